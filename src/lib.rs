@@ -1,0 +1,46 @@
+//! Sterna, a push-notification daemon: JSON in over HTTP, pushes out to Apple (APNs) and Google
+//! (FCM HTTP v1), from a fixed pool of threads and over an HTTP/2 of its own.
+//!
+//! # The trip of a push
+//!
+//! ```text
+//! caller ──HTTP/1.1──▶ api ──parse──▶ Notification ──one per device token──▶ Push
+//!                       │ reserve room in the lane, log "accepted", answer 200
+//!                       ▼
+//!                     lane ── ready queue and retry shelf; one for each provider
+//!                       ▼
+//!  delivery::worker ── one thread, one TLS connection, many streams in flight
+//!     net::connection   socket and TLS
+//!     http2             frames, HPACK, windows, streams
+//!     provider          what the request holds, what the answer means
+//!                       ▼
+//!               Outcome ──policy──▶ retry: back to the lane
+//!                                └▶ settlement: one line in the log, one count in stats
+//! ```
+//!
+//! # The map
+//!
+//! Pure rooms take bytes, values and time and give back bytes, values and decisions; they know no
+//! socket, file, clock, thread or lock: [`http2`], [`push`], [`provider`], [`config`] but for its
+//! loader, the request parser of [`api`], policy and session of [`delivery`]. The others are
+//! shells around them.
+//!
+//! - [`cli`]: what the command line asks for, and the exit codes. `main` calls nothing else.
+//! - [`daemon`]: start order, signals, drain; it alone knows every other room.
+//! - [`config`]: the TOML file, checked once, with all its problems at once.
+//! - [`api`]: the bounded HTTP/1.1 listener, routes, request parsing, replies.
+//! - [`push`], [`moment`], [`jitter`]: the units of everything, points in time, spread of retries.
+//! - [`lane`]: what waits for a provider, and how much may.
+//! - [`delivery`]: pushes to attempts, attempts to outcomes, outcomes to retries or settlements.
+//! - [`provider`]: payloads, headers, tokens and answer tables of APNs and FCM.
+//! - [`oauth`]: Google's access tokens, refreshed ahead of their expiry.
+//! - [`http2`]: one HTTP/2 connection of either role: bytes to events and back.
+//! - [`net`]: name resolution, TCP, TLS, readiness, and HTTP/2 under `ureq`.
+//! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
+//! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
+//! - [`simulator`]: an APNs, FCM and OAuth look-alike. It shares no table with [`provider`], so
+//!   that a wrong constant cannot agree with itself.
+//!
+//! Who may know whom is held by a test (`tests/tidy.rs`): nobody knows [`cli`] or [`daemon`],
+//! [`http2`] knows nobody, [`simulator`] never knows [`provider`].
+
