@@ -1,0 +1,239 @@
+//! The units of everything: a notification, and the pushes it becomes.
+//!
+//! A [`Notification`] is one element of a request. Once its tokens are checked it is an
+//! [`Accepted`], shared by its pushes. A [`Push`] is one notification to one device token: the
+//! unit of queue, retry, log line and statistics.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::moment::Moment;
+
+/// The provider a notification goes to, as the caller names it (1 = iOS, 2 = Android).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Platform {
+    /// Apple, by way of APNs.
+    Ios,
+    /// Google, by way of FCM HTTP v1.
+    Android,
+}
+
+impl Platform {
+    /// Both platforms, in the order of their wire numbers.
+    pub const ALL: [Self; 2] = [Self::Ios, Self::Android];
+
+    /// The word used in logs, statistics and configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ios => "ios",
+            Self::Android => "android",
+        }
+    }
+
+    /// The platform of a wire number, if there is one.
+    pub const fn from_number(number: i64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Ios),
+            2 => Some(Self::Android),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The address of a device, spelled as the caller spelled it.
+///
+/// An APNs device token (hexadecimal) or an FCM registration token; which, and whether it is well
+/// formed, the provider's module has checked before a [`Push`] exists.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DeviceToken(Box<str>);
+
+impl DeviceToken {
+    /// Wraps a token without checking it.
+    pub fn new(token: impl Into<Box<str>>) -> Self {
+        Self(token.into())
+    }
+
+    /// The caller's spelling.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Device tokens reach the push log only, so `{:?}` hides them.
+impl fmt::Debug for DeviceToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceToken({} octets)", self.0.len())
+    }
+}
+
+/// The number of a push: unique over restarts, 0 < id < 2^53 so that every JSON reader keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PushId(pub u64);
+
+impl fmt::Display for PushId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A key and its value that the caller adds to the payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extend {
+    /// The payload key.
+    pub key: Box<str>,
+    /// Its value, always a string.
+    pub value: Box<str>,
+}
+
+/// What a caller asks to be pushed: one element of `notifications`, less its device tokens.
+///
+/// Text fields that the caller left out are empty; numbers that it left out are 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Where it goes.
+    pub platform: Platform,
+    /// The text: the alert's body, or `data.message` on Android.
+    pub message: Box<str>,
+    /// The caller's own name for it; logged, not sent.
+    pub identifier: Box<str>,
+    /// Alert title (iOS).
+    pub title: Box<str>,
+    /// Alert subtitle (iOS).
+    pub subtitle: Box<str>,
+    /// Action category (iOS).
+    pub category: Box<str>,
+    /// Sound file name (iOS).
+    pub sound: Box<str>,
+    /// `""`, `"alert"` or `"background"` (iOS).
+    pub push_type: Box<str>,
+    /// FCM collapse key (Android).
+    pub collapse_key: Box<str>,
+    /// `""`, `"normal"` or `"high"` (Android).
+    pub priority: Box<str>,
+    /// Icon badge (iOS); absent means unchanged.
+    pub badge: Option<i64>,
+    /// Seconds from acceptance until the push is worthless (iOS); 0 or less means not said.
+    pub expiry: i64,
+    /// Seconds from acceptance until the push is worthless (Android); 0 means not said.
+    pub time_to_live: i64,
+    /// Wakes the app in the background (iOS).
+    pub content_available: bool,
+    /// Runs the notification service extension (iOS).
+    pub mutable_content: bool,
+    /// Accepted from old clients and ignored (Android).
+    pub delay_while_idle: bool,
+    /// Further payload keys.
+    pub extend: Vec<Extend>,
+}
+
+impl Notification {
+    /// A notification for which nothing was said but where it goes.
+    pub fn empty(platform: Platform) -> Self {
+        Self {
+            platform,
+            message: Box::default(),
+            identifier: Box::default(),
+            title: Box::default(),
+            subtitle: Box::default(),
+            category: Box::default(),
+            sound: Box::default(),
+            push_type: Box::default(),
+            collapse_key: Box::default(),
+            priority: Box::default(),
+            badge: None,
+            expiry: 0,
+            time_to_live: 0,
+            content_available: false,
+            mutable_content: false,
+            delay_while_idle: false,
+            extend: Vec::new(),
+        }
+    }
+}
+
+/// A notification that was accepted, shared by all its pushes.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What the caller asked.
+    pub notification: Notification,
+    /// Its valid device tokens, in the caller's order; never empty.
+    pub tokens: Box<[DeviceToken]>,
+    /// The id of the first token's push; the others follow consecutively.
+    pub first_id: PushId,
+    /// When it was accepted: `expiry`, `time_to_live` and `max_age` count from here.
+    pub at: Moment,
+    /// The provider's payload, serialised once (see the provider modules for what it holds).
+    pub payload: Box<[u8]>,
+}
+
+/// One notification to one device token.
+#[derive(Clone, Debug)]
+pub struct Push {
+    accepted: Arc<Accepted>,
+    index: u32,
+    /// Attempts that count, so far.
+    pub attempts: u16,
+    /// Refusals in a row that proved the provider never processed the push.
+    pub refusals: u16,
+    /// Whether an earlier attempt ended without an answer, so that the provider may have it.
+    pub maybe_sent: bool,
+    /// Whether a refusal that is given one more try has had it.
+    pub used_its_second_chance: bool,
+    /// When the first attempt began.
+    pub first_attempt: Option<Instant>,
+}
+
+impl Push {
+    /// The pushes of an accepted notification, in the order of its tokens.
+    pub fn all(accepted: &Arc<Accepted>) -> impl Iterator<Item = Self> {
+        (0..accepted.tokens.len()).filter_map(|index| Self::nth(accepted, index))
+    }
+
+    /// The push to the token at `index`, if there is one.
+    pub fn nth(accepted: &Arc<Accepted>, index: usize) -> Option<Self> {
+        accepted.tokens.get(index)?;
+        Some(Self {
+            accepted: Arc::clone(accepted),
+            index: u32::try_from(index).ok()?,
+            attempts: 0,
+            refusals: 0,
+            maybe_sent: false,
+            used_its_second_chance: false,
+            first_attempt: None,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> PushId {
+        PushId(
+            self.accepted
+                .first_id
+                .0
+                .saturating_add(u64::from(self.index)),
+        )
+    }
+
+    /// The accepted notification that it belongs to.
+    pub fn accepted(&self) -> &Arc<Accepted> {
+        &self.accepted
+    }
+
+    /// What is pushed.
+    pub fn notification(&self) -> &Notification {
+        &self.accepted.notification
+    }
+
+    /// Where it goes.
+    pub fn token(&self) -> &DeviceToken {
+        // `index` was checked against `tokens` when the push was made, and neither ever changes.
+        #[expect(clippy::indexing_slicing, reason = "checked in Push::nth")]
+        &self.accepted.tokens[self.index as usize]
+    }
+}
