@@ -1,0 +1,156 @@
+//! How streams and the connection end (RFC 9113 §5.4, §6.4, §6.8), each exactly once.
+
+use super::super::error::Violation;
+use super::super::stream::{Reading, Stream};
+use super::super::{Cause, ErrorCode, Event, Fate, StreamId, frame};
+use super::{Connection, Role};
+
+impl Connection {
+    /// Sends `RST_STREAM` and forgets the stream; no event of it follows, queued ones are dropped.
+    /// Credit for what was not released, and for what arrives late, is given back.
+    pub fn reset(&mut self, stream: StreamId, code: ErrorCode) {
+        if self.remove(stream).is_some() {
+            frame::put_rst_stream(self.output.octets(), stream, code);
+            self.remember_reset(stream);
+        }
+        self.events.retain(|event| event.stream() != Some(stream));
+        self.close_if_done();
+    }
+
+    /// GOAWAY with that code and closed at once; open streams fail.
+    pub fn close(&mut self, code: ErrorCode) {
+        if !self.closed {
+            self.end_with_goaway(code, &[], Cause::ClosedByUs);
+        }
+    }
+
+    /// The transport is at its end (EOF or I/O error).
+    pub fn transport_closed(&mut self) {
+        self.output.clear();
+        self.end(self.farewell.cause(Cause::TransportClosed));
+    }
+
+    /// Acts on a fault of the peer.
+    pub(super) fn punish(&mut self, violation: Violation) {
+        match violation {
+            Violation::Connection(code, rule) => {
+                let cause = Cause::ConnectionError(code, rule);
+                self.end_with_goaway(code, rule.as_bytes(), cause);
+            }
+            Violation::Stream(id, code, rule) => {
+                frame::put_rst_stream(self.output.octets(), id, code);
+                self.remember_reset(id);
+                self.fail(id, Fate::Unknown, Cause::StreamError(code, rule));
+                if self.resets.queued(self.output.position()).is_none() {
+                    self.punish(Violation::calm(
+                        "more than 256 RST_STREAMs waiting to be read",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// The peer's `RST_STREAM` (RFC 9113 §6.4).
+    pub(super) fn on_rst_stream(&mut self, id: StreamId, code: ErrorCode) -> Result<(), Violation> {
+        if !self.streams.contains_key(&id) {
+            return self.check_not_idle(id);
+        }
+        let fate = match (self.role, code) {
+            (Role::Client, ErrorCode::REFUSED_STREAM) => Fate::NotProcessed,
+            _ => Fate::Unknown,
+        };
+        self.fail(id, fate, Cause::ResetByPeer(code));
+        Ok(())
+    }
+
+    /// Takes a stream out, gives its credit back and tells its end unless that was told already.
+    pub(super) fn fail(&mut self, id: StreamId, fate: Fate, cause: Cause) {
+        if let Some(stream) = self.remove(id).filter(Stream::receives) {
+            let fate = match (fate, stream.reading) {
+                // Whoever has begun to answer has processed the request, whatever it says later.
+                (Fate::NotProcessed, Reading::Content) => Fate::Unknown,
+                _ => fate,
+            };
+            self.events.push_back(Event::StreamFailed {
+                stream: id,
+                fate,
+                cause,
+            });
+        }
+    }
+
+    /// Takes a stream out and gives back to the connection's window what it holds of it.
+    pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.streams.remove(&id)?;
+        if stream
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.in_round)
+        {
+            self.round.retain(|other| *other != id);
+        }
+        self.release_connection(stream.unreleased);
+        Some(stream)
+    }
+
+    /// Frames may still come on a stream that the server reset. A client needs no memory of it:
+    /// nothing that a server sends on a closed stream is worth an error.
+    pub(super) fn remember_reset(&mut self, id: StreamId) {
+        if self.role == Role::Server {
+            self.reset_by_us.push_back(id);
+            if self.reset_by_us.len() > REMEMBERED_RESETS {
+                self.reset_by_us.pop_front();
+            }
+        }
+    }
+
+    fn end_with_goaway(&mut self, code: ErrorCode, debug: &[u8], cause: Cause) {
+        // The peer opened no streams of a server, and does all of a client's up to the highest.
+        let last = match self.role {
+            Role::Client => 0,
+            Role::Server => self.highest,
+        };
+        self.take_back_unsent();
+        self.put_goaway(last, code, debug);
+        self.end(cause);
+    }
+
+    /// Takes back the output from the first request on of which nothing was handed over: those
+    /// requests are reported as not sent, and the octets in between are of failing streams.
+    fn take_back_unsent(&mut self) {
+        if self.role == Role::Client {
+            let begins = self.streams.values().map(|stream| stream.opened_at);
+            if let Some(first) = begins.filter(|at| !self.output.is_taken(*at)).min() {
+                self.output.cut(first);
+            }
+        }
+    }
+
+    /// The terminal state: every open stream fails, then `Event::Closed`.
+    pub(super) fn end(&mut self, cause: Cause) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        for id in self.streams_above(0) {
+            let sent = self
+                .streams
+                .get(&id)
+                .is_some_and(|s| self.output.is_taken(s.opened_at));
+            let fate = if sent || self.role == Role::Server {
+                Fate::Unknown
+            } else {
+                Fate::NotSent
+            };
+            self.fail(id, fate, cause);
+        }
+        self.block = None;
+        self.input.skip(0);
+        self.round.clear();
+        self.events.push_back(Event::Closed { cause });
+    }
+}
+
+/// Streams that a server reset and remembers as such. Our limit: frames under way at the time of
+/// a reset come within a round trip, in which a peer opens no more streams than this.
+const REMEMBERED_RESETS: usize = 256;

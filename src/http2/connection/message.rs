@@ -1,0 +1,251 @@
+//! Field blocks of the peer (RFC 9113 §4.3) and the messages they belong to (§8.1).
+
+use std::time::{Duration, Instant};
+
+use super::super::error::Violation;
+use super::super::fields::index;
+use super::super::frame::{self, FrameHeader};
+use super::super::head::{self, Method};
+use super::super::hpack::Decoded;
+use super::super::stream::{Expected, Input, Reading};
+use super::super::{ErrorCode, Event, StreamId};
+use super::{Connection, Role, STREAMS_MAX};
+
+/// A field block of which fragments are still to come.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) stream: StreamId,
+    /// The HEADERS frame had `END_STREAM`: the stream ends with the block.
+    end_stream: bool,
+    /// At most `Connection::block_max`.
+    octets: Vec<u8>,
+    continuations: u8,
+    /// When it has to be complete.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Connection {
+    /// RFC 9113 §6.2. The priority fields do nothing.
+    pub(super) fn on_headers(
+        &mut self,
+        header: FrameHeader,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), Violation> {
+        let stream = header.stream;
+        if self.role == Role::Client {
+            self.check_not_idle(stream)?;
+        } else if stream.is_multiple_of(2) {
+            return Err(Violation::protocol("request on a stream of an even number"));
+        }
+        let fragment = header.field_block(payload)?;
+        let end_stream = header.has(frame::END_STREAM);
+        if header.has(frame::END_HEADERS) {
+            return self.on_block(stream, end_stream, fragment);
+        }
+        self.block = Some(Block {
+            stream,
+            end_stream,
+            octets: fragment.to_vec(),
+            continuations: 0,
+            deadline: now.checked_add(BLOCK_TIMEOUT),
+        });
+        Ok(())
+    }
+
+    /// RFC 9113 §6.10; that it belongs to the block has been checked.
+    pub(super) fn on_continuation(
+        &mut self,
+        header: FrameHeader,
+        fragment: &[u8],
+    ) -> Result<(), Violation> {
+        let Some(mut block) = self.block.take() else {
+            return Err(Violation::protocol("CONTINUATION without a field block"));
+        };
+        block.continuations = block.continuations.saturating_add(1);
+        if block.continuations > CONTINUATIONS_MAX {
+            return Err(Violation::calm(
+                "more than 8 CONTINUATIONs in a field block",
+            ));
+        }
+        if block.octets.len().saturating_add(fragment.len()) > self.block_max() {
+            return Err(Violation::calm("field block longer than our limit"));
+        }
+        block.octets.extend_from_slice(fragment);
+        if header.has(frame::END_HEADERS) {
+            return self.on_block(block.stream, block.end_stream, &block.octets);
+        }
+        self.block = Some(block);
+        Ok(())
+    }
+
+    /// Octets of an encoded field block that we take.
+    fn block_max(&self) -> usize {
+        let list = index(self.options.max_header_list_size);
+        list.saturating_mul(2).max(BLOCK_MAX)
+    }
+
+    /// A whole block. It is decoded whatever becomes of it: the next one builds on it.
+    fn on_block(&mut self, id: StreamId, end_stream: bool, octets: &[u8]) -> Result<(), Violation> {
+        let decoded = self
+            .decoder
+            .decode(octets)
+            .map_err(|error| Violation::Connection(error.code(), error.rule()))?;
+        let Some(stream) = self.streams.get(&id) else {
+            return match self.role {
+                Role::Client => Ok(()),
+                Role::Server => self.on_request(id, end_stream, decoded),
+            };
+        };
+        stream.check_receives(id)?;
+        let reading = stream.reading;
+        check_list(id, &decoded)?;
+        match reading {
+            Reading::Head => self.on_response(id, end_stream, decoded),
+            Reading::Content => self.on_trailers(id, end_stream, decoded),
+        }
+    }
+
+    /// A response head, interim or final.
+    fn on_response(
+        &mut self,
+        id: StreamId,
+        end_stream: bool,
+        decoded: Decoded,
+    ) -> Result<(), Violation> {
+        let malformed = |rule| Violation::malformed(id, rule);
+        let head = head::response(&decoded.fields).map_err(malformed)?;
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
+        if head.is_interim() {
+            if end_stream {
+                return Err(malformed("interim response with END_STREAM"));
+            }
+            stream.count_interim(id, head.list_size, self.options.max_header_list_size)?;
+            self.events.push_back(Event::Interim {
+                stream: id,
+                status: head.status,
+            });
+            return Ok(());
+        }
+        stream.reading = Reading::Content;
+        stream.expected = if stream.head_request {
+            Expected::Nothing
+        } else {
+            head.expected
+        };
+        if end_stream {
+            stream.check_length(id)?;
+            stream.end(Input::ReceiveEnd);
+        }
+        self.events.push_back(Event::Head {
+            stream: id,
+            fields: decoded.fields,
+            end_stream,
+        });
+        if end_stream {
+            self.message_complete(id);
+        }
+        Ok(())
+    }
+
+    fn on_trailers(
+        &mut self,
+        id: StreamId,
+        end_stream: bool,
+        decoded: Decoded,
+    ) -> Result<(), Violation> {
+        let malformed = |rule| Violation::malformed(id, rule);
+        if !end_stream {
+            return Err(malformed("second head, or trailers without END_STREAM"));
+        }
+        head::trailers(&decoded.fields).map_err(malformed)?;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.check_length(id)?;
+            stream.end(Input::ReceiveEnd);
+        }
+        self.events.push_back(Event::Trailers {
+            stream: id,
+            fields: decoded.fields,
+        });
+        self.message_complete(id);
+        Ok(())
+    }
+
+    /// Server role: a block on a stream that does not exist, usually a new one.
+    fn on_request(
+        &mut self,
+        id: StreamId,
+        end_stream: bool,
+        decoded: Decoded,
+    ) -> Result<(), Violation> {
+        if id <= self.highest {
+            // Trailers may have been under way when we reset the stream. Otherwise the number is
+            // used again or is below another (RFC 9113 §5.1.1).
+            if self.reset_by_us.contains(&id) || self.farewell.excludes(id) {
+                return Ok(());
+            }
+            return Err(Violation::Connection(
+                ErrorCode::STREAM_CLOSED,
+                "HEADERS on a closed stream",
+            ));
+        }
+        self.highest = id;
+        if self.farewell.excludes(id) {
+            return Ok(());
+        }
+        if !self.has_room() {
+            frame::put_rst_stream(self.output.octets(), id, ErrorCode::REFUSED_STREAM);
+            self.remember_reset(id);
+            return Ok(());
+        }
+        check_list(id, &decoded)?;
+        let head = head::request(&decoded.fields).map_err(|rule| Violation::malformed(id, rule))?;
+        let mut stream = self.new_stream();
+        stream.reading = Reading::Content;
+        stream.expected = head.expected;
+        stream.head_request = head.method == Method::Head;
+        if end_stream {
+            stream.check_length(id)?;
+            stream.end(Input::ReceiveEnd);
+        }
+        self.streams.insert(id, stream);
+        self.events.push_back(Event::Head {
+            stream: id,
+            fields: decoded.fields,
+            end_stream,
+        });
+        Ok(())
+    }
+
+    /// Server role: another stream is within the limit. RFC 9113 §5.1.2: refused, it may be tried
+    /// again; refusals are no faults and not counted, `wants_input` bounds them.
+    fn has_room(&self) -> bool {
+        let limit = self.stream_limit.unwrap_or(STREAMS_MAX).min(STREAMS_MAX);
+        u32::try_from(self.streams.len()).is_ok_and(|open| open < limit)
+    }
+}
+
+/// The list is within our `MAX_HEADER_LIST_SIZE`.
+fn check_list(id: StreamId, decoded: &Decoded) -> Result<(), Violation> {
+    if decoded.over_limit {
+        return Err(Violation::malformed(
+            id,
+            "fields over our MAX_HEADER_LIST_SIZE",
+        ));
+    }
+    Ok(())
+}
+
+/// CONTINUATION frames in a field block, empty ones too. Our limit, that of other implementations:
+/// two frames hold the longest block we take by default, nine one of 144 KiB.
+const CONTINUATIONS_MAX: u8 = 8;
+
+/// Octets of an encoded field block; more if a list of more than 16 KiB is taken. Our limit: twice
+/// the list, which no sensible coding of it exceeds.
+const BLOCK_MAX: usize = 0x8000;
+
+/// From a block's HEADERS to its `END_HEADERS`. Our limit: a sender has the whole block when it
+/// begins to send it, and nothing else may come in between.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(10);

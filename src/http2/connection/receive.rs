@@ -1,0 +1,313 @@
+//! What each frame of the peer does (RFC 9113 §6), except those that carry field blocks.
+
+use std::time::Instant;
+
+use super::super::error::Violation;
+use super::super::frame::{self, FrameHeader, HEADER_LEN, Kind};
+use super::super::stream::{Input, State};
+use super::super::{ErrorCode, Event, StreamId};
+use super::{Connection, Role};
+
+impl Connection {
+    /// Takes octets from the peer, all of them; after the terminal state they are swallowed.
+    pub fn receive(&mut self, octets: &[u8], now: Instant) {
+        let mut octets = self.receive_preface(octets);
+        while !self.closed && !octets.is_empty() {
+            match self.receive_frame(octets, now) {
+                Ok(rest) => octets = rest,
+                Err((rest, violation)) => {
+                    self.punish(violation);
+                    octets = rest;
+                }
+            }
+            self.close_if_done();
+        }
+    }
+
+    /// Server role: takes the client preface (RFC 9113 §3.4); returns what is behind it.
+    fn receive_preface<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
+        let n = self.preface.len().min(octets.len());
+        let (preface, rest) = octets.split_at(n);
+        match self.preface.strip_prefix(preface) {
+            Some(missing) => self.preface = missing,
+            None if self.closed => {}
+            None => self.punish(Violation::protocol("no HTTP/2 client preface")),
+        }
+        rest
+    }
+
+    /// Takes the first frame, or all octets if it is not whole; returns what is behind it.
+    fn receive_frame<'a>(
+        &mut self,
+        octets: &'a [u8],
+        now: Instant,
+    ) -> Result<&'a [u8], (&'a [u8], Violation)> {
+        let octets = self.input.after_skipped(octets);
+        if self.input.is_between_frames()
+            && let Some(header) = FrameHeader::parse(octets)
+        {
+            let (_, behind) = octets.split_at(HEADER_LEN);
+            self.judge(header)
+                .map_err(|violation| (behind, violation))?;
+            if matches!(header.kind, Kind::Unknown(_)) {
+                self.input.skip(header.length);
+                return Ok(behind);
+            }
+            if let Some((payload, rest)) = behind.split_at_checked(header.length) {
+                let result = self.on_frame(header, payload, now);
+                return result.map(|()| rest).map_err(|violation| (rest, violation));
+            }
+        }
+        self.assemble_frame(octets, now)
+    }
+
+    /// Goes on with a frame that comes in pieces.
+    fn assemble_frame<'a>(
+        &mut self,
+        octets: &'a [u8],
+        now: Instant,
+    ) -> Result<&'a [u8], (&'a [u8], Violation)> {
+        let judged = self.input.partial().len() >= HEADER_LEN;
+        let (rest, complete) = self.input.fill(octets, HEADER_LEN);
+        let Some(header) = FrameHeader::parse(self.input.partial()) else {
+            return Ok(rest);
+        };
+        if complete && !judged {
+            self.judge(header).map_err(|violation| (rest, violation))?;
+            if matches!(header.kind, Kind::Unknown(_)) {
+                self.input.skip(header.length);
+                return Ok(rest);
+            }
+        }
+        let (rest, complete) = self
+            .input
+            .fill(rest, HEADER_LEN.saturating_add(header.length));
+        if !complete {
+            return Ok(rest);
+        }
+        let frame = self.input.take();
+        let payload = frame.get(HEADER_LEN..).unwrap_or_default();
+        let result = self.on_frame(header, payload, now);
+        self.input.give_back(frame);
+        result.map(|()| rest).map_err(|violation| (rest, violation))
+    }
+
+    /// Whether this frame may come now, by its nine octets alone.
+    fn judge(&self, header: FrameHeader) -> Result<(), Violation> {
+        let acknowledges = header.kind == Kind::Settings && header.has(frame::ACK);
+        if !self.settings_received
+            && (acknowledges || !matches!(header.kind, Kind::Settings | Kind::GoAway))
+        {
+            // RFC 9113 §3.4; text of HTTP/1.1 ends here, too. APNs has sent GOAWAY instead.
+            return Err(Violation::protocol("first frame is not SETTINGS"));
+        }
+        match (&self.block, header.kind) {
+            (Some(block), Kind::Continuation) if block.stream == header.stream => {}
+            (None, Kind::Continuation) => {
+                return Err(Violation::protocol("CONTINUATION without a field block"));
+            }
+            (Some(_), _) => return Err(Violation::protocol("frame within a field block")),
+            (None, _) => {}
+        }
+        header.check()
+    }
+
+    fn on_frame(
+        &mut self,
+        header: FrameHeader,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), Violation> {
+        let id = header.stream;
+        match header.kind {
+            Kind::Data => self.on_data(header, payload),
+            Kind::Headers => self.on_headers(header, payload, now),
+            Kind::Continuation => self.on_continuation(header, payload),
+            Kind::Priority => self.on_priority(id, payload),
+            Kind::RstStream => self.on_rst_stream(id, ErrorCode(frame::number(payload))),
+            Kind::Settings => self.on_settings(header, payload),
+            Kind::PushPromise => Err(Violation::protocol("PUSH_PROMISE though push is disabled")),
+            Kind::Ping => self.on_ping(header, payload),
+            Kind::GoAway => {
+                self.on_goaway(payload);
+                if self.settings_received {
+                    return Ok(());
+                }
+                Err(Violation::protocol("GOAWAY instead of SETTINGS"))
+            }
+            Kind::WindowUpdate => {
+                self.on_window_update(id, frame::number(payload) & frame::STREAM_ID_MASK)
+            }
+            // Skipped before its payload came.
+            Kind::Unknown(_) => Ok(()),
+        }
+    }
+
+    /// RFC 9113 §6.1.
+    fn on_data(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Violation> {
+        let id = header.stream;
+        let end_stream = header.has(frame::END_STREAM);
+        let content = header.unpad(payload)?;
+        self.receive_window
+            .take(payload.len())
+            .ok_or(Violation::flow_control(
+                "more DATA than the connection's window",
+            ))?;
+        if content.is_empty() && !end_stream {
+            self.empty_data = self.empty_data.saturating_add(1);
+            if self.empty_data > EMPTY_DATA_MAX {
+                return Err(Violation::calm("more than 100 empty DATA frames"));
+            }
+        }
+        let Some(stream) = self.streams.get_mut(&id) else {
+            self.release_connection(payload.len());
+            return self.on_late_data(id);
+        };
+        stream.receive_data(id, payload.len(), content.len(), self.options.max_content)?;
+        if end_stream {
+            stream.check_length(id)?;
+            stream.end(Input::ReceiveEnd);
+        }
+        self.release(id, payload.len().saturating_sub(content.len()));
+        if end_stream || !content.is_empty() {
+            self.report_data(id, content, end_stream);
+        }
+        if end_stream {
+            self.message_complete(id);
+        }
+        Ok(())
+    }
+
+    /// DATA on a stream that does not exist.
+    fn on_late_data(&mut self, id: StreamId) -> Result<(), Violation> {
+        self.check_not_idle(id)?;
+        if self.role == Role::Client || self.reset_by_us.contains(&id) || self.farewell.excludes(id)
+        {
+            return Ok(());
+        }
+        Err(Violation::Stream(
+            id,
+            ErrorCode::STREAM_CLOSED,
+            "DATA on a closed stream",
+        ))
+    }
+
+    /// Puts content to the last event if that is content of the same stream, so that many small
+    /// frames cost no more than a large one.
+    fn report_data(&mut self, id: StreamId, content: &[u8], ended: bool) {
+        if let Some(Event::Data {
+            stream,
+            data,
+            end_stream,
+        }) = self.events.back_mut()
+            && *stream == id
+        {
+            data.extend_from_slice(content);
+            *end_stream = ended;
+        } else {
+            self.events.push_back(Event::Data {
+                stream: id,
+                data: content.to_vec(),
+                end_stream: ended,
+            });
+        }
+    }
+
+    /// The peer's message on that stream is complete and was reported.
+    pub(super) fn message_complete(&mut self, id: StreamId) {
+        self.empty_data = 0;
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
+        if stream.state == State::Closed {
+            self.remove(id);
+        } else if self.role == Role::Client {
+            // The answer is there; a request of which content waits for a window would hold its
+            // place among the streams for as long as the peer likes.
+            self.remove(id);
+            frame::put_rst_stream(self.output.octets(), id, ErrorCode::NO_ERROR);
+        }
+    }
+
+    /// RFC 9113 §6.3: PRIORITY does nothing, in whatever state the stream is.
+    fn on_priority(&mut self, id: StreamId, payload: &[u8]) -> Result<(), Violation> {
+        const RULE: &str = "PRIORITY not of 5 octets";
+        if payload.len() == 5 {
+            return Ok(());
+        }
+        if self.check_not_idle(id).is_err() {
+            // There is no stream that could be reset.
+            return Err(Violation::frame_size(RULE));
+        }
+        if self.streams.contains_key(&id) {
+            return Err(Violation::Stream(id, ErrorCode::FRAME_SIZE_ERROR, RULE));
+        }
+        Ok(())
+    }
+
+    /// RFC 9113 §6.7.
+    fn on_ping(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Violation> {
+        let payload = *payload
+            .first_chunk::<8>()
+            .ok_or(Violation::frame_size("PING not of 8 octets"))?;
+        if header.has(frame::ACK) {
+            self.on_pong(payload);
+            return Ok(());
+        }
+        frame::put_ping(self.output.octets(), payload, frame::ACK);
+        self.count_ack()
+    }
+
+    pub(super) fn count_ack(&mut self) -> Result<(), Violation> {
+        self.acks
+            .queued(self.output.position())
+            .ok_or(Violation::calm(
+                "more than 256 acknowledgements waiting to be read",
+            ))
+    }
+
+    /// RFC 9113 §6.9. On a closed stream it is ignored: it may have been under way.
+    fn on_window_update(&mut self, id: StreamId, increment: u32) -> Result<(), Violation> {
+        const ZERO: &str = "WINDOW_UPDATE of 0";
+        const OVERFLOW: &str = "WINDOW_UPDATE beyond 2^31-1";
+        let difference = i64::from(increment);
+        if id == 0 {
+            if increment == 0 {
+                return Err(Violation::protocol(ZERO));
+            }
+            self.send_window
+                .widen(difference)
+                .ok_or(Violation::flow_control(OVERFLOW))?;
+        } else {
+            let Some(stream) = self.streams.get_mut(&id) else {
+                return self.check_not_idle(id);
+            };
+            if increment == 0 {
+                return Err(Violation::Stream(id, ErrorCode::PROTOCOL_ERROR, ZERO));
+            }
+            stream
+                .send_window
+                .widen(difference)
+                .ok_or(Violation::Stream(
+                    id,
+                    ErrorCode::FLOW_CONTROL_ERROR,
+                    OVERFLOW,
+                ))?;
+            Self::join_round(&mut self.round, id, stream);
+        }
+        self.let_out_content();
+        Ok(())
+    }
+
+    /// For a stream that does not exist: closed ones may get late frames, idle ones none.
+    pub(super) fn check_not_idle(&self, id: StreamId) -> Result<(), Violation> {
+        if id > self.highest || id.is_multiple_of(2) {
+            return Err(Violation::protocol("frame on an idle stream"));
+        }
+        Ok(())
+    }
+}
+
+/// DATA frames without content or `END_STREAM` between two complete messages. Our limit, that of
+/// other implementations: they cost work and move nothing.
+const EMPTY_DATA_MAX: u32 = 100;

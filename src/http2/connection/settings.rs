@@ -1,0 +1,90 @@
+//! SETTINGS taking effect on the streams, the peer's and ours (RFC 9113 §6.5, §6.9.2).
+
+use std::time::Instant;
+
+use super::super::Event;
+use super::super::error::Violation;
+use super::super::frame::{self, FrameHeader};
+use super::super::settings::OurSettings;
+use super::{Connection, Role};
+
+impl Connection {
+    /// Changes `MAX_CONCURRENT_STREAMS` by a further SETTINGS; enforced at once when raised, from
+    /// the ACK on when lowered (surplus refused with `REFUSED_STREAM`).
+    pub fn set_max_concurrent_streams(&mut self, limit: u32, now: Instant) {
+        if self.closed || self.role == Role::Client {
+            return;
+        }
+        let settings = OurSettings {
+            max_concurrent_streams: Some(limit),
+            ..OurSettings::default()
+        };
+        self.send_settings(settings, now);
+        self.stream_limit = self.stream_limit.map(|old| old.max(limit));
+    }
+
+    pub(super) fn send_settings(&mut self, settings: OurSettings, now: Instant) {
+        settings.put(self.output.octets());
+        self.unacknowledged.sent(settings, now);
+    }
+
+    /// RFC 9113 §6.5.
+    pub(super) fn on_settings(
+        &mut self,
+        header: FrameHeader,
+        payload: &[u8],
+    ) -> Result<(), Violation> {
+        if header.has(frame::ACK) {
+            return self.on_settings_acknowledged();
+        }
+        let old_window = self.peer.initial_window_size;
+        let encoder = &mut self.encoder;
+        let from_server = self.role == Role::Client;
+        self.peer.apply(payload, from_server, |size| {
+            encoder.set_peer_table_size(size);
+        })?;
+        self.settings_received = true;
+        // RFC 9113 §6.9.2: every stream, and never the connection's window.
+        let new_window = self.peer.initial_window_size;
+        if new_window != old_window {
+            let difference = i64::from(new_window).saturating_sub(i64::from(old_window));
+            for (id, stream) in &mut self.streams {
+                stream
+                    .send_window
+                    .widen(difference)
+                    .ok_or(Violation::flow_control(
+                        "INITIAL_WINDOW_SIZE overflows a window",
+                    ))?;
+                Self::join_round(&mut self.round, *id, stream);
+            }
+        }
+        frame::put_settings_ack(self.output.octets());
+        self.events.push_back(Event::SettingsReceived);
+        self.let_out_content();
+        self.count_ack()
+    }
+
+    /// The values of our oldest SETTINGS bind the peer from here on.
+    fn on_settings_acknowledged(&mut self) -> Result<(), Violation> {
+        let settings = self
+            .unacknowledged
+            .acknowledged()
+            .ok_or(Violation::protocol("acknowledgement of no SETTINGS"))?;
+        if let Some(size) = settings.header_table_size {
+            self.decoder.set_max_table_size(size);
+        }
+        if let Some(window) = settings.initial_window_size {
+            let difference = i64::from(window).saturating_sub(i64::from(self.stream_window));
+            self.stream_window = window;
+            for stream in self.streams.values_mut() {
+                stream.receive_window.shift(difference);
+            }
+        }
+        if settings.max_concurrent_streams.is_some() {
+            let later = self.unacknowledged.max_concurrent_streams();
+            self.stream_limit = settings.max_concurrent_streams.max(later);
+        }
+        self.events.push_back(Event::SettingsAcknowledged);
+        Ok(())
+    }
+}

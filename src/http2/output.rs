@@ -1,0 +1,122 @@
+//! What waits to be handed to the transport.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+/// Octets in the order of sending, and how many went before them.
+#[derive(Default)]
+pub(super) struct Output {
+    octets: Vec<u8>,
+    /// Octets at the start of `octets` that the transport has, 0 <= `start` <= `octets.len()`.
+    start: usize,
+    /// Octets that the transport has ever taken.
+    taken: u64,
+}
+
+impl Output {
+    /// What the transport has not taken.
+    pub(super) fn pending(&self) -> &[u8] {
+        self.octets.get(self.start..).unwrap_or_default()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.octets.len().saturating_sub(self.start)
+    }
+
+    /// More is waiting than content may be added to, or input taken for.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() > OUTPUT_MAX
+    }
+
+    /// To append whole frames to.
+    pub(super) fn octets(&mut self) -> &mut Vec<u8> {
+        &mut self.octets
+    }
+
+    /// Where the next octet will stand, counted from the connection's first.
+    pub(super) fn position(&self) -> u64 {
+        self.taken
+            .saturating_add(u64::try_from(self.len()).unwrap_or(u64::MAX))
+    }
+
+    /// The octet at `position` was handed to the transport.
+    pub(super) fn is_taken(&self, position: u64) -> bool {
+        position < self.taken
+    }
+
+    /// The transport took `n` octets.
+    pub(super) fn advance(&mut self, n: usize) {
+        let n = n.min(self.len());
+        self.start = self.start.saturating_add(n);
+        self.taken = self
+            .taken
+            .saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+        if self.start == self.octets.len() {
+            self.octets.clear();
+            self.octets.shrink_to(KEPT_CAPACITY);
+            self.start = 0;
+        } else if self.start >= MOVE_AT && self.start >= self.len() {
+            // No more octets are moved than were sent: a constant cost per octet.
+            self.octets.drain(..self.start);
+            self.start = 0;
+        }
+    }
+
+    /// Takes back everything from `position` on, which the transport has not taken.
+    pub(super) fn cut(&mut self, position: u64) {
+        let keep = usize::try_from(position.saturating_sub(self.taken)).unwrap_or(usize::MAX);
+        self.octets.truncate(self.start.saturating_add(keep));
+    }
+
+    /// Nothing will be taken any more.
+    pub(super) fn clear(&mut self) {
+        self.octets = Vec::new();
+        self.start = 0;
+    }
+}
+
+/// Leaves out the octets, in which credentials and device tokens are.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Output({} octets, {} taken)", self.len(), self.taken)
+    }
+}
+
+/// Frames of one kind that the peer made us send and the transport has not taken.
+#[derive(Debug, Default)]
+pub(super) struct Provoked(VecDeque<u64>);
+
+impl Provoked {
+    /// One more, which ends at `position`. `None` if they are more than `PROVOKED_MAX` now.
+    #[must_use = "too many are an ENHANCE_YOUR_CALM"]
+    pub(super) fn queued(&mut self, position: u64) -> Option<()> {
+        self.0.push_back(position);
+        (self.0.len() <= PROVOKED_MAX).then_some(())
+    }
+
+    /// Forgets those that the transport has taken.
+    pub(super) fn forget_taken(&mut self, output: &Output) {
+        while self
+            .0
+            .front()
+            .is_some_and(|end| output.is_taken(end.saturating_sub(1)))
+        {
+            self.0.pop_front();
+        }
+    }
+}
+
+/// Octets of output above which content waits in its stream (`RST_STREAM`, acknowledgements and
+/// short requests then do not wait behind it) and no further input is wanted (a peer that does
+/// not read our answers cannot make them grow). Our choice: four TLS records.
+pub(super) const OUTPUT_MAX: usize = 0x1_0000;
+
+/// Acknowledgements (SETTINGS, PING), and likewise `RST_STREAMs` that the peer provoked, which may
+/// wait. Our limit: a peer that reads never has more than a few of either under way.
+pub(super) const PROVOKED_MAX: usize = 256;
+
+/// Octets sent before the rest is moved to the front.
+const MOVE_AT: usize = 0x4000;
+
+/// Octets of capacity an empty output keeps: a connection at rest does not keep its peak.
+const KEPT_CAPACITY: usize = 0x2_0000;

@@ -1,0 +1,108 @@
+//! Flow-control windows (RFC 9113 §5.2, §6.9): how much may be sent, how much may come.
+//!
+//! Only DATA counts, with its padding. A window for sending may be negative: when the peer lowers
+//! `INITIAL_WINDOW_SIZE` from 1000 to 100 after 600 octets went out, 400 left becomes -500, and
+//! nothing is sent until `WINDOW_UPDATEs` have brought it above 0. Hence `i64`, which no sum of
+//! 31-bit numbers overflows here.
+
+/// What the peer lets us send, on the connection or on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SendWindow(i64);
+
+impl SendWindow {
+    /// With `size` octets, at most `WINDOW_MAX`.
+    pub(super) fn new(size: u32) -> Self {
+        Self(i64::from(size))
+    }
+
+    /// Octets that may be sent now; 0 also while the window is negative.
+    pub(super) fn available(self) -> usize {
+        usize::try_from(self.0).unwrap_or(0)
+    }
+
+    /// Takes account of `n` octets written, at most `available`.
+    pub(super) fn charge(&mut self, n: usize) {
+        self.0 = self.0.saturating_sub(i64::try_from(n).unwrap_or(i64::MAX));
+    }
+
+    /// Adds a `WINDOW_UPDATE`'s increment, or the difference (of either sign) that a changed
+    /// `INITIAL_WINDOW_SIZE` makes. `None` if the window would be beyond `WINDOW_MAX`.
+    #[must_use = "beyond the maximum is a FLOW_CONTROL_ERROR"]
+    pub(super) fn widen(&mut self, difference: i64) -> Option<()> {
+        let sum = self.0.checked_add(difference)?;
+        if sum > i64::from(WINDOW_MAX) {
+            return None;
+        }
+        self.0 = sum;
+        Some(())
+    }
+}
+
+/// What we let the peer send, on the connection or on a stream.
+///
+/// `size >= available + taken and not released + released and not announced` always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReceiveWindow {
+    /// The window when nothing is buffered, 0..=`WINDOW_MAX`.
+    size: u32,
+    /// What the peer may still send as far as it knows; negative after a reduction of ours.
+    available: i64,
+    /// Consumed, and not given back by a `WINDOW_UPDATE` yet.
+    released: i64,
+}
+
+impl ReceiveWindow {
+    /// The peer may send `available` at first, `size` once updates have been sent.
+    pub(super) fn new(size: u32, available: u32) -> Self {
+        Self {
+            size,
+            available: i64::from(available),
+            released: 0,
+        }
+    }
+
+    /// The increment that brings a connection's window from its initial size to the chosen one.
+    pub(super) fn open(&mut self) -> Option<u32> {
+        let missing = i64::from(self.size).saturating_sub(self.available);
+        let increment = u32::try_from(missing).ok().filter(|missing| *missing > 0)?;
+        self.available = i64::from(self.size);
+        Some(increment)
+    }
+
+    /// `n` octets arrived. `None` if the peer was not allowed that many.
+    #[must_use = "more than the window is a FLOW_CONTROL_ERROR"]
+    pub(super) fn take(&mut self, n: usize) -> Option<()> {
+        let n = i64::try_from(n).ok()?;
+        if n > self.available {
+            return None;
+        }
+        self.available = self.available.saturating_sub(n);
+        Some(())
+    }
+
+    /// `n` octets were consumed. Returns the increment to send, once half of the window is due:
+    /// often enough that the peer does not wait, rare enough that updates cost nothing.
+    pub(super) fn release(&mut self, n: usize) -> Option<u32> {
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        self.released = self.released.saturating_add(n);
+        let size = i64::from(self.size);
+        if self.released == 0 || self.released.saturating_mul(2) < size {
+            return None;
+        }
+        let increment = u32::try_from(self.released).ok()?.min(WINDOW_MAX);
+        self.released = self.released.saturating_sub(i64::from(increment));
+        self.available = self.available.saturating_add(i64::from(increment));
+        Some(increment)
+    }
+
+    /// Our own `INITIAL_WINDOW_SIZE` came into force with that difference.
+    pub(super) fn shift(&mut self, difference: i64) {
+        self.available = self.available.saturating_add(difference);
+    }
+}
+
+/// The largest window (RFC 9113 §6.9.1).
+pub(super) const WINDOW_MAX: u32 = 0x7fff_ffff;
+
+/// Every window at the start (RFC 9113 §6.9.2).
+pub(super) const WINDOW_INITIAL: u32 = 0xffff;
