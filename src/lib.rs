@@ -47,4 +47,5 @@
 pub mod http2;
 pub mod jitter;
 pub mod moment;
+pub mod net;
 pub mod push;

@@ -1,0 +1,130 @@
+//! Our own certificate and its private key.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use super::{TlsError, provider};
+
+/// A certificate chain and the key that belongs to it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    certified: Arc<CertifiedKey>,
+}
+
+impl Identity {
+    /// Reads PEM files; the key may be PKCS#8, PKCS#1 or SEC1, and in the same file as the chain.
+    /// Fails if the key is encrypted (the text then has the `openssl` line that decrypts it) or
+    /// does not belong to the first certificate.
+    pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let chain = read_chain(certificate)?;
+        let signing_key = read_key(key)?;
+        let certified =
+            CertifiedKey::from_der(chain, signing_key, &provider()).map_err(|error| {
+                let files = format!("{} and {}", certificate.display(), key.display());
+                match error {
+                    rustls::Error::InconsistentKeys(_) => TlsError::new(format!(
+                        "{files}: the key does not belong to the certificate"
+                    )),
+                    other => TlsError::new(format!("{files}: {other}")),
+                }
+            })?;
+        Ok(Self {
+            certified: Arc::new(certified),
+        })
+    }
+
+    /// The chain, our own certificate first.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
+    pub(super) fn certified(self) -> CertifiedKey {
+        Arc::unwrap_or_clone(self.certified)
+    }
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(path)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::new(format!("{}: {error}", path.display())))?;
+    if chain.is_empty() {
+        return Err(TlsError::new(format!(
+            "{}: no PEM certificate (-----BEGIN CERTIFICATE-----) in it{}",
+            path.display(),
+            hint_of_pkcs12(&text, path),
+        )));
+    }
+    Ok(chain)
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let text = read(path)?;
+    if is_encrypted(&text) {
+        return Err(TlsError::new(format!(
+            "{}: the private key is encrypted; decrypt it with: openssl pkey -in {} -out {} (and \
+             name that file instead)",
+            path.display(),
+            shell_word(path),
+            shell_word(&path.with_extension("decrypted.pem")),
+        )));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+        let shown = path.display();
+        TlsError::new(match error {
+            pem::Error::NoItemsFound => format!(
+                "{shown}: no PEM private key (-----BEGIN PRIVATE KEY-----) in it{}",
+                hint_of_pkcs12(&text, path),
+            ),
+            other => format!("{shown}: {other}"),
+        })
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let fail = |what: &dyn std::fmt::Display| TlsError::new(format!("{}: {what}", path.display()));
+    let length = fs::metadata(path).map_err(|error| fail(&error))?.len();
+    if length > MAX_PEM_FILE {
+        return Err(fail(&format_args!(
+            "{length} bytes, more than the {MAX_PEM_FILE} of any PEM file"
+        )));
+    }
+    fs::read(path).map_err(|error| fail(&error))
+}
+
+/// PKCS#8 says so in its label, the older forms in a header (RFC 1421 §4.6.1.1).
+fn is_encrypted(text: &[u8]) -> bool {
+    let has = |needle: &[u8]| text.windows(needle.len()).any(|window| window == needle);
+    has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
+}
+
+/// A `.p12` file is what Apple's Keychain exports.
+fn hint_of_pkcs12(text: &[u8], path: &Path) -> String {
+    // A DER sequence with a two-octet length: no PEM file begins like that.
+    if !text.starts_with(&[0x30, 0x82]) {
+        return String::new();
+    }
+    format!(
+        "; it looks like a PKCS#12 (.p12) file, convert it with: openssl pkcs12 -in {} -nodes -out {}",
+        shell_word(path),
+        shell_word(&path.with_extension("pem")),
+    )
+}
+
+/// The path as one word of a shell command.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if text.chars().all(plain) && !text.starts_with('-') {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Bytes of a certificate or key file at most; a long chain has some 10 KiB.
+pub(super) const MAX_PEM_FILE: u64 = 1024 * 1024;

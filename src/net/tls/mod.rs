@@ -1,0 +1,144 @@
+//! TLS: whom we trust ([`Roots`]), who we are ([`Identity`]), what we offer.
+//!
+//! rustls with the aws-lc-rs provider, named explicitly: the process default is never read or set.
+//! TLS 1.2 or later, and of TLS 1.2 only the ephemeral AEAD suites that RFC 9113 §9.2.2 leaves.
+//! Sessions are resumed (one store per configuration); early data stays off, since a POST replayed
+//! is a push sent twice.
+
+mod identity;
+mod roots;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+pub use identity::Identity;
+pub use roots::Roots;
+
+/// ALPN's name of HTTP/2 over TLS (RFC 9113 §3.1).
+pub const ALPN_H2: &[u8] = b"h2";
+
+/// ALPN's name of HTTP/1.1 (RFC 7301 §6).
+pub const ALPN_HTTP1: &[u8] = b"http/1.1";
+
+/// Why a certificate, key or root file cannot be used; says which file and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsError {
+    text: String,
+}
+
+/// The configuration of outgoing connections: the system's roots and those of `ca_path`, our
+/// certificate if there is one, and the protocols offered.
+pub fn client_config(
+    ca_path: Option<&Path>,
+    identity: Option<Identity>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ClientConfig>, TlsError> {
+    client_config_with(&Roots::load(ca_path)?, identity, alpn)
+}
+
+/// As [`client_config`], with roots that were loaded before.
+pub fn client_config_with(
+    roots: &Roots,
+    identity: Option<Identity>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::new(error.to_string()))?
+        .with_root_certificates(roots.store());
+    let mut config = match identity {
+        Some(identity) => {
+            let resolver = SingleCertAndKey::from(identity.certified());
+            builder.with_client_cert_resolver(Arc::new(resolver))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// The configuration of a server: its chain and key, the roots that client certificates must come
+/// from (`None`: none are asked for; a client may also send none), and the protocols spoken.
+pub fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    client_roots: Option<Arc<RootCertStore>>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::new(error.to_string()))?;
+    let builder = match client_roots {
+        Some(roots) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
+                .allow_unauthenticated()
+                .build()
+                .map_err(|error| TlsError::new(format!("client certificates: {error}")))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| TlsError::new(format!("server certificate: {error}")))?;
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// The only cryptography in use.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// What went wrong in TLS, and what may be done about it.
+pub(super) fn explain(error: &rustls::Error) -> String {
+    use rustls::{AlertDescription as Alert, CertificateError, Error};
+    let advice = match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            " (its issuer is not among the trusted roots; ca_path adds one)"
+        }
+        Error::InvalidCertificate(CertificateError::Expired) => {
+            " (or the clock of this machine is wrong)"
+        }
+        Error::AlertReceived(Alert::NoApplicationProtocol) => {
+            " (the server does not speak the protocol offered by ALPN)"
+        }
+        Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => " (the server does not accept our certificate)",
+        Error::InvalidMessage(_) => " (the server does not speak TLS on this port)",
+        _ => "",
+    };
+    format!("{error}{advice}")
+}
+
+impl TlsError {
+    fn new(text: String) -> Self {
+        Self { text }
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! HTTP/1.1: ureq's octets as they are, over TLS or plain TCP.
+
+use std::time::Instant;
+
+use mio::Token;
+use ureq::Error;
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+
+use super::super::readiness::Readiness;
+use super::super::socket::Socket;
+use super::{Limit, TextBuffers, Wait, ended};
+
+#[derive(Debug)]
+pub(super) struct Http1Transport {
+    socket: Socket,
+    wait: Wait,
+    buffers: TextBuffers,
+}
+
+impl Http1Transport {
+    pub(super) fn new(mut socket: Socket, wait: Wait, buffers: TextBuffers) -> Result<Self, Error> {
+        socket.register(wait.waiter.registry(), SOCKET)?;
+        Ok(Self {
+            socket,
+            wait,
+            buffers,
+        })
+    }
+
+    /// Appends what the socket has to ureq's input; says whether there was something.
+    fn receive(&mut self, readiness: Readiness) -> bool {
+        let input = self.buffers.input_mut();
+        let before = input.len();
+        self.socket
+            .receive(readiness, |octets| input.extend_from_slice(octets));
+        input.len() > before
+    }
+}
+
+impl Transport for Http1Transport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let limit = Limit::new(timeout.for_write(), Instant::now());
+        let mut sent = 0;
+        loop {
+            let now = Instant::now();
+            let octets = self.buffers.written(amount);
+            sent += self
+                .socket
+                .send(octets.get(sent..).unwrap_or_default(), now);
+            if self.socket.is_broken() && self.socket.end().is_none() {
+                let input = self.buffers.input_mut();
+                self.socket.finish(|octets| input.extend_from_slice(octets));
+            }
+            if let Some(end) = self.socket.end() {
+                return Err(ended(end));
+            }
+            if sent == amount && !self.socket.is_blocked() {
+                return Ok(());
+            }
+            self.wait.wait(&limit, self.socket.write_deadline())?;
+            self.socket.handle_timeout(Instant::now());
+        }
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let limit = Limit::new(timeout.for_read(), Instant::now());
+        let mut readiness = Readiness::UNKNOWN;
+        loop {
+            if self.receive(readiness) {
+                return Ok(true);
+            }
+            match self.socket.end() {
+                Some(end) if end.failure.is_some() => return Err(ended(end)),
+                Some(_) => return Ok(false),
+                None => {}
+            }
+            if !self.socket.has_more() {
+                self.wait.wait(&limit, None)?;
+            }
+            readiness = self.wait.waiter.readiness(SOCKET);
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        // Octets that nobody asked for are not the start of the next response.
+        !self.receive(Readiness::UNKNOWN) && !self.socket.is_broken()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.socket.is_tls()
+    }
+}
+
+impl Drop for Http1Transport {
+    fn drop(&mut self) {
+        self.socket.close(Instant::now());
+    }
+}
+
+/// The only socket of its waiter.
+const SOCKET: Token = Token(0);

@@ -1,0 +1,248 @@
+//! A transport for ureq: any `ureq::Agent` given it speaks HTTP/2 through our own connection code,
+//! HTTP/1.1 where ALPN says so, and HTTP/1.1 over plain `http://`.
+//!
+//! ureq hands a transport the octets of an HTTP/1.1 request and expects those of an HTTP/1.1
+//! response. Over HTTP/2 they are translated (`request`, `response`, `http2`); otherwise they pass
+//! as they are (`http1`). Time-outs are ureq's: each call brings its deadline and its reason, and a
+//! deadline that passes ends the call with `ureq::Error::Timeout` of that reason. The calling
+//! thread drives the connection itself while it waits; there is no thread behind.
+//!
+//! Names are looked up here, not by ureq, which would do it on every call, pooled or not.
+
+mod buffers;
+mod http1;
+mod http2;
+mod request;
+mod response;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use ureq::config::{Config, ConfigBuilder};
+use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
+use ureq::unversioned::transport::time::Duration as UreqDuration;
+use ureq::unversioned::transport::{
+    ConnectionDetails, Connector, NextTimeout, ShutdownHandle, Transport,
+};
+use ureq::{Agent, Error, Timeout};
+
+use super::dial::{Dial, OpenError, Stage};
+use super::readiness::{Bell, Waiter};
+use super::resolve::Resolver;
+use super::socket::End;
+use super::tls;
+use buffers::TextBuffers;
+
+/// Opens connections for a `ureq::Agent`.
+#[derive(Debug)]
+pub struct HttpConnector {
+    tls: Arc<ClientConfig>,
+    resolver: Arc<Resolver>,
+}
+
+impl HttpConnector {
+    /// `tls` should offer [`tls::ALPN_H2`] and [`tls::ALPN_HTTP1`].
+    pub fn new(tls: Arc<ClientConfig>, resolver: Arc<Resolver>) -> Self {
+        Self { tls, resolver }
+    }
+
+    fn open(&self, details: &ConnectionDetails<'_>) -> Result<Box<dyn Transport>, Error> {
+        let (host, port) = host_and_port(details)?;
+        let now = Instant::now();
+        let limit = Limit::new(details.timeout, now);
+        let resolve = details.config.timeouts().resolve;
+        let dial = Dial {
+            host,
+            port,
+            tls: details.needs_tls().then_some(&self.tls),
+            resolver: &self.resolver,
+            resolve: resolve.unwrap_or(MAX_RESOLVE),
+            connect: MAX_CONNECT,
+            handshake: MAX_HANDSHAKE,
+            write: MAX_WRITE,
+            deadline: limit.deadline,
+        };
+        let socket = dial.open().map_err(|error| {
+            let in_time = limit.left(Instant::now());
+            match (&error.stage, resolve) {
+                _ if in_time.is_err() => Error::Timeout(limit.reason),
+                (Stage::Resolve, Some(time)) if now.elapsed() >= time => {
+                    Error::Timeout(Timeout::Resolve)
+                }
+                _ => error.into_ureq(),
+            }
+        })?;
+        let waiter = Waiter::new()?;
+        let interrupt = Arc::new(Interrupt {
+            shut: AtomicBool::new(false),
+            bell: waiter.bell(),
+        });
+        let shut: Arc<dyn ShutdownHandle> = Arc::<Interrupt>::clone(&interrupt);
+        (details.register_shutdown)(Arc::downgrade(&shut))?;
+        let buffers = TextBuffers::new(details.config.output_buffer_size());
+        let wait = Wait { waiter, interrupt };
+        match socket.alpn() {
+            Some(tls::ALPN_H2) => Ok(Box::new(http2::Http2Transport::new(socket, wait, buffers)?)),
+            _ => Ok(Box::new(http1::Http1Transport::new(socket, wait, buffers)?)),
+        }
+    }
+}
+
+impl Connector for HttpConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        _chained: Option<()>,
+    ) -> Result<Option<Self::Out>, Error> {
+        self.open(details).map(Some)
+    }
+}
+
+/// A configuration fit for a daemon: no redirects followed, no status taken for an error, no proxy
+/// from the environment, small buffers. Set the time-outs and `build` it.
+pub fn config() -> ConfigBuilder<AgentScope> {
+    Config::builder()
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .proxy(None)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        .user_agent("")
+        .accept("")
+        .accept_encoding("")
+}
+
+/// An agent that connects by `connector`; see [`config`].
+pub fn agent(connector: HttpConnector, config: Config) -> Agent {
+    Agent::with_parts(config, connector, NoLookup)
+}
+
+/// What ureq is given for a resolver: [`HttpConnector`] looks names up itself.
+#[derive(Debug)]
+struct NoLookup;
+
+impl UreqResolver for NoLookup {
+    fn resolve(
+        &self,
+        _uri: &::http::Uri,
+        _config: &Config,
+        _timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        Ok(self.empty())
+    }
+}
+
+/// What a blocked call waits with.
+#[derive(Debug)]
+struct Wait {
+    waiter: Waiter,
+    interrupt: Arc<Interrupt>,
+}
+
+/// Ends blocked calls when the agent is shut down.
+#[derive(Debug)]
+struct Interrupt {
+    shut: AtomicBool,
+    bell: Bell,
+}
+
+impl ShutdownHandle for Interrupt {
+    fn shutdown(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+}
+
+impl Wait {
+    /// Waits for the socket, the limit, or `wake_at`.
+    fn wait(&mut self, limit: &Limit, wake_at: Option<Instant>) -> Result<(), Error> {
+        let now = Instant::now();
+        let left = limit.left(now)?;
+        let wake = wake_at.map(|at| at.saturating_duration_since(now));
+        let timeout = [left, wake].into_iter().flatten().min();
+        self.waiter.wait(timeout)?;
+        if self.interrupt.shut.load(Ordering::SeqCst) {
+            let shut = io::Error::new(io::ErrorKind::NotConnected, "the agent was shut down");
+            return Err(Error::Io(shut));
+        }
+        Ok(())
+    }
+}
+
+/// How long a call may go on, and what it is called if that is over.
+#[derive(Debug)]
+struct Limit {
+    deadline: Option<Instant>,
+    reason: Timeout,
+}
+
+impl Limit {
+    fn new(timeout: NextTimeout, now: Instant) -> Self {
+        let deadline = match timeout.after {
+            UreqDuration::Exact(after) => now.checked_add(after),
+            UreqDuration::NotHappening => None,
+        };
+        Self {
+            deadline,
+            reason: timeout.reason,
+        }
+    }
+
+    /// What is left; `None` for no limit.
+    fn left(&self, now: Instant) -> Result<Option<Duration>, Error> {
+        let Some(deadline) = self.deadline else {
+            return Ok(None);
+        };
+        let left = deadline.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(Error::Timeout(self.reason));
+        }
+        Ok(Some(left))
+    }
+}
+
+impl OpenError {
+    fn into_ureq(self) -> Error {
+        Error::Io(io::Error::new(self.kind(), self))
+    }
+}
+
+/// What ureq is told about a socket that ended.
+fn ended(end: &End) -> Error {
+    let kind = end.failure.unwrap_or(io::ErrorKind::UnexpectedEof);
+    Error::Io(io::Error::new(kind, end.text.clone()))
+}
+
+fn host_and_port<'a>(details: &ConnectionDetails<'a>) -> Result<(&'a str, u16), Error> {
+    let uri = details.uri;
+    let host = uri
+        .host()
+        .ok_or_else(|| Error::BadUri(format!("no host in {uri}")))?;
+    let default = if details.needs_tls() { 443 } else { 80 };
+    Ok((host, uri.port_u16().unwrap_or(default)))
+}
+
+/// Bytes of ureq's buffers: the longest field line of a request, with room to spare.
+const BUFFER: usize = 16 * 1024;
+
+/// For the name lookup, unless ureq's limits are tighter.
+const MAX_RESOLVE: Duration = Duration::from_secs(10);
+
+/// For name lookup and TCP, unless ureq's limits are tighter.
+const MAX_CONNECT: Duration = Duration::from_secs(20);
+
+/// For the TLS handshake, unless ureq's limits are tighter.
+const MAX_HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// For octets that the peer does not take, unless ureq's limits are tighter.
+const MAX_WRITE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! The HTTP/1.1 text that ureq writes, read back: head, then content without its coding.
+//!
+//! Pure: octets in, pieces out. The text comes from this process, so errors are ureq's or the
+//! caller's doing, not a peer's.
+
+use std::io;
+
+/// What the next octets meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    Head(Head),
+    /// Content; `last` ends the request.
+    Data {
+        data: &'a [u8],
+        last: bool,
+    },
+}
+
+/// A request head in HTTP/2's terms (RFC 9113 §8.3.1).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) method: Vec<u8>,
+    pub(super) path: Vec<u8>,
+    pub(super) authority: Vec<u8>,
+    /// Names in lower case, without those that belong to one HTTP/1.1 connection.
+    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
+    /// No content follows.
+    pub(super) is_last: bool,
+    /// ureq waits for a 100 before it sends the content.
+    pub(super) expects_continue: bool,
+}
+
+/// Reads one request after the other.
+#[derive(Debug)]
+pub(super) struct RequestReader {
+    state: State,
+    head: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Head,
+    /// Octets of content left.
+    Length(u64),
+    /// Size line of a chunk (RFC 9112 §7.1); what was read of the size.
+    ChunkSize(u64),
+    /// After a semicolon.
+    ChunkExtension(u64),
+    /// Octets of a chunk left.
+    Chunk(u64),
+    /// The line end after a chunk.
+    ChunkEnd,
+    /// Trailer lines; octets of the current one seen, line ends apart.
+    Trailers(usize),
+}
+
+impl RequestReader {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Head,
+            head: Vec::new(),
+        }
+    }
+
+    /// Between two requests.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Head && self.head.is_empty()
+    }
+
+    /// Takes octets from the front of `octets` until they make a piece or are used up.
+    pub(super) fn next<'a>(&mut self, octets: &mut &'a [u8]) -> io::Result<Option<Piece<'a>>> {
+        while !octets.is_empty() {
+            let piece = match self.state {
+                State::Head => self.head(octets)?.map(Piece::Head),
+                State::Length(left) => {
+                    let data = take(octets, left);
+                    let left = left - data.len() as u64;
+                    let last = left == 0;
+                    self.state = if last {
+                        State::Head
+                    } else {
+                        State::Length(left)
+                    };
+                    Some(Piece::Data { data, last })
+                }
+                State::Chunk(left) => {
+                    let data = take(octets, left);
+                    self.state = match left - data.len() as u64 {
+                        0 => State::ChunkEnd,
+                        left => State::Chunk(left),
+                    };
+                    Some(Piece::Data { data, last: false })
+                }
+                _ => {
+                    let first = take(octets, 1).first().copied().unwrap_or_default();
+                    self.state = self.framing(first)?;
+                    (self.state == State::Head).then_some(Piece::Data {
+                        data: &[],
+                        last: true,
+                    })
+                }
+            };
+            if piece.is_some() {
+                return Ok(piece);
+            }
+        }
+        Ok(None)
+    }
+
+    /// One octet of the chunked coding's framing.
+    fn framing(&self, octet: u8) -> io::Result<State> {
+        Ok(match (self.state, octet) {
+            (State::ChunkSize(0) | State::ChunkExtension(0), b'\n') => State::Trailers(0),
+            (State::ChunkSize(size) | State::ChunkExtension(size), b'\n') => State::Chunk(size),
+            (State::ChunkSize(size), b'\r') => State::ChunkSize(size),
+            (State::ChunkSize(size), b';' | b' ') | (State::ChunkExtension(size), _) => {
+                State::ChunkExtension(size)
+            }
+            (State::ChunkSize(size), digit) => {
+                let digit = char::from(digit).to_digit(16);
+                let size = digit.and_then(|digit| size.checked_mul(16)?.checked_add(digit.into()));
+                State::ChunkSize(size.ok_or_else(|| bad("chunk size"))?)
+            }
+            (State::ChunkEnd, b'\r') => State::ChunkEnd,
+            (State::ChunkEnd, b'\n') => State::ChunkSize(0),
+            (State::ChunkEnd, _) => return Err(bad("end of a chunk")),
+            (State::Trailers(0), b'\n') => State::Head,
+            (State::Trailers(_), b'\n') => State::Trailers(0),
+            (State::Trailers(seen), b'\r') => State::Trailers(seen),
+            (State::Trailers(seen), _) => State::Trailers(seen + 1),
+            (state @ (State::Head | State::Length(_) | State::Chunk(_)), _) => state,
+        })
+    }
+
+    /// Collects a head until it is whole.
+    fn head(&mut self, octets: &mut &[u8]) -> io::Result<Option<Head>> {
+        let end = octets.iter().position(|octet| *octet == b'\n');
+        let line = take(octets, end.map_or(u64::MAX, |end| end as u64 + 1));
+        self.head.extend_from_slice(line);
+        if self.head.len() > MAX_HEAD {
+            return Err(bad("length of the head"));
+        }
+        if !self.head.ends_with(b"\r\n\r\n") {
+            return Ok(None);
+        }
+        let text = std::mem::take(&mut self.head);
+        let (head, state) = parse_head(&text)?;
+        self.state = state;
+        Ok(Some(head))
+    }
+}
+
+fn parse_head(text: &[u8]) -> io::Result<(Head, State)> {
+    let mut lines = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Request::new(&mut lines);
+    match parsed.parse(text) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(bad("head")),
+        Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
+    }
+    let mut head = Head {
+        method: parsed.method.unwrap_or_default().as_bytes().to_vec(),
+        path: parsed.path.unwrap_or_default().as_bytes().to_vec(),
+        authority: Vec::new(),
+        fields: Vec::new(),
+        is_last: false,
+        expects_continue: false,
+    };
+    let mut state = State::Head;
+    let nominated = nominated(parsed.headers);
+    for line in parsed.headers.iter() {
+        let name = line.name.to_ascii_lowercase();
+        let value = line.value.trim_ascii();
+        match name.as_str() {
+            "host" => head.authority = value.to_vec(),
+            "transfer-encoding" if value.eq_ignore_ascii_case(b"chunked") => {
+                state = State::ChunkSize(0);
+            }
+            "transfer-encoding" => return Err(bad("transfer-encoding")),
+            "expect" => head.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
+            "te" if !value.eq_ignore_ascii_case(b"trailers") => {}
+            name if CONNECTION_FIELDS.contains(&name) => {}
+            name if nominated.iter().any(|other| other == name) => {}
+            _ => {
+                if name == "content-length" && state == State::Head {
+                    let length = std::str::from_utf8(value).ok();
+                    let length = length.and_then(|length| length.parse().ok());
+                    state = State::Length(length.ok_or_else(|| bad("content-length"))?);
+                }
+                head.fields.push((name.into_bytes(), value.to_vec()));
+            }
+        }
+    }
+    if let State::ChunkSize(_) = state {
+        head.fields.retain(|(name, _)| name != b"content-length");
+    }
+    if state == State::Length(0) {
+        state = State::Head;
+    }
+    head.is_last = state == State::Head;
+    head.expects_continue &= !head.is_last;
+    Ok((head, state))
+}
+
+/// Names in `Connection`: they belong to the HTTP/1.1 connection too (RFC 9110 §7.6.1).
+fn nominated(fields: &[httparse::Header<'_>]) -> Vec<String> {
+    let values = fields
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case("connection"));
+    let names = values.flat_map(|field| field.value.split(|octet| *octet == b','));
+    names
+        .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
+        .collect()
+}
+
+/// The first `n` octets, or all if there are fewer.
+fn take<'a>(octets: &mut &'a [u8], n: u64) -> &'a [u8] {
+    let n = usize::try_from(n).unwrap_or(usize::MAX).min(octets.len());
+    let (taken, rest) = octets.split_at(n);
+    *octets = rest;
+    taken
+}
+
+fn bad(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("cannot translate the request: bad {what}"),
+    )
+}
+
+/// Fields that mean something to one HTTP/1.1 connection only (RFC 9113 §8.2.2).
+pub(super) const CONNECTION_FIELDS: [&str; 5] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Octets of a request head; servers take less.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Fields of a request head.
+const MAX_FIELDS: usize = 128;
+
+#[cfg(test)]
+mod tests;
