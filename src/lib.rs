@@ -48,4 +48,5 @@ pub mod http2;
 pub mod jitter;
 pub mod moment;
 pub mod net;
+pub mod provider;
 pub mod push;

@@ -1,0 +1,268 @@
+//! Every refusal that Apple documents, and what it means.
+//!
+//! The reason decides; an answer without a reason, or with one that is not in the table, is judged
+//! by its status: 429 and 5xx are tried again, everything else is final.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::moment::Moment;
+use crate::provider::{
+    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, REASON_MAX, Row, TokenEffect, Wait, cut,
+    retry_after,
+};
+
+/// The answer table.
+pub static ROWS: &[Row] = &[
+    Row::refused(400, "BadCollapseId", "unknown error: BadCollapseId"),
+    Row::token(
+        400,
+        "BadDeviceToken",
+        TokenEffect::Suspect,
+        "bad device token",
+    ),
+    Row::refused(400, "BadExpirationDate", "the apns-expiration field is bad"),
+    Row::refused(400, "BadMessageId", "the apns-id field is bad"),
+    Row::refused(400, "BadPriority", "the apns-priority field is bad"),
+    Row::refused(400, "InvalidPushType", "the apns-push-type field is bad"),
+    Row::refused(400, "DuplicateHeaders", "a field was sent twice"),
+    // The topic is configuration, never the caller's.
+    Row::stopped(400, "BadTopic", "the configured topic is malformed"),
+    Row::stopped(
+        400,
+        "MissingTopic",
+        "the credential needs a topic, and none is configured",
+    ),
+    Row::stopped(
+        400,
+        "TopicDisallowed",
+        "the credential may not push to the configured topic",
+    ),
+    Row::refused(400, "MissingDeviceToken", "the request had no device token"),
+    Row::refused(400, "PayloadEmpty", "the payload is empty"),
+    Row {
+        lane: LaneEffect::Alarm,
+        ..Row::token(
+            400,
+            "DeviceTokenNotForTopic",
+            TokenEffect::Suspect,
+            "device token does not match the specified topic",
+        )
+    },
+    Row::retry(
+        400,
+        "IdleTimeout",
+        Again::ELSEWHERE,
+        "the connection was idle for too long",
+    ),
+    Row::stopped(
+        403,
+        "BadCertificate",
+        "the client certificate is not accepted",
+    ),
+    Row::stopped(
+        403,
+        "BadCertificateEnvironment",
+        "the client certificate is for the other environment (sandbox or production)",
+    ),
+    Row::retry(
+        403,
+        "ExpiredProviderToken",
+        EXPIRED,
+        "the auth token is over an hour old",
+    ),
+    Row::stopped(
+        403,
+        "InvalidProviderToken",
+        "the auth token is not accepted: check key, key id, team id and topic",
+    ),
+    Row::stopped(
+        403,
+        "MissingProviderToken",
+        "the request had neither auth token nor client certificate",
+    ),
+    Row::retry(
+        403,
+        "UnrelatedKeyIdInToken",
+        OTHER_KEY,
+        "the connection belongs to another signing key",
+    ),
+    Row::stopped(403, "BadEnvironmentKeyIdInToken", OTHER_ENVIRONMENT),
+    // Apple's page spells it as above, its servers as below.
+    Row::stopped(403, "BadEnvironmentKeyInToken", OTHER_ENVIRONMENT),
+    Row::stopped(403, "Forbidden", "the credential is not allowed to do this"),
+    Row::refused(404, "BadPath", "the request's path is bad"),
+    Row::refused(405, "MethodNotAllowed", "the request's method was not POST"),
+    Row::token(
+        410,
+        "Unregistered",
+        TokenEffect::Dead,
+        "device token is inactive for the specified topic",
+    ),
+    Row::token(
+        410,
+        "ExpiredToken",
+        TokenEffect::Dead,
+        "unknown error: ExpiredToken",
+    ),
+    Row::refused(413, "PayloadTooLarge", "the payload is too large"),
+    Row::retry(
+        429,
+        "TooManyProviderTokenUpdates",
+        TOO_MANY_UPDATES,
+        "the auth token was renewed too soon",
+    ),
+    Row::retry(
+        429,
+        "TooManyRequests",
+        Again::BACKOFF,
+        "too many pushes in a row to this device token",
+    ),
+    Row::retry(
+        500,
+        "InternalServerError",
+        Again::BACKOFF,
+        "an error inside APNs",
+    ),
+    Row::retry(
+        503,
+        "ServiceUnavailable",
+        Again::BACKOFF,
+        "APNs is not available",
+    ),
+    Row::retry(
+        503,
+        "Shutdown",
+        Again::ELSEWHERE,
+        "this APNs server is shutting down",
+    ),
+];
+
+/// What a status means for which no reason is known.
+static UNKNOWN: [Row; 3] = [
+    Row::retry(429, "", Again::BACKOFF, "too many requests"),
+    Row::retry(500, "", Again::BACKOFF, "an error inside APNs"),
+    Row::refused(0, "", "refused"),
+];
+
+/// The meaning of both spellings.
+const OTHER_ENVIRONMENT: &str =
+    "the signing key is for the other environment (sandbox or production)";
+
+/// Once the auth token has expired, its connection stays wedged.
+const EXPIRED: Again = Again {
+    close_connection: true,
+    new_credential: true,
+    once: true,
+    wait: Wait::Now,
+    ..Again::BACKOFF
+};
+
+const OTHER_KEY: Again = Again {
+    close_connection: true,
+    wait: Wait::Now,
+    ..Again::BACKOFF
+};
+
+/// Such a connection stops answering; the token stays.
+const TOO_MANY_UPDATES: Again = Again {
+    close_connection: true,
+    ..Again::BACKOFF
+};
+
+/// Judges a response.
+pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
+    let apns_id = head
+        .apns_id
+        .and_then(|id| std::str::from_utf8(id).ok())
+        .map(|id| cut(id, REASON_MAX).into());
+    if head.status == 200 {
+        return Answer {
+            apns_id,
+            ..Answer::succeeded()
+        };
+    }
+    let body = parse(body);
+    let word = body.get("reason").and_then(Value::as_str).unwrap_or("");
+    let row = row(word).unwrap_or_else(|| by_status(head.status));
+    let gone_since_ms = body.get("timestamp").and_then(Value::as_u64);
+    Answer {
+        status: head.status,
+        reason: if row.reason.is_empty() {
+            Cow::Owned(cut(word, REASON_MAX).to_owned())
+        } else {
+            Cow::Borrowed(row.reason)
+        },
+        error: sentence(row, head.status, word, gone_since_ms),
+        verdict: row.verdict,
+        lane: row.lane,
+        token: row.token,
+        apns_id,
+        gone_since_ms,
+        retry_after: retry_after::parse(head.retry_after, now),
+    }
+}
+
+/// The row of the reason in a GOAWAY frame's debug data, if it has a known one: JSON as in an
+/// answer, or the bare word.
+pub fn goaway(debug: &[u8]) -> Option<&'static Row> {
+    let body = parse(debug);
+    match body.get("reason").and_then(Value::as_str) {
+        Some(word) => row(word),
+        None => row(std::str::from_utf8(debug).ok()?.trim()),
+    }
+}
+
+/// The body as JSON; null if it is none.
+fn parse(body: &[u8]) -> Value {
+    if body.len() > ANSWER_BODY_MAX {
+        return Value::Null;
+    }
+    serde_json::from_slice(body).unwrap_or(Value::Null)
+}
+
+fn row(word: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.reason == word)
+}
+
+fn by_status(status: u16) -> &'static Row {
+    let [too_many, server, other] = &UNKNOWN;
+    match status {
+        429 => too_many,
+        500..=599 => server,
+        _ => other,
+    }
+}
+
+/// The sentence for the push log.
+///
+/// Gaurun's users screen device tokens by its sentences, so four of them are kept to the letter:
+/// those of `BadDeviceToken`, `Unregistered` and `DeviceTokenNotForTopic`, and "unknown error: "
+/// with the word for what Gaurun did not know.
+fn sentence(row: &Row, status: u16, word: &str, gone_since_ms: Option<u64>) -> String {
+    if row.reason == "Unregistered" {
+        return match gone_since_ms.and_then(go_time) {
+            Some(since) => format!("{} (last invalid at {since})", row.meaning),
+            None => row.meaning.to_owned(),
+        };
+    }
+    if !row.reason.is_empty() {
+        return row.meaning.to_owned();
+    }
+    if word.is_empty() {
+        format!("APNs answered {status} without a reason")
+    } else {
+        format!("unknown error: {}", cut(word, REASON_MAX))
+    }
+}
+
+/// A time as Go prints it, in whole seconds.
+fn go_time(ms: u64) -> Option<String> {
+    let secs = i64::try_from(ms / 1000).ok()?;
+    let at = jiff::Timestamp::from_second(secs).ok()?;
+    Some(at.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! The APNs payload: `aps` first, the caller's keys beside it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::push::Notification;
+
+/// Largest payload that APNs takes for `alert` and `background` pushes, in octets.
+pub const PAYLOAD_MAX: usize = 4096;
+
+/// The whole payload.
+#[derive(Serialize)]
+struct Payload<'a> {
+    aps: Aps<'a>,
+    /// The caller's keys; of equal ones the last counts.
+    #[serde(flatten)]
+    extend: BTreeMap<&'a str, &'a str>,
+}
+
+/// Apple's part of it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Aps<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<Alert<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    badge: Option<i64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    sound: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    category: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_available: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutable_content: Option<u8>,
+}
+
+/// What is shown: a plain string means the body alone.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Alert<'a> {
+    Body(&'a str),
+    Full {
+        #[serde(skip_serializing_if = "str::is_empty")]
+        title: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        subtitle: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        body: &'a str,
+    },
+}
+
+/// Builds the payload, which is the same for all device tokens of the notification.
+///
+/// With `gaurun_badge` a badge that the caller left out is sent as 0, as Gaurun did; else it is
+/// left out, which leaves the icon alone.
+///
+/// # Errors
+///
+/// A text that names what the caller has to change.
+pub fn payload(notification: &Notification, gaurun_badge: bool) -> Result<Vec<u8>, String> {
+    let badge = notification.badge.or(gaurun_badge.then_some(0));
+    if let Some(badge) = badge.filter(|&badge| badge < 0) {
+        return Err(format!("badge is {badge}, and must not be negative"));
+    }
+    let extend = extend(notification)?;
+    let payload = Payload {
+        aps: Aps {
+            alert: alert(notification),
+            badge,
+            sound: &notification.sound,
+            category: &notification.category,
+            content_available: notification.content_available.then_some(1),
+            mutable_content: notification.mutable_content.then_some(1),
+        },
+        extend,
+    };
+    let octets = serde_json::to_vec(&payload)
+        .map_err(|error| format!("the payload cannot be written as JSON: {error}"))?;
+    if octets.len() > PAYLOAD_MAX {
+        return Err(format!(
+            "the payload is {} bytes, and APNs takes at most {PAYLOAD_MAX}",
+            octets.len()
+        ));
+    }
+    Ok(octets)
+}
+
+/// The alert, unless all its texts are empty: a silent push must not have one.
+fn alert(notification: &Notification) -> Option<Alert<'_>> {
+    let (title, subtitle) = (&*notification.title, &*notification.subtitle);
+    let body = &*notification.message;
+    if title.is_empty() && subtitle.is_empty() {
+        (!body.is_empty()).then_some(Alert::Body(body))
+    } else {
+        Some(Alert::Full {
+            title,
+            subtitle,
+            body,
+        })
+    }
+}
+
+/// The caller's keys by name.
+///
+/// Gaurun let `aps` be overwritten. The value is always a string, and Apple wants a dictionary:
+/// such a push showed nothing, so it is refused where the caller sees it.
+fn extend(notification: &Notification) -> Result<BTreeMap<&str, &str>, String> {
+    let keys: BTreeMap<_, _> = notification
+        .extend
+        .iter()
+        .map(|extend| (&*extend.key, &*extend.value))
+        .collect();
+    if keys.contains_key("aps") {
+        return Err(
+            "extend must not have the key \"aps\", which holds the notification itself".to_owned(),
+        );
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+use super::*;
+use crate::provider::fixture::{UNIX, notification, start};
+use crate::push::Platform::Ios;
+
+fn accepted(expiry: i64) -> Accepted {
+    Accepted {
+        notification: Notification {
+            expiry,
+            ..notification(Ios, "m")
+        },
+        tokens: Box::new([DeviceToken::new("ab")]),
+        first_id: PushId(1),
+        at: start(),
+        payload: Box::new([]),
+    }
+}
+
+#[test]
+fn device_tokens_are_an_even_number_of_hexadecimal_digits() {
+    for good in [
+        "ab",
+        "0123456789abcdefABCDEF00",
+        &"a".repeat(DEVICE_TOKEN_MAX),
+    ] {
+        assert_eq!(check_device_token(good), Ok(()));
+    }
+    for bad in ["", "a", "abc", "zz", "ab cd", "<ab>", "ab/?", "ä", "a\n"] {
+        assert!(check_device_token(bad).is_err(), "{bad:?}");
+    }
+    assert!(check_device_token(&"a".repeat(DEVICE_TOKEN_MAX + 2)).is_err());
+}
+
+#[test]
+fn the_limit_in_the_text_is_the_limit() {
+    let error = check_device_token(&"a".repeat(DEVICE_TOKEN_MAX + 2)).unwrap_err();
+    assert!(error.contains(&DEVICE_TOKEN_MAX.to_string()));
+}
+
+#[test]
+fn the_path_folds_the_token_to_lower_case() {
+    let mut out = b"x".to_vec();
+    path(&DeviceToken::new("AbCd09"), &mut out);
+    assert_eq!(out, b"x/3/device/abcd09");
+}
+
+#[test]
+fn the_apns_id_is_a_uuid_of_version_8_made_of_the_push_id() {
+    let check = |id, expected: &str| {
+        let text = apns_id(PushId(id));
+        assert_eq!(std::str::from_utf8(&text), Ok(expected));
+    };
+    check(1, "73746572-6e61-8000-8000-000000000001");
+    check(0xabc, "73746572-6e61-8000-8000-000000000abc");
+    check((1 << 53) - 1, "73746572-6e61-8000-801f-ffffffffffff");
+    // The variant bits stay, whatever the id.
+    check(u64::MAX, "73746572-6e61-8000-8fff-ffffffffffff");
+}
+
+#[test]
+fn expiration_counts_from_acceptance_and_is_absent_without_a_positive_expiry() {
+    assert_eq!(expiration(&accepted(10)), Some(UNIX + 10));
+    assert_eq!(expiration(&accepted(0)), None);
+    assert_eq!(expiration(&accepted(-5)), None);
+    assert_eq!(expiration(&accepted(i64::MAX)), Some(EXPIRATION_MAX));
+}
+
+#[test]
+fn only_background_pushes_have_a_priority() {
+    let mut notification = notification(Ios, "m");
+    for word in ["", "alert"] {
+        notification.push_type = word.into();
+        assert_eq!(
+            (push_type(&notification), priority(push_type(&notification))),
+            ("alert", None)
+        );
+    }
+    notification.push_type = "background".into();
+    assert_eq!(
+        (push_type(&notification), priority(push_type(&notification))),
+        ("background", Some("5"))
+    );
+}

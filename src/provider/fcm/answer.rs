@@ -1,0 +1,301 @@
+//! Every refusal that FCM documents, and what it means.
+//!
+//! An answer is judged by the first of these that it has and the table knows: `FcmError`'s code,
+//! refined by the other details; `ErrorInfo`'s reason; a field violation; the HTTP status. Never
+//! by the message text, which is only quoted. Google's front end answers in HTML: that has none
+//! but the status.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::moment::Moment;
+use crate::provider::{
+    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, QUOTE_MAX, REASON_MAX, Row, TokenEffect,
+    Wait, cut, retry_after,
+};
+
+/// The answer table: codes of `FcmError`, then reasons of `ErrorInfo`.
+pub static ROWS: &[Row] = &[
+    Row::token(
+        404,
+        "UNREGISTERED",
+        TokenEffect::Dead,
+        "the registration token is no longer in use",
+    ),
+    BAD_TOKEN,
+    Row::token(
+        403,
+        "SENDER_ID_MISMATCH",
+        TokenEffect::Suspect,
+        "the registration token belongs to another Firebase project",
+    ),
+    Row {
+        lane: LaneEffect::Slow,
+        ..Row::retry(
+            429,
+            "QUOTA_EXCEEDED",
+            Again::QUOTA,
+            "a sending quota is used up",
+        )
+    },
+    Row::retry(503, "UNAVAILABLE", Again::BACKOFF, "FCM is overloaded"),
+    Row::retry(500, "INTERNAL", Again::BACKOFF, "an error inside FCM"),
+    THIRD_PARTY_AUTH,
+    // Its old name.
+    Row {
+        reason: "APNS_AUTH_ERROR",
+        ..THIRD_PARTY_AUTH
+    },
+    Row::retry(
+        401,
+        "ACCESS_TOKEN_EXPIRED",
+        NEW_ACCESS_TOKEN,
+        "the access token has expired",
+    ),
+    Row::retry(
+        401,
+        "CREDENTIALS_MISSING",
+        NEW_ACCESS_TOKEN,
+        "the access token was not seen",
+    ),
+    Row::stopped(
+        401,
+        "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+        "FCM does not take this kind of access token",
+    ),
+    Row::stopped(
+        403,
+        "IAM_PERMISSION_DENIED",
+        "the service account lacks the permission cloudmessaging.messages.create",
+    ),
+    Row::stopped(
+        403,
+        "SERVICE_DISABLED",
+        "the Firebase Cloud Messaging API is not enabled in the project",
+    ),
+    Row::stopped(
+        403,
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "the access token lacks the scope firebase.messaging",
+    ),
+    Row::stopped(
+        403,
+        "CONSUMER_INVALID",
+        "the project does not exist or is blocked",
+    ),
+    Row::stopped(
+        403,
+        "BILLING_DISABLED",
+        "billing is disabled for the project",
+    ),
+    Row::stopped(
+        403,
+        "USER_PROJECT_DENIED",
+        "the project may not be used by this account",
+    ),
+];
+
+/// How `INVALID_ARGUMENT` is refined by the other details. By itself it means a malformed token,
+/// by Google's word; but a data key may be behind it too, so that the token is only suspect.
+const BAD_TOKEN: Row = Row::token(
+    400,
+    "INVALID_ARGUMENT",
+    TokenEffect::Suspect,
+    "the registration token is not valid",
+);
+
+static DEAD_AT_APNS: Row = Row {
+    token: TokenEffect::Dead,
+    meaning: "APNs knows the device token of this registration no more",
+    ..BAD_TOKEN
+};
+
+static BAD_TOKEN_FIELD: Row = Row {
+    token: TokenEffect::Dead,
+    ..BAD_TOKEN
+};
+
+static BAD_PAYLOAD: Row = Row::refused(400, "INVALID_ARGUMENT", "FCM does not take the message");
+
+/// The key in the Firebase console is at fault; Android goes on.
+const THIRD_PARTY_AUTH: Row = Row {
+    lane: LaneEffect::Alarm,
+    ..Row::refused(
+        401,
+        "THIRD_PARTY_AUTH_ERROR",
+        "the APNs key or Web Push key in the Firebase console is bad or missing",
+    )
+};
+
+/// What a status means when nothing else in the answer is known.
+static BY_STATUS: &[Row] = &[
+    Row::refused(400, "", "FCM does not take the message"),
+    Row::retry(
+        401,
+        "",
+        NEW_ACCESS_TOKEN,
+        "the access token is not accepted",
+    ),
+    Row::stopped(403, "", "the service account is not allowed to send"),
+    Row::stopped(404, "", "FCM does not know the project or the address"),
+    Row::refused(405, "", "the request's method was not POST"),
+    Row::refused(411, "", "the request's length was missing"),
+    Row::refused(413, "", "the request is too large for Google's front end"),
+    Row {
+        lane: LaneEffect::Slow,
+        ..Row::retry(429, "", Again::QUOTA, "a sending quota is used up")
+    },
+    Row::retry(500, "", Again::BACKOFF, "an error inside FCM"),
+    Row::refused(0, "", "FCM refused the request"),
+];
+
+const NEW_ACCESS_TOKEN: Again = Again {
+    wait: Wait::Now,
+    new_credential: true,
+    once: true,
+    ..Again::BACKOFF
+};
+
+/// What an error body says, as far as it can be read.
+#[derive(Default)]
+struct Problem<'a> {
+    message: &'a str,
+    /// `FcmError.errorCode`.
+    code: &'a str,
+    /// `ErrorInfo.reason`.
+    info: &'a str,
+    /// `error.status`.
+    status: &'a str,
+    /// Whether there is an `ApnsError`, and whether it means that the device token is dead.
+    apns: Option<bool>,
+    /// Whether there are `BadRequest` fields, and whether one is the token.
+    field: Option<bool>,
+}
+
+/// Judges a response.
+pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
+    if head.status == 200 {
+        return Answer::succeeded();
+    }
+    let body = if body.len() > ANSWER_BODY_MAX {
+        Value::Null
+    } else {
+        serde_json::from_slice(body).unwrap_or(Value::Null)
+    };
+    let problem = Problem::read(&body);
+    let row = problem.row(head.status);
+    Answer {
+        status: head.status,
+        reason: problem.reason(row),
+        error: problem.sentence(row, head.status),
+        verdict: row.verdict,
+        lane: row.lane,
+        token: row.token,
+        apns_id: None,
+        gone_since_ms: None,
+        retry_after: retry_after::parse(head.retry_after, now),
+    }
+}
+
+impl<'a> Problem<'a> {
+    fn read(body: &'a Value) -> Self {
+        let text = |value: &'a Value, key| value.get(key).and_then(Value::as_str).unwrap_or("");
+        let Some(error) = body.get("error") else {
+            return Self::default();
+        };
+        let mut problem = Self {
+            message: text(error, "message"),
+            status: text(error, "status"),
+            ..Self::default()
+        };
+        let details = error.get("details").and_then(Value::as_array);
+        for detail in details.into_iter().flatten() {
+            let kind = text(detail, "@type").rsplit('.').next().unwrap_or("");
+            match kind {
+                "FcmError" => problem.code = text(detail, "errorCode"),
+                "ErrorInfo" => problem.info = text(detail, "reason"),
+                "ApnsError" => problem.apns = Some(is_dead_at_apns(detail)),
+                "BadRequest" => problem.field = Some(names_the_token(detail)),
+                _ => {}
+            }
+        }
+        problem
+    }
+
+    /// The row that says what to do.
+    fn row(&self, status: u16) -> &'static Row {
+        let known = |word: &str| {
+            ROWS.iter()
+                .find(|row| row.reason == word && !word.is_empty())
+        };
+        if self.code == "INVALID_ARGUMENT" {
+            return match (self.apns, self.field) {
+                (Some(true), _) => &DEAD_AT_APNS,
+                (_, Some(true)) => &BAD_TOKEN_FIELD,
+                (None, None) => known(self.code).unwrap_or(&BAD_PAYLOAD),
+                (Some(false), _) | (None, Some(false)) => &BAD_PAYLOAD,
+            };
+        }
+        if let Some(row) = known(self.code).or_else(|| known(self.info)) {
+            return row;
+        }
+        if status == 400 && self.field == Some(true) {
+            return &BAD_TOKEN_FIELD;
+        }
+        by_status(status)
+    }
+
+    /// The provider's word: the one the row was found by, else the most telling one there is.
+    fn reason(&self, row: &Row) -> Cow<'static, str> {
+        let words = [self.code, self.info, self.status];
+        let word = words
+            .into_iter()
+            .find(|word| !word.is_empty())
+            .unwrap_or("");
+        if row.reason == word || words.contains(&row.reason) && !row.reason.is_empty() {
+            return Cow::Borrowed(row.reason);
+        }
+        Cow::Owned(cut(word, REASON_MAX).to_owned())
+    }
+
+    /// The sentence for the push log: what it means, and what Google said.
+    fn sentence(&self, row: &Row, status: u16) -> String {
+        let quoted = cut(self.message, QUOTE_MAX);
+        match (quoted.is_empty(), row.reason.is_empty()) {
+            (true, true) => format!("{} (status {status} without a reason)", row.meaning),
+            (true, false) => row.meaning.to_owned(),
+            (false, _) => format!("{}: {quoted}", row.meaning),
+        }
+    }
+}
+
+/// Whether APNs told FCM that the device token is no more.
+fn is_dead_at_apns(detail: &Value) -> bool {
+    let gone = detail.get("statusCode").and_then(Value::as_u64) == Some(410);
+    let reason = detail.get("reason").and_then(Value::as_str).unwrap_or("");
+    gone || ["Unregistered", "BadDeviceToken", "ExpiredToken"].contains(&reason)
+}
+
+/// Whether one of the fields complained about is the target.
+fn names_the_token(detail: &Value) -> bool {
+    let fields = detail.get("fieldViolations").and_then(Value::as_array);
+    fields.into_iter().flatten().any(|violation| {
+        let field = violation.get("field").and_then(Value::as_str);
+        matches!(field, Some("message.token" | "message.fid"))
+    })
+}
+
+/// The row of a status: its own, or that of its class.
+fn by_status(status: u16) -> &'static Row {
+    let class = if (500..=599).contains(&status) {
+        500
+    } else {
+        0
+    };
+    let find = |status| BY_STATUS.iter().find(|row| row.status == status);
+    find(status).or_else(|| find(class)).unwrap_or(&BAD_PAYLOAD)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! The FCM message: Gaurun's Android notification as `data`, so that the app sees what it saw
+//! from the legacy API.
+//!
+//! The part that is the same for all device tokens is serialised once, and left open at its end:
+//!
+//! ```text
+//! {"message":{"token":"…",  "data":{…},"android":{"priority":"HIGH"  ,"ttl":"9s"}}}
+//! └── write_body ────────┘  └── payload ──────────────────────────┘  └── write_body
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::provider::{QUOTE_MAX, cut};
+use crate::push::{DeviceToken, Notification};
+
+/// Largest sum of all data keys and values that FCM takes, in octets. How exactly FCM counts is
+/// not published, so only what is over it by the plain texts alone is refused here.
+pub const DATA_MAX: usize = 4096;
+
+/// Longest `time_to_live`, in seconds: four weeks.
+pub const TIME_TO_LIVE_MAX: i64 = 2_419_200;
+
+/// The part of `android` that does not change from push to push.
+#[derive(Serialize)]
+struct Android<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    collapse_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<&'static str>,
+}
+
+/// Builds what all messages of the notification have in common, for [`write_body`] alone.
+///
+/// `delay_while_idle` has no counterpart in HTTP v1 and is ignored.
+///
+/// # Errors
+///
+/// A text that names what the caller has to change.
+pub fn payload(notification: &Notification) -> Result<Vec<u8>, String> {
+    let secs = notification.time_to_live;
+    if !(0..=TIME_TO_LIVE_MAX).contains(&secs) {
+        return Err(format!(
+            "time_to_live is {secs}, and must be between 0 and {TIME_TO_LIVE_MAX} seconds"
+        ));
+    }
+    let android = Android {
+        collapse_key: &notification.collapse_key,
+        priority: priority(&notification.priority)?,
+    };
+    let data = data(notification)?;
+    let json = |error| format!("the message cannot be written as JSON: {error}");
+    let mut out = b"\"data\":".to_vec();
+    serde_json::to_writer(&mut out, &data).map_err(json)?;
+    out.extend_from_slice(b",\"android\":");
+    serde_json::to_writer(&mut out, &android).map_err(json)?;
+    // Left open for the time to live.
+    out.pop();
+    Ok(out)
+}
+
+/// Appends the body of one push: a payload of [`payload`], sent to that device token, to be kept
+/// by FCM for so many seconds. `None` leaves FCM's default of four weeks; `Some(0)` means "now or
+/// never".
+pub fn write_body(payload: &[u8], token: &DeviceToken, ttl_left: Option<u64>, out: &mut Vec<u8>) {
+    /// Octets that are neither the payload's nor the token's, at most.
+    const FRAME: usize = 64;
+    out.reserve(payload.len() + token.as_str().len() + FRAME);
+    out.extend_from_slice(b"{\"message\":{\"token\":\"");
+    write_escaped(token.as_str(), out);
+    out.extend_from_slice(b"\",");
+    out.extend_from_slice(payload);
+    if let Some(secs) = ttl_left {
+        if !payload.ends_with(b"{") {
+            out.push(b',');
+        }
+        out.extend_from_slice(format!("\"ttl\":\"{secs}s\"").as_bytes());
+    }
+    out.extend_from_slice(b"}}}");
+}
+
+/// Says why FCM may refuse a data key that is let through, if so: its pages do not agree on which
+/// keys are reserved.
+pub fn doubtful_key(notification: &Notification) -> Option<String> {
+    let keys = notification.extend.iter().map(|extend| &*extend.key);
+    let doubtful = |key: &str| {
+        let reserved = key == "notification" || key == "collapse_key" || key.is_empty();
+        reserved || key.starts_with("google") || key.starts_with("gcm")
+    };
+    keys.into_iter().find(|key| doubtful(key)).map(|key| {
+        let key = cut(key, QUOTE_MAX);
+        format!("FCM may refuse or replace the extend key {key:?}")
+    })
+}
+
+/// `android.priority` of Gaurun's word.
+fn priority(word: &str) -> Result<Option<&'static str>, String> {
+    match word {
+        "" => Ok(None),
+        "high" => Ok(Some("HIGH")),
+        "normal" => Ok(Some("NORMAL")),
+        _ => Err(format!(
+            "priority is {:?}, and must be \"high\" or \"normal\"",
+            cut(word, QUOTE_MAX)
+        )),
+    }
+}
+
+/// The message and the caller's keys; of equal ones the last counts, and `message` may be among
+/// them, as with Gaurun.
+fn data(notification: &Notification) -> Result<BTreeMap<&str, &str>, String> {
+    let mut data = BTreeMap::from([("message", &*notification.message)]);
+    for extend in &notification.extend {
+        let key = &*extend.key;
+        if is_reserved(key) {
+            return Err(format!(
+                "extend must not have the key {:?}, which FCM reserves",
+                cut(key, QUOTE_MAX)
+            ));
+        }
+        data.insert(key, &extend.value);
+    }
+    let size: usize = data
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    if size > DATA_MAX {
+        return Err(format!(
+            "message and extend are {size} bytes, and FCM takes at most {DATA_MAX}"
+        ));
+    }
+    Ok(data)
+}
+
+/// Keys that all of FCM's pages call reserved.
+fn is_reserved(key: &str) -> bool {
+    let word = key == "from" || key == "message_type";
+    word || key.starts_with("google.") || key.starts_with("gcm.")
+}
+
+/// Appends a text as the inside of a JSON string.
+fn write_escaped(text: &str, out: &mut Vec<u8>) {
+    if !text
+        .bytes()
+        .any(|octet| octet < b' ' || octet == b'"' || octet == b'\\')
+    {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for octet in text.bytes() {
+        match octet {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', octet]),
+            0..=0x1f => out.extend_from_slice(format!("\\u{octet:04x}").as_bytes()),
+            _ => out.push(octet),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Google: message bodies, request fields, service accounts and answers of FCM HTTP v1.
+//!
+//! Pure: no I/O, no clock. A request is `POST /v1/projects/<project>/messages:send`, one for each
+//! registration token, with an OAuth access token that [`crate::oauth`] obtains for the
+//! [`ServiceAccount`].
+
+mod answer;
+mod message;
+mod service_account;
+
+pub use answer::{ROWS, answer};
+pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, doubtful_key, payload, write_body};
+pub use service_account::{SCOPE, ServiceAccount};
+
+/// Where FCM listens.
+pub const HOST: &str = "fcm.googleapis.com";
+
+/// Value of the `content-type` field.
+pub const CONTENT_TYPE: &str = "application/json";
+
+/// Longest registration token, in octets. Google promises no length; today's have up to 200.
+pub const DEVICE_TOKEN_MAX: usize = 4096;
+
+/// Longest project id, in characters; Google's have up to 30, before them perhaps a domain.
+pub const PROJECT_ID_MAX: usize = 64;
+
+/// Says why a registration token cannot be sent to, if so.
+pub fn check_device_token(token: &str) -> Result<(), &'static str> {
+    if token.is_empty() {
+        return Err("the registration token is empty");
+    }
+    if token.len() > DEVICE_TOKEN_MAX {
+        return Err("the registration token is longer than 4096 bytes");
+    }
+    let plain = token.bytes().all(|octet| octet.is_ascii_graphic());
+    if !plain && token.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("the registration token has a space or a control character");
+    }
+    Ok(())
+}
+
+/// Says why a text cannot be a project id or number, if so: it becomes part of a path.
+pub fn check_project_id(project: &str) -> Result<(), &'static str> {
+    if project.is_empty() {
+        return Err("the project id is empty");
+    }
+    if project.len() > PROJECT_ID_MAX {
+        return Err("the project id is longer than 64 characters");
+    }
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"-.:_".contains(&octet);
+    if !project.bytes().all(fits) {
+        return Err("the project id has a character other than letters, digits and -.:_");
+    }
+    Ok(())
+}
+
+/// The `:path` of all pushes of a project.
+pub fn path(project: &str) -> String {
+    format!("/v1/projects/{project}/messages:send")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registration_tokens_are_opaque_but_printable() {
+        assert_eq!(check_device_token("cQk3-_aB:APA91bF\"\\"), Ok(()));
+        assert_eq!(check_device_token("ünïcode"), Ok(()));
+        assert_eq!(check_device_token(&"a".repeat(DEVICE_TOKEN_MAX)), Ok(()));
+        for bad in ["", " ", "a b", "a\n", "\u{7f}", "a\u{a0}b", "\u{85}"] {
+            assert!(check_device_token(bad).is_err(), "{bad:?}");
+        }
+        let error = check_device_token(&"a".repeat(DEVICE_TOKEN_MAX + 1)).unwrap_err();
+        assert!(error.contains(&DEVICE_TOKEN_MAX.to_string()));
+    }
+
+    #[test]
+    fn a_project_id_cannot_change_the_path() {
+        for good in ["my-app-1a2b3", "123456789", "example.com:app"] {
+            assert_eq!(check_project_id(good), Ok(()));
+        }
+        for bad in ["", "a/b", "a?b", "a b", "a%2f", "ä"] {
+            assert!(check_project_id(bad).is_err(), "{bad:?}");
+        }
+        let error = check_project_id(&"a".repeat(PROJECT_ID_MAX + 1)).unwrap_err();
+        assert!(error.contains(&PROJECT_ID_MAX.to_string()));
+        assert_eq!(path("my-app"), "/v1/projects/my-app/messages:send");
+    }
+}

@@ -1,0 +1,289 @@
+//! What APNs and FCM want to be sent, and what their answers mean.
+//!
+//! Pure: no I/O, no clock, no lock. [`apns`] and [`fcm`] build payloads and request fields, check
+//! device tokens, and hold one table each of every refusal that the provider documents. A refusal
+//! is data, an [`Answer`]; when a push is tried again is the delivery policy's business, which
+//! class of wait it deserves is said here.
+
+pub mod apns;
+pub mod fcm;
+#[cfg(test)]
+mod fixture;
+mod retry_after;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::push::{Notification, Platform};
+
+pub use retry_after::RETRY_AFTER_MAX;
+
+/// Longest answer body that is looked into, in octets; a longer one counts as unreadable.
+///
+/// APNs sends about 100, FCM about 1000.
+pub const ANSWER_BODY_MAX: usize = 64 * 1024;
+
+/// Largest key or service-account file that is looked into, in octets: Apple's have about 260,
+/// Google's about 2400.
+pub const KEY_FILE_MAX: usize = 64 * 1024;
+
+/// Longest provider's word that is kept, in characters; the longest documented one has 35.
+pub const REASON_MAX: usize = 64;
+
+/// Longest text of a provider that is quoted in a log line, in characters.
+pub const QUOTE_MAX: usize = 256;
+
+/// The parts of a response's head that matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// `:status`.
+    pub status: u16,
+    /// `apns-id`, which APNs echoes.
+    pub apns_id: Option<&'a [u8]>,
+    /// `retry-after`.
+    pub retry_after: Option<&'a [u8]>,
+}
+
+/// What a provider said about one push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The provider's word, at most [`REASON_MAX`] characters; empty on success or if it gave none.
+    pub reason: Cow<'static, str>,
+    /// The sentence for the push log; empty on success.
+    pub error: String,
+    /// What it means for the push.
+    pub verdict: Verdict,
+    /// What it means for the lane that the push came from.
+    pub lane: LaneEffect,
+    /// What it means for the device token.
+    pub token: TokenEffect,
+    /// The `apns-id` that came with it.
+    pub apns_id: Option<Box<str>>,
+    /// Since when the device token is dead, in milliseconds since the Unix epoch (APNs 410).
+    pub gone_since_ms: Option<u64>,
+    /// How long the provider asks us to wait, at most [`RETRY_AFTER_MAX`].
+    pub retry_after: Option<Duration>,
+}
+
+/// What an answer means for its push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The provider took it.
+    Succeeded,
+    /// It will never take this push.
+    Refused,
+    /// It may take it later, or elsewhere.
+    Retry(Again),
+    /// The credential, topic or project is not accepted, so no push of this lane will be taken
+    /// until an operator acts.
+    Stopped,
+}
+
+/// How a push is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent flags of a table, never arguments"
+)]
+pub struct Again {
+    /// How long to wait. A `retry-after` in the answer is the least.
+    pub wait: Wait,
+    /// Whether the connection is no longer any use: drain it and open another.
+    pub close_connection: bool,
+    /// Whether the auth token or access token that was used has to be given up first.
+    pub new_credential: bool,
+    /// Whether the attempt counts against `retry_max`.
+    pub counts: bool,
+    /// Whether the same answer to a second attempt of this push means [`Verdict::Stopped`].
+    pub once: bool,
+}
+
+/// The class of wait before the next attempt; the delivery policy knows the times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// None.
+    Now,
+    /// The provider's exponential back-off, from about ten seconds.
+    Backoff,
+    /// For a quota to fill again: a minute at least, then exponential.
+    Quota,
+}
+
+/// What an answer means for the lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneEffect {
+    /// Nothing.
+    None,
+    /// Too many pushes: send more slowly.
+    Slow,
+    /// Pushes go on, but an operator has to look.
+    Alarm,
+    /// No push will be taken until an operator acts.
+    Stop,
+}
+
+/// What an answer means for the device token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenEffect {
+    /// Nothing.
+    Keep,
+    /// It is refused, but our configuration may be at fault (environment, topic, project).
+    Suspect,
+    /// It is dead, unless the app registered it anew since [`Answer::gone_since_ms`].
+    Dead,
+}
+
+/// One line of a provider's answer table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The HTTP status that the provider documents for it; 0 stands for any.
+    pub status: u16,
+    /// The provider's word; empty for an answer without a known word.
+    pub reason: &'static str,
+    /// What it means for the push.
+    pub verdict: Verdict,
+    /// What it means for the lane.
+    pub lane: LaneEffect,
+    /// What it means for the device token.
+    pub token: TokenEffect,
+    /// What happened, in English, as the push log tells it.
+    pub meaning: &'static str,
+}
+
+impl Answer {
+    /// The answer to a push that was taken.
+    fn succeeded() -> Self {
+        Self {
+            status: 200,
+            reason: Cow::Borrowed(""),
+            error: String::new(),
+            verdict: Verdict::Succeeded,
+            lane: LaneEffect::None,
+            token: TokenEffect::Keep,
+            apns_id: None,
+            gone_since_ms: None,
+            retry_after: None,
+        }
+    }
+}
+
+impl Again {
+    /// After the provider's back-off, counted.
+    pub const BACKOFF: Self = Self {
+        wait: Wait::Backoff,
+        close_connection: false,
+        new_credential: false,
+        counts: true,
+        once: false,
+    };
+
+    /// At once, on another connection, not counted: the push was not looked at.
+    pub const ELSEWHERE: Self = Self {
+        wait: Wait::Now,
+        close_connection: true,
+        counts: false,
+        ..Self::BACKOFF
+    };
+
+    /// When the quota may have filled again.
+    pub const QUOTA: Self = Self {
+        wait: Wait::Quota,
+        ..Self::BACKOFF
+    };
+}
+
+impl Row {
+    /// A refusal that concerns this push only.
+    const fn refused(status: u16, reason: &'static str, meaning: &'static str) -> Self {
+        Self {
+            status,
+            reason,
+            verdict: Verdict::Refused,
+            lane: LaneEffect::None,
+            token: TokenEffect::Keep,
+            meaning,
+        }
+    }
+
+    /// A refusal that says something about the device token.
+    const fn token(
+        status: u16,
+        reason: &'static str,
+        token: TokenEffect,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            token,
+            ..Self::refused(status, reason, meaning)
+        }
+    }
+
+    /// A push that may be tried again.
+    const fn retry(status: u16, reason: &'static str, again: Again, meaning: &'static str) -> Self {
+        Self {
+            verdict: Verdict::Retry(again),
+            ..Self::refused(status, reason, meaning)
+        }
+    }
+
+    /// A refusal of the credential or the configuration.
+    const fn stopped(status: u16, reason: &'static str, meaning: &'static str) -> Self {
+        Self {
+            verdict: Verdict::Stopped,
+            lane: LaneEffect::Stop,
+            ..Self::refused(status, reason, meaning)
+        }
+    }
+}
+
+/// How long after its acceptance a push is worth sending, if the caller said so.
+pub fn lifetime(notification: &Notification) -> Option<Duration> {
+    let secs = match notification.platform {
+        Platform::Ios => notification.expiry,
+        Platform::Android => notification.time_to_live,
+    };
+    u64::try_from(secs)
+        .ok()
+        .filter(|&secs| secs > 0)
+        .map(Duration::from_secs)
+}
+
+/// The first `max` characters of a text.
+fn cut(text: &str, max: usize) -> &str {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => text.get(..end).unwrap_or(text),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_the_platforms_own_field() {
+        let check = |platform, expiry, time_to_live, expected: Option<u64>| {
+            let notification = Notification {
+                expiry,
+                time_to_live,
+                ..fixture::notification(platform, "m")
+            };
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(lifetime(&notification), expected);
+        };
+        check(Platform::Ios, 10, 20, Some(10));
+        check(Platform::Android, 10, 20, Some(20));
+        check(Platform::Ios, 0, 20, None);
+        check(Platform::Ios, -1, 20, None);
+        check(Platform::Android, 10, 0, None);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("äöü", 2), "äö");
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("", 0), "");
+    }
+}
