@@ -48,5 +48,6 @@ pub mod http2;
 pub mod jitter;
 pub mod moment;
 pub mod net;
+pub mod oauth;
 pub mod provider;
 pub mod push;

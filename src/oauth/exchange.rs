@@ -1,0 +1,78 @@
+//! One exchange of an assertion for an access token, over HTTP.
+
+use std::time::Duration;
+
+use super::Account;
+use super::answer::{self, ANSWER_BODY_MAX, Class, Failure, Grant};
+use crate::moment::{Moment, http_date};
+
+/// How long one request to the token endpoint may take.
+pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// RFC 7523 §2.1, ready for a form. Assertions need no escape: base64url and full stops.
+const FORM: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
+
+/// Asks for an access token; if it turns out that our clock is wrong, once more by the endpoint's.
+pub(super) fn exchange(account: &Account, agent: &ureq::Agent) -> Result<Grant, Failure> {
+    let asked = Moment::now();
+    let result = post(account, agent, asked.unix_secs());
+    let skew = match &result {
+        Err(failure) if failure.class != Class::Passing => failure.skew,
+        _ => None,
+    };
+    let Some(skew) = skew else {
+        return result;
+    };
+    ::log::warn!(
+        "oauth: this machine's clock is {} seconds {} the token endpoint's; asking again by theirs",
+        skew.unsigned_abs(),
+        if skew > 0 { "behind" } else { "ahead of" },
+    );
+    post(
+        account,
+        agent,
+        asked.unix_secs().saturating_add_signed(skew),
+    )
+}
+
+/// Sends one request, with an assertion of that time.
+fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant, Failure> {
+    let assertion = (account.assertion)(issued_at).map_err(|text| Failure {
+        class: Class::Stopping,
+        ..Failure::passing(text)
+    })?;
+    let unreachable = |error| Failure::passing(format!("the token endpoint: {error}"));
+    let mut response = agent
+        .post(&account.token_uri)
+        .config()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_global(Some(EXCHANGE_TIMEOUT))
+        .build()
+        .content_type("application/x-www-form-urlencoded")
+        .send(format!("{FORM}{assertion}"))
+        .map_err(unreachable)?;
+    let now = Moment::now();
+    let status = response.status().as_u16();
+    let field = |name| {
+        let value = response.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    let retry_after = field("retry-after").and_then(|text| text.trim().parse().ok());
+    let theirs = field("date").and_then(|text| http_date(&text));
+    let body = response
+        .body_mut()
+        .with_config()
+        .limit(ANSWER_BODY_MAX as u64)
+        .read_to_vec()
+        .map_err(unreachable)?;
+    // An assertion that came to the endpoint may come back in its text, of which only the start is
+    // quoted: so it is cut out first.
+    let body = String::from_utf8_lossy(&body).replace(&assertion, "(assertion)");
+    answer::judge(status, body.as_bytes()).map_err(|failure| Failure {
+        retry_after: retry_after.map(Duration::from_secs),
+        skew: answer::skew(now.unix_secs(), theirs),
+        ..failure
+    })
+}

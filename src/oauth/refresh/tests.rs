@@ -1,0 +1,215 @@
+use super::*;
+
+const LIFE: u64 = 3600;
+
+fn grant(secs: u64) -> Grant {
+    Grant {
+        token: "secret".to_owned(),
+        life: Duration::from_secs(secs),
+    }
+}
+
+fn failure(class: Class) -> Failure {
+    Failure {
+        class,
+        ..Failure::passing("trouble".to_owned())
+    }
+}
+
+fn after(start: Instant, secs: u64) -> Instant {
+    start + Duration::from_secs(secs)
+}
+
+/// A state that holds its first token since `start`.
+fn held(start: Instant, life: u64) -> (Refresh, AccessToken) {
+    let mut refresh = Refresh::default();
+    refresh.succeeded(&grant(life), start, 0);
+    let token = refresh.current(start).unwrap();
+    (refresh, token)
+}
+
+/// How long the state waits from `now`.
+fn wait(refresh: &Refresh, now: Instant) -> Duration {
+    match refresh.next(now) {
+        Next::Exchange => Duration::ZERO,
+        Next::WaitUntil(at) => at - now,
+    }
+}
+
+#[test]
+fn the_first_token_is_asked_for_at_once() {
+    let (refresh, now) = (Refresh::default(), Instant::now());
+    assert_eq!(refresh.next(now), Next::Exchange);
+    assert_eq!(refresh.current(now), None);
+}
+
+#[test]
+fn a_token_is_replaced_five_to_ten_minutes_before_its_end() {
+    let start = Instant::now();
+    for (random, ahead) in [(0, 300), (1 << 63, 450), (u64::MAX, 599)] {
+        let mut refresh = Refresh::default();
+        refresh.succeeded(&grant(LIFE), start, random);
+        let wait = wait(&refresh, start).as_secs();
+        assert_eq!(
+            wait,
+            LIFE - ahead - u64::from(random == u64::MAX),
+            "{random}"
+        );
+    }
+}
+
+#[test]
+fn a_token_serves_until_ten_seconds_before_its_end_even_if_no_other_comes() {
+    let start = Instant::now();
+    let (mut refresh, token) = held(start, LIFE);
+    refresh.failed(failure(Class::Stopping), after(start, 3300), 0);
+    assert!(refresh.trouble().is_some());
+    assert_eq!(refresh.current(after(start, LIFE - 11)), Some(token));
+    assert_eq!(refresh.current(after(start, LIFE - 10)), None);
+}
+
+#[test]
+fn a_short_lived_token_is_replaced_at_half_its_life() {
+    let start = Instant::now();
+    let (refresh, token) = held(start, 200);
+    assert_eq!(wait(&refresh, start), Duration::from_secs(100));
+    assert_eq!(refresh.current(after(start, 189)), Some(token));
+    let (refresh, token) = held(start, 1);
+    assert_eq!(wait(&refresh, start), INTERVAL_MIN);
+    assert_eq!(
+        refresh.current(start + Duration::from_millis(749)),
+        Some(token)
+    );
+    assert_eq!(refresh.current(start + Duration::from_millis(750)), None);
+}
+
+#[test]
+fn failures_that_pass_are_followed_by_longer_and_longer_waits() {
+    let now = Instant::now();
+    for (random, part) in [(0, 512), (u64::MAX, 1023)] {
+        let mut refresh = Refresh::default();
+        for expected in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
+            refresh.failed(failure(Class::Passing), now, random);
+            let wait = wait(&refresh, now);
+            let full = Duration::from_secs(expected);
+            assert!(
+                wait >= full * part / 1024 && wait <= full,
+                "{wait:?} of {full:?}"
+            );
+        }
+        for _ in 0..100 {
+            refresh.failed(failure(Class::Passing), now, random);
+        }
+        assert!(wait(&refresh, now) <= BACKOFF_MAX);
+    }
+}
+
+#[test]
+fn a_token_ends_the_trouble() {
+    let now = Instant::now();
+    let mut refresh = Refresh::default();
+    for _ in 0..5 {
+        refresh.failed(failure(Class::Passing), now, 0);
+    }
+    refresh.succeeded(&grant(LIFE), now, 0);
+    assert_eq!(refresh.trouble(), None);
+    // The next failure is a first one again.
+    let due = after(now, LIFE);
+    refresh.failed(failure(Class::Passing), due, u64::MAX);
+    assert!(wait(&refresh, due) <= BACKOFF_FIRST);
+}
+
+#[test]
+fn a_failure_that_needs_an_operator_is_asked_again_slowly() {
+    let now = Instant::now();
+    for (class, full) in [(Class::Clock, CLOCK_WAIT), (Class::Stopping, STOPPING_WAIT)] {
+        let mut refresh = Refresh::default();
+        refresh.failed(failure(class), now, 0);
+        assert_eq!(wait(&refresh, now), full / 2);
+    }
+}
+
+#[test]
+fn the_endpoints_retry_after_is_kept_up_to_a_limit() {
+    let now = Instant::now();
+    for (asked, expected) in [(30, 30), (600, 600), (601, 600), (u64::MAX, 600)] {
+        let mut refresh = Refresh::default();
+        let failure = Failure {
+            retry_after: Some(Duration::from_secs(asked)),
+            ..failure(Class::Passing)
+        };
+        refresh.failed(failure, now, 0);
+        assert_eq!(wait(&refresh, now), Duration::from_secs(expected));
+    }
+}
+
+#[test]
+fn a_refused_token_is_given_up_once() {
+    let start = Instant::now();
+    let (mut refresh, first) = held(start, LIFE);
+    let now = after(start, 5);
+    assert_eq!(refresh.invalidate(&first, now, 0), Invalidation::Replaced);
+    assert_eq!(refresh.current(now), None);
+    assert_eq!(refresh.next(now), Next::Exchange);
+    assert_eq!(
+        refresh.invalidate(&first, now, 0),
+        Invalidation::Known,
+        "the others in flight say the same"
+    );
+    refresh.succeeded(&grant(LIFE), now, 0);
+    let second = refresh.current(now).unwrap();
+    assert_eq!(refresh.invalidate(&first, now, 0), Invalidation::Known);
+    assert_eq!(refresh.current(now), Some(second));
+}
+
+#[test]
+fn after_two_refused_tokens_in_a_row_the_next_has_to_wait() {
+    let start = Instant::now();
+    let mut refresh = Refresh::default();
+    for (refused, full) in [
+        (1, 0),
+        (2, 0),
+        (3, 30),
+        (4, 60),
+        (5, 120),
+        (6, 240),
+        (7, 300),
+    ] {
+        refresh.succeeded(&grant(LIFE), start, 0);
+        let token = refresh.current(start).unwrap();
+        let came_of_it = refresh.invalidate(&token, start, 0);
+        assert_eq!(
+            wait(&refresh, start),
+            Duration::from_secs(full / 2),
+            "{refused}"
+        );
+        let too_many = refused > INVALIDATIONS_MAX;
+        assert_eq!(refresh.trouble().is_some(), too_many);
+        assert_eq!(came_of_it == Invalidation::TooMany, too_many);
+    }
+    let text = &refresh.trouble().unwrap().text;
+    assert!(
+        text.starts_with("FCM refused 7 new access tokens in a row"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_token_that_served_for_ten_minutes_was_a_good_one() {
+    let mut now = Instant::now();
+    let mut refresh = Refresh::default();
+    for _ in 0..10 {
+        refresh.succeeded(&grant(LIFE), now, 0);
+        let token = refresh.current(now).unwrap();
+        now += PROVEN_AFTER;
+        refresh.invalidate(&token, now, 0);
+        assert_eq!(refresh.next(now), Next::Exchange);
+    }
+}
+
+#[test]
+fn debug_output_has_no_token() {
+    let (refresh, token) = held(Instant::now(), LIFE);
+    assert_eq!(token.authorization(), "Bearer secret");
+    assert!(!format!("{refresh:?} {token:?}").contains("secret"));
+}

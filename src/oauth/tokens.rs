@@ -1,0 +1,161 @@
+//! The shell: one thread that asks for tokens, and what the other threads see of it.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::answer::{Class, Failure};
+use super::exchange::exchange;
+use super::refresh::{Invalidation, Next, Refresh};
+use super::{AccessToken, Account};
+
+/// A bell that is rung when there is news.
+type Bell = Arc<dyn Fn() + Send + Sync>;
+
+/// The access tokens of one account, kept fresh by a thread of their own.
+///
+/// Dropping it ends the thread, after the exchange under way if there is one.
+pub struct AccessTokens {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled when there is news, and when the thread has to look again.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    refresh: Refresh,
+    bells: Vec<Bell>,
+    ended: bool,
+}
+
+impl AccessTokens {
+    /// Starts the thread, which asks for the first token at once.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, if it has no thread to give.
+    pub fn start(account: Account, agent: ureq::Agent) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("oauth".to_owned())
+            .spawn(move || run(&theirs, &account, &agent))?;
+        Ok(Self { shared })
+    }
+
+    /// The token to send now, if there is one. Never waits for the network.
+    pub fn current(&self) -> Option<AccessToken> {
+        self.shared.lock().refresh.current(Instant::now())
+    }
+
+    /// Gives up a token that FCM refused with 401, and asks for another.
+    pub fn invalidate(&self, used: &AccessToken) {
+        let mut state = self.shared.lock();
+        match state.refresh.invalidate(used, Instant::now(), random()) {
+            Invalidation::Known => return,
+            Invalidation::Replaced => {
+                ::log::warn!("oauth: FCM refused the access token; asking for another");
+            }
+            Invalidation::TooMany => {
+                let text = state.refresh.trouble().map_or("", |trouble| &trouble.text);
+                ::log::error!("oauth: {text}; pushes to Android wait, another is asked for later");
+            }
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Adds a bell that rings when a token has come, or could not be had. It must not block.
+    pub fn on_change(&self, bell: Box<dyn Fn() + Send + Sync>) {
+        self.shared.lock().bells.push(bell.into());
+    }
+}
+
+impl Drop for AccessTokens {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for AccessTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        f.debug_struct("AccessTokens")
+            .field("refresh", &state.refresh)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The state is whole between any two statements, so that a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread.
+fn run(shared: &Shared, account: &Account, agent: &ureq::Agent) {
+    let mut state = shared.lock();
+    while !state.ended {
+        let now = Instant::now();
+        match state.refresh.next(now) {
+            Next::WaitUntil(at) => {
+                let wait = at.saturating_duration_since(now);
+                let waited = shared.changed.wait_timeout(state, wait);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Next::Exchange => {
+                drop(state);
+                ask(shared, account, agent);
+                state = shared.lock();
+            }
+        }
+    }
+}
+
+/// Asks for a token and tells everyone.
+fn ask(shared: &Shared, account: &Account, agent: &ureq::Agent) {
+    let asked = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
+        .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())));
+    let mut state = shared.lock();
+    match result {
+        Ok(grant) => {
+            ::log::info!("oauth: a new access token for {} s", grant.life.as_secs());
+            state.refresh.succeeded(&grant, asked, random());
+        }
+        Err(failure) => {
+            match failure.class {
+                Class::Passing => ::log::warn!("oauth: {}", failure.text),
+                Class::Clock | Class::Stopping => ::log::error!("oauth: {}", failure.text),
+            }
+            state.refresh.failed(failure, Instant::now(), random());
+        }
+    }
+    let bells = state.bells.clone();
+    drop(state);
+    shared.changed.notify_all();
+    for bell in bells {
+        bell();
+    }
+}
+
+/// A random number: a fresh hasher's keys are random.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use super::*;
+
+/// Longer than any exchange here takes; a test that waits for this has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A token endpoint that answers each request from a script, on a port of its own.
+struct Endpoint {
+    uri: String,
+    /// The form of each request, in order.
+    forms: Receiver<String>,
+    /// What the next request is answered: the text after "HTTP/1.1 ".
+    answers: Sender<String>,
+}
+
+impl Endpoint {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("http://{}/token", listener.local_addr().unwrap());
+        let (forms_in, forms) = channel();
+        let (answers, answers_out) = channel::<String>();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                if forms_in.send(read_form(&stream)).is_err() {
+                    return;
+                }
+                let Ok(answer) = answers_out.recv() else {
+                    return;
+                };
+                let answer = format!("HTTP/1.1 {answer}");
+                stream.write_all(answer.as_bytes()).unwrap_or(());
+            }
+        });
+        Self {
+            uri,
+            forms,
+            answers,
+        }
+    }
+
+    fn answer(&self, status: &str, fields: &str, body: &str) {
+        let length = body.len();
+        let answer = format!(
+            "{status}\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
+        );
+        self.answers.send(answer).unwrap();
+    }
+
+    fn grant(&self, token: &str) {
+        let body =
+            format!(r#"{{"access_token":"{token}","expires_in":3599,"token_type":"Bearer"}}"#);
+        self.answer("200 OK", "", &body);
+    }
+
+    /// The form of the next request.
+    fn form(&self) -> String {
+        self.forms.recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn tokens(&self) -> AccessTokens {
+        let account = Account {
+            token_uri: self.uri.clone(),
+            assertion: Box::new(|at| Ok(format!("head.{at}.sig-_"))),
+        };
+        AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap()
+    }
+}
+
+fn read_form(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut length, mut line) = (0, String::new());
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut form = vec![0; length];
+    reader.read_exact(&mut form).unwrap();
+    String::from_utf8(form).unwrap()
+}
+
+/// What nobody but a test asks.
+impl AccessTokens {
+    /// The token to send, waited for until the deadline, unless an operator has to act first.
+    fn wait(&self, deadline: Instant) -> Result<AccessToken, String> {
+        let mut state = self.shared.lock();
+        loop {
+            let now = Instant::now();
+            if let Some(token) = state.refresh.current(now) {
+                return Ok(token);
+            }
+            let trouble = state.refresh.trouble();
+            let stopped = trouble.is_some_and(|trouble| trouble.class == Class::Stopping);
+            let left = deadline.saturating_duration_since(now);
+            if stopped || left.is_zero() {
+                let text = trouble.map(|trouble| trouble.text.clone());
+                return Err(text.unwrap_or_else(|| "the token endpoint is slow".to_owned()));
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Why there is no token, or no new one; `None` while all is well.
+    fn last_error(&self) -> Option<String> {
+        let state = self.shared.lock();
+        state.refresh.trouble().map(|trouble| trouble.text.clone())
+    }
+
+    /// Whether the last error needs an operator.
+    fn is_stopped(&self) -> bool {
+        let state = self.shared.lock();
+        let trouble = state.refresh.trouble();
+        trouble.is_some_and(|trouble| trouble.class == Class::Stopping)
+    }
+}
+
+fn wait(tokens: &AccessTokens) -> Result<String, String> {
+    let token = tokens.wait(Instant::now() + PATIENCE)?;
+    Ok(token.authorization().to_owned())
+}
+
+/// A bell and what rings when it is rung.
+fn bell(tokens: &AccessTokens) -> Receiver<()> {
+    let (ring, heard) = channel();
+    tokens.on_change(Box::new(move || ring.send(()).unwrap_or(())));
+    heard
+}
+
+/// The time in an assertion of the fixture.
+fn issued_at(form: &str) -> u64 {
+    form.split('.').nth(1).unwrap().parse().unwrap()
+}
+
+fn unix_now() -> u64 {
+    crate::moment::Moment::now().unix_secs()
+}
+
+#[test]
+fn the_form_is_the_one_of_rfc_7523() {
+    let endpoint = Endpoint::start();
+    endpoint.grant("ya29.abc..");
+    let tokens = endpoint.tokens();
+    assert_eq!(wait(&tokens).unwrap(), "Bearer ya29.abc..");
+    let form = endpoint.form();
+    let (start, assertion) = form.split_once("&assertion=").unwrap();
+    assert_eq!(
+        start,
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"
+    );
+    assert_eq!(assertion, format!("head.{}.sig-_", issued_at(&form)));
+    assert!(unix_now() - issued_at(&form) < 60);
+}
+
+#[test]
+fn eight_threads_at_once_cause_one_exchange() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    let form = endpoint.form();
+    assert!(tokens.current().is_none(), "it never blocks");
+    let found: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| wait(&tokens))).collect();
+        endpoint.grant("one");
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert_eq!(found, vec![Ok("Bearer one".to_owned()); 8]);
+    assert!(!form.is_empty());
+    assert!(endpoint.forms.try_recv().is_err(), "a second exchange");
+}
+
+#[test]
+fn a_bell_rings_when_a_token_has_come() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    let rung = bell(&tokens);
+    endpoint.grant("one");
+    rung.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(tokens.current().unwrap().authorization(), "Bearer one");
+    assert_eq!((tokens.last_error(), tokens.is_stopped()), (None, false));
+}
+
+#[test]
+fn a_refused_token_is_replaced_once_for_all_who_had_it() {
+    let endpoint = Endpoint::start();
+    endpoint.grant("one");
+    let tokens = endpoint.tokens();
+    wait(&tokens).unwrap();
+    let first = tokens.current().unwrap();
+    let rung = bell(&tokens);
+    for _ in 0..100 {
+        tokens.invalidate(&first);
+    }
+    assert!(tokens.current().is_none());
+    endpoint.grant("two");
+    rung.recv_timeout(PATIENCE).unwrap();
+    tokens.invalidate(&first);
+    assert_eq!(tokens.current().unwrap().authorization(), "Bearer two");
+    endpoint.form();
+    endpoint.form();
+    assert!(endpoint.forms.try_recv().is_err(), "a third exchange");
+}
+
+#[test]
+fn trouble_that_passes_is_tried_again() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    let rung = bell(&tokens);
+    endpoint.answer("503 Unavailable", "", "<html>secret</html>");
+    rung.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(tokens.last_error().unwrap(), "no access token (status 503)");
+    assert!(!tokens.is_stopped());
+    endpoint.grant("one");
+    assert_eq!(wait(&tokens).unwrap(), "Bearer one");
+    assert_eq!(tokens.last_error(), None);
+}
+
+#[test]
+fn trouble_that_stays_ends_the_wait_at_once() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    endpoint.answer(
+        "400 Bad Request",
+        "",
+        r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#,
+    );
+    let error = wait(&tokens).unwrap_err();
+    assert!(error.contains("key was deleted or disabled"), "{error}");
+    assert!(tokens.is_stopped());
+}
+
+#[test]
+fn a_wrong_clock_is_corrected_by_the_date_field_once() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    let error = r#"{"error":"invalid_grant","error_description":"Check your iat and exp values"}"#;
+    // Half a century from now or more, so that the day of the test does not matter.
+    let date = "date: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+    endpoint.answer("400 Bad Request", date, error);
+    assert!(issued_at(&endpoint.form()) <= unix_now());
+    endpoint.grant("one");
+    assert_eq!(wait(&tokens).unwrap(), "Bearer one");
+    let corrected = issued_at(&endpoint.form());
+    assert!(corrected.abs_diff(4_102_444_800) < 60, "{corrected}");
+}
+
+#[test]
+fn a_clock_that_cannot_be_corrected_is_trouble() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    let rung = bell(&tokens);
+    let error = r#"{"error":"invalid_grant","error_description":"Check your iat and exp values"}"#;
+    let date = "date: Fri, 01 Jan 2100 00:00:00 GMT\r\n";
+    endpoint.answer("400 Bad Request", date, error);
+    endpoint.answer("400 Bad Request", date, error);
+    rung.recv_timeout(PATIENCE).unwrap();
+    assert!(tokens.last_error().unwrap().contains("clock is wrong"));
+    endpoint.form();
+    endpoint.form();
+    assert!(endpoint.forms.try_recv().is_err(), "a third exchange");
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let endpoint = Endpoint::start();
+    let other = Endpoint::start();
+    let tokens = endpoint.tokens();
+    endpoint.answer(
+        "307 Temporary Redirect",
+        &format!("location: {}\r\n", other.uri),
+        "",
+    );
+    assert_eq!(wait(&tokens).unwrap_err(), "no access token (status 307)");
+    assert!(
+        other.forms.try_recv().is_err(),
+        "the assertion went elsewhere"
+    );
+}
+
+#[test]
+fn an_answer_over_the_limit_is_not_read() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    let rung = bell(&tokens);
+    endpoint.answer("200 OK", "", &" ".repeat(super::super::ANSWER_BODY_MAX + 1));
+    rung.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        tokens
+            .last_error()
+            .unwrap()
+            .starts_with("the token endpoint: ")
+    );
+    assert!(!tokens.is_stopped());
+}
+
+#[test]
+fn an_endpoint_that_is_not_there_is_trouble_that_passes() {
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let account = Account {
+        token_uri: format!("http://{gone}/token"),
+        assertion: Box::new(|_| Ok("a".to_owned())),
+    };
+    let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
+    let rung = bell(&tokens);
+    // The first exchange may have ended before the bell was there; the next follows in a second.
+    rung.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        tokens
+            .last_error()
+            .unwrap()
+            .starts_with("the token endpoint: ")
+    );
+    assert!(!tokens.is_stopped());
+    let error = tokens.wait(Instant::now()).unwrap_err();
+    assert_eq!(Some(error), tokens.last_error());
+}
+
+#[test]
+fn an_assertion_that_cannot_be_signed_stops() {
+    let account = Account {
+        token_uri: "http://127.0.0.1:9/token".to_owned(),
+        assertion: Box::new(|_| Err("no key".to_owned())),
+    };
+    let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
+    assert_eq!(wait(&tokens).unwrap_err(), "no key");
+}
+
+#[test]
+fn a_panic_is_trouble_that_passes() {
+    let account = Account {
+        token_uri: "http://127.0.0.1:9/token".to_owned(),
+        assertion: Box::new(|_| panic!("as it may be")),
+    };
+    let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
+    bell(&tokens).recv_timeout(PATIENCE).unwrap();
+    assert_eq!(tokens.last_error().unwrap(), "a panic in the exchange");
+}
+
+#[test]
+fn the_assertion_is_cut_out_of_the_endpoints_text() {
+    let endpoint = Endpoint::start();
+    let tokens = endpoint.tokens();
+    let assertion = format!("head.{}.sig-_", issued_at(&endpoint.form()));
+    let error =
+        format!(r#"{{"error":"invalid_request","error_description":"what is {assertion}"}}"#);
+    endpoint.answer("400 Bad Request", "", &error);
+    let error = wait(&tokens).unwrap_err();
+    assert!(error.contains("what is (assertion)"), "{error}");
+}
+
+#[test]
+fn an_assertion_as_long_as_googles_is_cut_out_too() {
+    let endpoint = Endpoint::start();
+    let assertion = "eyJ0eXAi".repeat(100);
+    let account = Account {
+        token_uri: endpoint.uri.clone(),
+        assertion: Box::new(move |_| Ok("eyJ0eXAi".repeat(100))),
+    };
+    let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
+    let error = format!(r#"{{"error":"invalid_request","error_description":"no {assertion}!"}}"#);
+    endpoint.answer("400 Bad Request", "", &error);
+    let error = wait(&tokens).unwrap_err();
+    assert!(error.ends_with("no (assertion)!)"), "{error}");
+}
+
+#[test]
+fn dropping_it_ends_the_thread() {
+    let endpoint = Endpoint::start();
+    endpoint.grant("one");
+    let tokens = endpoint.tokens();
+    wait(&tokens).unwrap();
+    let rung = bell(&tokens);
+    let shared = Arc::downgrade(&tokens.shared);
+    drop(tokens);
+    // The bell lives as long as the thread's share of the state.
+    assert!(rung.recv_timeout(PATIENCE).is_err());
+    assert_eq!(shared.strong_count(), 0);
+}
+
+#[test]
+fn debug_output_has_no_token() {
+    let endpoint = Endpoint::start();
+    endpoint.grant("secret");
+    let tokens = endpoint.tokens();
+    wait(&tokens).unwrap();
+    assert!(!format!("{tokens:?}").contains("secret"));
+}
