@@ -46,6 +46,7 @@
 
 pub mod http2;
 pub mod jitter;
+pub mod lane;
 pub mod moment;
 pub mod net;
 pub mod oauth;

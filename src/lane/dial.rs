@@ -1,0 +1,126 @@
+//! When a lane may open its next connection: one at a time, and with a back-off after failures.
+//!
+//! Pure: time and the random number are arguments.
+
+use std::time::{Duration, Instant};
+
+use crate::jitter;
+
+/// Wait after the first failure in a row.
+pub const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait between two tries. Apple takes frequent reconnecting for an attack.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The answer to a thread that wants to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// Connect now, and report by [`Dial::succeeded`] or [`Dial::failed`].
+    Go,
+    /// Another thread is connecting.
+    Taken,
+    /// Not before this time.
+    Wait(Instant),
+}
+
+/// A lane's dialling state.
+#[derive(Debug, Default)]
+pub struct Dial {
+    connecting: bool,
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+impl Dial {
+    /// Asks to connect.
+    pub fn ask(&mut self, now: Instant) -> Permit {
+        if self.connecting {
+            return Permit::Taken;
+        }
+        match self.not_before {
+            Some(at) if at > now => Permit::Wait(at),
+            _ => {
+                self.connecting = true;
+                Permit::Go
+            }
+        }
+    }
+
+    /// Whether no thread is connecting.
+    pub fn is_free(&self) -> bool {
+        !self.connecting
+    }
+
+    /// The connection stands.
+    pub fn succeeded(&mut self) {
+        self.connecting = false;
+        self.not_before = None;
+    }
+
+    /// The connection has proved useful: it answered a push.
+    pub fn proved(&mut self) {
+        self.failures = 0;
+    }
+
+    /// No connection came about.
+    pub fn failed(&mut self, now: Instant, random: u64) -> Duration {
+        self.connecting = false;
+        self.back_off(now, random)
+    }
+
+    /// The next try waits between half and all of a time that doubles with each failure in a row;
+    /// `random` spreads it. Also for a connection that ended before it answered anything.
+    pub fn back_off(&mut self, now: Instant, random: u64) -> Duration {
+        let doubled = FIRST_WAIT.saturating_mul(1_u32 << self.failures.min(6));
+        self.failures = self.failures.saturating_add(1);
+        let longest = doubled.min(LONGEST_WAIT);
+        let wait = jitter::half_to_all(longest, random);
+        self.not_before = now.checked_add(wait);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_connects_at_a_time() {
+        let now = Instant::now();
+        let mut dial = Dial::default();
+        assert_eq!(dial.ask(now), Permit::Go);
+        assert_eq!(dial.ask(now), Permit::Taken);
+        dial.succeeded();
+        assert_eq!(dial.ask(now), Permit::Go);
+    }
+
+    #[test]
+    fn failures_double_the_wait_up_to_the_longest() {
+        let now = Instant::now();
+        let mut dial = Dial::default();
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            waits.push(dial.failed(now, u64::MAX));
+        }
+        for (wait, secs) in waits.iter().zip([1, 2, 4, 8, 16, 32, 60, 60, 60, 60]) {
+            let longest = Duration::from_secs(secs);
+            assert!(
+                *wait <= longest && *wait >= longest / 2,
+                "{wait:?} of {longest:?}"
+            );
+        }
+        assert!(matches!(dial.ask(now), Permit::Wait(at) if at > now));
+        assert_eq!(dial.ask(now + LONGEST_WAIT), Permit::Go);
+    }
+
+    #[test]
+    fn a_connection_that_never_answered_does_not_reset_the_back_off() {
+        let now = Instant::now();
+        let mut dial = Dial::default();
+        dial.failed(now, 0);
+        dial.failed(now, 0);
+        dial.succeeded();
+        assert!(dial.failed(now, 0) >= Duration::from_secs(2));
+        dial.proved();
+        assert!(dial.failed(now, u64::MAX) <= FIRST_WAIT);
+    }
+}

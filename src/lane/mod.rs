@@ -1,0 +1,343 @@
+//! A lane: one provider's queue, from a push's acceptance to its settlement.
+//!
+//! It owns the ready queue, the retry shelf, the count of what is outstanding, and the knowledge
+//! of which connection thread to wake. It knows nothing of connections or providers.
+//!
+//! The bound is a counter of pushes, reserved before a request is taken and held until each push
+//! is settled (ready + shelf + in flight); the channels themselves carry chunks and are unbounded
+//! because nothing enters them without a reservation.
+
+mod atomics {
+    //! What `attendance` is built on; its loom test puts loom's in this place.
+    pub(super) use std::sync::atomic::{AtomicU8, Ordering, fence};
+}
+mod attendance;
+mod dial;
+mod shelf;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+
+pub use attendance::{Attendance, State};
+pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit};
+
+use crate::push::{Platform, Push};
+use shelf::Shelf;
+
+/// Pushes in one chunk at the most: enough that channel and wake-up cost nothing beside the
+/// push, few enough that a slow connection does not hoard.
+pub const CHUNK: usize = 64;
+
+/// While nothing can be sent, one thread looks this often for pushes whose time has passed.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// What wakes a connection thread.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// One provider's queue.
+pub struct Lane {
+    platform: Platform,
+    capacity: usize,
+    outstanding: AtomicUsize,
+    ready: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
+    /// Pushes that come back: due retries, and what a lost connection never sent. They go first.
+    returned: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
+    shelf: Mutex<Shelf>,
+    dial: Mutex<Dial>,
+    attendance: Attendance,
+    wakes: Box<[OnceLock<Wake>]>,
+    swept: Mutex<Option<Instant>>,
+    stopped: AtomicBool,
+    left_behind: AtomicUsize,
+    stream_limit: AtomicUsize,
+}
+
+impl Lane {
+    /// A lane for at most `capacity` outstanding pushes, served by `threads` connection threads.
+    pub fn new(platform: Platform, capacity: usize, threads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            platform,
+            capacity,
+            outstanding: AtomicUsize::new(0),
+            ready: crossbeam_channel::unbounded(),
+            returned: crossbeam_channel::unbounded(),
+            shelf: Mutex::default(),
+            dial: Mutex::default(),
+            attendance: Attendance::new(threads),
+            wakes: (0..threads).map(|_| OnceLock::new()).collect(),
+            swept: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            left_behind: AtomicUsize::new(0),
+            stream_limit: AtomicUsize::new(usize::MAX),
+        })
+    }
+
+    /// Which provider it serves.
+    pub fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    /// Pushes that it can hold.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Pushes that it holds: reserved, ready, on the shelf or in flight.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Reserves room for so many pushes, all or nothing.
+    pub fn reserve(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
+        self.outstanding
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |outstanding| {
+                outstanding
+                    .checked_add(pushes)
+                    .filter(|sum| *sum <= self.capacity)
+            })
+            .ok()?;
+        Some(Reservation {
+            lane: Arc::clone(self),
+            pushes,
+        })
+    }
+
+    /// Queues pushes on their reservation and wakes a thread; room reserved beyond them is given
+    /// back. Pushes beyond the reservation would break the bound, so they are not taken.
+    pub fn enqueue(&self, mut reservation: Reservation, pushes: Vec<Push>) {
+        debug_assert!(
+            pushes.len() <= reservation.pushes,
+            "more pushes than were reserved"
+        );
+        let taken = pushes.len().min(reservation.pushes);
+        reservation.pushes -= taken;
+        let mut pushes = pushes.into_iter().take(taken).peekable();
+        while pushes.peek().is_some() {
+            offer(&self.ready.0, pushes.by_ref().take(CHUNK).collect());
+        }
+        self.call();
+    }
+
+    /// Hands back pushes that were taken and not sent; they go before the queue.
+    pub fn put_back(&self, pushes: impl IntoIterator<Item = Push>) {
+        let pushes: Vec<Push> = pushes.into_iter().collect();
+        if !pushes.is_empty() {
+            offer(&self.returned.0, pushes);
+            self.call();
+        }
+    }
+
+    /// Puts a push on the shelf until `due`.
+    pub fn shelve(&self, push: Push, due: Instant) {
+        lock(&self.shelf).put(push, due);
+    }
+
+    /// Moves what is due from the shelf to the front of the queue.
+    pub fn promote_due(&self, now: Instant) {
+        loop {
+            let due = lock(&self.shelf).take_due(now, CHUNK);
+            if due.is_empty() {
+                return;
+            }
+            self.put_back(due);
+        }
+    }
+
+    /// When the shelf has something due next.
+    pub fn next_due(&self) -> Option<Instant> {
+        lock(&self.shelf).next_due()
+    }
+
+    /// Takes a chunk of pushes into `hand`; false if there was none.
+    pub fn take(&self, hand: &mut VecDeque<Push>) -> bool {
+        let chunk = self
+            .returned
+            .1
+            .try_recv()
+            .or_else(|_| self.ready.1.try_recv());
+        chunk.map(|pushes| hand.extend(pushes)).is_ok()
+    }
+
+    /// Whether it is time to look for pushes that have expired in the queue: true for one thread
+    /// in [`SWEEP_EVERY`].
+    pub fn is_sweep_due(&self, now: Instant) -> bool {
+        let mut swept = lock(&self.swept);
+        let due = swept.is_none_or(|at| now.saturating_duration_since(at) >= SWEEP_EVERY);
+        if due {
+            *swept = Some(now);
+        }
+        due
+    }
+
+    /// Passes every queued push through `keep` once; those that it returns are queued again, in
+    /// their order.
+    pub fn sift(&self, mut keep: impl FnMut(Push) -> Option<Push>) {
+        for (sender, receiver) in [&self.returned, &self.ready] {
+            for _ in 0..receiver.len() {
+                let Ok(chunk) = receiver.try_recv() else {
+                    break;
+                };
+                let kept: Vec<Push> = chunk.into_iter().filter_map(&mut keep).collect();
+                if !kept.is_empty() {
+                    offer(sender, kept);
+                }
+            }
+        }
+        // A thread may have gone to sleep while a chunk was out of the queue.
+        if self.has_work() {
+            self.call();
+        }
+    }
+
+    /// Takes everything that is queued or on the shelf, for a lane that has stopped.
+    pub fn take_rest(&self) -> Vec<Push> {
+        let mut rest = VecDeque::new();
+        while self.take(&mut rest) {}
+        rest.extend(lock(&self.shelf).take_all());
+        rest.into()
+    }
+
+    /// Whether a chunk is waiting.
+    pub fn has_work(&self) -> bool {
+        !self.ready.1.is_empty() || !self.returned.1.is_empty()
+    }
+
+    /// So many pushes were settled; their room is free again.
+    pub fn settled(&self, pushes: usize) {
+        let before = self.outstanding.fetch_sub(pushes, Ordering::Relaxed);
+        debug_assert!(before >= pushes, "settled more than was outstanding");
+    }
+
+    /// One more push is settled unsent because the daemon ends.
+    pub fn leave_behind(&self) {
+        self.left_behind.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Pushes that the end of the daemon left unsent: settled as such, or not settled at all.
+    pub fn left_behind(&self) -> usize {
+        let settled = self.left_behind.load(Ordering::Relaxed);
+        settled.saturating_add(self.outstanding())
+    }
+
+    /// The lane's dialling state.
+    pub fn dial(&self) -> MutexGuard<'_, Dial> {
+        lock(&self.dial)
+    }
+
+    /// The states of its threads.
+    pub fn attendance(&self) -> &Attendance {
+        &self.attendance
+    }
+
+    /// Registers what wakes thread `seat`; the first registration stays.
+    pub fn seat(&self, seat: usize, wake: Wake) {
+        if let Some(cell) = self.wakes.get(seat) {
+            let _already_registered = cell.set(wake).is_err();
+        }
+    }
+
+    /// Thread `seat` is about to wait in that state. False if it may; true if it must go on, since
+    /// there is work for it. Work for another thread is passed on.
+    pub fn leave(&self, seat: usize, state: State) -> bool {
+        self.attendance.leave(seat, state);
+        if !self.has_work() {
+            return false;
+        }
+        if state == State::Warm {
+            self.attendance.look(seat);
+            return true;
+        }
+        let called = self.attendance.call(|| self.dial().is_free());
+        match called {
+            Some(called) if called == seat => true,
+            Some(called) => {
+                self.wake(called);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Wakes a thread for work, unless one is looking already.
+    pub fn call(&self) {
+        if let Some(seat) = self.attendance.call(|| self.dial().is_free()) {
+            self.wake(seat);
+        }
+    }
+
+    /// Wakes every thread: a limit changed, or the end has come.
+    pub fn wake_all(&self) {
+        (0..self.wakes.len()).for_each(|seat| self.wake(seat));
+    }
+
+    /// Whether time is up: whatever is left is handed back unsent.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Ends its threads; for good.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Streams in flight per connection that the operator allows; the provider's limit holds too.
+    pub fn stream_limit(&self) -> usize {
+        self.stream_limit.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Lane::stream_limit`]; at least 1.
+    pub fn set_stream_limit(&self, streams: usize) {
+        self.stream_limit.store(streams.max(1), Ordering::Relaxed);
+        self.wake_all();
+    }
+
+    fn wake(&self, seat: usize) {
+        if let Some(wake) = self.wakes.get(seat).and_then(OnceLock::get) {
+            wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane")
+            .field("platform", &self.platform)
+            .field("outstanding", &self.outstanding())
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Room for pushes in a lane. Dropping it gives the room back.
+#[derive(Debug)]
+#[must_use]
+pub struct Reservation {
+    lane: Arc<Lane>,
+    pushes: usize,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.pushes > 0 {
+            self.lane.settled(self.pushes);
+        }
+    }
+}
+
+fn offer(channel: &Sender<Vec<Push>>, chunk: Vec<Push>) {
+    // The lane holds both ends, so the channel cannot be disconnected.
+    let _never_disconnected = channel.send(chunk).is_err();
+}
+
+/// A panic while one of these locks is held leaves a heap or a few numbers, valid either way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

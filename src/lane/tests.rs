@@ -1,0 +1,251 @@
+use std::time::Duration;
+
+use super::*;
+use crate::moment::Moment;
+use crate::push::{Accepted, DeviceToken, Notification, PushId};
+
+fn pushes(first_id: u64, count: usize) -> Vec<Push> {
+    let accepted = Arc::new(Accepted {
+        notification: Notification::empty(Platform::Ios),
+        tokens: (0..count)
+            .map(|n| DeviceToken::new(format!("{n:04x}")))
+            .collect(),
+        first_id: PushId(first_id),
+        at: Moment::now(),
+        payload: Box::default(),
+    });
+    Push::all(&accepted).collect()
+}
+
+fn ids(pushes: impl IntoIterator<Item = Push>) -> Vec<u64> {
+    pushes.into_iter().map(|push| push.id().0).collect()
+}
+
+fn enqueue(lane: &Arc<Lane>, first_id: u64, count: usize) {
+    let reservation = lane.reserve(count).unwrap();
+    lane.enqueue(reservation, pushes(first_id, count));
+}
+
+#[test]
+fn room_is_reserved_all_or_nothing_and_held_until_settlement() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    enqueue(&lane, 1, 7);
+    assert!(lane.reserve(4).is_none());
+    let three = lane.reserve(3).unwrap();
+    assert_eq!(lane.outstanding(), 10);
+    drop(three);
+    assert_eq!(lane.outstanding(), 7);
+    let mut hand = VecDeque::new();
+    assert!(lane.take(&mut hand));
+    assert_eq!(lane.outstanding(), 7, "in flight still counts");
+    lane.settled(7);
+    assert_eq!(lane.outstanding(), 0);
+    assert!(lane.reserve(11).is_none());
+    assert!(lane.reserve(usize::MAX).is_none());
+}
+
+#[test]
+fn room_reserved_and_not_used_is_given_back() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let reservation = lane.reserve(5).unwrap();
+    lane.enqueue(reservation, pushes(1, 2));
+    assert_eq!(lane.outstanding(), 2);
+}
+
+#[test]
+fn a_large_notification_is_queued_in_chunks_in_order() {
+    let lane = Lane::new(Platform::Ios, 1000, 1);
+    enqueue(&lane, 1, CHUNK + 1);
+    let mut hand = VecDeque::new();
+    assert!(lane.take(&mut hand));
+    assert_eq!(hand.len(), CHUNK);
+    assert!(lane.take(&mut hand));
+    assert!(!lane.take(&mut hand));
+    assert_eq!(ids(hand), (1..=CHUNK as u64 + 1).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_comes_back_goes_before_the_queue() {
+    let lane = Lane::new(Platform::Ios, 100, 1);
+    enqueue(&lane, 1, 2);
+    let mut hand = VecDeque::new();
+    lane.take(&mut hand);
+    enqueue(&lane, 10, 1);
+    lane.put_back(hand.drain(..));
+    lane.take(&mut hand);
+    lane.take(&mut hand);
+    assert_eq!(ids(hand), [1, 2, 10]);
+}
+
+#[test]
+fn the_shelf_gives_what_is_due_and_keeps_the_rest() {
+    let lane = Lane::new(Platform::Ios, 100, 1);
+    let now = Instant::now();
+    for (push, secs) in pushes(1, 3).into_iter().zip([30, 10, 20]) {
+        lane.shelve(push, now + Duration::from_secs(secs));
+    }
+    assert_eq!(lane.next_due(), Some(now + Duration::from_secs(10)));
+    lane.promote_due(now + Duration::from_secs(20));
+    let mut hand = VecDeque::new();
+    assert!(lane.take(&mut hand));
+    assert_eq!(ids(hand), [2, 3]);
+    assert_eq!(lane.next_due(), Some(now + Duration::from_secs(30)));
+    assert_eq!(ids(lane.take_rest()), [1]);
+    assert_eq!(lane.next_due(), None);
+}
+
+#[test]
+fn sifting_keeps_the_order_of_what_it_keeps() {
+    let lane = Lane::new(Platform::Ios, 1000, 1);
+    enqueue(&lane, 1, 100);
+    enqueue(&lane, 101, 10);
+    lane.sift(|push| (push.id().0 % 2 == 0).then_some(push));
+    let kept: Vec<u64> = (1..=110).filter(|id| id % 2 == 0).collect();
+    assert_eq!(ids(lane.take_rest()), kept);
+}
+
+#[test]
+fn one_batch_wakes_one_thread_once() {
+    let lane = Lane::new(Platform::Ios, 1000, 2);
+    let rung: Arc<[AtomicUsize; 2]> = Arc::default();
+    for seat in 0..2 {
+        let rung = Arc::clone(&rung);
+        lane.seat(
+            seat,
+            Box::new(move || {
+                rung[seat].fetch_add(1, Ordering::Relaxed);
+            }),
+        );
+        lane.attendance().leave(seat, State::Warm);
+    }
+    enqueue(&lane, 1, 300);
+    enqueue(&lane, 301, 300);
+    assert_eq!(rung[0].load(Ordering::Relaxed), 1);
+    assert_eq!(rung[1].load(Ordering::Relaxed), 0);
+    lane.attendance().leave(0, State::Busy);
+    lane.call();
+    assert_eq!(
+        rung[1].load(Ordering::Relaxed),
+        1,
+        "the busy thread passes the rest on"
+    );
+}
+
+#[test]
+fn nobody_is_woken_while_one_is_looking() {
+    let attendance = Attendance::new(3);
+    attendance.leave(0, State::Warm);
+    attendance.look(2);
+    assert_eq!(attendance.call(|| true), None);
+}
+
+#[test]
+fn a_warm_thread_is_woken_before_a_cold_one() {
+    let attendance = Attendance::new(3);
+    attendance.leave(0, State::Cold);
+    attendance.leave(1, State::Warm);
+    assert_eq!(attendance.call(|| true), Some(1));
+    assert_eq!(
+        attendance.call(|| true),
+        None,
+        "the one that was woken is looking"
+    );
+    attendance.leave(1, State::Busy);
+    assert_eq!(attendance.call(|| true), Some(0));
+}
+
+#[test]
+fn busy_threads_are_left_alone() {
+    let attendance = Attendance::new(2);
+    assert_eq!(attendance.call(|| true), None);
+}
+
+#[test]
+fn no_cold_thread_is_woken_while_one_connects() {
+    let attendance = Attendance::new(2);
+    attendance.leave(0, State::Cold);
+    assert_eq!(attendance.call(|| false), None);
+    attendance.leave(1, State::Warm);
+    assert_eq!(attendance.call(|| false), Some(1), "a warm one is");
+}
+
+#[test]
+fn a_thread_that_woke_by_itself_may_not_connect() {
+    let attendance = Attendance::new(1);
+    assert!(attendance.look(0), "at its start");
+    attendance.leave(0, State::Cold);
+    assert!(!attendance.look(0));
+    attendance.leave(0, State::Cold);
+    assert_eq!(attendance.call(|| true), Some(0));
+    assert!(attendance.look(0));
+}
+
+/// A lane whose threads do nothing but count how often each was woken.
+fn watched(threads: usize) -> (Arc<Lane>, Arc<[AtomicUsize; 2]>) {
+    let lane = Lane::new(Platform::Ios, 1000, threads);
+    let rung: Arc<[AtomicUsize; 2]> = Arc::default();
+    for seat in 0..threads {
+        let rung = Arc::clone(&rung);
+        let wake = move || {
+            rung[seat].fetch_add(1, Ordering::Relaxed);
+        };
+        lane.seat(seat, Box::new(wake));
+    }
+    (lane, rung)
+}
+
+#[test]
+fn whoever_turns_busy_beside_work_passes_it_on() {
+    let (lane, rung) = watched(2);
+    lane.attendance().look(0);
+    lane.attendance().leave(1, State::Warm);
+    enqueue(&lane, 1, 1);
+    assert_eq!(rung[1].load(Ordering::Relaxed), 0, "thread 0 is looking");
+    assert!(!lane.leave(0, State::Busy));
+    assert_eq!(rung[1].load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_cold_thread_takes_work_only_if_no_warm_one_can() {
+    let (lane, rung) = watched(2);
+    lane.attendance().look(0);
+    lane.attendance().leave(1, State::Warm);
+    enqueue(&lane, 1, 1);
+    assert!(!lane.leave(0, State::Cold), "thread 1 is warm");
+    assert_eq!(rung[1].load(Ordering::Relaxed), 1);
+    lane.attendance().leave(1, State::Busy);
+    assert!(lane.leave(0, State::Cold));
+    assert_eq!(rung[0].load(Ordering::Relaxed), 0, "it need not be woken");
+}
+
+#[test]
+fn a_sweep_leaves_no_work_beside_a_sleeper() {
+    let (lane, rung) = watched(1);
+    enqueue(&lane, 1, 1);
+    lane.sift(|push| {
+        // While the only chunk is out of the queue, the thread finds nothing and goes to sleep.
+        assert!(!lane.leave(0, State::Warm));
+        Some(push)
+    });
+    assert_eq!(rung[0].load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn one_thread_at_a_time_sweeps() {
+    let lane = Lane::new(Platform::Ios, 1, 2);
+    let now = Instant::now();
+    assert!(lane.is_sweep_due(now));
+    assert!(!lane.is_sweep_due(now + Duration::from_secs(1)));
+    assert!(lane.is_sweep_due(now + SWEEP_EVERY));
+}
+
+#[test]
+fn what_is_left_behind_is_counted_once() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    enqueue(&lane, 1, 3);
+    lane.leave_behind();
+    lane.settled(1);
+    assert_eq!(lane.left_behind(), 3, "one settled as left, two not at all");
+    lane.settled(2);
+    assert_eq!(lane.left_behind(), 1, "the two were sent after all");
+}

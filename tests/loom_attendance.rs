@@ -1,0 +1,149 @@
+//! The wake protocol of the lanes, checked by loom over all interleavings and memory orders.
+
+#![expect(clippy::indexing_slicing, reason = "the model's own seats")]
+
+/// What the file under test is built on here.
+mod atomics {
+    pub(crate) use loom::sync::atomic::{AtomicU8, Ordering, fence};
+}
+#[path = "../src/lane/attendance.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "one file of the crate, built against loom's atomics"
+)]
+mod attendance;
+
+use attendance::{Attendance, State};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+
+/// A queue that counts, and one bell per thread that remembers being rung.
+struct Lane {
+    attendance: Attendance,
+    queued: AtomicUsize,
+    bells: Vec<AtomicUsize>,
+}
+
+impl Lane {
+    fn new(threads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            attendance: Attendance::new(threads),
+            queued: AtomicUsize::new(0),
+            bells: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
+        })
+    }
+
+    fn add(&self) {
+        self.queued.fetch_add(1, Ordering::Release);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if let Some(seat) = self.attendance.call(|| true) {
+            self.bells[seat].store(1, Ordering::Release);
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.queued.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether thread `seat` would sleep on now.
+    fn park(&self, seat: usize) -> bool {
+        self.attendance.leave(seat, State::Warm);
+        if self.has_work() {
+            self.attendance.look(seat);
+            return false;
+        }
+        true
+    }
+}
+
+#[test]
+fn work_never_waits_for_a_sleeper_that_was_not_rung() {
+    loom::model(|| {
+        let lane = Lane::new(1);
+        lane.attendance.look(0);
+        let producer = {
+            let lane = Arc::clone(&lane);
+            loom::thread::spawn(move || lane.add())
+        };
+        let asleep = lane.park(0);
+        producer.join().unwrap();
+        if asleep {
+            assert_eq!(
+                lane.bells[0].load(Ordering::Acquire),
+                1,
+                "asleep beside work, not rung"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_turns_busy_passes_the_work_on() {
+    loom::model(|| {
+        let lane = Lane::new(2);
+        lane.attendance.look(0);
+        lane.attendance.leave(1, State::Cold);
+        let producer = {
+            let lane = Arc::clone(&lane);
+            loom::thread::spawn(move || lane.add())
+        };
+        lane.attendance.leave(0, State::Busy);
+        if lane.has_work() {
+            lane.ring();
+        }
+        producer.join().unwrap();
+        assert_eq!(
+            lane.bells[1].load(Ordering::Acquire),
+            1,
+            "the sleeper was not rung"
+        );
+    });
+}
+
+#[test]
+fn two_producers_and_a_parking_thread_lose_nothing() {
+    loom::model(|| {
+        let lane = Lane::new(1);
+        lane.attendance.look(0);
+        let producers: Vec<_> = (0..2)
+            .map(|_| {
+                let lane = Arc::clone(&lane);
+                loom::thread::spawn(move || lane.add())
+            })
+            .collect();
+        let asleep = lane.park(0);
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        if asleep {
+            assert_eq!(lane.bells[0].load(Ordering::Acquire), 1);
+        }
+    });
+}
+
+/// Neither takes it for granted that the other will see to the work.
+#[test]
+fn two_threads_that_go_cold_beside_work_do_not_both_sleep() {
+    loom::model(|| {
+        let lane = Lane::new(2);
+        lane.attendance.look(0);
+        lane.attendance.look(1);
+        lane.queued.store(1, Ordering::Release);
+        let other = {
+            let lane = Arc::clone(&lane);
+            loom::thread::spawn(move || {
+                lane.attendance.leave(1, State::Cold);
+                lane.ring();
+            })
+        };
+        lane.attendance.leave(0, State::Cold);
+        lane.ring();
+        other.join().unwrap();
+        let rung = lane.bells.iter().map(|bell| bell.load(Ordering::Acquire));
+        assert!(rung.sum::<usize>() > 0, "both sleep beside work");
+    });
+}
