@@ -47,8 +47,12 @@
 pub mod http2;
 pub mod jitter;
 pub mod lane;
+pub mod log;
 pub mod moment;
 pub mod net;
 pub mod oauth;
+pub mod pid_file;
 pub mod provider;
 pub mod push;
+pub mod signal;
+pub mod stats;

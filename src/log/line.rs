@@ -1,0 +1,259 @@
+//! The lines of the access and error log: Gaurun's, to the octet, with our keys at their end.
+//!
+//! Pure: no clock, no file. The time comes in as text (see [`super::TimeText`]), and every function
+//! appends one whole line, newline included, to a buffer that the caller hands to a
+//! [`super::Sink`].
+//!
+//! ```text
+//! {"level":…,"time":…,"message":…,"type":"accepted-request","uri":…,"method":…,"proto":…,"content_length":…}
+//! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
+//!  [what the caller set and is not zero, in Gaurun's order,]
+//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true]}
+//! {"level":…,"time":…,"message":…}
+//! ```
+
+use std::time::Duration;
+
+use super::escape::{signed, string, unsigned};
+use crate::push::{Notification, PushId};
+
+/// How grave a line is, in zap's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// For whoever looks for a fault in the daemon.
+    Debug,
+    /// As it should be.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// A push or a request failed.
+    Error,
+}
+
+impl Level {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What happened to a push: the `type` of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// It was taken from the caller.
+    Accepted,
+    /// It is settled: the provider took it.
+    Succeeded,
+    /// It is settled: it failed.
+    Failed,
+    /// Its platform is switched off; it was never queued.
+    Disabled,
+}
+
+impl Line {
+    /// The word after `type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted-push",
+            Self::Succeeded => "succeeded-push",
+            Self::Failed => "failed-push",
+            Self::Disabled => "disabled-push",
+        }
+    }
+
+    /// The level that such a line has.
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Accepted | Self::Succeeded => Level::Info,
+            Self::Failed | Self::Disabled => Level::Error,
+        }
+    }
+}
+
+/// What is told about a push.
+#[derive(Clone, Copy, Debug)]
+pub struct PushLine<'a> {
+    /// What happened.
+    pub line: Line,
+    /// What is pushed.
+    pub notification: &'a Notification,
+    /// The push's number.
+    pub id: PushId,
+    /// The device token or registration token as the caller spelled it.
+    pub token: &'a str,
+    /// From the first attempt to the settlement; zero before.
+    pub ptime: Duration,
+    /// Why it failed; empty if it did not.
+    pub error: &'a str,
+    /// What is known besides.
+    pub tail: Tail<'a>,
+}
+
+/// Keys that Gaurun did not have, at the end of the line; each is there only when it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tail<'a> {
+    /// The status of the provider's answer.
+    pub status: Option<u16>,
+    /// The provider's word for a refusal, or ours (`expired`, `shutdown`); empty if there is none.
+    pub reason: &'a str,
+    /// The `apns-id` of the answer.
+    pub apns_id: Option<&'a str>,
+    /// How many attempts counted.
+    pub attempt: Option<u16>,
+    /// Whether the provider may have the push although it is told as failed.
+    pub maybe_sent: bool,
+}
+
+/// Appends the line of a push.
+pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>) {
+    let notification = push.notification;
+    head(out, push.line.level(), at, &notification.message);
+    key(out, ",\"id\":");
+    unsigned(out, push.id.0);
+    // The platform and the type are words without anything to escape.
+    for part in [
+        ",\"platform\":\"",
+        notification.platform.as_str(),
+        "\",\"token\":",
+    ] {
+        key(out, part);
+    }
+    string(out, push.token);
+    for part in [",\"type\":\"", push.line.as_str(), "\",\"ptime\":"] {
+        key(out, part);
+    }
+    seconds(out, push.ptime);
+    text(out, ",\"error\":", push.error);
+    set_by_the_caller(out, notification);
+    tail(out, &push.tail);
+    end(out);
+}
+
+/// Appends the line of a request for pushes; `content_length` is -1 for a chunked body.
+pub fn accepted_request(
+    out: &mut Vec<u8>,
+    at: &str,
+    uri: &str,
+    method: &str,
+    proto: &str,
+    content_length: i64,
+) {
+    head(out, Level::Info, at, "");
+    key(out, ",\"type\":\"accepted-request\"");
+    text(out, ",\"uri\":", uri);
+    text(out, ",\"method\":", method);
+    text(out, ",\"proto\":", proto);
+    key(out, ",\"content_length\":");
+    signed(out, content_length);
+    end(out);
+}
+
+/// Appends a line that holds nothing but a text.
+pub fn message(out: &mut Vec<u8>, level: Level, at: &str, message: &str) {
+    head(out, level, at, message);
+    end(out);
+}
+
+fn head(out: &mut Vec<u8>, level: Level, at: &str, message: &str) {
+    for part in ["{\"level\":\"", level.as_str(), "\",\"time\":"] {
+        key(out, part);
+    }
+    string(out, at);
+    text(out, ",\"message\":", message);
+}
+
+fn end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"}\n");
+}
+
+/// The fields that Gaurun shows only when they are not zero, in its order.
+fn set_by_the_caller(out: &mut Vec<u8>, notification: &Notification) {
+    present_text(out, ",\"collapse_key\":", &notification.collapse_key);
+    present_flag(out, ",\"delay_while_idle\":", notification.delay_while_idle);
+    present_number(out, ",\"time_to_live\":", notification.time_to_live);
+    present_text(out, ",\"title\":", &notification.title);
+    present_text(out, ",\"subtitle\":", &notification.subtitle);
+    // Gaurun could not tell a badge of 0 from none.
+    present_number(out, ",\"badge\":", notification.badge.unwrap_or(0));
+    present_text(out, ",\"category\":", &notification.category);
+    present_text(out, ",\"sound\":", &notification.sound);
+    present_flag(
+        out,
+        ",\"content_available\":",
+        notification.content_available,
+    );
+    present_flag(out, ",\"mutable_content\":", notification.mutable_content);
+    present_number(out, ",\"expiry\":", notification.expiry);
+    present_text(out, ",\"identifier\":", &notification.identifier);
+}
+
+fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
+    if let Some(status) = tail.status {
+        key(out, ",\"status\":");
+        unsigned(out, status.into());
+    }
+    present_text(out, ",\"reason\":", tail.reason);
+    if let Some(apns_id) = tail.apns_id {
+        text(out, ",\"apns_id\":", apns_id);
+    }
+    if let Some(attempt) = tail.attempt {
+        key(out, ",\"attempt\":");
+        unsigned(out, attempt.into());
+    }
+    present_flag(out, ",\"maybe_sent\":", tail.maybe_sent);
+}
+
+fn key(out: &mut Vec<u8>, key: &str) {
+    out.extend_from_slice(key.as_bytes());
+}
+
+fn text(out: &mut Vec<u8>, name: &str, value: &str) {
+    key(out, name);
+    string(out, value);
+}
+
+fn present_text(out: &mut Vec<u8>, name: &str, value: &str) {
+    if !value.is_empty() {
+        text(out, name, value);
+    }
+}
+
+fn present_number(out: &mut Vec<u8>, name: &str, value: i64) {
+    if value != 0 {
+        key(out, name);
+        signed(out, value);
+    }
+}
+
+fn present_flag(out: &mut Vec<u8>, name: &str, value: bool) {
+    if value {
+        key(out, name);
+        key(out, "true");
+    }
+}
+
+/// Seconds with up to three decimals, cut off and without zeros at their end.
+fn seconds(out: &mut Vec<u8>, time: Duration) {
+    unsigned(out, time.as_secs());
+    let mut millis = u64::from(time.subsec_millis());
+    if millis == 0 {
+        return;
+    }
+    out.push(b'.');
+    for place in [100, 10] {
+        if millis < place {
+            out.push(b'0');
+        }
+    }
+    while millis % 10 == 0 {
+        millis /= 10;
+    }
+    unsigned(out, millis);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,446 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::push::{Extend, Platform};
+
+const AT: &str = "2026/11/22 05:15:12 UTC";
+const TOKEN: &str = "0a1B2c3D4e5F60718293a4b5c6d7e8f90a1B2c3D4e5F60718293a4b5c6d7e8f9";
+const APNS_ID: &str = "eabeae54-14a8-11e5-b60b-1697f925ec7b";
+
+fn bare(platform: Platform, message: &str) -> Notification {
+    Notification {
+        platform,
+        message: message.into(),
+        identifier: "".into(),
+        title: "".into(),
+        subtitle: "".into(),
+        category: "".into(),
+        sound: "".into(),
+        push_type: "".into(),
+        collapse_key: "".into(),
+        priority: "".into(),
+        badge: None,
+        expiry: 0,
+        time_to_live: 0,
+        content_available: false,
+        mutable_content: false,
+        delay_while_idle: false,
+        extend: Vec::new(),
+    }
+}
+
+/// The notification of Gaurun's example lines.
+fn hello() -> Notification {
+    Notification {
+        title: "T".into(),
+        badge: Some(3),
+        expiry: 10,
+        identifier: "id-1".into(),
+        ..bare(Platform::Ios, "hello")
+    }
+}
+
+fn written(line: &PushLine<'_>) -> String {
+    let mut out = Vec::new();
+    push(&mut out, AT, line);
+    let text = String::from_utf8(out).unwrap();
+    let (line, rest) = text.split_once('\n').unwrap();
+    assert_eq!(rest, "", "one line");
+    line.to_owned()
+}
+
+fn accepted(notification: &Notification) -> PushLine<'_> {
+    PushLine {
+        line: Line::Accepted,
+        notification,
+        id: PushId(1),
+        token: TOKEN,
+        ptime: Duration::ZERO,
+        error: "",
+        tail: Tail::default(),
+    }
+}
+
+/// What a line holds, by an independent reader.
+fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap()
+}
+
+/// Asserts that the line has exactly these keys, in this order, whatever their values are.
+fn check_keys(line: &str, keys: &[&str]) {
+    let object = parsed(line);
+    assert_eq!(object.as_object().unwrap().len(), keys.len(), "{line}");
+    let places = keys.iter().map(|key| {
+        let position = line.find(&format!("\"{key}\":"));
+        position.unwrap_or_else(|| panic!("no {key} in {line}"))
+    });
+    assert!(places.is_sorted(), "{keys:?} in {line}");
+}
+
+#[test]
+fn gauruns_accepted_request() {
+    let mut out = Vec::new();
+    accepted_request(&mut out, AT, "/push", "POST", "HTTP/1.1", 187);
+    let expected = concat!(
+        r#"{"level":"info","time":"2026/11/22 05:15:12 UTC","message":"","#,
+        r#""type":"accepted-request","uri":"/push","method":"POST","proto":"HTTP/1.1","#,
+        r#""content_length":187}"#,
+        "\n",
+    );
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn a_hostile_request_line_stays_one_line() {
+    let mut out = Vec::new();
+    accepted_request(
+        &mut out,
+        AT,
+        "/push?a=\"\n{\"level\"",
+        "PO\\ST",
+        "HTTP/1.0",
+        -1,
+    );
+    let line = String::from_utf8(out).unwrap();
+    assert_eq!(line.find('\n'), Some(line.len() - 1));
+    let object = parsed(&line);
+    assert_eq!(object["uri"], "/push?a=\"\n{\"level\"");
+    assert_eq!(object["method"], "PO\\ST");
+    assert_eq!(object["content_length"], -1);
+}
+
+#[test]
+fn gauruns_accepted_push() {
+    let expected = format!(
+        concat!(
+            r#"{{"level":"info","time":"2026/11/22 05:15:12 UTC","message":"hello","id":1,"#,
+            r#""platform":"ios","token":"{}","type":"accepted-push","ptime":0,"error":"","#,
+            r#""title":"T","badge":3,"expiry":10,"identifier":"id-1"}}"#,
+        ),
+        TOKEN,
+    );
+    assert_eq!(written(&accepted(&hello())), expected);
+}
+
+#[test]
+fn gauruns_succeeded_push_is_the_beginning_of_ours() {
+    let notification = hello();
+    let line = PushLine {
+        line: Line::Succeeded,
+        ptime: Duration::from_micros(123_999),
+        tail: Tail {
+            status: Some(200),
+            apns_id: Some(APNS_ID),
+            attempt: Some(1),
+            ..Tail::default()
+        },
+        ..accepted(&notification)
+    };
+    let expected = format!(
+        concat!(
+            r#"{{"level":"info","time":"2026/11/22 05:15:12 UTC","message":"hello","id":1,"#,
+            r#""platform":"ios","token":"{}","type":"succeeded-push","ptime":0.123,"error":"","#,
+            r#""title":"T","badge":3,"expiry":10,"identifier":"id-1""#,
+            r#","status":200,"apns_id":"{}","attempt":1}}"#,
+        ),
+        TOKEN, APNS_ID,
+    );
+    assert_eq!(written(&line), expected);
+}
+
+#[test]
+fn gauruns_failed_push_is_the_beginning_of_ours() {
+    let notification = hello();
+    let line = PushLine {
+        line: Line::Failed,
+        ptime: Duration::from_millis(1),
+        error: "bad \"device\" token",
+        tail: Tail {
+            status: Some(400),
+            reason: "BadDeviceToken",
+            apns_id: Some(APNS_ID),
+            attempt: Some(3),
+            maybe_sent: true,
+        },
+        ..accepted(&notification)
+    };
+    let expected = format!(
+        concat!(
+            r#"{{"level":"error","time":"2026/11/22 05:15:12 UTC","message":"hello","id":1,"#,
+            r#""platform":"ios","token":"{}","type":"failed-push","ptime":0.001,"#,
+            r#""error":"bad \"device\" token","#,
+            r#""title":"T","badge":3,"expiry":10,"identifier":"id-1","status":400,"#,
+            r#""reason":"BadDeviceToken","apns_id":"{}","attempt":3,"maybe_sent":true}}"#,
+        ),
+        TOKEN, APNS_ID,
+    );
+    assert_eq!(written(&line), expected);
+}
+
+#[test]
+fn gauruns_disabled_push() {
+    let notification = Notification {
+        collapse_key: "ck".into(),
+        delay_while_idle: true,
+        time_to_live: 5,
+        ..bare(Platform::Android, "m")
+    };
+    let line = PushLine {
+        line: Line::Disabled,
+        id: PushId(2),
+        token: "android1",
+        ..accepted(&notification)
+    };
+    let expected = concat!(
+        r#"{"level":"error","time":"2026/11/22 05:15:12 UTC","message":"m","id":2,"#,
+        r#""platform":"android","token":"android1","type":"disabled-push","ptime":0,"error":"","#,
+        r#""collapse_key":"ck","delay_while_idle":true,"time_to_live":5}"#,
+    );
+    assert_eq!(written(&line), expected);
+}
+
+#[test]
+fn gauruns_bare_text() {
+    let check = |level, word: &str| {
+        let mut out = b"before\n".to_vec();
+        message(&mut out, level, AT, "invalid platform");
+        let expected = format!(
+            "before\n{{\"level\":\"{word}\",\"time\":\"{AT}\",\"message\":\"invalid platform\"}}\n"
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    };
+    check(Level::Debug, "debug");
+    check(Level::Info, "info");
+    check(Level::Warn, "warn");
+    check(Level::Error, "error");
+}
+
+#[test]
+fn every_field_in_gauruns_order() {
+    let notification = Notification {
+        identifier: "i".into(),
+        title: "t".into(),
+        subtitle: "s".into(),
+        category: "c".into(),
+        sound: "n".into(),
+        push_type: "background".into(),
+        collapse_key: "k".into(),
+        priority: "high".into(),
+        badge: Some(-1),
+        expiry: -5,
+        time_to_live: i64::MAX,
+        content_available: true,
+        mutable_content: true,
+        delay_while_idle: true,
+        extend: vec![Extend {
+            key: "secret".into(),
+            value: "value".into(),
+        }],
+        ..bare(Platform::Ios, "m")
+    };
+    let keys = [
+        "level",
+        "time",
+        "message",
+        "id",
+        "platform",
+        "token",
+        "type",
+        "ptime",
+        "error",
+        "collapse_key",
+        "delay_while_idle",
+        "time_to_live",
+        "title",
+        "subtitle",
+        "badge",
+        "category",
+        "sound",
+        "content_available",
+        "mutable_content",
+        "expiry",
+        "identifier",
+    ];
+    check_keys(&written(&accepted(&notification)), &keys);
+}
+
+#[test]
+fn zero_is_not_shown() {
+    let notification = Notification {
+        badge: Some(0),
+        ..bare(Platform::Ios, "")
+    };
+    let keys = [
+        "level", "time", "message", "id", "platform", "token", "type", "ptime", "error",
+    ];
+    check_keys(&written(&accepted(&notification)), &keys);
+}
+
+#[test]
+fn ptime_is_floored_to_milliseconds() {
+    let check = |time: Duration, expected: &str| {
+        let mut out = Vec::new();
+        seconds(&mut out, time);
+        assert_eq!(String::from_utf8(out).unwrap(), expected, "{time:?}");
+    };
+    check(Duration::ZERO, "0");
+    check(Duration::from_nanos(999_999), "0");
+    check(Duration::from_millis(1), "0.001");
+    check(Duration::from_millis(10), "0.01");
+    check(Duration::from_millis(12), "0.012");
+    check(Duration::from_millis(100), "0.1");
+    check(Duration::from_millis(101), "0.101");
+    check(Duration::from_micros(123_999), "0.123");
+    check(Duration::from_secs(1), "1");
+    check(Duration::from_millis(12_040), "12.04");
+    check(Duration::from_millis(86_400_999), "86400.999");
+    check(Duration::MAX, "18446744073709551615.999");
+}
+
+#[test]
+fn every_ptime_reads_back_as_the_millisecond_it_was() {
+    for millis in 0..2000_u32 {
+        let mut out = Vec::new();
+        seconds(&mut out, Duration::from_millis(millis.into()));
+        let text = String::from_utf8(out).unwrap();
+        // The shortest text of the nearest float, which is what Gaurun wrote.
+        let expected = f64::from(millis) / 1000.0;
+        assert_eq!(text, expected.to_string());
+    }
+}
+
+/// What a line shows besides its fixed keys: its key, and its value if it is to be shown.
+type Shown = Vec<(&'static str, Option<Value>)>;
+
+fn shown_text(value: &str) -> Option<Value> {
+    (!value.is_empty()).then(|| value.into())
+}
+
+fn shown_number(value: i64) -> Option<Value> {
+    (value != 0).then(|| value.into())
+}
+
+fn shown_flag(value: bool) -> Option<Value> {
+    value.then_some(true.into())
+}
+
+fn shown(n: &Notification, tail: &Tail<'_>) -> Shown {
+    vec![
+        ("collapse_key", shown_text(&n.collapse_key)),
+        ("delay_while_idle", shown_flag(n.delay_while_idle)),
+        ("time_to_live", shown_number(n.time_to_live)),
+        ("title", shown_text(&n.title)),
+        ("subtitle", shown_text(&n.subtitle)),
+        ("badge", n.badge.and_then(shown_number)),
+        ("category", shown_text(&n.category)),
+        ("sound", shown_text(&n.sound)),
+        ("content_available", shown_flag(n.content_available)),
+        ("mutable_content", shown_flag(n.mutable_content)),
+        ("expiry", shown_number(n.expiry)),
+        ("identifier", shown_text(&n.identifier)),
+        ("status", tail.status.map(Value::from)),
+        ("reason", shown_text(tail.reason)),
+        ("apns_id", tail.apns_id.map(Value::from)),
+        ("attempt", tail.attempt.map(Value::from)),
+        ("maybe_sent", shown_flag(tail.maybe_sent)),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    // No ':' in free text, so that a key can be found by its place in the line.
+    prop_oneof![
+        Just(String::new()),
+        "[^:]{1,12}",
+        "[\\x00-\\x1f\"\\\\]{1,8}"
+    ]
+}
+
+fn number() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(0), any::<i64>()]
+}
+
+prop_compose! {
+    fn notification()(
+        texts in proptest::collection::vec(text(), 7),
+        badge in proptest::option::of(number()),
+        expiry in number(),
+        time_to_live in number(),
+        flags in any::<[bool; 4]>(),
+    ) -> Notification {
+        let [ios, content_available, mutable_content, delay_while_idle] = flags;
+        let text = |index: usize| texts[index].as_str().into();
+        let platform = if ios { Platform::Ios } else { Platform::Android };
+        Notification {
+            message: text(0),
+            identifier: text(1),
+            title: text(2),
+            subtitle: text(3),
+            category: text(4),
+            sound: text(5),
+            collapse_key: text(6),
+            badge, expiry, time_to_live,
+            content_available, mutable_content, delay_while_idle,
+            ..bare(platform, "")
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_push_reads_back(
+        notification in notification(),
+        token in text(),
+        error in text(),
+        reason in text(),
+        id in 1..1_u64 << 53,
+        millis in 0..100_000_u32,
+        status in proptest::option::of(any::<u16>()),
+        attempt in proptest::option::of(any::<u16>()),
+        with_id in any::<bool>(),
+        maybe_sent in any::<bool>(),
+    ) {
+        let tail = Tail {
+            status,
+            reason: &reason,
+            apns_id: with_id.then_some(APNS_ID),
+            attempt,
+            maybe_sent,
+        };
+        let line = written(&PushLine {
+            line: Line::Failed,
+            notification: &notification,
+            id: PushId(id),
+            token: &token,
+            ptime: Duration::from_millis(millis.into()),
+            error: &error,
+            tail,
+        });
+        let object = parsed(&line);
+        let fixed = [
+            ("level", Value::from("error")),
+            ("time", AT.into()),
+            ("message", (*notification.message).into()),
+            ("id", id.into()),
+            ("platform", notification.platform.as_str().into()),
+            ("token", token.as_str().into()),
+            ("type", "failed-push".into()),
+        ];
+        for (key, value) in &fixed {
+            prop_assert_eq!(&object[*key], value);
+        }
+        let ptime = object["ptime"].as_f64().unwrap();
+        prop_assert!((ptime * 1000.0 - f64::from(millis)).abs() < 1e-6);
+        prop_assert_eq!(&object["error"], &Value::from(error.as_str()));
+
+        let mut keys: Vec<_> = fixed.iter().map(|(key, _)| *key).collect();
+        keys.extend(["ptime", "error"]);
+        for (key, value) in shown(&notification, &tail) {
+            prop_assert_eq!(object.get(key), value.as_ref());
+            if value.is_some() {
+                keys.push(key);
+            }
+        }
+        check_keys(&line, &keys);
+    }
+}

@@ -1,0 +1,94 @@
+//! What is written down: the push log (access and error log, in Gaurun's format) and the operator
+//! log.
+//!
+//! [`mod@line`] formats lines and does nothing else; [`Sink`] carries whole lines to one
+//! destination through a bounded buffer and a thread of its own; [`operator`] puts the `log`
+//! facade in front of a sink. A line of the push log is never dropped: when its sink is full,
+//! whoever writes waits. Device tokens reach the push log only.
+
+mod destination;
+mod escape;
+pub mod line;
+pub mod operator;
+mod sink;
+mod time_text;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+pub use self::destination::Destination;
+pub use self::sink::Sink;
+pub use self::time_text::TimeText;
+
+/// The daemon's three logs. Those that end in the same file share one sink.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    /// `accepted-request`, `accepted-push` and `succeeded-push` lines.
+    pub access: Sink,
+    /// `failed-push` and `disabled-push` lines, and texts about requests.
+    pub error: Sink,
+    /// What the operator must know; see [`operator::start`].
+    pub operator: Sink,
+}
+
+impl Logs {
+    /// Opens the three destinations and starts a writer for each that is not shared.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be opened, with its path, or when a thread cannot be started.
+    pub fn open(
+        access: &Destination,
+        error: &Destination,
+        operator: &Destination,
+    ) -> io::Result<Self> {
+        let access = Sink::open(access)?;
+        let error = Sink::open_or_share(error, &[&access])?;
+        let operator = Sink::open_or_share(operator, &[&access, &error])?;
+        Ok(Self {
+            access,
+            error,
+            operator,
+        })
+    }
+
+    /// Asks every writer to open its file again before its next write (after a rotation).
+    pub fn reopen(&self) {
+        self.sinks().for_each(Sink::reopen);
+    }
+
+    /// Waits until all that was asked of the logs so far is done; false if `within` was too short.
+    pub fn flush(&self, within: Duration) -> bool {
+        let start = Instant::now();
+        self.sinks()
+            .all(|sink| sink.flush(within.saturating_sub(start.elapsed())))
+    }
+
+    /// From now on no line waits longer than that for a log that gets nothing written.
+    pub fn hurry(&self, patience: Duration) {
+        self.sinks().for_each(|sink| sink.hurry(patience));
+    }
+
+    /// Writes out what is left and ends the writers; says how many octets could not be written.
+    ///
+    /// Later lines are discarded. Nobody waits for room any more.
+    #[must_use = "octets that were not written are lost"]
+    pub fn close(&self, within: Duration) -> usize {
+        let start = Instant::now();
+        self.sinks()
+            .map(|sink| sink.close(within.saturating_sub(start.elapsed())))
+            .sum()
+    }
+
+    /// Each sink once; that of the operator log last, so that it can still tell about the others.
+    fn sinks(&self) -> impl Iterator<Item = &Sink> {
+        let all = [&self.access, &self.error, &self.operator];
+        (0..all.len()).filter_map(move |index| {
+            let (sink, later) = all.get(index..)?.split_first()?;
+            (!later.iter().any(|other| other.is_same(sink))).then_some(*sink)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use std::fs;
+use std::time::Duration;
+
+use super::*;
+use crate::log::Destination;
+
+const LONG: Duration = Duration::from_secs(30);
+const OURS: &str = "sterna::delivery";
+
+/// What a logger of its own writes for these records.
+fn lines(say: impl FnOnce(&dyn Fn(Level, &str, &str))) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("operator.log");
+    let sink = Sink::open(&Destination::named(&path)).unwrap();
+    let operator = Operator::new(sink.clone());
+    say(&|level, target, text| {
+        operator.log(
+            &Record::builder()
+                .level(level)
+                .target(target)
+                .args(format_args!("{text}"))
+                .build(),
+        );
+    });
+    assert_eq!(sink.close(LONG), 0);
+    let text = fs::read_to_string(path).unwrap();
+    text.split_terminator('\n').map(str::to_owned).collect()
+}
+
+/// A line less its time, which is checked.
+fn after_time(line: &str) -> &str {
+    let (time, rest) = line.split_once(' ').unwrap();
+    time.parse::<jiff::Timestamp>().unwrap();
+    assert!(time.ends_with('Z'), "{time}");
+    rest
+}
+
+#[test]
+fn a_line_has_time_level_and_text() {
+    let lines = lines(|say| {
+        say(Level::Error, OURS, "no route to api.push.apple.com:443");
+        say(Level::Warn, OURS, "{not a format}");
+        say(Level::Info, OURS, "started");
+    });
+    let lines: Vec<_> = lines.iter().map(|line| after_time(line)).collect();
+    let expected = [
+        "[ERROR] no route to api.push.apple.com:443",
+        "[WARN] {not a format}",
+        "[INFO] started",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn debug_lines_say_where_they_come_from() {
+    let lines = lines(|say| say(Level::Debug, OURS, "x"));
+    assert_eq!(after_time(&lines[0]), "[DEBUG] sterna::delivery: x");
+}
+
+#[test]
+fn a_text_cannot_forge_a_line() {
+    let lines = lines(|say| {
+        say(
+            Level::Error,
+            OURS,
+            "bad\n2026-11-22T05:15:12Z [INFO] all is well\r\x1b[2K",
+        );
+        say(Level::Error, OURS, "\0\u{7f}\u{85}\u{2028}\u{202e}\tü漢\n");
+    });
+    let lines: Vec<_> = lines.iter().map(|line| after_time(line)).collect();
+    let expected = [
+        r"[ERROR] bad\n2026-11-22T05:15:12Z [INFO] all is well\r\u{1b}[2K",
+        r"[ERROR] \u{0}\u{7f}\u{85}\u{2028}\u{202e}\tü漢\n",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_text_is_cut_off() {
+    let text = "é".repeat(MAX_TEXT_OCTETS);
+    let lines = lines(|say| say(Level::Error, OURS, &text));
+    let expected = format!("[ERROR] {}…", "é".repeat(MAX_TEXT_OCTETS / 2));
+    assert_eq!(after_time(&lines[0]), expected);
+}
+
+#[test]
+fn dependencies_are_heard_from_warn_upwards() {
+    let lines = lines(|say| {
+        say(Level::Debug, "ureq::run", "authorization: Bearer secret");
+        say(Level::Info, "rustls::client", "quiet");
+        say(Level::Debug, "sternatic", "not ours");
+        say(Level::Warn, "rustls::msgs", "loud");
+        say(Level::Info, "sterna", "ours");
+    });
+    let lines: Vec<_> = lines.iter().map(|line| after_time(line)).collect();
+    assert_eq!(lines, ["[WARN] loud", "[INFO] ours"]);
+}
+
+#[test]
+fn lines_without_room_are_dropped_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("operator.log");
+    let sink = Sink::open(&Destination::named(&path)).unwrap();
+    let mut writer = LineWriter {
+        line: Vec::new(),
+        sink: sink.clone(),
+        dropped: 2,
+    };
+    writeln!(writer, "{} {}", writer.line.len(), 3).unwrap();
+    writeln!(writer, "four").unwrap();
+    assert_eq!(sink.close(LONG), 0);
+    let expected = "0 3 (2 earlier lines dropped: log was full)\nfour\n";
+    assert_eq!(fs::read_to_string(path).unwrap(), expected);
+    writeln!(writer, "after the end").unwrap();
+    assert_eq!(writer.dropped, 1);
+}
+
+#[test]
+fn the_level_changes_at_run_time() {
+    let before = ::log::max_level();
+    set_level(LevelFilter::Debug);
+    assert_eq!(::log::max_level(), LevelFilter::Debug);
+    set_level(before);
+    assert_eq!(::log::max_level(), before);
+}

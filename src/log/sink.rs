@@ -1,0 +1,361 @@
+//! Whole lines on their way to one destination.
+//!
+//! Whoever writes copies its lines into a bounded buffer and goes on; a thread of its own gathers
+//! them and writes many at once. When the buffer is full, [`Sink::write`] waits: an outcome is
+//! never dropped, and the daemon takes no new pushes while it cannot say what became of the old
+//! ones. A destination that fails (a full disk) is tried again until it works, with one alarm; only
+//! a pipe whose reader has gone for good is given up, with an alarm too.
+//!
+//! ```text
+//! write ──→ pending ──swap: 64 KiB or 50 ms──→ batch ──write(2)──→ file
+//!           └──── pending + batch ≤ CAPACITY ────┘
+//! ```
+
+mod batch;
+mod writer;
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use self::batch::first_lines;
+use self::writer::Writer;
+use super::destination::{Destination, Identity};
+
+/// One log's way out; clones lead to the same place.
+#[derive(Clone, Debug)]
+pub struct Sink(Arc<Handle>);
+
+impl Sink {
+    /// Opens the destination and starts its writer.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, with its path, or the thread cannot be started.
+    pub fn open(destination: &Destination) -> io::Result<Self> {
+        Self::open_or_share(destination, &[])
+    }
+
+    /// As [`Sink::open`], but returns one of `others` if it leads to the same file.
+    ///
+    /// Two writers on one file (or on one pipe, as with `2>&1`) would cut each other's lines.
+    pub(super) fn open_or_share(destination: &Destination, others: &[&Self]) -> io::Result<Self> {
+        let file = destination.open()?;
+        let identity = file.as_ref().map(Identity::of).transpose()?;
+        if let Some(same) = others.iter().find(|other| other.0.identity == identity) {
+            return Ok(Self::clone(same));
+        }
+        Self::start(destination, file)
+    }
+
+    fn start(destination: &Destination, file: Option<File>) -> io::Result<Self> {
+        let identity = file.as_ref().map(Identity::of).transpose()?;
+        let shared = Arc::new(Shared::default());
+        if let Some(file) = file {
+            let writer = Writer::new(Arc::clone(&shared), destination.clone(), file);
+            thread::Builder::new()
+                .name("log writer".to_owned())
+                .spawn(move || writer.run())?;
+        }
+        Ok(Self(Arc::new(Handle {
+            shared,
+            destination: destination.clone(),
+            identity,
+        })))
+    }
+
+    /// Whether lines for it need not be made.
+    pub fn discards(&self) -> bool {
+        self.0.identity.is_none()
+    }
+
+    /// Whether both lead to the same writer.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Hands over one or more whole lines, each with its newline; waits while there is no room.
+    ///
+    /// Lines of one call stay together as far as they fit into 64 KiB. After [`Sink::close`], or
+    /// once the writer was given up in a [`Sink::hurry`], they are discarded.
+    pub fn write(&self, whole_lines: &[u8]) {
+        let mut rest = whole_lines;
+        while !rest.is_empty() && !self.discards() {
+            let (lines, later) = first_lines(rest, GATHER_OCTETS);
+            self.append(lines);
+            rest = later;
+        }
+    }
+
+    /// Hands over one or more whole lines if there is room for them; never waits.
+    ///
+    /// For lines about the daemon itself, which the writer too must be able to write.
+    pub fn offer(&self, whole_lines: &[u8]) -> bool {
+        if self.discards() {
+            return true;
+        }
+        let state = self.0.shared.lock();
+        let fits = !state.is_over() && state.has_room(whole_lines.len());
+        if fits {
+            self.0.shared.push(state, whole_lines);
+        }
+        fits
+    }
+
+    /// Asks the writer to open the file again before its next write (after a rotation).
+    ///
+    /// If that fails, it raises an alarm and goes on with the old file.
+    pub fn reopen(&self) {
+        self.0.shared.lock().reopenings_asked += 1;
+        self.0.shared.work.notify_one();
+    }
+
+    /// Waits until the lines and reopenings asked for so far are done; false if `within` was too
+    /// short.
+    pub fn flush(&self, within: Duration) -> bool {
+        if self.discards() {
+            return true;
+        }
+        let shared = &self.0.shared;
+        let mut state = shared.lock();
+        let (octets, reopenings) = (state.accepted, state.reopenings_asked);
+        state.wanted = state.wanted.max(octets);
+        shared.work.notify_one();
+        let waits = |state: &mut State| {
+            state.life < Life::Ended
+                && (state.settled() < octets || state.reopenings_done < reopenings)
+        };
+        let (state, _) = shared
+            .progress
+            .wait_timeout_while(state, within, waits)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.settled() >= octets && state.reopenings_done >= reopenings
+    }
+
+    /// From now on a writer that gets nothing done for so long is given up: no line waits for it.
+    ///
+    /// For the end of the process, which must come.
+    pub fn hurry(&self, patience: Duration) {
+        self.0.shared.lock().patience = Some(patience);
+        self.0.shared.progress.notify_all();
+    }
+
+    /// Writes out what is left and ends the writer; returns the octets that could not be written.
+    ///
+    /// Later lines are discarded, and whoever waits for room goes on.
+    #[must_use = "octets that were not written are lost"]
+    pub fn close(&self, within: Duration) -> usize {
+        if self.discards() {
+            return 0;
+        }
+        let shared = &self.0.shared;
+        let mut state = shared.lock();
+        if state.is_over() {
+            return state.outstanding();
+        }
+        state.life = state.life.max(Life::Closing);
+        shared.work.notify_one();
+        let (mut state, _) = shared
+            .progress
+            .wait_timeout_while(state, within, |state| state.life < Life::Ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.life = state.life.max(Life::Abandoned);
+        shared.work.notify_one();
+        shared.progress.notify_all();
+        state.outstanding()
+    }
+
+    /// How many alarms it has raised: a full buffer, a failed write or reopening, once an episode.
+    pub fn alarms(&self) -> u64 {
+        self.0.shared.lock().alarms
+    }
+
+    fn append(&self, lines: &[u8]) {
+        let shared = &self.0.shared;
+        let mut state = shared.lock();
+        if !state.has_room(lines.len()) {
+            if !state.full {
+                state.full = true;
+                drop(state);
+                shared.alarm(format_args!(
+                    "log {} is full: {CAPACITY} octets wait to be written, senders wait too",
+                    self.0.destination,
+                ));
+                state = shared.lock();
+            }
+            state.waiting += 1;
+            let given_up;
+            (state, given_up) = shared.wait_for_room(state, lines.len());
+            state.waiting -= 1;
+            if given_up {
+                drop(state);
+                shared.alarm(format_args!(
+                    "log {} takes nothing and is given up: its last lines are lost",
+                    self.0.destination,
+                ));
+                return;
+            }
+        }
+        if !state.is_over() {
+            shared.push(state, lines);
+        }
+    }
+}
+
+/// What all clones of a [`Sink`] share; the last one to go ends the writer.
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    destination: Destination,
+    /// `None` if it discards.
+    identity: Option<Identity>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.life = state.life.max(Life::Abandoned);
+        self.shared.work.notify_one();
+    }
+}
+
+/// Between those who write lines and the writer.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Rung for the writer: lines, a reopening, a flush, the end.
+    work: Condvar,
+    /// Rung by the writer: octets written, a reopening done, its end.
+    progress: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock; if it did, the state would still be sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends lines for which there is room, and wakes the writer if it may be asleep over it.
+    fn push(&self, mut state: MutexGuard<'_, State>, lines: &[u8]) {
+        let before = state.pending.len();
+        state.pending.extend_from_slice(lines);
+        let after = state.pending.len();
+        state.accepted = state.accepted.saturating_add(lines.len() as u64);
+        drop(state);
+        if before == 0 || (before < GATHER_OCTETS && after >= GATHER_OCTETS) {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits until there is room, or none is needed any more; also says whether this call has given
+    /// the writer up.
+    fn wait_for_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        octets: usize,
+    ) -> (MutexGuard<'a, State>, bool) {
+        while !state.is_over() && !state.has_room(octets) {
+            let Some(patience) = state.patience else {
+                let waited = self.progress.wait(state);
+                state = waited.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let settled = state.settled();
+            let is_stuck = |state: &mut State| !state.is_over() && state.settled() == settled;
+            let (waited, timeout) = self
+                .progress
+                .wait_timeout_while(state, patience, is_stuck)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = waited;
+            if timeout.timed_out() {
+                state.life = Life::Abandoned;
+                self.work.notify_one();
+                self.progress.notify_all();
+                return (state, true);
+            }
+        }
+        (state, false)
+    }
+
+    /// Counts an alarm and tells the operator; not while the lock is held, since the operator's
+    /// log may be this one.
+    fn alarm(&self, text: std::fmt::Arguments<'_>) {
+        self.lock().alarms += 1;
+        ::log::error!("{text}");
+    }
+}
+
+/// The buffer and what is asked of the writer.
+#[derive(Debug, Default)]
+struct State {
+    /// Lines that the writer has not taken yet.
+    pending: Vec<u8>,
+    /// Octets that the writer has taken and not written.
+    writing: usize,
+    /// Octets ever appended.
+    accepted: u64,
+    /// The writer does not gather while less than this has been settled.
+    wanted: u64,
+    /// Callers that wait for room.
+    waiting: usize,
+    /// How long they wait for a writer that gets nothing done; `None` for ever.
+    patience: Option<Duration>,
+    reopenings_asked: u64,
+    reopenings_done: u64,
+    alarms: u64,
+    /// Whether the alarm of this episode of fullness has been raised; until all is written.
+    full: bool,
+    life: Life,
+}
+
+/// How far a sink is from its end; it only goes down this list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    /// Lines are taken and written.
+    #[default]
+    Open,
+    /// The writer ends when all is written.
+    Closing,
+    /// Lines are taken no more; the writer ends when all is written, or a write fails.
+    Abandoned,
+    /// The writer has ended.
+    Ended,
+}
+
+impl State {
+    fn outstanding(&self) -> usize {
+        self.pending.len() + self.writing
+    }
+
+    fn settled(&self) -> u64 {
+        self.accepted.saturating_sub(self.outstanding() as u64)
+    }
+
+    /// A single line longer than the buffer has room when the buffer is empty.
+    fn has_room(&self, octets: usize) -> bool {
+        let outstanding = self.outstanding();
+        outstanding == 0 || outstanding.saturating_add(octets) <= CAPACITY
+    }
+
+    fn is_over(&self) -> bool {
+        self.life >= Life::Abandoned
+    }
+}
+
+/// Our limit: octets of a log that wait to be written. That is 20,000 lines, a fifth of a second at
+/// 100,000 lines a second: a slow moment of the disk is bridged, a dead disk does not eat the
+/// memory.
+const CAPACITY: usize = 8 << 20;
+
+/// Our limit: the writer waits no longer than until this many octets have come together …
+const GATHER_OCTETS: usize = 64 << 10;
+
+/// … or for this long, which is how far `tail -f` lags.
+const GATHER_TIME: Duration = Duration::from_millis(50);
+
+const _: () = assert!(GATHER_OCTETS < CAPACITY);
+
+#[cfg(test)]
+mod tests;

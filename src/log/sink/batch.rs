@@ -1,0 +1,170 @@
+//! Lines that the writer has taken from the buffer, and how far it has got with them.
+
+use std::io::{self, Write};
+
+/// Lines being written.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    octets: Vec<u8>,
+    /// `written <= octets.len()`.
+    written: usize,
+}
+
+impl Batch {
+    /// Takes over `pending`, and leaves an empty buffer in its place; the old lines must be done.
+    pub(super) fn take(&mut self, pending: &mut Vec<u8>) {
+        self.clear();
+        std::mem::swap(&mut self.octets, pending);
+    }
+
+    /// Forgets what is left.
+    pub(super) fn clear(&mut self) {
+        self.octets.clear();
+        self.octets.shrink_to(KEPT_CAPACITY);
+        self.written = 0;
+    }
+
+    /// Octets not yet written.
+    pub(super) fn left(&self) -> usize {
+        self.octets.len() - self.written
+    }
+
+    /// Writes once, whole lines if the destination lets it.
+    ///
+    /// # Errors
+    ///
+    /// The destination's; nothing is lost then.
+    pub(super) fn write_some(&mut self, destination: &mut impl Write) -> io::Result<()> {
+        let rest = self.octets.get(self.written..).unwrap_or_default();
+        let (lines, _) = first_lines(rest, WRITE_OCTETS);
+        match destination.write(lines)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            octets => {
+                self.written = self.octets.len().min(self.written + octets);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes back to the start of a line that is only partly written, so that another file gets it
+    /// whole.
+    pub(super) fn back_to_line_start(&mut self) {
+        let written = self.octets.get(..self.written).unwrap_or_default();
+        self.written = after_last_newline(written).unwrap_or(0);
+    }
+}
+
+/// Splits off the lines that fit into `octets`, at least one.
+pub(super) fn first_lines(lines: &[u8], octets: usize) -> (&[u8], &[u8]) {
+    let Some((fitting, beyond)) = lines.split_at_checked(octets) else {
+        return (lines, &[]);
+    };
+    let end = after_last_newline(fitting).unwrap_or_else(|| {
+        let rest_of_line = beyond.iter().position(|&octet| octet == b'\n');
+        rest_of_line.map_or(lines.len(), |position| fitting.len() + position + 1)
+    });
+    lines.split_at(end)
+}
+
+fn after_last_newline(octets: &[u8]) -> Option<usize> {
+    let position = octets.iter().rposition(|&octet| octet == b'\n')?;
+    Some(position + 1)
+}
+
+/// Our limit: octets per write(2), so that room is made step by step while a full buffer drains.
+const WRITE_OCTETS: usize = 1 << 20;
+
+/// Our limit: octets that a buffer keeps for the next time after a burst.
+const KEPT_CAPACITY: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a few octets at a time.
+    struct Dripping(Vec<u8>, usize);
+
+    impl Write for Dripping {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            let taken = octets.len().min(self.1);
+            self.0.extend_from_slice(&octets[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn batch(lines: &[u8]) -> Batch {
+        let mut batch = Batch::default();
+        batch.take(&mut lines.to_vec());
+        batch
+    }
+
+    #[test]
+    fn short_writes_add_up_to_whole_lines() {
+        let mut batch = batch(b"one\ntwo\nthree\n");
+        let mut file = Dripping(Vec::new(), 3);
+        while batch.left() > 0 {
+            batch.write_some(&mut file).unwrap();
+        }
+        assert_eq!(file.0, b"one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn a_torn_line_is_whole_in_the_next_file() {
+        let mut batch = batch(b"one\ntwo\nthree\n");
+        let mut old = Dripping(Vec::new(), 6);
+        batch.write_some(&mut old).unwrap();
+        assert_eq!(old.0, b"one\ntw");
+        batch.back_to_line_start();
+        let mut new = Dripping(Vec::new(), 100);
+        batch.write_some(&mut new).unwrap();
+        assert_eq!(new.0, b"two\nthree\n");
+        assert_eq!(batch.left(), 0);
+        batch.back_to_line_start();
+        assert_eq!(batch.left(), 0);
+    }
+
+    #[test]
+    fn a_failed_write_loses_nothing() {
+        let mut batch = batch(b"one\n");
+        let error = batch.write_some(&mut Dripping(Vec::new(), 0)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+        assert_eq!(batch.left(), 4);
+    }
+
+    #[test]
+    fn a_write_is_bounded_and_ends_with_a_line() {
+        let line = [b'x'; 99].iter().chain(b"\n").copied().collect::<Vec<_>>();
+        let mut batch = batch(&line.repeat(WRITE_OCTETS / 100 + 10));
+        let mut file = Dripping(Vec::new(), usize::MAX);
+        batch.write_some(&mut file).unwrap();
+        assert!(file.0.len() <= WRITE_OCTETS && file.0.len() > WRITE_OCTETS - 100);
+        assert!(file.0.ends_with(b"x\n"));
+    }
+
+    #[test]
+    fn a_burst_does_not_keep_its_memory() {
+        let mut batch = batch(&vec![b'x'; 2 * KEPT_CAPACITY]);
+        batch.clear();
+        assert!(batch.octets.capacity() <= KEPT_CAPACITY);
+    }
+
+    #[test]
+    fn splits_between_lines() {
+        let check = |lines: &str, octets, first: &str| {
+            let (head, tail) = first_lines(lines.as_bytes(), octets);
+            assert_eq!(head, first.as_bytes(), "{lines:?} at {octets}");
+            assert_eq!([head, tail].concat(), lines.as_bytes());
+        };
+        check("", 4, "");
+        check("ab\ncd\n", 6, "ab\ncd\n");
+        check("ab\ncd\n", 5, "ab\n");
+        check("ab\ncd\n", 3, "ab\n");
+        check("ab\ncd\n", 2, "ab\n");
+        check("ab\ncd\n", 0, "ab\n");
+        check("abcd", 2, "abcd");
+    }
+}

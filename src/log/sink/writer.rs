@@ -1,0 +1,185 @@
+//! The thread that writes a log.
+
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::batch::Batch;
+use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared};
+
+/// Takes lines from the buffer and writes them, and opens the file again when asked.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    destination: Destination,
+    /// `None` once nobody can read it any more.
+    file: Option<File>,
+    batch: Batch,
+    /// Whether the last write failed, and the alarm was raised.
+    failing: bool,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, destination: Destination, file: File) -> Self {
+        Self {
+            shared,
+            destination,
+            file: Some(file),
+            batch: Batch::default(),
+            failing: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        while self.take_lines() {
+            self.write_lines();
+        }
+        self.shared.progress.notify_all();
+    }
+
+    /// Waits for lines and gathers more for a while; false if there will be no more.
+    fn take_lines(&mut self) -> bool {
+        loop {
+            self.reopen_if_asked();
+            let shared = Arc::clone(&self.shared);
+            let mut state = shared.lock();
+            if state.reopenings_done < state.reopenings_asked {
+                continue;
+            }
+            if state.pending.is_empty() {
+                // Senders that waited for room have it now; their lines came before the end.
+                let is_last = state.waiting == 0;
+                if state.life >= Life::Abandoned || (state.life == Life::Closing && is_last) {
+                    // Under the same lock, so that no line comes in behind it.
+                    state.life = Life::Ended;
+                    return false;
+                }
+                if is_last {
+                    state.full = false;
+                }
+                drop(
+                    shared
+                        .work
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner),
+                );
+                continue;
+            }
+            let (mut state, _) = shared
+                .work
+                .wait_timeout_while(state, GATHER_TIME, |state| {
+                    state.pending.len() < GATHER_OCTETS
+                        && state.wanted <= state.settled()
+                        && state.reopenings_done == state.reopenings_asked
+                        && state.life == Life::Open
+                })
+                .unwrap_or_else(PoisonError::into_inner);
+            self.batch.take(&mut state.pending);
+            state.writing = self.batch.left();
+            return true;
+        }
+    }
+
+    /// Writes the batch, however long it takes; what is left when it returns is lost.
+    fn write_lines(&mut self) {
+        while self.batch.left() > 0 {
+            self.reopen_if_asked();
+            let Some(file) = &mut self.file else {
+                self.batch.clear();
+                break;
+            };
+            match self.batch.write_some(file) {
+                Ok(()) => self.recovered(),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::BrokenPipe => self.gone(),
+                    kind => {
+                        let pause = if kind == io::ErrorKind::WouldBlock {
+                            BUSY_PAUSE
+                        } else {
+                            self.failed(&error);
+                            RETRY_PAUSE
+                        };
+                        if !self.pause(pause) {
+                            return;
+                        }
+                    }
+                },
+            }
+            self.settle();
+        }
+        self.settle();
+    }
+
+    /// Makes room for what was written, and wakes those who wait for it.
+    fn settle(&self) {
+        self.shared.lock().writing = self.batch.left();
+        self.shared.progress.notify_all();
+    }
+
+    fn recovered(&mut self) {
+        if self.failing {
+            self.failing = false;
+            ::log::warn!("log {} can be written again", self.destination);
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        if !self.failing {
+            self.failing = true;
+            self.shared.alarm(format_args!(
+                "cannot write log {}: {error}; its lines are kept and tried again",
+                self.destination,
+            ));
+        }
+    }
+
+    /// Nobody will ever read this pipe; to keep its lines would stop the daemon for nothing.
+    fn gone(&mut self) {
+        self.file = None;
+        self.shared.alarm(format_args!(
+            "log {} was closed by its reader; its lines are discarded from now on",
+            self.destination,
+        ));
+    }
+
+    /// Waits before another try; false if there is to be none.
+    fn pause(&self, pause: Duration) -> bool {
+        let (state, _) = self
+            .shared
+            .work
+            .wait_timeout_while(self.shared.lock(), pause, |state| {
+                state.life < Life::Abandoned && state.reopenings_done == state.reopenings_asked
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        state.life < Life::Abandoned
+    }
+
+    fn reopen_if_asked(&mut self) {
+        let state = self.shared.lock();
+        let asked = state.reopenings_asked;
+        if state.reopenings_done == asked {
+            return;
+        }
+        drop(state);
+        if let Destination::File(_) = self.destination {
+            match self.destination.open() {
+                Ok(file) => {
+                    self.file = file;
+                    self.batch.back_to_line_start();
+                }
+                Err(error) => self
+                    .shared
+                    .alarm(format_args!("{error}; the old file stays in use")),
+            }
+        }
+        self.shared.lock().reopenings_done = asked;
+        self.shared.progress.notify_all();
+    }
+}
+
+/// Our limit: pause between two tries to write to a destination that fails.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Our limit: pause while somebody has made our standard output non-blocking and its pipe is full.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);

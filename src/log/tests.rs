@@ -1,0 +1,94 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn file(path: &Path) -> Destination {
+    Destination::named(path)
+}
+
+#[test]
+fn destinations_by_name() {
+    assert_eq!(Destination::named("stdout"), Destination::Stdout);
+    assert_eq!(Destination::named("stderr"), Destination::Stderr);
+    assert_eq!(Destination::named("discard"), Destination::Discard);
+    let path = Destination::File("./stdout".into());
+    assert_eq!(Destination::named("./stdout"), path);
+    assert_eq!(path.to_string(), "./stdout");
+}
+
+#[test]
+fn each_log_goes_to_its_own_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = ["access", "error", "operator"].map(|name| directory.path().join(name));
+    let [access, error, operator] = &paths;
+    let logs = Logs::open(&file(access), &file(error), &file(operator)).unwrap();
+    logs.access.write(b"a\n");
+    logs.error.write(b"e\n");
+    logs.operator.write(b"o\n");
+    assert_eq!(logs.close(LONG), 0);
+    assert_eq!(
+        paths.map(|path| fs::read_to_string(path).unwrap()),
+        ["a\n", "e\n", "o\n"]
+    );
+}
+
+#[test]
+fn logs_in_the_same_file_share_a_sink_whatever_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let logs = Logs::open(&file(&path), &Destination::Discard, &file(&link)).unwrap();
+    assert!(logs.error.discards() && !logs.access.discards());
+    logs.access.write(b"1\n");
+    logs.operator.write(b"2\n");
+    logs.access.write(b"3\n");
+    logs.error.write(b"4\n");
+    assert!(logs.flush(LONG));
+    // One buffer, so the order is the order of the calls.
+    assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
+    assert_eq!(logs.close(LONG), 0);
+}
+
+#[test]
+fn reopening_reopens_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = ["access", "error", "operator"].map(|name| directory.path().join(name));
+    let [access, error, operator] = &paths;
+    let logs = Logs::open(&file(access), &file(error), &file(operator)).unwrap();
+    for path in &paths {
+        fs::rename(path, path.with_extension("1")).unwrap();
+    }
+    logs.reopen();
+    assert!(logs.flush(LONG));
+    assert!(paths.iter().all(|path| path.exists()));
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing/access.log");
+    let discard = Destination::Discard;
+    let error = Logs::open(&discard, &file(&path), &discard).unwrap_err();
+    assert!(
+        error.to_string().starts_with("cannot open log file "),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains(path.to_str().unwrap()),
+        "{error}"
+    );
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_shared_sink_loses_counts_once() {
+    let full = file(Path::new("/dev/full"));
+    let logs = Logs::open(&full, &full, &full).unwrap();
+    logs.error.write(b"lost\n");
+    assert_eq!(logs.close(Duration::from_millis(50)), 5);
+}

@@ -1,0 +1,175 @@
+//! The pid file: Gaurun's (decimal, no newline, 0644), but locked while the process lives and
+//! removed when it ends.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The pid file of this process. Dropping it removes the file.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+    /// Holds the lock.
+    file: File,
+}
+
+impl PidFile {
+    /// Creates the file, or takes over one whose process has gone, and writes our pid into it.
+    ///
+    /// # Errors
+    ///
+    /// When another instance holds it, when its directory is missing, when the file is not a pid
+    /// file, or when the system refuses.
+    pub fn create(path: &Path) -> Result<Self, PidFileError> {
+        let fail = |fault| PidFileError {
+            path: path.to_owned(),
+            fault,
+        };
+        check_directory(path).map_err(fail)?;
+        for _ in 0..MAX_TRIES {
+            let mut file = open(path).map_err(|error| fail(Fault::Io(error)))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(fail(Fault::Held(read_pid(&mut file))));
+                }
+                Err(TryLockError::Error(error)) => return Err(fail(Fault::Io(error))),
+            }
+            // Its last owner may have removed it while we waited for the lock.
+            if is_at(&file, path) {
+                write_pid(&mut file).map_err(fail)?;
+                let path = path.to_owned();
+                return Ok(Self { path, file });
+            }
+        }
+        Err(fail(Fault::Unsteady))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Somebody may have put another file there; that one is not ours to remove.
+        if is_at(&self.file, &self.path)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            ::log::warn!("cannot remove pid file {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// Why there is no pid file.
+#[derive(Debug)]
+pub struct PidFileError {
+    path: PathBuf,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+enum Fault {
+    NoDirectory(PathBuf),
+    Held(Option<u32>),
+    Foreign,
+    Unsteady,
+    Io(io::Error),
+}
+
+impl PidFileError {
+    /// Whether another instance is running.
+    pub fn is_held(&self) -> bool {
+        matches!(self.fault, Fault::Held(_))
+    }
+}
+
+impl fmt::Display for PidFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.fault {
+            Fault::NoDirectory(directory) => write!(
+                f,
+                "failed to create pid file {path}: directory {} does not exist",
+                directory.display()
+            ),
+            Fault::Held(Some(pid)) => write!(
+                f,
+                "another instance is running with pid {pid}: it holds pid file {path}"
+            ),
+            Fault::Held(None) => write!(f, "another instance is running: it holds pid file {path}"),
+            Fault::Foreign => write!(
+                f,
+                "{path} is not a pid file (it holds something else than a number); not overwritten"
+            ),
+            Fault::Unsteady => write!(f, "pid file {path} is replaced again and again by others"),
+            Fault::Io(error) => write!(f, "failed to create pid file {path}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PidFileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            Fault::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn check_directory(path: &Path) -> Result<(), Fault> {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() && !directory.is_dir() => {
+            Err(Fault::NoDirectory(directory.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(path)
+}
+
+/// Whether `path` still leads to the open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(MAX_OCTETS + 1).read_to_string(&mut text).ok()?;
+    text.trim_end().parse().ok()
+}
+
+/// Overwrites a pid, and nothing else: a wrong path in the configuration must not cost a file.
+fn write_pid(file: &mut File) -> Result<(), Fault> {
+    let metadata = file.metadata().map_err(Fault::Io)?;
+    let foreign = !metadata.is_file()
+        || metadata.len() > MAX_OCTETS
+        || (metadata.len() > 0 && read_pid(file).is_none());
+    if foreign {
+        return Err(Fault::Foreign);
+    }
+    file.rewind().map_err(Fault::Io)?;
+    file.set_len(0).map_err(Fault::Io)?;
+    write!(file, "{}", std::process::id()).map_err(Fault::Io)
+}
+
+/// Mode of the file, less the umask: Gaurun's.
+const FILE_MODE: u32 = 0o644;
+
+/// Our limit: octets of a pid file, a 64-bit number with white space around it.
+const MAX_OCTETS: u64 = 32;
+
+/// Our limit: how often the file may vanish between opening and locking it.
+const MAX_TRIES: usize = 10;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! What the operating system says about this process.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+/// Figures of this process; `None` where the system does not tell (all but `cpus` outside Linux).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Processors that it may use.
+    pub cpus: Option<u64>,
+    /// Its threads.
+    pub threads: Option<u64>,
+    /// Octets of memory that it occupies (`VmRSS`).
+    pub resident_octets: Option<u64>,
+    /// Processor time that it has used, user and system.
+    pub cpu_time: Option<Duration>,
+}
+
+impl Process {
+    /// Asks the system.
+    pub fn read() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        Self {
+            cpus: thread::available_parallelism()
+                .ok()
+                .and_then(|cpus| u64::try_from(cpus.get()).ok()),
+            threads: number(&status, "Threads"),
+            resident_octets: octets(&status, "VmRSS"),
+            cpu_time: cpu_time(&stat),
+        }
+    }
+}
+
+/// The number after `key:` in the form of /proc/self/status.
+fn number(status: &str, key: &str) -> Option<u64> {
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    value.split_whitespace().next()?.parse().ok()
+}
+
+/// As [`number`], for the values that stand there in kB.
+fn octets(status: &str, key: &str) -> Option<u64> {
+    number(status, key)?.checked_mul(1024)
+}
+
+/// User and system time together in the form of /proc/self/stat: fields 14 and 15.
+fn cpu_time(stat: &str) -> Option<Duration> {
+    // The second field is the program's name in parentheses, and may hold spaces and parentheses.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let used = ticks()?.checked_add(ticks()?)?;
+    Some(Duration::from_millis(used.checked_mul(TICK_MS)?))
+}
+
+/// A tick of /proc: Linux shows 100 a second to programs on every architecture that Rust's
+/// standard library supports, whatever the kernel's own.
+const TICK_MS: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_status() {
+        let status = "Name:\tThreads\nVmSize:\t  123456 kB\nVmRSS:\t    789 kB\nThreads:\t17\n";
+        assert_eq!(number(status, "Threads"), Some(17));
+        assert_eq!(octets(status, "VmSize"), Some(123_456 * 1024));
+        assert_eq!(octets(status, "VmRSS"), Some(789 * 1024));
+        assert_eq!(octets(status, "RssAnon"), None);
+        assert_eq!(octets("VmRSS: 99999999999999999999 kB", "VmRSS"), None);
+    }
+
+    #[test]
+    fn reads_cpu_time_behind_any_program_name() {
+        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 150 25 0 0 20 0 3 0 99 1 2";
+        assert_eq!(cpu_time(stat), Some(Duration::from_millis(1750)));
+        assert_eq!(cpu_time(""), None);
+        assert_eq!(cpu_time("1 (x) S 1"), None);
+        let endless = format!("1 (x) S 1 1 1 0 -1 1 1 2 3 4 {} 25 0", u64::MAX);
+        assert_eq!(cpu_time(&endless), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn knows_this_process() {
+        let process = Process::read();
+        assert!(process.threads >= Some(1) && process.cpus >= Some(1));
+        assert!(process.resident_octets >= Some(4096) && process.cpu_time.is_some());
+    }
+}
