@@ -1,0 +1,120 @@
+//! `[core]`: the API, the lanes, the process.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::document::Document;
+use super::key::Key;
+use super::keys;
+use super::{Bind, Environment, Overrides, seconds};
+
+/// `[core]`: the API, the lanes, the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Core {
+    /// Where the API listens: `port` and `address`.
+    pub bind: Bind,
+    /// Connection threads per lane.
+    pub workers: NonZeroUsize,
+    /// Pushes that a lane holds at most, from reservation to settlement.
+    pub queues: NonZeroUsize,
+    /// Notifications in one request at most.
+    pub notification_max: NonZeroUsize,
+    /// Streams in flight per connection; `None` is the provider's own limit.
+    pub pusher_max: Option<NonZeroU32>,
+    /// How long queue and flight may take to empty at shutdown.
+    pub shutdown_timeout: Duration,
+    /// The pid file, if one is wanted.
+    pub pid: Option<PathBuf>,
+    /// Whether a notification may have an empty `message`.
+    pub allows_empty_message: bool,
+    /// Whether a missing `badge` is sent as 0, as Gaurun did.
+    pub gaurun_badge: bool,
+    /// Callers' connections served at once.
+    pub max_connections: NonZeroUsize,
+    /// Octets of one request body at most.
+    pub max_body_bytes: NonZeroUsize,
+    /// Age at which a push that is still unsettled becomes `expired`.
+    pub max_age: Duration,
+}
+
+impl Core {
+    /// Takes the section. `None` if it cannot be used for reasons now noted.
+    pub(super) fn take(
+        document: &mut Document<'_>,
+        overrides: Overrides,
+        environment: &Environment,
+    ) -> Option<Self> {
+        let Overrides {
+            port,
+            workers,
+            queues,
+        } = overrides;
+        Some(Self {
+            workers: take_workers(document, workers).unwrap_or(environment.cpus),
+            queues: take_queues(document, queues),
+            notification_max: take_count(document, &keys::CORE_NOTIFICATION_MAX),
+            pusher_max: take_pusher_max(document),
+            shutdown_timeout: seconds(document, &keys::CORE_SHUTDOWN_TIMEOUT),
+            pid: document.text(&keys::CORE_PID).map(PathBuf::from),
+            allows_empty_message: document.flag(&keys::CORE_ALLOWS_EMPTY_MESSAGE),
+            gaurun_badge: document.flag(&keys::CORE_GAURUN_BADGE),
+            max_connections: take_count(document, &keys::CORE_MAX_CONNECTIONS),
+            max_body_bytes: take_count(document, &keys::CORE_MAX_BODY_BYTES),
+            max_age: seconds(document, &keys::CORE_MAX_AGE),
+            // Last, so that the problems of the others are found even without it.
+            bind: Bind::take(document, port)?,
+        })
+    }
+}
+
+fn take_workers(document: &mut Document<'_>, flag: Option<NonZeroUsize>) -> Option<NonZeroUsize> {
+    let key = &keys::CORE_WORKERS;
+    let most = count(keys::WORKERS_MAX);
+    let lowered = format!(
+        "lowered to {most}: a worker is a connection with many pushes in flight, not one push"
+    );
+    let written = match document.any_number(key) {
+        Some(number) if number > keys::WORKERS_MAX => {
+            if flag.is_none() {
+                document.warn(key, &lowered);
+            }
+            Some(most)
+        }
+        _ => document.number(key).map(count),
+    };
+    match flag {
+        Some(workers) if workers > most => {
+            document.warn_flag(format!("-w {workers}: {lowered}"));
+            Some(most)
+        }
+        Some(workers) => Some(workers),
+        None => written,
+    }
+}
+
+fn take_queues(document: &mut Document<'_>, flag: Option<NonZeroUsize>) -> NonZeroUsize {
+    let key = &keys::CORE_QUEUES;
+    let written = take_count(document, key);
+    if let Some(queues) = flag.filter(|queues| *queues > count(keys::QUEUES_MAX)) {
+        document.refuse_whole(format!("-q {queues}: must be {}", key.range_text()));
+    }
+    flag.unwrap_or(written)
+}
+
+fn take_pusher_max(document: &mut Document<'_>) -> Option<NonZeroU32> {
+    let streams = document.number(&keys::CORE_PUSHER_MAX)?;
+    let streams = u32::try_from(streams).unwrap_or(u32::MAX);
+    // Gaurun's 0 means one push at a time.
+    Some(NonZeroU32::new(streams).unwrap_or(NonZeroU32::MIN))
+}
+
+fn take_count(document: &mut Document<'_>, key: &'static Key) -> NonZeroUsize {
+    count(document.number(key).unwrap_or(1))
+}
+
+/// A number whose range begins at 1.
+fn count(number: u64) -> NonZeroUsize {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}

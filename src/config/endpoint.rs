@@ -1,0 +1,94 @@
+//! Another place to reach a provider at.
+
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use super::document::Document;
+use super::key::Key;
+
+/// Where a provider is reached instead of its own address: `https://host[:port]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name or IP address, without brackets.
+    pub host: String,
+    /// TCP port, never 0; 443 unless written.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// Takes the key, if the file has it.
+    pub(super) fn take(document: &mut Document<'_>, key: &'static Key) -> Option<Self> {
+        let text = document.text(key)?;
+        text.parse()
+            .map_err(|reason: &str| document.refuse_because(key, reason))
+            .ok()
+    }
+}
+
+/// Reads `https://host[:port]`; the error is a sentence without the value.
+impl FromStr for Endpoint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let Some(authority) = text.strip_prefix("https://") else {
+            return Err("must start with https://, providers take nothing else");
+        };
+        if authority.contains(['/', '?', '#', '@']) {
+            return Err("must be https://host or https://host:port, without user or path");
+        }
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest
+                    .split_once(']')
+                    .ok_or("the ] after the address is missing")?;
+                host.parse::<Ipv6Addr>()
+                    .map_err(|_| "what stands in [] is not an IPv6 address")?;
+                match port.strip_prefix(':') {
+                    None if port.is_empty() => (host, None),
+                    None => return Err("a colon and the port must follow the ]"),
+                    Some(port) => (host, Some(port)),
+                }
+            }
+            None => match authority.split_once(':') {
+                None => (authority, None),
+                Some((_, port)) if port.contains(':') => {
+                    return Err("an IPv6 address must stand in []");
+                }
+                Some((host, port)) => (host, Some(port)),
+            },
+        };
+        let bracketed = authority.starts_with('[');
+        if !bracketed && !is_host_name(host) {
+            return Err("the host must be letters, digits, hyphens and dots, at most 253");
+        }
+        let port = match port {
+            None => 443,
+            Some(port) if port.bytes().all(|octet| octet.is_ascii_digit()) => match port.parse() {
+                Ok(0) | Err(_) => return Err(PORT_RANGE),
+                Ok(port) => port,
+            },
+            Some(_) => return Err(PORT_RANGE),
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+fn is_host_name(host: &str) -> bool {
+    (1..=HOST_MAX).contains(&host.len())
+        && host
+            .split('.')
+            .all(|label| (1..=LABEL_MAX).contains(&label.len()))
+        && host
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || b"-._".contains(&octet))
+}
+
+const PORT_RANGE: &str = "the port must be a number from 1 to 65535";
+
+/// Characters of a host name: what DNS can carry (RFC 1035 §2.3.4).
+pub(super) const HOST_MAX: usize = 253;
+/// Characters of one label of a host name (RFC 1035 §2.3.4).
+pub(super) const LABEL_MAX: usize = 63;

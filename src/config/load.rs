@@ -1,0 +1,77 @@
+//! The shell around the parser: reads the file and the environment.
+
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use super::{Config, ConfigError, Overrides, Warning};
+
+/// What the parser wants to know of the process it runs in.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// `GOOGLE_APPLICATION_CREDENTIALS`: the service account if the file names none.
+    pub google_application_credentials: Option<PathBuf>,
+    /// CPUs that the process may use: the default of `core.workers`.
+    pub cpus: NonZeroUsize,
+}
+
+impl Environment {
+    /// This process's.
+    pub fn read() -> Self {
+        Self {
+            google_application_credentials: std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            cpus: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`, or at [`DEFAULT_PATH`].
+    pub fn load(
+        path: Option<&Path>,
+        overrides: Overrides,
+        environment: &Environment,
+    ) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let given = path.is_some();
+        let path = path.unwrap_or(Path::new(DEFAULT_PATH));
+        let name = path.to_string_lossy();
+        let fail = |text: String| ConfigError::whole(&name, text);
+        let octets = read(path).map_err(|error| {
+            let hint = if given {
+                ""
+            } else {
+                "; name the configuration file with -c"
+            };
+            fail(format!("cannot be read: {error}{hint}"))
+        })?;
+        if octets.len() > FILE_MAX {
+            return Err(fail(format!("is larger than {FILE_MAX} octets")));
+        }
+        let text = str::from_utf8(&octets).map_err(|error| {
+            fail(format!(
+                "is not UTF-8: invalid octet at offset {}",
+                error.valid_up_to()
+            ))
+        })?;
+        Self::parse(&name, text, overrides, environment)
+    }
+}
+
+/// Reads one octet more than is allowed, so that the caller sees the excess and no more memory.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    let most = u64::try_from(FILE_MAX)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    File::open(path)?.take(most).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+/// The file that is read if the command line names none.
+pub const DEFAULT_PATH: &str = "/etc/sterna/sterna.toml";
+
+/// Octets of the file: a thousand times what all keys take, and a wrong path ends quickly.
+pub(super) const FILE_MAX: usize = 1024 * 1024;

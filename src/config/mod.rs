@@ -1,0 +1,109 @@
+//! The configuration: a TOML file with Gaurun's keys and ours, checked once, typed ever after.
+//!
+//! [`Config::parse`] is pure: text, command-line values and environment come in as arguments.
+//! [`Config::load`] reads the file for it. Every problem of a file is found before either gives
+//! up, and each names file, line, column, key, value and what would be allowed; secrets are never
+//! repeated. What is legal but has no effect, or another effect than it had in Gaurun, is a
+//! [`Warning`].
+//!
+//! A [`Config`] that exists is valid: a disabled platform is `None`, an enabled one has exactly
+//! one kind of credential. Key and certificate files are named here, never read.
+
+mod android;
+mod bind;
+mod core;
+mod document;
+mod endpoint;
+mod ios;
+mod key;
+mod keys;
+mod load;
+mod log;
+mod names;
+mod nearest;
+mod problem;
+
+pub use android::Android;
+pub use bind::{Bind, Port};
+pub use core::Core;
+pub use endpoint::Endpoint;
+pub use ios::{ApnsCredential, Ios};
+pub use key::{Allowed, Difference, Key, NumberDefault};
+pub use keys::{KEYS, QUEUES_MAX, SECTIONS};
+pub use load::{DEFAULT_PATH, Environment};
+pub use log::Log;
+pub use problem::{ConfigError, Place, Problem, Warning};
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use document::Document;
+
+/// A valid configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[core]`: the API, the lanes, the process.
+    pub core: Core,
+    /// `[ios]`, unless disabled. At least one platform is enabled.
+    pub ios: Option<Ios>,
+    /// `[android]`, unless disabled.
+    pub android: Option<Android>,
+    /// `[log]`: where the logs go.
+    pub log: Log,
+}
+
+/// What the command line says instead of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `-p`, for `core.port`.
+    pub port: Option<Port>,
+    /// `-w`, for `core.workers`.
+    pub workers: Option<NonZeroUsize>,
+    /// `-q`, for `core.queues`.
+    pub queues: Option<NonZeroUsize>,
+}
+
+impl Config {
+    /// Checks a file's text; `file` is its name in messages.
+    pub fn parse(
+        file: &str,
+        text: &str,
+        overrides: Overrides,
+        environment: &Environment,
+    ) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let mut document = Document::parse(file, text)?;
+        let core = Core::take(&mut document, overrides, environment);
+        let ios = Ios::take(&mut document);
+        let android = Android::take(&mut document, environment);
+        let log = Log::take(&mut document);
+        if !document.flag(&keys::IOS_ENABLED) && !document.flag(&keys::ANDROID_ENABLED) {
+            document.refuse_whole("no platform is enabled: enable ios, android or both");
+        }
+        let config = core.zip(log).map(|(core, log)| Self {
+            core,
+            ios,
+            android,
+            log,
+        });
+        document.finish(config)
+    }
+}
+
+/// A key in seconds that always has a value.
+fn seconds(document: &mut Document<'_>, key: &'static Key) -> Duration {
+    Duration::from_secs(document.number(key).unwrap_or(0))
+}
+
+/// A key that counts no further than 65535 and always has a value.
+fn small(document: &mut Document<'_>, key: &'static Key) -> u16 {
+    document
+        .number(key)
+        .and_then(|number| u16::try_from(number).ok())
+        .unwrap_or(u16::MAX)
+}
+
+const NO_EFFECT: &str =
+    "has no effect: HTTP/2 carries all pushes over as many connections as core.workers allows";
+
+#[cfg(test)]
+mod tests;

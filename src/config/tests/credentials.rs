@@ -1,0 +1,222 @@
+//! Which credentials a platform needs, and what is said about the others.
+
+use super::*;
+
+const TOKEN: &str = "token_auth_key_path = \"k\"\ntoken_auth_key_id = \"ABCDE12345\"\n\
+                     token_auth_team_id = \"TEAM123456\"\n";
+const CERTIFICATE: &str = "pem_cert_path = \"c.pem\"\npem_key_path = \"k.pem\"\n";
+
+/// A file with these lines as its iOS section.
+fn ios(lines: &str) -> Result<(Option<Ios>, Vec<String>), String> {
+    let text = format!("[android]\nenabled = false\n[ios]\n{lines}");
+    parse(&text).map(|(config, warnings)| (config.ios, warnings))
+}
+
+/// A file with these lines as its Android section.
+fn android(lines: &str) -> Result<(Option<Android>, Vec<String>), String> {
+    let text = format!("[ios]\nenabled = false\n[android]\n{lines}");
+    parse(&text).map(|(config, warnings)| (config.android, warnings))
+}
+
+#[test]
+fn apns_takes_a_certificate_without_topic() {
+    let (ios, warnings) = ios(CERTIFICATE).unwrap();
+    let ios = ios.unwrap();
+    let (cert_path, key_path) = ("c.pem".into(), "k.pem".into());
+    assert_eq!(
+        ios.credential,
+        ApnsCredential::Certificate {
+            cert_path,
+            key_path
+        }
+    );
+    assert_eq!((ios.topic, warnings), (None, vec![]));
+}
+
+#[test]
+fn apns_takes_only_one_kind() {
+    let error = ios(&format!("{TOKEN}{CERTIFICATE}topic = \"t\"")).unwrap_err();
+    assert!(
+        error.contains("f:4:23: ios.token_auth_key_path = \"k\": only one of"),
+        "{error}"
+    );
+}
+
+#[test]
+fn half_of_the_other_kind_is_ignored_aloud() {
+    let (_, warnings) = ios(&format!("{CERTIFICATE}token_auth_key_id = \"ABCDE12345\"")).unwrap();
+    assert!(
+        warnings[0].contains("ios.token_auth_key_id = \"ABCDE12345\": ignored"),
+        "{warnings:?}"
+    );
+    let lines = format!("{TOKEN}topic = \"t\"\npem_key_passphrase = \"735191\"");
+    let (_, warnings) = ios(&lines).unwrap();
+    assert!(
+        warnings[0].contains("ios.pem_key_passphrase = (not shown): ignored"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn token_authentication_needs_a_topic() {
+    let error = ios(TOKEN).unwrap_err();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(
+        error.starts_with("f: ios.topic: must be the app's bundle id"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_apns_lacks_is_named() {
+    let check = |lines: &str, expected: &str| {
+        let error = ios(lines).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.ends_with("or set ios.enabled = false"), "{error}");
+    };
+    check("", "ios: no credential: set token_auth_key_path");
+    check("pem_cert_path = \"\"", "ios: no credential");
+    check(
+        "pem_cert_path = \"c\"",
+        "certificate authentication lacks ios.pem_key_path;",
+    );
+    check(
+        "pem_key_path = \"k\"",
+        "certificate authentication lacks ios.pem_cert_path;",
+    );
+    check(
+        "token_auth_key_path = \"k\"",
+        "token authentication lacks ios.token_auth_key_id, ios.token_auth_team_id;",
+    );
+}
+
+#[test]
+fn apple_identifiers_have_ten_characters() {
+    for (name, other) in [
+        ("token_auth_key_id", "token_auth_team_id"),
+        ("token_auth_team_id", "token_auth_key_id"),
+    ] {
+        for wrong in ["ABCDE1234", "ABCDE123456", "ABCDE 1234", "ABCDE1234é"] {
+            let lines = format!(
+                "{name} = \"{wrong}\"\n{other} = \"ABCDE12345\"\ntoken_auth_key_path = \"k\""
+            );
+            let error = ios(&lines).unwrap_err();
+            let expected = format!("ios.{name} = \"{wrong}\": must be 10 letters and digits");
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
+}
+
+#[test]
+fn topics_and_projects_have_a_form() {
+    let longest = "t".repeat(ios::TOPIC_MAX);
+    let topic = |topic: &str| ios(&format!("{CERTIFICATE}topic = \"{topic}\""));
+    assert_eq!(
+        topic(&longest).unwrap().0.unwrap().topic,
+        Some(longest.clone())
+    );
+    for wrong in ["a b", "a/b", "é", &format!("{longest}t")] {
+        assert!(
+            topic(wrong)
+                .unwrap_err()
+                .contains("must be up to 255 letters"),
+            "{wrong}"
+        );
+    }
+    let longest = "p".repeat(android::PROJECT_ID_MAX);
+    let project = |id: &str| {
+        android(&format!(
+            "service_account_path = \"a\"\nproject_id = \"{id}\""
+        ))
+    };
+    assert_eq!(
+        project(&longest).unwrap().0.unwrap().project_id,
+        Some(longest.clone())
+    );
+    for wrong in ["a b", "a/b", "a?b", &format!("{longest}p")] {
+        assert!(
+            project(wrong)
+                .unwrap_err()
+                .contains("must be up to 64 letters"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn a_passphrase_is_answered_with_the_openssl_line() {
+    let check = |path: &str, expected: &str| {
+        let lines = format!(
+            "pem_cert_path = \"c\"\npem_key_path = \"{path}\"\npem_key_passphrase = \"735191\""
+        );
+        let error = ios(&lines).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("735191"), "{error}");
+    };
+    check(
+        "/etc/k.pem",
+        "`(umask 077 && openssl pkey -in /etc/k.pem -out /etc/k.plain.pem)`",
+    );
+    check(
+        "my key.pem",
+        "openssl pkey -in 'my key.pem' -out 'my key.plain.pem'",
+    );
+    check("it's.pem", r"openssl pkey -in 'it'\''s.pem' -out");
+}
+
+#[test]
+fn the_environment_names_the_service_account_if_the_file_does_not() {
+    let mut environment = environment();
+    environment.google_application_credentials = Some("/env.json".into());
+    let path = |text: &str| {
+        let (config, _) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
+        config.android.unwrap().service_account_path
+    };
+    assert_eq!(path("[ios]\nenabled = false\n"), Path::new("/env.json"));
+    assert_eq!(
+        path(&format!("{ANDROID}[ios]\nenabled = false\n")),
+        Path::new("account.json")
+    );
+    let text = "[ios]\nenabled = false\n[android]\napikey = \"735191\"\n";
+    let (_, warnings) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
+    assert!(
+        warnings[0].text.contains("(not shown): ignored"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn an_api_key_is_no_credential() {
+    let error = android("apikey = \"735191\"").unwrap_err();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    for part in [
+        "f:4:10: android.apikey",
+        "2024",
+        "service_account_path",
+        "android.enabled = false",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!error.contains("735191"), "{error}");
+}
+
+#[test]
+fn a_disabled_platform_needs_nothing_but_valid_values() {
+    let (config, warnings) = parse(&format!(
+        "{IOS}[android]\nenabled = false\napikey = \"a\"\ntimeout = 1\nkeepalive_conns = 1\n"
+    ))
+    .unwrap();
+    assert_eq!((config.android, warnings), (None, vec![]));
+    assert!(config.ios.is_some());
+    let error = parse(&format!("{IOS}[android]\nenabled = false\ntimeout = 0\n")).unwrap_err();
+    assert!(error.contains("android.timeout = 0: must be"), "{error}");
+}
+
+#[test]
+fn one_platform_must_be_enabled() {
+    let error = parse("[ios]\nenabled = false\n[android]\nenabled = false\n").unwrap_err();
+    assert_eq!(
+        error,
+        "f: no platform is enabled: enable ios, android or both"
+    );
+}
