@@ -44,6 +44,7 @@
 //! Who may know whom is held by a test (`tests/tidy.rs`): nobody knows [`cli`] or [`daemon`],
 //! [`http2`] knows nobody, [`simulator`] never knows [`provider`].
 
+pub mod api;
 pub mod config;
 pub mod http2;
 pub mod jitter;

@@ -1,0 +1,360 @@
+//! What the tests of this room share: a raw client, a stub lane and a stub daemon.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::head::Head;
+use super::plan::Rules;
+use super::service::{Door, Host, Service};
+use super::stat::{Pushers, Settled};
+use super::{Bound, Ids};
+use crate::moment::Moment;
+use crate::push::{Accepted, Platform, Push, PushId};
+use crate::stats::Process;
+
+/// A port of the loopback interface.
+pub(super) fn loopback() -> Bound {
+    Bound::tcp(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
+}
+
+/// Longer than anything here takes: reaching it is a failure.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a condition that other threads bring about.
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A client that sends what it likes.
+pub(super) struct Client<S = TcpStream> {
+    pub(super) stream: S,
+    unread: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Got {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Got {
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+impl Client {
+    pub(super) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self::over(stream)
+    }
+
+    /// The answer that is there within a few milliseconds, if there is one.
+    pub(super) fn poll(&mut self) -> Option<Got> {
+        self.stream
+            .set_read_timeout(Some(Duration::from_millis(5)))
+            .unwrap();
+        let got = self.read_answer(true);
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        match got {
+            Ok(got) => Some(got),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => panic!("no answer: {error}"),
+        }
+    }
+}
+
+impl Client<UnixStream> {
+    pub(super) fn connect_unix(path: &std::path::Path) -> Self {
+        let stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::over(stream)
+    }
+}
+
+impl<S> Client<S>
+where
+    for<'a> &'a S: io::Read + io::Write,
+{
+    pub(super) fn over(stream: S) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    pub(super) fn send(&mut self, octets: impl AsRef<[u8]>) {
+        (&self.stream).write_all(octets.as_ref()).unwrap();
+    }
+
+    /// Sends as far as the other side takes it.
+    pub(super) fn try_send(&mut self, octets: impl AsRef<[u8]>) -> bool {
+        (&self.stream).write_all(octets.as_ref()).is_ok()
+    }
+
+    /// The next answer.
+    pub(super) fn answer(&mut self) -> Got {
+        self.read_answer(true).unwrap()
+    }
+
+    /// The next answer, to a HEAD request.
+    pub(super) fn answer_to_head(&mut self) -> Got {
+        self.read_answer(false).unwrap()
+    }
+
+    pub(super) fn ask(&mut self, request: impl AsRef<[u8]>) -> Got {
+        self.send(request);
+        self.answer()
+    }
+
+    /// Whether the other side ends the connection without another octet.
+    pub(super) fn is_ended(&mut self) -> bool {
+        match (&self.stream).read(&mut [0; 1]) {
+            Ok(octets) => octets == 0 && self.unread.is_empty(),
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    /// Octets that were read behind the last answer.
+    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
+    fn read_answer(&mut self, has_body: bool) -> io::Result<Got> {
+        loop {
+            let text = String::from_utf8_lossy(&self.unread).into_owned();
+            if let Some((head, rest)) = text.split_once("\r\n\r\n") {
+                let mut got = Got {
+                    status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+                    head: head.to_owned(),
+                    body: String::new(),
+                };
+                let length = got
+                    .field("content-length")
+                    .map_or(0, |value| value.parse().unwrap());
+                let length = if has_body { length } else { 0 };
+                if let Some(body) = rest.get(..length) {
+                    body.clone_into(&mut got.body);
+                    drop(self.unread.drain(..head.len() + 4 + length));
+                    return Ok(got);
+                }
+            }
+            let mut more = [0; 16384];
+            match (&self.stream).read(&mut more)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                octets => self.unread.extend_from_slice(&more[..octets]),
+            }
+        }
+    }
+}
+
+/// A lane that keeps what it is given.
+pub(super) struct StubLane {
+    capacity: usize,
+    outstanding: Arc<AtomicUsize>,
+    pub(super) pushes: Mutex<Vec<Push>>,
+}
+
+/// Room in a [`StubLane`], given back when it is dropped unused.
+pub(super) struct StubRoom {
+    pushes: usize,
+    outstanding: Arc<AtomicUsize>,
+}
+
+impl StubLane {
+    pub(super) fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self {
+            capacity,
+            outstanding: Arc::default(),
+            pushes: Mutex::default(),
+        })
+    }
+
+    /// The device tokens and ids of the pushes it has.
+    pub(super) fn tokens(&self) -> Vec<(String, u64)> {
+        let pushes = self.pushes.lock().unwrap();
+        let tokens = pushes
+            .iter()
+            .map(|push| (push.token().as_str().to_owned(), push.id().0));
+        tokens.collect()
+    }
+}
+
+impl Door for StubLane {
+    type Room = StubRoom;
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::SeqCst)
+    }
+
+    fn reserve(&self, pushes: usize) -> Option<StubRoom> {
+        if self.outstanding() + pushes > self.capacity {
+            return None;
+        }
+        self.outstanding.fetch_add(pushes, Ordering::SeqCst);
+        Some(StubRoom {
+            pushes,
+            outstanding: Arc::clone(&self.outstanding),
+        })
+    }
+
+    fn enqueue(&self, mut room: StubRoom, pushes: Vec<Push>) {
+        assert_eq!(
+            std::mem::take(&mut room.pushes),
+            pushes.len(),
+            "reserved and enqueued"
+        );
+        self.pushes.lock().unwrap().extend(pushes);
+    }
+}
+
+impl Drop for StubRoom {
+    fn drop(&mut self) {
+        self.outstanding.fetch_sub(self.pushes, Ordering::SeqCst);
+    }
+}
+
+/// A daemon that remembers what it is told.
+#[derive(Default)]
+pub(super) struct StubHost {
+    pub(super) lines: Mutex<Vec<String>>,
+    pub(super) is_debug: AtomicBool,
+    pub(super) pushers: Mutex<Option<u64>>,
+}
+
+impl StubHost {
+    fn line(&self, line: String) {
+        self.lines.lock().unwrap().push(line);
+    }
+
+    fn pushes(&self, kind: &str, accepted: &Accepted) {
+        for push in Push::all(&Arc::new(Accepted {
+            notification: accepted.notification.clone(),
+            tokens: accepted.tokens.clone(),
+            payload: accepted.payload.clone(),
+            ..*accepted
+        })) {
+            self.line(format!("{kind} {} {}", push.id(), push.token().as_str()));
+        }
+    }
+
+    /// The lines since the last call.
+    pub(super) fn take_lines(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap())
+    }
+}
+
+impl Host for Arc<StubHost> {
+    fn now(&self) -> Moment {
+        Moment {
+            monotonic: Instant::now(),
+            unix: Duration::from_secs(1_795_000_000),
+        }
+    }
+
+    fn is_debug(&self) -> bool {
+        self.is_debug.load(Ordering::SeqCst)
+    }
+
+    fn log_request(&self, head: &Head) {
+        self.line(format!(
+            "request {} {} {} {}",
+            head.target,
+            head.method,
+            head.proto(),
+            head.content_length()
+        ));
+    }
+
+    fn log_accepted(&self, accepted: &Accepted) {
+        self.pushes("accepted", accepted);
+    }
+
+    fn log_disabled(&self, disabled: &Accepted) {
+        self.pushes("disabled", disabled);
+    }
+
+    fn log_error(&self, text: &str) {
+        self.line(format!("error {text}"));
+    }
+
+    fn settled(&self, platform: Platform) -> Settled {
+        match platform {
+            Platform::Ios => Settled {
+                push_success: 5,
+                push_error: 6,
+            },
+            Platform::Android => Settled::default(),
+        }
+    }
+
+    fn pushers(&self) -> Pushers {
+        Pushers { max: 7, count: 8 }
+    }
+
+    fn set_pushers(&self, max: u64) {
+        *self.pushers.lock().unwrap() = Some(max);
+    }
+
+    fn process(&self) -> Process {
+        Process {
+            cpus: Some(2),
+            threads: Some(9),
+            resident_octets: Some(4096),
+            cpu_time: Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// The endpoints of a daemon with both platforms, whose tokens may not begin with `bad`, whose
+/// messages may not begin with `long`, and whose next push id is 1.
+pub(super) struct Site {
+    pub(super) service: Service<StubLane, Arc<StubHost>>,
+    pub(super) host: Arc<StubHost>,
+}
+
+pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
+    let host = Arc::<StubHost>::default();
+    let rules = Rules {
+        notification_max: 100,
+        allows_empty_message: false,
+        check_token: |_, token| match token.strip_prefix("bad") {
+            Some(_) => Err("bad device token"),
+            None => Ok(()),
+        },
+        payload: Box::new(
+            |notification| match notification.message.strip_prefix("long") {
+                Some(_) => Err("payload of 4097 bytes over limit(4096)".to_owned()),
+                None => Ok(notification.message.as_bytes().to_vec()),
+            },
+        ),
+    };
+    let service = Service {
+        ios: ios.map(StubLane::new),
+        android: android.map(StubLane::new),
+        rules,
+        ids: Ids::from(PushId(1)),
+        host: Arc::clone(&host),
+    };
+    Site { service, host }
+}

@@ -1,0 +1,289 @@
+//! The head of a request: request line and fields, parsed by `httparse`, then judged.
+//!
+//! Pure: no I/O, no clock. What RFC 9112 lets a server refuse is refused here, once and strictly,
+//! since two readings of one request are what request smuggling lives on.
+
+use std::borrow::Cow;
+
+/// What a client gets instead of an answer when its request cannot be read; closes the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status code.
+    pub status: u16,
+    /// Why, for the client's operator.
+    pub message: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// A refusal with a fixed sentence.
+    pub const fn new(status: u16, message: &'static str) -> Self {
+        Self {
+            status,
+            message: Cow::Borrowed(message),
+        }
+    }
+
+    /// A body longer than the limit.
+    pub fn too_large(limit: usize) -> Self {
+        Self {
+            status: 413,
+            message: Cow::Owned(format!("request body is over the limit({limit} bytes)")),
+        }
+    }
+}
+
+/// The versions we speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: the connection closes unless the client asks otherwise.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// How the body is delimited (RFC 9112 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// By its length in octets; 0 when the client names neither length nor coding.
+    Length(u64),
+    /// By the chunked transfer coding.
+    Chunked,
+}
+
+/// The head of a request that can be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The method, as sent.
+    pub method: Box<str>,
+    /// The request target, as sent.
+    pub target: Box<str>,
+    /// The protocol version.
+    pub version: Version,
+    /// Where the body ends.
+    pub framing: Framing,
+    /// Whether the client wants the connection kept.
+    pub keep_alive: bool,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+}
+
+impl Head {
+    /// Parses a complete head, as delimited by [`HeadScan`].
+    pub fn parse(octets: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut request = httparse::Request::new(&mut fields);
+        match request.parse(octets) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Refusal::new(431, "request has over 64 header fields"));
+            }
+            Err(httparse::Error::Version) if names_a_version(octets) => {
+                return Err(Refusal::new(
+                    505,
+                    "only HTTP/1.0 and HTTP/1.1 are spoken here",
+                ));
+            }
+            Ok(httparse::Status::Partial) | Err(_) => return Err(BAD_REQUEST),
+        }
+        let (Some(method), Some(target), Some(minor)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(BAD_REQUEST);
+        };
+        let version = if minor == 0 {
+            Version::Http10
+        } else {
+            Version::Http11
+        };
+        let facts = Facts::gather(request.headers)?;
+        Ok(Self {
+            method: method.into(),
+            target: target.into(),
+            version,
+            framing: facts.framing(version)?,
+            keep_alive: facts.keep_alive(version),
+            expects_continue: facts.expects_continue && version == Version::Http11,
+        })
+    }
+
+    /// The version's name.
+    pub const fn proto(&self) -> &'static str {
+        match self.version {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        }
+    }
+
+    /// The body's length as logs have it: -1 for a chunked one.
+    pub fn content_length(&self) -> i64 {
+        match self.framing {
+            Framing::Length(length) => i64::try_from(length).unwrap_or(i64::MAX),
+            Framing::Chunked => -1,
+        }
+    }
+}
+
+/// The fields that decide how a message is read; all others are skipped.
+#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was seen, each on its own"
+)]
+struct Facts {
+    host: bool,
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+}
+
+impl Facts {
+    fn gather(fields: &[httparse::Header<'_>]) -> Result<Self, Refusal> {
+        let mut facts = Self::default();
+        for field in fields {
+            if field.name.eq_ignore_ascii_case("host") {
+                if facts.host {
+                    return Err(Refusal::new(400, "request has two Host fields"));
+                }
+                facts.host = true;
+            } else if field.name.eq_ignore_ascii_case("content-length") {
+                if facts.length.is_some() {
+                    return Err(Refusal::new(400, "request has two Content-Length fields"));
+                }
+                facts.length = Some(content_length(field.value)?);
+            } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+                if facts.chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Refusal::new(
+                        400,
+                        "only one transfer coding is known: chunked",
+                    ));
+                }
+                facts.chunked = true;
+            } else if field.name.eq_ignore_ascii_case("connection") {
+                for option in field.value.split(|&octet| octet == b',') {
+                    let option = option.trim_ascii();
+                    facts.close |= option.eq_ignore_ascii_case(b"close");
+                    facts.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            } else if field.name.eq_ignore_ascii_case("expect") {
+                if !field.value.eq_ignore_ascii_case(b"100-continue") {
+                    return Err(Refusal::new(
+                        417,
+                        "only one expectation is known: 100-continue",
+                    ));
+                }
+                facts.expects_continue = true;
+            }
+        }
+        Ok(facts)
+    }
+
+    /// RFC 9112 §6.1: both a length and a coding is an attack until proven otherwise, and
+    /// HTTP/1.0 has no codings.
+    fn framing(&self, version: Version) -> Result<Framing, Refusal> {
+        if version == Version::Http11 && !self.host {
+            // RFC 9112 §3.2
+            return Err(Refusal::new(400, "missing required Host header"));
+        }
+        match (self.chunked, self.length) {
+            (true, Some(_)) => Err(Refusal::new(
+                400,
+                "request has both Content-Length and Transfer-Encoding",
+            )),
+            (true, None) if version == Version::Http10 => {
+                Err(Refusal::new(400, "HTTP/1.0 has no Transfer-Encoding"))
+            }
+            (true, None) => Ok(Framing::Chunked),
+            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+
+    /// RFC 9112 §9.3
+    const fn keep_alive(&self, version: Version) -> bool {
+        match version {
+            Version::Http11 => !self.close,
+            Version::Http10 => self.keep_alive && !self.close,
+        }
+    }
+}
+
+/// Digits only: `+3`, `-1`, `3, 3` and the empty value are errors, 2^64 and above too large.
+fn content_length(value: &[u8]) -> Result<u64, Refusal> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::new(400, "Content-Length is not a number"));
+    }
+    Ok(value.iter().fold(0_u64, |length, &digit| {
+        length
+            .saturating_mul(10)
+            .saturating_add(u64::from(digit.wrapping_sub(b'0')))
+    }))
+}
+
+/// Whether the request line ends in `HTTP/` and a digit: a version, but not one of ours.
+fn names_a_version(octets: &[u8]) -> bool {
+    let line = octets
+        .split(|&octet| octet == b'\r')
+        .next()
+        .unwrap_or_default();
+    let word = line
+        .rsplit(|&octet| octet == b' ')
+        .next()
+        .unwrap_or_default();
+    word.strip_prefix(b"HTTP/")
+        .and_then(<[u8]>::first)
+        .is_some_and(u8::is_ascii_digit)
+}
+
+/// Finds the end of a head while it arrives, looking at each octet once.
+///
+/// Invariant: every octet before `seen` is part of the head and no end of it.
+#[derive(Debug, Default)]
+pub struct HeadScan {
+    seen: usize,
+}
+
+impl HeadScan {
+    /// The length of the head with its empty line, once `octets` holds all of it.
+    ///
+    /// `octets` starts where the head starts, and only grows from call to call.
+    pub fn end(&mut self, octets: &[u8]) -> Result<Option<usize>, Refusal> {
+        if octets.first().is_some_and(|&first| !is_token(first)) {
+            // TLS, a proxy's preamble or junk: no need to wait for a line of it.
+            return Err(BAD_REQUEST);
+        }
+        while let Some(&octet) = octets.get(self.seen) {
+            if self.seen >= MAX_HEAD {
+                return Err(Refusal::new(431, "request head is over 16384 bytes"));
+            }
+            self.seen += 1;
+            if octet == b'\n' {
+                let head = octets.get(..self.seen).unwrap_or_default();
+                if head.ends_with(b"\r\n\r\n") {
+                    return Ok(Some(self.seen));
+                }
+                if !head.ends_with(b"\r\n") {
+                    return Err(BAD_REQUEST);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// RFC 9110 §5.6.2: the octets a method is made of.
+const fn is_token(octet: u8) -> bool {
+    matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        || octet.is_ascii_alphanumeric()
+}
+
+const BAD_REQUEST: Refusal = Refusal::new(400, "request is not HTTP/1.1");
+
+/// Our limit: octets of a request head. Our callers' heads have some hundred.
+pub const MAX_HEAD: usize = 16 * 1024;
+
+/// Our limit: header fields of a request.
+pub const MAX_FIELDS: usize = 64;
+
+#[cfg(test)]
+mod tests;

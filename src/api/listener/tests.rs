@@ -1,0 +1,407 @@
+use std::sync::mpsc;
+use std::sync::{Mutex, atomic::AtomicUsize};
+use std::time::Instant;
+
+use super::*;
+use crate::api::body::FREE;
+use crate::api::fixture::{Client, PATIENCE, loopback, until};
+use crate::api::head::{MAX_FIELDS, MAX_HEAD};
+
+mod attacks;
+
+/// Answers with the request's target and the length of its body.
+#[derive(Default)]
+struct Echo {
+    /// Requests that have come to `/wait`.
+    waiting: AtomicUsize,
+    /// Those of them that may go on.
+    released: AtomicUsize,
+    begun: Mutex<Vec<String>>,
+}
+
+impl Handler for Echo {
+    fn begin(&self, head: &Head) {
+        self.begun
+            .lock()
+            .unwrap()
+            .push(format!("{} {}", head.method, head.target));
+    }
+
+    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply {
+        match &*head.target {
+            "/wait" => {
+                let number = self.waiting.fetch_add(1, Ordering::SeqCst);
+                until("the release of /wait", || {
+                    self.released.load(Ordering::SeqCst) > number
+                });
+            }
+            "/large" => return Reply::new(200, "text/plain", vec![b'x'; LARGE]),
+            "/panic" => panic!("the handler panics"),
+            _ => {}
+        }
+        Reply::message(200, &format!("{} {} {phase:?}", head.target, body.len()))
+    }
+}
+
+/// More than a loopback connection's buffers hold.
+const LARGE: usize = 32 << 20;
+
+struct Running {
+    listener: Listener,
+    echo: Arc<Echo>,
+    address: SocketAddr,
+}
+
+fn running(settings: Settings) -> Running {
+    running_with(settings, Hooks::default())
+}
+
+fn running_with(settings: Settings, hooks: Hooks) -> Running {
+    let echo = Arc::<Echo>::default();
+    let handler = Arc::clone(&echo) as Arc<dyn Handler>;
+    let listener = Listener::start_with(loopback(), handler, settings, hooks).unwrap();
+    let address = listener.local_addr().unwrap();
+    Running {
+        listener,
+        echo,
+        address,
+    }
+}
+
+/// Time-outs that nothing here reaches, but for those a test sets.
+fn patient() -> Settings {
+    Settings {
+        timeouts: Timeouts {
+            head: PATIENCE,
+            body: PATIENCE,
+            idle: PATIENCE,
+            write: PATIENCE,
+            linger: Duration::from_millis(50),
+        },
+        ..Settings::default()
+    }
+}
+
+/// Short enough for a test to wait for, long enough for a thread to be scheduled meanwhile.
+const SHORT: Duration = Duration::from_millis(400);
+
+impl Running {
+    fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// An ordinary caller gets its answer.
+    fn serves(&self) {
+        let got = self.client().ask(get("/normal"));
+        assert_eq!(
+            (got.status, &*got.body),
+            (200, "{\"message\":\"/normal 0 Serving\"}\n")
+        );
+    }
+
+    /// Connections end when their clients do.
+    fn is_left(&self) {
+        until("all connections end", || self.listener.connections() == 0);
+    }
+
+    fn until_waiting(&self, requests: usize) {
+        until("/wait is reached", || {
+            self.echo.waiting.load(Ordering::SeqCst) == requests
+        });
+    }
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn post(target: &str, fields: &str, body: &str) -> String {
+    format!("POST {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}")
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let settings = Settings::default();
+    assert_eq!(settings.max_connections, 512);
+    assert_eq!(settings.max_body_bytes, 4 * 1024 * 1024);
+    let secs = |timeout: Duration| timeout.as_secs();
+    let timeouts = settings.timeouts;
+    assert_eq!((secs(timeouts.head), secs(timeouts.body)), (10, 30));
+    assert_eq!((secs(timeouts.idle), secs(timeouts.write)), (120, 10));
+}
+
+#[test]
+fn a_connection_is_kept_for_many_requests() {
+    let running = running(patient());
+    let mut client = running.client();
+    for number in 0..100 {
+        let got = client.ask(post("/a", "Content-Length: 3\r\n", "abc"));
+        assert_eq!(got.body, "{\"message\":\"/a 3 Serving\"}\n", "{number}");
+    }
+    assert_eq!(running.listener.connections(), 1);
+    let got = client.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(got.field("connection"), Some("close"));
+    assert!(client.is_ended());
+    running.is_left();
+}
+
+#[test]
+fn http_1_0_closes_unless_asked_to_stay() {
+    let running = running(patient());
+    let mut client = running.client();
+    let got = client.ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!(got.field("connection"), Some("keep-alive"));
+    assert!(got.head.starts_with("HTTP/1.0 200 OK"));
+    client.ask("GET / HTTP/1.0\r\n\r\n");
+    assert!(client.is_ended());
+}
+
+#[test]
+fn a_head_request_gets_no_body() {
+    let running = running(patient());
+    let mut client = running.client();
+    client.send("HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.answer_to_head().field("content-length"), Some("27"));
+    assert_eq!(client.ask(get("/normal")).status, 200);
+}
+
+#[test]
+fn a_client_that_waits_for_a_continue_gets_it() {
+    let running = running(patient());
+    let mut client = running.client();
+    let head = post("/e", "Content-Length: 3\r\nExpect: 100-continue\r\n", "");
+    assert_eq!(client.ask(&head).status, 100);
+    assert_eq!(client.ask("abc").body, "{\"message\":\"/e 3 Serving\"}\n");
+    assert_eq!(
+        client.ask(head + "abc").status,
+        200,
+        "no 100 where the body is there already"
+    );
+    let got = client.ask(post(
+        "/e",
+        "Content-Length: 9999999\r\nExpect: 100-continue\r\n",
+        "",
+    ));
+    assert_eq!(got.status, 413, "instead of a 100");
+}
+
+#[test]
+fn chunked_bodies_are_read_to_their_end() {
+    let running = running(patient());
+    let mut client = running.client();
+    for _ in 0..2 {
+        let body = "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: x\r\n\r\n";
+        let got = client.ask(post("/c", "Transfer-Encoding: chunked\r\n", body));
+        assert_eq!(got.body, "{\"message\":\"/c 5 Serving\"}\n");
+    }
+}
+
+#[test]
+fn a_body_of_the_greatest_size_is_taken_and_its_memory_given_back() {
+    let running = running(patient());
+    let mut client = running.client();
+    let size = patient().max_body_bytes;
+    let body = "x".repeat(size);
+    for _ in 0..2 * LARGE_BODIES {
+        let got = client.ask(post("/b", &format!("Content-Length: {size}\r\n"), &body));
+        assert_eq!(got.body, format!("{{\"message\":\"/b {size} Serving\"}}\n"));
+    }
+    let got = client.ask(post("/b", &format!("Content-Length: {}\r\n", size + 1), ""));
+    assert_eq!(got.status, 413);
+    assert!(client.is_ended());
+    assert_eq!(
+        running.echo.begun.lock().unwrap().len(),
+        2 * LARGE_BODIES + 1,
+        "all are logged"
+    );
+}
+
+#[test]
+fn large_bodies_share_their_memory() {
+    let settings = Settings {
+        max_body_bytes: 1 << 20,
+        ..patient()
+    };
+    let running = running(settings);
+    let budget = &running.listener.shared.budget;
+    let (all, each) = (LARGE_BODIES << 20, (1 << 20) - FREE);
+    let request = post(
+        "/b",
+        "Content-Length: 1048576\r\n",
+        &"x".repeat((1 << 20) - 1),
+    );
+    let mut clients: Vec<Client> = (1..=LARGE_BODIES)
+        .map(|number| {
+            let mut client = running.client();
+            client.send(&request);
+            until("its body is in memory", || {
+                budget.left() == all - number * each
+            });
+            client
+        })
+        .collect();
+    let mut late = running.client();
+    late.try_send(&request);
+    let got = late.answer();
+    assert_eq!(
+        got.body,
+        "{\"message\":\"too many large requests at once\"}\n"
+    );
+    assert_eq!((got.status, got.field("retry-after")), (503, Some("1")));
+    running.serves();
+    for client in &mut clients {
+        assert_eq!(client.ask("x").status, 200);
+    }
+    until("the memory is given back", || budget.left() == all);
+    let mut late = running.client();
+    late.send(&request);
+    assert_eq!(late.ask("x").status, 200);
+}
+
+#[test]
+fn a_unix_socket_serves_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("api.sock");
+    let bound = Bound::unix(&path).unwrap();
+    let mut listener = Listener::start(bound, Arc::<Echo>::default(), patient()).unwrap();
+    let mut client = Client::connect_unix(&path);
+    assert_eq!(
+        client.ask(post("/u", "Content-Length: 2\r\n", "ab")).status,
+        200
+    );
+    listener.drain();
+    assert!(!path.exists());
+    assert_eq!(
+        client.ask(get("/u")).body,
+        "{\"message\":\"/u 0 Draining\"}\n"
+    );
+    assert!(client.is_ended());
+}
+
+#[test]
+fn one_connection_too_many_closes_the_longest_idle() {
+    let settings = Settings {
+        max_connections: 3,
+        ..patient()
+    };
+    let running = running(settings);
+    let mut clients: Vec<Client> = (0..3)
+        .map(|number| {
+            let client = running.client();
+            until("it is accepted", || {
+                running.listener.connections() == number + 1
+            });
+            client
+        })
+        .collect();
+    running.serves();
+    assert!(clients[0].is_ended(), "the first was idle longest");
+    for client in &mut clients[1..] {
+        assert_eq!(client.ask(get("/normal")).status, 200);
+    }
+}
+
+#[test]
+fn one_connection_too_many_is_refused_when_all_are_busy() {
+    let settings = Settings {
+        max_connections: 3,
+        ..patient()
+    };
+    let running = running(settings);
+    let mut busy: Vec<Client> = (0..3).map(|_| running.client()).collect();
+    for client in &mut busy {
+        client.send(get("/wait"));
+    }
+    running.until_waiting(3);
+    let mut late = running.client();
+    let got = late.answer();
+    assert_eq!((got.status, got.field("retry-after")), (503, Some("1")));
+    assert_eq!(got.body, "{\"message\":\"all connections are busy\"}\n");
+    assert!(late.is_ended());
+    running.echo.released.store(3, Ordering::SeqCst);
+    for client in &mut busy {
+        assert_eq!(client.answer().status, 200);
+    }
+    drop(busy);
+    running.is_left();
+    running.serves();
+}
+
+#[test]
+fn draining_refuses_the_new_and_finishes_the_old() {
+    let mut running = running(patient());
+    let mut busy = running.client();
+    let mut idle = running.client();
+    assert_eq!(idle.ask(get("/normal")).status, 200);
+    busy.send(get("/wait"));
+    running.until_waiting(1);
+    running.listener.drain();
+    assert!(std::net::TcpStream::connect(running.address).is_err());
+    let got = idle.ask(get("/late"));
+    assert_eq!(got.body, "{\"message\":\"/late 0 Draining\"}\n");
+    assert_eq!(got.field("connection"), Some("close"));
+    assert!(idle.is_ended());
+    running.echo.released.store(1, Ordering::SeqCst);
+    let got = busy.answer();
+    assert_eq!((got.status, got.field("connection")), (200, Some("close")));
+    assert!(running.listener.stop(PATIENCE));
+}
+
+#[test]
+fn stopping_ends_every_connection() {
+    let mut running = running(patient());
+    let mut idle = running.client();
+    assert_eq!(idle.ask(get("/normal")).status, 200);
+    let mut half = running.client();
+    half.send("POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
+    until("its head is read", || {
+        running.echo.begun.lock().unwrap().len() == 2
+    });
+    let mut busy = running.client();
+    busy.send(get("/wait"));
+    running.until_waiting(1);
+    running.echo.released.store(1, Ordering::SeqCst);
+    assert_eq!(busy.answer().status, 200);
+    assert!(
+        running.listener.stop(SHORT),
+        "the half request is cut off after the grace"
+    );
+    assert!(idle.is_ended() && half.is_ended() && busy.is_ended());
+    assert_eq!(running.listener.connections(), 0);
+    assert!(
+        running.listener.stop(Duration::ZERO),
+        "stopping twice is harmless"
+    );
+}
+
+#[test]
+fn a_request_in_progress_is_answered_within_the_grace() {
+    let mut running = running(patient());
+    let mut busy = running.client();
+    busy.send(get("/wait"));
+    running.until_waiting(1);
+    let (done, stopped) = mpsc::channel();
+    let echo = Arc::clone(&running.echo);
+    let waiter = thread::spawn(move || {
+        let in_time = running.listener.stop(PATIENCE);
+        done.send(in_time).unwrap();
+    });
+    until("the listening socket closes", || {
+        std::net::TcpStream::connect(running.address).is_err()
+    });
+    assert!(stopped.try_recv().is_err(), "it waits for the answer");
+    echo.released.store(1, Ordering::SeqCst);
+    assert_eq!(busy.answer().status, 200);
+    assert_eq!(stopped.recv_timeout(PATIENCE), Ok(true));
+    waiter.join().unwrap();
+}
+
+#[test]
+fn a_panic_costs_its_connection_only() {
+    let running = running(patient());
+    let mut client = running.client();
+    client.send(get("/panic"));
+    assert!(client.is_ended());
+    running.is_left();
+    running.serves();
+}

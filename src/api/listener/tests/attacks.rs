@@ -1,0 +1,347 @@
+//! What ill-behaved clients send, and what they get; others are served during and after it.
+
+use super::*;
+
+/// Sends octets; checks the answers' statuses and that the connection ends after the last.
+fn check(running: &Running, bystander: &mut Client, octets: impl AsRef<[u8]>, statuses: &[u16]) {
+    let octets = octets.as_ref();
+    let name = String::from_utf8_lossy(octets);
+    let mut client = running.client();
+    client.try_send(octets);
+    for &status in statuses {
+        assert_eq!(client.answer().status, status, "{name:.300}");
+    }
+    assert_eq!(
+        bystander.ask(get("/normal")).status,
+        200,
+        "during {name:.300}"
+    );
+    assert!(client.is_ended(), "{name:.300} {:?}", client.take_unread());
+    drop(client);
+    until("the attacker's connection ends", || {
+        running.listener.connections() == 1
+    });
+    running.serves();
+    until("only the bystander is left", || {
+        running.listener.connections() == 1
+    });
+}
+
+#[test]
+fn lengths_that_are_absurd_ambiguous_or_no_lengths() {
+    let running = running(patient());
+    let mut bystander = running.client();
+    let smuggled = get("/smuggled");
+    for (fields, status) in [
+        ("Content-Length: 70368744177664\r\n", 413),
+        ("Content-Length: 18446744073709551615\r\n", 413),
+        ("Content-Length: 18446744073709551616\r\n", 413),
+        ("Content-Length: -1\r\n", 400),
+        ("Content-Length: abc\r\n", 400),
+        ("Content-Length: 3, 3\r\n", 400),
+        ("Content-Length: +3\r\n", 400),
+        ("Content-Length: 3\r\nContent-Length: 3\r\n", 400),
+        ("Content-Length: 3\r\nContent-Length: 4\r\n", 400),
+        ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", 400),
+        ("Transfer-Encoding: identity\r\n", 400),
+        ("Transfer-Encoding: xchunked\r\n", 400),
+        ("Transfer-Encoding : chunked\r\n", 400),
+        ("X: y\r\n Transfer-Encoding: chunked\r\n", 400),
+        ("Host: b\r\n", 400),
+        ("X: a\0b\r\n", 400),
+    ] {
+        check(
+            &running,
+            &mut bystander,
+            post("/", fields, &smuggled),
+            &[status],
+        );
+    }
+    let begun = running.echo.begun.lock().unwrap();
+    assert!(
+        !begun.iter().any(|request| request.contains("smuggled")),
+        "{begun:?}"
+    );
+}
+
+#[test]
+fn bodies_nobody_announced_are_the_next_request() {
+    let running = running(patient());
+    let mut bystander = running.client();
+    check(
+        &running,
+        &mut bystander,
+        post("/", "", "{\"a\":1}\r\n\r\n"),
+        &[200, 400],
+    );
+}
+
+#[test]
+fn other_protocols() {
+    let running = running(patient());
+    let mut bystander = running.client();
+    for (octets, status) in [
+        (&b"GET / HTTP/2.0\r\n\r\n"[..], 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"\x00\xff\x17\x80", 400),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /\r\n\r\n", 400),
+        (b"HELO example.org\r\n\r\n", 400),
+    ] {
+        check(&running, &mut bystander, octets, &[status]);
+    }
+}
+
+#[test]
+fn heads_that_do_not_end() {
+    let running = running(patient());
+    let mut bystander = running.client();
+    let line = ["GET / HTTP/1.1\r\nHost: a\r\nX: ", &"x".repeat(MAX_HEAD)].concat();
+    check(&running, &mut bystander, line, &[431]);
+    let many = ["GET / HTTP/1.1\r\nHost: a\r\n", &"X:y\r\n".repeat(MAX_HEAD)].concat();
+    check(&running, &mut bystander, many, &[431]);
+    let fields = [
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        &"X:y\r\n".repeat(MAX_FIELDS),
+        "\r\n",
+    ]
+    .concat();
+    check(&running, &mut bystander, fields, &[431]);
+    // Endless, as far as it is taken.
+    let mut client = running.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    let junk = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    while sent < 300 && client.try_send(&junk) {
+        sent += 1;
+    }
+    assert_eq!(bystander.ask(get("/normal")).status, 200);
+}
+
+#[test]
+fn chunked_bodies_that_lie() {
+    let running = running(patient());
+    let mut bystander = running.client();
+    for (body, status) in [
+        ("x\r\n", 400),
+        ("3\r\nabcd\r\n", 400),
+        ("ffffffffffffffff\r\n", 413),
+        ("fffffffffffffffff0\r\n", 413),
+        ("500000\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", 413),
+        (&["0\r\n", &"x".repeat(5000)].concat(), 431),
+        (&["1;", &"x".repeat(300)].concat(), 400),
+    ] {
+        let request = post("/", "Transfer-Encoding: chunked\r\n", body);
+        check(&running, &mut bystander, request, &[status]);
+    }
+    let begun = running.echo.begun.lock().unwrap();
+    assert!(
+        !begun.iter().any(|request| request.contains("smuggled")),
+        "{begun:?}"
+    );
+}
+
+#[test]
+fn requests_sent_ahead_are_answered_in_order() {
+    const REQUESTS: usize = 20_000;
+    let running = running(patient());
+    let mut bystander = running.client();
+    let mut client = running.client();
+    let sender = Client::over(client.stream.try_clone().unwrap());
+    let sending = thread::spawn(move || {
+        let mut sender = sender;
+        for number in 0..REQUESTS {
+            sender.send(get(&format!("/{number}")));
+        }
+    });
+    for number in 0..REQUESTS {
+        let got = client.answer();
+        assert_eq!(
+            got.body,
+            format!("{{\"message\":\"/{number} 0 Serving\"}}\n")
+        );
+        if number % 1000 == 0 {
+            assert_eq!(bystander.ask(get("/normal")).status, 200, "nobody starves");
+        }
+    }
+    sending.join().unwrap();
+}
+
+#[test]
+fn clients_that_never_read_are_dropped_and_starve_nobody() {
+    let mut settings = patient();
+    settings.timeouts.write = SHORT;
+    let running = running(settings);
+    let mut bystander = running.client();
+    let mut large = running.client();
+    large.send(get("/large"));
+    let pipelining = running.client();
+    pipelining.stream.set_write_timeout(Some(SHORT)).unwrap();
+    let mut pipelining = pipelining;
+    let ahead = get("/ahead").repeat(1000);
+    while pipelining.try_send(&ahead) {}
+    for _ in 0..100 {
+        assert_eq!(bystander.ask(get("/normal")).status, 200);
+    }
+    until("both are dropped", || running.listener.connections() == 1);
+    running.serves();
+}
+
+/// Sends one octet whenever nothing has come back for a moment, until an answer comes.
+fn drip(client: &mut Client, octet: &[u8]) -> u16 {
+    loop {
+        if let Some(got) = client.poll() {
+            return got.status;
+        }
+        client.try_send(octet);
+    }
+}
+
+#[test]
+fn a_dripping_head_does_not_live_on() {
+    let mut settings = patient();
+    settings.timeouts.head = SHORT;
+    let running = running(settings);
+    let mut client = running.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    let started = Instant::now();
+    assert_eq!(drip(&mut client, b"x"), 408);
+    assert!(started.elapsed() >= SHORT / 2);
+    assert!(client.is_ended());
+    let mut silent = running.client();
+    assert!(
+        silent.is_ended(),
+        "a connection without a request is closed, too"
+    );
+    running.serves();
+}
+
+#[test]
+fn a_dripping_body_does_not_live_on() {
+    let mut settings = patient();
+    settings.timeouts.body = SHORT;
+    let running = running(settings);
+    for request in [
+        post("/", "Content-Length: 1000000\r\n", ""),
+        post("/", "Transfer-Encoding: chunked\r\n", "f4240\r\n"),
+    ] {
+        let mut client = running.client();
+        client.send(request);
+        assert_eq!(drip(&mut client, b"x"), 408);
+        assert!(client.is_ended());
+    }
+    running.serves();
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let mut settings = patient();
+    settings.timeouts.idle = SHORT;
+    let running = running(settings);
+    let mut client = running.client();
+    assert_eq!(client.ask(get("/normal")).status, 200);
+    assert!(client.is_ended());
+    let mut client = running.client();
+    assert_eq!(client.ask([&get("/normal"), "GET"].concat()).status, 200);
+    client.send([" /late HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+    assert_eq!(
+        client.answer().status,
+        200,
+        "a head begun in time has its own deadline"
+    );
+}
+
+#[test]
+fn connections_reset_before_and_after_they_are_accepted() {
+    let running = running(patient());
+    for number in 0..50 {
+        let mut client = running.client();
+        if number % 2 == 0 {
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+        }
+        let no_time = Some(Duration::ZERO);
+        rustix::net::sockopt::set_socket_linger(&client.stream, no_time).unwrap();
+        drop(client);
+    }
+    running.is_left();
+    running.serves();
+}
+
+#[test]
+fn a_system_without_descriptors_is_waited_for() {
+    const EMFILE: i32 = 24;
+    let failures = Arc::new(AtomicUsize::new(5));
+    let left = Arc::clone(&failures);
+    let hooks = Hooks {
+        before_accept: Box::new(move || {
+            let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            match fails {
+                Ok(_) => Err(io::Error::from_raw_os_error(EMFILE)),
+                Err(_) => Ok(()),
+            }
+        }),
+        ..Hooks::default()
+    };
+    let running = running_with(patient(), hooks);
+    running.serves();
+    assert_eq!(failures.load(Ordering::SeqCst), 0);
+    running.is_left();
+    let mut idle = running.client();
+    until("it is accepted", || running.listener.connections() == 1);
+    failures.store(1, Ordering::SeqCst);
+    running.serves();
+    assert!(idle.is_ended(), "an idle connection's descriptor is freed");
+}
+
+#[test]
+fn a_system_without_threads_costs_the_connection_only() {
+    let failures = Arc::new(AtomicUsize::new(1));
+    let left = Arc::clone(&failures);
+    let spawn = Hooks::default().spawn;
+    let hooks = Hooks {
+        spawn: Box::new(move |job| {
+            let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            match fails {
+                Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(_) => spawn(job),
+            }
+        }),
+        ..Hooks::default()
+    };
+    let running = running_with(patient(), hooks);
+    let mut bystander = running.client();
+    let got = bystander.answer();
+    assert_eq!(
+        (got.status, &*got.body),
+        (503, "{\"message\":\"no thread for this connection\"}\n")
+    );
+    assert!(bystander.is_ended());
+    running.serves();
+    running.is_left();
+}
+
+#[test]
+fn an_ended_half_request_leaves_nothing_behind() {
+    let running = running(patient());
+    for octets in [
+        "",
+        "GET",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        &post("/", "Content-Length: 3\r\n", "ab"),
+    ] {
+        let mut client = running.client();
+        client.send(octets);
+        client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(client.is_ended(), "{octets}");
+    }
+    let mut client = running.client();
+    client.send(get("/normal"));
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(client.answer().status, 200, "a whole one is answered");
+    assert!(client.is_ended());
+    running.is_left();
+    running.serves();
+}

@@ -1,0 +1,290 @@
+//! What becomes of a request: which pushes it makes, and what in it is rejected and why.
+//!
+//! Pure: no I/O, no clock. A bad device token rejects that token, not its neighbours; an error of
+//! the notification rejects all of it.
+
+use std::borrow::Cow;
+
+use super::request::{Asked, Batch};
+use crate::push::{DeviceToken, Extend, Notification, Platform};
+
+/// The rules of the site and of the providers.
+pub struct Rules {
+    /// Notifications in one request, at most (`notification_max`).
+    pub notification_max: usize,
+    /// Whether a notification may have no message (`allows_empty_message`).
+    pub allows_empty_message: bool,
+    /// Whether a device token is well formed for the platform; the error names what is wrong.
+    pub check_token: fn(Platform, &str) -> Result<(), &'static str>,
+    /// The provider's payload of a notification, or why it has none.
+    pub payload: Box<PayloadOf>,
+}
+
+/// See [`Rules::payload`].
+pub type PayloadOf = dyn Fn(&Notification) -> Result<Vec<u8>, String> + Send + Sync;
+
+/// What a request comes to.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What is to be logged and pushed, in the request's order.
+    pub notifications: Vec<Planned>,
+    /// What is not, in the request's order.
+    pub rejected: Rejections,
+}
+
+/// A notification with at least one device token that is fine.
+#[derive(Debug)]
+pub struct Planned {
+    /// Its place in the request.
+    pub index: usize,
+    /// What is to be pushed.
+    pub notification: Notification,
+    /// To whom.
+    pub tokens: Vec<DeviceToken>,
+    /// What is to become of it.
+    pub fate: Fate,
+}
+
+/// What is to become of a notification.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Pushed, with this payload.
+    Push(Vec<u8>),
+    /// Logged as disabled-push, since its platform is disabled.
+    Disabled,
+}
+
+/// The rejected parts of a request: the first [`MAX_REJECTED`], and the number of all.
+#[derive(Debug, Default)]
+pub struct Rejections {
+    listed: Vec<Rejection>,
+    count: usize,
+}
+
+/// A part of a request that is not pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The notification's place in the request.
+    pub notification: usize,
+    /// The device token's place in the notification, if it is the token.
+    pub token: Option<usize>,
+    /// Why.
+    pub error: Cow<'static, str>,
+}
+
+impl Rejection {
+    /// Whether something is wrong with the part. A notification without device tokens makes no
+    /// push, and neither Gaurun nor we call that wrong.
+    pub fn is_fault(&self) -> bool {
+        self.error != NO_TOKEN
+    }
+
+    /// The part as a JSON pointer (RFC 6901) into the request.
+    pub fn pointer(&self) -> String {
+        match self.token {
+            Some(token) => format!("/notifications/{}/token/{token}", self.notification),
+            None => format!("/notifications/{}", self.notification),
+        }
+    }
+}
+
+impl Rejections {
+    /// Those that are listed.
+    pub fn listed(&self) -> &[Rejection] {
+        &self.listed
+    }
+
+    /// How many there are beyond the listed ones.
+    pub fn omitted(&self) -> usize {
+        self.count.saturating_sub(self.listed.len())
+    }
+
+    fn push(&mut self, notification: usize, token: Option<usize>, error: Cow<'static, str>) {
+        self.count += 1;
+        if self.listed.len() < MAX_REJECTED {
+            self.listed.push(Rejection {
+                notification,
+                token,
+                error,
+            });
+        }
+    }
+}
+
+impl Plan {
+    /// Pushes that the platform's lane would have to take.
+    pub fn pushes(&self, platform: Platform) -> usize {
+        self.notifications
+            .iter()
+            .filter(|planned| planned.notification.platform == platform)
+            .filter(|planned| planned.fate != Fate::Disabled)
+            .map(|planned| planned.tokens.len())
+            .sum()
+    }
+
+    /// Whether that notification is planned, for a disabled platform.
+    pub fn is_disabled(&self, index: usize) -> bool {
+        let found = self
+            .notifications
+            .binary_search_by_key(&index, |planned| planned.index);
+        found
+            .ok()
+            .and_then(|at| self.notifications.get(at))
+            .is_some_and(|planned| planned.fate == Fate::Disabled)
+    }
+
+    /// Why the request as a whole is rejected, if nothing in it is fine.
+    pub fn refusal(&self) -> Option<&str> {
+        let first = self.rejected.listed.iter().find(|part| part.is_fault());
+        first
+            .filter(|_| self.notifications.is_empty())
+            .map(|first| &*first.error)
+    }
+}
+
+/// Says of each part of a batch what becomes of it.
+///
+/// # Errors
+///
+/// The message of the 400 that refuses the batch before its parts are looked at.
+pub fn plan(
+    batch: Batch,
+    rules: &Rules,
+    enabled: impl Fn(Platform) -> bool,
+) -> Result<Plan, String> {
+    if batch.count == 0 {
+        return Err("empty notification".to_owned());
+    }
+    if batch.count > rules.notification_max {
+        return Err(format!(
+            "number of notifications({}) over limit({})",
+            batch.count, rules.notification_max
+        ));
+    }
+    let mut plan = Plan::default();
+    for (index, asked) in batch.notifications.into_iter().enumerate() {
+        match plan_one(index, asked, rules, &enabled, &mut plan.rejected) {
+            Ok(planned) => plan.notifications.extend(planned),
+            Err(error) => plan.rejected.push(index, None, error),
+        }
+    }
+    Ok(plan)
+}
+
+/// The plan for one notification, unless none of its tokens is fine.
+fn plan_one(
+    index: usize,
+    mut asked: Asked,
+    rules: &Rules,
+    enabled: &impl Fn(Platform) -> bool,
+    rejected: &mut Rejections,
+) -> Result<Option<Planned>, Cow<'static, str>> {
+    let platform = Platform::from_number(asked.platform).ok_or("invalid platform")?;
+    if asked.message.is_empty() && !rules.allows_empty_message {
+        return Err("empty message".into());
+    }
+    if !matches!(&*asked.push_type, "" | "alert" | "background") {
+        return Err("push_type must be alert or background".into());
+    }
+    if asked.token.is_empty() {
+        return Err(NO_TOKEN.into());
+    }
+    let tokens = std::mem::take(&mut asked.token);
+    let notification = notification(platform, asked);
+    let fate = if enabled(platform) {
+        Fate::Push((rules.payload)(&notification)?)
+    } else {
+        Fate::Disabled
+    };
+    let logged = logged(&notification);
+    if logged > LOGGED_MAX {
+        return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
+    }
+    let mut fine = Vec::with_capacity(tokens.len());
+    for (place, token) in tokens.into_iter().enumerate() {
+        let checked = match fate {
+            _ if token.is_empty() => Err("empty token"),
+            Fate::Push(_) => (rules.check_token)(platform, &token),
+            Fate::Disabled => Ok(()),
+        };
+        if let Err(error) = checked {
+            rejected.push(index, Some(place), error.into());
+            continue;
+        }
+        if fate == Fate::Disabled {
+            rejected.push(index, Some(place), disabled(platform).into());
+        }
+        fine.push(DeviceToken::new(token));
+    }
+    Ok((!fine.is_empty()).then_some(Planned {
+        index,
+        notification,
+        tokens: fine,
+        fate,
+    }))
+}
+
+fn notification(platform: Platform, asked: Asked) -> Notification {
+    Notification {
+        platform,
+        message: asked.message,
+        identifier: asked.identifier,
+        title: asked.title,
+        subtitle: asked.subtitle,
+        category: asked.category,
+        sound: asked.sound,
+        push_type: asked.push_type,
+        collapse_key: asked.collapse_key,
+        priority: asked.priority,
+        badge: asked.badge,
+        expiry: asked.expiry,
+        time_to_live: asked.time_to_live,
+        content_available: asked.content_available,
+        mutable_content: asked.mutable_content,
+        delay_while_idle: asked.delay_while_idle,
+        extend: asked
+            .extend
+            .into_iter()
+            .map(|extend| Extend {
+                key: extend.key,
+                value: extend.val,
+            })
+            .collect(),
+    }
+}
+
+/// Octets of the texts that stand in each log line of a notification.
+fn logged(notification: &Notification) -> usize {
+    let texts = [
+        &notification.message,
+        &notification.identifier,
+        &notification.title,
+        &notification.subtitle,
+        &notification.category,
+        &notification.sound,
+        &notification.collapse_key,
+    ];
+    texts.into_iter().map(|text| text.len()).sum()
+}
+
+const fn disabled(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Ios => "ios is disabled",
+        Platform::Android => "android is disabled",
+    }
+}
+
+/// What is said of a notification without device tokens.
+const NO_TOKEN: &str = "no token";
+
+/// Our limit: octets of a notification's texts, which stand in two log lines for every device
+/// token: what a provider takes of them, and as much again. A text of 2 MiB that no provider sees
+/// and 400,000 tokens beside it would else be 800 GB of lines from one request.
+pub const LOGGED_MAX: usize = 8192;
+
+/// Our limit: entries of `rejected` in an answer. A body of nothing but empty tokens has over a
+/// million, and its answer would be twenty times its size.
+pub const MAX_REJECTED: usize = 10_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+use super::*;
+use crate::api::request::{Trailing, decode};
+
+fn rules() -> Rules {
+    Rules {
+        notification_max: 3,
+        allows_empty_message: false,
+        check_token: |_, token| {
+            if token.starts_with("bad") {
+                Err("bad token")
+            } else {
+                Ok(())
+            }
+        },
+        payload: Box::new(|notification| {
+            if notification.message.starts_with("long") {
+                Err("payload too large".to_owned())
+            } else {
+                Ok(notification.message.as_bytes().to_vec())
+            }
+        }),
+    }
+}
+
+fn planned(notifications: &str, rules: &Rules) -> Result<Plan, String> {
+    let body = format!("{{\"notifications\":[{notifications}]}}");
+    let batch = decode(
+        &mut body.into_bytes(),
+        rules.notification_max,
+        Trailing::Ignored,
+    )
+    .unwrap();
+    plan(batch, rules, |platform| platform == Platform::Ios)
+}
+
+/// The rejected parts as `pointer error`.
+fn rejected(plan: &Plan) -> Vec<String> {
+    let listed = plan.rejected.listed().iter();
+    listed
+        .map(|rejection| format!("{} {}", rejection.pointer(), rejection.error))
+        .collect()
+}
+
+#[test]
+fn errors_of_a_notification_are_found_in_gauruns_order() {
+    for (notification, error) in [
+        ("{}", "invalid platform"),
+        ("null", "invalid platform"),
+        (
+            r#"{"platform":3,"token":["a"],"message":"m"}"#,
+            "invalid platform",
+        ),
+        (
+            r#"{"platform":1,"token":["a"],"push_type":"voip"}"#,
+            "empty message",
+        ),
+        (
+            r#"{"platform":1,"token":[],"message":"m","push_type":"voip"}"#,
+            "push_type must be alert or background",
+        ),
+        (
+            r#"{"platform":1,"message":"long","token":["bad"]}"#,
+            "payload too large",
+        ),
+    ] {
+        let plan = planned(notification, &rules()).unwrap();
+        assert_eq!(
+            rejected(&plan),
+            [format!("/notifications/0 {error}")],
+            "{notification}"
+        );
+        assert_eq!(plan.refusal(), Some(error));
+    }
+}
+
+#[test]
+fn a_bad_token_rejects_itself_only() {
+    let notification = r#"{"platform":1,"message":"m","token":["a","","bad","b"]}"#;
+    let plan = planned(&format!("{{}},{notification}"), &rules()).unwrap();
+    assert_eq!(
+        rejected(&plan),
+        [
+            "/notifications/0 invalid platform",
+            "/notifications/1/token/1 empty token",
+            "/notifications/1/token/2 bad token",
+        ]
+    );
+    let tokens: Vec<&str> = plan.notifications[0]
+        .tokens
+        .iter()
+        .map(DeviceToken::as_str)
+        .collect();
+    assert_eq!(tokens, ["a", "b"]);
+    assert_eq!(plan.notifications[0].index, 1);
+    assert_eq!(plan.notifications[0].fate, Fate::Push(b"m".to_vec()));
+    assert_eq!((plan.pushes(Platform::Ios), plan.refusal()), (2, None));
+}
+
+#[test]
+fn a_request_without_one_good_token_is_refused_with_its_first_error() {
+    let notification = r#"{"platform":1,"message":"m","token":["","bad"]}"#;
+    let plan = planned(&format!("{notification},{{}}"), &rules()).unwrap();
+    assert!(plan.notifications.is_empty());
+    assert_eq!(plan.refusal(), Some("empty token"));
+}
+
+#[test]
+fn a_notification_without_tokens_is_no_refusal() {
+    for notification in [
+        r#"{"platform":1,"message":"m"}"#,
+        r#"{"platform":1,"message":"m","token":null}"#,
+        r#"{"platform":2,"message":"long","token":[]}"#,
+    ] {
+        let plan = planned(notification, &rules()).unwrap();
+        assert_eq!(rejected(&plan), ["/notifications/0 no token"]);
+        assert_eq!(plan.refusal(), None, "{notification}");
+    }
+    let plan = planned(r#"{"platform":1,"message":"m"},{}"#, &rules()).unwrap();
+    assert_eq!(plan.refusal(), Some("invalid platform"));
+}
+
+#[test]
+fn a_disabled_platform_is_no_refusal() {
+    let notification = r#"{"platform":2,"message":"long","token":["bad","","a"]}"#;
+    let plan = planned(notification, &rules()).unwrap();
+    assert_eq!(
+        rejected(&plan),
+        [
+            "/notifications/0/token/0 android is disabled",
+            "/notifications/0/token/1 empty token",
+            "/notifications/0/token/2 android is disabled",
+        ]
+    );
+    assert_eq!(plan.notifications[0].tokens.len(), 2);
+    assert_eq!(plan.notifications[0].fate, Fate::Disabled);
+    assert!(plan.is_disabled(0) && !plan.is_disabled(1));
+    assert_eq!((plan.pushes(Platform::Android), plan.refusal()), (0, None));
+}
+
+#[test]
+fn a_message_may_be_empty_where_the_site_allows_it() {
+    let rules = Rules {
+        allows_empty_message: true,
+        ..rules()
+    };
+    let plan = planned(r#"{"platform":1,"token":["a"]}"#, &rules).unwrap();
+    assert_eq!(plan.pushes(Platform::Ios), 1);
+}
+
+#[test]
+fn the_number_of_notifications_is_bounded() {
+    assert_eq!(planned("", &rules()).unwrap_err(), "empty notification");
+    assert!(planned("{},{},{}", &rules()).is_ok());
+    assert_eq!(
+        planned("{},{},{},{}", &rules()).unwrap_err(),
+        "number of notifications(4) over limit(3)"
+    );
+}
+
+#[test]
+fn texts_that_only_the_log_would_hold_are_bounded() {
+    let longest = "x".repeat(LOGGED_MAX - 1);
+    for (platform, field) in [
+        (1, "identifier"),
+        (1, "collapse_key"),
+        (2, "identifier"),
+        (2, "title"),
+        (2, "sound"),
+    ] {
+        let with = |text: &str| {
+            let notification = format!(
+                r#"{{"platform":{platform},"message":"m","token":["a"],"{field}":"{text}"}}"#
+            );
+            planned(&notification, &rules()).unwrap()
+        };
+        assert_eq!(with(&longest).notifications.len(), 1, "{field}");
+        let plan = with(&format!("{longest}x"));
+        assert_eq!(
+            rejected(&plan),
+            ["/notifications/0 texts of 8193 bytes over limit(8192)"],
+            "{platform} {field}"
+        );
+    }
+}
+
+#[test]
+fn rejections_beyond_the_limit_are_counted() {
+    let tokens = vec!["\"\""; MAX_REJECTED + 2].join(",");
+    let plan = planned(
+        &format!(r#"{{"platform":1,"message":"m","token":[{tokens}]}}"#),
+        &rules(),
+    );
+    let plan = plan.unwrap();
+    assert_eq!(plan.rejected.listed().len(), MAX_REJECTED);
+    assert_eq!(plan.rejected.omitted(), 2);
+}

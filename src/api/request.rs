@@ -1,0 +1,391 @@
+//! The body of `POST /push`, read as leniently as Go's `encoding/json` reads it.
+//!
+//! Pure: no I/O, no clock. Names match whatever their case, unknown names are skipped, `null`
+//! leaves what was there, the last of two equal names wins. A value of the wrong type (`1.0` for
+//! an integer, too) makes the whole request malformed. What is not UTF-8, lone surrogates
+//! included, becomes U+FFFD.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::value::RawValue;
+
+/// What the caller asked, before anything in it is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The notifications, as many as are let in.
+    pub notifications: Vec<Asked>,
+    /// How many the body held.
+    pub count: usize,
+}
+
+/// One notification as the caller wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the fields of push::Notification, by their wire names"
+)]
+pub struct Asked {
+    pub token: Vec<Text>,
+    pub platform: i64,
+    pub message: Text,
+    pub identifier: Text,
+    pub title: Text,
+    pub subtitle: Text,
+    pub category: Text,
+    pub sound: Text,
+    pub push_type: Text,
+    pub collapse_key: Text,
+    pub priority: Text,
+    pub badge: Option<i64>,
+    pub expiry: i64,
+    pub time_to_live: i64,
+    pub content_available: bool,
+    pub mutable_content: bool,
+    pub delay_while_idle: bool,
+    pub extend: Vec<AskedExtend>,
+}
+
+/// One element of `extend`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedExtend {
+    /// `key`.
+    pub key: Text,
+    /// `val`.
+    pub val: Text,
+}
+
+/// A string; `null` is the empty one.
+pub type Text = Box<str>;
+
+/// What to do about text after the JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trailing {
+    /// Ignore it.
+    Ignored,
+    /// Refuse the request, as Gaurun does at log level `debug`.
+    Refused,
+}
+
+/// Reads a body; keeps the first `most` notifications and counts the others.
+///
+/// Patches `body` in place where a lone surrogate is escaped in it.
+///
+/// # Errors
+///
+/// Why the body is malformed, for the error log.
+pub fn decode(
+    body: &mut [u8],
+    most: usize,
+    trailing: Trailing,
+) -> Result<Batch, serde_json::Error> {
+    replace_lone_surrogates(body);
+    match std::str::from_utf8(body) {
+        Ok(text) => decode_text(text, most, trailing),
+        Err(_) => decode_text(&with_replacements(body), most, trailing),
+    }
+}
+
+fn decode_text(text: &str, most: usize, trailing: Trailing) -> Result<Batch, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut batch = Batch::default();
+    Envelope {
+        batch: &mut batch,
+        most,
+    }
+    .deserialize(&mut json)?;
+    if trailing == Trailing::Refused {
+        json.end()?;
+    }
+    Ok(batch)
+}
+
+/// The text with U+FFFD for each octet that is not part of UTF-8.
+fn with_replacements(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len() + body.len() / 8);
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for _ in chunk.invalid() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+/// Overwrites each `\uD800`…`\uDFFF` that is not half of a pair with `\ufffd`.
+///
+/// A backslash outside of a string is an error anyway, so strings need not be told apart.
+fn replace_lone_surrogates(body: &mut [u8]) {
+    let mut at = 0;
+    while let Some(offset) = body
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|&o| o == b'\\'))
+    {
+        let escape = at + offset;
+        at = match (
+            escaped_unit(body, escape),
+            escaped_unit(body, escape + ESCAPE),
+        ) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => escape + 2 * ESCAPE,
+            (Some(0xd800..=0xdfff), _) => {
+                if let Some(digits) = body.get_mut(escape + 2..escape + ESCAPE) {
+                    digits.copy_from_slice(b"fffd");
+                }
+                escape + ESCAPE
+            }
+            _ => escape + 2,
+        };
+    }
+}
+
+/// The UTF-16 code unit of a `\uXXXX` at `at`.
+fn escaped_unit(body: &[u8], at: usize) -> Option<u32> {
+    let digits = body.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |unit, &digit| {
+        Some(unit * 16 + char::from(digit).to_digit(16)?)
+    })
+}
+
+/// Length of `\uXXXX`.
+const ESCAPE: usize = 6;
+
+/// Whether a key names a field, as Go folds it: ASCII case, and the two letters outside of ASCII
+/// whose simple folding lies in it.
+fn names(key: &str, field: &str) -> bool {
+    let mut wanted = field.chars();
+    key.chars().all(|c| {
+        let folded = match c {
+            '\u{17f}' => 's',
+            '\u{212a}' => 'k',
+            c => c.to_ascii_lowercase(),
+        };
+        wanted.next() == Some(folded)
+    }) && wanted.next().is_none()
+}
+
+/// A key of the JSON objects we read, found among `F`'s names.
+struct Key<F>(Option<usize>, PhantomData<F>);
+
+/// Something with named fields.
+trait Named {
+    const NAMES: &'static [&'static str];
+}
+
+impl<'de, F: Named> Deserialize<'de> for Key<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor<F>(PhantomData<F>);
+        impl<F: Named> Visitor<'_> for KeyVisitor<F> {
+            type Value = Key<F>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Key<F>, E> {
+                let field = F::NAMES.iter().position(|name| names(key, name));
+                Ok(Key(field, PhantomData))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor(PhantomData))
+    }
+}
+
+/// A value that is read into a place; `null` leaves the place as it is.
+trait Fill<'de>: Sized {
+    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
+}
+
+impl<'de> Fill<'de> for Text {
+    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        if let Some(text) = map.next_value()? {
+            *self = text;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Fill<'de> for bool {
+    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        if let Some(value) = map.next_value()? {
+            *self = value;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Fill<'de> for Option<i64> {
+    /// Through the number's text, since `serde_json` takes `-0` for a float.
+    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        if let Some(raw) = map.next_value::<Option<&'de RawValue>>()? {
+            let number = raw.get().parse();
+            *self = Some(number.map_err(|_| A::Error::custom("not an integer of 64 bits"))?);
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Fill<'de> for i64 {
+    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        let mut number = Some(*self);
+        number.fill(map)?;
+        *self = number.unwrap_or_default();
+        Ok(())
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Default> Fill<'de> for Vec<T> {
+    /// Here alone `null` means none.
+    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        *self = map
+            .next_value_seed(List {
+                most: usize::MAX,
+                item: PhantomData,
+            })?
+            .items;
+        Ok(())
+    }
+}
+
+/// An array of which the first `most` items are kept; a `null` item is the default one.
+struct List<T> {
+    most: usize,
+    item: PhantomData<T>,
+}
+
+/// A read [`List`].
+struct Listed<T> {
+    items: Vec<T>,
+    count: usize,
+}
+
+impl<'de, T: Deserialize<'de> + Default> DeserializeSeed<'de> for List<T> {
+    type Value = Listed<T>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listed<T>, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for List<T> {
+    type Value = Listed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_none<E>(self) -> Result<Listed<T>, E> {
+        Ok(Listed {
+            items: Vec::new(),
+            count: 0,
+        })
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listed<T>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Listed<T>, A::Error> {
+        let mut listed = Listed {
+            items: Vec::new(),
+            count: 0,
+        };
+        while let Some(item) = seq.next_element::<Option<T>>()? {
+            listed.count += 1;
+            if listed.items.len() < self.most {
+                listed.items.push(item.unwrap_or_default());
+            }
+        }
+        Ok(listed)
+    }
+}
+
+/// The outermost object.
+struct Envelope<'a> {
+    batch: &'a mut Batch,
+    most: usize,
+}
+
+impl Named for Envelope<'_> {
+    const NAMES: &'static [&'static str] = &["notifications"];
+}
+
+impl<'de> DeserializeSeed<'de> for Envelope<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Envelope<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with notifications")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(field, _)) = map.next_key::<Key<Self>>()? {
+            if field.is_some() {
+                let listed = map.next_value_seed(List {
+                    most: self.most,
+                    item: PhantomData,
+                })?;
+                *self.batch = Batch {
+                    notifications: listed.items,
+                    count: listed.count,
+                };
+            } else {
+                map.next_value::<serde::de::IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads an object into a value of its type, each field through [`Fill`].
+macro_rules! read_object {
+    ($type:ident, $expecting:literal, $($field:ident)*) => {
+        impl Named for $type {
+            const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct ObjectVisitor;
+                impl<'de> Visitor<'de> for ObjectVisitor {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$type, A::Error> {
+                        let mut object = $type::default();
+                        while let Some(Key(field, _)) = map.next_key::<Key<$type>>()? {
+                            match field.and_then(|field| $type::NAMES.get(field)).copied() {
+                                $(Some(stringify!($field)) => object.$field.fill(&mut map)?,)*
+                                _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+                            }
+                        }
+                        Ok(object)
+                    }
+                }
+                deserializer.deserialize_map(ObjectVisitor)
+            }
+        }
+    };
+}
+
+read_object!(Asked, "a notification",
+    token platform message identifier title subtitle category sound push_type collapse_key priority
+    badge expiry time_to_live content_available mutable_content delay_while_idle extend);
+read_object!(AskedExtend, "an extend object", key val);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Which of the endpoints a request target names.
+//!
+//! Pure: no I/O, no clock. Paths are cleaned and redirected as Go's `ServeMux` does it.
+
+use super::query::{Plus, percent_decoded};
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/push`.
+    Push,
+    /// `/stat/app`.
+    StatApp,
+    /// `/stat/go`, under Gaurun's keys.
+    StatGo,
+    /// `/stat/runtime`, under proper keys.
+    StatRuntime,
+    /// `/config/pushers`.
+    Pushers,
+    /// `/healthz`.
+    Health,
+    /// An unclean path: the clean one to go to.
+    Redirect(String),
+    /// No such page.
+    Unknown,
+    /// A target that is no URL.
+    Malformed,
+}
+
+impl Route {
+    /// The route of a request target, and its query string.
+    pub fn of(target: &str) -> (Self, &str) {
+        let target = target.split('#').next().unwrap_or_default();
+        let (path, query) = origin_form(target)
+            .split_once('?')
+            .unwrap_or((origin_form(target), ""));
+        let Some(path) = percent_decoded(path, Plus::IsPlus).filter(|path| path.starts_with('/'))
+        else {
+            return (Self::Malformed, query);
+        };
+        let clean = cleaned(&path);
+        if clean != path {
+            let mut location = percent_encoded(&clean, b"-_.~$&+,/:;=@");
+            if !query.is_empty() {
+                location.push('?');
+                location.push_str(&percent_encoded(query, b"!#$%&'()*+,-./:;=?@[]_~"));
+            }
+            return (Self::Redirect(location), query);
+        }
+        let route = match clean.as_str() {
+            "/push" => Self::Push,
+            "/stat/app" => Self::StatApp,
+            "/stat/go" => Self::StatGo,
+            "/stat/runtime" => Self::StatRuntime,
+            "/config/pushers" => Self::Pushers,
+            "/healthz" => Self::Health,
+            _ => Self::Unknown,
+        };
+        (route, query)
+    }
+}
+
+/// RFC 9112 §3.2: an absolute target, as sent to a proxy, less its scheme and authority.
+fn origin_form(target: &str) -> &str {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| target.strip_prefix(scheme));
+    match rest {
+        None => target,
+        Some(rest) => rest
+            .find(['/', '?'])
+            .and_then(|at| rest.get(at..))
+            .unwrap_or("/"),
+    }
+}
+
+/// The path without empty, `.` and `..` elements; a slash at its end stays.
+fn cleaned(path: &str) -> String {
+    let mut elements: Vec<&str> = Vec::new();
+    for element in path.split('/') {
+        match element {
+            "" | "." => {}
+            ".." => drop(elements.pop()),
+            element => elements.push(element),
+        }
+    }
+    let mut clean = String::with_capacity(path.len() + 1);
+    for element in &elements {
+        clean.push('/');
+        clean.push_str(element);
+    }
+    if clean.is_empty() || path.ends_with('/') {
+        clean.push('/');
+    }
+    clean
+}
+
+/// A text as it may stand in `Location`; of what is no letter and no digit, `kept` stays.
+fn percent_encoded(text: &str, kept: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || kept.contains(&octet) {
+            encoded.push(char::from(octet));
+        } else {
+            let _ = write!(encoded, "%{octet:02X}"); // memory takes it
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_find_their_routes() {
+        for (target, route) in [
+            ("/push", Route::Push),
+            ("/push?x=1", Route::Push),
+            ("/%70ush", Route::Push),
+            ("http://sterna.example:1056/push", Route::Push),
+            ("/stat/app", Route::StatApp),
+            ("/stat/go", Route::StatGo),
+            ("/stat/runtime", Route::StatRuntime),
+            ("/config/pushers?max=1", Route::Pushers),
+            ("/healthz", Route::Health),
+            ("/push/", Route::Unknown),
+            ("/", Route::Unknown),
+            ("/Push", Route::Unknown),
+            ("/config/app", Route::Unknown),
+            ("http://sterna.example", Route::Unknown),
+            ("/%zz", Route::Malformed),
+            ("//push", Route::Redirect("/push".into())),
+            ("/./push", Route::Redirect("/push".into())),
+            ("/stat/../push?a=b", Route::Redirect("/push?a=b".into())),
+            ("/../../push", Route::Redirect("/push".into())),
+            ("//a%20b%0d%0a/", Route::Redirect("/a%20b%0D%0A/".into())),
+            (
+                "//push?ä=%zz&b='",
+                Route::Redirect("/push?%C3%A4=%zz&b='".into()),
+            ),
+            ("*", Route::Malformed),
+            ("sterna.example:443", Route::Malformed),
+            ("", Route::Malformed),
+        ] {
+            assert_eq!(Route::of(target).0, route, "{target}");
+        }
+    }
+
+    #[test]
+    fn the_query_is_handed_on() {
+        assert_eq!(Route::of("/config/pushers?max=1&a").1, "max=1&a");
+        assert_eq!(Route::of("/push").1, "");
+    }
+}

@@ -1,0 +1,388 @@
+//! The endpoints: from a request that was read to its answer.
+//!
+//! Decisions are in [`plan`](super::plan), [`route`](super::route) and [`request`](super::request);
+//! here they meet the lanes, the logs and the clock.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::head::Head;
+use super::ids::Ids;
+use super::listener::{Handler, Phase};
+use super::plan::{Fate, Plan, Planned, Rejections, Rules, plan};
+use super::query::{first_value, go_integer};
+use super::reply::{self, RETRY_AFTER_SECS, Reply};
+use super::request::{Trailing, decode};
+use super::route::Route;
+use super::stat::{self, Pushers, Settled, StatApp};
+use crate::moment::Moment;
+use crate::push::{Accepted, Platform, Push, PushId};
+use crate::stats::Process;
+
+/// The way into a lane.
+pub trait Door: Send + Sync {
+    /// Room in the queue; dropping it gives the room back.
+    type Room;
+    /// Pushes that the queue holds at most.
+    fn capacity(&self) -> usize;
+    /// Pushes accepted and not yet settled.
+    fn outstanding(&self) -> usize;
+    /// Room for that many pushes, or nothing.
+    fn reserve(&self, pushes: usize) -> Option<Self::Room>;
+    /// Puts the pushes into the room reserved for them.
+    fn enqueue(&self, room: Self::Room, pushes: Vec<Push>);
+}
+
+/// The rest of the daemon, as the endpoints need it.
+pub trait Host: Send + Sync {
+    /// Reads the clocks.
+    fn now(&self) -> Moment;
+    /// Whether the log level is `debug`, at which Gaurun refuses text after the JSON value.
+    fn is_debug(&self) -> bool;
+    /// Writes an accepted-request line.
+    fn log_request(&self, head: &Head);
+    /// Writes an accepted-push line for each token; durable when it returns, if anything is.
+    fn log_accepted(&self, accepted: &Accepted);
+    /// Writes a disabled-push line for each token.
+    fn log_disabled(&self, disabled: &Accepted);
+    /// Writes a line of text to the error log, at level `error`.
+    fn log_error(&self, text: &str);
+    /// Pushes settled since the start.
+    fn settled(&self, platform: Platform) -> Settled;
+    /// Streams allowed and in flight.
+    fn pushers(&self) -> Pushers;
+    /// Changes the streams in flight per connection, at once; 0 means one.
+    fn set_pushers(&self, max: u64);
+    /// What the operating system says of this process.
+    fn process(&self) -> Process;
+}
+
+/// The endpoints.
+pub struct Service<D, H> {
+    /// The lane of iOS pushes, if enabled.
+    pub ios: Option<Arc<D>>,
+    /// The lane of Android pushes, if enabled.
+    pub android: Option<Arc<D>>,
+    /// What is accepted.
+    pub rules: Rules,
+    /// Where push ids come from.
+    pub ids: Ids,
+    /// The rest of the daemon.
+    pub host: H,
+}
+
+impl<D: Door, H: Host> Handler for Service<D, H> {
+    fn begin(&self, head: &Head) {
+        if Route::of(&head.target).0 == Route::Push {
+            self.host.log_request(head);
+        }
+    }
+
+    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply {
+        let (route, query) = Route::of(&head.target);
+        match route {
+            Route::Push if phase != Phase::Serving => {
+                Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS)
+            }
+            Route::Push => self.push(head, body),
+            Route::StatApp => Reply::new(200, reply::JSON_BARE, stat::app(&self.stat_app())),
+            Route::StatGo => {
+                let body = stat::go(&self.host.process(), self.host.now().unix);
+                Reply::new(200, reply::JSON_BARE, body)
+            }
+            Route::StatRuntime => {
+                let body = stat::runtime(&self.host.process(), self.host.now().unix);
+                Reply::new(200, reply::JSON_BARE, body)
+            }
+            Route::Pushers => self.pushers(head, query),
+            Route::Health if phase == Phase::Serving => Reply::message(200, "ok"),
+            Route::Health => Reply::message(503, DRAINING),
+            Route::Redirect(location) => redirect(head, location),
+            Route::Unknown => Reply::new(404, reply::PLAIN_TEXT, b"404 page not found\n".to_vec()),
+            Route::Malformed => Reply::message(400, "request target is malformed"),
+        }
+    }
+}
+
+impl<D: Door, H: Host> Service<D, H> {
+    /// `POST /push`, its checks in Gaurun's order.
+    fn push(&self, head: &Head, body: &mut [u8]) -> Reply {
+        if &*head.method != "POST" {
+            return Reply::message(400, "method must be POST");
+        }
+        if head.content_length() == 0 {
+            return Reply::message(400, "request body is empty");
+        }
+        let trailing = if self.host.is_debug() {
+            Trailing::Refused
+        } else {
+            Trailing::Ignored
+        };
+        let batch = match decode(body, self.rules.notification_max, trailing) {
+            Ok(batch) => batch,
+            Err(error) => {
+                self.host.log_error(&malformed(&error));
+                return Reply::message(400, "Request-body is malformed");
+            }
+        };
+        let plan = match plan(batch, &self.rules, |platform| self.lane(platform).is_some()) {
+            Ok(plan) => plan,
+            Err(message) => {
+                self.host.log_error(&message);
+                return Reply::message(400, &message);
+            }
+        };
+        self.log_rejected(&plan);
+        if let Some(message) = plan.refusal() {
+            return Answer::new(message, &plan.rejected, Vec::new()).reply(400);
+        }
+        self.commit(plan).unwrap_or_else(|refused| refused)
+    }
+
+    /// Takes all of the plan or, with the answer as error, nothing of it.
+    fn commit(&self, plan: Plan) -> Result<Reply, Reply> {
+        let mut reserved = self.reserve(&plan)?;
+        let count: usize = plan
+            .notifications
+            .iter()
+            .map(|planned| planned.tokens.len())
+            .sum();
+        let mut next = self.ids.take(count as u64);
+        let at = self.host.now();
+        let mut taken = Vec::with_capacity(plan.notifications.len());
+        for planned in plan.notifications {
+            let index = planned.index;
+            let is_disabled = planned.fate == Fate::Disabled;
+            let accepted = accepted(planned, next, at);
+            next = PushId(next.0.saturating_add(accepted.tokens.len() as u64));
+            if is_disabled {
+                self.host.log_disabled(&accepted);
+                continue;
+            }
+            self.host.log_accepted(&accepted);
+            taken.push(Taken {
+                index,
+                first_id: accepted.first_id.0,
+                count: accepted.tokens.len(),
+            });
+            let accepted = Arc::new(accepted);
+            let platform = accepted.notification.platform;
+            for lane in reserved.iter_mut().filter(|lane| lane.platform == platform) {
+                lane.pushes.extend(Push::all(&accepted));
+            }
+        }
+        for Reserved {
+            lane, room, pushes, ..
+        } in reserved
+        {
+            lane.enqueue(room, pushes);
+        }
+        Ok(Answer::new("ok", &plan.rejected, taken).reply(200))
+    }
+
+    /// Room for all pushes of a plan in their lanes, or none at all and the answer.
+    fn reserve(&self, plan: &Plan) -> Result<Vec<Reserved<'_, D>>, Reply> {
+        let lanes = Platform::ALL.into_iter().filter_map(|platform| {
+            let pushes = plan.pushes(platform);
+            let lane = self.lane(platform).filter(|_| pushes > 0)?;
+            Some((platform, lane, pushes))
+        });
+        for (platform, lane, pushes) in lanes.clone() {
+            if pushes > lane.capacity() {
+                let message = never_fits(platform, pushes, lane.capacity());
+                return Err(Reply::message(413, &message));
+            }
+        }
+        lanes
+            .map(|(platform, lane, pushes)| {
+                let room = lane.reserve(pushes).ok_or_else(|| {
+                    let message = is_full(platform, pushes, lane.outstanding(), lane.capacity());
+                    Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
+                })?;
+                Ok(Reserved {
+                    platform,
+                    lane,
+                    room,
+                    pushes: Vec::with_capacity(pushes),
+                })
+            })
+            .collect()
+    }
+
+    /// One error-log line for each notification with something wrong: the bare text, as Gaurun's,
+    /// so at most `notification_max` lines.
+    fn log_rejected(&self, plan: &Plan) {
+        let mut last = None;
+        let faults = plan.rejected.listed().iter();
+        for rejection in faults.filter(|rejection| rejection.is_fault()) {
+            if last.replace(rejection.notification) != Some(rejection.notification)
+                && !plan.is_disabled(rejection.notification)
+            {
+                self.host.log_error(&rejection.error);
+            }
+        }
+    }
+
+    /// `PUT /config/pushers?max=N`.
+    fn pushers(&self, head: &Head, query: &str) -> Reply {
+        if &*head.method != "PUT" {
+            return Reply::message(400, "method must be PUT");
+        }
+        let Ok(value) = first_value(query, "max") else {
+            self.host
+                .log_error("query string of /config/pushers could not be parsed");
+            return Reply::message(400, "url parameters could not be parsed");
+        };
+        let max = value.as_deref().and_then(go_integer);
+        let Some(max) = max.and_then(|max| u64::try_from(max).ok()) else {
+            return Reply::message(400, "malformed value");
+        };
+        self.host.set_pushers(max);
+        Reply::message(200, "ok")
+    }
+
+    fn stat_app(&self) -> StatApp {
+        let lanes = || [&self.ios, &self.android].into_iter().flatten();
+        let pushers = self.host.pushers();
+        StatApp {
+            queue_max: lanes().map(|lane| lane.capacity() as u64).sum(),
+            queue_usage: lanes().map(|lane| lane.outstanding() as u64).sum(),
+            pusher_max: pushers.max,
+            pusher_count: pushers.count,
+            ios: self.host.settled(Platform::Ios),
+            android: self.host.settled(Platform::Android),
+        }
+    }
+
+    fn lane(&self, platform: Platform) -> Option<&D> {
+        match platform {
+            Platform::Ios => self.ios.as_deref(),
+            Platform::Android => self.android.as_deref(),
+        }
+    }
+}
+
+/// Room in one lane, and the pushes that will go there.
+struct Reserved<'a, D: Door> {
+    platform: Platform,
+    lane: &'a D,
+    room: D::Room,
+    pushes: Vec<Push>,
+}
+
+fn accepted(planned: Planned, first_id: PushId, at: Moment) -> Accepted {
+    Accepted {
+        notification: planned.notification,
+        tokens: planned.tokens.into(),
+        first_id,
+        at,
+        payload: match planned.fate {
+            Fate::Push(payload) => payload.into(),
+            Fate::Disabled => Box::default(),
+        },
+    }
+}
+
+/// The body that says what became of each part of a request.
+#[derive(Serialize)]
+struct Answer<'a> {
+    message: &'a str,
+    accepted: Vec<Taken>,
+    rejected: Vec<Refused<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    rejected_omitted: usize,
+}
+
+#[derive(Serialize)]
+struct Taken {
+    index: usize,
+    first_id: u64,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    pointer: String,
+    error: &'a str,
+}
+
+impl<'a> Answer<'a> {
+    fn new(message: &'a str, rejected: &'a Rejections, accepted: Vec<Taken>) -> Self {
+        let refused = rejected.listed().iter().map(|rejection| Refused {
+            pointer: rejection.pointer(),
+            error: &rejection.error,
+        });
+        Self {
+            message,
+            accepted,
+            rejected: refused.collect(),
+            rejected_omitted: rejected.omitted(),
+        }
+    }
+
+    fn reply(&self, status: u16) -> Reply {
+        Reply::json_line(status, self)
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// Why a body is malformed, without all of a long value that may be quoted in it.
+fn malformed(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let end = text.char_indices().nth(TOLD_MAX).map(|(end, _)| end);
+    match end.and_then(|end| text.get(..end)) {
+        None => text,
+        Some(start) => format!(
+            "{start}… at line {} column {}",
+            error.line(),
+            error.column()
+        ),
+    }
+}
+
+/// Go's redirect: a link for those who asked with GET, no body for others.
+fn redirect(head: &Head, location: String) -> Reply {
+    let link = location
+        .replace('&', "&amp;")
+        .replace('"', "&#34;")
+        .replace('\'', "&#39;");
+    let link = link.replace('<', "&lt;").replace('>', "&gt;");
+    let mut reply = match &*head.method {
+        "GET" | "HEAD" => {
+            let body = format!("<a href=\"{link}\">Moved Permanently</a>.\n\n");
+            Reply::new(301, reply::HTML, body.into_bytes())
+        }
+        _ => Reply::new(301, reply::HTML, Vec::new()),
+    };
+    reply.location = Some(location);
+    reply
+}
+
+fn never_fits(platform: Platform, pushes: usize, capacity: usize) -> String {
+    format!(
+        "number of {platform} pushes({pushes}) over what the {platform} queue can hold({capacity})"
+    )
+}
+
+fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usize) -> String {
+    let room = capacity.saturating_sub(outstanding);
+    format!(
+        "{platform} queue is full: {pushes} pushes do not fit, it has room for {room} of {capacity}"
+    )
+}
+
+const DRAINING: &str = "shutting down";
+
+/// Our limit: characters of why a body is malformed.
+const TOLD_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Where callers come in: a TCP port or a Unix socket.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Why an address cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    place: String,
+    cause: String,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: {}", self.place, self.cause)
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// A listening socket. Dropping it closes it, and removes the file of a Unix socket.
+#[derive(Debug)]
+pub struct Bound(Inlet);
+
+#[derive(Debug)]
+enum Inlet {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        _file: SocketFile,
+    },
+}
+
+/// The file of a Unix socket, as it was after the binding.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Bound {
+    /// Listens on a TCP port; port 0 lets the system choose.
+    pub fn tcp(address: SocketAddr) -> Result<Self, BindError> {
+        Self::new(address.to_string(), bind_tcp(address))
+    }
+
+    /// Listens on a Unix socket. A stale one is removed first; a live one, or another kind of
+    /// file, is not.
+    pub fn unix(path: &Path) -> Result<Self, BindError> {
+        Self::new(format!("unix:{}", path.display()), bind_unix(path))
+    }
+
+    fn new(place: String, inlet: Result<Inlet, String>) -> Result<Self, BindError> {
+        inlet.map(Self).map_err(|cause| BindError { place, cause })
+    }
+
+    /// The TCP address, with the port that the system chose.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Inlet::Tcp(listener) => listener.local_addr().ok(),
+            Inlet::Unix { .. } => None,
+        }
+    }
+
+    /// Takes the next connection; `WouldBlock` if there is none.
+    pub(super) fn accept(&self) -> io::Result<Socket> {
+        let socket = match &self.0 {
+            Inlet::Tcp(listener) => Socket::Tcp(listener.accept()?.0),
+            Inlet::Unix { listener, .. } => Socket::Unix(listener.accept()?.0),
+        };
+        socket.prepare();
+        Ok(socket)
+    }
+
+    pub(super) fn raw_fd(&self) -> RawFd {
+        match &self.0 {
+            Inlet::Tcp(listener) => listener.as_raw_fd(),
+            Inlet::Unix { listener, .. } => listener.as_raw_fd(),
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<Inlet, String> {
+    let listener = TcpListener::bind(address).map_err(text)?;
+    listener.set_nonblocking(true).map_err(text)?;
+    Ok(Inlet::Tcp(listener))
+}
+
+fn bind_unix(path: &Path) -> Result<Inlet, String> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err("there is a file that is no socket".to_owned());
+        }
+        Ok(_) => match UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path).map_err(text)?;
+            }
+            Ok(_) => return Err("another process is listening there".to_owned()),
+            Err(error) => return Err(format!("there is a socket that cannot be tried: {error}")),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(text(error)),
+    }
+    let listener = UnixListener::bind(path).map_err(text)?;
+    listener.set_nonblocking(true).map_err(text)?;
+    let file = SocketFile {
+        path: path.to_owned(),
+        identity: identity(path),
+    };
+    Ok(Inlet::Unix {
+        listener,
+        _file: file,
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn text(error: io::Error) -> String {
+    error.to_string()
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// Removes the file, unless somebody has put another in its place.
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.identity.is_some()
+            && identity(&self.path) == self.identity
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            log::warn!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// One connection. Blocking; read, written and shut down through shared references.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Forwards a method to whichever socket it is.
+macro_rules! on_socket {
+    ($socket:expr, $inner:ident => $call:expr) => {
+        match $socket {
+            Self::Tcp($inner) => $call,
+            Self::Unix($inner) => $call,
+        }
+    };
+}
+
+impl Socket {
+    /// An answer is one write, so Nagle's delay has nothing to gather. A connection that died
+    /// already is found out by its first read.
+    fn prepare(&self) {
+        if let Self::Tcp(stream) = self {
+            drop(stream.set_nodelay(true));
+        }
+    }
+
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        on_socket!(self, stream => (&*stream).read(buffer))
+    }
+
+    pub(super) fn write(&self, octets: &[u8]) -> io::Result<usize> {
+        on_socket!(self, stream => (&*stream).write(octets))
+    }
+
+    pub(super) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        on_socket!(self, stream => stream.set_read_timeout(Some(timeout)))
+    }
+
+    pub(super) fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        on_socket!(self, stream => stream.set_write_timeout(Some(timeout)))
+    }
+
+    /// Ends both directions, which wakes a thread that reads or writes.
+    pub(super) fn shut(&self) {
+        drop(on_socket!(self, stream => stream.shutdown(Shutdown::Both)));
+    }
+
+    /// Ends our direction.
+    pub(super) fn finish(&self) {
+        drop(on_socket!(self, stream => stream.shutdown(Shutdown::Write)));
+    }
+
+    /// Says a last word to a connection that gets no thread, without waiting for anything.
+    pub(super) fn refuse(&self, answer: &[u8]) {
+        if on_socket!(self, stream => stream.set_nonblocking(true)).is_ok() {
+            // Closing with unread input would reset the connection under the answer.
+            let mut unread = [0; 4096];
+            drop(self.read(&mut unread));
+            drop(self.write(answer));
+            self.finish();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

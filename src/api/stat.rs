@@ -1,0 +1,167 @@
+//! The bodies of `/stat/app`, `/stat/go` and `/stat/runtime`.
+//!
+//! Pure: no I/O, no clock.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::stats::Process;
+
+/// Pushes settled on one platform since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// Those that the provider took.
+    pub push_success: u64,
+    /// Those that failed for good.
+    pub push_error: u64,
+}
+
+/// Streams to the providers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushers {
+    /// Most streams in flight over all connections; 0 where only the providers limit them.
+    pub max: u64,
+    /// Streams in flight.
+    pub count: u64,
+}
+
+/// `/stat/app`: Gaurun's keys in Gaurun's order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StatApp {
+    /// Pushes that the queues of all enabled platforms hold at most.
+    pub queue_max: u64,
+    /// Pushes accepted and not yet settled.
+    pub queue_usage: u64,
+    /// See [`Pushers::max`].
+    pub pusher_max: u64,
+    /// See [`Pushers::count`].
+    pub pusher_count: u64,
+    /// Pushes to Apple.
+    pub ios: Settled,
+    /// Pushes to Google.
+    pub android: Settled,
+}
+
+/// `/stat/go`: those of Gaurun's keys that a process without a Go runtime can honestly fill.
+#[derive(Serialize)]
+struct StatGo {
+    time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_num: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goroutine_num: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_sys: Option<u64>,
+}
+
+/// `/stat/runtime`: the same figures under their own names, and two more.
+#[derive(Serialize)]
+struct StatRuntime {
+    time: u64,
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpus: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_resident_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_seconds: Option<f64>,
+}
+
+/// The body of `/stat/app`: indented by one space, no newline at its end.
+pub fn app(stat: &StatApp) -> Vec<u8> {
+    indented(stat, b" ")
+}
+
+/// The body of `/stat/go`: indented by two spaces.
+pub fn go(process: &Process, unix: Duration) -> Vec<u8> {
+    let stat = StatGo {
+        time: nanos(unix),
+        cpu_num: process.cpus,
+        goroutine_num: process.threads,
+        memory_sys: process.resident_octets,
+    };
+    indented(&stat, b"  ")
+}
+
+/// The body of `/stat/runtime`: indented by two spaces.
+pub fn runtime(process: &Process, unix: Duration) -> Vec<u8> {
+    let stat = StatRuntime {
+        time: nanos(unix),
+        version: env!("CARGO_PKG_VERSION"),
+        cpus: process.cpus,
+        threads: process.threads,
+        memory_resident_bytes: process.resident_octets,
+        cpu_seconds: process.cpu_time.map(|time| time.as_secs_f64()),
+    };
+    indented(&stat, b"  ")
+}
+
+fn nanos(unix: Duration) -> u64 {
+    u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn indented(value: &impl Serialize, indent: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256);
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut body, formatter);
+    // Numbers and fixed names: nothing here can fail to serialise.
+    drop(value.serialize(&mut serializer));
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_app_is_gauruns_to_the_octet() {
+        let stat = StatApp {
+            queue_max: 8192,
+            queue_usage: 1,
+            pusher_max: 16,
+            pusher_count: 2,
+            ios: Settled {
+                push_success: 3,
+                push_error: 4,
+            },
+            android: Settled::default(),
+        };
+        assert_eq!(
+            String::from_utf8(app(&stat)).unwrap(),
+            "{\n \"queue_max\": 8192,\n \"queue_usage\": 1,\n \"pusher_max\": 16,\n \
+             \"pusher_count\": 2,\n \"ios\": {\n  \"push_success\": 3,\n  \"push_error\": 4\n },\n \
+             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0\n }\n}"
+        );
+    }
+
+    #[test]
+    fn stat_go_leaves_out_what_is_not_known() {
+        let process = Process {
+            threads: Some(9),
+            ..Process::default()
+        };
+        assert_eq!(
+            String::from_utf8(go(&process, Duration::new(1, 2))).unwrap(),
+            "{\n  \"time\": 1000000002,\n  \"goroutine_num\": 9\n}"
+        );
+        let process = Process {
+            cpus: Some(2),
+            threads: Some(9),
+            resident_octets: Some(4096),
+            cpu_time: Some(Duration::from_millis(1500)),
+        };
+        assert_eq!(
+            String::from_utf8(go(&process, Duration::from_secs(1))).unwrap(),
+            "{\n  \"time\": 1000000000,\n  \"cpu_num\": 2,\n  \"goroutine_num\": 9,\n  \
+             \"memory_sys\": 4096\n}"
+        );
+        let text = String::from_utf8(runtime(&process, Duration::from_secs(1))).unwrap();
+        assert!(text.ends_with(
+            "\"cpus\": 2,\n  \"threads\": 9,\n  \"memory_resident_bytes\": 4096,\n  \
+             \"cpu_seconds\": 1.5\n}"
+        ));
+    }
+}
