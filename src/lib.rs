@@ -46,6 +46,7 @@
 
 pub mod api;
 pub mod config;
+pub mod delivery;
 pub mod http2;
 pub mod jitter;
 pub mod lane;

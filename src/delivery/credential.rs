@@ -1,0 +1,102 @@
+//! What a lane proves itself with, shared by all its connection threads.
+//!
+//! A thin lock around the provider's own rules: one auth token per key for the whole process, one
+//! access token per service account.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::moment::Moment;
+use crate::oauth::{AccessToken, AccessTokens};
+use crate::provider::apns::{AuthToken, AuthTokens, Renewal};
+
+/// A lane's credential.
+#[derive(Debug)]
+pub enum Credentials {
+    /// The TLS client certificate says it all.
+    Certificate,
+    /// APNs auth tokens.
+    AuthTokens(Box<Mutex<AuthTokens>>),
+    /// Google access tokens.
+    AccessTokens(AccessTokens),
+}
+
+/// The credential of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// None is needed.
+    Certificate,
+    /// An APNs auth token.
+    AuthToken(AuthToken),
+    /// A Google access token.
+    AccessToken(AccessToken),
+}
+
+/// What a provider may say about the credential of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Its time is over: another is needed.
+    Refused,
+    /// It came too soon after the one before (APNs).
+    RenewedTooSoon,
+}
+
+impl Credential {
+    /// The value of the `authorization` field, if one is sent.
+    pub fn authorization(&self) -> Option<&str> {
+        match self {
+            Self::Certificate => None,
+            Self::AuthToken(token) => Some(token.authorization()),
+            Self::AccessToken(token) => Some(token.authorization()),
+        }
+    }
+}
+
+impl Credentials {
+    /// Whether a request could be sent now. An auth token is not made for the answer: its time
+    /// counts from its first use.
+    pub fn are_at_hand(&self) -> bool {
+        match self {
+            Self::Certificate | Self::AuthTokens(_) => true,
+            Self::AccessTokens(tokens) => tokens.current().is_some(),
+        }
+    }
+
+    /// The credential for a request that is sent now; `None` while there is none to be had.
+    pub fn current(&self, now: Moment) -> Option<Credential> {
+        match self {
+            Self::Certificate => Some(Credential::Certificate),
+            Self::AuthTokens(tokens) => {
+                let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                match tokens.current(now) {
+                    Ok(token) => Some(Credential::AuthToken(token)),
+                    Err(error) => {
+                        ::log::error!("ios: no auth token: {error}");
+                        None
+                    }
+                }
+            }
+            Self::AccessTokens(tokens) => tokens.current().map(Credential::AccessToken),
+        }
+    }
+
+    /// Takes note of what a provider said about a credential.
+    pub fn report(&self, trouble: Trouble, used: &Credential, now: Moment) {
+        match (self, used) {
+            (Self::AuthTokens(tokens), Credential::AuthToken(token)) => {
+                let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                if trouble == Trouble::RenewedTooSoon {
+                    tokens.too_many_updates(token, now);
+                } else if tokens.expired(token, now) == Renewal::TooYoung {
+                    ::log::error!(
+                        "ios: Apple calls an auth token expired that is under 20 minutes old: \
+                         this machine's clock is wrong by about an hour; correct it"
+                    );
+                }
+            }
+            (Self::AccessTokens(tokens), Credential::AccessToken(token)) => {
+                tokens.invalidate(token);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A connection to the provider together with the pushes on it.
+//!
+//! A shell: it carries events from the one to the other, so that no push is forgotten when the
+//! connection ends.
+
+use std::time::{Duration, Instant};
+
+use super::route::Route;
+use super::session::{Ended, Session};
+use crate::http2::{ErrorCode, SendError};
+use crate::moment::Moment;
+use crate::net::connection::Connection;
+use crate::net::readiness::{Readiness, Waiter};
+use crate::push::Push;
+
+/// A connection and the pushes on it.
+#[derive(Debug)]
+pub(super) struct Link {
+    connection: Connection,
+    session: Session,
+    /// When a push was last sent on it.
+    used: Instant,
+    /// What the last wait said of the socket.
+    readiness: Readiness,
+    /// It was reported that the connection is good for something.
+    proved: bool,
+}
+
+/// What became of a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parting {
+    /// Why it ended.
+    pub(super) why: String,
+    /// Answers that it carried.
+    pub(super) answered: u64,
+    /// It was no good: the next one must not follow at once.
+    pub(super) failed: bool,
+}
+
+impl Link {
+    /// A connection that was just opened.
+    pub(super) fn new(connection: Connection, route: &Route, now: Instant) -> Self {
+        Self {
+            connection,
+            session: route.session(),
+            used: now,
+            readiness: Readiness::UNKNOWN,
+            proved: false,
+        }
+    }
+
+    /// The pushes on it.
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Where it leads, for the log.
+    pub(super) fn peer(&self) -> std::net::SocketAddr {
+        self.connection.peer_addr()
+    }
+
+    /// Pushes in flight on it.
+    pub(super) fn in_flight(&self) -> usize {
+        self.session.in_flight()
+    }
+
+    /// Notes what the waiter heard of its socket.
+    pub(super) fn hear(&mut self, waiter: &Waiter) {
+        self.readiness = waiter.readiness(self.connection.token());
+    }
+
+    /// Socket, events, time-outs.
+    pub(super) fn receive(&mut self, now: Moment, ended: &mut Vec<Ended>) {
+        let at = now.monotonic;
+        let readiness = std::mem::replace(&mut self.readiness, Readiness::NOTHING);
+        self.connection.receive_ready(readiness, at);
+        self.connection.handle_timeout(at);
+        self.take_events(now, ended);
+        self.session
+            .handle_timeout(self.connection.http2(), at, ended);
+    }
+
+    /// Pushes that it may take now.
+    pub(super) fn room(&mut self, stream_limit: usize) -> usize {
+        self.session.room(self.connection.http2(), stream_limit)
+    }
+
+    /// Sends with that credential from now on.
+    pub(super) fn set_credential(&mut self, credential: super::credential::Credential) {
+        self.session
+            .set_credential(Some(credential), self.connection.http2());
+    }
+
+    /// Sends a push, or gives it back.
+    pub(super) fn send(&mut self, push: Push, now: Moment) -> Result<(), Box<(Push, SendError)>> {
+        self.used = now.monotonic;
+        self.session.send(push, self.connection.http2(), now)
+    }
+
+    /// Writes what there is to write. That may be when the socket's end shows: what became of the
+    /// pushes is known then, too.
+    pub(super) fn flush(&mut self, now: Moment, ended: &mut Vec<Ended>) {
+        self.connection.flush(now.monotonic);
+        self.take_events(now, ended);
+    }
+
+    /// True once, when the connection has turned out to be good for something.
+    pub(super) fn newly_proved(&mut self) -> bool {
+        self.session.is_useful() && !std::mem::replace(&mut self.proved, true)
+    }
+
+    /// Lets it go if it was not used for so long.
+    pub(super) fn retire_if_idle(&mut self, now: Instant, idle_timeout: Duration) {
+        if self
+            .idle_at(idle_timeout)
+            .is_some_and(|idle_at| now >= idle_at)
+        {
+            self.session.retire(IDLE);
+        }
+    }
+
+    /// It takes no more pushes.
+    pub(super) fn is_retiring(&self) -> bool {
+        self.session.retiring().is_some()
+    }
+
+    /// It has nothing left to do.
+    pub(super) fn is_over(&self) -> bool {
+        self.connection.is_closed() || (self.is_retiring() && self.in_flight() == 0)
+    }
+
+    /// There is input that no wait will report.
+    pub(super) fn has_more(&self) -> bool {
+        self.connection.has_more()
+    }
+
+    /// When it has to be looked at again.
+    pub(super) fn next_timeout(&self, idle_timeout: Duration) -> Option<Instant> {
+        let timeouts = [
+            self.connection.next_timeout(),
+            self.session.next_timeout(),
+            self.idle_at(idle_timeout),
+        ];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Says goodbye and hands over every push that is still on it, with what is known of it.
+    pub(super) fn end(mut self, now: Moment, ended: &mut Vec<Ended>) -> Parting {
+        self.take_events(now, ended);
+        self.connection.http2().close(ErrorCode::NO_ERROR);
+        self.flush(now, ended);
+        self.abandon("the connection was lost", now, ended);
+        let why = self.session.retiring().unwrap_or("closed").to_owned();
+        Parting {
+            failed: !self.session.is_useful() && why != IDLE,
+            answered: self.session.answered(),
+            why,
+        }
+    }
+
+    /// Hands over every push that is still on it as unknown, without a look at the connection.
+    pub(super) fn abandon(&mut self, why: &'static str, now: Moment, ended: &mut Vec<Ended>) {
+        self.session.abandon(why, now.monotonic, ended);
+    }
+
+    fn take_events(&mut self, now: Moment, ended: &mut Vec<Ended>) {
+        while let Some(event) = self.connection.http2().poll_event() {
+            self.session
+                .handle_event(event, self.connection.http2(), now, ended);
+        }
+    }
+
+    /// When it has been without pushes for too long, if it is without.
+    fn idle_at(&self, idle_timeout: Duration) -> Option<Instant> {
+        let idle = self.in_flight() == 0;
+        idle.then(|| self.used.checked_add(idle_timeout)).flatten()
+    }
+}
+
+/// Why a connection without pushes ends.
+const IDLE: &str = "idle";

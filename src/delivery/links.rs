@@ -1,0 +1,82 @@
+//! The connections of one thread: the present one, which takes pushes, and those that retire and
+//! wait for their last answers.
+
+use std::time::{Duration, Instant};
+
+use super::link::Link;
+use super::session::Ended;
+use crate::moment::Moment;
+use crate::net::readiness::Waiter;
+
+/// Retiring connections whose last answers a thread waits for, beside its present connection.
+/// While there are as many, it opens no further one.
+pub const DRAINING_MAX: usize = 4;
+
+/// The connections of one thread.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    /// The one that takes pushes.
+    pub(super) present: Option<Link>,
+    /// At most [`DRAINING_MAX`].
+    draining: Vec<Link>,
+}
+
+impl Links {
+    /// Sockets, events, time-outs.
+    pub(super) fn receive(&mut self, now: Moment, ended: &mut Vec<Ended>) {
+        self.iter_mut().for_each(|link| link.receive(now, ended));
+    }
+
+    /// Writes what there is to write.
+    pub(super) fn flush(&mut self, now: Moment, ended: &mut Vec<Ended>) {
+        self.iter_mut().for_each(|link| link.flush(now, ended));
+    }
+
+    /// Notes what the waiter heard of their sockets.
+    pub(super) fn hear(&mut self, waiter: &Waiter) {
+        self.iter_mut().for_each(|link| link.hear(waiter));
+    }
+
+    /// There is input that no wait will report.
+    pub(super) fn have_more(&self) -> bool {
+        self.iter().any(Link::has_more)
+    }
+
+    /// Pushes in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.iter().map(Link::in_flight).sum()
+    }
+
+    /// When one of them has to be looked at again.
+    pub(super) fn next_timeout(&self, idle_timeout: Duration) -> Option<Instant> {
+        self.iter()
+            .filter_map(|link| link.next_timeout(idle_timeout))
+            .min()
+    }
+
+    /// Lets the present one retire if it takes no more pushes, and gives back those that have
+    /// nothing left to do.
+    pub(super) fn part(&mut self) -> Vec<Link> {
+        let draining = self.draining.len();
+        let goes =
+            |link: &mut Link| link.is_over() || (link.is_retiring() && draining < DRAINING_MAX);
+        self.draining.extend(self.present.take_if(goes));
+        self.draining
+            .extract_if(.., |link| link.is_over())
+            .collect()
+    }
+
+    /// All of them, to end.
+    pub(super) fn take(&mut self) -> Vec<Link> {
+        self.draining.extend(self.present.take());
+        std::mem::take(&mut self.draining)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.present.iter_mut().chain(&mut self.draining)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.present.iter().chain(&self.draining)
+    }
+}

@@ -1,0 +1,260 @@
+//! The one function that decides what follows an attempt: settle, or try again, and when.
+//!
+//! Pure: time and the random number are arguments.
+
+use std::time::{Duration, Instant};
+
+use super::outcome::{End, Outcome, Settlement};
+use crate::jitter;
+use crate::moment::Moment;
+use crate::provider::{self, Again, Answer, Verdict, Wait};
+use crate::push::{Accepted, Platform, Push};
+
+/// Times in a row that a push may be refused unprocessed before each refusal costs an attempt.
+pub const FREE_REFUSALS: u16 = 5;
+/// No push is tried again later than this after its first attempt (FCM's advice, kept for both).
+pub const RETRY_WINDOW: Duration = Duration::from_secs(60 * 60);
+/// Longest back-off between two attempts, before it is spread.
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+/// First back-off after a provider's 5xx or 429 (Apple gives no figure, Google 10 s).
+pub const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+/// First back-off when a quota is used up and no Retry-After says more (FCM: one minute).
+pub const FIRST_BACKOFF_QUOTA: Duration = Duration::from_secs(60);
+/// First back-off after an attempt without an answer, and after refusals in a row.
+pub const FIRST_BACKOFF_UNANSWERED: Duration = Duration::from_secs(1);
+
+/// What the configuration says about trying again.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Attempts after the first.
+    pub retry_max: u16,
+    /// Age at which a push is settled `expired`.
+    pub max_age: Duration,
+}
+
+/// What is to be done with a push after an attempt.
+#[derive(Debug)]
+pub enum Decision {
+    /// Write its settlement.
+    Settle(Settlement),
+    /// Send it again as soon as a connection has room.
+    Resend,
+    /// Send it again, not before `due`; `why` is for the operator log.
+    Retry {
+        /// When.
+        due: Instant,
+        /// The reason, in a few words.
+        why: String,
+    },
+}
+
+/// Decides what follows `outcome`. Counts the attempt in `push`; `random` is uniform over `u64`.
+pub fn decide(
+    push: &mut Push,
+    outcome: Outcome,
+    limits: Limits,
+    now: Moment,
+    random: u64,
+) -> Decision {
+    match outcome {
+        Outcome::NotSent => {
+            // The hour in which it may be tried again has not begun.
+            if push.attempts == 0 && push.refusals == 0 {
+                push.first_attempt = None;
+            }
+            Decision::Resend
+        }
+        Outcome::NotProcessed(why) => {
+            push.refusals = push.refusals.saturating_add(1);
+            let free = push.refusals <= FREE_REFUSALS;
+            if push.refusals == 1 {
+                return Decision::Resend;
+            }
+            if !free {
+                push.attempts = push.attempts.saturating_add(1);
+            }
+            let wait =
+                jitter::all_and_half(backoff(FIRST_BACKOFF_UNANSWERED, push.refusals - 2), random);
+            let give_up = failure(push, None, "refused", why.to_string());
+            again(push, limits, now, wait, give_up)
+        }
+        Outcome::Unknown(why) => {
+            push.attempts = push.attempts.saturating_add(1);
+            push.refusals = 0;
+            push.maybe_sent = true;
+            let exponent = push.attempts.saturating_sub(1);
+            let wait = jitter::all_and_half(backoff(FIRST_BACKOFF_UNANSWERED, exponent), random);
+            let give_up = failure(push, None, "unanswered", why.to_string());
+            again(push, limits, now, wait, give_up)
+        }
+        Outcome::Answered(answer) => answered(push, answer, limits, now, random),
+    }
+}
+
+/// The settlement of a push whose time has passed, if it has.
+pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
+    let deadline = deadline(push.accepted(), limits);
+    (now.monotonic >= deadline.at).then(|| Settlement {
+        end: End::Expired,
+        status: None,
+        reason: "expired".into(),
+        error: format!(
+            "expired: {} passed before the provider took it",
+            deadline.rule
+        ),
+        apns_id: None,
+        attempt: push.attempts,
+    })
+}
+
+/// The settlement of a push whose request cannot be written.
+pub fn unsendable(push: &Push, why: &str) -> Settlement {
+    failure(push, None, "unsendable", why.to_owned())
+}
+
+/// The settlement of a push that is left over when the daemon must end.
+pub fn left_at_shutdown(push: &Push) -> Settlement {
+    failure(
+        push,
+        None,
+        "shutdown",
+        if push.maybe_sent {
+            "sent, and not answered before the daemon was shut down".to_owned()
+        } else {
+            "still unsettled when the daemon was shut down".to_owned()
+        },
+    )
+}
+
+fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random: u64) -> Decision {
+    let again_how = match answer.verdict {
+        Verdict::Retry(how) if how.once && push.used_its_second_chance => None,
+        Verdict::Retry(how) => Some(how),
+        Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,
+    };
+    if again_how.is_some_and(|how| !how.counts) {
+        push.refusals = push.refusals.saturating_add(1);
+    } else {
+        push.refusals = 0;
+    }
+    if push.refusals == 0 || push.refusals > FREE_REFUSALS {
+        push.attempts = push.attempts.saturating_add(1);
+    }
+    push.used_its_second_chance |= again_how.is_some_and(|how| how.once);
+    let retry_after = answer.retry_after;
+    let succeeded = answer.verdict == Verdict::Succeeded;
+    let settlement = Settlement {
+        end: if succeeded {
+            End::Succeeded
+        } else {
+            End::Failed
+        },
+        status: Some(answer.status),
+        reason: answer.reason,
+        error: answer.error,
+        apns_id: answer.apns_id,
+        attempt: push.attempts,
+    };
+    match again_how {
+        None => Decision::Settle(settlement),
+        Some(how) => {
+            let wait = wait_for(how, retry_after, push, random);
+            again(push, limits, now, wait, settlement)
+        }
+    }
+}
+
+/// How long to wait before the next attempt. A Retry-After is never undercut, and what it
+/// releases is spread over another tenth of it.
+fn wait_for(how: Again, retry_after: Option<Duration>, push: &Push, random: u64) -> Duration {
+    let attempts_before = push.attempts.saturating_sub(1);
+    let refusals_before = push.refusals.saturating_sub(1);
+    let longest = match how.wait {
+        Wait::Now if push.refusals <= 1 => Duration::ZERO,
+        Wait::Now => backoff(FIRST_BACKOFF_UNANSWERED, refusals_before),
+        Wait::Backoff => backoff(FIRST_BACKOFF, attempts_before),
+        Wait::Quota => backoff(FIRST_BACKOFF_QUOTA, attempts_before),
+    };
+    let wait = jitter::all_and_half(longest, random);
+    match retry_after {
+        Some(least) => wait.max(least.saturating_add(jitter::part_of(least / 10, random))),
+        None => wait,
+    }
+}
+
+/// Retries after `wait`, unless attempts, the retry window or the push's own time are used up:
+/// then `give_up` is its settlement.
+fn again(
+    push: &Push,
+    limits: Limits,
+    now: Moment,
+    wait: Duration,
+    give_up: Settlement,
+) -> Decision {
+    let used_up = push.attempts > limits.retry_max;
+    let due = now.monotonic.checked_add(wait);
+    let window_end = push
+        .first_attempt
+        .and_then(|first| first.checked_add(RETRY_WINDOW));
+    let deadline = deadline(push.accepted(), limits).at;
+    match due {
+        Some(due) if !used_up && due < deadline && window_end.is_none_or(|end| due <= end) => {
+            let status = give_up
+                .status
+                .map(|status| format!("{status} "))
+                .unwrap_or_default();
+            let detail = if give_up.status.is_some() {
+                ""
+            } else {
+                &*give_up.error
+            };
+            let separator = if detail.is_empty() { "" } else { ": " };
+            let why = format!("{status}{}{separator}{detail}", give_up.reason);
+            Decision::Retry { due, why }
+        }
+        _ => Decision::Settle(give_up),
+    }
+}
+
+fn failure(push: &Push, status: Option<u16>, reason: &'static str, error: String) -> Settlement {
+    Settlement {
+        end: End::Failed,
+        status,
+        reason: reason.into(),
+        error,
+        apns_id: None,
+        attempt: push.attempts,
+    }
+}
+
+/// When a push is worthless, and by which rule.
+struct Deadline {
+    at: Instant,
+    rule: &'static str,
+}
+
+fn deadline(accepted: &Accepted, limits: Limits) -> Deadline {
+    let (life, rule) = match provider::lifetime(&accepted.notification) {
+        Some(life) if life < limits.max_age => match accepted.notification.platform {
+            Platform::Ios => (life, "its expiry"),
+            Platform::Android => (life, "its time_to_live"),
+        },
+        _ => (limits.max_age, "max_age"),
+    };
+    let at = accepted.at.monotonic;
+    // `max_age` is bounded to days by the configuration; a clock that could not count that far
+    // would make the push expire at once rather than never.
+    Deadline {
+        at: at.checked_add(life).unwrap_or(at),
+        rule,
+    }
+}
+
+/// `first`, doubled `exponent` times, at most [`LONGEST_BACKOFF`].
+fn backoff(first: Duration, exponent: u16) -> Duration {
+    let doubled = first.saturating_mul(1_u32 << u32::from(exponent.min(20)));
+    doubled.min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::provider::{LaneEffect, TokenEffect};
+use crate::push::{DeviceToken, Notification, PushId};
+
+const LIMITS: Limits = Limits {
+    retry_max: 3,
+    max_age: Duration::from_secs(24 * 60 * 60),
+};
+
+fn start() -> Moment {
+    Moment {
+        monotonic: Instant::now(),
+        unix: Duration::from_secs(1_790_000_000),
+    }
+}
+
+fn later(from: Moment, by: Duration) -> Moment {
+    Moment {
+        monotonic: from.monotonic + by,
+        unix: from.unix + by,
+    }
+}
+
+fn push_with(at: Moment, change: impl FnOnce(&mut Notification)) -> Push {
+    let mut notification = Notification::empty(Platform::Ios);
+    change(&mut notification);
+    let accepted = Accepted {
+        notification,
+        tokens: Box::new([DeviceToken::new("ab")]),
+        first_id: PushId(7),
+        at,
+        payload: Box::default(),
+    };
+    let mut push = Push::nth(&Arc::new(accepted), 0).unwrap();
+    push.first_attempt = Some(at.monotonic);
+    push
+}
+
+fn push_at(at: Moment) -> Push {
+    push_with(at, |_| {})
+}
+
+fn answer(status: u16, reason: &'static str, verdict: Verdict) -> Outcome {
+    Outcome::Answered(Answer {
+        status,
+        reason: reason.into(),
+        error: format!("text of {reason}"),
+        verdict,
+        lane: LaneEffect::None,
+        token: TokenEffect::Keep,
+        apns_id: Some("an-id".into()),
+        gone_since_ms: None,
+        retry_after: None,
+    })
+}
+
+const RETRYABLE: Verdict = Verdict::Retry(Again::BACKOFF);
+
+fn settled(decision: Decision) -> Settlement {
+    match decision {
+        Decision::Settle(settlement) => settlement,
+        other => panic!("not settled: {other:?}"),
+    }
+}
+
+fn retried(decision: Decision, now: Moment) -> Duration {
+    match decision {
+        Decision::Retry { due, .. } => due - now.monotonic,
+        other => panic!("not retried: {other:?}"),
+    }
+}
+
+#[test]
+fn success_and_refusal_settle_at_once_with_the_provider_s_words() {
+    let now = start();
+    let mut push = push_at(now);
+    let settlement = settled(decide(
+        &mut push,
+        answer(200, "", Verdict::Succeeded),
+        LIMITS,
+        now,
+        0,
+    ));
+    assert_eq!(
+        (settlement.end, settlement.status, settlement.attempt),
+        (End::Succeeded, Some(200), 1)
+    );
+    assert_eq!(settlement.apns_id.as_deref(), Some("an-id"));
+
+    for verdict in [Verdict::Refused, Verdict::Stopped] {
+        let mut push = push_at(now);
+        let settlement = settled(decide(
+            &mut push,
+            answer(410, "Unregistered", verdict),
+            LIMITS,
+            now,
+            0,
+        ));
+        assert_eq!(settlement.end, End::Failed);
+        assert_eq!(settlement.reason, "Unregistered");
+        assert_eq!(settlement.error, "text of Unregistered");
+    }
+}
+
+#[test]
+fn a_retryable_answer_backs_off_and_gives_up_after_retry_max() {
+    let now = start();
+    let mut push = push_at(now);
+    for (attempt, least) in [10, 20, 40].into_iter().enumerate() {
+        let decision = decide(
+            &mut push,
+            answer(503, "ServiceUnavailable", RETRYABLE),
+            LIMITS,
+            now,
+            u64::MAX,
+        );
+        let wait = retried(decision, now);
+        let least = Duration::from_secs(least);
+        assert!(
+            wait >= least && wait <= least * 3 / 2,
+            "attempt {attempt}: {wait:?}"
+        );
+    }
+    let settlement = settled(decide(
+        &mut push,
+        answer(503, "ServiceUnavailable", RETRYABLE),
+        LIMITS,
+        now,
+        0,
+    ));
+    assert_eq!(
+        (settlement.end, settlement.status, settlement.attempt),
+        (End::Failed, Some(503), 4)
+    );
+}
+
+#[test]
+fn another_connection_is_tried_at_once_and_then_ever_later() {
+    let now = start();
+    let mut push = push_at(now);
+    let shutdown = |push: &mut Push| {
+        let outcome = answer(503, "Shutdown", Verdict::Retry(Again::ELSEWHERE));
+        retried(decide(push, outcome, LIMITS, now, u64::MAX), now)
+    };
+    assert_eq!(shutdown(&mut push), Duration::ZERO);
+    assert!(shutdown(&mut push) > Duration::from_secs(1));
+    assert!(shutdown(&mut push) > Duration::from_secs(3));
+    assert_eq!(push.attempts, 0);
+}
+
+#[test]
+fn a_second_chance_is_given_once() {
+    let now = start();
+    let mut push = push_at(now);
+    let once = Verdict::Retry(Again {
+        once: true,
+        ..Again::BACKOFF
+    });
+    retried(
+        decide(
+            &mut push,
+            answer(403, "InvalidProviderToken", once),
+            LIMITS,
+            now,
+            0,
+        ),
+        now,
+    );
+    let settlement = settled(decide(
+        &mut push,
+        answer(403, "InvalidProviderToken", once),
+        LIMITS,
+        now,
+        0,
+    ));
+    assert_eq!((settlement.end, settlement.attempt), (End::Failed, 2));
+}
+
+#[test]
+fn back_off_is_never_undercut_and_spread_over_half_as_much_again() {
+    let now = start();
+    let first = FIRST_BACKOFF;
+    let waits = [0, u64::MAX / 2, u64::MAX].map(|random| {
+        let outcome = answer(500, "InternalServerError", RETRYABLE);
+        retried(decide(&mut push_at(now), outcome, LIMITS, now, random), now)
+    });
+    assert_eq!(waits[0], first);
+    assert!(waits[0] < waits[1] && waits[1] < waits[2] && waits[2] <= first * 3 / 2);
+}
+
+#[test]
+fn retry_after_is_never_undercut() {
+    let now = start();
+    for random in [0, 1, u64::MAX / 3, u64::MAX] {
+        let mut outcome = answer(429, "QUOTA_EXCEEDED", RETRYABLE);
+        if let Outcome::Answered(answer) = &mut outcome {
+            answer.retry_after = Some(Duration::from_secs(60));
+        }
+        let wait = retried(decide(&mut push_at(now), outcome, LIMITS, now, random), now);
+        assert!((60..=66).contains(&wait.as_secs()), "{wait:?}");
+    }
+}
+
+#[test]
+fn what_never_left_is_sent_again_for_nothing_however_often() {
+    let now = start();
+    let mut push = push_at(now);
+    for _ in 0..1000 {
+        assert!(matches!(
+            decide(&mut push, Outcome::NotSent, LIMITS, now, 0),
+            Decision::Resend
+        ));
+    }
+    assert_eq!(
+        (push.attempts, push.refusals, push.maybe_sent),
+        (0, 0, false)
+    );
+}
+
+#[test]
+fn refusals_are_free_until_there_are_too_many_in_a_row() {
+    let now = start();
+    let mut push = push_at(now);
+    let refuse = |push: &mut Push| {
+        decide(
+            push,
+            Outcome::NotProcessed("refused".into()),
+            LIMITS,
+            now,
+            0,
+        )
+    };
+    assert!(
+        matches!(refuse(&mut push), Decision::Resend),
+        "the first goes again at once"
+    );
+    for _ in 1..FREE_REFUSALS {
+        retried(refuse(&mut push), now);
+        assert_eq!(push.attempts, 0);
+    }
+    for attempt in 1..=LIMITS.retry_max {
+        retried(refuse(&mut push), now);
+        assert_eq!(push.attempts, attempt);
+    }
+    let settlement = settled(refuse(&mut push));
+    assert_eq!(settlement.reason, "refused");
+    assert!(!push.maybe_sent);
+}
+
+#[test]
+fn an_attempt_without_an_answer_counts_and_is_remembered() {
+    let now = start();
+    let mut push = push_at(now);
+    for attempt in 1..=LIMITS.retry_max {
+        retried(
+            decide(&mut push, Outcome::Unknown("lost".into()), LIMITS, now, 0),
+            now,
+        );
+        assert_eq!((push.attempts, push.maybe_sent), (attempt, true));
+    }
+    let settlement = settled(decide(
+        &mut push,
+        Outcome::Unknown("lost".into()),
+        LIMITS,
+        now,
+        0,
+    ));
+    assert_eq!(
+        (settlement.end, settlement.reason),
+        (End::Failed, "unanswered".into())
+    );
+    assert_eq!(settlement.error, "lost");
+}
+
+#[test]
+fn nothing_is_tried_again_after_an_hour() {
+    let accepted = start();
+    let now = later(
+        accepted,
+        RETRY_WINDOW.checked_sub(Duration::from_secs(11)).unwrap(),
+    );
+    let outcome = || answer(500, "InternalServerError", RETRYABLE);
+    retried(
+        decide(&mut push_at(accepted), outcome(), LIMITS, now, 0),
+        now,
+    );
+    settled(decide(
+        &mut push_at(accepted),
+        outcome(),
+        LIMITS,
+        now,
+        u64::MAX,
+    ));
+}
+
+#[test]
+fn a_retry_that_would_come_after_the_push_s_own_time_is_not_made() {
+    let now = start();
+    let mut push = push_with(now, |notification| notification.expiry = 5);
+    let outcome = answer(500, "InternalServerError", RETRYABLE);
+    let settlement = settled(decide(&mut push, outcome, LIMITS, now, 0));
+    assert_eq!(settlement.reason, "InternalServerError");
+}
+
+#[test]
+fn a_push_expires_by_its_own_time_or_max_age_counted_from_acceptance() {
+    let now = start();
+    let expiry = push_with(now, |notification| notification.expiry = 60);
+    let ttl = push_with(now, |notification| {
+        notification.platform = Platform::Android;
+        notification.time_to_live = 60;
+    });
+    let none = push_with(now, |notification| {
+        notification.platform = Platform::Android;
+        notification.expiry = 60;
+    });
+    for (push, life, rule) in [
+        (expiry, Duration::from_secs(60), "its expiry"),
+        (ttl, Duration::from_secs(60), "its time_to_live"),
+        (none, LIMITS.max_age, "max_age"),
+        (push_with(now, |n| n.expiry = -1), LIMITS.max_age, "max_age"),
+        (
+            push_with(now, |n| n.expiry = i64::MAX),
+            LIMITS.max_age,
+            "max_age",
+        ),
+    ] {
+        assert_eq!(
+            expired(
+                &push,
+                LIMITS,
+                later(now, life.saturating_sub(Duration::from_millis(1)))
+            ),
+            None
+        );
+        let settlement = expired(&push, LIMITS, later(now, life)).unwrap();
+        assert_eq!(
+            (settlement.end, &*settlement.reason),
+            (End::Expired, "expired")
+        );
+        assert!(settlement.error.contains(rule), "{}", settlement.error);
+    }
+}
+
+#[test]
+fn the_retry_window_does_not_begin_before_an_octet_is_sent() {
+    let now = start();
+    let mut push = push_at(now);
+    assert!(matches!(
+        decide(&mut push, Outcome::NotSent, LIMITS, now, 0),
+        Decision::Resend
+    ));
+    assert_eq!(push.first_attempt, None);
+    push.attempts = 1;
+    push.first_attempt = Some(now.monotonic);
+    decide(&mut push, Outcome::NotSent, LIMITS, now, 0);
+    assert_eq!(push.first_attempt, Some(now.monotonic));
+}

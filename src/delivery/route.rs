@@ -1,0 +1,55 @@
+//! Where a lane's pushes go: address, credential, time-outs. Shared by its connection threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::credential::Credentials;
+use super::requests::Requests;
+use super::session::Session;
+use crate::net::connection::Endpoint;
+
+/// What the requests to a provider are addressed with.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// APNs.
+    Apns {
+        /// `:authority`.
+        authority: Arc<str>,
+        /// `apns-topic`, if one is configured.
+        topic: Option<Arc<str>>,
+    },
+    /// FCM.
+    Fcm {
+        /// `:authority`.
+        authority: Arc<str>,
+        /// `:path`, with the project.
+        path: Arc<str>,
+    },
+}
+
+/// A lane's way to its provider.
+#[derive(Debug)]
+pub struct Route {
+    /// How connections are opened.
+    pub endpoint: Endpoint,
+    /// What requests are addressed with.
+    pub address: Address,
+    /// What they are proved with.
+    pub credentials: Credentials,
+    /// The longest an attempt may take, from sending to answer.
+    pub timeout: Duration,
+    /// A connection without pushes for so long is closed.
+    pub idle_timeout: Duration,
+}
+
+impl Route {
+    /// Whether pushes could be sent now.
+    pub fn can_send(&self) -> bool {
+        self.credentials.are_at_hand()
+    }
+
+    /// A session for a fresh connection.
+    pub fn session(&self) -> Session {
+        Session::new(Requests::new(self.address.clone()), self.timeout)
+    }
+}

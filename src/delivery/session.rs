@@ -1,0 +1,378 @@
+//! One provider connection with its pushes: which stream carries which push, and what became of it.
+//!
+//! Pure: it works on the [`Connection`] it is handed; time is an argument. Every push that
+//! it takes comes back exactly once, as an [`Ended`].
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::credential::{Credential, Trouble};
+use super::outcome::Outcome;
+use super::requests::Requests;
+use crate::http2::{Cause, Connection, ErrorCode, Event, Fate, Fields, SendError, StreamId};
+use crate::moment::Moment;
+use crate::provider::{Verdict, apns};
+use crate::push::Push;
+
+/// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
+/// new pushes must not pile up on it. Octets prove nothing: a server whose application hangs may
+/// still acknowledge PINGs and open windows.
+pub const SILENT_TIMEOUTS: u32 = 3;
+/// No further stream is opened while so many octets wait for the socket: what is not written can
+/// still go elsewhere.
+pub const OUTPUT_HIGH_WATER: usize = 256 * 1024;
+/// No further stream is opened while the connection's window is smaller and others are in flight:
+/// its content could not follow at once.
+pub const LEAST_SEND_WINDOW: usize = 8 * 1024;
+/// Deadlines of ended streams that are kept before they are swept out.
+const STALE_DEADLINES: usize = 1024;
+
+/// A push that a session is done with.
+#[derive(Debug)]
+pub struct Ended {
+    /// The push.
+    pub push: Push,
+    /// What became of the attempt.
+    pub outcome: Outcome,
+    /// From the request to its end.
+    pub took: Duration,
+}
+
+/// The pushes in flight on one connection.
+#[derive(Debug)]
+pub struct Session {
+    requests: Requests,
+    timeout: Duration,
+    trouble: Option<(Trouble, Credential)>,
+    flights: HashMap<StreamId, Flight>,
+    /// Deadlines in the order of sending; one time-out for all keeps them sorted. Entries of
+    /// streams that have ended are skipped.
+    deadlines: VecDeque<(Instant, StreamId)>,
+    timeouts_in_silence: u32,
+    answered: u64,
+    useful: bool,
+    retiring: Option<String>,
+    /// Numbers the credentials of the requests.
+    credential_number: u32,
+}
+
+#[derive(Debug)]
+struct Flight {
+    push: Push,
+    /// The credential that was sent with it.
+    credential_number: u32,
+    sent: Instant,
+    head: Option<Fields>,
+    content: Vec<u8>,
+}
+
+impl Session {
+    /// A session without pushes.
+    ///
+    /// Its requests time out after `timeout`.
+    pub fn new(requests: Requests, timeout: Duration) -> Self {
+        Self {
+            requests,
+            timeout,
+            trouble: None,
+            flights: HashMap::new(),
+            deadlines: VecDeque::new(),
+            timeouts_in_silence: 0,
+            answered: 0,
+            useful: false,
+            retiring: None,
+            credential_number: 0,
+        }
+    }
+
+    /// Sends with that credential from now on; with none, there is no room.
+    pub fn set_credential(&mut self, credential: Option<Credential>, http2: &mut Connection) {
+        if credential.as_ref() != self.requests.credential() {
+            self.credential_number = self.credential_number.wrapping_add(1);
+            self.requests.set_credential(credential, http2);
+        }
+    }
+
+    /// What an answer said about the present credential since the last call.
+    pub fn take_trouble(&mut self) -> Option<(Trouble, Credential)> {
+        self.trouble.take()
+    }
+
+    /// Pushes that it may take now, with at most `stream_limit` in flight.
+    pub fn room(&self, http2: &Connection, stream_limit: usize) -> usize {
+        let in_flight = self.flights.len();
+        let window_is_narrow = in_flight > 0 && http2.send_window() < LEAST_SEND_WINDOW;
+        if self.retiring.is_some() || window_is_narrow || http2.output().len() > OUTPUT_HIGH_WATER {
+            return 0;
+        }
+        stream_limit
+            .saturating_sub(in_flight)
+            .min(http2.available_streams())
+    }
+
+    /// Pushes in flight.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Answers received so far.
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Whether an answer has shown that the connection is good for something: any but one that
+    /// asks for it to be closed.
+    pub fn is_useful(&self) -> bool {
+        self.useful
+    }
+
+    /// Why the connection should take no more pushes and be closed, if it should.
+    pub fn retiring(&self) -> Option<&str> {
+        self.retiring.as_deref()
+    }
+
+    /// Lets what is in flight finish and takes nothing more. The first reason stays.
+    pub fn retire(&mut self, why: impl Into<String>) {
+        self.retiring.get_or_insert_with(|| why.into());
+    }
+
+    /// Sends a push.
+    ///
+    /// # Errors
+    ///
+    /// Gives the push back when the connection cannot take it.
+    pub fn send(
+        &mut self,
+        mut push: Push,
+        http2: &mut Connection,
+        now: Moment,
+    ) -> Result<(), Box<(Push, SendError)>> {
+        match self.requests.send(&push, http2, now) {
+            Ok(stream) => {
+                push.first_attempt.get_or_insert(now.monotonic);
+                let flight = Flight {
+                    push,
+                    credential_number: self.credential_number,
+                    sent: now.monotonic,
+                    head: None,
+                    content: Vec::new(),
+                };
+                self.flights.insert(stream, flight);
+                // A time-out so long that the clock cannot count it never comes.
+                if let Some(deadline) = now.monotonic.checked_add(self.timeout) {
+                    self.deadlines.push_back((deadline, stream));
+                }
+                Ok(())
+            }
+            Err(error) => Err(Box::new((push, error))),
+        }
+    }
+
+    /// Takes one event of the connection.
+    pub fn handle_event(
+        &mut self,
+        event: Event,
+        http2: &mut Connection,
+        now: Moment,
+        ended: &mut Vec<Ended>,
+    ) {
+        match event {
+            Event::Head {
+                stream,
+                fields,
+                end_stream,
+            } => {
+                if let Some(flight) = self.flights.get_mut(&stream) {
+                    flight.head = Some(fields);
+                }
+                if end_stream {
+                    self.finish(stream, now, ended);
+                }
+            }
+            Event::Data {
+                stream,
+                data,
+                end_stream,
+            } => {
+                http2.release(stream, data.len());
+                if let Some(flight) = self.flights.get_mut(&stream) {
+                    if flight.content.is_empty() {
+                        flight.content = data;
+                    } else {
+                        flight.content.extend_from_slice(&data);
+                    }
+                }
+                if end_stream {
+                    self.finish(stream, now, ended);
+                }
+            }
+            Event::Trailers { stream, .. } => self.finish(stream, now, ended),
+            Event::StreamFailed {
+                stream,
+                fate,
+                cause,
+            } => {
+                let outcome = outcome_of(fate, cause);
+                self.end(stream, outcome, now.monotonic, ended);
+            }
+            Event::GoAway { code, debug, .. } => self.retire(goaway_text(code, &debug)),
+            Event::Closed { cause } => self.retire(cause_text(cause)),
+            Event::Interim { .. }
+            | Event::SettingsReceived
+            | Event::SettingsAcknowledged
+            | Event::Pong { .. } => {}
+        }
+    }
+
+    /// When a push times out next.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+
+    /// Ends what has timed out.
+    pub fn handle_timeout(&mut self, http2: &mut Connection, now: Instant, ended: &mut Vec<Ended>) {
+        while let Some(&(deadline, stream)) = self.deadlines.front() {
+            let in_flight = self.flights.contains_key(&stream);
+            if in_flight && deadline > now {
+                break;
+            }
+            self.deadlines.pop_front();
+            if in_flight {
+                http2.reset(stream, ErrorCode::CANCEL);
+                let text = format!("no answer within {} s", self.timeout.as_secs_f32());
+                self.end(stream, Outcome::Unknown(text.into()), now, ended);
+                self.timeouts_in_silence = self.timeouts_in_silence.saturating_add(1);
+            }
+        }
+        if self.timeouts_in_silence >= SILENT_TIMEOUTS {
+            self.retire(format!("{SILENT_TIMEOUTS} requests in a row had no answer"));
+        }
+    }
+
+    /// Gives back every push in flight as unknown: the connection is lost without its events.
+    pub fn abandon(&mut self, why: &'static str, now: Instant, ended: &mut Vec<Ended>) {
+        for (_, flight) in self.flights.drain() {
+            ended.push(flight.end(Outcome::Unknown(why.into()), now));
+        }
+        self.deadlines.clear();
+    }
+
+    /// The answer of a stream is complete.
+    fn finish(&mut self, stream: StreamId, now: Moment, ended: &mut Vec<Ended>) {
+        let Some(mut flight) = self.flights.remove(&stream) else {
+            return;
+        };
+        self.drop_stale_deadlines();
+        let Some((head, status)) = flight
+            .head
+            .take()
+            .and_then(|head| head.status().map(|status| (head, status)))
+        else {
+            // http2 lets no message end without a final head; should it, the answer is no answer.
+            let text = "the answer had no status";
+            ended.push(flight.end(Outcome::Unknown(text.into()), now.monotonic));
+            return;
+        };
+        self.answered = self.answered.saturating_add(1);
+        self.timeouts_in_silence = 0;
+        let answer = self
+            .requests
+            .read_answer(status, &head, &flight.content, now);
+        let again = match answer.verdict {
+            Verdict::Retry(again) => Some(again),
+            Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,
+        };
+        if again.is_some_and(|again| again.close_connection) {
+            self.retire(format!("{status} {}", answer.reason));
+        } else {
+            self.useful = true;
+        }
+        if again.is_some_and(|again| again.new_credential) {
+            self.note_trouble(Trouble::Refused, flight.credential_number);
+        } else if answer.reason == "TooManyProviderTokenUpdates" {
+            self.note_trouble(Trouble::RenewedTooSoon, flight.credential_number);
+        }
+        ended.push(flight.end(Outcome::Answered(answer), now.monotonic));
+    }
+
+    /// Trouble with a credential that has been replaced since is old news, and must not be held
+    /// against its successor.
+    fn note_trouble(&mut self, trouble: Trouble, credential_number: u32) {
+        if credential_number == self.credential_number {
+            let used = self.requests.credential();
+            self.trouble = used.map(|used| (trouble, used.clone()));
+        }
+    }
+
+    fn end(&mut self, stream: StreamId, outcome: Outcome, now: Instant, ended: &mut Vec<Ended>) {
+        if let Some(flight) = self.flights.remove(&stream) {
+            ended.push(flight.end(outcome, now));
+            self.drop_stale_deadlines();
+        }
+    }
+
+    /// Keeps the deadlines no longer than the pushes in flight call for, also behind one push
+    /// that is not answered.
+    fn drop_stale_deadlines(&mut self) {
+        while let Some((_, stream)) = self.deadlines.front() {
+            if self.flights.contains_key(stream) {
+                break;
+            }
+            self.deadlines.pop_front();
+        }
+        let most = self
+            .flights
+            .len()
+            .saturating_mul(2)
+            .saturating_add(STALE_DEADLINES);
+        if self.deadlines.len() > most {
+            self.deadlines
+                .retain(|(_, stream)| self.flights.contains_key(stream));
+        }
+    }
+}
+
+impl Flight {
+    fn end(self, outcome: Outcome, now: Instant) -> Ended {
+        let took = now.saturating_duration_since(self.sent);
+        Ended {
+            push: self.push,
+            outcome,
+            took,
+        }
+    }
+}
+
+fn outcome_of(fate: Fate, cause: Cause) -> Outcome {
+    match fate {
+        Fate::NotSent => Outcome::NotSent,
+        Fate::NotProcessed => Outcome::NotProcessed(cause_text(cause).into()),
+        Fate::Unknown => Outcome::Unknown(cause_text(cause).into()),
+    }
+}
+
+fn cause_text(cause: Cause) -> String {
+    match cause {
+        Cause::ResetByPeer(code) => format!("the provider reset the stream ({code})"),
+        Cause::StreamError(code, rule) => format!("broken answer: {rule} ({code})"),
+        Cause::GoAway(code) => format!("the provider closes the connection (GOAWAY {code})"),
+        Cause::ConnectionError(code, rule) => format!("broken connection: {rule} ({code})"),
+        Cause::TransportClosed => "the connection was lost".to_owned(),
+        Cause::ClosedByUs => "the connection was closed".to_owned(),
+    }
+}
+
+/// What a GOAWAY says, with its meaning if it holds a reason that Apple documents.
+fn goaway_text(code: ErrorCode, debug: &[u8]) -> String {
+    let text = String::from_utf8_lossy(debug);
+    let text = format!("GOAWAY {code} {}", text.trim())
+        .trim_end()
+        .to_owned();
+    match apns::goaway(debug) {
+        Some(row) => format!("{text} ({})", row.meaning),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Writes what became of pushes: settlements to log, statistics and lane, retries back to the
+//! lane.
+//!
+//! One per connection thread. Lines are gathered over one round of the thread's loop and handed to
+//! the log's writer at once; the room of settled pushes is given back after their lines.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::outcome::{End, Outcome, Settlement};
+use super::policy::{self, Decision, Limits};
+use super::session::Ended;
+use crate::jitter::Random;
+use crate::lane::Lane;
+use crate::log::line::{self, Line, PushLine, Tail};
+use crate::log::{Logs, TimeText};
+use crate::moment::Moment;
+use crate::provider::{Answer, LaneEffect, Verdict};
+use crate::push::Push;
+use crate::stats::Stats;
+
+/// Retries are told to the operator as one line per reason in this time.
+const RETRY_REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Different reasons told apart in one report; further ones are counted together.
+const RETRY_REASONS: usize = 32;
+
+/// An answer that concerns the whole lane is told to the operator once in this time, per reason.
+const ALARM_EVERY: Duration = Duration::from_secs(60);
+
+/// Octets of lines that are gathered before they go to the log within a round: a million pushes
+/// may expire in one.
+const LINES_HELD: usize = 256 * 1024;
+
+/// Where settlements and retries of one lane go.
+#[derive(Debug)]
+pub struct Settler {
+    lane: Arc<Lane>,
+    logs: Logs,
+    stats: Arc<Stats>,
+    limits: Limits,
+    random: Random,
+    time_text: TimeText,
+    access: Vec<u8>,
+    error: Vec<u8>,
+    succeeded: usize,
+    failed: usize,
+    retries: BTreeMap<String, Retries>,
+    reported: Option<Instant>,
+    alarmed: BTreeMap<String, Instant>,
+}
+
+#[derive(Debug)]
+struct Retries {
+    pushes: u64,
+    first_id: u64,
+    wait: Duration,
+}
+
+impl Settler {
+    /// A settler for one thread; `seed` makes its jitter differ from the others'.
+    pub fn new(lane: Arc<Lane>, logs: Logs, stats: Arc<Stats>, limits: Limits, seed: u64) -> Self {
+        Self {
+            lane,
+            logs,
+            stats,
+            limits,
+            random: Random::new(seed),
+            time_text: TimeText::new(),
+            access: Vec::new(),
+            error: Vec::new(),
+            succeeded: 0,
+            failed: 0,
+            retries: BTreeMap::new(),
+            reported: None,
+            alarmed: BTreeMap::new(),
+        }
+    }
+
+    /// A random number, uniform over `u64`.
+    pub fn random(&mut self) -> u64 {
+        self.random.draw()
+    }
+
+    /// Decides what follows an attempt and does it. A push that is to be sent again at once is
+    /// given back.
+    pub fn conclude(&mut self, ended: Ended, now: Moment) -> Option<Push> {
+        let Ended {
+            mut push, outcome, ..
+        } = ended;
+        if let Outcome::Answered(answer) = &outcome {
+            self.alarm(answer, &push, now.monotonic);
+        }
+        let random = self.random.draw();
+        match policy::decide(&mut push, outcome, self.limits, now, random) {
+            Decision::Settle(settlement) => self.settle(&push, &settlement, now),
+            Decision::Resend => return Some(push),
+            Decision::Retry { due, why } => {
+                self.note_retry(&push, why, due.saturating_duration_since(now.monotonic));
+                self.lane.shelve(push, due);
+            }
+        }
+        None
+    }
+
+    /// Settles a push whose time has passed; gives back one that is still worth sending.
+    pub fn settle_if_expired(&mut self, push: Push, now: Moment) -> Option<Push> {
+        match policy::expired(&push, self.limits, now) {
+            Some(settlement) => {
+                self.settle(&push, &settlement, now);
+                None
+            }
+            None => Some(push),
+        }
+    }
+
+    /// Settles a push whose request cannot be written; `why` goes to its log line.
+    pub fn settle_as_unsendable(&mut self, push: &Push, why: &str, now: Moment) {
+        self.settle(push, &policy::unsendable(push, why), now);
+    }
+
+    /// Settles what is left over when the daemon must end.
+    pub fn settle_as_left(&mut self, push: &Push, now: Moment) {
+        self.lane.leave_behind();
+        self.settle(push, &policy::left_at_shutdown(push), now);
+    }
+
+    /// Settles a push: the one place where a push ends.
+    pub fn settle(&mut self, push: &Push, settlement: &Settlement, now: Moment) {
+        let succeeded = settlement.end == End::Succeeded;
+        let first_attempt = push.first_attempt.unwrap_or(now.monotonic);
+        let push_line = PushLine {
+            line: if succeeded {
+                Line::Succeeded
+            } else {
+                Line::Failed
+            },
+            notification: push.notification(),
+            id: push.id(),
+            token: push.token().as_str(),
+            ptime: now.monotonic.saturating_duration_since(first_attempt),
+            error: &settlement.error,
+            tail: Tail {
+                status: settlement.status,
+                reason: &settlement.reason,
+                apns_id: settlement.apns_id.as_deref(),
+                attempt: Some(settlement.attempt),
+                maybe_sent: push.maybe_sent,
+            },
+        };
+        let out = if succeeded {
+            &mut self.access
+        } else {
+            &mut self.error
+        };
+        line::push(out, self.time_text.at(now), &push_line);
+        if succeeded {
+            self.succeeded += 1;
+        } else {
+            self.failed += 1;
+        }
+        if self.access.len().max(self.error.len()) >= LINES_HELD {
+            self.hand_over();
+        }
+    }
+
+    /// Hands the round's lines to the logs, gives the settled pushes' room back, and tells the
+    /// operator of retries.
+    pub fn flush(&mut self, now: Instant) {
+        self.hand_over();
+        let since = self.reported.map(|at| now.saturating_duration_since(at));
+        if !self.retries.is_empty() && since.is_none_or(|since| since >= RETRY_REPORT_EVERY) {
+            self.report_retries();
+            self.reported = Some(now);
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if !self.access.is_empty() {
+            self.logs.access.write(&self.access);
+            self.access.clear();
+        }
+        if !self.error.is_empty() {
+            self.logs.error.write(&self.error);
+            self.error.clear();
+        }
+        let succeeded = std::mem::take(&mut self.succeeded);
+        let failed = std::mem::take(&mut self.failed);
+        if succeeded + failed > 0 {
+            let stats = self.stats.lane(self.lane.platform());
+            stats.succeeded(succeeded as u64);
+            stats.failed(failed as u64);
+            self.lane.settled(succeeded + failed);
+        }
+    }
+
+    /// Tells the operator of an answer that is not about one push alone.
+    fn alarm(&mut self, answer: &Answer, push: &Push, now: Instant) {
+        let is_last_chance = matches!(answer.verdict, Verdict::Retry(again) if again.once);
+        let effect = if is_last_chance && push.used_its_second_chance {
+            LaneEffect::Stop
+        } else {
+            answer.lane
+        };
+        let consequence = match effect {
+            LaneEffect::None | LaneEffect::Slow => return,
+            LaneEffect::Alarm => "look into it",
+            LaneEffect::Stop => "pushes fail until the configuration is mended",
+        };
+        let key = format!("{} {}", answer.status, answer.reason);
+        let last = self.alarmed.get(&key);
+        if last.is_some_and(|at| now.saturating_duration_since(*at) < ALARM_EVERY) {
+            return;
+        }
+        let platform = self.lane.platform();
+        let Answer { error, .. } = answer;
+        ::log::error!(
+            "{platform}: {key}: {error} (push {}); {consequence}",
+            push.id()
+        );
+        if self.alarmed.len() >= RETRY_REASONS {
+            self.alarmed.clear();
+        }
+        self.alarmed.insert(key, now);
+    }
+
+    fn note_retry(&mut self, push: &Push, why: String, wait: Duration) {
+        let known = self.retries.len() < RETRY_REASONS || self.retries.contains_key(&why);
+        let key = if known {
+            why
+        } else {
+            "other reasons".to_owned()
+        };
+        let retries = self.retries.entry(key).or_insert_with(|| Retries {
+            pushes: 0,
+            first_id: push.id().0,
+            wait,
+        });
+        retries.pushes += 1;
+    }
+
+    fn report_retries(&mut self) {
+        for (why, retries) in std::mem::take(&mut self.retries) {
+            ::log::info!(
+                "{}: {} to be sent again after {why} (the first: id {}, in {:.1} s)",
+                self.lane.platform(),
+                count(retries.pushes),
+                retries.first_id,
+                retries.wait.as_secs_f32(),
+            );
+        }
+    }
+}
+
+fn count(pushes: u64) -> String {
+    match pushes {
+        1 => "1 push".to_owned(),
+        n => format!("{n} pushes"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! How a connection thread goes on after a panic: its connections are lost, its pushes are not.
+
+use std::any::Any;
+use std::time::Duration;
+
+use super::super::dialling::panic_text;
+use super::super::outcome::Outcome;
+use super::super::session::Ended;
+use super::Worker;
+use crate::lane::State;
+use crate::moment::Moment;
+
+/// How long a thread pauses after a panic, lest one that recurs at once should fill the log.
+const RESTART_AFTER: Duration = Duration::from_millis(250);
+
+impl Worker {
+    /// After a panic: the connections' state cannot be trusted any more, the pushes can.
+    pub(super) fn recover(&mut self, panic: &(dyn Any + Send)) {
+        self.stats.lane(self.lane.platform()).panicked();
+        ::log::error!(
+            "{}: connection thread {} panicked ({}); its pushes are sent again. \
+             This is a fault of Sterna: please report it with this line",
+            self.lane.platform(),
+            self.seat,
+            panic_text(panic),
+        );
+        let why = "a connection thread panicked";
+        let now = Moment::now();
+        for mut link in self.links.take() {
+            link.abandon(why, now, &mut self.ended);
+        }
+        let at_work = self.at_work.take();
+        let at_work =
+            at_work.filter(|push| self.ended.iter().all(|ended| ended.push.id() != push.id()));
+        self.ended.extend(at_work.map(|push| Ended {
+            push,
+            outcome: Outcome::Unknown(why.into()),
+            took: Duration::ZERO,
+        }));
+        // What went wrong once may go wrong on the next connection at once.
+        let random = self.settler.random();
+        self.lane.dial().back_off(now.monotonic, random);
+        self.lane.attendance().leave(self.seat, State::Busy);
+        self.lane.put_back(self.hand.drain(..));
+        self.show_in_flight();
+        if let Err(error) = self.waiter.wait(Some(RESTART_AFTER)) {
+            ::log::error!("{}: cannot wait: {error}", self.lane.platform());
+        }
+    }
+}
