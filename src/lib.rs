@@ -58,4 +58,5 @@ pub mod pid_file;
 pub mod provider;
 pub mod push;
 pub mod signal;
+pub mod simulator;
 pub mod stats;

@@ -1,0 +1,81 @@
+//! A configuration file for the daemon with which it pushes to a simulator.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::credentials::Credentials;
+use super::options::Addresses;
+
+/// A `sterna.toml` with which the daemon pushes to this simulator.
+pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
+    let Credentials {
+        ca_path,
+        signing_keys: [key, _],
+        team_id,
+        topic,
+        ..
+    } = credentials;
+    let mut text = String::new();
+    let mut put = |key: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = match value {
+            "" => writeln!(text, "{key}"),
+            value => writeln!(text, "{key} = {}", quoted(value)),
+        };
+    };
+    let path = |path: &Path| path.display().to_string();
+    put("[ios]", "");
+    put("endpoint", &addresses.apns_url());
+    put("ca_path", &path(ca_path));
+    put("token_auth_key_path", &path(&key.path));
+    put("token_auth_key_id", &key.id);
+    put("token_auth_team_id", team_id);
+    put("topic", topic);
+    put(
+        "# In the place of the three token_auth_ lines, a client certificate:",
+        "",
+    );
+    put(
+        "# pem_cert_path",
+        &path(&credentials.client_certificate_path),
+    );
+    put("# pem_key_path", &path(&credentials.client_key_path));
+    put("\n[android]", "");
+    put("endpoint", &addresses.fcm_url());
+    put("ca_path", &path(ca_path));
+    put(
+        "service_account_path",
+        &path(&credentials.service_account_path),
+    );
+    text
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control.is_control() => {
+                // Writing to a string cannot fail.
+                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn text_is_quoted_as_toml_has_it() {
+        for text in ["plain", "a\"b\\c", "line\nbreak", "ünï"] {
+            let document: toml::Table = format!("key = {}", quoted(text)).parse().unwrap();
+            assert_eq!(document["key"].as_str(), Some(text));
+        }
+    }
+}

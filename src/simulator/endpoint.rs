@@ -1,0 +1,139 @@
+//! The three endpoints behind one interface: a request comes in, a judgement comes out.
+
+use std::sync::Arc;
+
+use super::answer::Judgement;
+use super::faults::Draw;
+use super::ledger::Ledger;
+use super::request::Request;
+use super::{apns, fcm, oauth};
+
+/// A request that came in whole, and what chance and the clock add to it.
+pub(super) struct Arrival<'a> {
+    /// Its head.
+    pub(super) request: &'a Request<'a>,
+    /// Its content, cut off one octet above the endpoint's limit.
+    pub(super) body: &'a [u8],
+    /// The fault drawn for it.
+    pub(super) draw: Draw,
+    /// A number of its own.
+    pub(super) random: u128,
+    /// Seconds since the epoch.
+    pub(super) now: u64,
+    /// Whether the ledger has seen a push of that key.
+    pub(super) known: &'a dyn Fn(u64) -> bool,
+}
+
+/// Which of the three services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// Apple's.
+    Apns,
+    /// Google's.
+    Fcm,
+    /// Google's token endpoint.
+    OAuth,
+}
+
+impl Provider {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Apns => "apns",
+            Self::Fcm => "fcm",
+            Self::OAuth => "oauth",
+        }
+    }
+}
+
+/// What the connections to one endpoint share.
+#[derive(Clone)]
+pub(super) enum Endpoint {
+    Apns(Arc<apns::Apns>),
+    Fcm(Arc<fcm::Fcm>),
+    OAuth(Arc<oauth::OAuth>),
+}
+
+impl Endpoint {
+    pub(super) const fn provider(&self) -> Provider {
+        match self {
+            Self::Apns(_) => Provider::Apns,
+            Self::Fcm(_) => Provider::Fcm,
+            Self::OAuth(_) => Provider::OAuth,
+        }
+    }
+
+    /// Streams that a new connection may open.
+    pub(super) const fn first_streams(&self) -> u32 {
+        match self {
+            Self::Apns(_) => apns::FIRST_STREAMS,
+            Self::Fcm(_) | Self::OAuth(_) => fcm::STREAMS,
+        }
+    }
+
+    /// Streams that a connection may open once it is trusted.
+    pub(super) const fn streams(&self) -> u32 {
+        match self {
+            Self::Apns(_) => apns::STREAMS,
+            Self::Fcm(_) | Self::OAuth(_) => fcm::STREAMS,
+        }
+    }
+
+    /// Octets of content worth keeping: the largest legal request.
+    pub(super) const fn max_body(&self) -> usize {
+        match self {
+            Self::Apns(_) => apns::MAX_VOIP_PAYLOAD,
+            Self::Fcm(_) => fcm::MAX_BODY,
+            Self::OAuth(_) => oauth::MAX_BODY,
+        }
+    }
+
+    /// The debug data of the GOAWAY of a server that goes away.
+    pub(super) const fn going_away(&self) -> &'static [u8] {
+        match self {
+            Self::Apns(_) => apns::GOING_AWAY,
+            Self::Fcm(_) | Self::OAuth(_) => fcm::GOING_AWAY,
+        }
+    }
+
+    /// The debug data of the GOAWAY that answers more streams than allowed.
+    pub(super) const fn streams_violated(&self) -> &'static [u8] {
+        match self {
+            Self::Apns(_) => apns::STREAMS_VIOLATED,
+            Self::Fcm(_) | Self::OAuth(_) => fcm::STREAMS_VIOLATED,
+        }
+    }
+
+    /// A fresh connection's session. `certificate`: the client has shown ours.
+    pub(super) fn session(&self, certificate: bool) -> Session {
+        match self {
+            Self::Apns(apns) => Session::Apns(apns::Session::new(Arc::clone(apns), certificate)),
+            Self::Fcm(fcm) => Session::Fcm(fcm::Session::new(Arc::clone(fcm))),
+            Self::OAuth(oauth) => Session::OAuth(Arc::clone(oauth)),
+        }
+    }
+}
+
+/// What one connection has shown.
+pub(super) enum Session {
+    Apns(apns::Session),
+    Fcm(fcm::Session),
+    OAuth(Arc<oauth::OAuth>),
+}
+
+impl Session {
+    /// Judges one request.
+    pub(super) fn judge<'a>(&mut self, arrival: &Arrival<'a>, ledger: &Ledger) -> Judgement<'a> {
+        match self {
+            Self::Apns(session) => session.judge(arrival),
+            Self::Fcm(session) => session.judge(arrival),
+            Self::OAuth(oauth) => {
+                let judgement = oauth.judge(arrival);
+                if judgement.reply.status() == 200 {
+                    ledger.issued();
+                }
+                judgement
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a simulator is set up with, and where it then is.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::credentials::Credentials;
+use super::faults::Faults;
+use super::report::Report;
+use super::server::MAX_CONNECTIONS;
+
+/// Tells the seconds since the epoch.
+pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+
+/// What a simulator is set up with.
+pub struct Options {
+    /// Where it listens; a loopback address.
+    pub ip: IpAddr,
+    /// The ports; 0 for any.
+    pub ports: Ports,
+    /// The credentials that it takes.
+    pub credentials: Arc<Credentials>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+    /// Where the news of pushes goes.
+    pub report: Report,
+    /// By which the ages of tokens are judged.
+    pub clock: Clock,
+    /// How long an access token lives: Google's, an hour less a second.
+    pub access_token_lifetime: Duration,
+    /// Connections at once to all endpoints: [`MAX_CONNECTIONS`].
+    pub max_connections: usize,
+}
+
+/// The ports of the three endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Of APNs.
+    pub apns: u16,
+    /// Of FCM.
+    pub fcm: u16,
+    /// Of the token endpoint.
+    pub oauth: u16,
+}
+
+/// Where the three endpoints listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// APNs.
+    pub apns: SocketAddr,
+    /// FCM.
+    pub fcm: SocketAddr,
+    /// The token endpoint.
+    pub oauth: SocketAddr,
+}
+
+impl Options {
+    /// No faults, no report, any ports of 127.0.0.1, the system's clock.
+    pub fn new(credentials: Arc<Credentials>) -> Self {
+        let clock = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            since.unwrap_or(Duration::ZERO).as_secs()
+        };
+        Self {
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports: Ports::default(),
+            credentials,
+            faults: Faults::default(),
+            report: Report::Silent,
+            clock: Box::new(clock),
+            access_token_lifetime: Duration::from_secs(3_599),
+            max_connections: MAX_CONNECTIONS,
+        }
+    }
+}
+
+impl Addresses {
+    /// The base URL of APNs.
+    pub fn apns_url(&self) -> String {
+        format!("https://{}", self.apns)
+    }
+
+    /// The base URL of FCM.
+    pub fn fcm_url(&self) -> String {
+        format!("https://{}", self.fcm)
+    }
+
+    /// The URL of the token endpoint.
+    pub fn token_url(&self) -> String {
+        format!("https://{}/token", self.oauth)
+    }
+}

@@ -1,0 +1,283 @@
+//! The servers' threads: one accepts for all endpoints, and each connection has its own.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::server::Acceptor;
+
+use super::endpoint::Endpoint;
+use super::service::{Service, Surroundings};
+use super::{Clock, apns, http1, tls};
+use crate::http2::{ErrorCode, Options};
+use crate::net::connection::Connection;
+use crate::net::readiness::{Bell, Waiter};
+
+/// Our limit: connections, and so threads, at once; further ones are closed on arrival.
+pub const MAX_CONNECTIONS: usize = 512;
+/// How long a client may take for the handshake, and later for octets of ours.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the accepting thread looks around without being woken.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// An endpoint and the socket that it listens on.
+pub(super) struct Listener {
+    socket: TcpListener,
+    pub(super) tls: Arc<ServerConfig>,
+    pub(super) around: Arc<Surroundings>,
+    /// Connections accepted so far: the next one's number.
+    accepted: AtomicU64,
+}
+
+impl Listener {
+    pub(super) fn new(
+        socket: TcpListener,
+        tls: Arc<ServerConfig>,
+        around: Surroundings,
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket,
+            tls,
+            around: Arc::new(around),
+            accepted: AtomicU64::new(0),
+        })
+    }
+}
+
+/// What all threads share.
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    /// The client certificate that APNs takes.
+    pub(super) client_certificate: CertificateDer<'static>,
+    max_connections: usize,
+    stopping: AtomicBool,
+    /// The sockets of live connections, by a number of their own.
+    sockets: Mutex<HashMap<u64, TcpStream>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        clock: Clock,
+        client_certificate: CertificateDer<'static>,
+        max_connections: usize,
+    ) -> Self {
+        Self {
+            clock,
+            client_certificate,
+            max_connections,
+            stopping: AtomicBool::new(false),
+            sockets: Mutex::default(),
+        }
+    }
+
+    /// Cuts all connections, as a crash would.
+    pub(super) fn sever(&self) {
+        for socket in self.sockets().values() {
+            // One that has just ended is none to cut.
+            drop(socket.shutdown(Shutdown::Both));
+        }
+    }
+
+    /// Makes the accepting thread end all others and itself.
+    pub(super) fn stop(&self, bell: &Bell) {
+        self.stopping.store(true, Ordering::Release);
+        bell.ring();
+    }
+
+    /// Live connections.
+    pub(super) fn connections(&self) -> usize {
+        self.sockets().len()
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, HashMap<u64, TcpStream>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Accepts connections until told to stop; `look_around` is called at each round.
+pub(super) fn accept(
+    mut waiter: Waiter,
+    listeners: &[Arc<Listener>],
+    shared: &Arc<Shared>,
+    look_around: impl Fn(),
+) -> io::Result<()> {
+    for (index, listener) in listeners.iter().enumerate() {
+        let fd = listener.socket.as_raw_fd();
+        waiter
+            .registry()
+            .register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
+    }
+    let mut threads: Vec<JoinHandle<()>> = Vec::new();
+    let mut place = 0;
+    while !shared.stopping.load(Ordering::Acquire) {
+        for listener in listeners {
+            // Whatever keeps a connection from being accepted (descriptors, mostly) may pass: the
+            // next round tries again.
+            while let Ok((socket, _)) = listener.socket.accept() {
+                threads.retain(|thread| !thread.is_finished());
+                threads.extend(start(listener, shared, socket, place));
+                place += 1;
+            }
+        }
+        look_around();
+        waiter.wait(Some(ROUND))?;
+    }
+    shared.sever();
+    for thread in threads {
+        // A panic there has been told by the panic hook.
+        drop(thread.join());
+    }
+    look_around();
+    Ok(())
+}
+
+/// Starts a connection's thread. `None`, and the connection closed, if there is no room for it.
+fn start(
+    listener: &Arc<Listener>,
+    shared: &Arc<Shared>,
+    socket: TcpStream,
+    place: u64,
+) -> Option<JoinHandle<()>> {
+    if shared.connections() >= shared.max_connections {
+        return None;
+    }
+    let number = listener.accepted.fetch_add(1, Ordering::Relaxed);
+    shared.sockets().insert(place, socket.try_clone().ok()?);
+    let seat = Seat {
+        shared: Arc::clone(shared),
+        place,
+    };
+    let listener = Arc::clone(listener);
+    let name = format!(
+        "sim-{}-{number}",
+        listener.around.endpoint.provider().as_str()
+    );
+    let serve = move || {
+        // How a connection ends is the client's affair: its tests look at their own end.
+        drop(serve(&listener, &seat.shared, socket, number));
+    };
+    thread::Builder::new().name(name).spawn(serve).ok()
+}
+
+/// A live connection's place among the sockets; leaves it when dropped.
+struct Seat {
+    shared: Arc<Shared>,
+    place: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.sockets().remove(&self.place);
+    }
+}
+
+fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -> io::Result<()> {
+    if matches!(listener.around.endpoint, Endpoint::Apns(_)) || offers_h2(&socket)? {
+        serve_http2(listener, shared, socket, number)
+    } else {
+        http1::serve(listener, &shared.clock, socket, number)
+    }
+}
+
+fn serve_http2(
+    listener: &Listener,
+    shared: &Shared,
+    socket: TcpStream,
+    number: u64,
+) -> io::Result<()> {
+    let mut waiter = Waiter::new()?;
+    let around = &listener.around;
+    let tls = Arc::clone(&listener.tls);
+    let options = options(&around.endpoint);
+    let accepted = Connection::accept(socket, tls, options, waiter.registry(), PATIENCE);
+    let mut connection = accepted.map_err(|error| io::Error::other(error.to_string()))?;
+
+    let certificate = connection.peer_certificates().first().cloned();
+    let mut service = Service::new(Arc::clone(around), number, certificate.is_some());
+    let now = Instant::now();
+    if certificate.as_ref() == Some(&shared.client_certificate) {
+        service.trust(connection.http2(), now);
+    } else if certificate.is_some() {
+        let debug = apns::CERTIFICATE_REFUSED;
+        service.dismiss(connection.http2(), ErrorCode::NO_ERROR, debug, now);
+    }
+    while !connection.is_closed() {
+        let now = Instant::now();
+        if connection.http2().wants_input() {
+            connection.receive(now);
+        }
+        service.take_events(connection.http2(), now, (shared.clock)());
+        service.release(connection.http2(), now);
+        service.settle();
+        connection.flush(now);
+        // An end that was found just now is not announced again: waiting would be for ever.
+        let more = connection.has_more() && connection.http2().wants_input();
+        if more || connection.is_closed() {
+            continue;
+        }
+        let next = service
+            .next_release()
+            .into_iter()
+            .chain(connection.next_timeout())
+            .min();
+        let timeout = next.map(|next| next.saturating_duration_since(Instant::now()));
+        waiter.wait(timeout)?;
+        connection.handle_timeout(Instant::now());
+    }
+    // What came with the end still counts.
+    service.take_events(connection.http2(), Instant::now(), (shared.clock)());
+    service.settle();
+    Ok(())
+}
+
+/// The SETTINGS that were seen of the real ones.
+fn options(endpoint: &Endpoint) -> Options {
+    let apns = matches!(endpoint, Endpoint::Apns(_));
+    Options {
+        max_content: usize::MAX,
+        stream_window: 65_535,
+        connection_window: if apns { 65_535 } else { 1_048_576 },
+        max_concurrent_streams: Some(endpoint.first_streams()),
+        header_table_size: 4_096,
+        max_header_list_size: if apns { 8_000 } else { 65_536 },
+        ..Options::default()
+    }
+}
+
+/// Whether the client's first octets, which stay where they are, offer HTTP/2 by ALPN.
+fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
+    let deadline = Instant::now() + PATIENCE;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut octets = vec![0; MAX_CLIENT_HELLO];
+    loop {
+        let count = socket.peek(&mut octets)?;
+        let mut acceptor = Acceptor::default();
+        acceptor.read_tls(&mut octets.get(..count).unwrap_or_default())?;
+        match acceptor.accept() {
+            Ok(Some(accepted)) => {
+                let offered = accepted.client_hello().alpn();
+                return Ok(offered.is_some_and(|mut names| names.any(|name| name == tls::H2)));
+            }
+            // The handshake proper fails in the same way, with its alert.
+            Err(_) => return Ok(true),
+            Ok(None) if count == 0 || count == octets.len() || Instant::now() >= deadline => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            // Peeking cannot wait for more than there is.
+            Ok(None) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Our limit: octets of a TLS record that holds a `ClientHello`.
+const MAX_CLIENT_HELLO: usize = 16_640;
