@@ -45,7 +45,9 @@
 //! [`http2`] knows nobody, [`simulator`] never knows [`provider`].
 
 pub mod api;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod delivery;
 pub mod http2;
 pub mod jitter;

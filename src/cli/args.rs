@@ -1,0 +1,222 @@
+//! The command line: what may be written, and what it means.
+
+use std::net::IpAddr;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::styling::Styles;
+use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
+
+use crate::config::{Overrides, Port, QUEUES_MAX};
+
+/// Takes pushes by HTTP and sends them to Apple (APNs) and Google (FCM)
+#[derive(Debug, Parser)]
+#[command(
+    name = "sterna",
+    version,
+    disable_version_flag = true,
+    args_conflicts_with_subcommands = true,
+    styles = Styles::plain(),
+    help_template = HELP,
+)]
+pub(super) struct Cli {
+    /// Absent: serve.
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) serve: Serve,
+}
+
+const HELP: &str = "\
+{name} {version}: {about}
+
+Examples:
+  sterna demo                      try it out: no accounts, no files, a push to paste
+  sterna -c gaurun.toml            serve, as Gaurun does
+  sterna -c sterna.toml -p 8080    another port than the file's
+  sterna simulate --dir sim        an APNs and FCM look-alike to test against
+
+{usage-heading} {usage}
+
+{all-args}
+
+Exit codes: 0 done, 64 command line, 69 cannot listen, 73 cannot create a file, 74 I/O,
+75 try again, 78 configuration.
+";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve the API and push; the same as no subcommand
+    #[command(help_template = SERVE_HELP)]
+    Serve(Serve),
+    /// Run an APNs and FCM look-alike on this host
+    #[command(help_template = SIMULATE_HELP)]
+    Simulate(Simulate),
+    /// Run daemon and simulator together, with generated credentials
+    #[command(help_template = DEMO_HELP)]
+    Demo(Demo),
+}
+
+const SERVE_HELP: &str = "\
+{about}
+
+Examples:
+  sterna serve                     with /etc/sterna/sterna.toml
+  sterna serve -c sterna.toml -p unix:/run/sterna/api.sock
+
+{usage-heading} {usage}
+
+{all-args}
+";
+
+/// Gaurun's flags.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Serve {
+    /// Configuration file [default: /etc/sterna/sterna.toml]
+    #[arg(short = 'c', long = "config", alias = "c", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Port, instead of the file's
+    #[arg(
+        help = "Port number or unix:/path, instead of the file's",
+        short = 'p',
+        long,
+        alias = "p",
+        value_name = "PORT",
+        value_parser = Port::from_str,
+    )]
+    pub(super) port: Option<Port>,
+    /// Connection threads per provider, instead of the file's
+    #[arg(short = 'w', long, alias = "w", value_name = "N")]
+    pub(super) workers: Option<NonZeroUsize>,
+    /// Pushes that may wait per provider, instead of the file's
+    #[arg(short = 'q', long, alias = "q", value_name = "N", value_parser = parse_queues)]
+    pub(super) queues: Option<NonZeroUsize>,
+    /// Print the version
+    #[arg(short = 'v', long, short_alias = 'V', alias = "v", action = ArgAction::SetTrue)]
+    pub(super) version: bool,
+}
+
+impl Serve {
+    /// What goes before the file.
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides {
+            port: self.port.clone(),
+            workers: self.workers,
+            queues: self.queues,
+        }
+    }
+}
+
+fn parse_queues(text: &str) -> Result<NonZeroUsize, String> {
+    let most = usize::try_from(QUEUES_MAX).unwrap_or(usize::MAX);
+    text.parse()
+        .ok()
+        .filter(|queues: &NonZeroUsize| queues.get() <= most)
+        .ok_or_else(|| format!("must be a number from 1 to {most}"))
+}
+
+const SIMULATE_HELP: &str = "\
+{about}
+
+Examples:
+  sterna simulate                  prints where it listens and a line for each push
+  sterna simulate --dir sim --latency 50 --fail 5
+  sterna simulate --goaway-after 1000 --refuse 1 --summary
+
+{usage-heading} {usage}
+
+{all-args}
+";
+
+/// Where the simulator listens, and what it does.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Simulate {
+    /// IP address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(super) listen: IpAddr,
+    /// Port of the APNs look-alike; 0: any free one
+    #[arg(long, value_name = "PORT", default_value_t = 2197)]
+    pub(super) apns_port: u16,
+    /// Port of the FCM look-alike; 0: any free one
+    #[arg(long, value_name = "PORT", default_value_t = 2198)]
+    pub(super) fcm_port: u16,
+    /// Port of Google's token endpoint; 0: any free one
+    #[arg(long, value_name = "PORT", default_value_t = 2199)]
+    pub(super) oauth_port: u16,
+    #[command(flatten)]
+    pub(super) behaviour: Behaviour,
+}
+
+/// How the simulator answers; shared with the demo.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Behaviour {
+    /// Directory for the generated CA and credentials [default: a fresh one]
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// Milliseconds before each answer
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 0,
+        value_parser = value_parser!(u64).range(0..=LATENCY_MAX_MS),
+    )]
+    pub(super) latency: u64,
+    /// Answers that are failures, in percent
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 0,
+        value_parser = value_parser!(u8).range(0..=100),
+    )]
+    pub(super) fail: u8,
+    /// Requests on a connection before it is told to go away [default: no end]
+    #[arg(long, value_name = "N")]
+    pub(super) goaway_after: Option<NonZeroU64>,
+    /// Streams that are refused unprocessed, in percent
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 0,
+        value_parser = value_parser!(u8).range(0..=100),
+    )]
+    pub(super) refuse: u8,
+    /// Print counts once a second, not a line for each push
+    #[arg(long)]
+    pub(super) summary: bool,
+}
+
+/// Milliseconds of simulated latency at most: a client has given up after ten minutes.
+const LATENCY_MAX_MS: u64 = 600_000;
+
+const DEMO_HELP: &str = "\
+{about}
+
+Examples:
+  sterna demo                      prints curl lines to paste, then what becomes of each push
+  sterna demo --port 8080 --latency 50 --fail 5
+
+{usage-heading} {usage}
+
+{all-args}
+";
+
+/// What the demo can do otherwise.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Demo {
+    /// Port of the API
+    #[arg(
+        help = "Port number or unix:/path of the API; 0: any free port",
+        short = 'p',
+        long,
+        value_name = "PORT",
+        default_value = "1056",
+        value_parser = Port::from_str,
+    )]
+    pub(super) port: Port,
+    /// Authenticate to APNs with a certificate instead of auth tokens
+    #[arg(long)]
+    pub(super) certificate: bool,
+    #[command(flatten)]
+    pub(super) behaviour: Behaviour,
+}

@@ -1,0 +1,262 @@
+//! `sterna demo`: daemon and simulator in one process.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use serde::Deserialize;
+
+use super::args::Demo;
+use super::serve::{exit_code, refused};
+use super::simulate::{self, CONFIG_NAME, Directory};
+use super::{ExitCode, report};
+use crate::config::{Config, Environment, Overrides};
+use crate::daemon::{self, Daemon, StartError};
+use crate::signal::Signal;
+use crate::simulator::{Credentials, Provider, Receipt, Report, Simulator};
+
+/// How often the log files are looked at for new lines to show.
+const SHOW_EVERY: Duration = Duration::from_millis(50);
+/// Characters of a device token that are shown.
+const TOKEN_SHOWN: usize = 16;
+
+/// Runs both until told to stop.
+pub(super) fn run(demo: &Demo) -> ExitCode {
+    let signals = match daemon::signals() {
+        Ok(signals) => signals,
+        Err(error) => return refused(&error),
+    };
+    match play(demo, &signals) {
+        Ok(code) => code,
+        Err(Failure::Io(error)) => {
+            report(format_args!("the demo cannot run: {error}"));
+            ExitCode::Io
+        }
+        Err(Failure::Config(text)) => {
+            report(text);
+            ExitCode::Config
+        }
+        Err(Failure::Start(error)) => refused(&error),
+    }
+}
+
+enum Failure {
+    Io(io::Error),
+    Config(String),
+    Start(StartError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, Failure> {
+    let directory = Directory::of(&demo.behaviour)?;
+    let quiet = demo.behaviour.summary;
+    let sent = if quiet {
+        Report::Silent
+    } else {
+        Report::Each(Box::new(show_receipt))
+    };
+    let simulator = simulate::start(&demo.behaviour, &directory.path, sent, |_| ())?;
+    let text = config_text(demo, &simulator, &directory.path);
+    fs::write(directory.path.join(CONFIG_NAME), &text)?;
+    let overrides = Overrides {
+        port: Some(demo.port.clone()),
+        ..Overrides::default()
+    };
+    let (config, warnings) = Config::parse(CONFIG_NAME, &text, overrides, &Environment::read())
+        .map_err(|error| Failure::Config(error.to_string()))?;
+    let daemon = Daemon::start(&config, &warnings).map_err(Failure::Start)?;
+    introduce(demo, &daemon, &simulator, &directory.path)?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let follower = if quiet {
+        None
+    } else {
+        let logs = [ACCESS_LOG, ERROR_LOG].map(|name| directory.path.join(name));
+        let ended = Arc::clone(&ended);
+        let follow = move || follow(&logs, &ended);
+        Some(
+            thread::Builder::new()
+                .name("demo".to_owned())
+                .spawn(follow)?,
+        )
+    };
+    let end = daemon.run(signals);
+    ended.store(true, Ordering::Release);
+    if let Some(follower) = follower {
+        // A panic there has been told by the panic hook.
+        let _told = follower.join().is_err();
+    }
+    let mut out = io::stdout().lock();
+    for (name, provider) in [("APNs", Provider::Apns), ("FCM", Provider::Fcm)] {
+        writeln!(
+            out,
+            "{name}: {}",
+            simulate::summary(simulator.counts_of(provider))
+        )?;
+    }
+    Ok(exit_code(end))
+}
+
+/// The daemon's configuration: the simulator's, with log files beside it.
+fn config_text(demo: &Demo, simulator: &Simulator, directory: &Path) -> String {
+    let text = simulator.config_text();
+    let lines = text.lines().filter_map(|line| {
+        if !demo.certificate {
+            return Some(line);
+        }
+        let is_auth_token = line.starts_with("token_auth_");
+        let as_certificate = line
+            .strip_prefix("# pem_")
+            .map(|_| line.get(2..).unwrap_or(line));
+        (!is_auth_token).then(|| as_certificate.unwrap_or(line))
+    });
+    let lines: Vec<_> = lines.collect();
+    let log = |key, name| format!("{key} = {:?}\n", directory.join(name).display().to_string());
+    format!(
+        "{}\n\n[log]\n{}{}",
+        lines.join("\n"),
+        log("access_log", ACCESS_LOG),
+        log("error_log", ERROR_LOG),
+    )
+}
+
+/// Says what can be done.
+fn introduce(
+    demo: &Demo,
+    daemon: &Daemon,
+    simulator: &Simulator,
+    directory: &Path,
+) -> io::Result<()> {
+    let Credentials { topic, .. } = &**simulator.credentials();
+    let curl = if let Some(address) = daemon.local_addr() {
+        format!("curl -s http://{address}/push")
+    } else {
+        let path = demo.port.unix_path().unwrap_or(Path::new("")).display();
+        format!("curl -s --unix-socket {path} http://sterna/push")
+    };
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "Sterna serves, and pushes to look-alikes of APNs and FCM on this host."
+    )?;
+    writeln!(
+        out,
+        "Files: {} (app {topic}). Ctrl-C ends it.\n",
+        directory.display()
+    )?;
+    writeln!(out, "An iOS push:\n")?;
+    writeln!(out, "{curl} -d '{IOS_BODY}'\n")?;
+    writeln!(out, "An Android push:\n")?;
+    writeln!(out, "{curl} -d '{ANDROID_BODY}'\n")?;
+    writeln!(out, "A push to a device that is gone:\n")?;
+    writeln!(out, "{curl} -d '{GONE_BODY}'\n")?;
+    out.flush()
+}
+
+/// The part of a push log line that is shown.
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    id: u64,
+    #[serde(default)]
+    platform: String,
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    attempt: u64,
+}
+
+/// Shows the lines of the log files as they come, until the daemon has ended and all are shown.
+fn follow(logs: &[std::path::PathBuf], ended: &AtomicBool) {
+    let open = |path: &std::path::PathBuf| File::open(path).map(BufReader::new).ok();
+    let mut readers: Vec<_> = logs.iter().filter_map(open).collect();
+    let mut parts = vec![String::new(); readers.len()];
+    loop {
+        let last = ended.load(Ordering::Acquire);
+        for (reader, part) in readers.iter_mut().zip(&mut parts) {
+            while matches!(reader.read_line(part), Ok(octets) if octets > 0) {
+                if part.ends_with('\n') {
+                    show_line(part);
+                    part.clear();
+                }
+            }
+        }
+        if last {
+            return;
+        }
+        thread::park_timeout(SHOW_EVERY);
+    }
+}
+
+fn show_line(line: &str) {
+    let Ok(shown) = serde_json::from_str::<Shown>(line) else {
+        return;
+    };
+    let end = match shown.kind.as_str() {
+        "accepted-push" => String::new(),
+        "succeeded-push" => format!(", attempt {}", shown.attempt),
+        "failed-push" | "disabled-push" => format!(": {}", shown.error),
+        _ => return,
+    };
+    let Shown {
+        kind,
+        id,
+        platform,
+        token,
+        ..
+    } = shown;
+    tell(&format!(
+        "{kind:<15} id {id} {platform} {}{end}",
+        shortened(&token)
+    ));
+}
+
+fn show_receipt(receipt: &Receipt<'_>) {
+    if receipt.provider == Provider::OAuth {
+        return;
+    }
+    let provider = match receipt.provider {
+        Provider::Apns => "APNs",
+        Provider::Fcm | Provider::OAuth => "FCM",
+    };
+    let body = String::from_utf8_lossy(receipt.body);
+    tell(&format!(
+        "  {provider} got {} {body}, answers {} {}",
+        shortened(receipt.device_token),
+        receipt.status,
+        receipt.reason,
+    ));
+}
+
+fn tell(line: &str) {
+    // Nobody is left to tell if even this cannot be written.
+    let _written = writeln!(io::stdout().lock(), "{}", line.trim_end());
+}
+
+fn shortened(token: &str) -> String {
+    match token.char_indices().nth(TOKEN_SHOWN) {
+        Some((end, _)) => format!("{}…", token.get(..end).unwrap_or(token)),
+        None => token.to_owned(),
+    }
+}
+
+const ACCESS_LOG: &str = "access.log";
+const ERROR_LOG: &str = "error.log";
+
+const IOS_BODY: &str = r#"{"notifications":[{"platform":1,"token":["9f3c1d0a5b7e4428a6d1c2f3e4b5a697887766554433221100ffeeddccbbaa99"],"message":"Hello from Sterna","sound":"default"}]}"#;
+const ANDROID_BODY: &str = r#"{"notifications":[{"platform":2,"token":["cQk3demo:APA91bFdemo-registration-token"],"message":"Hello from Sterna","extend":[{"key":"order","val":"4711"}]}]}"#;
+const GONE_BODY: &str =
+    r#"{"notifications":[{"platform":1,"token":["0bad4100"],"message":"Is anybody there?"}]}"#;

@@ -1,0 +1,58 @@
+//! How the process ends.
+
+/// The exit codes of every subcommand: those of BSD's `sysexits.h`, so that a supervisor can tell
+/// a mistake in the file, where a restart is useless, from trouble that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything asked for was done.
+    Ok = 0,
+    /// The command line is wrong.
+    Usage = 64,
+    /// The API cannot listen where it should.
+    Unavailable = 69,
+    /// The pid file or a log file cannot be created.
+    CannotCreate = 73,
+    /// Reading or writing failed.
+    Io = 74,
+    /// Another instance holds the pid file, or pushes were left when the time to stop was over.
+    TemporaryFailure = 75,
+    /// The configuration, or a file that it names, cannot be used.
+    Config = 78,
+}
+
+impl ExitCode {
+    /// All of them, in numerical order, each with its meaning for the operator.
+    pub const TABLE: [(Self, &'static str); 7] = [
+        (Self::Ok, "done, nothing left behind"),
+        (Self::Usage, "the command line is wrong"),
+        (
+            Self::Unavailable,
+            "the API cannot listen: the port is taken, or the address is not ours",
+        ),
+        (
+            Self::CannotCreate,
+            "the pid file or a log file cannot be created",
+        ),
+        (Self::Io, "reading or writing failed"),
+        (
+            Self::TemporaryFailure,
+            "another instance runs, or pushes were left at shutdown",
+        ),
+        (
+            Self::Config,
+            "the configuration, or a file that it names, cannot be used",
+        ),
+    ];
+
+    /// The number that the parent process sees.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code.number())
+    }
+}

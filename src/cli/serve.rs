@@ -1,0 +1,80 @@
+//! `sterna serve`: the daemon.
+
+use std::io::Write;
+
+use super::args::Serve;
+use super::{ExitCode, report};
+use crate::config::{Config, Environment, Warning};
+use crate::daemon::{self, Daemon, Ended, StartError, StartErrorKind};
+
+/// Reads the configuration and runs the daemon to its end.
+pub(super) fn run(serve: &Serve) -> ExitCode {
+    if serve.version {
+        return print_version();
+    }
+    let path = serve.config.as_deref();
+    match Config::load(path, serve.overrides(), &Environment::read()) {
+        Ok((config, warnings)) => start(&config, &warnings),
+        Err(error) => {
+            report(error);
+            ExitCode::Config
+        }
+    }
+}
+
+/// Three lines, the first of them the one that scripts read, as Gaurun's.
+fn print_version() -> ExitCode {
+    let text = concat!(
+        "Sterna ",
+        env!("CARGO_PKG_VERSION"),
+        "\nLicense: ",
+        env!("CARGO_PKG_LICENSE"),
+        "\nCopyright 2026 The Sterna authors\n",
+    );
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::Ok,
+        Err(_) => ExitCode::Io,
+    }
+}
+
+/// Runs the daemon.
+fn start(config: &Config, warnings: &[Warning]) -> ExitCode {
+    let ended = daemon::signals().and_then(|signals| {
+        let daemon = Daemon::start(config, warnings)?;
+        Ok(daemon.run(&signals))
+    });
+    match ended {
+        Ok(ended) => exit_code(ended),
+        Err(error) => refused(&error),
+    }
+}
+
+/// Says why the daemon did not start.
+pub(super) fn refused(error: &StartError) -> ExitCode {
+    report(error);
+    match error.kind {
+        StartErrorKind::Config => ExitCode::Config,
+        StartErrorKind::CannotCreate => ExitCode::CannotCreate,
+        StartErrorKind::AlreadyRunning => ExitCode::TemporaryFailure,
+        StartErrorKind::CannotListen => ExitCode::Unavailable,
+        StartErrorKind::System => ExitCode::Io,
+    }
+}
+
+/// What the end of a daemon tells its parent.
+pub(super) fn exit_code(ended: Ended) -> ExitCode {
+    if ended.unlogged > 0 {
+        // The logs themselves are closed by now.
+        report(format_args!(
+            "{} octets of log lines could not be written and are lost",
+            ended.unlogged
+        ));
+    }
+    if ended.left > 0 {
+        ExitCode::TemporaryFailure
+    } else if ended.unlogged > 0 {
+        ExitCode::Io
+    } else {
+        ExitCode::Ok
+    }
+}

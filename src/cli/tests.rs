@@ -1,0 +1,195 @@
+//! What the command line may say.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use super::args::{Cli, Command, Demo, Serve, Simulate};
+use super::*;
+use crate::config::Port;
+
+fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(["sterna"].iter().chain(arguments))
+}
+
+fn serve(arguments: &[&str]) -> Serve {
+    let cli = parse(arguments).unwrap();
+    match cli.command {
+        None => cli.serve,
+        Some(Command::Serve(serve)) => serve,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+fn simulate(arguments: &[&str]) -> Simulate {
+    match parse(arguments) {
+        Ok(Cli {
+            command: Some(Command::Simulate(simulate)),
+            ..
+        }) => simulate,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+fn demo(arguments: &[&str]) -> Demo {
+    match parse(arguments) {
+        Ok(Cli {
+            command: Some(Command::Demo(demo)),
+            ..
+        }) => demo,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+fn check_refused(arguments: &[&str], expected: &str) {
+    let error = parse(arguments).unwrap_err();
+    assert!(error.use_stderr(), "{arguments:?}");
+    let text = error.to_string();
+    assert!(text.contains(expected), "{arguments:?}: {text}");
+}
+
+#[test]
+fn the_argument_table_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn gauruns_flags_have_one_dash_or_two() {
+    for arguments in [
+        ["-c", "f", "-p", "80", "-w", "2", "-q", "3"],
+        ["--c", "f", "--p", "80", "--w", "2", "--q", "3"],
+        [
+            "--config",
+            "f",
+            "--port",
+            "80",
+            "--workers",
+            "2",
+            "--queues",
+            "3",
+        ],
+    ] {
+        let serve = serve(&arguments);
+        assert_eq!(serve.config, Some(PathBuf::from("f")));
+        let overrides = serve.overrides();
+        assert_eq!(overrides.port, Some(Port::Tcp(80)));
+        assert_eq!(overrides.workers, NonZeroUsize::new(2));
+        assert_eq!(overrides.queues, NonZeroUsize::new(3));
+    }
+    assert_eq!(serve(&["-c=f", "-w=2"]).config, Some(PathBuf::from("f")));
+    assert_eq!(serve(&["--c=f"]).config, Some(PathBuf::from("f")));
+    assert_eq!(
+        serve(&["-p", "unix:/s"]).port,
+        Some(Port::Unix("/s".into()))
+    );
+    assert_eq!(
+        serve(&["serve", "-c", "f"]).config,
+        Some(PathBuf::from("f"))
+    );
+    for flag in ["-v", "-V", "--v", "--version"] {
+        assert!(serve(&[flag]).version, "{flag}");
+    }
+}
+
+#[test]
+fn gauruns_help_flags_are_no_errors() {
+    for flag in ["-h", "-help", "--help"] {
+        assert_eq!(
+            parse(&[flag]).unwrap_err().kind(),
+            ErrorKind::DisplayHelp,
+            "{flag}"
+        );
+    }
+}
+
+#[test]
+fn flags_have_ranges() {
+    check_refused(
+        &["-p", "65536"],
+        "invalid port: must be a number from 0 to 65535",
+    );
+    check_refused(&["-p", "unix:s"], "path that starts with 'unix:/'");
+    check_refused(&["-w", "0"], "'0' for '--workers <N>'");
+    check_refused(&["-q", "0"], "must be a number from 1 to 100000000");
+    check_refused(&["-q", "100000001"], "must be a number from 1 to 100000000");
+    check_refused(&["simulate", "--fail", "101"], "101 is not in 0..=100");
+    check_refused(&["simulate", "--refuse", "101"], "101 is not in 0..=100");
+    check_refused(
+        &["simulate", "--latency", "600001"],
+        "600001 is not in 0..=600000",
+    );
+    check_refused(
+        &["simulate", "--goaway-after", "0"],
+        "'0' for '--goaway-after <N>'",
+    );
+    check_refused(&["simulat"], "a similar subcommand exists: 'simulate'");
+    check_refused(&["-c", "f", "demo"], "cannot be used with");
+}
+
+#[test]
+fn the_simulator_listens_on_loopback_unless_told_otherwise() {
+    let simulate = simulate(&["simulate"]);
+    assert!(simulate.listen.is_loopback());
+    let behaviour = simulate.behaviour;
+    assert_eq!(
+        (behaviour.latency, behaviour.fail, behaviour.refuse),
+        (0, 0, 0)
+    );
+    assert_eq!((behaviour.goaway_after, behaviour.summary), (None, false));
+}
+
+#[test]
+fn the_demo_takes_the_simulators_faults() {
+    let demo = demo(&[
+        "demo",
+        "--port",
+        "0",
+        "--fail",
+        "5",
+        "--certificate",
+        "--summary",
+    ]);
+    assert_eq!(demo.port, Port::Tcp(0));
+    assert!(demo.certificate && demo.behaviour.summary);
+    assert_eq!(demo.behaviour.fail, 5);
+}
+
+#[test]
+fn help_begins_with_examples_and_fits_the_screen() {
+    let mut command = Cli::command();
+    command.build();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let mut helps = vec![command.render_help().to_string()];
+    for name in names.iter().filter(|name| *name != "help") {
+        helps.push(
+            command
+                .find_subcommand_mut(name)
+                .unwrap()
+                .render_help()
+                .to_string(),
+        );
+    }
+    assert_eq!(helps.len(), 4);
+    for help in helps {
+        let examples = help.find("Examples:").unwrap();
+        assert!(examples < help.find("Usage:").unwrap(), "{help}");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn exit_codes_are_those_of_sysexits() {
+    let numbers: Vec<u8> = ExitCode::TABLE
+        .iter()
+        .map(|(code, _)| code.number())
+        .collect();
+    assert_eq!(numbers, [0, 64, 69, 73, 74, 75, 78]);
+}

@@ -1,0 +1,192 @@
+//! What the API's endpoints see of the daemon.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::head::Head;
+use crate::api::service::{Door, Host};
+use crate::api::stat::{Pushers, Settled};
+use crate::lane::{Lane, Reservation};
+use crate::log::line::{self, Level, Line, PushLine, Tail};
+use crate::log::{Logs, TimeText};
+use crate::moment::Moment;
+use crate::push::{Accepted, Platform, Push, PushId};
+use crate::stats::{Process, Stats};
+
+/// A lane as the API sees it.
+#[derive(Debug)]
+pub(super) struct LaneDoor(pub(super) Arc<Lane>);
+
+impl Door for LaneDoor {
+    type Room = Reservation;
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    fn outstanding(&self) -> usize {
+        self.0.outstanding()
+    }
+
+    fn reserve(&self, pushes: usize) -> Option<Reservation> {
+        self.0.reserve(pushes)
+    }
+
+    fn enqueue(&self, room: Reservation, pushes: Vec<Push>) {
+        self.0.enqueue(room, pushes);
+    }
+}
+
+/// The daemon behind the endpoints.
+#[derive(Debug)]
+pub(super) struct DaemonHost {
+    pub(super) logs: Logs,
+    pub(super) stats: Arc<Stats>,
+    pub(super) lanes: Vec<Arc<Lane>>,
+    pub(super) connections_per_lane: usize,
+}
+
+thread_local! {
+    /// One buffer and one cached second per API thread.
+    static LINES: RefCell<(Vec<u8>, TimeText)> = RefCell::new((Vec::new(), TimeText::new()));
+}
+
+/// Octets of lines that are gathered before they are handed to the log, and of the buffer that is
+/// kept: the lines of one request may be a thousand times its size.
+const LINES_KEPT: usize = 64 * 1024;
+
+impl DaemonHost {
+    /// Formats lines into the thread's buffer and hands them to a log.
+    fn with_lines(sink: &crate::log::Sink, write: impl FnOnce(&mut Vec<u8>, &str)) {
+        if sink.discards() {
+            return;
+        }
+        LINES.with_borrow_mut(|(lines, time_text)| {
+            write(lines, time_text.at(Moment::now()));
+            sink.write(lines);
+            lines.clear();
+            lines.shrink_to(LINES_KEPT);
+        });
+    }
+
+    fn log_tokens(sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
+        Self::with_lines(sink, |out, at| {
+            for (token, id) in accepted.tokens.iter().zip(accepted.first_id.0..) {
+                let push_line = PushLine {
+                    line,
+                    notification: &accepted.notification,
+                    id: PushId(id),
+                    token: token.as_str(),
+                    ptime: Duration::ZERO,
+                    error: "",
+                    tail: Tail::default(),
+                };
+                line::push(out, at, &push_line);
+                if out.len() >= LINES_KEPT {
+                    sink.write(out);
+                    out.clear();
+                }
+            }
+        });
+    }
+}
+
+impl Host for DaemonHost {
+    fn now(&self) -> Moment {
+        Moment::now()
+    }
+
+    fn is_debug(&self) -> bool {
+        ::log::max_level() >= ::log::LevelFilter::Debug
+    }
+
+    fn log_request(&self, head: &Head) {
+        Self::with_lines(&self.logs.access, |out, at| {
+            let (proto, length) = (head.proto(), head.content_length());
+            line::accepted_request(out, at, &head.target, &head.method, proto, length);
+        });
+    }
+
+    fn log_accepted(&self, accepted: &Accepted) {
+        Self::log_tokens(&self.logs.access, Line::Accepted, accepted);
+    }
+
+    fn log_disabled(&self, disabled: &Accepted) {
+        Self::log_tokens(&self.logs.error, Line::Disabled, disabled);
+    }
+
+    fn log_error(&self, text: &str) {
+        Self::with_lines(&self.logs.error, |out, at| {
+            line::message(out, Level::Error, at, text);
+        });
+    }
+
+    fn settled(&self, platform: Platform) -> Settled {
+        let figures = self.stats.lane(platform).figures();
+        Settled {
+            push_success: figures.push_success,
+            push_error: figures.push_error,
+        }
+    }
+
+    fn pushers(&self) -> Pushers {
+        let figures = Platform::ALL.map(|platform| self.stats.lane(platform).figures());
+        let connections = self.lanes.len().saturating_mul(self.connections_per_lane);
+        let limit = self
+            .lanes
+            .first()
+            .map_or(usize::MAX, |lane| lane.stream_limit());
+        Pushers {
+            max: match limit {
+                usize::MAX => 0,
+                streams => streams.saturating_mul(connections) as u64,
+            },
+            count: figures.iter().map(|figures| figures.in_flight).sum(),
+        }
+    }
+
+    fn set_pushers(&self, max: u64) {
+        for lane in &self.lanes {
+            lane.set_stream_limit(usize::try_from(max).unwrap_or(usize::MAX));
+        }
+    }
+
+    fn process(&self) -> Process {
+        Process::read()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Destination;
+    use crate::push::{DeviceToken, Notification};
+
+    #[test]
+    fn the_lines_of_a_large_request_are_whole_and_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let discard = Destination::Discard;
+        let logs = Logs::open(&Destination::named(&path), &discard, &discard).unwrap();
+        let mut notification = Notification::empty(Platform::Ios);
+        notification.message = "m".repeat(LINES_KEPT / 10).into();
+        let accepted = Accepted {
+            notification,
+            tokens: (0..100)
+                .map(|n| DeviceToken::new(format!("{n:064x}")))
+                .collect(),
+            first_id: PushId(7),
+            at: Moment::now(),
+            payload: Box::default(),
+        };
+        DaemonHost::log_tokens(&logs.access, Line::Accepted, &accepted);
+        assert_eq!(logs.close(Duration::from_secs(30)), 0);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 100);
+        for (line, id) in text.lines().zip(7..) {
+            assert!(line.contains(&format!("\",\"id\":{id},")) && line.ends_with('}'));
+        }
+        assert!(LINES.with_borrow(|(lines, _)| lines.capacity()) <= 2 * LINES_KEPT);
+    }
+}

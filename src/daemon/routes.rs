@@ -1,0 +1,261 @@
+//! From the configuration to the two routes: reads keys and certificates, makes TLS set-ups.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use crate::config::{Android, ApnsCredential, Config, Endpoint as Configured, Ios};
+use crate::delivery::credential::Credentials;
+use crate::delivery::route::{Address, Route};
+use crate::http2;
+use crate::net::connection::{Endpoint, Timeouts};
+use crate::net::resolve::Resolver;
+use crate::net::tls::{self, Identity};
+use crate::net::transport::{self, HttpConnector};
+use crate::oauth::{AccessTokens, Account};
+use crate::provider;
+use crate::provider::apns::{self, AuthTokens, SigningKey};
+use crate::provider::fcm::{self, ServiceAccount};
+use crate::push::{Notification, Platform};
+
+/// Longest time for taking what we write, before a connection counts as dead.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Streams that FCM allows on a connection before its SETTINGS say so.
+const FCM_STREAMS_BEFORE_SETTINGS: u32 = 100;
+/// Streams before APNs' SETTINGS: with an auth token it allows one until it has seen a good one.
+const APNS_STREAMS_BEFORE_SETTINGS: u32 = 1;
+
+/// What in the configuration cannot be used.
+#[derive(Debug)]
+pub(super) struct RouteError(String);
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RouteError {}
+
+/// The way to APNs.
+pub(super) fn ios(ios: &Ios) -> Result<Route, RouteError> {
+    let at = |error: &dyn fmt::Display| RouteError(format!("[ios] {error}"));
+    let (identity, credentials) = match &ios.credential {
+        ApnsCredential::Certificate {
+            cert_path,
+            key_path,
+        } => {
+            let identity =
+                Identity::from_pem_files(cert_path, key_path).map_err(|error| at(&error))?;
+            (Some(identity), Credentials::Certificate)
+        }
+        ApnsCredential::Token {
+            key_path,
+            key_id,
+            team_id,
+        } => {
+            let file = read(key_path).map_err(|error| at(&error))?;
+            let key = SigningKey::from_pem(&file, key_id, team_id).map_err(|error| {
+                at(&format_args!(
+                    "token_auth_key_path {}: {error}",
+                    key_path.display()
+                ))
+            })?;
+            (
+                None,
+                Credentials::AuthTokens(Box::new(Mutex::new(AuthTokens::new(key)))),
+            )
+        }
+    };
+    let tls = tls::client_config(ios.ca_path.as_deref(), identity, &[tls::ALPN_H2])
+        .map_err(|error| at(&error))?;
+    let default_host = if ios.sandbox {
+        apns::SANDBOX_HOST
+    } else {
+        apns::PRODUCTION_HOST
+    };
+    let (host, port, authority) = place(ios.endpoint.as_ref(), default_host);
+    let http2 = options(APNS_STREAMS_BEFORE_SETTINGS);
+    Ok(Route {
+        endpoint: Endpoint {
+            host,
+            port,
+            tls,
+            resolver: Arc::new(Resolver::system()),
+            http2,
+            timeouts: timeouts(ios.timeout),
+        },
+        address: Address::Apns {
+            authority: authority.into(),
+            topic: ios.topic.as_deref().map(Arc::from),
+        },
+        credentials,
+        timeout: ios.timeout,
+        idle_timeout: ios.keepalive_timeout,
+    })
+}
+
+/// The way to FCM, and the access tokens that it needs.
+pub(super) fn android(android: &Android) -> Result<Route, RouteError> {
+    let at = |error: &dyn fmt::Display| RouteError(format!("[android] {error}"));
+    let path = &android.service_account_path;
+    let in_file = |error: &dyn fmt::Display| {
+        RouteError(format!(
+            "[android] service_account_path {}: {error}",
+            path.display()
+        ))
+    };
+    let text = String::from_utf8(read(path).map_err(|error| at(&error))?)
+        .map_err(|error| in_file(&error))?;
+    let account = ServiceAccount::parse(&text).map_err(|error| in_file(&error))?;
+    let project = android
+        .project_id
+        .as_deref()
+        .or(account.project_id())
+        .ok_or_else(|| in_file(&"it names no project_id; set [android] project_id"))?;
+    fcm::check_project_id(project).map_err(|error| at(&error))?;
+    let fcm_path = fcm::path(project);
+    let resolver = Arc::new(Resolver::system());
+    let tls = tls::client_config(android.ca_path.as_deref(), None, &[tls::ALPN_H2])
+        .map_err(|error| at(&error))?;
+    let web_tls = tls::client_config(
+        android.ca_path.as_deref(),
+        None,
+        &[tls::ALPN_H2, tls::ALPN_HTTP1],
+    )
+    .map_err(|error| at(&error))?;
+    let connector = HttpConnector::new(web_tls, Arc::clone(&resolver));
+    let agent = transport::agent(connector, transport::config().build());
+    let token_uri = account.token_uri().to_owned();
+    let account = Account {
+        token_uri,
+        assertion: Box::new(move |now| account.assertion(now)),
+    };
+    let tokens = AccessTokens::start(account, agent)
+        .map_err(|error| at(&format_args!("no thread for the access tokens: {error}")))?;
+    let (host, port, authority) = place(android.endpoint.as_ref(), fcm::HOST);
+    Ok(Route {
+        endpoint: Endpoint {
+            host,
+            port,
+            tls,
+            resolver,
+            http2: options(FCM_STREAMS_BEFORE_SETTINGS),
+            timeouts: timeouts(android.timeout),
+        },
+        address: Address::Fcm {
+            authority: authority.into(),
+            path: fcm_path.into(),
+        },
+        credentials: Credentials::AccessTokens(tokens),
+        timeout: android.timeout,
+        idle_timeout: android.keepalive_timeout,
+    })
+}
+
+/// Makes payloads by the providers' rules, and warns once per process of what has no effect or
+/// may be refused.
+pub(super) fn payload_of(
+    config: &Config,
+) -> impl Fn(&Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
+    let gaurun_badge = config.core.gaurun_badge;
+    let (idle, doubtful) = (Once::new(), Once::new());
+    move |notification| match notification.platform {
+        Platform::Ios => apns::payload(notification, gaurun_badge),
+        Platform::Android => {
+            if notification.delay_while_idle {
+                idle.call_once(|| {
+                    ::log::warn!(
+                        "android: a caller sets delay_while_idle: it has had no effect since 2016 \
+                         and is ignored (told once)"
+                    );
+                });
+            }
+            if let Some(text) = fcm::doubtful_key(notification) {
+                doubtful.call_once(|| ::log::warn!("android: {text} (told once)"));
+            }
+            fcm::payload(notification)
+        }
+    }
+}
+
+/// Checks a device token by its provider's rules.
+pub(super) fn check_device_token(platform: Platform, token: &str) -> Result<(), &'static str> {
+    match platform {
+        Platform::Ios => apns::check_device_token(token),
+        Platform::Android => fcm::check_device_token(token),
+    }
+}
+
+fn options(streams_before_settings: u32) -> http2::Options {
+    http2::Options {
+        streams_before_settings,
+        ..http2::Options::default()
+    }
+}
+
+fn timeouts(timeout: Duration) -> Timeouts {
+    Timeouts {
+        connect: timeout,
+        handshake: timeout,
+        write: WRITE_TIMEOUT,
+    }
+}
+
+/// Host, port and `:authority`.
+fn place(configured: Option<&Configured>, default_host: &str) -> (String, u16, String) {
+    let host = configured
+        .map_or(default_host, |endpoint| &endpoint.host)
+        .to_owned();
+    let port = configured.map_or(HTTPS, |endpoint| endpoint.port);
+    let bracketed = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.clone()
+    };
+    let authority = if port == HTTPS {
+        bracketed
+    } else {
+        format!("{bracketed}:{port}")
+    };
+    (host, port, authority)
+}
+
+/// Reads one octet more than a key file may have, so that the provider's module sees the excess
+/// and a wrong path (a device, a log) costs no memory.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let most = (provider::KEY_FILE_MAX as u64).saturating_add(1);
+    let mut octets = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut octets))
+        .map_err(|error| cannot_read(path, &error))?;
+    Ok(octets)
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot read {}: {error}", path.display())
+}
+
+/// The port of `https`.
+const HTTPS: u16 = 443;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_end_is_not_read_without_end() {
+        let octets = read(Path::new("/dev/zero")).unwrap();
+        assert_eq!(octets.len(), provider::KEY_FILE_MAX + 1);
+        let error = SigningKey::from_pem(&octets, "ABC123DEFG", "DEF123GHIJ").unwrap_err();
+        assert!(error.contains("over 65536 bytes"), "{error}");
+        let error = read(Path::new("/nonexistent/key.p8")).unwrap_err();
+        assert!(
+            error.starts_with("cannot read /nonexistent/key.p8: "),
+            "{error}"
+        );
+    }
+}

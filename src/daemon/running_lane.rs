@@ -1,0 +1,116 @@
+//! A lane and its connection threads, from start to end.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::DRAIN_LOOKS_EVERY;
+use crate::config::Core;
+use crate::delivery::credential::Credentials;
+use crate::delivery::policy::Limits;
+use crate::delivery::route::Route;
+use crate::delivery::settler::Settler;
+use crate::delivery::worker::Worker;
+use crate::lane::Lane;
+use crate::log::Logs;
+use crate::moment::Moment;
+use crate::push::Platform;
+use crate::stats::Stats;
+
+/// How long connection threads may take to end once their lane has stopped.
+const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
+
+/// A lane and its threads. Dropping it ends them.
+#[derive(Debug)]
+pub(super) struct RunningLane {
+    pub(super) lane: Arc<Lane>,
+    limits: Limits,
+    stats: Arc<Stats>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl RunningLane {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// The system's, with the lane's name, when it gives no thread or descriptor.
+    pub(super) fn start(
+        platform: Platform,
+        core: &Core,
+        route: Route,
+        limits: Limits,
+        logs: &Logs,
+        stats: &Arc<Stats>,
+    ) -> io::Result<Self> {
+        let named = |error: io::Error| {
+            let text = format!("{platform}: cannot start a connection thread: {error}");
+            io::Error::new(error.kind(), text)
+        };
+        let count = core.workers.get();
+        let lane = Lane::new(platform, core.queues.get(), count);
+        if let Some(streams) = core.pusher_max {
+            lane.set_stream_limit(usize::try_from(streams.get()).unwrap_or(usize::MAX));
+        }
+        if let Credentials::AccessTokens(tokens) = &route.credentials {
+            let lane = Arc::clone(&lane);
+            tokens.on_change(Box::new(move || lane.wake_all()));
+        }
+        let route = Arc::new(route);
+        let mut running = Self {
+            lane: Arc::clone(&lane),
+            limits,
+            stats: Arc::clone(stats),
+            threads: vec![],
+        };
+        for seat in 0..count {
+            let seed = Moment::now().unix.subsec_nanos().into();
+            let (lane, stats) = (Arc::clone(&lane), Arc::clone(stats));
+            let settler = Settler::new(
+                Arc::clone(&lane),
+                logs.clone(),
+                Arc::clone(&stats),
+                limits,
+                seed,
+            );
+            let worker =
+                Worker::new(seat, lane, Arc::clone(&route), stats, settler).map_err(named)?;
+            let thread = std::thread::Builder::new()
+                .name(format!("{platform}-{seat}"))
+                .spawn(move || worker.run())
+                .map_err(named)?;
+            running.threads.push(thread);
+        }
+        Ok(running)
+    }
+
+    /// Settles what a lane that was stopped still holds; says how much it leaves unsent.
+    pub(super) fn end(mut self, logs: &Logs) -> usize {
+        let deadline = Instant::now() + THREADS_END_WITHIN;
+        for thread in std::mem::take(&mut self.threads) {
+            // A thread that outlives this waits for a log that is full.
+            while !thread.is_finished() && Instant::now() < deadline {
+                std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+            }
+            if thread.is_finished() && thread.join().is_err() {
+                ::log::error!("{}: a connection thread panicked", self.lane.platform());
+            }
+        }
+        let now = Moment::now();
+        let (lane, stats) = (Arc::clone(&self.lane), Arc::clone(&self.stats));
+        let mut settler = Settler::new(lane, logs.clone(), stats, self.limits, 0);
+        for push in self.lane.take_rest() {
+            settler.settle_as_left(&push, now);
+        }
+        settler.flush(now.monotonic);
+        self.lane.left_behind()
+    }
+}
+
+/// The threads of a lane that is not needed after all end by themselves.
+impl Drop for RunningLane {
+    fn drop(&mut self) {
+        self.lane.stop();
+    }
+}
