@@ -1,0 +1,385 @@
+//! What a hostile client can send, against the running daemon: each attack gets the answer that
+//! it deserves, a normal client is served during and after each, and the daemon's memory and
+//! threads stay within bounds.
+//!
+//! A failed start of a connection's thread cannot be caused from outside: it is injected in the
+//! unit tests of `api::listener`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod heads;
+
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use harness::daemon::{Address, Daemon};
+use harness::http::{Client, request};
+use harness::site::{Site, sterna};
+use harness::{hex_token, wait_until};
+
+/// KiB that the daemon may occupy at any time: eight bodies of 4 MiB that are read at once, as
+/// much again while they are parsed, and room to spare.
+const MEMORY_MAX_KIB: u64 = 96 * 1024;
+
+/// Connections that the daemon may have in these tests.
+const CONNECTIONS: usize = 64;
+
+/// Threads beside those of connections.
+const OTHER_THREADS: u64 = 24;
+
+/// How long a normal client waits at most.
+const SERVED_WITHIN: Duration = Duration::from_secs(5);
+
+#[test]
+fn every_attack_is_answered_and_a_normal_client_is_served_throughout() {
+    let site = Site::unreachable()
+        .with("core.max_connections", CONNECTIONS)
+        .with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        // These take ten seconds, so they run beside all others.
+        let slow = scope.spawn(|| check_deadlines(&daemon));
+        let deaf = [
+            scope.spawn(|| check_deaf(&daemon, &request("GET", "/stat/app", b""))),
+            scope.spawn(|| check_deaf(&daemon, &request_for_a_long_answer())),
+        ];
+        heads::check_refused(&daemon);
+        heads::check_long(&daemon);
+        check_what_is_pipelined(&daemon);
+        check_chunked_bodies(&daemon);
+        check_bodies_without_a_length(&daemon);
+        check_resets(&daemon);
+        check_slow_bodies(&daemon);
+        check_large_bodies(&daemon);
+        // A panic in a thread comes out of the scope.
+        during(&daemon, || {
+            wait_until("the slow attacks to end", || {
+                slow.is_finished() && deaf.iter().all(thread::ScopedJoinHandle::is_finished)
+            });
+        });
+    });
+    assert!(begun.elapsed() < Duration::from_secs(25));
+    check_many_connections(&daemon);
+    check_busy_connections(&daemon);
+    let threads = daemon.status("Threads");
+    let bound = u64::try_from(CONNECTIONS).unwrap() + OTHER_THREADS;
+    assert!(threads <= bound, "{threads} threads");
+    let peak = daemon.status("VmHWM");
+    assert!(peak < MEMORY_MAX_KIB, "{peak} KiB at the most");
+    assert_eq!(
+        daemon.terminate(),
+        75,
+        "the normal client's pushes are left"
+    );
+}
+
+/// All are answered in their order, and none is read before its turn.
+fn check_what_is_pipelined(daemon: &Daemon) {
+    const REQUESTS: usize = 20_000;
+    during(daemon, || {
+        let mut client = daemon.client();
+        let mut writer = client.tcp().try_clone().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let requests = request("GET", "/healthz", b"").repeat(REQUESTS);
+                std::io::Write::write_all(&mut writer, &requests).unwrap();
+            });
+            for _ in 0..REQUESTS {
+                assert_eq!(client.reply().status, 200);
+            }
+        });
+    });
+}
+
+/// What is inside a chunked body is never taken for a request.
+fn check_chunked_bodies(daemon: &Daemon) {
+    let smuggled = String::from_utf8(request("GET", "/stat/app", b"")).unwrap();
+    let chunk = format!("{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len());
+    for target in ["/push", "/nothing", "/config/pushers?max=1"] {
+        let mut client = daemon.client();
+        let head =
+            format!("POST {target} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.send(format!("{head}{chunk}").as_bytes());
+        client.send(&request("GET", "/healthz", b""));
+        let reply = client.reply();
+        assert!((400..=404).contains(&reply.status), "{target}: {reply:?}");
+        if let Ok(reply) = client.try_reply("GET") {
+            assert_eq!(reply.text(), "{\"message\":\"ok\"}\n", "{target}");
+        }
+    }
+    during(daemon, || {
+        let mut client = daemon.client();
+        client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let megabyte = [&b"100000\r\n"[..], &vec![b' '; 0x10_0000], b"\r\n"].concat();
+        // It may be refused while it is still being sent.
+        while client.try_send(&megabyte).is_ok() {}
+        if let Ok(reply) = client.try_reply("POST") {
+            assert_eq!(reply.status, 413);
+        }
+    });
+    // One that ends in its middle.
+    let mut client = daemon.client();
+    client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"");
+    client.finish();
+    assert!(client.ends());
+}
+
+fn check_bodies_without_a_length(daemon: &Daemon) {
+    let mut client = daemon.client();
+    client.send(b"POST /push HTTP/1.1\r\nHost: h\r\n\r\n{\"notifications\":[]}");
+    let reply = client.reply();
+    assert_eq!(
+        (reply.status, &*reply.message()),
+        (400, "request body is empty")
+    );
+    assert_eq!(
+        client.reply().status,
+        400,
+        "by RFC 9112, the rest is a request"
+    );
+    assert!(client.ends());
+}
+
+fn check_resets(daemon: &Daemon) {
+    during(daemon, || {
+        for _ in 0..200 {
+            let client = daemon.client();
+            let linger = Some(Duration::ZERO);
+            rustix::net::sockopt::set_socket_linger(client.tcp(), linger).unwrap();
+            drop(client);
+            drop(daemon.client());
+        }
+    });
+}
+
+/// Bodies that never come keep nobody waiting but their clients.
+fn check_slow_bodies(daemon: &Daemon) {
+    let slow: Vec<Client> = (0..CONNECTIONS / 2)
+        .map(|_| {
+            let mut client = daemon.client();
+            client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n{");
+            client
+        })
+        .collect();
+    during(daemon, || check_served(daemon));
+    drop(slow);
+}
+
+/// Bodies of the greatest size share a budget; who finds none left is told so.
+fn check_large_bodies(daemon: &Daemon) {
+    const SIZE: usize = 4 * 1024 * 1024;
+    during(daemon, || {
+        let head = format!("POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n");
+        let body = vec![b' '; SIZE - 1];
+        let mut clients: Vec<Client> = (0..20).map(|_| daemon.client()).collect();
+        for client in &mut clients {
+            client.send(head.as_bytes());
+            // It may be refused while it is still being sent.
+            drop(client.try_send(&body));
+        }
+        let statuses = clients.iter_mut().map(|client| {
+            drop(client.try_send(b"x"));
+            client.try_reply("POST").map_or(503, |reply| reply.status)
+        });
+        let statuses: Vec<u16> = statuses.collect();
+        let read = statuses.iter().filter(|status| **status == 400).count();
+        let refused = statuses.iter().filter(|status| **status == 503).count();
+        assert!(
+            (1..=9).contains(&read) && read + refused == 20,
+            "{statuses:?}"
+        );
+    });
+}
+
+/// Idle connections make room for new ones, the longest idle first.
+fn check_many_connections(daemon: &Daemon) {
+    during(daemon, || {
+        let mut idle: Vec<Client> = (0..3 * CONNECTIONS)
+            .map(|_| {
+                let mut client = daemon.client();
+                assert_eq!(client.request("GET", "/healthz", b"").status, 200);
+                client
+            })
+            .collect();
+        for (number, client) in idle.iter_mut().take(CONNECTIONS).enumerate() {
+            assert!(client.ends(), "the {number}th connection is still open");
+        }
+        let last = idle.last_mut().unwrap();
+        assert_eq!(last.request("GET", "/healthz", b"").status, 200);
+    });
+}
+
+/// Busy connections are not closed for new ones; those are told to come back.
+fn check_busy_connections(daemon: &Daemon) {
+    let mut busy = Vec::new();
+    wait_until("all connections to be busy", || {
+        let mut client = daemon.client();
+        client.send(b"GET /healthz HTTP/1.1\r\n");
+        busy.push(client);
+        let mut client = daemon.client();
+        client.send(&request("GET", "/healthz", b""));
+        let reply = client.reply();
+        let refused = reply.status == 503;
+        assert!(!refused || reply.field("Retry-After") == Some("1"));
+        refused
+    });
+    assert!(busy.len() >= CONNECTIONS, "{} were too many", busy.len());
+    drop(busy);
+    wait_until("connections to be free again", || {
+        let mut client = daemon.client();
+        client.send(&request("GET", "/healthz", b""));
+        client.reply().status == 200
+    });
+    check_served(daemon);
+}
+
+/// A head must come within ten seconds, however its octets are spread over them.
+fn check_deadlines(daemon: &Daemon) {
+    let begun = Instant::now();
+    let mut silent = daemon.client();
+    let mut half = daemon.client();
+    half.send(b"GET /healthz HTTP/1.1\r\nHo");
+    let mut dripping = daemon.client();
+    dripping.set_read_timeout(Duration::from_millis(300));
+    let dripped = loop {
+        if dripping.try_send(b"G").is_err() {
+            break None;
+        }
+        match dripping.try_reply("GET") {
+            Ok(reply) => break Some(reply),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => break None,
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "it drips on");
+    };
+    assert!(
+        dripped.is_none_or(|reply| reply.status == 408),
+        "no other answer is right"
+    );
+    assert_eq!(half.reply().status, 408);
+    assert!(half.ends());
+    assert!(silent.ends(), "who says nothing gets no answer");
+    let took = begun.elapsed();
+    assert!((9..=15).contains(&took.as_secs()), "{took:?}");
+}
+
+/// Sends one request after the other and reads no answer, until it is cut off.
+fn check_deaf(daemon: &Daemon, request: &[u8]) {
+    let mut client = daemon.client();
+    let begun = Instant::now();
+    while client.try_send(request).is_ok() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(25),
+            "it is still open"
+        );
+    }
+}
+
+/// Ten thousand errors, each told.
+fn request_for_a_long_answer() -> Vec<u8> {
+    let tokens = vec!["x"; 10_000];
+    let body = json!({"notifications": [{"token": tokens, "platform": 1, "message": "m"}]});
+    request("POST", "/push", body.to_string().as_bytes())
+}
+
+#[test]
+fn want_of_descriptors_does_not_deafen_the_daemon() {
+    const DESCRIPTORS: usize = 64;
+    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let config = site.write_config();
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\"");
+    command.arg("-c").arg(script).arg(sterna().get_program());
+    command.arg("-c").arg(config).env("TZ", "UTC");
+    site.capture(&mut command);
+    let daemon = Daemon::start(command, &site.path("operator.log"));
+    during(&daemon, || {
+        let Address::Tcp(address) = daemon.address else {
+            panic!("it listens on {:?}", daemon.address);
+        };
+        let attackers: Vec<TcpStream> = (0..DESCRIPTORS)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
+        wait_until("the want to be told", || {
+            site.operator_log()
+                .contains("cannot accept connections, trying on")
+        });
+        check_served(&daemon);
+        drop(attackers);
+    });
+    check_served(&daemon);
+    assert_eq!(daemon.terminate(), 75);
+}
+
+/// Runs an attack while a normal client goes on working; then a new one is served.
+fn during(daemon: &Daemon, attack: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    let served = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let _done = SetOnDrop(&done);
+        scope.spawn(|| {
+            let mut client = daemon.client();
+            while !done.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                work(daemon, &mut client);
+                let waited = asked.elapsed();
+                assert!(waited < SERVED_WITHIN, "a normal client waited {waited:?}");
+                served.fetch_add(1, Ordering::Relaxed);
+                thread::park_timeout(Duration::from_millis(2));
+            }
+        });
+        wait_until("a normal client to be served", || {
+            served.load(Ordering::Relaxed) > 0
+        });
+        attack();
+    });
+    check_served(daemon);
+}
+
+/// One request on a kept connection; as any client it tries again if that was closed while idle.
+fn work(daemon: &Daemon, client: &mut Client) {
+    let healthz = request("GET", "/healthz", b"");
+    let reply = client
+        .try_send(&healthz)
+        .and_then(|()| client.try_reply("GET"));
+    let reply = reply.unwrap_or_else(|_| {
+        *client = daemon.client();
+        client.send(&healthz);
+        client.reply()
+    });
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
+/// A new client is served, and pushes.
+fn check_served(daemon: &Daemon) {
+    let asked = Instant::now();
+    let body = json!({"notifications": [
+        {"token": [hex_token(1)], "platform": 1, "message": "m"},
+    ]});
+    let reply = daemon.push(&body);
+    assert_eq!((reply.status, &*reply.message()), (200, "ok"));
+    let waited = asked.elapsed();
+    assert!(waited < SERVED_WITHIN, "a new client waited {waited:?}");
+}
+
+/// Ends the normal client also when the attack's check fails.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,130 @@
+//! The lines of the access and error log.
+
+use serde_json::json;
+
+use crate::harness::site::Site;
+use crate::harness::{fcm_token, hex_token, lines, wait_for};
+use crate::{accepted_line, wait_for_lines};
+
+#[test]
+fn requests_and_accepted_pushes_are_logged_as_gaurun_logs_them() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let token = "AB12".repeat(16);
+    let body = json!({"notifications": [{
+        "token": [token], "platform": 1, "message": "hello", "title": "T", "badge": 3,
+        "expiry": 10, "identifier": "id-1", "priority": "high", "extend": [{"key": "k", "val": "v"}],
+    }]})
+    .to_string();
+    let reply = daemon.request("POST", "/push", body.as_bytes());
+    let id = reply.accepted_ids()[0];
+    assert!(
+        0 < id && id < 1 << 53,
+        "{id} is no number for every JSON reader"
+    );
+    let log = wait_for_lines(&site, "accepted-push", 1);
+    assert_eq!(log.len(), 2);
+    assert_eq!(
+        log[0].timeless(),
+        format!(
+            r#"{{"level":"info","time":"…","message":"","type":"accepted-request","uri":"/push","method":"POST","proto":"HTTP/1.1","content_length":{}}}"#,
+            body.len()
+        )
+    );
+    assert_eq!(
+        log[1].timeless(),
+        format!(
+            r#"{{"level":"info","time":"…","message":"hello","id":{id},"platform":"ios","token":"{token}","type":"accepted-push","ptime":0,"error":"","title":"T","badge":3,"expiry":10,"identifier":"id-1"}}"#
+        )
+    );
+
+    // Every key that a caller can set, in Gaurun's order; what is text stays as it was written.
+    let body = json!({"notifications": [{
+        "identifier": "i", "expiry": 1, "mutable_content": true, "content_available": true,
+        "sound": "s", "category": "c", "badge": 2, "subtitle": "u", "title": "t",
+        "time_to_live": 60, "delay_while_idle": true, "collapse_key": "k", "push_type": "alert",
+        "message": "<a> & \"b\" \\ \u{2028} \u{1f426}\n", "platform": 2, "token": [fcm_token(7)],
+    }]});
+    let id = daemon.push(&body).accepted_ids()[0];
+    let token = fcm_token(7);
+    let line = accepted_line(&site, id);
+    assert_eq!(
+        line.timeless(),
+        format!(
+            "{{\"level\":\"info\",\"time\":\"…\",\"message\":\"<a> & \\\"b\\\" \\\\ \u{2028} \
+             \u{1f426}\\n\",\"id\":{id},\"platform\":\"android\",\"token\":\"{token}\",\
+             \"type\":\"accepted-push\",\"ptime\":0,\"error\":\"\",\"collapse_key\":\"k\",\
+             \"delay_while_idle\":true,\"time_to_live\":60,\"title\":\"t\",\"subtitle\":\"u\",\
+             \"badge\":2,\"category\":\"c\",\"sound\":\"s\",\"content_available\":true,\
+             \"mutable_content\":true,\"expiry\":1,\"identifier\":\"i\"}}"
+        )
+    );
+}
+
+#[test]
+fn every_request_to_push_is_logged_whatever_becomes_of_it() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let mut client = daemon.client();
+    client.request("GET", "/push?a=b", b"");
+    client.request("POST", "/push", b"x");
+    client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(b"2\r\n{}\r\n0\r\n\r\n");
+    client.reply();
+    client.send(b"POST /push HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}");
+    client.reply();
+    let log = wait_for_lines(&site, "accepted-request", 4);
+    let tails: Vec<String> = log
+        .iter()
+        .map(|line| line.timeless().split_once("\"uri\":").unwrap().1.to_owned())
+        .collect();
+    assert_eq!(
+        tails,
+        [
+            r#""/push?a=b","method":"GET","proto":"HTTP/1.1","content_length":0}"#,
+            r#""/push","method":"POST","proto":"HTTP/1.1","content_length":1}"#,
+            r#""/push","method":"POST","proto":"HTTP/1.1","content_length":-1}"#,
+            r#""/push","method":"POST","proto":"HTTP/1.0","content_length":2}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_disabled_platform_is_logged_and_not_queued() {
+    let site = Site::unreachable().with("android.enabled", false);
+    let daemon = site.start();
+    let body = json!({"notifications": [
+        {"token": ["android1"], "platform": 2, "message": "m", "collapse_key": "ck",
+         "delay_while_idle": true, "time_to_live": 5},
+        {"token": [hex_token(1)], "platform": 7, "message": "m"},
+    ]});
+    let reply = daemon.push(&body);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let answer = reply.json();
+    assert_eq!(answer["accepted"], json!([]));
+    assert_eq!(
+        answer["rejected"][0],
+        json!({"pointer": "/notifications/0/token/0", "error": "android is disabled"})
+    );
+    let log = wait_for("two lines of the error log", || {
+        let log = site.error_log();
+        (log.len() == 2).then_some(log)
+    });
+    let disabled = lines::of_kind(&log, "disabled-push").next().unwrap();
+    let id = disabled.id();
+    assert_eq!(
+        disabled.timeless(),
+        format!(
+            r#"{{"level":"error","time":"…","message":"m","id":{id},"platform":"android","token":"android1","type":"disabled-push","ptime":0,"error":"","collapse_key":"ck","delay_while_idle":true,"time_to_live":5}}"#
+        )
+    );
+    let bare = lines::of_kind(&log, "").next().unwrap();
+    assert_eq!(
+        bare.timeless(),
+        r#"{"level":"error","time":"…","message":"invalid platform"}"#
+    );
+    let stat = daemon.stat();
+    assert_eq!(stat.number("/queue_usage"), 0);
+    assert_eq!(stat.number("/android/push_error"), 0, "no statistics");
+    assert!(lines::ids(&site.access_log(), "accepted-push").is_empty());
+}

@@ -1,0 +1,39 @@
+//! Credentials that no provider has ever seen, good enough for a daemon to start with.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use rcgen::{KeyPair, RsaKeySize};
+use serde_json::json;
+
+/// An APNs signing key in the form of Apple's `.p8` files.
+pub(crate) fn signing_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| KeyPair::generate().unwrap().serialize_pem())
+}
+
+/// A service-account file whose token endpoint is `token_uri`.
+pub(crate) fn service_account(token_uri: &str) -> String {
+    static KEY: OnceLock<String> = OnceLock::new();
+    let key = KEY.get_or_init(|| {
+        let key = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
+        key.unwrap().serialize_pem()
+    });
+    json!({
+        "type": "service_account",
+        "project_id": "example-project",
+        "private_key_id": "0123456789abcdef0123456789abcdef01234567",
+        "private_key": key,
+        "client_email": "push@example-project.iam.gserviceaccount.com",
+        "token_uri": token_uri,
+    })
+    .to_string()
+}
+
+/// Writes both to a directory, as `AuthKey.p8` and `service-account.json`.
+pub(crate) fn write(directory: &Path, token_uri: &str) {
+    fs::write(directory.join("AuthKey.p8"), signing_key()).unwrap();
+    let account = service_account(token_uri);
+    fs::write(directory.join("service-account.json"), account).unwrap();
+}

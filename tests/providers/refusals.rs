@@ -1,0 +1,152 @@
+//! Device tokens that the provider refuses.
+
+use serde_json::json;
+
+use crate::harness::lines::{self, Line, check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+
+/// A device token that is refused, and the reason and the sentence of its log line.
+const DEAD: &[(u64, &str, u64, &str, &str)] = &[
+    (1, "0BAD4000", 400, "BadDeviceToken", "bad device token"),
+    (
+        1,
+        "0bad4001",
+        400,
+        "DeviceTokenNotForTopic",
+        "device token does not match the specified topic",
+    ),
+    (
+        1,
+        "0bad4100",
+        410,
+        "Unregistered",
+        "device token is inactive for the specified topic (last invalid at TIME +0000 UTC)",
+    ),
+    (
+        1,
+        "0bad4101",
+        410,
+        "ExpiredToken",
+        "unknown error: ExpiredToken",
+    ),
+    (
+        1,
+        "0bad4009",
+        400,
+        "SomethingNew",
+        "unknown error: SomethingNew",
+    ),
+    (
+        2,
+        "unregistered-1",
+        404,
+        "UNREGISTERED",
+        "the registration token is no longer in use: Requested entity was not found.",
+    ),
+    (
+        2,
+        "invalid-1",
+        400,
+        "INVALID_ARGUMENT",
+        "the registration token is not valid: The registration token is not a valid FCM \
+         registration token",
+    ),
+    (
+        2,
+        "mismatch-1",
+        403,
+        "SENDER_ID_MISMATCH",
+        "the registration token belongs to another Firebase project: SenderId mismatch",
+    ),
+];
+
+#[test]
+fn refused_device_tokens_are_told_in_gauruns_words_with_the_providers_beside_them() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    let good = "AB12".repeat(16);
+    let notification = |platform: u64, token: &str| {
+        json!({
+            "platform": platform, "token": [token], "message": "hello", "title": "T", "badge": 3,
+            "expiry": 10, "identifier": "id-1",
+        })
+    };
+    let mut notifications = vec![notification(1, &good)];
+    notifications.extend(
+        DEAD.iter()
+            .map(|(platform, token, ..)| notification(*platform, token)),
+    );
+    let accepted = daemon
+        .push(&json!({"notifications": notifications}))
+        .accepted_ids();
+    assert_eq!(accepted.len(), 1 + DEAD.len());
+    let stat = daemon.settle();
+
+    let access = site.access_log();
+    let line = lines::of_kind(&access, "succeeded-push").next().unwrap();
+    let (id, notes) = (accepted[0], simulated.notes());
+    let apns_id_of = |token: &str| {
+        let token = token.to_lowercase();
+        let mut sent = notes.iter().filter(|note| note.device_token == token);
+        let note = sent
+            .next()
+            .unwrap_or_else(|| panic!("{token} never arrived"));
+        assert!(sent.next().is_none(), "{token} was sent twice");
+        note.headers.get("apns-id").cloned()
+    };
+    let apns_id = apns_id_of(&good).unwrap();
+    assert_eq!(
+        without_ptime(line),
+        format!(
+            r#"{{"level":"info","time":"…","message":"hello","id":{id},"platform":"ios","token":"{good}","type":"succeeded-push","ptime":…,"error":"","title":"T","badge":3,"expiry":10,"identifier":"id-1","status":200,"apns_id":"{apns_id}","attempt":1}}"#
+        )
+    );
+    let log = site.error_log();
+    check_same(&ids(&log, "failed-push"), &accepted[1..]);
+    for ((platform, token, status, reason, error), id) in DEAD.iter().zip(&accepted[1..]) {
+        let line = log.iter().find(|line| line.id() == *id).unwrap();
+        let word = if *platform == 1 { "ios" } else { "android" };
+        let apns_id = apns_id_of(token)
+            .map(|apns_id| format!(r#""apns_id":"{apns_id}","#))
+            .unwrap_or_default();
+        assert_eq!(
+            without_times(line),
+            format!(
+                r#"{{"level":"error","time":"…","message":"hello","id":{id},"platform":"{word}","token":"{token}","type":"failed-push","ptime":…,"error":"{error}","title":"T","badge":3,"expiry":10,"identifier":"id-1","status":{status},"reason":"{reason}",{apns_id}"attempt":1}}"#
+            )
+        );
+    }
+    assert_eq!(stat.number("/ios/push_error"), 5);
+    assert_eq!(stat.number("/android/push_error"), 3);
+    assert_eq!(stat.number("/ios/push_success"), 1);
+}
+
+/// The line without its time and the seconds of its `ptime`, which must be such.
+fn without_ptime(line: &Line) -> String {
+    let text = line.timeless();
+    let (before, rest) = text.split_once("\"ptime\":").unwrap();
+    let (ptime, after) = rest.split_once(',').unwrap();
+    let seconds: f64 = ptime.parse().unwrap();
+    assert!(
+        (0.0..30.0).contains(&seconds) && ptime.len() <= 6,
+        "{ptime}"
+    );
+    format!("{before}\"ptime\":…,{after}")
+}
+
+/// The same without the time since which a device token is inactive.
+fn without_times(line: &Line) -> String {
+    let text = without_ptime(line);
+    let Some((before, rest)) = text.split_once("last invalid at ") else {
+        return text;
+    };
+    let (time, after) = rest.split_at("2026-11-22 05:15:12".len());
+    let form: String = time
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    assert_eq!(form, "0000-00-00 00:00:00", "{text}");
+    format!("{before}last invalid at TIME{after}")
+}

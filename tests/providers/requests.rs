@@ -1,0 +1,84 @@
+//! What reaches the provider.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::harness::simulator::{Note, Simulated};
+use crate::harness::site::Site;
+
+#[test]
+fn what_is_sent_is_what_the_caller_said() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    let body = json!({"notifications": [
+        {"platform": 1, "token": ["AA01"], "message": "plain"},
+        {"platform": 1, "token": ["AA02"], "message": "b", "title": "t", "subtitle": "s",
+         "badge": 0, "sound": "x.caf", "category": "c", "mutable_content": true,
+         "expiry": 3600, "extend": [{"key": "url", "val": "u"}]},
+        {"platform": 1, "token": ["AA03"], "message": "m", "push_type": "background",
+         "content_available": true},
+        {"platform": 2, "token": ["plain"], "message": "plain"},
+        {"platform": 2, "token": ["full"], "message": "m", "collapse_key": "k",
+         "time_to_live": 3600, "priority": "high", "delay_while_idle": true, "title": "ignored",
+         "extend": [{"key": "url", "val": "u"}]},
+    ]});
+    let before = sterna::moment::Moment::now().unix.as_secs();
+    assert_eq!(daemon.push(&body).accepted_ids().len(), 5);
+    daemon.settle();
+    assert!(site.error_log().is_empty(), "{:?}", site.error_log());
+    let after = sterna::moment::Moment::now().unix.as_secs();
+    let notes: BTreeMap<String, Note> = simulated
+        .notes()
+        .into_iter()
+        .map(|note| (note.device_token.clone(), note))
+        .collect();
+    let body = |token: &str| serde_json::from_str::<Value>(&notes[token].body).unwrap();
+    assert_eq!(body("aa01"), json!({"aps": {"alert": "plain"}}));
+    assert_eq!(
+        body("aa02"),
+        json!({"aps": {
+            "alert": {"title": "t", "subtitle": "s", "body": "b"}, "badge": 0, "sound": "x.caf",
+            "category": "c", "mutable-content": 1,
+        }, "url": "u"})
+    );
+    assert_eq!(
+        body("aa03"),
+        json!({"aps": {"alert": "m", "content-available": 1}})
+    );
+    assert_eq!(
+        body("plain"),
+        json!({"message": {"token": "plain", "data": {"message": "plain"}, "android": {}}})
+    );
+    let full = body("full");
+    let ttl = full["message"]["android"]["ttl"].as_str().unwrap();
+    let ttl: u64 = ttl.strip_suffix('s').unwrap().parse().unwrap();
+    assert!((3570..=3600).contains(&ttl), "{ttl}");
+    assert_eq!(
+        full,
+        json!({"message": {
+            "token": "full", "data": {"message": "m", "url": "u"},
+            "android": {"collapse_key": "k", "ttl": format!("{ttl}s"), "priority": "HIGH"},
+        }})
+    );
+    let header = |token: &str, name: &str| notes[token].headers.get(name).cloned();
+    for (token, push_type, priority) in [
+        ("aa01", "alert", None),
+        ("aa02", "alert", None),
+        ("aa03", "background", Some("5")),
+    ] {
+        assert_eq!(
+            header(token, "apns-topic").as_deref(),
+            Some("org.example.sterna")
+        );
+        assert_eq!(header(token, "apns-push-type").as_deref(), Some(push_type));
+        assert_eq!(header(token, "apns-priority").as_deref(), priority);
+    }
+    assert_eq!(header("aa01", "apns-expiration"), None);
+    let expiration: u64 = header("aa02", "apns-expiration").unwrap().parse().unwrap();
+    assert!(
+        (before + 3600..=after + 3600).contains(&expiration),
+        "{expiration}"
+    );
+}

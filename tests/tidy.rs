@@ -1,0 +1,466 @@
+//! What holds for the source as a whole: who knows whom, which rooms stay pure, and how text is
+//! kept. No compiler checks these.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
+const MAY_KNOW: [(&str, &[&str]); 18] = [
+    (
+        "api",
+        &["lane", "log", "moment", "provider", "push", "stats"],
+    ),
+    ("cli", &["config", "daemon", "signal", "simulator"]),
+    ("config", &["push"]),
+    ("daemon", EVERYTHING),
+    (
+        "delivery",
+        &[
+            "http2", "jitter", "lane", "log", "moment", "net", "oauth", "provider", "push", "stats",
+        ],
+    ),
+    ("http2", &[]),
+    ("jitter", &[]),
+    ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
+    ("log", &["moment", "push"]),
+    ("moment", &[]),
+    ("net", &["http2"]),
+    ("oauth", &["jitter", "moment", "net"]),
+    ("pid_file", &[]),
+    ("provider", &["moment", "push"]),
+    ("push", &["moment"]),
+    ("signal", &[]),
+    ("simulator", &["http2", "net"]),
+    ("stats", &["moment", "push"]),
+];
+
+/// All rooms but the daemon, which wires them, and the command line, which starts it.
+const EVERYTHING: &[&str] = &[
+    "api",
+    "config",
+    "delivery",
+    "http2",
+    "jitter",
+    "lane",
+    "log",
+    "moment",
+    "net",
+    "oauth",
+    "pid_file",
+    "provider",
+    "push",
+    "signal",
+    "simulator",
+    "stats",
+];
+
+/// Files and directories of `src` that are pure, besides every file whose head says `Pure:`.
+const PURE: [&str; 6] = [
+    "config/",
+    "delivery/policy.rs",
+    "delivery/session.rs",
+    "http2/",
+    "provider/",
+    "push.rs",
+];
+
+/// The shells inside of pure directories, each of which says in its head what it touches.
+const SHELLS: [&str; 1] = ["config/load.rs"];
+
+/// What a pure file does not touch.
+const IMPURE: [&str; 14] = [
+    "Instant::now",
+    "SystemTime::now",
+    "Moment::now",
+    "TcpListener",
+    "TcpStream",
+    "UdpSocket",
+    "UnixStream",
+    "Mutex",
+    "RwLock",
+    "std::env",
+    "std::fs",
+    "std::process",
+    "std::thread",
+    "thread_local!",
+];
+
+/// What the repository holds at its top, besides names that begin with a dot.
+const TOP_LEVEL: [&str; 10] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "benches",
+    "etc",
+    "src",
+    "systemd",
+    "tests",
+];
+
+/// Characters of a line at most, as rustfmt has it; it leaves long strings and comments alone.
+const LINE_MAX: usize = 100;
+
+/// Lines of a file at most: beyond, it holds more than one noun.
+const FILE_MAX: usize = 600;
+
+/// Files that may be longer, each for a reason that stands in its head.
+const LONG_FILES: [&str; 0] = [];
+
+/// One file of Rust.
+struct Source {
+    /// Relative to the repository.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn all() -> Vec<Self> {
+        let mut paths = Vec::new();
+        for directory in ["src", "tests", "benches"] {
+            collect(&root().join(directory), &mut paths);
+        }
+        paths.sort();
+        let read = |path: PathBuf| Self {
+            path: path
+                .strip_prefix(root())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned(),
+            text: fs::read_to_string(&path).unwrap(),
+        };
+        paths.into_iter().map(read).collect()
+    }
+
+    /// Its path within `src`, if it is product rather than test.
+    fn product_path(&self) -> Option<&str> {
+        let path = self.path.strip_prefix("src/")?;
+        let is_test =
+            path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/fixture");
+        (!is_test).then_some(path)
+    }
+
+    /// The first part of its path within `src`.
+    fn room(&self) -> Option<&str> {
+        let path = self.product_path()?;
+        path.split_once('/')
+            .map(|(room, _)| room)
+            .or(path.strip_suffix(".rs"))
+    }
+
+    /// Its lines without comments and test modules.
+    fn code(&self) -> Vec<&str> {
+        without_tests(&self.text)
+            .into_iter()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .map(|line| line.split(" // ").next().unwrap_or(line))
+            .collect()
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Leaves out each item under `#[cfg(test)]`, which rustfmt ends with a line of the same indent.
+fn without_tests(text: &str) -> Vec<&str> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut kept = Vec::new();
+    let mut test_indent = None;
+    for line in text.lines() {
+        match test_indent {
+            None if line.trim_start().starts_with("#[cfg(test)]") => {
+                test_indent = Some(indent(line));
+            }
+            None => kept.push(line),
+            Some(at) => {
+                let ends = line.ends_with(';') || line.trim_start().starts_with('}');
+                if ends && indent(line) == at {
+                    test_indent = None;
+                }
+            }
+        }
+    }
+    kept
+}
+
+/// The rooms that code names as `crate::room` or `crate::{room, …}`.
+fn rooms_named(code: &[&str]) -> Vec<String> {
+    let text = code.join("\n");
+    let mut rooms = Vec::new();
+    for after in text.split("crate::").skip(1) {
+        let Some(group) = after.strip_prefix('{') else {
+            rooms.push(leading_name(after).to_owned());
+            continue;
+        };
+        let mut depth = 1;
+        let mut name_due = true;
+        for (at, character) in group.char_indices() {
+            match character {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => name_due = true,
+                _ if name_due && character.is_alphabetic() => {
+                    rooms.push(leading_name(group.split_at(at).1).to_owned());
+                    name_due = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    rooms.sort();
+    rooms.dedup();
+    rooms
+}
+
+fn leading_name(text: &str) -> &str {
+    let is_other = |character: char| !character.is_alphanumeric() && character != '_';
+    text.split(is_other).next().unwrap_or(text)
+}
+
+fn check(findings: &[String]) {
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn rooms_know_only_whom_they_may() {
+    let mut findings = Vec::new();
+    for source in Source::all() {
+        let Some(room) = source.room().filter(|room| !["main", "lib"].contains(room)) else {
+            continue;
+        };
+        let Some((_, allowed)) = MAY_KNOW.iter().find(|(name, _)| *name == room) else {
+            findings.push(format!(
+                "{}: the room {room} is not in MAY_KNOW",
+                source.path
+            ));
+            continue;
+        };
+        for named in rooms_named(&source.code()) {
+            if named != room && !allowed.contains(&named.as_str()) {
+                findings.push(format!("{}: {room} must not know {named}", source.path));
+            }
+        }
+    }
+    check(&findings);
+}
+
+#[test]
+fn groups_of_imports_are_taken_apart() {
+    let code = "use crate::{a::{b, c}, d};\nuse crate::e::f;\nlet g = crate::{\n    h, i_j::K,\n};";
+    assert_eq!(rooms_named(&[code]), ["a", "d", "e", "h", "i_j"]);
+    let text = "a\n#[cfg(test)]\nmod tests {\n    b;\n}\nc\n    #[cfg(test)]\n    use d;\ne";
+    assert_eq!(without_tests(text), ["a", "c", "e"]);
+}
+
+#[test]
+fn pure_files_touch_nothing() {
+    let mut findings = Vec::new();
+    let mut seen = 0;
+    for source in Source::all() {
+        let Some(path) = source.product_path() else {
+            continue;
+        };
+        let says_so = source
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!"));
+        let says_so = says_so.into_iter().any(|line| line.starts_with("//! Pure"));
+        let listed = PURE.iter().any(|pure| path.starts_with(pure)) && !SHELLS.contains(&path);
+        if !says_so && !listed {
+            continue;
+        }
+        seen += 1;
+        for line in source.code() {
+            for impure in IMPURE.iter().filter(|impure| line.contains(**impure)) {
+                findings.push(format!(
+                    "{}: pure, but: {}: {}",
+                    source.path,
+                    impure,
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert!(seen > PURE.len(), "only {seen} pure files were found");
+    check(&findings);
+}
+
+#[test]
+fn tests_do_not_wait_by_the_clock() {
+    let banned = concat!("thread::", "sleep");
+    let mut findings = Vec::new();
+    for source in Source::all() {
+        let total = source.text.matches(banned).count();
+        let product = match source.product_path() {
+            Some(_) => without_tests(&source.text)
+                .join("\n")
+                .matches(banned)
+                .count(),
+            None => 0,
+        };
+        if total > product && !source.path.starts_with("benches/") {
+            findings.push(format!("{}: a test sleeps", source.path));
+        }
+    }
+    check(&findings);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let banned = [
+        concat!("FIX", "ME"),
+        concat!("TO", "DO"),
+        concat!("dbg", "!("),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("#[ig", "nore"),
+    ];
+    let mut findings = Vec::new();
+    let mut texts: Vec<(String, String)> = Source::all()
+        .into_iter()
+        .map(|source| (source.path, source.text))
+        .collect();
+    for path in [
+        "README.md",
+        "Cargo.toml",
+        "systemd/sterna.service",
+        ".ci/run",
+    ] {
+        let text = fs::read_to_string(root().join(path)).unwrap_or_default();
+        texts.push((path.to_owned(), text));
+    }
+    for (path, text) in &texts {
+        for word in banned.iter().filter(|word| text.contains(**word)) {
+            findings.push(format!("{path}: {word}"));
+        }
+    }
+    check(&findings);
+}
+
+#[test]
+fn rfcs_are_cited_in_one_form() {
+    let obsolete = [
+        concat!("RFC 75", "40"),
+        concat!("RFC 72", "30"),
+        concat!("RFC 72", "31"),
+    ];
+    let mut findings = Vec::new();
+    for source in Source::all() {
+        for (number, line) in source.text.lines().enumerate() {
+            let mut citations = line.split(concat!("RF", "C")).skip(1);
+            let joined_or_spelt_out = citations.any(|rest| {
+                let after = rest.trim_start_matches(|at: char| at == ' ' || at.is_ascii_digit());
+                let spelt_out = after.trim_start_matches([',', ' ']).to_lowercase();
+                rest.starts_with(|at: char| at.is_ascii_digit()) || spelt_out.starts_with("section")
+            });
+            if joined_or_spelt_out || obsolete.iter().any(|obsolete| line.contains(obsolete)) {
+                findings.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    check(&findings);
+}
+
+#[test]
+fn lines_and_files_are_short_and_begin_with_their_purpose() {
+    let mut findings = Vec::new();
+    for source in Source::all() {
+        let path = &source.path;
+        for (number, line) in source.text.lines().enumerate() {
+            let length = line.chars().count();
+            // A text, an example of wire JSON or a test's title is not broken for its length.
+            let is_text = line.contains(['"', '{']) || line.trim_start().starts_with("fn ");
+            if length > LINE_MAX && !is_text {
+                findings.push(format!("{path}:{}: {length} characters", number + 1));
+            }
+        }
+        let lines = source.text.lines().count();
+        if lines > FILE_MAX && !LONG_FILES.contains(&path.as_str()) {
+            findings.push(format!("{path}: {lines} lines"));
+        }
+        let is_unit_test = path.starts_with("src/") && source.product_path().is_none();
+        if !is_unit_test && !source.text.starts_with("//! ") {
+            findings.push(format!("{path}: does not begin with what it is for"));
+        }
+    }
+    check(&findings);
+}
+
+#[test]
+fn the_top_level_holds_what_it_should() {
+    let mut found: Vec<String> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "target" && !name.starts_with('.'))
+        .collect();
+    found.sort();
+    assert_eq!(found, TOP_LEVEL);
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut section = "";
+    let mut findings = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.ends_with("dependencies]") && line.contains(" = ") {
+            let reason = line.rsplit_once("# ").map_or("", |(_, reason)| reason);
+            if reason.is_empty() {
+                findings.push(format!("Cargo.toml: no reason: {line}"));
+            }
+        }
+    }
+    check(&findings);
+}
+
+#[test]
+fn both_lists_of_banned_crates_agree() {
+    let run = fs::read_to_string(root().join(".ci/run")).unwrap();
+    let deny = fs::read_to_string(root().join(".cargo/deny.toml")).unwrap();
+    let line = run
+        .lines()
+        .find_map(|line| line.strip_prefix("banned='"))
+        .unwrap();
+    let from_run: Vec<&str> = line.trim_end_matches('\'').split('|').collect();
+    let from_deny: Vec<&str> = deny
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("{ crate = \""))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(from_run, from_deny);
+    for named in [
+        "tokio",
+        "hyper",
+        "h2",
+        "async-std",
+        "smol",
+        "openssl",
+        "native-tls",
+    ] {
+        assert!(from_run.contains(&named), "{named}");
+    }
+}
