@@ -1,0 +1,98 @@
+//! What the bench is asked to do.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::Failure;
+
+/// The bench's name among the crate's targets.
+pub(crate) const NAME: &str = "cost_per_push";
+
+/// What this process is to do.
+pub(crate) enum Task {
+    /// The bench.
+    Measure(Plan),
+    /// Be the simulator, with its files in that directory, until standard input ends.
+    Simulate(PathBuf),
+    /// Tell the one test that there is.
+    List,
+    /// Another test was asked for.
+    Nothing,
+}
+
+/// What is measured, and how much.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Pushes in each row and round.
+    pub(crate) pushes: u32,
+    /// How often each row is measured; medians are reported.
+    pub(crate) rounds: u32,
+    /// Rows whose names begin so; empty for all.
+    pub(crate) rows: String,
+}
+
+impl Plan {
+    /// All rows, in less than two minutes on two cores.
+    fn of_bench() -> Self {
+        Self {
+            pushes: 100_000,
+            rounds: 3,
+            rows: String::new(),
+        }
+    }
+
+    /// Enough to go through every part once.
+    fn of_test() -> Self {
+        Self {
+            pushes: 250,
+            rounds: 1,
+            rows: String::new(),
+        }
+    }
+}
+
+impl Task {
+    /// Reads the arguments. cargo adds `--bench` when it runs benches; without it we are run as a
+    /// test, and take what a test harness takes.
+    pub(crate) fn of(arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let arguments: Vec<String> = arguments.collect();
+        let is_bench = arguments.iter().any(|argument| argument == "--bench");
+        let mut plan = if is_bench {
+            Plan::of_bench()
+        } else {
+            Plan::of_test()
+        };
+        if let Ok(pushes) = std::env::var("STERNA_BENCH_PUSHES") {
+            plan.pushes = number(&pushes)?;
+        }
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                let missing = || Failure::from(format!("{argument} needs a value"));
+                arguments.next().ok_or_else(missing)
+            };
+            match argument.as_str() {
+                "--pushes" => plan.pushes = number(&value()?)?,
+                "--rounds" => plan.rounds = number(&value()?)?,
+                "--rows" => plan.rows = value()?,
+                "--simulate" => return Ok(Self::Simulate(PathBuf::from(value()?))),
+                "--list" => return Ok(Self::List),
+                "--skip" | "--test-threads" | "--format" | "--color" | "--logfile" => {
+                    value()?;
+                }
+                flag if flag.starts_with('-') => {}
+                filter if NAME.contains(filter) => {}
+                _ => return Ok(Self::Nothing),
+            }
+        }
+        Ok(Self::Measure(plan))
+    }
+}
+
+/// A number above zero.
+fn number(text: &str) -> Result<u32, Failure> {
+    match u32::from_str(text) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("{text:?} is not a number above 0").into()),
+    }
+}

@@ -1,0 +1,68 @@
+//! CPU time per push of the daemon, beside h2load's per request.
+//!
+//! ```text
+//! cargo bench --bench cost_per_push [-- --pushes 100000 --rounds 3 --rows APNs]
+//! ```
+//!
+//! Three processes besides h2load, each with its own account: the daemon (as shipped, with its
+//! default configuration and its logs in files), the simulator, and this one, whose callers post
+//! to the API. Only CPU time of the daemon's process, user and system, is its cost; wall-clock
+//! time says little where all share the cores.
+//!
+//! h2load sends the same request to the same simulator right after each row, over as many
+//! connections and streams as the daemon used. What the daemon needs beyond h2load is what it
+//! does beyond h2load: it takes JSON by HTTP, makes a request of its own for each push, judges
+//! each answer, and logs two lines per push. The design is drawn for 2 × h2load in bulk; above
+//! 3.5 × something is wrong with it.
+//!
+//! For comparison, Gaurun 0.14.0 on two cores: 54-70 µs per APNs push in bulk, 97-111 µs one by
+//! one, where h2load needs 6.
+//!
+//! It is a test as well: it exits 1 if a push was lost, doubled or failed. `cargo test` runs it
+//! with few pushes, so that it cannot rot.
+
+mod arguments;
+mod baseline;
+mod callers;
+mod daemon;
+mod h2load;
+mod measure;
+mod report;
+mod simulator;
+mod usage;
+mod workload;
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use arguments::{Plan, Task};
+
+/// What ends the bench: a sentence for whoever started it.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let done = Task::of(std::env::args().skip(1)).and_then(|task| match task {
+        Task::Measure(plan) => measure(&plan),
+        Task::Simulate(directory) => simulator::serve(&directory),
+        Task::List => Ok(writeln!(std::io::stdout(), "{}: test", arguments::NAME)?),
+        Task::Nothing => Ok(()),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if even this cannot be written.
+            let _told = writeln!(std::io::stderr(), "{}: {failure}", arguments::NAME);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(plan: &Plan) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let h2load = h2load::is_installed();
+    report::preamble(&mut out, plan, h2load)?;
+    let rows = measure::run(plan, h2load)?;
+    report::table(&mut out, &rows)?;
+    Ok(())
+}

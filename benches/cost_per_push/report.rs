@@ -1,0 +1,117 @@
+//! What is printed.
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::Duration;
+
+use super::arguments::Plan;
+use super::callers;
+use super::h2load;
+use super::measure::{Row, Sample, by_thread};
+
+/// Says what is going to be measured, and with what.
+pub(crate) fn preamble(out: &mut impl Write, plan: &Plan, h2load: bool) -> io::Result<()> {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    writeln!(
+        out,
+        "{cores} cores; {} pushes a row, {} rounds, medians; {} callers",
+        plan.pushes,
+        plan.rounds,
+        callers::CONNECTIONS,
+    )?;
+    if !h2load {
+        writeln!(out, "no h2load to compare with: {}", h2load::INSTALL)?;
+    }
+    Ok(())
+}
+
+/// Prints medians over the rounds, then where in the daemon the time went.
+pub(crate) fn table(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:20} {:>8} {:>22} {:>8} {:>6} {:>9} {:>10} {:>9} {:>6}",
+        "", "", "daemon, µs/push", "h2load", "", "", "simulator", "switches", ""
+    )?;
+    writeln!(
+        out,
+        "{:20} {:>8} {:>22} {:>8} {:>6} {:>9} {:>10} {:>9} {:>6}",
+        "",
+        "pushes",
+        "(user + system)",
+        "µs/req.",
+        "ratio",
+        "pushes/s",
+        "µs/push",
+        "per push",
+        "conn."
+    )?;
+    for row in rows {
+        line(out, row)?;
+    }
+    writeln!(out, "\nthe daemon's threads, µs/push")?;
+    for row in rows {
+        let names = by_thread(row);
+        let shown = names.iter().filter(|(_, micros)| **micros >= 0.05);
+        let shown: Vec<String> = shown
+            .map(|(name, micros)| format!("{name} {micros:.1}"))
+            .collect();
+        writeln!(out, "{:20} {}", row.shape.to_string(), shown.join(", "))?;
+    }
+    writeln!(out, "\nnothing lost, nothing doubled, nothing failed")
+}
+
+fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
+    let over = |figure: &dyn Fn(&Sample) -> f64| median(row.samples.iter().map(figure).collect());
+    let daemon = over(&|sample| per_push(sample.daemon.cpu, sample));
+    let system = over(&|sample| sample.daemon.system_share) * daemon;
+    // Nothing can be said of a run that was too short for the clock.
+    let is_compared = row
+        .samples
+        .iter()
+        .all(|sample| sample.h2load > Some(Duration::ZERO));
+    let (requests, ratio) = if is_compared {
+        let request = |sample: &Sample| sample.h2load.map_or(f64::NAN, micros);
+        let ratio = |sample: &Sample| per_push(sample.daemon.cpu, sample) / request(sample);
+        (
+            format!("{:.2}", over(&request)),
+            format!("{:.2}", over(&ratio)),
+        )
+    } else {
+        ("-".to_owned(), "-".to_owned())
+    };
+    let split = format!("{daemon:.2} ({:.2} + {system:.2})", daemon - system);
+    let rate = over(&|sample| f64::from(sample.pushes) / sample.elapsed.as_secs_f64());
+    let simulator = over(&|sample| per_push(sample.simulator.cpu, sample));
+    let switches = over(&|sample| {
+        let switches = u32::try_from(sample.daemon.switches).unwrap_or(u32::MAX);
+        f64::from(switches) / f64::from(sample.pushes)
+    });
+    let connections = over(&|sample| f64::from(sample.connections));
+    let pushes: u32 = row.samples.iter().map(|sample| sample.pushes).sum();
+    writeln!(
+        out,
+        "{:20} {pushes:>8} {split:>22} {requests:>8} {ratio:>6} {rate:>9.0} {simulator:>10.2} \
+         {switches:>9.3} {connections:>6}",
+        row.shape.to_string(),
+    )
+}
+
+fn per_push(cpu: Duration, sample: &Sample) -> f64 {
+    micros(cpu) / f64::from(sample.pushes)
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// The middle one, or the mean of the two in the middle.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
+    if figures.len().is_multiple_of(2) {
+        f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
+    } else {
+        at(middle)
+    }
+}
