@@ -2,6 +2,8 @@
 //!
 //! Pure: no I/O, no clock. Extensions are skipped and trailers dropped, both bounded.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use super::head::Refusal;
 
 /// Decodes one chunked body.
@@ -119,7 +121,7 @@ impl Chunked {
 impl LineState {
     /// Whether the line is complete with this octet.
     fn step(&mut self, octet: u8) -> Result<bool, Refusal> {
-        self.octets += 1;
+        self.octets = self.octets.saturating_add(1);
         if self.octets > MAX_CHUNK_LINE {
             return Err(MALFORMED);
         }
@@ -137,8 +139,9 @@ impl LineState {
             b';' | b' ' | b'\t' if self.digits > 0 => self.in_extension = true,
             _ => {
                 let digit = char::from(octet).to_digit(16).ok_or(MALFORMED)?;
-                self.digits += 1;
-                self.size = self.size.saturating_mul(16).saturating_add(digit as usize);
+                let digit = usize::try_from(digit).map_err(|_| MALFORMED)?;
+                self.digits = self.digits.saturating_add(1);
+                self.size = self.size.saturating_mul(16).saturating_add(digit);
             }
         }
         Ok(false)
@@ -148,7 +151,7 @@ impl LineState {
 impl TrailerState {
     /// Whether the trailer section is complete with this octet.
     fn step(&mut self, octet: u8) -> Result<bool, Refusal> {
-        self.octets += 1;
+        self.octets = self.octets.saturating_add(1);
         if self.octets > MAX_TRAILERS {
             return Err(Refusal::new(431, "trailer section is over 4096 bytes"));
         }
@@ -162,7 +165,7 @@ impl TrailerState {
         match octet {
             b'\r' => self.after_cr = true,
             b'\n' => return Err(MALFORMED),
-            _ => self.in_line += 1,
+            _ => self.in_line = self.in_line.saturating_add(1),
         }
         Ok(false)
     }

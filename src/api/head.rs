@@ -3,6 +3,8 @@
 //! Pure: no I/O, no clock. What RFC 9112 lets a server refuse is refused here, once and strictly,
 //! since two readings of one request are what request smuggling lives on.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::borrow::Cow;
 
 /// What a client gets instead of an answer when its request cannot be read; closes the connection.
@@ -256,7 +258,7 @@ impl HeadScan {
             if self.seen >= MAX_HEAD {
                 return Err(Refusal::new(431, "request head is over 16384 bytes"));
             }
-            self.seen += 1;
+            self.seen = self.seen.saturating_add(1);
             if octet == b'\n' {
                 let head = octets.get(..self.seen).unwrap_or_default();
                 if head.ends_with(b"\r\n\r\n") {

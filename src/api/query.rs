@@ -2,6 +2,8 @@
 //!
 //! Pure: no I/O, no clock.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::borrow::Cow;
 
 /// The first value of `name` in a query string, decoded.
@@ -48,7 +50,7 @@ pub fn percent_decoded(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
             b'%' => {
                 let high = char::from(octets.next()?).to_digit(16)?;
                 let low = char::from(octets.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
+                u8::try_from(high << 4 | low).ok()?
             }
             b'+' if plus == Plus::IsSpace => b' ',
             octet => octet,
@@ -82,7 +84,12 @@ pub fn go_integer(text: &str) -> Option<i64> {
     if !any {
         return None;
     }
-    i64::try_from(if negative { -magnitude } else { magnitude }).ok()
+    i64::try_from(if negative {
+        magnitude.checked_neg()?
+    } else {
+        magnitude
+    })
+    .ok()
 }
 
 /// The base that a prefix names, and what follows the prefix. A bare `0` is no prefix.

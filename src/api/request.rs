@@ -5,6 +5,8 @@
 //! an integer, too) makes the whole request malformed. What is not UTF-8, lone surrogates
 //! included, becomes U+FFFD.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -105,7 +107,7 @@ fn decode_text(text: &str, most: usize, trailing: Trailing) -> Result<Batch, ser
 
 /// The text with U+FFFD for each octet that is not part of UTF-8.
 fn with_replacements(body: &[u8]) -> String {
-    let mut text = String::with_capacity(body.len() + body.len() / 8);
+    let mut text = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
         text.push_str(chunk.valid());
         for _ in chunk.invalid() {
@@ -124,28 +126,28 @@ fn replace_lone_surrogates(body: &mut [u8]) {
         .get(at..)
         .and_then(|rest| rest.iter().position(|&o| o == b'\\'))
     {
-        let escape = at + offset;
-        at = match (
-            escaped_unit(body, escape),
-            escaped_unit(body, escape + ESCAPE),
-        ) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => escape + 2 * ESCAPE,
+        let escape = at.saturating_add(offset);
+        let next = escape.saturating_add(ESCAPE);
+        at = match (escaped_unit(body, escape), escaped_unit(body, next)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => next.saturating_add(ESCAPE),
             (Some(0xd800..=0xdfff), _) => {
-                if let Some(digits) = body.get_mut(escape + 2..escape + ESCAPE) {
+                if let Some(digits) = body.get_mut(escape.saturating_add(2)..next) {
                     digits.copy_from_slice(b"fffd");
                 }
-                escape + ESCAPE
+                next
             }
-            _ => escape + 2,
+            _ => escape.saturating_add(2),
         };
     }
 }
 
 /// The UTF-16 code unit of a `\uXXXX` at `at`.
 fn escaped_unit(body: &[u8], at: usize) -> Option<u32> {
-    let digits = body.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
+    let digits = body
+        .get(at..at.checked_add(ESCAPE)?)?
+        .strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, &digit| {
-        Some(unit * 16 + char::from(digit).to_digit(16)?)
+        Some(unit << 4 | char::from(digit).to_digit(16)?)
     })
 }
 
@@ -290,7 +292,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for List<T> {
             count: 0,
         };
         while let Some(item) = seq.next_element::<Option<T>>()? {
-            listed.count += 1;
+            listed.count = listed.count.saturating_add(1);
             if listed.items.len() < self.most {
                 listed.items.push(item.unwrap_or_default());
             }

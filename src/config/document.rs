@@ -1,5 +1,7 @@
 //! The file as TOML: typed values by key, and everything that is wrong with them.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::cmp::Ordering;
 use std::fmt::Display;
 

@@ -1,5 +1,7 @@
 //! The `retry-after` field: seconds, or a date (RFC 9110 §10.2.3).
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::time::Duration;
 
 use crate::moment::{Moment, http_date};

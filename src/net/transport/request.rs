@@ -3,6 +3,8 @@
 //! Pure: octets in, pieces out. The text comes from this process, so errors are ureq's or the
 //! caller's doing, not a peer's.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::io;
 
 /// What the next octets meant.
@@ -74,7 +76,7 @@ impl RequestReader {
                 State::Head => self.head(octets)?.map(Piece::Head),
                 State::Length(left) => {
                     let data = take(octets, left);
-                    let left = left - data.len() as u64;
+                    let left = left.saturating_sub(length(data));
                     let last = left == 0;
                     self.state = if last {
                         State::Head
@@ -85,7 +87,7 @@ impl RequestReader {
                 }
                 State::Chunk(left) => {
                     let data = take(octets, left);
-                    self.state = match left - data.len() as u64 {
+                    self.state = match left.saturating_sub(length(data)) {
                         0 => State::ChunkEnd,
                         left => State::Chunk(left),
                     };
@@ -127,7 +129,7 @@ impl RequestReader {
             (State::Trailers(0), b'\n') => State::Head,
             (State::Trailers(_), b'\n') => State::Trailers(0),
             (State::Trailers(seen), b'\r') => State::Trailers(seen),
-            (State::Trailers(seen), _) => State::Trailers(seen + 1),
+            (State::Trailers(seen), _) => State::Trailers(seen.saturating_add(1)),
             (state @ (State::Head | State::Length(_) | State::Chunk(_)), _) => state,
         })
     }
@@ -135,7 +137,8 @@ impl RequestReader {
     /// Collects a head until it is whole.
     fn head(&mut self, octets: &mut &[u8]) -> io::Result<Option<Head>> {
         let end = octets.iter().position(|octet| *octet == b'\n');
-        let line = take(octets, end.map_or(u64::MAX, |end| end as u64 + 1));
+        let through_end = end.and_then(|end| u64::try_from(end).ok()?.checked_add(1));
+        let line = take(octets, through_end.unwrap_or(u64::MAX));
         self.head.extend_from_slice(line);
         if self.head.len() > MAX_HEAD {
             return Err(bad("length of the head"));
@@ -211,6 +214,11 @@ fn nominated(fields: &[httparse::Header<'_>]) -> Vec<String> {
     names
         .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
         .collect()
+}
+
+/// The number of octets.
+fn length(octets: &[u8]) -> u64 {
+    u64::try_from(octets.len()).unwrap_or(u64::MAX)
 }
 
 /// The first `n` octets, or all if there are fewer.

@@ -1,5 +1,7 @@
 //! The key that signs auth tokens: Apple's `.p8` file with its key id and team id.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::fmt;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};

@@ -1,5 +1,7 @@
 //! Google's service-account file, and the assertion that is exchanged for an access token.
 
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
 use std::fmt;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
