@@ -173,6 +173,14 @@ pub struct Accepted {
     pub payload: Box<[u8]>,
 }
 
+/// So many pushes, in words for the operator.
+pub fn counted(pushes: u64) -> String {
+    match pushes {
+        1 => "1 push".to_owned(),
+        n => format!("{n} pushes"),
+    }
+}
+
 /// One notification to one device token.
 #[derive(Clone, Debug)]
 pub struct Push {

@@ -343,7 +343,7 @@ fn what_cannot_be_sent_in_time_is_settled_as_failed_and_the_exit_code_tells() {
     assert!(ids(&site.access_log(), "succeeded-push").is_empty());
     assert!(
         site.operator_log()
-            .contains(&format!("{} pushes were not sent in time", accepted.len()))
+            .contains(&format!("{} pushes not finished in time", accepted.len()))
     );
 }
 

@@ -3,7 +3,10 @@
 //! Pure: no I/O, no clock. What RFC 9112 lets a server refuse is refused here, once and strictly,
 //! since two readings of one request are what request smuggling lives on.
 
-#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
 
 use std::borrow::Cow;
 

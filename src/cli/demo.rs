@@ -16,7 +16,7 @@ use super::serve::{exit_code, refused};
 use super::simulate::{self, CONFIG_NAME, Directory};
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Overrides};
-use crate::daemon::{self, Daemon, StartError};
+use crate::daemon::{self, Daemon, StartError, StartErrorKind};
 use crate::signal::Signal;
 use crate::simulator::{Credentials, Provider, Receipt, Report, Simulator};
 
@@ -41,7 +41,13 @@ pub(super) fn run(demo: &Demo) -> ExitCode {
             report(text);
             ExitCode::Config
         }
-        Err(Failure::Start(error)) => refused(&error),
+        Err(Failure::Start(error)) => {
+            let code = refused(&error);
+            if error.kind == StartErrorKind::CannotListen {
+                report("another port: --port 8080, or --port 0 for any free one");
+            }
+            code
+        }
     }
 }
 

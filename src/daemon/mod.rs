@@ -21,7 +21,7 @@ use crate::delivery::policy::Limits;
 use crate::log::{self, Destination, Logs};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
-use crate::push::Platform;
+use crate::push::{self, Platform};
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
 use host::{DaemonHost, LaneDoor};
@@ -100,15 +100,21 @@ impl Daemon {
             ::log::warn!("{warning}");
         }
         let mut routes = Vec::new();
+        let mut problems = Vec::new();
         if let Some(ios) = &config.ios {
-            let route =
-                routes::ios(ios).map_err(|error| StartError::new(StartErrorKind::Config, error))?;
-            routes.push((Platform::Ios, ios.retry_max, route));
+            match routes::ios(ios) {
+                Ok(route) => routes.push((Platform::Ios, ios.retry_max, route)),
+                Err(error) => problems.push(error.to_string()),
+            }
         }
         if let Some(android) = &config.android {
-            let route = routes::android(android)
-                .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
-            routes.push((Platform::Android, android.retry_max, route));
+            match routes::android(android) {
+                Ok(route) => routes.push((Platform::Android, android.retry_max, route)),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(StartError::new(StartErrorKind::Config, problems.join("\n")));
         }
         let pid_file = config
             .core
@@ -163,6 +169,7 @@ impl Daemon {
     /// Opens the log files again (they were rotated).
     pub fn reopen_logs(&self) {
         self.logs.reopen();
+        ::log::info!("log files are opened again");
     }
 
     /// Pushes accepted and not settled.
@@ -188,8 +195,8 @@ impl Daemon {
     pub fn stop(mut self, signals: &Receiver<Signal>) -> Ended {
         let deadline = Instant::now().checked_add(self.shutdown_timeout);
         ::log::info!(
-            "shutting down: {} pushes to finish within {} s",
-            self.outstanding(),
+            "shutting down: {} to finish within {} s",
+            push::counted(self.outstanding() as u64),
             self.shutdown_timeout.as_secs(),
         );
         self.listener.drain();
@@ -213,7 +220,8 @@ impl Daemon {
             .map(|running| running.end(&self.logs))
             .sum();
         if left > 0 {
-            ::log::error!("{left} pushes were not sent in time and are settled as failed");
+            let left = push::counted(left as u64);
+            ::log::error!("{left} not finished in time, settled as failed with reason shutdown");
         } else {
             ::log::info!("shut down, nothing left behind");
         }

@@ -210,6 +210,7 @@ fn again(
             };
             let separator = if detail.is_empty() { "" } else { ": " };
             let why = format!("{status}{}{separator}{detail}", give_up.reason);
+            let why = why.trim_end().to_owned();
             Decision::Retry { due, why }
         }
         _ => Decision::Settle(give_up),

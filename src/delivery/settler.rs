@@ -17,7 +17,7 @@ use crate::log::line::{self, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
 use crate::moment::Moment;
 use crate::provider::{Answer, LaneEffect, Verdict};
-use crate::push::Push;
+use crate::push::{self, Push};
 use crate::stats::Stats;
 
 /// Retries are told to the operator as one line per reason in this time.
@@ -244,18 +244,11 @@ impl Settler {
             ::log::info!(
                 "{}: {} to be sent again after {why} (the first: id {}, in {:.1} s)",
                 self.lane.platform(),
-                count(retries.pushes),
+                push::counted(retries.pushes),
                 retries.first_id,
                 retries.wait.as_secs_f32(),
             );
         }
-    }
-}
-
-fn count(pushes: u64) -> String {
-    match pushes {
-        1 => "1 push".to_owned(),
-        n => format!("{n} pushes"),
     }
 }
 

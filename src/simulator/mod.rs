@@ -46,7 +46,7 @@ mod service;
 mod tls;
 
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -220,7 +220,12 @@ fn listen(ip: IpAddr, ports: Ports) -> io::Result<([TcpListener; 3], Addresses)>
         let text = format!("the simulator listens on loopback addresses only, not on {ip}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let bind = |port| TcpListener::bind((ip, port));
+    let bind = |port| {
+        TcpListener::bind((ip, port)).map_err(|error| {
+            let text = format!("cannot listen on {}: {error}", SocketAddr::new(ip, port));
+            io::Error::new(error.kind(), text)
+        })
+    };
     let sockets = [bind(ports.apns)?, bind(ports.fcm)?, bind(ports.oauth)?];
     let [apns, fcm, oauth] = &sockets;
     let addresses = Addresses {

@@ -61,7 +61,7 @@ fn pushes_wait_for_a_provider_that_is_down_and_expire_meanwhile() {
     let expired_at = Instant::now() + Duration::from_millis(1_050);
     wait_until("the want of connections to be told", || {
         let told = site.operator_log();
-        told.contains("ios: no connection: ") && told.contains("pushes wait, next try in")
+        told.contains("ios: no connection: ") && told.contains(" outstanding, next try in")
     });
     wait_until("some pushes to expire", || Instant::now() >= expired_at);
     assert_eq!(

@@ -7,6 +7,7 @@ use super::super::link::Link;
 use super::{LONGEST_WAIT, Worker};
 use crate::lane::Permit;
 use crate::moment::Moment;
+use crate::push;
 
 impl Worker {
     /// Begins to open a connection if there is work for one and the lane permits.
@@ -63,9 +64,9 @@ impl Worker {
         let random = self.settler.random();
         let wait = self.lane.dial().failed(now.monotonic, random);
         ::log::error!(
-            "{}: no connection: {why}; {} pushes wait, next try in {:.1} s",
+            "{}: no connection: {why}; {} outstanding, next try in {:.1} s",
             self.lane.platform(),
-            self.lane.outstanding(),
+            push::counted(self.lane.outstanding() as u64),
             wait.as_secs_f32(),
         );
     }
