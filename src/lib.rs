@@ -10,6 +10,7 @@
 //!                     lane ── ready queue and retry shelf; one for each provider
 //!                       ▼
 //!  delivery::worker ── one thread, one TLS connection, many streams in flight
+//!     desk              what it decides, without socket and clock
 //!     net::connection   socket and TLS
 //!     http2             frames, HPACK, windows, streams
 //!     provider          what the request holds, what the answer means

@@ -1,27 +1,24 @@
 //! A connection to the provider together with the pushes on it.
 //!
-//! A shell: it carries events from the one to the other, so that no push is forgotten when the
-//! connection ends.
+//! It carries events from the one to the other, so that no push is forgotten when the connection
+//! ends.
 
 use std::time::{Duration, Instant};
 
 use super::route::Route;
 use super::session::{Ended, Session};
+use super::transport::Transport;
 use crate::http2::{ErrorCode, SendError};
 use crate::moment::Moment;
-use crate::net::connection::Connection;
-use crate::net::readiness::{Readiness, Waiter};
 use crate::push::Push;
 
 /// A connection and the pushes on it.
 #[derive(Debug)]
-pub(super) struct Link {
-    connection: Connection,
+pub(super) struct Link<T> {
+    connection: T,
     session: Session,
     /// When a push was last sent on it.
     used: Instant,
-    /// What the last wait said of the socket.
-    readiness: Readiness,
     /// It was reported that the connection is good for something.
     proved: bool,
 }
@@ -37,14 +34,13 @@ pub(super) struct Parting {
     pub(super) failed: bool,
 }
 
-impl Link {
+impl<T: Transport> Link<T> {
     /// A connection that was just opened.
-    pub(super) fn new(connection: Connection, route: &Route, now: Instant) -> Self {
+    pub(super) fn new(connection: T, route: &Route, now: Instant) -> Self {
         Self {
             connection,
             session: route.session(),
             used: now,
-            readiness: Readiness::UNKNOWN,
             proved: false,
         }
     }
@@ -64,16 +60,15 @@ impl Link {
         self.session.in_flight()
     }
 
-    /// Notes what the waiter heard of its socket.
-    pub(super) fn hear(&mut self, waiter: &Waiter) {
-        self.readiness = waiter.readiness(self.connection.token());
+    /// What carries it.
+    pub(super) fn transport(&mut self) -> &mut T {
+        &mut self.connection
     }
 
     /// Socket, events, time-outs.
     pub(super) fn receive(&mut self, now: Moment, ended: &mut Vec<Ended>) {
         let at = now.monotonic;
-        let readiness = std::mem::replace(&mut self.readiness, Readiness::NOTHING);
-        self.connection.receive_ready(readiness, at);
+        self.connection.receive(at);
         self.connection.handle_timeout(at);
         self.take_events(now, ended);
         self.session

@@ -5,23 +5,32 @@ use std::time::{Duration, Instant};
 
 use super::link::Link;
 use super::session::Ended;
+use super::transport::Transport;
 use crate::moment::Moment;
-use crate::net::readiness::Waiter;
 
 /// Retiring connections whose last answers a thread waits for, beside its present connection.
 /// While there are as many, it opens no further one.
 pub const DRAINING_MAX: usize = 4;
 
 /// The connections of one thread.
-#[derive(Debug, Default)]
-pub(super) struct Links {
+#[derive(Debug)]
+pub(super) struct Links<T> {
     /// The one that takes pushes.
-    pub(super) present: Option<Link>,
+    pub(super) present: Option<Link<T>>,
     /// At most [`DRAINING_MAX`].
-    draining: Vec<Link>,
+    draining: Vec<Link<T>>,
 }
 
-impl Links {
+impl<T> Default for Links<T> {
+    fn default() -> Self {
+        Self {
+            present: None,
+            draining: Vec::new(),
+        }
+    }
+}
+
+impl<T: Transport> Links<T> {
     /// Sockets, events, time-outs.
     pub(super) fn receive(&mut self, now: Moment, ended: &mut Vec<Ended>) {
         self.iter_mut().for_each(|link| link.receive(now, ended));
@@ -30,11 +39,6 @@ impl Links {
     /// Writes what there is to write.
     pub(super) fn flush(&mut self, now: Moment, ended: &mut Vec<Ended>) {
         self.iter_mut().for_each(|link| link.flush(now, ended));
-    }
-
-    /// Notes what the waiter heard of their sockets.
-    pub(super) fn hear(&mut self, waiter: &Waiter) {
-        self.iter_mut().for_each(|link| link.hear(waiter));
     }
 
     /// There is input that no wait will report.
@@ -56,10 +60,10 @@ impl Links {
 
     /// Lets the present one retire if it takes no more pushes, and gives back those that have
     /// nothing left to do.
-    pub(super) fn part(&mut self) -> Vec<Link> {
+    pub(super) fn part(&mut self) -> Vec<Link<T>> {
         let draining = self.draining.len();
         let goes =
-            |link: &mut Link| link.is_over() || (link.is_retiring() && draining < DRAINING_MAX);
+            |link: &mut Link<T>| link.is_over() || (link.is_retiring() && draining < DRAINING_MAX);
         self.draining.extend(self.present.take_if(goes));
         self.draining
             .extract_if(.., |link| link.is_over())
@@ -67,16 +71,16 @@ impl Links {
     }
 
     /// All of them, to end.
-    pub(super) fn take(&mut self) -> Vec<Link> {
+    pub(super) fn take(&mut self) -> Vec<Link<T>> {
         self.draining.extend(self.present.take());
         std::mem::take(&mut self.draining)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link<T>> {
         self.present.iter_mut().chain(&mut self.draining)
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Link> {
+    fn iter(&self) -> impl Iterator<Item = &Link<T>> {
         self.present.iter().chain(&self.draining)
     }
 }

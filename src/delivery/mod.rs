@@ -1,9 +1,10 @@
 //! Delivery: from a lane's queue to a settlement, attempt by attempt.
 //!
-//! [`policy`] and [`session`] are pure; [`worker`] is the thread around them. [`settler`] is the
-//! one place where a push ends.
+//! [`policy`] and [`session`] are pure; [`desk`] is what a connection thread decides, [`worker`]
+//! the thread around it. [`settler`] is the one place where a push ends.
 
 pub mod credential;
+pub mod desk;
 mod dialling;
 mod link;
 pub mod links;
@@ -13,4 +14,5 @@ pub mod requests;
 pub mod route;
 pub mod session;
 pub mod settler;
+pub mod transport;
 pub mod worker;

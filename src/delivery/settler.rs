@@ -164,6 +164,11 @@ impl Settler {
         }
     }
 
+    /// Lines that [`Settler::flush`] has still to hand to the logs: access, error.
+    pub fn unflushed(&self) -> [&[u8]; 2] {
+        [&self.access, &self.error]
+    }
+
     /// Hands the round's lines to the logs, gives the settled pushes' room back, and tells the
     /// operator of retries.
     pub fn flush(&mut self, now: Instant) {

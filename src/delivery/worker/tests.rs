@@ -16,7 +16,7 @@ use crate::net::fixture::AMPLE;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::provider::apns::{AuthTokens, SigningKey};
-use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+use crate::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
 use provider::{Order, Provider};
 
 /// A route to a port of this host on which nobody listens.
@@ -85,14 +85,14 @@ fn a_panic_is_counted_and_gives_every_push_back_once() {
     let stats = Arc::new(Stats::new(Moment::now()));
     let mut worker = worker(&lane, &stats);
     enqueue(&lane, 3);
-    worker.trap = |worker| {
-        if worker.stats.ios.figures().panics == 0 {
-            worker.lane.take(&mut worker.hand);
-            worker.at_work = worker.hand.pop_front();
+    worker.desk.trap = |desk| {
+        if desk.stats.ios.figures().panics == 0 {
+            desk.lane.take(&mut desk.hand);
+            desk.at_work = desk.hand.pop_front();
             panic!("a fault on purpose");
         }
         // The second time round it has recovered: the rest is for the assertions.
-        worker.lane.stop();
+        desk.lane.stop();
     };
     thread::spawn(move || worker.run()).join().unwrap();
     assert_eq!(stats.ios.figures().panics, 1);
@@ -116,9 +116,9 @@ fn without_a_connection_pushes_wait_and_the_lane_can_still_be_stopped() {
     let stats = Arc::new(Stats::new(Moment::now()));
     let mut worker = worker(&lane, &stats);
     enqueue(&lane, 3);
-    worker.trap = |worker| {
-        if worker.not_before.is_some() {
-            worker.lane.stop();
+    worker.desk.trap = |desk| {
+        if desk.not_before.is_some() {
+            desk.lane.stop();
         }
     };
     thread::spawn(move || worker.run()).join().unwrap();
@@ -150,9 +150,9 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
     lane.dial().failed(Instant::now(), 0);
     let reservation = lane.reserve(1).unwrap();
     lane.enqueue(reservation, Push::all(&accepted).collect());
-    worker.trap = |worker| {
-        if worker.lane.outstanding() == 0 {
-            worker.lane.stop();
+    worker.desk.trap = |desk| {
+        if desk.lane.outstanding() == 0 {
+            desk.lane.stop();
         }
     };
     thread::spawn(move || worker.run()).join().unwrap();

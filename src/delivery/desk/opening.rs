@@ -2,47 +2,40 @@
 
 use std::fmt::Display;
 
-use super::super::dialling::{Dialling, Failure};
 use super::super::link::Link;
-use super::{LONGEST_WAIT, Worker};
+use super::super::transport::Transport;
+use super::{Desk, LONGEST_WAIT};
 use crate::lane::Permit;
 use crate::moment::Moment;
 use crate::push;
 
-impl Worker {
-    /// Begins to open a connection if there is work for one and the lane permits.
-    pub(super) fn connect(&mut self, now: Moment) {
-        if self.links.present.is_some() || self.dialling.is_some() {
-            return;
+impl<T: Transport> Desk<T> {
+    /// Whether to open a connection now: there is work for one and the lane permits.
+    pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
+        if self.links.present.is_some() || self.dialling {
+            return false;
         }
         self.not_before = None;
         if !self.may_dial || !self.lane.has_work() {
-            return;
+            return false;
         }
         if !self.route.can_send() {
             self.not_before = now.monotonic.checked_add(LONGEST_WAIT);
-            return self.sweep(now);
+            self.sweep(now);
+            return false;
         }
         let permit = self.lane.dial().ask(now.monotonic);
-        match permit {
-            Permit::Taken => {}
-            Permit::Wait(at) => {
-                self.not_before = Some(at);
-                self.sweep(now);
-            }
-            Permit::Go => match Dialling::start(&self.route, &self.waiter) {
-                Ok(dialling) => self.dialling = Some(dialling),
-                Err(error) => self.cannot_connect(&format_args!("no thread: {error}"), now),
-            },
+        if let Permit::Wait(at) = permit {
+            self.not_before = Some(at);
+            self.sweep(now);
         }
+        self.dialling = permit == Permit::Go;
+        self.dialling
     }
 
-    /// Takes over the connection that was opened.
-    pub(super) fn adopt(&mut self, now: Moment) {
-        let Some(opened) = self.dialling.as_ref().and_then(Dialling::result) else {
-            return;
-        };
-        self.dialling = None;
+    /// Takes over the connection that was opened, or the reason why there is none.
+    pub fn opened(&mut self, opened: Result<T, &dyn Display>, now: Moment) {
+        self.dialling = false;
         match opened {
             Ok(connection) => {
                 self.lane.dial().succeeded();
@@ -51,12 +44,7 @@ impl Worker {
                 ::log::debug!("{platform}: connected to {peer}");
                 self.links.present = Some(link);
             }
-            Err(Failure { text, panicked }) => {
-                if panicked {
-                    self.stats.lane(self.lane.platform()).panicked();
-                }
-                self.cannot_connect(&text, now);
-            }
+            Err(why) => self.cannot_connect(why, now),
         }
     }
 

@@ -1,31 +1,25 @@
 //! How a connection thread goes on after a panic: its connections are lost, its pushes are not.
 
-use std::any::Any;
 use std::time::Duration;
 
-use super::super::dialling::panic_text;
 use super::super::outcome::Outcome;
 use super::super::session::Ended;
-use super::Worker;
+use super::super::transport::Transport;
+use super::Desk;
 use crate::lane::State;
 use crate::moment::Moment;
 
-/// How long a thread pauses after a panic, lest one that recurs at once should fill the log.
-const RESTART_AFTER: Duration = Duration::from_millis(250);
-
-impl Worker {
+impl<T: Transport> Desk<T> {
     /// After a panic: the connections' state cannot be trusted any more, the pushes can.
-    pub(super) fn recover(&mut self, panic: &(dyn Any + Send)) {
+    pub(in super::super) fn recover(&mut self, panic: &str, now: Moment) {
         self.stats.lane(self.lane.platform()).panicked();
         ::log::error!(
-            "{}: connection thread {} panicked ({}); its pushes are sent again. \
+            "{}: connection thread {} panicked ({panic}); its pushes are sent again. \
              This is a fault of Sterna: please report it with this line",
             self.lane.platform(),
             self.seat,
-            panic_text(panic),
         );
         let why = "a connection thread panicked";
-        let now = Moment::now();
         for mut link in self.links.take() {
             link.abandon(why, now, &mut self.ended);
         }
@@ -43,8 +37,5 @@ impl Worker {
         self.lane.attendance().leave(self.seat, State::Busy);
         self.lane.put_back(self.hand.drain(..));
         self.show_in_flight();
-        if let Err(error) = self.waiter.wait(Some(RESTART_AFTER)) {
-            ::log::error!("{}: cannot wait: {error}", self.lane.platform());
-        }
     }
 }

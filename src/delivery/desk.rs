@@ -1,0 +1,318 @@
+//! What a connection thread decides: which pushes go where, what became of them, when to connect,
+//! to wait, to part with a connection.
+//!
+//! ```text
+//! round:  octets → events → outcomes → settle or retry
+//!         lane → hand → requests → octets
+//! ```
+//!
+//! It knows neither socket nor clock nor thread: [`Worker`](super::worker::Worker) is one around
+//! it, and the simulation of the tests runs several of it on one thread in a time of its own.
+//!
+//! It opens a connection only with work queued, and one thread of a lane at a time, so that a lane
+//! grows one connection after the other while all streams of the open ones are in use. A
+//! connection that retires keeps its last pushes until they are answered, beside its successor.
+
+mod opening;
+mod recovery;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::link::{Link, Parting};
+use super::links::Links;
+use super::outcome::Outcome;
+use super::route::Route;
+use super::session::Ended;
+use super::settler::Settler;
+use super::transport::Transport;
+use crate::http2::SendError;
+use crate::lane::{Lane, State};
+use crate::moment::Moment;
+use crate::push::Push;
+use crate::stats::Stats;
+
+/// The longest a thread waits without looking at its lane.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Retries that fall due within this are taken from the shelf together: a wake-up each would cost
+/// more than the push.
+const PROMOTE_EVERY: Duration = Duration::from_millis(20);
+
+/// One connection thread's state, less what it waits with.
+#[derive(Debug)]
+pub struct Desk<T> {
+    seat: usize,
+    pub(super) lane: Arc<Lane>,
+    route: Arc<Route>,
+    pub(super) stats: Arc<Stats>,
+    settler: Settler,
+    links: Links<T>,
+    /// The next connection is being opened.
+    dialling: bool,
+    /// Pushes taken from the lane and not yet sent; none without a connection.
+    pub(super) hand: VecDeque<Push>,
+    ended: Vec<Ended>,
+    /// The push that is being worked on, in case that ends in a panic.
+    pub(super) at_work: Option<Push>,
+    /// No other thread is better placed for work that is found queued.
+    may_dial: bool,
+    /// No connection is tried before this.
+    pub(super) not_before: Option<Instant>,
+    /// There was work, and no credential to send it with.
+    lacks_credential: bool,
+    /// Its share of the pushes in flight that the statistics show.
+    shown_in_flight: usize,
+    /// Called in each round, to panic in.
+    #[cfg(test)]
+    pub(super) trap: fn(&mut Self),
+}
+
+/// What a thread does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another round at once.
+    Round,
+    /// Wait for input or the bell, at most until then.
+    WaitUntil(Instant),
+    /// The lane is done.
+    End,
+}
+
+impl<T: Transport> Desk<T> {
+    /// The desk of thread `seat` of a lane.
+    pub fn new(
+        seat: usize,
+        lane: Arc<Lane>,
+        route: Arc<Route>,
+        stats: Arc<Stats>,
+        settler: Settler,
+    ) -> Self {
+        Self {
+            seat,
+            lane,
+            route,
+            stats,
+            settler,
+            links: Links::default(),
+            dialling: false,
+            hand: VecDeque::new(),
+            ended: Vec::new(),
+            at_work: None,
+            may_dial: false,
+            not_before: None,
+            lacks_credential: false,
+            shown_in_flight: 0,
+            #[cfg(test)]
+            trap: |_| {},
+        }
+    }
+
+    /// The thread runs: to be called at its start and after each wait.
+    pub fn look(&mut self) {
+        self.may_dial = self.lane.attendance().look(self.seat);
+    }
+
+    /// One round. True if a connection is to be opened at once: what comes of that is to be told
+    /// by [`Desk::opened`]. [`Desk::flush`] follows.
+    pub fn round(&mut self, now: Moment) -> bool {
+        self.lane.promote_due(now.monotonic);
+        self.links.receive(now, &mut self.ended);
+        self.take_news(now);
+        self.fill(now);
+        #[cfg(test)]
+        (self.trap)(self);
+        self.links.flush(now, &mut self.ended);
+        self.part(now);
+        self.take_news(now);
+        self.wants_connection(now)
+    }
+
+    /// Lines of settlements that [`Desk::flush`] has still to hand to the logs: access, error.
+    pub fn unflushed(&self) -> [&[u8]; 2] {
+        self.settler.unflushed()
+    }
+
+    /// Hands the logs what a round has settled, and gives its room back.
+    pub fn flush(&mut self, now: Moment) {
+        self.settler.flush(now.monotonic);
+        self.show_in_flight();
+    }
+
+    /// A panic was caught that cost no push.
+    pub(super) fn count_panic(&self) {
+        self.stats.lane(self.lane.platform()).panicked();
+    }
+
+    /// What carries its connections.
+    pub fn transports(&mut self) -> impl Iterator<Item = &mut T> {
+        self.links.iter_mut().map(Link::transport)
+    }
+
+    /// What the connections have learnt: of their credentials, of their use, of their pushes.
+    fn take_news(&mut self, now: Moment) {
+        for link in self.links.iter_mut() {
+            if let Some((trouble, used)) = link.session().take_trouble() {
+                self.route.credentials.report(trouble, &used, now);
+            }
+            if link.newly_proved() {
+                self.lane.dial().proved();
+            }
+        }
+        self.conclude(now);
+    }
+
+    fn conclude(&mut self, now: Moment) {
+        let mut again = Vec::new();
+        while let Some(ended) = self.ended.pop() {
+            self.at_work = Some(ended.push.clone());
+            again.extend(self.settler.conclude(ended, now));
+            self.at_work = None;
+        }
+        self.lane.put_back(again);
+    }
+
+    /// Sends what the lane has and the connection has room for.
+    fn fill(&mut self, now: Moment) {
+        self.lacks_credential = false;
+        let stream_limit = self.lane.stream_limit();
+        let Some(link) = &mut self.links.present else {
+            return;
+        };
+        if link.room(stream_limit) == 0 || (self.hand.is_empty() && !self.lane.has_work()) {
+            return;
+        }
+        let Some(credential) = self.route.credentials.current(now) else {
+            self.lacks_credential = true;
+            self.lane.put_back(self.hand.drain(..));
+            return self.sweep(now);
+        };
+        link.set_credential(credential);
+        while link.room(stream_limit) > 0 {
+            if self.hand.is_empty() && !self.lane.take(&mut self.hand) {
+                return;
+            }
+            let Some(push) = self.hand.pop_front() else {
+                continue;
+            };
+            self.at_work = Some(push.clone());
+            if let Some(push) = self.settler.settle_if_expired(push, now)
+                && let Err(refused) = link.send(push, now)
+            {
+                let (push, error) = *refused;
+                if error == SendError::BadHead {
+                    let text = "the request cannot be written as HTTP/2 fields";
+                    self.settler.settle_as_unsendable(&push, text, now);
+                } else {
+                    self.hand.push_front(push);
+                    link.session().retire("it takes no more streams");
+                }
+            }
+            self.at_work = None;
+        }
+    }
+
+    /// Parts with connections: one that retires drains beside its successor, one that has nothing
+    /// left to do ends.
+    fn part(&mut self, now: Moment) {
+        if let Some(link) = &mut self.links.present {
+            link.retire_if_idle(now.monotonic, self.route.idle_timeout);
+            if link.is_retiring() || link.is_over() {
+                self.lane.put_back(self.hand.drain(..));
+            }
+        }
+        for link in self.links.part() {
+            self.end_link(link, now);
+        }
+    }
+
+    fn end_link(&mut self, link: Link<T>, now: Moment) {
+        let (platform, peer) = (self.lane.platform(), link.peer());
+        let Parting {
+            why,
+            answered,
+            failed,
+        } = link.end(now, &mut self.ended);
+        if failed {
+            let random = self.settler.random();
+            let wait = self.lane.dial().back_off(now.monotonic, random);
+            ::log::error!(
+                "{platform}: the connection to {peer} was of no use: {why}; next try in {:.1} s",
+                wait.as_secs_f32(),
+            );
+        } else {
+            ::log::info!("{platform}: connection to {peer} ended after {answered} answers: {why}");
+        }
+    }
+
+    /// Settles what has expired while nothing can be sent.
+    fn sweep(&mut self, now: Moment) {
+        if self.lane.is_sweep_due(now.monotonic) {
+            let settler = &mut self.settler;
+            self.lane.sift(|push| settler.settle_if_expired(push, now));
+        }
+    }
+
+    /// Decides between another round and waiting, and tells the lane.
+    pub fn next(&mut self, now: Instant) -> Next {
+        if self.lane.is_stopped() {
+            return Next::End;
+        }
+        if self.links.have_more() {
+            return Next::Round;
+        }
+        let stream_limit = self.lane.stream_limit();
+        let room = self
+            .links
+            .present
+            .as_mut()
+            .map(|link| link.room(stream_limit));
+        let state = match room {
+            Some(1..) if !self.lacks_credential => State::Warm,
+            None if !self.dialling && self.not_before.is_none() => State::Cold,
+            _ => State::Busy,
+        };
+        if state == State::Warm && !self.hand.is_empty() {
+            return Next::Round;
+        }
+        if self.lane.leave(self.seat, state) {
+            self.may_dial = true;
+            return Next::Round;
+        }
+        let timeout = self.links.next_timeout(self.route.idle_timeout);
+        let due = self.lane.next_due().map(|at| at.max(now + PROMOTE_EVERY));
+        let deadlines = [timeout, self.not_before, due];
+        let until = deadlines.into_iter().flatten();
+        Next::WaitUntil(until.fold(now + LONGEST_WAIT, Instant::min).max(now))
+    }
+
+    /// Gives everything back or settles it, and closes the connections. [`Desk::flush`] follows.
+    pub fn leave(&mut self, now: Moment) {
+        self.lane.attendance().leave(self.seat, State::Busy);
+        for link in self.links.take() {
+            link.end(now, &mut self.ended);
+        }
+        for ended in std::mem::take(&mut self.ended) {
+            if matches!(ended.outcome, Outcome::Answered(_)) {
+                self.lane.put_back(self.settler.conclude(ended, now));
+            } else {
+                let mut push = ended.push;
+                push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
+                self.settler.settle_as_left(&push, now);
+            }
+        }
+        self.lane.put_back(self.hand.drain(..));
+    }
+
+    /// Tells the statistics how many pushes are in flight here.
+    fn show_in_flight(&mut self) {
+        let in_flight = self.links.in_flight();
+        let stats = self.stats.lane(self.lane.platform());
+        match in_flight.checked_sub(self.shown_in_flight) {
+            Some(0) => {}
+            Some(more) => stats.sent(more as u64),
+            None => stats.returned((self.shown_in_flight - in_flight) as u64),
+        }
+        self.shown_in_flight = in_flight;
+    }
+}
