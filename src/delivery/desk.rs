@@ -179,7 +179,15 @@ impl<T: Transport> Desk<T> {
         let Some(link) = &mut self.links.present else {
             return;
         };
-        if link.room(stream_limit) == 0 || (self.hand.is_empty() && !self.lane.has_work()) {
+        if self.hand.is_empty() && !self.lane.has_work() {
+            return;
+        }
+        if link.room(stream_limit) == 0 {
+            if link.is_stuck(now.monotonic) {
+                // What waits may go out elsewhere, and its time may pass.
+                self.lane.put_back(self.hand.drain(..));
+                self.sweep(now);
+            }
             return;
         }
         let Some(credential) = self.route.credentials.current(now) else {

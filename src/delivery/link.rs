@@ -12,6 +12,9 @@ use crate::http2::{ErrorCode, SendError};
 use crate::moment::Moment;
 use crate::push::Push;
 
+/// How long pushes wait for a connection that takes none.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+
 /// A connection and the pushes on it.
 #[derive(Debug)]
 pub(super) struct Link<T> {
@@ -112,6 +115,17 @@ impl<T: Transport> Link<T> {
         {
             self.session.retire(IDLE);
         }
+    }
+
+    /// Whether it has taken no push for so long that those which wait should not wait for it. With
+    /// nothing in flight it retires: a server that allows no streams should not do so for long
+    /// (RFC 9113 §6.5.2).
+    pub(super) fn is_stuck(&mut self, now: Instant) -> bool {
+        let stuck = now.saturating_duration_since(self.used) >= STUCK_AFTER;
+        if stuck && self.in_flight() == 0 {
+            self.session.retire("it allows no streams");
+        }
+        stuck
     }
 
     /// It takes no more pushes.
