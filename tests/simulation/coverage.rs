@@ -1,0 +1,107 @@
+//! Which faults have happened, and how often.
+
+use std::fmt;
+
+macro_rules! kinds {
+    ($($name:ident $text:literal)*) => {
+        /// Something that goes wrong, or a rare thing that comes of it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind { $($name),* }
+
+        /// Each with its name.
+        pub(crate) const KINDS: &[(Kind, &str)] = &[$((Kind::$name, $text)),*];
+    };
+}
+
+kinds! {
+    DialRefused "connection refused"
+    DialSlow "connection after more than 5 s"
+    EndBeforeSettings "end before SETTINGS"
+    GoAwayForSettings "GOAWAY instead of SETTINGS"
+    ResetInRequest "reset at an octet of a request"
+    ResetInAnswer "reset at an octet of an answer"
+    EofInRequest "end at an octet of a request"
+    EofInAnswer "end at an octet of an answer"
+    Eof "end between answers"
+    Vanished "half-open connection"
+    StalledUp "octets to the provider held up"
+    StalledDown "octets from the provider held up"
+    Split "frame in pieces"
+    WriteBlocked "socket takes no more"
+    WriteDeadline "write deadline passed"
+    GracefulGoAway "double GOAWAY"
+    AbruptGoAway "abrupt GOAWAY"
+    GoAwayBelowOpen "GOAWAY below open streams"
+    GoAwayWithError "GOAWAY with an error code"
+    TwoGoAways "second GOAWAY after an error"
+    LimitRaised "MAX_CONCURRENT_STREAMS up"
+    LimitLowered "MAX_CONCURRENT_STREAMS down"
+    LimitOne "MAX_CONCURRENT_STREAMS 1"
+    LimitZero "MAX_CONCURRENT_STREAMS 0"
+    LimitStaysZero "MAX_CONCURRENT_STREAMS 0 for good"
+    WindowShrunk "INITIAL_WINDOW_SIZE down and up"
+    SmallWindow "small INITIAL_WINDOW_SIZE at the start"
+    TableShrunk "HEADER_TABLE_SIZE 0"
+    Refused "REFUSED_STREAM"
+    ResetOther "RST_STREAM with another code"
+    BrokenAnswer "malformed answer"
+    Interim "interim answer"
+    FinalRefusal "final refusal"
+    RetriedRefusal "429 or 5xx"
+    RetryAfter "Retry-After"
+    Elsewhere "503 Shutdown"
+    Once "ExpiredProviderToken"
+    NeverAnswered "never answered"
+    TakenNotAnswered "taken and never answered"
+    LateAnswer "answer after the time-out"
+    QueueFull "reservation refused"
+    RoomReturned "room given back unused"
+    PusherMax "pusher_max changed"
+    ClockJump "clock jump"
+    Shutdown "shutdown"
+    LeftAtShutdown "settled as shutdown"
+    Expired "settled as expired"
+    GaveUp "attempts or time used up"
+    CostlyRefusal "more refusals in a row than are free"
+    Doubled "taken twice after an unknown outcome"
+}
+
+/// Counts by kind.
+#[derive(Clone)]
+pub(crate) struct Coverage([u64; KINDS.len()]);
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self([0; KINDS.len()])
+    }
+}
+
+impl Coverage {
+    pub(crate) fn count(&mut self, kind: Kind) {
+        self.0[kind as usize] += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, count) in self.0.iter_mut().zip(other.0) {
+            *sum += count;
+        }
+    }
+
+    /// The names of what has not happened.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let counts = KINDS.iter().zip(self.0);
+        counts
+            .filter(|(_, count)| *count == 0)
+            .map(|((_, name), _)| *name)
+            .collect()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for ((_, name), count) in KINDS.iter().zip(self.0) {
+            writeln!(f, "{count:10}  {name}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Delivery in a world made of chance: the real lane, policy, session, requests and HTTP/2 of both
+//! roles, on one thread, in virtual time; no socket, no clock, no waiting.
+//!
+//! ```text
+//!  world ── script: requests, outages, clock jumps, shutdown
+//!    │
+//!  desk ── lane, policy, session, http2 client         provider ── http2 server, strict APNs
+//!    └──── net: late, in pieces, cut at any octet ────────┘
+//!                       wire, ledger: what passed by, and whether it is as promised
+//! ```
+//!
+//! A seed is a world. One that fails is printed with the command that plays it again, with its
+//! story; `STERNA_SIM_SEEDS=N` plays more than the fixed set.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a world that is not as it should be ends the test"
+)]
+#![expect(clippy::print_stderr, reason = "how many worlds, and which one failed")]
+
+mod coverage;
+mod dice;
+mod frames;
+mod ledger;
+mod net;
+mod provider;
+mod reply;
+mod trouble;
+mod wire;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use coverage::Coverage;
+use world::{Report, World};
+
+/// Worlds of the fixed set.
+const FIXED: u64 = 400;
+/// Lines of a failing world's story that are printed; `STERNA_SIM_SEED` prints all.
+const STORY_LINES: usize = 60;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}: {text:?} is no number")),
+    )
+}
+
+fn play(seed: u64, traced: bool) -> Report {
+    catch_unwind(AssertUnwindSafe(|| World::new(seed, traced).run())).unwrap_or_else(|_| {
+        eprintln!("{}", command(seed));
+        panic!("seed {seed} panicked");
+    })
+}
+
+fn command(seed: u64) -> String {
+    format!("STERNA_SIM_SEED={seed} cargo test --test simulation promises -- --nocapture")
+}
+
+/// Panics with the story of a failing seed.
+fn fail(seed: u64, report: &Report) -> ! {
+    let story = play(seed, true).trace;
+    let from = match number("STERNA_SIM_SEED") {
+        Some(_) => 0,
+        None => story.len().saturating_sub(STORY_LINES),
+    };
+    for line in &story[from..] {
+        eprintln!("{line}");
+    }
+    panic!(
+        "seed {seed}:\n{}\nplay it again: {}",
+        report.violations.join("\n"),
+        command(seed)
+    );
+}
+
+#[test]
+fn promises_hold_in_every_world() {
+    let one = number("STERNA_SIM_SEED");
+    let first = one.or(number("STERNA_SIM_FIRST")).unwrap_or(1);
+    let worlds = match one {
+        Some(_) => 1,
+        None => number("STERNA_SIM_SEEDS").unwrap_or(FIXED),
+    };
+    let mut coverage = Coverage::default();
+    let mut pushes = 0;
+    let mut failed = Vec::new();
+    for seed in first..first + worlds {
+        let report = play(seed, false);
+        coverage.add(&report.coverage);
+        pushes += report.pushes;
+        if !report.violations.is_empty() {
+            if number("STERNA_SIM_ALL").is_none() {
+                fail(seed, &report);
+            }
+            eprintln!("seed {seed}: {}", report.violations[0]);
+            failed.push(seed);
+        }
+    }
+    eprintln!("{worlds} worlds from seed {first}, {pushes} pushes; what happened:\n{coverage}");
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed: {failed:?}",
+        failed.len()
+    );
+    if one.is_none() && worlds >= FIXED {
+        let missing = coverage.missing();
+        assert!(missing.is_empty(), "never happened: {missing:?}");
+    }
+}
+
+#[test]
+fn a_seed_is_always_the_same_world() {
+    for seed in 1..=20 {
+        let [one, other] = [false, true].map(|traced| play(seed, traced).digest);
+        assert_eq!(one, other, "seed {seed}");
+    }
+}

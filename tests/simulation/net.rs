@@ -1,0 +1,491 @@
+//! The network: octets that arrive late, in pieces, or not at all.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use sterna::delivery::transport::Transport;
+use sterna::http2::{Connection, Options};
+
+use crate::coverage::Kind;
+use crate::dice::Dice;
+use crate::ledger::Ledger;
+use crate::wire::Wire;
+
+/// How long the socket waits for the peer to take octets.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pieces that are read at once.
+const READS_PER_CALL: usize = 4;
+
+/// How a direction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// After all octets.
+    Eof,
+    /// At once; octets under way are lost.
+    Reset,
+}
+
+/// One direction of a connection.
+pub(crate) struct Pipe {
+    queue: VecDeque<(Instant, Vec<u8>)>,
+    end: Option<(Instant, Ending)>,
+    /// Octets in `queue`.
+    under_way: usize,
+    /// Octets that may be under way before the sender has to wait.
+    pub(crate) capacity: usize,
+    pub(crate) delay: Duration,
+    /// Nothing arrives before this.
+    pub(crate) held_until: Option<Instant>,
+    /// So many more octets pass; then the connection ends.
+    pub(crate) cut: Option<(usize, Ending)>,
+    /// The cut has come.
+    pub(crate) is_cut: bool,
+    /// Whatever is put in is lost.
+    pub(crate) vanished: bool,
+    last: Option<Instant>,
+}
+
+impl Pipe {
+    fn new(capacity: usize, delay: Duration) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            end: None,
+            under_way: 0,
+            capacity,
+            delay,
+            held_until: None,
+            cut: None,
+            is_cut: false,
+            vanished: false,
+            last: None,
+        }
+    }
+
+    fn arrival(&mut self, now: Instant, dice: &mut Dice) -> Instant {
+        let jitter = self
+            .delay
+            .mul_f64(f64::from(u8::try_from(dice.between(0, 100)).unwrap()) / 100.0);
+        let mut at = now + self.delay + jitter;
+        at = at
+            .max(self.last.unwrap_or(at))
+            .max(self.held_until.unwrap_or(at));
+        self.last = Some(at);
+        at
+    }
+
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.under_way)
+    }
+
+    fn put(&mut self, octets: &[u8], now: Instant, dice: &mut Dice) -> bool {
+        if self.end.is_some() || self.is_cut || self.vanished {
+            // The sender does not know yet.
+            self.under_way += if self.vanished { octets.len() } else { 0 };
+            return false;
+        }
+        let mut octets = octets;
+        if let Some((left, _)) = &mut self.cut {
+            let passing = octets.len().min(*left);
+            *left -= passing;
+            octets = &octets[..passing];
+            self.is_cut = *left == 0;
+        }
+        let mut split = false;
+        while !octets.is_empty() {
+            let piece = if dice.chance(300) {
+                dice.index(octets.len()) + 1
+            } else {
+                octets.len()
+            };
+            split |= piece < octets.len();
+            let (now_sent, later) = octets.split_at(piece);
+            let at = self.arrival(now, dice);
+            self.queue.push_back((at, now_sent.to_vec()));
+            self.under_way += piece;
+            octets = later;
+        }
+        if self.is_cut {
+            let at = self.arrival(now, dice);
+            self.end = self.cut.map(|(_, ending)| (at, ending));
+        }
+        split
+    }
+
+    fn end(&mut self, ending: Ending, now: Instant, dice: &mut Dice) {
+        if self.end.is_none() && !self.vanished {
+            let at = match ending {
+                Ending::Eof => self.arrival(now, dice),
+                Ending::Reset => now + self.delay,
+            };
+            self.end = Some((at, ending));
+        }
+    }
+
+    fn is_reset(&self, now: Instant) -> bool {
+        matches!(self.end, Some((at, Ending::Reset)) if at <= now)
+    }
+
+    /// The next piece that has arrived.
+    fn take(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if self.is_reset(now) || self.queue.front().is_none_or(|(at, _)| *at > now) {
+            return None;
+        }
+        let (_, piece) = self.queue.pop_front()?;
+        self.under_way -= piece.len();
+        Some(piece)
+    }
+
+    /// The end has arrived, and all before it was taken.
+    fn is_over(&self, now: Instant) -> bool {
+        self.is_reset(now)
+            || (self.queue.is_empty() && matches!(self.end, Some((at, _)) if at <= now))
+    }
+
+    /// When there is something to take.
+    fn next(&self) -> Option<Instant> {
+        let piece = self.queue.front().map(|(at, _)| *at);
+        let end = self.end.map(|(at, ending)| match ending {
+            Ending::Eof => piece.unwrap_or(at),
+            Ending::Reset => at,
+        });
+        [piece, end].into_iter().flatten().min()
+    }
+}
+
+/// A connection between a seat and the provider.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
+pub(crate) struct Link {
+    pub(crate) seat: usize,
+    pub(crate) up: Pipe,
+    pub(crate) down: Pipe,
+    pub(crate) wire: Wire,
+    /// The daemon does not read: its own output waits.
+    unread: bool,
+    blocked: bool,
+    /// The daemon has let go of it.
+    pub(crate) dropped: bool,
+    /// So has the provider.
+    pub(crate) left: bool,
+}
+
+impl Link {
+    /// When its seat has something to do with it.
+    pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
+        if self.dropped {
+            return None;
+        }
+        let writable = self.blocked && self.up.room() > 0;
+        let broken = self
+            .down
+            .end
+            .map(|(at, _)| at)
+            .filter(|_| self.blocked && self.is_broken());
+        let readable = self.down.next().filter(|_| !self.unread);
+        [writable.then_some(now), broken, readable]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Writing fails.
+    fn is_broken(&self) -> bool {
+        self.down.is_cut || self.up.is_cut || self.left
+    }
+
+    /// The provider closes.
+    pub(crate) fn leave(&mut self, ending: Ending, now: Instant, dice: &mut Dice) {
+        self.left = true;
+        self.down.end(ending, now, dice);
+    }
+
+    /// Pieces for the provider, and whether the end has come.
+    pub(crate) fn arrived(&mut self, now: Instant) -> (Vec<Vec<u8>>, bool) {
+        let pieces = std::iter::from_fn(|| self.up.take(now)).collect();
+        (pieces, self.up.is_over(now))
+    }
+
+    /// When something reaches the provider.
+    pub(crate) fn next_arrival(&self) -> Option<Instant> {
+        self.up.next().filter(|_| !self.left)
+    }
+}
+
+/// What a world's parts share.
+pub(crate) struct Net {
+    pub(crate) dice: Dice,
+    pub(crate) ledger: Ledger,
+    pub(crate) links: Vec<Link>,
+    pub(crate) pusher_max: usize,
+    /// Of a request.
+    pub(crate) timeout: Duration,
+}
+
+impl Net {
+    /// Octets from the provider.
+    pub(crate) fn send(&mut self, link: usize, octets: &[u8], now: Instant) {
+        let Link { up, down, .. } = &mut self.links[link];
+        if down.put(octets, now, &mut self.dice) {
+            self.ledger.coverage.count(Kind::Split);
+        }
+        if let Some((_, ending)) = down.cut.filter(|_| down.is_cut && !up.is_cut) {
+            up.is_cut = true;
+            up.end(ending, now, &mut self.dice);
+            self.ledger.coverage.count(match ending {
+                Ending::Eof => Kind::EofInAnswer,
+                Ending::Reset => Kind::ResetInAnswer,
+            });
+        }
+    }
+
+    /// Octets from the daemon, which the socket took.
+    fn hand_on(&mut self, link: usize, octets: &[u8], now: Instant) {
+        let Link { up, down, wire, .. } = &mut self.links[link];
+        let passing = wire.handed(octets);
+        if up.put(&passing, now, &mut self.dice) {
+            self.ledger.coverage.count(Kind::Split);
+        }
+        if let Some((_, ending)) = up.cut.filter(|_| up.is_cut && !down.is_cut) {
+            down.is_cut = true;
+            down.end(ending, now, &mut self.dice);
+            self.ledger.coverage.count(match ending {
+                Ending::Eof => Kind::EofInRequest,
+                Ending::Reset => Kind::ResetInRequest,
+            });
+        }
+    }
+
+    pub(crate) fn open(&mut self, seat: usize) -> usize {
+        let id = self.links.len();
+        let capacity = match self.dice.between(0, 3) {
+            0 => self.dice.between(200, 6000),
+            _ => 1 << 20,
+        };
+        // Some time has to pass, or a small socket would take a whole batch in one instant.
+        let delay = self.dice.millis(1, 80);
+        self.links.push(Link {
+            seat,
+            up: Pipe::new(usize::try_from(capacity).unwrap(), delay),
+            down: Pipe::new(usize::MAX, delay),
+            wire: Wire::new(id, self.timeout),
+            unread: false,
+            blocked: false,
+            dropped: false,
+            left: false,
+        });
+        id
+    }
+}
+
+/// The daemon's end of a connection: what `net::connection` is to a real one.
+pub(crate) struct SimulatedTransport {
+    net: Rc<RefCell<Net>>,
+    id: usize,
+    http2: Connection,
+    blocked_since: Option<Instant>,
+    closed: bool,
+    told: bool,
+    now: Instant,
+}
+
+impl SimulatedTransport {
+    pub(crate) fn new(net: Rc<RefCell<Net>>, id: usize, now: Instant) -> Self {
+        let options = Options {
+            streams_before_settings: 1,
+            ..Options::default()
+        };
+        let mut transport = Self {
+            net,
+            id,
+            http2: Connection::client(options, now),
+            blocked_since: None,
+            closed: false,
+            told: false,
+            now,
+        };
+        transport.flush(now);
+        transport
+    }
+
+    /// Notes what the HTTP/2 side wants to send, or that it has ended; `by_us` if it was outside of
+    /// this transport that it did.
+    fn look_at_output(&mut self, by_us: bool, now: Instant) {
+        let net = &mut *self.net.borrow_mut();
+        let wire = &mut net.links[self.id].wire;
+        if self.http2.is_closed() {
+            if !wire.is_over() {
+                wire.ended(by_us, now, &mut net.ledger);
+            }
+        } else {
+            wire.written(self.http2.output(), net.pusher_max, now, &mut net.ledger);
+        }
+    }
+
+    /// Takes what has arrived.
+    fn read(&mut self, now: Instant, most: usize) {
+        for _ in 0..most {
+            let wants = self.http2.wants_input() || self.http2.is_closed();
+            let piece = {
+                let net = &mut *self.net.borrow_mut();
+                let link = &mut net.links[self.id];
+                link.unread = !wants;
+                let piece = wants.then(|| link.down.take(now)).flatten();
+                if let Some(piece) = &piece
+                    && !self.http2.is_closed()
+                {
+                    link.wire.delivered(piece, now, &mut net.ledger);
+                }
+                piece
+            };
+            let Some(piece) = piece else { break };
+            self.http2.receive(&piece, now);
+            self.look_at_output(false, now);
+        }
+    }
+
+    fn tell_end(&mut self, now: Instant) {
+        if self.closed && !self.told {
+            self.told = true;
+            self.http2.transport_closed();
+            self.look_at_output(false, now);
+        }
+    }
+}
+
+impl Transport for SimulatedTransport {
+    fn http2(&mut self) -> &mut Connection {
+        &mut self.http2
+    }
+
+    fn receive(&mut self, now: Instant) {
+        self.now = now;
+        if self.closed {
+            return;
+        }
+        self.read(now, READS_PER_CALL);
+        self.closed |= self.net.borrow().links[self.id].down.is_over(now);
+        self.tell_end(now);
+    }
+
+    fn flush(&mut self, now: Instant) {
+        self.now = now;
+        self.look_at_output(true, now);
+        let mut broken = false;
+        while !self.closed && !self.http2.output().is_empty() {
+            let net = &mut *self.net.borrow_mut();
+            let link = &mut net.links[self.id];
+            broken = link.is_broken() && link.down.end.is_some_and(|(at, _)| at <= now);
+            let output = self.http2.output();
+            let n = output.len().min(link.up.room());
+            if broken || n == 0 {
+                break;
+            }
+            net.hand_on(self.id, &output[..n], now);
+            self.http2.advance_output(n);
+            let link = &mut net.links[self.id];
+            if !self.http2.is_closed() {
+                let output = self.http2.output();
+                link.wire
+                    .written(output, net.pusher_max, now, &mut net.ledger);
+            }
+            self.blocked_since = None;
+        }
+        let blocked = !self.closed && !self.http2.output().is_empty();
+        if blocked && !broken {
+            if self.blocked_since.is_none() {
+                self.net
+                    .borrow_mut()
+                    .ledger
+                    .coverage
+                    .count(Kind::WriteBlocked);
+            }
+            self.blocked_since.get_or_insert(now);
+        }
+        self.net.borrow_mut().links[self.id].blocked = blocked;
+        if broken {
+            self.read(now, usize::MAX);
+            self.closed = true;
+        }
+        if self.http2.is_closed() && self.http2.output().is_empty() {
+            self.closed = true;
+        }
+        self.tell_end(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self
+            .blocked_since
+            .is_some_and(|at| now >= at + WRITE_TIMEOUT)
+            && !self.closed
+        {
+            self.closed = true;
+            self.net
+                .borrow_mut()
+                .ledger
+                .coverage
+                .count(Kind::WriteDeadline);
+            self.tell_end(now);
+        }
+        if self.http2.next_timeout().is_some_and(|at| now >= at) {
+            self.http2.handle_timeout(now);
+            self.look_at_output(false, now);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let write = self
+            .blocked_since
+            .filter(|_| !self.closed)
+            .map(|at| at + WRITE_TIMEOUT);
+        [write, self.http2.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn has_more(&self) -> bool {
+        let net = self.net.borrow();
+        let arrived = net.links[self.id]
+            .down
+            .next()
+            .is_some_and(|at| at <= self.now);
+        arrived && !self.closed && self.http2.wants_input()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], 443))
+    }
+}
+
+impl Drop for SimulatedTransport {
+    fn drop(&mut self) {
+        let now = self.now;
+        let net = &mut *self.net.borrow_mut();
+        let link = &mut net.links[self.id];
+        if !link.wire.is_over() {
+            link.wire.ended(true, now, &mut net.ledger);
+        }
+        link.dropped = true;
+        let end = if link.down.queue.is_empty() {
+            Ending::Eof
+        } else {
+            // What the kernel holds unread makes it reset the connection.
+            Ending::Reset
+        };
+        link.up.end(end, now, &mut net.dice);
+    }
+}
+
+impl std::fmt::Debug for SimulatedTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimulatedTransport")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,474 @@
+//! The provider: the HTTP/2 core's server role under a strict APNs that follows a script of chance.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sterna::http2::{Cause, Connection, ErrorCode, Event, Field, Fields, Indexing, Options};
+use sterna::provider::apns;
+
+use crate::coverage::Kind;
+use crate::dice::Dice;
+use crate::frames;
+use crate::net::{Ending, Net};
+use crate::reply::{self, Class, Plan, Reply, TAKEN};
+use crate::trouble::{self, Trouble};
+use crate::wire::push_of;
+
+#[derive(Clone, Copy, Debug)]
+enum Todo {
+    Act(u32, Plan),
+    /// The content of an answer whose head went out.
+    Content(u32, Reply),
+    Trouble(Trouble),
+    Close(Ending),
+}
+
+struct Request {
+    push: u64,
+    content: Vec<u8>,
+    plan: Option<Plan>,
+}
+
+/// The provider's end of one connection.
+pub(crate) struct Peer {
+    link: usize,
+    /// None if it does not speak HTTP/2 as it should.
+    http2: Option<Connection>,
+    requests: BTreeMap<u32, Request>,
+    todo: BTreeMap<(Instant, u64), Todo>,
+    number: u64,
+    /// The highest stream that it has taken or answered.
+    touched: u32,
+    highest: u32,
+    limit: u32,
+    /// To be the limit once a push was taken.
+    limit_after_proof: Option<u32>,
+    /// Its `INITIAL_WINDOW_SIZE`.
+    window: u32,
+}
+
+impl Peer {
+    /// With its troubles to come.
+    pub(crate) fn new(link: usize, troubled: u64, now: Instant, net: &mut Net) -> Self {
+        let dice = &mut net.dice;
+        let limit = dice.one_of(&[1, 1, 2, 5, 30, 100, 1000]);
+        let small_window = dice.chance(troubled / 4);
+        let mut peer = Self {
+            link,
+            http2: None,
+            requests: BTreeMap::new(),
+            todo: BTreeMap::new(),
+            number: 0,
+            touched: 0,
+            highest: 0,
+            limit,
+            limit_after_proof: (limit == 1).then(|| dice.one_of(&[1, 10, 500])),
+            window: if small_window { 700 } else { 65_535 },
+        };
+        for (at, trouble) in trouble::of_a_connection(troubled, dice) {
+            peer.later(now + at, Todo::Trouble(trouble));
+        }
+        let fresh = dice.between(0, 999);
+        if fresh < troubled / 8 {
+            net.ledger.coverage.count(Kind::EndBeforeSettings);
+            peer.later(now, Todo::Close(dice_ending(&mut net.dice)));
+        } else if fresh < troubled / 4 {
+            net.ledger.coverage.count(Kind::GoAwayForSettings);
+            let goaway = frames::goaway(0, 0, br#"{"reason":"BadCertificate"}"#);
+            net.send(link, &goaway, now);
+            peer.later(now, Todo::Close(Ending::Eof));
+        } else {
+            if small_window {
+                net.ledger.coverage.count(Kind::SmallWindow);
+            }
+            let options = Options {
+                max_concurrent_streams: Some(limit),
+                stream_window: peer.window,
+                ..Options::default()
+            };
+            peer.http2 = Some(Connection::server(options, now));
+            peer.flush(now, net);
+        }
+        peer
+    }
+
+    fn later(&mut self, at: Instant, todo: Todo) {
+        self.number += 1;
+        self.todo.insert((at, self.number), todo);
+    }
+
+    /// When it has something to do.
+    pub(crate) fn next(&self, net: &Net) -> Option<Instant> {
+        if net.links[self.link].left {
+            return None;
+        }
+        let todo = self.todo.keys().next().map(|(at, _)| *at);
+        let http2 = self.http2.as_ref().and_then(Connection::next_timeout);
+        let arrival = net.links[self.link].next_arrival();
+        [todo, http2, arrival].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn act(&mut self, now: Instant, troubled: u64, timeout: Duration, net: &mut Net) {
+        let (pieces, over) = net.links[self.link].arrived(now);
+        if let Some(http2) = &mut self.http2 {
+            for piece in pieces {
+                http2.receive(&piece, now);
+            }
+            if http2.next_timeout().is_some_and(|at| at <= now) {
+                http2.handle_timeout(now);
+            }
+            self.take_events(now, troubled, timeout, net);
+        }
+        if over {
+            net.links[self.link].leave(Ending::Eof, now, &mut net.dice);
+            return;
+        }
+        while let Some(entry) = self.todo.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let todo = entry.remove();
+            self.carry_out(todo, now, net);
+        }
+        self.flush(now, net);
+    }
+
+    fn flush(&mut self, now: Instant, net: &mut Net) {
+        let Some(http2) = &mut self.http2 else { return };
+        while !http2.output().is_empty() {
+            let output = http2.output().to_vec();
+            http2.advance_output(output.len());
+            net.send(self.link, &output, now);
+        }
+        if http2.is_closed() {
+            net.links[self.link].leave(Ending::Eof, now, &mut net.dice);
+        }
+    }
+
+    fn take_events(&mut self, now: Instant, troubled: u64, timeout: Duration, net: &mut Net) {
+        while let Some(event) = self.http2.as_mut().and_then(Connection::poll_event) {
+            match event {
+                Event::Head {
+                    stream,
+                    fields,
+                    end_stream,
+                } => {
+                    self.highest = stream;
+                    let push = self.check_head(stream, &fields, now, net);
+                    let request = Request {
+                        push,
+                        content: Vec::new(),
+                        plan: None,
+                    };
+                    self.requests.insert(stream, request);
+                    if end_stream {
+                        self.complete(stream, now, troubled, timeout, net);
+                    }
+                }
+                Event::Data {
+                    stream,
+                    data,
+                    end_stream,
+                } => {
+                    if let Some(http2) = &mut self.http2 {
+                        http2.release(stream, data.len());
+                    }
+                    if let Some(request) = self.requests.get_mut(&stream) {
+                        request.content.extend(data);
+                    }
+                    if end_stream {
+                        self.complete(stream, now, troubled, timeout, net);
+                    }
+                }
+                Event::StreamFailed { stream, cause, .. } => {
+                    self.requests.remove(&stream);
+                    if let Cause::StreamError(code, rule) = cause {
+                        let link = self.link;
+                        net.ledger
+                            .violate(now, format!("{link}/{stream}: {code}: {rule}"));
+                    }
+                }
+                Event::Closed {
+                    cause: Cause::ConnectionError(code, rule),
+                } if code != ErrorCode::SETTINGS_TIMEOUT => {
+                    let link = self.link;
+                    net.ledger.violate(now, format!("{link}: {code}: {rule}"));
+                }
+                Event::GoAway { code, debug, .. }
+                    if code != ErrorCode::NO_ERROR && code != ErrorCode::SETTINGS_TIMEOUT =>
+                {
+                    let (link, debug) = (self.link, String::from_utf8_lossy(&debug));
+                    let what = format!("{link}: the daemon sends GOAWAY {code} {debug}");
+                    net.ledger.violate(now, what);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Compares a request's fields with what was accepted; returns its push.
+    fn check_head(&self, stream: u32, fields: &Fields, now: Instant, net: &mut Net) -> u64 {
+        let apns_id = fields.get(b"apns-id").unwrap_or_default();
+        let push = push_of(apns_id).unwrap_or(0);
+        let Some(accepted) = net.ledger.accepted(push) else {
+            let what = format!("{}/{stream}: a push nobody accepted", self.link);
+            net.ledger.violate(now, what);
+            return push;
+        };
+        let nth = usize::try_from(push - accepted.first_id.0).unwrap();
+        let mut path = Vec::new();
+        apns::path(&accepted.tokens[nth], &mut path);
+        let expiry = u64::try_from(accepted.notification.expiry).unwrap();
+        let expiration = (expiry > 0).then(|| (accepted.at.unix.as_secs() + expiry).to_string());
+        let length = accepted.payload.len().to_string();
+        let expected: [(&[u8], Option<&[u8]>); 7] = [
+            (b":method", Some(b"POST")),
+            (b":path", Some(&path)),
+            (b":authority", Some(b"api.push.apple.com")),
+            (b"apns-topic", Some(b"com.example.app")),
+            (b"apns-push-type", Some(b"alert")),
+            (b"apns-expiration", expiration.as_deref().map(str::as_bytes)),
+            (b"content-length", Some(length.as_bytes())),
+        ];
+        let wrong = expected
+            .iter()
+            .find(|(name, value)| fields.get(name) != *value)
+            .map(|(name, _)| String::from_utf8_lossy(name).into_owned());
+        if let Some(name) = wrong {
+            let what = format!("{}/{stream}: push {push}: wrong {name}", self.link);
+            net.ledger.violate(now, what);
+        }
+        push
+    }
+
+    /// A request is whole: decides what becomes of it.
+    fn complete(
+        &mut self,
+        stream: u32,
+        now: Instant,
+        troubled: u64,
+        timeout: Duration,
+        net: &mut Net,
+    ) {
+        let Some(request) = self.requests.get_mut(&stream) else {
+            return;
+        };
+        let accepted = net.ledger.accepted(request.push);
+        if accepted.is_some_and(|accepted| *accepted.payload != *request.content) {
+            let what = format!("{}/{stream}: wrong content", self.link);
+            net.ledger.violate(now, what);
+        }
+        let plan = reply::draw(troubled, &mut net.dice);
+        request.plan = Some(plan);
+        let wait = net.dice.millis(1, 300);
+        match plan {
+            Plan::Late | Plan::Never(true) => {
+                let push = request.push;
+                self.take(stream, push, now, net);
+                if matches!(plan, Plan::Late) {
+                    let late = net.dice.millis(1, 9000);
+                    self.later(now + timeout + late, Todo::Act(stream, plan));
+                } else {
+                    net.ledger.coverage.count(Kind::TakenNotAnswered);
+                }
+            }
+            Plan::Never(false) => net.ledger.coverage.count(Kind::NeverAnswered),
+            Plan::Answer(_) | Plan::Reset(_) => self.later(now + wait, Todo::Act(stream, plan)),
+        }
+    }
+
+    fn take(&mut self, stream: u32, push: u64, now: Instant, net: &mut Net) {
+        self.touched = self.touched.max(stream);
+        net.ledger.taken(push, now);
+        if let (Some(limit), Some(http2)) = (self.limit_after_proof.take(), &mut self.http2) {
+            http2.set_max_concurrent_streams(limit, now);
+            net.links[self.link].wire.settings_sent.push_back(false);
+            self.limit = limit;
+        }
+    }
+
+    fn carry_out(&mut self, todo: Todo, now: Instant, net: &mut Net) {
+        match todo {
+            Todo::Act(stream, plan) => {
+                let Some(request) = self.requests.get(&stream) else {
+                    return;
+                };
+                let push = request.push;
+                match plan {
+                    Plan::Answer(reply) => {
+                        if reply.class == Class::Taken {
+                            self.take(stream, push, now, net);
+                        }
+                        self.answer(stream, reply, now, net);
+                    }
+                    Plan::Late => {
+                        net.ledger.coverage.count(Kind::LateAnswer);
+                        self.answer(stream, TAKEN, now, net);
+                    }
+                    Plan::Reset(code) => {
+                        self.requests.remove(&stream);
+                        let kind = match code {
+                            ErrorCode::REFUSED_STREAM => Kind::Refused,
+                            _ => Kind::ResetOther,
+                        };
+                        net.ledger.coverage.count(kind);
+                        if let Some(http2) = &mut self.http2 {
+                            http2.reset(stream, code);
+                        }
+                    }
+                    Plan::Never(_) => {}
+                }
+            }
+            Todo::Content(stream, reply) => self.finish_answer(stream, reply, net),
+            Todo::Close(ending) => {
+                self.flush(now, net);
+                net.links[self.link].leave(ending, now, &mut net.dice);
+            }
+            Todo::Trouble(trouble) => self.befall(trouble, now, net),
+        }
+    }
+
+    fn answer(&mut self, stream: u32, reply: Reply, now: Instant, net: &mut Net) {
+        let Some(http2) = &mut self.http2 else { return };
+        self.touched = self.touched.max(stream);
+        reply.count(&mut net.ledger);
+        let interim = net.dice.chance(30);
+        if interim && http2.send_interim(stream, 103).is_ok() {
+            net.ledger.coverage.count(Kind::Interim);
+        }
+        let retry_after = reply.retry_after.map(|secs| secs.to_string());
+        let mut fields = vec![field(b"apns-id", b"73746572-6e61-8000-8000-000000000001")];
+        fields.extend(
+            retry_after
+                .as_ref()
+                .map(|text| field(b"retry-after", text.as_bytes())),
+        );
+        if reply.broken {
+            fields.push(field(b"content-length", b"5"));
+        }
+        let content = reply.content();
+        let whole = content.is_empty() || net.dice.chance(600);
+        let sent = http2.send_response(stream, reply.status, &fields, whole.then_some(&content));
+        if sent.is_err() {
+            return;
+        }
+        if whole {
+            net.links[self.link].wire.answers.insert(stream, reply);
+            self.requests.remove(&stream);
+        } else {
+            let wait = net.dice.millis(0, 400);
+            self.later(now + wait, Todo::Content(stream, reply));
+        }
+    }
+
+    fn finish_answer(&mut self, stream: u32, reply: Reply, net: &mut Net) {
+        let Some(http2) = &mut self.http2 else { return };
+        if http2.send_data(stream, &reply.content(), true).is_ok() {
+            net.links[self.link].wire.answers.insert(stream, reply);
+        }
+        self.requests.remove(&stream);
+    }
+
+    fn befall(&mut self, trouble: Trouble, now: Instant, net: &mut Net) {
+        let Some(http2) = &mut self.http2 else { return };
+        if http2.is_closed() {
+            return;
+        }
+        let link = self.link;
+        net.ledger.tell(now, 1, || format!("{link}: {trouble:?}"));
+        match trouble {
+            Trouble::Network(fault) => {
+                trouble::befall_network(fault, &mut net.links[link], now, &mut net.ledger);
+            }
+            Trouble::Close(ending) => {
+                net.ledger.coverage.count(Kind::Eof);
+                self.later(now, Todo::Close(ending));
+            }
+            Trouble::Graceful => {
+                net.ledger.coverage.count(Kind::GracefulGoAway);
+                http2.shut_down(now);
+                let wait = net.dice.millis(1000, 60_000);
+                self.later(now + wait, Todo::Close(Ending::Eof));
+            }
+            Trouble::Abrupt { below, code, again } => self.go_away(below, code, again, now, net),
+            Trouble::Limit { to, then } => self.set_limit(to, then, now, net),
+            Trouble::Setting { id, to, back } => {
+                net.ledger.coverage.count(match id {
+                    frames::INITIAL_WINDOW_SIZE => Kind::WindowShrunk,
+                    _ => Kind::TableShrunk,
+                });
+                // Its HTTP/2 does not know: the window is as it was before anything shows.
+                self.flush(now, net);
+                // It keeps to the window that it gave; the daemon never gets more than that.
+                let most = match id {
+                    frames::INITIAL_WINDOW_SIZE => self.window,
+                    _ => u32::MAX,
+                };
+                let frame = frames::settings(id, to.min(most));
+                net.send(link, &frame, now);
+                net.links[link].wire.settings_sent.push_back(true);
+                if let Some((to, after)) = back {
+                    let back = Trouble::Setting { id, to, back: None };
+                    self.later(now + after, Todo::Trouble(back));
+                }
+            }
+        }
+    }
+
+    /// GOAWAY out of the blue, and the end soon.
+    fn go_away(&mut self, below: bool, code: ErrorCode, again: bool, now: Instant, net: &mut Net) {
+        let Some(http2) = &mut self.http2 else { return };
+        let last = if below { self.touched } else { self.highest };
+        let (kind, debug): (_, &[u8]) = match code {
+            ErrorCode::NO_ERROR => (Kind::AbruptGoAway, b""),
+            _ => (Kind::GoAwayWithError, br#"{"reason":"BadCertificate"}"#),
+        };
+        net.ledger.coverage.count(kind);
+        http2.send_goaway(last, code, debug);
+        // Of requests that were whole it says nothing.
+        self.requests.retain(|stream, _| *stream <= last);
+        if again {
+            net.ledger.coverage.count(Kind::TwoGoAways);
+            http2.send_goaway(last, ErrorCode::NO_ERROR, b"");
+        }
+        let ending = dice_ending(&mut net.dice);
+        let wait = net.dice.millis(0, 3000);
+        self.later(now + wait, Todo::Close(ending));
+    }
+
+    fn set_limit(&mut self, to: u32, then: Option<(u32, Duration)>, now: Instant, net: &mut Net) {
+        let Some(http2) = &mut self.http2 else { return };
+        let link = self.link;
+        let kinds = [
+            (to > self.limit, Kind::LimitRaised),
+            (to < self.limit, Kind::LimitLowered),
+            (to == 1, Kind::LimitOne),
+            (to == 0, Kind::LimitZero),
+            (to == 0 && then.is_none(), Kind::LimitStaysZero),
+        ];
+        for (_, kind) in kinds.iter().filter(|(is_so, _)| *is_so) {
+            net.ledger.coverage.count(*kind);
+        }
+        self.limit = to;
+        self.limit_after_proof = None;
+        http2.set_max_concurrent_streams(to, now);
+        net.links[link].wire.settings_sent.push_back(false);
+        if let Some((to, after)) = then {
+            let back = Trouble::Limit { to, then: None };
+            self.later(now + after, Todo::Trouble(back));
+        }
+    }
+}
+
+pub(crate) fn dice_ending(dice: &mut Dice) -> Ending {
+    dice.one_of(&[Ending::Eof, Ending::Reset])
+}
+
+fn field<'a>(name: &'a [u8], value: &'a [u8]) -> Field<'a> {
+    Field {
+        name,
+        value,
+        indexing: Indexing::Literal,
+    }
+}

@@ -1,0 +1,242 @@
+//! One connection as it passes by: which requests are open on it, by the frames of both sides.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use sterna::http2::hpack::Decoder;
+
+use crate::coverage::Kind;
+use crate::frames::{self, Frames};
+use crate::ledger::{Fate, Ledger};
+use crate::reply::Reply;
+
+/// A request on the wire.
+struct Open {
+    push: u64,
+    /// Where its first octet stands.
+    at: u64,
+    sent: Instant,
+}
+
+/// The account of one connection.
+pub(crate) struct Wire {
+    link: usize,
+    up: Frames,
+    down: Frames,
+    decoder: Decoder,
+    open: BTreeMap<u32, Open>,
+    /// What the provider allows as far as the daemon has heard; 1 before its SETTINGS.
+    limit: usize,
+    /// The provider takes no more.
+    going_away: bool,
+    /// Octets that the daemon has written, and of those, the socket took.
+    written: u64,
+    handed: u64,
+    /// The answers that the provider gave, by stream.
+    pub(crate) answers: BTreeMap<u32, Reply>,
+    /// Acknowledgements of SETTINGS that are still to pass: true for one that the provider's
+    /// HTTP/2 does not know of.
+    pub(crate) settings_sent: VecDeque<bool>,
+    /// Where the octets of acknowledgements begin that it must not see.
+    hidden: VecDeque<u64>,
+    /// Octets that went on their way to the provider, hidden ones included.
+    conveyed: u64,
+    over: bool,
+    timeout: Duration,
+}
+
+impl Wire {
+    pub(crate) fn new(link: usize, timeout: Duration) -> Self {
+        Self {
+            link,
+            up: Frames::of_client(),
+            down: Frames::of_server(),
+            decoder: Decoder::new(4096, 0x4000),
+            open: BTreeMap::new(),
+            limit: 1,
+            going_away: false,
+            written: 0,
+            handed: 0,
+            answers: BTreeMap::new(),
+            settings_sent: [false].into(),
+            hidden: VecDeque::new(),
+            conveyed: 0,
+            over: false,
+            timeout,
+        }
+    }
+
+    /// The daemon has `output` to send, of which some was seen before.
+    pub(crate) fn written(
+        &mut self,
+        output: &[u8],
+        pusher_max: usize,
+        now: Instant,
+        ledger: &mut Ledger,
+    ) {
+        let seen = usize::try_from(self.written - self.handed).unwrap();
+        let Some(new) = output
+            .get(seen..)
+            .filter(|new| !new.is_empty() && !self.over)
+        else {
+            return;
+        };
+        self.written += new.len() as u64;
+        for frame in self.up.take(new) {
+            match frame.kind {
+                frames::HEADERS => self.opened(&frame, pusher_max, now, ledger),
+                frames::RST_STREAM => self.end(frame.stream, Fate::Unknown, now, ledger),
+                frames::SETTINGS if frame.is_ack() => {
+                    let hidden = self.settings_sent.pop_front() == Some(true);
+                    self.hidden.extend(hidden.then_some(frame.at));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn opened(
+        &mut self,
+        frame: &frames::Frame,
+        pusher_max: usize,
+        now: Instant,
+        ledger: &mut Ledger,
+    ) {
+        assert_eq!(frame.flags & 0x2c, 0x4, "a head in one frame");
+        let decoded = self.decoder.decode(&frame.payload).unwrap();
+        let apns_id = decoded.fields.get(b"apns-id").unwrap_or_default();
+        let push = push_of(apns_id).unwrap_or(0);
+        let (link, stream) = (self.link, frame.stream);
+        ledger.sent(push, link, stream, now);
+        self.open.insert(
+            stream,
+            Open {
+                push,
+                at: frame.at,
+                sent: now,
+            },
+        );
+        let open = self.open.len();
+        if open > self.limit.min(pusher_max) {
+            let limit = self.limit;
+            ledger.violate(
+                now,
+                format!("{link}/{stream}: {open} streams, allowed {limit} and {pusher_max}"),
+            );
+        }
+        if self.going_away {
+            ledger.violate(now, format!("{link}/{stream}: a request after GOAWAY"));
+        }
+    }
+
+    /// The socket took so many octets. Returns those that go on to the provider.
+    pub(crate) fn handed(&mut self, octets: &[u8]) -> Vec<u8> {
+        const ACK: u64 = 9;
+        self.handed += octets.len() as u64;
+        let mut passing = Vec::with_capacity(octets.len());
+        for octet in octets {
+            while self
+                .hidden
+                .front()
+                .is_some_and(|at| at + ACK <= self.conveyed)
+            {
+                self.hidden.pop_front();
+            }
+            if self.hidden.front().is_none_or(|at| self.conveyed < *at) {
+                passing.push(*octet);
+            }
+            self.conveyed += 1;
+        }
+        passing
+    }
+
+    /// These octets are given to the daemon now.
+    pub(crate) fn delivered(&mut self, octets: &[u8], now: Instant, ledger: &mut Ledger) {
+        for frame in self.down.take(octets) {
+            let stream = frame.stream;
+            if frame.ends_stream() {
+                let fate = self.answers.get(&stream).map(|reply| {
+                    if reply.broken {
+                        Fate::Unknown
+                    } else {
+                        Fate::Answered(*reply)
+                    }
+                });
+                self.end(stream, fate.unwrap_or(Fate::Unknown), now, ledger);
+            }
+            match frame.kind {
+                frames::RST_STREAM if frame.number(0) == frames::REFUSED_STREAM => {
+                    self.end(stream, Fate::NotProcessed, now, ledger);
+                }
+                frames::RST_STREAM => self.end(stream, Fate::Unknown, now, ledger),
+                frames::SETTINGS if !frame.is_ack() => self.settings(&frame, now, ledger),
+                frames::GOAWAY => {
+                    self.going_away = true;
+                    let above: Vec<u32> = self
+                        .open
+                        .range(frame.number(0).saturating_add(1)..)
+                        .map(|(stream, _)| *stream)
+                        .collect();
+                    let link = self.link;
+                    ledger.tell(now, above.len() as u64, || {
+                        format!("{link}: GOAWAY({}, {})", frame.number(0), frame.number(4))
+                    });
+                    if !above.is_empty() {
+                        ledger.coverage.count(Kind::GoAwayBelowOpen);
+                    }
+                    for stream in above {
+                        self.end(stream, Fate::NotProcessed, now, ledger);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn settings(&mut self, frame: &frames::Frame, now: Instant, ledger: &mut Ledger) {
+        if self.limit == 1 && frame.at == 0 {
+            self.limit = usize::MAX;
+        }
+        for (id, value) in frame.settings() {
+            let link = self.link;
+            ledger.tell(now, value.into(), || {
+                format!("{link}: SETTINGS {id} = {value}")
+            });
+            if id == frames::MAX_CONCURRENT_STREAMS {
+                self.limit = value as usize;
+            }
+        }
+    }
+
+    fn end(&mut self, stream: u32, fate: Fate, now: Instant, ledger: &mut Ledger) {
+        if let Some(open) = self.open.remove(&stream) {
+            ledger.ended(open.push, fate, now);
+        }
+    }
+
+    /// The connection is over on the daemon's side; `by_us` if the daemon ended it.
+    pub(crate) fn ended(&mut self, by_us: bool, now: Instant, ledger: &mut Ledger) {
+        self.over = true;
+        for (_, open) in std::mem::take(&mut self.open) {
+            // One that timed out behind a socket that took nothing would have gone out later.
+            let timed_out = by_us && now >= open.sent + self.timeout;
+            let fate = if open.at < self.handed || timed_out {
+                Fate::Unknown
+            } else {
+                Fate::NotSent
+            };
+            ledger.ended(open.push, fate, now);
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+/// The number in an `apns-id` of ours.
+pub(crate) fn push_of(apns_id: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(apns_id).ok()?;
+    let digits: String = text.chars().filter(|character| *character != '-').collect();
+    u64::from_str_radix(digits.get(17..)?, 16).ok()
+}
