@@ -74,18 +74,28 @@ impl Attendance {
     /// when that is done.
     pub fn call(&self, may_connect: impl FnOnce() -> bool) -> Option<usize> {
         fence(Ordering::SeqCst);
-        if self
-            .seats
-            .iter()
-            .any(|seat| seat.load(Ordering::SeqCst) == State::Looking as u8)
-        {
-            return None;
+        // A warm thread that wakes by itself between being seen and being claimed is looking now:
+        // that calls for another look, not for another connection.
+        for _ in 0..LOOKS {
+            let mut warm = false;
+            for seat in &self.seats {
+                let state = seat.load(Ordering::SeqCst);
+                if state == State::Looking as u8 {
+                    return None;
+                }
+                warm |= state == State::Warm as u8;
+            }
+            if !warm {
+                break;
+            }
+            let claimed = self.claim(State::Warm);
+            if claimed.is_some() {
+                return claimed;
+            }
         }
-        self.claim(State::Warm).or_else(|| {
-            let is_cold = |seat: &AtomicU8| seat.load(Ordering::SeqCst) == State::Cold as u8;
-            let wanted = self.seats.iter().any(is_cold) && may_connect();
-            wanted.then(|| self.claim(State::Cold)).flatten()
-        })
+        let is_cold = |seat: &AtomicU8| seat.load(Ordering::SeqCst) == State::Cold as u8;
+        let wanted = self.seats.iter().any(is_cold) && may_connect();
+        wanted.then(|| self.claim(State::Cold)).flatten()
     }
 
     /// Turns the first thread in the state `wanted` into a looking one.
@@ -101,3 +111,7 @@ impl Attendance {
         })
     }
 }
+
+/// Times that [`Attendance::call`] looks for a thread with a connection before it takes one
+/// without.
+const LOOKS: usize = 3;
