@@ -61,6 +61,16 @@ impl Frames {
         }
     }
 
+    /// How many of these octets belong to the frame that has begun or begins with them.
+    pub(crate) fn of_one_frame(&self, octets: &[u8]) -> usize {
+        let begun = self.buffer.iter().chain(octets);
+        let head: Vec<u8> = begun.take(9).copied().collect();
+        let length = head
+            .first_chunk::<9>()
+            .map_or(9, |head| 9 + length_in(head));
+        octets.len().min(length - self.buffer.len())
+    }
+
     /// The frames that are whole with these octets.
     pub(crate) fn take(&mut self, octets: &[u8]) -> Vec<Frame> {
         self.buffer.extend_from_slice(octets);
@@ -68,8 +78,8 @@ impl Frames {
         self.preface -= skipped;
         let mut start = skipped;
         let mut frames = Vec::new();
-        while let Some(head) = self.buffer.get(start..start + 9) {
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        while let Some(head) = self.buffer.get(start..).and_then(<[u8]>::first_chunk::<9>) {
+            let length = length_in(head);
             let stream = u32::from_be_bytes(head[5..9].try_into().unwrap()) & 0x7fff_ffff;
             let (kind, flags) = (head[3], head[4]);
             let Some(payload) = self.buffer.get(start + 9..start + 9 + length) else {
@@ -88,6 +98,10 @@ impl Frames {
         self.position += start as u64;
         frames
     }
+}
+
+fn length_in(head: &[u8; 9]) -> usize {
+    u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize
 }
 
 /// A SETTINGS frame with one parameter.
@@ -113,6 +127,7 @@ pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 
 pub(crate) const HEADER_TABLE_SIZE: u16 = 1;
 pub(crate) const MAX_CONCURRENT_STREAMS: u16 = 3;

@@ -299,7 +299,8 @@ impl Ledger {
             faults.push(format!("says attempt {attempt}, and {attempts} counted"));
         }
         let status = line["status"].as_u64();
-        let judged = match record.due.take() {
+        let answer = record.due.take();
+        let judged = match answer {
             Some(reply) => {
                 let same = status == Some(reply.status.into()) && reason == reply.reason;
                 (same && succeeded == (reply.class == Class::Taken)).then_some(())
@@ -316,7 +317,7 @@ impl Ledger {
         match reason.as_str() {
             "expired" => self.coverage.count(Kind::Expired),
             "shutdown" => self.coverage.count(Kind::LeftAtShutdown),
-            _ if !succeeded => self.coverage.count(Kind::GaveUp),
+            _ if answer.is_none() => self.coverage.count(Kind::GaveUp),
             _ => {}
         }
         if judged.is_none() {

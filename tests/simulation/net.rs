@@ -328,19 +328,27 @@ impl SimulatedTransport {
         for _ in 0..most {
             let wants = self.http2.wants_input() || self.http2.is_closed();
             let piece = {
-                let net = &mut *self.net.borrow_mut();
-                let link = &mut net.links[self.id];
+                let link = &mut self.net.borrow_mut().links[self.id];
                 link.unread = !wants;
-                let piece = wants.then(|| link.down.take(now)).flatten();
-                if let Some(piece) = &piece
-                    && !self.http2.is_closed()
-                {
-                    link.wire.delivered(piece, now, &mut net.ledger);
-                }
-                piece
+                wants.then(|| link.down.take(now)).flatten()
             };
             let Some(piece) = piece else { break };
-            self.http2.receive(&piece, now);
+            self.deliver(&piece, now);
+        }
+    }
+
+    /// Gives octets to the HTTP/2 side, frame by frame, with a look at what it says to each.
+    fn deliver(&mut self, mut octets: &[u8], now: Instant) {
+        while !octets.is_empty() && !self.http2.is_closed() {
+            let frame = {
+                let net = &mut *self.net.borrow_mut();
+                let wire = &mut net.links[self.id].wire;
+                let (frame, rest) = octets.split_at(wire.of_one_frame(octets));
+                wire.delivered(frame, now, &mut net.ledger);
+                octets = rest;
+                frame
+            };
+            self.http2.receive(frame, now);
             self.look_at_output(false, now);
         }
     }
@@ -378,7 +386,15 @@ impl Transport for SimulatedTransport {
             let link = &mut net.links[self.id];
             broken = link.is_broken() && link.down.end.is_some_and(|(at, _)| at <= now);
             let output = self.http2.output();
-            let n = output.len().min(link.up.room());
+            let mut n = output.len().min(link.up.room());
+            if n < output.len()
+                && net.dice.chance(400)
+                && let Some(less) = link.wire.between_requests(n)
+            {
+                // It may stop anywhere, thus also before the first octet of a request.
+                n = less;
+                link.up.capacity = link.up.under_way + n;
+            }
             if broken || n == 0 {
                 break;
             }

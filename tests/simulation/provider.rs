@@ -52,7 +52,7 @@ impl Peer {
     pub(crate) fn new(link: usize, troubled: u64, now: Instant, net: &mut Net) -> Self {
         let dice = &mut net.dice;
         let limit = dice.one_of(&[1, 1, 2, 5, 30, 100, 1000]);
-        let small_window = dice.chance(troubled / 4);
+        let small_window = dice.chance(troubled / 2);
         let mut peer = Self {
             link,
             http2: None,
@@ -67,6 +67,10 @@ impl Peer {
         };
         for (at, trouble) in trouble::of_a_connection(troubled, dice) {
             peer.later(now + at, Todo::Trouble(trouble));
+        }
+        for _ in 0..if small_window { dice.between(0, 3) } else { 0 } {
+            let trouble = trouble::window_shrunk(dice);
+            peer.later(now + dice.millis(0, 3000), Todo::Trouble(trouble));
         }
         let fresh = dice.between(0, 999);
         if fresh < troubled / 8 {

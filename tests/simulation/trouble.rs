@@ -94,16 +94,22 @@ fn draw(dice: &mut Dice) -> Trouble {
                 then: (!stays).then(|| (dice.one_of(&[1, 20, 500]), hold)),
             }
         }
-        _ if dice.chance(500) => Trouble::Setting {
-            id: frames::INITIAL_WINDOW_SIZE,
-            to: dice.one_of(&[0, 1, 600, 60_000]),
-            back: Some((65_535, hold)),
-        },
+        _ if dice.chance(500) => window_shrunk(dice),
         _ => Trouble::Setting {
             id: frames::HEADER_TABLE_SIZE,
             to: 0,
             back: Some((dice.one_of(&[64, 4096]), hold)),
         },
+    }
+}
+
+/// A window that opens again in a while.
+pub(crate) fn window_shrunk(dice: &mut Dice) -> Trouble {
+    let hold = dice.one_of(&[100, 2000, 8000, 30_000]);
+    Trouble::Setting {
+        id: frames::INITIAL_WINDOW_SIZE,
+        to: dice.one_of(&[0, 1, 600, 60_000]),
+        back: Some((65_535, dice.millis(1, hold))),
     }
 }
 

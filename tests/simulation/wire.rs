@@ -16,6 +16,8 @@ struct Open {
     /// Where its first octet stands.
     at: u64,
     sent: Instant,
+    /// Octets of content that the provider still allows.
+    window: i64,
 }
 
 /// The account of one connection.
@@ -27,6 +29,9 @@ pub(crate) struct Wire {
     open: BTreeMap<u32, Open>,
     /// What the provider allows as far as the daemon has heard; 1 before its SETTINGS.
     limit: usize,
+    /// Of a new stream, and of the connection: as far as the daemon has heard.
+    initial_window: i64,
+    window: i64,
     /// The provider takes no more.
     going_away: bool,
     /// Octets that the daemon has written, and of those, the socket took.
@@ -54,6 +59,8 @@ impl Wire {
             decoder: Decoder::new(4096, 0x4000),
             open: BTreeMap::new(),
             limit: 1,
+            initial_window: 65_535,
+            window: 65_535,
             going_away: false,
             written: 0,
             handed: 0,
@@ -84,6 +91,7 @@ impl Wire {
         self.written += new.len() as u64;
         for frame in self.up.take(new) {
             match frame.kind {
+                frames::DATA => self.content(&frame, now, ledger),
                 frames::HEADERS => self.opened(&frame, pusher_max, now, ledger),
                 frames::RST_STREAM => self.end(frame.stream, Fate::Unknown, now, ledger),
                 frames::SETTINGS if frame.is_ack() => {
@@ -114,6 +122,7 @@ impl Wire {
                 push,
                 at: frame.at,
                 sent: now,
+                window: self.initial_window,
             },
         );
         let open = self.open.len();
@@ -127,6 +136,33 @@ impl Wire {
         if self.going_away {
             ledger.violate(now, format!("{link}/{stream}: a request after GOAWAY"));
         }
+    }
+
+    /// Content was written: as much as the windows let out.
+    fn content(&mut self, frame: &frames::Frame, now: Instant, ledger: &mut Ledger) {
+        let octets = i64::try_from(frame.payload.len()).unwrap();
+        self.window -= octets;
+        let mut least = self.window;
+        if let Some(open) = self.open.get_mut(&frame.stream) {
+            open.window -= octets;
+            least = least.min(open.window);
+        }
+        if octets > 0 && least < 0 {
+            let (link, stream) = (self.link, frame.stream);
+            ledger.violate(now, format!("{link}/{stream}: {} octets too many", -least));
+        }
+    }
+
+    /// How many of these octets are to be given to the daemon before the next look at it.
+    pub(crate) fn of_one_frame(&self, octets: &[u8]) -> usize {
+        self.down.of_one_frame(octets)
+    }
+
+    /// Where the last request begins within the next `n` octets that the socket could take.
+    pub(crate) fn between_requests(&self, n: usize) -> Option<usize> {
+        let begins = self.open.values().map(|open| open.at);
+        let ahead = begins.filter_map(|at| usize::try_from(at.checked_sub(self.handed)?).ok());
+        ahead.filter(|ahead| (1..n).contains(ahead)).max()
     }
 
     /// The socket took so many octets. Returns those that go on to the provider.
@@ -170,6 +206,12 @@ impl Wire {
                 }
                 frames::RST_STREAM => self.end(stream, Fate::Unknown, now, ledger),
                 frames::SETTINGS if !frame.is_ack() => self.settings(&frame, now, ledger),
+                frames::WINDOW_UPDATE if stream == 0 => self.window += i64::from(frame.number(0)),
+                frames::WINDOW_UPDATE => {
+                    if let Some(open) = self.open.get_mut(&stream) {
+                        open.window += i64::from(frame.number(0));
+                    }
+                }
                 frames::GOAWAY => {
                     self.going_away = true;
                     let above: Vec<u32> = self
@@ -204,6 +246,13 @@ impl Wire {
             });
             if id == frames::MAX_CONCURRENT_STREAMS {
                 self.limit = value as usize;
+            }
+            if id == frames::INITIAL_WINDOW_SIZE {
+                let difference = i64::from(value) - self.initial_window;
+                self.initial_window += difference;
+                for open in self.open.values_mut() {
+                    open.window += difference;
+                }
             }
         }
     }
