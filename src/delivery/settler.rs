@@ -25,6 +25,8 @@ const RETRY_REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Different reasons told apart in one report; further ones are counted together.
 const RETRY_REASONS: usize = 32;
 
+/// What the reasons beyond them are counted as.
+const OTHER_REASONS: &str = "other reasons";
 /// An answer that concerns the whole lane is told to the operator once in this time, per reason.
 const ALARM_EVERY: Duration = Duration::from_secs(60);
 
@@ -213,7 +215,9 @@ impl Settler {
             LaneEffect::Stop => "pushes fail until the configuration is mended",
         };
         let key = format!("{} {}", answer.status, answer.reason);
-        let last = self.alarmed.get(&key);
+        let known = self.alarmed.len() < RETRY_REASONS || self.alarmed.contains_key(&key);
+        let rule = if known { key.as_str() } else { OTHER_REASONS };
+        let last = self.alarmed.get(rule);
         if last.is_some_and(|at| now.saturating_duration_since(*at) < ALARM_EVERY) {
             return;
         }
@@ -223,19 +227,12 @@ impl Settler {
             "{platform}: {key}: {error} (push {}); {consequence}",
             push.id()
         );
-        if self.alarmed.len() >= RETRY_REASONS {
-            self.alarmed.clear();
-        }
-        self.alarmed.insert(key, now);
+        self.alarmed.insert(rule.to_owned(), now);
     }
 
     fn note_retry(&mut self, push: &Push, why: String, wait: Duration) {
         let known = self.retries.len() < RETRY_REASONS || self.retries.contains_key(&why);
-        let key = if known {
-            why
-        } else {
-            "other reasons".to_owned()
-        };
+        let key = if known { why } else { OTHER_REASONS.to_owned() };
         let retries = self.retries.entry(key).or_insert_with(|| Retries {
             pushes: 0,
             first_id: push.id().0,
