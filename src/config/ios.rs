@@ -1,12 +1,12 @@
 //! `[ios]`: how pushes reach Apple.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::Document;
 use super::key::Key;
 use super::keys;
-use super::{Endpoint, seconds, small};
+use super::{Endpoint, Secret, seconds, small};
 
 /// `[ios]`, enabled and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub enum ApnsCredential {
         cert_path: PathBuf,
         /// `pem_key_path`: its private key.
         key_path: PathBuf,
+        /// `pem_key_passphrase`: decrypts the key.
+        passphrase: Option<Secret>,
     },
 }
 
@@ -92,7 +94,7 @@ impl Ios {
 struct Credentials {
     cert_path: Option<String>,
     cert_key_path: Option<String>,
-    passphrase: Option<String>,
+    passphrase: Option<Secret>,
     token_key_path: Option<String>,
     key_id: Option<String>,
     team_id: Option<String>,
@@ -103,7 +105,7 @@ impl Credentials {
         Self {
             cert_path: document.text(&keys::IOS_PEM_CERT_PATH),
             cert_key_path: document.text(&keys::IOS_PEM_KEY_PATH),
-            passphrase: document.text(&keys::IOS_PEM_KEY_PASSPHRASE),
+            passphrase: document.text(&keys::IOS_PEM_KEY_PASSPHRASE).map(Secret),
             token_key_path: document.text(&keys::IOS_TOKEN_AUTH_KEY_PATH),
             key_id: take_identifier(document, &keys::IOS_TOKEN_AUTH_KEY_ID),
             team_id: take_identifier(document, &keys::IOS_TOKEN_AUTH_TEAM_ID),
@@ -125,10 +127,6 @@ impl Credentials {
                 None
             }
             (Some((cert_path, key_path)), None) => {
-                if self.passphrase.is_some() {
-                    let hint = decrypt_hint(&key_path);
-                    document.refuse_because(&keys::IOS_PEM_KEY_PASSPHRASE, hint);
-                }
                 let warning = "ignored: the token_auth_* keys are incomplete, and certificate \
                                authentication is used";
                 document.warn_first(&TOKEN_KEYS, warning);
@@ -136,6 +134,7 @@ impl Credentials {
                 Some(ApnsCredential::Certificate {
                     cert_path,
                     key_path,
+                    passphrase: self.passphrase,
                 })
             }
             (None, Some(((key_path, key_id), team_id))) => {
@@ -175,27 +174,6 @@ impl Credentials {
             text.to_owned()
         };
         format!("{text}; or set ios.enabled = false")
-    }
-}
-
-/// The line that turns an encrypted key into one that can be used.
-fn decrypt_hint(key_path: &str) -> String {
-    let plain = Path::new(key_path).with_extension("plain.pem");
-    let (key, plain) = (quoted(key_path), quoted(&plain.to_string_lossy()));
-    format!(
-        "encrypted keys are not supported; decrypt the key once with \
-         `(umask 077 && openssl pkey -in {key} -out {plain})`, set ios.pem_key_path to the new \
-         file, and remove this line"
-    )
-}
-
-/// A path as the shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"/._-".contains(&octet);
-    if path.bytes().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 

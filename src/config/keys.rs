@@ -224,12 +224,7 @@ pub(super) const IOS_PEM_KEY_PATH: Key = Key::text(
 pub(super) const IOS_PEM_KEY_PASSPHRASE: Key = Key::secret(
     "ios",
     "pem_key_passphrase",
-    "Refused: encrypted keys are not supported; decrypt the key once with openssl",
-)
-.unlike_gaurun(
-    "decrypts the key at start",
-    "refused, with the openssl line that decrypts the key",
-    "encrypted keys are not supported yet, and a passphrase beside its key protects little",
+    "Certificate authentication: decrypts `pem_key_path`; beside its key it protects little",
 );
 pub(super) const IOS_TOKEN_AUTH_KEY_PATH: Key = Key::text(
     "ios",

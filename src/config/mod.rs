@@ -22,6 +22,7 @@ mod log;
 mod names;
 mod nearest;
 mod problem;
+mod secret;
 
 pub use android::Android;
 pub use bind::{Bind, Port};
@@ -33,6 +34,7 @@ pub use keys::{KEYS, QUEUES_MAX, SECTIONS};
 pub use load::{DEFAULT_PATH, Environment};
 pub use log::Log;
 pub use problem::{ConfigError, Place, Problem, Warning};
+pub use secret::Secret;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

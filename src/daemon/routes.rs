@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use crate::config::{Android, ApnsCredential, Config, Endpoint as Configured, Ios};
+use crate::config::{Android, ApnsCredential, Config, Endpoint as Configured, Ios, Secret};
 use crate::delivery::credential::Credentials;
 use crate::delivery::route::{Address, Route};
 use crate::http2;
@@ -47,9 +47,11 @@ pub(super) fn ios(ios: &Ios) -> Result<Route, RouteError> {
         ApnsCredential::Certificate {
             cert_path,
             key_path,
+            passphrase,
         } => {
-            let identity =
-                Identity::from_pem_files(cert_path, key_path).map_err(|error| at(&error))?;
+            let passphrase = passphrase.as_ref().map(Secret::expose);
+            let identity = Identity::from_pem_files(cert_path, key_path, passphrase)
+                .map_err(|error| at(&error))?;
             (Some(identity), Credentials::Certificate)
         }
         ApnsCredential::Token {

@@ -329,7 +329,7 @@ fn both_roles_speak_to_each_other_and_client_certificates_are_seen() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("both.pem");
     std::fs::write(&path, certificate.pem() + &key.serialize_pem()).unwrap();
-    let identity = tls::Identity::from_pem_files(&path, &path).unwrap();
+    let identity = tls::Identity::from_pem_files(&path, &path, None).unwrap();
     for identity in [None, Some(identity)] {
         let has_identity = identity.is_some();
         let (port, thread) = accept(Arc::clone(&server), |owner| {
@@ -367,7 +367,7 @@ fn a_client_certificate_that_is_refused_is_named_as_the_cause() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("both.pem");
     std::fs::write(&path, certificate.pem() + &key.serialize_pem()).unwrap();
-    let identity = tls::Identity::from_pem_files(&path, &path).unwrap();
+    let identity = tls::Identity::from_pem_files(&path, &path, None).unwrap();
     let client =
         tls::client_config_with(&authority.roots(), Some(identity), &[tls::ALPN_H2]).unwrap();
     // With TLS 1.3 the server judges after the client believes the handshake to be over.

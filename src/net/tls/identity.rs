@@ -18,11 +18,19 @@ pub struct Identity {
 
 impl Identity {
     /// Reads PEM files; the key may be PKCS#8, PKCS#1 or SEC1, and in the same file as the chain.
-    /// Fails if the key is encrypted (the text then has the `openssl` line that decrypts it) or
-    /// does not belong to the first certificate.
-    pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+    /// An encrypted key needs `passphrase`, and another must not have one.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, the key is encrypted and cannot be decrypted (the text then has
+    /// the `openssl` line that decrypts it), or it does not belong to the first certificate.
+    pub fn from_pem_files(
+        certificate: &Path,
+        key: &Path,
+        passphrase: Option<&str>,
+    ) -> Result<Self, TlsError> {
         let chain = read_chain(certificate)?;
-        let signing_key = read_key(key)?;
+        let signing_key = read_key(key, passphrase)?;
         let certified =
             CertifiedKey::from_der(chain, signing_key, &provider()).map_err(|error| {
                 let files = format!("{} and {}", certificate.display(), key.display());
@@ -63,16 +71,18 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(chain)
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn read_key(path: &Path, passphrase: Option<&str>) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = read(path)?;
-    if is_encrypted(&text) {
-        return Err(TlsError::new(format!(
-            "{}: the private key is encrypted; decrypt it with: openssl pkey -in {} -out {} (and \
-             name that file instead)",
-            path.display(),
-            shell_word(path),
-            shell_word(&path.with_extension("decrypted.pem")),
-        )));
+    match (is_encrypted(&text), passphrase) {
+        (false, None) => {}
+        (true, given) => return decrypted(&text, given).map_err(|why| cannot_decrypt(path, &why)),
+        (false, Some(_)) => {
+            return Err(TlsError::new(format!(
+                "{}: the private key is not encrypted, and there is a passphrase for it; remove \
+                 the passphrase",
+                path.display()
+            )));
+        }
     }
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let shown = path.display();
@@ -84,6 +94,27 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
             other => format!("{shown}: {other}"),
         })
     })
+}
+
+fn decrypted(text: &[u8], passphrase: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
+    let passphrase = passphrase.ok_or("there is no passphrase for it")?;
+    #[cfg(feature = "encrypted-keys")]
+    return super::encrypted_key::decrypt(text, passphrase);
+    #[cfg(not(feature = "encrypted-keys"))]
+    {
+        let _unused = (text, passphrase);
+        Err("this binary was built without the feature encrypted-keys".to_owned())
+    }
+}
+
+fn cannot_decrypt(path: &Path, why: &str) -> TlsError {
+    TlsError::new(format!(
+        "{}: the private key is encrypted: {why}; by hand it is decrypted with: openssl pkey -in \
+         {} -out {} (and name that file instead)",
+        path.display(),
+        shell_word(path),
+        shell_word(&path.with_extension("decrypted.pem")),
+    ))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -5,6 +5,8 @@
 //! Sessions are resumed (one store per configuration); early data stays off, since a POST replayed
 //! is a push sent twice.
 
+#[cfg(feature = "encrypted-keys")]
+mod encrypted_key;
 mod identity;
 mod roots;
 

@@ -37,7 +37,14 @@ impl Files {
     }
 
     fn load(&self, key: &str) -> Result<Identity, String> {
-        Identity::from_pem_files(&self.path("cert.pem"), &self.path(key))
+        Identity::from_pem_files(&self.path("cert.pem"), &self.path(key), None)
+            .map_err(|error| error.to_string())
+    }
+
+    #[cfg(feature = "encrypted-keys")]
+    fn load_with(&self, key: &str, passphrase: &str) -> Result<Identity, String> {
+        let (certificate, key) = (self.path("cert.pem"), self.path(key));
+        Identity::from_pem_files(&certificate, &key, Some(passphrase))
             .map_err(|error| error.to_string())
     }
 }
@@ -129,7 +136,7 @@ fn chain_and_key_may_share_a_file() {
         .concat();
     fs::write(files.path("both.pem"), both).unwrap();
     let both = files.path("both.pem");
-    assert!(Identity::from_pem_files(&both, &both).is_ok());
+    assert!(Identity::from_pem_files(&both, &both, None).is_ok());
 }
 
 #[test]
@@ -168,7 +175,7 @@ fn the_line_that_decrypts_an_encrypted_key_works() {
         assert!(text.contains(mark), "{name} is not what the test is about");
         let error = files.load(name).unwrap_err();
         let line = error
-            .split_once("decrypt it with: openssl ")
+            .split_once("decrypted with: openssl ")
             .and_then(|(_, line)| line.split_once(" (and"))
             .unwrap_or_else(|| panic!("{error}"))
             .0;
@@ -179,6 +186,107 @@ fn the_line_that_decrypts_an_encrypted_key_works() {
             .load(&decrypted)
             .unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+#[cfg(feature = "encrypted-keys")]
+#[test]
+fn a_passphrase_decrypts_what_openssl_encrypts() {
+    let ec = Files::new(&KeyPair::generate().unwrap());
+    let rsa = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+    let rsa = Files::new(&rsa);
+    // The label of the key's own kind is OpenSSL's older form.
+    for (files, name, made_by, mark) in [
+        (&ec, "aes128.pem", "ec -aes128", "DEK-Info: AES-128-CBC,"),
+        (&ec, "aes192.pem", "ec -aes192", "DEK-Info: AES-192-CBC,"),
+        (
+            &rsa,
+            "aes256.pem",
+            "rsa -traditional -aes256",
+            "DEK-Info: AES-256-CBC,",
+        ),
+        (
+            &rsa,
+            "des.pem",
+            "rsa -traditional -des3",
+            "DEK-Info: DES-EDE3-CBC,",
+        ),
+        (&ec, "pbes2.pem", "pkcs8 -topk8", "ENCRYPTED PRIVATE KEY"),
+        (
+            &rsa,
+            "sha1.pem",
+            "pkcs8 -topk8 -v2prf hmacWithSHA1",
+            "ENCRYPTED PRIVATE KEY",
+        ),
+        (
+            &rsa,
+            "v2des.pem",
+            "pkcs8 -topk8 -v2 des3",
+            "ENCRYPTED PRIVATE KEY",
+        ),
+        (
+            &ec,
+            "scrypt.pem",
+            "pkcs8 -topk8 -scrypt",
+            "ENCRYPTED PRIVATE KEY",
+        ),
+    ] {
+        openssl(
+            &format!("{made_by} -in key.pem -out {name} -passout pass:'s€cret word'"),
+            &files.dir,
+        );
+        let text = fs::read_to_string(files.path(name)).unwrap();
+        assert!(text.contains(mark), "{name} is not what the test is about");
+        files
+            .load_with(name, "s€cret word")
+            .unwrap_or_else(|error| panic!("{made_by}: {error}"));
+        let error = files.load_with(name, "s€cret").unwrap_err();
+        assert!(
+            error.contains("the passphrase does not fit the key"),
+            "{made_by}: {error}"
+        );
+        assert!(error.contains("openssl pkey -in "), "{made_by}: {error}");
+    }
+}
+
+#[cfg(feature = "encrypted-keys")]
+#[test]
+fn what_cannot_be_decrypted_says_why() {
+    let files = Files::new(&KeyPair::generate().unwrap());
+    let legacy = |info: &str| {
+        format!(
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n{info}\n\nAAAA\n\
+             -----END EC PRIVATE KEY-----\n"
+        )
+    };
+    for (text, expected) in [
+        (
+            legacy("DEK-Info: DES-CBC,0011223344556677"),
+            "its encryption, DES-CBC, is not known",
+        ),
+        (
+            legacy("DEK-Info: AES-128-CBC,00"),
+            "the DEK-Info vector is too short",
+        ),
+        (
+            legacy("DEK-Info: AES-128-CBC,0011223344556677"),
+            "the DEK-Info vector is not as long as its cipher needs",
+        ),
+        (legacy("DEK-Info: AES-128-CBC,é"), "no hexadecimal vector"),
+        (legacy("X-Other: 1"), "has no DEK-Info header"),
+        (
+            pem_of("ENCRYPTED PRIVATE KEY", &[0x30, 0x00]),
+            "the encrypted key is malformed",
+        ),
+    ] {
+        fs::write(files.path("bad.pem"), &text).unwrap();
+        let error = files.load_with("bad.pem", "secret").unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let error = files.load_with("key.pem", "secret").unwrap_err();
+    assert!(
+        error.contains("the private key is not encrypted"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -201,7 +309,7 @@ fn files_without_what_is_looked_for_are_named() {
         let error = files.load(key).unwrap_err();
         assert!(error.contains(expected), "{key}: {error}");
     }
-    let error = Identity::from_pem_files(&files.path("key.pem"), &files.path("key.pem"));
+    let error = Identity::from_pem_files(&files.path("key.pem"), &files.path("key.pem"), None);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("key.pem: no PEM certificate"), "{error}");
 }
