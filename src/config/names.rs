@@ -2,7 +2,8 @@
 
 use toml::de::DeTable;
 
-use super::keys::{KEYS, SECTIONS};
+use super::all_keys;
+use super::keys::SECTIONS;
 use super::nearest::nearest;
 use super::problem::Shown;
 
@@ -46,8 +47,7 @@ impl UnknownName {
                 let offset = name.span().start;
                 let name = name.as_ref().to_string();
                 let known = |section: &str, name: &str| {
-                    KEYS.iter()
-                        .any(|key| key.section == section && key.name == name)
+                    all_keys().any(|key| key.section == section && key.name == name)
                 };
                 if !known(&section, &name) {
                     found.push(Self {
@@ -125,7 +125,7 @@ fn unknown_section(name: &str) -> String {
     if SECTIONS.iter().any(|(known, _)| *known == name) {
         return format!("{shown}: must be a table, written as [{shown}]");
     }
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+    if let Some(key) = all_keys().find(|key| key.name == name) {
         return format!(
             "{shown}: stands outside its section; write it below [{}]",
             key.section
@@ -139,11 +139,10 @@ fn unknown_section(name: &str) -> String {
 
 fn unknown_key(section: &str, name: &str) -> String {
     let shown = Shown(name);
-    let own = KEYS
-        .iter()
+    let own = all_keys()
         .filter(|key| key.section == section)
         .map(|key| key.name);
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+    if let Some(key) = all_keys().find(|key| key.name == name) {
         let belongs = key.path();
         return format!("{section}.{shown}: unknown key; did you mean {belongs}?");
     }

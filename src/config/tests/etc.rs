@@ -18,7 +18,7 @@ fn rendered() -> String {
     for (section, meaning) in SECTIONS {
         write!(text, "\n[{section}]\n").unwrap();
         wrap(&mut text, &format!("{meaning}."));
-        for key in KEYS.iter().filter(|key| key.section == section) {
+        for key in all_keys().filter(|key| key.section == section) {
             text.push('\n');
             wrap(&mut text, &format!("{}.", key.meaning));
             let range = key.range_text();
@@ -75,7 +75,7 @@ fn uncommented(wanted: impl Fn(&Key) -> bool) -> String {
         let name = line
             .strip_prefix('#')
             .and_then(|rest| rest.split_once(" = "));
-        let key = name.and_then(|(name, _)| KEYS.iter().find(|key| key.name == name));
+        let key = name.and_then(|(name, _)| all_keys().find(|key| key.name == name));
         if key.is_some_and(&wanted) {
             line.trim_start_matches('#')
         } else {

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn every_key_refuses_another_type() {
-    for key in &KEYS {
+    for key in all_keys() {
         let (wrong, value) = match key.allowed {
             Allowed::Flag { .. } => ("\"true\"", "= \"true\""),
             Allowed::Number { .. } => ("{ a = 1 }", "= { a = 1 }"),

@@ -1,0 +1,194 @@
+//! `[core]`: the API, the queues and the process.
+
+use super::super::key::{Key, NumberDefault};
+use super::{
+    MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN, MAX_CONNECTIONS_MAX, NOTIFICATION_MAX_MAX,
+    PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
+};
+
+pub(in super::super) const CORE_PORT: Key = Key::text(
+    "core",
+    "port",
+    "1056",
+    "a number from 0 to 65535 (0: any free port), or \"unix:/path\"",
+    "Where the API listens: a TCP port of `address`, or a Unix socket",
+);
+pub(in super::super) const CORE_ADDRESS: Key = Key::text(
+    "core",
+    "address",
+    "127.0.0.1",
+    "an IP address, or \"localhost\"",
+    "IP address that the TCP port is bound to; one that other hosts can reach needs \
+     `allow_unauthenticated`",
+)
+.unlike_gaurun(
+    "all interfaces",
+    "loopback",
+    "the API asks for no credentials, so whoever reaches it can push to every device",
+);
+pub(in super::super) const CORE_ALLOW_UNAUTHENTICATED: Key = Key::flag(
+    "core",
+    "allow_unauthenticated",
+    false,
+    "Lets `address` be one that other hosts can reach, although any caller may push",
+)
+.unlike_gaurun(
+    "always so",
+    "false",
+    "opening the API to a network is a decision to be written down",
+);
+pub(in super::super) const CORE_WORKERS: Key = Key::optional(
+    "core",
+    "workers",
+    NumberDefault::Absent {
+        means: "one per CPU",
+        example: 4,
+    },
+    (1, WORKERS_MAX),
+    "threads",
+    "Connection threads for each provider; every one keeps many pushes in flight",
+)
+.unlike_gaurun(
+    "any number; shared by both platforms",
+    "up to 256 for each provider; a greater number is lowered, with a warning",
+    "a thread holds a connection with hundreds of pushes in flight, not one push",
+);
+pub(in super::super) const CORE_QUEUES: Key = Key::number(
+    "core",
+    "queues",
+    1_000_000,
+    (1, QUEUES_MAX),
+    "pushes",
+    "Pushes that may wait or be in flight for each provider; a request that finds no room is \
+     answered 503",
+)
+.unlike_gaurun(
+    "8192, shared by both platforms; requests beyond it waited in memory without bound",
+    "1000000 for each provider; requests beyond it are answered 503",
+    "a bound that holds must leave room for a burst; memory is taken only for what waits",
+);
+pub(in super::super) const CORE_NOTIFICATION_MAX: Key = Key::number(
+    "core",
+    "notification_max",
+    100,
+    (1, NOTIFICATION_MAX_MAX),
+    "notifications",
+    "Notifications that one request may carry",
+);
+pub(in super::super) const CORE_PUSHER_MAX: Key = Key::optional(
+    "core",
+    "pusher_max",
+    NumberDefault::Absent {
+        means: "as many as the provider allows",
+        example: 100,
+    },
+    (0, PUSHER_MAX_MAX),
+    "streams",
+    "Pushes in flight per connection; 0 is one at a time; `PUT /config/pushers` changes it at \
+     run time",
+)
+.unlike_gaurun(
+    "0: one push in flight per worker",
+    "absent: the provider's own limit of streams",
+    "waiting for each answer before the next push wastes the connection",
+);
+pub(in super::super) const CORE_SHUTDOWN_TIMEOUT: Key = Key::number(
+    "core",
+    "shutdown_timeout",
+    10,
+    (0, SHUTDOWN_TIMEOUT_MAX),
+    "seconds",
+    "Time to finish waiting and in-flight pushes after SIGTERM; what is left then fails with \
+     reason `shutdown`",
+)
+.unlike_gaurun(
+    "10, for open requests only; pushes in flight were awaited without limit, waiting ones lost",
+    "10, for everything",
+    "a stop that has no limit ends in SIGKILL",
+);
+pub(in super::super) const CORE_PID: Key = Key::text(
+    "core",
+    "pid",
+    "",
+    "a path",
+    "File that holds the process id while the daemon runs; locked, removed at exit",
+)
+.unlike_gaurun(
+    "overwritten by a second instance, left behind at exit",
+    "locked, removed at exit",
+    "two daemons on one file, or a stale number, kill the wrong process",
+);
+pub(in super::super) const CORE_ALLOWS_EMPTY_MESSAGE: Key = Key::flag(
+    "core",
+    "allows_empty_message",
+    false,
+    "Accepts notifications whose `message` is empty",
+);
+pub(in super::super) const CORE_GAURUN_BADGE: Key = Key::flag(
+    "core",
+    "gaurun_badge",
+    false,
+    "Sends `badge` 0 for a notification without badge, which clears it on the device",
+)
+.unlike_gaurun(
+    "always so",
+    "false: a missing badge is not sent",
+    "otherwise a push cannot leave the badge alone",
+);
+pub(in super::super) const CORE_MAX_CONNECTIONS: Key = Key::number(
+    "core",
+    "max_connections",
+    512,
+    (1, MAX_CONNECTIONS_MAX),
+    "connections",
+    "Callers' connections open at once; a further one takes the place of the longest idle",
+)
+.unlike_gaurun(
+    "no limit",
+    "512",
+    "each costs a thread, and callers must not exhaust the host",
+);
+pub(in super::super) const CORE_MAX_BODY_BYTES: Key = Key::number(
+    "core",
+    "max_body_bytes",
+    4 * 1024 * 1024,
+    (MAX_BODY_BYTES_MIN, MAX_BODY_BYTES_MAX),
+    "octets",
+    "Size of one request body; a larger one is answered 413",
+)
+.unlike_gaurun(
+    "no limit",
+    "4194304",
+    "one request must not exhaust the host's memory",
+);
+pub(in super::super) const CORE_MAX_AGE: Key = Key::number(
+    "core",
+    "max_age",
+    24 * 3600,
+    (1, MAX_AGE_MAX),
+    "seconds",
+    "Age at which a push that is still unsettled fails with reason `expired`",
+)
+.unlike_gaurun(
+    "no limit",
+    "86400",
+    "nobody wants last week's push when a provider comes back",
+);
+
+/// The section's keys, in the order of the documentation.
+pub(super) const CORE_KEYS: &[Key] = &[
+    CORE_PORT,
+    CORE_ADDRESS,
+    CORE_ALLOW_UNAUTHENTICATED,
+    CORE_WORKERS,
+    CORE_QUEUES,
+    CORE_NOTIFICATION_MAX,
+    CORE_PUSHER_MAX,
+    CORE_SHUTDOWN_TIMEOUT,
+    CORE_PID,
+    CORE_ALLOWS_EMPTY_MESSAGE,
+    CORE_GAURUN_BADGE,
+    CORE_MAX_CONNECTIONS,
+    CORE_MAX_BODY_BYTES,
+    CORE_MAX_AGE,
+];

@@ -1,0 +1,48 @@
+//! `[log]`: the logs.
+
+use super::super::key::Key;
+use super::DESTINATION_FORM;
+
+pub(in super::super) const LOG_ACCESS_LOG: Key = Key::text(
+    "log",
+    "access_log",
+    "stdout",
+    DESTINATION_FORM,
+    "Requests, accepted and succeeded pushes: one JSON object a line",
+);
+pub(in super::super) const LOG_ERROR_LOG: Key = Key::text(
+    "log",
+    "error_log",
+    "stderr",
+    DESTINATION_FORM,
+    "Failed and disabled pushes, and what was wrong with requests: one JSON object a line",
+);
+pub(in super::super) const LOG_OPERATOR_LOG: Key = Key::text(
+    "log",
+    "operator_log",
+    "stderr",
+    DESTINATION_FORM,
+    "What happens to the daemon: plain text",
+)
+.unlike_gaurun(
+    "lines without a type in the error log",
+    "a log of its own",
+    "the error log holds what became of pushes and requests, and nothing else",
+);
+pub(in super::super) const LOG_LEVEL: Key = Key::text(
+    "log",
+    "level",
+    "info",
+    "\"debug\", \"info\", \"warn\" or \"error\" (\"dpanic\", \"panic\" and \"fatal\" count as \
+     error)",
+    "Least severe line that the operator log takes; outcomes of pushes are always written. At \
+     \"debug\" text after a request's JSON is refused, as by Gaurun",
+)
+.unlike_gaurun(
+    "error; \"panic\" and \"fatal\" dropped the outcomes of failed pushes too",
+    "info; outcomes are always written",
+    "an outcome that is not written cannot be found again",
+);
+
+/// The section's keys, in the order of the documentation.
+pub(super) const LOG_KEYS: &[Key] = &[LOG_ACCESS_LOG, LOG_ERROR_LOG, LOG_OPERATOR_LOG, LOG_LEVEL];
