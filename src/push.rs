@@ -103,6 +103,8 @@ pub struct Notification {
     pub message: Box<str>,
     /// The caller's own name for it; logged, not sent.
     pub identifier: Box<str>,
+    /// The name of the request that it came with; logged, not sent.
+    pub request_id: Arc<str>,
     /// Alert title (iOS).
     pub title: Box<str>,
     /// Alert subtitle (iOS).
@@ -140,6 +142,7 @@ impl Notification {
             platform,
             message: Box::default(),
             identifier: Box::default(),
+            request_id: Arc::default(),
             title: Box::default(),
             subtitle: Box::default(),
             category: Box::default(),

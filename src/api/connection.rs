@@ -58,7 +58,7 @@ pub(super) fn serve(
     while let Ok(head) = connection.head(wait) {
         let (head, reply) = match head {
             Err(refusal) => (None, refusal.into()),
-            Ok(head) => match connection.body(&head, handler) {
+            Ok(mut head) => match connection.body(&mut head, handler) {
                 Err(Stop::Gone) => return,
                 Err(Stop::Refused(refusal)) => (Some(head), refusal.into()),
                 Ok(()) => {
@@ -150,8 +150,8 @@ impl Connection<'_> {
     }
 
     /// Reads the body that the head announces.
-    fn body(&mut self, head: &Head, handler: &dyn Handler) -> Result<(), Stop> {
-        handler.begin(head);
+    fn body(&mut self, head: &mut Head, handler: &dyn Handler) -> Result<(), Stop> {
+        handler.begin(head, &|| self.place.slot.socket.peer())?;
         let limit = self.settings.max_body_bytes;
         if let Framing::Length(length) = head.framing {
             if length > limit as u64 {

@@ -276,6 +276,10 @@ impl Host for Arc<StubHost> {
         self.is_debug.load(Ordering::SeqCst)
     }
 
+    fn note_unauthorized(&self, peer: &dyn Fn() -> String) {
+        self.line(format!("unauthorized {}", peer()));
+    }
+
     fn log_request(&self, head: &Head) {
         self.line(format!(
             "request {} {} {} {}",
@@ -354,6 +358,8 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
         android: android.map(StubLane::new),
         rules,
         ids: Ids::from(PushId(1)),
+        keys: None,
+        request_ids: crate::api::RequestIds::starting(0xabc),
         host: Arc::clone(&host),
     };
     Site { service, host }

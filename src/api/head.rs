@@ -10,6 +10,8 @@
 
 use std::borrow::Cow;
 
+use super::request_id::RequestId;
+
 /// What a client gets instead of an answer when its request cannot be read; closes the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -70,6 +72,10 @@ pub struct Head {
     pub keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
+    /// The value of `Authorization`, if there is one.
+    pub authorization: Option<Box<[u8]>>,
+    /// `X-Request-Id`, if it is one; else the one that we give the request.
+    pub request_id: Option<RequestId>,
 }
 
 impl Head {
@@ -108,6 +114,8 @@ impl Head {
             framing: facts.framing(version)?,
             keep_alive: facts.keep_alive(version),
             expects_continue: facts.expects_continue && version == Version::Http11,
+            authorization: facts.authorization,
+            request_id: facts.request_id,
         })
     }
 
@@ -128,7 +136,8 @@ impl Head {
     }
 }
 
-/// The fields that decide how a message is read; all others are skipped.
+/// The fields that decide how a message is read, who sent it and how it is named; all others are
+/// skipped.
 #[derive(Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -141,6 +150,8 @@ struct Facts {
     close: bool,
     keep_alive: bool,
     expects_continue: bool,
+    authorization: Option<Box<[u8]>>,
+    request_id: Option<RequestId>,
 }
 
 impl Facts {
@@ -179,6 +190,13 @@ impl Facts {
                     ));
                 }
                 facts.expects_continue = true;
+            } else if field.name.eq_ignore_ascii_case("authorization") {
+                if facts.authorization.is_some() {
+                    return Err(Refusal::new(400, "request has two Authorization fields"));
+                }
+                facts.authorization = Some(field.value.into());
+            } else if field.name.eq_ignore_ascii_case("x-request-id") {
+                facts.request_id = RequestId::of_caller(field.value).or(facts.request_id);
             }
         }
         Ok(facts)

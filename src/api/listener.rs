@@ -15,15 +15,16 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::body::{Budget, LARGE_BODIES};
 use super::connection::{self, Timeouts};
-use super::head::Head;
+use super::head::{Head, Refusal};
 use super::registry::{Place, Registry};
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::socket::{Bound, Socket};
 
 /// What answers the requests.
 pub trait Handler: Send + Sync {
-    /// Called when a head was read, before its body is.
-    fn begin(&self, head: &Head);
+    /// Called when a head was read, before its body is. It may name the request; with a refusal
+    /// the body is not read.
+    fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal>;
     /// Answers a request; may change the body while it reads it.
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply;
 }

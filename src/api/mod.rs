@@ -2,8 +2,8 @@
 //!
 //! [`Listener`] accepts connections and reads requests, all of it bounded; [`Service`] answers
 //! them. The daemon supplies the lanes as [`Door`]s and itself as [`Host`]. What can be decided
-//! without a socket is decided in the pure modules: [`head`], [`chunked`], [`route`], [`query`],
-//! [`request`], [`plan`], [`stat`].
+//! without a socket is decided in the pure modules: [`head`], [`keys`], [`chunked`], [`route`],
+//! [`query`], [`request`], [`plan`], [`stat`].
 //!
 //! `tiny_http`'s types and response writer are used, its server is not: one request of 60 octets
 //! aborts its process, and it bounds neither connections nor heads nor waiting.
@@ -13,12 +13,14 @@ pub mod chunked;
 mod connection;
 pub mod head;
 pub mod ids;
+pub mod keys;
 pub mod listener;
 pub mod plan;
 pub mod query;
 mod registry;
 pub mod reply;
 pub mod request;
+pub mod request_id;
 pub mod route;
 pub mod service;
 pub mod socket;
@@ -29,8 +31,10 @@ mod fixture;
 
 pub use connection::Timeouts;
 pub use ids::Ids;
+pub use keys::{ApiKeys, KeysError};
 pub use listener::{Handler, Hooks, Listener, Phase, Settings};
 pub use plan::Rules;
 pub use reply::Reply;
+pub use request_id::{RequestId, RequestIds};
 pub use service::{Door, Host, Service};
 pub use socket::{BindError, Bound};

@@ -229,6 +229,8 @@ fn notification(platform: Platform, asked: Asked) -> Notification {
         platform,
         message: asked.message,
         identifier: asked.identifier,
+        // The service knows it; here nothing is known but the body.
+        request_id: std::sync::Arc::default(),
         title: asked.title,
         subtitle: asked.subtitle,
         category: asked.category,

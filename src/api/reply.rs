@@ -69,7 +69,7 @@ impl Reply {
         let version = head.map_or(Version::Http11, |head| head.version);
         let keep = !self.close && head.is_some_and(|head| head.keep_alive);
         let is_head = head.is_some_and(|head| &*head.method == "HEAD");
-        let mut fields = Vec::with_capacity(6);
+        let mut fields = Vec::with_capacity(8);
         push_field(&mut fields, "Server", SERVER);
         push_field(&mut fields, "Content-Type", self.content_type);
         if let Some(location) = &self.location {
@@ -77,6 +77,13 @@ impl Reply {
         }
         if let Some(secs) = self.retry_after_secs {
             push_field(&mut fields, "Retry-After", &secs.to_string());
+        }
+        if self.status == 401 {
+            // RFC 9110 §15.5.2
+            push_field(&mut fields, "WWW-Authenticate", "Bearer");
+        }
+        if let Some(id) = head.and_then(|head| head.request_id.as_ref()) {
+            push_field(&mut fields, "X-Request-Id", id.as_str());
         }
         if self.content_type == PLAIN_TEXT {
             push_field(&mut fields, "X-Content-Type-Options", "nosniff");

@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::head::Head;
+use super::head::{Head, Refusal};
 use super::ids::Ids;
+use super::keys::ApiKeys;
 use super::listener::{Handler, Phase};
 use super::plan::{Fate, Plan, Planned, Rejections, Rules, plan};
 use super::query::{first_value, go_integer};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
+use super::request_id::{RequestId, RequestIds};
 use super::route::Route;
 use super::stat::{self, Pushers, Settled, StatApp};
 use crate::moment::Moment;
-use crate::push::{Accepted, Platform, Push, PushId};
+use crate::push::{Accepted, Notification, Platform, Push, PushId};
 use crate::stats::Process;
 
 /// The way into a lane.
@@ -40,6 +42,8 @@ pub trait Host: Send + Sync {
     fn now(&self) -> Moment;
     /// Whether the log level is `debug`, at which Gaurun refuses text after the JSON value.
     fn is_debug(&self) -> bool;
+    /// Takes note of a request without a valid API key, for the operator; `peer` is who sent it.
+    fn note_unauthorized(&self, peer: &dyn Fn() -> String);
     /// Writes an accepted-request line.
     fn log_request(&self, head: &Head);
     /// Writes an accepted-push line for each token; durable when it returns, if anything is.
@@ -68,15 +72,31 @@ pub struct Service<D, H> {
     pub rules: Rules,
     /// Where push ids come from.
     pub ids: Ids,
+    /// Who may call; `None` lets everyone.
+    pub keys: Option<ApiKeys>,
+    /// Where the ids of requests come from that bring none.
+    pub request_ids: RequestIds,
     /// The rest of the daemon.
     pub host: H,
 }
 
 impl<D: Door, H: Host> Handler for Service<D, H> {
-    fn begin(&self, head: &Head) {
-        if Route::of(&head.target).0 == Route::Push {
+    fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal> {
+        let id = head.request_id.take();
+        head.request_id = id.or_else(|| Some(self.request_ids.next()));
+        let route = Route::of(&head.target).0;
+        if let Some(keys) = &self.keys
+            && route != Route::Health
+            && !keys.admit(head.authorization.as_deref())
+        {
+            self.host.note_unauthorized(peer);
+            // The same for every route and every key, so that it tells nothing of either.
+            return Err(Refusal::new(401, "unauthorized"));
+        }
+        if route == Route::Push {
             self.host.log_request(head);
         }
+        Ok(())
     }
 
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply {
@@ -137,11 +157,13 @@ impl<D: Door, H: Host> Service<D, H> {
         if let Some(message) = plan.refusal() {
             return Answer::new(message, &plan.rejected, Vec::new()).reply(400);
         }
-        self.commit(plan).unwrap_or_else(|refused| refused)
+        let request_id = head.request_id.as_ref().map_or("", RequestId::as_str);
+        self.commit(plan, &request_id.into())
+            .unwrap_or_else(|refused| refused)
     }
 
     /// Takes all of the plan or, with the answer as error, nothing of it.
-    fn commit(&self, plan: Plan) -> Result<Reply, Reply> {
+    fn commit(&self, plan: Plan, request_id: &Arc<str>) -> Result<Reply, Reply> {
         let mut reserved = self.reserve(&plan)?;
         let count: usize = plan
             .notifications
@@ -154,7 +176,7 @@ impl<D: Door, H: Host> Service<D, H> {
         for planned in plan.notifications {
             let index = planned.index;
             let is_disabled = planned.fate == Fate::Disabled;
-            let accepted = accepted(planned, next, at);
+            let accepted = accepted(planned, next, at, request_id);
             next = PushId(next.0.saturating_add(accepted.tokens.len() as u64));
             if is_disabled {
                 self.host.log_disabled(&accepted);
@@ -271,9 +293,12 @@ struct Reserved<'a, D: Door> {
     pushes: Vec<Push>,
 }
 
-fn accepted(planned: Planned, first_id: PushId, at: Moment) -> Accepted {
+fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str>) -> Accepted {
     Accepted {
-        notification: planned.notification,
+        notification: Notification {
+            request_id: Arc::clone(request_id),
+            ..planned.notification
+        },
         tokens: planned.tokens.into(),
         first_id,
         at,

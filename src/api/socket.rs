@@ -5,10 +5,14 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, RawFd};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
 
 /// Why an address cannot be listened on.
 #[derive(Debug)]
@@ -51,10 +55,12 @@ impl Bound {
         Self::new(address.to_string(), bind_tcp(address))
     }
 
-    /// Listens on a Unix socket. A stale one is removed first; a live one, or another kind of
-    /// file, is not.
-    pub fn unix(path: &Path) -> Result<Self, BindError> {
-        Self::new(format!("unix:{}", path.display()), bind_unix(path))
+    /// Listens on a Unix socket, whose file gets that mode and group before anybody can connect
+    /// (`None`: what the umask leaves; the process's own). A stale socket is removed first; a live
+    /// one, or another kind of file, is not.
+    pub fn unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Self, BindError> {
+        let place = format!("unix:{}", path.display());
+        Self::new(place, bind_unix(path, mode, group))
     }
 
     fn new(place: String, inlet: Result<Inlet, String>) -> Result<Self, BindError> {
@@ -93,7 +99,7 @@ fn bind_tcp(address: SocketAddr) -> Result<Inlet, String> {
     Ok(Inlet::Tcp(listener))
 }
 
-fn bind_unix(path: &Path) -> Result<Inlet, String> {
+fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inlet, String> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             return Err("there is a file that is no socket".to_owned());
@@ -108,16 +114,52 @@ fn bind_unix(path: &Path) -> Result<Inlet, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(text(error)),
     }
-    let listener = UnixListener::bind(path).map_err(text)?;
-    listener.set_nonblocking(true).map_err(text)?;
+    let group = group.map(group_number).transpose()?;
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    );
+    let socket = socket.map_err(|error| text(error.into()))?;
+    let address = SocketAddrUnix::new(path).map_err(|error| text(error.into()))?;
+    bind(&socket, &address).map_err(|error| text(error.into()))?;
     let file = SocketFile {
         path: path.to_owned(),
         identity: identity(path),
     };
+    // Nobody can connect before the socket listens.
+    if let Some(mode) = mode {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(|error| format!("socket_mode {mode:04o}: {error}"))?;
+    }
+    if let Some(number) = group {
+        chown(path, None, Some(number)).map_err(|error| {
+            format!("socket_group {number}: {error}; the daemon's user must be in the group")
+        })?;
+    }
+    listen(&socket, BACKLOG).map_err(|error| text(error.into()))?;
+    let listener = UnixListener::from(socket);
+    listener.set_nonblocking(true).map_err(text)?;
     Ok(Inlet::Unix {
         listener,
         _file: file,
     })
+}
+
+/// The number of a group that is named by name or number.
+fn group_number(group: &str) -> Result<u32, String> {
+    if let Ok(number) = group.parse() {
+        return Ok(number);
+    }
+    let found = nix::unistd::Group::from_name(group);
+    match found {
+        Ok(Some(found)) => Ok(found.gid.as_raw()),
+        Ok(None) => Err(format!("socket_group: there is no group {group:?}")),
+        Err(error) => Err(format!(
+            "socket_group {group:?} cannot be looked up: {error}"
+        )),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -168,6 +210,16 @@ impl Socket {
         }
     }
 
+    /// Who is at the other end, for the operator.
+    pub(super) fn peer(&self) -> String {
+        match self {
+            Self::Tcp(stream) => stream
+                .peer_addr()
+                .map_or_else(|error| error.to_string(), |address| address.to_string()),
+            Self::Unix(_) => "the Unix socket".to_owned(),
+        }
+    }
+
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         on_socket!(self, stream => (&*stream).read(buffer))
     }
@@ -205,6 +257,9 @@ impl Socket {
         }
     }
 }
+
+/// Connections that wait to be accepted; the kernel lowers it to its own limit.
+const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! Where the API listens: `port`, `address`, `allow_unauthenticated`.
+//! Where the API listens, and who reaches it: `port`, `address`, `allow_unauthenticated`,
+//! `socket_mode`, `socket_group`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,6 +18,32 @@ pub enum Bind {
     Unix(PathBuf),
 }
 
+/// Who may connect to a Unix socket: what `chmod` and `chgrp` do to its file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketAccess {
+    /// `socket_mode`; `None` is what the umask leaves.
+    pub mode: Option<u32>,
+    /// `socket_group`: a name or a number; `None` is the process's own.
+    pub group: Option<String>,
+}
+
+impl SocketAccess {
+    pub(super) fn take(document: &mut Document<'_>) -> Self {
+        let key = &keys::CORE_SOCKET_MODE;
+        let mode = document.text(key).and_then(|text| {
+            let mode = u32::from_str_radix(&text, 8).ok();
+            // Signs are not octal digits, whatever the parser says.
+            let mode = mode.filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
+            if mode.is_none() {
+                document.refuse(key);
+            }
+            mode
+        });
+        let group = document.text(&keys::CORE_SOCKET_GROUP);
+        Self { mode, group }
+    }
+}
+
 /// As the file would have it: `127.0.0.1:1056`, `unix:/path`.
 impl fmt::Display for Bind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,8 +55,13 @@ impl fmt::Display for Bind {
 }
 
 impl Bind {
-    /// Takes the three keys; `port` of the command line goes before the file's.
-    pub(super) fn take(document: &mut Document<'_>, port: Option<Port>) -> Option<Self> {
+    /// Takes its keys; `port` of the command line goes before the file's. `has_keys`: callers must
+    /// show an API key.
+    pub(super) fn take(
+        document: &mut Document<'_>,
+        port: Option<Port>,
+        has_keys: bool,
+    ) -> Option<Self> {
         let address = address(document);
         let unauthenticated = document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED);
         let written = file_port(document);
@@ -37,11 +69,13 @@ impl Bind {
             Port::Unix(path) => Some(Self::Unix(path)),
             Port::Tcp(port) => {
                 let address = address?;
-                if !unauthenticated && !address.to_canonical().is_loopback() {
+                let unix_only = [&keys::CORE_SOCKET_MODE, &keys::CORE_SOCKET_GROUP];
+                document.warn_first(&unix_only, "ignored: the API listens on a TCP port");
+                if !has_keys && !unauthenticated && !address.to_canonical().is_loopback() {
                     document.refuse_because(
                         &keys::CORE_ADDRESS,
-                        "other hosts could push without credentials; \
-                         add allow_unauthenticated = true if they may, or use 127.0.0.1",
+                        "other hosts could push without credentials; set api_key_path, or \
+                         allow_unauthenticated = true if they may, or use 127.0.0.1",
                     );
                 }
                 Some(Self::Tcp(SocketAddr::new(address, port)))

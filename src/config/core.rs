@@ -7,13 +7,17 @@ use std::time::Duration;
 use super::document::Document;
 use super::key::Key;
 use super::keys;
-use super::{Bind, Environment, Overrides, seconds};
+use super::{Bind, Environment, Overrides, SocketAccess, seconds};
 
 /// `[core]`: the API, the lanes, the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Core {
     /// Where the API listens: `port` and `address`.
     pub bind: Bind,
+    /// Who may connect to a Unix socket: `socket_mode` and `socket_group`.
+    pub socket_access: SocketAccess,
+    /// The file of API keys; `None` lets everyone call.
+    pub api_key_path: Option<PathBuf>,
     /// Connection threads per lane.
     pub workers: NonZeroUsize,
     /// Pushes that a lane holds at most, from reservation to settlement.
@@ -50,7 +54,9 @@ impl Core {
             workers,
             queues,
         } = overrides;
+        let api_key_path = document.text(&keys::CORE_API_KEY_PATH).map(PathBuf::from);
         Some(Self {
+            socket_access: SocketAccess::take(document),
             workers: take_workers(document, workers).unwrap_or(environment.cpus),
             queues: take_queues(document, queues),
             notification_max: take_count(document, &keys::CORE_NOTIFICATION_MAX),
@@ -63,7 +69,8 @@ impl Core {
             max_body_bytes: take_count(document, &keys::CORE_MAX_BODY_BYTES),
             max_age: seconds(document, &keys::CORE_MAX_AGE),
             // Last, so that the problems of the others are found even without it.
-            bind: Bind::take(document, port)?,
+            bind: Bind::take(document, port, api_key_path.is_some())?,
+            api_key_path,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! `[log]`: where the logs go.
 
+use std::path::PathBuf;
+
 use ::log::LevelFilter;
 
 use super::document::Document;
@@ -14,6 +16,10 @@ pub struct Log {
     pub error_log: String,
     /// What happens to the process, for its operator.
     pub operator_log: String,
+    /// How the first two show device tokens.
+    pub hide_token: HideToken,
+    /// Whether the first two leave out what the user reads.
+    pub hide_message: bool,
     /// Least severe operator line that is written.
     pub level: LevelFilter,
 }
@@ -24,13 +30,61 @@ impl Log {
         let access_log = document.text(&keys::LOG_ACCESS_LOG);
         let error_log = document.text(&keys::LOG_ERROR_LOG);
         let operator_log = document.text(&keys::LOG_OPERATOR_LOG);
+        let hide_token = HideToken::take(document);
+        let hide_message = document.flag(&keys::LOG_HIDE_MESSAGE);
         let level = take_level(document);
         Some(Self {
+            hide_token: hide_token?,
+            hide_message,
             access_log: access_log?,
             error_log: error_log?,
             operator_log: operator_log?,
             level: level?,
         })
+    }
+}
+
+/// How the access and error log show device tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HideToken {
+    /// As the caller spelled them.
+    No,
+    /// As a keyed hash.
+    Hash {
+        /// `hash_key_path`: the file with the key.
+        key_path: PathBuf,
+    },
+    /// Not at all.
+    Yes,
+}
+
+impl HideToken {
+    fn take(document: &mut Document<'_>) -> Option<Self> {
+        let key = &keys::LOG_HIDE_TOKEN;
+        let key_path = document.text(&keys::LOG_HASH_KEY_PATH).map(PathBuf::from);
+        let chosen = match document.text(key)?.as_str() {
+            "no" => Self::No,
+            "yes" => Self::Yes,
+            "hash" => {
+                if let Some(key_path) = key_path {
+                    return Some(Self::Hash { key_path });
+                }
+                document.refuse_because(
+                    key,
+                    "needs log.hash_key_path, a file made by: openssl rand -out FILE 32",
+                );
+                return None;
+            }
+            _ => {
+                document.refuse(key);
+                return None;
+            }
+        };
+        document.warn_first(
+            &[&keys::LOG_HASH_KEY_PATH],
+            "ignored: log.hide_token is not \"hash\"",
+        );
+        Some(chosen)
     }
 }
 

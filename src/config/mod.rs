@@ -25,14 +25,14 @@ mod problem;
 mod secret;
 
 pub use android::Android;
-pub use bind::{Bind, Port};
+pub use bind::{Bind, Port, SocketAccess};
 pub use core::Core;
 pub use endpoint::Endpoint;
 pub use ios::{ApnsCredential, Ios};
 pub use key::{Allowed, Difference, Key, NumberDefault};
 pub use keys::{QUEUES_MAX, SECTIONS, all as all_keys};
 pub use load::{DEFAULT_PATH, Environment};
-pub use log::Log;
+pub use log::{HideToken, Log};
 pub use problem::{ConfigError, Place, Problem, Warning};
 pub use secret::Secret;
 

@@ -73,6 +73,8 @@ fn credentials_alone_are_a_configuration() {
     assert_eq!(warnings, [""; 0]);
     let expected = Config {
         core: Core {
+            socket_access: SocketAccess::default(),
+            api_key_path: None,
             bind: Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], 1056))),
             workers: NonZeroUsize::new(6).unwrap(),
             queues: NonZeroUsize::new(1_000_000).unwrap(),
@@ -110,6 +112,8 @@ fn credentials_alone_are_a_configuration() {
             ca_path: None,
         }),
         log: Log {
+            hide_token: HideToken::No,
+            hide_message: false,
             access_log: "stdout".to_owned(),
             error_log: "stderr".to_owned(),
             operator_log: "stderr".to_owned(),
@@ -284,10 +288,15 @@ fn other_hosts_are_let_in_only_on_purpose() {
         "::ffff:192.0.2.1",
     ] {
         let line = format!("address = \"{open}\"");
-        check_refused("core", &line, &[open, "add allow_unauthenticated = true"]);
+        check_refused(
+            "core",
+            &line,
+            &[open, "set api_key_path, or allow_unauthenticated = true"],
+        );
         let expected = SocketAddr::new(open.parse().unwrap(), 1056);
-        let lines = format!("{line}\nallow_unauthenticated = true");
-        assert_eq!(bind(&lines), Bind::Tcp(expected));
+        for leave in ["allow_unauthenticated = true", "api_key_path = \"keys\""] {
+            assert_eq!(bind(&format!("{line}\n{leave}")), Bind::Tcp(expected));
+        }
         assert_eq!(
             bind(&format!("{line}\nport = \"unix:/s\"")),
             Bind::Unix("/s".into())
@@ -511,6 +520,7 @@ fn toml_string(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+mod callers;
 mod credentials;
 mod etc;
 mod messages;

@@ -1,9 +1,10 @@
 //! What the API's endpoints see of the daemon.
 
 use std::cell::RefCell;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::intruders::Intruders;
 use crate::api::head::Head;
 use crate::api::service::{Door, Host};
 use crate::api::stat::{Pushers, Settled};
@@ -45,6 +46,7 @@ pub(super) struct DaemonHost {
     pub(super) stats: Arc<Stats>,
     pub(super) lanes: Vec<Arc<Lane>>,
     pub(super) connections_per_lane: usize,
+    pub(super) intruders: Mutex<Intruders>,
 }
 
 thread_local! {
@@ -70,7 +72,8 @@ impl DaemonHost {
         });
     }
 
-    fn log_tokens(sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
+    fn log_tokens(&self, sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
+        let privacy = &self.logs.privacy;
         Self::with_lines(sink, |out, at| {
             for (token, id) in accepted.tokens.iter().zip(accepted.first_id.0..) {
                 let push_line = PushLine {
@@ -82,7 +85,7 @@ impl DaemonHost {
                     error: "",
                     tail: Tail::default(),
                 };
-                line::push(out, at, &push_line);
+                line::push(out, at, &push_line, privacy);
                 if out.len() >= LINES_KEPT {
                     sink.write(out);
                     out.clear();
@@ -101,6 +104,20 @@ impl Host for DaemonHost {
         ::log::max_level() >= ::log::LevelFilter::Debug
     }
 
+    fn note_unauthorized(&self, peer: &dyn Fn() -> String) {
+        let mut intruders = self
+            .intruders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(requests) = intruders.note(Instant::now()) {
+            ::log::warn!(
+                "{requests} requests without a valid API key refused since this was last said; \
+                 the last came from {}",
+                peer()
+            );
+        }
+    }
+
     fn log_request(&self, head: &Head) {
         Self::with_lines(&self.logs.access, |out, at| {
             let (proto, length) = (head.proto(), head.content_length());
@@ -109,11 +126,11 @@ impl Host for DaemonHost {
     }
 
     fn log_accepted(&self, accepted: &Accepted) {
-        Self::log_tokens(&self.logs.access, Line::Accepted, accepted);
+        self.log_tokens(&self.logs.access, Line::Accepted, accepted);
     }
 
     fn log_disabled(&self, disabled: &Accepted) {
-        Self::log_tokens(&self.logs.error, Line::Disabled, disabled);
+        self.log_tokens(&self.logs.error, Line::Disabled, disabled);
     }
 
     fn log_error(&self, text: &str) {
@@ -180,7 +197,14 @@ mod tests {
             at: Moment::now(),
             payload: Box::default(),
         };
-        DaemonHost::log_tokens(&logs.access, Line::Accepted, &accepted);
+        let host = DaemonHost {
+            logs: logs.clone(),
+            stats: Arc::new(Stats::new(Moment::now())),
+            lanes: Vec::new(),
+            connections_per_lane: 1,
+            intruders: Mutex::default(),
+        };
+        host.log_accepted(&accepted);
         assert_eq!(logs.close(Duration::from_secs(30)), 0);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 100);

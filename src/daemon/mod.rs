@@ -5,22 +5,25 @@
 //! `shutdown_timeout`, what is left is settled as failed with reason `shutdown`.
 
 mod host;
+mod intruders;
 mod routes;
 mod running_lane;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::api::{self, BindError, Bound, Ids, Listener, Rules, Service};
-use crate::config::{self, Bind, Config};
+use crate::api::{self, ApiKeys, BindError, Bound, Ids, Listener, RequestIds, Rules, Service};
+use crate::config::{self, Bind, Config, Core, HideToken};
 use crate::delivery::policy::Limits;
-use crate::log::{self, Destination, Logs};
+use crate::log::{self, Destination, Logs, Privacy, TokenShown};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
+use crate::provider::KEY_FILE_MAX;
 use crate::push::{self, Platform};
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
@@ -33,6 +36,9 @@ const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(20);
 const CALLERS_END_WITHIN: Duration = Duration::from_secs(1);
 /// How long the last log lines may take.
 const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Our limit: octets of the key that device tokens are hashed with; fewer could be guessed.
+const HASH_KEY_MIN: usize = 16;
 
 /// Why the daemon did not start.
 #[derive(Debug)]
@@ -130,7 +136,7 @@ impl Daemon {
                 };
                 StartError::new(kind, error)
             })?;
-        let bound = bound(&config.core.bind)
+        let bound = bound(&config.core)
             .map_err(|error| StartError::new(StartErrorKind::CannotListen, error))?;
         let stats = Arc::new(Stats::new(Moment::now()));
         let mut lanes = Vec::new();
@@ -270,12 +276,41 @@ fn open_logs(config: &Config) -> Result<Logs, StartError> {
     ]
     .map(Destination::named);
     let logs = Logs::open(&access, &error, &operator)
-        .map_err(|error| StartError::new(StartErrorKind::CannotCreate, error))?;
+        .map_err(|error| StartError::new(StartErrorKind::CannotCreate, error))?
+        .hiding(privacy(&config.log)?);
     if log::operator::start(&logs.operator, config.log.level).is_err() {
         // A second daemon in one process shares the first one's operator log.
         log::operator::set_level(config.log.level);
     }
     Ok(logs)
+}
+
+fn privacy(log: &config::Log) -> Result<Privacy, StartError> {
+    let token = match &log.hide_token {
+        HideToken::No => TokenShown::Plain,
+        HideToken::Yes => TokenShown::Hidden,
+        HideToken::Hash { key_path } => {
+            let wrong = |error: &dyn fmt::Display| {
+                StartError::new(
+                    StartErrorKind::Config,
+                    format_args!("log.hash_key_path: {error}"),
+                )
+            };
+            let key = routes::read(key_path).map_err(|error| wrong(&error))?;
+            if !(HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) {
+                return Err(wrong(&format_args!(
+                    "{} has {} octets; {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key",
+                    key_path.display(),
+                    key.len()
+                )));
+            }
+            TokenShown::hashed(&key)
+        }
+    };
+    Ok(Privacy {
+        token,
+        hides_message: log.hide_message,
+    })
 }
 
 fn listen(
@@ -285,6 +320,12 @@ fn listen(
     logs: &Logs,
     stats: &Arc<Stats>,
 ) -> Result<Listener, StartError> {
+    let keys = config
+        .core
+        .api_key_path
+        .as_deref()
+        .map(api_keys)
+        .transpose()?;
     let door = |platform| {
         let running = lanes
             .iter()
@@ -301,6 +342,10 @@ fn listen(
             payload: Box::new(routes::payload_of(config)),
         },
         ids: Ids::starting(Moment::now()),
+        keys,
+        request_ids: RequestIds::starting(
+            u64::try_from(Moment::now().unix.as_nanos()).unwrap_or_default(),
+        ),
         host: DaemonHost {
             logs: logs.clone(),
             stats: Arc::clone(stats),
@@ -309,6 +354,7 @@ fn listen(
                 .map(|running| Arc::clone(&running.lane))
                 .collect(),
             connections_per_lane: config.core.workers.get(),
+            intruders: Mutex::default(),
         },
     };
     let settings = api::Settings {
@@ -324,9 +370,29 @@ fn listen(
     })
 }
 
-fn bound(bind: &Bind) -> Result<Bound, BindError> {
-    match bind {
+/// Reads the API keys; a file that cannot be used must not open the API to everyone.
+fn api_keys(path: &Path) -> Result<ApiKeys, StartError> {
+    let wrong = |error: &dyn fmt::Display| {
+        StartError::new(
+            StartErrorKind::Config,
+            format_args!("core.api_key_path: {error}"),
+        )
+    };
+    let octets = routes::read(path).map_err(|error| wrong(&error))?;
+    let shown = path.display();
+    if octets.len() > KEY_FILE_MAX {
+        return Err(wrong(&format_args!(
+            "{shown} is over {KEY_FILE_MAX} bytes: it is no file of API keys"
+        )));
+    }
+    let text = String::from_utf8_lossy(&octets);
+    ApiKeys::parse(&text).map_err(|error| wrong(&format_args!("{shown}: {error}")))
+}
+
+fn bound(core: &Core) -> Result<Bound, BindError> {
+    let access = &core.socket_access;
+    match &core.bind {
         Bind::Tcp(address) => Bound::tcp(*address),
-        Bind::Unix(path) => Bound::unix(path),
+        Bind::Unix(path) => Bound::unix(path, access.mode, access.group.as_deref()),
     }
 }

@@ -228,7 +228,7 @@ fn place(configured: Option<&Configured>, default_host: &str) -> (String, u16, S
 
 /// Reads one octet more than a key file may have, so that the provider's module sees the excess
 /// and a wrong path (a device, a log) costs no memory.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let most = (provider::KEY_FILE_MAX as u64).saturating_add(1);
     let mut octets = Vec::new();
     File::open(path)

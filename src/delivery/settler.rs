@@ -155,7 +155,7 @@ impl Settler {
         } else {
             &mut self.error
         };
-        line::push(out, self.time_text.at(now), &push_line);
+        line::push(out, self.time_text.at(now), &push_line, &self.logs.privacy);
         if succeeded {
             self.succeeded += 1;
         } else {

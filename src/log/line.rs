@@ -8,13 +8,14 @@
 //! {"level":…,"time":…,"message":…,"type":"accepted-request","uri":…,"method":…,"proto":…,"content_length":…}
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
-//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true]}
+//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,] "request_id":…}
 //! {"level":…,"time":…,"message":…}
 //! ```
 
 use std::time::Duration;
 
 use super::escape::{signed, string, unsigned};
+use super::privacy::Privacy;
 use crate::push::{Notification, PushId};
 
 /// How grave a line is, in zap's words.
@@ -108,10 +109,15 @@ pub struct Tail<'a> {
     pub maybe_sent: bool,
 }
 
-/// Appends the line of a push.
-pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>) {
+/// Appends the line of a push, less what `privacy` hides.
+pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy) {
     let notification = push.notification;
-    head(out, push.line.level(), at, &notification.message);
+    let message = if privacy.hides_message {
+        ""
+    } else {
+        &notification.message
+    };
+    head(out, push.line.level(), at, message);
     key(out, ",\"id\":");
     unsigned(out, push.id.0);
     // The platform and the type are words without anything to escape.
@@ -122,14 +128,15 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>) {
     ] {
         key(out, part);
     }
-    string(out, push.token);
+    privacy.token.write(out, push.token);
     for part in [",\"type\":\"", push.line.as_str(), "\",\"ptime\":"] {
         key(out, part);
     }
     seconds(out, push.ptime);
     text(out, ",\"error\":", push.error);
-    set_by_the_caller(out, notification);
+    set_by_the_caller(out, notification, privacy);
     tail(out, &push.tail);
+    request_id(out, notification);
     end(out);
 }
 
@@ -171,12 +178,14 @@ fn end(out: &mut Vec<u8>) {
 }
 
 /// The fields that Gaurun shows only when they are not zero, in its order.
-fn set_by_the_caller(out: &mut Vec<u8>, notification: &Notification) {
+fn set_by_the_caller(out: &mut Vec<u8>, notification: &Notification, privacy: &Privacy) {
     present_text(out, ",\"collapse_key\":", &notification.collapse_key);
     present_flag(out, ",\"delay_while_idle\":", notification.delay_while_idle);
     present_number(out, ",\"time_to_live\":", notification.time_to_live);
-    present_text(out, ",\"title\":", &notification.title);
-    present_text(out, ",\"subtitle\":", &notification.subtitle);
+    if !privacy.hides_message {
+        present_text(out, ",\"title\":", &notification.title);
+        present_text(out, ",\"subtitle\":", &notification.subtitle);
+    }
     // Gaurun could not tell a badge of 0 from none.
     present_number(out, ",\"badge\":", notification.badge.unwrap_or(0));
     present_text(out, ",\"category\":", &notification.category);
@@ -205,6 +214,11 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
         unsigned(out, attempt.into());
     }
     present_flag(out, ",\"maybe_sent\":", tail.maybe_sent);
+}
+
+/// The key that joins a push's lines to its request's answer.
+fn request_id(out: &mut Vec<u8>, notification: &Notification) {
+    present_text(out, ",\"request_id\":", &notification.request_id);
 }
 
 fn key(out: &mut Vec<u8>, key: &str) {

@@ -10,13 +10,16 @@ mod destination;
 mod escape;
 pub mod line;
 pub mod operator;
+mod privacy;
 mod sink;
 mod time_text;
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::destination::Destination;
+pub use self::privacy::{Privacy, TokenShown};
 pub use self::sink::Sink;
 pub use self::time_text::TimeText;
 
@@ -29,6 +32,8 @@ pub struct Logs {
     pub error: Sink,
     /// What the operator must know; see [`operator::start`].
     pub operator: Sink,
+    /// What the first two do not show.
+    pub privacy: Arc<Privacy>,
 }
 
 impl Logs {
@@ -49,7 +54,15 @@ impl Logs {
             access,
             error,
             operator,
+            privacy: Arc::default(),
         })
+    }
+
+    /// The same logs, which from now on hide what `privacy` says.
+    #[must_use]
+    pub fn hiding(self, privacy: Privacy) -> Self {
+        let privacy = Arc::new(privacy);
+        Self { privacy, ..self }
     }
 
     /// Asks every writer to open its file again before its next write (after a rotation).

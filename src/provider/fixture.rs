@@ -14,6 +14,7 @@ pub(super) fn notification(platform: Platform, message: &str) -> Notification {
         platform,
         message: message.into(),
         identifier: "".into(),
+        request_id: "".into(),
         title: "".into(),
         subtitle: "".into(),
         category: "".into(),

@@ -20,11 +20,12 @@ struct Echo {
 }
 
 impl Handler for Echo {
-    fn begin(&self, head: &Head) {
+    fn begin(&self, head: &mut Head, _peer: &dyn Fn() -> String) -> Result<(), Refusal> {
         self.begun
             .lock()
             .unwrap()
             .push(format!("{} {}", head.method, head.target));
+        Ok(())
     }
 
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply {
@@ -262,7 +263,7 @@ fn large_bodies_share_their_memory() {
 fn a_unix_socket_serves_as_well() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("api.sock");
-    let bound = Bound::unix(&path).unwrap();
+    let bound = Bound::unix(&path, None, None).unwrap();
     let mut listener = Listener::start(bound, Arc::<Echo>::default(), patient()).unwrap();
     let mut client = Client::connect_unix(&path);
     assert_eq!(

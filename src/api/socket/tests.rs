@@ -1,7 +1,7 @@
 use super::*;
 
 fn bind(path: &Path) -> Result<Bound, String> {
-    Bound::unix(path).map_err(|error| error.to_string())
+    Bound::unix(path, None, None).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -19,12 +19,39 @@ pub(in super::super) const CORE_ADDRESS: Key = Key::text(
     "127.0.0.1",
     "an IP address, or \"localhost\"",
     "IP address that the TCP port is bound to; one that other hosts can reach needs \
-     `allow_unauthenticated`",
+     `api_key_path` or `allow_unauthenticated`",
 )
 .unlike_gaurun(
     "all interfaces",
     "loopback",
-    "the API asks for no credentials, so whoever reaches it can push to every device",
+    "without API keys, whoever reaches the API can push to every device",
+);
+pub(in super::super) const CORE_API_KEY_PATH: Key = Key::text(
+    "core",
+    "api_key_path",
+    "",
+    "a path",
+    "File of API keys, one a line; every request but `/healthz` must show one as \
+     `Authorization: Bearer KEY`",
+)
+.unlike_gaurun(
+    "callers need no key",
+    "so by default",
+    "the network need not be trusted any more",
+);
+pub(in super::super) const CORE_SOCKET_MODE: Key = Key::text(
+    "core",
+    "socket_mode",
+    "",
+    "octal digits such as \"0660\"",
+    "Mode of the Unix socket's file; empty: what the umask leaves",
+);
+pub(in super::super) const CORE_SOCKET_GROUP: Key = Key::text(
+    "core",
+    "socket_group",
+    "",
+    "a group's name or number",
+    "Group of the Unix socket's file; empty: the daemon's own",
 );
 pub(in super::super) const CORE_ALLOW_UNAUTHENTICATED: Key = Key::flag(
     "core",
@@ -179,7 +206,10 @@ pub(in super::super) const CORE_MAX_AGE: Key = Key::number(
 pub(super) const CORE_KEYS: &[Key] = &[
     CORE_PORT,
     CORE_ADDRESS,
+    CORE_API_KEY_PATH,
     CORE_ALLOW_UNAUTHENTICATED,
+    CORE_SOCKET_MODE,
+    CORE_SOCKET_GROUP,
     CORE_WORKERS,
     CORE_QUEUES,
     CORE_NOTIFICATION_MAX,

@@ -29,6 +29,28 @@ pub(in super::super) const LOG_OPERATOR_LOG: Key = Key::text(
     "a log of its own",
     "the error log holds what became of pushes and requests, and nothing else",
 );
+pub(in super::super) const LOG_HIDE_TOKEN: Key = Key::text(
+    "log",
+    "hide_token",
+    "no",
+    "\"no\", \"hash\" or \"yes\"",
+    "How the access and error log show device tokens: as they are, as a keyed hash that still \
+     joins lines, or not at all",
+);
+pub(in super::super) const LOG_HASH_KEY_PATH: Key = Key::text(
+    "log",
+    "hash_key_path",
+    "",
+    "a path",
+    "The key of `hide_token = \"hash\"`: a file of 16 octets or more, the same on all daemons \
+     whose lines are to be joined",
+);
+pub(in super::super) const LOG_HIDE_MESSAGE: Key = Key::flag(
+    "log",
+    "hide_message",
+    false,
+    "Leaves `message`, `title` and `subtitle` out of the access and error log",
+);
 pub(in super::super) const LOG_LEVEL: Key = Key::text(
     "log",
     "level",
@@ -45,4 +67,12 @@ pub(in super::super) const LOG_LEVEL: Key = Key::text(
 );
 
 /// The section's keys, in the order of the documentation.
-pub(super) const LOG_KEYS: &[Key] = &[LOG_ACCESS_LOG, LOG_ERROR_LOG, LOG_OPERATOR_LOG, LOG_LEVEL];
+pub(super) const LOG_KEYS: &[Key] = &[
+    LOG_ACCESS_LOG,
+    LOG_ERROR_LOG,
+    LOG_OPERATOR_LOG,
+    LOG_HIDE_TOKEN,
+    LOG_HASH_KEY_PATH,
+    LOG_HIDE_MESSAGE,
+    LOG_LEVEL,
+];

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::log::TokenShown;
 use crate::push::{Extend, Platform};
 
 const AT: &str = "2026/11/22 05:15:12 UTC";
@@ -13,6 +14,7 @@ fn bare(platform: Platform, message: &str) -> Notification {
         platform,
         message: message.into(),
         identifier: "".into(),
+        request_id: "".into(),
         title: "".into(),
         subtitle: "".into(),
         category: "".into(),
@@ -42,8 +44,12 @@ fn hello() -> Notification {
 }
 
 fn written(line: &PushLine<'_>) -> String {
+    written_by(&Privacy::default(), line)
+}
+
+fn written_by(privacy: &Privacy, line: &PushLine<'_>) -> String {
     let mut out = Vec::new();
-    push(&mut out, AT, line);
+    push(&mut out, AT, line, privacy);
     let text = String::from_utf8(out).unwrap();
     let (line, rest) = text.split_once('\n').unwrap();
     assert_eq!(rest, "", "one line");
@@ -443,4 +449,53 @@ proptest! {
         }
         check_keys(&line, &keys);
     }
+}
+
+#[test]
+fn a_hashed_token_joins_lines_and_shows_nothing_without_its_key() {
+    let hashing = |secret: &[u8]| Privacy {
+        token: TokenShown::hashed(secret),
+        ..Privacy::default()
+    };
+    let notification = hello();
+    let accepted = accepted(&notification);
+    let token = |privacy: &Privacy, line: Line, token: &str| {
+        let line = PushLine {
+            line,
+            token,
+            ..accepted
+        };
+        let written: Value = serde_json::from_str(&written_by(privacy, &line)).unwrap();
+        written["token"].as_str().unwrap().to_owned()
+    };
+    let (one, other) = (hashing(b"one secret"), hashing(b"another secret"));
+    let hash = token(&one, Line::Accepted, TOKEN);
+    // HMAC-SHA-256 as openssl computes it: printf %s TOKEN | openssl dgst -sha256 -hmac "one secret"
+    assert_eq!(hash, "hash:90489973749a0e66d2e5b8f295746748");
+    assert_eq!(token(&one, Line::Failed, TOKEN), hash);
+    assert_ne!(token(&one, Line::Accepted, "0a"), hash);
+    assert_ne!(token(&other, Line::Accepted, TOKEN), hash);
+    assert!(!format!("{one:?}").contains("secret"), "{one:?}");
+}
+
+#[test]
+fn hidden_tokens_and_texts_leave_the_rest_as_it_is() {
+    let notification = Notification {
+        subtitle: "S".into(),
+        request_id: "r-1".into(),
+        ..hello()
+    };
+    let privacy = Privacy {
+        token: TokenShown::Hidden,
+        hides_message: true,
+    };
+    let shown = written(&accepted(&notification));
+    let hidden = written_by(&privacy, &accepted(&notification));
+    let expected = shown
+        .replace(&format!("\"token\":\"{TOKEN}\""), "\"token\":\"\"")
+        .replace("\"message\":\"hello\"", "\"message\":\"\"")
+        .replace(",\"title\":\"T\",\"subtitle\":\"S\"", "");
+    assert_ne!(hidden, shown);
+    assert_eq!(hidden, expected);
+    assert!(hidden.ends_with(",\"request_id\":\"r-1\"}"), "{hidden}");
 }

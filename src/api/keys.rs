@@ -1,0 +1,174 @@
+//! The API keys of our callers: who may call.
+//!
+//! Pure: no I/O, no clock.
+
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
+/// The API keys that callers may show; `{:?}` hides them.
+pub struct ApiKeys(Vec<Box<str>>);
+
+/// Why a file of API keys cannot be used; says which line, and never shows a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysError {
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: usize,
+    /// What is wrong with it, and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for KeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for KeysError {}
+
+impl ApiKeys {
+    /// Reads keys, one a line. Empty lines and those that begin with `#` are skipped, and blanks
+    /// around a key are not part of it.
+    pub fn parse(text: &str) -> Result<Self, KeysError> {
+        let mut keys = Vec::new();
+        for (line, key) in (1..).zip(text.lines().map(str::trim)) {
+            if key.is_empty() || key.starts_with('#') {
+                continue;
+            }
+            check(key).map_err(|text| KeysError { line, text })?;
+            if keys.len() == MAX_KEYS {
+                let text = format!("more than {MAX_KEYS} API keys; remove those that are retired");
+                return Err(KeysError { line, text });
+            }
+            keys.push(key.into());
+        }
+        if keys.is_empty() {
+            let text = "no API key in it, so nobody could call; put one on a line of its own, \
+                        made by: openssl rand -hex 32";
+            return Err(KeysError {
+                line: 0,
+                text: text.to_owned(),
+            });
+        }
+        Ok(Self(keys))
+    }
+
+    /// Whether the value of an `Authorization` field shows one of the keys (RFC 6750 §2.1).
+    ///
+    /// The time that it takes tells the length of what was shown, and nothing of the keys.
+    pub fn admit(&self, authorization: Option<&[u8]>) -> bool {
+        let Some(shown) = authorization.and_then(bearer) else {
+            return false;
+        };
+        // No early end: it would tell which key it was.
+        self.0.iter().fold(false, |found, key| {
+            found | verify_slices_are_equal(shown, key.as_bytes()).is_ok()
+        })
+    }
+}
+
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKeys({})", self.0.len())
+    }
+}
+
+/// What follows the scheme, whose name matches in any case (RFC 9110 §11.1).
+fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, shown) = authorization.split_at_checked(SCHEME.len())?;
+    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME);
+    is_bearer.then(|| shown.trim_ascii())
+}
+
+fn check(key: &str) -> Result<(), String> {
+    if !key.bytes().all(|octet| octet.is_ascii_graphic()) {
+        return Err("an API key has blanks or characters outside of ASCII in it".to_owned());
+    }
+    if key.len() < MIN_KEY {
+        return Err(format!(
+            "an API key of {} characters could be guessed; use {MIN_KEY} or more, such as the \
+             output of: openssl rand -hex 32",
+            key.len()
+        ));
+    }
+    if key.len() > MAX_KEY {
+        return Err(format!("an API key is longer than {MAX_KEY} characters"));
+    }
+    Ok(())
+}
+
+const SCHEME: &[u8] = b"Bearer ";
+
+/// Our limit: API keys at once; rotation needs two for each caller.
+pub const MAX_KEYS: usize = 100;
+
+/// Our limit: characters of an API key; 16 hexadecimal digits are 64 bits.
+pub const MIN_KEY: usize = 16;
+
+/// Our limit: characters of an API key; well within a request's head.
+pub const MAX_KEY: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "0123456789abcdef";
+    const NEW: &str = "fedcba9876543210-longer";
+
+    fn admits(authorization: &str) -> bool {
+        let text = format!("# rotated on Sunday\n\n{OLD}\r\n  {NEW}\t\n");
+        let keys = ApiKeys::parse(&text).unwrap();
+        keys.admit(Some(authorization.as_bytes()))
+    }
+
+    #[test]
+    fn each_key_of_the_file_is_admitted_and_nothing_else() {
+        for (authorization, admitted) in [
+            (format!("Bearer {OLD}"), true),
+            (format!("bearer   {NEW} "), true),
+            (format!("BEARER {NEW}"), true),
+            (format!("Bearer {OLD}{NEW}"), false),
+            (format!("Bearer {OLD}0"), false),
+            ("Bearer 0123456789abcde".to_owned(), false),
+            ("Bearer # rotated on Sunday".to_owned(), false),
+            ("Bearer ".to_owned(), false),
+            ("Bearer".to_owned(), false),
+            (OLD.to_owned(), false),
+            (format!("Basic {OLD}"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(admits(&authorization), admitted, "{authorization}");
+        }
+        assert!(!ApiKeys::parse(OLD).unwrap().admit(None));
+    }
+
+    #[test]
+    fn a_bad_file_is_named_by_its_line_and_never_shown() {
+        let long = "k".repeat(MAX_KEY + 1);
+        let many = format!("{OLD}\n").repeat(MAX_KEYS + 1);
+        for (text, line, expected) in [
+            ("", 0, "no API key in it"),
+            ("# only words\n", 0, "no API key in it"),
+            ("# x\nhunter2\n", 2, "of 7 characters could be guessed"),
+            (
+                "0123456789 abcdef",
+                1,
+                "blanks or characters outside of ASCII",
+            ),
+            ("schlüssel-schlüssel", 1, "outside of ASCII"),
+            (long.as_str(), 1, "longer than 1024"),
+            (many.as_str(), 101, "more than 100 API keys"),
+        ] {
+            let error = ApiKeys::parse(text).unwrap_err();
+            assert_eq!(error.line, line, "{error}");
+            assert!(error.text.contains(expected), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        let most = format!("{OLD}\n").repeat(MAX_KEYS);
+        let shown = format!("{:?}", ApiKeys::parse(&most).unwrap());
+        assert_eq!(shown, "ApiKeys(100)");
+    }
+}

@@ -1,0 +1,67 @@
+//! What the push log does not show.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+
+use super::escape::string;
+
+/// What the push log hides of device tokens and texts.
+#[derive(Debug, Default)]
+pub struct Privacy {
+    /// How device tokens are shown.
+    pub token: TokenShown,
+    /// Whether `message`, `title` and `subtitle` are left empty.
+    pub hides_message: bool,
+}
+
+/// How the push log shows device tokens.
+#[derive(Default)]
+pub enum TokenShown {
+    /// As the caller spelled them.
+    #[default]
+    Plain,
+    /// As a keyed hash, equal for equal tokens: lines can be joined, and tokens cannot be guessed
+    /// by those who have no key.
+    Hashed(Box<hmac::Key>),
+    /// Not at all.
+    Hidden,
+}
+
+impl TokenShown {
+    /// Hashed with HMAC-SHA-256 under that secret.
+    pub fn hashed(secret: &[u8]) -> Self {
+        Self::Hashed(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+
+    /// Appends the token, quoted.
+    pub(super) fn write(&self, out: &mut Vec<u8>, token: &str) {
+        match self {
+            Self::Plain => string(out, token),
+            Self::Hashed(key) => {
+                let hash = hmac::sign(key, token.as_bytes());
+                out.extend_from_slice(b"\"hash:");
+                for octet in hash.as_ref().iter().take(HASH_OCTETS) {
+                    let digit = |nibble: u8| b"0123456789abcdef".get(usize::from(nibble)).copied();
+                    out.extend([digit(octet >> 4), digit(octet & 15)].into_iter().flatten());
+                }
+                out.push(b'"');
+            }
+            Self::Hidden => out.extend_from_slice(b"\"\""),
+        }
+    }
+}
+
+/// Hides the key.
+impl fmt::Debug for TokenShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "Plain",
+            Self::Hashed(_) => "Hashed",
+            Self::Hidden => "Hidden",
+        })
+    }
+}
+
+/// Octets of a hash that are shown: enough that no two of a site's tokens meet.
+const HASH_OCTETS: usize = 16;

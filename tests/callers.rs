@@ -1,0 +1,239 @@
+//! Who may call, how a request is named, and what the logs hide of it, by the running daemon.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+#[path = "harness/mod.rs"]
+mod harness;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use harness::daemon::{Address, Daemon};
+use harness::http::{Client, Reply};
+use harness::lines;
+use harness::site::Site;
+use harness::{hex_token, wait_until};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const NEXT_KEY: &str = "fedcba9876543210fedcba9876543210";
+
+/// A request with further fields, on a connection of its own.
+fn ask(daemon: &Daemon, method: &str, target: &str, fields: &str, body: &str) -> Reply {
+    let mut client = Client::try_connect(&daemon.address).unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+    );
+    client.send(request.as_bytes());
+    client.reply_to(method)
+}
+
+fn one_push(token: &str) -> String {
+    format!(
+        r#"{{"notifications":[{{"platform":1,"token":["{token}"],"message":"secret words","title":"T"}}]}}"#
+    )
+}
+
+#[test]
+fn nobody_calls_without_an_api_key() {
+    let site = Site::unreachable();
+    let keys = site.path("api-keys");
+    fs::write(&keys, format!("# the site's callers\n{KEY}\n{NEXT_KEY}\n")).unwrap();
+    let site = site
+        .with_text("core.address", "0.0.0.0")
+        .with_path("core.api_key_path", "api-keys");
+    let daemon = site.start();
+    let body = one_push(&hex_token(1));
+    let mut refusals = Vec::new();
+    for (method, target, fields) in [
+        ("POST", "/push", ""),
+        ("POST", "/push", "Authorization: Bearer\r\n"),
+        (
+            "POST",
+            "/push",
+            "Authorization: Bearer 0123456789abcdef\r\n",
+        ),
+        (
+            "POST",
+            "/push",
+            "Authorization: Basic MDEyMzQ1Njc4OWFiY2RlZg==\r\n",
+        ),
+        ("GET", "/stat/app", ""),
+        ("GET", "/stat/go", ""),
+        ("GET", "/stat/runtime", ""),
+        ("PUT", "/config/pushers?max=1", ""),
+        ("GET", "/nowhere", ""),
+        ("GET", "//push", ""),
+    ] {
+        let reply = ask(&daemon, method, target, fields, &body);
+        assert_eq!(reply.status, 401, "{method} {target} {fields}");
+        assert_eq!(reply.field("WWW-Authenticate"), Some("Bearer"));
+        refusals.push(reply.body);
+    }
+    refusals.dedup();
+    assert_eq!(refusals, [b"{\"message\":\"unauthorized\"}\n"]);
+    assert_eq!(ask(&daemon, "GET", "/healthz", "", "").status, 200);
+    for key in [KEY, NEXT_KEY] {
+        let fields = format!("authorization: bearer {key}\r\n");
+        let reply = ask(&daemon, "POST", "/push", &fields, &body);
+        assert_eq!((reply.status, reply.message().as_str()), (200, "ok"));
+    }
+    let twice = format!("Authorization: Bearer {KEY}\r\n").repeat(2);
+    assert_eq!(ask(&daemon, "POST", "/push", &twice, &body).status, 400);
+    wait_until("the accepted pushes to be logged", || {
+        lines::of_kind(&site.access_log(), "accepted-push").count() == 2
+    });
+    let requests = site.access_log();
+    assert_eq!(lines::of_kind(&requests, "accepted-request").count(), 2);
+    let log = site.operator_log();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("API key"))
+        .collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(
+        told[0].contains("1 requests without a valid API key"),
+        "{log}"
+    );
+    assert!(told[0].contains("the last came from 127.0.0.1:"), "{log}");
+    assert!(!log.contains(KEY), "{log}");
+}
+
+#[test]
+fn api_keys_that_cannot_be_used_open_nothing() {
+    let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
+    for (text, expected) in [
+        (None, "core.api_key_path: cannot read "),
+        (Some("# none yet\n"), "no API key in it"),
+        (
+            Some("hunter2\n"),
+            "line 1: an API key of 7 characters could be guessed",
+        ),
+    ] {
+        if let Some(text) = text {
+            fs::write(site.path("api-keys"), text).unwrap();
+        }
+        let output = site.run(&[]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{error}");
+        assert!(
+            error.contains(expected) && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_request_is_named_in_its_answer_and_on_the_lines_of_its_pushes() {
+    let site = Site::unreachable().with("core.max_age", 1);
+    let daemon = site.start();
+    let named = ask(
+        &daemon,
+        "POST",
+        "/push",
+        "X-Request-ID: caller-\"7\"\r\n",
+        &one_push(&hex_token(1)),
+    );
+    assert_eq!(named.field("X-Request-Id"), Some("caller-\"7\""));
+    let unnamed = ask(
+        &daemon,
+        "POST",
+        "/push",
+        "X-Request-Id: not one\r\n",
+        &one_push(&hex_token(2)),
+    );
+    let made = unnamed.field("X-Request-Id").unwrap().to_owned();
+    assert!(
+        made.len() == 16 && made.bytes().all(|octet| octet.is_ascii_hexdigit()),
+        "{made}"
+    );
+    for (target, status) in [("/nowhere", 404), ("/stat/app", 200)] {
+        let reply = ask(&daemon, "GET", target, "X-Request-Id: r\r\n", "");
+        assert_eq!(
+            (reply.status, reply.field("X-Request-Id")),
+            (status, Some("r"))
+        );
+    }
+    let ids = [named.accepted_ids()[0], unnamed.accepted_ids()[0]];
+    wait_until("both pushes to expire", || site.error_log().len() == 2);
+    let (access, error) = (site.access_log(), site.error_log());
+    for (id, name) in ids.into_iter().zip(["caller-\"7\"", &made]) {
+        for line in access.iter().chain(&error) {
+            if line.number("id") == Some(id) {
+                assert_eq!(line.text_of("request_id"), name);
+                assert!(line.text.contains(",\"request_id\":"));
+                let (_, end) = line.text.rsplit_once(",\"request_id\":").unwrap();
+                let last: String =
+                    serde_json::from_str(end.trim_end().trim_end_matches('}')).unwrap();
+                assert_eq!(last, name, "it is the line's last key");
+            }
+        }
+    }
+    assert_eq!(lines::of_kind(&access, "accepted-push").count(), 2);
+}
+
+#[test]
+fn hashed_tokens_join_the_lines_of_a_push_and_of_a_device() {
+    let site = Site::unreachable()
+        .with("core.max_age", 1)
+        .with_text("log.hide_token", "hash")
+        .with_path("log.hash_key_path", "hash-key")
+        .with("log.hide_message", true);
+    fs::write(site.path("hash-key"), b"an octet string of the site").unwrap();
+    let daemon = site.start();
+    let (one, other) = (hex_token(1), hex_token(2));
+    for token in [&one, &one, &other] {
+        assert_eq!(
+            ask(&daemon, "POST", "/push", "", &one_push(token)).status,
+            200
+        );
+    }
+    wait_until("the pushes to expire", || site.error_log().len() == 3);
+    let lines = [site.access_log(), site.error_log()];
+    let mut hashes = Vec::new();
+    for log in &lines {
+        let pushes = log.iter().filter(|line| line.number("id").is_some());
+        let shown: Vec<&str> = pushes.map(|line| line.text_of("token")).collect();
+        assert_eq!(shown.len(), 3);
+        assert_eq!(shown[0], shown[1], "equal tokens have equal hashes");
+        assert_ne!(shown[0], shown[2]);
+        hashes.push(shown.join(" "));
+        for line in log {
+            for hidden in [one.as_str(), &other, "secret words", "\"title\""] {
+                assert!(!line.text.contains(hidden), "{}", line.text);
+            }
+        }
+    }
+    assert_eq!(hashes[0], hashes[1], "access and error log agree");
+    assert_eq!(hashes[0].matches("hash:").count(), 3);
+}
+
+#[test]
+fn a_unix_socket_gets_its_mode_and_group() {
+    let site = Site::unreachable().on_unix_socket();
+    let group = fs::metadata(site.path(".")).unwrap().gid();
+    let site = site
+        .with_text("core.socket_mode", "0620")
+        .with_text("core.socket_group", &group.to_string());
+    let daemon = site.start();
+    let Address::Unix(path) = &daemon.address else {
+        panic!("{:?}", daemon.address);
+    };
+    let found = fs::metadata(path).unwrap();
+    assert_eq!(found.permissions().mode() & 0o7777, 0o620);
+    assert_eq!(found.gid(), group);
+    assert_eq!(ask(&daemon, "GET", "/healthz", "", "").status, 200);
+    drop(daemon);
+    let site = site.with_text("core.socket_group", "no-such-group");
+    let output = site.run(&[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{error}");
+    assert!(
+        error.contains("there is no group \"no-such-group\""),
+        "{error}"
+    );
+}
