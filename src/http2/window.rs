@@ -69,6 +69,13 @@ impl ReceiveWindow {
         Some(increment)
     }
 
+    /// Shrinks a window that was not used yet, by never giving back the first of it.
+    pub(super) fn narrow(&mut self, size: u32) {
+        let surplus = self.available.saturating_sub(i64::from(size)).max(0);
+        self.released = self.released.saturating_sub(surplus);
+        self.size = self.size.min(size);
+    }
+
     /// `n` octets arrived. `None` if the peer was not allowed that many.
     #[must_use = "more than the window is a FLOW_CONTROL_ERROR"]
     pub(super) fn take(&mut self, n: usize) -> Option<()> {

@@ -188,14 +188,25 @@ impl Connection {
     /// Sends what the HTTP/2 side has to say, as far as the peer takes it: many frames per TLS
     /// record, many records per system call.
     pub fn flush(&mut self, now: Instant) {
+        self.flush_at_most(usize::MAX, now);
+    }
+
+    /// The same, with no more than so many octets: for a server that is to be slow.
+    pub fn flush_at_most(&mut self, most: usize, now: Instant) {
+        let mut left = most;
         loop {
             let output = self.http2.output();
+            let output = output.get(..left).unwrap_or(output);
             let offered = output.len();
             if offered == 0 && !self.socket.is_pending() {
                 break;
             }
             let sent = self.socket.send(output, now);
             self.http2.advance_output(sent);
+            left -= sent;
+            if left == 0 {
+                break;
+            }
             if self.socket.is_broken() || sent < offered || self.socket.is_blocked() {
                 break;
             }
@@ -207,6 +218,12 @@ impl Connection {
         if self.http2.is_closed() && self.http2.output().is_empty() && !self.socket.is_blocked() {
             self.socket.close(now);
         }
+        self.tell_end();
+    }
+
+    /// Ends TLS and our side of TCP, without a word of HTTP/2.
+    pub fn close_transport(&mut self, now: Instant) {
+        self.socket.close(now);
         self.tell_end();
     }
 

@@ -6,6 +6,7 @@ use super::super::Event;
 use super::super::error::Violation;
 use super::super::frame::{self, FrameHeader};
 use super::super::settings::OurSettings;
+use super::super::window::WINDOW_MAX;
 use super::{Connection, Role};
 
 impl Connection {
@@ -21,6 +22,31 @@ impl Connection {
         };
         self.send_settings(settings, now);
         self.stream_limit = self.stream_limit.map(|old| old.max(limit));
+    }
+
+    /// Changes `HEADER_TABLE_SIZE` and `INITIAL_WINDOW_SIZE` by further SETTINGS; both bind the
+    /// client from the ACK on. Server role.
+    pub fn change_settings(&mut self, header_table_size: u32, stream_window: u32, now: Instant) {
+        if self.closed || self.role == Role::Client {
+            return;
+        }
+        let stream_window = stream_window.min(WINDOW_MAX);
+        self.options.stream_window = stream_window;
+        let settings = OurSettings {
+            header_table_size: Some(header_table_size),
+            initial_window_size: Some(stream_window),
+            ..OurSettings::default()
+        };
+        self.send_settings(settings, now);
+    }
+
+    /// Lets the client have no more than `octets` of content under way on the connection, by
+    /// keeping back the credit of what comes first: HTTP/2 begins with 65,535. Server role, before
+    /// anything was received.
+    pub fn narrow_connection_window(&mut self, octets: u32) {
+        if self.role == Role::Server {
+            self.receive_window.narrow(octets);
+        }
     }
 
     pub(super) fn send_settings(&mut self, settings: OurSettings, now: Instant) {
