@@ -1,7 +1,7 @@
 //! The command line: what may be written, and what it means.
 
 use std::net::IpAddr;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,6 +9,7 @@ use clap::builder::styling::Styles;
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 
 use crate::config::{Overrides, Port, QUEUES_MAX};
+use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
 
 /// Takes pushes by HTTP and sends them to Apple (APNs) and Google (FCM)
 #[derive(Debug, Parser)]
@@ -123,6 +124,8 @@ Examples:
   sterna simulate                  prints where it listens and a line for each push
   sterna simulate --dir sim --latency 50 --fail 5
   sterna simulate --goaway-after 1000 --refuse 1 --summary
+  sterna simulate --fail TooManyRequests=3,UNAVAILABLE=2 --strike rst@processed=1
+  sterna simulate --script bad-day.toml --ledger ledger.jsonl
 
 {usage-heading} {usage}
 
@@ -162,28 +165,73 @@ pub(super) struct Behaviour {
         value_parser = value_parser!(u64).range(0..=LATENCY_MAX_MS),
     )]
     pub(super) latency: u64,
-    /// Answers that are failures, in percent
-    #[arg(
-        long,
-        value_name = "PERCENT",
-        default_value_t = 0,
-        value_parser = value_parser!(u8).range(0..=100),
-    )]
-    pub(super) fail: u8,
-    /// Requests on a connection before it is told to go away [default: no end]
-    #[arg(long, value_name = "N")]
-    pub(super) goaway_after: Option<NonZeroU64>,
-    /// Streams that are refused unprocessed, in percent
-    #[arg(
-        long,
-        value_name = "PERCENT",
-        default_value_t = 0,
-        value_parser = value_parser!(u8).range(0..=100),
-    )]
-    pub(super) refuse: u8,
     /// Print counts once a second, not a line for each push
     #[arg(long)]
     pub(super) summary: bool,
+    #[command(flatten)]
+    pub(super) trouble: Trouble,
+}
+
+/// What goes wrong on purpose. Scripts have a key of the same name for each of these but the last
+/// three.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Faults")]
+pub(super) struct Trouble {
+    /// Milliseconds added at most, drawn per answer
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 0,
+        value_parser = value_parser!(u64).range(0..=LATENCY_MAX_MS),
+    )]
+    pub(super) latency_spread: u64,
+    /// Failures in percent, of all kinds or by name
+    #[arg(
+        help = "Failures in percent: 5, or ServiceUnavailable=2,INTERNAL=3",
+        long, value_name = "PERCENT", value_parser = Fail::from_str)]
+    pub(super) fail: Option<Fail>,
+    /// Streams that are refused unprocessed, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = Percent::from_str)]
+    pub(super) refuse: Option<Percent>,
+    /// Ends before the time: rst@processed=1,silence@data=2
+    #[arg(long, value_name = "KIND@POINT=%", value_parser = Strikes::from_str)]
+    pub(super) strike: Option<Strikes>,
+    /// Requests on a connection until it is sent away [default: no end]
+    #[arg(long, value_name = "N")]
+    pub(super) goaway_after: Option<NonZeroU64>,
+    /// How: json, text, empty, graceful, twice, below, abrupt, first
+    #[arg(long, value_name = "KIND", value_parser = Farewell::from_str)]
+    pub(super) goaway: Option<Farewell>,
+    /// retry-after of 429 and 503: seconds, date+SECONDS or any text
+    #[arg(long, value_name = "TEXT", value_parser = RetryAfter::from_str)]
+    pub(super) retry_after: Option<RetryAfter>,
+    /// One stream at a time after a 4xx of APNs, until the next 200
+    #[arg(long)]
+    pub(super) penalty: bool,
+    /// `MAX_CONCURRENT_STREAMS` at most
+    #[arg(help = "MAX_CONCURRENT_STREAMS at most", long, value_name = "N")]
+    pub(super) streams: Option<u32>,
+    /// `INITIAL_WINDOW_SIZE`
+    #[arg(help = "INITIAL_WINDOW_SIZE", long, value_name = "OCTETS")]
+    pub(super) stream_window: Option<u32>,
+    /// Window of a connection, at most 65535 octets
+    #[arg(long, value_name = "OCTETS", value_parser = value_parser!(u32).range(1..=65_535))]
+    pub(super) connection_window: Option<u32>,
+    /// `HEADER_TABLE_SIZE`
+    #[arg(help = "HEADER_TABLE_SIZE", long, value_name = "OCTETS")]
+    pub(super) header_table: Option<u32>,
+    /// Octets sent every 10 ms
+    #[arg(long, value_name = "OCTETS")]
+    pub(super) slow: Option<NonZeroU32>,
+    /// Where the random numbers begin
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
+    /// Phases, one after the other, each with faults of its own
+    #[arg(long, value_name = "FILE")]
+    pub(super) script: Option<PathBuf>,
+    /// Write a line of JSON for each request to that file
+    #[arg(long, value_name = "FILE")]
+    pub(super) ledger: Option<PathBuf>,
 }
 
 /// Milliseconds of simulated latency at most: a client has given up after ten minutes.

@@ -35,7 +35,7 @@ pub(super) fn run(demo: &Demo) -> ExitCode {
         Ok(code) => code,
         Err(Failure::Io(error)) => {
             report(format_args!("the demo cannot run: {error}"));
-            ExitCode::Io
+            simulate::exit_code(&error)
         }
         Err(Failure::Config(text)) => {
             report(text);

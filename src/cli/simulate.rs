@@ -1,16 +1,19 @@
 //! `sterna simulate`: the APNs and FCM look-alike.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Behaviour, Simulate};
+use super::args::{Behaviour, Simulate, Trouble};
 use super::{ExitCode, report};
 use crate::daemon;
 use crate::signal::Signal;
-use crate::simulator::{Counts, Credentials, Faults, Options, Ports, Provider, Report, Simulator};
+use crate::simulator::{
+    Counts, Credentials, Faults, MAX_SCRIPT, Options, Ports, Provider, Report, Script, Simulator,
+};
 
 /// The configuration that is written for a daemon to use with the simulator.
 pub(super) const CONFIG_NAME: &str = "sterna.toml";
@@ -21,8 +24,16 @@ pub(super) fn run(simulate: &Simulate) -> ExitCode {
         Ok(()) => ExitCode::Ok,
         Err(error) => {
             report(format_args!("the simulator cannot run: {error}"));
-            ExitCode::Io
+            exit_code(&error)
         }
+    }
+}
+
+/// A script that cannot be used is a mistake in a file.
+pub(super) fn exit_code(error: &io::Error) -> ExitCode {
+    match error.kind() {
+        io::ErrorKind::InvalidData => ExitCode::Config,
+        _ => ExitCode::Io,
     }
 }
 
@@ -76,24 +87,80 @@ pub(super) fn start(
     report: Report,
     change: impl FnOnce(&mut Options),
 ) -> io::Result<Simulator> {
+    // What the command line names is looked at before anything is made.
+    let trouble = &behaviour.trouble;
+    let script = match &trouble.script {
+        Some(path) => read_script(path, trouble.seed)?,
+        None => Script::default(),
+    };
+    let ledger = match &trouble.ledger {
+        Some(path) => Some(create(path)?),
+        None => None,
+    };
     let credentials = Arc::new(Credentials::generate(directory)?);
     let mut options = Options::new(credentials);
-    options.faults = Faults {
-        latency: Duration::from_millis(behaviour.latency),
-        fail_percent: behaviour.fail.into(),
-        refuse_percent: behaviour.refuse.into(),
-        goaway_after: behaviour.goaway_after,
-        ..Faults::default()
-    };
+    options.faults = faults(behaviour.latency, trouble);
+    options.script = script;
+    options.ledger = ledger;
     options.report = report;
     change(&mut options);
     Simulator::start(options)
 }
 
+fn faults(latency: u64, trouble: &Trouble) -> Faults {
+    let fail = trouble.fail.clone().unwrap_or_default();
+    Faults {
+        latency: Duration::from_millis(latency),
+        latency_spread: Duration::from_millis(trouble.latency_spread),
+        fail_percent: fail.percent,
+        failures: fail.named,
+        refuse_percent: trouble.refuse.unwrap_or_default().0,
+        strikes: trouble.strike.clone().unwrap_or_default(),
+        goaway_after: trouble.goaway_after,
+        goaway: trouble.goaway.unwrap_or_default(),
+        retry_after: trouble.retry_after.clone(),
+        penalty: trouble.penalty,
+        streams: trouble.streams,
+        stream_window: trouble.stream_window,
+        connection_window: trouble.connection_window,
+        header_table: trouble.header_table,
+        slow: trouble.slow,
+        closed: false,
+        seed: trouble.seed,
+    }
+}
+
+fn read_script(path: &Path, seed: u64) -> io::Result<Script> {
+    let named = |error: &dyn Display| format!("script {}: {error}", path.display());
+    let mut text = String::new();
+    // One octet over the limit is enough to find it crossed.
+    let most = u64::try_from(MAX_SCRIPT)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(most).read_to_string(&mut text));
+    read.map_err(|error| io::Error::new(error.kind(), named(&error)))?;
+    Script::read(&text, seed).map_err(|error| {
+        let text = format!("script {}:{error}", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    })
+}
+
+fn create(path: &Path) -> io::Result<Box<dyn Write + Send>> {
+    let file = File::create(path).map_err(|error| {
+        let text = format!("cannot create the ledger {}: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })?;
+    Ok(Box::new(file))
+}
+
 /// What was seen, in one line.
 pub(super) fn summary(counts: Counts) -> String {
+    let unanswered = match counts.unanswered {
+        0 => String::new(),
+        pushes => format!(" ({pushes} unanswered)"),
+    };
     format!(
-        "{} requests: {} accepted, {} refused, {} turned away; {} doubled, {} lost",
+        "{} requests: {} accepted{unanswered}, {} refused, {} turned away; {} doubled, {} lost",
         counts.received,
         counts.accepted,
         counts.refused,

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use super::args::{Cli, Command, Demo, Serve, Simulate};
 use super::*;
 use crate::config::Port;
+use crate::simulator::Script;
 
 fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(["sterna"].iter().chain(arguments))
@@ -114,8 +115,34 @@ fn flags_have_ranges() {
     check_refused(&["-w", "0"], "'0' for '--workers <N>'");
     check_refused(&["-q", "0"], "must be a number from 1 to 100000000");
     check_refused(&["-q", "100000001"], "must be a number from 1 to 100000000");
-    check_refused(&["simulate", "--fail", "101"], "101 is not in 0..=100");
-    check_refused(&["simulate", "--refuse", "101"], "101 is not in 0..=100");
+    for flag in ["--fail", "--refuse"] {
+        let expected = "\"101\" is not a percentage from 0 to 100";
+        check_refused(&["simulate", flag, "101"], expected);
+    }
+    check_refused(
+        &["simulate", "--fail", "Shutdown=60,ServiceUnavailable=41"],
+        "the percentages of apns make 101, over 100",
+    );
+    check_refused(
+        &["simulate", "--fail", "Shutdwn=1"],
+        "there is no failure \"Shutdwn\"",
+    );
+    check_refused(
+        &["simulate", "--goaway", "now"],
+        "there is no GOAWAY of the kind \"now\"",
+    );
+    check_refused(
+        &["simulate", "--strike", "rst=1"],
+        "\"rst\" does not have the form kind@point",
+    );
+    check_refused(
+        &["simulate", "--connection-window", "65536"],
+        "65536 is not in 1..=65535",
+    );
+    check_refused(
+        &["simulate", "--retry-after", "date+x"],
+        "\"x\" is not a number of seconds",
+    );
     check_refused(
         &["simulate", "--latency", "600001"],
         "600001 is not in 0..=600000",
@@ -133,11 +160,34 @@ fn the_simulator_listens_on_loopback_unless_told_otherwise() {
     let simulate = simulate(&["simulate"]);
     assert!(simulate.listen.is_loopback());
     let behaviour = simulate.behaviour;
+    let trouble = behaviour.trouble;
+    assert_eq!((behaviour.latency, behaviour.summary), (0, false));
     assert_eq!(
-        (behaviour.latency, behaviour.fail, behaviour.refuse),
-        (0, 0, 0)
+        (trouble.fail, trouble.refuse, trouble.goaway_after),
+        (None, None, None)
     );
-    assert_eq!((behaviour.goaway_after, behaviour.summary), (None, false));
+}
+
+#[test]
+fn scripts_have_a_key_for_each_flag_of_the_faults() {
+    let mut command = Cli::command();
+    command.build();
+    let simulate = command.find_subcommand("simulate").unwrap();
+    let faults = simulate
+        .get_arguments()
+        .filter(|flag| flag.get_help_heading() == Some("Faults"));
+    let mut keys: Vec<String> = faults
+        .filter_map(|flag| flag.get_long())
+        .filter(|flag| !["seed", "script", "ledger"].contains(flag))
+        .map(|flag| flag.replace('-', "_"))
+        .collect();
+    assert!(keys.len() > 10, "{keys:?}");
+    keys.push("latency".to_owned());
+    for key in keys {
+        // No key takes a table: what is told then is that, not that there is no such key.
+        let error = Script::read(&format!("[[phase]]\n{key} = {{}}\n"), 0).unwrap_err();
+        assert!(!error.contains("unknown field"), "{key}: {error}");
+    }
 }
 
 #[test]
@@ -153,7 +203,8 @@ fn the_demo_takes_the_simulators_faults() {
     ]);
     assert_eq!(demo.port, Port::Tcp(0));
     assert!(demo.certificate && demo.behaviour.summary);
-    assert_eq!(demo.behaviour.fail, 5);
+    let percent = demo.behaviour.trouble.fail.map(|fail| fail.percent);
+    assert_eq!(percent, Some(5.0));
 }
 
 #[test]

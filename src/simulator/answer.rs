@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::endpoint::Provider;
+use super::faults::RetryAfter;
+
 /// What becomes of a request.
 #[derive(Debug)]
 pub(super) struct Judgement<'a> {
@@ -30,7 +33,28 @@ pub(super) enum Reply {
     Silence,
 }
 
+impl Judgement<'_> {
+    /// The request ends before it is processed, `why` being what ends it.
+    pub(super) fn leave_unprocessed(&mut self, why: &'static str) {
+        self.reply = Reply::Silence;
+        self.reason = why;
+        if self.standing != Standing::Apart {
+            self.standing = Standing::TurnedAway;
+        }
+    }
+}
+
 impl Reply {
+    /// Adds `retry-after` to what a provider says about its own load.
+    pub(super) fn retry_after(&mut self, text: Option<&RetryAfter>, of: Provider, unix: u64) {
+        if let (Self::Respond(response), Some(text)) = (self, text)
+            && of != Provider::OAuth
+            && matches!(response.status, 429 | 503)
+        {
+            response.retry_after = Some(text.value(unix));
+        }
+    }
+
     /// The status of a response; 0 when there is none.
     pub(super) const fn status(&self) -> u16 {
         match self {
@@ -49,12 +73,20 @@ pub(super) struct Response {
     pub(super) apns_id: Option<[u8; 36]>,
     /// `content-type`; empty for none.
     pub(super) content_type: &'static str,
-    /// `retry-after`, in seconds.
-    pub(super) retry_after: Option<u64>,
+    /// `retry-after`.
+    pub(super) retry_after: Option<Cow<'static, str>>,
     /// `date`, in seconds since the epoch.
     pub(super) date: Option<u64>,
     /// The content; empty for none.
     pub(super) content: Vec<u8>,
+}
+
+/// The form of `date` (RFC 9110 §5.6.7).
+pub(super) fn http_date(unix: u64) -> String {
+    let seconds = i64::try_from(unix).unwrap_or(0);
+    let at = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    printer.timestamp_to_rfc9110_string(&at).unwrap_or_default()
 }
 
 /// How the ledger counts an answer.
@@ -68,4 +100,14 @@ pub(super) enum Standing {
     TurnedAway,
     /// Not a push: a trial run, a request for an access token.
     Apart,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::http_date;
+
+    #[test]
+    fn dates_have_the_form_of_http() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
 }

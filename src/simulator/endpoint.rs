@@ -1,9 +1,10 @@
 //! The three endpoints behind one interface: a request comes in, a judgement comes out.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::answer::Judgement;
-use super::faults::Draw;
+use super::faults::Answering;
 use super::ledger::Ledger;
 use super::request::Request;
 use super::{apns, fcm, oauth};
@@ -14,8 +15,8 @@ pub(super) struct Arrival<'a> {
     pub(super) request: &'a Request<'a>,
     /// Its content, cut off one octet above the endpoint's limit.
     pub(super) body: &'a [u8],
-    /// The fault drawn for it.
-    pub(super) draw: Draw,
+    /// How it is to be answered.
+    pub(super) answering: Answering,
     /// A number of its own.
     pub(super) random: u128,
     /// Seconds since the epoch.
@@ -33,6 +34,18 @@ pub enum Provider {
     Fcm,
     /// Google's token endpoint.
     OAuth,
+}
+
+impl FromStr for Provider {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = [Self::Apns, Self::Fcm, Self::OAuth].into_iter();
+        let mut found = found.filter(|provider| provider.as_str() == text);
+        found
+            .next()
+            .ok_or_else(|| format!("there is no endpoint {text:?}; there are apns, fcm, oauth"))
+    }
 }
 
 impl Provider {
@@ -129,7 +142,7 @@ impl Session {
             Self::Fcm(session) => session.judge(arrival),
             Self::OAuth(oauth) => {
                 let judgement = oauth.judge(arrival);
-                if judgement.reply.status() == 200 {
+                if judgement.reply.status() == 200 && judgement.reason.is_empty() {
                     ledger.issued();
                 }
                 judgement

@@ -7,17 +7,19 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use rustls::{ServerConnection, StreamOwned};
 
 use super::Clock;
-use super::answer::{Judgement, Reply, Response};
-use super::endpoint::{Arrival, Session};
-use super::faults::Dice;
+use super::answer::{Judgement, Reply, Response, Standing, http_date};
+use super::endpoint::{Arrival, Provider, Session};
+use super::faults::{Dice, Kind, Point, Strike};
 use super::ledger::Line;
+use super::record::Entry;
 use super::request::Request;
 use super::server::{Listener, PATIENCE};
-use super::service::{Surroundings, http_date};
+use super::service::Surroundings;
 
 /// Our limit: octets of a request's head.
 const MAX_HEAD: usize = 16_384;
@@ -107,6 +109,9 @@ impl<'a> Service<'a> {
     /// Judges a request, enters and reports it, and waits for as long as the answer is held back.
     fn answer(&mut self, head: &Head, body: &[u8]) -> Reply {
         let Self { around, dice, .. } = self;
+        let now = Instant::now();
+        let faults = around.stage.request(self.number, now);
+        let draw = dice.draw(&faults);
         let fields = head
             .fields
             .iter()
@@ -115,17 +120,38 @@ impl<'a> Service<'a> {
         let arrival = Arrival {
             request: &request,
             body,
-            draw: dice.draw(),
+            answering: draw.answering,
             random: dice.number(),
             now: (self.clock)(),
             known: &|key| around.ledger.knows(key),
         };
-        let judgement = self.session.judge(&arrival, &around.ledger);
+        let provider = around.endpoint.provider();
+        let before = |strike: &Strike| matches!(strike.point, Point::Headers | Point::Data);
+        let unprocessed = draw.strike.filter(before);
+        if let (Some(strike), Provider::OAuth) = (unprocessed, provider) {
+            // To judge it would be to issue a token.
+            return ended_by(strike.kind);
+        }
+        let mut judgement = self.session.judge(&arrival, &around.ledger);
+        if let Some(strike) = unprocessed {
+            judgement.leave_unprocessed(strike.kind.as_str());
+        }
+        let retry_after = faults.retry_after.as_ref();
+        judgement
+            .reply
+            .retry_after(retry_after, provider, arrival.now);
+        let withheld = draw.strike.filter(|strike| strike.point != Point::Answered);
         let mut text = Vec::new();
-        let connection = (around.endpoint.provider(), self.number);
+        let connection = (provider, self.number);
         around
             .reporter
             .tell(&mut text, connection, &arrival, &judgement);
+        if let Some(recorder) = &around.recorder {
+            let place = around.place(self.number, 0, now);
+            let mut entry = Entry::judged(place, &request, &judgement, unprocessed.is_none());
+            entry.answered = withheld.is_none() && matches!(judgement.reply, Reply::Respond(_));
+            recorder.write(&mut vec![entry]);
+        }
         let Judgement {
             reply,
             key,
@@ -134,8 +160,20 @@ impl<'a> Service<'a> {
         } = judgement;
         around.ledger.enter(&mut vec![Line { key, standing }]);
         around.reporter.write(&mut text);
-        thread::sleep(dice.latency());
-        reply
+        let accepted = standing == Standing::Accepted;
+        around
+            .ledger
+            .unanswered(u64::from(accepted && withheld.is_some()));
+        thread::sleep(dice.latency(&faults));
+        withheld.map_or(reply, |strike| ended_by(strike.kind))
+    }
+}
+
+/// A connection has but one stream here: it shares the stream's fate.
+fn ended_by(kind: Kind) -> Reply {
+    match kind {
+        Kind::Silence | Kind::Deaf | Kind::Mute | Kind::Dead => Reply::Silence,
+        _ => Reply::Reset,
     }
 }
 
@@ -235,8 +273,8 @@ fn respond(stream: &mut Stream, response: &Response) -> io::Result<()> {
     if !content_type.is_empty() {
         write!(out, "content-type: {content_type}\r\n")?;
     }
-    if let Some(secs) = response.retry_after {
-        write!(out, "retry-after: {secs}\r\n")?;
+    if let Some(text) = &response.retry_after {
+        write!(out, "retry-after: {text}\r\n")?;
     }
     if let Some(date) = response.date {
         write!(out, "date: {}\r\n", http_date(date))?;

@@ -21,13 +21,15 @@ pub const MAX_KEYS: usize = 4_194_304;
 pub struct Counts {
     /// Requests for a push that came in whole.
     pub received: u64,
-    /// Answered 200.
+    /// Taken by a 200.
     pub accepted: u64,
+    /// Of these, how many whose 200 did not go out: their sender cannot know.
+    pub unanswered: u64,
     /// Refused for good.
     pub refused: u64,
     /// Answered by a failure that may pass, reset, or not answered at all.
     pub turned_away: u64,
-    /// Answered 200 although the same push had been answered 200 before.
+    /// Accepted although the same push had been accepted before.
     pub doubled: u64,
     /// Pushes that were turned away and have been neither accepted nor refused since.
     pub lost: u64,
@@ -41,6 +43,7 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;
         self.accepted += other.accepted;
+        self.unanswered += other.unanswered;
         self.refused += other.refused;
         self.turned_away += other.turned_away;
         self.doubled += other.doubled;
@@ -93,6 +96,13 @@ impl Ledger {
         let mut book = self.open();
         for line in lines.drain(..) {
             book.enter(line);
+        }
+    }
+
+    /// Counts accepted pushes whose answer did not go out.
+    pub(super) fn unanswered(&self, pushes: u64) {
+        if pushes > 0 {
+            self.open().counts.unanswered += pushes;
         }
     }
 

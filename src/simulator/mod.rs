@@ -8,8 +8,9 @@
 //!  server ── threads, sockets ── service ── one connection: gathers, answers, holds back
 //!    http1 ─ the same over HTTP/1.1 ┘ │
 //!                                     ├─ endpoint ── apns · fcm · oauth: judge a request (pure)
-//!                                     ├─ faults ──── what goes wrong on purpose (pure)
+//!                                     ├─ faults ──── what goes wrong on purpose, and when (pure)
 //!                                     ├─ ledger ──── accepted, refused, doubled, lost
+//!                                     ├─ record ──── a line of JSON per request
 //!                                     └─ report ──── a line, a call or a summary
 //! ```
 //!
@@ -39,6 +40,7 @@ mod http1;
 mod ledger;
 mod oauth;
 mod options;
+mod record;
 mod report;
 mod request;
 mod server;
@@ -49,22 +51,27 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use jsonwebtoken::DecodingKey;
 
 pub use self::credentials::{Credentials, SigningKey};
 use self::endpoint::Endpoint;
 pub use self::endpoint::Provider;
-pub use self::faults::Faults;
+use self::faults::Stage;
+pub use self::faults::{
+    Fail, Failures, Farewell, Faults, MAX_PHASES, MAX_SCRIPT, Percent, RetryAfter, Script, Strikes,
+};
 use self::ledger::Ledger;
 pub use self::ledger::{Counts, MAX_KEYS};
 use self::oauth::AccessTokens;
 pub use self::oauth::MAX_ACCESS_TOKENS;
 pub use self::options::{Addresses, Clock, Options, Ports};
+use self::record::Recorder;
 use self::report::Reporter;
 pub use self::report::{Receipt, Report};
 pub use self::server::MAX_CONNECTIONS;
-use self::server::{Listener, Shared};
+use self::server::{Door, Listener, Shared};
 use self::service::Surroundings;
 use crate::net::readiness::{Bell, Waiter};
 
@@ -92,20 +99,24 @@ impl Simulator {
             ports,
             credentials,
             faults,
+            script,
+            ledger,
             report,
             clock,
             ..
         } = options;
+        let started = Instant::now();
         let (sockets, addresses) = listen(ip, ports)?;
         credentials.write_service_account(&addresses.token_url())?;
 
         let access_tokens = Arc::new(AccessTokens::default());
         let lifetime = options.access_token_lifetime.as_secs();
-        let endpoints = endpoints(&credentials, &addresses, &faults, lifetime, &access_tokens)?;
+        let endpoints = endpoints(&credentials, &addresses, lifetime, &access_tokens)?;
         let ledgers = [(); 2].map(|()| Arc::new(Ledger::new(MAX_KEYS)));
         let reporter = Arc::new(Reporter::from(report));
+        let recorder = ledger.map(|out| Arc::new(Recorder::new(out)));
         let faults = Arc::new(faults);
-        let mut listeners = Vec::new();
+        let mut doors = Vec::new();
         for (socket, endpoint) in sockets.into_iter().zip(endpoints) {
             let [apns, fcm] = &ledgers;
             let ledger = if endpoint.provider() == Provider::Apns {
@@ -115,12 +126,15 @@ impl Simulator {
             };
             let tls = tls::server_config(&credentials, endpoint.provider())?;
             let around = Surroundings {
+                stage: Stage::new(&faults, &script, endpoint.provider(), started),
                 endpoint,
                 ledger: Arc::clone(ledger),
                 reporter: Arc::clone(&reporter),
-                faults: Arc::clone(&faults),
+                recorder: recorder.clone(),
+                seed: faults.seed,
+                started,
             };
-            listeners.push(Arc::new(Listener::new(socket, tls, around)?));
+            doors.push(Door::new(socket, Listener::new(tls, around))?);
         }
         let certificate = credentials.client_certificate().clone();
         let shared = Arc::new(Shared::new(clock, certificate, options.max_connections));
@@ -131,7 +145,7 @@ impl Simulator {
             move || reporter.summarise([apns.counts(), fcm.counts()])
         };
         let accepting = Arc::clone(&shared);
-        let accept = move || server::accept(waiter, &listeners, &accepting, look_around);
+        let accept = move || server::accept(waiter, doors, &accepting, look_around);
         let thread = thread::Builder::new()
             .name("sim-accept".to_owned())
             .spawn(accept)?;
@@ -240,7 +254,6 @@ fn listen(ip: IpAddr, ports: Ports) -> io::Result<([TcpListener; 3], Addresses)>
 fn endpoints(
     credentials: &Credentials,
     addresses: &Addresses,
-    faults: &Faults,
     lifetime: u64,
     access_tokens: &Arc<AccessTokens>,
 ) -> io::Result<[Endpoint; 3]> {
@@ -259,7 +272,6 @@ fn endpoints(
         Endpoint::Fcm(Arc::new(fcm::Fcm {
             project: credentials.project_id.clone(),
             access_tokens: Arc::clone(access_tokens),
-            retry_after: faults.retry_after.map(|wait| wait.as_secs()),
         })),
         Endpoint::OAuth(Arc::new(oauth::OAuth {
             client_email: credentials.client_email.clone(),

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::answer::{Judgement, Reply, Response, Standing};
 use super::endpoint::Arrival;
+use super::faults::{Answering, Failure};
 
 /// Our limit: octets of a form; an assertion is about 700.
 pub(super) const MAX_BODY: usize = 16_384;
@@ -65,7 +66,12 @@ type Error = (u16, &'static str, Cow<'static, str>);
 impl OAuth {
     /// Judges one request.
     pub(super) fn judge<'a>(&self, arrival: &Arrival<'a>) -> Judgement<'a> {
+        let asked_for = match arrival.answering {
+            Answering::Named(Failure::OAuth(trouble)) => Some(trouble),
+            _ => None,
+        };
         let (response, reason) = match self.check(arrival) {
+            Ok(()) if asked_for.is_some() => asked_for.unwrap_or(Trouble::Garbage).answer(),
             Ok(()) => {
                 let token = self
                     .access_tokens
@@ -165,6 +171,59 @@ impl OAuth {
             return Err((400, "invalid_scope", Cow::Borrowed(description)));
         }
         Ok(())
+    }
+}
+
+/// What goes wrong at the token endpoint on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// 400: the key or the account is gone.
+    InvalidGrant,
+    /// 401: the account is not known.
+    InvalidClient,
+    /// 403: the account may not.
+    AccessDenied,
+    /// 500.
+    InternalFailure,
+    /// 503.
+    TemporarilyUnavailable,
+    /// 200 with what is no JSON.
+    Garbage,
+    /// 200 with JSON that has no access token.
+    Tokenless,
+}
+
+impl Trouble {
+    /// By the names that they can be asked for.
+    pub(super) const NAMES: [(&str, Self); 7] = [
+        ("invalid_grant", Self::InvalidGrant),
+        ("invalid_client", Self::InvalidClient),
+        ("access_denied", Self::AccessDenied),
+        ("internal_failure", Self::InternalFailure),
+        ("temporarily_unavailable", Self::TemporarilyUnavailable),
+        ("garbage", Self::Garbage),
+        ("tokenless", Self::Tokenless),
+    ];
+
+    fn answer(self) -> (Response, &'static str) {
+        let (status, word) = match self {
+            Self::InvalidGrant => (400, "invalid_grant"),
+            Self::InvalidClient => (401, "invalid_client"),
+            Self::AccessDenied => (403, "access_denied"),
+            Self::InternalFailure => (500, "internal_failure"),
+            Self::TemporarilyUnavailable => (503, "temporarily_unavailable"),
+            Self::Tokenless => return (respond(200, &json!({})), "tokenless"),
+            Self::Garbage => {
+                let garbage = Response {
+                    status: 200,
+                    content_type: "text/html; charset=utf-8",
+                    content: b"<!DOCTYPE html>\n<title>Sign in</title>\n".to_vec(),
+                    ..Response::default()
+                };
+                return (garbage, "garbage");
+            }
+        };
+        (respond(status, &json!({"error": word})), word)
     }
 }
 

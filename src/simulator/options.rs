@@ -1,11 +1,12 @@
 //! What a simulator is set up with, and where it then is.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::credentials::Credentials;
-use super::faults::Faults;
+use super::faults::{Faults, Script};
 use super::report::Report;
 use super::server::MAX_CONNECTIONS;
 
@@ -20,8 +21,12 @@ pub struct Options {
     pub ports: Ports,
     /// The credentials that it takes.
     pub credentials: Arc<Credentials>,
-    /// What goes wrong on purpose.
+    /// What goes wrong on purpose, outside of the script's phases.
     pub faults: Faults,
+    /// What goes wrong when.
+    pub script: Script,
+    /// Where a line of JSON per request goes, to be joined with what others know of it.
+    pub ledger: Option<Box<dyn Write + Send>>,
     /// Where the news of pushes goes.
     pub report: Report,
     /// By which the ages of tokens are judged.
@@ -66,6 +71,8 @@ impl Options {
             ports: Ports::default(),
             credentials,
             faults: Faults::default(),
+            script: Script::default(),
+            ledger: None,
             report: Report::Silent,
             clock: Box::new(clock),
             access_token_lifetime: Duration::from_secs(3_599),

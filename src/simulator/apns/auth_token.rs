@@ -82,6 +82,14 @@ impl AuthTokens {
         }
     }
 
+    /// The tokens in use are called too old: as with ones that really are, the next may follow at
+    /// once.
+    pub(super) fn age(&self) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.usage.clear();
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// Judges the auth token of one request.
     pub(super) fn check(
         &self,
@@ -276,6 +284,17 @@ mod tests {
         let early = team.check(other, &second, used + 1_199);
         assert_eq!(early, Err(Reason::TOO_MANY_PROVIDER_TOKEN_UPDATES));
         assert_eq!(team.check(other, &second, used + 1_200), Ok(()));
+    }
+
+    #[test]
+    fn a_token_that_was_called_too_old_may_be_replaced_at_once() {
+        let team = Team::new();
+        let shown = &mut Shown::default();
+        assert_eq!(team.check(shown, &team.mint(NOW), NOW), Ok(()));
+        team.tokens.age();
+        assert_eq!(team.check(shown, &team.mint(NOW + 1), NOW + 1), Ok(()));
+        let third = team.check(shown, &team.mint(NOW + 2), NOW + 2);
+        assert_eq!(third, Err(Reason::TOO_MANY_PROVIDER_TOKEN_UPDATES));
     }
 
     #[test]

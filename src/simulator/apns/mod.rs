@@ -14,10 +14,11 @@ use std::sync::Arc;
 pub(super) use self::auth_token::AuthTokens;
 use self::auth_token::Shown;
 use self::payload::Payload;
-use self::reason::{Reason, Wish};
+pub(super) use self::reason::Reason;
+use self::reason::Wish;
 use super::answer::{Judgement, Reply, Response, Standing};
 use super::endpoint::Arrival;
-use super::faults::{Draw, mix};
+use super::faults::{Answering, Failure, mix};
 use super::request::{Name, Request};
 
 /// Streams before the first accepted push of a connection with auth tokens.
@@ -90,12 +91,18 @@ impl Session {
         let uuid = sent_id.and_then(parse_uuid).unwrap_or(arrival.random);
         let key = sent_id.is_some().then(|| fold(uuid));
         let device_token = device_token(request.path).unwrap_or_default();
-        let answer = match arrival.draw {
-            Draw::Refuse => Err(Wish::Refuse),
-            draw => self
+        let answer = match arrival.answering {
+            Answering::Refuse => Err(Wish::Refuse),
+            answering => self
                 .check(request, arrival.body, arrival.now)
-                .and_then(|()| match draw {
-                    Draw::Fail(which) => Err(failure(which)),
+                .and_then(|()| match answering {
+                    Answering::Fail(which) => Err(failure(which)),
+                    Answering::Named(Failure::Apns(reason)) => {
+                        if reason == Reason::EXPIRED_PROVIDER_TOKEN {
+                            self.apns.auth_tokens.age();
+                        }
+                        Err(Wish::Refusal(reason))
+                    }
                     _ => Ok(()),
                 }),
         };

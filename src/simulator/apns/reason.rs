@@ -4,15 +4,18 @@ use crate::simulator::answer::Standing;
 
 /// A refusal: its status and Apple's word for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reason {
+pub(in crate::simulator) struct Reason {
     pub(super) status: u16,
-    pub(super) word: &'static str,
+    pub(in crate::simulator) word: &'static str,
 }
 
 /// Declares the reasons as constants.
 macro_rules! reasons {
     ($($name:ident = $status:literal $word:literal;)*) => {
         impl Reason {
+            /// All of them.
+            pub(in crate::simulator) const ALL: &'static [Self] = &[$(Self::$name),*];
+
             $(pub(super) const $name: Self = Self { status: $status, word: $word };)*
         }
     };
@@ -27,13 +30,17 @@ reasons! {
     BAD_TOPIC = 400 "BadTopic";
     DEVICE_TOKEN_NOT_FOR_TOPIC = 400 "DeviceTokenNotForTopic";
     DUPLICATE_HEADERS = 400 "DuplicateHeaders";
+    IDLE_TIMEOUT = 400 "IdleTimeout";
     INVALID_PUSH_TYPE = 400 "InvalidPushType";
     MISSING_DEVICE_TOKEN = 400 "MissingDeviceToken";
     MISSING_TOPIC = 400 "MissingTopic";
     PAYLOAD_EMPTY = 400 "PayloadEmpty";
     TOPIC_DISALLOWED = 400 "TopicDisallowed";
     UNKNOWN_400 = 400 "SomethingNew";
+    BAD_CERTIFICATE = 403 "BadCertificate";
+    BAD_CERTIFICATE_ENVIRONMENT = 403 "BadCertificateEnvironment";
     BAD_ENVIRONMENT_KEY = 403 "BadEnvironmentKeyIdInToken";
+    BAD_ENVIRONMENT_KEY_IN_TOKEN = 403 "BadEnvironmentKeyInToken";
     EXPIRED_PROVIDER_TOKEN = 403 "ExpiredProviderToken";
     FORBIDDEN = 403 "Forbidden";
     INVALID_PROVIDER_TOKEN = 403 "InvalidProviderToken";
@@ -62,6 +69,7 @@ impl Reason {
     /// A refusal of the credential says nothing about the push.
     pub(super) fn standing(self) -> Standing {
         match self.status {
+            400 if self == Self::IDLE_TIMEOUT => Standing::TurnedAway,
             403 if self != Self::FORBIDDEN => Standing::TurnedAway,
             429 | 500.. => Standing::TurnedAway,
             _ => Standing::Refused,

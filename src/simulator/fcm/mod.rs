@@ -10,11 +10,12 @@ mod schema;
 use std::sync::Arc;
 
 use self::message::{Message, Violation};
-use self::refusal::{FAILURES, Fault, Refusal, Wish};
+pub(super) use self::refusal::Fault;
+use self::refusal::{FAILURES, Refusal, Wish};
 use self::schema::Target;
 use super::answer::{Judgement, Reply, Response, Standing};
 use super::endpoint::Arrival;
-use super::faults::{Draw, mix};
+use super::faults::{Answering, Failure, mix};
 use super::oauth::{AccessTokens, NotValid};
 use super::request::Request;
 
@@ -37,8 +38,6 @@ pub(super) struct Fcm {
     pub(super) project: String,
     /// The access tokens that our token endpoint issued.
     pub(super) access_tokens: Arc<AccessTokens>,
-    /// `retry-after` of failures that may pass, in seconds.
-    pub(super) retry_after: Option<u64>,
 }
 
 /// What one connection has shown.
@@ -64,7 +63,7 @@ impl Session {
     /// Judges one request.
     pub(super) fn judge<'a>(&mut self, arrival: &Arrival<'a>) -> Judgement<'a> {
         let read = if arrival.body.len() > MAX_BODY {
-            Err(Refusal::new(Fault::BodyTooLarge, "", None))
+            Err(Refusal::new(Fault::BodyTooLarge, ""))
         } else {
             Message::read(arrival.body).map_err(Refusal::violation)
         };
@@ -134,9 +133,13 @@ impl Session {
         if target == Target::Token && !form::is_registration_token(value) {
             return Err(self.fault(Fault::InvalidToken));
         }
-        if let Draw::Fail(which) = arrival.draw {
-            let fault = FAILURES.get(which % FAILURES.len()).copied();
-            return Err(self.fault(fault.unwrap_or(Fault::Internal)));
+        match arrival.answering {
+            Answering::Fail(which) => {
+                let fault = FAILURES.get(which % FAILURES.len()).copied();
+                return Err(self.fault(fault.unwrap_or(Fault::Internal)));
+            }
+            Answering::Named(Failure::Fcm(fault)) => return Err(self.fault(fault)),
+            _ => {}
         }
         match refusal::wish(value) {
             Some((_, true)) if key.is_some_and(arrival.known) => Ok(()),
@@ -150,7 +153,7 @@ impl Session {
 
     /// Judges all but the body.
     fn check_head(&mut self, arrival: &Arrival<'_>) -> Result<(), Ended> {
-        if arrival.draw == Draw::Refuse {
+        if arrival.answering == Answering::Refuse {
             return Err(Ended::Refuse);
         }
         let request = arrival.request;
@@ -163,7 +166,7 @@ impl Session {
         if project == self.fcm.project {
             Ok(())
         } else {
-            let refusal = Refusal::new(Fault::PermissionDenied, project, None);
+            let refusal = Refusal::new(Fault::PermissionDenied, project);
             Err(refusal.into())
         }
     }
@@ -192,7 +195,7 @@ impl Session {
     }
 
     fn fault(&self, fault: Fault) -> Ended {
-        Refusal::new(fault, &self.fcm.project, self.fcm.retry_after).into()
+        Refusal::new(fault, &self.fcm.project).into()
     }
 
     fn accept(&self, arrival: &Arrival<'_>, trial: bool) -> Reply {

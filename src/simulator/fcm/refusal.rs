@@ -16,7 +16,7 @@ pub(super) struct Refusal {
 
 /// What is wrong, by the word that the tables use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::simulator) enum Fault {
     Unregistered,
     InvalidToken,
     Disabled,
@@ -26,6 +26,8 @@ pub(super) enum Fault {
     Unavailable,
     ThirdPartyAuth,
     PermissionDenied,
+    /// 403 with this word of `ErrorInfo`.
+    Denied(&'static str),
     AccessTokenExpired,
     AccessTokenKind,
     AccessTokenUnknown,
@@ -36,6 +38,33 @@ pub(super) enum Fault {
     MethodNotAllowed,
     BodyTooLarge,
     BadGateway,
+}
+
+impl Fault {
+    /// Those that can be asked for by name.
+    pub(in crate::simulator) const NAMES: [(&str, Self); 21] = [
+        ("UNREGISTERED", Self::Unregistered),
+        ("INVALID_ARGUMENT", Self::InvalidToken),
+        ("APNS_UNREGISTERED", Self::Disabled),
+        ("SENDER_ID_MISMATCH", Self::SenderIdMismatch),
+        ("QUOTA_EXCEEDED", Self::QuotaExceeded),
+        ("INTERNAL", Self::Internal),
+        ("UNAVAILABLE", Self::Unavailable),
+        ("THIRD_PARTY_AUTH_ERROR", Self::ThirdPartyAuth),
+        ("ACCESS_TOKEN_EXPIRED", Self::AccessTokenExpired),
+        ("ACCESS_TOKEN_TYPE_UNSUPPORTED", Self::AccessTokenKind),
+        ("CREDENTIALS_MISSING", Self::CredentialsMissing),
+        ("UNAUTHENTICATED", Self::AccessTokenUnknown),
+        ("IAM_PERMISSION_DENIED", Self::PermissionDenied),
+        ("SERVICE_DISABLED", Self::Denied("SERVICE_DISABLED")),
+        (SCOPE, Self::Denied(SCOPE)),
+        ("CONSUMER_INVALID", Self::Denied("CONSUMER_INVALID")),
+        ("BILLING_DISABLED", Self::Denied("BILLING_DISABLED")),
+        ("USER_PROJECT_DENIED", Self::Denied("USER_PROJECT_DENIED")),
+        ("NOT_FOUND", Self::NotFound),
+        ("BAD_GATEWAY", Self::BadGateway),
+        ("SOMETHING_NEW", Self::UnknownCode),
+    ];
 }
 
 /// What a registration token asks for by how it begins.
@@ -93,8 +122,8 @@ const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
 impl Refusal {
-    /// The refusal for a fault. `retry_after` is sent with what may pass.
-    pub(super) fn new(fault: Fault, project: &str, retry_after: Option<u64>) -> Self {
+    /// The refusal for a fault.
+    pub(super) fn new(fault: Fault, project: &str) -> Self {
         let fcm = |code: &str| json!({"@type": FCM_ERROR, "errorCode": code});
         let plain = |status, code, text| Self::json(status, code, text, vec![fcm(code)]);
         let with = |status, code, text, more| Self::json(status, code, text, vec![fcm(code), more]);
@@ -102,7 +131,7 @@ impl Refusal {
             let kind = APNS_ERROR;
             json!({"@type": kind, "statusCode": status, "reason": reason})
         };
-        let mut refusal = match fault {
+        match fault {
             Fault::Unregistered => plain(404, "UNREGISTERED", NOT_FOUND),
             Fault::InvalidToken => plain(400, INVALID, BAD_TOKEN),
             Fault::Disabled => with(400, INVALID, DISABLED, apns(410, "Unregistered")),
@@ -120,6 +149,7 @@ impl Refusal {
                 with(401, "THIRD_PARTY_AUTH_ERROR", THIRD_PARTY, apns)
             }
             Fault::PermissionDenied => Self::permission_denied(project),
+            Fault::Denied(reason) => Self::denied(reason),
             Fault::AccessTokenExpired => Self::unauthenticated("ACCESS_TOKEN_EXPIRED"),
             Fault::AccessTokenKind => Self::unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED"),
             Fault::CredentialsMissing => Self::unauthenticated("CREDENTIALS_MISSING"),
@@ -130,11 +160,7 @@ impl Refusal {
             Fault::MethodNotAllowed => Self::html(405, "method not allowed"),
             Fault::BodyTooLarge => Self::html(413, "too large"),
             Fault::BadGateway => Self::html(502, "bad gateway"),
-        };
-        if matches!(refusal.response.status, 429 | 503) {
-            refusal.response.retry_after = retry_after;
         }
-        refusal
     }
 
     /// The refusal of a body.
@@ -175,6 +201,16 @@ impl Refusal {
         Self::json(403, "IAM_PERMISSION_DENIED", &message, vec![info])
     }
 
+    fn denied(reason: &'static str) -> Self {
+        let info = json!({"@type": ERROR_INFO, "reason": reason, "domain": "googleapis.com"});
+        Self::json(
+            403,
+            reason,
+            "The caller does not have permission",
+            vec![info],
+        )
+    }
+
     fn unauthenticated(reason: &'static str) -> Self {
         let message = "Request had invalid authentication credentials. Expected OAuth 2 access \
             token, login cookie or other valid authentication credential.";
@@ -207,7 +243,8 @@ impl Refusal {
         // 401 speaks of the credential, except when the credential is the app owner's at Apple.
         let passing =
             matches!(status, 429 | 500..) || status == 401 && word != "THIRD_PARTY_AUTH_ERROR";
-        let standing = if passing || word == "IAM_PERMISSION_DENIED" {
+        let of_the_project = status == 403 && word != "SENDER_ID_MISMATCH";
+        let standing = if passing || of_the_project {
             Standing::TurnedAway
         } else {
             Standing::Refused
@@ -256,6 +293,7 @@ const fn status_word(status: u16) -> &'static str {
     }
 }
 
+const SCOPE: &str = "ACCESS_TOKEN_SCOPE_INSUFFICIENT";
 const INVALID: &str = "INVALID_ARGUMENT";
 const INVALID_ARGUMENT: &str = "Request contains an invalid argument.";
 const DISABLED: &str = "APNs device token is disabled.";
@@ -290,27 +328,7 @@ mod tests {
             (Fault::QuotaExceeded, Standing::TurnedAway),
             (Fault::BadGateway, Standing::TurnedAway),
         ] {
-            assert_eq!(
-                Refusal::new(fault, "p", None).standing,
-                standing,
-                "{fault:?}"
-            );
+            assert_eq!(Refusal::new(fault, "p").standing, standing, "{fault:?}");
         }
-    }
-
-    #[test]
-    fn only_what_may_pass_has_a_retry_after() {
-        assert_eq!(
-            Refusal::new(Fault::Unavailable, "p", Some(3))
-                .response
-                .retry_after,
-            Some(3)
-        );
-        assert_eq!(
-            Refusal::new(Fault::Internal, "p", Some(3))
-                .response
-                .retry_after,
-            None
-        );
     }
 }

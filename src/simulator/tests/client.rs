@@ -87,6 +87,17 @@ impl Client {
         Self::over(open(address, ca, &[b"h2"], None).await.unwrap()).await
     }
 
+    /// The same, where a connection may not come about.
+    pub(super) async fn try_connect(address: SocketAddr, ca: &Path) -> std::io::Result<Self> {
+        let stream = open(address, ca, &[b"h2"], None).await?;
+        let shaken = Builder::new().handshake(stream).await;
+        let (send, connection) = shaken.map_err(std::io::Error::other)?;
+        Ok(Self {
+            send,
+            driver: tokio::spawn(connection),
+        })
+    }
+
     /// A client with a certificate.
     pub(super) async fn connect_as(
         address: SocketAddr,

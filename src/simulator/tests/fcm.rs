@@ -180,7 +180,7 @@ async fn sizes_have_their_limits() {
 #[tokio::test]
 async fn registration_tokens_ask_for_refusals() {
     let world = World::with(|options| {
-        options.faults.retry_after = Some(std::time::Duration::from_secs(7));
+        options.faults.retry_after = Some("7".parse().unwrap());
     });
     let mut sender = Sender::new(&world).await;
     for (token, status, word, code) in [

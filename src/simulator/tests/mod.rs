@@ -6,6 +6,7 @@ mod faults;
 mod fcm;
 mod oauth;
 mod server;
+mod strikes;
 
 use std::fs;
 use std::ops::Deref;

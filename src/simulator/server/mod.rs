@@ -1,22 +1,25 @@
 //! The servers' threads: one accepts for all endpoints, and each connection has its own.
 
+mod door;
+mod ending;
+
 use std::collections::HashMap;
 use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::AsRawFd as _;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
-use mio::{Interest, Token};
+use mio::Token;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::Acceptor;
 
+pub(super) use self::door::Door;
 use super::endpoint::Endpoint;
-use super::service::{Service, Surroundings};
+use super::faults::{Dice, Farewell, Faults, Kind, Point, Strike, TICK};
+use super::service::{HEADER_TABLE_INITIAL, Service, Surroundings, WINDOW_INITIAL};
 use super::{Clock, apns, http1, tls};
 use crate::http2::{ErrorCode, Options};
 use crate::net::connection::Connection;
@@ -29,9 +32,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the accepting thread looks around without being woken.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// An endpoint and the socket that it listens on.
+/// An endpoint to which clients connect.
 pub(super) struct Listener {
-    socket: TcpListener,
     pub(super) tls: Arc<ServerConfig>,
     pub(super) around: Arc<Surroundings>,
     /// Connections accepted so far: the next one's number.
@@ -39,14 +41,8 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(
-        socket: TcpListener,
-        tls: Arc<ServerConfig>,
-        around: Surroundings,
-    ) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket,
+    pub(super) fn new(tls: Arc<ServerConfig>, around: Surroundings) -> Arc<Self> {
+        Arc::new(Self {
             tls,
             around: Arc::new(around),
             accepted: AtomicU64::new(0),
@@ -94,6 +90,11 @@ impl Shared {
         bell.ring();
     }
 
+    /// All threads are to end.
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// Live connections.
     pub(super) fn connections(&self) -> usize {
         self.sockets().len()
@@ -107,31 +108,33 @@ impl Shared {
 /// Accepts connections until told to stop; `look_around` is called at each round.
 pub(super) fn accept(
     mut waiter: Waiter,
-    listeners: &[Arc<Listener>],
+    mut doors: Vec<Door>,
     shared: &Arc<Shared>,
     look_around: impl Fn(),
 ) -> io::Result<()> {
-    for (index, listener) in listeners.iter().enumerate() {
-        let fd = listener.socket.as_raw_fd();
-        waiter
-            .registry()
-            .register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
-    }
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     let mut place = 0;
     while !shared.stopping.load(Ordering::Acquire) {
-        for listener in listeners {
-            // Whatever keeps a connection from being accepted (descriptors, mostly) may pass: the
-            // next round tries again.
-            while let Ok((socket, _)) = listener.socket.accept() {
+        let mut next = Instant::now() + ROUND;
+        for (index, door) in doors.iter_mut().enumerate() {
+            let now = Instant::now();
+            door.turn(waiter.registry(), Token(index), now)?;
+            while let Some(socket) = door.accept() {
                 threads.retain(|thread| !thread.is_finished());
-                threads.extend(start(listener, shared, socket, place));
+                threads.extend(start(&door.listener, shared, socket, place));
                 place += 1;
             }
+            next = door
+                .listener
+                .around
+                .stage
+                .next_change()
+                .map_or(next, |at| next.min(at));
         }
         look_around();
-        waiter.wait(Some(ROUND))?;
+        waiter.wait(Some(next.saturating_duration_since(Instant::now())))?;
     }
+    drop(doors);
     shared.sever();
     for thread in threads {
         // A panic there has been told by the panic hook.
@@ -182,8 +185,23 @@ impl Drop for Seat {
 }
 
 fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -> io::Result<()> {
-    if matches!(listener.around.endpoint, Endpoint::Apns(_)) || offers_h2(&socket)? {
-        serve_http2(listener, shared, socket, number)
+    let around = &listener.around;
+    let faults = around.stage.connection(number, Instant::now());
+    // Dice of its own: what befalls the start changes nothing about the requests.
+    let mut dice = Dice::new(!faults.seed, around.endpoint.provider(), number);
+    let strike = dice.draw_start(&faults);
+    if let Some(Strike {
+        kind,
+        point: Point::Connect,
+    }) = strike
+    {
+        return ending::before_tls(kind, &socket, shared);
+    }
+    if faults.goaway == Farewell::First {
+        return ending::goaway_first(&listener.tls, &around.endpoint, socket);
+    }
+    if matches!(around.endpoint, Endpoint::Apns(_)) || offers_h2(&socket)? {
+        serve_http2(listener, shared, socket, number, faults, strike)
     } else {
         http1::serve(listener, &shared.clock, socket, number)
     }
@@ -194,16 +212,25 @@ fn serve_http2(
     shared: &Shared,
     socket: TcpStream,
     number: u64,
+    faults: Arc<Faults>,
+    strike: Option<Strike>,
 ) -> io::Result<()> {
     let mut waiter = Waiter::new()?;
     let around = &listener.around;
     let tls = Arc::clone(&listener.tls);
-    let options = options(&around.endpoint);
+    let options = options(&around.endpoint, &faults);
+    let raw = socket.try_clone()?;
     let accepted = Connection::accept(socket, tls, options, waiter.registry(), PATIENCE);
     let mut connection = accepted.map_err(|error| io::Error::other(error.to_string()))?;
+    if let Some(Strike { kind, .. }) = strike {
+        return ending::carry_out(kind, connection, &raw, &mut waiter, shared);
+    }
+    if let Some(octets) = faults.connection_window {
+        connection.http2().narrow_connection_window(octets);
+    }
 
     let certificate = connection.peer_certificates().first().cloned();
-    let mut service = Service::new(Arc::clone(around), number, certificate.is_some());
+    let mut service = Service::new(Arc::clone(around), number, certificate.is_some(), faults);
     let now = Instant::now();
     if certificate.as_ref() == Some(&shared.client_certificate) {
         service.trust(connection.http2(), now);
@@ -211,44 +238,90 @@ fn serve_http2(
         let debug = apns::CERTIFICATE_REFUSED;
         service.dismiss(connection.http2(), ErrorCode::NO_ERROR, debug, now);
     }
+    let doom = pump(&mut connection, &mut service, &mut waiter, &shared.clock)?;
+    // What came with the end still counts.
+    service.take_events(connection.http2(), Instant::now(), (shared.clock)());
+    service.end(Instant::now());
+    match doom {
+        Some(kind) => ending::carry_out(kind, connection, &raw, &mut waiter, shared),
+        None => Ok(()),
+    }
+}
+
+/// Moves octets and events until the connection is over, or something is to befall it.
+fn pump(
+    connection: &mut Connection,
+    service: &mut Service,
+    waiter: &mut Waiter,
+    clock: &Clock,
+) -> io::Result<Option<Kind>> {
+    let mut next_octets = Instant::now();
     while !connection.is_closed() {
         let now = Instant::now();
-        if connection.http2().wants_input() {
+        let (deaf, mute) = match service.doom() {
+            Some(Kind::Deaf) => (true, false),
+            Some(Kind::Mute) => (false, true),
+            _ => (false, false),
+        };
+        if !deaf && connection.http2().wants_input() {
             connection.receive(now);
         }
-        service.take_events(connection.http2(), now, (shared.clock)());
+        service.take_events(connection.http2(), now, clock());
         service.release(connection.http2(), now);
         service.settle();
-        connection.flush(now);
+        let over = connection.http2().is_closed();
+        match service.faults().slow {
+            _ if mute => {}
+            None => connection.flush(now),
+            Some(octets) if now >= next_octets => {
+                connection.flush_at_most(octets.get() as usize, now);
+                next_octets = now + TICK;
+            }
+            Some(_) => {}
+        }
+        if connection.is_closed() && !over {
+            service.flushed(true);
+        } else if !mute && connection.http2().output().is_empty() {
+            service.flushed(false);
+        }
+        if let Some(kind) = service.doom().filter(|_| !deaf && !mute)
+            && !matches!(kind, Kind::Deaf | Kind::Mute)
+        {
+            return Ok(Some(kind));
+        }
         // An end that was found just now is not announced again: waiting would be for ever.
-        let more = connection.has_more() && connection.http2().wants_input();
+        let more = !deaf && connection.has_more() && connection.http2().wants_input();
         if more || connection.is_closed() {
             continue;
         }
+        let drips = service.faults().slow.is_some() && !connection.http2().output().is_empty();
         let next = service
             .next_release()
             .into_iter()
             .chain(connection.next_timeout())
+            .chain(drips.then_some(next_octets))
             .min();
         let timeout = next.map(|next| next.saturating_duration_since(Instant::now()));
         waiter.wait(timeout)?;
+        if (deaf || mute) && waiter.readiness(connection.token()).closed {
+            break;
+        }
         connection.handle_timeout(Instant::now());
     }
-    // What came with the end still counts.
-    service.take_events(connection.http2(), Instant::now(), (shared.clock)());
-    service.settle();
-    Ok(())
+    Ok(None)
 }
 
 /// The SETTINGS that were seen of the real ones.
-fn options(endpoint: &Endpoint) -> Options {
+fn options(endpoint: &Endpoint, faults: &Faults) -> Options {
     let apns = matches!(endpoint, Endpoint::Apns(_));
+    let narrow = apns || faults.connection_window.is_some();
+    let streams = endpoint.first_streams();
     Options {
         max_content: usize::MAX,
-        stream_window: 65_535,
-        connection_window: if apns { 65_535 } else { 1_048_576 },
-        max_concurrent_streams: Some(endpoint.first_streams()),
-        header_table_size: 4_096,
+        stream_window: faults.stream_window.unwrap_or(WINDOW_INITIAL),
+        connection_window: if narrow { WINDOW_INITIAL } else { 1_048_576 },
+        max_concurrent_streams: Some(faults.streams.map_or(streams, |cap| cap.min(streams))),
+        header_table_size: faults.header_table.unwrap_or(HEADER_TABLE_INITIAL),
         max_header_list_size: if apns { 8_000 } else { 65_536 },
         ..Options::default()
     }
