@@ -1,0 +1,109 @@
+//! The same by the command line: `sterna simulate` with flags, a script and a ledger's file.
+
+use std::fs;
+
+use crate::harness::daemon::Daemon;
+use crate::harness::site::{Site, read_text, run, sterna};
+use crate::harness::wait_until;
+use crate::join::join;
+use crate::play::{ANDROID, IOS, of_platform, push_all, read, settle};
+
+#[test]
+fn flags_and_a_script_reach_the_wire_and_the_ledger_its_file() {
+    let site = Site::with_logs();
+    let (script, ledger) = (site.path("bad-day.toml"), site.path("ledger.jsonl"));
+    let text = "[[phase]]\nendpoint = \"fcm\"\nrequests = 150\nstrike = \"internal@processed=4\"\n";
+    fs::write(&script, text).unwrap();
+    let mut command = sterna();
+    command
+        .args([
+            "simulate",
+            "--apns-port=0",
+            "--fcm-port=0",
+            "--oauth-port=0",
+            "--summary",
+        ])
+        .args([
+            "--refuse=3",
+            "--goaway-after=100",
+            "--goaway=graceful",
+            "--seed=5",
+        ])
+        .arg("--script")
+        .arg(&script)
+        .arg("--ledger")
+        .arg(&ledger)
+        .arg("--dir")
+        .arg(site.path("sim"));
+    site.capture(&mut command);
+    let simulator = Daemon::spawn(command);
+    wait_until("the simulator to listen", || {
+        read_text(&site.path("stdout")).contains("Serve pushes to it with:")
+    });
+    let files = Site::with_logs();
+    let logs = format!(
+        "\n[log]\naccess_log = {:?}\nerror_log = {:?}\noperator_log = {:?}\n[core]\nport = 0\n",
+        files.path("access.log"),
+        files.path("error.log"),
+        files.path("operator.log"),
+    );
+    let config = files.path("sterna.toml");
+    fs::write(&config, read_text(&site.path("sim/sterna.toml")) + &logs).unwrap();
+    let mut command = sterna();
+    command.arg("-c").arg(config);
+    files.capture(&mut command);
+    let daemon = Daemon::start(command, &files.path("operator.log"));
+    let sides = [IOS, ANDROID];
+    let accepted = push_all(&daemon, &sides, 400);
+    settle(daemon);
+    simulator.signal("TERM");
+    assert_eq!(simulator.wait(), 0);
+
+    let entries = read(&read_text(&ledger));
+    let log = [files.access_log(), files.error_log()].concat();
+    let [ios, android] = [0, 1].map(|at| {
+        let of_it = entries.iter().filter(|(of, _)| of == sides[at].provider);
+        let entries: Vec<_> = of_it.map(|(_, entry)| entry.clone()).collect();
+        let log = of_platform(&log, sides[at].name);
+        let findings = join(&accepted[at], &log, &entries);
+        findings.check(sides[at].name);
+        let refused = entries
+            .iter()
+            .filter(|entry| entry.reason == "REFUSED_STREAM");
+        (findings, refused.count())
+    });
+    assert!(
+        ios.1 > 0 && android.1 > 0,
+        "nothing was refused: {ios:?} {android:?}"
+    );
+    assert_eq!((ios.0.succeeded, ios.0.doubled), (400, 0));
+    assert!(android.0.doubled > 0, "nothing was struck: {android:?}");
+    let told = read_text(&site.path("stdout"));
+    let summary = told.lines().find(|line| line.starts_with("FCM: ")).unwrap();
+    let struck = android.0.doubled;
+    let expected = format!(" ({struck} unanswered), 0 refused, ");
+    assert!(summary.contains(&expected), "{summary}: {android:?}");
+    assert!(
+        summary.ends_with(&format!("; {struck} doubled, 0 lost")),
+        "{summary}"
+    );
+}
+
+#[test]
+fn a_script_that_is_wrong_is_refused_with_file_and_line() {
+    let site = Site::with_logs();
+    let script = site.path("bad-day.toml");
+    fs::write(&script, "[[phase]]\nrequests = 5\nfial = 5\n").unwrap();
+    let mut command = sterna();
+    command
+        .arg("simulate")
+        .arg("--apns-port=0")
+        .arg("--script")
+        .arg(&script);
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(78));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let expected = format!("{}:3: unknown field `fial`", script.display());
+    assert!(told.contains(&expected), "{told}");
+    assert!(output.stdout.is_empty(), "it said that it listens");
+}

@@ -1,0 +1,151 @@
+//! The same before an HTTP/2 server that is not ours: the `h2` crate's, with manners that its
+//! interface can express, and a ledger of its own.
+
+mod server;
+
+use std::time::Duration;
+
+use self::server::{Farewell, Foreign, Manners};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+use crate::join::{Connections, join};
+use crate::play::{ANDROID, IOS, Outcome, each, of_platform, push_all, settle};
+
+/// Plays so many pushes to each side; the token endpoint is the simulator's. Nothing is wrong in
+/// what comes of it.
+#[track_caller]
+fn play(what: &str, pushes: u64, manners: Manners) -> Vec<Outcome> {
+    let simulated = Simulated::start();
+    let directory = tempfile::tempdir().unwrap();
+    let others = &simulated.simulator.credentials().ca_path;
+    let foreign = Foreign::start(manners, directory.path(), others);
+    let site = Site::simulated(&simulated.simulator)
+        .with("core.pusher_max", 50)
+        .with_text("ios.endpoint", &foreign.url)
+        .with_text("android.endpoint", &foreign.url)
+        .with_text("ios.ca_path", &foreign.ca_path)
+        .with_text("android.ca_path", &foreign.ca_path);
+    let daemon = site.start();
+    let sides = [IOS, ANDROID];
+    let accepted = push_all(&daemon, &sides, pushes);
+    settle(daemon);
+    let seen = foreign.stop();
+    let log = [site.access_log(), site.error_log()].concat();
+    let outcomes = sides.iter().zip(accepted).map(|(side, accepted)| {
+        let entries = seen
+            .iter()
+            .filter(|(provider, _)| *provider == side.provider);
+        let entries: Vec<_> = entries.map(|(_, entry)| entry.clone()).collect();
+        let log = of_platform(&log, side.name);
+        let findings = join(&accepted, &log, &entries);
+        findings.check(&format!("{what}, {}", side.name));
+        assert_eq!(findings.failed, 0, "{what}, {}: {findings:?}", side.name);
+        let connections = Connections::of(&entries);
+        Outcome {
+            findings,
+            connections,
+            entries,
+            log,
+        }
+    });
+    outcomes.collect()
+}
+
+#[test]
+fn a_foreign_server_of_good_manners_gets_each_push_once() {
+    for window in [None, Some(70)] {
+        let manners = Manners {
+            window,
+            ..Manners::default()
+        };
+        for Outcome { findings, .. } in play("good manners", 1_000, manners) {
+            assert_eq!(
+                (findings.doubled, findings.maybe_sent),
+                (0, 0),
+                "{window:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_foreign_server_refuses_streams_at_no_cost() {
+    let manners = Manners {
+        refuses_every: Some(20),
+        ..Manners::default()
+    };
+    for Outcome {
+        findings, entries, ..
+    } in play("refusals", 1_000, manners)
+    {
+        assert_eq!((findings.doubled, findings.maybe_sent), (0, 0));
+        let refused = entries.iter().filter(|entry| !entry.processed).count();
+        assert!(refused >= 20, "{refused}");
+    }
+}
+
+#[test]
+fn a_foreign_server_cancels_what_it_has_processed() {
+    let manners = Manners {
+        cancels_every: Some(50),
+        ..Manners::default()
+    };
+    for Outcome { findings, .. } in play("cancellations", 500, manners) {
+        assert!(findings.doubled > 0, "{findings:?}");
+        assert_eq!(findings.doubled, findings.maybe_sent);
+    }
+}
+
+#[test]
+fn a_foreign_server_goes_away_in_good_order() {
+    let manners = Manners {
+        leaves_after: Some((100, Farewell::Graceful)),
+        delay: Duration::from_millis(2),
+        ..Manners::default()
+    };
+    for Outcome {
+        findings,
+        connections,
+        ..
+    } in play("graceful", 1_000, manners)
+    {
+        assert_eq!((findings.doubled, findings.maybe_sent), (0, 0));
+        assert!((5..=12).contains(&connections.used), "{connections:?}");
+    }
+}
+
+#[test]
+fn a_foreign_server_goes_away_abruptly() {
+    each(&[Farewell::Abrupt, Farewell::Dropped], |farewell| {
+        let manners = Manners {
+            leaves_after: Some((100, *farewell)),
+            delay: Duration::from_millis(5),
+            ..Manners::default()
+        };
+        for Outcome { findings, .. } in play(&format!("{farewell:?}"), 300, manners) {
+            assert!(findings.maybe_sent > 0, "{farewell:?}: {findings:?}");
+            assert!(
+                findings.doubled <= findings.maybe_sent,
+                "{farewell:?}: {findings:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn all_of_it_at_once_before_a_foreign_server() {
+    let manners = Manners {
+        refuses_every: Some(31),
+        cancels_every: Some(67),
+        leaves_after: Some((150, Farewell::Graceful)),
+        delay: Duration::from_millis(1),
+        window: Some(300),
+        streams: Some(10),
+    };
+    for Outcome { findings, .. } in play("all of it", 1_000, manners) {
+        assert!(
+            findings.doubled > 0 && findings.doubled <= findings.maybe_sent,
+            "{findings:?}"
+        );
+    }
+}

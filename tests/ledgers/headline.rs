@@ -1,0 +1,120 @@
+//! The figures that other daemons get wrong. `STERNA_LEDGER_PUSHES` sets the size; what is printed
+//! shows with `--nocapture`.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use crate::play::{ANDROID, IOS, Outcome, Play};
+
+/// The pushes of a run: that of the environment, or few.
+fn pushes(few: u64) -> u64 {
+    let asked = std::env::var("STERNA_LEDGER_PUSHES").ok();
+    asked.map_or(few, |asked| asked.parse().expect("a number of pushes"))
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are for people")]
+fn play(what: &str, play: Play) -> Vec<Outcome> {
+    let begun = Instant::now();
+    let outcomes = play.run(what);
+    for Outcome {
+        findings,
+        connections,
+        ..
+    } in &outcomes
+    {
+        let took = begun.elapsed().as_secs_f32();
+        println!("{what}: {findings:?} {connections:?} in {took:.1} s");
+        assert_eq!(
+            findings.succeeded, findings.accepted,
+            "{what}: {findings:?}"
+        );
+    }
+    outcomes
+}
+
+#[test]
+fn headline_failures_that_may_pass() {
+    let pushes = pushes(300);
+    let faults = |fail: &str| {
+        // All day in the full run; a small one has but one round of back-off to wait for.
+        let end = if pushes > 1_000 {
+            String::new()
+        } else {
+            format!("requests = {pushes}")
+        };
+        format!("[[phase]]\nfail = \"{fail}\"\n{end}\n")
+    };
+    let apns = "TooManyRequests=3,InternalServerError=2,ServiceUnavailable=2";
+    let fcm = "INTERNAL=2,UNAVAILABLE=5";
+    let play_of = |side, fail| Play::new(&[side], pushes).script(&faults(fail));
+    let both = std::thread::scope(|scope| {
+        let apns = scope.spawn(|| play("3 % 429, 2 % 500, 2 % 503", play_of(IOS, apns)));
+        let fcm = scope.spawn(|| play("2 % INTERNAL, 5 % UNAVAILABLE", play_of(ANDROID, fcm)));
+        [apns.join().unwrap(), fcm.join().unwrap()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    });
+    for Outcome {
+        findings, entries, ..
+    } in both
+    {
+        assert_eq!((findings.doubled, findings.maybe_sent), (0, 0));
+        let failures = entries.iter().filter(|entry| entry.status != 200).count();
+        let expected = findings.accepted * 7 / 100;
+        assert!(
+            (expected / 2..=expected * 2).contains(&failures),
+            "{failures} failures"
+        );
+    }
+}
+
+#[test]
+fn headline_abrupt_goaways() {
+    let play_of = Play::new(&[IOS, ANDROID], pushes(1_000)).faults(|faults| {
+        faults.goaway = "abrupt".parse().unwrap();
+        faults.goaway_after = NonZeroU64::new(500);
+        faults.latency = Duration::from_millis(10);
+    });
+    for Outcome {
+        findings,
+        connections,
+        ..
+    } in play("abrupt GOAWAYs", play_of)
+    {
+        assert!(connections.used <= connections.cut + 2, "{connections:?}");
+        assert!(findings.doubled <= findings.maybe_sent, "{findings:?}");
+    }
+}
+
+#[test]
+fn headline_pushes_that_are_never_answered() {
+    let play_of = Play::new(&[IOS], pushes(500))
+        .faults(|faults| faults.strikes = "silence@data=2".parse().unwrap())
+        .with("ios.timeout", 1);
+    for Outcome { findings, .. } in play("2 % never answered", play_of) {
+        assert_eq!(findings.doubled, 0, "{findings:?}");
+        assert!(findings.maybe_sent > 0, "{findings:?}");
+    }
+}
+
+/// Whatever ends a stream or a connection, by chance and mixed.
+#[test]
+fn headline_all_of_it_at_once() {
+    let strikes = "internal@headers=0.5,refused@data=1,cancel@processed=0.5,silence@data=0.3,\
+        internal@response=0.3,rst@headers=0.1,rst@processed=0.1,fin@data=0.1,fin@response=0.1,\
+        tls@processed=0.1,tls@answered=0.1,deaf@headers=0.05,mute@data=0.05,dead@processed=0.05,\
+        rst@connect=5,tls@preface=5,dead@connect=1";
+    let play_of = Play::new(&[IOS], pushes(300))
+        .faults(|faults| {
+            faults.strikes = strikes.parse().unwrap();
+            faults.refuse_percent = 1.0;
+            faults.goaway = "graceful".parse().unwrap();
+            faults.goaway_after = NonZeroU64::new(300);
+            faults.latency_spread = Duration::from_millis(5);
+        })
+        .with("ios.timeout", 1);
+    for Outcome { findings, .. } in play("all of it at once", play_of) {
+        assert!(findings.maybe_sent > 0 && findings.doubled <= findings.maybe_sent);
+    }
+}

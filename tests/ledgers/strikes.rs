@@ -1,0 +1,162 @@
+//! Streams and connections that end before, between and after the frames of a request.
+
+use crate::play::{ANDROID, IOS, Outcome, Play, each};
+
+/// One of so many requests is struck; all succeed in the end.
+fn struck(strike: &str, one_of: u64) -> Vec<Outcome> {
+    let others = one_of - 1;
+    let script = format!(
+        "repeat = true
+        [[phase]]
+        requests = {others}
+        [[phase]]
+        requests = 1
+        strike = \"{strike}=100\""
+    );
+    let play = Play::new(&[IOS, ANDROID], 300)
+        .script(&script)
+        .with("core.pusher_max", 20);
+    let outcomes = play.run(strike);
+    for Outcome { findings, .. } in &outcomes {
+        assert_eq!(findings.failed, 0, "{strike}: {findings:?}");
+    }
+    outcomes
+}
+
+/// Nobody can know what the provider made of it.
+fn check_unknown(strike: &str, one_of: u64, may_double: bool) {
+    for Outcome { findings, .. } in struck(strike, one_of) {
+        assert!(
+            findings.maybe_sent > 0,
+            "{strike}: nothing was struck: {findings:?}"
+        );
+        assert!(
+            may_double || findings.doubled == 0,
+            "{strike}: {findings:?}"
+        );
+    }
+}
+
+#[test]
+fn streams_that_are_reset_before_they_are_processed_are_sent_again() {
+    each(&["internal@headers", "cancel@data"], |strike| {
+        check_unknown(strike, 30, false);
+    });
+}
+
+#[test]
+fn streams_that_are_reset_after_they_were_processed_are_doubled_and_say_so() {
+    each(&["internal@processed", "cancel@response"], |strike| {
+        for Outcome { findings, .. } in struck(strike, 30) {
+            assert!(findings.doubled > 0, "{strike}: {findings:?}");
+            assert_eq!(findings.doubled, findings.maybe_sent, "{strike}");
+        }
+    });
+}
+
+#[test]
+fn streams_that_are_refused_cost_nothing() {
+    each(&["refused@headers", "refused@data"], |strike| {
+        for Outcome { findings, log, .. } in struck(strike, 20) {
+            assert_eq!((findings.doubled, findings.maybe_sent), (0, 0), "{strike}");
+            let mut outcomes = log.iter().filter(|line| line.kind() == "succeeded-push");
+            assert!(
+                outcomes.all(|line| line.number("attempt") == Some(1)),
+                "{strike}"
+            );
+        }
+    });
+}
+
+#[test]
+fn connections_that_are_reset_lose_nothing() {
+    let cases = [
+        ("rst@headers", false),
+        ("rst@data", false),
+        ("rst@processed", true),
+        ("rst@response", true),
+    ];
+    each(&cases, |(strike, may_double)| {
+        check_unknown(strike, 100, *may_double);
+    });
+}
+
+#[test]
+fn connections_that_are_closed_lose_nothing() {
+    let cases = [
+        ("fin@headers", false),
+        ("fin@processed", true),
+        ("tls@data", false),
+        ("tls@response", true),
+    ];
+    each(&cases, |(strike, may_double)| {
+        check_unknown(strike, 100, *may_double);
+    });
+}
+
+#[test]
+fn connections_that_end_after_an_answer_lose_nothing() {
+    each(
+        &["rst@answered", "fin@answered", "tls@answered"],
+        |strike| {
+            struck(strike, 100);
+        },
+    );
+}
+
+/// A connection that never stood is not worth a push's attempt.
+#[test]
+fn connections_that_end_before_the_first_frame_cost_no_attempt() {
+    let kinds = [
+        "rst@connect",
+        "fin@connect",
+        "rst@preface",
+        "fin@preface",
+        "tls@preface",
+    ];
+    each(&kinds, |kind| {
+        let text = format!("[[phase]]\nconnections = 1\nstrike = \"{kind}=100\"\n");
+        for Outcome { findings, .. } in Play::new(&[IOS, ANDROID], 50).script(&text).run(kind) {
+            assert_eq!((findings.succeeded, findings.doubled), (50, 0), "{kind}");
+        }
+    });
+}
+
+/// Hosts that are gone before they have said anything: the time-outs of the handshake and of the
+/// first push.
+#[test]
+fn connections_on_which_nothing_ever_comes_are_given_up() {
+    each(&["dead@connect", "dead@preface"], |kind| {
+        let text = format!("[[phase]]\nconnections = 1\nstrike = \"{kind}=100\"\n");
+        let play = Play::new(&[IOS], 50).script(&text).with("ios.timeout", 1);
+        for Outcome { findings, .. } in play.run(kind) {
+            assert_eq!((findings.succeeded, findings.doubled), (50, 0), "{kind}");
+        }
+    });
+}
+
+/// Half-open, deaf and mute connections, streams that are never answered. FCM's least time-out is
+/// too long for a test; what waits is the same code.
+#[test]
+fn what_is_never_answered_is_sent_again_elsewhere() {
+    let cases = [
+        ("silence@data", false),
+        ("silence@processed", true),
+        ("deaf@headers", false),
+        ("mute@processed", true),
+        ("dead@headers", false),
+        ("dead@processed", true),
+    ];
+    each(&cases, |(strike, may_double)| {
+        let text = format!("[[phase]]\nrequests = 100\nstrike = \"{strike}=2\"\n");
+        let play = Play::new(&[IOS], 300).script(&text).with("ios.timeout", 1);
+        for Outcome { findings, .. } in play.run(strike) {
+            assert_eq!(findings.failed, 0, "{strike}: {findings:?}");
+            assert!(findings.maybe_sent > 0, "{strike}: {findings:?}");
+            assert!(
+                *may_double || findings.doubled == 0,
+                "{strike}: {findings:?}"
+            );
+        }
+    });
+}
