@@ -19,11 +19,13 @@
 //! input swallowed). A fault of the caller is a `SendError` and changes nothing.
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod bucket;
 mod connection;
 mod error;
 mod event;
 mod fields;
 mod frame;
+mod glitches;
 mod head;
 pub mod hpack;
 mod input;
@@ -36,6 +38,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use bucket::Bucket;
 pub use connection::{Connection, Options, TemplateId};
 pub use error::{ErrorCode, SendError};
 pub use event::{Cause, Event, Fate, StreamId};

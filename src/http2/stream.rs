@@ -19,6 +19,7 @@
 //! them and never send any.
 
 use std::fmt;
+use std::time::Instant;
 
 use super::error::Violation;
 use super::fields::index;
@@ -113,6 +114,8 @@ pub(super) struct Waiting {
     pub(super) trailers: Option<OwnedFields>,
     /// The stream is in the connection's round.
     pub(super) in_round: bool,
+    /// When some of it went out last, or when it began to wait.
+    pub(super) since: Option<Instant>,
 }
 
 impl Waiting {

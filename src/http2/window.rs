@@ -87,6 +87,11 @@ impl ReceiveWindow {
         Some(())
     }
 
+    /// The peer may send nothing more.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.available <= 0
+    }
+
     /// `n` octets were consumed. Returns the increment to send, once half of the window is due:
     /// often enough that the peer does not wait, rare enough that updates cost nothing.
     pub(super) fn release(&mut self, n: usize) -> Option<u32> {

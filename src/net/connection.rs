@@ -174,6 +174,12 @@ impl Connection {
     /// system call that finds nothing. To be called after every wait.
     pub fn receive_ready(&mut self, readiness: Readiness, now: Instant) -> usize {
         let Self { socket, http2, .. } = self;
+        if !http2.wants_input() && !http2.is_closed() {
+            // A peer that does not read our octets is not listened to: what it says would make
+            // more of them.
+            socket.note(readiness);
+            return 0;
+        }
         let mut total = socket.receive(readiness, |octets| http2.receive(octets, now));
         for _ in 1..READS_PER_CALL {
             if !socket.has_more() || !http2.wants_input() {

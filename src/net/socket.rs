@@ -142,11 +142,16 @@ impl Socket {
         Ok(())
     }
 
+    /// What the waiter said, for a later [`Socket::receive`].
+    pub(super) fn note(&mut self, readiness: Readiness) {
+        self.readable |= readiness.readable;
+        self.closed |= readiness.closed;
+    }
+
     /// Reads once, into a buffer of [`READ_BUFFER`] octets, and hands what came to `sink` in order.
     /// Returns the octets read from the network (before decryption).
     pub(super) fn receive(&mut self, readiness: Readiness, mut sink: impl FnMut(&[u8])) -> usize {
-        self.readable |= readiness.readable;
-        self.closed |= readiness.closed;
+        self.note(readiness);
         self.take_early(&mut sink);
         if !self.readable || self.end.is_some() {
             return 0;

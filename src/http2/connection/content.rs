@@ -119,6 +119,7 @@ impl Connection {
                 frame::put_data(self.output.octets(), id, part, last && end_stream);
                 self.send_window.charge(n);
                 stream.send_window.charge(n);
+                self.glitches.allow_for_data();
             }
             if last {
                 if end_stream {
@@ -132,8 +133,11 @@ impl Connection {
         let waiting = stream.waiting.get_or_insert_default();
         waiting.append(content);
         waiting.end_stream |= end_stream;
+        waiting.since.get_or_insert(self.clock);
         Self::join_round(&mut self.round, id, stream);
+        self.buffered = self.buffered.saturating_add(content.len());
         self.let_out_content();
+        self.bound_buffered(id);
     }
 
     /// Gives a stream its turn if it has something to send and a window to send it.
@@ -185,8 +189,11 @@ impl Connection {
         let end_stream = last && waiting.end_stream;
         frame::put_data(self.output.octets(), id, part, end_stream);
         waiting.sent = end;
+        waiting.since = Some(self.clock);
+        self.buffered = self.buffered.saturating_sub(n);
         self.send_window.charge(n);
         stream.send_window.charge(n);
+        self.glitches.allow_for_data();
         if !last {
             return true;
         }

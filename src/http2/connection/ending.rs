@@ -1,7 +1,7 @@
 //! How streams and the connection end (RFC 9113 §5.4, §6.4, §6.8), each exactly once.
 
 use super::super::error::Violation;
-use super::super::stream::{Reading, Stream};
+use super::super::stream::{Reading, Stream, Waiting};
 use super::super::{Cause, ErrorCode, Event, Fate, StreamId, frame};
 use super::{Connection, Role};
 
@@ -12,6 +12,7 @@ impl Connection {
         if self.remove(stream).is_some() {
             frame::put_rst_stream(self.output.octets(), stream, code);
             self.remember_reset(stream);
+            self.glitches.allow_for_reset();
         }
         self.events.retain(|event| event.stream() != Some(stream));
         self.close_if_done();
@@ -40,7 +41,13 @@ impl Connection {
             Violation::Stream(id, code, rule) => {
                 frame::put_rst_stream(self.output.octets(), id, code);
                 self.remember_reset(id);
+                self.glitches.allow_for_reset();
                 self.fail(id, Fate::Unknown, Cause::StreamError(code, rule));
+                // A peer that makes us reset streams costs no less than one that resets them
+                // itself (CVE-2025-8671).
+                if !self.resets_left.take() {
+                    return self.punish(Violation::calm("too many faults on streams"));
+                }
                 if self.resets.queued(self.output.position()).is_none() {
                     self.punish(Violation::calm(
                         "more than 256 RST_STREAMs waiting to be read",
@@ -53,7 +60,12 @@ impl Connection {
     /// The peer's `RST_STREAM` (RFC 9113 §6.4).
     pub(super) fn on_rst_stream(&mut self, id: StreamId, code: ErrorCode) -> Result<(), Violation> {
         if !self.streams.contains_key(&id) {
-            return self.check_not_idle(id);
+            self.check_not_idle(id)?;
+            return self.glitches.count_late();
+        }
+        // Work that was begun for it is lost (CVE-2023-44487).
+        if self.role == Role::Server && !self.resets_left.take() {
+            return Err(Violation::calm("too many streams reset"));
         }
         let fate = match (self.role, code) {
             (Role::Client, ErrorCode::REFUSED_STREAM) => Fate::NotProcessed,
@@ -82,6 +94,8 @@ impl Connection {
     /// Takes a stream out and gives back to the connection's window what it holds of it.
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.streams.remove(&id)?;
+        let waiting = stream.waiting.as_deref().map_or(0, Waiting::unsent);
+        self.buffered = self.buffered.saturating_sub(waiting);
         if stream
             .waiting
             .as_ref()

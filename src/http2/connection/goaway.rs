@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::error::Violation;
 use super::super::{Cause, ErrorCode, Event, Fate, StreamId, frame};
 use super::{Connection, Role};
 
@@ -99,7 +100,8 @@ impl Connection {
 
     /// The peer's GOAWAY (RFC 9113 §6.8). A later one may lower the last stream; one that raises
     /// it is taken as if it did not. The first code that is an error stays the reason.
-    pub(super) fn on_goaway(&mut self, payload: &[u8]) {
+    pub(super) fn on_goaway(&mut self, payload: &[u8]) -> Result<(), Violation> {
+        self.glitches.count()?;
         let (last, code, debug) = frame::goaway(payload);
         let (last, reason) = match self.farewell.received {
             Some((earlier, ErrorCode::NO_ERROR)) => (last.min(earlier), code),
@@ -117,16 +119,20 @@ impl Connection {
                 self.fail(id, Fate::NotProcessed, Cause::GoAway(reason));
             }
         }
+        Ok(())
     }
 
-    /// The answer to a PING; one that we did not send is ignored.
-    pub(super) fn on_pong(&mut self, payload: [u8; 8]) {
+    /// The answer to a PING; one that we did not send does nothing.
+    pub(super) fn on_pong(&mut self, payload: [u8; 8]) -> Result<(), Violation> {
         if payload == DRAIN_PING && matches!(self.farewell.drain, Drain::Announced { .. }) {
             self.send_final_goaway();
         } else if let Some(at) = self.pings.iter().position(|ping| *ping == payload) {
             self.pings.remove(at);
             self.events.push_back(Event::Pong { payload });
+        } else {
+            return self.glitches.count();
         }
+        Ok(())
     }
 
     /// Server role: every stream under way has come, those after it are refused.

@@ -93,7 +93,7 @@ impl Connection {
             .map_err(|error| Violation::Connection(error.code(), error.rule()))?;
         let Some(stream) = self.streams.get(&id) else {
             return match self.role {
-                Role::Client => Ok(()),
+                Role::Client => self.glitches.count_late(),
                 Role::Server => self.on_request(id, end_stream, decoded),
             };
         };
@@ -123,6 +123,7 @@ impl Connection {
                 return Err(malformed("interim response with END_STREAM"));
             }
             stream.count_interim(id, head.list_size, self.options.max_header_list_size)?;
+            self.glitches.count_part(0)?;
             self.events.push_back(Event::Interim {
                 stream: id,
                 status: head.status,
@@ -184,7 +185,7 @@ impl Connection {
             // Trailers may have been under way when we reset the stream. Otherwise the number is
             // used again or is below another (RFC 9113 §5.1.1).
             if self.reset_by_us.contains(&id) || self.farewell.excludes(id) {
-                return Ok(());
+                return self.glitches.count_late();
             }
             return Err(Violation::Connection(
                 ErrorCode::STREAM_CLOSED,
@@ -195,6 +196,7 @@ impl Connection {
         if self.farewell.excludes(id) {
             return Ok(());
         }
+        self.glitches.allow_for_stream();
         if !self.has_room() {
             frame::put_rst_stream(self.output.octets(), id, ErrorCode::REFUSED_STREAM);
             self.remember_reset(id);

@@ -9,12 +9,15 @@ mod ending;
 mod goaway;
 mod message;
 mod options;
+mod reaping;
 mod receive;
 mod request;
 mod respond;
 mod settings;
 
 pub use options::Options;
+#[cfg(test)]
+pub(super) use reaping::{BLOCKED_MAX, BUFFERED_MAX};
 #[cfg(test)]
 pub(super) use request::LAST_REQUEST_STREAM;
 pub use request::TemplateId;
@@ -25,7 +28,9 @@ use std::time::Instant;
 use self::goaway::Farewell;
 use self::message::Block;
 use self::request::Template;
+use super::bucket::Bucket;
 use super::error::Violation;
+use super::glitches::Glitches;
 use super::input::Input;
 use super::output::{Output, Provoked};
 use super::settings::{PeerSettings, Unacknowledged};
@@ -54,6 +59,14 @@ pub struct Connection {
     settings_received: bool,
     /// Empty DATA frames since a message was complete.
     empty_data: u32,
+    /// Frames of no use that the peer may still send.
+    glitches: Glitches,
+    /// Streams that may still be reset: by a client, or by us for a fault of the peer.
+    resets_left: Bucket,
+    /// When the peer was heard last, or time passed.
+    clock: Instant,
+    /// When the peer was heard last; at first, when the connection began.
+    heard: Instant,
     /// Octets that the peer may send over all streams.
     receive_window: ReceiveWindow,
 
@@ -75,6 +88,10 @@ pub struct Connection {
     /// Octets that we may send over all streams. Charged when content is written, never reserved:
     /// a blocked stream must not keep others from sending.
     send_window: SendWindow,
+    /// Octets of content that wait in all streams.
+    buffered: usize,
+    /// When streams that wait for their windows are looked at (server role).
+    reap_at: Option<Instant>,
     /// Streams with content that their own window lets out, in the order of their turns.
     round: VecDeque<StreamId>,
     acks: Provoked,
@@ -97,7 +114,7 @@ enum Role {
 impl Connection {
     /// Queues preface, SETTINGS and the connection `WINDOW_UPDATE`.
     pub fn client(options: Options, now: Instant) -> Self {
-        let mut connection = Self::new(Role::Client, options);
+        let mut connection = Self::new(Role::Client, options, now);
         connection
             .output
             .octets()
@@ -108,13 +125,13 @@ impl Connection {
 
     /// Queues SETTINGS and the connection `WINDOW_UPDATE`.
     pub fn server(options: Options, now: Instant) -> Self {
-        let mut connection = Self::new(Role::Server, options);
+        let mut connection = Self::new(Role::Server, options, now);
         connection.preface = frame::CLIENT_PREFACE;
         connection.introduce(now);
         connection
     }
 
-    fn new(role: Role, options: Options) -> Self {
+    fn new(role: Role, options: Options, now: Instant) -> Self {
         let options = options.clamped();
         let peer = PeerSettings::default();
         Self {
@@ -125,6 +142,10 @@ impl Connection {
             decoder: hpack::Decoder::new(options.header_table_size, options.max_header_list_size),
             settings_received: false,
             empty_data: 0,
+            glitches: Glitches::new(now),
+            resets_left: Bucket::new(now),
+            clock: now,
+            heard: now,
             receive_window: ReceiveWindow::new(options.connection_window, WINDOW_INITIAL),
             streams: Streams::default(),
             highest: 0,
@@ -138,6 +159,8 @@ impl Connection {
             encoder: hpack::Encoder::new(),
             templates: Vec::new(),
             send_window: SendWindow::new(WINDOW_INITIAL),
+            buffered: 0,
+            reap_at: None,
             round: VecDeque::new(),
             acks: Provoked::default(),
             resets: Provoked::default(),
@@ -197,6 +220,7 @@ impl Connection {
             block,
             self.unacknowledged.deadline(),
             self.farewell.ping_deadline(),
+            self.reap_at,
         ]
         .into_iter()
         .flatten()
@@ -208,6 +232,10 @@ impl Connection {
         let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if self.closed {
             return;
+        }
+        self.pass(now);
+        if passed(self.reap_at) {
+            self.reap(now);
         }
         if passed(self.block.as_ref().and_then(|block| block.deadline)) {
             self.punish(Violation::calm("field block not complete within 10 s"));
@@ -241,6 +269,11 @@ impl Connection {
         self.highest
     }
 
+    /// When octets of the peer came last; at first, when the connection began.
+    pub fn last_heard(&self) -> Instant {
+        self.heard
+    }
+
     /// Sends a PING; its answer is `Event::Pong`. Of more than 16 without an answer the oldest is
     /// forgotten.
     pub fn ping(&mut self, payload: [u8; 8]) {
@@ -252,6 +285,13 @@ impl Connection {
         if self.pings.len() > PINGS_MAX {
             self.pings.pop_front();
         }
+    }
+
+    /// Time has passed.
+    fn pass(&mut self, now: Instant) {
+        self.clock = self.clock.max(now);
+        self.glitches.fill(now);
+        self.resets_left.fill(now);
     }
 
     /// A stream in its first state.

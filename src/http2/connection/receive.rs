@@ -11,6 +11,8 @@ use super::{Connection, Role};
 impl Connection {
     /// Takes octets from the peer, all of them; after the terminal state they are swallowed.
     pub fn receive(&mut self, octets: &[u8], now: Instant) {
+        self.pass(now);
+        self.heard = now;
         let mut octets = self.receive_preface(octets);
         while !self.closed && !octets.is_empty() {
             match self.receive_frame(octets, now) {
@@ -51,7 +53,10 @@ impl Connection {
                 .map_err(|violation| (behind, violation))?;
             if matches!(header.kind, Kind::Unknown(_)) {
                 self.input.skip(header.length);
-                return Ok(behind);
+                let counted = self.glitches.count();
+                return counted
+                    .map(|()| behind)
+                    .map_err(|violation| (behind, violation));
             }
             if let Some((payload, rest)) = behind.split_at_checked(header.length) {
                 let result = self.on_frame(header, payload, now);
@@ -76,7 +81,10 @@ impl Connection {
             self.judge(header).map_err(|violation| (rest, violation))?;
             if matches!(header.kind, Kind::Unknown(_)) {
                 self.input.skip(header.length);
-                return Ok(rest);
+                let counted = self.glitches.count();
+                return counted
+                    .map(|()| rest)
+                    .map_err(|violation| (rest, violation));
             }
         }
         let (rest, complete) = self
@@ -129,7 +137,7 @@ impl Connection {
             Kind::PushPromise => Err(Violation::protocol("PUSH_PROMISE though push is disabled")),
             Kind::Ping => self.on_ping(header, payload),
             Kind::GoAway => {
-                self.on_goaway(payload);
+                self.on_goaway(payload)?;
                 if self.settings_received {
                     return Ok(());
                 }
@@ -164,6 +172,11 @@ impl Connection {
             return self.on_late_data(id);
         };
         stream.receive_data(id, payload.len(), content.len(), self.options.max_content)?;
+        // What our windows made small is no fault.
+        let forced = stream.receive_window.is_used_up() || self.receive_window.is_used_up();
+        if !end_stream && (content.is_empty() || !forced) {
+            self.glitches.count_part(content.len())?;
+        }
         if end_stream {
             stream.check_length(id)?;
             stream.end(Input::ReceiveEnd);
@@ -181,6 +194,7 @@ impl Connection {
     /// DATA on a stream that does not exist.
     fn on_late_data(&mut self, id: StreamId) -> Result<(), Violation> {
         self.check_not_idle(id)?;
+        self.glitches.count_late()?;
         if self.role == Role::Client || self.reset_by_us.contains(&id) || self.farewell.excludes(id)
         {
             return Ok(());
@@ -226,12 +240,14 @@ impl Connection {
             // place among the streams for as long as the peer likes.
             self.remove(id);
             frame::put_rst_stream(self.output.octets(), id, ErrorCode::NO_ERROR);
+            self.glitches.allow_for_reset();
         }
     }
 
     /// RFC 9113 §6.3: PRIORITY does nothing, in whatever state the stream is.
     fn on_priority(&mut self, id: StreamId, payload: &[u8]) -> Result<(), Violation> {
         const RULE: &str = "PRIORITY not of 5 octets";
+        self.glitches.count()?;
         if payload.len() == 5 {
             return Ok(());
         }
@@ -251,9 +267,9 @@ impl Connection {
             .first_chunk::<8>()
             .ok_or(Violation::frame_size("PING not of 8 octets"))?;
         if header.has(frame::ACK) {
-            self.on_pong(payload);
-            return Ok(());
+            return self.on_pong(payload);
         }
+        self.glitches.count()?;
         frame::put_ping(self.output.octets(), payload, frame::ACK);
         self.count_ack()
     }
@@ -271,6 +287,7 @@ impl Connection {
         const ZERO: &str = "WINDOW_UPDATE of 0";
         const OVERFLOW: &str = "WINDOW_UPDATE beyond 2^31-1";
         let difference = i64::from(increment);
+        self.glitches.count_window_update()?;
         if id == 0 {
             if increment == 0 {
                 return Err(Violation::protocol(ZERO));

@@ -193,6 +193,7 @@ impl Connection {
         stream.head_request = method == Method::Head;
         stream.writing = writing;
         self.streams.insert(id, stream);
+        self.glitches.allow_for_stream();
         id
     }
 }

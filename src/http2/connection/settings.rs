@@ -63,6 +63,7 @@ impl Connection {
         if header.has(frame::ACK) {
             return self.on_settings_acknowledged();
         }
+        self.glitches.count_settings()?;
         let old_window = self.peer.initial_window_size;
         let encoder = &mut self.encoder;
         let from_server = self.role == Role::Client;

@@ -95,6 +95,20 @@ fn a_server_refuses_the_surplus() {
 }
 
 #[test]
+fn a_servers_limit_holds_from_the_start_without_an_acknowledgement() {
+    let mut end = End::fresh_server(Options {
+        max_concurrent_streams: Some(1),
+        ..Options::default()
+    });
+    end.receive(CLIENT_PREFACE);
+    end.receive(&settings(&[]));
+    end.receive(&frame(HEADERS, 0x5, 1, GET));
+    end.receive(&frame(HEADERS, 0x5, 3, GET));
+    end.expect_reset(3, ErrorCode::REFUSED_STREAM);
+    assert_eq!(end.connection.open_streams(), 1);
+}
+
+#[test]
 fn a_lowered_limit_of_ours_binds_from_the_acknowledgement_on() {
     let mut end = limited(2);
     let now = end.now;

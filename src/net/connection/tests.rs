@@ -454,3 +454,33 @@ fn the_end_that_comes_with_data_is_seen_without_another_event() {
     let why = owner.connection.why_closed().unwrap();
     assert!(!why.is_empty());
 }
+
+#[test]
+fn a_peer_is_not_listened_to_while_much_output_waits() {
+    let authority = Authority::new();
+    let tls = authority.server("push.test", &[tls::ALPN_H2]);
+    let (spoke, has_spoken) = mpsc::channel::<()>();
+    let (done, is_done) = mpsc::channel::<()>();
+    let (port, thread) = accept(tls, move |owner| {
+        let mut owner = owner.unwrap();
+        owner.connection.flush(Instant::now());
+        spoke.send(()).unwrap();
+        is_done.recv().ok();
+    });
+    let client = authority.client(&[tls::ALPN_H2]);
+    let mut owner = Owner::open(&endpoint(port, client)).unwrap();
+    has_spoken.recv().unwrap();
+    let http2 = owner.connection.http2();
+    while http2.wants_input() {
+        http2.ping([0; 8]);
+    }
+    let before = owner.connection.octets_received();
+    assert_eq!(owner.connection.receive(Instant::now()), 0);
+    assert_eq!(owner.connection.octets_received(), before);
+    assert!(owner.connection.http2().poll_event().is_none());
+    // Once it has gone out, what the peer has said is there.
+    owner.connection.flush(Instant::now());
+    owner.until(|_, event| matches!(event, Event::SettingsReceived).then_some(()));
+    drop(done);
+    thread.join().unwrap();
+}
