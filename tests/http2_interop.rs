@@ -349,7 +349,8 @@ fn our_client_finishes_what_a_leaving_server_took_and_knows_what_it_did_not() {
             match answer.failed {
                 None => answered += 1,
                 Some((fate, _)) => {
-                    assert_eq!(fate, Fate::NotProcessed);
+                    // Above the last stream, or never written.
+                    assert_ne!(fate, Fate::Unknown);
                     failed.push_back(*stream);
                 }
             }

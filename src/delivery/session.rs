@@ -229,7 +229,8 @@ impl Session {
         self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
-    /// Ends what has timed out.
+    /// Ends what has timed out. What was not sent until then is taken back: events of the
+    /// connection, to be handled before the next call, say so.
     pub fn handle_timeout(&mut self, http2: &mut Connection, now: Instant, ended: &mut Vec<Ended>) {
         while let Some(&(deadline, stream)) = self.deadlines.front() {
             let in_flight = self.flights.contains_key(&stream);
@@ -237,7 +238,12 @@ impl Session {
                 break;
             }
             self.deadlines.pop_front();
-            if in_flight {
+            if in_flight && http2.is_unsent(stream) {
+                // The peer took no octet all the while. What has not left can go elsewhere.
+                http2.take_back_unsent();
+                self.retire("the peer takes no octets");
+                return;
+            } else if in_flight {
                 http2.reset(stream, ErrorCode::CANCEL);
                 let text = format!("no answer within {} s", self.timeout.as_secs_f32());
                 self.end(stream, Outcome::Unknown(text.into()), now, ended);

@@ -66,7 +66,8 @@ pub enum Event {
         payload: [u8; 8],
     },
     /// The peer takes no further streams; those above `last_stream` get each a `StreamFailed`
-    /// (emitted after this event) with `Fate::NotProcessed`, unless their answer had begun.
+    /// (emitted after this event) with `Fate::NotProcessed`, unless their answer had begun, and
+    /// those that were not sent yet one with `Fate::NotSent`.
     /// `debug` is cut to 1 KiB.
     GoAway {
         /// The highest stream that the peer may have processed.

@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use super::StreamId;
+use super::frame::{FrameHeader, HEADER_LEN, Kind};
+
 /// Octets in the order of sending, and how many went before them.
 #[derive(Default)]
 pub(super) struct Output {
@@ -66,6 +69,33 @@ impl Output {
     pub(super) fn cut(&mut self, position: u64) {
         let keep = usize::try_from(position.saturating_sub(self.taken)).unwrap_or(usize::MAX);
         self.octets.truncate(self.start.saturating_add(keep));
+    }
+
+    /// Takes back the frames of these streams, ascending, from the frame that begins at `position`
+    /// on, which the transport has not taken. Returns the octets of content among them; `None`, and
+    /// nothing is taken back, if there is a field block of another stream.
+    pub(super) fn cut_streams(&mut self, position: u64, streams: &[StreamId]) -> Option<usize> {
+        let ahead = usize::try_from(position.saturating_sub(self.taken)).unwrap_or(usize::MAX);
+        let from = self.start.saturating_add(ahead).min(self.octets.len());
+        let mut rest = self.octets.get(from..)?;
+        let mut kept = Vec::new();
+        let mut content = 0_usize;
+        while let Some(header) = FrameHeader::parse(rest) {
+            let whole = HEADER_LEN.saturating_add(header.length).min(rest.len());
+            let (frame, after) = rest.split_at(whole);
+            if streams.binary_search(&header.stream).is_err() {
+                if matches!(header.kind, Kind::Headers | Kind::Continuation) {
+                    return None;
+                }
+                kept.extend_from_slice(frame);
+            } else if header.kind == Kind::Data {
+                content = content.saturating_add(header.length);
+            }
+            rest = after;
+        }
+        self.octets.truncate(from);
+        self.octets.append(&mut kept);
+        Some(content)
     }
 
     /// Nothing will be taken any more.

@@ -27,6 +27,7 @@ kinds! {
     StalledUp "octets to the provider held up"
     StalledDown "octets from the provider held up"
     Split "frame in pieces"
+    TakenBack "unsent requests taken back"
     WriteBlocked "socket takes no more"
     WriteDeadline "write deadline passed"
     GracefulGoAway "double GOAWAY"

@@ -61,6 +61,12 @@ impl Frames {
         }
     }
 
+    /// The frames that were taken last did not pass: the next one begins at `position`.
+    pub(crate) fn go_back_to(&mut self, position: u64) {
+        assert!(self.buffer.is_empty(), "whole frames were taken");
+        self.position = position;
+    }
+
     /// How many of these octets belong to the frame that has begun or begins with them.
     pub(crate) fn of_one_frame(&self, octets: &[u8]) -> usize {
         let begun = self.buffer.iter().chain(octets);

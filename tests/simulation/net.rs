@@ -219,8 +219,6 @@ pub(crate) struct Net {
     pub(crate) ledger: Ledger,
     pub(crate) links: Vec<Link>,
     pub(crate) pusher_max: usize,
-    /// Of a request.
-    pub(crate) timeout: Duration,
 }
 
 impl Net {
@@ -269,7 +267,7 @@ impl Net {
             seat,
             up: Pipe::new(usize::try_from(capacity).unwrap(), delay),
             down: Pipe::new(usize::MAX, delay),
-            wire: Wire::new(id, self.timeout),
+            wire: Wire::new(id),
             unread: false,
             blocked: false,
             dropped: false,
@@ -309,14 +307,13 @@ impl SimulatedTransport {
         transport
     }
 
-    /// Notes what the HTTP/2 side wants to send, or that it has ended; `by_us` if it was outside of
-    /// this transport that it did.
-    fn look_at_output(&mut self, by_us: bool, now: Instant) {
+    /// Notes what the HTTP/2 side wants to send, or that it has ended.
+    fn look_at_output(&mut self, now: Instant) {
         let net = &mut *self.net.borrow_mut();
         let wire = &mut net.links[self.id].wire;
         if self.http2.is_closed() {
             if !wire.is_over() {
-                wire.ended(by_us, now, &mut net.ledger);
+                wire.ended(now, &mut net.ledger);
             }
         } else {
             wire.written(self.http2.output(), net.pusher_max, now, &mut net.ledger);
@@ -349,7 +346,7 @@ impl SimulatedTransport {
                 frame
             };
             self.http2.receive(frame, now);
-            self.look_at_output(false, now);
+            self.look_at_output(now);
         }
     }
 
@@ -357,7 +354,7 @@ impl SimulatedTransport {
         if self.closed && !self.told {
             self.told = true;
             self.http2.transport_closed();
-            self.look_at_output(false, now);
+            self.look_at_output(now);
         }
     }
 }
@@ -379,7 +376,7 @@ impl Transport for SimulatedTransport {
 
     fn flush(&mut self, now: Instant) {
         self.now = now;
-        self.look_at_output(true, now);
+        self.look_at_output(now);
         let mut broken = false;
         while !self.closed && !self.http2.output().is_empty() {
             let net = &mut *self.net.borrow_mut();
@@ -446,7 +443,7 @@ impl Transport for SimulatedTransport {
         }
         if self.http2.next_timeout().is_some_and(|at| now >= at) {
             self.http2.handle_timeout(now);
-            self.look_at_output(false, now);
+            self.look_at_output(now);
         }
     }
 
@@ -485,7 +482,7 @@ impl Drop for SimulatedTransport {
         let net = &mut *self.net.borrow_mut();
         let link = &mut net.links[self.id];
         if !link.wire.is_over() {
-            link.wire.ended(true, now, &mut net.ledger);
+            link.wire.ended(now, &mut net.ledger);
         }
         link.dropped = true;
         let end = if link.down.queue.is_empty() {

@@ -1,7 +1,7 @@
 //! One connection as it passes by: which requests are open on it, by the frames of both sides.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sterna::http2::hpack::Decoder;
 
@@ -15,9 +15,16 @@ struct Open {
     push: u64,
     /// Where its first octet stands.
     at: u64,
-    sent: Instant,
     /// Octets of content that the provider still allows.
     window: i64,
+}
+
+/// A frame that is on its way to the socket.
+struct Ahead {
+    at: u64,
+    length: u64,
+    stream: u32,
+    hidden: bool,
 }
 
 /// The account of one connection.
@@ -44,14 +51,15 @@ pub(crate) struct Wire {
     pub(crate) settings_sent: VecDeque<bool>,
     /// Where the octets of acknowledgements begin that it must not see.
     hidden: VecDeque<u64>,
+    /// Whole frames that the daemon has written and the socket has not taken entirely.
+    ahead: VecDeque<Ahead>,
     /// Octets that went on their way to the provider, hidden ones included.
     conveyed: u64,
     over: bool,
-    timeout: Duration,
 }
 
 impl Wire {
-    pub(crate) fn new(link: usize, timeout: Duration) -> Self {
+    pub(crate) fn new(link: usize) -> Self {
         Self {
             link,
             up: Frames::of_client(),
@@ -67,9 +75,9 @@ impl Wire {
             answers: BTreeMap::new(),
             settings_sent: [false].into(),
             hidden: VecDeque::new(),
+            ahead: VecDeque::new(),
             conveyed: 0,
             over: false,
-            timeout,
         }
     }
 
@@ -82,6 +90,10 @@ impl Wire {
         ledger: &mut Ledger,
     ) {
         let seen = usize::try_from(self.written - self.handed).unwrap();
+        if output.len() < seen && !self.over {
+            self.taken_back(output.len() as u64, now, ledger);
+        }
+        let seen = usize::try_from(self.written - self.handed).unwrap();
         let Some(new) = output
             .get(seen..)
             .filter(|new| !new.is_empty() && !self.over)
@@ -90,6 +102,12 @@ impl Wire {
         };
         self.written += new.len() as u64;
         for frame in self.up.take(new) {
+            self.ahead.push_back(Ahead {
+                at: frame.at,
+                length: frame.payload.len() as u64 + 9,
+                stream: frame.stream,
+                hidden: false,
+            });
             match frame.kind {
                 frames::DATA => self.content(&frame, now, ledger),
                 frames::HEADERS => self.opened(&frame, pusher_max, now, ledger),
@@ -97,9 +115,48 @@ impl Wire {
                 frames::SETTINGS if frame.is_ack() => {
                     let hidden = self.settings_sent.pop_front() == Some(true);
                     self.hidden.extend(hidden.then_some(frame.at));
+                    self.ahead.back_mut().unwrap().hidden = hidden;
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// The daemon has taken requests back: exactly the frames of those of which the socket took
+    /// nothing, and it sends no others.
+    fn taken_back(&mut self, left: u64, now: Instant, ledger: &mut Ledger) {
+        let unsent: Vec<u32> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.at >= self.handed)
+            .map(|(stream, _)| *stream)
+            .collect();
+        self.ahead
+            .retain(|frame| frame.at < self.handed || !unsent.contains(&frame.stream));
+        let handed = self.handed;
+        let mut at = self
+            .ahead
+            .front()
+            .map_or(handed, |frame| frame.at.min(handed));
+        self.hidden.retain(|hidden| *hidden < handed);
+        for frame in &mut self.ahead {
+            let is_new = frame.hidden && at >= handed;
+            self.hidden.extend(is_new.then_some(at));
+            frame.at = at;
+            at += frame.length;
+        }
+        if at - handed != left {
+            let (link, rest) = (self.link, at - handed);
+            let what = format!("{link}: {left} octets left of what should be {rest}");
+            ledger.violate(now, what);
+        }
+        self.written = handed + left;
+        self.up.go_back_to(self.written);
+        // It has no more use for streams.
+        self.going_away = true;
+        ledger.coverage.count(Kind::TakenBack);
+        for stream in unsent {
+            self.end(stream, Fate::NotSent, now, ledger);
         }
     }
 
@@ -121,7 +178,6 @@ impl Wire {
             Open {
                 push,
                 at: frame.at,
-                sent: now,
                 window: self.initial_window,
             },
         );
@@ -169,6 +225,12 @@ impl Wire {
     pub(crate) fn handed(&mut self, octets: &[u8]) -> Vec<u8> {
         const ACK: u64 = 9;
         self.handed += octets.len() as u64;
+        while let Some(frame) = self.ahead.front() {
+            if frame.at + frame.length > self.handed {
+                break;
+            }
+            self.ahead.pop_front();
+        }
         let mut passing = Vec::with_capacity(octets.len());
         for octet in octets {
             while self
@@ -214,9 +276,12 @@ impl Wire {
                 }
                 frames::GOAWAY => {
                     self.going_away = true;
+                    // What was not sent yet is taken back, and seen to be.
+                    let handed = self.handed;
                     let above: Vec<u32> = self
                         .open
                         .range(frame.number(0).saturating_add(1)..)
+                        .filter(|(_, open)| open.at < handed)
                         .map(|(stream, _)| *stream)
                         .collect();
                     let link = self.link;
@@ -263,13 +328,11 @@ impl Wire {
         }
     }
 
-    /// The connection is over on the daemon's side; `by_us` if the daemon ended it.
-    pub(crate) fn ended(&mut self, by_us: bool, now: Instant, ledger: &mut Ledger) {
+    /// The connection is over on the daemon's side.
+    pub(crate) fn ended(&mut self, now: Instant, ledger: &mut Ledger) {
         self.over = true;
         for (_, open) in std::mem::take(&mut self.open) {
-            // One that timed out behind a socket that took nothing would have gone out later.
-            let timed_out = by_us && now >= open.sent + self.timeout;
-            let fate = if open.at < self.handed || timed_out {
+            let fate = if open.at < self.handed {
                 Fate::Unknown
             } else {
                 Fate::NotSent

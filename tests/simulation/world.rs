@@ -195,7 +195,6 @@ impl World {
             ledger,
             links: Vec::new(),
             pusher_max: usize::MAX,
-            timeout,
         };
         Self {
             net: Rc::new(RefCell::new(net)),

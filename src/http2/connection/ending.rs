@@ -1,7 +1,8 @@
 //! How streams and the connection end (RFC 9113 §5.4, §6.4, §6.8), each exactly once.
 
 use super::super::error::Violation;
-use super::super::stream::{Reading, Stream, Waiting};
+use super::super::output::Provoked;
+use super::super::stream::{Reading, Stream, Waiting, Writing};
 use super::super::{Cause, ErrorCode, Event, Fate, StreamId, frame};
 use super::{Connection, Role};
 
@@ -124,14 +125,64 @@ impl Connection {
             Role::Client => 0,
             Role::Server => self.highest,
         };
-        self.take_back_unsent();
+        self.cut_unsent();
         self.put_goaway(last, code, debug);
         self.end(cause);
     }
 
+    /// Client role: whether no octet of that request was handed to the transport.
+    pub fn is_unsent(&self, stream: StreamId) -> bool {
+        let stream = self.streams.get(&stream);
+        self.role == Role::Client && stream.is_some_and(|s| !self.output.is_taken(s.opened_at))
+    }
+
+    /// Client role: takes back every request of which no octet was handed to the transport. Each
+    /// fails with `Fate::NotSent`, and will never be sent. Field blocks that were encoded behind
+    /// theirs cannot be sent any more, so no further stream is opened: the connection ends with
+    /// those that were sent. Does nothing while one of those may still have trailers, whose block
+    /// would be one of the encoded ones.
+    pub fn take_back_unsent(&mut self) {
+        if self.closed || self.role == Role::Server {
+            return;
+        }
+        let unsent: Vec<StreamId> = self
+            .streams_above(0)
+            .into_iter()
+            .filter(|id| self.is_unsent(*id))
+            .collect();
+        let Some(first) = unsent.first().and_then(|id| self.streams.get(id)) else {
+            return;
+        };
+        let may_have_trailers = |stream: &Stream| match stream.writing {
+            Writing::Done => stream
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| waiting.trailers.is_some()),
+            Writing::Head | Writing::Content => true,
+        };
+        let mut sent = self.streams.iter().filter(|(id, _)| !unsent.contains(id));
+        if sent.any(|(_, stream)| may_have_trailers(stream)) {
+            return;
+        }
+        let Some(content) = self.output.cut_streams(first.opened_at, &unsent) else {
+            return;
+        };
+        // It was never sent: others may send as much.
+        let content = i64::try_from(content).unwrap_or(0);
+        let _within_the_window = self.send_window.widen(content);
+        self.acks = Provoked::default();
+        self.resets = Provoked::default();
+        self.retire();
+        for id in unsent {
+            self.fail(id, Fate::NotSent, Cause::ClosedByUs);
+        }
+        self.let_out_content();
+        self.close_if_done();
+    }
+
     /// Takes back the output from the first request on of which nothing was handed over: those
     /// requests are reported as not sent, and the octets in between are of failing streams.
-    fn take_back_unsent(&mut self) {
+    fn cut_unsent(&mut self) {
         if self.role == Role::Client {
             let begins = self.streams.values().map(|stream| stream.opened_at);
             if let Some(first) = begins.filter(|at| !self.output.is_taken(*at)).min() {

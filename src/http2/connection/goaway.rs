@@ -99,7 +99,8 @@ impl Connection {
     }
 
     /// The peer's GOAWAY (RFC 9113 §6.8). A later one may lower the last stream; one that raises
-    /// it is taken as if it did not. The first code that is an error stays the reason.
+    /// it is taken as if it did not. The first code that is an error stays the reason. Of a client,
+    /// requests that were not sent yet are taken back.
     pub(super) fn on_goaway(&mut self, payload: &[u8]) -> Result<(), Violation> {
         self.glitches.count()?;
         let (last, code, debug) = frame::goaway(payload);
@@ -115,6 +116,8 @@ impl Connection {
             debug: debug.to_vec(),
         });
         if self.role == Role::Client {
+            // What was not sent yet need not wait for this connection.
+            self.take_back_unsent();
             for id in self.streams_above(last) {
                 self.fail(id, Fate::NotProcessed, Cause::GoAway(reason));
             }

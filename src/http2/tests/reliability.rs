@@ -94,3 +94,126 @@ fn a_request_that_is_being_answered_was_processed_whatever_the_peer_says() {
         }
     }
 }
+
+/// What became of the streams, by number.
+fn fates(end: &mut End) -> Vec<(StreamId, Fate)> {
+    let events = end.events().into_iter();
+    events
+        .filter_map(|event| match event {
+            Event::StreamFailed { stream, fate, .. } => Some((stream, fate)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn requests_that_are_taken_back_never_reach_the_peer_and_the_others_are_answered() {
+    let whole = {
+        let mut end = End::client();
+        (0..3).for_each(|_| _ = end.request(b"content"));
+        end.connection.output().len()
+    };
+    for taken in 0..=whole {
+        let mut end = End::client();
+        let streams = [(); 3].map(|()| end.request(b"content"));
+        end.connection.ping([7; 8]);
+        let window = end.connection.send_window();
+        let mut octets = end.connection.output()[..taken].to_vec();
+        end.connection.advance_output(taken);
+        let unsent = streams.map(|stream| end.connection.is_unsent(stream));
+        end.connection.take_back_unsent();
+        let back = fates(&mut end);
+        for (stream, unsent) in streams.into_iter().zip(unsent) {
+            assert_eq!(
+                back.contains(&(stream, Fate::NotSent)),
+                unsent,
+                "cut at {taken}"
+            );
+        }
+        let content = back.len() * b"content".len();
+        assert_eq!(end.connection.send_window(), window + content);
+        octets.extend(end.connection.output());
+        end.connection.advance_output(usize::MAX);
+        let mut server = End::server();
+        server.receive(&octets);
+        let heads: Vec<_> = server.events().iter().filter_map(Event::stream).collect();
+        assert!(
+            !server.connection.is_closed()
+                && !heads
+                    .iter()
+                    .any(|stream| back.iter().any(|(b, _)| b == stream))
+        );
+        let pongs = server
+            .sent()
+            .iter()
+            .filter(|frame| frame.kind == PING)
+            .count();
+        assert_eq!(pongs, 1, "what is not of a stream goes out");
+        if back.is_empty() {
+            assert!(end.connection.available_streams() > 0);
+            continue;
+        }
+        assert_eq!(end.connection.available_streams(), 0);
+        for stream in streams.into_iter().filter(|stream| heads.contains(stream)) {
+            assert!(!end.connection.is_closed());
+            end.receive(&frame(HEADERS, 0x5, stream, OK_200));
+        }
+        assert!(end.connection.is_closed(), "it ends with the last answer");
+        assert!(fates(&mut end).is_empty());
+    }
+}
+
+#[test]
+fn goaway_takes_back_what_was_not_sent_even_below_its_last_stream() {
+    let mut end = End::client();
+    let sent = [end.request(&[]), end.request(&[])];
+    end.sent();
+    let unsent = [end.request(b"content"), end.request(b"content")];
+    end.receive(&goaway(unsent[0], ErrorCode::NO_ERROR, b""));
+    assert_eq!(
+        fates(&mut end),
+        unsent.map(|stream| (stream, Fate::NotSent))
+    );
+    assert!(end.sent().is_empty());
+    end.receive(&goaway(sent[0], ErrorCode::NO_ERROR, b""));
+    assert_eq!(fates(&mut end), [(sent[1], Fate::NotProcessed)]);
+}
+
+#[test]
+fn content_of_a_request_that_was_sent_goes_on_when_others_are_taken_back() {
+    let mut end = End::client_with(Options::default(), &[(4, 70_000)]);
+    // Two thirds of the connection's window, then what it has left is for the second.
+    let first = end.request(&vec![b'a'; 60_000]);
+    end.connection.advance_output(100);
+    let second = end.request(&vec![b'b'; 20_000]);
+    assert_eq!(end.connection.send_window(), 0);
+    end.connection.take_back_unsent();
+    assert_eq!(fates(&mut end), [(second, Fate::NotSent)]);
+    assert!(end.connection.send_window() > 0);
+    end.connection.advance_output(usize::MAX);
+    end.receive(&frame(HEADERS, 0x5, first, OK_200));
+    assert!(end.connection.is_closed());
+}
+
+#[test]
+fn nothing_is_taken_back_from_before_trailers() {
+    let fields = [
+        field(":method", "POST"),
+        field(":scheme", "https"),
+        field(":path", "/"),
+    ];
+    for trailers_are_out in [false, true] {
+        let mut end = End::client();
+        let now = end.now;
+        let first = end.connection.open_request(&fields, false, now).unwrap();
+        end.sent();
+        let second = end.request(b"content");
+        if trailers_are_out {
+            let trailers = [field("a", "b")];
+            end.connection.send_trailers(first, &trailers).unwrap();
+        }
+        end.connection.take_back_unsent();
+        assert!(end.connection.is_unsent(second) && fates(&mut end).is_empty());
+        assert!(end.connection.available_streams() > 0);
+    }
+}
