@@ -10,6 +10,7 @@ mod link;
 pub mod links;
 pub mod outcome;
 pub mod policy;
+mod pulse;
 pub mod requests;
 pub mod route;
 pub mod session;

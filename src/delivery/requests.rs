@@ -34,6 +34,11 @@ impl Requests {
         }
     }
 
+    /// Where they go.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// Sends with that credential from now on; with none, nothing can be sent.
     pub fn set_credential(&mut self, credential: Option<Credential>, http2: &mut Connection) {
         if credential != self.credential {

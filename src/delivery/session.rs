@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::credential::{Credential, Trouble};
 use super::outcome::Outcome;
+use super::pulse::Pulse;
 use super::requests::Requests;
-use crate::http2::{Cause, Connection, ErrorCode, Event, Fate, Fields, SendError, StreamId};
+use crate::http2::{
+    Bucket, Cause, Connection, ErrorCode, Event, Fate, Fields, SendError, StreamId,
+};
 use crate::moment::Moment;
 use crate::provider::{Verdict, apns};
 use crate::push::Push;
@@ -26,6 +29,9 @@ pub const OUTPUT_HIGH_WATER: usize = 256 * 1024;
 pub const LEAST_SEND_WINDOW: usize = 8 * 1024;
 /// Deadlines of ended streams that are kept before they are swept out.
 const STALE_DEADLINES: usize = 1024;
+
+/// Characters of a GOAWAY's text that are told.
+pub const GOAWAY_SHOWN: usize = 200;
 
 /// A push that a session is done with.
 #[derive(Debug)]
@@ -49,6 +55,11 @@ pub struct Session {
     /// streams that have ended are skipped.
     deadlines: VecDeque<(Instant, StreamId)>,
     timeouts_in_silence: u32,
+    /// Streams that may still be reset for a time-out: a server takes many resets for an attack.
+    resets_left: Option<Bucket>,
+    pulse: Pulse,
+    /// A GOAWAY complained of PINGs.
+    too_many_pings: bool,
     answered: u64,
     useful: bool,
     retiring: Option<String>,
@@ -72,6 +83,9 @@ impl Session {
     /// Its requests time out after `timeout`.
     pub fn new(requests: Requests, timeout: Duration) -> Self {
         Self {
+            resets_left: None,
+            pulse: Pulse::of(requests.address()),
+            too_many_pings: false,
             requests,
             timeout,
             trouble: None,
@@ -98,16 +112,32 @@ impl Session {
         self.trouble.take()
     }
 
+    /// Sends PINGs more rarely, by a factor of 2 for each time that the provider complained.
+    pub fn slow_down_pings(&mut self, doublings: u32) {
+        self.pulse.slow_down(doublings);
+    }
+
+    /// True once, when the provider has complained of PINGs.
+    pub fn take_too_many_pings(&mut self) -> bool {
+        std::mem::take(&mut self.too_many_pings)
+    }
+
     /// Pushes that it may take now, with at most `stream_limit` in flight.
     pub fn room(&self, http2: &Connection, stream_limit: usize) -> usize {
         let in_flight = self.flights.len();
         let window_is_narrow = in_flight > 0 && http2.send_window() < LEAST_SEND_WINDOW;
-        if self.retiring.is_some() || window_is_narrow || http2.output().len() > OUTPUT_HIGH_WATER {
+        let unfit = self.retiring.is_some() || self.is_in_doubt();
+        if unfit || window_is_narrow || http2.output().len() > OUTPUT_HIGH_WATER {
             return 0;
         }
         stream_limit
             .saturating_sub(in_flight)
             .min(http2.available_streams())
+    }
+
+    /// It was asked by a PING whether it lives and has said nothing since: it gets no pushes.
+    pub fn is_in_doubt(&self) -> bool {
+        self.pulse.is_in_doubt()
     }
 
     /// Pushes in flight.
@@ -215,18 +245,23 @@ impl Session {
                 let outcome = outcome_of(fate, cause);
                 self.end(stream, outcome, now.monotonic, ended);
             }
-            Event::GoAway { code, debug, .. } => self.retire(goaway_text(code, &debug)),
+            Event::GoAway { code, debug, .. } => {
+                self.too_many_pings |= code == ErrorCode::ENHANCE_YOUR_CALM
+                    && String::from_utf8_lossy(&debug).contains(TOO_MANY_PINGS);
+                self.retire(goaway_text(code, &debug));
+            }
             Event::Closed { cause } => self.retire(cause_text(cause)),
-            Event::Interim { .. }
-            | Event::SettingsReceived
-            | Event::SettingsAcknowledged
-            | Event::Pong { .. } => {}
+            Event::Pong { payload } => self.pulse.answered(payload),
+            Event::Interim { .. } | Event::SettingsReceived | Event::SettingsAcknowledged => {}
         }
     }
 
-    /// When a push times out next.
+    /// When [`Session::handle_timeout`] is to be called: a push times out, or the connection is to
+    /// be asked whether it lives, or has not answered that.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.deadlines.front().map(|(deadline, _)| *deadline)
+        let deadline = self.deadlines.front().map(|(deadline, _)| *deadline);
+        let pulse = self.pulse.next(self.flights.is_empty());
+        [deadline, pulse].into_iter().flatten().min()
     }
 
     /// Ends what has timed out. What was not sent until then is taken back: events of the
@@ -248,10 +283,25 @@ impl Session {
                 let text = format!("no answer within {} s", self.timeout.as_secs_f32());
                 self.end(stream, Outcome::Unknown(text.into()), now, ended);
                 self.timeouts_in_silence = self.timeouts_in_silence.saturating_add(1);
+                self.count_reset(now);
+                self.pulse.ask(http2, self.flights.is_empty(), now);
             }
         }
         if self.timeouts_in_silence >= SILENT_TIMEOUTS {
             self.retire(format!("{SILENT_TIMEOUTS} requests in a row had no answer"));
+        }
+        if !http2.is_closed() && !self.pulse.check(http2, self.flights.is_empty(), now) {
+            self.retire(SILENT);
+            http2.close(ErrorCode::NO_ERROR);
+        }
+    }
+
+    /// A stream was reset because its time was over. Opens no more when they are too many.
+    fn count_reset(&mut self, now: Instant) {
+        let left = self.resets_left.get_or_insert_with(|| Bucket::new(now));
+        left.fill(now);
+        if !left.take() {
+            self.retire("too many requests without an answer");
         }
     }
 
@@ -368,17 +418,34 @@ fn cause_text(cause: Cause) -> String {
     }
 }
 
-/// What a GOAWAY says, with its meaning if it holds a reason that Apple documents.
+/// What a GOAWAY says, without what could pass for something else in a log, with its meaning if it
+/// holds a reason that Apple documents.
 fn goaway_text(code: ErrorCode, debug: &[u8]) -> String {
-    let text = String::from_utf8_lossy(debug);
-    let text = format!("GOAWAY {code} {}", text.trim())
-        .trim_end()
-        .to_owned();
+    let said = String::from_utf8_lossy(debug);
+    let mut text = format!("GOAWAY {code} ");
+    let mut characters = said.trim().chars();
+    for character in characters.by_ref().take(GOAWAY_SHOWN) {
+        if character.is_control() {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        text.push('…');
+    }
+    let text = text.trim_end();
     match apns::goaway(debug) {
         Some(row) => format!("{text} ({})", row.meaning),
-        None => text,
+        None => text.to_owned(),
     }
 }
+
+/// What FCM's GOAWAY says of PINGs that come too often.
+const TOO_MANY_PINGS: &str = "too_many_pings";
+
+/// Why a connection ends that has not answered a PING.
+const SILENT: &str = "no answer to a PING";
 
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+mod liveness;
+
 use std::sync::Arc;
 
 use super::*;
@@ -366,7 +368,6 @@ fn a_push_without_an_answer_times_out_and_three_in_silence_retire_the_connection
         wire.session.retiring(),
         Some("3 requests in a row had no answer")
     );
-    assert_eq!(wire.session.next_timeout(), None);
 }
 
 #[test]
@@ -476,41 +477,4 @@ fn deadlines_do_not_pile_up_behind_one_that_is_not_answered() {
         wire.answer(stream, 200, b"");
     }
     assert!(wire.session.deadlines.len() <= STALE_DEADLINES + 4);
-}
-
-#[test]
-fn what_was_not_written_within_its_time_was_not_sent() {
-    let mut wire = Wire::apns(10);
-    let mut pushes = pushes(4, |_| {}).into_iter();
-    wire.send(pushes.next().unwrap());
-    wire.settle();
-    for push in pushes {
-        wire.send(push);
-    }
-    // The socket takes the beginning of the second and then nothing.
-    let up = wire.client.output()[..20].to_vec();
-    wire.client.advance_output(20);
-    wire.server.receive(&up, wire.now.monotonic);
-    wire.now.monotonic += TIMEOUT;
-    let at = wire.now.monotonic;
-    for _ in 0..2 {
-        wire.session
-            .handle_timeout(&mut wire.client, at, &mut wire.ended);
-        wire.events();
-    }
-    let expected = [
-        (1, "unknown"),
-        (2, "unknown"),
-        (3, "not sent"),
-        (4, "not sent"),
-    ];
-    assert_eq!(
-        wire.outcomes(),
-        expected.map(|(id, kind)| (id, kind.to_owned()))
-    );
-    assert_eq!(wire.session.retiring(), Some("the peer takes no octets"));
-    // Nor is it sent later.
-    wire.settle();
-    let heard: Vec<_> = wire.heard.iter().map(|heard| heard.0).collect();
-    assert_eq!(heard, [1, 3]);
 }

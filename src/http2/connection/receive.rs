@@ -12,7 +12,9 @@ impl Connection {
     /// Takes octets from the peer, all of them; after the terminal state they are swallowed.
     pub fn receive(&mut self, octets: &[u8], now: Instant) {
         self.pass(now);
-        self.heard = now;
+        if !octets.is_empty() {
+            self.heard = now;
+        }
         let mut octets = self.receive_preface(octets);
         while !self.closed && !octets.is_empty() {
             match self.receive_frame(octets, now) {

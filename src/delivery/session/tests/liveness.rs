@@ -1,0 +1,158 @@
+//! Connections that say nothing, or that they go.
+
+use super::*;
+
+#[test]
+fn what_was_not_written_within_its_time_was_not_sent() {
+    let mut wire = Wire::apns(10);
+    let mut pushes = pushes(4, |_| {}).into_iter();
+    wire.send(pushes.next().unwrap());
+    wire.settle();
+    for push in pushes {
+        wire.send(push);
+    }
+    // The socket takes the beginning of the second and then nothing.
+    let up = wire.client.output()[..20].to_vec();
+    wire.client.advance_output(20);
+    wire.server.receive(&up, wire.now.monotonic);
+    wire.now.monotonic += TIMEOUT;
+    let at = wire.now.monotonic;
+    for _ in 0..2 {
+        wire.session
+            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+        wire.events();
+    }
+    let expected = [
+        (1, "unknown"),
+        (2, "unknown"),
+        (3, "not sent"),
+        (4, "not sent"),
+    ];
+    assert_eq!(
+        wire.outcomes(),
+        expected.map(|(id, kind)| (id, kind.to_owned()))
+    );
+    assert_eq!(wire.session.retiring(), Some("the peer takes no octets"));
+    // Nor is it sent later.
+    wire.settle();
+    let heard: Vec<_> = wire.heard.iter().map(|heard| heard.0).collect();
+    assert_eq!(heard, [1, 3]);
+}
+
+#[test]
+fn after_a_time_out_a_peer_that_does_not_answer_a_ping_is_given_up() {
+    let mut wire = Wire::apns(10);
+    let mut two = pushes(2, |_| {}).into_iter();
+    wire.send(two.next().unwrap());
+    wire.settle();
+    wire.now.monotonic += TIMEOUT / 2;
+    wire.send(two.next().unwrap());
+    // From here on the peer is silent, and takes octets all the same.
+    let mut said = wire.client.output().to_vec();
+    wire.client.advance_output(said.len());
+    wire.now.monotonic += TIMEOUT / 2;
+    let (client, at) = (&mut wire.client, wire.now.monotonic);
+    wire.session.handle_timeout(client, at, &mut wire.ended);
+    said.extend(client.output());
+    client.advance_output(usize::MAX);
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0];
+    let pings = said.windows(9).filter(|head| **head == ping).count();
+    assert_eq!(pings, 1);
+    assert!(wire.session.retiring().is_none());
+    // The other one would have five seconds more, were the connection alive; its time is over
+    // when the answer to the PING has had ten.
+    let next = wire.session.next_timeout();
+    assert_eq!(next, Some(at + TIMEOUT / 2));
+    for wait in [TIMEOUT / 2, TIMEOUT / 2] {
+        wire.now.monotonic += wait;
+        let at = wire.now.monotonic;
+        wire.session
+            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+    }
+    assert!(wire.client.is_closed());
+    assert_eq!(wire.session.retiring(), Some("no answer to a PING"));
+    assert_eq!(wire.outcomes().len(), 2);
+}
+
+#[test]
+fn a_ping_that_is_answered_keeps_the_connection() {
+    let mut wire = Wire::apns(10);
+    wire.send(pushes(1, |_| {}).remove(0));
+    wire.settle();
+    for _ in 0..2 {
+        wire.now.monotonic += TIMEOUT;
+        let at = wire.now.monotonic;
+        wire.session
+            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+        wire.settle();
+        wire.events();
+    }
+    assert!(wire.session.retiring().is_none() && !wire.client.is_closed());
+    assert!(wire.room() > 0);
+}
+
+#[test]
+fn what_goaway_says_is_told_escaped_and_cut() {
+    for (debug, told) in [
+        (
+            "server_shutting_down",
+            "GOAWAY NO_ERROR server_shutting_down",
+        ),
+        (
+            " two\nlines\u{1b}[31m ",
+            "GOAWAY NO_ERROR two\\nlines\\u{1b}[31m",
+        ),
+        ("", "GOAWAY NO_ERROR"),
+    ] {
+        let mut wire = Wire::apns(10);
+        wire.send(pushes(1, |_| {}).remove(0));
+        wire.settle();
+        wire.server
+            .send_goaway(1, ErrorCode::NO_ERROR, debug.as_bytes());
+        wire.settle();
+        assert_eq!(wire.session.retiring(), Some(told));
+    }
+    let mut wire = Wire::apns(10);
+    wire.server
+        .send_goaway(1, ErrorCode::NO_ERROR, &[b'x'; 1000]);
+    wire.settle();
+    let told = wire.session.retiring().unwrap();
+    assert_eq!(
+        told.chars().count(),
+        "GOAWAY NO_ERROR ".len() + GOAWAY_SHOWN + 1
+    );
+    assert!(told.ends_with('…'));
+}
+
+#[test]
+fn a_complaint_of_pings_is_told_once() {
+    let mut wire = Wire::new(fcm(), 10);
+    wire.server
+        .send_goaway(0, ErrorCode::ENHANCE_YOUR_CALM, b"too_many_pings");
+    wire.settle();
+    assert!(wire.session.take_too_many_pings());
+    assert!(!wire.session.take_too_many_pings());
+    let mut wire = Wire::new(fcm(), 10);
+    wire.server
+        .send_goaway(0, ErrorCode::NO_ERROR, b"session_timed_out");
+    wire.settle();
+    assert!(!wire.session.take_too_many_pings());
+}
+
+#[test]
+fn a_peer_that_was_asked_whether_it_lives_gets_no_push_before_it_says_something() {
+    let mut wire = Wire::apns(10);
+    let mut two = pushes(2, |_| {}).into_iter();
+    wire.send(two.next().unwrap());
+    wire.settle();
+    assert_eq!(wire.room(), 9);
+    wire.now.monotonic += TIMEOUT;
+    let at = wire.now.monotonic;
+    wire.session
+        .handle_timeout(&mut wire.client, at, &mut wire.ended);
+    assert!(wire.session.is_in_doubt());
+    assert_eq!(wire.room(), 0);
+    wire.now.monotonic += Duration::from_millis(50);
+    wire.settle();
+    assert_eq!(wire.room(), 10);
+}
