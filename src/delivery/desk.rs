@@ -17,10 +17,11 @@ mod opening;
 mod recovery;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::link::{Link, Parting};
+use super::link::{Link, Parting, Worth};
 use super::links::Links;
 use super::outcome::Outcome;
 use super::route::Route;
@@ -59,6 +60,8 @@ pub struct Desk<T> {
     may_dial: bool,
     /// No connection is tried before this.
     pub(super) not_before: Option<Instant>,
+    /// How often the provider has complained of PINGs.
+    ping_complaints: u32,
     /// There was work, and no credential to send it with.
     lacks_credential: bool,
     /// Its share of the pushes in flight that the statistics show.
@@ -101,6 +104,7 @@ impl<T: Transport> Desk<T> {
             at_work: None,
             may_dial: false,
             not_before: None,
+            ping_complaints: 0,
             lacks_credential: false,
             shown_in_flight: 0,
             #[cfg(test)]
@@ -155,8 +159,11 @@ impl<T: Transport> Desk<T> {
             if let Some((trouble, used)) = link.session().take_trouble() {
                 self.route.credentials.report(trouble, &used, now);
             }
-            if link.newly_proved() {
-                self.lane.dial().proved();
+            if link.newly_settled(now.monotonic) {
+                self.lane.dial().settled();
+            }
+            if link.session().take_too_many_pings() {
+                self.ping_complaints = self.ping_complaints.saturating_add(1);
             }
         }
         self.conclude(now);
@@ -183,9 +190,11 @@ impl<T: Transport> Desk<T> {
             return;
         }
         if link.room(stream_limit) == 0 {
-            if link.is_stuck(now.monotonic) {
-                // What waits may go out elsewhere, and its time may pass.
+            if link.holds_up(now.monotonic) {
                 self.lane.put_back(self.hand.drain(..));
+            }
+            if link.is_stuck(now.monotonic) {
+                // The time of what waits may pass.
                 self.sweep(now);
             }
             return;
@@ -228,9 +237,35 @@ impl<T: Transport> Desk<T> {
             if link.is_retiring() || link.is_over() {
                 self.lane.put_back(self.hand.drain(..));
             }
+            if link.newly_settled(now.monotonic) {
+                self.lane.dial().settled();
+            }
+            if let Some(worth) = link.judge(now.monotonic) {
+                let peer = link.peer();
+                self.note_worth(worth, peer, now);
+            }
         }
         for link in self.links.part() {
             self.end_link(link, now);
+        }
+    }
+
+    /// A connection takes no more pushes: whether the next one may follow at once.
+    fn note_worth(&mut self, worth: Worth, peer: SocketAddr, now: Moment) {
+        let random = self.settler.random();
+        let wait = match worth {
+            Worth::Good => {
+                self.lane.dial().proved();
+                None
+            }
+            Worth::Short => self.lane.dial().short_lived(now.monotonic, random),
+        };
+        if let Some(wait) = wait {
+            ::log::warn!(
+                "{}: the connection to {peer} ended soon, as others before it; next one in {:.1} s",
+                self.lane.platform(),
+                wait.as_secs_f32(),
+            );
         }
     }
 
@@ -288,8 +323,14 @@ impl<T: Transport> Desk<T> {
             return Next::Round;
         }
         let timeout = self.links.next_timeout(self.route.idle_timeout);
+        let holds = self
+            .links
+            .present
+            .as_ref()
+            .filter(|_| !self.hand.is_empty());
+        let held = holds.map(Link::held_until);
         let due = self.lane.next_due().map(|at| at.max(now + PROMOTE_EVERY));
-        let deadlines = [timeout, self.not_before, due];
+        let deadlines = [timeout, held, self.not_before, due];
         let until = deadlines.into_iter().flatten();
         Next::WaitUntil(until.fold(now + LONGEST_WAIT, Instant::min).max(now))
     }
@@ -297,7 +338,10 @@ impl<T: Transport> Desk<T> {
     /// Gives everything back or settles it, and closes the connections. [`Desk::flush`] follows.
     pub fn leave(&mut self, now: Moment) {
         self.lane.attendance().leave(self.seat, State::Busy);
-        for link in self.links.take() {
+        for mut link in self.links.take() {
+            if link.newly_settled(now.monotonic) {
+                self.lane.dial().settled();
+            }
             link.end(now, &mut self.ended);
         }
         for ended in std::mem::take(&mut self.ended) {

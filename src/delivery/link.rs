@@ -14,16 +14,37 @@ use crate::push::Push;
 
 /// How long pushes wait for a connection that takes none.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
+/// How long a thread keeps pushes that its connection does not take: others may have room.
+pub(super) const HELD_MAX: Duration = Duration::from_secs(1);
+/// How long a fresh connection has to answer before the lane may open another.
+pub(super) const PROOF_TIME: Duration = Duration::from_secs(1);
+/// Age, or answers, that make a connection worth its opening: what ends sooner, again and again,
+/// is waited for longer and longer.
+pub(super) const WORTHY_AGE: Duration = Duration::from_secs(10);
+/// See [`WORTHY_AGE`].
+pub(super) const WORTHY_ANSWERS: u64 = 100;
 
 /// A connection and the pushes on it.
 #[derive(Debug)]
 pub(super) struct Link<T> {
     connection: T,
     session: Session,
+    opened: Instant,
     /// When a push was last sent on it.
     used: Instant,
-    /// It was reported that the connection is good for something.
-    proved: bool,
+    /// It was told that the lane may open another connection beside it.
+    settled: bool,
+    /// It was told whether it was worth its opening.
+    judged: bool,
+}
+
+/// Whether a connection that takes no more pushes was worth its opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// Yes, or it was idle, and nobody can tell.
+    Good,
+    /// It ended soon.
+    Short,
 }
 
 /// What became of a connection.
@@ -43,8 +64,10 @@ impl<T: Transport> Link<T> {
         Self {
             connection,
             session: route.session(),
+            opened: now,
             used: now,
-            proved: false,
+            settled: false,
+            judged: false,
         }
     }
 
@@ -102,9 +125,43 @@ impl<T: Transport> Link<T> {
         self.take_events(now, ended);
     }
 
-    /// True once, when the connection has turned out to be good for something.
-    pub(super) fn newly_proved(&mut self) -> bool {
-        self.session.is_useful() && !std::mem::replace(&mut self.proved, true)
+    /// True once, when it has turned out to be good for something, or has had its time to show it,
+    /// or ends.
+    pub(super) fn newly_settled(&mut self, now: Instant) -> bool {
+        let settled = self.session.is_useful()
+            || now >= self.opened + PROOF_TIME
+            || self.is_retiring()
+            || self.is_over();
+        settled && !std::mem::replace(&mut self.settled, true)
+    }
+
+    /// Whether it was worth its opening; once, when it takes no more pushes. `None` also of one
+    /// that ends without use, of which [`Link::end`] tells.
+    pub(super) fn judge(&mut self, now: Instant) -> Option<Worth> {
+        let leaves = self.is_retiring() || self.is_over();
+        let has_use = self.session.is_useful() || self.in_flight() > 0;
+        if !leaves || !has_use || std::mem::replace(&mut self.judged, true) {
+            return None;
+        }
+        let old = now.saturating_duration_since(self.opened) >= WORTHY_AGE;
+        let busy = self.session.answered() >= WORTHY_ANSWERS;
+        let idle = self.session.retiring() == Some(IDLE);
+        let worthy = self.session.is_useful() && (old || busy);
+        Some(if worthy || idle {
+            Worth::Good
+        } else {
+            Worth::Short
+        })
+    }
+
+    /// Whether it has taken no push for so long that those in hand should not wait for it.
+    pub(super) fn holds_up(&self, now: Instant) -> bool {
+        now >= self.used + HELD_MAX
+    }
+
+    /// When pushes in hand have waited for too long.
+    pub(super) fn held_until(&self) -> Instant {
+        self.used + HELD_MAX
     }
 
     /// Lets it go if it was not used for so long.
@@ -122,7 +179,7 @@ impl<T: Transport> Link<T> {
     /// (RFC 9113 §6.5.2).
     pub(super) fn is_stuck(&mut self, now: Instant) -> bool {
         let stuck = now.saturating_duration_since(self.used) >= STUCK_AFTER;
-        if stuck && self.in_flight() == 0 {
+        if stuck && self.in_flight() == 0 && !self.session.is_in_doubt() {
             self.session.retire("it allows no streams");
         }
         stuck
@@ -149,6 +206,9 @@ impl<T: Transport> Link<T> {
             self.connection.next_timeout(),
             self.session.next_timeout(),
             self.idle_at(idle_timeout),
+            self.opened
+                .checked_add(PROOF_TIME)
+                .filter(|_| !self.settled),
         ];
         timeouts.into_iter().flatten().min()
     }

@@ -16,7 +16,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub enum Permit {
     /// Connect now, and report by [`Dial::succeeded`] or [`Dial::failed`].
     Go,
-    /// Another thread is connecting.
+    /// Another thread is connecting, or has just connected and does not know yet how far that
+    /// goes.
     Taken,
     /// Not before this time.
     Wait(Instant),
@@ -26,6 +27,9 @@ pub enum Permit {
 #[derive(Debug, Default)]
 pub struct Dial {
     connecting: bool,
+    /// The connection that was opened last has not shown yet what it is good for.
+    unsettled: bool,
+    /// Connections in a row that were not worth their opening.
     failures: u32,
     not_before: Option<Instant>,
 }
@@ -33,7 +37,7 @@ pub struct Dial {
 impl Dial {
     /// Asks to connect.
     pub fn ask(&mut self, now: Instant) -> Permit {
-        if self.connecting {
+        if !self.is_free() {
             return Permit::Taken;
         }
         match self.not_before {
@@ -45,20 +49,36 @@ impl Dial {
         }
     }
 
-    /// Whether no thread is connecting.
+    /// Whether a thread could connect.
     pub fn is_free(&self) -> bool {
-        !self.connecting
+        !self.connecting && !self.unsettled
     }
 
-    /// The connection stands.
+    /// The connection stands. No other is opened before [`Dial::settled`]: APNs lets a fresh one
+    /// have one stream, and a lane that did not wait for more would open all that it may.
     pub fn succeeded(&mut self) {
         self.connecting = false;
+        self.unsettled = true;
         self.not_before = None;
     }
 
-    /// The connection has proved useful: it answered a push.
+    /// What stands is good for something, or has had its time to show it, or has gone.
+    pub fn settled(&mut self) {
+        self.unsettled = false;
+    }
+
+    /// A connection has proved worth its opening, by its age or its answers.
     pub fn proved(&mut self) {
         self.failures = 0;
+    }
+
+    /// A connection has answered, and ended soon. That may happen; the next but one of a row waits.
+    pub fn short_lived(&mut self, now: Instant, random: u64) -> Option<Duration> {
+        if self.failures == 0 {
+            self.failures = 1;
+            return None;
+        }
+        Some(self.back_off(now, random))
     }
 
     /// No connection came about.
@@ -90,7 +110,24 @@ mod tests {
         assert_eq!(dial.ask(now), Permit::Go);
         assert_eq!(dial.ask(now), Permit::Taken);
         dial.succeeded();
+        assert_eq!(dial.ask(now), Permit::Taken, "it has shown nothing yet");
+        dial.settled();
         assert_eq!(dial.ask(now), Permit::Go);
+    }
+
+    #[test]
+    fn connections_that_end_soon_again_and_again_back_off_and_one_does_not() {
+        let now = Instant::now();
+        let mut dial = Dial::default();
+        assert_eq!(dial.short_lived(now, 0), None);
+        assert_eq!(dial.ask(now), Permit::Go, "once is no reason to wait");
+        let waits: Vec<_> = (0..8)
+            .filter_map(|_| dial.short_lived(now, u64::MAX))
+            .map(|wait| wait.as_secs_f64().round())
+            .collect();
+        assert_eq!(waits, [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
+        dial.proved();
+        assert_eq!(dial.short_lived(now, 0), None);
     }
 
     #[test]
@@ -119,6 +156,7 @@ mod tests {
         dial.failed(now, 0);
         dial.failed(now, 0);
         dial.succeeded();
+        dial.settled();
         assert!(dial.failed(now, 0) >= Duration::from_secs(2));
         dial.proved();
         assert!(dial.failed(now, u64::MAX) <= FIRST_WAIT);

@@ -39,7 +39,8 @@ impl<T: Transport> Desk<T> {
         match opened {
             Ok(connection) => {
                 self.lane.dial().succeeded();
-                let link = Link::new(connection, &self.route, now.monotonic);
+                let mut link = Link::new(connection, &self.route, now.monotonic);
+                link.session().slow_down_pings(self.ping_complaints);
                 let (platform, peer) = (self.lane.platform(), link.peer());
                 ::log::debug!("{platform}: connected to {peer}");
                 self.links.present = Some(link);

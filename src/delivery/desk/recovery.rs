@@ -31,6 +31,7 @@ impl<T: Transport> Desk<T> {
             outcome: Outcome::Unknown(why.into()),
             took: Duration::ZERO,
         }));
+        self.lane.dial().settled();
         // What went wrong once may go wrong on the next connection at once.
         let random = self.settler.random();
         self.lane.dial().back_off(now.monotonic, random);

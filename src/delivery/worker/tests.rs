@@ -237,12 +237,15 @@ fn a_connection_that_retires_drains_beside_its_successor() {
 #[test]
 fn connections_that_drain_are_bounded() {
     let running = Running::start(1, 100);
+    let worthy = usize::try_from(super::super::link::WORTHY_ANSWERS).unwrap();
     let mut draining = Vec::new();
     for _ in 0..=super::super::links::DRAINING_MAX {
-        enqueue(&running.lane, 1);
+        enqueue(&running.lane, worthy);
         let connection = running.provider.connection();
-        // It has proved useful, so that the next may follow at once.
-        connection.order(Order::Answer(connection.request(), 200, ""));
+        // It has proved its worth, so that the next may follow at once.
+        for _ in 0..worthy {
+            connection.order(Order::Answer(connection.request(), 200, ""));
+        }
         enqueue(&running.lane, 1);
         let slow = connection.request();
         connection.order(Order::GoAway(slow));
@@ -255,7 +258,10 @@ fn connections_that_drain_are_bounded() {
     }
     let last = running.provider.connection();
     last.order(Order::Answer(last.request(), 200, ""));
-    assert_eq!(running.settled(), (2 * draining.len() as u64 + 1, 0));
+    assert_eq!(
+        running.settled(),
+        ((worthy + 1) as u64 * draining.len() as u64 + 1, 0)
+    );
 }
 
 #[test]
