@@ -114,6 +114,24 @@ impl Owner {
 }
 
 #[test]
+fn a_name_whose_ipv6_address_does_not_answer_is_reached_over_ipv4() {
+    let authority = Authority::new();
+    let server = Server::start(authority.server("push.test", &[tls::ALPN_H2]));
+    let mut endpoint = endpoint(server.address.port(), authority.client(&[tls::ALPN_H2]));
+    // The first refuses; the second is of a prefix for documentation, which nobody routes.
+    for dead in ["::1", "2001:db8::1"] {
+        let dead: std::net::IpAddr = dead.parse().unwrap();
+        let addresses = vec![dead, server.address.ip()];
+        endpoint.resolver = Arc::new(Resolver::with_lookup(move |_| Ok(addresses.clone())));
+        // Whichever address a connection begins with.
+        for _ in 0..2 {
+            let owner = Owner::open(&endpoint).unwrap();
+            assert_eq!(owner.connection.peer_addr(), server.address);
+        }
+    }
+}
+
+#[test]
 fn many_streams_in_flight_are_all_answered() {
     const STREAMS: usize = 150;
     let authority = Authority::new();

@@ -1,0 +1,275 @@
+//! A lane with its connection threads, in virtual time, and connections to a server that the
+//! script plays.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sterna::delivery::credential::Credentials;
+use sterna::delivery::desk::{Desk, Next};
+use sterna::delivery::policy::Limits;
+use sterna::delivery::route::{Address, Route};
+use sterna::delivery::settler::Settler;
+use sterna::http2::Options;
+use sterna::lane::Lane;
+use sterna::log::{Destination, Logs};
+use sterna::moment::Moment;
+use sterna::net::connection::{Endpoint, Timeouts};
+use sterna::net::resolve::Resolver;
+use sterna::provider::fcm;
+use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use sterna::stats::Stats;
+
+use crate::operator;
+use crate::wire::{MemoryTransport, Wire};
+
+/// Rounds at one point in time, after which a thread is taken for a busy loop.
+const ROUNDS_AT_ONCE: u32 = 2000;
+/// The wall clock at the beginning.
+const UNIX: Duration = Duration::from_secs(1_790_000_000);
+
+/// What the `lane` line says.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting {
+    pub(crate) platform: Platform,
+    pub(crate) threads: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) retry_max: u16,
+}
+
+struct Seat {
+    desk: Desk<MemoryTransport>,
+    bell: Arc<AtomicBool>,
+    wait_until: Instant,
+}
+
+/// What a line of the script acts upon.
+pub(crate) struct Stage {
+    setting: Setting,
+    lane: Arc<Lane>,
+    seats: Vec<Seat>,
+    pub(crate) wires: Vec<Rc<RefCell<Wire>>>,
+    /// What a connection begins with.
+    pub(crate) greeting: Vec<u8>,
+    /// So many of the next attempts to connect are refused.
+    pub(crate) refusing: usize,
+    pub(crate) dials: usize,
+    pub(crate) settled: BTreeMap<u64, Value>,
+    pub(crate) log: Vec<String>,
+    origin: Instant,
+    now: Instant,
+}
+
+/// Where the connections would lead, were they real.
+static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Endpoint {
+        host: "push.example".to_owned(),
+        port: 443,
+        tls: Arc::new(tls),
+        resolver: Arc::new(Resolver::system()),
+        http2: Options::default(),
+        timeouts: Timeouts::default(),
+    }
+});
+
+impl Stage {
+    pub(crate) fn new(setting: Setting) -> Self {
+        operator::lines();
+        let origin = Instant::now();
+        let address = match setting.platform {
+            Platform::Ios => Address::Apns {
+                authority: "push.example".into(),
+                topic: Some("com.example.app".into()),
+            },
+            Platform::Android => Address::Fcm {
+                authority: "push.example".into(),
+                path: "/v1/projects/p/messages:send".into(),
+            },
+        };
+        let route = Arc::new(Route {
+            endpoint: ENDPOINT.clone(),
+            address,
+            credentials: Credentials::Certificate,
+            timeout: setting.timeout,
+            idle_timeout: setting.idle,
+        });
+        let lane = Lane::new(setting.platform, 100_000, setting.threads);
+        let mut stage = Self {
+            setting,
+            lane,
+            seats: Vec::new(),
+            wires: Vec::new(),
+            greeting: Vec::new(),
+            refusing: 0,
+            dials: 0,
+            settled: BTreeMap::new(),
+            log: Vec::new(),
+            origin,
+            now: origin,
+        };
+        let stats = Arc::new(Stats::new(stage.moment()));
+        for number in 0..setting.threads {
+            stage.seat(number, &route, &stats);
+        }
+        stage
+    }
+
+    fn seat(&mut self, number: usize, route: &Arc<Route>, stats: &Arc<Stats>) {
+        let nowhere = Destination::Discard;
+        let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
+        let limits = Limits {
+            retry_max: self.setting.retry_max,
+            max_age: Duration::from_secs(86_400),
+        };
+        let (lane, stats) = (Arc::clone(&self.lane), Arc::clone(stats));
+        let settler = Settler::new(Arc::clone(&lane), logs, Arc::clone(&stats), limits, 7);
+        let bell = Arc::new(AtomicBool::new(false));
+        let rung = Arc::clone(&bell);
+        lane.seat(
+            number,
+            Box::new(move || rung.store(true, Ordering::Relaxed)),
+        );
+        let mut desk = Desk::new(number, lane, Arc::clone(route), stats, settler);
+        desk.look();
+        self.seats.push(Seat {
+            desk,
+            bell,
+            wait_until: self.now,
+        });
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            monotonic: self.now,
+            unix: UNIX + self.now.duration_since(self.origin),
+        }
+    }
+
+    /// So many pushes are accepted, numbered from `first` on.
+    pub(crate) fn accept(&mut self, first: u64, count: usize, payload: usize) {
+        let notification = Notification::empty(self.setting.platform);
+        let token = |id: u64| match self.setting.platform {
+            Platform::Ios => DeviceToken::new(format!("{id:08x}")),
+            Platform::Android => DeviceToken::new(format!("token-{id}")),
+        };
+        let payload = match self.setting.platform {
+            Platform::Ios => vec![b'x'; payload],
+            Platform::Android => fcm::payload(&notification).unwrap(),
+        };
+        let accepted = Arc::new(Accepted {
+            tokens: (first..).take(count).map(token).collect(),
+            notification,
+            first_id: PushId(first),
+            at: self.moment(),
+            payload: payload.into(),
+        });
+        let reservation = self.lane.reserve(count).unwrap();
+        self.lane
+            .enqueue(reservation, Push::all(&accepted).collect());
+    }
+
+    /// Lets everything happen that happens now.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..ROUNDS_AT_ONCE {
+            let moved = (0..self.seats.len()).fold(false, |moved, seat| moved | self.step(seat));
+            if !moved {
+                self.log.extend(operator::lines());
+                return;
+            }
+        }
+        panic!("a thread is in a busy loop");
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.settle();
+        loop {
+            let next = self.seats.iter().map(|seat| seat.wait_until).min().unwrap();
+            if next > until {
+                break;
+            }
+            self.now = self.now.max(next);
+            self.settle();
+        }
+        self.now = until;
+        self.settle();
+    }
+
+    fn step(&mut self, index: usize) -> bool {
+        let moment = self.moment();
+        let readable = |wire: &Rc<RefCell<Wire>>| {
+            let wire = wire.borrow();
+            wire.seat == index && wire.is_readable()
+        };
+        let ready = self.wires.iter().any(readable);
+        let seat = &mut self.seats[index];
+        let rung = seat.bell.swap(false, Ordering::Relaxed);
+        if !rung && !ready && seat.wait_until > self.now {
+            return false;
+        }
+        seat.desk.look();
+        for _ in 0..ROUNDS_AT_ONCE {
+            let dials = self.seats[index].desk.round(moment);
+            if dials {
+                self.dial(index, moment);
+            }
+            let seat = &mut self.seats[index];
+            for lines in seat.desk.unflushed() {
+                for line in lines.split(|octet| *octet == b'\n') {
+                    if let Ok(line) = serde_json::from_slice::<Value>(line) {
+                        let id = line["id"].as_u64().unwrap();
+                        let before = self.settled.insert(id, line);
+                        assert!(before.is_none(), "push {id} was settled twice");
+                    }
+                }
+            }
+            seat.desk.flush(moment);
+            match seat.desk.next(self.now) {
+                Next::Round => {}
+                Next::WaitUntil(at) => {
+                    seat.wait_until = at;
+                    // What was dialled stands by now.
+                    if dials {
+                        continue;
+                    }
+                    return true;
+                }
+                Next::End => return false,
+            }
+        }
+        panic!("thread {index} is in a busy loop");
+    }
+
+    fn dial(&mut self, index: usize, moment: Moment) {
+        self.dials += 1;
+        let desk = &mut self.seats[index].desk;
+        if self.refusing > 0 {
+            self.refusing -= 1;
+            return desk.opened(Err(&"connection refused"), moment);
+        }
+        let wire = Wire::new(index);
+        let options = Options {
+            streams_before_settings: match self.setting.platform {
+                Platform::Ios => 1,
+                Platform::Android => 100,
+            },
+            ..Options::default()
+        };
+        let transport = MemoryTransport::new(Rc::clone(&wire), options, self.now);
+        wire.borrow_mut().down.clone_from(&self.greeting);
+        self.wires.push(wire);
+        self.seats[index].desk.opened(Ok(transport), moment);
+    }
+}
