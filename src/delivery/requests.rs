@@ -75,6 +75,7 @@ impl Requests {
             status,
             apns_id: fields.get(b"apns-id"),
             retry_after: fields.get(b"retry-after"),
+            date: fields.get(b"date"),
         };
         match self.address {
             Address::Apns { .. } => apns::answer(head, content, now),

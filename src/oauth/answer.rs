@@ -41,7 +41,7 @@ pub(super) struct Failure {
 
 /// Whether it is worth asking again soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub enum Class {
     /// It will pass: back off and ask again.
     Passing,
     /// One of the clocks is wrong.
@@ -50,17 +50,22 @@ pub(super) enum Class {
     Stopping,
 }
 
-/// What an `error` word means.
-struct Row {
-    error: &'static str,
+/// What an `error` word of the token endpoint means.
+#[derive(Debug)]
+pub struct Row {
+    /// The word.
+    pub error: &'static str,
     /// A part of `error_description` that tells rows of the same word apart; Google has no other
     /// sign for it.
-    description: &'static str,
-    class: Class,
-    meaning: &'static str,
+    pub description: &'static str,
+    /// What it means for the next exchange.
+    pub class: Class,
+    /// What happened, in English.
+    pub meaning: &'static str,
 }
 
-static ROWS: &[Row] = &[
+/// The answer table of the token endpoint.
+pub static ROWS: &[Row] = &[
     row(
         "internal_failure",
         "",

@@ -15,7 +15,7 @@ mod tokens;
 use std::fmt;
 use std::sync::Arc;
 
-pub use answer::{ACCESS_TOKEN_MAX, ANSWER_BODY_MAX};
+pub use answer::{ACCESS_TOKEN_MAX, ANSWER_BODY_MAX, Class, ROWS, Row};
 pub use exchange::EXCHANGE_TIMEOUT;
 pub use tokens::AccessTokens;
 

@@ -42,6 +42,8 @@ pub struct Head<'a> {
     pub apns_id: Option<&'a [u8]>,
     /// `retry-after`.
     pub retry_after: Option<&'a [u8]>,
+    /// `date`: a `retry-after` that is a date too counts from it, whatever our own clock says.
+    pub date: Option<&'a [u8]>,
 }
 
 /// What a provider said about one push.
@@ -116,12 +118,34 @@ pub enum Wait {
 pub enum LaneEffect {
     /// Nothing.
     None,
-    /// Too many pushes: send more slowly.
+    /// Too many pushes: send more slowly, and let a `retry-after` hold for every push's retry.
     Slow,
     /// Pushes go on, but an operator has to look.
     Alarm,
     /// No push will be taken until an operator acts.
     Stop,
+}
+
+/// What a reason comes from and what to do about it, in plain words for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// The provider's word, as in [`Row::reason`].
+    pub reason: &'static str,
+    /// Why a provider says so.
+    pub cause: &'static str,
+    /// What a person can do.
+    pub cure: &'static str,
+}
+
+impl Advice {
+    /// A line of a table of advice.
+    pub(crate) const fn new(reason: &'static str, cause: &'static str, cure: &'static str) -> Self {
+        Self {
+            reason,
+            cause,
+            cure,
+        }
+    }
 }
 
 /// What an answer means for the device token.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::Head;
 use crate::moment::{Moment, http_date};
 
 /// Longest wait that a provider can ask for. FCM gives up on a push an hour after its first
@@ -14,15 +15,20 @@ use crate::moment::{Moment, http_date};
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// The wait that a `retry-after` field asks for, if it can be read.
-pub(super) fn parse(value: Option<&[u8]>, now: Moment) -> Option<Duration> {
-    let text = std::str::from_utf8(value?).ok()?.trim();
+///
+/// A date counts from the answer's own `date`, so that a wall clock that is wrong or has jumped,
+/// here or there, changes no wait; from our clock only if there is none.
+pub(super) fn parse(head: Head<'_>, now: Moment) -> Option<Duration> {
+    let text = std::str::from_utf8(head.retry_after?).ok()?.trim();
     if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) {
         // More digits than a u64 holds still mean "very long".
         let secs = text.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(secs).min(RETRY_AFTER_MAX));
     }
-    let at = http_date(text)?;
-    let wait = Duration::from_secs(at).saturating_sub(now.unix);
+    let at = Duration::from_secs(http_date(text)?);
+    let date = head.date.and_then(|date| std::str::from_utf8(date).ok());
+    let date = date.and_then(|date| http_date(date.trim()));
+    let wait = at.saturating_sub(date.map_or(now.unix, Duration::from_secs));
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
@@ -39,8 +45,15 @@ mod tests {
         }
     }
 
+    fn head(value: &[u8]) -> Head<'_> {
+        Head {
+            retry_after: Some(value),
+            ..Head::default()
+        }
+    }
+
     fn check(value: &str, expected: Option<u64>) {
-        let found = parse(Some(value.as_bytes()), now());
+        let found = parse(head(value.as_bytes()), now());
         assert_eq!(found, expected.map(Duration::from_secs), "{value:?}");
     }
 
@@ -79,7 +92,29 @@ mod tests {
         for value in ["", "-1", "1.5", "soon", "Sun, 99 Nov 1994 08:49:37 GMT"] {
             check(value, None);
         }
-        assert_eq!(parse(Some(b"\xff\xfe"), now()), None);
-        assert_eq!(parse(None, now()), None);
+        assert_eq!(parse(head(b"\xff\xfe"), now()), None);
+        assert_eq!(parse(Head::default(), now()), None);
+    }
+
+    #[test]
+    fn clock_jumps_change_no_date_that_comes_with_its_own() {
+        for jump in [-31_536_000, -3600, 0, 3600, 31_536_000] {
+            let now = Moment {
+                unix: Duration::from_secs(now().unix_secs().strict_add_signed(jump)),
+                ..now()
+            };
+            let head = Head {
+                date: Some(b"Sun, 06 Nov 1994 08:48:37 GMT"),
+                ..head(b"Sun, 06 Nov 1994 08:49:37 GMT")
+            };
+            assert_eq!(parse(head, now), Some(Duration::from_secs(60)), "{jump}");
+            let unreadable = Head {
+                date: Some(b"now"),
+                ..head
+            };
+            let expected = u64::try_from(60 - jump).unwrap_or(0).min(3600);
+            let expected = Some(Duration::from_secs(expected));
+            assert_eq!(parse(unreadable, now), expected, "{jump}");
+        }
     }
 }

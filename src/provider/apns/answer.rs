@@ -125,12 +125,15 @@ pub static ROWS: &[Row] = &[
         Again::BACKOFF,
         "an error inside APNs",
     ),
-    Row::retry(
-        503,
-        "ServiceUnavailable",
-        Again::BACKOFF,
-        "APNs is not available",
-    ),
+    Row {
+        lane: LaneEffect::Slow,
+        ..Row::retry(
+            503,
+            "ServiceUnavailable",
+            Again::BACKOFF,
+            "APNs is not available",
+        )
+    },
     Row::retry(
         503,
         "Shutdown",
@@ -200,7 +203,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         token: row.token,
         apns_id,
         gone_since_ms,
-        retry_after: retry_after::parse(head.retry_after, now),
+        retry_after: retry_after::parse(head, now),
     }
 }
 

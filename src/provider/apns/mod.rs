@@ -4,11 +4,13 @@
 //! body. With a client certificate on the connection nothing else identifies us; else each request
 //! carries the [`AuthToken`].
 
+mod advice;
 mod answer;
 mod auth_token;
 mod payload;
 mod signing_key;
 
+pub use advice::ADVICE;
 pub use answer::{ROWS, answer, goaway};
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use payload::{PAYLOAD_MAX, payload};

@@ -30,16 +30,11 @@ pub static ROWS: &[Row] = &[
         TokenEffect::Suspect,
         "the registration token belongs to another Firebase project",
     ),
+    QUOTA,
     Row {
         lane: LaneEffect::Slow,
-        ..Row::retry(
-            429,
-            "QUOTA_EXCEEDED",
-            Again::QUOTA,
-            "a sending quota is used up",
-        )
+        ..Row::retry(503, "UNAVAILABLE", Again::BACKOFF, "FCM is overloaded")
     },
-    Row::retry(503, "UNAVAILABLE", Again::BACKOFF, "FCM is overloaded"),
     Row::retry(500, "INTERNAL", Again::BACKOFF, "an error inside FCM"),
     THIRD_PARTY_AUTH,
     // Its old name.
@@ -47,6 +42,7 @@ pub static ROWS: &[Row] = &[
         reason: "APNS_AUTH_ERROR",
         ..THIRD_PARTY_AUTH
     },
+    UNSPECIFIED,
     Row::retry(
         401,
         "ACCESS_TOKEN_EXPIRED",
@@ -118,6 +114,26 @@ static BAD_TOKEN_FIELD: Row = Row {
 
 static BAD_PAYLOAD: Row = Row::refused(400, "INVALID_ARGUMENT", "FCM does not take the message");
 
+const QUOTA: Row = Row {
+    lane: LaneEffect::Slow,
+    ..Row::retry(
+        429,
+        "QUOTA_EXCEEDED",
+        Again::QUOTA,
+        "a sending quota is used up",
+    )
+};
+
+/// The quota of one device is not the lane's business.
+static DEVICE_QUOTA: Row = Row {
+    lane: LaneEffect::None,
+    meaning: "too many messages to this device",
+    ..QUOTA
+};
+
+/// Says nothing: the HTTP status decides, as for a word that is not in the table.
+const UNSPECIFIED: Row = Row::refused(0, "UNSPECIFIED_ERROR", "FCM gave no reason");
+
 /// The key in the Firebase console is at fault; Android goes on.
 const THIRD_PARTY_AUTH: Row = Row {
     lane: LaneEffect::Alarm,
@@ -147,6 +163,10 @@ static BY_STATUS: &[Row] = &[
         ..Row::retry(429, "", Again::QUOTA, "a sending quota is used up")
     },
     Row::retry(500, "", Again::BACKOFF, "an error inside FCM"),
+    Row {
+        lane: LaneEffect::Slow,
+        ..Row::retry(503, "", Again::BACKOFF, "FCM is overloaded")
+    },
     Row::refused(0, "", "FCM refused the request"),
 ];
 
@@ -171,6 +191,8 @@ struct Problem<'a> {
     apns: Option<bool>,
     /// Whether there are `BadRequest` fields, and whether one is the token.
     field: Option<bool>,
+    /// Whether the quota that is used up is a device's.
+    device_quota: bool,
 }
 
 /// Judges a response.
@@ -194,7 +216,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         token: row.token,
         apns_id: None,
         gone_since_ms: None,
-        retry_after: retry_after::parse(head.retry_after, now),
+        retry_after: retry_after::parse(head, now),
     }
 }
 
@@ -216,6 +238,7 @@ impl<'a> Problem<'a> {
                 "FcmError" => problem.code = text(detail, "errorCode"),
                 "ErrorInfo" => problem.info = text(detail, "reason"),
                 "ApnsError" => problem.apns = Some(is_dead_at_apns(detail)),
+                "QuotaFailure" => problem.device_quota = names_a_device(detail),
                 "BadRequest" => problem.field = Some(names_the_token(detail)),
                 _ => {}
             }
@@ -227,7 +250,7 @@ impl<'a> Problem<'a> {
     fn row(&self, status: u16) -> &'static Row {
         let known = |word: &str| {
             ROWS.iter()
-                .find(|row| row.reason == word && !word.is_empty())
+                .find(|row| row.reason == word && row.status != 0)
         };
         if self.code == "INVALID_ARGUMENT" {
             return match (self.apns, self.field) {
@@ -236,6 +259,9 @@ impl<'a> Problem<'a> {
                 (None, None) => known(self.code).unwrap_or(&BAD_PAYLOAD),
                 (Some(false), _) | (None, Some(false)) => &BAD_PAYLOAD,
             };
+        }
+        if self.device_quota && self.code == QUOTA.reason {
+            return &DEVICE_QUOTA;
         }
         if let Some(row) = known(self.code).or_else(|| known(self.info)) {
             return row;
@@ -284,6 +310,37 @@ fn names_the_token(detail: &Value) -> bool {
         let field = violation.get("field").and_then(Value::as_str);
         matches!(field, Some("message.token" | "message.fid"))
     })
+}
+
+/// Whether what ran over is the rate of one device, and not the project's.
+fn names_a_device(detail: &Value) -> bool {
+    let violations = detail.get("violations").and_then(Value::as_array);
+    let mut texts = violations.into_iter().flatten().flat_map(|violation| {
+        let text = |key| violation.get(key).and_then(Value::as_str);
+        [text("subject"), text("description")].map(|text| text.unwrap_or("").to_lowercase())
+    });
+    texts.any(|text| text.contains("device") && !text.contains("project"))
+}
+
+/// The rows that explain what [`ROWS`] says of a word, each with when it holds.
+pub fn refinements() -> [(&'static str, &'static Row); 4] {
+    [
+        (
+            "if ApnsError says that the device token is gone",
+            &DEAD_AT_APNS,
+        ),
+        ("if the bad field is message.token", &BAD_TOKEN_FIELD),
+        (
+            "if another field is bad, or no FcmError is there",
+            &BAD_PAYLOAD,
+        ),
+        ("if QuotaFailure names the device", &DEVICE_QUOTA),
+    ]
+}
+
+/// The rows of answers without a known word, by status; 0 is every other.
+pub fn by_status_alone() -> &'static [Row] {
+    BY_STATUS
 }
 
 /// The row of a status: its own, or that of its class.

@@ -4,11 +4,13 @@
 //! registration token, with an OAuth access token that [`crate::oauth`] obtains for the
 //! [`ServiceAccount`].
 
+mod advice;
 mod answer;
 mod message;
 mod service_account;
 
-pub use answer::{ROWS, answer};
+pub use advice::{ADVICE, BY_STATUS_ADVICE};
+pub use answer::{ROWS, answer, by_status_alone, refinements};
 pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, doubtful_key, payload, write_body};
 pub use service_account::{SCOPE, ServiceAccount};
 

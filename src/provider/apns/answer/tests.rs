@@ -29,6 +29,8 @@ enum Says {
     Stop,
     /// Later, on the same connection.
     Retry,
+    /// Later, and the lane more slowly.
+    Slow,
     /// At once on another connection, at no cost.
     Elsewhere,
 }
@@ -62,7 +64,7 @@ const TABLE: &[(u16, &str, Says)] = &[
     (413, "PayloadTooLarge", Says::Fix),
     (429, "TooManyRequests", Says::Retry),
     (500, "InternalServerError", Says::Retry),
-    (503, "ServiceUnavailable", Says::Retry),
+    (503, "ServiceUnavailable", Says::Slow),
     (503, "Shutdown", Says::Elsewhere),
 ];
 
@@ -76,6 +78,7 @@ fn every_documented_reason() {
             Says::Suspect => (Verdict::Refused, Lane::None, Token::Suspect),
             Says::Stop => (Verdict::Stopped, Lane::Stop, Token::Keep),
             Says::Retry => (Verdict::Retry(Again::BACKOFF), Lane::None, Token::Keep),
+            Says::Slow => (Verdict::Retry(Again::BACKOFF), Lane::Slow, Token::Keep),
             Says::Elsewhere => (Verdict::Retry(Again::ELSEWHERE), Lane::None, Token::Keep),
         };
         assert_eq!(
@@ -234,6 +237,7 @@ fn success_keeps_the_apns_id() {
         status: 200,
         apns_id: Some(b"0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11"),
         retry_after: None,
+        ..Head::default()
     };
     let answer = answer(head, b"", start());
     assert_eq!(answer.verdict, Verdict::Succeeded);
@@ -250,6 +254,7 @@ fn a_refusal_keeps_apns_id_and_retry_after() {
         status: 503,
         apns_id: Some(b"abc"),
         retry_after: Some(b"30"),
+        ..Head::default()
     };
     let answer = answer(head, br#"{"reason":"ServiceUnavailable"}"#, start());
     assert_eq!(answer.apns_id.as_deref(), Some("abc"));
@@ -318,7 +323,8 @@ fn goaway_tells_its_reason_as_json_or_as_a_word() {
 proptest! {
     #[test]
     fn no_answer_panics(status: u16, body: Vec<u8>, text: String, timestamp: i64) {
-        let head = Head { status, apns_id: Some(&body), retry_after: Some(text.as_bytes()) };
+        let retry_after = Some(text.as_bytes());
+        let head = Head { status, apns_id: Some(&body), retry_after, date: retry_after };
         let json = serde_json::json!({"reason": text, "timestamp": timestamp});
         for body in [body.clone(), json.to_string().into_bytes()] {
             let answer = answer(head, &body, start());

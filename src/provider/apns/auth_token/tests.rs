@@ -212,3 +212,27 @@ fn debug_output_has_no_token() {
     assert_eq!(format!("{token:?}"), "AuthToken(number 1)");
     assert!(!format!("{tokens:?}").contains("bearer"));
 }
+
+#[test]
+fn clock_jumps_cause_at_most_one_renewal() {
+    for jump in [-31_536_000, -3600, 3600, 31_536_000] {
+        for age in [0, 5, 19, 25, 45] {
+            let (mut tokens, start) = (tokens(), start());
+            let before = number(&mut tokens, start, age);
+            let mut numbers = Vec::new();
+            for minute in age..age + 20 {
+                let straight = later(start, minute * MINUTE);
+                let jumped = Moment {
+                    unix: Duration::from_secs(straight.unix_secs().strict_add_signed(jump)),
+                    ..straight
+                };
+                for _ in 0..10 {
+                    numbers.push(tokens.current(jumped).unwrap().number);
+                }
+            }
+            assert!(numbers.is_sorted());
+            let renewals = numbers.last().unwrap() - before;
+            assert!(renewals <= 1, "{renewals} after {jump} s at {age} min");
+        }
+    }
+}

@@ -58,6 +58,8 @@ enum Says {
     Suspect,
     /// Exponential back-off, or `retry-after`.
     Retry,
+    /// The same, and slow the lane.
+    Slow,
     /// A quota: wait a minute at least, slow the lane.
     Quota,
     /// Refresh the access token, resend once.
@@ -81,6 +83,7 @@ fn check(answer: &Answer, says: Says) {
         Says::Drop => (Verdict::Refused, Lane::None, Token::Dead),
         Says::Suspect => (Verdict::Refused, Lane::None, Token::Suspect),
         Says::Retry => (Verdict::Retry(Again::BACKOFF), Lane::None, Token::Keep),
+        Says::Slow => (Verdict::Retry(Again::BACKOFF), Lane::Slow, Token::Keep),
         Says::Quota => (Verdict::Retry(Again::QUOTA), Lane::Slow, Token::Keep),
         Says::Refresh => (Verdict::Retry(refresh), Lane::None, Token::Keep),
         Says::Stop => (Verdict::Stopped, Lane::Stop, Token::Keep),
@@ -104,7 +107,7 @@ const CODES: &[(u16, &str, &str, Says)] = &[
         Says::Suspect,
     ),
     (429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", Says::Quota),
-    (503, "UNAVAILABLE", "UNAVAILABLE", Says::Retry),
+    (503, "UNAVAILABLE", "UNAVAILABLE", Says::Slow),
     (500, "INTERNAL", "INTERNAL", Says::Retry),
     (
         401,
@@ -160,7 +163,7 @@ const STATUSES: &[(u16, Says)] = &[
     (429, Says::Quota),
     (500, Says::Retry),
     (502, Says::Retry),
-    (503, Says::Retry),
+    (503, Says::Slow),
     (504, Says::Retry),
     (599, Says::Retry),
     (409, Says::Fail),
@@ -191,7 +194,8 @@ fn every_reason_of_googles_front_end() {
 
 #[test]
 fn the_table_has_no_word_that_is_untested() {
-    let rows: Vec<_> = ROWS.iter().map(|row| (row.status, row.reason)).collect();
+    let rows = ROWS.iter().filter(|row| row.reason != "UNSPECIFIED_ERROR");
+    let rows: Vec<_> = rows.map(|row| (row.status, row.reason)).collect();
     let tested = CODES.iter().chain(INFOS);
     let tested: Vec<_> = tested
         .map(|(status, _, word, _)| (*status, *word))
@@ -222,6 +226,41 @@ fn without_details_the_status_decides() {
         "an error inside FCM (status 502 without a reason)"
     );
     assert_eq!(answer.reason, "");
+}
+
+#[test]
+fn an_unspecified_error_is_judged_by_its_status() {
+    for (status, says) in [(400, Says::Fail), (403, Says::Stop), (503, Says::Slow)] {
+        let details = json!([fcm_error("UNSPECIFIED_ERROR")]);
+        let answer = judge(status, &body(status, "", &details));
+        check(&answer, says);
+        assert_eq!(answer.reason, "UNSPECIFIED_ERROR");
+    }
+}
+
+#[test]
+fn the_quota_of_a_device_is_not_the_lanes() {
+    let quota = |subject: &str, description: &str| {
+        let failure = json!({
+            "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+            "violations": [{"subject": subject, "description": description}],
+        });
+        let details = json!([failure, fcm_error("QUOTA_EXCEEDED")]);
+        judge(429, &body(429, "RESOURCE_EXHAUSTED", &details))
+    };
+    for answer in [
+        quota("project:1234", "messages per minute"),
+        quota("project:1234", "messages to all devices of the project"),
+        quota("", ""),
+    ] {
+        check(&answer, Says::Quota);
+    }
+    let answer = quota("device:abc", "Device message rate exceeded");
+    assert_eq!(
+        (answer.verdict, answer.lane, answer.token),
+        (Verdict::Retry(Again::QUOTA), Lane::None, Token::Keep)
+    );
+    assert_eq!(answer.reason, "QUOTA_EXCEEDED");
 }
 
 #[test]
@@ -324,7 +363,7 @@ fn retry_after_is_seconds_or_a_date() {
         let head = Head {
             status: 503,
             retry_after: Some(value.as_bytes()),
-            apns_id: None,
+            ..Head::default()
         };
         let found = answer(head, b"", start()).retry_after;
         assert_eq!(found, Some(Duration::from_secs(secs)));
@@ -394,7 +433,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn no_answer_panics(status: u16, octets: Vec<u8>, json in any_json()) {
-        let head = Head { status, retry_after: Some(&octets), apns_id: None };
+        let head = Head { status, retry_after: Some(&octets), ..Head::default() };
         for body in [octets.clone(), serde_json::to_vec(&json!({"error": json})).unwrap()] {
             let answer = answer(head, &body, start());
             prop_assert!(answer.reason.chars().count() <= REASON_MAX);

@@ -1,0 +1,188 @@
+//! What APNs' reasons come from and what to do about them. Pure data: one line for each row of
+//! the answer table, which a test holds.
+
+use crate::provider::Advice;
+
+/// Advice on every reason of [`ROWS`](super::ROWS), in its order.
+pub static ADVICE: &[Advice] = &[
+    Advice::new(
+        "BadCollapseId",
+        "The collapse id is longer than 64 bytes. Sterna sends none, so something between Sterna \
+         and Apple rewrites requests.",
+        "Look at what ios.endpoint leads to.",
+    ),
+    Advice::new(
+        "BadDeviceToken",
+        "The device token is malformed, or it belongs to the other environment: apps run from \
+         Xcode have sandbox tokens, those of the App Store and TestFlight production ones.",
+        "Compare ios.sandbox with the build that registered the token. If the environment is \
+         right, drop the token.",
+    ),
+    Advice::new(
+        "BadExpirationDate",
+        "The time in apns-expiration could not be read.",
+        "Give expiry as a number of seconds from now. If it was one, report this as a fault of \
+         Sterna.",
+    ),
+    Advice::new(
+        "BadMessageId",
+        "The id in apns-id is no UUID. Sterna makes these itself.",
+        "Report it as a fault of Sterna, with the line of the push log.",
+    ),
+    Advice::new(
+        "BadPriority",
+        "The priority does not suit the push type: a background push must have 5.",
+        "Report it as a fault of Sterna, with the line of the push log.",
+    ),
+    Advice::new(
+        "InvalidPushType",
+        "APNs does not know the push type, or not for this topic.",
+        "Use push_type alert or background with the app's own bundle id as topic.",
+    ),
+    Advice::new(
+        "DuplicateHeaders",
+        "A field of the request came twice. Sterna sends each once, so something between Sterna \
+         and Apple rewrites requests.",
+        "Look at what ios.endpoint leads to.",
+    ),
+    Advice::new(
+        "BadTopic",
+        "The topic has a form that no bundle id has.",
+        "Correct ios.topic: the app's bundle id, such as com.example.app.",
+    ),
+    Advice::new(
+        "MissingTopic",
+        "The credential is good for several apps, and the request named none.",
+        "Set ios.topic to the app's bundle id.",
+    ),
+    Advice::new(
+        "TopicDisallowed",
+        "The key or certificate is of another team, or not for this app.",
+        "Correct ios.topic, or use a key of the team that owns the app with push enabled.",
+    ),
+    Advice::new(
+        "MissingDeviceToken",
+        "The path of the request had no device token. Sterna rejects empty ones earlier.",
+        "Report it as a fault of Sterna, with the line of the push log.",
+    ),
+    Advice::new(
+        "PayloadEmpty",
+        "The request had no payload. Sterna always sends one, so something between Sterna and \
+         Apple drops content.",
+        "Look at what ios.endpoint leads to.",
+    ),
+    Advice::new(
+        "DeviceTokenNotForTopic",
+        "The device token was registered by another app than the one that ios.topic names.",
+        "If it hits many device tokens, correct ios.topic. If it hits few, drop these tokens for \
+         this app.",
+    ),
+    Advice::new(
+        "IdleTimeout",
+        "APNs closed a connection that had nothing to do.",
+        "Nothing: the push goes out on another connection.",
+    ),
+    Advice::new(
+        "BadCertificate",
+        "The client certificate is revoked, expired, or not one for pushes.",
+        "Make a new certificate in Apple's developer account and put it in ios.pem_cert_path, or \
+         use a .p8 key.",
+    ),
+    Advice::new(
+        "BadCertificateEnvironment",
+        "The client certificate is for the other environment.",
+        "Correct ios.sandbox, or use a certificate for both environments.",
+    ),
+    Advice::new(
+        "ExpiredProviderToken",
+        "The auth token's time of issue is over an hour ago by Apple's clock.",
+        "Nothing if it is rare: a new token is made. If it repeats, this machine's clock is \
+         wrong: correct it.",
+    ),
+    Advice::new(
+        "InvalidProviderToken",
+        "Signature, key id, team id or topic do not belong together, or the key was revoked.",
+        "Check ios.token_auth_key_path, token_auth_key_id, token_auth_team_id and topic against \
+         Apple's developer account.",
+    ),
+    Advice::new(
+        "MissingProviderToken",
+        "The connection has no client certificate, and the request no auth token.",
+        "Configure the three ios.token_auth keys, or ios.pem_cert_path and pem_key_path.",
+    ),
+    Advice::new(
+        "UnrelatedKeyIdInToken",
+        "APNs tied the connection to another signing key than the one of this request.",
+        "Nothing: the push goes out on another connection. If it repeats, no proxy must share \
+         connections between keys.",
+    ),
+    Advice::new(
+        "BadEnvironmentKeyIdInToken",
+        "The signing key is limited to the other environment.",
+        "Correct ios.sandbox, or use a key for this environment.",
+    ),
+    Advice::new(
+        "BadEnvironmentKeyInToken",
+        "The signing key is limited to the other environment.",
+        "Correct ios.sandbox, or use a key for this environment.",
+    ),
+    Advice::new(
+        "Forbidden",
+        "Apple does not allow this credential to send this.",
+        "Check in Apple's developer account that the key is enabled for pushes and the agreements \
+         are signed.",
+    ),
+    Advice::new(
+        "BadPath",
+        "The path of the request is not /3/device/ and a device token.",
+        "Look at what ios.endpoint leads to. If it is Apple, report it as a fault of Sterna.",
+    ),
+    Advice::new(
+        "MethodNotAllowed",
+        "The request was no POST. Sterna sends nothing else, so something between Sterna and \
+         Apple rewrites requests.",
+        "Look at what ios.endpoint leads to.",
+    ),
+    Advice::new(
+        "Unregistered",
+        "The app was removed from the device, or pushes were switched off for it.",
+        "Drop the device token, unless the app has registered it again since the time in the \
+         log line.",
+    ),
+    Advice::new(
+        "ExpiredToken",
+        "The device token is no longer valid.",
+        "Drop the device token, unless the app has registered it again since.",
+    ),
+    Advice::new(
+        "PayloadTooLarge",
+        "The payload is over 4096 bytes. Sterna rejects these before the 200.",
+        "Send less. If Sterna took it with a 200, report that as a fault of Sterna.",
+    ),
+    Advice::new(
+        "TooManyProviderTokenUpdates",
+        "Auth tokens of one key changed more than once in 20 minutes: another program uses the \
+         key too.",
+        "Give each program a key of its own. Daemons of Sterna may share one.",
+    ),
+    Advice::new(
+        "TooManyRequests",
+        "Too many pushes to one device in a row.",
+        "Nothing for a single push: it is sent later. Send fewer to that device.",
+    ),
+    Advice::new(
+        "InternalServerError",
+        "Something failed inside APNs.",
+        "Nothing: the push is sent again. If it lasts, look at Apple's system status page.",
+    ),
+    Advice::new(
+        "ServiceUnavailable",
+        "APNs is overloaded or under repair.",
+        "Nothing: the push is sent again. If it lasts, look at Apple's system status page.",
+    ),
+    Advice::new(
+        "Shutdown",
+        "The APNs server of this connection is being taken out of service.",
+        "Nothing: the push goes out on another connection.",
+    ),
+];
