@@ -20,11 +20,6 @@ pub fn half_to_all(longest: Duration, random: u64) -> Duration {
     half.saturating_add(part_of(half, random))
 }
 
-/// At least `least`, and up to half as much again.
-pub fn all_and_half(least: Duration, random: u64) -> Duration {
-    least.saturating_add(part_of(least / 2, random))
-}
-
 /// A generator of random numbers (xorshift64*).
 #[derive(Debug)]
 pub struct Random(u64);
@@ -56,8 +51,6 @@ mod tests {
         assert!(part_of(whole, u64::MAX) <= whole);
         assert_eq!(half_to_all(whole, 0), whole / 2);
         assert!(half_to_all(whole, u64::MAX) <= whole);
-        assert_eq!(all_and_half(whole, 0), whole);
-        assert!(all_and_half(whole, u64::MAX) <= whole * 3 / 2);
     }
 
     #[test]

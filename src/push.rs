@@ -197,6 +197,8 @@ pub struct Push {
     pub maybe_sent: bool,
     /// Whether a refusal that is given one more try has had it.
     pub used_its_second_chance: bool,
+    /// Whether it came from the retry shelf, and has a place in its lane's retry budget.
+    pub is_retry: bool,
     /// When the first attempt began.
     pub first_attempt: Option<Instant>,
 }
@@ -217,6 +219,7 @@ impl Push {
             refusals: 0,
             maybe_sent: false,
             used_its_second_chance: false,
+            is_retry: false,
             first_attempt: None,
         })
     }

@@ -40,6 +40,8 @@ pub struct Core {
     pub max_body_bytes: NonZeroUsize,
     /// Age at which a push that is still unsettled becomes `expired`.
     pub max_age: Duration,
+    /// Whether a push that may have reached the provider is sent again.
+    pub resend_unknown: bool,
 }
 
 impl Core {
@@ -68,6 +70,7 @@ impl Core {
             max_connections: take_count(document, &keys::CORE_MAX_CONNECTIONS),
             max_body_bytes: take_count(document, &keys::CORE_MAX_BODY_BYTES),
             max_age: seconds(document, &keys::CORE_MAX_AGE),
+            resend_unknown: document.flag(&keys::CORE_RESEND_UNKNOWN),
             // Last, so that the problems of the others are found even without it.
             bind: Bind::take(document, port, api_key_path.is_some())?,
             api_key_path,

@@ -87,6 +87,7 @@ fn credentials_alone_are_a_configuration() {
             max_connections: NonZeroUsize::new(512).unwrap(),
             max_body_bytes: NonZeroUsize::new(4_194_304).unwrap(),
             max_age: Duration::from_secs(24 * 3600),
+            resend_unknown: true,
         },
         ios: Some(Ios {
             credential: ApnsCredential::Token {

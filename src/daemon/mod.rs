@@ -144,6 +144,7 @@ impl Daemon {
             let limits = Limits {
                 retry_max,
                 max_age: config.core.max_age,
+                resend_unknown: config.core.resend_unknown,
             };
             let lane = RunningLane::start(platform, &config.core, route, limits, &logs, &stats)
                 .map_err(|error| StartError::new(StartErrorKind::System, error))?;

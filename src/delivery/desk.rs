@@ -121,6 +121,9 @@ impl<T: Transport> Desk<T> {
     /// by [`Desk::opened`]. [`Desk::flush`] follows.
     pub fn round(&mut self, now: Moment) -> bool {
         self.lane.promote_due(now.monotonic);
+        let settler = &mut self.settler;
+        self.lane
+            .sift_shelf(now.monotonic, |push| settler.settle_if_expired(push, now));
         self.links.receive(now, &mut self.ended);
         self.take_news(now);
         self.fill(now);
@@ -356,14 +359,21 @@ impl<T: Transport> Desk<T> {
         self.lane.put_back(self.hand.drain(..));
     }
 
-    /// Tells the statistics how many pushes are in flight here.
+    /// Tells statistics and retry budget how many pushes are in flight here.
     fn show_in_flight(&mut self) {
         let in_flight = self.links.in_flight();
         let stats = self.stats.lane(self.lane.platform());
         match in_flight.checked_sub(self.shown_in_flight) {
             Some(0) => {}
-            Some(more) => stats.sent(more as u64),
-            None => stats.returned((self.shown_in_flight - in_flight) as u64),
+            Some(more) => {
+                stats.sent(more as u64);
+                self.lane.retry_budget().sent(more);
+            }
+            None => {
+                let fewer = self.shown_in_flight - in_flight;
+                stats.returned(fewer as u64);
+                self.lane.retry_budget().returned(fewer);
+            }
         }
         self.shown_in_flight = in_flight;
     }

@@ -11,6 +11,7 @@ pub mod links;
 pub mod outcome;
 pub mod policy;
 mod pulse;
+pub mod reasons;
 pub mod requests;
 pub mod route;
 pub mod session;

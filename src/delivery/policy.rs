@@ -2,26 +2,25 @@
 //!
 //! Pure: time and the random number are arguments.
 
+mod backoff;
+
 use std::time::{Duration, Instant};
 
+pub use backoff::{
+    FIRST_BACKOFF, FIRST_BACKOFF_QUOTA, FIRST_BACKOFF_UNANSWERED, LANE_RETRY_AFTER_MAX,
+    LEAST_WAIT_FCM, LONGEST_BACKOFF, lane_hold,
+};
+
 use super::outcome::{End, Outcome, Settlement};
-use crate::jitter;
+use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, UNANSWERED, UNSENDABLE};
 use crate::moment::Moment;
-use crate::provider::{self, Again, Answer, Verdict, Wait};
+use crate::provider::{self, Answer, Verdict};
 use crate::push::{Accepted, Platform, Push};
 
 /// Times in a row that a push may be refused unprocessed before each refusal costs an attempt.
 pub const FREE_REFUSALS: u16 = 5;
 /// No push is tried again later than this after its first attempt (FCM's advice, kept for both).
 pub const RETRY_WINDOW: Duration = Duration::from_secs(60 * 60);
-/// Longest back-off between two attempts, before it is spread.
-pub const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
-/// First back-off after a provider's 5xx or 429 (Apple gives no figure, Google 10 s).
-pub const FIRST_BACKOFF: Duration = Duration::from_secs(10);
-/// First back-off when a quota is used up and no Retry-After says more (FCM: one minute).
-pub const FIRST_BACKOFF_QUOTA: Duration = Duration::from_secs(60);
-/// First back-off after an attempt without an answer, and after refusals in a row.
-pub const FIRST_BACKOFF_UNANSWERED: Duration = Duration::from_secs(1);
 
 /// What the configuration says about trying again.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +29,9 @@ pub struct Limits {
     pub retry_max: u16,
     /// Age at which a push is settled `expired`.
     pub max_age: Duration,
+    /// Whether a push that may have reached the provider is sent again: at least once, whatever
+    /// `retry_max` says.
+    pub resend_unknown: bool,
 }
 
 /// What is to be done with a push after an attempt.
@@ -66,25 +68,29 @@ pub fn decide(
         }
         Outcome::NotProcessed(why) => {
             push.refusals = push.refusals.saturating_add(1);
-            let free = push.refusals <= FREE_REFUSALS;
             if push.refusals == 1 {
                 return Decision::Resend;
             }
-            if !free {
+            if push.refusals > FREE_REFUSALS {
                 push.attempts = push.attempts.saturating_add(1);
             }
-            let wait =
-                jitter::all_and_half(backoff(FIRST_BACKOFF_UNANSWERED, push.refusals - 2), random);
-            let give_up = failure(push, None, "refused", why.to_string());
+            let give_up = failure(push, None, REFUSED, why.to_string());
+            if is_used_up(push, limits) {
+                return Decision::Settle(give_up);
+            }
+            let wait = backoff::after_refusals(push, random);
             again(push, limits, now, wait, give_up)
         }
         Outcome::Unknown(why) => {
             push.attempts = push.attempts.saturating_add(1);
             push.refusals = 0;
-            push.maybe_sent = true;
-            let exponent = push.attempts.saturating_sub(1);
-            let wait = jitter::all_and_half(backoff(FIRST_BACKOFF_UNANSWERED, exponent), random);
-            let give_up = failure(push, None, "unanswered", why.to_string());
+            let had_another = std::mem::replace(&mut push.maybe_sent, true);
+            let give_up = failure(push, None, UNANSWERED, why.to_string());
+            let is_over = had_another && is_used_up(push, limits);
+            if is_over || !limits.resend_unknown {
+                return Decision::Settle(give_up);
+            }
+            let wait = backoff::after_no_answer(push, random);
             again(push, limits, now, wait, give_up)
         }
         Outcome::Answered(answer) => answered(push, answer, limits, now, random),
@@ -97,7 +103,7 @@ pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
     (now.monotonic >= deadline.at).then(|| Settlement {
         end: End::Expired,
         status: None,
-        reason: "expired".into(),
+        reason: EXPIRED.into(),
         error: format!(
             "expired: {} passed before the provider took it",
             deadline.rule
@@ -109,7 +115,7 @@ pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
 
 /// The settlement of a push whose request cannot be written.
 pub fn unsendable(push: &Push, why: &str) -> Settlement {
-    failure(push, None, "unsendable", why.to_owned())
+    failure(push, None, UNSENDABLE, why.to_owned())
 }
 
 /// The settlement of a push that is left over when the daemon must end.
@@ -117,7 +123,7 @@ pub fn left_at_shutdown(push: &Push) -> Settlement {
     failure(
         push,
         None,
-        "shutdown",
+        SHUTDOWN,
         if push.maybe_sent {
             "sent, and not answered before the daemon was shut down".to_owned()
         } else {
@@ -156,34 +162,21 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
         attempt: push.attempts,
     };
     match again_how {
-        None => Decision::Settle(settlement),
-        Some(how) => {
-            let wait = wait_for(how, retry_after, push, random);
+        Some(how) if !is_used_up(push, limits) => {
+            let wait = backoff::after_answer(how, retry_after, push, random);
             again(push, limits, now, wait, settlement)
         }
+        _ => Decision::Settle(settlement),
     }
 }
 
-/// How long to wait before the next attempt. A Retry-After is never undercut, and what it
-/// releases is spread over another tenth of it.
-fn wait_for(how: Again, retry_after: Option<Duration>, push: &Push, random: u64) -> Duration {
-    let attempts_before = push.attempts.saturating_sub(1);
-    let refusals_before = push.refusals.saturating_sub(1);
-    let longest = match how.wait {
-        Wait::Now if push.refusals <= 1 => Duration::ZERO,
-        Wait::Now => backoff(FIRST_BACKOFF_UNANSWERED, refusals_before),
-        Wait::Backoff => backoff(FIRST_BACKOFF, attempts_before),
-        Wait::Quota => backoff(FIRST_BACKOFF_QUOTA, attempts_before),
-    };
-    let wait = jitter::all_and_half(longest, random);
-    match retry_after {
-        Some(least) => wait.max(least.saturating_add(jitter::part_of(least / 10, random))),
-        None => wait,
-    }
+/// Whether no further attempt is allowed.
+fn is_used_up(push: &Push, limits: Limits) -> bool {
+    push.attempts > limits.retry_max
 }
 
-/// Retries after `wait`, unless attempts, the retry window or the push's own time are used up:
-/// then `give_up` is its settlement.
+/// Retries after `wait`, unless the retry window or the push's own time are over by then: in that
+/// case `give_up` is its settlement.
 fn again(
     push: &Push,
     limits: Limits,
@@ -191,14 +184,13 @@ fn again(
     wait: Duration,
     give_up: Settlement,
 ) -> Decision {
-    let used_up = push.attempts > limits.retry_max;
     let due = now.monotonic.checked_add(wait);
     let window_end = push
         .first_attempt
         .and_then(|first| first.checked_add(RETRY_WINDOW));
     let deadline = deadline(push.accepted(), limits).at;
     match due {
-        Some(due) if !used_up && due < deadline && window_end.is_none_or(|end| due <= end) => {
+        Some(due) if due < deadline && window_end.is_none_or(|end| due <= end) => {
             let status = give_up
                 .status
                 .map(|status| format!("{status} "))
@@ -249,12 +241,6 @@ fn deadline(accepted: &Accepted, limits: Limits) -> Deadline {
         at: at.checked_add(life).unwrap_or(at),
         rule,
     }
-}
-
-/// `first`, doubled `exponent` times, at most [`LONGEST_BACKOFF`].
-fn backoff(first: Duration, exponent: u16) -> Duration {
-    let doubled = first.saturating_mul(1_u32 << u32::from(exponent.min(20)));
-    doubled.min(LONGEST_BACKOFF)
 }
 
 #[cfg(test)]

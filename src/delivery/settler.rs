@@ -92,6 +92,12 @@ impl Settler {
         } = ended;
         if let Outcome::Answered(answer) = &outcome {
             self.alarm(answer, &push, now.monotonic);
+            self.hold_lane(answer, now.monotonic);
+        }
+        if push.is_retry
+            && let Some(well) = is_well(&outcome)
+        {
+            self.lane.retry_budget().judge(well);
         }
         let random = self.random.draw();
         match policy::decide(&mut push, outcome, self.limits, now, random) {
@@ -99,6 +105,10 @@ impl Settler {
             Decision::Resend => return Some(push),
             Decision::Retry { due, why } => {
                 self.note_retry(&push, why, due.saturating_duration_since(now.monotonic));
+                // What does not wait is no part of a storm: its connection was at fault.
+                if due <= now.monotonic {
+                    return Some(push);
+                }
                 self.lane.shelve(push, due);
             }
         }
@@ -129,6 +139,7 @@ impl Settler {
 
     /// Settles a push: the one place where a push ends.
     pub fn settle(&mut self, push: &Push, settlement: &Settlement, now: Moment) {
+        self.lane.end_retry(push);
         let succeeded = settlement.end == End::Succeeded;
         let first_attempt = push.first_attempt.unwrap_or(now.monotonic);
         let push_line = PushLine {
@@ -201,6 +212,15 @@ impl Settler {
         }
     }
 
+    /// Keeps the lane's other retries back if the answer asks for that.
+    fn hold_lane(&self, answer: &Answer, now: Instant) {
+        if let Some((hold, spread)) = policy::lane_hold(answer)
+            && let Some(until) = now.checked_add(hold)
+        {
+            self.lane.hold_retries(until, spread);
+        }
+    }
+
     /// Tells the operator of an answer that is not about one push alone.
     fn alarm(&mut self, answer: &Answer, push: &Push, now: Instant) {
         let is_last_chance = matches!(answer.verdict, Verdict::Retry(again) if again.once);
@@ -251,6 +271,15 @@ impl Settler {
                 retries.wait.as_secs_f32(),
             );
         }
+    }
+}
+
+/// Whether the provider is well, as far as an attempt shows: it said its last word on a push.
+fn is_well(outcome: &Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::Answered(answer) => Some(!matches!(answer.verdict, Verdict::Retry(_))),
+        Outcome::NotProcessed(_) | Outcome::Unknown(_) => Some(false),
+        Outcome::NotSent => None,
     }
 }
 

@@ -13,6 +13,7 @@ mod atomics {
 }
 mod attendance;
 mod dial;
+mod retry_budget;
 mod shelf;
 
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 pub use attendance::{Attendance, State};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit};
+pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 
 use crate::push::{Platform, Push};
 use shelf::Shelf;
@@ -47,6 +49,7 @@ pub struct Lane {
     /// Pushes that come back: due retries, and what a lost connection never sent. They go first.
     returned: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
     shelf: Mutex<Shelf>,
+    retry_budget: RetryBudget,
     dial: Mutex<Dial>,
     attendance: Attendance,
     wakes: Box<[OnceLock<Wake>]>,
@@ -66,6 +69,7 @@ impl Lane {
             ready: crossbeam_channel::unbounded(),
             returned: crossbeam_channel::unbounded(),
             shelf: Mutex::default(),
+            retry_budget: RetryBudget::default(),
             dial: Mutex::default(),
             attendance: Attendance::new(threads),
             wakes: (0..threads).map(|_| OnceLock::new()).collect(),
@@ -131,25 +135,68 @@ impl Lane {
         }
     }
 
-    /// Puts a push on the shelf until `due`.
-    pub fn shelve(&self, push: Push, due: Instant) {
+    /// Puts a push on the shelf until `due`, or until the hold ends.
+    pub fn shelve(&self, mut push: Push, due: Instant) {
+        self.end_retry(&push);
+        push.is_retry = false;
         lock(&self.shelf).put(push, due);
     }
 
-    /// Moves what is due from the shelf to the front of the queue.
+    /// Holds the shelf back until then, and spreads what falls due before over `spread` after it:
+    /// the provider has asked the whole lane to wait.
+    pub fn hold_retries(&self, until: Instant, spread: Duration) {
+        lock(&self.shelf).hold(until, spread);
+    }
+
+    /// Moves what is due from the shelf to the front of the queue, as far as the retry budget
+    /// goes; the rest waits for it, the earliest first.
     pub fn promote_due(&self, now: Instant) {
         loop {
-            let due = lock(&self.shelf).take_due(now, CHUNK);
+            // Only who holds the lock begins retries, so that the room cannot shrink meanwhile.
+            let mut guard = lock(&self.shelf);
+            let due = guard.take_due(now, CHUNK.min(self.retry_budget.room()));
+            self.retry_budget.begin(due.len());
+            drop(guard);
             if due.is_empty() {
                 return;
             }
-            self.put_back(due);
+            let retries = due.into_iter().map(|mut push| {
+                push.is_retry = true;
+                push
+            });
+            self.put_back(retries);
         }
     }
 
-    /// When the shelf has something due next.
+    /// When the shelf has something due next; `None` also while the retry budget is used up, since
+    /// whoever ends a retry looks again.
     pub fn next_due(&self) -> Option<Instant> {
+        if self.retry_budget.room() == 0 {
+            return None;
+        }
         lock(&self.shelf).next_due()
+    }
+
+    /// Passes what waits on the shelf through `keep`, if it is time to: once in [`SWEEP_EVERY`]
+    /// while retries wait longer than until they were due.
+    pub fn sift_shelf(&self, now: Instant, keep: impl FnMut(Push) -> Option<Push>) {
+        let overdue = lock(&self.shelf).take_for_sweep(now);
+        if let Some(overdue) = overdue {
+            let kept = overdue.sift(keep);
+            lock(&self.shelf).put_back(kept);
+        }
+    }
+
+    /// How many retries may be under way.
+    pub fn retry_budget(&self) -> &RetryBudget {
+        &self.retry_budget
+    }
+
+    /// The push is settled or shelved again: if it was a retry, its place is free.
+    pub fn end_retry(&self, push: &Push) {
+        if push.is_retry {
+            self.retry_budget.end();
+        }
     }
 
     /// Takes a chunk of pushes into `hand`; false if there was none.

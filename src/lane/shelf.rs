@@ -4,20 +4,44 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::SWEEP_EVERY;
+use crate::jitter::{self, Random};
 use crate::push::Push;
 
 /// Pushes by due time, earliest first.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     heap: BinaryHeap<Item>,
+    hold: Option<Hold>,
+    swept: Option<Instant>,
+}
+
+/// Nothing is taken before `until`; what was held back is spread over `spread` after it.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    until: Instant,
+    spread: Duration,
 }
 
 impl Shelf {
-    /// Puts a push down until `due`.
+    /// Puts a push down until `due`, or until the hold ends.
     pub(super) fn put(&mut self, push: Push, due: Instant) {
-        self.heap.push(Item { due, push });
+        let held_until = self.held_until(&push, due);
+        self.heap.push(Item {
+            due: held_until.unwrap_or(due),
+            is_held: held_until.is_some(),
+            push,
+        });
+    }
+
+    /// Holds back what falls due before `until`. Each push is held back once: should the provider
+    /// ask for patience without end, retries are slow and do not stop.
+    pub(super) fn hold(&mut self, until: Instant, spread: Duration) {
+        if self.hold.is_none_or(|hold| hold.until < until) {
+            self.hold = Some(Hold { until, spread });
+        }
     }
 
     /// When the earliest push is due.
@@ -29,7 +53,16 @@ impl Shelf {
     pub(super) fn take_due(&mut self, now: Instant, most: usize) -> Vec<Push> {
         let mut due = Vec::new();
         while due.len() < most && self.next_due().is_some_and(|at| at <= now) {
-            due.extend(self.heap.pop().map(|item| item.push));
+            let Some(item) = self.heap.pop() else { break };
+            let held_until = self.held_until(&item.push, now);
+            match held_until.filter(|_| !item.is_held) {
+                Some(due) => self.heap.push(Item {
+                    due,
+                    is_held: true,
+                    push: item.push,
+                }),
+                None => due.push(item.push),
+            }
         }
         due
     }
@@ -41,11 +74,53 @@ impl Shelf {
             .map(|item| item.push)
             .collect()
     }
+
+    /// Takes everything with its due times if it is time to look for pushes that have expired:
+    /// once in [`SWEEP_EVERY`] while pushes wait longer than until they were due.
+    pub(super) fn take_for_sweep(&mut self, now: Instant) -> Option<Overdue> {
+        let is_overdue = self.next_due().is_some_and(|at| at <= now);
+        let is_held = self.hold.is_some_and(|hold| hold.until > now);
+        let is_recent = |at| now.saturating_duration_since(at) < SWEEP_EVERY;
+        if self.heap.is_empty() || !(is_overdue || is_held) || self.swept.is_some_and(is_recent) {
+            return None;
+        }
+        self.swept = Some(now);
+        Some(Overdue(std::mem::take(&mut self.heap).into_vec()))
+    }
+
+    /// Puts back what a sweep has kept.
+    pub(super) fn put_back(&mut self, kept: Overdue) {
+        self.heap.extend(kept.0);
+    }
+
+    /// When a push that is due at `at` may go at the earliest, if that is later.
+    fn held_until(&self, push: &Push, at: Instant) -> Option<Instant> {
+        let hold = self.hold.filter(|hold| hold.until > at)?;
+        let random = Random::new(push.id().0).draw();
+        hold.until.checked_add(jitter::part_of(hold.spread, random))
+    }
+}
+
+/// What a sweep looks at.
+#[derive(Debug)]
+pub(super) struct Overdue(Vec<Item>);
+
+impl Overdue {
+    /// Passes every push through `keep`; what that returns stays as it was.
+    pub(super) fn sift(self, mut keep: impl FnMut(Push) -> Option<Push>) -> Self {
+        let kept = self.0.into_iter().filter_map(|item| {
+            let push = keep(item.push)?;
+            Some(Item { push, ..item })
+        });
+        Self(kept.collect())
+    }
 }
 
 #[derive(Debug)]
 struct Item {
     due: Instant,
+    /// A hold has put it off.
+    is_held: bool,
     push: Push,
 }
 

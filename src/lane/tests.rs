@@ -249,3 +249,115 @@ fn what_is_left_behind_is_counted_once() {
     lane.settled(2);
     assert_eq!(lane.left_behind(), 1, "the two were sent after all");
 }
+
+/// Takes what is at the front of the queue.
+fn taken(lane: &Lane) -> Vec<Push> {
+    let mut hand = VecDeque::new();
+    while lane.take(&mut hand) {}
+    hand.into()
+}
+
+#[test]
+fn a_due_retry_without_budget_stays_on_the_shelf_and_blocks_no_fresh_push() {
+    let lane = Lane::new(Platform::Ios, 100, 1);
+    let now = Instant::now();
+    for push in pushes(1, 10) {
+        lane.shelve(push, now);
+    }
+    lane.promote_due(now);
+    let retries = taken(&lane);
+    assert_eq!(retries.len(), LEAST_RETRIES);
+    assert_eq!(lane.next_due(), None, "there is nothing to wake up for");
+    lane.promote_due(now + Duration::from_secs(3600));
+    enqueue(&lane, 101, 2);
+    assert_eq!(ids(taken(&lane)), [101, 102]);
+    lane.retry_budget().sent(60);
+    lane.promote_due(now);
+    assert_eq!(taken(&lane).len(), 10 - LEAST_RETRIES, "10 of 60");
+}
+
+#[test]
+fn no_retry_starves_each_that_ends_lets_the_one_go_that_waited_longest() {
+    let lane = Lane::new(Platform::Ios, 100, 1);
+    let start = Instant::now();
+    let mut now = start;
+    for push in pushes(1, 10) {
+        let due = start + Duration::from_millis(push.id().0);
+        lane.shelve(push, due);
+    }
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        now += Duration::from_secs(1);
+        lane.promote_due(now);
+        for retry in taken(&lane) {
+            seen.push(retry.id().0);
+            // Each one fails again, without end.
+            lane.retry_budget().judge(false);
+            lane.shelve(retry, now);
+        }
+    }
+    assert_eq!(seen[..10], (1..=10).collect::<Vec<_>>());
+    for id in 1..=10 {
+        let turns = seen.iter().filter(|seen| **seen == id).count();
+        assert!((2..=4).contains(&turns), "{id}: {turns} of {}", seen.len());
+    }
+    assert_eq!(lane.retry_budget().under_way(), 0);
+}
+
+#[test]
+fn a_hold_puts_off_what_falls_due_before_its_end_and_spreads_it() {
+    let lane = Lane::new(Platform::Ios, 10_000, 1);
+    lane.retry_budget().sent(100_000);
+    let now = Instant::now();
+    let secs = Duration::from_secs;
+    for push in pushes(1, 1000) {
+        lane.shelve(push, now + secs(1));
+    }
+    lane.hold_retries(now + secs(30), secs(3));
+    for push in pushes(2001, 1000) {
+        lane.shelve(push, now + secs(1));
+    }
+    lane.promote_due(now + secs(29));
+    assert_eq!(taken(&lane).len(), 0, "the hold is not undercut");
+    let mut shares = Vec::new();
+    for step in 1..=3 {
+        lane.promote_due(now + secs(30 + step));
+        shares.push(taken(&lane).len());
+    }
+    assert_eq!(shares.iter().sum::<usize>(), 2000);
+    assert!(shares.iter().all(|share| *share > 500), "{shares:?}");
+}
+
+#[test]
+fn a_hold_after_the_other_puts_a_retry_off_only_once() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let now = Instant::now();
+    let secs = Duration::from_secs;
+    lane.shelve(pushes(1, 1).remove(0), now);
+    for second in 0..40 {
+        lane.hold_retries(now + secs(second + 30), secs(3));
+        lane.promote_due(now + secs(second));
+    }
+    assert_eq!(ids(taken(&lane)), [1]);
+}
+
+#[test]
+fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
+    let lane = Lane::new(Platform::Ios, 100, 1);
+    let now = Instant::now();
+    for push in pushes(1, 5) {
+        lane.shelve(push, now + Duration::from_secs(1));
+    }
+    let mut seen = 0;
+    lane.sift_shelf(now, |push| {
+        seen += 1;
+        Some(push)
+    });
+    assert_eq!(seen, 0, "none is overdue");
+    lane.retry_budget().begin(LEAST_RETRIES);
+    let overdue = now + Duration::from_secs(1);
+    lane.promote_due(overdue);
+    lane.sift_shelf(overdue, |push| (push.id().0 % 2 == 0).then_some(push));
+    lane.sift_shelf(overdue, |_| None);
+    assert_eq!(ids(lane.take_rest()), [2, 4], "and looked at now and then");
+}

@@ -82,6 +82,10 @@ impl Coverage {
         self.0[kind as usize] += 1;
     }
 
+    pub(crate) fn of(&self, kind: Kind) -> u64 {
+        self.0[kind as usize]
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         for (sum, count) in self.0.iter_mut().zip(other.0) {
             *sum += count;

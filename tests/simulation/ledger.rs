@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sterna::delivery::policy::Limits;
 use sterna::moment::Moment;
 use sterna::push::Accepted;
 
@@ -19,6 +20,8 @@ use crate::reply::{Class, Reply};
 const FREE_REFUSALS: u32 = 5;
 /// No attempt later than this after the first.
 const RETRY_WINDOW: Duration = Duration::from_secs(3600);
+/// How often it is looked whether pushes wait beyond their time.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// The longest back-off.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(900);
 /// While nothing moves, what waits is settled as expired so soon after its time: a connection
@@ -39,7 +42,6 @@ pub(crate) enum Fate {
 }
 
 /// The life of one push.
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 struct Record {
     accepted: Arc<Accepted>,
     deadline: Instant,
@@ -49,7 +51,8 @@ struct Record {
     attempts: u32,
     refusals: u32,
     used_its_second_chance: bool,
-    maybe_sent: bool,
+    /// Attempts of which nothing was heard.
+    unknown: u32,
     first_attempt: Option<Instant>,
     /// Not to be sent again before this.
     not_before: Option<Instant>,
@@ -71,8 +74,11 @@ pub(crate) struct Ledger {
     unsettled: usize,
     /// When a request was sent last.
     moved: Option<Instant>,
-    retry_max: u32,
-    max_age: Duration,
+    /// When a request was looked for that waits beyond its time.
+    looked: Instant,
+    limits: Limits,
+    /// Requests that were written.
+    pub(crate) requests: u64,
     pub(crate) stopped: bool,
     pub(crate) coverage: Coverage,
     pub(crate) violations: Vec<String>,
@@ -84,14 +90,15 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(origin: Instant, retry_max: u16, max_age: Duration, traced: bool) -> Self {
+    pub(crate) fn new(origin: Instant, limits: Limits, traced: bool) -> Self {
         Self {
             records: BTreeMap::new(),
             due: Vec::new(),
             unsettled: 0,
             moved: None,
-            retry_max: retry_max.into(),
-            max_age,
+            looked: origin,
+            limits,
+            requests: 0,
             stopped: false,
             coverage: Coverage::default(),
             violations: Vec::new(),
@@ -121,8 +128,8 @@ impl Ledger {
     pub(crate) fn accept(&mut self, accepted: &Arc<Accepted>) {
         let expiry = u64::try_from(accepted.notification.expiry).unwrap();
         let life = match Duration::from_secs(expiry) {
-            Duration::ZERO => self.max_age,
-            life => life.min(self.max_age),
+            Duration::ZERO => self.limits.max_age,
+            life => life.min(self.limits.max_age),
         };
         for id in (accepted.first_id.0..).take(accepted.tokens.len()) {
             let record = Record {
@@ -133,7 +140,7 @@ impl Ledger {
                 attempts: 0,
                 refusals: 0,
                 used_its_second_chance: false,
-                maybe_sent: false,
+                unknown: 0,
                 first_attempt: None,
                 not_before: None,
                 last: None,
@@ -159,6 +166,7 @@ impl Ledger {
     /// A request of it was written.
     pub(crate) fn sent(&mut self, push: u64, link: usize, stream: u32, now: Instant) {
         self.tell(now, push, || format!("push {push} sent on {link}/{stream}"));
+        self.requests += 1;
         let Some(record) = self.records.get_mut(&push) else {
             return self.violate(now, format!("push {push} was sent and never accepted"));
         };
@@ -174,6 +182,9 @@ impl Ledger {
         }
         if record.not_before.is_some_and(|at| now < at) {
             faults.push("before its wait was over");
+        }
+        if record.unknown > 0 && !self.limits.resend_unknown {
+            faults.push("after an unknown outcome, though that is not wanted");
         }
         record.flight = Some((link, stream));
         self.moved = Some(now);
@@ -192,15 +203,14 @@ impl Ledger {
         record.flight = None;
         record.flown = Some(now);
         record.last = Some(fate);
-        let attempts_before = record.attempts;
-        let wait = match fate {
-            Fate::NotSent => Duration::ZERO,
+        let mut wait = Duration::ZERO;
+        match fate {
+            Fate::NotSent => {}
             Fate::NotProcessed => record.refused(),
             Fate::Unknown => {
                 record.attempts += 1;
                 record.refusals = 0;
-                record.maybe_sent = true;
-                half_backoff(1, attempts_before)
+                record.unknown += 1;
             }
             Fate::Answered(reply) => {
                 let again = match reply.class {
@@ -208,26 +218,21 @@ impl Ledger {
                     Class::Once => !record.used_its_second_chance,
                     Class::Taken | Class::Final => false,
                 };
-                let wait = if reply.class == Class::Elsewhere {
-                    record.refused()
+                if reply.class == Class::Elsewhere {
+                    record.refused();
                 } else {
                     record.attempts += 1;
                     record.refusals = 0;
-                    Duration::ZERO
-                };
+                }
                 record.used_its_second_chance |= reply.class == Class::Once;
                 if !again {
                     record.due = Some(reply);
                     self.due.push(push);
                 }
-                let backoff = match reply.class {
-                    Class::Backoff => half_backoff(10, attempts_before),
-                    _ => Duration::ZERO,
-                };
                 let asked = Duration::from_secs(reply.retry_after.unwrap_or(0));
-                wait.max(backoff).max(asked.min(RETRY_WINDOW))
+                wait = asked.min(RETRY_WINDOW);
             }
-        };
+        }
         if record.refusals > FREE_REFUSALS {
             self.coverage.count(Kind::CostlyRefusal);
         }
@@ -243,7 +248,7 @@ impl Ledger {
         record.taken += 1;
         if record.taken > 1 {
             self.coverage.count(Kind::Doubled);
-            if !record.maybe_sent {
+            if record.unknown == 0 {
                 let what = format!("push {push} was taken twice without an unknown outcome");
                 self.violate(now, what);
             }
@@ -290,7 +295,7 @@ impl Ledger {
             faults.push(format!("is in the wrong log: {}", line["type"]));
         }
         let maybe_sent = line["maybe_sent"].as_bool().unwrap_or(false);
-        if maybe_sent != record.maybe_sent {
+        if maybe_sent != (record.unknown > 0) {
             faults.push(format!("says maybe_sent = {maybe_sent}"));
         }
         let attempt = line["attempt"].as_u64().unwrap();
@@ -305,14 +310,8 @@ impl Ledger {
                 let same = status == Some(reply.status.into()) && reason == reply.reason;
                 (same && succeeded == (reply.class == Class::Taken)).then_some(())
             }
-            None => record.may_end(
-                &reason,
-                status,
-                succeeded,
-                now,
-                self.retry_max,
-                self.stopped,
-            ),
+            None if succeeded => None,
+            None => record.may_fail(&reason, status, now, self.limits, self.stopped),
         };
         match reason.as_str() {
             "expired" => self.coverage.count(Kind::Expired),
@@ -341,6 +340,10 @@ impl Ledger {
 
     /// What must be true at any time.
     pub(crate) fn check_waiting(&mut self, now: Instant) {
+        if now < self.looked + LOOKS_EVERY {
+            return;
+        }
+        self.looked = now;
         let mut late = Vec::new();
         for (push, record) in &mut self.records {
             if record.settled || record.flight.is_some() || record.told_late {
@@ -373,26 +376,21 @@ impl Ledger {
 }
 
 impl Record {
-    /// One more refusal in a row; the least wait that follows.
-    fn refused(&mut self) -> Duration {
+    /// One more refusal in a row.
+    fn refused(&mut self) {
         self.refusals += 1;
         if self.refusals > FREE_REFUSALS {
             self.attempts += 1;
         }
-        match self.refusals {
-            1 => Duration::ZERO,
-            refusals => half_backoff(1, refusals - 2),
-        }
     }
 
     /// Whether a settlement without a final answer is right.
-    fn may_end(
+    fn may_fail(
         &self,
         reason: &str,
         status: Option<u64>,
-        succeeded: bool,
         now: Instant,
-        retry_max: u32,
+        limits: Limits,
         stopped: bool,
     ) -> Option<()> {
         let first = self.first_attempt.unwrap_or(now);
@@ -402,24 +400,21 @@ impl Record {
         };
         let longest = LONGEST_BACKOFF.max(Duration::from_secs(asked * 11 / 10));
         let end = self.deadline.min(first + RETRY_WINDOW);
-        let used_up = self.attempts > retry_max || now + longest >= end;
+        let is_late = now + longest >= end;
+        let used_up = self.attempts > u32::from(limits.retry_max) || is_late;
         let right = match (reason, self.last) {
             ("expired", _) => now >= self.deadline && self.flight.is_none(),
             ("shutdown", _) => stopped,
-            ("unanswered", Some(Fate::Unknown)) | ("refused", Some(Fate::NotProcessed)) => {
-                used_up && status.is_none()
+            ("unanswered", Some(Fate::Unknown)) => {
+                let was_resent = self.unknown > 1 || is_late;
+                status.is_none() && (!limits.resend_unknown || used_up && was_resent)
             }
+            ("refused", Some(Fate::NotProcessed)) => used_up && status.is_none(),
             (reason, Some(Fate::Answered(reply))) => {
                 used_up && reason == reply.reason && status == Some(reply.status.into())
             }
             _ => false,
         };
-        (right && !succeeded).then_some(())
+        right.then_some(())
     }
-}
-
-/// The least wait of an exponential back-off with jitter: half of it.
-fn half_backoff(first_secs: u64, exponent: u32) -> Duration {
-    let doubled = Duration::from_secs(first_secs) * (1 << exponent.min(12));
-    doubled.min(LONGEST_BACKOFF) / 2
 }

@@ -27,13 +27,15 @@ mod ledger;
 mod net;
 mod provider;
 mod reply;
+mod script;
 mod trouble;
 mod wire;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-use coverage::Coverage;
+use coverage::{Coverage, Kind};
 use world::{Report, World};
 
 /// Worlds of the fixed set.
@@ -117,5 +119,31 @@ fn a_seed_is_always_the_same_world() {
     for seed in 1..=20 {
         let [one, other] = [false, true].map(|traced| play(seed, traced).digest);
         assert_eq!(one, other, "seed {seed}");
+    }
+}
+
+#[test]
+fn two_minutes_of_50_percent_503_cost_the_provider_at_most_a_fifth_more() {
+    for (seed, threads) in [(1, 1), (2, 2)] {
+        let report = World::of_bad_minutes(seed, threads).run();
+        assert_eq!(report.violations, [] as [String; 0]);
+        let (offered, seen) = (report.pushes, report.seen_until_healed);
+        assert_eq!(offered, 24_000);
+        assert!(seen * 10 <= offered * 12, "{seen} of {offered}");
+        assert!(
+            seen * 10 > offered * 11,
+            "the budget is used: {seen} of {offered}"
+        );
+        let given_up = [Kind::GaveUp, Kind::Expired].map(|kind| report.coverage.of(kind));
+        assert_eq!(given_up, [0, 0], "every push is taken in the end");
+        assert!(
+            report.lasted < Duration::from_secs(20 * 60),
+            "none is forgotten: {:?}",
+            report.lasted
+        );
+        eprintln!(
+            "{seen} requests for {offered} pushes, all taken after {:?}",
+            report.lasted
+        );
     }
 }

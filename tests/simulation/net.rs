@@ -219,6 +219,8 @@ pub(crate) struct Net {
     pub(crate) ledger: Ledger,
     pub(crate) links: Vec<Link>,
     pub(crate) pusher_max: usize,
+    /// The provider answers every second push with 503, and does nothing else wrong.
+    pub(crate) half_unavailable: bool,
 }
 
 impl Net {

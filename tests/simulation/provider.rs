@@ -51,7 +51,11 @@ impl Peer {
     /// With its troubles to come.
     pub(crate) fn new(link: usize, troubled: u64, now: Instant, net: &mut Net) -> Self {
         let dice = &mut net.dice;
-        let limit = dice.one_of(&[1, 1, 2, 5, 30, 100, 1000]);
+        let limit = if net.half_unavailable {
+            1000
+        } else {
+            dice.one_of(&[1, 1, 2, 5, 30, 100, 1000])
+        };
         let small_window = dice.chance(troubled / 2);
         let mut peer = Self {
             link,
@@ -263,7 +267,11 @@ impl Peer {
             let what = format!("{}/{stream}: wrong content", self.link);
             net.ledger.violate(now, what);
         }
-        let plan = reply::draw(troubled, &mut net.dice);
+        let plan = if net.half_unavailable {
+            reply::half_unavailable(&mut net.dice)
+        } else {
+            reply::draw(troubled, &mut net.dice)
+        };
         request.plan = Some(plan);
         let wait = net.dice.millis(1, 300);
         match plan {

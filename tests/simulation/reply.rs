@@ -118,6 +118,11 @@ pub(crate) fn draw(troubled: u64, dice: &mut Dice) -> Plan {
     }
 }
 
+/// A provider of which every second answer is a 503.
+pub(crate) fn half_unavailable(dice: &mut Dice) -> Plan {
+    Plan::Answer(dice.one_of(&[TAKEN, Reply::new(503, "ServiceUnavailable", Class::Backoff)]))
+}
+
 const REFUSALS: &[Reply] = &[
     Reply::new(400, "BadDeviceToken", Class::Final),
     Reply::new(400, "DeviceTokenNotForTopic", Class::Final),

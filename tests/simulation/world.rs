@@ -1,7 +1,8 @@
 //! A lane, its connection threads, a provider and the network between them, in virtual time.
 
+mod storm;
+
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -27,9 +28,11 @@ use crate::ledger::Ledger;
 use crate::net::{Net, SimulatedTransport};
 use crate::provider::Peer;
 use crate::reply::ALWAYS_REFUSING;
+use crate::script::{self, Act, Script};
 
-/// Rounds of one thread at one point in time, after which it is taken for a busy loop.
-const ROUNDS_AT_ONCE: u32 = 100;
+/// Rounds of one thread at one point in time, after which it is taken for a busy loop: more than
+/// answers ever come in at once.
+const ROUNDS_AT_ONCE: u32 = 1000;
 /// How long after the world has become healthy every push must be settled: the hour in which it
 /// may be tried again, and the longest Retry-After.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2 * 3600 + 1200);
@@ -45,19 +48,9 @@ pub(crate) struct Report {
     pub(crate) coverage: Coverage,
     pub(crate) digest: u64,
     pub(crate) pushes: u64,
-}
-
-/// What is to happen.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Accept,
-    PusherMax,
-    ClockJump,
-    /// No connection is made.
-    Outage,
-    Heal,
-    Drain,
-    Stop,
+    /// Requests on the wire before the provider was well again.
+    pub(crate) seen_until_healed: u64,
+    pub(crate) lasted: Duration,
 }
 
 /// How an attempt to connect goes.
@@ -119,15 +112,27 @@ pub(crate) struct World {
     timeout: Duration,
     seats: Vec<Seat>,
     peers: Vec<Peer>,
-    acts: BTreeMap<(Instant, u32), Act>,
+    acts: Script,
     next_id: u64,
     /// Of a thousand, how many requests and connections fare badly.
     troubled: u64,
     outage_until: Instant,
     healed: bool,
+    /// Requests on the wire by then.
+    seen_until_healed: u64,
     /// Nothing more is accepted.
     draining: bool,
     stopped: bool,
+}
+
+/// What is configured.
+#[derive(Clone, Copy)]
+struct Site {
+    limits: Limits,
+    timeout: Duration,
+    idle_timeout: Duration,
+    threads: usize,
+    capacity: usize,
 }
 
 /// Where the connections would lead, were they real.
@@ -168,20 +173,38 @@ impl World {
     /// The world of a seed; `traced` if its story is to be told.
     pub(crate) fn new(seed: u64, traced: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let origin = *ORIGIN;
-        let platform = Platform::Ios;
-        let limits = Limits {
-            retry_max: u16::try_from(dice.one_of(&[0, 1, 3, 10])).unwrap(),
-            max_age: Duration::from_secs(dice.one_of(&[90, 1000, 86_400, 86_400])),
+        let site = Site {
+            limits: Limits {
+                retry_max: u16::try_from(dice.one_of(&[0, 1, 3, 10])).unwrap(),
+                max_age: Duration::from_secs(dice.one_of(&[90, 1000, 86_400, 86_400])),
+                resend_unknown: dice.chance(850),
+            },
+            timeout: Duration::from_secs(dice.one_of(&[2, 5, 10, 30])),
+            threads: dice.one_of(&[1, 1, 2, 3, 5]),
+            capacity: usize::try_from(dice.one_of(&[10, 60, 1000])).unwrap(),
+            idle_timeout: Duration::from_secs(dice.one_of(&[5, 60, 600])),
         };
-        let timeout = Duration::from_secs(dice.one_of(&[2, 5, 10, 30]));
-        let threads = dice.one_of(&[1, 1, 2, 3, 5]);
-        let capacity = usize::try_from(dice.one_of(&[10, 60, 1000])).unwrap();
-        let idle_timeout = Duration::from_secs(dice.one_of(&[5, 60, 600]));
-        let route = Arc::new(route(timeout, idle_timeout));
         let troubled = dice.one_of(&[0, 30, 100, 300, 300, 500, 800, ALWAYS_REFUSING]);
         let script_ends = dice.millis(1000, 300_000);
-        let acts = script(origin, script_ends, &mut dice);
+        let acts = script::of_chance(*ORIGIN, script_ends, &mut dice);
+        Self {
+            troubled,
+            ..Self::of(site, acts, dice, traced)
+        }
+    }
+
+    /// A world without trouble.
+    fn of(site: Site, acts: Script, mut dice: Dice, traced: bool) -> Self {
+        let origin = *ORIGIN;
+        let platform = Platform::Ios;
+        let Site {
+            limits,
+            timeout,
+            threads,
+            capacity,
+            idle_timeout,
+        } = site;
+        let route = Arc::new(route(timeout, idle_timeout));
         let lane = Lane::new(platform, capacity, threads);
         let stats = Arc::new(Stats::new(moment_at(origin, origin, 0)));
         let mut seat = |number| {
@@ -189,12 +212,13 @@ impl World {
             Seat::new(number, &lane, &route, &stats, settler)
         };
         let all_seats = (0..threads).map(&mut seat).collect();
-        let ledger = Ledger::new(origin, limits.retry_max, limits.max_age, traced);
+        let ledger = Ledger::new(origin, limits, traced);
         let net = Net {
             dice,
             ledger,
             links: Vec::new(),
             pusher_max: usize::MAX,
+            half_unavailable: false,
         };
         Self {
             net: Rc::new(RefCell::new(net)),
@@ -209,9 +233,10 @@ impl World {
             peers: Vec::new(),
             acts,
             next_id: 1,
-            troubled,
+            troubled: 0,
             outage_until: origin,
             healed: false,
+            seen_until_healed: 0,
             draining: false,
             stopped: false,
         }
@@ -308,10 +333,10 @@ impl World {
             }
             let act = entry.remove();
             moved = true;
-            if !matches!(act, Act::Accept) {
-                self.befall(act);
-            } else if !self.draining {
-                self.accept(self.moment());
+            match act {
+                Act::Accept if !self.draining => self.accept(self.moment()),
+                Act::Offer => self.offer(self.moment()),
+                _ => self.befall(act),
             }
         }
         moved
@@ -321,7 +346,7 @@ impl World {
         let net = &mut *self.net.borrow_mut();
         net.ledger.tell(self.now, 2, || format!("{act:?}"));
         match act {
-            Act::Accept => {}
+            Act::Accept | Act::Offer => {}
             Act::PusherMax => {
                 let most = net.dice.one_of(&[1, 2, 10, 1000]);
                 self.lane.set_stream_limit(most);
@@ -336,6 +361,8 @@ impl World {
             Act::Heal => {
                 self.healed = true;
                 self.troubled = 0;
+                net.half_unavailable = false;
+                self.seen_until_healed = net.ledger.requests;
             }
             Act::Drain => {
                 self.draining = true;
@@ -530,40 +557,10 @@ impl World {
             coverage: ledger.coverage.clone(),
             digest: ledger.digest,
             pushes: self.next_id - 1,
+            seen_until_healed: self.seen_until_healed,
+            lasted: self.now.duration_since(self.origin),
         }
     }
-}
-
-/// Requests, and what the operator and the machine do meanwhile.
-fn script(origin: Instant, ends: Duration, dice: &mut Dice) -> BTreeMap<(Instant, u32), Act> {
-    let ends_ms = u64::try_from(ends.as_millis()).unwrap();
-    let mut acts = BTreeMap::new();
-    let mut number = 0;
-    let mut add = |at: Duration, act| {
-        number += 1;
-        acts.insert((origin + at, number), act);
-    };
-    for _ in 0..dice.between(1, 12) {
-        add(dice.millis(0, ends_ms), Act::Accept);
-    }
-    for (act, per_mille) in [
-        (Act::PusherMax, 200),
-        (Act::PusherMax, 200),
-        (Act::ClockJump, 200),
-        (Act::Outage, 150),
-    ] {
-        if dice.chance(per_mille) {
-            add(dice.millis(0, ends_ms), act);
-        }
-    }
-    if dice.chance(250) {
-        let drain = dice.millis(0, ends_ms);
-        add(drain, Act::Drain);
-        let patience = dice.one_of(&[1, 5000, 60_000]);
-        add(drain + dice.millis(0, patience), Act::Stop);
-    }
-    add(ends + dice.millis(0, 120_000), Act::Heal);
-    acts
 }
 
 fn settler(lane: &Arc<Lane>, stats: &Arc<Stats>, limits: Limits, seed: u64) -> Settler {

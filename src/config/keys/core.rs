@@ -201,6 +201,18 @@ pub(in super::super) const CORE_MAX_AGE: Key = Key::number(
     "86400",
     "nobody wants last week's push when a provider comes back",
 );
+pub(in super::super) const CORE_RESEND_UNKNOWN: Key = Key::flag(
+    "core",
+    "resend_unknown",
+    true,
+    "Sends a push again when its connection or its answer was lost, at least once whatever \
+     `retry_max`, so that it may come twice; false: it fails with reason `unanswered`",
+)
+.unlike_gaurun(
+    "FCM: after a time-out only; APNs: never",
+    "true",
+    "a push that came twice is a lesser evil than one that never came",
+);
 
 /// The section's keys, in the order of the documentation.
 pub(super) const CORE_KEYS: &[Key] = &[
@@ -221,4 +233,5 @@ pub(super) const CORE_KEYS: &[Key] = &[
     CORE_MAX_CONNECTIONS,
     CORE_MAX_BODY_BYTES,
     CORE_MAX_AGE,
+    CORE_RESEND_UNKNOWN,
 ];

@@ -1,12 +1,15 @@
+mod promises;
+
 use std::sync::Arc;
 
 use super::*;
-use crate::provider::{LaneEffect, TokenEffect};
+use crate::provider::{Again, LaneEffect, TokenEffect};
 use crate::push::{DeviceToken, Notification, PushId};
 
 const LIMITS: Limits = Limits {
     retry_max: 3,
     max_age: Duration::from_secs(24 * 60 * 60),
+    resend_unknown: true,
 };
 
 fn start() -> Moment {
@@ -108,20 +111,11 @@ fn success_and_refusal_settle_at_once_with_the_provider_s_words() {
 fn a_retryable_answer_backs_off_and_gives_up_after_retry_max() {
     let now = start();
     let mut push = push_at(now);
-    for (attempt, least) in [10, 20, 40].into_iter().enumerate() {
-        let decision = decide(
-            &mut push,
-            answer(503, "ServiceUnavailable", RETRYABLE),
-            LIMITS,
-            now,
-            u64::MAX,
-        );
-        let wait = retried(decision, now);
-        let least = Duration::from_secs(least);
-        assert!(
-            wait >= least && wait <= least * 3 / 2,
-            "attempt {attempt}: {wait:?}"
-        );
+    for longest in [10, 20, 40] {
+        let outcome = answer(503, "ServiceUnavailable", RETRYABLE);
+        let wait = retried(decide(&mut push, outcome, LIMITS, now, u64::MAX), now);
+        let longest = Duration::from_secs(longest);
+        assert!(wait > longest * 9 / 10 && wait <= longest, "{wait:?}");
     }
     let settlement = settled(decide(
         &mut push,
@@ -145,8 +139,8 @@ fn another_connection_is_tried_at_once_and_then_ever_later() {
         retried(decide(push, outcome, LIMITS, now, u64::MAX), now)
     };
     assert_eq!(shutdown(&mut push), Duration::ZERO);
-    assert!(shutdown(&mut push) > Duration::from_secs(1));
-    assert!(shutdown(&mut push) > Duration::from_secs(3));
+    assert!(shutdown(&mut push) > Duration::from_millis(1900));
+    assert!(shutdown(&mut push) > Duration::from_millis(3900));
     assert_eq!(push.attempts, 0);
 }
 
@@ -179,107 +173,11 @@ fn a_second_chance_is_given_once() {
 }
 
 #[test]
-fn back_off_is_never_undercut_and_spread_over_half_as_much_again() {
-    let now = start();
-    let first = FIRST_BACKOFF;
-    let waits = [0, u64::MAX / 2, u64::MAX].map(|random| {
-        let outcome = answer(500, "InternalServerError", RETRYABLE);
-        retried(decide(&mut push_at(now), outcome, LIMITS, now, random), now)
-    });
-    assert_eq!(waits[0], first);
-    assert!(waits[0] < waits[1] && waits[1] < waits[2] && waits[2] <= first * 3 / 2);
-}
-
-#[test]
-fn retry_after_is_never_undercut() {
-    let now = start();
-    for random in [0, 1, u64::MAX / 3, u64::MAX] {
-        let mut outcome = answer(429, "QUOTA_EXCEEDED", RETRYABLE);
-        if let Outcome::Answered(answer) = &mut outcome {
-            answer.retry_after = Some(Duration::from_secs(60));
-        }
-        let wait = retried(decide(&mut push_at(now), outcome, LIMITS, now, random), now);
-        assert!((60..=66).contains(&wait.as_secs()), "{wait:?}");
-    }
-}
-
-#[test]
-fn what_never_left_is_sent_again_for_nothing_however_often() {
-    let now = start();
-    let mut push = push_at(now);
-    for _ in 0..1000 {
-        assert!(matches!(
-            decide(&mut push, Outcome::NotSent, LIMITS, now, 0),
-            Decision::Resend
-        ));
-    }
-    assert_eq!(
-        (push.attempts, push.refusals, push.maybe_sent),
-        (0, 0, false)
-    );
-}
-
-#[test]
-fn refusals_are_free_until_there_are_too_many_in_a_row() {
-    let now = start();
-    let mut push = push_at(now);
-    let refuse = |push: &mut Push| {
-        decide(
-            push,
-            Outcome::NotProcessed("refused".into()),
-            LIMITS,
-            now,
-            0,
-        )
-    };
-    assert!(
-        matches!(refuse(&mut push), Decision::Resend),
-        "the first goes again at once"
-    );
-    for _ in 1..FREE_REFUSALS {
-        retried(refuse(&mut push), now);
-        assert_eq!(push.attempts, 0);
-    }
-    for attempt in 1..=LIMITS.retry_max {
-        retried(refuse(&mut push), now);
-        assert_eq!(push.attempts, attempt);
-    }
-    let settlement = settled(refuse(&mut push));
-    assert_eq!(settlement.reason, "refused");
-    assert!(!push.maybe_sent);
-}
-
-#[test]
-fn an_attempt_without_an_answer_counts_and_is_remembered() {
-    let now = start();
-    let mut push = push_at(now);
-    for attempt in 1..=LIMITS.retry_max {
-        retried(
-            decide(&mut push, Outcome::Unknown("lost".into()), LIMITS, now, 0),
-            now,
-        );
-        assert_eq!((push.attempts, push.maybe_sent), (attempt, true));
-    }
-    let settlement = settled(decide(
-        &mut push,
-        Outcome::Unknown("lost".into()),
-        LIMITS,
-        now,
-        0,
-    ));
-    assert_eq!(
-        (settlement.end, settlement.reason),
-        (End::Failed, "unanswered".into())
-    );
-    assert_eq!(settlement.error, "lost");
-}
-
-#[test]
 fn nothing_is_tried_again_after_an_hour() {
     let accepted = start();
     let now = later(
         accepted,
-        RETRY_WINDOW.checked_sub(Duration::from_secs(11)).unwrap(),
+        RETRY_WINDOW.checked_sub(Duration::from_secs(5)).unwrap(),
     );
     let outcome = || answer(500, "InternalServerError", RETRYABLE);
     retried(
@@ -300,7 +198,7 @@ fn a_retry_that_would_come_after_the_push_s_own_time_is_not_made() {
     let now = start();
     let mut push = push_with(now, |notification| notification.expiry = 5);
     let outcome = answer(500, "InternalServerError", RETRYABLE);
-    let settlement = settled(decide(&mut push, outcome, LIMITS, now, 0));
+    let settlement = settled(decide(&mut push, outcome, LIMITS, now, u64::MAX));
     assert_eq!(settlement.reason, "InternalServerError");
 }
 

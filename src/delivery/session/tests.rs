@@ -478,3 +478,40 @@ fn deadlines_do_not_pile_up_behind_one_that_is_not_answered() {
     }
     assert!(wire.session.deadlines.len() <= STALE_DEADLINES + 4);
 }
+
+/// Sends the push anew, so many seconds later, and returns fields and content of the request.
+fn again(wire: &mut Wire, push: &Push, secs: u64) -> (Fields, String) {
+    wire.now.monotonic = push.accepted().at.monotonic + Duration::from_secs(secs);
+    wire.send(push.clone());
+    wire.settle();
+    let (stream, fields, content) = wire.heard.pop().unwrap();
+    wire.answer(stream, 503, b"{}");
+    (fields, String::from_utf8(content).unwrap())
+}
+
+#[test]
+fn deadlines_count_from_acceptance_also_when_a_push_is_tried_again() {
+    let mut wire = Wire::apns(10);
+    let push = pushes(1, |notification| notification.expiry = 600).remove(0);
+    let accepted_at = push.accepted().at.unix.as_secs();
+    let expected = (accepted_at + 600).to_string();
+    for secs in [1, 40, 599] {
+        // The provider is told a point in time, and what the wall clock does is no matter.
+        wire.now.unix = Duration::from_secs(accepted_at + secs * 3600);
+        let (fields, _) = again(&mut wire, &push, secs);
+        assert_eq!(field(&fields, "apns-expiration"), Some(expected.as_str()));
+        let id = field(&fields, "apns-id");
+        assert_eq!(id, Some("73746572-6e61-8000-8000-000000000001"), "the same");
+    }
+
+    let mut wire = Wire::new(fcm(), 10);
+    let push = pushes(1, |notification| {
+        notification.platform = Platform::Android;
+        notification.time_to_live = 600;
+    });
+    for (secs, left) in [(1, "599s"), (40, "560s"), (599, "1s")] {
+        wire.now.unix = Duration::from_secs(secs * 1_000_000);
+        let (_, content) = again(&mut wire, &push[0], secs);
+        assert!(content.contains(&format!(r#""ttl":"{left}""#)), "{content}");
+    }
+}

@@ -1,6 +1,8 @@
+use std::collections::VecDeque;
+
 use super::*;
 use crate::log::Destination;
-use crate::provider::TokenEffect;
+use crate::provider::{Again, TokenEffect};
 use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
 
 const PUSHES: usize = 10_000;
@@ -23,6 +25,7 @@ fn full() -> (Arc<Lane>, Settler, Push) {
     let limits = Limits {
         retry_max: 3,
         max_age: Duration::from_secs(3600),
+        resend_unknown: true,
     };
     let settler = Settler::new(Arc::clone(&lane), logs, stats, limits, 1);
     (lane, settler, push)
@@ -77,4 +80,95 @@ fn reasons_without_end_are_told_together() {
         "the first are not forgotten"
     );
     assert!(settler.alarmed.contains_key(OTHER_REASONS));
+}
+
+fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome {
+    let verdict = match status {
+        200 => Verdict::Succeeded,
+        _ => Verdict::Retry(Again::BACKOFF),
+    };
+    Outcome::Answered(Answer {
+        status,
+        reason: "a reason".into(),
+        error: String::new(),
+        verdict,
+        lane,
+        token: TokenEffect::Keep,
+        apns_id: None,
+        gone_since_ms: None,
+        retry_after: retry_after.map(Duration::from_secs),
+    })
+}
+
+fn ended(push: Push, outcome: Outcome) -> Ended {
+    Ended {
+        push,
+        outcome,
+        took: Duration::ZERO,
+    }
+}
+
+fn lost() -> Outcome {
+    Outcome::Unknown("the connection was lost".into())
+}
+
+/// Takes the only push that the lane has to send.
+fn taken(lane: &Lane) -> Push {
+    let mut hand = VecDeque::new();
+    while lane.take(&mut hand) {}
+    assert_eq!(hand.len(), 1);
+    hand.remove(0).unwrap()
+}
+
+#[test]
+fn unknown_outcomes_show_as_maybe_sent_in_the_log_line() {
+    let (_lane, mut settler, push) = full();
+    let now = Moment::now();
+    settler.limits.resend_unknown = false;
+    assert!(settler.conclude(ended(push, lost()), now).is_none());
+    let line = String::from_utf8(settler.error.clone()).unwrap();
+    assert!(line.contains(r#""reason":"unanswered""#), "{line}");
+    assert!(line.ends_with("\"maybe_sent\":true}\n"), "{line}");
+    assert!(line.contains(r#""attempt":1"#), "{line}");
+}
+
+#[test]
+fn a_retry_has_its_place_in_the_budget_until_it_is_settled_or_shelved() {
+    let (lane, mut settler, push) = full();
+    while lane.take(&mut VecDeque::new()) {}
+    let now = Moment::now();
+    let hour_on = now.monotonic + Duration::from_secs(3600);
+    let under_way = || lane.retry_budget().under_way();
+    settler.conclude(ended(push, lost()), now);
+    assert_eq!(under_way(), 0, "it is on the shelf");
+    for outcome in [lost(), answered(503, LaneEffect::None, None)] {
+        lane.promote_due(hour_on);
+        assert_eq!(under_way(), 1);
+        settler.conclude(ended(taken(&lane), outcome), now);
+        assert_eq!(under_way(), 0);
+    }
+    lane.promote_due(hour_on);
+    let never_written = settler.conclude(ended(taken(&lane), Outcome::NotSent), now);
+    assert_eq!(under_way(), 1, "it is still to be sent");
+    let outcome = answered(200, LaneEffect::None, None);
+    settler.conclude(ended(never_written.unwrap(), outcome), now);
+    assert_eq!(under_way(), 0);
+    assert_eq!(lane.next_due(), None);
+}
+
+#[test]
+fn retry_after_holds_back_other_retries_only_if_it_is_said_of_the_lane() {
+    for (effect, secs) in [(LaneEffect::None, 2), (LaneEffect::Slow, 60)] {
+        let (lane, mut settler, push) = full();
+        while lane.take(&mut VecDeque::new()) {}
+        let now = Moment::now();
+        settler.conclude(ended(push.clone(), lost()), now);
+        settler.conclude(ended(push, answered(503, effect, Some(60))), now);
+        lane.promote_due(now.monotonic + Duration::from_secs(2));
+        lane.promote_due(now.monotonic + Duration::from_secs(59));
+        let early = lane.retry_budget().under_way();
+        assert_eq!(early, usize::from(secs == 2), "{effect:?}");
+        lane.promote_due(now.monotonic + Duration::from_secs(67));
+        assert_eq!(lane.retry_budget().under_way(), 2);
+    }
 }

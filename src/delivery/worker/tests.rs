@@ -74,6 +74,7 @@ fn worker_on(seat: usize, lane: &Arc<Lane>, stats: &Arc<Stats>, route: Arc<Route
     let limits = Limits {
         retry_max: 3,
         max_age: Duration::from_secs(3600),
+        resend_unknown: true,
     };
     let settler = Settler::new(Arc::clone(lane), logs, Arc::clone(stats), limits, 1);
     Worker::new(seat, Arc::clone(lane), route, Arc::clone(stats), settler).unwrap()

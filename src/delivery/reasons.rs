@@ -1,0 +1,116 @@
+//! The reasons of our own: what a push's log line says when the provider did not say the last word,
+//! and what connections say. Pure data.
+
+use crate::provider::Advice;
+
+/// The time of the push has passed.
+pub const EXPIRED: &str = "expired";
+/// An operator has purged it from the queue.
+pub const PURGED: &str = "purged";
+/// It was refused unprocessed too often.
+pub const REFUSED: &str = "refused";
+/// It was left over at the end of the daemon.
+pub const SHUTDOWN: &str = "shutdown";
+/// Its last attempt had no answer.
+pub const UNANSWERED: &str = "unanswered";
+/// Its request cannot be written.
+pub const UNSENDABLE: &str = "unsendable";
+
+/// Reasons of settlements that Sterna gives itself, each after what happened.
+pub static OURS: &[(&str, Advice)] = &[
+    said(
+        EXPIRED,
+        "its time passed while it waited",
+        "The push was still waiting when its expiry, its time_to_live or core.max_age had passed: \
+         the provider was not reachable or too slow for the load.",
+        "Look in the operator log for what held the lane up at that time. Give a longer expiry if \
+         the push was worth waiting for.",
+    ),
+    said(
+        PURGED,
+        "an operator removed it from the queue",
+        "An operator has removed it from the queue with DELETE /pushes.",
+        "Nothing, if that was meant.",
+    ),
+    said(
+        REFUSED,
+        "the provider refused to process it too often",
+        "The provider refused to process the push, by REFUSED_STREAM, GOAWAY or Shutdown, more \
+         often than retry_max allows.",
+        "Look at the provider's status page. The push was not sent, so the caller may send it \
+         again.",
+    ),
+    said(
+        SHUTDOWN,
+        "the daemon ended before it was settled",
+        "The daemon was told to end, and core.shutdown_timeout was over before the push was \
+         settled.",
+        "Give core.shutdown_timeout more seconds. With maybe_sent in the log line the provider \
+         may have it, otherwise it does not.",
+    ),
+    said(
+        UNANSWERED,
+        "it was sent, and its answer did not come",
+        "The push was sent, and the answer did not come in time or its connection was lost. With \
+         core.resend_unknown it was sent again before this was said.",
+        "The provider may have it: look before sending it again. If it is frequent, look at the \
+         network, and at ios.timeout or android.timeout.",
+    ),
+    said(
+        UNSENDABLE,
+        "its request cannot be written",
+        "A field of the request has characters that HTTP/2 does not carry, or it is too large.",
+        "Look at ios.topic and the device token. If they are fine, report it as a fault of Sterna.",
+    ),
+];
+
+/// What connections say of pushes and of themselves, in the operator log, each after what
+/// happened.
+pub static CONNECTIONS: &[(&str, Advice)] = &[
+    said(
+        "REFUSED_STREAM",
+        "the provider did not look at the push",
+        "The provider has not looked at the push: it had too many open, or was lowering its limit.",
+        "Nothing: the push is sent again for nothing, five times in a row; then each time counts.",
+    ),
+    said(
+        "GOAWAY",
+        "the provider closes the connection",
+        "The provider closes the connection; its text is in the log line. What it had not begun \
+         with is sent again for nothing, what it had begun with is awaited.",
+        "Nothing, unless it comes often. A text that APNs documents has an entry here of its own.",
+    ),
+    said(
+        "ENHANCE_YOUR_CALM",
+        "the provider takes us for an attacker",
+        "The provider takes us for an attacker: too many frames of a kind, or too many errors.",
+        "Look in the push log for many refusals of one kind, and mend what causes them.",
+    ),
+    said(
+        "session_timed_out",
+        "the connection was idle",
+        "Google closed a connection that had been idle for some minutes.",
+        "Nothing: the next push opens another.",
+    ),
+    said(
+        "too_many_pings",
+        "PINGs came too often",
+        "Google got more PINGs than it likes.",
+        "Report it as a fault of Sterna, with the line of the operator log.",
+    ),
+    said(
+        "exceeded_max_concurrent_streams",
+        "too many pushes were in flight on a connection",
+        "More pushes were in flight on a connection than Google allows.",
+        "Lower core.pusher_max, and report it as a fault of Sterna.",
+    ),
+];
+
+const fn said(
+    reason: &'static str,
+    meaning: &'static str,
+    cause: &'static str,
+    cure: &'static str,
+) -> (&'static str, Advice) {
+    (meaning, Advice::new(reason, cause, cure))
+}

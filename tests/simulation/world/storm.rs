@@ -1,0 +1,48 @@
+//! A provider's two bad minutes: every second push is answered 503, while pushes go on coming.
+
+use super::*;
+
+/// How long every second answer is a 503.
+const BAD: Duration = Duration::from_secs(120);
+/// Between two pushes that are offered.
+const EVERY: Duration = Duration::from_millis(5);
+
+impl World {
+    /// That world, with as many threads.
+    pub(crate) fn of_bad_minutes(seed: u64, threads: usize) -> Self {
+        let site = Site {
+            limits: Limits {
+                retry_max: 10,
+                max_age: Duration::from_secs(86_400),
+                resend_unknown: true,
+            },
+            timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+            threads,
+            capacity: 100_000,
+        };
+        let offers = (0_u32..).map(|number| (*ORIGIN + EVERY * number, number));
+        let offers = offers.take_while(|(at, _)| *at < *ORIGIN + BAD);
+        let mut acts: Script = offers.map(|key| (key, Act::Offer)).collect();
+        acts.insert((*ORIGIN + BAD, 0), Act::Heal);
+        let world = Self::of(site, acts, Dice::new(seed), false);
+        world.net.borrow_mut().half_unavailable = true;
+        world
+    }
+
+    /// A push of no particular kind comes.
+    pub(super) fn offer(&mut self, at: Moment) {
+        let accepted = Arc::new(Accepted {
+            notification: Notification::empty(Platform::Ios),
+            tokens: Box::new([DeviceToken::new(format!("{:016x}", self.next_id))]),
+            first_id: PushId(self.next_id),
+            at,
+            payload: vec![b'x'; 100].into(),
+        });
+        self.next_id += 1;
+        let reservation = self.lane.reserve(1).unwrap();
+        self.net.borrow_mut().ledger.accept(&accepted);
+        self.lane
+            .enqueue(reservation, Push::all(&accepted).collect());
+    }
+}
