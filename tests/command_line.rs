@@ -76,3 +76,44 @@ fn a_wrong_configuration_exits_78_and_says_where() {
     assert_eq!(output.status.code(), Some(78));
     assert!(stderr(&output).contains("cannot be read"));
 }
+
+#[test]
+fn explain_tells_a_reason_lists_all_and_refuses_the_unknown_with_64() {
+    let output = sterna(&["explain", "baddevicetoken"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("BadDeviceToken (APNs, status 400)\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n  cure   "), "{text}");
+
+    let list = String::from_utf8(sterna(&["explain"]).stdout).unwrap();
+    for word in [
+        "Unregistered",
+        "QUOTA_EXCEEDED",
+        "invalid_grant",
+        "unanswered",
+        "GOAWAY",
+    ] {
+        assert!(list.contains(word), "{word}");
+    }
+
+    let output = sterna(&["explain", "--json", "UNREGISTERED"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let entries = json.as_array().unwrap();
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        let keys: Vec<&String> = entry.as_object().unwrap().keys().collect();
+        let expected = [
+            "cause", "cure", "lane", "meaning", "push", "reason", "retry", "source", "status",
+            "token", "when",
+        ];
+        assert_eq!(keys, expected);
+    }
+
+    let output = sterna(&["explain", "BadDevceToken"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(output.stdout.is_empty());
+    assert!(stderr(&output).contains("did you mean BadDeviceToken?"));
+}

@@ -12,7 +12,19 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
         "api",
         &["lane", "log", "moment", "provider", "push", "stats"],
     ),
-    ("cli", &["config", "daemon", "signal", "simulator"]),
+    (
+        "cli",
+        &[
+            "config",
+            "daemon",
+            "delivery",
+            "oauth",
+            "provider",
+            "push",
+            "signal",
+            "simulator",
+        ],
+    ),
     ("config", &["push"]),
     ("daemon", EVERYTHING),
     (

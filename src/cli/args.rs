@@ -37,6 +37,7 @@ Examples:
   sterna -c gaurun.toml            serve, as Gaurun does
   sterna -c sterna.toml -p 8080    another port than the file's
   sterna simulate --dir sim        an APNs and FCM look-alike to test against
+  sterna explain Unregistered      what a reason in a log line means
 
 {usage-heading} {usage}
 
@@ -57,6 +58,9 @@ pub(super) enum Command {
     /// Run daemon and simulator together, with generated credentials
     #[command(help_template = DEMO_HELP)]
     Demo(Demo),
+    /// Say what a reason in a log line means, and what to do about it
+    #[command(help_template = EXPLAIN_HELP)]
+    Explain(Explain),
 }
 
 const SERVE_HELP: &str = "\
@@ -236,6 +240,30 @@ pub(super) struct Trouble {
 
 /// Milliseconds of simulated latency at most: a client has given up after ten minutes.
 const LATENCY_MAX_MS: u64 = 600_000;
+
+const EXPLAIN_HELP: &str = "\
+{about}
+
+Examples:
+  sterna explain                   lists every reason of APNs, FCM, Google's tokens and Sterna
+  sterna explain BadDeviceToken    cause and cure, and what becomes of push, lane and token
+  sterna explain 503 --json        all that come with a status, for a program
+
+{usage-heading} {usage}
+
+{all-args}
+";
+
+/// What is to be explained.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Explain {
+    /// A reason as the log has it, in any case, or an HTTP status; absent: all
+    #[arg(value_name = "REASON")]
+    pub(super) reason: Option<String>,
+    /// Print a JSON array
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 const DEMO_HELP: &str = "\
 {about}

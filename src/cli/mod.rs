@@ -6,6 +6,7 @@
 mod args;
 mod demo;
 mod exit;
+mod explain;
 mod serve;
 mod simulate;
 
@@ -38,6 +39,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(serve)) => serve::run(&serve),
         Some(Command::Simulate(simulate)) => simulate::run(&simulate),
         Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Explain(explain)) => explain::run(&explain),
     }
 }
 

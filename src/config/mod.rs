@@ -20,7 +20,7 @@ mod keys;
 mod load;
 mod log;
 mod names;
-mod nearest;
+pub(crate) mod nearest;
 mod problem;
 mod secret;
 

@@ -1,7 +1,7 @@
 //! The known name that a misspelt one most resembles.
 
 /// The candidate nearest to `name`, if one is near enough to have been meant.
-pub(super) fn nearest<'c>(
+pub(crate) fn nearest<'c>(
     name: &str,
     candidates: impl Iterator<Item = &'c str>,
 ) -> Option<&'c str> {

@@ -1,0 +1,69 @@
+//! `sterna explain`: what a reason of a log line means, from the tables that delivery works by.
+
+mod entry;
+
+use std::io::Write;
+
+use super::args::Explain;
+use super::{ExitCode, report};
+use crate::config::nearest::nearest;
+use entry::Entry;
+
+/// Prints what is known of the reason, or all reasons.
+pub(super) fn run(explain: &Explain) -> ExitCode {
+    let entries = Entry::all();
+    let Some(word) = explain.reason.as_deref() else {
+        return print(&listed(&entries, explain.json));
+    };
+    let found: Vec<&Entry> = entries.iter().filter(|entry| entry.is(word)).collect();
+    if found.is_empty() {
+        report(unknown(word, &entries));
+        return ExitCode::Usage;
+    }
+    if explain.json {
+        return print(&json(&found));
+    }
+    let texts: Vec<String> = found.iter().map(|entry| entry.text()).collect();
+    print(&texts.join("\n"))
+}
+
+fn listed(entries: &[Entry], as_json: bool) -> String {
+    if as_json {
+        return json(&entries.iter().collect::<Vec<_>>());
+    }
+    entries.iter().map(Entry::line).collect()
+}
+
+fn json(entries: &[&Entry]) -> String {
+    // Strings and numbers can always be written.
+    let text = serde_json::to_string_pretty(entries).unwrap_or_default();
+    format!("{text}\n")
+}
+
+/// What is said of a word that is in no table.
+fn unknown(word: &str, entries: &[Entry]) -> String {
+    let lower: Vec<(String, &str)> = entries
+        .iter()
+        .map(|entry| (entry.reason.to_lowercase(), entry.reason))
+        .collect();
+    let near = nearest(word, lower.iter().map(|(lower, _)| lower.as_str()));
+    let near = near.and_then(|near| lower.iter().find(|(lower, _)| lower == near));
+    let shown: String = word.chars().take(WORD_SHOWN).collect();
+    match near {
+        Some((_, reason)) => format!("no reason {shown:?} is known; did you mean {reason}?"),
+        None => format!("no reason {shown:?} is known; `sterna explain` lists all"),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::Ok,
+        Err(_) => ExitCode::Io,
+    }
+}
+
+/// Characters of an unknown word that are repeated.
+const WORD_SHOWN: usize = 64;
+
+#[cfg(test)]
+mod tests;

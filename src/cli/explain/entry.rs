@@ -1,0 +1,293 @@
+//! One reason with all that is known of it, in words. Pure: the words come from the tables.
+
+use serde::Serialize;
+
+use crate::delivery::policy::{
+    FIRST_BACKOFF, FIRST_BACKOFF_QUOTA, FREE_REFUSALS, LANE_RETRY_AFTER_MAX, LEAST_WAIT_FCM,
+    LONGEST_BACKOFF,
+};
+use crate::delivery::reasons;
+use crate::oauth;
+use crate::provider::{Advice, Again, LaneEffect, Row, TokenEffect, Verdict, Wait, apns, fcm};
+use crate::push::Platform;
+
+/// A reason.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
+    /// Who says it.
+    pub(super) source: &'static str,
+    /// The word, as the push log has it.
+    pub(super) reason: &'static str,
+    /// The HTTP status that it comes with.
+    pub(super) status: Option<u16>,
+    /// What tells it from others of the same word.
+    pub(super) when: Option<&'static str>,
+    /// What happened, as the push log tells it.
+    pub(super) meaning: &'static str,
+    pub(super) cause: &'static str,
+    pub(super) cure: &'static str,
+    /// What becomes of the push.
+    pub(super) push: &'static str,
+    /// Whether and when it is tried again.
+    pub(super) retry: String,
+    /// What becomes of other pushes.
+    pub(super) lane: String,
+    /// What is to be done with the device token.
+    pub(super) token: &'static str,
+}
+
+impl Entry {
+    /// Every reason there is: APNs', FCM's, the token endpoint's, our own, the connections'.
+    pub(super) fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = of_rows(APNS, Platform::Ios, apns::ROWS, apns::ADVICE).collect();
+        all.extend(of_rows(FCM, Platform::Android, fcm::ROWS, fcm::ADVICE));
+        for (when, row) in fcm::refinements() {
+            let advice = fcm::ADVICE.iter().find(|it| it.reason == row.reason);
+            all.extend(advice.map(|advice| Self {
+                when: Some(when),
+                ..Self::of_row(FCM, Platform::Android, row, advice)
+            }));
+        }
+        for (status, advice) in fcm::BY_STATUS_ADVICE {
+            let row = fcm::by_status_alone()
+                .iter()
+                .find(|row| row.status == *status);
+            all.extend(row.map(|row| Self {
+                when: Some("if Google gives no other word"),
+                ..Self::of_row(FCM, Platform::Android, row, advice)
+            }));
+        }
+        all.extend(oauth::ROWS.iter().map(Self::of_exchange));
+        all.extend(reasons::OURS.iter().map(Self::of_ours));
+        all.extend(reasons::CONNECTIONS.iter().map(Self::of_connection));
+        all
+    }
+
+    /// Whether it is meant by a word: its reason in any case, or its status.
+    pub(super) fn is(&self, word: &str) -> bool {
+        let status = self.status.map(|status| status.to_string());
+        self.reason.eq_ignore_ascii_case(word) || status.as_deref() == Some(word)
+    }
+
+    /// It in one line.
+    pub(super) fn line(&self) -> String {
+        let status = self.status.map(|status| status.to_string());
+        let (source, reason, meaning) = (self.source, self.reason, self.meaning);
+        let status = status.unwrap_or_default();
+        let when = self
+            .when
+            .map(|when| format!(" ({when})"))
+            .unwrap_or_default();
+        format!("{source:<15} {status:<3} {reason:<31} {meaning}{when}\n")
+    }
+
+    /// All of it.
+    pub(super) fn text(&self) -> String {
+        let status = self.status.map(|status| format!(", status {status}"));
+        let when = self.when.map(|when| format!(", {when}"));
+        let head = format!(
+            "{} ({}{}{})\n",
+            self.reason,
+            self.source,
+            status.unwrap_or_default(),
+            when.unwrap_or_default()
+        );
+        let parts = [
+            ("means", self.meaning),
+            ("cause", self.cause),
+            ("cure", self.cure),
+            ("push", self.push),
+            ("retry", &self.retry),
+            ("lane", &self.lane),
+            ("token", self.token),
+        ];
+        let parts = parts.iter().map(|(name, text)| wrapped(name, text));
+        head + &parts.collect::<String>()
+    }
+
+    fn of_row(
+        source: &'static str,
+        platform: Platform,
+        row: &'static Row,
+        advice: &'static Advice,
+    ) -> Self {
+        let by_status = row.status == 0;
+        Self {
+            source,
+            reason: advice.reason,
+            status: (!by_status).then_some(row.status),
+            when: None,
+            meaning: row.meaning,
+            cause: advice.cause,
+            cure: advice.cure,
+            push: match row.verdict {
+                _ if by_status => "as its HTTP status says",
+                Verdict::Succeeded => "succeeds",
+                Verdict::Refused => "fails for good",
+                Verdict::Retry(again) if again.once => "is tried again, once",
+                Verdict::Retry(_) => "is tried again",
+                Verdict::Stopped => STOPPED_PUSH,
+            },
+            retry: match row.verdict {
+                _ if by_status => "as its HTTP status says".to_owned(),
+                Verdict::Retry(again) => retry_rule(again, platform),
+                Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => "never".to_owned(),
+            },
+            lane: match row.lane {
+                LaneEffect::None => "no effect".to_owned(),
+                LaneEffect::Slow => format!(
+                    "a Retry-After holds back its other retries too, for {} at most",
+                    minutes(LANE_RETRY_AFTER_MAX.as_secs())
+                ),
+                LaneEffect::Alarm => "an error line for the operator; pushes go on".to_owned(),
+                LaneEffect::Stop => STOPPED_LANE.to_owned(),
+            },
+            token: match row.token {
+                TokenEffect::Keep => "keep it",
+                TokenEffect::Suspect => "doubtful: the configuration may be at fault instead",
+                TokenEffect::Dead => "drop it, unless the app has registered it again since",
+            },
+        }
+    }
+
+    fn of_exchange(row: &'static oauth::Row) -> Self {
+        let (cure, retry) = match row.class {
+            oauth::Class::Passing => (
+                "Nothing: it is asked again. If it lasts, look at Google Cloud's status page.",
+                "the exchange, after 1 s, doubling up to 60 s",
+            ),
+            oauth::Class::Clock => (
+                "Correct this machine's clock; keep it right with NTP.",
+                "the exchange, every 60 s and by Google's clock",
+            ),
+            oauth::Class::Stopping => (
+                "Check the service account in the Google Cloud console; make a new key for it and \
+                 put the file where android.service_account_path names it.",
+                "the exchange, every 5 min",
+            ),
+        };
+        Self {
+            source: "token endpoint",
+            reason: row.error,
+            status: None,
+            when: Some(row.description).filter(|text| !text.is_empty()),
+            meaning: row.meaning,
+            cause: "Google's token endpoint gives no access token for the service account.",
+            cure,
+            push: "waits for an access token, until its own time or core.max_age",
+            retry: retry.to_owned(),
+            lane: "pushes to FCM wait while there is no access token".to_owned(),
+            token: "keep it",
+        }
+    }
+
+    fn of_ours((meaning, advice): &'static (&'static str, Advice)) -> Self {
+        Self {
+            source: "Sterna",
+            reason: advice.reason,
+            status: None,
+            when: None,
+            meaning,
+            cause: advice.cause,
+            cure: advice.cure,
+            push: "has failed",
+            retry: "no more".to_owned(),
+            lane: "no effect".to_owned(),
+            token: "keep it",
+        }
+    }
+
+    fn of_connection(of: &'static (&'static str, Advice)) -> Self {
+        Self {
+            source: "connection",
+            push: "is sent again, or awaited",
+            retry: "on the next connection with room".to_owned(),
+            ..Self::of_ours(of)
+        }
+    }
+}
+
+/// The rows of a table with their advice.
+fn of_rows(
+    source: &'static str,
+    platform: Platform,
+    rows: &'static [Row],
+    advice: &'static [Advice],
+) -> impl Iterator<Item = Entry> {
+    rows.iter().filter_map(move |row| {
+        let advice = advice.iter().find(|it| it.reason == row.reason)?;
+        Some(Entry::of_row(source, platform, row, advice))
+    })
+}
+
+/// When a push is tried again, and at what cost.
+fn retry_rule(again: Again, platform: Platform) -> String {
+    let longest = minutes(LONGEST_BACKOFF.as_secs());
+    let part = |least: u64, first: u64| {
+        let least = if least > 0 {
+            format!("{least} s and ")
+        } else {
+            String::new()
+        };
+        format!("after {least}a random part of {first} s, which doubles up to {longest}")
+    };
+    let wait = match (again.wait, platform) {
+        (Wait::Now, _) => "at once".to_owned(),
+        (Wait::Backoff, Platform::Ios) => part(0, FIRST_BACKOFF.as_secs()),
+        (Wait::Backoff, Platform::Android) => {
+            part(LEAST_WAIT_FCM.as_secs(), FIRST_BACKOFF.as_secs())
+        }
+        (Wait::Quota, _) => {
+            let first = FIRST_BACKOFF_QUOTA.as_secs();
+            part(first, first)
+        }
+    };
+    let connection = if again.close_connection {
+        ", on another connection"
+    } else {
+        ""
+    };
+    let credential = match platform {
+        _ if !again.new_credential => "",
+        Platform::Ios => ", with a new auth token",
+        Platform::Android => ", with a new access token",
+    };
+    let cost = if again.counts {
+        "counts against retry_max".to_owned()
+    } else {
+        format!("costs nothing {FREE_REFUSALS} times in a row")
+    };
+    format!("{wait}{connection}{credential}; never before a Retry-After; {cost}")
+}
+
+fn minutes(secs: u64) -> String {
+    format!("{} min", secs / 60)
+}
+
+/// A part of the text, its lines indented below its first.
+fn wrapped(name: &str, text: &str) -> String {
+    let mut lines = format!("  {name:<6}");
+    let mut width = lines.len();
+    for word in text.split_whitespace() {
+        if width + 1 + word.len() > TEXT_WIDTH {
+            lines.push_str("\n        ");
+            width = 8;
+        }
+        lines.push(' ');
+        lines.push_str(word);
+        width += 1 + word.len();
+    }
+    lines.push('\n');
+    lines
+}
+
+const APNS: &str = "APNs";
+const FCM: &str = "FCM";
+
+/// What a refused credential does to the push that met it, and to its lane.
+const STOPPED_PUSH: &str = "fails";
+const STOPPED_LANE: &str =
+    "an error line for the operator: pushes fail until the configuration is mended";
+
+/// Columns of the text.
+const TEXT_WIDTH: usize = 88;
