@@ -129,6 +129,7 @@ impl Stage {
         let nowhere = Destination::Discard;
         let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
         let limits = Limits {
+            resend_unknown: true,
             retry_max: self.setting.retry_max,
             max_age: Duration::from_secs(86_400),
         };
