@@ -31,6 +31,7 @@
 //! - [`config`]: the TOML file, checked once, with all its problems at once.
 //! - [`api`]: the bounded HTTP/1.1 listener, routes, request parsing, replies.
 //! - [`push`], [`moment`], [`jitter`]: the units of everything, points in time, spread of retries.
+//! - [`journal`]: what was accepted and is not settled, kept over crashes and power failures.
 //! - [`lane`]: what waits for a provider, and how much may.
 //! - [`delivery`]: pushes to attempts, attempts to outcomes, outcomes to retries or settlements.
 //! - [`provider`]: payloads, headers, tokens and answer tables of APNs and FCM.
@@ -52,6 +53,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod http2;
 pub mod jitter;
+pub mod journal;
 pub mod lane;
 pub mod log;
 pub mod moment;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 18] = [
+const MAY_KNOW: [(&str, &[&str]); 19] = [
     (
         "api",
         &["lane", "log", "moment", "provider", "push", "stats"],
@@ -35,6 +35,7 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ),
     ("http2", &[]),
     ("jitter", &[]),
+    ("journal", &["moment", "push"]),
     ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
     ("log", &["moment", "push"]),
     ("moment", &[]),
@@ -55,6 +56,7 @@ const EVERYTHING: &[&str] = &[
     "delivery",
     "http2",
     "jitter",
+    "journal",
     "lane",
     "log",
     "moment",

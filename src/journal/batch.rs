@@ -1,0 +1,167 @@
+//! Frames on their way into a segment, with what the index is to learn once they are there.
+//!
+//! Pure: no file, no clock, no thread.
+
+use std::time::Duration;
+
+use super::index::Place;
+use super::notification::Head;
+use super::settled::End;
+use super::{Attempts, KeptAnswer, frame, record};
+use crate::push::Accepted;
+
+/// The frames of one request: they are kept together or not at all.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    frames: Vec<u8>,
+    notifications: Vec<(Head, Span)>,
+    answer: Option<(Duration, Span)>,
+    /// The highest id of its pushes.
+    pub(super) highest: u64,
+}
+
+/// A frame among others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    offset: usize,
+    len: usize,
+}
+
+impl Span {
+    /// Where it is once its frames are written to a segment from `offset` on.
+    pub(super) fn place(self, segment: u32, offset: u64) -> Place {
+        Place {
+            segment,
+            len: u32::try_from(self.len).unwrap_or(u32::MAX),
+            offset: offset + self.offset as u64,
+        }
+    }
+}
+
+impl Group {
+    /// The group of a request; `None` if a notification is longer than a record may be.
+    pub(super) fn of<'a>(
+        accepted: impl IntoIterator<Item = &'a Accepted>,
+        answer: Option<&KeptAnswer>,
+    ) -> Option<Self> {
+        let mut group = Self::default();
+        for accepted in accepted {
+            let tokens = u32::try_from(accepted.tokens.len()).ok()?;
+            if tokens == 0 {
+                continue;
+            }
+            let offset = group.frames.len();
+            if !record::put_accepted(&mut group.frames, accepted) {
+                return None;
+            }
+            let head = Head {
+                first_id: accepted.first_id.0,
+                tokens,
+                platform: accepted.notification.platform,
+                at: accepted.at.unix,
+            };
+            let highest = head.first_id.saturating_add(u64::from(tokens - 1));
+            group.highest = group.highest.max(highest);
+            group.notifications.push((head, group.span_from(offset)));
+        }
+        if let Some(kept) = answer {
+            let offset = group.frames.len();
+            if !record::put_answer(&mut group.frames, kept) {
+                return None;
+            }
+            group.answer = Some((kept.at, group.span_from(offset)));
+        }
+        if group.notifications.len() + usize::from(group.answer.is_some()) > 1 {
+            frame::group(&mut group.frames);
+        }
+        Some(group)
+    }
+
+    fn span_from(&self, offset: usize) -> Span {
+        Span {
+            offset,
+            len: self.frames.len() - offset,
+        }
+    }
+
+    /// Whether there is nothing to be kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Octets of its frames.
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+}
+
+/// What is written at once.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) frames: Vec<u8>,
+    pub(super) notifications: Vec<(Head, Span)>,
+    pub(super) answers: Vec<(Duration, Span)>,
+    pub(super) settled: Vec<(u64, Option<End>)>,
+    pub(super) attempts: Vec<(u64, Attempts)>,
+    pub(super) ids: Option<u64>,
+    /// Whether it begins with the mark that all before it is synced.
+    pub(super) marked: bool,
+    marked_len: usize,
+}
+
+impl Batch {
+    /// Marks that all before it is synced; comes first.
+    pub(super) fn mark(&mut self) {
+        record::put_synced(&mut self.frames);
+        self.marked = true;
+        self.marked_len = self.frames.len();
+    }
+
+    /// Marks that the checkpoint is complete.
+    pub(super) fn complete(&mut self) {
+        record::put_complete(&mut self.frames);
+    }
+
+    /// Whether it holds more than that mark.
+    pub(super) fn has_records(&self) -> bool {
+        self.frames.len() > self.marked_len
+    }
+
+    pub(super) fn add(&mut self, group: &Group) {
+        let base = self.frames.len();
+        let moved = |span: &Span| Span {
+            offset: base + span.offset,
+            len: span.len,
+        };
+        self.frames.extend_from_slice(&group.frames);
+        let notifications = group.notifications.iter();
+        self.notifications
+            .extend(notifications.map(|(head, span)| (*head, moved(span))));
+        self.answers
+            .extend(group.answer.iter().map(|(at, span)| (*at, moved(span))));
+    }
+
+    pub(super) fn settle(&mut self, mut settled: Vec<(u64, Option<End>)>) {
+        record::put_settled(&mut self.frames, &mut settled);
+        self.settled.append(&mut settled);
+    }
+
+    pub(super) fn leave(&mut self, mut states: Vec<(u64, Attempts)>) {
+        record::put_attempts(&mut self.frames, &states);
+        self.attempts.append(&mut states);
+    }
+
+    pub(super) fn note_ids(&mut self, last: u64) {
+        record::put_ids(&mut self.frames, last);
+        self.ids = Some(last);
+    }
+
+    /// Copies a frame of another segment: its record is outside of groups now. False if it does
+    /// not fit, which it did before.
+    pub(super) fn copy(&mut self, kind: u8, record: &[u8]) -> Option<Span> {
+        let offset = self.frames.len();
+        let fits = frame::put(&mut self.frames, kind, |out| out.extend_from_slice(record));
+        let len = self.frames.len() - offset;
+        fits.then_some(Span { offset, len })
+    }
+}

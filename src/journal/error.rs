@@ -1,0 +1,91 @@
+//! Why there is no journal, and why it does not take a push.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::State;
+
+/// Why a push was not taken: nothing of the request is kept, nothing of it comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub State);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Why the journal cannot be opened.
+#[derive(Debug)]
+pub struct OpenError {
+    /// The directory or file that it is about.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with a journal.
+#[derive(Debug)]
+pub enum Fault {
+    /// Another daemon has it; its pid, if it is known.
+    Held(Option<u32>),
+    /// The directory cannot be created, listed, written to or locked.
+    Unusable(io::Error),
+    /// There is no such directory, and it was only to be read.
+    Missing,
+    /// A segment has a format that this version does not know.
+    UnknownVersion(u32),
+    /// A file cannot be read or written.
+    Io(io::Error),
+}
+
+impl OpenError {
+    /// Whether another daemon has the journal: exit code 75.
+    pub fn is_held(&self) -> bool {
+        matches!(self.fault, Fault::Held(_))
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.fault {
+            Fault::Held(Some(pid)) => write!(
+                f,
+                "the journal {path} belongs to another daemon, with pid {pid}: stop it, or give \
+                 this one its own directory"
+            ),
+            Fault::Held(None) => write!(
+                f,
+                "the journal {path} belongs to another daemon: stop it, or give this one its own \
+                 directory"
+            ),
+            Fault::Unusable(error) => write!(
+                f,
+                "the journal's directory {path} cannot be used: {error}; it must be writable for \
+                 the daemon's user"
+            ),
+            Fault::Missing => write!(f, "there is no journal in {path}"),
+            Fault::UnknownVersion(version) => write!(
+                f,
+                "the journal segment {path} has format version {version}, this is a version that \
+                 knows up to {}: start the newer version that wrote it, or move the directory \
+                 away and lose what is outstanding in it",
+                super::FORMAT_VERSION
+            ),
+            Fault::Io(error) => write!(f, "the journal file {path} fails: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            Fault::Unusable(error) | Fault::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}

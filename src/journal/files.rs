@@ -1,0 +1,76 @@
+//! The one seam between the journal and a file system.
+//!
+//! Everything that the journal does to files it does through [`Files`], so that a double can lose
+//! what was not synced, tear writes, fail and fill up.
+
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file system, as far as the journal needs one.
+pub trait Files: Debug + Send + Sync {
+    /// Creates a directory and its parents, for its owner alone; one that is there already is
+    /// left as it is.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Creates a file that must not be there yet, for its owner alone, to read and to write.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>>;
+
+    /// Opens a file to read and to write.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>>;
+
+    /// Opens a file to read it alone.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>>;
+
+    /// The names of a directory's entries.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the entries of a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Octets that may still be written below a directory.
+    fn free_space(&self, dir: &Path) -> io::Result<u64>;
+
+    /// Locks a file for this process until the guard is dropped, and writes the pid into it.
+    fn lock(&self, path: &Path) -> Result<Lock, LockError>;
+}
+
+/// What holds a lock until it is dropped.
+pub type Lock = Box<dyn Debug + Send + Sync>;
+
+/// An open file of the journal.
+pub trait JournalFile: Debug + Send + Sync {
+    /// Its length in octets.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether it holds nothing.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads octets from an offset on: as many as fit, fewer at the end of the file only.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all octets at an offset; after an error any part of them may have been written.
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts the file off.
+    fn truncate(&self, len: u64) -> io::Result<()>;
+
+    /// Makes its content durable (`fdatasync`). After an error it must not be asked again: the
+    /// system may have forgotten what it could not write.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// Why there is no lock.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another process has it; its pid, if the file names one.
+    Held(Option<u32>),
+    /// The system refused.
+    Io(io::Error),
+}

@@ -1,0 +1,403 @@
+//! A file system in memory that forgets what was not synced, tears writes, fails and fills up;
+//! and notifications to fill a journal with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::files::{Files, JournalFile, Lock, LockError};
+use crate::jitter::Random;
+use crate::moment::Moment;
+use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+
+/// What is left after the power has failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Loss {
+    /// Everything: only the process was killed.
+    Nothing,
+    /// What was synced.
+    Unsynced,
+    /// What was synced, and any sectors and directory entries of what was not.
+    Torn(u64),
+}
+
+/// Octets that a disk writes at once.
+const SECTOR: usize = 64;
+
+/// A file system in memory; clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MemoryFiles(Arc<Mutex<World>>, Arc<Mutex<()>>);
+
+#[derive(Debug, Default)]
+struct World {
+    inodes: Vec<Inode>,
+    entries: BTreeMap<PathBuf, usize>,
+    durable_entries: BTreeMap<PathBuf, usize>,
+    locks: BTreeSet<PathBuf>,
+    operations: u64,
+    off_at: Option<u64>,
+    capacity: Option<u64>,
+    sync_fails: bool,
+    read_only: bool,
+    syncs: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    content: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+impl World {
+    /// Counts a change; an error if the machine is off. Ok(true) if it goes off in the middle.
+    fn change(&mut self) -> io::Result<bool> {
+        let now = self.operations;
+        self.operations += 1;
+        match self.off_at {
+            Some(at) if now > at => Err(io::Error::other("the machine is off")),
+            Some(at) if now == at => Ok(true),
+            _ if self.read_only => Err(ErrorKind::ReadOnlyFilesystem.into()),
+            _ => Ok(false),
+        }
+    }
+
+    fn used(&self) -> u64 {
+        self.entries
+            .values()
+            .map(|inode| self.inodes[*inode].content.len() as u64)
+            .sum()
+    }
+}
+
+impl MemoryFiles {
+    fn world(&self) -> std::sync::MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+
+    /// The machine goes off in the middle of the change with that number.
+    pub(crate) fn power_off_at(&self, operation: u64) {
+        self.world().off_at = Some(operation);
+    }
+
+    /// Changes so far.
+    pub(crate) fn operations(&self) -> u64 {
+        self.world().operations
+    }
+
+    /// Syncs of files so far.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.world().syncs
+    }
+
+    /// Octets that files may have in all.
+    pub(crate) fn set_capacity(&self, octets: Option<u64>) {
+        self.world().capacity = octets;
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.world().used()
+    }
+
+    /// While it is held, files are not synced.
+    pub(crate) fn hold_syncs(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.1.lock().unwrap()
+    }
+
+    pub(crate) fn fail_syncs(&self, fail: bool) {
+        self.world().sync_fails = fail;
+    }
+
+    pub(crate) fn set_read_only(&self, read_only: bool) {
+        self.world().read_only = read_only;
+    }
+
+    pub(crate) fn content(&self, path: &Path) -> Vec<u8> {
+        let world = self.world();
+        world.inodes[world.entries[path]].content.clone()
+    }
+
+    /// Changes octets of a file wherever they stand in it.
+    pub(crate) fn damage(&self, path: &Path, old: &[u8], new: &[u8]) {
+        let mut world = self.world();
+        let inode = world.entries[path];
+        let content = &mut world.inodes[inode].content;
+        for at in 0..content.len().saturating_sub(old.len()) {
+            if content[at..].starts_with(old) {
+                content[at..at + new.len()].copy_from_slice(new);
+            }
+        }
+    }
+
+    /// Puts a file there, durably.
+    pub(crate) fn put(&self, path: &Path, content: Vec<u8>) {
+        let mut world = self.world();
+        let number = world.inodes.len();
+        world.inodes.push(Inode {
+            durable: content.clone(),
+            content,
+        });
+        world.entries.insert(path.to_owned(), number);
+        world.durable_entries.insert(path.to_owned(), number);
+    }
+
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.world().entries.keys().cloned().collect()
+    }
+
+    /// What the machine has when it is on again.
+    pub(crate) fn reboot(&self, loss: Loss) -> Self {
+        let world = self.world();
+        let mut random = match loss {
+            Loss::Torn(seed) => Some(Random::new(seed)),
+            _ => None,
+        };
+        let mut either = || random.as_mut().is_none_or(|random| random.draw() % 2 == 0);
+        let mut entries = match loss {
+            Loss::Nothing => world.entries.clone(),
+            _ => world.durable_entries.clone(),
+        };
+        if let Loss::Torn(_) = loss {
+            for (path, inode) in &world.entries {
+                if entries.get(path) != Some(inode) && either() {
+                    entries.insert(path.clone(), *inode);
+                }
+            }
+            entries.retain(|path, _| world.entries.contains_key(path) || either());
+        }
+        let rebooted = Self::default();
+        for (path, inode) in entries {
+            let inode = &world.inodes[inode];
+            let content = match loss {
+                Loss::Nothing => inode.content.clone(),
+                Loss::Unsynced => inode.durable.clone(),
+                Loss::Torn(_) => torn(inode, &mut either),
+            };
+            rebooted.put(&path, content);
+        }
+        rebooted
+    }
+}
+
+fn torn(inode: &Inode, either: &mut impl FnMut() -> bool) -> Vec<u8> {
+    let Inode { content, durable } = inode;
+    let len = if either() {
+        content.len()
+    } else {
+        durable.len()
+    };
+    let longest = content.len().max(durable.len());
+    let mut out = Vec::new();
+    for start in (0..longest).step_by(SECTOR) {
+        let from = if either() { content } else { durable };
+        for at in start..(start + SECTOR).min(longest) {
+            // What was synced and not written since is there in any case.
+            let same = content.get(at) == durable.get(at);
+            let from = if same { content } else { from };
+            out.push(from.get(at).copied().unwrap_or(0));
+        }
+    }
+    out.truncate(len);
+    out
+}
+
+#[derive(Debug)]
+struct MemoryFile {
+    files: MemoryFiles,
+    inode: usize,
+    writable: bool,
+}
+
+impl Files for MemoryFiles {
+    fn create_dir(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        let mut world = self.world();
+        if world.change()? {
+            return Err(io::Error::other("the machine goes off"));
+        }
+        if world.entries.contains_key(path) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        if world
+            .capacity
+            .is_some_and(|capacity| world.used() >= capacity)
+        {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        let inode = world.inodes.len();
+        world.inodes.push(Inode::default());
+        world.entries.insert(path.to_owned(), inode);
+        Ok(Arc::new(MemoryFile {
+            files: self.clone(),
+            inode,
+            writable: true,
+        }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        let world = self.world();
+        if world.read_only {
+            return Err(ErrorKind::ReadOnlyFilesystem.into());
+        }
+        let inode = *world.entries.get(path).ok_or(ErrorKind::NotFound)?;
+        Ok(Arc::new(MemoryFile {
+            files: self.clone(),
+            inode,
+            writable: true,
+        }))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        let inode = *self.world().entries.get(path).ok_or(ErrorKind::NotFound)?;
+        Ok(Arc::new(MemoryFile {
+            files: self.clone(),
+            inode,
+            writable: false,
+        }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let world = self.world();
+        let names = world.entries.keys();
+        let names = names.filter_map(|path| path.strip_prefix(dir).ok()?.to_str());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        if world.change()? {
+            return Err(io::Error::other("the machine goes off"));
+        }
+        world.entries.remove(path).ok_or(ErrorKind::NotFound)?;
+        Ok(())
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        if world.change()? || world.sync_fails {
+            return Err(io::Error::other("the disk is broken"));
+        }
+        world.durable_entries = world.entries.clone();
+        Ok(())
+    }
+
+    fn free_space(&self, _: &Path) -> io::Result<u64> {
+        let world = self.world();
+        let capacity = world.capacity.unwrap_or(u64::MAX);
+        Ok(capacity.saturating_sub(world.used()))
+    }
+
+    fn lock(&self, path: &Path) -> Result<Lock, LockError> {
+        let mut world = self.world();
+        if world.read_only {
+            return Err(LockError::Io(ErrorKind::ReadOnlyFilesystem.into()));
+        }
+        if !world.locks.insert(path.to_owned()) {
+            return Err(LockError::Held(Some(4711)));
+        }
+        Ok(Box::new(MemoryLock(self.clone(), path.to_owned())))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryLock(MemoryFiles, PathBuf);
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        self.0.world().locks.remove(&self.1);
+    }
+}
+
+impl JournalFile for MemoryFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.files.world().inodes[self.inode].content.len() as u64)
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let world = self.files.world();
+        let content = &world.inodes[self.inode].content;
+        let from = usize::try_from(offset).unwrap().min(content.len());
+        let octets = into.len().min(content.len() - from);
+        into[..octets].copy_from_slice(&content[from..from + octets]);
+        Ok(octets)
+    }
+
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        assert!(self.writable, "opened to be read");
+        let mut world = self.files.world();
+        let goes_off = world.change()?;
+        let offset = usize::try_from(offset).unwrap();
+        let used = world.used();
+        let capacity = world.capacity.unwrap_or(u64::MAX);
+        let content = &mut world.inodes[self.inode].content;
+        let growth = (offset + octets.len()).saturating_sub(content.len()) as u64;
+        let left = capacity.saturating_sub(used);
+        // A write that fails has written any part.
+        let fails = goes_off || growth > left;
+        let part = if fails {
+            octets.len() / 2
+        } else {
+            octets.len()
+        };
+        let end = offset + part;
+        if content.len() < end {
+            content.resize(end, 0);
+        }
+        content[offset..end].copy_from_slice(&octets[..part]);
+        if fails {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        let mut world = self.files.world();
+        if world.change()? {
+            return Err(io::Error::other("the machine goes off"));
+        }
+        let content = &mut world.inodes[self.inode].content;
+        content.resize(usize::try_from(len).unwrap(), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let _held = self.files.hold_syncs();
+        let mut world = self.files.world();
+        world.syncs += 1;
+        if world.change()? || world.sync_fails {
+            return Err(io::Error::other("the disk is broken"));
+        }
+        let inode = &mut world.inodes[self.inode];
+        inode.durable = inode.content.clone();
+        Ok(())
+    }
+}
+
+/// So many seconds after some day in 2026.
+pub(crate) fn at(secs: u64) -> Moment {
+    Moment {
+        monotonic: Instant::now(),
+        unix: Duration::from_secs(1_795_000_000 + secs),
+    }
+}
+
+/// An accepted notification with so many tokens; everything in it follows from its id.
+pub(crate) fn accepted(first_id: u64, tokens: usize) -> Accepted {
+    let platform = Platform::ALL[usize::from(first_id.is_multiple_of(3))];
+    let mut notification = Notification::empty(platform);
+    notification.message = format!("message {first_id}").into();
+    notification.badge = i64::try_from(first_id).ok();
+    Accepted {
+        notification,
+        tokens: (0..tokens)
+            .map(|index| DeviceToken::new(format!("token {index} of {first_id}")))
+            .collect(),
+        first_id: PushId(first_id),
+        at: at(first_id),
+        payload: Box::default(),
+    }
+}

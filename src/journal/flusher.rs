@@ -1,0 +1,456 @@
+//! The thread that writes the journal: everything that has come together in one write, one sync
+//! for all who wait for it.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::batch::Group;
+use super::error::Refused;
+use super::inbox::{Contents, Inbox, Reply, Settlements};
+use super::settled::End;
+use super::space::Space;
+use super::state::State;
+use super::store::{Store, Trouble};
+use super::{Attempts, IDS_AHEAD, SYNC_EVERY, Settings, SyncPolicy};
+use crate::moment::Moment;
+
+/// Settlements wait so long for others, unless something is written anyway.
+const SETTLE_GATHER: Duration = Duration::from_millis(5);
+
+/// While lines are not written, it is looked again after this time, doubling …
+const LOOK_FIRST: Duration = Duration::from_millis(5);
+
+/// … up to this one.
+const LOOK_LONGEST: Duration = Duration::from_millis(100);
+
+/// What could not be written is tried again after this time.
+pub(super) const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Octets from which on a write waits for no more requests.
+const WRITE_OCTETS: usize = 1 << 20;
+
+/// Octets that are carried forward at once, if not more was written meanwhile.
+const CARRY_OCTETS: usize = 256 << 10;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Flusher {
+    store: Store,
+    inbox: Arc<Inbox>,
+    policy: SyncPolicy,
+    space: Space,
+    dir: String,
+    /// Settlements whose lines are written, and attempts.
+    settled: Vec<(u64, Option<End>)>,
+    left: Vec<(u64, Attempts)>,
+    /// When it is looked next for settlements that may be written, and how long after that.
+    settle_at: Option<Instant>,
+    look_wait: Duration,
+    sync_at: Option<Instant>,
+    /// When it is tried whether requests can be taken again.
+    retry_at: Option<Instant>,
+    /// When settlements that could not be written are tried again.
+    settle_again_at: Instant,
+    carry_at: Instant,
+}
+
+/// What is done in a round.
+#[derive(Debug, Default)]
+struct Work {
+    requests: Vec<(Group, Reply)>,
+    ids_wanted: Option<u64>,
+    ids_waiting: Vec<Reply>,
+    closing: Option<Instant>,
+    /// Whether lines are still awaited.
+    awaits_lines: bool,
+}
+
+/// Tells the callers if the flusher panics.
+struct Guard(Arc<Inbox>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let why = "its flusher has ended by an error of the program".to_owned();
+            self.0.end(State::Failed { why });
+        }
+    }
+}
+
+impl Flusher {
+    pub(super) fn new(store: Store, inbox: Arc<Inbox>, settings: &Settings) -> Self {
+        Self {
+            space: Space::new(settings.reserve_octets),
+            dir: settings.dir.display().to_string(),
+            policy: settings.sync,
+            store,
+            inbox,
+            settled: Vec::new(),
+            left: Vec::new(),
+            settle_at: None,
+            look_wait: LOOK_FIRST,
+            sync_at: None,
+            retry_at: None,
+            settle_again_at: Instant::now(),
+            carry_at: Instant::now(),
+        }
+    }
+
+    /// Runs until the journal is closed.
+    pub(super) fn run(mut self) {
+        let guard = Guard(Arc::clone(&self.inbox));
+        loop {
+            let work = self.wait();
+            let (closing, awaits_lines) = (work.closing, work.awaits_lines);
+            self.round(work, Moment::now());
+            let is_over = |deadline| !awaits_lines || Instant::now() >= deadline;
+            if closing.is_some_and(is_over) {
+                break;
+            }
+        }
+        self.finish();
+        drop(guard);
+    }
+
+    /// Waits until there is something to do, and takes it.
+    fn wait(&mut self) -> Work {
+        let inbox = Arc::clone(&self.inbox);
+        let mut contents = inbox.lock();
+        loop {
+            let now = Instant::now();
+            if !contents.settled.is_empty() && self.settle_at.is_none() {
+                self.settle_at = Some(now + SETTLE_GATHER);
+            }
+            let due = self.due(&contents, now);
+            if due.is_some_and(|due| due <= now) {
+                return self.take(&mut contents, now);
+            }
+            contents = inbox.wait(contents, due.map(|due| due.saturating_duration_since(now)));
+        }
+    }
+
+    /// When there is something to do.
+    fn due(&self, contents: &Contents, now: Instant) -> Option<Instant> {
+        let asked = !contents.requests.is_empty()
+            || contents.ids_wanted.is_some()
+            || !contents.left.is_empty()
+            || (contents.closing.is_some() && contents.settled.is_empty());
+        let carries = self.store.is_carrying() && !self.store.has_failed();
+        let times = [
+            asked.then_some(now),
+            carries.then_some(self.carry_at),
+            contents.closing,
+            self.settle_at,
+            self.sync_at,
+            self.retry_at,
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    fn take(&mut self, contents: &mut Contents, now: Instant) -> Work {
+        self.left.append(&mut contents.left);
+        self.take_settled(contents, now);
+        Work {
+            requests: mem::take(&mut contents.requests),
+            ids_wanted: contents.ids_wanted.take(),
+            ids_waiting: mem::take(&mut contents.ids_waiting),
+            closing: contents.closing,
+            awaits_lines: !contents.settled.is_empty(),
+        }
+    }
+
+    /// Takes settlements as far as their lines are written, in their order.
+    fn take_settled(&mut self, contents: &mut Contents, now: Instant) {
+        while let Some(first) = contents.settled.front_mut()
+            && first.may_be_written()
+        {
+            self.settled.append(&mut first.pushes);
+            contents.settled.pop_front();
+            self.look_wait = LOOK_FIRST;
+        }
+        let is_due = self.settle_at.is_none_or(|at| at <= now);
+        match contents.settled.back_mut() {
+            None => self.settle_at = None,
+            Some(last) if is_due => {
+                if let Settlements {
+                    gate: Some(gate),
+                    is_urged: false,
+                    ..
+                } = last
+                {
+                    gate.urge();
+                    last.is_urged = true;
+                }
+                self.settle_at = Some(now + self.look_wait);
+                self.look_wait = (self.look_wait * 2).min(LOOK_LONGEST);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn round(&mut self, work: Work, now: Moment) {
+        if self.retry_at.is_some_and(|at| at <= now.monotonic) {
+            self.retry(now);
+        }
+        let before = self.store.written();
+        let wants_room = !work.requests.is_empty();
+        let kept = match wants_room
+            .then(|| self.refusal(&work.requests, now))
+            .flatten()
+        {
+            Some(state) => {
+                refuse(work.requests.into_iter().map(|(_, reply)| reply), &state);
+                self.enter(state, now);
+                self.write_all(Vec::new(), work.ids_wanted, now)
+            }
+            None => self.write_all(work.requests, work.ids_wanted, now),
+        };
+        self.answer(kept, work.ids_waiting, work.ids_wanted, now);
+        let written = self.store.written().saturating_sub(before);
+        self.go_on_carrying(usize::try_from(written).unwrap_or(usize::MAX), now);
+        self.sync_if_due(now);
+    }
+
+    /// Why requests are not taken, if they are not.
+    fn refusal(&mut self, requests: &[(Group, Reply)], now: Moment) -> Option<State> {
+        let state = self.inbox.lock().state.clone();
+        if !matches!(state, State::Serving | State::Closed) {
+            return Some(state);
+        }
+        let octets: usize = requests.iter().map(|(group, _)| group.len()).sum();
+        let store = &self.store;
+        let fits = self
+            .space
+            .has_room(octets as u64, now.monotonic, || store.free_space());
+        (!fits).then(|| self.full())
+    }
+
+    fn full(&self) -> State {
+        State::Full {
+            dir: self.dir.clone(),
+            free: self.space.free(),
+            needed: self.space.needed(),
+        }
+    }
+
+    /// Writes what has come together; returns the replies of those whose requests are written.
+    fn write_all(
+        &mut self,
+        requests: Vec<(Group, Reply)>,
+        ids: Option<u64>,
+        now: Moment,
+    ) -> Vec<Reply> {
+        let mut written = Vec::new();
+        let mut requests = requests.into_iter().peekable();
+        let mut ids = ids;
+        loop {
+            let mut batch = self.store.batch();
+            if self.settle_again_at <= now.monotonic {
+                batch.settle(self.settled.clone());
+                batch.leave(self.left.clone());
+            }
+            if let Some(last) = ids.take() {
+                batch.note_ids(last.saturating_add(IDS_AHEAD));
+            }
+            let mut replies = Vec::new();
+            while batch.frames.len() < WRITE_OCTETS
+                && let Some((group, reply)) = requests.next()
+            {
+                batch.add(&group);
+                replies.push(reply);
+            }
+            if !batch.has_records() {
+                return written;
+            }
+            let (octets, settles) = (batch.frames.len(), !batch.settled.is_empty());
+            let leaves = !batch.attempts.is_empty();
+            match self.store.write(batch, now.unix) {
+                Ok(()) => {
+                    self.space.wrote(octets as u64);
+                    if settles {
+                        self.settled = Vec::new();
+                    }
+                    if leaves {
+                        self.left = Vec::new();
+                    }
+                    self.sync_at.get_or_insert(now.monotonic + SYNC_EVERY);
+                    match self.policy {
+                        SyncPolicy::Group => written.append(&mut replies),
+                        SyncPolicy::Interval => accept(replies),
+                    }
+                }
+                Err(trouble) => {
+                    let state = self.trouble(trouble, now);
+                    refuse(replies, &state);
+                    refuse(requests.map(|(_, reply)| reply), &state);
+                    return written;
+                }
+            }
+        }
+    }
+
+    /// Syncs for those who wait for it, and tells them.
+    fn answer(
+        &mut self,
+        mut waiting: Vec<Reply>,
+        ids_waiting: Vec<Reply>,
+        ids: Option<u64>,
+        now: Moment,
+    ) {
+        if ids.is_some_and(|ids| ids <= self.store.ids()) {
+            waiting.extend(ids_waiting);
+        } else {
+            let state = self.inbox.lock().state.clone();
+            refuse(ids_waiting, &state);
+        }
+        if waiting.is_empty() && ids.is_none() {
+            return;
+        }
+        match self.store.sync() {
+            Ok(()) => {
+                self.sync_at = None;
+                self.inbox
+                    .ids_noted
+                    .store(self.store.ids(), Ordering::Release);
+                accept(waiting);
+            }
+            Err(trouble) => {
+                let state = self.trouble(trouble, now);
+                refuse(waiting, &state);
+            }
+        }
+    }
+
+    fn sync_if_due(&mut self, now: Moment) {
+        if self.sync_at.is_some_and(|at| at <= now.monotonic) {
+            self.sync_at = None;
+            if let Err(trouble) = self.store.sync() {
+                let _state = self.trouble(trouble, now);
+            }
+        }
+    }
+
+    /// Begins the next segment if it is time to, and carries a piece into it.
+    fn go_on_carrying(&mut self, written: usize, now: Moment) {
+        if now.monotonic < self.carry_at || self.store.has_failed() {
+            return;
+        }
+        let is_full = self.space.free() < self.space.needed();
+        let result = if self.store.is_carrying() {
+            // At least as much as is new, so that it comes to an end.
+            let octets = written.max(CARRY_OCTETS);
+            self.sync_at.get_or_insert(now.monotonic + SYNC_EVERY);
+            self.store.carry(octets, now.unix)
+        } else if self.store.is_long(is_full) {
+            let store = &self.store;
+            self.space.look_if_due(now.monotonic, || store.free_space());
+            if self.space.has_room_to_carry(self.store.live_octets()) {
+                self.store.rotate()
+            } else {
+                self.carry_at = now.monotonic + RETRY_EVERY;
+                Ok(())
+            }
+        } else {
+            Ok(())
+        };
+        match result {
+            Ok(()) => {}
+            // The old segments are still there: nothing is lost, and requests may fit yet.
+            Err(Trouble::Full) => self.carry_at = now.monotonic + RETRY_EVERY,
+            Err(trouble) => {
+                self.carry_at = now.monotonic + RETRY_EVERY;
+                let _state = self.trouble(trouble, now);
+            }
+        }
+    }
+
+    /// Tries whether writing works again.
+    fn retry(&mut self, now: Moment) {
+        self.retry_at = None;
+        if self.store.has_failed() {
+            return;
+        }
+        let store = &self.store;
+        self.space.look_if_due(now.monotonic, || store.free_space());
+        if self.space.free() < self.space.needed() {
+            let state = self.full();
+            self.enter(state, now);
+            return;
+        }
+        let mut batch = self.store.batch();
+        batch.note_ids(self.store.ids());
+        match self.store.write(batch, now.unix) {
+            Ok(()) => self.enter(State::Serving, now),
+            Err(trouble) => {
+                let _state = self.trouble(trouble, now);
+            }
+        }
+    }
+
+    /// What a trouble means for those who ask; it is told once, and tried again if that may help.
+    fn trouble(&mut self, trouble: Trouble, now: Moment) -> State {
+        self.settle_again_at = now.monotonic + RETRY_EVERY;
+        let state = match trouble {
+            Trouble::Full => {
+                self.space.is_used_up(now.monotonic);
+                self.full()
+            }
+            Trouble::Unwritable(why) => State::Unwritable { why },
+            Trouble::Failed(why) => State::Failed { why },
+        };
+        self.enter(state.clone(), now);
+        state
+    }
+
+    fn enter(&mut self, state: State, now: Moment) {
+        self.retry_at = match state {
+            State::Full { .. } | State::Unwritable { .. } => Some(now.monotonic + RETRY_EVERY),
+            _ => None,
+        };
+        let mut contents = self.inbox.lock();
+        let is_news = mem::discriminant(&contents.state) != mem::discriminant(&state);
+        if contents.state == State::Closed || contents.state.is_fatal() {
+            return;
+        }
+        contents.state = state.clone();
+        drop(contents);
+        match state {
+            State::Serving if is_news => ::log::warn!("journal: it takes pushes again"),
+            state if is_news => ::log::error!("journal: {state}; pushes are refused"),
+            _ => {}
+        }
+    }
+
+    /// Writes what is left and ends.
+    fn finish(&mut self) {
+        let now = Moment::now();
+        self.settle_again_at = now.monotonic;
+        let written = self.write_all(Vec::new(), None, now);
+        debug_assert!(written.is_empty(), "no request was written");
+        let seen = self.inbox.ids_seen.load(Ordering::Relaxed);
+        let finished = self.store.finish(seen, now.unix);
+        if let Err(trouble) = &finished {
+            ::log::error!("journal: its end could not be written: {trouble:?}");
+        }
+        let state = match finished {
+            Err(Trouble::Failed(why)) => State::Failed { why },
+            _ => State::Closed,
+        };
+        self.inbox.lock().unwritten += self.settled.len() as u64;
+        self.inbox.end(state);
+    }
+}
+
+fn accept(replies: Vec<Reply>) {
+    for reply in replies {
+        let _gone = reply.send(Ok(())).is_err();
+    }
+}
+
+fn refuse(replies: impl IntoIterator<Item = Reply>, state: &State) {
+    for reply in replies {
+        let _gone = reply.send(Err(Refused(state.clone()))).is_err();
+    }
+}

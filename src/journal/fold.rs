@@ -1,0 +1,209 @@
+//! From the records of a journal to what is outstanding.
+//!
+//! Pure: no file, no clock, no thread.
+//!
+//! Two rules need a thought. The frames of a request are kept together or not at all, so they wait
+//! for the last one of their group. And where a frame cannot be read, two things may have
+//! happened: a write was interrupted, and nobody was told that its pushes were taken; or the disk
+//! has damaged what was durable. What is left of a broken group waits for a mark that everything
+//! before it was synced, which tells the second from the first.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::frame::Frame;
+use super::index::{Index, Place};
+use super::notification::Head;
+use super::record::Record;
+use super::settled::End;
+use super::{ANSWERS_MAX, ANSWERS_OCTETS_MAX, KEEP_ANSWERS, KeptAnswer};
+
+/// What the records so far come to.
+#[derive(Debug, Default)]
+pub(super) struct Fold {
+    pub(super) index: Index,
+    answers: HashMap<Box<str>, (KeptAnswer, Place)>,
+    /// The highest id of a notification.
+    highest: u64,
+    /// Ids up to this one may have been given to pushes, says the last record that says so.
+    ids: u64,
+    /// Pushes named at all.
+    pub(super) pushes: u64,
+    /// Pushes that ended expired.
+    pub(super) expired: u64,
+    /// Records read.
+    pub(super) records: u64,
+    /// Whether this segment needs no older one.
+    pub(super) complete: bool,
+    /// The open group: where it begins, and what it holds.
+    group: Option<(u64, Vec<Member>)>,
+    /// What is left of broken groups, until it is known what broke them.
+    doubtful: Vec<Member>,
+}
+
+#[derive(Debug)]
+enum Member {
+    Notification(Head, Place),
+    Answer(KeptAnswer, Place),
+}
+
+/// What was found at the end of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Where an unfinished group begins.
+    pub(super) unfinished: Option<u64>,
+    /// Frames of broken groups that were dropped, since nobody was told that they were taken.
+    pub(super) dropped: Vec<Place>,
+}
+
+impl Member {
+    fn place(&self) -> Place {
+        match self {
+            Self::Notification(_, place) | Self::Answer(_, place) => *place,
+        }
+    }
+}
+
+impl Fold {
+    /// The highest id that may have been given to a push.
+    pub(super) fn high_water(&self) -> u64 {
+        self.ids.max(self.highest)
+    }
+
+    /// Takes a frame; false if its record is not one of ours.
+    pub(super) fn frame(&mut self, frame: &Frame<'_>, place: Place) -> bool {
+        let Some(record) = Record::read(frame.kind, frame.record) else {
+            return false;
+        };
+        self.records += 1;
+        let member = match record {
+            Record::Accepted(head) => Member::Notification(head, place),
+            Record::Answer(kept) => Member::Answer(kept, place),
+            other => {
+                self.mark(other);
+                return true;
+            }
+        };
+        if frame.first && !frame.more {
+            self.take(member);
+            return true;
+        }
+        if frame.first {
+            self.group = Some((place.offset, Vec::new()));
+        }
+        match &mut self.group {
+            Some((_, members)) => members.push(member),
+            None => self.doubtful.push(member),
+        }
+        if !frame.more {
+            for member in self.group.take().into_iter().flat_map(|group| group.1) {
+                self.take(member);
+            }
+        }
+        true
+    }
+
+    /// Takes note of a place that cannot be read.
+    pub(super) fn gap(&mut self) {
+        if let Some((_, members)) = self.group.take() {
+            self.doubtful.extend(members);
+        }
+    }
+
+    /// Ends a segment; `is_last` if none follows, so that a write to it may have been interrupted.
+    pub(super) fn end_of_segment(&mut self, is_last: bool) -> Ending {
+        let unfinished = self.group.take();
+        let mut ending = Ending {
+            unfinished: None,
+            dropped: Vec::new(),
+        };
+        if is_last {
+            ending.unfinished = unfinished.map(|(offset, _)| offset);
+            ending.dropped = self
+                .doubtful
+                .drain(..)
+                .map(|member| member.place())
+                .collect();
+        } else {
+            // The next segment was begun when all of this one was durable.
+            self.doubtful
+                .extend(unfinished.into_iter().flat_map(|group| group.1));
+            self.trust();
+        }
+        ending
+    }
+
+    /// The answers that are kept at a time, the oldest first; the index learns where they are.
+    pub(super) fn take_answers(&mut self, now: Duration) -> Vec<KeptAnswer> {
+        self.prune_answers(now);
+        let mut kept: Vec<_> = self.answers.drain().map(|(_, kept)| kept).collect();
+        kept.sort_by(|(a, _), (b, _)| (a.at, &a.key).cmp(&(b.at, &b.key)));
+        for (kept, place) in &kept {
+            self.index.keep_answer(kept.at, *place);
+        }
+        kept.into_iter().map(|(kept, _)| kept).collect()
+    }
+
+    fn prune_answers(&mut self, now: Duration) {
+        let mut kept: Vec<_> = self.answers.drain().collect();
+        kept.retain(|(_, (kept, _))| now.saturating_sub(kept.at) < KEEP_ANSWERS);
+        kept.sort_by_key(|(_, (kept, _))| std::cmp::Reverse(kept.at));
+        let mut octets = 0_u64;
+        kept.truncate(ANSWERS_MAX);
+        self.answers = kept
+            .into_iter()
+            .take_while(|(_, (_, place))| {
+                octets += u64::from(place.len);
+                octets <= ANSWERS_OCTETS_MAX
+            })
+            .collect();
+    }
+
+    fn mark(&mut self, record: Record<'_>) {
+        match record {
+            Record::Settled(runs) => {
+                for run in runs {
+                    let settled = self.index.settle_run(run.first, run.count);
+                    if run.end == Some(End::Expired) {
+                        self.expired += settled;
+                    }
+                }
+            }
+            Record::Attempts(states) => {
+                for (id, state) in states {
+                    self.index.note(id, state);
+                }
+            }
+            Record::Ids(last) => self.ids = last,
+            Record::Synced => self.trust(),
+            Record::Complete => self.complete = true,
+            Record::Accepted(_) | Record::Answer(_) => {}
+        }
+    }
+
+    /// What was doubtful is durable: it was the disk that broke it.
+    fn trust(&mut self) {
+        for member in std::mem::take(&mut self.doubtful) {
+            self.take(member);
+        }
+    }
+
+    fn take(&mut self, member: Member) {
+        match member {
+            Member::Notification(head, place) => {
+                let last = u64::from(head.tokens.saturating_sub(1));
+                self.highest = self.highest.max(head.first_id.saturating_add(last));
+                let before = self.index.outstanding();
+                self.index.insert(&head, place, true);
+                self.pushes += self.index.outstanding().saturating_sub(before);
+            }
+            Member::Answer(kept, place) => {
+                let at = kept.at;
+                self.answers.insert(kept.key.clone(), (kept, place));
+                if self.answers.len() >= 2 * ANSWERS_MAX {
+                    self.prune_answers(at);
+                }
+            }
+        }
+    }
+}

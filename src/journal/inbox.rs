@@ -1,0 +1,143 @@
+//! Between those who have something for the journal and the flusher.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use super::batch::Group;
+use super::error::Refused;
+use super::settled::End;
+use super::state::State;
+use super::{Attempts, Logged};
+
+/// Told when something is kept, or is not.
+pub(super) type Reply = Sender<Result<(), Refused>>;
+
+/// What callers and flusher share.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    contents: Mutex<Contents>,
+    /// Rung for the flusher.
+    work: Condvar,
+    /// Rung when the flusher ends.
+    ended: Condvar,
+    /// Ids up to this one are noted durably as given.
+    pub(super) ids_noted: AtomicU64,
+    /// The highest id that was given.
+    pub(super) ids_seen: AtomicU64,
+}
+
+/// What waits for the flusher, bounded by what callers wait for and what is outstanding.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// Requests, whose callers wait.
+    pub(super) requests: Vec<(Group, Reply)>,
+    /// Settlements in the order of their logs' lines.
+    pub(super) settled: VecDeque<Settlements>,
+    pub(super) left: Vec<(u64, Attempts)>,
+    /// Ids up to this one are to be noted, and who waits for it.
+    pub(super) ids_wanted: Option<u64>,
+    pub(super) ids_waiting: Vec<Reply>,
+    pub(super) state: State,
+    /// Until when the flusher may take to end.
+    pub(super) closing: Option<Instant>,
+    pub(super) has_ended: bool,
+    /// Settlements that the flusher could not write.
+    pub(super) unwritten: u64,
+}
+
+/// Settlements of one round of a connection thread.
+#[derive(Debug)]
+pub(super) struct Settlements {
+    pub(super) pushes: Vec<(u64, Option<End>)>,
+    pub(super) gate: Option<Arc<dyn Logged>>,
+    pub(super) is_urged: bool,
+}
+
+impl Settlements {
+    /// Whether its lines are written.
+    pub(super) fn may_be_written(&self) -> bool {
+        self.gate.as_ref().is_none_or(|gate| gate.written())
+    }
+}
+
+impl Inbox {
+    pub(super) fn new(ids_noted: u64, ids_seen: u64) -> Self {
+        Self {
+            contents: Mutex::new(Contents {
+                requests: Vec::new(),
+                settled: VecDeque::new(),
+                left: Vec::new(),
+                ids_wanted: None,
+                ids_waiting: Vec::new(),
+                state: State::Serving,
+                closing: None,
+                has_ended: false,
+                unwritten: 0,
+            }),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+            ids_noted: AtomicU64::new(ids_noted),
+            ids_seen: AtomicU64::new(ids_seen),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Contents> {
+        // No code panics while it holds the lock; if it did, the contents would still be sound.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ring(&self) {
+        self.work.notify_one();
+    }
+
+    /// Waits for the bell, until `due` at the latest.
+    pub(super) fn wait<'a>(
+        &self,
+        contents: MutexGuard<'a, Contents>,
+        due: Option<Duration>,
+    ) -> MutexGuard<'a, Contents> {
+        match due {
+            None => self
+                .work
+                .wait(contents)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(due) => {
+                let waited = self.work.wait_timeout(contents, due);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    /// Waits for the end of the flusher; false if it does not come.
+    pub(super) fn wait_for_end(&self, within: Duration) -> bool {
+        let waited = self
+            .ended
+            .wait_timeout_while(self.lock(), within, |contents| !contents.has_ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.has_ended
+    }
+
+    /// The flusher has ended: nobody waits any longer, nothing is taken.
+    pub(super) fn end(&self, state: State) {
+        let mut contents = self.lock();
+        contents.state = state;
+        contents.has_ended = true;
+        let waiting: usize = contents.settled.iter().map(|some| some.pushes.len()).sum();
+        contents.unwritten = contents.unwritten.saturating_add(waiting as u64);
+        // Whoever waits for a reply finds that there will be none.
+        contents.requests.clear();
+        contents.ids_waiting.clear();
+        contents.settled.clear();
+        contents.left.clear();
+        drop(contents);
+        self.ended.notify_all();
+    }
+
+    /// Notes that ids up to this one were given.
+    pub(super) fn see(&self, id: u64) {
+        self.ids_seen.fetch_max(id, Ordering::Relaxed);
+    }
+}

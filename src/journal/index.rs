@@ -1,0 +1,402 @@
+//! Which pushes are outstanding, and where their records are.
+//!
+//! Pure: no file, no clock, no thread.
+//!
+//! One entry for each notification, 32 octets, in a tree; a set of bits more for one with several
+//! tokens of which some are settled. The contents stay on the disk.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::notification::Head;
+use super::{ANSWERS_MAX, ANSWERS_OCTETS_MAX, Attempts, KEEP_ANSWERS};
+use crate::push::Platform;
+
+/// Where a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) segment: u32,
+    /// Octets of the whole frame.
+    pub(super) len: u32,
+    pub(super) offset: u64,
+}
+
+/// A notification with outstanding pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    offset: u64,
+    len: u32,
+    segment: u32,
+    /// How many device tokens it has.
+    pub(super) tokens: u32,
+    platform: u8,
+    /// Whether it was there when the journal was opened.
+    recovered: bool,
+}
+
+const _: () = assert!(size_of::<(u64, Entry)>() == 32);
+
+impl Entry {
+    pub(super) fn place(&self) -> Place {
+        Place {
+            segment: self.segment,
+            len: self.len,
+            offset: self.offset,
+        }
+    }
+}
+
+/// What of a notification is outstanding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    pub(super) first_id: u64,
+    pub(super) place: Place,
+    /// Indexes of the tokens whose pushes are outstanding.
+    pub(super) pushes: Vec<(u32, Attempts)>,
+    /// Ids of the tokens before, between and after them.
+    pub(super) settled: Vec<u64>,
+}
+
+/// What is outstanding.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    entries: BTreeMap<u64, Entry>,
+    /// Settled ones of several tokens.
+    settled: HashMap<u64, Bits>,
+    attempts: HashMap<u64, Attempts>,
+    outstanding: u64,
+    live_octets: u64,
+    /// Where the answers are that are kept, the oldest first.
+    answers: VecDeque<(Duration, Place)>,
+    answer_octets: u64,
+    /// For each platform: the id from which on is to be fed, and how many pushes are.
+    feeds: [(u64, u64); Platform::ALL.len()],
+}
+
+/// A set of token indexes.
+#[derive(Debug)]
+struct Bits {
+    count: u32,
+    words: Box<[u64]>,
+}
+
+impl Bits {
+    fn new(len: u32) -> Self {
+        Self {
+            count: 0,
+            words: vec![0; len.div_ceil(u64::BITS) as usize].into(),
+        }
+    }
+
+    fn has(&self, index: u32) -> bool {
+        let word = self.words.get((index / u64::BITS) as usize);
+        word.is_some_and(|word| word >> (index % u64::BITS) & 1 == 1)
+    }
+
+    /// False if it is there already, or out of range.
+    fn set(&mut self, index: u32) -> bool {
+        let Some(word) = self.words.get_mut((index / u64::BITS) as usize) else {
+            return false;
+        };
+        let bit = 1 << (index % u64::BITS);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        self.count += u32::from(is_new);
+        is_new
+    }
+}
+
+fn seat(platform: Platform) -> usize {
+    match platform {
+        Platform::Ios => 0,
+        Platform::Android => 1,
+    }
+}
+
+impl Index {
+    /// Outstanding pushes.
+    pub(super) fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
+    /// Octets of the frames of what is outstanding.
+    pub(super) fn live_octets(&self) -> u64 {
+        self.live_octets
+    }
+
+    /// Outstanding pushes of a platform that are still to be fed.
+    pub(super) fn unfed(&self, platform: Platform) -> u64 {
+        self.feeds.get(seat(platform)).map_or(0, |feed| feed.1)
+    }
+
+    /// Adds a notification, or says where else it is now: what is settled stays settled.
+    pub(super) fn insert(&mut self, head: &Head, place: Place, recovered: bool) {
+        let entry = Entry {
+            offset: place.offset,
+            len: place.len,
+            segment: place.segment,
+            tokens: head.tokens,
+            platform: u8::try_from(seat(head.platform)).unwrap_or(0),
+            recovered,
+        };
+        if head.tokens == 0 {
+            return;
+        }
+        self.live_octets += u64::from(place.len);
+        match self.entries.insert(head.first_id, entry) {
+            Some(old) if old.tokens == head.tokens => {
+                self.live_octets -= u64::from(old.len);
+                return;
+            }
+            Some(old) => {
+                // Two notifications with one id, which no version of ours writes: the later wins.
+                self.live_octets -= u64::from(old.len);
+                self.outstanding -= u64::from(self.left_of(head.first_id, old.tokens));
+                self.settled.remove(&head.first_id);
+            }
+            None => {}
+        }
+        self.outstanding += u64::from(head.tokens);
+    }
+
+    fn left_of(&self, first_id: u64, tokens: u32) -> u32 {
+        let settled = self.settled.get(&first_id).map_or(0, |bits| bits.count);
+        tokens.saturating_sub(settled)
+    }
+
+    /// The notification that a push belongs to.
+    fn find(&self, id: u64) -> Option<(u64, Entry)> {
+        let (first_id, entry) = self.entries.range(..=id).next_back()?;
+        (id - first_id < u64::from(entry.tokens)).then_some((*first_id, *entry))
+    }
+
+    fn is_settled(&self, first_id: u64, index: u32) -> bool {
+        let bits = self.settled.get(&first_id);
+        bits.is_some_and(|bits| bits.has(index))
+    }
+
+    /// Whether a push is outstanding.
+    pub(super) fn has(&self, id: u64) -> bool {
+        let index = |first_id| u32::try_from(id - first_id).unwrap_or(u32::MAX);
+        self.find(id)
+            .is_some_and(|(first_id, _)| !self.is_settled(first_id, index(first_id)))
+    }
+
+    /// Settles a push; false if it is not outstanding.
+    pub(super) fn settle(&mut self, id: u64) -> bool {
+        let Some((first_id, entry)) = self.find(id) else {
+            return false;
+        };
+        let index = u32::try_from(id - first_id).unwrap_or(u32::MAX);
+        if entry.tokens > 1 {
+            let bits = self
+                .settled
+                .entry(first_id)
+                .or_insert_with(|| Bits::new(entry.tokens));
+            if !bits.set(index) {
+                return false;
+            }
+        }
+        self.outstanding -= 1;
+        self.attempts.remove(&id);
+        if let Some((from, unfed)) = self.feeds.get_mut(usize::from(entry.platform))
+            && entry.recovered
+            && id >= *from
+        {
+            *unfed = unfed.saturating_sub(1);
+        }
+        if self.left_of(first_id, entry.tokens) == 0 || entry.tokens == 1 {
+            self.entries.remove(&first_id);
+            self.settled.remove(&first_id);
+            self.live_octets -= u64::from(entry.len);
+        }
+        true
+    }
+
+    /// Settles consecutive pushes; the ids that were outstanding are counted.
+    pub(super) fn settle_run(&mut self, first: u64, count: u64) -> u64 {
+        let end = first.saturating_add(count);
+        let mut settled = 0;
+        let mut next = first;
+        // From notification to notification: a hostile count costs nothing for ids in between.
+        while next < end {
+            let Some((first_id, entry)) = self.find(next).or_else(|| {
+                let after = self.entries.range(next..end).next();
+                after.map(|(first_id, entry)| (*first_id, *entry))
+            }) else {
+                break;
+            };
+            let from = next.max(first_id);
+            let to = end.min(first_id.saturating_add(entry.tokens.into()));
+            settled += (from..to).filter(|id| self.settle(*id)).count() as u64;
+            next = to.max(next + 1);
+        }
+        settled
+    }
+
+    /// Gives up a notification whose record cannot be read: the ids that were outstanding.
+    pub(super) fn give_up(&mut self, first_id: u64) -> Vec<u64> {
+        let rest = self.rest(first_id, 0);
+        let ids: Vec<u64> = rest
+            .iter()
+            .flat_map(|rest| rest.pushes.iter())
+            .map(|(index, _)| first_id + u64::from(*index))
+            .collect();
+        for id in &ids {
+            self.settle(*id);
+        }
+        ids
+    }
+
+    /// Notes how far a push has come, if it is outstanding.
+    pub(super) fn note(&mut self, id: u64, state: Attempts) {
+        if self.has(id) {
+            self.attempts.insert(id, state);
+        }
+    }
+
+    /// Notes where a notification has been copied to, if its record is still where it was.
+    pub(super) fn moved(&mut self, first_id: u64, from: Place, to: Place) {
+        if let Some(entry) = self.entries.get_mut(&first_id)
+            && entry.place() == from
+        {
+            entry.segment = to.segment;
+            entry.offset = to.offset;
+            self.live_octets = self.live_octets + u64::from(to.len) - u64::from(entry.len);
+            entry.len = to.len;
+        }
+    }
+
+    /// The first notification with that id or a later one that is not in `segment`, and the id
+    /// to go on from; at most `looks` entries are looked at.
+    pub(super) fn elsewhere(&self, segment: u32, from: u64, looks: usize) -> (Option<u64>, u64) {
+        let mut next = from;
+        for (first_id, entry) in self.entries.range(from..).take(looks) {
+            if entry.segment != segment {
+                return (Some(*first_id), *first_id);
+            }
+            next = first_id + 1;
+        }
+        let reached_end = self.entries.range(next..).next().is_none();
+        (None, if reached_end { u64::MAX } else { next })
+    }
+
+    /// What of a notification is outstanding, from a token's index on.
+    pub(super) fn rest(&self, first_id: u64, from: u32) -> Option<Rest> {
+        let entry = self.entries.get(&first_id)?;
+        let mut rest = Rest {
+            first_id,
+            place: entry.place(),
+            pushes: Vec::new(),
+            settled: Vec::new(),
+        };
+        for index in from..entry.tokens {
+            let id = first_id + u64::from(index);
+            if self.is_settled(first_id, index) {
+                rest.settled.push(id);
+            } else {
+                let state = self.attempts.get(&id).copied().unwrap_or_default();
+                rest.pushes.push((index, state));
+            }
+        }
+        Some(rest)
+    }
+
+    /// How far pushes have come that are not as they were accepted.
+    pub(super) fn attempts_of(rest: &Rest) -> Vec<(u64, Attempts)> {
+        let begun = rest.pushes.iter();
+        begun
+            .filter(|(_, state)| *state != Attempts::default())
+            .map(|(index, state)| (rest.first_id + u64::from(*index), *state))
+            .collect()
+    }
+
+    /// From now on everything that is there is to be fed.
+    pub(super) fn start_feeding(&mut self) {
+        let mut feeds = [(0, 0); Platform::ALL.len()];
+        for (first_id, entry) in &mut self.entries {
+            entry.recovered = true;
+            let settled = self.settled.get(first_id).map_or(0, |bits| bits.count);
+            if let Some((_, unfed)) = feeds.get_mut(usize::from(entry.platform)) {
+                *unfed += u64::from(entry.tokens.saturating_sub(settled));
+            }
+        }
+        self.feeds = feeds;
+    }
+
+    /// The next notification to be fed to a platform, with at most `max` of its pushes.
+    pub(super) fn feed(&mut self, platform: Platform, max: usize) -> Option<Rest> {
+        let (from, unfed) = *self.feeds.get(seat(platform))?;
+        if unfed == 0 || max == 0 {
+            return None;
+        }
+        let begun = self.find(from).map(|(first_id, _)| first_id);
+        let entries = self.entries.range(begun.unwrap_or(from)..);
+        let mut mine = entries
+            .filter(|(_, entry)| entry.recovered && usize::from(entry.platform) == seat(platform));
+        let rest = mine.find_map(|(first_id, _)| {
+            let index = u32::try_from(from.saturating_sub(*first_id)).unwrap_or(u32::MAX);
+            let rest = self.rest(*first_id, index)?;
+            (!rest.pushes.is_empty()).then_some(rest)
+        });
+        let Some(mut rest) = rest else {
+            if let Some(feed) = self.feeds.get_mut(seat(platform)) {
+                *feed = (u64::MAX, 0);
+            }
+            return None;
+        };
+        rest.pushes.truncate(max);
+        let last = rest.pushes.last().map_or(0, |(index, _)| *index);
+        if let Some(feed) = self.feeds.get_mut(seat(platform)) {
+            feed.0 = rest.first_id + u64::from(last) + 1;
+            feed.1 = feed.1.saturating_sub(rest.pushes.len() as u64);
+        }
+        Some(rest)
+    }
+
+    /// Keeps an answer.
+    pub(super) fn keep_answer(&mut self, at: Duration, place: Place) {
+        self.answers.push_back((at, place));
+        self.answer_octets += u64::from(place.len);
+    }
+
+    /// Forgets answers that are too old, or too many.
+    pub(super) fn prune_answers(&mut self, now: Duration) {
+        while let Some((at, place)) = self.answers.front() {
+            let is_old = now.saturating_sub(*at) >= KEEP_ANSWERS;
+            let fit = self.answers.len() <= ANSWERS_MAX && self.answer_octets <= ANSWERS_OCTETS_MAX;
+            if fit && !is_old {
+                break;
+            }
+            self.answer_octets = self.answer_octets.saturating_sub(u64::from(place.len));
+            self.answers.pop_front();
+        }
+    }
+
+    /// Where the answers are that are not in `segment`.
+    pub(super) fn answers_elsewhere(&self, segment: u32) -> Vec<Place> {
+        let places = self.answers.iter().map(|(_, place)| *place);
+        places.filter(|place| place.segment != segment).collect()
+    }
+
+    /// Notes where answers have been copied to, and forgets those that could not be read. They
+    /// are in the order of [`Index::answers_elsewhere`].
+    pub(super) fn answers_moved(&mut self, moves: &[(Place, Option<Place>)]) {
+        let mut moves = moves.iter().peekable();
+        let mut octets = 0;
+        self.answers.retain_mut(|(_, place)| {
+            let found = moves.next_if(|(from, _)| from == place);
+            let to = found.map_or(Some(*place), |(_, to)| *to);
+            *place = to.unwrap_or(*place);
+            octets += to.map_or(0, |to| u64::from(to.len));
+            to.is_some()
+        });
+        self.answer_octets = octets;
+    }
+
+    /// What is outstanding of the first notification with that id or a later one.
+    pub(super) fn next_rest(&self, from: u64) -> Option<Rest> {
+        let (first_id, _) = self.entries.range(from..).next()?;
+        self.rest(*first_id, 0)
+    }
+}

@@ -1,0 +1,342 @@
+//! What was accepted and is not settled, kept over crashes and power failures.
+//!
+//! # Order
+//!
+//! A request is answered when its notifications are here ([`Journal::append`]); a push is settled
+//! here when its line is in the push log ([`Journal::settle`]). So a push that a caller was told of
+//! is outstanding, or its line is written; what is outstanding at a start is pushed again.
+//!
+//! # Format
+//!
+//! A directory holds segments, `0000000001.journal` and on, and a lock file with the owner's pid. A
+//! segment is a head (`segment`) and frames (`frame`), each with a record (`record`):
+//!
+//! ```text
+//! accepted   a notification with its device tokens, once; the payload is built again
+//! answer     the answer to a request with an idempotency key
+//! settled    runs of consecutive ids that ended alike, some 2 to 4 octets for a push
+//! attempts   how far outstanding pushes have come, when the daemon ended
+//! ids        ids up to this one may have been given
+//! synced     all that stands before is on the disk
+//! complete   the checkpoint is complete: no older segment is needed
+//! ```
+//!
+//! A new segment begins with a checkpoint: the ids, then bit by bit everything that is outstanding
+//! in older segments, between new records. Recovery reads the newest segment, and the one before
+//! it if the checkpoint is not complete.
+//!
+//! # Parts
+//!
+//! `octets`, `frame`, `segment`, `notification`, `settled`, `record`, `batch`, `index`, `fold` and
+//! `space` are pure. The `store` does one thing after the other to files; the `flusher` is its
+//! thread, the `inbox` what the thread shares with callers. All files are behind [`Files`].
+
+mod answer;
+mod attempts;
+mod batch;
+mod catalogue;
+mod disk;
+mod error;
+mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod flusher;
+mod fold;
+mod frame;
+mod inbox;
+mod index;
+mod notification;
+mod octets;
+mod outstanding;
+mod reader;
+mod reading;
+mod record;
+mod recovery;
+mod report;
+mod segment;
+mod settings;
+mod settled;
+mod space;
+mod state;
+mod store;
+
+use std::fmt::Debug;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+pub use answer::KeptAnswer;
+pub use attempts::Attempts;
+pub use disk::DiskFiles;
+pub use error::{Fault, OpenError, Refused};
+pub use files::{Files, JournalFile, Lock, LockError};
+pub use outstanding::{Fed, Outstanding};
+pub use reading::{Reading, read};
+pub use report::{Damage, Recovered, Torn};
+pub use settings::{RESERVE_OCTETS, SEGMENT_OCTETS, Settings, SyncPolicy};
+pub use settled::End;
+pub use state::State;
+
+use self::batch::Group;
+use self::catalogue::Shared;
+use self::flusher::Flusher;
+use self::inbox::{Inbox, Settlements};
+use self::store::Store;
+use crossbeam_channel::Receiver;
+
+use crate::moment::Moment;
+use crate::push::{Accepted, Platform, PushId};
+
+/// Says when the push log has written the lines of a batch of settlements: only then are they
+/// written to the journal, so that no push is settled without its line.
+pub trait Logged: Debug + Send + Sync {
+    /// Whether the lines are with the system. Must not wait.
+    fn written(&self) -> bool;
+
+    /// Somebody waits for it. Must not wait either.
+    fn urge(&self);
+}
+
+/// The journal of a daemon. Its methods may be called from any thread.
+#[derive(Debug)]
+pub struct Journal {
+    inbox: Arc<Inbox>,
+    catalogue: Shared,
+    flusher: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What is left when the journal is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Pushes that stay outstanding, for the next start.
+    pub outstanding: u64,
+    /// Settlements among them that could not be written: those pushes will be sent twice.
+    pub unwritten: u64,
+}
+
+impl Journal {
+    /// Reads what is there, cuts off a torn end, and starts the flusher.
+    ///
+    /// # Errors
+    ///
+    /// When another daemon has it, when its directory cannot be used, when a segment is of an
+    /// unknown format, when a file cannot be read or written. Damage is no error.
+    pub fn open(
+        files: Arc<dyn Files>,
+        settings: Settings,
+        now: Moment,
+    ) -> Result<(Self, Recovered), OpenError> {
+        let (store, recovered) = Store::open(files, settings.clone(), now)?;
+        let inbox = Arc::new(Inbox::new(store.ids(), recovered.high_water.0));
+        let catalogue = store.catalogue().clone();
+        let flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || flusher.run())
+            .map_err(|error| OpenError {
+                path: settings.dir,
+                fault: Fault::Io(error),
+            })?;
+        let journal = Self {
+            inbox,
+            catalogue,
+            flusher: Mutex::new(Some(thread)),
+        };
+        Ok((journal, recovered))
+    }
+
+    /// Keeps the notifications of one request, and its answer if it has a key: all or nothing.
+    ///
+    /// Waits until they are kept as [`SyncPolicy`] says. Their ids must be above those of
+    /// [`Journal::high_water`] at the time of opening, and never repeat.
+    pub fn append<'a>(
+        &self,
+        accepted: impl IntoIterator<Item = &'a Accepted>,
+        answer: Option<&KeptAnswer>,
+    ) -> Result<(), Refused> {
+        let Some(group) = Group::of(accepted, answer) else {
+            return Err(Refused(State::Unwritable {
+                why: format!("a record may have {} octets", frame::RECORD_MAX),
+            }));
+        };
+        if group.is_empty() {
+            return Ok(());
+        }
+        self.inbox.see(group.highest);
+        let (reply, kept) = crossbeam_channel::bounded(1);
+        let mut contents = self.inbox.lock();
+        if contents.state != State::Serving {
+            return Err(Refused(contents.state.clone()));
+        }
+        contents.requests.push((group, reply));
+        drop(contents);
+        self.inbox.ring();
+        self.outcome(&kept)
+    }
+
+    fn outcome(&self, kept: &Receiver<Result<(), Refused>>) -> Result<(), Refused> {
+        // Without a word, the flusher has ended, and has said why in the state.
+        kept.recv().unwrap_or_else(|_| Err(Refused(self.state())))
+    }
+
+    /// Takes note of pushes that ended, each once. Never waits for the disk: they are written
+    /// soon, and not before `gate` says that their lines are written.
+    pub fn settle(
+        &self,
+        settled: impl IntoIterator<Item = (PushId, End)>,
+        gate: Option<Arc<dyn Logged>>,
+    ) {
+        let pushes = settled.into_iter();
+        let pushes: Vec<_> = pushes.map(|(id, end)| (id.0, Some(end))).collect();
+        if pushes.is_empty() {
+            return;
+        }
+        let mut contents = self.inbox.lock();
+        if contents.has_ended {
+            contents.unwritten = contents.unwritten.saturating_add(pushes.len() as u64);
+            return;
+        }
+        contents.settled.push_back(Settlements {
+            pushes,
+            gate,
+            is_urged: false,
+        });
+        drop(contents);
+        self.inbox.ring();
+    }
+
+    /// Takes note of how far pushes have come that stay outstanding, for the next start. Never
+    /// waits for the disk.
+    pub fn leave(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
+        let pushes = pushes.into_iter().map(|(id, state)| (id.0, state));
+        self.inbox.lock().left.extend(pushes);
+        self.inbox.ring();
+    }
+
+    /// Notes that ids up to this one are used up, whether their pushes are appended or not.
+    ///
+    /// Costs nothing but once in some millions of ids, when a write is waited for. The first id of
+    /// a process should be noted before it is given to anybody.
+    pub fn note_id(&self, last: PushId) -> Result<(), Refused> {
+        self.inbox.see(last.0);
+        let noted = self.inbox.ids_noted.load(Ordering::Acquire);
+        if last.0.saturating_add(IDS_AHEAD / 2) <= noted {
+            return Ok(());
+        }
+        let (reply, kept) = crossbeam_channel::bounded(1);
+        let must_wait = last.0 > noted;
+        let mut contents = self.inbox.lock();
+        if contents.state != State::Serving {
+            let state = must_wait.then(|| contents.state.clone());
+            return state.map_or(Ok(()), |state| Err(Refused(state)));
+        }
+        contents.ids_wanted = contents.ids_wanted.max(Some(last.0));
+        if must_wait {
+            contents.ids_waiting.push(reply);
+        }
+        drop(contents);
+        self.inbox.ring();
+        if must_wait {
+            self.outcome(&kept)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The highest id that may have been given to a push. New ones must be above.
+    pub fn high_water(&self) -> PushId {
+        PushId(self.inbox.ids_seen.load(Ordering::Relaxed))
+    }
+
+    /// Hands out pushes of one provider that were outstanding when the journal was opened, with
+    /// their contents, the oldest first: at most `max_pushes`, each once.
+    ///
+    /// Reads files; for a thread that may wait.
+    pub fn feed(&self, platform: Platform, max_pushes: usize) -> Fed {
+        self.catalogue.feed(platform, max_pushes)
+    }
+
+    /// How many pushes of one provider are still to be fed.
+    pub fn unfed(&self, platform: Platform) -> u64 {
+        self.catalogue.lock().index.unfed(platform)
+    }
+
+    /// How many pushes are outstanding, those that are still to be fed among them.
+    pub fn outstanding(&self) -> u64 {
+        self.catalogue.lock().index.outstanding()
+    }
+
+    /// How it is: for `/healthz`, the text of a 503, and whether the process must end.
+    pub fn state(&self) -> State {
+        self.inbox.lock().state.clone()
+    }
+
+    /// Refuses new pushes, writes and syncs what is left, and ends the flusher; a second call
+    /// finds it closed.
+    ///
+    /// Settlements whose lines are not written within that time stay outstanding.
+    pub fn close(&self, within: Duration) -> Closed {
+        let now = Instant::now();
+        let mut contents = self.inbox.lock();
+        contents
+            .closing
+            .get_or_insert(now.checked_add(within).unwrap_or(now));
+        if contents.state == State::Serving {
+            contents.state = State::Closed;
+        }
+        drop(contents);
+        self.inbox.ring();
+        // A disk that hangs does not keep the process.
+        if self.inbox.wait_for_end(within.saturating_add(LAST_WRITES)) {
+            let mut flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
+            let panicked = flusher
+                .take()
+                .is_some_and(|flusher| flusher.join().is_err());
+            debug_assert!(!panicked, "the flusher does not panic");
+        }
+        Closed {
+            outstanding: self.outstanding(),
+            unwritten: self.inbox.lock().unwritten,
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _closed = self.close(Duration::ZERO);
+    }
+}
+
+/// The format that is written. Older ones are read; a new field of a record is a new version.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Our limit: places of damage that are told one by one; the rest is counted.
+pub const PLACES_MAX: usize = 32;
+
+/// [`SyncPolicy::Interval`] loses at most this much at a power failure. Settlements wait as long.
+pub const SYNC_EVERY: Duration = Duration::from_millis(100);
+
+/// Our limit: the end of the process waits so much longer for the last write and sync.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// Answers to requests with an idempotency key are kept so long …
+pub const KEEP_ANSWERS: Duration = Duration::from_secs(600);
+
+/// Our limit: … and so many of them, of so many octets; then the oldest are forgotten.
+pub const ANSWERS_MAX: usize = 100_000;
+
+/// Our limit: see [`ANSWERS_MAX`].
+pub const ANSWERS_OCTETS_MAX: u64 = 64 << 20;
+
+/// Ids are noted as given ahead of their use, in blocks of so many.
+const IDS_AHEAD: u64 = 1 << 24;
+
+/// The lock file's name.
+const LOCK: &str = "journal.lock";
+
+/// The name of the note that the sync of a segment has failed.
+const FAILED_SYNC: &str = "sync-failed";
+
+#[cfg(test)]
+mod tests;

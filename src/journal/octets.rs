@@ -1,0 +1,142 @@
+//! Numbers and texts as octets.
+//!
+//! Pure: no file, no clock, no thread.
+//!
+//! A number is LEB128: seven bits an octet, the lowest first, the highest bit set but in the last
+//! octet. A signed one is zigzagged first. A text has its length before it.
+
+use std::time::Duration;
+
+/// Appends a number.
+pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "below 0x80")]
+    out.push(number as u8);
+}
+
+/// Appends a number that may be negative.
+pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
+    put_number(
+        out,
+        number.cast_unsigned() << 1 ^ (number >> 63).cast_unsigned(),
+    );
+}
+
+/// Appends octets and their length.
+pub(super) fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
+    put_number(out, octets.len() as u64);
+    out.extend_from_slice(octets);
+}
+
+/// Appends a time since 1970, to the nanosecond.
+pub(super) fn put_time(out: &mut Vec<u8>, time: Duration) {
+    put_number(out, time.as_secs());
+    put_number(out, u64::from(time.subsec_nanos()));
+}
+
+/// Octets that are read from the front; each method gives nothing when they are not what it reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Octets<'a>(pub(super) &'a [u8]);
+
+impl<'a> Octets<'a> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn octet(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let octet = self.octet()?;
+            let bits = u64::from(octet & 0x7f);
+            if bits << shift >> shift != bits {
+                return None;
+            }
+            number |= bits << shift;
+            if octet & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    pub(super) fn number32(&mut self) -> Option<u32> {
+        self.number()?.try_into().ok()
+    }
+
+    pub(super) fn number16(&mut self) -> Option<u16> {
+        self.number()?.try_into().ok()
+    }
+
+    pub(super) fn signed(&mut self) -> Option<i64> {
+        let number = self.number()?;
+        Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+    }
+
+    pub(super) fn octets(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.number()?).ok()?;
+        let (octets, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(octets)
+    }
+
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        str::from_utf8(self.octets()?).ok()
+    }
+
+    pub(super) fn time(&mut self) -> Option<Duration> {
+        let secs = self.number()?;
+        let nanos = self.number32().filter(|nanos| *nanos < 1_000_000_000)?;
+        Some(Duration::new(secs, nanos))
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (octets, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*octets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_read(number: u64, signed: i64, text: String, secs: u64, nanos in 0..1_000_000_000_u32) {
+            let mut out = Vec::new();
+            put_number(&mut out, number);
+            put_signed(&mut out, signed);
+            put_octets(&mut out, text.as_bytes());
+            put_time(&mut out, Duration::new(secs, nanos));
+            let mut octets = Octets(&out);
+            prop_assert_eq!(octets.number(), Some(number));
+            prop_assert_eq!(octets.signed(), Some(signed));
+            prop_assert_eq!(octets.text(), Some(text.as_str()));
+            prop_assert_eq!(octets.time(), Some(Duration::new(secs, nanos)));
+            prop_assert!(octets.is_empty() && octets.octet().is_none());
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_and_cut_ones_are_refused() {
+        assert_eq!(Octets(&[0xff; 9]).number(), None);
+        let mut most = [0xff; 10];
+        most[9] = 1;
+        assert_eq!(Octets(&most).number(), Some(u64::MAX));
+        most[9] = 2;
+        assert_eq!(Octets(&most).number(), None);
+        assert_eq!(Octets(&[5, b'a']).octets(), None);
+        assert_eq!(Octets(&[1, 0xff]).text(), None);
+    }
+}

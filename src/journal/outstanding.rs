@@ -1,0 +1,49 @@
+//! What is still to be pushed.
+
+use std::time::Duration;
+
+use super::Attempts;
+use crate::moment::Moment;
+use crate::push::{DeviceToken, Notification, PushId};
+
+/// A notification with pushes that were accepted and not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// What the caller asked.
+    pub notification: Notification,
+    /// All its device tokens, in the caller's order, settled ones too: ids count from the first.
+    pub tokens: Box<[DeviceToken]>,
+    /// The id of the first token's push; the others follow consecutively.
+    pub first_id: PushId,
+    /// When it was accepted, since 1970.
+    pub at: Duration,
+    /// Which tokens are still to be pushed to, ascending, with what was tried; never empty.
+    pub pushes: Vec<(u32, Attempts)>,
+}
+
+impl Outstanding {
+    /// When it was accepted, on both clocks of a process that reads them now.
+    ///
+    /// A time that the wall clock has not reached yet counts as now.
+    pub fn moment(&self, now: Moment) -> Moment {
+        let age = now.unix.saturating_sub(self.at);
+        Moment {
+            monotonic: now.monotonic.checked_sub(age).unwrap_or(now.monotonic),
+            unix: self.at.min(now.unix),
+        }
+    }
+
+    /// The id of the push to a token.
+    pub fn id(&self, index: u32) -> PushId {
+        PushId(self.first_id.0.saturating_add(u64::from(index)))
+    }
+}
+
+/// What [`Journal::feed`](super::Journal::feed) hands out.
+#[derive(Debug, Default)]
+pub struct Fed {
+    /// Notifications with outstanding pushes, in the order of their ids.
+    pub notifications: Vec<Outstanding>,
+    /// Pushes whose record could not be read back: their ids, for the log. They are lost.
+    pub damaged: Vec<PushId>,
+}

@@ -1,0 +1,151 @@
+//! The frames of a segment's file, one after the other; what is no frame is passed over.
+
+use std::io;
+
+use super::files::JournalFile;
+use super::frame::{self, FRAME_HEAD, Frame, Look};
+use super::segment::{self, SEGMENT_HEAD, SegmentHead};
+
+/// Octets that are read at once.
+const READ_OCTETS: usize = 1 << 20;
+
+/// Reads one segment from its begin.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    file: &'a dyn JournalFile,
+    salt: u32,
+    file_len: u64,
+    /// Octets of the file from `start` on, of which `at` are done with.
+    window: Vec<u8>,
+    start: u64,
+    at: usize,
+}
+
+/// The next thing in a segment.
+#[derive(Debug)]
+pub(super) enum Step<'a> {
+    /// A frame and its offset.
+    Frame(Frame<'a>, u64),
+    /// Octets that are no frame, until the next frame or the end of the file.
+    Gap {
+        offset: u64,
+        octets: u64,
+        /// Whether a frame follows.
+        more: bool,
+    },
+    /// The end of the file.
+    End,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the head.
+    pub(super) fn open(file: &'a dyn JournalFile, number: u32) -> io::Result<(Self, SegmentHead)> {
+        let mut reader = Self {
+            file,
+            salt: frame::salt(number),
+            file_len: file.len()?,
+            window: Vec::new(),
+            start: 0,
+            at: 0,
+        };
+        reader.fill(SEGMENT_HEAD)?;
+        let head = segment::read_head(&reader.window, number);
+        // Even if the head is damaged, what follows is where it always is.
+        reader.at = SEGMENT_HEAD.min(reader.window.len());
+        Ok((reader, head))
+    }
+
+    /// Octets of the file.
+    pub(super) fn file_len(&self) -> u64 {
+        self.file_len
+    }
+
+    pub(super) fn next(&mut self) -> io::Result<Step<'_>> {
+        let gap_start = self.offset();
+        loop {
+            self.fill(FRAME_HEAD)?;
+            if let Some(len) = self.frame_here()? {
+                let offset = self.offset();
+                if offset > gap_start {
+                    return Ok(gap(gap_start, offset, true));
+                }
+                let begin = self.at;
+                self.at += len;
+                let octets = self.window.get(begin..).unwrap_or_default();
+                let frame = frame::known(octets);
+                return Ok(frame.map_or(Step::End, |frame| Step::Frame(frame, offset)));
+            }
+            if self.offset() >= self.file_len {
+                let is_gap = gap_start < self.file_len;
+                return Ok(if is_gap {
+                    gap(gap_start, self.file_len, false)
+                } else {
+                    Step::End
+                });
+            }
+            self.skip();
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        self.start + self.at as u64
+    }
+
+    /// The length of the frame that begins here, if one does.
+    fn frame_here(&mut self) -> io::Result<Option<usize>> {
+        loop {
+            let octets = self.window.get(self.at..).unwrap_or_default();
+            let available = octets.len();
+            match frame::look(octets, self.salt) {
+                Look::Frame(frame) => return Ok(Some(frame.len())),
+                Look::None => return Ok(None),
+                Look::Short(needed) => {
+                    let fits = self.offset().saturating_add(needed as u64) <= self.file_len;
+                    if !fits || needed <= available {
+                        return Ok(None);
+                    }
+                    self.fill(needed)?;
+                    if self.window.len() - self.at <= available {
+                        // The file is shorter than it was.
+                        self.file_len = self.start + self.window.len() as u64;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes over an octet, and everything up to the next marker that is in the window.
+    fn skip(&mut self) {
+        self.at = frame::next_marker(&self.window, self.at + 1).unwrap_or(self.window.len());
+    }
+
+    /// Sees to it that `needed` octets are in the window, if the file has them.
+    fn fill(&mut self, needed: usize) -> io::Result<()> {
+        if self.window.len() - self.at >= needed {
+            return Ok(());
+        }
+        self.window.drain(..self.at);
+        self.start += self.at as u64;
+        self.at = 0;
+        let have = self.window.len();
+        let left = self.file_len.saturating_sub(self.start + have as u64);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let more = (needed - have).max(READ_OCTETS).min(left);
+        self.window.resize(have + more, 0);
+        let into = self.window.get_mut(have..).unwrap_or_default();
+        let read = self.file.read_at(into, self.start + have as u64)?;
+        self.window.truncate(have + read);
+        if read < more {
+            self.file_len = self.start + self.window.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+fn gap<'a>(offset: u64, end: u64, more: bool) -> Step<'a> {
+    Step::Gap {
+        offset,
+        octets: end - offset,
+        more,
+    }
+}

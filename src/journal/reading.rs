@@ -1,0 +1,85 @@
+//! Reading a journal without taking it over.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::catalogue::read_outstanding;
+use super::error::{Fault, OpenError};
+use super::files::{Files, JournalFile};
+use super::index::{Index, Rest};
+use super::outstanding::Outstanding;
+use super::recovery::{self, Access};
+use super::report::{Damage, Recovered};
+use super::segment;
+use crate::moment::Moment;
+
+/// Our limit: a daemon that runs may remove segments while they are looked for, so it is tried
+/// again.
+const TRIES: usize = 5;
+
+/// Reads a journal without taking it over, while its daemon runs or not, and changes nothing.
+///
+/// # Errors
+///
+/// As [`Journal::open`](super::Journal::open), but for the lock; and when there is no such
+/// directory.
+pub fn read(files: &dyn Files, dir: &Path, now: Moment) -> Result<Reading, OpenError> {
+    let mut tries = 1;
+    let found = loop {
+        match recovery::find(files, dir, now.unix, Access::Read) {
+            Err(OpenError {
+                fault: Fault::Io(error),
+                ..
+            }) if error.kind() == ErrorKind::NotFound && tries < TRIES => tries += 1,
+            found => break found?,
+        }
+    };
+    Ok(Reading {
+        dir: dir.to_owned(),
+        recovered: found.recovered,
+        index: found.fold.index,
+        segments: found.segments,
+        next: 0,
+    })
+}
+
+/// A journal that was read: what was found, and an iterator over the outstanding notifications,
+/// the oldest first.
+#[derive(Debug)]
+pub struct Reading {
+    dir: PathBuf,
+    recovered: Recovered,
+    index: Index,
+    segments: BTreeMap<u32, Arc<dyn JournalFile>>,
+    next: u64,
+}
+
+impl Reading {
+    /// What was found. Nothing was cut off: [`Recovered::torn`] says what would be.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    fn read(&self, rest: &Rest) -> Result<Outstanding, Damage> {
+        let file = self.segments.get(&rest.place.segment);
+        let read = file.and_then(|file| read_outstanding(&**file, rest).ok().flatten());
+        read.ok_or_else(|| Damage {
+            path: self.dir.join(segment::name(rest.place.segment)),
+            offset: rest.place.offset,
+            octets: rest.place.len.into(),
+        })
+    }
+}
+
+/// An item is an error when its record can be read no longer.
+impl Iterator for Reading {
+    type Item = Result<Outstanding, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.index.next_rest(self.next)?;
+        self.next = rest.first_id.saturating_add(1);
+        Some(self.read(&rest))
+    }
+}

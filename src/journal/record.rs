@@ -1,0 +1,259 @@
+//! What the records of a segment say, besides notifications.
+//!
+//! Pure: no file, no clock, no thread.
+
+use std::time::Duration;
+
+use super::octets::{Octets, put_number, put_octets, put_time};
+use super::settled::{End, Runs};
+use super::{Attempts, KeptAnswer, frame, notification, settled};
+use crate::push::Accepted;
+
+/// Kinds of records; a number is never given another meaning.
+pub(super) mod kind {
+    /// An accepted notification with its device tokens.
+    pub(in super::super) const ACCEPTED: u8 = 1;
+    /// The answer to a request with an idempotency key.
+    pub(in super::super) const ANSWER: u8 = 2;
+    /// Pushes that ended.
+    pub(in super::super) const SETTLED: u8 = 3;
+    /// How far outstanding pushes have come.
+    pub(in super::super) const ATTEMPTS: u8 = 4;
+    /// Ids up to this one may have been given to pushes.
+    pub(in super::super) const IDS: u8 = 5;
+    /// All that stands before was synced before this was written.
+    pub(in super::super) const SYNCED: u8 = 6;
+    /// The checkpoint is complete: older segments are not needed.
+    pub(in super::super) const COMPLETE: u8 = 7;
+}
+
+/// A record, as far as recovery reads it.
+#[derive(Debug)]
+pub(super) enum Record<'a> {
+    Accepted(notification::Head),
+    Answer(KeptAnswer),
+    Settled(Runs<'a>),
+    Attempts(Vec<(u64, Attempts)>),
+    Ids(u64),
+    Synced,
+    Complete,
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record; nothing if it is not one of ours.
+    pub(super) fn read(kind: u8, record: &'a [u8]) -> Option<Self> {
+        let mut octets = Octets(record);
+        match kind {
+            kind::ACCEPTED => notification::Head::read(&mut octets).map(Self::Accepted),
+            kind::ANSWER => answer(&mut octets).map(Self::Answer),
+            kind::SETTLED => Some(Self::Settled(Runs::of(record))),
+            kind::ATTEMPTS => attempts(&mut octets).map(Self::Attempts),
+            kind::IDS => octets.number().map(Self::Ids),
+            kind::SYNCED => Some(Self::Synced),
+            kind::COMPLETE => Some(Self::Complete),
+            _ => None,
+        }
+    }
+}
+
+/// Appends a notification; false if it is too long.
+#[must_use]
+pub(super) fn put_accepted(out: &mut Vec<u8>, accepted: &Accepted) -> bool {
+    frame::put(out, kind::ACCEPTED, |out| notification::put(out, accepted))
+}
+
+/// Appends an answer; false if it is too long.
+#[must_use]
+pub(super) fn put_answer(out: &mut Vec<u8>, kept: &KeptAnswer) -> bool {
+    let KeptAnswer {
+        key,
+        body_hash,
+        answer,
+        at,
+    } = kept;
+    frame::put(out, kind::ANSWER, |out| {
+        put_time(out, *at);
+        out.extend_from_slice(body_hash);
+        put_octets(out, key.as_bytes());
+        put_octets(out, answer);
+    })
+}
+
+fn answer(octets: &mut Octets<'_>) -> Option<KeptAnswer> {
+    let at = octets.time()?;
+    let body_hash = octets.array()?;
+    Some(KeptAnswer {
+        key: octets.text()?.into(),
+        body_hash,
+        answer: octets.octets()?.into(),
+        at,
+    })
+}
+
+/// Appends settlements, sorted; a million of them make several records.
+pub(super) fn put_settled(out: &mut Vec<u8>, settled: &mut [(u64, Option<End>)]) {
+    for some in settled.chunks_mut(LIST_MAX) {
+        let fits = frame::put(out, kind::SETTLED, |out| settled::put(out, some));
+        debug_assert!(fits, "a list of settlements has a bounded length");
+    }
+}
+
+/// Appends how far pushes have come.
+pub(super) fn put_attempts(out: &mut Vec<u8>, states: &[(u64, Attempts)]) {
+    for some in states.chunks(LIST_MAX) {
+        let fits = frame::put(out, kind::ATTEMPTS, |out| {
+            for (id, state) in some {
+                put_state(out, *id, *state);
+            }
+        });
+        debug_assert!(fits, "a list of attempts has a bounded length");
+    }
+}
+
+const MAYBE_SENT: u8 = 1;
+const SECOND_CHANCE: u8 = 2;
+const BEGUN: u8 = 4;
+
+fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
+    let Attempts {
+        attempts,
+        refusals,
+        maybe_sent,
+        used_its_second_chance,
+        first_attempt,
+    } = state;
+    put_number(out, id);
+    put_number(out, attempts.into());
+    put_number(out, refusals.into());
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.push(
+        flag(maybe_sent, MAYBE_SENT)
+            | flag(used_its_second_chance, SECOND_CHANCE)
+            | flag(first_attempt.is_some(), BEGUN),
+    );
+    if let Some(at) = first_attempt {
+        put_time(out, at);
+    }
+}
+
+fn attempts(octets: &mut Octets<'_>) -> Option<Vec<(u64, Attempts)>> {
+    let mut states = Vec::new();
+    while !octets.is_empty() {
+        let id = octets.number()?;
+        let (attempts, refusals) = (octets.number16()?, octets.number16()?);
+        let flags = octets.octet()?;
+        let first_attempt: Option<Duration> = match flags & BEGUN {
+            0 => None,
+            _ => Some(octets.time()?),
+        };
+        let state = Attempts {
+            attempts,
+            refusals,
+            maybe_sent: flags & MAYBE_SENT != 0,
+            used_its_second_chance: flags & SECOND_CHANCE != 0,
+            first_attempt,
+        };
+        states.push((id, state));
+    }
+    Some(states)
+}
+
+/// Appends the highest id that may have been given to a push.
+pub(super) fn put_ids(out: &mut Vec<u8>, last: u64) {
+    put_short(out, kind::IDS, |out| put_number(out, last));
+}
+
+/// Appends the mark that all before it was synced.
+pub(super) fn put_synced(out: &mut Vec<u8>) {
+    put_short(out, kind::SYNCED, |_| {});
+}
+
+/// Appends the mark that the checkpoint is complete.
+pub(super) fn put_complete(out: &mut Vec<u8>) {
+    put_short(out, kind::COMPLETE, |_| {});
+}
+
+fn put_short(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    let fits = frame::put(out, kind, write);
+    debug_assert!(fits, "a number fits");
+}
+
+/// Our limit: pushes of one list in a record.
+const LIST_MAX: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn only_record(frames: &[u8]) -> Record<'_> {
+        let frame::Look::Frame(frame) = frame::look(frames, 0) else {
+            unreachable!("no frame");
+        };
+        assert_eq!(frame.len(), frames.len());
+        Record::read(frame.kind, frame.record).unwrap()
+    }
+
+    fn any_state() -> impl Strategy<Value = Attempts> {
+        let parts = any::<(u16, u16, bool, bool, Option<u32>)>();
+        parts.prop_map(|(attempts, refusals, maybe_sent, chance, secs)| Attempts {
+            attempts,
+            refusals,
+            maybe_sent,
+            used_its_second_chance: chance,
+            first_attempt: secs.map(|secs| Duration::new(secs.into(), 7)),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn attempts_survive(states in prop::collection::vec((any::<u64>(), any_state()), 1..50)) {
+            let mut out = Vec::new();
+            put_attempts(&mut out, &states);
+            match only_record(&out) {
+                Record::Attempts(read) => prop_assert_eq!(read, states),
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+
+        #[test]
+        fn answers_survive(key: String, body_hash: [u8; 32], answer: Vec<u8>, secs: u32) {
+            let kept = KeptAnswer {
+                key: key.into(),
+                body_hash,
+                answer: answer.into(),
+                at: Duration::from_secs(secs.into()),
+            };
+            let mut out = Vec::new();
+            prop_assert!(put_answer(&mut out, &kept));
+            match only_record(&out) {
+                Record::Answer(read) => prop_assert_eq!(read, kept),
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+
+        #[test]
+        fn no_octets_make_it_panic(kind: u8, record: Vec<u8>) {
+            if let Some(Record::Settled(runs)) = Record::read(kind, &record) {
+                let runs = runs.count();
+                prop_assert!(runs <= record.len() / 2);
+            }
+        }
+    }
+
+    #[test]
+    fn long_lists_make_several_records() {
+        let state = Attempts::default();
+        let states: Vec<_> = (0..=LIST_MAX as u64).map(|id| (id, state)).collect();
+        let mut out = Vec::new();
+        put_attempts(&mut out, &states);
+        let frame::Look::Frame(first) = frame::look(&out, 0) else {
+            unreachable!("no frame");
+        };
+        let Record::Attempts(last) = only_record(&out[first.len()..]) else {
+            unreachable!("another record");
+        };
+        assert_eq!(last, [(LIST_MAX as u64, state)]);
+    }
+}

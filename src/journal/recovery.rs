@@ -1,0 +1,251 @@
+//! Reads the segments of a directory into what is outstanding.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{Fault, OpenError};
+use super::files::{Files, JournalFile};
+use super::fold::Fold;
+use super::index::Place;
+use super::reader::{Reader, Step};
+use super::report::{Damage, Recovered, Torn};
+use super::segment::{self, SEGMENT_HEAD, SegmentHead};
+use super::{FAILED_SYNC, PLACES_MAX};
+use crate::push::PushId;
+
+/// What a directory holds.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) fold: Fold,
+    pub(super) recovered: Recovered,
+    /// The segments that are needed, by number; none in a new directory.
+    pub(super) segments: BTreeMap<u32, Arc<dyn JournalFile>>,
+    /// What else is there: segments that are not needed any more, or were never begun.
+    pub(super) unneeded: Vec<u32>,
+    /// Where the newest segment is to be continued.
+    pub(super) good_end: u64,
+    /// Frames of the newest segment that must not be found again.
+    pub(super) dropped: Vec<Place>,
+    /// Whether the newest segment is one whose sync has failed.
+    pub(super) failed_sync: bool,
+}
+
+/// Whether files are opened to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Write,
+    Read,
+}
+
+/// Reads a directory.
+pub(super) fn find(
+    files: &dyn Files,
+    dir: &Path,
+    now: Duration,
+    access: Access,
+) -> Result<Found, OpenError> {
+    let names = files.list(dir).map_err(|error| OpenError {
+        path: dir.to_owned(),
+        fault: match error.kind() {
+            ErrorKind::NotFound => Fault::Missing,
+            _ => Fault::Unusable(error),
+        },
+    })?;
+    let mut numbers: Vec<u32> = names
+        .iter()
+        .filter_map(|name| segment::number(name))
+        .collect();
+    numbers.sort_unstable();
+    let mut search = Search {
+        files,
+        dir,
+        access,
+        recovered: Recovered::default(),
+    };
+    let mut found = search.newest_first(&numbers)?;
+    found.failed_sync = names.iter().any(|name| name == FAILED_SYNC);
+    found.unneeded = numbers;
+    found
+        .unneeded
+        .retain(|number| !found.segments.contains_key(number));
+    let fold = &mut found.fold;
+    let mut recovered = search.recovered;
+    recovered.answers = fold.take_answers(now);
+    recovered.outstanding = fold.index.outstanding();
+    recovered.pushes = fold.pushes;
+    recovered.expired = fold.expired;
+    recovered.records = fold.records;
+    recovered.segments = found.segments.len() as u64;
+    recovered.high_water = PushId(fold.high_water());
+    found.recovered = recovered;
+    Ok(found)
+}
+
+struct Search<'a> {
+    files: &'a dyn Files,
+    dir: &'a Path,
+    access: Access,
+    recovered: Recovered,
+}
+
+/// One segment, read.
+struct Segment {
+    file: Arc<dyn JournalFile>,
+    head: SegmentHead,
+    /// Frames that were read.
+    frames: u64,
+    good_end: u64,
+    dropped: Vec<Place>,
+}
+
+impl Search<'_> {
+    /// The newest segment says which others are needed.
+    fn newest_first(&mut self, numbers: &[u32]) -> Result<Found, OpenError> {
+        let mut older = numbers.to_vec();
+        while let Some(number) = older.pop() {
+            let mut fold = Fold::default();
+            let newest = self.segment(&mut fold, number, true)?;
+            // A segment whose begin a crash interrupted: the one before it is still the newest.
+            if newest.head == SegmentHead::Damaged && newest.frames == 0 {
+                continue;
+            }
+            let base = match newest.head {
+                _ if fold.complete => number,
+                SegmentHead::Base(base) => base,
+                _ => 0,
+            };
+            older.retain(|older| *older >= base);
+            if !older.is_empty() {
+                self.recovered = Recovered::default();
+                return self.all(&older, number);
+            }
+            return Ok(found(fold, newest, number, BTreeMap::new()));
+        }
+        Ok(Found {
+            fold: Fold::default(),
+            recovered: Recovered::default(),
+            segments: BTreeMap::new(),
+            unneeded: Vec::new(),
+            good_end: 0,
+            dropped: Vec::new(),
+            failed_sync: false,
+        })
+    }
+
+    fn all(&mut self, older: &[u32], newest: u32) -> Result<Found, OpenError> {
+        let mut fold = Fold::default();
+        let mut segments = BTreeMap::new();
+        for number in older {
+            let segment = self.segment(&mut fold, *number, false)?;
+            segments.insert(*number, segment.file);
+        }
+        fold.complete = false;
+        let segment = self.segment(&mut fold, newest, true)?;
+        Ok(found(fold, segment, newest, segments))
+    }
+
+    fn segment(
+        &mut self,
+        fold: &mut Fold,
+        number: u32,
+        is_last: bool,
+    ) -> Result<Segment, OpenError> {
+        let path = self.dir.join(segment::name(number));
+        let failed = |error: io::Error| OpenError {
+            path: path.clone(),
+            fault: Fault::Io(error),
+        };
+        let file = match self.access {
+            Access::Write => self.files.open(&path),
+            Access::Read => self.files.open_read(&path),
+        };
+        let file = file.map_err(failed)?;
+        let (mut reader, head) = Reader::open(&*file, number).map_err(failed)?;
+        if let SegmentHead::OtherVersion(version) = head {
+            let fault = Fault::UnknownVersion(version);
+            return Err(OpenError { path, fault });
+        }
+        let mut frames = 0;
+        let mut tail = None;
+        loop {
+            match reader.next().map_err(failed)? {
+                Step::Frame(frame, offset) => {
+                    frames += 1;
+                    let len = frame.len();
+                    let place = Place {
+                        segment: number,
+                        len: u32::try_from(len).unwrap_or(u32::MAX),
+                        offset,
+                    };
+                    if !fold.frame(&frame, place) {
+                        fold.gap();
+                        self.damage(&path, offset, len as u64);
+                    }
+                }
+                Step::Gap {
+                    offset,
+                    octets,
+                    more,
+                } if more || !is_last => {
+                    fold.gap();
+                    self.damage(&path, offset, octets);
+                }
+                Step::Gap { offset, .. } => tail = Some(offset),
+                Step::End => break,
+            }
+        }
+        let file_len = reader.file_len();
+        let ending = fold.end_of_segment(is_last);
+        let good_end = ending.unfinished.or(tail).unwrap_or(file_len);
+        if head == SegmentHead::Damaged && frames > 0 {
+            self.damage(&path, 0, SEGMENT_HEAD as u64);
+        }
+        self.recovered.octets += file_len;
+        if is_last && good_end < file_len {
+            self.recovered.torn = Some(Torn {
+                path,
+                offset: good_end,
+                octets: file_len - good_end,
+            });
+        }
+        Ok(Segment {
+            file,
+            head,
+            frames,
+            good_end,
+            dropped: ending.dropped,
+        })
+    }
+
+    fn damage(&mut self, path: &Path, offset: u64, octets: u64) {
+        self.recovered.damaged += 1;
+        if self.recovered.damage.len() < PLACES_MAX {
+            self.recovered.damage.push(Damage {
+                path: PathBuf::from(path),
+                offset,
+                octets,
+            });
+        }
+    }
+}
+
+fn found(
+    fold: Fold,
+    newest: Segment,
+    number: u32,
+    mut segments: BTreeMap<u32, Arc<dyn JournalFile>>,
+) -> Found {
+    segments.insert(number, newest.file);
+    Found {
+        fold,
+        recovered: Recovered::default(),
+        segments,
+        unneeded: Vec::new(),
+        good_end: newest.good_end,
+        dropped: newest.dropped,
+        failed_sync: false,
+    }
+}

@@ -1,0 +1,120 @@
+//! What was found in a journal.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::KeptAnswer;
+use crate::push::PushId;
+
+/// What reading a journal found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Pushes that are outstanding.
+    pub outstanding: u64,
+    /// Pushes that the segments name at all; those of deleted segments are not among them.
+    pub pushes: u64,
+    /// Pushes that ended expired, of those.
+    pub expired: u64,
+    /// Segments that were read.
+    pub segments: u64,
+    /// Records that were read.
+    pub records: u64,
+    /// Octets that were read.
+    pub octets: u64,
+    /// What was cut off at the end: a write that the last crash interrupted.
+    pub torn: Option<Torn>,
+    /// Places that could not be read, in the order of the files; at most [`PLACES_MAX`].
+    ///
+    /// [`PLACES_MAX`]: super::PLACES_MAX
+    pub damage: Vec<Damage>,
+    /// All places that could not be read.
+    pub damaged: u64,
+    /// The highest id that may have been given to a push.
+    pub high_water: PushId,
+    /// Answers that are kept for repeated requests, the oldest first.
+    pub answers: Vec<KeptAnswer>,
+}
+
+/// A write that was interrupted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where it was cut.
+    pub offset: u64,
+    /// How much was cut off.
+    pub octets: u64,
+}
+
+/// A place that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where it begins.
+    pub offset: u64,
+    /// How much was passed over.
+    pub octets: u64,
+}
+
+impl Default for Recovered {
+    /// An empty journal.
+    fn default() -> Self {
+        Self {
+            outstanding: 0,
+            pushes: 0,
+            expired: 0,
+            segments: 0,
+            records: 0,
+            octets: 0,
+            torn: None,
+            damage: Vec::new(),
+            damaged: 0,
+            high_water: PushId(0),
+            answers: Vec::new(),
+        }
+    }
+}
+
+/// One line for the operator.
+impl fmt::Display for Recovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} outstanding of {}, {} expired, {} damaged (segments: {}, records: {}, octets: {})",
+            self.outstanding,
+            self.pushes,
+            self.expired,
+            self.damaged,
+            self.segments,
+            self.records,
+            self.octets
+        )
+    }
+}
+
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "journal segment {} ended in a write that was interrupted: {} octets were cut off at \
+             offset {}; no caller was told that they were taken",
+            self.path.display(),
+            self.octets,
+            self.offset
+        )
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "journal segment {} is damaged: {} octets at offset {} cannot be read, what they held \
+             is lost; look at the disk",
+            self.path.display(),
+            self.octets,
+            self.offset
+        )
+    }
+}

@@ -1,0 +1,48 @@
+//! What an operator may set about the journal.
+
+use std::path::PathBuf;
+
+/// When an accepted push counts as kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// When it is on the disk. One sync serves all that arrived meanwhile.
+    #[default]
+    Group,
+    /// When it is with the system, which is asked to write it out at most [`SYNC_EVERY`] later: a
+    /// crash of the daemon loses nothing, a power failure that much.
+    ///
+    /// [`SYNC_EVERY`]: super::SYNC_EVERY
+    Interval,
+}
+
+/// Where the journal is and how it is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its directory, which is created if it is missing.
+    pub dir: PathBuf,
+    /// When an accepted push counts as kept.
+    pub sync: SyncPolicy,
+    /// A segment that is longer, and longer than twice what is outstanding, is followed by a new
+    /// one.
+    pub segment_octets: u64,
+    /// Octets of the disk that are left to settlements: with fewer free, nothing is accepted.
+    pub reserve_octets: u64,
+}
+
+impl Settings {
+    /// The journal in a directory, with everything else as it is unless it is set.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            sync: SyncPolicy::default(),
+            segment_octets: SEGMENT_OCTETS,
+            reserve_octets: RESERVE_OCTETS,
+        }
+    }
+}
+
+/// Length of a segment unless it is set: some 200,000 pushes.
+pub const SEGMENT_OCTETS: u64 = 64 << 20;
+
+/// Reserve unless it is set: the settlements of some millions of pushes.
+pub const RESERVE_OCTETS: u64 = 32 << 20;

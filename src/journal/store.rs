@@ -1,0 +1,229 @@
+//! The segments and the index together: what is written, synced, carried forward and removed, one
+//! step after the other, by whoever calls. It has no thread and reads no clock.
+//!
+//! A new segment begins when the old one is long. What is outstanding is carried into it piece by
+//! piece, between new records (see `carry`); when all is there and synced, a mark says so, and when
+//! that is synced too, the older segments are removed. Until then no further segment begins, so
+//! that at most two are ever needed.
+
+mod carry;
+mod opening;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use self::carry::Carry;
+use super::batch::Batch;
+use super::catalogue::Shared;
+use super::disk::is_full;
+use super::files::{Files, JournalFile, Lock};
+use super::segment::SEGMENT_HEAD;
+use super::{FAILED_SYNC, Settings, frame, record, segment};
+
+/// Why something was not written. Nothing of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The disk is full.
+    Full,
+    /// The system refuses, perhaps not for ever.
+    Unwritable(String),
+    /// A sync has failed: nothing may be written any more.
+    Failed(String),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Store {
+    files: Arc<dyn Files>,
+    settings: Settings,
+    /// Held for as long as the store lives.
+    _lock: Lock,
+    catalogue: Shared,
+    active: u32,
+    file: Arc<dyn JournalFile>,
+    /// Where the next frame goes.
+    len: u64,
+    /// What is to be carried forward, while the checkpoint is not complete.
+    carry: Option<Carry>,
+    /// Ids up to this one are noted as given.
+    ids: u64,
+    /// Whether something was written since the last sync.
+    unsynced: bool,
+    /// Whether something was synced since the last mark of it.
+    mark_due: bool,
+    /// Whether a failed write may have left octets behind `len`.
+    cut_due: bool,
+    failed: Option<String>,
+    written: u64,
+}
+
+impl Store {
+    /// What is outstanding.
+    pub(super) fn catalogue(&self) -> &Shared {
+        &self.catalogue
+    }
+
+    /// Octets that may still be written; unknown counts as enough.
+    pub(super) fn free_space(&self) -> u64 {
+        let free = self.files.free_space(&self.settings.dir);
+        free.unwrap_or(u64::MAX)
+    }
+
+    /// Octets of what is outstanding.
+    pub(super) fn live_octets(&self) -> u64 {
+        self.catalogue.lock().index.live_octets()
+    }
+
+    /// Octets that were written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether a sync has failed, so that nothing is written any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Ids up to this one are noted as given.
+    pub(super) fn ids(&self) -> u64 {
+        self.ids
+    }
+
+    /// An empty batch, for the next write.
+    pub(super) fn batch(&self) -> Batch {
+        let mut batch = Batch::default();
+        if self.mark_due {
+            batch.mark();
+        }
+        batch
+    }
+
+    /// Writes a batch whole, or nothing of it.
+    pub(super) fn write(&mut self, mut batch: Batch, now: Duration) -> Result<(), Trouble> {
+        if !batch.has_records() {
+            return Ok(());
+        }
+        self.write_frames(&mut batch)?;
+        let offset = self.len - batch.frames.len() as u64;
+        let active = self.active;
+        let index = &mut self.catalogue.lock().index;
+        for (head, span) in &batch.notifications {
+            index.insert(head, span.place(active, offset), false);
+        }
+        for (at, span) in &batch.answers {
+            index.keep_answer(*at, span.place(active, offset));
+        }
+        for (id, _) in &batch.settled {
+            index.settle(*id);
+        }
+        for (id, state) in &batch.attempts {
+            index.note(*id, *state);
+        }
+        index.prune_answers(now);
+        self.ids = batch.ids.unwrap_or(self.ids);
+        Ok(())
+    }
+
+    fn write_frames(&mut self, batch: &mut Batch) -> Result<(), Trouble> {
+        self.check()?;
+        if self.cut_due {
+            self.cut()?;
+        }
+        frame::seal(&mut batch.frames, frame::salt(self.active));
+        if let Err(error) = self.file.write_at(&batch.frames, self.len) {
+            self.cut_due = true;
+            self.cut()?;
+            return Err(self.trouble(&error));
+        }
+        self.len += batch.frames.len() as u64;
+        self.written += batch.frames.len() as u64;
+        self.unsynced = true;
+        self.mark_due &= !batch.marked;
+        Ok(())
+    }
+
+    /// Makes what was written durable.
+    pub(super) fn sync(&mut self) -> Result<(), Trouble> {
+        self.check()?;
+        if !self.unsynced {
+            return Ok(());
+        }
+        match self.file.sync_data() {
+            Ok(()) => {
+                self.unsynced = false;
+                self.mark_due = true;
+                Ok(())
+            }
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    /// Marks and syncs what is there, for an end in order.
+    pub(super) fn finish(&mut self, last_id: u64, now: Duration) -> Result<(), Trouble> {
+        self.sync()?;
+        let mut batch = self.batch();
+        batch.note_ids(last_id);
+        self.write(batch, now)?;
+        self.sync()
+    }
+
+    fn check(&self) -> Result<(), Trouble> {
+        match &self.failed {
+            Some(why) => Err(Trouble::Failed(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes what a failed write may have left, durably, so that it does not come back.
+    fn cut(&mut self) -> Result<(), Trouble> {
+        if let Err(error) = self.file.truncate(self.len) {
+            return Err(self.trouble(&error));
+        }
+        if let Err(error) = self.file.sync_data() {
+            return Err(self.fail(&error));
+        }
+        self.cut_due = false;
+        self.unsynced = false;
+        self.mark_due = true;
+        Ok(())
+    }
+
+    fn trouble(&self, error: &io::Error) -> Trouble {
+        if is_full(error) {
+            return Trouble::Full;
+        }
+        Trouble::Unwritable(format!("{}: {error}", self.path().display()))
+    }
+
+    /// A failed sync: the system may have forgotten what it could not write, so that neither this
+    /// process nor the next one may build on this file.
+    fn fail(&mut self, error: &io::Error) -> Trouble {
+        let why = format!("sync of {} failed: {error}", self.path().display());
+        let marker = self.settings.dir.join(FAILED_SYNC);
+        if let Err(error) = self.files.create(&marker) {
+            ::log::warn!("journal: cannot leave a note of the failed sync: {error}");
+        }
+        self.failed = Some(why.clone());
+        Trouble::Failed(why)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.settings.dir.join(segment::name(self.active))
+    }
+}
+
+/// The octets that a new segment begins with.
+fn first_octets(number: u32, base: u32, ids: u64, is_complete: bool) -> Vec<u8> {
+    let mut octets = segment::head(number, base).to_vec();
+    let mut frames = Vec::new();
+    record::put_ids(&mut frames, ids);
+    if is_complete {
+        record::put_complete(&mut frames);
+    }
+    frame::seal(&mut frames, frame::salt(number));
+    octets.extend(frames);
+    debug_assert!(octets.len() > SEGMENT_HEAD);
+    octets
+}

@@ -1,0 +1,245 @@
+//! A journal that is cut off anywhere, and one with any one bit wrong.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::script::{Ledger, Operation, open, outstanding, run};
+use crate::journal::fixture::{self, MemoryFiles};
+use crate::journal::read;
+use crate::journal::reader::{Reader, Step};
+use crate::journal::record::Record;
+use crate::journal::segment::SEGMENT_HEAD;
+
+/// Octets from the end that are looked at one by one.
+const TAIL: usize = 4096;
+
+fn segment() -> PathBuf {
+    PathBuf::from("/journal/0000000001.journal")
+}
+
+fn script() -> Vec<Operation> {
+    let mut script = Vec::new();
+    for round in 0..5 {
+        script.push(Operation::Append(vec![2, 1, 1 + round % 2]));
+        script.push(Operation::Append(vec![1]));
+        script.push(Operation::Sync);
+        script.push(Operation::Settle(3));
+        script.push(Operation::Leave(4));
+        script.push(Operation::Append(vec![1, 2]));
+    }
+    script
+}
+
+fn ids(files: &MemoryFiles) -> BTreeSet<u64> {
+    outstanding(files).0.into_keys().collect()
+}
+
+fn with(content: &[u8]) -> MemoryFiles {
+    let files = MemoryFiles::default();
+    files.put(&segment(), content.to_vec());
+    files
+}
+
+/// The journal of the first operations, for each number of them.
+fn stages() -> Vec<(usize, BTreeSet<u64>)> {
+    let script = script();
+    let stages = (0..=script.len()).map(|operations| {
+        let files = MemoryFiles::default();
+        run(&files, &script[..operations], &mut Ledger::default());
+        (files.content(&segment()).len(), ids(&files))
+    });
+    stages.collect()
+}
+
+fn whole() -> Vec<u8> {
+    let files = MemoryFiles::default();
+    run(&files, &script(), &mut Ledger::default());
+    let content = files.content(&segment());
+    assert!((1500..TAIL).contains(&content.len()), "{}", content.len());
+    content
+}
+
+#[test]
+fn every_prefix_gives_what_its_whole_writes_say() {
+    let (stages, content) = (stages(), whole());
+    assert_eq!(stages.last().unwrap().0, content.len());
+    for len in SEGMENT_HEAD..=content.len() {
+        let files = with(&content[..len]);
+        let stage = stages.iter().rev().find(|(whole, _)| *whole <= len);
+        let nothing = BTreeSet::new();
+        let expected = stage.map_or(&nothing, |(_, ids)| ids);
+        let (found, recovered) = outstanding(&files);
+        assert!(
+            found.keys().eq(expected),
+            "{len}: {found:?}, not {expected:?}"
+        );
+        assert_eq!(recovered.damaged, 0, "{len}");
+        if let Some(torn) = recovered.torn {
+            assert_eq!(torn.offset + torn.octets, len as u64);
+            assert!(
+                stages.iter().all(|(whole, _)| *whole != len),
+                "{len} is whole"
+            );
+            // Cut off, it is whole.
+            drop(open(&files).unwrap());
+            assert_eq!(outstanding(&files).1.torn, None);
+            assert!(ids(&files).iter().eq(expected), "{len}");
+        }
+    }
+    for len in 0..SEGMENT_HEAD {
+        assert!(ids(&with(&content[..len])).is_empty());
+        drop(open(&with(&content[..len])).unwrap());
+    }
+}
+
+/// A frame: where it is, which pushes its group accepts, which it settles.
+struct Part {
+    end: usize,
+    accepts: BTreeSet<u64>,
+    settles: BTreeSet<u64>,
+}
+
+fn parts(content: &[u8]) -> Vec<Part> {
+    let files = with(content);
+    let file = crate::journal::Files::open_read(&files, &segment()).unwrap();
+    let (mut reader, _) = Reader::open(&*file, 1).unwrap();
+    let mut parts: Vec<Part> = Vec::new();
+    let mut group = Vec::new();
+    while let Step::Frame(frame, offset) = reader.next().unwrap() {
+        let mut part = Part {
+            end: usize::try_from(offset).unwrap() + frame.len(),
+            accepts: BTreeSet::new(),
+            settles: BTreeSet::new(),
+        };
+        match Record::read(frame.kind, frame.record).unwrap() {
+            Record::Accepted(head) => {
+                part.accepts = (head.first_id..).take(head.tokens as usize).collect();
+            }
+            Record::Settled(runs) => {
+                part.settles = runs
+                    .flat_map(|run| run.first..run.first + run.count)
+                    .collect();
+            }
+            _ => {}
+        }
+        group.push(parts.len());
+        parts.push(part);
+        if !frame.more {
+            let all: BTreeSet<u64> = group
+                .iter()
+                .flat_map(|at| parts[*at].accepts.clone())
+                .collect();
+            for at in group.drain(..) {
+                parts[at].accepts.clone_from(&all);
+            }
+        }
+    }
+    parts
+}
+
+#[test]
+fn every_flipped_bit_costs_at_most_its_record_and_is_told() {
+    let content = whole();
+    let before = ids(&with(&content));
+    let parts = parts(&content);
+    assert_eq!(parts.last().unwrap().end, content.len());
+    for at in 0..content.len() {
+        for bit in 0..8 {
+            let mut damaged = content.clone();
+            damaged[at] ^= 1 << bit;
+            let files = with(&damaged);
+            let (found, recovered) = outstanding(&files);
+            let found: BTreeSet<u64> = found.into_keys().collect();
+            assert!(
+                recovered.damaged > 0 || recovered.torn.is_some(),
+                "octet {at}, bit {bit}: not told"
+            );
+            let nothing = BTreeSet::new();
+            let part = parts.iter().find(|part| at < part.end);
+            let part = part.filter(|_| at >= SEGMENT_HEAD);
+            let may_lose = part.map_or(&nothing, |part| &part.accepts);
+            let may_gain = part.map_or(&nothing, |part| &part.settles);
+            let lost: BTreeSet<u64> = before.difference(&found).copied().collect();
+            let gained: BTreeSet<u64> = found.difference(&before).copied().collect();
+            assert!(
+                lost.is_subset(may_lose),
+                "octet {at}, bit {bit}: lost {lost:?}"
+            );
+            assert!(
+                gained.is_subset(may_gain),
+                "octet {at}, bit {bit}: back {gained:?}"
+            );
+            // It can be taken over, twice, and says the same.
+            if bit == at % 8 {
+                drop(open(&files).unwrap());
+                drop(open(&files).unwrap());
+                assert_eq!(ids(&files), found, "octet {at}, bit {bit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_in_the_middle_of_what_was_synced_costs_one_notification() {
+    let content = whole();
+    let all = ids(&with(&content));
+    let reading = read(&with(&content), Path::new("/journal"), fixture::at(0)).unwrap();
+    let victim = reading.map(Result::unwrap).nth(1).unwrap();
+    let text = format!("message {}\n", victim.first_id);
+    let text = text.as_bytes();
+    let at = content
+        .windows(text.len())
+        .position(|some| some == text)
+        .unwrap();
+    let mut damaged = content;
+    damaged[at] = b'M';
+    let (found, recovered) = outstanding(&with(&damaged));
+    let lost = all.iter().copied().filter(|id| !found.contains_key(id));
+    assert!(lost.eq(victim.pushes.iter().map(|(index, _)| victim.id(*index).0)));
+    assert_eq!((recovered.damaged, recovered.damage.len()), (1, 1));
+    let place = &recovered.damage[0];
+    assert!(place.path == segment() && place.octets > 40, "{place:?}");
+    let (offset, len) = (
+        usize::try_from(place.offset).unwrap(),
+        usize::try_from(place.octets).unwrap(),
+    );
+    assert!((offset..offset + len).contains(&at));
+    let said = place.to_string();
+    assert!(said.contains("0000000001.journal is damaged") && said.contains(&offset.to_string()));
+}
+
+#[test]
+fn many_places_of_damage_are_counted_and_some_are_told() {
+    let files = MemoryFiles::default();
+    let script = vec![Operation::Append(vec![1]); 80];
+    run(&files, &script, &mut Ledger::default());
+    let mut content = files.content(&segment());
+    let mut frames = Vec::new();
+    for part in parts(&content) {
+        frames.push(part.end);
+    }
+    for end in frames.iter().skip(2).step_by(2) {
+        content[end - 1] ^= 1;
+    }
+    let (_, recovered) = outstanding(&with(&content));
+    assert!(recovered.damaged > 32, "{}", recovered.damaged);
+    assert_eq!(recovered.damage.len(), crate::journal::PLACES_MAX);
+}
+
+#[test]
+fn octets_without_any_sense_are_no_journal_but_no_obstacle() {
+    for content in [vec![0_u8; 5000], vec![0xf9; 5000], b"a text".repeat(1000)] {
+        let files = with(&content);
+        let (store, recovered) = open(&files).unwrap();
+        assert_eq!(recovered.outstanding, 0);
+        assert!(recovered.torn.is_some());
+        drop(store);
+        assert!(!files.paths().contains(&segment()) || files.content(&segment()) != content);
+        assert!(
+            files
+                .paths()
+                .iter()
+                .all(|path| path.starts_with(Path::new("/journal")))
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! What is outstanding at a start comes back, each push once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::script::{check, journal, settings, until};
+use crate::journal::fixture::{Loss, MemoryFiles, accepted, at};
+use crate::journal::{Attempts, End, Fed, Journal};
+use crate::push::{Platform, PushId};
+
+const TRIED: Attempts = Attempts {
+    attempts: 2,
+    refusals: 1,
+    maybe_sent: true,
+    used_its_second_chance: true,
+    first_attempt: None,
+};
+
+/// 40 notifications of 3 pushes each; all with an even id are settled, some were tried.
+fn filled() -> MemoryFiles {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    for number in 0..40 {
+        journal
+            .append([&accepted(1 + number * 3, 3)], None)
+            .unwrap();
+    }
+    let even = (1..=120).filter(|id| id % 2 == 0);
+    journal.settle(even.map(|id| (PushId(id), End::Succeeded)), None);
+    journal.leave([(PushId(5), TRIED)]);
+    let closed = journal.close(Duration::from_secs(5));
+    assert_eq!((closed.outstanding, closed.unwritten), (60, 0));
+    files
+}
+
+fn take(fed: &Fed, pushes: &mut BTreeMap<u64, Attempts>) -> usize {
+    let mut taken = 0;
+    assert!(fed.damaged.is_empty());
+    for outstanding in &fed.notifications {
+        check(outstanding);
+        assert!(!outstanding.pushes.is_empty());
+        for (index, attempts) in &outstanding.pushes {
+            taken += 1;
+            let is_new = pushes.insert(outstanding.id(*index).0, *attempts).is_none();
+            assert!(is_new, "twice: {}", outstanding.id(*index));
+        }
+    }
+    taken
+}
+
+fn feed_all(journal: &Journal, platform: Platform, most: usize) -> BTreeMap<u64, Attempts> {
+    let mut pushes = BTreeMap::new();
+    loop {
+        let unfed = journal.unfed(platform);
+        let taken = take(&journal.feed(platform, most), &mut pushes);
+        assert!(taken <= most);
+        assert_eq!(journal.unfed(platform), unfed - taken as u64);
+        if taken == 0 {
+            assert_eq!(unfed, 0);
+            return pushes;
+        }
+    }
+}
+
+#[test]
+fn every_push_is_fed_once_in_pieces_of_any_size() {
+    let files = filled();
+    for most in [1, 2, 3, 7, 1000] {
+        let (journal, recovered) = journal(&files.reboot(Loss::Nothing), settings());
+        assert_eq!(recovered.outstanding, 60);
+        assert_eq!(journal.feed(Platform::Ios, 0).notifications, []);
+        let mut fed = feed_all(&journal, Platform::Ios, most);
+        for id in fed.keys() {
+            let first_id = (id - 1) / 3 * 3 + 1;
+            assert_ne!(first_id % 3, 0, "of the other platform: {id}");
+        }
+        fed.extend(feed_all(&journal, Platform::Android, most));
+        assert!(
+            fed.keys().copied().eq((1..=120).filter(|id| id % 2 == 1)),
+            "{most}"
+        );
+        assert!(
+            fed.iter()
+                .all(|(id, state)| (*state == TRIED) == (*id == 5))
+        );
+        assert_eq!(journal.outstanding(), 60, "until they are settled");
+    }
+}
+
+#[test]
+fn pushes_that_are_new_or_settled_before_are_not_fed() {
+    let (journal, _) = journal(&filled(), settings());
+    journal.append([&accepted(1000, 3)], None).unwrap();
+    journal.settle([(PushId(1), End::Failed), (PushId(119), End::Failed)], None);
+    until("settled", || journal.outstanding() == 61);
+    assert_eq!(journal.unfed(Platform::Ios), 58);
+    let fed = feed_all(&journal, Platform::Ios, 10);
+    assert!(fed.keys().copied().eq((3..=117).filter(|id| id % 2 == 1)));
+}
+
+#[test]
+fn pushes_are_fed_while_their_segments_go() {
+    let files = filled();
+    let mut small = settings();
+    small.segment_octets = 1;
+    let (journal, _) = journal(&files, small);
+    let mut fed = BTreeMap::new();
+    take(&journal.feed(Platform::Ios, 20), &mut fed);
+    // Appending makes the segment longer than what is outstanding, so that all is carried forward.
+    let mut id = 10_000;
+    until("all is in another segment", || {
+        journal.append([&accepted(id, 1)], None).unwrap();
+        journal.settle([(PushId(id), End::Succeeded)], None);
+        id += 1;
+        let paths = files.paths();
+        !paths
+            .iter()
+            .any(|path| path.ends_with("0000000001.journal"))
+    });
+    while take(&journal.feed(Platform::Ios, 20), &mut fed) > 0 {}
+    assert_eq!(fed.len(), 60);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_any_more_is_named() {
+    let files = filled();
+    let (journal, _) = journal(&files, settings());
+    for path in files.paths() {
+        files.damage(&path, b"message 4", b"massage 4");
+    }
+    let fed = journal.feed(Platform::Ios, 1000);
+    assert!(fed.damaged.contains(&PushId(5)), "{:?}", fed.damaged);
+    let ids = fed.notifications.iter().flat_map(|some| some.pushes.iter());
+    assert_eq!(ids.count() + fed.damaged.len(), 60);
+}
+
+#[test]
+fn times_are_told_on_the_clocks_of_the_new_process() {
+    let (journal, _) = journal(&filled(), settings());
+    let fed = journal.feed(Platform::Ios, 1);
+    let first = fed.notifications.first().unwrap();
+    let now = at(100);
+    let moment = first.moment(now);
+    assert_eq!(moment.unix, at(1).unix);
+    assert_eq!(now.monotonic - moment.monotonic, Duration::from_secs(99));
+    // A clock that was set back makes nothing younger than now.
+    let early = crate::moment::Moment {
+        unix: Duration::from_secs(5),
+        ..now
+    };
+    assert_eq!(first.moment(early), early);
+}

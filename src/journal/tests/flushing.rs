@@ -1,0 +1,144 @@
+//! When callers are told, and when settlements are written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::script::{journal, outstanding, settings, until};
+use crate::journal::fixture::{Loss, MemoryFiles, accepted};
+use crate::journal::{End, Logged, State, SyncPolicy};
+use crate::push::PushId;
+
+#[test]
+fn one_sync_serves_all_that_came_meanwhile() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    let before = files.syncs();
+    thread::scope(|scope| {
+        let held = files.hold_syncs();
+        let callers: Vec<_> = (0..12)
+            .map(|number| {
+                let journal = &journal;
+                let caller = scope.spawn(move || journal.append([&accepted(1 + number, 1)], None));
+                // The first one is at its sync, the others wait behind it.
+                match number {
+                    0 => until("the first is written", || journal.outstanding() == 1),
+                    n => until("it is queued", || {
+                        journal.inbox.lock().requests.len() == usize::try_from(n).unwrap()
+                    }),
+                }
+                caller
+            })
+            .collect();
+        assert!(callers.iter().all(|caller| !caller.is_finished()));
+        drop(held);
+        for caller in callers {
+            caller.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(files.syncs() - before, 2);
+    assert_eq!(outstanding(&files.reboot(Loss::Unsynced)).0.len(), 12);
+}
+
+#[test]
+fn by_interval_nobody_waits_for_the_disk_and_it_is_synced_soon() {
+    let files = MemoryFiles::default();
+    let mut by_interval = settings();
+    by_interval.sync = SyncPolicy::Interval;
+    let (journal, _) = journal(&files, by_interval);
+    let held = files.hold_syncs();
+    journal.append([&accepted(1, 1)], None).unwrap();
+    assert_eq!(outstanding(&files.reboot(Loss::Nothing)).0.len(), 1);
+    assert_eq!(outstanding(&files.reboot(Loss::Unsynced)).0.len(), 0);
+    drop(held);
+    until("it is synced", || {
+        outstanding(&files.reboot(Loss::Unsynced)).0.len() == 1
+    });
+}
+
+#[test]
+fn settling_never_waits_for_the_disk() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 3)], None).unwrap();
+    thread::scope(|scope| {
+        let held = files.hold_syncs();
+        let caller = scope.spawn(|| journal.append([&accepted(10, 1)], None));
+        until("the flusher syncs", || journal.outstanding() == 4);
+        journal.settle([(PushId(1), End::Succeeded)], None);
+        journal.leave([(PushId(2), crate::journal::Attempts::default())]);
+        assert_eq!(journal.outstanding(), 4);
+        drop(held);
+        caller.join().unwrap().unwrap();
+    });
+    until("it is written", || journal.outstanding() == 3);
+    until("it is synced", || {
+        outstanding(&files.reboot(Loss::Unsynced)).0.len() == 3
+    });
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    written: AtomicBool,
+    urged: AtomicUsize,
+}
+
+impl Logged for Log {
+    fn written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    fn urge(&self) {
+        self.urged.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_push_is_not_settled_before_its_line_is_written() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 2)], None).unwrap();
+    let log = Arc::new(Log::default());
+    let gate: Arc<dyn Logged> = Arc::<Log>::clone(&log);
+    journal.settle([(PushId(1), End::Succeeded)], Some(gate));
+    until("the log is urged", || log.urged.load(Ordering::Relaxed) > 0);
+    // A log that is stuck keeps nobody from being accepted.
+    journal.append([&accepted(10, 1)], None).unwrap();
+    assert_eq!(journal.outstanding(), 3);
+    assert_eq!(log.urged.load(Ordering::Relaxed), 1, "once");
+    log.written.store(true, Ordering::Relaxed);
+    until("it is settled", || journal.outstanding() == 2);
+}
+
+#[test]
+fn what_is_not_logged_at_the_end_stays_outstanding() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 2)], None).unwrap();
+    journal.settle(
+        [(PushId(1), End::Succeeded)],
+        Some(Arc::new(Log::default())),
+    );
+    journal.settle([(PushId(2), End::Succeeded)], None);
+    let closed = journal.close(Duration::from_millis(20));
+    assert_eq!((closed.outstanding, closed.unwritten), (2, 2));
+    assert_eq!(journal.state(), State::Closed);
+    assert!(journal.append([&accepted(10, 1)], None).is_err());
+    assert_eq!(outstanding(&files.reboot(Loss::Unsynced)).0.len(), 2);
+}
+
+#[test]
+fn closing_writes_and_syncs_what_is_left_and_the_next_may_have_it() {
+    let files = MemoryFiles::default();
+    let (first, _) = journal(&files, settings());
+    first.append([&accepted(1, 1000)], None).unwrap();
+    first.settle((1..=999).map(|id| (PushId(id), End::Failed)), None);
+    let closed = first.close(Duration::from_secs(5));
+    assert_eq!((closed.outstanding, closed.unwritten), (1, 0));
+    assert_eq!(first.close(Duration::ZERO), closed);
+    let left = outstanding(&files.reboot(Loss::Unsynced)).0;
+    assert!(left.keys().eq(&[1000]));
+    let (_second, recovered) = journal(&files, settings());
+    assert_eq!(recovered.outstanding, 1);
+}

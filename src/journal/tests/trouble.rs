@@ -1,0 +1,203 @@
+//! Disks that are full, broken or read-only, and formats that are not known.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::script::{journal, open, outstanding, settings, until};
+use crate::journal::fixture::{Loss, MemoryFiles, accepted};
+use crate::journal::{End, FAILED_SYNC, FORMAT_VERSION, Fault, State};
+use crate::push::PushId;
+
+const RESERVE: u64 = 2000;
+
+#[test]
+fn a_full_disk_refuses_before_the_cliff_settles_all_the_same_and_recovers_by_itself() {
+    let files = MemoryFiles::default();
+    let mut with_reserve = settings();
+    with_reserve.reserve_octets = RESERVE;
+    let (journal, _) = journal(&files, with_reserve);
+    journal.append([&accepted(1, 3)], None).unwrap();
+    files.set_capacity(Some(files.used() + RESERVE + 10));
+    until("it is refused", || {
+        journal.append([&accepted(10, 3)], None).is_err()
+    });
+    let refused = journal.append([&accepted(20, 1)], None).unwrap_err();
+    assert!(
+        matches!(
+            refused.0,
+            State::Full {
+                needed: RESERVE,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    let said = refused.to_string();
+    assert!(
+        said.contains("disk under the journal /journal is full"),
+        "{said}"
+    );
+    let taken = journal.outstanding();
+    journal.settle([(PushId(2), End::Succeeded)], None);
+    until("the reserve takes settlements", || {
+        journal.outstanding() == taken - 1
+    });
+    assert!(matches!(journal.state(), State::Full { .. }));
+
+    files.set_capacity(None);
+    let start = Instant::now();
+    until("it takes pushes again", || {
+        journal.append([&accepted(30, 1)], None).is_ok()
+    });
+    assert!(start.elapsed().as_secs() < 5);
+    assert_eq!(journal.state(), State::Serving);
+    let found = outstanding(&files.reboot(Loss::Unsynced)).0;
+    assert!(!found.contains_key(&20) && found.contains_key(&30));
+}
+
+#[test]
+fn a_write_that_finds_no_room_is_taken_back() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 2)], None).unwrap();
+    let before = files.used();
+    files.set_capacity(Some(before + 100));
+    let refused = journal.append([&accepted(10, 30)], None).unwrap_err();
+    assert!(matches!(refused.0, State::Full { .. }), "{refused:?}");
+    files.set_capacity(None);
+    until("it takes pushes again", || {
+        journal.append([&accepted(50, 1)], None).is_ok()
+    });
+    for loss in [Loss::Nothing, Loss::Unsynced] {
+        let (found, recovered) = outstanding(&files.reboot(loss));
+        assert!(found.keys().eq(&[1, 2, 50]), "{found:?}");
+        assert_eq!((recovered.damaged, recovered.torn), (0, None));
+    }
+}
+
+#[test]
+fn settlements_that_found_no_room_are_written_later() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 2)], None).unwrap();
+    files.set_capacity(Some(files.used()));
+    journal.settle([(PushId(1), End::Succeeded)], None);
+    until("it is noticed", || {
+        matches!(journal.state(), State::Full { .. })
+    });
+    assert_eq!(journal.outstanding(), 2);
+    files.set_capacity(None);
+    until("it is written", || journal.outstanding() == 1);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_written_to_that_file_again() {
+    let files = MemoryFiles::default();
+    let (failed, _) = journal(&files, settings());
+    failed.append([&accepted(1, 2)], None).unwrap();
+    files.fail_syncs(true);
+    let refused = failed.append([&accepted(10, 1)], None).unwrap_err();
+    assert!(refused.0.is_fatal(), "{refused:?}");
+    let said = refused.to_string();
+    assert!(
+        said.contains("sync of /journal/0000000001.journal failed: the disk is broken"),
+        "{said}"
+    );
+    files.fail_syncs(false);
+    let (changes, syncs) = (files.operations(), files.syncs());
+    failed.settle([(PushId(1), End::Succeeded)], None);
+    assert_eq!(failed.append([&accepted(20, 1)], None), Err(refused));
+    assert!(failed.note_id(PushId(1 << 50)).is_err());
+    let closed = failed.close(std::time::Duration::from_secs(1));
+    assert_eq!(closed.unwritten, 1);
+    assert!(failed.state().is_fatal(), "even when it is closed");
+    assert_eq!((files.operations(), files.syncs()), (changes, syncs));
+
+    // The next process has what was durable, and goes on in another file.
+    let old = PathBuf::from("/journal/0000000001.journal");
+    let (next, recovered) = journal(&files, settings());
+    assert!(recovered.outstanding >= 2);
+    next.append([&accepted(30, 1)], None).unwrap();
+    until("all is carried over", || {
+        let paths = files.paths();
+        !paths.contains(&old) && !paths.iter().any(|path| path.ends_with(FAILED_SYNC))
+    });
+    let found = outstanding(&files.reboot(Loss::Unsynced)).0;
+    assert!([1, 2, 30].iter().all(|id| found.contains_key(id)));
+    assert!(!found.contains_key(&20));
+}
+
+#[test]
+fn a_disk_that_is_mounted_read_only_is_named_and_tried_again() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 1)], None).unwrap();
+    files.set_read_only(true);
+    let refused = journal.append([&accepted(10, 1)], None).unwrap_err();
+    assert!(matches!(refused.0, State::Unwritable { .. }));
+    let said = refused.to_string();
+    assert!(
+        said.contains("/journal/0000000001.journal: read-only filesystem"),
+        "{said}"
+    );
+    files.set_read_only(false);
+    until("it takes pushes again", || {
+        journal.append([&accepted(20, 1)], None).is_ok()
+    });
+    let found = outstanding(&files.reboot(Loss::Unsynced)).0;
+    assert!(found.keys().eq(&[1, 20]), "{found:?}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_no_journal() {
+    let files = MemoryFiles::default();
+    files.set_read_only(true);
+    let error = open(&files).unwrap_err();
+    assert!(matches!(error.fault, Fault::Unusable(_)), "{error:?}");
+    let said = error.to_string();
+    assert!(
+        said.contains("journal's directory /journal cannot be used: read-only"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_format_that_is_not_known_is_refused_and_left_alone() {
+    let files = MemoryFiles::default();
+    drop(open(&files).unwrap());
+    let path = PathBuf::from("/journal/0000000001.journal");
+    let mut content = files.content(&path);
+    content[8] = 9;
+    let sum = crc32c::crc32c(&content[..20]).to_le_bytes();
+    content[20..24].copy_from_slice(&sum);
+    files.put(&path, content.clone());
+    let error = open(&files).unwrap_err();
+    assert!(matches!(error.fault, Fault::UnknownVersion(9)), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains("has format version 9"), "{said}");
+    assert!(
+        said.contains(&format!("up to {FORMAT_VERSION}: start the newer version")),
+        "{said}"
+    );
+    assert_eq!(files.content(&path), content);
+}
+
+#[test]
+fn a_full_disk_does_not_keep_what_is_outstanding_from_being_sent() {
+    let files = MemoryFiles::default();
+    let (first, _) = journal(&files, settings());
+    first.append([&accepted(1, 2)], None).unwrap();
+    drop(first);
+    files.set_capacity(Some(files.used()));
+    let (full, recovered) = journal(&files, settings());
+    assert_eq!(recovered.outstanding, 2);
+    assert_eq!(
+        full.feed(crate::push::Platform::Ios, 10)
+            .notifications
+            .len(),
+        1
+    );
+    assert!(full.append([&accepted(IDS, 1)], None).is_err());
+}
+
+const IDS: u64 = 1 << 51;
