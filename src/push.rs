@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::moment::Moment;
 
 /// The provider a notification goes to, as the caller names it (1 = iOS, 2 = Android).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Platform {
     /// Apple, by way of APNs.
     Ios,

@@ -131,8 +131,12 @@ impl Settler {
         self.settle(push, &policy::unsendable(push, why), now);
     }
 
-    /// Settles what is left over when the daemon must end.
+    /// Settles what is left over when the daemon must end. What was recovered from a log is not
+    /// settled: it stays outstanding there, for the next time.
     pub fn settle_as_left(&mut self, push: &Push, now: Moment) {
+        if self.logs.origins.is_some() {
+            return;
+        }
         self.lane.leave_behind();
         self.settle(push, &policy::left_at_shutdown(push), now);
     }
@@ -142,6 +146,8 @@ impl Settler {
         self.lane.end_retry(push);
         let succeeded = settlement.end == End::Succeeded;
         let first_attempt = push.first_attempt.unwrap_or(now.monotonic);
+        let origins = self.logs.origins.as_ref();
+        let origin = origins.and_then(|origins| origins.take(push.id()));
         let push_line = PushLine {
             line: if succeeded {
                 Line::Succeeded
@@ -149,7 +155,7 @@ impl Settler {
                 Line::Failed
             },
             notification: push.notification(),
-            id: push.id(),
+            id: origin.as_ref().map_or(push.id(), |origin| origin.id),
             token: push.token().as_str(),
             ptime: now.monotonic.saturating_duration_since(first_attempt),
             error: &settlement.error,
@@ -159,6 +165,7 @@ impl Settler {
                 apns_id: settlement.apns_id.as_deref(),
                 attempt: Some(settlement.attempt),
                 maybe_sent: push.maybe_sent,
+                accepted: origin.as_ref().map(|origin| &*origin.accepted),
             },
         };
         let out = if succeeded {

@@ -368,6 +368,13 @@ pub struct Reservation {
     pushes: usize,
 }
 
+impl Reservation {
+    /// Takes the room for pushes that are settled without ever being queued.
+    pub fn occupy(mut self) {
+        self.pushes = 0;
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.pushes > 0 {

@@ -8,7 +8,8 @@
 //! {"level":…,"time":…,"message":…,"type":"accepted-request","uri":…,"method":…,"proto":…,"content_length":…}
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
-//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,] "request_id":…}
+//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,]
+//!  "request_id":…}
 //! {"level":…,"time":…,"message":…}
 //! ```
 
@@ -107,6 +108,8 @@ pub struct Tail<'a> {
     pub attempt: Option<u16>,
     /// Whether the provider may have the push although it is told as failed.
     pub maybe_sent: bool,
+    /// When a push that was recovered from a log was accepted, as its line there spells it.
+    pub accepted: Option<&'a str>,
 }
 
 /// Appends the line of a push, less what `privacy` hides.
@@ -214,6 +217,9 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
         unsigned(out, attempt.into());
     }
     present_flag(out, ",\"maybe_sent\":", tail.maybe_sent);
+    if let Some(accepted) = tail.accepted {
+        text(out, ",\"accepted\":", accepted);
+    }
 }
 
 /// The key that joins a push's lines to its request's answer.

@@ -10,6 +10,7 @@ mod destination;
 mod escape;
 pub mod line;
 pub mod operator;
+mod origin;
 mod privacy;
 mod sink;
 mod time_text;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::destination::Destination;
+pub use self::origin::{Origin, Origins};
 pub use self::privacy::{Privacy, TokenShown};
 pub use self::sink::Sink;
 pub use self::time_text::TimeText;
@@ -34,6 +36,8 @@ pub struct Logs {
     pub operator: Sink,
     /// What the first two do not show.
     pub privacy: Arc<Privacy>,
+    /// How the pushes of a recovery are named in their lines; a daemon has none.
+    pub origins: Option<Origins>,
 }
 
 impl Logs {
@@ -55,6 +59,7 @@ impl Logs {
             error,
             operator,
             privacy: Arc::default(),
+            origins: None,
         })
     }
 

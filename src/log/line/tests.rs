@@ -168,6 +168,7 @@ fn gauruns_failed_push_is_the_beginning_of_ours() {
             apns_id: Some(APNS_ID),
             attempt: Some(3),
             maybe_sent: true,
+            accepted: Some(AT),
         },
         ..accepted(&notification)
     };
@@ -177,7 +178,8 @@ fn gauruns_failed_push_is_the_beginning_of_ours() {
             r#""platform":"ios","token":"{}","type":"failed-push","ptime":0.001,"#,
             r#""error":"bad \"device\" token","#,
             r#""title":"T","badge":3,"expiry":10,"identifier":"id-1","status":400,"#,
-            r#""reason":"BadDeviceToken","apns_id":"{}","attempt":3,"maybe_sent":true}}"#,
+            r#""reason":"BadDeviceToken","apns_id":"{}","attempt":3,"maybe_sent":true,"#,
+            r#""accepted":"2026/11/22 05:15:12 UTC"}}"#,
         ),
         TOKEN, APNS_ID,
     );
@@ -350,6 +352,7 @@ fn shown(n: &Notification, tail: &Tail<'_>) -> Shown {
         ("apns_id", tail.apns_id.map(Value::from)),
         ("attempt", tail.attempt.map(Value::from)),
         ("maybe_sent", shown_flag(tail.maybe_sent)),
+        ("accepted", tail.accepted.map(Value::from)),
     ]
 }
 
@@ -412,6 +415,7 @@ proptest! {
             apns_id: with_id.then_some(APNS_ID),
             attempt,
             maybe_sent,
+            accepted: maybe_sent.then_some(&*error),
         };
         let line = written(&PushLine {
             line: Line::Failed,
