@@ -38,6 +38,7 @@
 //! - [`oauth`]: Google's access tokens, refreshed ahead of their expiry.
 //! - [`http2`]: one HTTP/2 connection of either role: bytes to events and back.
 //! - [`net`]: name resolution, TCP, TLS, readiness, and HTTP/2 under `ureq`.
+//! - [`recover`]: push logs read back, for the pushes in them that have no outcome.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
 //! - [`simulator`]: an APNs, FCM and OAuth look-alike. It shares no table with [`provider`], so
@@ -62,6 +63,7 @@ pub mod oauth;
 pub mod pid_file;
 pub mod provider;
 pub mod push;
+pub mod recover;
 pub mod signal;
 pub mod simulator;
 pub mod stats;

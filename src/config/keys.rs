@@ -30,7 +30,7 @@ pub(super) const MAX_BODY_BYTES_MIN: u64 = 1024;
 /// from them takes some times as much.
 pub(super) const MAX_BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Seconds of age at most: 28 days, the longest that FCM keeps a message.
-pub(super) const MAX_AGE_MAX: u64 = 28 * 24 * 3600;
+pub const MAX_AGE_MAX: u64 = 28 * 24 * 3600;
 /// Seconds for an attempt at most: both providers answer or have failed well before.
 pub(super) const TIMEOUT_MAX: u64 = 600;
 /// Seconds for an FCM attempt at least, whatever the file says: Google asks for no less, and a

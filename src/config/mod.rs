@@ -30,7 +30,7 @@ pub use core::Core;
 pub use endpoint::Endpoint;
 pub use ios::{ApnsCredential, Ios};
 pub use key::{Allowed, Difference, Key, NumberDefault};
-pub use keys::{QUEUES_MAX, SECTIONS, all as all_keys};
+pub use keys::{MAX_AGE_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
 pub use load::{DEFAULT_PATH, Environment};
 pub use log::{HideToken, Log};
 pub use problem::{ConfigError, Place, Problem, Warning};

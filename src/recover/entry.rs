@@ -1,0 +1,154 @@
+//! One line of a push log, as far as it matters for recovery.
+//!
+//! Pure: no file, no clock.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::fold::{Outcome, Outstanding};
+use super::when::{TimeReader, When};
+use crate::push::{DeviceToken, Notification, Platform};
+
+/// What a line says.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// When it was written; `None` if the line does not say.
+    pub(super) at: Option<When>,
+    pub(super) what: What,
+}
+
+/// What it says of a push.
+#[derive(Debug)]
+pub(super) enum What {
+    /// It was accepted.
+    Accepted(Box<Outstanding>),
+    /// It ended.
+    Outcome(Outcome),
+    /// Nothing: a request, or a text about the daemon.
+    Other {
+        /// Whether it is a line of an error log.
+        error: bool,
+    },
+}
+
+/// Why a line says nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Damaged;
+
+/// The line as JSON. Names of later versions are passed over.
+#[derive(Deserialize)]
+struct Raw<'a> {
+    #[serde(borrow, default)]
+    level: Cow<'a, str>,
+    #[serde(borrow, default)]
+    time: Cow<'a, str>,
+    #[serde(borrow, default)]
+    message: Cow<'a, str>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Cow<'a, str>,
+    id: Option<u64>,
+    #[serde(borrow, default)]
+    platform: Cow<'a, str>,
+    #[serde(borrow, default)]
+    token: Cow<'a, str>,
+    #[serde(borrow, default)]
+    collapse_key: Cow<'a, str>,
+    #[serde(default)]
+    delay_while_idle: bool,
+    #[serde(default)]
+    time_to_live: i64,
+    #[serde(borrow, default)]
+    title: Cow<'a, str>,
+    #[serde(borrow, default)]
+    subtitle: Cow<'a, str>,
+    badge: Option<i64>,
+    #[serde(borrow, default)]
+    category: Cow<'a, str>,
+    #[serde(borrow, default)]
+    sound: Cow<'a, str>,
+    #[serde(default)]
+    content_available: bool,
+    #[serde(default)]
+    mutable_content: bool,
+    #[serde(default)]
+    expiry: i64,
+    #[serde(borrow, default)]
+    identifier: Cow<'a, str>,
+    #[serde(borrow, default)]
+    request_id: Cow<'a, str>,
+    #[serde(borrow)]
+    accepted: Option<Cow<'a, str>>,
+}
+
+/// Reads a line.
+pub(super) fn read(line: &[u8], times: &mut TimeReader) -> Result<Entry, Damaged> {
+    let raw: Raw<'_> = serde_json::from_slice(line).map_err(|_| Damaged)?;
+    let at = times.read(&raw.time);
+    let error = raw.level == "error";
+    let what = match &*raw.kind {
+        "accepted-push" => What::Accepted(Box::new(outstanding(&raw, at)?)),
+        "succeeded-push" => What::Outcome(outcome(&raw, false)?),
+        "failed-push" => What::Outcome(outcome(&raw, true)?),
+        _ => What::Other { error },
+    };
+    Ok(Entry { at, what })
+}
+
+/// The whole line at the end of one that was cut off without its newline: the process died in it,
+/// and the next one appended to the file. Texts in a line have their quotes escaped, so an object
+/// can begin only there.
+pub(super) fn whole_tail(line: &[u8]) -> Option<&[u8]> {
+    let at = line.windows(OPENING.len()).rposition(|at| at == OPENING)?;
+    line.get(at..).filter(|_| at > 0)
+}
+
+fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<Outstanding, Damaged> {
+    let (id, platform) = named(raw)?;
+    let text = |text: &Cow<'_, str>| Box::from(&**text);
+    Ok(Outstanding {
+        id,
+        token: DeviceToken::new(&*raw.token),
+        accepted: text(&raw.time),
+        at: at.and_then(|at| at.unix),
+        notification: Notification {
+            message: text(&raw.message),
+            identifier: text(&raw.identifier),
+            title: text(&raw.title),
+            subtitle: text(&raw.subtitle),
+            category: text(&raw.category),
+            sound: text(&raw.sound),
+            collapse_key: text(&raw.collapse_key),
+            badge: raw.badge,
+            expiry: raw.expiry,
+            time_to_live: raw.time_to_live,
+            content_available: raw.content_available,
+            mutable_content: raw.mutable_content,
+            delay_while_idle: raw.delay_while_idle,
+            request_id: (*raw.request_id).into(),
+            ..Notification::empty(platform)
+        },
+    })
+}
+
+fn outcome(raw: &Raw<'_>, failed: bool) -> Result<Outcome, Damaged> {
+    let (id, platform) = named(raw)?;
+    Ok(Outcome {
+        id,
+        platform,
+        token: DeviceToken::new(&*raw.token),
+        message: Box::from(&*raw.message),
+        failed,
+        accepted: raw.accepted.as_deref().map(Box::from),
+    })
+}
+
+fn named(raw: &Raw<'_>) -> Result<(u64, Platform), Damaged> {
+    let named = |platform: &Platform| raw.platform == platform.as_str();
+    let platform = Platform::ALL.into_iter().find(named).ok_or(Damaged)?;
+    let id = raw.id.ok_or(Damaged)?;
+    Ok((id, platform))
+}
+
+/// How each line begins.
+const OPENING: &[u8] = b"{\"";

@@ -1,0 +1,233 @@
+//! The shell: log files, plain or gzipped, read to their ends.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::entry::{self, Entry, What};
+use super::fold::{Fold, OPEN_MAX, Outstanding, TooMany};
+use super::lines::{LINE_MAX, Lines, Next};
+use super::merge::Merge;
+use super::when::TimeReader;
+
+/// Our limit: log files read together, each an open file.
+pub const LOGS_MAX: usize = 256;
+
+/// Octets read at once.
+const READ_OCTETS: usize = 128 << 10;
+
+/// What logs hold.
+#[derive(Debug)]
+pub struct Found {
+    /// Pushes that were accepted.
+    pub accepted: u64,
+    /// Those of them without an outcome, the oldest first.
+    pub outstanding: Vec<Outstanding>,
+    /// Lines that cannot be read: cut, too long, or none of a push log.
+    pub damaged: u64,
+    /// Whether an error log is among them, without which refused pushes look outstanding.
+    pub has_error_log: bool,
+}
+
+/// Why logs cannot be read.
+#[derive(Debug)]
+pub struct ReadError {
+    path: Option<PathBuf>,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+enum Fault {
+    Io(io::Error),
+    /// Compressed, and broken after so many lines.
+    BreaksOff(u64, io::Error),
+    /// So many lines, and none of them of a push log.
+    Foreign(u64),
+    TooMany(TooMany),
+}
+
+impl ReadError {
+    /// Whether it is the data, which no further try makes better.
+    pub fn is_damage(&self) -> bool {
+        !matches!(self.fault, Fault::Io(_))
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        match &self.fault {
+            Fault::Io(error) => write!(f, "cannot be read: {error}"),
+            Fault::BreaksOff(lines, error) => write!(
+                f,
+                "breaks off after {lines} lines: {error}; the outcomes that stood there are \
+                 missing, and their pushes would be sent again"
+            ),
+            Fault::Foreign(lines) => {
+                write!(
+                    f,
+                    "is no push log: none of its {lines} lines is JSON of one"
+                )
+            }
+            Fault::TooMany(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Reads push logs, each file once, in any order.
+///
+/// # Errors
+///
+/// When a file cannot be read or is no push log, or when too many pushes are open.
+pub fn read(paths: &[PathBuf]) -> Result<Found, ReadError> {
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let mut logs: Vec<Log> = Vec::new();
+    for path in paths {
+        let log = Log::open(path, TimeReader::in_zone(zone.clone()))?;
+        if !logs.iter().any(|other| other.identity == log.identity) {
+            logs.push(log);
+        }
+    }
+    let too_many = |error| ReadError {
+        path: None,
+        fault: Fault::TooMany(error),
+    };
+    let mut fold = Fold::new(OPEN_MAX);
+    let mut merge = Merge::new(logs, Timestamp::now().as_second())?;
+    while let Some(entry) = merge.next()? {
+        match entry.what {
+            What::Accepted(push) => fold.accept(*push).map_err(too_many)?,
+            What::Outcome(outcome) => fold.settle(outcome).map_err(too_many)?,
+            What::Other { .. } => {}
+        }
+    }
+    let mut found = Found {
+        accepted: fold.accepted(),
+        outstanding: fold.finish(),
+        damaged: 0,
+        has_error_log: false,
+    };
+    for log in merge.into_logs() {
+        found.damaged += log.damaged;
+        found.has_error_log |= log.has_errors;
+    }
+    Ok(found)
+}
+
+/// One file.
+struct Log {
+    path: PathBuf,
+    identity: (u64, u64),
+    lines: Lines<Box<dyn BufRead>>,
+    is_compressed: bool,
+    times: TimeReader,
+    read: u64,
+    damaged: u64,
+    has_errors: bool,
+}
+
+impl Log {
+    fn open(path: &Path, times: TimeReader) -> Result<Self, ReadError> {
+        let fail = |error| ReadError {
+            path: Some(path.to_owned()),
+            fault: Fault::Io(error),
+        };
+        let file = File::open(path).map_err(fail)?;
+        let metadata = file.metadata().map_err(fail)?;
+        let mut input = BufReader::with_capacity(READ_OCTETS, file);
+        let is_compressed = is_gzip(input.fill_buf().map_err(fail)?);
+        let input: Box<dyn BufRead> = if is_compressed {
+            let plain = MultiGzDecoder::new(input);
+            Box::new(BufReader::with_capacity(READ_OCTETS, plain))
+        } else {
+            Box::new(input)
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            identity: (metadata.dev(), metadata.ino()),
+            lines: Lines::new(input, LINE_MAX),
+            is_compressed,
+            times,
+            read: 0,
+            damaged: 0,
+            has_errors: false,
+        })
+    }
+
+    /// The next line about a push.
+    fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
+        loop {
+            let line = match self.lines.next() {
+                Ok(Next::End) if self.read > 0 && self.read == self.damaged => {
+                    return Err(Fault::Foreign(self.read));
+                }
+                Ok(Next::End) => return Ok(None),
+                Ok(Next::TooLong) => {
+                    self.read += 1;
+                    self.damaged += 1;
+                    continue;
+                }
+                Ok(Next::Line(line)) if line.trim_ascii().is_empty() => continue,
+                Ok(Next::Line(line)) => line,
+                Err(error) if self.is_compressed && is_of_gzip(&error) => {
+                    return Err(Fault::BreaksOff(self.read, error));
+                }
+                Err(error) => return Err(Fault::Io(error)),
+            };
+            self.read += 1;
+            let mut read = entry::read(line, &mut self.times);
+            if read.is_err() {
+                self.damaged += 1;
+                if let Some(tail) = entry::whole_tail(line) {
+                    read = entry::read(tail, &mut self.times);
+                    self.read += u64::from(read.is_ok());
+                }
+            }
+            let Ok(entry) = read else {
+                continue;
+            };
+            match entry.what {
+                What::Other { error } => self.has_errors |= error,
+                What::Outcome(ref outcome) => {
+                    self.has_errors |= outcome.failed && outcome.accepted.is_none();
+                    return Ok(Some(entry));
+                }
+                What::Accepted(_) => return Ok(Some(entry)),
+            }
+        }
+    }
+}
+
+impl Iterator for Log {
+    type Item = Result<Entry, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_entry()
+            .map_err(|fault| ReadError {
+                path: Some(self.path.clone()),
+                fault,
+            })
+            .transpose()
+    }
+}
+
+/// Whether a file that begins so is gzipped, whatever its name.
+pub fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(&[0x1f, 0x8b])
+}
+
+/// Whether it is the compressed data that is at fault, and not the disk.
+fn is_of_gzip(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}

@@ -1,0 +1,74 @@
+//! The lines of a log, of bounded length.
+
+use std::io::{self, BufRead};
+
+/// Our limit: octets of a line. Gaurun takes texts of any length, and logs them twice for every
+/// device token; no provider takes a push of a thousandth of this.
+pub const LINE_MAX: usize = 16 << 20;
+
+/// Octets of the line buffer that are kept for the next line.
+const KEPT: usize = 1 << 20;
+
+/// What comes next in a log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    /// A line, without its end.
+    Line(&'a [u8]),
+    /// A line over the limit, which was skipped.
+    TooLong,
+    /// Nothing.
+    End,
+}
+
+/// Reads lines, of which one is in memory at a time.
+#[derive(Debug)]
+pub(super) struct Lines<R> {
+    input: R,
+    line: Vec<u8>,
+    most: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of up to `most` octets.
+    pub(super) fn new(input: R, most: usize) -> Self {
+        Self {
+            input,
+            line: Vec::new(),
+            most,
+        }
+    }
+
+    /// The next one.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; what was read of the line is lost then.
+    pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
+        self.line.clear();
+        self.line.shrink_to(KEPT);
+        let mut seen = 0_usize;
+        loop {
+            let found = match self.input.fill_buf() {
+                Ok(found) => found,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let end = found.iter().position(|&octet| octet == b'\n');
+            let part = found.get(..end.unwrap_or(found.len())).unwrap_or_default();
+            let is_over = found.is_empty();
+            seen = seen.saturating_add(part.len());
+            if seen <= self.most {
+                self.line.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            self.input.consume(used);
+            if end.is_some() || is_over {
+                return Ok(match seen {
+                    0 if is_over => Next::End,
+                    seen if seen > self.most => Next::TooLong,
+                    _ => Next::Line(&self.line),
+                });
+            }
+        }
+    }
+}
