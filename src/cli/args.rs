@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::styling::Styles;
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 
-use crate::config::{Overrides, Port, QUEUES_MAX};
+use crate::config::{MAX_AGE_MAX, Overrides, Port, QUEUES_MAX};
 use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
 
 /// Takes pushes by HTTP and sends them to Apple (APNs) and Google (FCM)
@@ -38,13 +39,14 @@ Examples:
   sterna -c sterna.toml -p 8080    another port than the file's
   sterna simulate --dir sim        an APNs and FCM look-alike to test against
   sterna explain Unregistered      what a reason in a log line means
+  sterna recover -n -l access.log  what a log says was accepted and never sent
 
 {usage-heading} {usage}
 
 {all-args}
 
-Exit codes: 0 done, 64 command line, 69 cannot listen, 73 cannot create a file, 74 I/O,
-75 try again, 78 configuration.
+Exit codes: 0 done, 64 command line, 65 damaged data, 69 cannot listen or send, 73 cannot create
+a file, 74 I/O, 75 try again, 78 configuration.
 ";
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +60,9 @@ pub(super) enum Command {
     /// Run daemon and simulator together, with generated credentials
     #[command(help_template = DEMO_HELP)]
     Demo(Demo),
+    /// Send what a push log says was accepted and never settled
+    #[command(help_template = RECOVER_HELP)]
+    Recover(Recover),
     /// Say what a reason in a log line means, and what to do about it
     #[command(help_template = EXPLAIN_HELP)]
     Explain(Explain),
@@ -263,6 +268,85 @@ pub(super) struct Explain {
     /// Print a JSON array
     #[arg(long)]
     pub(super) json: bool,
+}
+
+const RECOVER_HELP: &str = "\
+{about}
+
+Examples:
+  sterna recover -n -l gaurun-access.log -l gaurun-error.log
+                                   tells what would be sent, and what not and why
+  sterna recover --allow-incomplete -l gaurun-error.log -l gaurun-access.log
+                                   sends it, appends the outcomes to the last log
+  sterna recover --allow-incomplete --max-age 1h --outcomes recovered.log \\
+      -l access.log.2.gz -l access.log.1 -l access.log -l error.log
+
+{usage-heading} {usage}
+
+{all-args}
+
+Give all logs of a time together, in any order. Run again, it sends nothing twice: outcomes are
+appended as they come, and read back. Send only what no daemon is at work with: stop it first, or
+let the logs be rotated ones.
+
+Exit codes: 0 all settled, or nothing to do; 64 command line; 65 a log is damaged beyond use;
+69 some pushes failed; 73 outcomes cannot be written; 74 I/O; 75 pushes are left (held back, or
+interrupted), or another recovery is at work; 78 configuration.
+";
+
+/// What is to be recovered, and how.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Recover {
+    /// Configuration file [default: /etc/sterna/sterna.toml]
+    #[arg(short = 'c', long = "config", alias = "c", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Push logs, Gaurun's or Sterna's, plain or gzipped
+    #[arg(
+        short = 'l',
+        long = "log",
+        alias = "l",
+        value_name = "FILE",
+        required = true,
+        num_args = 1..,
+    )]
+    pub(super) logs: Vec<PathBuf>,
+    /// Tell what would be sent; send and write nothing
+    #[arg(short = 'n', long)]
+    pub(super) dry_run: bool,
+    /// Send pushes although some of their fields are not in the log
+    #[arg(
+        help = "Send pushes although the log has no extend, priority and push_type",
+        long
+    )]
+    pub(super) allow_incomplete: bool,
+    /// Age at which a push counts as expired
+    #[arg(
+        help = "Age at which a push has expired (90s, 15m, 1h, 7d) [default: core.max_age]",
+        long, value_name = "AGE",
+        value_parser = parse_age,
+    )]
+    pub(super) max_age: Option<Duration>,
+    /// File that outcomes are appended to [default: the last log]
+    #[arg(long, value_name = "FILE")]
+    pub(super) outcomes: Option<PathBuf>,
+}
+
+/// A number of seconds, or of what the letter after it says.
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let (number, seconds) = match text.char_indices().next_back() {
+        Some((at, 's')) => (text.get(..at), 1),
+        Some((at, 'm')) => (text.get(..at), 60),
+        Some((at, 'h')) => (text.get(..at), 60 * 60),
+        Some((at, 'd')) => (text.get(..at), 24 * 60 * 60),
+        _ => (Some(text), 1),
+    };
+    let digits = number.filter(|number| number.bytes().all(|octet| octet.is_ascii_digit()));
+    digits
+        .and_then(|digits| digits.parse::<u64>().ok())
+        .and_then(|number| number.checked_mul(seconds))
+        .filter(|age| (1..=MAX_AGE_MAX).contains(age))
+        .map(Duration::from_secs)
+        .ok_or_else(|| "must be a time from 1s to 28d, such as 90s, 15m or 1h".to_owned())
 }
 
 const DEMO_HELP: &str = "\

@@ -9,13 +9,15 @@ pub enum ExitCode {
     Ok = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// The API cannot listen where it should.
+    /// A log to recover from is damaged beyond use, or is none.
+    Data = 65,
+    /// The API cannot listen where it should, or recovered pushes failed.
     Unavailable = 69,
-    /// The pid file or a log file cannot be created.
+    /// The pid file or a log file cannot be created or written.
     CannotCreate = 73,
     /// Reading or writing failed.
     Io = 74,
-    /// Another instance holds the pid file, or pushes were left when the time to stop was over.
+    /// Another instance holds a file that we need, or pushes were left.
     TemporaryFailure = 75,
     /// The configuration, or a file that it names, cannot be used.
     Config = 78,
@@ -23,12 +25,16 @@ pub enum ExitCode {
 
 impl ExitCode {
     /// All of them, in numerical order, each with its meaning for the operator.
-    pub const TABLE: [(Self, &'static str); 7] = [
+    pub const TABLE: [(Self, &'static str); 8] = [
         (Self::Ok, "done, nothing left behind"),
         (Self::Usage, "the command line is wrong"),
         (
+            Self::Data,
+            "`recover`: a log is damaged beyond use, or is no push log",
+        ),
+        (
             Self::Unavailable,
-            "the API cannot listen: the port is taken, or the address is not ours",
+            "the API cannot listen: the port is taken, or the address is not ours; `recover`: pushes failed",
         ),
         (
             Self::CannotCreate,
@@ -37,7 +43,7 @@ impl ExitCode {
         (Self::Io, "reading or writing failed"),
         (
             Self::TemporaryFailure,
-            "another instance runs, or pushes were left at shutdown",
+            "another instance runs, or pushes were left at shutdown or by `recover`",
         ),
         (
             Self::Config,

@@ -7,6 +7,7 @@ mod args;
 mod demo;
 mod exit;
 mod explain;
+mod recover;
 mod serve;
 mod simulate;
 
@@ -40,6 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Simulate(simulate)) => simulate::run(&simulate),
         Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::Explain(explain)) => explain::run(&explain),
+        Some(Command::Recover(asked)) => recover::run(&asked),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use super::args::{Cli, Command, Demo, Serve, Simulate};
+use super::args::{Cli, Command, Demo, Recover, Serve, Simulate};
 use super::*;
 use crate::config::Port;
 use crate::simulator::Script;
@@ -40,6 +41,16 @@ fn demo(arguments: &[&str]) -> Demo {
             command: Some(Command::Demo(demo)),
             ..
         }) => demo,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+fn recover(arguments: &[&str]) -> Recover {
+    match parse(arguments) {
+        Ok(Cli {
+            command: Some(Command::Recover(recover)),
+            ..
+        }) => recover,
         other => panic!("{arguments:?}: {other:?}"),
     }
 }
@@ -208,6 +219,40 @@ fn the_demo_takes_the_simulators_faults() {
 }
 
 #[test]
+fn recover_takes_gauruns_flags_and_ages_in_words() {
+    let asked = recover(&["recover", "-c", "f", "-l", "a", "b", "-l", "c", "-n"]);
+    assert_eq!(asked.config, Some(PathBuf::from("f")));
+    assert_eq!(asked.logs, ["a", "b", "c"].map(PathBuf::from));
+    assert!(asked.dry_run && !asked.allow_incomplete);
+    for (text, seconds) in [
+        ("90", 90),
+        ("90s", 90),
+        ("15m", 900),
+        ("1h", 3600),
+        ("28d", 2_419_200),
+    ] {
+        let asked = recover(&["recover", "-l", "a", "--max-age", text]);
+        assert_eq!(asked.max_age, Some(Duration::from_secs(seconds)));
+    }
+    for text in [
+        "",
+        "h",
+        "0",
+        "-1",
+        "+1h",
+        "1.5h",
+        "29d",
+        "1w",
+        "99999999999999999999h",
+        "1ü",
+    ] {
+        let argument = format!("--max-age={text}");
+        check_refused(&["recover", "-l", "a", &argument], "'--max-age <AGE>'");
+    }
+    check_refused(&["recover"], "--log <FILE>");
+}
+
+#[test]
 fn help_begins_with_examples_and_fits_the_screen() {
     let mut command = Cli::command();
     command.build();
@@ -242,5 +287,5 @@ fn exit_codes_are_those_of_sysexits() {
         .iter()
         .map(|(code, _)| code.number())
         .collect();
-    assert_eq!(numbers, [0, 64, 69, 73, 74, 75, 78]);
+    assert_eq!(numbers, [0, 64, 65, 69, 73, 74, 75, 78]);
 }

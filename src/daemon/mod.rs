@@ -6,6 +6,7 @@
 
 mod host;
 mod intruders;
+mod resend;
 mod routes;
 mod running_lane;
 
@@ -28,6 +29,7 @@ use crate::push::{self, Platform};
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
 use host::{DaemonHost, LaneDoor};
+pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
 
 /// How often the wait for the lanes looks whether they are done.

@@ -1,0 +1,403 @@
+//! Sends what a log says was accepted and never settled: the daemon's lanes without its API.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::running_lane::RunningLane;
+use super::{LOGS_CLOSE_WITHIN, StartError, StartErrorKind, routes};
+use crate::api::plan::PayloadOf;
+use crate::config::Config;
+use crate::delivery::policy::{self, Limits};
+use crate::delivery::settler::Settler;
+use crate::log::{self, Destination, Logs, Origin, Origins};
+use crate::moment::Moment;
+use crate::push::{Accepted, Platform, Push, PushId};
+use crate::recover::Outstanding;
+use crate::signal::Signal;
+use crate::stats::Stats;
+
+/// Our limit: recovered pushes in a lane at a time, waiting or in flight.
+const AHEAD: usize = 4096;
+
+/// How often the lanes are given more.
+const FEED_EVERY: Duration = Duration::from_millis(20);
+
+/// What is to become of an outstanding push.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is sent.
+    Send(Push),
+    /// It is settled as expired.
+    Expired(Push),
+    /// It is settled as failed, for this reason: the provider would not take it.
+    Unsendable(Push, String),
+    /// It stays outstanding.
+    HeldBack(Hold),
+}
+
+/// Why a push stays outstanding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// Its line does not hold all of it, and nobody has said to send it all the same.
+    Incomplete,
+    /// The configuration has no such platform.
+    Disabled(Platform),
+    /// The log does not have its device token or its message.
+    Hidden,
+    /// When it was accepted is not told, or in a zone that is not this machine's.
+    Zone,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incomplete => f.write_str(
+                "a push log has no extend, priority and push_type; \
+                 --allow-incomplete sends pushes without them",
+            ),
+            Self::Disabled(platform) => {
+                write!(f, "{platform} is disabled in the configuration")
+            }
+            Self::Hidden => f.write_str(
+                "their device token or message is not in the log \
+                 (log.hide_token, log.hide_message, or an empty message)",
+            ),
+            Self::Zone => f.write_str(
+                "their time is neither in UTC nor in this machine's zone; \
+                 set TZ to the zone of the log (TZ=Asia/Tokyo)",
+            ),
+        }
+    }
+}
+
+/// Says what is to become of outstanding pushes.
+pub struct Judge {
+    enabled: [Option<Limits>; 2],
+    allow_incomplete: bool,
+    allows_empty_message: bool,
+    payload: Box<PayloadOf>,
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge")
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Judge {
+    /// By the configuration's rules, but for the age at which a push expires.
+    pub fn new(config: &Config, max_age: Duration, allow_incomplete: bool) -> Self {
+        let resend_unknown = config.core.resend_unknown;
+        let limits = |retry_max| Limits {
+            retry_max,
+            max_age,
+            resend_unknown,
+        };
+        Self {
+            enabled: [
+                config.ios.as_ref().map(|ios| limits(ios.retry_max)),
+                config
+                    .android
+                    .as_ref()
+                    .map(|android| limits(android.retry_max)),
+            ],
+            allow_incomplete,
+            allows_empty_message: config.core.allows_empty_message && !config.log.hide_message,
+            payload: Box::new(routes::payload_of(config)),
+        }
+    }
+
+    /// What is to become of a push.
+    pub fn judge(&self, push: &Outstanding, now: Moment) -> Fate {
+        let platform = push.notification.platform;
+        let Some(limits) = self.limits(platform) else {
+            return Fate::HeldBack(Hold::Disabled(platform));
+        };
+        let lacks_message = push.notification.message.is_empty() && !self.allows_empty_message;
+        if push.is_hidden() || lacks_message {
+            return Fate::HeldBack(Hold::Hidden);
+        }
+        let Some(at) = push.at else {
+            return Fate::HeldBack(Hold::Zone);
+        };
+        let built = routes::check_device_token(platform, push.token.as_str())
+            .map_err(str::to_owned)
+            .and_then(|()| (self.payload)(&push.notification));
+        let (payload, error) = match built {
+            Ok(payload) => (payload, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let accepted = Arc::new(Accepted {
+            notification: push.notification.clone(),
+            tokens: Box::new([push.token.clone()]),
+            first_id: push.push_id(),
+            at: earlier(now, Duration::from_secs(at)),
+            payload: payload.into(),
+        });
+        let Some(push) = Push::nth(&accepted, 0) else {
+            return Fate::HeldBack(Hold::Incomplete);
+        };
+        if policy::expired(&push, limits, now).is_some() {
+            Fate::Expired(push)
+        } else if !self.allow_incomplete {
+            Fate::HeldBack(Hold::Incomplete)
+        } else if let Some(error) = error {
+            Fate::Unsendable(push, error)
+        } else {
+            Fate::Send(push)
+        }
+    }
+
+    fn limits(&self, platform: Platform) -> Option<Limits> {
+        let [ios, android] = self.enabled;
+        match platform {
+            Platform::Ios => ios,
+            Platform::Android => android,
+        }
+    }
+}
+
+/// The moment at which the wall clock showed `unix`.
+fn earlier(now: Moment, unix: Duration) -> Moment {
+    let age = now.unix.saturating_sub(unix);
+    Moment {
+        // Linux counts below its start; where that cannot be, the push is younger than it says.
+        monotonic: now.monotonic.checked_sub(age).unwrap_or(now.monotonic),
+        unix,
+    }
+}
+
+/// What became of pushes that were sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resent {
+    /// The provider took them.
+    pub succeeded: u64,
+    /// The provider refused them, or every attempt failed.
+    pub failed: u64,
+    /// Not settled: they are outstanding as before.
+    pub left: u64,
+    /// Octets of outcome lines that could not be written.
+    pub unlogged: usize,
+}
+
+/// The lanes that send pushes again, each outcome being appended to a log.
+pub struct Resend {
+    feeds: Vec<Feed>,
+    judge: Judge,
+    logs: Logs,
+    origins: Origins,
+    stats: Arc<Stats>,
+    patience: Duration,
+    total: u64,
+}
+
+/// A lane and what it is to get.
+struct Feed {
+    running: RunningLane,
+    settler: Settler,
+    waiting: VecDeque<Outstanding>,
+}
+
+impl Resend {
+    /// Starts the lanes that these pushes need. Those that `judge` holds back must not be among
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// When credentials cannot be used, or `outcomes` cannot be opened.
+    pub fn start(
+        config: &Config,
+        judge: Judge,
+        pushes: Vec<Outstanding>,
+        outcomes: &Path,
+    ) -> Result<Self, StartError> {
+        let origins = Origins::default();
+        let mut logs = open_logs(config, outcomes)?;
+        logs.origins = Some(origins.clone());
+        let stats = Arc::new(Stats::new(Moment::now()));
+        let mut resend = Self {
+            feeds: Vec::new(),
+            judge,
+            logs,
+            origins,
+            stats,
+            patience: config.core.shutdown_timeout,
+            total: pushes.len() as u64,
+        };
+        let is_ios = |push: &Outstanding| push.notification.platform == Platform::Ios;
+        let (ios, android): (VecDeque<_>, VecDeque<_>) = pushes.into_iter().partition(is_ios);
+        for (platform, waiting) in [(Platform::Ios, ios), (Platform::Android, android)] {
+            if !waiting.is_empty() {
+                resend.add(config, platform, waiting)?;
+            }
+        }
+        Ok(resend)
+    }
+
+    fn add(
+        &mut self,
+        config: &Config,
+        platform: Platform,
+        waiting: VecDeque<Outstanding>,
+    ) -> Result<(), StartError> {
+        let disabled = || StartError::new(StartErrorKind::Config, Hold::Disabled(platform));
+        let limits = self.judge.limits(platform).ok_or_else(disabled)?;
+        let route = match platform {
+            Platform::Ios => config.ios.as_ref().map(routes::ios),
+            Platform::Android => config.android.as_ref().map(routes::android),
+        };
+        let route = route
+            .ok_or_else(disabled)?
+            .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
+        let (logs, stats) = (&self.logs, &self.stats);
+        let running = RunningLane::start(platform, &config.core, route, limits, logs, stats)
+            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+        let lane = Arc::clone(&running.lane);
+        let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
+        self.feeds.push(Feed {
+            running,
+            settler,
+            waiting,
+        });
+        Ok(())
+    }
+
+    /// Sends everything and tells `progress` how many pushes are settled, of how many. A signal
+    /// ends it: what is in flight is waited for, the rest is left.
+    pub fn run(mut self, signals: &Receiver<Signal>, mut progress: impl FnMut(u64, u64)) -> Resent {
+        while self.has_more() {
+            let now = Moment::now();
+            for feed in &mut self.feeds {
+                feed.give(&self.judge, &self.origins, now);
+            }
+            progress(self.settled(), self.total);
+            if is_told_to_end(signals) {
+                self.withdraw(signals);
+                break;
+            }
+        }
+        progress(self.settled(), self.total);
+        self.end()
+    }
+
+    fn has_more(&self) -> bool {
+        let has_more =
+            |feed: &Feed| !feed.waiting.is_empty() || feed.running.lane.outstanding() > 0;
+        self.feeds.iter().any(has_more)
+    }
+
+    fn settled(&self) -> u64 {
+        let [succeeded, failed] = self.outcomes();
+        succeeded.saturating_add(failed)
+    }
+
+    fn outcomes(&self) -> [u64; 2] {
+        let figures = Platform::ALL.map(|platform| self.stats.lane(platform).figures());
+        [
+            figures.iter().map(|figures| figures.push_success).sum(),
+            figures.iter().map(|figures| figures.push_error).sum(),
+        ]
+    }
+
+    /// Takes back what is not in flight, and waits for the rest, unless told again.
+    fn withdraw(&self, signals: &Receiver<Signal>) {
+        let deadline = Instant::now().checked_add(self.patience);
+        let mut withdrawn = 0;
+        loop {
+            let lanes = self.feeds.iter().map(|feed| &feed.running.lane);
+            // Also what has come back since: a retry, or what a lost connection never sent.
+            withdrawn += lanes
+                .clone()
+                .map(|lane| lane.take_rest().len())
+                .sum::<usize>();
+            let in_flight = lanes.map(|lane| lane.outstanding()).sum::<usize>();
+            let is_late = deadline.is_some_and(|at| Instant::now() >= at);
+            if in_flight <= withdrawn || is_late || is_told_to_end(signals) {
+                return;
+            }
+        }
+    }
+
+    fn end(mut self) -> Resent {
+        for feed in self.feeds.drain(..) {
+            feed.running.lane.stop();
+            feed.running.end(&self.logs);
+        }
+        let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
+        let [succeeded, failed] = self.outcomes();
+        Resent {
+            succeeded,
+            failed,
+            left: self.total.saturating_sub(succeeded.saturating_add(failed)),
+            unlogged,
+        }
+    }
+}
+
+impl Feed {
+    /// Gives the lane what it has room for.
+    fn give(&mut self, judge: &Judge, origins: &Origins, now: Moment) {
+        let lane = Arc::clone(&self.running.lane);
+        while lane.outstanding() < AHEAD
+            && let Some(outstanding) = self.waiting.front()
+            && let Some(room) = lane.reserve(1)
+        {
+            let fate = judge.judge(outstanding, now);
+            if !matches!(fate, Fate::HeldBack(_)) {
+                origins.put(outstanding.push_id(), origin(outstanding));
+            }
+            match fate {
+                Fate::Send(push) => lane.enqueue(room, vec![push]),
+                Fate::Expired(push) => {
+                    room.occupy();
+                    // It is no younger than when it was judged.
+                    let _settled = self.settler.settle_if_expired(push, now).is_none();
+                }
+                Fate::Unsendable(push, why) => {
+                    room.occupy();
+                    self.settler.settle_as_unsendable(&push, &why, now);
+                }
+                Fate::HeldBack(_) => {}
+            }
+            self.waiting.pop_front();
+        }
+        self.settler.flush(now.monotonic);
+    }
+}
+
+/// How the outcome line of a push names it.
+fn origin(outstanding: &Outstanding) -> Origin {
+    Origin {
+        id: PushId(outstanding.id),
+        accepted: outstanding.accepted.clone(),
+    }
+}
+
+fn is_told_to_end(signals: &Receiver<Signal>) -> bool {
+    match signals.recv_timeout(FEED_EVERY) {
+        Ok(Signal::Terminate | Signal::Interrupt) => true,
+        Ok(Signal::Hangup | Signal::User1) | Err(RecvTimeoutError::Timeout) => false,
+        Err(RecvTimeoutError::Disconnected) => {
+            std::thread::park_timeout(FEED_EVERY);
+            false
+        }
+    }
+}
+
+/// Outcomes go to one file whatever they are; what happens meanwhile is told on standard error.
+fn open_logs(config: &Config, outcomes: &Path) -> Result<Logs, StartError> {
+    let outcomes = Destination::File(outcomes.to_owned());
+    let logs = Logs::open(&outcomes, &outcomes, &Destination::Stderr)
+        .map_err(|error| StartError::new(StartErrorKind::CannotCreate, error))?;
+    if log::operator::start(&logs.operator, config.log.level).is_err() {
+        log::operator::set_level(config.log.level);
+    }
+    Ok(logs)
+}

@@ -1,0 +1,211 @@
+//! What cannot be read, sent or written, and how the process tells.
+
+use std::fs::{self, File};
+
+use super::*;
+
+#[test]
+fn what_the_provider_refuses_has_failed_and_is_not_sent_again() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let gone = gaurun("accepted", 9, 1, "ios", "0bad4100", "");
+    // APNs would refuse its size; what was accepted in the past is not asked again.
+    let large = format!(",\"title\":\"{}\"", "x".repeat(5000));
+    let large = gaurun("accepted", 9, 2, "ios", &hex_token(2), &large);
+    let odd = gaurun("accepted", 9, 3, "ios", "not-hex", "");
+    write(
+        &site,
+        "access.log",
+        [gone, large, odd, ios("accepted", 9, 4, 4)].concat(),
+    );
+    write(&site, "error.log", ios("failed", 9, 5, 5));
+    let logs = ["error.log", "access.log"];
+    let output = recover(&site, &logs, &["--allow-incomplete"]);
+    check(
+        &output,
+        69,
+        "4 outstanding of 4, 0 expired, 0 damaged\n\
+         2 cannot be sent: no provider would take them\n\
+         1 succeeded, 3 failed, 0 left\n",
+    );
+    let log = site.access_log();
+    let reason = |id| {
+        let mut failed = lines::of_kind(&log, "failed-push");
+        failed
+            .find(|line| line.id() == id)
+            .unwrap()
+            .text_of("reason")
+            .to_owned()
+    };
+    assert_eq!(
+        [1, 2, 3].map(reason),
+        ["Unregistered", "unsendable", "unsendable"]
+    );
+    let output = recover(&site, &logs, &["--allow-incomplete"]);
+    check(
+        &output,
+        0,
+        "0 outstanding of 4, 0 expired, 0 damaged\n0 succeeded, 0 failed, 0 left\n",
+    );
+    assert_eq!(simulated.notes().len(), 2);
+}
+
+#[test]
+fn a_platform_that_is_disabled_is_held_back() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator)
+        .without("android")
+        .with("android.enabled", false);
+    let android = gaurun("accepted", 9, 2, "android", &fcm_token(2), "");
+    write(&site, "access.log", ios("accepted", 9, 1, 1) + &android);
+    write(&site, "error.log", ios("failed", 9, 5, 5));
+    let output = recover(&site, &["error.log", "access.log"], &["--allow-incomplete"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("1 held back: android is disabled in the configuration\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("1 succeeded, 0 failed, 1 left\n"), "{text}");
+    assert_eq!(output.status.code(), Some(75));
+    assert_eq!(sent_to(&simulated), [hex_token(1)]);
+}
+
+#[test]
+fn credentials_of_a_platform_without_pushes_are_not_needed() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator)
+        .with_text("android.service_account_path", "/nonexistent.json");
+    write(&site, "access.log", ios("accepted", 9, 1, 1));
+    let output = recover(&site, &["access.log"], &["--allow-incomplete"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
+    let android = gaurun("accepted", 9, 2, "android", &fcm_token(2), "");
+    write(&site, "access.log", android);
+    let output = recover(&site, &["access.log"], &["--allow-incomplete"]);
+    assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    assert!(stderr(&output).contains("/nonexistent.json"));
+}
+
+#[test]
+fn a_time_of_another_zone_is_held_back_until_the_zone_is_named() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let line = ios("accepted", 9, 1, 1).replace(" UTC", " JST");
+    write(&site, "access.log", line);
+    let arguments = ["--allow-incomplete", "-n"];
+    let output = recover(&site, &["access.log"], &arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("1 held back: their time is neither in UTC nor in this"),
+        "{text}"
+    );
+    let mut command = command(&site, &["access.log"], &arguments);
+    let output = run({
+        command.env("TZ", "JST-9");
+        command
+    });
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("1 outstanding of 1, 0 expired") && !text.contains("held"),
+        "{text}"
+    );
+}
+
+#[test]
+fn each_kind_of_trouble_has_its_exit_code() {
+    let site = Site::unreachable();
+    let text = ios("accepted", 9, 1, 1);
+    let whole = gzip(&text.repeat(100));
+    write(&site, "cut.gz", &whole[..whole.len() / 2]);
+    write(&site, "whole.gz", gzip(&text));
+    write(&site, "no.log", "[core]\n");
+    write(&site, "access.log", &text);
+    let told = |output: Output, code: i32, expected: &str| {
+        let errors = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(expected), "{errors}");
+    };
+    told(
+        recover(&site, &["cut.gz"], &["-n"]),
+        65,
+        "cut.gz: breaks off after ",
+    );
+    told(
+        recover(&site, &["no.log"], &[]),
+        65,
+        "no.log: is no push log: ",
+    );
+    told(
+        recover(&site, &["none.log"], &["-n"]),
+        74,
+        "none.log: cannot be read: ",
+    );
+    told(
+        recover(&site, &["none.log"], &[]),
+        74,
+        "none.log: cannot be read: ",
+    );
+    let gzipped =
+        "whole.gz: outcomes cannot be appended to it; name a file for them with --outcomes";
+    told(recover(&site, &["whole.gz"], &[]), 64, gzipped);
+    told(recover(&site, &[], &[]), 64, "--log <FILE>");
+    told(
+        recover(&site, &["access.log"], &["--max-age", "1y"]),
+        64,
+        "a time from 1s to 28d",
+    );
+    let logs = vec!["access.log"; 257];
+    told(
+        recover(&site, &logs, &["-n"]),
+        64,
+        "257 logs over limit(256)",
+    );
+    let nowhere = ["--outcomes", "/nonexistent/recovered.log"];
+    told(
+        recover(&site, &["access.log"], &nowhere),
+        73,
+        "outcomes cannot be written",
+    );
+    let broken = site.with("core.frobnicate", 1);
+    told(
+        recover(&broken, &["access.log"], &["-n"]),
+        78,
+        "unknown key",
+    );
+    assert_eq!(fs::read_to_string(broken.path("access.log")).unwrap(), text);
+}
+
+#[test]
+fn two_recoveries_do_not_work_on_one_log() {
+    let site = Site::unreachable();
+    write(&site, "access.log", ios("accepted", 9, 1, 1));
+    let log = File::options()
+        .append(true)
+        .open(site.path("access.log"))
+        .unwrap();
+    log.try_lock().unwrap();
+    let output = recover(&site, &["access.log"], &["--allow-incomplete"]);
+    assert_eq!(output.status.code(), Some(75));
+    assert!(stderr(&output).contains("another recovery is at work with it"));
+    // To look is harmless.
+    assert_eq!(
+        recover(&site, &["access.log"], &["-n"]).status.code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn what_the_log_hides_is_held_back() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let hashed = gaurun("accepted", 9, 1, "android", "hash:1f0c", "");
+    let no_token = gaurun("accepted", 9, 2, "ios", "", "");
+    let no_message = ios("accepted", 9, 3, 3).replace("hello", "");
+    write(&site, "access.log", [hashed, no_token, no_message].concat());
+    let output = recover(&site, &["access.log"], &["--allow-incomplete"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let held = "3 held back: their device token or message is not in the log";
+    assert!(text.contains(held), "{text}");
+    assert!(text.ends_with("0 succeeded, 0 failed, 3 left\n"), "{text}");
+    assert!(simulated.notes().is_empty());
+}
