@@ -99,7 +99,7 @@ fn a_start_that_fails_says_why_and_which_kind_of_trouble_it_is() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     fs::write(site.path("key.pem"), encrypted).unwrap();
     let path = site.path("key.pem");
-    let text = format!("decrypt it with: openssl pkey -in {} -out ", path.display());
+    let text = format!("decrypted with: openssl pkey -in {} -out ", path.display());
     check_refused(&site, &[], 78, &text);
 
     let site = Site::unreachable().with_path("android.ca_path", "none.pem");

@@ -140,12 +140,12 @@ fn allowed() -> BTreeSet<String> {
             Some(names) => (names, true),
             None => (setting, false),
         };
-        let mut named = BTreeSet::new();
-        names.split(' ').for_each(|name| expand(name, &mut named));
+        let mut members = BTreeSet::new();
+        names.split(' ').for_each(|name| expand(name, &mut members));
         if removes {
-            allowed.retain(|name| !named.contains(name));
+            allowed.retain(|name| !members.contains(name));
         } else {
-            allowed.extend(named);
+            allowed.extend(members);
         }
     }
     allowed

@@ -42,7 +42,8 @@ impl Line {
             .unwrap_or_else(|| panic!("no id: {}", self.text))
     }
 
-    /// The line with its time replaced by `…`, which must have the form of Gaurun's.
+    /// The line with its time replaced by `…`, which must have the form of Gaurun's, and without
+    /// the request's id at its end, if it has one.
     pub(crate) fn timeless(&self) -> String {
         let time = self.text_of("time");
         let form: String = time
@@ -50,7 +51,14 @@ impl Line {
             .map(|c| if c.is_ascii_digit() { '0' } else { c })
             .collect();
         assert_eq!(form, "0000/00/00 00:00:00 UTC", "{}", self.text);
-        self.text.replacen(time, "…", 1)
+        let text = self.text.replacen(time, "…", 1);
+        match text.rsplit_once(",\"request_id\":\"") {
+            Some((line, id)) => {
+                assert_eq!(id.len(), 16 + "\"}".len(), "{text}");
+                format!("{line}}}")
+            }
+            None => text,
+        }
     }
 }
 
