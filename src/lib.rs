@@ -40,6 +40,7 @@
 //! - [`net`]: name resolution, TCP, TLS, readiness, and HTTP/2 under `ureq`.
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
+//! - [`crash_point`]: where a debug build kills itself, for the torture test.
 //! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
 //! - [`simulator`]: an APNs, FCM and OAuth look-alike. It shares no table with [`provider`], so
 //!   that a wrong constant cannot agree with itself.
@@ -50,6 +51,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod crash_point;
 pub mod daemon;
 pub mod delivery;
 pub mod http2;

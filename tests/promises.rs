@@ -45,6 +45,7 @@ type Side = (u64, &'static str, fn(u64) -> String);
 fn check_lanes((slow, slow_name, silent): Side, (fast, fast_name, good): Side) {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)
+        .without_journal()
         .with("ios.timeout", 600)
         .with("android.timeout", 600)
         .with("core.shutdown_timeout", 0);
@@ -81,6 +82,7 @@ fn check_lanes((slow, slow_name, silent): Side, (fast, fast_name, good): Side) {
 fn more_pushers_take_effect_on_a_connection_that_is_quiet() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)
+        .without_journal()
         .with("core.workers", 1)
         .with("core.pusher_max", 2)
         .with("core.shutdown_timeout", 0)
@@ -300,6 +302,7 @@ fn an_error_log_on_a_full_disk_alarms_and_keeps_nobody_from_pushing() {
 #[test]
 fn an_error_log_that_is_stuck_does_not_keep_the_daemon_from_ending() {
     let site = Site::unreachable()
+        .without_journal()
         .with_path("log.error_log", "fifo")
         .with("core.shutdown_timeout", 0);
     make_fifo(&site);

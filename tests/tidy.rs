@@ -7,10 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 20] = [
+const MAY_KNOW: [(&str, &[&str]); 21] = [
     (
         "api",
-        &["lane", "log", "moment", "provider", "push", "stats"],
+        &[
+            "crash_point",
+            "lane",
+            "log",
+            "moment",
+            "provider",
+            "push",
+            "stats",
+        ],
     ),
     (
         "cli",
@@ -29,10 +37,21 @@ const MAY_KNOW: [(&str, &[&str]); 20] = [
     ),
     ("config", &["push"]),
     ("daemon", EVERYTHING),
+    ("crash_point", &[]),
     (
         "delivery",
         &[
-            "http2", "jitter", "lane", "log", "moment", "net", "oauth", "provider", "push", "stats",
+            "crash_point",
+            "http2",
+            "jitter",
+            "lane",
+            "log",
+            "moment",
+            "net",
+            "oauth",
+            "provider",
+            "push",
+            "stats",
         ],
     ),
     ("http2", &[]),
@@ -56,6 +75,7 @@ const MAY_KNOW: [(&str, &[&str]); 20] = [
 const EVERYTHING: &[&str] = &[
     "api",
     "config",
+    "crash_point",
     "delivery",
     "http2",
     "jitter",

@@ -11,6 +11,7 @@ use super::listener::{Handler, Phase, Settings};
 use super::registry::Place;
 use super::reply::Reply;
 use super::socket::Socket;
+use crate::crash_point;
 
 /// How long a client may take. Each is the time for the whole record, not for one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,10 @@ pub(super) fn serve(
         };
         connection.body.clear();
         match connection.send(head.as_ref(), reply, phase()) {
-            Ok(Next::Request) => place.fall_idle(),
+            Ok(Next::Request) => {
+                crash_point::pass("answer");
+                place.fall_idle();
+            }
             Ok(Next::Close) => return connection.linger(),
             Err(_) => return,
         }

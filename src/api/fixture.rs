@@ -1,5 +1,6 @@
 //! What the tests of this room share: a raw client, a stub lane and a stub daemon.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -9,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::head::Head;
 use super::plan::Rules;
-use super::service::{Door, Host, Service};
+use super::service::{Door, Host, Kept, Service};
 use super::stat::{Pushers, Settled};
+use super::state::PushState;
 use super::{Bound, Ids};
 use crate::moment::Moment;
 use crate::push::{Accepted, Platform, Push, PushId};
@@ -240,6 +242,13 @@ pub(super) struct StubHost {
     pub(super) lines: Mutex<Vec<String>>,
     pub(super) is_debug: AtomicBool,
     pub(super) pushers: Mutex<Option<u64>>,
+    /// Why nothing is looked at.
+    pub(super) not_ready: Mutex<Option<&'static str>>,
+    /// Why nothing can be recorded.
+    pub(super) unrecordable: Mutex<Option<&'static str>>,
+    /// Called before something is recorded.
+    pub(super) recording: Mutex<Option<Box<dyn Fn() + Send>>>,
+    pub(super) states: Mutex<BTreeMap<u64, PushState>>,
 }
 
 impl StubHost {
@@ -270,6 +279,38 @@ impl Host for Arc<StubHost> {
             monotonic: Instant::now(),
             unix: Duration::from_secs(1_795_000_000),
         }
+    }
+
+    fn is_not_ready(&self) -> Option<&'static str> {
+        *self.not_ready.lock().unwrap()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.is_not_ready().map(str::to_owned)
+    }
+
+    fn record(
+        &self,
+        accepted: &[Arc<Accepted>],
+        last: PushId,
+        kept: Option<Kept<'_>>,
+    ) -> Result<(), String> {
+        if let Some(recording) = &*self.recording.lock().unwrap() {
+            recording();
+        }
+        if let Some(why) = *self.unrecordable.lock().unwrap() {
+            return Err(why.to_owned());
+        }
+        let ids = accepted.iter().map(|accepted| accepted.first_id);
+        let ids: Vec<u64> = ids.map(|id| id.0).collect();
+        let key = kept.map(|kept| kept.keyed.key);
+        self.line(format!("recorded {ids:?} to {last} {key:?}"));
+        Ok(())
+    }
+
+    fn push_state(&self, id: PushId) -> PushState {
+        let states = self.states.lock().unwrap();
+        states.get(&id.0).cloned().unwrap_or(PushState::Unknown)
     }
 
     fn is_debug(&self) -> bool {
@@ -358,6 +399,7 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
         android: android.map(StubLane::new),
         rules,
         ids: Ids::from(PushId(1)),
+        repeats: Mutex::default(),
         keys: None,
         request_ids: crate::api::RequestIds::starting(0xabc),
         host: Arc::clone(&host),

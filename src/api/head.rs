@@ -72,6 +72,8 @@ pub struct Head {
     pub keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
+    /// `Idempotency-Key`, as sent: 1 to [`MAX_KEY`] visible characters.
+    pub idempotency_key: Option<Box<str>>,
     /// The value of `Authorization`, if there is one.
     pub authorization: Option<Box<[u8]>>,
     /// `X-Request-Id`, if it is one; else the one that we give the request.
@@ -114,6 +116,7 @@ impl Head {
             framing: facts.framing(version)?,
             keep_alive: facts.keep_alive(version),
             expects_continue: facts.expects_continue && version == Version::Http11,
+            idempotency_key: facts.idempotency_key,
             authorization: facts.authorization,
             request_id: facts.request_id,
         })
@@ -150,6 +153,7 @@ struct Facts {
     close: bool,
     keep_alive: bool,
     expects_continue: bool,
+    idempotency_key: Option<Box<str>>,
     authorization: Option<Box<[u8]>>,
     request_id: Option<RequestId>,
 }
@@ -190,6 +194,11 @@ impl Facts {
                     ));
                 }
                 facts.expects_continue = true;
+            } else if field.name.eq_ignore_ascii_case("idempotency-key") {
+                if facts.idempotency_key.is_some() {
+                    return Err(Refusal::new(400, "request has two Idempotency-Key fields"));
+                }
+                facts.idempotency_key = Some(idempotency_key(field.value)?);
             } else if field.name.eq_ignore_ascii_case("authorization") {
                 if facts.authorization.is_some() {
                     return Err(Refusal::new(400, "request has two Authorization fields"));
@@ -241,6 +250,16 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
             .saturating_mul(10)
             .saturating_add(u64::from(digit.wrapping_sub(b'0')))
     }))
+}
+
+/// Visible ASCII only, so that no two readers can differ about where a key ends.
+fn idempotency_key(value: &[u8]) -> Result<Box<str>, Refusal> {
+    let fits = (1..=MAX_KEY).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+    let key = str::from_utf8(value).ok().filter(|_| fits);
+    key.map(Box::from).ok_or(Refusal::new(
+        400,
+        "Idempotency-Key must be 1 to 255 visible ASCII characters",
+    ))
 }
 
 /// Whether the request line ends in `HTTP/` and a digit: a version, but not one of ours.
@@ -304,6 +323,9 @@ const BAD_REQUEST: Refusal = Refusal::new(400, "request is not HTTP/1.1");
 
 /// Our limit: octets of a request head. Our callers' heads have some hundred.
 pub const MAX_HEAD: usize = 16 * 1024;
+
+/// Our limit: characters of an `Idempotency-Key`; a UUID has 36.
+pub const MAX_KEY: usize = 255;
 
 /// Our limit: header fields of a request.
 pub const MAX_FIELDS: usize = 64;

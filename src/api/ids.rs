@@ -22,6 +22,17 @@ impl Ids {
         Self::from(PushId(micros.saturating_mul(2).clamp(1, LAST_START)))
     }
 
+    /// No id up to this one is given from now on.
+    pub fn raise_above(&self, used: PushId) {
+        self.next
+            .fetch_max(used.0.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// The id that is given next, if nobody takes it before.
+    pub fn next(&self) -> PushId {
+        PushId(self.next.load(Ordering::Relaxed))
+    }
+
     /// The first of `count` consecutive ids, which are never given again.
     pub fn take(&self, count: u64) -> PushId {
         PushId(self.next.fetch_add(count, Ordering::Relaxed))
@@ -59,6 +70,15 @@ mod tests {
         assert_eq!(ids.take(0), PushId(10));
         assert_eq!(ids.take(1), PushId(10));
         assert_eq!(ids.take(1), PushId(11));
+    }
+
+    #[test]
+    fn ids_that_were_used_before_are_not_given_again() {
+        let ids = Ids::from(PushId(7));
+        ids.raise_above(PushId(3));
+        assert_eq!((ids.next(), ids.take(1)), (PushId(7), PushId(7)));
+        ids.raise_above(PushId(100));
+        assert_eq!((ids.next(), ids.take(1)), (PushId(101), PushId(101)));
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //! [`Listener`] accepts connections and reads requests, all of it bounded; [`Service`] answers
 //! them. The daemon supplies the lanes as [`Door`]s and itself as [`Host`]. What can be decided
 //! without a socket is decided in the pure modules: [`head`], [`keys`], [`chunked`], [`route`],
-//! [`query`], [`request`], [`plan`], [`stat`].
+//! [`query`], [`request`], [`plan`], [`idempotency`], [`stat`].
 //!
 //! `tiny_http`'s types and response writer are used, its server is not: one request of 60 octets
 //! aborts its process, and it bounds neither connections nor heads nor waiting.
 
+mod answer;
 mod body;
 pub mod chunked;
 mod connection;
 pub mod head;
+pub mod idempotency;
 pub mod ids;
 pub mod keys;
 pub mod listener;
@@ -25,6 +27,7 @@ pub mod route;
 pub mod service;
 pub mod socket;
 pub mod stat;
+pub mod state;
 
 #[cfg(test)]
 mod fixture;
@@ -36,5 +39,6 @@ pub use listener::{Handler, Hooks, Listener, Phase, Settings};
 pub use plan::Rules;
 pub use reply::Reply;
 pub use request_id::{RequestId, RequestIds};
-pub use service::{Door, Host, Service};
+pub use service::{Door, Host, Kept, Service};
 pub use socket::{BindError, Bound};
+pub use state::{Ending, PushState};

@@ -3,12 +3,15 @@
 //! Pure: no I/O, no clock. Paths are cleaned and redirected as Go's `ServeMux` does it.
 
 use super::query::{Plus, percent_decoded};
+use crate::push::PushId;
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// `/push`.
     Push,
+    /// `/push/{id}`, if that is the number of a push.
+    PushState(Option<PushId>),
     /// `/stat/app`.
     StatApp,
     /// `/stat/go`, under Gaurun's keys.
@@ -54,10 +57,20 @@ impl Route {
             "/stat/runtime" => Self::StatRuntime,
             "/config/pushers" => Self::Pushers,
             "/healthz" => Self::Health,
-            _ => Self::Unknown,
+            other => match other.strip_prefix("/push/") {
+                Some(id) if !id.is_empty() => Self::PushState(push_id(id)),
+                _ => Self::Unknown,
+            },
         };
         (route, query)
     }
+}
+
+/// Digits only, of a number that an id can be.
+fn push_id(text: &str) -> Option<PushId> {
+    let number = text.parse().ok().map(PushId);
+    let is_decimal = text.bytes().all(|octet| octet.is_ascii_digit());
+    number.filter(|id| is_decimal && (1..1 << 53).contains(&id.0))
 }
 
 /// RFC 9112 §3.2: an absolute target, as sent to a proxy, less its scheme and authority.
@@ -126,6 +139,20 @@ mod tests {
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),
             ("/push/", Route::Unknown),
+            ("/push/17", Route::PushState(Some(PushId(17)))),
+            ("/push/17?x=1", Route::PushState(Some(PushId(17)))),
+            (
+                "/push/9007199254740991",
+                Route::PushState(Some(PushId((1 << 53) - 1))),
+            ),
+            ("/push/9007199254740992", Route::PushState(None)),
+            ("/push/99999999999999999999", Route::PushState(None)),
+            ("/push/0", Route::PushState(None)),
+            ("/push/+1", Route::PushState(None)),
+            ("/push/-1", Route::PushState(None)),
+            ("/push/0x11", Route::PushState(None)),
+            ("/push/17/", Route::PushState(None)),
+            ("/push/a", Route::PushState(None)),
             ("/", Route::Unknown),
             ("/Push", Route::Unknown),
             ("/config/app", Route::Unknown),

@@ -3,21 +3,23 @@
 //! Decisions are in [`plan`](super::plan), [`route`](super::route) and [`request`](super::request);
 //! here they meet the lanes, the logs and the clock.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
-
+use super::answer::{Answer, Taken};
 use super::head::{Head, Refusal};
+use super::idempotency::{Answered, BodyHash, Keyed, Keys, Seen};
 use super::ids::Ids;
 use super::keys::ApiKeys;
 use super::listener::{Handler, Phase};
-use super::plan::{Fate, Plan, Planned, Rejections, Rules, plan};
+use super::plan::{Fate, Plan, Planned, Rules, plan};
 use super::query::{first_value, go_integer};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::{RequestId, RequestIds};
 use super::route::Route;
 use super::stat::{self, Pushers, Settled, StatApp};
+use super::state::{self, PushState};
+use crate::crash_point;
 use crate::moment::Moment;
 use crate::push::{Accepted, Notification, Platform, Push, PushId};
 use crate::stats::Process;
@@ -40,13 +42,31 @@ pub trait Door: Send + Sync {
 pub trait Host: Send + Sync {
     /// Reads the clocks.
     fn now(&self) -> Moment;
+    /// Why no push is looked at yet, if none is: the journal is being read.
+    fn is_not_ready(&self) -> Option<&'static str>;
+    /// Why pushes are refused at present, as far as is known without trying.
+    fn trouble(&self) -> Option<String>;
+    /// Keeps what is about to be accepted, as surely as the site wants it, with the answer that
+    /// goes out under a caller's key. `last` is the highest id that the request has used.
+    ///
+    /// # Errors
+    ///
+    /// Why not: nothing is taken then.
+    fn record(
+        &self,
+        accepted: &[Arc<Accepted>],
+        last: PushId,
+        kept: Option<Kept<'_>>,
+    ) -> Result<(), String>;
+    /// Where a push is, or how it ended.
+    fn push_state(&self, id: PushId) -> PushState;
     /// Whether the log level is `debug`, at which Gaurun refuses text after the JSON value.
     fn is_debug(&self) -> bool;
     /// Takes note of a request without a valid API key, for the operator; `peer` is who sent it.
     fn note_unauthorized(&self, peer: &dyn Fn() -> String);
     /// Writes an accepted-request line.
     fn log_request(&self, head: &Head);
-    /// Writes an accepted-push line for each token; durable when it returns, if anything is.
+    /// Writes an accepted-push line for each token.
     fn log_accepted(&self, accepted: &Accepted);
     /// Writes a disabled-push line for each token.
     fn log_disabled(&self, disabled: &Accepted);
@@ -62,6 +82,15 @@ pub trait Host: Send + Sync {
     fn process(&self) -> Process;
 }
 
+/// An answer that is to be given again to whoever asks under the same key.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    /// Key and body of the request.
+    pub keyed: Keyed<'a>,
+    /// The body of the answer.
+    pub answer: &'a [u8],
+}
+
 /// The endpoints.
 pub struct Service<D, H> {
     /// The lane of iOS pushes, if enabled.
@@ -72,6 +101,8 @@ pub struct Service<D, H> {
     pub rules: Rules,
     /// Where push ids come from.
     pub ids: Ids,
+    /// What was answered under callers' idempotency keys.
+    pub repeats: Mutex<Keys>,
     /// Who may call; `None` lets everyone.
     pub keys: Option<ApiKeys>,
     /// Where the ids of requests come from that bring none.
@@ -106,6 +137,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
                 Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS)
             }
             Route::Push => self.push(head, body),
+            Route::PushState(id) => self.push_state(head, id),
             Route::StatApp => Reply::new(200, reply::JSON_BARE, stat::app(&self.stat_app())),
             Route::StatGo => {
                 let body = stat::go(&self.host.process(), self.host.now().unix);
@@ -116,8 +148,11 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
                 Reply::new(200, reply::JSON_BARE, body)
             }
             Route::Pushers => self.pushers(head, query),
-            Route::Health if phase == Phase::Serving => Reply::message(200, "ok"),
-            Route::Health => Reply::message(503, DRAINING),
+            Route::Health if phase != Phase::Serving => Reply::message(503, DRAINING),
+            Route::Health => match self.host.trouble() {
+                None => Reply::message(200, "ok"),
+                Some(why) => Reply::message(503, &why),
+            },
             Route::Redirect(location) => redirect(head, location),
             Route::Unknown => Reply::new(404, reply::PLAIN_TEXT, b"404 page not found\n".to_vec()),
             Route::Malformed => Reply::message(400, "request target is malformed"),
@@ -134,6 +169,40 @@ impl<D: Door, H: Host> Service<D, H> {
         if head.content_length() == 0 {
             return Reply::message(400, "request body is empty");
         }
+        if let Some(why) = self.host.is_not_ready() {
+            return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
+        }
+        crash_point::pass("read");
+        let Some(key) = &head.idempotency_key else {
+            return self.take(head, body, None);
+        };
+        let body_hash = BodyHash::of(body);
+        let keyed = Keyed {
+            key,
+            body: body_hash,
+        };
+        let seen = self.repeats().ask(keyed, self.host.now().monotonic);
+        let busy = |status, text| Reply::message(status, text).with_retry_after(RETRY_AFTER_SECS);
+        match seen {
+            Seen::New => {
+                let ticket = Ticket { service: self, key };
+                let reply = self.take(head, body, Some(keyed));
+                if reply.status == 200 {
+                    let at = self.host.now().monotonic;
+                    self.repeats().keep(keyed, &reply.body, at);
+                }
+                drop(ticket);
+                reply
+            }
+            Seen::Answered(answer) => Reply::new(200, reply::JSON, answer.to_vec()),
+            Seen::OtherBody => Reply::message(422, OTHER_BODY),
+            Seen::InProgress => busy(409, IN_PROGRESS),
+            Seen::Full => busy(503, KEYS_FULL),
+        }
+    }
+
+    /// Takes what is fine of a body.
+    fn take(&self, head: &Head, body: &mut [u8], keyed: Option<Keyed<'_>>) -> Reply {
         let trailing = if self.host.is_debug() {
             Trailing::Refused
         } else {
@@ -158,37 +227,40 @@ impl<D: Door, H: Host> Service<D, H> {
             return Answer::new(message, &plan.rejected, Vec::new()).reply(400);
         }
         let request_id = head.request_id.as_ref().map_or("", RequestId::as_str);
-        self.commit(plan, &request_id.into())
-            .unwrap_or_else(|refused| refused)
+        let commit = self.commit(plan, &request_id.into(), keyed);
+        commit.unwrap_or_else(|refused| refused)
     }
 
     /// Takes all of the plan or, with the answer as error, nothing of it.
-    fn commit(&self, plan: Plan, request_id: &Arc<str>) -> Result<Reply, Reply> {
+    ///
+    /// Room first, so that nothing is recorded that cannot be queued; then the record, so that
+    /// nothing is queued or answered that a crash could take.
+    fn commit(
+        &self,
+        plan: Plan,
+        request_id: &Arc<str>,
+        keyed: Option<Keyed<'_>>,
+    ) -> Result<Reply, Reply> {
         let mut reserved = self.reserve(&plan)?;
-        let count: usize = plan
-            .notifications
-            .iter()
-            .map(|planned| planned.tokens.len())
-            .sum();
-        let mut next = self.ids.take(count as u64);
-        let at = self.host.now();
-        let mut taken = Vec::with_capacity(plan.notifications.len());
-        for planned in plan.notifications {
-            let index = planned.index;
-            let is_disabled = planned.fate == Fate::Disabled;
-            let accepted = accepted(planned, next, at, request_id);
-            next = PushId(next.0.saturating_add(accepted.tokens.len() as u64));
-            if is_disabled {
-                self.host.log_disabled(&accepted);
-                continue;
-            }
+        let Numbered {
+            pushed,
+            disabled,
+            taken,
+            last,
+        } = self.number(plan.notifications, request_id);
+        let reply = Answer::new("ok", &plan.rejected, taken).reply(200);
+        if let Some(last) = last {
+            let answer = &reply.body;
+            let kept = keyed.map(|keyed| Kept { keyed, answer });
+            self.host
+                .record(&pushed, last, kept)
+                .map_err(|why| Reply::message(503, &why).with_retry_after(RETRY_AFTER_SECS))?;
+        }
+        for accepted in &disabled {
+            self.host.log_disabled(accepted);
+        }
+        for accepted in pushed {
             self.host.log_accepted(&accepted);
-            taken.push(Taken {
-                index,
-                first_id: accepted.first_id.0,
-                count: accepted.tokens.len(),
-            });
-            let accepted = Arc::new(accepted);
             let platform = accepted.notification.platform;
             for lane in reserved.iter_mut().filter(|lane| lane.platform == platform) {
                 lane.pushes.extend(Push::all(&accepted));
@@ -200,7 +272,64 @@ impl<D: Door, H: Host> Service<D, H> {
         {
             lane.enqueue(room, pushes);
         }
-        Ok(Answer::new("ok", &plan.rejected, taken).reply(200))
+        Ok(reply)
+    }
+
+    /// Gives every push its id.
+    fn number(&self, notifications: Vec<Planned>, request_id: &Arc<str>) -> Numbered {
+        let tokens = notifications.iter().map(|planned| planned.tokens.len());
+        let mut next = self.ids.take(tokens.sum::<usize>() as u64);
+        let at = self.host.now();
+        let mut numbered = Numbered {
+            pushed: Vec::with_capacity(notifications.len()),
+            disabled: Vec::new(),
+            taken: Vec::with_capacity(notifications.len()),
+            last: None,
+        };
+        for planned in notifications {
+            let index = planned.index;
+            let is_disabled = planned.fate == Fate::Disabled;
+            let accepted = accepted(planned, next, at, request_id);
+            let count = accepted.tokens.len();
+            let first_id = next;
+            next = PushId(next.0.saturating_add(count as u64));
+            numbered.last = Some(PushId(next.0.saturating_sub(1)));
+            if is_disabled {
+                numbered.disabled.push(accepted);
+            } else {
+                numbered.pushed.push(Arc::new(accepted));
+                numbered.taken.push(Taken {
+                    index,
+                    first_id: first_id.0,
+                    count,
+                });
+            }
+        }
+        numbered
+    }
+
+    /// `GET /push/{id}`.
+    fn push_state(&self, head: &Head, id: Option<PushId>) -> Reply {
+        if !matches!(&*head.method, "GET" | "HEAD") {
+            return Reply::message(400, "method must be GET");
+        }
+        let Some(id) = id else {
+            return Reply::message(400, "malformed push id");
+        };
+        if let Some(why) = self.host.is_not_ready() {
+            return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
+        }
+        state::reply(id, &self.host.push_state(id))
+    }
+
+    /// Takes over what an earlier process has answered under callers' keys.
+    pub fn remember(&self, answers: impl IntoIterator<Item = Answered>) {
+        self.repeats().restore(answers, self.host.now());
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Keys> {
+        // No code panics while it holds the lock; if it did, the keys would still be sound.
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Room for all pushes of a plan in their lanes, or none at all and the answer.
@@ -293,6 +422,27 @@ struct Reserved<'a, D: Door> {
     pushes: Vec<Push>,
 }
 
+/// The parts of a request with their ids.
+struct Numbered {
+    pushed: Vec<Arc<Accepted>>,
+    disabled: Vec<Accepted>,
+    taken: Vec<Taken>,
+    /// The highest id, if there is a push at all.
+    last: Option<PushId>,
+}
+
+/// A key in progress; dropping it frees the key, unless an answer is kept for it by then.
+struct Ticket<'a, D: Door, H: Host> {
+    service: &'a Service<D, H>,
+    key: &'a str,
+}
+
+impl<D: Door, H: Host> Drop for Ticket<'_, D, H> {
+    fn drop(&mut self) {
+        self.service.repeats().forget(self.key);
+    }
+}
+
 fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str>) -> Accepted {
     Accepted {
         notification: Notification {
@@ -307,56 +457,6 @@ fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str
             Fate::Disabled => Box::default(),
         },
     }
-}
-
-/// The body that says what became of each part of a request.
-#[derive(Serialize)]
-struct Answer<'a> {
-    message: &'a str,
-    accepted: Vec<Taken>,
-    rejected: Vec<Refused<'a>>,
-    #[serde(skip_serializing_if = "is_zero")]
-    rejected_omitted: usize,
-}
-
-#[derive(Serialize)]
-struct Taken {
-    index: usize,
-    first_id: u64,
-    count: usize,
-}
-
-#[derive(Serialize)]
-struct Refused<'a> {
-    pointer: String,
-    error: &'a str,
-}
-
-impl<'a> Answer<'a> {
-    fn new(message: &'a str, rejected: &'a Rejections, accepted: Vec<Taken>) -> Self {
-        let refused = rejected.listed().iter().map(|rejection| Refused {
-            pointer: rejection.pointer(),
-            error: &rejection.error,
-        });
-        Self {
-            message,
-            accepted,
-            rejected: refused.collect(),
-            rejected_omitted: rejected.omitted(),
-        }
-    }
-
-    fn reply(&self, status: u16) -> Reply {
-        Reply::json_line(status, self)
-    }
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands out references"
-)]
-const fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 /// Why a body is malformed, without all of a long value that may be quoted in it.
@@ -405,6 +505,9 @@ fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usiz
 }
 
 const DRAINING: &str = "shutting down";
+const OTHER_BODY: &str = "this Idempotency-Key came with another body before";
+const IN_PROGRESS: &str = "a request with this Idempotency-Key is in progress";
+const KEYS_FULL: &str = "too many Idempotency-Keys within ten minutes";
 
 /// Our limit: characters of why a body is malformed.
 const TOLD_MAX: usize = 256;

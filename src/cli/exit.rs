@@ -13,11 +13,11 @@ pub enum ExitCode {
     Data = 65,
     /// The API cannot listen where it should, or recovered pushes failed.
     Unavailable = 69,
-    /// The pid file or a log file cannot be created or written.
+    /// The pid file, a log file or the journal's directory cannot be created or written.
     CannotCreate = 73,
     /// Reading or writing failed.
     Io = 74,
-    /// Another instance holds a file that we need, or pushes were left.
+    /// Another instance holds a file that we need, or pushes were left and are not kept.
     TemporaryFailure = 75,
     /// The configuration, or a file that it names, cannot be used.
     Config = 78,
@@ -38,12 +38,15 @@ impl ExitCode {
         ),
         (
             Self::CannotCreate,
-            "the pid file or a log file cannot be created",
+            "the pid file, a log file or the journal's directory cannot be created",
         ),
-        (Self::Io, "reading or writing failed"),
+        (
+            Self::Io,
+            "reading or writing failed; the disk under the journal, if it served before",
+        ),
         (
             Self::TemporaryFailure,
-            "another instance runs, or pushes were left at shutdown or by `recover`",
+            "another instance runs; pushes were left at shutdown without a journal, or by `recover`",
         ),
         (
             Self::Config,

@@ -72,7 +72,7 @@ pub(super) fn exit_code(ended: Ended) -> ExitCode {
     }
     if ended.left > 0 {
         ExitCode::TemporaryFailure
-    } else if ended.unlogged > 0 {
+    } else if ended.unlogged > 0 || ended.journal_failed {
         ExitCode::Io
     } else {
         ExitCode::Ok

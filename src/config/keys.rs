@@ -6,10 +6,11 @@
 mod android;
 mod core;
 mod ios;
+mod journal;
 mod log;
 
 use super::key::Key;
-pub(super) use {android::*, core::*, ios::*, log::*};
+pub(super) use {android::*, core::*, ios::*, journal::*, log::*};
 
 /// Threads per lane at most. Each holds a connection with up to 1000 pushes in flight, and
 /// providers look askance at more connections than that from one host.
@@ -29,6 +30,10 @@ pub(super) const MAX_BODY_BYTES_MIN: u64 = 1024;
 /// Octets of a body at most: eight of the greatest size may be in memory at once, and what is read
 /// from them takes some times as much.
 pub(super) const MAX_BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Octets of a journal's segment at least: a segment of one push would be all overhead.
+pub(super) const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+/// Octets of a journal's segment at most: two of them are read at a start.
+pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// Seconds of age at most: 28 days, the longest that FCM keeps a message.
 pub const MAX_AGE_MAX: u64 = 28 * 24 * 3600;
 /// Seconds for an attempt at most: both providers answer or have failed well before.
@@ -51,15 +56,19 @@ const DESTINATION_FORM: &str = "\"stdout\", \"stderr\", \"discard\", or a path";
 
 /// Every key, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    [CORE_KEYS, IOS_KEYS, ANDROID_KEYS, LOG_KEYS]
+    [CORE_KEYS, IOS_KEYS, ANDROID_KEYS, JOURNAL_KEYS, LOG_KEYS]
         .into_iter()
         .flatten()
 }
 
 /// The sections, in the order of the documentation, each with its meaning.
-pub static SECTIONS: [(&str, &str); 4] = [
+pub static SECTIONS: [(&str, &str); 5] = [
     ("core", "The API, the queues and the process"),
     ("ios", "Apple's APNs"),
     ("android", "Google's FCM HTTP v1"),
+    (
+        "journal",
+        "What was accepted and is not settled, kept over crashes",
+    ),
     ("log", "The logs; SIGHUP and SIGUSR1 reopen them"),
 ];

@@ -12,6 +12,8 @@ use super::{Config, ConfigError, Overrides, Warning};
 pub struct Environment {
     /// `GOOGLE_APPLICATION_CREDENTIALS`: the service account if the file names none.
     pub google_application_credentials: Option<PathBuf>,
+    /// Where the daemon may keep what outlives it: the default of `journal.dir`.
+    pub state_dir: Option<PathBuf>,
     /// CPUs that the process may use: the default of `core.workers`.
     pub cpus: NonZeroUsize,
 }
@@ -19,10 +21,13 @@ pub struct Environment {
 impl Environment {
     /// This process's.
     pub fn read() -> Self {
+        let path = |name| {
+            let value = std::env::var_os(name).filter(|path| !path.is_empty());
+            value.map(PathBuf::from)
+        };
         Self {
-            google_application_credentials: std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
+            google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
+            state_dir: state_dir(path),
             cpus: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }
     }
@@ -60,6 +65,23 @@ impl Config {
     }
 }
 
+/// systemd's directory for us, else ours among the user's.
+fn state_dir(path: impl Fn(&'static str) -> Option<PathBuf>) -> Option<PathBuf> {
+    // systemd separates several by colons.
+    let given = path("STATE_DIRECTORY").and_then(|paths| {
+        let first = paths.to_str()?.split(':').next()?.to_owned();
+        Some(PathBuf::from(first))
+    });
+    let of_user = || {
+        // What is relative is to be ignored, says the XDG specification.
+        let xdg = path("XDG_STATE_HOME").filter(|path| path.is_absolute());
+        let home = || path("HOME").filter(|path| path.is_absolute());
+        let state = xdg.or_else(|| Some(home()?.join(".local/state")))?;
+        Some(state.join("sterna"))
+    };
+    given.or_else(of_user)
+}
+
 /// Reads one octet more than is allowed, so that the caller sees the excess and no more memory.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut octets = Vec::new();
@@ -75,3 +97,33 @@ pub const DEFAULT_PATH: &str = "/etc/sterna/sterna.toml";
 
 /// Octets of the file: a thousand times what all keys take, and a wrong path ends quickly.
 pub(super) const FILE_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_directory_is_systemds_else_the_users() {
+        let check = |set: &[(&str, &str)], expected: Option<&str>| {
+            let dir = state_dir(|name| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, path)| PathBuf::from(path))
+            });
+            assert_eq!(dir.as_deref(), expected.map(Path::new), "{set:?}");
+        };
+        let (systemd, xdg) = (("STATE_DIRECTORY", "/var/lib/s"), ("XDG_STATE_HOME", "/x"));
+        let home = ("HOME", "/home/me");
+        check(&[systemd, xdg, home], Some("/var/lib/s"));
+        check(
+            &[("STATE_DIRECTORY", "/var/lib/s:/var/lib/t")],
+            Some("/var/lib/s"),
+        );
+        check(&[xdg, home], Some("/x/sterna"));
+        check(
+            &[("XDG_STATE_HOME", "x"), home],
+            Some("/home/me/.local/state/sterna"),
+        );
+        check(&[("HOME", "relative")], None);
+        check(&[], None);
+    }
+}

@@ -15,6 +15,7 @@ mod core;
 mod document;
 mod endpoint;
 mod ios;
+mod journal;
 mod key;
 mod keys;
 mod load;
@@ -29,6 +30,7 @@ pub use bind::{Bind, Port, SocketAccess};
 pub use core::Core;
 pub use endpoint::Endpoint;
 pub use ios::{ApnsCredential, Ios};
+pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, Key, NumberDefault};
 pub use keys::{MAX_AGE_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
 pub use load::{DEFAULT_PATH, Environment};
@@ -50,6 +52,8 @@ pub struct Config {
     pub ios: Option<Ios>,
     /// `[android]`, unless disabled.
     pub android: Option<Android>,
+    /// `[journal]`, unless it is off.
+    pub journal: Option<Journal>,
     /// `[log]`: where the logs go.
     pub log: Log,
 }
@@ -77,6 +81,7 @@ impl Config {
         let core = Core::take(&mut document, overrides, environment);
         let ios = Ios::take(&mut document);
         let android = Android::take(&mut document, environment);
+        let journal = Journal::take(&mut document, environment);
         let log = Log::take(&mut document);
         if !document.flag(&keys::IOS_ENABLED) && !document.flag(&keys::ANDROID_ENABLED) {
             document.refuse_whole("no platform is enabled: enable ios, android or both");
@@ -85,6 +90,7 @@ impl Config {
             core,
             ios,
             android,
+            journal,
             log,
         });
         document.finish(config)

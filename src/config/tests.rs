@@ -14,6 +14,7 @@ fn environment() -> Environment {
     let cpus = NonZeroUsize::new(6).unwrap();
     Environment {
         google_application_credentials: None,
+        state_dir: Some(PathBuf::from("/var/lib/sterna")),
         cpus,
     }
 }
@@ -31,7 +32,7 @@ fn parse_with(text: &str, overrides: Overrides) -> Result<(Config, Vec<String>),
 
 /// A file with both platforms and these lines in these sections.
 fn with(section: &str, lines: &str) -> String {
-    let mut text = format!("[core]\n{IOS}{ANDROID}[log]\n");
+    let mut text = format!("[core]\n{IOS}{ANDROID}[journal]\n[log]\n");
     let header = format!("[{section}]\n");
     let at = text.find(&header).unwrap() + header.len();
     text.insert_str(at, &format!("{lines}\n"));
@@ -111,6 +112,11 @@ fn credentials_alone_are_a_configuration() {
             keepalive_timeout: Duration::from_secs(90),
             endpoint: None,
             ca_path: None,
+        }),
+        journal: Some(Journal {
+            dir: PathBuf::from("/var/lib/sterna"),
+            sync: Sync::Group,
+            segment_octets: 64 << 20,
         }),
         log: Log {
             hide_token: HideToken::No,
@@ -525,3 +531,50 @@ mod callers;
 mod credentials;
 mod etc;
 mod messages;
+
+#[test]
+fn the_journal_is_in_the_state_directory_unless_it_is_said_where() {
+    let journal = |lines: &str| parse(&format!("{IOS}{ANDROID}[journal]\n{lines}")).unwrap();
+    let expected = |dir: &str, sync, segment_octets| {
+        let dir = PathBuf::from(dir);
+        Some(Journal {
+            dir,
+            sync,
+            segment_octets,
+        })
+    };
+    let absent = expected("/var/lib/sterna", Sync::Group, 64 << 20);
+    assert_eq!(journal("").0.journal, absent);
+    let lines = "dir = \"elsewhere\"\nsync = \"interval\"\nsegment_bytes = 65536";
+    let given = expected("elsewhere", Sync::Interval, 65536);
+    assert_eq!(journal(lines).0.journal, given);
+    assert_eq!(journal("sync = \"off\"").0.journal, None);
+    let (off, warnings) = journal("sync = \"off\"\ndir = \"d\"");
+    assert_eq!(off.journal, None);
+    assert!(
+        warnings[0].contains("has no effect beside journal.sync"),
+        "{warnings:?}"
+    );
+    let refused = parse(&format!("{IOS}{ANDROID}[journal]\nsync = \"always\"")).unwrap_err();
+    assert!(
+        refused.contains("must be \"group\", \"interval\" or \"off\""),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_journal_without_a_place_is_refused() {
+    let nowhere = Environment {
+        state_dir: None,
+        ..environment()
+    };
+    let parse = |text: &str| Config::parse("f", text, Overrides::default(), &nowhere);
+    let refused = parse(&format!("{IOS}{ANDROID}")).unwrap_err().to_string();
+    assert!(
+        refused.contains("name the directory of the journal"),
+        "{refused}"
+    );
+    let named = format!("{IOS}{ANDROID}[journal]\ndir = \"d\"");
+    assert!(parse(&named).is_ok());
+    assert!(parse(&format!("{IOS}{ANDROID}[journal]\nsync = \"off\"")).is_ok());
+}

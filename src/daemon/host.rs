@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::intruders::Intruders;
+use super::keeping::Keeping;
+use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
-use crate::api::service::{Door, Host};
+use crate::api::service::{Door, Host, Kept};
 use crate::api::stat::{Pushers, Settled};
+use crate::api::state::PushState;
 use crate::lane::{Lane, Reservation};
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
@@ -46,6 +49,8 @@ pub(super) struct DaemonHost {
     pub(super) stats: Arc<Stats>,
     pub(super) lanes: Vec<Arc<Lane>>,
     pub(super) connections_per_lane: usize,
+    pub(super) keeping: Arc<Keeping>,
+    pub(super) whereabouts: Whereabouts,
     pub(super) intruders: Mutex<Intruders>,
 }
 
@@ -98,6 +103,28 @@ impl DaemonHost {
 impl Host for DaemonHost {
     fn now(&self) -> Moment {
         Moment::now()
+    }
+
+    fn is_not_ready(&self) -> Option<&'static str> {
+        self.keeping.is_not_ready()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.keeping.trouble()
+    }
+
+    fn record(
+        &self,
+        accepted: &[Arc<Accepted>],
+        last: PushId,
+        kept: Option<Kept<'_>>,
+    ) -> Result<(), String> {
+        self.keeping
+            .record(accepted, last, kept, Moment::now().unix)
+    }
+
+    fn push_state(&self, id: PushId) -> PushState {
+        self.whereabouts.of(id, Moment::now())
     }
 
     fn is_debug(&self) -> bool {
@@ -203,6 +230,8 @@ mod tests {
             lanes: Vec::new(),
             connections_per_lane: 1,
             intruders: Mutex::default(),
+            keeping: Arc::default(),
+            whereabouts: Whereabouts::default(),
         };
         host.log_accepted(&accepted);
         assert_eq!(logs.close(Duration::from_secs(30)), 0);

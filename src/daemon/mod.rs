@@ -1,43 +1,53 @@
 //! The wiring: what starts when, who knows whom, and how it all ends.
 //!
-//! Start: logs, credentials, pid file, port, lanes with their threads, listener. A failure before
-//! the listener leaves nothing behind. End: the listener stops taking, the lanes finish within
-//! `shutdown_timeout`, what is left is settled as failed with reason `shutdown`.
+//! Start: logs, credentials, pid file, port, lanes with their threads, listener, journal. A failure
+//! before the listener leaves nothing behind; until the journal is read, the listener refuses. End:
+//! see [`ending`].
 
+#[cfg(debug_assertions)]
+mod crash_files;
+mod ending;
+mod feeder;
 mod host;
 mod intruders;
+mod keeping;
 mod resend;
 mod routes;
 mod running_lane;
+mod whereabouts;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::api::{self, ApiKeys, BindError, Bound, Ids, Listener, RequestIds, Rules, Service};
 use crate::config::{self, Bind, Config, Core, HideToken};
 use crate::delivery::policy::Limits;
+use crate::delivery::register::Register;
+use crate::journal::State;
 use crate::log::{self, Destination, Logs, Privacy, TokenShown};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
 use crate::provider::KEY_FILE_MAX;
-use crate::push::{self, Platform};
+use crate::push::Platform;
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
+pub use ending::Ended;
+use feeder::{Feeder, Feeding};
 use host::{DaemonHost, LaneDoor};
+use keeping::{JournalKeeper, Keeping};
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
+use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(20);
-/// How long callers' requests in progress may take when the daemon ends.
-const CALLERS_END_WITHIN: Duration = Duration::from_secs(1);
-/// How long the last log lines may take.
-const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether the journal takes pushes.
+const JOURNAL_LOOKS_EVERY: Duration = Duration::from_millis(500);
 
 /// Our limit: octets of the key that device tokens are hashed with; fewer could be guessed.
 const HASH_KEY_MIN: usize = 16;
@@ -82,20 +92,15 @@ impl StartError {
     }
 }
 
-/// How a daemon ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Pushes that were accepted and could not be sent in time.
-    pub left: usize,
-    /// Octets of log lines that could not be written.
-    pub unlogged: usize,
-}
-
 /// A running daemon.
 pub struct Daemon {
     listener: Listener,
     lanes: Vec<RunningLane>,
     logs: Logs,
+    stats: Arc<Stats>,
+    register: Arc<Register>,
+    keeping: Arc<Keeping>,
+    feeder: Option<Feeder>,
     shutdown_timeout: Duration,
     _pid_file: Option<PidFile>,
 }
@@ -141,6 +146,7 @@ impl Daemon {
         let bound = bound(&config.core)
             .map_err(|error| StartError::new(StartErrorKind::CannotListen, error))?;
         let stats = Arc::new(Stats::new(Moment::now()));
+        let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
         let mut lanes = Vec::new();
         for (platform, retry_max, route) in routes {
             let limits = Limits {
@@ -148,18 +154,37 @@ impl Daemon {
                 max_age: config.core.max_age,
                 resend_unknown: config.core.resend_unknown,
             };
-            let lane = RunningLane::start(platform, &config.core, route, limits, &logs, &stats)
-                .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+            let lane = RunningLane::start(
+                platform,
+                &config.core,
+                route,
+                limits,
+                &logs,
+                &stats,
+                &register,
+            )
+            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
             lanes.push(lane);
         }
-        let listener = listen(bound, config, &lanes, &logs, &stats)?;
-        let daemon = Self {
+        let whereabouts = Whereabouts {
+            lanes: lanes.iter().map(|lane| Arc::clone(&lane.lane)).collect(),
+            register: Arc::clone(&register),
+            keeping: Arc::clone(&keeping),
+        };
+        let service = service(config, &lanes, &logs, &stats, whereabouts)?;
+        let listener = listen(bound, config, Arc::clone(&service))?;
+        let mut daemon = Self {
             listener,
             lanes,
             logs,
+            stats,
+            register,
+            keeping,
+            feeder: None,
             shutdown_timeout: config.core.shutdown_timeout,
             _pid_file: pid_file,
         };
+        daemon.recover(config, &service)?;
         ::log::info!(
             "Sterna {} serves on {}",
             env!("CARGO_PKG_VERSION"),
@@ -168,6 +193,47 @@ impl Daemon {
                 .map_or(config.core.bind.to_string(), |address| address.to_string())
         );
         Ok(daemon)
+    }
+
+    /// Opens the journal, goes on where the last process ended, and takes pushes from now on.
+    fn recover(&mut self, config: &Config, service: &ApiService) -> Result<(), StartError> {
+        let Some(journal) = &config.journal else {
+            ::log::warn!(
+                "journal.sync = \"off\": pushes that are accepted and not settled are lost when \
+                 this process dies"
+            );
+            self.keeping.ready(None);
+            return Ok(());
+        };
+        let (journal, recovered) = keeping::open(journal)?;
+        service.ids.raise_above(recovered.high_water);
+        let noted = journal.note_id(service.ids.next());
+        if let Err(refused) = noted {
+            // Pushes are refused until that has changed, so no id is given that is not noted.
+            ::log::error!("{refused}");
+        }
+        service.remember(recovered.answers.into_iter().map(keeping::answered));
+        let told = Arc::clone(&self.register);
+        self.register
+            .set_journal(Box::new(JournalKeeper(Arc::clone(&journal))));
+        self.logs
+            .on_written(move |access, error| told.written(access, error));
+        let feeding = Feeding {
+            journal: Arc::clone(&journal),
+            lanes: self
+                .lanes
+                .iter()
+                .map(|running| (Arc::clone(&running.lane), running.settler(&self.logs)))
+                .collect(),
+            payload: Box::new(routes::payload_of(config)),
+        };
+        let feeder = Feeder::start(feeding).map_err(|error| {
+            let text = format!("no thread for the journal's pushes: {error}");
+            StartError::new(StartErrorKind::System, text)
+        })?;
+        self.feeder = Some(feeder);
+        self.keeping.ready(Some(journal));
+        Ok(())
     }
 
     /// The TCP address of the API, if it has one.
@@ -189,71 +255,22 @@ impl Daemon {
             .sum()
     }
 
-    /// Serves until a signal says otherwise, then finishes what was accepted.
+    /// Serves until a signal says otherwise or the journal has failed, then finishes what was
+    /// accepted.
     pub fn run(self, signals: &Receiver<Signal>) -> Ended {
+        let mut journal = State::Serving;
         loop {
-            match signals.recv() {
+            match signals.recv_timeout(JOURNAL_LOOKS_EVERY) {
                 Ok(Signal::Hangup | Signal::User1) => self.reopen_logs(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.keeping.tell_of_changes(&mut journal);
+                    if journal.is_fatal() {
+                        return self.stop(signals);
+                    }
+                }
                 Ok(Signal::Terminate | Signal::Interrupt) | Err(_) => return self.stop(signals),
             }
         }
-    }
-
-    /// Takes nothing more, finishes queue and flight within `shutdown_timeout`, and ends. A second
-    /// SIGTERM or SIGINT on `signals` ends the wait.
-    pub fn stop(mut self, signals: &Receiver<Signal>) -> Ended {
-        let deadline = Instant::now().checked_add(self.shutdown_timeout);
-        ::log::info!(
-            "shutting down: {} to finish within {} s",
-            push::counted(self.outstanding() as u64),
-            self.shutdown_timeout.as_secs(),
-        );
-        self.listener.drain();
-        let finished = self.finish(deadline, signals);
-        let callers_ended = self.listener.stop(CALLERS_END_WITHIN);
-        if !callers_ended {
-            ::log::warn!("a caller's request was still in progress at the end");
-        }
-        if finished {
-            // A request that was in progress when the draining began may have been accepted since.
-            self.finish(deadline, signals);
-        }
-        // What is left behind makes more lines than a log that is stuck has room for.
-        self.logs.hurry(LOGS_CLOSE_WITHIN);
-        for running in &self.lanes {
-            running.lane.stop();
-        }
-        let left = self
-            .lanes
-            .drain(..)
-            .map(|running| running.end(&self.logs))
-            .sum();
-        if left > 0 {
-            let left = push::counted(left as u64);
-            ::log::error!("{left} not finished in time, settled as failed with reason shutdown");
-        } else {
-            ::log::info!("shut down, nothing left behind");
-        }
-        let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
-        Ended { left, unlogged }
-    }
-
-    /// Waits until everything is settled; false if that was not to be within the time, or somebody
-    /// is in a hurry.
-    fn finish(&self, deadline: Option<Instant>, signals: &Receiver<Signal>) -> bool {
-        while self.outstanding() > 0 {
-            if deadline.is_some_and(|at| Instant::now() >= at) {
-                return false;
-            }
-            match signals.recv_timeout(DRAIN_LOOKS_EVERY) {
-                Ok(Signal::Terminate | Signal::Interrupt) => return false,
-                Ok(Signal::Hangup | Signal::User1) => self.reopen_logs(),
-                Err(RecvTimeoutError::Timeout) => {}
-                // Nobody can hurry us any more.
-                Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(DRAIN_LOOKS_EVERY),
-            }
-        }
-        true
     }
 }
 
@@ -316,13 +333,16 @@ fn privacy(log: &config::Log) -> Result<Privacy, StartError> {
     })
 }
 
-fn listen(
-    bound: Bound,
+/// The endpoints with the lanes behind them.
+type ApiService = Service<LaneDoor, DaemonHost>;
+
+fn service(
     config: &Config,
     lanes: &[RunningLane],
     logs: &Logs,
     stats: &Arc<Stats>,
-) -> Result<Listener, StartError> {
+    whereabouts: Whereabouts,
+) -> Result<Arc<ApiService>, StartError> {
     let keys = config
         .core
         .api_key_path
@@ -335,7 +355,7 @@ fn listen(
             .find(|running| running.lane.platform() == platform)?;
         Some(Arc::new(LaneDoor(Arc::clone(&running.lane))))
     };
-    let service = Service {
+    Ok(Arc::new(Service {
         ios: door(Platform::Ios),
         android: door(Platform::Android),
         rules: Rules {
@@ -345,6 +365,7 @@ fn listen(
             payload: Box::new(routes::payload_of(config)),
         },
         ids: Ids::starting(Moment::now()),
+        repeats: Mutex::default(),
         keys,
         request_ids: RequestIds::starting(
             u64::try_from(Moment::now().unix.as_nanos()).unwrap_or_default(),
@@ -357,15 +378,20 @@ fn listen(
                 .map(|running| Arc::clone(&running.lane))
                 .collect(),
             connections_per_lane: config.core.workers.get(),
+            keeping: Arc::clone(&whereabouts.keeping),
+            whereabouts,
             intruders: Mutex::default(),
         },
-    };
+    }))
+}
+
+fn listen(bound: Bound, config: &Config, service: Arc<ApiService>) -> Result<Listener, StartError> {
     let settings = api::Settings {
         max_connections: config.core.max_connections.get(),
         max_body_bytes: config.core.max_body_bytes.get(),
         ..api::Settings::default()
     };
-    Listener::start(bound, Arc::new(service), settings).map_err(|error| {
+    Listener::start(bound, service, settings).map_err(|error| {
         StartError::new(
             StartErrorKind::System,
             format_args!("cannot start the API: {error}"),

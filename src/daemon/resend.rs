@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::ending::LOGS_CLOSE_WITHIN;
 use super::running_lane::RunningLane;
-use super::{LOGS_CLOSE_WITHIN, StartError, StartErrorKind, routes};
+use super::{StartError, StartErrorKind, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
@@ -257,8 +258,16 @@ impl Resend {
             .ok_or_else(disabled)?
             .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
         let (logs, stats) = (&self.logs, &self.stats);
-        let running = RunningLane::start(platform, &config.core, route, limits, logs, stats)
-            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+        let running = RunningLane::start(
+            platform,
+            &config.core,
+            route,
+            limits,
+            logs,
+            stats,
+            &Arc::default(),
+        )
+        .map_err(|error| StartError::new(StartErrorKind::System, error))?;
         let lane = Arc::clone(&running.lane);
         let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
         self.feeds.push(Feed {

@@ -9,6 +9,7 @@ use super::DRAIN_LOOKS_EVERY;
 use crate::config::Core;
 use crate::delivery::credential::Credentials;
 use crate::delivery::policy::Limits;
+use crate::delivery::register::Register;
 use crate::delivery::route::Route;
 use crate::delivery::settler::Settler;
 use crate::delivery::worker::Worker;
@@ -27,6 +28,7 @@ pub(super) struct RunningLane {
     pub(super) lane: Arc<Lane>,
     limits: Limits,
     stats: Arc<Stats>,
+    register: Arc<Register>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -43,6 +45,7 @@ impl RunningLane {
         limits: Limits,
         logs: &Logs,
         stats: &Arc<Stats>,
+        register: &Arc<Register>,
     ) -> io::Result<Self> {
         let named = |error: io::Error| {
             let text = format!("{platform}: cannot start a connection thread: {error}");
@@ -62,6 +65,7 @@ impl RunningLane {
             lane: Arc::clone(&lane),
             limits,
             stats: Arc::clone(stats),
+            register: Arc::clone(register),
             threads: vec![],
         };
         for seat in 0..count {
@@ -73,7 +77,8 @@ impl RunningLane {
                 Arc::clone(&stats),
                 limits,
                 seed,
-            );
+            )
+            .with_register(Arc::clone(register));
             let worker =
                 Worker::new(seat, lane, Arc::clone(&route), stats, settler).map_err(named)?;
             let thread = std::thread::Builder::new()
@@ -85,7 +90,15 @@ impl RunningLane {
         Ok(running)
     }
 
-    /// Settles what a lane that was stopped still holds; says how much it leaves unsent.
+    /// A settler for what no connection thread settles.
+    pub(super) fn settler(&self, logs: &Logs) -> Settler {
+        let (lane, stats) = (Arc::clone(&self.lane), Arc::clone(&self.stats));
+        let settler = Settler::new(lane, logs.clone(), stats, self.limits, 0);
+        settler.with_register(Arc::clone(&self.register))
+    }
+
+    /// Settles, or leaves to the next start, what a lane that was stopped still holds; says how
+    /// much it leaves unsent.
     pub(super) fn end(mut self, logs: &Logs) -> usize {
         let deadline = Instant::now() + THREADS_END_WITHIN;
         for thread in std::mem::take(&mut self.threads) {
@@ -98,10 +111,9 @@ impl RunningLane {
             }
         }
         let now = Moment::now();
-        let (lane, stats) = (Arc::clone(&self.lane), Arc::clone(&self.stats));
-        let mut settler = Settler::new(lane, logs.clone(), stats, self.limits, 0);
+        let mut settler = self.settler(logs);
         for push in self.lane.take_rest() {
-            settler.settle_as_left(&push, now);
+            settler.leave(&push, now);
         }
         settler.flush(now.monotonic);
         self.lane.left_behind()

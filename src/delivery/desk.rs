@@ -28,8 +28,9 @@ use super::route::Route;
 use super::session::Ended;
 use super::settler::Settler;
 use super::transport::Transport;
+use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Lane, State};
+use crate::lane::{Held, Lane, State};
 use crate::moment::Moment;
 use crate::push::Push;
 use crate::stats::Stats;
@@ -120,16 +121,23 @@ impl<T: Transport> Desk<T> {
     /// One round. True if a connection is to be opened at once: what comes of that is to be told
     /// by [`Desk::opened`]. [`Desk::flush`] follows.
     pub fn round(&mut self, now: Moment) -> bool {
+        self.answer_inquiries();
         self.lane.promote_due(now.monotonic);
         let settler = &mut self.settler;
         self.lane
             .sift_shelf(now.monotonic, |push| settler.settle_if_expired(push, now));
         self.links.receive(now, &mut self.ended);
+        if !self.ended.is_empty() {
+            crash_point::pass("response");
+        }
         self.take_news(now);
         self.fill(now);
         #[cfg(test)]
         (self.trap)(self);
         self.links.flush(now, &mut self.ended);
+        if self.links.in_flight() > self.shown_in_flight {
+            crash_point::pass("send");
+        }
         self.part(now);
         self.take_news(now);
         self.wants_connection(now)
@@ -185,6 +193,9 @@ impl<T: Transport> Desk<T> {
     /// Sends what the lane has and the connection has room for.
     fn fill(&mut self, now: Moment) {
         self.lacks_credential = false;
+        if self.lane.is_quiet() {
+            return self.lane.put_back(self.hand.drain(..));
+        }
         let stream_limit = self.lane.stream_limit();
         let Some(link) = &mut self.links.present else {
             return;
@@ -314,6 +325,7 @@ impl<T: Transport> Desk<T> {
             .as_mut()
             .map(|link| link.room(stream_limit));
         let state = match room {
+            _ if self.lane.is_quiet() => State::Busy,
             Some(1..) if !self.lacks_credential => State::Warm,
             None if !self.dialling && self.not_before.is_none() => State::Cold,
             _ => State::Busy,
@@ -347,16 +359,30 @@ impl<T: Transport> Desk<T> {
             }
             link.end(now, &mut self.ended);
         }
+        let keeps = self.settler.keeps_what_is_left();
         for ended in std::mem::take(&mut self.ended) {
-            if matches!(ended.outcome, Outcome::Answered(_)) {
+            if keeps || matches!(ended.outcome, Outcome::Answered(_)) {
                 self.lane.put_back(self.settler.conclude(ended, now));
             } else {
                 let mut push = ended.push;
                 push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
-                self.settler.settle_as_left(&push, now);
+                self.settler.leave(&push, now);
             }
         }
         self.lane.put_back(self.hand.drain(..));
+    }
+
+    /// Tells whoever asked what is here.
+    fn answer_inquiries(&self) {
+        for inquiry in self.lane.take_inquiries(self.seat) {
+            let in_flight = self.links.find(inquiry.id);
+            let in_flight = in_flight.map(|push| Held::InFlight {
+                attempts: push.attempts,
+            });
+            let is_in_hand = || self.hand.iter().any(|push| push.id() == inquiry.id);
+            let held = in_flight.or_else(|| is_in_hand().then_some(Held::InHand));
+            inquiry.answer(held);
+        }
     }
 
     /// Tells statistics and retry budget how many pushes are in flight here.

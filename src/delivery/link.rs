@@ -10,7 +10,7 @@ use super::session::{Ended, Session};
 use super::transport::Transport;
 use crate::http2::{ErrorCode, SendError};
 use crate::moment::Moment;
-use crate::push::Push;
+use crate::push::{Push, PushId};
 
 /// How long pushes wait for a connection that takes none.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -84,6 +84,11 @@ impl<T: Transport> Link<T> {
     /// Pushes in flight on it.
     pub(super) fn in_flight(&self) -> usize {
         self.session.in_flight()
+    }
+
+    /// The push of that id, if it is in flight on it.
+    pub(super) fn find(&self, id: PushId) -> Option<&Push> {
+        self.session.find(id)
     }
 
     /// What carries it.

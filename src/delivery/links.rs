@@ -7,6 +7,7 @@ use super::link::Link;
 use super::session::Ended;
 use super::transport::Transport;
 use crate::moment::Moment;
+use crate::push::{Push, PushId};
 
 /// Retiring connections whose last answers a thread waits for, beside its present connection.
 /// While there are as many, it opens no further one.
@@ -49,6 +50,11 @@ impl<T: Transport> Links<T> {
     /// Pushes in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.iter().map(Link::in_flight).sum()
+    }
+
+    /// The push of that id, if it is in flight.
+    pub(super) fn find(&self, id: PushId) -> Option<&Push> {
+        self.iter().find_map(|link| link.find(id))
     }
 
     /// When one of them has to be looked at again.

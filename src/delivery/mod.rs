@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod policy;
 mod pulse;
 pub mod reasons;
+pub mod register;
 pub mod requests;
 pub mod route;
 pub mod session;

@@ -15,7 +15,7 @@ use crate::http2::{
 };
 use crate::moment::Moment;
 use crate::provider::{Verdict, apns};
-use crate::push::Push;
+use crate::push::{Push, PushId};
 
 /// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
 /// new pushes must not pile up on it. Octets prove nothing: a server whose application hangs may
@@ -143,6 +143,12 @@ impl Session {
     /// Pushes in flight.
     pub fn in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    /// The push of that id, if it is in flight.
+    pub fn find(&self, id: PushId) -> Option<&Push> {
+        let mut pushes = self.flights.values().map(|flight| &flight.push);
+        pushes.find(|push| push.id() == id)
     }
 
     /// Answers received so far.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::outcome::{End, Outcome, Settlement};
 use super::policy::{self, Decision, Limits};
+use super::register::{Marks, Register, Remembered};
 use super::session::Ended;
 use crate::jitter::Random;
 use crate::lane::Lane;
@@ -40,6 +41,9 @@ pub struct Settler {
     lane: Arc<Lane>,
     logs: Logs,
     stats: Arc<Stats>,
+    register: Arc<Register>,
+    /// What the round has settled.
+    round: Vec<Remembered>,
     limits: Limits,
     random: Random,
     time_text: TimeText,
@@ -47,6 +51,8 @@ pub struct Settler {
     error: Vec<u8>,
     succeeded: usize,
     failed: usize,
+    /// Left to the next start.
+    left: usize,
     retries: BTreeMap<String, Retries>,
     reported: Option<Instant>,
     alarmed: BTreeMap<String, Instant>,
@@ -66,6 +72,8 @@ impl Settler {
             lane,
             logs,
             stats,
+            register: Arc::default(),
+            round: Vec::new(),
             limits,
             random: Random::new(seed),
             time_text: TimeText::new(),
@@ -73,10 +81,23 @@ impl Settler {
             error: Vec::new(),
             succeeded: 0,
             failed: 0,
+            left: 0,
             retries: BTreeMap::new(),
             reported: None,
             alarmed: BTreeMap::new(),
         }
+    }
+
+    /// The same, which enters what it settles in that register.
+    #[must_use]
+    pub fn with_register(mut self, register: Arc<Register>) -> Self {
+        self.register = register;
+        self
+    }
+
+    /// Whether what is left outlives the process.
+    pub fn keeps_what_is_left(&self) -> bool {
+        self.register.keeps()
     }
 
     /// A random number, uniform over `u64`.
@@ -101,7 +122,7 @@ impl Settler {
         }
         let random = self.random.draw();
         match policy::decide(&mut push, outcome, self.limits, now, random) {
-            Decision::Settle(settlement) => self.settle(&push, &settlement, now),
+            Decision::Settle(settlement) => self.settle(&push, settlement, now),
             Decision::Resend => return Some(push),
             Decision::Retry { due, why } => {
                 self.note_retry(&push, why, due.saturating_duration_since(now.monotonic));
@@ -119,7 +140,7 @@ impl Settler {
     pub fn settle_if_expired(&mut self, push: Push, now: Moment) -> Option<Push> {
         match policy::expired(&push, self.limits, now) {
             Some(settlement) => {
-                self.settle(&push, &settlement, now);
+                self.settle(&push, settlement, now);
                 None
             }
             None => Some(push),
@@ -128,21 +149,26 @@ impl Settler {
 
     /// Settles a push whose request cannot be written; `why` goes to its log line.
     pub fn settle_as_unsendable(&mut self, push: &Push, why: &str, now: Moment) {
-        self.settle(push, &policy::unsendable(push, why), now);
+        self.settle(push, policy::unsendable(push, why), now);
     }
 
-    /// Settles what is left over when the daemon must end. What was recovered from a log is not
-    /// settled: it stays outstanding there, for the next time.
-    pub fn settle_as_left(&mut self, push: &Push, now: Moment) {
+    /// Leaves what is left over when the daemon must end to the next start, or settles it if
+    /// nothing outlives this one. What was recovered from a log is not settled: it stays
+    /// outstanding there, for the next time.
+    pub fn leave(&mut self, push: &Push, now: Moment) {
         if self.logs.origins.is_some() {
             return;
         }
         self.lane.leave_behind();
-        self.settle(push, &policy::left_at_shutdown(push), now);
+        if self.register.leave(push, now) {
+            self.left += 1;
+            return;
+        }
+        self.settle(push, policy::left_at_shutdown(push), now);
     }
 
     /// Settles a push: the one place where a push ends.
-    pub fn settle(&mut self, push: &Push, settlement: &Settlement, now: Moment) {
+    pub fn settle(&mut self, push: &Push, mut settlement: Settlement, now: Moment) {
         self.lane.end_retry(push);
         let succeeded = settlement.end == End::Succeeded;
         let first_attempt = push.first_attempt.unwrap_or(now.monotonic);
@@ -179,6 +205,14 @@ impl Settler {
         } else {
             self.failed += 1;
         }
+        // It says nothing that the push's id does not.
+        settlement.apns_id = None;
+        self.round.push(Remembered {
+            id: push.id(),
+            platform: push.notification().platform,
+            settlement,
+            at: now.unix,
+        });
         if self.access.len().max(self.error.len()) >= LINES_HELD {
             self.hand_over();
         }
@@ -201,14 +235,16 @@ impl Settler {
     }
 
     fn hand_over(&mut self) {
+        let mut end = Marks::default();
         if !self.access.is_empty() {
-            self.logs.access.write(&self.access);
+            end.access = self.logs.access.write(&self.access);
             self.access.clear();
         }
         if !self.error.is_empty() {
-            self.logs.error.write(&self.error);
+            end.error = self.logs.error.write(&self.error);
             self.error.clear();
         }
+        self.register.enter(&mut self.round, end);
         let succeeded = std::mem::take(&mut self.succeeded);
         let failed = std::mem::take(&mut self.failed);
         if succeeded + failed > 0 {
@@ -217,6 +253,7 @@ impl Settler {
             stats.failed(failed as u64);
             self.lane.settled(succeeded + failed);
         }
+        self.lane.settled(std::mem::take(&mut self.left));
     }
 
     /// Keeps the lane's other retries back if the answer asks for that.

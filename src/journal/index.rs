@@ -129,6 +129,14 @@ impl Index {
         self.feeds.get(seat(platform)).map_or(0, |feed| feed.1)
     }
 
+    /// Where a push goes, if it is outstanding.
+    pub(super) fn platform_of(&self, id: u64) -> Option<Platform> {
+        let (_, entry) = self.find(id).filter(|_| self.has(id))?;
+        Platform::ALL
+            .into_iter()
+            .find(|platform| seat(*platform) == usize::from(entry.platform))
+    }
+
     /// Adds a notification, or says where else it is now: what is settled stays settled.
     pub(super) fn insert(&mut self, head: &Head, place: Place, recovered: bool) {
         let entry = Entry {

@@ -267,6 +267,11 @@ impl Journal {
         self.catalogue.lock().index.outstanding()
     }
 
+    /// Where a push goes, if it is outstanding.
+    pub fn platform_of(&self, id: PushId) -> Option<Platform> {
+        self.catalogue.lock().index.platform_of(id.0)
+    }
+
     /// How it is: for `/healthz`, the text of a 503, and whether the process must end.
     pub fn state(&self) -> State {
         self.inbox.lock().state.clone()

@@ -13,6 +13,7 @@ mod atomics {
 }
 mod attendance;
 mod dial;
+mod inquiry;
 mod retry_budget;
 mod shelf;
 
@@ -25,9 +26,11 @@ use crossbeam_channel::{Receiver, Sender};
 
 pub use attendance::{Attendance, State};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit};
+pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer};
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 
-use crate::push::{Platform, Push};
+use crate::push::{Platform, Push, PushId};
+use inquiry::Inquiries;
 use shelf::Shelf;
 
 /// Pushes in one chunk at the most: enough that channel and wake-up cost nothing beside the
@@ -52,8 +55,10 @@ pub struct Lane {
     retry_budget: RetryBudget,
     dial: Mutex<Dial>,
     attendance: Attendance,
+    inquiries: Inquiries,
     wakes: Box<[OnceLock<Wake>]>,
     swept: Mutex<Option<Instant>>,
+    quiet: AtomicBool,
     stopped: AtomicBool,
     left_behind: AtomicUsize,
     stream_limit: AtomicUsize,
@@ -72,8 +77,10 @@ impl Lane {
             retry_budget: RetryBudget::default(),
             dial: Mutex::default(),
             attendance: Attendance::new(threads),
+            inquiries: Inquiries::new(threads),
             wakes: (0..threads).map(|_| OnceLock::new()).collect(),
             swept: Mutex::default(),
+            quiet: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             left_behind: AtomicUsize::new(0),
             stream_limit: AtomicUsize::new(usize::MAX),
@@ -166,6 +173,25 @@ impl Lane {
             });
             self.put_back(retries);
         }
+    }
+
+    /// When a push on the shelf is due, and its attempts that have counted.
+    pub fn find_shelved(&self, id: PushId) -> Option<(Instant, u16)> {
+        lock(&self.shelf).find(id)
+    }
+
+    /// What the connection threads have of a push, told within that time.
+    ///
+    /// # Errors
+    ///
+    /// When a thread does not say.
+    pub fn ask(&self, id: PushId, within: Duration) -> Result<Option<Held>, NoAnswer> {
+        self.inquiries.ask(id, within, || self.wake_all())
+    }
+
+    /// The questions to thread `seat` since its last call.
+    pub fn take_inquiries(&self, seat: usize) -> Vec<Inquiry> {
+        self.inquiries.take(seat)
     }
 
     /// When the shelf has something due next; `None` also while the retry budget is used up, since
@@ -321,6 +347,27 @@ impl Lane {
         (0..self.wakes.len()).for_each(|seat| self.wake(seat));
     }
 
+    /// Whether nothing more is to be sent: answers are awaited, and nothing else.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Acquire)
+    }
+
+    /// Lets nothing more be sent; for good.
+    pub fn fall_quiet(&self) {
+        self.quiet.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Whether a push is in the queue; passes all of it through the caller's hands.
+    pub fn is_queued(&self, id: PushId) -> bool {
+        let mut found = false;
+        self.sift(|push| {
+            found |= push.id() == id;
+            Some(push)
+        });
+        found
+    }
+
     /// Whether time is up: whatever is left is handed back unsent.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
@@ -369,6 +416,16 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Pushes that it has room for.
+    pub fn pushes(&self) -> usize {
+        self.pushes
+    }
+
+    /// Leaves the room of one push to that push's settlement: it ends without being queued.
+    pub fn spend(&mut self) {
+        self.pushes = self.pushes.saturating_sub(1);
+    }
+
     /// Takes the room for pushes that are settled without ever being queued.
     pub fn occupy(mut self) {
         self.pushes = 0;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::SWEEP_EVERY;
 use crate::jitter::{self, Random};
-use crate::push::Push;
+use crate::push::{Push, PushId};
 
 /// Pushes by due time, earliest first.
 #[derive(Debug, Default)]
@@ -65,6 +65,12 @@ impl Shelf {
             }
         }
         due
+    }
+
+    /// When a push is due, and its attempts that have counted; looks at all of them.
+    pub(super) fn find(&self, id: PushId) -> Option<(Instant, u16)> {
+        let found = self.heap.iter().find(|item| item.push.id() == id);
+        found.map(|item| (item.due, item.push.attempts))
     }
 
     /// Takes everything, due or not.

@@ -250,6 +250,38 @@ fn what_is_left_behind_is_counted_once() {
     assert_eq!(lane.left_behind(), 1, "the two were sent after all");
 }
 
+#[test]
+fn a_push_can_be_found_wherever_the_lane_has_it() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    enqueue(&lane, 1, 3);
+    let mut hand = VecDeque::new();
+    assert!(lane.take(&mut hand));
+    let shelved = hand.pop_back().unwrap();
+    let (id, due) = (shelved.id(), Instant::now() + Duration::from_secs(60));
+    lane.shelve(shelved, due);
+    lane.put_back(hand.drain(..1));
+    assert_eq!(lane.find_shelved(id), Some((due, 0)));
+    assert!(!lane.is_queued(id));
+    let queued = PushId(id.0 - 2);
+    assert!(lane.is_queued(queued) && lane.find_shelved(queued).is_none());
+    assert!(
+        lane.take(&mut hand),
+        "what was looked through is still there"
+    );
+}
+
+#[test]
+fn room_that_is_spent_is_given_back_by_the_settlement() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let mut room = lane.reserve(3).unwrap();
+    room.spend();
+    assert_eq!(room.pushes(), 2);
+    drop(room);
+    assert_eq!(lane.outstanding(), 1);
+    lane.settled(1);
+    assert_eq!(lane.outstanding(), 0);
+}
+
 /// Takes what is at the front of the queue.
 fn taken(lane: &Lane) -> Vec<Push> {
     let mut hand = VecDeque::new();

@@ -82,6 +82,25 @@ impl Logs {
             .all(|sink| sink.flush(within.saturating_sub(start.elapsed())))
     }
 
+    /// Has the writers of the push log say how far they have got, in octets since the start: that
+    /// of the access log and that of the error log, which may be the same. See
+    /// [`Sink::on_written`].
+    pub fn on_written(
+        &self,
+        told: impl Fn(Option<u64>, Option<u64>) + Clone + Send + Sync + 'static,
+    ) {
+        if self.access.is_same(&self.error) {
+            return self
+                .access
+                .on_written(Box::new(move |at| told(Some(at), Some(at))));
+        }
+        let of_errors = told.clone();
+        self.access
+            .on_written(Box::new(move |at| told(Some(at), None)));
+        self.error
+            .on_written(Box::new(move |at| of_errors(None, Some(at))));
+    }
+
     /// From now on no line waits longer than that for a log that gets nothing written.
     pub fn hurry(&self, patience: Duration) {
         self.sinks().for_each(|sink| sink.hurry(patience));

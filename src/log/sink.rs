@@ -16,7 +16,7 @@ mod writer;
 
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -80,13 +80,25 @@ impl Sink {
     ///
     /// Lines of one call stay together as far as they fit into 64 KiB. After [`Sink::close`], or
     /// once the writer was given up in a [`Sink::hurry`], they are discarded.
-    pub fn write(&self, whole_lines: &[u8]) {
+    ///
+    /// Returns where they end, in octets since the start: see [`Sink::on_written`].
+    pub fn write(&self, whole_lines: &[u8]) -> u64 {
         let mut rest = whole_lines;
+        let mut end = 0;
         while !rest.is_empty() && !self.discards() {
             let (lines, later) = first_lines(rest, GATHER_OCTETS);
-            self.append(lines);
+            end = self.append(lines);
             rest = later;
         }
+        end
+    }
+
+    /// Has the writer say how far it has got, in octets since the start, whenever it has written
+    /// some, or has given up what nobody can read any more. The first caller is told.
+    ///
+    /// It is told on the writer's thread and must not wait for this log.
+    pub fn on_written(&self, told: Box<dyn Fn(u64) + Send + Sync>) {
+        let _already_told = self.0.shared.told.set(Told(told)).is_err();
     }
 
     /// Hands over one or more whole lines if there is room for them; never waits.
@@ -172,7 +184,8 @@ impl Sink {
         self.0.shared.lock().alarms
     }
 
-    fn append(&self, lines: &[u8]) {
+    /// Where the lines end.
+    fn append(&self, lines: &[u8]) -> u64 {
         let shared = &self.0.shared;
         let mut state = shared.lock();
         if !state.has_room(lines.len()) {
@@ -195,12 +208,13 @@ impl Sink {
                     "log {} takes nothing and is given up: its last lines are lost",
                     self.0.destination,
                 ));
-                return;
+                return u64::MAX;
             }
         }
-        if !state.is_over() {
-            shared.push(state, lines);
+        if state.is_over() {
+            return u64::MAX;
         }
+        shared.push(state, lines)
     }
 }
 
@@ -229,6 +243,16 @@ struct Shared {
     work: Condvar,
     /// Rung by the writer: octets written, a reopening done, its end.
     progress: Condvar,
+    /// Who is told by the writer how far it has got.
+    told: OnceLock<Told>,
+}
+
+struct Told(Box<dyn Fn(u64) + Send + Sync>);
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 impl Shared {
@@ -237,16 +261,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends lines for which there is room, and wakes the writer if it may be asleep over it.
-    fn push(&self, mut state: MutexGuard<'_, State>, lines: &[u8]) {
+    /// Appends lines for which there is room, and wakes the writer if it may be asleep over it;
+    /// says where they end.
+    fn push(&self, mut state: MutexGuard<'_, State>, lines: &[u8]) -> u64 {
         let before = state.pending.len();
         state.pending.extend_from_slice(lines);
         let after = state.pending.len();
         state.accepted = state.accepted.saturating_add(lines.len() as u64);
+        let end = state.accepted;
         drop(state);
         if before == 0 || (before < GATHER_OCTETS && after >= GATHER_OCTETS) {
             self.work.notify_one();
         }
+        end
     }
 
     /// Waits until there is room, or none is needed any more; also says whether this call has given

@@ -47,6 +47,9 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
         "service_account_path",
         &path(&credentials.service_account_path),
     );
+    put("\n[journal]", "");
+    let beside = ca_path.parent().unwrap_or(Path::new("."));
+    put("dir", &path(&beside.join("journal")));
     text
 }
 

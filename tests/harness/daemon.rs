@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -58,8 +59,33 @@ impl Daemon {
     }
 
     /// How it ended, if it has.
-    fn ended(&self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
         self.child.lock().unwrap().try_wait().unwrap()
+    }
+
+    /// Takes the address from what the operator log says, if it does.
+    pub(crate) fn find_address(&mut self, log: &str) -> bool {
+        let place = log.split_once(" serves on ");
+        let place = place.and_then(|(_, place)| place.split_once('\n'));
+        if let Some((place, _)) = place {
+            self.address = address(place);
+        }
+        place.is_some()
+    }
+
+    /// Waits until it has ended, at most for so long.
+    pub(crate) fn ends_within(&self, within: Duration) {
+        let end = Instant::now() + within;
+        while self.ended().is_none() && Instant::now() < end {
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    /// Sends a signal unless it has ended.
+    pub(crate) fn signal_if_alive(&self, name: &str) {
+        if self.ended().is_none() {
+            self.signal(name);
+        }
     }
 
     /// A connection of its own.

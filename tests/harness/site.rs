@@ -88,6 +88,12 @@ impl Site {
             .with_path("log.access_log", "access.log")
             .with_path("log.error_log", "error.log")
             .with_path("log.operator_log", "operator.log")
+            .with_path("journal.dir", "journal")
+    }
+
+    /// Keeps nothing over the end of the process: what is left is settled as failed.
+    pub(crate) fn without_journal(self) -> Self {
+        self.without("journal.dir").with_text("journal.sync", "off")
     }
 
     /// Sets a key, named `section.name`, to a value as TOML spells it.

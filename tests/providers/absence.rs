@@ -15,6 +15,7 @@ use crate::harness::{fcm_token, hex_token, wait_until};
 fn a_provider_that_proves_itself_wrongly_gets_nothing() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)
+        .without_journal()
         .without("ios.ca_path")
         .with("core.shutdown_timeout", 0);
     let daemon = site.start();

@@ -62,6 +62,7 @@ fn check_alarm(site: &Site, word: &str) {
 fn a_service_account_that_is_refused_keeps_its_pushes_waiting_and_alarms() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)
+        .without_journal()
         .with_path("android.service_account_path", "other.json")
         .with("core.shutdown_timeout", 0);
     let account = credentials::service_account(&simulated.simulator.addresses().token_url());
@@ -86,6 +87,7 @@ fn a_service_account_that_is_refused_keeps_its_pushes_waiting_and_alarms() {
 fn a_client_certificate_that_is_refused_alarms_and_does_not_hammer() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)
+        .without_journal()
         .by_certificate(&simulated.simulator)
         .with_path("ios.pem_cert_path", "other.pem")
         .with_path("ios.pem_key_path", "other.key")

@@ -537,7 +537,7 @@ impl World {
         let mut settler = settler(&self.lane, &self.stats, self.limits, 0);
         if self.stopped {
             for push in self.lane.take_rest() {
-                settler.settle_as_left(&push, moment);
+                settler.leave(&push, moment);
             }
         }
         let ledger = &mut net.borrow_mut().ledger;

@@ -190,3 +190,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_idempotency_key_is_short_and_visible() {
+    let key = |fields: &str| {
+        let head = parsed(&format!("POST /push HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))?;
+        Ok(head.idempotency_key.map(String::from))
+    };
+    assert_eq!(key(""), Ok(None));
+    let given = "Idempotency-KEY: 8e03978e-40d5-43e8-bc93-6894a57f9324 \r\n";
+    let uuid = "8e03978e-40d5-43e8-bc93-6894a57f9324";
+    assert_eq!(key(given), Ok(Some(uuid.to_owned())));
+    let longest = "k".repeat(MAX_KEY);
+    let field = |value: &str| format!("Idempotency-Key: {value}\r\n");
+    assert_eq!(key(&field(&longest)), Ok(Some(longest.clone())));
+    assert_eq!(key(&field(&format!("{longest}k"))), Err(400));
+    for value in ["", "two words", "k\tk", "schlüssel"] {
+        assert_eq!(key(&field(value)), Err(400), "{value:?}");
+    }
+    assert_eq!(key(&field("a").repeat(2)), Err(400));
+}

@@ -1,3 +1,5 @@
+mod admission;
+
 use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
@@ -8,7 +10,7 @@ use crate::api::{Listener, Settings};
 
 /// A site behind a listener, and a client of it.
 struct Web {
-    _listener: Listener,
+    listener: Listener,
     client: Client,
     ios: Option<Arc<StubLane>>,
     host: Arc<StubHost>,
@@ -20,7 +22,7 @@ fn web(site: Site) -> Web {
         Listener::start(loopback(), Arc::new(site.service), Settings::default()).unwrap();
     Web {
         client: Client::connect(listener.local_addr().unwrap()),
-        _listener: listener,
+        listener,
         ios,
         host: site.host,
     }
@@ -236,6 +238,7 @@ fn what_is_accepted_has_consecutive_ids_and_is_queued_before_the_answer() {
     assert_eq!(
         lines[1..],
         [
+            "recorded [1, 3, 4] to 4 None",
             "accepted 1 a",
             "accepted 2 b",
             "accepted 3 c",
@@ -270,8 +273,9 @@ fn what_is_rejected_is_pointed_at() {
             "error bad device token",
             "error invalid platform",
             "error payload of 4097 bytes over limit(4096)",
-            "accepted 1 a",
+            "recorded [1] to 2 None",
             "disabled 2 b",
+            "accepted 1 a",
         ]
     );
 }

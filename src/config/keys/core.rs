@@ -125,8 +125,8 @@ pub(in super::super) const CORE_SHUTDOWN_TIMEOUT: Key = Key::number(
     10,
     (0, SHUTDOWN_TIMEOUT_MAX),
     "seconds",
-    "Time to finish waiting and in-flight pushes after SIGTERM; what is left then fails with \
-     reason `shutdown`",
+    "Time to finish waiting and in-flight pushes after SIGTERM; what is left then stays in \
+     the journal, and fails with reason `shutdown` if that is off",
 )
 .unlike_gaurun(
     "10, for open requests only; pushes in flight were awaited without limit, waiting ones lost",

@@ -14,7 +14,7 @@ fn every_key_refuses_another_type() {
             Allowed::Secret => ("735191", "= (not shown)"),
         };
         let mut text = String::new();
-        for section in ["core", "ios", "android", "log"] {
+        for section in ["core", "ios", "android", "journal", "log"] {
             writeln!(text, "[{section}]").unwrap();
             if section == key.section {
                 writeln!(text, "{} = {wrong}", key.name).unwrap();

@@ -16,7 +16,7 @@ impl<T: Transport> Desk<T> {
             return false;
         }
         self.not_before = None;
-        if !self.may_dial || !self.lane.has_work() {
+        if !self.may_dial || !self.lane.has_work() || self.lane.is_quiet() {
             return false;
         }
         if !self.route.can_send() {

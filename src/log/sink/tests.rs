@@ -427,3 +427,27 @@ fn a_non_blocking_destination_is_no_failure() {
     assert!(reading.join().unwrap() == lines);
     assert_eq!(sink.alarms(), 0);
 }
+
+#[test]
+fn the_writer_says_how_far_it_has_got() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let sink = Sink::open(&Destination::named(&path)).unwrap();
+    let (told, news) = mpsc::channel();
+    sink.on_written(Box::new(move |at| {
+        let _nobody_listens = told.send(at).is_err();
+    }));
+    assert_eq!(sink.write(b"one\n"), 4);
+    assert_eq!(sink.write(b"two\nthree\n"), 14);
+    let patience = Duration::from_secs(30);
+    let mut last = 0;
+    while last < 14 {
+        let at = news.recv_timeout(patience).unwrap();
+        assert!(at >= last, "{at} after {last}");
+        last = at;
+        let written = fs::metadata(&path).unwrap().len();
+        assert!(written >= at, "{written} octets are there, {at} were told");
+    }
+    let discarding = Sink::open(&Destination::Discard).unwrap();
+    assert_eq!(discarding.write(b"one\n"), 0, "nobody has to wait for it");
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared};
+use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared, Told};
 
 /// Takes lines from the buffer and writes them, and opens the file again when asked.
 pub(super) struct Writer {
@@ -113,8 +113,14 @@ impl Writer {
 
     /// Makes room for what was written, and wakes those who wait for it.
     fn settle(&self) {
-        self.shared.lock().writing = self.batch.left();
+        let mut state = self.shared.lock();
+        state.writing = self.batch.left();
+        let settled = state.settled();
+        drop(state);
         self.shared.progress.notify_all();
+        if let Some(Told(told)) = self.shared.told.get() {
+            told(settled);
+        }
     }
 
     fn recovered(&mut self) {

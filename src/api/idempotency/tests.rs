@@ -1,0 +1,121 @@
+use super::*;
+
+fn keyed<'a>(key: &'a str, body: &str) -> Keyed<'a> {
+    Keyed {
+        key,
+        body: BodyHash::of(body.as_bytes()),
+    }
+}
+
+fn start() -> Instant {
+    Instant::now()
+}
+
+#[test]
+fn a_hash_is_sha_256() {
+    let BodyHash(hash) = BodyHash::of(b"abc");
+    assert_eq!(hash[..4], [0xba, 0x78, 0x16, 0xbf]);
+    assert_eq!(hash[28..], [0xf2, 0x00, 0x15, 0xad]);
+}
+
+#[test]
+fn a_request_is_answered_once_and_then_the_same() {
+    let (mut keys, now) = (Keys::default(), start());
+    assert_eq!(keys.ask(keyed("k", "body"), now), Seen::New);
+    assert_eq!(keys.ask(keyed("k", "body"), now), Seen::InProgress);
+    assert_eq!(keys.ask(keyed("k", "other"), now), Seen::OtherBody);
+    assert_eq!(keys.ask(keyed("K", "body"), now), Seen::New);
+    keys.keep(keyed("k", "body"), b"answer", now);
+    let answered = Seen::Answered(b"answer".as_slice().into());
+    assert_eq!(keys.ask(keyed("k", "body"), now), answered);
+    assert_eq!(keys.ask(keyed("k", "other"), now), Seen::OtherBody);
+}
+
+#[test]
+fn what_came_to_nothing_may_be_tried_again() {
+    let (mut keys, now) = (Keys::default(), start());
+    assert_eq!(keys.ask(keyed("k", "body"), now), Seen::New);
+    keys.forget("k");
+    assert!(keys.is_empty());
+    assert_eq!(keys.ask(keyed("k", "other"), now), Seen::New);
+    keys.keep(keyed("k", "other"), b"answer", now);
+    keys.forget("k");
+    assert_eq!(keys.len(), 1, "an answer is not forgotten");
+}
+
+#[test]
+fn an_answer_is_kept_for_its_time() {
+    let (mut keys, now) = (Keys::default(), start());
+    keys.keep(keyed("a", "body"), b"1", now);
+    keys.keep(keyed("b", "body"), b"2", now + Duration::from_secs(1));
+    let end = now + KEPT_FOR;
+    let almost = end.checked_sub(Duration::from_millis(1)).unwrap();
+    assert!(matches!(
+        keys.ask(keyed("a", "body"), almost),
+        Seen::Answered(_)
+    ));
+    assert_eq!(keys.ask(keyed("a", "other"), end), Seen::New);
+    assert!(matches!(
+        keys.ask(keyed("b", "body"), end),
+        Seen::Answered(_)
+    ));
+    // A request that takes longer than that stays in progress.
+    let late = end + KEPT_FOR;
+    assert_eq!(keys.ask(keyed("a", "other"), late), Seen::InProgress);
+    assert_eq!((keys.len(), keys.octets), (1, 0));
+}
+
+#[test]
+fn answers_outlive_the_process_that_gave_them() {
+    let (mut keys, unix) = (Keys::default(), Duration::from_secs(1_795_000_000));
+    let now = Moment {
+        monotonic: start(),
+        unix,
+    };
+    let given = |key: &str, at: Duration| Answered {
+        key: key.into(),
+        body: BodyHash::of(b"body"),
+        answer: b"answer".as_slice().into(),
+        at,
+    };
+    let secs = Duration::from_secs;
+    let answers = [
+        given("old", unix.checked_sub(KEPT_FOR).unwrap()),
+        given("young", unix.checked_sub(secs(500)).unwrap()),
+        given("early", unix + secs(60)),
+    ];
+    keys.restore(answers, now);
+    let at = now.monotonic;
+    assert_eq!(keys.ask(keyed("old", "body"), at), Seen::New);
+    for key in ["young", "early"] {
+        assert!(
+            matches!(keys.ask(keyed(key, "body"), at), Seen::Answered(_)),
+            "{key}"
+        );
+    }
+    let later = at + secs(100);
+    assert_eq!(keys.ask(keyed("young", "body"), later), Seen::New);
+    assert_eq!(keys.ask(keyed("early", "other"), later), Seen::OtherBody);
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_room_comes_back() {
+    let (mut keys, now) = (Keys::default(), start());
+    let answer = vec![b'x'; 1024 * 1024];
+    let mut kept = 0;
+    while keys.octets < OCTETS_MAX {
+        let key = format!("key-{kept}");
+        assert_eq!(keys.ask(keyed(&key, "body"), now), Seen::New);
+        keys.keep(keyed(&key, "body"), &answer, now);
+        kept += 1;
+    }
+    assert_eq!(kept, 64);
+    assert_eq!(keys.ask(keyed("more", "body"), now), Seen::Full);
+    assert!(matches!(
+        keys.ask(keyed("key-0", "body"), now),
+        Seen::Answered(_)
+    ));
+    let later = now + KEPT_FOR;
+    assert_eq!(keys.ask(keyed("more", "body"), later), Seen::New);
+    assert_eq!((keys.len(), keys.octets), (1, 0));
+}

@@ -1,0 +1,201 @@
+//! What is recorded before it is answered, keys, and the state of a push.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::api::state::Ending;
+
+const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;
+
+impl Web {
+    fn keyed(&mut self, key: &str, body: &str) -> Got {
+        self.client.ask(keyed(key, body))
+    }
+}
+
+fn keyed(key: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST /push HTTP/1.1\r\nHost: a\r\nIdempotency-Key: {key}\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_taken() {
+    let mut web = web(site(Some(2), None));
+    *web.host.unrecordable.lock().unwrap() = Some("the disk is full");
+    let got = web.ask("POST", "/push", BODY);
+    assert_eq!((got.status, got.field("retry-after")), (503, Some("1")));
+    assert_eq!(got.body, "{\"message\":\"the disk is full\"}\n");
+    assert_eq!(web.host.take_lines().len(), 1, "the request line alone");
+    assert!(web.ios.as_ref().unwrap().tokens().is_empty());
+    *web.host.unrecordable.lock().unwrap() = None;
+    let got = web.ask("POST", "/push", BODY);
+    assert_eq!(got.status, 200, "its room was given back: {}", got.body);
+}
+
+#[test]
+fn nothing_is_queued_logged_or_answered_before_it_is_recorded() {
+    let mut web = web(site(Some(10), None));
+    let (at_record, reached) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    *web.host.recording.lock().unwrap() = Some(Box::new(move || {
+        at_record.send(()).unwrap();
+        released.recv().unwrap();
+    }));
+    let length = BODY.len();
+    web.client.send(format!(
+        "POST /push HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{BODY}"
+    ));
+    reached.recv().unwrap();
+    assert!(web.client.poll().is_none());
+    assert!(web.ios.as_ref().unwrap().tokens().is_empty());
+    assert_eq!(web.host.take_lines().len(), 1, "the request line alone");
+    assert_eq!(
+        web.ios.as_ref().unwrap().outstanding(),
+        2,
+        "room is reserved"
+    );
+    release.send(()).unwrap();
+    assert_eq!(web.client.answer().status, 200);
+    assert_eq!(web.ios.as_ref().unwrap().tokens().len(), 2);
+}
+
+#[test]
+fn a_key_makes_a_request_safe_to_repeat() {
+    let mut web = web(site(Some(10), None));
+    let first = web.keyed("k-1", BODY);
+    assert_eq!(first.status, 200);
+    let again = web.keyed("k-1", BODY);
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    assert_eq!(again.field("content-type"), Some(JSON));
+    assert_eq!(web.ios.as_ref().unwrap().tokens().len(), 2, "pushed once");
+    let other = web.keyed("k-1", ONE);
+    assert_eq!(
+        (other.status, &*other.body),
+        (
+            422,
+            "{\"message\":\"this Idempotency-Key came with another body before\"}\n"
+        )
+    );
+    assert_eq!(web.keyed("k-2", BODY).status, 200);
+    assert_eq!(web.ios.as_ref().unwrap().tokens().len(), 4);
+    let lines = web.host.take_lines();
+    let recorded = lines.iter().filter(|line| line.starts_with("recorded"));
+    assert_eq!(
+        recorded.collect::<Vec<_>>(),
+        [
+            "recorded [1] to 2 Some(\"k-1\")",
+            "recorded [3] to 4 Some(\"k-2\")"
+        ]
+    );
+}
+
+#[test]
+fn a_refused_request_does_not_use_up_its_key() {
+    let mut web = web(site(Some(2), None));
+    let wrong = r#"{"notifications":[{"token":["a"],"platform":9,"message":"m"}]}"#;
+    let large = r#"{"notifications":[{"token":["a","b","c"],"platform":1,"message":"m"}]}"#;
+    for (body, status) in [(wrong, 400), ("{", 400), (large, 413)] {
+        assert_eq!(web.keyed("k", body).status, status, "{body}");
+    }
+    *web.host.unrecordable.lock().unwrap() = Some("the disk is full");
+    assert_eq!(web.keyed("k", BODY).status, 503);
+    *web.host.unrecordable.lock().unwrap() = None;
+    assert_eq!(web.keyed("k", BODY).status, 200);
+    assert_eq!(web.keyed("other", BODY).status, 503, "the queue is full");
+    assert_eq!(web.keyed("k", BODY).status, 200, "and its answer is known");
+    assert_eq!(web.ios.unwrap().tokens().len(), 2);
+}
+
+#[test]
+fn a_key_in_progress_is_a_conflict() {
+    let site = site(Some(10), None);
+    let (at_record, reached) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    *site.host.recording.lock().unwrap() = Some(Box::new(move || {
+        at_record.send(()).unwrap();
+        released.recv().unwrap();
+    }));
+    let mut web = web(site);
+    let mut second = Client::connect(web.listener.local_addr().unwrap());
+    web.client.send(keyed("k", BODY));
+    reached.recv().unwrap();
+    let got = second.ask(keyed("k", BODY));
+    assert_eq!((got.status, got.field("retry-after")), (409, Some("1")));
+    assert_eq!(second.ask(keyed("k", ONE)).status, 422);
+    release.send(()).unwrap();
+    let first = web.client.answer();
+    assert_eq!(first.status, 200);
+    assert_eq!(second.ask(keyed("k", BODY)).body, first.body);
+}
+
+#[test]
+fn while_the_journal_is_read_no_push_is_taken() {
+    let mut web = web(site(Some(10), None));
+    *web.host.not_ready.lock().unwrap() = Some("recovering");
+    for (method, target, body) in [
+        ("POST", "/push", BODY),
+        ("GET", "/healthz", ""),
+        ("GET", "/push/1", ""),
+    ] {
+        let got = web.ask(method, target, body);
+        assert_eq!(
+            (got.status, &*got.body),
+            (503, "{\"message\":\"recovering\"}\n"),
+            "{target}"
+        );
+    }
+    assert_eq!(web.ask("GET", "/stat/app", "").status, 200);
+    *web.host.not_ready.lock().unwrap() = None;
+    assert_eq!(web.ask("POST", "/push", BODY).status, 200);
+}
+
+#[test]
+fn the_state_of_a_push_is_told() {
+    let mut web = web(site(Some(10), None));
+    let platform = Platform::Ios;
+    let ending = Ending {
+        platform,
+        end: "succeeded",
+        status: Some(200),
+        reason: String::new(),
+        error: String::new(),
+        attempts: 1,
+        at: std::time::Duration::from_secs(1),
+    };
+    let states = [
+        (5, PushState::Queued { platform }),
+        (6, PushState::Settled(ending)),
+    ];
+    web.host.states.lock().unwrap().extend(states);
+    for (target, status, body) in [
+        (
+            "/push/5",
+            200,
+            "{\"id\":5,\"platform\":\"ios\",\"state\":\"accepted\"}\n",
+        ),
+        (
+            "/push/6",
+            200,
+            "{\"id\":6,\"platform\":\"ios\",\"state\":\"settled\",\"attempts\":1,\
+             \"end\":\"succeeded\",\"status\":200,\"at\":\"1970-01-01T00:00:01Z\",\"at_unix\":1}\n",
+        ),
+        (
+            "/push/7",
+            404,
+            "{\"message\":\"no such push is outstanding or among the last settled\"}\n",
+        ),
+        ("/push/x", 400, "{\"message\":\"malformed push id\"}\n"),
+    ] {
+        let got = web.ask("GET", target, "");
+        assert_eq!((got.status, &*got.body), (status, body), "{target}");
+    }
+    assert_eq!(web.ask("DELETE", "/push/5", "").status, 400);
+    let lines = web.host.take_lines();
+    assert!(
+        lines.is_empty(),
+        "no request line for a question: {lines:?}"
+    );
+}

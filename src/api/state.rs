@@ -1,0 +1,212 @@
+//! `GET /push/{id}`: where a push is, or how it ended.
+//!
+//! Pure: no I/O, no clock.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::reply::{RETRY_AFTER_SECS, Reply};
+use crate::push::{Platform, PushId};
+
+/// What is known of one push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushState {
+    /// It waits for its provider; so many attempts have counted.
+    Queued {
+        /// Where it goes.
+        platform: Platform,
+    },
+    /// It was sent and is not answered.
+    InFlight {
+        /// Where it goes.
+        platform: Platform,
+        /// The attempt that is under way, from 1.
+        attempt: u16,
+    },
+    /// It waits for its next attempt.
+    Retrying {
+        /// Where it goes.
+        platform: Platform,
+        /// Attempts that have counted.
+        attempts: u16,
+        /// When it is due, since the Unix epoch.
+        at: Duration,
+    },
+    /// It has ended.
+    Settled(Ending),
+    /// No push of that id is outstanding or remembered.
+    Unknown,
+    /// A connection thread did not answer in time.
+    Unclear,
+}
+
+/// How a push ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Where it went.
+    pub platform: Platform,
+    /// `succeeded`, `failed` or `expired`.
+    pub end: &'static str,
+    /// The provider's HTTP status, if it answered.
+    pub status: Option<u16>,
+    /// The provider's word or ours; empty on success.
+    pub reason: String,
+    /// The sentence for people; empty on success.
+    pub error: String,
+    /// Attempts that counted.
+    pub attempts: u16,
+    /// When it ended, since the Unix epoch.
+    pub at: Duration,
+}
+
+/// The answer's body. What does not apply is absent.
+#[derive(Debug, Default, Serialize)]
+struct Shown<'a> {
+    id: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    platform: &'a str,
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_unix: Option<u64>,
+}
+
+/// The answer to who asks for that push.
+pub fn reply(id: PushId, state: &PushState) -> Reply {
+    let shown = Shown {
+        id: id.0,
+        ..Shown::default()
+    };
+    let shown = match state {
+        PushState::Unknown => {
+            return Reply::message(404, "no such push is outstanding or among the last settled");
+        }
+        PushState::Unclear => {
+            return Reply::message(503, "a connection thread did not say in time what it has")
+                .with_retry_after(RETRY_AFTER_SECS);
+        }
+        PushState::Queued { platform } => Shown {
+            platform: platform.as_str(),
+            state: "accepted",
+            ..shown
+        },
+        PushState::InFlight { platform, attempt } => Shown {
+            platform: platform.as_str(),
+            state: "in flight",
+            attempt: Some(*attempt),
+            ..shown
+        },
+        PushState::Retrying {
+            platform,
+            attempts,
+            at,
+        } => Shown {
+            platform: platform.as_str(),
+            state: "retrying",
+            attempts: Some(*attempts),
+            at: rfc3339(*at),
+            at_unix: Some(at.as_secs()),
+            ..shown
+        },
+        PushState::Settled(ending) => Shown {
+            platform: ending.platform.as_str(),
+            state: "settled",
+            attempts: Some(ending.attempts),
+            end: Some(ending.end),
+            status: ending.status,
+            reason: &ending.reason,
+            error: &ending.error,
+            at: rfc3339(ending.at),
+            at_unix: Some(ending.at.as_secs()),
+            ..shown
+        },
+    };
+    Reply::json_line(200, &shown)
+}
+
+/// Whole seconds of UTC (RFC 3339); nothing for a clock beyond the calendar.
+fn rfc3339(unix: Duration) -> Option<String> {
+    let secs = i64::try_from(unix.as_secs()).ok()?;
+    let at = jiff::Timestamp::from_second(secs).ok()?;
+    Some(at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(state: &PushState, status: u16, body: &str) {
+        let reply = reply(PushId(17), state);
+        let text = String::from_utf8(reply.body).unwrap();
+        assert_eq!((reply.status, text.trim_end()), (status, body));
+    }
+
+    #[test]
+    fn each_state_has_its_fields_and_no_others() {
+        let platform = Platform::Ios;
+        check(
+            &PushState::Queued { platform },
+            200,
+            r#"{"id":17,"platform":"ios","state":"accepted"}"#,
+        );
+        let attempt = 2;
+        check(
+            &PushState::InFlight { platform, attempt },
+            200,
+            r#"{"id":17,"platform":"ios","state":"in flight","attempt":2}"#,
+        );
+        check(
+            &PushState::Retrying {
+                platform,
+                attempts: 1,
+                at: Duration::from_millis(1_795_336_102_349),
+            },
+            200,
+            r#"{"id":17,"platform":"ios","state":"retrying","attempts":1,"at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
+        );
+        let ending = Ending {
+            platform: Platform::Android,
+            end: "failed",
+            status: Some(404),
+            reason: "UNREGISTERED".to_owned(),
+            error: "gone".to_owned(),
+            attempts: 1,
+            at: Duration::from_secs(1_795_336_102),
+        };
+        check(
+            &PushState::Settled(ending),
+            200,
+            r#"{"id":17,"platform":"android","state":"settled","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        check(
+            &PushState::Unknown,
+            404,
+            r#"{"message":"no such push is outstanding or among the last settled"}"#,
+        );
+        let unclear = reply(PushId(17), &PushState::Unclear);
+        assert_eq!((unclear.status, unclear.retry_after_secs), (503, Some(1)));
+    }
+
+    #[test]
+    fn a_clock_beyond_the_calendar_is_no_date() {
+        assert_eq!(rfc3339(Duration::MAX), None);
+    }
+}

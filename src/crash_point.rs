@@ -1,0 +1,66 @@
+//! Named points at which a debug build kills its own process or fails, for tests.
+//!
+//! `STERNA_CRASH_AT="send:17"` is SIGKILL at the 17th passage of the point `send`;
+//! `STERNA_FAIL_AT="sync:3"` is an input/output error at the third passage of `sync`, if that is a
+//! point that can fail. A release build has no such points.
+
+/// Passes a point, if this is not the passage at which to die.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub const fn pass(_name: &str) {}
+
+/// Passes a point, if this is not the passage at which to die.
+#[cfg(debug_assertions)]
+pub fn pass(name: &str) {
+    use std::sync::OnceLock;
+    static CRASH: OnceLock<Option<Fate>> = OnceLock::new();
+    let crash = CRASH.get_or_init(|| Fate::read("STERNA_CRASH_AT"));
+    if crash.as_ref().is_some_and(|crash| crash.is_now(name)) {
+        die();
+    }
+}
+
+/// Whether this is the passage at which a point is to fail.
+#[cfg(debug_assertions)]
+pub fn fails(name: &str) -> bool {
+    use std::sync::OnceLock;
+    static FAILURE: OnceLock<Option<Fate>> = OnceLock::new();
+    let failure = FAILURE.get_or_init(|| Fate::read("STERNA_FAIL_AT"));
+    failure.as_ref().is_some_and(|failure| failure.is_now(name))
+}
+
+/// A point and the number of a passage.
+#[cfg(debug_assertions)]
+struct Fate {
+    name: String,
+    at: u64,
+    passed: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(debug_assertions)]
+impl Fate {
+    fn read(variable: &str) -> Option<Self> {
+        let wanted = std::env::var(variable).ok()?;
+        let (name, at) = wanted.split_once(':')?;
+        Some(Self {
+            name: name.to_owned(),
+            at: at.parse().ok()?,
+            passed: std::sync::atomic::AtomicU64::new(0),
+        })
+    }
+
+    fn is_now(&self, name: &str) -> bool {
+        use std::sync::atomic::Ordering;
+        self.name == name && self.passed.fetch_add(1, Ordering::SeqCst).saturating_add(1) == self.at
+    }
+}
+
+/// As a power switch would: no destructor runs, nothing is flushed.
+#[cfg(debug_assertions)]
+fn die() {
+    use rustix::process::{Signal, getpid, kill_process};
+    let _killed = kill_process(getpid(), Signal::KILL).is_ok();
+    loop {
+        std::thread::park();
+    }
+}

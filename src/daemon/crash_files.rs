@@ -1,0 +1,88 @@
+//! The machine's files with crash points behind each write and sync, in debug builds, and with
+//! syncs that can be made to fail.
+
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::crash_point;
+use crate::journal::{DiskFiles, Files, JournalFile, LockError};
+
+/// The machine's files: passes `append` behind each write, `sync` behind each sync.
+#[derive(Debug)]
+pub(super) struct CrashFiles(pub(super) DiskFiles);
+
+#[derive(Debug)]
+struct CrashFile(Arc<dyn JournalFile>);
+
+fn crashing(file: io::Result<Arc<dyn JournalFile>>) -> io::Result<Arc<dyn JournalFile>> {
+    file.map(|file| Arc::new(CrashFile(file)) as Arc<dyn JournalFile>)
+}
+
+impl Files for CrashFiles {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.create_dir(dir)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        crashing(self.0.create(path))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        crashing(self.0.open(path))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        self.0.open_read(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.0.list(dir)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.sync_dir(dir)
+    }
+
+    fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        self.0.free_space(dir)
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn Debug + Send + Sync>, LockError> {
+        self.0.lock(path)
+    }
+}
+
+impl JournalFile for CrashFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(into, offset)
+    }
+
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        let written = self.0.write_at(octets, offset);
+        crash_point::pass("append");
+        written
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.0.truncate(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if crash_point::fails("sync") {
+            return Err(io::Error::other("the disk is made to fail"));
+        }
+        let synced = self.0.sync_data();
+        crash_point::pass("sync");
+        synced
+    }
+}

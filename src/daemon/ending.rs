@@ -1,0 +1,169 @@
+//! How a daemon ends: nothing is taken any more, what is queued and in flight is finished within
+//! `shutdown_timeout`, and what is left then stays in the journal for the next start. Without a
+//! journal it is settled as failed with reason `shutdown`.
+//!
+//! With a journal the lanes fall quiet before their threads end: what was sent is given time to be
+//! answered, so that the next process does not send it again.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::{DRAIN_LOOKS_EVERY, Daemon};
+use crate::push::{self, Platform, PushId};
+use crate::signal::Signal;
+
+/// How long callers' requests in progress may take when the daemon ends.
+const CALLERS_END_WITHIN: Duration = Duration::from_secs(1);
+/// How long a connection thread may take to notice that its lane has fallen quiet.
+const QUIET_WITHIN: Duration = Duration::from_millis(500);
+/// How long what was sent may take to be answered, once nothing more is sent.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+/// How long the last log lines may take.
+pub(super) const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the logs may take to close if they could not be written before.
+const STUCK_LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// How long the journal may take to be written.
+const JOURNAL_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Pushes that were accepted, could not be sent in time, and are not kept.
+    pub left: usize,
+    /// Octets of log lines that could not be written.
+    pub unlogged: usize,
+    /// The journal failed, which is why it ended.
+    pub journal_failed: bool,
+}
+
+impl Daemon {
+    /// Takes nothing more, finishes queue and flight within `shutdown_timeout`, and ends. A second
+    /// SIGTERM or SIGINT on `signals` ends the wait.
+    pub fn stop(mut self, signals: &Receiver<Signal>) -> Ended {
+        let deadline = Instant::now().checked_add(self.shutdown_timeout);
+        let journal_failed = self.keeping.has_failed();
+        ::log::info!(
+            "shutting down: {} to finish within {} s",
+            push::counted(self.outstanding() as u64),
+            self.shutdown_timeout.as_secs(),
+        );
+        self.listener.drain();
+        if let Some(feeder) = self.feeder.take() {
+            feeder.stop();
+        }
+        let finished = self.finish(deadline, signals);
+        let callers_ended = self.listener.stop(CALLERS_END_WITHIN);
+        if !callers_ended {
+            ::log::warn!("a caller's request was still in progress at the end");
+        }
+        if finished {
+            // A request that was in progress when the draining began may have been accepted since.
+            self.finish(deadline, signals);
+        }
+        if self.keeping.journal().is_some() {
+            self.await_answers();
+        }
+        // What is left behind makes more lines than a log that is stuck has room for.
+        self.logs.hurry(LOGS_CLOSE_WITHIN);
+        for running in &self.lanes {
+            running.lane.stop();
+        }
+        let left = self
+            .lanes
+            .drain(..)
+            .map(|running| running.end(&self.logs))
+            .sum();
+        let (left, logs_close_within) = match self.keeping.journal() {
+            Some(_) => self.close_journal(left),
+            None => (Self::tell_of_left(left), LOGS_CLOSE_WITHIN),
+        };
+        let unlogged = self.logs.close(logs_close_within);
+        Ended {
+            left,
+            unlogged,
+            journal_failed: journal_failed || self.keeping.has_failed(),
+        }
+    }
+
+    /// Waits until everything is settled; false if that was not to be within the time, or somebody
+    /// is in a hurry.
+    fn finish(&self, deadline: Option<Instant>, signals: &Receiver<Signal>) -> bool {
+        while self.outstanding() > 0 {
+            let is_late = deadline.is_some_and(|at| Instant::now() >= at);
+            if is_late || self.keeping.has_failed() {
+                return false;
+            }
+            match signals.recv_timeout(DRAIN_LOOKS_EVERY) {
+                Ok(Signal::Terminate | Signal::Interrupt) => return false,
+                Ok(Signal::Hangup | Signal::User1) => self.reopen_logs(),
+                Err(RecvTimeoutError::Timeout) => {}
+                // Nobody can hurry us any more.
+                Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(DRAIN_LOOKS_EVERY),
+            }
+        }
+        true
+    }
+
+    /// Sends nothing more, and waits for what is in flight.
+    fn await_answers(&self) {
+        for running in &self.lanes {
+            running.lane.fall_quiet();
+        }
+        for running in &self.lanes {
+            // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
+            let _noticed = running.lane.ask(PushId(0), QUIET_WITHIN).is_ok();
+        }
+        let deadline = Instant::now() + ANSWERS_WITHIN;
+        let in_flight = || {
+            let figures = Platform::ALL.map(|platform| self.stats.lane(platform).figures());
+            figures.iter().map(|figures| figures.in_flight).sum::<u64>()
+        };
+        while in_flight() > 0 && Instant::now() < deadline {
+            std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+        }
+    }
+
+    /// Closes the journal over what is left. Nothing is left that is not kept, unless the journal
+    /// has failed: that is told by its own exit code.
+    fn close_journal(&self, left: usize) -> (usize, Duration) {
+        let written = self.logs.flush(LOGS_CLOSE_WITHIN);
+        self.register.written_or_lost();
+        let Some(journal) = self.keeping.journal() else {
+            return (left, LOGS_CLOSE_WITHIN);
+        };
+        let state = journal.state();
+        let closed = journal.close(JOURNAL_CLOSE_WITHIN);
+        let kept = push::counted(closed.outstanding);
+        if state.is_fatal() {
+            ::log::error!("{state}; {kept} stay in it for the next start");
+        } else if closed.outstanding > 0 {
+            ::log::info!("shut down, {kept} stay in the journal for the next start");
+        } else {
+            ::log::info!("shut down, nothing left behind");
+        }
+        if closed.unwritten > 0 {
+            ::log::error!(
+                "the journal could not be written: {} will be sent twice",
+                push::counted(closed.unwritten),
+            );
+        }
+        let within = if written {
+            LOGS_CLOSE_WITHIN
+        } else {
+            STUCK_LOGS_CLOSE_WITHIN
+        };
+        (0, within)
+    }
+
+    /// Tells the operator what is lost.
+    fn tell_of_left(left: usize) -> usize {
+        if left > 0 {
+            let left = push::counted(left as u64);
+            ::log::error!("{left} not finished in time, settled as failed with reason shutdown");
+        } else {
+            ::log::info!("shut down, nothing left behind");
+        }
+        left
+    }
+}

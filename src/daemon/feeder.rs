@@ -1,0 +1,182 @@
+//! The thread that queues again what was outstanding when the journal was opened.
+//!
+//! More may be outstanding than the lanes hold, and callers want room too: it feeds while a lane
+//! is less than half full.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::keeping::resume;
+use crate::api::plan::PayloadOf;
+use crate::delivery::outcome::{End, Settlement};
+use crate::delivery::settler::Settler;
+use crate::journal::{Fed, Journal, Outstanding};
+use crate::lane::{Lane, Reservation};
+use crate::moment::Moment;
+use crate::push::{self, Accepted, Platform, Push};
+
+/// How often it looks whether there is room.
+const LOOKS_EVERY: Duration = Duration::from_millis(20);
+/// Our limit: pushes that are read from the journal at a time.
+const AT_A_TIME: usize = 4096;
+
+/// The running thread.
+#[derive(Debug)]
+pub(super) struct Feeder {
+    stops: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+/// What it works on.
+pub(super) struct Feeding {
+    /// Where the pushes are.
+    pub(super) journal: Arc<Journal>,
+    /// Where they go, and who settles what is not worth sending any more.
+    pub(super) lanes: Vec<(Arc<Lane>, Settler)>,
+    /// The provider's payload of a notification.
+    pub(super) payload: Box<PayloadOf>,
+}
+
+impl Feeder {
+    /// Starts the thread, which ends by itself when all is fed.
+    pub(super) fn start(mut feeding: Feeding) -> io::Result<Self> {
+        feeding.tell_of_disabled();
+        let stops = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stops);
+        let thread = std::thread::Builder::new()
+            .name("feeder".to_owned())
+            .spawn(move || feeding.run(&told))?;
+        Ok(Self { stops, thread })
+    }
+
+    /// Ends it; what is not fed stays in the journal.
+    pub(super) fn stop(self) {
+        self.stops.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            ::log::error!("the feeder of the journal's pushes panicked");
+        }
+    }
+}
+
+impl Feeding {
+    /// Pushes whose platform is disabled now wait for another start.
+    fn tell_of_disabled(&self) {
+        for platform in Platform::ALL {
+            let has_lane = self
+                .lanes
+                .iter()
+                .any(|(lane, _)| lane.platform() == platform);
+            let unfed = self.journal.unfed(platform);
+            if !has_lane && unfed > 0 {
+                ::log::warn!(
+                    "{platform} is disabled: {} to it stay in the journal until it is enabled, or \
+                     until they expire",
+                    push::counted(unfed),
+                );
+            }
+        }
+    }
+
+    fn run(&mut self, stops: &AtomicBool) {
+        while !stops.load(Ordering::Acquire) {
+            let mut is_done = true;
+            let mut has_fed = false;
+            for (lane, settler) in &mut self.lanes {
+                if self.journal.unfed(lane.platform()) == 0 {
+                    continue;
+                }
+                is_done = false;
+                if let Some(room) = room(lane) {
+                    let fed = self.journal.feed(lane.platform(), room.pushes());
+                    has_fed |= feed(lane, settler, room, fed, &self.payload);
+                }
+            }
+            if is_done {
+                return;
+            }
+            if !has_fed {
+                std::thread::park_timeout(LOOKS_EVERY);
+            }
+        }
+    }
+}
+
+/// Room for what is fed next, if the lane is less than half full.
+fn room(lane: &Arc<Lane>) -> Option<Reservation> {
+    let half = (lane.capacity() / 2).max(1);
+    let room = half.saturating_sub(lane.outstanding()).min(AT_A_TIME);
+    (room > 0).then(|| lane.reserve(room)).flatten()
+}
+
+/// Queues what was fed, on that room; false if there was nothing.
+fn feed(
+    lane: &Lane,
+    settler: &mut Settler,
+    mut room: Reservation,
+    fed: Fed,
+    payload: &PayloadOf,
+) -> bool {
+    let now = Moment::now();
+    if let Some(first) = fed.damaged.first() {
+        ::log::error!(
+            "{}: the journal cannot be read any more where {} were, which are lost (the first: id \
+             {first}); look at the disk",
+            lane.platform(),
+            push::counted(fed.damaged.len() as u64),
+        );
+    }
+    let has_fed = !fed.notifications.is_empty() || !fed.damaged.is_empty();
+    let mut pushes = Vec::new();
+    for outstanding in fed.notifications {
+        let moment = outstanding.moment(now);
+        let payload = payload(&outstanding.notification);
+        let why = payload.as_ref().err().cloned();
+        let Outstanding {
+            notification,
+            tokens,
+            first_id,
+            pushes: left,
+            ..
+        } = outstanding;
+        let accepted = Arc::new(Accepted {
+            notification,
+            tokens,
+            first_id,
+            at: moment,
+            payload: payload.unwrap_or_default().into(),
+        });
+        for (index, attempts) in left {
+            let Some(mut push) = Push::nth(&accepted, index as usize) else {
+                continue;
+            };
+            resume(&mut push, &attempts, now);
+            match (settler.settle_if_expired(push, now), &why) {
+                (Some(push), None) => pushes.push(push),
+                (Some(push), Some(why)) => {
+                    settler.settle(&push, unpayable(&push, why), now);
+                    room.spend();
+                }
+                (None, _) => room.spend(),
+            }
+        }
+    }
+    settler.flush(now.monotonic);
+    lane.enqueue(room, pushes);
+    has_fed
+}
+
+/// The settlement of a push whose payload the present configuration does not allow.
+fn unpayable(push: &Push, why: &str) -> Settlement {
+    Settlement {
+        end: End::Failed,
+        status: None,
+        reason: "unsendable".into(),
+        error: format!("accepted before the last start, and not sendable now: {why}"),
+        apns_id: None,
+        attempt: push.attempts,
+    }
+}

@@ -1,0 +1,265 @@
+//! The journal as the daemon uses it: opened late, or off.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::{StartError, StartErrorKind};
+use crate::api::Kept;
+use crate::api::idempotency::{Answered, BodyHash};
+use crate::config;
+use crate::delivery::outcome::End;
+use crate::delivery::register::Keeper;
+use crate::journal::{
+    self, Attempts, DiskFiles, Fault, Files, Journal, KeptAnswer, OpenError, Recovered, State,
+    SyncPolicy,
+};
+use crate::moment::Moment;
+use crate::push::{Accepted, Push, PushId};
+
+/// Why no push is looked at while the journal is being read.
+const RECOVERING: &str = "recovering: the journal is being read";
+
+/// The journal, once it is open; none if it is off.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    is_ready: AtomicBool,
+    journal: OnceLock<Arc<Journal>>,
+}
+
+impl Keeping {
+    /// From now on pushes are taken, kept in that journal if there is one.
+    pub(super) fn ready(&self, journal: Option<Arc<Journal>>) {
+        if let Some(journal) = journal {
+            let _already_open = self.journal.set(journal).is_err();
+        }
+        self.is_ready.store(true, Ordering::Release);
+    }
+
+    /// The journal, if there is one and it is open.
+    pub(super) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.get()
+    }
+
+    /// Why no push is looked at yet.
+    pub(super) fn is_not_ready(&self) -> Option<&'static str> {
+        let is_ready = self.is_ready.load(Ordering::Acquire);
+        (!is_ready).then_some(RECOVERING)
+    }
+
+    /// Why pushes are refused.
+    pub(super) fn trouble(&self) -> Option<String> {
+        if let Some(why) = self.is_not_ready() {
+            return Some(why.to_owned());
+        }
+        match self.journal()?.state() {
+            State::Serving => None,
+            state => Some(state.to_string()),
+        }
+    }
+
+    /// Whether the journal has failed for good, so that the daemon must end.
+    pub(super) fn has_failed(&self) -> bool {
+        let journal = self.journal();
+        journal.is_some_and(|journal| journal.state().is_fatal())
+    }
+
+    /// Tells the operator when the journal begins and ceases to take pushes.
+    pub(super) fn tell_of_changes(&self, last: &mut State) {
+        let Some(state) = self.journal().map(|journal| journal.state()) else {
+            return;
+        };
+        if std::mem::discriminant(&state) != std::mem::discriminant(last) {
+            match &state {
+                State::Serving => ::log::info!("{state} again"),
+                State::Closed => {}
+                _ => ::log::error!("{state}"),
+            }
+            *last = state;
+        }
+    }
+
+    /// Keeps what is about to be accepted.
+    pub(super) fn record(
+        &self,
+        accepted: &[Arc<Accepted>],
+        last: PushId,
+        kept: Option<Kept<'_>>,
+        now: Duration,
+    ) -> Result<(), String> {
+        let Some(journal) = self.journal() else {
+            return Ok(());
+        };
+        let refused = |refused: journal::Refused| refused.to_string();
+        journal.note_id(last).map_err(refused)?;
+        if accepted.is_empty() {
+            return Ok(());
+        }
+        let answer = kept.map(|kept| KeptAnswer {
+            key: kept.keyed.key.into(),
+            body_hash: kept.keyed.body.0,
+            answer: kept.answer.into(),
+            at: now,
+        });
+        let accepted = accepted.iter().map(AsRef::as_ref);
+        journal.append(accepted, answer.as_ref()).map_err(refused)
+    }
+}
+
+/// What delivery tells the journal.
+pub(super) struct JournalKeeper(pub(super) Arc<Journal>);
+
+impl Keeper for JournalKeeper {
+    fn settled(&self, ended: &[(PushId, End)]) {
+        let ended = ended.iter().map(|&(id, end)| {
+            let end = match end {
+                End::Succeeded => journal::End::Succeeded,
+                End::Failed => journal::End::Failed,
+                End::Expired => journal::End::Expired,
+            };
+            (id, end)
+        });
+        self.0.settle(ended, None);
+    }
+
+    fn left(&self, push: &Push, now: Moment) {
+        self.0.leave([(push.id(), attempts(push, now))]);
+    }
+}
+
+/// How far a push has come, on the clock that outlives the process.
+pub(super) fn attempts(push: &Push, now: Moment) -> Attempts {
+    let first = push.first_attempt.map(|first| {
+        let ago = now.monotonic.saturating_duration_since(first);
+        now.unix.saturating_sub(ago)
+    });
+    Attempts {
+        attempts: push.attempts,
+        refusals: push.refusals,
+        maybe_sent: push.maybe_sent,
+        used_its_second_chance: push.used_its_second_chance,
+        first_attempt: first,
+    }
+}
+
+/// Goes on where a push was left.
+pub(super) fn resume(push: &mut Push, attempts: &Attempts, now: Moment) {
+    push.attempts = attempts.attempts;
+    push.refusals = attempts.refusals;
+    push.maybe_sent = attempts.maybe_sent;
+    push.used_its_second_chance = attempts.used_its_second_chance;
+    push.first_attempt = attempts.first_attempt.map(|first| at(first, now));
+}
+
+/// A point of the wall clock on the monotonic one; one that is still to come counts as now.
+fn at(unix: Duration, now: Moment) -> Instant {
+    let ago = now.unix.saturating_sub(unix);
+    now.monotonic.checked_sub(ago).unwrap_or(now.monotonic)
+}
+
+/// Opens the journal and tells the operator what is in it.
+pub(super) fn open(config: &config::Journal) -> Result<(Arc<Journal>, Recovered), StartError> {
+    let mut settings = journal::Settings::new(&config.dir);
+    settings.sync = match config.sync {
+        config::Sync::Group => SyncPolicy::Group,
+        config::Sync::Interval => SyncPolicy::Interval,
+    };
+    settings.segment_octets = config.segment_octets;
+    let started = Instant::now();
+    let (journal, recovered) =
+        Journal::open(files(), settings, Moment::now()).map_err(|error| refused(&error))?;
+    let dir = config.dir.display();
+    ::log::info!(
+        "journal {dir}: {recovered}, read in {:.3} s",
+        started.elapsed().as_secs_f32()
+    );
+    if let Some(torn) = &recovered.torn {
+        ::log::warn!("{torn}");
+    }
+    for damage in &recovered.damage {
+        ::log::error!("{damage}");
+    }
+    let told = recovered.damage.len() as u64;
+    if recovered.damaged > told {
+        let more = recovered.damaged - told;
+        ::log::error!("journal {dir}: {more} more places cannot be read");
+    }
+    Ok((Arc::new(journal), recovered))
+}
+
+/// An answer that was kept for a repeated request: key, hash of the body, answer, time.
+pub(super) fn answered(kept: KeptAnswer) -> Answered {
+    Answered {
+        key: kept.key,
+        body: BodyHash(kept.body_hash),
+        answer: kept.answer,
+        at: kept.at,
+    }
+}
+
+fn refused(error: &OpenError) -> StartError {
+    let kind = match &error.fault {
+        Fault::Held(_) => StartErrorKind::AlreadyRunning,
+        Fault::Unusable(_) | Fault::Missing => StartErrorKind::CannotCreate,
+        Fault::UnknownVersion(_) => StartErrorKind::Config,
+        Fault::Io(_) => StartErrorKind::System,
+    };
+    StartError::new(kind, error)
+}
+
+#[cfg(not(debug_assertions))]
+fn files() -> Arc<dyn Files> {
+    Arc::new(DiskFiles)
+}
+
+#[cfg(debug_assertions)]
+fn files() -> Arc<dyn Files> {
+    Arc::new(super::crash_files::CrashFiles(DiskFiles))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::{DeviceToken, Notification, Platform};
+
+    fn push(now: Moment) -> Push {
+        let accepted = Accepted {
+            notification: Notification::empty(Platform::Ios),
+            tokens: [DeviceToken::new("ab")].into(),
+            first_id: PushId(7),
+            at: now,
+            payload: Box::default(),
+        };
+        Push::nth(&Arc::new(accepted), 0).unwrap()
+    }
+
+    #[test]
+    fn a_push_goes_on_where_it_was_left() {
+        let now = Moment::now();
+        let mut left = push(now);
+        left.attempts = 3;
+        left.refusals = 2;
+        left.maybe_sent = true;
+        left.used_its_second_chance = true;
+        left.first_attempt = now.monotonic.checked_sub(Duration::from_secs(60));
+        let kept = attempts(&left, now);
+        // The process that goes on reads other clocks, a minute later.
+        let later = Moment {
+            monotonic: now.monotonic + Duration::from_secs(1000),
+            unix: now.unix + Duration::from_secs(60),
+        };
+        let mut resumed = push(later);
+        resume(&mut resumed, &kept, later);
+        assert_eq!((resumed.attempts, resumed.refusals), (3, 2));
+        assert!(resumed.maybe_sent && resumed.used_its_second_chance);
+        let first = resumed.first_attempt.unwrap();
+        assert_eq!(later.monotonic - first, Duration::from_secs(120));
+        assert_eq!(attempts(&resumed, later), kept);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nothing_older_or_younger_than_now() {
+        let now = Moment::now();
+        assert_eq!(at(now.unix + Duration::from_secs(60), now), now.monotonic);
+    }
+}

@@ -1,0 +1,122 @@
+//! Where a push is: asked of everybody who might have it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keeping::Keeping;
+use crate::api::state::{Ending, PushState};
+use crate::delivery::outcome::End;
+use crate::delivery::register::{Register, Remembered};
+use crate::journal::Journal;
+use crate::lane::{Held, Lane};
+use crate::moment::Moment;
+use crate::push::PushId;
+
+/// Our limit: how long a connection thread may take to say what it has.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
+
+/// How often a push is looked for everywhere before it counts as unknown.
+const LOOKS: u32 = 3;
+
+/// Who might have a push.
+#[derive(Debug, Default)]
+pub(super) struct Whereabouts {
+    pub(super) lanes: Vec<Arc<Lane>>,
+    pub(super) register: Arc<Register>,
+    pub(super) keeping: Arc<Keeping>,
+}
+
+impl Whereabouts {
+    /// Where a push is, or how it ended.
+    ///
+    /// It goes from place to place while it is looked for, so that it counts as unknown only when
+    /// it was found nowhere several times.
+    pub(super) fn of(&self, id: PushId, now: Moment) -> PushState {
+        if let Some(journal) = self.keeping.journal() {
+            let found = self.at_rest(id, now);
+            return found.unwrap_or_else(|| self.outstanding(journal, id, now));
+        }
+        for _ in 0..LOOKS {
+            let found = self.at_rest(id, now);
+            let found = found.or_else(|| self.in_the_queue(id));
+            let found = found.or_else(|| Self::in_the_threads(id, self.lanes.iter()));
+            if let Some(state) = found {
+                return state;
+            }
+        }
+        let found = self.at_rest(id, now);
+        found.unwrap_or(PushState::Unknown)
+    }
+
+    /// The journal knows whether it is outstanding; who has it is to be found out.
+    fn outstanding(&self, journal: &Journal, id: PushId, now: Moment) -> PushState {
+        let Some(platform) = journal.platform_of(id) else {
+            // It may have ended since it was looked for, and is remembered then.
+            return self.at_rest(id, now).unwrap_or(PushState::Unknown);
+        };
+        let lanes = self.lanes.iter();
+        let found = Self::in_the_threads(id, lanes.filter(|lane| lane.platform() == platform));
+        let found = found.or_else(|| self.at_rest(id, now));
+        found.unwrap_or(PushState::Queued { platform })
+    }
+
+    /// On the shelf, or settled.
+    fn at_rest(&self, id: PushId, now: Moment) -> Option<PushState> {
+        if let Some(settled) = self.register.find(id) {
+            return Some(PushState::Settled(ending(settled)));
+        }
+        self.lanes.iter().find_map(|lane| {
+            let (due, attempts) = lane.find_shelved(id)?;
+            let wait = due.saturating_duration_since(now.monotonic);
+            Some(PushState::Retrying {
+                platform: lane.platform(),
+                attempts,
+                at: now.unix.saturating_add(wait),
+            })
+        })
+    }
+
+    fn in_the_threads<'a>(
+        id: PushId,
+        lanes: impl Iterator<Item = &'a Arc<Lane>>,
+    ) -> Option<PushState> {
+        let mut unclear = None;
+        for lane in lanes {
+            let platform = lane.platform();
+            match lane.ask(id, ANSWERS_WITHIN) {
+                Ok(Some(Held::InHand)) => return Some(PushState::Queued { platform }),
+                Ok(Some(Held::InFlight { attempts })) => {
+                    let attempt = attempts.saturating_add(1);
+                    return Some(PushState::InFlight { platform, attempt });
+                }
+                Ok(None) => {}
+                Err(_) => unclear = Some(PushState::Unclear),
+            }
+        }
+        unclear
+    }
+
+    /// The queue says nothing of what is in it, so that all of it is taken out and put back.
+    fn in_the_queue(&self, id: PushId) -> Option<PushState> {
+        let found = self.lanes.iter().find(|lane| lane.is_queued(id))?;
+        let platform = found.platform();
+        Some(PushState::Queued { platform })
+    }
+}
+
+fn ending(settled: Remembered) -> Ending {
+    let settlement = settled.settlement;
+    Ending {
+        platform: settled.platform,
+        end: match settlement.end {
+            End::Succeeded => "succeeded",
+            End::Failed => "failed",
+            End::Expired => "expired",
+        },
+        status: settlement.status,
+        reason: settlement.reason.into_owned(),
+        error: settlement.error,
+        attempts: settlement.attempt,
+        at: settled.at,
+    }
+}

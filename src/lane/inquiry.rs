@@ -1,0 +1,160 @@
+//! Questions put to the connection threads: who has that push?
+//!
+//! Nothing on the way of a push notes where it is. Who wants to know asks every thread, each looks
+//! at what it has in its next round and says so.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use crate::push::PushId;
+
+/// What a connection thread has of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is about to be sent.
+    InHand,
+    /// It was sent and is not answered; so many attempts had counted before.
+    InFlight {
+        /// Attempts that had counted.
+        attempts: u16,
+    },
+}
+
+/// No thread said that it has the push, and not all said that they have not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+/// One question, as a thread has it before it.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// The push that is asked for.
+    pub id: PushId,
+    answer: Sender<Option<Held>>,
+}
+
+impl Inquiry {
+    /// Says what the thread has of the push.
+    pub fn answer(self, held: Option<Held>) {
+        // Who asked may have given up.
+        let _given_up = self.answer.send(held).is_err();
+    }
+}
+
+/// The questions to each thread of a lane.
+#[derive(Debug)]
+pub(super) struct Inquiries {
+    seats: Box<[Seat]>,
+}
+
+#[derive(Debug, Default)]
+struct Seat {
+    /// The length of `open`, so that a thread that was asked nothing takes no lock.
+    asked: AtomicUsize,
+    open: Mutex<Vec<Inquiry>>,
+}
+
+impl Inquiries {
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            seats: (0..threads).map(|_| Seat::default()).collect(),
+        }
+    }
+
+    /// The questions to thread `seat` since the last call.
+    pub(super) fn take(&self, seat: usize) -> Vec<Inquiry> {
+        match self.seats.get(seat) {
+            Some(seat) if seat.asked.load(Ordering::Acquire) > 0 => {
+                let mut open = super::lock(&seat.open);
+                seat.asked.store(0, Ordering::Release);
+                std::mem::take(&mut open)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Asks every thread and waits for their answers; `wake` rings them.
+    pub(super) fn ask(
+        &self,
+        id: PushId,
+        within: Duration,
+        wake: impl FnOnce(),
+    ) -> Result<Option<Held>, NoAnswer> {
+        let (answer, answers) = crossbeam_channel::bounded(self.seats.len());
+        for seat in &self.seats {
+            let mut open = super::lock(&seat.open);
+            if open.len() >= INQUIRIES_MAX {
+                return Err(NoAnswer);
+            }
+            let answer = answer.clone();
+            open.push(Inquiry { id, answer });
+            seat.asked.store(open.len(), Ordering::Release);
+        }
+        drop(answer);
+        wake();
+        let deadline = Instant::now() + within;
+        for _ in &self.seats {
+            match answers.recv_deadline(deadline) {
+                Ok(Some(held)) => return Ok(Some(held)),
+                Ok(None) => {}
+                Err(_) => return Err(NoAnswer),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Our limit: questions that wait for one thread. Callers who ask for more are told to come back.
+pub const INQUIRIES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn who_has_it_says_so() {
+        let inquiries = Inquiries::new(2);
+        let held = Held::InFlight { attempts: 1 };
+        let answered = inquiries.ask(PushId(7), Duration::from_secs(20), || {
+            for (seat, held) in [(0, None), (1, Some(held))] {
+                for inquiry in inquiries.take(seat) {
+                    assert_eq!(inquiry.id, PushId(7));
+                    inquiry.answer(held);
+                }
+            }
+        });
+        assert_eq!(answered, Ok(Some(held)));
+        assert!(inquiries.take(0).is_empty() && inquiries.take(2).is_empty());
+    }
+
+    #[test]
+    fn it_is_gone_only_when_all_have_said_so() {
+        let inquiries = Inquiries::new(2);
+        let answer = |seat| {
+            for inquiry in inquiries.take(seat) {
+                inquiry.answer(None);
+            }
+        };
+        assert_eq!(inquiries.ask(PushId(7), SOON, || answer(0)), Err(NoAnswer));
+        let both = || (0..2).for_each(answer);
+        let within = Duration::from_secs(20);
+        assert_eq!(inquiries.ask(PushId(8), within, both), Ok(None));
+    }
+
+    #[test]
+    fn questions_are_bounded() {
+        let inquiries = Inquiries::new(1);
+        for _ in 0..INQUIRIES_MAX {
+            let asked = inquiries.ask(PushId(7), Duration::ZERO, || ());
+            assert_eq!(asked, Err(NoAnswer));
+        }
+        let mut woken = false;
+        let asked = inquiries.ask(PushId(7), Duration::ZERO, || woken = true);
+        assert_eq!((asked, woken), (Err(NoAnswer), false));
+        assert_eq!(inquiries.take(0).len(), INQUIRIES_MAX);
+    }
+}

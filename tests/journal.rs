@@ -1,0 +1,340 @@
+//! What outlives the process: pushes that are left at a stop or a kill, callers' keys, ids; and
+//! what keeps a journal from being opened.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use harness::daemon::Daemon;
+use harness::http::{Client, Reply};
+use harness::lines::{check_same, ids};
+use harness::simulator::Simulated;
+use harness::site::Site;
+use harness::{hex_token, wait_for, wait_until};
+
+/// A request for pushes to the devices of these numbers.
+fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
+    let tokens: Vec<String> = numbers.into_iter().map(hex_token).collect();
+    json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]})
+}
+
+/// How often each device token was received.
+fn received(simulated: &Simulated) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for note in simulated.notes() {
+        *times.entry(note.device_token).or_default() += 1;
+    }
+    times
+}
+
+#[test]
+fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
+    let simulated = Simulated::with(|options| {
+        options.faults.latency = Duration::from_millis(300);
+    });
+    let site = |pushers: u32| {
+        Site::simulated(&simulated.simulator)
+            .with("core.workers", 1)
+            .with("core.queues", 200)
+            .with("core.shutdown_timeout", 1)
+            .with("core.pusher_max", pushers)
+    };
+    let first = site(10);
+    let daemon = first.start();
+    let reply = daemon.push(&batch(0..200));
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        daemon.push(&batch(200..201)).status,
+        503,
+        "the queue is full"
+    );
+    assert_eq!(daemon.terminate(), 0);
+    let sent = received(&simulated).len();
+    assert!((10..200).contains(&sent), "{sent} were sent before the end");
+    let left = format!("shut down, {} pushes stay in the journal", 200 - sent);
+    let log = first.operator_log();
+    assert!(log.contains(&left), "{left:?} is not in {log}");
+    assert_eq!(first.error_log().len(), 0, "nothing has failed");
+
+    let journal = first.path("journal");
+    let second = site(100).with_text("journal.dir", journal.to_str().unwrap());
+    let daemon = second.start();
+    wait_until("the rest to be received", || {
+        received(&simulated).len() == 200
+    });
+    daemon.settle();
+    let log = second.operator_log();
+    let read = format!("{} outstanding of 200", 200 - sent);
+    assert!(log.contains(&read), "{read:?} is not in {log}");
+    assert!(log.contains("nothing left behind"), "{log}");
+    let times = received(&simulated);
+    assert_eq!(times.len(), 200, "lost");
+    assert!(
+        times.values().all(|times| *times == 1),
+        "doubled: {times:?}"
+    );
+    let mut ended = ids(&first.access_log(), "succeeded-push");
+    ended.extend(ids(&second.access_log(), "succeeded-push"));
+    ended.sort_unstable();
+    check_same(&ended, &reply.accepted_ids());
+    // The provider knows a push by the same name over all processes.
+    let notes = simulated.notes();
+    let names = notes.iter().map(|note| &note.headers["apns-id"]);
+    assert_eq!(names.collect::<std::collections::BTreeSet<_>>().len(), 200);
+}
+
+#[test]
+fn a_killed_daemon_goes_on_with_the_same_ids_and_new_ones_are_above() {
+    let simulated = Simulated::start();
+    let nowhere = Site::unreachable();
+    let daemon = nowhere.start();
+    let reply = daemon.push(&batch(0..50));
+    let accepted = reply.accepted_ids();
+    kill(&daemon);
+    let journal = nowhere.path("journal");
+    let site =
+        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
+    let daemon = site.start();
+    let later = daemon.push(&batch(100..101)).accepted_ids();
+    assert!(
+        later[0] > accepted[49],
+        "{later:?} is not above {accepted:?}"
+    );
+    wait_until("all to be settled", || {
+        ids(&site.access_log(), "succeeded-push").len() == 51
+    });
+    daemon.settle();
+    let mut expected = accepted;
+    expected.extend(later);
+    check_same(&ids(&site.access_log(), "succeeded-push"), &expected);
+    assert_eq!(received(&simulated).len(), 51);
+}
+
+#[test]
+fn a_key_is_known_after_a_crash() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let body = batch(0..3);
+    let first = keyed(&daemon, "order-4711", &body);
+    assert_eq!(first.status, 200);
+    kill(&daemon);
+    let daemon = site.start();
+    let again = keyed(&daemon, "order-4711", &body);
+    assert_eq!((again.status, again.text()), (200, first.text()));
+    assert_eq!(keyed(&daemon, "order-4711", &batch(0..4)).status, 422);
+    assert_eq!(keyed(&daemon, "order-4712", &body).status, 200);
+    wait_until("both requests' pushes to be queued", || {
+        daemon.stat().number("/queue_usage") == 6
+    });
+}
+
+#[test]
+fn a_push_can_be_asked_for() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("ios.timeout", 600);
+    let daemon = site.start();
+    // No answer; a failure that passes; a device that is gone; and one that is fine.
+    let tokens = ["0bad0000", "0bad5000", "0bad4100", &hex_token(1)];
+    let body = json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]});
+    let ids = daemon.push(&body).accepted_ids();
+    let state = |id: u64, wanted: &str| {
+        wait_for(wanted, || {
+            let reply = daemon.request("GET", &format!("/push/{id}"), b"");
+            assert_eq!(reply.status, 200, "{reply:?}");
+            let json = reply.json();
+            assert_eq!(
+                (json["id"].as_u64(), &json["platform"]),
+                (Some(id), &json!("ios"))
+            );
+            (json["state"] == wanted).then_some(json)
+        })
+    };
+    assert_eq!(state(ids[0], "in flight")["attempt"], 1);
+    let retrying = state(ids[1], "retrying");
+    assert_eq!(retrying["attempts"], 1);
+    assert!(
+        retrying["at"].as_str().unwrap().ends_with('Z'),
+        "{retrying}"
+    );
+    let gone = state(ids[2], "settled");
+    assert_eq!(
+        (&gone["end"], &gone["status"]),
+        (&json!("failed"), &json!(410))
+    );
+    assert_eq!(gone["reason"], "Unregistered");
+    assert_eq!(state(ids[3], "settled")["end"], "succeeded");
+    for (target, status) in [("/push/1", 404), ("/push/x", 400), ("/push/0", 400)] {
+        assert_eq!(
+            daemon.request("GET", target, b"").status,
+            status,
+            "{target}"
+        );
+    }
+
+    let nowhere = Site::unreachable();
+    let daemon = nowhere.start();
+    let id = daemon.push(&batch(0..1)).accepted_ids()[0];
+    let reply = daemon.request("GET", &format!("/push/{id}"), b"");
+    assert_eq!(reply.json()["state"], "accepted");
+}
+
+#[test]
+fn pushes_to_a_platform_that_is_disabled_wait_in_the_journal() {
+    let simulated = Simulated::start();
+    let nowhere = Site::unreachable();
+    let daemon = nowhere.start();
+    let accepted = daemon.push(&batch(0..7)).accepted_ids();
+    kill(&daemon);
+    let journal = nowhere.path("journal");
+    let site = || {
+        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap())
+    };
+    let disabled = site().with("ios.enabled", false);
+    let daemon = disabled.start();
+    assert_eq!(daemon.terminate(), 0);
+    let log = disabled.operator_log();
+    assert!(
+        log.contains("ios is disabled: 7 pushes to it stay"),
+        "{log}"
+    );
+    assert!(
+        log.contains("shut down, 7 pushes stay in the journal"),
+        "{log}"
+    );
+    let enabled = site();
+    let daemon = enabled.start();
+    wait_until("them to be settled", || {
+        ids(&enabled.access_log(), "succeeded-push").len() == 7
+    });
+    daemon.settle();
+    check_same(&ids(&enabled.access_log(), "succeeded-push"), &accepted);
+}
+
+#[test]
+fn what_has_expired_meanwhile_is_settled_as_expired() {
+    let simulated = Simulated::start();
+    let nowhere = Site::unreachable();
+    let daemon = nowhere.start();
+    let tokens = [hex_token(1)];
+    let body =
+        json!({"notifications": [{"platform": 1, "token": tokens, "message": "m", "expiry": 1}]});
+    let accepted = daemon.push(&body).accepted_ids();
+    let begun = std::time::Instant::now();
+    kill(&daemon);
+    wait_until("its time to pass", || {
+        begun.elapsed() > Duration::from_secs(1)
+    });
+    let journal = nowhere.path("journal");
+    let site =
+        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
+    let daemon = site.start();
+    wait_until("it to be settled", || !site.error_log().is_empty());
+    daemon.settle();
+    let log = site.error_log();
+    check_same(&ids(&log, "failed-push"), &accepted);
+    assert_eq!(log[0].text_of("reason"), "expired");
+    assert!(simulated.notes().is_empty(), "it was sent");
+}
+
+#[test]
+fn a_journal_has_one_daemon() {
+    let first = Site::unreachable();
+    let daemon = first.start();
+    let journal = first.path("journal");
+    let second = Site::unreachable().with_text("journal.dir", journal.to_str().unwrap());
+    let output = second.run(&[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{stderr}");
+    let pid = format!("another daemon, with pid {}", daemon.pid());
+    assert!(stderr.contains(&pid), "{pid:?} is not in {stderr:?}");
+    assert_eq!(daemon.push(&batch(0..1)).status, 200, "the first goes on");
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let site = Site::unreachable().with_path("journal.dir", "file/journal");
+    fs::write(site.path("file"), "").unwrap();
+    let output = site.run(&[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(73), "{stderr}");
+    assert!(stderr.contains("file/journal cannot be used: "), "{stderr}");
+    assert!(!site.operator_log().contains("serves on"));
+}
+
+#[test]
+fn a_sync_that_fails_ends_the_daemon_after_what_is_in_flight() {
+    let simulated = Simulated::with(|options| {
+        options.faults.latency = Duration::from_millis(300);
+    });
+    let site = Site::simulated(&simulated.simulator);
+    let mut command = site.command(&[]);
+    // The first ones belong to the start.
+    command.env("STERNA_FAIL_AT", "sync:12");
+    let daemon = Daemon::start(command, &site.path("operator.log"));
+    let mut accepted = Vec::new();
+    let refused = (0..100).map(|number| daemon.push(&batch([number])));
+    let refused = refused
+        .inspect(|reply| {
+            if reply.status == 200 {
+                accepted.extend(reply.accepted_ids());
+            }
+        })
+        .find(|reply| reply.status != 200);
+    let refused = refused.unwrap();
+    assert_eq!(refused.status, 503);
+    assert!(
+        refused.message().contains("the journal has failed: "),
+        "{refused:?}"
+    );
+    assert!(!accepted.is_empty());
+    assert_eq!(daemon.wait(), 74);
+    let log = site.operator_log();
+    assert!(log.contains("the disk is made to fail"), "{log}");
+    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+    let tokens = received(&simulated);
+    assert!(tokens.values().all(|times| *times == 1), "{tokens:?}");
+}
+
+#[test]
+fn a_site_without_a_journal_is_told_what_it_loses() {
+    let site = Site::unreachable().without_journal();
+    let daemon = site.start();
+    let log = site.operator_log();
+    assert!(log.contains("are lost when this process dies"), "{log}");
+    let id = daemon.push(&batch(0..1)).accepted_ids()[0];
+    let reply = daemon.request("GET", &format!("/push/{id}"), b"");
+    assert_eq!(reply.json()["state"], "accepted");
+    kill(&daemon);
+    let daemon = site.start();
+    assert_eq!(daemon.stat().number("/queue_usage"), 0);
+}
+
+/// As a crash would.
+fn kill(daemon: &Daemon) {
+    daemon.signal("KILL");
+    wait_until("the daemon to be dead", || daemon.ended().is_some());
+}
+
+fn keyed(daemon: &Daemon, key: &str, body: &Value) -> Reply {
+    let body = body.to_string();
+    let mut client: Client = daemon.client();
+    client.send(
+        format!(
+            "POST /push HTTP/1.1\r\nHost: a\r\nIdempotency-Key: {key}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .as_bytes(),
+    );
+    client.reply_to("POST")
+}
