@@ -1,0 +1,162 @@
+//! What must hold between what was answered, received, logged and kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+use sterna::journal::{self, DiskFiles};
+use sterna::moment::Moment;
+
+use crate::harness::simulator::Simulated;
+use crate::harness::site::{Site, read_text};
+use crate::load::Load;
+
+/// The kills, and what the journal held at each.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    kills: u32,
+    /// At how many kills a push was outstanding in the journal, by id.
+    outstanding_at: BTreeMap<u64, usize>,
+    /// The most that was outstanding at a kill.
+    most: usize,
+}
+
+impl Ledger {
+    /// The daemon is dead: takes down what its journal says is outstanding.
+    pub(crate) fn note_kill(&mut self, journal: &Path) {
+        self.kills += 1;
+        let outstanding = outstanding(journal);
+        self.most = self.most.max(outstanding.len());
+        for id in outstanding {
+            *self.outstanding_at.entry(id).or_default() += 1;
+        }
+    }
+
+    /// Joins the ledgers; what was found, in words.
+    pub(crate) fn check(&self, load: &Load, simulated: &Simulated, site: &Site) -> String {
+        let lines = outcome_lines(site);
+        let (ended, tokens) = (lines.len(), tokens_by_id(site));
+        let mut received: BTreeMap<String, usize> = BTreeMap::new();
+        for note in simulated.notes() {
+            if note.status == 200 || note.status == 410 {
+                *received.entry(note.device_token).or_default() += 1;
+            }
+        }
+        let mut lost = Vec::new();
+        for (id, token) in load.answered() {
+            if !lines.contains_key(id) || !received.contains_key(token) {
+                lost.push(*id);
+            }
+            assert_eq!(
+                tokens.get(id),
+                Some(token),
+                "the log has another token for {id}"
+            );
+        }
+        assert!(
+            lost.is_empty(),
+            "{} are lost, such as {:?}",
+            lost.len(),
+            lost[0]
+        );
+        let ids: BTreeMap<&String, u64> = tokens.iter().map(|(id, token)| (token, *id)).collect();
+        let (mut doubled, mut lines_twice) = (0, 0);
+        for (token, times) in &received {
+            let id = ids
+                .get(token)
+                .unwrap_or_else(|| panic!("{token} was never accepted"));
+            let allowed = 1 + self.outstanding_at.get(id).copied().unwrap_or(0);
+            assert!(
+                *times <= allowed,
+                "{id} was received {times} times, {allowed} are allowed"
+            );
+            doubled += times - 1;
+        }
+        for (id, times) in &lines {
+            let allowed = 1 + self.outstanding_at.get(id).copied().unwrap_or(0);
+            assert!(
+                *times <= allowed,
+                "{id} has {times} outcome lines, {allowed} are allowed"
+            );
+            lines_twice += times - 1;
+        }
+        let unanswered: BTreeSet<&String> = load.unanswered().iter().collect();
+        for (id, token) in &tokens {
+            let was_asked = load.answered().contains_key(id) || unanswered.contains(token);
+            assert!(was_asked, "{id} was accepted from nobody");
+            assert!(lines.contains_key(id), "{id} was accepted and has no end");
+        }
+        format!(
+            "{} kills: {} pushes answered 200, {ended} ended, lost 0, received again {doubled}, \
+             outcome lines again {lines_twice}; at most {} outstanding at a kill",
+            self.kills,
+            load.answered().len(),
+            self.most,
+        )
+    }
+}
+
+/// The daemon has ended by itself: nothing may be outstanding.
+pub(crate) fn check_end(journal: &Path) {
+    assert_eq!(outstanding(journal), BTreeSet::new());
+}
+
+/// Pushes that were answered with 200 and have no line yet that says how they ended.
+pub(crate) fn unsettled(answered: &BTreeMap<u64, String>, site: &Site) -> usize {
+    let lines = outcome_lines(site);
+    let missing = answered.keys().filter(|id| !lines.contains_key(id));
+    missing.count()
+}
+
+/// The ids of the pushes that a journal has as outstanding.
+fn outstanding(journal: &Path) -> BTreeSet<u64> {
+    let reading = journal::read(&DiskFiles, journal, Moment::now()).unwrap();
+    assert_eq!(reading.recovered().damaged, 0, "{}", reading.recovered());
+    let mut ids = BTreeSet::new();
+    for notification in reading {
+        let notification = notification.unwrap();
+        let pushes = notification.pushes.iter();
+        ids.extend(pushes.map(|(index, _)| notification.id(*index).0));
+    }
+    ids
+}
+
+/// How often each push has a line that says how it ended.
+fn outcome_lines(site: &Site) -> BTreeMap<u64, usize> {
+    let mut times = BTreeMap::new();
+    for line in lines(site) {
+        if matches!(
+            line["type"].as_str(),
+            Some("succeeded-push" | "failed-push")
+        ) {
+            *times.entry(line["id"].as_u64().unwrap()).or_default() += 1;
+        }
+    }
+    times
+}
+
+/// The device token of each push that any line names.
+fn tokens_by_id(site: &Site) -> BTreeMap<u64, String> {
+    let mut tokens = BTreeMap::new();
+    for line in lines(site) {
+        if let (Some(id), Some(token)) = (line["id"].as_u64(), line["token"].as_str()) {
+            tokens.insert(id, token.to_owned());
+        }
+    }
+    tokens
+}
+
+/// Both logs' lines. A kill may cut the last line of a process; the next one's first line follows
+/// it without a newline then.
+fn lines(site: &Site) -> Vec<Value> {
+    let mut found = Vec::new();
+    for log in ["access.log", "error.log"] {
+        for line in read_text(&site.path(log)).lines() {
+            let start = line.rfind("{\"level\":").unwrap_or(0);
+            let (cut, whole) = line.split_at(start);
+            found.extend(serde_json::from_str::<Value>(whole).ok());
+            found.extend(serde_json::from_str::<Value>(cut).ok());
+        }
+    }
+    found
+}
