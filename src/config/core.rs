@@ -42,6 +42,8 @@ pub struct Core {
     pub max_age: Duration,
     /// Whether a push that may have reached the provider is sent again.
     pub resend_unknown: bool,
+    /// Wait before a credential that the provider refuses is tried again; it grows with each try.
+    pub probe_interval: Duration,
 }
 
 impl Core {
@@ -71,6 +73,7 @@ impl Core {
             max_body_bytes: take_count(document, &keys::CORE_MAX_BODY_BYTES),
             max_age: seconds(document, &keys::CORE_MAX_AGE),
             resend_unknown: document.flag(&keys::CORE_RESEND_UNKNOWN),
+            probe_interval: seconds(document, &keys::CORE_PROBE_INTERVAL),
             // Last, so that the problems of the others are found even without it.
             bind: Bind::take(document, port, api_key_path.is_some())?,
             api_key_path,

@@ -36,6 +36,8 @@ pub(super) const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// Seconds of age at most: 28 days, the longest that FCM keeps a message.
 pub const MAX_AGE_MAX: u64 = 28 * 24 * 3600;
+/// Seconds before a first probe at most: what an operator mends should be seen within the hour.
+pub(super) const PROBE_INTERVAL_MAX: u64 = 360;
 /// Seconds for an attempt at most: both providers answer or have failed well before.
 pub(super) const TIMEOUT_MAX: u64 = 600;
 /// Seconds for an FCM attempt at least, whatever the file says: Google asks for no less, and a

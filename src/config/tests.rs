@@ -89,6 +89,7 @@ fn credentials_alone_are_a_configuration() {
             max_body_bytes: NonZeroUsize::new(4_194_304).unwrap(),
             max_age: Duration::from_secs(24 * 3600),
             resend_unknown: true,
+            probe_interval: Duration::from_secs(30),
         },
         ios: Some(Ios {
             credential: ApnsCredential::Token {

@@ -6,6 +6,8 @@
 
 #[cfg(debug_assertions)]
 mod crash_files;
+mod credential_files;
+mod credential_reader;
 mod ending;
 mod feeder;
 mod host;
@@ -14,6 +16,8 @@ mod keeping;
 mod resend;
 mod routes;
 mod running_lane;
+mod state_directory;
+mod token_file;
 mod whereabouts;
 
 use std::fmt;
@@ -29,6 +33,7 @@ use crate::config::{self, Bind, Config, Core, HideToken};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::journal::State;
+use crate::delivery::route::Route;
 use crate::log::{self, Destination, Logs, Privacy, TokenShown};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
@@ -36,12 +41,14 @@ use crate::provider::KEY_FILE_MAX;
 use crate::push::Platform;
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
+use credential_files::CredentialFiles;
 pub use ending::Ended;
 use feeder::{Feeder, Feeding};
 use host::{DaemonHost, LaneDoor};
 use keeping::{JournalKeeper, Keeping};
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
+use state_directory::state_directory;
 use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.
@@ -112,23 +119,7 @@ impl Daemon {
         for warning in warnings {
             ::log::warn!("{warning}");
         }
-        let mut routes = Vec::new();
-        let mut problems = Vec::new();
-        if let Some(ios) = &config.ios {
-            match routes::ios(ios) {
-                Ok(route) => routes.push((Platform::Ios, ios.retry_max, route)),
-                Err(error) => problems.push(error.to_string()),
-            }
-        }
-        if let Some(android) = &config.android {
-            match routes::android(android) {
-                Ok(route) => routes.push((Platform::Android, android.retry_max, route)),
-                Err(error) => problems.push(error.to_string()),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(StartError::new(StartErrorKind::Config, problems.join("\n")));
-        }
+        let routes = routes(config)?;
         let pid_file = config
             .core
             .pid
@@ -148,7 +139,7 @@ impl Daemon {
         let stats = Arc::new(Stats::new(Moment::now()));
         let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
         let mut lanes = Vec::new();
-        for (platform, retry_max, route) in routes {
+        for (platform, retry_max, files, route) in routes {
             let limits = Limits {
                 retry_max,
                 max_age: config.core.max_age,
@@ -157,7 +148,7 @@ impl Daemon {
             let lane = RunningLane::start(
                 platform,
                 &config.core,
-                route,
+                (route, files),
                 limits,
                 &logs,
                 &stats,
@@ -286,6 +277,33 @@ pub fn signals() -> Result<Receiver<Signal>, StartError> {
             format_args!("no signal handlers: {error}"),
         )
     })
+}
+
+/// The lanes' routes, with the retries of their platforms and the files of their credentials; all
+/// problems at once if there are any.
+fn routes(config: &Config) -> Result<Vec<(Platform, u16, CredentialFiles, Route)>, StartError> {
+    let state = state_directory(config);
+    let ios = config.ios.as_ref().map(|ios| {
+        let files = routes::ios_files(ios, state.as_deref());
+        (Platform::Ios, ios.retry_max, files)
+    });
+    let android = config.android.as_ref().map(|android| {
+        let files = routes::android_files(android);
+        (Platform::Android, android.retry_max, files)
+    });
+    let mut routes = Vec::new();
+    let mut problems = Vec::new();
+    for (platform, retry_max, files) in ios.into_iter().chain(android) {
+        match files.route() {
+            Ok(route) => routes.push((platform, retry_max, files, route)),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() {
+        Ok(routes)
+    } else {
+        Err(StartError::new(StartErrorKind::Config, problems.join("\n")))
+    }
 }
 
 fn open_logs(config: &Config) -> Result<Logs, StartError> {

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ending::LOGS_CLOSE_WITHIN;
 use super::running_lane::RunningLane;
+use super::state_directory::state_directory;
 use super::{StartError, StartErrorKind, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
@@ -250,18 +251,22 @@ impl Resend {
     ) -> Result<(), StartError> {
         let disabled = || StartError::new(StartErrorKind::Config, Hold::Disabled(platform));
         let limits = self.judge.limits(platform).ok_or_else(disabled)?;
-        let route = match platform {
-            Platform::Ios => config.ios.as_ref().map(routes::ios),
-            Platform::Android => config.android.as_ref().map(routes::android),
+        let files = match platform {
+            Platform::Ios => config
+                .ios
+                .as_ref()
+                .map(|ios| routes::ios_files(ios, state_directory(config).as_deref())),
+            Platform::Android => config.android.as_ref().map(routes::android_files),
         };
-        let route = route
-            .ok_or_else(disabled)?
+        let files = files.ok_or_else(disabled)?;
+        let route = files
+            .route()
             .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
         let (logs, stats) = (&self.logs, &self.stats);
         let running = RunningLane::start(
             platform,
             &config.core,
-            route,
+            (route, files),
             limits,
             logs,
             stats,

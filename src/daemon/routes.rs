@@ -3,14 +3,17 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
-use std::sync::{Arc, Mutex, Once};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use super::credential_files::CredentialFiles;
+use super::token_file;
 use crate::config::{Android, ApnsCredential, Config, Endpoint as Configured, Ios, Secret};
 use crate::delivery::credential::Credentials;
 use crate::delivery::route::{Address, Route};
 use crate::http2;
+use crate::moment::Moment;
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls::{self, Identity};
@@ -40,10 +43,31 @@ impl fmt::Display for RouteError {
 
 impl std::error::Error for RouteError {}
 
+/// The files of the APNs credential; auth tokens outlive the process in `state`.
+pub(super) fn ios_files(ios: &Ios, state: Option<&Path>) -> CredentialFiles {
+    let (ios, state) = (ios.clone(), state.map(Path::to_path_buf));
+    let paths: Vec<PathBuf> = match &ios.credential {
+        ApnsCredential::Certificate {
+            cert_path,
+            key_path,
+            ..
+        } => vec![cert_path.clone(), key_path.clone()],
+        ApnsCredential::Token { key_path, .. } => vec![key_path.clone()],
+    };
+    CredentialFiles::new(paths, Box::new(move || ios_route(&ios, state.as_deref())))
+}
+
+/// The file of the FCM credential.
+pub(super) fn android_files(android: &Android) -> CredentialFiles {
+    let android = android.clone();
+    let paths = vec![android.service_account_path.clone()];
+    CredentialFiles::new(paths, Box::new(move || android_route(&android)))
+}
+
 /// The way to APNs.
-pub(super) fn ios(ios: &Ios) -> Result<Route, RouteError> {
+fn ios_route(ios: &Ios, state: Option<&Path>) -> Result<Route, RouteError> {
     let at = |error: &dyn fmt::Display| RouteError(format!("[ios] {error}"));
-    let (identity, credentials) = match &ios.credential {
+    let (identity, credentials, name) = match &ios.credential {
         ApnsCredential::Certificate {
             cert_path,
             key_path,
@@ -52,7 +76,12 @@ pub(super) fn ios(ios: &Ios) -> Result<Route, RouteError> {
             let passphrase = passphrase.as_ref().map(Secret::expose);
             let identity = Identity::from_pem_files(cert_path, key_path, passphrase)
                 .map_err(|error| at(&error))?;
-            (Some(identity), Credentials::Certificate)
+            let name = format!(
+                "pem_cert_path {}, pem_key_path {}",
+                cert_path.display(),
+                key_path.display()
+            );
+            (Some(identity), Credentials::Certificate, name)
         }
         ApnsCredential::Token {
             key_path,
@@ -66,10 +95,13 @@ pub(super) fn ios(ios: &Ios) -> Result<Route, RouteError> {
                     key_path.display()
                 ))
             })?;
-            (
-                None,
-                Credentials::AuthTokens(Box::new(Mutex::new(AuthTokens::new(key)))),
-            )
+            let tokens = AuthTokens::new(key);
+            let tokens = token_file::shared(tokens, key_id, state, Moment::now());
+            let name = format!(
+                "token_auth_key_path {}, key id {key_id}, team id {team_id}",
+                key_path.display()
+            );
+            (None, Credentials::AuthTokens(Box::new(tokens)), name)
         }
     };
     let tls = tls::client_config(ios.ca_path.as_deref(), identity, &[tls::ALPN_H2])
@@ -95,13 +127,17 @@ pub(super) fn ios(ios: &Ios) -> Result<Route, RouteError> {
             topic: ios.topic.as_deref().map(Arc::from),
         },
         credentials,
+        credential_name: match &ios.topic {
+            Some(topic) => format!("{name}, topic {topic}"),
+            None => name,
+        },
         timeout: ios.timeout,
         idle_timeout: ios.keepalive_timeout,
     })
 }
 
 /// The way to FCM, and the access tokens that it needs.
-pub(super) fn android(android: &Android) -> Result<Route, RouteError> {
+fn android_route(android: &Android) -> Result<Route, RouteError> {
     let at = |error: &dyn fmt::Display| RouteError(format!("[android] {error}"));
     let path = &android.service_account_path;
     let in_file = |error: &dyn fmt::Display| {
@@ -131,6 +167,12 @@ pub(super) fn android(android: &Android) -> Result<Route, RouteError> {
     .map_err(|error| at(&error))?;
     let connector = HttpConnector::new(web_tls, Arc::clone(&resolver));
     let agent = transport::agent(connector, transport::config().build());
+    let credential_name = format!(
+        "service_account_path {}, {}, key id {}, project {project}",
+        path.display(),
+        account.client_email(),
+        account.key_id().unwrap_or("not given"),
+    );
     let token_uri = account.token_uri().to_owned();
     let account = Account {
         token_uri,
@@ -153,6 +195,7 @@ pub(super) fn android(android: &Android) -> Result<Route, RouteError> {
             path: fcm_path.into(),
         },
         credentials: Credentials::AccessTokens(tokens),
+        credential_name,
         timeout: android.timeout,
         idle_timeout: android.keepalive_timeout,
     })

@@ -6,9 +6,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::DRAIN_LOOKS_EVERY;
+use super::credential_files::CredentialFiles;
+use super::credential_reader;
 use crate::config::Core;
-use crate::delivery::credential::Credentials;
 use crate::delivery::policy::Limits;
+use crate::delivery::present_route::PresentRoute;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
 use crate::delivery::settler::Settler;
@@ -41,7 +43,7 @@ impl RunningLane {
     pub(super) fn start(
         platform: Platform,
         core: &Core,
-        route: Route,
+        (route, files): (Route, CredentialFiles),
         limits: Limits,
         logs: &Logs,
         stats: &Arc<Stats>,
@@ -56,11 +58,8 @@ impl RunningLane {
         if let Some(streams) = core.pusher_max {
             lane.set_stream_limit(usize::try_from(streams.get()).unwrap_or(usize::MAX));
         }
-        if let Credentials::AccessTokens(tokens) = &route.credentials {
-            let lane = Arc::clone(&lane);
-            tokens.on_change(Box::new(move || lane.wake_all()));
-        }
-        let route = Arc::new(route);
+        lane.set_first_probe(core.probe_interval);
+        let route = PresentRoute::new(&lane, route);
         let mut running = Self {
             lane: Arc::clone(&lane),
             limits,
@@ -68,6 +67,8 @@ impl RunningLane {
             register: Arc::clone(register),
             threads: vec![],
         };
+        let reader = credential_reader::start(&lane, &route, files).map_err(named)?;
+        running.threads.push(reader);
         for seat in 0..count {
             let seed = Moment::now().unix.subsec_nanos().into();
             let (lane, stats) = (Arc::clone(&lane), Arc::clone(stats));

@@ -3,11 +3,11 @@
 //! A thin lock around the provider's own rules: one auth token per key for the whole process, one
 //! access token per service account.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::moment::Moment;
 use crate::oauth::{AccessToken, AccessTokens};
-use crate::provider::apns::{AuthToken, AuthTokens, Renewal};
+use crate::provider::apns::{AuthToken, Renewal};
+
+use super::shared_tokens::SharedTokens;
 
 /// A lane's credential.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub enum Credentials {
     /// The TLS client certificate says it all.
     Certificate,
     /// APNs auth tokens.
-    AuthTokens(Box<Mutex<AuthTokens>>),
+    AuthTokens(Box<SharedTokens>),
     /// Google access tokens.
     AccessTokens(AccessTokens),
 }
@@ -38,6 +38,17 @@ pub enum Trouble {
     Refused,
     /// It came too soon after the one before (APNs).
     RenewedTooSoon,
+}
+
+/// Whether there is an access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// There is.
+    Granted,
+    /// Not now; that will pass by itself.
+    Passing,
+    /// There is none until an operator acts; this is why.
+    Refused(String),
 }
 
 impl Credential {
@@ -65,25 +76,39 @@ impl Credentials {
     pub fn current(&self, now: Moment) -> Option<Credential> {
         match self {
             Self::Certificate => Some(Credential::Certificate),
-            Self::AuthTokens(tokens) => {
-                let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
-                match tokens.current(now) {
-                    Ok(token) => Some(Credential::AuthToken(token)),
-                    Err(error) => {
-                        ::log::error!("ios: no auth token: {error}");
-                        None
-                    }
+            Self::AuthTokens(tokens) => match tokens.current(now) {
+                Ok(token) => Some(Credential::AuthToken(token)),
+                Err(error) => {
+                    ::log::error!("ios: no auth token: {error}");
+                    None
                 }
-            }
+            },
             Self::AccessTokens(tokens) => tokens.current().map(Credential::AccessToken),
         }
+    }
+
+    /// Tries again what an operator may have mended by now.
+    pub fn ask_again(&self) {
+        if let Self::AccessTokens(tokens) = self {
+            tokens.ask_again();
+        }
+    }
+
+    /// How it stands with access tokens; where none are needed they are as good as granted.
+    pub fn access(&self) -> Access {
+        let Self::AccessTokens(tokens) = self else {
+            return Access::Granted;
+        };
+        if tokens.current().is_some() {
+            return Access::Granted;
+        }
+        tokens.refusal().map_or(Access::Passing, Access::Refused)
     }
 
     /// Takes note of what a provider said about a credential.
     pub fn report(&self, trouble: Trouble, used: &Credential, now: Moment) {
         match (self, used) {
             (Self::AuthTokens(tokens), Credential::AuthToken(token)) => {
-                let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
                 if trouble == Trouble::RenewedTooSoon {
                     tokens.too_many_updates(token, now);
                 } else if tokens.expired(token, now) == Renewal::TooYoung {

@@ -13,6 +13,7 @@
 //! grows one connection after the other while all streams of the open ones are in use. A
 //! connection that retires keeps its last pushes until they are answered, beside its successor.
 
+mod gatekeeping;
 mod opening;
 mod recovery;
 
@@ -24,13 +25,14 @@ use std::time::{Duration, Instant};
 use super::link::{Link, Parting, Worth};
 use super::links::Links;
 use super::outcome::Outcome;
+use super::present_route::PresentRoute;
 use super::route::Route;
 use super::session::Ended;
 use super::settler::Settler;
 use super::transport::Transport;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Held, Lane, State};
+use crate::lane::{Held, Lane, MaySend, ProbeEnd, State};
 use crate::moment::Moment;
 use crate::push::Push;
 use crate::stats::Stats;
@@ -46,12 +48,16 @@ const PROMOTE_EVERY: Duration = Duration::from_millis(20);
 pub struct Desk<T> {
     seat: usize,
     pub(super) lane: Arc<Lane>,
+    present_route: Arc<PresentRoute>,
+    /// What [`Desk::generation`] numbers.
     route: Arc<Route>,
+    /// The number of the route in use.
+    generation: u64,
     pub(super) stats: Arc<Stats>,
     settler: Settler,
     links: Links<T>,
-    /// The next connection is being opened.
-    dialling: bool,
+    /// The next connection is being opened, by the route of that number.
+    dialling: Option<u64>,
     /// Pushes taken from the lane and not yet sent; none without a connection.
     pub(super) hand: VecDeque<Push>,
     ended: Vec<Ended>,
@@ -65,6 +71,8 @@ pub struct Desk<T> {
     ping_complaints: u32,
     /// There was work, and no credential to send it with.
     lacks_credential: bool,
+    /// There was work, and the lane is held.
+    stands_by: bool,
     /// Its share of the pushes in flight that the statistics show.
     shown_in_flight: usize,
     /// Called in each round, to panic in.
@@ -88,18 +96,21 @@ impl<T: Transport> Desk<T> {
     pub fn new(
         seat: usize,
         lane: Arc<Lane>,
-        route: Arc<Route>,
+        present_route: Arc<PresentRoute>,
         stats: Arc<Stats>,
         settler: Settler,
     ) -> Self {
+        let (generation, route) = present_route.current();
         Self {
             seat,
             lane,
+            present_route,
             route,
+            generation,
             stats,
             settler,
             links: Links::default(),
-            dialling: false,
+            dialling: None,
             hand: VecDeque::new(),
             ended: Vec::new(),
             at_work: None,
@@ -107,6 +118,7 @@ impl<T: Transport> Desk<T> {
             not_before: None,
             ping_complaints: 0,
             lacks_credential: false,
+            stands_by: false,
             shown_in_flight: 0,
             #[cfg(test)]
             trap: |_| {},
@@ -123,6 +135,7 @@ impl<T: Transport> Desk<T> {
     pub fn round(&mut self, now: Moment) -> bool {
         self.answer_inquiries();
         self.lane.promote_due(now.monotonic);
+        self.follow_route(now);
         let settler = &mut self.settler;
         self.lane
             .sift_shelf(now.monotonic, |push| settler.settle_if_expired(push, now));
@@ -141,6 +154,11 @@ impl<T: Transport> Desk<T> {
         self.part(now);
         self.take_news(now);
         self.wants_connection(now)
+    }
+
+    /// What the next connection is to be opened by.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
     }
 
     /// Lines of settlements that [`Desk::flush`] has still to hand to the logs: access, error.
@@ -177,6 +195,7 @@ impl<T: Transport> Desk<T> {
                 self.ping_complaints = self.ping_complaints.saturating_add(1);
             }
         }
+        self.take_refusals(now);
         self.conclude(now);
     }
 
@@ -184,7 +203,10 @@ impl<T: Transport> Desk<T> {
         let mut again = Vec::new();
         while let Some(ended) = self.ended.pop() {
             self.at_work = Some(ended.push.clone());
-            again.extend(self.settler.conclude(ended, now));
+            match self.keep_back(ended, now) {
+                Ok(ended) => again.extend(self.settler.conclude(ended, now)),
+                Err(push) => again.push(push),
+            }
             self.at_work = None;
         }
         self.lane.put_back(again);
@@ -193,6 +215,7 @@ impl<T: Transport> Desk<T> {
     /// Sends what the lane has and the connection has room for.
     fn fill(&mut self, now: Moment) {
         self.lacks_credential = false;
+        self.stands_by = false;
         if self.lane.is_quiet() {
             return self.lane.put_back(self.hand.drain(..));
         }
@@ -202,6 +225,9 @@ impl<T: Transport> Desk<T> {
         };
         if self.hand.is_empty() && !self.lane.has_work() {
             return;
+        }
+        if self.lane.may_send(now.monotonic) == MaySend::No {
+            return self.stand_by(now);
         }
         if link.room(stream_limit) == 0 {
             if link.holds_up(now.monotonic) {
@@ -215,11 +241,16 @@ impl<T: Transport> Desk<T> {
         }
         let Some(credential) = self.route.credentials.current(now) else {
             self.lacks_credential = true;
+            self.present_route.look_at_access_token(now);
             self.lane.put_back(self.hand.drain(..));
             return self.sweep(now);
         };
         link.set_credential(credential);
-        while link.room(stream_limit) > 0 {
+        while self.room(stream_limit) > 0 {
+            let may_send = self.lane.may_send(now.monotonic);
+            if may_send == MaySend::No {
+                return self.stand_by(now);
+            }
             if self.hand.is_empty() && !self.lane.take(&mut self.hand) {
                 return;
             }
@@ -227,19 +258,41 @@ impl<T: Transport> Desk<T> {
                 continue;
             };
             self.at_work = Some(push.clone());
-            if let Some(push) = self.settler.settle_if_expired(push, now)
-                && let Err(refused) = link.send(push, now)
-            {
-                let (push, error) = *refused;
-                if error == SendError::BadHead {
-                    let text = "the request cannot be written as HTTP/2 fields";
-                    self.settler.settle_as_unsendable(&push, text, now);
-                } else {
-                    self.hand.push_front(push);
-                    link.session().retire("it takes no more streams");
-                }
+            if let Some(push) = self.settler.settle_if_expired(push, now) {
+                self.send(push, may_send, now);
             }
             self.at_work = None;
+        }
+    }
+
+    /// Pushes that the present connection may take.
+    fn room(&mut self, stream_limit: usize) -> usize {
+        let link = self.links.present.as_mut();
+        link.map_or(0, |link| link.room(stream_limit))
+    }
+
+    /// Sends a push on the present connection, or takes it back into the hand.
+    fn send(&mut self, push: Push, may_send: MaySend, now: Moment) {
+        let id = push.id();
+        if !self.lets_go(id, may_send, now) {
+            return self.hand.push_front(push);
+        }
+        let Some(link) = &mut self.links.present else {
+            return self.hand.push_front(push);
+        };
+        let Err(refused) = link.send(push, now) else {
+            return;
+        };
+        let (push, error) = *refused;
+        if error == SendError::BadHead {
+            let text = "the request cannot be written as HTTP/2 fields";
+            self.settler.settle_as_unsendable(&push, text, now);
+        } else {
+            self.hand.push_front(push);
+            link.session().retire("it takes no more streams");
+        }
+        if may_send == MaySend::Probe {
+            self.lane.end_probe(id, self.generation, ProbeEnd::Unknown);
         }
     }
 
@@ -293,7 +346,14 @@ impl<T: Transport> Desk<T> {
         if failed {
             let random = self.settler.random();
             let wait = self.lane.dial().back_off(now.monotonic, random);
-            ::log::error!(
+            // What an answer said of its push is told of that.
+            let level = if answered == 0 {
+                ::log::Level::Error
+            } else {
+                ::log::Level::Warn
+            };
+            ::log::log!(
+                level,
                 "{platform}: the connection to {peer} was of no use: {why}; next try in {:.1} s",
                 wait.as_secs_f32(),
             );
@@ -326,8 +386,8 @@ impl<T: Transport> Desk<T> {
             .map(|link| link.room(stream_limit));
         let state = match room {
             _ if self.lane.is_quiet() => State::Busy,
-            Some(1..) if !self.lacks_credential => State::Warm,
-            None if !self.dialling && self.not_before.is_none() => State::Cold,
+            Some(1..) if !self.lacks_credential && !self.stands_by => State::Warm,
+            None if self.dialling.is_none() && self.not_before.is_none() => State::Cold,
             _ => State::Busy,
         };
         if state == State::Warm && !self.hand.is_empty() {
@@ -362,7 +422,10 @@ impl<T: Transport> Desk<T> {
         let keeps = self.settler.keeps_what_is_left();
         for ended in std::mem::take(&mut self.ended) {
             if keeps || matches!(ended.outcome, Outcome::Answered(_)) {
-                self.lane.put_back(self.settler.conclude(ended, now));
+                match self.keep_back(ended, now) {
+                    Ok(ended) => self.lane.put_back(self.settler.conclude(ended, now)),
+                    Err(push) => self.lane.put_back([push]),
+                }
             } else {
                 let mut push = ended.push;
                 push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));

@@ -60,10 +60,12 @@ pub(super) struct Parting {
 
 impl<T: Transport> Link<T> {
     /// A connection that was just opened.
-    pub(super) fn new(connection: T, route: &Route, now: Instant) -> Self {
+    pub(super) fn new(connection: T, route: &Route, generation: u64, now: Instant) -> Self {
+        let mut session = route.session();
+        session.belongs_to(generation);
         Self {
             connection,
-            session: route.session(),
+            session,
             opened: now,
             used: now,
             settled: false,
@@ -226,7 +228,11 @@ impl<T: Transport> Link<T> {
         self.abandon("the connection was lost", now, ended);
         let why = self.session.retiring().unwrap_or("closed").to_owned();
         Parting {
-            failed: !self.session.is_useful() && why != IDLE,
+            failed: !(self.session.is_useful()
+                || self.session.is_refused()
+                || why == IDLE
+                || why == REPLACED
+                || why == HELD),
             answered: self.session.answered(),
             why,
         }
@@ -253,3 +259,10 @@ impl<T: Transport> Link<T> {
 
 /// Why a connection without pushes ends.
 const IDLE: &str = "idle";
+
+/// Why a connection of a route that is no longer the lane's ends.
+pub(super) const REPLACED: &str = "its route was replaced";
+
+/// Why a connection ends whose credential was refused on it or on another: the next probe shall
+/// not be judged by what this one has learnt of the credential.
+pub(super) const HELD: &str = "the credential is refused";

@@ -36,6 +36,8 @@ pub struct Route {
     pub address: Address,
     /// What they are proved with.
     pub credentials: Credentials,
+    /// Which credential that is, for the operator: file and key id.
+    pub credential_name: String,
     /// The longest an attempt may take, from sending to answer.
     pub timeout: Duration,
     /// A connection without pushes for so long is closed.

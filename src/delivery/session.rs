@@ -14,7 +14,7 @@ use crate::http2::{
     Bucket, Cause, Connection, ErrorCode, Event, Fate, Fields, SendError, StreamId,
 };
 use crate::moment::Moment;
-use crate::provider::{Verdict, apns};
+use crate::provider::{LaneEffect, Row, Verdict, apns};
 use crate::push::{Push, PushId};
 
 /// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
@@ -42,6 +42,11 @@ pub struct Ended {
     pub outcome: Outcome,
     /// From the request to its end.
     pub took: Duration,
+    /// The number of the route that it was sent by: see [`Session::belongs_to`].
+    pub generation: u64,
+    /// Nothing was heard of it on a connection whose credential was refused before it answered
+    /// anything: that says nothing of the push.
+    pub is_spared: bool,
 }
 
 /// The pushes in flight on one connection.
@@ -63,6 +68,11 @@ pub struct Session {
     answered: u64,
     useful: bool,
     retiring: Option<String>,
+    /// What a GOAWAY said of the credential of the connection, if it refused it.
+    refused: Option<&'static Row>,
+    /// It was told to those who asked.
+    refusal_told: bool,
+    generation: u64,
     /// Numbers the credentials of the requests.
     credential_number: u32,
 }
@@ -72,6 +82,7 @@ struct Flight {
     push: Push,
     /// The credential that was sent with it.
     credential_number: u32,
+    generation: u64,
     sent: Instant,
     head: Option<Fields>,
     content: Vec<u8>,
@@ -95,8 +106,32 @@ impl Session {
             answered: 0,
             useful: false,
             retiring: None,
+            refused: None,
+            refusal_told: false,
+            generation: 0,
             credential_number: 0,
         }
+    }
+
+    /// Its pushes go by the route of that number.
+    pub fn belongs_to(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
+    /// The number of the route that its pushes go by.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The row of a refused credential in the peer's GOAWAY; once.
+    pub fn take_refusal(&mut self) -> Option<&'static Row> {
+        let told = std::mem::replace(&mut self.refusal_told, self.refused.is_some());
+        self.refused.filter(|_| !told)
+    }
+
+    /// Whether a GOAWAY has refused the credential of the connection.
+    pub fn is_refused(&self) -> bool {
+        self.refused.is_some()
     }
 
     /// Sends with that credential from now on; with none, there is no room.
@@ -189,6 +224,7 @@ impl Session {
                 let flight = Flight {
                     push,
                     credential_number: self.credential_number,
+                    generation: self.generation,
                     sent: now.monotonic,
                     head: None,
                     content: Vec::new(),
@@ -248,12 +284,21 @@ impl Session {
                 fate,
                 cause,
             } => {
-                let outcome = outcome_of(fate, cause);
+                let of_stream = matches!(cause, Cause::ResetByPeer(_) | Cause::StreamError(..));
+                let outcome = self.outcome_of(fate, cause);
+                let ended_before = ended.len();
                 self.end(stream, outcome, now.monotonic, ended);
+                if self.is_refused() && self.answered == 0 && !of_stream {
+                    for it in ended.iter_mut().skip(ended_before) {
+                        it.is_spared = matches!(it.outcome, Outcome::Unknown(_));
+                    }
+                }
             }
             Event::GoAway { code, debug, .. } => {
                 self.too_many_pings |= code == ErrorCode::ENHANCE_YOUR_CALM
                     && String::from_utf8_lossy(&debug).contains(TOO_MANY_PINGS);
+                let refusal = apns::goaway(&debug).filter(|row| row.lane == LaneEffect::Stop);
+                self.refused = self.refused.or(refusal);
                 self.retire(goaway_text(code, &debug));
             }
             Event::Closed { cause } => self.retire(cause_text(cause)),
@@ -357,6 +402,17 @@ impl Session {
         ended.push(flight.end(Outcome::Answered(answer), now.monotonic));
     }
 
+    /// What became of a push by the word of the HTTP/2 side. What a connection did not process
+    /// whose credential is refused costs nothing, however often that happens.
+    fn outcome_of(&self, fate: Fate, cause: Cause) -> Outcome {
+        match fate {
+            Fate::NotSent => Outcome::NotSent,
+            Fate::NotProcessed if self.is_refused() => Outcome::NotSent,
+            Fate::NotProcessed => Outcome::NotProcessed(cause_text(cause).into()),
+            Fate::Unknown => Outcome::Unknown(cause_text(cause).into()),
+        }
+    }
+
     /// Trouble with a credential that has been replaced since is old news, and must not be held
     /// against its successor.
     fn note_trouble(&mut self, trouble: Trouble, credential_number: u32) {
@@ -401,15 +457,9 @@ impl Flight {
             push: self.push,
             outcome,
             took,
+            generation: self.generation,
+            is_spared: false,
         }
-    }
-}
-
-fn outcome_of(fate: Fate, cause: Cause) -> Outcome {
-    match fate {
-        Fate::NotSent => Outcome::NotSent,
-        Fate::NotProcessed => Outcome::NotProcessed(cause_text(cause).into()),
-        Fate::Unknown => Outcome::Unknown(cause_text(cause).into()),
     }
 }
 

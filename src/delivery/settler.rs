@@ -28,8 +28,6 @@ const RETRY_REASONS: usize = 32;
 
 /// What the reasons beyond them are counted as.
 const OTHER_REASONS: &str = "other reasons";
-/// An answer that concerns the whole lane is told to the operator once in this time, per reason.
-const ALARM_EVERY: Duration = Duration::from_secs(60);
 
 /// Octets of lines that are gathered before they go to the log within a round: a million pushes
 /// may expire in one.
@@ -55,7 +53,6 @@ pub struct Settler {
     left: usize,
     retries: BTreeMap<String, Retries>,
     reported: Option<Instant>,
-    alarmed: BTreeMap<String, Instant>,
 }
 
 #[derive(Debug)]
@@ -84,7 +81,6 @@ impl Settler {
             left: 0,
             retries: BTreeMap::new(),
             reported: None,
-            alarmed: BTreeMap::new(),
         }
     }
 
@@ -103,6 +99,11 @@ impl Settler {
     /// A random number, uniform over `u64`.
     pub fn random(&mut self) -> u64 {
         self.random.draw()
+    }
+
+    /// Whether a push is sent again that the provider may have.
+    pub fn resends_unknown(&self) -> bool {
+        self.limits.resend_unknown
     }
 
     /// Decides what follows an attempt and does it. A push that is to be sent again at once is
@@ -266,32 +267,34 @@ impl Settler {
     }
 
     /// Tells the operator of an answer that is not about one push alone.
-    fn alarm(&mut self, answer: &Answer, push: &Push, now: Instant) {
-        let is_last_chance = matches!(answer.verdict, Verdict::Retry(again) if again.once);
-        let effect = if is_last_chance && push.used_its_second_chance {
-            LaneEffect::Stop
-        } else {
-            answer.lane
-        };
-        let consequence = match effect {
-            LaneEffect::None | LaneEffect::Slow => return,
-            LaneEffect::Alarm => "look into it",
-            LaneEffect::Stop => "pushes fail until the configuration is mended",
+    fn alarm(&self, answer: &Answer, push: &Push, now: Instant) {
+        let of_many = match answer.lane {
+            LaneEffect::None | LaneEffect::Slow | LaneEffect::Stop | LaneEffect::StopTopic => {
+                return;
+            }
+            LaneEffect::Alarm => false,
+            LaneEffect::AlarmIfMany => true,
         };
         let key = format!("{} {}", answer.status, answer.reason);
-        let known = self.alarmed.len() < RETRY_REASONS || self.alarmed.contains_key(&key);
-        let rule = if known { key.as_str() } else { OTHER_REASONS };
-        let last = self.alarmed.get(rule);
-        if last.is_some_and(|at| now.saturating_duration_since(*at) < ALARM_EVERY) {
-            return;
+        let due = if of_many {
+            let mut alarms = self.lane.alarms();
+            alarms.is_due_of_many(&key, push.token(), now)
+        } else {
+            self.lane.alarms().is_due(&key, now)
+        };
+        if due {
+            let many = if of_many {
+                "; so were others, within a minute: is the topic or the project the right one?"
+            } else {
+                "; look into it"
+            };
+            ::log::error!(
+                "{}: {key}: {} (push {}){many}",
+                self.lane.platform(),
+                answer.error,
+                push.id()
+            );
         }
-        let platform = self.lane.platform();
-        let Answer { error, .. } = answer;
-        ::log::error!(
-            "{platform}: {key}: {error} (push {}); {consequence}",
-            push.id()
-        );
-        self.alarmed.insert(rule.to_owned(), now);
     }
 
     fn note_retry(&mut self, push: &Push, why: String, wait: Duration) {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Next};
 use super::dialling::{Dialling, Failure, panic_text};
-use super::route::Route;
+use super::present_route::PresentRoute;
 use super::settler::Settler;
 use super::transport::Transport;
 use crate::http2;
@@ -31,7 +31,6 @@ const RESTART_AFTER: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Worker {
     desk: Desk<Wire>,
-    route: Arc<Route>,
     waiter: Waiter,
     /// The next connection.
     dialling: Option<Dialling>,
@@ -53,17 +52,16 @@ impl Worker {
     pub fn new(
         seat: usize,
         lane: Arc<Lane>,
-        route: Arc<Route>,
+        route: Arc<PresentRoute>,
         stats: Arc<Stats>,
         settler: Settler,
     ) -> std::io::Result<Self> {
         let waiter = Waiter::new()?;
         let bell = waiter.bell();
         lane.seat(seat, Box::new(move || bell.ring()));
-        let desk = Desk::new(seat, lane, Arc::clone(&route), stats, settler);
+        let desk = Desk::new(seat, lane, route, stats, settler);
         Ok(Self {
             desk,
-            route,
             waiter,
             dialling: None,
         })
@@ -102,7 +100,7 @@ impl Worker {
             self.adopt(opened, now);
         }
         if self.desk.round(now) {
-            match Dialling::start(&self.route, &self.waiter) {
+            match Dialling::start(self.desk.route(), &self.waiter) {
                 Ok(dialling) => self.dialling = Some(dialling),
                 Err(error) => self
                     .desk

@@ -81,6 +81,12 @@ impl Dial {
         Some(self.back_off(now, random))
     }
 
+    /// What failed so far says nothing of the next try: it goes elsewhere, or by other means.
+    pub fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.not_before = None;
+    }
+
     /// No connection came about.
     pub fn failed(&mut self, now: Instant, random: u64) -> Duration {
         self.connecting = false;

@@ -11,8 +11,11 @@ mod atomics {
     //! What `attendance` is built on; its loom test puts loom's in this place.
     pub(super) use std::sync::atomic::{AtomicU8, Ordering, fence};
 }
+mod alarms;
 mod attendance;
 mod dial;
+mod gate;
+mod holding;
 mod inquiry;
 mod retry_budget;
 mod shelf;
@@ -24,8 +27,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
+pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms, MANY_TOKENS};
 pub use attendance::{Attendance, State};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit};
+pub use gate::{EndsWith, FIRST_PROBE, Gate, Hold, MaySend, ProbeEnd, Refusal, Refused};
+use holding::Holding;
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer};
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 
@@ -54,6 +60,7 @@ pub struct Lane {
     shelf: Mutex<Shelf>,
     retry_budget: RetryBudget,
     dial: Mutex<Dial>,
+    holding: Holding,
     attendance: Attendance,
     inquiries: Inquiries,
     wakes: Box<[OnceLock<Wake>]>,
@@ -76,6 +83,7 @@ impl Lane {
             shelf: Mutex::default(),
             retry_budget: RetryBudget::default(),
             dial: Mutex::default(),
+            holding: Holding::default(),
             attendance: Attendance::new(threads),
             inquiries: Inquiries::new(threads),
             wakes: (0..threads).map(|_| OnceLock::new()).collect(),

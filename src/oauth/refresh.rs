@@ -148,6 +148,14 @@ impl Refresh {
         self.trouble = Some(failure);
     }
 
+    /// Forgets how long to wait after a failure that needs an operator, if there is no token.
+    pub(super) fn ask_again(&mut self, now: Instant) {
+        let needs_operator = |trouble: &Failure| trouble.class == Class::Stopping;
+        if self.trouble.as_ref().is_some_and(needs_operator) && self.current(now).is_none() {
+            self.not_before = None;
+        }
+    }
+
     /// Gives a token up that FCM refused.
     pub(super) fn invalidate(
         &mut self,

@@ -60,6 +60,19 @@ impl AccessTokens {
         self.shared.lock().refresh.current(Instant::now())
     }
 
+    /// Why there is no token to be had until an operator acts, if that is so.
+    pub fn refusal(&self) -> Option<String> {
+        let state = self.shared.lock();
+        let trouble = state.refresh.trouble()?;
+        (trouble.class == Class::Stopping).then(|| trouble.text.clone())
+    }
+
+    /// Asks for a token at once, if there is none and an operator may have acted.
+    pub fn ask_again(&self) {
+        self.shared.lock().refresh.ask_again(Instant::now());
+        self.shared.changed.notify_all();
+    }
+
     /// Gives up a token that FCM refused with 401, and asks for another.
     pub fn invalidate(&self, used: &AccessToken) {
         let mut state = self.shared.lock();
@@ -70,7 +83,7 @@ impl AccessTokens {
             }
             Invalidation::TooMany => {
                 let text = state.refresh.trouble().map_or("", |trouble| &trouble.text);
-                ::log::error!("oauth: {text}; pushes to Android wait, another is asked for later");
+                ::log::warn!("oauth: {text}; pushes to Android wait, another is asked for later");
             }
         }
         self.shared.changed.notify_all();
@@ -137,7 +150,10 @@ fn ask(shared: &Shared, account: &Account, agent: &ureq::Agent) {
             state.refresh.succeeded(&grant, asked, random());
         }
         Err(failure) => {
+            // What stops a lane is told when it does, with the file that is at fault.
+            let serves = state.refresh.current(Instant::now()).is_some();
             match failure.class {
+                Class::Stopping if !serves => ::log::debug!("oauth: {}", failure.text),
                 Class::Passing => ::log::warn!("oauth: {}", failure.text),
                 Class::Clock | Class::Stopping => ::log::error!("oauth: {}", failure.text),
             }

@@ -78,8 +78,8 @@ pub enum Verdict {
     Refused,
     /// It may take it later, or elsewhere.
     Retry(Again),
-    /// The credential, topic or project is not accepted, so no push of this lane will be taken
-    /// until an operator acts.
+    /// The credential, topic or project is not accepted: no push of this lane will be taken until
+    /// that is mended, and the answer says nothing of the push.
     Stopped,
 }
 
@@ -122,8 +122,13 @@ pub enum LaneEffect {
     Slow,
     /// Pushes go on, but an operator has to look.
     Alarm,
-    /// No push will be taken until an operator acts.
+    /// Pushes go on; if it is said of many device tokens an operator has to look.
+    AlarmIfMany,
+    /// No push will be taken until the credential or the project is mended.
     Stop,
+    /// No push to this topic will be taken: if it is the configured one, that is all of them. One
+    /// that a caller gave is that caller's affair.
+    StopTopic,
 }
 
 /// What a reason comes from and what to do about it, in plain words for an operator.
@@ -249,6 +254,14 @@ impl Row {
         Self {
             verdict: Verdict::Retry(again),
             ..Self::refused(status, reason, meaning)
+        }
+    }
+
+    /// A refusal of the topic.
+    const fn topic(status: u16, reason: &'static str, meaning: &'static str) -> Self {
+        Self {
+            lane: LaneEffect::StopTopic,
+            ..Self::stopped(status, reason, meaning)
         }
     }
 

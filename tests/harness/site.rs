@@ -201,6 +201,7 @@ pub(crate) fn sterna() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sterna"));
     command
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
+        .env_remove("STATE_DIRECTORY")
         .env("TZ", "UTC")
         .stdin(Stdio::null());
     command

@@ -1,52 +1,164 @@
 //! Credentials that the provider refuses, or that it revokes.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::os::unix::fs::MetadataExt as _;
 
 use rcgen::{CertificateParams, KeyPair};
-use serde_json::json;
+use serde_json::{Value, json};
 use sterna::simulator::Provider;
 
 use crate::batch;
+use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::{credentials, fcm_token, hex_token, wait_until};
 
 #[test]
-fn a_credential_that_is_refused_fails_the_push_and_alarms() {
+fn a_credential_that_is_refused_holds_the_lane_and_alarms_once() {
     // Another key under the id that Apple knows.
-    check_stopped(&hex_token(1), 403, "InvalidProviderToken", |site| {
+    check_held(&hex_token(1), "InvalidProviderToken", |site| {
         fs::write(site.path("x.p8"), credentials::signing_key()).unwrap();
         site.with_path("ios.token_auth_key_path", "x.p8")
     });
     // A key id that Apple does not know.
-    check_stopped(&hex_token(2), 403, "InvalidProviderToken", |site| {
+    check_held(&hex_token(2), "InvalidProviderToken", |site| {
         site.with_text("ios.token_auth_key_id", "STERNAKEY9")
     });
     // An app of another team.
-    check_stopped(&hex_token(3), 400, "TopicDisallowed", |site| {
+    check_held(&hex_token(3), "TopicDisallowed", |site| {
         site.with_text("ios.topic", "org.example.other")
     });
     // A key for the other environment, as the simulator pretends for this device token.
-    check_stopped("0bad4033", 403, "BadEnvironmentKeyIdInToken", |site| site);
+    check_held("0bad4033", "BadEnvironmentKeyIdInToken", |site| site);
 }
 
 /// Each with a simulator of its own: a second daemon with the same key in twenty minutes would
 /// itself be refused.
-fn check_stopped(token: &str, status: u64, reason: &str, spoil: impl FnOnce(Site) -> Site) {
+fn check_held(token: &str, reason: &str, spoil: impl FnOnce(Site) -> Site) {
     let simulated = Simulated::start();
-    let site = spoil(Site::simulated(&simulated.simulator));
+    let site = spoil(Site::simulated(&simulated.simulator))
+        .without_journal()
+        .with("core.shutdown_timeout", 0)
+        .with("core.probe_interval", 1);
     let daemon = site.start();
     let body = json!({"notifications": [{"platform": 1, "message": "m", "token": [token]}]});
     let accepted = daemon.push(&body).accepted_ids();
-    daemon.settle();
+    // A probe later it is still there, and the alarm has not been repeated.
+    wait_until("a probe", || site.operator_log().contains(" stays held: "));
+    assert_eq!(daemon.stat().number("/queue_usage"), 1);
+    assert_eq!(daemon.terminate(), 75);
+    let told = site.operator_log();
+    let of_it = |line: &&str| line.contains("[ERROR]") && line.contains(reason);
+    let alarms: Vec<_> = told.lines().filter(of_it).collect();
+    assert_eq!(alarms.len(), 1, "{told}");
+    for part in [
+        "ios: the lane is held",
+        "token_auth_key_path",
+        "key id STERNAKEY",
+    ] {
+        assert!(alarms[0].contains(part), "{}", alarms[0]);
+    }
     let log = site.error_log();
     check_same(&ids(&log, "failed-push"), &accepted);
-    assert_eq!(log[0].number("status"), Some(status), "{}", log[0].text);
-    assert_eq!(log[0].text_of("reason"), reason);
-    check_alarm(&site, reason);
+    assert_eq!(log[0].text_of("reason"), "shutdown");
     assert_eq!(simulated.counts().accepted, 0);
+}
+
+#[test]
+fn a_key_that_is_mended_in_its_place_lets_every_push_succeed() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator)
+        .with_path("ios.token_auth_key_path", "x.p8")
+        .with("core.probe_interval", 1);
+    fs::write(site.path("x.p8"), credentials::signing_key()).unwrap();
+    let daemon = site.start();
+    let mut accepted = daemon.push(&ios_batch(0, 100)).accepted_ids();
+    check_alarm(&site, "the lane is held");
+    // A file that is no key leaves the one before in use, and is told.
+    fs::write(site.path("x.p8"), "no key").unwrap();
+    check_alarm(&site, "x.p8: the file is not a .p8 file");
+    accepted.extend(daemon.push(&ios_batch(100, 100)).accepted_ids());
+    let [right, _] = &simulated.simulator.credentials().signing_keys;
+    fs::copy(&right.path, site.path("x.p8")).unwrap();
+    check_resumed(&simulated, &site, daemon, &accepted);
+}
+
+#[test]
+fn a_certificate_that_is_mended_in_its_place_lets_every_push_succeed() {
+    let simulated = Simulated::start();
+    let site = with_other_certificate(&simulated)
+        .with("ios.retry_max", 0)
+        .with("core.probe_interval", 1);
+    let daemon = site.start();
+    let accepted = daemon.push(&ios_batch(0, 100)).accepted_ids();
+    check_alarm(&site, "the lane is held");
+    let credentials = simulated.simulator.credentials();
+    fs::copy(&credentials.client_certificate_path, site.path("other.pem")).unwrap();
+    fs::copy(&credentials.client_key_path, site.path("other.key")).unwrap();
+    check_resumed(&simulated, &site, daemon, &accepted);
+}
+
+#[test]
+fn a_service_account_that_is_mended_in_its_place_lets_every_push_succeed() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator)
+        .with_path("android.service_account_path", "other.json")
+        .with("core.probe_interval", 1);
+    let account = credentials::service_account(&simulated.simulator.addresses().token_url());
+    fs::write(site.path("other.json"), account).unwrap();
+    let daemon = site.start();
+    check_alarm(&site, "the lane is held");
+    let tokens: Vec<String> = (0..100).map(fcm_token).collect();
+    let body = json!({"notifications": [{"platform": 2, "message": "m", "token": tokens}]});
+    let accepted = daemon.push(&body).accepted_ids();
+    let right = &simulated.simulator.credentials().service_account_path;
+    fs::copy(right, site.path("other.json")).unwrap();
+    check_resumed(&simulated, &site, daemon, &accepted);
+}
+
+/// The lane opens by itself, once, and whatever waited is sent.
+fn check_resumed(simulated: &Simulated, site: &Site, daemon: Daemon, accepted: &[u64]) {
+    daemon.settle();
+    check_same(&ids(&site.access_log(), "succeeded-push"), accepted);
+    assert!(site.error_log().is_empty(), "{:?}", site.error_log());
+    let told = site.operator_log();
+    let opened = told
+        .lines()
+        .filter(|line| line.contains(" is taken again: "));
+    assert_eq!(opened.count(), 1, "{told}");
+    let counts = simulated.counts();
+    assert_eq!((counts.doubled, counts.lost), (0, 0));
+    assert_eq!(counts.accepted, accepted.len() as u64);
+}
+
+fn ios_batch(first: u64, count: u64) -> Value {
+    let tokens: Vec<String> = (first + 1..=first + count).map(hex_token).collect();
+    json!({"notifications": [{"platform": 1, "message": "m", "token": tokens}]})
+}
+
+#[test]
+fn a_restart_goes_on_with_the_auth_token_and_shows_it_to_its_owner_only() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let state = site.path("journal");
+    let mut kept = Vec::new();
+    for first in [0, 10] {
+        let daemon = site.start();
+        daemon.push(&ios_batch(first, 10)).accepted_ids();
+        daemon.settle();
+        let files = fs::read_dir(&state).unwrap().map(Result::unwrap);
+        let is_kept = |file: &fs::DirEntry| file.file_name().to_string_lossy().starts_with("apns-");
+        let files: Vec<_> = files.filter(is_kept).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        assert_eq!(files[0].metadata().unwrap().mode() & 0o777, 0o600);
+        kept.push(fs::read(files[0].path()).unwrap());
+    }
+    assert_eq!(kept[0], kept[1], "no other token has come into use");
+    let told = site.operator_log();
+    assert!(told.contains("going on with the auth token"), "{told}");
+    assert!(!told.contains("[ERROR]"), "{told}");
+    assert_eq!(simulated.counts().accepted, 20);
 }
 
 /// The operator log has an error with that word, and no device token.
@@ -86,34 +198,35 @@ fn a_service_account_that_is_refused_keeps_its_pushes_waiting_and_alarms() {
 #[test]
 fn a_client_certificate_that_is_refused_alarms_and_does_not_hammer() {
     let simulated = Simulated::start();
+    let site = with_other_certificate(&simulated).with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    let body = json!({"notifications": [{"platform": 1, "message": "m", "token": [hex_token(1)]}]});
+    let accepted = daemon.push(&body).accepted_ids();
+    check_alarm(&site, "GOAWAY BadCertificate");
+    assert_eq!(daemon.stat().number("/queue_usage"), 1);
+    assert_eq!(daemon.terminate(), 75);
+    let told = site.operator_log();
+    let errors = told.lines().filter(|line| line.contains("[ERROR]"));
+    let errors = errors.filter(|line| line.contains("BadCertificate"));
+    assert_eq!(errors.count(), 1, "{told}");
+    assert!(told.contains("other.pem"), "{told}");
+    check_same(&ids(&site.error_log(), "failed-push"), &accepted);
+    assert_eq!(simulated.counts().accepted, 0);
+}
+
+/// With a certificate of nobody's, in files of the site.
+fn with_other_certificate(simulated: &Simulated) -> Site {
     let site = Site::simulated(&simulated.simulator)
         .without_journal()
         .by_certificate(&simulated.simulator)
         .with_path("ios.pem_cert_path", "other.pem")
-        .with_path("ios.pem_key_path", "other.key")
-        .with("core.shutdown_timeout", 0);
+        .with_path("ios.pem_key_path", "other.key");
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["org.example.other".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap();
     fs::write(site.path("other.pem"), certificate.pem()).unwrap();
     fs::write(site.path("other.key"), key.serialize_pem()).unwrap();
-    let daemon = site.start();
-    let body = json!({"notifications": [{"platform": 1, "message": "m", "token": [hex_token(1)]}]});
-    let accepted = daemon.push(&body).accepted_ids();
-    let told = |times: usize| {
-        wait_until("the refusal to be told", || {
-            let log = site.operator_log();
-            let mut told = log.lines().filter(|line| line.contains("BadCertificate"));
-            told.clone().all(|line| line.contains("[ERROR]")) && told.nth(times - 1).is_some()
-        });
-        Instant::now()
-    };
-    let first = told(1);
-    let waited = told(2).duration_since(first);
-    assert!(waited > Duration::from_millis(300), "{waited:?}");
-    assert_eq!(daemon.terminate(), 75);
-    check_same(&ids(&site.error_log(), "failed-push"), &accepted);
-    assert_eq!(simulated.counts().accepted, 0);
+    site
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lane: apns threads=2 timeout=10 idle=90 retry_max=10   whose lane, first of all
+//!       resend_unknown=0: what may have been processed is not sent again
 //! greeting: SETTINGS max_concurrent=1000                 what the server begins with
 //! dials: refused 2                                       what becomes of the next ones
 //! push: 3                                                accepts three pushes
@@ -94,6 +95,7 @@ impl Play {
             timeout: secs("timeout", 10),
             idle: secs("idle", 90),
             retry_max: u16::try_from(words.number("retry_max", 10)).unwrap(),
+            resend_unknown: words.number("resend_unknown", 1) == 1,
         };
         let mut play = Self {
             stage: Stage::new(setting),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sterna::delivery::credential::Credentials;
 use sterna::delivery::desk::{Desk, Next};
 use sterna::delivery::policy::Limits;
+use sterna::delivery::present_route::PresentRoute;
 use sterna::delivery::route::{Address, Route};
 use sterna::delivery::settler::Settler;
 use sterna::http2::Options;
@@ -40,6 +41,7 @@ pub(crate) struct Setting {
     pub(crate) timeout: Duration,
     pub(crate) idle: Duration,
     pub(crate) retry_max: u16,
+    pub(crate) resend_unknown: bool,
 }
 
 struct Seat {
@@ -97,14 +99,16 @@ impl Stage {
                 path: "/v1/projects/p/messages:send".into(),
             },
         };
-        let route = Arc::new(Route {
+        let route = Route {
             endpoint: ENDPOINT.clone(),
             address,
             credentials: Credentials::Certificate,
+            credential_name: "a certificate".to_owned(),
             timeout: setting.timeout,
             idle_timeout: setting.idle,
-        });
+        };
         let lane = Lane::new(setting.platform, 100_000, setting.threads);
+        let route = PresentRoute::new(&lane, route);
         let mut stage = Self {
             setting,
             lane,
@@ -125,11 +129,11 @@ impl Stage {
         stage
     }
 
-    fn seat(&mut self, number: usize, route: &Arc<Route>, stats: &Arc<Stats>) {
+    fn seat(&mut self, number: usize, route: &Arc<PresentRoute>, stats: &Arc<Stats>) {
         let nowhere = Destination::Discard;
         let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
         let limits = Limits {
-            resend_unknown: true,
+            resend_unknown: self.setting.resend_unknown,
             retry_max: self.setting.retry_max,
             max_age: Duration::from_secs(86_400),
         };

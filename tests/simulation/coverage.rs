@@ -52,6 +52,8 @@ kinds! {
     RetryAfter "Retry-After"
     Elsewhere "503 Shutdown"
     Once "ExpiredProviderToken"
+    Held "refused credential"
+    Probe "probe of a refused credential"
     NeverAnswered "never answered"
     TakenNotAnswered "taken and never answered"
     LateAnswer "answer after the time-out"

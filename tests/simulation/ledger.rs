@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sterna::delivery::policy::Limits;
+use sterna::lane::Lane;
 use sterna::moment::Moment;
-use sterna::push::Accepted;
+use sterna::push::{Accepted, PushId};
 
 use crate::coverage::{Coverage, Kind};
 use crate::reply::{Class, Reply};
@@ -37,6 +38,8 @@ pub(crate) enum Fate {
     NotProcessed,
     /// Sent, and nothing was heard of it.
     Unknown,
+    /// The same, where the connection's certificate was refused before anything was answered.
+    Spared,
     /// This was its answer.
     Answered(Reply),
 }
@@ -53,6 +56,8 @@ struct Record {
     used_its_second_chance: bool,
     /// Attempts of which nothing was heard.
     unknown: u32,
+    /// Its request is to show whether the credential is taken again.
+    is_probe: bool,
     first_attempt: Option<Instant>,
     /// Not to be sent again before this.
     not_before: Option<Instant>,
@@ -79,6 +84,7 @@ pub(crate) struct Ledger {
     limits: Limits,
     /// Requests that were written.
     pub(crate) requests: u64,
+    pub(crate) lane: Arc<Lane>,
     pub(crate) stopped: bool,
     pub(crate) coverage: Coverage,
     pub(crate) violations: Vec<String>,
@@ -90,7 +96,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(origin: Instant, limits: Limits, traced: bool) -> Self {
+    pub(crate) fn new(origin: Instant, lane: Arc<Lane>, limits: Limits, traced: bool) -> Self {
         Self {
             records: BTreeMap::new(),
             due: Vec::new(),
@@ -99,6 +105,7 @@ impl Ledger {
             looked: origin,
             limits,
             requests: 0,
+            lane,
             stopped: false,
             coverage: Coverage::default(),
             violations: Vec::new(),
@@ -141,6 +148,7 @@ impl Ledger {
                 refusals: 0,
                 used_its_second_chance: false,
                 unknown: 0,
+                is_probe: false,
                 first_attempt: None,
                 not_before: None,
                 last: None,
@@ -187,6 +195,10 @@ impl Ledger {
             faults.push("after an unknown outcome, though that is not wanted");
         }
         record.flight = Some((link, stream));
+        record.is_probe = self.lane.is_probe(PushId(push));
+        if record.is_probe {
+            self.coverage.count(Kind::Probe);
+        }
         self.moved = Some(now);
         record.first_attempt.get_or_insert(now);
         for fault in faults {
@@ -202,6 +214,10 @@ impl Ledger {
         };
         record.flight = None;
         record.flown = Some(now);
+        let fate = match fate {
+            Fate::Spared if !self.limits.resend_unknown => Fate::Unknown,
+            fate => fate,
+        };
         record.last = Some(fate);
         let mut wait = Duration::ZERO;
         match fate {
@@ -212,19 +228,30 @@ impl Ledger {
                 record.refusals = 0;
                 record.unknown += 1;
             }
+            Fate::Spared => {
+                record.refusals = 0;
+                record.unknown += 1;
+                record.used_its_second_chance = false;
+                record.first_attempt = None;
+            }
+            Fate::Answered(reply) if record.is_spared(reply) => {
+                record.refusals = 0;
+                record.used_its_second_chance = false;
+                record.first_attempt = None;
+            }
             Fate::Answered(reply) => {
                 let again = match reply.class {
-                    Class::Elsewhere | Class::Backoff | Class::Now => true,
-                    Class::Once => !record.used_its_second_chance,
-                    Class::Taken | Class::Final => false,
+                    Class::Taken | Class::Final | Class::Held => false,
+                    _ => true,
                 };
-                if reply.class == Class::Elsewhere {
+                if matches!(reply.class, Class::Elsewhere | Class::OnceElsewhere) {
                     record.refused();
                 } else {
                     record.attempts += 1;
                     record.refusals = 0;
                 }
-                record.used_its_second_chance |= reply.class == Class::Once;
+                record.used_its_second_chance |=
+                    matches!(reply.class, Class::Once | Class::OnceElsewhere);
                 if !again {
                     record.due = Some(reply);
                     self.due.push(push);
@@ -376,6 +403,17 @@ impl Ledger {
 }
 
 impl Record {
+    /// Whether an answer is about the credential, so that it costs the push nothing.
+    fn is_spared(&self, reply: Reply) -> bool {
+        let last = self.is_probe || self.used_its_second_chance;
+        match reply.class {
+            _ if reply.broken => false,
+            Class::Held => true,
+            Class::Once | Class::OnceElsewhere => last,
+            _ => false,
+        }
+    }
+
     /// One more refusal in a row.
     fn refused(&mut self) {
         self.refusals += 1;

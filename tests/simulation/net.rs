@@ -224,6 +224,15 @@ pub(crate) struct Net {
 }
 
 impl Net {
+    /// Plays the thread that reads the credential files, which hold what they held.
+    pub(crate) fn read_credential(&mut self, now: Instant) -> bool {
+        let due = self.ledger.lane.begin_reading(now);
+        if due {
+            self.ledger.lane.credential_read(now, self.dice.draw());
+        }
+        due
+    }
+
     /// Octets from the provider.
     pub(crate) fn send(&mut self, link: usize, octets: &[u8], now: Instant) {
         let Link { up, down, .. } = &mut self.links[link];

@@ -19,8 +19,12 @@ pub(crate) enum Class {
     Now,
     /// At once on another connection, and it does not count.
     Elsewhere,
-    /// At once, but once.
+    /// At once, but once; then the lane is held.
     Once,
+    /// The same, on another connection and at no cost.
+    OnceElsewhere,
+    /// The lane is held; it says nothing of the push.
+    Held,
 }
 
 /// An answer.
@@ -60,7 +64,8 @@ impl Reply {
             Class::Final => Some(Kind::FinalRefusal),
             Class::Backoff | Class::Now => Some(Kind::RetriedRefusal),
             Class::Elsewhere => Some(Kind::Elsewhere),
-            Class::Once => Some(Kind::Once),
+            Class::Once | Class::OnceElsewhere => Some(Kind::Once),
+            Class::Held => Some(Kind::Held),
         };
         let retry_after = self.retry_after.map(|_| Kind::RetryAfter);
         for kind in [kind, retry_after].into_iter().flatten() {
@@ -126,9 +131,9 @@ pub(crate) fn half_unavailable(dice: &mut Dice) -> Plan {
 const REFUSALS: &[Reply] = &[
     Reply::new(400, "BadDeviceToken", Class::Final),
     Reply::new(400, "DeviceTokenNotForTopic", Class::Final),
-    Reply::new(400, "TopicDisallowed", Class::Final),
+    Reply::new(400, "TopicDisallowed", Class::Held),
     Reply::new(400, "SomethingNew", Class::Final),
-    Reply::new(403, "InvalidProviderToken", Class::Final),
+    Reply::new(403, "InvalidProviderToken", Class::OnceElsewhere),
     Reply::new(404, "BadPath", Class::Final),
     Reply::new(410, "Unregistered", Class::Final),
     Reply::new(413, "PayloadTooLarge", Class::Final),

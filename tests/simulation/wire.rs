@@ -28,6 +28,7 @@ struct Ahead {
 }
 
 /// The account of one connection.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(crate) struct Wire {
     link: usize,
     up: Frames,
@@ -41,6 +42,10 @@ pub(crate) struct Wire {
     window: i64,
     /// The provider takes no more.
     going_away: bool,
+    /// It has refused the certificate.
+    refused: bool,
+    /// It has answered something.
+    answered: bool,
     /// Octets that the daemon has written, and of those, the socket took.
     written: u64,
     handed: u64,
@@ -70,6 +75,8 @@ impl Wire {
             initial_window: 65_535,
             window: 65_535,
             going_away: false,
+            refused: false,
+            answered: false,
             written: 0,
             handed: 0,
             answers: BTreeMap::new(),
@@ -264,7 +271,7 @@ impl Wire {
             }
             match frame.kind {
                 frames::RST_STREAM if frame.number(0) == frames::REFUSED_STREAM => {
-                    self.end(stream, Fate::NotProcessed, now, ledger);
+                    self.end_by_peer(stream, Fate::NotProcessed, now, ledger);
                 }
                 frames::RST_STREAM => self.end(stream, Fate::Unknown, now, ledger),
                 frames::SETTINGS if !frame.is_ack() => self.settings(&frame, now, ledger),
@@ -276,6 +283,8 @@ impl Wire {
                 }
                 frames::GOAWAY => {
                     self.going_away = true;
+                    let debug = String::from_utf8_lossy(&frame.payload[8..]);
+                    self.refused |= debug.contains("BadCertificate");
                     // What was not sent yet is taken back, and seen to be.
                     let handed = self.handed;
                     let above: Vec<u32> = self
@@ -292,7 +301,7 @@ impl Wire {
                         ledger.coverage.count(Kind::GoAwayBelowOpen);
                     }
                     for stream in above {
-                        self.end(stream, Fate::NotProcessed, now, ledger);
+                        self.end_by_peer(stream, Fate::NotProcessed, now, ledger);
                     }
                 }
                 _ => {}
@@ -322,7 +331,22 @@ impl Wire {
         }
     }
 
+    /// A provider that refuses the certificate of a connection has done nothing beyond what it
+    /// has answered on it; before its first answer, nothing.
+    fn spared(&self, fate: Fate) -> Fate {
+        match fate {
+            Fate::NotProcessed if self.refused => Fate::NotSent,
+            Fate::Unknown if self.refused && !self.answered => Fate::Spared,
+            fate => fate,
+        }
+    }
+
+    fn end_by_peer(&mut self, stream: u32, fate: Fate, now: Instant, ledger: &mut Ledger) {
+        self.end(stream, self.spared(fate), now, ledger);
+    }
+
     fn end(&mut self, stream: u32, fate: Fate, now: Instant, ledger: &mut Ledger) {
+        self.answered |= matches!(fate, Fate::Answered(_));
         if let Some(open) = self.open.remove(&stream) {
             ledger.ended(open.push, fate, now);
         }
@@ -333,7 +357,7 @@ impl Wire {
         self.over = true;
         for (_, open) in std::mem::take(&mut self.open) {
             let fate = if open.at < self.handed {
-                Fate::Unknown
+                self.spared(Fate::Unknown)
             } else {
                 Fate::NotSent
             };

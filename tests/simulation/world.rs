@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use sterna::delivery::credential::Credentials;
 use sterna::delivery::desk::{Desk, Next};
 use sterna::delivery::policy::Limits;
+use sterna::delivery::present_route::PresentRoute;
 use sterna::delivery::route::{Address, Route};
 use sterna::delivery::settler::Settler;
 use sterna::http2;
@@ -76,7 +77,7 @@ impl Seat {
     fn new(
         number: usize,
         lane: &Arc<Lane>,
-        route: &Arc<Route>,
+        route: &Arc<PresentRoute>,
         stats: &Arc<Stats>,
         settler: Settler,
     ) -> Self {
@@ -161,6 +162,7 @@ fn route(timeout: Duration, idle_timeout: Duration) -> Route {
             topic: Some("com.example.app".into()),
         },
         credentials: Credentials::Certificate,
+        credential_name: "a certificate".to_owned(),
         timeout,
         idle_timeout,
     }
@@ -204,15 +206,15 @@ impl World {
             capacity,
             idle_timeout,
         } = site;
-        let route = Arc::new(route(timeout, idle_timeout));
         let lane = Lane::new(platform, capacity, threads);
+        let route = PresentRoute::new(&lane, route(timeout, idle_timeout));
         let stats = Arc::new(Stats::new(moment_at(origin, origin, 0)));
         let mut seat = |number| {
             let settler = settler(&lane, &stats, limits, dice.draw());
             Seat::new(number, &lane, &route, &stats, settler)
         };
         let all_seats = (0..threads).map(&mut seat).collect();
-        let ledger = Ledger::new(origin, limits, traced);
+        let ledger = Ledger::new(origin, Arc::clone(&lane), limits, traced);
         let net = Net {
             dice,
             ledger,
@@ -250,7 +252,7 @@ impl World {
     pub(crate) fn run(mut self) -> Report {
         let mut give_up = None;
         loop {
-            let mut moved = self.act();
+            let mut moved = self.act() | self.net.borrow_mut().read_credential(self.now);
             for index in 0..self.seats.len() {
                 moved |= self.step(index);
             }
@@ -310,6 +312,7 @@ impl World {
             .chain(peers)
             .chain(links)
             .chain(seats)
+            .chain(self.lane.next_reading())
             .min();
         drop(net);
         match first {

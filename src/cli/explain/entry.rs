@@ -131,16 +131,30 @@ impl Entry {
             retry: match row.verdict {
                 _ if by_status => "as its HTTP status says".to_owned(),
                 Verdict::Retry(again) => retry_rule(again, platform),
-                Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => "never".to_owned(),
+                Verdict::Stopped => {
+                    "with the lane's probes, and when it is held no more".to_owned()
+                }
+                Verdict::Succeeded | Verdict::Refused => "never".to_owned(),
             },
             lane: match row.lane {
+                LaneEffect::None if is_given_one_more_try(row) => {
+                    format!("the second time: {STOPPED_LANE}")
+                }
                 LaneEffect::None => "no effect".to_owned(),
                 LaneEffect::Slow => format!(
                     "a Retry-After holds back its other retries too, for {} at most",
                     minutes(LANE_RETRY_AFTER_MAX.as_secs())
                 ),
                 LaneEffect::Alarm => "an error line for the operator; pushes go on".to_owned(),
+                LaneEffect::AlarmIfMany => {
+                    "an error line for the operator if it is said of many device tokens; pushes go \
+                     on"
+                    .to_owned()
+                }
                 LaneEffect::Stop => STOPPED_LANE.to_owned(),
+                LaneEffect::StopTopic => {
+                    format!("{STOPPED_LANE}, if the topic is the configured one")
+                }
             },
             token: match row.token {
                 TokenEffect::Keep => "keep it",
@@ -285,9 +299,13 @@ const APNS: &str = "APNs";
 const FCM: &str = "FCM";
 
 /// What a refused credential does to the push that met it, and to its lane.
-const STOPPED_PUSH: &str = "fails";
+const STOPPED_PUSH: &str = "waits in the queue, at no cost";
 const STOPPED_LANE: &str =
-    "an error line for the operator: pushes fail until the configuration is mended";
+    "held, with an error line for the operator, until a probe shows that it is mended";
+
+fn is_given_one_more_try(row: &Row) -> bool {
+    matches!(row.verdict, Verdict::Retry(again) if again.once)
+}
 
 /// Columns of the text.
 const TEXT_WIDTH: usize = 88;

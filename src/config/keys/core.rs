@@ -3,7 +3,7 @@
 use super::super::key::{Key, NumberDefault};
 use super::{
     MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN, MAX_CONNECTIONS_MAX, NOTIFICATION_MAX_MAX,
-    PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
+    PROBE_INTERVAL_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
 };
 
 pub(in super::super) const CORE_PORT: Key = Key::text(
@@ -213,6 +213,15 @@ pub(in super::super) const CORE_RESEND_UNKNOWN: Key = Key::flag(
     "true",
     "a push that came twice is a lesser evil than one that never came",
 );
+pub(in super::super) const CORE_PROBE_INTERVAL: Key = Key::number(
+    "core",
+    "probe_interval",
+    30,
+    (1, PROBE_INTERVAL_MAX),
+    "seconds",
+    "Wait before a credential that the provider refuses is read again and tried with one push; \
+     it doubles with each refusal, up to ten times as long",
+);
 
 /// The section's keys, in the order of the documentation.
 pub(super) const CORE_KEYS: &[Key] = &[
@@ -234,4 +243,5 @@ pub(super) const CORE_KEYS: &[Key] = &[
     CORE_MAX_BODY_BYTES,
     CORE_MAX_AGE,
     CORE_RESEND_UNKNOWN,
+    CORE_PROBE_INTERVAL,
 ];

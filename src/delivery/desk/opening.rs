@@ -2,24 +2,30 @@
 
 use std::fmt::Display;
 
-use super::super::link::Link;
+use super::super::link::{Link, REPLACED};
 use super::super::transport::Transport;
 use super::{Desk, LONGEST_WAIT};
-use crate::lane::Permit;
+use crate::lane::{MaySend, Permit};
 use crate::moment::Moment;
 use crate::push;
 
 impl<T: Transport> Desk<T> {
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
-        if self.links.present.is_some() || self.dialling {
+        if self.links.present.is_some() || self.dialling.is_some() {
             return false;
         }
         self.not_before = None;
         if !self.may_dial || !self.lane.has_work() || self.lane.is_quiet() {
             return false;
         }
+        if self.lane.may_send(now.monotonic) == MaySend::No {
+            self.not_before = now.monotonic.checked_add(LONGEST_WAIT);
+            self.sweep(now);
+            return false;
+        }
         if !self.route.can_send() {
+            self.present_route.look_at_access_token(now);
             self.not_before = now.monotonic.checked_add(LONGEST_WAIT);
             self.sweep(now);
             return false;
@@ -29,18 +35,21 @@ impl<T: Transport> Desk<T> {
             self.not_before = Some(at);
             self.sweep(now);
         }
-        self.dialling = permit == Permit::Go;
-        self.dialling
+        self.dialling = (permit == Permit::Go).then_some(self.generation);
+        self.dialling.is_some()
     }
 
     /// Takes over the connection that was opened, or the reason why there is none.
     pub fn opened(&mut self, opened: Result<T, &dyn Display>, now: Moment) {
-        self.dialling = false;
+        let generation = self.dialling.take().unwrap_or(self.generation);
         match opened {
             Ok(connection) => {
                 self.lane.dial().succeeded();
-                let mut link = Link::new(connection, &self.route, now.monotonic);
+                let mut link = Link::new(connection, &self.route, generation, now.monotonic);
                 link.session().slow_down_pings(self.ping_complaints);
+                if generation != self.generation {
+                    link.session().retire(REPLACED);
+                }
                 let (platform, peer) = (self.lane.platform(), link.peer());
                 ::log::debug!("{platform}: connected to {peer}");
                 self.links.present = Some(link);

@@ -30,6 +30,8 @@ impl<T: Transport> Desk<T> {
             push,
             outcome: Outcome::Unknown(why.into()),
             took: Duration::ZERO,
+            generation: self.generation,
+            is_spared: false,
         }));
         self.lane.dial().settled();
         // What went wrong once may go wrong on the next connection at once.

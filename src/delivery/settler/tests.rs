@@ -56,32 +56,6 @@ fn what_is_left_behind_is_counted_and_settled() {
     assert_eq!(lane.left_behind(), PUSHES);
 }
 
-#[test]
-fn reasons_without_end_are_told_together() {
-    let (_lane, mut settler, push) = full();
-    let now = Instant::now();
-    for number in 0..3 * RETRY_REASONS {
-        let answer = Answer {
-            status: 403,
-            reason: format!("Reason{number}").into(),
-            error: String::new(),
-            verdict: Verdict::Stopped,
-            lane: LaneEffect::Stop,
-            token: TokenEffect::Keep,
-            apns_id: None,
-            gone_since_ms: None,
-            retry_after: None,
-        };
-        settler.alarm(&answer, &push, now);
-    }
-    assert_eq!(settler.alarmed.len(), RETRY_REASONS + 1);
-    assert!(
-        settler.alarmed.contains_key("403 Reason0"),
-        "the first are not forgotten"
-    );
-    assert!(settler.alarmed.contains_key(OTHER_REASONS));
-}
-
 fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome {
     let verdict = match status {
         200 => Verdict::Succeeded,
@@ -105,6 +79,8 @@ fn ended(push: Push, outcome: Outcome) -> Ended {
         push,
         outcome,
         took: Duration::ZERO,
+        generation: 0,
+        is_spared: false,
     }
 }
 

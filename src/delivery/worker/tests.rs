@@ -1,14 +1,15 @@
+mod gates;
 mod provider;
 
 use std::net::TcpListener;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::*;
 use crate::delivery::credential::Credentials;
 use crate::delivery::policy::Limits;
-use crate::delivery::route::Address;
+use crate::delivery::route::{Address, Route};
+use crate::delivery::shared_tokens::SharedTokens;
 use crate::http2::Options;
 use crate::log::{Destination, Logs};
 use crate::net::connection::{Endpoint, Timeouts};
@@ -45,6 +46,7 @@ fn route_to_nowhere() -> Route {
             topic: None,
         },
         credentials: Credentials::Certificate,
+        credential_name: "a certificate".to_owned(),
         timeout: second,
         idle_timeout: second,
     }
@@ -65,10 +67,16 @@ fn enqueue(lane: &Arc<Lane>, count: usize) {
 }
 
 fn worker(lane: &Arc<Lane>, stats: &Arc<Stats>) -> Worker {
-    worker_on(0, lane, stats, Arc::new(route_to_nowhere()))
+    let route = PresentRoute::new(lane, route_to_nowhere());
+    worker_on(0, lane, stats, route)
 }
 
-fn worker_on(seat: usize, lane: &Arc<Lane>, stats: &Arc<Stats>, route: Arc<Route>) -> Worker {
+fn worker_on(
+    seat: usize,
+    lane: &Arc<Lane>,
+    stats: &Arc<Stats>,
+    route: Arc<PresentRoute>,
+) -> Worker {
     let nowhere = Destination::Discard;
     let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
     let limits = Limits {
@@ -165,6 +173,7 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
 struct Running {
     provider: Provider,
     lane: Arc<Lane>,
+    route: Arc<PresentRoute>,
     stats: Arc<Stats>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -185,7 +194,7 @@ impl Running {
             ..route_to_nowhere()
         };
         change(&mut route);
-        let route = Arc::new(route);
+        let route = PresentRoute::new(&lane, route);
         let workers: Vec<_> = (0..threads)
             .map(|seat| worker_on(seat, &lane, &stats, Arc::clone(&route)))
             .collect();
@@ -195,6 +204,7 @@ impl Running {
             provider,
             threads: threads.collect(),
             lane,
+            route,
             stats,
         }
     }
@@ -314,12 +324,12 @@ fn answers_that_make_it_close_do_not_make_it_connect_without_end() {
     let running = Running::start(1, 100);
     let began = Instant::now();
     enqueue(&running.lane, 1);
-    for _ in 0..2 {
+    for status in [403, 200] {
         let connection = running.provider.connection();
         let body = r#"{"reason":"ExpiredProviderToken"}"#;
-        connection.order(Order::Answer(connection.request(), 403, body));
+        connection.order(Order::Answer(connection.request(), status, body));
     }
-    assert_eq!(running.settled(), (0, 1));
+    assert_eq!(running.settled(), (1, 0));
     assert!(began.elapsed() >= crate::lane::FIRST_WAIT / 2);
 }
 
@@ -367,7 +377,7 @@ fn a_panic_while_connecting_is_counted_and_does_not_bar_the_lane() {
 fn an_auth_token_is_not_made_before_there_is_a_connection_to_send_it_on() {
     let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
     let key = SigningKey::from_pem(key.as_bytes(), "ABCDE12345", "FGHIJ67890").unwrap();
-    let tokens = Mutex::new(AuthTokens::new(key));
+    let tokens = SharedTokens::new(AuthTokens::new(key), None);
     let credentials = Credentials::AuthTokens(Box::new(tokens));
     assert!(credentials.are_at_hand());
     assert!(format!("{credentials:?}").contains("in_use: None"));

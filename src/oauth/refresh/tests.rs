@@ -213,3 +213,21 @@ fn debug_output_has_no_token() {
     assert_eq!(token.authorization(), "Bearer secret");
     assert!(!format!("{refresh:?} {token:?}").contains("secret"));
 }
+
+#[test]
+fn what_an_operator_mended_is_asked_for_without_the_long_wait() {
+    let now = Instant::now();
+    let mut refresh = Refresh::default();
+    let failure = |class| Failure {
+        class,
+        ..Failure::passing("no".to_owned())
+    };
+    refresh.failed(failure(Class::Stopping), now, 0);
+    assert!(matches!(refresh.next(now), Next::WaitUntil(_)));
+    refresh.ask_again(now);
+    assert_eq!(refresh.next(now), Next::Exchange);
+    // What passes by itself keeps its back-off.
+    refresh.failed(failure(Class::Passing), now, 0);
+    refresh.ask_again(now);
+    assert!(matches!(refresh.next(now), Next::WaitUntil(_)));
+}

@@ -27,14 +27,13 @@ pub static ROWS: &[Row] = &[
     Row::refused(400, "BadPriority", "the apns-priority field is bad"),
     Row::refused(400, "InvalidPushType", "the apns-push-type field is bad"),
     Row::refused(400, "DuplicateHeaders", "a field was sent twice"),
-    // The topic is configuration, never the caller's.
-    Row::stopped(400, "BadTopic", "the configured topic is malformed"),
-    Row::stopped(
+    Row::topic(400, "BadTopic", "the configured topic is malformed"),
+    Row::topic(
         400,
         "MissingTopic",
         "the credential needs a topic, and none is configured",
     ),
-    Row::stopped(
+    Row::topic(
         400,
         "TopicDisallowed",
         "the credential may not push to the configured topic",
@@ -42,7 +41,7 @@ pub static ROWS: &[Row] = &[
     Row::refused(400, "MissingDeviceToken", "the request had no device token"),
     Row::refused(400, "PayloadEmpty", "the payload is empty"),
     Row {
-        lane: LaneEffect::Alarm,
+        lane: LaneEffect::AlarmIfMany,
         ..Row::token(
             400,
             "DeviceTokenNotForTopic",
@@ -72,9 +71,10 @@ pub static ROWS: &[Row] = &[
         EXPIRED,
         "the auth token is over an hour old",
     ),
-    Row::stopped(
+    Row::retry(
         403,
         "InvalidProviderToken",
+        FRESH_CONNECTION,
         "the auth token is not accepted: check key, key id, team id and topic",
     ),
     Row::stopped(
@@ -166,6 +166,12 @@ const OTHER_KEY: Again = Again {
     close_connection: true,
     wait: Wait::Now,
     ..Again::BACKOFF
+};
+
+/// It also comes of a connection that is older than the app's present team.
+const FRESH_CONNECTION: Again = Again {
+    once: true,
+    ..Again::ELSEWHERE
 };
 
 /// Such a connection stops answering; the token stays.

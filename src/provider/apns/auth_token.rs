@@ -95,6 +95,8 @@ pub struct AuthTokens {
     not_before: Option<Instant>,
     /// How many were made.
     count: u64,
+    /// The number of the one that was sealed last.
+    sealed: u64,
 }
 
 /// An auth token and when it was made.
@@ -138,7 +140,57 @@ impl AuthTokens {
             resting: None,
             not_before: None,
             count: 0,
+            sealed: 0,
         }
+    }
+
+    /// Goes on with the token that another process of the same key sealed, unless it is too old:
+    /// another would be one too many to Apple. False if it is too old.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text.
+    pub fn resume(&mut self, sealed: &str, now: Moment) -> Result<bool, &'static str> {
+        let kept = self.key.unseal(sealed)?;
+        let issued_at = Duration::from_secs(kept.issued_at);
+        let made_at = Duration::from_secs(kept.made_at);
+        let ago = now.unix.saturating_sub(made_at);
+        if made_at > now.unix.saturating_add(AHEAD_MAX) || issued_at > made_at {
+            return Err("it was made in the future, or by a clock that has been put back since");
+        }
+        self.count += 1;
+        let minted = Minted {
+            token: AuthToken {
+                authorization: kept.authorization.into(),
+                number: self.count,
+            },
+            issued_at,
+            at: Moment {
+                // A machine that has not run for so long has slept or started anew.
+                monotonic: now.monotonic.checked_sub(ago).unwrap_or(now.monotonic),
+                unix: made_at,
+            },
+        };
+        let serves = minted.age(now) < LIFE_MAX;
+        if serves {
+            self.sealed = minted.token.number;
+            self.in_use = Some(minted);
+        }
+        Ok(serves)
+    }
+
+    /// The token in use, sealed for [`AuthTokens::resume`], if it has come into use since the
+    /// last call.
+    pub fn take_sealed(&mut self) -> Option<String> {
+        let in_use = self.in_use.as_ref()?;
+        let number = in_use.token.number;
+        if std::mem::replace(&mut self.sealed, number) == number {
+            return None;
+        }
+        let authorization = in_use.token.authorization();
+        let issued_at = in_use.issued_at.as_secs();
+        self.key
+            .seal(authorization, issued_at, in_use.at.unix.as_secs())
     }
 
     /// The token for a request that is sent now; makes one if there is none or it is time.

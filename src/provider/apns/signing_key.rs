@@ -7,10 +7,13 @@
 
 use std::fmt;
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde::Serialize;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
 
 use crate::provider::KEY_FILE_MAX;
+
+/// Longest text of a sealed auth token, in octets; ours have about 500.
+pub const SEALED_MAX: usize = 4096;
 
 /// Longest key id and team id; Apple's have 10 characters.
 const ID_MAX: usize = 64;
@@ -18,8 +21,23 @@ const ID_MAX: usize = 64;
 /// An APNs signing key, checked to be able to sign.
 pub struct SigningKey {
     key: EncodingKey,
+    /// The key's file as a secret of our own: what is sealed with it was sealed by its owner.
+    seal: (EncodingKey, DecodingKey),
     key_id: String,
     team_id: String,
+}
+
+/// An auth token as it outlives the process that made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The key id and the team id that it was made with.
+    pub(super) key_id: String,
+    pub(super) team_id: String,
+    /// Seconds since the Unix epoch: its `iat`, and when it was first used.
+    pub(super) issued_at: u64,
+    pub(super) made_at: u64,
+    /// The value of the `authorization` field.
+    pub(super) authorization: String,
 }
 
 /// The claims that Apple reads; there is no expiry among them.
@@ -50,6 +68,10 @@ impl SigningKey {
             .map_err(|_| "the key file has no readable elliptic-curve key".to_owned())?;
         let key = Self {
             key,
+            seal: (
+                EncodingKey::from_secret(file),
+                DecodingKey::from_secret(file),
+            ),
             key_id: key_id.to_owned(),
             team_id: team_id.to_owned(),
         };
@@ -74,6 +96,35 @@ impl SigningKey {
         };
         jsonwebtoken::encode(&header, &claims, &self.key)
             .map_err(|error| format!("the auth token cannot be signed: {error}"))
+    }
+
+    /// Seals an auth token of this key for [`SigningKey::unseal`].
+    pub(super) fn seal(&self, authorization: &str, issued_at: u64, made_at: u64) -> Option<String> {
+        let kept = Kept {
+            key_id: self.key_id.clone(),
+            team_id: self.team_id.clone(),
+            issued_at,
+            made_at,
+            authorization: authorization.to_owned(),
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &kept, &self.seal.0).ok()
+    }
+
+    /// Opens what was sealed by the same file with the same ids, and nothing else.
+    pub(super) fn unseal(&self, sealed: &str) -> Result<Kept, &'static str> {
+        if sealed.len() > SEALED_MAX {
+            return Err("it is too long");
+        }
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        let kept = jsonwebtoken::decode::<Kept>(sealed.trim(), &self.seal.1, &validation)
+            .map_err(|_| "it was not written with this key, or it is damaged")?
+            .claims;
+        if (&*kept.key_id, &*kept.team_id) != (&*self.key_id, &*self.team_id) {
+            return Err("it is of another key id or team id");
+        }
+        Ok(kept)
     }
 }
 

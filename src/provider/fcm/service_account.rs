@@ -108,6 +108,16 @@ impl ServiceAccount {
         self.project_id.as_deref()
     }
 
+    /// Whose account it is.
+    pub fn client_email(&self) -> &str {
+        &self.client_email
+    }
+
+    /// The id of its key, if the file has one.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
     /// Where assertions are exchanged.
     pub fn token_uri(&self) -> &str {
         &self.token_uri

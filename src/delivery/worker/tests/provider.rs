@@ -21,6 +21,8 @@ pub(super) enum Order {
     Answer(StreamId, u16, &'static str),
     /// Takes no more streams than those up to this one.
     GoAway(StreamId),
+    /// Takes no more streams at all, for that reason.
+    GoAwayFor(&'static str),
     /// Allows so many streams from now on.
     Limit(u32),
     /// Goes without a word.
@@ -109,6 +111,11 @@ impl Provider {
             .expect("no connection came")
     }
 
+    /// A connection, if one has come.
+    pub(super) fn try_connection(&self) -> Option<Accepted> {
+        self.connections.try_recv().ok()
+    }
+
     /// No connection comes that was not taken note of, as far as a test can wait for it.
     pub(super) fn has_no_more(&self) -> bool {
         let within = Duration::from_millis(200);
@@ -140,6 +147,9 @@ fn serve(
                 .send_response(stream, status, &[], Some(body.as_bytes()))
                 .unwrap(),
             Ok(Order::GoAway(last)) => http2.send_goaway(last, ErrorCode::NO_ERROR, b""),
+            Ok(Order::GoAwayFor(reason)) => {
+                http2.send_goaway(0, ErrorCode::NO_ERROR, reason.as_bytes());
+            }
             Ok(Order::Limit(streams)) => {
                 http2.set_max_concurrent_streams(streams, Instant::now());
             }

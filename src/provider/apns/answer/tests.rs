@@ -25,8 +25,10 @@ enum Says {
     Drop,
     /// Permanent, and the token is doubtful.
     Suspect,
-    /// The credential or topic is at fault.
+    /// The credential is at fault.
     Stop,
+    /// The topic is at fault.
+    StopTopic,
     /// Later, on the same connection.
     Retry,
     /// Later, and the lane more slowly.
@@ -44,15 +46,14 @@ const TABLE: &[(u16, &str, Says)] = &[
     (400, "BadPriority", Says::Fix),
     (400, "InvalidPushType", Says::Fix),
     (400, "DuplicateHeaders", Says::Fix),
-    (400, "BadTopic", Says::Stop),
-    (400, "MissingTopic", Says::Stop),
+    (400, "BadTopic", Says::StopTopic),
+    (400, "MissingTopic", Says::StopTopic),
     (400, "MissingDeviceToken", Says::Fix),
     (400, "PayloadEmpty", Says::Fix),
-    (400, "TopicDisallowed", Says::Stop),
+    (400, "TopicDisallowed", Says::StopTopic),
     (400, "IdleTimeout", Says::Elsewhere),
     (403, "BadCertificate", Says::Stop),
     (403, "BadCertificateEnvironment", Says::Stop),
-    (403, "InvalidProviderToken", Says::Stop),
     (403, "MissingProviderToken", Says::Stop),
     (403, "BadEnvironmentKeyIdInToken", Says::Stop),
     (403, "BadEnvironmentKeyInToken", Says::Stop),
@@ -77,6 +78,7 @@ fn every_documented_reason() {
             Says::Drop => (Verdict::Refused, Lane::None, Token::Dead),
             Says::Suspect => (Verdict::Refused, Lane::None, Token::Suspect),
             Says::Stop => (Verdict::Stopped, Lane::Stop, Token::Keep),
+            Says::StopTopic => (Verdict::Stopped, Lane::StopTopic, Token::Keep),
             Says::Retry => (Verdict::Retry(Again::BACKOFF), Lane::None, Token::Keep),
             Says::Slow => (Verdict::Retry(Again::BACKOFF), Lane::Slow, Token::Keep),
             Says::Elsewhere => (Verdict::Retry(Again::ELSEWHERE), Lane::None, Token::Keep),
@@ -96,6 +98,7 @@ fn the_table_has_no_reason_that_is_untested() {
     let own = [
         "DeviceTokenNotForTopic",
         "ExpiredProviderToken",
+        "InvalidProviderToken",
         "UnrelatedKeyIdInToken",
         "TooManyProviderTokenUpdates",
     ];
@@ -115,10 +118,10 @@ fn the_table_has_no_reason_that_is_untested() {
 }
 
 #[test]
-fn a_token_of_another_app_alarms_since_the_topic_may_be_wrong() {
+fn a_token_of_another_app_alarms_if_there_are_many_since_the_topic_may_be_wrong() {
     let answer = judge(400, r#"{"reason":"DeviceTokenNotForTopic"}"#);
     let found = (answer.verdict, answer.lane, answer.token);
-    assert_eq!(found, (Verdict::Refused, Lane::Alarm, Token::Suspect));
+    assert_eq!(found, (Verdict::Refused, Lane::AlarmIfMany, Token::Suspect));
 }
 
 #[test]
@@ -129,6 +132,19 @@ fn an_expired_auth_token_costs_its_connection_and_is_replaced_once() {
         close_connection: true,
         new_credential: true,
         counts: true,
+        once: true,
+    };
+    assert_eq!(answer.verdict, Verdict::Retry(expected));
+}
+
+#[test]
+fn a_refused_auth_token_has_one_more_try_on_a_fresh_connection_at_no_cost() {
+    let answer = judge(403, r#"{"reason":"InvalidProviderToken"}"#);
+    let expected = Again {
+        wait: Wait::Now,
+        close_connection: true,
+        new_credential: false,
+        counts: false,
         once: true,
     };
     assert_eq!(answer.verdict, Verdict::Retry(expected));

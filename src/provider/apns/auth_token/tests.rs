@@ -236,3 +236,53 @@ fn clock_jumps_cause_at_most_one_renewal() {
         }
     }
 }
+
+#[test]
+fn a_kept_token_goes_on_with_the_age_that_it_has() {
+    let (start, mut old) = (start(), tokens());
+    let first = old.current(start).unwrap();
+    let sealed = old.take_sealed().unwrap();
+    assert_eq!(old.take_sealed(), None, "once for each token");
+    let at = |minutes: u64| later(start, minutes * MINUTE);
+    let mut new = tokens();
+    assert_eq!(new.resume(&sealed, at(10)), Ok(true));
+    assert_eq!(new.take_sealed(), None, "it is kept already");
+    let resumed = new.current(at(10)).unwrap();
+    assert_eq!(resumed.authorization(), first.authorization());
+    // It is renewed when the old process would have renewed it.
+    let renewed = (10..60).find(|minutes| {
+        let token = new.current(at(*minutes)).unwrap();
+        token.authorization() != first.authorization()
+    });
+    let expected = (10..60).find(|minutes| old.current(at(*minutes)).unwrap() != first);
+    assert_eq!(renewed, expected);
+    assert!(new.take_sealed().is_some());
+}
+
+#[test]
+fn a_kept_token_of_the_past_or_the_future_is_not_used() {
+    let start = start();
+    let mut old = tokens();
+    old.current(start).unwrap();
+    let sealed = old.take_sealed().unwrap();
+    assert_eq!(tokens().resume(&sealed, later(start, 3600)), Ok(false));
+    let before = Moment {
+        unix: start.unix.checked_sub(Duration::from_secs(3600)).unwrap(),
+        ..start
+    };
+    assert!(tokens().resume(&sealed, before).is_err());
+    assert!(tokens().resume("", start).is_err());
+}
+
+#[test]
+fn an_expired_token_is_renewed_once_for_all_connections() {
+    let (start, mut tokens) = (start(), tokens());
+    let used = tokens.current(start).unwrap();
+    let now = later(start, 25 * MINUTE);
+    // Three connections are told so of the same token.
+    assert_eq!(tokens.expired(&used, now), Renewal::Dropped);
+    let renewed = tokens.current(now).unwrap();
+    assert_eq!(tokens.expired(&used, now), Renewal::Superseded);
+    assert_eq!(tokens.expired(&used, now), Renewal::Superseded);
+    assert_eq!(tokens.current(now).unwrap(), renewed);
+}

@@ -1,0 +1,59 @@
+//! The files that a lane's credential is in, and whether they have changed.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::routes::RouteError;
+use crate::delivery::route::Route;
+
+/// Octets of a file that are compared: more than any credential file may have.
+const COMPARED: u64 = 1024 * 1024;
+
+/// Makes a route from the configuration and what the files hold now.
+pub(super) type Build = Box<dyn Fn() -> Result<Route, RouteError> + Send>;
+
+/// The files of one lane's credential.
+pub(super) struct CredentialFiles {
+    paths: Vec<PathBuf>,
+    /// What they held when a route was made of them last; `None` for one that could not be read.
+    known: Vec<Option<Vec<u8>>>,
+    build: Build,
+}
+
+impl CredentialFiles {
+    /// Files, and what makes a route of them.
+    pub(super) fn new(paths: Vec<PathBuf>, build: Build) -> Self {
+        Self {
+            known: content(&paths),
+            paths,
+            build,
+        }
+    }
+
+    /// Makes the first route.
+    pub(super) fn route(&self) -> Result<Route, RouteError> {
+        (self.build)()
+    }
+
+    /// A route of what the files hold now; `None` if they have not changed since the last one.
+    pub(super) fn changed(&mut self) -> Result<Option<Route>, RouteError> {
+        let now = content(&self.paths);
+        if now == self.known {
+            return Ok(None);
+        }
+        let route = (self.build)()?;
+        self.known = now;
+        Ok(Some(route))
+    }
+}
+
+fn content(paths: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
+    paths.iter().map(|path| read(path).ok()).collect()
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(COMPARED).read_to_end(&mut octets)?;
+    Ok(octets)
+}

@@ -1,0 +1,84 @@
+//! The thread that reads a lane's credential files again while the lane is held for them.
+//!
+//! New content makes a new route beside the old one; a broken file leaves the old one in use and
+//! is told. After each reading one push may go as a probe.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
+
+use super::credential_files::CredentialFiles;
+use crate::delivery::present_route::PresentRoute;
+use crate::jitter::Random;
+use crate::lane::Lane;
+use crate::moment::Moment;
+
+/// How long it waits without being woken while nothing is held.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// Starts the thread; it ends with its lane.
+///
+/// # Errors
+///
+/// When the system gives no thread.
+pub(super) fn start(
+    lane: &Arc<Lane>,
+    present_route: &Arc<PresentRoute>,
+    files: CredentialFiles,
+) -> std::io::Result<JoinHandle<()>> {
+    let (bell, rung) = bounded(1);
+    lane.on_hold(Box::new(move || match bell.try_send(()) {
+        // It has been rung already, or nobody listens any more.
+        Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+    }));
+    let (lane, present_route) = (Arc::clone(lane), Arc::clone(present_route));
+    thread::Builder::new()
+        .name(format!("{}-files", lane.platform()))
+        .spawn(move || run(&lane, &present_route, files, &rung))
+}
+
+fn run(
+    lane: &Lane,
+    present_route: &Arc<PresentRoute>,
+    mut files: CredentialFiles,
+    rung: &Receiver<()>,
+) {
+    let seed = Moment::now().unix.subsec_nanos();
+    let mut random = Random::new(u64::from(seed));
+    while !lane.is_stopped() {
+        let now = Instant::now();
+        if lane.begin_reading(now) {
+            read(lane, present_route, &mut files);
+            lane.credential_read(Instant::now(), random.draw());
+        }
+        let longest = Instant::now() + LONGEST_WAIT;
+        let until = lane.next_reading().map_or(longest, |at| at.min(longest));
+        match rung.recv_deadline(until) {
+            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &mut CredentialFiles) {
+    let platform = lane.platform();
+    match files.changed() {
+        Ok(None) => {
+            let (_, route) = present_route.current();
+            route.credentials.ask_again();
+        }
+        Ok(Some(route)) => {
+            ::log::info!(
+                "{platform}: the credential has changed and is used from now on: {}",
+                route.credential_name
+            );
+            present_route.replace(route, Moment::now());
+        }
+        Err(error) => ::log::error!(
+            "{platform}: the credential files cannot be used, so the one read before stays in \
+             use: {error}"
+        ),
+    }
+}

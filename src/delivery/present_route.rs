@@ -1,0 +1,155 @@
+//! The route that a lane's threads use, and how it is replaced while they run.
+//!
+//! The lane has the number of the present route; a thread that finds another number than its own
+//! takes the route here, lets its connections finish and opens new ones. What is in flight is
+//! answered to the old ones.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::credential::{Access, Credentials};
+use super::route::{Address, Route};
+use crate::jitter::Random;
+use crate::lane::{EndsWith, Lane, Refusal, Refused};
+use crate::moment::Moment;
+use crate::provider::{apns, fcm};
+use crate::push::Platform;
+
+/// The reason of a lane that is held for want of an access token.
+pub const NO_ACCESS_TOKEN: &str = "NoAccessToken";
+
+/// A lane's present route.
+#[derive(Debug)]
+pub struct PresentRoute {
+    lane: Arc<Lane>,
+    /// With its number.
+    present: Mutex<(u64, Arc<Route>)>,
+}
+
+impl PresentRoute {
+    /// The first route of a lane.
+    pub fn new(lane: &Arc<Lane>, route: Route) -> Arc<Self> {
+        let generation = lane.route_generation();
+        let present = Arc::new(Self {
+            lane: Arc::clone(lane),
+            present: Mutex::new((generation, Arc::new(route))),
+        });
+        present.hear_of_access_tokens();
+        present
+    }
+
+    /// The route and its number.
+    pub fn current(&self) -> (u64, Arc<Route>) {
+        let present = self.lock();
+        (present.0, Arc::clone(&present.1))
+    }
+
+    /// Puts another in its place. What is in flight finishes; a refused credential is tried anew
+    /// at once.
+    pub fn replace(self: &Arc<Self>, route: Route, now: Moment) {
+        {
+            let mut present = self.lock();
+            let generation = present.0.wrapping_add(1);
+            *present = (generation, Arc::new(route));
+            // Under the lock, so that of two that come at once the last one's number stays.
+            self.lane.route_replaced(generation, now.monotonic);
+        }
+        self.hear_of_access_tokens();
+    }
+
+    /// Holds the lane if there is no access token and an operator has to act for one; releases it
+    /// once there is.
+    pub fn look_at_access_token(&self, now: Moment) {
+        let (generation, route) = self.current();
+        match route.credentials.access() {
+            Access::Passing => {}
+            Access::Granted => {
+                if self.lane.has_access_token() {
+                    tell_release(&self.lane);
+                }
+            }
+            Access::Refused(why) => {
+                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::AccessToken);
+                // A clock's nanoseconds spread the first probe well enough.
+                let random = Random::new(u64::from(now.unix.subsec_nanos())).draw();
+                let told = self.lane.refuse(refusal, generation, None, now, random);
+                tell_refusal(&self.lane, told);
+            }
+        }
+    }
+
+    /// Rings when there is news of access tokens.
+    fn hear_of_access_tokens(self: &Arc<Self>) {
+        let (_, route) = self.current();
+        if let Credentials::AccessTokens(tokens) = &route.credentials {
+            let present: Weak<Self> = Arc::downgrade(self);
+            tokens.on_change(Box::new(move || {
+                if let Some(present) = present.upgrade() {
+                    present.look_at_access_token(Moment::now());
+                    present.lane.wake_all();
+                }
+            }));
+            // The first word may have come before.
+            self.look_at_access_token(Moment::now());
+        }
+    }
+
+    /// Two fields that are written together.
+    fn lock(&self) -> std::sync::MutexGuard<'_, (u64, Arc<Route>)> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A refusal, with all that an operator needs to end it.
+pub(super) fn refusal(reason: &str, why: &str, route: &Route, ends_with: EndsWith) -> Refusal {
+    let platform = match route.address {
+        Address::Apns { .. } => Platform::Ios,
+        Address::Fcm { .. } => Platform::Android,
+    };
+    let cure = cure(platform, reason).unwrap_or("Look at the credential and its rights.");
+    let text = format!(
+        "{why} ({}). {cure} The file is read again before each probe; what else the configuration \
+         says, after a restart",
+        route.credential_name,
+    );
+    Refusal {
+        reason: reason.into(),
+        text: text.into(),
+        ends_with,
+    }
+}
+
+/// What to do about a reason.
+fn cure(platform: Platform, reason: &str) -> Option<&'static str> {
+    let advice = match platform {
+        Platform::Ios => apns::ADVICE,
+        Platform::Android => fcm::ADVICE,
+    };
+    let advice = advice.iter().find(|advice| advice.reason == reason);
+    advice.map(|advice| advice.cure)
+}
+
+/// Tells the operator of a refusal, once.
+pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
+    let platform = lane.platform();
+    let why = lane.refusal_text().unwrap_or_default();
+    match told {
+        Refused::Known => {}
+        Refused::Held { wait } => ::log::error!(
+            "{platform}: the lane is held, its pushes wait: {why}; next probe in {:.1} s",
+            wait.as_secs_f32(),
+        ),
+        Refused::Again { wait } => ::log::warn!(
+            "{platform}: the lane stays held: {why}; next probe in {:.1} s",
+            wait.as_secs_f32(),
+        ),
+    }
+}
+
+/// Tells the operator that a lane is no longer held for its credential.
+pub(super) fn tell_release(lane: &Lane) {
+    ::log::info!(
+        "{}: the credential is taken again: {} go on",
+        lane.platform(),
+        crate::push::counted(lane.outstanding() as u64),
+    );
+}

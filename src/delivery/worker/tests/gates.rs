@@ -1,0 +1,241 @@
+//! Lanes that are held, and routes that are replaced, before a provider that a test plays.
+
+use super::*;
+use crate::lane::Hold;
+use crate::moment::Moment;
+
+/// Waits until the lane's credential was refused, and in vain so many times since.
+fn held(running: &Running, probes: u32) {
+    let until = Instant::now() + AMPLE;
+    let is_held = || {
+        let holds = running.lane.holds();
+        matches!(&holds[..], [Hold::Credential { probes: so_far, .. }] if *so_far == probes)
+    };
+    while !is_held() {
+        assert!(Instant::now() < until, "{:?}", running.lane.holds());
+        thread::yield_now();
+    }
+}
+
+/// The credential files have been read: a probe may go.
+fn read(running: &Running) {
+    let due = running.lane.next_reading().unwrap();
+    assert!(running.lane.begin_reading(due));
+    running.lane.credential_read(Instant::now(), 0);
+}
+
+#[test]
+fn a_refused_credential_holds_the_lane_keeps_its_pushes_and_is_probed_one_by_one() {
+    let running = Running::start(1, 100);
+    enqueue(&running.lane, 3);
+    let first = running.provider.connection();
+    let forbidden = r#"{"reason":"Forbidden"}"#;
+    first.order(Order::Answer(first.request(), 403, forbidden));
+    for _ in 0..2 {
+        first.order(Order::Answer(first.request(), 403, forbidden));
+    }
+    held(&running, 0);
+    assert_eq!(running.lane.outstanding(), 3);
+    for probes in 1..=3 {
+        assert!(running.provider.has_no_more());
+        read(&running);
+        let connection = running.provider.connection();
+        let probe = connection.request();
+        let none = connection.requests.recv_timeout(Duration::from_millis(100));
+        assert!(none.is_err(), "a second push beside the probe");
+        connection.order(Order::Answer(probe, 403, forbidden));
+        held(&running, probes);
+    }
+    read(&running);
+    let last = running.provider.connection();
+    for _ in 0..3 {
+        last.order(Order::Answer(last.request(), 200, ""));
+    }
+    assert_eq!(running.settled(), (3, 0), "however often they were refused");
+    assert!(running.lane.holds().is_empty());
+}
+
+#[test]
+fn a_certificate_refused_by_goaway_costs_no_push_an_attempt_however_often() {
+    let running = Running::start(1, 100);
+    enqueue(&running.lane, 2);
+    for probes in 0..10 {
+        let connection = running.provider.connection();
+        connection.request();
+        connection.order(Order::GoAwayFor(r#"{"reason":"BadCertificate"}"#));
+        held(&running, probes);
+        read(&running);
+    }
+    let last = running.provider.connection();
+    for _ in 0..2 {
+        last.order(Order::Answer(last.request(), 200, ""));
+    }
+    assert_eq!(running.settled(), (2, 0));
+}
+
+#[test]
+fn a_refused_auth_token_is_tried_once_on_a_fresh_connection_before_it_holds() {
+    let running = Running::start(1, 100);
+    let refused = r#"{"reason":"InvalidProviderToken"}"#;
+    for last in [200, 403] {
+        enqueue(&running.lane, 1);
+        let first = running.provider.connection();
+        first.order(Order::Answer(first.request(), 403, refused));
+        let second = running.provider.connection();
+        second.order(Order::Answer(second.request(), last, refused));
+        if last == 200 {
+            assert_eq!(running.settled(), (1, 0));
+            assert!(running.lane.holds().is_empty());
+            second.order(Order::Drop);
+        }
+    }
+    held(&running, 0);
+    assert_eq!(running.lane.outstanding(), 1);
+    assert_eq!(running.stats.ios.figures().push_error, 0);
+}
+
+#[test]
+fn refusals_of_many_device_tokens_hold_nothing() {
+    let running = Running::start(1, 100);
+    enqueue(&running.lane, 20);
+    let connection = running.provider.connection();
+    for _ in 0..20 {
+        let stream = connection.request();
+        let body = r#"{"reason":"DeviceTokenNotForTopic"}"#;
+        connection.order(Order::Answer(stream, 400, body));
+    }
+    assert_eq!(running.settled(), (0, 20));
+    assert!(running.lane.holds().is_empty());
+}
+
+#[test]
+fn a_lane_paused_by_hand_sends_nothing_until_it_is_resumed() {
+    let running = Running::start(2, 100);
+    enqueue(&running.lane, 1);
+    let connection = running.provider.connection();
+    let in_flight = connection.request();
+    assert!(running.lane.pause(Moment::now()));
+    enqueue(&running.lane, 5);
+    let none = connection.requests.recv_timeout(Duration::from_millis(100));
+    assert!(none.is_err() && running.provider.has_no_more());
+    // What is in flight finishes.
+    connection.order(Order::Answer(in_flight, 200, ""));
+    assert!(running.lane.resume());
+    for _ in 0..5 {
+        connection.order(Order::Answer(connection.request(), 200, ""));
+    }
+    assert_eq!(running.settled(), (6, 0));
+}
+
+#[test]
+fn what_expires_while_the_lane_is_held_is_settled() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let stats = Arc::new(Stats::new(Moment::now()));
+    let mut worker = worker(&lane, &stats);
+    let mut notification = Notification::empty(Platform::Ios);
+    notification.expiry = 1;
+    let at = Moment::now();
+    let accepted = Arc::new(Accepted {
+        notification,
+        tokens: Box::new([DeviceToken::new("ab")]),
+        first_id: PushId(1),
+        at: Moment {
+            monotonic: at.monotonic.checked_sub(Duration::from_secs(2)).unwrap(),
+            ..at
+        },
+        payload: Box::default(),
+    });
+    lane.pause(at);
+    lane.enqueue(lane.reserve(1).unwrap(), Push::all(&accepted).collect());
+    worker.desk.trap = |desk| {
+        if desk.lane.outstanding() == 0 {
+            desk.lane.stop();
+        }
+    };
+    thread::spawn(move || worker.run()).join().unwrap();
+    assert_eq!(lane.outstanding(), 0);
+    assert_eq!(stats.ios.figures().push_error, 1);
+}
+
+#[test]
+fn a_route_that_is_replaced_leaves_what_is_in_flight_to_the_old_one() {
+    let running = Running::start(2, 100);
+    enqueue(&running.lane, 2);
+    let old = running.provider.connection();
+    let in_flight = [old.request(), old.request()];
+    let other = Provider::start(100);
+    running.route.replace(route_to(&other), Moment::now());
+    enqueue(&running.lane, 3);
+    let new = other.connection();
+    for _ in 0..3 {
+        new.order(Order::Answer(new.request(), 200, ""));
+    }
+    for stream in in_flight {
+        old.order(Order::Answer(stream, 200, ""));
+    }
+    assert_eq!(running.settled(), (5, 0));
+    assert!(running.provider.has_no_more());
+    // With its last answer the old connection ends.
+    let ended = old.requests.recv_timeout(AMPLE);
+    assert!(ended.is_err());
+}
+
+#[test]
+fn a_route_is_replaced_again_and_again_under_load_and_no_push_fails() {
+    const PUSHES: usize = 900;
+    let running = Running::start(2, 20);
+    let mut providers = vec![Provider::start(20), Provider::start(20)];
+    enqueue(&running.lane, PUSHES);
+    let mut connections = vec![running.provider.connection()];
+    let until = Instant::now() + AMPLE;
+    let mut answered = 0;
+    while answered < PUSHES {
+        assert!(Instant::now() < until, "{answered} answered");
+        let mut waiting = false;
+        for connection in &connections {
+            while let Ok(stream) = connection.requests.try_recv() {
+                // An old connection may have gone with its last answer.
+                let _gone = connection.orders.send(Order::Answer(stream, 200, ""));
+                answered += 1;
+                waiting = true;
+                if answered % 100 == 0 {
+                    let next = providers.remove(0);
+                    running.route.replace(route_to(&next), Moment::now());
+                    providers.push(next);
+                }
+            }
+        }
+        for provider in providers.iter().chain([&running.provider]) {
+            connections.extend(provider.try_connection());
+        }
+        if !waiting {
+            thread::yield_now();
+        }
+    }
+    assert_eq!(running.settled(), (PUSHES as u64, 0));
+    assert!(connections.len() > 3, "{} connections", connections.len());
+}
+
+#[test]
+fn what_the_old_credential_is_told_after_it_was_replaced_holds_nothing() {
+    let running = Running::start(1, 100);
+    enqueue(&running.lane, 1);
+    let old = running.provider.connection();
+    let stream = old.request();
+    let other = Provider::start(100);
+    running.route.replace(route_to(&other), Moment::now());
+    old.order(Order::Answer(stream, 403, r#"{"reason":"Forbidden"}"#));
+    let new = other.connection();
+    new.order(Order::Answer(new.request(), 200, ""));
+    assert_eq!(running.settled(), (1, 0));
+    assert!(running.lane.holds().is_empty());
+}
+
+fn route_to(provider: &Provider) -> Route {
+    Route {
+        endpoint: provider.endpoint.clone(),
+        timeout: AMPLE,
+        idle_timeout: AMPLE,
+        ..route_to_nowhere()
+    }
+}
