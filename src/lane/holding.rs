@@ -176,7 +176,7 @@ impl Lane {
         self.wake_all();
     }
 
-    fn wake_reader(&self) {
+    pub(super) fn wake_reader(&self) {
         if let Some(wake) = self.holding.reader.get() {
             wake();
         }

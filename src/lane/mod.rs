@@ -385,6 +385,7 @@ impl Lane {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
         self.wake_all();
+        self.wake_reader();
     }
 
     /// Streams in flight per connection that the operator allows; the provider's limit holds too.

@@ -431,3 +431,13 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
     let opened = lane.end_probe(PushId(2), 2, ProbeEnd::Passed);
     assert!(!opened && lane.is_held(), "it was answered to the old one");
 }
+
+#[test]
+fn the_end_wakes_whoever_reads_the_credential() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let (woken, told) = crossbeam_channel::unbounded();
+    lane.on_hold(Box::new(move || woken.send(()).unwrap()));
+    assert!(told.is_empty());
+    lane.stop();
+    assert!(lane.is_stopped() && !told.is_empty());
+}
