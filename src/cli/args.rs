@@ -39,7 +39,7 @@ Examples:
   sterna -c sterna.toml -p 8080    another port than the file's
   sterna simulate --dir sim        an APNs and FCM look-alike to test against
   sterna explain Unregistered      what a reason in a log line means
-  sterna recover -n -l access.log  what a log says was accepted and never sent
+  sterna recover -n                what the journal has left to send
 
 {usage-heading} {usage}
 
@@ -60,7 +60,7 @@ pub(super) enum Command {
     /// Run daemon and simulator together, with generated credentials
     #[command(help_template = DEMO_HELP)]
     Demo(Demo),
-    /// Send what a push log says was accepted and never settled
+    /// Send what was accepted and never settled, by the journal or a push log
     #[command(help_template = RECOVER_HELP)]
     Recover(Recover),
     /// Say what a reason in a log line means, and what to do about it
@@ -274,6 +274,9 @@ const RECOVER_HELP: &str = "\
 {about}
 
 Examples:
+  sterna recover -n                tells what the journal has, also while the daemon runs
+  sterna recover --max-age 1h --journal /var/lib/sterna
+                                   sends it in the place of a daemon that is stopped
   sterna recover -n -l gaurun-access.log -l gaurun-error.log
                                    tells what would be sent, and what not and why
   sterna recover --allow-incomplete -l gaurun-error.log -l gaurun-access.log
@@ -285,13 +288,16 @@ Examples:
 
 {all-args}
 
+Without -l it works on the journal: outcomes are settled there, their lines go to the push logs of
+the configuration, and what is left waits for the next run or the daemon's next start.
+
 Give all logs of a time together, in any order. Run again, it sends nothing twice: outcomes are
 appended as they come, and read back. Send only what no daemon is at work with: stop it first, or
 let the logs be rotated ones.
 
-Exit codes: 0 all settled, or nothing to do; 64 command line; 65 a log is damaged beyond use;
-69 some pushes failed; 73 outcomes cannot be written; 74 I/O; 75 pushes are left (held back, or
-interrupted), or another recovery is at work; 78 configuration.
+Exit codes: 0 all settled, or nothing to do; 64 command line; 65 a log or the journal is damaged
+beyond use; 69 some pushes failed; 73 outcomes cannot be written; 74 I/O; 75 pushes are left (held
+back, or interrupted), or a daemon or another recovery is at work; 78 configuration.
 ";
 
 /// What is to be recovered, and how.
@@ -306,17 +312,24 @@ pub(super) struct Recover {
         long = "log",
         alias = "l",
         value_name = "FILE",
-        required = true,
         num_args = 1..,
     )]
     pub(super) logs: Vec<PathBuf>,
+    /// Directory of the journal; with -l: whose pushes are left alone
+    #[arg(
+        help = "The journal; with -l, its pushes are left to it [default: journal.dir]",
+        long,
+        value_name = "DIR"
+    )]
+    pub(super) journal: Option<PathBuf>,
     /// Tell what would be sent; send and write nothing
     #[arg(short = 'n', long)]
     pub(super) dry_run: bool,
     /// Send pushes although some of their fields are not in the log
     #[arg(
         help = "Send pushes although the log has no extend, priority and push_type",
-        long
+        long,
+        requires = "logs"
     )]
     pub(super) allow_incomplete: bool,
     /// Age at which a push counts as expired
@@ -327,7 +340,7 @@ pub(super) struct Recover {
     )]
     pub(super) max_age: Option<Duration>,
     /// File that outcomes are appended to [default: the last log]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "logs")]
     pub(super) outcomes: Option<PathBuf>,
 }
 

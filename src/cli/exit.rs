@@ -9,7 +9,7 @@ pub enum ExitCode {
     Ok = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// A log to recover from is damaged beyond use, or is none.
+    /// A log or journal to recover from is damaged beyond use, or is none.
     Data = 65,
     /// The API cannot listen where it should, or recovered pushes failed.
     Unavailable = 69,
@@ -30,7 +30,7 @@ impl ExitCode {
         (Self::Usage, "the command line is wrong"),
         (
             Self::Data,
-            "`recover`: a log is damaged beyond use, or is no push log",
+            "`recover`: a log or the journal is damaged beyond use, or is none",
         ),
         (
             Self::Unavailable,

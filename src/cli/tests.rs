@@ -249,7 +249,18 @@ fn recover_takes_gauruns_flags_and_ages_in_words() {
         let argument = format!("--max-age={text}");
         check_refused(&["recover", "-l", "a", &argument], "'--max-age <AGE>'");
     }
-    check_refused(&["recover"], "--log <FILE>");
+}
+
+#[test]
+fn recover_takes_a_journal_or_logs() {
+    let asked = recover(&["recover", "--max-age", "1h"]);
+    assert!(asked.logs.is_empty() && asked.journal.is_none());
+    let asked = recover(&["recover", "-n", "--journal", "dir"]);
+    assert_eq!(asked.journal, Some(PathBuf::from("dir")));
+    let asked = recover(&["recover", "--journal", "dir", "-l", "a"]);
+    assert!(asked.journal.is_some() && asked.logs.len() == 1);
+    check_refused(&["recover", "--allow-incomplete"], "--log <FILE>");
+    check_refused(&["recover", "--outcomes", "o"], "--log <FILE>");
 }
 
 #[test]

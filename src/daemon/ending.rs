@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::push::{self, Platform, PushId};
 use crate::signal::Signal;
+use crate::stats::Stats;
 
 /// How long callers' requests in progress may take when the daemon ends.
 const CALLERS_END_WITHIN: Duration = Duration::from_secs(1);
@@ -24,7 +26,7 @@ pub(super) const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How long the logs may take to close if they could not be written before.
 const STUCK_LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// How long the journal may take to be written.
-const JOURNAL_CLOSE_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const JOURNAL_CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,10 @@ impl Daemon {
             self.finish(deadline, signals);
         }
         if self.keeping.journal().is_some() {
-            self.await_answers();
+            await_answers(&self.lanes, &self.stats, ANSWERS_WITHIN, || {
+                std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+                false
+            });
         }
         // What is left behind makes more lines than a log that is stuck has room for.
         self.logs.hurry(LOGS_CLOSE_WITHIN);
@@ -103,25 +108,6 @@ impl Daemon {
             }
         }
         true
-    }
-
-    /// Sends nothing more, and waits for what is in flight.
-    fn await_answers(&self) {
-        for running in &self.lanes {
-            running.lane.fall_quiet();
-        }
-        for running in &self.lanes {
-            // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
-            let _noticed = running.lane.ask(PushId(0), QUIET_WITHIN).is_ok();
-        }
-        let deadline = Instant::now() + ANSWERS_WITHIN;
-        let in_flight = || {
-            let figures = Platform::ALL.map(|platform| self.stats.lane(platform).figures());
-            figures.iter().map(|figures| figures.in_flight).sum::<u64>()
-        };
-        while in_flight() > 0 && Instant::now() < deadline {
-            std::thread::park_timeout(DRAIN_LOOKS_EVERY);
-        }
     }
 
     /// Closes the journal over what is left. Nothing is left that is not kept, unless the journal
@@ -166,4 +152,27 @@ impl Daemon {
         }
         left
     }
+}
+
+/// Sends nothing more, and waits so long for what is in flight. Pauses by `pause`, which says
+/// whether somebody is in a hurry.
+pub(super) fn await_answers(
+    lanes: &[RunningLane],
+    stats: &Stats,
+    within: Duration,
+    pause: impl Fn() -> bool,
+) {
+    for running in lanes {
+        running.lane.fall_quiet();
+    }
+    for running in lanes {
+        // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
+        let _noticed = running.lane.ask(PushId(0), QUIET_WITHIN).is_ok();
+    }
+    let started = Instant::now();
+    let in_flight = || {
+        let figures = Platform::ALL.map(|platform| stats.lane(platform).figures());
+        figures.iter().map(|figures| figures.in_flight).sum::<u64>()
+    };
+    while in_flight() > 0 && started.elapsed() < within && !pause() {}
 }

@@ -9,12 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::keeping::resume;
+use super::keeping::{JournalKeeper, resume};
+use super::running_lane::RunningLane;
+use super::{StartError, StartErrorKind, routes};
 use crate::api::plan::PayloadOf;
+use crate::config::Config;
 use crate::delivery::outcome::{End, Settlement};
+use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::journal::{Fed, Journal, Outstanding};
 use crate::lane::{Lane, Reservation};
+use crate::log::Logs;
 use crate::moment::Moment;
 use crate::push::{self, Accepted, Platform, Push};
 
@@ -31,18 +36,44 @@ pub(super) struct Feeder {
 }
 
 /// What it works on.
-pub(super) struct Feeding {
+struct Feeding {
     /// Where the pushes are.
-    pub(super) journal: Arc<Journal>,
+    journal: Arc<Journal>,
     /// Where they go, and who settles what is not worth sending any more.
-    pub(super) lanes: Vec<(Arc<Lane>, Settler)>,
+    lanes: Vec<(Arc<Lane>, Settler)>,
     /// The provider's payload of a notification.
-    pub(super) payload: Box<PayloadOf>,
+    payload: Box<PayloadOf>,
 }
 
 impl Feeder {
+    /// From now on what ends in these lanes is settled in the journal, once its line is written;
+    /// and what is outstanding there is fed to them.
+    pub(super) fn connect(
+        config: &Config,
+        journal: &Arc<Journal>,
+        lanes: &[RunningLane],
+        logs: &Logs,
+        register: &Arc<Register>,
+    ) -> Result<Self, StartError> {
+        register.set_journal(Box::new(JournalKeeper(Arc::clone(journal))));
+        let told = Arc::clone(register);
+        logs.on_written(move |access, error| told.written(access, error));
+        let feeding = Feeding {
+            journal: Arc::clone(journal),
+            lanes: lanes
+                .iter()
+                .map(|running| (Arc::clone(&running.lane), running.settler(logs)))
+                .collect(),
+            payload: Box::new(routes::payload_of(config)),
+        };
+        Self::start(feeding).map_err(|error| {
+            let text = format!("no thread for the journal's pushes: {error}");
+            StartError::new(StartErrorKind::System, text)
+        })
+    }
+
     /// Starts the thread, which ends by itself when all is fed.
-    pub(super) fn start(mut feeding: Feeding) -> io::Result<Self> {
+    fn start(mut feeding: Feeding) -> io::Result<Self> {
         feeding.tell_of_disabled();
         let stops = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stops);
@@ -50,6 +81,11 @@ impl Feeder {
             .name("feeder".to_owned())
             .spawn(move || feeding.run(&told))?;
         Ok(Self { stops, thread })
+    }
+
+    /// Whether all is fed.
+    pub(super) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Ends it; what is not fed stays in the journal.

@@ -157,17 +157,22 @@ fn at(unix: Duration, now: Moment) -> Instant {
     now.monotonic.checked_sub(ago).unwrap_or(now.monotonic)
 }
 
-/// Opens the journal and tells the operator what is in it.
-pub(super) fn open(config: &config::Journal) -> Result<(Arc<Journal>, Recovered), StartError> {
+/// Takes a journal over.
+pub(super) fn take_over(config: &config::Journal) -> Result<(Arc<Journal>, Recovered), OpenError> {
     let mut settings = journal::Settings::new(&config.dir);
     settings.sync = match config.sync {
         config::Sync::Group => SyncPolicy::Group,
         config::Sync::Interval => SyncPolicy::Interval,
     };
     settings.segment_octets = config.segment_octets;
+    let (journal, recovered) = Journal::open(files(), settings, Moment::now())?;
+    Ok((Arc::new(journal), recovered))
+}
+
+/// Opens the journal and tells the operator what is in it.
+pub(super) fn open(config: &config::Journal) -> Result<(Arc<Journal>, Recovered), StartError> {
     let started = Instant::now();
-    let (journal, recovered) =
-        Journal::open(files(), settings, Moment::now()).map_err(|error| refused(&error))?;
+    let (journal, recovered) = take_over(config).map_err(|error| refused(&error))?;
     let dir = config.dir.display();
     ::log::info!(
         "journal {dir}: {recovered}, read in {:.3} s",
@@ -184,7 +189,7 @@ pub(super) fn open(config: &config::Journal) -> Result<(Arc<Journal>, Recovered)
         let more = recovered.damaged - told;
         ::log::error!("journal {dir}: {more} more places cannot be read");
     }
-    Ok((Arc::new(journal), recovered))
+    Ok((journal, recovered))
 }
 
 /// An answer that was kept for a repeated request: key, hash of the body, answer, time.
@@ -197,7 +202,7 @@ pub(super) fn answered(kept: KeptAnswer) -> Answered {
     }
 }
 
-fn refused(error: &OpenError) -> StartError {
+pub(super) fn refused(error: &OpenError) -> StartError {
     let kind = match &error.fault {
         Fault::Held(_) => StartErrorKind::AlreadyRunning,
         Fault::Unusable(_) | Fault::Missing => StartErrorKind::CannotCreate,

@@ -17,6 +17,8 @@ mod resend;
 mod routes;
 mod running_lane;
 mod state_directory;
+mod survey;
+mod takeover;
 mod token_file;
 mod whereabouts;
 
@@ -32,8 +34,8 @@ use crate::api::{self, ApiKeys, BindError, Bound, Ids, Listener, RequestIds, Rul
 use crate::config::{self, Bind, Config, Core, HideToken};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
-use crate::journal::State;
 use crate::delivery::route::Route;
+use crate::journal::State;
 use crate::log::{self, Destination, Logs, Privacy, TokenShown};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
@@ -43,12 +45,14 @@ use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
 use credential_files::CredentialFiles;
 pub use ending::Ended;
-use feeder::{Feeder, Feeding};
+use feeder::Feeder;
 use host::{DaemonHost, LaneDoor};
-use keeping::{JournalKeeper, Keeping};
+use keeping::Keeping;
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
 use state_directory::state_directory;
+pub use survey::{Survey, Unreadable};
+pub use takeover::Takeover;
 use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.
@@ -115,7 +119,7 @@ pub struct Daemon {
 impl Daemon {
     /// Starts everything. `warnings` are the configuration's, for the operator log.
     pub fn start(config: &Config, warnings: &[config::Warning]) -> Result<Self, StartError> {
-        let logs = open_logs(config)?;
+        let logs = open_logs(config, &Destination::named(&config.log.operator_log))?;
         for warning in warnings {
             ::log::warn!("{warning}");
         }
@@ -204,25 +208,8 @@ impl Daemon {
             ::log::error!("{refused}");
         }
         service.remember(recovered.answers.into_iter().map(keeping::answered));
-        let told = Arc::clone(&self.register);
-        self.register
-            .set_journal(Box::new(JournalKeeper(Arc::clone(&journal))));
-        self.logs
-            .on_written(move |access, error| told.written(access, error));
-        let feeding = Feeding {
-            journal: Arc::clone(&journal),
-            lanes: self
-                .lanes
-                .iter()
-                .map(|running| (Arc::clone(&running.lane), running.settler(&self.logs)))
-                .collect(),
-            payload: Box::new(routes::payload_of(config)),
-        };
-        let feeder = Feeder::start(feeding).map_err(|error| {
-            let text = format!("no thread for the journal's pushes: {error}");
-            StartError::new(StartErrorKind::System, text)
-        })?;
-        self.feeder = Some(feeder);
+        let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
+        self.feeder = Some(Feeder::connect(config, &journal, lanes, logs, register)?);
         self.keeping.ready(Some(journal));
         Ok(())
     }
@@ -306,14 +293,9 @@ fn routes(config: &Config) -> Result<Vec<(Platform, u16, CredentialFiles, Route)
     }
 }
 
-fn open_logs(config: &Config) -> Result<Logs, StartError> {
-    let [access, error, operator] = [
-        &config.log.access_log,
-        &config.log.error_log,
-        &config.log.operator_log,
-    ]
-    .map(Destination::named);
-    let logs = Logs::open(&access, &error, &operator)
+fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError> {
+    let [access, error] = [&config.log.access_log, &config.log.error_log].map(Destination::named);
+    let logs = Logs::open(&access, &error, operator)
         .map_err(|error| StartError::new(StartErrorKind::CannotCreate, error))?
         .hiding(privacy(&config.log)?);
     if log::operator::start(&logs.operator, config.log.level).is_err() {

@@ -11,11 +11,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::ending::LOGS_CLOSE_WITHIN;
 use super::running_lane::RunningLane;
 use super::state_directory::state_directory;
+use super::survey::Unreadable;
 use super::{StartError, StartErrorKind, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
+use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
+use crate::journal::{self, DiskFiles, Fault, Reading};
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::Moment;
 use crate::push::{Accepted, Platform, Push, PushId};
@@ -53,6 +56,8 @@ pub enum Hold {
     Hidden,
     /// When it was accepted is not told, or in a zone that is not this machine's.
     Zone,
+    /// The journal has it too, and would send it again.
+    Kept,
 }
 
 impl fmt::Display for Hold {
@@ -73,6 +78,10 @@ impl fmt::Display for Hold {
                 "their time is neither in UTC nor in this machine's zone; \
                  set TZ to the zone of the log (TZ=Asia/Tokyo)",
             ),
+            Self::Kept => f.write_str(
+                "the journal has them too; start the daemon on it, or run sterna recover \
+                 without -l",
+            ),
         }
     }
 }
@@ -80,6 +89,7 @@ impl fmt::Display for Hold {
 /// Says what is to become of outstanding pushes.
 pub struct Judge {
     enabled: [Option<Limits>; 2],
+    journal: Option<Reading>,
     allow_incomplete: bool,
     allows_empty_message: bool,
     payload: Box<PayloadOf>,
@@ -96,29 +106,41 @@ impl fmt::Debug for Judge {
 impl Judge {
     /// By the configuration's rules, but for the age at which a push expires.
     pub fn new(config: &Config, max_age: Duration, allow_incomplete: bool) -> Self {
-        let resend_unknown = config.core.resend_unknown;
-        let limits = |retry_max| Limits {
-            retry_max,
-            max_age,
-            resend_unknown,
-        };
         Self {
-            enabled: [
-                config.ios.as_ref().map(|ios| limits(ios.retry_max)),
-                config
-                    .android
-                    .as_ref()
-                    .map(|android| limits(android.retry_max)),
-            ],
+            enabled: Platform::ALL.map(|platform| limits(config, platform, max_age)),
+            journal: None,
             allow_incomplete,
             allows_empty_message: config.core.allows_empty_message && !config.log.hide_message,
             payload: Box::new(routes::payload_of(config)),
         }
     }
 
+    /// Holds back what is outstanding in a journal too: in `named`, or in the configuration's if
+    /// there is one yet.
+    ///
+    /// # Errors
+    ///
+    /// When there is a journal that cannot be read.
+    pub fn beside_journal(self, config: &Config, named: Option<&Path>) -> Result<Self, Unreadable> {
+        let configured = || config.journal.as_ref().map(|journal| &*journal.dir);
+        let Some(dir) = named.or_else(configured) else {
+            return Ok(self);
+        };
+        let journal = match journal::read(&DiskFiles, dir, Moment::now()) {
+            Ok(reading) => Some(reading),
+            Err(error) if named.is_none() && matches!(error.fault, Fault::Missing) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { journal, ..self })
+    }
+
     /// What is to become of a push.
     pub fn judge(&self, push: &Outstanding, now: Moment) -> Fate {
         let platform = push.notification.platform;
+        let is_kept = |journal: &Reading| push.is_sternas() && journal.has(push.push_id());
+        if self.journal.as_ref().is_some_and(is_kept) {
+            return Fate::HeldBack(Hold::Kept);
+        }
         let Some(limits) = self.limits(platform) else {
             return Fate::HeldBack(Hold::Disabled(platform));
         };
@@ -187,6 +209,10 @@ pub struct Resent {
     pub left: u64,
     /// Octets of outcome lines that could not be written.
     pub unlogged: usize,
+    /// Settlements that could not be written to the journal: those pushes would be sent again.
+    pub unkept: u64,
+    /// The journal has failed, which is why it ended.
+    pub journal_failed: bool,
 }
 
 /// The lanes that send pushes again, each outcome being appended to a log.
@@ -249,30 +275,12 @@ impl Resend {
         platform: Platform,
         waiting: VecDeque<Outstanding>,
     ) -> Result<(), StartError> {
-        let disabled = || StartError::new(StartErrorKind::Config, Hold::Disabled(platform));
-        let limits = self.judge.limits(platform).ok_or_else(disabled)?;
-        let files = match platform {
-            Platform::Ios => config
-                .ios
-                .as_ref()
-                .map(|ios| routes::ios_files(ios, state_directory(config).as_deref())),
-            Platform::Android => config.android.as_ref().map(routes::android_files),
-        };
-        let files = files.ok_or_else(disabled)?;
-        let route = files
-            .route()
-            .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
+        let limits = self
+            .judge
+            .limits(platform)
+            .ok_or_else(|| disabled(platform))?;
         let (logs, stats) = (&self.logs, &self.stats);
-        let running = RunningLane::start(
-            platform,
-            &config.core,
-            (route, files),
-            limits,
-            logs,
-            stats,
-            &Arc::default(),
-        )
-        .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+        let running = start_lane(config, platform, limits, logs, stats, &Arc::default())?;
         let lane = Arc::clone(&running.lane);
         let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
         self.feeds.push(Feed {
@@ -308,16 +316,7 @@ impl Resend {
     }
 
     fn settled(&self) -> u64 {
-        let [succeeded, failed] = self.outcomes();
-        succeeded.saturating_add(failed)
-    }
-
-    fn outcomes(&self) -> [u64; 2] {
-        let figures = Platform::ALL.map(|platform| self.stats.lane(platform).figures());
-        [
-            figures.iter().map(|figures| figures.push_success).sum(),
-            figures.iter().map(|figures| figures.push_error).sum(),
-        ]
+        outcomes(&self.stats).iter().sum()
     }
 
     /// Takes back what is not in flight, and waits for the rest, unless told again.
@@ -345,12 +344,13 @@ impl Resend {
             feed.running.end(&self.logs);
         }
         let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
-        let [succeeded, failed] = self.outcomes();
+        let [succeeded, failed] = outcomes(&self.stats);
         Resent {
             succeeded,
             failed,
             left: self.total.saturating_sub(succeeded.saturating_add(failed)),
             unlogged,
+            ..Resent::default()
         }
     }
 }
@@ -386,6 +386,58 @@ impl Feed {
     }
 }
 
+/// By what rules pushes of a platform end, but for the age at which they expire; none if it is
+/// disabled.
+pub(super) fn limits(config: &Config, platform: Platform, max_age: Duration) -> Option<Limits> {
+    let retry_max = match platform {
+        Platform::Ios => config.ios.as_ref()?.retry_max,
+        Platform::Android => config.android.as_ref()?.retry_max,
+    };
+    Some(Limits {
+        retry_max,
+        max_age,
+        resend_unknown: config.core.resend_unknown,
+    })
+}
+
+fn disabled(platform: Platform) -> StartError {
+    StartError::new(StartErrorKind::Config, Hold::Disabled(platform))
+}
+
+/// Starts a platform's lane, as the configuration says.
+pub(super) fn start_lane(
+    config: &Config,
+    platform: Platform,
+    limits: Limits,
+    logs: &Logs,
+    stats: &Arc<Stats>,
+    register: &Arc<Register>,
+) -> Result<RunningLane, StartError> {
+    let files = match platform {
+        Platform::Ios => config
+            .ios
+            .as_ref()
+            .map(|ios| routes::ios_files(ios, state_directory(config).as_deref())),
+        Platform::Android => config.android.as_ref().map(routes::android_files),
+    };
+    let files = files.ok_or_else(|| disabled(platform))?;
+    let route = files
+        .route()
+        .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
+    let route = (route, files);
+    RunningLane::start(platform, &config.core, route, limits, logs, stats, register)
+        .map_err(|error| StartError::new(StartErrorKind::System, error))
+}
+
+/// Pushes that have succeeded, and that have failed.
+pub(super) fn outcomes(stats: &Stats) -> [u64; 2] {
+    let figures = Platform::ALL.map(|platform| stats.lane(platform).figures());
+    [
+        figures.iter().map(|figures| figures.push_success).sum(),
+        figures.iter().map(|figures| figures.push_error).sum(),
+    ]
+}
+
 /// How the outcome line of a push names it.
 fn origin(outstanding: &Outstanding) -> Origin {
     Origin {
@@ -394,7 +446,8 @@ fn origin(outstanding: &Outstanding) -> Origin {
     }
 }
 
-fn is_told_to_end(signals: &Receiver<Signal>) -> bool {
+/// Waits a moment; whether a signal says that it is enough.
+pub(super) fn is_told_to_end(signals: &Receiver<Signal>) -> bool {
     match signals.recv_timeout(FEED_EVERY) {
         Ok(Signal::Terminate | Signal::Interrupt) => true,
         Ok(Signal::Hangup | Signal::User1) | Err(RecvTimeoutError::Timeout) => false,

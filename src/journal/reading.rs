@@ -14,6 +14,7 @@ use super::recovery::{self, Access};
 use super::report::{Damage, Recovered};
 use super::segment;
 use crate::moment::Moment;
+use crate::push::PushId;
 
 /// Our limit: a daemon that runs may remove segments while they are looked for, so it is tried
 /// again.
@@ -60,6 +61,11 @@ impl Reading {
     /// What was found. Nothing was cut off: [`Recovered::torn`] says what would be.
     pub fn recovered(&self) -> &Recovered {
         &self.recovered
+    }
+
+    /// Whether a push is outstanding.
+    pub fn has(&self, id: PushId) -> bool {
+        self.index.has(id.0)
     }
 
     fn read(&self, rest: &Rest) -> Result<Outstanding, Damage> {

@@ -1,5 +1,5 @@
-//! `sterna recover` as a process, against the simulator: what it finds in Gaurun's logs, what it
-//! sends of that, and that it sends nothing twice.
+//! `sterna recover` as a process, against the simulator: what it finds in Gaurun's logs and in a
+//! journal, what it sends of that, and that it sends nothing twice.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +10,12 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+#[path = "../torture/dice.rs"]
+mod dice;
 mod interruption;
+mod journal;
+#[path = "../torture/load.rs"]
+mod load;
 mod refusals;
 
 use std::fs;

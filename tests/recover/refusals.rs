@@ -148,7 +148,6 @@ fn each_kind_of_trouble_has_its_exit_code() {
     let gzipped =
         "whole.gz: outcomes cannot be appended to it; name a file for them with --outcomes";
     told(recover(&site, &["whole.gz"], &[]), 64, gzipped);
-    told(recover(&site, &[], &[]), 64, "--log <FILE>");
     told(
         recover(&site, &["access.log"], &["--max-age", "1y"]),
         64,

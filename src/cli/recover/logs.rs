@@ -1,0 +1,123 @@
+//! The recovery of push logs.
+
+use std::path::{Path, PathBuf};
+
+use super::super::args::Recover;
+use super::super::serve::refused;
+use super::super::{ExitCode, report};
+use super::bar::Bar;
+use super::figures::Figures;
+use super::outcomes::{Held, outcomes_path};
+use super::{Failure, code_of, stdout_failed, tell_resent};
+use crate::config::Config;
+use crate::daemon::{self, Fate, Judge, Resend, Resent};
+use crate::moment::Moment;
+use crate::recover::{self, Found, LOGS_MAX, Outstanding};
+
+/// Reads the logs, tells what is outstanding in them, and sends it.
+pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure> {
+    let mut logs = asked.logs.clone();
+    if logs.len() > LOGS_MAX {
+        let text = format_args!("{} logs over limit({LOGS_MAX})", logs.len());
+        return Err(Failure::new(ExitCode::Usage, text));
+    }
+    let outcomes = if asked.dry_run {
+        // What an earlier run appended counts, if there was one.
+        asked.outcomes.clone().filter(|path| path.exists())
+    } else {
+        Some(outcomes_path(asked)?)
+    };
+    // Held until the end: what another recovery sends meanwhile would be sent twice.
+    let held = match &outcomes {
+        Some(path) if !asked.dry_run => Some(Held::take(path)?),
+        _ => None,
+    };
+    logs.extend(outcomes.clone());
+    let found = read(&logs)?;
+    let max_age = asked.max_age.unwrap_or(config.core.max_age);
+    let mut judge = Judge::new(config, max_age, asked.allow_incomplete);
+    if found.outstanding.iter().any(Outstanding::is_sternas) {
+        judge = judge
+            .beside_journal(config, asked.journal.as_deref())
+            .map_err(|error| Failure::unreadable(&error))?;
+    }
+    let (figures, to_settle) = sort(&judge, found);
+    figures
+        .tell(asked.dry_run)
+        .map_err(|error| stdout_failed(&error))?;
+    let Some((path, _held)) = outcomes.zip(held) else {
+        return Ok(ExitCode::Ok);
+    };
+    let resent = send(config, judge, to_settle, &path)?;
+    conclude(resent, &figures)
+}
+
+fn read(logs: &[PathBuf]) -> Result<Found, Failure> {
+    recover::read(logs).map_err(|error| {
+        let code = if error.is_damage() {
+            ExitCode::Data
+        } else {
+            ExitCode::Io
+        };
+        Failure::new(code, error)
+    })
+}
+
+/// What was found, and what of it is to be sent, or settled unsent.
+fn sort(judge: &Judge, found: Found) -> (Figures, Vec<Outstanding>) {
+    let mut figures = Figures {
+        total: found.accepted,
+        damaged: found.damaged,
+        lacks_error_log: !found.has_error_log,
+        ..Figures::default()
+    };
+    let mut to_settle = Vec::new();
+    let now = Moment::now();
+    for push in found.outstanding {
+        match judge.judge(&push, now) {
+            Fate::Send(_) => figures.to_send += 1,
+            Fate::Expired(_) => figures.expired += 1,
+            Fate::Unsendable(..) => figures.unsendable += 1,
+            Fate::HeldBack(hold) => {
+                let platform = push.notification.platform;
+                figures.hold(hold, push.id, platform, &push.accepted);
+                continue;
+            }
+        }
+        to_settle.push(push);
+    }
+    (figures, to_settle)
+}
+
+fn send(
+    config: &Config,
+    judge: Judge,
+    pushes: Vec<Outstanding>,
+    outcomes: &Path,
+) -> Result<Resent, Failure> {
+    if pushes.is_empty() {
+        return Ok(Resent::default());
+    }
+    let started = daemon::signals().and_then(|signals| {
+        let lanes = Resend::start(config, judge, pushes, outcomes)?;
+        Ok((lanes, signals))
+    });
+    let (lanes, signals) = started.map_err(|error| Failure(refused(&error), String::new()))?;
+    let mut bar = Bar::default();
+    let resent = lanes.run(&signals, |settled, total| bar.draw(settled, total));
+    bar.clear();
+    Ok(resent)
+}
+
+fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, Failure> {
+    let left = resent.left.saturating_add(figures.held_back());
+    let failed = tell_resent(resent, figures, left)?;
+    if resent.unlogged > 0 {
+        report(format_args!(
+            "{} octets of outcomes could not be written: their pushes would be sent again",
+            resent.unlogged
+        ));
+        return Ok(ExitCode::Io);
+    }
+    Ok(code_of(left, failed))
+}

@@ -1,0 +1,91 @@
+//! The file that outcomes of a push log's recovery are appended to.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::super::ExitCode;
+use super::super::args::Recover;
+use super::Failure;
+use crate::recover;
+
+/// Where outcomes go: where it was said, or to the end of the last log.
+pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
+    if let Some(path) = &asked.outcomes {
+        return Ok(path.clone());
+    }
+    let last = asked
+        .logs
+        .last()
+        .ok_or_else(|| Failure::new(ExitCode::Usage, "no log was named; name one with -l"))?;
+    let mut head = Vec::new();
+    let opened = File::open(last).and_then(|file| {
+        let is_file = file.metadata()?.is_file();
+        file.take(2).read_to_end(&mut head)?;
+        Ok(is_file)
+    });
+    let is_file = opened.map_err(|error| {
+        let text = format!("{}: cannot be read: {error}", last.display());
+        Failure::new(ExitCode::Io, text)
+    })?;
+    if is_file && !recover::is_gzip(&head) {
+        return Ok(last.clone());
+    }
+    Err(Failure::new(
+        ExitCode::Usage,
+        format_args!(
+            "{}: outcomes cannot be appended to it; name a file for them with --outcomes",
+            last.display()
+        ),
+    ))
+}
+
+/// The file that outcomes are appended to, locked against another recovery.
+pub(super) struct Held {
+    _file: File,
+}
+
+impl Held {
+    /// Opens and locks it.
+    pub(super) fn take(path: &Path) -> Result<Self, Failure> {
+        let fail = |error: io::Error| {
+            Failure::new(
+                ExitCode::CannotCreate,
+                format_args!("{}: outcomes cannot be written: {error}", path.display()),
+            )
+        };
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(fail)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::new(
+                    ExitCode::TemporaryFailure,
+                    format_args!("{}: another recovery is at work with it", path.display()),
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(fail(error)),
+        }
+        end_line(&mut file).map_err(fail)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Ends a line that the process died in, so that ours is not glued to it.
+fn end_line(file: &mut File) -> io::Result<()> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(());
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    if last != *b"\n" {
+        file.write_all(b"\n")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! What a journal holds, looked at without taking it over.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::resend::limits;
+use super::{Hold, routes};
+use crate::api::plan::PayloadOf;
+use crate::config::Config;
+use crate::delivery::policy::{self, Limits};
+use crate::journal::{self, Damage, DiskFiles, Fault, OpenError, Outstanding};
+use crate::moment::Moment;
+use crate::push::{Accepted, Platform, Push, PushId};
+
+/// What a journal holds, by what is to become of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Pushes that the segments still name; those of segments that were removed are not among
+    /// them.
+    pub named: u64,
+    /// Outstanding, and worth sending.
+    pub to_send: u64,
+    /// Outstanding, and past their time.
+    pub expired: u64,
+    /// Outstanding, but no provider would take them.
+    pub unsendable: u64,
+    /// Outstanding, and to stay so, by the reason.
+    pub held: BTreeMap<Hold, u64>,
+    /// Places that cannot be read.
+    pub damaged: u64,
+    /// What is wrong, for the operator: the first of those places, and a torn end.
+    pub troubles: Vec<String>,
+    /// All that was outstanding, and the highest id.
+    state: (u64, u64),
+}
+
+/// Why nothing can be said of a journal.
+#[derive(Debug)]
+pub struct Unreadable {
+    is_damage: bool,
+    text: String,
+}
+
+impl Unreadable {
+    /// Whether what was read is the reason; else it could not be read.
+    pub fn is_damage(&self) -> bool {
+        self.is_damage
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl From<OpenError> for Unreadable {
+    fn from(error: OpenError) -> Self {
+        Self {
+            is_damage: matches!(error.fault, Fault::UnknownVersion(_)),
+            text: error.to_string(),
+        }
+    }
+}
+
+impl Survey {
+    /// Reads a journal, whether its daemon runs or not, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is no journal, when it cannot be read, when nothing of it makes sense.
+    pub fn of(config: &Config, dir: &Path, max_age: Duration) -> Result<Self, Unreadable> {
+        let now = Moment::now();
+        let reading = journal::read(&DiskFiles, dir, now)?;
+        let recovered = reading.recovered();
+        let shown = dir.display();
+        if recovered.records == 0 {
+            return Err(Unreadable {
+                is_damage: true,
+                text: if recovered.octets == 0 {
+                    format!("there is no journal in {shown}")
+                } else {
+                    let octets = recovered.octets;
+                    format!("nothing of the journal in {shown} can be read: {octets} octets")
+                },
+            });
+        }
+        let mut survey = Self {
+            named: recovered.pushes,
+            damaged: recovered.damaged,
+            state: (recovered.outstanding, recovered.high_water.0),
+            ..Self::default()
+        };
+        survey.troubles = recovered.damage.iter().map(Damage::to_string).collect();
+        if let Some(torn) = &recovered.torn {
+            let (path, octets) = (torn.path.display(), torn.octets);
+            survey.troubles.push(format!(
+                "journal segment {path} ends in a write that was interrupted: {octets} octets at \
+                 offset {}; no caller was told that they were taken",
+                torn.offset
+            ));
+        }
+        let rules = Rules {
+            limits: Platform::ALL.map(|platform| (platform, limits(config, platform, max_age))),
+            payload: Box::new(routes::payload_of(config)),
+        };
+        for notification in reading {
+            match notification {
+                Ok(notification) => survey.count(&rules, notification, now),
+                Err(damage) => {
+                    survey.damaged += 1;
+                    survey.troubles.push(damage.to_string());
+                    survey.troubles.truncate(journal::PLACES_MAX);
+                }
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Whether the same was found.
+    pub fn is_of(&self, outstanding: u64, high_water: PushId) -> bool {
+        self.state == (outstanding, high_water.0)
+    }
+
+    fn count(&mut self, rules: &Rules, outstanding: Outstanding, now: Moment) {
+        let platform = outstanding.notification.platform;
+        let at = outstanding.moment(now);
+        let Some(limits) = rules.of(platform) else {
+            let held = self.held.entry(Hold::Disabled(platform)).or_default();
+            *held += outstanding.pushes.len() as u64;
+            return;
+        };
+        let is_sendable = (rules.payload)(&outstanding.notification).is_ok();
+        let accepted = Arc::new(Accepted {
+            notification: outstanding.notification,
+            tokens: outstanding.tokens,
+            first_id: outstanding.first_id,
+            at,
+            payload: Box::default(),
+        });
+        for (index, _) in outstanding.pushes {
+            let Some(push) = Push::nth(&accepted, index as usize) else {
+                continue;
+            };
+            if policy::expired(&push, limits, now).is_some() {
+                self.expired += 1;
+            } else if is_sendable {
+                self.to_send += 1;
+            } else {
+                self.unsendable += 1;
+            }
+        }
+    }
+}
+
+/// By what it is judged.
+struct Rules {
+    limits: [(Platform, Option<Limits>); Platform::ALL.len()],
+    payload: Box<PayloadOf>,
+}
+
+impl Rules {
+    fn of(&self, platform: Platform) -> Option<Limits> {
+        let mut limits = self.limits.iter();
+        limits.find(|(of, _)| *of == platform)?.1
+    }
+}

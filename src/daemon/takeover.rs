@@ -1,0 +1,185 @@
+//! Sends what is outstanding in a journal, with the daemon's lanes and without its API.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use super::ending::{JOURNAL_CLOSE_WITHIN, LOGS_CLOSE_WITHIN, await_answers};
+use super::feeder::Feeder;
+use super::resend::{is_told_to_end, limits, outcomes, start_lane};
+use super::running_lane::RunningLane;
+use super::{Resent, StartError, StartErrorKind, Survey, keeping, open_logs};
+use crate::config::{self, Config};
+use crate::delivery::register::Register;
+use crate::journal::{Fault, Journal, Recovered, SEGMENT_OCTETS};
+use crate::log::{Destination, Logs};
+use crate::moment::Moment;
+use crate::push::Platform;
+use crate::signal::Signal;
+use crate::stats::Stats;
+
+/// A journal that nobody else has. Dropping it gives it back as it was.
+#[derive(Debug)]
+pub struct Takeover {
+    journal: Arc<Journal>,
+    recovered: Recovered,
+}
+
+impl Takeover {
+    /// Takes over the journal in `dir`, to be kept as the configuration says.
+    ///
+    /// # Errors
+    ///
+    /// When a daemon has it, or it cannot be written.
+    pub fn of(config: &Config, dir: PathBuf) -> Result<Self, StartError> {
+        let settings = match config.journal.clone() {
+            Some(journal) => config::Journal { dir, ..journal },
+            None => config::Journal {
+                dir,
+                sync: config::Sync::Group,
+                segment_octets: SEGMENT_OCTETS,
+            },
+        };
+        let (journal, recovered) =
+            keeping::take_over(&settings).map_err(|error| match &error.fault {
+                Fault::Held(pid) => {
+                    let pid = pid.map(|pid| format!(", with pid {pid}"));
+                    let text = format!(
+                        "the journal {} belongs to a process that runs{}: a daemon sends what is \
+                         outstanding by itself; stop it first, or look with --dry-run",
+                        error.path.display(),
+                        pid.unwrap_or_default(),
+                    );
+                    StartError::new(StartErrorKind::AlreadyRunning, text)
+                }
+                _ => keeping::refused(&error),
+            })?;
+        Ok(Self { journal, recovered })
+    }
+
+    /// Whether nothing has changed since the journal was looked at.
+    pub fn is_as(&self, survey: &Survey) -> bool {
+        survey.is_of(self.recovered.outstanding, self.recovered.high_water)
+    }
+
+    /// Sends everything and tells `progress` how many pushes are settled, of how many. A signal
+    /// ends it: what is in flight is waited for, unless a second one comes; the rest stays in the
+    /// journal.
+    ///
+    /// # Errors
+    ///
+    /// When credentials cannot be used, or the push logs cannot be opened.
+    pub fn run(
+        self,
+        config: &Config,
+        max_age: Duration,
+        signals: &Receiver<Signal>,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Resent, StartError> {
+        let total = self.recovered.outstanding;
+        let mut sending = Sending::start(self.journal, config, max_age)?;
+        loop {
+            progress(outcomes(&sending.stats).iter().sum(), total);
+            if sending.is_done() {
+                break;
+            }
+            if is_told_to_end(signals) {
+                let patience = config.core.shutdown_timeout;
+                sending.stop_feeding();
+                await_answers(&sending.lanes, &sending.stats, patience, || {
+                    is_told_to_end(signals)
+                });
+                break;
+            }
+        }
+        progress(outcomes(&sending.stats).iter().sum(), total);
+        Ok(sending.end())
+    }
+}
+
+/// The lanes at work.
+struct Sending {
+    journal: Arc<Journal>,
+    lanes: Vec<RunningLane>,
+    logs: Logs,
+    stats: Arc<Stats>,
+    register: Arc<Register>,
+    feeder: Option<Feeder>,
+}
+
+impl Sending {
+    /// Starts the lanes for which there is something.
+    fn start(
+        journal: Arc<Journal>,
+        config: &Config,
+        max_age: Duration,
+    ) -> Result<Self, StartError> {
+        let logs = open_logs(config, &Destination::Stderr)?;
+        let stats = Arc::new(Stats::new(Moment::now()));
+        let register = Arc::<Register>::default();
+        let mut lanes = Vec::new();
+        for platform in Platform::ALL {
+            if journal.unfed(platform) > 0
+                && let Some(limits) = limits(config, platform, max_age)
+            {
+                lanes.push(start_lane(
+                    config, platform, limits, &logs, &stats, &register,
+                )?);
+            }
+        }
+        let feeder = Feeder::connect(config, &journal, &lanes, &logs, &register)?;
+        Ok(Self {
+            journal,
+            lanes,
+            logs,
+            stats,
+            register,
+            feeder: Some(feeder),
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        let is_empty = |running: &RunningLane| running.lane.outstanding() == 0;
+        let is_fed = self.feeder.as_ref().is_none_or(Feeder::is_finished);
+        let is_sent = is_fed && self.lanes.iter().all(is_empty);
+        is_sent || self.journal.state().is_fatal()
+    }
+
+    fn stop_feeding(&mut self) {
+        if let Some(feeder) = self.feeder.take() {
+            feeder.stop();
+        }
+    }
+
+    /// Ends as the daemon does: what is not settled goes back to the journal.
+    fn end(mut self) -> Resent {
+        self.stop_feeding();
+        self.logs.hurry(LOGS_CLOSE_WITHIN);
+        for running in &self.lanes {
+            running.lane.stop();
+        }
+        for running in self.lanes {
+            running.end(&self.logs);
+        }
+        let _all_written = self.logs.flush(LOGS_CLOSE_WITHIN);
+        self.register.written_or_lost();
+        let closed = self.journal.close(JOURNAL_CLOSE_WITHIN);
+        // The last sync may be the one that failed.
+        let state = self.journal.state();
+        if state.is_fatal() {
+            ::log::error!("{state}");
+        }
+        let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
+        let [succeeded, failed] = outcomes(&self.stats);
+        Resent {
+            succeeded,
+            failed,
+            left: closed.outstanding,
+            unlogged,
+            unkept: closed.unwritten,
+            journal_failed: state.is_fatal(),
+        }
+    }
+}
