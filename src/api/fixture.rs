@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::head::Head;
 use super::plan::Rules;
+use super::route::Order;
 use super::service::{Door, Host, Kept, Service};
-use super::stat::{Pushers, Settled};
+use super::stat::{LaneState, Pushers, Sending, Settled};
 use super::state::PushState;
 use super::{Bound, Ids};
 use crate::moment::Moment;
@@ -171,6 +172,7 @@ pub(super) struct StubLane {
     capacity: usize,
     outstanding: Arc<AtomicUsize>,
     pub(super) pushes: Mutex<Vec<Push>>,
+    pub(super) state: Mutex<LaneState>,
 }
 
 /// Room in a [`StubLane`], given back when it is dropped unused.
@@ -185,6 +187,7 @@ impl StubLane {
             capacity,
             outstanding: Arc::default(),
             pushes: Mutex::default(),
+            state: Mutex::new(LaneState::OPEN),
         })
     }
 
@@ -227,6 +230,18 @@ impl Door for StubLane {
             "reserved and enqueued"
         );
         self.pushes.lock().unwrap().extend(pushes);
+    }
+
+    fn state(&self) -> LaneState {
+        self.state.lock().unwrap().clone()
+    }
+
+    fn obey(&self, order: Order) {
+        let mut state = self.state.lock().unwrap();
+        state.state = match order {
+            Order::Pause => Sending::Paused,
+            Order::Resume => Sending::Open,
+        };
     }
 }
 
@@ -359,6 +374,11 @@ impl Host for Arc<StubHost> {
 
     fn set_pushers(&self, max: u64) {
         *self.pushers.lock().unwrap() = Some(max);
+    }
+
+    fn purge(&self, identifier: &str) -> usize {
+        self.line(format!("purge {identifier}"));
+        identifier.len()
     }
 
     fn process(&self) -> Process {

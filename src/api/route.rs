@@ -3,7 +3,7 @@
 //! Pure: no I/O, no clock. Paths are cleaned and redirected as Go's `ServeMux` does it.
 
 use super::query::{Plus, percent_decoded};
-use crate::push::PushId;
+use crate::push::{Platform, PushId};
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub enum Route {
     StatRuntime,
     /// `/config/pushers`.
     Pushers,
+    /// `/pushes`.
+    Pushes,
+    /// `/lanes/{name}/pause` and `/lanes/{name}/resume`.
+    Lane {
+        /// The lane of that name, if there can be one.
+        platform: Option<Platform>,
+        /// What it is told.
+        order: Order,
+    },
     /// `/healthz`.
     Health,
     /// An unclean path: the clean one to go to.
@@ -28,6 +37,15 @@ pub enum Route {
     Unknown,
     /// A target that is no URL.
     Malformed,
+}
+
+/// What an operator tells a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Sends nothing more until told otherwise.
+    Pause,
+    /// Sends again.
+    Resume,
 }
 
 impl Route {
@@ -56,13 +74,28 @@ impl Route {
             "/stat/go" => Self::StatGo,
             "/stat/runtime" => Self::StatRuntime,
             "/config/pushers" => Self::Pushers,
+            "/pushes" => Self::Pushes,
             "/healthz" => Self::Health,
             other => match other.strip_prefix("/push/") {
                 Some(id) if !id.is_empty() => Self::PushState(push_id(id)),
-                _ => Self::Unknown,
+                _ => Self::of_lane(other).unwrap_or(Self::Unknown),
             },
         };
         (route, query)
+    }
+
+    /// `/lanes/{name}/{order}`.
+    fn of_lane(path: &str) -> Option<Self> {
+        let (name, order) = path.strip_prefix("/lanes/")?.split_once('/')?;
+        let order = match order {
+            "pause" => Order::Pause,
+            "resume" => Order::Resume,
+            _ => return None,
+        };
+        let platform = Platform::ALL
+            .into_iter()
+            .find(|platform| platform.as_str() == name);
+        Some(Self::Lane { platform, order })
     }
 }
 
@@ -126,6 +159,10 @@ fn percent_encoded(text: &str, kept: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn lane(platform: Option<Platform>, order: Order) -> Route {
+        Route::Lane { platform, order }
+    }
+
     #[test]
     fn targets_find_their_routes() {
         for (target, route) in [
@@ -138,6 +175,17 @@ mod tests {
             ("/stat/runtime", Route::StatRuntime),
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),
+            ("/pushes?identifier=a", Route::Pushes),
+            ("/lanes/ios/pause", lane(Some(Platform::Ios), Order::Pause)),
+            (
+                "/lanes/android/resume?x",
+                lane(Some(Platform::Android), Order::Resume),
+            ),
+            ("/lanes/IOS/pause", lane(None, Order::Pause)),
+            ("/lanes//pause", Route::Redirect("/lanes/pause".into())),
+            ("/lanes/ios", Route::Unknown),
+            ("/lanes/ios/pause/", Route::Unknown),
+            ("/lanes/ios/stop", Route::Unknown),
             ("/push/", Route::Unknown),
             ("/push/17", Route::PushState(Some(PushId(17)))),
             ("/push/17?x=1", Route::PushState(Some(PushId(17)))),

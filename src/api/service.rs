@@ -3,6 +3,8 @@
 //! Decisions are in [`plan`](super::plan), [`route`](super::route) and [`request`](super::request);
 //! here they meet the lanes, the logs and the clock.
 
+mod operating;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::{Answer, Taken};
@@ -12,12 +14,11 @@ use super::ids::Ids;
 use super::keys::ApiKeys;
 use super::listener::{Handler, Phase};
 use super::plan::{Fate, Plan, Planned, Rules, plan};
-use super::query::{first_value, go_integer};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::{RequestId, RequestIds};
-use super::route::Route;
-use super::stat::{self, Pushers, Settled, StatApp};
+use super::route::{Order, Route};
+use super::stat::{self, LaneStat, LaneState, Pushers, Settled, StatApp};
 use super::state::{self, PushState};
 use crate::crash_point;
 use crate::moment::Moment;
@@ -36,6 +37,10 @@ pub trait Door: Send + Sync {
     fn reserve(&self, pushes: usize) -> Option<Self::Room>;
     /// Puts the pushes into the room reserved for them.
     fn enqueue(&self, room: Self::Room, pushes: Vec<Push>);
+    /// Whether it sends.
+    fn state(&self) -> LaneState;
+    /// Pauses it, or lets it go on.
+    fn obey(&self, order: Order);
 }
 
 /// The rest of the daemon, as the endpoints need it.
@@ -78,6 +83,8 @@ pub trait Host: Send + Sync {
     fn pushers(&self) -> Pushers;
     /// Changes the streams in flight per connection, at once; 0 means one.
     fn set_pushers(&self, max: u64);
+    /// Settles the waiting pushes of that identifier as failed; how many there were.
+    fn purge(&self, identifier: &str) -> usize;
     /// What the operating system says of this process.
     fn process(&self) -> Process;
 }
@@ -148,11 +155,10 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
                 Reply::new(200, reply::JSON_BARE, body)
             }
             Route::Pushers => self.pushers(head, query),
+            Route::Pushes => self.purge(head, query),
+            Route::Lane { platform, order } => self.order(head, platform, order),
             Route::Health if phase != Phase::Serving => Reply::message(503, DRAINING),
-            Route::Health => match self.host.trouble() {
-                None => Reply::message(200, "ok"),
-                Some(why) => Reply::message(503, &why),
-            },
+            Route::Health => self.health(),
             Route::Redirect(location) => redirect(head, location),
             Route::Unknown => Reply::new(404, reply::PLAIN_TEXT, b"404 page not found\n".to_vec()),
             Route::Malformed => Reply::message(400, "request target is malformed"),
@@ -375,24 +381,6 @@ impl<D: Door, H: Host> Service<D, H> {
         }
     }
 
-    /// `PUT /config/pushers?max=N`.
-    fn pushers(&self, head: &Head, query: &str) -> Reply {
-        if &*head.method != "PUT" {
-            return Reply::message(400, "method must be PUT");
-        }
-        let Ok(value) = first_value(query, "max") else {
-            self.host
-                .log_error("query string of /config/pushers could not be parsed");
-            return Reply::message(400, "url parameters could not be parsed");
-        };
-        let max = value.as_deref().and_then(go_integer);
-        let Some(max) = max.and_then(|max| u64::try_from(max).ok()) else {
-            return Reply::message(400, "malformed value");
-        };
-        self.host.set_pushers(max);
-        Reply::message(200, "ok")
-    }
-
     fn stat_app(&self) -> StatApp {
         let lanes = || [&self.ios, &self.android].into_iter().flatten();
         let pushers = self.host.pushers();
@@ -401,8 +389,15 @@ impl<D: Door, H: Host> Service<D, H> {
             queue_usage: lanes().map(|lane| lane.outstanding() as u64).sum(),
             pusher_max: pushers.max,
             pusher_count: pushers.count,
-            ios: self.host.settled(Platform::Ios),
-            android: self.host.settled(Platform::Android),
+            ios: self.lane_stat(Platform::Ios),
+            android: self.lane_stat(Platform::Android),
+        }
+    }
+
+    fn lane_stat(&self, platform: Platform) -> LaneStat {
+        LaneStat {
+            settled: self.host.settled(platform),
+            state: self.lane(platform).map(Door::state),
         }
     }
 

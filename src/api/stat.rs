@@ -26,8 +26,57 @@ pub struct Pushers {
     pub count: u64,
 }
 
-/// `/stat/app`: Gaurun's keys in Gaurun's order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// Whether a lane sends, and why not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneState {
+    /// Whether it sends.
+    pub state: Sending,
+    /// Since when it has not, in seconds of Unix time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// The provider's word for what is wrong with the credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What that means, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Whether a lane sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sending {
+    /// It does.
+    Open,
+    /// An operator paused it, and has to resume it.
+    Paused,
+    /// Its credential is refused; it resumes by itself.
+    Held,
+}
+
+impl LaneState {
+    /// Of a lane that sends.
+    pub const OPEN: Self = Self {
+        state: Sending::Open,
+        since: None,
+        reason: None,
+        error: None,
+    };
+}
+
+/// A platform of `/stat/app`: Gaurun's two keys, and its lane's state if it has a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneStat {
+    /// Gaurun's keys.
+    #[serde(flatten)]
+    pub settled: Settled,
+    /// Ours.
+    #[serde(flatten)]
+    pub state: Option<LaneState>,
+}
+
+/// `/stat/app`: Gaurun's keys in Gaurun's order, ours behind them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatApp {
     /// Pushes that the queues of all enabled platforms hold at most.
     pub queue_max: u64,
@@ -38,9 +87,9 @@ pub struct StatApp {
     /// See [`Pushers::count`].
     pub pusher_count: u64,
     /// Pushes to Apple.
-    pub ios: Settled,
+    pub ios: LaneStat,
     /// Pushes to Google.
-    pub android: Settled,
+    pub android: LaneStat,
 }
 
 /// `/stat/go`: those of Gaurun's keys that a process without a Go runtime can honestly fill.
@@ -117,23 +166,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_app_is_gauruns_to_the_octet() {
+    fn stat_app_is_gauruns_to_the_octet_with_the_lanes_state_behind() {
         let stat = StatApp {
             queue_max: 8192,
             queue_usage: 1,
             pusher_max: 16,
             pusher_count: 2,
-            ios: Settled {
-                push_success: 3,
-                push_error: 4,
+            ios: LaneStat {
+                settled: Settled {
+                    push_success: 3,
+                    push_error: 4,
+                },
+                state: None,
             },
-            android: Settled::default(),
+            android: LaneStat {
+                settled: Settled::default(),
+                state: Some(LaneState {
+                    state: Sending::Held,
+                    since: Some(1_795_000_000),
+                    reason: Some("SERVICE_DISABLED".into()),
+                    error: Some("the API is not enabled".into()),
+                }),
+            },
         };
         assert_eq!(
             String::from_utf8(app(&stat)).unwrap(),
             "{\n \"queue_max\": 8192,\n \"queue_usage\": 1,\n \"pusher_max\": 16,\n \
              \"pusher_count\": 2,\n \"ios\": {\n  \"push_success\": 3,\n  \"push_error\": 4\n },\n \
-             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0\n }\n}"
+             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
+             \"state\": \"held\",\n  \"since\": 1795000000,\n  \
+             \"reason\": \"SERVICE_DISABLED\",\n  \
+             \"error\": \"the API is not enabled\"\n }\n}"
         );
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::document::Document;
 use super::keys;
-use super::{Endpoint, Environment, seconds, small};
+use super::{Endpoint, Environment, number, seconds, small};
 
 /// `[android]`, enabled and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Android {
     pub timeout: Duration,
     /// Attempts after the first.
     pub retry_max: u16,
+    /// Pushes per second at most; 0 for as fast as the provider takes them.
+    pub rate: u32,
     /// Idle time after which a connection closes.
     pub keepalive_timeout: Duration,
     /// Where FCM is reached instead of Google's own address.
@@ -35,6 +37,7 @@ impl Android {
         let project_id = take_project_id(document);
         let timeout = seconds(document, &keys::ANDROID_TIMEOUT);
         let retry_max = small(document, &keys::ANDROID_RETRY_MAX);
+        let rate = number(document, &keys::ANDROID_RATE);
         let keepalive_timeout = seconds(document, &keys::ANDROID_KEEPALIVE_TIMEOUT);
         document.number(&keys::ANDROID_KEEPALIVE_CONNS);
         let endpoint = Endpoint::take(document, &keys::ANDROID_ENDPOINT);
@@ -87,6 +90,7 @@ impl Android {
             project_id,
             timeout: timeout.max(least),
             retry_max,
+            rate,
             keepalive_timeout,
             endpoint,
             ca_path,

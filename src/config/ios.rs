@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::document::Document;
 use super::key::Key;
 use super::keys;
-use super::{Endpoint, Secret, seconds, small};
+use super::{Endpoint, Secret, number, seconds, small};
 
 /// `[ios]`, enabled and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Ios {
     pub timeout: Duration,
     /// Attempts after the first.
     pub retry_max: u16,
+    /// Pushes per second at most; 0 for as fast as the provider takes them.
+    pub rate: u32,
     /// Idle time after which a connection closes.
     pub keepalive_timeout: Duration,
     /// Where APNs is reached instead of Apple's own address.
@@ -61,6 +63,7 @@ impl Ios {
         let topic = take_topic(document);
         let timeout = seconds(document, &keys::IOS_TIMEOUT);
         let retry_max = small(document, &keys::IOS_RETRY_MAX);
+        let rate = number(document, &keys::IOS_RATE);
         let keepalive_timeout = seconds(document, &keys::IOS_KEEPALIVE_TIMEOUT);
         document.number(&keys::IOS_KEEPALIVE_CONNS);
         let endpoint = Endpoint::take(document, &keys::IOS_ENDPOINT);
@@ -83,6 +86,7 @@ impl Ios {
             topic,
             timeout,
             retry_max,
+            rate,
             keepalive_timeout,
             endpoint,
             ca_path,

@@ -45,6 +45,8 @@ pub(super) const TIMEOUT_MAX: u64 = 600;
 pub(super) const FCM_TIMEOUT_MIN: u64 = 10;
 /// Retries at most; the hour from the first attempt ends them earlier.
 pub(super) const RETRY_MAX_MAX: u64 = 100;
+/// Pushes per second at most: ten times what Google gives a project.
+pub(super) const RATE_MAX: u64 = 100_000;
 /// Seconds of idleness at most: a day.
 pub(super) const KEEPALIVE_TIMEOUT_MAX: u64 = 24 * 3600;
 /// Idle connections at most; the key has no effect, so any number that Gaurun took will do.

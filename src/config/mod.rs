@@ -102,6 +102,12 @@ fn seconds(document: &mut Document<'_>, key: &'static Key) -> Duration {
     Duration::from_secs(document.number(key).unwrap_or(0))
 }
 
+/// A key that counts no further than 2^32 - 1 and always has a value.
+fn number(document: &mut Document<'_>, key: &'static Key) -> u32 {
+    let number = document.number(key).unwrap_or(0);
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 /// A key that counts no further than 65535 and always has a value.
 fn small(document: &mut Document<'_>, key: &'static Key) -> u16 {
     document

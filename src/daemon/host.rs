@@ -8,14 +8,16 @@ use super::intruders::Intruders;
 use super::keeping::Keeping;
 use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
+use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept};
-use crate::api::stat::{Pushers, Settled};
+use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
-use crate::lane::{Lane, Reservation};
+use crate::delivery::purge::Purge;
+use crate::lane::{Hold, Lane, Reservation};
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
 use crate::moment::Moment;
-use crate::push::{Accepted, Platform, Push, PushId};
+use crate::push::{self, Accepted, Platform, Push, PushId};
 use crate::stats::{Process, Stats};
 
 /// A lane as the API sees it.
@@ -40,6 +42,49 @@ impl Door for LaneDoor {
     fn enqueue(&self, room: Reservation, pushes: Vec<Push>) {
         self.0.enqueue(room, pushes);
     }
+
+    fn state(&self) -> LaneState {
+        lane_state(&self.0.holds())
+    }
+
+    fn obey(&self, order: Order) {
+        let (lane, platform) = (&self.0, self.0.platform());
+        match order {
+            Order::Pause if lane.pause(Moment::now()) => ::log::warn!(
+                "{platform}: paused by hand: nothing is sent until PUT /lanes/{platform}/resume"
+            ),
+            Order::Resume if lane.resume() => ::log::info!(
+                "{platform}: resumed by hand, {} outstanding",
+                push::counted(lane.outstanding() as u64)
+            ),
+            Order::Pause | Order::Resume => {}
+        }
+    }
+}
+
+/// What the API says of a lane that is held so.
+fn lane_state(holds: &[Hold]) -> LaneState {
+    let mut shown = LaneState::OPEN;
+    // By hand and for a credential at once: the hand has to end it, so that is its state.
+    for hold in holds {
+        let (state, since) = match hold {
+            Hold::Operator { since } => (Sending::Paused, since),
+            Hold::Credential {
+                reason,
+                text,
+                since,
+                ..
+            } => {
+                shown.reason = Some(reason.to_string());
+                shown.error = Some(text.to_string());
+                (Sending::Held, since)
+            }
+        };
+        if shown.state == Sending::Open {
+            (shown.state, shown.since) = (state, Some(since.unix_secs()));
+        }
+    }
+    shown
 }
 
 /// The daemon behind the endpoints.
@@ -52,6 +97,8 @@ pub(super) struct DaemonHost {
     pub(super) keeping: Arc<Keeping>,
     pub(super) whereabouts: Whereabouts,
     pub(super) intruders: Mutex<Intruders>,
+    /// One per lane; they lead to the same lanes.
+    pub(super) purges: Vec<Mutex<Purge>>,
 }
 
 thread_local! {
@@ -196,6 +243,17 @@ impl Host for DaemonHost {
         }
     }
 
+    fn purge(&self, identifier: &str) -> usize {
+        let now = Moment::now();
+        let purge = |purge: &Mutex<Purge>| {
+            let mut purge = purge.lock().unwrap_or_else(PoisonError::into_inner);
+            purge.run(identifier, now)
+        };
+        let purged = self.purges.iter().map(purge).sum();
+        ::log::info!("{} purged by hand", push::counted(purged as u64));
+        purged
+    }
+
     fn process(&self) -> Process {
         Process::read()
     }
@@ -232,6 +290,7 @@ mod tests {
             intruders: Mutex::default(),
             keeping: Arc::default(),
             whereabouts: Whereabouts::default(),
+            purges: Vec::new(),
         };
         host.log_accepted(&accepted);
         assert_eq!(logs.close(Duration::from_secs(30)), 0);

@@ -26,7 +26,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
@@ -159,6 +159,7 @@ impl Daemon {
                 &register,
             )
             .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+            lane.lane.set_rate(rate(config, platform), Instant::now());
             lanes.push(lane);
         }
         let whereabouts = Whereabouts {
@@ -381,6 +382,10 @@ fn service(
             keeping: Arc::clone(&whereabouts.keeping),
             whereabouts,
             intruders: Mutex::default(),
+            purges: lanes
+                .iter()
+                .map(|running| Mutex::new(running.purge(logs)))
+                .collect(),
         },
     }))
 }
@@ -416,6 +421,14 @@ fn api_keys(path: &Path) -> Result<ApiKeys, StartError> {
     }
     let text = String::from_utf8_lossy(&octets);
     ApiKeys::parse(&text).map_err(|error| wrong(&format_args!("{shown}: {error}")))
+}
+
+/// Pushes per second that a lane may send; 0 for as many as the provider takes.
+fn rate(config: &Config, platform: Platform) -> u32 {
+    match platform {
+        Platform::Ios => config.ios.as_ref().map_or(0, |ios| ios.rate),
+        Platform::Android => config.android.as_ref().map_or(0, |android| android.rate),
+    }
 }
 
 fn bound(core: &Core) -> Result<Bound, BindError> {

@@ -282,6 +282,7 @@ impl Resend {
         let (logs, stats) = (&self.logs, &self.stats);
         let running = start_lane(config, platform, limits, logs, stats, &Arc::default())?;
         let lane = Arc::clone(&running.lane);
+        lane.set_rate(super::rate(config, platform), Instant::now());
         let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
         self.feeds.push(Feed {
             running,

@@ -11,6 +11,7 @@ use super::credential_reader;
 use crate::config::Core;
 use crate::delivery::policy::Limits;
 use crate::delivery::present_route::PresentRoute;
+use crate::delivery::purge::Purge;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
 use crate::delivery::settler::Settler;
@@ -89,6 +90,11 @@ impl RunningLane {
             running.threads.push(thread);
         }
         Ok(running)
+    }
+
+    /// What settles its waiting pushes by hand.
+    pub(super) fn purge(&self, logs: &Logs) -> Purge {
+        Purge::new(Arc::clone(&self.lane), self.settler(logs))
     }
 
     /// A settler for what no connection thread settles.

@@ -32,7 +32,7 @@ use super::settler::Settler;
 use super::transport::Transport;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Held, Lane, MaySend, ProbeEnd, State};
+use crate::lane::{Held, Lane, MaySend, ProbeEnd, State, Tickets};
 use crate::moment::Moment;
 use crate::push::Push;
 use crate::stats::Stats;
@@ -73,6 +73,8 @@ pub struct Desk<T> {
     lacks_credential: bool,
     /// There was work, and the lane is held.
     stands_by: bool,
+    /// The lane's rate is used up, and this thread looks again then.
+    tickets_at: Option<Instant>,
     /// Its share of the pushes in flight that the statistics show.
     shown_in_flight: usize,
     /// Called in each round, to panic in.
@@ -119,6 +121,7 @@ impl<T: Transport> Desk<T> {
             ping_complaints: 0,
             lacks_credential: false,
             stands_by: false,
+            tickets_at: None,
             shown_in_flight: 0,
             #[cfg(test)]
             trap: |_| {},
@@ -216,6 +219,9 @@ impl<T: Transport> Desk<T> {
     fn fill(&mut self, now: Moment) {
         self.lacks_credential = false;
         self.stands_by = false;
+        if self.tickets_at.take_if(|at| now.monotonic >= *at).is_some() {
+            self.lane.stop_waiting_for_tickets();
+        }
         if self.lane.is_quiet() {
             return self.lane.put_back(self.hand.drain(..));
         }
@@ -228,6 +234,9 @@ impl<T: Transport> Desk<T> {
         }
         if self.lane.may_send(now.monotonic) == MaySend::No {
             return self.stand_by(now);
+        }
+        if self.lane.has_no_tickets(now.monotonic) {
+            return self.wait_for_tickets(now);
         }
         if link.room(stream_limit) == 0 {
             if link.holds_up(now.monotonic) {
@@ -246,23 +255,53 @@ impl<T: Transport> Desk<T> {
             return self.sweep(now);
         };
         link.set_credential(credential);
-        while self.room(stream_limit) > 0 {
+        self.send_all(stream_limit, now);
+    }
+
+    /// Sends until the lane has nothing more, the connection no room or the rate is used up.
+    fn send_all(&mut self, stream_limit: usize, now: Moment) {
+        let mut tickets = 0;
+        loop {
+            let room = self.room(stream_limit);
+            if room == 0 {
+                break;
+            }
             let may_send = self.lane.may_send(now.monotonic);
             if may_send == MaySend::No {
-                return self.stand_by(now);
+                self.stand_by(now);
+                break;
             }
             if self.hand.is_empty() && !self.lane.take(&mut self.hand) {
-                return;
+                break;
+            }
+            if tickets == 0 {
+                let wanted = self.hand.len().min(room);
+                match self.lane.tickets(now.monotonic, wanted) {
+                    Tickets::Go(some) => tickets = some,
+                    Tickets::UsedUp(again_at) => {
+                        self.tickets_at = again_at;
+                        return self.wait_for_tickets(now);
+                    }
+                }
             }
             let Some(push) = self.hand.pop_front() else {
                 continue;
             };
             self.at_work = Some(push.clone());
-            if let Some(push) = self.settler.settle_if_expired(push, now) {
-                self.send(push, may_send, now);
+            if let Some(push) = self.settler.settle_if_expired(push, now)
+                && self.send(push, may_send, now)
+            {
+                tickets -= 1;
             }
             self.at_work = None;
         }
+        self.lane.give_back_tickets(tickets);
+    }
+
+    /// Leaves the pushes to whoever has tickets next, and settles those whose time passes.
+    fn wait_for_tickets(&mut self, now: Moment) {
+        self.lane.put_back(self.hand.drain(..));
+        self.sweep(now);
     }
 
     /// Pushes that the present connection may take.
@@ -271,17 +310,16 @@ impl<T: Transport> Desk<T> {
         link.map_or(0, |link| link.room(stream_limit))
     }
 
-    /// Sends a push on the present connection, or takes it back into the hand.
-    fn send(&mut self, push: Push, may_send: MaySend, now: Moment) {
+    /// Sends a push on the present connection, or takes it back into the hand; whether it went.
+    fn send(&mut self, push: Push, may_send: MaySend, now: Moment) -> bool {
         let id = push.id();
-        if !self.lets_go(id, may_send, now) {
-            return self.hand.push_front(push);
-        }
-        let Some(link) = &mut self.links.present else {
-            return self.hand.push_front(push);
+        let goes = self.lets_go(id, may_send, now);
+        let Some(link) = self.links.present.as_mut().filter(|_| goes) else {
+            self.hand.push_front(push);
+            return false;
         };
         let Err(refused) = link.send(push, now) else {
-            return;
+            return true;
         };
         let (push, error) = *refused;
         if error == SendError::BadHead {
@@ -294,6 +332,7 @@ impl<T: Transport> Desk<T> {
         if may_send == MaySend::Probe {
             self.lane.end_probe(id, self.generation, ProbeEnd::Unknown);
         }
+        false
     }
 
     /// Parts with connections: one that retires drains beside its successor, one that has nothing
@@ -405,7 +444,7 @@ impl<T: Transport> Desk<T> {
             .filter(|_| !self.hand.is_empty());
         let held = holds.map(Link::held_until);
         let due = self.lane.next_due().map(|at| at.max(now + PROMOTE_EVERY));
-        let deadlines = [timeout, held, self.not_before, due];
+        let deadlines = [timeout, held, self.not_before, due, self.tickets_at];
         let until = deadlines.into_iter().flatten();
         Next::WaitUntil(until.fold(now + LONGEST_WAIT, Instant::min).max(now))
     }
@@ -413,6 +452,7 @@ impl<T: Transport> Desk<T> {
     /// Gives everything back or settles it, and closes the connections. [`Desk::flush`] follows.
     pub fn leave(&mut self, now: Moment) {
         self.lane.attendance().leave(self.seat, State::Busy);
+        self.give_up_keeping();
         for mut link in self.links.take() {
             if link.newly_settled(now.monotonic) {
                 self.lane.dial().settled();
@@ -433,6 +473,13 @@ impl<T: Transport> Desk<T> {
             }
         }
         self.lane.put_back(self.hand.drain(..));
+    }
+
+    /// Lets another thread be woken when there are tickets again.
+    fn give_up_keeping(&mut self) {
+        if self.tickets_at.take().is_some() {
+            self.lane.stop_waiting_for_tickets();
+        }
     }
 
     /// Tells whoever asked what is here.
@@ -467,3 +514,6 @@ impl<T: Transport> Desk<T> {
         self.shown_in_flight = in_flight;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! Delivery: from a lane's queue to a settlement, attempt by attempt.
 //!
 //! [`policy`] and [`session`] are pure; [`desk`] is what a connection thread decides, [`worker`]
-//! the thread around it. [`settler`] is the one place where a push ends.
+//! the thread around it. [`settler`] is the one place where a push ends,
+//! [`purge`] the way there that an operator opens.
 
 pub mod credential;
 pub mod desk;
@@ -12,6 +13,7 @@ pub mod outcome;
 pub mod policy;
 pub mod present_route;
 mod pulse;
+pub mod purge;
 pub mod reasons;
 pub mod register;
 pub mod requests;

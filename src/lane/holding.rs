@@ -60,6 +60,7 @@ impl Lane {
     /// Ends what [`Lane::pause`] began, and lets its threads know; false if it was not so.
     pub fn resume(&self) -> bool {
         let resumed = self.holding.with(Gate::resume);
+        self.restart_pace();
         self.wake_all();
         resumed
     }
@@ -131,6 +132,9 @@ impl Lane {
             let is_old = generation != self.route_generation();
             gate.end_probe(push, if is_old { ProbeEnd::Unknown } else { end })
         });
+        if opened {
+            self.restart_pace();
+        }
         self.wake_all();
         self.wake_reader();
         opened
@@ -140,6 +144,7 @@ impl Lane {
     pub fn has_access_token(&self) -> bool {
         let opened = self.is_held() && self.holding.with(Gate::has_access_token);
         if opened {
+            self.restart_pace();
             self.wake_all();
         }
         opened

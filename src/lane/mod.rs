@@ -1,7 +1,7 @@
 //! A lane: one provider's queue, from a push's acceptance to its settlement.
 //!
-//! It owns the ready queue, the retry shelf, the count of what is outstanding, and the knowledge
-//! of which connection thread to wake. It knows nothing of connections or providers.
+//! It owns the ready queue, the retry shelf, the count of what is outstanding, the pace, and the
+//! knowledge of which connection thread to wake. It knows nothing of connections or providers.
 //!
 //! The bound is a counter of pushes, reserved before a request is taken and held until each push
 //! is settled (ready + shelf + in flight); the channels themselves carry chunks and are unbounded
@@ -17,8 +17,11 @@ mod dial;
 mod gate;
 mod holding;
 mod inquiry;
+mod pace;
+mod pacing;
 mod retry_budget;
 mod shelf;
+mod sifting;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,12 +34,15 @@ pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms, MANY_TOKENS};
 pub use attendance::{Attendance, State};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit};
 pub use gate::{EndsWith, FIRST_PROBE, Gate, Hold, MaySend, ProbeEnd, Refusal, Refused};
-use holding::Holding;
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer};
+pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
+pub use pacing::Tickets;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 
 use crate::push::{Platform, Push, PushId};
+use holding::Holding;
 use inquiry::Inquiries;
+use pacing::Pacing;
 use shelf::Shelf;
 
 /// Pushes in one chunk at the most: enough that channel and wake-up cost nothing beside the
@@ -60,12 +66,15 @@ pub struct Lane {
     shelf: Mutex<Shelf>,
     retry_budget: RetryBudget,
     dial: Mutex<Dial>,
+    pacing: Pacing,
     holding: Holding,
     attendance: Attendance,
     inquiries: Inquiries,
     wakes: Box<[OnceLock<Wake>]>,
     swept: Mutex<Option<Instant>>,
     quiet: AtomicBool,
+    /// Held by the one thread that sifts.
+    sifting: Mutex<()>,
     stopped: AtomicBool,
     left_behind: AtomicUsize,
     stream_limit: AtomicUsize,
@@ -83,12 +92,14 @@ impl Lane {
             shelf: Mutex::default(),
             retry_budget: RetryBudget::default(),
             dial: Mutex::default(),
+            pacing: Pacing::default(),
             holding: Holding::default(),
             attendance: Attendance::new(threads),
             inquiries: Inquiries::new(threads),
             wakes: (0..threads).map(|_| OnceLock::new()).collect(),
             swept: Mutex::default(),
             quiet: AtomicBool::new(false),
+            sifting: Mutex::default(),
             stopped: AtomicBool::new(false),
             left_behind: AtomicUsize::new(0),
             stream_limit: AtomicUsize::new(usize::MAX),
@@ -211,16 +222,6 @@ impl Lane {
         lock(&self.shelf).next_due()
     }
 
-    /// Passes what waits on the shelf through `keep`, if it is time to: once in [`SWEEP_EVERY`]
-    /// while retries wait longer than until they were due.
-    pub fn sift_shelf(&self, now: Instant, keep: impl FnMut(Push) -> Option<Push>) {
-        let overdue = lock(&self.shelf).take_for_sweep(now);
-        if let Some(overdue) = overdue {
-            let kept = overdue.sift(keep);
-            lock(&self.shelf).put_back(kept);
-        }
-    }
-
     /// How many retries may be under way.
     pub fn retry_budget(&self) -> &RetryBudget {
         &self.retry_budget
@@ -254,28 +255,10 @@ impl Lane {
         due
     }
 
-    /// Passes every queued push through `keep` once; those that it returns are queued again, in
-    /// their order.
-    pub fn sift(&self, mut keep: impl FnMut(Push) -> Option<Push>) {
-        for (sender, receiver) in [&self.returned, &self.ready] {
-            for _ in 0..receiver.len() {
-                let Ok(chunk) = receiver.try_recv() else {
-                    break;
-                };
-                let kept: Vec<Push> = chunk.into_iter().filter_map(&mut keep).collect();
-                if !kept.is_empty() {
-                    offer(sender, kept);
-                }
-            }
-        }
-        // A thread may have gone to sleep while a chunk was out of the queue.
-        if self.has_work() {
-            self.call();
-        }
-    }
-
     /// Takes everything that is queued or on the shelf, for a lane that has stopped.
     pub fn take_rest(&self) -> Vec<Push> {
+        // Whoever sifts has some of it in his hands.
+        let _alone = lock(&self.sifting);
         let mut rest = VecDeque::new();
         while self.take(&mut rest) {}
         rest.extend(lock(&self.shelf).take_all());
@@ -325,7 +308,7 @@ impl Lane {
     /// there is work for it. Work for another thread is passed on.
     pub fn leave(&self, seat: usize, state: State) -> bool {
         self.attendance.leave(seat, state);
-        if !self.has_work() {
+        if !self.has_work() || self.waits_for_tickets() {
             return false;
         }
         if state == State::Warm {
@@ -343,8 +326,11 @@ impl Lane {
         }
     }
 
-    /// Wakes a thread for work, unless one is looking already.
+    /// Wakes a thread for work, unless one is looking already or none could send it.
     pub fn call(&self) {
+        if self.waits_for_tickets() {
+            return;
+        }
         if let Some(seat) = self.attendance.call(|| self.dial().is_free()) {
             self.wake(seat);
         }
@@ -364,16 +350,6 @@ impl Lane {
     pub fn fall_quiet(&self) {
         self.quiet.store(true, Ordering::Release);
         self.wake_all();
-    }
-
-    /// Whether a push is in the queue; passes all of it through the caller's hands.
-    pub fn is_queued(&self, id: PushId) -> bool {
-        let mut found = false;
-        self.sift(|push| {
-            found |= push.id() == id;
-            Some(push)
-        });
-        found
     }
 
     /// Whether time is up: whatever is left is handed back unsent.

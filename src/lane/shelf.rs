@@ -81,21 +81,27 @@ impl Shelf {
             .collect()
     }
 
-    /// Takes everything with its due times if it is time to look for pushes that have expired:
-    /// once in [`SWEEP_EVERY`] while pushes wait longer than until they were due.
-    pub(super) fn take_for_sweep(&mut self, now: Instant) -> Option<Overdue> {
+    /// Whether it is time to look for pushes that have expired: once in [`SWEEP_EVERY`] while
+    /// pushes wait longer than until they were due.
+    pub(super) fn is_sweep_due(&self, now: Instant) -> bool {
         let is_overdue = self.next_due().is_some_and(|at| at <= now);
         let is_held = self.hold.is_some_and(|hold| hold.until > now);
         let is_recent = |at| now.saturating_duration_since(at) < SWEEP_EVERY;
-        if self.heap.is_empty() || !(is_overdue || is_held) || self.swept.is_some_and(is_recent) {
-            return None;
-        }
-        self.swept = Some(now);
-        Some(Overdue(std::mem::take(&mut self.heap).into_vec()))
+        !self.heap.is_empty() && (is_overdue || is_held) && !self.swept.is_some_and(is_recent)
     }
 
-    /// Puts back what a sweep has kept.
-    pub(super) fn put_back(&mut self, kept: Overdue) {
+    /// The sweep that was due is made.
+    pub(super) fn swept(&mut self, now: Instant) {
+        self.swept = Some(now);
+    }
+
+    /// Takes everything with its due times, to be looked through.
+    pub(super) fn take_contents(&mut self) -> Contents {
+        Contents(std::mem::take(&mut self.heap).into_vec())
+    }
+
+    /// Puts back what was kept of them, beside what was put down meanwhile.
+    pub(super) fn put_back(&mut self, kept: Contents) {
         self.heap.extend(kept.0);
     }
 
@@ -107,11 +113,11 @@ impl Shelf {
     }
 }
 
-/// What a sweep looks at.
+/// What is taken from the shelf to be looked through.
 #[derive(Debug)]
-pub(super) struct Overdue(Vec<Item>);
+pub(super) struct Contents(Vec<Item>);
 
-impl Overdue {
+impl Contents {
     /// Passes every push through `keep`; what that returns stays as it was.
     pub(super) fn sift(self, mut keep: impl FnMut(Push) -> Option<Push>) -> Self {
         let kept = self.0.into_iter().filter_map(|item| {

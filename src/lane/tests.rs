@@ -441,3 +441,124 @@ fn the_end_wakes_whoever_reads_the_credential() {
     lane.stop();
     assert!(lane.is_stopped() && !told.is_empty());
 }
+
+#[test]
+fn sifting_all_meets_each_waiting_push_once_and_keeps_the_due_times() {
+    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let now = Instant::now();
+    enqueue(&lane, 1, 100);
+    let reservation = lane.reserve(3).unwrap();
+    for (push, secs) in pushes(201, 3).into_iter().zip([30, 10, 20]) {
+        lane.shelve(push, now + Duration::from_secs(secs));
+    }
+    lane.put_back(pushes(301, 2));
+    let mut met = Vec::new();
+    lane.sift_all(|push| {
+        met.push(push.id().0);
+        (push.id().0 % 2 == 0).then_some(push)
+    });
+    met.sort_unstable();
+    let all: Vec<u64> = (1..=100).chain(201..=203).chain(301..=302).collect();
+    assert_eq!(met, all);
+    assert_eq!(lane.next_due(), Some(now + Duration::from_secs(10)));
+    let mut left = ids(lane.take_rest());
+    left.sort_unstable();
+    let even: Vec<u64> = all.into_iter().filter(|id| id % 2 == 0).collect();
+    assert_eq!(left, even);
+    drop(reservation);
+}
+
+/// Each would take chunks from under the other.
+#[test]
+fn whoever_sifts_is_alone() {
+    let lane = Lane::new(Platform::Ios, 1000, 1);
+    enqueue(&lane, 1, 3);
+    let mut met = 0;
+    lane.sift_all(|push| {
+        lane.sift(|_| panic!("another sifts meanwhile"));
+        met += 1;
+        Some(push)
+    });
+    assert_eq!(met, 3);
+    lane.sift(|_| None);
+    assert!(lane.take_rest().is_empty());
+}
+
+/// A lane at 1,000 pushes per second whose ramp is over, and then.
+fn paced() -> (Arc<Lane>, Instant) {
+    let lane = Lane::new(Platform::Android, 1000, 2);
+    let now = Instant::now();
+    lane.set_rate(1_000, now);
+    assert_eq!(lane.tickets(now, 1), Tickets::Go(1));
+    assert_eq!(lane.tickets(now + RAMP / 2, 1), Tickets::Go(1));
+    (lane, now + RAMP + RAMP / 4)
+}
+
+#[test]
+fn a_lane_without_a_rate_gives_as_many_tickets_as_are_wanted() {
+    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let now = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(lane.tickets(now, 1_000_000), Tickets::Go(1_000_000));
+    }
+    lane.give_back_tickets(7);
+    assert!(!lane.waits_for_tickets() && !lane.has_no_tickets(now));
+}
+
+#[test]
+fn one_thread_keeps_the_time_when_the_rate_is_used_up() {
+    let (lane, now) = paced();
+    assert_eq!(lane.tickets(now, 64), Tickets::Go(50));
+    let again = now + GATHER;
+    assert_eq!(lane.tickets(now, 64), Tickets::UsedUp(Some(again)));
+    assert_eq!(lane.tickets(now, 64), Tickets::UsedUp(None), "another");
+    assert!(lane.waits_for_tickets() && lane.has_no_tickets(now));
+    // Also without its keeper it goes on.
+    assert!(!lane.has_no_tickets(again));
+    assert_eq!(lane.tickets(again, 64), Tickets::Go(10));
+    assert!(!lane.waits_for_tickets());
+}
+
+#[test]
+fn nobody_is_woken_for_what_the_rate_does_not_let_go() {
+    let (lane, now) = paced();
+    let rung = Arc::new(AtomicUsize::new(0));
+    for seat in 0..2 {
+        let rung = Arc::clone(&rung);
+        lane.seat(
+            seat,
+            Box::new(move || {
+                rung.fetch_add(1, Ordering::Relaxed);
+            }),
+        );
+        lane.attendance().leave(seat, State::Warm);
+    }
+    lane.tickets(now, 64);
+    assert_eq!(lane.tickets(now, 1), Tickets::UsedUp(Some(now + GATHER)));
+    enqueue(&lane, 1, 10);
+    assert_eq!(rung.load(Ordering::Relaxed), 0);
+    assert!(!lane.leave(0, State::Warm), "it would look again at once");
+    lane.stop_waiting_for_tickets();
+    lane.call();
+    assert_eq!(rung.load(Ordering::Relaxed), 1);
+    assert!(lane.leave(0, State::Warm));
+}
+
+#[test]
+fn a_rate_that_is_taken_away_holds_nothing_up() {
+    let (lane, now) = paced();
+    lane.tickets(now, 64);
+    assert!(matches!(lane.tickets(now, 1), Tickets::UsedUp(_)));
+    lane.set_rate(0, now);
+    assert!(!lane.waits_for_tickets());
+    assert_eq!(lane.tickets(now, 64), Tickets::Go(64));
+}
+
+#[test]
+fn a_lane_that_was_paused_starts_its_ramp_over() {
+    let (lane, now) = paced();
+    assert_eq!(lane.tickets(now, 64), Tickets::Go(50));
+    lane.pause(Moment::now());
+    lane.resume();
+    assert_eq!(lane.tickets(now + BURST, 64), Tickets::Go(5), "a tenth");
+}

@@ -10,7 +10,7 @@ use crate::harness::wait_until;
 use crate::{android, batch, ios, wait_for_lines};
 
 #[test]
-fn statistics_are_gauruns_to_the_octet() {
+fn statistics_are_gauruns_with_the_lanes_state_behind() {
     let site = Site::unreachable().with("core.queues", 500);
     let daemon = site.start();
     let mut client = daemon.client();
@@ -20,8 +20,10 @@ fn statistics_are_gauruns_to_the_octet() {
         assert_eq!(
             reply.text(),
             "{\n \"queue_max\": 1000,\n \"queue_usage\": 0,\n \"pusher_max\": 0,\n \
-             \"pusher_count\": 0,\n \"ios\": {\n  \"push_success\": 0,\n  \"push_error\": 0\n },\n \
-             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0\n }\n}"
+             \"pusher_count\": 0,\n \"ios\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
+             \"state\": \"open\"\n },\n \
+             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
+             \"state\": \"open\"\n }\n}"
         );
         let content_type = reply.field("Content-Type").unwrap();
         assert!(

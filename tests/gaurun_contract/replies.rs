@@ -110,7 +110,6 @@ const MESSAGES: &[Row] = &[
     row("PUT", "/config/pushers?max=-1", "", 400, "malformed value"),
     row("PUT", "/config/pushers?max=1", "", 200, "ok"),
     row("PUT", "/config/pushers?max=2", "ignored", 200, "ok"),
-    row("GET", "/healthz", "", 200, "ok"),
 ];
 
 /// The answer to a `/push` in which nothing is fine: the first error, and where each one is.

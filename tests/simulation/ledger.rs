@@ -45,6 +45,10 @@ pub(crate) enum Fate {
 }
 
 /// The life of one push.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 struct Record {
     accepted: Arc<Accepted>,
     deadline: Instant,
@@ -240,10 +244,7 @@ impl Ledger {
                 record.first_attempt = None;
             }
             Fate::Answered(reply) => {
-                let again = match reply.class {
-                    Class::Taken | Class::Final | Class::Held => false,
-                    _ => true,
-                };
+                let again = !matches!(reply.class, Class::Taken | Class::Final | Class::Held);
                 if matches!(reply.class, Class::Elsewhere | Class::OnceElsewhere) {
                     record.refused();
                 } else {

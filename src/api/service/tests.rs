@@ -93,7 +93,37 @@ fn answers_are_gauruns() {
         ("PUT", "/config/pushers?max=ten", "", 400, "malformed value"),
         ("PUT", "/config/pushers?max=-1", "", 400, "malformed value"),
         ("PUT", "/config/pushers?max=1", "ignored", 200, "ok"),
-        ("GET", "/healthz", "", 200, "ok"),
+        ("POST", "/lanes/ios/pause", "", 400, "method must be PUT"),
+        ("GET", "/lanes/web/resume", "", 400, "method must be PUT"),
+        (
+            "PUT",
+            "/lanes/web/pause",
+            "",
+            404,
+            "no such lane: there are ios and android",
+        ),
+        ("PUT", "/pushes", "", 400, "method must be DELETE"),
+        (
+            "DELETE",
+            "/pushes",
+            "",
+            400,
+            "identifier is missing or empty",
+        ),
+        (
+            "DELETE",
+            "/pushes?identifier=&identifier=a",
+            "",
+            400,
+            "identifier is missing or empty",
+        ),
+        (
+            "DELETE",
+            "/pushes?identifier=%zz",
+            "",
+            400,
+            "url parameters could not be parsed",
+        ),
     ] {
         let got = web.ask(method, target, body);
         assert_eq!(
@@ -124,8 +154,10 @@ fn statistics_are_told_to_anybody() {
         assert_eq!(
             got.body,
             "{\n \"queue_max\": 150,\n \"queue_usage\": 2,\n \"pusher_max\": 7,\n \
-             \"pusher_count\": 8,\n \"ios\": {\n  \"push_success\": 5,\n  \"push_error\": 6\n },\n \
-             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0\n }\n}"
+             \"pusher_count\": 8,\n \"ios\": {\n  \"push_success\": 5,\n  \"push_error\": 6,\n  \
+             \"state\": \"open\"\n },\n \
+             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
+             \"state\": \"open\"\n }\n}"
         );
         let got = web.ask(method, "/stat/go", "");
         assert_eq!(
@@ -150,6 +182,68 @@ fn statistics_are_told_to_anybody() {
         web.host.take_lines().is_empty(),
         "no request line for statistics"
     );
+}
+
+#[test]
+fn a_lane_is_paused_and_resumed_and_says_so() {
+    let mut web = web(site(Some(100), None));
+    let health = |state: &str| {
+        format!("{{\"message\":\"ok\",\"lanes\":{{\"ios\":{{\"state\":\"{state}\"}}}}}}\n")
+    };
+    for (order, state) in [
+        ("resume", "open"),
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "open"),
+    ] {
+        let got = web.ask("PUT", &format!("/lanes/ios/{order}"), "ignored");
+        let obeyed = format!("{{\"message\":\"ok\",\"state\":\"{state}\"}}\n");
+        assert_eq!((got.status, got.body), (200, obeyed));
+        let got = web.ask("GET", "/healthz", "");
+        assert_eq!((got.status, got.body), (200, health(state)));
+        let stat = web.ask("GET", "/stat/app", "").body;
+        let shown = format!("\"push_error\": 6,\n  \"state\": \"{state}\"\n }},");
+        assert!(stat.contains(&shown), "{stat}");
+    }
+    let got = web.ask("PUT", "/lanes/android/pause", "");
+    let disabled = "{\"message\":\"android is disabled\"}\n";
+    assert_eq!((got.status, &*got.body), (404, disabled));
+}
+
+#[test]
+fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
+    let mut web = web(site(Some(100), Some(100)));
+    let ios = web.ios.clone().unwrap();
+    *ios.state.lock().unwrap() = LaneState {
+        state: stat::Sending::Held,
+        since: Some(1_795_000_000),
+        reason: Some("InvalidProviderToken".to_owned()),
+        error: Some("look into \"AuthKey.p8\"".to_owned()),
+    };
+    let got = web.ask("GET", "/healthz", "");
+    let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"held\",\"since\":1795000000,\
+                \"reason\":\"InvalidProviderToken\"},\"android\":{\"state\":\"open\"}}}\n";
+    assert_eq!((got.status, &*got.body), (200, body));
+    let stat = web.ask("GET", "/stat/app", "").body;
+    let shown = "\"state\": \"held\",\n  \"since\": 1795000000,\n  \
+                 \"reason\": \"InvalidProviderToken\",\n  \
+                 \"error\": \"look into \\\"AuthKey.p8\\\"\"\n },";
+    assert!(stat.contains(shown), "{stat}");
+}
+
+#[test]
+fn pushes_are_purged_by_their_identifier() {
+    let mut web = web(site(Some(100), None));
+    let got = web.ask("DELETE", "/pushes?x=y&identifier=a%20b%26", "");
+    let body = "{\"message\":\"ok\",\"purged\":4}\n";
+    assert_eq!((got.status, &*got.body), (200, body));
+    assert_eq!(web.host.take_lines(), ["purge a b&"]);
+    // What the last process has left cannot be purged before it is there.
+    *web.host.not_ready.lock().unwrap() = Some("reading the journal");
+    let got = web.ask("DELETE", "/pushes?identifier=a", "");
+    let refused = "{\"message\":\"reading the journal\"}\n";
+    assert_eq!((got.status, &*got.body), (503, refused));
+    assert!(web.host.take_lines().is_empty());
 }
 
 #[test]

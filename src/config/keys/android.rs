@@ -3,7 +3,7 @@
 use super::super::key::{Key, NumberDefault};
 use super::{
     CA_PATH_MEANING, CONNS_WHY, ENDPOINT_FORM, KEEPALIVE_CONNS_MAX, KEEPALIVE_TIMEOUT_MAX,
-    RETRY_MAX_MAX, TIMEOUT_MAX,
+    RATE_MAX, RETRY_MAX_MAX, TIMEOUT_MAX,
 };
 
 pub(in super::super) const ANDROID_ENABLED: Key =
@@ -60,6 +60,21 @@ pub(in super::super) const ANDROID_RETRY_MAX: Key = Key::number(
     "10, with exponential back-off",
     "a provider's bad minute must not cost pushes",
 );
+pub(in super::super) const ANDROID_RATE: Key = Key::number(
+    "android",
+    "rate",
+    9_000,
+    (0, RATE_MAX),
+    "pushes per second",
+    "Pushes that may be sent, over all connections and with retries; the first minute begins at a \
+     tenth of it. Google gives a project 10,000: divide them among its daemons; 0: as many as FCM \
+     takes",
+)
+.unlike_gaurun(
+    "no limit",
+    "9000",
+    "FCM answers 429 to what goes beyond a project's quota, and asks for an even pace",
+);
 pub(in super::super) const ANDROID_KEEPALIVE_TIMEOUT: Key = Key::number(
     "android",
     "keepalive_timeout",
@@ -102,6 +117,7 @@ pub(super) const ANDROID_KEYS: &[Key] = &[
     ANDROID_PROJECT_ID,
     ANDROID_TIMEOUT,
     ANDROID_RETRY_MAX,
+    ANDROID_RATE,
     ANDROID_KEEPALIVE_TIMEOUT,
     ANDROID_KEEPALIVE_CONNS,
     ANDROID_ENDPOINT,

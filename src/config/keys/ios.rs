@@ -3,7 +3,7 @@
 use super::super::key::{Key, NumberDefault};
 use super::{
     CA_PATH_MEANING, CONNS_WHY, ENDPOINT_FORM, KEEPALIVE_CONNS_MAX, KEEPALIVE_TIMEOUT_MAX,
-    RETRY_MAX_MAX, TIMEOUT_MAX,
+    RATE_MAX, RETRY_MAX_MAX, TIMEOUT_MAX,
 };
 
 pub(in super::super) const IOS_ENABLED: Key = Key::flag("ios", "enabled", true, "Pushes to APNs");
@@ -91,6 +91,15 @@ pub(in super::super) const IOS_RETRY_MAX: Key = Key::number(
     "10, with exponential back-off",
     "a provider's bad minute must not cost pushes",
 );
+pub(in super::super) const IOS_RATE: Key = Key::number(
+    "ios",
+    "rate",
+    0,
+    (0, RATE_MAX),
+    "pushes per second",
+    "Pushes that may be sent, over all connections and with retries; the first minute begins at a \
+     tenth of it; 0: as many as APNs takes",
+);
 pub(in super::super) const IOS_KEEPALIVE_TIMEOUT: Key = Key::number(
     "ios",
     "keepalive_timeout",
@@ -138,6 +147,7 @@ pub(super) const IOS_KEYS: &[Key] = &[
     IOS_TOPIC,
     IOS_TIMEOUT,
     IOS_RETRY_MAX,
+    IOS_RATE,
     IOS_KEEPALIVE_TIMEOUT,
     IOS_KEEPALIVE_CONNS,
     IOS_ENDPOINT,

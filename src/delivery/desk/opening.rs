@@ -16,7 +16,8 @@ impl<T: Transport> Desk<T> {
             return false;
         }
         self.not_before = None;
-        if !self.may_dial || !self.lane.has_work() || self.lane.is_quiet() {
+        let is_idle = self.lane.is_quiet() || self.lane.waits_for_tickets();
+        if !self.may_dial || !self.lane.has_work() || is_idle {
             return false;
         }
         if self.lane.may_send(now.monotonic) == MaySend::No {

@@ -38,6 +38,7 @@ impl<T: Transport> Desk<T> {
         let random = self.settler.random();
         self.lane.dial().back_off(now.monotonic, random);
         self.lane.attendance().leave(self.seat, State::Busy);
+        self.give_up_keeping();
         self.lane.put_back(self.hand.drain(..));
         self.show_in_flight();
     }

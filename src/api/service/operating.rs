@@ -1,0 +1,121 @@
+//! The endpoints in operators' hands: limits, lanes, purges, health.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::super::head::Head;
+use super::super::query::{first_value, go_integer};
+use super::super::reply::{RETRY_AFTER_SECS, Reply};
+use super::super::route::Order;
+use super::super::stat::LaneState;
+use super::{Door, Host, Service};
+use crate::push::Platform;
+
+impl<D: Door, H: Host> Service<D, H> {
+    /// `PUT /config/pushers?max=N`.
+    pub(super) fn pushers(&self, head: &Head, query: &str) -> Reply {
+        if &*head.method != "PUT" {
+            return Reply::message(400, "method must be PUT");
+        }
+        let Ok(value) = first_value(query, "max") else {
+            self.host
+                .log_error("query string of /config/pushers could not be parsed");
+            return Reply::message(400, "url parameters could not be parsed");
+        };
+        let max = value.as_deref().and_then(go_integer);
+        let Some(max) = max.and_then(|max| u64::try_from(max).ok()) else {
+            return Reply::message(400, "malformed value");
+        };
+        self.host.set_pushers(max);
+        Reply::message(200, "ok")
+    }
+
+    /// `DELETE /pushes?identifier=…`.
+    pub(super) fn purge(&self, head: &Head, query: &str) -> Reply {
+        if &*head.method != "DELETE" {
+            return Reply::message(400, "method must be DELETE");
+        }
+        let Ok(identifier) = first_value(query, "identifier") else {
+            return Reply::message(400, "url parameters could not be parsed");
+        };
+        match identifier.as_deref() {
+            // Every push whose caller gave it no name would be meant.
+            None | Some("") => Reply::message(400, "identifier is missing or empty"),
+            Some(identifier) => {
+                if let Some(why) = self.host.is_not_ready() {
+                    return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
+                }
+                let purged = self.host.purge(identifier);
+                let message = "ok";
+                Reply::json_line(200, &Purged { message, purged })
+            }
+        }
+    }
+
+    /// `PUT /lanes/{name}/pause` and `…/resume`.
+    pub(super) fn order(&self, head: &Head, platform: Option<Platform>, order: Order) -> Reply {
+        if &*head.method != "PUT" {
+            return Reply::message(400, "method must be PUT");
+        }
+        let Some(platform) = platform else {
+            return Reply::message(404, "no such lane: there are ios and android");
+        };
+        let Some(lane) = self.lane(platform) else {
+            return Reply::message(404, &format!("{platform} is disabled"));
+        };
+        lane.obey(order);
+        let (message, state) = ("ok", lane.state());
+        Reply::json_line(200, &Obeyed { message, state })
+    }
+
+    /// `/healthz`: fine as long as pushes are taken, and a lane that does not send takes them.
+    pub(super) fn health(&self) -> Reply {
+        if let Some(why) = self.host.trouble() {
+            return Reply::message(503, &why);
+        }
+        // Whoever may ask this need not know of files and keys, which the sentence names.
+        let state = |lane: &Option<Arc<D>>| {
+            lane.as_deref().map(|lane| LaneState {
+                error: None,
+                ..lane.state()
+            })
+        };
+        let lanes = LaneStates {
+            ios: state(&self.ios),
+            android: state(&self.android),
+        };
+        let message = "ok";
+        Reply::json_line(200, &Health { message, lanes })
+    }
+}
+
+/// The body that says how many pushes were purged.
+#[derive(Serialize)]
+struct Purged<'a> {
+    message: &'a str,
+    purged: usize,
+}
+
+/// The body that says what an order made of a lane.
+#[derive(Serialize)]
+struct Obeyed<'a> {
+    message: &'a str,
+    #[serde(flatten)]
+    state: LaneState,
+}
+
+/// The body of `/healthz`.
+#[derive(Serialize)]
+struct Health<'a> {
+    message: &'a str,
+    lanes: LaneStates,
+}
+
+#[derive(Serialize)]
+struct LaneStates {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ios: Option<LaneState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    android: Option<LaneState>,
+}

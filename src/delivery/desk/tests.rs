@@ -1,0 +1,283 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::delivery::credential::Credentials;
+use crate::delivery::policy::Limits;
+use crate::delivery::route::Address;
+use crate::http2::{self, Event, Options};
+use crate::lane::{GATHER, RAMP};
+use crate::log::{Destination, Logs};
+use crate::net::connection::{Endpoint, Timeouts};
+use crate::net::resolve::Resolver;
+use crate::net::tls;
+use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+
+/// A connection to a provider that answers 200 whenever it is looked at.
+#[derive(Debug)]
+struct Kind {
+    client: http2::Connection,
+    provider: http2::Connection,
+    answered: usize,
+}
+
+impl Kind {
+    fn new(now: Instant) -> Self {
+        let options = Options {
+            max_concurrent_streams: Some(1000),
+            ..Options::default()
+        };
+        Self {
+            client: http2::Connection::client(Options::default(), now),
+            provider: http2::Connection::server(options, now),
+            answered: 0,
+        }
+    }
+}
+
+fn carry(from: &mut http2::Connection, to: &mut http2::Connection, now: Instant) {
+    let octets = from.output().to_vec();
+    from.advance_output(octets.len());
+    to.receive(&octets, now);
+}
+
+impl Transport for Kind {
+    fn http2(&mut self) -> &mut http2::Connection {
+        &mut self.client
+    }
+
+    fn receive(&mut self, now: Instant) {
+        carry(&mut self.provider, &mut self.client, now);
+    }
+
+    fn flush(&mut self, now: Instant) {
+        carry(&mut self.client, &mut self.provider, now);
+        while let Some(event) = self.provider.poll_event() {
+            if let Event::Data { stream, data, .. } = &event {
+                self.provider.release(*stream, data.len());
+            }
+            if let Event::Head {
+                stream,
+                end_stream: true,
+                ..
+            }
+            | Event::Data {
+                stream,
+                end_stream: true,
+                ..
+            } = event
+            {
+                self.provider
+                    .send_response(stream, 200, &[], Some(b""))
+                    .unwrap();
+                self.answered += 1;
+            }
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.client.next_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+    }
+
+    fn has_more(&self) -> bool {
+        !self.provider.output().is_empty()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 443))
+    }
+}
+
+/// A lane with one thread, in a time of its own.
+struct Scene {
+    lane: Arc<Lane>,
+    desk: Desk<Kind>,
+    now: Moment,
+    rounds: usize,
+    bell: Arc<AtomicBool>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let now = Moment::now();
+        let lane = Lane::new(Platform::Ios, 10_000, 1);
+        let bell = Arc::new(AtomicBool::new(false));
+        let rung = Arc::clone(&bell);
+        lane.seat(0, Box::new(move || rung.store(true, Ordering::Relaxed)));
+        let nowhere = Destination::Discard;
+        let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
+        let stats = Arc::new(Stats::new(now));
+        let limits = Limits {
+            retry_max: 3,
+            max_age: Duration::from_secs(3600),
+            resend_unknown: true,
+        };
+        let settler = Settler::new(Arc::clone(&lane), logs, Arc::clone(&stats), limits, 1);
+        let hour = Duration::from_secs(3600);
+        let route = Route {
+            endpoint: Endpoint {
+                host: "localhost".to_owned(),
+                port: 443,
+                tls: tls::client_config(None, None, &[tls::ALPN_H2]).unwrap(),
+                resolver: Arc::new(Resolver::system()),
+                http2: Options::default(),
+                timeouts: Timeouts::default(),
+            },
+            address: Address::Apns {
+                authority: "localhost".into(),
+                topic: None,
+            },
+            credentials: Credentials::Certificate,
+            credential_name: "a certificate".to_owned(),
+            timeout: hour,
+            idle_timeout: 10 * hour,
+        };
+        let route = PresentRoute::new(&lane, route);
+        let desk = Desk::new(0, Arc::clone(&lane), route, stats, settler);
+        Self {
+            lane,
+            desk,
+            now,
+            rounds: 0,
+            bell,
+        }
+    }
+
+    fn enqueue(&self, first_id: u64, count: usize) {
+        let accepted = Arc::new(Accepted {
+            notification: Notification::empty(Platform::Ios),
+            tokens: (0..count)
+                .map(|n| DeviceToken::new(format!("{n:04x}")))
+                .collect(),
+            first_id: PushId(first_id),
+            at: self.now,
+            payload: Box::default(),
+        });
+        let room = self.lane.reserve(count).unwrap();
+        self.lane.enqueue(room, Push::all(&accepted).collect());
+    }
+
+    /// Lets so much time pass. The thread wakes when it wants to, or when it is rung for.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.monotonic + time;
+        loop {
+            self.desk.look();
+            self.rounds += 1;
+            if self.desk.round(self.now) {
+                let connection = Kind::new(self.now.monotonic);
+                self.desk.opened(Ok(connection), self.now);
+            }
+            self.desk.flush(self.now);
+            match self.desk.next(self.now.monotonic) {
+                Next::Round => {}
+                Next::WaitUntil(_) if self.bell.swap(false, Ordering::Relaxed) => {}
+                Next::WaitUntil(at) => {
+                    self.now.monotonic = at.min(end);
+                    if at >= end {
+                        return;
+                    }
+                }
+                Next::End => return,
+            }
+        }
+    }
+
+    fn answered(&mut self) -> usize {
+        self.desk.transports().map(|kind| kind.answered).sum()
+    }
+}
+
+#[test]
+fn a_thread_sends_at_the_lanes_rate_and_sleeps_in_between() {
+    let mut scene = Scene::new();
+    scene.lane.set_rate(1_000, scene.now.monotonic);
+    // Past the ramp, without a minute's silence.
+    scene.enqueue(1, 1);
+    scene.pass(RAMP / 2);
+    scene.enqueue(2, 1);
+    scene.pass(RAMP / 2 + RAMP / 4);
+    assert_eq!(scene.answered(), 2);
+
+    scene.enqueue(3, 5_000);
+    let (before, second) = (scene.rounds, Duration::from_secs(1));
+    for elapsed in 1..=4 {
+        scene.pass(second);
+        let answered = scene.answered() - 2;
+        assert!(
+            answered.abs_diff(elapsed * 1_000 + 25) <= 35,
+            "{answered} after {elapsed} s"
+        );
+    }
+    let rounds = scene.rounds - before;
+    let bundles = usize::try_from(4 * second.as_millis() / GATHER.as_millis()).unwrap();
+    assert!(rounds <= 4 * bundles, "{rounds} rounds in 4 s");
+    scene.pass(2 * second);
+    assert_eq!((scene.answered(), scene.lane.outstanding()), (5_002, 0));
+    // With nothing left it does not wake for tickets.
+    let before = scene.rounds;
+    scene.pass(9 * second);
+    assert!(scene.rounds - before <= 3, "{}", scene.rounds - before);
+    // And what comes then goes at once.
+    scene.enqueue(9_000, 10);
+    scene.pass(Duration::ZERO);
+    assert_eq!(scene.answered(), 5_012);
+}
+
+#[test]
+fn without_a_rate_all_goes_at_once() {
+    let mut scene = Scene::new();
+    scene.enqueue(1, 5_000);
+    scene.pass(Duration::from_millis(1));
+    assert_eq!((scene.answered(), scene.lane.outstanding()), (5_000, 0));
+}
+
+#[test]
+fn what_expires_while_the_rate_is_used_up_is_settled() {
+    let mut scene = Scene::new();
+    scene.lane.set_rate(1, scene.now.monotonic);
+    scene.enqueue(1, 5_000);
+    // An hour is the longest that a push may wait.
+    scene.pass(Duration::from_secs(3600 + 20));
+    assert_eq!(scene.lane.outstanding(), 0);
+    let answered = scene.answered();
+    assert!(answered.abs_diff(3_575) <= 25, "{answered}");
+}
+
+#[test]
+fn a_thread_that_panics_leaves_the_time_to_another() {
+    let mut scene = Scene::new();
+    scene.lane.set_rate(1, scene.now.monotonic);
+    scene.enqueue(1, 10);
+    scene.pass(Duration::from_millis(1));
+    assert!(scene.lane.waits_for_tickets());
+    scene.desk.recover("a fault on purpose", scene.now);
+    assert!(!scene.lane.waits_for_tickets());
+}
+
+#[test]
+fn a_paused_lane_sends_nothing_and_its_pushes_time_goes_on() {
+    let mut scene = Scene::new();
+    scene.enqueue(1, 1);
+    scene.pass(Duration::from_millis(1));
+    scene.lane.pause(scene.now);
+    scene.enqueue(2, 100);
+    let before = scene.rounds;
+    scene.pass(Duration::from_secs(3590));
+    assert_eq!((scene.answered(), scene.lane.outstanding()), (1, 100));
+    let rounds = scene.rounds - before;
+    assert!(rounds <= 2 * 360, "{rounds} rounds in an hour");
+    scene.enqueue(200, 50);
+    scene.pass(Duration::from_secs(30));
+    assert_eq!(scene.lane.outstanding(), 50, "the others have expired");
+    scene.lane.resume();
+    scene.pass(Duration::from_millis(1));
+    assert_eq!((scene.answered(), scene.lane.outstanding()), (51, 0));
+}

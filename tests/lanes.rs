@@ -1,0 +1,296 @@
+//! A lane in the operator's hands: paused, resumed, purged of what waits, held to a rate and to its
+//! memory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+mod harness;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use harness::daemon::Daemon;
+use harness::lines::{check_same, ids};
+use harness::simulator::Simulated;
+use harness::site::Site;
+use harness::{fcm_token, hex_token, wait_until};
+
+const IOS: u64 = 1;
+const ANDROID: u64 = 2;
+
+#[test]
+fn a_paused_lane_finishes_what_is_in_flight_and_keeps_the_rest() {
+    let simulated = Simulated::with(|options| {
+        options.faults.latency = Duration::from_millis(300);
+    });
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start_with(&["-q", "60"]);
+    // APNs opens its streams after the first answer.
+    let mut sent = daemon.push(&one(IOS, "", [hex_token(0)])).accepted_ids();
+    daemon.wait_idle();
+    sent.extend(
+        daemon
+            .push(&one(IOS, "", (1..11).map(hex_token)))
+            .accepted_ids(),
+    );
+    wait_until("ten to be in flight", || {
+        daemon.stat().number("/pusher_count") == 10
+    });
+    assert_eq!(order(&daemon, "ios", "pause"), "paused");
+    assert_eq!(order(&daemon, "ios", "pause"), "paused", "again");
+    wait_until("those to be answered", || {
+        daemon.stat().number("/ios/push_success") == 11
+    });
+
+    sent.extend(
+        daemon
+            .push(&one(IOS, "", (11..71).map(hex_token)))
+            .accepted_ids(),
+    );
+    let refused = daemon.push(&one(IOS, "", [hex_token(99)]));
+    assert_eq!(refused.status, 503, "the queue is full");
+    // The other lane goes on; by the time it is done, this one would have sent something.
+    sent.extend(
+        daemon
+            .push(&one(ANDROID, "", (0..20).map(fcm_token)))
+            .accepted_ids(),
+    );
+    wait_until("the other lane to be done", || {
+        daemon.stat().number("/android/push_success") == 20
+    });
+    assert_eq!(simulated.notes().len(), 11 + 20);
+    assert_eq!(daemon.stat().number("/queue_usage"), 60);
+    let health = daemon.request("GET", "/healthz", b"");
+    assert_eq!(health.status, 200, "it takes pushes");
+    let lanes = &health.json()["lanes"];
+    assert_eq!(lanes["ios"]["state"], "paused");
+    assert!(lanes["ios"]["since"].as_u64().unwrap() > 1_700_000_000);
+    assert_eq!(lanes["android"], json!({"state": "open"}));
+
+    assert_eq!(order(&daemon, "ios", "resume"), "open");
+    daemon.settle();
+    let log = site.access_log();
+    sent.sort_unstable();
+    check_same(&ids(&log, "succeeded-push"), &sent);
+    assert!(site.error_log().is_empty());
+    let told = site.operator_log();
+    for line in ["ios: paused by hand", "ios: resumed by hand"] {
+        assert_eq!(told.matches(line).count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn a_paused_lane_ends_with_the_daemon() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    assert_eq!(order(&daemon, "android", "pause"), "paused");
+    let accepted = daemon.push(&one(ANDROID, "", (0..5).map(fcm_token)));
+    assert_eq!(daemon.terminate(), 0, "the journal has them");
+    assert!(simulated.notes().is_empty());
+    // The next one knows nothing of the pause.
+    let daemon = site.start();
+    let health = daemon.request("GET", "/healthz", b"").json();
+    assert_eq!(health["lanes"]["android"]["state"], "open");
+    daemon.settle();
+    let sent = ids(&site.access_log(), "succeeded-push");
+    check_same(&sent, &accepted.accepted_ids());
+}
+
+#[test]
+fn what_was_purged_does_not_come_back_with_the_next_start() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    assert_eq!(order(&daemon, "android", "pause"), "paused");
+    let purged = daemon.push(&one(ANDROID, "wrong", (0..5).map(fcm_token)));
+    let kept = daemon.push(&one(ANDROID, "right", (5..10).map(fcm_token)));
+    let reply = daemon.request("DELETE", "/pushes?identifier=wrong", b"");
+    assert_eq!(reply.json()["purged"], 5);
+    let first = purged.accepted_ids()[0];
+    let state = daemon.request("GET", &format!("/push/{first}"), b"").json();
+    assert_eq!(state["reason"], "purged", "{state}");
+    assert_eq!(daemon.terminate(), 0);
+    let daemon = site.start();
+    daemon.settle();
+    let sent = ids(&site.access_log(), "succeeded-push");
+    check_same(&sent, &kept.accepted_ids());
+    let failed = ids(&site.error_log(), "failed-push");
+    check_same(&failed, &purged.accepted_ids());
+}
+
+#[test]
+fn purging_settles_what_waits_under_that_name_and_nothing_else() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator)
+        .without_journal()
+        .with("core.shutdown_timeout", 0)
+        .with("ios.timeout", 600);
+    let daemon = site.start_with(&["-q", "100"]);
+    let push = |platform, identifier: &str, tokens: Vec<String>| {
+        let reply = daemon.push(&one(platform, identifier, tokens));
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.accepted_ids()
+    };
+    push(IOS, "spring sale", vec![hex_token(1)]);
+    daemon.wait_idle();
+    // In flight for good, and on the shelf.
+    let silent = push(IOS, "spring sale", vec!["0bad000001".to_owned()]);
+    let shelved = (0..10).map(|number| format!("0bad5030{number:02}"));
+    let shelved = push(IOS, "spring sale", shelved.collect());
+    wait_until("them to be answered", || {
+        simulated.notes().len() >= 12 && daemon.stat().number("/pusher_count") == 1
+    });
+    order(&daemon, "ios", "pause");
+    order(&daemon, "android", "pause");
+    wait_until("the lanes to be at rest", || {
+        daemon.stat().number("/pusher_count") == 1
+    });
+    let queued = push(IOS, "spring sale", (10..30).map(hex_token).collect());
+    let android = push(ANDROID, "spring sale", (0..5).map(fcm_token).collect());
+    let others = push(ANDROID, "spring", (10..15).map(fcm_token).collect());
+    let nameless = push(ANDROID, "", (20..25).map(fcm_token).collect());
+
+    let purge = |query: &str| {
+        let reply = daemon.request("DELETE", &format!("/pushes?{query}"), b"");
+        (reply.status, reply.json()["purged"].as_u64())
+    };
+    assert_eq!(purge("identifier="), (400, None));
+    assert_eq!(purge("identifier=sale"), (200, Some(0)));
+    assert_eq!(purge("identifier=spring+sale"), (200, Some(35)));
+    assert_eq!(purge("identifier=spring%20sale"), (200, Some(0)));
+    let stat = daemon.stat();
+    assert_eq!(stat.number("/queue_usage"), 1 + 10, "room is given back");
+    assert_eq!(stat.number("/ios/push_error"), 30);
+    assert_eq!(stat.number("/android/push_error"), 5);
+
+    order(&daemon, "android", "resume");
+    wait_until("the rest to be sent", || {
+        daemon.stat().number("/android/push_success") == 10
+    });
+    assert_eq!(daemon.terminate(), 75);
+    let mut sent = [others, nameless].concat();
+    sent.sort_unstable();
+    let succeeded = ids(&site.access_log(), "succeeded-push");
+    check_same(&succeeded[1..], &sent);
+    let log = site.error_log();
+    let mut failed = [&shelved, &queued, &android, &silent]
+        .map(Vec::as_slice)
+        .concat();
+    failed.sort_unstable();
+    check_same(&ids(&log, "failed-push"), &failed);
+    for line in &log {
+        let is_silent = silent.contains(&line.id());
+        let reason = if is_silent { "shutdown" } else { "purged" };
+        assert_eq!(line.text_of("reason"), reason, "{}", line.text);
+        assert_eq!(line.text_of("identifier"), "spring sale");
+        let attempts = u64::from(shelved.contains(&line.id()));
+        if !is_silent {
+            assert!(line.number("attempt").unwrap() >= attempts, "{}", line.text);
+        }
+    }
+}
+
+/// The first two seconds of the ramp to 400 pushes per second have 92 of them.
+#[test]
+fn a_rate_holds_from_the_first_push_on() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("ios.rate", 400);
+    let daemon = site.start();
+    let begun = Instant::now();
+    let accepted = daemon.push(&one(IOS, "", (0..100).map(hex_token)));
+    // The other lane does not wait for it.
+    let android = daemon.push(&one(ANDROID, "", (0..100).map(fcm_token)));
+    daemon.wait_idle();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(2), "{took:?}");
+    daemon.settle();
+    let mut sent = [accepted.accepted_ids(), android.accepted_ids()].concat();
+    sent.sort_unstable();
+    check_same(&ids(&site.access_log(), "succeeded-push"), &sent);
+    let notes = simulated.notes();
+    assert_eq!(notes.len(), 200, "each was sent once");
+}
+
+/// README, "Memory": the queue is full of pushes with a notification each, and three times as many
+/// are offered by many callers at once.
+#[test]
+fn memory_stays_within_the_formula_whatever_is_offered() {
+    const QUEUE: u64 = 10_000;
+    const CALLERS: u64 = 16;
+    const TEXT: usize = 1_000;
+    const BODY_MAX: u64 = 128 << 10;
+    let site = Site::unreachable()
+        .with("core.max_body_bytes", BODY_MAX)
+        .with("core.shutdown_timeout", 0)
+        .with_text("log.access_log", "discard");
+    let daemon = site.start_with(&["-q", &QUEUE.to_string()]);
+    let body = |from: u64| {
+        let message = "m".repeat(TEXT);
+        let notifications: Vec<Value> = (from..from + 100)
+            .map(
+                |number| json!({"platform": IOS, "token": [hex_token(number)], "message": message}),
+            )
+            .collect();
+        json!({"notifications": notifications}).to_string()
+    };
+    let (taken, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let (daemon, taken, refused) = (&daemon, &taken, &refused);
+            scope.spawn(move || {
+                let mut client = daemon.client();
+                for request in 0..=3 * QUEUE / 100 / CALLERS {
+                    let from = (request * CALLERS + caller) * 100;
+                    let reply = client.request("POST", "/push", body(from).as_bytes());
+                    match reply.status {
+                        200 => taken.fetch_add(100, Ordering::Relaxed),
+                        503 => refused.fetch_add(100, Ordering::Relaxed),
+                        other => panic!("{other}: {}", reply.text()),
+                    };
+                    if reply.text().contains("too many large requests") {
+                        client = daemon.client();
+                    }
+                }
+            });
+        }
+    });
+    // What was refused for its size at a bad moment may fit yet.
+    while daemon.stat().number("/queue_usage") < QUEUE {
+        let reply = daemon.request("POST", "/push", body(1_000_000).as_bytes());
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    assert!(refused.into_inner() >= QUEUE && taken.into_inner() <= QUEUE);
+    let reply = daemon.request("GET", "/stat/runtime", b"");
+    let resident = reply.json()["memory_resident_bytes"].as_u64().unwrap();
+    let fixed = (48 << 20) + 2 * 2 * (3 << 20) + CALLERS * (200 << 10) + 8 * 4 * BODY_MAX;
+    // The text is there, and in the payload, which has less than 40 octets beside it.
+    let push = 120 + 64 + 600 + TEXT as u64 + (TEXT as u64 + 40) + 70;
+    let allowed = fixed + QUEUE * push;
+    assert!(resident <= allowed, "{resident} of {allowed}");
+    let least = QUEUE * 2 * TEXT as u64;
+    assert!(resident > least, "{resident}: less than what waits");
+    assert_eq!(daemon.terminate(), 0);
+}
+
+/// Gives a lane an order; its state then.
+fn order(daemon: &Daemon, lane: &str, order: &str) -> String {
+    let reply = daemon.request("PUT", &format!("/lanes/{lane}/{order}"), b"");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()["state"].as_str().unwrap().to_owned()
+}
+
+/// One notification of that name to those devices.
+fn one(platform: u64, identifier: &str, tokens: impl IntoIterator<Item = String>) -> Value {
+    let tokens: Vec<String> = tokens.into_iter().collect();
+    json!({"notifications": [{
+        "platform": platform, "token": tokens, "message": "m", "identifier": identifier,
+    }]})
+}
