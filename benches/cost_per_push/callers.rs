@@ -6,7 +6,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Failure;
 use super::workload::{Shape, write_request};
@@ -52,7 +52,7 @@ impl Callers {
 }
 
 /// One connection.
-struct Caller {
+pub(crate) struct Caller {
     stream: TcpStream,
     body: Vec<u8>,
     request: Vec<u8>,
@@ -60,13 +60,14 @@ struct Caller {
 }
 
 /// What the daemon said.
-enum Answer {
+pub(crate) enum Answer {
     Accepted,
     ComeBackIn(Duration),
 }
 
 impl Caller {
-    fn connect(address: SocketAddr) -> Result<Self, Failure> {
+    /// Opens it.
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
@@ -90,6 +91,14 @@ impl Caller {
                 std::thread::sleep(wait);
             }
         }
+    }
+
+    /// Posts one body; what was said, and how long it took.
+    pub(crate) fn ask(&mut self, body: &[u8]) -> Result<(Answer, Duration), Failure> {
+        self.body.clear();
+        self.body.extend_from_slice(body);
+        let start = Instant::now();
+        Ok((self.post()?, start.elapsed()))
     }
 
     /// Sends head and body in one write, as curl does, and reads the answer.

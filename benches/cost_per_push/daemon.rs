@@ -1,4 +1,5 @@
-//! The daemon: the shipped binary in a process of its own, with its default configuration.
+//! The daemon: the shipped binary in a process of its own, with its default configuration but for
+//! FCM's rate, which would be measured instead of the daemon.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -39,10 +40,17 @@ pub(crate) struct Lines {
 }
 
 impl Daemon {
-    /// Starts it, with its logs in that directory, and waits until it serves.
-    pub(crate) fn start(directory: &Path, platforms: &str) -> Result<Self, Failure> {
+    /// Starts it, with its logs in that directory, and waits until it serves. `platforms` is the
+    /// rest of its configuration, in which FCM's rate is taken away; `arguments` are the command
+    /// line's.
+    pub(crate) fn start(
+        directory: &Path,
+        platforms: &str,
+        arguments: &[&str],
+    ) -> Result<Self, Failure> {
         let config = directory.join("sterna.toml");
         let path = |name: &str| directory.join(name).display().to_string();
+        let platforms = platforms.replace("[android]\n", "[android]\nrate = 0\n");
         let text = format!(
             "[core]\nport = \"0\"\n\n[log]\naccess_log = {:?}\nerror_log = {:?}\n\
              operator_log = {:?}\n\n{platforms}",
@@ -55,6 +63,7 @@ impl Daemon {
             .arg("serve")
             .arg("-c")
             .arg(&config)
+            .args(arguments)
             .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
             .stdin(Stdio::null())
             .spawn()?;
@@ -134,13 +143,7 @@ impl Daemon {
 
     /// Pushes settled as succeeded and as failed, by the daemon's own count.
     pub(crate) fn settled(&self, platform: Platform) -> Result<(u64, u64), Failure> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream
-            .write_all(b"GET /stat/app HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no /stat/app")?;
-        let stat: Value = serde_json::from_str(body)?;
+        let stat = self.stat("/stat/app")?;
         let number = |key| {
             let number = stat
                 .get(platform.as_str())
@@ -148,6 +151,24 @@ impl Daemon {
             number.ok_or_else(|| Failure::from(format!("no {platform} {key} in /stat/app")))
         };
         Ok((number("push_success")?, number("push_error")?))
+    }
+
+    /// Octets of memory that it occupies.
+    pub(crate) fn resident(&self) -> Result<u64, Failure> {
+        let stat = self.stat("/stat/runtime")?;
+        let resident = stat.get("memory_resident_bytes").and_then(Value::as_u64);
+        Ok(resident.ok_or("no memory_resident_bytes in /stat/runtime")?)
+    }
+
+    fn stat(&self, path: &str) -> Result<Value, Failure> {
+        let mut stream = TcpStream::connect(self.address)?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        Ok(serde_json::from_str(body)?)
     }
 
     /// Ends it as an operator does; it must have nothing left to do.

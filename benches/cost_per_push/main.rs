@@ -18,8 +18,12 @@
 //! For comparison, Gaurun 0.14.0 on two cores: 54-70 µs per APNs push in bulk, 97-111 µs one by
 //! one, where h2load needs 6.
 //!
-//! It is a test as well: it exits 1 if a push was lost, doubled or failed. `cargo test` runs it
-//! with few pushes, so that it cannot rot.
+//! Further rows (`--rows stalled`) show what callers notice of an FCM that does not answer: how
+//! soon requests for APNs are answered beside it, how soon those for FCM are refused, and the
+//! memory that the full queue takes beside what the README's formula allows.
+//!
+//! It is a test as well: it exits 1 if a push was lost, doubled or failed, or if the memory is
+//! more than the formula allows. `cargo test` runs it with few pushes, so that it cannot rot.
 
 mod arguments;
 mod baseline;
@@ -29,6 +33,7 @@ mod h2load;
 mod measure;
 mod report;
 mod simulator;
+mod stalled;
 mod usage;
 mod workload;
 
@@ -63,6 +68,11 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     let h2load = h2load::is_installed();
     report::preamble(&mut out, plan, h2load)?;
     let rows = measure::run(plan, h2load)?;
-    report::table(&mut out, &rows)?;
+    if !rows.is_empty() {
+        report::table(&mut out, &rows)?;
+    }
+    if let Some(stalled) = stalled::run(plan)? {
+        report::stalled(&mut out, &stalled)?;
+    }
     Ok(())
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
     let directory = tempfile::tempdir()?;
     let directory = directory.path();
     let simulator = Simulator::start(&directory.join("simulator"))?;
-    let daemon = Daemon::start(directory, &simulator.site.config)?;
+    let daemon = Daemon::start(directory, &simulator.site.config, &[])?;
     let baselines = if with_h2load {
         baselines(&simulator, directory)?
     } else {

@@ -8,6 +8,7 @@ use super::arguments::Plan;
 use super::callers;
 use super::h2load;
 use super::measure::{Row, Sample, by_thread};
+use super::stalled::Stalled;
 
 /// Says what is going to be measured, and with what.
 pub(crate) fn preamble(out: &mut impl Write, plan: &Plan, h2load: bool) -> io::Result<()> {
@@ -58,6 +59,29 @@ pub(crate) fn table(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
         writeln!(out, "{:20} {}", row.shape.to_string(), shown.join(", "))?;
     }
     writeln!(out, "\nnothing lost, nothing doubled, nothing failed")
+}
+
+/// Prints what callers notice of a provider that does not answer.
+pub(crate) fn stalled(out: &mut impl Write, stalled: &Stalled) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nFCM stalled, its queue of {} full{:>24} {:>8} {:>8}",
+        stalled.queue, "requests", "p50, µs", "p99, µs"
+    )?;
+    for (name, latencies) in [
+        ("iOS only, 200: a daemon without FCM pushes", &stalled.alone),
+        ("iOS only, 200: beside the full queue", &stalled.beside),
+        ("FCM, 503", &stalled.refused),
+    ] {
+        writeln!(out, "{name:44} {latencies}")?;
+    }
+    let mebibytes = |octets: u64| octets.div_ceil(1 << 20);
+    writeln!(
+        out,
+        "resident memory {} MiB, the formula allows {} MiB",
+        mebibytes(stalled.resident),
+        mebibytes(stalled.allowed)
+    )
 }
 
 fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
