@@ -99,13 +99,13 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
 /// The first access token, once the endpoint has issued it.
 fn access_token(tokens: &AccessTokens) -> Result<AccessToken, Failure> {
     let (changed, is_changed) = mpsc::channel();
-    tokens.on_change(Box::new(move || {
+    tokens.on_change(Box::new(move |_| {
         // Nobody listens any more once there is a token.
         let _told = changed.send(());
     }));
     let deadline = Instant::now() + TOKEN_WITHIN;
     loop {
-        if let Some(token) = tokens.current() {
+        if let Some(token) = tokens.current(Instant::now()) {
             return Ok(token);
         }
         is_changed.recv_timeout(deadline.saturating_duration_since(Instant::now()))?;

@@ -67,7 +67,7 @@ fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &mut CredentialFi
     match files.changed() {
         Ok(None) => {
             let (_, route) = present_route.current();
-            route.credentials.ask_again();
+            route.credentials.ask_again(Instant::now());
         }
         Ok(Some(route)) => {
             ::log::info!(

@@ -3,6 +3,8 @@
 //! A thin lock around the provider's own rules: one auth token per key for the whole process, one
 //! access token per service account.
 
+use std::time::Instant;
+
 use crate::moment::Moment;
 use crate::oauth::{AccessToken, AccessTokens};
 use crate::provider::apns::{AuthToken, Renewal};
@@ -65,10 +67,10 @@ impl Credential {
 impl Credentials {
     /// Whether a request could be sent now. An auth token is not made for the answer: its time
     /// counts from its first use.
-    pub fn are_at_hand(&self) -> bool {
+    pub fn are_at_hand(&self, now: Instant) -> bool {
         match self {
             Self::Certificate | Self::AuthTokens(_) => true,
-            Self::AccessTokens(tokens) => tokens.current().is_some(),
+            Self::AccessTokens(tokens) => tokens.current(now).is_some(),
         }
     }
 
@@ -83,23 +85,26 @@ impl Credentials {
                     None
                 }
             },
-            Self::AccessTokens(tokens) => tokens.current().map(Credential::AccessToken),
+            Self::AccessTokens(tokens) => {
+                let token = tokens.current(now.monotonic);
+                token.map(Credential::AccessToken)
+            }
         }
     }
 
     /// Tries again what an operator may have mended by now.
-    pub fn ask_again(&self) {
+    pub fn ask_again(&self, now: Instant) {
         if let Self::AccessTokens(tokens) = self {
-            tokens.ask_again();
+            tokens.ask_again(now);
         }
     }
 
     /// How it stands with access tokens; where none are needed they are as good as granted.
-    pub fn access(&self) -> Access {
+    pub fn access(&self, now: Instant) -> Access {
         let Self::AccessTokens(tokens) = self else {
             return Access::Granted;
         };
-        if tokens.current().is_some() {
+        if tokens.current(now).is_some() {
             return Access::Granted;
         }
         tokens.refusal().map_or(Access::Passing, Access::Refused)
@@ -119,7 +124,7 @@ impl Credentials {
                 }
             }
             (Self::AccessTokens(tokens), Credential::AccessToken(token)) => {
-                tokens.invalidate(token);
+                tokens.invalidate(token, now.monotonic);
             }
             _ => {}
         }

@@ -33,7 +33,7 @@ impl PresentRoute {
             lane: Arc::clone(lane),
             present: Mutex::new((generation, Arc::new(route))),
         });
-        present.hear_of_access_tokens();
+        present.hear_of_access_tokens(Moment::now());
         present
     }
 
@@ -53,14 +53,14 @@ impl PresentRoute {
             // Under the lock, so that of two that come at once the last one's number stays.
             self.lane.route_replaced(generation, now.monotonic);
         }
-        self.hear_of_access_tokens();
+        self.hear_of_access_tokens(now);
     }
 
     /// Holds the lane if there is no access token and an operator has to act for one; releases it
     /// once there is.
     pub fn look_at_access_token(&self, now: Moment) {
         let (generation, route) = self.current();
-        match route.credentials.access() {
+        match route.credentials.access(now.monotonic) {
             Access::Passing => {}
             Access::Granted => {
                 if self.lane.has_access_token() {
@@ -78,18 +78,18 @@ impl PresentRoute {
     }
 
     /// Rings when there is news of access tokens.
-    fn hear_of_access_tokens(self: &Arc<Self>) {
+    fn hear_of_access_tokens(self: &Arc<Self>, now: Moment) {
         let (_, route) = self.current();
         if let Credentials::AccessTokens(tokens) = &route.credentials {
             let present: Weak<Self> = Arc::downgrade(self);
-            tokens.on_change(Box::new(move || {
+            tokens.on_change(Box::new(move |now| {
                 if let Some(present) = present.upgrade() {
-                    present.look_at_access_token(Moment::now());
+                    present.look_at_access_token(now);
                     present.lane.wake_all();
                 }
             }));
             // The first word may have come before.
-            self.look_at_access_token(Moment::now());
+            self.look_at_access_token(now);
         }
     }
 

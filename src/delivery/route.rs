@@ -1,7 +1,7 @@
 //! Where a lane's pushes go: address, credential, time-outs. Shared by its connection threads.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::credential::Credentials;
 use super::requests::Requests;
@@ -46,8 +46,8 @@ pub struct Route {
 
 impl Route {
     /// Whether pushes could be sent now.
-    pub fn can_send(&self) -> bool {
-        self.credentials.are_at_hand()
+    pub fn can_send(&self, now: Instant) -> bool {
+        self.credentials.are_at_hand(now)
     }
 
     /// A session for a fresh connection.

@@ -1,4 +1,6 @@
 //! The shell: one thread that asks for tokens, and what the other threads see of it.
+//!
+//! Without the thread, whoever made it asks and says what came.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -7,15 +9,17 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::answer::{Class, Failure};
+use super::answer::{Class, Failure, Grant};
 use super::exchange::exchange;
 use super::refresh::{Invalidation, Next, Refresh};
 use super::{AccessToken, Account};
+use crate::jitter::Random;
+use crate::moment::Moment;
 
 /// A bell that is rung when there is news.
-type Bell = Arc<dyn Fn() + Send + Sync>;
+type Bell = Arc<dyn Fn(Moment) + Send + Sync>;
 
 /// The access tokens of one account, kept fresh by a thread of their own.
 ///
@@ -30,9 +34,9 @@ struct Shared {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     refresh: Refresh,
+    random: Random,
     bells: Vec<Bell>,
     ended: bool,
 }
@@ -44,20 +48,63 @@ impl AccessTokens {
     ///
     /// The operating system's, if it has no thread to give.
     pub fn start(account: Account, agent: ureq::Agent) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        });
-        let theirs = Arc::clone(&shared);
+        let tokens = Self::by_hand(random());
+        let theirs = Arc::clone(&tokens.shared);
         thread::Builder::new()
             .name("oauth".to_owned())
             .spawn(move || run(&theirs, &account, &agent))?;
-        Ok(Self { shared })
+        Ok(tokens)
+    }
+
+    /// The same without a thread: to be asked by [`AccessTokens::asks_at`] when a token is wanted,
+    /// and to be told what came.
+    pub fn by_hand(seed: u64) -> Self {
+        let state = State {
+            refresh: Refresh::default(),
+            random: Random::new(seed),
+            bells: Vec::new(),
+            ended: false,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
+        Self { shared }
+    }
+
+    /// When a token is wanted: at `now`, or later.
+    pub fn asks_at(&self, now: Instant) -> Instant {
+        match self.shared.lock().refresh.next(now) {
+            Next::Exchange => now,
+            Next::WaitUntil(at) => at,
+        }
+    }
+
+    /// A token has come that was asked for at that time, for so long.
+    pub fn granted(&self, token: String, life: Duration, asked: Instant, now: Moment) {
+        self.shared.take(Ok(Grant { token, life }), asked, now);
+    }
+
+    /// A token could not be had.
+    pub fn failed(
+        &self,
+        class: Class,
+        why: &str,
+        retry_after: Option<Duration>,
+        asked: Instant,
+        now: Moment,
+    ) {
+        let failure = Failure {
+            class,
+            retry_after,
+            ..Failure::passing(why.to_owned())
+        };
+        self.shared.take(Err(failure), asked, now);
     }
 
     /// The token to send now, if there is one. Never waits for the network.
-    pub fn current(&self) -> Option<AccessToken> {
-        self.shared.lock().refresh.current(Instant::now())
+    pub fn current(&self, now: Instant) -> Option<AccessToken> {
+        self.shared.lock().refresh.current(now)
     }
 
     /// Why there is no token to be had until an operator acts, if that is so.
@@ -68,15 +115,16 @@ impl AccessTokens {
     }
 
     /// Asks for a token at once, if there is none and an operator may have acted.
-    pub fn ask_again(&self) {
-        self.shared.lock().refresh.ask_again(Instant::now());
+    pub fn ask_again(&self, now: Instant) {
+        self.shared.lock().refresh.ask_again(now);
         self.shared.changed.notify_all();
     }
 
     /// Gives up a token that FCM refused with 401, and asks for another.
-    pub fn invalidate(&self, used: &AccessToken) {
+    pub fn invalidate(&self, used: &AccessToken, now: Instant) {
         let mut state = self.shared.lock();
-        match state.refresh.invalidate(used, Instant::now(), random()) {
+        let random = state.random.draw();
+        match state.refresh.invalidate(used, now, random) {
             Invalidation::Known => return,
             Invalidation::Replaced => {
                 ::log::warn!("oauth: FCM refused the access token; asking for another");
@@ -90,7 +138,7 @@ impl AccessTokens {
     }
 
     /// Adds a bell that rings when a token has come, or could not be had. It must not block.
-    pub fn on_change(&self, bell: Box<dyn Fn() + Send + Sync>) {
+    pub fn on_change(&self, bell: Box<dyn Fn(Moment) + Send + Sync>) {
         self.shared.lock().bells.push(bell.into());
     }
 }
@@ -115,6 +163,34 @@ impl Shared {
     /// The state is whole between any two statements, so that a panic elsewhere does not spoil it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what came of an exchange, and tells everyone.
+    fn take(&self, result: Result<Grant, Failure>, asked: Instant, now: Moment) {
+        let mut state = self.lock();
+        let random = state.random.draw();
+        match result {
+            Ok(grant) => {
+                ::log::info!("oauth: a new access token for {} s", grant.life.as_secs());
+                state.refresh.succeeded(&grant, asked, random);
+            }
+            Err(failure) => {
+                // What stops a lane is told when it does, with the file that is at fault.
+                let serves = state.refresh.current(now.monotonic).is_some();
+                match failure.class {
+                    Class::Stopping if !serves => ::log::debug!("oauth: {}", failure.text),
+                    Class::Passing => ::log::warn!("oauth: {}", failure.text),
+                    Class::Clock | Class::Stopping => ::log::error!("oauth: {}", failure.text),
+                }
+                state.refresh.failed(failure, now.monotonic, random);
+            }
+        }
+        let bells = state.bells.clone();
+        drop(state);
+        self.changed.notify_all();
+        for bell in bells {
+            bell(now);
+        }
     }
 }
 
@@ -143,29 +219,7 @@ fn ask(shared: &Shared, account: &Account, agent: &ureq::Agent) {
     let asked = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
         .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())));
-    let mut state = shared.lock();
-    match result {
-        Ok(grant) => {
-            ::log::info!("oauth: a new access token for {} s", grant.life.as_secs());
-            state.refresh.succeeded(&grant, asked, random());
-        }
-        Err(failure) => {
-            // What stops a lane is told when it does, with the file that is at fault.
-            let serves = state.refresh.current(Instant::now()).is_some();
-            match failure.class {
-                Class::Stopping if !serves => ::log::debug!("oauth: {}", failure.text),
-                Class::Passing => ::log::warn!("oauth: {}", failure.text),
-                Class::Clock | Class::Stopping => ::log::error!("oauth: {}", failure.text),
-            }
-            state.refresh.failed(failure, Instant::now(), random());
-        }
-    }
-    let bells = state.bells.clone();
-    drop(state);
-    shared.changed.notify_all();
-    for bell in bells {
-        bell();
-    }
+    shared.take(result, asked, Moment::now());
 }
 
 /// A random number: a fresh hasher's keys are random.

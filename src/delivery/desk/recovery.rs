@@ -11,7 +11,7 @@ use crate::moment::Moment;
 
 impl<T: Transport> Desk<T> {
     /// After a panic: the connections' state cannot be trusted any more, the pushes can.
-    pub(in super::super) fn recover(&mut self, panic: &str, now: Moment) {
+    pub fn recover(&mut self, panic: &str, now: Moment) {
         self.stats.lane(self.lane.platform()).panicked();
         ::log::error!(
             "{}: connection thread {} panicked ({panic}); its pushes are sent again. \

@@ -14,7 +14,7 @@ pub use advice::ADVICE;
 pub use answer::{ROWS, answer, goaway};
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use payload::{PAYLOAD_MAX, payload};
-pub use signing_key::{SEALED_MAX, SigningKey};
+pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
 use crate::push::{Accepted, DeviceToken, Notification, PushId};
 

@@ -18,9 +18,12 @@ pub const SEALED_MAX: usize = 4096;
 /// Longest key id and team id; Apple's have 10 characters.
 const ID_MAX: usize = 64;
 
+/// Signs the auth token of that moment (seconds since the Unix epoch), or says why it cannot.
+pub type Signer = Box<dyn Fn(u64) -> Result<String, String> + Send + Sync>;
+
 /// An APNs signing key, checked to be able to sign.
 pub struct SigningKey {
-    key: EncodingKey,
+    signer: Signer,
     /// The key's file as a secret of our own: what is sealed with it was sealed by its owner.
     seal: (EncodingKey, DecodingKey),
     key_id: String,
@@ -66,19 +69,26 @@ impl SigningKey {
         check_label(&String::from_utf8_lossy(file))?;
         let key = EncodingKey::from_ec_pem(file)
             .map_err(|_| "the key file has no readable elliptic-curve key".to_owned())?;
-        let key = Self {
-            key,
-            seal: (
-                EncodingKey::from_secret(file),
-                DecodingKey::from_secret(file),
-            ),
-            key_id: key_id.to_owned(),
-            team_id: team_id.to_owned(),
-        };
+        let (kid, iss) = (key_id.to_owned(), team_id.to_owned());
+        let signer = Box::new(move |issued_at| sign(&key, &kid, &iss, issued_at));
+        let key = Self::with_signer(signer, file, key_id, team_id);
         // The curve is only looked at when something is signed.
         key.sign(0)
             .map_err(|_| "the key is not a P-256 key, the only kind that APNs takes".to_owned())?;
         Ok(key)
+    }
+
+    /// A key that others sign with. What is sealed is sealed with `secret`.
+    pub fn with_signer(signer: Signer, secret: &[u8], key_id: &str, team_id: &str) -> Self {
+        Self {
+            signer,
+            seal: (
+                EncodingKey::from_secret(secret),
+                DecodingKey::from_secret(secret),
+            ),
+            key_id: key_id.to_owned(),
+            team_id: team_id.to_owned(),
+        }
     }
 
     /// Makes the auth token of that moment (seconds since the Unix epoch).
@@ -87,15 +97,7 @@ impl SigningKey {
     ///
     /// The cryptographic library's text; not seen once the key was read.
     pub fn sign(&self, issued_at: u64) -> Result<String, String> {
-        let mut header = Header::new(Algorithm::ES256);
-        header.typ = None;
-        header.kid = Some(self.key_id.clone());
-        let claims = Claims {
-            iss: &self.team_id,
-            iat: issued_at,
-        };
-        jsonwebtoken::encode(&header, &claims, &self.key)
-            .map_err(|error| format!("the auth token cannot be signed: {error}"))
+        (self.signer)(issued_at)
     }
 
     /// Seals an auth token of this key for [`SigningKey::unseal`].
@@ -135,6 +137,16 @@ impl fmt::Debug for SigningKey {
             .field("team_id", &self.team_id)
             .finish_non_exhaustive()
     }
+}
+
+/// The auth token that APNs asks for (ES256).
+fn sign(key: &EncodingKey, key_id: &str, team_id: &str, iat: u64) -> Result<String, String> {
+    let mut header = Header::new(Algorithm::ES256);
+    header.typ = None;
+    header.kid = Some(key_id.to_owned());
+    let claims = Claims { iss: team_id, iat };
+    jsonwebtoken::encode(&header, &claims, key)
+        .map_err(|error| format!("the auth token cannot be signed: {error}"))
 }
 
 /// Ids become part of a signed JSON text and of log lines.
