@@ -288,10 +288,8 @@ impl Session {
                 let outcome = self.outcome_of(fate, cause);
                 let ended_before = ended.len();
                 self.end(stream, outcome, now.monotonic, ended);
-                if self.is_refused() && self.answered == 0 && !of_stream {
-                    for it in ended.iter_mut().skip(ended_before) {
-                        it.is_spared = matches!(it.outcome, Outcome::Unknown(_));
-                    }
+                if !of_stream {
+                    self.spare_if_refused(ended.iter_mut().skip(ended_before));
                 }
             }
             Event::GoAway { code, debug, .. } => {
@@ -332,7 +330,9 @@ impl Session {
             } else if in_flight {
                 http2.reset(stream, ErrorCode::CANCEL);
                 let text = format!("no answer within {} s", self.timeout.as_secs_f32());
+                let ended_before = ended.len();
                 self.end(stream, Outcome::Unknown(text.into()), now, ended);
+                self.spare_if_refused(ended.iter_mut().skip(ended_before));
                 self.timeouts_in_silence = self.timeouts_in_silence.saturating_add(1);
                 self.count_reset(now);
                 self.pulse.ask(http2, self.flights.is_empty(), now);
@@ -344,6 +344,16 @@ impl Session {
         if !http2.is_closed() && !self.pulse.check(http2, self.flights.is_empty(), now) {
             self.retire(SILENT);
             http2.close(ErrorCode::NO_ERROR);
+        }
+    }
+
+    /// What is not heard of on a connection that was refused before it answered anything says
+    /// nothing of the push.
+    fn spare_if_refused<'a>(&self, ended: impl Iterator<Item = &'a mut Ended>) {
+        if self.is_refused() && self.answered == 0 {
+            for it in ended {
+                it.is_spared = matches!(it.outcome, Outcome::Unknown(_));
+            }
         }
     }
 

@@ -371,6 +371,31 @@ fn a_push_without_an_answer_times_out_and_three_in_silence_retire_the_connection
 }
 
 #[test]
+fn a_push_that_times_out_on_a_connection_that_was_refused_unheard_is_spared() {
+    for answered in [false, true] {
+        let mut wire = Wire::apns(10);
+        for push in pushes(2, |_| {}) {
+            wire.send(push);
+        }
+        wire.settle();
+        if answered {
+            wire.answer(1, 200, b"");
+        } else {
+            wire.server.reset(1, ErrorCode::CANCEL);
+            wire.settle();
+        }
+        let why = br#"{"reason":"BadCertificate"}"#;
+        wire.server.send_goaway(3, ErrorCode::NO_ERROR, why);
+        wire.settle();
+        let at = wire.now.monotonic + TIMEOUT;
+        wire.session
+            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+        let spared: Vec<bool> = wire.ended.iter().map(|it| it.is_spared).collect();
+        assert_eq!(spared, [false, !answered], "the reset was of the one push");
+    }
+}
+
+#[test]
 fn time_outs_with_answers_in_between_do_not_retire_the_connection() {
     let mut wire = Wire::apns(10);
     for push in pushes(4, |_| {}) {
