@@ -4,21 +4,26 @@
 //! The rules that it holds the daemon to are written a second time here, from the promises, so
 //! that the policy cannot agree with itself.
 
+mod hold;
+mod record;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sterna::delivery::policy::Limits;
-use sterna::lane::Lane;
+use sterna::lane::{Hold as Held, Lane};
 use sterna::moment::Moment;
-use sterna::push::{Accepted, PushId};
+use sterna::push::{Accepted, Platform, PushId};
 
 use crate::coverage::{Coverage, Kind};
 use crate::reply::{Class, Reply};
+pub(crate) use hold::Hold;
+use record::{FREE_REFUSALS, Record};
 
-/// Refusals in a row that cost nothing.
-const FREE_REFUSALS: u32 = 5;
+/// A provider can ask the lane as a whole to wait for so long.
+const LANE_WAIT_MAX: Duration = Duration::from_secs(300);
 /// No attempt later than this after the first.
 const RETRY_WINDOW: Duration = Duration::from_secs(3600);
 /// How often it is looked whether pushes wait beyond their time.
@@ -28,6 +33,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(900);
 /// While nothing moves, what waits is settled as expired so soon after its time: a connection
 /// counts as stuck after ten seconds, its thread looks each ten, and the queue is swept each ten.
 const EXPIRED_WITHIN: Duration = Duration::from_secs(35);
+/// The wait before the first probe of a refused credential.
+pub(crate) const FIRST_PROBE: Duration = Duration::from_secs(30);
 
 /// How a request on the wire came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,40 +51,11 @@ pub(crate) enum Fate {
     Answered(Reply),
 }
 
-/// The life of one push.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are independent of each other"
-)]
-struct Record {
-    accepted: Arc<Accepted>,
-    deadline: Instant,
-    /// Link and stream, while a request of it is open.
-    flight: Option<(usize, u32)>,
-    flown: Option<Instant>,
-    attempts: u32,
-    refusals: u32,
-    used_its_second_chance: bool,
-    /// Attempts of which nothing was heard.
-    unknown: u32,
-    /// Its request is to show whether the credential is taken again.
-    is_probe: bool,
-    first_attempt: Option<Instant>,
-    /// Not to be sent again before this.
-    not_before: Option<Instant>,
-    last: Option<Fate>,
-    /// How often the provider took it.
-    taken: u32,
-    /// The final answer that came, which the same round has to settle.
-    due: Option<Reply>,
-    settled: bool,
-    /// It was told that it waits beyond its time.
-    told_late: bool,
-}
-
 /// All pushes of a world.
 pub(crate) struct Ledger {
     records: BTreeMap<u64, Record>,
+    /// Pushes by their device token, which no two share.
+    tokens: BTreeMap<String, u64>,
     /// Pushes with a final answer since the last look.
     due: Vec<u64>,
     unsettled: usize,
@@ -90,6 +68,11 @@ pub(crate) struct Ledger {
     pub(crate) requests: u64,
     pub(crate) lane: Arc<Lane>,
     pub(crate) stopped: bool,
+    pub(crate) hold: Hold,
+    /// By link: the number of its route.
+    generations: Vec<u64>,
+    /// When the provider asked the lane to wait, and until when.
+    slowed: Option<(Instant, Instant)>,
     pub(crate) coverage: Coverage,
     pub(crate) violations: Vec<String>,
     /// What happened, if it is to be told.
@@ -102,7 +85,11 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn new(origin: Instant, lane: Arc<Lane>, limits: Limits, traced: bool) -> Self {
         Self {
+            hold: Hold::new(FIRST_PROBE),
+            generations: Vec::new(),
+            slowed: None,
             records: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             due: Vec::new(),
             unsettled: 0,
             moved: None,
@@ -137,33 +124,41 @@ impl Ledger {
     }
 
     pub(crate) fn accept(&mut self, accepted: &Arc<Accepted>) {
-        let expiry = u64::try_from(accepted.notification.expiry).unwrap();
-        let life = match Duration::from_secs(expiry) {
-            Duration::ZERO => self.limits.max_age,
-            life => life.min(self.limits.max_age),
-        };
-        for id in (accepted.first_id.0..).take(accepted.tokens.len()) {
-            let record = Record {
-                accepted: Arc::clone(accepted),
-                deadline: accepted.at.monotonic + life,
-                flight: None,
-                flown: None,
-                attempts: 0,
-                refusals: 0,
-                used_its_second_chance: false,
-                unknown: 0,
-                is_probe: false,
-                first_attempt: None,
-                not_before: None,
-                last: None,
-                taken: 0,
-                due: None,
-                settled: false,
-                told_late: false,
-            };
-            self.records.insert(id, record);
+        let life =
+            life_of(accepted).map_or(self.limits.max_age, |life| life.min(self.limits.max_age));
+        for (id, token) in (accepted.first_id.0..).zip(&accepted.tokens) {
+            self.records.insert(id, Record::new(accepted, life));
+            self.tokens.insert(token.as_str().to_owned(), id);
             self.unsettled += 1;
         }
+    }
+
+    /// The push to that device token.
+    pub(crate) fn push_to(&self, token: &str) -> Option<u64> {
+        self.tokens.get(token).copied()
+    }
+
+    /// A connection was opened by the route of that number.
+    pub(crate) fn connected(&mut self, generation: u64) {
+        self.generations.push(generation);
+    }
+
+    /// How long a push had waited when that request of it was sent; nothing if that request is over
+    /// for the daemon.
+    pub(crate) fn waited(&self, push: u64, flight: (usize, u32)) -> Option<Duration> {
+        let record = &self.records[&push];
+        let sent = record.sent.filter(|_| record.flight == Some(flight))?;
+        Some(sent.duration_since(record.accepted.at.monotonic))
+    }
+
+    fn generation(&self, link: Option<(usize, u32)>) -> u64 {
+        link.map_or(0, |(link, _)| self.generations[link])
+    }
+
+    /// A connection's credential was refused as a whole.
+    pub(crate) fn refused(&mut self, link: usize, now: Instant) {
+        self.hold.refuse(None, self.generations[link], now);
+        self.coverage.count(Kind::CredentialGoAway);
     }
 
     pub(crate) fn unsettled(&self) -> usize {
@@ -198,12 +193,14 @@ impl Ledger {
         if record.unknown > 0 && !self.limits.resend_unknown {
             faults.push("after an unknown outcome, though that is not wanted");
         }
+        faults.extend(self.hold.sent(push, now));
         record.flight = Some((link, stream));
         record.is_probe = self.lane.is_probe(PushId(push));
         if record.is_probe {
             self.coverage.count(Kind::Probe);
         }
         self.moved = Some(now);
+        record.sent = Some(now);
         record.first_attempt.get_or_insert(now);
         for fault in faults {
             self.violate(now, format!("push {push} was sent {fault}"));
@@ -216,7 +213,9 @@ impl Ledger {
         let Some(record) = self.records.get_mut(&push) else {
             return;
         };
-        record.flight = None;
+        let flight = record.flight.take();
+        // A GOAWAY, or another credential, may have come between.
+        record.is_probe &= self.hold.is_probe(push);
         record.flown = Some(now);
         let fate = match fate {
             Fate::Spared if !self.limits.resend_unknown => Fate::Unknown,
@@ -224,6 +223,8 @@ impl Ledger {
         };
         record.last = Some(fate);
         let mut wait = Duration::ZERO;
+        let mut own_slowdown = None;
+        let mut is_spared = false;
         match fate {
             Fate::NotSent => {}
             Fate::NotProcessed => record.refused(),
@@ -233,38 +234,69 @@ impl Ledger {
                 record.unknown += 1;
             }
             Fate::Spared => {
-                record.refusals = 0;
                 record.unknown += 1;
-                record.used_its_second_chance = false;
-                record.first_attempt = None;
+                record.spare();
             }
             Fate::Answered(reply) if record.is_spared(reply) => {
-                record.refusals = 0;
-                record.used_its_second_chance = false;
-                record.first_attempt = None;
+                record.spare();
+                is_spared = true;
             }
             Fate::Answered(reply) => {
-                let again = !matches!(reply.class, Class::Taken | Class::Final | Class::Held);
-                if matches!(reply.class, Class::Elsewhere | Class::OnceElsewhere) {
-                    record.refused();
-                } else {
-                    record.attempts += 1;
-                    record.refusals = 0;
-                }
-                record.used_its_second_chance |=
-                    matches!(reply.class, Class::Once | Class::OnceElsewhere);
-                if !again {
+                if record.answered(reply) {
                     record.due = Some(reply);
                     self.due.push(push);
                 }
-                let asked = Duration::from_secs(reply.retry_after.unwrap_or(0));
-                wait = asked.min(RETRY_WINDOW);
+                wait = reply.least_wait();
+                let lane_wait = Duration::from_secs(reply.asked().unwrap_or(0)).min(LANE_WAIT_MAX);
+                let until = now + lane_wait;
+                if reply.slows && self.slowed.is_none_or(|(_, known)| known < until) {
+                    own_slowdown = Some(until);
+                }
             }
         }
         if record.refusals > FREE_REFUSALS {
             self.coverage.count(Kind::CostlyRefusal);
         }
-        record.not_before = Some(now + wait);
+        // Of what came in the same round, nobody knows which was heard first.
+        let slowed = self.slowed.filter(|(since, _)| *since < now);
+        let slowed = slowed.map(|(_, until)| until).max(own_slowdown);
+        let mut not_before = now + wait;
+        if record.is_shelved() {
+            if slowed.is_some_and(|until| until > not_before) {
+                self.coverage.count(Kind::WaitsForLane);
+            }
+            not_before = not_before.max(slowed.unwrap_or(now));
+        }
+        record.not_before = Some(not_before);
+        if let Some(until) = own_slowdown {
+            self.slowed = Some((now, until));
+        }
+        self.judge_credential(push, fate, is_spared, flight, now);
+    }
+
+    /// What the end of a request says of the credential.
+    fn judge_credential(
+        &mut self,
+        push: u64,
+        fate: Fate,
+        spared: bool,
+        flight: Option<(usize, u32)>,
+        now: Instant,
+    ) {
+        let generation = self.generation(flight);
+        match fate {
+            Fate::Answered(_) if spared => {
+                if self.hold.refuse(Some(push), generation, now) {
+                    self.coverage.count(Kind::ProbeRefused);
+                }
+            }
+            Fate::Answered(reply) if !reply.broken => {
+                if self.hold.answered(push, generation) {
+                    self.coverage.count(Kind::ProbePassed);
+                }
+            }
+            _ => self.hold.ended(push),
+        }
     }
 
     /// The provider took it.
@@ -344,7 +376,9 @@ impl Ledger {
         match reason.as_str() {
             "expired" => self.coverage.count(Kind::Expired),
             "shutdown" => self.coverage.count(Kind::LeftAtShutdown),
+            "unanswered" if !self.limits.resend_unknown => self.coverage.count(Kind::NotResent),
             _ if answer.is_none() => self.coverage.count(Kind::GaveUp),
+            _ if succeeded => self.coverage.count(Kind::Succeeded),
             _ => {}
         }
         if judged.is_none() {
@@ -356,8 +390,23 @@ impl Ledger {
         }
     }
 
+    /// Whether the daemon says that the lane is held for its credential.
+    pub(crate) fn is_held_for_credential(&self) -> bool {
+        let holds = self.lane.holds();
+        holds
+            .iter()
+            .any(|hold| matches!(hold, Held::Credential { .. }))
+    }
+
     /// What a round must have done by its end.
     pub(crate) fn check_round(&mut self, now: Instant) {
+        if self.hold.is_refused() && !self.hold.round_over(self.is_held_for_credential()) {
+            self.violate(
+                now,
+                "the lane is not held, though its credential was refused",
+            );
+            self.hold.has_access_token();
+        }
         for push in std::mem::take(&mut self.due) {
             if let Some(reply) = self.records[&push].due {
                 let what = format!("push {push} was not settled by its answer {reply:?}");
@@ -403,57 +452,11 @@ impl Ledger {
     }
 }
 
-impl Record {
-    /// Whether an answer is about the credential, so that it costs the push nothing.
-    fn is_spared(&self, reply: Reply) -> bool {
-        let last = self.is_probe || self.used_its_second_chance;
-        match reply.class {
-            _ if reply.broken => false,
-            Class::Held => true,
-            Class::Once | Class::OnceElsewhere => last,
-            _ => false,
-        }
-    }
-
-    /// One more refusal in a row.
-    fn refused(&mut self) {
-        self.refusals += 1;
-        if self.refusals > FREE_REFUSALS {
-            self.attempts += 1;
-        }
-    }
-
-    /// Whether a settlement without a final answer is right.
-    fn may_fail(
-        &self,
-        reason: &str,
-        status: Option<u64>,
-        now: Instant,
-        limits: Limits,
-        stopped: bool,
-    ) -> Option<()> {
-        let first = self.first_attempt.unwrap_or(now);
-        let asked = match self.last {
-            Some(Fate::Answered(reply)) => reply.retry_after.unwrap_or(0),
-            _ => 0,
-        };
-        let longest = LONGEST_BACKOFF.max(Duration::from_secs(asked * 11 / 10));
-        let end = self.deadline.min(first + RETRY_WINDOW);
-        let is_late = now + longest >= end;
-        let used_up = self.attempts > u32::from(limits.retry_max) || is_late;
-        let right = match (reason, self.last) {
-            ("expired", _) => now >= self.deadline && self.flight.is_none(),
-            ("shutdown", _) => stopped,
-            ("unanswered", Some(Fate::Unknown)) => {
-                let was_resent = self.unknown > 1 || is_late;
-                status.is_none() && (!limits.resend_unknown || used_up && was_resent)
-            }
-            ("refused", Some(Fate::NotProcessed)) => used_up && status.is_none(),
-            (reason, Some(Fate::Answered(reply))) => {
-                used_up && reason == reply.reason && status == Some(reply.status.into())
-            }
-            _ => false,
-        };
-        right.then_some(())
-    }
+/// How long it is worth being sent, if the caller said so.
+pub(crate) fn life_of(accepted: &Accepted) -> Option<Duration> {
+    let secs = match accepted.notification.platform {
+        Platform::Ios => accepted.notification.expiry,
+        Platform::Android => accepted.notification.time_to_live,
+    };
+    (secs > 0).then(|| Duration::from_secs(u64::try_from(secs).unwrap()))
 }

@@ -23,11 +23,14 @@
 mod coverage;
 mod dice;
 mod frames;
+mod issuer;
 mod ledger;
 mod net;
 mod provider;
 mod reply;
 mod script;
+mod seat;
+mod site;
 mod trouble;
 mod wire;
 mod world;
@@ -39,7 +42,7 @@ use coverage::{Coverage, Kind};
 use world::{Report, World};
 
 /// Worlds of the fixed set.
-const FIXED: u64 = 400;
+const FIXED: u64 = 1000;
 /// Lines of a failing world's story that are printed; `STERNA_SIM_SEED` prints all.
 const STORY_LINES: usize = 60;
 
@@ -89,11 +92,13 @@ fn promises_hold_in_every_world() {
     };
     let mut coverage = Coverage::default();
     let mut pushes = 0;
+    let mut busiest = 0;
     let mut failed = Vec::new();
     for seed in first..first + worlds {
         let report = play(seed, false);
         coverage.add(&report.coverage);
         pushes += report.pushes;
+        busiest = busiest.max(report.busiest);
         if !report.violations.is_empty() {
             if number("STERNA_SIM_ALL").is_none() {
                 fail(seed, &report);
@@ -102,7 +107,10 @@ fn promises_hold_in_every_world() {
             failed.push(seed);
         }
     }
-    eprintln!("{worlds} worlds from seed {first}, {pushes} pushes; what happened:\n{coverage}");
+    eprintln!(
+        "{worlds} worlds from seed {first}, {pushes} pushes, at most {busiest} rounds of a \
+         thread in a second that no octet asked for; what happened:\n{coverage}"
+    );
     assert!(
         failed.is_empty(),
         "{} seeds failed: {failed:?}",

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use sterna::http2::{Connection, Options};
 
 use crate::coverage::Kind;
 use crate::dice::Dice;
+use crate::issuer::Issuer;
 use crate::ledger::Ledger;
 use crate::wire::Wire;
 
@@ -215,24 +217,20 @@ impl Link {
 
 /// What a world's parts share.
 pub(crate) struct Net {
+    pub(crate) origin: Instant,
     pub(crate) dice: Dice,
     pub(crate) ledger: Ledger,
     pub(crate) links: Vec<Link>,
     pub(crate) pusher_max: usize,
     /// The provider answers every second push with 503, and does nothing else wrong.
     pub(crate) half_unavailable: bool,
+    /// What the provider knows of credentials.
+    pub(crate) issuer: Issuer,
+    /// The next use of a connection ends in a panic.
+    pub(crate) trap: bool,
 }
 
 impl Net {
-    /// Plays the thread that reads the credential files, which hold what they held.
-    pub(crate) fn read_credential(&mut self, now: Instant) -> bool {
-        let due = self.ledger.lane.begin_reading(now);
-        if due {
-            self.ledger.lane.credential_read(now, self.dice.draw());
-        }
-        due
-    }
-
     /// Octets from the provider.
     pub(crate) fn send(&mut self, link: usize, octets: &[u8], now: Instant) {
         let Link { up, down, .. } = &mut self.links[link];
@@ -266,8 +264,17 @@ impl Net {
         }
     }
 
-    pub(crate) fn open(&mut self, seat: usize) -> usize {
+    /// Whatever is connected may be replaced: the credential is another, or refused.
+    pub(crate) fn let_all_be_replaced(&mut self) {
+        for link in &mut self.links {
+            link.wire.may_be_replaced = true;
+        }
+    }
+
+    /// A connection of that thread, by the route of that number.
+    pub(crate) fn open(&mut self, seat: usize, generation: u64) -> usize {
         let id = self.links.len();
+        self.ledger.connected(generation);
         let capacity = match self.dice.between(0, 3) {
             0 => self.dice.between(200, 6000),
             _ => 1 << 20,
@@ -377,6 +384,10 @@ impl Transport for SimulatedTransport {
 
     fn receive(&mut self, now: Instant) {
         self.now = now;
+        let is_trapped = std::mem::take(&mut self.net.borrow_mut().trap);
+        if is_trapped {
+            resume_unwind(Box::new("a trap"));
+        }
         if self.closed {
             return;
         }

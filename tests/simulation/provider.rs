@@ -1,18 +1,20 @@
-//! The provider: the HTTP/2 core's server role under a strict APNs that follows a script of chance.
+//! The provider: the HTTP/2 core's server role under a strict APNs or FCM that follows a script of
+//! chance.
+
+mod check;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sterna::http2::{Cause, Connection, ErrorCode, Event, Field, Fields, Indexing, Options};
-use sterna::provider::apns;
+use sterna::http2::{Cause, Connection, ErrorCode, Event, Field, Indexing, Options};
 
 use crate::coverage::Kind;
 use crate::dice::Dice;
 use crate::frames;
+use crate::issuer::UNIX;
 use crate::net::{Ending, Net};
-use crate::reply::{self, Class, Plan, Reply, TAKEN};
+use crate::reply::{self, Class, Plan, Reply, RetryAfter, TAKEN};
 use crate::trouble::{self, Trouble};
-use crate::wire::push_of;
 
 #[derive(Clone, Copy, Debug)]
 enum Todo {
@@ -25,6 +27,8 @@ enum Todo {
 
 struct Request {
     push: u64,
+    /// What it says to the request's credential, if that is not good.
+    proof: Option<Reply>,
     content: Vec<u8>,
     plan: Option<Plan>,
 }
@@ -56,7 +60,9 @@ impl Peer {
         } else {
             dice.one_of(&[1, 1, 2, 5, 30, 100, 1000])
         };
-        let small_window = dice.chance(troubled / 2);
+        // A request to FCM is known by its content, which has to follow its head.
+        let is_fcm = net.issuer.is_fcm();
+        let small_window = dice.chance(troubled / 2) && !is_fcm;
         let mut peer = Self {
             link,
             http2: None,
@@ -82,7 +88,7 @@ impl Peer {
             peer.later(now, Todo::Close(dice_ending(&mut net.dice)));
         } else if fresh < troubled / 4 {
             net.ledger.coverage.count(Kind::GoAwayForSettings);
-            let goaway = frames::goaway(0, 0, br#"{"reason":"BadCertificate"}"#);
+            let goaway = frames::goaway(0, 0, goaway_text(is_fcm));
             net.send(link, &goaway, now);
             peer.later(now, Todo::Close(Ending::Eof));
         } else {
@@ -163,9 +169,10 @@ impl Peer {
                     end_stream,
                 } => {
                     self.highest = stream;
-                    let push = self.check_head(stream, &fields, now, net);
+                    let (push, proof) = check::head(self.link, stream, &fields, now, net);
                     let request = Request {
                         push,
+                        proof,
                         content: Vec::new(),
                         plan: None,
                     };
@@ -215,41 +222,6 @@ impl Peer {
         }
     }
 
-    /// Compares a request's fields with what was accepted; returns its push.
-    fn check_head(&self, stream: u32, fields: &Fields, now: Instant, net: &mut Net) -> u64 {
-        let apns_id = fields.get(b"apns-id").unwrap_or_default();
-        let push = push_of(apns_id).unwrap_or(0);
-        let Some(accepted) = net.ledger.accepted(push) else {
-            let what = format!("{}/{stream}: a push nobody accepted", self.link);
-            net.ledger.violate(now, what);
-            return push;
-        };
-        let nth = usize::try_from(push - accepted.first_id.0).unwrap();
-        let mut path = Vec::new();
-        apns::path(&accepted.tokens[nth], &mut path);
-        let expiry = u64::try_from(accepted.notification.expiry).unwrap();
-        let expiration = (expiry > 0).then(|| (accepted.at.unix.as_secs() + expiry).to_string());
-        let length = accepted.payload.len().to_string();
-        let expected: [(&[u8], Option<&[u8]>); 7] = [
-            (b":method", Some(b"POST")),
-            (b":path", Some(&path)),
-            (b":authority", Some(b"api.push.apple.com")),
-            (b"apns-topic", Some(b"com.example.app")),
-            (b"apns-push-type", Some(b"alert")),
-            (b"apns-expiration", expiration.as_deref().map(str::as_bytes)),
-            (b"content-length", Some(length.as_bytes())),
-        ];
-        let wrong = expected
-            .iter()
-            .find(|(name, value)| fields.get(name) != *value)
-            .map(|(name, _)| String::from_utf8_lossy(name).into_owned());
-        if let Some(name) = wrong {
-            let what = format!("{}/{stream}: push {push}: wrong {name}", self.link);
-            net.ledger.violate(now, what);
-        }
-        push
-    }
-
     /// A request is whole: decides what becomes of it.
     fn complete(
         &mut self,
@@ -262,15 +234,14 @@ impl Peer {
         let Some(request) = self.requests.get_mut(&stream) else {
             return;
         };
-        let accepted = net.ledger.accepted(request.push);
-        if accepted.is_some_and(|accepted| *accepted.payload != *request.content) {
-            let what = format!("{}/{stream}: wrong content", self.link);
-            net.ledger.violate(now, what);
-        }
-        let plan = if net.half_unavailable {
+        let content = &request.content;
+        request.push = check::content(self.link, stream, request.push, content, now, net);
+        let plan = if let Some(reply) = request.proof {
+            Plan::Answer(reply)
+        } else if net.half_unavailable {
             reply::half_unavailable(&mut net.dice)
         } else {
-            reply::draw(troubled, &mut net.dice)
+            reply::draw(net.issuer.is_fcm(), troubled, &mut net.dice)
         };
         request.plan = Some(plan);
         let wait = net.dice.millis(1, 300);
@@ -349,13 +320,19 @@ impl Peer {
         if interim && http2.send_interim(stream, 103).is_ok() {
             net.ledger.coverage.count(Kind::Interim);
         }
-        let retry_after = reply.retry_after.map(|secs| secs.to_string());
+        let date = http_date(UNIX + now.duration_since(net.origin));
+        let retry_after = reply.retry_after.map(|asked| match asked {
+            RetryAfter::Secs(secs) => secs.to_string(),
+            RetryAfter::Date(secs) => {
+                http_date(UNIX + now.duration_since(net.origin) + Duration::from_secs(secs))
+            }
+            RetryAfter::Unreadable => "soon".to_owned(),
+        });
         let mut fields = vec![field(b"apns-id", b"73746572-6e61-8000-8000-000000000001")];
-        fields.extend(
-            retry_after
-                .as_ref()
-                .map(|text| field(b"retry-after", text.as_bytes())),
-        );
+        if let Some(text) = &retry_after {
+            fields.push(field(b"date", date.as_bytes()));
+            fields.push(field(b"retry-after", text.as_bytes()));
+        }
         if reply.broken {
             fields.push(field(b"content-length", b"5"));
         }
@@ -405,6 +382,8 @@ impl Peer {
             }
             Trouble::Abrupt { below, code, again } => self.go_away(below, code, again, now, net),
             Trouble::Limit { to, then } => self.set_limit(to, then, now, net),
+            Trouble::Setting { id, .. }
+                if id == frames::INITIAL_WINDOW_SIZE && net.issuer.is_fcm() => {}
             Trouble::Setting { id, to, back } => {
                 net.ledger.coverage.count(match id {
                     frames::INITIAL_WINDOW_SIZE => Kind::WindowShrunk,
@@ -434,7 +413,7 @@ impl Peer {
         let last = if below { self.touched } else { self.highest };
         let (kind, debug): (_, &[u8]) = match code {
             ErrorCode::NO_ERROR => (Kind::AbruptGoAway, b""),
-            _ => (Kind::GoAwayWithError, br#"{"reason":"BadCertificate"}"#),
+            _ => (Kind::GoAwayWithError, goaway_text(net.issuer.is_fcm())),
         };
         net.ledger.coverage.count(kind);
         http2.send_goaway(last, code, debug);
@@ -475,6 +454,21 @@ impl Peer {
 
 pub(crate) fn dice_ending(dice: &mut Dice) -> Ending {
     dice.one_of(&[Ending::Eof, Ending::Reset])
+}
+
+/// What a GOAWAY that is more than a goodbye says.
+fn goaway_text(is_fcm: bool) -> &'static [u8] {
+    if is_fcm {
+        b"too_many_pings"
+    } else {
+        br#"{"reason":"BadCertificate"}"#
+    }
+}
+
+/// Seconds since the Unix epoch as `date` has them.
+fn http_date(unix: Duration) -> String {
+    let at = jiff::Timestamp::from_second(i64::try_from(unix.as_secs()).unwrap()).unwrap();
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn field<'a>(name: &'a [u8], value: &'a [u8]) -> Field<'a> {

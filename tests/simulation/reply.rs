@@ -1,10 +1,24 @@
 //! What the provider does with requests, and what its answers ask of the daemon.
 
+mod table;
+
+use std::time::Duration;
+
 use sterna::http2::ErrorCode;
 
 use crate::coverage::Kind;
 use crate::dice::Dice;
 use crate::ledger::Ledger;
+pub(crate) use table::{
+    EXPIRED_ACCESS_TOKEN, EXPIRED_AUTH_TOKEN, INVALID_AUTH_TOKEN, TOO_MANY_UPDATES,
+};
+
+/// Least wait after an answer of FCM that asks for a back-off.
+const FCM_BACKOFF: Duration = Duration::from_secs(10);
+/// Least wait after a quota that is used up.
+const QUOTA: Duration = Duration::from_secs(60);
+/// No longer wait is believed.
+const LONGEST: u64 = 3600;
 
 /// What an answer asks of the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +29,8 @@ pub(crate) enum Class {
     Final,
     /// Later.
     Backoff,
+    /// When a quota has filled again.
+    Quota,
     /// At once, and it counts.
     Now,
     /// At once on another connection, and it does not count.
@@ -27,54 +43,139 @@ pub(crate) enum Class {
     Held,
 }
 
+/// What an answer's content looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    None,
+    /// As of APNs.
+    Reason,
+    FcmError,
+    ErrorInfo,
+    /// `FcmError`, and that it is about a device.
+    DeviceQuota,
+    /// HTML.
+    Page,
+}
+
+/// What a `retry-after` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryAfter {
+    Secs(u64),
+    /// The time that is so many seconds after the answer's own.
+    Date(u64),
+    Unreadable,
+}
+
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) reason: &'static str,
     pub(crate) class: Class,
-    pub(crate) retry_after: Option<u64>,
+    body: Body,
+    pub(crate) retry_after: Option<RetryAfter>,
+    /// A `retry-after` in it holds for the lane.
+    pub(crate) slows: bool,
     /// Its content is not as long as it says.
     pub(crate) broken: bool,
 }
 
 impl Reply {
-    const fn new(status: u16, reason: &'static str, class: Class) -> Self {
+    const fn new(status: u16, reason: &'static str, class: Class, body: Body) -> Self {
         Self {
             status,
             reason,
             class,
+            body,
             retry_after: None,
+            slows: false,
             broken: false,
         }
     }
 
     pub(crate) fn content(self) -> Vec<u8> {
-        match self.class {
-            _ if self.broken => b"{}".to_vec(),
-            Class::Taken => Vec::new(),
-            _ => format!("{{\"reason\":\"{}\"}}", self.reason).into_bytes(),
+        const KIND: &str = r#""@type":"type.googleapis.com/google"#;
+        let reason = self.reason;
+        let details = match self.body {
+            _ if self.broken => return b"{}".to_vec(),
+            Body::None => return Vec::new(),
+            Body::Reason => return format!(r#"{{"reason":"{reason}"}}"#).into_bytes(),
+            Body::Page => return b"<html>Error</html>".to_vec(),
+            Body::ErrorInfo => format!(r#"{{{KIND}.rpc.ErrorInfo","reason":"{reason}"}}"#),
+            Body::FcmError | Body::DeviceQuota => {
+                format!(r#"{{{KIND}.firebase.fcm.v1.FcmError","errorCode":"{reason}"}}"#)
+            }
+        };
+        let quota = if self.body == Body::DeviceQuota {
+            format!(r#",{{{KIND}.rpc.QuotaFailure","violations":[{{"subject":"device:1"}}]}}"#)
+        } else {
+            String::new()
+        };
+        format!(r#"{{"error":{{"message":"m","details":[{details}{quota}]}}}}"#).into_bytes()
+    }
+
+    /// Whether the connection that it came on is to be closed.
+    pub(crate) fn closes(self) -> bool {
+        let by_class = matches!(
+            self.class,
+            Class::Now | Class::Elsewhere | Class::Once | Class::OnceElsewhere | Class::Held
+        );
+        by_class || self.reason == TOO_MANY_UPDATES.reason
+    }
+
+    /// Seconds of wait that it asks for.
+    pub(crate) fn asked(self) -> Option<u64> {
+        match self.retry_after? {
+            RetryAfter::Secs(secs) | RetryAfter::Date(secs) => Some(secs.min(LONGEST)),
+            RetryAfter::Unreadable => None,
         }
     }
 
+    /// No attempt sooner than so long after it.
+    pub(crate) fn least_wait(self) -> Duration {
+        let of_fcm = self.body != Body::Reason;
+        let documented = match self.class {
+            Class::Quota => QUOTA,
+            Class::Backoff if of_fcm => FCM_BACKOFF,
+            _ => Duration::ZERO,
+        };
+        self.asked().map_or(documented, Duration::from_secs)
+    }
+
     pub(crate) fn count(self, ledger: &mut Ledger) {
+        let of_token = match self.reason {
+            "ExpiredProviderToken" => Some(Kind::AuthTokenExpired),
+            "InvalidProviderToken" => Some(Kind::AuthTokenInvalid),
+            "TooManyProviderTokenUpdates" => Some(Kind::AuthTokenTooSoon),
+            _ if self.status == 401 && self.class == Class::Once => Some(Kind::AccessTokenRefused),
+            _ => None,
+        };
         let kind = match self.class {
             _ if self.broken => Some(Kind::BrokenAnswer),
             Class::Taken => None,
             Class::Final => Some(Kind::FinalRefusal),
             Class::Backoff | Class::Now => Some(Kind::RetriedRefusal),
+            Class::Quota if self.slows => Some(Kind::Quota),
+            Class::Quota => Some(Kind::DeviceQuota),
             Class::Elsewhere => Some(Kind::Elsewhere),
             Class::Once | Class::OnceElsewhere => Some(Kind::Once),
             Class::Held => Some(Kind::Held),
         };
-        let retry_after = self.retry_after.map(|_| Kind::RetryAfter);
-        for kind in [kind, retry_after].into_iter().flatten() {
+        let retry_after = self.retry_after.map(|asked| match asked {
+            RetryAfter::Secs(1_000_000) => Kind::RetryAfterAbsurd,
+            RetryAfter::Secs(_) => Kind::RetryAfter,
+            RetryAfter::Date(_) => Kind::RetryAfterDate,
+            RetryAfter::Unreadable => Kind::RetryAfterUnreadable,
+        });
+        let slows = retry_after.filter(|_| self.slows);
+        let slows = slows.map(|_| Kind::RetryAfterOfLane);
+        for kind in [of_token, kind, retry_after, slows].into_iter().flatten() {
             ledger.coverage.count(kind);
         }
     }
 }
 
-pub(crate) const TAKEN: Reply = Reply::new(200, "", Class::Taken);
+pub(crate) const TAKEN: Reply = Reply::new(200, "", Class::Taken, Body::None);
 
 /// What is done with a request.
 #[derive(Clone, Copy, Debug)]
@@ -90,13 +191,18 @@ pub(crate) enum Plan {
 /// So troubled a provider refuses nearly every stream.
 pub(crate) const ALWAYS_REFUSING: u64 = 301;
 
-pub(crate) fn draw(troubled: u64, dice: &mut Dice) -> Plan {
+pub(crate) fn draw(of_fcm: bool, troubled: u64, dice: &mut Dice) -> Plan {
     if troubled == ALWAYS_REFUSING && dice.chance(950) {
         return Plan::Reset(ErrorCode::REFUSED_STREAM);
     }
     if !dice.chance(troubled) {
         return Plan::Answer(TAKEN);
     }
+    let (refusals, retried) = if of_fcm {
+        (table::FCM_REFUSALS, table::FCM_RETRIED)
+    } else {
+        (table::APNS_REFUSALS, table::APNS_RETRIED)
+    };
     match dice.between(0, 13) {
         0 => Plan::Late,
         1 => Plan::Never(true),
@@ -110,13 +216,20 @@ pub(crate) fn draw(troubled: u64, dice: &mut Dice) -> Plan {
         ])),
         6 => Plan::Answer(Reply {
             broken: true,
-            ..Reply::new(500, "InternalServerError", Class::Backoff)
+            ..table::UNAVAILABLE
         }),
-        7 | 8 => Plan::Answer(dice.one_of(REFUSALS)),
+        7 | 8 => Plan::Answer(dice.one_of(refusals)),
         _ => {
-            let mut reply = dice.one_of(RETRIED);
-            if reply.class == Class::Backoff && dice.chance(300) {
-                reply.retry_after = Some(dice.one_of(&[0, 1, 30, 120, 1_000_000]));
+            let mut reply = dice.one_of(retried);
+            if matches!(reply.class, Class::Backoff | Class::Quota) && dice.chance(400) {
+                let secs = dice.one_of(&[0, 1, 30, 120, 900]);
+                reply.retry_after = Some(dice.one_of(&[
+                    RetryAfter::Secs(secs),
+                    RetryAfter::Secs(secs),
+                    RetryAfter::Date(secs),
+                    RetryAfter::Secs(1_000_000),
+                    RetryAfter::Unreadable,
+                ]));
             }
             Plan::Answer(reply)
         }
@@ -125,29 +238,5 @@ pub(crate) fn draw(troubled: u64, dice: &mut Dice) -> Plan {
 
 /// A provider of which every second answer is a 503.
 pub(crate) fn half_unavailable(dice: &mut Dice) -> Plan {
-    Plan::Answer(dice.one_of(&[TAKEN, Reply::new(503, "ServiceUnavailable", Class::Backoff)]))
+    Plan::Answer(dice.one_of(&[TAKEN, table::UNAVAILABLE]))
 }
-
-const REFUSALS: &[Reply] = &[
-    Reply::new(400, "BadDeviceToken", Class::Final),
-    Reply::new(400, "DeviceTokenNotForTopic", Class::Final),
-    Reply::new(400, "TopicDisallowed", Class::Held),
-    Reply::new(400, "SomethingNew", Class::Final),
-    Reply::new(403, "InvalidProviderToken", Class::OnceElsewhere),
-    Reply::new(404, "BadPath", Class::Final),
-    Reply::new(410, "Unregistered", Class::Final),
-    Reply::new(413, "PayloadTooLarge", Class::Final),
-    Reply::new(418, "", Class::Final),
-];
-
-const RETRIED: &[Reply] = &[
-    Reply::new(429, "TooManyRequests", Class::Backoff),
-    Reply::new(429, "TooManyProviderTokenUpdates", Class::Backoff),
-    Reply::new(500, "InternalServerError", Class::Backoff),
-    Reply::new(502, "", Class::Backoff),
-    Reply::new(503, "ServiceUnavailable", Class::Backoff),
-    Reply::new(503, "Shutdown", Class::Elsewhere),
-    Reply::new(400, "IdleTimeout", Class::Elsewhere),
-    Reply::new(403, "ExpiredProviderToken", Class::Once),
-    Reply::new(403, "UnrelatedKeyIdInToken", Class::Now),
-];

@@ -18,6 +18,13 @@ pub(crate) enum Act {
     ClockJump,
     /// No connection is made.
     Outage,
+    /// By hand.
+    Pause,
+    Resume,
+    /// The credential files have changed.
+    Reload,
+    /// Of a thread.
+    Panic,
     Heal,
     Drain,
     Stop,
@@ -39,11 +46,20 @@ pub(crate) fn of_chance(origin: Instant, ends: Duration, dice: &mut Dice) -> Scr
         (Act::PusherMax, 200),
         (Act::PusherMax, 200),
         (Act::ClockJump, 200),
+        (Act::ClockJump, 200),
         (Act::Outage, 150),
+        (Act::Reload, 100),
+        (Act::Panic, 150),
+        (Act::Panic, 50),
     ] {
         if dice.chance(per_mille) {
             add(dice.millis(0, ends_ms), act);
         }
+    }
+    if dice.chance(150) {
+        let paused = dice.millis(0, ends_ms);
+        add(paused, Act::Pause);
+        add(paused + dice.millis(0, 200_000), Act::Resume);
     }
     if dice.chance(250) {
         let drain = dice.millis(0, ends_ms);

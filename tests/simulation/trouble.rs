@@ -11,6 +11,9 @@ use crate::ledger::Ledger;
 use crate::net::{Ending, Link};
 use crate::provider::dice_ending;
 
+/// Octets that a socket takes that is held up.
+const LEAST_SOCKET: usize = 700;
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Trouble {
     Network(Fault),
@@ -114,6 +117,10 @@ pub(crate) fn window_shrunk(dice: &mut Dice) -> Trouble {
 }
 
 pub(crate) fn befall_network(fault: Fault, link: &mut Link, now: Instant, ledger: &mut Ledger) {
+    if matches!(fault, Fault::HoldUp(_) | Fault::Vanish) {
+        // What is not taken off the wire fills the socket soon.
+        link.up.capacity = link.up.capacity.min(LEAST_SOCKET);
+    }
     let (pipe, kind) = match fault {
         Fault::CutUp(octets, ending) => {
             link.up.cut.get_or_insert((octets, ending));

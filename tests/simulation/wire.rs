@@ -12,6 +12,7 @@ use crate::reply::Reply;
 
 /// A request on the wire.
 struct Open {
+    /// Zero until its content has said it.
     push: u64,
     /// Where its first octet stands.
     at: u64,
@@ -61,11 +62,17 @@ pub(crate) struct Wire {
     /// Octets that went on their way to the provider, hidden ones included.
     conveyed: u64,
     over: bool,
+    /// Its thread has panicked: nobody knows what became of what is open.
+    pub(crate) abandoned: bool,
+    /// Something has happened that another connection may be opened for.
+    pub(crate) may_be_replaced: bool,
 }
 
 impl Wire {
     pub(crate) fn new(link: usize) -> Self {
         Self {
+            abandoned: false,
+            may_be_replaced: false,
             link,
             up: Frames::of_client(),
             down: Frames::of_server(),
@@ -118,7 +125,10 @@ impl Wire {
             match frame.kind {
                 frames::DATA => self.content(&frame, now, ledger),
                 frames::HEADERS => self.opened(&frame, pusher_max, now, ledger),
-                frames::RST_STREAM => self.end(frame.stream, Fate::Unknown, now, ledger),
+                frames::RST_STREAM => {
+                    self.may_be_replaced = true;
+                    self.end_by_peer(frame.stream, Fate::Unknown, now, ledger);
+                }
                 frames::SETTINGS if frame.is_ack() => {
                     let hidden = self.settings_sent.pop_front() == Some(true);
                     self.hidden.extend(hidden.then_some(frame.at));
@@ -176,10 +186,15 @@ impl Wire {
     ) {
         assert_eq!(frame.flags & 0x2c, 0x4, "a head in one frame");
         let decoded = self.decoder.decode(&frame.payload).unwrap();
-        let apns_id = decoded.fields.get(b"apns-id").unwrap_or_default();
-        let push = push_of(apns_id).unwrap_or(0);
+        let push = decoded
+            .fields
+            .get(b"apns-id")
+            .and_then(push_of)
+            .unwrap_or(0);
         let (link, stream) = (self.link, frame.stream);
-        ledger.sent(push, link, stream, now);
+        if push > 0 {
+            ledger.sent(push, link, stream, now);
+        }
         self.open.insert(
             stream,
             Open {
@@ -203,6 +218,15 @@ impl Wire {
 
     /// Content was written: as much as the windows let out.
     fn content(&mut self, frame: &frames::Frame, now: Instant, ledger: &mut Ledger) {
+        if let Some(open) = self.open.get_mut(&frame.stream)
+            && open.push == 0
+        {
+            // FCM's requests have no other name.
+            open.push = token_in(&frame.payload)
+                .and_then(|token| ledger.push_to(token))
+                .unwrap_or(0);
+            ledger.sent(open.push, self.link, frame.stream, now);
+        }
         let octets = i64::try_from(frame.payload.len()).unwrap();
         self.window -= octets;
         let mut least = self.window;
@@ -284,7 +308,10 @@ impl Wire {
                 frames::GOAWAY => {
                     self.going_away = true;
                     let debug = String::from_utf8_lossy(&frame.payload[8..]);
-                    self.refused |= debug.contains("BadCertificate");
+                    if debug.contains("BadCertificate") && !self.refused {
+                        self.refused = true;
+                        ledger.refused(self.link, now);
+                    }
                     // What was not sent yet is taken back, and seen to be.
                     let handed = self.handed;
                     let above: Vec<u32> = self
@@ -346,7 +373,10 @@ impl Wire {
     }
 
     fn end(&mut self, stream: u32, fate: Fate, now: Instant, ledger: &mut Ledger) {
-        self.answered |= matches!(fate, Fate::Answered(_));
+        if let Fate::Answered(reply) = fate {
+            self.answered = true;
+            self.may_be_replaced |= reply.closes();
+        }
         if let Some(open) = self.open.remove(&stream) {
             ledger.ended(open.push, fate, now);
         }
@@ -356,7 +386,9 @@ impl Wire {
     pub(crate) fn ended(&mut self, now: Instant, ledger: &mut Ledger) {
         self.over = true;
         for (_, open) in std::mem::take(&mut self.open) {
-            let fate = if open.at < self.handed {
+            let fate = if self.abandoned {
+                Fate::Unknown
+            } else if open.at < self.handed {
                 self.spared(Fate::Unknown)
             } else {
                 Fate::NotSent
@@ -368,6 +400,11 @@ impl Wire {
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
+
+    /// Whether another connection may take its place.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.over || self.going_away || self.may_be_replaced
+    }
 }
 
 /// The number in an `apns-id` of ours.
@@ -375,4 +412,11 @@ pub(crate) fn push_of(apns_id: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(apns_id).ok()?;
     let digits: String = text.chars().filter(|character| *character != '-').collect();
     u64::from_str_radix(digits.get(17..)?, 16).ok()
+}
+
+/// The device token that the content of a request to FCM begins with.
+fn token_in(content: &[u8]) -> Option<&str> {
+    let rest = content.strip_prefix(br#"{"message":{"token":""#)?;
+    let end = rest.iter().position(|octet| *octet == b'"')?;
+    std::str::from_utf8(&rest[..end]).ok()
 }

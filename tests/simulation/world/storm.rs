@@ -1,6 +1,17 @@
 //! A provider's two bad minutes: every second push is answered 503, while pushes go on coming.
 
-use super::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sterna::delivery::policy::Limits;
+use sterna::moment::Moment;
+use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+
+use super::{ORIGIN, World};
+use crate::dice::Dice;
+use crate::issuer::Proof;
+use crate::script::{Act, Script};
+use crate::site::Site;
 
 /// How long every second answer is a 503.
 const BAD: Duration = Duration::from_secs(120);
@@ -20,6 +31,7 @@ impl World {
             idle_timeout: Duration::from_secs(60),
             threads,
             capacity: 100_000,
+            proof: Proof::Certificate,
         };
         let offers = (0_u32..).map(|number| (*ORIGIN + EVERY * number, number));
         let offers = offers.take_while(|(at, _)| *at < *ORIGIN + BAD);

@@ -1,0 +1,151 @@
+//! The life of one push, by what passed on the wire.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sterna::delivery::policy::Limits;
+use sterna::push::Accepted;
+
+use super::{Fate, LONGEST_BACKOFF, RETRY_WINDOW};
+use crate::reply::{Class, Reply};
+
+/// Refusals in a row that cost nothing.
+pub(super) const FREE_REFUSALS: u32 = 5;
+
+/// The life of one push.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
+pub(super) struct Record {
+    pub(super) accepted: Arc<Accepted>,
+    pub(super) deadline: Instant,
+    /// Link and stream, while a request of it is open.
+    pub(super) flight: Option<(usize, u32)>,
+    pub(super) sent: Option<Instant>,
+    pub(super) flown: Option<Instant>,
+    pub(super) attempts: u32,
+    pub(super) refusals: u32,
+    pub(super) used_its_second_chance: bool,
+    /// Attempts of which nothing was heard.
+    pub(super) unknown: u32,
+    /// Its request is to show whether the credential is taken again.
+    pub(super) is_probe: bool,
+    pub(super) first_attempt: Option<Instant>,
+    /// Not to be sent again before this.
+    pub(super) not_before: Option<Instant>,
+    pub(super) last: Option<Fate>,
+    /// How often the provider took it.
+    pub(super) taken: u32,
+    /// The final answer that came, which the same round has to settle.
+    pub(super) due: Option<Reply>,
+    pub(super) settled: bool,
+    /// It was told that it waits beyond its time.
+    pub(super) told_late: bool,
+}
+
+impl Record {
+    pub(super) fn new(accepted: &Arc<Accepted>, life: Duration) -> Self {
+        Self {
+            accepted: Arc::clone(accepted),
+            deadline: accepted.at.monotonic + life,
+            flight: None,
+            sent: None,
+            flown: None,
+            attempts: 0,
+            refusals: 0,
+            used_its_second_chance: false,
+            unknown: 0,
+            is_probe: false,
+            first_attempt: None,
+            not_before: None,
+            last: None,
+            taken: 0,
+            due: None,
+            settled: false,
+            told_late: false,
+        }
+    }
+
+    /// Whether an answer is about the credential, so that it costs the push nothing.
+    pub(super) fn is_spared(&self, reply: Reply) -> bool {
+        let last = self.is_probe || self.used_its_second_chance;
+        match reply.class {
+            _ if reply.broken => false,
+            Class::Held => true,
+            Class::Once | Class::OnceElsewhere => last,
+            _ => false,
+        }
+    }
+
+    /// An attempt that says nothing of it.
+    pub(super) fn spare(&mut self) {
+        self.refusals = 0;
+        self.used_its_second_chance = false;
+        self.first_attempt = None;
+    }
+
+    /// One more refusal in a row.
+    pub(super) fn refused(&mut self) {
+        self.refusals += 1;
+        if self.refusals > FREE_REFUSALS {
+            self.attempts += 1;
+        }
+    }
+
+    /// Takes an answer that is about the push; true if that is the end of it.
+    pub(super) fn answered(&mut self, reply: Reply) -> bool {
+        if matches!(reply.class, Class::Elsewhere | Class::OnceElsewhere) {
+            self.refused();
+        } else {
+            self.attempts += 1;
+            self.refusals = 0;
+        }
+        self.used_its_second_chance |= matches!(reply.class, Class::Once | Class::OnceElsewhere);
+        matches!(reply.class, Class::Taken | Class::Final | Class::Held)
+    }
+
+    /// Whether it goes to the shelf after that fate, and not at once to another connection.
+    pub(super) fn is_shelved(&self) -> bool {
+        match self.last {
+            Some(Fate::Answered(reply)) => {
+                matches!(reply.class, Class::Backoff | Class::Quota) || self.refusals > 1
+            }
+            Some(Fate::NotProcessed) => self.refusals > 1,
+            Some(Fate::Unknown) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a settlement without a final answer is right.
+    pub(super) fn may_fail(
+        &self,
+        reason: &str,
+        status: Option<u64>,
+        now: Instant,
+        limits: Limits,
+        stopped: bool,
+    ) -> Option<()> {
+        let first = self.first_attempt.unwrap_or(now);
+        let asked = match self.last {
+            Some(Fate::Answered(reply)) => reply.asked().unwrap_or(0),
+            _ => 0,
+        };
+        let longest = LONGEST_BACKOFF + Duration::from_secs(60);
+        let longest = longest.max(Duration::from_secs(asked * 11 / 10));
+        let end = self.deadline.min(first + RETRY_WINDOW);
+        let is_late = now + longest >= end;
+        let used_up = self.attempts > u32::from(limits.retry_max) || is_late;
+        let right = match (reason, self.last) {
+            ("expired", _) => now >= self.deadline && self.flight.is_none(),
+            ("shutdown", _) => stopped,
+            ("unanswered", Some(Fate::Unknown)) => {
+                let was_resent = self.unknown > 1 || is_late;
+                status.is_none() && (!limits.resend_unknown || used_up && was_resent)
+            }
+            ("refused", Some(Fate::NotProcessed)) => used_up && status.is_none(),
+            (reason, Some(Fate::Answered(reply))) => {
+                used_up && reason == reply.reason && status == Some(reply.status.into())
+            }
+            _ => false,
+        };
+        right.then_some(())
+    }
+}

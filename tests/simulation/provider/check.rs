@@ -1,0 +1,136 @@
+//! What a request has to look like.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sterna::http2::Fields;
+use sterna::provider::{apns, fcm};
+use sterna::push::Accepted;
+
+use crate::coverage::Kind;
+use crate::ledger::life_of;
+use crate::net::Net;
+use crate::reply::Reply;
+use crate::site::{APNS, FCM, PROJECT, TOPIC};
+use crate::wire::push_of;
+
+/// Compares a request's fields with what was accepted. Returns its push, if its fields say it, and
+/// what is said to its credential, if that is not good.
+pub(super) fn head(
+    link: usize,
+    stream: u32,
+    fields: &Fields,
+    now: Instant,
+    net: &mut Net,
+) -> (u64, Option<Reply>) {
+    let authorization = fields.get(b"authorization");
+    let authorization = authorization.map(|text| std::str::from_utf8(text).unwrap());
+    let proof = net.issuer.judge(authorization, now).unwrap_or_else(|what| {
+        let what = format!("{link}/{stream}: {what}: {authorization:?}");
+        net.ledger.violate(now, what);
+        None
+    });
+    let push = fields.get(b"apns-id").and_then(push_of).unwrap_or(0);
+    let wrong = if net.issuer.is_fcm() {
+        wrong_for_fcm(fields)
+    } else {
+        match net.ledger.accepted(push) {
+            Some(accepted) => wrong_for_apns(push, accepted, fields),
+            None => Some("apns-id".to_owned()),
+        }
+    };
+    if let Some(name) = wrong {
+        let what = format!("{link}/{stream}: push {push}: wrong {name}");
+        net.ledger.violate(now, what);
+    }
+    (push, proof)
+}
+
+fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<String> {
+    let nth = usize::try_from(push - accepted.first_id.0).unwrap();
+    let mut path = Vec::new();
+    apns::path(&accepted.tokens[nth], &mut path);
+    let life = life_of(accepted);
+    let expiration = life.map(|life| (accepted.at.unix + life).as_secs().to_string());
+    let length = accepted.payload.len().to_string();
+    wrong(
+        fields,
+        &[
+            (b":method", Some(b"POST")),
+            (b":path", Some(&path)),
+            (b":authority", Some(APNS.as_bytes())),
+            (b"apns-topic", Some(TOPIC.as_bytes())),
+            (b"apns-push-type", Some(b"alert")),
+            (b"apns-expiration", expiration.as_deref().map(str::as_bytes)),
+            (b"content-length", Some(length.as_bytes())),
+        ],
+    )
+}
+
+fn wrong_for_fcm(fields: &Fields) -> Option<String> {
+    let path = fcm::path(PROJECT);
+    wrong(
+        fields,
+        &[
+            (b":method", Some(b"POST")),
+            (b":path", Some(path.as_bytes())),
+            (b":authority", Some(FCM.as_bytes())),
+            (b"content-type", Some(b"application/json")),
+        ],
+    )
+}
+
+type Expected<'a> = (&'static [u8], Option<&'a [u8]>);
+
+/// The name of the first field that is not as expected.
+fn wrong(fields: &Fields, expected: &[Expected<'_>]) -> Option<String> {
+    let wrong = expected
+        .iter()
+        .find(|(name, value)| fields.get(name) != *value);
+    wrong.map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+}
+
+/// Compares a request's content with what was accepted; returns its push.
+pub(super) fn content(
+    link: usize,
+    stream: u32,
+    push: u64,
+    content: &[u8],
+    now: Instant,
+    net: &mut Net,
+) -> u64 {
+    if !net.issuer.is_fcm() {
+        let accepted = net.ledger.accepted(push);
+        if accepted.is_some_and(|accepted| *accepted.payload != *content) {
+            net.ledger
+                .violate(now, format!("{link}/{stream}: wrong content"));
+        }
+        return push;
+    }
+    let body: Value = serde_json::from_slice(content).unwrap_or_default();
+    let message = &body["message"];
+    let token = message["token"].as_str().unwrap_or("");
+    let Some(push) = net.ledger.push_to(token) else {
+        let what = format!("{link}/{stream}: a push nobody accepted");
+        net.ledger.violate(now, what);
+        return 0;
+    };
+    let accepted = net.ledger.accepted(push).unwrap();
+    let start = [br#"{"message":{"token":""#, token.as_bytes(), br#"","#].concat();
+    let rest = content.strip_prefix(&*start);
+    let same_payload = rest.is_some_and(|rest| rest.starts_with(&accepted.payload));
+    let (life, waited) = (life_of(accepted), net.ledger.waited(push, (link, stream)));
+    let same_ttl = waited.is_none_or(|waited| {
+        let left = life.map(|life| life.saturating_sub(waited).as_secs());
+        let ttl = left.map_or(Value::Null, |secs| format!("{secs}s").into());
+        message["android"]["ttl"] == ttl
+    });
+    if life.is_some() && waited > Some(Duration::from_secs(1)) {
+        net.ledger.coverage.count(Kind::ToldWhatIsLeft);
+    }
+    if !same_payload || !same_ttl {
+        let what = format!("{link}/{stream}: push {push}: wrong content {body}");
+        net.ledger.violate(now, what);
+    }
+    push
+}

@@ -1,0 +1,114 @@
+//! A connection thread, as the world runs it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sterna::delivery::desk::Desk;
+use sterna::delivery::policy::Limits;
+use sterna::delivery::present_route::PresentRoute;
+use sterna::delivery::settler::Settler;
+use sterna::lane::Lane;
+use sterna::log::{Destination, Logs};
+use sterna::stats::Stats;
+
+use crate::net::SimulatedTransport;
+
+/// How an attempt to connect goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dialled {
+    Connected,
+    Refused,
+}
+
+/// The next connection of a seat.
+#[derive(Clone, Copy)]
+pub(crate) struct Dialling {
+    pub(crate) until: Instant,
+    pub(crate) ends_as: Dialled,
+    /// The number of the route that it is opened by.
+    pub(crate) generation: u64,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
+pub(crate) struct Seat {
+    pub(crate) desk: Desk<SimulatedTransport>,
+    pub(crate) bell: Arc<AtomicBool>,
+    pub(crate) wait_until: Instant,
+    /// It goes on without a wait.
+    pub(crate) again: bool,
+    pub(crate) dialling: Option<Dialling>,
+    pub(crate) over: bool,
+    /// Octets have come, or there is room for some.
+    pub(crate) has_octets: bool,
+    /// Rounds in a row at one point in time.
+    pub(crate) rounds: (Instant, u32),
+    /// Rounds within a second that no octet asked for.
+    pub(crate) in_second: (Instant, u32),
+    /// It rests after a panic.
+    pub(crate) rests_until: Option<Instant>,
+    /// Its next round ends in a panic.
+    pub(crate) is_doomed: bool,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        number: usize,
+        lane: &Arc<Lane>,
+        route: &Arc<PresentRoute>,
+        stats: &Arc<Stats>,
+        settler: Settler,
+        now: Instant,
+    ) -> Self {
+        let bell = Arc::new(AtomicBool::new(false));
+        let rung = Arc::clone(&bell);
+        lane.seat(
+            number,
+            Box::new(move || rung.store(true, Ordering::Relaxed)),
+        );
+        let (lane, route, stats) = (Arc::clone(lane), Arc::clone(route), Arc::clone(stats));
+        let mut desk = Desk::new(number, lane, route, stats, settler);
+        desk.look();
+        Self {
+            desk,
+            bell,
+            wait_until: now,
+            again: false,
+            dialling: None,
+            over: false,
+            has_octets: false,
+            rounds: (now, 0),
+            in_second: (now, 0),
+            rests_until: None,
+            is_doomed: false,
+        }
+    }
+
+    /// One more round; so many in a row at this point in time, and so many within a second that no
+    /// octet asked for.
+    pub(crate) fn count_round(&mut self, now: Instant) -> (u32, u32) {
+        let counted = |(since, rounds): (Instant, u32), within: Duration| match rounds {
+            rounds if now <= since + within => (since, rounds + 1),
+            _ => (now, 1),
+        };
+        self.rounds = counted(self.rounds, Duration::ZERO);
+        if !self.has_octets {
+            self.in_second = counted(self.in_second, Duration::from_secs(1));
+        }
+        (self.rounds.1, self.in_second.1)
+    }
+
+    /// When it has something to do of itself.
+    pub(crate) fn next(&self) -> Instant {
+        let dialled = self.dialling.map_or(self.wait_until, |it| it.until);
+        let next = dialled.min(self.wait_until);
+        self.rests_until.unwrap_or(next)
+    }
+}
+
+/// A settler whose lines go nowhere.
+pub(crate) fn settler(lane: &Arc<Lane>, stats: &Arc<Stats>, limits: Limits, seed: u64) -> Settler {
+    let nowhere = Destination::Discard;
+    let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
+    Settler::new(Arc::clone(lane), logs, Arc::clone(stats), limits, seed)
+}

@@ -1,0 +1,120 @@
+//! What is configured, and where connections would lead, were they real.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use sterna::delivery::credential::Credentials;
+use sterna::delivery::policy::Limits;
+use sterna::delivery::route::{Address, Route};
+use sterna::delivery::shared_tokens::SharedTokens;
+use sterna::http2;
+use sterna::net::connection::{Endpoint, Timeouts};
+use sterna::net::resolve::Resolver;
+use sterna::oauth::AccessTokens;
+use sterna::provider::apns::{AuthTokens, SigningKey};
+use sterna::provider::fcm;
+use sterna::push::Platform;
+
+use crate::dice::Dice;
+use crate::issuer::{Issuer, Proof};
+
+pub(crate) const APNS: &str = "api.push.apple.com";
+pub(crate) const FCM: &str = "fcm.googleapis.com";
+pub(crate) const PROJECT: &str = "a-project";
+pub(crate) const TOPIC: &str = "com.example.app";
+
+/// What is configured.
+#[derive(Clone, Copy)]
+pub(crate) struct Site {
+    pub(crate) proof: Proof,
+    pub(crate) limits: Limits,
+    pub(crate) timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) threads: usize,
+    pub(crate) capacity: usize,
+}
+
+static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Endpoint {
+        host: APNS.to_owned(),
+        port: 443,
+        tls: Arc::new(tls),
+        resolver: Arc::new(Resolver::system()),
+        http2: http2::Options::default(),
+        timeouts: Timeouts::default(),
+    }
+});
+
+impl Site {
+    pub(crate) fn of_chance(dice: &mut Dice) -> Self {
+        Self {
+            proof: dice.one_of(&[
+                Proof::Certificate,
+                Proof::AuthTokens,
+                Proof::AuthTokens,
+                Proof::AccessTokens,
+                Proof::AccessTokens,
+            ]),
+            limits: Limits {
+                retry_max: u16::try_from(dice.one_of(&[0, 1, 3, 10])).unwrap(),
+                max_age: Duration::from_secs(dice.one_of(&[90, 1000, 86_400, 86_400])),
+                resend_unknown: dice.chance(850),
+            },
+            timeout: Duration::from_secs(dice.one_of(&[2, 5, 10, 30])),
+            threads: dice.one_of(&[1, 1, 2, 3, 5]),
+            capacity: usize::try_from(dice.one_of(&[10, 60, 1000])).unwrap(),
+            idle_timeout: Duration::from_secs(dice.one_of(&[5, 60, 600])),
+        }
+    }
+
+    pub(crate) fn platform(&self) -> Platform {
+        match self.proof {
+            Proof::Certificate | Proof::AuthTokens => Platform::Ios,
+            Proof::AccessTokens => Platform::Android,
+        }
+    }
+
+    /// The route of that number, with a credential of its own.
+    pub(crate) fn route(&self, generation: u64, issuer: &Issuer) -> Route {
+        let address = match self.platform() {
+            Platform::Ios => Address::Apns {
+                authority: APNS.into(),
+                topic: Some(TOPIC.into()),
+            },
+            Platform::Android => Address::Fcm {
+                authority: FCM.into(),
+                path: fcm::path(PROJECT).into(),
+            },
+        };
+        let credentials = match self.proof {
+            Proof::Certificate => Credentials::Certificate,
+            Proof::AuthTokens => auth_tokens(generation, issuer),
+            Proof::AccessTokens => Credentials::AccessTokens(AccessTokens::by_hand(generation)),
+        };
+        Route {
+            endpoint: ENDPOINT.clone(),
+            address,
+            credentials,
+            credential_name: "a file".to_owned(),
+            timeout: self.timeout,
+            idle_timeout: self.idle_timeout,
+        }
+    }
+}
+
+/// Auth tokens that say when they were signed and with which key, and nothing by chance.
+fn auth_tokens(key: u64, issuer: &Issuer) -> Credentials {
+    let all = Arc::clone(&issuer.signed);
+    let signer = Box::new(move |iat| {
+        all.lock().unwrap().push((key, iat));
+        Ok(format!("key{key}.{iat}"))
+    });
+    let key = SigningKey::with_signer(signer, b"a secret", "ABC123DEFG", "DEF123GHIJ");
+    Credentials::AuthTokens(Box::new(SharedTokens::new(AuthTokens::new(key), None)))
+}

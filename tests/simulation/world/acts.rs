@@ -1,0 +1,144 @@
+//! What callers, operators and the machine do.
+
+use std::sync::Arc;
+
+use sterna::moment::Moment;
+use sterna::provider::fcm;
+use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+
+use super::World;
+use crate::coverage::Kind;
+use crate::script::Act;
+
+/// What callers call their notifications.
+const IDENTIFIERS: &[&str] = &["", "a", "b"];
+
+impl World {
+    /// What the script says.
+    pub(super) fn act(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(entry) = self.acts.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            let act = entry.remove();
+            moved = true;
+            match act {
+                Act::Accept if !self.draining => self.accept(self.moment()),
+                Act::Offer => self.offer(self.moment()),
+                Act::Reload => self.replace_route(),
+                _ => self.befall(act),
+            }
+        }
+        moved
+    }
+
+    pub(super) fn befall(&mut self, act: Act) {
+        let moment = self.moment();
+        let net = &mut *self.net.borrow_mut();
+        net.ledger.tell(self.now, 2, || format!("{act:?}"));
+        match act {
+            Act::Accept | Act::Offer | Act::Reload => {}
+            Act::PusherMax => {
+                let most = net.dice.one_of(&[1, 2, 10, 1000]);
+                self.lane.set_stream_limit(most);
+                net.pusher_max = most;
+                net.ledger.coverage.count(Kind::PusherMax);
+            }
+            Act::ClockJump => {
+                let to = net.dice.one_of(&[-31_536_000, -3600, 0, 3600, 31_536_000]);
+                net.ledger.coverage.count(match to - self.skew_secs {
+                    0 => Kind::ClockStays,
+                    1..=7200 => Kind::HourForward,
+                    -7200..=-1 => Kind::HourBack,
+                    7201.. => Kind::YearForward,
+                    _ => Kind::YearBack,
+                });
+                self.skew_secs = to;
+                net.issuer.clock_set = Some(self.now);
+            }
+            Act::Outage => self.outage_until = self.now + net.dice.millis(1000, 60_000),
+            Act::Pause => {
+                self.lane.pause(moment);
+                net.ledger.hold.paused = true;
+                net.ledger.coverage.count(Kind::Paused);
+            }
+            Act::Resume => {
+                self.lane.resume();
+                net.ledger.hold.paused = false;
+                net.ledger.coverage.count(Kind::Resumed);
+            }
+            Act::Panic => {
+                let seat = net.dice.index(self.seats.len());
+                self.seats[seat].is_doomed = true;
+            }
+            Act::Heal => {
+                self.healed = true;
+                self.troubled = 0;
+                net.half_unavailable = false;
+                self.seen_until_healed = net.ledger.requests;
+                self.lane.resume();
+                net.ledger.hold.paused = false;
+                self.skew_secs = 0;
+                net.issuer.clock_set = Some(self.now);
+            }
+            Act::Drain => {
+                self.draining = true;
+                net.ledger.coverage.count(Kind::Shutdown);
+            }
+            Act::Stop => {
+                net.ledger.stopped = true;
+                self.stopped = true;
+                self.lane.stop();
+            }
+        }
+    }
+
+    /// A request for pushes comes, as the API takes it.
+    fn accept(&mut self, at: Moment) {
+        let net = &mut *self.net.borrow_mut();
+        let dice = &mut net.dice;
+        let many = dice.one_of(&[1, 3, 20, 70]);
+        let count = usize::try_from(dice.between(1, many)).unwrap();
+        let unused = if dice.chance(100) { dice.index(5) } else { 0 };
+        let Some(reservation) = self.lane.reserve(count + unused) else {
+            net.ledger.coverage.count(Kind::QueueFull);
+            return;
+        };
+        if unused > 0 {
+            net.ledger.coverage.count(Kind::RoomReturned);
+        }
+        let life = dice.one_of(&[0, 0, 0, 1, 10, 60, 4000]);
+        let length = dice.one_of(&[2, 200, 200, 1000, 3900]);
+        let notification = Notification {
+            identifier: dice.one_of(IDENTIFIERS).into(),
+            expiry: life,
+            time_to_live: life,
+            ..Notification::empty(self.site.platform())
+        };
+        let payload = match self.site.platform() {
+            Platform::Ios => vec![b'x'; length],
+            Platform::Android => fcm::payload(&Notification {
+                message: "x".repeat(length).into(),
+                ..notification.clone()
+            })
+            .unwrap(),
+        };
+        let accepted = Arc::new(Accepted {
+            notification,
+            tokens: (0..count)
+                .map(|_| DeviceToken::new(format!("{:016x}", dice.draw())))
+                .collect(),
+            first_id: PushId(self.next_id),
+            at,
+            payload: payload.into(),
+        });
+        self.next_id += count as u64;
+        net.ledger.accept(&accepted);
+        net.ledger.tell(self.now, self.next_id, || {
+            format!("accepted {count} from {:?}, life {life}", accepted.first_id)
+        });
+        self.lane
+            .enqueue(reservation, Push::all(&accepted).collect());
+    }
+}
