@@ -26,6 +26,13 @@ impl Purge {
     /// Settles every waiting push whose notification has that identifier; says how many. What a
     /// lane that has stopped still holds is left to its end.
     pub fn run(&mut self, identifier: &str, now: Moment) -> usize {
+        let purged = self.take(identifier, now);
+        self.flush(now);
+        purged
+    }
+
+    /// The same; [`Purge::flush`] follows.
+    pub fn take(&mut self, identifier: &str, now: Moment) -> usize {
         let (lane, settler, mut purged) = (&self.lane, &mut self.settler, 0);
         lane.sift_all(|push| {
             if *push.notification().identifier != *identifier || lane.is_stopped() {
@@ -35,8 +42,17 @@ impl Purge {
             purged += 1;
             None
         });
-        settler.flush(now.monotonic);
         purged
+    }
+
+    /// Lines of settlements that [`Purge::flush`] has still to hand to the logs: access, error.
+    pub fn unflushed(&self) -> [&[u8]; 2] {
+        self.settler.unflushed()
+    }
+
+    /// Hands the logs what was settled, and gives its room back.
+    pub fn flush(&mut self, now: Moment) {
+        self.settler.flush(now.monotonic);
     }
 }
 

@@ -73,6 +73,8 @@ kinds! {
     RouteReplaced "credential replaced"
     Paused "lane paused by hand"
     Resumed "lane resumed by hand"
+    Purged "settled as purged"
+    RateUsedUp "rate used up"
     Panicked "panic of a thread"
     Elsewhere "503 Shutdown"
     Once "refusal of a credential that is given one more try"

@@ -5,6 +5,7 @@
 //! that the policy cannot agree with itself.
 
 mod hold;
+mod pace;
 mod record;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use sterna::push::{Accepted, Platform, PushId};
 use crate::coverage::{Coverage, Kind};
 use crate::reply::{Class, Reply};
 pub(crate) use hold::Hold;
+use pace::Pace;
 use record::{FREE_REFUSALS, Record};
 
 /// A provider can ask the lane as a whole to wait for so long.
@@ -69,10 +71,13 @@ pub(crate) struct Ledger {
     pub(crate) lane: Arc<Lane>,
     pub(crate) stopped: bool,
     pub(crate) hold: Hold,
+    pub(crate) pace: Pace,
     /// By link: the number of its route.
     generations: Vec<u64>,
     /// When the provider asked the lane to wait, and until when.
     slowed: Option<(Instant, Instant)>,
+    /// What is being purged.
+    pub(crate) purging: Option<&'static str>,
     pub(crate) coverage: Coverage,
     pub(crate) violations: Vec<String>,
     /// What happened, if it is to be told.
@@ -83,11 +88,19 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(origin: Instant, lane: Arc<Lane>, limits: Limits, traced: bool) -> Self {
+    pub(crate) fn new(
+        origin: Instant,
+        lane: Arc<Lane>,
+        limits: Limits,
+        rate: u32,
+        traced: bool,
+    ) -> Self {
         Self {
+            pace: Pace::new(rate, origin),
             hold: Hold::new(FIRST_PROBE),
             generations: Vec::new(),
             slowed: None,
+            purging: None,
             records: BTreeMap::new(),
             tokens: BTreeMap::new(),
             due: Vec::new(),
@@ -124,6 +137,7 @@ impl Ledger {
     }
 
     pub(crate) fn accept(&mut self, accepted: &Arc<Accepted>) {
+        self.pace.begins(accepted.at.monotonic);
         let life =
             life_of(accepted).map_or(self.limits.max_age, |life| life.min(self.limits.max_age));
         for (id, token) in (accepted.first_id.0..).zip(&accepted.tokens) {
@@ -194,6 +208,10 @@ impl Ledger {
             faults.push("after an unknown outcome, though that is not wanted");
         }
         faults.extend(self.hold.sent(push, now));
+        faults.extend(self.pace.sent(now));
+        if self.pace.is_used_up() {
+            self.coverage.count(Kind::RateUsedUp);
+        }
         record.flight = Some((link, stream));
         record.is_probe = self.lane.is_probe(PushId(push));
         if record.is_probe {
@@ -371,11 +389,16 @@ impl Ledger {
                 (same && succeeded == (reply.class == Class::Taken)).then_some(())
             }
             None if succeeded => None,
+            None if reason == "purged" => {
+                let wanted = self.purging == Some(&*record.accepted.notification.identifier);
+                (wanted && record.flight.is_none() && status.is_none()).then_some(())
+            }
             None => record.may_fail(&reason, status, now, self.limits, self.stopped),
         };
         match reason.as_str() {
             "expired" => self.coverage.count(Kind::Expired),
             "shutdown" => self.coverage.count(Kind::LeftAtShutdown),
+            "purged" => self.coverage.count(Kind::Purged),
             "unanswered" if !self.limits.resend_unknown => self.coverage.count(Kind::NotResent),
             _ if answer.is_none() => self.coverage.count(Kind::GaveUp),
             _ if succeeded => self.coverage.count(Kind::Succeeded),

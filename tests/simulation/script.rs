@@ -21,6 +21,8 @@ pub(crate) enum Act {
     /// By hand.
     Pause,
     Resume,
+    /// What waits under a name is taken out.
+    Purge,
     /// The credential files have changed.
     Reload,
     /// Of a thread.
@@ -49,6 +51,8 @@ pub(crate) fn of_chance(origin: Instant, ends: Duration, dice: &mut Dice) -> Scr
         (Act::ClockJump, 200),
         (Act::Outage, 150),
         (Act::Reload, 100),
+        (Act::Purge, 150),
+        (Act::Purge, 100),
         (Act::Panic, 150),
         (Act::Panic, 50),
     ] {

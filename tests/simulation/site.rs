@@ -32,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) idle_timeout: Duration,
     pub(crate) threads: usize,
     pub(crate) capacity: usize,
+    /// Pushes per second; 0 for as many as can.
+    pub(crate) rate: u32,
 }
 
 static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
@@ -70,6 +72,7 @@ impl Site {
             threads: dice.one_of(&[1, 1, 2, 3, 5]),
             capacity: usize::try_from(dice.one_of(&[10, 60, 1000])).unwrap(),
             idle_timeout: Duration::from_secs(dice.one_of(&[5, 60, 600])),
+            rate: dice.one_of(&[0, 0, 0, 1, 5, 30, 200]),
         }
     }
 

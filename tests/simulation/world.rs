@@ -106,6 +106,7 @@ impl World {
         let issuer = Issuer::new(site.proof, origin);
         let lane = Lane::new(site.platform(), site.capacity, site.threads);
         lane.set_first_probe(FIRST_PROBE);
+        lane.set_rate(site.rate, origin);
         let present_route = PresentRoute::new(&lane, site.route(0, &issuer));
         let stats = Arc::new(Stats::new(moment_at(origin, origin, 0)));
         let mut seat = |number| {
@@ -113,7 +114,7 @@ impl World {
             Seat::new(number, &lane, &present_route, &stats, settler, origin)
         };
         let all_seats = (0..site.threads).map(&mut seat).collect();
-        let ledger = Ledger::new(origin, Arc::clone(&lane), site.limits, traced);
+        let ledger = Ledger::new(origin, Arc::clone(&lane), site.limits, site.rate, traced);
         let net = Net {
             origin,
             dice,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sterna::delivery::purge::Purge;
 use sterna::moment::Moment;
 use sterna::provider::fcm;
 use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
@@ -9,6 +10,7 @@ use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
 use super::World;
 use crate::coverage::Kind;
 use crate::script::Act;
+use crate::seat::settler;
 
 /// What callers call their notifications.
 const IDENTIFIERS: &[&str] = &["", "a", "b"];
@@ -27,6 +29,7 @@ impl World {
                 Act::Accept if !self.draining => self.accept(self.moment()),
                 Act::Offer => self.offer(self.moment()),
                 Act::Reload => self.replace_route(),
+                Act::Purge => self.purge(self.moment()),
                 _ => self.befall(act),
             }
         }
@@ -38,7 +41,7 @@ impl World {
         let net = &mut *self.net.borrow_mut();
         net.ledger.tell(self.now, 2, || format!("{act:?}"));
         match act {
-            Act::Accept | Act::Offer | Act::Reload => {}
+            Act::Accept | Act::Offer | Act::Reload | Act::Purge => {}
             Act::PusherMax => {
                 let most = net.dice.one_of(&[1, 2, 10, 1000]);
                 self.lane.set_stream_limit(most);
@@ -66,6 +69,7 @@ impl World {
             Act::Resume => {
                 self.lane.resume();
                 net.ledger.hold.paused = false;
+                net.ledger.pace.restarts(self.now);
                 net.ledger.coverage.count(Kind::Resumed);
             }
             Act::Panic => {
@@ -79,6 +83,7 @@ impl World {
                 self.seen_until_healed = net.ledger.requests;
                 self.lane.resume();
                 net.ledger.hold.paused = false;
+                net.ledger.pace.restarts(self.now);
                 self.skew_secs = 0;
                 net.issuer.clock_set = Some(self.now);
             }
@@ -91,6 +96,27 @@ impl World {
                 self.stopped = true;
                 self.lane.stop();
             }
+        }
+    }
+
+    /// An operator takes out what waits under a name.
+    fn purge(&self, now: Moment) {
+        let net = &mut *self.net.borrow_mut();
+        let identifier = net.dice.one_of(IDENTIFIERS);
+        let ledger = &mut net.ledger;
+        ledger.tell(self.now, 8, || format!("purge of {identifier:?}"));
+        ledger.purging = Some(identifier);
+        let settler = settler(&self.lane, &self.stats, self.site.limits, 0);
+        let mut purge = Purge::new(Arc::clone(&self.lane), settler);
+        let before = ledger.unsettled();
+        let purged = purge.take(identifier, now);
+        let [access, error] = purge.unflushed();
+        ledger.read_log(access, true, now);
+        ledger.read_log(error, false, now);
+        purge.flush(now);
+        ledger.purging = None;
+        if before - ledger.unsettled() != purged {
+            ledger.violate(self.now, format!("{purged} were said to be purged"));
         }
     }
 

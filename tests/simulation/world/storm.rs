@@ -32,6 +32,7 @@ impl World {
             threads,
             capacity: 100_000,
             proof: Proof::Certificate,
+            rate: 0,
         };
         let offers = (0_u32..).map(|number| (*ORIGIN + EVERY * number, number));
         let offers = offers.take_while(|(at, _)| *at < *ORIGIN + BAD);
