@@ -33,7 +33,7 @@ impl Android {
     pub(super) fn take(document: &mut Document<'_>, environment: &Environment) -> Option<Self> {
         let enabled = document.flag(&keys::ANDROID_ENABLED);
         let apikey = document.text(&keys::ANDROID_APIKEY);
-        let service_account_path = document.text(&keys::ANDROID_SERVICE_ACCOUNT_PATH);
+        let service_account_path = document.file(&keys::ANDROID_SERVICE_ACCOUNT_PATH);
         let project_id = take_project_id(document);
         let timeout = seconds(document, &keys::ANDROID_TIMEOUT);
         let retry_max = small(document, &keys::ANDROID_RETRY_MAX);
@@ -41,7 +41,7 @@ impl Android {
         let keepalive_timeout = seconds(document, &keys::ANDROID_KEEPALIVE_TIMEOUT);
         document.number(&keys::ANDROID_KEEPALIVE_CONNS);
         let endpoint = Endpoint::take(document, &keys::ANDROID_ENDPOINT);
-        let ca_path = document.text(&keys::ANDROID_CA_PATH).map(PathBuf::from);
+        let ca_path = document.file(&keys::ANDROID_CA_PATH);
         if !enabled {
             return None;
         }
@@ -59,9 +59,7 @@ impl Android {
             );
         }
         let from_environment = || environment.google_application_credentials.clone();
-        let path = service_account_path
-            .map(PathBuf::from)
-            .or_else(from_environment);
+        let path = service_account_path.or_else(from_environment);
         let Some(service_account_path) = path else {
             if apikey.is_some() {
                 document.refuse_because(

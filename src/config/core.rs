@@ -11,6 +11,10 @@ use super::{Bind, Environment, Overrides, SocketAccess, seconds};
 
 /// `[core]`: the API, the lanes, the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the file, and none depends on another"
+)]
 pub struct Core {
     /// Where the API listens: `port` and `address`.
     pub bind: Bind,
@@ -18,6 +22,8 @@ pub struct Core {
     pub socket_access: SocketAccess,
     /// The file of API keys; `None` lets everyone call.
     pub api_key_path: Option<PathBuf>,
+    /// Whether other hosts may call without API keys.
+    pub allow_unauthenticated: bool,
     /// Connection threads per lane.
     pub workers: NonZeroUsize,
     /// Pushes that a lane holds at most, from reservation to settlement.
@@ -58,9 +64,10 @@ impl Core {
             workers,
             queues,
         } = overrides;
-        let api_key_path = document.text(&keys::CORE_API_KEY_PATH).map(PathBuf::from);
+        let api_key_path = document.file(&keys::CORE_API_KEY_PATH);
         Some(Self {
             socket_access: SocketAccess::take(document),
+            allow_unauthenticated: document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED),
             workers: take_workers(document, workers).unwrap_or(environment.cpus),
             queues: take_queues(document, queues),
             notification_max: take_count(document, &keys::CORE_NOTIFICATION_MAX),

@@ -7,10 +7,12 @@
 
 use std::cmp::Ordering;
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::credential;
 use super::key::{Allowed, Key, NumberDefault};
 use super::names::{UnknownName, Verdict};
 use super::problem::{ConfigError, Place, Problem, Shown, Warning};
@@ -23,6 +25,8 @@ pub(super) struct Document<'t> {
     file: &'t str,
     text: &'t str,
     table: DeTable<'t>,
+    /// systemd's directory of credentials.
+    credentials: Option<PathBuf>,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
 }
@@ -48,6 +52,7 @@ impl<'t> Document<'t> {
             file,
             text,
             table,
+            credentials: None,
             problems: vec![],
             warnings: vec![],
         };
@@ -126,6 +131,28 @@ impl<'t> Document<'t> {
                 default
             }
             Some(text) => Some(text.to_owned()),
+        }
+    }
+
+    /// From now on, [`Document::file`] finds what `credential:NAME` names in that directory.
+    pub(super) fn find_credentials_in(&mut self, directory: Option<PathBuf>) {
+        self.credentials = directory;
+    }
+
+    /// The path of a key file or certificate, which may be `credential:NAME`; `None` if it is
+    /// absent or empty.
+    pub(super) fn file(&mut self, key: &'static Key) -> Option<PathBuf> {
+        let text = self.text(key)?;
+        let Some(name) = credential::name(&text) else {
+            return Some(PathBuf::from(text));
+        };
+        match credential::path(name, self.credentials.as_deref()) {
+            Ok(path) => Some(path),
+            Err(reason) => {
+                self.refuse_because(key, reason);
+                // The key is not absent; to say that too would mislead.
+                Some(PathBuf::from(text))
+            }
         }
     }
 

@@ -67,7 +67,7 @@ impl Ios {
         let keepalive_timeout = seconds(document, &keys::IOS_KEEPALIVE_TIMEOUT);
         document.number(&keys::IOS_KEEPALIVE_CONNS);
         let endpoint = Endpoint::take(document, &keys::IOS_ENDPOINT);
-        let ca_path = document.text(&keys::IOS_CA_PATH).map(PathBuf::from);
+        let ca_path = document.file(&keys::IOS_CA_PATH);
         if !enabled {
             return None;
         }
@@ -96,10 +96,10 @@ impl Ios {
 
 /// The credential keys as the file has them.
 struct Credentials {
-    cert_path: Option<String>,
-    cert_key_path: Option<String>,
+    cert_path: Option<PathBuf>,
+    cert_key_path: Option<PathBuf>,
     passphrase: Option<Secret>,
-    token_key_path: Option<String>,
+    token_key_path: Option<PathBuf>,
     key_id: Option<String>,
     team_id: Option<String>,
 }
@@ -107,10 +107,10 @@ struct Credentials {
 impl Credentials {
     fn take(document: &mut Document<'_>) -> Self {
         Self {
-            cert_path: document.text(&keys::IOS_PEM_CERT_PATH),
-            cert_key_path: document.text(&keys::IOS_PEM_KEY_PATH),
+            cert_path: document.file(&keys::IOS_PEM_CERT_PATH),
+            cert_key_path: document.file(&keys::IOS_PEM_KEY_PATH),
             passphrase: document.text(&keys::IOS_PEM_KEY_PASSPHRASE).map(Secret),
-            token_key_path: document.text(&keys::IOS_TOKEN_AUTH_KEY_PATH),
+            token_key_path: document.file(&keys::IOS_TOKEN_AUTH_KEY_PATH),
             key_id: take_identifier(document, &keys::IOS_TOKEN_AUTH_KEY_ID),
             team_id: take_identifier(document, &keys::IOS_TOKEN_AUTH_TEAM_ID),
         }
@@ -134,7 +134,6 @@ impl Credentials {
                 let warning = "ignored: the token_auth_* keys are incomplete, and certificate \
                                authentication is used";
                 document.warn_first(&TOKEN_KEYS, warning);
-                let (cert_path, key_path) = (cert_path.into(), key_path.into());
                 Some(ApnsCredential::Certificate {
                     cert_path,
                     key_path,
@@ -144,7 +143,6 @@ impl Credentials {
             (None, Some(((key_path, key_id), team_id))) => {
                 let warning = "ignored: token authentication is used";
                 document.warn_first(&CERTIFICATE_KEYS, warning);
-                let key_path = key_path.into();
                 Some(ApnsCredential::Token {
                     key_path,
                     key_id,

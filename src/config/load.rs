@@ -14,6 +14,8 @@ pub struct Environment {
     pub google_application_credentials: Option<PathBuf>,
     /// Where the daemon may keep what outlives it: the default of `journal.dir`.
     pub state_dir: Option<PathBuf>,
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts what `credential:NAME` names.
+    pub credentials_directory: Option<PathBuf>,
     /// CPUs that the process may use: the default of `core.workers`.
     pub cpus: NonZeroUsize,
 }
@@ -28,6 +30,7 @@ impl Environment {
         Self {
             google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
             state_dir: state_dir(path),
+            credentials_directory: path("CREDENTIALS_DIRECTORY"),
             cpus: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }
     }

@@ -61,7 +61,7 @@ pub enum HideToken {
 impl HideToken {
     fn take(document: &mut Document<'_>) -> Option<Self> {
         let key = &keys::LOG_HIDE_TOKEN;
-        let key_path = document.text(&keys::LOG_HASH_KEY_PATH).map(PathBuf::from);
+        let key_path = document.file(&keys::LOG_HASH_KEY_PATH);
         let chosen = match document.text(key)?.as_str() {
             "no" => Self::No,
             "yes" => Self::Yes,

@@ -12,6 +12,7 @@
 mod android;
 mod bind;
 mod core;
+mod credential;
 mod document;
 mod endpoint;
 mod ios;
@@ -78,6 +79,7 @@ impl Config {
         environment: &Environment,
     ) -> Result<(Self, Vec<Warning>), ConfigError> {
         let mut document = Document::parse(file, text)?;
+        document.find_credentials_in(environment.credentials_directory.clone());
         let core = Core::take(&mut document, overrides, environment);
         let ios = Ios::take(&mut document);
         let android = Android::take(&mut document, environment);

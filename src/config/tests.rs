@@ -14,6 +14,7 @@ fn environment() -> Environment {
     let cpus = NonZeroUsize::new(6).unwrap();
     Environment {
         google_application_credentials: None,
+        credentials_directory: None,
         state_dir: Some(PathBuf::from("/var/lib/sterna")),
         cpus,
     }
@@ -76,6 +77,7 @@ fn credentials_alone_are_a_configuration() {
         core: Core {
             socket_access: SocketAccess::default(),
             api_key_path: None,
+            allow_unauthenticated: false,
             bind: Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], 1056))),
             workers: NonZeroUsize::new(6).unwrap(),
             queues: NonZeroUsize::new(1_000_000).unwrap(),

@@ -213,3 +213,68 @@ fn one_platform_must_be_enabled() {
         "f: no platform is enabled: enable ios, android or both"
     );
 }
+
+/// Each key that names a file which systemd can hand over, with what makes the file complete.
+const FILE_KEYS: [(&str, &str, &str); 8] = [
+    ("core", "api_key_path", ""),
+    ("ios", "pem_cert_path", "pem_key_path = \"k\"\n"),
+    ("ios", "pem_key_path", "pem_cert_path = \"c\"\n"),
+    (
+        "ios",
+        "token_auth_key_path",
+        "token_auth_key_id = \"ABCDE12345\"\ntoken_auth_team_id = \"TEAM123456\"\n\
+         topic = \"t\"\n",
+    ),
+    ("ios", "ca_path", CERTIFICATE),
+    ("android", "service_account_path", ""),
+    ("android", "ca_path", "service_account_path = \"a\"\n"),
+    ("log", "hash_key_path", "hide_token = \"hash\"\n"),
+];
+
+/// A file in which that key has that value.
+fn with_file_key((section, name, others): (&str, &str, &str), value: &str) -> String {
+    let text = ["core", "ios", "android", "log"].map(|part| match part {
+        _ if part == section => format!("[{part}]\n{others}{name} = \"{value}\"\n"),
+        "ios" => "[ios]\nenabled = false\n".to_owned(),
+        "android" if section != "ios" => ANDROID.to_owned(),
+        "android" => "[android]\nenabled = false\n".to_owned(),
+        _ => String::new(),
+    });
+    text.concat()
+}
+
+#[test]
+fn every_key_of_a_file_takes_a_credential_of_systemds() {
+    let environment = Environment {
+        credentials_directory: Some("/run/credentials/sterna.service".into()),
+        ..environment()
+    };
+    for key in FILE_KEYS {
+        let text = with_file_key(key, "credential:name.p8");
+        let parsed = Config::parse("f", &text, Overrides::default(), &environment);
+        let (config, _) = parsed.unwrap_or_else(|error| panic!("{key:?}: {error}"));
+        let shown = format!("{config:?}");
+        let path = "\"/run/credentials/sterna.service/name.p8\"";
+        assert!(shown.contains(path), "{key:?}: {shown}");
+    }
+}
+
+#[test]
+fn a_credential_that_cannot_be_there_is_the_only_problem() {
+    for key in FILE_KEYS {
+        let error = parse(&with_file_key(key, "credential:name.p8")).unwrap_err();
+        let expected = format!(
+            "{}.{} = \"credential:name.p8\": CREDENTIALS_DIRECTORY is not set: systemd sets it",
+            key.0, key.1
+        );
+        assert!(error.contains(&expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        for wrong in ["", ".", "..", "a/b", &"n".repeat(256)] {
+            let error = parse(&with_file_key(key, &format!("credential:{wrong}"))).unwrap_err();
+            assert!(
+                error.contains("a credential's name is the name of a file"),
+                "{error}"
+            );
+        }
+    }
+}
