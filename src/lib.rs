@@ -42,6 +42,7 @@
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
 //! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
+//! - [`supervisor`], [`heartbeat`]: what systemd passes and is told; signs of life.
 //! - [`simulator`]: an APNs, FCM and OAuth look-alike. It shares no table with [`provider`], so
 //!   that a wrong constant cannot agree with itself.
 //!
@@ -54,6 +55,7 @@ pub mod config;
 pub mod crash_point;
 pub mod daemon;
 pub mod delivery;
+pub mod heartbeat;
 pub mod http2;
 pub mod jitter;
 pub mod journal;
@@ -69,3 +71,4 @@ pub mod recover;
 pub mod signal;
 pub mod simulator;
 pub mod stats;
+pub mod supervisor;

@@ -29,6 +29,8 @@ use serde_json::json;
 use syscalls::Sysno;
 
 const UNIT: &str = include_str!("../systemd/sterna.service");
+const SOCKET: &str = include_str!("../systemd/sterna.socket");
+const NOTIFY_RELOAD: &str = include_str!("../systemd/notify-reload.conf");
 
 /// The exposure that `systemd-analyze security` may find at most.
 const EXPOSURE_MAX: f32 = 1.5;
@@ -65,12 +67,54 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
     let directory = tempfile::tempdir().unwrap();
     let unit = UNIT.replace("/usr/bin/sterna", env!("CARGO_BIN_EXE_sterna"));
     fs::write(directory.path().join("sterna.service"), unit).unwrap();
-    let arguments = ["verify", "--man=no", "./sterna.service"];
-    let Some(output) = analyze(&arguments, directory.path()) else {
-        return;
+    fs::write(directory.path().join("sterna.socket"), SOCKET).unwrap();
+    let verify = |units: &[&str]| {
+        let arguments = [&["verify", "--man=no"][..], units].concat();
+        let Some(output) = analyze(&arguments, directory.path()) else {
+            return;
+        };
+        assert!(output.status.success(), "{}", text(&output));
+        assert_eq!(text(&output), "");
     };
-    assert!(output.status.success(), "{}", text(&output));
-    assert_eq!(text(&output), "");
+    verify(&["./sterna.service", "./sterna.socket"]);
+    if version().is_some_and(|version| version < 253) {
+        println!("skipped: this systemd is too old for Type=notify-reload");
+        return;
+    }
+    let drop_ins = directory.path().join("sterna.service.d");
+    fs::create_dir(&drop_ins).unwrap();
+    fs::write(drop_ins.join("notify-reload.conf"), NOTIFY_RELOAD).unwrap();
+    verify(&["./sterna.service"]);
+}
+
+/// The version of systemd that is installed.
+fn version() -> Option<u32> {
+    let output = analyze(&["--version"], Path::new("/"))?;
+    let text = text(&output);
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn the_unit_asks_for_no_more_than_systemd_247_has() {
+    // LoadCredential= of single files came with 247, the other types of notification later.
+    assert_eq!(settings("Type"), ["notify"]);
+    assert!(NOTIFY_RELOAD.contains("\nType=notify-reload\n"));
+    assert!(
+        NOTIFY_RELOAD.contains("\nExecReload=\n"),
+        "systemd sends the signal itself"
+    );
+    assert_eq!(
+        settings("LoadCredential"),
+        [""; 0],
+        "a missing file would stop the start"
+    );
+}
+
+#[test]
+fn the_watchdog_is_more_patient_than_the_daemon_is_with_its_threads() {
+    let seconds: u64 = settings("WatchdogSec")[0].parse().unwrap();
+    // It is fed every half of its time, and a thread may be late for as long as this.
+    assert!(seconds > 2 * sterna::heartbeat::PATIENCE.as_secs());
 }
 
 #[test]

@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 21] = [
+const MAY_KNOW: [(&str, &[&str]); 23] = [
     (
         "api",
         &[
             "crash_point",
+            "heartbeat",
             "lane",
             "log",
             "moment",
@@ -33,6 +34,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "recover",
             "signal",
             "simulator",
+            "supervisor",
         ],
     ),
     ("config", &["push"]),
@@ -42,6 +44,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
         "delivery",
         &[
             "crash_point",
+            "heartbeat",
             "http2",
             "jitter",
             "lane",
@@ -54,14 +57,15 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "stats",
         ],
     ),
+    ("heartbeat", &[]),
     ("http2", &[]),
     ("jitter", &[]),
-    ("journal", &["moment", "push"]),
+    ("journal", &["heartbeat", "moment", "push"]),
     ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
-    ("log", &["moment", "push"]),
+    ("log", &["heartbeat", "moment", "push"]),
     ("moment", &[]),
     ("net", &["http2"]),
-    ("oauth", &["jitter", "moment", "net"]),
+    ("oauth", &["heartbeat", "jitter", "moment", "net"]),
     ("pid_file", &[]),
     ("provider", &["moment", "push"]),
     ("push", &["moment"]),
@@ -69,6 +73,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
     ("signal", &[]),
     ("simulator", &["http2", "net"]),
     ("stats", &["moment", "push"]),
+    ("supervisor", &[]),
 ];
 
 /// All rooms but the daemon, which wires them, and the command line, which starts it.
@@ -77,6 +82,7 @@ const EVERYTHING: &[&str] = &[
     "config",
     "crash_point",
     "delivery",
+    "heartbeat",
     "http2",
     "jitter",
     "journal",
@@ -92,6 +98,7 @@ const EVERYTHING: &[&str] = &[
     "signal",
     "simulator",
     "stats",
+    "supervisor",
 ];
 
 /// Files and directories of `src` that are pure, besides every file whose head says `Pure:`.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -19,6 +19,7 @@ use super::head::{Head, Refusal};
 use super::registry::{Place, Registry};
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::socket::{Bound, Socket};
+use crate::heartbeat::{Heartbeat, LONGEST_REST};
 
 /// What answers the requests.
 pub trait Handler: Send + Sync {
@@ -92,6 +93,7 @@ pub struct Listener {
     waker: Waker,
     acceptor: Option<JoinHandle<()>>,
     local_addr: Option<SocketAddr>,
+    heartbeat: Heartbeat,
 }
 
 struct Shared {
@@ -127,7 +129,9 @@ impl Listener {
             registry: Registry::new(),
             phase: AtomicU8::new(SERVING),
         });
+        let heartbeat = Heartbeat::new(Instant::now());
         let acceptor = Acceptor {
+            heartbeat: heartbeat.clone(),
             bound,
             poll,
             hooks,
@@ -141,7 +145,13 @@ impl Listener {
             waker,
             acceptor: Some(acceptor),
             local_addr,
+            heartbeat,
         })
+    }
+
+    /// What tells that the accepting thread lives.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// The TCP address listened on.
@@ -167,6 +177,10 @@ impl Listener {
         self.shared.advance(STOPPED);
         self.end_acceptor();
         let registry = &self.shared.registry;
+        // The request of a connection that has just come is under way, or here and not yet read.
+        let newcomers = NEWCOMERS.min(grace);
+        registry.evict_all_idle_for(newcomers);
+        registry.wait_below(1, newcomers);
         registry.evict_all();
         if registry.wait_below(1, grace) {
             return true;
@@ -210,6 +224,7 @@ impl Shared {
 
 /// The accepting thread.
 struct Acceptor {
+    heartbeat: Heartbeat,
     bound: Bound,
     poll: Poll,
     hooks: Hooks,
@@ -231,15 +246,17 @@ impl Acceptor {
         let mut events = Events::with_capacity(4);
         while self.shared.phase() == Phase::Serving {
             let timeout = match self.accept_all() {
-                Round::Empty => None,
-                Round::Short => Some(PAUSE),
+                Round::Empty => LONGEST_REST,
+                Round::Short => PAUSE,
             };
-            match self.poll.poll(&mut events, timeout) {
+            self.heartbeat.rest(Instant::now() + timeout);
+            match self.poll.poll(&mut events, Some(timeout)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => log::error!("waiting for connections failed: {error}"),
             }
         }
+        self.heartbeat.end();
     }
 
     fn accept_all(&mut self) -> Round {
@@ -265,6 +282,7 @@ impl Acceptor {
 
     /// Gives a connection a thread, or the reason why there is none.
     fn admit(&self, socket: Socket) {
+        self.heartbeat.busy(Instant::now());
         if !self.make_room() {
             return refuse(&socket, "all connections are busy");
         }
@@ -338,6 +356,10 @@ const TRY: Duration = Duration::from_millis(5);
 
 /// How long a new connection waits for the one that is closed for it.
 const EVICTION: Duration = Duration::from_secs(1);
+
+/// Our limit: at the end, a connection that came, or was answered, less long ago may still bring
+/// a request and be answered, if only by 503.
+const NEWCOMERS: Duration = Duration::from_millis(250);
 
 /// How long threads may take to see that their connections are shut.
 const LAST_GRACE: Duration = Duration::from_secs(1);

@@ -77,6 +77,14 @@ impl Registry {
 
     /// Closes the connection that has been idle longest; false if none is idle.
     pub(super) fn evict(&self) -> bool {
+        self.evict_idle_for(Duration::ZERO)
+    }
+
+    /// The same, but none that has been idle for less than `time`.
+    fn evict_idle_for(&self, time: Duration) -> bool {
+        let Some(most) = self.now().checked_sub(micros(time)) else {
+            return false;
+        };
         let open = self.lock();
         loop {
             let idle = open.slots.iter().filter_map(|(&number, slot)| {
@@ -84,6 +92,7 @@ impl Registry {
                 (since < EVICTED).then_some((since, number, slot))
             });
             let longest = idle.min_by_key(|&(since, number, _)| (since, number));
+            let longest = longest.filter(|&(since, ..)| since <= most || time.is_zero());
             let Some((since, _, slot)) = longest else {
                 return false;
             };
@@ -96,6 +105,11 @@ impl Registry {
     /// Closes every idle connection.
     pub(super) fn evict_all(&self) {
         while self.evict() {}
+    }
+
+    /// Closes every connection that has been idle for that time.
+    pub(super) fn evict_all_idle_for(&self, time: Duration) {
+        while self.evict_idle_for(time) {}
     }
 
     /// Closes every connection, whatever it is doing.
@@ -115,15 +129,19 @@ impl Registry {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros())
-            .unwrap_or(u64::MAX)
-            .min(EVICTED - 1)
+        micros(self.started.elapsed())
     }
 
     /// Nothing panics while it holds the lock, and if it did, the map would still be a map.
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros())
+        .unwrap_or(u64::MAX)
+        .min(EVICTED - 1)
 }
 
 impl Slot {
@@ -198,6 +216,26 @@ mod tests {
         busy.fall_idle();
         assert!(registry.evict());
         assert!(is_shut(&busy_client));
+    }
+
+    #[test]
+    fn a_connection_that_has_just_come_is_spared_for_a_while() {
+        let registry = Registry::new();
+        let (older, older_client) = enter(&registry);
+        let (newer, newer_client) = enter(&registry);
+        older.slot.state.store(0, Ordering::SeqCst);
+        let hour = Duration::from_secs(3600);
+        registry.evict_all_idle_for(hour);
+        assert!(!is_shut(&older_client) && !is_shut(&newer_client));
+        let a_moment = Duration::from_millis(1);
+        while registry.started.elapsed() <= a_moment {
+            std::thread::park_timeout(a_moment);
+        }
+        newer.slot.state.store(micros(hour), Ordering::SeqCst);
+        registry.evict_all_idle_for(a_moment);
+        assert!(is_shut(&older_client) && !is_shut(&newer_client));
+        registry.evict_all();
+        assert!(is_shut(&newer_client));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// A listening socket. Dropping it closes it, and removes the file of a Unix socket.
+/// A listening socket. Dropping it closes it, and removes the file of a Unix socket that it made.
 #[derive(Debug)]
 pub struct Bound(Inlet);
 
@@ -38,7 +38,8 @@ enum Inlet {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        _file: SocketFile,
+        /// `None` if the file is not ours.
+        _file: Option<SocketFile>,
     },
 }
 
@@ -61,6 +62,22 @@ impl Bound {
     pub fn unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Self, BindError> {
         let place = format!("unix:{}", path.display());
         Self::new(place, bind_unix(path, mode, group))
+    }
+
+    /// Listens on a TCP socket that listens already.
+    pub fn inherited_tcp(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self(Inlet::Tcp(listener)))
+    }
+
+    /// Listens on a Unix socket that listens already. Its file stays: others listen on it too.
+    pub fn inherited_unix(listener: UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let inlet = Inlet::Unix {
+            listener,
+            _file: None,
+        };
+        Ok(Self(inlet))
     }
 
     fn new(place: String, inlet: Result<Inlet, String>) -> Result<Self, BindError> {
@@ -143,7 +160,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inle
     listener.set_nonblocking(true).map_err(text)?;
     Ok(Inlet::Unix {
         listener,
-        _file: file,
+        _file: Some(file),
     })
 }
 

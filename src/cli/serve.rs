@@ -6,15 +6,24 @@ use super::args::Serve;
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Warning};
 use crate::daemon::{self, Daemon, Ended, StartError, StartErrorKind};
+use crate::supervisor::Inherited;
 
 /// Reads the configuration and runs the daemon to its end.
 pub(super) fn run(serve: &Serve) -> ExitCode {
     if serve.version {
         return print_version();
     }
+    // While there is no other thread.
+    let inherited = Inherited::from_environment();
     let path = serve.config.as_deref();
     match Config::load(path, serve.overrides(), &Environment::read()) {
-        Ok((config, warnings)) => start(&config, &warnings),
+        Ok((config, warnings)) => match inherited {
+            Ok(inherited) => start(inherited, &config, &warnings),
+            Err(error) => {
+                report(error);
+                ExitCode::Unavailable
+            }
+        },
         Err(error) => {
             report(error);
             ExitCode::Config
@@ -38,9 +47,9 @@ fn print_version() -> ExitCode {
 }
 
 /// Runs the daemon.
-fn start(config: &Config, warnings: &[Warning]) -> ExitCode {
+fn start(inherited: Option<Inherited>, config: &Config, warnings: &[Warning]) -> ExitCode {
     let ended = daemon::signals().and_then(|signals| {
-        let daemon = Daemon::start(config, warnings)?;
+        let daemon = Daemon::start_on(inherited, config, warnings)?;
         Ok(daemon.run(&signals))
     });
     match ended {

@@ -44,18 +44,24 @@ impl Daemon {
     /// SIGTERM or SIGINT on `signals` ends the wait.
     pub fn stop(mut self, signals: &Receiver<Signal>) -> Ended {
         let deadline = Instant::now().checked_add(self.shutdown_timeout);
+        self.supervision.stopping(self.shutdown_timeout);
         let journal_failed = self.keeping.has_failed();
         ::log::info!(
             "shutting down: {} to finish within {} s",
             push::counted(self.outstanding() as u64),
             self.shutdown_timeout.as_secs(),
         );
-        self.listener.drain();
+        if let Some(listener) = &mut self.listener {
+            listener.drain();
+        }
         if let Some(feeder) = self.feeder.take() {
             feeder.stop();
         }
         let finished = self.finish(deadline, signals);
-        let callers_ended = self.listener.stop(CALLERS_END_WITHIN);
+        let callers_ended = self
+            .listener
+            .as_mut()
+            .is_none_or(|listener| listener.stop(CALLERS_END_WITHIN));
         if !callers_ended {
             ::log::warn!("a caller's request was still in progress at the end");
         }
@@ -99,6 +105,7 @@ impl Daemon {
             if is_late || self.keeping.has_failed() {
                 return false;
             }
+            self.supervision.report("ending", &self.lanes, &self.logs);
             match signals.recv_timeout(DRAIN_LOOKS_EVERY) {
                 Ok(Signal::Terminate | Signal::Interrupt) => return false,
                 Ok(Signal::Hangup | Signal::User1) => self.reopen_logs(),

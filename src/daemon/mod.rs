@@ -11,12 +11,14 @@ mod credential_reader;
 mod ending;
 mod feeder;
 mod host;
+mod inlet;
 mod intruders;
 mod keeping;
 mod resend;
 mod routes;
 mod running_lane;
 mod state_directory;
+mod supervision;
 mod survey;
 mod takeover;
 mod token_file;
@@ -30,8 +32,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::api::{self, ApiKeys, BindError, Bound, Ids, Listener, RequestIds, Rules, Service};
-use crate::config::{self, Bind, Config, Core, HideToken};
+use crate::api::{self, ApiKeys, Bound, Ids, Listener, RequestIds, Rules, Service};
+use crate::config::{self, Config, HideToken};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
@@ -43,6 +45,7 @@ use crate::provider::KEY_FILE_MAX;
 use crate::push::Platform;
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
+use crate::supervisor::{Inherited, Supervisor};
 use credential_files::CredentialFiles;
 pub use ending::Ended;
 use feeder::Feeder;
@@ -51,6 +54,7 @@ use keeping::Keeping;
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
 use state_directory::state_directory;
+use supervision::Supervision;
 pub use survey::{Survey, Unreadable};
 pub use takeover::Takeover;
 use whereabouts::Whereabouts;
@@ -105,13 +109,15 @@ impl StartError {
 
 /// A running daemon.
 pub struct Daemon {
-    listener: Listener,
+    /// `None` only during the start.
+    listener: Option<Listener>,
     lanes: Vec<RunningLane>,
     logs: Logs,
     stats: Arc<Stats>,
     register: Arc<Register>,
     keeping: Arc<Keeping>,
     feeder: Option<Feeder>,
+    supervision: Supervision,
     shutdown_timeout: Duration,
     _pid_file: Option<PidFile>,
 }
@@ -119,6 +125,15 @@ pub struct Daemon {
 impl Daemon {
     /// Starts everything. `warnings` are the configuration's, for the operator log.
     pub fn start(config: &Config, warnings: &[config::Warning]) -> Result<Self, StartError> {
+        Self::start_on(None, config, warnings)
+    }
+
+    /// The same on an inherited socket, if there is one, instead of `core.port` and `core.address`.
+    pub fn start_on(
+        inherited: Option<Inherited>,
+        config: &Config,
+        warnings: &[config::Warning],
+    ) -> Result<Self, StartError> {
         let logs = open_logs(config, &Destination::named(&config.log.operator_log))?;
         for warning in warnings {
             ::log::warn!("{warning}");
@@ -138,8 +153,8 @@ impl Daemon {
                 };
                 StartError::new(kind, error)
             })?;
-        let bound = bound(&config.core)
-            .map_err(|error| StartError::new(StartErrorKind::CannotListen, error))?;
+        let is_inherited = inherited.is_some();
+        let (bound, place) = inlet::bound(inherited, &config.core)?;
         let stats = Arc::new(Stats::new(Moment::now()));
         let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
         let mut lanes = Vec::new();
@@ -168,26 +183,42 @@ impl Daemon {
             keeping: Arc::clone(&keeping),
         };
         let service = service(config, &lanes, &logs, &stats, whereabouts)?;
-        let listener = listen(bound, config, Arc::clone(&service))?;
+        let listen = || listen(bound, config, Arc::clone(&service));
+        // Whoever holds an inherited socket keeps callers waiting, which is better than a refusal.
+        let (now, later) = if is_inherited {
+            (None, Some(listen))
+        } else {
+            (Some(listen()?), None)
+        };
+        let supervision = Supervision::new(Supervisor::from_environment(), &stats);
+        supervision.watch_all(&logs, &lanes);
         let mut daemon = Self {
-            listener,
+            listener: now,
             lanes,
             logs,
             stats,
             register,
             keeping,
             feeder: None,
+            supervision,
             shutdown_timeout: config.core.shutdown_timeout,
             _pid_file: pid_file,
         };
         daemon.recover(config, &service)?;
+        if let Some(listen) = later {
+            daemon.listener = Some(listen()?);
+        }
+        if let Some(listener) = &daemon.listener {
+            daemon.supervision.watch("API accept", listener.heartbeat());
+        }
         ::log::info!(
             "Sterna {} serves on {}",
             env!("CARGO_PKG_VERSION"),
             daemon
                 .local_addr()
-                .map_or(config.core.bind.to_string(), |address| address.to_string())
+                .map_or(place, |address| address.to_string())
         );
+        daemon.supervision.supervisor().ready();
         Ok(daemon)
     }
 
@@ -211,13 +242,14 @@ impl Daemon {
         service.remember(recovered.answers.into_iter().map(keeping::answered));
         let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
         self.feeder = Some(Feeder::connect(config, &journal, lanes, logs, register)?);
+        self.supervision.watch("journal", journal.heartbeat());
         self.keeping.ready(Some(journal));
         Ok(())
     }
 
     /// The TCP address of the API, if it has one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listener.local_addr()
+        self.listener.as_ref()?.local_addr()
     }
 
     /// Opens the log files again (they were rotated).
@@ -239,8 +271,14 @@ impl Daemon {
     pub fn run(self, signals: &Receiver<Signal>) -> Ended {
         let mut journal = State::Serving;
         loop {
-            match signals.recv_timeout(JOURNAL_LOOKS_EVERY) {
-                Ok(Signal::Hangup | Signal::User1) => self.reopen_logs(),
+            self.supervision.report("serving", &self.lanes, &self.logs);
+            match signals.recv_timeout(self.supervision.interval(JOURNAL_LOOKS_EVERY)) {
+                Ok(Signal::Hangup) => {
+                    self.supervision.supervisor().reloading();
+                    self.reopen_logs();
+                    self.supervision.supervisor().ready();
+                }
+                Ok(Signal::User1) => self.reopen_logs(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.keeping.tell_of_changes(&mut journal);
                     if journal.is_fatal() {
@@ -428,13 +466,5 @@ fn rate(config: &Config, platform: Platform) -> u32 {
     match platform {
         Platform::Ios => config.ios.as_ref().map_or(0, |ios| ios.rate),
         Platform::Android => config.android.as_ref().map_or(0, |android| android.rate),
-    }
-}
-
-fn bound(core: &Core) -> Result<Bound, BindError> {
-    let access = &core.socket_access;
-    match &core.bind {
-        Bind::Tcp(address) => Bound::tcp(*address),
-        Bind::Unix(path) => Bound::unix(path, access.mode, access.group.as_deref()),
     }
 }

@@ -9,6 +9,7 @@ use super::DRAIN_LOOKS_EVERY;
 use super::credential_files::CredentialFiles;
 use super::credential_reader;
 use crate::config::Core;
+use crate::delivery::credential::Credentials;
 use crate::delivery::policy::Limits;
 use crate::delivery::present_route::PresentRoute;
 use crate::delivery::purge::Purge;
@@ -16,6 +17,7 @@ use crate::delivery::register::Register;
 use crate::delivery::route::Route;
 use crate::delivery::settler::Settler;
 use crate::delivery::worker::Worker;
+use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
 use crate::log::Logs;
 use crate::moment::Moment;
@@ -29,6 +31,9 @@ const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct RunningLane {
     pub(super) lane: Arc<Lane>,
+    /// Of its threads.
+    pub(super) heartbeats: Vec<Heartbeat>,
+    route: Arc<PresentRoute>,
     limits: Limits,
     stats: Arc<Stats>,
     register: Arc<Register>,
@@ -63,6 +68,8 @@ impl RunningLane {
         let route = PresentRoute::new(&lane, route);
         let mut running = Self {
             lane: Arc::clone(&lane),
+            heartbeats: vec![],
+            route: Arc::clone(&route),
             limits,
             stats: Arc::clone(stats),
             register: Arc::clone(register),
@@ -83,6 +90,7 @@ impl RunningLane {
             .with_register(Arc::clone(register));
             let worker =
                 Worker::new(seat, lane, Arc::clone(&route), stats, settler).map_err(named)?;
+            running.heartbeats.push(worker.heartbeat());
             let thread = std::thread::Builder::new()
                 .name(format!("{platform}-{seat}"))
                 .spawn(move || worker.run())
@@ -95,6 +103,15 @@ impl RunningLane {
     /// What settles its waiting pushes by hand.
     pub(super) fn purge(&self, logs: &Logs) -> Purge {
         Purge::new(Arc::clone(&self.lane), self.settler(logs))
+    }
+
+    /// Of the thread that asks for access tokens, if the lane needs them.
+    pub(super) fn token_heartbeat(&self) -> Option<Heartbeat> {
+        let (_, route) = self.route.current();
+        match &route.credentials {
+            Credentials::AccessTokens(tokens) => Some(tokens.heartbeat()),
+            Credentials::AuthTokens(_) | Credentials::Certificate => None,
+        }
     }
 
     /// A settler for what no connection thread settles.

@@ -17,6 +17,7 @@ use super::dialling::{Dialling, Failure, panic_text};
 use super::present_route::PresentRoute;
 use super::settler::Settler;
 use super::transport::Transport;
+use crate::heartbeat::Heartbeat;
 use crate::http2;
 use crate::lane::Lane;
 use crate::moment::Moment;
@@ -32,6 +33,7 @@ const RESTART_AFTER: Duration = Duration::from_millis(250);
 pub struct Worker {
     desk: Desk<Wire>,
     waiter: Waiter,
+    heartbeat: Heartbeat,
     /// The next connection.
     dialling: Option<Dialling>,
 }
@@ -63,8 +65,14 @@ impl Worker {
         Ok(Self {
             desk,
             waiter,
+            heartbeat: Heartbeat::new(Instant::now()),
             dialling: None,
         })
+    }
+
+    /// What tells that the thread lives.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// Works until the lane is stopped.
@@ -73,12 +81,14 @@ impl Worker {
             self.desk.recover(panic_text(&*panic), Moment::now());
             self.wait(Instant::now() + RESTART_AFTER);
         }
+        self.heartbeat.end();
     }
 
     fn work(&mut self) {
         self.desk.look();
         loop {
             let now = Moment::now();
+            self.heartbeat.busy(now.monotonic);
             self.round(now);
             match self.desk.next(now.monotonic) {
                 Next::Round => {}
@@ -130,6 +140,7 @@ impl Worker {
     }
 
     fn wait(&mut self, deadline: Instant) {
+        self.heartbeat.rest(deadline);
         let timeout = deadline.saturating_duration_since(Instant::now());
         match self.waiter.wait(Some(timeout)) {
             Ok(()) => {

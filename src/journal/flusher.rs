@@ -14,6 +14,7 @@ use super::space::Space;
 use super::state::State;
 use super::store::{Store, Trouble};
 use super::{Attempts, IDS_AHEAD, SYNC_EVERY, Settings, SyncPolicy};
+use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::Moment;
 
 /// Settlements wait so long for others, unless something is written anyway.
@@ -37,6 +38,7 @@ const CARRY_OCTETS: usize = 256 << 10;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Flusher {
+    heartbeat: Heartbeat,
     store: Store,
     inbox: Arc<Inbox>,
     policy: SyncPolicy,
@@ -82,6 +84,7 @@ impl Drop for Guard {
 impl Flusher {
     pub(super) fn new(store: Store, inbox: Arc<Inbox>, settings: &Settings) -> Self {
         Self {
+            heartbeat: Heartbeat::new(Instant::now()),
             space: Space::new(settings.reserve_octets),
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
@@ -98,19 +101,27 @@ impl Flusher {
         }
     }
 
+    /// What tells that the thread lives.
+    pub(super) fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
+    }
+
     /// Runs until the journal is closed.
     pub(super) fn run(mut self) {
         let guard = Guard(Arc::clone(&self.inbox));
         loop {
             let work = self.wait();
             let (closing, awaits_lines) = (work.closing, work.awaits_lines);
-            self.round(work, Moment::now());
+            let now = Moment::now();
+            self.heartbeat.busy(now.monotonic);
+            self.round(work, now);
             let is_over = |deadline| !awaits_lines || Instant::now() >= deadline;
             if closing.is_some_and(is_over) {
                 break;
             }
         }
         self.finish();
+        self.heartbeat.end();
         drop(guard);
     }
 
@@ -127,7 +138,10 @@ impl Flusher {
             if due.is_some_and(|due| due <= now) {
                 return self.take(&mut contents, now);
             }
-            contents = inbox.wait(contents, due.map(|due| due.saturating_duration_since(now)));
+            let due = due.map(|due| due.saturating_duration_since(now));
+            let rest = due.map_or(LONGEST_REST, |due| due.min(LONGEST_REST));
+            self.heartbeat.rest(now + rest);
+            contents = inbox.wait(contents, rest);
         }
     }
 

@@ -98,18 +98,10 @@ impl Inbox {
     pub(super) fn wait<'a>(
         &self,
         contents: MutexGuard<'a, Contents>,
-        due: Option<Duration>,
+        due: Duration,
     ) -> MutexGuard<'a, Contents> {
-        match due {
-            None => self
-                .work
-                .wait(contents)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(due) => {
-                let waited = self.work.wait_timeout(contents, due);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        }
+        let waited = self.work.wait_timeout(contents, due);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Waits for the end of the flusher; false if it does not come.

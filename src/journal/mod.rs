@@ -85,6 +85,7 @@ use self::inbox::{Inbox, Settlements};
 use self::store::Store;
 use crossbeam_channel::Receiver;
 
+use crate::heartbeat::Heartbeat;
 use crate::moment::Moment;
 use crate::push::{Accepted, Platform, PushId};
 
@@ -104,6 +105,7 @@ pub struct Journal {
     inbox: Arc<Inbox>,
     catalogue: Shared,
     flusher: Mutex<Option<JoinHandle<()>>>,
+    heartbeat: Heartbeat,
 }
 
 /// What is left when the journal is closed.
@@ -131,6 +133,7 @@ impl Journal {
         let inbox = Arc::new(Inbox::new(store.ids(), recovered.high_water.0));
         let catalogue = store.catalogue().clone();
         let flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
+        let heartbeat = flusher.heartbeat();
         let thread = thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || flusher.run())
@@ -142,8 +145,14 @@ impl Journal {
             inbox,
             catalogue,
             flusher: Mutex::new(Some(thread)),
+            heartbeat,
         };
         Ok((journal, recovered))
+    }
+
+    /// What tells that the flusher lives.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// Keeps the notifications of one request, and its answer if it has a key: all or nothing.

@@ -67,6 +67,11 @@ impl Dial {
         self.unsettled = false;
     }
 
+    /// Connections in a row that were not worth their opening.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// A connection has proved worth its opening, by its age or its answers.
     pub fn proved(&mut self) {
         self.failures = 0;

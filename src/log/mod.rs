@@ -24,6 +24,7 @@ pub use self::origin::{Origin, Origins};
 pub use self::privacy::{Privacy, TokenShown};
 pub use self::sink::Sink;
 pub use self::time_text::TimeText;
+use crate::heartbeat::Heartbeat;
 
 /// The daemon's three logs. Those that end in the same file share one sink.
 #[derive(Clone, Debug)]
@@ -115,6 +116,16 @@ impl Logs {
         self.sinks()
             .map(|sink| sink.close(within.saturating_sub(start.elapsed())))
             .sum()
+    }
+
+    /// What tells that the writers live.
+    pub fn heartbeats(&self) -> impl Iterator<Item = Heartbeat> {
+        self.sinks().filter_map(Sink::heartbeat)
+    }
+
+    /// Whether somebody waits for room in one of them.
+    pub fn are_waited_for(&self) -> bool {
+        self.sinks().any(Sink::is_waited_for)
     }
 
     /// Each sink once; that of the operator log last, so that it can still tell about the others.

@@ -18,11 +18,12 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::batch::first_lines;
 use self::writer::Writer;
 use super::destination::{Destination, Identity};
+use crate::heartbeat::Heartbeat;
 
 /// One log's way out; clones lead to the same place.
 #[derive(Clone, Debug)]
@@ -52,7 +53,13 @@ impl Sink {
 
     fn start(destination: &Destination, file: Option<File>) -> io::Result<Self> {
         let identity = file.as_ref().map(Identity::of).transpose()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            heartbeat: Heartbeat::new(Instant::now()),
+            state: Mutex::default(),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+            told: OnceLock::new(),
+        });
         if let Some(file) = file {
             let writer = Writer::new(Arc::clone(&shared), destination.clone(), file);
             thread::Builder::new()
@@ -184,6 +191,16 @@ impl Sink {
         self.0.shared.lock().alarms
     }
 
+    /// What tells that the writer lives; none if there is none.
+    pub(super) fn heartbeat(&self) -> Option<Heartbeat> {
+        (!self.discards()).then(|| self.0.shared.heartbeat.clone())
+    }
+
+    /// Whether somebody waits for room.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.0.shared.lock().waiting > 0
+    }
+
     /// Where the lines end.
     fn append(&self, lines: &[u8]) -> u64 {
         let shared = &self.0.shared;
@@ -236,8 +253,10 @@ impl Drop for Handle {
 }
 
 /// Between those who write lines and the writer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    /// The writer's.
+    heartbeat: Heartbeat,
     state: Mutex<State>,
     /// Rung for the writer: lines, a reopening, a flush, the end.
     work: Condvar,

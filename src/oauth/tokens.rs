@@ -12,9 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::answer::{Class, Failure, Grant};
-use super::exchange::exchange;
+use super::exchange::{EXCHANGE_TIMEOUT, exchange};
 use super::refresh::{Invalidation, Next, Refresh};
 use super::{AccessToken, Account};
+use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
 use crate::moment::Moment;
 
@@ -26,6 +27,7 @@ type Bell = Arc<dyn Fn(Moment) + Send + Sync>;
 /// Dropping it ends the thread, after the exchange under way if there is one.
 pub struct AccessTokens {
     shared: Arc<Shared>,
+    heartbeat: Heartbeat,
 }
 
 struct Shared {
@@ -50,9 +52,10 @@ impl AccessTokens {
     pub fn start(account: Account, agent: ureq::Agent) -> io::Result<Self> {
         let tokens = Self::by_hand(random());
         let theirs = Arc::clone(&tokens.shared);
+        let beat = tokens.heartbeat.clone();
         thread::Builder::new()
             .name("oauth".to_owned())
-            .spawn(move || run(&theirs, &account, &agent))?;
+            .spawn(move || run(&theirs, &account, &agent, &beat))?;
         Ok(tokens)
     }
 
@@ -69,7 +72,15 @@ impl AccessTokens {
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
-        Self { shared }
+        Self {
+            shared,
+            heartbeat: Heartbeat::new(Instant::now()),
+        }
+    }
+
+    /// What tells that the thread lives.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// When a token is wanted: at `now`, or later.
@@ -195,23 +206,26 @@ impl Shared {
 }
 
 /// The thread.
-fn run(shared: &Shared, account: &Account, agent: &ureq::Agent) {
+fn run(shared: &Shared, account: &Account, agent: &ureq::Agent, heartbeat: &Heartbeat) {
     let mut state = shared.lock();
     while !state.ended {
         let now = Instant::now();
         match state.refresh.next(now) {
             Next::WaitUntil(at) => {
-                let wait = at.saturating_duration_since(now);
+                let wait = at.saturating_duration_since(now).min(LONGEST_REST);
+                heartbeat.rest(now + wait);
                 let waited = shared.changed.wait_timeout(state, wait);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             Next::Exchange => {
                 drop(state);
+                heartbeat.rest(now + EXCHANGE_TIMEOUT);
                 ask(shared, account, agent);
                 state = shared.lock();
             }
         }
     }
+    heartbeat.end();
 }
 
 /// Asks for a token and tells everyone.

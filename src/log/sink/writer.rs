@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared, Told};
+use crate::heartbeat::{Heartbeat, LONGEST_REST};
 
 /// Takes lines from the buffer and writes them, and opens the file again when asked.
 pub(super) struct Writer {
     shared: Arc<Shared>,
+    heartbeat: Heartbeat,
     destination: Destination,
     /// `None` once nobody can read it any more.
     file: Option<File>,
@@ -22,6 +24,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, destination: Destination, file: File) -> Self {
         Self {
+            heartbeat: shared.heartbeat.clone(),
             shared,
             destination,
             file: Some(file),
@@ -34,6 +37,7 @@ impl Writer {
         while self.take_lines() {
             self.write_lines();
         }
+        self.heartbeat.end();
         self.shared.progress.notify_all();
     }
 
@@ -57,14 +61,16 @@ impl Writer {
                 if is_last {
                     state.full = false;
                 }
+                self.heartbeat.rest(Instant::now() + LONGEST_REST);
                 drop(
                     shared
                         .work
-                        .wait(state)
+                        .wait_timeout(state, LONGEST_REST)
                         .unwrap_or_else(PoisonError::into_inner),
                 );
                 continue;
             }
+            self.heartbeat.busy(Instant::now());
             let (mut state, _) = shared
                 .work
                 .wait_timeout_while(state, GATHER_TIME, |state| {
@@ -83,6 +89,7 @@ impl Writer {
     /// Writes the batch, however long it takes; what is left when it returns is lost.
     fn write_lines(&mut self) {
         while self.batch.left() > 0 {
+            self.heartbeat.busy(Instant::now());
             self.reopen_if_asked();
             let Some(file) = &mut self.file else {
                 self.batch.clear();

@@ -1,0 +1,163 @@
+//! What whoever looks after the daemon hears of it: the status line, and the watchdog's food,
+//! which is withheld when a thread has not been heard of.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::running_lane::RunningLane;
+use crate::heartbeat::{Heartbeat, Heartbeats};
+use crate::lane::Hold;
+use crate::log::Logs;
+use crate::push::Platform;
+use crate::stats::Stats;
+use crate::supervisor::Supervisor;
+
+/// How much longer than `shutdown_timeout` the end may take: threads, callers and logs have time
+/// limits of their own, which come to 11 s.
+const END_WITHIN: Duration = Duration::from_secs(30);
+
+/// Threads that write the logs.
+const LOG_WRITERS: &str = "log writer";
+
+/// The supervisor, and the threads that it wants to know alive.
+#[derive(Debug)]
+pub(super) struct Supervision {
+    supervisor: Supervisor,
+    heartbeats: Mutex<Heartbeats>,
+    stats: Arc<Stats>,
+    /// The classes of threads that the operator knows to be stuck.
+    stuck: Mutex<String>,
+}
+
+impl Supervision {
+    /// Nobody is looked after yet.
+    pub(super) fn new(supervisor: Supervisor, stats: &Arc<Stats>) -> Self {
+        Self {
+            supervisor,
+            heartbeats: Mutex::default(),
+            stats: Arc::clone(stats),
+            stuck: Mutex::default(),
+        }
+    }
+
+    /// Looks after a thread from now on.
+    pub(super) fn watch(&self, class: impl Into<String>, heartbeat: Heartbeat) {
+        lock(&self.heartbeats).add(class, heartbeat);
+    }
+
+    /// Looks after the threads of the logs and the lanes.
+    pub(super) fn watch_all(&self, logs: &Logs, lanes: &[RunningLane]) {
+        for heartbeat in logs.heartbeats() {
+            self.watch(LOG_WRITERS, heartbeat);
+        }
+        for running in lanes {
+            let platform = running.lane.platform();
+            for heartbeat in &running.heartbeats {
+                self.watch(format!("{platform} connection"), heartbeat.clone());
+            }
+        }
+    }
+
+    /// What is told; the other methods of it are for the daemon's life.
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// The daemon ends from now on.
+    pub(super) fn stopping(&self, shutdown_timeout: Duration) {
+        self.supervisor
+            .stopping(shutdown_timeout.saturating_add(END_WITHIN));
+    }
+
+    /// How often to [`Supervision::report`], if something else is done so often.
+    pub(super) fn interval(&self, else_every: Duration) -> Duration {
+        let hears_every = self.supervisor.hears_every();
+        hears_every.map_or(else_every, |time| time.min(else_every))
+    }
+
+    /// Says how things are, as often as somebody wants to hear it. `doing` stands before the
+    /// figures.
+    pub(super) fn report(&self, doing: &str, lanes: &[RunningLane], logs: &Logs) {
+        let now = Instant::now();
+        if self.supervisor.is_status_due(now) {
+            self.supervisor.status(&self.status(doing, lanes));
+        }
+        if self.supervisor.is_watchdog_due(now) && self.all_are_alive(now, logs, lanes) {
+            self.supervisor.watchdog();
+        }
+    }
+
+    fn status(&self, doing: &str, lanes: &[RunningLane]) -> String {
+        let mut text = doing.to_owned();
+        for (running, before) in lanes.iter().zip([": ", "; "]) {
+            let lane = &running.lane;
+            let figures = self.stats.lane(lane.platform()).figures();
+            let waiting = (lane.outstanding() as u64).saturating_sub(figures.in_flight);
+            // Writing to a string does not fail.
+            let _written = write!(
+                text,
+                "{before}{} {waiting} waiting, {} in flight, {} succeeded, {} failed",
+                lane.platform(),
+                figures.in_flight,
+                figures.push_success,
+                figures.push_error,
+            );
+            for hold in lane.holds() {
+                let _written = match hold {
+                    Hold::Operator { .. } => write!(text, ", paused"),
+                    Hold::Credential { reason, .. } => write!(text, ", held: {reason}"),
+                };
+            }
+            let failures = lane.dial().failures();
+            if failures > 0 {
+                let _written = write!(text, ", {failures} connections in a row failed");
+            }
+        }
+        text
+    }
+
+    /// Whether every thread has been heard of. Tells the operator of a change.
+    fn all_are_alive(&self, now: Instant, logs: &Logs, lanes: &[RunningLane]) -> bool {
+        let heartbeats = lock(&self.heartbeats);
+        let mut overdue = heartbeats.overdue(now);
+        for running in lanes {
+            // Another thread asks for them when the service account is replaced.
+            let heartbeat = running.token_heartbeat();
+            if heartbeat.is_some_and(|heartbeat| heartbeat.is_overdue(now)) {
+                overdue.push(match running.lane.platform() {
+                    Platform::Ios => "ios access token",
+                    Platform::Android => "android access token",
+                });
+            }
+        }
+        if logs.are_waited_for() {
+            // Who waits for a log that has no room is as alive as that log's writer. To end the
+            // process because a disk is full would mend nothing.
+            overdue.retain(|class| *class == LOG_WRITERS);
+        }
+        let stuck = overdue.join(", ");
+        drop(heartbeats);
+        let mut known = lock(&self.stuck);
+        if *known != stuck {
+            if stuck.is_empty() {
+                ::log::warn!("every thread has been heard of again; the watchdog is fed");
+            } else {
+                ::log::error!(
+                    "threads not heard of for too long: {stuck}; the watchdog is not fed, so \
+                     that systemd ends this process"
+                );
+            }
+            stuck.clone_into(&mut known);
+        }
+        stuck.is_empty()
+    }
+}
+
+/// No code panics while it holds one of these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The daemon as a service: the sockets that it inherits, what systemd hears of it, credentials
+//! that it is handed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail the test by panicking, and say what they skip"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod notify;
+mod sockets;

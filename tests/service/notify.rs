@@ -1,0 +1,138 @@
+//! What systemd hears, by a `NOTIFY_SOCKET` of the test's.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::harness::PATIENCE;
+use crate::harness::daemon::Daemon;
+use crate::harness::hex_token;
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+
+/// Stands in the place of systemd.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn of(site: &Site) -> Self {
+        let socket = UnixDatagram::bind(site.path("notify")).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
+    /// The next message, line by line.
+    fn next(&self) -> Vec<String> {
+        let mut buffer = [0; 4096];
+        let octets = self.0.recv(&mut buffer).unwrap();
+        let text = String::from_utf8(buffer[..octets].to_vec()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The next message that has a line which begins so; what came before it is passed over.
+    fn next_with(&self, beginning: &str) -> Vec<String> {
+        loop {
+            let message = self.next();
+            if message.iter().any(|line| line.starts_with(beginning)) {
+                return message;
+            }
+        }
+    }
+}
+
+/// Starts a daemon that tells the manager of its site.
+fn start(site: &Site, change: impl Fn(&mut Command)) -> Daemon {
+    let mut command = site.command(&[]);
+    command.env("NOTIFY_SOCKET", site.path("notify"));
+    change(&mut command);
+    Daemon::start(command, &site.path("operator.log"))
+}
+
+#[test]
+fn systemd_hears_of_start_figures_reload_and_end() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 20);
+    let manager = Manager::of(&site);
+    let daemon = start(&site, |_| ());
+    assert_eq!(manager.next(), ["READY=1"], "before anything else");
+    let status = "STATUS=serving: ios 0 waiting, 0 in flight, 0 succeeded, 0 failed; android 0 \
+                  waiting, 0 in flight, 0 succeeded, 0 failed";
+    assert_eq!(manager.next(), [status]);
+
+    let tokens: Vec<String> = (0..3).map(hex_token).collect();
+    let body = json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]});
+    assert_eq!(daemon.push(&body).status, 200);
+    daemon.wait_idle();
+    let status = "STATUS=serving: ios 0 waiting, 0 in flight, 3 succeeded, 0 failed; android";
+    manager.next_with(status);
+
+    daemon.signal("HUP");
+    let reloading = manager.next_with("RELOADING=1");
+    let time = reloading[1].strip_prefix("MONOTONIC_USEC=").unwrap();
+    assert!(time.parse::<u64>().unwrap() > 0);
+    assert_eq!(manager.next(), ["READY=1"]);
+
+    assert_eq!(daemon.terminate(), 0);
+    // 30 s more than it may take to drain.
+    let stopping = manager.next_with("STOPPING=1");
+    assert_eq!(stopping, ["STOPPING=1", "EXTEND_TIMEOUT_USEC=50000000"]);
+    let log = site.operator_log();
+    assert!(!log.contains("watchdog"), "{log}");
+}
+
+#[test]
+fn the_watchdog_is_fed_twice_in_its_time() {
+    let site = Site::unreachable();
+    let manager = Manager::of(&site);
+    let daemon = start(&site, |command| {
+        command.env("WATCHDOG_USEC", "400000");
+    });
+    for _ in 0..5 {
+        manager.next_with("WATCHDOG=1");
+    }
+    let start = std::time::Instant::now();
+    for _ in 0..5 {
+        manager.next_with("WATCHDOG=1");
+    }
+    // Not more often than that either, or it would say little.
+    assert!(start.elapsed().as_millis() > 700, "{:?}", start.elapsed());
+    assert_eq!(daemon.terminate(), 0);
+}
+
+#[test]
+fn a_watchdog_of_another_process_is_not_fed() {
+    let site = Site::unreachable();
+    let manager = Manager::of(&site);
+    let daemon = start(&site, |command| {
+        command
+            .env("WATCHDOG_USEC", "40000")
+            .env("WATCHDOG_PID", "1");
+    });
+    assert_eq!(manager.next(), ["READY=1"]);
+    daemon.signal("HUP");
+    assert_eq!(daemon.terminate(), 0);
+    loop {
+        let message = manager.next();
+        assert_ne!(message, ["WATCHDOG=1"]);
+        if message[0] == "STOPPING=1" {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_manager_that_does_not_listen_is_told_once_and_harms_nothing() {
+    let site = Site::unreachable();
+    let mut command = site.command(&[]);
+    command.env("NOTIFY_SOCKET", site.path("nobody"));
+    let daemon = Daemon::start(command, &site.path("operator.log"));
+    daemon.signal("HUP");
+    assert_eq!(daemon.request("GET", "/healthz", b"").status, 200);
+    assert_eq!(daemon.terminate(), 0);
+    let log = site.operator_log();
+    assert_eq!(
+        log.matches("cannot tell systemd anything").count(),
+        1,
+        "{log}"
+    );
+}
