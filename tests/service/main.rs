@@ -1,5 +1,5 @@
 //! The daemon as a service: the sockets that it inherits, what systemd hears of it, credentials
-//! that it is handed.
+//! that it is handed, and the package that it comes in.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,4 +13,5 @@
 mod harness;
 
 mod notify;
+mod package;
 mod sockets;

@@ -1,0 +1,78 @@
+//! The Debian package: what its description names is there.
+
+use std::fs;
+use std::path::Path;
+
+use toml::Table;
+use toml::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn description() -> Table {
+    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let manifest: Table = text.parse().unwrap();
+    let package = manifest["package"].as_table().unwrap();
+    let metadata = package["metadata"].as_table().unwrap();
+    metadata["deb"].as_table().unwrap().clone()
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    let texts = value.as_array().unwrap().iter();
+    texts.map(|text| text.as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_file_of_the_package_is_there() {
+    let description = description();
+    let assets = description["assets"].as_array().unwrap();
+    let mut installed = Vec::new();
+    for asset in assets.iter().map(texts) {
+        let (source, target) = (asset[0], asset[1]);
+        // The binary is built; its name is the crate's.
+        if source != "target/release/sterna" {
+            assert!(root().join(source).is_file(), "{source} is missing");
+        }
+        let name = Path::new(source).file_name().unwrap().to_str().unwrap();
+        installed.push(if target.ends_with('/') {
+            format!("/{target}{name}")
+        } else {
+            format!("/{target}")
+        });
+    }
+    for kept in texts(&description["conf-files"]) {
+        assert!(
+            installed.iter().any(|path| path == kept),
+            "{kept}: {installed:?}"
+        );
+    }
+    // Where the unit and its head say they are.
+    for path in [
+        "/usr/bin/sterna",
+        "/etc/sterna/sterna.toml",
+        "/usr/lib/sysusers.d/sterna.conf",
+    ] {
+        assert!(
+            installed.iter().any(|installed| installed == path),
+            "{path}: {installed:?}"
+        );
+    }
+    let units = description["systemd-units"].as_table().unwrap();
+    let directory = root().join(units["unit-scripts"].as_str().unwrap());
+    for unit in ["sterna.service", "sterna.socket"] {
+        assert!(directory.join(unit).is_file(), "{unit}");
+    }
+}
+
+#[test]
+fn maintainer_scripts_leave_room_for_what_the_tools_add() {
+    let description = description();
+    let directory = root().join(description["maintainer-scripts"].as_str().unwrap());
+    for name in ["postinst", "postrm"] {
+        let script = fs::read_to_string(directory.join(name)).unwrap();
+        assert!(script.starts_with("#!/bin/sh\n"), "{name}");
+        assert!(script.contains("\nset -e\n"), "{name}");
+        assert!(script.contains("\n#DEBHELPER#\n"), "{name}");
+    }
+}
