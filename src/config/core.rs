@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bind::UNIX_PATH_MAX;
 use super::document::Document;
 use super::key::Key;
 use super::keys;
@@ -50,6 +51,8 @@ pub struct Core {
     pub resend_unknown: bool,
     /// Wait before a credential that the provider refuses is tried again; it grows with each try.
     pub probe_interval: Duration,
+    /// The socket over which `sterna reload` asks, if not in the runtime directory.
+    pub control_socket: Option<PathBuf>,
 }
 
 impl Core {
@@ -81,6 +84,8 @@ impl Core {
             max_age: seconds(document, &keys::CORE_MAX_AGE),
             resend_unknown: document.flag(&keys::CORE_RESEND_UNKNOWN),
             probe_interval: seconds(document, &keys::CORE_PROBE_INTERVAL),
+            control_socket: take_control_socket(document, environment),
+            allow_unauthenticated: document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED),
             // Last, so that the problems of the others are found even without it.
             bind: Bind::take(document, port, api_key_path.is_some())?,
             api_key_path,
@@ -127,6 +132,20 @@ fn take_pusher_max(document: &mut Document<'_>) -> Option<NonZeroU32> {
     let streams = u32::try_from(streams).unwrap_or(u32::MAX);
     // Gaurun's 0 means one push at a time.
     Some(NonZeroU32::new(streams).unwrap_or(NonZeroU32::MIN))
+}
+
+/// As a Unix socket's path, it has the length that the kernel takes.
+fn take_control_socket(document: &mut Document<'_>, environment: &Environment) -> Option<PathBuf> {
+    let key = &keys::CORE_CONTROL_SOCKET;
+    let Some(text) = document.text(key) else {
+        return environment.control_socket();
+    };
+    if text.len() > UNIX_PATH_MAX {
+        let reason = format!("the path is longer than {UNIX_PATH_MAX} octets");
+        document.refuse_because(key, reason);
+        return None;
+    }
+    Some(PathBuf::from(text))
 }
 
 fn take_count(document: &mut Document<'_>, key: &'static Key) -> NonZeroUsize {

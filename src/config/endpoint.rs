@@ -1,5 +1,6 @@
 //! Another place to reach a provider at.
 
+use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
@@ -22,6 +23,18 @@ impl Endpoint {
         text.parse()
             .map_err(|reason: &str| document.refuse_because(key, reason))
             .ok()
+    }
+}
+
+/// As the file would have it.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            write!(f, "https://[{host}]:{port}")
+        } else {
+            write!(f, "https://{host}:{port}")
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, Overrides, Warning};
+use toml::de::DeTable;
+
+use super::{Config, ConfigError, Overrides, Warning, keys};
 
 /// What the parser wants to know of the process it runs in.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub struct Environment {
     pub state_dir: Option<PathBuf>,
     /// `CREDENTIALS_DIRECTORY`: where systemd puts what `credential:NAME` names.
     pub credentials_directory: Option<PathBuf>,
+    /// systemd's directory for sockets of ours.
+    pub runtime_dir: Option<PathBuf>,
     /// CPUs that the process may use: the default of `core.workers`.
     pub cpus: NonZeroUsize,
 }
@@ -31,8 +35,18 @@ impl Environment {
             google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
             state_dir: state_dir(path),
             credentials_directory: path("CREDENTIALS_DIRECTORY"),
+            runtime_dir: path("RUNTIME_DIRECTORY").as_deref().and_then(first),
             cpus: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }
+    }
+}
+
+impl Environment {
+    /// Where the control socket is unless the file says otherwise.
+    pub fn control_socket(&self) -> Option<PathBuf> {
+        self.runtime_dir
+            .as_ref()
+            .map(|dir| dir.join(CONTROL_SOCKET))
     }
 }
 
@@ -68,13 +82,25 @@ impl Config {
     }
 }
 
+/// Where the daemon of that file listens for `sterna reload`, however broken the file is.
+pub fn control_socket(path: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
+    let octets = read(path.unwrap_or(Path::new(DEFAULT_PATH))).unwrap_or_default();
+    let text = String::from_utf8_lossy(&octets);
+    let (table, _) = DeTable::parse_recoverable(&text);
+    let section = table.get_ref().get(keys::CORE_CONTROL_SOCKET.section);
+    let value = section
+        .and_then(|section| section.get_ref().as_table())
+        .and_then(|section| section.get(keys::CORE_CONTROL_SOCKET.name))
+        .and_then(|value| value.get_ref().as_str());
+    match value {
+        Some(path) if !path.is_empty() => Some(PathBuf::from(path)),
+        _ => environment.control_socket(),
+    }
+}
+
 /// systemd's directory for us, else ours among the user's.
 fn state_dir(path: impl Fn(&'static str) -> Option<PathBuf>) -> Option<PathBuf> {
-    // systemd separates several by colons.
-    let given = path("STATE_DIRECTORY").and_then(|paths| {
-        let first = paths.to_str()?.split(':').next()?.to_owned();
-        Some(PathBuf::from(first))
-    });
+    let given = path("STATE_DIRECTORY").as_deref().and_then(first);
     let of_user = || {
         // What is relative is to be ignored, says the XDG specification.
         let xdg = path("XDG_STATE_HOME").filter(|path| path.is_absolute());
@@ -83,6 +109,12 @@ fn state_dir(path: impl Fn(&'static str) -> Option<PathBuf>) -> Option<PathBuf> 
         Some(state.join("sterna"))
     };
     given.or_else(of_user)
+}
+
+/// systemd separates several directories by colons.
+fn first(paths: &Path) -> Option<PathBuf> {
+    let first = paths.to_str()?.split(':').next()?;
+    (!first.is_empty()).then(|| PathBuf::from(first))
 }
 
 /// Reads one octet more than is allowed, so that the caller sees the excess and no more memory.
@@ -94,6 +126,9 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     File::open(path)?.take(most).read_to_end(&mut octets)?;
     Ok(octets)
 }
+
+/// The control socket in the runtime directory.
+const CONTROL_SOCKET: &str = "control";
 
 /// The file that is read if the command line names none.
 pub const DEFAULT_PATH: &str = "/etc/sterna/sterna.toml";

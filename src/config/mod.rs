@@ -11,9 +11,11 @@
 
 mod android;
 mod bind;
+mod change;
 mod core;
 mod credential;
 mod document;
+mod effective;
 mod endpoint;
 mod ios;
 mod journal;
@@ -28,13 +30,15 @@ mod secret;
 
 pub use android::Android;
 pub use bind::{Bind, Port, SocketAccess};
+pub use change::{Change, Effect};
 pub use core::Core;
+pub use effective::{Setting, Value};
 pub use endpoint::Endpoint;
 pub use ios::{ApnsCredential, Ios};
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, Key, NumberDefault};
 pub use keys::{MAX_AGE_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
-pub use load::{DEFAULT_PATH, Environment};
+pub use load::{DEFAULT_PATH, Environment, control_socket};
 pub use log::{HideToken, Log};
 pub use problem::{ConfigError, Place, Problem, Warning};
 pub use secret::Secret;

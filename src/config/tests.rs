@@ -16,6 +16,7 @@ fn environment() -> Environment {
         google_application_credentials: None,
         credentials_directory: None,
         state_dir: Some(PathBuf::from("/var/lib/sterna")),
+        runtime_dir: None,
         cpus,
     }
 }
@@ -92,6 +93,8 @@ fn credentials_alone_are_a_configuration() {
             max_age: Duration::from_secs(24 * 3600),
             resend_unknown: true,
             probe_interval: Duration::from_secs(30),
+            control_socket: None,
+            allow_unauthenticated: false,
         },
         ios: Some(Ios {
             credential: ApnsCredential::Token {
@@ -533,6 +536,7 @@ fn toml_string(value: &str) -> String {
 }
 
 mod callers;
+mod changes;
 mod credentials;
 mod etc;
 mod messages;

@@ -223,6 +223,15 @@ pub(in super::super) const CORE_PROBE_INTERVAL: Key = Key::number(
      it doubles with each refusal, up to ten times as long",
 );
 
+pub(in super::super) const CORE_CONTROL_SOCKET: Key = Key::text(
+    "core",
+    "control_socket",
+    "",
+    "a path",
+    "Unix socket, mode 0600, over which `sterna reload` asks; empty: `control` in the runtime \
+     directory that systemd names, and none without one",
+);
+
 /// The section's keys, in the order of the documentation.
 pub(super) const CORE_KEYS: &[Key] = &[
     CORE_PORT,
@@ -244,4 +253,5 @@ pub(super) const CORE_KEYS: &[Key] = &[
     CORE_MAX_AGE,
     CORE_RESEND_UNKNOWN,
     CORE_PROBE_INTERVAL,
+    CORE_CONTROL_SOCKET,
 ];

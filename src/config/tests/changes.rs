@@ -1,0 +1,159 @@
+//! What is in force, and what a reload changes of it.
+
+use super::*;
+
+const PEM: &str = "[ios]\npem_cert_path = \"c.pem\"\npem_key_path = \"k.pem\"\n\
+                   pem_key_passphrase = \"hunter2\"\n";
+
+fn change(old: &str, new: &str) -> (Config, Vec<String>) {
+    let (old, new) = (parse(old).unwrap().0, parse(new).unwrap().0);
+    let (in_force, changes) = old.reloaded(new, true).unwrap();
+    (in_force, changes.iter().map(ToString::to_string).collect())
+}
+
+/// Changes of one section's lines.
+fn changes(section: &str, old: &str, new: &str) -> Vec<String> {
+    change(&with(section, old), &with(section, new)).1
+}
+
+#[test]
+fn every_key_with_an_effect_is_shown() {
+    let token = accepted("core", "");
+    let certificate = parse(&format!("{PEM}{ANDROID}")).unwrap().0;
+    let shown: Vec<String> = [token, certificate]
+        .iter()
+        .flat_map(Config::effective)
+        .map(|setting| setting.key.path())
+        .collect();
+    let idle = [
+        "ios.keepalive_conns",
+        "android.keepalive_conns",
+        "android.apikey",
+    ];
+    for key in all_keys().map(Key::path) {
+        assert_eq!(shown.contains(&key), !idle.contains(&key.as_str()), "{key}");
+    }
+}
+
+#[test]
+fn what_is_in_force_can_be_read_as_json_and_holds_no_secret() {
+    let (config, _) = parse(&format!("{PEM}{ANDROID}[core]\nport = 0\n")).unwrap();
+    let json = config.effective_json();
+    assert_eq!(json["core"]["port"], 0);
+    assert_eq!(json["core"]["workers"], 6);
+    assert_eq!(json["core"]["pid"], serde_json::Value::Null);
+    assert_eq!(json["ios"]["pem_key_passphrase"], "(not shown)");
+    assert_eq!(json["android"]["service_account_path"], "account.json");
+    assert_eq!(json["journal"]["dir"], "/var/lib/sterna");
+    assert_eq!(json["log"]["level"], "info");
+    assert!(!json.to_string().contains("hunter2"));
+    let (config, _) = parse(&format!("{IOS}[android]\nenabled = false\n")).unwrap();
+    let json = config.effective_json();
+    assert_eq!(json["android"], serde_json::json!({"enabled": false}));
+}
+
+#[test]
+fn nothing_changes_where_nothing_differs_but_the_spelling() {
+    assert_eq!(
+        changes("core", "", "queues = 1000000\nport = \"1056\""),
+        [""; 0]
+    );
+}
+
+#[test]
+fn changes_are_told_by_key_with_both_values() {
+    assert_eq!(
+        changes("core", "max_age = 60", "max_age = 61\nqueues = 5"),
+        [
+            "applied: core.queues = 5 (was 1000000)",
+            "applied: core.max_age = 61 (was 60)"
+        ]
+    );
+    assert_eq!(
+        changes("log", "", "level = \"WARN\""),
+        ["applied: log.level = \"warn\" (was \"info\")"]
+    );
+    let other = IOS.replace("com.example.app", "com.example.other");
+    let (_, told) = change(&format!("{IOS}{ANDROID}"), &format!("{other}{ANDROID}"));
+    assert_eq!(
+        told,
+        ["applied: ios.topic = \"com.example.other\" (was \"com.example.app\")"]
+    );
+}
+
+#[test]
+fn what_needs_a_restart_stays_and_is_named_each_time() {
+    let lines = "port = 2000\nworkers = 3\npid = \"/run/p\"\ncontrol_socket = \"/run/c\"\n\
+                 queues = 5";
+    let (old, new) = (accepted("core", ""), accepted("core", lines));
+    let (in_force, _) = old.reloaded(new.clone(), true).unwrap();
+    assert_eq!(in_force.core.bind, old.core.bind);
+    assert_eq!(in_force.core.queues.get(), 5);
+    let (_, named) = in_force.reloaded(new, true).unwrap();
+    let told: Vec<String> = named.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "needs a restart: core.port = 2000 (still 1056)",
+            "needs a restart: core.workers = 3 (still 6)",
+            "needs a restart: core.pid = \"/run/p\" (still \"\")",
+            "needs a restart: core.control_socket = \"/run/c\" (still \"\")",
+        ]
+    );
+    assert_eq!(
+        changes("journal", "", "sync = \"interval\""),
+        ["needs a restart: journal.sync = \"interval\" (still \"group\")"]
+    );
+    let (_, told) = change(
+        &format!("{IOS}{ANDROID}"),
+        &format!("{IOS}[android]\nenabled = false"),
+    );
+    assert_eq!(
+        told,
+        ["needs a restart: android.enabled = false (still true)"]
+    );
+}
+
+#[test]
+fn logs_stay_where_they_are_if_they_cannot_turn() {
+    let (old, new) = (
+        accepted("log", ""),
+        accepted("log", "access_log = \"a\"\nlevel = \"warn\""),
+    );
+    let (in_force, changes) = old.reloaded(new, false).unwrap();
+    assert_eq!(in_force.log.access_log, "stdout");
+    let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "needs a restart: log.access_log = \"a\" (still \"stdout\")",
+            "applied: log.level = \"warn\" (was \"info\")"
+        ]
+    );
+}
+
+#[test]
+fn a_secret_that_changes_is_told_and_not_shown() {
+    let other = PEM.replace("hunter2", "hunter3");
+    let (_, told) = change(&format!("{PEM}{ANDROID}"), &format!("{other}{ANDROID}"));
+    assert_eq!(told, ["applied: ios.pem_key_passphrase (not shown)"]);
+    let (_, told) = change(&format!("{PEM}{ANDROID}"), &format!("{IOS}{ANDROID}"));
+    assert!(
+        told.iter()
+            .any(|line| line.contains("ios.pem_cert_path = \"\" (was \"c.pem\")"))
+    );
+    assert!(told.iter().all(|line| !line.contains("hunter")), "{told:?}");
+}
+
+#[test]
+fn an_open_api_does_not_lose_its_keys_to_a_reload() {
+    let open = accepted("core", "address = \"0.0.0.0\"\napi_key_path = \"keys\"");
+    let refused = open.reloaded(accepted("core", ""), true).unwrap_err();
+    assert!(
+        refused.contains("core.api_key_path: cannot be left out"),
+        "{refused}"
+    );
+    let lines = "address = \"0.0.0.0\"\nallow_unauthenticated = true";
+    assert!(open.reloaded(accepted("core", lines), true).is_ok());
+    assert!(accepted("core", "").reloaded(open, true).is_ok());
+}
