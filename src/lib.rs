@@ -41,6 +41,8 @@
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
+//! - [`live`]: values that a reload replaces while others read them.
+//! - [`control`]: the socket over which `sterna reload` asks the daemon.
 //! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
 //! - [`supervisor`], [`heartbeat`]: what systemd passes and is told; signs of life.
 //! - [`simulator`]: an APNs, FCM and OAuth look-alike. It shares no table with [`provider`], so
@@ -52,6 +54,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod crash_point;
 pub mod daemon;
 pub mod delivery;
@@ -60,6 +63,7 @@ pub mod http2;
 pub mod jitter;
 pub mod journal;
 pub mod lane;
+pub mod live;
 pub mod log;
 pub mod moment;
 pub mod net;

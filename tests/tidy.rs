@@ -7,13 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 23] = [
+const MAY_KNOW: [(&str, &[&str]); 25] = [
     (
         "api",
         &[
             "crash_point",
             "heartbeat",
             "lane",
+            "live",
             "log",
             "moment",
             "provider",
@@ -25,6 +26,7 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
         "cli",
         &[
             "config",
+            "control",
             "daemon",
             "delivery",
             "oauth",
@@ -38,6 +40,7 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
         ],
     ),
     ("config", &["push"]),
+    ("control", &["api"]),
     ("daemon", EVERYTHING),
     ("crash_point", &[]),
     (
@@ -48,6 +51,7 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
             "http2",
             "jitter",
             "lane",
+            "live",
             "log",
             "moment",
             "net",
@@ -62,7 +66,8 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
     ("jitter", &[]),
     ("journal", &["heartbeat", "moment", "push"]),
     ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
-    ("log", &["heartbeat", "moment", "push"]),
+    ("live", &[]),
+    ("log", &["heartbeat", "live", "moment", "push"]),
     ("moment", &[]),
     ("net", &["http2"]),
     ("oauth", &["heartbeat", "jitter", "moment", "net"]),
@@ -80,6 +85,7 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
 const EVERYTHING: &[&str] = &[
     "api",
     "config",
+    "control",
     "crash_point",
     "delivery",
     "heartbeat",
@@ -87,6 +93,7 @@ const EVERYTHING: &[&str] = &[
     "jitter",
     "journal",
     "lane",
+    "live",
     "log",
     "moment",
     "net",

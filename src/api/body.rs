@@ -5,39 +5,52 @@
 //! gigabytes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 use super::head::Refusal;
 
 /// Octets left for large bodies.
 #[derive(Debug)]
 pub(super) struct Budget {
-    left: AtomicUsize,
+    /// Below zero after a reload that left less than was taken.
+    left: AtomicIsize,
 }
 
 impl Budget {
     pub(super) fn new(octets: usize) -> Arc<Self> {
         Arc::new(Self {
-            left: AtomicUsize::new(octets),
+            left: AtomicIsize::new(signed(octets)),
         })
     }
 
     #[cfg(test)]
     pub(super) fn left(&self) -> usize {
-        self.left.load(Ordering::Relaxed)
+        usize::try_from(self.left.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
     fn take(&self, octets: usize) -> bool {
         self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(octets)
+                let rest = left.checked_sub(signed(octets))?;
+                (rest >= 0 || octets == 0).then_some(rest)
             })
             .is_ok()
     }
 
     fn give(&self, octets: usize) {
-        self.left.fetch_add(octets, Ordering::Relaxed);
+        self.left.fetch_add(signed(octets), Ordering::Relaxed);
     }
+
+    /// Makes it a budget of `new` octets that was one of `old`.
+    pub(super) fn resize(&self, old: usize, new: usize) {
+        let more = signed(new).saturating_sub(signed(old));
+        self.left.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// A quarter of the address space is more than any budget.
+fn signed(octets: usize) -> isize {
+    isize::try_from(octets).unwrap_or(isize::MAX / 2)
 }
 
 /// The body of one request at a time.
@@ -122,5 +135,24 @@ mod tests {
         assert_eq!(other.push(&[0]), Ok(()));
         drop(other);
         assert_eq!(budget.left(), FREE);
+    }
+
+    #[test]
+    fn a_budget_that_shrinks_below_what_is_taken_gives_nothing_until_enough_came_back() {
+        let budget = Budget::new(4 * FREE);
+        let mut one = Body::new(Arc::clone(&budget));
+        assert_eq!(one.push(&vec![0; 4 * FREE]), Ok(()));
+        budget.resize(4 * FREE, FREE);
+        let mut other = Body::new(Arc::clone(&budget));
+        assert_eq!(
+            other.push(&vec![0; FREE]),
+            Ok(()),
+            "small ones cost nothing"
+        );
+        assert_eq!(other.push(&[0]).unwrap_err().status, 503);
+        one.clear();
+        assert_eq!(other.push(&[0]), Ok(()));
+        budget.resize(FREE, 8 * FREE);
+        assert_eq!(one.push(&vec![0; 4 * FREE]), Ok(()));
     }
 }

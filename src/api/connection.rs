@@ -44,19 +44,21 @@ impl Default for Timeouts {
 pub(super) fn serve(
     place: &Place,
     handler: &dyn Handler,
-    settings: &Settings,
+    settings: impl Fn() -> Settings,
     budget: Arc<Budget>,
     phase: impl Fn() -> Phase,
 ) {
     let mut connection = Connection {
         place,
-        settings,
+        settings: settings(),
         input: Input::new(&place.slot.socket),
         body: Body::new(budget),
         output: Vec::new(),
     };
-    let mut wait = settings.timeouts.head;
+    let mut wait = connection.settings.timeouts.head;
     while let Ok(head) = connection.head(wait) {
+        // They may have changed while nobody asked for anything.
+        connection.settings = settings();
         let (head, reply) = match head {
             Err(refusal) => (None, refusal.into()),
             Ok(mut head) => match connection.body(&mut head, handler) {
@@ -80,13 +82,13 @@ pub(super) fn serve(
         if phase() == Phase::Stopped {
             return;
         }
-        wait = settings.timeouts.idle;
+        wait = connection.settings.timeouts.idle;
     }
 }
 
 struct Connection<'a> {
     place: &'a Place,
-    settings: &'a Settings,
+    settings: Settings,
     input: Input<'a>,
     body: Body,
     output: Vec<u8>,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::head::Head;
 use super::plan::Rules;
 use super::route::Order;
-use super::service::{Door, Host, Kept, Service};
+use super::service::{Door, Host, Kept, Service, Terms};
 use super::stat::{LaneState, Pushers, Sending, Settled};
 use super::state::PushState;
 use super::{Bound, Ids};
@@ -381,6 +381,10 @@ impl Host for Arc<StubHost> {
         identifier.len()
     }
 
+    fn config(&self) -> Vec<u8> {
+        br#"{"core":{"port":"1056"}}"#.to_vec()
+    }
+
     fn process(&self) -> Process {
         Process {
             cpus: Some(2),
@@ -417,10 +421,9 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
     let service = Service {
         ios: ios.map(StubLane::new),
         android: android.map(StubLane::new),
-        rules,
+        terms: crate::live::Live::new(Terms { rules, keys: None }),
         ids: Ids::from(PushId(1)),
         repeats: Mutex::default(),
-        keys: None,
         request_ids: crate::api::RequestIds::starting(0xabc),
         host: Arc::clone(&host),
     };

@@ -20,6 +20,7 @@ use super::registry::{Place, Registry};
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::socket::{Bound, Socket};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
+use crate::live::Live;
 
 /// What answers the requests.
 pub trait Handler: Send + Sync {
@@ -62,6 +63,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Octets of large bodies that may be in memory at once.
+    fn large_bodies(&self) -> usize {
+        self.max_body_bytes.saturating_mul(LARGE_BODIES)
+    }
+}
+
 /// What the listener does to the operating system, replaceable where failures are tried.
 pub struct Hooks {
     /// Starts a connection's thread.
@@ -98,7 +106,7 @@ pub struct Listener {
 
 struct Shared {
     handler: Arc<dyn Handler>,
-    settings: Settings,
+    settings: Live<Settings>,
     budget: Arc<Budget>,
     registry: Arc<Registry>,
     phase: AtomicU8,
@@ -124,8 +132,8 @@ impl Listener {
         let local_addr = bound.local_addr();
         let shared = Arc::new(Shared {
             handler,
-            settings,
-            budget: Budget::new(settings.max_body_bytes.saturating_mul(LARGE_BODIES)),
+            budget: Budget::new(settings.large_bodies()),
+            settings: Live::new(settings),
             registry: Registry::new(),
             phase: AtomicU8::new(SERVING),
         });
@@ -152,6 +160,15 @@ impl Listener {
     /// What tells that the accepting thread lives.
     pub fn heartbeat(&self) -> Heartbeat {
         self.heartbeat.clone()
+    }
+
+    /// Changes the bounds, for what comes from now on. Connections beyond a lower
+    /// `max_connections` are closed as further ones come.
+    pub fn set(&self, settings: Settings) {
+        let old = self.shared.settings.get();
+        let budget = &self.shared.budget;
+        budget.resize(old.large_bodies(), settings.large_bodies());
+        self.shared.settings.set(settings);
     }
 
     /// The TCP address listened on.
@@ -301,7 +318,7 @@ impl Acceptor {
     /// Sees to it that fewer connections are open than may be; false if all of them stay busy.
     fn make_room(&self) -> bool {
         let registry = &self.shared.registry;
-        let most = self.shared.settings.max_connections;
+        let most = self.shared.settings.get().max_connections;
         // Requests take a millisecond, so one of hundreds of connections soon has none.
         (0..TRIES).any(|_| {
             registry.wait_below(most, Duration::ZERO)
@@ -314,9 +331,8 @@ impl Acceptor {
 impl Shared {
     fn serve(&self, place: &Place) {
         let budget = Arc::clone(&self.budget);
-        connection::serve(place, &*self.handler, &self.settings, budget, || {
-            self.phase()
-        });
+        let (settings, phase) = (|| *self.settings.get(), || self.phase());
+        connection::serve(place, &*self.handler, settings, budget, phase);
     }
 }
 

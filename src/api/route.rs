@@ -18,6 +18,8 @@ pub enum Route {
     StatGo,
     /// `/stat/runtime`, under proper keys.
     StatRuntime,
+    /// `/config`.
+    Config,
     /// `/config/pushers`.
     Pushers,
     /// `/pushes`.
@@ -73,6 +75,7 @@ impl Route {
             "/stat/app" => Self::StatApp,
             "/stat/go" => Self::StatGo,
             "/stat/runtime" => Self::StatRuntime,
+            "/config" => Self::Config,
             "/config/pushers" => Self::Pushers,
             "/pushes" => Self::Pushes,
             "/healthz" => Self::Health,
@@ -173,6 +176,7 @@ mod tests {
             ("/stat/app", Route::StatApp),
             ("/stat/go", Route::StatGo),
             ("/stat/runtime", Route::StatRuntime),
+            ("/config", Route::Config),
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),
             ("/pushes?identifier=a", Route::Pushes),

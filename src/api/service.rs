@@ -21,6 +21,7 @@ use super::route::{Order, Route};
 use super::stat::{self, LaneStat, LaneState, Pushers, Settled, StatApp};
 use super::state::{self, PushState};
 use crate::crash_point;
+use crate::live::Live;
 use crate::moment::Moment;
 use crate::push::{Accepted, Notification, Platform, Push, PushId};
 use crate::stats::Process;
@@ -85,6 +86,8 @@ pub trait Host: Send + Sync {
     fn set_pushers(&self, max: u64);
     /// Settles the waiting pushes of that identifier as failed; how many there were.
     fn purge(&self, identifier: &str) -> usize;
+    /// The configuration in force, without secrets, as JSON.
+    fn config(&self) -> Vec<u8>;
     /// What the operating system says of this process.
     fn process(&self) -> Process;
 }
@@ -98,20 +101,26 @@ pub struct Kept<'a> {
     pub answer: &'a [u8],
 }
 
+/// What callers can rely on until a reload changes it.
+pub struct Terms {
+    /// What is accepted.
+    pub rules: Rules,
+    /// Who may call; `None` lets everyone.
+    pub keys: Option<ApiKeys>,
+}
+
 /// The endpoints.
 pub struct Service<D, H> {
     /// The lane of iOS pushes, if enabled.
     pub ios: Option<Arc<D>>,
     /// The lane of Android pushes, if enabled.
     pub android: Option<Arc<D>>,
-    /// What is accepted.
-    pub rules: Rules,
+    /// What is accepted, and from whom.
+    pub terms: Live<Terms>,
     /// Where push ids come from.
     pub ids: Ids,
     /// What was answered under callers' idempotency keys.
     pub repeats: Mutex<Keys>,
-    /// Who may call; `None` lets everyone.
-    pub keys: Option<ApiKeys>,
     /// Where the ids of requests come from that bring none.
     pub request_ids: RequestIds,
     /// The rest of the daemon.
@@ -123,7 +132,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         let id = head.request_id.take();
         head.request_id = id.or_else(|| Some(self.request_ids.next()));
         let route = Route::of(&head.target).0;
-        if let Some(keys) = &self.keys
+        if let Some(keys) = &self.terms.get().keys
             && route != Route::Health
             && !keys.admit(head.authorization.as_deref())
         {
@@ -154,6 +163,10 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
                 let body = stat::runtime(&self.host.process(), self.host.now().unix);
                 Reply::new(200, reply::JSON_BARE, body)
             }
+            Route::Config if matches!(&*head.method, "GET" | "HEAD") => {
+                Reply::new(200, reply::JSON_BARE, self.host.config())
+            }
+            Route::Config => Reply::message(400, "method must be GET"),
             Route::Pushers => self.pushers(head, query),
             Route::Pushes => self.purge(head, query),
             Route::Lane { platform, order } => self.order(head, platform, order),
@@ -214,14 +227,16 @@ impl<D: Door, H: Host> Service<D, H> {
         } else {
             Trailing::Ignored
         };
-        let batch = match decode(body, self.rules.notification_max, trailing) {
+        let terms = self.terms.get();
+        let rules = &terms.rules;
+        let batch = match decode(body, rules.notification_max, trailing) {
             Ok(batch) => batch,
             Err(error) => {
                 self.host.log_error(&malformed(&error));
                 return Reply::message(400, "Request-body is malformed");
             }
         };
-        let plan = match plan(batch, &self.rules, |platform| self.lane(platform).is_some()) {
+        let plan = match plan(batch, rules, |platform| self.lane(platform).is_some()) {
             Ok(plan) => plan,
             Err(message) => {
                 self.host.log_error(&message);

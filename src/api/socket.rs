@@ -29,6 +29,15 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
+impl BindError {
+    /// Whether another process listens there.
+    pub fn is_taken(&self) -> bool {
+        self.cause == TAKEN
+    }
+}
+
+const TAKEN: &str = "another process is listening there";
+
 /// A listening socket. Dropping it closes it, and removes the file of a Unix socket that it made.
 #[derive(Debug)]
 pub struct Bound(Inlet);
@@ -102,7 +111,16 @@ impl Bound {
         Ok(socket)
     }
 
-    pub(super) fn raw_fd(&self) -> RawFd {
+    /// Takes the next connection of a Unix socket as it is; `WouldBlock` if there is none.
+    pub fn accept_unix(&self) -> io::Result<UnixStream> {
+        match &self.0 {
+            Inlet::Tcp(_) => Err(io::ErrorKind::Unsupported.into()),
+            Inlet::Unix { listener, .. } => Ok(listener.accept()?.0),
+        }
+    }
+
+    /// For those who wait for connections.
+    pub fn raw_fd(&self) -> RawFd {
         match &self.0 {
             Inlet::Tcp(listener) => listener.as_raw_fd(),
             Inlet::Unix { listener, .. } => listener.as_raw_fd(),
@@ -125,7 +143,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inle
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path).map_err(text)?;
             }
-            Ok(_) => return Err("another process is listening there".to_owned()),
+            Ok(_) => return Err(TAKEN.to_owned()),
             Err(error) => return Err(format!("there is a socket that cannot be tried: {error}")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

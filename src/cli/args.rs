@@ -39,6 +39,7 @@ Examples:
   sterna -c sterna.toml -p 8080    another port than the file's
   sterna simulate --dir sim        an APNs and FCM look-alike to test against
   sterna explain Unregistered      what a reason in a log line means
+  sterna reload --wait             what has changed in the file, put in force
   sterna recover -n                what the journal has left to send
 
 {usage-heading} {usage}
@@ -60,6 +61,9 @@ pub(super) enum Command {
     /// Run daemon and simulator together, with generated credentials
     #[command(help_template = DEMO_HELP)]
     Demo(Demo),
+    /// Have the daemon read its configuration again
+    #[command(help_template = RELOAD_HELP)]
+    Reload(Reload),
     /// Send what was accepted and never settled, by the journal or a push log
     #[command(help_template = RECOVER_HELP)]
     Recover(Recover),
@@ -124,6 +128,32 @@ fn parse_queues(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|queues: &NonZeroUsize| queues.get() <= most)
         .ok_or_else(|| format!("must be a number from 1 to {most}"))
+}
+
+const RELOAD_HELP: &str = "\
+{about}
+
+Examples:
+  sterna reload --wait             prints what has changed, or why nothing has
+  sterna reload -c sterna.toml     asks the daemon whose control_socket that file names
+
+{usage-heading} {usage}
+
+{all-args}
+
+Exit codes of --wait: 0 the new configuration is in force, 69 no daemon answers, 75 try again,
+78 the old configuration stays in force.
+";
+
+/// Which daemon is to reload.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Reload {
+    /// Configuration file of the daemon [default: /etc/sterna/sterna.toml]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Wait for what comes of it, and print that
+    #[arg(long)]
+    pub(super) wait: bool,
 }
 
 const SIMULATE_HELP: &str = "\

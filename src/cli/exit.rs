@@ -11,7 +11,7 @@ pub enum ExitCode {
     Usage = 64,
     /// A log or journal to recover from is damaged beyond use, or is none.
     Data = 65,
-    /// The API cannot listen where it should, or recovered pushes failed.
+    /// The API cannot listen where it should, recovered pushes failed, or no daemon answers.
     Unavailable = 69,
     /// The pid file, a log file or the journal's directory cannot be created or written.
     CannotCreate = 73,
@@ -34,7 +34,7 @@ impl ExitCode {
         ),
         (
             Self::Unavailable,
-            "the API cannot listen: the port is taken, or the address is not ours; `recover`: pushes failed",
+            "the API cannot listen: the port is taken, or the address is not ours; `recover`: pushes failed; `reload`: no daemon answers",
         ),
         (
             Self::CannotCreate,
@@ -46,11 +46,11 @@ impl ExitCode {
         ),
         (
             Self::TemporaryFailure,
-            "another instance runs; pushes were left at shutdown without a journal, or by `recover`",
+            "another instance runs; pushes were left at shutdown without a journal, or by `recover`; `reload`: the daemon is busy",
         ),
         (
             Self::Config,
-            "the configuration, or a file that it names, cannot be used",
+            "the configuration, or a file that it names, cannot be used; `reload --wait`: the old one stays in force",
         ),
     ];
 

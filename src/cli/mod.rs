@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod explain;
 mod recover;
+mod reload;
 mod serve;
 mod simulate;
 
@@ -42,6 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::Explain(explain)) => explain::run(&explain),
         Some(Command::Recover(asked)) => recover::run(&asked),
+        Some(Command::Reload(asked)) => reload::run(&asked),
     }
 }
 

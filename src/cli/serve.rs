@@ -5,7 +5,7 @@ use std::io::Write;
 use super::args::Serve;
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Warning};
-use crate::daemon::{self, Daemon, Ended, StartError, StartErrorKind};
+use crate::daemon::{self, Daemon, Ended, Source, StartError, StartErrorKind};
 use crate::supervisor::Inherited;
 
 /// Reads the configuration and runs the daemon to its end.
@@ -18,7 +18,7 @@ pub(super) fn run(serve: &Serve) -> ExitCode {
     let path = serve.config.as_deref();
     match Config::load(path, serve.overrides(), &Environment::read()) {
         Ok((config, warnings)) => match inherited {
-            Ok(inherited) => start(inherited, &config, &warnings),
+            Ok(inherited) => start(serve, inherited, &config, &warnings),
             Err(error) => {
                 report(error);
                 ExitCode::Unavailable
@@ -47,10 +47,20 @@ fn print_version() -> ExitCode {
 }
 
 /// Runs the daemon.
-fn start(inherited: Option<Inherited>, config: &Config, warnings: &[Warning]) -> ExitCode {
+fn start(
+    serve: &Serve,
+    inherited: Option<Inherited>,
+    config: &Config,
+    warnings: &[Warning],
+) -> ExitCode {
     let ended = daemon::signals().and_then(|signals| {
         let daemon = Daemon::start_on(inherited, config, warnings)?;
-        Ok(daemon.run(&signals))
+        let source = Source {
+            path: serve.config.clone(),
+            overrides: serve.overrides(),
+            environment: Environment::read(),
+        };
+        Ok(daemon.reading(source).run(&signals))
     });
     match ended {
         Ok(ended) => exit_code(ended),

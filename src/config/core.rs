@@ -85,7 +85,6 @@ impl Core {
             resend_unknown: document.flag(&keys::CORE_RESEND_UNKNOWN),
             probe_interval: seconds(document, &keys::CORE_PROBE_INTERVAL),
             control_socket: take_control_socket(document, environment),
-            allow_unauthenticated: document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED),
             // Last, so that the problems of the others are found even without it.
             bind: Bind::take(document, port, api_key_path.is_some())?,
             api_key_path,

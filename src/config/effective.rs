@@ -215,6 +215,7 @@ fn ios(ios: &Ios) -> Vec<Setting> {
         (&keys::IOS_TOPIC, Value::text(ios.topic.as_deref())),
         (&keys::IOS_TIMEOUT, Value::seconds(ios.timeout)),
         (&keys::IOS_RETRY_MAX, Value::count(ios.retry_max)),
+        (&keys::IOS_RATE, Value::count(ios.rate)),
         (
             &keys::IOS_KEEPALIVE_TIMEOUT,
             Value::seconds(ios.keepalive_timeout),
@@ -235,6 +236,7 @@ fn android(android: &Android) -> Vec<Setting> {
         ),
         (&keys::ANDROID_TIMEOUT, Value::seconds(android.timeout)),
         (&keys::ANDROID_RETRY_MAX, Value::count(android.retry_max)),
+        (&keys::ANDROID_RATE, Value::count(android.rate)),
         (
             &keys::ANDROID_KEEPALIVE_TIMEOUT,
             Value::seconds(android.keepalive_timeout),

@@ -94,7 +94,6 @@ fn credentials_alone_are_a_configuration() {
             resend_unknown: true,
             probe_interval: Duration::from_secs(30),
             control_socket: None,
-            allow_unauthenticated: false,
         },
         ios: Some(Ios {
             credential: ApnsCredential::Token {

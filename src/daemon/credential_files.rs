@@ -1,5 +1,6 @@
 //! The files that a lane's credential is in, and whether they have changed.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,11 @@ impl CredentialFiles {
         }
     }
 
+    /// Whether these are the same files with the same content.
+    pub(super) fn are(&self, others: &Self) -> bool {
+        self.paths == others.paths && self.known == others.known
+    }
+
     /// Makes the first route.
     pub(super) fn route(&self) -> Result<Route, RouteError> {
         (self.build)()
@@ -45,6 +51,15 @@ impl CredentialFiles {
         let route = (self.build)()?;
         self.known = now;
         Ok(Some(route))
+    }
+}
+
+/// Hides what is in the files.
+impl fmt::Debug for CredentialFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialFiles")
+            .field("paths", &self.paths)
+            .finish_non_exhaustive()
     }
 }
 

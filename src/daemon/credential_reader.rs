@@ -3,7 +3,7 @@
 //! New content makes a new route beside the old one; a broken file leaves the old one in use and
 //! is told. After each reading one push may go as a probe.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 pub(super) fn start(
     lane: &Arc<Lane>,
     present_route: &Arc<PresentRoute>,
-    files: CredentialFiles,
+    files: &Arc<Mutex<CredentialFiles>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let (bell, rung) = bounded(1);
     lane.on_hold(Box::new(move || match bell.try_send(()) {
@@ -34,15 +34,16 @@ pub(super) fn start(
         Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
     }));
     let (lane, present_route) = (Arc::clone(lane), Arc::clone(present_route));
+    let files = Arc::clone(files);
     thread::Builder::new()
         .name(format!("{}-files", lane.platform()))
-        .spawn(move || run(&lane, &present_route, files, &rung))
+        .spawn(move || run(&lane, &present_route, &files, &rung))
 }
 
 fn run(
     lane: &Lane,
     present_route: &Arc<PresentRoute>,
-    mut files: CredentialFiles,
+    files: &Mutex<CredentialFiles>,
     rung: &Receiver<()>,
 ) {
     let seed = Moment::now().unix.subsec_nanos();
@@ -50,7 +51,7 @@ fn run(
     while !lane.is_stopped() {
         let now = Instant::now();
         if lane.begin_reading(now) {
-            read(lane, present_route, &mut files);
+            read(lane, present_route, files);
             lane.credential_read(Instant::now(), random.draw());
         }
         let longest = Instant::now() + LONGEST_WAIT;
@@ -62,8 +63,10 @@ fn run(
     }
 }
 
-fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &mut CredentialFiles) {
+fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &Mutex<CredentialFiles>) {
     let platform = lane.platform();
+    // A reload that comes meanwhile replaces what is made of the old files here.
+    let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
     match files.changed() {
         Ok(None) => {
             let (_, route) = present_route.current();

@@ -14,6 +14,7 @@ use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
 use crate::delivery::purge::Purge;
 use crate::lane::{Hold, Lane, Reservation};
+use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
 use crate::moment::Moment;
@@ -99,6 +100,8 @@ pub(super) struct DaemonHost {
     pub(super) intruders: Mutex<Intruders>,
     /// One per lane; they lead to the same lanes.
     pub(super) purges: Vec<Mutex<Purge>>,
+    /// What is in force, as JSON.
+    pub(super) config: Live<Vec<u8>>,
 }
 
 thread_local! {
@@ -125,7 +128,7 @@ impl DaemonHost {
     }
 
     fn log_tokens(&self, sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
-        let privacy = &self.logs.privacy;
+        let privacy = self.logs.privacy.get();
         Self::with_lines(sink, |out, at| {
             for (token, id) in accepted.tokens.iter().zip(accepted.first_id.0..) {
                 let push_line = PushLine {
@@ -137,7 +140,7 @@ impl DaemonHost {
                     error: "",
                     tail: Tail::default(),
                 };
-                line::push(out, at, &push_line, privacy);
+                line::push(out, at, &push_line, &privacy);
                 if out.len() >= LINES_KEPT {
                     sink.write(out);
                     out.clear();
@@ -254,6 +257,10 @@ impl Host for DaemonHost {
         purged
     }
 
+    fn config(&self) -> Vec<u8> {
+        self.config.get().to_vec()
+    }
+
     fn process(&self) -> Process {
         Process::read()
     }
@@ -288,6 +295,7 @@ mod tests {
             lanes: Vec::new(),
             connections_per_lane: 1,
             intruders: Mutex::default(),
+            config: Live::default(),
             keeping: Arc::default(),
             whereabouts: Whereabouts::default(),
             purges: Vec::new(),

@@ -14,6 +14,7 @@ mod host;
 mod inlet;
 mod intruders;
 mod keeping;
+mod reload;
 mod resend;
 mod routes;
 mod running_lane;
@@ -21,27 +22,28 @@ mod state_directory;
 mod supervision;
 mod survey;
 mod takeover;
+mod terms;
 mod token_file;
 mod whereabouts;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, select};
 
-use crate::api::{self, ApiKeys, Bound, Ids, Listener, RequestIds, Rules, Service};
-use crate::config::{self, Config, HideToken};
+use crate::api::{Bound, Ids, Listener, RequestIds, Service};
+use crate::config::{self, Config, Core};
+use crate::control::{Answer, Asked, Control};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
 use crate::journal::State;
-use crate::log::{self, Destination, Logs, Privacy, TokenShown};
+use crate::live::Live;
+use crate::log::{self, Destination, Logs};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
-use crate::provider::KEY_FILE_MAX;
 use crate::push::Platform;
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
@@ -51,21 +53,20 @@ pub use ending::Ended;
 use feeder::Feeder;
 use host::{DaemonHost, LaneDoor};
 use keeping::Keeping;
+pub use reload::Source;
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
 use state_directory::state_directory;
 use supervision::Supervision;
 pub use survey::{Survey, Unreadable};
 pub use takeover::Takeover;
+use terms::{privacy, settings, terms};
 use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(20);
 /// How often it is looked whether the journal takes pushes.
 const JOURNAL_LOOKS_EVERY: Duration = Duration::from_millis(500);
-
-/// Our limit: octets of the key that device tokens are hashed with; fewer could be guessed.
-const HASH_KEY_MIN: usize = 16;
 
 /// Why the daemon did not start.
 #[derive(Debug)]
@@ -119,6 +120,12 @@ pub struct Daemon {
     feeder: Option<Feeder>,
     supervision: Supervision,
     shutdown_timeout: Duration,
+    /// What is in force.
+    config: Config,
+    /// Where a reload reads.
+    source: Option<Source>,
+    service: Arc<ApiService>,
+    control: Option<Control>,
     _pid_file: Option<PidFile>,
 }
 
@@ -153,17 +160,14 @@ impl Daemon {
                 };
                 StartError::new(kind, error)
             })?;
+        let control = bind_control(&config.core)?;
         let is_inherited = inherited.is_some();
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let stats = Arc::new(Stats::new(Moment::now()));
         let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
         let mut lanes = Vec::new();
-        for (platform, retry_max, files, route) in routes {
-            let limits = Limits {
-                retry_max,
-                max_age: config.core.max_age,
-                resend_unknown: config.core.resend_unknown,
-            };
+        for (platform, files, route) in routes {
+            let limits = limits(config, platform);
             let lane = RunningLane::start(
                 platform,
                 &config.core,
@@ -202,6 +206,10 @@ impl Daemon {
             feeder: None,
             supervision,
             shutdown_timeout: config.core.shutdown_timeout,
+            config: config.clone(),
+            source: None,
+            service: Arc::clone(&service),
+            control: None,
             _pid_file: pid_file,
         };
         daemon.recover(config, &service)?;
@@ -211,6 +219,10 @@ impl Daemon {
         if let Some(listener) = &daemon.listener {
             daemon.supervision.watch("API accept", listener.heartbeat());
         }
+        daemon.control = control
+            .map(Control::start)
+            .transpose()
+            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
         ::log::info!(
             "Sterna {} serves on {}",
             env!("CARGO_PKG_VERSION"),
@@ -266,28 +278,47 @@ impl Daemon {
             .sum()
     }
 
+    /// A reload of which systemd hears the beginning and the end.
+    fn supervised_reload(&mut self) -> Answer {
+        self.supervision.supervisor().reloading();
+        let answer = self.reload();
+        self.supervision.supervisor().ready();
+        answer
+    }
+
     /// Serves until a signal says otherwise or the journal has failed, then finishes what was
     /// accepted.
-    pub fn run(self, signals: &Receiver<Signal>) -> Ended {
+    pub fn run(mut self, signals: &Receiver<Signal>) -> Ended {
         let mut journal = State::Serving;
+        let mut asked = self.asked();
         loop {
             self.supervision.report("serving", &self.lanes, &self.logs);
-            match signals.recv_timeout(self.supervision.interval(JOURNAL_LOOKS_EVERY)) {
-                Ok(Signal::Hangup) => {
-                    self.supervision.supervisor().reloading();
-                    self.reopen_logs();
-                    self.supervision.supervisor().ready();
-                }
-                Ok(Signal::User1) => self.reopen_logs(),
-                Err(RecvTimeoutError::Timeout) => {
+            select! {
+                recv(signals) -> signal => match signal {
+                    Ok(Signal::Hangup) => drop(self.supervised_reload()),
+                    Ok(Signal::User1) => self.reopen_logs(),
+                    Ok(Signal::Terminate | Signal::Interrupt) | Err(_) => {
+                        return self.stop(signals);
+                    }
+                },
+                recv(asked) -> request => match request {
+                    Ok(request) => request.answer(self.supervised_reload()),
+                    // Its thread has told why it ended.
+                    Err(_) => asked = crossbeam_channel::never(),
+                },
+                default(self.supervision.interval(JOURNAL_LOOKS_EVERY)) => {
                     self.keeping.tell_of_changes(&mut journal);
                     if journal.is_fatal() {
                         return self.stop(signals);
                     }
                 }
-                Ok(Signal::Terminate | Signal::Interrupt) | Err(_) => return self.stop(signals),
             }
         }
+    }
+
+    fn asked(&self) -> Receiver<Asked> {
+        let control = self.control.as_ref();
+        control.map_or_else(crossbeam_channel::never, |control| control.asked().clone())
     }
 }
 
@@ -305,23 +336,16 @@ pub fn signals() -> Result<Receiver<Signal>, StartError> {
     })
 }
 
-/// The lanes' routes, with the retries of their platforms and the files of their credentials; all
-/// problems at once if there are any.
-fn routes(config: &Config) -> Result<Vec<(Platform, u16, CredentialFiles, Route)>, StartError> {
-    let state = state_directory(config);
-    let ios = config.ios.as_ref().map(|ios| {
-        let files = routes::ios_files(ios, state.as_deref());
-        (Platform::Ios, ios.retry_max, files)
-    });
-    let android = config.android.as_ref().map(|android| {
-        let files = routes::android_files(android);
-        (Platform::Android, android.retry_max, files)
-    });
+/// The lanes' routes and the files of their credentials; all problems at once if there are any.
+fn routes(config: &Config) -> Result<Vec<(Platform, CredentialFiles, Route)>, StartError> {
     let mut routes = Vec::new();
     let mut problems = Vec::new();
-    for (platform, retry_max, files) in ios.into_iter().chain(android) {
+    for platform in Platform::ALL {
+        let Some(files) = credential_files(config, platform) else {
+            continue;
+        };
         match files.route() {
-            Ok(route) => routes.push((platform, retry_max, files, route)),
+            Ok(route) => routes.push((platform, files, route)),
             Err(error) => problems.push(error.to_string()),
         }
     }
@@ -329,6 +353,17 @@ fn routes(config: &Config) -> Result<Vec<(Platform, u16, CredentialFiles, Route)
         Ok(routes)
     } else {
         Err(StartError::new(StartErrorKind::Config, problems.join("\n")))
+    }
+}
+
+/// The files of a platform's credential, if it is enabled.
+fn credential_files(config: &Config, platform: Platform) -> Option<CredentialFiles> {
+    match platform {
+        Platform::Ios => {
+            let ios = config.ios.as_ref()?;
+            Some(routes::ios_files(ios, state_directory(config).as_deref()))
+        }
+        Platform::Android => config.android.as_ref().map(routes::android_files),
     }
 }
 
@@ -344,34 +379,6 @@ fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError
     Ok(logs)
 }
 
-fn privacy(log: &config::Log) -> Result<Privacy, StartError> {
-    let token = match &log.hide_token {
-        HideToken::No => TokenShown::Plain,
-        HideToken::Yes => TokenShown::Hidden,
-        HideToken::Hash { key_path } => {
-            let wrong = |error: &dyn fmt::Display| {
-                StartError::new(
-                    StartErrorKind::Config,
-                    format_args!("log.hash_key_path: {error}"),
-                )
-            };
-            let key = routes::read(key_path).map_err(|error| wrong(&error))?;
-            if !(HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) {
-                return Err(wrong(&format_args!(
-                    "{} has {} octets; {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key",
-                    key_path.display(),
-                    key.len()
-                )));
-            }
-            TokenShown::hashed(&key)
-        }
-    };
-    Ok(Privacy {
-        token,
-        hides_message: log.hide_message,
-    })
-}
-
 /// The endpoints with the lanes behind them.
 type ApiService = Service<LaneDoor, DaemonHost>;
 
@@ -382,12 +389,7 @@ fn service(
     stats: &Arc<Stats>,
     whereabouts: Whereabouts,
 ) -> Result<Arc<ApiService>, StartError> {
-    let keys = config
-        .core
-        .api_key_path
-        .as_deref()
-        .map(api_keys)
-        .transpose()?;
+    let terms = terms(config)?;
     let door = |platform| {
         let running = lanes
             .iter()
@@ -397,15 +399,9 @@ fn service(
     Ok(Arc::new(Service {
         ios: door(Platform::Ios),
         android: door(Platform::Android),
-        rules: Rules {
-            notification_max: config.core.notification_max.get(),
-            allows_empty_message: config.core.allows_empty_message,
-            check_token: routes::check_device_token,
-            payload: Box::new(routes::payload_of(config)),
-        },
+        terms: Live::new(terms),
         ids: Ids::starting(Moment::now()),
         repeats: Mutex::default(),
-        keys,
         request_ids: RequestIds::starting(
             u64::try_from(Moment::now().unix.as_nanos()).unwrap_or_default(),
         ),
@@ -424,17 +420,13 @@ fn service(
                 .iter()
                 .map(|running| Mutex::new(running.purge(logs)))
                 .collect(),
+            config: Live::new(config.effective_json().to_string().into()),
         },
     }))
 }
 
 fn listen(bound: Bound, config: &Config, service: Arc<ApiService>) -> Result<Listener, StartError> {
-    let settings = api::Settings {
-        max_connections: config.core.max_connections.get(),
-        max_body_bytes: config.core.max_body_bytes.get(),
-        ..api::Settings::default()
-    };
-    Listener::start(bound, service, settings).map_err(|error| {
+    Listener::start(bound, service, settings(config)).map_err(|error| {
         StartError::new(
             StartErrorKind::System,
             format_args!("cannot start the API: {error}"),
@@ -442,29 +434,36 @@ fn listen(bound: Bound, config: &Config, service: Arc<ApiService>) -> Result<Lis
     })
 }
 
-/// Reads the API keys; a file that cannot be used must not open the API to everyone.
-fn api_keys(path: &Path) -> Result<ApiKeys, StartError> {
-    let wrong = |error: &dyn fmt::Display| {
-        StartError::new(
-            StartErrorKind::Config,
-            format_args!("core.api_key_path: {error}"),
-        )
-    };
-    let octets = routes::read(path).map_err(|error| wrong(&error))?;
-    let shown = path.display();
-    if octets.len() > KEY_FILE_MAX {
-        return Err(wrong(&format_args!(
-            "{shown} is over {KEY_FILE_MAX} bytes: it is no file of API keys"
-        )));
-    }
-    let text = String::from_utf8_lossy(&octets);
-    ApiKeys::parse(&text).map_err(|error| wrong(&format_args!("{shown}: {error}")))
-}
-
 /// Pushes per second that a lane may send; 0 for as many as the provider takes.
 fn rate(config: &Config, platform: Platform) -> u32 {
     match platform {
         Platform::Ios => config.ios.as_ref().map_or(0, |ios| ios.rate),
         Platform::Android => config.android.as_ref().map_or(0, |android| android.rate),
+    }
+}
+
+/// The control socket, if there is to be one; nobody is listened to yet.
+fn bind_control(core: &Core) -> Result<Option<Bound>, StartError> {
+    let bound = core.control_socket.as_deref().map(Control::bind);
+    bound.transpose().map_err(|error| {
+        let kind = if error.is_taken() {
+            StartErrorKind::AlreadyRunning
+        } else {
+            StartErrorKind::CannotCreate
+        };
+        StartError::new(kind, format_args!("core.control_socket: {error}"))
+    })
+}
+
+/// What the configuration says about trying again.
+fn limits(config: &Config, platform: Platform) -> Limits {
+    let retry_max = match platform {
+        Platform::Ios => config.ios.as_ref().map(|ios| ios.retry_max),
+        Platform::Android => config.android.as_ref().map(|android| android.retry_max),
+    };
+    Limits {
+        retry_max: retry_max.unwrap_or_default(),
+        max_age: config.core.max_age,
+        resend_unknown: config.core.resend_unknown,
     }
 }

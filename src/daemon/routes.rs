@@ -54,13 +54,18 @@ pub(super) fn ios_files(ios: &Ios, state: Option<&Path>) -> CredentialFiles {
         } => vec![cert_path.clone(), key_path.clone()],
         ApnsCredential::Token { key_path, .. } => vec![key_path.clone()],
     };
+    let paths = paths.into_iter().chain(ios.ca_path.clone()).collect();
     CredentialFiles::new(paths, Box::new(move || ios_route(&ios, state.as_deref())))
 }
 
 /// The file of the FCM credential.
 pub(super) fn android_files(android: &Android) -> CredentialFiles {
     let android = android.clone();
-    let paths = vec![android.service_account_path.clone()];
+    let account = android.service_account_path.clone();
+    let paths = [account]
+        .into_iter()
+        .chain(android.ca_path.clone())
+        .collect();
     CredentialFiles::new(paths, Box::new(move || android_route(&android)))
 }
 
@@ -201,8 +206,8 @@ fn android_route(android: &Android) -> Result<Route, RouteError> {
     })
 }
 
-/// Makes payloads by the providers' rules, and warns once per process of what has no effect or
-/// may be refused.
+/// Makes payloads by the providers' rules, and warns once per configuration of what has no effect
+/// or may be refused.
 pub(super) fn payload_of(
     config: &Config,
 ) -> impl Fn(&Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {

@@ -1,7 +1,7 @@
 //! A lane and its connection threads, from start to end.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::delivery::settler::Settler;
 use crate::delivery::worker::Worker;
 use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
+use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::Moment;
 use crate::push::Platform;
@@ -33,10 +34,11 @@ pub(super) struct RunningLane {
     pub(super) lane: Arc<Lane>,
     /// Of its threads.
     pub(super) heartbeats: Vec<Heartbeat>,
-    route: Arc<PresentRoute>,
-    limits: Limits,
+    limits: Arc<Live<Limits>>,
     stats: Arc<Stats>,
     register: Arc<Register>,
+    route: Arc<PresentRoute>,
+    files: Arc<Mutex<CredentialFiles>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -69,13 +71,14 @@ impl RunningLane {
         let mut running = Self {
             lane: Arc::clone(&lane),
             heartbeats: vec![],
-            route: Arc::clone(&route),
-            limits,
+            limits: Arc::new(Live::new(limits)),
             stats: Arc::clone(stats),
             register: Arc::clone(register),
+            route: Arc::clone(&route),
+            files: Arc::new(Mutex::new(files)),
             threads: vec![],
         };
-        let reader = credential_reader::start(&lane, &route, files).map_err(named)?;
+        let reader = credential_reader::start(&lane, &route, &running.files).map_err(named)?;
         running.threads.push(reader);
         for seat in 0..count {
             let seed = Moment::now().unix.subsec_nanos().into();
@@ -87,7 +90,8 @@ impl RunningLane {
                 limits,
                 seed,
             )
-            .with_register(Arc::clone(register));
+            .with_register(Arc::clone(register))
+            .following(&running.limits);
             let worker =
                 Worker::new(seat, lane, Arc::clone(&route), stats, settler).map_err(named)?;
             running.heartbeats.push(worker.heartbeat());
@@ -114,11 +118,36 @@ impl RunningLane {
         }
     }
 
+    /// Whether those are the files in use, as they were read last.
+    pub(super) fn uses(&self, files: &CredentialFiles) -> bool {
+        self.lock_files().are(files)
+    }
+
+    /// Goes over to another route; what is in flight finishes on the old one.
+    pub(super) fn turn_to(&self, files: CredentialFiles, route: Route) {
+        // The lock is held until the route is in place, lest the reader puts an older one there.
+        let mut present = self.lock_files();
+        *present = files;
+        self.route.replace(route, Moment::now());
+    }
+
+    /// Replaced as a whole.
+    fn lock_files(&self) -> MutexGuard<'_, CredentialFiles> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the limits, from the next decision on.
+    pub(super) fn set_limits(&self, limits: Limits) {
+        self.limits.set(limits);
+    }
+
     /// A settler for what no connection thread settles.
     pub(super) fn settler(&self, logs: &Logs) -> Settler {
         let (lane, stats) = (Arc::clone(&self.lane), Arc::clone(&self.stats));
-        let settler = Settler::new(lane, logs.clone(), stats, self.limits, 0);
-        settler.with_register(Arc::clone(&self.register))
+        let settler = Settler::new(lane, logs.clone(), stats, *self.limits.get(), 0);
+        settler
+            .with_register(Arc::clone(&self.register))
+            .following(&self.limits)
     }
 
     /// Settles, or leaves to the next start, what a lane that was stopped still holds; says how

@@ -14,8 +14,9 @@ use super::register::{Marks, Register, Remembered};
 use super::session::Ended;
 use crate::jitter::Random;
 use crate::lane::Lane;
+use crate::live::{Live, Reader};
 use crate::log::line::{self, Line, PushLine, Tail};
-use crate::log::{Logs, TimeText};
+use crate::log::{Logs, Privacy, TimeText};
 use crate::moment::Moment;
 use crate::provider::{Answer, LaneEffect, Verdict};
 use crate::push::{self, Push};
@@ -42,7 +43,8 @@ pub struct Settler {
     register: Arc<Register>,
     /// What the round has settled.
     round: Vec<Remembered>,
-    limits: Limits,
+    limits: Reader<Limits>,
+    privacy: Reader<Privacy>,
     random: Random,
     time_text: TimeText,
     access: Vec<u8>,
@@ -67,11 +69,12 @@ impl Settler {
     pub fn new(lane: Arc<Lane>, logs: Logs, stats: Arc<Stats>, limits: Limits, seed: u64) -> Self {
         Self {
             lane,
+            privacy: logs.privacy.reader(),
             logs,
             stats,
             register: Arc::default(),
             round: Vec::new(),
-            limits,
+            limits: Arc::new(Live::new(limits)).reader(),
             random: Random::new(seed),
             time_text: TimeText::new(),
             access: Vec::new(),
@@ -96,6 +99,13 @@ impl Settler {
         self.register.keeps()
     }
 
+    /// The same, whose limits are `limits` as they are at each decision.
+    #[must_use]
+    pub fn following(self, limits: &Arc<Live<Limits>>) -> Self {
+        let limits = limits.reader();
+        Self { limits, ..self }
+    }
+
     /// A random number, uniform over `u64`.
     pub fn random(&mut self) -> u64 {
         self.random.draw()
@@ -103,7 +113,7 @@ impl Settler {
 
     /// Whether a push is sent again that the provider may have.
     pub fn resends_unknown(&self) -> bool {
-        self.limits.resend_unknown
+        self.limits.look().resend_unknown
     }
 
     /// Decides what follows an attempt and does it. A push that is to be sent again at once is
@@ -122,7 +132,7 @@ impl Settler {
             self.lane.retry_budget().judge(well);
         }
         let random = self.random.draw();
-        match policy::decide(&mut push, outcome, self.limits, now, random) {
+        match policy::decide(&mut push, outcome, *self.limits.get(), now, random) {
             Decision::Settle(settlement) => self.settle(&push, settlement, now),
             Decision::Resend => return Some(push),
             Decision::Retry { due, why } => {
@@ -139,7 +149,7 @@ impl Settler {
 
     /// Settles a push whose time has passed; gives back one that is still worth sending.
     pub fn settle_if_expired(&mut self, push: Push, now: Moment) -> Option<Push> {
-        match policy::expired(&push, self.limits, now) {
+        match policy::expired(&push, *self.limits.get(), now) {
             Some(settlement) => {
                 self.settle(&push, settlement, now);
                 None
@@ -200,7 +210,7 @@ impl Settler {
         } else {
             &mut self.error
         };
-        line::push(out, self.time_text.at(now), &push_line, &self.logs.privacy);
+        line::push(out, self.time_text.at(now), &push_line, self.privacy.get());
         if succeeded {
             self.succeeded += 1;
         } else {

@@ -58,7 +58,7 @@ pub type Wake = Box<dyn Fn() + Send + Sync>;
 /// One provider's queue.
 pub struct Lane {
     platform: Platform,
-    capacity: usize,
+    capacity: AtomicUsize,
     outstanding: AtomicUsize,
     ready: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
     /// Pushes that come back: due retries, and what a lost connection never sent. They go first.
@@ -85,7 +85,7 @@ impl Lane {
     pub fn new(platform: Platform, capacity: usize, threads: usize) -> Arc<Self> {
         Arc::new(Self {
             platform,
-            capacity,
+            capacity: AtomicUsize::new(capacity),
             outstanding: AtomicUsize::new(0),
             ready: crossbeam_channel::unbounded(),
             returned: crossbeam_channel::unbounded(),
@@ -113,7 +113,12 @@ impl Lane {
 
     /// Pushes that it can hold.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity.load(Ordering::Relaxed)
+    }
+
+    /// Changes what it can hold; what it holds beyond that stays.
+    pub fn set_capacity(&self, capacity: usize) {
+        self.capacity.store(capacity, Ordering::Relaxed);
     }
 
     /// Pushes that it holds: reserved, ready, on the shelf or in flight.
@@ -123,11 +128,12 @@ impl Lane {
 
     /// Reserves room for so many pushes, all or nothing.
     pub fn reserve(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
+        let capacity = self.capacity();
         self.outstanding
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |outstanding| {
                 outstanding
                     .checked_add(pushes)
-                    .filter(|sum| *sum <= self.capacity)
+                    .filter(|sum| *sum <= capacity)
             })
             .ok()?;
         Some(Reservation {
@@ -387,7 +393,7 @@ impl std::fmt::Debug for Lane {
         f.debug_struct("Lane")
             .field("platform", &self.platform)
             .field("outstanding", &self.outstanding())
-            .field("capacity", &self.capacity)
+            .field("capacity", &self.capacity())
             .finish_non_exhaustive()
     }
 }

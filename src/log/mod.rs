@@ -15,16 +15,19 @@ mod privacy;
 mod sink;
 mod time_text;
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::destination::Destination;
+use self::destination::Identity;
 pub use self::origin::{Origin, Origins};
 pub use self::privacy::{Privacy, TokenShown};
 pub use self::sink::Sink;
 pub use self::time_text::TimeText;
 use crate::heartbeat::Heartbeat;
+use crate::live::Live;
 
 /// The daemon's three logs. Those that end in the same file share one sink.
 #[derive(Clone, Debug)]
@@ -36,7 +39,7 @@ pub struct Logs {
     /// What the operator must know; see [`operator::start`].
     pub operator: Sink,
     /// What the first two do not show.
-    pub privacy: Arc<Privacy>,
+    pub privacy: Arc<Live<Privacy>>,
     /// How the pushes of a recovery are named in their lines; a daemon has none.
     pub origins: Option<Origins>,
 }
@@ -67,8 +70,55 @@ impl Logs {
     /// The same logs, which from now on hide what `privacy` says.
     #[must_use]
     pub fn hiding(self, privacy: Privacy) -> Self {
-        let privacy = Arc::new(privacy);
+        let privacy = Arc::new(Live::new(privacy));
         Self { privacy, ..self }
+    }
+
+    /// Opens other destinations beside these, which [`Logs::turn_to`] puts in force. `None` if
+    /// writers would have to begin or end for that: a log that shares a file with another one goes
+    /// on sharing it, and one that discards goes on discarding.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Logs::open`].
+    pub fn open_beside(&self, names: &[Destination; 3]) -> io::Result<Option<Beside>> {
+        let sinks = [&self.access, &self.error, &self.operator];
+        let mut opened: Vec<Opened> = Vec::new();
+        for (sink, name) in sinks.into_iter().zip(names) {
+            let file = name.open()?;
+            if file.is_none() != sink.discards() {
+                return Ok(None);
+            }
+            opened.push(Opened {
+                name: name.clone(),
+                identity: file.as_ref().map(Identity::of).transpose()?,
+                // Under a name of before it is the writer who opens the file again.
+                file: file.filter(|_| sink.destination() != *name),
+            });
+        }
+        let is_shared_as_before = |one: usize, other: usize| {
+            let (Some(a), Some(b)) = (opened.get(one), opened.get(other)) else {
+                return false;
+            };
+            let (Some(sink), Some(mate)) = (sinks.get(one), sinks.get(other)) else {
+                return false;
+            };
+            a.is_one_with(b) == sink.is_same(mate) || sink.discards()
+        };
+        let fits = [(0, 1), (0, 2), (1, 2)]
+            .into_iter()
+            .all(|(one, other)| is_shared_as_before(one, other));
+        Ok(fits.then_some(Beside(opened)))
+    }
+
+    /// From now on all clones of these logs go where [`Logs::open_beside`] said.
+    pub fn turn_to(&self, beside: Beside) {
+        let sinks = [&self.access, &self.error, &self.operator];
+        for (sink, opened) in sinks.into_iter().zip(beside.0) {
+            if let Some(file) = opened.file {
+                sink.turn_to(opened.name, file);
+            }
+        }
     }
 
     /// Asks every writer to open its file again before its next write (after a rotation).
@@ -135,6 +185,25 @@ impl Logs {
             let (sink, later) = all.get(index..)?.split_first()?;
             (!later.iter().any(|other| other.is_same(sink))).then_some(*sink)
         })
+    }
+}
+
+/// Destinations that were opened beside those in use, for [`Logs::turn_to`].
+#[derive(Debug)]
+pub struct Beside(Vec<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    name: Destination,
+    /// `None` for one that stays, and for one that discards.
+    file: Option<File>,
+    identity: Option<Identity>,
+}
+
+impl Opened {
+    /// Whether both lead to one file.
+    fn is_one_with(&self, other: &Self) -> bool {
+        self.identity.is_some() && self.identity == other.identity
     }
 }
 

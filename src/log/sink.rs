@@ -68,7 +68,7 @@ impl Sink {
         }
         Ok(Self(Arc::new(Handle {
             shared,
-            destination: destination.clone(),
+            destination: Mutex::new(destination.clone()),
             identity,
         })))
     }
@@ -129,6 +129,27 @@ impl Sink {
     pub fn reopen(&self) {
         self.0.shared.lock().reopenings_asked += 1;
         self.0.shared.work.notify_one();
+    }
+
+    /// Has the writer go on in another file, which `destination` names, before its next write.
+    ///
+    /// Lines that were handed over and not written yet may go there too. One that discards goes on
+    /// discarding.
+    pub(super) fn turn_to(&self, destination: Destination, file: File) {
+        if self.discards() {
+            return;
+        }
+        *self.0.lock_destination() = destination.clone();
+        let mut state = self.0.shared.lock();
+        state.turned = Some((destination, file));
+        state.reopenings_asked += 1;
+        drop(state);
+        self.0.shared.work.notify_one();
+    }
+
+    /// Where the lines go.
+    pub(super) fn destination(&self) -> Destination {
+        self.0.lock_destination().clone()
     }
 
     /// Waits until the lines and reopenings asked for so far are done; false if `within` was too
@@ -211,7 +232,7 @@ impl Sink {
                 drop(state);
                 shared.alarm(format_args!(
                     "log {} is full: {CAPACITY} octets wait to be written, senders wait too",
-                    self.0.destination,
+                    self.destination(),
                 ));
                 state = shared.lock();
             }
@@ -223,7 +244,7 @@ impl Sink {
                 drop(state);
                 shared.alarm(format_args!(
                     "log {} takes nothing and is given up: its last lines are lost",
-                    self.0.destination,
+                    self.destination(),
                 ));
                 return u64::MAX;
             }
@@ -239,9 +260,18 @@ impl Sink {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    destination: Destination,
-    /// `None` if it discards.
+    destination: Mutex<Destination>,
+    /// That of its first file; `None` if it discards.
     identity: Option<Identity>,
+}
+
+impl Handle {
+    /// A name that is whole at any time.
+    fn lock_destination(&self) -> MutexGuard<'_, Destination> {
+        self.destination
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Handle {
@@ -350,6 +380,8 @@ struct State {
     patience: Option<Duration>,
     reopenings_asked: u64,
     reopenings_done: u64,
+    /// The file that the next reopening goes over to, instead of the same name's.
+    turned: Option<(Destination, File)>,
     alarms: u64,
     /// Whether the alarm of this episode of fullness has been raised; until all is written.
     full: bool,

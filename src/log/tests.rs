@@ -54,6 +54,58 @@ fn logs_in_the_same_file_share_a_sink_whatever_its_name() {
 }
 
 #[test]
+fn logs_go_on_elsewhere_and_no_line_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let named = |names: [&str; 3]| names.map(|name| file(&path(name)));
+    let [access, error, operator] = &named(["access", "error", "operator"]);
+    let logs = Logs::open(access, error, operator).unwrap();
+    let held = logs.clone();
+    held.access.write(b"1\n");
+    assert!(logs.flush(LONG));
+    let beside = logs.open_beside(&named(["access.new", "error", "operator.new"]));
+    held.access.write(b"2\n");
+    assert!(logs.flush(LONG));
+    logs.turn_to(beside.unwrap().unwrap());
+    held.access.write(b"3\n");
+    held.error.write(b"4\n");
+    assert!(logs.flush(LONG));
+    let text = |name: &str| fs::read_to_string(path(name)).unwrap();
+    assert_eq!(text("access"), "1\n2\n");
+    assert_eq!(
+        (text("access.new"), text("error")),
+        ("3\n".to_owned(), "4\n".to_owned())
+    );
+    // Its name is the new one's from now on.
+    fs::rename(path("access.new"), path("access.old")).unwrap();
+    logs.reopen();
+    held.access.write(b"5\n");
+    assert_eq!(logs.close(LONG), 0);
+    assert_eq!(text("access.new"), "5\n");
+}
+
+#[test]
+fn writers_neither_begin_nor_end_when_logs_go_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| file(&directory.path().join(name));
+    let logs = Logs::open(&path("one"), &path("one"), &Destination::Discard).unwrap();
+    let discard = Destination::Discard;
+    let opens = |names: [Destination; 3]| logs.open_beside(&names).unwrap().is_some();
+    assert!(opens([path("two"), path("two"), discard.clone()]));
+    assert!(!opens([path("two"), path("three"), discard.clone()]));
+    assert!(!opens([path("two"), path("two"), path("three")]));
+    assert!(!opens([discard.clone(), path("one"), discard.clone()]));
+    let nowhere = path("no/such/directory");
+    let refused = logs
+        .open_beside(&[nowhere.clone(), nowhere, discard])
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("no/such/directory"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn reopening_reopens_all() {
     let directory = tempfile::tempdir().unwrap();
     let paths = ["access", "error", "operator"].map(|name| directory.path().join(name));

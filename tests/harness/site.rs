@@ -202,6 +202,7 @@ pub(crate) fn sterna() -> Command {
     command
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env_remove("STATE_DIRECTORY")
+        .env_remove("RUNTIME_DIRECTORY")
         .env("TZ", "UTC")
         .stdin(Stdio::null());
     command

@@ -98,9 +98,13 @@ fn taken(lane: &Lane) -> Push {
 
 #[test]
 fn unknown_outcomes_show_as_maybe_sent_in_the_log_line() {
-    let (_lane, mut settler, push) = full();
+    let (_lane, settler, push) = full();
     let now = Moment::now();
-    settler.limits.resend_unknown = false;
+    let limits = Limits {
+        resend_unknown: false,
+        ..*settler.limits.look()
+    };
+    let mut settler = settler.following(&Arc::new(Live::new(limits)));
     assert!(settler.conclude(ended(push, lost()), now).is_none());
     let line = String::from_utf8(settler.error.clone()).unwrap();
     assert!(line.contains(r#""reason":"unanswered""#), "{line}");

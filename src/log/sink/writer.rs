@@ -169,12 +169,18 @@ impl Writer {
     }
 
     fn reopen_if_asked(&mut self) {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
         let asked = state.reopenings_asked;
         if state.reopenings_done == asked {
             return;
         }
+        let turned = state.turned.take();
         drop(state);
+        if let Some((destination, file)) = turned {
+            // What went half to the old place goes whole to the new one.
+            self.batch.back_to_line_start();
+            (self.destination, self.file) = (destination, Some(file));
+        }
         if let Destination::File(_) = self.destination {
             match self.destination.open() {
                 Ok(file) => {

@@ -1,0 +1,51 @@
+//! `sterna reload`: asks the daemon to read its configuration again.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::args::Reload;
+use super::{ExitCode, report};
+use crate::config::{self, Environment};
+use crate::control::{self, Answer, AskError, Request, USUAL_PATH};
+
+/// Asks, and says what came of it.
+pub(super) fn run(asked: &Reload) -> ExitCode {
+    let named = config::control_socket(asked.config.as_deref(), &Environment::read());
+    let path = named.unwrap_or_else(|| PathBuf::from(USUAL_PATH));
+    match control::ask(&path, Request::Reload { wait: asked.wait }) {
+        Ok(Answer::Asked) => ExitCode::Ok,
+        Ok(Answer::Reloaded { lines }) => print(&lines),
+        Ok(Answer::Kept { problems }) => {
+            problems.iter().for_each(report);
+            report("the configuration of before stays in force");
+            ExitCode::Config
+        }
+        Ok(Answer::Busy { text }) => {
+            report(text);
+            ExitCode::TemporaryFailure
+        }
+        Ok(Answer::Malformed { text }) => {
+            report(format_args!("the daemon does not understand: {text}"));
+            ExitCode::Unavailable
+        }
+        Err(error) => {
+            report(format_args!("{}: {error}", path.display()));
+            if let AskError::NoDaemon(_) = error {
+                report(
+                    "a daemon has a control socket if core.control_socket names one, or if \
+                     systemd gives it a runtime directory; SIGHUP reloads without one",
+                );
+            }
+            ExitCode::Unavailable
+        }
+    }
+}
+
+fn print(lines: &[String]) -> ExitCode {
+    let mut text = lines.join("\n");
+    text.push('\n');
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::Ok,
+        Err(_) => ExitCode::Io,
+    }
+}

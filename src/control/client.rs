@@ -1,0 +1,50 @@
+//! The other end of the control socket: asks the daemon.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::message::{ANSWER_MAX, Answer, Request};
+use super::server::{RELOAD_WITHIN, read_line};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// No daemon takes requests there.
+    NoDaemon(io::Error),
+    /// One does, and does not answer as it should.
+    NoAnswer(String),
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDaemon(error) => write!(f, "no daemon answers: {error}"),
+            Self::NoAnswer(why) => write!(f, "the daemon does not answer: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for AskError {}
+
+/// Sends a request to the daemon whose socket is at `path`, and waits for the answer.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn ask(path: &Path, request: Request) -> Result<Answer, AskError> {
+    let mut stream = UnixStream::connect(path).map_err(AskError::NoDaemon)?;
+    let no_answer = |error: io::Error| AskError::NoAnswer(error.to_string());
+    stream
+        .set_write_timeout(Some(MARGIN))
+        .and_then(|()| stream.write_all(&request.line()))
+        .map_err(no_answer)?;
+    let deadline = Instant::now() + RELOAD_WITHIN + MARGIN;
+    let line = read_line(&stream, ANSWER_MAX, deadline).map_err(no_answer)?;
+    Answer::parse(&line).map_err(AskError::NoAnswer)
+}
+
+/// What is left for the daemon to answer after the longest reload.
+const MARGIN: Duration = Duration::from_secs(10);

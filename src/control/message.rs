@@ -1,0 +1,111 @@
+//! What is said over the control socket.
+//!
+//! Pure: no I/O, no clock.
+
+use serde::{Deserialize, Serialize};
+
+/// What the daemon is asked for: `{"do":"reload","wait":true}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// To read its configuration again.
+    Reload {
+        /// Whether the answer waits for what comes of it.
+        wait: bool,
+    },
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Answer {
+    /// The request was taken; its end was not to be waited for.
+    Asked,
+    /// The new configuration is in force.
+    Reloaded {
+        /// What has changed, a line each.
+        lines: Vec<String>,
+    },
+    /// The old configuration stays in force.
+    Kept {
+        /// Why, a line each.
+        problems: Vec<String>,
+    },
+    /// It cannot be done now.
+    Busy {
+        /// Why.
+        text: String,
+    },
+    /// The request makes no sense.
+    Malformed {
+        /// Why.
+        text: String,
+    },
+}
+
+impl Request {
+    /// Reads one line, without its newline.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).map_err(|error| format!("not a request: {error}"))
+    }
+
+    /// As one line, with its newline.
+    pub fn line(self) -> Vec<u8> {
+        line(&self)
+    }
+}
+
+impl Answer {
+    /// Reads one line, without its newline.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).map_err(|error| format!("not an answer: {error}"))
+    }
+
+    /// As one line, with its newline; what does not fit is left out and counted.
+    pub fn line(mut self) -> Vec<u8> {
+        if let Self::Reloaded { lines } | Self::Kept { problems: lines } = &mut self {
+            shorten(lines);
+        }
+        line(&self)
+    }
+}
+
+fn line(message: &impl Serialize) -> Vec<u8> {
+    // Strings and flags can always be written.
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+fn shorten(lines: &mut Vec<String>) {
+    let mut octets = 0_usize;
+    let fits = |text: &String| {
+        octets = octets.saturating_add(text.len());
+        octets <= TEXT_MAX
+    };
+    let kept = lines.iter().map(fits).take_while(|fits| *fits).count();
+    let omitted = lines.len().saturating_sub(kept);
+    if omitted > 0 {
+        lines.truncate(kept);
+        lines.push(format!(
+            "and {omitted} lines more, which the operator log has"
+        ));
+    }
+}
+
+/// Our limit: octets of a request's line; one word and one flag need forty.
+pub(super) const REQUEST_MAX: usize = 1024;
+
+/// Our limit: octets of an answer's lines before JSON escapes them.
+pub(super) const TEXT_MAX: usize = 64 * 1024;
+
+/// Octets of an answer's line at most: JSON makes up to six of one.
+pub(super) const ANSWER_MAX: usize = 8 * TEXT_MAX;

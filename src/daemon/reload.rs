@@ -1,0 +1,258 @@
+//! A reload: everything new is read, checked and opened beside what is in force, then put in its
+//! place; or the old stays, and all reasons are told at once.
+//!
+//! It runs on the thread that takes the signals. Callers and lanes go on meanwhile.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::credential_files::CredentialFiles;
+use super::terms::{privacy, settings, terms};
+use super::{Daemon, credential_files, limits};
+use crate::api::Terms;
+use crate::config::{Android, Change, Config, ConfigError, Environment, Ios, Overrides, Warning};
+use crate::control::Answer;
+use crate::delivery::route::Route;
+use crate::log::{self, Beside, Destination, Privacy};
+use crate::push::Platform;
+
+/// How long the lines of before may take to reach the old log files.
+const OLD_LOGS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where the configuration is read from, at each reload as at the start.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file; `None` for the usual one.
+    pub path: Option<PathBuf>,
+    /// What the command line says instead.
+    pub overrides: Overrides,
+    /// What the process was started in.
+    pub environment: Environment,
+}
+
+impl Source {
+    fn load(&self) -> Result<(Config, Vec<Warning>), ConfigError> {
+        let overrides = self.overrides.clone();
+        Config::load(self.path.as_deref(), overrides, &self.environment)
+    }
+}
+
+/// What is new, made and checked; putting it in force cannot fail.
+struct Prepared {
+    in_force: Config,
+    changes: Vec<Change>,
+    warnings: Vec<Warning>,
+    terms: Terms,
+    privacy: Privacy,
+    logs: Option<Beside>,
+    /// Of the lanes whose credential or way has changed.
+    routes: Vec<(Platform, CredentialFiles, Route)>,
+}
+
+impl Daemon {
+    /// The same, which reads its configuration there when it is to reload.
+    #[must_use]
+    pub fn reading(self, source: Source) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
+
+    /// Reads the configuration again and goes over to it, or says why not. The log files are
+    /// opened again in any case.
+    ///
+    /// This call is the reload from its begin to its end, on every path: what a supervisor is to
+    /// be told belongs around it.
+    pub fn reload(&mut self) -> Answer {
+        let prepared = self.prepare();
+        self.reopen_logs();
+        match prepared {
+            Ok(prepared) => {
+                let lines = self.put_in_force(prepared);
+                for line in &lines {
+                    ::log::info!("reload: {line}");
+                }
+                Answer::Reloaded { lines }
+            }
+            Err(problems) => {
+                for problem in &problems {
+                    ::log::error!("reload: {problem}");
+                }
+                ::log::error!("reload: the configuration of before stays in force");
+                Answer::Kept { problems }
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<Prepared, Vec<String>> {
+        let source = self.source.as_ref().ok_or_else(|| {
+            vec!["this daemon was not started from a configuration file".to_owned()]
+        })?;
+        let (new, warnings) = source.load().map_err(|error| lines(&error))?;
+        let names = [
+            &new.log.access_log,
+            &new.log.error_log,
+            &new.log.operator_log,
+        ]
+        .map(Destination::named);
+        let mut problems = Problems::default();
+        let logs = problems.note(self.logs.open_beside(&names));
+        let can_turn = logs.as_ref().is_none_or(Option::is_some);
+        let reloaded = problems.note(self.config.reloaded(new.clone(), can_turn));
+        // What is new may be looked at even if it cannot be gone over to.
+        let checked = reloaded.as_ref().map_or(&new, |(in_force, _)| in_force);
+        let terms = problems.note(terms(checked));
+        let privacy = problems.note(privacy(&checked.log));
+        let routes = self.new_routes(checked, &mut problems);
+        match (logs, reloaded, terms, privacy) {
+            (Some(logs), Some((in_force, changes)), Some(terms), Some(privacy))
+                if problems.0.is_empty() =>
+            {
+                Ok(Prepared {
+                    in_force,
+                    changes,
+                    warnings,
+                    terms,
+                    privacy,
+                    logs,
+                    routes,
+                })
+            }
+            _ => Err(problems.0),
+        }
+    }
+
+    /// Swaps everything; says what has changed.
+    fn put_in_force(&mut self, prepared: Prepared) -> Vec<String> {
+        let Prepared {
+            in_force,
+            changes,
+            warnings,
+            terms,
+            privacy,
+            logs,
+            routes,
+        } = prepared;
+        if let Some(logs) = logs {
+            // What was said so far belongs into the old files; a disk that is stuck has it go into
+            // the new ones.
+            let _all_there = self.logs.flush(OLD_LOGS_WITHIN);
+            self.logs.turn_to(logs);
+        }
+        self.logs.privacy.set(privacy);
+        log::operator::set_level(in_force.log.level);
+        for warning in &warnings {
+            ::log::warn!("{warning}");
+        }
+        let mut lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        for (platform, files, route) in routes {
+            let running = self.lanes.iter();
+            let mut running = running.filter(|running| running.lane.platform() == platform);
+            if let Some(running) = running.next() {
+                lines.push(format!(
+                    "applied: {platform}: new connections from now on, with {}",
+                    route.credential_name
+                ));
+                running.turn_to(files, route);
+            }
+        }
+        let core = &in_force.core;
+        for running in &self.lanes {
+            let lane = &running.lane;
+            running.set_limits(limits(&in_force, lane.platform()));
+            lane.set_capacity(core.queues.get());
+            lane.set_first_probe(core.probe_interval);
+            // A rate that stays goes on as it is, without another ramp.
+            let rate = super::rate(&in_force, lane.platform());
+            if rate != super::rate(&self.config, lane.platform()) {
+                lane.set_rate(rate, Instant::now());
+            }
+            // Otherwise what was set by PUT /config/pushers stays.
+            if core.pusher_max != self.config.core.pusher_max {
+                let streams = core
+                    .pusher_max
+                    .map(|streams| usize::try_from(streams.get()));
+                lane.set_stream_limit(streams.and_then(Result::ok).unwrap_or(usize::MAX));
+            }
+        }
+        self.service.terms.set(terms);
+        if let Some(listener) = &self.listener {
+            listener.set(settings(&in_force));
+        }
+        self.shutdown_timeout = core.shutdown_timeout;
+        let json = in_force.effective_json().to_string();
+        self.service.host.config.set(json.into());
+        self.config = in_force;
+        if lines.is_empty() {
+            lines.push("nothing has changed".to_owned());
+        }
+        lines
+    }
+
+    /// Routes for the lanes that need other ones: what the configuration says of the way has
+    /// changed, or what is in the files has.
+    fn new_routes(
+        &self,
+        new: &Config,
+        problems: &mut Problems,
+    ) -> Vec<(Platform, CredentialFiles, Route)> {
+        let mut routes = Vec::new();
+        for running in &self.lanes {
+            let platform = running.lane.platform();
+            let Some(files) = credential_files(new, platform) else {
+                continue;
+            };
+            if running.uses(&files) && is_same_way(&self.config, new, platform) {
+                continue;
+            }
+            if let Some(route) = problems.note(files.route()) {
+                routes.push((platform, files, route));
+            }
+        }
+        routes
+    }
+}
+
+/// Whether both say the same of all that a route is made of.
+fn is_same_way(old: &Config, new: &Config, platform: Platform) -> bool {
+    match platform {
+        Platform::Ios => old
+            .ios
+            .as_ref()
+            .zip(new.ios.as_ref())
+            .is_some_and(|(old, new)| {
+                let (retry_max, rate) = (old.retry_max, old.rate);
+                *old == Ios {
+                    retry_max,
+                    rate,
+                    ..new.clone()
+                }
+            }),
+        Platform::Android => {
+            let both = old.android.as_ref().zip(new.android.as_ref());
+            both.is_some_and(|(old, new)| {
+                let (retry_max, rate) = (old.retry_max, old.rate);
+                *old == Android {
+                    retry_max,
+                    rate,
+                    ..new.clone()
+                }
+            })
+        }
+    }
+}
+
+/// All reasons against a reload.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn note<T, E: ToString>(&mut self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.0.extend(lines(&error))).ok()
+    }
+}
+
+fn lines(error: &impl ToString) -> Vec<String> {
+    error.to_string().lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,84 @@
+//! What callers can rely on, made of the configuration: at the start and again at each reload.
+
+use std::fmt;
+use std::path::Path;
+
+use super::{StartError, StartErrorKind, routes};
+use crate::api::{self, ApiKeys, Rules, Terms};
+use crate::config::{self, Config, HideToken};
+use crate::log::{Privacy, TokenShown};
+use crate::provider::KEY_FILE_MAX;
+
+/// Our limit: octets of the key that device tokens are hashed with; fewer could be guessed.
+const HASH_KEY_MIN: usize = 16;
+
+/// What is accepted, and from whom.
+pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
+    let keys = config.core.api_key_path.as_deref();
+    Ok(Terms {
+        rules: Rules {
+            notification_max: config.core.notification_max.get(),
+            allows_empty_message: config.core.allows_empty_message,
+            check_token: routes::check_device_token,
+            payload: Box::new(routes::payload_of(config)),
+        },
+        keys: keys.map(api_keys).transpose()?,
+    })
+}
+
+/// The listener's bounds.
+pub(super) fn settings(config: &Config) -> api::Settings {
+    api::Settings {
+        max_connections: config.core.max_connections.get(),
+        max_body_bytes: config.core.max_body_bytes.get(),
+        ..api::Settings::default()
+    }
+}
+
+/// Reads the API keys; a file that cannot be used must not open the API to everyone.
+fn api_keys(path: &Path) -> Result<ApiKeys, StartError> {
+    let wrong = |error: &dyn fmt::Display| {
+        StartError::new(
+            StartErrorKind::Config,
+            format_args!("core.api_key_path: {error}"),
+        )
+    };
+    let octets = routes::read(path).map_err(|error| wrong(&error))?;
+    let shown = path.display();
+    if octets.len() > KEY_FILE_MAX {
+        return Err(wrong(&format_args!(
+            "{shown} is over {KEY_FILE_MAX} bytes: it is no file of API keys"
+        )));
+    }
+    let text = String::from_utf8_lossy(&octets);
+    ApiKeys::parse(&text).map_err(|error| wrong(&format_args!("{shown}: {error}")))
+}
+
+/// What the push log does not show.
+pub(super) fn privacy(log: &config::Log) -> Result<Privacy, StartError> {
+    let token = match &log.hide_token {
+        HideToken::No => TokenShown::Plain,
+        HideToken::Yes => TokenShown::Hidden,
+        HideToken::Hash { key_path } => {
+            let wrong = |error: &dyn fmt::Display| {
+                StartError::new(
+                    StartErrorKind::Config,
+                    format_args!("log.hash_key_path: {error}"),
+                )
+            };
+            let key = routes::read(key_path).map_err(|error| wrong(&error))?;
+            if !(HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) {
+                return Err(wrong(&format_args!(
+                    "{} has {} octets; {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key",
+                    key_path.display(),
+                    key.len()
+                )));
+            }
+            TokenShown::hashed(&key)
+        }
+    };
+    Ok(Privacy {
+        token,
+        hides_message: log.hide_message,
+    })
+}

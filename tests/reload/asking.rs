@@ -1,0 +1,130 @@
+//! `sterna reload`: what it says and how it ends.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::site::Site;
+use crate::harness::wait_until;
+use crate::{put_in_force, reload, with_control};
+
+#[test]
+fn a_broken_file_is_told_to_who_asks_and_to_the_operator() {
+    let site = with_control(Site::unreachable());
+    let daemon = site.start();
+    let broken = site
+        .with("core.queues", 0)
+        .with_path("core.api_key_path", "no-keys")
+        .with("ios.retry_max", "\"many\"");
+    broken.write_config();
+    let output = reload(&broken, &["--wait"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    let expected = [
+        "core.queues = 0: must be",
+        "ios.retry_max = \"many\": must be",
+    ];
+    for text in expected {
+        assert!(told.contains(text), "{told}");
+        wait_until("the operator to be told", || {
+            broken.operator_log().contains(text)
+        });
+    }
+    assert!(
+        told.contains("the configuration of before stays in force"),
+        "{told}"
+    );
+    assert_eq!(output.stdout, b"");
+
+    // Files that it names are looked at only when it can be read.
+    let site = broken.without("core.queues").without("ios.retry_max");
+    let site = site
+        .with_path("ios.token_auth_key_path", "no-key.p8")
+        .with_path("log.access_log", "no-directory/access.log");
+    site.write_config();
+    let output = reload(&site, &["--wait"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    for text in ["no-keys", "no-key.p8", "no-directory/access.log"] {
+        assert!(told.contains(text), "all problems at once: {told}");
+    }
+    // The socket is found in a file that is no TOML.
+    let path = site.write_config();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}\nno toml")).unwrap();
+    let output = reload(&site, &["--wait"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert!(told.contains("not valid TOML"), "{told}");
+    assert_eq!(daemon.request("GET", "/healthz", b"").status, 200);
+    let site = site
+        .without("core.api_key_path")
+        .with_path("ios.token_auth_key_path", "AuthKey.p8")
+        .with_path("log.access_log", "access.log");
+    assert_eq!(put_in_force(&site), "nothing has changed\n");
+}
+
+#[test]
+fn without_wait_the_request_is_enough() {
+    let site = with_control(Site::unreachable());
+    let daemon = site.start();
+    let site = site.with("core.queues", 5);
+    site.write_config();
+    let output = reload(&site, &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!((output.stdout, output.stderr), (vec![], vec![]));
+    wait_until("the reload", || {
+        daemon.request("GET", "/config", b"").json()["core"]["queues"] == 5
+    });
+}
+
+#[test]
+fn no_daemon_is_69() {
+    let site = with_control(Site::unreachable());
+    site.write_config();
+    for arguments in [&["--wait"][..], &[]] {
+        let output = reload(&site, arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(69), "{told}");
+        assert!(told.contains("no daemon answers"), "{told}");
+        assert!(told.contains("core.control_socket"), "{told}");
+    }
+}
+
+#[test]
+fn a_second_daemon_leaves_the_socket_and_a_dead_ones_is_replaced() {
+    let site = with_control(Site::unreachable()).without_journal();
+    let daemon = site.start();
+    let output = site.run(&[]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{told}");
+    assert!(
+        told.contains("another process is listening there"),
+        "{told}"
+    );
+    assert_eq!(put_in_force(&site), "nothing has changed\n");
+    let mode = fs::metadata(site.path("control"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    // Killed, it leaves the file behind.
+    drop(daemon);
+    assert!(site.path("control").exists());
+    let daemon = site.start();
+    assert_eq!(put_in_force(&site), "nothing has changed\n");
+    assert_eq!(daemon.terminate(), 0);
+    assert!(!site.path("control").exists());
+}
+
+#[test]
+fn systemds_runtime_directory_is_enough() {
+    let site = Site::unreachable();
+    let mut command = site.command(&[]);
+    let directory = site.path("run");
+    fs::create_dir(&directory).unwrap();
+    command.env("RUNTIME_DIRECTORY", &directory);
+    let log = site.path("operator.log");
+    let _daemon = crate::harness::daemon::Daemon::start(command, &log);
+    assert!(directory.join("control").exists());
+}
