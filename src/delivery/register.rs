@@ -138,8 +138,10 @@ impl Register {
         }
         if count > 0 {
             let ended: Vec<(PushId, End)> = inner.ended.drain(..count).collect();
-            drop(inner);
+            // Under the lock: whoever has called after that finds everything with the journal,
+            // which the end closes then.
             journal.settled(&ended);
+            drop(inner);
             crash_point::pass("settle");
         }
     }
@@ -243,6 +245,33 @@ mod tests {
         // Lines that are written by the time their round is entered.
         register.enter(&mut round(3..4), at(200, 0));
         assert_eq!(settled(), [0, 1, 2, 3]);
+    }
+
+    struct LooksAtTheLock(std::sync::Weak<Register>, Arc<Mutex<Vec<bool>>>);
+
+    impl Keeper for LooksAtTheLock {
+        fn settled(&self, _: &[(PushId, End)]) {
+            let register = self.0.upgrade().unwrap();
+            let is_held = register.inner.try_lock().is_err();
+            self.1.lock().unwrap().push(is_held);
+        }
+
+        fn left(&self, _: &Push, _: Moment) {}
+    }
+
+    /// The end says that nothing more is written, and closes the journal: what another thread was
+    /// about to hand over must be there by then.
+    #[test]
+    fn nobody_gets_past_a_hand_over_in_progress() {
+        let (register, held) = (
+            Arc::<Register>::default(),
+            Arc::<Mutex<Vec<bool>>>::default(),
+        );
+        let looks = LooksAtTheLock(Arc::downgrade(&register), Arc::clone(&held));
+        register.set_journal(Box::new(looks));
+        register.enter(&mut round(0..1), at(100, 0));
+        register.written(Some(100), None);
+        assert_eq!(*held.lock().unwrap(), [true]);
     }
 
     #[test]
