@@ -22,6 +22,8 @@
 //! soon requests for APNs are answered beside it, how soon those for FCM are refused, and the
 //! memory that the full queue takes beside what the README's formula allows.
 //!
+//! Others (`--rows journal`) show what each `journal.sync` costs callers.
+//!
 //! It is a test as well: it exits 1 if a push was lost, doubled or failed, or if the memory is
 //! more than the formula allows. `cargo test` runs it with few pushes, so that it cannot rot.
 
@@ -30,6 +32,8 @@ mod baseline;
 mod callers;
 mod daemon;
 mod h2load;
+mod keeping;
+mod latencies;
 mod measure;
 mod report;
 mod simulator;
@@ -70,6 +74,10 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     let rows = measure::run(plan, h2load)?;
     if !rows.is_empty() {
         report::table(&mut out, &rows)?;
+    }
+    let kept = keeping::run(plan)?;
+    if !kept.is_empty() {
+        report::kept(&mut out, &kept)?;
     }
     if let Some(stalled) = stalled::run(plan)? {
         report::stalled(&mut out, &stalled)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::arguments::Plan;
 use super::callers;
 use super::h2load;
+use super::keeping::Kept;
 use super::measure::{Row, Sample, by_thread};
 use super::stalled::Stalled;
 
@@ -59,6 +60,23 @@ pub(crate) fn table(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
         writeln!(out, "{:20} {}", row.shape.to_string(), shown.join(", "))?;
     }
     writeln!(out, "\nnothing lost, nothing doubled, nothing failed")
+}
+
+/// Prints what each `journal.sync` costs callers.
+pub(crate) fn kept(out: &mut impl Write, rows: &[Kept]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\njournal.sync, one push a request, 8 callers{:>12} {:>8} {:>8} {:>9}",
+        "requests", "p50, µs", "p99, µs", "pushes/s"
+    )?;
+    for row in rows {
+        writeln!(
+            out,
+            "{:44} {} {:>9.0}",
+            row.policy, row.answers, row.per_second
+        )?;
+    }
+    Ok(())
 }
 
 /// Prints what callers notice of a provider that does not answer.

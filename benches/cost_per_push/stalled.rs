@@ -4,10 +4,8 @@
 //! is full; the other has none. Requests that name iOS only go to either in turn, one by one; then
 //! requests for FCM to the full queue. In between the memory of the first is looked at.
 
-use std::fmt;
 use std::fs;
 use std::io::Write as _;
-use std::time::Duration;
 
 use sterna::push::Platform;
 
@@ -15,14 +13,12 @@ use super::Failure;
 use super::arguments::Plan;
 use super::callers::{Answer, Caller};
 use super::daemon::Daemon;
+use super::latencies::Latencies;
 use super::simulator::Simulator;
 use super::workload::write_request;
 
 /// The rows' name, by which they are chosen.
 pub(crate) const NAME: &str = "stalled";
-
-/// How long requests took to be answered.
-pub(crate) struct Latencies(Vec<Duration>);
 
 /// What was measured.
 pub(crate) struct Stalled {
@@ -60,7 +56,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Stalled>, Failure> {
     let ((well, _well_simulator), (sick, _sick_simulator)) = (start("well")?, start("sick")?);
     fill(&mut Caller::connect(sick.address())?, queue)?;
 
-    let mut taken = [Latencies(Vec::new()), Latencies(Vec::new())];
+    let mut taken = [Latencies::default(), Latencies::default()];
     let (mut serial, mut body) = (0, Vec::new());
     let requests = queue.div_ceil(REQUESTS_SHARE);
     let per_turn = requests.div_ceil(TURNS).max(2);
@@ -78,7 +74,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Stalled>, Failure> {
                 };
                 // The first of a turn waits for the connection's thread.
                 if request > 0 {
-                    taken.0.push(took);
+                    taken.extend([took]);
                 }
             }
         }
@@ -92,14 +88,14 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Stalled>, Failure> {
     }
     let [alone, beside] = taken;
     let mut to_sick = Caller::connect(sick.address())?;
-    let mut refused = Latencies(Vec::new());
+    let mut refused = Latencies::default();
     for serial in 0..requests {
         silent_request(u64::from(serial), 1, &mut body);
         let (answer, took) = to_sick.ask(&body)?;
         let Answer::ComeBackIn(_) = answer else {
             return Err("a push was taken into a full queue".into());
         };
-        refused.0.push(took);
+        refused.extend([took]);
     }
     let resident = sick.resident()?;
     let allowed = allowed(queue);
@@ -153,30 +149,6 @@ fn allowed(queue: u32) -> u64 {
     let threads = 2 * std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
     let push = 120 + TOKEN + 600 + 2 * MESSAGE.len() as u64 + PAYLOAD_AROUND + JOURNAL;
     (48 << 20) + threads * (3 << 20) + u64::from(queue) * push
-}
-
-impl Latencies {
-    /// The time that so many of a hundred stay under.
-    fn percentile(&self, percent: usize) -> Duration {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-        sorted.get(at).copied().unwrap_or_default()
-    }
-}
-
-/// Requests, median, 99th percentile.
-impl fmt::Display for Latencies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = |percent| self.percentile(percent).as_secs_f64() * 1e6;
-        write!(
-            f,
-            "{:>8} {:>8.0} {:>8.0}",
-            self.0.len(),
-            micros(50),
-            micros(99)
-        )
-    }
 }
 
 /// Turns of either daemon, so that what happens to the machine happens to both.

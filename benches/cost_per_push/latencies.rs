@@ -1,0 +1,37 @@
+//! How long requests took to be answered.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The times of many requests.
+#[derive(Default)]
+pub(crate) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    /// Further ones.
+    pub(crate) fn extend(&mut self, times: impl IntoIterator<Item = Duration>) {
+        self.0.extend(times);
+    }
+
+    /// The time that so many of a hundred stay under.
+    fn percentile(&self, percent: usize) -> Duration {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+        sorted.get(at).copied().unwrap_or_default()
+    }
+}
+
+/// Requests, median, 99th percentile.
+impl fmt::Display for Latencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = |percent| self.percentile(percent).as_secs_f64() * 1e6;
+        write!(
+            f,
+            "{:>8} {:>8.0} {:>8.0}",
+            self.0.len(),
+            micros(50),
+            micros(99)
+        )
+    }
+}
