@@ -54,7 +54,7 @@ impl Daemon {
         if let Some(listener) = &mut self.listener {
             listener.drain();
         }
-        if let Some(feeder) = self.feeder.take() {
+        if let Some(feeder) = &self.feeder {
             feeder.stop();
         }
         let finished = self.finish(deadline, signals);
@@ -77,6 +77,9 @@ impl Daemon {
         }
         // What is left behind makes more lines than a log that is stuck has room for.
         self.logs.hurry(LOGS_CLOSE_WITHIN);
+        if let Some(feeder) = self.feeder.take() {
+            feeder.end();
+        }
         for running in &self.lanes {
             running.lane.stop();
         }

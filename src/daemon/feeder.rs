@@ -88,10 +88,15 @@ impl Feeder {
         self.thread.is_finished()
     }
 
-    /// Ends it; what is not fed stays in the journal.
-    pub(super) fn stop(self) {
+    /// Has it feed no more; what is not fed stays in the journal.
+    pub(super) fn stop(&self) {
         self.stops.store(true, Ordering::Release);
         self.thread.thread().unpark();
+    }
+
+    /// Waits for its end: it may be waiting for a log that is full, so that must have been told to
+    /// hurry.
+    pub(super) fn end(self) {
         if self.thread.join().is_err() {
             ::log::error!("the feeder of the journal's pushes panicked");
         }

@@ -2,7 +2,7 @@
 //!
 //! Start: logs, credentials, pid file, port, lanes with their threads, listener, journal. A failure
 //! before the listener leaves nothing behind; until the journal is read, the listener refuses. End:
-//! see [`ending`].
+//! see `ending`.
 
 #[cfg(debug_assertions)]
 mod crash_files;

@@ -79,7 +79,7 @@ impl Takeover {
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Resent, StartError> {
         let total = self.recovered.outstanding;
-        let mut sending = Sending::start(self.journal, config, max_age)?;
+        let sending = Sending::start(self.journal, config, max_age)?;
         loop {
             progress(outcomes(&sending.stats).iter().sum(), total);
             if sending.is_done() {
@@ -147,8 +147,8 @@ impl Sending {
         is_sent || self.journal.state().is_fatal()
     }
 
-    fn stop_feeding(&mut self) {
-        if let Some(feeder) = self.feeder.take() {
+    fn stop_feeding(&self) {
+        if let Some(feeder) = &self.feeder {
             feeder.stop();
         }
     }
@@ -157,6 +157,9 @@ impl Sending {
     fn end(mut self) -> Resent {
         self.stop_feeding();
         self.logs.hurry(LOGS_CLOSE_WITHIN);
+        if let Some(feeder) = self.feeder.take() {
+            feeder.end();
+        }
         for running in &self.lanes {
             running.lane.stop();
         }

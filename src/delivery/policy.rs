@@ -71,11 +71,12 @@ pub fn decide(
             if push.refusals == 1 {
                 return Decision::Resend;
             }
-            if push.refusals > FREE_REFUSALS {
+            let is_free = push.refusals <= FREE_REFUSALS;
+            if !is_free {
                 push.attempts = push.attempts.saturating_add(1);
             }
             let give_up = failure(push, None, REFUSED, why.to_string());
-            if is_used_up(push, limits) {
+            if !is_free && is_used_up(push, limits) {
                 return Decision::Settle(give_up);
             }
             let wait = backoff::after_refusals(push, random);

@@ -108,7 +108,7 @@ pub(super) fn refusal(reason: &str, why: &str, route: &Route, ends_with: EndsWit
     let cure = cure(platform, reason).unwrap_or("Look at the credential and its rights.");
     let text = format!(
         "{why} ({}). {cure} The file is read again before each probe; what else the configuration \
-         says, after a restart",
+         says, after a reload",
         route.credential_name,
     );
     Refusal {

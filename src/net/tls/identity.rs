@@ -96,15 +96,15 @@ fn read_key(path: &Path, passphrase: Option<&str>) -> Result<PrivateKeyDer<'stat
     })
 }
 
+#[cfg(feature = "encrypted-keys")]
 fn decrypted(text: &[u8], passphrase: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
     let passphrase = passphrase.ok_or("there is no passphrase for it")?;
-    #[cfg(feature = "encrypted-keys")]
-    return super::encrypted_key::decrypt(text, passphrase);
-    #[cfg(not(feature = "encrypted-keys"))]
-    {
-        let _unused = (text, passphrase);
-        Err("this binary was built without the feature encrypted-keys".to_owned())
-    }
+    super::encrypted_key::decrypt(text, passphrase)
+}
+
+#[cfg(not(feature = "encrypted-keys"))]
+fn decrypted(_text: &[u8], _passphrase: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
+    Err("this binary was built without the feature encrypted-keys".to_owned())
 }
 
 fn cannot_decrypt(path: &Path, why: &str) -> TlsError {
