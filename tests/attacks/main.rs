@@ -117,7 +117,7 @@ fn check_chunked_bodies(daemon: &Daemon) {
         let reply = client.reply();
         assert!((400..=404).contains(&reply.status), "{target}: {reply:?}");
         if let Ok(reply) = client.try_reply("GET") {
-            assert_eq!(reply.text(), "{\"message\":\"ok\"}\n", "{target}");
+            assert_eq!(reply.message(), "ok", "{target}");
         }
     }
     during(daemon, || {
