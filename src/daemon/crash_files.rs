@@ -1,10 +1,12 @@
 //! The machine's files with crash points behind each write and sync, in debug builds, and with
-//! syncs that can be made to fail.
+//! reads and syncs that can be made to fail, and files that are damaged from the passage of
+//! `damage` on.
 
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::crash_point;
 use crate::journal::{DiskFiles, Files, JournalFile, LockError};
@@ -13,11 +15,12 @@ use crate::journal::{DiskFiles, Files, JournalFile, LockError};
 #[derive(Debug)]
 pub(super) struct CrashFiles(pub(super) DiskFiles);
 
+/// One of them, and whether it has been damaged.
 #[derive(Debug)]
-struct CrashFile(Arc<dyn JournalFile>);
+struct CrashFile(Arc<dyn JournalFile>, AtomicBool);
 
 fn crashing(file: io::Result<Arc<dyn JournalFile>>) -> io::Result<Arc<dyn JournalFile>> {
-    file.map(|file| Arc::new(CrashFile(file)) as Arc<dyn JournalFile>)
+    file.map(|file| Arc::new(CrashFile(file, AtomicBool::new(false))) as Arc<dyn JournalFile>)
 }
 
 impl Files for CrashFiles {
@@ -45,6 +48,10 @@ impl Files for CrashFiles {
         self.0.remove(path)
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.0.sync_dir(dir)
     }
@@ -64,7 +71,17 @@ impl JournalFile for CrashFile {
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(into, offset)
+        if crash_point::fails("read") {
+            return Err(io::Error::other("the disk is made to fail"));
+        }
+        let read = self.0.read_at(into, offset)?;
+        if crash_point::fails("damage") {
+            self.1.store(true, Ordering::Relaxed);
+        }
+        if self.1.load(Ordering::Relaxed) {
+            into.fill(0);
+        }
+        Ok(read)
     }
 
     fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
@@ -75,6 +92,10 @@ impl JournalFile for CrashFile {
 
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.0.truncate(len)
+    }
+
+    fn forget_cached(&self) {
+        self.0.forget_cached();
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -207,7 +207,7 @@ pub(super) fn refused(error: &OpenError) -> StartError {
         Fault::Held(_) => StartErrorKind::AlreadyRunning,
         Fault::Unusable(_) | Fault::Missing => StartErrorKind::CannotCreate,
         Fault::UnknownVersion(_) => StartErrorKind::Config,
-        Fault::Io(_) => StartErrorKind::System,
+        Fault::Unreadable(_) | Fault::Io(_) => StartErrorKind::System,
     };
     StartError::new(kind, error)
 }

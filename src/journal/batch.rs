@@ -156,6 +156,14 @@ impl Batch {
         self.ids = Some(last);
     }
 
+    /// What stays of a notification whose record is damaged.
+    pub(super) fn lose(&mut self, head: &Head) -> Span {
+        let offset = self.frames.len();
+        record::put_lost(&mut self.frames, head);
+        let len = self.frames.len() - offset;
+        Span { offset, len }
+    }
+
     /// Copies a frame of another segment: its record is outside of groups now. False if it does
     /// not fit, which it did before.
     pub(super) fn copy(&mut self, kind: u8, record: &[u8]) -> Option<Span> {

@@ -1,8 +1,9 @@
 //! The index and the files that its places are in.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::files::JournalFile;
 use super::frame::{self, FRAME_HEAD, Look};
@@ -10,6 +11,8 @@ use super::index::{Index, Place, Rest};
 use super::notification::Body;
 use super::outstanding::{Fed, Outstanding};
 use super::record::kind;
+use super::segment;
+use super::unread::{Piece, Unread};
 use crate::push::{Platform, PushId};
 
 /// The index and the files that its places are in.
@@ -17,6 +20,8 @@ use crate::push::{Platform, PushId};
 pub(super) struct Catalogue {
     pub(super) index: Index,
     pub(super) segments: BTreeMap<u32, Arc<dyn JournalFile>>,
+    /// What cannot be read just now.
+    pub(super) unread: Unread,
 }
 
 /// The catalogue, shared between the flusher, which alone changes what is outstanding, and those
@@ -34,26 +39,134 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the next pushes of a platform that are to be fed.
-    pub(super) fn feed(&self, platform: Platform, max_pushes: usize) -> Fed {
+    /// Reads the next pushes of a platform that are to be fed. One that the disk does not give
+    /// comes later; one that is damaged is named.
+    pub(super) fn feed(&self, platform: Platform, max_pushes: usize, now: Instant) -> Fed {
         let mut fed = Fed::default();
         let mut room = max_pushes;
         while room > 0 {
             let mut catalogue = self.lock();
-            let Some(rest) = catalogue.index.feed(platform, room) else {
+            let Some(next) = catalogue.next(platform, room, now) else {
                 break;
             };
             // With its descriptor, a file can be read even if it is removed meanwhile.
-            let file = catalogue.segments.get(&rest.place.segment).map(Arc::clone);
+            let file = catalogue.segments.get(&next.rest.place.segment).cloned();
             drop(catalogue);
-            room = room.saturating_sub(rest.pushes.len());
-            match file.and_then(|file| read_outstanding(&*file, &rest).ok().flatten()) {
-                Some(outstanding) => fed.notifications.push(outstanding),
-                None => fed.damaged.extend(ids(&rest)),
+            match read_from(file, |file| read_outstanding(file, &next.rest)) {
+                Ok(read) => {
+                    room = room.saturating_sub(next.rest.pushes.len());
+                    match read {
+                        Some(outstanding) => fed.notifications.push(outstanding),
+                        None => fed.damaged.extend(ids(&next.rest)),
+                    }
+                    self.tell_of_success(&next);
+                }
+                Err(error) => {
+                    self.pass_over(platform, &next, &error, now);
+                    // Each may take the disk long. What failed before comes but once a second.
+                    if !next.is_again {
+                        break;
+                    }
+                }
             }
         }
         fed
     }
+
+    /// How many pushes of a platform are still to be fed.
+    pub(super) fn unfed(&self, platform: Platform) -> u64 {
+        let catalogue = self.lock();
+        let pieces = catalogue.unread.pieces(platform);
+        let passed = pieces.filter_map(|piece| catalogue.rest_of(piece));
+        let passed: u64 = passed.map(|rest| rest.pushes.len() as u64).sum();
+        catalogue.index.unfed(platform).saturating_add(passed)
+    }
+
+    fn pass_over(&self, platform: Platform, next: &Next, error: &io::Error, now: Instant) {
+        let Some(piece) = piece_of(&next.rest) else {
+            return;
+        };
+        let mut catalogue = self.lock();
+        let is_first = !next.is_again && !catalogue.unread.is_some();
+        catalogue.unread.pass_over(platform, piece, now);
+        drop(catalogue);
+        // One line, however many there are: it is the disk that has to be looked at.
+        if is_first {
+            ::log::error!("{}", unreadable(next.rest.place, error));
+        }
+    }
+
+    fn tell_of_success(&self, next: &Next) {
+        if next.is_again && !self.lock().unread.is_some() {
+            ::log::warn!("journal: what could not be read was read by now");
+        }
+    }
+}
+
+/// What is to be read next.
+struct Next {
+    rest: Rest,
+    /// Whether it could not be read before.
+    is_again: bool,
+}
+
+impl Catalogue {
+    fn next(&mut self, platform: Platform, room: usize, now: Instant) -> Option<Next> {
+        while let Some(piece) = self.unread.take(platform, now) {
+            let Some(mut rest) = self.rest_of(piece) else {
+                continue;
+            };
+            let later = rest.pushes.split_off(room.min(rest.pushes.len()));
+            if let Some((from, _)) = later.first() {
+                let tokens = (*from, piece.tokens.1);
+                self.unread.give_back(platform, Piece { tokens, ..piece });
+            }
+            let is_again = true;
+            return Some(Next { rest, is_again });
+        }
+        if self.unread.is_full(platform) {
+            return None;
+        }
+        let rest = self.index.feed(platform, room)?;
+        let is_again = false;
+        Some(Next { rest, is_again })
+    }
+
+    /// What of a piece is outstanding, if anything is.
+    fn rest_of(&self, piece: Piece) -> Option<Rest> {
+        let (from, to) = piece.tokens;
+        let mut rest = self.index.rest(piece.first_id, from)?;
+        rest.pushes.retain(|(index, _)| *index <= to);
+        (!rest.pushes.is_empty()).then_some(rest)
+    }
+}
+
+fn piece_of(rest: &Rest) -> Option<Piece> {
+    let (first, last) = (rest.pushes.first()?.0, rest.pushes.last()?.0);
+    Some(Piece {
+        first_id: rest.first_id,
+        tokens: (first, last),
+    })
+}
+
+/// The line about a record that the disk does not give.
+pub(super) fn unreadable(place: Place, error: &io::Error) -> String {
+    format!(
+        "journal: the record at offset {} of {} cannot be read: {error}; its pushes are kept and \
+         the record is read again every second: look at the disk",
+        place.offset,
+        segment::name(place.segment),
+    )
+}
+
+/// Reads from the file of a segment.
+pub(super) fn read_from<T>(
+    file: Option<Arc<dyn JournalFile>>,
+    read: impl FnOnce(&dyn JournalFile) -> io::Result<T>,
+) -> io::Result<T> {
+    // All that the index names is in a segment that is held open; if it were not, nothing would
+    // be known of the record.
+    file.map_or_else(|| Err(ErrorKind::NotFound.into()), |file| read(&*file))
 }
 
 /// The ids of a notification's outstanding pushes.
@@ -62,7 +175,7 @@ pub(super) fn ids(rest: &Rest) -> impl Iterator<Item = PushId> {
     pushes.map(|(index, _)| PushId(rest.first_id.saturating_add(u64::from(*index))))
 }
 
-/// Reads a notification back; nothing if its record is not whole.
+/// Reads a notification back; nothing if its record is damaged.
 pub(super) fn read_outstanding(
     file: &dyn JournalFile,
     rest: &Rest,
@@ -80,11 +193,22 @@ pub(super) fn read_outstanding(
     }))
 }
 
-/// Reads the frame at a place: its kind and its record, if it is whole.
+/// Reads the frame at a place: its kind and its record. Nothing if it is damaged: the file was
+/// read well, twice, and it is not there.
 pub(super) fn read_frame(
     file: &dyn JournalFile,
     place: Place,
 ) -> io::Result<Option<(u8, Vec<u8>)>> {
+    let read = read_frame_once(file, place)?;
+    if read.is_some() {
+        return Ok(read);
+    }
+    // What is wrong in memory need not be wrong on the disk.
+    file.forget_cached();
+    read_frame_once(file, place)
+}
+
+fn read_frame_once(file: &dyn JournalFile, place: Place) -> io::Result<Option<(u8, Vec<u8>)>> {
     let mut octets = vec![0; place.len as usize];
     let read = file.read_at(&mut octets, place.offset)?;
     octets.truncate(read);

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::Advice;
+
 use super::files::{Files, JournalFile, Lock, LockError};
 
 /// The file system of the machine.
@@ -46,6 +48,10 @@ impl Files for DiskFiles {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -119,6 +125,11 @@ impl JournalFile for File {
 
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.set_len(len)
+    }
+
+    fn forget_cached(&self) {
+        // Of a file system that cannot, the second read is as good as the first.
+        let _unable = rustix::fs::fadvise(self, 0, None, Advice::DontNeed).is_err();
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -38,7 +38,9 @@ pub enum Fault {
     Missing,
     /// A segment has a format that this version does not know.
     UnknownVersion(u32),
-    /// A file cannot be read or written.
+    /// A file cannot be read: nothing was changed.
+    Unreadable(io::Error),
+    /// A file cannot be written.
     Io(io::Error),
 }
 
@@ -76,6 +78,12 @@ impl fmt::Display for OpenError {
                  away and lose what is outstanding in it",
                 super::FORMAT_VERSION
             ),
+            Fault::Unreadable(error) => write!(
+                f,
+                "the journal file {path} cannot be read: {error}; nothing in its directory was \
+                 changed, and what it holds is not lost if it can be read later: look at the \
+                 disk, then start again"
+            ),
             Fault::Io(error) => write!(f, "the journal file {path} fails: {error}"),
         }
     }
@@ -84,7 +92,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.fault {
-            Fault::Unusable(error) | Fault::Io(error) => Some(error),
+            Fault::Unusable(error) | Fault::Unreadable(error) | Fault::Io(error) => Some(error),
             _ => None,
         }
     }

@@ -29,6 +29,9 @@ pub trait Files: Debug + Send + Sync {
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Gives a file of a directory another name there, in place of a file that has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Makes the entries of a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
@@ -60,6 +63,10 @@ pub trait JournalFile: Debug + Send + Sync {
 
     /// Cuts the file off.
     fn truncate(&self, len: u64) -> io::Result<()>;
+
+    /// Has the system forget what it holds of the file in memory, as far as it can, so that the
+    /// next read is one of the disk.
+    fn forget_cached(&self);
 
     /// Makes its content durable (`fdatasync`). After an error it must not be asked again: the
     /// system may have forgotten what it could not write.

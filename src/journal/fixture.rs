@@ -23,6 +23,19 @@ pub(crate) enum Loss {
     Torn(u64),
 }
 
+/// What goes wrong with reads.
+#[derive(Clone, Debug)]
+pub(crate) enum ReadFault {
+    /// Those with these numbers fail.
+    Fails(std::ops::Range<u64>),
+    /// The one with that number gives octets that are not the file's; the next one does not.
+    Garbles(u64),
+    /// So many files are no longer there when they are opened to be read.
+    Gone(usize),
+    /// Those that touch these octets fail, of files whose name ends so.
+    Place(&'static str, std::ops::Range<u64>),
+}
+
 /// Octets that a disk writes at once.
 const SECTOR: usize = 64;
 
@@ -40,6 +53,8 @@ struct World {
     off_at: Option<u64>,
     capacity: Option<u64>,
     sync_fails: bool,
+    reads: u64,
+    read_fault: Option<ReadFault>,
     read_only: bool,
     syncs: u64,
 }
@@ -61,6 +76,28 @@ impl World {
             _ if self.read_only => Err(ErrorKind::ReadOnlyFilesystem.into()),
             _ => Ok(false),
         }
+    }
+
+    /// Counts a read; Ok(true) if it gives octets that are not the file's.
+    fn read(&mut self, inode: Option<usize>, octets: std::ops::Range<u64>) -> io::Result<bool> {
+        let now = self.reads;
+        self.reads += 1;
+        let named = |suffix: &str| {
+            let mut entries = self.entries.iter();
+            entries.any(|(path, of)| Some(*of) == inode && path.to_str().unwrap().ends_with(suffix))
+        };
+        let fails = match &self.read_fault {
+            Some(ReadFault::Fails(reads)) => reads.contains(&now),
+            Some(ReadFault::Garbles(read)) => return Ok(*read == now),
+            Some(ReadFault::Place(suffix, bad)) => {
+                octets.start < bad.end && bad.start < octets.end && named(suffix)
+            }
+            Some(ReadFault::Gone(_)) | None => false,
+        };
+        if fails {
+            return Err(io::Error::other("the disk does not answer"));
+        }
+        Ok(false)
     }
 
     fn used(&self) -> u64 {
@@ -107,6 +144,18 @@ impl MemoryFiles {
 
     pub(crate) fn fail_syncs(&self, fail: bool) {
         self.world().sync_fails = fail;
+    }
+
+    /// From now on reads go wrong in that way; `None`: in none. Their numbers begin with 0.
+    pub(crate) fn set_read_fault(&self, fault: Option<ReadFault>) {
+        let mut world = self.world();
+        world.reads = 0;
+        world.read_fault = fault;
+    }
+
+    /// Reads since the fault was set.
+    pub(crate) fn reads(&self) -> u64 {
+        self.world().reads
     }
 
     pub(crate) fn set_read_only(&self, read_only: bool) {
@@ -239,11 +288,12 @@ impl Files for MemoryFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
-        let world = self.world();
+        let mut world = self.world();
         if world.read_only {
             return Err(ErrorKind::ReadOnlyFilesystem.into());
         }
         let inode = *world.entries.get(path).ok_or(ErrorKind::NotFound)?;
+        world.read(None, 0..0)?;
         Ok(Arc::new(MemoryFile {
             files: self.clone(),
             inode,
@@ -252,7 +302,16 @@ impl Files for MemoryFiles {
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
-        let inode = *self.world().entries.get(path).ok_or(ErrorKind::NotFound)?;
+        let mut world = self.world();
+        let inode = *world.entries.get(path).ok_or(ErrorKind::NotFound)?;
+        if let Some(ReadFault::Gone(left)) = &mut world.read_fault
+            && let Some(fewer) = left.checked_sub(1)
+        {
+            *left = fewer;
+            return Err(ErrorKind::NotFound.into());
+        }
+        world.read(None, 0..0)?;
+        drop(world);
         Ok(Arc::new(MemoryFile {
             files: self.clone(),
             inode,
@@ -261,7 +320,8 @@ impl Files for MemoryFiles {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let world = self.world();
+        let mut world = self.world();
+        world.read(None, 0..0)?;
         let names = world.entries.keys();
         let names = names.filter_map(|path| path.strip_prefix(dir).ok()?.to_str());
         Ok(names.map(str::to_owned).collect())
@@ -273,6 +333,16 @@ impl Files for MemoryFiles {
             return Err(io::Error::other("the machine goes off"));
         }
         world.entries.remove(path).ok_or(ErrorKind::NotFound)?;
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        if world.change()? {
+            return Err(io::Error::other("the machine goes off"));
+        }
+        let inode = world.entries.remove(from).ok_or(ErrorKind::NotFound)?;
+        world.entries.insert(to.to_owned(), inode);
         Ok(())
     }
 
@@ -314,15 +384,22 @@ impl Drop for MemoryLock {
 
 impl JournalFile for MemoryFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.files.world().inodes[self.inode].content.len() as u64)
+        let mut world = self.files.world();
+        world.read(None, 0..0)?;
+        Ok(world.inodes[self.inode].content.len() as u64)
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let world = self.files.world();
+        let mut world = self.files.world();
+        let end = offset + into.len() as u64;
+        let is_garbled = world.read(Some(self.inode), offset..end)?;
         let content = &world.inodes[self.inode].content;
         let from = usize::try_from(offset).unwrap().min(content.len());
         let octets = into.len().min(content.len() - from);
         into[..octets].copy_from_slice(&content[from..from + octets]);
+        if is_garbled {
+            into[..octets].iter_mut().for_each(|octet| *octet ^= 0x10);
+        }
         Ok(octets)
     }
 
@@ -363,6 +440,8 @@ impl JournalFile for MemoryFile {
         content.resize(usize::try_from(len).unwrap(), 0);
         Ok(())
     }
+
+    fn forget_cached(&self) {}
 
     fn sync_data(&self) -> io::Result<()> {
         let _held = self.files.hold_syncs();

@@ -372,7 +372,9 @@ impl Flusher {
         match result {
             Ok(()) => {}
             // The old segments are still there: nothing is lost, and requests may fit yet.
-            Err(Trouble::Full) => self.carry_at = now.monotonic + RETRY_EVERY,
+            Err(Trouble::Full | Trouble::Unreadable(_)) => {
+                self.carry_at = now.monotonic + RETRY_EVERY;
+            }
             Err(trouble) => {
                 self.carry_at = now.monotonic + RETRY_EVERY;
                 let _state = self.trouble(trouble, now);
@@ -411,7 +413,7 @@ impl Flusher {
                 self.space.is_used_up(now.monotonic);
                 self.full()
             }
-            Trouble::Unwritable(why) => State::Unwritable { why },
+            Trouble::Unwritable(why) | Trouble::Unreadable(why) => State::Unwritable { why },
             Trouble::Failed(why) => State::Failed { why },
         };
         self.enter(state.clone(), now);

@@ -242,18 +242,16 @@ impl Index {
         settled
     }
 
-    /// Gives up a notification whose record cannot be read: the ids that were outstanding.
-    pub(super) fn give_up(&mut self, first_id: u64) -> Vec<u64> {
-        let rest = self.rest(first_id, 0);
-        let ids: Vec<u64> = rest
-            .iter()
-            .flat_map(|rest| rest.pushes.iter())
-            .map(|(index, _)| first_id + u64::from(*index))
-            .collect();
-        for id in &ids {
-            self.settle(*id);
-        }
-        ids
+    /// What is known of a notification without its record: all but its time.
+    pub(super) fn head(&self, first_id: u64) -> Option<Head> {
+        let entry = self.entries.get(&first_id)?;
+        let mut platforms = Platform::ALL.into_iter();
+        Some(Head {
+            first_id,
+            tokens: entry.tokens,
+            platform: platforms.find(|of| seat(*of) == usize::from(entry.platform))?,
+            at: Duration::ZERO,
+        })
     }
 
     /// Notes how far a push has come, if it is outstanding.

@@ -19,17 +19,29 @@
 //! ids        ids up to this one may have been given
 //! synced     all that stands before is on the disk
 //! complete   the checkpoint is complete: no older segment is needed
+//! lost       what is known of a notification whose record the disk has damaged
 //! ```
 //!
 //! A new segment begins with a checkpoint: the ids, then bit by bit everything that is outstanding
 //! in older segments, between new records. Recovery reads the newest segment, and the one before
-//! it if the checkpoint is not complete.
+//! it if the checkpoint is not complete: never more, since no segment begins before the checkpoint
+//! of the last one is complete, and one that replaces a segment whose sync has failed is written
+//! whole under another name first.
+//!
+//! # Faults
+//!
+//! A file that the disk does not give is not damaged: at the start that is an error, later it is
+//! read again until it is given (`unread`), and no segment goes whose records were not read.
+//! Damaged is what was read well, twice, and is not what was written. Its pushes are still named:
+//! of a notification the `lost` record keeps the ids, and whoever feeds them settles them. Segments
+//! with damage are kept aside under another name when they go.
 //!
 //! # Parts
 //!
-//! `octets`, `frame`, `segment`, `notification`, `settled`, `record`, `batch`, `index`, `fold` and
-//! `space` are pure. The `store` does one thing after the other to files; the `flusher` is its
-//! thread, the `inbox` what the thread shares with callers. All files are behind [`Files`].
+//! `octets`, `frame`, `segment`, `notification`, `settled`, `record`, `batch`, `index`, `fold`,
+//! `unread` and `space` are pure. The `store` does one thing after the other to files; the
+//! `flusher` is its thread, the `inbox` what the thread shares with callers. All files are behind
+//! [`Files`].
 
 mod answer;
 mod attempts;
@@ -59,6 +71,7 @@ mod settled;
 mod space;
 mod state;
 mod store;
+mod unread;
 
 use std::fmt::Debug;
 use std::sync::atomic::Ordering;
@@ -263,17 +276,23 @@ impl Journal {
     ///
     /// Reads files; for a thread that may wait.
     pub fn feed(&self, platform: Platform, max_pushes: usize) -> Fed {
-        self.catalogue.feed(platform, max_pushes)
+        self.catalogue.feed(platform, max_pushes, Instant::now())
     }
 
     /// How many pushes of one provider are still to be fed.
     pub fn unfed(&self, platform: Platform) -> u64 {
-        self.catalogue.lock().index.unfed(platform)
+        self.catalogue.unfed(platform)
     }
 
     /// How many pushes are outstanding, those that are still to be fed among them.
     pub fn outstanding(&self) -> u64 {
         self.catalogue.lock().index.outstanding()
+    }
+
+    /// Whether the disk does not give something that is outstanding: it is read again until it
+    /// does, and the operator log names the file.
+    pub fn has_unread(&self) -> bool {
+        self.catalogue.lock().unread.is_some()
     }
 
     /// Where a push goes, if it is outstanding.

@@ -58,17 +58,27 @@ pub(super) fn put(out: &mut Vec<u8>, accepted: &Accepted) {
         at,
         payload: _,
     } = accepted;
-    put_number(out, first_id.0);
-    put_number(out, tokens.len() as u64);
-    out.push(match notification.platform {
-        Platform::Ios => 1,
-        Platform::Android => 2,
-    });
-    put_time(out, at.unix);
+    put_head(
+        out,
+        first_id.0,
+        tokens.len() as u64,
+        notification.platform,
+        at.unix,
+    );
     put_fields(out, notification);
     for token in tokens {
         put_octets(out, token.as_str().as_bytes());
     }
+}
+
+fn put_head(out: &mut Vec<u8>, first_id: u64, tokens: u64, platform: Platform, at: Duration) {
+    put_number(out, first_id);
+    put_number(out, tokens);
+    out.push(match platform {
+        Platform::Ios => 1,
+        Platform::Android => 2,
+    });
+    put_time(out, at);
 }
 
 fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
@@ -141,6 +151,17 @@ fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
 }
 
 impl Head {
+    /// Appends it, as the begin of a record.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_head(
+            out,
+            self.first_id,
+            self.tokens.into(),
+            self.platform,
+            self.at,
+        );
+    }
+
     /// Reads the begin of a record.
     pub(super) fn read(octets: &mut Octets<'_>) -> Option<Self> {
         Some(Self {

@@ -44,6 +44,7 @@ impl Outstanding {
 pub struct Fed {
     /// Notifications with outstanding pushes, in the order of their ids.
     pub notifications: Vec<Outstanding>,
-    /// Pushes whose record could not be read back: their ids, for the log. They are lost.
+    /// Pushes whose record is damaged: their ids, of which nothing else is known. They are to be
+    /// settled, as failed.
     pub damaged: Vec<PushId>,
 }

@@ -9,6 +9,9 @@ use super::segment::{self, SEGMENT_HEAD, SegmentHead};
 /// Octets that are read at once.
 const READ_OCTETS: usize = 1 << 20;
 
+/// Our limit: what is no frame is read again to be sure, so many times in a segment.
+pub(super) const READ_TWICE_MAX: u64 = 32;
+
 /// Reads one segment from its begin.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
@@ -19,6 +22,8 @@ pub(super) struct Reader<'a> {
     window: Vec<u8>,
     start: u64,
     at: usize,
+    /// How often it was read again.
+    again: u64,
 }
 
 /// The next thing in a segment.
@@ -47,9 +52,14 @@ impl<'a> Reader<'a> {
             window: Vec::new(),
             start: 0,
             at: 0,
+            again: 0,
         };
         reader.fill(SEGMENT_HEAD)?;
-        let head = segment::read_head(&reader.window, number);
+        let mut head = segment::read_head(&reader.window, number);
+        if head == SegmentHead::Damaged {
+            reader.read_again(SEGMENT_HEAD)?;
+            head = segment::read_head(&reader.window, number);
+        }
         // Even if the head is damaged, what follows is where it always is.
         reader.at = SEGMENT_HEAD.min(reader.window.len());
         Ok((reader, head))
@@ -64,7 +74,12 @@ impl<'a> Reader<'a> {
         let gap_start = self.offset();
         loop {
             self.fill(FRAME_HEAD)?;
-            if let Some(len) = self.frame_here()? {
+            let mut here = self.frame_here()?;
+            if here.is_none() && self.offset() == gap_start {
+                self.read_again(FRAME_HEAD)?;
+                here = self.frame_here()?;
+            }
+            if let Some(len) = here {
                 let offset = self.offset();
                 if offset > gap_start {
                     return Ok(gap(gap_start, offset, true));
@@ -119,6 +134,17 @@ impl<'a> Reader<'a> {
         self.at = frame::next_marker(&self.window, self.at + 1).unwrap_or(self.window.len());
     }
 
+    /// Reads what is in the window again, from the disk if the system can.
+    fn read_again(&mut self, needed: usize) -> io::Result<()> {
+        if self.again < READ_TWICE_MAX && self.offset() < self.file_len {
+            self.again += 1;
+            self.file.forget_cached();
+            self.window.truncate(self.at);
+            self.fill(needed)?;
+        }
+        Ok(())
+    }
+
     /// Sees to it that `needed` octets are in the window, if the file has them.
     fn fill(&mut self, needed: usize) -> io::Result<()> {
         if self.window.len() - self.at >= needed {
@@ -131,6 +157,9 @@ impl<'a> Reader<'a> {
         let left = self.file_len.saturating_sub(self.start + have as u64);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let more = (needed - have).max(READ_OCTETS).min(left);
+        if more == 0 {
+            return Ok(());
+        }
         self.window.resize(have + more, 0);
         let into = self.window.get_mut(have..).unwrap_or_default();
         let read = self.file.read_at(into, self.start + have as u64)?;

@@ -1,11 +1,11 @@
 //! Reading a journal without taking it over.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::catalogue::read_outstanding;
+use super::catalogue::{read_from, read_outstanding};
 use super::error::{Fault, OpenError};
 use super::files::{Files, JournalFile};
 use super::index::{Index, Rest};
@@ -18,7 +18,7 @@ use crate::push::PushId;
 
 /// Our limit: a daemon that runs may remove segments while they are looked for, so it is tried
 /// again.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// Reads a journal without taking it over, while its daemon runs or not, and changes nothing.
 ///
@@ -31,7 +31,7 @@ pub fn read(files: &dyn Files, dir: &Path, now: Moment) -> Result<Reading, OpenE
     let found = loop {
         match recovery::find(files, dir, now.unix, Access::Read) {
             Err(OpenError {
-                fault: Fault::Io(error),
+                fault: Fault::Unreadable(error),
                 ..
             }) if error.kind() == ErrorKind::NotFound && tries < TRIES => tries += 1,
             found => break found?,
@@ -69,13 +69,17 @@ impl Reading {
     }
 
     fn read(&self, rest: &Rest) -> Result<Outstanding, Damage> {
-        let file = self.segments.get(&rest.place.segment);
-        let read = file.and_then(|file| read_outstanding(&**file, rest).ok().flatten());
-        read.ok_or_else(|| Damage {
+        let file = self.segments.get(&rest.place.segment).map(Arc::clone);
+        let failed = |error: Option<io::Error>| Damage {
             path: self.dir.join(segment::name(rest.place.segment)),
             offset: rest.place.offset,
             octets: rest.place.len.into(),
-        })
+            unread: error.map(|error| error.to_string()),
+        };
+        match read_from(file, |file| read_outstanding(file, rest)) {
+            Ok(read) => read.ok_or_else(|| failed(None)),
+            Err(error) => Err(failed(Some(error))),
+        }
     }
 }
 

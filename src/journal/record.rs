@@ -25,6 +25,9 @@ pub(super) mod kind {
     pub(in super::super) const SYNCED: u8 = 6;
     /// The checkpoint is complete: older segments are not needed.
     pub(in super::super) const COMPLETE: u8 = 7;
+    /// An accepted notification whose record the disk has damaged: its head alone, so that each of
+    /// its pushes still ends with a word.
+    pub(in super::super) const LOST: u8 = 8;
 }
 
 /// A record, as far as recovery reads it.
@@ -44,7 +47,9 @@ impl<'a> Record<'a> {
     pub(super) fn read(kind: u8, record: &'a [u8]) -> Option<Self> {
         let mut octets = Octets(record);
         match kind {
-            kind::ACCEPTED => notification::Head::read(&mut octets).map(Self::Accepted),
+            kind::ACCEPTED | kind::LOST => {
+                notification::Head::read(&mut octets).map(Self::Accepted)
+            }
             kind::ANSWER => answer(&mut octets).map(Self::Answer),
             kind::SETTLED => Some(Self::Settled(Runs::of(record))),
             kind::ATTEMPTS => attempts(&mut octets).map(Self::Attempts),
@@ -60,6 +65,12 @@ impl<'a> Record<'a> {
 #[must_use]
 pub(super) fn put_accepted(out: &mut Vec<u8>, accepted: &Accepted) -> bool {
     frame::put(out, kind::ACCEPTED, |out| notification::put(out, accepted))
+}
+
+/// Appends what is known of a notification whose record is damaged.
+pub(super) fn put_lost(out: &mut Vec<u8>, head: &notification::Head) {
+    let fits = frame::put(out, kind::LOST, |out| head.put(out));
+    debug_assert!(fits, "a head has a bounded length");
 }
 
 /// Appends an answer; false if it is too long.

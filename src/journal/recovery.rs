@@ -1,8 +1,8 @@
 //! Reads the segments of a directory into what is outstanding.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +23,12 @@ pub(super) struct Found {
     pub(super) recovered: Recovered,
     /// The segments that are needed, by number; none in a new directory.
     pub(super) segments: BTreeMap<u32, Arc<dyn JournalFile>>,
-    /// What else is there: segments that are not needed any more, or were never begun.
-    pub(super) unneeded: Vec<u32>,
+    /// Segments of which nothing can be read, though they held something.
+    pub(super) illegible: Vec<u32>,
+    /// Segments of which something cannot be read.
+    pub(super) damaged: BTreeSet<u32>,
+    /// The highest number of a segment, those that are kept aside among them; 0 in a new directory.
+    pub(super) highest: u32,
     /// Where the newest segment is to be continued.
     pub(super) good_end: u64,
     /// Frames of the newest segment that must not be found again.
@@ -51,7 +55,8 @@ pub(super) fn find(
         path: dir.to_owned(),
         fault: match error.kind() {
             ErrorKind::NotFound => Fault::Missing,
-            _ => Fault::Unusable(error),
+            ErrorKind::PermissionDenied | ErrorKind::NotADirectory => Fault::Unusable(error),
+            _ => Fault::Unreadable(error),
         },
     })?;
     let mut numbers: Vec<u32> = names
@@ -64,13 +69,22 @@ pub(super) fn find(
         dir,
         access,
         recovered: Recovered::default(),
+        illegible: Vec::new(),
+        damaged: BTreeSet::new(),
     };
     let mut found = search.newest_first(&numbers)?;
     found.failed_sync = names.iter().any(|name| name == FAILED_SYNC);
-    found.unneeded = numbers;
-    found
-        .unneeded
-        .retain(|number| !found.segments.contains_key(number));
+    let aside = names.iter().filter_map(|name| segment::number_aside(name));
+    found.highest = aside.chain(numbers).max().unwrap_or(0);
+    for (number, octets) in std::mem::take(&mut search.illegible) {
+        search.damage(number, 0, octets);
+        search.recovered.octets += octets;
+        found.illegible.push(number);
+    }
+    search
+        .damaged
+        .retain(|number| found.segments.contains_key(number));
+    found.damaged = search.damaged;
     let fold = &mut found.fold;
     let mut recovered = search.recovered;
     recovered.answers = fold.take_answers(now);
@@ -84,11 +98,17 @@ pub(super) fn find(
     Ok(found)
 }
 
+/// The first octets of a segment, as they are written before anything else, are not more.
+pub(super) const BEGIN_OCTETS: u64 = 64;
+
 struct Search<'a> {
     files: &'a dyn Files,
     dir: &'a Path,
     access: Access,
     recovered: Recovered,
+    /// Segments of which nothing can be read, with their lengths.
+    illegible: Vec<(u32, u64)>,
+    damaged: BTreeSet<u32>,
 }
 
 /// One segment, read.
@@ -98,6 +118,7 @@ struct Segment {
     /// Frames that were read.
     frames: u64,
     good_end: u64,
+    len: u64,
     dropped: Vec<Place>,
 }
 
@@ -108,8 +129,14 @@ impl Search<'_> {
         while let Some(number) = older.pop() {
             let mut fold = Fold::default();
             let newest = self.segment(&mut fold, number, true)?;
-            // A segment whose begin a crash interrupted: the one before it is still the newest.
-            if newest.head == SegmentHead::Damaged && newest.frames == 0 {
+            if newest.frames == 0 {
+                self.recovered = Recovered::default();
+                // Its first octets are synced before anything else is written. So the begin of a
+                // short one was interrupted by a crash, and the one before it is still the newest;
+                // one that is longer held something.
+                if newest.len > BEGIN_OCTETS {
+                    self.illegible.push((number, newest.len));
+                }
                 continue;
             }
             let base = match newest.head {
@@ -128,7 +155,9 @@ impl Search<'_> {
             fold: Fold::default(),
             recovered: Recovered::default(),
             segments: BTreeMap::new(),
-            unneeded: Vec::new(),
+            illegible: Vec::new(),
+            damaged: BTreeSet::new(),
+            highest: 0,
             good_end: 0,
             dropped: Vec::new(),
             failed_sync: false,
@@ -156,7 +185,7 @@ impl Search<'_> {
         let path = self.dir.join(segment::name(number));
         let failed = |error: io::Error| OpenError {
             path: path.clone(),
-            fault: Fault::Io(error),
+            fault: Fault::Unreadable(error),
         };
         let file = match self.access {
             Access::Write => self.files.open(&path),
@@ -182,7 +211,7 @@ impl Search<'_> {
                     };
                     if !fold.frame(&frame, place) {
                         fold.gap();
-                        self.damage(&path, offset, len as u64);
+                        self.damage(number, offset, len as u64);
                     }
                 }
                 Step::Gap {
@@ -191,7 +220,7 @@ impl Search<'_> {
                     more,
                 } if more || !is_last => {
                     fold.gap();
-                    self.damage(&path, offset, octets);
+                    self.damage(number, offset, octets);
                 }
                 Step::Gap { offset, .. } => tail = Some(offset),
                 Step::End => break,
@@ -201,7 +230,7 @@ impl Search<'_> {
         let ending = fold.end_of_segment(is_last);
         let good_end = ending.unfinished.or(tail).unwrap_or(file_len);
         if head == SegmentHead::Damaged && frames > 0 {
-            self.damage(&path, 0, SEGMENT_HEAD as u64);
+            self.damage(number, 0, SEGMENT_HEAD as u64);
         }
         self.recovered.octets += file_len;
         if is_last && good_end < file_len {
@@ -216,17 +245,20 @@ impl Search<'_> {
             head,
             frames,
             good_end,
+            len: file_len,
             dropped: ending.dropped,
         })
     }
 
-    fn damage(&mut self, path: &Path, offset: u64, octets: u64) {
+    fn damage(&mut self, number: u32, offset: u64, octets: u64) {
+        self.damaged.insert(number);
         self.recovered.damaged += 1;
         if self.recovered.damage.len() < PLACES_MAX {
             self.recovered.damage.push(Damage {
-                path: PathBuf::from(path),
+                path: self.dir.join(segment::name(number)),
                 offset,
                 octets,
+                unread: None,
             });
         }
     }
@@ -243,7 +275,9 @@ fn found(
         fold,
         recovered: Recovered::default(),
         segments,
-        unneeded: Vec::new(),
+        illegible: Vec::new(),
+        damaged: BTreeSet::new(),
+        highest: number,
         good_end: newest.good_end,
         dropped: newest.dropped,
         failed_sync: false,

@@ -55,6 +55,8 @@ pub struct Damage {
     pub offset: u64,
     /// How much was passed over.
     pub octets: u64,
+    /// What the system says, if it is the disk that does not give it: it need not be lost then.
+    pub unread: Option<String>,
 }
 
 impl Default for Recovered {
@@ -108,6 +110,16 @@ impl fmt::Display for Torn {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.unread {
+            return write!(
+                f,
+                "journal segment {}: {} octets at offset {} cannot be read: {error}; look at the \
+                 disk, then try again",
+                self.path.display(),
+                self.octets,
+                self.offset
+            );
+        }
         write!(
             f,
             "journal segment {} is damaged: {} octets at offset {} cannot be read, what they held \

@@ -20,6 +20,12 @@ pub(super) const SEGMENT_HEAD: usize = 24;
 const MAGIC: [u8; 8] = *b"sternaJ\xf9";
 const SUFFIX: &str = ".journal";
 
+/// Follows the name of a damaged segment.
+const ASIDE: &str = ".damaged";
+
+/// Takes the place of the suffix while only the checkpoint is written.
+const DRAFT: &str = ".checkpoint";
+
 /// Digits of a name, so that names sort as numbers do.
 const DIGITS: usize = 10;
 
@@ -33,6 +39,27 @@ pub(super) fn number(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(SUFFIX)?;
     let is_number = digits.len() == DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten()
+}
+
+/// The name under which a damaged segment is kept aside.
+pub(super) fn aside(number: u32) -> String {
+    format!("{}{ASIDE}", name(number))
+}
+
+/// The number in the name of a segment that is kept aside.
+pub(super) fn number_aside(name: &str) -> Option<u32> {
+    number(name.strip_suffix(ASIDE)?)
+}
+
+/// The name of a segment while its checkpoint is being written, and nothing else.
+pub(super) fn draft(number: u32) -> String {
+    format!("{number:010}{DRAFT}")
+}
+
+/// Whether that is the name of such a segment.
+pub(super) fn is_draft(name: &str) -> bool {
+    let digits = name.strip_suffix(DRAFT);
+    digits.is_some_and(|digits| number(&format!("{digits}{SUFFIX}")).is_some())
 }
 
 /// What a head says.
@@ -102,6 +129,16 @@ mod tests {
         ] {
             assert_eq!(number(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn segments_that_are_kept_aside_or_not_yet_whole_are_no_segments() {
+        for other in [aside(7), draft(7)] {
+            assert_eq!(number(&other), None, "{other}");
+        }
+        assert_eq!(number_aside(&aside(7)), Some(7));
+        assert_eq!(number_aside(&name(7)), None);
+        assert!(is_draft(&draft(7)) && !is_draft(&name(7)) && !is_draft("x.checkpoint"));
     }
 
     #[test]

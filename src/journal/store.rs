@@ -5,16 +5,27 @@
 //! piece, between new records (see `carry`); when all is there and synced, a mark says so, and when
 //! that is synced too, the older segments are removed. Until then no further segment begins, so
 //! that at most two are ever needed.
+//!
+//! A segment whose sync has failed is written no more, and the next process begins with a draft: a
+//! file that takes the whole checkpoint before anything else, and becomes a segment when that is
+//! complete and synced. After a start that is interrupted the segments are as they were, two at
+//! most.
 
+mod aside;
 mod carry;
 mod opening;
 
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(test)]
+pub(super) use self::aside::ASIDE_MAX;
 pub(super) use self::carry::Carry;
+#[cfg(test)]
+pub(super) use self::carry::{LOOKS, WORTHWHILE};
 use super::batch::Batch;
 use super::catalogue::Shared;
 use super::disk::is_full;
@@ -31,7 +42,23 @@ pub(super) enum Trouble {
     Unwritable(String),
     /// A sync has failed: nothing may be written any more.
     Failed(String),
+    /// What is to be copied cannot be read, perhaps not for ever.
+    Unreadable(String),
 }
+
+/// What the segment in use may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Everything.
+    Open,
+    /// Nothing: a sync of it has failed in an earlier process.
+    Spoilt,
+    /// Its checkpoint, and nothing else until that is complete.
+    Draft,
+}
+
+/// Our limit: octets of a draft that are written at once.
+pub(super) const DRAFT_OCTETS: usize = 1 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -42,6 +69,11 @@ pub(super) struct Store {
     _lock: Lock,
     catalogue: Shared,
     active: u32,
+    stage: Stage,
+    /// The highest number that a segment has had, those that are kept aside among them.
+    highest: u32,
+    /// Segments of which something is damaged: they are not removed but kept aside.
+    damaged: BTreeSet<u32>,
     file: Arc<dyn JournalFile>,
     /// Where the next frame goes.
     len: u64,
@@ -105,6 +137,7 @@ impl Store {
         if !batch.has_records() {
             return Ok(());
         }
+        self.make_fit(now)?;
         self.write_frames(&mut batch)?;
         let offset = self.len - batch.frames.len() as u64;
         let active = self.active;
@@ -123,6 +156,14 @@ impl Store {
         }
         index.prune_answers(now);
         self.ids = batch.ids.unwrap_or(self.ids);
+        Ok(())
+    }
+
+    /// Replaces a segment that may not be written, whatever time that takes.
+    fn make_fit(&mut self, now: Duration) -> Result<(), Trouble> {
+        while self.stage != Stage::Open {
+            self.carry(DRAFT_OCTETS, now)?;
+        }
         Ok(())
     }
 
@@ -202,7 +243,9 @@ impl Store {
     fn fail(&mut self, error: &io::Error) -> Trouble {
         let why = format!("sync of {} failed: {error}", self.path().display());
         let marker = self.settings.dir.join(FAILED_SYNC);
-        if let Err(error) = self.files.create(&marker) {
+        if let Err(error) = self.files.create(&marker)
+            && error.kind() != ErrorKind::AlreadyExists
+        {
             ::log::warn!("journal: cannot leave a note of the failed sync: {error}");
         }
         self.failed = Some(why.clone());
@@ -210,7 +253,11 @@ impl Store {
     }
 
     fn path(&self) -> PathBuf {
-        self.settings.dir.join(segment::name(self.active))
+        let name = match self.stage {
+            Stage::Draft => segment::draft(self.active),
+            Stage::Open | Stage::Spoilt => segment::name(self.active),
+        };
+        self.settings.dir.join(name)
     }
 }
 

@@ -1,33 +1,45 @@
 //! Carrying what is outstanding into the segment in use.
+//!
+//! A record that the disk does not give is tried again, in every pass, until it is read or its
+//! pushes are settled; until then the checkpoint is not complete, and no segment goes. Of a record
+//! that is damaged its head is carried, so that its pushes end with a word, whenever they are fed.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Store, Trouble};
+use super::{Stage, Store, Trouble};
 use crate::journal::batch::{Batch, Span};
-use crate::journal::catalogue::read_frame;
-use crate::journal::index::{Index, Place};
+use crate::journal::catalogue::{read_frame, read_from, unreadable};
+use crate::journal::index::{Index, Place, Rest};
+use crate::journal::{PLACES_MAX, segment};
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::journal) struct Carry {
-    /// Notifications with lower ids are done.
+    /// Notifications with lower ids are done …
     from: u64,
+    /// … but for this one and others, which could not be read in this pass.
+    unread: Option<u64>,
+    /// Notifications whose records are damaged.
+    damaged: usize,
 }
 
 /// Our limit: notifications that are passed over under one lock.
-const LOOKS: usize = 4096;
+pub(in crate::journal) const LOOKS: usize = 4096;
 
 /// Our limit: a full disk is not made fuller by a new segment unless the old one is so long.
-const WORTHWHILE: u64 = 64 << 10;
+pub(in crate::journal) const WORTHWHILE: u64 = 64 << 10;
 
 /// What a piece holds besides its frames.
 #[derive(Debug, Default)]
 struct Piece {
     batch: Batch,
     notifications: Vec<(u64, Place, Span)>,
-    /// None for one that cannot be read.
+    /// None for one that is damaged.
     answers: Vec<(Place, Option<Span>)>,
+    /// What ended the piece: a record that cannot be read.
+    unread: Option<(Place, io::Error)>,
 }
 
 impl Store {
@@ -49,12 +61,17 @@ impl Store {
     }
 
     /// Carries about `octets` forward, or completes the checkpoint.
+    ///
+    /// [`Trouble::Unreadable`] is no reason to do anything but to come back later.
     pub(in crate::journal) fn carry(
         &mut self,
         octets: usize,
         now: Duration,
     ) -> Result<(), Trouble> {
-        let Some(Carry { from }) = self.carry else {
+        if self.stage == Stage::Spoilt {
+            self.begin_draft()?;
+        }
+        let Some(mut carry) = self.carry else {
             return Ok(());
         };
         let mut piece = Piece {
@@ -62,55 +79,55 @@ impl Store {
             ..Piece::default()
         };
         let empty = piece.batch.frames.len();
-        let next = self.gather_notifications(&mut piece, from, octets);
-        if next == u64::MAX {
+        self.gather_notifications(&mut piece, &mut carry, octets);
+        let is_last = carry.from == u64::MAX && carry.unread.is_none();
+        if is_last {
             self.gather_answers(&mut piece, octets, now);
         }
-        if piece.batch.frames.len() == empty {
-            let lost: Vec<_> = piece
-                .answers
-                .iter()
-                .map(|(from, _)| (*from, None))
-                .collect();
-            self.catalogue.lock().index.answers_moved(&lost);
-            self.carry = Some(Carry { from: next });
-            return match next {
-                u64::MAX => self.complete(),
-                _ => Ok(()),
-            };
+        let is_empty = piece.batch.frames.len() == empty;
+        if !is_empty {
+            self.write_frames(&mut piece.batch)?;
         }
-        self.write_frames(&mut piece.batch)?;
-        let (active, offset) = (self.active, self.len - piece.batch.frames.len() as u64);
-        let index = &mut self.catalogue.lock().index;
-        for (first_id, from, span) in piece.notifications {
-            index.moved(first_id, from, span.place(active, offset));
+        self.move_to(&piece);
+        if carry.from == u64::MAX
+            && let Some(unread) = carry.unread.take()
+        {
+            // The next pass has only those left that could not be read.
+            carry.from = unread;
         }
-        let moves = piece.answers.iter();
-        let moves = moves.map(|(from, span)| (*from, span.map(|span| span.place(active, offset))));
-        index.answers_moved(&moves.collect::<Vec<_>>());
-        self.carry = Some(Carry { from: next });
+        self.carry = Some(carry);
+        if let Some((place, error)) = piece.unread {
+            return Err(self.cannot_read(place, &error));
+        }
+        if is_last && is_empty {
+            self.complete()?;
+            self.tell_of_damage(carry);
+        }
         Ok(())
     }
 
-    /// Returns where to go on; `u64::MAX` if nothing is left.
-    fn gather_notifications(&self, piece: &mut Piece, mut from: u64, octets: usize) -> u64 {
-        while from < u64::MAX && piece.batch.frames.len() < octets {
+    /// Gathers up to the first record that cannot be read.
+    fn gather_notifications(&mut self, piece: &mut Piece, carry: &mut Carry, octets: usize) {
+        while carry.from < u64::MAX && piece.batch.frames.len() < octets && piece.unread.is_none() {
             let catalogue = self.catalogue.lock();
-            let (found, next) = catalogue.index.elsewhere(self.active, from, LOOKS);
-            from = next;
+            let (found, next) = catalogue.index.elsewhere(self.active, carry.from, LOOKS);
+            carry.from = next;
             let Some(rest) = found.and_then(|first_id| catalogue.index.rest(first_id, 0)) else {
                 continue;
             };
             let file = catalogue.segments.get(&rest.place.segment).map(Arc::clone);
             drop(catalogue);
-            from = rest.first_id.saturating_add(1);
-            let read = file.map(|file| read_frame(&*file, rest.place));
-            let copied = match &read {
-                Some(Ok(Some((kind, record)))) => piece.batch.copy(*kind, record),
-                _ => None,
+            carry.from = rest.first_id.saturating_add(1);
+            let span = match read_from(file, |file| read_frame(file, rest.place)) {
+                Ok(Some((kind, record))) => piece.batch.copy(kind, &record),
+                Ok(None) => None,
+                Err(error) => {
+                    carry.unread.get_or_insert(rest.first_id);
+                    piece.unread = Some((rest.place, error));
+                    continue;
+                }
             };
-            let Some(span) = copied else {
-                self.give_up(rest.first_id, rest.place, read.and_then(Result::err));
+            let Some(span) = span.or_else(|| self.lose(piece, carry, &rest)) else {
                 continue;
             };
             piece.notifications.push((rest.first_id, rest.place, span));
@@ -118,22 +135,26 @@ impl Store {
             piece.batch.settle(settled);
             piece.batch.leave(Index::attempts_of(&rest));
         }
-        from
     }
 
-    fn give_up(&self, first_id: u64, place: Place, error: Option<std::io::Error>) {
-        let ids = self.catalogue.lock().index.give_up(first_id);
-        let why = error.map_or_else(
-            || "its checksum is wrong".to_owned(),
-            |error| error.to_string(),
-        );
-        ::log::error!(
-            "journal: the record at offset {} of {} cannot be read: {why}; a crash from now on \
-             loses {} pushes, the first with id {first_id}; look at the disk",
-            place.offset,
-            crate::journal::segment::name(place.segment),
-            ids.len(),
-        );
+    /// Carries what is known of a notification whose record is damaged.
+    fn lose(&mut self, piece: &mut Piece, carry: &mut Carry, rest: &Rest) -> Option<Span> {
+        let head = self.catalogue.lock().index.head(rest.first_id)?;
+        let place = rest.place;
+        self.damaged.insert(place.segment);
+        carry.damaged += 1;
+        if carry.damaged <= PLACES_MAX {
+            ::log::error!(
+                "journal: the record at offset {} of {} is damaged: {} with ids from {} on fail \
+                 with reason journal_damaged, unless this process has them in memory; look at the \
+                 disk",
+                place.offset,
+                segment::name(place.segment),
+                crate::push::counted(rest.pushes.len() as u64),
+                rest.first_id,
+            );
+        }
+        Some(piece.batch.lose(&head))
     }
 
     fn gather_answers(&self, piece: &mut Piece, octets: usize, now: Duration) {
@@ -146,23 +167,65 @@ impl Store {
             if piece.batch.frames.len() >= octets {
                 break;
             }
-            let file = segments.get(&place.segment);
-            let span = match file.map(|file| read_frame(&**file, place)) {
-                Some(Ok(Some((kind, record)))) => piece.batch.copy(kind, &record),
+            let file = segments.get(&place.segment).map(Arc::clone);
+            let span = match read_from(file, |file| read_frame(file, place)) {
+                Ok(Some((kind, record))) => piece.batch.copy(kind, &record),
                 // Its request may be taken twice if it is repeated; nothing worse.
-                _ => None,
+                Ok(None) => None,
+                Err(error) => {
+                    piece.unread = Some((place, error));
+                    break;
+                }
             };
             piece.answers.push((place, span));
+        }
+    }
+
+    /// Tells the index where the records of a piece are, which is written.
+    fn move_to(&self, piece: &Piece) {
+        let (active, offset) = (self.active, self.len - piece.batch.frames.len() as u64);
+        let index = &mut self.catalogue.lock().index;
+        for (first_id, from, span) in &piece.notifications {
+            index.moved(*first_id, *from, span.place(active, offset));
+        }
+        let moves = piece.answers.iter();
+        let moves = moves.map(|(from, span)| (*from, span.map(|span| span.place(active, offset))));
+        index.answers_moved(&moves.collect::<Vec<_>>());
+    }
+
+    fn cannot_read(&self, place: Place, error: &io::Error) -> Trouble {
+        let why = unreadable(place, error);
+        if self.catalogue.lock().unread.note_carry(true) {
+            ::log::error!("{why}; until then no older segment is removed");
+        }
+        Trouble::Unreadable(why)
+    }
+
+    fn tell_of_damage(&self, carry: Carry) {
+        if self.catalogue.lock().unread.note_carry(false) {
+            ::log::warn!("journal: all that is outstanding could be read by now");
+        }
+        if carry.damaged > PLACES_MAX {
+            let more = carry.damaged - PLACES_MAX;
+            ::log::error!("journal: {more} more records were damaged");
         }
     }
 
     /// All is carried: once that is durable, and the word that it is, older segments can go.
     fn complete(&mut self) -> Result<(), Trouble> {
         self.sync()?;
+        if self.stage != Stage::Draft {
+            // Before the last word, after which nobody would look at them again.
+            self.set_damaged_aside()?;
+        }
         let mut batch = self.batch();
         batch.complete();
         self.write_frames(&mut batch)?;
         self.sync()?;
+        if self.stage == Stage::Draft {
+            self.adopt_draft()?;
+            self.set_damaged_aside()?;
+        }
         self.carry = None;
         let active = self.active;
         let mut catalogue = self.catalogue.lock();

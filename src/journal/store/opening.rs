@@ -4,12 +4,13 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Store, Trouble, first_octets};
+use super::{Stage, Store, Trouble, aside, first_octets};
 use crate::journal::catalogue::{Catalogue, Shared};
 use crate::journal::error::{Fault, OpenError};
 use crate::journal::files::{Files, JournalFile, Lock, LockError};
 use crate::journal::recovery::{self, Access, Found};
 use crate::journal::report::Recovered;
+use crate::journal::unread::Unread;
 use crate::journal::{FAILED_SYNC, IDS_AHEAD, LOCK, Settings, segment};
 use crate::moment::Moment;
 
@@ -22,22 +23,32 @@ impl Store {
     ) -> Result<(Self, Recovered), OpenError> {
         let lock = take_over(&*files, &settings.dir)?;
         let mut found = recovery::find(&*files, &settings.dir, now.unix, Access::Write)?;
+        let dir = &settings.dir;
+        aside::set_aside(&*files, dir, &found.illegible).map_err(|error| OpenError {
+            path: dir.clone(),
+            fault: Fault::Io(error),
+        })?;
         found.fold.index.start_feeding();
         let high_water = found.fold.high_water();
         let failed = |number: u32| {
-            let path = settings.dir.join(segment::name(number));
+            let path = dir.join(segment::name(number));
             |error| OpenError {
                 path,
                 fault: Fault::Io(error),
             }
         };
+        let mut stage = Stage::Open;
         let active = if let Some((number, file)) = found.segments.last_key_value() {
-            mend(&**file, &found).map_err(failed(*number))?;
+            if found.failed_sync {
+                stage = Stage::Spoilt;
+            } else {
+                mend(&**file, &found).map_err(failed(*number))?;
+            }
             *number
         } else {
-            let number = found.unneeded.last().map_or(1, |last| last + 1);
+            let number = found.highest.saturating_add(1);
             let octets = first_octets(number, number, high_water, true);
-            let begun = begin(&*files, &settings.dir, number, &octets);
+            let begun = begin(&*files, dir, &segment::name(number), &octets);
             let file = begun.map_err(|refusal| failed(number)(refusal.into_error()))?;
             found.good_end = octets.len() as u64;
             found.fold.complete = true;
@@ -54,8 +65,12 @@ impl Store {
             catalogue: Shared::new(Catalogue {
                 index: found.fold.index,
                 segments: found.segments,
+                unread: Unread::default(),
             }),
             active,
+            stage,
+            highest: found.highest.max(active),
+            damaged: found.damaged,
             file,
             len: found.good_end,
             carry: (!complete).then(Default::default),
@@ -67,30 +82,29 @@ impl Store {
             written: 0,
             settings,
         };
-        store.start(found.failed_sync, now)?;
+        store.start(now)?;
         Ok((store, found.recovered))
     }
 
-    fn start(&mut self, failed_sync: bool, now: Moment) -> Result<(), OpenError> {
-        let begun = if failed_sync {
-            self.next_segment()
-        } else {
-            if self.carry.is_none() {
-                self.remove_unneeded();
-            }
-            Ok(())
-        };
+    fn start(&mut self, now: Moment) -> Result<(), OpenError> {
+        if self.stage == Stage::Open && self.carry.is_none() {
+            self.remove_unneeded();
+        }
         let mut batch = self.batch();
         batch.note_ids(self.ids.saturating_add(IDS_AHEAD));
-        let noted = begun.and_then(|()| self.write(batch, now.unix));
-        match noted.and_then(|()| self.sync()) {
+        let noted = self.write(batch, now.unix).and_then(|()| self.sync());
+        let fault = match noted {
             // What is outstanding can be sent all the same, and that may make room.
-            Ok(()) | Err(Trouble::Full) => Ok(()),
-            Err(Trouble::Unwritable(why) | Trouble::Failed(why)) => Err(OpenError {
-                path: self.settings.dir.clone(),
-                fault: Fault::Unusable(io::Error::other(why)),
-            }),
-        }
+            Ok(()) | Err(Trouble::Full) => return Ok(()),
+            Err(Trouble::Unwritable(why) | Trouble::Failed(why)) => {
+                Fault::Unusable(io::Error::other(why))
+            }
+            Err(Trouble::Unreadable(why)) => Fault::Unreadable(io::Error::other(why)),
+        };
+        Err(OpenError {
+            path: self.settings.dir.clone(),
+            fault,
+        })
     }
 
     /// Begins the next segment; what is outstanding is to be carried into it.
@@ -98,22 +112,34 @@ impl Store {
         if self.carry.is_some() {
             return Ok(());
         }
+        if self.stage == Stage::Spoilt {
+            return self.begin_draft();
+        }
         if self.cut_due {
             // All of an older segment is believed.
             self.cut()?;
         }
         self.sync()?;
-        self.next_segment()
+        self.next_segment(Stage::Open)
     }
 
-    fn next_segment(&mut self) -> Result<(), Trouble> {
-        let number = self.active.saturating_add(1);
-        let base = {
-            let segments = &self.catalogue.lock().segments;
-            segments.keys().next().copied().unwrap_or(self.active)
+    /// Begins a draft, if there is room for all of it: half a one would help nobody.
+    pub(super) fn begin_draft(&mut self) -> Result<(), Trouble> {
+        if self.free_space() < self.live_octets() {
+            return Err(Trouble::Full);
+        }
+        self.next_segment(Stage::Draft)
+    }
+
+    fn next_segment(&mut self, stage: Stage) -> Result<(), Trouble> {
+        let number = self.highest.max(self.active).saturating_add(1);
+        let (name, base) = match stage {
+            // Until it is complete nobody reads it, and then it needs no other.
+            Stage::Draft => (segment::draft(number), number),
+            Stage::Open | Stage::Spoilt => (segment::name(number), self.oldest()),
         };
         let octets = first_octets(number, base, self.ids, false);
-        let begun = begin(&*self.files, &self.settings.dir, number, &octets);
+        let begun = begin(&*self.files, &self.settings.dir, &name, &octets);
         let file = match begun {
             Ok(file) => file,
             Err(Refusal::Write(error)) => return Err(self.trouble(&error)),
@@ -123,6 +149,7 @@ impl Store {
         catalogue.segments.insert(number, Arc::clone(&file));
         drop(catalogue);
         self.active = number;
+        self.stage = stage;
         self.file = file;
         self.len = octets.len() as u64;
         self.carry = Some(super::Carry::default());
@@ -132,15 +159,40 @@ impl Store {
         Ok(())
     }
 
+    fn oldest(&self) -> u32 {
+        let segments = &self.catalogue.lock().segments;
+        segments.keys().next().copied().unwrap_or(self.active)
+    }
+
+    /// Makes a segment of the draft, which is complete and synced.
+    pub(super) fn adopt_draft(&mut self) -> Result<(), Trouble> {
+        let dir = &self.settings.dir;
+        let name = dir.join(segment::name(self.active));
+        if let Err(error) = self.files.rename(&self.path(), &name) {
+            return Err(self.trouble(&error));
+        }
+        self.stage = Stage::Open;
+        match self.files.sync_dir(dir) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
     /// Removes all segments but those in use, and the note of a failed sync: what it was about is
     /// not needed any more.
     pub(super) fn remove_unneeded(&mut self) {
         let dir = &self.settings.dir;
         let needed: Vec<u32> = self.catalogue.lock().segments.keys().copied().collect();
-        let names = self.files.list(dir).unwrap_or_default();
+        let names = self.files.list(dir).unwrap_or_else(|error| {
+            // They are in nobody's way until the next time.
+            ::log::warn!("journal: cannot list {}: {error}", dir.display());
+            Vec::new()
+        });
         let unneeded = names.into_iter().filter(|name| {
             let number = segment::number(name);
-            name == FAILED_SYNC || number.is_some_and(|number| !needed.contains(&number))
+            name == FAILED_SYNC
+                || segment::is_draft(name)
+                || number.is_some_and(|number| !needed.contains(&number))
         });
         let mut removed = false;
         for name in unneeded {
@@ -175,11 +227,8 @@ fn mend(file: &dyn JournalFile, found: &Found) -> io::Result<()> {
     for place in &found.dropped {
         file.write_at(&[0, 0], place.offset)?;
     }
-    if file.len()? > found.good_end {
+    if found.recovered.torn.is_some() {
         file.truncate(found.good_end)?;
-    }
-    if found.failed_sync {
-        return Ok(());
     }
     // What was read may be with the system only, and older segments are about to be removed.
     file.sync_data()
@@ -202,12 +251,12 @@ impl Refusal {
 fn begin(
     files: &dyn Files,
     dir: &Path,
-    number: u32,
+    name: &str,
     octets: &[u8],
 ) -> Result<Arc<dyn JournalFile>, Refusal> {
-    let path = dir.join(segment::name(number));
+    let path = dir.join(name);
     let created = match files.create(&path) {
-        // A segment that was never begun, of a process that crashed.
+        // A segment that was never begun, or a draft, of a process that crashed.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             files.remove(&path).and_then(|()| files.create(&path))
         }

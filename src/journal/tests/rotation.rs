@@ -1,12 +1,16 @@
 //! Old segments go, however long a push is outstanding.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::script::{journal, open, outstanding, settings, until};
-use crate::journal::fixture::{MemoryFiles, accepted, at};
+use super::script::{journal, open, outstanding, settings, shared, until};
+use crate::journal::batch::Group;
+use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
+use crate::journal::reading::TRIES;
+use crate::journal::store::{LOOKS, Store, WORTHWHILE};
 use crate::journal::{ANSWERS_MAX, End, KEEP_ANSWERS, KeptAnswer};
 use crate::moment::Moment;
-use crate::push::PushId;
+use crate::push::{Accepted, PushId};
 
 fn answer(key: &str, at: Duration) -> KeptAnswer {
     KeptAnswer {
@@ -77,7 +81,7 @@ fn of_too_many_answers_the_oldest_are_forgotten() {
                 &id.to_string(),
                 at(0).unix + Duration::from_micros(id as u64),
             );
-            batch.add(&crate::journal::batch::Group::of([], Some(&kept)).unwrap());
+            batch.add(&Group::of([], Some(&kept)).unwrap());
             id += 1;
         }
         store.write(batch, at(0).unix).unwrap();
@@ -89,4 +93,79 @@ fn of_too_many_answers_the_oldest_are_forgotten() {
         recovered.answers.last().unwrap().key,
         (id - 1).to_string().into()
     );
+}
+
+/// A store with one notification, and the settings that a test wants.
+fn store(files: &MemoryFiles, segment_octets: u64) -> Store {
+    let mut long = settings();
+    long.segment_octets = segment_octets;
+    let (mut store, _) = Store::open(shared(files), long, at(0)).unwrap();
+    append(&mut store, [accepted(1 << 40, 1)]);
+    store
+}
+
+fn append(store: &mut Store, request: impl IntoIterator<Item = Accepted>) {
+    let request: Vec<_> = request.into_iter().collect();
+    let mut batch = store.batch();
+    batch.add(&Group::of(&request, None).unwrap());
+    store.write(batch, at(0).unix).unwrap();
+}
+
+#[test]
+fn what_waits_behind_more_than_are_passed_over_under_one_lock_is_carried_too() {
+    let files = MemoryFiles::default();
+    let mut store = store(&files, 2000);
+    store.rotate().unwrap();
+    let more = LOOKS as u64 + 10;
+    append(&mut store, (1..=more).map(|id| accepted(id, 1)));
+    let index = |from: u64| store.catalogue().lock().index.elsewhere(2, from, LOOKS);
+    let (found, next) = index(0);
+    assert_eq!(
+        (found, next),
+        (None, LOOKS as u64 + 1),
+        "the lock is given back"
+    );
+    assert_eq!(index(next).0, Some(1 << 40));
+    while store.is_carrying() {
+        store.carry(300, at(0).unix).unwrap();
+    }
+    drop(store);
+    let (found, recovered) = outstanding(&files.reboot(Loss::Unsynced));
+    assert_eq!((found.len() as u64, recovered.segments), (more + 1, 1));
+    assert!(found.contains_key(&(1 << 40)));
+}
+
+#[test]
+fn a_full_disk_is_worth_a_new_segment_from_some_length_on() {
+    let files = MemoryFiles::default();
+    let mut store = store(&files, 1 << 30);
+    let path = PathBuf::from("/journal/0000000001.journal");
+    let mut id = 1;
+    loop {
+        let is_worth_it = files.content(&path).len() as u64 > WORTHWHILE;
+        assert_eq!(store.is_long(true), is_worth_it);
+        assert!(!store.is_long(false), "with room on the disk it is short");
+        if is_worth_it {
+            break;
+        }
+        append(&mut store, [accepted(id, 1)]);
+        let mut batch = store.batch();
+        batch.settle(vec![(id, Some(End::Succeeded))]);
+        store.write(batch, at(0).unix).unwrap();
+        id += 1;
+    }
+    assert!(id > 100, "{id}");
+}
+
+#[test]
+fn a_reader_beside_a_daemon_tries_again_so_many_times() {
+    let files = MemoryFiles::default();
+    drop(store(&files, 2000));
+    let read = |gone| {
+        files.set_read_fault(Some(ReadFault::Gone(gone)));
+        crate::journal::read(&files, Path::new("/journal"), at(0))
+    };
+    assert_eq!(read(TRIES - 1).unwrap().recovered().outstanding, 1);
+    let error = read(TRIES).unwrap_err();
+    assert!(error.to_string().contains("cannot be read: "), "{error}");
 }

@@ -1,0 +1,146 @@
+//! What is outstanding and cannot be read just now: the disk does not answer, which says nothing of
+//! what it holds. It is passed over, and read again.
+//!
+//! Pure: no file, no clock, no thread.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::push::Platform;
+
+/// Our limit: so many pieces are passed over for a platform; then nothing is fed to it until one
+/// of them can be read.
+pub(super) const UNREAD_MAX: usize = 64;
+
+/// After a read that failed, what could not be read is read again so much later.
+pub(super) const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// Consecutive pushes of one notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) first_id: u64,
+    /// Indexes of the first and the last token.
+    pub(super) tokens: (u32, u32),
+}
+
+/// What could not be read, by those who did not get it.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    feeds: [Passed; Platform::ALL.len()],
+    /// Whether something cannot be carried forward.
+    carry: bool,
+}
+
+/// What was passed over for a platform.
+#[derive(Debug, Default)]
+struct Passed {
+    pieces: VecDeque<Piece>,
+    again_at: Option<Instant>,
+}
+
+impl Unread {
+    fn of(&mut self, platform: Platform) -> &mut Passed {
+        let [ios, android] = &mut self.feeds;
+        match platform {
+            Platform::Ios => ios,
+            Platform::Android => android,
+        }
+    }
+
+    /// Passes over a piece, which comes after all that were passed over before.
+    pub(super) fn pass_over(&mut self, platform: Platform, piece: Piece, now: Instant) {
+        let passed = self.of(platform);
+        passed.pieces.push_back(piece);
+        passed.again_at = now.checked_add(READ_AGAIN);
+    }
+
+    /// Takes the piece that is to be read again now.
+    pub(super) fn take(&mut self, platform: Platform, now: Instant) -> Option<Piece> {
+        let passed = self.of(platform);
+        let is_due = passed.again_at.is_some_and(|at| at <= now);
+        is_due.then(|| passed.pieces.pop_front()).flatten()
+    }
+
+    /// Gives back what of a piece there was no room for: it is the next one.
+    pub(super) fn give_back(&mut self, platform: Platform, piece: Piece) {
+        self.of(platform).pieces.push_front(piece);
+    }
+
+    /// Whether no more may be passed over for a platform.
+    pub(super) fn is_full(&mut self, platform: Platform) -> bool {
+        self.of(platform).pieces.len() >= UNREAD_MAX
+    }
+
+    /// What was passed over for a platform.
+    pub(super) fn pieces(&self, platform: Platform) -> impl Iterator<Item = Piece> {
+        let [ios, android] = &self.feeds;
+        let passed = match platform {
+            Platform::Ios => ios,
+            Platform::Android => android,
+        };
+        passed.pieces.iter().copied()
+    }
+
+    /// Notes whether something cannot be carried forward; true if that is new.
+    pub(super) fn note_carry(&mut self, cannot: bool) -> bool {
+        std::mem::replace(&mut self.carry, cannot) != cannot
+    }
+
+    /// Whether there is something that cannot be read.
+    pub(super) fn is_some(&self) -> bool {
+        self.carry || self.feeds.iter().any(|passed| !passed.pieces.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(first_id: u64) -> Piece {
+        Piece {
+            first_id,
+            tokens: (0, 0),
+        }
+    }
+
+    #[test]
+    fn what_was_passed_over_is_read_again_in_turn_after_a_pause() {
+        let mut unread = Unread::default();
+        let start = Instant::now();
+        assert!(!unread.is_some());
+        unread.pass_over(Platform::Ios, piece(1), start);
+        unread.pass_over(Platform::Ios, piece(2), start);
+        assert_eq!(unread.take(Platform::Ios, start), None);
+        let later = start + READ_AGAIN;
+        assert_eq!(unread.take(Platform::Android, later), None);
+        assert_eq!(unread.take(Platform::Ios, later), Some(piece(1)));
+        unread.pass_over(Platform::Ios, piece(1), later);
+        assert_eq!(unread.take(Platform::Ios, later), None, "one a pause");
+        let later = later + READ_AGAIN;
+        assert_eq!(unread.take(Platform::Ios, later), Some(piece(2)));
+        assert_eq!(unread.take(Platform::Ios, later), Some(piece(1)));
+        assert_eq!(unread.take(Platform::Ios, later), None);
+        assert!(!unread.is_some());
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_passed_over() {
+        let mut unread = Unread::default();
+        let now = Instant::now();
+        for first_id in 0..UNREAD_MAX as u64 {
+            assert!(!unread.is_full(Platform::Android));
+            unread.pass_over(Platform::Android, piece(first_id), now);
+        }
+        assert!(unread.is_full(Platform::Android) && !unread.is_full(Platform::Ios));
+        assert!(unread.take(Platform::Android, now + READ_AGAIN).is_some());
+        assert!(!unread.is_full(Platform::Android));
+    }
+
+    #[test]
+    fn the_carry_is_told_once_until_it_goes_on() {
+        let mut unread = Unread::default();
+        assert!(unread.note_carry(true) && !unread.note_carry(true));
+        assert!(unread.is_some());
+        assert!(unread.note_carry(false) && !unread.is_some());
+    }
+}
