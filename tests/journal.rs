@@ -19,7 +19,7 @@ use harness::daemon::Daemon;
 use harness::http::{Client, Reply};
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
-use harness::site::Site;
+use harness::site::{Site, run, sterna};
 use harness::{hex_token, wait_for, wait_until};
 
 /// A request for pushes to the devices of these numbers.
@@ -303,6 +303,129 @@ fn a_sync_that_fails_ends_the_daemon_after_what_is_in_flight() {
     check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
     let tokens = received(&simulated);
     assert!(tokens.values().all(|times| *times == 1), "{tokens:?}");
+}
+
+/// A journal with pushes outstanding to the devices of these numbers; their ids.
+fn left_by_a_crash(site: &Site, numbers: std::ops::Range<u64>) -> Vec<u64> {
+    let daemon = site.start();
+    assert_eq!(daemon.request("PUT", "/lanes/ios/pause", b"").status, 200);
+    let ids = daemon.push(&batch(numbers)).accepted_ids();
+    kill(&daemon);
+    ids
+}
+
+fn start_failing(site: &Site, at: &str) -> Daemon {
+    let mut command = site.command(&[]);
+    command.env("STERNA_FAIL_AT", at);
+    Daemon::start(command, &site.path("operator.log"))
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_at_the_start_is_left_for_a_better_day() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let ids_left = left_by_a_crash(&site, 0..5);
+    let segment = site.path("journal").join("0000000001.journal");
+    let before = fs::read(&segment).unwrap();
+    let mut command = site.command(&[]);
+    command.env("STERNA_FAIL_AT", "read:1");
+    let output = run(command);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(74), "{stderr}");
+    let named = "0000000001.journal cannot be read: the disk is made to fail; nothing in its";
+    assert!(stderr.contains(named), "{stderr}");
+    assert_eq!(fs::read(&segment).unwrap(), before);
+    let _daemon = site.start();
+    wait_until("all to be sent", || {
+        ids(&site.access_log(), "succeeded-push").len() >= 5
+    });
+    check_same(&ids(&site.access_log(), "succeeded-push"), &ids_left);
+}
+
+#[test]
+fn a_read_that_fails_while_pushes_are_queued_again_makes_them_late() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let ids_left = left_by_a_crash(&site, 0..5);
+    // The first one is the start's.
+    let daemon = start_failing(&site, "read:2");
+    wait_until("all to be sent", || {
+        ids(&site.access_log(), "succeeded-push").len() >= 5
+    });
+    check_same(&ids(&site.access_log(), "succeeded-push"), &ids_left);
+    assert!(received(&simulated).values().all(|times| *times == 1));
+    assert_eq!(site.error_log().len(), 0);
+    let log = site.operator_log();
+    for said in [
+        "of 0000000001.journal cannot be read: the disk is made to fail; its pushes are kept",
+        "what could not be read was read by now",
+    ] {
+        assert_eq!(log.matches(said).count(), 1, "{said:?}: {log}");
+    }
+    assert_eq!(daemon.stat().number("/ios/push_success"), 5);
+}
+
+#[test]
+fn pushes_whose_record_is_damaged_fail_with_one_line_each() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let ids_left = left_by_a_crash(&site, 0..5);
+    let daemon = start_failing(&site, "damage:2");
+    wait_until("all to be settled", || site.error_log().len() >= 5);
+    let lines = site.error_log();
+    check_same(&ids(&lines, "failed-push"), &ids_left);
+    for line in &lines {
+        assert_eq!(line.text_of("reason"), "journal_damaged");
+        assert!(line.text_of("error").contains("is damaged"), "{line:?}");
+    }
+    assert_eq!(daemon.stat().number("/ios/push_error"), 5);
+    assert_eq!(daemon.stat().number("/queue_usage"), 0);
+    assert_eq!(daemon.terminate(), 0);
+    let daemon = site.start();
+    assert!(
+        site.operator_log().contains("0 outstanding of "),
+        "settled for good"
+    );
+    assert_eq!(daemon.stat().number("/queue_usage"), 0);
+    assert!(simulated.notes().is_empty() && site.error_log().len() == 5);
+}
+
+#[test]
+fn a_journal_without_any_sense_is_kept_aside_and_keeps_nobody_from_starting() {
+    let site = Site::unreachable();
+    let journal = site.path("journal");
+    fs::create_dir(&journal).unwrap();
+    let garbage = b"This is no journal. ".repeat(500);
+    fs::write(journal.join("0000000007.journal"), &garbage).unwrap();
+    let daemon = site.start();
+    assert_eq!(daemon.push(&batch(0..1)).status, 200);
+    let aside = journal.join("0000000007.journal.damaged");
+    assert_eq!(fs::read(&aside).unwrap(), garbage);
+    let log = site.operator_log();
+    for said in [
+        "0000000007.journal is damaged: 10000 octets at offset 0",
+        "is kept aside as ",
+        "1 damaged (segments: 0",
+    ] {
+        assert!(log.contains(said), "{said:?}: {log}");
+    }
+    // As the log says to look at it.
+    let copy = site.path("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(&aside, copy.join("0000000007.journal")).unwrap();
+    let copy = copy.to_str().unwrap();
+    let mut command = sterna();
+    command.arg("recover").arg("-c").arg(site.write_config());
+    command.args(["--dry-run", "--journal", copy]);
+    let output = run(command);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(65), "{stderr}");
+    assert!(stderr.contains("can be read: 10000 octets"), "{stderr}");
+    // And it is no obstacle the next time either.
+    kill(&daemon);
+    let daemon = site.start();
+    assert_eq!(daemon.push(&batch(1..2)).status, 200);
+    assert_eq!(fs::read(&aside).unwrap(), garbage);
 }
 
 #[test]

@@ -259,6 +259,7 @@ pub(super) struct StubHost {
     pub(super) pushers: Mutex<Option<u64>>,
     /// Why nothing is looked at.
     pub(super) not_ready: Mutex<Option<&'static str>>,
+    pub(super) warning: Mutex<Option<&'static str>>,
     /// Why nothing can be recorded.
     pub(super) unrecordable: Mutex<Option<&'static str>>,
     /// Called before something is recorded.
@@ -302,6 +303,10 @@ impl Host for Arc<StubHost> {
 
     fn trouble(&self) -> Option<String> {
         self.is_not_ready().map(str::to_owned)
+    }
+
+    fn warning(&self) -> Option<&'static str> {
+        *self.warning.lock().unwrap()
     }
 
     fn record(

@@ -52,6 +52,8 @@ pub trait Host: Send + Sync {
     fn is_not_ready(&self) -> Option<&'static str>;
     /// Why pushes are refused at present, as far as is known without trying.
     fn trouble(&self) -> Option<String>;
+    /// What is wrong with the journal although pushes are taken.
+    fn warning(&self) -> Option<&'static str>;
     /// Keeps what is about to be accepted, as surely as the site wants it, with the answer that
     /// goes out under a caller's key. `last` is the highest id that the request has used.
     ///

@@ -15,13 +15,14 @@ use super::{StartError, StartErrorKind, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::delivery::outcome::{End, Settlement};
+use crate::delivery::reasons::JOURNAL_DAMAGED;
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::journal::{Fed, Journal, Outstanding};
 use crate::lane::{Lane, Reservation};
 use crate::log::Logs;
 use crate::moment::Moment;
-use crate::push::{self, Accepted, Platform, Push};
+use crate::push::{self, Accepted, DeviceToken, Notification, Platform, Push, PushId};
 
 /// How often it looks whether there is room.
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
@@ -162,15 +163,8 @@ fn feed(
     payload: &PayloadOf,
 ) -> bool {
     let now = Moment::now();
-    if let Some(first) = fed.damaged.first() {
-        ::log::error!(
-            "{}: the journal cannot be read any more where {} were, which are lost (the first: id \
-             {first}); look at the disk",
-            lane.platform(),
-            push::counted(fed.damaged.len() as u64),
-        );
-    }
     let has_fed = !fed.notifications.is_empty() || !fed.damaged.is_empty();
+    settle_damaged(lane, settler, &mut room, &fed.damaged, now);
     let mut pushes = Vec::new();
     for outstanding in fed.notifications {
         let moment = outstanding.moment(now);
@@ -208,6 +202,51 @@ fn feed(
     settler.flush(now.monotonic);
     lane.enqueue(room, pushes);
     has_fed
+}
+
+/// Settles pushes of which the journal has kept no more than the id.
+fn settle_damaged(
+    lane: &Lane,
+    settler: &mut Settler,
+    room: &mut Reservation,
+    damaged: &[PushId],
+    now: Moment,
+) {
+    let Some(first) = damaged.first() else {
+        return;
+    };
+    ::log::error!(
+        "{}: the journal is damaged where {} were, which fail with reason journal_damaged (the \
+         first: id {first}); look at the disk",
+        lane.platform(),
+        push::counted(damaged.len() as u64),
+    );
+    for id in damaged {
+        let accepted = Accepted {
+            notification: Notification::empty(lane.platform()),
+            tokens: [DeviceToken::new("")].into(),
+            first_id: *id,
+            at: now,
+            payload: Box::default(),
+        };
+        if let Some(push) = Push::nth(&Arc::new(accepted), 0) {
+            settler.settle(&push, journal_damaged(), now);
+            room.spend();
+        }
+    }
+}
+
+/// The settlement of a push whose record the disk has damaged.
+fn journal_damaged() -> Settlement {
+    Settlement {
+        end: End::Failed,
+        status: None,
+        reason: JOURNAL_DAMAGED.into(),
+        error: "its record in the journal is damaged; what it held, its device token too, is lost"
+            .to_owned(),
+        apns_id: None,
+        attempt: 0,
+    }
 }
 
 /// The settlement of a push whose payload the present configuration does not allow.

@@ -163,6 +163,10 @@ impl Host for DaemonHost {
         self.keeping.trouble()
     }
 
+    fn warning(&self) -> Option<&'static str> {
+        self.keeping.warning()
+    }
+
     fn record(
         &self,
         accepted: &[Arc<Accepted>],

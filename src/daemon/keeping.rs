@@ -20,6 +20,10 @@ use crate::push::{Accepted, Push, PushId};
 /// Why no push is looked at while the journal is being read.
 const RECOVERING: &str = "recovering: the journal is being read";
 
+/// What is said while the disk does not give all that is outstanding.
+const UNREAD: &str = "some of what is outstanding cannot be read; it is tried every second, and the \
+                      operator log names the file";
+
 /// The journal, once it is open; none if it is off.
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
@@ -56,6 +60,11 @@ impl Keeping {
             State::Serving => None,
             state => Some(state.to_string()),
         }
+    }
+
+    /// What is wrong although pushes are taken.
+    pub(super) fn warning(&self) -> Option<&'static str> {
+        self.journal()?.has_unread().then_some(UNREAD)
     }
 
     /// Whether the journal has failed for good, so that the daemon must end.

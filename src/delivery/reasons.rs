@@ -5,6 +5,8 @@ use crate::provider::Advice;
 
 /// The time of the push has passed.
 pub const EXPIRED: &str = "expired";
+/// Its record in the journal is damaged.
+pub const JOURNAL_DAMAGED: &str = "journal_damaged";
 /// An operator has purged it from the queue.
 pub const PURGED: &str = "purged";
 /// It was refused unprocessed too often.
@@ -25,6 +27,14 @@ pub static OURS: &[(&str, Advice)] = &[
          the provider was not reachable or too slow for the load.",
         "Look in the operator log for what held the lane up at that time. Give a longer expiry if \
          the push was worth waiting for.",
+    ),
+    said(
+        JOURNAL_DAMAGED,
+        "the disk has damaged what the journal held of it",
+        "The push waited in the journal, and the disk has damaged its record: nothing but its id \
+         is known. Its segment is kept aside in the journal's directory.",
+        "Look at the disk. The caller may send it again; the provider has it already if it was sent \
+         shortly before the daemon last ended.",
     ),
     said(
         PURGED,

@@ -85,8 +85,12 @@ impl<D: Door, H: Host> Service<D, H> {
             ios: state(&self.ios),
             android: state(&self.android),
         };
-        let message = "ok";
-        Reply::json_line(200, &Health { message, lanes })
+        let health = Health {
+            message: "ok",
+            lanes,
+            journal: self.host.warning(),
+        };
+        Reply::json_line(200, &health)
     }
 }
 
@@ -110,6 +114,8 @@ struct Obeyed<'a> {
 struct Health<'a> {
     message: &'a str,
     lanes: LaneStates,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'a str>,
 }
 
 #[derive(Serialize)]

@@ -232,6 +232,16 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
 }
 
 #[test]
+fn what_is_wrong_while_pushes_are_taken_is_told_with_an_answer_of_200() {
+    let mut web = web(site(Some(100), None));
+    *web.host.warning.lock().unwrap() = Some("a warning");
+    let got = web.ask("GET", "/healthz", "");
+    let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"open\"}},\
+                \"journal\":\"a warning\"}\n";
+    assert_eq!((got.status, &*got.body), (200, body));
+}
+
+#[test]
 fn pushes_are_purged_by_their_identifier() {
     let mut web = web(site(Some(100), None));
     let got = web.ask("DELETE", "/pushes?x=y&identifier=a%20b%26", "");

@@ -86,6 +86,7 @@ fn every_documented_reason_has_its_row() {
     }
     let ours = [
         "expired",
+        "journal_damaged",
         "purged",
         "refused",
         "shutdown",
