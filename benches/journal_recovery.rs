@@ -14,7 +14,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sterna::journal::{DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
@@ -73,7 +73,7 @@ fn measure() -> Result<(), Failure> {
         more / pushes.max(1),
         fed.notifications.len(),
     )?;
-    let closed = journal.close(Duration::from_secs(10));
+    let closed = journal.close();
     if closed.outstanding != pushes {
         return Err(format!("{} are outstanding at the end", closed.outstanding).into());
     }
@@ -93,7 +93,7 @@ fn fill(settings: &Settings, pushes: u64) -> Result<(), Failure> {
         }
     }
     journal.append(&request, None)?;
-    let _closed = journal.close(Duration::from_secs(60));
+    let _closed = journal.close();
     Ok(())
 }
 

@@ -186,6 +186,7 @@ pub fn counted(pushes: u64) -> String {
 
 /// One notification to one device token.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Push {
     accepted: Arc<Accepted>,
     index: u32,
@@ -195,6 +196,8 @@ pub struct Push {
     pub refusals: u16,
     /// Whether an earlier attempt ended without an answer, so that the provider may have it.
     pub maybe_sent: bool,
+    /// Whether a process before this one has crashed that may have sent it: nobody knows.
+    pub in_doubt: bool,
     /// Whether a refusal that is given one more try has had it.
     pub used_its_second_chance: bool,
     /// Whether it came from the retry shelf, and has a place in its lane's retry budget.
@@ -218,6 +221,7 @@ impl Push {
             attempts: 0,
             refusals: 0,
             maybe_sent: false,
+            in_doubt: false,
             used_its_second_chance: false,
             is_retry: false,
             first_attempt: None,

@@ -25,8 +25,6 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 pub(super) const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How long the logs may take to close if they could not be written before.
 const STUCK_LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
-/// How long the journal may take to be written.
-pub(super) const JOURNAL_CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +127,7 @@ impl Daemon {
             return (left, LOGS_CLOSE_WITHIN);
         };
         let state = journal.state();
-        let closed = journal.close(JOURNAL_CLOSE_WITHIN);
+        let closed = journal.close();
         let kept = push::counted(closed.outstanding);
         if state.is_fatal() {
             ::log::error!("{state}; {kept} stay in it for the next start");

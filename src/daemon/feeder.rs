@@ -15,6 +15,7 @@ use super::{StartError, StartErrorKind, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::delivery::outcome::{End, Settlement};
+use crate::delivery::policy;
 use crate::delivery::reasons::JOURNAL_DAMAGED;
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
@@ -174,6 +175,7 @@ fn feed(
             notification,
             tokens,
             first_id,
+            in_doubt,
             pushes: left,
             ..
         } = outstanding;
@@ -188,7 +190,12 @@ fn feed(
             let Some(mut push) = Push::nth(&accepted, index as usize) else {
                 continue;
             };
-            resume(&mut push, &attempts, now);
+            resume(&mut push, &attempts, in_doubt, now);
+            if push.maybe_sent && !settler.resends_unknown() {
+                settler.settle(&push, policy::unanswered_before(&push), now);
+                room.spend();
+                continue;
+            }
             match (settler.settle_if_expired(push, now), &why) {
                 (Some(push), None) => pushes.push(push),
                 (Some(push), Some(why)) => {

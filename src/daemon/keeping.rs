@@ -73,18 +73,13 @@ impl Keeping {
         journal.is_some_and(|journal| journal.state().is_fatal())
     }
 
-    /// Tells the operator when the journal begins and ceases to take pushes.
-    pub(super) fn tell_of_changes(&self, last: &mut State) {
-        let Some(state) = self.journal().map(|journal| journal.state()) else {
+    /// Says whether all that is sent is noted before: before that ceases, after it has begun.
+    pub(super) fn set_notes_handed(&self, notes_handed: bool) {
+        let Some(journal) = self.journal() else {
             return;
         };
-        if std::mem::discriminant(&state) != std::mem::discriminant(last) {
-            match &state {
-                State::Serving => ::log::info!("{state} again"),
-                State::Closed => {}
-                _ => ::log::error!("{state}"),
-            }
-            *last = state;
+        if let Err(refused) = journal.set_notes_handed(notes_handed) {
+            ::log::warn!("a crash would not know what was sent: {refused}");
         }
     }
 
@@ -128,11 +123,20 @@ impl Keeper for JournalKeeper {
             };
             (id, end)
         });
-        self.0.settle(ended, None);
+        self.0.settle(ended);
     }
 
     fn left(&self, push: &Push, now: Moment) {
         self.0.leave([(push.id(), attempts(push, now))]);
+    }
+
+    fn tried(&self, push: &Push, now: Moment) {
+        self.0.note([(push.id(), attempts(push, now))]);
+    }
+
+    fn handed(&self, pushes: &[PushId]) {
+        // A journal that cannot be written has said so. What is accepted is sent all the same.
+        let _unnoted = self.0.hand(pushes.iter().copied()).is_err();
     }
 }
 
@@ -151,8 +155,9 @@ pub(super) fn attempts(push: &Push, now: Moment) -> Attempts {
     }
 }
 
-/// Goes on where a push was left.
-pub(super) fn resume(push: &mut Push, attempts: &Attempts, now: Moment) {
+/// Goes on where a push was left; `in_doubt` if it may have been sent since.
+pub(super) fn resume(push: &mut Push, attempts: &Attempts, in_doubt: bool, now: Moment) {
+    push.in_doubt = in_doubt;
     push.attempts = attempts.attempts;
     push.refusals = attempts.refusals;
     push.maybe_sent = attempts.maybe_sent;
@@ -166,9 +171,13 @@ fn at(unix: Duration, now: Moment) -> Instant {
     now.monotonic.checked_sub(ago).unwrap_or(now.monotonic)
 }
 
-/// Takes a journal over.
-pub(super) fn take_over(config: &config::Journal) -> Result<(Arc<Journal>, Recovered), OpenError> {
+/// Takes a journal over, to be kept so; `core` says what is noted of the pushes that are sent.
+pub(super) fn take_over(
+    config: &config::Journal,
+    core: &config::Core,
+) -> Result<(Arc<Journal>, Recovered), OpenError> {
     let mut settings = journal::Settings::new(&config.dir);
+    settings.notes_handed = !core.resend_unknown;
     settings.sync = match config.sync {
         config::Sync::Group => SyncPolicy::Group,
         config::Sync::Interval => SyncPolicy::Interval,
@@ -179,9 +188,12 @@ pub(super) fn take_over(config: &config::Journal) -> Result<(Arc<Journal>, Recov
 }
 
 /// Opens the journal and tells the operator what is in it.
-pub(super) fn open(config: &config::Journal) -> Result<(Arc<Journal>, Recovered), StartError> {
+pub(super) fn open(
+    config: &config::Journal,
+    core: &config::Core,
+) -> Result<(Arc<Journal>, Recovered), StartError> {
     let started = Instant::now();
-    let (journal, recovered) = take_over(config).map_err(|error| refused(&error))?;
+    let (journal, recovered) = take_over(config, core).map_err(|error| refused(&error))?;
     let dir = config.dir.display();
     ::log::info!(
         "journal {dir}: {recovered}, read in {:.3} s",
@@ -263,9 +275,9 @@ mod tests {
             unix: now.unix + Duration::from_secs(60),
         };
         let mut resumed = push(later);
-        resume(&mut resumed, &kept, later);
+        resume(&mut resumed, &kept, true, later);
         assert_eq!((resumed.attempts, resumed.refusals), (3, 2));
-        assert!(resumed.maybe_sent && resumed.used_its_second_chance);
+        assert!(resumed.maybe_sent && resumed.in_doubt && resumed.used_its_second_chance);
         let first = resumed.first_attempt.unwrap();
         assert_eq!(later.monotonic - first, Duration::from_secs(120));
         assert_eq!(attempts(&resumed, later), kept);

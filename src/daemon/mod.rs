@@ -39,7 +39,6 @@ use crate::control::{Answer, Asked, Control};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
-use crate::journal::State;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs};
 use crate::moment::Moment;
@@ -65,7 +64,7 @@ use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(20);
-/// How often it is looked whether the journal takes pushes.
+/// How often it is looked whether the journal has failed.
 const JOURNAL_LOOKS_EVERY: Duration = Duration::from_millis(500);
 
 /// Why the daemon did not start.
@@ -244,7 +243,7 @@ impl Daemon {
             self.keeping.ready(None);
             return Ok(());
         };
-        let (journal, recovered) = keeping::open(journal)?;
+        let (journal, recovered) = keeping::open(journal, &config.core)?;
         service.ids.raise_above(recovered.high_water);
         let noted = journal.note_id(service.ids.next());
         if let Err(refused) = noted {
@@ -289,7 +288,6 @@ impl Daemon {
     /// Serves until a signal says otherwise or the journal has failed, then finishes what was
     /// accepted.
     pub fn run(mut self, signals: &Receiver<Signal>) -> Ended {
-        let mut journal = State::Serving;
         let mut asked = self.asked();
         loop {
             self.supervision.report("serving", &self.lanes, &self.logs);
@@ -307,8 +305,7 @@ impl Daemon {
                     Err(_) => asked = crossbeam_channel::never(),
                 },
                 default(self.supervision.interval(JOURNAL_LOOKS_EVERY)) => {
-                    self.keeping.tell_of_changes(&mut journal);
-                    if journal.is_fatal() {
+                    if self.keeping.has_failed() {
                         return self.stop(signals);
                     }
                 }

@@ -158,6 +158,10 @@ impl Daemon {
             }
         }
         let core = &in_force.core;
+        let (resends, resent) = (core.resend_unknown, self.config.core.resend_unknown);
+        if resends && !resent {
+            self.keeping.set_notes_handed(false);
+        }
         for running in &self.lanes {
             let lane = &running.lane;
             running.set_limits(limits(&in_force, lane.platform()));
@@ -175,6 +179,9 @@ impl Daemon {
                     .map(|streams| usize::try_from(streams.get()));
                 lane.set_stream_limit(streams.and_then(Result::ok).unwrap_or(usize::MAX));
             }
+        }
+        if resent && !resends {
+            self.keeping.set_notes_handed(true);
         }
         self.service.terms.set(terms);
         if let Some(listener) = &self.listener {

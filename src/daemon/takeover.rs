@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use super::ending::{JOURNAL_CLOSE_WITHIN, LOGS_CLOSE_WITHIN, await_answers};
+use super::ending::{LOGS_CLOSE_WITHIN, await_answers};
 use super::feeder::Feeder;
 use super::resend::{is_told_to_end, limits, outcomes, start_lane};
 use super::running_lane::RunningLane;
@@ -43,7 +43,7 @@ impl Takeover {
             },
         };
         let (journal, recovered) =
-            keeping::take_over(&settings).map_err(|error| match &error.fault {
+            keeping::take_over(&settings, &config.core).map_err(|error| match &error.fault {
                 Fault::Held(pid) => {
                     let pid = pid.map(|pid| format!(", with pid {pid}"));
                     let text = format!(
@@ -168,7 +168,7 @@ impl Sending {
         }
         let _all_written = self.logs.flush(LOGS_CLOSE_WITHIN);
         self.register.written_or_lost();
-        let closed = self.journal.close(JOURNAL_CLOSE_WITHIN);
+        let closed = self.journal.close();
         // The last sync may be the one that failed.
         let state = self.journal.state();
         if state.is_fatal() {

@@ -34,7 +34,7 @@ use crate::crash_point;
 use crate::http2::SendError;
 use crate::lane::{Held, Lane, MaySend, ProbeEnd, State, Tickets};
 use crate::moment::Moment;
-use crate::push::Push;
+use crate::push::{Push, PushId};
 use crate::stats::Stats;
 
 /// The longest a thread waits without looking at its lane.
@@ -61,6 +61,8 @@ pub struct Desk<T> {
     /// Pushes taken from the lane and not yet sent; none without a connection.
     pub(super) hand: VecDeque<Push>,
     ended: Vec<Ended>,
+    /// Pushes whose octets leave when the round is flushed, where that is to be noted first.
+    sent: Vec<PushId>,
     /// The push that is being worked on, in case that ends in a panic.
     pub(super) at_work: Option<Push>,
     /// No other thread is better placed for work that is found queued.
@@ -115,6 +117,7 @@ impl<T: Transport> Desk<T> {
             dialling: None,
             hand: VecDeque::new(),
             ended: Vec::new(),
+            sent: Vec::new(),
             at_work: None,
             may_dial: false,
             not_before: None,
@@ -150,6 +153,7 @@ impl<T: Transport> Desk<T> {
         self.fill(now);
         #[cfg(test)]
         (self.trap)(self);
+        self.settler.note_handed(&mut self.sent);
         self.links.flush(now, &mut self.ended);
         if self.links.in_flight() > self.shown_in_flight {
             crash_point::pass("send");
@@ -208,7 +212,10 @@ impl<T: Transport> Desk<T> {
             self.at_work = Some(ended.push.clone());
             match self.keep_back(ended, now) {
                 Ok(ended) => again.extend(self.settler.conclude(ended, now)),
-                Err(push) => again.push(push),
+                Err(push) => {
+                    self.settler.note_tried(&push, now);
+                    again.push(push);
+                }
             }
             self.at_work = None;
         }
@@ -319,6 +326,9 @@ impl<T: Transport> Desk<T> {
             return false;
         };
         let Err(refused) = link.send(push, now) else {
+            if self.settler.notes_handed() {
+                self.sent.push(id);
+            }
             return true;
         };
         let (push, error) = *refused;

@@ -119,6 +119,16 @@ pub fn unsendable(push: &Push, why: &str) -> Settlement {
     failure(push, None, UNSENDABLE, why.to_owned())
 }
 
+/// The settlement of a push that an earlier process has sent and that was not answered, where such
+/// a push is not sent again.
+pub fn unanswered_before(push: &Push) -> Settlement {
+    let why = "sent before the last start, and not answered".to_owned();
+    let mut settlement = failure(push, None, UNANSWERED, why);
+    // The attempt that was under way was not counted.
+    settlement.attempt = settlement.attempt.saturating_add(1);
+    settlement
+}
+
 /// The settlement of a push that is left over when the daemon must end.
 pub fn left_at_shutdown(push: &Push) -> Settlement {
     failure(

@@ -36,12 +36,17 @@ pub struct Marks {
     pub error: u64,
 }
 
-/// A journal, as far as delivery tells it something. Neither call waits for a disk.
+/// A journal, as far as delivery tells it something. Only [`Keeper::handed`] may wait for a disk.
 pub trait Keeper: Send + Sync {
     /// These pushes have ended, and their lines are written.
     fn settled(&self, ended: &[(PushId, End)]);
     /// This push stays outstanding, for the next start.
     fn left(&self, push: &Push, now: Moment);
+    /// This push was tried, that is over, and it will be tried again.
+    fn tried(&self, push: &Push, now: Moment);
+    /// These pushes are about to be written to a connection. Returns when that would be known
+    /// after a crash.
+    fn handed(&self, pushes: &[PushId]);
 }
 
 /// The settlements of late.
@@ -76,6 +81,20 @@ impl Register {
     pub fn leave(&self, push: &Push, now: Moment) -> bool {
         let journal = self.journal.get();
         journal.map(|journal| journal.left(push, now)).is_some()
+    }
+
+    /// Notes how far a push has come that will be tried again.
+    pub fn tried(&self, push: &Push, now: Moment) {
+        if let Some(journal) = self.journal.get() {
+            journal.tried(push, now);
+        }
+    }
+
+    /// Notes that the octets of these pushes leave from now on.
+    pub fn handed(&self, pushes: &[PushId]) {
+        if let Some(journal) = self.journal.get() {
+            journal.handed(pushes);
+        }
     }
 
     /// Enters what a round has settled; `end` is where its lines end in the logs.
@@ -178,6 +197,10 @@ mod tests {
         fn left(&self, push: &Push, _: Moment) {
             self.0.lock().unwrap().push(push.id().0);
         }
+
+        fn tried(&self, _: &Push, _: Moment) {}
+
+        fn handed(&self, _: &[PushId]) {}
     }
 
     fn round(ids: std::ops::Range<u64>) -> Vec<Remembered> {
@@ -257,6 +280,10 @@ mod tests {
         }
 
         fn left(&self, _: &Push, _: Moment) {}
+
+        fn tried(&self, _: &Push, _: Moment) {}
+
+        fn handed(&self, _: &[PushId]) {}
     }
 
     /// The end says that nothing more is written, and closes the journal: what another thread was

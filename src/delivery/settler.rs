@@ -19,7 +19,7 @@ use crate::log::line::{self, Line, PushLine, Tail};
 use crate::log::{Logs, Privacy, TimeText};
 use crate::moment::Moment;
 use crate::provider::{Answer, LaneEffect, Verdict};
-use crate::push::{self, Push};
+use crate::push::{self, Push, PushId};
 use crate::stats::Stats;
 
 /// Retries are told to the operator as one line per reason in this time.
@@ -116,6 +116,28 @@ impl Settler {
         self.limits.look().resend_unknown
     }
 
+    /// Whether it is noted of each push that its octets are about to leave: where none that may
+    /// have been sent is sent again, that must be known after a crash too.
+    pub fn notes_handed(&self) -> bool {
+        self.register.keeps() && !self.resends_unknown()
+    }
+
+    /// Notes it of these, and forgets them.
+    pub fn note_handed(&self, pushes: &mut Vec<PushId>) {
+        if !pushes.is_empty() {
+            self.register.handed(pushes);
+            pushes.clear();
+        }
+    }
+
+    /// A push that was handed to a connection goes back to the lane: it is noted how far it has
+    /// come, if a crash may not forget that.
+    pub fn note_tried(&self, push: &Push, now: Moment) {
+        if push.attempts > 0 || self.notes_handed() {
+            self.register.tried(push, now);
+        }
+    }
+
     /// Decides what follows an attempt and does it. A push that is to be sent again at once is
     /// given back.
     pub fn conclude(&mut self, ended: Ended, now: Moment) -> Option<Push> {
@@ -134,8 +156,12 @@ impl Settler {
         let random = self.random.draw();
         match policy::decide(&mut push, outcome, *self.limits.get(), now, random) {
             Decision::Settle(settlement) => self.settle(&push, settlement, now),
-            Decision::Resend => return Some(push),
+            Decision::Resend => {
+                self.note_tried(&push, now);
+                return Some(push);
+            }
             Decision::Retry { due, why } => {
+                self.note_tried(&push, now);
                 self.note_retry(&push, why, due.saturating_duration_since(now.monotonic));
                 // What does not wait is no part of a storm: its connection was at fault.
                 if due <= now.monotonic {
@@ -201,7 +227,7 @@ impl Settler {
                 reason: &settlement.reason,
                 apns_id: settlement.apns_id.as_deref(),
                 attempt: Some(settlement.attempt),
-                maybe_sent: push.maybe_sent,
+                maybe_sent: push.maybe_sent || push.in_doubt,
                 accepted: origin.as_ref().map(|origin| &*origin.accepted),
             },
         };

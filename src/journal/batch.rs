@@ -104,6 +104,10 @@ pub(super) struct Batch {
     pub(super) settled: Vec<(u64, Option<End>)>,
     pub(super) attempts: Vec<(u64, Attempts)>,
     pub(super) ids: Option<u64>,
+    /// Pushes that are about to be written to a connection.
+    pub(super) handed: Vec<u64>,
+    /// Ids up to which pushes may have been sent.
+    pub(super) doubt: Option<u64>,
     /// Whether it begins with the mark that all before it is synced.
     pub(super) marked: bool,
     marked_len: usize,
@@ -117,12 +121,19 @@ impl Batch {
         self.marked_len = self.frames.len();
     }
 
+    /// Says up to which id pushes may have been sent; comes before all but that mark.
+    pub(super) fn doubt(&mut self, last: u64) {
+        record::put_doubt(&mut self.frames, last);
+        self.doubt = Some(last);
+        self.marked_len = self.frames.len();
+    }
+
     /// Marks that the checkpoint is complete.
     pub(super) fn complete(&mut self) {
         record::put_complete(&mut self.frames);
     }
 
-    /// Whether it holds more than that mark.
+    /// Whether it holds more than these two.
     pub(super) fn has_records(&self) -> bool {
         self.frames.len() > self.marked_len
     }
@@ -162,6 +173,11 @@ impl Batch {
         record::put_lost(&mut self.frames, head);
         let len = self.frames.len() - offset;
         Span { offset, len }
+    }
+
+    pub(super) fn hand(&mut self, ids: Vec<u64>) {
+        record::put_handed(&mut self.frames, &ids);
+        self.handed.extend(ids);
     }
 
     /// Copies a frame of another segment: its record is outside of groups now. False if it does

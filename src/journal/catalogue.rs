@@ -189,6 +189,7 @@ pub(super) fn read_outstanding(
         tokens: body.tokens,
         first_id: body.first_id,
         at: body.at,
+        in_doubt: rest.in_doubt,
         pushes: rest.pushes.clone(),
     }))
 }

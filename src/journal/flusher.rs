@@ -8,23 +8,17 @@ use std::time::{Duration, Instant};
 
 use super::batch::Group;
 use super::error::Refused;
-use super::inbox::{Contents, Inbox, Reply, Settlements};
+use super::inbox::{Contents, Inbox, Reply};
 use super::settled::End;
 use super::space::Space;
 use super::state::State;
 use super::store::{Store, Trouble};
-use super::{Attempts, IDS_AHEAD, SYNC_EVERY, Settings, SyncPolicy};
+use super::{Attempts, IDS_AHEAD, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::Moment;
 
 /// Settlements wait so long for others, unless something is written anyway.
 const SETTLE_GATHER: Duration = Duration::from_millis(5);
-
-/// While lines are not written, it is looked again after this time, doubling …
-const LOOK_FIRST: Duration = Duration::from_millis(5);
-
-/// … up to this one.
-const LOOK_LONGEST: Duration = Duration::from_millis(100);
 
 /// What could not be written is tried again after this time.
 pub(super) const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -44,12 +38,11 @@ pub(super) struct Flusher {
     policy: SyncPolicy,
     space: Space,
     dir: String,
-    /// Settlements whose lines are written, and attempts.
+    /// Settlements and attempts.
     settled: Vec<(u64, Option<End>)>,
     left: Vec<(u64, Attempts)>,
-    /// When it is looked next for settlements that may be written, and how long after that.
+    /// When they are written, at the latest.
     settle_at: Option<Instant>,
-    look_wait: Duration,
     sync_at: Option<Instant>,
     /// When it is tried whether requests can be taken again.
     retry_at: Option<Instant>,
@@ -62,11 +55,18 @@ pub(super) struct Flusher {
 #[derive(Debug, Default)]
 struct Work {
     requests: Vec<(Group, Reply)>,
-    ids_wanted: Option<u64>,
+    notes: Notes,
     ids_waiting: Vec<Reply>,
-    closing: Option<Instant>,
-    /// Whether lines are still awaited.
-    awaits_lines: bool,
+    closing: bool,
+}
+
+/// What is noted besides requests and what became of them.
+#[derive(Debug, Default)]
+struct Notes {
+    ids: Option<u64>,
+    handed: Vec<(Vec<u64>, Reply)>,
+    /// Whether all that is handed over is noted from now on.
+    are_handed: Vec<(bool, Reply)>,
 }
 
 /// Tells the callers if the flusher panics.
@@ -76,6 +76,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let why = "its flusher has ended by an error of the program".to_owned();
+            ::log::error!("journal: {why}; pushes are refused");
             self.0.end(State::Failed { why });
         }
     }
@@ -93,7 +94,6 @@ impl Flusher {
             settled: Vec::new(),
             left: Vec::new(),
             settle_at: None,
-            look_wait: LOOK_FIRST,
             sync_at: None,
             retry_at: None,
             settle_again_at: Instant::now(),
@@ -111,12 +111,11 @@ impl Flusher {
         let guard = Guard(Arc::clone(&self.inbox));
         loop {
             let work = self.wait();
-            let (closing, awaits_lines) = (work.closing, work.awaits_lines);
+            let closing = work.closing;
             let now = Moment::now();
             self.heartbeat.busy(now.monotonic);
             self.round(work, now);
-            let is_over = |deadline| !awaits_lines || Instant::now() >= deadline;
-            if closing.is_some_and(is_over) {
+            if closing {
                 break;
             }
         }
@@ -131,12 +130,13 @@ impl Flusher {
         let mut contents = inbox.lock();
         loop {
             let now = Instant::now();
-            if !contents.settled.is_empty() && self.settle_at.is_none() {
+            let has_news = !contents.settled.is_empty() || !contents.left.is_empty();
+            if has_news && self.settle_at.is_none() {
                 self.settle_at = Some(now + SETTLE_GATHER);
             }
             let due = self.due(&contents, now);
             if due.is_some_and(|due| due <= now) {
-                return self.take(&mut contents, now);
+                return self.take(&mut contents);
             }
             let due = due.map(|due| due.saturating_duration_since(now));
             let rest = due.map_or(LONGEST_REST, |due| due.min(LONGEST_REST));
@@ -149,13 +149,13 @@ impl Flusher {
     fn due(&self, contents: &Contents, now: Instant) -> Option<Instant> {
         let asked = !contents.requests.is_empty()
             || contents.ids_wanted.is_some()
-            || !contents.left.is_empty()
-            || (contents.closing.is_some() && contents.settled.is_empty());
+            || !contents.handed.is_empty()
+            || !contents.notes_handed.is_empty()
+            || contents.closing;
         let carries = self.store.is_carrying() && !self.store.has_failed();
         let times = [
             asked.then_some(now),
             carries.then_some(self.carry_at),
-            contents.closing,
             self.settle_at,
             self.sync_at,
             self.retry_at,
@@ -163,44 +163,19 @@ impl Flusher {
         times.into_iter().flatten().min()
     }
 
-    fn take(&mut self, contents: &mut Contents, now: Instant) -> Work {
+    fn take(&mut self, contents: &mut Contents) -> Work {
         self.left.append(&mut contents.left);
-        self.take_settled(contents, now);
+        self.settled.append(&mut contents.settled);
+        self.settle_at = None;
         Work {
             requests: mem::take(&mut contents.requests),
-            ids_wanted: contents.ids_wanted.take(),
+            notes: Notes {
+                ids: contents.ids_wanted.take(),
+                handed: mem::take(&mut contents.handed),
+                are_handed: mem::take(&mut contents.notes_handed),
+            },
             ids_waiting: mem::take(&mut contents.ids_waiting),
             closing: contents.closing,
-            awaits_lines: !contents.settled.is_empty(),
-        }
-    }
-
-    /// Takes settlements as far as their lines are written, in their order.
-    fn take_settled(&mut self, contents: &mut Contents, now: Instant) {
-        while let Some(first) = contents.settled.front_mut()
-            && first.may_be_written()
-        {
-            self.settled.append(&mut first.pushes);
-            contents.settled.pop_front();
-            self.look_wait = LOOK_FIRST;
-        }
-        let is_due = self.settle_at.is_none_or(|at| at <= now);
-        match contents.settled.back_mut() {
-            None => self.settle_at = None,
-            Some(last) if is_due => {
-                if let Settlements {
-                    gate: Some(gate),
-                    is_urged: false,
-                    ..
-                } = last
-                {
-                    gate.urge();
-                    last.is_urged = true;
-                }
-                self.settle_at = Some(now + self.look_wait);
-                self.look_wait = (self.look_wait * 2).min(LOOK_LONGEST);
-            }
-            Some(_) => {}
         }
     }
 
@@ -209,6 +184,7 @@ impl Flusher {
             self.retry(now);
         }
         let before = self.store.written();
+        let ids = work.notes.ids;
         let wants_room = !work.requests.is_empty();
         let kept = match wants_room
             .then(|| self.refusal(&work.requests, now))
@@ -217,11 +193,11 @@ impl Flusher {
             Some(state) => {
                 refuse(work.requests.into_iter().map(|(_, reply)| reply), &state);
                 self.enter(state, now);
-                self.write_all(Vec::new(), work.ids_wanted, now)
+                self.write_all(Vec::new(), work.notes, now)
             }
-            None => self.write_all(work.requests, work.ids_wanted, now),
+            None => self.write_all(work.requests, work.notes, now),
         };
-        self.answer(kept, work.ids_waiting, work.ids_wanted, now);
+        self.answer(kept, work.ids_waiting, ids, now);
         let written = self.store.written().saturating_sub(before);
         self.go_on_carrying(usize::try_from(written).unwrap_or(usize::MAX), now);
         self.sync_if_due(now);
@@ -253,21 +229,32 @@ impl Flusher {
     fn write_all(
         &mut self,
         requests: Vec<(Group, Reply)>,
-        ids: Option<u64>,
+        mut notes: Notes,
         now: Moment,
     ) -> Vec<Reply> {
         let mut written = Vec::new();
         let mut requests = requests.into_iter().peekable();
-        let mut ids = ids;
         loop {
+            self.note_doubt(&notes.are_handed);
             let mut batch = self.store.batch();
             if self.settle_again_at <= now.monotonic {
                 batch.settle(self.settled.clone());
                 batch.leave(self.left.clone());
             }
-            if let Some(last) = ids.take() {
+            if !notes.are_handed.is_empty() {
+                // With a record the doubt is written at once.
+                batch.note_ids(self.store.ids());
+            }
+            if let Some(last) = notes.ids.take() {
                 batch.note_ids(last.saturating_add(IDS_AHEAD));
             }
+            let mut waiting: Vec<Reply> = Vec::new();
+            for (ids, reply) in notes.handed.drain(..) {
+                // After the attempts: what was tried before is handed again.
+                batch.hand(ids);
+                waiting.push(reply);
+            }
+            waiting.extend(notes.are_handed.drain(..).map(|(_, reply)| reply));
             let mut replies = Vec::new();
             while batch.frames.len() < WRITE_OCTETS
                 && let Some((group, reply)) = requests.next()
@@ -290,6 +277,7 @@ impl Flusher {
                         self.left = Vec::new();
                     }
                     self.sync_at.get_or_insert(now.monotonic + SYNC_EVERY);
+                    accept(waiting);
                     match self.policy {
                         SyncPolicy::Group => written.append(&mut replies),
                         SyncPolicy::Interval => accept(replies),
@@ -297,11 +285,22 @@ impl Flusher {
                 }
                 Err(trouble) => {
                     let state = self.trouble(trouble, now);
+                    refuse(waiting, &state);
                     refuse(replies, &state);
                     refuse(requests.map(|(_, reply)| reply), &state);
                     return written;
                 }
             }
+        }
+    }
+
+    /// What is in doubt from the next write on.
+    fn note_doubt(&mut self, notes_handed: &[(bool, Reply)]) {
+        for (notes_handed, _) in notes_handed {
+            // Whatever was accepted before that may have been sent without a note.
+            let seen = self.inbox.ids_seen.load(Ordering::Relaxed);
+            let last = if *notes_handed { seen } else { IN_DOUBT };
+            self.store.set_doubt(last);
         }
     }
 
@@ -439,14 +438,21 @@ impl Flusher {
         }
     }
 
+    /// Whether all that is outstanding was left behind, or never fed.
+    fn has_told_all(&self) -> bool {
+        let index = &self.store.catalogue().lock().index;
+        let untouched = index.all_unfed() + self.inbox.lock().left_behind;
+        self.left.is_empty() && self.settled.is_empty() && untouched >= index.outstanding()
+    }
+
     /// Writes what is left and ends.
     fn finish(&mut self) {
         let now = Moment::now();
         self.settle_again_at = now.monotonic;
-        let written = self.write_all(Vec::new(), None, now);
+        let written = self.write_all(Vec::new(), Notes::default(), now);
         debug_assert!(written.is_empty(), "no request was written");
         let seen = self.inbox.ids_seen.load(Ordering::Relaxed);
-        let finished = self.store.finish(seen, now.unix);
+        let finished = self.store.finish(seen, self.has_told_all(), now.unix);
         if let Err(trouble) = &finished {
             ::log::error!("journal: its end could not be written: {trouble:?}");
         }

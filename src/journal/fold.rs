@@ -16,7 +16,7 @@ use super::index::{Index, Place};
 use super::notification::Head;
 use super::record::Record;
 use super::settled::End;
-use super::{ANSWERS_MAX, ANSWERS_OCTETS_MAX, KEEP_ANSWERS, KeptAnswer};
+use super::{ANSWERS_MAX, ANSWERS_OCTETS_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
 
 /// What the records so far come to.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub(super) struct Fold {
     highest: u64,
     /// Ids up to this one may have been given to pushes, says the last record that says so.
     ids: u64,
+    /// Pushes with ids up to this one may have been sent, says the last record that says so.
+    doubt: Option<u64>,
     /// Pushes named at all.
     pub(super) pushes: u64,
     /// Pushes that ended expired.
@@ -68,6 +70,16 @@ impl Fold {
     /// The highest id that may have been given to a push.
     pub(super) fn high_water(&self) -> u64 {
         self.ids.max(self.highest)
+    }
+
+    /// Pushes with ids up to this one may have been sent, whatever else is said of them: all, if
+    /// the last process has not ended in order and did not note what it handed to connections.
+    pub(super) fn doubt(&self) -> u64 {
+        match self.doubt {
+            _ if self.index.outstanding() == 0 => 0,
+            Some(last) if last < IN_DOUBT => last,
+            _ => self.index.last(),
+        }
     }
 
     /// Takes a frame; false if its record is not one of ours.
@@ -175,6 +187,12 @@ impl Fold {
                 }
             }
             Record::Ids(last) => self.ids = last,
+            Record::Handed(runs) => {
+                for run in runs {
+                    self.index.hand_run(run.first, run.count);
+                }
+            }
+            Record::Doubt(last) => self.doubt = Some(last),
             Record::Synced => self.trust(),
             Record::Complete => self.complete = true,
             Record::Accepted(_) | Record::Answer(_) => {}

@@ -1,17 +1,16 @@
 //! Between those who have something for the journal and the flusher.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use super::Attempts;
 use super::batch::Group;
 use super::error::Refused;
 use super::settled::End;
 use super::state::State;
-use super::{Attempts, Logged};
 
 /// Told when something is kept, or is not.
 pub(super) type Reply = Sender<Result<(), Refused>>;
@@ -35,33 +34,25 @@ pub(super) struct Inbox {
 pub(super) struct Contents {
     /// Requests, whose callers wait.
     pub(super) requests: Vec<(Group, Reply)>,
-    /// Settlements in the order of their logs' lines.
-    pub(super) settled: VecDeque<Settlements>,
+    /// Settlements whose lines are written.
+    pub(super) settled: Vec<(u64, Option<End>)>,
+    /// How far pushes have come.
     pub(super) left: Vec<(u64, Attempts)>,
+    /// How many of them stay outstanding when the process ends.
+    pub(super) left_behind: u64,
+    /// Pushes whose octets leave as soon as they are noted, and who waits for it.
+    pub(super) handed: Vec<(Vec<u64>, Reply)>,
+    /// Whether from now on all such pushes are noted, and who waits for it.
+    pub(super) notes_handed: Vec<(bool, Reply)>,
     /// Ids up to this one are to be noted, and who waits for it.
     pub(super) ids_wanted: Option<u64>,
     pub(super) ids_waiting: Vec<Reply>,
     pub(super) state: State,
-    /// Until when the flusher may take to end.
-    pub(super) closing: Option<Instant>,
+    /// Whether the flusher is to end.
+    pub(super) closing: bool,
     pub(super) has_ended: bool,
     /// Settlements that the flusher could not write.
     pub(super) unwritten: u64,
-}
-
-/// Settlements of one round of a connection thread.
-#[derive(Debug)]
-pub(super) struct Settlements {
-    pub(super) pushes: Vec<(u64, Option<End>)>,
-    pub(super) gate: Option<Arc<dyn Logged>>,
-    pub(super) is_urged: bool,
-}
-
-impl Settlements {
-    /// Whether its lines are written.
-    pub(super) fn may_be_written(&self) -> bool {
-        self.gate.as_ref().is_none_or(|gate| gate.written())
-    }
 }
 
 impl Inbox {
@@ -69,12 +60,15 @@ impl Inbox {
         Self {
             contents: Mutex::new(Contents {
                 requests: Vec::new(),
-                settled: VecDeque::new(),
+                settled: Vec::new(),
                 left: Vec::new(),
+                left_behind: 0,
+                handed: Vec::new(),
+                notes_handed: Vec::new(),
                 ids_wanted: None,
                 ids_waiting: Vec::new(),
                 state: State::Serving,
-                closing: None,
+                closing: false,
                 has_ended: false,
                 unwritten: 0,
             }),
@@ -117,13 +111,15 @@ impl Inbox {
         let mut contents = self.lock();
         contents.state = state;
         contents.has_ended = true;
-        let waiting: usize = contents.settled.iter().map(|some| some.pushes.len()).sum();
-        contents.unwritten = contents.unwritten.saturating_add(waiting as u64);
+        let waiting = contents.settled.len() as u64;
+        contents.unwritten = contents.unwritten.saturating_add(waiting);
         // Whoever waits for a reply finds that there will be none.
         contents.requests.clear();
         contents.ids_waiting.clear();
         contents.settled.clear();
         contents.left.clear();
+        contents.handed.clear();
+        contents.notes_handed.clear();
         drop(contents);
         self.ended.notify_all();
     }

@@ -6,6 +6,7 @@
 //! tokens of which some are settled. The contents stay on the disk.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use super::notification::Head;
@@ -55,6 +56,8 @@ pub(super) struct Rest {
     pub(super) pushes: Vec<(u32, Attempts)>,
     /// Ids of the tokens before, between and after them.
     pub(super) settled: Vec<u64>,
+    /// Whether an earlier process may have sent them, for all that it has noted.
+    pub(super) in_doubt: bool,
 }
 
 /// What is outstanding.
@@ -64,6 +67,8 @@ pub(super) struct Index {
     /// Settled ones of several tokens.
     settled: HashMap<u64, Bits>,
     attempts: HashMap<u64, Attempts>,
+    /// Pushes with ids up to this one may have been sent by earlier processes.
+    pub(super) doubt: u64,
     outstanding: u64,
     live_octets: u64,
     /// Where the answers are that are kept, the oldest first.
@@ -124,9 +129,19 @@ impl Index {
         self.live_octets
     }
 
+    /// The first id of the last notification with outstanding pushes.
+    pub(super) fn last(&self) -> u64 {
+        self.entries.last_key_value().map_or(0, |(id, _)| *id)
+    }
+
     /// Outstanding pushes of a platform that are still to be fed.
     pub(super) fn unfed(&self, platform: Platform) -> u64 {
         self.feeds.get(seat(platform)).map_or(0, |feed| feed.1)
+    }
+
+    /// The same of all platforms.
+    pub(super) fn all_unfed(&self) -> u64 {
+        self.feeds.iter().map(|feed| feed.1).sum()
     }
 
     /// Where a push goes, if it is outstanding.
@@ -226,18 +241,9 @@ impl Index {
         let end = first.saturating_add(count);
         let mut settled = 0;
         let mut next = first;
-        // From notification to notification: a hostile count costs nothing for ids in between.
-        while next < end {
-            let Some((first_id, entry)) = self.find(next).or_else(|| {
-                let after = self.entries.range(next..end).next();
-                after.map(|(first_id, entry)| (*first_id, *entry))
-            }) else {
-                break;
-            };
-            let from = next.max(first_id);
-            let to = end.min(first_id.saturating_add(entry.tokens.into()));
-            settled += (from..to).filter(|id| self.settle(*id)).count() as u64;
-            next = to.max(next + 1);
+        while let Some(ids) = self.known(next, end) {
+            next = ids.end.max(next + 1);
+            settled += ids.filter(|id| self.settle(*id)).count() as u64;
         }
         settled
     }
@@ -252,6 +258,40 @@ impl Index {
             platform: platforms.find(|of| seat(*of) == usize::from(entry.platform))?,
             at: Duration::ZERO,
         })
+    }
+
+    /// The next ids from `next` on that a notification has. From notification to notification: a
+    /// hostile count costs nothing for ids in between.
+    fn known(&self, next: u64, end: u64) -> Option<Range<u64>> {
+        if next >= end {
+            return None;
+        }
+        let (first_id, entry) = self.find(next).or_else(|| {
+            let after = self.entries.range(next..end).next();
+            after.map(|(first_id, entry)| (*first_id, *entry))
+        })?;
+        let to = end.min(first_id.saturating_add(entry.tokens.into()));
+        Some(next.max(first_id)..to)
+    }
+
+    /// Consecutive pushes are about to be written to a connection: from now on they may have been
+    /// sent, until it is noted how that ended.
+    pub(super) fn hand_run(&mut self, first: u64, count: u64) {
+        let end = first.saturating_add(count);
+        let mut next = first;
+        while let Some(ids) = self.known(next, end) {
+            next = ids.end.max(next + 1);
+            for id in ids {
+                self.hand(id);
+            }
+        }
+    }
+
+    /// The same of one push.
+    pub(super) fn hand(&mut self, id: u64) {
+        if self.has(id) {
+            self.attempts.entry(id).or_default().maybe_sent = true;
+        }
     }
 
     /// Notes how far a push has come, if it is outstanding.
@@ -295,6 +335,7 @@ impl Index {
             place: entry.place(),
             pushes: Vec::new(),
             settled: Vec::new(),
+            in_doubt: entry.recovered && first_id <= self.doubt,
         };
         for index in from..entry.tokens {
             let id = first_id + u64::from(index);

@@ -15,11 +15,13 @@
 //! accepted   a notification with its device tokens, once; the payload is built again
 //! answer     the answer to a request with an idempotency key
 //! settled    runs of consecutive ids that ended alike, some 2 to 4 octets for a push
-//! attempts   how far outstanding pushes have come, when the daemon ended
+//! attempts   how far outstanding pushes have come
 //! ids        ids up to this one may have been given
 //! synced     all that stands before is on the disk
 //! complete   the checkpoint is complete: no older segment is needed
 //! lost       what is known of a notification whose record the disk has damaged
+//! handed     pushes that were about to be written to a connection
+//! doubt      pushes with ids up to this one may have been sent
 //! ```
 //!
 //! A new segment begins with a checkpoint: the ids, then bit by bit everything that is outstanding
@@ -35,6 +37,13 @@
 //! Damaged is what was read well, twice, and is not what was written. Its pushes are still named:
 //! of a notification the `lost` record keeps the ids, and whoever feeds them settles them. Segments
 //! with damage are kept aside under another name when they go.
+//!
+//! # What may have been sent
+//!
+//! A push may be sent and its settlement not get here. Where each push is noted before its octets
+//! leave (`handed`), recovery knows which those are. Where not, a process says at its start that
+//! all pushes are in doubt, and takes that back at its end if everything it touched is settled or
+//! left; so after a crash all that was outstanding is in doubt.
 //!
 //! # Parts
 //!
@@ -73,7 +82,6 @@ mod state;
 mod store;
 mod unread;
 
-use std::fmt::Debug;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -94,23 +102,13 @@ pub use state::State;
 use self::batch::Group;
 use self::catalogue::Shared;
 use self::flusher::Flusher;
-use self::inbox::{Inbox, Settlements};
+use self::inbox::{Contents, Inbox, Reply};
 use self::store::Store;
 use crossbeam_channel::Receiver;
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::Moment;
 use crate::push::{Accepted, Platform, PushId};
-
-/// Says when the push log has written the lines of a batch of settlements: only then are they
-/// written to the journal, so that no push is settled without its line.
-pub trait Logged: Debug + Send + Sync {
-    /// Whether the lines are with the system. Must not wait.
-    fn written(&self) -> bool;
-
-    /// Somebody waits for it. Must not wait either.
-    fn urge(&self);
-}
 
 /// The journal of a daemon. Its methods may be called from any thread.
 #[derive(Debug)]
@@ -202,15 +200,11 @@ impl Journal {
         kept.recv().unwrap_or_else(|_| Err(Refused(self.state())))
     }
 
-    /// Takes note of pushes that ended, each once. Never waits for the disk: they are written
-    /// soon, and not before `gate` says that their lines are written.
-    pub fn settle(
-        &self,
-        settled: impl IntoIterator<Item = (PushId, End)>,
-        gate: Option<Arc<dyn Logged>>,
-    ) {
+    /// Takes note of pushes that ended, each once, and whose lines are in the push log. Never
+    /// waits for the disk: they are written soon.
+    pub fn settle(&self, settled: impl IntoIterator<Item = (PushId, End)>) {
         let pushes = settled.into_iter();
-        let pushes: Vec<_> = pushes.map(|(id, end)| (id.0, Some(end))).collect();
+        let mut pushes: Vec<_> = pushes.map(|(id, end)| (id.0, Some(end))).collect();
         if pushes.is_empty() {
             return;
         }
@@ -219,21 +213,58 @@ impl Journal {
             contents.unwritten = contents.unwritten.saturating_add(pushes.len() as u64);
             return;
         }
-        contents.settled.push_back(Settlements {
-            pushes,
-            gate,
-            is_urged: false,
-        });
+        contents.settled.append(&mut pushes);
         drop(contents);
         self.inbox.ring();
     }
 
-    /// Takes note of how far pushes have come that stay outstanding, for the next start. Never
-    /// waits for the disk.
-    pub fn leave(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
+    /// Takes note of how far pushes have come that will be tried again. Never waits for the disk.
+    pub fn note(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
         let pushes = pushes.into_iter().map(|(id, state)| (id.0, state));
         self.inbox.lock().left.extend(pushes);
         self.inbox.ring();
+    }
+
+    /// The same of pushes that this process touches no more: they are for the next start.
+    pub fn leave(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
+        let pushes = pushes.into_iter().map(|(id, state)| (id.0, state));
+        let mut contents = self.inbox.lock();
+        let before = contents.left.len();
+        contents.left.extend(pushes);
+        contents.left_behind += (contents.left.len() - before) as u64;
+        drop(contents);
+        self.inbox.ring();
+    }
+
+    /// Notes that these pushes are about to be written to a connection, so that a process after a
+    /// crash knows that they may have been sent; [`Journal::note`] takes that back.
+    ///
+    /// Waits until that is with the system, not for the disk. A power failure may take up to
+    /// [`SYNC_EVERY`] of it back.
+    pub fn hand(&self, pushes: impl IntoIterator<Item = PushId>) -> Result<(), Refused> {
+        let ids: Vec<_> = pushes.into_iter().map(|id| id.0).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.ask(|contents, reply| contents.handed.push((ids, reply)))
+    }
+
+    /// From now on [`Journal::hand`] is told of every push before its octets leave, or is not.
+    /// To be called before it ceases, and after it has begun.
+    pub fn set_notes_handed(&self, notes_handed: bool) -> Result<(), Refused> {
+        self.ask(|contents, reply| contents.notes_handed.push((notes_handed, reply)))
+    }
+
+    fn ask(&self, put: impl FnOnce(&mut Contents, Reply)) -> Result<(), Refused> {
+        let (reply, kept) = crossbeam_channel::bounded(1);
+        let mut contents = self.inbox.lock();
+        if contents.has_ended {
+            return Err(Refused(contents.state.clone()));
+        }
+        put(&mut contents, reply);
+        drop(contents);
+        self.inbox.ring();
+        self.outcome(&kept)
     }
 
     /// Notes that ids up to this one are used up, whether their pushes are appended or not.
@@ -307,21 +338,16 @@ impl Journal {
 
     /// Refuses new pushes, writes and syncs what is left, and ends the flusher; a second call
     /// finds it closed.
-    ///
-    /// Settlements whose lines are not written within that time stay outstanding.
-    pub fn close(&self, within: Duration) -> Closed {
-        let now = Instant::now();
+    pub fn close(&self) -> Closed {
         let mut contents = self.inbox.lock();
-        contents
-            .closing
-            .get_or_insert(now.checked_add(within).unwrap_or(now));
+        contents.closing = true;
         if contents.state == State::Serving {
             contents.state = State::Closed;
         }
         drop(contents);
         self.inbox.ring();
         // A disk that hangs does not keep the process.
-        if self.inbox.wait_for_end(within.saturating_add(LAST_WRITES)) {
+        if self.inbox.wait_for_end(LAST_WRITES) {
             let mut flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
             let panicked = flusher
                 .take()
@@ -337,7 +363,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        let _closed = self.close(Duration::ZERO);
+        let _closed = self.close();
     }
 }
 
@@ -364,6 +390,9 @@ pub const ANSWERS_OCTETS_MAX: u64 = 64 << 20;
 
 /// Ids are noted as given ahead of their use, in blocks of so many.
 const IDS_AHEAD: u64 = 1 << 24;
+
+/// Up to where pushes are in doubt while a process does not note what it hands to connections.
+const IN_DOUBT: u64 = u64::MAX;
 
 /// The lock file's name.
 const LOCK: &str = "journal.lock";

@@ -17,6 +17,9 @@ pub struct Outstanding {
     pub first_id: PushId,
     /// When it was accepted, since 1970.
     pub at: Duration,
+    /// Whether a process may have sent them that ended by a crash, which did not note what it
+    /// handed to connections.
+    pub in_doubt: bool,
     /// Which tokens are still to be pushed to, ascending, with what was tried; never empty.
     pub pushes: Vec<(u32, Attempts)>,
 }

@@ -28,6 +28,10 @@ pub(super) mod kind {
     /// An accepted notification whose record the disk has damaged: its head alone, so that each of
     /// its pushes still ends with a word.
     pub(in super::super) const LOST: u8 = 8;
+    /// Pushes that were about to be written to a connection.
+    pub(in super::super) const HANDED: u8 = 9;
+    /// Pushes with ids up to this one may have been sent, whatever else is said of them.
+    pub(in super::super) const DOUBT: u8 = 10;
 }
 
 /// A record, as far as recovery reads it.
@@ -40,6 +44,8 @@ pub(super) enum Record<'a> {
     Ids(u64),
     Synced,
     Complete,
+    Handed(Runs<'a>),
+    Doubt(u64),
 }
 
 impl<'a> Record<'a> {
@@ -56,6 +62,8 @@ impl<'a> Record<'a> {
             kind::IDS => octets.number().map(Self::Ids),
             kind::SYNCED => Some(Self::Synced),
             kind::COMPLETE => Some(Self::Complete),
+            kind::HANDED => Some(Self::Handed(Runs::of(record))),
+            kind::DOUBT => octets.number().map(Self::Doubt),
             _ => None,
         }
     }
@@ -182,6 +190,20 @@ pub(super) fn put_synced(out: &mut Vec<u8>) {
 /// Appends the mark that the checkpoint is complete.
 pub(super) fn put_complete(out: &mut Vec<u8>) {
     put_short(out, kind::COMPLETE, |_| {});
+}
+
+/// Appends pushes that are about to be written to a connection.
+pub(super) fn put_handed(out: &mut Vec<u8>, ids: &[u64]) {
+    for some in ids.chunks(LIST_MAX) {
+        let mut some: Vec<_> = some.iter().map(|id| (*id, None)).collect();
+        let fits = frame::put(out, kind::HANDED, |out| settled::put(out, &mut some));
+        debug_assert!(fits, "a list of ids has a bounded length");
+    }
+}
+
+/// Appends up to which id pushes may have been sent.
+pub(super) fn put_doubt(out: &mut Vec<u8>, last: u64) {
+    put_short(out, kind::DOUBT, |out| put_number(out, last));
 }
 
 fn put_short(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {

@@ -99,7 +99,7 @@ pub(super) fn find(
 }
 
 /// The first octets of a segment, as they are written before anything else, are not more.
-pub(super) const BEGIN_OCTETS: u64 = 64;
+pub(super) const BEGIN_OCTETS: u64 = 96;
 
 struct Search<'a> {
     files: &'a dyn Files,

@@ -27,6 +27,11 @@ pub struct Settings {
     pub segment_octets: u64,
     /// Octets of the disk that are left to settlements: with fewer free, nothing is accepted.
     pub reserve_octets: u64,
+    /// Whether [`Journal::hand`] is told of every push before its octets leave: then it is known
+    /// after a crash which pushes may have been sent.
+    ///
+    /// [`Journal::hand`]: super::Journal::hand
+    pub notes_handed: bool,
 }
 
 impl Settings {
@@ -37,6 +42,7 @@ impl Settings {
             sync: SyncPolicy::default(),
             segment_octets: SEGMENT_OCTETS,
             reserve_octets: RESERVE_OCTETS,
+            notes_handed: false,
         }
     }
 }

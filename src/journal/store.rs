@@ -81,6 +81,12 @@ pub(super) struct Store {
     carry: Option<Carry>,
     /// Ids up to this one are noted as given.
     ids: u64,
+    /// Pushes with ids up to this one may have been sent by earlier processes …
+    inherited_doubt: u64,
+    /// … and up to this one, if this process ends now.
+    doubt: u64,
+    /// What the segment in use says of that.
+    doubt_written: Option<u64>,
     /// Whether something was written since the last sync.
     unsynced: bool,
     /// Whether something was synced since the last mark of it.
@@ -123,11 +129,20 @@ impl Store {
         self.ids
     }
 
+    /// From the next write on, pushes with ids up to this one count as sent if this process ends
+    /// without a word.
+    pub(super) fn set_doubt(&mut self, last: u64) {
+        self.doubt = last;
+    }
+
     /// An empty batch, for the next write.
     pub(super) fn batch(&self) -> Batch {
         let mut batch = Batch::default();
         if self.mark_due {
             batch.mark();
+        }
+        if self.doubt_written != Some(self.doubt) {
+            batch.doubt(self.doubt);
         }
         batch
     }
@@ -153,6 +168,9 @@ impl Store {
         }
         for (id, state) in &batch.attempts {
             index.note(*id, *state);
+        }
+        for id in &batch.handed {
+            index.hand(*id);
         }
         index.prune_answers(now);
         self.ids = batch.ids.unwrap_or(self.ids);
@@ -182,6 +200,7 @@ impl Store {
         self.written += batch.frames.len() as u64;
         self.unsynced = true;
         self.mark_due &= !batch.marked;
+        self.doubt_written = batch.doubt.or(self.doubt_written);
         Ok(())
     }
 
@@ -201,9 +220,18 @@ impl Store {
         }
     }
 
-    /// Marks and syncs what is there, for an end in order.
-    pub(super) fn finish(&mut self, last_id: u64, now: Duration) -> Result<(), Trouble> {
+    /// Marks and syncs what is there, for an end in order. `has_told_all` if this process has
+    /// noted of all that it may have sent how that ended.
+    pub(super) fn finish(
+        &mut self,
+        last_id: u64,
+        has_told_all: bool,
+        now: Duration,
+    ) -> Result<(), Trouble> {
         self.sync()?;
+        if has_told_all {
+            self.set_doubt(self.inherited_doubt);
+        }
         let mut batch = self.batch();
         batch.note_ids(last_id);
         self.write(batch, now)?;
@@ -262,10 +290,11 @@ impl Store {
 }
 
 /// The octets that a new segment begins with.
-fn first_octets(number: u32, base: u32, ids: u64, is_complete: bool) -> Vec<u8> {
+fn first_octets(number: u32, base: u32, ids: u64, doubt: u64, is_complete: bool) -> Vec<u8> {
     let mut octets = segment::head(number, base).to_vec();
     let mut frames = Vec::new();
     record::put_ids(&mut frames, ids);
+    record::put_doubt(&mut frames, doubt);
     if is_complete {
         record::put_complete(&mut frames);
     }

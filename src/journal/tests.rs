@@ -11,4 +11,5 @@ mod reads;
 mod rotation;
 mod script;
 mod spoilt;
+mod sent;
 mod trouble;

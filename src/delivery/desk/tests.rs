@@ -1,9 +1,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::delivery::credential::Credentials;
+use crate::delivery::outcome::End;
 use crate::delivery::policy::Limits;
+use crate::delivery::register::{Keeper, Register};
 use crate::delivery::route::Address;
 use crate::http2::{self, Event, Options};
 use crate::lane::{GATHER, RAMP};
@@ -19,10 +21,12 @@ struct Kind {
     client: http2::Connection,
     provider: http2::Connection,
     answered: usize,
+    /// How many pushes were noted as handed to it, if that is noted.
+    handed: Option<Arc<AtomicUsize>>,
 }
 
 impl Kind {
-    fn new(now: Instant) -> Self {
+    fn new(now: Instant, handed: Option<Arc<AtomicUsize>>) -> Self {
         let options = Options {
             max_concurrent_streams: Some(1000),
             ..Options::default()
@@ -31,6 +35,7 @@ impl Kind {
             client: http2::Connection::client(Options::default(), now),
             provider: http2::Connection::server(options, now),
             answered: 0,
+            handed,
         }
     }
 }
@@ -71,6 +76,12 @@ impl Transport for Kind {
                     .send_response(stream, 200, &[], Some(b""))
                     .unwrap();
                 self.answered += 1;
+                if let Some(handed) = &self.handed {
+                    assert!(
+                        handed.load(Ordering::Relaxed) >= self.answered,
+                        "noted too late"
+                    );
+                }
             }
         }
     }
@@ -103,10 +114,32 @@ struct Scene {
     now: Moment,
     rounds: usize,
     bell: Arc<AtomicBool>,
+    handed: Option<Arc<AtomicUsize>>,
+}
+
+/// Counts what is noted.
+struct Counter(Arc<AtomicUsize>, Arc<AtomicUsize>);
+
+impl Keeper for Counter {
+    fn settled(&self, _: &[(PushId, End)]) {}
+
+    fn left(&self, _: &Push, _: Moment) {}
+
+    fn tried(&self, _: &Push, _: Moment) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn handed(&self, pushes: &[PushId]) {
+        self.0.fetch_add(pushes.len(), Ordering::Relaxed);
+    }
 }
 
 impl Scene {
     fn new() -> Self {
+        Self::with(true, None)
+    }
+
+    fn with(resend_unknown: bool, keeper: Option<Counter>) -> Self {
         let now = Moment::now();
         let lane = Lane::new(Platform::Ios, 10_000, 1);
         let bell = Arc::new(AtomicBool::new(false));
@@ -118,9 +151,15 @@ impl Scene {
         let limits = Limits {
             retry_max: 3,
             max_age: Duration::from_secs(3600),
-            resend_unknown: true,
+            resend_unknown,
         };
-        let settler = Settler::new(Arc::clone(&lane), logs, Arc::clone(&stats), limits, 1);
+        let (register, mut handed) = (Arc::<Register>::default(), None);
+        if let Some(keeper) = keeper {
+            handed = Some(Arc::clone(&keeper.0)).filter(|_| !resend_unknown);
+            register.set_journal(Box::new(keeper));
+        }
+        let settler = Settler::new(Arc::clone(&lane), logs, Arc::clone(&stats), limits, 1)
+            .with_register(register);
         let hour = Duration::from_secs(3600);
         let route = Route {
             endpoint: Endpoint {
@@ -148,6 +187,7 @@ impl Scene {
             now,
             rounds: 0,
             bell,
+            handed,
         }
     }
 
@@ -172,7 +212,7 @@ impl Scene {
             self.desk.look();
             self.rounds += 1;
             if self.desk.round(self.now) {
-                let connection = Kind::new(self.now.monotonic);
+                let connection = Kind::new(self.now.monotonic, self.handed.clone());
                 self.desk.opened(Ok(connection), self.now);
             }
             self.desk.flush(self.now);
@@ -280,4 +320,20 @@ fn a_paused_lane_sends_nothing_and_its_pushes_time_goes_on() {
     scene.lane.resume();
     scene.pass(Duration::from_millis(1));
     assert_eq!((scene.answered(), scene.lane.outstanding()), (51, 0));
+}
+
+/// After a crash the next process must know what it may not send again.
+#[test]
+fn where_nothing_is_sent_again_each_push_is_noted_before_its_octets_leave() {
+    for resend_unknown in [false, true] {
+        let (handed, tried) = (Arc::<AtomicUsize>::default(), Arc::default());
+        let counter = Counter(Arc::clone(&handed), Arc::clone(&tried));
+        let mut scene = Scene::with(resend_unknown, Some(counter));
+        scene.enqueue(1, 500);
+        scene.pass(Duration::from_millis(1));
+        assert_eq!(scene.answered(), 500);
+        let expected = if resend_unknown { 0 } else { 500 };
+        assert_eq!(handed.load(Ordering::Relaxed), expected);
+        assert_eq!(tried.load(Ordering::Relaxed), 0, "all have ended");
+    }
 }

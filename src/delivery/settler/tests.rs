@@ -152,3 +152,21 @@ fn retry_after_holds_back_other_retries_only_if_it_is_said_of_the_lane() {
         assert_eq!(lane.retry_budget().under_way(), 2);
     }
 }
+
+#[test]
+fn what_a_crash_left_in_doubt_shows_as_maybe_sent_and_may_still_be_tried_again() {
+    let (_lane, mut settler, mut push) = full();
+    let now = Moment::now();
+    push.in_doubt = true;
+    push.attempts = 3;
+    // The one resending that an unanswered push has in any case is not used up.
+    assert!(settler.conclude(ended(push.clone(), lost()), now).is_none());
+    assert!(settler.error.is_empty());
+    push.attempts = 3;
+    settler.conclude(ended(push, answered(200, LaneEffect::None, None)), now);
+    let line = String::from_utf8(settler.access.clone()).unwrap();
+    assert!(
+        line.ends_with("\"attempt\":4,\"maybe_sent\":true}\n"),
+        "{line}"
+    );
+}

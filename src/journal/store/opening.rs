@@ -11,7 +11,7 @@ use crate::journal::files::{Files, JournalFile, Lock, LockError};
 use crate::journal::recovery::{self, Access, Found};
 use crate::journal::report::Recovered;
 use crate::journal::unread::Unread;
-use crate::journal::{FAILED_SYNC, IDS_AHEAD, LOCK, Settings, segment};
+use crate::journal::{FAILED_SYNC, IDS_AHEAD, IN_DOUBT, LOCK, Settings, segment};
 use crate::moment::Moment;
 
 impl Store {
@@ -30,6 +30,13 @@ impl Store {
         })?;
         found.fold.index.start_feeding();
         let high_water = found.fold.high_water();
+        let inherited_doubt = found.fold.doubt();
+        found.fold.index.doubt = inherited_doubt;
+        let doubt = if settings.notes_handed {
+            inherited_doubt
+        } else {
+            IN_DOUBT
+        };
         let failed = |number: u32| {
             let path = dir.join(segment::name(number));
             |error| OpenError {
@@ -47,7 +54,7 @@ impl Store {
             *number
         } else {
             let number = found.highest.saturating_add(1);
-            let octets = first_octets(number, number, high_water, true);
+            let octets = first_octets(number, number, high_water, doubt, true);
             let begun = begin(&*files, dir, &segment::name(number), &octets);
             let file = begun.map_err(|refusal| failed(number)(refusal.into_error()))?;
             found.good_end = octets.len() as u64;
@@ -75,6 +82,9 @@ impl Store {
             len: found.good_end,
             carry: (!complete).then(Default::default),
             ids: high_water,
+            inherited_doubt,
+            doubt,
+            doubt_written: None,
             unsynced: false,
             mark_due: true,
             cut_due: false,
@@ -138,7 +148,7 @@ impl Store {
             Stage::Draft => (segment::draft(number), number),
             Stage::Open | Stage::Spoilt => (segment::name(number), self.oldest()),
         };
-        let octets = first_octets(number, base, self.ids, false);
+        let octets = first_octets(number, base, self.ids, self.doubt, false);
         let begun = begin(&*self.files, &self.settings.dir, &name, &octets);
         let file = match begun {
             Ok(file) => file,
@@ -155,6 +165,7 @@ impl Store {
         self.carry = Some(super::Carry::default());
         self.unsynced = false;
         self.mark_due = true;
+        self.doubt_written = Some(self.doubt);
         self.cut_due = false;
         Ok(())
     }

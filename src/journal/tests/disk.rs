@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::journal::fixture::accepted;
 use crate::journal::{DiskFiles, End, Fault, Journal, OpenError, Recovered, Settings, read};
@@ -26,8 +25,8 @@ fn it_comes_back_after_an_end_and_after_a_crash() {
     for id in 1..=200 {
         journal.append([&accepted(id, 1)], None).unwrap();
     }
-    journal.settle((1..=190).map(|id| (PushId(id), End::Succeeded)), None);
-    let closed = journal.close(Duration::from_secs(10));
+    journal.settle((1..=190).map(|id| (PushId(id), End::Succeeded)));
+    let closed = journal.close();
     assert_eq!((closed.outstanding, closed.unwritten), (10, 0));
     let reading = read(&DiskFiles, &dir, Moment::now()).unwrap();
     assert_eq!(reading.recovered().outstanding, 10);

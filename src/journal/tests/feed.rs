@@ -26,9 +26,9 @@ fn filled() -> MemoryFiles {
             .unwrap();
     }
     let even = (1..=120).filter(|id| id % 2 == 0);
-    journal.settle(even.map(|id| (PushId(id), End::Succeeded)), None);
+    journal.settle(even.map(|id| (PushId(id), End::Succeeded)));
     journal.leave([(PushId(5), TRIED)]);
-    let closed = journal.close(Duration::from_secs(5));
+    let closed = journal.close();
     assert_eq!((closed.outstanding, closed.unwritten), (60, 0));
     files
 }
@@ -91,7 +91,7 @@ fn every_push_is_fed_once_in_pieces_of_any_size() {
 fn pushes_that_are_new_or_settled_before_are_not_fed() {
     let (journal, _) = journal(&filled(), settings());
     journal.append([&accepted(1000, 3)], None).unwrap();
-    journal.settle([(PushId(1), End::Failed), (PushId(119), End::Failed)], None);
+    journal.settle([(PushId(1), End::Failed), (PushId(119), End::Failed)]);
     until("settled", || journal.outstanding() == 61);
     assert_eq!(journal.unfed(Platform::Ios), 58);
     let fed = feed_all(&journal, Platform::Ios, 10);
@@ -110,7 +110,7 @@ fn pushes_are_fed_while_their_segments_go() {
     let mut id = 10_000;
     until("all is in another segment", || {
         journal.append([&accepted(id, 1)], None).unwrap();
-        journal.settle([(PushId(id), End::Succeeded)], None);
+        journal.settle([(PushId(id), End::Succeeded)]);
         id += 1;
         let paths = files.paths();
         !paths

@@ -1,13 +1,10 @@
 //! When callers are told, and when settlements are written.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use super::script::{journal, outstanding, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
-use crate::journal::{End, Logged, State, SyncPolicy};
+use crate::journal::{End, State, SyncPolicy};
 use crate::push::PushId;
 
 #[test]
@@ -66,7 +63,7 @@ fn settling_never_waits_for_the_disk() {
         let held = files.hold_syncs();
         let caller = scope.spawn(|| journal.append([&accepted(10, 1)], None));
         until("the flusher syncs", || journal.outstanding() == 4);
-        journal.settle([(PushId(1), End::Succeeded)], None);
+        journal.settle([(PushId(1), End::Succeeded)]);
         journal.leave([(PushId(2), crate::journal::Attempts::default())]);
         assert_eq!(journal.outstanding(), 4);
         drop(held);
@@ -78,65 +75,17 @@ fn settling_never_waits_for_the_disk() {
     });
 }
 
-#[derive(Debug, Default)]
-struct Log {
-    written: AtomicBool,
-    urged: AtomicUsize,
-}
-
-impl Logged for Log {
-    fn written(&self) -> bool {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    fn urge(&self) {
-        self.urged.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-#[test]
-fn a_push_is_not_settled_before_its_line_is_written() {
-    let files = MemoryFiles::default();
-    let (journal, _) = journal(&files, settings());
-    journal.append([&accepted(1, 2)], None).unwrap();
-    let log = Arc::new(Log::default());
-    let gate: Arc<dyn Logged> = Arc::<Log>::clone(&log);
-    journal.settle([(PushId(1), End::Succeeded)], Some(gate));
-    until("the log is urged", || log.urged.load(Ordering::Relaxed) > 0);
-    // A log that is stuck keeps nobody from being accepted.
-    journal.append([&accepted(10, 1)], None).unwrap();
-    assert_eq!(journal.outstanding(), 3);
-    assert_eq!(log.urged.load(Ordering::Relaxed), 1, "once");
-    log.written.store(true, Ordering::Relaxed);
-    until("it is settled", || journal.outstanding() == 2);
-}
-
-#[test]
-fn what_is_not_logged_at_the_end_stays_outstanding() {
-    let files = MemoryFiles::default();
-    let (journal, _) = journal(&files, settings());
-    journal.append([&accepted(1, 2)], None).unwrap();
-    journal.settle(
-        [(PushId(1), End::Succeeded)],
-        Some(Arc::new(Log::default())),
-    );
-    journal.settle([(PushId(2), End::Succeeded)], None);
-    let closed = journal.close(Duration::from_millis(20));
-    assert_eq!((closed.outstanding, closed.unwritten), (2, 2));
-    assert_eq!(journal.state(), State::Closed);
-    assert!(journal.append([&accepted(10, 1)], None).is_err());
-    assert_eq!(outstanding(&files.reboot(Loss::Unsynced)).0.len(), 2);
-}
-
 #[test]
 fn closing_writes_and_syncs_what_is_left_and_the_next_may_have_it() {
     let files = MemoryFiles::default();
     let (first, _) = journal(&files, settings());
     first.append([&accepted(1, 1000)], None).unwrap();
-    first.settle((1..=999).map(|id| (PushId(id), End::Failed)), None);
-    let closed = first.close(Duration::from_secs(5));
+    first.settle((1..=999).map(|id| (PushId(id), End::Failed)));
+    let closed = first.close();
     assert_eq!((closed.outstanding, closed.unwritten), (1, 0));
-    assert_eq!(first.close(Duration::ZERO), closed);
+    assert_eq!(first.close(), closed);
+    assert_eq!(first.state(), State::Closed);
+    assert!(first.append([&accepted(2000, 1)], None).is_err());
     let left = outstanding(&files.reboot(Loss::Unsynced)).0;
     assert!(left.keys().eq(&[1000]));
     let (_second, recovered) = journal(&files, settings());

@@ -1,7 +1,5 @@
 //! Ids never repeat, whatever the clock does.
 
-use std::time::Duration;
-
 use super::script::{journal, settings};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
 use crate::journal::{IDS_AHEAD, SyncPolicy};
@@ -44,7 +42,7 @@ fn an_end_in_order_wastes_no_ids() {
     let (journal, _) = journal(&files, settings());
     journal.note_id(PushId(500)).unwrap();
     journal.append([&accepted(600, 2)], None).unwrap();
-    let _closed = journal.close(Duration::from_secs(5));
+    let _closed = journal.close();
     let (_, recovered) = super::script::journal(&files, settings());
     assert_eq!(recovered.high_water, PushId(601));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::script::{Ledger, Operation, open, outstanding, run, settings, shared, until};
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
@@ -400,7 +400,7 @@ fn a_journal_tells_that_it_cannot_read_and_that_it_can() {
     // Pushes are taken and settled meanwhile.
     let id = 1 << 40;
     journal.append([&accepted(id, 1)], None).unwrap();
-    journal.settle([(PushId(id), End::Succeeded)], None);
+    journal.settle([(PushId(id), End::Succeeded)]);
     files.set_read_fault(None);
     until("all is read", || {
         for platform in Platform::ALL {
@@ -411,7 +411,7 @@ fn a_journal_tells_that_it_cannot_read_and_that_it_can() {
             .all(|platform| journal.unfed(*platform) == 0)
             && !journal.has_unread()
     });
-    let closed = journal.close(Duration::from_secs(5));
+    let closed = journal.close();
     assert_eq!(closed.unwritten, 0);
 }
 
@@ -426,7 +426,7 @@ fn a_journal_goes_on_while_nothing_can_be_carried_and_catches_up() {
         "a segment is begun that nothing can be carried into",
         || {
             journal.append([&accepted(id, 1)], None).unwrap();
-            journal.settle([(PushId(id), End::Succeeded)], None);
+            journal.settle([(PushId(id), End::Succeeded)]);
             id += 1;
             journal.has_unread()
         },
@@ -434,7 +434,7 @@ fn a_journal_goes_on_while_nothing_can_be_carried_and_catches_up() {
     let reads = files.reads();
     for _ in 0..50 {
         journal.append([&accepted(id, 1)], None).unwrap();
-        journal.settle([(PushId(id), End::Succeeded)], None);
+        journal.settle([(PushId(id), End::Succeeded)]);
         id += 1;
     }
     assert!(
@@ -448,7 +448,7 @@ fn a_journal_goes_on_while_nothing_can_be_carried_and_catches_up() {
     until("all is carried", || {
         !files.paths().contains(&old) && !journal.has_unread()
     });
-    let closed = journal.close(Duration::from_secs(5));
+    let closed = journal.close();
     assert_eq!((closed.outstanding, closed.unwritten), (3, 0));
     assert!(outstanding(&files).0.keys().eq(&[1, 2, 3]));
 }

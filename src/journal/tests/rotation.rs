@@ -29,11 +29,11 @@ fn a_push_that_waits_for_long_does_not_keep_old_segments() {
     journal
         .append([&accepted(1, 3)], Some(&answer("first", now)))
         .unwrap();
-    journal.settle([(PushId(2), End::Succeeded)], None);
+    journal.settle([(PushId(2), End::Succeeded)]);
     let mut most = 0;
     for id in 10..1000 {
         journal.append([&accepted(id, 1)], None).unwrap();
-        journal.settle([(PushId(id), End::Succeeded)], None);
+        journal.settle([(PushId(id), End::Succeeded)]);
         let segments = files.paths().len();
         most = most.max(segments);
     }
@@ -43,7 +43,7 @@ fn a_push_that_waits_for_long_does_not_keep_old_segments() {
     );
     until("all is settled", || journal.outstanding() == 2);
     until("old segments are gone", || files.paths().len() == 1);
-    let closed = journal.close(Duration::from_secs(5));
+    let closed = journal.close();
     assert_eq!(closed.outstanding, 2);
     assert!(files.used() < 10_000, "{}", files.used());
     let (found, recovered) = outstanding(&files);

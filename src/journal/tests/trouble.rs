@@ -38,7 +38,7 @@ fn a_full_disk_refuses_before_the_cliff_settles_all_the_same_and_recovers_by_its
         "{said}"
     );
     let taken = journal.outstanding();
-    journal.settle([(PushId(2), End::Succeeded)], None);
+    journal.settle([(PushId(2), End::Succeeded)]);
     until("the reserve takes settlements", || {
         journal.outstanding() == taken - 1
     });
@@ -81,7 +81,7 @@ fn settlements_that_found_no_room_are_written_later() {
     let (journal, _) = journal(&files, settings());
     journal.append([&accepted(1, 2)], None).unwrap();
     files.set_capacity(Some(files.used()));
-    journal.settle([(PushId(1), End::Succeeded)], None);
+    journal.settle([(PushId(1), End::Succeeded)]);
     until("it is noticed", || {
         matches!(journal.state(), State::Full { .. })
     });
@@ -105,10 +105,10 @@ fn after_a_failed_sync_nothing_is_written_to_that_file_again() {
     );
     files.fail_syncs(false);
     let (changes, syncs) = (files.operations(), files.syncs());
-    failed.settle([(PushId(1), End::Succeeded)], None);
+    failed.settle([(PushId(1), End::Succeeded)]);
     assert_eq!(failed.append([&accepted(20, 1)], None), Err(refused));
     assert!(failed.note_id(PushId(1 << 50)).is_err());
-    let closed = failed.close(std::time::Duration::from_secs(1));
+    let closed = failed.close();
     assert_eq!(closed.unwritten, 1);
     assert!(failed.state().is_fatal(), "even when it is closed");
     assert_eq!((files.operations(), files.syncs()), (changes, syncs));
