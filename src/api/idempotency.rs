@@ -68,12 +68,12 @@ pub enum Seen {
 
 /// The keys of the last [`KEPT_FOR`], with their answers.
 ///
-/// Invariant: `octets` is the sum of the costs in `answered`, and each of those keys is in `known`.
+/// Invariant: `octets` is the sum of the costs in `known`, and each key in `answered` is in it.
 #[derive(Debug, Default)]
 pub struct Keys {
     known: HashMap<Arc<str>, Known>,
     /// In the order in which they are forgotten.
-    answered: VecDeque<(Instant, Arc<str>, usize)>,
+    answered: VecDeque<(Instant, Arc<str>)>,
     octets: usize,
 }
 
@@ -82,6 +82,8 @@ struct Known {
     body: BodyHash,
     /// None while it is in progress.
     answer: Option<Arc<[u8]>>,
+    /// Octets that count for it.
+    cost: usize,
 }
 
 impl Keys {
@@ -94,27 +96,51 @@ impl Keys {
                 Some(answer) => Seen::Answered(Arc::clone(answer)),
                 None => Seen::InProgress,
             },
-            None if self.octets >= OCTETS_MAX => Seen::Full,
             None => {
-                let (body, answer) = (keyed.body, None);
-                self.known.insert(keyed.key.into(), Known { body, answer });
+                let (body, answer, cost) = (keyed.body, None, cost(keyed.key, b""));
+                if !self.fits(cost) {
+                    return Seen::Full;
+                }
+                self.octets = self.octets.saturating_add(cost);
+                let known = Known { body, answer, cost };
+                self.known.insert(keyed.key.into(), known);
                 Seen::New
             }
         }
     }
 
+    /// Holds the room that the answer of a request in progress will take; false if there is none,
+    /// and the request is to be refused.
+    pub fn hold(&mut self, key: &str, answer: &[u8]) -> bool {
+        let fits = self.fits(answer.len());
+        if let Some(known) = self.known.get_mut(key)
+            && fits
+        {
+            let cost = cost(key, answer);
+            self.octets = self.octets.saturating_sub(known.cost).saturating_add(cost);
+            known.cost = cost;
+        }
+        fits
+    }
+
+    fn fits(&self, more: usize) -> bool {
+        self.octets.saturating_add(more) <= OCTETS_MAX
+    }
+
     /// The request was answered so at that time, and is to be from now on.
     pub fn keep(&mut self, keyed: Keyed<'_>, answer: &[u8], at: Instant) {
         let key: Arc<str> = keyed.key.into();
+        let cost = cost(keyed.key, answer);
         let known = Known {
             body: keyed.body,
             answer: Some(answer.into()),
+            cost,
         };
         let before = self.known.insert(Arc::clone(&key), known);
+        let held = before.as_ref().map_or(0, |before| before.cost);
+        self.octets = self.octets.saturating_sub(held).saturating_add(cost);
         if before.is_none_or(|before| before.answer.is_none()) {
-            let cost = cost(keyed.key, answer);
-            self.octets = self.octets.saturating_add(cost);
-            self.answered.push_back((at, key, cost));
+            self.answered.push_back((at, key));
         }
     }
 
@@ -130,7 +156,7 @@ impl Keys {
             // A clock that was set back makes them young, which keeps them longer.
             let age = now.unix.saturating_sub(at);
             let given = now.monotonic.checked_sub(age).unwrap_or(now.monotonic);
-            if age < KEPT_FOR && self.octets < OCTETS_MAX {
+            if age < KEPT_FOR && self.fits(cost(&key, &answer)) {
                 self.keep(Keyed { key: &key, body }, &answer, given);
             }
         }
@@ -138,12 +164,15 @@ impl Keys {
 
     /// The request that was in progress came to nothing: the key is as good as new.
     pub fn forget(&mut self, key: &str) {
-        if self
-            .known
-            .get(key)
-            .is_some_and(|known| known.answer.is_none())
-        {
-            self.known.remove(key);
+        let known = self.known.get(key);
+        if known.is_some_and(|known| known.answer.is_none()) {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(known) = self.known.remove(key) {
+            self.octets = self.octets.saturating_sub(known.cost);
         }
     }
 
@@ -158,13 +187,11 @@ impl Keys {
     }
 
     fn forget_old(&mut self, now: Instant) {
-        while let Some((at, key, cost)) = self.answered.front() {
-            if now.saturating_duration_since(*at) < KEPT_FOR {
-                break;
-            }
-            self.known.remove(key);
-            self.octets = self.octets.saturating_sub(*cost);
-            self.answered.pop_front();
+        while let Some((at, _)) = self.answered.front()
+            && now.saturating_duration_since(*at) >= KEPT_FOR
+            && let Some((_, key)) = self.answered.pop_front()
+        {
+            self.remove(&key);
         }
     }
 }
@@ -176,13 +203,14 @@ fn cost(key: &str, answer: &[u8]) -> usize {
 /// Our limit: how long a key is kept after its answer: longer than any caller tries again.
 pub const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Our limit: octets of the kept keys and answers. That is 200,000 answers of one notification, or
-/// 330 requests with a key each second for ten minutes. A key that is forgotten before its time is
-/// a push sent twice, so what finds no room is refused instead.
+/// Our limit: octets of the kept keys and answers, those in progress among them. That is 200,000
+/// answers of one notification, or 330 requests with a key each second for ten minutes. A key that
+/// is forgotten before its time is a push sent twice, so what finds no room is refused instead; who
+/// needs no key sends none, and is taken.
 pub const OCTETS_MAX: usize = 64 * 1024 * 1024;
 
 /// What a key costs beside its text and its answer.
-const ENTRY: usize = 192;
+pub const ENTRY: usize = 192;
 
 #[cfg(test)]
 mod tests;

@@ -272,6 +272,11 @@ impl<D: Door, H: Host> Service<D, H> {
             last,
         } = self.number(plan.notifications, request_id);
         let reply = Answer::new("ok", &plan.rejected, taken).reply(200);
+        if let Some(Keyed { key, .. }) = keyed
+            && !self.repeats().hold(key, &reply.body)
+        {
+            return Err(Reply::message(503, KEYS_FULL).with_retry_after(RETRY_AFTER_SECS));
+        }
         if let Some(last) = last {
             let answer = &reply.body;
             let kept = keyed.map(|keyed| Kept { keyed, answer });

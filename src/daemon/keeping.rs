@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{StartError, StartErrorKind};
 use crate::api::Kept;
-use crate::api::idempotency::{Answered, BodyHash};
+use crate::api::idempotency::{self, Answered, BodyHash};
 use crate::config;
 use crate::delivery::outcome::End;
 use crate::delivery::register::Keeper;
@@ -16,6 +16,14 @@ use crate::journal::{
 };
 use crate::moment::Moment;
 use crate::push::{Accepted, Push, PushId};
+
+/// A restart forgets no key that would be known without it: the journal keeps answers for as long,
+/// and as much of them, as their requests are let in.
+const _: () = assert!(
+    journal::KEEP_ANSWERS.as_secs() >= idempotency::KEPT_FOR.as_secs()
+        && journal::ANSWERS_OCTETS_MAX >= idempotency::OCTETS_MAX as u64
+        && journal::ANSWER_EXTRA <= idempotency::ENTRY
+);
 
 /// Why no push is looked at while the journal is being read.
 const RECOVERING: &str = "recovering: the journal is being read";
@@ -96,9 +104,6 @@ impl Keeping {
         };
         let refused = |refused: journal::Refused| refused.to_string();
         journal.note_id(last).map_err(refused)?;
-        if accepted.is_empty() {
-            return Ok(());
-        }
         let answer = kept.map(|kept| KeptAnswer {
             key: kept.keyed.key.into(),
             body_hash: kept.keyed.body.0,

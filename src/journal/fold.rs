@@ -16,13 +16,14 @@ use super::index::{Index, Place};
 use super::notification::Head;
 use super::record::Record;
 use super::settled::End;
-use super::{ANSWERS_MAX, ANSWERS_OCTETS_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
+use super::{ANSWERS_OCTETS_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
 
 /// What the records so far come to.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     pub(super) index: Index,
     answers: HashMap<Box<str>, (KeptAnswer, Place)>,
+    answer_octets: u64,
     /// The highest id of a notification.
     highest: u64,
     /// Ids up to this one may have been given to pushes, says the last record that says so.
@@ -147,7 +148,9 @@ impl Fold {
 
     /// The answers that are kept at a time, the oldest first; the index learns where they are.
     pub(super) fn take_answers(&mut self, now: Duration) -> Vec<KeptAnswer> {
-        self.prune_answers(now);
+        self.answers
+            .retain(|_, (kept, _)| now.saturating_sub(kept.at) < KEEP_ANSWERS);
+        self.prune_answers();
         let mut kept: Vec<_> = self.answers.drain().map(|(_, kept)| kept).collect();
         kept.sort_by(|(a, _), (b, _)| (a.at, &a.key).cmp(&(b.at, &b.key)));
         for (kept, place) in &kept {
@@ -156,12 +159,11 @@ impl Fold {
         kept.into_iter().map(|(kept, _)| kept).collect()
     }
 
-    fn prune_answers(&mut self, now: Duration) {
+    /// Keeps the newest that are not too long together.
+    fn prune_answers(&mut self) {
         let mut kept: Vec<_> = self.answers.drain().collect();
-        kept.retain(|(_, (kept, _))| now.saturating_sub(kept.at) < KEEP_ANSWERS);
         kept.sort_by_key(|(_, (kept, _))| std::cmp::Reverse(kept.at));
         let mut octets = 0_u64;
-        kept.truncate(ANSWERS_MAX);
         self.answers = kept
             .into_iter()
             .take_while(|(_, (_, place))| {
@@ -169,6 +171,8 @@ impl Fold {
                 octets <= ANSWERS_OCTETS_MAX
             })
             .collect();
+        let places = self.answers.values().map(|(_, place)| place);
+        self.answer_octets = places.map(|place| u64::from(place.len)).sum();
     }
 
     fn mark(&mut self, record: Record<'_>) {
@@ -216,10 +220,11 @@ impl Fold {
                 self.pushes += self.index.outstanding().saturating_sub(before);
             }
             Member::Answer(kept, place) => {
-                let at = kept.at;
-                self.answers.insert(kept.key.clone(), (kept, place));
-                if self.answers.len() >= 2 * ANSWERS_MAX {
-                    self.prune_answers(at);
+                self.answer_octets += u64::from(place.len);
+                let before = self.answers.insert(kept.key.clone(), (kept, place));
+                self.answer_octets -= before.map_or(0, |(_, place)| u64::from(place.len));
+                if self.answer_octets > 2 * ANSWERS_OCTETS_MAX {
+                    self.prune_answers();
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::notification::Head;
-use super::{ANSWERS_MAX, ANSWERS_OCTETS_MAX, Attempts, KEEP_ANSWERS};
+use super::{ANSWERS_OCTETS_MAX, Attempts, KEEP_ANSWERS};
 use crate::push::Platform;
 
 /// Where a frame is.
@@ -407,12 +407,11 @@ impl Index {
         self.answer_octets += u64::from(place.len);
     }
 
-    /// Forgets answers that are too old, or too many.
+    /// Forgets answers that are too old, or too long together.
     pub(super) fn prune_answers(&mut self, now: Duration) {
         while let Some((at, place)) = self.answers.front() {
             let is_old = now.saturating_sub(*at) >= KEEP_ANSWERS;
-            let fit = self.answers.len() <= ANSWERS_MAX && self.answer_octets <= ANSWERS_OCTETS_MAX;
-            if fit && !is_old {
+            if self.answer_octets <= ANSWERS_OCTETS_MAX && !is_old {
                 break;
             }
             self.answer_octets = self.answer_octets.saturating_sub(u64::from(place.len));

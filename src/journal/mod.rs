@@ -382,11 +382,12 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 /// Answers to requests with an idempotency key are kept so long …
 pub const KEEP_ANSWERS: Duration = Duration::from_secs(600);
 
-/// Our limit: … and so many of them, of so many octets; then the oldest are forgotten.
-pub const ANSWERS_MAX: usize = 100_000;
-
-/// Our limit: see [`ANSWERS_MAX`].
+/// Our limit: … and so many octets of them; then the oldest are forgotten. Who appends them lets
+/// no more in than that.
 pub const ANSWERS_OCTETS_MAX: u64 = 64 << 20;
+
+/// Octets that an answer takes beside its key and its text, at most.
+pub const ANSWER_EXTRA: usize = 80;
 
 /// Ids are noted as given ahead of their use, in blocks of so many.
 const IDS_AHEAD: u64 = 1 << 24;

@@ -62,7 +62,7 @@ fn an_answer_is_kept_for_its_time() {
     // A request that takes longer than that stays in progress.
     let late = end + KEPT_FOR;
     assert_eq!(keys.ask(keyed("a", "other"), late), Seen::InProgress);
-    assert_eq!((keys.len(), keys.octets), (1, 0));
+    assert_eq!((keys.len(), keys.octets), (1, cost("a", b"")));
 }
 
 #[test]
@@ -98,24 +98,59 @@ fn answers_outlive_the_process_that_gave_them() {
     assert_eq!(keys.ask(keyed("early", "other"), later), Seen::OtherBody);
 }
 
+/// Requests with answers of a MiB, until no more is held.
+fn fill(keys: &mut Keys, answer: &[u8], now: Instant) -> usize {
+    for number in 0.. {
+        let key = format!("key-{number}");
+        assert_eq!(keys.ask(keyed(&key, "body"), now), Seen::New);
+        if !keys.hold(&key, answer) {
+            keys.forget(&key);
+            return number;
+        }
+        keys.keep(keyed(&key, "body"), answer, now);
+    }
+    0
+}
+
 #[test]
 fn what_is_kept_is_bounded_and_room_comes_back() {
     let (mut keys, now) = (Keys::default(), start());
     let answer = vec![b'x'; 1024 * 1024];
-    let mut kept = 0;
-    while keys.octets < OCTETS_MAX {
-        let key = format!("key-{kept}");
-        assert_eq!(keys.ask(keyed(&key, "body"), now), Seen::New);
-        keys.keep(keyed(&key, "body"), &answer, now);
-        kept += 1;
-    }
-    assert_eq!(kept, 64);
+    // What 64 keys cost beside the answers is no room for the last one.
+    assert_eq!(fill(&mut keys, &answer, now), 63);
+    assert!(keys.octets <= OCTETS_MAX);
+    let left = OCTETS_MAX - keys.octets;
+    assert_eq!(keys.ask(keyed("short", "body"), now), Seen::New);
+    assert!(!keys.hold("short", &vec![b'x'; left]));
+    assert!(keys.hold("short", &vec![b'x'; left - cost("short", b"")]));
+    assert_eq!(keys.octets, OCTETS_MAX);
     assert_eq!(keys.ask(keyed("more", "body"), now), Seen::Full);
-    assert!(matches!(
-        keys.ask(keyed("key-0", "body"), now),
-        Seen::Answered(_)
-    ));
+    let known = keys.ask(keyed("key-0", "body"), now);
+    assert!(matches!(known, Seen::Answered(_)));
+    // A request that comes to nothing gives its room back.
+    keys.forget("short");
+    assert_eq!(keys.octets, OCTETS_MAX - left);
     let later = now + KEPT_FOR;
     assert_eq!(keys.ask(keyed("more", "body"), later), Seen::New);
-    assert_eq!((keys.len(), keys.octets), (1, 0));
+    assert_eq!((keys.len(), keys.octets), (1, cost("more", b"")));
+}
+
+#[test]
+fn all_that_was_kept_comes_back_after_a_restart() {
+    let unix = Duration::from_secs(1_795_000_000);
+    let now = Moment {
+        monotonic: start(),
+        unix,
+    };
+    let (mut keys, mut next) = (Keys::default(), Keys::default());
+    let answer = vec![b'x'; 1024 * 1024];
+    let kept = fill(&mut keys, &answer, now.monotonic);
+    let answers = (0..kept).map(|number| Answered {
+        key: format!("key-{number}").into(),
+        body: BodyHash::of(b"body"),
+        answer: answer.as_slice().into(),
+        at: unix,
+    });
+    next.restore(answers, now);
+    assert_eq!((next.len(), next.octets), (keys.len(), keys.octets));
 }

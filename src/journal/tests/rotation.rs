@@ -1,16 +1,14 @@
 //! Old segments go, however long a push is outstanding.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::script::{journal, open, outstanding, settings, shared, until};
+use super::script::{journal, outstanding, settings, shared, until};
 use crate::journal::batch::Group;
-use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
-use crate::journal::reading::TRIES;
-use crate::journal::store::{LOOKS, Store, WORTHWHILE};
-use crate::journal::{ANSWERS_MAX, End, KEEP_ANSWERS, KeptAnswer};
+use crate::journal::fixture::{MemoryFiles, accepted, at};
+use crate::journal::store::Store;
+use crate::journal::{ANSWER_EXTRA, ANSWERS_OCTETS_MAX, End, KEEP_ANSWERS, KeptAnswer};
 use crate::moment::Moment;
-use crate::push::{Accepted, PushId};
+use crate::push::PushId;
 
 fn answer(key: &str, at: Duration) -> KeptAnswer {
     KeptAnswer {
@@ -68,104 +66,58 @@ fn answers_are_forgotten_when_they_are_old() {
     assert_eq!(keys, ["new", "newest"]);
 }
 
-#[test]
-fn of_too_many_answers_the_oldest_are_forgotten() {
+/// Has a journal keep so many answers of so many octets; what the next process knows of them.
+fn keep(count: usize, octets: usize) -> Vec<KeptAnswer> {
     let files = MemoryFiles::default();
-    let (mut store, _) = open(&files).unwrap();
+    let mut long = settings();
+    long.segment_octets = 1 << 30;
+    let (mut store, _) = Store::open(shared(&files), long, at(0)).unwrap();
     let mut id = 0;
-    let more = 50;
-    while id < ANSWERS_MAX + more {
+    while id < count {
         let mut batch = store.batch();
-        for _ in 0..1000 {
-            let kept = answer(
-                &id.to_string(),
-                at(0).unix + Duration::from_micros(id as u64),
-            );
+        while id < count && batch.frames.len() < 1 << 20 {
+            let time = at(0).unix + Duration::from_micros(id as u64);
+            let mut kept = answer(&id.to_string(), time);
+            kept.answer = vec![b'x'; octets].into();
             batch.add(&Group::of([], Some(&kept)).unwrap());
             id += 1;
         }
         store.write(batch, at(0).unix).unwrap();
     }
     drop(store);
-    let (_, recovered) = outstanding(&files);
-    assert_eq!(recovered.answers.len(), ANSWERS_MAX);
-    assert_eq!(
-        recovered.answers.last().unwrap().key,
-        (id - 1).to_string().into()
-    );
-}
-
-/// A store with one notification, and the settings that a test wants.
-fn store(files: &MemoryFiles, segment_octets: u64) -> Store {
-    let mut long = settings();
-    long.segment_octets = segment_octets;
-    let (mut store, _) = Store::open(shared(files), long, at(0)).unwrap();
-    append(&mut store, [accepted(1 << 40, 1)]);
-    store
-}
-
-fn append(store: &mut Store, request: impl IntoIterator<Item = Accepted>) {
-    let request: Vec<_> = request.into_iter().collect();
-    let mut batch = store.batch();
-    batch.add(&Group::of(&request, None).unwrap());
-    store.write(batch, at(0).unix).unwrap();
+    outstanding(&files).1.answers
 }
 
 #[test]
-fn what_waits_behind_more_than_are_passed_over_under_one_lock_is_carried_too() {
-    let files = MemoryFiles::default();
-    let mut store = store(&files, 2000);
-    store.rotate().unwrap();
-    let more = LOOKS as u64 + 10;
-    append(&mut store, (1..=more).map(|id| accepted(id, 1)));
-    let index = |from: u64| store.catalogue().lock().index.elsewhere(2, from, LOOKS);
-    let (found, next) = index(0);
-    assert_eq!(
-        (found, next),
-        (None, LOOKS as u64 + 1),
-        "the lock is given back"
-    );
-    assert_eq!(index(next).0, Some(1 << 40));
-    while store.is_carrying() {
-        store.carry(300, at(0).unix).unwrap();
+fn however_many_answers_there_are_none_is_forgotten_that_fits() {
+    assert_eq!(keep(120_000, 10).len(), 120_000);
+}
+
+#[test]
+fn of_too_long_answers_the_oldest_are_forgotten() {
+    let octets = 1 << 20;
+    let fit = usize::try_from(ANSWERS_OCTETS_MAX).unwrap() / octets - 1;
+    // Twice as long as that, and it is looked at while it is read.
+    for count in [fit, fit + 2, 3 * fit] {
+        let answers = keep(count, octets);
+        let keys: Vec<usize> = answers
+            .iter()
+            .map(|kept| kept.key.parse().unwrap())
+            .collect();
+        let expected: Vec<usize> = (count - fit..count).collect();
+        assert_eq!(keys, expected);
     }
-    drop(store);
-    let (found, recovered) = outstanding(&files.reboot(Loss::Unsynced));
-    assert_eq!((found.len() as u64, recovered.segments), (more + 1, 1));
-    assert!(found.contains_key(&(1 << 40)));
 }
 
 #[test]
-fn a_full_disk_is_worth_a_new_segment_from_some_length_on() {
-    let files = MemoryFiles::default();
-    let mut store = store(&files, 1 << 30);
-    let path = PathBuf::from("/journal/0000000001.journal");
-    let mut id = 1;
-    loop {
-        let is_worth_it = files.content(&path).len() as u64 > WORTHWHILE;
-        assert_eq!(store.is_long(true), is_worth_it);
-        assert!(!store.is_long(false), "with room on the disk it is short");
-        if is_worth_it {
-            break;
-        }
-        append(&mut store, [accepted(id, 1)]);
-        let mut batch = store.batch();
-        batch.settle(vec![(id, Some(End::Succeeded))]);
-        store.write(batch, at(0).unix).unwrap();
-        id += 1;
-    }
-    assert!(id > 100, "{id}");
-}
-
-#[test]
-fn a_reader_beside_a_daemon_tries_again_so_many_times() {
-    let files = MemoryFiles::default();
-    drop(store(&files, 2000));
-    let read = |gone| {
-        files.set_read_fault(Some(ReadFault::Gone(gone)));
-        crate::journal::read(&files, Path::new("/journal"), at(0))
-    };
-    assert_eq!(read(TRIES - 1).unwrap().recovered().outstanding, 1);
-    let error = read(TRIES).unwrap_err();
-    assert!(error.to_string().contains("cannot be read: "), "{error}");
+fn an_answer_takes_little_more_than_its_texts() {
+    let mut kept = answer(&"k".repeat(255), Duration::new(1 << 33, 999_999_999));
+    kept.answer = vec![b'x'; 4 << 20].into();
+    let group = Group::of([], Some(&kept)).unwrap();
+    let texts = kept.key.len() + kept.answer.len();
+    assert!(
+        group.len() <= texts + ANSWER_EXTRA,
+        "{}",
+        group.len() - texts
+    );
 }
