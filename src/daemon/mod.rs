@@ -14,6 +14,7 @@ mod host;
 mod inlet;
 mod intruders;
 mod keeping;
+mod last_lines;
 mod reload;
 mod resend;
 mod routes;
@@ -251,6 +252,7 @@ impl Daemon {
             ::log::error!("{refused}");
         }
         service.remember(recovered.answers.into_iter().map(keeping::answered));
+        last_lines::settle(&config.log, &journal);
         let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
         self.feeder = Some(Feeder::connect(config, &journal, lanes, logs, register)?);
         self.supervision.watch("journal", journal.heartbeat());

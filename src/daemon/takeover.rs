@@ -10,7 +10,7 @@ use super::ending::{LOGS_CLOSE_WITHIN, await_answers};
 use super::feeder::Feeder;
 use super::resend::{is_told_to_end, limits, outcomes, start_lane};
 use super::running_lane::RunningLane;
-use super::{Resent, StartError, StartErrorKind, Survey, keeping, open_logs};
+use super::{Resent, StartError, StartErrorKind, Survey, keeping, last_lines, open_logs};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_OCTETS};
@@ -129,6 +129,7 @@ impl Sending {
                 )?);
             }
         }
+        last_lines::settle(&config.log, &journal);
         let feeder = Feeder::connect(config, &journal, &lanes, &logs, &register)?;
         Ok(Self {
             journal,

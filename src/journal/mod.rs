@@ -218,6 +218,18 @@ impl Journal {
         self.inbox.ring();
     }
 
+    /// The same, and waits until it is written: from then on they are not fed.
+    pub fn settle_at_once(
+        &self,
+        settled: impl IntoIterator<Item = (PushId, End)>,
+    ) -> Result<(), Refused> {
+        let pushes = settled.into_iter().map(|(id, end)| (id.0, Some(end)));
+        self.ask(|contents, reply| {
+            contents.settled.extend(pushes);
+            contents.handed.push((Vec::new(), reply));
+        })
+    }
+
     /// Takes note of how far pushes have come that will be tried again. Never waits for the disk.
     pub fn note(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
         let pushes = pushes.into_iter().map(|(id, state)| (id.0, state));

@@ -11,6 +11,25 @@ use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, read_text};
 use crate::load::Load;
 
+/// Whether a push that may have been sent is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resends {
+    /// It is, and its line says so.
+    AnyTime,
+    /// It is not; its line says that nobody answered.
+    Never,
+}
+
+/// What the lines of a push that tell its end say.
+#[derive(Default)]
+struct Ends {
+    lines: usize,
+    /// How many of them say that it may have been sent before.
+    maybe_sent: usize,
+    /// How many of them say that nobody has answered.
+    unanswered: usize,
+}
+
 /// The kills, and what the journal held at each.
 #[derive(Default)]
 pub(crate) struct Ledger {
@@ -33,7 +52,13 @@ impl Ledger {
     }
 
     /// Joins the ledgers; what was found, in words.
-    pub(crate) fn check(&self, load: &Load, simulated: &Simulated, site: &Site) -> String {
+    pub(crate) fn check(
+        &self,
+        load: &Load,
+        simulated: &Simulated,
+        site: &Site,
+        resends: Resends,
+    ) -> String {
         let lines = outcome_lines(site);
         let (ended, tokens) = (lines.len(), tokens_by_id(site));
         let mut received: BTreeMap<String, usize> = BTreeMap::new();
@@ -44,7 +69,11 @@ impl Ledger {
         }
         let mut lost = Vec::new();
         for (id, token) in load.answered() {
-            if !lines.contains_key(id) || !received.contains_key(token) {
+            let is_told = lines.get(id).is_some_and(|ends| {
+                received.contains_key(token)
+                    || (resends == Resends::Never && ends.unanswered == ends.lines)
+            });
+            if !is_told {
                 lost.push(*id);
             }
             assert_eq!(
@@ -60,35 +89,42 @@ impl Ledger {
             lost[0]
         );
         let ids: BTreeMap<&String, u64> = tokens.iter().map(|(id, token)| (token, *id)).collect();
-        let (mut doubled, mut lines_twice) = (0, 0);
+        let mut doubled = 0;
         for (token, times) in &received {
             let id = ids
                 .get(token)
                 .unwrap_or_else(|| panic!("{token} was never accepted"));
-            let allowed = 1 + self.outstanding_at.get(id).copied().unwrap_or(0);
+            let allowed = match resends {
+                Resends::AnyTime => 1 + self.outstanding_at.get(id).copied().unwrap_or(0),
+                Resends::Never => 1,
+            };
             assert!(
                 *times <= allowed,
                 "{id} was received {times} times, {allowed} are allowed"
             );
+            let is_told = lines.get(id).is_some_and(|ends| ends.maybe_sent > 0);
+            assert!(
+                *times == 1 || is_told,
+                "{id} was received {times} times untold"
+            );
             doubled += times - 1;
         }
-        for (id, times) in &lines {
-            let allowed = 1 + self.outstanding_at.get(id).copied().unwrap_or(0);
-            assert!(
-                *times <= allowed,
-                "{id} has {times} outcome lines, {allowed} are allowed"
-            );
-            lines_twice += times - 1;
+        let (mut unanswered, mut maybe_sent) = (0, 0);
+        for (id, ends) in &lines {
+            assert_eq!(ends.lines, 1, "{id} has so many outcome lines");
+            unanswered += ends.unanswered;
+            maybe_sent += ends.maybe_sent;
         }
-        let unanswered: BTreeSet<&String> = load.unanswered().iter().collect();
+        let refused: BTreeSet<&String> = load.unanswered().iter().collect();
         for (id, token) in &tokens {
-            let was_asked = load.answered().contains_key(id) || unanswered.contains(token);
+            let was_asked = load.answered().contains_key(id) || refused.contains(token);
             assert!(was_asked, "{id} was accepted from nobody");
             assert!(lines.contains_key(id), "{id} was accepted and has no end");
         }
         format!(
             "{} kills: {} pushes answered 200, {ended} ended, lost 0, received again {doubled}, \
-             outcome lines again {lines_twice}; at most {} outstanding at a kill",
+             each with one outcome line, with maybe_sent {maybe_sent}, unanswered \
+             {unanswered}; at most {} outstanding at a kill",
             self.kills,
             load.answered().len(),
             self.most,
@@ -121,18 +157,21 @@ fn outstanding(journal: &Path) -> BTreeSet<u64> {
     ids
 }
 
-/// How often each push has a line that says how it ended.
-fn outcome_lines(site: &Site) -> BTreeMap<u64, usize> {
-    let mut times = BTreeMap::new();
+/// What the lines of each push say that tell its end.
+fn outcome_lines(site: &Site) -> BTreeMap<u64, Ends> {
+    let mut ends = BTreeMap::<u64, Ends>::new();
     for line in lines(site) {
         if matches!(
             line["type"].as_str(),
             Some("succeeded-push" | "failed-push")
         ) {
-            *times.entry(line["id"].as_u64().unwrap()).or_default() += 1;
+            let one = ends.entry(line["id"].as_u64().unwrap()).or_default();
+            one.lines += 1;
+            one.maybe_sent += usize::from(line["maybe_sent"] == true);
+            one.unanswered += usize::from(line["reason"] == "unanswered");
         }
     }
-    times
+    ends
 }
 
 /// The device token of each push that any line names.

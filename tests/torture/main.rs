@@ -27,7 +27,7 @@ use harness::daemon::Daemon;
 use harness::simulator::Simulated;
 use harness::site::{Site, read_text};
 use harness::wait_until;
-use ledger::Ledger;
+use ledger::{Ledger, Resends};
 use load::Load;
 
 /// Where a debug build can be made to kill itself.
@@ -49,6 +49,16 @@ const PASSAGES: u64 = 40;
 
 #[test]
 fn nothing_that_was_answered_200_is_lost_however_the_daemon_dies() {
+    torture(Resends::AnyTime);
+}
+
+/// `core.resend_unknown = false`.
+#[test]
+fn nothing_is_received_twice_where_that_is_asked_for_however_the_daemon_dies() {
+    torture(Resends::Never);
+}
+
+fn torture(resends: Resends) {
     let (random, directed) = kills();
     let mut dice = Dice::new(number_of("STERNA_TORTURE_SEED").unwrap_or(1));
     let simulated = Simulated::with(|options| {
@@ -61,7 +71,8 @@ fn nothing_that_was_answered_200_is_lost_however_the_daemon_dies() {
     let mut load = Load::new(Duration::from_millis(pause));
     let mut site = Site::simulated(&simulated.simulator)
         .with("journal.segment_bytes", 65536)
-        .with("core.queues", 4000);
+        .with("core.queues", 4000)
+        .with("core.resend_unknown", resends == Resends::AnyTime);
     for number in 0..random + directed {
         let sync = ["group", "interval"][(number % 2) as usize];
         site = site.with_text("journal.sync", sync);
@@ -82,7 +93,7 @@ fn nothing_that_was_answered_200_is_lost_however_the_daemon_dies() {
     daemon.wait_idle();
     assert_eq!(daemon.terminate(), 0);
     ledger::check_end(&site.path("journal"));
-    println!("{}", ledger.check(&load, &simulated, &site));
+    println!("{}", ledger.check(&load, &simulated, &site, resends));
 }
 
 /// Starts the daemon, lets callers push, and kills it, or waits until it has killed itself.

@@ -99,6 +99,15 @@ fn pushes_that_are_new_or_settled_before_are_not_fed() {
 }
 
 #[test]
+fn what_is_settled_at_once_is_not_fed() {
+    let (journal, _) = journal(&filled(), settings());
+    let ended = [(PushId(1), End::Failed), (PushId(119), End::Succeeded)];
+    journal.settle_at_once(ended).unwrap();
+    assert_eq!(journal.outstanding(), 58);
+    assert!(!feed_all(&journal, Platform::Ios, 10).contains_key(&1));
+}
+
+#[test]
 fn pushes_are_fed_while_their_segments_go() {
     let files = filled();
     let mut small = settings();

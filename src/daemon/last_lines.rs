@@ -1,0 +1,144 @@
+//! The end of the push logs, read at a start: pushes whose lines are there, and whose settlements a
+//! crash kept from the journal, have ended. They are settled, not sent again.
+
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::config;
+use crate::delivery::reasons::EXPIRED;
+use crate::journal::{End, Journal};
+use crate::log::Destination;
+use crate::push::{self, PushId};
+
+/// Our limit: octets of a log's end that are read. The journal is behind the log by some
+/// milliseconds, so that this is much; a line before that may have a second one.
+const END_OCTETS: u64 = 8 << 20;
+
+/// Settles in the journal what the ends of the logs say has ended.
+pub(super) fn settle(log: &config::Log, journal: &Journal) {
+    if journal.outstanding() == 0 {
+        return;
+    }
+    let mut ended = Vec::new();
+    let mut paths = vec![&log.access_log, &log.error_log];
+    paths.dedup();
+    for path in paths {
+        let Destination::File(path) = Destination::named(path) else {
+            continue;
+        };
+        match end_of(&path) {
+            Ok(text) => ended.extend(outcomes(&text)),
+            Err(error) => ::log::warn!(
+                "cannot read the end of {}: {error}; pushes whose lines are there may have a \
+                 second one",
+                path.display()
+            ),
+        }
+    }
+    ended.retain(|(id, _)| journal.platform_of(*id).is_some());
+    ended.sort_unstable();
+    ended.dedup_by_key(|(id, _)| *id);
+    if ended.is_empty() {
+        return;
+    }
+    let count = push::counted(ended.len() as u64);
+    match journal.settle_at_once(ended) {
+        Ok(()) => ::log::info!("{count} had ended before the crash, as the logs say"),
+        Err(refused) => ::log::warn!(
+            "{count} had ended before the crash, which cannot be kept, so that they may be sent \
+             again: {refused}"
+        ),
+    }
+}
+
+/// The last [`END_OCTETS`] of a file; nothing of what is no regular file.
+fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if !fs::metadata(path)?.is_file() {
+        return Ok(text);
+    }
+    let mut file = File::open(path)?;
+    let len = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(len.saturating_sub(END_OCTETS)))?;
+    file.take(END_OCTETS).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// What a line says, as far as it matters here.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    id: u64,
+    #[serde(borrow, default)]
+    reason: Cow<'a, str>,
+    /// A push that was recovered from a log has its id from there.
+    accepted: Option<IgnoredAny>,
+}
+
+/// The pushes whose ends are told in whole lines; a crash may have cut off the last newline.
+fn outcomes(text: &[u8]) -> impl Iterator<Item = (PushId, End)> {
+    let lines = text.split(|octet| *octet == b'\n');
+    lines.filter_map(|line| {
+        let told: Told<'_> = serde_json::from_slice(line).ok()?;
+        let end = match &*told.kind {
+            "succeeded-push" => End::Succeeded,
+            "failed-push" if told.reason == EXPIRED => End::Expired,
+            "failed-push" => End::Failed,
+            _ => return None,
+        };
+        told.accepted.is_none().then_some((PushId(told.id), end))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn whole_lines_that_tell_an_end_count() {
+        let text = br#"a line that was cut off","type":"succeeded-push","id":1}
+{"level":"info","id":2,"type":"accepted-push"}
+{"level":"info","id":3,"type":"succeeded-push","ptime":0.1}
+{"level":"error","id":4,"type":"failed-push","reason":"expired"}
+{"level":"error","id":5,"type":"failed-push","reason":"Unregistered"}
+{"level":"info","id":6,"type":"succeeded-push","accepted":"2026-11-22"}
+{"level":"error","time":"x","message":"no push"}
+{"level":"info","id":7,"type":"succeeded-push"}
+{"level":"info","id":8,"type":"succeeded-push""#;
+        let found: Vec<_> = outcomes(text).collect();
+        let expected = [
+            (3, End::Succeeded),
+            (4, End::Expired),
+            (5, End::Failed),
+            (7, End::Succeeded),
+        ];
+        assert_eq!(found, expected.map(|(id, end)| (PushId(id), end)));
+    }
+
+    #[test]
+    fn no_more_than_the_end_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let line = |id| format!("{{\"id\":{id},\"type\":\"succeeded-push\"}}\n");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(line(1).as_bytes()).unwrap();
+        let end = usize::try_from(END_OCTETS).unwrap();
+        let mut filling = vec![b'x'; end - line(2).len()];
+        *filling.last_mut().unwrap() = b'\n';
+        file.write_all(&filling).unwrap();
+        file.write_all(line(2).as_bytes()).unwrap();
+        let text = end_of(&path).unwrap();
+        assert_eq!(text.len() as u64, END_OCTETS);
+        assert!(outcomes(&text).eq([(PushId(2), End::Succeeded)]));
+        // What has no end is not read.
+        assert!(end_of(Path::new("/dev/zero")).unwrap().is_empty());
+    }
+}
