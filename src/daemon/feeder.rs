@@ -267,3 +267,19 @@ fn unpayable(push: &Push, why: &str) -> Settlement {
         attempt: push.attempts,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_feeds_so_much_at_a_time_and_callers_have_half_of_the_lane() {
+        let lane = Lane::new(Platform::Ios, 4 * AT_A_TIME, 1);
+        let first = room(&lane).unwrap();
+        assert_eq!(first.pushes(), AT_A_TIME);
+        let second = room(&lane).unwrap();
+        assert_eq!((second.pushes(), room(&lane).is_none()), (AT_A_TIME, true));
+        drop(first);
+        assert_eq!(room(&lane).unwrap().pushes(), AT_A_TIME);
+    }
+}

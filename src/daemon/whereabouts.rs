@@ -120,3 +120,26 @@ fn ending(settled: Remembered) -> Ending {
         at: settled.at,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::push::Platform;
+
+    #[test]
+    fn a_thread_that_does_not_say_what_it_has_is_not_waited_for() {
+        let lane = Lane::new(Platform::Ios, 10, 1);
+        lane.seat(0, Box::new(|| {}));
+        let whereabouts = Whereabouts {
+            lanes: vec![lane],
+            ..Whereabouts::default()
+        };
+        let started = Instant::now();
+        let state = whereabouts.of(PushId(1), Moment::now());
+        assert!(matches!(state, PushState::Unclear), "{state:?}");
+        let took = started.elapsed();
+        assert!(took >= ANSWERS_WITHIN, "{took:?}");
+    }
+}

@@ -24,7 +24,7 @@ const SETTLE_GATHER: Duration = Duration::from_millis(5);
 pub(super) const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Octets from which on a write waits for no more requests.
-const WRITE_OCTETS: usize = 1 << 20;
+pub(super) const WRITE_OCTETS: usize = 1 << 20;
 
 /// Octets that are carried forward at once, if not more was written meanwhile.
 const CARRY_OCTETS: usize = 256 << 10;
