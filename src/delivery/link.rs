@@ -18,8 +18,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 pub(super) const HELD_MAX: Duration = Duration::from_secs(1);
 /// How long a fresh connection has to answer before the lane may open another.
 pub(super) const PROOF_TIME: Duration = Duration::from_secs(1);
-/// Age, or answers, that make a connection worth its opening: what ends sooner, again and again,
-/// is waited for longer and longer.
+/// Age, or answers, that make a connection worth its opening: of those that end sooner only so many
+/// are replaced at once ([`crate::lane::SHORT_LIVED_BURST`]).
 pub(super) const WORTHY_AGE: Duration = Duration::from_secs(10);
 /// See [`WORTHY_AGE`].
 pub(super) const WORTHY_ANSWERS: u64 = 100;

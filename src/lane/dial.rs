@@ -1,5 +1,10 @@
 //! When a lane may open its next connection: one at a time, and with a back-off after failures.
 //!
+//! A connection that has answered pushes and ends soon is replaced at once, for a provider may send
+//! us away whenever it likes. It may not do so for ever, or a push would cost a handshake: such
+//! connections are counted by a bucket of [`SHORT_LIVED_BURST`] that fills up again slowly, and
+//! once it is empty they back off as failures do.
+//!
 //! Pure: time and the random number are arguments.
 
 use std::time::{Duration, Instant};
@@ -10,6 +15,10 @@ use crate::jitter;
 pub const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest wait between two tries. Apple takes frequent reconnecting for an attack.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Connections that answered and ended soon, each of which may be replaced at once.
+pub const SHORT_LIVED_BURST: u32 = 10;
+/// After so long one more may be, up to [`SHORT_LIVED_BURST`]: ten a minute.
+pub const SHORT_LIVED_EVERY: Duration = Duration::from_secs(6);
 
 /// The answer to a thread that wants to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +41,8 @@ pub struct Dial {
     /// Connections in a row that were not worth their opening.
     failures: u32,
     not_before: Option<Instant>,
+    /// When [`SHORT_LIVED_BURST`] short-lived connections may be replaced at once again.
+    full_at: Option<Instant>,
 }
 
 impl Dial {
@@ -77,10 +88,14 @@ impl Dial {
         self.failures = 0;
     }
 
-    /// A connection has answered, and ended soon. That may happen; the next but one of a row waits.
+    /// A connection has answered, and ended soon: how long the next one waits, unless it may follow
+    /// at once.
     pub fn short_lived(&mut self, now: Instant, random: u64) -> Option<Duration> {
-        if self.failures == 0 {
-            self.failures = 1;
+        let full_at = self.full_at.map_or(now, |at| at.max(now));
+        let taken = full_at.checked_add(SHORT_LIVED_EVERY);
+        let in_time = now.checked_add(SHORT_LIVED_EVERY * SHORT_LIVED_BURST);
+        if taken.is_some() && taken <= in_time {
+            self.full_at = taken;
             return None;
         }
         Some(self.back_off(now, random))
@@ -127,18 +142,57 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_end_soon_again_and_again_back_off_and_one_does_not() {
+    fn connections_that_end_soon_are_replaced_at_once_until_there_are_too_many() {
         let now = Instant::now();
         let mut dial = Dial::default();
-        assert_eq!(dial.short_lived(now, 0), None);
-        assert_eq!(dial.ask(now), Permit::Go, "once is no reason to wait");
+        for _ in 0..SHORT_LIVED_BURST {
+            assert_eq!(dial.short_lived(now, 0), None);
+            assert_eq!(dial.ask(now), Permit::Go, "these are no reason to wait");
+            dial.succeeded();
+            dial.settled();
+        }
         let waits: Vec<_> = (0..8)
             .filter_map(|_| dial.short_lived(now, u64::MAX))
             .map(|wait| wait.as_secs_f64().round())
             .collect();
-        assert_eq!(waits, [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
-        dial.proved();
-        assert_eq!(dial.short_lived(now, 0), None);
+        assert_eq!(waits, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+        assert!(matches!(dial.ask(now), Permit::Wait(_)));
+    }
+
+    #[test]
+    fn in_any_hour_so_many_connections_end_soon_as_the_bucket_lets_through() {
+        let start = Instant::now();
+        let mut dial = Dial::default();
+        let (mut now, mut opened) = (start, 0);
+        while now < start + Duration::from_secs(3600) {
+            match dial.ask(now) {
+                Permit::Wait(at) => now = at,
+                permit => assert_eq!(permit, Permit::Go),
+            }
+            dial.succeeded();
+            dial.settled();
+            opened += 1;
+            dial.short_lived(now, 0);
+        }
+        // Ten a minute, the first ten, and one after each pause, which is soon half a minute.
+        assert!((600..=750).contains(&opened), "{opened}");
+    }
+
+    #[test]
+    fn one_more_may_follow_at_once_after_a_while_and_no_more_than_the_burst_ever() {
+        let start = Instant::now();
+        let mut dial = Dial::default();
+        let burst = |dial: &mut Dial, now| {
+            let mut at_once = 0;
+            while dial.short_lived(now, 0).is_none() {
+                at_once += 1;
+            }
+            at_once
+        };
+        assert_eq!(burst(&mut dial, start), SHORT_LIVED_BURST);
+        assert_eq!(burst(&mut dial, start + SHORT_LIVED_EVERY * 3), 3);
+        let later = start + SHORT_LIVED_EVERY * 100;
+        assert_eq!(burst(&mut dial, later), SHORT_LIVED_BURST);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms, MANY_TOKENS};
 pub use attendance::{Attendance, State};
-pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit};
+pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
 pub use gate::{EndsWith, FIRST_PROBE, Gate, Hold, MaySend, ProbeEnd, Refusal, Refused};
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
