@@ -11,24 +11,8 @@ use crate::push::{Extend, Notification, Platform};
 /// A notification with nothing but a message.
 pub(super) fn notification(platform: Platform, message: &str) -> Notification {
     Notification {
-        platform,
         message: message.into(),
-        identifier: "".into(),
-        request_id: "".into(),
-        title: "".into(),
-        subtitle: "".into(),
-        category: "".into(),
-        sound: "".into(),
-        push_type: "".into(),
-        collapse_key: "".into(),
-        priority: "".into(),
-        badge: None,
-        expiry: 0,
-        time_to_live: 0,
-        content_available: false,
-        mutable_content: false,
-        delay_while_idle: false,
-        extend: Vec::new(),
+        ..Notification::empty(platform)
     }
 }
 

@@ -266,15 +266,7 @@ fn frames_are_of_16_kib_at_most_whatever_more_the_peer_takes() {
 #[test]
 fn an_empty_end_needs_no_window() {
     let mut end = End::client_with(Options::default(), &[(4, 0)]);
-    let fields = [
-        field(":method", "POST"),
-        field(":scheme", "https"),
-        field(":path", "/"),
-    ];
-    let stream = end
-        .connection
-        .open_request(&fields, false, end.now)
-        .unwrap();
+    let stream = end.open("POST", false);
     end.connection.send_data(stream, &[], true).unwrap();
     assert_eq!(end.sent()[1].flags, END_STREAM);
     assert_eq!(

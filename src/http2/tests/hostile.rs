@@ -228,15 +228,7 @@ fn conversation() -> Vec<u8> {
     for length in [0, 3, 20_000] {
         end.request(&vec![b'x'; length]);
     }
-    let fields = [
-        field(":method", "POST"),
-        field(":scheme", "https"),
-        field(":path", "/"),
-    ];
-    let stream = end
-        .connection
-        .open_request(&fields, false, end.now)
-        .unwrap();
+    let stream = end.open("POST", false);
     end.connection.send_data(stream, b"abc", false).unwrap();
     end.connection
         .send_trailers(stream, &[field("a", "b")])

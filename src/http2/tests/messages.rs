@@ -235,12 +235,7 @@ fn answers_without_content_may_have_any_content_length() {
         ));
     }
     let mut end = End::client();
-    let fields = [
-        field(":method", "HEAD"),
-        field(":scheme", "https"),
-        field(":path", "/"),
-    ];
-    let stream = end.connection.open_request(&fields, true, end.now).unwrap();
+    let stream = end.open("HEAD", true);
     end.sent();
     end.receive(&head(stream, END_STREAM, &[("content-length", "5")]));
     assert!(matches!(
@@ -350,15 +345,7 @@ fn a_server_answers_in_the_order_of_the_grammar() {
 #[test]
 fn a_client_cannot_respond() {
     let mut end = End::client();
-    let fields = [
-        field(":method", "POST"),
-        field(":scheme", "https"),
-        field(":path", "/"),
-    ];
-    let stream = end
-        .connection
-        .open_request(&fields, false, end.now)
-        .unwrap();
+    let stream = end.open("POST", false);
     assert_eq!(
         end.connection.send_response(stream, 200, &[], None),
         Err(SendError::StreamClosed)

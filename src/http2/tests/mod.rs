@@ -236,6 +236,17 @@ impl End {
             .expect("a stream")
     }
 
+    /// The head of a request.
+    fn open(&mut self, method: &str, end_stream: bool) -> StreamId {
+        let fields = [
+            field(":method", method),
+            field(":scheme", "https"),
+            field(":path", "/"),
+        ];
+        let opened = self.connection.open_request(&fields, end_stream, self.now);
+        opened.expect("a stream")
+    }
+
     /// A request without content, all of it taken by the transport.
     fn sent_request(&mut self) -> StreamId {
         let stream = self.request(&[]);

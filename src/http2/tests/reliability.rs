@@ -197,15 +197,9 @@ fn content_of_a_request_that_was_sent_goes_on_when_others_are_taken_back() {
 
 #[test]
 fn nothing_is_taken_back_from_before_trailers() {
-    let fields = [
-        field(":method", "POST"),
-        field(":scheme", "https"),
-        field(":path", "/"),
-    ];
     for trailers_are_out in [false, true] {
         let mut end = End::client();
-        let now = end.now;
-        let first = end.connection.open_request(&fields, false, now).unwrap();
+        let first = end.open("POST", false);
         end.sent();
         let second = end.request(b"content");
         if trailers_are_out {

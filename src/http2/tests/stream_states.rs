@@ -134,16 +134,8 @@ fn bring(role: Role, state: State) -> Option<(End, StreamId)> {
         State::ClosedByEnds => (true, true),
     };
     let flags = END_HEADERS | if theirs_done { END_STREAM } else { 0 };
-    let now = end.now;
     if role == Role::Client {
-        let fields = [
-            field(":method", "POST"),
-            field(":scheme", "https"),
-            field(":path", "/"),
-        ];
-        end.connection
-            .open_request(&fields, ours_done, now)
-            .unwrap();
+        end.open("POST", ours_done);
         end.receive(&frame(HEADERS, flags, 1, head));
     } else {
         end.receive(&frame(HEADERS, flags, 1, head));

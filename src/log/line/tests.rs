@@ -11,24 +11,8 @@ const APNS_ID: &str = "eabeae54-14a8-11e5-b60b-1697f925ec7b";
 
 fn bare(platform: Platform, message: &str) -> Notification {
     Notification {
-        platform,
         message: message.into(),
-        identifier: "".into(),
-        request_id: "".into(),
-        title: "".into(),
-        subtitle: "".into(),
-        category: "".into(),
-        sound: "".into(),
-        push_type: "".into(),
-        collapse_key: "".into(),
-        priority: "".into(),
-        badge: None,
-        expiry: 0,
-        time_to_live: 0,
-        content_available: false,
-        mutable_content: false,
-        delay_while_idle: false,
-        extend: Vec::new(),
+        ..Notification::empty(platform)
     }
 }
 
