@@ -23,7 +23,7 @@ use std::thread;
 
 use harness::daemon::Address;
 use harness::http::{Client, Reply};
-use harness::site::{Site, closed_port};
+use harness::site::{ReservedPort, Site};
 use harness::{hex_token, wait_until};
 use serde_json::json;
 
@@ -34,6 +34,8 @@ struct Nginx {
     child: Child,
     address: SocketAddr,
     directory: tempfile::TempDir,
+    /// Its own: the tests run beside each other.
+    _port: ReservedPort,
 }
 
 impl Nginx {
@@ -48,9 +50,10 @@ impl Nginx {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
-        let port = closed_port();
+        let port = ReservedPort::new();
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number));
         let site = SNIPPET
-            .replace("127.0.0.1:8056", &format!("127.0.0.1:{port}"))
+            .replace("127.0.0.1:8056", &address.to_string())
             .replace("127.0.0.1:1056", &format!("127.0.0.1:{}", upstreams[0]))
             .replace("127.0.0.1:1057", &format!("127.0.0.1:{}", upstreams[1]));
         let file = |name: &str| directory.path().join(name);
@@ -62,11 +65,11 @@ impl Nginx {
             .stderr(fs::File::create(file("stderr")).unwrap())
             .spawn()
             .unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let nginx = Self {
             child,
             address,
             directory,
+            _port: port,
         };
         wait_until("nginx to listen", || TcpStream::connect(address).is_ok());
         Some(nginx)

@@ -84,18 +84,16 @@ fn systemd_hears_of_start_figures_reload_and_end() {
 fn the_watchdog_is_fed_twice_in_its_time() {
     let site = Site::unreachable();
     let manager = Manager::of(&site);
+    // From before the first, so that messages which wait to be read make it no shorter.
+    let begun = std::time::Instant::now();
     let daemon = start(&site, |command| {
         command.env("WATCHDOG_USEC", "400000");
     });
-    for _ in 0..5 {
-        manager.next_with("WATCHDOG=1");
-    }
-    let start = std::time::Instant::now();
-    for _ in 0..5 {
+    for _ in 0..10 {
         manager.next_with("WATCHDOG=1");
     }
     // Not more often than that either, or it would say little.
-    assert!(start.elapsed().as_millis() > 700, "{:?}", start.elapsed());
+    assert!(begun.elapsed().as_millis() > 1_400, "{:?}", begun.elapsed());
     assert_eq!(daemon.terminate(), 0);
 }
 

@@ -1,6 +1,6 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::*;
@@ -389,7 +389,8 @@ fn dropping_it_ends_the_thread() {
     let shared = Arc::downgrade(&tokens.shared);
     drop(tokens);
     // The bell lives as long as the thread's share of the state.
-    assert!(rung.recv_timeout(PATIENCE).is_err());
+    let heard = rung.recv_timeout(PATIENCE);
+    assert_eq!(heard, Err(RecvTimeoutError::Disconnected));
     assert_eq!(shared.strong_count(), 0);
 }
 

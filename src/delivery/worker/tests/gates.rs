@@ -30,9 +30,9 @@ fn a_refused_credential_holds_the_lane_keeps_its_pushes_and_is_probed_one_by_one
     enqueue(&running.lane, 3);
     let first = running.provider.connection();
     let forbidden = r#"{"reason":"Forbidden"}"#;
-    first.order(Order::Answer(first.request(), 403, forbidden));
-    for _ in 0..2 {
-        first.order(Order::Answer(first.request(), 403, forbidden));
+    // All of them before the first answer, which holds the others back.
+    for stream in [(); 3].map(|()| first.request()) {
+        first.order(Order::Answer(stream, 403, forbidden));
     }
     held(&running, 0);
     assert_eq!(running.lane.outstanding(), 3);
