@@ -9,7 +9,7 @@ use self::server::{Farewell, Foreign, Manners};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::join::{Connections, join};
-use crate::play::{ANDROID, IOS, Outcome, each, of_platform, push_all, settle};
+use crate::play::{ANDROID, IOS, Outcome, PUSHER_MAX, each, of_platform, push_all, settle};
 
 /// Plays so many pushes to each side; the token endpoint is the simulator's. Nothing is wrong in
 /// what comes of it.
@@ -20,7 +20,7 @@ fn play(what: &str, pushes: u64, manners: Manners) -> Vec<Outcome> {
     let others = &simulated.simulator.credentials().ca_path;
     let foreign = Foreign::start(manners, directory.path(), others);
     let site = Site::simulated(&simulated.simulator)
-        .with("core.pusher_max", 50)
+        .with("core.pusher_max", PUSHER_MAX)
         .with_text("ios.endpoint", &foreign.url)
         .with_text("android.endpoint", &foreign.url)
         .with_text("ios.ca_path", &foreign.ca_path)

@@ -25,3 +25,4 @@ mod play;
 mod settings;
 mod strikes;
 mod tokens;
+mod unanswered;

@@ -1,5 +1,6 @@
 //! A run: the daemon's binary before a simulator with faults, a load, and the join.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -38,6 +39,9 @@ pub(crate) const ANDROID: Side = Side {
     provider: "fcm",
 };
 
+/// Pushes in flight on a connection: few enough that its end does not strike all that there is.
+pub(crate) const PUSHER_MAX: u64 = 50;
+
 /// A run before a simulator.
 pub(crate) struct Play {
     sides: Vec<Side>,
@@ -69,8 +73,7 @@ impl Play {
             script: Script::default(),
             keys: Vec::new(),
         }
-        // Few enough that a connection's end does not strike all that there is.
-        .with("core.pusher_max", 50)
+        .with("core.pusher_max", PUSHER_MAX)
     }
 
     /// With these faults all the time.
@@ -86,7 +89,7 @@ impl Play {
     }
 
     /// With a key of the daemon's configuration.
-    pub(crate) fn with(mut self, key: &str, value: u64) -> Self {
+    pub(crate) fn with(mut self, key: &str, value: impl Display) -> Self {
         self.keys.push((key.to_owned(), value.to_string()));
         self
     }
@@ -201,14 +204,20 @@ impl Ledger {
     }
 }
 
-/// The entries of a ledger, each with its provider.
+/// The entries of a ledger, each with its provider, as the requests came: they are written when it
+/// is known what became of the answers, which may be much later.
 pub(crate) fn read(text: &str) -> Vec<(String, Entry)> {
-    let lines = text.lines().map(|line| {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+    let mut values: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let time = |value: &serde_json::Value| value["time"].as_f64().unwrap();
+    values.sort_by(|one, other| time(one).total_cmp(&time(other)));
+    let entries = values.into_iter().map(|value| {
         let provider = value["provider"].as_str().unwrap().to_owned();
         (provider, serde_json::from_value(value).unwrap())
     });
-    lines.collect()
+    entries.collect()
 }
 
 impl Write for Ledger {
