@@ -184,6 +184,17 @@ pub fn counted(pushes: u64) -> String {
     }
 }
 
+/// Why a push is to be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setback {
+    /// The provider refused to process it.
+    Refused,
+    /// It was sent, and no answer came.
+    Unanswered,
+    /// The provider answered with that status.
+    Answered(u16),
+}
+
 /// One notification to one device token.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -204,7 +215,11 @@ pub struct Push {
     pub is_retry: bool,
     /// When the first attempt began.
     pub first_attempt: Option<Instant>,
+    /// Why it waits for another attempt, if that has to come within the hour.
+    pub setback: Option<Setback>,
 }
+
+const _: () = assert!(size_of::<Push>() == 40);
 
 impl Push {
     /// The pushes of an accepted notification, in the order of its tokens.
@@ -225,6 +240,7 @@ impl Push {
             used_its_second_chance: false,
             is_retry: false,
             first_attempt: None,
+            setback: None,
         })
     }
 

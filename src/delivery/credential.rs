@@ -51,6 +51,8 @@ pub enum Access {
     Passing,
     /// There is none until an operator acts; this is why.
     Refused(String),
+    /// Those that there were are refused to pushes, so that another is proved by a push only.
+    RefusedInUse(String),
 }
 
 impl Credential {
@@ -107,7 +109,11 @@ impl Credentials {
         if tokens.current(now).is_some() {
             return Access::Granted;
         }
-        tokens.refusal().map_or(Access::Passing, Access::Refused)
+        match tokens.refusal() {
+            None => Access::Passing,
+            Some(why) if tokens.are_refused_in_use() => Access::RefusedInUse(why),
+            Some(why) => Access::Refused(why),
+        }
     }
 
     /// Takes note of what a provider said about a credential.

@@ -340,7 +340,7 @@ impl<T: Transport> Desk<T> {
             link.session().retire("it takes no more streams");
         }
         if may_send == MaySend::Probe {
-            self.lane.end_probe(id, self.generation, ProbeEnd::Unknown);
+            self.end_probe(id, self.generation, ProbeEnd::NotSent, now);
         }
         false
     }

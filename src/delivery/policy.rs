@@ -12,14 +12,15 @@ pub use backoff::{
 };
 
 use super::outcome::{End, Outcome, Settlement};
-use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, UNANSWERED, UNSENDABLE};
+use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, TOO_LATE, UNANSWERED, UNSENDABLE};
 use crate::moment::Moment;
 use crate::provider::{self, Answer, Verdict};
-use crate::push::{Accepted, Platform, Push};
+use crate::push::{Accepted, Platform, Push, Setback};
 
 /// Times in a row that a push may be refused unprocessed before each refusal costs an attempt.
 pub const FREE_REFUSALS: u16 = 5;
-/// No push is tried again later than this after its first attempt (FCM's advice, kept for both).
+/// No push is tried again later than this after its first attempt (FCM's advice, kept for both),
+/// unless its lane was held meanwhile.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// What the configuration says about trying again.
@@ -67,6 +68,7 @@ pub fn decide(
             Decision::Resend
         }
         Outcome::NotProcessed(why) => {
+            push.setback = None;
             push.refusals = push.refusals.saturating_add(1);
             if push.refusals == 1 {
                 return Decision::Resend;
@@ -80,6 +82,7 @@ pub fn decide(
                 return Decision::Settle(give_up);
             }
             let wait = backoff::after_refusals(push, random);
+            push.setback = Some(Setback::Refused);
             again(push, limits, now, wait, give_up)
         }
         Outcome::Unknown(why) => {
@@ -92,6 +95,7 @@ pub fn decide(
                 return Decision::Settle(give_up);
             }
             let wait = backoff::after_no_answer(push, random);
+            push.setback = Some(Setback::Unanswered);
             again(push, limits, now, wait, give_up)
         }
         Outcome::Answered(answer) => answered(push, answer, limits, now, random),
@@ -112,6 +116,24 @@ pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
         apns_id: None,
         attempt: push.attempts,
     })
+}
+
+/// The settlement of a push that was to be tried again and has waited for too long for that: what
+/// else holds retries up knows nothing of [`RETRY_WINDOW`].
+pub fn too_late(push: &Push, now: Moment) -> Option<Settlement> {
+    let (setback, first) = push.setback.zip(push.first_attempt)?;
+    if now.monotonic <= first.checked_add(RETRY_WINDOW)? {
+        return None;
+    }
+    let (status, what) = match setback {
+        Setback::Refused => (None, "refused to process it".to_owned()),
+        Setback::Unanswered => (None, "did not answer".to_owned()),
+        Setback::Answered(status) => (Some(status), format!("answered {status}")),
+    };
+    let text = format!(
+        "the provider {what}, and over an hour after the first attempt the next had still to wait"
+    );
+    Some(failure(push, status, TOO_LATE, text))
 }
 
 /// The settlement of a push whose request cannot be written.
@@ -149,15 +171,18 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
         Verdict::Retry(how) => Some(how),
         Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,
     };
+    // What cannot be held against the push must not end it either, whatever was before.
+    let is_second_chance = again_how.is_some_and(|how| how.once);
     if again_how.is_some_and(|how| !how.counts) {
         push.refusals = push.refusals.saturating_add(1);
     } else {
         push.refusals = 0;
     }
-    if push.refusals == 0 || push.refusals > FREE_REFUSALS {
+    if push.refusals == 0 || (push.refusals > FREE_REFUSALS && !is_second_chance) {
         push.attempts = push.attempts.saturating_add(1);
     }
-    push.used_its_second_chance |= again_how.is_some_and(|how| how.once);
+    push.used_its_second_chance |= is_second_chance;
+    push.setback = Some(Setback::Answered(answer.status));
     let retry_after = answer.retry_after;
     let succeeded = answer.verdict == Verdict::Succeeded;
     let settlement = Settlement {
@@ -173,7 +198,7 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
         attempt: push.attempts,
     };
     match again_how {
-        Some(how) if !is_used_up(push, limits) => {
+        Some(how) if is_second_chance || !is_used_up(push, limits) => {
             let wait = backoff::after_answer(how, retry_after, push, random);
             again(push, limits, now, wait, settlement)
         }

@@ -69,12 +69,20 @@ impl PresentRoute {
             }
             Access::Refused(why) => {
                 let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::AccessToken);
-                // A clock's nanoseconds spread the first probe well enough.
-                let random = Random::new(u64::from(now.unix.subsec_nanos())).draw();
-                let told = self.lane.refuse(refusal, generation, None, now, random);
-                tell_refusal(&self.lane, told);
+                self.refuse(refusal, generation, now);
+            }
+            Access::RefusedInUse(why) => {
+                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::Probe);
+                self.refuse(refusal, generation, now);
             }
         }
+    }
+
+    fn refuse(&self, refusal: Refusal, generation: u64, now: Moment) {
+        // A clock's nanoseconds spread the first probe well enough.
+        let random = Random::new(u64::from(now.unix.subsec_nanos())).draw();
+        let told = self.lane.refuse(refusal, generation, None, now, random);
+        tell_refusal(&self.lane, told);
     }
 
     /// Rings when there is news of access tokens.
@@ -153,3 +161,6 @@ pub(super) fn tell_release(lane: &Lane) {
         crate::push::counted(lane.outstanding() as u64),
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ pub const PURGED: &str = "purged";
 pub const REFUSED: &str = "refused";
 /// It was left over at the end of the daemon.
 pub const SHUTDOWN: &str = "shutdown";
+/// It waited for another attempt until it was too late for one.
+pub const TOO_LATE: &str = "too_late";
 /// Its last attempt had no answer.
 pub const UNANSWERED: &str = "unanswered";
 /// Its request cannot be written.
@@ -57,6 +59,15 @@ pub static OURS: &[(&str, Advice)] = &[
          settled.",
         "Give core.shutdown_timeout more seconds. With maybe_sent in the log line the provider \
          may have it, otherwise it does not.",
+    ),
+    said(
+        TOO_LATE,
+        "an hour has passed since its first attempt, and the next was still to come",
+        "The push was to be tried again, and had to wait for so long that an hour has passed since \
+         its first attempt: the provider was in trouble or not reachable, and few retries may be \
+         under way at once. The status in the log line is the provider's last answer.",
+        "Look at the provider's status page, and in the operator log for what it said. The caller \
+         may send it again; with maybe_sent in the log line the provider may have it.",
     ),
     said(
         UNANSWERED,

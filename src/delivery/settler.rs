@@ -173,9 +173,15 @@ impl Settler {
         None
     }
 
-    /// Settles a push whose time has passed; gives back one that is still worth sending.
-    pub fn settle_if_expired(&mut self, push: Push, now: Moment) -> Option<Push> {
-        match policy::expired(&push, *self.limits.get(), now) {
+    /// Settles a push whose time has passed, or the time in which it may be tried again; gives back
+    /// one that is still worth sending.
+    pub fn settle_if_expired(&mut self, mut push: Push, now: Moment) -> Option<Push> {
+        if push.setback.is_some() && self.lane.is_held() {
+            // What a hold keeps waiting is not late by that.
+            push.setback = None;
+        }
+        let expired = policy::expired(&push, *self.limits.get(), now);
+        match expired.or_else(|| policy::too_late(&push, now)) {
             Some(settlement) => {
                 self.settle(&push, settlement, now);
                 None
@@ -305,9 +311,7 @@ impl Settler {
     /// Tells the operator of an answer that is not about one push alone.
     fn alarm(&self, answer: &Answer, push: &Push, now: Instant) {
         let of_many = match answer.lane {
-            LaneEffect::None | LaneEffect::Slow | LaneEffect::Stop | LaneEffect::StopTopic => {
-                return;
-            }
+            LaneEffect::None | LaneEffect::Slow | LaneEffect::Stop => return,
             LaneEffect::Alarm => false,
             LaneEffect::AlarmIfMany => true,
         };

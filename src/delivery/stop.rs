@@ -2,27 +2,19 @@
 //!
 //! Pure.
 
-use crate::provider::{Answer, LaneEffect, Verdict};
+use crate::provider::{Answer, Verdict};
 use crate::push::Push;
-
-/// Who named the topic of a push.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TopicFrom {
-    /// The configuration: what is said of it is said of all pushes.
-    Configuration,
-    /// The caller: what is said of it is said of this push.
-    Caller,
-}
 
 /// Whether an answer means that no push of the lane will be taken until something is mended. `last`
 /// if a refusal that is given one more try has had it.
-pub fn stops_the_lane(answer: &Answer, topic: TopicFrom, last: bool) -> bool {
+///
+/// A topic is the configuration's: no caller can give one, so what is said of it is said of all
+/// pushes.
+pub fn stops_the_lane(answer: &Answer, last: bool) -> bool {
     match answer.verdict {
         Verdict::Succeeded | Verdict::Refused => false,
         Verdict::Retry(again) => again.once && last,
-        Verdict::Stopped => {
-            answer.lane != LaneEffect::StopTopic || topic == TopicFrom::Configuration
-        }
+        Verdict::Stopped => true,
     }
 }
 
@@ -50,18 +42,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_callers_topic_never_stops_the_lane() {
+    fn apples_stopping_rows_stop_the_lane_at_once() {
         for (status, reason) in [
             (400, "BadTopic"),
             (400, "MissingTopic"),
             (400, "TopicDisallowed"),
+            (403, "BadCertificate"),
+            (403, "BadCertificateEnvironment"),
+            (403, "MissingProviderToken"),
+            (403, "BadEnvironmentKeyIdInToken"),
+            (403, "BadEnvironmentKeyInToken"),
+            (403, "Forbidden"),
         ] {
             let answer = apns_answer(status, reason);
-            assert!(stops_the_lane(&answer, TopicFrom::Configuration, false));
-            assert!(
-                !stops_the_lane(&answer, TopicFrom::Caller, true),
-                "{reason}"
-            );
+            assert!(stops_the_lane(&answer, false), "{reason}");
         }
     }
 
@@ -85,10 +79,7 @@ mod tests {
         ];
         for (status, reason) in about_one {
             let answer = apns_answer(status, reason);
-            assert!(
-                !stops_the_lane(&answer, TopicFrom::Configuration, true),
-                "{reason}"
-            );
+            assert!(!stops_the_lane(&answer, true), "{reason}");
         }
     }
 
@@ -96,8 +87,8 @@ mod tests {
     fn a_refused_auth_token_has_one_more_try_on_a_fresh_connection() {
         for reason in ["InvalidProviderToken", "ExpiredProviderToken"] {
             let answer = apns_answer(403, reason);
-            assert!(!stops_the_lane(&answer, TopicFrom::Configuration, false));
-            assert!(stops_the_lane(&answer, TopicFrom::Configuration, true));
+            assert!(!stops_the_lane(&answer, false));
+            assert!(stops_the_lane(&answer, true));
             assert!(
                 matches!(answer.verdict, Verdict::Retry(again) if again.close_connection),
                 "{reason}"
@@ -133,7 +124,7 @@ mod tests {
             info(403, "USER_PROJECT_DENIED"),
             info(404, ""),
         ] {
-            let stops = stops_the_lane(&answer, TopicFrom::Configuration, false);
+            let stops = stops_the_lane(&answer, false);
             assert!(stops, "{answer:?}");
         }
         for answer in [
@@ -145,11 +136,11 @@ mod tests {
             code(500, "INTERNAL"),
             code(401, "THIRD_PARTY_AUTH_ERROR"),
         ] {
-            let stops = stops_the_lane(&answer, TopicFrom::Configuration, true);
+            let stops = stops_the_lane(&answer, true);
             assert!(!stops, "{answer:?}");
         }
         let expired = info(401, "ACCESS_TOKEN_EXPIRED");
-        assert!(!stops_the_lane(&expired, TopicFrom::Configuration, false));
-        assert!(stops_the_lane(&expired, TopicFrom::Configuration, true));
+        assert!(!stops_the_lane(&expired, false));
+        assert!(stops_the_lane(&expired, true));
     }
 }

@@ -4,12 +4,17 @@
 //! its own end: now and then the credential files are read again and one push is sent as a probe.
 //!
 //! ```text
-//!                       due                read                a push goes
+//!                       due                read        a push goes
 //!  open ─refused─▶ waiting ──▶ reading ──▶ ready ──▶ probing
-//!    ▲                ▲                                │ │
-//!    │                └── refused again: longer wait ──┘ │
-//!    └────────────────── any other answer ───────────────┘
+//!    ▲                ▲                      ▲        │ │ │
+//!    │                │                      └────────┘ │ │  not an octet of it left
+//!    │                └─────────────────────────────────┘ │  refused again, or no answer
+//!    └────────────────────────────────────────────────────┘  any other answer
 //! ```
+//!
+//! Each time that it goes back to waiting it waits longer. Where it is an access token that is
+//! wanted, having one opens the gate; but not one that the provider's answer to a push has closed:
+//! that takes a probe.
 //!
 //! Pure: time and the random number are arguments.
 
@@ -105,8 +110,10 @@ pub enum Refused {
 pub enum ProbeEnd {
     /// The provider answered, and not that the credential is refused.
     Passed,
-    /// Nobody knows: another may go.
-    Unknown,
+    /// It was sent, and nothing was learnt by it: the next one waits as after a refusal.
+    Unanswered,
+    /// It was not sent: another may go.
+    NotSent,
 }
 
 /// A lane's gate.
@@ -121,6 +128,11 @@ pub struct Gate {
 #[derive(Debug)]
 struct Waiting {
     refusal: Refusal,
+    /// What a push was refused for, while an access token is wanted to send a probe with.
+    behind: Option<Refusal>,
+    /// A probe that was under way when something else told that the credential is still refused.
+    /// Its own end says nothing new.
+    overtaken: Option<PushId>,
     since: Moment,
     next_probe: Instant,
     probes: u32,
@@ -209,6 +221,8 @@ impl Gate {
             let wait = wait_before(first_probe, 0, random);
             self.credential = Some(Waiting {
                 refusal,
+                behind: None,
+                overtaken: None,
                 since: now,
                 next_probe: later(now.monotonic, wait),
                 probes: 0,
@@ -216,15 +230,23 @@ impl Gate {
             });
             return Refused::Held { wait };
         };
-        let of_probe = match push {
-            Some(push) => held.is_probing(push),
+        let of_probe = match (push, refusal.ends_with) {
+            (Some(push), _) => held.is_probing(push),
             // Refused before it could take a push.
-            None => held.refusal.ends_with == EndsWith::Probe && held.has_begun(),
+            (None, EndsWith::Probe) => held.takes_part_in_probing(),
+            // A probe under way has its token.
+            (None, EndsWith::AccessToken) => held.is_ready(),
         };
         if !of_probe {
+            held.note(refusal, push);
             return Refused::Known;
         }
-        held.refusal = refusal;
+        held.turn_to(refusal);
+        if let Phase::Probing { push: probe, .. } = held.phase
+            && push.is_none()
+        {
+            held.overtaken = Some(probe);
+        }
         Refused::Again {
             wait: held.wait_again(first_probe, now.monotonic, random),
         }
@@ -297,38 +319,53 @@ impl Gate {
         goes
     }
 
-    /// Whether that push is the probe that is under way.
+    /// Whether that push is a probe that is under way.
     pub fn is_probe(&self, push: PushId) -> bool {
         let held = self.credential.as_ref();
-        held.is_some_and(|held| held.is_probing(push))
+        held.is_some_and(|held| held.is_probing(push) || held.overtaken == Some(push))
     }
 
     /// A probe has ended, other than by a refusal. True if that opens what it was to open.
-    pub fn end_probe(&mut self, push: PushId, end: ProbeEnd) -> bool {
+    pub fn end_probe(&mut self, push: PushId, end: ProbeEnd, now: Instant, random: u64) -> bool {
+        let first_probe = self.first_probe;
         let Some(held) = &mut self.credential else {
             return false;
         };
+        held.overtaken.take_if(|probe| *probe == push);
         if !held.is_probing(push) {
             return false;
         }
-        held.phase = Phase::Ready;
-        let passed = end == ProbeEnd::Passed;
-        if passed {
-            self.credential = None;
+        match end {
+            ProbeEnd::Passed => self.credential = None,
+            ProbeEnd::Unanswered => {
+                held.wait_again(first_probe, now, random);
+            }
+            ProbeEnd::NotSent => held.phase = Phase::Ready,
         }
-        passed
+        end == ProbeEnd::Passed
     }
 
-    /// There is an access token. True if that opens what waited for one.
+    /// There is an access token. True if that opens what waited for one; what a push was refused
+    /// for waits for its probe.
     pub fn has_access_token(&mut self) -> bool {
-        let ends = |held: &mut Waiting| held.refusal.ends_with == EndsWith::AccessToken;
-        self.credential.take_if(ends).is_some()
+        let Some(held) = &mut self.credential else {
+            return false;
+        };
+        if held.refusal.ends_with == EndsWith::Probe {
+            return false;
+        }
+        match held.behind.take() {
+            Some(refusal) => held.refusal = refusal,
+            None => self.credential = None,
+        }
+        self.credential.is_none()
     }
 
     /// The credential was replaced: it is tried at once.
     pub fn replaced(&mut self, now: Instant) {
         if let Some(held) = &mut self.credential {
             held.phase = Phase::Ready;
+            held.overtaken = None;
             held.next_probe = later(now, self.first_probe);
         }
     }
@@ -348,6 +385,33 @@ impl Waiting {
     /// A probe may go, or is under way.
     fn has_begun(&self) -> bool {
         matches!(self.phase, Phase::Ready | Phase::Probing { .. })
+    }
+
+    /// The same, if a push is what it takes.
+    fn takes_part_in_probing(&self) -> bool {
+        self.refusal.ends_with == EndsWith::Probe && self.has_begun()
+    }
+
+    /// A push may go as the probe.
+    fn is_ready(&self) -> bool {
+        self.refusal.ends_with == EndsWith::Probe && self.phase == Phase::Ready
+    }
+
+    /// It is refused for another reason now.
+    fn turn_to(&mut self, refusal: Refusal) {
+        let before = std::mem::replace(&mut self.refusal, refusal);
+        let wants_token = self.refusal.ends_with == EndsWith::AccessToken;
+        if wants_token && before.ends_with == EndsWith::Probe {
+            self.behind = Some(before);
+        }
+    }
+
+    /// Takes note of what ends no probe.
+    fn note(&mut self, refusal: Refusal, push: Option<PushId>) {
+        if self.refusal.ends_with == EndsWith::AccessToken && refusal.ends_with == EndsWith::Probe {
+            self.behind.get_or_insert(refusal);
+        }
+        self.overtaken.take_if(|probe| Some(*probe) == push);
     }
 
     fn takes_probe(&self, now: Instant) -> bool {

@@ -126,11 +126,19 @@ impl Lane {
     }
 
     /// The probe has ended, other than by a refusal. True if that opens what it was to open.
-    pub fn end_probe(&self, push: PushId, generation: u64, end: ProbeEnd) -> bool {
+    pub fn end_probe(
+        &self,
+        push: PushId,
+        generation: u64,
+        end: ProbeEnd,
+        now: Instant,
+        random: u64,
+    ) -> bool {
         let opened = self.holding.with(|gate| {
             // What an old route was told says nothing of the present one.
             let is_old = generation != self.route_generation();
-            gate.end_probe(push, if is_old { ProbeEnd::Unknown } else { end })
+            let end = if is_old { ProbeEnd::NotSent } else { end };
+            gate.end_probe(push, end, now, random)
         });
         if opened {
             self.restart_pace();

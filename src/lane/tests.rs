@@ -361,6 +361,30 @@ fn a_hold_puts_off_what_falls_due_before_its_end_and_spreads_it() {
 }
 
 #[test]
+fn a_pause_a_resume_and_another_route_undercut_no_wait() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let start = Moment::now();
+    let at = |secs| start.monotonic + Duration::from_secs(secs);
+    for (push, due) in pushes(1, 2).into_iter().zip([40, 1]) {
+        lane.shelve(push, at(due));
+    }
+    lane.hold_retries(at(30), Duration::ZERO);
+    lane.pause(start);
+    lane.promote_due(at(10));
+    lane.sift_all(Some);
+    lane.resume();
+    lane.route_replaced(1, at(11));
+    lane.promote_due(at(29));
+    assert_eq!(ids(taken(&lane)), [0; 0]);
+    lane.promote_due(at(30));
+    assert_eq!(ids(taken(&lane)), [2]);
+    lane.promote_due(at(39));
+    assert_eq!(ids(taken(&lane)), [0; 0]);
+    lane.promote_due(at(40));
+    assert_eq!(ids(taken(&lane)), [1]);
+}
+
+#[test]
 fn a_hold_after_the_other_puts_a_retry_off_only_once() {
     let lane = Lane::new(Platform::Ios, 10, 1);
     let now = Instant::now();
@@ -428,7 +452,7 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
     assert!(lane.begin_probe(PushId(1), now.monotonic));
     lane.route_replaced(3, now.monotonic);
     assert!(lane.begin_probe(PushId(2), now.monotonic));
-    let opened = lane.end_probe(PushId(2), 2, ProbeEnd::Passed);
+    let opened = lane.end_probe(PushId(2), 2, ProbeEnd::Passed, now.monotonic, 0);
     assert!(!opened && lane.is_held(), "it was answered to the old one");
 }
 

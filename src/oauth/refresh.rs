@@ -156,6 +156,11 @@ impl Refresh {
         }
     }
 
+    /// Whether more tokens in a row were refused by FCM than may be.
+    pub(super) fn is_refused_in_use(&self) -> bool {
+        self.invalidations > INVALIDATIONS_MAX
+    }
+
     /// Gives a token up that FCM refused.
     pub(super) fn invalidate(
         &mut self,

@@ -125,6 +125,12 @@ impl AccessTokens {
         (trouble.class == Class::Stopping).then(|| trouble.text.clone())
     }
 
+    /// Whether it is FCM that refused the last ones, one after the other: another token that is
+    /// issued proves nothing.
+    pub fn are_refused_in_use(&self) -> bool {
+        self.shared.lock().refresh.is_refused_in_use()
+    }
+
     /// Asks for a token at once, if there is none and an operator may have acted.
     pub fn ask_again(&self, now: Instant) {
         self.shared.lock().refresh.ask_again(now);

@@ -124,11 +124,9 @@ pub enum LaneEffect {
     Alarm,
     /// Pushes go on; if it is said of many device tokens an operator has to look.
     AlarmIfMany,
-    /// No push will be taken until the credential or the project is mended.
+    /// No push will be taken until the credential, the topic or the project is mended. The topic is
+    /// the configuration's, as no caller can give one.
     Stop,
-    /// No push to this topic will be taken: if it is the configured one, that is all of them. One
-    /// that a caller gave is that caller's affair.
-    StopTopic,
 }
 
 /// What a reason comes from and what to do about it, in plain words for an operator.
@@ -254,14 +252,6 @@ impl Row {
         Self {
             verdict: Verdict::Retry(again),
             ..Self::refused(status, reason, meaning)
-        }
-    }
-
-    /// A refusal of the topic.
-    const fn topic(status: u16, reason: &'static str, meaning: &'static str) -> Self {
-        Self {
-            lane: LaneEffect::StopTopic,
-            ..Self::stopped(status, reason, meaning)
         }
     }
 

@@ -47,7 +47,10 @@ fn auth_tokens_that_expire_under_way_cost_no_push() {
         [[phase]]\nendpoint = \"apns\"\nrequests = 1\nfail = \"ExpiredProviderToken=100\"\n";
     for Outcome {
         findings, entries, ..
-    } in Play::new(&[IOS], 200).script(script).run("expiry")
+    } in Play::new(&[IOS], 200)
+        .script(script)
+        .with("ios.retry_max", 0)
+        .run("expiry")
     {
         assert_eq!(
             (findings.succeeded, findings.doubled),

@@ -47,6 +47,12 @@ fn check_held(token: &str, reason: &str, spoil: impl FnOnce(Site) -> Site) {
     // A probe later it is still there, and the alarm has not been repeated.
     wait_until("a probe", || site.operator_log().contains(" stays held: "));
     assert_eq!(daemon.stat().number("/queue_usage"), 1);
+    let health = daemon.request("GET", "/healthz", b"").json();
+    let stat = daemon.request("GET", "/stat/app", b"").json();
+    for shown in [&health["lanes"]["ios"], &stat["ios"]] {
+        assert_eq!(shown["state"], "held", "{shown}");
+        assert_eq!(shown["reason"], reason, "{shown}");
+    }
     assert_eq!(daemon.terminate(), 75);
     let told = site.operator_log();
     let of_it = |line: &&str| line.contains("[ERROR]") && line.contains(reason);
@@ -232,7 +238,9 @@ fn with_other_certificate(simulated: &Simulated) -> Site {
 #[test]
 fn an_access_token_that_is_revoked_is_replaced_once_for_all_threads() {
     let simulated = Simulated::start();
-    let site = Site::simulated(&simulated.simulator).with("core.workers", 4);
+    let site = Site::simulated(&simulated.simulator)
+        .with("core.workers", 4)
+        .with("android.retry_max", 0);
     let daemon = site.start();
     let push = |first: u64| {
         let tokens: Vec<String> = (first..first + 200).map(fcm_token).collect();

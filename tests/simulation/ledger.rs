@@ -313,7 +313,7 @@ impl Ledger {
                     self.coverage.count(Kind::ProbePassed);
                 }
             }
-            _ => self.hold.ended(push),
+            fate => self.hold.ended(push, fate != Fate::NotSent, now),
         }
     }
 
@@ -428,7 +428,7 @@ impl Ledger {
                 now,
                 "the lane is not held, though its credential was refused",
             );
-            self.hold.has_access_token();
+            self.hold.forget();
         }
         for push in std::mem::take(&mut self.due) {
             if let Some(reply) = self.records[&push].due {

@@ -152,9 +152,6 @@ impl Entry {
                     .to_owned()
                 }
                 LaneEffect::Stop => STOPPED_LANE.to_owned(),
-                LaneEffect::StopTopic => {
-                    format!("{STOPPED_LANE}, if the topic is the configured one")
-                }
             },
             token: match row.token {
                 TokenEffect::Keep => "keep it",
@@ -268,6 +265,8 @@ fn retry_rule(again: Again, platform: Platform) -> String {
     };
     let cost = if again.counts {
         "counts against retry_max".to_owned()
+    } else if again.once {
+        "costs nothing".to_owned()
     } else {
         format!("costs nothing {FREE_REFUSALS} times in a row")
     };

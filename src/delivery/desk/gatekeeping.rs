@@ -5,7 +5,7 @@ use super::super::link::{HELD, REPLACED};
 use super::super::outcome::Outcome;
 use super::super::present_route::{refusal, tell_refusal, tell_release};
 use super::super::session::Ended;
-use super::super::stop::{self, TopicFrom};
+use super::super::stop;
 use super::super::transport::Transport;
 use super::Desk;
 use crate::lane::{EndsWith, MaySend, ProbeEnd};
@@ -52,7 +52,11 @@ impl<T: Transport> Desk<T> {
         let is_probe = self.lane.is_probe(id);
         let Outcome::Answered(answer) = &ended.outcome else {
             if is_probe {
-                self.lane.end_probe(id, generation, ProbeEnd::Unknown);
+                let end = match ended.outcome {
+                    Outcome::NotSent => ProbeEnd::NotSent,
+                    _ => ProbeEnd::Unanswered,
+                };
+                self.end_probe(id, generation, end, now);
             }
             if ended.is_spared && self.settler.resends_unknown() {
                 let mut push = ended.push;
@@ -63,9 +67,8 @@ impl<T: Transport> Desk<T> {
             return Ok(ended);
         };
         let last = is_probe || ended.push.used_its_second_chance;
-        // Topics come from the configuration only.
-        if !stop::stops_the_lane(answer, TopicFrom::Configuration, last) {
-            if is_probe && self.lane.end_probe(id, generation, ProbeEnd::Passed) {
+        if !stop::stops_the_lane(answer, last) {
+            if is_probe && self.end_probe(id, generation, ProbeEnd::Passed, now) {
                 tell_release(&self.lane);
             }
             return Ok(ended);
@@ -96,6 +99,19 @@ impl<T: Transport> Desk<T> {
             let why = format!("GOAWAY {}: {}", row.reason, row.meaning);
             self.refuse(row.reason, &why, None, generation, now);
         }
+    }
+
+    /// A probe has ended, other than by a refusal; whether that opens the lane.
+    pub(super) fn end_probe(
+        &mut self,
+        push: PushId,
+        generation: u64,
+        end: ProbeEnd,
+        now: Moment,
+    ) -> bool {
+        let random = self.settler.random();
+        self.lane
+            .end_probe(push, generation, end, now.monotonic, random)
     }
 
     fn refuse(

@@ -443,6 +443,25 @@ fn an_expired_auth_token_retires_the_connection_and_is_reported() {
 }
 
 #[test]
+fn an_auth_token_that_came_too_soon_retires_the_connection_and_is_reported() {
+    let mut wire = Wire::apns(10);
+    for push in pushes(2, |_| {}) {
+        wire.send(push);
+    }
+    wire.settle();
+    wire.answer(1, 429, br#"{"reason":"TooManyProviderTokenUpdates"}"#);
+    assert_eq!(
+        wire.session.take_trouble(),
+        Some((Trouble::RenewedTooSoon, Credential::Certificate))
+    );
+    assert_eq!(
+        wire.session.retiring(),
+        Some("429 TooManyProviderTokenUpdates")
+    );
+    assert_eq!((wire.room(), wire.session.in_flight()), (0, 1));
+}
+
+#[test]
 fn trouble_with_a_credential_is_not_held_against_its_successor() {
     let mut wire = Wire::new(fcm(), 10);
     let tokens = [1, 2].map(|number| {

@@ -170,3 +170,54 @@ fn what_a_crash_left_in_doubt_shows_as_maybe_sent_and_may_still_be_tried_again()
         "{line}"
     );
 }
+
+#[test]
+fn what_waits_for_its_retry_beyond_the_hour_fails_unless_a_hold_keeps_it() {
+    let after = |setback: Outcome, held: bool, wait: Duration| {
+        let (lane, settler, mut push) = full();
+        let limits = Limits {
+            max_age: Duration::from_secs(86_400),
+            ..*settler.limits.look()
+        };
+        let mut settler = settler.following(&Arc::new(Live::new(limits)));
+        while lane.take(&mut VecDeque::new()) {}
+        let now = Moment::now();
+        push.first_attempt = Some(now.monotonic);
+        settler.conclude(ended(push, setback), now);
+        lane.promote_due(now.monotonic + policy::RETRY_WINDOW);
+        let then = Moment {
+            monotonic: now.monotonic + wait,
+            ..now
+        };
+        if held {
+            lane.pause(now);
+        }
+        let mut kept = settler.settle_if_expired(taken(&lane), then);
+        if held {
+            lane.resume();
+            kept = kept.and_then(|push| settler.settle_if_expired(push, then));
+        }
+        let told = String::from_utf8(settler.error.clone()).unwrap();
+        assert_eq!(kept.is_some(), told.is_empty(), "{told}");
+        assert_eq!(kept.is_some(), lane.retry_budget().under_way() == 1);
+        told
+    };
+    let in_time = policy::RETRY_WINDOW;
+    let late = in_time + Duration::from_millis(1);
+    let busy = || answered(503, LaneEffect::None, None);
+    assert_eq!(after(busy(), false, in_time), "");
+    let line = after(busy(), false, late);
+    for part in [
+        r#""status":503"#,
+        r#""reason":"too_late""#,
+        r#""attempt":1"#,
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let line = after(lost(), false, late);
+    assert!(
+        line.contains("did not answer") && line.contains(r#""maybe_sent":true"#),
+        "{line}"
+    );
+    assert_eq!(after(busy(), true, late), "", "the lane was held");
+}

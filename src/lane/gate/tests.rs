@@ -65,8 +65,8 @@ fn a_refused_credential_is_probed_with_one_push_after_its_files_are_read() {
     assert!(!gate.begin_probe(PushId(8), now), "one at a time");
     assert_eq!(gate.may_send(now), MaySend::No);
     assert!(gate.is_probe(PUSH) && !gate.is_probe(PushId(8)));
-    assert!(!gate.end_probe(PushId(8), ProbeEnd::Passed));
-    assert!(gate.end_probe(PUSH, ProbeEnd::Passed));
+    assert!(!gate.end_probe(PushId(8), ProbeEnd::Passed, now, 0));
+    assert!(gate.end_probe(PUSH, ProbeEnd::Passed, now, 0));
     assert!(gate.is_open());
 }
 
@@ -117,7 +117,7 @@ fn what_was_in_flight_when_it_closed_changes_nothing() {
     let again = gate.refuse(refusal(EndsWith::Probe), None, start, 0);
     assert_eq!(again, Refused::Known, "another connection says so too");
     assert!(
-        !gate.end_probe(PushId(9), ProbeEnd::Passed),
+        !gate.end_probe(PushId(9), ProbeEnd::Passed, start.monotonic, 0),
         "it was sent before"
     );
     assert_eq!(gate.holds(), before);
@@ -137,12 +137,29 @@ fn a_connection_that_is_refused_is_a_probe_that_is_refused() {
 }
 
 #[test]
-fn a_probe_without_an_answer_is_followed_by_another() {
+fn a_probe_without_an_answer_is_waited_for_as_long_as_one_that_is_refused() {
+    let start = Moment::now();
+    let mut gate = held(start);
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        let now = read(&mut gate);
+        assert!(gate.begin_probe(PUSH, now));
+        assert!(!gate.end_probe(PUSH, ProbeEnd::Unanswered, now, u64::MAX));
+        assert_eq!(gate.may_send(now), MaySend::No, "the files are read first");
+        assert!(gate.waits(now), "on a fresh connection");
+        let due = gate.next_reading().unwrap();
+        waits.push((due - now).as_secs_f32().round());
+    }
+    assert_eq!(waits, [60.0, 120.0, 240.0, 300.0, 300.0]);
+}
+
+#[test]
+fn a_probe_that_was_not_sent_is_followed_by_another_at_once() {
     let start = Moment::now();
     let mut gate = held(start);
     let now = read(&mut gate);
     assert!(gate.begin_probe(PUSH, now));
-    assert!(!gate.end_probe(PUSH, ProbeEnd::Unknown));
+    assert!(!gate.end_probe(PUSH, ProbeEnd::NotSent, now, 0));
     assert_eq!(gate.may_send(now), MaySend::Probe);
     assert!(gate.begin_probe(PushId(8), now));
     // This one never ends, which should not be.
@@ -209,6 +226,86 @@ fn an_access_token_does_not_open_what_an_answer_closed() {
     let mut gate = held(Moment::now());
     assert!(!gate.has_access_token());
     assert!(!gate.is_open());
+}
+
+#[test]
+fn what_an_answer_closed_is_opened_by_a_probe_also_after_a_want_of_an_access_token() {
+    let start = Moment::now();
+    let want = || Refusal {
+        reason: "NoAccessToken".into(),
+        ..refusal(EndsWith::AccessToken)
+    };
+    let reason = |gate: &Gate| gate.refusal().unwrap().reason.to_string();
+    let check_probe_opens = |gate: &mut Gate| {
+        let now = read(gate);
+        assert!(gate.begin_probe(PUSH, now));
+        assert!(gate.end_probe(PUSH, ProbeEnd::Passed, now, 0));
+        assert!(gate.is_open());
+    };
+    // When the probe was to go there was none.
+    let mut gate = held(start);
+    let now = Moment {
+        monotonic: read(&mut gate),
+        ..start
+    };
+    let told = gate.refuse(want(), None, now, 0);
+    assert!(matches!(told, Refused::Again { .. }), "{told:?}");
+    assert_eq!(reason(&gate), "NoAccessToken");
+    assert!(!gate.has_access_token());
+    assert_eq!(reason(&gate), "InvalidProviderToken");
+    check_probe_opens(&mut gate);
+    // A push that was still in flight was refused meanwhile.
+    let mut gate = Gate::default();
+    gate.refuse(want(), None, start, 0);
+    let told = gate.refuse(refusal(EndsWith::Probe), Some(PUSH), start, 0);
+    assert_eq!(told, Refused::Known);
+    assert!(!gate.has_access_token());
+    check_probe_opens(&mut gate);
+}
+
+#[test]
+fn a_probe_under_way_goes_on_without_another_access_token() {
+    let mut gate = held(Moment::now());
+    let now = Moment {
+        monotonic: read(&mut gate),
+        ..Moment::now()
+    };
+    assert!(gate.begin_probe(PUSH, now.monotonic));
+    let told = gate.refuse(refusal(EndsWith::AccessToken), None, now, 0);
+    assert_eq!(told, Refused::Known);
+    assert!(gate.end_probe(PUSH, ProbeEnd::Passed, now.monotonic, 0));
+    assert!(gate.is_open());
+}
+
+#[test]
+fn a_probe_that_a_goaway_overtook_is_one_until_it_ends_and_then_changes_nothing() {
+    let start = Moment::now();
+    let goodbye = |gate: &mut Gate| {
+        let now = Moment {
+            monotonic: read(gate),
+            ..start
+        };
+        assert!(gate.begin_probe(PUSH, now.monotonic));
+        let told = gate.refuse(refusal(EndsWith::Probe), None, now, 0);
+        assert!(matches!(told, Refused::Again { .. }));
+        assert!(gate.is_probe(PUSH));
+        now
+    };
+    let mut gate = held(start);
+    let now = goodbye(&mut gate);
+    let before = gate.holds();
+    let told = gate.refuse(refusal(EndsWith::Probe), Some(PUSH), now, 0);
+    assert_eq!(told, Refused::Known);
+    assert!(!gate.is_probe(PUSH), "it has ended");
+    assert_eq!(gate.holds(), before);
+    for end in [ProbeEnd::Passed, ProbeEnd::Unanswered, ProbeEnd::NotSent] {
+        let now = goodbye(&mut gate);
+        let before = gate.holds();
+        assert!(!gate.end_probe(PUSH, end, now.monotonic, 0));
+        assert!(!gate.is_probe(PUSH), "it has ended");
+        assert_eq!(gate.holds(), before);
+        assert_eq!(gate.may_send(now.monotonic), MaySend::No);
+    }
 }
 
 #[test]

@@ -27,13 +27,13 @@ pub static ROWS: &[Row] = &[
     Row::refused(400, "BadPriority", "the apns-priority field is bad"),
     Row::refused(400, "InvalidPushType", "the apns-push-type field is bad"),
     Row::refused(400, "DuplicateHeaders", "a field was sent twice"),
-    Row::topic(400, "BadTopic", "the configured topic is malformed"),
-    Row::topic(
+    Row::stopped(400, "BadTopic", "the configured topic is malformed"),
+    Row::stopped(
         400,
         "MissingTopic",
         "the credential needs a topic, and none is configured",
     ),
-    Row::topic(
+    Row::stopped(
         400,
         "TopicDisallowed",
         "the credential may not push to the configured topic",
@@ -155,11 +155,9 @@ const OTHER_ENVIRONMENT: &str =
 
 /// Once the auth token has expired, its connection stays wedged.
 const EXPIRED: Again = Again {
-    close_connection: true,
     new_credential: true,
     once: true,
-    wait: Wait::Now,
-    ..Again::BACKOFF
+    ..Again::ELSEWHERE
 };
 
 const OTHER_KEY: Again = Again {

@@ -170,10 +170,12 @@ static BY_STATUS: &[Row] = &[
     Row::refused(0, "", "FCM refused the request"),
 ];
 
+/// A token that ran out says nothing of the push, so that this costs it nothing.
 const NEW_ACCESS_TOKEN: Again = Again {
     wait: Wait::Now,
     new_credential: true,
     once: true,
+    counts: false,
     ..Again::BACKOFF
 };
 

@@ -21,10 +21,20 @@ struct Refused {
     not_before: Instant,
     /// The one that is under way.
     probe: Option<u64>,
-    /// Those that were refused.
+    /// Those that were refused, or had no answer.
     refusals: u32,
     /// It was a GOAWAY that said so, in the present round.
     is_rumour: bool,
+}
+
+impl Refused {
+    /// A probe was in vain.
+    fn wait_again(&mut self, first_probe: Duration, now: Instant) {
+        self.refusals += 1;
+        self.probe = None;
+        let factor = GROWTH.min(1 << self.refusals.min(8));
+        self.not_before = now + first_probe * factor / 2;
+    }
 }
 
 impl Hold {
@@ -76,10 +86,7 @@ impl Hold {
         };
         let of_probe = refused.probe.is_some() && (push.is_none() || push == refused.probe);
         if of_probe {
-            refused.refusals += 1;
-            refused.probe = None;
-            let factor = GROWTH.min(1 << refused.refusals.min(8));
-            refused.not_before = now + self.first_probe * factor / 2;
+            refused.wait_again(self.first_probe, now);
         }
         of_probe
     }
@@ -90,12 +97,15 @@ impl Hold {
         generation == self.generation && self.refused.take_if(is_probe).is_some()
     }
 
-    /// Nothing was learnt by a push.
-    pub(crate) fn ended(&mut self, push: u64) {
+    /// Nothing was learnt by a push, which was sent or not.
+    pub(crate) fn ended(&mut self, push: u64, was_sent: bool, now: Instant) {
         if let Some(refused) = &mut self.refused
             && refused.probe == Some(push)
         {
             refused.probe = None;
+            if was_sent {
+                refused.wait_again(self.first_probe, now);
+            }
         }
     }
 
@@ -108,8 +118,8 @@ impl Hold {
         }
     }
 
-    /// The daemon holds nothing any more, for it has an access token.
-    pub(crate) fn has_access_token(&mut self) {
+    /// The daemon holds nothing any more.
+    pub(crate) fn forget(&mut self) {
         self.refused = None;
     }
 

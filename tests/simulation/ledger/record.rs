@@ -92,11 +92,13 @@ impl Record {
 
     /// Takes an answer that is about the push; true if that is the end of it.
     pub(super) fn answered(&mut self, reply: Reply) -> bool {
-        if matches!(reply.class, Class::Elsewhere | Class::OnceElsewhere) {
-            self.refused();
-        } else {
-            self.attempts += 1;
-            self.refusals = 0;
+        match reply.class {
+            Class::Elsewhere => self.refused(),
+            Class::Once | Class::OnceElsewhere => self.refusals += 1,
+            _ => {
+                self.attempts += 1;
+                self.refusals = 0;
+            }
         }
         self.used_its_second_chance |= matches!(reply.class, Class::Once | Class::OnceElsewhere);
         matches!(reply.class, Class::Taken | Class::Final | Class::Held)
@@ -136,6 +138,13 @@ impl Record {
         let right = match (reason, self.last) {
             ("expired", _) => now >= self.deadline && self.flight.is_none(),
             ("shutdown", _) => stopped,
+            ("too_late", Some(last)) => {
+                let answered = match last {
+                    Fate::Answered(reply) => Some(reply.status.into()),
+                    _ => None,
+                };
+                now > first + RETRY_WINDOW && self.flight.is_none() && status == answered
+            }
             ("unanswered", Some(Fate::Unknown)) => {
                 let was_resent = self.unknown > 1 || is_late;
                 status.is_none() && (!limits.resend_unknown || used_up && was_resent)

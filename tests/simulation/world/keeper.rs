@@ -141,12 +141,8 @@ impl World {
             net.ledger
                 .tell(self.now, 6, || format!("access token {token} for {life:?}"));
             drop(net);
+            // The lane may have been held for want of one: nothing that an answer closed opens.
             tokens.granted(token, life, since, moment);
-            // The lane may have been held for want of one, and for nothing else.
-            let ledger = &mut self.net.borrow_mut().ledger;
-            if !ledger.is_held_for_credential() {
-                ledger.hold.has_access_token();
-            }
         }
         true
     }

@@ -295,3 +295,39 @@ fn clock_jumps_change_no_wait_and_no_deadline() {
         assert!(expired(&push, LIMITS, over).is_some(), "{jump}");
     }
 }
+
+#[test]
+fn an_expired_credential_fails_no_push_at_whatever_retry_max() {
+    let now = start();
+    let rows = provider::apns::ROWS.iter().chain(provider::fcm::ROWS);
+    let mut checked = Vec::new();
+    for row in rows {
+        let Verdict::Retry(again) = row.verdict else {
+            continue;
+        };
+        if !again.once {
+            continue;
+        }
+        for (attempts, refusals) in [(0_u16, 0), (0, FREE_REFUSALS + 1), (1, 0)] {
+            let limits = Limits {
+                retry_max: attempts.saturating_sub(1),
+                ..LIMITS
+            };
+            let mut push = push_at(now);
+            (push.attempts, push.refusals) = (attempts, refusals);
+            let outcome = || answer(row.status, row.reason, row.verdict);
+            retried(decide(&mut push, outcome(), limits, now, 0), now);
+            assert_eq!(push.attempts, attempts, "at no cost");
+            // Should the lane not be held for the second: it is final.
+            settled(decide(&mut push, outcome(), limits, now, 0));
+        }
+        checked.push(row.reason);
+    }
+    for expected in [
+        "ExpiredProviderToken",
+        "InvalidProviderToken",
+        "ACCESS_TOKEN_EXPIRED",
+    ] {
+        assert!(checked.contains(&expected), "{checked:?}");
+    }
+}

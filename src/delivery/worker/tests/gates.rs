@@ -1,6 +1,7 @@
 //! Lanes that are held, and routes that are replaced, before a provider that a test plays.
 
 use super::*;
+use crate::http2::StreamId;
 use crate::lane::Hold;
 use crate::moment::Moment;
 
@@ -53,6 +54,33 @@ fn a_refused_credential_holds_the_lane_keeps_its_pushes_and_is_probed_one_by_one
     }
     assert_eq!(running.settled(), (3, 0), "however often they were refused");
     assert!(running.lane.holds().is_empty());
+}
+
+#[test]
+fn a_probe_by_which_nothing_is_learnt_is_waited_for_like_one_that_is_refused() {
+    let faults: [fn(StreamId) -> Order; 3] = [|_| Order::Drop, Order::Refuse, |_| Order::GoAway(0)];
+    for fault in faults {
+        let running = Running::start(1, 100);
+        enqueue(&running.lane, 2);
+        let first = running.provider.connection();
+        for stream in [first.request(), first.request()] {
+            first.order(Order::Answer(stream, 403, r#"{"reason":"Forbidden"}"#));
+        }
+        held(&running, 0);
+        for probes in 1..=2 {
+            read(&running);
+            let connection = running.provider.connection();
+            connection.order(fault(connection.request()));
+            held(&running, probes);
+            assert!(running.provider.has_no_more(), "the next one waits");
+        }
+        read(&running);
+        let last = running.provider.connection();
+        for _ in 0..2 {
+            last.order(Order::Answer(last.request(), 200, ""));
+        }
+        assert_eq!(running.settled(), (2, 0));
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) enum Order {
     GoAway(StreamId),
     /// Takes no more streams at all, for that reason.
     GoAwayFor(&'static str),
+    /// Did not process a request.
+    Refuse(StreamId),
     /// Allows so many streams from now on.
     Limit(u32),
     /// Goes without a word.
@@ -150,6 +152,7 @@ fn serve(
             Ok(Order::GoAwayFor(reason)) => {
                 http2.send_goaway(0, ErrorCode::NO_ERROR, reason.as_bytes());
             }
+            Ok(Order::Refuse(stream)) => http2.reset(stream, ErrorCode::REFUSED_STREAM),
             Ok(Order::Limit(streams)) => {
                 http2.set_max_concurrent_streams(streams, Instant::now());
             }

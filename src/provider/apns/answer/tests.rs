@@ -25,10 +25,8 @@ enum Says {
     Drop,
     /// Permanent, and the token is doubtful.
     Suspect,
-    /// The credential is at fault.
+    /// The credential, or the topic that is configured, is at fault.
     Stop,
-    /// The topic is at fault.
-    StopTopic,
     /// Later, on the same connection.
     Retry,
     /// Later, and the lane more slowly.
@@ -46,11 +44,11 @@ const TABLE: &[(u16, &str, Says)] = &[
     (400, "BadPriority", Says::Fix),
     (400, "InvalidPushType", Says::Fix),
     (400, "DuplicateHeaders", Says::Fix),
-    (400, "BadTopic", Says::StopTopic),
-    (400, "MissingTopic", Says::StopTopic),
+    (400, "BadTopic", Says::Stop),
+    (400, "MissingTopic", Says::Stop),
     (400, "MissingDeviceToken", Says::Fix),
     (400, "PayloadEmpty", Says::Fix),
-    (400, "TopicDisallowed", Says::StopTopic),
+    (400, "TopicDisallowed", Says::Stop),
     (400, "IdleTimeout", Says::Elsewhere),
     (403, "BadCertificate", Says::Stop),
     (403, "BadCertificateEnvironment", Says::Stop),
@@ -78,7 +76,6 @@ fn every_documented_reason() {
             Says::Drop => (Verdict::Refused, Lane::None, Token::Dead),
             Says::Suspect => (Verdict::Refused, Lane::None, Token::Suspect),
             Says::Stop => (Verdict::Stopped, Lane::Stop, Token::Keep),
-            Says::StopTopic => (Verdict::Stopped, Lane::StopTopic, Token::Keep),
             Says::Retry => (Verdict::Retry(Again::BACKOFF), Lane::None, Token::Keep),
             Says::Slow => (Verdict::Retry(Again::BACKOFF), Lane::Slow, Token::Keep),
             Says::Elsewhere => (Verdict::Retry(Again::ELSEWHERE), Lane::None, Token::Keep),
@@ -131,7 +128,7 @@ fn an_expired_auth_token_costs_its_connection_and_is_replaced_once() {
         wait: Wait::Now,
         close_connection: true,
         new_credential: true,
-        counts: true,
+        counts: false,
         once: true,
     };
     assert_eq!(answer.verdict, Verdict::Retry(expected));

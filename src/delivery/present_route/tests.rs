@@ -1,0 +1,79 @@
+use std::time::Duration;
+
+use super::*;
+use crate::http2::Options;
+use crate::lane::MaySend;
+use crate::net::connection::{Endpoint, Timeouts};
+use crate::net::resolve::Resolver;
+use crate::net::tls;
+use crate::oauth::{AccessTokens, Class};
+
+/// A lane to FCM whose access tokens a test hands out.
+fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
+    let hour = Duration::from_secs(3600);
+    let lane = Lane::new(Platform::Android, 10, 1);
+    let route = Route {
+        endpoint: Endpoint {
+            host: "localhost".to_owned(),
+            port: 443,
+            tls: tls::client_config(None, None, &[tls::ALPN_H2]).unwrap(),
+            resolver: Arc::new(Resolver::system()),
+            http2: Options::default(),
+            timeouts: Timeouts::default(),
+        },
+        address: Address::Fcm {
+            authority: "localhost".into(),
+            path: "/v1/projects/p/messages:send".into(),
+        },
+        credentials: Credentials::AccessTokens(AccessTokens::by_hand(1)),
+        credential_name: "service account a@b".to_owned(),
+        timeout: hour,
+        idle_timeout: hour,
+    };
+    let route = PresentRoute::new(&lane, route);
+    (lane, route)
+}
+
+fn grant(route: &Route, now: Moment) {
+    let Credentials::AccessTokens(tokens) = &route.credentials else {
+        panic!("{route:?}");
+    };
+    let hour = Duration::from_secs(3600);
+    tokens.granted("t".to_owned(), hour, now.monotonic, now);
+}
+
+#[test]
+fn a_want_of_an_access_token_ends_with_one() {
+    let (lane, present) = android();
+    let (_, route) = present.current();
+    let now = Moment::now();
+    let Credentials::AccessTokens(tokens) = &route.credentials else {
+        panic!("{route:?}");
+    };
+    tokens.failed(Class::Stopping, "invalid_grant", None, now.monotonic, now);
+    assert_eq!(lane.may_send(now.monotonic), MaySend::No);
+    grant(&route, now);
+    assert!(!lane.is_held());
+}
+
+#[test]
+fn where_pushes_were_refused_one_access_token_after_the_other_another_proves_nothing() {
+    let (lane, present) = android();
+    let (_, route) = present.current();
+    let now = Moment::now();
+    let trouble = crate::delivery::credential::Trouble::Refused;
+    for _ in 0..3 {
+        assert!(!lane.is_held());
+        grant(&route, now);
+        let used = route.credentials.current(now).unwrap();
+        route.credentials.report(trouble, &used, now);
+    }
+    present.look_at_access_token(now);
+    assert_eq!(lane.may_send(now.monotonic), MaySend::No);
+    grant(&route, now);
+    assert_eq!(lane.may_send(now.monotonic), MaySend::No);
+    let due = lane.next_reading().unwrap();
+    assert!(lane.begin_reading(due));
+    lane.credential_read(due, 0);
+    assert_eq!(lane.may_send(due), MaySend::Probe);
+}
