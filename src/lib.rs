@@ -41,6 +41,7 @@
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
+//! - [`count`]: numbers of things, in words for the operator.
 //! - [`live`]: values that a reload replaces while others read them.
 //! - [`control`]: the socket over which `sterna reload` asks the daemon.
 //! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
@@ -55,6 +56,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod count;
 pub mod crash_point;
 pub mod daemon;
 pub mod delivery;

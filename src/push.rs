@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::count;
 use crate::moment::Moment;
 
 /// The provider a notification goes to, as the caller names it (1 = iOS, 2 = Android).
@@ -178,10 +179,7 @@ pub struct Accepted {
 
 /// So many pushes, in words for the operator.
 pub fn counted(pushes: u64) -> String {
-    match pushes {
-        1 => "1 push".to_owned(),
-        n => format!("{n} pushes"),
-    }
+    count::of(pushes, "push", "pushes")
 }
 
 /// Why a push is to be tried again.

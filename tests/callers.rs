@@ -66,6 +66,11 @@ fn nobody_calls_without_an_api_key() {
         ("GET", "/stat/go", ""),
         ("GET", "/stat/runtime", ""),
         ("PUT", "/config/pushers?max=1", ""),
+        ("GET", "/metrics", ""),
+        ("GET", "/config", ""),
+        ("GET", "/push/1", ""),
+        ("PUT", "/lanes/ios", ""),
+        ("DELETE", "/pushes?platform=ios", ""),
         ("GET", "/nowhere", ""),
         ("GET", "//push", ""),
     ] {
@@ -96,7 +101,7 @@ fn nobody_calls_without_an_api_key() {
         .collect();
     assert_eq!(told.len(), 1, "{log}");
     assert!(
-        told[0].contains("1 requests without a valid API key"),
+        told[0].contains("1 request without a valid API key"),
         "{log}"
     );
     assert!(told[0].contains("the last came from 127.0.0.1:"), "{log}");

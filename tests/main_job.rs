@@ -260,7 +260,7 @@ fn simulator_and_daemon_work_as_two_processes() {
     let told = read_text(&site.path("stdout"));
     for line in [
         "APNs: 2 requests: 1 accepted, 1 refused, 0 turned away; 0 doubled, 0 lost\n",
-        "FCM: 1 requests: 1 accepted, 0 refused, 0 turned away; 0 doubled, 0 lost\n",
+        "FCM: 1 request: 1 accepted, 0 refused, 0 turned away; 0 doubled, 0 lost\n",
     ] {
         assert!(told.contains(line), "{line} is not in {told}");
     }

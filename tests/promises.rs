@@ -59,7 +59,7 @@ fn check_lanes((slow, slow_name, silent): Side, (fast, fast_name, good): Side) {
     for round in 0..3 {
         let refused = daemon.push(&one(slow, [silent(99)]));
         let text =
-            format!("{slow_name} queue is full: 1 pushes do not fit, it has room for 0 of 10");
+            format!("{slow_name} queue is full: 1 push does not fit, it has room for 0 of 10");
         assert_eq!((refused.status, refused.message()), (503, text));
         let tokens = (round * 10..round * 10 + 10).map(good);
         let taken = daemon.push(&one(fast, tokens));

@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 25] = [
+const MAY_KNOW: [(&str, &[&str]); 26] = [
     (
         "api",
         &[
+            "count",
             "crash_point",
             "heartbeat",
             "lane",
@@ -27,6 +28,7 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
         &[
             "config",
             "control",
+            "count",
             "daemon",
             "delivery",
             "oauth",
@@ -40,12 +42,14 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
         ],
     ),
     ("config", &["push"]),
-    ("control", &["api"]),
+    ("control", &["api", "count"]),
     ("daemon", EVERYTHING),
+    ("count", &[]),
     ("crash_point", &[]),
     (
         "delivery",
         &[
+            "count",
             "crash_point",
             "heartbeat",
             "http2",
@@ -64,7 +68,7 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
     ("heartbeat", &[]),
     ("http2", &[]),
     ("jitter", &[]),
-    ("journal", &["heartbeat", "moment", "push"]),
+    ("journal", &["count", "heartbeat", "moment", "push"]),
     ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
     ("live", &[]),
     ("log", &["heartbeat", "live", "moment", "push"]),
@@ -73,8 +77,8 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
     ("oauth", &["heartbeat", "jitter", "moment", "net"]),
     ("pid_file", &[]),
     ("provider", &["moment", "push"]),
-    ("push", &["moment"]),
-    ("recover", &["push"]),
+    ("push", &["count", "moment"]),
+    ("recover", &["count", "push"]),
     ("signal", &[]),
     ("simulator", &["http2", "net"]),
     ("stats", &["moment", "push"]),
@@ -86,6 +90,7 @@ const EVERYTHING: &[&str] = &[
     "api",
     "config",
     "control",
+    "count",
     "crash_point",
     "delivery",
     "heartbeat",

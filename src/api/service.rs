@@ -20,6 +20,7 @@ use super::request_id::{RequestId, RequestIds};
 use super::route::{Order, Route};
 use super::stat::{self, LaneStat, LaneState, Pushers, Settled, StatApp};
 use super::state::{self, PushState};
+use crate::count;
 use crate::crash_point;
 use crate::live::Live;
 use crate::moment::Moment;
@@ -517,7 +518,8 @@ fn never_fits(platform: Platform, pushes: usize, capacity: usize) -> String {
 fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usize) -> String {
     let room = capacity.saturating_sub(outstanding);
     format!(
-        "{platform} queue is full: {pushes} pushes do not fit, it has room for {room} of {capacity}"
+        "{platform} queue is full: {} not fit, it has room for {room} of {capacity}",
+        count::of(pushes, "push does", "pushes do")
     )
 }
 

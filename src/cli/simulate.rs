@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::args::{Behaviour, Simulate, Trouble};
 use super::{ExitCode, report};
+use crate::count;
 use crate::daemon;
 use crate::signal::Signal;
 use crate::simulator::{
@@ -160,8 +161,8 @@ pub(super) fn summary(counts: Counts) -> String {
         pushes => format!(" ({pushes} unanswered)"),
     };
     format!(
-        "{} requests: {} accepted{unanswered}, {} refused, {} turned away; {} doubled, {} lost",
-        counts.received,
+        "{}: {} accepted{unanswered}, {} refused, {} turned away; {} doubled, {} lost",
+        count::of(counts.received, "request", "requests"),
         counts.accepted,
         counts.refused,
         counts.turned_away,

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::count;
+
 /// What the daemon is asked for: `{"do":"reload","wait":true}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
@@ -96,7 +98,8 @@ fn shorten(lines: &mut Vec<String>) {
     if omitted > 0 {
         lines.truncate(kept);
         lines.push(format!(
-            "and {omitted} lines more, which the operator log has"
+            "and {} more, which the operator log has",
+            count::of(omitted, "line", "lines")
         ));
     }
 }

@@ -12,6 +12,7 @@ use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept};
 use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
+use crate::count;
 use crate::delivery::purge::Purge;
 use crate::lane::{Hold, Lane, Reservation};
 use crate::live::Live;
@@ -192,8 +193,9 @@ impl Host for DaemonHost {
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(requests) = intruders.note(Instant::now()) {
             ::log::warn!(
-                "{requests} requests without a valid API key refused since this was last said; \
-                 the last came from {}",
+                "{} without a valid API key refused since this was last said; the last came from \
+                 {}",
+                count::of(requests, "request", "requests"),
                 peer()
             );
         }

@@ -4,6 +4,7 @@
 use super::{StartError, StartErrorKind};
 use crate::api::Bound;
 use crate::config::{Bind, Core};
+use crate::count;
 use crate::supervisor::{Inherited, InheritedSocket};
 
 /// Where the API listens, and what that is called.
@@ -41,8 +42,8 @@ fn bound_by(inherited: Inherited, core: &Core) -> Result<(Bound, String), StartE
     );
     if others > 0 {
         ::log::warn!(
-            "{passed_by}: {others} further sockets are inherited and not served: whoever connects \
-             to them waits in vain"
+            "{passed_by}: inherited and not served: {}; whoever connects there waits in vain",
+            count::of(others, "further socket", "further sockets")
         );
     }
     let bound = match inherited.socket {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::running_lane::RunningLane;
+use crate::count;
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::lane::Hold;
 use crate::log::Logs;
@@ -111,7 +112,8 @@ impl Supervision {
             }
             let failures = lane.dial().failures();
             if failures > 0 {
-                let _written = write!(text, ", {failures} connections in a row failed");
+                let failed = count::of(failures, "connection", "connections");
+                let _written = write!(text, ", {failed} in a row failed");
             }
         }
         text

@@ -10,6 +10,7 @@ use super::resend::limits;
 use super::{Hold, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
+use crate::count;
 use crate::delivery::policy::{self, Limits};
 use crate::journal::{self, Damage, DiskFiles, Fault, OpenError, Outstanding};
 use crate::moment::Moment;
@@ -85,8 +86,8 @@ impl Survey {
                 text: if recovered.octets == 0 {
                     format!("there is no journal in {shown}")
                 } else {
-                    let octets = recovered.octets;
-                    format!("nothing of the journal in {shown} can be read: {octets} octets")
+                    let octets = count::of(recovered.octets, "octet", "octets");
+                    format!("nothing of the journal in {shown} can be read: {octets}")
                 },
             });
         }
@@ -98,10 +99,11 @@ impl Survey {
         };
         survey.troubles = recovered.damage.iter().map(Damage::to_string).collect();
         if let Some(torn) = &recovered.torn {
-            let (path, octets) = (torn.path.display(), torn.octets);
+            let path = torn.path.display();
+            let octets = count::of(torn.octets, "octet", "octets");
             survey.troubles.push(format!(
-                "journal segment {path} ends in a write that was interrupted: {octets} octets at \
-                 offset {}; no caller was told that they were taken",
+                "journal segment {path} ends in a write that was interrupted: {octets} at offset \
+                 {}; no caller was told that they were taken",
                 torn.offset
             ));
         }

@@ -30,6 +30,7 @@ use super::route::Route;
 use super::session::Ended;
 use super::settler::Settler;
 use super::transport::Transport;
+use crate::count;
 use crate::crash_point;
 use crate::http2::SendError;
 use crate::lane::{Held, Lane, MaySend, ProbeEnd, State, Tickets};
@@ -407,7 +408,8 @@ impl<T: Transport> Desk<T> {
                 wait.as_secs_f32(),
             );
         } else {
-            ::log::info!("{platform}: connection to {peer} ended after {answered} answers: {why}");
+            let answers = count::of(answered, "answer", "answers");
+            ::log::info!("{platform}: connection to {peer} ended after {answers}: {why}");
         }
     }
 

@@ -156,7 +156,7 @@ pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
 /// Tells the operator that a lane is no longer held for its credential.
 pub(super) fn tell_release(lane: &Lane) {
     ::log::info!(
-        "{}: the credential is taken again: {} go on",
+        "{}: the credential is taken again, and sending goes on: {} outstanding",
         lane.platform(),
         crate::push::counted(lane.outstanding() as u64),
     );

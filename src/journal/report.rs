@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::KeptAnswer;
+use crate::count;
 use crate::push::PushId;
 
 /// What reading a journal found.
@@ -99,10 +100,10 @@ impl fmt::Display for Torn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "journal segment {} ended in a write that was interrupted: {} octets were cut off at \
-             offset {}; no caller was told that they were taken",
+            "journal segment {} ended in a write that was interrupted: {} cut off at offset {}; no \
+             caller was told that they were taken",
             self.path.display(),
-            self.octets,
+            count::of(self.octets, "octet", "octets"),
             self.offset
         )
     }
@@ -122,10 +123,10 @@ impl fmt::Display for Damage {
         }
         write!(
             f,
-            "journal segment {} is damaged: {} octets at offset {} cannot be read, what they held \
-             is lost; look at the disk",
+            "journal segment {} is damaged: {} at offset {} cannot be read, what they held is lost; \
+             look at the disk",
             self.path.display(),
-            self.octets,
+            count::of(self.octets, "octet", "octets"),
             self.offset
         )
     }

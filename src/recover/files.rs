@@ -16,6 +16,8 @@ use super::lines::{LINE_MAX, Lines, Next};
 use super::merge::Merge;
 use super::when::TimeReader;
 
+use crate::count;
+
 /// Our limit: log files read together, each an open file.
 pub const LOGS_MAX: usize = 256;
 
@@ -68,13 +70,15 @@ impl fmt::Display for ReadError {
             Fault::Io(error) => write!(f, "cannot be read: {error}"),
             Fault::BreaksOff(lines, error) => write!(
                 f,
-                "breaks off after {lines} lines: {error}; the outcomes that stood there are \
-                 missing, and their pushes would be sent again"
+                "breaks off after {}: {error}; the outcomes that stood there are missing, and \
+                 their pushes would be sent again",
+                count::of(lines, "line", "lines")
             ),
             Fault::Foreign(lines) => {
                 write!(
                     f,
-                    "is no push log: none of its {lines} lines is JSON of one"
+                    "is no push log: {}, and none is JSON of one",
+                    count::of(lines, "line", "lines")
                 )
             }
             Fault::TooMany(error) => error.fmt(f),

@@ -424,7 +424,7 @@ fn what_is_no_push_log_is_refused() {
     let logs = Logs::of(&["[core]\nport = \"1056\"\n"]);
     let (is_damage, text) = refusal(&logs.paths);
     assert!(
-        is_damage && text.ends_with("is no push log: none of its 2 lines is JSON of one"),
+        is_damage && text.ends_with("is no push log: 2 lines, and none is JSON of one"),
         "{text}"
     );
     check(&[""], &[], 0, 0);

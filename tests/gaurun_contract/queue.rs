@@ -166,7 +166,7 @@ fn a_full_queue_is_503_and_takes_nothing_of_the_request() {
     assert_eq!(daemon.push(&batch(&[ios("e", &[1, 2])])).status, 200);
     check_full(
         &daemon.push(&batch(&[ios("f", &[1])])),
-        "ios queue is full: 1 pushes do not fit, it has room for 0 of 10",
+        "ios queue is full: 1 push does not fit, it has room for 0 of 10",
     );
     let other = daemon.push(&batch(&[android("g", &[0; 10])]));
     assert_eq!(other.status, 200, "the other platform's queue is its own");

@@ -9,6 +9,7 @@ use super::bar::Bar;
 use super::figures::Figures;
 use super::{Failure, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
+use crate::count;
 use crate::daemon::{self, Resent, Survey, Takeover};
 
 /// Reads the journal, tells what is outstanding in it, and sends it.
@@ -79,14 +80,14 @@ fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, Failure> {
     let failed = tell_resent(resent, figures, resent.left)?;
     if resent.unlogged > 0 {
         report(format_args!(
-            "{} octets of outcome lines could not be written and are lost",
-            resent.unlogged
+            "{} of outcome lines could not be written: those lines are lost",
+            count::of(resent.unlogged, "octet", "octets")
         ));
     }
     if resent.unkept > 0 {
         report(format_args!(
-            "the journal could not be written: {} pushes that are settled would be sent again",
-            resent.unkept
+            "the journal could not be written: {} already settled would be sent again",
+            count::of(resent.unkept, "push", "pushes")
         ));
     }
     if resent.unlogged > 0 || resent.unkept > 0 || resent.journal_failed {

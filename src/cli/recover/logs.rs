@@ -10,6 +10,7 @@ use super::figures::Figures;
 use super::outcomes::{Held, outcomes_path};
 use super::{Failure, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
+use crate::count;
 use crate::daemon::{self, Fate, Judge, Resend, Resent};
 use crate::moment::Moment;
 use crate::recover::{self, Found, LOGS_MAX, Outstanding};
@@ -114,8 +115,8 @@ fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, Failure> {
     let failed = tell_resent(resent, figures, left)?;
     if resent.unlogged > 0 {
         report(format_args!(
-            "{} octets of outcomes could not be written: their pushes would be sent again",
-            resent.unlogged
+            "{} of outcomes could not be written: their pushes would be sent again",
+            count::of(resent.unlogged, "octet", "octets")
         ));
         return Ok(ExitCode::Io);
     }
