@@ -52,7 +52,7 @@ impl Daemon {
         let path = |name: &str| directory.join(name).display().to_string();
         let platforms = platforms.replace("[android]\n", "[android]\nrate = 0\n");
         let text = format!(
-            "[core]\nport = \"0\"\n\n[log]\naccess_log = {:?}\nerror_log = {:?}\n\
+            "[log]\naccess_log = {:?}\nerror_log = {:?}\n\
              operator_log = {:?}\n\n{platforms}",
             path(ACCESS),
             path(ERROR),
@@ -63,6 +63,7 @@ impl Daemon {
             .arg("serve")
             .arg("-c")
             .arg(&config)
+            .args(["-p", "0"])
             .args(arguments)
             .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
             .stdin(Stdio::null())

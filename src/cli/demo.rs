@@ -16,7 +16,7 @@ use super::serve::{exit_code, refused};
 use super::simulate::{self, CONFIG_NAME, Directory};
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Overrides};
-use crate::daemon::{self, Daemon, StartError, StartErrorKind};
+use crate::daemon::{self, Daemon, Source, StartError, StartErrorKind};
 use crate::signal::Signal;
 use crate::simulator::{Credentials, Provider, Receipt, Report, Simulator};
 
@@ -73,14 +73,21 @@ fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, Failure> {
     };
     let simulator = simulate::start(&demo.behaviour, &directory.path, sent, |_| ())?;
     let text = config_text(demo, &simulator, &directory.path);
-    fs::write(directory.path.join(CONFIG_NAME), &text)?;
+    let path = directory.path.join(CONFIG_NAME);
+    fs::write(&path, &text)?;
     let overrides = Overrides {
         port: Some(demo.port.clone()),
         ..Overrides::default()
     };
-    let (config, warnings) = Config::parse(CONFIG_NAME, &text, overrides, &Environment::read())
-        .map_err(|error| Failure::Config(error.to_string()))?;
+    let environment = Environment::read();
+    let read = Config::parse(CONFIG_NAME, &text, overrides.clone(), &environment);
+    let (config, warnings) = read.map_err(|error| Failure::Config(error.to_string()))?;
     let daemon = Daemon::start(&config, &warnings).map_err(Failure::Start)?;
+    let daemon = daemon.reading(Source {
+        path: Some(path),
+        overrides,
+        environment,
+    });
     introduce(demo, &daemon, &simulator, &directory.path)?;
     let ended = Arc::new(AtomicBool::new(false));
     let follower = if quiet {

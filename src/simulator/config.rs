@@ -24,6 +24,13 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
         };
     };
     let path = |path: &Path| path.display().to_string();
+    let beside = ca_path.parent().unwrap_or(Path::new("."));
+    let control = beside.join("control");
+    if control.as_os_str().len() <= SOCKET_PATH_MAX {
+        put("[core]", "");
+        put("control_socket", &path(&control));
+        put("", "");
+    }
     put("[ios]", "");
     put("endpoint", &addresses.apns_url());
     put("ca_path", &path(ca_path));
@@ -48,7 +55,6 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
         &path(&credentials.service_account_path),
     );
     put("\n[journal]", "");
-    let beside = ca_path.parent().unwrap_or(Path::new("."));
     put("dir", &path(&beside.join("journal")));
     text
 }
@@ -69,6 +75,10 @@ fn quoted(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+/// Octets of a Unix socket's path at most, as Linux has it, less the zero at its end. Where more
+/// would be needed the daemon has no control socket and is reloaded by SIGHUP.
+const SOCKET_PATH_MAX: usize = 107;
 
 #[cfg(test)]
 mod tests {

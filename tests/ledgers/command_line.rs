@@ -42,7 +42,7 @@ fn flags_and_a_script_reach_the_wire_and_the_ledger_its_file() {
     });
     let files = Site::with_logs();
     let logs = format!(
-        "\n[log]\naccess_log = {:?}\nerror_log = {:?}\noperator_log = {:?}\n[core]\nport = 0\n",
+        "\n[log]\naccess_log = {:?}\nerror_log = {:?}\noperator_log = {:?}\n",
         files.path("access.log"),
         files.path("error.log"),
         files.path("operator.log"),
@@ -50,7 +50,7 @@ fn flags_and_a_script_reach_the_wire_and_the_ledger_its_file() {
     let config = files.path("sterna.toml");
     fs::write(&config, read_text(&site.path("sim/sterna.toml")) + &logs).unwrap();
     let mut command = sterna();
-    command.arg("-c").arg(config);
+    command.arg("-c").arg(config).arg("-p=0");
     files.capture(&mut command);
     let daemon = Daemon::start(command, &files.path("operator.log"));
     let sides = [IOS, ANDROID];

@@ -171,6 +171,8 @@ fn the_configuration_text_is_toml_and_names_what_is_there() {
     let config: toml::Table = text.parse().unwrap();
     let path = |path: &Path| path.display().to_string();
     let credentials = world.credentials();
+    let control = path(&credentials.ca_path.with_file_name("control"));
+    assert_eq!(config["core"]["control_socket"].as_str(), Some(&*control));
     let ios = config["ios"].as_table().unwrap();
     assert_eq!(
         ios["endpoint"].as_str(),
