@@ -168,7 +168,10 @@ fn other_hosts_may_be_let_in_by_a_decision_that_is_written_down() {
 
 #[test]
 fn the_pid_file_is_gauruns_but_locked_and_removed() {
-    let site = Site::unreachable().with_path("core.pid", "sterna.pid");
+    // With a journal its owner would be named first.
+    let site = Site::unreachable()
+        .without_journal()
+        .with_path("core.pid", "sterna.pid");
     let path = site.path("sterna.pid");
     // Left behind by a process that is gone: longer than our pid will be.
     fs::write(&path, "3999999999").unwrap();
@@ -200,7 +203,7 @@ fn the_pid_file_is_gauruns_but_locked_and_removed() {
 
 #[test]
 fn a_stale_unix_socket_is_removed_and_nothing_else() {
-    let site = Site::unreachable().on_unix_socket();
+    let site = Site::unreachable().without_journal().on_unix_socket();
     let path = site.path("api.sock");
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
@@ -409,7 +412,7 @@ fn lines_that_could_not_be_written_are_told_and_change_the_exit_code() {
     assert_eq!(daemon.terminate(), 74);
     let told = read_text(&site.path("stderr"));
     assert!(
-        told.ends_with(" octets of log lines could not be written and are lost\n"),
+        told.ends_with(" octets of log lines could not be written: those lines are lost\n"),
         "{told}"
     );
     assert!(!site.path("discard").exists() && !site.path("error.log").exists());

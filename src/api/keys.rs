@@ -2,9 +2,12 @@
 //!
 //! Pure: no I/O, no clock.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+
+use crate::count;
 
 /// The API keys that callers may show; `{:?}` hides them.
 pub struct ApiKeys(Vec<Box<str>>);
@@ -67,6 +70,52 @@ impl ApiKeys {
         self.0.iter().fold(false, |found, key| {
             found | verify_slices_are_equal(shown, key.as_bytes()).is_ok()
         })
+    }
+}
+
+/// What a rotation changes, in numbers: nothing of a key is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRotation {
+    /// Keys that are admitted now.
+    pub now: usize,
+    /// Keys that were admitted before; `None` if everybody was.
+    pub were: Option<usize>,
+    /// Those of now that were not admitted before.
+    pub added: usize,
+    /// Those of before that are not admitted now.
+    pub removed: usize,
+}
+
+impl KeyRotation {
+    /// From those of before to those of now; without keys everybody may call.
+    pub fn between(before: Option<&ApiKeys>, now: Option<&ApiKeys>) -> Self {
+        let of = |keys: Option<&ApiKeys>| -> BTreeSet<Box<str>> {
+            keys.into_iter()
+                .flat_map(|keys| keys.0.iter().cloned())
+                .collect()
+        };
+        let (old, new) = (of(before), of(now));
+        Self {
+            now: new.len(),
+            were: before.map(|_| old.len()),
+            added: new.difference(&old).count(),
+            removed: old.difference(&new).count(),
+        }
+    }
+}
+
+impl fmt::Display for KeyRotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", count::of(self.now, "API key", "API keys"))?;
+        match self.were {
+            None => f.write_str(", there were none"),
+            Some(_) if self.added == 0 && self.removed == 0 => f.write_str(", the same as before"),
+            Some(were) => write!(
+                f,
+                " (were {were}): {} added, {} removed",
+                self.added, self.removed
+            ),
+        }
     }
 }
 
@@ -143,6 +192,26 @@ mod tests {
             assert_eq!(admits(&authorization), admitted, "{authorization}");
         }
         assert!(!ApiKeys::parse(OLD).unwrap().admit(None));
+    }
+
+    #[test]
+    fn a_rotation_is_told_in_numbers() {
+        let keys = |text: &str| ApiKeys::parse(text).unwrap();
+        let (old, both) = (keys(OLD), keys(&format!("{OLD}\n{NEW}\n{NEW}")));
+        for (before, now, told) in [
+            (Some(&old), &both, "2 API keys (were 1): 1 added, 0 removed"),
+            (Some(&both), &old, "1 API key (were 2): 0 added, 1 removed"),
+            (
+                Some(&old),
+                &keys(NEW),
+                "1 API key (were 1): 1 added, 1 removed",
+            ),
+            (Some(&both), &both, "2 API keys, the same as before"),
+            (None, &old, "1 API key, there were none"),
+        ] {
+            let rotation = KeyRotation::between(before, Some(now));
+            assert_eq!(rotation.to_string(), told);
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod fixture;
 
 pub use connection::Timeouts;
 pub use ids::Ids;
-pub use keys::{ApiKeys, KeysError};
+pub use keys::{ApiKeys, KeyRotation, KeysError};
 pub use listener::{Handler, Hooks, Listener, Phase, Settings};
 pub use plan::Rules;
 pub use reply::Reply;

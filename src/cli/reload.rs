@@ -32,8 +32,8 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
             report(format_args!("{}: {error}", path.display()));
             if let AskError::NoDaemon(_) = error {
                 report(
-                    "a daemon has a control socket if core.control_socket names one, or if \
-                     systemd gives it a runtime directory; SIGHUP reloads without one",
+                    "a daemon has a control socket if core.control_socket named one at its start, \
+                     or if systemd gives it a runtime directory; SIGHUP reloads without one",
                 );
             }
             ExitCode::Unavailable

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::args::Serve;
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Warning};
+use crate::count;
 use crate::daemon::{self, Daemon, Ended, Source, StartError, StartErrorKind};
 use crate::supervisor::Inherited;
 
@@ -54,7 +55,7 @@ fn start(
     warnings: &[Warning],
 ) -> ExitCode {
     let ended = daemon::signals().and_then(|signals| {
-        let daemon = Daemon::start_on(inherited, config, warnings)?;
+        let daemon = Daemon::start_on(inherited, config, warnings, &signals)?;
         let source = Source {
             path: serve.config.clone(),
             overrides: serve.overrides(),
@@ -77,6 +78,7 @@ pub(super) fn refused(error: &StartError) -> ExitCode {
         StartErrorKind::AlreadyRunning => ExitCode::TemporaryFailure,
         StartErrorKind::CannotListen => ExitCode::Unavailable,
         StartErrorKind::System => ExitCode::Io,
+        StartErrorKind::ToldToEnd => ExitCode::Ok,
     }
 }
 
@@ -85,8 +87,8 @@ pub(super) fn exit_code(ended: Ended) -> ExitCode {
     if ended.unlogged > 0 {
         // The logs themselves are closed by now.
         report(format_args!(
-            "{} octets of log lines could not be written and are lost",
-            ended.unlogged
+            "{} of log lines could not be written: those lines are lost",
+            count::of(ended.unlogged, "octet", "octets")
         ));
     }
     if ended.left > 0 {

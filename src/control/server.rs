@@ -122,8 +122,15 @@ fn serve(stream: &UnixStream, asked: &Sender<Asked>) {
             stream.set_write_timeout(Some(WRITE_WITHIN))?;
             (&mut { stream }).write_all(&answer.line())
         });
-    if let Err(error) = answered {
-        ::log::warn!("a request over the control socket came to nothing: {error}");
+    match answered {
+        Ok(()) => {}
+        // A daemon that starts looks so whether another one lives.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            ::log::debug!("somebody came to the control socket and asked for nothing");
+        }
+        Err(error) => {
+            ::log::warn!("a request over the control socket came to nothing: {error}");
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use super::{StartError, StartErrorKind};
 use crate::api::Kept;
 use crate::api::idempotency::{self, Answered, BodyHash};
 use crate::config;
+use crate::count;
 use crate::delivery::outcome::End;
 use crate::delivery::register::Keeper;
 use crate::journal::{
-    self, Attempts, DiskFiles, Fault, Files, Journal, KeptAnswer, OpenError, Recovered, State,
-    SyncPolicy,
+    self, Attempts, DiskFiles, Fault, Files, Journal, KeptAnswer, Lock, OpenError, Recovered,
+    State, SyncPolicy,
 };
 use crate::moment::Moment;
 use crate::push::{Accepted, Push, PushId};
@@ -176,10 +177,24 @@ fn at(unix: Duration, now: Moment) -> Instant {
     now.monotonic.checked_sub(ago).unwrap_or(now.monotonic)
 }
 
+/// Makes a journal ours before it is read.
+pub(super) fn lock(config: &config::Journal) -> Result<Lock, StartError> {
+    Journal::take_over(&*files(), &config.dir).map_err(|error| refused(&error))
+}
+
 /// Takes a journal over, to be kept so; `core` says what is noted of the pushes that are sent.
 pub(super) fn take_over(
     config: &config::Journal,
     core: &config::Core,
+) -> Result<(Arc<Journal>, Recovered), OpenError> {
+    let lock = Journal::take_over(&*files(), &config.dir)?;
+    read(config, core, lock)
+}
+
+fn read(
+    config: &config::Journal,
+    core: &config::Core,
+    lock: Lock,
 ) -> Result<(Arc<Journal>, Recovered), OpenError> {
     let mut settings = journal::Settings::new(&config.dir);
     settings.notes_handed = !core.resend_unknown;
@@ -188,17 +203,18 @@ pub(super) fn take_over(
         config::Sync::Interval => SyncPolicy::Interval,
     };
     settings.segment_octets = config.segment_octets;
-    let (journal, recovered) = Journal::open(files(), settings, Moment::now())?;
+    let (journal, recovered) = Journal::open_taken(files(), lock, settings, Moment::now())?;
     Ok((Arc::new(journal), recovered))
 }
 
-/// Opens the journal and tells the operator what is in it.
+/// Opens the journal that was taken over, and tells the operator what is in it.
 pub(super) fn open(
     config: &config::Journal,
     core: &config::Core,
+    lock: Lock,
 ) -> Result<(Arc<Journal>, Recovered), StartError> {
     let started = Instant::now();
-    let (journal, recovered) = take_over(config, core).map_err(|error| refused(&error))?;
+    let (journal, recovered) = read(config, core, lock).map_err(|error| refused(&error))?;
     let dir = config.dir.display();
     ::log::info!(
         "journal {dir}: {recovered}, read in {:.3} s",
@@ -213,7 +229,8 @@ pub(super) fn open(
     let told = recovered.damage.len() as u64;
     if recovered.damaged > told {
         let more = recovered.damaged - told;
-        ::log::error!("journal {dir}: {more} more places cannot be read");
+        let more = count::of(more, "more place", "more places");
+        ::log::error!("journal {dir}: {more} cannot be read");
     }
     Ok((journal, recovered))
 }

@@ -1,8 +1,8 @@
 //! The wiring: what starts when, who knows whom, and how it all ends.
 //!
-//! Start: logs, credentials, pid file, port, lanes with their threads, listener, journal. A failure
-//! before the listener leaves nothing behind; until the journal is read, the listener refuses. End:
-//! see `ending`.
+//! Start: logs, credentials, what only one daemon can have (see `holdings`), port, lanes with their
+//! threads, listener, journal. A failure before the listener leaves nothing behind but a directory
+//! for the journal; until that is read, the listener refuses. End: see `ending`.
 
 #[cfg(debug_assertions)]
 mod crash_files;
@@ -10,11 +10,13 @@ mod credential_files;
 mod credential_reader;
 mod ending;
 mod feeder;
+mod holdings;
 mod host;
 mod inlet;
 mod intruders;
 mod keeping;
 mod last_lines;
+mod named_files;
 mod reload;
 mod resend;
 mod routes;
@@ -35,11 +37,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, select};
 
 use crate::api::{Bound, Ids, Listener, RequestIds, Service};
-use crate::config::{self, Config, Core};
+use crate::config::{self, Config};
 use crate::control::{Answer, Asked, Control};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
+use crate::journal::Lock;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs};
 use crate::moment::Moment;
@@ -51,8 +54,10 @@ use crate::supervisor::{Inherited, Supervisor};
 use credential_files::CredentialFiles;
 pub use ending::Ended;
 use feeder::Feeder;
+use holdings::{GOES_WITHIN, Holdings, Turn};
 use host::{DaemonHost, LaneDoor};
 use keeping::Keeping;
+use named_files::NamedFiles;
 pub use reload::Source;
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
@@ -89,6 +94,8 @@ pub enum StartErrorKind {
     CannotListen,
     /// The system gave no thread or descriptor.
     System,
+    /// A signal said to end before it served.
+    ToldToEnd,
 }
 
 impl fmt::Display for StartError {
@@ -124,6 +131,10 @@ pub struct Daemon {
     config: Config,
     /// Where a reload reads.
     source: Option<Source>,
+    /// What it names besides, as it was when it was read.
+    named_files: NamedFiles,
+    /// SIGHUP came before it could be heeded.
+    owes_reload: bool,
     service: Arc<ApiService>,
     control: Option<Control>,
     _pid_file: Option<PidFile>,
@@ -132,35 +143,36 @@ pub struct Daemon {
 impl Daemon {
     /// Starts everything. `warnings` are the configuration's, for the operator log.
     pub fn start(config: &Config, warnings: &[config::Warning]) -> Result<Self, StartError> {
-        Self::start_on(None, config, warnings)
+        Self::start_on(None, config, warnings, &crossbeam_channel::never())
     }
 
     /// The same on an inherited socket, if there is one, instead of `core.port` and `core.address`.
+    /// A daemon that server-starter is about to end is waited for, unless `signals` say to end.
     pub fn start_on(
         inherited: Option<Inherited>,
         config: &Config,
         warnings: &[config::Warning],
+        signals: &Receiver<Signal>,
     ) -> Result<Self, StartError> {
         let logs = open_logs(config, &Destination::named(&config.log.operator_log))?;
         for warning in warnings {
             ::log::warn!("{warning}");
         }
+        let named_files = NamedFiles::of(config);
         let routes = routes(config)?;
-        let pid_file = config
-            .core
-            .pid
-            .as_deref()
-            .map(PidFile::create)
-            .transpose()
-            .map_err(|error| {
-                let kind = if error.is_held() {
-                    StartErrorKind::AlreadyRunning
-                } else {
-                    StartErrorKind::CannotCreate
-                };
-                StartError::new(kind, error)
-            })?;
-        let control = bind_control(&config.core)?;
+        let follows = inherited.as_ref().is_some_and(Inherited::follows_another);
+        let mut turn = Turn {
+            signals,
+            logs: &logs,
+            patience: follows.then(|| config.core.shutdown_timeout.saturating_add(GOES_WITHIN)),
+            owes_reload: false,
+        };
+        let Holdings {
+            journal,
+            pid_file,
+            control,
+        } = Holdings::take(config, &mut turn)?;
+        let owes_reload = turn.owes_reload;
         let is_inherited = inherited.is_some();
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let stats = Arc::new(Stats::new(Moment::now()));
@@ -208,11 +220,13 @@ impl Daemon {
             shutdown_timeout: config.core.shutdown_timeout,
             config: config.clone(),
             source: None,
+            named_files,
+            owes_reload,
             service: Arc::clone(&service),
             control: None,
             _pid_file: pid_file,
         };
-        daemon.recover(config, &service)?;
+        daemon.recover(config, journal, &service)?;
         if let Some(listen) = later {
             daemon.listener = Some(listen()?);
         }
@@ -235,8 +249,13 @@ impl Daemon {
     }
 
     /// Opens the journal, goes on where the last process ended, and takes pushes from now on.
-    fn recover(&mut self, config: &Config, service: &ApiService) -> Result<(), StartError> {
-        let Some(journal) = &config.journal else {
+    fn recover(
+        &mut self,
+        config: &Config,
+        lock: Option<Lock>,
+        service: &ApiService,
+    ) -> Result<(), StartError> {
+        let Some((journal, lock)) = config.journal.as_ref().zip(lock) else {
             ::log::warn!(
                 "journal.sync = \"off\": pushes that are accepted and not settled are lost when \
                  this process dies"
@@ -244,7 +263,7 @@ impl Daemon {
             self.keeping.ready(None);
             return Ok(());
         };
-        let (journal, recovered) = keeping::open(journal, &config.core)?;
+        let (journal, recovered) = keeping::open(journal, &config.core, lock)?;
         service.ids.raise_above(recovered.high_water);
         let noted = journal.note_id(service.ids.next());
         if let Err(refused) = noted {
@@ -291,6 +310,9 @@ impl Daemon {
     /// accepted.
     pub fn run(mut self, signals: &Receiver<Signal>) -> Ended {
         let mut asked = self.asked();
+        if std::mem::take(&mut self.owes_reload) {
+            drop(self.supervised_reload());
+        }
         loop {
             self.supervision.report("serving", &self.lanes, &self.logs);
             select! {
@@ -439,19 +461,6 @@ fn rate(config: &Config, platform: Platform) -> u32 {
         Platform::Ios => config.ios.as_ref().map_or(0, |ios| ios.rate),
         Platform::Android => config.android.as_ref().map_or(0, |android| android.rate),
     }
-}
-
-/// The control socket, if there is to be one; nobody is listened to yet.
-fn bind_control(core: &Core) -> Result<Option<Bound>, StartError> {
-    let bound = core.control_socket.as_deref().map(Control::bind);
-    bound.transpose().map_err(|error| {
-        let kind = if error.is_taken() {
-            StartErrorKind::AlreadyRunning
-        } else {
-            StartErrorKind::CannotCreate
-        };
-        StartError::new(kind, format_args!("core.control_socket: {error}"))
-    })
 }
 
 /// What the configuration says about trying again.

@@ -6,11 +6,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use ::log::Level;
+
 use super::credential_files::CredentialFiles;
+use super::named_files::NamedFiles;
 use super::terms::{privacy, settings, terms};
 use super::{Daemon, credential_files, limits};
 use crate::api::Terms;
-use crate::config::{Android, Change, Config, ConfigError, Environment, Ios, Overrides, Warning};
+use crate::config::{
+    Android, Change, Config, ConfigError, Effect, Environment, Ios, Overrides, Warning,
+};
 use crate::control::Answer;
 use crate::delivery::route::Route;
 use crate::log::{self, Beside, Destination, Privacy};
@@ -45,6 +50,7 @@ struct Prepared {
     terms: Terms,
     privacy: Privacy,
     logs: Option<Beside>,
+    named_files: NamedFiles,
     /// Of the lanes whose credential or way has changed.
     routes: Vec<(Platform, CredentialFiles, Route)>,
 }
@@ -66,20 +72,26 @@ impl Daemon {
     /// be told belongs around it.
     pub fn reload(&mut self) -> Answer {
         let prepared = self.prepare();
-        self.reopen_logs();
+        // What is said of the reload belongs into the new files, if they were rotated.
+        self.logs.reopen();
         match prepared {
             Ok(prepared) => {
-                let lines = self.put_in_force(prepared);
-                for line in &lines {
-                    ::log::info!("reload: {line}");
+                let told = self.put_in_force(prepared);
+                for (level, line) in &told {
+                    ::log::log!(*level, "reload: {line}");
                 }
+                ::log::info!("reload: done, and log files are opened again");
+                let lines = told.into_iter().map(|(_, line)| line).collect();
                 Answer::Reloaded { lines }
             }
             Err(problems) => {
                 for problem in &problems {
                     ::log::error!("reload: {problem}");
                 }
-                ::log::error!("reload: the configuration of before stays in force");
+                ::log::error!(
+                    "reload: the configuration of before stays in force; only log files are \
+                     opened again"
+                );
                 Answer::Kept { problems }
             }
         }
@@ -97,6 +109,8 @@ impl Daemon {
         ]
         .map(Destination::named);
         let mut problems = Problems::default();
+        // Before any is used: what changes from here on is told by the next reload.
+        let named_files = NamedFiles::of(&new);
         let logs = problems.note(self.logs.open_beside(&names));
         let can_turn = logs.as_ref().is_none_or(Option::is_some);
         let reloaded = problems.note(self.config.reloaded(new.clone(), can_turn));
@@ -116,6 +130,7 @@ impl Daemon {
                     terms,
                     privacy,
                     logs,
+                    named_files,
                     routes,
                 })
             }
@@ -123,8 +138,8 @@ impl Daemon {
         }
     }
 
-    /// Swaps everything; says what has changed.
-    fn put_in_force(&mut self, prepared: Prepared) -> Vec<String> {
+    /// Swaps everything; says what has changed, and what has not.
+    fn put_in_force(&mut self, prepared: Prepared) -> Vec<(Level, String)> {
         let Prepared {
             in_force,
             changes,
@@ -132,6 +147,7 @@ impl Daemon {
             terms,
             privacy,
             logs,
+            named_files,
             routes,
         } = prepared;
         if let Some(logs) = logs {
@@ -145,15 +161,18 @@ impl Daemon {
         for warning in &warnings {
             ::log::warn!("{warning}");
         }
-        let mut lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let mut told: Vec<(Level, String)> = changes.iter().map(told_of).collect();
+        let old_terms = self.service.terms.get();
+        let files = named_files.changes_since(&self.named_files, &old_terms, &terms);
+        told.extend(files.into_iter().map(|line| (Level::Info, line)));
+        self.named_files = named_files;
         for (platform, files, route) in routes {
             let running = self.lanes.iter();
             let mut running = running.filter(|running| running.lane.platform() == platform);
             if let Some(running) = running.next() {
-                lines.push(format!(
-                    "applied: {platform}: new connections from now on, with {}",
-                    route.credential_name
-                ));
+                let name = &route.credential_name;
+                let line = format!("applied: {platform}: new connections from now on, with {name}");
+                told.push((Level::Info, line));
                 running.turn_to(files, route);
             }
         }
@@ -191,10 +210,12 @@ impl Daemon {
         let json = in_force.effective_json().to_string();
         self.service.host.config.set(json.into());
         self.config = in_force;
-        if lines.is_empty() {
-            lines.push("nothing has changed".to_owned());
+        let summary = summary(&told, &changes);
+        told.extend(summary.map(|line| (Level::Warn, line)));
+        if told.is_empty() {
+            told.push((Level::Info, "nothing has changed".to_owned()));
         }
-        lines
+        told
     }
 
     /// Routes for the lanes that need other ones: what the configuration says of the way has
@@ -248,6 +269,30 @@ fn is_same_way(old: &Config, new: &Config, platform: Platform) -> bool {
             })
         }
     }
+}
+
+fn told_of(change: &Change) -> (Level, String) {
+    let level = match change.effect {
+        Effect::Applied => Level::Info,
+        Effect::NeedsRestart => Level::Warn,
+    };
+    (level, change.to_string())
+}
+
+/// Names at the end what waits for a restart: among many lines it is what there is to do.
+fn summary(told: &[(Level, String)], changes: &[Change]) -> Option<String> {
+    let waits = |change: &&Change| change.effect == Effect::NeedsRestart;
+    let keys: Vec<&str> = changes
+        .iter()
+        .filter(waits)
+        .map(|change| change.key.as_str())
+        .collect();
+    let is_all = told.len() == keys.len();
+    (!keys.is_empty()).then(|| {
+        let keys = keys.join(", ");
+        let before = if is_all { "nothing is applied; " } else { "" };
+        format!("{before}restart the daemon for: {keys}")
+    })
 }
 
 /// All reasons against a reload.

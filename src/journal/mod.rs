@@ -82,6 +82,7 @@ mod state;
 mod store;
 mod unread;
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -140,7 +141,31 @@ impl Journal {
         settings: Settings,
         now: Moment,
     ) -> Result<(Self, Recovered), OpenError> {
-        let (store, recovered) = Store::open(files, settings.clone(), now)?;
+        let lock = Self::take_over(&*files, &settings.dir)?;
+        Self::open_taken(files, lock, settings, now)
+    }
+
+    /// Makes the directory ours, and reads nothing yet: [`Journal::open_taken`] does.
+    ///
+    /// # Errors
+    ///
+    /// When another daemon has it, or it cannot be used.
+    pub fn take_over(files: &dyn Files, dir: &Path) -> Result<Lock, OpenError> {
+        store::take_over(files, dir)
+    }
+
+    /// As [`Journal::open`], of a directory that was taken over.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Journal::open`] but for the first.
+    pub fn open_taken(
+        files: Arc<dyn Files>,
+        lock: Lock,
+        settings: Settings,
+        now: Moment,
+    ) -> Result<(Self, Recovered), OpenError> {
+        let (store, recovered) = Store::open(files, lock, settings.clone(), now)?;
         let inbox = Arc::new(Inbox::new(store.ids(), recovered.high_water.0));
         let catalogue = store.catalogue().clone();
         let flusher = Flusher::new(store, Arc::clone(&inbox), &settings);

@@ -26,6 +26,7 @@ pub(super) use self::aside::ASIDE_MAX;
 pub(super) use self::carry::Carry;
 #[cfg(test)]
 pub(super) use self::carry::{LOOKS, WORTHWHILE};
+pub(super) use self::opening::take_over;
 use super::batch::Batch;
 use super::catalogue::Shared;
 use super::disk::is_full;

@@ -100,6 +100,12 @@ impl Inherited {
         Err(InheritError { passed_by, cause })
     }
 
+    /// Whether the daemon before may still run: server-starter ends it only when this one has lived
+    /// for a while.
+    pub fn follows_another(&self) -> bool {
+        self.passed_by == SERVER_STARTER
+    }
+
     /// What the socket is bound to, as `core.port` would have it.
     pub fn place(&self) -> String {
         match &self.socket {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::harness::site::Site;
+use crate::harness::site::{ReservedPort, Site};
 use crate::harness::wait_until;
 use crate::{put_in_force, reload, with_control};
 
@@ -115,6 +115,55 @@ fn a_second_daemon_leaves_the_socket_and_a_dead_ones_is_replaced() {
     assert_eq!(put_in_force(&site), "nothing has changed\n");
     assert_eq!(daemon.terminate(), 0);
     assert!(!site.path("control").exists());
+}
+
+#[test]
+fn a_second_daemon_on_the_same_file_hears_who_has_the_journal() {
+    // Port, pid file and control socket are taken as well.
+    let port = ReservedPort::new();
+    let site = with_control(Site::unreachable())
+        .with("core.port", port.number)
+        .with_path("core.pid", "pid");
+    let daemon = site.start();
+    let output = site.run(&[]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{told}");
+    let owner = format!("belongs to another daemon, with pid {}", daemon.pid());
+    assert!(told.contains(&owner), "{told}");
+    assert_eq!(put_in_force(&site), "nothing has changed\n");
+}
+
+#[test]
+fn a_refused_reload_says_so_first_and_that_logs_are_open_again() {
+    let site = with_control(Site::unreachable());
+    let daemon = site.start();
+    let broken = site.with("core.queues", 0);
+    broken.write_config();
+    fs::rename(broken.path("operator.log"), broken.path("operator.1")).unwrap();
+    daemon.signal("HUP");
+    let end = "reload: the configuration of before stays in force; only log files are opened again";
+    wait_until("the refusal", || broken.operator_log().contains(end));
+    let log = broken.operator_log();
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines[0].contains("reload: "), "{log}");
+    assert!(lines[0].contains("core.queues = 0: must be"), "{log}");
+    assert!(lines[lines.len() - 1].ends_with(end), "{log}");
+}
+
+#[test]
+fn what_waits_for_a_restart_is_named_at_the_end_and_in_the_log() {
+    let site = with_control(Site::unreachable());
+    let _daemon = site.start();
+    let site = site.with("core.workers", 7).with_path("core.pid", "pid");
+    let told = put_in_force(&site);
+    let end = "nothing is applied; restart the daemon for: core.workers, core.pid\n";
+    assert!(told.ends_with(end), "{told}");
+    let site = site.with("core.queues", 7);
+    let told = put_in_force(&site);
+    let end = "\nrestart the daemon for: core.workers, core.pid\n";
+    assert!(told.ends_with(end), "{told}");
+    let line = "[WARN] reload: restart the daemon for: core.workers, core.pid\n";
+    wait_until("the log to have it", || site.operator_log().contains(line));
 }
 
 #[test]

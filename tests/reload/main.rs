@@ -15,6 +15,8 @@ mod harness;
 mod asking;
 mod broken;
 mod credentials;
+mod every_key;
+mod files;
 mod load;
 mod settings;
 

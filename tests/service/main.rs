@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod handover;
 mod notify;
 mod package;
 mod sockets;

@@ -6,10 +6,10 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::harness::PATIENCE;
-use crate::harness::daemon::Daemon;
-use crate::harness::hex_token;
+use crate::harness::daemon::{Address, Daemon};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
+use crate::harness::{hex_token, wait_until};
 
 /// Stands in the place of systemd.
 struct Manager(UnixDatagram);
@@ -78,6 +78,31 @@ fn systemd_hears_of_start_figures_reload_and_end() {
     assert_eq!(stopping, ["STOPPING=1", "EXTEND_TIMEOUT_USEC=50000000"]);
     let log = site.operator_log();
     assert!(!log.contains("watchdog"), "{log}");
+}
+
+#[test]
+fn ready_is_told_when_pushes_are_taken_and_after_a_refused_reload() {
+    let site = Site::unreachable().on_unix_socket();
+    let manager = Manager::of(&site);
+    let mut command = site.command(&[]);
+    command.env("NOTIFY_SOCKET", site.path("notify"));
+    let mut daemon = Daemon::spawn(command);
+    assert_eq!(manager.next(), ["READY=1"]);
+    // The journal is read and the socket bound by then: nothing is waited for here.
+    daemon.address = Address::Unix(site.path("api.sock"));
+    let body = json!({"notifications": [{"platform": 1, "token": ["ab"], "message": "m"}]});
+    assert_eq!(daemon.push(&body).status, 200);
+
+    let site = site.with("core.queues", 0);
+    site.write_config();
+    daemon.signal("HUP");
+    let reloading = manager.next_with("RELOADING=1");
+    assert!(reloading[1].starts_with("MONOTONIC_USEC="), "{reloading:?}");
+    assert_eq!(manager.next(), ["READY=1"]);
+    wait_until("the refusal to be told", || {
+        site.operator_log()
+            .contains("reload: the configuration of before stays in force")
+    });
 }
 
 #[test]

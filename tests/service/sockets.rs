@@ -18,13 +18,13 @@ use crate::harness::{hex_token, lines, wait_for};
 
 /// How a socket is passed. It is descriptor 0 here, which a child can be given without ado.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(crate) enum Way {
     ListenFds,
     ServerStarter,
 }
 
 /// The command of a site, with a socket that it inherits.
-fn command(site: &Site, way: Way, place: &str, socket: OwnedFd) -> Command {
+pub(crate) fn command(site: &Site, way: Way, place: &str, socket: OwnedFd) -> Command {
     let mut command = site.command(&[]);
     command.stdin(Stdio::from(socket));
     match way {
@@ -36,7 +36,7 @@ fn command(site: &Site, way: Way, place: &str, socket: OwnedFd) -> Command {
     command
 }
 
-fn start(site: &Site, way: Way, place: &str, socket: OwnedFd) -> Daemon {
+pub(crate) fn start(site: &Site, way: Way, place: &str, socket: OwnedFd) -> Daemon {
     let command = command(site, way, place, socket);
     Daemon::start(command, &site.path("operator.log"))
 }
@@ -104,15 +104,16 @@ fn an_inherited_unix_socket_outlives_the_daemon() {
     }
 }
 
-/// Connects, pushes and waits for the answer, again and again; the number of each answer.
-fn call_on(address: &Address, until: &AtomicBool) -> io::Result<(u64, u64)> {
-    let (mut taken, mut refused) = (0, 0);
+/// Connects, pushes and waits for the answer, again and again; the ids of what was taken, and how
+/// many requests came to a daemon that was about to end.
+pub(crate) fn call_on(address: &Address, until: &AtomicBool) -> io::Result<(Vec<u64>, u64)> {
+    let (mut taken, mut refused) = (Vec::new(), 0);
     while !until.load(Ordering::Relaxed) {
         let mut client = Client::try_connect(address)?;
         client.try_send(&request("POST", "/push", &body()))?;
         let reply = client.try_reply("POST")?;
         match reply.status {
-            200 => taken += 1,
+            200 => taken.extend(reply.accepted_ids()),
             503 => refused += 1,
             other => panic!("{other}: {}", reply.text()),
         }
@@ -146,14 +147,14 @@ fn restarts_refuse_no_connection_and_lose_no_push() {
         }
         ended.store(true, Ordering::Relaxed);
         let counts = callers.map(|caller| caller.join().unwrap().unwrap());
-        let taken: u64 = counts.iter().map(|count| count.0).sum();
+        let taken: usize = counts.iter().map(|count| count.0.len()).sum();
         let refused: u64 = counts.iter().map(|count| count.1).sum();
         (daemon, taken, refused)
     });
     daemon.settle();
     println!("{taken} taken, {refused} answered 503 by a daemon about to end");
     let succeeded = lines::ids(&site.access_log(), "succeeded-push");
-    assert_eq!(succeeded.len() as u64, taken, "{}", site.operator_log());
+    assert_eq!(succeeded.len(), taken, "{}", site.operator_log());
 }
 
 #[test]

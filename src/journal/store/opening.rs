@@ -15,13 +15,13 @@ use crate::journal::{FAILED_SYNC, IDS_AHEAD, IN_DOUBT, LOCK, Settings, segment};
 use crate::moment::Moment;
 
 impl Store {
-    /// Takes a directory over and reads it.
+    /// Reads a directory that was taken over.
     pub(in crate::journal) fn open(
         files: Arc<dyn Files>,
+        lock: Lock,
         settings: Settings,
         now: Moment,
     ) -> Result<(Self, Recovered), OpenError> {
-        let lock = take_over(&*files, &settings.dir)?;
         let mut found = recovery::find(&*files, &settings.dir, now.unix, Access::Write)?;
         let dir = &settings.dir;
         aside::set_aside(&*files, dir, &found.illegible).map_err(|error| OpenError {
@@ -218,7 +218,8 @@ impl Store {
     }
 }
 
-fn take_over(files: &dyn Files, dir: &Path) -> Result<Lock, OpenError> {
+/// Takes a directory over: nobody else has it until the lock is dropped.
+pub(in crate::journal) fn take_over(files: &dyn Files, dir: &Path) -> Result<Lock, OpenError> {
     let unusable = |error| OpenError {
         path: dir.to_owned(),
         fault: Fault::Unusable(error),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use super::script::{journal, outstanding, settings, shared, until};
+use super::script::{journal, open_with, outstanding, settings, until};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
 use crate::journal::flusher::WRITE_OCTETS;
@@ -67,7 +67,7 @@ fn on_a_full_disk_a_new_segment_begins_as_soon_as_it_is_worth_while() {
     let files = MemoryFiles::default();
     let mut long = settings();
     long.segment_octets = 1 << 30;
-    let (mut store, _) = Store::open(shared(&files), long, at(0)).unwrap();
+    let (mut store, _) = open_with(&files, long).unwrap();
     let mut id = 1;
     loop {
         append(&mut store, id, 100);
@@ -94,7 +94,7 @@ fn what_is_to_be_carried_is_found_behind_more_than_is_looked_at_under_one_lock()
     let files = MemoryFiles::default();
     let mut long = settings();
     long.segment_octets = 1 << 30;
-    let (mut store, _) = Store::open(shared(&files), long, at(0)).unwrap();
+    let (mut store, _) = open_with(&files, long).unwrap();
     let last = LOOKS as u64 * 3;
     append(&mut store, last, 1);
     store.rotate().unwrap();

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::script::{journal, outstanding, settings, shared, until};
+use super::script::{journal, open_with, outstanding, settings, until};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{MemoryFiles, accepted, at};
-use crate::journal::store::Store;
 use crate::journal::{ANSWER_EXTRA, ANSWERS_OCTETS_MAX, End, KEEP_ANSWERS, KeptAnswer};
 use crate::moment::Moment;
 use crate::push::PushId;
@@ -71,7 +70,7 @@ fn keep(count: usize, octets: usize) -> Vec<KeptAnswer> {
     let files = MemoryFiles::default();
     let mut long = settings();
     long.segment_octets = 1 << 30;
-    let (mut store, _) = Store::open(shared(&files), long, at(0)).unwrap();
+    let (mut store, _) = open_with(&files, long).unwrap();
     let mut id = 0;
     while id < count {
         let mut batch = store.batch();

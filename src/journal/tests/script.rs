@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::journal::batch::Group;
 use crate::journal::fixture::{MemoryFiles, accepted, at};
-use crate::journal::store::Store;
+use crate::journal::store::{Store, take_over};
 use crate::journal::{
     Attempts, End, Files, Journal, KeptAnswer, OpenError, Outstanding, Recovered, Settings, read,
 };
@@ -28,7 +28,15 @@ pub(super) fn shared(files: &MemoryFiles) -> Arc<dyn Files> {
 }
 
 pub(super) fn open(files: &MemoryFiles) -> Result<(Store, Recovered), OpenError> {
-    Store::open(shared(files), settings(), at(0))
+    open_with(files, settings())
+}
+
+pub(super) fn open_with(
+    files: &MemoryFiles,
+    settings: Settings,
+) -> Result<(Store, Recovered), OpenError> {
+    let lock = take_over(&*shared(files), &settings.dir)?;
+    Store::open(shared(files), lock, settings, at(0))
 }
 
 /// What is outstanding by what can be read, push by push; also checks every content.

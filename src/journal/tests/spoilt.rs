@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::script::{Ledger, Operation, open, outstanding, run, settings, shared};
+use super::script::{Ledger, Operation, open, outstanding, run};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
 use crate::journal::store::{DRAFT_OCTETS, Store};
@@ -140,7 +140,7 @@ fn a_read_that_fails_meanwhile_keeps_it_from_starting_and_changes_nothing() {
         }
         assert!(files.paths().contains(&marker()) || files.paths().len() == 1);
         assert_eq!(ids(&files), before, "{read}");
-        let (_, recovered) = Store::open(shared(&files), settings(), at(0)).unwrap();
+        let (_, recovered) = open(&files).unwrap();
         assert_eq!(recovered.outstanding, before.len() as u64);
         assert_eq!(ids(&files), before, "{read}");
     }

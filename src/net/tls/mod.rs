@@ -9,6 +9,7 @@
 mod encrypted_key;
 mod identity;
 mod roots;
+mod validity;
 
 use std::fmt;
 use std::path::Path;
@@ -20,8 +21,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-pub use identity::Identity;
+pub use identity::{Identity, read_chain};
 pub use roots::Roots;
+pub use validity::{Validity, validity};
 
 /// ALPN's name of HTTP/2 over TLS (RFC 9113 §3.1).
 pub const ALPN_H2: &[u8] = b"h2";

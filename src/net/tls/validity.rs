@@ -1,0 +1,109 @@
+//! From when until when a certificate is valid. Pure: octets in, times out.
+//!
+//! rustls looks at this only in a handshake, and has no way to ask. So the few fields before it are
+//! stepped over here (RFC 5280 §4.1).
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// The two ends, in seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// Valid from then on.
+    pub from: i64,
+    /// Valid until then.
+    pub to: i64,
+}
+
+/// Reads it from a certificate's DER; `None` if that cannot be read.
+pub fn validity(certificate: &[u8]) -> Option<Validity> {
+    let (outer, _) = element(certificate, SEQUENCE)?;
+    let (mut body, _) = element(outer, SEQUENCE)?;
+    if let Some((_version, rest)) = element(body, VERSION) {
+        body = rest;
+    }
+    let (_serial, rest) = element(body, INTEGER)?;
+    let (_algorithm, rest) = element(rest, SEQUENCE)?;
+    let (_issuer, rest) = element(rest, SEQUENCE)?;
+    let (validity, _) = element(rest, SEQUENCE)?;
+    let (from, rest) = time(validity)?;
+    let (to, _) = time(rest)?;
+    Some(Validity { from, to })
+}
+
+/// The content of the element that begins here, if it has that tag, and what follows it.
+fn element(octets: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&found, rest) = octets.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    if found != tag {
+        return None;
+    }
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            let length = digits.iter().try_fold(0_usize, |length, digit| {
+                length.checked_mul(256)?.checked_add(usize::from(*digit))
+            })?;
+            (length, rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
+/// The time that begins here, and what follows it. Both forms end in `Z` (RFC 5280 §4.1.2.5).
+fn time(octets: &[u8]) -> Option<(i64, &[u8])> {
+    if let Some((text, rest)) = element(octets, UTC_TIME) {
+        let text = std::str::from_utf8(text).ok()?;
+        let year: u8 = text.get(..2)?.parse().ok()?;
+        let century = if year >= 50 { "19" } else { "20" };
+        return Some((seconds(&format!("{century}{text}"))?, rest));
+    }
+    let (text, rest) = element(octets, GENERALIZED_TIME)?;
+    Some((seconds(std::str::from_utf8(text).ok()?)?, rest))
+}
+
+/// Reads `YYYYMMDDHHMMSSZ`.
+fn seconds(text: &str) -> Option<i64> {
+    let text = text.strip_suffix('Z')?;
+    let time = DateTime::strptime("%Y%m%d%H%M%S", text).ok()?;
+    let time = time.to_zoned(TimeZone::UTC).ok()?;
+    Some(time.timestamp().as_second())
+}
+
+const INTEGER: u8 = 0x02;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+const SEQUENCE: u8 = 0x30;
+const VERSION: u8 = 0xa0;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn both_forms_of_time_are_read() {
+        let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 9, 9);
+        params.not_after = rcgen::date_time_ymd(2050, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let found = validity(certificate.der());
+        let expected = Validity {
+            from: 999_993_600,
+            to: 2_524_608_000,
+        };
+        assert_eq!(found, Some(expected));
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_or_not(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let found = validity(&octets);
+            prop_assert!(found.is_none() || octets.first() == Some(&SEQUENCE));
+        }
+    }
+}
