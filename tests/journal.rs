@@ -221,6 +221,67 @@ fn pushes_to_a_platform_that_is_disabled_wait_in_the_journal() {
 }
 
 #[test]
+fn pushes_to_a_platform_that_is_disabled_expire_all_the_same() {
+    let nowhere = Site::unreachable();
+    let daemon = nowhere.start();
+    let with_expiry = |tokens: std::ops::Range<u64>, expiry: u64| {
+        let tokens: Vec<String> = tokens.map(hex_token).collect();
+        let body = json!({"notifications": [
+            {"platform": 1, "token": tokens, "message": "m", "expiry": expiry},
+        ]});
+        daemon.push(&body).accepted_ids()
+    };
+    let soon = with_expiry(0..4, 2);
+    let late = with_expiry(4..7, 600);
+    kill(&daemon);
+    let journal = nowhere.path("journal");
+    let site = || {
+        Site::unreachable()
+            .with_text("journal.dir", journal.to_str().unwrap())
+            .with("ios.enabled", false)
+    };
+    let disabled = site();
+    let daemon = disabled.start();
+    wait_until("some to expire", || {
+        ids(&disabled.error_log(), "failed-push").len() == soon.len()
+    });
+    assert_eq!(daemon.stat().number("/ios/push_error"), 4);
+    let gone = daemon
+        .request("GET", &format!("/push/{}", soon[0]), b"")
+        .json();
+    assert_eq!(
+        (&gone["state"], &gone["end"]),
+        (&json!("settled"), &json!("expired"))
+    );
+    let waits = daemon
+        .request("GET", &format!("/push/{}", late[0]), b"")
+        .json();
+    assert_eq!(waits["state"], "accepted");
+    assert_eq!(daemon.terminate(), 0);
+    let log = disabled.error_log();
+    check_same(&ids(&log, "failed-push"), &soon);
+    assert!(log.iter().all(|line| line.text_of("reason") == "expired"));
+
+    // Once is enough, and `core.max_age` counts as well, also if a reload says so.
+    let aged = site();
+    let daemon = aged.start();
+    assert!(
+        aged.operator_log()
+            .contains("ios is disabled: 3 pushes to it stay")
+    );
+    let aged = aged.with("core.max_age", 1);
+    aged.write_config();
+    daemon.signal("HUP");
+    wait_until("the others to expire", || {
+        ids(&aged.error_log(), "failed-push").len() == late.len()
+    });
+    assert_eq!(daemon.terminate(), 0);
+    check_same(&ids(&aged.error_log(), "failed-push"), &late);
+    let log = aged.operator_log();
+    assert!(log.contains("shut down, nothing left behind"), "{log}");
+}
+
+#[test]
 fn what_has_expired_meanwhile_is_settled_as_expired() {
     let simulated = Simulated::start();
     let nowhere = Site::unreachable();

@@ -1,4 +1,5 @@
-//! The thread that queues again what was outstanding when the journal was opened.
+//! The thread that queues again what was outstanding when the journal was opened, and settles what
+//! expires there for want of a lane.
 //!
 //! More may be outstanding than the lanes hold, and callers want room too: it feeds while a lane
 //! is less than half full.
@@ -7,20 +8,22 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::absent::Absent;
 use super::keeping::{JournalKeeper, resume};
 use super::running_lane::RunningLane;
-use super::{StartError, StartErrorKind, routes};
+use super::{StartError, StartErrorKind};
 use crate::api::plan::PayloadOf;
-use crate::config::Config;
 use crate::delivery::outcome::{End, Settlement};
-use crate::delivery::policy;
+use crate::delivery::policy::{self, Limits};
 use crate::delivery::reasons::JOURNAL_DAMAGED;
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
+use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::journal::{Fed, Journal, Outstanding};
 use crate::lane::{Lane, Reservation};
+use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::Moment;
 use crate::push::{self, Accepted, DeviceToken, Notification, Platform, Push, PushId};
@@ -33,8 +36,19 @@ const AT_A_TIME: usize = 4096;
 /// The running thread.
 #[derive(Debug)]
 pub(super) struct Feeder {
-    stops: Arc<AtomicBool>,
+    told: Arc<Told>,
     thread: JoinHandle<()>,
+    heartbeat: Heartbeat,
+    /// Those of the platforms without a lane.
+    limits: Vec<(Platform, Arc<Live<Limits>>)>,
+}
+
+/// What it is told.
+#[derive(Debug, Default)]
+struct Told {
+    stops: AtomicBool,
+    /// The limits of platforms without a lane are others.
+    looks_again: AtomicBool,
 }
 
 /// What it works on.
@@ -43,19 +57,23 @@ struct Feeding {
     journal: Arc<Journal>,
     /// Where they go, and who settles what is not worth sending any more.
     lanes: Vec<(Arc<Lane>, Settler)>,
-    /// The provider's payload of a notification.
+    /// Those that go nowhere.
+    absent: Vec<Absent>,
+    /// The provider's payload of a notification, as the rules of the moment make it.
     payload: Box<PayloadOf>,
+    heartbeat: Heartbeat,
 }
 
 impl Feeder {
     /// From now on what ends in these lanes is settled in the journal, once its line is written;
-    /// and what is outstanding there is fed to them.
+    /// what is outstanding there is fed to them, and expires in the others.
     pub(super) fn connect(
-        config: &Config,
         journal: &Arc<Journal>,
         lanes: &[RunningLane],
+        absent: Vec<Absent>,
         logs: &Logs,
         register: &Arc<Register>,
+        payload: Box<PayloadOf>,
     ) -> Result<Self, StartError> {
         register.set_journal(Box::new(JournalKeeper(Arc::clone(journal))));
         let told = Arc::clone(register);
@@ -66,7 +84,9 @@ impl Feeder {
                 .iter()
                 .map(|running| (Arc::clone(&running.lane), running.settler(logs)))
                 .collect(),
-            payload: Box::new(routes::payload_of(config)),
+            absent,
+            payload,
+            heartbeat: Heartbeat::new(Instant::now()),
         };
         Self::start(feeding).map_err(|error| {
             let text = format!("no thread for the journal's pushes: {error}");
@@ -76,13 +96,40 @@ impl Feeder {
 
     /// Starts the thread, which ends by itself when all is fed.
     fn start(mut feeding: Feeding) -> io::Result<Self> {
-        feeding.tell_of_disabled();
-        let stops = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stops);
+        feeding
+            .absent
+            .iter()
+            .for_each(|absent| absent.tell(&feeding.journal));
+        let limits = feeding.absent.iter().map(Absent::limits).collect();
+        let heartbeat = feeding.heartbeat.clone();
+        let told = Arc::<Told>::default();
+        let hears = Arc::clone(&told);
         let thread = std::thread::Builder::new()
             .name("feeder".to_owned())
-            .spawn(move || feeding.run(&told))?;
-        Ok(Self { stops, thread })
+            .spawn(move || {
+                feeding.run(&hears);
+                feeding.heartbeat.end();
+            })?;
+        Ok(Self {
+            told,
+            thread,
+            heartbeat,
+            limits,
+        })
+    }
+
+    /// What tells that it lives.
+    pub(super) fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
+    }
+
+    /// Changes by what the pushes of a platform without a lane expire.
+    pub(super) fn set_limits(&self, of: impl Fn(Platform) -> Limits) {
+        for (platform, limits) in &self.limits {
+            limits.set(of(*platform));
+        }
+        self.told.looks_again.store(true, Ordering::Release);
+        self.thread.thread().unpark();
     }
 
     /// Whether all is fed.
@@ -92,7 +139,7 @@ impl Feeder {
 
     /// Has it feed no more; what is not fed stays in the journal.
     pub(super) fn stop(&self) {
-        self.stops.store(true, Ordering::Release);
+        self.told.stops.store(true, Ordering::Release);
         self.thread.thread().unpark();
     }
 
@@ -106,45 +153,44 @@ impl Feeder {
 }
 
 impl Feeding {
-    /// Pushes whose platform is disabled now wait for another start.
-    fn tell_of_disabled(&self) {
-        for platform in Platform::ALL {
-            let has_lane = self
-                .lanes
-                .iter()
-                .any(|(lane, _)| lane.platform() == platform);
-            let unfed = self.journal.unfed(platform);
-            if !has_lane && unfed > 0 {
-                ::log::warn!(
-                    "{platform} is disabled: {} to it stay in the journal until it is enabled, or \
-                     until they expire",
-                    push::counted(unfed),
-                );
+    fn run(&mut self, told: &Told) {
+        while !told.stops.load(Ordering::Acquire) {
+            self.heartbeat.busy(Instant::now());
+            if told.looks_again.swap(false, Ordering::AcqRel) {
+                self.absent.iter_mut().for_each(Absent::look_again);
             }
+            let fed = self.feed_lanes();
+            let journal = &self.journal;
+            let absent = self.absent.iter_mut();
+            let due = absent.filter_map(|absent| absent.settle(journal, Moment::now()));
+            let Some(due) = due.chain(fed).min() else {
+                return;
+            };
+            let now = Instant::now();
+            let due = due.min(now + LONGEST_REST);
+            self.heartbeat.rest(due);
+            std::thread::park_timeout(due.saturating_duration_since(now));
         }
     }
 
-    fn run(&mut self, stops: &AtomicBool) {
-        while !stops.load(Ordering::Acquire) {
-            let mut is_done = true;
-            let mut has_fed = false;
-            for (lane, settler) in &mut self.lanes {
-                if self.journal.unfed(lane.platform()) == 0 {
-                    continue;
+    /// Feeds the lanes that have room; when to go on, if there is more for them.
+    fn feed_lanes(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next: Option<Instant> = None;
+        for (lane, settler) in &mut self.lanes {
+            if self.journal.unfed(lane.platform()) == 0 {
+                continue;
+            }
+            let mut due = now + LOOKS_EVERY;
+            if let Some(room) = room(lane) {
+                let fed = self.journal.feed(lane.platform(), room.pushes());
+                if feed(lane, settler, room, fed, &self.payload) {
+                    due = now;
                 }
-                is_done = false;
-                if let Some(room) = room(lane) {
-                    let fed = self.journal.feed(lane.platform(), room.pushes());
-                    has_fed |= feed(lane, settler, room, fed, &self.payload);
-                }
             }
-            if is_done {
-                return;
-            }
-            if !has_fed {
-                std::thread::park_timeout(LOOKS_EVERY);
-            }
+            next = Some(next.map_or(due, |next| next.min(due)));
         }
+        next
     }
 }
 

@@ -4,6 +4,7 @@
 //! threads, listener, journal. A failure before the listener leaves nothing behind but a directory
 //! for the journal; until that is read, the listener refuses. End: see `ending`.
 
+mod absent;
 #[cfg(debug_assertions)]
 mod crash_files;
 mod credential_files;
@@ -47,10 +48,11 @@ use crate::live::Live;
 use crate::log::{self, Destination, Logs};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
-use crate::push::Platform;
+use crate::push::{Notification, Platform};
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
 use crate::supervisor::{Inherited, Supervisor};
+use absent::Absent;
 use credential_files::CredentialFiles;
 pub use ending::Ended;
 use feeder::Feeder;
@@ -253,7 +255,7 @@ impl Daemon {
         &mut self,
         config: &Config,
         lock: Option<Lock>,
-        service: &ApiService,
+        service: &Arc<ApiService>,
     ) -> Result<(), StartError> {
         let Some((journal, lock)) = config.journal.as_ref().zip(lock) else {
             ::log::warn!(
@@ -273,7 +275,24 @@ impl Daemon {
         service.remember(recovered.answers.into_iter().map(keeping::answered));
         last_lines::settle(&config.log, &journal);
         let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
-        self.feeder = Some(Feeder::connect(config, &journal, lanes, logs, register)?);
+        let absent = Platform::ALL.into_iter().filter(|platform| {
+            let mut lanes = lanes.iter();
+            !lanes.any(|running| running.lane.platform() == *platform)
+        });
+        let absent = absent.map(|platform| {
+            let limits = limits(config, platform);
+            Absent::new(platform, limits, logs, &self.stats, register)
+        });
+        let rules = Arc::clone(service);
+        // As they are when a push is fed: a reload may come before.
+        let payload = Box::new(move |notification: &Notification| {
+            let terms = rules.terms.get();
+            (terms.rules.payload)(notification)
+        });
+        let absent = absent.collect();
+        let feeder = Feeder::connect(&journal, lanes, absent, logs, register, payload)?;
+        self.supervision.watch("journal feeder", feeder.heartbeat());
+        self.feeder = Some(feeder);
         self.supervision.watch("journal", journal.heartbeat());
         self.keeping.ready(Some(journal));
         Ok(())

@@ -202,6 +202,9 @@ impl Daemon {
         if resent && !resends {
             self.keeping.set_notes_handed(true);
         }
+        if let Some(feeder) = &self.feeder {
+            feeder.set_limits(|platform| limits(&in_force, platform));
+        }
         self.service.terms.set(terms);
         if let Some(listener) = &self.listener {
             listener.set(settings(&in_force));

@@ -10,7 +10,7 @@ use super::ending::{LOGS_CLOSE_WITHIN, await_answers};
 use super::feeder::Feeder;
 use super::resend::{is_told_to_end, limits, outcomes, start_lane};
 use super::running_lane::RunningLane;
-use super::{Resent, StartError, StartErrorKind, Survey, keeping, last_lines, open_logs};
+use super::{Resent, StartError, StartErrorKind, Survey, keeping, last_lines, open_logs, routes};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_OCTETS};
@@ -130,7 +130,9 @@ impl Sending {
             }
         }
         last_lines::settle(&config.log, &journal);
-        let feeder = Feeder::connect(config, &journal, &lanes, &logs, &register)?;
+        // Those of a platform that is disabled are left as they are.
+        let payload = Box::new(routes::payload_of(config));
+        let feeder = Feeder::connect(&journal, &lanes, Vec::new(), &logs, &register, payload)?;
         Ok(Self {
             journal,
             lanes,

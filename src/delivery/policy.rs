@@ -136,6 +136,11 @@ pub fn too_late(push: &Push, now: Moment) -> Option<Settlement> {
     Some(failure(push, status, TOO_LATE, text))
 }
 
+/// When a push is worthless.
+pub fn expires_at(accepted: &Accepted, limits: Limits) -> Instant {
+    deadline(accepted, limits).at
+}
+
 /// The settlement of a push whose request cannot be written.
 pub fn unsendable(push: &Push, why: &str) -> Settlement {
     failure(push, None, UNSENDABLE, why.to_owned())

@@ -73,6 +73,30 @@ impl Shared {
         fed
     }
 
+    /// Reads pushes of a platform from that id on without feeding them; also the id to go on from,
+    /// unless there are no more. What cannot be read is passed over: it is told when it is fed.
+    pub(super) fn look(
+        &self,
+        platform: Platform,
+        mut from: u64,
+        max_pushes: usize,
+    ) -> (Vec<Outstanding>, Option<u64>) {
+        let mut seen = Vec::new();
+        let mut room = max_pushes;
+        while room > 0 {
+            let catalogue = self.lock();
+            let Some((rest, next)) = catalogue.index.look(platform, from, room) else {
+                return (seen, None);
+            };
+            let file = catalogue.segments.get(&rest.place.segment).map(Arc::clone);
+            drop(catalogue);
+            from = next;
+            room = room.saturating_sub(rest.pushes.len());
+            seen.extend(file.and_then(|file| read_outstanding(&*file, &rest).ok().flatten()));
+        }
+        (seen, Some(from))
+    }
+
     /// How many pushes of a platform are still to be fed.
     pub(super) fn unfed(&self, platform: Platform) -> u64 {
         let catalogue = self.lock();

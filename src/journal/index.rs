@@ -377,28 +377,35 @@ impl Index {
         if unfed == 0 || max == 0 {
             return None;
         }
+        let found = self.look(platform, from, max);
+        if let Some(feed) = self.feeds.get_mut(seat(platform)) {
+            *feed = match &found {
+                Some((rest, next)) => (*next, feed.1.saturating_sub(rest.pushes.len() as u64)),
+                None => (u64::MAX, 0),
+            };
+        }
+        found.map(|(rest, _)| rest)
+    }
+
+    /// The first notification to a platform with pushes from that id on that were outstanding at
+    /// the start, with at most `max` of them, and the id to go on from. They are not fed by that.
+    pub(super) fn look(&self, platform: Platform, from: u64, max: usize) -> Option<(Rest, u64)> {
         let begun = self.find(from).map(|(first_id, _)| first_id);
         let entries = self.entries.range(begun.unwrap_or(from)..);
         let mut mine = entries
             .filter(|(_, entry)| entry.recovered && usize::from(entry.platform) == seat(platform));
-        let rest = mine.find_map(|(first_id, _)| {
+        let mut rest = mine.find_map(|(first_id, _)| {
             let index = u32::try_from(from.saturating_sub(*first_id)).unwrap_or(u32::MAX);
             let rest = self.rest(*first_id, index)?;
             (!rest.pushes.is_empty()).then_some(rest)
-        });
-        let Some(mut rest) = rest else {
-            if let Some(feed) = self.feeds.get_mut(seat(platform)) {
-                *feed = (u64::MAX, 0);
-            }
-            return None;
-        };
+        })?;
         rest.pushes.truncate(max);
         let last = rest.pushes.last().map_or(0, |(index, _)| *index);
-        if let Some(feed) = self.feeds.get_mut(seat(platform)) {
-            feed.0 = rest.first_id + u64::from(last) + 1;
-            feed.1 = feed.1.saturating_sub(rest.pushes.len() as u64);
-        }
-        Some(rest)
+        let next = rest
+            .first_id
+            .saturating_add(u64::from(last))
+            .saturating_add(1);
+        Some((rest, next))
     }
 
     /// Keeps an answer.

@@ -347,6 +347,21 @@ impl Journal {
         self.catalogue.feed(platform, max_pushes, Instant::now())
     }
 
+    /// Shows pushes of one provider that were outstanding when the journal was opened and still
+    /// are, from an id on and at most `max_pushes`, and the id to go on from if there may be more.
+    /// For pushes that are not fed, since nobody sends them.
+    ///
+    /// Reads files, as [`Journal::feed`].
+    pub fn look(
+        &self,
+        platform: Platform,
+        from: PushId,
+        max_pushes: usize,
+    ) -> (Vec<Outstanding>, Option<PushId>) {
+        let (seen, next) = self.catalogue.look(platform, from.0, max_pushes);
+        (seen, next.map(PushId))
+    }
+
     /// How many pushes of one provider are still to be fed.
     pub fn unfed(&self, platform: Platform) -> u64 {
         self.catalogue.unfed(platform)

@@ -164,6 +164,36 @@ fn logs_go_on_in_other_files_and_hide_what_they_are_to_hide() {
     assert!(read_text(&site.path("operator.2")).contains("applied: log.access_log"));
 }
 
+/// More was outstanding at the start than the queue holds: the rest comes by the new rules.
+#[test]
+fn what_is_fed_from_the_journal_later_is_made_by_the_rules_of_then() {
+    let nowhere = Site::unreachable();
+    let daemon = nowhere.start();
+    assert_eq!(daemon.push(&pushes(4)).status, 200);
+    daemon.signal("KILL");
+    wait_until("the daemon to be dead", || daemon.ended().is_some());
+    let simulated = Simulated::with(|options| {
+        options.faults.latency = std::time::Duration::from_millis(300);
+    });
+    let journal = nowhere.path("journal");
+    let site = with_control(Site::simulated(&simulated.simulator))
+        .with_text("journal.dir", journal.to_str().unwrap())
+        .with("core.workers", 1)
+        .with("core.queues", 2);
+    let daemon = site.start();
+    wait_until("the first to be received", || !simulated.notes().is_empty());
+    let site = site.with("core.gaurun_badge", true);
+    put_in_force(&site);
+    wait_until("all to be received", || simulated.notes().len() == 4);
+    daemon.settle();
+    let notes = simulated.notes();
+    let badges: Vec<bool> = notes
+        .iter()
+        .map(|note| note.body.contains("\"badge\":0"))
+        .collect();
+    assert_eq!((badges[0], badges[3]), (false, true), "{badges:?}");
+}
+
 #[test]
 fn sigusr1_opens_logs_and_reloads_nothing() {
     let site = with_control(Site::unreachable());

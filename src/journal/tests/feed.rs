@@ -159,3 +159,33 @@ fn times_are_told_on_the_clocks_of_the_new_process() {
     };
     assert_eq!(first.moment(early), early);
 }
+
+#[test]
+fn what_is_only_looked_at_stays_to_be_fed_until_it_is_settled() {
+    let files = MemoryFiles::default();
+    let (first, _) = journal(&files, settings());
+    for id in [10, 20, 40] {
+        first.append([&accepted(id, 4)], None).unwrap();
+    }
+    drop(first);
+    let (journal, _) = journal(&files, settings());
+    let look = |from, most| {
+        let (seen, next) = journal.look(Platform::Ios, PushId(from), most);
+        let ids = seen.iter().flat_map(|seen| {
+            let pushes = seen.pushes.iter();
+            pushes.map(|(index, _)| seen.first_id.0 + u64::from(*index))
+        });
+        (ids.collect::<Vec<_>>(), next.map(|next| next.0))
+    };
+    let all = journal.unfed(Platform::Ios);
+    let (seen, next) = look(0, 6);
+    assert_eq!((seen, next), (vec![10, 11, 12, 13, 20, 21], Some(22)));
+    assert_eq!(look(22, 100), (vec![22, 23, 40, 41, 42, 43], None));
+    assert_eq!(look(100, 100), (vec![], None));
+    assert_eq!(journal.unfed(Platform::Ios), all);
+    journal.settle([(PushId(11), End::Expired), (PushId(22), End::Expired)]);
+    until("they are settled", || {
+        journal.unfed(Platform::Ios) == all - 2
+    });
+    assert_eq!(look(0, 6).0, [10, 12, 13, 20, 21, 23]);
+}

@@ -1,0 +1,212 @@
+//! Pushes to a platform that is disabled: they wait in the journal for another start, and expire
+//! there in their time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::keeping::resume;
+use crate::delivery::policy::{self, Limits};
+use crate::delivery::register::Register;
+use crate::delivery::settler::Settler;
+use crate::journal::{Journal, Outstanding};
+use crate::lane::Lane;
+use crate::live::Live;
+use crate::log::Logs;
+use crate::moment::Moment;
+use crate::push::{self, Accepted, Platform, Push, PushId};
+use crate::stats::Stats;
+
+/// Our limit: pushes that are looked at in one go.
+const AT_A_TIME: usize = 4096;
+/// Our limit: they are looked through no more often than that, …
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// … and rest so many times as long as it took: they are read from the disk each time.
+const RESTS: u32 = 50;
+/// They are looked through at least so often, whatever time they have.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The pushes to one platform, which has no lane.
+#[derive(Debug)]
+pub(super) struct Absent {
+    platform: Platform,
+    /// Nobody takes from it: it is the room of what is settled.
+    lane: Arc<Lane>,
+    settler: Settler,
+    limits: Arc<Live<Limits>>,
+    /// When they are looked through next.
+    due: Instant,
+    sweep: Option<Sweep>,
+    /// Those that the last sweep has left.
+    left: u64,
+}
+
+/// One look at all of them.
+#[derive(Debug)]
+struct Sweep {
+    begun: Instant,
+    from: PushId,
+    /// Those that are not settled, readable or not.
+    left: u64,
+    /// When the first of those expires.
+    next: Option<Instant>,
+}
+
+impl Absent {
+    /// Those to `platform`, which the configuration disables.
+    pub(super) fn new(
+        platform: Platform,
+        limits: Limits,
+        logs: &Logs,
+        stats: &Arc<Stats>,
+        register: &Arc<Register>,
+    ) -> Self {
+        let lane = Lane::new(platform, AT_A_TIME, 0);
+        let of_now = Arc::new(Live::new(limits));
+        let settler = Settler::new(
+            Arc::clone(&lane),
+            logs.clone(),
+            Arc::clone(stats),
+            limits,
+            0,
+        );
+        Self {
+            platform,
+            lane,
+            settler: settler
+                .with_register(Arc::clone(register))
+                .following(&of_now),
+            limits: of_now,
+            due: Instant::now(),
+            sweep: None,
+            left: u64::MAX,
+        }
+    }
+
+    /// Tells the operator of them, if there are any.
+    pub(super) fn tell(&self, journal: &Journal) {
+        let unfed = journal.unfed(self.platform);
+        if unfed > 0 {
+            ::log::warn!(
+                "{} is disabled: {} to it stay in the journal until it is enabled, or until they \
+                 expire",
+                self.platform,
+                push::counted(unfed),
+            );
+        }
+    }
+
+    /// Where a reload puts other limits.
+    pub(super) fn limits(&self) -> (Platform, Arc<Live<Limits>>) {
+        (self.platform, Arc::clone(&self.limits))
+    }
+
+    /// Has them looked through at once: the limits are others.
+    pub(super) fn look_again(&mut self) {
+        self.due = Instant::now();
+    }
+
+    /// Settles those whose time has passed, or some of them; when to go on, if any are left.
+    pub(super) fn settle(&mut self, journal: &Journal, now: Moment) -> Option<Instant> {
+        let unsettled = journal.unfed(self.platform);
+        if unsettled == 0 {
+            return None;
+        }
+        if now.monotonic < self.due {
+            return Some(self.due);
+        }
+        // What was settled is in the journal once its line is in the log, and would be seen again.
+        if self.sweep.is_none() && unsettled > self.left {
+            self.due = now.monotonic + LOOKS_EVERY;
+            return Some(self.due);
+        }
+        let sweep = self.sweep.take();
+        let mut sweep = sweep.unwrap_or_else(|| Sweep::begin(unsettled, now));
+        let (seen, next) = journal.look(self.platform, sweep.from, AT_A_TIME);
+        for outstanding in seen {
+            self.settle_expired(outstanding, &mut sweep, now);
+        }
+        self.settler.flush(now.monotonic);
+        if let Some(next) = next {
+            sweep.from = next;
+            self.sweep = Some(sweep);
+            return Some(now.monotonic);
+        }
+        self.left = sweep.left;
+        self.due = sweep.next_after(Instant::now());
+        Some(self.due)
+    }
+
+    fn settle_expired(&mut self, outstanding: Outstanding, sweep: &mut Sweep, now: Moment) {
+        let at = outstanding.moment(now);
+        let in_doubt = outstanding.in_doubt;
+        let accepted = Arc::new(Accepted {
+            notification: outstanding.notification,
+            tokens: outstanding.tokens,
+            first_id: outstanding.first_id,
+            at,
+            payload: Box::default(),
+        });
+        for (index, attempts) in outstanding.pushes {
+            let (Some(mut push), Some(mut room)) =
+                (Push::nth(&accepted, index as usize), self.lane.reserve(1))
+            else {
+                continue;
+            };
+            resume(&mut push, &attempts, in_doubt, now);
+            match self.settler.settle_if_expired(push, now) {
+                None => {
+                    room.spend();
+                    sweep.left = sweep.left.saturating_sub(1);
+                }
+                Some(push) => {
+                    let expires = policy::expires_at(push.accepted(), *self.limits.get());
+                    sweep.keep(expires);
+                }
+            }
+        }
+    }
+}
+
+impl Sweep {
+    fn begin(unsettled: u64, now: Moment) -> Self {
+        Self {
+            begun: now.monotonic,
+            from: PushId(0),
+            left: unsettled,
+            next: None,
+        }
+    }
+
+    fn keep(&mut self, expires: Instant) {
+        self.next = Some(self.next.map_or(expires, |next| next.min(expires)));
+    }
+
+    /// When the next one is due.
+    fn next_after(&self, now: Instant) -> Instant {
+        let took = now.saturating_duration_since(self.begun);
+        let latest = now + LONGEST_WAIT;
+        let next = self.next.map_or(latest, |next| next.min(latest));
+        next.max(now + LOOKS_EVERY.max(took.saturating_mul(RESTS)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_looked_at_when_the_next_one_expires_and_not_all_the_time() {
+        let now = Moment::now();
+        let second = Duration::from_secs(1);
+        let begun = now.monotonic;
+        let mut sweep = Sweep::begin(2, now);
+        assert_eq!(sweep.next_after(begun), begun + LONGEST_WAIT);
+        sweep.keep(begun + 90 * second);
+        sweep.keep(begun + 60 * second);
+        assert_eq!(sweep.next_after(begun), begun + 60 * second);
+        let took_two = begun + 2 * second;
+        assert_eq!(sweep.next_after(took_two), took_two + 2 * RESTS * second);
+        sweep.keep(begun);
+        assert_eq!(sweep.next_after(begun), begun + LOOKS_EVERY);
+    }
+}
