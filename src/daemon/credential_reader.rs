@@ -5,20 +5,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
 
 use super::credential_files::CredentialFiles;
 use crate::delivery::present_route::PresentRoute;
+use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
 use crate::lane::Lane;
 use crate::moment::Moment;
 
-/// How long it waits without being woken while nothing is held.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
-
-/// Starts the thread; it ends with its lane.
+/// Starts the thread, which ends with its lane, and says what tells that it lives.
 ///
 /// # Errors
 ///
@@ -27,7 +25,7 @@ pub(super) fn start(
     lane: &Arc<Lane>,
     present_route: &Arc<PresentRoute>,
     files: &Arc<Mutex<CredentialFiles>>,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<(JoinHandle<()>, Heartbeat)> {
     let (bell, rung) = bounded(1);
     lane.on_hold(Box::new(move || match bell.try_send(()) {
         // It has been rung already, or nobody listens any more.
@@ -35,9 +33,15 @@ pub(super) fn start(
     }));
     let (lane, present_route) = (Arc::clone(lane), Arc::clone(present_route));
     let files = Arc::clone(files);
-    thread::Builder::new()
+    let heartbeat = Heartbeat::new(Instant::now());
+    let beats = heartbeat.clone();
+    let thread = thread::Builder::new()
         .name(format!("{}-files", lane.platform()))
-        .spawn(move || run(&lane, &present_route, &files, &rung))
+        .spawn(move || {
+            run(&lane, &present_route, &files, &rung, &beats);
+            beats.end();
+        })?;
+    Ok((thread, heartbeat))
 }
 
 fn run(
@@ -45,17 +49,20 @@ fn run(
     present_route: &Arc<PresentRoute>,
     files: &Mutex<CredentialFiles>,
     rung: &Receiver<()>,
+    heartbeat: &Heartbeat,
 ) {
     let seed = Moment::now().unix.subsec_nanos();
     let mut random = Random::new(u64::from(seed));
     while !lane.is_stopped() {
         let now = Instant::now();
+        heartbeat.busy(now);
         if lane.begin_reading(now) {
             read(lane, present_route, files);
             lane.credential_read(Instant::now(), random.draw());
         }
-        let longest = Instant::now() + LONGEST_WAIT;
+        let longest = Instant::now() + LONGEST_REST;
         let until = lane.next_reading().map_or(longest, |at| at.min(longest));
+        heartbeat.rest(until);
         match rung.recv_deadline(until) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

@@ -494,3 +494,6 @@ fn limits(config: &Config, platform: Platform) -> Limits {
         resend_unknown: config.core.resend_unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

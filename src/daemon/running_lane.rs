@@ -32,8 +32,10 @@ const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct RunningLane {
     pub(super) lane: Arc<Lane>,
-    /// Of its threads.
+    /// Of its connection threads.
     pub(super) heartbeats: Vec<Heartbeat>,
+    /// Of the thread that reads its credential files again.
+    pub(super) files_heartbeat: Option<Heartbeat>,
     limits: Arc<Live<Limits>>,
     stats: Arc<Stats>,
     register: Arc<Register>,
@@ -71,6 +73,7 @@ impl RunningLane {
         let mut running = Self {
             lane: Arc::clone(&lane),
             heartbeats: vec![],
+            files_heartbeat: None,
             limits: Arc::new(Live::new(limits)),
             stats: Arc::clone(stats),
             register: Arc::clone(register),
@@ -78,8 +81,10 @@ impl RunningLane {
             files: Arc::new(Mutex::new(files)),
             threads: vec![],
         };
-        let reader = credential_reader::start(&lane, &route, &running.files).map_err(named)?;
-        running.threads.push(reader);
+        let reader = credential_reader::start(&lane, &route, &running.files);
+        let (thread, heartbeat) = reader.map_err(named)?;
+        running.threads.push(thread);
+        running.files_heartbeat = Some(heartbeat);
         for seat in 0..count {
             let seed = Moment::now().unix.subsec_nanos().into();
             let (lane, stats) = (Arc::clone(&lane), Arc::clone(stats));

@@ -10,7 +10,6 @@ use crate::count;
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::lane::Hold;
 use crate::log::Logs;
-use crate::push::Platform;
 use crate::stats::Stats;
 use crate::supervisor::Supervisor;
 
@@ -56,6 +55,9 @@ impl Supervision {
             let platform = running.lane.platform();
             for heartbeat in &running.heartbeats {
                 self.watch(format!("{platform} connection"), heartbeat.clone());
+            }
+            if let Some(heartbeat) = &running.files_heartbeat {
+                self.watch(format!("{platform} credential files"), heartbeat.clone());
             }
         }
     }
@@ -119,27 +121,30 @@ impl Supervision {
         text
     }
 
-    /// Whether every thread has been heard of. Tells the operator of a change.
-    fn all_are_alive(&self, now: Instant, logs: &Logs, lanes: &[RunningLane]) -> bool {
+    /// The classes of threads that should have been heard of before now.
+    pub(super) fn overdue(&self, now: Instant, lanes: &[RunningLane]) -> Vec<String> {
         let heartbeats = lock(&self.heartbeats);
-        let mut overdue = heartbeats.overdue(now);
+        let overdue = heartbeats.overdue(now).into_iter().map(str::to_owned);
+        let mut overdue: Vec<String> = overdue.collect();
         for running in lanes {
             // Another thread asks for them when the service account is replaced.
             let heartbeat = running.token_heartbeat();
             if heartbeat.is_some_and(|heartbeat| heartbeat.is_overdue(now)) {
-                overdue.push(match running.lane.platform() {
-                    Platform::Ios => "ios access token",
-                    Platform::Android => "android access token",
-                });
+                overdue.push(format!("{} access token", running.lane.platform()));
             }
         }
+        overdue
+    }
+
+    /// Whether every thread has been heard of. Tells the operator of a change.
+    fn all_are_alive(&self, now: Instant, logs: &Logs, lanes: &[RunningLane]) -> bool {
+        let mut overdue = self.overdue(now, lanes);
         if logs.are_waited_for() {
             // Who waits for a log that has no room is as alive as that log's writer. To end the
             // process because a disk is full would mend nothing.
-            overdue.retain(|class| *class == LOG_WRITERS);
+            overdue.retain(|class| class == LOG_WRITERS);
         }
         let stuck = overdue.join(", ");
-        drop(heartbeats);
         let mut known = lock(&self.stuck);
         if *known != stuck {
             if stuck.is_empty() {

@@ -1,0 +1,71 @@
+//! The daemon as a whole, where it cannot be seen from outside.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rcgen::KeyPair;
+
+use super::*;
+use crate::config::{Environment, Overrides};
+use crate::journal::{DiskFiles, Journal, Settings};
+use crate::push::{Accepted, DeviceToken, PushId};
+
+/// A daemon of iOS alone, with pushes to Android in its journal.
+fn config(directory: &std::path::Path) -> Config {
+    let key = directory.join("AuthKey.p8");
+    fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let journal = directory.join("journal");
+    let text = format!(
+        "[core]\nport = \"0\"\nworkers = 2\n[ios]\ntoken_auth_key_path = {key:?}\n\
+         token_auth_key_id = \"STERNAKEY1\"\ntoken_auth_team_id = \"STERNATEAM\"\n\
+         topic = \"org.example.sterna\"\n[android]\nenabled = false\n[journal]\ndir = {journal:?}\n\
+         [log]\naccess_log = \"{0}/access\"\nerror_log = \"{0}/error\"\noperator_log = \"discard\"\n",
+        directory.display(),
+    );
+    let environment = Environment::read();
+    Config::parse("sterna.toml", &text, Overrides::default(), &environment)
+        .unwrap()
+        .0
+}
+
+#[test]
+fn every_class_of_threads_is_looked_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let kept = Settings::new(directory.path().join("journal"));
+    let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
+    let accepted = Accepted {
+        notification: Notification::empty(Platform::Android),
+        tokens: [DeviceToken::new("token")].into(),
+        first_id: PushId(7),
+        at: Moment::now(),
+        payload: Box::default(),
+    };
+    journal.append([&accepted], None).unwrap();
+    drop(journal);
+
+    let daemon = Daemon::start(&config, &[]).unwrap();
+    // Nobody can have been heard of in the future.
+    let future = Instant::now() + Duration::from_secs(3600);
+    assert_eq!(
+        daemon.supervision.overdue(future, &daemon.lanes),
+        [
+            "API accept",
+            "ios connection",
+            "ios credential files",
+            "journal",
+            "journal feeder",
+            "log writer",
+        ]
+    );
+    // Idle threads are heard of all the same.
+    assert_eq!(
+        daemon.supervision.overdue(Instant::now(), &daemon.lanes),
+        [""; 0]
+    );
+    let ended = daemon.stop(&crossbeam_channel::never());
+    assert_eq!(
+        (ended.left, ended.unlogged, ended.journal_failed),
+        (0, 0, false)
+    );
+}
