@@ -419,6 +419,51 @@ fn lines_that_could_not_be_written_are_told_and_change_the_exit_code() {
 }
 
 #[test]
+fn a_paused_lane_does_not_hold_up_the_end_beside_a_journal() {
+    let simulated = Simulated::with(|options| {
+        options.faults.latency = Duration::from_millis(500);
+    });
+    let site = Site::simulated(&simulated.simulator)
+        .with("core.shutdown_timeout", 600)
+        .with("core.pusher_max", 2)
+        .with("core.workers", 1);
+    let daemon = site.start();
+    let in_flight = daemon.push(&batch(1)).accepted_ids();
+    wait_until("some to be in flight", || {
+        daemon.stat().number("/pusher_count") > 0
+    });
+    let pause = |lane: &str| {
+        let reply = daemon.request("PUT", &format!("/lanes/{lane}/pause"), b"");
+        assert_eq!(reply.status, 200);
+    };
+    pause("ios");
+    pause("android");
+    let kept = daemon.push(&batch(2)).accepted_ids();
+    daemon.signal("TERM");
+    let begun = Instant::now();
+    assert_eq!(daemon.wait(), 0);
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    let log = site.operator_log();
+    let settled = ids(&site.access_log(), "succeeded-push");
+    assert!(
+        settled.iter().all(|id| in_flight.contains(id)),
+        "{settled:?}"
+    );
+    assert_eq!(
+        simulated.counts().received,
+        settled.len() as u64,
+        "what was sent was waited for"
+    );
+    let left = in_flight.len() + kept.len() - settled.len();
+    let left = format!("shut down, {left} pushes stay in the journal");
+    assert!(log.contains(&left), "{left:?} is not in {log}");
+}
+
+#[test]
 fn a_second_signal_ends_the_wait() {
     for second in ["TERM", "INT"] {
         let site = Site::unreachable().with("core.shutdown_timeout", 600);

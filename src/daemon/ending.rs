@@ -98,10 +98,25 @@ impl Daemon {
         }
     }
 
+    /// Pushes that may yet be settled. What a lane that is paused or held keeps back is not waited
+    /// for if the journal has it: only what it has in flight.
+    fn to_finish(&self) -> u64 {
+        let keeps = self.keeping.journal().is_some();
+        let of_lane = |running: &RunningLane| {
+            let lane = &running.lane;
+            if keeps && !lane.holds().is_empty() {
+                self.stats.lane(lane.platform()).figures().in_flight
+            } else {
+                lane.outstanding() as u64
+            }
+        };
+        self.lanes.iter().map(of_lane).sum()
+    }
+
     /// Waits until everything is settled; false if that was not to be within the time, or somebody
     /// is in a hurry.
     fn finish(&self, deadline: Option<Instant>, signals: &Receiver<Signal>) -> bool {
-        while self.outstanding() > 0 {
+        while self.to_finish() > 0 {
             let is_late = deadline.is_some_and(|at| Instant::now() >= at);
             if is_late || self.keeping.has_failed() {
                 return false;
