@@ -250,7 +250,9 @@ fn the_second_access_token_that_is_refused_for_a_push_holds_the_lane() {
 #[test]
 fn a_log_that_nobody_reads_holds_pushes_back_and_loses_no_line() {
     let simulated = Simulated::start();
-    let site = Site::simulated(&simulated.simulator).with_path("log.access_log", "fifo");
+    let site = Site::simulated(&simulated.simulator)
+        .without_journal()
+        .with_path("log.access_log", "fifo");
     make_fifo(&site);
     let daemon = site.start();
     // Their lines fit into the log's buffer, those of their outcomes do not.
@@ -272,6 +274,61 @@ fn a_log_that_nobody_reads_holds_pushes_back_and_loses_no_line() {
     check_same(&ids(&log, "succeeded-push"), &reply.accepted_ids());
     assert_eq!(site.operator_log().matches(&alarm).count(), 1);
     assert_eq!(simulated.counts().received, 2_000);
+}
+
+/// Where a journal knows what became of them, pushes do not stand still for a log.
+#[test]
+fn beside_a_journal_a_log_that_nobody_reads_says_what_it_has_lost() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with_path("log.access_log", "fifo");
+    make_fifo(&site);
+    let daemon = site.start();
+    let accepted = daemon.push(&large(2_000)).accepted_ids();
+    daemon.wait_idle();
+    let health = daemon.request("GET", "/healthz", b"");
+    assert_eq!(health.status, 200);
+    let told = health.json()["logs"].as_str().unwrap().to_owned();
+    assert!(
+        told.starts_with("the access log takes nothing; ") && told.ends_with(" dropped so far"),
+        "{told}"
+    );
+    // Accepting goes on too.
+    let later = daemon.push(&one(IOS, [hex_token(5_000)]));
+    assert_eq!(later.status, 200);
+    daemon.wait_idle();
+
+    let (from, to) = (site.path("fifo"), site.path("access.log"));
+    // It ends with the daemon, also if the test fails.
+    let reading = thread::spawn(move || io::copy(&mut File::open(from)?, &mut File::create(to)?));
+    wait_until("the log to be well again", || {
+        let health = daemon.request("GET", "/healthz", b"").json();
+        health.get("logs").is_none()
+    });
+    let last = daemon.push(&one(IOS, [hex_token(6_000)])).accepted_ids();
+    daemon.settle();
+    reading.join().unwrap().unwrap();
+    let log = site.access_log();
+    let gap = log.iter().position(|line| line.kind() == "lost-lines");
+    let (before, after) = log.split_at(gap.unwrap());
+    check_same(&ids(before, "accepted-push"), &accepted);
+    check_same(&ids(after, "succeeded-push"), &last);
+    let missing = usize::try_from(after[0].number("lines").unwrap()).unwrap();
+    // Of each push two lines, of each request one.
+    assert_eq!(
+        log.len() - 1 + missing,
+        2 * (2_000 + 2) + 3,
+        "{}",
+        after[0].text
+    );
+    let operator = site.operator_log();
+    assert!(
+        operator.contains(&format!("{missing} lines lost, as it says")),
+        "{operator}"
+    );
+    assert!(
+        operator.contains("shut down, nothing left behind"),
+        "{operator}"
+    );
 }
 
 #[test]

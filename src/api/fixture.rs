@@ -265,6 +265,8 @@ pub(super) struct StubHost {
     /// Called before something is recorded.
     pub(super) recording: Mutex<Option<Box<dyn Fn() + Send>>>,
     pub(super) states: Mutex<BTreeMap<u64, PushState>>,
+    /// Why the push log cannot be written.
+    pub(super) unloggable: Mutex<Option<&'static str>>,
 }
 
 impl StubHost {
@@ -307,6 +309,10 @@ impl Host for Arc<StubHost> {
 
     fn warning(&self) -> Option<&'static str> {
         *self.warning.lock().unwrap()
+    }
+
+    fn log_trouble(&self) -> Option<String> {
+        self.unloggable.lock().unwrap().map(str::to_owned)
     }
 
     fn record(

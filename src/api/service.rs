@@ -55,6 +55,8 @@ pub trait Host: Send + Sync {
     fn trouble(&self) -> Option<String>;
     /// What is wrong with the journal although pushes are taken.
     fn warning(&self) -> Option<&'static str>;
+    /// What keeps the push log from being written, without paths.
+    fn log_trouble(&self) -> Option<String>;
     /// Keeps what is about to be accepted, as surely as the site wants it, with the answer that
     /// goes out under a caller's key. `last` is the highest id that the request has used.
     ///

@@ -65,8 +65,8 @@ struct Feeding {
 }
 
 impl Feeder {
-    /// From now on what ends in these lanes is settled in the journal, once its line is written;
-    /// what is outstanding there is fed to them, and expires in the others.
+    /// From now on what ends in these lanes is settled in the journal, once its line is written or
+    /// lost; what is outstanding there is fed to them, and expires in the others.
     pub(super) fn connect(
         journal: &Arc<Journal>,
         lanes: &[RunningLane],
@@ -78,6 +78,7 @@ impl Feeder {
         register.set_journal(Box::new(JournalKeeper(Arc::clone(journal))));
         let told = Arc::clone(register);
         logs.on_written(move |access, error| told.written(access, error));
+        logs.shed();
         let feeding = Feeding {
             journal: Arc::clone(journal),
             lanes: lanes

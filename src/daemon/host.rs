@@ -168,6 +168,10 @@ impl Host for DaemonHost {
         self.keeping.warning()
     }
 
+    fn log_trouble(&self) -> Option<String> {
+        self.logs.trouble()
+    }
+
     fn record(
         &self,
         accepted: &[Arc<Accepted>],

@@ -84,14 +84,14 @@ impl Supervision {
     pub(super) fn report(&self, doing: &str, lanes: &[RunningLane], logs: &Logs) {
         let now = Instant::now();
         if self.supervisor.is_status_due(now) {
-            self.supervisor.status(&self.status(doing, lanes));
+            self.supervisor.status(&self.status(doing, lanes, logs));
         }
         if self.supervisor.is_watchdog_due(now) && self.all_are_alive(now, logs, lanes) {
             self.supervisor.watchdog();
         }
     }
 
-    fn status(&self, doing: &str, lanes: &[RunningLane]) -> String {
+    fn status(&self, doing: &str, lanes: &[RunningLane], logs: &Logs) -> String {
         let mut text = doing.to_owned();
         for (running, before) in lanes.iter().zip([": ", "; "]) {
             let lane = &running.lane;
@@ -117,6 +117,9 @@ impl Supervision {
                 let failed = count::of(failures, "connection", "connections");
                 let _written = write!(text, ", {failed} in a row failed");
             }
+        }
+        if let Some(trouble) = logs.trouble() {
+            let _written = write!(text, "; {trouble}");
         }
         text
     }

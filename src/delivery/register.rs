@@ -66,6 +66,12 @@ struct Inner {
     ended: VecDeque<(PushId, End)>,
 }
 
+impl Inner {
+    fn has_written(&self, end: Marks) -> bool {
+        end.access <= self.written.access && end.error <= self.written.error
+    }
+}
+
 impl Register {
     /// From now on tells the journal; the first call counts.
     pub fn set_journal(&self, journal: Box<dyn Keeper>) {
@@ -103,10 +109,16 @@ impl Register {
             return;
         }
         let mut inner = self.lock();
-        if self.journal.get().is_some() {
-            inner.rounds.push_back((end, round.len()));
+        if let Some(journal) = self.journal.get() {
             let ended = round.iter().map(|one| (one.id, one.settlement.end));
-            inner.ended.extend(ended);
+            if inner.has_written(end) {
+                // Its lines were dropped, or written meanwhile: it waits for no earlier round.
+                let ended: Vec<(PushId, End)> = ended.collect();
+                journal.settled(&ended);
+            } else {
+                inner.ended.extend(ended);
+                inner.rounds.push_back((end, round.len()));
+            }
         }
         let over = (inner.last.len() + round.len()).saturating_sub(SETTLED_KEPT);
         let old = over.min(inner.last.len());
@@ -149,7 +161,7 @@ impl Register {
         };
         let mut count: usize = 0;
         while let Some(&(end, pushes)) = inner.rounds.front() {
-            if end.access > inner.written.access || end.error > inner.written.error {
+            if !inner.has_written(end) {
                 break;
             }
             inner.rounds.pop_front();
@@ -268,6 +280,21 @@ mod tests {
         // Lines that are written by the time their round is entered.
         register.enter(&mut round(3..4), at(200, 0));
         assert_eq!(settled(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_round_whose_lines_were_dropped_does_not_wait_for_a_log_that_stands_still() {
+        let (register, settled) = with_journal();
+        register.enter(&mut round(0..2), at(100, 0));
+        register.enter(&mut round(2..5), at(0, 0));
+        assert_eq!(*settled.lock().unwrap(), [2, 3, 4]);
+        assert_eq!(
+            register.unwritten(),
+            2,
+            "what is held back is bounded by the log's buffer"
+        );
+        register.written(Some(100), None);
+        assert_eq!(*settled.lock().unwrap(), [2, 3, 4, 0, 1]);
     }
 
     struct LooksAtTheLock(std::sync::Weak<Register>, Arc<Mutex<Vec<bool>>>);

@@ -3,8 +3,9 @@
 //! # Order
 //!
 //! A request is answered when its notifications are here ([`Journal::append`]); a push is settled
-//! here when its line is in the push log ([`Journal::settle`]). So a push that a caller was told of
-//! is outstanding, or its line is written; what is outstanding at a start is pushed again.
+//! here when its line is in the push log, or lost and counted there ([`Journal::settle`]). So a
+//! push that a caller was told of is outstanding, or has ended and the log has said so; what is
+//! outstanding at a start is pushed again.
 //!
 //! # Format
 //!

@@ -11,6 +11,7 @@
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,]
 //!  "request_id":…}
 //! {"level":…,"time":…,"message":…}
+//! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
 //! ```
 
 use std::time::Duration;
@@ -165,6 +166,17 @@ pub fn accepted_request(
 /// Appends a line that holds nothing but a text.
 pub fn message(out: &mut Vec<u8>, level: Level, at: &str, message: &str) {
     head(out, level, at, message);
+    end(out);
+}
+
+/// Appends the line that stands in the place of `lines` others, which were dropped from `since` on.
+pub fn lost(out: &mut Vec<u8>, at: &str, since: &str, lines: u64) {
+    let told =
+        format!("{lines} lines of this log are lost: from {since} on it could not be written");
+    // No error: such a line says of an access log that it is one of failed pushes.
+    head(out, Level::Warn, at, &told);
+    key(out, ",\"type\":\"lost-lines\",\"lines\":");
+    unsigned(out, lines);
     end(out);
 }
 

@@ -3,8 +3,9 @@
 //!
 //! [`mod@line`] formats lines and does nothing else; [`Sink`] carries whole lines to one
 //! destination through a bounded buffer and a thread of its own; [`operator`] puts the `log`
-//! facade in front of a sink. A line of the push log is never dropped: when its sink is full,
-//! whoever writes waits. Device tokens reach the push log only.
+//! facade in front of a sink. When a sink of the push log is full, whoever writes waits; beside a
+//! journal the push log gives way instead, and says in its place what it has lost. Device tokens
+//! reach the push log only.
 
 mod destination;
 mod escape;
@@ -150,6 +151,26 @@ impl Logs {
             .on_written(Box::new(move |at| told(Some(at), None)));
         self.error
             .on_written(Box::new(move |at| of_errors(None, Some(at))));
+    }
+
+    /// From now on nobody waits for a push log that cannot be written: see [`Sink::shed`].
+    pub fn shed(&self) {
+        self.access.shed();
+        self.error.shed();
+    }
+
+    /// What is wrong with the push log, for who looks after the daemon; no paths are in it.
+    pub fn trouble(&self) -> Option<String> {
+        let is_shared = self.access.is_same(&self.error);
+        let access = if is_shared { "push log" } else { "access log" };
+        let logs = [(access, Some(&self.access))];
+        let logs = logs
+            .into_iter()
+            .chain([("error log", (!is_shared).then_some(&self.error))]);
+        let troubles =
+            logs.filter_map(|(name, sink)| Some(format!("the {name} {}", sink?.trouble()?)));
+        let troubles: Vec<String> = troubles.collect();
+        (!troubles.is_empty()).then(|| troubles.join("; "))
     }
 
     /// From now on no line waits longer than that for a log that gets nothing written.

@@ -6,12 +6,18 @@
 //! ones. A destination that fails (a full disk) is tried again until it works, with one alarm; only
 //! a pipe whose reader has gone for good is given up, with an alarm too.
 //!
+//! Where a journal knows what became of the pushes, the daemon must not stand still for a log:
+//! after [`Sink::shed`] lines are dropped and counted instead, once the buffer is full and the
+//! destination fails or takes nothing. What is kept is written when that is over, and behind it
+//! one line that says how many are missing.
+//!
 //! ```text
 //! write ──→ pending ──swap: 64 KiB or 50 ms──→ batch ──write(2)──→ file
 //!           └──── pending + batch ≤ CAPACITY ────┘
 //! ```
 
 mod batch;
+mod gap;
 mod writer;
 
 use std::fs::File;
@@ -21,9 +27,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::batch::first_lines;
+use self::gap::Gap;
 use self::writer::Writer;
 use super::destination::{Destination, Identity};
 use crate::heartbeat::Heartbeat;
+use crate::moment::Moment;
 
 /// One log's way out; clones lead to the same place.
 #[derive(Clone, Debug)]
@@ -83,18 +91,20 @@ impl Sink {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Hands over one or more whole lines, each with its newline; waits while there is no room.
+    /// Hands over one or more whole lines, each with its newline; waits while there is no room,
+    /// unless it is to [shed](Sink::shed) them.
     ///
     /// Lines of one call stay together as far as they fit into 64 KiB. After [`Sink::close`], or
     /// once the writer was given up in a [`Sink::hurry`], they are discarded.
     ///
-    /// Returns where they end, in octets since the start: see [`Sink::on_written`].
+    /// Returns where they end, in octets since the start: see [`Sink::on_written`]. Dropped lines
+    /// end at 0: nobody needs to wait for them.
     pub fn write(&self, whole_lines: &[u8]) -> u64 {
         let mut rest = whole_lines;
         let mut end = 0;
         while !rest.is_empty() && !self.discards() {
             let (lines, later) = first_lines(rest, GATHER_OCTETS);
-            end = self.append(lines);
+            end = end.max(self.append(lines));
             rest = later;
         }
         end
@@ -174,6 +184,29 @@ impl Sink {
         state.settled() >= octets && state.reopenings_done >= reopenings
     }
 
+    /// From now on no line waits for a destination that fails, or takes nothing for a second: once
+    /// the buffer is full, lines are dropped and counted. One that is merely slow is waited for.
+    pub fn shed(&self) {
+        self.0.shared.lock().sheds = true;
+        self.0.shared.progress.notify_all();
+    }
+
+    /// What keeps the lines from being written, and how many are dropped for it; none if all is
+    /// well.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.0.shared.lock();
+        let lines = state.gap.as_ref().map_or(0, Gap::lines);
+        let why = match &state.failure {
+            Some(error) => format!("cannot be written: {error}"),
+            None if lines > 0 => "takes nothing".to_owned(),
+            None => return None,
+        };
+        Some(match lines {
+            0 => why,
+            _ => format!("{why}; {} dropped so far", gap::counted(lines)),
+        })
+    }
+
     /// From now on a writer that gets nothing done for so long is given up: no line waits for it.
     ///
     /// For the end of the process, which must come.
@@ -204,7 +237,16 @@ impl Sink {
         state.life = state.life.max(Life::Abandoned);
         shared.work.notify_one();
         shared.progress.notify_all();
-        state.outstanding()
+        let (outstanding, gap) = (state.outstanding(), state.gap.take());
+        drop(state);
+        if let Some(gap) = gap {
+            shared.alarm(format_args!(
+                "log {}: {} lost, which it does not say",
+                self.destination(),
+                gap::counted(gap.lines()),
+            ));
+        }
+        outstanding
     }
 
     /// How many alarms it has raised: a full buffer, a failed write or reopening, once an episode.
@@ -237,22 +279,45 @@ impl Sink {
                 state = shared.lock();
             }
             state.waiting += 1;
-            let given_up;
-            (state, given_up) = shared.wait_for_room(state, lines.len());
+            let waited;
+            (state, waited) = shared.wait_for_room(state, lines.len());
             state.waiting -= 1;
-            if given_up {
-                drop(state);
-                shared.alarm(format_args!(
-                    "log {} takes nothing and is given up: its last lines are lost",
-                    self.destination(),
-                ));
-                return u64::MAX;
+            match waited {
+                Waited::Enough => {}
+                Waited::InVain => return self.lose(state, lines),
+                Waited::GivenUp => {
+                    drop(state);
+                    shared.alarm(format_args!(
+                        "log {} takes nothing and is given up: its last lines are lost",
+                        self.destination(),
+                    ));
+                    return u64::MAX;
+                }
             }
         }
         if state.is_over() {
             return u64::MAX;
         }
+        if state.gap.is_some() {
+            return self.lose(state, lines);
+        }
         shared.push(state, lines)
+    }
+
+    /// Drops lines and counts them; nobody needs to wait for their end.
+    fn lose(&self, mut state: MutexGuard<'_, State>, lines: &[u8]) -> u64 {
+        let is_first = state.gap.is_none();
+        let gap = state.gap.get_or_insert_with(|| Gap::since(Moment::now()));
+        gap.lose(lines);
+        drop(state);
+        if is_first {
+            self.0.shared.alarm(format_args!(
+                "log {}: lines are dropped from now on until it can be written, and counted; \
+                 pushes go on",
+                self.destination(),
+            ));
+        }
+        0
     }
 }
 
@@ -325,34 +390,41 @@ impl Shared {
         end
     }
 
-    /// Waits until there is room, or none is needed any more; also says whether this call has given
-    /// the writer up.
+    /// Waits until there is room, or none is needed any more.
     fn wait_for_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         octets: usize,
-    ) -> (MutexGuard<'a, State>, bool) {
+    ) -> (MutexGuard<'a, State>, Waited) {
         while !state.is_over() && !state.has_room(octets) {
-            let Some(patience) = state.patience else {
+            if state.is_in_vain() {
+                return (state, Waited::InVain);
+            }
+            let Some(patience) = state.patience() else {
                 let waited = self.progress.wait(state);
                 state = waited.unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let settled = state.settled();
-            let is_stuck = |state: &mut State| !state.is_over() && state.settled() == settled;
+            let is_stuck = |state: &mut State| {
+                !state.is_over() && !state.is_in_vain() && state.settled() == settled
+            };
             let (waited, timeout) = self
                 .progress
                 .wait_timeout_while(state, patience, is_stuck)
                 .unwrap_or_else(PoisonError::into_inner);
             state = waited;
+            if timeout.timed_out() && state.sheds {
+                return (state, Waited::InVain);
+            }
             if timeout.timed_out() {
                 state.life = Life::Abandoned;
                 self.work.notify_one();
                 self.progress.notify_all();
-                return (state, true);
+                return (state, Waited::GivenUp);
             }
         }
-        (state, false)
+        (state, Waited::Enough)
     }
 
     /// Counts an alarm and tells the operator; not while the lock is held, since the operator's
@@ -361,6 +433,16 @@ impl Shared {
         self.lock().alarms += 1;
         ::log::error!("{text}");
     }
+}
+
+/// What came of waiting for room.
+enum Waited {
+    /// There is room, or nobody needs it any more.
+    Enough,
+    /// There will be none soon, and the lines are to be dropped.
+    InVain,
+    /// This call has given the writer up.
+    GivenUp,
 }
 
 /// The buffer and what is asked of the writer.
@@ -378,6 +460,12 @@ struct State {
     waiting: usize,
     /// How long they wait for a writer that gets nothing done; `None` for ever.
     patience: Option<Duration>,
+    /// Whether lines are dropped rather than waited with.
+    sheds: bool,
+    /// What the last write has met, until one works.
+    failure: Option<String>,
+    /// The lines that are being dropped; until the writer has written what it had taken.
+    gap: Option<Gap>,
     reopenings_asked: u64,
     reopenings_done: u64,
     /// The file that the next reopening goes over to, instead of the same name's.
@@ -420,12 +508,25 @@ impl State {
     fn is_over(&self) -> bool {
         self.life >= Life::Abandoned
     }
+
+    /// Whether lines for which there is no room are dropped without waiting.
+    fn is_in_vain(&self) -> bool {
+        self.sheds && (self.failure.is_some() || self.gap.is_some())
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let sheds = self.sheds.then_some(STUCK_AFTER);
+        [self.patience, sheds].into_iter().flatten().min()
+    }
 }
 
 /// Our limit: octets of a log that wait to be written. That is 20,000 lines, a fifth of a second at
 /// 100,000 lines a second: a slow moment of the disk is bridged, a dead disk does not eat the
 /// memory.
 const CAPACITY: usize = 8 << 20;
+
+/// Our limit: lines that may be dropped wait so long for a log that takes nothing.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 /// Our limit: the writer waits no longer than until this many octets have come together …
 const GATHER_OCTETS: usize = 64 << 10;

@@ -25,6 +25,8 @@ pub(super) enum What {
     Accepted(Box<Outstanding>),
     /// It ended.
     Outcome(Outcome),
+    /// So many lines are missing here.
+    Lost(u64),
     /// Nothing: a request, or a text about the daemon.
     Other {
         /// Whether it is a line of an error log.
@@ -48,6 +50,8 @@ struct Raw<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Cow<'a, str>,
     id: Option<u64>,
+    #[serde(default)]
+    lines: u64,
     #[serde(borrow, default)]
     platform: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -90,6 +94,7 @@ pub(super) fn read(line: &[u8], times: &mut TimeReader) -> Result<Entry, Damaged
         "accepted-push" => What::Accepted(Box::new(outstanding(&raw, at)?)),
         "succeeded-push" => What::Outcome(outcome(&raw, false)?),
         "failed-push" => What::Outcome(outcome(&raw, true)?),
+        "lost-lines" => What::Lost(raw.lines),
         _ => What::Other { error },
     };
     Ok(Entry { at, what })

@@ -33,6 +33,8 @@ pub struct Found {
     pub outstanding: Vec<Outstanding>,
     /// Lines that cannot be read: cut, too long, or none of a push log.
     pub damaged: u64,
+    /// Lines that the logs say are missing.
+    pub lost: u64,
     /// Whether an error log is among them, without which refused pushes look outstanding.
     pub has_error_log: bool,
 }
@@ -112,17 +114,19 @@ pub fn read(paths: &[PathBuf]) -> Result<Found, ReadError> {
         match entry.what {
             What::Accepted(push) => fold.accept(*push).map_err(too_many)?,
             What::Outcome(outcome) => fold.settle(outcome).map_err(too_many)?,
-            What::Other { .. } => {}
+            What::Lost(_) | What::Other { .. } => {}
         }
     }
     let mut found = Found {
         accepted: fold.accepted(),
         outstanding: fold.finish(),
         damaged: 0,
+        lost: 0,
         has_error_log: false,
     };
     for log in merge.into_logs() {
         found.damaged += log.damaged;
+        found.lost = found.lost.saturating_add(log.lost);
         found.has_error_log |= log.has_errors;
     }
     Ok(found)
@@ -137,6 +141,7 @@ struct Log {
     times: TimeReader,
     read: u64,
     damaged: u64,
+    lost: u64,
     has_errors: bool,
 }
 
@@ -164,6 +169,7 @@ impl Log {
             times,
             read: 0,
             damaged: 0,
+            lost: 0,
             has_errors: false,
         })
     }
@@ -201,6 +207,7 @@ impl Log {
                 continue;
             };
             match entry.what {
+                What::Lost(lines) => self.lost = self.lost.saturating_add(lines),
                 What::Other { error } => self.has_errors |= error,
                 What::Outcome(ref outcome) => {
                     self.has_errors |= outcome.failed && outcome.accepted.is_none();

@@ -69,7 +69,7 @@ where
                 // It names its push, and must not hold up what stands behind it.
                 What::Outcome(outcome) if outcome.accepted.is_some() => 0,
                 What::Outcome(outcome) if outcome.failed => 2,
-                What::Outcome(_) | What::Other { .. } => 1,
+                What::Outcome(_) | What::Lost(_) | What::Other { .. } => 1,
             };
             Some(((log.at, within_the_second), log))
         });

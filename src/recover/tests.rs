@@ -304,6 +304,30 @@ fn a_file_counts_once_whatever_it_is_called() {
 }
 
 #[test]
+fn lines_that_a_log_says_are_missing_are_counted_and_no_damage() {
+    let lost = |second, lines: u64| {
+        format!(
+            "{{\"level\":\"warn\",\"time\":\"2026/11/22 05:15:{second:02} UTC\",\
+             \"message\":\"…\",\"type\":\"lost-lines\",\"lines\":{lines}}}\n"
+        )
+    };
+    let access = [
+        line("accepted", 1, 1, "aa"),
+        lost(2, 12),
+        line("accepted", 3, 2, "bb"),
+        lost(4, 30),
+    ];
+    let found = Logs::of(&[access.concat(), lost(5, u64::MAX)]).read();
+    assert_eq!(
+        (found.accepted, found.damaged, found.lost),
+        (2, 0, u64::MAX)
+    );
+    assert!(!found.has_error_log);
+    let found = Logs::of(&[access.concat()]).read();
+    assert_eq!((found.outstanding.len(), found.lost), (2, 42));
+}
+
+#[test]
 fn a_copy_of_a_log_settles_itself() {
     let text = line("accepted", 1, 1, "aa") + &line("succeeded", 2, 1, "aa");
     check(&[text.clone().into_bytes(), gzipped(&text)], &[], 2, 0);

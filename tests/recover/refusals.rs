@@ -51,6 +51,28 @@ fn what_the_provider_refuses_has_failed_and_is_not_sent_again() {
 }
 
 #[test]
+fn lines_that_a_log_says_are_missing_are_told() {
+    let site = Site::unreachable();
+    let lost = "{\"level\":\"warn\",\"time\":\"2026/11/22 09:00:00 UTC\",\"message\":\"\",\
+                \"type\":\"lost-lines\",\"lines\":1234}\n";
+    write(&site, "access.log", ios("accepted", 9, 1, 1) + lost);
+    write(&site, "error.log", ios("failed", 9, 5, 5));
+    let output = recover(
+        &site,
+        &["error.log", "access.log"],
+        &["-n", "--allow-incomplete"],
+    );
+    check(
+        &output,
+        0,
+        "1 outstanding of 1, 0 expired, 0 damaged\n\
+         1,234 lines are missing from these logs, as they say: pushes without an outcome may have \
+         been sent\n\
+         dry run: nothing was sent or written\n",
+    );
+}
+
+#[test]
 fn a_platform_that_is_disabled_is_held_back() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)

@@ -69,7 +69,8 @@ impl<D: Door, H: Host> Service<D, H> {
         Reply::json_line(200, &Obeyed { message, state })
     }
 
-    /// `/healthz`: fine as long as pushes are taken, and a lane that does not send takes them.
+    /// `/healthz`: fine as long as pushes are taken. A lane that does not send takes them, and a
+    /// log that cannot be written keeps nobody from it.
     pub(super) fn health(&self) -> Reply {
         if let Some(why) = self.host.trouble() {
             return Reply::message(503, &why);
@@ -89,6 +90,7 @@ impl<D: Door, H: Host> Service<D, H> {
             message: "ok",
             lanes,
             journal: self.host.warning(),
+            logs: self.host.log_trouble(),
         };
         Reply::json_line(200, &health)
     }
@@ -116,6 +118,8 @@ struct Health<'a> {
     lanes: LaneStates,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -242,6 +242,16 @@ fn what_is_wrong_while_pushes_are_taken_is_told_with_an_answer_of_200() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_is_told_and_keeps_nobody_from_pushing() {
+    let mut web = web(site(Some(100), None));
+    *web.host.unloggable.lock().unwrap() = Some("the access log takes nothing");
+    let got = web.ask("GET", "/healthz", "");
+    let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"open\"}},\
+                \"logs\":\"the access log takes nothing\"}\n";
+    assert_eq!((got.status, &*got.body), (200, body));
+}
+
+#[test]
 fn pushes_are_purged_by_their_identifier() {
     let mut web = web(site(Some(100), None));
     let got = web.ask("DELETE", "/pushes?x=y&identifier=a%20b%26", "");

@@ -29,6 +29,8 @@ pub(super) struct Figures {
     pub(super) held: BTreeMap<Hold, u64>,
     /// The first of them by id and time.
     pub(super) named: Vec<String>,
+    /// Lines that the logs say are missing.
+    pub(super) lost: u64,
     /// Whether no error log was read: then what was refused looks outstanding.
     pub(super) lacks_error_log: bool,
 }
@@ -74,6 +76,14 @@ impl Figures {
             writeln!(
                 out,
                 "no error log among them: pushes that were refused look outstanding; add it with -l",
+            )?;
+        }
+        if self.lost > 0 {
+            writeln!(
+                out,
+                "{} lines are missing from these logs, as they say: pushes without an outcome may \
+                 have been sent",
+                grouped(self.lost),
             )?;
         }
         for (hold, pushes) in &self.held {

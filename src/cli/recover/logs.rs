@@ -69,6 +69,7 @@ fn sort(judge: &Judge, found: Found) -> (Figures, Vec<Outstanding>) {
     let mut figures = Figures {
         total: found.accepted,
         damaged: found.damaged,
+        lost: found.lost,
         lacks_error_log: !found.has_error_log,
         ..Figures::default()
     };

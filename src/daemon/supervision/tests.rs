@@ -76,3 +76,22 @@ fn who_waits_for_a_full_log_is_as_alive_as_its_writer() {
     assert!(logs.close(Duration::ZERO) > 0);
     waiter.join().unwrap();
 }
+
+#[test]
+fn the_status_says_that_a_log_cannot_be_written() {
+    let full = Destination::named("/dev/full");
+    let logs = Logs::open(&full, &full, &Destination::Discard).unwrap();
+    let supervision = supervision();
+    assert_eq!(supervision.status("serving", &[], &logs), "serving");
+    logs.access.write(b"{}\n");
+    let start = Instant::now();
+    while logs.trouble().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        std::thread::park_timeout(MOMENT);
+    }
+    assert_eq!(
+        supervision.status("serving", &[], &logs),
+        "serving; the push log cannot be written: No space left on device (os error 28)"
+    );
+    assert_eq!(logs.close(Duration::ZERO), 3);
+}

@@ -487,3 +487,15 @@ fn hidden_tokens_and_texts_leave_the_rest_as_it_is() {
     assert_eq!(hidden, expected);
     assert!(hidden.ends_with(",\"request_id\":\"r-1\"}"), "{hidden}");
 }
+
+#[test]
+fn the_line_in_the_place_of_lost_ones_is_json_of_its_own_type() {
+    let mut out = Vec::new();
+    lost(&mut out, AT, "2026/11/22 05:14:00 UTC", 12);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "{\"level\":\"warn\",\"time\":\"2026/11/22 05:15:12 UTC\",\"message\":\"12 lines of this log \
+         are lost: from 2026/11/22 05:14:00 UTC on it could not be written\",\
+         \"type\":\"lost-lines\",\"lines\":12}\n"
+    );
+}

@@ -451,3 +451,110 @@ fn the_writer_says_how_far_it_has_got() {
     let discarding = Sink::open(&Destination::Discard).unwrap();
     assert_eq!(discarding.write(b"one\n"), 0, "nobody has to wait for it");
 }
+
+/// A line of 1 KiB.
+fn kibibyte() -> Vec<u8> {
+    [vec![b'y'; 1023], b"\n".to_vec()].concat()
+}
+
+#[test]
+fn beside_a_journal_nobody_waits_for_a_full_disk_and_what_is_lost_is_told_in_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.log");
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let sink = Sink::open(&Destination::named(&path)).unwrap();
+    assert_eq!(sink.trouble(), None);
+    sink.shed();
+    let filled = fill(&sink, 1 << 10);
+    while sink.trouble().is_none() {
+        thread::yield_now();
+    }
+    assert_eq!(
+        sink.trouble().unwrap(),
+        "cannot be written: No space left on device (os error 28)"
+    );
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(
+            sink.write(&kibibyte().repeat(1000)),
+            0,
+            "nobody waits for its end"
+        );
+    }
+    assert!(begun.elapsed() < STUCK_AFTER, "{:?}", begun.elapsed());
+    assert!(
+        sink.trouble()
+            .unwrap()
+            .ends_with("; 3000 lines dropped so far")
+    );
+    // Not even what would fit: a gap in the file has two ends.
+    assert_eq!(sink.write(b"short\n"), 0);
+
+    fs::remove_file(&path).unwrap();
+    sink.reopen();
+    assert!(sink.flush(LONG));
+    while sink.trouble().is_some() {
+        thread::yield_now();
+    }
+    assert!(sink.write(b"{}\n") > 0);
+    assert_eq!(sink.close(LONG), 0);
+    let content = content(&path);
+    let lines: Vec<&str> = content.lines().collect();
+    assert_eq!(lines.len() as u64, filled + 2);
+    let told: serde_json::Value = serde_json::from_str(lines[lines.len() - 2]).unwrap();
+    assert_eq!(
+        (&told["type"], &told["lines"]),
+        (&"lost-lines".into(), &3001.into())
+    );
+    assert_eq!(*lines.last().unwrap(), "{}");
+}
+
+#[test]
+fn beside_a_journal_a_log_that_takes_nothing_is_waited_for_a_second_once() {
+    let (sink, reader) = gated();
+    sink.shed();
+    let filled = fill(&sink, 1 << 10);
+    let begun = Instant::now();
+    assert_eq!(sink.write(&kibibyte()), 0);
+    assert!(begun.elapsed() >= STUCK_AFTER);
+    let again = Instant::now();
+    assert_eq!(sink.write(&kibibyte()), 0);
+    assert!(again.elapsed() < STUCK_AFTER);
+    assert_eq!(
+        sink.trouble().unwrap(),
+        "takes nothing; 2 lines dropped so far"
+    );
+    let all = drain(reader);
+    assert_eq!(sink.close(LONG), 0);
+    let all = String::from_utf8(all.join().unwrap()).unwrap();
+    assert_eq!(all.lines().count() as u64, filled + 1);
+    assert!(all.ends_with("\"type\":\"lost-lines\",\"lines\":2}\n"));
+}
+
+#[test]
+fn beside_a_journal_a_slow_log_is_waited_for_and_loses_nothing() {
+    let (sink, reader) = gated();
+    sink.shed();
+    let filled = fill(&sink, 1 << 10);
+    let all = drain(reader);
+    for _ in 0..2 * filled {
+        assert!(sink.write(&kibibyte()) > 0);
+    }
+    assert_eq!(sink.close(LONG), 0);
+    assert_eq!(all.join().unwrap().len() as u64, 3 * filled * 1024);
+}
+
+#[test]
+fn a_gap_that_no_line_tells_of_is_an_alarm() {
+    let sink = Sink::open(&Destination::named("/dev/full")).unwrap();
+    sink.shed();
+    fill(&sink, 1 << 10);
+    sink.write(&kibibyte());
+    let alarms = sink.alarms();
+    assert!(sink.close(Duration::ZERO) > 0);
+    assert_eq!(sink.alarms(), alarms + 1);
+    assert_eq!(
+        sink.trouble().unwrap(),
+        "cannot be written: No space left on device (os error 28)"
+    );
+}

@@ -6,8 +6,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
+use super::gap::counted;
 use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared, Told};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
+use crate::moment::Moment;
 
 /// Takes lines from the buffer and writes them, and opens the file again when asked.
 pub(super) struct Writer {
@@ -45,6 +47,7 @@ impl Writer {
     fn take_lines(&mut self) -> bool {
         loop {
             self.reopen_if_asked();
+            self.tell_of_lost();
             let shared = Arc::clone(&self.shared);
             let mut state = shared.lock();
             if state.reopenings_done < state.reopenings_asked {
@@ -130,9 +133,31 @@ impl Writer {
         }
     }
 
+    /// Puts a line in the place of those that were dropped, now that others get through.
+    fn tell_of_lost(&self) {
+        let mut state = self.shared.lock();
+        if state.is_over() || state.failure.is_some() {
+            return;
+        }
+        let Some(gap) = state.gap.take() else {
+            return;
+        };
+        let before = state.pending.len();
+        gap.tell(&mut state.pending, Moment::now());
+        let told = state.pending.len().saturating_sub(before);
+        state.accepted = state.accepted.saturating_add(told as u64);
+        drop(state);
+        ::log::error!(
+            "log {}: {} lost, as it says in their place",
+            self.destination,
+            counted(gap.lines()),
+        );
+    }
+
     fn recovered(&mut self) {
         if self.failing {
             self.failing = false;
+            self.shared.lock().failure = None;
             ::log::warn!("log {} can be written again", self.destination);
         }
     }
@@ -140,6 +165,8 @@ impl Writer {
     fn failed(&mut self, error: &io::Error) {
         if !self.failing {
             self.failing = true;
+            self.shared.lock().failure = Some(error.to_string());
+            self.shared.progress.notify_all();
             self.shared.alarm(format_args!(
                 "cannot write log {}: {error}; its lines are kept and tried again",
                 self.destination,
@@ -150,6 +177,7 @@ impl Writer {
     /// Nobody will ever read this pipe; to keep its lines would stop the daemon for nothing.
     fn gone(&mut self) {
         self.file = None;
+        self.shared.lock().failure = None;
         self.shared.alarm(format_args!(
             "log {} was closed by its reader; its lines are discarded from now on",
             self.destination,

@@ -1,0 +1,45 @@
+//! Lines that are missing from a log, and the one that says so.
+
+use crate::log::TimeText;
+use crate::log::line;
+use crate::moment::Moment;
+
+/// Lines that were dropped one after the other.
+#[derive(Debug)]
+pub(super) struct Gap {
+    lines: u64,
+    since: Moment,
+}
+
+impl Gap {
+    /// One that begins now.
+    pub(super) fn since(since: Moment) -> Self {
+        Self { lines: 0, since }
+    }
+
+    /// Drops whole lines.
+    pub(super) fn lose(&mut self, lines: &[u8]) {
+        let count = lines.split_inclusive(|octet| *octet == b'\n').count();
+        self.lines = self.lines.saturating_add(count as u64);
+    }
+
+    /// How many there are.
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Appends the line that stands in their place.
+    pub(super) fn tell(&self, out: &mut Vec<u8>, now: Moment) {
+        let mut time_text = TimeText::new();
+        let since = time_text.at(self.since).to_owned();
+        line::lost(out, time_text.at(now), &since, self.lines);
+    }
+}
+
+/// A number of lines, in words.
+pub(super) fn counted(lines: u64) -> String {
+    match lines {
+        1 => "1 line".to_owned(),
+        _ => format!("{lines} lines"),
+    }
+}
