@@ -18,7 +18,7 @@ impl Moment {
     pub fn now() -> Self {
         Self {
             monotonic: Instant::now(),
-            unix: SystemTime::now()
+            unix: set_back(SystemTime::now())
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or(Duration::ZERO),
         }
@@ -28,6 +28,26 @@ impl Moment {
     pub fn unix_secs(self) -> u64 {
         self.unix.as_secs()
     }
+}
+
+/// The wall clock as it is.
+#[cfg(not(debug_assertions))]
+#[inline]
+const fn set_back(now: SystemTime) -> SystemTime {
+    now
+}
+
+/// The wall clock of a debug build, which `STERNA_CLOCK_BEHIND` sets back by so many seconds.
+#[cfg(debug_assertions)]
+fn set_back(now: SystemTime) -> SystemTime {
+    use std::sync::OnceLock;
+    static BEHIND: OnceLock<Duration> = OnceLock::new();
+    let behind = BEHIND.get_or_init(|| {
+        let told = std::env::var("STERNA_CLOCK_BEHIND").ok();
+        let seconds = told.and_then(|seconds| seconds.parse().ok());
+        Duration::from_secs(seconds.unwrap_or_default())
+    });
+    now.checked_sub(*behind).unwrap_or(UNIX_EPOCH)
 }
 
 /// Seconds since the Unix epoch of a date in one of the three forms of RFC 9110 §5.6.7.

@@ -282,6 +282,48 @@ fn pushes_to_a_platform_that_is_disabled_expire_all_the_same() {
 }
 
 #[test]
+fn ids_never_repeat_though_the_clock_was_set_back() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let first = daemon.push(&batch(0..5)).accepted_ids();
+    wait_until("the first lines", || site.access_log().len() == 6);
+    kill(&daemon);
+    let mut command = site.command(&[]);
+    command.env("STERNA_CLOCK_BEHIND", "7200");
+    let daemon = Daemon::start(command, &site.path("operator.log"));
+    wait_until("them to be queued", || {
+        daemon.stat().number("/queue_usage") == 5
+    });
+    let second = daemon.push(&batch(10..15)).accepted_ids();
+    let is_logged = |id: u64| {
+        let lines = site.access_log();
+        lines.iter().any(|line| line.number("id") == Some(id))
+    };
+    wait_until("its lines", || is_logged(second[0]));
+    kill(&daemon);
+    let daemon = site.start();
+    let third = daemon.push(&batch(20..25)).accepted_ids();
+    wait_until("all to be queued", || {
+        daemon.stat().number("/queue_usage") == 15
+    });
+    wait_until("the last lines", || is_logged(third[0]));
+    assert!(
+        first[4] < second[0] && second[4] < third[0],
+        "{first:?} {second:?} {third:?}"
+    );
+    kill(&daemon);
+    // It was set back: the lines say so.
+    let lines = site.access_log();
+    let time = |id: u64| {
+        let line = lines.iter().find(|line| line.number("id") == Some(id));
+        line.unwrap().text_of("time").to_owned()
+    };
+    let times = [first[0], second[0], third[0]].map(time);
+    assert!(times[1] < times[0] && times[0] <= times[2], "{times:?}");
+    assert!(site.error_log().is_empty(), "nothing has expired");
+}
+
+#[test]
 fn what_has_expired_meanwhile_is_settled_as_expired() {
     let simulated = Simulated::start();
     let nowhere = Site::unreachable();

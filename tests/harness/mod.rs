@@ -13,11 +13,13 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "a helper of tests fails the test by panicking"
+    clippy::print_stdout,
+    reason = "a helper of tests fails the test by panicking, and says what is skipped"
 )]
 
 pub(crate) mod credentials;
 pub(crate) mod daemon;
+pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod simulator;
