@@ -5,6 +5,7 @@
 //! unit of queue, retry, log line and statistics.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -81,6 +82,18 @@ pub struct PushId(pub u64);
 impl fmt::Display for PushId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The number of a connection within its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(NonZeroU32);
+
+impl ConnectionId {
+    /// The connection of that number. After four thousand million they come again: a push that
+    /// still remembers an earlier connection then is kept from one more, and no more than that.
+    pub fn new(number: u32) -> Self {
+        Self(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX))
     }
 }
 
@@ -203,6 +216,8 @@ pub struct Push {
     pub attempts: u16,
     /// Refusals in a row that proved the provider never processed the push.
     pub refusals: u16,
+    /// The connection on which the provider refused it last; it goes to another.
+    pub refused_by: Option<ConnectionId>,
     /// Whether an earlier attempt ended without an answer, so that the provider may have it.
     pub maybe_sent: bool,
     /// Whether a process before this one has crashed that may have sent it: nobody knows.
@@ -217,7 +232,7 @@ pub struct Push {
     pub setback: Option<Setback>,
 }
 
-const _: () = assert!(size_of::<Push>() == 40);
+const _: () = assert!(size_of::<Push>() == 48);
 
 impl Push {
     /// The pushes of an accepted notification, in the order of its tokens.
@@ -233,6 +248,7 @@ impl Push {
             index: u32::try_from(index).ok()?,
             attempts: 0,
             refusals: 0,
+            refused_by: None,
             maybe_sent: false,
             in_doubt: false,
             used_its_second_chance: false,

@@ -16,6 +16,7 @@
 mod gatekeeping;
 mod opening;
 mod recovery;
+mod refusing;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -64,6 +65,14 @@ pub struct Desk<T> {
     ended: Vec<Ended>,
     /// Pushes whose octets leave when the round is flushed, where that is to be noted first.
     sent: Vec<PushId>,
+    /// What goes back to the lane at once after its attempt.
+    again: Vec<Push>,
+    /// Those in flight that were sent to try a credential.
+    probes: Vec<PushId>,
+    /// Since when a push waits that the present connection has refused.
+    avoided_since: Option<Instant>,
+    /// When the present connection makes way for one that such pushes may go on.
+    makes_way_at: Option<Instant>,
     /// The push that is being worked on, in case that ends in a panic.
     pub(super) at_work: Option<Push>,
     /// No other thread is better placed for work that is found queued.
@@ -119,6 +128,10 @@ impl<T: Transport> Desk<T> {
             hand: VecDeque::new(),
             ended: Vec::new(),
             sent: Vec::new(),
+            again: Vec::new(),
+            probes: Vec::new(),
+            avoided_since: None,
+            makes_way_at: None,
             at_work: None,
             may_dial: false,
             not_before: None,
@@ -145,7 +158,7 @@ impl<T: Transport> Desk<T> {
         self.follow_route(now);
         let settler = &mut self.settler;
         self.lane
-            .sift_shelf(now.monotonic, |push| settler.settle_if_expired(push, now));
+            .sift_shelf(now.monotonic, |push| settler.keeps(push, now));
         self.links.receive(now, &mut self.ended);
         if !self.ended.is_empty() {
             crash_point::pass("response");
@@ -159,6 +172,7 @@ impl<T: Transport> Desk<T> {
         if self.links.in_flight() > self.shown_in_flight {
             crash_point::pass("send");
         }
+        self.make_way(now);
         self.part(now);
         self.take_news(now);
         self.wants_connection(now)
@@ -207,20 +221,20 @@ impl<T: Transport> Desk<T> {
         self.conclude(now);
     }
 
+    /// Settles what has ended, or gives it back to the lane.
     fn conclude(&mut self, now: Moment) {
-        let mut again = Vec::new();
         while let Some(ended) = self.ended.pop() {
             self.at_work = Some(ended.push.clone());
             match self.keep_back(ended, now) {
-                Ok(ended) => again.extend(self.settler.conclude(ended, now)),
+                Ok(ended) => self.again.extend(self.settler.conclude(ended, now)),
                 Err(push) => {
                     self.settler.note_tried(&push, now);
-                    again.push(push);
+                    self.again.push(push);
                 }
             }
             self.at_work = None;
         }
-        self.lane.put_back(again);
+        self.lane.put_back(self.again.drain(..));
     }
 
     /// Sends what the lane has and the connection has room for.
@@ -237,7 +251,7 @@ impl<T: Transport> Desk<T> {
         let Some(link) = &mut self.links.present else {
             return;
         };
-        if self.hand.is_empty() && !self.lane.has_work() {
+        if self.hand.is_empty() && !self.lane.has_work_for(Some(link.id())) {
             return;
         }
         if self.lane.may_send(now.monotonic) == MaySend::No {
@@ -279,7 +293,7 @@ impl<T: Transport> Desk<T> {
                 self.stand_by(now);
                 break;
             }
-            if self.hand.is_empty() && !self.lane.take(&mut self.hand) {
+            if self.hand.is_empty() && !self.take_work() {
                 break;
             }
             if tickets == 0 {
@@ -336,11 +350,14 @@ impl<T: Transport> Desk<T> {
         if error == SendError::BadHead {
             let text = "the request cannot be written as HTTP/2 fields";
             self.settler.settle_as_unsendable(&push, text, now);
+            self.at_work = None;
         } else {
+            self.at_work = None;
             self.hand.push_front(push);
             link.session().retire("it takes no more streams");
         }
         if may_send == MaySend::Probe {
+            self.probes.retain(|probe| *probe != id);
             self.end_probe(id, self.generation, ProbeEnd::NotSent, now);
         }
         false
@@ -362,8 +379,9 @@ impl<T: Transport> Desk<T> {
                 self.note_worth(worth, peer, now);
             }
         }
-        for link in self.links.part() {
-            self.end_link(link, now);
+        self.links.part();
+        while let Some(parting) = self.links.end_one(now, &mut self.ended) {
+            self.part_with(parting, now);
         }
     }
 
@@ -386,13 +404,14 @@ impl<T: Transport> Desk<T> {
         }
     }
 
-    fn end_link(&mut self, link: Link<T>, now: Moment) {
-        let (platform, peer) = (self.lane.platform(), link.peer());
+    fn part_with(&mut self, parting: Parting, now: Moment) {
+        let platform = self.lane.platform();
         let Parting {
+            peer,
             why,
             answered,
             failed,
-        } = link.end(now, &mut self.ended);
+        } = parting;
         if failed {
             let random = self.settler.random();
             let wait = self.lane.dial().back_off(now.monotonic, random);
@@ -417,7 +436,7 @@ impl<T: Transport> Desk<T> {
     fn sweep(&mut self, now: Moment) {
         if self.lane.is_sweep_due(now.monotonic) {
             let settler = &mut self.settler;
-            self.lane.sift(|push| settler.settle_if_expired(push, now));
+            self.lane.sift(|push| settler.keeps(push, now));
         }
     }
 
@@ -430,11 +449,9 @@ impl<T: Transport> Desk<T> {
             return Next::Round;
         }
         let stream_limit = self.lane.stream_limit();
-        let room = self
-            .links
-            .present
-            .as_mut()
-            .map(|link| link.room(stream_limit));
+        let present = self.links.present.as_mut();
+        let connection = present.as_ref().map(|link| link.id());
+        let room = present.map(|link| link.room(stream_limit));
         let state = match room {
             _ if self.lane.is_quiet() => State::Busy,
             Some(1..) if !self.lacks_credential && !self.stands_by => State::Warm,
@@ -444,7 +461,7 @@ impl<T: Transport> Desk<T> {
         if state == State::Warm && !self.hand.is_empty() {
             return Next::Round;
         }
-        if self.lane.leave(self.seat, state) {
+        if self.lane.leave(self.seat, state, connection) {
             self.may_dial = true;
             return Next::Round;
         }
@@ -456,7 +473,14 @@ impl<T: Transport> Desk<T> {
             .filter(|_| !self.hand.is_empty());
         let held = holds.map(Link::held_until);
         let due = self.lane.next_due().map(|at| at.max(now + PROMOTE_EVERY));
-        let deadlines = [timeout, held, self.not_before, due, self.tickets_at];
+        let deadlines = [
+            timeout,
+            held,
+            self.not_before,
+            due,
+            self.tickets_at,
+            self.makes_way_at,
+        ];
         let until = deadlines.into_iter().flatten();
         Next::WaitUntil(until.fold(now + LONGEST_WAIT, Instant::min).max(now))
     }
@@ -465,26 +489,34 @@ impl<T: Transport> Desk<T> {
     pub fn leave(&mut self, now: Moment) {
         self.lane.attendance().leave(self.seat, State::Busy);
         self.give_up_keeping();
-        for mut link in self.links.take() {
+        for link in self.links.iter_mut() {
             if link.newly_settled(now.monotonic) {
                 self.lane.dial().settled();
             }
-            link.end(now, &mut self.ended);
         }
-        let keeps = self.settler.keeps_what_is_left();
-        for ended in std::mem::take(&mut self.ended) {
-            if keeps || matches!(ended.outcome, Outcome::Answered(_)) {
-                match self.keep_back(ended, now) {
-                    Ok(ended) => self.lane.put_back(self.settler.conclude(ended, now)),
-                    Err(push) => self.lane.put_back([push]),
-                }
-            } else {
-                let mut push = ended.push;
-                push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
-                self.settler.leave(&push, now);
-            }
-        }
+        while self.links.end_any(now, &mut self.ended).is_some() {}
+        self.leave_ended(now);
         self.lane.put_back(self.hand.drain(..));
+    }
+
+    /// Settles what was answered, and leaves the rest to the next start.
+    fn leave_ended(&mut self, now: Moment) {
+        if self.settler.keeps_what_is_left() {
+            return self.conclude(now);
+        }
+        let is_answered = |ended: &mut Ended| matches!(ended.outcome, Outcome::Answered(_));
+        let mut unanswered: Vec<Ended> = Vec::new();
+        unanswered.extend(self.ended.extract_if(.., |ended| !is_answered(ended)));
+        for ended in unanswered {
+            let mut push = ended.push;
+            push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
+            self.again.push(push);
+        }
+        while let Some(push) = self.again.last() {
+            self.settler.leave(push, now);
+            self.again.pop();
+        }
+        self.conclude(now);
     }
 
     /// Lets another thread be woken when there are tickets again.

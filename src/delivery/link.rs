@@ -5,12 +5,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::outcome::Outcome;
 use super::route::Route;
 use super::session::{Ended, Session};
 use super::transport::Transport;
 use crate::http2::{ErrorCode, SendError};
 use crate::moment::Moment;
-use crate::push::{Push, PushId};
+use crate::push::{ConnectionId, Push, PushId};
 
 /// How long pushes wait for a connection that takes none.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -24,9 +25,13 @@ pub(super) const WORTHY_AGE: Duration = Duration::from_secs(10);
 /// See [`WORTHY_AGE`].
 pub(super) const WORTHY_ANSWERS: u64 = 100;
 
+/// How long other connections have to take what this one has refused.
+pub(super) const OTHERS_TAKE_WITHIN: Duration = Duration::from_millis(100);
+
 /// A connection and the pushes on it.
 #[derive(Debug)]
 pub(super) struct Link<T> {
+    id: ConnectionId,
     connection: T,
     session: Session,
     opened: Instant,
@@ -50,6 +55,8 @@ pub(super) enum Worth {
 /// What became of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parting {
+    /// Where it led.
+    pub(super) peer: std::net::SocketAddr,
     /// Why it ended.
     pub(super) why: String,
     /// Answers that it carried.
@@ -60,10 +67,17 @@ pub(super) struct Parting {
 
 impl<T: Transport> Link<T> {
     /// A connection that was just opened.
-    pub(super) fn new(connection: T, route: &Route, generation: u64, now: Instant) -> Self {
+    pub(super) fn new(
+        id: ConnectionId,
+        connection: T,
+        route: &Route,
+        generation: u64,
+        now: Instant,
+    ) -> Self {
         let mut session = route.session();
         session.belongs_to(generation);
         Self {
+            id,
             connection,
             session,
             opened: now,
@@ -71,6 +85,11 @@ impl<T: Transport> Link<T> {
             settled: false,
             judged: false,
         }
+    }
+
+    /// Its number within the lane.
+    pub(super) fn id(&self) -> ConnectionId {
+        self.id
     }
 
     /// The pushes on it.
@@ -192,6 +211,12 @@ impl<T: Transport> Link<T> {
         stuck
     }
 
+    /// When it is old enough to be given up for pushes that it has refused, though others are
+    /// served on it: a provider that refuses now and then must not make us reconnect each time.
+    pub(super) fn may_make_way_at(&self) -> Instant {
+        self.opened + WORTHY_AGE
+    }
+
     /// It takes no more pushes.
     pub(super) fn is_retiring(&self) -> bool {
         self.session.retiring().is_some()
@@ -221,7 +246,7 @@ impl<T: Transport> Link<T> {
     }
 
     /// Says goodbye and hands over every push that is still on it, with what is known of it.
-    pub(super) fn end(mut self, now: Moment, ended: &mut Vec<Ended>) -> Parting {
+    pub(super) fn end(&mut self, now: Moment, ended: &mut Vec<Ended>) -> Parting {
         self.take_events(now, ended);
         self.connection.http2().close(ErrorCode::NO_ERROR);
         self.flush(now, ended);
@@ -233,6 +258,7 @@ impl<T: Transport> Link<T> {
                 || why == IDLE
                 || why == REPLACED
                 || why == HELD),
+            peer: self.peer(),
             answered: self.session.answered(),
             why,
         }
@@ -245,8 +271,14 @@ impl<T: Transport> Link<T> {
 
     fn take_events(&mut self, now: Moment, ended: &mut Vec<Ended>) {
         while let Some(event) = self.connection.http2().poll_event() {
+            let before = ended.len();
             self.session
                 .handle_event(event, self.connection.http2(), now, ended);
+            for it in ended.iter_mut().skip(before) {
+                if matches!(it.outcome, Outcome::NotProcessed(_)) && !it.was_early {
+                    it.push.refused_by = Some(self.id);
+                }
+            }
         }
     }
 
@@ -259,6 +291,9 @@ impl<T: Transport> Link<T> {
 
 /// Why a connection without pushes ends.
 const IDLE: &str = "idle";
+
+/// Why a connection ends that has refused pushes which no other connection takes.
+pub(super) const REFUSES: &str = "it refused pushes that no other connection takes";
 
 /// Why a connection of a route that is no longer the lane's ends.
 pub(super) const REPLACED: &str = "its route was replaced";

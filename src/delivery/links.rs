@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::link::Link;
+use super::link::{Link, Parting};
 use super::session::Ended;
 use super::transport::Transport;
 use crate::moment::Moment;
@@ -64,19 +64,34 @@ impl<T: Transport> Links<T> {
             .min()
     }
 
-    /// Lets the present one retire if it takes no more pushes, and gives back those that have
-    /// nothing left to do.
-    pub(super) fn part(&mut self) -> Vec<Link<T>> {
+    /// Lets the present one retire if it takes no more pushes.
+    pub(super) fn part(&mut self) {
         let draining = self.draining.len();
         let goes =
             |link: &mut Link<T>| link.is_over() || (link.is_retiring() && draining < DRAINING_MAX);
         self.draining.extend(self.present.take_if(goes));
-        self.draining
-            .extract_if(.., |link| link.is_over())
-            .collect()
     }
 
-    /// All of them, to end.
+    /// Ends one that has nothing left to do, and says what became of it.
+    pub(super) fn end_one(&mut self, now: Moment, ended: &mut Vec<Ended>) -> Option<Parting> {
+        let index = self.draining.iter().position(Link::is_over)?;
+        self.end(index, now, ended)
+    }
+
+    /// Ends one, whatever it has left to do.
+    pub(super) fn end_any(&mut self, now: Moment, ended: &mut Vec<Ended>) -> Option<Parting> {
+        self.draining.extend(self.present.take());
+        self.end(0, now, ended)
+    }
+
+    /// It stays where it is until its pushes are handed over, in case that ends in a panic.
+    fn end(&mut self, index: usize, now: Moment, ended: &mut Vec<Ended>) -> Option<Parting> {
+        let parting = self.draining.get_mut(index)?.end(now, ended);
+        self.draining.swap_remove(index);
+        Some(parting)
+    }
+
+    /// All of them, to be given up.
     pub(super) fn take(&mut self) -> Vec<Link<T>> {
         self.draining.extend(self.present.take());
         std::mem::take(&mut self.draining)

@@ -36,11 +36,11 @@ impl Purge {
         let (lane, settler, mut purged) = (&self.lane, &mut self.settler, 0);
         lane.sift_all(|push| {
             if *push.notification().identifier != *identifier || lane.is_stopped() {
-                return Some(push);
+                return true;
             }
-            settler.settle(&push, settlement(&push), now);
+            settler.settle(push, settlement(push), now);
             purged += 1;
-            None
+            false
         });
         purged
     }

@@ -47,10 +47,14 @@ pub struct Ended {
     /// Nothing was heard of it on a connection whose credential was refused before it answered
     /// anything: that says nothing of the push.
     pub is_spared: bool,
+    /// It was sent before the provider had acknowledged our SETTINGS. Some refuse what comes by
+    /// then and take it later on the same connection.
+    pub was_early: bool,
 }
 
 /// The pushes in flight on one connection.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub struct Session {
     requests: Requests,
     timeout: Duration,
@@ -73,6 +77,8 @@ pub struct Session {
     /// It was told to those who asked.
     refusal_told: bool,
     generation: u64,
+    /// The provider has acknowledged our SETTINGS.
+    settings_acknowledged: bool,
     /// Numbers the credentials of the requests.
     credential_number: u32,
 }
@@ -83,6 +89,7 @@ struct Flight {
     /// The credential that was sent with it.
     credential_number: u32,
     generation: u64,
+    is_early: bool,
     sent: Instant,
     head: Option<Fields>,
     content: Vec<u8>,
@@ -109,6 +116,7 @@ impl Session {
             refused: None,
             refusal_told: false,
             generation: 0,
+            settings_acknowledged: false,
             credential_number: 0,
         }
     }
@@ -225,6 +233,7 @@ impl Session {
                     push,
                     credential_number: self.credential_number,
                     generation: self.generation,
+                    is_early: !self.settings_acknowledged,
                     sent: now.monotonic,
                     head: None,
                     content: Vec::new(),
@@ -301,7 +310,8 @@ impl Session {
             }
             Event::Closed { cause } => self.retire(cause_text(cause)),
             Event::Pong { payload } => self.pulse.answered(payload),
-            Event::Interim { .. } | Event::SettingsReceived | Event::SettingsAcknowledged => {}
+            Event::SettingsAcknowledged => self.settings_acknowledged = true,
+            Event::Interim { .. } | Event::SettingsReceived => {}
         }
     }
 
@@ -376,25 +386,22 @@ impl Session {
 
     /// The answer of a stream is complete.
     fn finish(&mut self, stream: StreamId, now: Moment, ended: &mut Vec<Ended>) {
-        let Some(mut flight) = self.flights.remove(&stream) else {
+        // It stays in its place while its answer is read, in case that ends in a panic.
+        let Some(flight) = self.flights.get(&stream) else {
             return;
         };
-        self.drop_stale_deadlines();
-        let Some((head, status)) = flight
-            .head
-            .take()
-            .and_then(|head| head.status().map(|status| (head, status)))
-        else {
+        let credential_number = flight.credential_number;
+        let head = flight.head.as_ref();
+        let Some((head, status)) = head.and_then(|head| Some((head, head.status()?))) else {
             // http2 lets no message end without a final head; should it, the answer is no answer.
-            let text = "the answer had no status";
-            ended.push(flight.end(Outcome::Unknown(text.into()), now.monotonic));
-            return;
+            let outcome = Outcome::Unknown("the answer had no status".into());
+            return self.end(stream, outcome, now.monotonic, ended);
         };
         self.answered = self.answered.saturating_add(1);
         self.timeouts_in_silence = 0;
         let answer = self
             .requests
-            .read_answer(status, &head, &flight.content, now);
+            .read_answer(status, head, &flight.content, now);
         let again = match answer.verdict {
             Verdict::Retry(again) => Some(again),
             Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,
@@ -405,11 +412,11 @@ impl Session {
             self.useful = true;
         }
         if again.is_some_and(|again| again.new_credential) {
-            self.note_trouble(Trouble::Refused, flight.credential_number);
+            self.note_trouble(Trouble::Refused, credential_number);
         } else if answer.reason == "TooManyProviderTokenUpdates" {
-            self.note_trouble(Trouble::RenewedTooSoon, flight.credential_number);
+            self.note_trouble(Trouble::RenewedTooSoon, credential_number);
         }
-        ended.push(flight.end(Outcome::Answered(answer), now.monotonic));
+        self.end(stream, Outcome::Answered(answer), now.monotonic, ended);
     }
 
     /// What became of a push by the word of the HTTP/2 side. What a connection did not process
@@ -469,6 +476,7 @@ impl Flight {
             took,
             generation: self.generation,
             is_spared: false,
+            was_early: self.is_early,
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Settler {
     privacy: Reader<Privacy>,
     random: Random,
     time_text: TimeText,
+    /// The line of the push that is being settled.
+    line: Vec<u8>,
     access: Vec<u8>,
     error: Vec<u8>,
     succeeded: usize,
@@ -55,6 +57,9 @@ pub struct Settler {
     left: usize,
     retries: BTreeMap<String, Retries>,
     reported: Option<Instant>,
+    /// Called before each settlement, to panic in.
+    #[cfg(test)]
+    pub(super) trap: fn(&Push),
 }
 
 #[derive(Debug)]
@@ -77,6 +82,7 @@ impl Settler {
             limits: Arc::new(Live::new(limits)).reader(),
             random: Random::new(seed),
             time_text: TimeText::new(),
+            line: Vec::new(),
             access: Vec::new(),
             error: Vec::new(),
             succeeded: 0,
@@ -84,6 +90,8 @@ impl Settler {
             left: 0,
             retries: BTreeMap::new(),
             reported: None,
+            #[cfg(test)]
+            trap: |_| {},
         }
     }
 
@@ -176,17 +184,22 @@ impl Settler {
     /// Settles a push whose time has passed, or the time in which it may be tried again; gives back
     /// one that is still worth sending.
     pub fn settle_if_expired(&mut self, mut push: Push, now: Moment) -> Option<Push> {
+        self.keeps(&mut push, now).then_some(push)
+    }
+
+    /// Whether a push is still worth sending; one that is not is settled.
+    pub fn keeps(&mut self, push: &mut Push, now: Moment) -> bool {
         if push.setback.is_some() && self.lane.is_held() {
             // What a hold keeps waiting is not late by that.
             push.setback = None;
         }
-        let expired = policy::expired(&push, *self.limits.get(), now);
-        match expired.or_else(|| policy::too_late(&push, now)) {
+        let expired = policy::expired(push, *self.limits.get(), now);
+        match expired.or_else(|| policy::too_late(push, now)) {
             Some(settlement) => {
-                self.settle(&push, settlement, now);
-                None
+                self.settle(push, settlement, now);
+                false
             }
-            None => Some(push),
+            None => true,
         }
     }
 
@@ -210,9 +223,11 @@ impl Settler {
         self.settle(push, policy::left_at_shutdown(push), now);
     }
 
-    /// Settles a push: the one place where a push ends.
+    /// Settles a push: the one place where a push ends. A panic in here has not settled it.
     pub fn settle(&mut self, push: &Push, mut settlement: Settlement, now: Moment) {
-        self.lane.end_retry(push);
+        if self.access.len().max(self.error.len()) >= LINES_HELD {
+            self.hand_over();
+        }
         let succeeded = settlement.end == End::Succeeded;
         let first_attempt = push.first_attempt.unwrap_or(now.monotonic);
         let origins = self.logs.origins.as_ref();
@@ -237,15 +252,18 @@ impl Settler {
                 accepted: origin.as_ref().map(|origin| &*origin.accepted),
             },
         };
-        let out = if succeeded {
-            &mut self.access
-        } else {
-            &mut self.error
-        };
-        line::push(out, self.time_text.at(now), &push_line, self.privacy.get());
+        self.line.clear();
+        let time = self.time_text.at(now);
+        line::push(&mut self.line, time, &push_line, self.privacy.get());
+        #[cfg(test)]
+        (self.trap)(push);
+        // From here on it is settled.
+        self.lane.end_retry(push);
         if succeeded {
+            self.access.extend_from_slice(&self.line);
             self.succeeded += 1;
         } else {
+            self.error.extend_from_slice(&self.line);
             self.failed += 1;
         }
         // It says nothing that the push's id does not.
@@ -256,9 +274,6 @@ impl Settler {
             settlement,
             at: now.unix,
         });
-        if self.access.len().max(self.error.len()) >= LINES_HELD {
-            self.hand_over();
-        }
     }
 
     /// Lines that [`Settler::flush`] has still to hand to the logs: access, error.

@@ -69,6 +69,13 @@ impl Attendance {
         }
     }
 
+    /// Whether thread `seat` is in that state.
+    pub fn is(&self, seat: usize, state: State) -> bool {
+        fence(Ordering::SeqCst);
+        let seat = self.seats.get(seat);
+        seat.is_some_and(|seat| seat.load(Ordering::SeqCst) == state as u8)
+    }
+
     /// Work is there: names the thread to wake, if one must be woken. It counts as looking from
     /// here on. A cold thread is named only if `may_connect`: who is connecting looks at the queue
     /// when that is done.
@@ -93,6 +100,12 @@ impl Attendance {
                 return claimed;
             }
         }
+        self.call_cold(may_connect)
+    }
+
+    /// Names a thread without a connection, if there is one and it may connect. It counts as
+    /// looking from here on.
+    pub fn call_cold(&self, may_connect: impl FnOnce() -> bool) -> Option<usize> {
         let is_cold = |seat: &AtomicU8| seat.load(Ordering::SeqCst) == State::Cold as u8;
         let wanted = self.seats.iter().any(is_cold) && may_connect();
         wanted.then(|| self.claim(State::Cold)).flatten()

@@ -20,6 +20,9 @@ pub const SHORT_LIVED_BURST: u32 = 10;
 /// After so long one more may be, up to [`SHORT_LIVED_BURST`]: ten a minute.
 pub const SHORT_LIVED_EVERY: Duration = Duration::from_secs(6);
 
+/// How soon to look again after another thread that connects.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// The answer to a thread that wants to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permit {
@@ -63,6 +66,13 @@ impl Dial {
     /// Whether a thread could connect.
     pub fn is_free(&self) -> bool {
         !self.connecting && !self.unsettled
+    }
+
+    /// When to ask again, if a thread could not connect now; `None` if it could.
+    pub fn opens_at(&self, now: Instant) -> Option<Instant> {
+        let is_free = self.is_free();
+        let soon = now.checked_add(ASK_AGAIN).filter(|_| !is_free);
+        soon.or(self.not_before.filter(|at| *at > now))
     }
 
     /// The connection stands. No other is opened before [`Dial::settled`]: APNs lets a fresh one

@@ -12,6 +12,7 @@ mod atomics {
     pub(super) use std::sync::atomic::{AtomicU8, Ordering, fence};
 }
 mod alarms;
+mod aside;
 mod attendance;
 mod dial;
 mod gate;
@@ -24,7 +25,7 @@ mod shelf;
 mod sifting;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,8 @@ pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::Tickets;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 
-use crate::push::{Platform, Push, PushId};
+use crate::push::{ConnectionId, Platform, Push, PushId};
+use aside::Aside;
 use holding::Holding;
 use inquiry::Inquiries;
 use pacing::Pacing;
@@ -63,6 +65,10 @@ pub struct Lane {
     ready: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
     /// Pushes that come back: due retries, and what a lost connection never sent. They go first.
     returned: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
+    /// Those that a connection has refused, and that wait for another one.
+    aside: Mutex<Aside>,
+    /// The number of the next connection.
+    connections: AtomicU32,
     shelf: Mutex<Shelf>,
     retry_budget: RetryBudget,
     dial: Mutex<Dial>,
@@ -89,6 +95,8 @@ impl Lane {
             outstanding: AtomicUsize::new(0),
             ready: crossbeam_channel::unbounded(),
             returned: crossbeam_channel::unbounded(),
+            aside: Mutex::default(),
+            connections: AtomicU32::new(1),
             shelf: Mutex::default(),
             retry_budget: RetryBudget::default(),
             dial: Mutex::default(),
@@ -267,6 +275,7 @@ impl Lane {
         let _alone = lock(&self.sifting);
         let mut rest = VecDeque::new();
         while self.take(&mut rest) {}
+        rest.extend(lock(&self.aside).take_all());
         rest.extend(lock(&self.shelf).take_all());
         rest.into()
     }
@@ -311,10 +320,11 @@ impl Lane {
     }
 
     /// Thread `seat` is about to wait in that state. False if it may; true if it must go on, since
-    /// there is work for it. Work for another thread is passed on.
-    pub fn leave(&self, seat: usize, state: State) -> bool {
+    /// there is work for it. Work for another thread is passed on. `connection` is the one that it
+    /// may send on, if it has such a one.
+    pub fn leave(&self, seat: usize, state: State, connection: Option<ConnectionId>) -> bool {
         self.attendance.leave(seat, state);
-        if !self.has_work() || self.waits_for_tickets() {
+        if !self.has_work_for(connection) || self.waits_for_tickets() {
             return false;
         }
         if state == State::Warm {

@@ -96,13 +96,13 @@ impl Shelf {
     }
 
     /// Takes everything with its due times, to be looked through.
-    pub(super) fn take_contents(&mut self) -> Contents {
-        Contents(std::mem::take(&mut self.heap).into_vec())
+    pub(super) fn take_contents(&mut self) -> Vec<Item> {
+        std::mem::take(&mut self.heap).into_vec()
     }
 
     /// Puts back what was kept of them, beside what was put down meanwhile.
-    pub(super) fn put_back(&mut self, kept: Contents) {
-        self.heap.extend(kept.0);
+    pub(super) fn put_back(&mut self, kept: Vec<Item>) {
+        self.heap.extend(kept);
     }
 
     /// When a push that is due at `at` may go at the earliest, if that is later.
@@ -113,27 +113,20 @@ impl Shelf {
     }
 }
 
-/// What is taken from the shelf to be looked through.
+/// A push on the shelf.
 #[derive(Debug)]
-pub(super) struct Contents(Vec<Item>);
-
-impl Contents {
-    /// Passes every push through `keep`; what that returns stays as it was.
-    pub(super) fn sift(self, mut keep: impl FnMut(Push) -> Option<Push>) -> Self {
-        let kept = self.0.into_iter().filter_map(|item| {
-            let push = keep(item.push)?;
-            Some(Item { push, ..item })
-        });
-        Self(kept.collect())
-    }
-}
-
-#[derive(Debug)]
-struct Item {
+pub(super) struct Item {
     due: Instant,
     /// A hold has put it off.
     is_held: bool,
     push: Push,
+}
+
+impl Item {
+    /// The push.
+    pub(super) fn push_mut(&mut self) -> &mut Push {
+        &mut self.push
+    }
 }
 
 /// The heap gives its greatest first: the earliest is the greatest, among equals the lowest id.

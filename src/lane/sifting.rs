@@ -1,26 +1,28 @@
 //! Looking through all that waits in a lane, while its threads go on taking from it.
 //!
-//! Whoever does so is alone at it, so that he meets everything that waits.
+//! Whoever does so is alone at it, so that he meets everything that waits. What is out of its place
+//! meanwhile comes back to the lane also if the look ends in a panic.
 
+use std::collections::VecDeque;
 use std::sync::{MutexGuard, TryLockError};
 use std::time::Instant;
 
-use super::{Lane, lock, offer};
+use super::{Lane, lock};
 use crate::push::{Push, PushId};
 
 impl Lane {
-    /// Passes every queued push through `keep` once; those that it returns are queued again, in
-    /// their order. Does nothing if another thread is at it.
-    pub fn sift(&self, keep: impl FnMut(Push) -> Option<Push>) {
+    /// Shows `keep` every push in the queue once; those that it keeps are queued again, in their
+    /// order, and for the others it has taken care. Does nothing if another thread is at it.
+    pub fn sift(&self, keep: impl FnMut(&mut Push) -> bool) {
         if let Some(_alone) = self.try_alone() {
             self.sift_queue(keep);
         }
     }
 
-    /// Passes what waits on the shelf through `keep`, if it is time to: once in
+    /// Shows `keep` what waits on the shelf, if it is time to: once in
     /// [`SWEEP_EVERY`](super::SWEEP_EVERY) while retries wait longer than until they were due. Does
     /// nothing if another thread is at it.
-    pub fn sift_shelf(&self, now: Instant, keep: impl FnMut(Push) -> Option<Push>) {
+    pub fn sift_shelf(&self, now: Instant, keep: impl FnMut(&mut Push) -> bool) {
         if !lock(&self.shelf).is_sweep_due(now) {
             return;
         }
@@ -30,9 +32,8 @@ impl Lane {
         }
     }
 
-    /// Passes what waits, on the shelf or in the queue, through `keep`; waits for a thread that is
-    /// at it.
-    pub fn sift_all(&self, mut keep: impl FnMut(Push) -> Option<Push>) {
+    /// Shows `keep` what waits, on the shelf or in the queue; waits for a thread that is at it.
+    pub fn sift_all(&self, mut keep: impl FnMut(&mut Push) -> bool) {
         let _alone = lock(&self.sifting);
         // The shelf first: what becomes due while it is looked through is met in the queue.
         self.sift_contents(&mut keep);
@@ -43,14 +44,22 @@ impl Lane {
         self.wake_all();
     }
 
+    /// Shows `keep` what waits for another connection than the one that refused it. Does nothing if
+    /// another thread sifts.
+    pub fn sift_aside(&self, keep: impl FnMut(&mut Push) -> bool) {
+        if let Some(_alone) = self.try_alone() {
+            self.sift_refused(keep);
+        }
+    }
+
     /// Whether a push is in the queue; passes all of it through the caller's hands, and waits for a
     /// thread that has some of it.
     pub fn is_queued(&self, id: PushId) -> bool {
         let _alone = lock(&self.sifting);
-        let mut found = false;
+        let mut found = self.is_aside(id);
         self.sift_queue(|push| {
             found |= push.id() == id;
-            Some(push)
+            true
         });
         found
     }
@@ -64,27 +73,71 @@ impl Lane {
     }
 
     /// The shelf is looked through outside of its lock, which the connection threads want.
-    fn sift_contents(&self, keep: impl FnMut(Push) -> Option<Push>) {
+    fn sift_contents(&self, mut keep: impl FnMut(&mut Push) -> bool) {
         let contents = lock(&self.shelf).take_contents();
-        let kept = contents.sift(keep);
-        lock(&self.shelf).put_back(kept);
+        let rest = contents.into();
+        let put_back = |kept: Vec<_>| lock(&self.shelf).put_back(kept);
+        Sieve::new(rest, put_back).sift(|item| keep(item.push_mut()));
     }
 
-    fn sift_queue(&self, mut keep: impl FnMut(Push) -> Option<Push>) {
+    fn sift_queue(&self, mut keep: impl FnMut(&mut Push) -> bool) {
         for (sender, receiver) in [&self.returned, &self.ready] {
             for _ in 0..receiver.len() {
                 let Ok(chunk) = receiver.try_recv() else {
                     break;
                 };
-                let kept: Vec<Push> = chunk.into_iter().filter_map(&mut keep).collect();
-                if !kept.is_empty() {
-                    offer(sender, kept);
-                }
+                Sieve::new(chunk.into(), |kept| super::offer(sender, kept)).sift(&mut keep);
             }
         }
+        self.sift_refused(keep);
         // A thread may have gone to sleep while a chunk was out of the queue.
         if self.has_work() {
             self.call();
+        }
+    }
+
+    fn sift_refused(&self, keep: impl FnMut(&mut Push) -> bool) {
+        let aside = lock(&self.aside).take_all();
+        if !aside.is_empty() {
+            Sieve::new(aside.into(), |kept| self.put_aside(kept)).sift(keep);
+        }
+    }
+}
+
+/// What is being looked through. Whatever ends that, what is kept and what was not looked at goes
+/// back where it belongs.
+struct Sieve<T, P: FnMut(Vec<T>)> {
+    /// The first one is being looked at.
+    rest: VecDeque<T>,
+    kept: Vec<T>,
+    put_back: P,
+}
+
+impl<T, P: FnMut(Vec<T>)> Sieve<T, P> {
+    fn new(rest: VecDeque<T>, put_back: P) -> Self {
+        let kept = Vec::with_capacity(rest.len());
+        Self {
+            rest,
+            kept,
+            put_back,
+        }
+    }
+
+    fn sift(mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        while let Some(first) = self.rest.front_mut() {
+            let keeps = keep(first);
+            let first = self.rest.pop_front();
+            self.kept.extend(first.filter(|_| keeps));
+        }
+    }
+}
+
+impl<T, P: FnMut(Vec<T>)> Drop for Sieve<T, P> {
+    fn drop(&mut self) {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.extend(self.rest.drain(..));
+        if !kept.is_empty() {
+            (self.put_back)(kept);
         }
     }
 }

@@ -1,3 +1,4 @@
+mod aside;
 use std::time::Duration;
 
 use super::*;
@@ -99,7 +100,7 @@ fn sifting_keeps_the_order_of_what_it_keeps() {
     let lane = Lane::new(Platform::Ios, 1000, 1);
     enqueue(&lane, 1, 100);
     enqueue(&lane, 101, 10);
-    lane.sift(|push| (push.id().0 % 2 == 0).then_some(push));
+    lane.sift(|push| push.id().0.is_multiple_of(2));
     let kept: Vec<u64> = (1..=110).filter(|id| id % 2 == 0).collect();
     assert_eq!(ids(lane.take_rest()), kept);
 }
@@ -201,7 +202,7 @@ fn whoever_turns_busy_beside_work_passes_it_on() {
     lane.attendance().leave(1, State::Warm);
     enqueue(&lane, 1, 1);
     assert_eq!(rung[1].load(Ordering::Relaxed), 0, "thread 0 is looking");
-    assert!(!lane.leave(0, State::Busy));
+    assert!(!lane.leave(0, State::Busy, None));
     assert_eq!(rung[1].load(Ordering::Relaxed), 1);
 }
 
@@ -211,10 +212,10 @@ fn a_cold_thread_takes_work_only_if_no_warm_one_can() {
     lane.attendance().look(0);
     lane.attendance().leave(1, State::Warm);
     enqueue(&lane, 1, 1);
-    assert!(!lane.leave(0, State::Cold), "thread 1 is warm");
+    assert!(!lane.leave(0, State::Cold, None), "thread 1 is warm");
     assert_eq!(rung[1].load(Ordering::Relaxed), 1);
     lane.attendance().leave(1, State::Busy);
-    assert!(lane.leave(0, State::Cold));
+    assert!(lane.leave(0, State::Cold, None));
     assert_eq!(rung[0].load(Ordering::Relaxed), 0, "it need not be woken");
 }
 
@@ -222,10 +223,10 @@ fn a_cold_thread_takes_work_only_if_no_warm_one_can() {
 fn a_sweep_leaves_no_work_beside_a_sleeper() {
     let (lane, rung) = watched(1);
     enqueue(&lane, 1, 1);
-    lane.sift(|push| {
+    lane.sift(|_| {
         // While the only chunk is out of the queue, the thread finds nothing and goes to sleep.
-        assert!(!lane.leave(0, State::Warm));
-        Some(push)
+        assert!(!lane.leave(0, State::Warm, None));
+        true
     });
     assert_eq!(rung[0].load(Ordering::Relaxed), 1);
 }
@@ -371,7 +372,7 @@ fn a_pause_a_resume_and_another_route_undercut_no_wait() {
     lane.hold_retries(at(30), Duration::ZERO);
     lane.pause(start);
     lane.promote_due(at(10));
-    lane.sift_all(Some);
+    lane.sift_all(|_| true);
     lane.resume();
     lane.route_replaced(1, at(11));
     lane.promote_due(at(29));
@@ -405,16 +406,16 @@ fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
         lane.shelve(push, now + Duration::from_secs(1));
     }
     let mut seen = 0;
-    lane.sift_shelf(now, |push| {
+    lane.sift_shelf(now, |_| {
         seen += 1;
-        Some(push)
+        true
     });
     assert_eq!(seen, 0, "none is overdue");
     lane.retry_budget().begin(LEAST_RETRIES);
     let overdue = now + Duration::from_secs(1);
     lane.promote_due(overdue);
-    lane.sift_shelf(overdue, |push| (push.id().0 % 2 == 0).then_some(push));
-    lane.sift_shelf(overdue, |_| None);
+    lane.sift_shelf(overdue, |push| push.id().0.is_multiple_of(2));
+    lane.sift_shelf(overdue, |_| false);
     assert_eq!(ids(lane.take_rest()), [2, 4], "and looked at now and then");
 }
 
@@ -479,7 +480,7 @@ fn sifting_all_meets_each_waiting_push_once_and_keeps_the_due_times() {
     let mut met = Vec::new();
     lane.sift_all(|push| {
         met.push(push.id().0);
-        (push.id().0 % 2 == 0).then_some(push)
+        push.id().0.is_multiple_of(2)
     });
     met.sort_unstable();
     let all: Vec<u64> = (1..=100).chain(201..=203).chain(301..=302).collect();
@@ -498,13 +499,13 @@ fn whoever_sifts_is_alone() {
     let lane = Lane::new(Platform::Ios, 1000, 1);
     enqueue(&lane, 1, 3);
     let mut met = 0;
-    lane.sift_all(|push| {
+    lane.sift_all(|_| {
         lane.sift(|_| panic!("another sifts meanwhile"));
         met += 1;
-        Some(push)
+        true
     });
     assert_eq!(met, 3);
-    lane.sift(|_| None);
+    lane.sift(|_| false);
     assert!(lane.take_rest().is_empty());
 }
 
@@ -561,11 +562,14 @@ fn nobody_is_woken_for_what_the_rate_does_not_let_go() {
     assert_eq!(lane.tickets(now, 1), Tickets::UsedUp(Some(now + GATHER)));
     enqueue(&lane, 1, 10);
     assert_eq!(rung.load(Ordering::Relaxed), 0);
-    assert!(!lane.leave(0, State::Warm), "it would look again at once");
+    assert!(
+        !lane.leave(0, State::Warm, None),
+        "it would look again at once"
+    );
     lane.stop_waiting_for_tickets();
     lane.call();
     assert_eq!(rung.load(Ordering::Relaxed), 1);
-    assert!(lane.leave(0, State::Warm));
+    assert!(lane.leave(0, State::Warm, None));
 }
 
 #[test]

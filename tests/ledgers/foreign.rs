@@ -8,7 +8,7 @@ use std::time::Duration;
 use self::server::{Farewell, Foreign, Manners};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
-use crate::join::{Connections, join};
+use crate::join::{Connections, Entry, join};
 use crate::play::{ANDROID, IOS, Outcome, PUSHER_MAX, each, of_platform, push_all, settle};
 
 /// Plays so many pushes to each side; the token endpoint is the simulator's. Nothing is wrong in
@@ -81,7 +81,29 @@ fn a_foreign_server_refuses_streams_at_no_cost() {
         assert_eq!((findings.doubled, findings.maybe_sent), (0, 0));
         let refused = entries.iter().filter(|entry| !entry.processed).count();
         assert!(refused >= 20, "{refused}");
+        let (resent, on_the_same) = resent_elsewhere(&entries);
+        assert!(resent > 0 && on_the_same == 0, "{resent}, {on_the_same}");
     }
+}
+
+/// How many refused pushes came again, and how many of them on the connection that had refused
+/// them. What a connection refuses at its beginning may have come before its SETTINGS were
+/// acknowledged: that is left out.
+fn resent_elsewhere(entries: &[Entry]) -> (usize, usize) {
+    const BEGINNING: usize = 100;
+    let (mut resent, mut on_the_same) = (0, 0);
+    for (at, entry) in entries.iter().enumerate().filter(|(_, it)| !it.processed) {
+        let is_same = |it: &&Entry| it.connection == entry.connection;
+        if entries[..at].iter().filter(is_same).count() < BEGINNING {
+            continue;
+        }
+        let mut later = entries[at + 1..].iter();
+        if let Some(next) = later.find(|it| it.token == entry.token) {
+            resent += 1;
+            on_the_same += usize::from(is_same(&next));
+        }
+    }
+    (resent, on_the_same)
 }
 
 #[test]

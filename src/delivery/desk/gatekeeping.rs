@@ -37,10 +37,14 @@ impl<T: Transport> Desk<T> {
     }
 
     /// Whether that push may go, if `may_send` is what the lane says.
-    pub(super) fn lets_go(&self, push: PushId, may_send: MaySend, now: Moment) -> bool {
+    pub(super) fn lets_go(&mut self, push: PushId, may_send: MaySend, now: Moment) -> bool {
         match may_send {
             MaySend::Yes => true,
-            MaySend::Probe => self.lane.begin_probe(push, now.monotonic),
+            MaySend::Probe => {
+                let goes = self.lane.begin_probe(push, now.monotonic);
+                self.probes.extend(goes.then_some(push));
+                goes
+            }
             MaySend::No => false,
         }
     }
@@ -50,6 +54,10 @@ impl<T: Transport> Desk<T> {
     pub(super) fn keep_back(&mut self, ended: Ended, now: Moment) -> Result<Ended, Push> {
         let (id, generation) = (ended.push.id(), ended.generation);
         let is_probe = self.lane.is_probe(id);
+        // A GOAWAY of the same round, or another credential, may have ended the probe; what is said
+        // to it is about the credential all the same.
+        let was_probe = self.probes.contains(&id);
+        self.probes.retain(|probe| *probe != id);
         let Outcome::Answered(answer) = &ended.outcome else {
             if is_probe {
                 let end = match ended.outcome {
@@ -66,7 +74,7 @@ impl<T: Transport> Desk<T> {
             }
             return Ok(ended);
         };
-        let last = is_probe || ended.push.used_its_second_chance;
+        let last = is_probe || was_probe || ended.push.used_its_second_chance;
         if !stop::stops_the_lane(answer, last) {
             if is_probe && self.end_probe(id, generation, ProbeEnd::Passed, now) {
                 tell_release(&self.lane);

@@ -17,7 +17,7 @@ impl<T: Transport> Desk<T> {
         }
         self.not_before = None;
         let is_idle = self.lane.is_quiet() || self.lane.waits_for_tickets();
-        if !self.may_dial || !self.lane.has_work() || is_idle {
+        if !self.may_dial || !self.lane.has_work_for(None) || is_idle {
             return false;
         }
         if self.lane.may_send(now.monotonic) == MaySend::No {
@@ -46,7 +46,8 @@ impl<T: Transport> Desk<T> {
         match opened {
             Ok(connection) => {
                 self.lane.dial().succeeded();
-                let mut link = Link::new(connection, &self.route, generation, now.monotonic);
+                let id = self.lane.new_connection();
+                let mut link = Link::new(id, connection, &self.route, generation, now.monotonic);
                 link.session().slow_down_pings(self.ping_complaints);
                 if generation != self.generation {
                     link.session().retire(REPLACED);

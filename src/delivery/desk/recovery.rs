@@ -8,6 +8,7 @@ use super::super::transport::Transport;
 use super::Desk;
 use crate::lane::State;
 use crate::moment::Moment;
+use crate::push::PushId;
 
 impl<T: Transport> Desk<T> {
     /// After a panic: the connections' state cannot be trusted any more, the pushes can.
@@ -24,14 +25,14 @@ impl<T: Transport> Desk<T> {
             link.abandon(why, now, &mut self.ended);
         }
         let at_work = self.at_work.take();
-        let at_work =
-            at_work.filter(|push| self.ended.iter().all(|ended| ended.push.id() != push.id()));
+        let at_work = at_work.filter(|push| !self.has(push.id()));
         self.ended.extend(at_work.map(|push| Ended {
             push,
             outcome: Outcome::Unknown(why.into()),
             took: Duration::ZERO,
             generation: self.generation,
             is_spared: false,
+            was_early: false,
         }));
         self.lane.dial().settled();
         // What went wrong once may go wrong on the next connection at once.
@@ -39,7 +40,15 @@ impl<T: Transport> Desk<T> {
         self.lane.dial().back_off(now.monotonic, random);
         self.lane.attendance().leave(self.seat, State::Busy);
         self.give_up_keeping();
+        self.lane.put_back(self.again.drain(..));
         self.lane.put_back(self.hand.drain(..));
         self.show_in_flight();
+    }
+
+    /// Whether a push has its place here besides being worked on.
+    fn has(&self, id: PushId) -> bool {
+        let ended = self.ended.iter().map(|ended| &ended.push);
+        let mut all = ended.chain(&self.hand).chain(&self.again);
+        all.any(|push| push.id() == id)
     }
 }

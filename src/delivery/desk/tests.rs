@@ -1,4 +1,8 @@
+mod panics;
+mod refusing;
+
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
@@ -15,7 +19,16 @@ use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
 
-/// A connection to a provider that answers 200 whenever it is looked at.
+/// What a provider does with the request that is the nth on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manners {
+    Answers,
+    Refuses,
+    /// For good.
+    IsSilent,
+}
+
+/// A connection to a provider that answers 200 whenever it is looked at, unless told otherwise.
 #[derive(Debug)]
 struct Kind {
     client: http2::Connection,
@@ -23,10 +36,21 @@ struct Kind {
     answered: usize,
     /// How many pushes were noted as handed to it, if that is noted.
     handed: Option<Arc<AtomicUsize>>,
+    /// By the number of the connection and that of the request on it.
+    manners: fn(usize, usize) -> Manners,
+    number: usize,
+    requests: usize,
+    /// It panics when it is to write its last octets.
+    is_trapped: bool,
 }
 
 impl Kind {
-    fn new(now: Instant, handed: Option<Arc<AtomicUsize>>) -> Self {
+    fn new(
+        number: usize,
+        manners: fn(usize, usize) -> Manners,
+        handed: Option<Arc<AtomicUsize>>,
+        now: Instant,
+    ) -> Self {
         let options = Options {
             max_concurrent_streams: Some(1000),
             ..Options::default()
@@ -36,6 +60,10 @@ impl Kind {
             provider: http2::Connection::server(options, now),
             answered: 0,
             handed,
+            manners,
+            number,
+            requests: 0,
+            is_trapped: false,
         }
     }
 }
@@ -56,6 +84,8 @@ impl Transport for Kind {
     }
 
     fn flush(&mut self, now: Instant) {
+        let is_last = self.client.is_closed();
+        assert!(!is_last || !std::mem::take(&mut self.is_trapped), "a trap");
         carry(&mut self.client, &mut self.provider, now);
         while let Some(event) = self.provider.poll_event() {
             if let Event::Data { stream, data, .. } = &event {
@@ -72,15 +102,23 @@ impl Transport for Kind {
                 ..
             } = event
             {
-                self.provider
-                    .send_response(stream, 200, &[], Some(b""))
-                    .unwrap();
-                self.answered += 1;
-                if let Some(handed) = &self.handed {
-                    assert!(
-                        handed.load(Ordering::Relaxed) >= self.answered,
-                        "noted too late"
-                    );
+                let nth = self.requests;
+                self.requests += 1;
+                match (self.manners)(self.number, nth) {
+                    Manners::Answers => {
+                        let sent = self.provider.send_response(stream, 200, &[], Some(b""));
+                        sent.unwrap();
+                        self.answered += 1;
+                        if let Some(handed) = &self.handed {
+                            let handed = handed.load(Ordering::Relaxed);
+                            assert!(handed >= self.answered, "noted too late");
+                        }
+                    }
+                    Manners::Refuses => {
+                        self.provider
+                            .reset(stream, http2::ErrorCode::REFUSED_STREAM);
+                    }
+                    Manners::IsSilent => {}
                 }
             }
         }
@@ -115,6 +153,12 @@ struct Scene {
     rounds: usize,
     bell: Arc<AtomicBool>,
     handed: Option<Arc<AtomicUsize>>,
+    manners: fn(usize, usize) -> Manners,
+    /// When connections were opened.
+    opened: Vec<Instant>,
+    /// The ids in the lines of the push logs.
+    settled: Vec<u64>,
+    panics: usize,
 }
 
 /// Counts what is noted.
@@ -136,12 +180,17 @@ impl Keeper for Counter {
 
 impl Scene {
     fn new() -> Self {
-        Self::with(true, None)
+        Self::with(1, true, None)
     }
 
-    fn with(resend_unknown: bool, keeper: Option<Counter>) -> Self {
+    /// The first of so many threads runs.
+    fn with_threads(threads: usize) -> Self {
+        Self::with(threads, true, None)
+    }
+
+    fn with(threads: usize, resend_unknown: bool, keeper: Option<Counter>) -> Self {
         let now = Moment::now();
-        let lane = Lane::new(Platform::Ios, 10_000, 1);
+        let lane = Lane::new(Platform::Ios, 10_000, threads);
         let bell = Arc::new(AtomicBool::new(false));
         let rung = Arc::clone(&bell);
         lane.seat(0, Box::new(move || rung.store(true, Ordering::Relaxed)));
@@ -188,6 +237,10 @@ impl Scene {
             rounds: 0,
             bell,
             handed,
+            manners: |_, _| Manners::Answers,
+            opened: Vec::new(),
+            settled: Vec::new(),
+            panics: 0,
         }
     }
 
@@ -211,10 +264,24 @@ impl Scene {
         loop {
             self.desk.look();
             self.rounds += 1;
-            if self.desk.round(self.now) {
-                let connection = Kind::new(self.now.monotonic, self.handed.clone());
-                self.desk.opened(Ok(connection), self.now);
+            let (desk, now) = (&mut self.desk, self.now);
+            match catch_unwind(AssertUnwindSafe(|| desk.round(now))) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let number = self.opened.len();
+                    self.opened.push(now.monotonic);
+                    let connection =
+                        Kind::new(number, self.manners, self.handed.clone(), now.monotonic);
+                    desk.opened(Ok(connection), now);
+                }
+                Err(_) => {
+                    self.panics += 1;
+                    desk.recover("a fault on purpose", now);
+                    self.now.monotonic += Duration::from_millis(250);
+                    continue;
+                }
             }
+            self.read_logs();
             self.desk.flush(self.now);
             match self.desk.next(self.now.monotonic) {
                 Next::Round => {}
@@ -228,6 +295,19 @@ impl Scene {
                 Next::End => return,
             }
         }
+    }
+
+    fn read_logs(&mut self) {
+        for lines in self.desk.unflushed() {
+            for line in lines
+                .split(|octet| *octet == b'\n')
+                .filter(|line| !line.is_empty())
+            {
+                let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+                self.settled.push(line["id"].as_u64().unwrap());
+            }
+        }
+        self.settled.sort_unstable();
     }
 
     fn answered(&mut self) -> usize {
@@ -328,7 +408,7 @@ fn where_nothing_is_sent_again_each_push_is_noted_before_its_octets_leave() {
     for resend_unknown in [false, true] {
         let (handed, tried) = (Arc::<AtomicUsize>::default(), Arc::default());
         let counter = Counter(Arc::clone(&handed), Arc::clone(&tried));
-        let mut scene = Scene::with(resend_unknown, Some(counter));
+        let mut scene = Scene::with(1, resend_unknown, Some(counter));
         scene.enqueue(1, 500);
         scene.pass(Duration::from_millis(1));
         assert_eq!(scene.answered(), 500);

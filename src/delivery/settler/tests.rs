@@ -81,6 +81,7 @@ fn ended(push: Push, outcome: Outcome) -> Ended {
         took: Duration::ZERO,
         generation: 0,
         is_spared: false,
+        was_early: false,
     }
 }
 

@@ -1,0 +1,53 @@
+//! What becomes of pushes that a connection has refused unprocessed: they go to another one.
+//!
+//! An open one of another thread takes them if it has room, and soon after that one which is opened
+//! for them. If no thread is left that could, the connection that refused them makes way: it
+//! retires, and its successor takes them. It does so at once if it was of no use to anybody, and
+//! else not before it was worth its opening, nor while no other may be opened.
+
+use super::super::link::{OTHERS_TAKE_WITHIN, REFUSES};
+use super::super::transport::Transport;
+use super::Desk;
+use crate::moment::Moment;
+
+impl<T: Transport> Desk<T> {
+    /// Takes pushes into the hand that the present connection has not refused; false if there are
+    /// none.
+    pub(super) fn take_work(&mut self) -> bool {
+        let present = self.links.present.as_ref();
+        present.is_some_and(|link| self.lane.take_for(link.id(), &mut self.hand))
+    }
+
+    /// Finds another connection for pushes that the present one has refused, or lets it retire.
+    pub(super) fn make_way(&mut self, moment: Moment) {
+        let (since, now) = (self.avoided_since.take(), moment.monotonic);
+        self.makes_way_at = None;
+        let Some(link) = &mut self.links.present else {
+            return;
+        };
+        if link.is_retiring() || self.lane.is_quiet() || !self.lane.is_avoided(link.id()) {
+            return;
+        }
+        let since = since.unwrap_or(now);
+        let mut at = since + OTHERS_TAKE_WITHIN;
+        if now >= at && link.session().is_useful() {
+            let opens_at = self.lane.dial().opens_at(now);
+            at = match opens_at {
+                Some(at) => at,
+                None if self.lane.call_another() => now + OTHERS_TAKE_WITHIN,
+                None => link.may_make_way_at(),
+            };
+        }
+        if now >= at {
+            link.session().retire(REFUSES);
+        } else {
+            self.avoided_since = Some(since);
+            self.makes_way_at = Some(at);
+            // The time of what waits may pass.
+            if self.lane.is_sweep_due(now) {
+                let settler = &mut self.settler;
+                self.lane.sift_aside(|push| settler.keeps(push, moment));
+            }
+        }
+    }
+}

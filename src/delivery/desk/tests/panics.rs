@@ -1,0 +1,98 @@
+//! Panics on purpose: what is in the hands of a thread then is settled once all the same.
+
+use std::cell::Cell;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static DOOMED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The next settlement of that push panics.
+fn doom(id: u64, scene: &mut Scene) {
+    DOOMED.set(id);
+    scene.desk.settler.trap = |push| {
+        if DOOMED.get() == push.id().0 {
+            DOOMED.set(0);
+            panic!("a fault on purpose");
+        }
+    };
+}
+
+#[test]
+fn a_panic_while_an_answer_is_settled_loses_no_push_and_settles_none_twice() {
+    for id in 1..=5 {
+        let mut scene = Scene::new();
+        doom(id, &mut scene);
+        scene.enqueue(1, 5);
+        scene.pass(10 * SECOND);
+        assert_eq!(scene.panics, 1);
+        assert_eq!(scene.settled, [1, 2, 3, 4, 5]);
+        assert_eq!((scene.lane.outstanding(), scene.opened.len()), (0, 2));
+    }
+}
+
+/// Those that were concluded before it, and go to another connection.
+#[test]
+fn a_panic_gives_back_what_was_to_be_sent_again() {
+    let mut scene = Scene::new();
+    scene.manners = |connection, nth| match (connection, nth) {
+        (0, 0 | 2 | 4) => Manners::Refuses,
+        _ => Manners::Answers,
+    };
+    doom(2, &mut scene);
+    scene.enqueue(1, 5);
+    scene.pass(60 * SECOND);
+    assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+    assert_eq!(scene.settled, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_panic_while_what_expired_is_settled_loses_no_push_and_settles_none_twice() {
+    for id in [1, 3, 100] {
+        let mut scene = Scene::new();
+        scene.enqueue(1, 100);
+        scene.lane.pause(scene.now);
+        doom(id, &mut scene);
+        scene.pass(3700 * SECOND);
+        assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+        let all: Vec<u64> = (1..=100).collect();
+        assert_eq!(scene.settled, all);
+    }
+}
+
+#[test]
+fn a_panic_while_a_push_expires_in_the_hand_settles_it_once() {
+    let mut scene = Scene::new();
+    scene.enqueue(1, 3);
+    scene.now.monotonic += 3601 * SECOND;
+    doom(2, &mut scene);
+    // With a connection at hand, so that they are met one by one on their way to it.
+    scene.pass(60 * SECOND);
+    assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+    assert_eq!(scene.settled, [1, 2, 3]);
+}
+
+#[test]
+fn a_panic_while_a_connection_is_closed_at_the_end_loses_no_push() {
+    let mut scene = Scene::new();
+    scene.manners = |_, _| Manners::IsSilent;
+    scene.enqueue(1, 3);
+    scene.pass(SECOND);
+    scene
+        .desk
+        .transports()
+        .for_each(|kind| kind.is_trapped = true);
+    scene.lane.stop();
+    let (desk, now) = (&mut scene.desk, scene.now);
+    assert!(catch_unwind(AssertUnwindSafe(|| desk.leave(now))).is_err());
+    desk.recover("a fault on purpose", now);
+    desk.leave(now);
+    scene.read_logs();
+    scene.desk.flush(now);
+    let rest = scene.lane.take_rest();
+    let left = scene.settled.len() + rest.len();
+    assert_eq!((left, scene.lane.outstanding()), (3, rest.len()));
+}
