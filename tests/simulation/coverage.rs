@@ -92,6 +92,9 @@ kinds! {
     YearForward "clock set a year ahead"
     YearBack "clock set a year back"
     Shutdown "shutdown"
+    Restarted "restart with a journal"
+    PushResumed "restart that goes on with pushes"
+    AuthTokenKept "auth token kept over a restart"
     LeftAtShutdown "settled as shutdown"
     Succeeded "settled as succeeded"
     Expired "settled as expired"
@@ -101,6 +104,8 @@ kinds! {
     ProbeRefused "probe refused"
     GaveUp "attempts or time used up"
     CostlyRefusal "more refusals in a row than are free"
+    RefusedEarly "REFUSED_STREAM before SETTINGS were acknowledged"
+    ResentElsewhere "refused push sent on another connection"
     Doubled "taken twice after an unknown outcome"
 }
 

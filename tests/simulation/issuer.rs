@@ -1,6 +1,7 @@
 //! What a strict provider knows of the daemon's credentials, and what it says to them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,10 @@ pub(crate) struct Issuer {
     access: BTreeMap<String, Instant>,
     /// What the daemon has signed since the last look: the key's name and `iat`.
     pub(crate) signed: Arc<Mutex<Vec<(u64, u64)>>>,
+    /// The auth token of each key as the daemon keeps it for its next process, sealed.
+    pub(crate) kept: Arc<Mutex<BTreeMap<u64, String>>>,
+    /// Auth tokens that a process went on with since the last look.
+    pub(crate) resumed: AtomicU64,
     /// When it signed last, by key.
     last_signed: BTreeMap<u64, Instant>,
     /// When the daemon's wall clock was set last.
@@ -59,6 +64,8 @@ impl Issuer {
             keys: BTreeMap::new(),
             access: BTreeMap::new(),
             signed: Arc::default(),
+            kept: Arc::default(),
+            resumed: AtomicU64::new(0),
             last_signed: BTreeMap::new(),
             clock_set: None,
         }
@@ -121,6 +128,11 @@ impl Issuer {
         key.taken.push(iat);
         key.last = Some(now);
         Ok(None)
+    }
+
+    /// Auth tokens that a process went on with since the last call.
+    pub(crate) fn take_resumed(&self) -> u64 {
+        self.resumed.swap(0, Ordering::Relaxed)
     }
 
     /// Looks at what the daemon has signed in a round: one auth token in twenty minutes, and one

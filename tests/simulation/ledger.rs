@@ -8,7 +8,7 @@ mod hold;
 mod pace;
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,8 +43,9 @@ pub(crate) const FIRST_PROBE: Duration = Duration::from_secs(30);
 pub(crate) enum Fate {
     /// Not an octet of it left.
     NotSent,
-    /// The provider said that it did nothing with it.
-    NotProcessed,
+    /// The provider said that it did nothing with it, maybe only since it came too early for the
+    /// connection.
+    NotProcessed { is_early: bool },
     /// Sent, and nothing was heard of it.
     Unknown,
     /// The same, where the connection's certificate was refused before anything was answered.
@@ -207,6 +208,11 @@ impl Ledger {
         if record.unknown > 0 && !self.limits.resend_unknown {
             faults.push("after an unknown outcome, though that is not wanted");
         }
+        match record.refused_on {
+            Some(refuser) if refuser == link => faults.push("on the connection that refused it"),
+            Some(_) => self.coverage.count(Kind::ResentElsewhere),
+            None => {}
+        }
         faults.extend(self.hold.sent(push, now));
         faults.extend(self.pace.sent(now));
         if self.pace.is_used_up() {
@@ -232,8 +238,6 @@ impl Ledger {
             return;
         };
         let flight = record.flight.take();
-        // A GOAWAY, or another credential, may have come between.
-        record.is_probe &= self.hold.is_probe(push);
         record.flown = Some(now);
         let fate = match fate {
             Fate::Spared if !self.limits.resend_unknown => Fate::Unknown,
@@ -245,7 +249,14 @@ impl Ledger {
         let mut is_spared = false;
         match fate {
             Fate::NotSent => {}
-            Fate::NotProcessed => record.refused(),
+            Fate::NotProcessed { is_early } => {
+                record.refused();
+                if is_early {
+                    self.coverage.count(Kind::RefusedEarly);
+                } else {
+                    record.refused_on = flight.map(|(link, _)| link);
+                }
+            }
             Fate::Unknown => {
                 record.attempts += 1;
                 record.refusals = 0;
@@ -459,6 +470,30 @@ impl Ledger {
         for push in late {
             self.violate(now, format!("push {push} waits though its time has passed"));
         }
+    }
+
+    /// Another process begins, which knows of its pushes how far they have come, and not what they
+    /// or the lane were told to wait for. Returns those that are not settled.
+    pub(crate) fn restarted(&mut self, lane: &Arc<Lane>, rate: u32, now: Instant) -> BTreeSet<u64> {
+        self.tell(now, 9, || "another process".to_owned());
+        self.lane = Arc::clone(lane);
+        self.stopped = false;
+        self.hold = Hold::new(FIRST_PROBE);
+        self.pace = Pace::new(rate, now);
+        self.slowed = None;
+        self.moved = Some(now);
+        let mut outstanding = BTreeSet::new();
+        let mut in_flight = Vec::new();
+        for (push, record) in self.records.iter_mut().filter(|(_, it)| !it.settled) {
+            outstanding.insert(*push);
+            in_flight.extend(record.flight.map(|_| *push));
+            record.not_before = None;
+            record.refused_on = None;
+        }
+        for push in in_flight {
+            self.violate(now, format!("push {push} is in flight over a restart"));
+        }
+        outstanding
     }
 
     /// What must be true at the end.

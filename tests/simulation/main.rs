@@ -24,6 +24,7 @@ mod coverage;
 mod dice;
 mod frames;
 mod issuer;
+mod journal;
 mod ledger;
 mod net;
 mod provider;
@@ -153,5 +154,45 @@ fn two_minutes_of_50_percent_503_cost_the_provider_at_most_a_fifth_more() {
             "{seen} requests for {offered} pushes, all taken after {:?}",
             report.lasted
         );
+    }
+}
+
+/// Promise of every second process: both lanes, with one clock, one journal, one start and one end.
+#[test]
+fn promises_hold_with_both_lanes_in_one_process() {
+    let one = number("STERNA_SIM_PAIR");
+    let worlds = one.map_or(number("STERNA_SIM_SEEDS").unwrap_or(FIXED) / 5, |_| 1);
+    let first = one.or(number("STERNA_SIM_FIRST")).unwrap_or(1);
+    let (mut coverage, mut pushes) = (Coverage::default(), 0);
+    for seed in first..first + worlds {
+        for report in world::pair::run(seed, one.is_some()) {
+            for line in &report.trace {
+                eprintln!("{line}");
+            }
+            assert!(
+                report.violations.is_empty(),
+                "pair {seed}:\n{}\nplay it again: STERNA_SIM_PAIR={seed} \
+                 cargo test --test simulation both_lanes -- --nocapture",
+                report.violations.join("\n")
+            );
+            coverage.add(&report.coverage);
+            pushes += report.pushes;
+        }
+    }
+    eprintln!("{worlds} pairs from seed {first}, {pushes} pushes");
+    if one.is_none() && worlds >= FIXED / 5 {
+        for kind in [Kind::Restarted, Kind::PushResumed, Kind::AuthTokenKept] {
+            assert!(coverage.of(kind) > 0, "{kind:?} never happened");
+        }
+    }
+}
+
+/// To the octet and the nanosecond: what a lane does does not depend on what befalls the other.
+#[test]
+fn a_sick_lane_does_not_touch_a_well_one() {
+    for seed in 1..=50 {
+        let [alone, beside] = [true, false].map(|alone| world::pair::well_lane(seed, alone));
+        assert_eq!(alone, beside, "seed {seed}");
+        assert!(alone.1.is_empty(), "{:?}", alone.1);
     }
 }

@@ -21,6 +21,15 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pieces that are read at once.
 const READS_PER_CALL: usize = 4;
 
+/// What a connection is used for when that ends in a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trap {
+    Reading,
+    Writing,
+    /// For the last time.
+    Closing,
+}
+
 /// How a direction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -226,8 +235,8 @@ pub(crate) struct Net {
     pub(crate) half_unavailable: bool,
     /// What the provider knows of credentials.
     pub(crate) issuer: Issuer,
-    /// The next use of a connection ends in a panic.
-    pub(crate) trap: bool,
+    /// Where the next use of a connection ends in a panic.
+    pub(crate) trap: Option<Trap>,
 }
 
 impl Net {
@@ -368,6 +377,19 @@ impl SimulatedTransport {
         }
     }
 
+    fn open_requests(&self) -> usize {
+        self.net.borrow().links[self.id].wire.open_requests()
+    }
+
+    /// Panics if that was to be.
+    fn fall_into(&self, trap: Trap) {
+        let mut net = self.net.borrow_mut();
+        if net.trap.take_if(|set| *set == trap).is_some() {
+            drop(net);
+            resume_unwind(Box::new("a trap"));
+        }
+    }
+
     fn tell_end(&mut self, now: Instant) {
         if self.closed && !self.told {
             self.told = true;
@@ -384,10 +406,7 @@ impl Transport for SimulatedTransport {
 
     fn receive(&mut self, now: Instant) {
         self.now = now;
-        let is_trapped = std::mem::take(&mut self.net.borrow_mut().trap);
-        if is_trapped {
-            resume_unwind(Box::new("a trap"));
-        }
+        self.fall_into(Trap::Reading);
         if self.closed {
             return;
         }
@@ -398,7 +417,15 @@ impl Transport for SimulatedTransport {
 
     fn flush(&mut self, now: Instant) {
         self.now = now;
+        if self.http2.is_closed() {
+            self.fall_into(Trap::Closing);
+        }
+        let open = self.open_requests();
         self.look_at_output(now);
+        // What was taken back is told by events that are still to be heard.
+        if self.open_requests() >= open {
+            self.fall_into(Trap::Writing);
+        }
         let mut broken = false;
         while !self.closed && !self.http2.output().is_empty() {
             let net = &mut *self.net.borrow_mut();

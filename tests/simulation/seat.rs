@@ -12,7 +12,7 @@ use sterna::lane::Lane;
 use sterna::log::{Destination, Logs};
 use sterna::stats::Stats;
 
-use crate::net::SimulatedTransport;
+use crate::net::{SimulatedTransport, Trap};
 
 /// How an attempt to connect goes.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,6 @@ pub(crate) struct Dialling {
     pub(crate) generation: u64,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(crate) struct Seat {
     pub(crate) desk: Desk<SimulatedTransport>,
     pub(crate) bell: Arc<AtomicBool>,
@@ -47,8 +46,8 @@ pub(crate) struct Seat {
     pub(crate) in_second: (Instant, u32),
     /// It rests after a panic.
     pub(crate) rests_until: Option<Instant>,
-    /// Its next round ends in a panic.
-    pub(crate) is_doomed: bool,
+    /// A round of it ends in a panic, there.
+    pub(crate) doom: Option<Trap>,
 }
 
 impl Seat {
@@ -80,7 +79,7 @@ impl Seat {
             rounds: (now, 0),
             in_second: (now, 0),
             rests_until: None,
-            is_doomed: false,
+            doom: None,
         }
     }
 

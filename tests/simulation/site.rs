@@ -1,5 +1,6 @@
 //! What is configured, and where connections would lead, were they real.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use sterna::delivery::policy::Limits;
 use sterna::delivery::route::{Address, Route};
 use sterna::delivery::shared_tokens::SharedTokens;
 use sterna::http2;
+use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
 use sterna::oauth::AccessTokens;
@@ -83,8 +85,8 @@ impl Site {
         }
     }
 
-    /// The route of that number, with a credential of its own.
-    pub(crate) fn route(&self, generation: u64, issuer: &Issuer) -> Route {
+    /// A route with the credential of that number.
+    pub(crate) fn route(&self, key: u64, issuer: &Issuer, now: Moment) -> Route {
         let address = match self.platform() {
             Platform::Ios => Address::Apns {
                 authority: APNS.into(),
@@ -97,8 +99,8 @@ impl Site {
         };
         let credentials = match self.proof {
             Proof::Certificate => Credentials::Certificate,
-            Proof::AuthTokens => auth_tokens(generation, issuer),
-            Proof::AccessTokens => Credentials::AccessTokens(AccessTokens::by_hand(generation)),
+            Proof::AuthTokens => auth_tokens(key, issuer, now),
+            Proof::AccessTokens => Credentials::AccessTokens(AccessTokens::by_hand(key)),
         };
         Route {
             endpoint: ENDPOINT.clone(),
@@ -111,13 +113,25 @@ impl Site {
     }
 }
 
-/// Auth tokens that say when they were signed and with which key, and nothing by chance.
-fn auth_tokens(key: u64, issuer: &Issuer) -> Credentials {
+/// Auth tokens that say when they were signed and with which key, and nothing by chance. The one
+/// in use is kept for the next process.
+fn auth_tokens(key: u64, issuer: &Issuer, now: Moment) -> Credentials {
     let all = Arc::clone(&issuer.signed);
     let signer = Box::new(move |iat| {
         all.lock().unwrap().push((key, iat));
         Ok(format!("key{key}.{iat}"))
     });
-    let key = SigningKey::with_signer(signer, b"a secret", "ABC123DEFG", "DEF123GHIJ");
-    Credentials::AuthTokens(Box::new(SharedTokens::new(AuthTokens::new(key), None)))
+    let signing = SigningKey::with_signer(signer, b"a secret", "ABC123DEFG", "DEF123GHIJ");
+    let mut tokens = AuthTokens::new(signing);
+    let kept = Arc::clone(&issuer.kept);
+    let sealed = kept.lock().unwrap().get(&key).cloned();
+    // One that a clock has made which was set since is not used.
+    if sealed.is_some_and(|sealed| tokens.resume(&sealed, now).unwrap_or(false)) {
+        issuer.resumed.fetch_add(1, Ordering::Relaxed);
+    }
+    let keep = move |sealed: &str| {
+        kept.lock().unwrap().insert(key, sealed.to_owned());
+    };
+    let tokens = SharedTokens::new(tokens, Some(Box::new(keep)));
+    Credentials::AuthTokens(Box::new(tokens))
 }

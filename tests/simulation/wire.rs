@@ -18,6 +18,8 @@ struct Open {
     at: u64,
     /// Octets of content that the provider still allows.
     window: i64,
+    /// It was written before the provider had acknowledged the daemon's SETTINGS.
+    is_early: bool,
 }
 
 /// A frame that is on its way to the socket.
@@ -29,7 +31,7 @@ struct Ahead {
 }
 
 /// The account of one connection.
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Wire {
     link: usize,
     up: Frames,
@@ -62,6 +64,8 @@ pub(crate) struct Wire {
     /// Octets that went on their way to the provider, hidden ones included.
     conveyed: u64,
     over: bool,
+    /// The daemon has heard that its SETTINGS are known.
+    acknowledged: bool,
     /// Its thread has panicked: nobody knows what became of what is open.
     pub(crate) abandoned: bool,
     /// Something has happened that another connection may be opened for.
@@ -92,6 +96,7 @@ impl Wire {
             ahead: VecDeque::new(),
             conveyed: 0,
             over: false,
+            acknowledged: false,
         }
     }
 
@@ -201,6 +206,7 @@ impl Wire {
                 push,
                 at: frame.at,
                 window: self.initial_window,
+                is_early: !self.acknowledged,
             },
         );
         let open = self.open.len();
@@ -295,10 +301,13 @@ impl Wire {
             }
             match frame.kind {
                 frames::RST_STREAM if frame.number(0) == frames::REFUSED_STREAM => {
-                    self.end_by_peer(stream, Fate::NotProcessed, now, ledger);
+                    self.may_be_replaced = true;
+                    let is_early = self.open.get(&stream).is_some_and(|open| open.is_early);
+                    self.end_by_peer(stream, Fate::NotProcessed { is_early }, now, ledger);
                 }
                 frames::RST_STREAM => self.end(stream, Fate::Unknown, now, ledger),
                 frames::SETTINGS if !frame.is_ack() => self.settings(&frame, now, ledger),
+                frames::SETTINGS => self.acknowledged = true,
                 frames::WINDOW_UPDATE if stream == 0 => self.window += i64::from(frame.number(0)),
                 frames::WINDOW_UPDATE => {
                     if let Some(open) = self.open.get_mut(&stream) {
@@ -328,7 +337,8 @@ impl Wire {
                         ledger.coverage.count(Kind::GoAwayBelowOpen);
                     }
                     for stream in above {
-                        self.end_by_peer(stream, Fate::NotProcessed, now, ledger);
+                        let fate = Fate::NotProcessed { is_early: false };
+                        self.end_by_peer(stream, fate, now, ledger);
                     }
                 }
                 _ => {}
@@ -362,7 +372,7 @@ impl Wire {
     /// has answered on it; before its first answer, nothing.
     fn spared(&self, fate: Fate) -> Fate {
         match fate {
-            Fate::NotProcessed if self.refused => Fate::NotSent,
+            Fate::NotProcessed { .. } if self.refused => Fate::NotSent,
             Fate::Unknown if self.refused && !self.answered => Fate::Spared,
             fate => fate,
         }
@@ -395,6 +405,11 @@ impl Wire {
             };
             ledger.ended(open.push, fate, now);
         }
+    }
+
+    /// Requests that are open.
+    pub(crate) fn open_requests(&self) -> usize {
+        self.open.len()
     }
 
     pub(crate) fn is_over(&self) -> bool {

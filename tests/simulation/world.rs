@@ -2,6 +2,9 @@
 
 mod acts;
 mod keeper;
+mod machine;
+pub(crate) mod pair;
+mod restart;
 mod storm;
 
 use std::cell::RefCell;
@@ -24,10 +27,11 @@ use crate::ledger::{FIRST_PROBE, Ledger};
 use crate::net::{Link, Net, SimulatedTransport};
 use crate::provider::Peer;
 use crate::reply::ALWAYS_REFUSING;
-use crate::script::{self, Act, Script};
+use crate::script::{self, Script};
 use crate::seat::{Dialled, Dialling, Seat, settler};
 use crate::site::Site;
 use keeper::Keeper;
+use machine::Machine;
 
 /// Rounds of one thread at one point in time, after which it is taken for a busy loop: more than
 /// answers ever come in at once.
@@ -48,6 +52,8 @@ pub(crate) struct Report {
     pub(crate) trace: Vec<String>,
     pub(crate) coverage: Coverage,
     pub(crate) digest: u64,
+    /// The same, of what happened until the provider was well again.
+    pub(crate) digest_until_healed: u64,
     pub(crate) pushes: u64,
     /// Requests on the wire before the provider was well again.
     pub(crate) seen_until_healed: u64,
@@ -60,16 +66,22 @@ pub(crate) struct World {
     net: Rc<RefCell<Net>>,
     origin: Instant,
     now: Instant,
-    skew_secs: i64,
+    machine: Rc<Machine>,
+    /// How often the clock had been set at the last look.
+    clock_sets: u64,
     lane: Arc<Lane>,
     stats: Arc<Stats>,
     present_route: Arc<PresentRoute>,
+    /// The number of the credential.
+    key: u64,
     site: Site,
     keeper: Keeper,
     seats: Vec<Seat>,
     peers: Vec<Peer>,
     acts: Script,
     next_id: u64,
+    /// Of its pushes.
+    first_id: u64,
     /// Of a thousand, how many requests and connections fare badly.
     troubled: u64,
     outage_until: Instant,
@@ -78,6 +90,7 @@ pub(crate) struct World {
     busiest: u32,
     /// Requests on the wire by then.
     seen_until_healed: u64,
+    digest_until_healed: u64,
     /// Nothing more is accepted.
     draining: bool,
     stopped: bool,
@@ -90,27 +103,35 @@ impl World {
     /// The world of a seed; `traced` if its story is to be told.
     pub(crate) fn new(seed: u64, traced: bool) -> Self {
         let mut dice = Dice::new(seed);
+        let machine = Rc::new(Machine::new(dice.chance(600)));
         let site = Site::of_chance(&mut dice);
+        Self::of_chance(site, machine, dice, traced)
+    }
+
+    /// A world with trouble.
+    fn of_chance(site: Site, machine: Rc<Machine>, mut dice: Dice, traced: bool) -> Self {
         let troubled = dice.one_of(&[0, 30, 100, 300, 300, 500, 800, ALWAYS_REFUSING]);
         let script_ends = dice.millis(1000, 300_000);
         let acts = script::of_chance(*ORIGIN, script_ends, &mut dice);
         Self {
             troubled,
-            ..Self::of(site, acts, dice, traced)
+            ..Self::of(site, machine, acts, dice, traced)
         }
     }
 
     /// A world without trouble.
-    fn of(site: Site, acts: Script, mut dice: Dice, traced: bool) -> Self {
+    fn of(site: Site, machine: Rc<Machine>, acts: Script, mut dice: Dice, traced: bool) -> Self {
         let origin = *ORIGIN;
         let issuer = Issuer::new(site.proof, origin);
         let lane = Lane::new(site.platform(), site.capacity, site.threads);
         lane.set_first_probe(FIRST_PROBE);
         lane.set_rate(site.rate, origin);
-        let present_route = PresentRoute::new(&lane, site.route(0, &issuer));
-        let stats = Arc::new(Stats::new(moment_at(origin, origin, 0)));
+        let moment = moment_at(origin, origin, 0);
+        let present_route = PresentRoute::new(&lane, site.route(0, &issuer, moment));
+        let stats = Arc::new(Stats::new(moment));
         let mut seat = |number| {
             let settler = settler(&lane, &stats, site.limits, dice.draw());
+            let settler = settler.with_register(machine.register());
             Seat::new(number, &lane, &present_route, &stats, settler, origin)
         };
         let all_seats = (0..site.threads).map(&mut seat).collect();
@@ -123,70 +144,67 @@ impl World {
             pusher_max: usize::MAX,
             half_unavailable: false,
             issuer,
-            trap: false,
+            trap: None,
         };
         Self {
             net: Rc::new(RefCell::new(net)),
             origin,
             now: origin,
-            skew_secs: 0,
+            machine,
+            clock_sets: 0,
             lane,
             stats,
             present_route,
+            key: 0,
             site,
             keeper: Keeper::default(),
             seats: all_seats,
             peers: Vec::new(),
             acts,
             next_id: 1,
+            first_id: 1,
             troubled: 0,
             outage_until: origin,
             healed: false,
             busiest: 0,
             seen_until_healed: 0,
+            digest_until_healed: 0,
             draining: false,
             stopped: false,
         }
     }
 
     fn moment(&self) -> Moment {
-        moment_at(self.now, self.origin, self.skew_secs)
+        moment_at(self.now, self.origin, self.machine.skew_secs.get())
     }
 
     /// Lets time run on until every push is settled and every thread has ended.
-    pub(crate) fn run(mut self) -> Report {
-        let mut give_up = None;
-        loop {
-            let mut moved = self.act() | self.keep();
-            for index in 0..self.seats.len() {
-                moved |= self.step(index);
-            }
-            for index in 0..self.peers.len() {
-                moved |= self.step_peer(index);
-            }
-            if self.seats.iter().all(|seat| seat.over) || self.is_hopeless() {
-                break;
-            }
-            if self.acts.is_empty() && self.healed {
-                let settled = self.net.borrow().ledger.unsettled() == 0;
-                if give_up.is_none() {
-                    give_up = Some(self.now + SETTLED_WITHIN);
-                }
-                if settled && !self.stopped {
-                    self.befall(Act::Stop);
-                    give_up = Some(self.now + ENDED_WITHIN);
-                    moved = true;
-                }
-                if give_up.is_some_and(|at| self.now > at) {
-                    self.violate("the threads do not come to an end");
-                    break;
-                }
-            }
-            if !moved {
-                self.advance();
-            }
+    pub(crate) fn run(self) -> Report {
+        machine::run(vec![self]).remove(0)
+    }
+
+    /// Everything that is to happen now, once; true if something has.
+    fn turn(&mut self) -> bool {
+        let sets = self.machine.clock_sets.get();
+        if std::mem::replace(&mut self.clock_sets, sets) != sets {
+            self.net.borrow_mut().issuer.clock_set = Some(self.now);
         }
-        self.end()
+        let mut moved = self.act() | self.keep();
+        for index in 0..self.seats.len() {
+            moved |= self.step(index);
+        }
+        for index in 0..self.peers.len() {
+            moved |= self.step_peer(index);
+        }
+        moved
+    }
+
+    fn is_over(&self) -> bool {
+        self.seats.iter().all(|seat| seat.over)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.net.borrow().ledger.unsettled() == 0
     }
 
     fn is_hopeless(&self) -> bool {
@@ -198,8 +216,8 @@ impl World {
         ledger.violate(self.now, what);
     }
 
-    /// On to the next point in time at which something happens.
-    fn advance(&mut self) {
+    /// The next point in time at which something happens.
+    fn next_event(&self) -> Option<Instant> {
         let net = self.net.borrow();
         let acts = self.acts.keys().next().map(|(at, _)| *at);
         let peers = self.peers.iter().filter_map(|peer| peer.next(&net));
@@ -210,24 +228,12 @@ impl World {
         });
         let seats = self.seats.iter().filter(|seat| !seat.over);
         let seats = seats.map(Seat::next);
-        let first = acts
-            .into_iter()
+        acts.into_iter()
             .chain(peers)
             .chain(links)
             .chain(seats)
             .chain(self.keeper_next())
-            .min();
-        drop(net);
-        match first {
-            Some(at) if at > self.now => self.now = at,
-            _ => {
-                self.violate("time stands still");
-                // Makes an end.
-                self.now += SETTLED_WITHIN;
-                (0..20).for_each(|_| self.violate("time stands still"));
-            }
-        }
-        self.net.borrow_mut().ledger.check_waiting(self.now);
+            .min()
     }
 
     /// Lets a thread run if it has a reason to.
@@ -294,10 +300,10 @@ impl World {
             (0..21).for_each(|_| self.net.borrow_mut().ledger.violate(now, what.clone()));
             return;
         }
-        self.net.borrow_mut().trap = std::mem::take(&mut seat.is_doomed);
+        self.net.borrow_mut().trap = seat.doom.take();
         let dials = catch_unwind(AssertUnwindSafe(|| seat.desk.round(moment)));
         // A thread without a connection is safe.
-        seat.is_doomed = std::mem::take(&mut self.net.borrow_mut().trap);
+        seat.doom = self.net.borrow_mut().trap.take();
         match dials {
             Ok(true) => self.dial(index),
             Ok(false) => {}
@@ -398,21 +404,15 @@ impl World {
         due
     }
 
-    /// What the daemon does once its threads have ended.
-    fn end(self) -> Report {
-        let moment = self.moment();
+    /// What came of it, once its threads have ended.
+    fn end(mut self) -> Report {
+        self.leave_the_rest();
         let net = Rc::clone(&self.net);
-        let mut settler = settler(&self.lane, &self.stats, self.site.limits, 0);
-        if self.stopped {
-            for push in self.lane.take_rest() {
-                settler.leave(&push, moment);
-            }
-        }
         let ledger = &mut net.borrow_mut().ledger;
-        let [access, error] = settler.unflushed();
-        ledger.read_log(access, true, moment);
-        ledger.read_log(error, false, moment);
-        settler.flush(self.now);
+        let faults = self.machine.journal.as_ref().map(|it| it.take_faults());
+        for fault in faults.into_iter().flatten() {
+            ledger.violate(self.now, fault);
+        }
         if ledger.violations.is_empty() {
             ledger.check_end(self.now);
             if self.lane.outstanding() > 0 {
@@ -424,7 +424,8 @@ impl World {
             trace: ledger.trace.take().unwrap_or_default(),
             coverage: ledger.coverage.clone(),
             digest: ledger.digest,
-            pushes: self.next_id - 1,
+            digest_until_healed: self.digest_until_healed,
+            pushes: self.next_id - self.first_id,
             seen_until_healed: self.seen_until_healed,
             lasted: self.now.duration_since(self.origin),
             busiest: self.busiest,

@@ -51,11 +51,6 @@ impl Hold {
         self.refused.is_some()
     }
 
-    pub(crate) fn is_probe(&self, push: u64) -> bool {
-        let refused = self.refused.as_ref();
-        refused.is_some_and(|refused| refused.probe == Some(push))
-    }
-
     /// A request goes out; what is wrong with that.
     pub(crate) fn sent(&mut self, push: u64, now: Instant) -> Option<&'static str> {
         if self.paused {

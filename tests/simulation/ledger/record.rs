@@ -23,6 +23,8 @@ pub(super) struct Record {
     pub(super) flown: Option<Instant>,
     pub(super) attempts: u32,
     pub(super) refusals: u32,
+    /// The link on which it was refused last.
+    pub(super) refused_on: Option<usize>,
     pub(super) used_its_second_chance: bool,
     /// Attempts of which nothing was heard.
     pub(super) unknown: u32,
@@ -51,6 +53,7 @@ impl Record {
             flown: None,
             attempts: 0,
             refusals: 0,
+            refused_on: None,
             used_its_second_chance: false,
             unknown: 0,
             is_probe: false,
@@ -110,7 +113,7 @@ impl Record {
             Some(Fate::Answered(reply)) => {
                 matches!(reply.class, Class::Backoff | Class::Quota) || self.refusals > 1
             }
-            Some(Fate::NotProcessed) => self.refusals > 1,
+            Some(Fate::NotProcessed { .. }) => self.refusals > 1,
             Some(Fate::Unknown) => true,
             _ => false,
         }
@@ -149,7 +152,7 @@ impl Record {
                 let was_resent = self.unknown > 1 || is_late;
                 status.is_none() && (!limits.resend_unknown || used_up && was_resent)
             }
-            ("refused", Some(Fate::NotProcessed)) => used_up && status.is_none(),
+            ("refused", Some(Fate::NotProcessed { .. })) => used_up && status.is_none(),
             (reason, Some(Fate::Answered(reply))) => {
                 used_up && reason == reply.reason && status == Some(reply.status.into())
             }

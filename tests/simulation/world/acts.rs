@@ -9,6 +9,7 @@ use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
 
 use super::World;
 use crate::coverage::Kind;
+use crate::net::Trap;
 use crate::script::Act;
 use crate::seat::settler;
 
@@ -50,15 +51,16 @@ impl World {
             }
             Act::ClockJump => {
                 let to = net.dice.one_of(&[-31_536_000, -3600, 0, 3600, 31_536_000]);
-                net.ledger.coverage.count(match to - self.skew_secs {
-                    0 => Kind::ClockStays,
-                    1..=7200 => Kind::HourForward,
-                    -7200..=-1 => Kind::HourBack,
-                    7201.. => Kind::YearForward,
-                    _ => Kind::YearBack,
-                });
-                self.skew_secs = to;
-                net.issuer.clock_set = Some(self.now);
+                net.ledger
+                    .coverage
+                    .count(match to - self.machine.skew_secs.get() {
+                        0 => Kind::ClockStays,
+                        1..=7200 => Kind::HourForward,
+                        -7200..=-1 => Kind::HourBack,
+                        7201.. => Kind::YearForward,
+                        _ => Kind::YearBack,
+                    });
+                self.set_clock(to);
             }
             Act::Outage => self.outage_until = self.now + net.dice.millis(1000, 60_000),
             Act::Pause => {
@@ -74,18 +76,19 @@ impl World {
             }
             Act::Panic => {
                 let seat = net.dice.index(self.seats.len());
-                self.seats[seat].is_doomed = true;
+                let traps = [Trap::Reading, Trap::Writing, Trap::Closing];
+                self.seats[seat].doom = Some(net.dice.one_of(&traps));
             }
             Act::Heal => {
                 self.healed = true;
                 self.troubled = 0;
                 net.half_unavailable = false;
                 self.seen_until_healed = net.ledger.requests;
+                self.digest_until_healed = net.ledger.digest;
                 self.lane.resume();
                 net.ledger.hold.paused = false;
                 net.ledger.pace.restarts(self.now);
-                self.skew_secs = 0;
-                net.issuer.clock_set = Some(self.now);
+                self.set_clock(0);
             }
             Act::Drain => {
                 self.draining = true;
@@ -99,6 +102,13 @@ impl World {
         }
     }
 
+    /// The wall clock is set.
+    fn set_clock(&self, ahead_secs: i64) {
+        let machine = &self.machine;
+        machine.skew_secs.set(ahead_secs);
+        machine.clock_sets.set(machine.clock_sets.get() + 1);
+    }
+
     /// An operator takes out what waits under a name.
     fn purge(&self, now: Moment) {
         let net = &mut *self.net.borrow_mut();
@@ -106,7 +116,8 @@ impl World {
         let ledger = &mut net.ledger;
         ledger.tell(self.now, 8, || format!("purge of {identifier:?}"));
         ledger.purging = Some(identifier);
-        let settler = settler(&self.lane, &self.stats, self.site.limits, 0);
+        let settler = settler(&self.lane, &self.stats, self.site.limits, 0)
+            .with_register(self.machine.register());
         let mut purge = Purge::new(Arc::clone(&self.lane), settler);
         let before = ledger.unsettled();
         let purged = purge.take(identifier, now);
@@ -161,6 +172,9 @@ impl World {
         });
         self.next_id += count as u64;
         net.ledger.accept(&accepted);
+        if let Some(journal) = &self.machine.journal {
+            journal.append(&accepted);
+        }
         net.ledger.tell(self.now, self.next_id, || {
             format!("accepted {count} from {:?}, life {life}", accepted.first_id)
         });

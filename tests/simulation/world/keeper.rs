@@ -77,9 +77,11 @@ impl World {
     pub(super) fn replace_route(&mut self) {
         self.count(Kind::RouteReplaced);
         let (generation, _) = self.present_route.current();
+        self.key += 1;
+        let moment = self.moment();
         let net = &mut *self.net.borrow_mut();
-        let route = self.site.route(generation + 1, &net.issuer);
-        self.present_route.replace(route, self.moment());
+        let route = self.site.route(self.key, &net.issuer, moment);
+        self.present_route.replace(route, moment);
         net.ledger.hold.replaced(generation + 1, self.now);
         net.let_all_be_replaced();
         net.ledger
@@ -147,7 +149,7 @@ impl World {
         true
     }
 
-    fn count(&self, kind: Kind) {
+    pub(super) fn count(&self, kind: Kind) {
         self.net.borrow_mut().ledger.coverage.count(kind);
     }
 }

@@ -1,5 +1,6 @@
 //! A provider's two bad minutes: every second push is answered 503, while pushes go on coming.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use sterna::delivery::policy::Limits;
 use sterna::moment::Moment;
 use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
 
+use super::machine::Machine;
 use super::{ORIGIN, World};
 use crate::dice::Dice;
 use crate::issuer::Proof;
@@ -38,7 +40,13 @@ impl World {
         let offers = offers.take_while(|(at, _)| *at < *ORIGIN + BAD);
         let mut acts: Script = offers.map(|key| (key, Act::Offer)).collect();
         acts.insert((*ORIGIN + BAD, 0), Act::Heal);
-        let world = Self::of(site, acts, Dice::new(seed), false);
+        let world = Self::of(
+            site,
+            Rc::new(Machine::new(false)),
+            acts,
+            Dice::new(seed),
+            false,
+        );
         world.net.borrow_mut().half_unavailable = true;
         world
     }

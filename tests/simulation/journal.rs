@@ -1,0 +1,104 @@
+//! A journal in memory: what outlives the process, as the daemon tells it to the real one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use sterna::delivery::outcome::End;
+use sterna::delivery::register::Keeper;
+use sterna::moment::Moment;
+use sterna::push::{Accepted, Platform, Push, PushId};
+
+#[derive(Default)]
+pub(crate) struct Journal(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    /// What is accepted and not settled.
+    outstanding: BTreeMap<u64, (Arc<Accepted>, usize)>,
+    /// How far some of it has come.
+    left: BTreeMap<u64, Push>,
+    faults: Vec<String>,
+}
+
+impl Journal {
+    pub(crate) fn append(&self, accepted: &Arc<Accepted>) {
+        let mut kept = self.kept();
+        for nth in 0..accepted.tokens.len() {
+            let id = accepted.first_id.0 + nth as u64;
+            let again = kept.outstanding.insert(id, (Arc::clone(accepted), nth));
+            if again.is_some() {
+                kept.faults.push(format!("the id {id} comes twice"));
+            }
+        }
+    }
+
+    /// The pushes that a process which starts now goes on with.
+    pub(crate) fn resume(&self, platform: Platform) -> Vec<Push> {
+        let mut kept = self.kept();
+        let of_it = kept.outstanding.iter();
+        let of_it = of_it.filter(|(_, (it, _))| it.notification.platform == platform);
+        let pushes: Vec<_> = of_it
+            .map(|(_, (accepted, nth))| Push::nth(accepted, *nth).unwrap())
+            .collect();
+        let resumed = pushes.into_iter().map(|mut push| {
+            if let Some(left) = kept.left.remove(&push.id().0) {
+                push.attempts = left.attempts;
+                push.refusals = left.refusals;
+                push.maybe_sent = left.maybe_sent;
+                push.used_its_second_chance = left.used_its_second_chance;
+                push.first_attempt = left.first_attempt;
+            }
+            push
+        });
+        resumed.collect()
+    }
+
+    /// What it was told that cannot be.
+    pub(crate) fn take_faults(&self) -> Vec<String> {
+        std::mem::take(&mut self.kept().faults)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap()
+    }
+}
+
+/// The daemon's hold of it.
+pub(crate) struct Hold(pub(crate) Arc<Journal>);
+
+impl Keeper for Hold {
+    fn settled(&self, ended: &[(PushId, End)]) {
+        let mut kept = self.0.kept();
+        for (id, _) in ended {
+            if kept.outstanding.remove(&id.0).is_none() {
+                let what = format!("push {id} is settled in the journal, and was not outstanding");
+                kept.faults.push(what);
+            }
+            kept.left.remove(&id.0);
+        }
+    }
+
+    fn left(&self, push: &Push, _: Moment) {
+        self.note(push, "left");
+    }
+
+    fn tried(&self, push: &Push, _: Moment) {
+        self.note(push, "tried");
+    }
+
+    /// No process is killed here.
+    fn handed(&self, _: &[PushId]) {}
+}
+
+impl Hold {
+    fn note(&self, push: &Push, what: &str) {
+        let mut kept = self.0.kept();
+        if kept.outstanding.contains_key(&push.id().0) {
+            kept.left.insert(push.id().0, push.clone());
+        } else {
+            let id = push.id();
+            kept.faults
+                .push(format!("push {id} is {what}, and was settled"));
+        }
+    }
+}

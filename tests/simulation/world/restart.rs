@@ -1,0 +1,73 @@
+//! The daemon ends and begins anew, with what it has kept.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sterna::delivery::present_route::PresentRoute;
+use sterna::lane::Lane;
+
+use super::World;
+use super::keeper::Keeper;
+use crate::coverage::Kind;
+use crate::ledger::FIRST_PROBE;
+use crate::seat::{Seat, settler};
+
+impl World {
+    /// What the daemon does once its threads have ended.
+    pub(super) fn leave_the_rest(&mut self) {
+        let moment = self.moment();
+        let mut settler = settler(&self.lane, &self.stats, self.site.limits, 0)
+            .with_register(self.machine.register());
+        if self.stopped {
+            for push in self.lane.take_rest() {
+                settler.leave(&push, moment);
+            }
+        }
+        let ledger = &mut self.net.borrow_mut().ledger;
+        let [access, error] = settler.unflushed();
+        ledger.read_log(access, true, moment);
+        ledger.read_log(error, false, moment);
+        settler.flush(self.now);
+    }
+
+    /// Another process, which goes on with what the journal has.
+    pub(super) fn start_again(&mut self) {
+        let moment = self.moment();
+        let (now, site) = (self.now, self.site);
+        self.lane = Lane::new(site.platform(), site.capacity, site.threads);
+        self.lane.set_first_probe(FIRST_PROBE);
+        self.lane.set_rate(site.rate, now);
+        self.stopped = false;
+        self.draining = false;
+        self.keeper = Keeper::default();
+        let net = &mut *self.net.borrow_mut();
+        self.lane.set_stream_limit(net.pusher_max);
+        let route = site.route(self.key, &net.issuer, moment);
+        self.present_route = PresentRoute::new(&self.lane, route);
+        let kept = net.issuer.take_resumed();
+        (0..kept).for_each(|_| net.ledger.coverage.count(Kind::AuthTokenKept));
+        let (lane, route, stats) = (&self.lane, &self.present_route, &self.stats);
+        let register = self.machine.register();
+        self.seats = (0..site.threads)
+            .map(|number| {
+                let settler = settler(lane, stats, site.limits, net.dice.draw());
+                let settler = settler.with_register(Arc::clone(&register));
+                Seat::new(number, lane, route, stats, settler, now)
+            })
+            .collect();
+        let outstanding = net.ledger.restarted(&self.lane, site.rate, now);
+        let journal = self.machine.journal.as_ref();
+        let pushes = journal.map_or_else(Vec::new, |it| it.resume(site.platform()));
+        let resumed: BTreeSet<u64> = pushes.iter().map(|push| push.id().0).collect();
+        if resumed != outstanding || resumed.len() != pushes.len() {
+            let what = format!("{resumed:?} are resumed, and {outstanding:?} are outstanding");
+            net.ledger.violate(now, what);
+        }
+        if !pushes.is_empty() {
+            net.ledger.coverage.count(Kind::PushResumed);
+            net.ledger.pace.begins(now);
+        }
+        let room = self.lane.reserve(pushes.len()).unwrap();
+        self.lane.enqueue(room, pushes);
+    }
+}
