@@ -131,7 +131,7 @@ fn check_resumed(simulated: &Simulated, site: &Site, daemon: Daemon, accepted: &
     let told = site.operator_log();
     let opened = told
         .lines()
-        .filter(|line| line.contains(" is taken again: "));
+        .filter(|line| line.contains(" is taken again, "));
     assert_eq!(opened.count(), 1, "{told}");
     let counts = simulated.counts();
     assert_eq!((counts.doubled, counts.lost), (0, 0));
