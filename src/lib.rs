@@ -29,6 +29,7 @@
 //! - [`cli`]: what the command line asks for, and the exit codes. `main` calls nothing else.
 //! - [`daemon`]: start order, signals, drain; it alone knows every other room.
 //! - [`config`]: the TOML file, checked once, with all its problems at once.
+//! - [`check`]: looks at the files, places and providers that a configuration names.
 //! - [`api`]: the bounded HTTP/1.1 listener, routes, request parsing, replies.
 //! - [`push`], [`moment`], [`jitter`]: the units of everything, points in time, spread of retries.
 //! - [`journal`]: what was accepted and is not settled, kept over crashes and power failures.
@@ -53,6 +54,7 @@
 //! [`http2`] knows nobody, [`simulator`] never knows [`provider`].
 
 pub mod api;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -80,6 +80,11 @@ impl PidFileError {
     pub fn is_held(&self) -> bool {
         matches!(self.fault, Fault::Held(_))
     }
+
+    /// Whether the system does not let us make it.
+    pub fn is_denied(&self) -> bool {
+        matches!(&self.fault, Fault::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
 }
 
 impl fmt::Display for PidFileError {

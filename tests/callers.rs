@@ -112,7 +112,7 @@ fn nobody_calls_without_an_api_key() {
 fn api_keys_that_cannot_be_used_open_nothing() {
     let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
     for (text, expected) in [
-        (None, "core.api_key_path: cannot read "),
+        (None, "api-keys\": cannot be read: No such file"),
         (Some("# none yet\n"), "no API key in it"),
         (
             Some("hunter2\n"),

@@ -61,12 +61,11 @@ fn a_wrong_configuration_exits_78_and_says_where() {
     let output = sterna(&["-c", name]);
     assert_eq!(output.status.code(), Some(78));
     let text = stderr(&output);
-    let mut lines = text.lines();
-    let expected =
-        format!("sterna: {name}:2:1: core.worker: unknown key; did you mean core.workers?");
-    assert_eq!(lines.next(), Some(expected.as_str()));
-    let expected = format!("sterna: {name}: android: no credential: set service_account_path");
-    assert!(lines.next().unwrap().starts_with(&expected), "{text}");
+    let expected = format!(
+        "error: core.worker: unknown key\n --> {name}:2:1\n  |\n2 | worker = 4\n  | ^^^^^^\n  \
+         = help: did you mean core.workers?\n\nerror: android: no credential: set service_account_path"
+    );
+    assert!(text.starts_with(&expected), "{text}");
 
     let output = sterna(&[
         "serve",
@@ -116,4 +115,129 @@ fn explain_tells_a_reason_lists_all_and_refuses_the_unknown_with_64() {
     assert_eq!(output.status.code(), Some(64));
     assert!(output.stdout.is_empty());
     assert!(stderr(&output).contains("did you mean BadDeviceToken?"));
+}
+
+#[test]
+fn files_that_cannot_be_used_are_told_all_at_once_where_they_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sterna.toml");
+    let text = "[ios]\ntoken_auth_key_path = \"/nowhere.p8\"\ntoken_auth_key_id = \"ABCDE12345\"\n\
+                token_auth_team_id = \"TEAM123456\"\ntopic = \"t\"\n\
+                [android]\nservice_account_path = \"/nowhere.json\"\n";
+    std::fs::write(&path, text).unwrap();
+    let output = sterna(&["-c", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78));
+    let text = stderr(&output);
+    for part in [
+        "\n2 | token_auth_key_path = \"/nowhere.p8\"\n  |                       ^^^^",
+        "\n7 | service_account_path = \"/nowhere.json\"\n  |                        ^^^^",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+/// Serves with these lines in `[core]`; how it ends.
+fn serve_with(directory: &std::path::Path, core: &str) -> Output {
+    let key = directory.join("key.p8");
+    std::fs::write(&key, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let text = format!(
+        "[core]\n{core}\n[ios]\ntoken_auth_key_path = \"{}\"\n\
+         token_auth_key_id = \"ABCDE12345\"\ntoken_auth_team_id = \"TEAM123456\"\n\
+         topic = \"t\"\n[android]\nenabled = false\n\
+         [journal]\nsync = \"off\"\n",
+        key.display()
+    );
+    let path = directory.join("sterna.toml");
+    std::fs::write(&path, text).unwrap();
+    sterna(&["serve", "-c", path.to_str().unwrap()])
+}
+
+#[test]
+fn every_exit_code_has_its_occasion() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let mut codes = vec![
+        sterna(&["--version"]).status.code(),
+        sterna(&["--frobnicate"]).status.code(),
+    ];
+    std::fs::write(path("broken.toml"), "[").unwrap();
+    let broken = path("broken.toml");
+    let migrated = sterna(&["check", "--migrate", broken.to_str().unwrap()]);
+    codes.push(migrated.status.code());
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("port = {}", taken.local_addr().unwrap().port());
+    codes.push(serve_with(directory.path(), &port).status.code());
+    let nowhere = "port = 0\npid = \"/nonexistent/sterna.pid\"";
+    codes.push(serve_with(directory.path(), nowhere).status.code());
+
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut version = Command::new(env!("CARGO_BIN_EXE_sterna"));
+    codes.push(
+        version
+            .arg("--version")
+            .stdout(full)
+            .status()
+            .unwrap()
+            .code(),
+    );
+
+    let held = std::fs::File::create(path("held.pid")).unwrap();
+    held.lock().unwrap();
+    let pid = format!("port = 0\npid = {:?}", path("held.pid"));
+    codes.push(serve_with(directory.path(), &pid).status.code());
+    // Nobody may make files there, root neither.
+    let denied = "port = 0\npid = \"/sys/sterna.pid\"";
+    codes.push(serve_with(directory.path(), denied).status.code());
+    codes.push(serve_with(directory.path(), "port = \"x\"").status.code());
+
+    let table = sterna::cli::ExitCode::TABLE;
+    let expected: Vec<_> = table
+        .iter()
+        .map(|(code, _)| Some(i32::from(code.number())))
+        .collect();
+    assert_eq!(codes, expected);
+    assert_eq!(codes.len(), 9);
+}
+
+#[test]
+fn man_pages_and_completions_name_every_subcommand_and_flag() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = sterna(&["man", "--dir", directory.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let page = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    let completions: Vec<String> = ["bash", "zsh", "fish"]
+        .iter()
+        .map(|shell| String::from_utf8(sterna(&["completions", shell]).stdout).unwrap())
+        .collect();
+    let subcommands = ["serve", "simulate", "demo", "recover", "check", "explain"];
+    for name in subcommands {
+        assert!(
+            page("sterna.1").contains(&format!("sterna\\-{name}(1)")),
+            "{name}"
+        );
+        let man = page(&format!("sterna-{name}.1")).replace('\\', "");
+        let help = String::from_utf8(sterna(&[name, "--help"]).stdout).unwrap();
+        let flags: Vec<&str> = help
+            .lines()
+            .filter_map(|line| line.trim_start().split(", ").last()?.strip_prefix("--"))
+            .filter_map(|rest| rest.split([' ', '=', '[']).next())
+            .collect();
+        assert!(!flags.is_empty(), "{help}");
+        for flag in flags {
+            assert!(man.contains(&format!("--{flag}")), "{name} --{flag}: {man}");
+            for text in &completions {
+                assert!(text.contains(flag), "{name} --{flag}");
+            }
+        }
+        for text in &completions {
+            assert!(text.contains(name), "{name}");
+        }
+    }
+    let printed = String::from_utf8(sterna(&["man"]).stdout).unwrap();
+    assert!(printed.contains(".TH sterna 1"), "{printed}");
+    assert_eq!(sterna(&["completions", "dos"]).status.code(), Some(64));
 }

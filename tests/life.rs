@@ -38,7 +38,7 @@ fn a_start_that_fails_says_why_and_which_kind_of_trouble_it_is() {
     let path = site.write_config();
     let place = line_and_column(&read_text(&path), "worker = ");
     let text = format!(
-        "sterna: {}:{place}: core.worker: unknown key; did you mean core.workers?",
+        "error: core.worker: unknown key\n --> {}:{place}\n",
         path.display()
     );
     check_refused(&site, &[], 78, &text);
@@ -67,8 +67,8 @@ fn a_start_that_fails_says_why_and_which_kind_of_trouble_it_is() {
 
     let site = Site::unreachable().with_path("ios.token_auth_key_path", "none.p8");
     let text = format!(
-        "sterna: [ios] cannot read {}: No such file",
-        site.path("none.p8").display()
+        "error: ios.token_auth_key_path = {:?}: cannot be read: No such file",
+        site.path("none.p8")
     );
     check_refused(&site, &[], 78, &text);
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 26] = [
+const MAY_KNOW: [(&str, &[&str]); 27] = [
     (
         "api",
         &[
@@ -24,8 +24,16 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
         ],
     ),
     (
+        "check",
+        &[
+            "api", "config", "count", "journal", "log", "moment", "net", "oauth", "provider",
+            "push",
+        ],
+    ),
+    (
         "cli",
         &[
+            "check",
             "config",
             "control",
             "count",
@@ -88,6 +96,7 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
 /// All rooms but the daemon, which wires them, and the command line, which starts it.
 const EVERYTHING: &[&str] = &[
     "api",
+    "check",
     "config",
     "control",
     "count",

@@ -18,23 +18,43 @@ use rustix::net::{
 #[derive(Debug)]
 pub struct BindError {
     place: String,
-    cause: String,
+    cause: Cause,
 }
 
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}: {}", self.place, self.cause)
+/// What is in the way.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    /// Whether the system does not let us.
+    is_denied: bool,
+}
+
+impl From<String> for Cause {
+    fn from(text: String) -> Self {
+        let is_denied = false;
+        Self { text, is_denied }
     }
 }
-
-impl std::error::Error for BindError {}
 
 impl BindError {
     /// Whether another process listens there.
     pub fn is_taken(&self) -> bool {
-        self.cause == TAKEN
+        self.cause.text == TAKEN
+    }
+
+    /// Whether the system does not let us listen there.
+    pub fn is_denied(&self) -> bool {
+        self.cause.is_denied
     }
 }
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: {}", self.place, self.cause.text)
+    }
+}
+
+impl std::error::Error for BindError {}
 
 const TAKEN: &str = "another process is listening there";
 
@@ -89,7 +109,7 @@ impl Bound {
         Ok(Self(inlet))
     }
 
-    fn new(place: String, inlet: Result<Inlet, String>) -> Result<Self, BindError> {
+    fn new(place: String, inlet: Result<Inlet, Cause>) -> Result<Self, BindError> {
         inlet.map(Self).map_err(|cause| BindError { place, cause })
     }
 
@@ -128,23 +148,25 @@ impl Bound {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> Result<Inlet, String> {
+fn bind_tcp(address: SocketAddr) -> Result<Inlet, Cause> {
     let listener = TcpListener::bind(address).map_err(text)?;
     listener.set_nonblocking(true).map_err(text)?;
     Ok(Inlet::Tcp(listener))
 }
 
-fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inlet, String> {
+fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inlet, Cause> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
-            return Err("there is a file that is no socket".to_owned());
+            return Err("there is a file that is no socket".to_owned().into());
         }
         Ok(_) => match UnixStream::connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path).map_err(text)?;
             }
-            Ok(_) => return Err(TAKEN.to_owned()),
-            Err(error) => return Err(format!("there is a socket that cannot be tried: {error}")),
+            Ok(_) => return Err(TAKEN.to_owned().into()),
+            Err(error) => {
+                return Err(format!("there is a socket that cannot be tried: {error}").into());
+            }
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(text(error)),
@@ -198,8 +220,11 @@ fn group_number(group: &str) -> Result<u32, String> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn text(error: io::Error) -> String {
-    error.to_string()
+fn text(error: io::Error) -> Cause {
+    Cause {
+        is_denied: error.kind() == io::ErrorKind::PermissionDenied,
+        text: error.to_string(),
+    }
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::styling::Styles;
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
+use clap_complete::Shell;
 
 use crate::config::{MAX_AGE_MAX, Overrides, Port, QUEUES_MAX};
 use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
@@ -38,6 +39,7 @@ Examples:
   sterna -c gaurun.toml            serve, as Gaurun does
   sterna -c sterna.toml -p 8080    another port than the file's
   sterna simulate --dir sim        an APNs and FCM look-alike to test against
+  sterna check -c sterna.toml      all that is wrong with a configuration, at once
   sterna explain Unregistered      what a reason in a log line means
   sterna reload --wait             what has changed in the file, put in force
   sterna recover -n                what the journal has left to send
@@ -47,7 +49,7 @@ Examples:
 {all-args}
 
 Exit codes: 0 done, 64 command line, 65 damaged data, 69 cannot listen or send, 73 cannot create
-a file, 74 I/O, 75 try again, 78 configuration.
+a file, 74 I/O, 75 try again, 77 no permission, 78 configuration.
 ";
 
 #[derive(Debug, Subcommand)]
@@ -67,9 +69,95 @@ pub(super) enum Command {
     /// Send what was accepted and never settled, by the journal or a push log
     #[command(help_template = RECOVER_HELP)]
     Recover(Recover),
+    /// Say all that is wrong with a configuration, and with what it names
+    #[command(help_template = CHECK_HELP)]
+    Check(Check),
     /// Say what a reason in a log line means, and what to do about it
     #[command(help_template = EXPLAIN_HELP)]
     Explain(Explain),
+    /// Write the man pages
+    #[command(hide = true, help_template = MAN_HELP)]
+    Man(Man),
+    /// Print the completions of a shell
+    #[command(hide = true, help_template = COMPLETIONS_HELP)]
+    Completions(Completions),
+}
+
+const MAN_HELP: &str = "\
+{about}
+
+Examples:
+  sterna man | man -l -
+  sterna man --dir /usr/share/man/man1
+
+{usage-heading} {usage}
+
+{all-args}
+";
+
+/// Where man pages go.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Man {
+    /// Directory for a page of each subcommand; absent: print the page of sterna
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+const COMPLETIONS_HELP: &str = "\
+{about}
+
+Examples:
+  sterna completions bash > /usr/share/bash-completion/completions/sterna
+  sterna completions zsh > /usr/share/zsh/site-functions/_sterna
+
+{usage-heading} {usage}
+
+{all-args}
+";
+
+/// Whose completions.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
+}
+
+const CHECK_HELP: &str = "\
+{about}
+
+Examples:
+  sterna check                     the file that the daemon would read; changes nothing
+  sterna check -c sterna.toml --online
+  sterna check --print             what is in force, without secrets
+  sterna check --migrate gaurun.toml > sterna.toml
+
+{usage-heading} {usage}
+
+{all-args}
+
+Exit codes: 0 it can be used, whatever is warned of; 65 the file to migrate is no TOML; 78 it
+cannot be used.
+";
+
+/// What is to be checked, and how.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Check {
+    /// Configuration file [default: /etc/sterna/sterna.toml]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print a JSON array on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Ask APNs and FCM too, with the real credentials, for what reaches no device
+    #[arg(long)]
+    pub(super) online: bool,
+    /// Print the configuration in force as TOML, without secrets
+    #[arg(long, conflicts_with_all = ["json", "online"])]
+    pub(super) print: bool,
+    /// Print Gaurun's file as one of Sterna's, with a reason for each change
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "json", "online", "print"])]
+    pub(super) migrate: Option<PathBuf>,
 }
 
 const SERVE_HELP: &str = "\

@@ -19,18 +19,20 @@ pub enum ExitCode {
     Io = 74,
     /// Another instance holds a file that we need, or pushes were left and are not kept.
     TemporaryFailure = 75,
+    /// The system does not let us listen there, or make that file.
+    NoPermission = 77,
     /// The configuration, or a file that it names, cannot be used.
     Config = 78,
 }
 
 impl ExitCode {
     /// All of them, in numerical order, each with its meaning for the operator.
-    pub const TABLE: [(Self, &'static str); 8] = [
+    pub const TABLE: [(Self, &'static str); 9] = [
         (Self::Ok, "done, nothing left behind"),
         (Self::Usage, "the command line is wrong"),
         (
             Self::Data,
-            "`recover`: a log or the journal is damaged beyond use, or is none",
+            "`recover`: a log or the journal is damaged beyond use, or is none; `check --migrate`: no TOML",
         ),
         (
             Self::Unavailable,
@@ -47,6 +49,10 @@ impl ExitCode {
         (
             Self::TemporaryFailure,
             "another instance runs; pushes were left at shutdown without a journal, or by `recover`; `reload`: the daemon is busy",
+        ),
+        (
+            Self::NoPermission,
+            "no permission to listen there, or to make the pid file or a log file",
         ),
         (
             Self::Config,

@@ -2,10 +2,8 @@
 
 mod entry;
 
-use std::io::Write;
-
 use super::args::Explain;
-use super::{ExitCode, report};
+use super::{ExitCode, print, report};
 use crate::config::nearest::nearest;
 use entry::Entry;
 
@@ -52,13 +50,6 @@ fn unknown(word: &str, entries: &[Entry]) -> String {
     match near {
         Some((_, reason)) => format!("no reason {shown:?} is known; did you mean {reason}?"),
         None => format!("no reason {shown:?} is known; `sterna explain` lists all"),
-    }
-}
-
-fn print(text: &str) -> ExitCode {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::Ok,
-        Err(_) => ExitCode::Io,
     }
 }
 

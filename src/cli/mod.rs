@@ -4,9 +4,11 @@
 //! what kind they are.
 
 mod args;
+mod check;
 mod demo;
 mod exit;
 mod explain;
+mod manual;
 mod recover;
 mod reload;
 mod serve;
@@ -16,10 +18,11 @@ pub use exit::ExitCode;
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::Parser;
 
+use crate::config::{Diagnostic, Style};
 use args::{Cli, Command};
 
 /// Does what these arguments ask for; the first is the program's name.
@@ -41,7 +44,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(serve)) => serve::run(&serve),
         Some(Command::Simulate(simulate)) => simulate::run(&simulate),
         Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Check(asked)) => check::run(&asked),
         Some(Command::Explain(explain)) => explain::run(&explain),
+        Some(Command::Man(man)) => manual::pages(&man),
+        Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Recover(asked)) => recover::run(&asked),
         Some(Command::Reload(asked)) => reload::run(&asked),
     }
@@ -53,6 +59,30 @@ fn report(text: impl Display) {
     for line in text.to_string().lines() {
         // Nobody is left to tell if even this cannot be written.
         let _written = writeln!(stderr, "sterna: {line}");
+    }
+}
+
+/// Shows what is wrong with a configuration on standard error, in colour on a terminal.
+fn complain(diagnostics: &[Diagnostic]) {
+    let mut stderr = std::io::stderr().lock();
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let style = if wanted && stderr.is_terminal() {
+        Style::Colour
+    } else {
+        Style::Plain
+    };
+    for (index, diagnostic) in diagnostics.iter().enumerate() {
+        let gap = if index > 0 { "\n" } else { "" };
+        // Nobody is left to tell if even this cannot be written.
+        let _written = write!(stderr, "{gap}{}", diagnostic.render(style));
+    }
+}
+
+/// Prints a text on standard output.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::Ok,
+        Err(_) => ExitCode::Io,
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::args::Recover;
-use super::{ExitCode, report};
+use super::{ExitCode, complain, report};
 use crate::config::{Config, Environment, Overrides};
 use crate::daemon::{Resent, Unreadable};
 use figures::{Figures, grouped};
@@ -22,7 +22,7 @@ pub(super) fn run(asked: &Recover) -> ExitCode {
         match Config::load(asked.config.as_deref(), overrides, &Environment::read()) {
             Ok(loaded) => loaded,
             Err(error) => {
-                report(error);
+                complain(&error.diagnostics());
                 return ExitCode::Config;
             }
         };

@@ -16,7 +16,7 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
         Ok(Answer::Asked) => ExitCode::Ok,
         Ok(Answer::Reloaded { lines }) => print(&lines),
         Ok(Answer::Kept { problems }) => {
-            problems.iter().for_each(report);
+            tell(&problems);
             report("the configuration of before stays in force");
             ExitCode::Config
         }
@@ -41,11 +41,39 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
     }
 }
 
+/// Repeats what the daemon found, which is as [`super::complain`] would have it.
+fn tell(problems: &[String]) {
+    // Nobody is left to tell if even this cannot be written.
+    let _written = std::io::stderr().write_all(whole_lines(problems).as_bytes());
+}
+
+/// A daemon of before an upgrade does not end its problems' lines, nor is the count of those that
+/// are left out ended.
+fn whole_lines(problems: &[String]) -> String {
+    let ended = problems.iter().map(|problem| {
+        let end = if problem.ends_with('\n') { "" } else { "\n" };
+        format!("{problem}{end}")
+    });
+    ended.collect()
+}
+
 fn print(lines: &[String]) -> ExitCode {
     let mut text = lines.join("\n");
     text.push('\n');
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::Ok,
         Err(_) => ExitCode::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_ends_its_line() {
+        let problems = ["error: a\n --> f:1:1\n", "and 2 lines more"].map(str::to_owned);
+        let told = whole_lines(&problems);
+        assert_eq!(told, "error: a\n --> f:1:1\nand 2 lines more\n");
     }
 }

@@ -3,10 +3,12 @@
 use std::io::Write;
 
 use super::args::Serve;
-use super::{ExitCode, report};
-use crate::config::{Config, Environment, Warning};
+use super::{ExitCode, complain, report};
+use crate::check;
+use crate::config::{self, Config, Environment, FileText, Severity, Warning};
 use crate::count;
 use crate::daemon::{self, Daemon, Ended, Source, StartError, StartErrorKind};
+use crate::moment::Moment;
 use crate::supervisor::Inherited;
 
 /// Reads the configuration and runs the daemon to its end.
@@ -17,16 +19,26 @@ pub(super) fn run(serve: &Serve) -> ExitCode {
     // While there is no other thread.
     let inherited = Inherited::from_environment();
     let path = serve.config.as_deref();
-    match Config::load(path, serve.overrides(), &Environment::read()) {
+    let (name, text) = match config::read_text(path) {
+        Ok(read) => read,
+        Err(error) => {
+            complain(&error.diagnostics());
+            return ExitCode::Config;
+        }
+    };
+    match Config::parse(&name, &text, serve.overrides(), &Environment::read()) {
         Ok((config, warnings)) => match inherited {
-            Ok(inherited) => start(serve, inherited, &config, &warnings),
+            Ok(inherited) => {
+                let text = FileText::read(&name, &text);
+                start(serve, inherited, (&config, &text), &warnings)
+            }
             Err(error) => {
                 report(error);
                 ExitCode::Unavailable
             }
         },
         Err(error) => {
-            report(error);
+            complain(&error.diagnostics());
             ExitCode::Config
         }
     }
@@ -51,7 +63,7 @@ fn print_version() -> ExitCode {
 fn start(
     serve: &Serve,
     inherited: Option<Inherited>,
-    config: &Config,
+    (config, text): (&Config, &FileText<'_>),
     warnings: &[Warning],
 ) -> ExitCode {
     let ended = daemon::signals().and_then(|signals| {
@@ -65,6 +77,16 @@ fn start(
     });
     match ended {
         Ok(ended) => exit_code(ended),
+        Err(error) if error.kind == StartErrorKind::Config => {
+            // Where in the file, and all of it at once.
+            let mut findings = check::credentials(config, text, Moment::now().unix);
+            findings.retain(|it| it.severity == Severity::Error);
+            if findings.is_empty() {
+                return refused(&error);
+            }
+            complain(&findings);
+            ExitCode::Config
+        }
         Err(error) => refused(&error),
     }
 }
@@ -74,6 +96,7 @@ pub(super) fn refused(error: &StartError) -> ExitCode {
     report(error);
     match error.kind {
         StartErrorKind::Config => ExitCode::Config,
+        StartErrorKind::NoPermission => ExitCode::NoPermission,
         StartErrorKind::CannotCreate => ExitCode::CannotCreate,
         StartErrorKind::AlreadyRunning => ExitCode::TemporaryFailure,
         StartErrorKind::CannotListen => ExitCode::Unavailable,

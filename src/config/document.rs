@@ -7,15 +7,18 @@
 
 use std::cmp::Ordering;
 use std::fmt::Display;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::credential;
+use super::effective::quoted;
+use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
 use super::names::{UnknownName, Verdict};
-use super::problem::{ConfigError, Place, Problem, Shown, Warning};
+use super::problem::{ConfigError, Place, Problem, Shown, Warning, with_help};
 
 /// A parsed file whose values are being taken out.
 ///
@@ -27,6 +30,8 @@ pub(super) struct Document<'t> {
     table: DeTable<'t>,
     /// systemd's directory of credentials.
     credentials: Option<PathBuf>,
+    /// What of the text no message may show.
+    hidden: Vec<Range<usize>>,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
 }
@@ -51,6 +56,7 @@ impl<'t> Document<'t> {
         let mut document = Self {
             file,
             text,
+            hidden: excerpt::hidden(&table),
             table,
             credentials: None,
             problems: vec![],
@@ -59,17 +65,10 @@ impl<'t> Document<'t> {
         let unknown = UnknownName::all(&document.table);
         // One more than are noted, so that the excess is.
         for name in unknown.iter().take(PROBLEMS_MAX.saturating_add(1)) {
-            let place = Some(place(text, name.offset));
+            let span = Some(name.offset..name.end);
             match name.verdict() {
-                Verdict::Refused(text) => document.note(place, text),
-                Verdict::NoEffect(text) => {
-                    let source = file.to_owned();
-                    document.warnings.push(Warning {
-                        source,
-                        place,
-                        text,
-                    });
-                }
+                Verdict::Refused(text, help) => document.note(span.as_ref(), text, Some(help)),
+                Verdict::NoEffect(text) => document.note_warning(span.as_ref(), text, None),
             }
         }
         Ok(document)
@@ -178,6 +177,21 @@ impl<'t> Document<'t> {
         integer(self.value(key)?.as_ref())
     }
 
+    /// The key's value as the file spells it, all of it and on one line; `None` for a secret.
+    pub(super) fn spelt(&self, key: &Key) -> Option<String> {
+        let value = self.value(key)?;
+        match (value.as_ref().as_str(), &key.allowed) {
+            (_, Allowed::Secret) => Some("(not shown)".to_owned()),
+            (Some(text), _) => Some(quoted(text)),
+            (None, _) => Some(Shown(self.text.get(value.span())?).to_string()),
+        }
+    }
+
+    /// What the file says of a flag, if it is one.
+    pub(super) fn bare_flag(&self, key: &Key) -> Option<bool> {
+        self.value(key)?.as_ref().as_bool()
+    }
+
     /// Notes that the key's value is not what it may be.
     pub(super) fn refuse(&mut self, key: &Key) {
         self.refuse_because(key, format_args!("must be {}", key.range_text()));
@@ -185,31 +199,20 @@ impl<'t> Document<'t> {
 
     /// Notes that the key's value cannot be used, and why.
     pub(super) fn refuse_because(&mut self, key: &Key, reason: impl Display) {
-        let text = match self.shown(key) {
-            Some(value) => format!("{} = {value}: {reason}", key.path()),
-            None => format!("{}: {reason}", key.path()),
-        };
-        let place = self.place(key);
-        self.note(place, text);
+        let (text, help) = self.about(key, reason);
+        self.note(self.span(key).as_ref(), text, help);
     }
 
     /// Notes something that no key of the file is the place of.
-    pub(super) fn refuse_whole(&mut self, text: impl Into<String>) {
-        self.note(None, text.into());
+    pub(super) fn refuse_whole(&mut self, text: impl AsRef<str>) {
+        let (text, help) = with_help(text.as_ref());
+        self.note(None, text, help);
     }
 
     /// Notes that the key's value does something else than it seems to.
     pub(super) fn warn(&mut self, key: &Key, text: impl Display) {
-        let text = match self.shown(key) {
-            Some(value) => format!("{} = {value}: {text}", key.path()),
-            None => format!("{}: {text}", key.path()),
-        };
-        let (source, place) = (self.file.to_owned(), self.place(key));
-        self.warnings.push(Warning {
-            source,
-            place,
-            text,
-        });
+        let (text, help) = self.about(key, text);
+        self.note_warning(self.span(key).as_ref(), text, help);
     }
 
     /// Warns of the first of these keys that the file gives a string, if any.
@@ -224,26 +227,18 @@ impl<'t> Document<'t> {
         self.warnings.push(Warning {
             source: "command line".to_owned(),
             place: None,
+            excerpt: None,
             text,
+            help: None,
         });
     }
 
-    /// The value, if no problem was found, and the warnings.
-    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<(T, Vec<Warning>), ConfigError> {
-        match value {
-            Some(value) if self.problems.is_empty() => {
-                self.warnings.sort_by_key(|warning| warning.place);
-                Ok((value, self.warnings))
-            }
-            _ => {
-                self.problems
-                    .sort_by_key(|problem| (problem.place.is_none(), problem.place));
-                Err(ConfigError {
-                    file: self.file.to_owned(),
-                    problems: self.problems,
-                })
-            }
-        }
+    /// What was found: the problems and the warnings, in the file's order.
+    pub(super) fn findings(mut self) -> (Vec<Problem>, Vec<Warning>) {
+        self.warnings.sort_by_key(|warning| warning.place);
+        self.problems
+            .sort_by_key(|problem| (problem.place.is_none(), problem.place));
+        (self.problems, self.warnings)
     }
 
     fn value(&self, key: &Key) -> Option<&Spanned<DeValue<'t>>> {
@@ -254,9 +249,31 @@ impl<'t> Document<'t> {
             .get(key.name)
     }
 
-    fn place(&self, key: &Key) -> Option<Place> {
-        self.value(key)
-            .map(|value| place(self.text, value.span().start))
+    fn span(&self, key: &Key) -> Option<Range<usize>> {
+        self.value(key).map(Spanned::span)
+    }
+
+    /// Where a key's value stands, and its line.
+    pub(super) fn at(&self, key: &Key) -> (Option<Place>, Option<Excerpt>) {
+        self.shown_at(self.span(key).as_ref())
+    }
+
+    fn shown_at(&self, span: Option<&Range<usize>>) -> (Option<Place>, Option<Excerpt>) {
+        let place = span.map(|span| place(self.text, span.start));
+        (
+            place,
+            span.map(|span| Excerpt::of(self.text, span, &self.hidden)),
+        )
+    }
+
+    /// Key, value and a sentence about them, and what that advises.
+    pub(super) fn about(&self, key: &Key, sentence: impl Display) -> (String, Option<String>) {
+        let (sentence, help) = with_help(&sentence.to_string());
+        let text = match self.shown(key) {
+            Some(value) => format!("{} = {value}: {sentence}", key.path()),
+            None => format!("{}: {sentence}", key.path()),
+        };
+        (text, help)
     }
 
     /// The key's value as the file spells it, unless it is a secret.
@@ -268,32 +285,48 @@ impl<'t> Document<'t> {
         }
     }
 
+    fn note_warning(&mut self, span: Option<&Range<usize>>, text: String, help: Option<String>) {
+        let (place, excerpt) = self.shown_at(span);
+        self.warnings.push(Warning {
+            source: self.file.to_owned(),
+            place,
+            excerpt,
+            text,
+            help,
+        });
+    }
+
     /// Notes a problem, unless it is known (a key may be read twice) or there are too many.
-    fn note(&mut self, place: Option<Place>, text: String) {
-        if self
-            .problems
-            .iter()
-            .any(|known| (known.place, &known.text) == (place, &text))
-        {
+    fn note(&mut self, span: Option<&Range<usize>>, text: String, help: Option<String>) {
+        let (place, excerpt) = self.shown_at(span);
+        let problem = Problem {
+            place,
+            excerpt,
+            text,
+            help,
+        };
+        if self.problems.contains(&problem) {
             return;
         }
         match self.problems.len().cmp(&PROBLEMS_MAX) {
-            Ordering::Less => self.problems.push(Problem { place, text }),
+            Ordering::Less => self.problems.push(problem),
             Ordering::Equal => {
-                let text = "there are more problems than these".to_owned();
-                self.problems.push(Problem { place: None, text });
+                let text = "there are more problems than these";
+                self.problems.push(Problem::whole(text));
             }
             Ordering::Greater => {}
         }
     }
 }
 
-/// The message of a syntax error, without the line, which may hold a secret.
+/// The message of a syntax error; of its line only what cannot be a secret.
 fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
-    let place = error.span().map(|span| place(text, span.start));
+    let span = error.span();
     Problem {
-        place,
+        place: span.as_ref().map(|span| place(text, span.start)),
+        excerpt: span.as_ref().map(|span| Excerpt::of_broken(text, span)),
         text: format!("not valid TOML: {}", Shown(error.message())),
+        help: None,
     }
 }
 

@@ -2,15 +2,14 @@
 //!
 //! Pure. Keys without effect have no place here, nor have those of a disabled platform.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use super::key::Key;
-use super::{
-    Android, ApnsCredential, Bind, Config, Core, Endpoint, HideToken, Ios, Journal, Log, Secret,
-    Sync, keys,
-};
+use super::keys::{self, SECTIONS};
+use super::{Android, ApnsCredential, Bind, Config, Core, Endpoint, HideToken, Ios, Journal, Log};
+use super::{Secret, Sync};
 
 /// A key and what is in force for it.
 #[derive(Clone, Debug)]
@@ -43,8 +42,7 @@ impl fmt::Display for Value {
             Self::Absent => f.write_str("\"\""),
             Self::Flag(flag) => flag.fmt(f),
             Self::Number(number) => number.fmt(f),
-            // What JSON escapes, TOML escapes in the same way.
-            Self::Text(text) => serde_json::Value::from(text.as_str()).fmt(f),
+            Self::Text(text) => f.write_str(&quoted(text)),
             Self::Secret(_) => f.write_str("(not shown)"),
         }
     }
@@ -108,6 +106,26 @@ impl Config {
             }
         }
         sections.into()
+    }
+
+    /// [`Config::effective`] as a file, in which secrets and absent values are comments.
+    pub fn effective_toml(&self) -> String {
+        let settings = self.effective();
+        let mut out = String::new();
+        for (section, _) in SECTIONS {
+            let gap = if out.is_empty() { "" } else { "\n" };
+            // Writing to a text cannot fail.
+            let _written = writeln!(out, "{gap}[{section}]");
+            for Setting { key, value } in settings.iter().filter(|it| it.key.section == section) {
+                let name = key.name;
+                let _written = match value {
+                    Value::Absent => writeln!(out, "# {name}: not set"),
+                    Value::Secret(_) => writeln!(out, "# {name}: set, not shown"),
+                    shown => writeln!(out, "{name} = {shown}"),
+                };
+            }
+        }
+        out
     }
 }
 
@@ -289,3 +307,25 @@ fn log(log: &Log) -> Vec<Setting> {
         (&keys::LOG_LEVEL, Value::Text(level)),
     ])
 }
+
+/// A string as TOML spells it.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(character);
+            }
+            control if control.is_control() => {
+                let _written = write!(out, "\\u{:04X}", u32::from(control));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,8 @@ impl Ios {
             document.warn(&keys::IOS_KEEPALIVE_CONNS, super::NO_EFFECT);
         }
         let credential = written.choose(document)?;
-        if topic.is_none() && matches!(credential, ApnsCredential::Token { .. }) {
+        let has_none = !document.has(&keys::IOS_TOPIC) || document.is_empty_text(&keys::IOS_TOPIC);
+        if has_none && matches!(credential, ApnsCredential::Token { .. }) {
             let text = "must be the app's bundle id: APNs refuses every push without it when \
                         token authentication is used";
             document.refuse_because(&keys::IOS_TOPIC, text);
@@ -150,32 +151,36 @@ impl Credentials {
                 })
             }
             (None, None) => {
-                document.refuse_whole(missing);
+                if let Some(missing) = missing {
+                    document.refuse_whole(missing);
+                }
                 None
             }
         }
     }
 
-    /// What to say if neither kind is complete.
-    fn missing(document: &Document<'_>) -> String {
+    /// What to say if neither kind is complete; nothing if what is there was refused.
+    fn missing(document: &Document<'_>) -> Option<String> {
         let lacking = |keys: &[&'static Key]| {
             let names = keys
                 .iter()
                 .filter(|key| !document.has_text(key))
                 .map(|key| key.path());
-            names.collect::<Vec<_>>().join(", ")
+            let names: Vec<String> = names.collect();
+            (!names.is_empty()).then(|| names.join(", "))
         };
         let text = if TOKEN_KEYS.iter().any(|key| document.has_text(key)) {
-            format!("ios: token authentication lacks {}", lacking(&TOKEN_KEYS))
+            let lacking = lacking(&TOKEN_KEYS)?;
+            format!("ios: token authentication lacks {lacking}")
         } else if CERTIFICATE_KEYS.iter().any(|key| document.has_text(key)) {
-            let keys = [&keys::IOS_PEM_CERT_PATH, &keys::IOS_PEM_KEY_PATH];
-            format!("ios: certificate authentication lacks {}", lacking(&keys))
+            let lacking = lacking(&[&keys::IOS_PEM_CERT_PATH, &keys::IOS_PEM_KEY_PATH])?;
+            format!("ios: certificate authentication lacks {lacking}")
         } else {
             let text = "ios: no credential: set token_auth_key_path, token_auth_key_id and \
                         token_auth_team_id, or pem_cert_path and pem_key_path";
             text.to_owned()
         };
-        format!("{text}; or set ios.enabled = false")
+        Some(format!("{text}; or set ios.enabled = false"))
     }
 }
 

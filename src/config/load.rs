@@ -57,28 +57,8 @@ impl Config {
         overrides: Overrides,
         environment: &Environment,
     ) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let given = path.is_some();
-        let path = path.unwrap_or(Path::new(DEFAULT_PATH));
-        let name = path.to_string_lossy();
-        let fail = |text: String| ConfigError::whole(&name, text);
-        let octets = read(path).map_err(|error| {
-            let hint = if given {
-                ""
-            } else {
-                "; name the configuration file with -c"
-            };
-            fail(format!("cannot be read: {error}{hint}"))
-        })?;
-        if octets.len() > FILE_MAX {
-            return Err(fail(format!("is larger than {FILE_MAX} octets")));
-        }
-        let text = str::from_utf8(&octets).map_err(|error| {
-            fail(format!(
-                "is not UTF-8: invalid octet at offset {}",
-                error.valid_up_to()
-            ))
-        })?;
-        Self::parse(&name, text, overrides, environment)
+        let (name, text) = read_text(path)?;
+        Self::parse(&name, &text, overrides, environment)
     }
 }
 
@@ -115,6 +95,36 @@ fn state_dir(path: impl Fn(&'static str) -> Option<PathBuf>) -> Option<PathBuf> 
 fn first(paths: &Path) -> Option<PathBuf> {
     let first = paths.to_str()?.split(':').next()?;
     (!first.is_empty()).then(|| PathBuf::from(first))
+}
+
+/// Reads the file at `path`, or at [`DEFAULT_PATH`]; its name and its text.
+///
+/// # Errors
+///
+/// When there is no such file, or it is too large or not UTF-8.
+pub fn read_text(path: Option<&Path>) -> Result<(String, String), ConfigError> {
+    let given = path.is_some();
+    let path = path.unwrap_or(Path::new(DEFAULT_PATH));
+    let name = path.to_string_lossy().into_owned();
+    let fail = |text: String| ConfigError::whole(&name, &text);
+    let octets = read(path).map_err(|error| {
+        let hint = if given {
+            ""
+        } else {
+            "; name the configuration file with -c"
+        };
+        fail(format!("cannot be read: {error}{hint}"))
+    })?;
+    if octets.len() > FILE_MAX {
+        return Err(fail(format!("is larger than {FILE_MAX} octets")));
+    }
+    let text = String::from_utf8(octets).map_err(|error| {
+        fail(format!(
+            "is not UTF-8: invalid octet at offset {}",
+            error.utf8_error().valid_up_to()
+        ))
+    })?;
+    Ok((name, text))
 }
 
 /// Reads one octet more than is allowed, so that the caller sees the excess and no more memory.

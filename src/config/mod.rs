@@ -14,15 +14,19 @@ mod bind;
 mod change;
 mod core;
 mod credential;
+mod diagnostic;
 mod document;
 mod effective;
 mod endpoint;
+mod excerpt;
+mod file_text;
 mod ios;
 mod journal;
 mod key;
 mod keys;
 mod load;
 mod log;
+mod migrate;
 mod names;
 pub(crate) mod nearest;
 mod problem;
@@ -32,14 +36,18 @@ pub use android::Android;
 pub use bind::{Bind, Port, SocketAccess};
 pub use change::{Change, Effect};
 pub use core::Core;
+pub use diagnostic::{Diagnostic, Severity, Style};
 pub use effective::{Setting, Value};
 pub use endpoint::Endpoint;
+pub use excerpt::Excerpt;
+pub use file_text::FileText;
 pub use ios::{ApnsCredential, Ios};
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, Key, NumberDefault};
 pub use keys::{MAX_AGE_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
-pub use load::{DEFAULT_PATH, Environment, control_socket};
+pub use load::{DEFAULT_PATH, Environment, control_socket, read_text};
 pub use log::{HideToken, Log};
+pub use migrate::migrate;
 pub use problem::{ConfigError, Place, Problem, Warning};
 pub use secret::Secret;
 
@@ -74,6 +82,17 @@ pub struct Overrides {
     pub queues: Option<NonZeroUsize>,
 }
 
+/// What one reading of a file found.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// What could be understood. It may be used if there is no problem.
+    pub config: Option<Config>,
+    /// What keeps it from being used.
+    pub problems: Vec<Problem>,
+    /// What may not do what its writer expects.
+    pub warnings: Vec<Warning>,
+}
+
 impl Config {
     /// Checks a file's text; `file` is its name in messages.
     pub fn parse(
@@ -82,7 +101,33 @@ impl Config {
         overrides: Overrides,
         environment: &Environment,
     ) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let mut document = Document::parse(file, text)?;
+        let examined = Self::examine(file, text, overrides, environment);
+        match examined.config {
+            Some(config) if examined.problems.is_empty() => Ok((config, examined.warnings)),
+            _ => Err(ConfigError {
+                file: file.to_owned(),
+                problems: examined.problems,
+            }),
+        }
+    }
+
+    /// As [`Config::parse`], with what could be understood of a file that cannot be used.
+    pub fn examine(
+        file: &str,
+        text: &str,
+        overrides: Overrides,
+        environment: &Environment,
+    ) -> Examined {
+        let mut document = match Document::parse(file, text) {
+            Ok(document) => document,
+            Err(error) => {
+                return Examined {
+                    config: None,
+                    problems: error.problems,
+                    warnings: vec![],
+                };
+            }
+        };
         document.find_credentials_in(environment.credentials_directory.clone());
         let core = Core::take(&mut document, overrides, environment);
         let ios = Ios::take(&mut document);
@@ -99,7 +144,12 @@ impl Config {
             journal,
             log,
         });
-        document.finish(config)
+        let (problems, warnings) = document.findings();
+        Examined {
+            config,
+            problems,
+            warnings,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Names in the file that are no key's: misspelt ones, and those that Gaurun once knew.
 
+use std::ops::Range;
+
 use toml::de::DeTable;
 
 use super::all_keys;
@@ -12,6 +14,8 @@ use super::problem::Shown;
 pub(super) struct UnknownName {
     /// Octets of the text before it.
     pub(super) offset: usize,
+    /// Octets of the text up to its end.
+    pub(super) end: usize,
     section: String,
     /// `None` if the section as a whole is not known, or is no table.
     name: Option<String>,
@@ -21,8 +25,8 @@ pub(super) struct UnknownName {
 pub(super) enum Verdict {
     /// A warning with this text.
     NoEffect(String),
-    /// A problem with this text.
-    Refused(String),
+    /// A problem with this text, and what to do.
+    Refused(String, String),
 }
 
 impl UnknownName {
@@ -30,7 +34,7 @@ impl UnknownName {
     pub(super) fn all(table: &DeTable<'_>) -> Vec<Self> {
         let mut found = Vec::new();
         for (section, value) in table {
-            let offset = section.span().start;
+            let Range { start: offset, end } = section.span();
             let section = section.as_ref().to_string();
             let keys = value.as_ref().as_table();
             let Some(keys) = keys.filter(|_| SECTIONS.iter().any(|known| known.0 == section))
@@ -38,13 +42,14 @@ impl UnknownName {
                 let name = None;
                 found.push(Self {
                     offset,
+                    end,
                     section,
                     name,
                 });
                 continue;
             };
             for name in keys.keys() {
-                let offset = name.span().start;
+                let Range { start: offset, end } = name.span();
                 let name = name.as_ref().to_string();
                 let known = |section: &str, name: &str| {
                     all_keys().any(|key| key.section == section && key.name == name)
@@ -52,6 +57,7 @@ impl UnknownName {
                 if !known(&section, &name) {
                     found.push(Self {
                         offset,
+                        end,
                         section: section.clone(),
                         name: Some(name),
                     });
@@ -70,12 +76,12 @@ impl UnknownName {
             .find(|retired| retired.section == section && retired.name == name);
         match (retired.map(|retired| retired.instead), name) {
             (Some(Some(instead)), _) => {
-                Verdict::Refused(format!("{section}: unknown section; {instead}"))
+                Verdict::Refused(format!("{section}: unknown section"), instead.to_owned())
             }
             (Some(None), Some(name)) => Verdict::NoEffect(format!("{section}.{name}: {NO_LONGER}")),
             (Some(None), None) => Verdict::NoEffect(format!("{section}: {NO_LONGER}")),
-            (None, Some(name)) => Verdict::Refused(unknown_key(section, name)),
-            (None, None) => Verdict::Refused(unknown_section(section)),
+            (None, Some(name)) => unknown_key(section, name),
+            (None, None) => unknown_section(section),
         }
     }
 }
@@ -120,34 +126,35 @@ static RETIRED: [Retired; 6] = [
     Retired::new("ios", Some("keepalive_idle_timeout")),
 ];
 
-fn unknown_section(name: &str) -> String {
+fn unknown_section(name: &str) -> Verdict {
     let shown = Shown(name);
     if SECTIONS.iter().any(|(known, _)| *known == name) {
-        return format!("{shown}: must be a table, written as [{shown}]");
+        let text = format!("{shown}: must be a table, written as [{shown}]");
+        let help = format!("the keys of {shown} stand below a line [{shown}]");
+        return Verdict::Refused(text, help);
     }
     if let Some(key) = all_keys().find(|key| key.name == name) {
-        return format!(
-            "{shown}: stands outside its section; write it below [{}]",
-            key.section
-        );
+        let text = format!("{shown}: stands outside its section");
+        return Verdict::Refused(text, format!("write it below [{}]", key.section));
     }
-    match nearest(name, SECTIONS.iter().map(|(section, _)| *section)) {
-        Some(known) => format!("{shown}: unknown section; did you mean [{known}]?"),
-        None => format!("{shown}: unknown section; known are core, ios, android and log"),
-    }
+    let help = match nearest(name, SECTIONS.iter().map(|(section, _)| *section)) {
+        Some(known) => format!("did you mean [{known}]?"),
+        None => "known are core, ios, android, journal and log".to_owned(),
+    };
+    Verdict::Refused(format!("{shown}: unknown section"), help)
 }
 
-fn unknown_key(section: &str, name: &str) -> String {
-    let shown = Shown(name);
+fn unknown_key(section: &str, name: &str) -> Verdict {
     let own = all_keys()
         .filter(|key| key.section == section)
         .map(|key| key.name);
-    if let Some(key) = all_keys().find(|key| key.name == name) {
-        let belongs = key.path();
-        return format!("{section}.{shown}: unknown key; did you mean {belongs}?");
-    }
-    match nearest(name, own) {
-        Some(known) => format!("{section}.{shown}: unknown key; did you mean {section}.{known}?"),
-        None => format!("{section}.{shown}: unknown key; etc/sterna.toml lists the known ones"),
-    }
+    let elsewhere = all_keys().find(|key| key.name == name);
+    let help = if let Some(key) = elsewhere {
+        format!("did you mean {}?", key.path())
+    } else if let Some(known) = nearest(name, own) {
+        format!("did you mean {section}.{known}?")
+    } else {
+        "etc/sterna.toml lists the known ones".to_owned()
+    };
+    Verdict::Refused(format!("{section}.{}: unknown key", Shown(name)), help)
 }

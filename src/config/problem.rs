@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::excerpt::{Excerpt, visible};
+
 /// Where a file says something: both count from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -16,8 +18,33 @@ pub struct Place {
 pub struct Problem {
     /// Where, unless it is about something that is not there.
     pub place: Option<Place>,
+    /// The line there.
+    pub excerpt: Option<Excerpt>,
     /// Key, value and what would be allowed, in one line.
     pub text: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// One that is about no place of the file. What follows a `; ` is the help.
+    pub(super) fn whole(text: &str) -> Self {
+        let (text, help) = with_help(text);
+        Self {
+            place: None,
+            excerpt: None,
+            text,
+            help,
+        }
+    }
+}
+
+/// Takes a sentence apart at its first `; `: what is wrong, and what to do.
+pub(super) fn with_help(sentence: &str) -> (String, Option<String>) {
+    match sentence.split_once("; ") {
+        Some((text, help)) => (text.to_owned(), Some(help.to_owned())),
+        None => (sentence.to_owned(), None),
+    }
 }
 
 /// Why there is no configuration: every problem that was found.
@@ -31,10 +58,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// An error about the file as a whole.
-    pub(super) fn whole(file: &str, text: String) -> Self {
+    pub(super) fn whole(file: &str, text: &str) -> Self {
         Self {
             file: file.to_owned(),
-            problems: vec![Problem { place: None, text }],
+            problems: vec![Problem::whole(text)],
         }
     }
 }
@@ -46,7 +73,13 @@ impl fmt::Display for ConfigError {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write_at(f, &self.file, problem.place, &problem.text)?;
+            write_at(
+                f,
+                &self.file,
+                problem.place,
+                &problem.text,
+                problem.help.as_deref(),
+            )?;
         }
         Ok(())
     }
@@ -61,28 +94,44 @@ pub struct Warning {
     pub source: String,
     /// Where in the file.
     pub place: Option<Place>,
+    /// The line there.
+    pub excerpt: Option<Excerpt>,
     /// Key, value and what happens instead, in one line.
     pub text: String,
+    /// What to do.
+    pub help: Option<String>,
 }
 
 /// `file:line:column: text`
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_at(f, &self.source, self.place, &self.text)
+        write_at(
+            f,
+            &self.source,
+            self.place,
+            &self.text,
+            self.help.as_deref(),
+        )
     }
 }
 
-fn write_at(
+/// One line.
+pub(super) fn write_at(
     f: &mut fmt::Formatter<'_>,
     file: &str,
     place: Option<Place>,
     text: &str,
+    help: Option<&str>,
 ) -> fmt::Result {
     write!(f, "{}", Shown(file))?;
     if let Some(Place { line, column }) = place {
         write!(f, ":{line}:{column}")?;
     }
-    write!(f, ": {text}")
+    write!(f, ": {text}")?;
+    match help {
+        Some(help) => write!(f, "; {help}"),
+        None => Ok(()),
+    }
 }
 
 /// Text from outside, as a message shows it: on one line, without control characters, not long.
@@ -96,6 +145,8 @@ impl fmt::Display for Shown<'_> {
             }
             if character.is_control() {
                 write!(f, "{}", character.escape_default())?;
+            } else if visible(character).is_none() {
+                write!(f, "{}", character.escape_unicode())?;
             } else {
                 write!(f, "{character}")?;
             }

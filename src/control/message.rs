@@ -30,7 +30,7 @@ pub enum Answer {
     },
     /// The old configuration stays in force.
     Kept {
-        /// Why, a line each.
+        /// Why, some lines each, the last of them ended.
         problems: Vec<String>,
     },
     /// It cannot be done now.

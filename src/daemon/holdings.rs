@@ -124,6 +124,8 @@ fn create_pid_file(core: &Core) -> Result<Option<PidFile>, StartError> {
     created.map_err(|error| {
         let kind = if error.is_held() {
             StartErrorKind::AlreadyRunning
+        } else if error.is_denied() {
+            StartErrorKind::NoPermission
         } else {
             StartErrorKind::CannotCreate
         };
@@ -136,6 +138,8 @@ fn bind_control(core: &Core) -> Result<Option<Bound>, StartError> {
     bound.transpose().map_err(|error| {
         let kind = if error.is_taken() {
             StartErrorKind::AlreadyRunning
+        } else if error.is_denied() {
+            StartErrorKind::NoPermission
         } else {
             StartErrorKind::CannotCreate
         };

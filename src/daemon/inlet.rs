@@ -20,7 +20,14 @@ pub(super) fn bound(
         Bind::Tcp(address) => Bound::tcp(*address),
         Bind::Unix(path) => Bound::unix(path, access.mode, access.group.as_deref()),
     };
-    let bound = bound.map_err(|error| StartError::new(StartErrorKind::CannotListen, error))?;
+    let bound = bound.map_err(|error| {
+        let kind = if error.is_denied() {
+            StartErrorKind::NoPermission
+        } else {
+            StartErrorKind::CannotListen
+        };
+        StartError::new(kind, error)
+    })?;
     Ok((bound, core.bind.to_string()))
 }
 

@@ -31,6 +31,7 @@ mod token_file;
 mod whereabouts;
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -90,6 +91,8 @@ pub enum StartErrorKind {
     Config,
     /// A log file or the pid file cannot be created.
     CannotCreate,
+    /// The system does not let us make such a file, or listen on the port.
+    NoPermission,
     /// Another instance holds the pid file.
     AlreadyRunning,
     /// The port cannot be listened on.
@@ -410,7 +413,14 @@ fn credential_files(config: &Config, platform: Platform) -> Option<CredentialFil
 fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError> {
     let [access, error] = [&config.log.access_log, &config.log.error_log].map(Destination::named);
     let logs = Logs::open(&access, &error, operator)
-        .map_err(|error| StartError::new(StartErrorKind::CannotCreate, error))?
+        .map_err(|error| {
+            let kind = if error.kind() == io::ErrorKind::PermissionDenied {
+                StartErrorKind::NoPermission
+            } else {
+                StartErrorKind::CannotCreate
+            };
+            StartError::new(kind, error)
+        })?
         .hiding(privacy(&config.log)?);
     if log::operator::start(&logs.operator, config.log.level).is_err() {
         // A second daemon in one process shares the first one's operator log.

@@ -13,12 +13,13 @@ use super::named_files::NamedFiles;
 use super::terms::{privacy, settings, terms};
 use super::{Daemon, credential_files, limits};
 use crate::api::Terms;
-use crate::config::{
-    Android, Change, Config, ConfigError, Effect, Environment, Ios, Overrides, Warning,
-};
+use crate::check;
+use crate::config::{self, Android, Change, Config, Diagnostic, Effect, Environment, FileText};
+use crate::config::{Ios, Overrides, Severity, Style, Warning};
 use crate::control::Answer;
 use crate::delivery::route::Route;
 use crate::log::{self, Beside, Destination, Privacy};
+use crate::moment::Moment;
 use crate::push::Platform;
 
 /// How long the lines of before may take to reach the old log files.
@@ -33,13 +34,6 @@ pub struct Source {
     pub overrides: Overrides,
     /// What the process was started in.
     pub environment: Environment,
-}
-
-impl Source {
-    fn load(&self) -> Result<(Config, Vec<Warning>), ConfigError> {
-        let overrides = self.overrides.clone();
-        Config::load(self.path.as_deref(), overrides, &self.environment)
-    }
 }
 
 /// What is new, made and checked; putting it in force cannot fail.
@@ -92,37 +86,58 @@ impl Daemon {
                     "reload: the configuration of before stays in force; only log files are \
                      opened again"
                 );
-                Answer::Kept { problems }
+                let shown = problems.iter().map(|it| it.render(Style::Plain));
+                Answer::Kept {
+                    problems: shown.collect(),
+                }
             }
         }
     }
 
-    fn prepare(&self) -> Result<Prepared, Vec<String>> {
-        let source = self.source.as_ref().ok_or_else(|| {
-            vec!["this daemon was not started from a configuration file".to_owned()]
-        })?;
-        let (new, warnings) = source.load().map_err(|error| lines(&error))?;
+    /// Reads the file; all problems of it, else of the files that it names.
+    fn prepare(&self) -> Result<Prepared, Vec<Diagnostic>> {
+        let Some(source) = &self.source else {
+            let nowhere = FileText::read("sterna", "");
+            let text = "this daemon was not started from a configuration file";
+            return Err(vec![nowhere.whole(Severity::Error, text)]);
+        };
+        let read = config::read_text(source.path.as_deref());
+        let (name, text) = read.map_err(|error| error.diagnostics())?;
+        let overrides = source.overrides.clone();
+        let parsed = Config::parse(&name, &text, overrides, &source.environment);
+        let (new, warnings) = parsed.map_err(|error| error.diagnostics())?;
+        self.prepare_from(&new, warnings, &FileText::read(&name, &text))
+    }
+
+    fn prepare_from(
+        &self,
+        new: &Config,
+        warnings: Vec<Warning>,
+        text: &FileText<'_>,
+    ) -> Result<Prepared, Vec<Diagnostic>> {
         let names = [
             &new.log.access_log,
             &new.log.error_log,
             &new.log.operator_log,
         ]
         .map(Destination::named);
-        let mut problems = Problems::default();
         // Before any is used: what changes from here on is told by the next reload.
-        let named_files = NamedFiles::of(&new);
-        let logs = problems.note(self.logs.open_beside(&names));
+        let named_files = NamedFiles::of(new);
+        // As the operator's own check would have it; then what only a running daemon can find.
+        let mut checked = check::opened(new, text, Moment::now().unix);
+        checked.retain(|it| it.severity == Severity::Error);
+        let (mut against, mut unusable) = (Problems::new(text), Problems::new(text));
+        let logs = unusable.note(self.logs.open_beside(&names));
         let can_turn = logs.as_ref().is_none_or(Option::is_some);
-        let reloaded = problems.note(self.config.reloaded(new.clone(), can_turn));
+        let reloaded = against.note(self.config.reloaded(new.clone(), can_turn));
         // What is new may be looked at even if it cannot be gone over to.
-        let checked = reloaded.as_ref().map_or(&new, |(in_force, _)| in_force);
-        let terms = problems.note(terms(checked));
-        let privacy = problems.note(privacy(&checked.log));
-        let routes = self.new_routes(checked, &mut problems);
+        let looked_at = reloaded.as_ref().map_or(new, |(in_force, _)| in_force);
+        let terms = unusable.note(terms(looked_at));
+        let privacy = unusable.note(privacy(&looked_at.log));
+        let routes = self.new_routes(looked_at, &mut unusable);
+        let is_usable = checked.is_empty() && unusable.found.is_empty();
         match (logs, reloaded, terms, privacy) {
-            (Some(logs), Some((in_force, changes)), Some(terms), Some(privacy))
-                if problems.0.is_empty() =>
-            {
+            (Some(logs), Some((in_force, changes)), Some(terms), Some(privacy)) if is_usable => {
                 Ok(Prepared {
                     in_force,
                     changes,
@@ -134,7 +149,14 @@ impl Daemon {
                     routes,
                 })
             }
-            _ => Err(problems.0),
+            _ => {
+                let mut problems = checked;
+                if problems.is_empty() {
+                    problems = unusable.found;
+                }
+                problems.extend(against.found);
+                Err(problems)
+            }
         }
     }
 
@@ -226,7 +248,7 @@ impl Daemon {
     fn new_routes(
         &self,
         new: &Config,
-        problems: &mut Problems,
+        problems: &mut Problems<'_>,
     ) -> Vec<(Platform, CredentialFiles, Route)> {
         let mut routes = Vec::new();
         for running in &self.lanes {
@@ -298,16 +320,22 @@ fn summary(told: &[(Level, String)], changes: &[Change]) -> Option<String> {
     })
 }
 
-/// All reasons against a reload.
-#[derive(Default)]
-struct Problems(Vec<String>);
-
-impl Problems {
-    fn note<T, E: ToString>(&mut self, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.0.extend(lines(&error))).ok()
-    }
+/// Reasons against a reload.
+struct Problems<'t> {
+    text: &'t FileText<'t>,
+    found: Vec<Diagnostic>,
 }
 
-fn lines(error: &impl ToString) -> Vec<String> {
-    error.to_string().lines().map(str::to_owned).collect()
+impl<'t> Problems<'t> {
+    fn new(text: &'t FileText<'t>) -> Self {
+        let found = Vec::new();
+        Self { text, found }
+    }
+
+    fn note<T, E: ToString>(&mut self, result: Result<T, E>) -> Option<T> {
+        let whole = |line: &str| self.text.whole(Severity::Error, line);
+        result
+            .map_err(|error| self.found.extend(error.to_string().lines().map(whole)))
+            .ok()
+    }
 }

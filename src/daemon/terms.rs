@@ -6,11 +6,8 @@ use std::path::Path;
 use super::{StartError, StartErrorKind, routes};
 use crate::api::{self, ApiKeys, Rules, Terms};
 use crate::config::{self, Config, HideToken};
-use crate::log::{Privacy, TokenShown};
+use crate::log::{HASH_KEY_MIN, Privacy, TokenShown};
 use crate::provider::KEY_FILE_MAX;
-
-/// Our limit: octets of the key that device tokens are hashed with; fewer could be guessed.
-const HASH_KEY_MIN: usize = 16;
 
 /// What is accepted, and from whom.
 pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {

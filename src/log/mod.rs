@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub use self::destination::Destination;
 use self::destination::Identity;
 pub use self::origin::{Origin, Origins};
-pub use self::privacy::{Privacy, TokenShown};
+pub use self::privacy::{HASH_KEY_MIN, Privacy, TokenShown};
 pub use self::sink::Sink;
 pub use self::time_text::TimeText;
 use crate::heartbeat::Heartbeat;

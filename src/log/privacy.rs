@@ -6,6 +6,9 @@ use aws_lc_rs::hmac;
 
 use super::escape::string;
 
+/// Our limit: octets of the key that device tokens are hashed with; fewer could be guessed.
+pub const HASH_KEY_MIN: usize = 16;
+
 /// What the push log hides of device tokens and texts.
 #[derive(Debug, Default)]
 pub struct Privacy {

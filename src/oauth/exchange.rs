@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Account;
 use super::answer::{self, ANSWER_BODY_MAX, Class, Failure, Grant};
+use super::{AccessToken, Account};
 use crate::moment::{Moment, http_date};
 
 /// How long one request to the token endpoint may take.
@@ -33,6 +33,19 @@ pub(super) fn exchange(account: &Account, agent: &ureq::Agent) -> Result<Grant, 
         agent,
         asked.unix_secs().saturating_add_signed(skew),
     )
+}
+
+/// Asks for an access token once, and waits for it: for a look at the credentials.
+///
+/// # Errors
+///
+/// What the endpoint said, for the operator; without secrets.
+pub fn exchange_once(account: &Account, agent: &ureq::Agent) -> Result<AccessToken, String> {
+    let grant = exchange(account, agent).map_err(|failure| failure.text)?;
+    Ok(AccessToken {
+        authorization: format!("Bearer {}", grant.token).into(),
+        number: 0,
+    })
 }
 
 /// Sends one request, with an assertion of that time.

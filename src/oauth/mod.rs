@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use answer::{ACCESS_TOKEN_MAX, ANSWER_BODY_MAX, Class, ROWS, Row};
-pub use exchange::EXCHANGE_TIMEOUT;
+pub use exchange::{EXCHANGE_TIMEOUT, exchange_once};
 pub use tokens::AccessTokens;
 
 /// Whose access tokens are wanted.

@@ -1,0 +1,245 @@
+//! Asks the providers, with the real credentials, for what cannot reach a device.
+//!
+//! APNs gets a push to a device token that is none: `BadDeviceToken` comes after everything else
+//! was found good. FCM gets a message that it shall only validate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use ureq::Agent;
+
+use super::clock::skew;
+use super::files::{read, service_account};
+use crate::config::{Android, ApnsCredential, Config, Diagnostic, Endpoint, Ios, Secret};
+use crate::config::{FileText, Severity};
+use crate::moment::{Moment, http_date};
+use crate::net::resolve::Resolver;
+use crate::net::tls::{self, Identity};
+use crate::net::transport::{self, HttpConnector};
+use crate::oauth::{self, Account};
+use crate::provider::apns::{self, AuthTokens, SigningKey};
+use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, Head, fcm};
+
+/// What no device token can be.
+const NO_DEVICE_TOKEN: &str = "sterna-check";
+/// A message that is validated, to nobody.
+const TRIAL: &str = r#"{"validate_only":true,"message":{"topic":"sterna-check"}}"#;
+/// What APNs says if all but the device token is good.
+const BAD_DEVICE_TOKEN: &str = "BadDeviceToken";
+/// A push like any other.
+const PAYLOAD: &str = r#"{"aps":{"alert":"sterna check"}}"#;
+
+/// Opens each enabled provider and tells what it answered.
+pub fn online(config: &Config, source: &FileText<'_>) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    if let Some(ios) = &config.ios {
+        let found = ask_apns(ios).map_err(|text| ("ios.enabled", "APNs", text));
+        report(
+            source,
+            found.map(|told| ("ios.enabled", "APNs", told)),
+            &mut findings,
+        );
+    }
+    if let Some(android) = &config.android {
+        let found = ask_fcm(android).map_err(|text| ("android.enabled", "FCM", text));
+        report(
+            source,
+            found.map(|told| ("android.enabled", "FCM", told)),
+            &mut findings,
+        );
+    }
+    findings
+}
+
+/// What a provider answered.
+struct Told {
+    host: String,
+    /// What of it was no success.
+    answer: Answer,
+    is_good: bool,
+    cure: Option<&'static str>,
+    /// Seconds since the Unix epoch, by the provider's clock.
+    date: Option<u64>,
+}
+
+type Named<T> = (&'static str, &'static str, T);
+
+fn report(
+    source: &FileText<'_>,
+    found: Result<Named<Told>, Named<String>>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let (key, name, told) = match found {
+        Ok(found) => found,
+        Err((key, name, text)) => {
+            findings.push(source.about(Severity::Error, key, format!("{name}: {text}")));
+            return;
+        }
+    };
+    let (host, status) = (&told.host, told.answer.status);
+    let reason = &told.answer.reason;
+    if told.is_good {
+        let text = format!("{name} at {host} takes the credentials: it answered {status} {reason}");
+        findings.push(source.whole(Severity::Note, text.trim_end()));
+    } else {
+        let cure = told
+            .cure
+            .map(|cure| format!("; {cure}"))
+            .unwrap_or_default();
+        let error = told.answer.error.replace("; ", ", ");
+        let text = format!("{name} at {host} answered {status} {reason}: {error}{cure}");
+        findings.push(source.about(Severity::Error, key, text));
+    }
+    let now = Moment::now().unix_secs();
+    findings.extend(told.date.and_then(|theirs| skew(source, theirs, now)));
+}
+
+fn ask_apns(ios: &Ios) -> Result<Told, String> {
+    let (identity, authorization) = match &ios.credential {
+        ApnsCredential::Token {
+            key_path,
+            key_id,
+            team_id,
+        } => {
+            let key = SigningKey::from_pem(&read(key_path)?, key_id, team_id)?;
+            // The daemon's own tokens: another would count as an update.
+            let token = AuthTokens::new(key).current(Moment::now())?;
+            (None, Some(token.authorization().to_owned()))
+        }
+        ApnsCredential::Certificate {
+            cert_path,
+            key_path,
+            passphrase,
+        } => {
+            let passphrase = passphrase.as_ref().map(Secret::expose);
+            let identity = Identity::from_pem_files(cert_path, key_path, passphrase);
+            (Some(identity.map_err(|error| error.to_string())?), None)
+        }
+    };
+    let tls = tls::client_config(ios.ca_path.as_deref(), identity, &[tls::ALPN_H2])
+        .map_err(|error| error.to_string())?;
+    let own = if ios.sandbox {
+        apns::SANDBOX_HOST
+    } else {
+        apns::PRODUCTION_HOST
+    };
+    let base = base(ios.endpoint.as_ref(), own);
+    let mut fields = vec![("apns-push-type", apns::ALERT.to_owned())];
+    fields.extend(authorization.map(|value| ("authorization", value)));
+    fields.extend(ios.topic.clone().map(|topic| ("apns-topic", topic)));
+    let agent = agent(tls);
+    let url = format!("{base}/3/device/{NO_DEVICE_TOKEN}");
+    let response = post(&agent, &url, &fields, PAYLOAD, ios.timeout)?;
+    let head = Head {
+        status: response.status,
+        apns_id: None,
+        retry_after: None,
+        date: None,
+    };
+    let answer = apns::answer(head, &response.body, Moment::now());
+    let reason = answer.reason.clone();
+    Ok(Told {
+        host: base,
+        is_good: reason == BAD_DEVICE_TOKEN,
+        cure: cure(apns::ADVICE, &reason),
+        answer,
+        date: response.date,
+    })
+}
+
+fn ask_fcm(android: &Android) -> Result<Told, String> {
+    let account = service_account(&android.service_account_path)?;
+    let project = android
+        .project_id
+        .clone()
+        .or(account.project_id().map(str::to_owned))
+        .ok_or("no project_id")?;
+    let protocols = [tls::ALPN_H2, tls::ALPN_HTTP1];
+    let tls = tls::client_config(android.ca_path.as_deref(), None, &protocols)
+        .map_err(|error| error.to_string())?;
+    let agent = agent(tls);
+    let account = Account {
+        token_uri: account.token_uri().to_owned(),
+        assertion: Box::new(move |now| account.assertion(now)),
+    };
+    let token = oauth::exchange_once(&account, &agent)?;
+    let base = base(android.endpoint.as_ref(), fcm::HOST);
+    let url = format!("{base}{}", fcm::path(&project));
+    let fields = [
+        ("authorization", token.authorization().to_owned()),
+        ("content-type", fcm::CONTENT_TYPE.to_owned()),
+    ];
+    let response = post(&agent, &url, &fields, TRIAL, android.timeout)?;
+    let head = Head {
+        status: response.status,
+        apns_id: None,
+        retry_after: None,
+        date: None,
+    };
+    let answer = fcm::answer(head, &response.body, Moment::now());
+    Ok(Told {
+        host: base,
+        is_good: answer.status == 200,
+        cure: cure(fcm::ADVICE, &answer.reason),
+        answer,
+        date: response.date,
+    })
+}
+
+fn cure(advice: &'static [Advice], reason: &str) -> Option<&'static str> {
+    advice
+        .iter()
+        .find(|it| it.reason == reason)
+        .map(|it| it.cure)
+}
+
+fn base(configured: Option<&Endpoint>, own: &str) -> String {
+    configured.map_or_else(|| format!("https://{own}"), Endpoint::to_string)
+}
+
+fn agent(tls: Arc<ClientConfig>) -> Agent {
+    let connector = HttpConnector::new(tls, Arc::new(Resolver::system()));
+    transport::agent(connector, transport::config().build())
+}
+
+/// What came back.
+struct Response {
+    status: u16,
+    date: Option<u64>,
+    body: Vec<u8>,
+}
+
+fn post(
+    agent: &Agent,
+    url: &str,
+    fields: &[(&'static str, String)],
+    body: &str,
+    timeout: Duration,
+) -> Result<Response, String> {
+    let cannot = |error| format!("{url}: {error}");
+    let mut request = agent
+        .post(url)
+        .config()
+        .timeout_global(Some(timeout))
+        .build();
+    for (name, value) in fields {
+        request = request.header(*name, value);
+    }
+    let mut response = request.send(body).map_err(cannot)?;
+    let date = response.headers().get("date");
+    let date = date
+        .and_then(|value| value.to_str().ok())
+        .and_then(http_date);
+    let limit = u64::try_from(ANSWER_BODY_MAX).unwrap_or(u64::MAX);
+    Ok(Response {
+        status: response.status().as_u16(),
+        date,
+        body: response
+            .body_mut()
+            .with_config()
+            .limit(limit)
+            .read_to_vec()
+            .map_err(cannot)?,
+    })
+}

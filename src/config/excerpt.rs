@@ -1,0 +1,218 @@
+//! A line of the file as a message may show it: no secret, no control character, not long.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+use unicode_width::UnicodeWidthChar;
+
+use super::all_keys;
+use super::key::Allowed;
+use super::nearest::nearest;
+
+/// A line of the file and what of it is meant. Columns are those of a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The line, fit for a terminal.
+    pub line: String,
+    /// Columns of it before what is meant.
+    pub before: usize,
+    /// Columns of what is meant, at least one.
+    pub width: usize,
+}
+
+impl Excerpt {
+    /// Shows the line where `span` begins. `hidden` are the parts of the text that nobody may see.
+    pub(super) fn of(text: &str, span: &Range<usize>, hidden: &[Range<usize>]) -> Self {
+        let line = line_around(text, span.start);
+        let shown = text.get(line.clone()).unwrap_or_default();
+        let meant = span.start.saturating_sub(line.start);
+        let first = first_shown(shown, meant);
+        let mut view = View::default();
+        if first > 0 {
+            view.push(CUT, CUT_COLUMNS, false);
+        }
+        let mut masked = None;
+        for (index, character) in shown.char_indices().skip_while(|(index, _)| *index < first) {
+            if view.columns >= LINE_SHOWN_MAX {
+                view.push(CUT, CUT_COLUMNS, false);
+                break;
+            }
+            let offset = line.start.saturating_add(index);
+            let mask = hidden.iter().position(|range| range.contains(&offset));
+            let is_meant = span.contains(&offset);
+            match mask {
+                Some(mask) if masked == Some(mask) => {}
+                Some(_) => view.push(NOT_SHOWN, NOT_SHOWN.len(), is_meant),
+                None => view.push_character(character, is_meant),
+            }
+            masked = mask;
+        }
+        Self {
+            before: view.before.unwrap_or(view.columns),
+            width: view.meant.max(1),
+            line: view.line,
+        }
+    }
+
+    /// The same for a text that could not be read as TOML, so that it is not known what in it is
+    /// secret: only what follows a key that is none is shown.
+    pub(super) fn of_broken(text: &str, span: &Range<usize>) -> Self {
+        let line = line_around(text, span.start);
+        let shown = text.get(line.clone()).unwrap_or_default();
+        let hidden = hidden_of_broken(shown, text.contains("\"\"\"") || text.contains("'''"));
+        let begin = hidden.map(|offset| line.start.saturating_add(offset));
+        let hidden: Vec<_> = begin
+            .into_iter()
+            .map(|begin| begin..line.end.max(begin))
+            .collect();
+        Self::of(text, span, &hidden)
+    }
+}
+
+/// The parts of a file's text that are secret, or may be: the values of all keys that are not known
+/// to be none.
+pub(super) fn hidden(table: &DeTable<'_>) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    collect(table, &mut found);
+    found
+}
+
+fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
+    for (name, value) in table {
+        match value.as_ref() {
+            DeValue::Table(inner) => collect(inner, found),
+            DeValue::Array(values)
+                if values
+                    .iter()
+                    .any(|value| value.as_ref().as_table().is_some()) =>
+            {
+                let tables = values.iter().filter_map(|value| value.as_ref().as_table());
+                for inner in tables {
+                    collect(inner, found);
+                }
+            }
+            _ if is_open(name.as_ref()) => {}
+            _ => found.push(value.span()),
+        }
+    }
+}
+
+/// Whether values of a key of this name, or of the one that it seems to mean, may be shown.
+fn is_open(name: &str) -> bool {
+    let known = |name: &str| {
+        let mut named = all_keys().filter(|key| key.name == name).peekable();
+        named.peek().is_some() && named.all(|key| !matches!(key.allowed, Allowed::Secret))
+    };
+    if known(name) {
+        return true;
+    }
+    let lower = name.to_ascii_lowercase();
+    !SECRET_WORDS.iter().any(|word| lower.contains(word))
+        && nearest(name, all_keys().map(|key| key.name)).is_some_and(known)
+}
+
+/// From where on a line of broken TOML is hidden, if it is.
+fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
+    let indent = line.len().saturating_sub(line.trim_start().len());
+    let rest = line.trim_start();
+    if has_long_strings || rest.is_empty() {
+        // Any line may be one of a long string.
+        return Some(indent);
+    }
+    if rest.starts_with('#') || (rest.starts_with('[') && !rest.contains('=')) {
+        return None;
+    }
+    let name = rest
+        .split(|at: char| at == '=' || at.is_whitespace())
+        .next()
+        .unwrap_or_default();
+    let is_plain = rest.matches('=').count() <= 1;
+    if is_open(name) && is_plain {
+        return None;
+    }
+    let bare = |at: char| at.is_ascii_alphanumeric() || "_-.".contains(at);
+    if !name.chars().all(bare) {
+        return Some(indent);
+    }
+    let after = rest.get(name.len()..).unwrap_or_default();
+    let gap = after
+        .find(|at: char| at != '=' && !at.is_whitespace())
+        .unwrap_or(after.len());
+    Some(indent.saturating_add(name.len()).saturating_add(gap))
+}
+
+/// The line that holds an octet, without its end.
+fn line_around(text: &str, offset: usize) -> Range<usize> {
+    let offset = offset.min(text.len());
+    let start = text
+        .get(..offset)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |newline| newline.saturating_add(1));
+    let rest = text.get(start..).unwrap_or_default();
+    let length = rest.find('\n').unwrap_or(rest.len());
+    let line = rest.get(..length).unwrap_or_default();
+    start..start.saturating_add(line.trim_end_matches('\r').len())
+}
+
+/// The first octet of a line that is shown, if something at `meant` is to be seen.
+fn first_shown(line: &str, meant: usize) -> usize {
+    let is_long = line.chars().nth(LINE_SHOWN_MAX).is_some();
+    let before = line.get(..meant).unwrap_or(line);
+    let first = before
+        .char_indices()
+        .rev()
+        .nth(BEFORE_SHOWN_MAX)
+        .map(|(index, _)| index);
+    first.filter(|_| is_long).unwrap_or(0)
+}
+
+/// What is shown so far.
+#[derive(Default)]
+struct View {
+    line: String,
+    columns: usize,
+    before: Option<usize>,
+    meant: usize,
+}
+
+impl View {
+    fn push(&mut self, text: &str, columns: usize, is_meant: bool) {
+        if is_meant {
+            self.before.get_or_insert(self.columns);
+            self.meant = self.meant.saturating_add(columns);
+        }
+        self.line.push_str(text);
+        self.columns = self.columns.saturating_add(columns);
+    }
+
+    fn push_character(&mut self, character: char, is_meant: bool) {
+        if character == '\t' {
+            return self.push(TAB, TAB.len(), is_meant);
+        }
+        if let Some(columns) = visible(character) {
+            self.push(character.encode_utf8(&mut [0; 4]), columns, is_meant);
+        } else {
+            let escaped = character.escape_unicode().to_string();
+            self.push(&escaped, escaped.len(), is_meant);
+        }
+    }
+}
+
+/// The columns of a character; `None` for one that a terminal would not show, or obey.
+pub(super) fn visible(character: char) -> Option<usize> {
+    character.width().filter(|columns| *columns > 0)
+}
+
+/// Parts of names that secrets have.
+const SECRET_WORDS: [&str; 5] = ["pass", "phrase", "secret", "apikey", "api_key"];
+const NOT_SHOWN: &str = "(not shown)";
+const CUT: &str = "…";
+const CUT_COLUMNS: usize = 1;
+const TAB: &str = "    ";
+/// Columns of a line that are shown, about: what a terminal has beside the line number.
+pub(super) const LINE_SHOWN_MAX: usize = 100;
+/// Characters of a longer line that are shown before what is meant.
+const BEFORE_SHOWN_MAX: usize = 40;
+
+#[cfg(test)]
+mod tests;

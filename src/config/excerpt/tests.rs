@@ -1,0 +1,116 @@
+//! Lines as they are shown.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Shows a line in which `meant` is meant, and puts carets where they would stand.
+fn check(line: &str, meant: &str, expected: &str, carets: &str) {
+    let start = line.find(meant).unwrap();
+    let span = start..start + meant.len();
+    let excerpt = Excerpt::of(line, &span, &[]);
+    let found = format!(
+        "{}{}",
+        " ".repeat(excerpt.before),
+        "^".repeat(excerpt.width)
+    );
+    assert_eq!((excerpt.line.as_str(), found.as_str()), (expected, carets));
+}
+
+#[test]
+fn the_caret_stands_below_what_is_meant() {
+    check("worker = 4", "worker", "worker = 4", "^^^^^^");
+    check("a\n  b = 4\r\nc", "4", "  b = 4", "      ^");
+    check("\tport = 1", "1", "    port = 1", "           ^");
+    check(
+        "k = \"日本\" # x",
+        "\"日本\"",
+        "k = \"日本\" # x",
+        "    ^^^^^^",
+    );
+    check("k = \"é\" # x", "# x", "k = \"é\" # x", "        ^^^");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_spelt_out() {
+    check(
+        "k = \"\u{1b}[31m\u{202e}\" x",
+        "x",
+        r#"k = "\u{1b}[31m\u{202e}" x"#,
+        "                         ^",
+    );
+}
+
+#[test]
+fn a_long_line_is_cut_on_both_sides() {
+    let line = format!("{}meant{}", "a".repeat(5000), "b".repeat(5000));
+    let excerpt = Excerpt::of(&line, &(5000..5005), &[]);
+    assert!(excerpt.line.starts_with("…aaa") && excerpt.line.ends_with("bbb…"));
+    assert!(excerpt.line.chars().count() <= LINE_SHOWN_MAX + 2);
+    let meant: String = excerpt.line.chars().skip(excerpt.before).take(5).collect();
+    assert_eq!((meant.as_str(), excerpt.width), ("meant", 5));
+    let whole = "x".repeat(LINE_SHOWN_MAX);
+    assert_eq!(Excerpt::of(&whole, &(90..91), &[]).line, whole);
+}
+
+#[test]
+fn hidden_parts_are_not_shown_and_the_caret_moves_along() {
+    let line = "a = \"hunter2\", b = 4";
+    let excerpt = Excerpt::of(line, &(19..20), std::slice::from_ref(&(4..13)));
+    assert_eq!(excerpt.line, "a = (not shown), b = 4");
+    assert_eq!((excerpt.before, excerpt.width), (21, 1));
+    let excerpt = Excerpt::of(line, &(4..13), std::slice::from_ref(&(4..13)));
+    assert_eq!((excerpt.before, excerpt.width), (4, "(not shown)".len()));
+}
+
+#[test]
+fn of_broken_toml_only_the_values_of_known_keys_are_shown() {
+    for (line, expected) in [
+        ("topic = \"a", "topic = \"a"),
+        ("[core", "[core"),
+        (
+            "pem_key_passphrase = \"hunter2",
+            "pem_key_passphrase = (not shown)",
+        ),
+        (
+            "pem_key_passphrase \"hunter2\"",
+            "pem_key_passphrase (not shown)",
+        ),
+        ("  apikey=hunter2", "  apikey=(not shown)"),
+        (
+            "pem_key_pasphrase = hunter2",
+            "pem_key_pasphrase = (not shown)",
+        ),
+        ("pem_key_pass = hunter2", "pem_key_pass = (not shown)"),
+        ("topics = \"a", "topics = \"a"),
+        ("topic = 1 apikey = hunter2", "topic = (not shown)"),
+        ("hunter2\"", "(not shown)"),
+        ("\"apikey\" = hunter2", "(not shown)"),
+    ] {
+        assert_eq!(Excerpt::of_broken(line, &(0..1)).line, expected);
+    }
+    let text = "apikey = \"\"\"\nhunter2\ntopic = \"\n";
+    for start in [13, 21] {
+        let excerpt = Excerpt::of_broken(text, &(start..start + 1));
+        assert_eq!(excerpt.line, "(not shown)");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_and_span_make_one_harmless_line(
+        text in "(\\PC|[\\x00-\\x1f]|日|\u{202e}|=|\n){0,200}",
+        start in 0_usize..250,
+        length in 0_usize..250,
+        hidden in 0_usize..250,
+    ) {
+        let (span, hidden) = (start..start + length, hidden..hidden + 3);
+        for excerpt in [
+            Excerpt::of(&text, &span, std::slice::from_ref(&hidden)),
+            Excerpt::of_broken(&text, &span),
+        ] {
+            prop_assert!(!excerpt.line.contains(char::is_control));
+            prop_assert!(excerpt.width >= 1);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A file to point into, for what is found out about it after it was parsed.
+
+use std::fmt::Display;
+
+use super::all_keys;
+use super::diagnostic::{Diagnostic, Severity};
+use super::document::Document;
+use super::problem::with_help;
+
+/// A configuration file's text and where its keys stand.
+pub struct FileText<'t> {
+    file: &'t str,
+    /// `None` if the text is no TOML.
+    document: Option<Document<'t>>,
+}
+
+impl<'t> FileText<'t> {
+    /// Reads a text; `file` is its name.
+    pub fn read(file: &'t str, text: &'t str) -> Self {
+        let document = Document::parse(file, text).ok();
+        Self { file, document }
+    }
+
+    /// Something to be said of the value of a key, named `section.name`; what follows a `; ` is the
+    /// help.
+    pub fn about(&self, severity: Severity, key: &str, sentence: impl Display) -> Diagnostic {
+        let known = all_keys().find(|known| known.path() == key);
+        let Some((document, known)) = self.document.as_ref().zip(known) else {
+            return self.whole(severity, format_args!("{key}: {sentence}"));
+        };
+        let (text, help) = document.about(known, sentence);
+        let (place, excerpt) = document.at(known);
+        Diagnostic {
+            severity,
+            file: self.file.to_owned(),
+            place,
+            excerpt,
+            text,
+            help,
+        }
+    }
+
+    /// Something to be said of no key.
+    pub fn whole(&self, severity: Severity, sentence: impl Display) -> Diagnostic {
+        let (text, help) = with_help(&sentence.to_string());
+        Diagnostic {
+            severity,
+            file: self.file.to_owned(),
+            place: None,
+            excerpt: None,
+            text,
+            help,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Gaurun's file made ours: what is kept, what is dropped, what is changed, and why.
+
+use std::fmt::Write;
+
+use super::document::Document;
+use super::effective::quoted;
+use super::key::{Allowed, Key};
+use super::keys::{self, SECTIONS};
+use super::problem::Shown;
+use super::{ConfigError, all_keys};
+
+/// Writes a commented configuration that does what Gaurun's file `text` did, or says why not.
+/// Secrets are not repeated: where one is needed, a comment says where to copy it from.
+///
+/// # Errors
+///
+/// When the text is no TOML.
+pub fn migrate(file: &str, text: &str) -> Result<String, ConfigError> {
+    let document = Document::parse(file, text)?;
+    let mut out = String::new();
+    comment(
+        &mut out,
+        &format!(
+            "Made from Gaurun's {}. Check it with: sterna check -c FILE",
+            Shown(file)
+        ),
+    );
+    for (section, _) in SECTIONS {
+        line(&mut out, &format!("\n[{section}]"));
+        for key in all_keys().filter(|key| key.section == section) {
+            write_key(&mut out, &document, key);
+        }
+    }
+    let unknown = document.findings();
+    let left_out: Vec<String> = unknown
+        .0
+        .iter()
+        .map(|problem| (&problem.text, problem.help.as_deref()))
+        .chain(
+            unknown
+                .1
+                .iter()
+                .map(|warning| (&warning.text, warning.help.as_deref())),
+        )
+        .map(|(text, help)| match help {
+            Some(help) => format!("{text}; {help}"),
+            None => text.clone(),
+        })
+        .collect();
+    if !left_out.is_empty() {
+        line(&mut out, "");
+        comment(&mut out, "Left out:");
+        for text in left_out {
+            comment(&mut out, &format!("  {text}"));
+        }
+    }
+    Ok(out)
+}
+
+fn write_key(out: &mut String, document: &Document<'_>, key: &'static Key) {
+    let (name, path) = (key.name, key.path());
+    let written = document.spelt(key);
+    match (fate(document, key), written) {
+        (Fate::Kept, Some(value)) => line(out, &format!("{name} = {value}")),
+        (Fate::Dropped(why), Some(value)) => {
+            comment(out, &format!("dropped: {name} = {value}: {why}"));
+        }
+        (Fate::ByDefault, Some(value)) => {
+            let (was, is, why) = key
+                .gaurun
+                .as_ref()
+                .map_or(("", "", ""), |it| (it.was, it.is, it.why));
+            comment(
+                out,
+                &format!("changed: Gaurun: {was}. Sterna: {is}: {why}."),
+            );
+            comment(out, "Uncomment to keep the old value:");
+            line(out, &format!("#{name} = {value}"));
+        }
+        (Fate::Secret(true), _) => {
+            comment(
+                out,
+                &format!("kept, not shown: copy {path} from Gaurun's file:"),
+            );
+            line(out, &format!("#{name} = \"\""));
+        }
+        (Fate::Added(value, why), _) => {
+            comment(out, &format!("added: {why}"));
+            line(out, &value);
+        }
+        (Fate::Kept | Fate::Dropped(_) | Fate::ByDefault | Fate::Secret(_), _) => {}
+    }
+}
+
+/// What becomes of a key.
+enum Fate {
+    /// It means the same.
+    Kept,
+    /// It has no effect any more.
+    Dropped(&'static str),
+    /// Our default is better than what suited Gaurun.
+    ByDefault,
+    /// It holds a secret, if it is there.
+    Secret(bool),
+    /// Gaurun has no such key; the line, and why it is needed.
+    Added(String, &'static str),
+}
+
+fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
+    let is_on = |enabled: &Key| document.bare_flag(enabled) != Some(false);
+    match (key.section, key.name) {
+        ("android", "apikey") => Fate::Dropped(
+            "Google closed the API that took this key in 2024; the service account is in its place",
+        ),
+        ("android", "service_account_path")
+            if is_on(&keys::ANDROID_ENABLED) && !document.has_text(key) =>
+        {
+            Fate::Added(
+                format!("{} = {}", key.name, quoted(ACCOUNT_PATH)),
+                "FCM HTTP v1 needs a service account: Firebase console, project settings, service \
+                 accounts, generate a key, and put the file there",
+            )
+        }
+        ("core", "address") if !document.has_text(key) => Fate::Added(
+            "#address = \"0.0.0.0\"\n#allow_unauthenticated = true".to_owned(),
+            "Gaurun listens on all interfaces, Sterna on loopback. If callers are on other hosts, \
+             uncomment both lines, or better address and api_key_path",
+        ),
+        ("core", "gaurun_badge") if !document.has(key) => Fate::Added(
+            "#gaurun_badge = true".to_owned(),
+            "Gaurun sends badge 0 for a notification without badge. If apps rely on that, uncomment",
+        ),
+        ("ios" | "android", "keepalive_conns") => {
+            Fate::Dropped("HTTP/2 carries all pushes over as many connections as workers allows")
+        }
+        ("core", "workers" | "queues" | "pusher_max")
+        | ("ios" | "android", "timeout" | "retry_max")
+        | ("log", "level") => Fate::ByDefault,
+        _ if matches!(key.allowed, Allowed::Secret) => Fate::Secret(document.has_text(key)),
+        _ => Fate::Kept,
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a text cannot fail.
+    let _written = writeln!(out, "{text}");
+}
+
+/// Writes a comment, in lines that fit a screen.
+fn comment(out: &mut String, text: &str) {
+    let mut width = 0_usize;
+    for word in text.split(' ') {
+        let next = width.saturating_add(word.chars().count()).saturating_add(1);
+        if width == 0 || next > COMMENT_MAX {
+            let gap = if width == 0 { "# " } else { "\n# " };
+            out.push_str(gap);
+            width = word.chars().count();
+        } else {
+            out.push(' ');
+            width = next;
+        }
+        out.push_str(word);
+    }
+    out.push('\n');
+}
+
+/// Columns of a comment, about.
+const COMMENT_MAX: usize = 90;
+/// Where the service account is looked for, until somebody says otherwise.
+const ACCOUNT_PATH: &str = "/etc/sterna/service-account.json";
+
+#[cfg(test)]
+mod tests;
