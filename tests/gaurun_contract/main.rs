@@ -11,6 +11,7 @@
 mod harness;
 
 mod logs;
+mod moving;
 mod queue;
 mod replies;
 mod requests;
