@@ -46,6 +46,11 @@ impl PidFile {
         }
         Err(fail(Fault::Unsteady))
     }
+
+    /// Whether there is a file that is none of ours, which [`PidFile::create`] would not overwrite.
+    pub fn is_foreign(path: &Path) -> bool {
+        File::open(path).is_ok_and(|mut file| is_foreign(&mut file).unwrap_or(false))
+    }
 }
 
 impl Drop for PidFile {
@@ -153,13 +158,17 @@ fn read_pid(file: &mut File) -> Option<u32> {
     text.trim_end().parse().ok()
 }
 
+/// Whether the file holds something else than a pid.
+fn is_foreign(file: &mut File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    Ok(!metadata.is_file()
+        || metadata.len() > MAX_OCTETS
+        || (metadata.len() > 0 && read_pid(file).is_none()))
+}
+
 /// Overwrites a pid, and nothing else: a wrong path in the configuration must not cost a file.
 fn write_pid(file: &mut File) -> Result<(), Fault> {
-    let metadata = file.metadata().map_err(Fault::Io)?;
-    let foreign = !metadata.is_file()
-        || metadata.len() > MAX_OCTETS
-        || (metadata.len() > 0 && read_pid(file).is_none());
-    if foreign {
+    if is_foreign(file).map_err(Fault::Io)? {
         return Err(Fault::Foreign);
     }
     file.rewind().map_err(Fault::Io)?;

@@ -26,8 +26,8 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
     (
         "check",
         &[
-            "api", "config", "count", "journal", "log", "moment", "net", "oauth", "provider",
-            "push",
+            "api", "config", "count", "journal", "log", "moment", "net", "oauth", "pid_file",
+            "provider", "push",
         ],
     ),
     (

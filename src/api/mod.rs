@@ -40,5 +40,5 @@ pub use plan::Rules;
 pub use reply::Reply;
 pub use request_id::{RequestId, RequestIds};
 pub use service::{Door, Host, Kept, Service, Terms};
-pub use socket::{BindError, Bound};
+pub use socket::{BindError, Bound, group_number};
 pub use state::{Ending, PushState};

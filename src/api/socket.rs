@@ -171,7 +171,8 @@ fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inle
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(text(error)),
     }
-    let group = group.map(group_number).transpose()?;
+    let group = group.map(group_number).transpose();
+    let group = group.map_err(|error| format!("socket_group: {error}"))?;
     let socket = socket_with(
         AddressFamily::UNIX,
         SocketType::STREAM,
@@ -205,17 +206,19 @@ fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inle
 }
 
 /// The number of a group that is named by name or number.
-fn group_number(group: &str) -> Result<u32, String> {
+///
+/// # Errors
+///
+/// When there is none of that name.
+pub fn group_number(group: &str) -> Result<u32, String> {
     if let Ok(number) = group.parse() {
         return Ok(number);
     }
     let found = nix::unistd::Group::from_name(group);
     match found {
         Ok(Some(found)) => Ok(found.gid.as_raw()),
-        Ok(None) => Err(format!("socket_group: there is no group {group:?}")),
-        Err(error) => Err(format!(
-            "socket_group {group:?} cannot be looked up: {error}"
-        )),
+        Ok(None) => Err(format!("there is no group {group:?}")),
+        Err(error) => Err(format!("group {group:?} cannot be looked up: {error}")),
     }
 }
 

@@ -39,10 +39,11 @@ impl Look<'_, '_> {
                 key_id,
                 team_id,
             } => {
-                let key =
-                    read(key_path).and_then(|file| SigningKey::from_pem(&file, key_id, team_id));
-                if let Err(error) = key {
-                    self.error("ios.token_auth_key_path", error);
+                let key = "ios.token_auth_key_path";
+                let found = self.read(key, key_path);
+                let found = found.and_then(|file| SigningKey::from_pem(&file, key_id, team_id));
+                if let Err(error) = found {
+                    self.error(key, error);
                 }
             }
             ApnsCredential::Certificate {
@@ -76,7 +77,8 @@ impl Look<'_, '_> {
 
     pub(super) fn android(&mut self, android: &Android) {
         let key = "android.service_account_path";
-        match service_account(&android.service_account_path) {
+        let read = self.read(key, &android.service_account_path);
+        match read.and_then(service_account) {
             Err(error) => self.error(key, error),
             Ok(account) => match android.project_id.as_deref().or(account.project_id()) {
                 None => self.error(key, "it names no project_id; set android.project_id"),
@@ -94,7 +96,7 @@ impl Look<'_, '_> {
         let Some(path) = &core.api_key_path else {
             return;
         };
-        let keys = read(path).and_then(|file| {
+        let keys = self.read("core.api_key_path", path).and_then(|file| {
             if file.len() > KEY_FILE_MAX {
                 return Err(format!(
                     "over {KEY_FILE_MAX} bytes: it is no file of API keys"
@@ -112,7 +114,7 @@ impl Look<'_, '_> {
         let HideToken::Hash { key_path } = &log.hide_token else {
             return;
         };
-        match read(key_path) {
+        match self.read("log.hash_key_path", key_path) {
             Ok(key) if (HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) => {}
             Ok(key) => {
                 let octets = count::of(key.len(), "octet", "octets");
@@ -176,6 +178,17 @@ impl Look<'_, '_> {
         }
     }
 
+    /// Reads the file that the key names; the error says which one, if that is not to be seen.
+    fn read(&self, key: &str, path: &Path) -> Result<Vec<u8>, String> {
+        read(path).map_err(|error| {
+            if self.source.shows(key, path) {
+                error
+            } else {
+                format!("{} {error}", path.display())
+            }
+        })
+    }
+
     fn error(&mut self, key: &str, text: impl Display) {
         self.add(Severity::Error, key, text);
     }
@@ -185,9 +198,9 @@ impl Look<'_, '_> {
     }
 }
 
-/// Reads the service account.
-pub(super) fn service_account(path: &Path) -> Result<ServiceAccount, String> {
-    let text = String::from_utf8(read(path)?).map_err(|error| error.to_string())?;
+/// Reads a service account's file.
+pub(super) fn service_account(file: Vec<u8>) -> Result<ServiceAccount, String> {
+    let text = String::from_utf8(file).map_err(|error| error.to_string())?;
     ServiceAccount::parse(&text)
 }
 

@@ -6,8 +6,10 @@
 
 mod clock;
 mod files;
+mod journal;
 mod online;
 mod places;
+mod running;
 
 use std::time::Duration;
 
@@ -18,9 +20,15 @@ pub use online::online;
 /// Looks at everything that needs no network; `now` is the time since the Unix epoch.
 pub fn offline(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Diagnostic> {
     let mut findings = opened(config, source, now);
+    let daemon = running::daemon(config);
     places::pid(config, source, &mut findings);
-    places::journal(config, source, &mut findings);
-    places::port(config, source, &mut findings);
+    places::control(config, source, &mut findings);
+    places::port(config, source, daemon, &mut findings);
+    journal::journal(config, source, daemon, &mut findings);
+    if let Some(pid) = daemon {
+        let text = format!("the daemon runs, with pid {pid}: its port and journal were not tried");
+        findings.push(source.whole(Severity::Note, text));
+    }
     findings
 }
 

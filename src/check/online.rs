@@ -149,7 +149,7 @@ fn ask_apns(ios: &Ios) -> Result<Told, String> {
 }
 
 fn ask_fcm(android: &Android) -> Result<Told, String> {
-    let account = service_account(&android.service_account_path)?;
+    let account = service_account(read(&android.service_account_path)?)?;
     let project = android
         .project_id
         .clone()

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
+use crate::api::group_number;
 use crate::config::{Bind, Config, Diagnostic, FileText, Severity};
-use crate::journal::{self, DiskFiles, Fault, OpenError};
 use crate::log::Destination;
-use crate::moment::Moment;
+use crate::pid_file::PidFile;
 
 pub(super) fn logs(config: &Config, source: &FileText<'_>, findings: &mut Vec<Diagnostic>) {
     let log = &config.log;
@@ -31,81 +31,78 @@ pub(super) fn logs(config: &Config, source: &FileText<'_>, findings: &mut Vec<Di
 }
 
 pub(super) fn pid(config: &Config, source: &FileText<'_>, findings: &mut Vec<Diagnostic>) {
-    if let Some(path) = &config.core.pid
-        && let Err(error) = writable(path)
-    {
+    let Some(path) = &config.core.pid else {
+        return;
+    };
+    let found = writable(path).and_then(|()| {
+        if PidFile::is_foreign(path) {
+            let text = "the file holds something else than a pid, and is not overwritten";
+            return Err(format!("{text}; name another one"));
+        }
+        Ok(())
+    });
+    if let Err(error) = found {
         findings.push(source.about(Severity::Error, "core.pid", error));
     }
 }
 
-/// Reads the journal as the daemon would at its start, and changes nothing.
-pub(super) fn journal(config: &Config, source: &FileText<'_>, findings: &mut Vec<Diagnostic>) {
-    let Some(journal) = &config.journal else {
-        return;
-    };
-    let mut say = |severity, text: &dyn Display| {
-        findings.push(source.about(severity, "journal.dir", text));
-    };
-    match journal::read(&DiskFiles, &journal.dir, Moment::now()) {
-        Ok(reading) => {
-            let damaged = reading.recovered().damaged;
-            if damaged > 0 {
-                let text = format!(
-                    "{damaged} places of the journal cannot be read: what was accepted there is lost"
-                );
-                say(Severity::Warning, &text);
-            }
-            if let Err(error) = directory(&journal.dir.join("x")) {
-                say(Severity::Error, &error);
-            }
-        }
-        Err(OpenError {
-            fault: Fault::Missing,
-            ..
-        }) => {
-            // The daemon makes it, with what leads to it.
-            let mut ancestors = journal.dir.ancestors().skip(1);
-            if let Some(there) = ancestors.find(|path| path.is_dir())
-                && let Err(error) = directory(&there.join("x"))
-            {
-                say(Severity::Error, &error);
-            }
-        }
-        Err(error) => say(Severity::Error, &error),
+/// Looks at where the control socket will be. A daemon that has it is no error, as for the port.
+pub(super) fn control(config: &Config, source: &FileText<'_>, findings: &mut Vec<Diagnostic>) {
+    if let Some(path) = &config.core.control_socket
+        && let Err(error) = socket(path)
+    {
+        findings.push(source.about(Severity::Error, "core.control_socket", error));
     }
 }
 
-/// Takes the port for a moment. That it is taken is no error: the daemon that is to be reloaded or
-/// started anew may be the one that has it.
-pub(super) fn port(config: &Config, source: &FileText<'_>, findings: &mut Vec<Diagnostic>) {
-    let mut say = |severity, text: &dyn Display| {
-        findings.push(source.about(severity, "core.port", text));
+/// Takes the port for a moment. That it is taken is no error: `daemon`, the one that runs with this
+/// configuration, has it, or else one that is to be replaced.
+pub(super) fn port(
+    config: &Config,
+    source: &FileText<'_>,
+    daemon: Option<u32>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let mut say = |severity, key, text: &dyn Display| {
+        findings.push(source.about(severity, key, text));
     };
+    let (port, group) = ("core.port", "core.socket_group");
     match &config.core.bind {
         Bind::Tcp(address) => match TcpListener::bind(address) {
             Ok(_released) => {}
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let text = format!("{address} {TAKEN}");
-                say(Severity::Warning, &text);
+                if daemon.is_none() {
+                    say(Severity::Warning, port, &format!("{address} {TAKEN}"));
+                }
             }
             Err(error) => {
                 let text = format!("cannot listen on {address}: {error}{}", advice(&error));
-                say(Severity::Error, &text);
+                say(Severity::Error, port, &text);
             }
         },
-        Bind::Unix(path) => match fs::symlink_metadata(path) {
-            Ok(found) if !found.file_type().is_socket() => {
-                say(Severity::Error, &"there is a file that is no socket");
+        Bind::Unix(path) => {
+            match socket(path) {
+                Ok(()) => {}
+                Err(error) => say(Severity::Error, port, &error),
             }
-            Ok(_) if UnixStream::connect(path).is_ok() => {
-                say(Severity::Warning, &TAKEN);
+            if daemon.is_none() && UnixStream::connect(path).is_ok() {
+                say(Severity::Warning, port, &TAKEN);
             }
-            _ => {
-                if let Err(error) = directory(path) {
-                    say(Severity::Error, &error);
-                }
+            let access = &config.core.socket_access;
+            if let Some(Err(error)) = access.group.as_deref().map(group_number) {
+                say(Severity::Error, group, &error);
             }
-        },
+        }
+    }
+}
+
+/// Whether a Unix socket can be made there, or is there.
+fn socket(path: &Path) -> Result<(), String> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            Err("there is a file that is no socket".to_owned())
+        }
+        _ => directory(path),
     }
 }
 
@@ -120,7 +117,7 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Whether a file can be appended to, or made.
-fn writable(path: &Path) -> Result<(), String> {
+pub(super) fn writable(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err("is a directory".to_owned()),
         Ok(_) => access(path, Access::WRITE_OK)
@@ -131,7 +128,7 @@ fn writable(path: &Path) -> Result<(), String> {
 }
 
 /// Whether a file can be made in its directory.
-fn directory(path: &Path) -> Result<(), String> {
+pub(super) fn directory(path: &Path) -> Result<(), String> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -148,4 +145,5 @@ fn directory(path: &Path) -> Result<(), String> {
     })
 }
 
-const TAKEN: &str = "is taken: fine if that is the daemon now running; else see who: ss -lntp";
+const TAKEN: &str =
+    "is taken: fine if that is the daemon, or systemd for it; else see who: ss -lntp";

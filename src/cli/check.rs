@@ -39,7 +39,11 @@ pub(super) fn run(asked: &Check) -> ExitCode {
         if asked.print && findings.iter().all(|it| it.severity != Severity::Error) {
             return print(&config.effective_toml());
         }
-        findings.extend(check::offline(config, &source, now));
+        // What is refused was read as its default, of which nothing is to be said.
+        let mut further = check::offline(config, &source, now);
+        further
+            .retain(|it| it.place.is_none() || error.problems.iter().all(|p| p.place != it.place));
+        findings.extend(further);
         let changed = changed(path.unwrap_or(Path::new(DEFAULT_PATH)));
         findings.extend(changed.and_then(|at| check::from_the_future(&source, at, now)));
         if asked.online {

@@ -19,7 +19,8 @@ pub(super) fn path(name: &str, directory: Option<&Path>) -> Result<PathBuf, Stri
     let Some(directory) = directory else {
         return Err(format!(
             "CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with \
-             LoadCredential={name}:/path/of/the/file; outside of systemd write that path here"
+             LoadCredential={name}:/path/of/the/file; outside of systemd set it to the directory \
+             where the file {name} is, /run/credentials/sterna.service while the service runs"
         ));
     };
     Ok(directory.join(name))

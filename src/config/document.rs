@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::fmt::Display;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -153,6 +153,12 @@ impl<'t> Document<'t> {
                 Some(PathBuf::from(text))
             }
         }
+    }
+
+    /// Whether this very path is what the file gives the key.
+    pub(super) fn says(&self, key: &Key, path: &Path) -> bool {
+        let text = self.value(key).and_then(|value| value.as_ref().as_str());
+        text.is_some_and(|text| Path::new(text) == path)
     }
 
     /// Whether the file gives the key a value, if only an empty one.

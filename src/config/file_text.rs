@@ -1,6 +1,7 @@
 //! A file to point into, for what is found out about it after it was parsed.
 
 use std::fmt::Display;
+use std::path::Path;
 
 use super::all_keys;
 use super::diagnostic::{Diagnostic, Severity};
@@ -38,6 +39,14 @@ impl<'t> FileText<'t> {
             text,
             help,
         }
+    }
+
+    /// Whether that path stands at the key, named `section.name`, for all to see. A credential's
+    /// does not, nor does one that comes from the environment.
+    pub fn shows(&self, key: &str, path: &Path) -> bool {
+        let known = all_keys().find(|known| known.path() == key);
+        let both = self.document.as_ref().zip(known);
+        both.is_some_and(|(document, known)| document.says(known, path))
     }
 
     /// Something to be said of no key.

@@ -449,7 +449,7 @@ const IDS_AHEAD: u64 = 1 << 24;
 const IN_DOUBT: u64 = u64::MAX;
 
 /// The lock file's name.
-const LOCK: &str = "journal.lock";
+pub(crate) const LOCK: &str = "journal.lock";
 
 /// The name of the note that the sync of a segment has failed.
 const FAILED_SYNC: &str = "sync-failed";

@@ -14,16 +14,22 @@ fn cases() -> PathBuf {
 }
 
 fn sterna(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sterna"));
     command
         .args(arguments)
         .current_dir(cases())
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .env_remove("RUNTIME_DIRECTORY")
         .env(
             "STATE_DIRECTORY",
             std::env::temp_dir().join("sterna-check-state"),
         );
-    command.output().unwrap()
+    command
 }
 
 fn names() -> Vec<String> {
@@ -64,6 +70,19 @@ fn broken_configurations_are_told_as_they_should_be() {
         assert!(!found.contains('\u{1b}'), "{name}: {found:?}");
     }
     assert!(differences.is_empty(), "{differences}");
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let output = sterna(&["check", "-c", "readme.toml"]);
+    let printed = String::from_utf8(output.stderr).unwrap();
+    let shown = printed.replace("readme.toml", "sterna.toml");
+    assert!(
+        readme.contains(&format!("```text\n{shown}```\n")),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -127,6 +146,34 @@ fn warnings_do_not_fail() {
         "{text}"
     );
     assert!(text.ends_with("sterna: 0 errors, 1 warning\n"), "{text}");
+}
+
+#[test]
+fn credentials_are_looked_for_where_systemd_puts_them() {
+    let (directory, file) = site();
+    let text = fs::read_to_string(&file).unwrap();
+    let path = directory.path().join("key.p8");
+    let text = text.replace(path.to_str().unwrap(), "credential:key.p8");
+    fs::write(&file, text).unwrap();
+    let check = |credentials: &Path| {
+        let mut command = command(&["check", "-c", &file]);
+        command.env("CREDENTIALS_DIRECTORY", credentials);
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, text) = check(directory.path());
+    assert_eq!(code, Some(0), "{text}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (code, text) = check(elsewhere.path());
+    assert_eq!(code, Some(78), "{text}");
+    let expected = format!(
+        "error: ios.token_auth_key_path = \"credential:key.p8\": {} cannot be read: No such file",
+        elsewhere.path().join("key.p8").display()
+    );
+    assert!(text.contains(&expected), "{text}");
 }
 
 #[test]

@@ -1,0 +1,70 @@
+//! The journal: can the daemon read what is there, and write on?
+
+use std::fs;
+
+use super::places::{directory, writable};
+use crate::config::{Config, Diagnostic, FileText, Severity};
+use crate::count;
+use crate::journal::{self, DiskFiles, Fault, Files as _, LOCK, OpenError, RESERVE_OCTETS};
+use crate::moment::Moment;
+
+/// Reads the journal as the daemon would at its start, and changes nothing. One that a daemon has
+/// open was read by it, and is not read again beside it.
+pub(super) fn journal(
+    config: &Config,
+    source: &FileText<'_>,
+    daemon: Option<u32>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Some(journal) = &config.journal else {
+        return;
+    };
+    let dir = &journal.dir;
+    let mut say = |severity, text: String| {
+        findings.push(source.about(severity, "journal.dir", text));
+    };
+    let read = if daemon.is_some() && dir.is_dir() {
+        Ok(0)
+    } else {
+        journal::read(&DiskFiles, dir, Moment::now()).map(|read| read.recovered().damaged)
+    };
+    match read {
+        Ok(damaged) => {
+            if damaged > 0 {
+                let places = count::of(damaged, "place", "places");
+                let text = format!("damaged in {places}: what was accepted there is lost");
+                say(Severity::Warning, text);
+            }
+            // The lock is what a start opens first.
+            let lock = dir.join(LOCK);
+            let usable = directory(&lock).and_then(|()| match fs::metadata(&lock) {
+                Ok(_) => writable(&lock).map_err(|error| format!("{LOCK} {error}")),
+                Err(_) => Ok(()),
+            });
+            match (usable, DiskFiles.free_space(dir)) {
+                (Err(error), _) => say(Severity::Error, error),
+                (Ok(()), Ok(free)) if free <= RESERVE_OCTETS => say(
+                    Severity::Warning,
+                    format!(
+                        "the disk has {free} octets left, and with no more than {RESERVE_OCTETS} \
+                         no push is accepted; make room"
+                    ),
+                ),
+                (Ok(()), _) => {}
+            }
+        }
+        Err(OpenError {
+            fault: Fault::Missing,
+            ..
+        }) => {
+            // The daemon makes it, with what leads to it.
+            let mut ancestors = dir.ancestors().skip(1);
+            if let Some(there) = ancestors.find(|path| path.is_dir())
+                && let Err(error) = directory(&there.join(LOCK))
+            {
+                say(Severity::Error, error);
+            }
+        }
+        Err(error) => say(Severity::Error, error.to_string()),
+    }
+}

@@ -1,0 +1,65 @@
+//! Whether a daemon runs with this configuration. Its locks are not tried: whoever holds one, if
+//! only for a moment, keeps a daemon from starting.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::journal::LOCK;
+
+/// The pid of the daemon that has the journal or the pid file.
+pub(super) fn daemon(config: &Config) -> Option<u32> {
+    let lock = config
+        .journal
+        .as_ref()
+        .map(|journal| journal.dir.join(LOCK));
+    let mut files = lock.iter().chain(&config.core.pid);
+    files.find_map(|path| holder(path))
+}
+
+/// The process that has written its pid into the file, if it still has the file open.
+fn holder(path: &Path) -> Option<u32> {
+    let file = File::open(path).ok()?;
+    let wanted = file.metadata().ok()?;
+    let mut text = String::new();
+    file.take(PID_OCTETS).read_to_string(&mut text).ok()?;
+    let pid: u32 = text.trim_end().parse().ok()?;
+    let process = Path::new("/proc").join(pid.to_string());
+    let Ok(open) = fs::read_dir(process.join("fd")) else {
+        // Another user's: that it lives must do.
+        return process.is_dir().then_some(pid);
+    };
+    open.flatten()
+        .filter_map(|entry| fs::metadata(entry.path()).ok())
+        .any(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()))
+        .then_some(pid)
+}
+
+/// Octets of a file that are read for its pid.
+const PID_OCTETS: u64 = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_counts_while_its_process_has_the_file_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        assert_eq!(holder(&path), None);
+        let ours = std::process::id();
+        let open = File::create(&path).unwrap();
+        for text in [ours.to_string(), format!("{ours}\n")] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(holder(&path), Some(ours));
+        }
+        drop(open);
+        assert_eq!(holder(&path), None, "left behind by one that lives");
+        for text in ["", "-1", "x", "4294967295", &"1".repeat(40)] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(holder(&path), None, "{text:?}");
+        }
+    }
+}
