@@ -1,11 +1,12 @@
 //! `sterna reload`: asks the daemon to read its configuration again.
 
+use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::Reload;
 use super::{ExitCode, report};
-use crate::config::{self, Environment};
+use crate::config::{self, DEFAULT_PATH, Environment};
 use crate::control::{self, Answer, AskError, Request, USUAL_PATH};
 
 /// Asks, and says what came of it.
@@ -31,6 +32,13 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
         Err(error) => {
             report(format_args!("{}: {error}", path.display()));
             if let AskError::NoDaemon(_) = error {
+                let file = asked.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+                if let Err(error) = File::open(file) {
+                    let file = file.display();
+                    report(format_args!(
+                        "no configuration was found at {file}: {error}; name the daemon's with -c"
+                    ));
+                }
                 report(
                     "a daemon has a control socket if core.control_socket named one at its start, \
                      or if systemd gives it a runtime directory; SIGHUP reloads without one",

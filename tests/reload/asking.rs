@@ -91,6 +91,17 @@ fn no_daemon_is_69() {
 }
 
 #[test]
+fn without_a_configuration_it_says_where_it_looked() {
+    let site = Site::unreachable();
+    let output = reload(&site, &["--wait"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{told}");
+    let path = site.path("sterna.toml");
+    let expected = format!("no configuration was found at {}: ", path.display());
+    assert!(told.contains(&expected), "{told}");
+}
+
+#[test]
 fn a_second_daemon_leaves_the_socket_and_a_dead_ones_is_replaced() {
     let site = with_control(Site::unreachable()).without_journal();
     let daemon = site.start();

@@ -19,6 +19,7 @@ mod every_key;
 mod files;
 mod load;
 mod settings;
+mod unit;
 
 use std::process::Output;
 
