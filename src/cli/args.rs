@@ -109,6 +109,7 @@ const COMPLETIONS_HELP: &str = "\
 Examples:
   sterna completions bash > /usr/share/bash-completion/completions/sterna
   sterna completions zsh > /usr/share/zsh/site-functions/_sterna
+  sterna completions --dir DIR     a file for each of bash, zsh and fish
 
 {usage-heading} {usage}
 
@@ -119,8 +120,11 @@ Examples:
 #[derive(Args, Clone, Debug)]
 pub(super) struct Completions {
     /// The shell
-    #[arg(value_name = "SHELL")]
-    pub(super) shell: Shell,
+    #[arg(value_name = "SHELL", required_unless_present = "dir")]
+    pub(super) shell: Option<Shell>,
+    /// Directory for the files of bash, zsh and fish
+    #[arg(long, value_name = "DIR", conflicts_with = "shell")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 const CHECK_HELP: &str = "\

@@ -6,6 +6,8 @@ use std::path::Path;
 use toml::Table;
 use toml::Value;
 
+use crate::harness::site::{run, sterna};
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -30,8 +32,8 @@ fn every_file_of_the_package_is_there() {
     let mut installed = Vec::new();
     for asset in assets.iter().map(texts) {
         let (source, target) = (asset[0], asset[1]);
-        // The binary is built; its name is the crate's.
-        if source != "target/release/sterna" {
+        // The binary is built, its name is the crate's; the rest of target comes from it.
+        if !source.starts_with("target/") {
             assert!(root().join(source).is_file(), "{source} is missing");
         }
         let name = Path::new(source).file_name().unwrap().to_str().unwrap();
@@ -63,6 +65,36 @@ fn every_file_of_the_package_is_there() {
     for unit in ["sterna.service", "sterna.socket"] {
         assert!(directory.join(unit).is_file(), "{unit}");
     }
+}
+
+#[test]
+fn man_pages_and_completions_are_those_that_the_binary_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    for command in ["man", "completions"] {
+        let mut sterna = sterna();
+        let output = run({
+            sterna.arg(command).arg("--dir").arg(directory.path());
+            sterna
+        });
+        assert!(output.status.success(), "{output:?}");
+    }
+    let files = fs::read_dir(directory.path()).unwrap();
+    let mut written: Vec<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let description = description();
+    for asset in description["assets"].as_array().unwrap().iter().map(texts) {
+        let Some(name) = asset[0].strip_prefix("target/pages/") else {
+            continue;
+        };
+        let before = written.len();
+        written.retain(|file| match name.strip_prefix('*') {
+            Some(end) => !file.ends_with(end),
+            None => file != name,
+        });
+        assert!(written.len() < before, "{name} is not written");
+    }
+    assert!(written.is_empty(), "not packaged: {written:?}");
 }
 
 #[test]
