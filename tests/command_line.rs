@@ -2,7 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output};
+use std::str::FromStr as _;
+use std::thread;
+
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use syscalls::Sysno;
 
 fn sterna(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sterna"));
@@ -136,20 +143,67 @@ fn files_that_cannot_be_used_are_told_all_at_once_where_they_are_named() {
     }
 }
 
-/// Serves with these lines in `[core]`; how it ends.
-fn serve_with(directory: &std::path::Path, core: &str) -> Output {
+/// Serves with these lines in `[core]`, without a journal; how it ends.
+fn serve_with(directory: &Path, core: &str) -> Output {
+    serve_keeping(directory, core, "sync = \"off\"")
+}
+
+/// Serves with these lines in `[core]` and `[journal]`; how it ends.
+fn serve_keeping(directory: &Path, core: &str, journal: &str) -> Output {
     let key = directory.join("key.p8");
     std::fs::write(&key, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let text = format!(
         "[core]\n{core}\n[ios]\ntoken_auth_key_path = \"{}\"\n\
          token_auth_key_id = \"ABCDE12345\"\ntoken_auth_team_id = \"TEAM123456\"\n\
          topic = \"t\"\n[android]\nenabled = false\n\
-         [journal]\nsync = \"off\"\n",
+         [journal]\n{journal}\n",
         key.display()
     );
     let path = directory.join("sterna.toml");
     std::fs::write(&path, text).unwrap();
     sterna(&["serve", "-c", path.to_str().unwrap()])
+}
+
+/// Does something where the system calls are denied to every process, to root's too.
+fn denied<T: Send>(calls: &[Sysno], act: impl FnOnce() -> T + Send) -> T {
+    let rules: BTreeMap<i64, Vec<_>> = calls
+        .iter()
+        .map(|call| (i64::from(call.id()), Vec::new()))
+        .collect();
+    let refuse = SeccompAction::Errno(rustix::io::Errno::ACCESS.raw_os_error().cast_unsigned());
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    // A thread's filter goes on to the processes that it starts.
+    let there = || {
+        seccompiler::apply_filter(&program).unwrap();
+        act()
+    };
+    thread::scope(|scope| scope.spawn(there).join().unwrap())
+}
+
+#[test]
+fn what_is_not_permitted_is_77_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = format!("dir = {:?}", directory.path().join("journal"));
+    // Some architectures have but the second.
+    let calls: Vec<Sysno> = ["mkdir", "mkdirat"]
+        .iter()
+        .filter_map(|name| Sysno::from_str(name).ok())
+        .collect();
+    let output = denied(&calls, || {
+        serve_keeping(directory.path(), "port = 0", &journal)
+    });
+    assert_eq!(output.status.code(), Some(77), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("the journal's directory"),
+        "{}",
+        stderr(&output)
+    );
+    let output = denied(&[Sysno::bind], || serve_with(directory.path(), "port = 0"));
+    assert_eq!(output.status.code(), Some(77), "{}", stderr(&output));
+    let expected = "cannot listen on 127.0.0.1:0: Permission denied";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
 }
 
 #[test]
@@ -189,9 +243,8 @@ fn every_exit_code_has_its_occasion() {
     held.lock().unwrap();
     let pid = format!("port = 0\npid = {:?}", path("held.pid"));
     codes.push(serve_with(directory.path(), &pid).status.code());
-    // Nobody may make files there, root neither.
-    let denied = "port = 0\npid = \"/sys/sterna.pid\"";
-    codes.push(serve_with(directory.path(), denied).status.code());
+    let refused = denied(&[Sysno::bind], || serve_with(directory.path(), "port = 0"));
+    codes.push(refused.status.code());
     codes.push(serve_with(directory.path(), "port = \"x\"").status.code());
 
     let table = sterna::cli::ExitCode::TABLE;
@@ -239,5 +292,9 @@ fn man_pages_and_completions_name_every_subcommand_and_flag() {
     }
     let printed = String::from_utf8(sterna(&["man"]).stdout).unwrap();
     assert!(printed.contains(".TH sterna 1"), "{printed}");
-    assert_eq!(sterna(&["completions", "dos"]).status.code(), Some(64));
+    for wrong in [&["completions", "dos"][..], &["completions"]] {
+        assert_eq!(sterna(wrong).status.code(), Some(64));
+    }
+    let nowhere = &["man", "--dir", "/nonexistent"];
+    assert_eq!(sterna(nowhere).status.code(), Some(73));
 }

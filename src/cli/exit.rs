@@ -40,7 +40,7 @@ impl ExitCode {
         ),
         (
             Self::CannotCreate,
-            "the pid file, a log file or the journal's directory cannot be created",
+            "the pid file, a log file, the journal's directory or a page of `man` cannot be created",
         ),
         (
             Self::Io,
@@ -52,7 +52,7 @@ impl ExitCode {
         ),
         (
             Self::NoPermission,
-            "no permission to listen there, or to make the pid file or a log file",
+            "no permission to listen there, or to make the pid file, a log file or the journal's directory",
         ),
         (
             Self::Config,

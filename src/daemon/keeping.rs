@@ -1,5 +1,6 @@
 //! The journal as the daemon uses it: opened late, or off.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -248,6 +249,9 @@ pub(super) fn answered(kept: KeptAnswer) -> Answered {
 pub(super) fn refused(error: &OpenError) -> StartError {
     let kind = match &error.fault {
         Fault::Held(_) => StartErrorKind::AlreadyRunning,
+        Fault::Unusable(error) if error.kind() == ErrorKind::PermissionDenied => {
+            StartErrorKind::NoPermission
+        }
         Fault::Unusable(_) | Fault::Missing => StartErrorKind::CannotCreate,
         Fault::UnknownVersion(_) => StartErrorKind::Config,
         Fault::Unreadable(_) | Fault::Io(_) => StartErrorKind::System,
