@@ -360,18 +360,20 @@ fn what_cannot_be_sent_in_time_is_settled_as_failed_and_the_exit_code_tells() {
 /// What waits for its next try, and what waits for an answer that the provider may have given.
 #[test]
 fn what_is_between_two_tries_or_in_flight_is_settled_at_the_end_too() {
-    let simulated = Simulated::start();
+    let simulated = Simulated::with(|options| {
+        options.faults.retry_after = Some("60".parse().unwrap());
+    });
     let site = Site::simulated(&simulated.simulator)
         .without_journal()
         .with("core.shutdown_timeout", 0);
     let daemon = site.start();
     let body = json!({"notifications": [
-        {"platform": 1, "message": "m", "token": ["0bad5000", "0bad0000"]},
+        {"platform": 1, "message": "m", "token": ["0bad4290", "0bad0000"]},
     ]});
     let accepted = daemon.push(&body).accepted_ids();
     wait_until("both to be sent, and one answered", || {
         simulated.counts().received == 2
-            && site.operator_log().contains("to be sent again after 500")
+            && site.operator_log().contains("to be sent again after 429")
     });
     assert_eq!(daemon.terminate(), 75);
     let log = site.error_log();

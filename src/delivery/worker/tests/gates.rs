@@ -36,6 +36,7 @@ fn a_refused_credential_holds_the_lane_keeps_its_pushes_and_is_probed_one_by_one
         first.order(Order::Answer(stream, 403, forbidden));
     }
     held(&running, 0);
+    first.ends();
     assert_eq!(running.lane.outstanding(), 3);
     for probes in 1..=3 {
         assert!(running.provider.has_no_more());
@@ -46,6 +47,7 @@ fn a_refused_credential_holds_the_lane_keeps_its_pushes_and_is_probed_one_by_one
         assert!(none.is_err(), "a second push beside the probe");
         connection.order(Order::Answer(probe, 403, forbidden));
         held(&running, probes);
+        connection.ends();
     }
     read(&running);
     let last = running.provider.connection();
@@ -67,11 +69,13 @@ fn a_probe_by_which_nothing_is_learnt_is_waited_for_like_one_that_is_refused() {
             first.order(Order::Answer(stream, 403, r#"{"reason":"Forbidden"}"#));
         }
         held(&running, 0);
+        first.ends();
         for probes in 1..=2 {
             read(&running);
             let connection = running.provider.connection();
             connection.order(fault(connection.request()));
             held(&running, probes);
+            connection.ends();
             assert!(running.provider.has_no_more(), "the next one waits");
         }
         read(&running);

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,16 @@ impl Accepted {
 
     pub(super) fn order(&self, order: Order) {
         self.orders.send(order).expect("the connection is gone");
+    }
+
+    /// Waits until it has ended.
+    pub(super) fn ends(&self) {
+        let why = loop {
+            if let Err(why) = self.requests.recv_timeout(SOON) {
+                break why;
+            }
+        };
+        assert_eq!(why, RecvTimeoutError::Disconnected);
     }
 }
 
