@@ -1,5 +1,9 @@
 //! The end of the push logs, read at a start: pushes whose lines are there, and whose settlements a
 //! crash kept from the journal, have ended. They are settled, not sent again.
+//!
+//! Ids come from the clock, so a line may name a push of another journal: of a daemon that writes
+//! to the same file, or that was started in the same second on the host whose journal is recovered
+//! here. Only a line with the device token that the journal has settles anything.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -11,20 +15,22 @@ use serde::de::IgnoredAny;
 
 use crate::config;
 use crate::delivery::reasons::EXPIRED;
-use crate::journal::{End, Journal};
-use crate::log::Destination;
+use crate::journal::{End, Journal, Outstanding};
+use crate::log::{Destination, Privacy};
 use crate::push::{self, PushId};
+use crate::recover::whole_tail;
 
 /// Our limit: octets of a log's end that are read. The journal is behind the log by some
 /// milliseconds, so that this is much; a line before that may have a second one.
 const END_OCTETS: u64 = 8 << 20;
 
-/// Settles in the journal what the ends of the logs say has ended.
-pub(super) fn settle(log: &config::Log, journal: &Journal) {
+/// Settles in the journal what the ends of the logs say has ended; `privacy` is how they show
+/// device tokens.
+pub(super) fn settle(log: &config::Log, privacy: &Privacy, journal: &Journal) {
     if journal.outstanding() == 0 {
         return;
     }
-    let mut ended = Vec::new();
+    let mut told = Vec::new();
     let mut paths = vec![&log.access_log, &log.error_log];
     paths.dedup();
     for path in paths {
@@ -32,7 +38,7 @@ pub(super) fn settle(log: &config::Log, journal: &Journal) {
             continue;
         };
         match end_of(&path) {
-            Ok(text) => ended.extend(outcomes(&text)),
+            Ok(text) => told.extend(outcomes(&text)),
             Err(error) => ::log::warn!(
                 "cannot read the end of {}: {error}; pushes whose lines are there may have a \
                  second one",
@@ -40,20 +46,36 @@ pub(super) fn settle(log: &config::Log, journal: &Journal) {
             ),
         }
     }
-    ended.retain(|(id, _)| journal.platform_of(*id).is_some());
-    ended.sort_unstable();
-    ended.dedup_by_key(|(id, _)| *id);
-    if ended.is_empty() {
+    told.retain(|told| journal.platform_of(told.id).is_some());
+    told.sort_unstable_by_key(|told| (told.id, told.end));
+    let mut read = None;
+    told.retain(|told| told.token == privacy.token.shown(token(journal, told.id, &mut read)));
+    told.dedup_by_key(|told| told.id);
+    if told.is_empty() {
         return;
     }
-    let count = push::counted(ended.len() as u64);
-    match journal.settle_at_once(ended) {
+    let count = push::counted(told.len() as u64);
+    match journal.settle_at_once(told.iter().map(|told| (told.id, told.end))) {
         Ok(()) => ::log::info!("{count} had ended before the crash, as the logs say"),
         Err(refused) => ::log::warn!(
             "{count} had ended before the crash, which cannot be kept, so that they may be sent \
              again: {refused}"
         ),
     }
+}
+
+/// The device token of an outstanding push; as the line of a push whose record is damaged has it,
+/// if its record is. `read` is the notification that was read last: many pushes may be of one.
+fn token<'a>(journal: &Journal, id: PushId, read: &'a mut Option<Outstanding>) -> &'a str {
+    let index = |of: &Outstanding| usize::try_from(id.0.checked_sub(of.first_id.0)?).ok();
+    let has = |of: &Outstanding| index(of).is_some_and(|index| index < of.tokens.len());
+    if !read.as_ref().is_some_and(has) {
+        let platform = journal.platform_of(id);
+        *read = platform.and_then(|platform| journal.look(platform, id, 1).0.pop());
+    }
+    let found = read.as_ref();
+    let token = found.and_then(|of| of.tokens.get(index(of)?));
+    token.map_or("", |token| token.as_str())
 }
 
 /// The last [`END_OCTETS`] of a file; nothing of what is no regular file.
@@ -69,30 +91,47 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What a line says, as far as it matters here.
+/// A line, as far as it matters here.
 #[derive(Deserialize)]
-struct Told<'a> {
+struct Raw<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     id: u64,
+    #[serde(borrow, default)]
+    token: Cow<'a, str>,
     #[serde(borrow, default)]
     reason: Cow<'a, str>,
     /// A push that was recovered from a log has its id from there.
     accepted: Option<IgnoredAny>,
 }
 
+/// What a line says of the end of a push.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    id: PushId,
+    end: End,
+    /// As the log shows it.
+    token: String,
+}
+
 /// The pushes whose ends are told in whole lines; a crash may have cut off the last newline.
-fn outcomes(text: &[u8]) -> impl Iterator<Item = (PushId, End)> {
+fn outcomes(text: &[u8]) -> impl Iterator<Item = Told> {
     let lines = text.split(|octet| *octet == b'\n');
-    lines.filter_map(|line| {
-        let told: Told<'_> = serde_json::from_slice(line).ok()?;
-        let end = match &*told.kind {
-            "succeeded-push" => End::Succeeded,
-            "failed-push" if told.reason == EXPIRED => End::Expired,
-            "failed-push" => End::Failed,
-            _ => return None,
-        };
-        told.accepted.is_none().then_some((PushId(told.id), end))
+    lines.filter_map(|line| outcome(line).or_else(|| outcome(whole_tail(line)?)))
+}
+
+fn outcome(line: &[u8]) -> Option<Told> {
+    let raw: Raw<'_> = serde_json::from_slice(line).ok()?;
+    let end = match &*raw.kind {
+        "succeeded-push" => End::Succeeded,
+        "failed-push" if raw.reason == EXPIRED => End::Expired,
+        "failed-push" => End::Failed,
+        _ => return None,
+    };
+    raw.accepted.is_none().then(|| Told {
+        id: PushId(raw.id),
+        end,
+        token: raw.token.into_owned(),
     })
 }
 
@@ -101,6 +140,14 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    fn told(id: u64, end: End, token: &str) -> Told {
+        Told {
+            id: PushId(id),
+            end,
+            token: token.to_owned(),
+        }
+    }
 
     #[test]
     fn whole_lines_that_tell_an_end_count() {
@@ -111,16 +158,16 @@ mod tests {
 {"level":"error","id":5,"type":"failed-push","reason":"Unregistered"}
 {"level":"info","id":6,"type":"succeeded-push","accepted":"2026-11-22"}
 {"level":"error","time":"x","message":"no push"}
-{"level":"info","id":7,"type":"succeeded-push"}
+{"level":"info","id":7,"tok{"level":"info","id":7,"token":"a\"b","type":"succeeded-push"}
 {"level":"info","id":8,"type":"succeeded-push""#;
         let found: Vec<_> = outcomes(text).collect();
         let expected = [
-            (3, End::Succeeded),
-            (4, End::Expired),
-            (5, End::Failed),
-            (7, End::Succeeded),
+            (3, End::Succeeded, ""),
+            (4, End::Expired, ""),
+            (5, End::Failed, ""),
+            (7, End::Succeeded, "a\"b"),
         ];
-        assert_eq!(found, expected.map(|(id, end)| (PushId(id), end)));
+        assert_eq!(found, expected.map(|(id, end, token)| told(id, end, token)));
     }
 
     #[test]
@@ -137,7 +184,7 @@ mod tests {
         file.write_all(line(2).as_bytes()).unwrap();
         let text = end_of(&path).unwrap();
         assert_eq!(text.len() as u64, END_OCTETS);
-        assert!(outcomes(&text).eq([(PushId(2), End::Succeeded)]));
+        assert!(outcomes(&text).eq([told(2, End::Succeeded, "")]));
         // What has no end is not read.
         assert!(end_of(Path::new("/dev/zero")).unwrap().is_empty());
     }

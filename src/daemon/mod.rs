@@ -276,7 +276,7 @@ impl Daemon {
             ::log::error!("{refused}");
         }
         service.remember(recovered.answers.into_iter().map(keeping::answered));
-        last_lines::settle(&config.log, &journal);
+        last_lines::settle(&config.log, &self.logs.privacy.get(), &journal);
         let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
         let absent = Platform::ALL.into_iter().filter(|platform| {
             let mut lanes = lanes.iter();

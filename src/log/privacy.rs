@@ -37,6 +37,13 @@ impl TokenShown {
         Self::Hashed(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
+    /// The token as lines show it.
+    pub fn shown(&self, token: &str) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out, token);
+        serde_json::from_slice(&out).unwrap_or_default()
+    }
+
     /// Appends the token, quoted.
     pub(super) fn write(&self, out: &mut Vec<u8>, token: &str) {
         match self {

@@ -103,7 +103,7 @@ pub(super) fn read(line: &[u8], times: &mut TimeReader) -> Result<Entry, Damaged
 /// The whole line at the end of one that was cut off without its newline: the process died in it,
 /// and the next one appended to the file. Texts in a line have their quotes escaped, so an object
 /// can begin only there.
-pub(super) fn whole_tail(line: &[u8]) -> Option<&[u8]> {
+pub fn whole_tail(line: &[u8]) -> Option<&[u8]> {
     let at = line.windows(OPENING.len()).rposition(|at| at == OPENING)?;
     line.get(at..).filter(|_| at > 0)
 }

@@ -19,6 +19,7 @@ mod lines;
 mod merge;
 mod when;
 
+pub use entry::whole_tail;
 pub use files::{Found, LOGS_MAX, ReadError, is_gzip, read};
 pub use fold::{Fold, OPEN_MAX, Outcome, Outstanding, TooMany};
 pub use lines::LINE_MAX;

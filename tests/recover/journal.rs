@@ -90,6 +90,26 @@ fn figures(output: &Output) -> (String, String) {
     (next(), next())
 }
 
+/// Ids come from the clock, so that daemons that were started together give the same ones.
+#[test]
+fn a_line_with_the_id_of_a_push_and_another_device_says_nothing_of_it() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let ids = inherit(&site, &[to(0..3)]);
+    let ended = [
+        ios("succeeded", 5, ids[0], 7),
+        ios("succeeded", 5, ids[1], 1),
+    ];
+    write(&site, "access.log", ended.concat());
+    write(&site, "error.log", ios("failed", 5, ids[2], 8));
+    let output = recover(&site, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let notes = simulated.notes();
+    let received: BTreeSet<_> = notes.iter().map(|note| &*note.device_token).collect();
+    assert_eq!(received, BTreeSet::from([&*hex_token(0), &*hex_token(2)]));
+    assert!(stderr(&output).contains("1 push had ended before the crash"));
+}
+
 /// A number with commas, at the beginning of a line.
 fn first_number(line: &str) -> usize {
     let digits = line.split(' ').next().unwrap().replace(',', "");
