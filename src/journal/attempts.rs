@@ -16,3 +16,27 @@ pub struct Attempts {
     /// When the first attempt began, since 1970.
     pub first_attempt: Option<Duration>,
 }
+
+/// Leaves the last word on each push: what cannot be written grows no longer than the pushes are
+/// many.
+pub(super) fn keep_last(states: &mut Vec<(u64, Attempts)>) {
+    states.reverse();
+    states.sort_by_key(|(id, _)| *id);
+    states.dedup_by_key(|(id, _)| *id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_on_a_push_stays() {
+        let after = |attempts| Attempts {
+            attempts,
+            ..Attempts::default()
+        };
+        let mut states = vec![(2, after(1)), (1, after(1)), (2, after(2)), (2, after(3))];
+        keep_last(&mut states);
+        assert_eq!(states, [(1, after(1)), (2, after(3))]);
+    }
+}

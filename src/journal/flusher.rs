@@ -1,6 +1,7 @@
 //! The thread that writes the journal: everything that has come together in one write, one sync
 //! for all who wait for it.
 
+use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use super::settled::End;
 use super::space::Space;
 use super::state::State;
 use super::store::{Store, Trouble};
-use super::{Attempts, IDS_AHEAD, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy};
+use super::{Attempts, IDS_AHEAD, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::Moment;
 
@@ -236,6 +237,7 @@ impl Flusher {
         let mut requests = requests.into_iter().peekable();
         loop {
             self.note_doubt(&notes.are_handed);
+            self.mark_handed(&notes.handed);
             let mut batch = self.store.batch();
             if self.settle_again_at <= now.monotonic {
                 batch.settle(self.settled.clone());
@@ -291,6 +293,17 @@ impl Flusher {
                     return written;
                 }
             }
+        }
+    }
+
+    /// What was tried before and is not written, perhaps not by this write, is older.
+    fn mark_handed(&mut self, handed: &[(Vec<u64>, Reply)]) {
+        if self.left.is_empty() || handed.is_empty() {
+            return;
+        }
+        let handed: HashSet<u64> = handed.iter().flat_map(|(ids, _)| ids).copied().collect();
+        for (id, state) in &mut self.left {
+            state.maybe_sent |= handed.contains(id);
         }
     }
 
@@ -407,6 +420,7 @@ impl Flusher {
     /// What a trouble means for those who ask; it is told once, and tried again if that may help.
     fn trouble(&mut self, trouble: Trouble, now: Moment) -> State {
         self.settle_again_at = now.monotonic + RETRY_EVERY;
+        attempts::keep_last(&mut self.left);
         let state = match trouble {
             Trouble::Full => {
                 self.space.is_used_up(now.monotonic);

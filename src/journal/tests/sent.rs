@@ -177,6 +177,26 @@ fn handing_over_waits_for_the_write_and_not_for_the_disk() {
 }
 
 #[test]
+fn what_could_not_be_written_does_not_take_back_what_was_handed_over_since() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, noting());
+    journal.append([&accepted(1, 2)], None).unwrap();
+    files.set_capacity(Some(files.used()));
+    journal.note([(PushId(1), REFUSED), (PushId(2), REFUSED)]);
+    until("it is full", || journal.state() != State::Serving);
+    files.set_capacity(None);
+    journal.hand([PushId(1)]).unwrap();
+    until("all is written", || {
+        after_a_kill(&files)[&2] == (false, REFUSED)
+    });
+    let again = Attempts {
+        maybe_sent: true,
+        ..REFUSED
+    };
+    assert_eq!(after_a_kill(&files)[&1], (false, again));
+}
+
+#[test]
 fn nobody_waits_for_a_journal_that_cannot_be_written() {
     let files = MemoryFiles::default();
     let (journal, _) = journal(&files, noting());
