@@ -103,6 +103,10 @@ impl Absent {
     /// Has them looked through at once: the limits are others.
     pub(super) fn look_again(&mut self) {
         self.due = Instant::now();
+        if let Some(sweep) = &mut self.sweep {
+            // It has judged some by those before.
+            sweep.keep(self.due);
+        }
     }
 
     /// Settles those whose time has passed, or some of them; when to go on, if any are left.
@@ -193,6 +197,25 @@ impl Sweep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Destination;
+
+    #[test]
+    fn other_limits_while_they_are_looked_through_have_them_looked_through_again() {
+        let now = Moment::now();
+        let limits = Limits {
+            retry_max: 0,
+            max_age: LONGEST_WAIT,
+            resend_unknown: true,
+        };
+        let [access, error, operator] = [(); 3].map(|()| Destination::named("discard"));
+        let logs = Logs::open(&access, &error, &operator).unwrap();
+        let stats = Arc::new(Stats::new(now));
+        let mut absent = Absent::new(Platform::Ios, limits, &logs, &stats, &Arc::default());
+        absent.sweep = Some(Sweep::begin(2, now));
+        absent.look_again();
+        let next = absent.sweep.unwrap().next_after(now.monotonic);
+        assert_eq!(next, now.monotonic + LOOKS_EVERY);
+    }
 
     #[test]
     fn they_are_looked_at_when_the_next_one_expires_and_not_all_the_time() {
