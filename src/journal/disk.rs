@@ -23,7 +23,27 @@ const PID_OCTETS: u64 = 32;
 
 impl Files for DiskFiles {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir)
+        let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIR_MODE)
+            .create(dir)?;
+        // What is kept in them is durable only if they are.
+        for parent in missing.into_iter().filter_map(Path::parent) {
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            if let Err(error) = self.sync_dir(parent) {
+                ::log::warn!(
+                    "journal: cannot sync {}: {error}; a power failure may take {} with it",
+                    parent.display(),
+                    dir.display(),
+                );
+            }
+        }
+        Ok(())
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// A file system, as far as the journal needs one.
 pub trait Files: Debug + Send + Sync {
-    /// Creates a directory and its parents, for its owner alone; one that is there already is
-    /// left as it is.
+    /// Creates a directory and its parents, for its owner alone, durably; one that is there already
+    /// is left as it is.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Creates a file that must not be there yet, for its owner alone, to read and to write.
