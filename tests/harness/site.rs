@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use super::credentials;
 use super::daemon::Daemon;
 use super::lines::{self, Line};
+use super::wait_for;
 
 /// A site of its own, removed when dropped.
 pub(crate) struct Site {
@@ -259,18 +261,22 @@ pub(crate) struct ReservedPort {
 impl ReservedPort {
     /// Takes any free one.
     pub(crate) fn new() -> Self {
-        Self::at(0)
+        Self::take(0).unwrap()
     }
 
-    /// Takes that one.
+    /// Takes that one, as soon as nobody has it: a neighbour's connection may for a moment.
     pub(crate) fn at(number: u16) -> Self {
-        let taken = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        set_socket_reuseaddr(&taken, true).unwrap();
-        bind(&taken, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, number)).unwrap();
-        let address = SocketAddrV4::try_from(getsockname(&taken).unwrap()).unwrap();
-        Self {
+        wait_for("the port to be free", || Self::take(number).ok())
+    }
+
+    fn take(number: u16) -> io::Result<Self> {
+        let taken = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        set_socket_reuseaddr(&taken, true)?;
+        bind(&taken, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, number))?;
+        let address = SocketAddrV4::try_from(getsockname(&taken)?)?;
+        Ok(Self {
             number: address.port(),
             _socket: taken,
-        }
+        })
     }
 }
