@@ -153,7 +153,7 @@ impl Daemon {
         }
         if closed.unwritten > 0 {
             ::log::error!(
-                "the journal could not be written: {} will be sent twice",
+                "the journal could not be written: {} may be sent twice",
                 push::counted(closed.unwritten),
             );
         }

@@ -126,7 +126,7 @@ pub struct Journal {
 pub struct Closed {
     /// Pushes that stay outstanding, for the next start.
     pub outstanding: u64,
-    /// Settlements among them that could not be written: those pushes will be sent twice.
+    /// Settlements among them that could not be written: those pushes may be sent twice.
     pub unwritten: u64,
 }
 
