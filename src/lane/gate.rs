@@ -130,9 +130,6 @@ struct Waiting {
     refusal: Refusal,
     /// What a push was refused for, while an access token is wanted to send a probe with.
     behind: Option<Refusal>,
-    /// A probe that was under way when something else told that the credential is still refused.
-    /// Its own end says nothing new.
-    overtaken: Option<PushId>,
     since: Moment,
     next_probe: Instant,
     probes: u32,
@@ -222,7 +219,6 @@ impl Gate {
             self.credential = Some(Waiting {
                 refusal,
                 behind: None,
-                overtaken: None,
                 since: now,
                 next_probe: later(now.monotonic, wait),
                 probes: 0,
@@ -238,15 +234,10 @@ impl Gate {
             (None, EndsWith::AccessToken) => held.is_ready(),
         };
         if !of_probe {
-            held.note(refusal, push);
+            held.note(refusal);
             return Refused::Known;
         }
         held.turn_to(refusal);
-        if let Phase::Probing { push: probe, .. } = held.phase
-            && push.is_none()
-        {
-            held.overtaken = Some(probe);
-        }
         Refused::Again {
             wait: held.wait_again(first_probe, now.monotonic, random),
         }
@@ -319,19 +310,13 @@ impl Gate {
         goes
     }
 
-    /// Whether that push is a probe that is under way.
-    pub fn is_probe(&self, push: PushId) -> bool {
-        let held = self.credential.as_ref();
-        held.is_some_and(|held| held.is_probing(push) || held.overtaken == Some(push))
-    }
-
-    /// A probe has ended, other than by a refusal. True if that opens what it was to open.
+    /// A probe has ended, other than by a refusal. True if that opens what it was to open. One that
+    /// the gate no longer waits for changes nothing.
     pub fn end_probe(&mut self, push: PushId, end: ProbeEnd, now: Instant, random: u64) -> bool {
         let first_probe = self.first_probe;
         let Some(held) = &mut self.credential else {
             return false;
         };
-        held.overtaken.take_if(|probe| *probe == push);
         if !held.is_probing(push) {
             return false;
         }
@@ -365,7 +350,6 @@ impl Gate {
     pub fn replaced(&mut self, now: Instant) {
         if let Some(held) = &mut self.credential {
             held.phase = Phase::Ready;
-            held.overtaken = None;
             held.next_probe = later(now, self.first_probe);
         }
     }
@@ -407,11 +391,10 @@ impl Waiting {
     }
 
     /// Takes note of what ends no probe.
-    fn note(&mut self, refusal: Refusal, push: Option<PushId>) {
+    fn note(&mut self, refusal: Refusal) {
         if self.refusal.ends_with == EndsWith::AccessToken && refusal.ends_with == EndsWith::Probe {
             self.behind.get_or_insert(refusal);
         }
-        self.overtaken.take_if(|probe| Some(*probe) == push);
     }
 
     fn takes_probe(&self, now: Instant) -> bool {

@@ -120,11 +120,6 @@ impl Lane {
         self.holding.with(|gate| gate.begin_probe(push, now))
     }
 
-    /// Whether that push is the probe that is under way.
-    pub fn is_probe(&self, push: PushId) -> bool {
-        self.is_held() && lock(&self.holding.gate).is_probe(push)
-    }
-
     /// The probe has ended, other than by a refusal. True if that opens what it was to open.
     pub fn end_probe(
         &self,

@@ -16,7 +16,7 @@ use serde_json::Value;
 use sterna::delivery::policy::Limits;
 use sterna::lane::{Hold as Held, Lane};
 use sterna::moment::Moment;
-use sterna::push::{Accepted, Platform, PushId};
+use sterna::push::{Accepted, Platform};
 
 use crate::coverage::{Coverage, Kind};
 use crate::reply::{Class, Reply};
@@ -219,7 +219,7 @@ impl Ledger {
             self.coverage.count(Kind::RateUsedUp);
         }
         record.flight = Some((link, stream));
-        record.is_probe = self.lane.is_probe(PushId(push));
+        record.is_probe = self.hold.is_probe(push);
         if record.is_probe {
             self.coverage.count(Kind::Probe);
         }

@@ -53,10 +53,9 @@ impl<T: Transport> Desk<T> {
     /// given back.
     pub(super) fn keep_back(&mut self, ended: Ended, now: Moment) -> Result<Ended, Push> {
         let (id, generation) = (ended.push.id(), ended.generation);
-        let is_probe = self.lane.is_probe(id);
-        // A GOAWAY of the same round, or another credential, may have ended the probe; what is said
-        // to it is about the credential all the same.
-        let was_probe = self.probes.contains(&id);
+        // The lane may wait for it no more: a GOAWAY of the same round, or another credential, has
+        // ended the probe. What is said to it is about the credential all the same.
+        let is_probe = self.probes.contains(&id);
         self.probes.retain(|probe| *probe != id);
         let Outcome::Answered(answer) = &ended.outcome else {
             if is_probe {
@@ -74,7 +73,7 @@ impl<T: Transport> Desk<T> {
             }
             return Ok(ended);
         };
-        let last = is_probe || was_probe || ended.push.used_its_second_chance;
+        let last = is_probe || ended.push.used_its_second_chance;
         if !stop::stops_the_lane(answer, last) {
             if is_probe && self.end_probe(id, generation, ProbeEnd::Passed, now) {
                 tell_release(&self.lane);

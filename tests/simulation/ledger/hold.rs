@@ -64,6 +64,12 @@ impl Hold {
         (now < refused.not_before).then_some("as a probe, too early")
     }
 
+    /// Whether that push shows whether the credential is taken again.
+    pub(crate) fn is_probe(&self, push: u64) -> bool {
+        let refused = self.refused.as_ref();
+        refused.is_some_and(|refused| refused.probe == Some(push))
+    }
+
     /// The credential of that route was refused, to a push or by GOAWAY. True if that was the end
     /// of a probe.
     pub(crate) fn refuse(&mut self, push: Option<u64>, generation: u64, now: Instant) -> bool {
