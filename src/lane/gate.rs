@@ -310,6 +310,14 @@ impl Gate {
         goes
     }
 
+    /// That push is the probe no more, and nothing was learnt by it: another may go. True if it
+    /// was the probe.
+    pub fn withdraw_probe(&mut self, push: PushId) -> bool {
+        let mut held = self.credential.as_mut();
+        let probing = held.take_if(|held| held.is_probing(push));
+        probing.map(|held| held.phase = Phase::Ready).is_some()
+    }
+
     /// A probe has ended, other than by a refusal. True if that opens what it was to open. One that
     /// the gate no longer waits for changes nothing.
     pub fn end_probe(&mut self, push: PushId, end: ProbeEnd, now: Instant, random: u64) -> bool {

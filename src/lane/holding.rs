@@ -79,15 +79,16 @@ impl Lane {
         now: Moment,
         random: u64,
     ) -> Refused {
-        let told = self.holding.with(|gate| {
+        let (told, may_probe) = self.holding.with(|gate| {
             // Read under the lock that the generation rises under.
             if generation == self.route_generation() {
-                gate.refuse(refusal, push, now, random)
-            } else {
-                Refused::Known
+                return (gate.refuse(refusal, push, now, random), false);
             }
+            // A probe that a thread sent by its old route says nothing of the present one.
+            let ended = push.is_some_and(|push| gate.withdraw_probe(push));
+            (Refused::Known, ended)
         });
-        if told != Refused::Known {
+        if told != Refused::Known || may_probe {
             self.wake_all();
             self.wake_reader();
         }

@@ -455,6 +455,10 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
     assert!(lane.begin_probe(PushId(2), now.monotonic));
     let opened = lane.end_probe(PushId(2), 2, ProbeEnd::Passed, now.monotonic, 0);
     assert!(!opened && lane.is_held(), "it was answered to the old one");
+    assert!(lane.begin_probe(PushId(3), now.monotonic));
+    let told = lane.refuse(refusal(), 2, Some(PushId(3)), now, 0);
+    assert_eq!(told, Refused::Known);
+    assert!(lane.begin_probe(PushId(4), now.monotonic), "another may go");
 }
 
 #[test]
