@@ -450,7 +450,8 @@ impl<T: Transport> Desk<T> {
         }
         let stream_limit = self.lane.stream_limit();
         let present = self.links.present.as_mut();
-        let connection = present.as_ref().map(|link| link.id());
+        let takes_more = present.as_ref().filter(|link| !link.is_retiring());
+        let connection = takes_more.map(|link| link.id());
         let room = present.map(|link| link.room(stream_limit));
         let state = match room {
             _ if self.lane.is_quiet() => State::Busy,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::delivery::link::{OTHERS_TAKE_WITHIN, WORTHY_AGE};
+use crate::delivery::links::DRAINING_MAX;
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -125,6 +126,39 @@ fn not_processed_with_other_threads_another_connection_is_opened_for_what_was_re
     assert_eq!(hand.pop_front().map(|push| push.id()), Some(PushId(2)));
     scene.pass(2 * WORTHY_AGE);
     assert_eq!(scene.opened.len(), 1, "it has no reason to make way");
+}
+
+/// It stays in its place beside the most connections that may wait for their last answers.
+#[test]
+fn not_processed_with_other_threads_what_a_retiring_connection_refused_is_passed_on() {
+    let mut scene = Scene::with_threads(2);
+    let last = DRAINING_MAX;
+    scene.manners = |connection, nth| match (connection, nth) {
+        (DRAINING_MAX, 1) => Manners::Refuses,
+        _ => Manners::IsSilent,
+    };
+    for id in 1..=last as u64 + 1 {
+        scene.enqueue(id, 1);
+        scene.pass(MILLI);
+        if scene.opened.len() <= last {
+            let link = scene.desk.links.present.as_mut().unwrap();
+            link.session().retire("a test");
+            scene.pass(LONGEST_WAIT);
+        }
+    }
+    assert_eq!(scene.opened.len(), last + 1);
+    let called = Arc::new(AtomicBool::new(false));
+    let rung = Arc::clone(&called);
+    scene
+        .lane
+        .seat(1, Box::new(move || rung.store(true, Ordering::Relaxed)));
+    scene.lane.attendance().leave(1, State::Cold);
+    scene.enqueue(100, 1);
+    scene.pass(2 * OTHERS_TAKE_WITHIN);
+    let present = scene.desk.links.present.as_ref();
+    assert!(present.is_some_and(Link::is_retiring));
+    assert!(scene.lane.has_work_for(None));
+    assert!(called.load(Ordering::Relaxed), "the other is called");
 }
 
 #[test]
