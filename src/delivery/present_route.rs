@@ -7,15 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::credential::{Access, Credentials};
+use super::reasons::NO_ACCESS_TOKEN;
 use super::route::{Address, Route};
 use crate::jitter::Random;
 use crate::lane::{EndsWith, Lane, Refusal, Refused};
 use crate::moment::Moment;
 use crate::provider::{apns, fcm};
 use crate::push::Platform;
-
-/// The reason of a lane that is held for want of an access token.
-pub const NO_ACCESS_TOKEN: &str = "NoAccessToken";
 
 /// A lane's present route.
 #[derive(Debug)]

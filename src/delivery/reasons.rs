@@ -1,5 +1,5 @@
 //! The reasons of our own: what a push's log line says when the provider did not say the last word,
-//! and what connections say. Pure data.
+//! what lanes are held for, and what connections say. Pure data.
 
 use crate::provider::Advice;
 
@@ -9,6 +9,8 @@ pub const EXPIRED: &str = "expired";
 pub const JOURNAL_DAMAGED: &str = "journal_damaged";
 /// An operator has purged it from the queue.
 pub const PURGED: &str = "purged";
+/// A lane is held for want of an access token.
+pub const NO_ACCESS_TOKEN: &str = "NoAccessToken";
 /// It was refused unprocessed too often.
 pub const REFUSED: &str = "refused";
 /// It was left over at the end of the daemon.
@@ -84,6 +86,15 @@ pub static OURS: &[(&str, Advice)] = &[
         "Look at ios.topic and the device token. If they are fine, report it as a fault of Sterna.",
     ),
 ];
+
+/// What lanes are held for that Sterna says itself, after what happened.
+pub static HOLDS: &[(&str, Advice)] = &[said(
+    NO_ACCESS_TOKEN,
+    "there is no access token to send with, and an operator has to act",
+    "Google's token endpoint gives no access token for the service account, or FCM refuses those \
+     that it gives. The error line has its word for that.",
+    "Look that word up here. The service account's file is read again before each further try.",
+)];
 
 /// What connections say of pushes and of themselves, in the operator log, each after what
 /// happened.

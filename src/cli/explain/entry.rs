@@ -59,6 +59,7 @@ impl Entry {
         }
         all.extend(oauth::ROWS.iter().map(Self::of_exchange));
         all.extend(reasons::OURS.iter().map(Self::of_ours));
+        all.extend(reasons::HOLDS.iter().map(Self::of_hold));
         all.extend(reasons::CONNECTIONS.iter().map(Self::of_connection));
         all
     }
@@ -162,19 +163,23 @@ impl Entry {
     }
 
     fn of_exchange(row: &'static oauth::Row) -> Self {
-        let (cure, retry) = match row.class {
+        let waits = "its pushes wait while there is no access token";
+        let (cure, retry, lane) = match row.class {
             oauth::Class::Passing => (
                 "Nothing: it is asked again. If it lasts, look at Google Cloud's status page.",
                 "the exchange, after 1 s, doubling up to 60 s",
+                waits,
             ),
             oauth::Class::Clock => (
                 "Correct this machine's clock; keep it right with NTP.",
                 "the exchange, every 60 s and by Google's clock",
+                waits,
             ),
             oauth::Class::Stopping => (
                 "Check the service account in the Google Cloud console; make a new key for it and \
                  put the file where android.service_account_path names it.",
-                "the exchange, every 5 min",
+                "the exchange, with the lane's probes, and every 5 min at the least",
+                "held as NoAccessToken, with an error line for the operator, until there is one",
             ),
         };
         Self {
@@ -187,7 +192,7 @@ impl Entry {
             cure,
             push: "waits for an access token, until its own time or core.max_age",
             retry: retry.to_owned(),
-            lane: "pushes to FCM wait while there is no access token".to_owned(),
+            lane: lane.to_owned(),
             token: "keep it",
         }
     }
@@ -205,6 +210,18 @@ impl Entry {
             retry: "no more".to_owned(),
             lane: "no effect".to_owned(),
             token: "keep it",
+        }
+    }
+
+    fn of_hold(of: &'static (&'static str, Advice)) -> Self {
+        Self {
+            push: STOPPED_PUSH,
+            retry: "when the lane is held no more".to_owned(),
+            lane:
+                "held, with an error line for the operator, until there is one; if FCM has refused \
+                   them, until a probe shows that it is mended"
+                    .to_owned(),
+            ..Self::of_ours(of)
         }
     }
 

@@ -87,6 +87,7 @@ fn every_documented_reason_has_its_row() {
     let ours = [
         "expired",
         "journal_damaged",
+        "NoAccessToken",
         "purged",
         "refused",
         "shutdown",
@@ -171,6 +172,12 @@ fn the_text_says_what_becomes_of_push_lane_and_token() {
             "token drop it",
         ],
     );
+    check(
+        "NoAccessToken",
+        &["push waits in the queue", "lane held, with an error line"],
+    );
+    check("invalid_client", &["lane held as NoAccessToken"]);
+    check("server_error", &["lane its pushes wait while"]);
     check(
         "QUOTA_EXCEEDED",
         &[
