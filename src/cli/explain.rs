@@ -13,7 +13,7 @@ pub(super) fn run(explain: &Explain) -> ExitCode {
     let Some(word) = explain.reason.as_deref() else {
         return print(&listed(&entries, explain.json));
     };
-    let found: Vec<&Entry> = entries.iter().filter(|entry| entry.is(word)).collect();
+    let found = find(word, &entries);
     if found.is_empty() {
         report(unknown(word, &entries));
         return ExitCode::Usage;
@@ -23,6 +23,21 @@ pub(super) fn run(explain: &Explain) -> ExitCode {
     }
     let texts: Vec<String> = found.iter().map(|entry| entry.text()).collect();
     print(&texts.join("\n"))
+}
+
+/// The entries that a word means. A provider's 5xx that no table has is judged as a 500.
+fn find<'a>(word: &str, entries: &'a [Entry]) -> Vec<&'a Entry> {
+    let of = |word: &str| -> Vec<&Entry> {
+        let entries = entries.iter();
+        entries.filter(|entry| entry.is(word)).collect()
+    };
+    let found = of(word);
+    let is_server_error = matches!(word.as_bytes(), [b'5', b'0'..=b'9', b'0'..=b'9']);
+    if found.is_empty() && is_server_error {
+        of("500")
+    } else {
+        found
+    }
 }
 
 fn listed(entries: &[Entry], as_json: bool) -> String {

@@ -142,6 +142,19 @@ fn a_word_is_known_in_any_case_and_by_its_status() {
 }
 
 #[test]
+fn a_server_error_without_a_row_is_a_500() {
+    let all = Entry::all();
+    let of = |word| -> Vec<_> {
+        let found = find(word, &all);
+        found.iter().map(|entry| entry.reason).collect()
+    };
+    assert_eq!(of("502"), ["InternalServerError", "INTERNAL"]);
+    assert_eq!((of("502"), of("504")), (of("500"), of("599")));
+    assert_ne!(of("503"), of("500"), "it has rows");
+    assert!(of("5022").is_empty() && of("5xx").is_empty() && of("402").is_empty());
+}
+
+#[test]
 fn a_typo_names_the_nearest_known_word() {
     let said = |word| unknown(word, &Entry::all());
     assert!(said("BadDevicToken").ends_with("did you mean BadDeviceToken?"));
