@@ -8,8 +8,8 @@
 //!  open ─refused─▶ waiting ──▶ reading ──▶ ready ──▶ probing
 //!    ▲                ▲                      ▲        │ │ │
 //!    │                │                      └────────┘ │ │  not an octet of it left
-//!    │                └─────────────────────────────────┘ │  refused again, or no answer
-//!    └────────────────────────────────────────────────────┘  any other answer
+//!    │                └─────────────────────────────────┘ │  refused again, 5xx, or no answer
+//!    └────────────────────────────────────────────────────┘  another answer below 500
 //! ```
 //!
 //! Each time that it goes back to waiting it waits longer. Where it is an access token that is
@@ -108,7 +108,7 @@ pub enum Refused {
 /// What became of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeEnd {
-    /// The provider answered, and not that the credential is refused.
+    /// The provider answered, below 500, and not that the credential is refused.
     Passed,
     /// It was sent, and nothing was learnt by it: the next one waits as after a refusal.
     Unanswered,

@@ -75,7 +75,13 @@ impl<T: Transport> Desk<T> {
         };
         let last = is_probe || ended.push.used_its_second_chance;
         if !stop::stops_the_lane(answer, last) {
-            if is_probe && self.end_probe(id, generation, ProbeEnd::Passed, now) {
+            // A provider that is out of order has not looked at the credential.
+            let end = if answer.status >= 500 {
+                ProbeEnd::Unanswered
+            } else {
+                ProbeEnd::Passed
+            };
+            if is_probe && self.end_probe(id, generation, end, now) {
                 tell_release(&self.lane);
             }
             return Ok(ended);

@@ -88,6 +88,31 @@ fn a_probe_by_which_nothing_is_learnt_is_waited_for_like_one_that_is_refused() {
 }
 
 #[test]
+fn a_probe_that_a_provider_out_of_order_answers_opens_nothing() {
+    let running = Running::start(1, 100);
+    enqueue(&running.lane, 2);
+    let first = running.provider.connection();
+    for stream in [first.request(), first.request()] {
+        first.order(Order::Answer(stream, 403, r#"{"reason":"Forbidden"}"#));
+    }
+    held(&running, 0);
+    first.ends();
+    read(&running);
+    let connection = running.provider.connection();
+    connection.order(Order::Answer(connection.request(), 500, ""));
+    held(&running, 1);
+    connection.ends();
+    read(&running);
+    let last = running.provider.connection();
+    last.order(Order::Answer(last.request(), 200, ""));
+    let until = Instant::now() + AMPLE;
+    while !running.lane.holds().is_empty() {
+        assert!(Instant::now() < until, "{:?}", running.lane.holds());
+        thread::yield_now();
+    }
+}
+
+#[test]
 fn a_certificate_refused_by_goaway_costs_no_push_an_attempt_however_often() {
     let running = Running::start(1, 100);
     enqueue(&running.lane, 2);
