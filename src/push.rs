@@ -206,6 +206,15 @@ pub enum Setback {
     Answered(u16),
 }
 
+/// Until when a push waits, and its lane with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// For its next attempt.
+    pub due: Option<Instant>,
+    /// So long its lane rests.
+    pub rest: Option<Instant>,
+}
+
 /// One notification to one device token.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]

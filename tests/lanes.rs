@@ -219,6 +219,103 @@ fn a_rate_holds_from_the_first_push_on() {
     assert_eq!(notes.len(), 200, "each was sent once");
 }
 
+/// What a simulator's 429 and 503 ask for in the tests of waits.
+const ASKED: Duration = Duration::from_secs(4);
+
+/// A simulator that answers every push so.
+fn refusing(reason: &str) -> Simulated {
+    Simulated::with(|options| {
+        options.faults.failures = format!("{reason}=100").parse().unwrap();
+        options.faults.retry_after = Some(ASKED.as_secs().to_string().parse().unwrap());
+    })
+}
+
+/// When the requests for that device came.
+fn times(simulated: &Simulated, token: &str) -> Vec<Instant> {
+    let notes = simulated.notes().into_iter();
+    let of_it = notes.filter(|note| note.device_token == token);
+    of_it.map(|note| note.at).collect()
+}
+
+/// The state of a lane.
+fn state(daemon: &Daemon) -> Value {
+    daemon.request("GET", "/stat/app", b"").json()["ios"].take()
+}
+
+fn await_times(simulated: &Simulated, token: &str, number: usize) -> Vec<Instant> {
+    wait_until("the request to come", || {
+        times(simulated, token).len() >= number
+    });
+    times(simulated, token)
+}
+
+#[test]
+fn a_restart_undercuts_no_retry_after() {
+    for name in ["TERM", "KILL"] {
+        let simulated = refusing("TooManyRequests");
+        let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 0);
+        let daemon = site.start();
+        daemon.push(&one(IOS, "", [hex_token(1)]));
+        wait_until("it to be on the shelf", || {
+            site.operator_log().contains("TooManyRequests")
+        });
+        // What is answered is in the journal, and so is what was noted before.
+        assert_eq!(daemon.push(&one(IOS, "", [hex_token(2)])).status, 200);
+        daemon.signal(name);
+        wait_until("its end", || daemon.ended().is_some());
+        let daemon = site.start();
+        // It concerns that push only.
+        daemon.push(&one(IOS, "", [hex_token(3)]));
+        let fresh = await_times(&simulated, &hex_token(3), 1);
+        let tried = await_times(&simulated, &hex_token(1), 2);
+        assert!(tried[1] - tried[0] >= ASKED, "{name}: {tried:?}");
+        assert!(fresh[0] < tried[1], "{name}");
+    }
+}
+
+#[test]
+fn a_lane_that_its_provider_refuses_rests_as_long_as_it_is_asked_to_over_a_restart_too() {
+    let simulated = refusing("ServiceUnavailable");
+    let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 600);
+    let daemon = site.start();
+    daemon.push(&one(IOS, "", [hex_token(1)]));
+    wait_until("the lane to rest", || state(&daemon)["state"] == "resting");
+    let resting = state(&daemon);
+    let left = resting["seconds_left"].as_u64().unwrap();
+    assert!((1..=ASKED.as_secs()).contains(&left), "{resting}");
+    assert_eq!(resting["reason"], "503 ServiceUnavailable");
+    daemon.push(&one(IOS, "", [hex_token(2)]));
+    let begun = await_times(&simulated, &hex_token(1), 1)[0];
+    let first = await_times(&simulated, &hex_token(2), 1)[0];
+    assert!(first - begun >= ASKED, "{:?}", first - begun);
+
+    wait_until("the lane to rest again", || {
+        state(&daemon)["state"] == "resting"
+    });
+    daemon.push(&one(IOS, "", [hex_token(3)]));
+    let before = Instant::now();
+    assert_eq!(daemon.terminate(), 0);
+    assert!(
+        before.elapsed() < Duration::from_secs(60),
+        "it waits for nothing"
+    );
+    let log = site.operator_log();
+    let told = log
+        .matches("refuses whatever comes and asks to wait (503 ServiceUnavailable")
+        .count();
+    assert!(
+        (1..=3).contains(&told),
+        "once for each time asked for: {log}"
+    );
+    let daemon = site.start();
+    let fresh = await_times(&simulated, &hex_token(3), 1)[0];
+    let last = times(&simulated, &hex_token(1)).into_iter();
+    let last = last.chain(times(&simulated, &hex_token(2)));
+    let last = last.filter(|at| *at < before).max().unwrap();
+    assert!(fresh - last >= ASKED, "{:?}", fresh - last);
+    drop(daemon);
+}
+
 /// README, "Memory": the queue is full of pushes with a notification each, and three times as many
 /// are offered by many callers at once.
 #[test]

@@ -34,9 +34,12 @@ pub struct LaneState {
     /// Since when it has not, in seconds of Unix time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
-    /// The provider's word for what is wrong with the credential.
+    /// The provider's word for what is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// For how long its provider has asked it to rest yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
     /// What that means, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -52,6 +55,8 @@ pub enum Sending {
     Paused,
     /// Its credential is refused; it resumes by itself.
     Held,
+    /// Its provider refuses whatever comes, and has said for how long.
+    Resting,
 }
 
 impl LaneState {
@@ -60,6 +65,7 @@ impl LaneState {
         state: Sending::Open,
         since: None,
         reason: None,
+        seconds_left: None,
         error: None,
     };
 }
@@ -185,6 +191,7 @@ mod tests {
                     state: Sending::Held,
                     since: Some(1_795_000_000),
                     reason: Some("SERVICE_DISABLED".into()),
+                    seconds_left: None,
                     error: Some("the API is not enabled".into()),
                 }),
             },

@@ -98,13 +98,14 @@ impl Daemon {
         }
     }
 
-    /// Pushes that may yet be settled. What a lane that is paused or held keeps back is not waited
-    /// for if the journal has it: only what it has in flight.
+    /// Pushes that may yet be settled. What a lane that is paused, held or resting keeps back is
+    /// not waited for if the journal has it: only what it has in flight.
     fn to_finish(&self) -> u64 {
         let keeps = self.keeping.journal().is_some();
         let of_lane = |running: &RunningLane| {
             let lane = &running.lane;
-            if keeps && !lane.holds().is_empty() {
+            let waits = !lane.holds().is_empty() || lane.rests(Instant::now());
+            if keeps && waits {
                 self.stats.lane(lane.platform()).figures().in_flight
             } else {
                 lane.outstanding() as u64

@@ -22,7 +22,7 @@ use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::journal::{Fed, Journal, Outstanding};
-use crate::lane::{Lane, Reservation};
+use crate::lane::{Lane, Reservation, Turn};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::Moment;
@@ -32,6 +32,9 @@ use crate::push::{self, Accepted, DeviceToken, Notification, Platform, Push, Pus
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
 /// Our limit: pushes that are read from the journal at a time.
 const AT_A_TIME: usize = 4096;
+
+/// Why a lane rests whose provider asked for it before this start.
+const RESTED: &str = "asked for before the last start";
 
 /// The running thread.
 #[derive(Debug)]
@@ -214,6 +217,7 @@ fn feed(
     let has_fed = !fed.notifications.is_empty() || !fed.damaged.is_empty();
     settle_damaged(lane, settler, &mut room, &fed.damaged, now);
     let mut pushes = Vec::new();
+    let mut shelved = false;
     for outstanding in fed.notifications {
         let moment = outstanding.moment(now);
         let payload = payload(&outstanding.notification);
@@ -237,14 +241,25 @@ fn feed(
             let Some(mut push) = Push::nth(&accepted, index as usize) else {
                 continue;
             };
-            resume(&mut push, &attempts, in_doubt, now);
+            let waits = resume(&mut push, &attempts, in_doubt, now);
+            if let Some(until) = waits.rest {
+                rest_on(lane, until, now);
+            }
             if push.maybe_sent && !settler.resends_unknown() {
                 settler.settle(&push, policy::unanswered_before(&push), now);
                 room.spend();
                 continue;
             }
             match (settler.settle_if_expired(push, now), &why) {
-                (Some(push), None) => pushes.push(push),
+                (Some(push), None) => match waits.due {
+                    Some(due) => {
+                        let due = due.min(settler.expires_at(&push));
+                        lane.shelve(push, due);
+                        room.spend();
+                        shelved = true;
+                    }
+                    None => pushes.push(push),
+                },
                 (Some(push), Some(why)) => {
                     settler.settle(&push, unpayable(&push, why), now);
                     room.spend();
@@ -255,7 +270,24 @@ fn feed(
     }
     settler.flush(now.monotonic);
     lane.enqueue(room, pushes);
+    if shelved {
+        // Its threads have planned by a shelf that seemed empty.
+        lane.wake_all();
+    }
     has_fed
+}
+
+/// Lets a lane rest on that rested when the last process ended.
+fn rest_on(lane: &Lane, until: Instant, now: Moment) {
+    let turn = lane.heard(true, Some(until), || RESTED.into(), now);
+    if let Turn::Begun { until, .. } = turn {
+        let wait = until.saturating_duration_since(now.monotonic);
+        ::log::warn!(
+            "{}: the provider's wish to wait, {RESTED}, holds for another {} s",
+            lane.platform(),
+            wait.as_secs_f32().ceil(),
+        );
+    }
 }
 
 /// Settles pushes of which the journal has kept no more than the id.

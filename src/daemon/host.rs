@@ -14,7 +14,7 @@ use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
 use crate::count;
 use crate::delivery::purge::Purge;
-use crate::lane::{Hold, Lane, Reservation};
+use crate::lane::{Hold, Lane, Reservation, Resting};
 use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
@@ -46,7 +46,8 @@ impl Door for LaneDoor {
     }
 
     fn state(&self) -> LaneState {
-        lane_state(&self.0.holds())
+        let now = Instant::now();
+        lane_state(&self.0.holds(), self.0.resting(now).as_ref(), now)
     }
 
     fn obey(&self, order: Order) {
@@ -64,8 +65,8 @@ impl Door for LaneDoor {
     }
 }
 
-/// What the API says of a lane that is held so.
-fn lane_state(holds: &[Hold]) -> LaneState {
+/// What the API says of a lane that is held so, or rests.
+fn lane_state(holds: &[Hold], resting: Option<&Resting>, now: Instant) -> LaneState {
     let mut shown = LaneState::OPEN;
     // By hand and for a credential at once: the hand has to end it, so that is its state.
     for hold in holds {
@@ -84,6 +85,15 @@ fn lane_state(holds: &[Hold]) -> LaneState {
         };
         if shown.state == Sending::Open {
             (shown.state, shown.since) = (state, Some(since.unix_secs()));
+        }
+    }
+    if let Some(resting) = resting {
+        let left = resting.until.saturating_duration_since(now);
+        shown.seconds_left = u64::try_from(left.as_millis().div_ceil(1000)).ok();
+        if shown.state == Sending::Open {
+            shown.state = Sending::Resting;
+            shown.since = Some(resting.since.unix_secs());
+            shown.reason = Some(resting.why.to_string());
         }
     }
     shown

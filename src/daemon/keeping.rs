@@ -11,13 +11,15 @@ use crate::api::idempotency::{self, Answered, BodyHash};
 use crate::config;
 use crate::count;
 use crate::delivery::outcome::End;
+use crate::delivery::policy::LANE_RETRY_AFTER_MAX;
 use crate::delivery::register::Keeper;
 use crate::journal::{
     self, Attempts, DiskFiles, Fault, Files, Journal, KeptAnswer, Lock, OpenError, Recovered,
     State, SyncPolicy,
 };
 use crate::moment::Moment;
-use crate::push::{Accepted, Push, PushId};
+use crate::provider::RETRY_AFTER_MAX;
+use crate::push::{Accepted, Push, PushId, Waits};
 
 /// A restart forgets no key that would be known without it: the journal keeps answers for as long,
 /// and as much of them, as their requests are let in.
@@ -133,12 +135,12 @@ impl Keeper for JournalKeeper {
         self.0.settle(ended);
     }
 
-    fn left(&self, push: &Push, now: Moment) {
-        self.0.leave([(push.id(), attempts(push, now))]);
+    fn left(&self, push: &Push, waits: Waits, now: Moment) {
+        self.0.leave([(push.id(), attempts(push, waits, now))]);
     }
 
-    fn tried(&self, push: &Push, now: Moment) {
-        self.0.note([(push.id(), attempts(push, now))]);
+    fn tried(&self, push: &Push, waits: Waits, now: Moment) {
+        self.0.note([(push.id(), attempts(push, waits, now))]);
     }
 
     fn handed(&self, pushes: &[PushId]) {
@@ -148,34 +150,56 @@ impl Keeper for JournalKeeper {
 }
 
 /// How far a push has come, on the clock that outlives the process.
-pub(super) fn attempts(push: &Push, now: Moment) -> Attempts {
+pub(super) fn attempts(push: &Push, waits: Waits, now: Moment) -> Attempts {
     let first = push.first_attempt.map(|first| {
         let ago = now.monotonic.saturating_duration_since(first);
         now.unix.saturating_sub(ago)
     });
+    let unix = |at: Instant| {
+        let wait = at.saturating_duration_since(now.monotonic);
+        now.unix.saturating_add(wait)
+    };
     Attempts {
         attempts: push.attempts,
         refusals: push.refusals,
         maybe_sent: push.maybe_sent,
         used_its_second_chance: push.used_its_second_chance,
         first_attempt: first,
+        due: waits.due.map(unix),
+        rest: waits.rest.map(unix),
     }
 }
 
-/// Goes on where a push was left; `in_doubt` if it may have been sent since.
-pub(super) fn resume(push: &mut Push, attempts: &Attempts, in_doubt: bool, now: Moment) {
+/// Goes on where a push was left; `in_doubt` if it may have been sent since. Until when it has
+/// still to wait.
+pub(super) fn resume(push: &mut Push, attempts: &Attempts, in_doubt: bool, now: Moment) -> Waits {
     push.in_doubt = in_doubt;
     push.attempts = attempts.attempts;
     push.refusals = attempts.refusals;
     push.maybe_sent = attempts.maybe_sent;
     push.used_its_second_chance = attempts.used_its_second_chance;
     push.first_attempt = attempts.first_attempt.map(|first| at(first, now));
+    let rest = attempts.rest;
+    Waits {
+        due: attempts
+            .due
+            .and_then(|due| ahead(due, RETRY_AFTER_MAX, now)),
+        rest: rest.and_then(|rest| ahead(rest, LANE_RETRY_AFTER_MAX, now)),
+    }
 }
 
 /// A point of the wall clock on the monotonic one; one that is still to come counts as now.
 fn at(unix: Duration, now: Moment) -> Instant {
     let ago = now.unix.saturating_sub(unix);
     now.monotonic.checked_sub(ago).unwrap_or(now.monotonic)
+}
+
+/// A point of the wall clock that is still to come on the monotonic one. The clock may have been
+/// set meanwhile: one that is further away than `most`, which no wait is, is that far away.
+fn ahead(unix: Duration, most: Duration, now: Moment) -> Option<Instant> {
+    let wait = unix.saturating_sub(now.unix).min(most);
+    let at = now.monotonic.checked_add(wait);
+    at.filter(|_| !wait.is_zero())
 }
 
 /// Makes a journal ours before it is read.
@@ -294,19 +318,48 @@ mod tests {
         left.maybe_sent = true;
         left.used_its_second_chance = true;
         left.first_attempt = now.monotonic.checked_sub(Duration::from_secs(60));
-        let kept = attempts(&left, now);
+        let secs = Duration::from_secs;
+        let waits = Waits {
+            due: now.monotonic.checked_add(secs(90)),
+            rest: now.monotonic.checked_add(secs(70)),
+        };
+        let kept = attempts(&left, waits, now);
         // The process that goes on reads other clocks, a minute later.
         let later = Moment {
             monotonic: now.monotonic + Duration::from_secs(1000),
             unix: now.unix + Duration::from_secs(60),
         };
         let mut resumed = push(later);
-        resume(&mut resumed, &kept, true, later);
+        let waits = resume(&mut resumed, &kept, true, later);
+        let left = [waits.due, waits.rest].map(|at| at.unwrap() - later.monotonic);
+        assert_eq!(left, [secs(30), secs(10)], "a minute of it has passed");
         assert_eq!((resumed.attempts, resumed.refusals), (3, 2));
         assert!(resumed.maybe_sent && resumed.in_doubt && resumed.used_its_second_chance);
         let first = resumed.first_attempt.unwrap();
         assert_eq!(later.monotonic - first, Duration::from_secs(120));
-        assert_eq!(attempts(&resumed, later), kept);
+        assert_eq!(attempts(&resumed, waits, later), kept);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_makes_no_wait_longer_than_a_provider_may_ask_for() {
+        let now = Moment::now();
+        let secs = Duration::from_secs;
+        let resumed_at = |unix| {
+            let kept = Attempts {
+                due: Some(now.unix + secs(100)),
+                rest: Some(now.unix + secs(100)),
+                ..Attempts::default()
+            };
+            let now = Moment { unix, ..now };
+            let waits = resume(&mut push(now), &kept, false, now);
+            [waits.due, waits.rest].map(|at| at.map(|at| at - now.monotonic))
+        };
+        let most = [Some(RETRY_AFTER_MAX), Some(LANE_RETRY_AFTER_MAX)];
+        assert_eq!(resumed_at(Duration::ZERO), most);
+        assert_eq!(resumed_at(now.unix.saturating_sub(secs(86_400))), most);
+        assert_eq!(resumed_at(now.unix + secs(99)), [Some(secs(1)); 2]);
+        assert_eq!(resumed_at(now.unix + secs(100)), [None; 2], "it is over");
+        assert_eq!(resumed_at(Duration::MAX), [None; 2]);
     }
 
     #[test]

@@ -170,8 +170,11 @@ impl RunningLane {
         }
         let now = Moment::now();
         let mut settler = self.settler(logs);
+        for (push, due) in self.lane.take_shelf() {
+            settler.leave(&push, Some(due), now);
+        }
         for push in self.lane.take_rest() {
-            settler.leave(&push, now);
+            settler.leave(&push, None, now);
         }
         settler.flush(now.monotonic);
         self.lane.left_behind()

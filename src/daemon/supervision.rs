@@ -112,6 +112,9 @@ impl Supervision {
                     Hold::Credential { reason, .. } => write!(text, ", held: {reason}"),
                 };
             }
+            if lane.rests(Instant::now()) {
+                text.push_str(", resting");
+            }
             let failures = lane.dial().failures();
             if failures > 0 {
                 let failed = count::of(failures, "connection", "connections");

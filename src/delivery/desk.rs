@@ -228,7 +228,7 @@ impl<T: Transport> Desk<T> {
             match self.keep_back(ended, now) {
                 Ok(ended) => self.again.extend(self.settler.conclude(ended, now)),
                 Err(push) => {
-                    self.settler.note_tried(&push, now);
+                    self.settler.note_tried(&push, None, now);
                     self.again.push(push);
                 }
             }
@@ -473,12 +473,15 @@ impl<T: Transport> Desk<T> {
             .as_ref()
             .filter(|_| !self.hand.is_empty());
         let held = holds.map(Link::held_until);
-        let due = self.lane.next_due().map(|at| at.max(now + PROMOTE_EVERY));
+        let rest = self.lane.resting(now).map(|resting| resting.until);
+        let soonest = rest.unwrap_or(now).max(now + PROMOTE_EVERY);
+        let due = self.lane.next_due().map(|at| at.max(soonest));
         let deadlines = [
             timeout,
             held,
             self.not_before,
             due,
+            rest,
             self.tickets_at,
             self.makes_way_at,
         ];
@@ -514,7 +517,7 @@ impl<T: Transport> Desk<T> {
             self.again.push(push);
         }
         while let Some(push) = self.again.last() {
-            self.settler.leave(push, now);
+            self.settler.leave(push, None, now);
             self.again.pop();
         }
         self.conclude(now);

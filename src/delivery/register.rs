@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::outcome::{End, Settlement};
 use crate::crash_point;
 use crate::moment::Moment;
-use crate::push::{Platform, Push, PushId};
+use crate::push::{Platform, Push, PushId, Waits};
 
 /// One push that has ended.
 #[derive(Clone, Debug)]
@@ -41,9 +41,9 @@ pub trait Keeper: Send + Sync {
     /// These pushes have ended, and their lines are written.
     fn settled(&self, ended: &[(PushId, End)]);
     /// This push stays outstanding, for the next start.
-    fn left(&self, push: &Push, now: Moment);
+    fn left(&self, push: &Push, waits: Waits, now: Moment);
     /// This push was tried, that is over, and it will be tried again.
-    fn tried(&self, push: &Push, now: Moment);
+    fn tried(&self, push: &Push, waits: Waits, now: Moment);
     /// These pushes are about to be written to a connection. Returns when that would be known
     /// after a crash.
     fn handed(&self, pushes: &[PushId]);
@@ -84,15 +84,17 @@ impl Register {
     }
 
     /// Leaves a push to the next start; false if nothing outlives this one.
-    pub fn leave(&self, push: &Push, now: Moment) -> bool {
+    pub fn leave(&self, push: &Push, waits: Waits, now: Moment) -> bool {
         let journal = self.journal.get();
-        journal.map(|journal| journal.left(push, now)).is_some()
+        journal
+            .map(|journal| journal.left(push, waits, now))
+            .is_some()
     }
 
     /// Notes how far a push has come that will be tried again.
-    pub fn tried(&self, push: &Push, now: Moment) {
+    pub fn tried(&self, push: &Push, waits: Waits, now: Moment) {
         if let Some(journal) = self.journal.get() {
-            journal.tried(push, now);
+            journal.tried(push, waits, now);
         }
     }
 
@@ -206,11 +208,11 @@ mod tests {
             self.0.lock().unwrap().extend(ids);
         }
 
-        fn left(&self, push: &Push, _: Moment) {
+        fn left(&self, push: &Push, _: Waits, _: Moment) {
             self.0.lock().unwrap().push(push.id().0);
         }
 
-        fn tried(&self, _: &Push, _: Moment) {}
+        fn tried(&self, _: &Push, _: Waits, _: Moment) {}
 
         fn handed(&self, _: &[PushId]) {}
     }
@@ -306,9 +308,9 @@ mod tests {
             self.1.lock().unwrap().push(is_held);
         }
 
-        fn left(&self, _: &Push, _: Moment) {}
+        fn left(&self, _: &Push, _: Waits, _: Moment) {}
 
-        fn tried(&self, _: &Push, _: Moment) {}
+        fn tried(&self, _: &Push, _: Waits, _: Moment) {}
 
         fn handed(&self, _: &[PushId]) {}
     }

@@ -13,13 +13,13 @@ use super::policy::{self, Decision, Limits};
 use super::register::{Marks, Register, Remembered};
 use super::session::Ended;
 use crate::jitter::Random;
-use crate::lane::Lane;
+use crate::lane::{Lane, Turn};
 use crate::live::{Live, Reader};
 use crate::log::line::{self, Line, PushLine, Tail};
 use crate::log::{Logs, Privacy, TimeText};
 use crate::moment::Moment;
 use crate::provider::{Answer, LaneEffect, Verdict};
-use crate::push::{self, Push, PushId};
+use crate::push::{self, Push, PushId, Waits};
 use crate::stats::Stats;
 
 /// Retries are told to the operator as one line per reason in this time.
@@ -140,9 +140,18 @@ impl Settler {
 
     /// A push that was handed to a connection goes back to the lane: it is noted how far it has
     /// come, if a crash may not forget that.
-    pub fn note_tried(&self, push: &Push, now: Moment) {
-        if push.attempts > 0 || self.notes_handed() {
-            self.register.tried(push, now);
+    pub fn note_tried(&self, push: &Push, due: Option<Instant>, now: Moment) {
+        if push.attempts > 0 || due.is_some() || self.notes_handed() {
+            self.register.tried(push, self.waits(due, now), now);
+        }
+    }
+
+    /// Until when a push that is due then waits.
+    fn waits(&self, due: Option<Instant>, now: Moment) -> Waits {
+        let resting = self.lane.resting(now.monotonic);
+        Waits {
+            due,
+            rest: resting.map(|resting| resting.until),
         }
     }
 
@@ -154,7 +163,7 @@ impl Settler {
         } = ended;
         if let Outcome::Answered(answer) = &outcome {
             self.alarm(answer, &push, now.monotonic);
-            self.hold_lane(answer, now.monotonic);
+            self.hold_lane(answer, now);
         }
         if push.is_retry
             && let Some(well) = is_well(&outcome)
@@ -165,11 +174,11 @@ impl Settler {
         match policy::decide(&mut push, outcome, *self.limits.get(), now, random) {
             Decision::Settle(settlement) => self.settle(&push, settlement, now),
             Decision::Resend => {
-                self.note_tried(&push, now);
+                self.note_tried(&push, None, now);
                 return Some(push);
             }
             Decision::Retry { due, why } => {
-                self.note_tried(&push, now);
+                self.note_tried(&push, Some(due), now);
                 self.note_retry(&push, why, due.saturating_duration_since(now.monotonic));
                 // What does not wait is no part of a storm: its connection was at fault.
                 if due <= now.monotonic {
@@ -203,6 +212,11 @@ impl Settler {
         }
     }
 
+    /// When a push is worthless.
+    pub fn expires_at(&mut self, push: &Push) -> Instant {
+        policy::expires_at(push.accepted(), *self.limits.get())
+    }
+
     /// Settles a push whose request cannot be written; `why` goes to its log line.
     pub fn settle_as_unsendable(&mut self, push: &Push, why: &str, now: Moment) {
         self.settle(push, policy::unsendable(push, why), now);
@@ -210,13 +224,13 @@ impl Settler {
 
     /// Leaves what is left over when the daemon must end to the next start, or settles it if
     /// nothing outlives this one. What was recovered from a log is not settled: it stays
-    /// outstanding there, for the next time.
-    pub fn leave(&mut self, push: &Push, now: Moment) {
+    /// outstanding there, for the next time. `due` is when it was to be tried again.
+    pub fn leave(&mut self, push: &Push, due: Option<Instant>, now: Moment) {
         if self.logs.origins.is_some() {
             return;
         }
         self.lane.leave_behind();
-        if self.register.leave(push, now) {
+        if self.register.leave(push, self.waits(due, now), now) {
             self.left += 1;
             return;
         }
@@ -314,12 +328,35 @@ impl Settler {
         self.lane.settled(std::mem::take(&mut self.left));
     }
 
-    /// Keeps the lane's other retries back if the answer asks for that.
-    fn hold_lane(&self, answer: &Answer, now: Instant) {
-        if let Some((hold, spread)) = policy::lane_hold(answer)
-            && let Some(until) = now.checked_add(hold)
-        {
+    /// Keeps the lane's other retries back if the answer asks for that, and all of it if most
+    /// answers do.
+    fn hold_lane(&mut self, answer: &Answer, now: Moment) {
+        let hold = policy::lane_hold(answer);
+        let until = hold.and_then(|(hold, _)| now.monotonic.checked_add(hold));
+        if let Some(((_, spread), until)) = hold.zip(until) {
             self.lane.hold_retries(until, spread);
+        }
+        let refused = answer.lane == LaneEffect::Slow;
+        let why = || format!("{} {}", answer.status, answer.reason).trim().into();
+        if let Turn::Begun {
+            until,
+            is_news: true,
+        } = self.lane.heard(refused, until, why, now)
+        {
+            let wait = until.saturating_duration_since(now.monotonic);
+            let end = Moment {
+                monotonic: until,
+                unix: now.unix.saturating_add(wait),
+            };
+            let (platform, text) = (self.lane.platform(), &answer.error);
+            ::log::warn!(
+                "{platform}: the provider refuses whatever comes and asks to wait ({} {}: {text}): \
+                 nothing is sent for {} s, until {}",
+                answer.status,
+                answer.reason,
+                wait.as_secs_f32().ceil(),
+                self.time_text.at(end),
+            );
         }
     }
 

@@ -15,6 +15,10 @@ pub struct Attempts {
     pub used_its_second_chance: bool,
     /// When the first attempt began, since 1970.
     pub first_attempt: Option<Duration>,
+    /// When the next attempt is due, since 1970.
+    pub due: Option<Duration>,
+    /// Until when its lane rests, since 1970.
+    pub rest: Option<Duration>,
 }
 
 /// Leaves the last word on each push: what cannot be written grows no longer than the pushes are

@@ -2,8 +2,6 @@
 //!
 //! Pure: no file, no clock, no thread.
 
-use std::time::Duration;
-
 use super::octets::{Octets, put_number, put_octets, put_time};
 use super::settled::{End, Runs};
 use super::{Attempts, KeptAnswer, frame, notification, settled};
@@ -132,6 +130,8 @@ pub(super) fn put_attempts(out: &mut Vec<u8>, states: &[(u64, Attempts)]) {
 const MAYBE_SENT: u8 = 1;
 const SECOND_CHANCE: u8 = 2;
 const BEGUN: u8 = 4;
+const WAITS: u8 = 8;
+const RESTS: u8 = 16;
 
 fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
     let Attempts {
@@ -140,6 +140,8 @@ fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
         maybe_sent,
         used_its_second_chance,
         first_attempt,
+        due,
+        rest,
     } = state;
     put_number(out, id);
     put_number(out, attempts.into());
@@ -148,9 +150,11 @@ fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
     out.push(
         flag(maybe_sent, MAYBE_SENT)
             | flag(used_its_second_chance, SECOND_CHANCE)
-            | flag(first_attempt.is_some(), BEGUN),
+            | flag(first_attempt.is_some(), BEGUN)
+            | flag(due.is_some(), WAITS)
+            | flag(rest.is_some(), RESTS),
     );
-    if let Some(at) = first_attempt {
+    for at in [first_attempt, due, rest].into_iter().flatten() {
         put_time(out, at);
     }
 }
@@ -161,16 +165,21 @@ fn attempts(octets: &mut Octets<'_>) -> Option<Vec<(u64, Attempts)>> {
         let id = octets.number()?;
         let (attempts, refusals) = (octets.number16()?, octets.number16()?);
         let flags = octets.octet()?;
-        let first_attempt: Option<Duration> = match flags & BEGUN {
-            0 => None,
-            _ => Some(octets.time()?),
-        };
+        let mut times = [None; 3];
+        for (time, flag) in times.iter_mut().zip([BEGUN, WAITS, RESTS]) {
+            if flags & flag != 0 {
+                *time = Some(octets.time()?);
+            }
+        }
+        let [first_attempt, due, rest] = times;
         let state = Attempts {
             attempts,
             refusals,
             maybe_sent: flags & MAYBE_SENT != 0,
             used_its_second_chance: flags & SECOND_CHANCE != 0,
             first_attempt,
+            due,
+            rest,
         };
         states.push((id, state));
     }
@@ -216,6 +225,8 @@ const LIST_MAX: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -229,14 +240,19 @@ mod tests {
     }
 
     fn any_state() -> impl Strategy<Value = Attempts> {
-        let parts = any::<(u16, u16, bool, bool, Option<u32>)>();
-        parts.prop_map(|(attempts, refusals, maybe_sent, chance, secs)| Attempts {
-            attempts,
-            refusals,
-            maybe_sent,
-            used_its_second_chance: chance,
-            first_attempt: secs.map(|secs| Duration::new(secs.into(), 7)),
-        })
+        let at = |secs: Option<u32>| secs.map(|secs| Duration::new(secs.into(), 7));
+        let parts = any::<(u16, u16, bool, bool, [Option<u32>; 3])>();
+        parts.prop_map(
+            move |(attempts, refusals, maybe_sent, chance, times)| Attempts {
+                attempts,
+                refusals,
+                maybe_sent,
+                used_its_second_chance: chance,
+                first_attempt: at(times[0]),
+                due: at(times[1]),
+                rest: at(times[2]),
+            },
+        )
     }
 
     proptest! {

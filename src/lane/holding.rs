@@ -35,7 +35,9 @@ impl Holding {
 impl Lane {
     /// Whether its threads may send. Held, a lane keeps its pushes; their time goes on.
     pub fn may_send(&self, now: Instant) -> MaySend {
-        if self.is_held() {
+        if self.rests(now) {
+            MaySend::No
+        } else if self.is_held() {
             lock(&self.holding.gate).may_send(now)
         } else {
             MaySend::Yes

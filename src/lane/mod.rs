@@ -20,6 +20,8 @@ mod holding;
 mod inquiry;
 mod pace;
 mod pacing;
+mod rest;
+mod resting;
 mod retry_budget;
 mod shelf;
 mod sifting;
@@ -38,6 +40,7 @@ pub use gate::{EndsWith, FIRST_PROBE, Gate, Hold, MaySend, ProbeEnd, Refusal, Re
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::Tickets;
+pub use rest::{ANSWERS, Resting, Turn};
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 
 use crate::push::{ConnectionId, Platform, Push, PushId};
@@ -45,6 +48,7 @@ use aside::Aside;
 use holding::Holding;
 use inquiry::Inquiries;
 use pacing::Pacing;
+use resting::SharedRest;
 use shelf::Shelf;
 
 /// Pushes in one chunk at the most: enough that channel and wake-up cost nothing beside the
@@ -73,6 +77,7 @@ pub struct Lane {
     retry_budget: RetryBudget,
     dial: Mutex<Dial>,
     pacing: Pacing,
+    rest: SharedRest,
     holding: Holding,
     attendance: Attendance,
     inquiries: Inquiries,
@@ -101,6 +106,7 @@ impl Lane {
             retry_budget: RetryBudget::default(),
             dial: Mutex::default(),
             pacing: Pacing::default(),
+            rest: SharedRest::default(),
             holding: Holding::default(),
             attendance: Attendance::new(threads),
             inquiries: Inquiries::new(threads),
@@ -189,8 +195,11 @@ impl Lane {
     }
 
     /// Moves what is due from the shelf to the front of the queue, as far as the retry budget
-    /// goes; the rest waits for it, the earliest first.
+    /// goes; the others wait for it, the earliest first. Nothing while the lane rests.
     pub fn promote_due(&self, now: Instant) {
+        if self.rests(now) {
+            return;
+        }
         loop {
             // Only who holds the lock begins retries, so that the room cannot shrink meanwhile.
             let mut guard = lock(&self.shelf);
@@ -269,6 +278,12 @@ impl Lane {
         due
     }
 
+    /// Takes what is on the shelf of a lane that has stopped, with when each is due.
+    pub fn take_shelf(&self) -> Vec<(Push, Instant)> {
+        let _alone = lock(&self.sifting);
+        lock(&self.shelf).take_all()
+    }
+
     /// Takes everything that is queued or on the shelf, for a lane that has stopped.
     pub fn take_rest(&self) -> Vec<Push> {
         // Whoever sifts has some of it in his hands.
@@ -276,7 +291,8 @@ impl Lane {
         let mut rest = VecDeque::new();
         while self.take(&mut rest) {}
         rest.extend(lock(&self.aside).take_all());
-        rest.extend(lock(&self.shelf).take_all());
+        let shelved = lock(&self.shelf).take_all();
+        rest.extend(shelved.into_iter().map(|(push, _)| push));
         rest.into()
     }
 

@@ -54,7 +54,8 @@ impl Shelf {
         let mut due = Vec::new();
         while due.len() < most && self.next_due().is_some_and(|at| at <= now) {
             let Some(item) = self.heap.pop() else { break };
-            let held_until = self.held_until(&item.push, now);
+            // By when it was due: who comes after the end of a hold spreads as well.
+            let held_until = self.held_until(&item.push, item.due);
             match held_until.filter(|_| !item.is_held) {
                 Some(due) => self.heap.push(Item {
                     due,
@@ -73,12 +74,15 @@ impl Shelf {
         found.map(|item| (item.due, item.push.attempts))
     }
 
-    /// Takes everything, due or not.
-    pub(super) fn take_all(&mut self) -> Vec<Push> {
-        std::mem::take(&mut self.heap)
-            .into_iter()
-            .map(|item| item.push)
-            .collect()
+    /// Takes everything, due or not, with when it is.
+    pub(super) fn take_all(&mut self) -> Vec<(Push, Instant)> {
+        let items = std::mem::take(&mut self.heap).into_iter();
+        let due = items.map(|item| {
+            let held_until = self.held_until(&item.push, item.due);
+            let held_until = held_until.filter(|_| !item.is_held);
+            (item.push, held_until.unwrap_or(item.due))
+        });
+        due.collect()
     }
 
     /// Whether it is time to look for pushes that have expired: once in [`SWEEP_EVERY`] while

@@ -1,4 +1,5 @@
 mod aside;
+mod resting;
 use std::time::Duration;
 
 use super::*;

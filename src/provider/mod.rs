@@ -118,7 +118,8 @@ pub enum Wait {
 pub enum LaneEffect {
     /// Nothing.
     None,
-    /// Too many pushes: send more slowly, and let a `retry-after` hold for every push's retry.
+    /// It takes none for now: a `retry-after` holds for every push's retry, and for all pushes if
+    /// most answers are such.
     Slow,
     /// Pushes go on, but an operator has to look.
     Alarm,

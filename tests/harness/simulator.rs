@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use sterna::simulator::{
     Counts, Credentials, Options, Ports, Provider, Receipt, Report, Simulator,
@@ -28,6 +29,8 @@ pub(crate) struct Note {
     pub(crate) body: String,
     pub(crate) status: u16,
     pub(crate) reason: &'static str,
+    /// When it was answered.
+    pub(crate) at: Instant,
 }
 
 impl From<&Receipt<'_>> for Note {
@@ -42,6 +45,7 @@ impl From<&Receipt<'_>> for Note {
             body: String::from_utf8(receipt.body.to_vec()).unwrap(),
             status: receipt.status,
             reason: receipt.reason,
+            at: Instant::now(),
         }
     }
 }

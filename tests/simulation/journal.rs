@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use sterna::delivery::outcome::End;
 use sterna::delivery::register::Keeper;
 use sterna::moment::Moment;
-use sterna::push::{Accepted, Platform, Push, PushId};
+use sterna::push::{Accepted, Platform, Push, PushId, Waits};
 
 #[derive(Default)]
 pub(crate) struct Journal(Mutex<Kept>);
@@ -16,7 +16,7 @@ struct Kept {
     /// What is accepted and not settled.
     outstanding: BTreeMap<u64, (Arc<Accepted>, usize)>,
     /// How far some of it has come.
-    left: BTreeMap<u64, Push>,
+    left: BTreeMap<u64, (Push, Waits)>,
     faults: Vec<String>,
 }
 
@@ -32,8 +32,8 @@ impl Journal {
         }
     }
 
-    /// The pushes that a process which starts now goes on with.
-    pub(crate) fn resume(&self, platform: Platform) -> Vec<Push> {
+    /// The pushes that a process which starts now goes on with, and how long each waits.
+    pub(crate) fn resume(&self, platform: Platform) -> Vec<(Push, Waits)> {
         let mut kept = self.kept();
         let of_it = kept.outstanding.iter();
         let of_it = of_it.filter(|(_, (it, _))| it.notification.platform == platform);
@@ -41,14 +41,16 @@ impl Journal {
             .map(|(_, (accepted, nth))| Push::nth(accepted, *nth).unwrap())
             .collect();
         let resumed = pushes.into_iter().map(|mut push| {
-            if let Some(left) = kept.left.remove(&push.id().0) {
+            let mut waits = Waits::default();
+            if let Some((left, waited)) = kept.left.remove(&push.id().0) {
+                waits = waited;
                 push.attempts = left.attempts;
                 push.refusals = left.refusals;
                 push.maybe_sent = left.maybe_sent;
                 push.used_its_second_chance = left.used_its_second_chance;
                 push.first_attempt = left.first_attempt;
             }
-            push
+            (push, waits)
         });
         resumed.collect()
     }
@@ -78,12 +80,12 @@ impl Keeper for Hold {
         }
     }
 
-    fn left(&self, push: &Push, _: Moment) {
-        self.note(push, "left");
+    fn left(&self, push: &Push, waits: Waits, _: Moment) {
+        self.note(push, waits, "left");
     }
 
-    fn tried(&self, push: &Push, _: Moment) {
-        self.note(push, "tried");
+    fn tried(&self, push: &Push, waits: Waits, _: Moment) {
+        self.note(push, waits, "tried");
     }
 
     /// No process is killed here.
@@ -91,10 +93,10 @@ impl Keeper for Hold {
 }
 
 impl Hold {
-    fn note(&self, push: &Push, what: &str) {
+    fn note(&self, push: &Push, waits: Waits, what: &str) {
         let mut kept = self.0.kept();
         if kept.outstanding.contains_key(&push.id().0) {
-            kept.left.insert(push.id().0, push.clone());
+            kept.left.insert(push.id().0, (push.clone(), waits));
         } else {
             let id = push.id();
             kept.faults

@@ -7,6 +7,7 @@
 mod hold;
 mod pace;
 mod record;
+mod rest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::reply::{Class, Reply};
 pub(crate) use hold::Hold;
 use pace::Pace;
 use record::{FREE_REFUSALS, Record};
+use rest::Rest;
 
 /// A provider can ask the lane as a whole to wait for so long.
 const LANE_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -77,6 +79,7 @@ pub(crate) struct Ledger {
     generations: Vec<u64>,
     /// When the provider asked the lane to wait, and until when.
     slowed: Option<(Instant, Instant)>,
+    rest: Rest,
     /// What is being purged.
     pub(crate) purging: Option<&'static str>,
     pub(crate) coverage: Coverage,
@@ -101,6 +104,7 @@ impl Ledger {
             hold: Hold::new(FIRST_PROBE),
             generations: Vec::new(),
             slowed: None,
+            rest: Rest::default(),
             purging: None,
             records: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -215,6 +219,9 @@ impl Ledger {
         }
         faults.extend(self.hold.sent(push, now));
         faults.extend(self.pace.sent(now));
+        if self.rest.rests(now) || self.lane.rests(now) {
+            faults.push("while the lane rests");
+        }
         if self.pace.is_used_up() {
             self.coverage.count(Kind::RateUsedUp);
         }
@@ -278,6 +285,7 @@ impl Ledger {
                 wait = reply.least_wait();
                 let lane_wait = Duration::from_secs(reply.asked().unwrap_or(0)).min(LANE_WAIT_MAX);
                 let until = now + lane_wait;
+                self.rest.heard(reply.slows, Some(until), now);
                 if reply.slows && self.slowed.is_none_or(|(_, known)| known < until) {
                     own_slowdown = Some(until);
                 }
@@ -434,6 +442,9 @@ impl Ledger {
 
     /// What a round must have done by its end.
     pub(crate) fn check_round(&mut self, now: Instant) {
+        if self.lane.rests(now) {
+            self.coverage.count(Kind::LaneRests);
+        }
         if self.hold.is_refused() && !self.hold.round_over(self.is_held_for_credential()) {
             self.violate(
                 now,
@@ -472,8 +483,8 @@ impl Ledger {
         }
     }
 
-    /// Another process begins, which knows of its pushes how far they have come, and not what they
-    /// or the lane were told to wait for. Returns those that are not settled.
+    /// Another process begins, which knows of its pushes how far they have come and how long they
+    /// wait. Returns those that are not settled.
     pub(crate) fn restarted(&mut self, lane: &Arc<Lane>, rate: u32, now: Instant) -> BTreeSet<u64> {
         self.tell(now, 9, || "another process".to_owned());
         self.lane = Arc::clone(lane);
@@ -481,13 +492,13 @@ impl Ledger {
         self.hold = Hold::new(FIRST_PROBE);
         self.pace = Pace::new(rate, now);
         self.slowed = None;
+        self.rest = Rest::default();
         self.moved = Some(now);
         let mut outstanding = BTreeSet::new();
         let mut in_flight = Vec::new();
         for (push, record) in self.records.iter_mut().filter(|(_, it)| !it.settled) {
             outstanding.insert(*push);
             in_flight.extend(record.flight.map(|_| *push));
-            record.not_before = None;
             record.refused_on = None;
         }
         for push in in_flight {

@@ -233,6 +233,8 @@ pub(crate) struct Net {
     pub(crate) pusher_max: usize,
     /// The provider answers every second push with 503, and does nothing else wrong.
     pub(crate) half_unavailable: bool,
+    /// Every answer asks the whole lane to wait, until then.
+    pub(crate) used_up_until: Option<Instant>,
     /// What the provider knows of credentials.
     pub(crate) issuer: Issuer,
     /// Where the next use of a connection ends in a panic.

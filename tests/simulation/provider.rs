@@ -240,6 +240,8 @@ impl Peer {
             Plan::Answer(reply)
         } else if net.half_unavailable {
             reply::half_unavailable(&mut net.dice)
+        } else if net.used_up_until.is_some_and(|until| now < until) {
+            reply::used_up(net.issuer.is_fcm(), &mut net.dice)
         } else {
             reply::draw(net.issuer.is_fcm(), troubled, &mut net.dice)
         };

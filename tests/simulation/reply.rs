@@ -240,3 +240,17 @@ pub(crate) fn draw(of_fcm: bool, troubled: u64, dice: &mut Dice) -> Plan {
 pub(crate) fn half_unavailable(dice: &mut Dice) -> Plan {
     Plan::Answer(dice.one_of(&[TAKEN, table::UNAVAILABLE]))
 }
+
+/// A provider that refuses whatever comes, and asks the lane to wait.
+pub(crate) fn used_up(of_fcm: bool, dice: &mut Dice) -> Plan {
+    let all = if of_fcm {
+        table::FCM_RETRIED
+    } else {
+        table::APNS_RETRIED
+    };
+    let slow: Vec<_> = all.iter().copied().filter(|reply| reply.slows).collect();
+    Plan::Answer(Reply {
+        retry_after: Some(RetryAfter::Secs(dice.one_of(&[1, 30, 30, 120, 900]))),
+        ..dice.one_of(&slow)
+    })
+}

@@ -18,6 +18,8 @@ pub(crate) enum Act {
     ClockJump,
     /// No connection is made.
     Outage,
+    /// Whatever comes is refused, and asked to wait.
+    UsedUp,
     /// By hand.
     Pause,
     Resume,
@@ -50,6 +52,7 @@ pub(crate) fn of_chance(origin: Instant, ends: Duration, dice: &mut Dice) -> Scr
         (Act::ClockJump, 200),
         (Act::ClockJump, 200),
         (Act::Outage, 150),
+        (Act::UsedUp, 200),
         (Act::Reload, 100),
         (Act::Purge, 150),
         (Act::Purge, 100),

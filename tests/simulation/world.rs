@@ -143,6 +143,7 @@ impl World {
             links: Vec::new(),
             pusher_max: usize::MAX,
             half_unavailable: false,
+            used_up_until: None,
             issuer,
             trap: None,
         };

@@ -218,6 +218,7 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
         state: stat::Sending::Held,
         since: Some(1_795_000_000),
         reason: Some("InvalidProviderToken".to_owned()),
+        seconds_left: None,
         error: Some("look into \"AuthKey.p8\"".to_owned()),
     };
     let got = web.ask("GET", "/healthz", "");

@@ -143,7 +143,8 @@ impl Entry {
                 }
                 LaneEffect::None => "no effect".to_owned(),
                 LaneEffect::Slow => format!(
-                    "a Retry-After holds back its other retries too, for {} at most",
+                    "a Retry-After holds back its other retries too, for {} at most, and fresh \
+                     pushes if most of its last answers were such",
                     minutes(LANE_RETRY_AFTER_MAX.as_secs())
                 ),
                 LaneEffect::Alarm => "an error line for the operator; pushes go on".to_owned(),

@@ -17,7 +17,7 @@ use crate::log::{Destination, Logs};
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
-use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId, Waits};
 
 /// What a provider does with the request that is the nth on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,9 +167,9 @@ struct Counter(Arc<AtomicUsize>, Arc<AtomicUsize>);
 impl Keeper for Counter {
     fn settled(&self, _: &[(PushId, End)]) {}
 
-    fn left(&self, _: &Push, _: Moment) {}
+    fn left(&self, _: &Push, _: Waits, _: Moment) {}
 
-    fn tried(&self, _: &Push, _: Moment) {
+    fn tried(&self, _: &Push, _: Waits, _: Moment) {
         self.1.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -21,7 +21,7 @@ pub const FIRST_BACKOFF_QUOTA: Duration = Duration::from_secs(60);
 pub const FIRST_BACKOFF_UNANSWERED: Duration = Duration::from_secs(1);
 /// Least wait after a 5xx of FCM: Google asks for ten seconds before a retry.
 pub const LEAST_WAIT_FCM: Duration = Duration::from_secs(10);
-/// Longest time that one answer's Retry-After holds back the retries of other pushes. A project's
+/// Longest time that one answer's Retry-After holds back other pushes. A project's
 /// quota fills within a minute; a slip of one server must not cost the lane an hour.
 pub const LANE_RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 

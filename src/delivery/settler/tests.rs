@@ -49,7 +49,7 @@ fn what_is_left_behind_is_counted_and_settled() {
     let (lane, mut settler, push) = full();
     let now = Moment::now();
     for _ in 0..7 {
-        settler.leave(&push, now);
+        settler.leave(&push, None, now);
     }
     settler.flush(now.monotonic);
     assert_eq!(lane.outstanding(), PUSHES - 7);

@@ -14,6 +14,8 @@ const TRIED: Attempts = Attempts {
     maybe_sent: true,
     used_its_second_chance: true,
     first_attempt: None,
+    due: None,
+    rest: None,
 };
 
 /// 40 notifications of 3 pushes each; all with an even id are settled, some were tried.

@@ -202,6 +202,8 @@ fn step(store: &mut Store, operation: &Operation, ledger: &mut Ledger) -> Option
                 attempts: 3,
                 maybe_sent: true,
                 first_attempt: Some(Duration::from_secs(ledger.next_id)),
+                due: Some(Duration::from_secs(2 * ledger.next_id)),
+                rest: every.is_multiple_of(2).then_some(Duration::from_secs(9)),
                 ..Attempts::default()
             };
             let ids = ledger.written_and_open().into_iter().step_by(*every);

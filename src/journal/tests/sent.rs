@@ -37,6 +37,8 @@ const UNTRIED: Attempts = Attempts {
     maybe_sent: false,
     used_its_second_chance: false,
     first_attempt: None,
+    due: None,
+    rest: None,
 };
 
 const SENT: Attempts = Attempts {

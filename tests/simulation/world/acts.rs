@@ -62,6 +62,7 @@ impl World {
                     });
                 self.set_clock(to);
             }
+            Act::UsedUp => net.used_up_until = Some(self.now + net.dice.millis(1000, 200_000)),
             Act::Outage => self.outage_until = self.now + net.dice.millis(1000, 60_000),
             Act::Pause => {
                 self.lane.pause(moment);
@@ -83,6 +84,7 @@ impl World {
                 self.healed = true;
                 self.troubled = 0;
                 net.half_unavailable = false;
+                net.used_up_until = None;
                 self.seen_until_healed = net.ledger.requests;
                 self.digest_until_healed = net.ledger.digest;
                 self.lane.resume();

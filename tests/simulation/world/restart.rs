@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use sterna::delivery::policy;
 use sterna::delivery::present_route::PresentRoute;
 use sterna::lane::Lane;
 
@@ -19,8 +20,11 @@ impl World {
         let mut settler = settler(&self.lane, &self.stats, self.site.limits, 0)
             .with_register(self.machine.register());
         if self.stopped {
+            for (push, due) in self.lane.take_shelf() {
+                settler.leave(&push, Some(due), moment);
+            }
             for push in self.lane.take_rest() {
-                settler.leave(&push, moment);
+                settler.leave(&push, None, moment);
             }
         }
         let ledger = &mut self.net.borrow_mut().ledger;
@@ -58,7 +62,7 @@ impl World {
         let outstanding = net.ledger.restarted(&self.lane, site.rate, now);
         let journal = self.machine.journal.as_ref();
         let pushes = journal.map_or_else(Vec::new, |it| it.resume(site.platform()));
-        let resumed: BTreeSet<u64> = pushes.iter().map(|push| push.id().0).collect();
+        let resumed: BTreeSet<u64> = pushes.iter().map(|(push, _)| push.id().0).collect();
         if resumed != outstanding || resumed.len() != pushes.len() {
             let what = format!("{resumed:?} are resumed, and {outstanding:?} are outstanding");
             net.ledger.violate(now, what);
@@ -67,7 +71,24 @@ impl World {
             net.ledger.coverage.count(Kind::PushResumed);
             net.ledger.pace.begins(now);
         }
-        let room = self.lane.reserve(pushes.len()).unwrap();
-        self.lane.enqueue(room, pushes);
+        let mut room = self.lane.reserve(pushes.len()).unwrap();
+        let mut fresh = Vec::new();
+        for (push, waits) in pushes {
+            if let Some(until) = waits.rest.filter(|until| *until > now) {
+                net.ledger.coverage.count(Kind::RestResumed);
+                self.lane
+                    .heard(true, Some(until), || "before".into(), moment);
+            }
+            match waits.due.filter(|due| *due > now) {
+                Some(due) => {
+                    net.ledger.coverage.count(Kind::WaitResumed);
+                    let due = due.min(policy::expires_at(push.accepted(), site.limits));
+                    self.lane.shelve(push, due);
+                    room.spend();
+                }
+                None => fresh.push(push),
+            }
+        }
+        self.lane.enqueue(room, fresh);
     }
 }

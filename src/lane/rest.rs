@@ -1,0 +1,246 @@
+//! When a lane rests: its provider refuses whatever comes, and has said for how long.
+//!
+//! A Retry-After that is meant for the lane holds back its retries in any case. Fresh pushes wait
+//! for it only while at least half of the last [`ANSWERS`] answers were such refusals: a used-up
+//! quota and an outage are respected to the letter, and one server's slip among good answers stops
+//! nothing. So a rest ends with the time that was asked for, or with the good answers to what was
+//! in flight.
+//!
+//! Pure: time is an argument.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::moment::Moment;
+
+/// The last answers that are looked at; at the beginning, and after a rest, those there are.
+pub const ANSWERS: u32 = 32;
+
+/// A rest that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// The provider's words.
+    pub why: Arc<str>,
+    /// Since when.
+    pub since: Moment,
+    /// Nothing is sent before.
+    pub until: Instant,
+}
+
+/// What an answer changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing.
+    None,
+    /// The lane rests from now on. `is_news` if the operator has not been told of this time that
+    /// the provider asks for.
+    Begun {
+        /// Until when.
+        until: Instant,
+        /// Whether to tell.
+        is_news: bool,
+    },
+    /// The provider takes pushes after all.
+    Lifted,
+}
+
+/// Whether a lane rests.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    answers: Answers,
+    /// The latest time that the provider asked the lane to wait for.
+    asked: Option<Instant>,
+    begun: Option<(Arc<str>, Moment)>,
+    is_told: bool,
+}
+
+impl Rest {
+    /// The lane's provider has answered: whether by a refusal that is meant for the lane, and until
+    /// when it asks the lane to wait.
+    pub(super) fn heard(
+        &mut self,
+        refused: bool,
+        until: Option<Instant>,
+        why: impl FnOnce() -> Arc<str>,
+        now: Moment,
+    ) -> Turn {
+        self.answers.add(refused);
+        self.asked = self.asked.max(until.filter(|until| *until > now.monotonic));
+        let until = self.asked.filter(|_| self.answers.are_refusals());
+        match (until, &self.begun) {
+            (Some(until), None) => {
+                self.begun = Some((why(), now));
+                let is_news = !std::mem::replace(&mut self.is_told, true);
+                Turn::Begun { until, is_news }
+            }
+            (None, Some(_)) => {
+                self.begun = None;
+                Turn::Lifted
+            }
+            _ => Turn::None,
+        }
+    }
+
+    /// Lets pass what has; true if that ends a rest. What was answered before says nothing then.
+    pub(super) fn look(&mut self, now: Instant) -> bool {
+        if self.asked.take_if(|asked| *asked <= now).is_none() {
+            return false;
+        }
+        self.is_told = false;
+        let is_over = self.begun.take().is_some();
+        if is_over {
+            self.answers = Answers::default();
+        }
+        is_over
+    }
+
+    /// The rest that is under way.
+    pub(super) fn resting(&self) -> Option<Resting> {
+        let ((why, since), until) = self.begun.as_ref().zip(self.asked)?;
+        Some(Resting {
+            why: Arc::clone(why),
+            since: *since,
+            until,
+        })
+    }
+
+    /// Whether another good answer would change nothing.
+    pub(super) fn is_well(&self) -> bool {
+        self.asked.is_none() && self.answers == Answers::ALL_GOOD
+    }
+}
+
+/// The last answers, a bit each: 1 is a refusal. The highest bit that is set stands before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answers(u64);
+
+impl Answers {
+    const ALL_GOOD: Self = Self(1 << ANSWERS);
+
+    fn add(&mut self, refused: bool) {
+        self.0 = self.0 << 1 | u64::from(refused);
+        if self.0 >= Self::ALL_GOOD.0 << 1 {
+            self.0 = self.0 & (Self::ALL_GOOD.0 - 1) | Self::ALL_GOOD.0;
+        }
+    }
+
+    /// Whether at least half of them are refusals.
+    fn are_refusals(self) -> bool {
+        let answers = self.0.ilog2();
+        let refusals = self.0.count_ones() - 1;
+        refusals > 0 && 2 * refusals >= answers
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+const _: () = assert!(ANSWERS > 0 && ANSWERS < u64::BITS - 1);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ASKED: Duration = Duration::from_secs(30);
+
+    fn later(now: Moment, secs: u64) -> Moment {
+        Moment {
+            monotonic: now.monotonic + Duration::from_secs(secs),
+            unix: now.unix + Duration::from_secs(secs),
+        }
+    }
+
+    fn good(rest: &mut Rest, now: Moment) -> Turn {
+        rest.heard(false, None, || "ok".into(), now)
+    }
+
+    fn refused(rest: &mut Rest, now: Moment) -> Turn {
+        let until = now.monotonic + ASKED;
+        rest.heard(true, Some(until), || "429".into(), now)
+    }
+
+    #[test]
+    fn the_first_answer_that_refuses_the_lane_begins_a_rest_of_what_it_asks_for() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        let until = now.monotonic + ASKED;
+        let begun = Turn::Begun {
+            until,
+            is_news: true,
+        };
+        assert_eq!(refused(&mut rest, now), begun);
+        let resting = rest.resting().unwrap();
+        assert_eq!((&*resting.why, resting.since), ("429", now));
+        assert!(!rest.look(later(now, 29).monotonic));
+        assert_eq!(rest.resting().map(|it| it.until), Some(until));
+        assert!(rest.look(until) && rest.resting().is_none());
+        assert!(!rest.look(until), "it ends once");
+    }
+
+    #[test]
+    fn a_trickle_of_refusals_stops_nothing() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        good(&mut rest, now);
+        good(&mut rest, now);
+        for number in 0_u64..1000 {
+            let turn = match number % 3 {
+                0 => refused(&mut rest, now),
+                _ => good(&mut rest, now),
+            };
+            assert_eq!(turn, Turn::None, "answer {number}");
+        }
+    }
+
+    #[test]
+    fn half_of_the_last_answers_are_enough_and_one_fewer_is_not() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        (0..ANSWERS).for_each(|_| assert_eq!(good(&mut rest, now), Turn::None));
+        assert!(rest.is_well());
+        for _ in 1..ANSWERS / 2 {
+            assert_eq!(refused(&mut rest, now), Turn::None);
+        }
+        assert!(matches!(refused(&mut rest, now), Turn::Begun { .. }));
+        // What was in flight is answered well.
+        let lifted: Vec<_> = (0..ANSWERS).map(|_| good(&mut rest, now)).collect();
+        assert_eq!(lifted.iter().filter(|it| **it == Turn::Lifted).count(), 1);
+        assert!(rest.resting().is_none());
+    }
+
+    #[test]
+    fn the_operator_is_told_once_of_each_time_that_is_asked_for() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        let mut told = 0;
+        for round in 0..10 {
+            let turn = refused(&mut rest, later(now, round));
+            told += u32::from(matches!(turn, Turn::Begun { is_news: true, .. }));
+            for _ in 0..round + 2 {
+                good(&mut rest, later(now, round));
+            }
+        }
+        assert_eq!(told, 1);
+        rest.look(later(now, 100).monotonic);
+        for _ in 0..ANSWERS {
+            refused(&mut rest, later(now, 100));
+        }
+        let resting = rest.resting().unwrap();
+        assert_eq!(resting.until, later(now, 130).monotonic);
+    }
+
+    #[test]
+    fn a_refusal_that_names_no_time_begins_no_rest() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        let turn = rest.heard(true, None, || "503".into(), now);
+        assert_eq!(turn, Turn::None);
+        let past = Some(now.monotonic);
+        assert_eq!(rest.heard(true, past, || "503".into(), now), Turn::None);
+    }
+}

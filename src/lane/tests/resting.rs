@@ -1,0 +1,72 @@
+//! A lane whose provider refuses whatever comes.
+
+use super::*;
+
+/// Tells the lane so often that its provider refuses it, and asks for half a minute.
+fn refuse(lane: &Lane, times: u32, now: Moment) -> Option<Instant> {
+    let until = now.monotonic + Duration::from_secs(30);
+    for _ in 0..times {
+        lane.heard(true, Some(until), || "429".into(), now);
+    }
+    lane.resting(now.monotonic).map(|resting| resting.until)
+}
+
+#[test]
+fn a_lane_that_rests_sends_nothing_fresh_or_tried_before() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let now = Moment::now();
+    let until = refuse(&lane, 1, now).unwrap();
+    lane.shelve(pushes(1, 1).remove(0), now.monotonic);
+    let last = now.monotonic + Duration::from_secs(29);
+    lane.promote_due(last);
+    assert_eq!(lane.may_send(last), MaySend::No);
+    assert_eq!(ids(taken(&lane)), [0; 0]);
+    lane.promote_due(until);
+    assert_eq!(lane.may_send(until), MaySend::Yes);
+    assert_eq!(ids(taken(&lane)), [1]);
+    assert!(lane.resting(until).is_none() && lane.holds().is_empty());
+}
+
+#[test]
+fn what_a_rest_released_goes_by_the_ramp() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let start = Moment::now();
+    let secs = Duration::from_secs;
+    lane.set_rate(1000, start.monotonic);
+    lane.tickets(start.monotonic, 1);
+    let warm = start.monotonic + RAMP + secs(1);
+    assert_eq!(lane.tickets(warm, 1), Tickets::Go(1));
+    let until = refuse(
+        &lane,
+        1,
+        Moment {
+            monotonic: warm,
+            ..start
+        },
+    )
+    .unwrap();
+    assert!(!lane.rests(until));
+    // A tenth of the rate, of which there is as much as makes a burst.
+    assert_eq!(lane.tickets(until, 100), Tickets::Go(5));
+}
+
+#[test]
+fn good_answers_to_what_was_in_flight_end_a_rest_and_wake_its_threads() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let bell = Arc::new(AtomicUsize::new(0));
+    let rung = Arc::clone(&bell);
+    lane.seat(
+        0,
+        Box::new(move || {
+            rung.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
+    let now = Moment::now();
+    refuse(&lane, 2, now).unwrap();
+    let good = || lane.heard(false, None, || "200".into(), now);
+    assert_eq!(
+        [good(), good(), good()],
+        [Turn::None, Turn::None, Turn::Lifted]
+    );
+    assert!(!lane.rests(now.monotonic) && bell.load(Ordering::Relaxed) == 1);
+}
