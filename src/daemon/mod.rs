@@ -59,6 +59,7 @@ pub use ending::Ended;
 use feeder::Feeder;
 use holdings::{GOES_WITHIN, Holdings, Turn};
 use host::{DaemonHost, LaneDoor};
+use inlet::OpenPlace;
 use keeping::Keeping;
 use named_files::NamedFiles;
 pub use reload::Source;
@@ -134,6 +135,8 @@ pub struct Daemon {
     shutdown_timeout: Duration,
     /// What is in force.
     config: Config,
+    /// What the API listens on, if it is inherited and other hosts can reach it.
+    open_place: Option<OpenPlace>,
     /// Where a reload reads.
     source: Option<Source>,
     /// What it names besides, as it was when it was read.
@@ -179,6 +182,7 @@ impl Daemon {
         } = Holdings::take(config, &mut turn)?;
         let owes_reload = turn.owes_reload;
         let is_inherited = inherited.is_some();
+        let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let stats = Arc::new(Stats::new(Moment::now()));
         let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
@@ -224,6 +228,7 @@ impl Daemon {
             supervision,
             shutdown_timeout: config.core.shutdown_timeout,
             config: config.clone(),
+            open_place,
             source: None,
             named_files,
             owes_reload,

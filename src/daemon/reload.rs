@@ -129,7 +129,10 @@ impl Daemon {
         let (mut against, mut unusable) = (Problems::new(text), Problems::new(text));
         let logs = unusable.note(self.logs.open_beside(&names));
         let can_turn = logs.as_ref().is_none_or(Option::is_some);
-        let reloaded = against.note(self.config.reloaded(new.clone(), can_turn));
+        let open_place = self.open_place.as_ref();
+        let may_serve = open_place.map_or(Ok(()), |place| place.check(&new.core));
+        let reloaded =
+            against.note(may_serve.and_then(|()| self.config.reloaded(new.clone(), can_turn)));
         // What is new may be looked at even if it cannot be gone over to.
         let looked_at = reloaded.as_ref().map_or(new, |(in_force, _)| in_force);
         let terms = unusable.note(terms(looked_at));

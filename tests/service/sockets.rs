@@ -14,7 +14,7 @@ use crate::harness::daemon::{Address, Daemon};
 use crate::harness::http::{Client, request};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{ReservedPort, Site, run};
-use crate::harness::{hex_token, lines, wait_for};
+use crate::harness::{hex_token, lines, wait_for, wait_until};
 
 /// How a socket is passed. It is descriptor 0 here, which a child can be given without ado.
 #[derive(Clone, Copy, Debug)]
@@ -222,4 +222,29 @@ fn an_inherited_socket_that_cannot_be_used_keeps_the_daemon_from_starting() {
         said.contains("LISTEN_FDS: the inherited socket cannot be used: it says 65"),
         "{said}"
     );
+}
+
+#[test]
+fn no_reload_opens_an_inherited_socket_to_everybody() {
+    let key = "0123456789abcdef";
+    let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
+    std::fs::write(site.path("api-keys"), key).unwrap();
+    let open = TcpListener::bind("0.0.0.0:0").unwrap();
+    let daemon = start(&site, Way::ListenFds, "", open.into());
+    let site = site.with_text("core.api_key_path", "");
+    site.write_config();
+    daemon.signal("HUP");
+    wait_until("the reload to be refused", || {
+        let log = site.operator_log();
+        log.contains("they could push without credentials")
+            && log.contains("the configuration of before stays in force")
+    });
+    assert_eq!(daemon.request("POST", "/push", &body()).status, 401);
+
+    let site = site.with("core.allow_unauthenticated", true);
+    site.write_config();
+    daemon.signal("HUP");
+    wait_until("everybody to be served", || {
+        daemon.request("POST", "/push", &body()).status == 200
+    });
 }
