@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use toml::Table;
 use toml::Value;
@@ -107,4 +108,34 @@ fn maintainer_scripts_leave_room_for_what_the_tools_add() {
         assert!(script.contains("\nset -e\n"), "{name}");
         assert!(script.contains("\n#DEBHELPER#\n"), "{name}");
     }
+}
+
+#[test]
+fn purging_takes_logs_and_journal_of_that_root_only_and_removing_takes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |path: &str| directory.path().join(path);
+    for path in ["var/log/sterna", "var/lib/sterna/journal", "etc/sterna"] {
+        fs::create_dir_all(at(path)).unwrap();
+    }
+    fs::write(at("etc/sterna/key.p8"), "k").unwrap();
+    let description = description();
+    let scripts = root().join(description["maintainer-scripts"].as_str().unwrap());
+    let is_there = || ["var/log/sterna", "var/lib/sterna"].map(|path| at(path).exists());
+    for (reason, left) in [
+        ("remove", true),
+        ("upgrade", true),
+        ("disappear", true),
+        ("purge", false),
+    ] {
+        // dpkg names another root so (dpkg --root with scripts that are not chrooted).
+        let output = run({
+            let mut script = Command::new("sh");
+            script.arg(scripts.join("postrm")).arg(reason);
+            script.env("DPKG_ROOT", directory.path());
+            script
+        });
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(is_there(), [left; 2], "{reason}");
+    }
+    assert!(at("etc/sterna/key.p8").exists());
 }
