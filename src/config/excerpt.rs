@@ -92,23 +92,28 @@ fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
                 }
             }
             _ if is_open(name.as_ref()) => {}
+            DeValue::Boolean(_) | DeValue::Integer(_) if seems_open(name.as_ref()) => {}
             _ => found.push(value.span()),
         }
     }
 }
 
-/// Whether values of a key of this name, or of the one that it seems to mean, may be shown.
+/// Whether values of a key of this name may be shown. Not if it is misspelt: whoever wrote it may
+/// have meant a secret's, whatever other key it resembles more.
 fn is_open(name: &str) -> bool {
-    let known = |name: &str| {
-        let mut named = all_keys().filter(|key| key.name == name).peekable();
-        named.peek().is_some() && named.all(|key| !matches!(key.allowed, Allowed::Secret))
-    };
-    if known(name) {
-        return true;
-    }
+    let mut named = all_keys().filter(|key| key.name == name).peekable();
+    named.peek().is_some() && named.all(|key| !matches!(key.allowed, Allowed::Secret))
+}
+
+/// Whether it is a key's misspelt name that is none of a secret: no text is shown, a number may be.
+fn seems_open(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     !SECRET_WORDS.iter().any(|word| lower.contains(word))
-        && nearest(name, all_keys().map(|key| key.name)).is_some_and(known)
+        && nearest(name, all_keys().map(|key| key.name)).is_some_and(is_open)
+}
+
+fn is_known(name: &str) -> bool {
+    all_keys().any(|key| key.name == name)
 }
 
 /// From where on a line of broken TOML is hidden, if it is.
@@ -126,15 +131,21 @@ fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
         .split(|at: char| at == '=' || at.is_whitespace())
         .next()
         .unwrap_or_default();
-    let is_plain = rest.matches('=').count() <= 1;
+    let after = rest.get(name.len()..).unwrap_or_default();
+    // A second key on the line may be that of a secret.
+    let lower = after.to_ascii_lowercase();
+    let is_plain =
+        rest.matches('=').count() <= 1 && !SECRET_WORDS.iter().any(|word| lower.contains(word));
     if is_open(name) && is_plain {
         return None;
     }
     let bare = |at: char| at.is_ascii_alphanumeric() || "_-.".contains(at);
-    if !name.chars().all(bare) {
+    // Without an equals sign behind it it may be no name, but a secret on a line of its own.
+    let has_value = after.trim_start().starts_with('=');
+    let is_name = name.chars().all(bare) && (has_value || is_known(name));
+    if !is_name {
         return Some(indent);
     }
-    let after = rest.get(name.len()..).unwrap_or_default();
     let gap = after
         .find(|at: char| at != '=' && !at.is_whitespace())
         .unwrap_or(after.len());
