@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 
 use crate::count;
 
-/// The API keys that callers may show; `{:?}` hides them.
-pub struct ApiKeys(Vec<Box<str>>);
+/// The API keys that callers may show, as SHA-256 digests: of one length, whatever theirs is.
+pub struct ApiKeys(Vec<[u8; SHA256_OUTPUT_LEN]>);
 
 /// Why a file of API keys cannot be used; says which line, and never shows a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl ApiKeys {
                 let text = format!("more than {MAX_KEYS} API keys; remove those that are retired");
                 return Err(KeysError { line, text });
             }
-            keys.push(key.into());
+            keys.push(digest_of(key.as_bytes()));
         }
         if keys.is_empty() {
             let text = "no API key in it, so nobody could call; put one on a line of its own, \
@@ -66,9 +67,10 @@ impl ApiKeys {
         let Some(shown) = authorization.and_then(bearer) else {
             return false;
         };
+        let shown = digest_of(shown);
         // No early end: it would tell which key it was.
         self.0.iter().fold(false, |found, key| {
-            found | verify_slices_are_equal(shown, key.as_bytes()).is_ok()
+            found | verify_slices_are_equal(&shown, key).is_ok()
         })
     }
 }
@@ -89,9 +91,9 @@ pub struct KeyRotation {
 impl KeyRotation {
     /// From those of before to those of now; without keys everybody may call.
     pub fn between(before: Option<&ApiKeys>, now: Option<&ApiKeys>) -> Self {
-        let of = |keys: Option<&ApiKeys>| -> BTreeSet<Box<str>> {
+        let of = |keys: Option<&ApiKeys>| -> BTreeSet<[u8; SHA256_OUTPUT_LEN]> {
             keys.into_iter()
-                .flat_map(|keys| keys.0.iter().cloned())
+                .flat_map(|keys| keys.0.iter().copied())
                 .collect()
         };
         let (old, new) = (of(before), of(now));
@@ -130,6 +132,12 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     let (scheme, shown) = authorization.split_at_checked(SCHEME.len())?;
     let is_bearer = scheme.eq_ignore_ascii_case(SCHEME);
     is_bearer.then(|| shown.trim_ascii())
+}
+
+fn digest_of(key: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
+    let mut octets = [0; SHA256_OUTPUT_LEN];
+    octets.copy_from_slice(digest::digest(&SHA256, key).as_ref());
+    octets
 }
 
 fn check(key: &str) -> Result<(), String> {
