@@ -51,7 +51,7 @@ pub fn migrate(file: &str, text: &str) -> Result<String, ConfigError> {
         line(&mut out, "");
         comment(&mut out, "Left out:");
         for text in left_out {
-            comment(&mut out, &format!("  {text}"));
+            comment(&mut out, &format!("- {text}"));
         }
     }
     Ok(out)

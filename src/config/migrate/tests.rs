@@ -46,7 +46,7 @@ fn a_secret_is_named_and_not_repeated() {
     let text = migrate("g", text).unwrap();
     assert!(!text.contains("735191"), "{text}");
     assert!(text.contains("copy ios.pem_key_passphrase from"), "{text}");
-    assert!(text.contains("ios2: unknown section"), "{text}");
+    assert!(text.contains("\n# - ios2: unknown section"), "{text}");
     let (config, _) = parse(&text);
     assert!(config.ios.is_some() && config.android.is_none());
 }
