@@ -1,5 +1,6 @@
 //! What systemd hears, by a `NOTIFY_SOCKET` of the test's.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
@@ -24,7 +25,13 @@ impl Manager {
     /// The next message, line by line.
     fn next(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
-        let octets = self.0.recv(&mut buffer).unwrap();
+        let octets = loop {
+            match self.0.recv(&mut buffer) {
+                // With a time-out, signal(7) has it end so whatever the signal.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received.unwrap(),
+            }
+        };
         let text = String::from_utf8(buffer[..octets].to_vec()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
