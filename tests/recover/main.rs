@@ -353,7 +353,8 @@ fn our_own_push_log_is_recovered_under_its_own_ids() {
         &output,
         0,
         "2 outstanding of 2, 0 expired, 0 damaged\n\
-         no error log among them: pushes that were refused look outstanding; add it with -l\n\
+         no line of an error log among them: if there is such a log, add it with -l, for without \
+         it pushes that were refused look outstanding\n\
          2 succeeded, 0 failed, 0 left\n",
     );
     assert_eq!(lines::ids(&other.access_log(), "succeeded-push"), ids);

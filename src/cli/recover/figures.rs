@@ -75,7 +75,8 @@ impl Figures {
         if outstanding > 0 && self.lacks_error_log {
             writeln!(
                 out,
-                "no error log among them: pushes that were refused look outstanding; add it with -l",
+                "no line of an error log among them: if there is such a log, add it with -l, for \
+                 without it pushes that were refused look outstanding",
             )?;
         }
         if self.lost > 0 {
