@@ -149,7 +149,10 @@ impl Bound {
 }
 
 fn bind_tcp(address: SocketAddr) -> Result<Inlet, Cause> {
-    let listener = TcpListener::bind(address).map_err(text)?;
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => format!("{error}; see who has the port: ss -lntp").into(),
+        _ => text(error),
+    })?;
     listener.set_nonblocking(true).map_err(text)?;
     Ok(Inlet::Tcp(listener))
 }
