@@ -330,7 +330,7 @@ pub(super) struct Trouble {
     /// Requests on a connection until it is sent away [default: no end]
     #[arg(long, value_name = "N")]
     pub(super) goaway_after: Option<NonZeroU64>,
-    /// How: json, text, empty, graceful, twice, below, abrupt, first
+    /// Its kind: json, graceful, abrupt, ...; a wrong one has all named
     #[arg(long, value_name = "KIND", value_parser = Farewell::from_str)]
     pub(super) goaway: Option<Farewell>,
     /// retry-after of 429 and 503: seconds, date+SECONDS or any text
