@@ -144,11 +144,12 @@ impl Daemon {
         };
         let state = journal.state();
         let closed = journal.close();
-        let kept = push::counted(closed.outstanding);
+        let stay = if closed.outstanding == 1 { "stays" } else { "stay" };
+        let kept = format!("{} {stay}", push::counted(closed.outstanding));
         if state.is_fatal() {
-            ::log::error!("{state}; {kept} stay in it for the next start");
+            ::log::error!("{state}; {kept} in it for the next start");
         } else if closed.outstanding > 0 {
-            ::log::info!("shut down, {kept} stay in the journal for the next start");
+            ::log::info!("shut down, {kept} in the journal for the next start");
         } else {
             ::log::info!("shut down, nothing left behind");
         }
