@@ -144,7 +144,11 @@ impl Daemon {
         };
         let state = journal.state();
         let closed = journal.close();
-        let stay = if closed.outstanding == 1 { "stays" } else { "stay" };
+        let stay = if closed.outstanding == 1 {
+            "stays"
+        } else {
+            "stay"
+        };
         let kept = format!("{} {stay}", push::counted(closed.outstanding));
         if state.is_fatal() {
             ::log::error!("{state}; {kept} in it for the next start");

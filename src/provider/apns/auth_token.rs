@@ -5,7 +5,7 @@
 //! are the same.
 //!
 //! ```text
-//!          first current()                 50 min: current()
+//!          first current()                 39 min: current()
 //!  none ───────────────────▶ in use ────────────────────────▶ in use (the one before is kept)
 //!    ▲                        │   ▲                                │
 //!    └── expired(), ≥ 20 min ─┘   └── too_many_updates(): the one before again, to its 59th minute
@@ -18,34 +18,32 @@ use std::time::{Duration, Instant};
 use super::SigningKey;
 use crate::moment::Moment;
 
-/// Age at which the next auth token is made: Apple's limit is 60 minutes.
-pub(super) const RENEW_AFTER: Duration = Duration::from_secs(50 * 60);
+/// Age at which a token is the one to begin with: a clock that is behind by less makes none that
+/// Apple takes for one from the future.
+const BEGIN_AFTER: Duration = Duration::from_secs(9 * 60);
+
+/// Age at which the next auth token is made.
+pub(super) const RENEW_AFTER: Duration = Duration::from_secs(39 * 60);
 
 /// Shortest time between two auth tokens of one key: Apple's floor.
 pub(super) const RENEW_FLOOR: Duration = Duration::from_secs(20 * 60);
 
-/// Age from which an auth token is no longer sent, whatever else.
+/// Age from which an auth token is no longer sent, whatever else: Apple's limit is 60 minutes.
 pub(super) const LIFE_MAX: Duration = Duration::from_secs(59 * 60);
 
-/// `iat` falls on a multiple of this, and is between 20 and 50 minutes old while it is in use: so
-/// that a process that starts anew, and every other one with the key, says what the one before it
-/// said, and none of them is another token to Apple.
+/// `iat` falls on a multiple of this, which follows from the time alone: so that a process that
+/// starts anew, and every other one with the key, says what the one before it said, and none of
+/// them is another token to Apple.
 pub(super) const SLOT: Duration = Duration::from_secs(30 * 60);
-
-/// A token with less time than this to go is not begun with: it could not serve for
-/// [`RENEW_FLOOR`] before [`LIFE_MAX`].
-const LEAST_LEFT: Duration = Duration::from_secs(11 * 60);
 
 /// How far `iat` may be ahead of the wall clock before the token counts as made by a wrong clock.
 const AHEAD_MAX: Duration = Duration::from_secs(60);
 
-const _: () = assert!(RENEW_FLOOR.as_secs() < RENEW_AFTER.as_secs());
-const _: () = assert!(RENEW_AFTER.as_secs() < LIFE_MAX.as_secs());
 const _: () = assert!(LIFE_MAX.as_secs() < 3600);
-const _: () = assert!(RENEW_FLOOR.as_secs() + SLOT.as_secs() == RENEW_AFTER.as_secs());
-const _: () = assert!(
-    RENEW_AFTER.as_secs() - LEAST_LEFT.as_secs() + RENEW_FLOOR.as_secs() <= LIFE_MAX.as_secs()
-);
+const _: () = assert!(RENEW_FLOOR.as_secs() <= SLOT.as_secs());
+const _: () = assert!(BEGIN_AFTER.as_secs() + SLOT.as_secs() == RENEW_AFTER.as_secs());
+// Also one that is begun with at the last moment serves for Apple's floor.
+const _: () = assert!(RENEW_AFTER.as_secs() + RENEW_FLOOR.as_secs() <= LIFE_MAX.as_secs());
 
 /// An auth token as it is sent. Cloning shares the text.
 #[derive(Clone, PartialEq, Eq)]
@@ -269,10 +267,8 @@ impl AuthTokens {
 
 /// The `iat` of a token that is made at that time.
 fn issue_time(unix: Duration) -> Duration {
-    let secs = unix.saturating_sub(RENEW_FLOOR).as_secs();
-    let slot = Duration::from_secs(secs - secs % SLOT.as_secs());
-    let left = (slot + RENEW_AFTER).saturating_sub(unix);
-    if left < LEAST_LEFT { slot + SLOT } else { slot }
+    let secs = unix.saturating_sub(BEGIN_AFTER).as_secs();
+    Duration::from_secs(secs - secs % SLOT.as_secs())
 }
 
 #[cfg(test)]
