@@ -375,7 +375,7 @@ const EVICTION: Duration = Duration::from_secs(1);
 
 /// Our limit: at the end, a connection that came, or was answered, less long ago may still bring
 /// a request and be answered, if only by 503.
-const NEWCOMERS: Duration = Duration::from_millis(250);
+const NEWCOMERS: Duration = Duration::from_secs(1);
 
 /// How long threads may take to see that their connections are shut.
 const LAST_GRACE: Duration = Duration::from_secs(1);
