@@ -50,7 +50,7 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
         ],
     ),
     ("config", &["push"]),
-    ("control", &["api", "count"]),
+    ("control", &["api", "count", "heartbeat"]),
     ("daemon", EVERYTHING),
     ("count", &[]),
     ("crash_point", &[]),

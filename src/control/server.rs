@@ -12,6 +12,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::message::{Answer, REQUEST_MAX, Request};
 use crate::api::{BindError, Bound};
+use crate::heartbeat::{Heartbeat, LONGEST_REST};
 
 /// A request for a reload, and who is to hear of its end.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub struct Control {
     waker: Waker,
     thread: Option<JoinHandle<()>>,
     asked: Receiver<Asked>,
+    heartbeat: Heartbeat,
 }
 
 impl Control {
@@ -56,13 +58,24 @@ impl Control {
             .register(&mut SourceFd(&bound.raw_fd()), SOCKET, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (sender, asked) = bounded(WAITING);
+        let heartbeat = Heartbeat::new(Instant::now());
+        let its = heartbeat.clone();
         let thread = thread::Builder::new().name("control".to_owned());
-        let thread = thread.spawn(move || run(&bound, poll, &sender))?;
+        let thread = thread.spawn(move || {
+            run(&bound, poll, &sender, &its);
+            its.end();
+        })?;
         Ok(Self {
             waker,
             thread: Some(thread),
             asked,
+            heartbeat,
         })
+    }
+
+    /// The thread's sign of life.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// What is asked for.
@@ -83,10 +96,11 @@ impl Drop for Control {
     }
 }
 
-fn run(bound: &Bound, mut poll: Poll, asked: &Sender<Asked>) {
+fn run(bound: &Bound, mut poll: Poll, asked: &Sender<Asked>, heartbeat: &Heartbeat) {
     let mut events = Events::with_capacity(2);
     loop {
-        match poll.poll(&mut events, None) {
+        heartbeat.rest(Instant::now() + LONGEST_REST);
+        match poll.poll(&mut events, Some(LONGEST_REST)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return ::log::error!("the control socket is given up: {error}"),
@@ -96,7 +110,10 @@ fn run(bound: &Bound, mut poll: Poll, asked: &Sender<Asked>) {
         }
         loop {
             match bound.accept_unix() {
-                Ok(stream) => serve(&stream, asked),
+                Ok(stream) => {
+                    heartbeat.rest(Instant::now() + READ_WITHIN + RELOAD_WITHIN + WRITE_WITHIN);
+                    serve(&stream, asked);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {

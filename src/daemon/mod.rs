@@ -247,6 +247,11 @@ impl Daemon {
             .map(Control::start)
             .transpose()
             .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+        if let Some(control) = &daemon.control {
+            daemon
+                .supervision
+                .watch("control socket", control.heartbeat());
+        }
         ::log::info!(
             "Sterna {} serves on {}",
             env!("CARGO_PKG_VERSION"),

@@ -16,7 +16,7 @@ fn config(directory: &std::path::Path) -> Config {
     fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let journal = directory.join("journal");
     let text = format!(
-        "[core]\nport = \"0\"\nworkers = 2\n[ios]\ntoken_auth_key_path = {key:?}\n\
+        "[core]\nport = \"0\"\nworkers = 2\ncontrol_socket = \"{0}/control\"\n[ios]\ntoken_auth_key_path = {key:?}\n\
          token_auth_key_id = \"STERNAKEY1\"\ntoken_auth_team_id = \"STERNATEAM\"\n\
          topic = \"org.example.sterna\"\n[android]\nenabled = false\n[journal]\ndir = {journal:?}\n\
          [log]\naccess_log = \"{0}/access\"\nerror_log = \"{0}/error\"\noperator_log = \"discard\"\n",
@@ -51,6 +51,7 @@ fn every_class_of_threads_is_looked_after() {
         daemon.supervision.overdue(future, &daemon.lanes),
         [
             "API accept",
+            "control socket",
             "ios connection",
             "ios credential files",
             "journal",
