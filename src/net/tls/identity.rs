@@ -1,6 +1,7 @@
 //! Our own certificate and its private key.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -122,15 +123,19 @@ fn cannot_decrypt(path: &Path, why: &str) -> TlsError {
     ))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+/// Reads a PEM file; one that is too long costs no more memory than one that is not.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let fail = |what: &dyn std::fmt::Display| TlsError::new(format!("{}: {what}", path.display()));
-    let length = fs::metadata(path).map_err(|error| fail(&error))?.len();
-    if length > MAX_PEM_FILE {
+    let mut octets = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_PEM_FILE + 1).read_to_end(&mut octets))
+        .map_err(|error| fail(&error))?;
+    if octets.len() as u64 > MAX_PEM_FILE {
         return Err(fail(&format_args!(
-            "{length} bytes, more than the {MAX_PEM_FILE} of any PEM file"
+            "over {MAX_PEM_FILE} bytes, and no PEM file is that long"
         )));
     }
-    fs::read(path).map_err(|error| fail(&error))
+    Ok(octets)
 }
 
 /// PKCS#8 says so in its label, the older forms in a header (RFC 1421 §4.6.1.1).

@@ -7,7 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::TlsError;
+use super::{TlsError, identity};
 
 /// Whom we trust.
 #[derive(Clone, Debug)]
@@ -63,8 +63,9 @@ impl Roots {
 
 fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
     let shown = path.display();
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let file = identity::read(path).map_err(|error| TlsError::new(format!("ca_path {error}")))?;
+    let found = CertificateDer::pem_slice_iter(&file)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsError::new(format!("ca_path {shown}: {error}")))?;
     if found.is_empty() {
         let text =
