@@ -35,7 +35,10 @@ pub static ROWS: &[Row] = &[
         lane: LaneEffect::Slow,
         ..Row::retry(503, "UNAVAILABLE", Again::BACKOFF, "FCM is overloaded")
     },
-    Row::retry(500, "INTERNAL", Again::BACKOFF, "an error inside FCM"),
+    Row {
+        lane: LaneEffect::Slow,
+        ..Row::retry(500, "INTERNAL", Again::BACKOFF, "an error inside FCM")
+    },
     THIRD_PARTY_AUTH,
     // Its old name.
     Row {
@@ -162,7 +165,10 @@ static BY_STATUS: &[Row] = &[
         lane: LaneEffect::Slow,
         ..Row::retry(429, "", Again::QUOTA, "a sending quota is used up")
     },
-    Row::retry(500, "", Again::BACKOFF, "an error inside FCM"),
+    Row {
+        lane: LaneEffect::Slow,
+        ..Row::retry(500, "", Again::BACKOFF, "an error inside FCM")
+    },
     Row {
         lane: LaneEffect::Slow,
         ..Row::retry(503, "", Again::BACKOFF, "FCM is overloaded")

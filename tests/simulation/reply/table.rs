@@ -89,8 +89,8 @@ pub(super) const FCM_RETRIED: &[Reply] = &[
     slow(page(429, Class::Quota)),
     slow(code(503, "UNAVAILABLE", Class::Backoff)),
     slow(page(503, Class::Backoff)),
-    code(500, "INTERNAL", Class::Backoff),
-    page(502, Class::Backoff),
+    slow(code(500, "INTERNAL", Class::Backoff)),
+    slow(page(502, Class::Backoff)),
     EXPIRED_ACCESS_TOKEN,
     page(401, Class::Once),
 ];

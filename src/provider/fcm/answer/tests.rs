@@ -56,9 +56,7 @@ enum Says {
     Drop,
     /// Fail the message, the token is doubtful.
     Suspect,
-    /// Exponential back-off, or `retry-after`.
-    Retry,
-    /// The same, and slow the lane.
+    /// Exponential back-off, or `retry-after`, and slow the lane.
     Slow,
     /// A quota: wait a minute at least, slow the lane.
     Quota,
@@ -82,7 +80,6 @@ fn check(answer: &Answer, says: Says) {
         Says::Fail => (Verdict::Refused, Lane::None, Token::Keep),
         Says::Drop => (Verdict::Refused, Lane::None, Token::Dead),
         Says::Suspect => (Verdict::Refused, Lane::None, Token::Suspect),
-        Says::Retry => (Verdict::Retry(Again::BACKOFF), Lane::None, Token::Keep),
         Says::Slow => (Verdict::Retry(Again::BACKOFF), Lane::Slow, Token::Keep),
         Says::Quota => (Verdict::Retry(Again::QUOTA), Lane::Slow, Token::Keep),
         Says::Refresh => (Verdict::Retry(refresh), Lane::None, Token::Keep),
@@ -108,7 +105,7 @@ const CODES: &[(u16, &str, &str, Says)] = &[
     ),
     (429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", Says::Quota),
     (503, "UNAVAILABLE", "UNAVAILABLE", Says::Slow),
-    (500, "INTERNAL", "INTERNAL", Says::Retry),
+    (500, "INTERNAL", "INTERNAL", Says::Slow),
     (
         401,
         "UNAUTHENTICATED",
@@ -161,11 +158,11 @@ const STATUSES: &[(u16, Says)] = &[
     (411, Says::Fail),
     (413, Says::Fail),
     (429, Says::Quota),
-    (500, Says::Retry),
-    (502, Says::Retry),
+    (500, Says::Slow),
+    (502, Says::Slow),
     (503, Says::Slow),
-    (504, Says::Retry),
-    (599, Says::Retry),
+    (504, Says::Slow),
+    (599, Says::Slow),
     (409, Says::Fail),
     (418, Says::Fail),
     (301, Says::Fail),
