@@ -1,22 +1,31 @@
 //! Strings and numbers as they stand in a log line: JSON, escaped as zap escapes it.
 //!
-//! Pure. Escaped are `"`, `\` and the control characters below U+0020, and nothing else: `<`, `&`,
-//! DEL and all of non-ASCII stand as they are, which Gaurun's readers are used to.
+//! Pure. Escaped are `"`, `\`, the control characters below U+0020, and beyond zap what a reader
+//! could take for the end of a line, or a terminal would obey: see [`forges`]. `<`, `&` and all
+//! other non-ASCII stand as they are, which Gaurun's readers are used to.
 
 /// Appends `text` as a JSON string, with its quotation marks.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     loop {
-        let (clean, tail) = rest.split_at(clean_prefix(rest));
-        out.extend_from_slice(clean);
-        let Some((&octet, tail)) = tail.split_first() else {
+        // A special octet is the first one of its character.
+        let (clean, tail) = rest.split_at(clean_prefix(rest.as_bytes()));
+        out.extend_from_slice(clean.as_bytes());
+        let mut characters = tail.chars();
+        let Some(character) = characters.next() else {
             break;
         };
-        escaped(out, octet);
-        rest = tail;
+        escaped(out, character);
+        rest = characters.as_str();
     }
     out.push(b'"');
+}
+
+/// Whether a character can make a line look like another one: control characters (DEL and C1 among
+/// them), those that end a line in Unicode, and those that turn the direction of the text.
+pub(super) fn forges(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Appends `number` in decimal.
@@ -58,20 +67,26 @@ fn clean_prefix(octets: &[u8]) -> usize {
     length
 }
 
+/// Whether a character that begins with this octet may need an escape: C1 begins with 0xC2, and
+/// what ends lines or turns them with 0xE2.
 fn special(octet: u8) -> bool {
-    octet < 0x20 || octet == b'"' || octet == b'\\'
+    octet < 0x20 || matches!(octet, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2)
 }
 
-fn escaped(out: &mut Vec<u8>, octet: u8) {
-    match octet {
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
-        b'"' | b'\\' => out.extend_from_slice(&[b'\\', octet]),
-        _ => {
-            out.extend_from_slice(b"\\u00");
-            out.extend([octet >> 4, octet & 0xf].map(hex));
+fn escaped(out: &mut Vec<u8>, character: char) {
+    match character {
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        _ if forges(character) => {
+            // All of them have one UTF-16 code unit.
+            let [_, _, high, low] = u32::from(character).to_be_bytes();
+            out.extend_from_slice(b"\\u");
+            out.extend([high >> 4, high & 0xf, low >> 4, low & 0xf].map(hex));
         }
+        _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
     }
 }
 
@@ -117,8 +132,20 @@ mod tests {
     }
 
     #[test]
+    fn escapes_what_ends_a_line_or_turns_it() {
+        for (text, expected) in [
+            ("\u{7f}\u{80}\u{85}\u{9f}", r#""\u007f\u0080\u0085\u009f""#),
+            ("a\u{2028}b\u{2029}c", r#""a\u2028b\u2029c""#),
+            ("\u{202a}\u{202e}", r#""\u202a\u202e""#),
+            ("\u{2066}\u{2069}", r#""\u2066\u2069""#),
+        ] {
+            assert_eq!(written(|out| string(out, text)), expected);
+        }
+    }
+
+    #[test]
     fn leaves_everything_else_raw() {
-        let text = "<a href='x'>&/\u{7f}\u{80}\u{2028}\u{2029}é漢😀\u{fffd}";
+        let text = "<a href='x'>&/\u{a0}«\u{2027}“\u{202f}\u{2065}€é漢😀\u{fffd}";
         assert_eq!(written(|out| string(out, text)), format!("\"{text}\""));
     }
 
@@ -136,7 +163,7 @@ mod tests {
         #[test]
         fn any_string_survives(text in "\\PC*|[\\x00-\\x7f]*|(?s).*") {
             let json = written(|out| string(out, &text));
-            prop_assert!(!json.bytes().any(|octet| octet < 0x20));
+            prop_assert!(!json.chars().any(forges));
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         }
 

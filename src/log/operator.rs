@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use simplelog::{Config, ConfigBuilder, WriteLogger};
 
+use super::escape::forges;
 use super::sink::Sink;
 
 /// Sends all that is said through the `log` facade from now on to `sink`; once per process.
@@ -136,7 +137,7 @@ impl fmt::Write for Escaped {
                 self.0.push_str(CUT_OFF);
                 return Err(fmt::Error);
             }
-            if is_forging(character) {
+            if forges(character) {
                 self.0.extend(character.escape_default());
             } else {
                 self.0.push(character);
@@ -144,11 +145,6 @@ impl fmt::Write for Escaped {
         }
         Ok(())
     }
-}
-
-/// Control characters, and those that break a line or turn its direction in a terminal.
-fn is_forging(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Our limit: octets of a text in the operator log; more is somebody's payload.

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::site::Site;
-use crate::harness::{fcm_token, hex_token, lines, wait_for};
+use crate::harness::site::{Site, read_text};
+use crate::harness::{fcm_token, hex_token, lines, wait_for, wait_until};
 use crate::{accepted_line, wait_for_lines};
 
 #[test]
@@ -43,7 +43,7 @@ fn requests_and_accepted_pushes_are_logged_as_gaurun_logs_them() {
         "identifier": "i", "expiry": 1, "mutable_content": true, "content_available": true,
         "sound": "s", "category": "c", "badge": 2, "subtitle": "u", "title": "t",
         "time_to_live": 60, "delay_while_idle": true, "collapse_key": "k", "push_type": "alert",
-        "message": "<a> & \"b\" \\ \u{2028} \u{1f426}\n", "platform": 2, "token": [fcm_token(7)],
+        "message": "<a> & \"b\" \\ \u{a0} \u{1f426}\n", "platform": 2, "token": [fcm_token(7)],
     }]});
     let id = daemon.push(&body).accepted_ids()[0];
     let token = fcm_token(7);
@@ -51,7 +51,7 @@ fn requests_and_accepted_pushes_are_logged_as_gaurun_logs_them() {
     assert_eq!(
         line.timeless(),
         format!(
-            "{{\"level\":\"info\",\"time\":\"…\",\"message\":\"<a> & \\\"b\\\" \\\\ \u{2028} \
+            "{{\"level\":\"info\",\"time\":\"…\",\"message\":\"<a> & \\\"b\\\" \\\\ \u{a0} \
              \u{1f426}\\n\",\"id\":{id},\"platform\":\"android\",\"token\":\"{token}\",\
              \"type\":\"accepted-push\",\"ptime\":0,\"error\":\"\",\"collapse_key\":\"k\",\
              \"delay_while_idle\":true,\"time_to_live\":60,\"title\":\"t\",\"subtitle\":\"u\",\
@@ -59,6 +59,28 @@ fn requests_and_accepted_pushes_are_logged_as_gaurun_logs_them() {
              \"mutable_content\":true,\"expiry\":1,\"identifier\":\"i\"}}"
         )
     );
+}
+
+#[test]
+fn what_ends_a_line_or_turns_it_is_escaped_in_every_line() {
+    let site = Site::unreachable().with("android.enabled", false);
+    let daemon = site.start();
+    let text = "a\u{7f}\u{85}\u{9b}\u{2028}\u{2029}\u{202e}\u{2067}b";
+    let shown = r"a\u007f\u0085\u009b\u2028\u2029\u202e\u2067b";
+    let body = json!({"notifications": [
+        {"platform": 1, "token": [hex_token(1)], "message": text, "identifier": text},
+        {"platform": 2, "token": [text], "message": text},
+    ]});
+    assert_eq!(daemon.push(&body).status, 200);
+    wait_for_lines(&site, "accepted-push", 1);
+    wait_until("the other line", || !site.error_log().is_empty());
+    for log in ["access.log", "error.log"] {
+        let log = read_text(&site.path(log));
+        let line = log.lines().last().unwrap();
+        assert_eq!(line.matches(shown).count(), 2, "{line}");
+        assert!(!log.contains(|c: char| c != '\n' && c.is_control()));
+        assert!(!log.contains(['\u{2028}', '\u{2029}', '\u{202e}', '\u{2067}']));
+    }
 }
 
 #[test]
