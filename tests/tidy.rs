@@ -39,6 +39,7 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
             "count",
             "daemon",
             "delivery",
+            "log",
             "oauth",
             "provider",
             "push",

@@ -22,7 +22,7 @@ pub(super) fn logs(config: &Config, source: &FileText<'_>, findings: &mut Vec<Di
         ("log.error_log", &log.error_log),
         ("log.operator_log", &log.operator_log),
     ] {
-        if let Destination::File(path) = Destination::named(name)
+        if let Destination::File { path, .. } = Destination::named(name)
             && let Err(error) = writable(&path)
         {
             findings.push(source.about(Severity::Error, key, error));

@@ -29,16 +29,7 @@ pub struct SocketAccess {
 
 impl SocketAccess {
     pub(super) fn take(document: &mut Document<'_>) -> Self {
-        let key = &keys::CORE_SOCKET_MODE;
-        let mode = document.text(key).and_then(|text| {
-            let mode = u32::from_str_radix(&text, 8).ok();
-            // Signs are not octal digits, whatever the parser says.
-            let mode = mode.filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
-            if mode.is_none() {
-                document.refuse(key);
-            }
-            mode
-        });
+        let mode = document.mode(&keys::CORE_SOCKET_MODE, 0);
         let group = document.text(&keys::CORE_SOCKET_GROUP);
         Self { mode, group }
     }

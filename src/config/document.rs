@@ -133,6 +133,20 @@ impl<'t> Document<'t> {
         }
     }
 
+    /// The mode of a file, of which these bits are needed; `None` if it is absent or empty and has
+    /// no default.
+    pub(super) fn mode(&mut self, key: &'static Key, needed: u32) -> Option<u32> {
+        let text = self.text(key)?;
+        let mode = u32::from_str_radix(&text, 8).ok();
+        // Signs are not octal digits, whatever the parser says.
+        let is_mode = |mode: &u32| *mode <= 0o777 && !text.starts_with('+');
+        let mode = mode.filter(|mode| is_mode(mode) && mode & needed == needed);
+        if mode.is_none() {
+            self.refuse(key);
+        }
+        mode
+    }
+
     /// From now on, [`Document::file`] finds what `credential:NAME` names in that directory.
     pub(super) fn find_credentials_in(&mut self, directory: Option<PathBuf>) {
         self.credentials = directory;

@@ -145,7 +145,7 @@ fn core(core: &Core) -> Vec<Setting> {
         }
         Bind::Unix(_) => (Value::Text(core.bind.to_string()), Value::Absent),
     };
-    let mode = core.socket_access.mode.map(|mode| format!("{mode:04o}"));
+    let mode = core.socket_access.mode.map(mode_text);
     settings([
         (&keys::CORE_PORT, port),
         (&keys::CORE_ADDRESS, address),
@@ -301,11 +301,17 @@ fn log(log: &Log) -> Vec<Setting> {
             &keys::LOG_OPERATOR_LOG,
             Value::text(Some(&log.operator_log)),
         ),
+        (&keys::LOG_MODE, Value::Text(mode_text(log.mode))),
         (&keys::LOG_HIDE_TOKEN, Value::text(Some(hide))),
         (&keys::LOG_HASH_KEY_PATH, Value::path(key_path)),
         (&keys::LOG_HIDE_MESSAGE, Value::Flag(log.hide_message)),
         (&keys::LOG_LEVEL, Value::Text(level)),
     ])
+}
+
+/// The mode of a file as the file of keys has it.
+fn mode_text(mode: u32) -> String {
+    format!("{mode:04o}")
 }
 
 /// A string as TOML spells it.

@@ -16,6 +16,8 @@ pub struct Log {
     pub error_log: String,
     /// What happens to the process, for its operator.
     pub operator_log: String,
+    /// Mode that their files are created with.
+    pub mode: u32,
     /// How the first two show device tokens.
     pub hide_token: HideToken,
     /// Whether the first two leave out what the user reads.
@@ -30,6 +32,7 @@ impl Log {
         let access_log = document.text(&keys::LOG_ACCESS_LOG);
         let error_log = document.text(&keys::LOG_ERROR_LOG);
         let operator_log = document.text(&keys::LOG_OPERATOR_LOG);
+        let mode = document.mode(&keys::LOG_MODE, OWNER_WRITES);
         let hide_token = HideToken::take(document);
         let hide_message = document.flag(&keys::LOG_HIDE_MESSAGE);
         let level = take_level(document);
@@ -39,10 +42,14 @@ impl Log {
             access_log: access_log?,
             error_log: error_log?,
             operator_log: operator_log?,
+            mode: mode?,
             level: level?,
         })
     }
 }
+
+/// What a log's file must let its owner do: the daemon opens it again after a rotation.
+const OWNER_WRITES: u32 = 0o200;
 
 /// How the access and error log show device tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]

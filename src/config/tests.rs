@@ -131,6 +131,7 @@ fn credentials_alone_are_a_configuration() {
             access_log: "stdout".to_owned(),
             error_log: "stderr".to_owned(),
             operator_log: "stderr".to_owned(),
+            mode: 0o640,
             level: ::log::LevelFilter::Info,
         },
     };

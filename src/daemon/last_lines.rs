@@ -34,7 +34,7 @@ pub(super) fn settle(log: &config::Log, privacy: &Privacy, journal: &Journal) {
     let mut paths = vec![&log.access_log, &log.error_log];
     paths.dedup();
     for path in paths {
-        let Destination::File(path) = Destination::named(path) else {
+        let Destination::File { path, .. } = Destination::named(path) else {
             continue;
         };
         match end_of(&path) {

@@ -162,7 +162,8 @@ impl Daemon {
         warnings: &[config::Warning],
         signals: &Receiver<Signal>,
     ) -> Result<Self, StartError> {
-        let logs = open_logs(config, &Destination::named(&config.log.operator_log))?;
+        let operator = Destination::named(&config.log.operator_log).created_with(config.log.mode);
+        let logs = open_logs(config, &operator)?;
         for warning in warnings {
             ::log::warn!("{warning}");
         }
@@ -421,7 +422,8 @@ fn credential_files(config: &Config, platform: Platform) -> Option<CredentialFil
 }
 
 fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError> {
-    let [access, error] = [&config.log.access_log, &config.log.error_log].map(Destination::named);
+    let [access, error] = [&config.log.access_log, &config.log.error_log]
+        .map(|name| Destination::named(name).created_with(config.log.mode));
     let logs = Logs::open(&access, &error, operator)
         .map_err(|error| {
             let kind = if error.kind() == io::ErrorKind::PermissionDenied {

@@ -120,7 +120,7 @@ impl Daemon {
             &new.log.error_log,
             &new.log.operator_log,
         ]
-        .map(Destination::named);
+        .map(|name| Destination::named(name).created_with(new.log.mode));
         // Before any is used: what changes from here on is told by the next reload.
         let named_files = NamedFiles::of(new);
         // As the operator's own check would have it; then what only a running daemon can find.

@@ -461,7 +461,10 @@ pub(super) fn is_told_to_end(signals: &Receiver<Signal>) -> bool {
 
 /// Outcomes go to one file whatever they are; what happens meanwhile is told on standard error.
 fn open_logs(config: &Config, outcomes: &Path) -> Result<Logs, StartError> {
-    let outcomes = Destination::File(outcomes.to_owned());
+    let outcomes = Destination::File {
+        path: outcomes.to_owned(),
+        mode: config.log.mode,
+    };
     let logs = Logs::open(&outcomes, &outcomes, &Destination::Stderr)
         .map_err(|error| StartError::new(StartErrorKind::CannotCreate, error))?;
     if log::operator::start(&logs.operator, config.log.level).is_err() {

@@ -1,10 +1,10 @@
 //! Where a log goes, and opening it.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where a log goes, as the configuration names it.
@@ -16,19 +16,37 @@ pub enum Destination {
     Stderr,
     /// Nowhere: the log is switched off.
     Discard,
-    /// A file, appended to; created with mode 0644 when it is missing.
-    File(PathBuf),
+    /// A file, appended to.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Mode that it is created with when it is missing, whatever the umask says.
+        mode: u32,
+    },
 }
 
 impl Destination {
-    /// Reads `stdout`, `stderr`, `discard`, or else a path.
+    /// Reads `stdout`, `stderr`, `discard`, or else a path, of a file that is nobody else's unless
+    /// it is [created with](Destination::created_with) another mode.
     pub fn named(name: impl AsRef<Path>) -> Self {
         let path = name.as_ref();
         match path.to_str() {
             Some("stdout") => Self::Stdout,
             Some("stderr") => Self::Stderr,
             Some("discard") => Self::Discard,
-            _ => Self::File(path.to_owned()),
+            _ => Self::File {
+                path: path.to_owned(),
+                mode: OURS_ALONE,
+            },
+        }
+    }
+
+    /// The same, which gives its file that mode (`log.mode`) when it is missing.
+    #[must_use]
+    pub fn created_with(self, mode: u32) -> Self {
+        match self {
+            Self::File { path, .. } => Self::File { path, mode },
+            other => other,
         }
     }
 
@@ -44,7 +62,7 @@ impl Destination {
             Self::Stdout => Ok(Some(io::stdout().as_fd().try_clone_to_owned()?.into())),
             Self::Stderr => Ok(Some(io::stderr().as_fd().try_clone_to_owned()?.into())),
             Self::Discard => Ok(None),
-            Self::File(path) => match append_to(path) {
+            Self::File { path, mode } => match append_to(path, *mode) {
                 Ok(file) => Ok(Some(file)),
                 Err(error) => Err(io::Error::new(
                     error.kind(),
@@ -61,20 +79,36 @@ impl fmt::Display for Destination {
             Self::Stdout => f.write_str("stdout"),
             Self::Stderr => f.write_str("stderr"),
             Self::Discard => f.write_str("discard"),
-            Self::File(path) => path.display().fmt(f),
+            Self::File { path, .. } => path.display().fmt(f),
         }
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
+/// Opens a file at its end. One that is missing is made, and has that mode, whatever the umask
+/// says; one that is there keeps its own.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(FILE_MODE);
+    options.append(true);
     // Opening a FIFO for writing alone waits until somebody reads it, and its lines are lost when
     // the reader goes away; opened for both, they wait in the FIFO.
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
         options.read(true);
     }
-    options.open(path)
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    // Ours alone until it has its mode.
+    let file = options.create(true).mode(OURS_ALONE).open(path)?;
+    match file.set_permissions(Permissions::from_mode(mode)) {
+        // Another user was quicker, and it is theirs.
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(file),
+    }
 }
 
 /// Which file of this machine it is, whatever it is called.
@@ -95,5 +129,5 @@ impl Identity {
     }
 }
 
-/// Mode of a new log file, less the umask: Gaurun's.
-const FILE_MODE: u32 = 0o644;
+/// Mode of a new file until it has its own.
+const OURS_ALONE: u32 = 0o600;

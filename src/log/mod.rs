@@ -21,8 +21,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::destination::Destination;
 use self::destination::Identity;
+pub use self::destination::{Destination, append_to};
 pub use self::origin::{Origin, Origins};
 pub use self::privacy::{HASH_KEY_MIN, Privacy, TokenShown};
 pub use self::sink::Sink;

@@ -20,6 +20,7 @@ mod refusals;
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -224,7 +225,7 @@ fn what_is_outstanding_is_sent_once_and_its_outcome_written() {
 #[test]
 fn every_logged_field_is_sent_and_times_count_from_acceptance() {
     let simulated = Simulated::start();
-    let site = Site::simulated(&simulated.simulator);
+    let site = Site::simulated(&simulated.simulator).with_text("log.mode", "0606");
     three_runs(&site);
     let outcomes = site.path("recovered.log");
     let arguments = [
@@ -259,8 +260,10 @@ fn every_logged_field_is_sent_and_times_count_from_acceptance() {
     let ttl: i64 = ttl.trim_end_matches('s').parse().unwrap();
     assert!((3200..=3301).contains(&ttl), "{ttl}");
 
-    // The outcomes are read back from where they went.
+    // The outcomes are read back from where they went, a push log like the daemon's.
     assert_eq!(lines::read(&outcomes).len(), 5);
+    let mode = fs::metadata(&outcomes).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o606);
     let again = recover(&site, &THREE_RUNS, &arguments);
     assert!(String::from_utf8_lossy(&again.stdout).starts_with("0 outstanding of 8, 0 expired,"));
     assert_eq!(simulated.notes().len(), 4);

@@ -60,7 +60,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         (_, Value::Bool(flag)) => one(json!(!flag)),
         (_, Value::Number(number)) => one(json!(number.as_u64().unwrap() + 1)),
         ("core.address", _) => one(json!("127.0.0.2")),
-        ("core.socket_mode", _) => one(json!("0600")),
+        ("core.socket_mode" | "log.mode", _) => one(json!("0600")),
         ("core.socket_group", _) => one(json!("0")),
         ("core.pusher_max", _) => one(json!(7)),
         ("core.api_key_path", _) => {

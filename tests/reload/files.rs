@@ -1,12 +1,67 @@
 //! Files that change while no key of the configuration does.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 
+use crate::harness::daemon::Daemon;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::wait_until;
 use crate::{put_in_force, with_control};
+
+/// What a process under that umask starts, in the place of a command.
+fn under_umask(umask: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn logs_are_made_with_their_mode_whatever_the_umask_and_keep_the_one_they_have() {
+    let site = with_control(Site::unreachable());
+    let logs = ["access.log", "error.log", "operator.log"];
+    let directory = site.path("");
+    let path = |name: &str| directory.join(name);
+    fs::write(path("error.log"), "").unwrap();
+    fs::set_permissions(path("error.log"), fs::Permissions::from_mode(0o604)).unwrap();
+    // One that leads to where nothing is yet.
+    symlink(path("elsewhere.log"), path("access.log")).unwrap();
+    let mut command = under_umask("077", &site.command(&[]));
+    site.capture(&mut command);
+    let daemon = Daemon::start(command, &path("operator.log"));
+    assert_eq!(logs.map(|log| mode(&path(log))), [0o640, 0o604, 0o640]);
+
+    let rotate = || {
+        for log in logs {
+            fs::rename(path(log), path(&format!("{log}.1"))).unwrap();
+        }
+    };
+    rotate();
+    daemon.signal("HUP");
+    wait_until("the logs to be there again", || {
+        logs.iter().all(|log| path(log).exists())
+    });
+    assert_eq!(logs.map(|log| mode(&path(log))), [0o640; 3]);
+
+    let site = site.with_text("log.mode", "0606");
+    let told = "applied: log.mode = \"0606\" (was \"0640\")\n";
+    assert_eq!(put_in_force(&site), told);
+    assert_eq!(logs.map(|log| mode(&path(log))), [0o640; 3]);
+    rotate();
+    daemon.signal("USR1");
+    wait_until("the logs to be there again", || {
+        logs.iter()
+            .all(|log| path(log).exists() && mode(&path(log)) != 0o600)
+    });
+    assert_eq!(logs.map(|log| mode(&path(log))), [0o606; 3]);
+}
 
 const UNCHANGED: &str = "nothing has changed\n";
 

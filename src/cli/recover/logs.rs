@@ -30,7 +30,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     };
     // Held until the end: what another recovery sends meanwhile would be sent twice.
     let held = match &outcomes {
-        Some(path) if !asked.dry_run => Some(Held::take(path)?),
+        Some(path) if !asked.dry_run => Some(Held::take(path, config.log.mode)?),
         _ => None,
     };
     logs.extend(outcomes.clone());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::ExitCode;
 use super::super::args::Recover;
 use super::Failure;
+use crate::log::append_to;
 use crate::recover;
 
 /// Where outcomes go: where it was said, or to the end of the last log.
@@ -46,21 +47,18 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Opens and locks it.
-    pub(super) fn take(path: &Path) -> Result<Self, Failure> {
+    /// Opens and locks it; made with that mode if it is missing.
+    pub(super) fn take(path: &Path, mode: u32) -> Result<Self, Failure> {
         let fail = |error: io::Error| {
             Failure::new(
                 ExitCode::CannotCreate,
                 format_args!("{}: outcomes cannot be written: {error}", path.display()),
             )
         };
+        drop(append_to(path, mode).map_err(fail)?);
         let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(fail)?;
+        let opened = options.read(true).append(true).open(path);
+        let mut file = opened.map_err(fail)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -29,6 +29,19 @@ pub(in super::super) const LOG_OPERATOR_LOG: Key = Key::text(
     "a log of its own",
     "the error log holds what became of pushes and requests, and nothing else",
 );
+pub(in super::super) const LOG_MODE: Key = Key::text(
+    "log",
+    "mode",
+    "0640",
+    "octal digits such as \"0640\", with which the owner may write",
+    "Mode that the file of a log is created with, whatever the umask; one that is there keeps its \
+     own",
+)
+.unlike_gaurun(
+    "0644, less the umask",
+    "0640",
+    "device tokens and texts are in the push log, and not for every user of the host",
+);
 pub(in super::super) const LOG_HIDE_TOKEN: Key = Key::text(
     "log",
     "hide_token",
@@ -71,6 +84,7 @@ pub(super) const LOG_KEYS: &[Key] = &[
     LOG_ACCESS_LOG,
     LOG_ERROR_LOG,
     LOG_OPERATOR_LOG,
+    LOG_MODE,
     LOG_HIDE_TOKEN,
     LOG_HASH_KEY_PATH,
     LOG_HIDE_MESSAGE,

@@ -20,6 +20,23 @@ fn a_socket_mode_is_three_octal_digits() {
 }
 
 #[test]
+fn logs_have_a_mode_with_which_their_owner_can_write() {
+    let log = |lines: &str| parse(&format!("{IOS}{ANDROID}[log]\n{lines}\n"));
+    for (lines, mode) in [
+        ("", 0o640),
+        ("mode = \"0644\"", 0o644),
+        ("mode = \"200\"", 0o200),
+    ] {
+        let (config, warnings) = log(lines).unwrap();
+        assert_eq!((config.log.mode, warnings.len()), (mode, 0), "{lines}");
+    }
+    for text in ["0440", "0", "1640", "rw-r-----"] {
+        let told = ["with which the owner may write", text];
+        check_refused("log", &format!("mode = \"{text}\""), &told);
+    }
+}
+
+#[test]
 fn what_is_said_of_a_unix_socket_is_not_said_of_a_port() {
     for line in ["socket_mode = \"0660\"", "socket_group = \"www-data\""] {
         let (_, warnings) = parse(&format!("{IOS}{ANDROID}[core]\n{line}\n")).unwrap();

@@ -209,7 +209,7 @@ impl Writer {
             self.batch.back_to_line_start();
             (self.destination, self.file) = (destination, Some(file));
         }
-        if let Destination::File(_) = self.destination {
+        if let Destination::File { .. } = self.destination {
             match self.destination.open() {
                 Ok(file) => {
                     self.file = file;
