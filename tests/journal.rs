@@ -531,6 +531,34 @@ fn a_journal_without_any_sense_is_kept_aside_and_keeps_nobody_from_starting() {
     assert_eq!(fs::read(&aside).unwrap(), garbage);
 }
 
+/// Each answer to these was 640 KB of bad device tokens once; a hundred took all the room for keys.
+#[test]
+fn requests_of_bad_tokens_take_no_room_from_other_keys_over_a_crash_neither() {
+    let site = Site::unreachable();
+    let mut daemon = site.start();
+    let fine = hex_token(1);
+    let mut tokens = vec!["x"; 10_000];
+    tokens.push(&fine);
+    let attack = json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]});
+    let answers: Vec<Reply> = (0..128)
+        .map(|number| keyed(&daemon, &format!("k-{number}"), &attack))
+        .collect();
+    for round in 0..2 {
+        for (number, answer) in answers.iter().enumerate().step_by(40) {
+            let again = keyed(&daemon, &format!("k-{number}"), &attack);
+            assert_eq!((again.status, &again.body), (200, &answer.body));
+            let omitted = answer.json()["rejected_omitted"].as_u64().unwrap();
+            let listed = answer.json()["rejected"].as_array().unwrap().len() as u64;
+            assert_eq!(listed + omitted, 10_000);
+        }
+        let other = keyed(&daemon, &format!("other-{round}"), &batch(0..1));
+        assert_eq!(other.status, 200, "{}", other.text());
+        kill(&daemon);
+        daemon = site.start();
+    }
+    assert_eq!(daemon.stat().number("/queue_usage"), 128 + 2);
+}
+
 #[test]
 fn a_site_without_a_journal_is_told_what_it_loses() {
     let site = Site::unreachable().without_journal();

@@ -49,6 +49,22 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// The same answer, which lists no more rejected parts than fit into so many octets.
+    pub(super) fn listing(mut self, most: usize) -> Self {
+        let mut octets = 0_usize;
+        let fits = |refused: &&Refused<'_>| {
+            // Text can always be written.
+            let entry = serde_json::to_vec(refused).unwrap_or_default();
+            octets = octets.saturating_add(entry.len()).saturating_add(1);
+            octets <= most
+        };
+        let fitting = self.rejected.iter().take_while(fits).count();
+        let cut_off = self.rejected.len().saturating_sub(fitting);
+        self.rejected.truncate(fitting);
+        self.rejected_omitted = self.rejected_omitted.saturating_add(cut_off);
+        self
+    }
+
     /// As an answer of that status.
     pub(super) fn reply(&self, status: u16) -> Reply {
         Reply::json_line(status, self)

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 
+use super::keys::KeyOwner;
 use crate::moment::Moment;
 
 /// A key with the hash of the body that came with it.
@@ -18,6 +19,8 @@ pub struct Keyed<'a> {
     pub key: &'a str,
     /// What it stands for.
     pub body: BodyHash,
+    /// Whose share of the room it takes; `None` where callers are not told apart.
+    pub owner: Option<KeyOwner>,
 }
 
 /// SHA-256 of a request's body.
@@ -45,6 +48,8 @@ pub struct Answered {
     pub key: Box<str>,
     /// What it stands for.
     pub body: BodyHash,
+    /// Whose it is, if callers were told apart.
+    pub owner: Option<KeyOwner>,
     /// The answer's body.
     pub answer: Box<[u8]>,
     /// When it was given, since the Unix epoch.
@@ -62,24 +67,39 @@ pub enum Seen {
     OtherBody,
     /// The same request is being answered.
     InProgress,
-    /// Too much is kept for another key.
-    Full,
+    /// There is no room for another key.
+    Full(Full),
+}
+
+/// Why there is no room for another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// All of it is taken.
+    Room,
+    /// The owner of the API key has its share.
+    Share,
 }
 
 /// The keys of the last [`KEPT_FOR`], with their answers.
 ///
-/// Invariant: `octets` is the sum of the costs in `known`, and each key in `answered` is in it.
+/// Room is shared by who shows which API key: an owner may have as much as is left free then. One
+/// alone gets half of it so, and there is always some for the next.
+///
+/// Invariant: `octets` is the sum of the costs in `known`, `shares` those of each owner in it, and
+/// each key in `answered` is in it.
 #[derive(Debug, Default)]
 pub struct Keys {
     known: HashMap<Arc<str>, Known>,
     /// In the order in which they are forgotten.
     answered: VecDeque<(Instant, Arc<str>)>,
     octets: usize,
+    shares: HashMap<KeyOwner, usize>,
 }
 
 #[derive(Debug)]
 struct Known {
     body: BodyHash,
+    owner: Option<KeyOwner>,
     /// None while it is in progress.
     answer: Option<Arc<[u8]>>,
     /// Octets that count for it.
@@ -97,48 +117,64 @@ impl Keys {
                 None => Seen::InProgress,
             },
             None => {
-                let (body, answer, cost) = (keyed.body, None, cost(keyed.key, b""));
-                if !self.fits(cost) {
-                    return Seen::Full;
+                let Keyed { key, body, owner } = keyed;
+                let (answer, cost) = (None, cost(key, b""));
+                if let Err(full) = self.room_for(owner, cost) {
+                    return Seen::Full(full);
                 }
-                self.octets = self.octets.saturating_add(cost);
-                let known = Known { body, answer, cost };
-                self.known.insert(keyed.key.into(), known);
+                let known = Known {
+                    body,
+                    owner,
+                    answer,
+                    cost,
+                };
+                self.put(key.into(), known);
                 Seen::New
             }
         }
     }
 
-    /// Holds the room that the answer of a request in progress will take; false if there is none,
-    /// and the request is to be refused.
-    pub fn hold(&mut self, key: &str, answer: &[u8]) -> bool {
-        let fits = self.fits(answer.len());
-        if let Some(known) = self.known.get_mut(key)
-            && fits
-        {
-            let cost = cost(key, answer);
-            self.octets = self.octets.saturating_sub(known.cost).saturating_add(cost);
-            known.cost = cost;
+    /// Holds the room that the answer of a request in progress will take.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, and the request is to be refused.
+    pub fn hold(&mut self, keyed: Keyed<'_>, answer: &[u8]) -> Result<(), Full> {
+        self.room_for(keyed.owner, answer.len())?;
+        if let Some(known) = self.remove(keyed.key) {
+            let cost = cost(keyed.key, answer);
+            self.put(keyed.key.into(), Known { cost, ..known });
         }
-        fits
+        Ok(())
     }
 
-    fn fits(&self, more: usize) -> bool {
-        self.octets.saturating_add(more) <= OCTETS_MAX
+    fn room_for(&self, owner: Option<KeyOwner>, more: usize) -> Result<(), Full> {
+        let taken = self.octets.saturating_add(more);
+        let Some(free) = OCTETS_MAX.checked_sub(taken) else {
+            return Err(Full::Room);
+        };
+        let share = owner.map_or(0, |owner| self.share_of(owner).saturating_add(more));
+        if share > free {
+            return Err(Full::Share);
+        }
+        Ok(())
+    }
+
+    fn share_of(&self, owner: KeyOwner) -> usize {
+        self.shares.get(&owner).copied().unwrap_or(0)
     }
 
     /// The request was answered so at that time, and is to be from now on.
     pub fn keep(&mut self, keyed: Keyed<'_>, answer: &[u8], at: Instant) {
         let key: Arc<str> = keyed.key.into();
-        let cost = cost(keyed.key, answer);
+        let before = self.remove(keyed.key);
         let known = Known {
             body: keyed.body,
+            owner: keyed.owner,
             answer: Some(answer.into()),
-            cost,
+            cost: cost(keyed.key, answer),
         };
-        let before = self.known.insert(Arc::clone(&key), known);
-        let held = before.as_ref().map_or(0, |before| before.cost);
-        self.octets = self.octets.saturating_sub(held).saturating_add(cost);
+        self.put(Arc::clone(&key), known);
         if before.is_none_or(|before| before.answer.is_none()) {
             self.answered.push_back((at, key));
         }
@@ -149,6 +185,7 @@ impl Keys {
         for Answered {
             key,
             body,
+            owner,
             answer,
             at,
         } in answers
@@ -156,8 +193,15 @@ impl Keys {
             // A clock that was set back makes them young, which keeps them longer.
             let age = now.unix.saturating_sub(at);
             let given = now.monotonic.checked_sub(age).unwrap_or(now.monotonic);
-            if age < KEPT_FOR && self.fits(cost(&key, &answer)) {
-                self.keep(Keyed { key: &key, body }, &answer, given);
+            let keyed = Keyed {
+                key: &key,
+                body,
+                owner,
+            };
+            // It was promised when it was given, whatever its owner's share is by now.
+            let fits = self.room_for(None, cost(&key, &answer)).is_ok();
+            if age < KEPT_FOR && fits {
+                self.keep(keyed, &answer, given);
             }
         }
     }
@@ -170,10 +214,27 @@ impl Keys {
         }
     }
 
-    fn remove(&mut self, key: &str) {
-        if let Some(known) = self.known.remove(key) {
-            self.octets = self.octets.saturating_sub(known.cost);
+    fn put(&mut self, key: Arc<str>, known: Known) {
+        self.octets = self.octets.saturating_add(known.cost);
+        if let Some(owner) = known.owner {
+            let share = self.shares.entry(owner).or_default();
+            *share = share.saturating_add(known.cost);
         }
+        self.known.insert(key, known);
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Known> {
+        let known = self.known.remove(key)?;
+        self.octets = self.octets.saturating_sub(known.cost);
+        if let Some(owner) = known.owner {
+            let left = self.share_of(owner).saturating_sub(known.cost);
+            if left == 0 {
+                self.shares.remove(&owner);
+            } else {
+                self.shares.insert(owner, left);
+            }
+        }
+        Some(known)
     }
 
     /// Keys that are kept or in progress.
@@ -202,6 +263,10 @@ fn cost(key: &str, answer: &[u8]) -> usize {
 
 /// Our limit: how long a key is kept after its answer: longer than any caller tries again.
 pub const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// Our limit: octets of the rejected parts that an answer lists which is kept; the others are
+/// counted. Without it a hundred requests of nothing but bad device tokens would take all the room.
+pub const REJECTED_KEPT: usize = 4 * 1024;
 
 /// Our limit: octets of the kept keys and answers, those in progress among them. That is 200,000
 /// answers of one notification, or 330 requests with a key each second for ten minutes. A key that

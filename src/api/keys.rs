@@ -60,18 +60,39 @@ impl ApiKeys {
         Ok(Self(keys))
     }
 
-    /// Whether the value of an `Authorization` field shows one of the keys (RFC 6750 §2.1).
+    /// Whose key the value of an `Authorization` field shows (RFC 6750 §2.1); `None` if it is none
+    /// of these.
     ///
     /// The time that it takes tells the length of what was shown, and nothing of the keys.
-    pub fn admit(&self, authorization: Option<&[u8]>) -> bool {
-        let Some(shown) = authorization.and_then(bearer) else {
-            return false;
-        };
-        let shown = digest_of(shown);
+    pub fn admit(&self, authorization: Option<&[u8]>) -> Option<KeyOwner> {
+        let shown = digest_of(bearer(authorization?)?);
         // No early end: it would tell which key it was.
-        self.0.iter().fold(false, |found, key| {
-            found | verify_slices_are_equal(&shown, key).is_ok()
-        })
+        let found = self.0.iter().fold(None, |found, key| {
+            let is_it = verify_slices_are_equal(&shown, key).is_ok();
+            if is_it { Some(key) } else { found }
+        });
+        found.map(KeyOwner::of)
+    }
+
+    /// Whether there are several: callers that are not one another.
+    pub fn are_several(&self) -> bool {
+        self.0.iter().any(|key| self.0.first() != Some(key))
+    }
+}
+
+/// Who shows one of several API keys: a number that stays the same over restarts, and tells
+/// nothing of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyOwner(pub [u8; 8]);
+
+impl KeyOwner {
+    fn of(key: &[u8; SHA256_OUTPUT_LEN]) -> Self {
+        let mut number = [0; 8];
+        // Hashed once more: what is written down is of no use to who would try likely keys.
+        for (to, from) in number.iter_mut().zip(digest_of(key)) {
+            *to = from;
+        }
+        Self(number)
     }
 }
 
@@ -178,7 +199,31 @@ mod tests {
     fn admits(authorization: &str) -> bool {
         let text = format!("# rotated on Sunday\n\n{OLD}\r\n  {NEW}\t\n");
         let keys = ApiKeys::parse(&text).unwrap();
-        keys.admit(Some(authorization.as_bytes()))
+        keys.admit(Some(authorization.as_bytes())).is_some()
+    }
+
+    #[test]
+    fn each_key_has_an_owner_of_its_own_wherever_it_stands() {
+        let shown = |text: &str, key: &str| {
+            let keys = ApiKeys::parse(text).unwrap();
+            keys.admit(Some(format!("Bearer {key}").as_bytes()))
+        };
+        let both = format!("{OLD}\n{NEW}\n");
+        let owner = shown(&both, OLD).unwrap();
+        assert_eq!(shown(&format!("{NEW}\n{OLD}\n"), OLD), Some(owner));
+        assert_eq!(shown(OLD, OLD), Some(owner));
+        assert_ne!(shown(&both, NEW), Some(owner));
+        for (text, several) in [
+            (OLD, false),
+            (&*both, true),
+            (&*format!("{OLD}\n{OLD}\n"), false),
+        ] {
+            assert_eq!(
+                ApiKeys::parse(text).unwrap().are_several(),
+                several,
+                "{text}"
+            );
+        }
     }
 
     #[test]
@@ -199,7 +244,7 @@ mod tests {
         ] {
             assert_eq!(admits(&authorization), admitted, "{authorization}");
         }
-        assert!(!ApiKeys::parse(OLD).unwrap().admit(None));
+        assert_eq!(ApiKeys::parse(OLD).unwrap().admit(None), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::{Answer, Taken};
 use super::head::{Head, Refusal};
-use super::idempotency::{Answered, BodyHash, Keyed, Keys, Seen};
+use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, REJECTED_KEPT, Seen};
 use super::ids::Ids;
 use super::keys::ApiKeys;
 use super::listener::{Handler, Phase};
@@ -139,7 +139,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         let route = Route::of(&head.target).0;
         if let Some(keys) = &self.terms.get().keys
             && route != Route::Health
-            && !keys.admit(head.authorization.as_deref())
+            && keys.admit(head.authorization.as_deref()).is_none()
         {
             self.host.note_unauthorized(peer);
             // The same for every route and every key, so that it tells nothing of either.
@@ -200,10 +200,12 @@ impl<D: Door, H: Host> Service<D, H> {
         let Some(key) = &head.idempotency_key else {
             return self.take(head, body, None);
         };
-        let body_hash = BodyHash::of(body);
+        let terms = self.terms.get();
+        let keys = terms.keys.as_ref().filter(|keys| keys.are_several());
         let keyed = Keyed {
             key,
-            body: body_hash,
+            body: BodyHash::of(body),
+            owner: keys.and_then(|keys| keys.admit(head.authorization.as_deref())),
         };
         let seen = self.repeats().ask(keyed, self.host.now().monotonic);
         let busy = |status, text| Reply::message(status, text).with_retry_after(RETRY_AFTER_SECS);
@@ -221,7 +223,7 @@ impl<D: Door, H: Host> Service<D, H> {
             Seen::Answered(answer) => Reply::new(200, reply::JSON, answer.to_vec()),
             Seen::OtherBody => Reply::message(422, OTHER_BODY),
             Seen::InProgress => busy(409, IN_PROGRESS),
-            Seen::Full => busy(503, KEYS_FULL),
+            Seen::Full(full) => keys_full(full),
         }
     }
 
@@ -274,11 +276,14 @@ impl<D: Door, H: Host> Service<D, H> {
             taken,
             last,
         } = self.number(plan.notifications, request_id);
-        let reply = Answer::new("ok", &plan.rejected, taken).reply(200);
-        if let Some(Keyed { key, .. }) = keyed
-            && !self.repeats().hold(key, &reply.body)
-        {
-            return Err(Reply::message(503, KEYS_FULL).with_retry_after(RETRY_AFTER_SECS));
+        let mut answer = Answer::new("ok", &plan.rejected, taken);
+        if keyed.is_some() {
+            answer = answer.listing(REJECTED_KEPT);
+        }
+        let reply = answer.reply(200);
+        if let Some(keyed) = keyed {
+            let held = self.repeats().hold(keyed, &reply.body);
+            held.map_err(keys_full)?;
         }
         if let Some(last) = last {
             let answer = &reply.body;
@@ -511,6 +516,14 @@ fn redirect(head: &Head, location: String) -> Reply {
     reply
 }
 
+fn keys_full(full: Full) -> Reply {
+    let text = match full {
+        Full::Room => KEYS_FULL,
+        Full::Share => SHARE_FULL,
+    };
+    Reply::message(503, text).with_retry_after(RETRY_AFTER_SECS)
+}
+
 fn never_fits(platform: Platform, pushes: usize, capacity: usize) -> String {
     format!(
         "number of {platform} pushes({pushes}) over what the {platform} queue can hold({capacity})"
@@ -529,6 +542,7 @@ const DRAINING: &str = "shutting down";
 const OTHER_BODY: &str = "this Idempotency-Key came with another body before";
 const IN_PROGRESS: &str = "a request with this Idempotency-Key is in progress";
 const KEYS_FULL: &str = "too many Idempotency-Keys within ten minutes";
+const SHARE_FULL: &str = "too many Idempotency-Keys of this API key within ten minutes";
 
 /// Our limit: characters of why a body is malformed.
 const TOLD_MAX: usize = 256;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{StartError, StartErrorKind};
 use crate::api::Kept;
 use crate::api::idempotency::{self, Answered, BodyHash};
+use crate::api::keys::KeyOwner;
 use crate::config;
 use crate::count;
 use crate::delivery::outcome::End;
@@ -26,7 +27,7 @@ use crate::push::{Accepted, Push, PushId, Waits};
 const _: () = assert!(
     journal::KEEP_ANSWERS.as_secs() >= idempotency::KEPT_FOR.as_secs()
         && journal::ANSWERS_OCTETS_MAX >= idempotency::OCTETS_MAX as u64
-        && journal::ANSWER_EXTRA <= idempotency::ENTRY
+        && journal::ANSWER_EXTRA + OWNED <= idempotency::ENTRY
 );
 
 /// Why no push is looked at while the journal is being read.
@@ -111,7 +112,7 @@ impl Keeping {
         let answer = kept.map(|kept| KeptAnswer {
             key: kept.keyed.key.into(),
             body_hash: kept.keyed.body.0,
-            answer: kept.answer.into(),
+            answer: with_owner(kept.answer, kept.keyed.owner),
             at: now,
         });
         let accepted = accepted.iter().map(AsRef::as_ref);
@@ -260,15 +261,34 @@ pub(super) fn open(
     Ok((journal, recovered))
 }
 
-/// An answer that was kept for a repeated request: key, hash of the body, answer, time.
+/// An answer that was kept for a repeated request: key, hash of the body, owner, answer, time.
 pub(super) fn answered(kept: KeptAnswer) -> Answered {
+    let (owner, answer) = match kept.answer.split_first_chunk::<OWNED>() {
+        Some(([OWNER_FOLLOWS, owner @ ..], answer)) => (Some(KeyOwner(*owner)), answer.into()),
+        _ => (None, kept.answer),
+    };
     Answered {
         key: kept.key,
         body: BodyHash(kept.body_hash),
-        answer: kept.answer,
+        owner,
+        answer,
         at: kept.at,
     }
 }
+
+/// The answer as the journal has it: behind its owner, if it has one.
+fn with_owner(answer: &[u8], owner: Option<KeyOwner>) -> Box<[u8]> {
+    let Some(KeyOwner(owner)) = owner else {
+        return answer.into();
+    };
+    [&[OWNER_FOLLOWS], &owner[..], answer].concat().into()
+}
+
+/// What an answer begins with that has an owner: no JSON does.
+const OWNER_FOLLOWS: u8 = 1;
+
+/// Octets of an owner before its answer.
+const OWNED: usize = 9;
 
 pub(super) fn refused(error: &OpenError) -> StartError {
     let kind = match &error.fault {
@@ -296,17 +316,63 @@ fn files() -> Arc<dyn Files> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::idempotency::Keyed;
     use crate::push::{DeviceToken, Notification, Platform};
 
-    fn push(now: Moment) -> Push {
-        let accepted = Accepted {
+    fn accepted(now: Moment) -> Arc<Accepted> {
+        Arc::new(Accepted {
             notification: Notification::empty(Platform::Ios),
             tokens: [DeviceToken::new("ab")].into(),
             first_id: PushId(7),
             at: now,
             payload: Box::default(),
+        })
+    }
+
+    fn push(now: Moment) -> Push {
+        Push::nth(&accepted(now), 0).unwrap()
+    }
+
+    #[test]
+    fn an_answer_has_its_owner_again_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || {
+            let lock = Journal::take_over(&*files(), directory.path()).unwrap();
+            let settings = journal::Settings::new(directory.path());
+            Journal::open_taken(files(), lock, settings, Moment::now()).unwrap()
         };
-        Push::nth(&Arc::new(accepted), 0).unwrap()
+        let now = Moment::now();
+        let owners = [None, Some(KeyOwner([1; 8])), Some(KeyOwner(*b"{\"messag"))];
+        let keeping = Keeping::default();
+        keeping.ready(Some(Arc::new(open().0)));
+        let given = owners.map(|owner| Answered {
+            key: format!("{owner:?}").into(),
+            body: BodyHash([7; 32]),
+            owner,
+            answer: b"{\"message\":\"ok\"}\n".as_slice().into(),
+            at: now.unix,
+        });
+        for Answered {
+            key,
+            body,
+            owner,
+            answer,
+            at,
+        } in &given
+        {
+            let (body, owner) = (*body, *owner);
+            let keyed = Keyed { key, body, owner };
+            let kept = Kept { keyed, answer };
+            let accepted = [accepted(now)];
+            keeping
+                .record(&accepted, PushId(7), Some(kept), *at)
+                .unwrap();
+        }
+        drop(keeping);
+        let found = open().1.answers.into_iter().map(answered);
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|answered| given.iter().position(|given| given.key == answered.key));
+        assert_eq!(found, given);
     }
 
     #[test]

@@ -4,7 +4,13 @@ fn keyed<'a>(key: &'a str, body: &str) -> Keyed<'a> {
     Keyed {
         key,
         body: BodyHash::of(body.as_bytes()),
+        owner: None,
     }
+}
+
+/// The owner of that number.
+fn owner(number: u8) -> KeyOwner {
+    KeyOwner([number; 8])
 }
 
 fn start() -> Instant {
@@ -75,6 +81,7 @@ fn answers_outlive_the_process_that_gave_them() {
     let given = |key: &str, at: Duration| Answered {
         key: key.into(),
         body: BodyHash::of(b"body"),
+        owner: None,
         answer: b"answer".as_slice().into(),
         at,
     };
@@ -103,7 +110,7 @@ fn fill(keys: &mut Keys, answer: &[u8], now: Instant) -> usize {
     for number in 0.. {
         let key = format!("key-{number}");
         assert_eq!(keys.ask(keyed(&key, "body"), now), Seen::New);
-        if !keys.hold(&key, answer) {
+        if keys.hold(keyed(&key, "body"), answer).is_err() {
             keys.forget(&key);
             return number;
         }
@@ -121,10 +128,12 @@ fn what_is_kept_is_bounded_and_room_comes_back() {
     assert!(keys.octets <= OCTETS_MAX);
     let left = OCTETS_MAX - keys.octets;
     assert_eq!(keys.ask(keyed("short", "body"), now), Seen::New);
-    assert!(!keys.hold("short", &vec![b'x'; left]));
-    assert!(keys.hold("short", &vec![b'x'; left - cost("short", b"")]));
+    let mut hold = |octets| keys.hold(keyed("short", "body"), &vec![b'x'; octets]);
+    assert_eq!(hold(left), Err(Full::Room));
+    assert_eq!(hold(left - cost("short", b"")), Ok(()));
     assert_eq!(keys.octets, OCTETS_MAX);
-    assert_eq!(keys.ask(keyed("more", "body"), now), Seen::Full);
+    let full = Seen::Full(Full::Room);
+    assert_eq!(keys.ask(keyed("more", "body"), now), full);
     let known = keys.ask(keyed("key-0", "body"), now);
     assert!(matches!(known, Seen::Answered(_)));
     // A request that comes to nothing gives its room back.
@@ -148,9 +157,91 @@ fn all_that_was_kept_comes_back_after_a_restart() {
     let answers = (0..kept).map(|number| Answered {
         key: format!("key-{number}").into(),
         body: BodyHash::of(b"body"),
+        owner: None,
         answer: answer.as_slice().into(),
         at: unix,
     });
     next.restore(answers, now);
     assert_eq!((next.len(), next.octets), (keys.len(), keys.octets));
+}
+
+/// One owner's requests with answers of a MiB, until no more is held; how many are kept, and why no
+/// more.
+fn fill_as(keys: &mut Keys, number: u8, now: Instant) -> (usize, Full) {
+    let answer = vec![b'x'; 1024 * 1024];
+    let others = keys.len();
+    for kept in 0.. {
+        let key = format!("{number}-{others}-{kept}");
+        let keyed = Keyed {
+            owner: Some(owner(number)),
+            ..keyed(&key, "body")
+        };
+        match keys.ask(keyed, now) {
+            Seen::Full(full) => return (kept, full),
+            seen => assert!(matches!(seen, Seen::New)),
+        }
+        if let Err(full) = keys.hold(keyed, &answer) {
+            keys.forget(&key);
+            return (kept, full);
+        }
+        keys.keep(keyed, &answer, now);
+    }
+    (0, Full::Room)
+}
+
+#[test]
+fn no_owner_takes_all_of_the_room_and_the_next_always_finds_some() {
+    let (mut keys, now) = (Keys::default(), start());
+    let taken = [1, 2, 3, 4].map(|number| fill_as(&mut keys, number, now));
+    assert_eq!(taken, [31, 16, 8, 4].map(|kept| (kept, Full::Share)));
+    assert_eq!(fill_as(&mut keys, 1, now), (0, Full::Share));
+    // Who is told apart from nobody has no share.
+    assert_eq!(keys.ask(keyed("k", "body"), now), Seen::New);
+    // What is forgotten is given back to its owner and to all.
+    let later = now + KEPT_FOR;
+    assert_eq!(fill_as(&mut keys, 1, later), (31, Full::Share));
+    assert_eq!(keys.shares.len(), 1);
+}
+
+#[test]
+fn what_comes_to_nothing_is_given_back_to_its_owner() {
+    let (mut keys, now) = (Keys::default(), start());
+    let keyed = Keyed {
+        owner: Some(owner(1)),
+        ..keyed("k", "body")
+    };
+    assert_eq!(keys.ask(keyed, now), Seen::New);
+    assert_eq!(keys.hold(keyed, b"answer"), Ok(()));
+    assert_eq!(keys.share_of(owner(1)), cost("k", b"answer"));
+    keys.forget("k");
+    assert_eq!((keys.octets, keys.shares.len()), (0, 0));
+}
+
+#[test]
+fn a_share_is_the_same_after_a_restart_and_no_kept_answer_is_over_it() {
+    let (mut keys, mut next) = (Keys::default(), Keys::default());
+    let now = Moment {
+        monotonic: start(),
+        unix: Duration::from_secs(1_795_000_000),
+    };
+    let first = fill_as(&mut keys, 1, now.monotonic).0;
+    let given = |number: u8, kept: usize| Answered {
+        key: format!("{number} {kept}").into(),
+        body: BodyHash::of(b"body"),
+        owner: Some(owner(number)),
+        answer: vec![b'x'; 1024 * 1024].into(),
+        at: now.unix,
+    };
+    next.restore((0..first).map(|kept| given(1, kept)), now);
+    let full = (0, Full::Share);
+    assert_eq!(fill_as(&mut next, 1, now.monotonic), full);
+    assert_eq!(
+        fill_as(&mut next, 2, now.monotonic).0,
+        fill_as(&mut keys, 2, now.monotonic).0
+    );
+    // More than half, given while there was one API key.
+    let mut over = Keys::default();
+    over.restore((0..63).map(|kept| given(1, kept)), now);
+    assert_eq!(over.len(), 63);
+    assert_eq!(fill_as(&mut over, 1, now.monotonic), full);
 }

@@ -1,6 +1,7 @@
 //! What is recorded before it is answered, keys, and the state of a push.
 
 use std::sync::mpsc;
+use std::time::Instant;
 
 use super::*;
 use crate::api::state::Ending;
@@ -107,6 +108,100 @@ fn a_refused_request_does_not_use_up_its_key() {
     assert_eq!(web.keyed("other", BODY).status, 503, "the queue is full");
     assert_eq!(web.keyed("k", BODY).status, 200, "and its answer is known");
     assert_eq!(web.ios.unwrap().tokens().len(), 2);
+}
+
+/// Two notifications: one of that many bad device tokens, and one that is fine.
+fn with_bad_tokens(number: usize) -> String {
+    let bad = vec!["\"bad\""; number].join(",");
+    format!(
+        r#"{{"notifications":[{{"token":[{bad}],"platform":1,"message":"m"}},
+            {{"token":["a"],"platform":1,"message":"m"}}]}}"#
+    )
+}
+
+#[test]
+fn an_answer_that_is_kept_lists_few_rejected_parts_and_counts_the_others() {
+    let mut web = web(site(Some(10), None));
+    let parts = |got: &Got| {
+        let json: serde_json::Value = serde_json::from_str(&got.body).unwrap();
+        let listed = json["rejected"].as_array().unwrap().clone();
+        let omitted = json["rejected_omitted"].as_u64().unwrap_or(0);
+        (listed, usize::try_from(omitted).unwrap())
+    };
+    let body = with_bad_tokens(1000);
+    let first = web.keyed("k", &body);
+    let (listed, omitted) = parts(&first);
+    assert_eq!(listed.len() + omitted, 1000);
+    assert_eq!(listed[0]["pointer"], "/notifications/0/token/0");
+    let listed = serde_json::to_vec(&listed).unwrap().len();
+    assert!((REJECTED_KEPT - 100..=REJECTED_KEPT + 2).contains(&listed));
+    let again = web.keyed("k", &body);
+    assert_eq!((again.status, again.body), (200, first.body));
+    // What is not kept, and what is short, is told in full.
+    let (listed, omitted) = parts(&web.ask("POST", "/push", &body));
+    assert_eq!((listed.len(), omitted), (1000, 0));
+    let (listed, omitted) = parts(&web.keyed("short", &with_bad_tokens(10)));
+    assert_eq!((listed.len(), omitted), (10, 0));
+}
+
+/// As the attack of one caller was: each answer took 640 KB of the room.
+#[test]
+fn requests_of_bad_tokens_do_not_take_the_room_for_keys() {
+    let mut web = web(site(Some(1000), None));
+    let body = with_bad_tokens(10_000);
+    for number in 0..128 {
+        assert_eq!(web.keyed(&format!("k-{number}"), &body).status, 200);
+    }
+    assert_eq!(web.keyed("new", BODY).status, 200);
+}
+
+/// A site whose callers show one of these keys, the first of which has kept that much.
+fn site_with_keys(keys: &[&str], octets: usize) -> Site {
+    let mut site = site(Some(10), None);
+    let api_keys = ApiKeys::parse(&keys.join("\n")).unwrap();
+    let shown = format!("Bearer {}", keys[0]);
+    let keyed = Keyed {
+        key: "large",
+        body: BodyHash::of(b""),
+        owner: api_keys.admit(Some(shown.as_bytes())),
+    };
+    let repeats = site.service.repeats.get_mut().unwrap();
+    repeats.keep(keyed, &vec![b'x'; octets], Instant::now());
+    let before = site.service.terms.get();
+    site.service.terms = Live::new(Terms {
+        rules: Rules {
+            payload: Box::new(|_| Ok(Vec::new())),
+            ..before.rules
+        },
+        keys: Some(api_keys),
+    });
+    site
+}
+
+#[test]
+fn one_api_key_of_several_does_not_take_the_room_of_the_others() {
+    let [heavy, light] = ["0123456789abcdef-heavy", "0123456789abcdef-light"];
+    let ask = |web: &mut Web, key: &str, number: usize| {
+        let length = BODY.len();
+        let got = web.client.ask(format!(
+            "POST /push HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k-{number}\r\n\
+             Authorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{BODY}"
+        ));
+        (got.status, got.body)
+    };
+    let half = 32 << 20;
+    let mut web = web(site_with_keys(&[heavy, light], half - 600));
+    let first = ask(&mut web, heavy, 1);
+    assert_eq!(first.0, 200);
+    let refused = ask(&mut web, heavy, 2);
+    let text = "too many Idempotency-Keys of this API key within ten minutes";
+    assert_eq!(refused, (503, format!("{{\"message\":\"{text}\"}}\n")));
+    assert_eq!(ask(&mut web, light, 3).0, 200);
+    assert_eq!(ask(&mut web, heavy, 1), first, "what is kept stays so");
+    assert_eq!(web.ask("POST", "/push", BODY).status, 401);
+    // With one key there is nobody to share with.
+    let mut web = super::web(site_with_keys(&[heavy], 2 * half - 5000));
+    assert_eq!(ask(&mut web, heavy, 2).0, 200);
 }
 
 #[test]
