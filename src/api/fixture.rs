@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::head::Head;
 use super::plan::Rules;
 use super::route::Order;
-use super::service::{Door, Host, Kept, Service, Terms};
+use super::service::{Door, Host, Kept, Purged, Service, Terms};
 use super::stat::{LaneState, Pushers, Sending, Settled};
 use super::state::PushState;
 use super::{Bound, Ids};
@@ -387,9 +387,13 @@ impl Host for Arc<StubHost> {
         *self.pushers.lock().unwrap() = Some(max);
     }
 
-    fn purge(&self, identifier: &str) -> usize {
+    fn purge(&self, identifier: &str) -> Purged {
         self.line(format!("purge {identifier}"));
-        identifier.len()
+        let unkept = self.unrecordable.lock().unwrap();
+        Purged {
+            pushes: identifier.len(),
+            unkept: unkept.map(str::to_owned),
+        }
     }
 
     fn config(&self) -> Vec<u8> {

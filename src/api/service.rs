@@ -89,8 +89,9 @@ pub trait Host: Send + Sync {
     fn pushers(&self) -> Pushers;
     /// Changes the streams in flight per connection, at once; 0 means one.
     fn set_pushers(&self, max: u64);
-    /// Settles the waiting pushes of that identifier as failed; how many there were.
-    fn purge(&self, identifier: &str) -> usize;
+    /// Settles the waiting pushes of that identifier as failed, and waits until a crash cannot
+    /// bring them back.
+    fn purge(&self, identifier: &str) -> Purged;
     /// The configuration in force, without secrets, as JSON.
     fn config(&self) -> Vec<u8>;
     /// What the operating system says of this process.
@@ -104,6 +105,15 @@ pub struct Kept<'a> {
     pub keyed: Keyed<'a>,
     /// The body of the answer.
     pub answer: &'a [u8],
+}
+
+/// What came of settling pushes by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// How many were settled.
+    pub pushes: usize,
+    /// Why they, or others that were purged before, would come back after a crash, if they would.
+    pub unkept: Option<String>,
 }
 
 /// What callers can rely on until a reload changes it.

@@ -9,7 +9,7 @@ use super::keeping::Keeping;
 use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
 use crate::api::route::Order;
-use crate::api::service::{Door, Host, Kept};
+use crate::api::service::{Door, Host, Kept, Purged};
 use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
 use crate::count;
@@ -136,6 +136,16 @@ impl DaemonHost {
             lines.clear();
             lines.shrink_to(LINES_KEPT);
         });
+    }
+
+    /// What to answer when so many pushes were settled by hand, once that is kept.
+    fn purged(&self, pushes: usize) -> Purged {
+        let register = &self.whereabouts.register;
+        let kept = self.keeping.keep_settled(register, &self.logs);
+        Purged {
+            pushes,
+            unkept: kept.err(),
+        }
     }
 
     fn log_tokens(&self, sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
@@ -267,7 +277,7 @@ impl Host for DaemonHost {
         }
     }
 
-    fn purge(&self, identifier: &str) -> usize {
+    fn purge(&self, identifier: &str) -> Purged {
         let now = Moment::now();
         let purge = |purge: &Mutex<Purge>| {
             let mut purge = purge.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,7 +285,7 @@ impl Host for DaemonHost {
         };
         let purged = self.purges.iter().map(purge).sum();
         ::log::info!("{} purged by hand", push::counted(purged as u64));
-        purged
+        self.purged(purged)
     }
 
     fn config(&self) -> Vec<u8> {

@@ -13,11 +13,12 @@ use crate::config;
 use crate::count;
 use crate::delivery::outcome::End;
 use crate::delivery::policy::LANE_RETRY_AFTER_MAX;
-use crate::delivery::register::Keeper;
+use crate::delivery::register::{Keeper, Register};
 use crate::journal::{
     self, Attempts, DiskFiles, Fault, Files, Journal, KeptAnswer, Lock, OpenError, Recovered,
     State, SyncPolicy,
 };
+use crate::log::Logs;
 use crate::moment::Moment;
 use crate::provider::RETRY_AFTER_MAX;
 use crate::push::{Accepted, Push, PushId, Waits};
@@ -36,6 +37,13 @@ const RECOVERING: &str = "recovering: the journal is being read";
 /// What is said while the disk does not give all that is outstanding.
 const UNREAD: &str = "some of what is outstanding cannot be read; it is tried every second, and the \
                       operator log names the file";
+
+/// Our limit: who settles pushes by hand waits so long for the push log, which has their lines
+/// before the journal has the settlements …
+const LINES_KEPT_WITHIN: Duration = Duration::from_secs(2);
+
+/// … and so long for the journal.
+const SETTLED_KEPT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The journal, once it is open; none if it is off.
 #[derive(Debug, Default)]
@@ -93,6 +101,25 @@ impl Keeping {
         };
         if let Err(refused) = journal.set_notes_handed(notes_handed) {
             ::log::warn!("a crash would not know what was sent: {refused}");
+        }
+    }
+
+    /// Waits until everything that was settled so far is kept in the journal, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Why a crash would bring some of it back.
+    pub(super) fn keep_settled(&self, register: &Register, logs: &Logs) -> Result<(), String> {
+        let Some(journal) = self.journal() else {
+            return Ok(());
+        };
+        if !register.await_passed(LINES_KEPT_WITHIN) {
+            let trouble = logs.trouble();
+            return Err(trouble.unwrap_or_else(|| "a push log takes no lines".to_owned()));
+        }
+        match journal.keep_settled(SETTLED_KEPT_WITHIN) {
+            Some(kept) => kept.map_err(|refused| refused.to_string()),
+            None => Err("the disk under the journal does not answer".to_owned()),
         }
     }
 

@@ -6,7 +6,7 @@
 //! lines have in the logs, and the logs' writers pass them on as they get there.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::outcome::{End, Settlement};
@@ -53,6 +53,8 @@ pub trait Keeper: Send + Sync {
 #[derive(Default)]
 pub struct Register {
     inner: Mutex<Inner>,
+    /// Rung when rounds were passed on, if somebody waits for that.
+    passed_on: Condvar,
     journal: OnceLock<Box<dyn Keeper>>,
 }
 
@@ -64,6 +66,10 @@ struct Inner {
     /// Rounds whose lines are not written, each with where its lines end and the number of its ids.
     rounds: VecDeque<(Marks, usize)>,
     ended: VecDeque<(PushId, End)>,
+    /// Rounds ever passed on.
+    passed: u64,
+    /// Those who wait for rounds to be passed on.
+    waiting: usize,
 }
 
 impl Inner {
@@ -144,6 +150,20 @@ impl Register {
         self.written(Some(u64::MAX), Some(u64::MAX));
     }
 
+    /// Waits until the journal has been told of everything that was entered before this call; false
+    /// if the logs have not taken its lines within that time.
+    pub fn await_passed(&self, within: Duration) -> bool {
+        let mut inner = self.lock();
+        let wanted = inner.passed.saturating_add(inner.rounds.len() as u64);
+        inner.waiting += 1;
+        let waited = self
+            .passed_on
+            .wait_timeout_while(inner, within, |inner| inner.passed < wanted);
+        let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        inner.waiting -= 1;
+        inner.passed >= wanted
+    }
+
     /// How a push ended, if it is among the last [`SETTLED_KEPT`].
     pub fn find(&self, id: PushId) -> Option<Remembered> {
         let inner = self.lock();
@@ -167,6 +187,7 @@ impl Register {
                 break;
             }
             inner.rounds.pop_front();
+            inner.passed += 1;
             count += pushes;
         }
         if count > 0 {
@@ -174,7 +195,11 @@ impl Register {
             // Under the lock: whoever has called after that finds everything with the journal,
             // which the end closes then.
             journal.settled(&ended);
+            let is_waited_for = inner.waiting > 0;
             drop(inner);
+            if is_waited_for {
+                self.passed_on.notify_all();
+            }
             crash_point::pass("settle");
         }
     }
@@ -297,6 +322,29 @@ mod tests {
         );
         register.written(Some(100), None);
         assert_eq!(*settled.lock().unwrap(), [2, 3, 4, 0, 1]);
+    }
+
+    #[test]
+    fn who_waits_goes_on_when_the_journal_has_all_that_was_entered_before() {
+        let (register, settled) = with_journal();
+        let long = Duration::from_secs(10);
+        assert!(register.await_passed(long), "there is nothing");
+        register.enter(&mut round(0..2), at(100, 0));
+        register.enter(&mut round(2..3), at(0, 50));
+        assert!(!register.await_passed(Duration::from_millis(1)));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| register.await_passed(long));
+            while register.lock().waiting == 0 {
+                std::thread::yield_now();
+            }
+            register.written(None, Some(50));
+            assert!(!waits.is_finished(), "the first round is not written");
+            // What comes later is not waited for.
+            register.enter(&mut round(3..4), at(200, 0));
+            register.written(Some(100), None);
+            assert!(waits.join().unwrap());
+        });
+        assert_eq!(*settled.lock().unwrap(), [0, 1, 2]);
     }
 
     struct LooksAtTheLock(std::sync::Weak<Register>, Arc<Mutex<Vec<bool>>>);

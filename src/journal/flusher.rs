@@ -56,6 +56,8 @@ pub(super) struct Flusher {
 #[derive(Debug, Default)]
 struct Work {
     requests: Vec<(Group, Reply)>,
+    /// Who waits until all settlements so far are kept.
+    settled_waiting: Vec<Reply>,
     notes: Notes,
     ids_waiting: Vec<Reply>,
     closing: bool,
@@ -150,6 +152,7 @@ impl Flusher {
     fn due(&self, contents: &Contents, now: Instant) -> Option<Instant> {
         let asked = !contents.requests.is_empty()
             || contents.ids_wanted.is_some()
+            || !contents.settled_waiting.is_empty()
             || !contents.handed.is_empty()
             || !contents.notes_handed.is_empty()
             || contents.closing;
@@ -170,6 +173,7 @@ impl Flusher {
         self.settle_at = None;
         Work {
             requests: mem::take(&mut contents.requests),
+            settled_waiting: mem::take(&mut contents.settled_waiting),
             notes: Notes {
                 ids: contents.ids_wanted.take(),
                 handed: mem::take(&mut contents.handed),
@@ -187,7 +191,7 @@ impl Flusher {
         let before = self.store.written();
         let ids = work.notes.ids;
         let wants_room = !work.requests.is_empty();
-        let kept = match wants_room
+        let mut kept = match wants_room
             .then(|| self.refusal(&work.requests, now))
             .flatten()
         {
@@ -198,6 +202,7 @@ impl Flusher {
             }
             None => self.write_all(work.requests, work.notes, now),
         };
+        kept.extend(self.with_settlements(work.settled_waiting));
         self.answer(kept, work.ids_waiting, ids, now);
         let written = self.store.written().saturating_sub(before);
         self.go_on_carrying(usize::try_from(written).unwrap_or(usize::MAX), now);
@@ -294,6 +299,21 @@ impl Flusher {
                 }
             }
         }
+    }
+
+    /// Those who wait for settlements and have still to wait for the disk.
+    fn with_settlements(&self, waiting: Vec<Reply>) -> Vec<Reply> {
+        if waiting.is_empty() {
+            return waiting;
+        }
+        let state = self.inbox.lock().state.clone();
+        let is_written = self.settled.is_empty();
+        match self.policy {
+            _ if !is_written || state.is_fatal() => refuse(waiting, &state),
+            SyncPolicy::Group => return waiting,
+            SyncPolicy::Interval => accept(waiting),
+        }
+        Vec::new()
     }
 
     /// What was tried before and is not written, perhaps not by this write, is older.

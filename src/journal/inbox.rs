@@ -36,6 +36,8 @@ pub(super) struct Contents {
     pub(super) requests: Vec<(Group, Reply)>,
     /// Settlements whose lines are written.
     pub(super) settled: Vec<(u64, Option<End>)>,
+    /// Who waits until those so far are kept.
+    pub(super) settled_waiting: Vec<Reply>,
     /// How far pushes have come.
     pub(super) left: Vec<(u64, Attempts)>,
     /// How many of them stay outstanding when the process ends.
@@ -61,6 +63,7 @@ impl Inbox {
             contents: Mutex::new(Contents {
                 requests: Vec::new(),
                 settled: Vec::new(),
+                settled_waiting: Vec::new(),
                 left: Vec::new(),
                 left_behind: 0,
                 handed: Vec::new(),
@@ -117,6 +120,7 @@ impl Inbox {
         contents.requests.clear();
         contents.ids_waiting.clear();
         contents.settled.clear();
+        contents.settled_waiting.clear();
         contents.left.clear();
         contents.handed.clear();
         contents.notes_handed.clear();

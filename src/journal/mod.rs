@@ -106,7 +106,7 @@ use self::catalogue::Shared;
 use self::flusher::Flusher;
 use self::inbox::{Contents, Inbox, Reply};
 use self::store::Store;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::Moment;
@@ -242,6 +242,24 @@ impl Journal {
         contents.settled.append(&mut pushes);
         drop(contents);
         self.inbox.ring();
+    }
+
+    /// Waits until everything that was settled before this call is kept as [`SyncPolicy`] says, so
+    /// that a crash does not bring it back; `None` if `within` was too short to know.
+    pub fn keep_settled(&self, within: Duration) -> Option<Result<(), Refused>> {
+        let (reply, kept) = crossbeam_channel::bounded(1);
+        let mut contents = self.inbox.lock();
+        if contents.has_ended {
+            return Some(Err(Refused(contents.state.clone())));
+        }
+        contents.settled_waiting.push(reply);
+        drop(contents);
+        self.inbox.ring();
+        match kept.recv_timeout(within) {
+            Ok(kept) => Some(kept),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(Refused(self.state()))),
+        }
     }
 
     /// The same, and waits until it is written: from then on they are not fed.

@@ -9,7 +9,7 @@ use super::super::query::{first_value, go_integer};
 use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::super::route::Order;
 use super::super::stat::LaneState;
-use super::{Door, Host, Service};
+use super::{Door, Host, Purged, Service};
 use crate::push::Platform;
 
 impl<D: Door, H: Host> Service<D, H> {
@@ -46,9 +46,7 @@ impl<D: Door, H: Host> Service<D, H> {
                 if let Some(why) = self.host.is_not_ready() {
                     return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
                 }
-                let purged = self.host.purge(identifier);
-                let message = "ok";
-                Reply::json_line(200, &Purged { message, purged })
+                purged(&self.host.purge(identifier))
             }
         }
     }
@@ -96,10 +94,28 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 }
 
+/// The answer to who has had pushes purged. No 503 even if they are not kept as such: that would say
+/// that nothing was done, and who is in front of several daemons would ask the next one.
+pub(super) fn purged(purged: &Purged) -> Reply {
+    let Purged { pushes, unkept } = purged;
+    let (status, message) = match unkept {
+        None => (200, "ok".to_owned()),
+        Some(why) => (
+            500,
+            format!(
+                "purged pushes are not sent by this process, but a crash would bring them back: \
+                 {why}; ask again until the answer is 200"
+            ),
+        ),
+    };
+    let purged = *pushes;
+    Reply::json_line(status, &PurgedBody { message, purged })
+}
+
 /// The body that says how many pushes were purged.
 #[derive(Serialize)]
-struct Purged<'a> {
-    message: &'a str,
+struct PurgedBody {
+    message: String,
     purged: usize,
 }
 

@@ -1,11 +1,14 @@
 //! When callers are told, and when settlements are written.
 
 use std::thread;
+use std::time::Duration;
 
 use super::script::{journal, outstanding, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
 use crate::journal::{End, State, SyncPolicy};
 use crate::push::PushId;
+
+const LONG: Duration = Duration::from_secs(10);
 
 #[test]
 fn one_sync_serves_all_that_came_meanwhile() {
@@ -90,4 +93,47 @@ fn closing_writes_and_syncs_what_is_left_and_the_next_may_have_it() {
     assert!(left.keys().eq(&[1000]));
     let (_second, recovered) = journal(&files, settings());
     assert_eq!(recovered.outstanding, 1);
+}
+
+#[test]
+fn who_waits_for_settlements_goes_on_when_no_power_failure_takes_them_back() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 3)], None).unwrap();
+    let held = files.hold_syncs();
+    journal.settle([(PushId(1), End::Failed)]);
+    assert_eq!(journal.keep_settled(Duration::from_millis(50)), None);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| journal.keep_settled(LONG));
+        drop(held);
+        assert_eq!(waits.join().unwrap(), Some(Ok(())));
+    });
+    let left = outstanding(&files.reboot(Loss::Unsynced)).0;
+    assert!(left.keys().eq(&[2, 3]), "{left:?}");
+    // With nothing to settle there is nothing to wait for.
+    let syncs = files.syncs();
+    assert_eq!(journal.keep_settled(LONG), Some(Ok(())));
+    assert_eq!(files.syncs(), syncs);
+}
+
+#[test]
+fn who_waits_for_settlements_hears_that_they_cannot_be_kept() {
+    let files = MemoryFiles::default();
+    let (journal, _) = journal(&files, settings());
+    journal.append([&accepted(1, 3)], None).unwrap();
+    files.set_capacity(Some(files.used()));
+    journal.settle([(PushId(1), End::Failed)]);
+    let refused = journal.keep_settled(LONG).unwrap().unwrap_err();
+    assert!(matches!(refused.0, State::Full { .. }), "{refused:?}");
+    files.set_capacity(None);
+    until("there is room again", || {
+        journal.keep_settled(LONG) == Some(Ok(()))
+    });
+    files.fail_syncs(true);
+    journal.settle([(PushId(2), End::Failed)]);
+    let refused = journal.keep_settled(LONG).unwrap().unwrap_err();
+    assert!(refused.0.is_fatal(), "{refused:?}");
+    files.fail_syncs(false);
+    let refused = journal.keep_settled(LONG).unwrap().unwrap_err();
+    assert!(refused.0.is_fatal(), "for good: {refused:?}");
 }
