@@ -33,6 +33,8 @@ pub enum PushState {
         /// When it is due, since the Unix epoch.
         at: Duration,
     },
+    /// It has ended, and that is not kept yet: after a crash it would be outstanding.
+    Settling(Ending),
     /// It has ended.
     Settled(Ending),
     /// No push of that id is outstanding or remembered.
@@ -122,9 +124,13 @@ pub fn reply(id: PushId, state: &PushState) -> Reply {
             at_unix: Some(at.as_secs()),
             ..shown
         },
-        PushState::Settled(ending) => Shown {
+        PushState::Settling(ending) | PushState::Settled(ending) => Shown {
             platform: ending.platform.as_str(),
-            state: "settled",
+            state: if matches!(state, PushState::Settled(_)) {
+                "settled"
+            } else {
+                "settling"
+            },
             attempts: Some(ending.attempts),
             end: Some(ending.end),
             status: ending.status,
@@ -187,6 +193,11 @@ mod tests {
             attempts: 1,
             at: Duration::from_secs(1_795_336_102),
         };
+        check(
+            &PushState::Settling(ending.clone()),
+            200,
+            r#"{"id":17,"platform":"android","state":"settling","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
+        );
         check(
             &PushState::Settled(ending),
             200,

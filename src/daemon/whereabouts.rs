@@ -15,6 +15,9 @@ use crate::push::PushId;
 /// Our limit: how long a connection thread may take to say what it has.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 
+/// Our limit: how long the log may take to have a line, and then the journal to have a settlement.
+const KEPT_WITHIN: Duration = Duration::from_millis(500);
+
 /// How often a push is looked for everywhere before it counts as unknown.
 const LOOKS: u32 = 3;
 
@@ -63,7 +66,12 @@ impl Whereabouts {
     /// On the shelf, or settled.
     fn at_rest(&self, id: PushId, now: Moment) -> Option<PushState> {
         if let Some(settled) = self.register.find(id) {
-            return Some(PushState::Settled(ending(settled)));
+            let ending = ending(settled);
+            return Some(if self.is_kept(id) {
+                PushState::Settled(ending)
+            } else {
+                PushState::Settling(ending)
+            });
         }
         self.lanes.iter().find_map(|lane| {
             let (due, attempts) = lane.find_shelved(id)?;
@@ -74,6 +82,19 @@ impl Whereabouts {
                 at: now.unix.saturating_add(wait),
             })
         })
+    }
+
+    /// Whether a push that has ended stays so after a crash. That takes some milliseconds, which are
+    /// waited for.
+    fn is_kept(&self, id: PushId) -> bool {
+        let Some(journal) = self.keeping.journal() else {
+            return true;
+        };
+        if journal.platform_of(id).is_some() && self.register.await_passed(KEPT_WITHIN) {
+            // Whatever came of that, the journal knows.
+            let _written = journal.keep_settled(KEPT_WITHIN).is_some();
+        }
+        journal.platform_of(id).is_none()
     }
 
     fn in_the_threads<'a>(

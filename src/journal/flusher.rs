@@ -19,7 +19,7 @@ use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::Moment;
 
 /// Settlements wait so long for others, unless something is written anyway.
-const SETTLE_GATHER: Duration = Duration::from_millis(5);
+const SETTLE_GATHER: Duration = Duration::from_millis(2);
 
 /// What could not be written is tried again after this time.
 pub(super) const RETRY_EVERY: Duration = Duration::from_secs(1);

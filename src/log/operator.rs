@@ -63,7 +63,7 @@ impl Log for Operator {
         );
     }
 
-    /// Nothing to do: the sink's writer is at most 50 ms late. See [`Sink::flush`].
+    /// Nothing to do: the sink's writer is at most 5 ms late. See [`Sink::flush`].
     fn flush(&self) {}
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Writer {
     /// `None` once nobody can read it any more.
     file: Option<File>,
     batch: Batch,
+    /// When the next lines are written, if there are not enough of them before.
+    due: Instant,
     /// Whether the last write failed, and the alarm was raised.
     failing: bool,
 }
@@ -31,6 +33,7 @@ impl Writer {
             destination,
             file: Some(file),
             batch: Batch::default(),
+            due: Instant::now(),
             failing: false,
         }
     }
@@ -73,10 +76,12 @@ impl Writer {
                 );
                 continue;
             }
-            self.heartbeat.busy(Instant::now());
+            let now = Instant::now();
+            self.heartbeat.busy(now);
+            let wait = self.due.saturating_duration_since(now);
             let (mut state, _) = shared
                 .work
-                .wait_timeout_while(state, GATHER_TIME, |state| {
+                .wait_timeout_while(state, wait, |state| {
                     state.pending.len() < GATHER_OCTETS
                         && state.wanted <= state.settled()
                         && state.reopenings_done == state.reopenings_asked
@@ -119,6 +124,7 @@ impl Writer {
             self.settle();
         }
         self.settle();
+        self.due = Instant::now() + GATHER_TIME;
     }
 
     /// Makes room for what was written, and wakes those who wait for it.
