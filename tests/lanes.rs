@@ -10,14 +10,11 @@
 
 mod harness;
 
-use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sterna::journal::{self, DiskFiles};
-use sterna::moment::Moment;
 
 use harness::daemon::Daemon;
 use harness::lines::{check_same, ids};
@@ -127,37 +124,6 @@ fn what_was_purged_does_not_come_back_with_the_next_start() {
     check_same(&sent, &kept.accepted_ids());
     let failed = ids(&site.error_log(), "failed-push");
     check_same(&failed, &purged.accepted_ids());
-}
-
-#[test]
-fn what_was_purged_does_not_come_back_after_a_kill() {
-    let simulated = Simulated::start();
-    let site = Site::simulated(&simulated.simulator);
-    for round in 0..3 {
-        let daemon = site.start();
-        assert_eq!(order(&daemon, "ios", "pause"), "paused");
-        let tokens = (50 * round..50 * (round + 1)).map(hex_token);
-        let accepted = daemon.push(&one(IOS, "wrong", tokens)).accepted_ids();
-        let reply = daemon.request("DELETE", "/pushes?identifier=wrong", b"");
-        daemon.signal("KILL");
-        assert_eq!((reply.status, &reply.json()["purged"]), (200, &json!(50)));
-        wait_until("the daemon to be dead", || daemon.ended().is_some());
-        let left = journal::read(&DiskFiles, &site.path("journal"), Moment::now()).unwrap();
-        assert_eq!(left.recovered().outstanding, 0);
-        let log = site.error_log();
-        check_same(&ids(&log, "failed-push"), &accepted);
-        assert!(log.iter().all(|line| line.text_of("reason") == "purged"));
-        fs::remove_file(site.path("error.log")).unwrap();
-    }
-    let daemon = site.start();
-    order(&daemon, "ios", "resume");
-    let last = daemon.push(&one(IOS, "right", [hex_token(9999)]));
-    daemon.settle();
-    check_same(
-        &ids(&site.access_log(), "succeeded-push"),
-        &last.accepted_ids(),
-    );
-    assert_eq!(simulated.notes().len(), 1);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::head::Head;
 use super::plan::Rules;
 use super::route::Order;
-use super::service::{Door, Host, Kept, Purged, Service, Terms};
+use super::service::{Door, Host, Kept, Purged, Service, Terms, Unrecorded};
 use super::stat::{LaneState, Pushers, Sending, Settled};
 use super::state::PushState;
 use super::{Bound, Ids};
@@ -262,6 +262,8 @@ pub(super) struct StubHost {
     pub(super) warning: Mutex<Option<&'static str>>,
     /// Why nothing can be recorded.
     pub(super) unrecordable: Mutex<Option<&'static str>>,
+    /// Whether it does not know what it has recorded.
+    pub(super) forgets_what_it_took: AtomicBool,
     /// Called before something is recorded.
     pub(super) recording: Mutex<Option<Box<dyn Fn() + Send>>>,
     pub(super) states: Mutex<BTreeMap<u64, PushState>>,
@@ -318,18 +320,22 @@ impl Host for Arc<StubHost> {
     fn record(
         &self,
         accepted: &[Arc<Accepted>],
-        last: PushId,
+        last: Option<PushId>,
         kept: Option<Kept<'_>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unrecorded> {
         if let Some(recording) = &*self.recording.lock().unwrap() {
             recording();
         }
         if let Some(why) = *self.unrecordable.lock().unwrap() {
-            return Err(why.to_owned());
+            return Err(Unrecorded {
+                why: why.to_owned(),
+                is_unknown: self.forgets_what_it_took.load(Ordering::SeqCst),
+            });
         }
         let ids = accepted.iter().map(|accepted| accepted.first_id);
         let ids: Vec<u64> = ids.map(|id| id.0).collect();
         let key = kept.map(|kept| kept.keyed.key);
+        let last = last.map_or(0, |last| last.0);
         self.line(format!("recorded {ids:?} to {last} {key:?}"));
         Ok(())
     }

@@ -39,6 +39,6 @@ pub use listener::{Handler, Hooks, Listener, Phase, Settings};
 pub use plan::Rules;
 pub use reply::Reply;
 pub use request_id::{RequestId, RequestIds};
-pub use service::{Door, Host, Kept, Service, Terms};
+pub use service::{Door, Host, Kept, Service, Terms, Unrecorded};
 pub use socket::{BindError, Bound, group_number};
 pub use state::{Ending, PushState};

@@ -58,17 +58,17 @@ pub trait Host: Send + Sync {
     /// What keeps the push log from being written, without paths.
     fn log_trouble(&self) -> Option<String>;
     /// Keeps what is about to be accepted, as surely as the site wants it, with the answer that
-    /// goes out under a caller's key. `last` is the highest id that the request has used.
+    /// goes out under a caller's key. `last` is the highest id that the request has used, if any.
     ///
     /// # Errors
     ///
-    /// Why not: nothing is taken then.
+    /// Why not, and whether it is known that nothing is.
     fn record(
         &self,
         accepted: &[Arc<Accepted>],
-        last: PushId,
+        last: Option<PushId>,
         kept: Option<Kept<'_>>,
-    ) -> Result<(), String>;
+    ) -> Result<(), Unrecorded>;
     /// Where a push is, or how it ended.
     fn push_state(&self, id: PushId) -> PushState;
     /// Whether the log level is `debug`, at which Gaurun refuses text after the JSON value.
@@ -105,6 +105,29 @@ pub struct Kept<'a> {
     pub keyed: Keyed<'a>,
     /// The body of the answer.
     pub answer: &'a [u8],
+}
+
+/// Why a request is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// What is wrong.
+    pub why: String,
+    /// Whether its pushes may be recorded all the same, and be sent after the next start.
+    pub is_unknown: bool,
+}
+
+impl Unrecorded {
+    /// Only a request of which nothing is taken may be sent to another daemon: a 503 says that.
+    fn reply(&self) -> Reply {
+        if self.is_unknown {
+            let message = format!(
+                "it is not known whether the pushes were taken: {}",
+                self.why
+            );
+            return Reply::message(500, &message);
+        }
+        Reply::message(503, &self.why).with_retry_after(RETRY_AFTER_SECS)
+    }
 }
 
 /// What came of settling pushes by hand.
@@ -295,12 +318,11 @@ impl<D: Door, H: Host> Service<D, H> {
             let held = self.repeats().hold(keyed, &reply.body);
             held.map_err(keys_full)?;
         }
-        if let Some(last) = last {
-            let answer = &reply.body;
-            let kept = keyed.map(|keyed| Kept { keyed, answer });
-            self.host
-                .record(&pushed, last, kept)
-                .map_err(|why| Reply::message(503, &why).with_retry_after(RETRY_AFTER_SECS))?;
+        let answer = &reply.body;
+        let kept = keyed.map(|keyed| Kept { keyed, answer });
+        if last.is_some() || kept.is_some() {
+            let recorded = self.host.record(&pushed, last, kept);
+            recorded.map_err(|unrecorded| unrecorded.reply())?;
         }
         for accepted in &disabled {
             self.host.log_disabled(accepted);

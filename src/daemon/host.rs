@@ -9,7 +9,7 @@ use super::keeping::Keeping;
 use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
 use crate::api::route::Order;
-use crate::api::service::{Door, Host, Kept, Purged};
+use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
 use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
 use crate::count;
@@ -196,9 +196,9 @@ impl Host for DaemonHost {
     fn record(
         &self,
         accepted: &[Arc<Accepted>],
-        last: PushId,
+        last: Option<PushId>,
         kept: Option<Kept<'_>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unrecorded> {
         self.keeping
             .record(accepted, last, kept, Moment::now().unix)
     }

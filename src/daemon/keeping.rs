@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::{StartError, StartErrorKind};
-use crate::api::Kept;
 use crate::api::idempotency::{self, Answered, BodyHash};
 use crate::api::keys::KeyOwner;
+use crate::api::{Kept, Unrecorded};
 use crate::config;
 use crate::count;
 use crate::delivery::outcome::End;
@@ -95,13 +95,16 @@ impl Keeping {
     }
 
     /// Says whether all that is sent is noted before: before that ceases, after it has begun.
-    pub(super) fn set_notes_handed(&self, notes_handed: bool) {
+    ///
+    /// # Errors
+    ///
+    /// Why a crash would not know it.
+    pub(super) fn set_notes_handed(&self, notes_handed: bool) -> Result<(), String> {
         let Some(journal) = self.journal() else {
-            return;
+            return Ok(());
         };
-        if let Err(refused) = journal.set_notes_handed(notes_handed) {
-            ::log::warn!("a crash would not know what was sent: {refused}");
-        }
+        let noted = journal.set_notes_handed(notes_handed);
+        noted.map_err(|refused| format!("a crash would not know what was sent: {refused}"))
     }
 
     /// Waits until everything that was settled so far is kept in the journal, if there is one.
@@ -127,15 +130,21 @@ impl Keeping {
     pub(super) fn record(
         &self,
         accepted: &[Arc<Accepted>],
-        last: PushId,
+        last: Option<PushId>,
         kept: Option<Kept<'_>>,
         now: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unrecorded> {
         let Some(journal) = self.journal() else {
             return Ok(());
         };
-        let refused = |refused: journal::Refused| refused.to_string();
-        journal.note_id(last).map_err(refused)?;
+        let unrecorded = |refused: journal::Refused, is_unknown| Unrecorded {
+            why: refused.to_string(),
+            is_unknown,
+        };
+        if let Some(last) = last {
+            let noted = journal.note_id(last);
+            noted.map_err(|refused| unrecorded(refused, false))?;
+        }
         let answer = kept.map(|kept| KeptAnswer {
             key: kept.keyed.key.into(),
             body_hash: kept.keyed.body.0,
@@ -143,7 +152,11 @@ impl Keeping {
             at: now,
         });
         let accepted = accepted.iter().map(AsRef::as_ref);
-        journal.append(accepted, answer.as_ref()).map_err(refused)
+        let kept = journal.append(accepted, answer.as_ref());
+        kept.map_err(|refused| {
+            let is_unknown = refused.is_unknown;
+            unrecorded(refused, is_unknown)
+        })
     }
 }
 
@@ -392,7 +405,7 @@ mod tests {
             let kept = Kept { keyed, answer };
             let accepted = [accepted(now)];
             keeping
-                .record(&accepted, PushId(7), Some(kept), *at)
+                .record(&accepted, Some(PushId(7)), Some(kept), *at)
                 .unwrap();
         }
         drop(keeping);

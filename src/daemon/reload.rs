@@ -203,8 +203,9 @@ impl Daemon {
         }
         let core = &in_force.core;
         let (resends, resent) = (core.resend_unknown, self.config.core.resend_unknown);
+        let mut noted = Ok(());
         if resends && !resent {
-            self.keeping.set_notes_handed(false);
+            noted = self.keeping.set_notes_handed(false);
         }
         for running in &self.lanes {
             let lane = &running.lane;
@@ -225,8 +226,9 @@ impl Daemon {
             }
         }
         if resent && !resends {
-            self.keeping.set_notes_handed(true);
+            noted = self.keeping.set_notes_handed(true);
         }
+        told.extend(noted.err().map(|why| (Level::Warn, why)));
         if let Some(feeder) = &self.feeder {
             feeder.set_limits(|platform| limits(&in_force, platform));
         }

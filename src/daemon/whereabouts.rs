@@ -84,8 +84,8 @@ impl Whereabouts {
         })
     }
 
-    /// Whether a push that has ended stays so after a crash. That takes some milliseconds, which are
-    /// waited for.
+    /// Whether a push that has ended stays so after a crash. That takes some milliseconds, for
+    /// which this waits.
     fn is_kept(&self, id: PushId) -> bool {
         let Some(journal) = self.keeping.journal() else {
             return true;

@@ -154,14 +154,14 @@ impl Register {
     /// if the logs have not taken its lines within that time.
     pub fn await_passed(&self, within: Duration) -> bool {
         let mut inner = self.lock();
-        let wanted = inner.passed.saturating_add(inner.rounds.len() as u64);
+        let last = inner.passed.saturating_add(inner.rounds.len() as u64);
         inner.waiting += 1;
         let waited = self
             .passed_on
-            .wait_timeout_while(inner, within, |inner| inner.passed < wanted);
+            .wait_timeout_while(inner, within, |inner| inner.passed < last);
         let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
         inner.waiting -= 1;
-        inner.passed >= wanted
+        inner.passed >= last
     }
 
     /// How a push ended, if it is among the last [`SETTLED_KEPT`].

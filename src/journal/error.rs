@@ -6,13 +6,29 @@ use std::path::PathBuf;
 
 use super::State;
 
-/// Why a push was not taken: nothing of the request is kept, nothing of it comes back.
+/// Why the journal does not say that it keeps what it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub State);
+pub struct Refused {
+    /// How it is.
+    pub state: State,
+    /// Whether it may keep it all the same, so that the next process finds it. If not, nothing of
+    /// it is kept, and nothing of it comes back.
+    pub is_unknown: bool,
+}
+
+impl Refused {
+    /// Nothing is kept.
+    pub(super) fn whole(state: State) -> Self {
+        Self {
+            state,
+            is_unknown: false,
+        }
+    }
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.state.fmt(f)
     }
 }
 

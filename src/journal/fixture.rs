@@ -36,6 +36,16 @@ pub(crate) enum ReadFault {
     Place(&'static str, std::ops::Range<u64>),
 }
 
+/// How much a change has done that says it has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Nothing,
+    Half,
+    All,
+    /// A sync: the system has forgotten what it could not write.
+    Undone,
+}
+
 /// Octets that a disk writes at once.
 const SECTOR: usize = 64;
 
@@ -53,6 +63,9 @@ struct World {
     off_at: Option<u64>,
     capacity: Option<u64>,
     sync_fails: bool,
+    breaks: Option<(std::ops::Range<u64>, Part)>,
+    broken: u64,
+    syncing: bool,
     reads: u64,
     read_fault: Option<ReadFault>,
     read_only: bool,
@@ -76,6 +89,15 @@ impl World {
             _ if self.read_only => Err(ErrorKind::ReadOnlyFilesystem.into()),
             _ => Ok(false),
         }
+    }
+
+    /// How much of the change that was counted last is to be done, if it is to fail.
+    fn broken(&mut self) -> Option<Part> {
+        let now = self.operations - 1;
+        let (at, part) = self.breaks.as_ref()?;
+        let broken = at.contains(&now).then_some(*part);
+        self.broken += u64::from(broken.is_some());
+        broken
     }
 
     /// Counts a read; Ok(true) if it gives octets that are not the file's.
@@ -118,6 +140,16 @@ impl MemoryFiles {
         self.world().off_at = Some(operation);
     }
 
+    /// Changes with these numbers fail, and have done so much.
+    pub(crate) fn break_changes(&self, numbers: std::ops::Range<u64>, part: Part) {
+        self.world().breaks = Some((numbers, part));
+    }
+
+    /// Changes that were made to fail so.
+    pub(crate) fn broken(&self) -> u64 {
+        self.world().broken
+    }
+
     /// Changes so far.
     pub(crate) fn operations(&self) -> u64 {
         self.world().operations
@@ -126,6 +158,11 @@ impl MemoryFiles {
     /// Syncs of files so far.
     pub(crate) fn syncs(&self) -> u64 {
         self.world().syncs
+    }
+
+    /// Whether a file is being synced.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.world().syncing
     }
 
     /// Octets that files may have in all.
@@ -265,7 +302,7 @@ impl Files for MemoryFiles {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
         let mut world = self.world();
-        if world.change()? {
+        if world.change()? || world.broken().is_some() {
             return Err(io::Error::other("the machine goes off"));
         }
         if world.entries.contains_key(path) {
@@ -329,7 +366,7 @@ impl Files for MemoryFiles {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
-        if world.change()? {
+        if world.change()? || world.broken().is_some() {
             return Err(io::Error::other("the machine goes off"));
         }
         world.entries.remove(path).ok_or(ErrorKind::NotFound)?;
@@ -338,7 +375,7 @@ impl Files for MemoryFiles {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
-        if world.change()? {
+        if world.change()? || world.broken().is_some() {
             return Err(io::Error::other("the machine goes off"));
         }
         let inode = world.entries.remove(from).ok_or(ErrorKind::NotFound)?;
@@ -348,7 +385,7 @@ impl Files for MemoryFiles {
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         let mut world = self.world();
-        if world.change()? || world.sync_fails {
+        if world.change()? || world.broken().is_some() || world.sync_fails {
             return Err(io::Error::other("the disk is broken"));
         }
         world.durable_entries = world.entries.clone();
@@ -407,6 +444,7 @@ impl JournalFile for MemoryFile {
         assert!(self.writable, "opened to be read");
         let mut world = self.files.world();
         let goes_off = world.change()?;
+        let broken = world.broken();
         let offset = usize::try_from(offset).unwrap();
         let used = world.used();
         let capacity = world.capacity.unwrap_or(u64::MAX);
@@ -415,16 +453,20 @@ impl JournalFile for MemoryFile {
         let left = capacity.saturating_sub(used);
         // A write that fails has written any part.
         let fails = goes_off || growth > left;
-        let part = if fails {
-            octets.len() / 2
-        } else {
-            octets.len()
+        let part = match broken {
+            Some(Part::Nothing) => 0,
+            None if !fails => octets.len(),
+            Some(Part::All | Part::Undone) => octets.len(),
+            _ => octets.len() / 2,
         };
         let end = offset + part;
         if content.len() < end {
             content.resize(end, 0);
         }
         content[offset..end].copy_from_slice(&octets[..part]);
+        if broken.is_some() {
+            return Err(io::Error::other("the disk is broken"));
+        }
         if fails {
             return Err(ErrorKind::StorageFull.into());
         }
@@ -433,7 +475,7 @@ impl JournalFile for MemoryFile {
 
     fn truncate(&self, len: u64) -> io::Result<()> {
         let mut world = self.files.world();
-        if world.change()? {
+        if world.change()? || world.broken().is_some() {
             return Err(io::Error::other("the machine goes off"));
         }
         let content = &mut world.inodes[self.inode].content;
@@ -444,10 +486,20 @@ impl JournalFile for MemoryFile {
     fn forget_cached(&self) {}
 
     fn sync_data(&self) -> io::Result<()> {
+        self.files.world().syncing = true;
         let _held = self.files.hold_syncs();
         let mut world = self.files.world();
+        world.syncing = false;
         world.syncs += 1;
-        if world.change()? || world.sync_fails {
+        let goes_off = world.change()?;
+        let part = world.broken();
+        let inode = &mut world.inodes[self.inode];
+        match part {
+            Some(Part::Undone) => inode.content = inode.durable.clone(),
+            Some(Part::All) => inode.durable = inode.content.clone(),
+            _ => {}
+        }
+        if goes_off || part.is_some() || world.sync_fails {
             return Err(io::Error::other("the disk is broken"));
         }
         let inode = &mut world.inodes[self.inode];

@@ -13,7 +13,7 @@ use super::inbox::{Contents, Inbox, Reply};
 use super::settled::End;
 use super::space::Space;
 use super::state::State;
-use super::store::{Store, Trouble};
+use super::store::{Failure, Store, Trouble};
 use super::{Attempts, IDS_AHEAD, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::Moment;
@@ -29,6 +29,9 @@ pub(super) const WRITE_OCTETS: usize = 1 << 20;
 
 /// Octets that are carried forward at once, if not more was written meanwhile.
 const CARRY_OCTETS: usize = 256 << 10;
+
+/// What is said of a panic.
+pub(super) const PANICKED: &str = "its flusher has ended by an error of the program";
 
 /// See the module.
 #[derive(Debug)]
@@ -78,7 +81,7 @@ struct Guard(Arc<Inbox>);
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let why = "its flusher has ended by an error of the program".to_owned();
+            let why = PANICKED.to_owned();
             ::log::error!("journal: {why}; pushes are refused");
             self.0.end(State::Failed { why });
         }
@@ -196,7 +199,8 @@ impl Flusher {
             .flatten()
         {
             Some(state) => {
-                refuse(work.requests.into_iter().map(|(_, reply)| reply), &state);
+                let refused = Refused::whole(state.clone());
+                refuse(work.requests.into_iter().map(|(_, reply)| reply), &refused);
                 self.enter(state, now);
                 self.write_all(Vec::new(), work.notes, now)
             }
@@ -290,11 +294,12 @@ impl Flusher {
                         SyncPolicy::Interval => accept(replies),
                     }
                 }
-                Err(trouble) => {
-                    let state = self.trouble(trouble, now);
-                    refuse(waiting, &state);
-                    refuse(replies, &state);
-                    refuse(requests.map(|(_, reply)| reply), &state);
+                Err(failure) => {
+                    let refused = self.failure(failure, now);
+                    refuse(waiting, &refused);
+                    refuse(replies, &refused);
+                    let refused = Refused::whole(refused.state);
+                    refuse(requests.map(|(_, reply)| reply), &refused);
                     return written;
                 }
             }
@@ -309,7 +314,7 @@ impl Flusher {
         let state = self.inbox.lock().state.clone();
         let is_written = self.settled.is_empty();
         match self.policy {
-            _ if !is_written || state.is_fatal() => refuse(waiting, &state),
+            _ if !is_written || state.is_fatal() => refuse(waiting, &Refused::whole(state)),
             SyncPolicy::Group => return waiting,
             SyncPolicy::Interval => accept(waiting),
         }
@@ -349,7 +354,7 @@ impl Flusher {
             waiting.extend(ids_waiting);
         } else {
             let state = self.inbox.lock().state.clone();
-            refuse(ids_waiting, &state);
+            refuse(ids_waiting, &Refused::whole(state));
         }
         if waiting.is_empty() && ids.is_none() {
             return;
@@ -362,9 +367,9 @@ impl Flusher {
                     .store(self.store.ids(), Ordering::Release);
                 accept(waiting);
             }
-            Err(trouble) => {
-                let state = self.trouble(trouble, now);
-                refuse(waiting, &state);
+            Err(failure) => {
+                let refused = self.failure(failure, now);
+                refuse(waiting, &refused);
             }
         }
     }
@@ -372,8 +377,8 @@ impl Flusher {
     fn sync_if_due(&mut self, now: Moment) {
         if self.sync_at.is_some_and(|at| at <= now.monotonic) {
             self.sync_at = None;
-            if let Err(trouble) = self.store.sync() {
-                let _state = self.trouble(trouble, now);
+            if let Err(failure) = self.store.sync() {
+                let _refused = self.failure(failure, now);
             }
         }
     }
@@ -431,9 +436,17 @@ impl Flusher {
         batch.note_ids(self.store.ids());
         match self.store.write(batch, now.unix) {
             Ok(()) => self.enter(State::Serving, now),
-            Err(trouble) => {
-                let _state = self.trouble(trouble, now);
+            Err(failure) => {
+                let _refused = self.failure(failure, now);
             }
+        }
+    }
+
+    /// What to say to those whose requests were not written, or not synced.
+    fn failure(&mut self, failure: Failure, now: Moment) -> Refused {
+        Refused {
+            is_unknown: failure.may_come_back,
+            state: self.trouble(failure.trouble, now),
         }
     }
 
@@ -487,10 +500,13 @@ impl Flusher {
         debug_assert!(written.is_empty(), "no request was written");
         let seen = self.inbox.ids_seen.load(Ordering::Relaxed);
         let finished = self.store.finish(seen, self.has_told_all(), now.unix);
-        if let Err(trouble) = &finished {
-            ::log::error!("journal: its end could not be written: {trouble:?}");
+        if let Err(failure) = &finished {
+            ::log::error!(
+                "journal: its end could not be written: {:?}",
+                failure.trouble
+            );
         }
-        let state = match finished {
+        let state = match finished.map_err(Trouble::from) {
             Err(Trouble::Failed(why)) => State::Failed { why },
             _ => State::Closed,
         };
@@ -505,8 +521,8 @@ fn accept(replies: Vec<Reply>) {
     }
 }
 
-fn refuse(replies: impl IntoIterator<Item = Reply>, state: &State) {
+fn refuse(replies: impl IntoIterator<Item = Reply>, refused: &Refused) {
     for reply in replies {
-        let _gone = reply.send(Err(Refused(state.clone()))).is_err();
+        let _gone = reply.send(Err(refused.clone())).is_err();
     }
 }

@@ -1,5 +1,6 @@
 //! Between those who have something for the journal and the flusher.
 
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -116,8 +117,12 @@ impl Inbox {
         contents.has_ended = true;
         let waiting = contents.settled.len() as u64;
         contents.unwritten = contents.unwritten.saturating_add(waiting);
-        // Whoever waits for a reply finds that there will be none.
-        contents.requests.clear();
+        // Of these nothing was written; whoever waits for another reply finds that there will be
+        // none.
+        for (_, reply) in mem::take(&mut contents.requests) {
+            let refused = Refused::whole(contents.state.clone());
+            let _gone = reply.send(Err(refused)).is_err();
+        }
         contents.ids_waiting.clear();
         contents.settled.clear();
         contents.settled_waiting.clear();

@@ -67,6 +67,7 @@ mod fold;
 mod frame;
 mod inbox;
 mod index;
+mod note;
 mod notification;
 mod octets;
 mod outstanding;
@@ -192,17 +193,18 @@ impl Journal {
         self.heartbeat.clone()
     }
 
-    /// Keeps the notifications of one request, and its answer if it has a key: all or nothing.
+    /// Keeps the notifications of one request, and its answer if it has a key: all or nothing. An
+    /// error says whether it is known that it is nothing.
     ///
-    /// Waits until they are kept as [`SyncPolicy`] says. Their ids must be above those of
-    /// [`Journal::high_water`] at the time of opening, and never repeat.
+    /// Waits, however long the disk takes, until they are kept as [`SyncPolicy`] says. Their ids
+    /// must be above those of [`Journal::high_water`] at the time of opening, and never repeat.
     pub fn append<'a>(
         &self,
         accepted: impl IntoIterator<Item = &'a Accepted>,
         answer: Option<&KeptAnswer>,
     ) -> Result<(), Refused> {
         let Some(group) = Group::of(accepted, answer) else {
-            return Err(Refused(State::Unwritable {
+            return Err(Refused::whole(State::Unwritable {
                 why: format!("a record may have {} octets", frame::RECORD_MAX),
             }));
         };
@@ -213,7 +215,7 @@ impl Journal {
         let (reply, kept) = crossbeam_channel::bounded(1);
         let mut contents = self.inbox.lock();
         if contents.state != State::Serving {
-            return Err(Refused(contents.state.clone()));
+            return Err(Refused::whole(contents.state.clone()));
         }
         contents.requests.push((group, reply));
         drop(contents);
@@ -222,8 +224,19 @@ impl Journal {
     }
 
     fn outcome(&self, kept: &Receiver<Result<(), Refused>>) -> Result<(), Refused> {
-        // Without a word, the flusher has ended, and has said why in the state.
-        kept.recv().unwrap_or_else(|_| Err(Refused(self.state())))
+        kept.recv().unwrap_or_else(|_| Err(self.no_word()))
+    }
+
+    /// The flusher has ended while it was at it, by an error of the program.
+    fn no_word(&self) -> Refused {
+        let state = match self.state() {
+            State::Serving => State::Failed {
+                why: flusher::PANICKED.to_owned(),
+            },
+            state => state,
+        };
+        let is_unknown = true;
+        Refused { state, is_unknown }
     }
 
     /// Takes note of pushes that ended, each once, and whose lines are in the push log. Never
@@ -250,7 +263,7 @@ impl Journal {
         let (reply, kept) = crossbeam_channel::bounded(1);
         let mut contents = self.inbox.lock();
         if contents.has_ended {
-            return Some(Err(Refused(contents.state.clone())));
+            return Some(Err(Refused::whole(contents.state.clone())));
         }
         contents.settled_waiting.push(reply);
         drop(contents);
@@ -258,7 +271,7 @@ impl Journal {
         match kept.recv_timeout(within) {
             Ok(kept) => Some(kept),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err(Refused(self.state()))),
+            Err(RecvTimeoutError::Disconnected) => Some(Err(self.no_word())),
         }
     }
 
@@ -315,7 +328,7 @@ impl Journal {
         let (reply, kept) = crossbeam_channel::bounded(1);
         let mut contents = self.inbox.lock();
         if contents.has_ended {
-            return Err(Refused(contents.state.clone()));
+            return Err(Refused::whole(contents.state.clone()));
         }
         put(&mut contents, reply);
         drop(contents);
@@ -338,7 +351,7 @@ impl Journal {
         let mut contents = self.inbox.lock();
         if contents.state != State::Serving {
             let state = must_wait.then(|| contents.state.clone());
-            return state.map_or(Ok(()), |state| Err(Refused(state)));
+            return state.map_or(Ok(()), |state| Err(Refused::whole(state)));
         }
         contents.ids_wanted = contents.ids_wanted.max(Some(last.0));
         if must_wait {

@@ -10,7 +10,9 @@ use super::error::{Fault, OpenError};
 use super::files::{Files, JournalFile};
 use super::fold::Fold;
 use super::index::Place;
+use super::note::{NOTE_MAX, RefusedFrom};
 use super::reader::{Reader, Step};
+use super::record::kind;
 use super::report::{Damage, Recovered, Torn};
 use super::segment::{self, SEGMENT_HEAD, SegmentHead};
 use super::{FAILED_SYNC, PLACES_MAX};
@@ -71,9 +73,14 @@ pub(super) fn find(
         recovered: Recovered::default(),
         illegible: Vec::new(),
         damaged: BTreeSet::new(),
+        refused: None,
     };
+    let failed_sync = names.iter().any(|name| name == FAILED_SYNC);
+    if failed_sync {
+        search.read_note()?;
+    }
     let mut found = search.newest_first(&numbers)?;
-    found.failed_sync = names.iter().any(|name| name == FAILED_SYNC);
+    found.failed_sync = failed_sync;
     let aside = names.iter().filter_map(|name| segment::number_aside(name));
     found.highest = aside.chain(numbers).max().unwrap_or(0);
     for (number, octets) in std::mem::take(&mut search.illegible) {
@@ -109,6 +116,8 @@ struct Search<'a> {
     /// Segments of which nothing can be read, with their lengths.
     illegible: Vec<(u32, u64)>,
     damaged: BTreeSet<u32>,
+    /// Requests that are there and were refused.
+    refused: Option<RefusedFrom>,
 }
 
 /// One segment, read.
@@ -123,6 +132,20 @@ struct Segment {
 }
 
 impl Search<'_> {
+    /// Reads what the last process has left to know of a sync that failed.
+    fn read_note(&mut self) -> Result<(), OpenError> {
+        let path = self.dir.join(FAILED_SYNC);
+        let mut octets = [0; NOTE_MAX];
+        let read = self.files.open_read(&path);
+        let read = read.and_then(|file| file.read_at(&mut octets, 0));
+        let read = read.map_err(|error| OpenError {
+            path,
+            fault: Fault::Unreadable(error),
+        })?;
+        self.refused = RefusedFrom::read(octets.get(..read).unwrap_or_default());
+        Ok(())
+    }
+
     /// The newest segment says which others are needed.
     fn newest_first(&mut self, numbers: &[u32]) -> Result<Found, OpenError> {
         let mut older = numbers.to_vec();
@@ -204,6 +227,10 @@ impl Search<'_> {
                 Step::Frame(frame, offset) => {
                     frames += 1;
                     let len = frame.len();
+                    let was_refused = self.refused.is_some_and(|it| it.covers(number, offset));
+                    if was_refused && matches!(frame.kind, kind::ACCEPTED | kind::ANSWER) {
+                        continue;
+                    }
                     let place = Place {
                         segment: number,
                         len: u32::try_from(len).unwrap_or(u32::MAX),

@@ -31,10 +31,11 @@ use super::batch::Batch;
 use super::catalogue::Shared;
 use super::disk::is_full;
 use super::files::{Files, JournalFile, Lock};
+use super::note::RefusedFrom;
 use super::segment::SEGMENT_HEAD;
-use super::{FAILED_SYNC, Settings, frame, record, segment};
+use super::{FAILED_SYNC, Settings, SyncPolicy, frame, record, segment};
 
-/// Why something was not written. Nothing of it is kept.
+/// Why something was not written, or not synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// The disk is full.
@@ -45,6 +46,30 @@ pub(super) enum Trouble {
     Failed(String),
     /// What is to be copied cannot be read, perhaps not for ever.
     Unreadable(String),
+}
+
+/// A write or a sync that did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) trouble: Trouble,
+    /// Whether requests that were to be kept by it may be found by the next process all the same.
+    pub(super) may_come_back: bool,
+}
+
+/// Before anything was written.
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self {
+            trouble,
+            may_come_back: false,
+        }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        failure.trouble
+    }
 }
 
 /// What the segment in use may be written.
@@ -88,13 +113,15 @@ pub(super) struct Store {
     doubt: u64,
     /// What the segment in use says of that.
     doubt_written: Option<u64>,
-    /// Whether something was written since the last sync.
-    unsynced: bool,
+    /// Up to where it is synced.
+    synced: u64,
     /// Whether something was synced since the last mark of it.
     mark_due: bool,
     /// Whether a failed write may have left octets behind `len`.
     cut_due: bool,
     failed: Option<String>,
+    /// After a failed sync: whether the next process knows durably which requests were refused.
+    has_noted: bool,
     written: u64,
 }
 
@@ -149,7 +176,7 @@ impl Store {
     }
 
     /// Writes a batch whole, or nothing of it.
-    pub(super) fn write(&mut self, mut batch: Batch, now: Duration) -> Result<(), Trouble> {
+    pub(super) fn write(&mut self, mut batch: Batch, now: Duration) -> Result<(), Failure> {
         if !batch.has_records() {
             return Ok(());
         }
@@ -186,7 +213,7 @@ impl Store {
         Ok(())
     }
 
-    fn write_frames(&mut self, batch: &mut Batch) -> Result<(), Trouble> {
+    fn write_frames(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.check()?;
         if self.cut_due {
             self.cut()?;
@@ -194,30 +221,50 @@ impl Store {
         frame::seal(&mut batch.frames, frame::salt(self.active));
         if let Err(error) = self.file.write_at(&batch.frames, self.len) {
             self.cut_due = true;
-            self.cut()?;
-            return Err(self.trouble(&error));
+            let trouble = self.trouble(&error);
+            // While octets of it are there they may be believed: whole requests may be among them.
+            return Err(match self.cut() {
+                Ok(()) => trouble.into(),
+                Err(trouble) => self.in_doubt(trouble),
+            });
         }
         self.len += batch.frames.len() as u64;
         self.written += batch.frames.len() as u64;
-        self.unsynced = true;
         self.mark_due &= !batch.marked;
         self.doubt_written = batch.doubt.or(self.doubt_written);
         Ok(())
     }
 
     /// Makes what was written durable.
-    pub(super) fn sync(&mut self) -> Result<(), Trouble> {
-        self.check()?;
-        if !self.unsynced {
+    pub(super) fn sync(&mut self) -> Result<(), Failure> {
+        if let Err(trouble) = self.check() {
+            return Err(self.in_doubt(trouble));
+        }
+        if self.synced == self.len {
             return Ok(());
         }
         match self.file.sync_data() {
             Ok(()) => {
-                self.unsynced = false;
-                self.mark_due = true;
+                self.is_synced();
                 Ok(())
             }
-            Err(error) => Err(self.fail(&error)),
+            Err(error) => {
+                let trouble = self.fail(&error);
+                Err(self.in_doubt(trouble))
+            }
+        }
+    }
+
+    fn is_synced(&mut self) {
+        self.synced = self.len;
+        self.mark_due = true;
+    }
+
+    /// A failure after something was written.
+    fn in_doubt(&self, trouble: Trouble) -> Failure {
+        Failure {
+            trouble,
+            may_come_back: !self.has_noted,
         }
     }
 
@@ -228,7 +275,7 @@ impl Store {
         last_id: u64,
         has_told_all: bool,
         now: Duration,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Failure> {
         self.sync()?;
         if has_told_all {
             self.set_doubt(self.inherited_doubt);
@@ -255,8 +302,7 @@ impl Store {
             return Err(self.fail(&error));
         }
         self.cut_due = false;
-        self.unsynced = false;
-        self.mark_due = true;
+        self.is_synced();
         Ok(())
     }
 
@@ -271,14 +317,37 @@ impl Store {
     /// process nor the next one may build on this file.
     fn fail(&mut self, error: &io::Error) -> Trouble {
         let why = format!("sync of {} failed: {error}", self.path().display());
-        let marker = self.settings.dir.join(FAILED_SYNC);
-        if let Err(error) = self.files.create(&marker)
-            && error.kind() != ErrorKind::AlreadyExists
-        {
-            ::log::warn!("journal: cannot leave a note of the failed sync: {error}");
+        match self.note_refused() {
+            Ok(()) => self.has_noted = true,
+            Err(error) => ::log::warn!("journal: cannot leave a note of the failed sync: {error}"),
         }
         self.failed = Some(why.clone());
         Trouble::Failed(why)
+    }
+
+    /// Leaves a note of the failed sync: requests that waited for it are refused, and what of them
+    /// can be read is none of the next process's business.
+    fn note_refused(&self) -> io::Result<()> {
+        let from = RefusedFrom {
+            segment: self.active,
+            offset: match self.settings.sync {
+                SyncPolicy::Group => self.synced,
+                // Whoever was answered was answered when it was written.
+                SyncPolicy::Interval => self.len,
+            },
+        };
+        let file = match self.files.create(&self.settings.dir.join(FAILED_SYNC)) {
+            // No request is in a draft: what the note says of another segment is what counts.
+            Err(error)
+                if error.kind() == ErrorKind::AlreadyExists && self.stage == Stage::Draft =>
+            {
+                return Ok(());
+            }
+            file => file?,
+        };
+        file.write_at(from.text().as_bytes(), 0)?;
+        file.sync_data()?;
+        self.files.sync_dir(&self.settings.dir)
     }
 
     fn path(&self) -> PathBuf {

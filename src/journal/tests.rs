@@ -9,6 +9,7 @@ mod flushing;
 mod ids;
 mod limits;
 mod reads;
+mod refused;
 mod rotation;
 mod script;
 mod sent;

@@ -64,6 +64,23 @@ fn a_broken_file_is_told_to_who_asks_and_to_the_operator() {
 }
 
 #[test]
+fn what_was_answered_holds_after_a_kill() {
+    let site = with_control(Site::unreachable()).with("core.resend_unknown", true);
+    let daemon = site.start();
+    let site = site
+        .with("core.queues", 5)
+        .with("core.resend_unknown", false);
+    let told = put_in_force(&site);
+    assert!(told.contains("applied: core.queues = 5"), "{told}");
+    daemon.signal("KILL");
+    wait_until("the daemon to be dead", || daemon.ended().is_some());
+    let daemon = site.start();
+    let config = daemon.request("GET", "/config", b"").json();
+    assert_eq!(config["core"]["queues"], 5);
+    assert_eq!(config["core"]["resend_unknown"], false);
+}
+
+#[test]
 fn without_wait_the_request_is_enough() {
     let site = with_control(Site::unreachable());
     let daemon = site.start();

@@ -64,7 +64,13 @@ impl<D: Door, H: Host> Service<D, H> {
         };
         lane.obey(order);
         let (message, state) = ("ok", lane.state());
-        Reply::json_line(200, &Obeyed { message, state })
+        let until = (order == Order::Pause).then_some(UNTIL_THE_END);
+        let body = Obeyed {
+            message,
+            state,
+            until,
+        };
+        Reply::json_line(200, &body)
     }
 
     /// `/healthz`: fine as long as pushes are taken. A lane that does not send takes them, and a
@@ -94,8 +100,8 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 }
 
-/// The answer to who has had pushes purged. No 503 even if they are not kept as such: that would say
-/// that nothing was done, and who is in front of several daemons would ask the next one.
+/// The answer to who has had pushes purged. No 503 even if that is not kept: it would say that
+/// nothing was done, and who is in front of several daemons would ask the next one.
 pub(super) fn purged(purged: &Purged) -> Reply {
     let Purged { pushes, unkept } = purged;
     let (status, message) = match unkept {
@@ -119,12 +125,17 @@ struct PurgedBody {
     purged: usize,
 }
 
+/// How long a pause lasts, at most: nobody may take it for more than it is.
+const UNTIL_THE_END: &str = "the process ends";
+
 /// The body that says what an order made of a lane.
 #[derive(Serialize)]
 struct Obeyed<'a> {
     message: &'a str,
     #[serde(flatten)]
     state: LaneState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<&'a str>,
 }
 
 /// The body of `/healthz`.

@@ -85,10 +85,11 @@ impl Store {
             inherited_doubt,
             doubt,
             doubt_written: None,
-            unsynced: false,
+            synced: found.good_end,
             mark_due: true,
             cut_due: false,
             failed: None,
+            has_noted: false,
             written: 0,
             settings,
         };
@@ -103,7 +104,7 @@ impl Store {
         let mut batch = self.batch();
         batch.note_ids(self.ids.saturating_add(IDS_AHEAD));
         let noted = self.write(batch, now.unix).and_then(|()| self.sync());
-        let fault = match noted {
+        let fault = match noted.map_err(Trouble::from) {
             // What is outstanding can be sent all the same, and that may make room.
             Ok(()) | Err(Trouble::Full) => return Ok(()),
             Err(Trouble::Unwritable(why) | Trouble::Failed(why)) => {
@@ -162,8 +163,8 @@ impl Store {
         self.stage = stage;
         self.file = file;
         self.len = octets.len() as u64;
+        self.synced = self.len;
         self.carry = Some(super::Carry::default());
-        self.unsynced = false;
         self.mark_due = true;
         self.doubt_written = Some(self.doubt);
         self.cut_due = false;

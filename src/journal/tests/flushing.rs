@@ -124,7 +124,7 @@ fn who_waits_for_settlements_hears_that_they_cannot_be_kept() {
     files.set_capacity(Some(files.used()));
     journal.settle([(PushId(1), End::Failed)]);
     let refused = journal.keep_settled(LONG).unwrap().unwrap_err();
-    assert!(matches!(refused.0, State::Full { .. }), "{refused:?}");
+    assert!(matches!(refused.state, State::Full { .. }), "{refused:?}");
     files.set_capacity(None);
     until("there is room again", || {
         journal.keep_settled(LONG) == Some(Ok(()))
@@ -132,8 +132,8 @@ fn who_waits_for_settlements_hears_that_they_cannot_be_kept() {
     files.fail_syncs(true);
     journal.settle([(PushId(2), End::Failed)]);
     let refused = journal.keep_settled(LONG).unwrap().unwrap_err();
-    assert!(refused.0.is_fatal(), "{refused:?}");
+    assert!(refused.state.is_fatal(), "{refused:?}");
     files.fail_syncs(false);
     let refused = journal.keep_settled(LONG).unwrap().unwrap_err();
-    assert!(refused.0.is_fatal(), "for good: {refused:?}");
+    assert!(refused.state.is_fatal(), "for good: {refused:?}");
 }

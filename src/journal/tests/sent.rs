@@ -205,7 +205,7 @@ fn nobody_waits_for_a_journal_that_cannot_be_written() {
     journal.append([&accepted(1, 2)], None).unwrap();
     files.set_capacity(Some(files.used()));
     let refused = journal.hand([PushId(1)]).unwrap_err();
-    assert!(matches!(refused.0, State::Full { .. }), "{refused:?}");
+    assert!(matches!(refused.state, State::Full { .. }), "{refused:?}");
     files.set_capacity(None);
     journal.hand([PushId(2)]).unwrap();
     let found = after_a_kill(&files);

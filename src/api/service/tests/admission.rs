@@ -1,5 +1,6 @@
 //! What is recorded before it is answered, keys, and the state of a push.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -34,6 +35,47 @@ fn what_cannot_be_recorded_is_not_taken() {
     *web.host.unrecordable.lock().unwrap() = None;
     let got = web.ask("POST", "/push", BODY);
     assert_eq!(got.status, 200, "its room was given back: {}", got.body);
+}
+
+/// No 503: whoever is in front of several daemons may send such a request to another one.
+#[test]
+fn what_may_be_recorded_is_not_said_not_to_be_taken() {
+    let mut web = web(site(Some(2), None));
+    *web.host.unrecordable.lock().unwrap() = Some("the disk is broken");
+    web.host.forgets_what_it_took.store(true, Ordering::SeqCst);
+    let got = web.keyed("k", BODY);
+    assert_eq!((got.status, got.field("retry-after")), (500, None));
+    let said = "it is not known whether the pushes were taken: the disk is broken";
+    assert_eq!(got.body, format!("{{\"message\":\"{said}\"}}\n"));
+    assert!(web.ios.as_ref().unwrap().tokens().is_empty());
+    *web.host.unrecordable.lock().unwrap() = None;
+    assert_eq!(web.keyed("k", BODY).status, 200, "the key is free");
+}
+
+/// No 503: that would say that another daemon may be asked instead.
+#[test]
+fn a_purge_that_a_crash_would_undo_says_so() {
+    let mut web = web(site(Some(2), None));
+    *web.host.unrecordable.lock().unwrap() = Some("the disk is full");
+    let got = web.ask("DELETE", "/pushes?identifier=abc", "");
+    assert_eq!((got.status, got.field("retry-after")), (500, None));
+    for said in ["would bring them back: the disk is full", "\"purged\":3"] {
+        assert!(got.body.contains(said), "{}", got.body);
+    }
+}
+
+/// Otherwise it would be another one after a crash.
+#[test]
+fn an_answer_under_a_key_is_recorded_though_nothing_is_pushed() {
+    let mut web = web(site(Some(10), None));
+    let nobody = r#"{"notifications":[{"platform":1,"message":"m"}]}"#;
+    assert_eq!(web.ask("POST", "/push", nobody).status, 200);
+    assert_eq!(web.host.take_lines().len(), 1, "the request line alone");
+    assert_eq!(web.keyed("k", nobody).status, 200);
+    let lines = web.host.take_lines();
+    assert_eq!(lines[1..], ["recorded [] to 0 Some(\"k\")"]);
+    *web.host.unrecordable.lock().unwrap() = Some("the disk is full");
+    assert_eq!(web.keyed("l", nobody).status, 503);
 }
 
 #[test]
