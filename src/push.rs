@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,11 +76,74 @@ impl fmt::Debug for DeviceToken {
     }
 }
 
-/// The number of a push: unique over restarts, 0 < id < 2^53 so that every JSON reader keeps it.
+/// The number of a push: unique over restarts and over the daemons of a site, 0 < id < 2^53 so that
+/// every JSON reader keeps it. The ten high bits of the 53 are the [`Node`] that gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PushId(pub u64);
 
+impl PushId {
+    /// The daemon that gives such ids. Before there were nodes, ids were made from the clock: they
+    /// look like those of nodes from 256 on, never like those of node 0.
+    pub const fn node(self) -> Node {
+        #[expect(clippy::cast_possible_truncation, reason = "ten bits are left")]
+        Node((self.0 >> COUNTER_BITS & Node::MAX as u64) as u16)
+    }
+}
+
 impl fmt::Display for PushId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a daemon among those of its site: `core.node`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node(u16);
+
+/// Bits of an id below those of its node.
+const COUNTER_BITS: u32 = 43;
+
+impl Node {
+    /// The highest number of a daemon.
+    pub const MAX: u16 = 1023;
+
+    /// An id has at least this below the bits of its node. Gaurun's ids count from 1 in each run:
+    /// they do not get there, so that the two can be told apart in a log.
+    pub const FIRST_COUNT: u64 = 1 << 40;
+
+    /// The daemon of that number; none beyond [`Node::MAX`].
+    pub const fn new(number: u16) -> Option<Self> {
+        if number <= Self::MAX {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// The number, 0 to [`Node::MAX`].
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The ids that the daemon of that number may give.
+    pub const fn ids(self) -> Range<u64> {
+        let base = (self.0 as u64) << COUNTER_BITS;
+        base + Self::FIRST_COUNT..base + (1 << COUNTER_BITS)
+    }
+
+    /// A key by which ids come in the order in which a daemon of that number has them: its own
+    /// last, since all others are from before it had this number.
+    pub const fn rank(self, id: u64) -> u64 {
+        id.wrapping_sub(self.ids().end)
+    }
+
+    /// The id that has this [`Node::rank`].
+    pub const fn ranked(self, rank: u64) -> u64 {
+        rank.wrapping_add(self.ids().end)
+    }
+}
+
+impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -292,5 +356,45 @@ impl Push {
         // `index` was checked against `tokens` when the push was made, and neither ever changes.
         #[expect(clippy::indexing_slicing, reason = "checked in Push::nth")]
         &self.accepted.tokens[self.index as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_of_all_nodes_lie_apart_and_below_2_to_the_53() {
+        let mut before = 0;
+        for number in 0..=Node::MAX {
+            let node = Node::new(number).unwrap();
+            let ids = node.ids();
+            assert!(before < ids.start && ids.start < ids.end, "{number}");
+            assert_eq!(PushId(ids.start).node(), node);
+            assert_eq!(PushId(ids.end - 1).node(), node);
+            before = ids.end - 1;
+        }
+        assert_eq!(before, (1 << 53) - 1);
+        assert_eq!(Node::new(Node::MAX + 1), None);
+    }
+
+    #[test]
+    fn ids_that_were_made_from_the_clock_are_not_of_node_0() {
+        // Twice the microseconds since 1970, in 2020 and in 2040.
+        for id in [3_155_760_000_000_000, 4_417_977_600_000_000] {
+            assert!(PushId(id).node().number() >= 256, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_daemons_own_ids_come_last_in_its_order() {
+        let node = Node::new(7).unwrap();
+        let own = node.ids();
+        let others = [1, 99, own.start - (1 << 41), own.end, 1 << 52];
+        for other in others {
+            assert!(node.rank(other) < node.rank(own.start), "{other}");
+            assert_eq!(node.ranked(node.rank(other)), other);
+        }
+        assert!(node.rank(own.start) < node.rank(own.end - 1));
     }
 }

@@ -47,7 +47,7 @@ fn to_apns(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let device = DeviceToken::new(device_token(Platform::Ios, 0));
     let mut path = Vec::new();
     apns::path(&device, &mut path);
-    let id = apns::apns_id(PushId(1));
+    let id = apns::ApnsIds::NONE.of(PushId(1));
     let content = directory.join("apns.json");
     fs::write(
         &content,

@@ -16,7 +16,7 @@ use super::stat::{LaneState, Pushers, Sending, Settled};
 use super::state::PushState;
 use super::{Bound, Ids};
 use crate::moment::Moment;
-use crate::push::{Accepted, Platform, Push, PushId};
+use crate::push::{Accepted, Node, Platform, Push, PushId};
 use crate::stats::Process;
 
 /// A port of the loopback interface.
@@ -317,12 +317,7 @@ impl Host for Arc<StubHost> {
         self.unloggable.lock().unwrap().map(str::to_owned)
     }
 
-    fn record(
-        &self,
-        accepted: &[Arc<Accepted>],
-        last: Option<PushId>,
-        kept: Option<Kept<'_>>,
-    ) -> Result<(), Unrecorded> {
+    fn record(&self, accepted: &[Arc<Accepted>], kept: Option<Kept<'_>>) -> Result<(), Unrecorded> {
         if let Some(recording) = &*self.recording.lock().unwrap() {
             recording();
         }
@@ -335,8 +330,7 @@ impl Host for Arc<StubHost> {
         let ids = accepted.iter().map(|accepted| accepted.first_id);
         let ids: Vec<u64> = ids.map(|id| id.0).collect();
         let key = kept.map(|kept| kept.keyed.key);
-        let last = last.map_or(0, |last| last.0);
-        self.line(format!("recorded {ids:?} to {last} {key:?}"));
+        self.line(format!("recorded {ids:?} {key:?}"));
         Ok(())
     }
 
@@ -443,10 +437,23 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
         ios: ios.map(StubLane::new),
         android: android.map(StubLane::new),
         terms: crate::live::Live::new(Terms { rules, keys: None }),
-        ids: Ids::from(PushId(1)),
+        ids: counting(),
         repeats: Mutex::default(),
         request_ids: crate::api::RequestIds::starting(0xabc),
         host: Arc::clone(&host),
     };
     Site { service, host }
+}
+
+/// Ids from 1 on.
+fn counting() -> Ids {
+    let ids = Ids::of(Node::default());
+    let mut next = 1;
+    let more = move |count| {
+        let first = next;
+        next += count;
+        Ok(first..next)
+    };
+    ids.begin(0..0, Box::new(more));
+    ids
 }

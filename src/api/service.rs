@@ -58,17 +58,12 @@ pub trait Host: Send + Sync {
     /// What keeps the push log from being written, without paths.
     fn log_trouble(&self) -> Option<String>;
     /// Keeps what is about to be accepted, as surely as the site wants it, with the answer that
-    /// goes out under a caller's key. `last` is the highest id that the request has used, if any.
+    /// goes out under a caller's key.
     ///
     /// # Errors
     ///
     /// Why not, and whether it is known that nothing is.
-    fn record(
-        &self,
-        accepted: &[Arc<Accepted>],
-        last: Option<PushId>,
-        kept: Option<Kept<'_>>,
-    ) -> Result<(), Unrecorded>;
+    fn record(&self, accepted: &[Arc<Accepted>], kept: Option<Kept<'_>>) -> Result<(), Unrecorded>;
     /// Where a push is, or how it ended.
     fn push_state(&self, id: PushId) -> PushState;
     /// Whether the log level is `debug`, at which Gaurun refuses text after the JSON value.
@@ -307,8 +302,7 @@ impl<D: Door, H: Host> Service<D, H> {
             pushed,
             disabled,
             taken,
-            last,
-        } = self.number(plan.notifications, request_id);
+        } = self.number(plan.notifications, request_id)?;
         let mut answer = Answer::new("ok", &plan.rejected, taken);
         if keyed.is_some() {
             answer = answer.listing(REJECTED_KEPT);
@@ -320,8 +314,8 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         let answer = &reply.body;
         let kept = keyed.map(|keyed| Kept { keyed, answer });
-        if last.is_some() || kept.is_some() {
-            let recorded = self.host.record(&pushed, last, kept);
+        if !pushed.is_empty() || kept.is_some() {
+            let recorded = self.host.record(&pushed, kept);
             recorded.map_err(|unrecorded| unrecorded.reply())?;
         }
         for accepted in &disabled {
@@ -343,16 +337,24 @@ impl<D: Door, H: Host> Service<D, H> {
         Ok(reply)
     }
 
-    /// Gives every push its id.
-    fn number(&self, notifications: Vec<Planned>, request_id: &Arc<str>) -> Numbered {
+    /// Gives every push its id, or says why it has none.
+    fn number(
+        &self,
+        notifications: Vec<Planned>,
+        request_id: &Arc<str>,
+    ) -> Result<Numbered, Reply> {
         let tokens = notifications.iter().map(|planned| planned.tokens.len());
-        let mut next = self.ids.take(tokens.sum::<usize>() as u64);
+        let taken = self.ids.take(tokens.sum::<usize>() as u64);
+        let mut next = taken.map_err(|why| {
+            // A disk that is full, or has failed, has one name for both.
+            let why = self.host.trouble().unwrap_or(why);
+            Reply::message(503, &why).with_retry_after(RETRY_AFTER_SECS)
+        })?;
         let at = self.host.now();
         let mut numbered = Numbered {
             pushed: Vec::with_capacity(notifications.len()),
             disabled: Vec::new(),
             taken: Vec::with_capacity(notifications.len()),
-            last: None,
         };
         for planned in notifications {
             let index = planned.index;
@@ -361,7 +363,6 @@ impl<D: Door, H: Host> Service<D, H> {
             let count = accepted.tokens.len();
             let first_id = next;
             next = PushId(next.0.saturating_add(count as u64));
-            numbered.last = Some(PushId(next.0.saturating_sub(1)));
             if is_disabled {
                 numbered.disabled.push(accepted);
             } else {
@@ -373,7 +374,7 @@ impl<D: Door, H: Host> Service<D, H> {
                 });
             }
         }
-        numbered
+        Ok(numbered)
     }
 
     /// `GET /push/{id}`.
@@ -387,7 +388,7 @@ impl<D: Door, H: Host> Service<D, H> {
         if let Some(why) = self.host.is_not_ready() {
             return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
         }
-        state::reply(id, &self.host.push_state(id))
+        state::reply(id, &self.host.push_state(id), self.ids.node())
     }
 
     /// Takes over what an earlier process has answered under callers' keys.
@@ -484,8 +485,6 @@ struct Numbered {
     pushed: Vec<Arc<Accepted>>,
     disabled: Vec<Accepted>,
     taken: Vec<Taken>,
-    /// The highest id, if there is a push at all.
-    last: Option<PushId>,
 }
 
 /// A key in progress; dropping it frees the key, unless an answer is kept for it by then.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::reply::{RETRY_AFTER_SECS, Reply};
-use crate::push::{Platform, PushId};
+use crate::push::{Node, Platform, PushId};
 
 /// What is known of one push.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,16 +87,37 @@ struct Shown<'a> {
     at_unix: Option<u64>,
 }
 
-/// The answer to who asks for that push.
-pub fn reply(id: PushId, state: &PushState) -> Reply {
+/// The answer for a push that is not known, to who asks the wrong daemon.
+#[derive(Debug, Serialize)]
+struct Elsewhere<'a> {
+    message: &'a str,
+    /// The daemon that gave the id.
+    node: u16,
+}
+
+/// The answer where no push of that id is known to the daemon of the number `own`.
+pub fn unknown(id: PushId, own: Node) -> Reply {
+    let node = id.node();
+    if node == own {
+        return Reply::message(404, "no such push is outstanding or among the last settled");
+    }
+    let message =
+        format!("no such push is known here: its id is of core.node {node}, and this is {own}");
+    let body = Elsewhere {
+        message: &message,
+        node: node.number(),
+    };
+    Reply::json_line(404, &body)
+}
+
+/// The answer of the daemon of the number `own` to who asks for that push.
+pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
     let shown = Shown {
         id: id.0,
         ..Shown::default()
     };
     let shown = match state {
-        PushState::Unknown => {
-            return Reply::message(404, "no such push is outstanding or among the last settled");
-        }
+        PushState::Unknown => return unknown(id, own),
         PushState::Unclear => {
             return Reply::message(503, "a connection thread did not say in time what it has")
                 .with_retry_after(RETRY_AFTER_SECS);
@@ -156,7 +177,7 @@ mod tests {
     use super::*;
 
     fn check(state: &PushState, status: u16, body: &str) {
-        let reply = reply(PushId(17), state);
+        let reply = reply(PushId(17), state, Node::default());
         let text = String::from_utf8(reply.body).unwrap();
         assert_eq!((reply.status, text.trim_end()), (status, body));
     }
@@ -212,8 +233,17 @@ mod tests {
             404,
             r#"{"message":"no such push is outstanding or among the last settled"}"#,
         );
-        let unclear = reply(PushId(17), &PushState::Unclear);
+        let unclear = reply(PushId(17), &PushState::Unclear, Node::default());
         assert_eq!((unclear.status, unclear.retry_after_secs), (503, Some(1)));
+    }
+
+    #[test]
+    fn another_nodes_id_is_told_with_its_node() {
+        let id = PushId(Node::new(5).unwrap().ids().start);
+        let reply = reply(id, &PushState::Unknown, Node::new(7).unwrap());
+        let text = String::from_utf8(reply.body).unwrap();
+        let said = r#"{"message":"no such push is known here: its id is of core.node 5, and this is 7","node":5}"#;
+        assert_eq!((reply.status, text.trim_end()), (404, said));
     }
 
     #[test]

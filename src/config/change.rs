@@ -124,6 +124,7 @@ impl Core {
             workers: self.workers,
             pid: self.pid.clone(),
             control_socket: self.control_socket.clone(),
+            node: self.node,
             ..new
         })
     }

@@ -8,7 +8,8 @@ use super::bind::UNIX_PATH_MAX;
 use super::document::Document;
 use super::key::Key;
 use super::keys;
-use super::{Bind, Environment, Overrides, SocketAccess, seconds};
+use super::{Bind, Environment, Overrides, SocketAccess, seconds, small};
+use crate::push::Node;
 
 /// `[core]`: the API, the lanes, the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Core {
     pub probe_interval: Duration,
     /// The socket over which `sterna reload` asks, if not in the runtime directory.
     pub control_socket: Option<PathBuf>,
+    /// This daemon among those of its site.
+    pub node: Node,
 }
 
 impl Core {
@@ -85,6 +88,7 @@ impl Core {
             resend_unknown: document.flag(&keys::CORE_RESEND_UNKNOWN),
             probe_interval: seconds(document, &keys::CORE_PROBE_INTERVAL),
             control_socket: take_control_socket(document, environment),
+            node: Node::new(small(document, &keys::CORE_NODE)).unwrap_or_default(),
             // Last, so that the problems of the others are found even without it.
             bind: Bind::take(document, port, api_key_path.is_some())?,
             api_key_path,

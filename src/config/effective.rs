@@ -201,6 +201,7 @@ fn core(core: &Core) -> Vec<Setting> {
             &keys::CORE_CONTROL_SOCKET,
             Value::path(core.control_socket.as_deref()),
         ),
+        (&keys::CORE_NODE, Value::count(core.node.number())),
     ])
 }
 

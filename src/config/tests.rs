@@ -94,6 +94,7 @@ fn credentials_alone_are_a_configuration() {
             resend_unknown: true,
             probe_interval: Duration::from_secs(30),
             control_socket: None,
+            node: crate::push::Node::default(),
         },
         ios: Some(Ios {
             credential: ApnsCredential::Token {

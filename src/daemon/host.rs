@@ -156,7 +156,6 @@ impl DaemonHost {
                     line,
                     notification: &accepted.notification,
                     id: PushId(id),
-                    first_id: accepted.first_id,
                     token: token.as_str(),
                     ptime: Duration::ZERO,
                     error: "",
@@ -193,14 +192,8 @@ impl Host for DaemonHost {
         self.logs.trouble()
     }
 
-    fn record(
-        &self,
-        accepted: &[Arc<Accepted>],
-        last: Option<PushId>,
-        kept: Option<Kept<'_>>,
-    ) -> Result<(), Unrecorded> {
-        self.keeping
-            .record(accepted, last, kept, Moment::now().unix)
+    fn record(&self, accepted: &[Arc<Accepted>], kept: Option<Kept<'_>>) -> Result<(), Unrecorded> {
+        self.keeping.record(accepted, kept, Moment::now().unix)
     }
 
     fn push_state(&self, id: PushId) -> PushState {

@@ -130,21 +130,12 @@ impl Keeping {
     pub(super) fn record(
         &self,
         accepted: &[Arc<Accepted>],
-        last: Option<PushId>,
         kept: Option<Kept<'_>>,
         now: Duration,
     ) -> Result<(), Unrecorded> {
         let Some(journal) = self.journal() else {
             return Ok(());
         };
-        let unrecorded = |refused: journal::Refused, is_unknown| Unrecorded {
-            why: refused.to_string(),
-            is_unknown,
-        };
-        if let Some(last) = last {
-            let noted = journal.note_id(last);
-            noted.map_err(|refused| unrecorded(refused, false))?;
-        }
         let answer = kept.map(|kept| KeptAnswer {
             key: kept.keyed.key.into(),
             body_hash: kept.keyed.body.0,
@@ -152,10 +143,10 @@ impl Keeping {
             at: now,
         });
         let accepted = accepted.iter().map(AsRef::as_ref);
-        let kept = journal.append(accepted, answer.as_ref());
-        kept.map_err(|refused| {
-            let is_unknown = refused.is_unknown;
-            unrecorded(refused, is_unknown)
+        let appended = journal.append(accepted, answer.as_ref());
+        appended.map_err(|refused| Unrecorded {
+            why: refused.to_string(),
+            is_unknown: refused.is_unknown,
         })
     }
 }
@@ -269,6 +260,7 @@ fn read(
         config::Sync::Interval => SyncPolicy::Interval,
     };
     settings.segment_octets = config.segment_octets;
+    settings.node = core.node;
     let (journal, recovered) = Journal::open_taken(files(), lock, settings, Moment::now())?;
     Ok((Arc::new(journal), recovered))
 }
@@ -404,9 +396,7 @@ mod tests {
             let keyed = Keyed { key, body, owner };
             let kept = Kept { keyed, answer };
             let accepted = [accepted(now)];
-            keeping
-                .record(&accepted, Some(PushId(7)), Some(kept), *at)
-                .unwrap();
+            keeping.record(&accepted, Some(kept), *at).unwrap();
         }
         drop(keeping);
         let found = open().1.answers.into_iter().map(answered);

@@ -18,11 +18,13 @@ mod intruders;
 mod keeping;
 mod last_lines;
 mod named_files;
+mod numbering;
 mod reload;
 mod resend;
 mod routes;
 mod running_lane;
 mod state_directory;
+mod state_file;
 mod supervision;
 mod survey;
 mod takeover;
@@ -49,7 +51,7 @@ use crate::live::Live;
 use crate::log::{self, Destination, Logs};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
-use crate::push::{Notification, Platform};
+use crate::push::{Notification, Platform, PushId};
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
 use crate::supervisor::{Inherited, Supervisor};
@@ -62,10 +64,11 @@ use host::{DaemonHost, LaneDoor};
 use inlet::OpenPlace;
 use keeping::Keeping;
 use named_files::NamedFiles;
+use numbering::Numbering;
 pub use reload::Source;
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
-use state_directory::state_directory;
+use state_directory::StateDirectory;
 use supervision::Supervision;
 pub use survey::{Survey, Unreadable};
 pub use takeover::Takeover;
@@ -141,6 +144,8 @@ pub struct Daemon {
     source: Option<Source>,
     /// What it names besides, as it was when it was read.
     named_files: NamedFiles,
+    /// Where it keeps what outlives it.
+    directory: StateDirectory,
     /// SIGHUP came before it could be heeded.
     owes_reload: bool,
     service: Arc<ApiService>,
@@ -167,8 +172,8 @@ impl Daemon {
         for warning in warnings {
             ::log::warn!("{warning}");
         }
-        let named_files = NamedFiles::of(config);
-        let routes = routes(config)?;
+        let (named_files, directory) = (NamedFiles::of(config), StateDirectory::of(config));
+        let routes = routes(config, &directory)?;
         let follows = inherited.as_ref().is_some_and(Inherited::follows_another);
         let mut turn = Turn {
             signals,
@@ -232,6 +237,7 @@ impl Daemon {
             open_place,
             source: None,
             named_files,
+            directory,
             owes_reload,
             service: Arc::clone(&service),
             control: None,
@@ -276,16 +282,12 @@ impl Daemon {
                 "journal.sync = \"off\": pushes that are accepted and not settled are lost when \
                  this process dies"
             );
+            self.number(service, PushId(0))?;
             self.keeping.ready(None);
             return Ok(());
         };
         let (journal, recovered) = keeping::open(journal, &config.core, lock)?;
-        service.ids.raise_above(recovered.high_water);
-        let noted = journal.note_id(service.ids.next());
-        if let Err(refused) = noted {
-            // Pushes are refused until that has changed, so no id is given that is not noted.
-            ::log::error!("{refused}");
-        }
+        self.number(service, journal.high_water())?;
         service.remember(recovered.answers.into_iter().map(keeping::answered));
         last_lines::settle(&config.log, &self.logs.privacy.get(), &journal);
         let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
@@ -309,6 +311,15 @@ impl Daemon {
         self.feeder = Some(feeder);
         self.supervision.watch("journal", journal.heartbeat());
         self.keeping.ready(Some(journal));
+        Ok(())
+    }
+
+    /// Goes on with the ids of the state directory; `high_water` is the journal's last one.
+    fn number(&self, service: &ApiService, high_water: PushId) -> Result<(), StartError> {
+        let (dir, node) = (self.directory.path.as_deref(), service.ids.node());
+        let numbering = Numbering::begin(dir, node, high_water, Moment::now())?;
+        self.directory.name_pushes(numbering.apns_ids);
+        service.ids.begin(numbering.block, numbering.more);
         Ok(())
     }
 
@@ -391,11 +402,14 @@ pub fn signals() -> Result<Receiver<Signal>, StartError> {
 }
 
 /// The lanes' routes and the files of their credentials; all problems at once if there are any.
-fn routes(config: &Config) -> Result<Vec<(Platform, CredentialFiles, Route)>, StartError> {
+fn routes(
+    config: &Config,
+    directory: &StateDirectory,
+) -> Result<Vec<(Platform, CredentialFiles, Route)>, StartError> {
     let mut routes = Vec::new();
     let mut problems = Vec::new();
     for platform in Platform::ALL {
-        let Some(files) = credential_files(config, platform) else {
+        let Some(files) = credential_files(config, platform, directory) else {
             continue;
         };
         match files.route() {
@@ -411,11 +425,15 @@ fn routes(config: &Config) -> Result<Vec<(Platform, CredentialFiles, Route)>, St
 }
 
 /// The files of a platform's credential, if it is enabled.
-fn credential_files(config: &Config, platform: Platform) -> Option<CredentialFiles> {
+fn credential_files(
+    config: &Config,
+    platform: Platform,
+    directory: &StateDirectory,
+) -> Option<CredentialFiles> {
     match platform {
         Platform::Ios => {
             let ios = config.ios.as_ref()?;
-            Some(routes::ios_files(ios, state_directory(config).as_deref()))
+            Some(routes::ios_files(ios, directory))
         }
         Platform::Android => config.android.as_ref().map(routes::android_files),
     }
@@ -462,7 +480,7 @@ fn service(
         ios: door(Platform::Ios),
         android: door(Platform::Android),
         terms: Live::new(terms),
-        ids: Ids::starting(Moment::now()),
+        ids: Ids::of(config.core.node),
         repeats: Mutex::default(),
         request_ids: RequestIds::starting(
             u64::try_from(Moment::now().unix.as_nanos()).unwrap_or_default(),

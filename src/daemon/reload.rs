@@ -258,7 +258,7 @@ impl Daemon {
         let mut routes = Vec::new();
         for running in &self.lanes {
             let platform = running.lane.platform();
-            let Some(files) = credential_files(new, platform) else {
+            let Some(files) = credential_files(new, platform, &self.directory) else {
                 continue;
             };
             if running.uses(&files) && is_same_way(&self.config, new, platform) {

@@ -10,9 +10,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ending::LOGS_CLOSE_WITHIN;
 use super::running_lane::RunningLane;
-use super::state_directory::state_directory;
+use super::state_directory::StateDirectory;
 use super::survey::Unreadable;
-use super::{StartError, StartErrorKind, routes};
+use super::{StartError, StartErrorKind, credential_files, numbering, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
@@ -54,8 +54,6 @@ pub enum Hold {
     Disabled(Platform),
     /// The log does not have its device token or its message.
     Hidden,
-    /// Its texts are in the line of another push, which no log has.
-    Texts,
     /// When it was accepted is not told, or in a zone that is not this machine's.
     Zone,
     /// The journal has it too, and would send it again.
@@ -75,10 +73,6 @@ impl fmt::Display for Hold {
             Self::Hidden => f.write_str(
                 "their device token or message is not in the log \
                  (log.hide_token, log.hide_message, or an empty message)",
-            ),
-            Self::Texts => f.write_str(
-                "their texts are in the line of the push that texts_of names, \
-                 which is not before them in these logs",
             ),
             Self::Zone => f.write_str(
                 "their time is neither in UTC nor in this machine's zone; \
@@ -150,9 +144,6 @@ impl Judge {
         let Some(limits) = self.limits(platform) else {
             return Fate::HeldBack(Hold::Disabled(platform));
         };
-        if push.texts_of.is_some() {
-            return Fate::HeldBack(Hold::Texts);
-        }
         let lacks_message = push.notification.message.is_empty() && !self.allows_empty_message;
         if push.is_hidden() || lacks_message {
             return Fate::HeldBack(Hold::Hidden);
@@ -228,6 +219,7 @@ pub struct Resent {
 pub struct Resend {
     feeds: Vec<Feed>,
     judge: Judge,
+    directory: StateDirectory,
     logs: Logs,
     origins: Origins,
     stats: Arc<Stats>,
@@ -257,11 +249,17 @@ impl Resend {
     ) -> Result<Self, StartError> {
         let origins = Origins::default();
         let mut logs = open_logs(config, outcomes)?;
+        // What this directory has numbered keeps its name; what others have has none of its own.
+        let directory = StateDirectory::of(config);
+        if let Some(dir) = &directory.path {
+            directory.name_pushes(numbering::apns_ids(dir, config.core.node)?);
+        }
         logs.origins = Some(origins.clone());
         let stats = Arc::new(Stats::new(Moment::now()));
         let mut resend = Self {
             feeds: Vec::new(),
             judge,
+            directory,
             logs,
             origins,
             stats,
@@ -289,7 +287,16 @@ impl Resend {
             .limits(platform)
             .ok_or_else(|| disabled(platform))?;
         let (logs, stats) = (&self.logs, &self.stats);
-        let running = start_lane(config, platform, limits, logs, stats, &Arc::default())?;
+        let register = Arc::default();
+        let running = start_lane(
+            config,
+            platform,
+            limits,
+            &self.directory,
+            logs,
+            stats,
+            &register,
+        )?;
         let lane = Arc::clone(&running.lane);
         lane.set_rate(super::rate(config, platform), Instant::now());
         let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
@@ -419,18 +426,12 @@ pub(super) fn start_lane(
     config: &Config,
     platform: Platform,
     limits: Limits,
+    directory: &StateDirectory,
     logs: &Logs,
     stats: &Arc<Stats>,
     register: &Arc<Register>,
 ) -> Result<RunningLane, StartError> {
-    let files = match platform {
-        Platform::Ios => config
-            .ios
-            .as_ref()
-            .map(|ios| routes::ios_files(ios, state_directory(config).as_deref())),
-        Platform::Android => config.android.as_ref().map(routes::android_files),
-    };
-    let files = files.ok_or_else(|| disabled(platform))?;
+    let files = credential_files(config, platform, directory).ok_or_else(|| disabled(platform))?;
     let route = files
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use super::credential_files::CredentialFiles;
+use super::state_directory::StateDirectory;
 use super::token_file;
 use crate::config::{Android, ApnsCredential, Config, Endpoint as Configured, Ios, Secret};
 use crate::delivery::credential::Credentials;
@@ -44,8 +45,8 @@ impl fmt::Display for RouteError {
 impl std::error::Error for RouteError {}
 
 /// The files of the APNs credential; auth tokens outlive the process in `state`.
-pub(super) fn ios_files(ios: &Ios, state: Option<&Path>) -> CredentialFiles {
-    let (ios, state) = (ios.clone(), state.map(Path::to_path_buf));
+pub(super) fn ios_files(ios: &Ios, state: &StateDirectory) -> CredentialFiles {
+    let (ios, state) = (ios.clone(), state.clone());
     let paths: Vec<PathBuf> = match &ios.credential {
         ApnsCredential::Certificate {
             cert_path,
@@ -55,7 +56,7 @@ pub(super) fn ios_files(ios: &Ios, state: Option<&Path>) -> CredentialFiles {
         ApnsCredential::Token { key_path, .. } => vec![key_path.clone()],
     };
     let paths = paths.into_iter().chain(ios.ca_path.clone()).collect();
-    CredentialFiles::new(paths, Box::new(move || ios_route(&ios, state.as_deref())))
+    CredentialFiles::new(paths, Box::new(move || ios_route(&ios, &state)))
 }
 
 /// The file of the FCM credential.
@@ -70,7 +71,7 @@ pub(super) fn android_files(android: &Android) -> CredentialFiles {
 }
 
 /// The way to APNs.
-fn ios_route(ios: &Ios, state: Option<&Path>) -> Result<Route, RouteError> {
+fn ios_route(ios: &Ios, state: &StateDirectory) -> Result<Route, RouteError> {
     let at = |error: &dyn fmt::Display| RouteError(format!("[ios] {error}"));
     let (identity, credentials, name) = match &ios.credential {
         ApnsCredential::Certificate {
@@ -101,7 +102,8 @@ fn ios_route(ios: &Ios, state: Option<&Path>) -> Result<Route, RouteError> {
                 ))
             })?;
             let tokens = AuthTokens::new(key);
-            let tokens = token_file::shared(tokens, key_id, state, Moment::now());
+            let directory = state.path.as_deref();
+            let tokens = token_file::shared(tokens, key_id, directory, Moment::now());
             let name = format!(
                 "token_auth_key_path {}, key id {key_id}, team id {team_id}",
                 key_path.display()
@@ -130,6 +132,7 @@ fn ios_route(ios: &Ios, state: Option<&Path>) -> Result<Route, RouteError> {
         address: Address::Apns {
             authority: authority.into(),
             topic: ios.topic.as_deref().map(Arc::from),
+            ids: Arc::clone(&state.apns_ids),
         },
         credentials,
         credential_name: match &ios.topic {

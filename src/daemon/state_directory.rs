@@ -2,14 +2,35 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
+use crate::provider::apns::ApnsIds;
 
-/// The state directory: the journal's, else the first of `STATE_DIRECTORY`, which systemd sets by
-/// the unit's `StateDirectory=`. `None` without either: then nothing is kept.
-pub(super) fn state_directory(config: &Config) -> Option<PathBuf> {
-    let journal = config.journal.as_ref().map(|journal| journal.dir.clone());
-    journal.or_else(|| first_of(std::env::var_os("STATE_DIRECTORY")))
+/// The state directory, as the ways to the providers need it.
+#[derive(Clone, Debug)]
+pub(super) struct StateDirectory {
+    /// The journal's, else the first of `STATE_DIRECTORY`, which systemd sets by the unit's
+    /// `StateDirectory=`. `None` without either: then nothing is kept.
+    pub(super) path: Option<PathBuf>,
+    /// What makes `apns-id`: known when the journal was read, and before there is a push.
+    pub(super) apns_ids: Arc<OnceLock<ApnsIds>>,
+}
+
+impl StateDirectory {
+    /// That of a configuration; nothing in it is read yet.
+    pub(super) fn of(config: &Config) -> Self {
+        let journal = config.journal.as_ref().map(|journal| journal.dir.clone());
+        Self {
+            path: journal.or_else(|| first_of(std::env::var_os("STATE_DIRECTORY"))),
+            apns_ids: Arc::default(),
+        }
+    }
+
+    /// From now on pushes have these names.
+    pub(super) fn name_pushes(&self, apns_ids: ApnsIds) {
+        let _named_before = self.apns_ids.set(apns_ids).is_err();
+    }
 }
 
 /// systemd separates several by colons.

@@ -12,9 +12,9 @@ use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::count;
 use crate::delivery::policy::{self, Limits};
-use crate::journal::{self, Damage, DiskFiles, Fault, OpenError, Outstanding};
+use crate::journal::{self, Damage, DiskFiles, Fault, OpenError, Outstanding, Recovered};
 use crate::moment::Moment;
-use crate::push::{Accepted, Platform, Push, PushId};
+use crate::push::{Accepted, Platform, Push};
 
 /// What a journal holds, by what is to become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Survey {
     pub damaged: u64,
     /// What is wrong, for the operator: the first of those places, and a torn end.
     pub troubles: Vec<String>,
-    /// All that was outstanding, and the highest id.
+    /// All that was outstanding, and the records that were read.
     state: (u64, u64),
 }
 
@@ -94,7 +94,7 @@ impl Survey {
         let mut survey = Self {
             named: recovered.pushes,
             damaged: recovered.damaged,
-            state: (recovered.outstanding, recovered.high_water.0),
+            state: (recovered.outstanding, recovered.records),
             ..Self::default()
         };
         survey.troubles = recovered.damage.iter().map(Damage::to_string).collect();
@@ -125,8 +125,8 @@ impl Survey {
     }
 
     /// Whether the same was found.
-    pub fn is_of(&self, outstanding: u64, high_water: PushId) -> bool {
-        self.state == (outstanding, high_water.0)
+    pub fn is_of(&self, recovered: &Recovered) -> bool {
+        self.state == (recovered.outstanding, recovered.records)
     }
 
     fn count(&mut self, rules: &Rules, outstanding: Outstanding, now: Moment) {

@@ -10,7 +10,9 @@ use super::ending::{LOGS_CLOSE_WITHIN, await_answers};
 use super::feeder::Feeder;
 use super::resend::{is_told_to_end, limits, outcomes, start_lane};
 use super::running_lane::RunningLane;
-use super::{Resent, StartError, StartErrorKind, Survey, keeping, last_lines, open_logs, routes};
+use super::state_directory::StateDirectory;
+use super::{Resent, StartError, StartErrorKind, Survey};
+use super::{keeping, last_lines, numbering, open_logs, routes};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_OCTETS};
@@ -23,6 +25,7 @@ use crate::stats::Stats;
 /// A journal that nobody else has. Dropping it gives it back as it was.
 #[derive(Debug)]
 pub struct Takeover {
+    dir: PathBuf,
     journal: Arc<Journal>,
     recovered: Recovered,
 }
@@ -35,9 +38,12 @@ impl Takeover {
     /// When a daemon has it, or it cannot be written.
     pub fn of(config: &Config, dir: PathBuf) -> Result<Self, StartError> {
         let settings = match config.journal.clone() {
-            Some(journal) => config::Journal { dir, ..journal },
+            Some(journal) => config::Journal {
+                dir: dir.clone(),
+                ..journal
+            },
             None => config::Journal {
-                dir,
+                dir: dir.clone(),
                 sync: config::Sync::Group,
                 segment_octets: SEGMENT_OCTETS,
             },
@@ -56,12 +62,16 @@ impl Takeover {
                 }
                 _ => keeping::refused(&error),
             })?;
-        Ok(Self { journal, recovered })
+        Ok(Self {
+            dir,
+            journal,
+            recovered,
+        })
     }
 
     /// Whether nothing has changed since the journal was looked at.
     pub fn is_as(&self, survey: &Survey) -> bool {
-        survey.is_of(self.recovered.outstanding, self.recovered.high_water)
+        survey.is_of(&self.recovered)
     }
 
     /// Sends everything and tells `progress` how many pushes are settled, of how many. A signal
@@ -79,7 +89,10 @@ impl Takeover {
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Resent, StartError> {
         let total = self.recovered.outstanding;
-        let sending = Sending::start(self.journal, config, max_age)?;
+        // Its pushes keep the names that they have, wherever the daemon's own are.
+        let directory = StateDirectory::of(config);
+        directory.name_pushes(numbering::apns_ids(&self.dir, config.core.node)?);
+        let sending = Sending::start(self.journal, config, &directory, max_age)?;
         loop {
             progress(outcomes(&sending.stats).iter().sum(), total);
             if sending.is_done() {
@@ -114,6 +127,7 @@ impl Sending {
     fn start(
         journal: Arc<Journal>,
         config: &Config,
+        directory: &StateDirectory,
         max_age: Duration,
     ) -> Result<Self, StartError> {
         let logs = open_logs(config, &Destination::Stderr)?;
@@ -125,7 +139,7 @@ impl Sending {
                 && let Some(limits) = limits(config, platform, max_age)
             {
                 lanes.push(start_lane(
-                    config, platform, limits, &logs, &stats, &register,
+                    config, platform, limits, directory, &logs, &stats, &register,
                 )?);
             }
         }

@@ -121,6 +121,7 @@ mod tests {
         Pulse::of(&Address::Apns {
             authority: "api.push.apple.com".into(),
             topic: None,
+            ids: std::sync::Arc::default(),
         })
     }
 

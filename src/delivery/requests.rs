@@ -5,7 +5,8 @@
 
 use crate::http2::{Connection, Field, Fields, Indexing, SendError, StreamId, TemplateId};
 use crate::moment::Moment;
-use crate::provider::{self, Answer, Head, apns, fcm};
+use crate::provider::apns::{self, ApnsIds};
+use crate::provider::{self, Answer, Head, fcm};
 use crate::push::Push;
 
 use super::credential::Credential;
@@ -63,8 +64,11 @@ impl Requests {
         http2: &mut Connection,
         now: Moment,
     ) -> Result<StreamId, SendError> {
-        match self.address {
-            Address::Apns { .. } => self.send_to_apns(push, http2, now),
+        match &self.address {
+            Address::Apns { ids, .. } => {
+                let apns_id = ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
+                self.send_to_apns(push, &apns_id, http2, now)
+            }
             Address::Fcm { .. } => self.send_to_fcm(push, http2, now),
         }
     }
@@ -86,6 +90,7 @@ impl Requests {
     fn send_to_apns(
         &mut self,
         push: &Push,
+        apns_id: &[u8],
         http2: &mut Connection,
         now: Moment,
     ) -> Result<StreamId, SendError> {
@@ -99,7 +104,6 @@ impl Requests {
         };
         self.path.clear();
         apns::path(push.token(), &mut self.path);
-        let apns_id = apns::apns_id(push.id());
         let path = [literal(b":path", &self.path)];
         let mut digits = [0; DIGITS];
         let expiration = apns::expiration(push.accepted()).map(|at| decimal(at, &mut digits));
@@ -107,12 +111,12 @@ impl Requests {
         let without_expiration;
         let extra: &[Field<'_>] = if let Some(at) = expiration {
             with_expiration = [
-                literal(b"apns-id", &apns_id),
+                literal(b"apns-id", apns_id),
                 literal(b"apns-expiration", at),
             ];
             &with_expiration
         } else {
-            without_expiration = [literal(b"apns-id", &apns_id)];
+            without_expiration = [literal(b"apns-id", apns_id)];
             &without_expiration
         };
         let template = template.ok_or(SendError::NoStream)?;
@@ -159,7 +163,9 @@ fn register(
         .map(|value| indexed(b"authorization", value))
         .collect();
     match address {
-        Address::Apns { authority, topic } => {
+        Address::Apns {
+            authority, topic, ..
+        } => {
             pseudo.push(indexed(b":authority", authority.as_bytes()));
             if let Some(topic) = topic {
                 fields.push(indexed(b"apns-topic", topic.as_bytes()));

@@ -1,12 +1,13 @@
 //! Where a lane's pushes go: address, credential, time-outs. Shared by its connection threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::credential::Credentials;
 use super::requests::Requests;
 use super::session::Session;
 use crate::net::connection::Endpoint;
+use crate::provider::apns::ApnsIds;
 
 /// What the requests to a provider are addressed with.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub enum Address {
         authority: Arc<str>,
         /// `apns-topic`, if one is configured.
         topic: Option<Arc<str>>,
+        /// What makes `apns-id`; known before there is a push.
+        ids: Arc<OnceLock<ApnsIds>>,
     },
     /// FCM.
     Fcm {

@@ -60,8 +60,7 @@ impl Group {
                 platform: accepted.notification.platform,
                 at: accepted.at.unix,
             };
-            let highest = head.first_id.saturating_add(u64::from(tokens - 1));
-            group.highest = group.highest.max(highest);
+            group.highest = group.highest.max(head.last_id());
             group.notifications.push((head, group.span_from(offset)));
         }
         if let Some(kept) = answer {

@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::batch::Group;
@@ -14,7 +13,7 @@ use super::settled::End;
 use super::space::Space;
 use super::state::State;
 use super::store::{Failure, Store, Trouble};
-use super::{Attempts, IDS_AHEAD, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
+use super::{Attempts, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::Moment;
 
@@ -62,14 +61,12 @@ struct Work {
     /// Who waits until all settlements so far are kept.
     settled_waiting: Vec<Reply>,
     notes: Notes,
-    ids_waiting: Vec<Reply>,
     closing: bool,
 }
 
 /// What is noted besides requests and what became of them.
 #[derive(Debug, Default)]
 struct Notes {
-    ids: Option<u64>,
     handed: Vec<(Vec<u64>, Reply)>,
     /// Whether all that is handed over is noted from now on.
     are_handed: Vec<(bool, Reply)>,
@@ -154,7 +151,6 @@ impl Flusher {
     /// When there is something to do.
     fn due(&self, contents: &Contents, now: Instant) -> Option<Instant> {
         let asked = !contents.requests.is_empty()
-            || contents.ids_wanted.is_some()
             || !contents.settled_waiting.is_empty()
             || !contents.handed.is_empty()
             || !contents.notes_handed.is_empty()
@@ -178,11 +174,9 @@ impl Flusher {
             requests: mem::take(&mut contents.requests),
             settled_waiting: mem::take(&mut contents.settled_waiting),
             notes: Notes {
-                ids: contents.ids_wanted.take(),
                 handed: mem::take(&mut contents.handed),
                 are_handed: mem::take(&mut contents.notes_handed),
             },
-            ids_waiting: mem::take(&mut contents.ids_waiting),
             closing: contents.closing,
         }
     }
@@ -192,7 +186,6 @@ impl Flusher {
             self.retry(now);
         }
         let before = self.store.written();
-        let ids = work.notes.ids;
         let wants_room = !work.requests.is_empty();
         let mut kept = match wants_room
             .then(|| self.refusal(&work.requests, now))
@@ -207,7 +200,7 @@ impl Flusher {
             None => self.write_all(work.requests, work.notes, now),
         };
         kept.extend(self.with_settlements(work.settled_waiting));
-        self.answer(kept, work.ids_waiting, ids, now);
+        self.answer(kept, now);
         let written = self.store.written().saturating_sub(before);
         self.go_on_carrying(usize::try_from(written).unwrap_or(usize::MAX), now);
         self.sync_if_due(now);
@@ -255,9 +248,6 @@ impl Flusher {
             if !notes.are_handed.is_empty() {
                 // With a record the doubt is written at once.
                 batch.note_ids(self.store.ids());
-            }
-            if let Some(last) = notes.ids.take() {
-                batch.note_ids(last.saturating_add(IDS_AHEAD));
             }
             let mut waiting: Vec<Reply> = Vec::new();
             for (ids, reply) in notes.handed.drain(..) {
@@ -336,35 +326,20 @@ impl Flusher {
     fn note_doubt(&mut self, notes_handed: &[(bool, Reply)]) {
         for (notes_handed, _) in notes_handed {
             // Whatever was accepted before that may have been sent without a note.
-            let seen = self.inbox.ids_seen.load(Ordering::Relaxed);
+            let seen = self.inbox.last_seen();
             let last = if *notes_handed { seen } else { IN_DOUBT };
             self.store.set_doubt(last);
         }
     }
 
     /// Syncs for those who wait for it, and tells them.
-    fn answer(
-        &mut self,
-        mut waiting: Vec<Reply>,
-        ids_waiting: Vec<Reply>,
-        ids: Option<u64>,
-        now: Moment,
-    ) {
-        if ids.is_some_and(|ids| ids <= self.store.ids()) {
-            waiting.extend(ids_waiting);
-        } else {
-            let state = self.inbox.lock().state.clone();
-            refuse(ids_waiting, &Refused::whole(state));
-        }
-        if waiting.is_empty() && ids.is_none() {
+    fn answer(&mut self, waiting: Vec<Reply>, now: Moment) {
+        if waiting.is_empty() {
             return;
         }
         match self.store.sync() {
             Ok(()) => {
                 self.sync_at = None;
-                self.inbox
-                    .ids_noted
-                    .store(self.store.ids(), Ordering::Release);
                 accept(waiting);
             }
             Err(failure) => {
@@ -498,7 +473,7 @@ impl Flusher {
         self.settle_again_at = now.monotonic;
         let written = self.write_all(Vec::new(), Notes::default(), now);
         debug_assert!(written.is_empty(), "no request was written");
-        let seen = self.inbox.ids_seen.load(Ordering::Relaxed);
+        let seen = self.inbox.last_seen();
         let finished = self.store.finish(seen, self.has_told_all(), now.unix);
         if let Err(failure) = &finished {
             ::log::error!(

@@ -8,7 +8,7 @@
 //! has damaged what was durable. What is left of a broken group waits for a mark that everything
 //! before it was synced, which tells the second from the first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::frame::Frame;
@@ -17,6 +17,7 @@ use super::notification::Head;
 use super::record::Record;
 use super::settled::End;
 use super::{ANSWERS_OCTETS_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
+use crate::push::{Node, PushId};
 
 /// What the records so far come to.
 #[derive(Debug, Default)]
@@ -24,10 +25,8 @@ pub(super) struct Fold {
     pub(super) index: Index,
     answers: HashMap<Box<str>, (KeptAnswer, Place)>,
     answer_octets: u64,
-    /// The highest id of a notification.
-    highest: u64,
-    /// Ids up to this one may have been given to pushes, says the last record that says so.
-    ids: u64,
+    /// The highest id of each node.
+    highest: BTreeMap<Node, u64>,
     /// Pushes with ids up to this one may have been sent, says the last record that says so.
     doubt: Option<u64>,
     /// Pushes named at all.
@@ -68,18 +67,19 @@ impl Member {
 }
 
 impl Fold {
-    /// The highest id that may have been given to a push.
-    pub(super) fn high_water(&self) -> u64 {
-        self.ids.max(self.highest)
+    /// The last id that a push has had, for a daemon of that number; 0 without any.
+    pub(super) fn high_water(&self, node: Node) -> u64 {
+        let highest = self.highest.values().copied();
+        highest.max_by_key(|id| node.rank(*id)).unwrap_or(0)
     }
 
     /// Pushes with ids up to this one may have been sent, whatever else is said of them: all, if
     /// the last process has not ended in order and did not note what it handed to connections.
-    pub(super) fn doubt(&self) -> u64 {
+    pub(super) fn doubt(&self, node: Node) -> u64 {
         match self.doubt {
             _ if self.index.outstanding() == 0 => 0,
             Some(last) if last < IN_DOUBT => last,
-            _ => self.index.last(),
+            _ => self.index.last(node),
         }
     }
 
@@ -190,7 +190,7 @@ impl Fold {
                     self.index.note(id, state);
                 }
             }
-            Record::Ids(last) => self.ids = last,
+            Record::Ids(last) => self.see(last),
             Record::Handed(runs) => {
                 for run in runs {
                     self.index.hand_run(run.first, run.count);
@@ -203,6 +203,14 @@ impl Fold {
         }
     }
 
+    fn see(&mut self, id: u64) {
+        if id == 0 {
+            return;
+        }
+        let highest = self.highest.entry(PushId(id).node()).or_default();
+        *highest = id.max(*highest);
+    }
+
     /// What was doubtful is durable: it was the disk that broke it.
     fn trust(&mut self) {
         for member in std::mem::take(&mut self.doubtful) {
@@ -213,8 +221,7 @@ impl Fold {
     fn take(&mut self, member: Member) {
         match member {
             Member::Notification(head, place) => {
-                let last = u64::from(head.tokens.saturating_sub(1));
-                self.highest = self.highest.max(head.first_id.saturating_add(last));
+                self.see(head.last_id());
                 let before = self.index.outstanding();
                 self.index.insert(&head, place, true);
                 self.pushes += self.index.outstanding().saturating_sub(before);

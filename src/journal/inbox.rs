@@ -12,6 +12,7 @@ use super::batch::Group;
 use super::error::Refused;
 use super::settled::End;
 use super::state::State;
+use crate::push::Node;
 
 /// Told when something is kept, or is not.
 pub(super) type Reply = Sender<Result<(), Refused>>;
@@ -24,10 +25,10 @@ pub(super) struct Inbox {
     work: Condvar,
     /// Rung when the flusher ends.
     ended: Condvar,
-    /// Ids up to this one are noted durably as given.
-    pub(super) ids_noted: AtomicU64,
-    /// The highest id that was given.
-    pub(super) ids_seen: AtomicU64,
+    /// Which ids come after all others.
+    node: Node,
+    /// The rank of the last id.
+    seen: AtomicU64,
 }
 
 /// What waits for the flusher, bounded by what callers wait for and what is outstanding.
@@ -47,9 +48,6 @@ pub(super) struct Contents {
     pub(super) handed: Vec<(Vec<u64>, Reply)>,
     /// Whether from now on all such pushes are noted, and who waits for it.
     pub(super) notes_handed: Vec<(bool, Reply)>,
-    /// Ids up to this one are to be noted, and who waits for it.
-    pub(super) ids_wanted: Option<u64>,
-    pub(super) ids_waiting: Vec<Reply>,
     pub(super) state: State,
     /// Whether the flusher is to end.
     pub(super) closing: bool,
@@ -59,7 +57,7 @@ pub(super) struct Contents {
 }
 
 impl Inbox {
-    pub(super) fn new(ids_noted: u64, ids_seen: u64) -> Self {
+    pub(super) fn new(node: Node, last: u64) -> Self {
         Self {
             contents: Mutex::new(Contents {
                 requests: Vec::new(),
@@ -69,8 +67,6 @@ impl Inbox {
                 left_behind: 0,
                 handed: Vec::new(),
                 notes_handed: Vec::new(),
-                ids_wanted: None,
-                ids_waiting: Vec::new(),
                 state: State::Serving,
                 closing: false,
                 has_ended: false,
@@ -78,8 +74,8 @@ impl Inbox {
             }),
             work: Condvar::new(),
             ended: Condvar::new(),
-            ids_noted: AtomicU64::new(ids_noted),
-            ids_seen: AtomicU64::new(ids_seen),
+            node,
+            seen: AtomicU64::new(node.rank(last)),
         }
     }
 
@@ -123,7 +119,6 @@ impl Inbox {
             let refused = Refused::whole(contents.state.clone());
             let _gone = reply.send(Err(refused)).is_err();
         }
-        contents.ids_waiting.clear();
         contents.settled.clear();
         contents.settled_waiting.clear();
         contents.left.clear();
@@ -133,8 +128,13 @@ impl Inbox {
         self.ended.notify_all();
     }
 
-    /// Notes that ids up to this one were given.
+    /// Notes that this id was given.
     pub(super) fn see(&self, id: u64) {
-        self.ids_seen.fetch_max(id, Ordering::Relaxed);
+        self.seen.fetch_max(self.node.rank(id), Ordering::Relaxed);
+    }
+
+    /// The last id that was given.
+    pub(super) fn last_seen(&self) -> u64 {
+        self.node.ranked(self.seen.load(Ordering::Relaxed))
     }
 }

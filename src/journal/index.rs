@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::notification::Head;
 use super::{ANSWERS_OCTETS_MAX, Attempts, KEEP_ANSWERS};
-use crate::push::Platform;
+use crate::push::{Node, Platform};
 
 /// Where a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub(super) struct Index {
     /// Settled ones of several tokens.
     settled: HashMap<u64, Bits>,
     attempts: HashMap<u64, Attempts>,
-    /// Pushes with ids up to this one may have been sent by earlier processes.
-    pub(super) doubt: u64,
+    /// Which pushes may have been sent by earlier processes.
+    pub(super) doubt: Doubt,
     outstanding: u64,
     live_octets: u64,
     /// Where the answers are that are kept, the oldest first.
@@ -76,6 +76,19 @@ pub(super) struct Index {
     answer_octets: u64,
     /// For each platform: the id from which on is to be fed, and how many pushes are.
     feeds: [(u64, u64); Platform::ALL.len()],
+}
+
+/// All pushes up to one, in the order of a daemon's ids; none if that is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Doubt {
+    pub(super) node: Node,
+    pub(super) last: u64,
+}
+
+impl Doubt {
+    fn covers(self, id: u64) -> bool {
+        self.last > 0 && self.node.rank(id) <= self.node.rank(self.last)
+    }
 }
 
 /// A set of token indexes.
@@ -129,9 +142,12 @@ impl Index {
         self.live_octets
     }
 
-    /// The first id of the last notification with outstanding pushes.
-    pub(super) fn last(&self) -> u64 {
-        self.entries.last_key_value().map_or(0, |(id, _)| *id)
+    /// The first id of the last notification with outstanding pushes, as a daemon of that number
+    /// has them.
+    pub(super) fn last(&self, node: Node) -> u64 {
+        let up_to_own = self.entries.range(..node.ids().end).next_back();
+        let last = up_to_own.or_else(|| self.entries.last_key_value());
+        last.map_or(0, |(id, _)| *id)
     }
 
     /// Outstanding pushes of a platform that are still to be fed.
@@ -335,7 +351,7 @@ impl Index {
             place: entry.place(),
             pushes: Vec::new(),
             settled: Vec::new(),
-            in_doubt: entry.recovered && first_id <= self.doubt,
+            in_doubt: entry.recovered && self.doubt.covers(first_id),
         };
         for index in from..entry.tokens {
             let id = first_id + u64::from(index);

@@ -17,7 +17,7 @@
 //! answer     the answer to a request with an idempotency key
 //! settled    runs of consecutive ids that ended alike, some 2 to 4 octets for a push
 //! attempts   how far outstanding pushes have come
-//! ids        ids up to this one may have been given
+//! ids        the last id of a push, in case the records of all that had later ones are gone
 //! synced     all that stands before is on the disk
 //! complete   the checkpoint is complete: no older segment is needed
 //! lost       what is known of a notification whose record the disk has damaged
@@ -85,7 +85,6 @@ mod store;
 mod unread;
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -168,7 +167,7 @@ impl Journal {
         now: Moment,
     ) -> Result<(Self, Recovered), OpenError> {
         let (store, recovered) = Store::open(files, lock, settings.clone(), now)?;
-        let inbox = Arc::new(Inbox::new(store.ids(), recovered.high_water.0));
+        let inbox = Arc::new(Inbox::new(settings.node, store.ids()));
         let catalogue = store.catalogue().clone();
         let flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
         let heartbeat = flusher.heartbeat();
@@ -197,7 +196,8 @@ impl Journal {
     /// error says whether it is known that it is nothing.
     ///
     /// Waits, however long the disk takes, until they are kept as [`SyncPolicy`] says. Their ids
-    /// must be above those of [`Journal::high_water`] at the time of opening, and never repeat.
+    /// must be of [`Settings::node`], above [`Journal::high_water`] at the time of opening if that
+    /// is one of them, and never repeat.
     pub fn append<'a>(
         &self,
         accepted: impl IntoIterator<Item = &'a Accepted>,
@@ -336,39 +336,10 @@ impl Journal {
         self.outcome(&kept)
     }
 
-    /// Notes that ids up to this one are used up, whether their pushes are appended or not.
-    ///
-    /// Costs nothing but once in some millions of ids, when a write is waited for. The first id of
-    /// a process should be noted before it is given to anybody.
-    pub fn note_id(&self, last: PushId) -> Result<(), Refused> {
-        self.inbox.see(last.0);
-        let noted = self.inbox.ids_noted.load(Ordering::Acquire);
-        if last.0.saturating_add(IDS_AHEAD / 2) <= noted {
-            return Ok(());
-        }
-        let (reply, kept) = crossbeam_channel::bounded(1);
-        let must_wait = last.0 > noted;
-        let mut contents = self.inbox.lock();
-        if contents.state != State::Serving {
-            let state = must_wait.then(|| contents.state.clone());
-            return state.map_or(Ok(()), |state| Err(Refused::whole(state)));
-        }
-        contents.ids_wanted = contents.ids_wanted.max(Some(last.0));
-        if must_wait {
-            contents.ids_waiting.push(reply);
-        }
-        drop(contents);
-        self.inbox.ring();
-        if must_wait {
-            self.outcome(&kept)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The highest id that may have been given to a push. New ones must be above.
+    /// The last id of a push that was kept here, those of [`Settings::node`] being later than all
+    /// others; 0 without any. Pushes that were refused may have had later ones.
     pub fn high_water(&self) -> PushId {
-        PushId(self.inbox.ids_seen.load(Ordering::Relaxed))
+        PushId(self.inbox.last_seen())
     }
 
     /// Hands out pushes of one provider that were outstanding when the journal was opened, with
@@ -472,9 +443,6 @@ pub const ANSWERS_OCTETS_MAX: u64 = 64 << 20;
 
 /// Octets that an answer takes beside its key and its text, at most.
 pub const ANSWER_EXTRA: usize = 80;
-
-/// Ids are noted as given ahead of their use, in blocks of so many.
-const IDS_AHEAD: u64 = 1 << 24;
 
 /// Up to where pushes are in doubt while a process does not note what it hands to connections.
 const IN_DOUBT: u64 = u64::MAX;

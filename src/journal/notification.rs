@@ -151,6 +151,12 @@ fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
 }
 
 impl Head {
+    /// The id of its last push.
+    pub(super) fn last_id(&self) -> u64 {
+        let others = u64::from(self.tokens.saturating_sub(1));
+        self.first_id.saturating_add(others)
+    }
+
     /// Appends it, as the begin of a record.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_head(

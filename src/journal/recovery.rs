@@ -16,7 +16,6 @@ use super::record::kind;
 use super::report::{Damage, Recovered, Torn};
 use super::segment::{self, SEGMENT_HEAD, SegmentHead};
 use super::{FAILED_SYNC, PLACES_MAX};
-use crate::push::PushId;
 
 /// What a directory holds.
 #[derive(Debug)]
@@ -100,7 +99,6 @@ pub(super) fn find(
     recovered.expired = fold.expired;
     recovered.records = fold.records;
     recovered.segments = found.segments.len() as u64;
-    recovered.high_water = PushId(fold.high_water());
     found.recovered = recovered;
     Ok(found)
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::KeptAnswer;
 use crate::count;
-use crate::push::PushId;
 
 /// What reading a journal found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +29,6 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// All places that could not be read.
     pub damaged: u64,
-    /// The highest id that may have been given to a push.
-    pub high_water: PushId,
     /// Answers that are kept for repeated requests, the oldest first.
     pub answers: Vec<KeptAnswer>,
 }
@@ -73,7 +70,6 @@ impl Default for Recovered {
             torn: None,
             damage: Vec::new(),
             damaged: 0,
-            high_water: PushId(0),
             answers: Vec::new(),
         }
     }

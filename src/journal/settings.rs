@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::push::Node;
+
 /// When an accepted push counts as kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncPolicy {
@@ -32,6 +34,8 @@ pub struct Settings {
     ///
     /// [`Journal::hand`]: super::Journal::hand
     pub notes_handed: bool,
+    /// Which ids are given from now on: all others are of pushes from before.
+    pub node: Node,
 }
 
 impl Settings {
@@ -43,6 +47,7 @@ impl Settings {
             segment_octets: SEGMENT_OCTETS,
             reserve_octets: RESERVE_OCTETS,
             notes_handed: false,
+            node: Node::default(),
         }
     }
 }

@@ -105,7 +105,7 @@ pub(super) struct Store {
     len: u64,
     /// What is to be carried forward, while the checkpoint is not complete.
     carry: Option<Carry>,
-    /// Ids up to this one are noted as given.
+    /// The last id of a push.
     ids: u64,
     /// Pushes with ids up to this one may have been sent by earlier processes …
     inherited_doubt: u64,
@@ -152,7 +152,7 @@ impl Store {
         self.failed.is_some()
     }
 
-    /// Ids up to this one are noted as given.
+    /// The last id of a push, as far as it was written.
     pub(super) fn ids(&self) -> u64 {
         self.ids
     }
@@ -184,9 +184,14 @@ impl Store {
         self.write_frames(&mut batch)?;
         let offset = self.len - batch.frames.len() as u64;
         let active = self.active;
+        self.ids = batch.ids.unwrap_or(self.ids);
+        let rank = |id: u64| self.settings.node.rank(id);
         let index = &mut self.catalogue.lock().index;
         for (head, span) in &batch.notifications {
             index.insert(head, span.place(active, offset), false);
+            if rank(head.last_id()) > rank(self.ids) {
+                self.ids = head.last_id();
+            }
         }
         for (at, span) in &batch.answers {
             index.keep_answer(*at, span.place(active, offset));
@@ -201,7 +206,6 @@ impl Store {
             index.hand(*id);
         }
         index.prune_answers(now);
-        self.ids = batch.ids.unwrap_or(self.ids);
         Ok(())
     }
 

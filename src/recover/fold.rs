@@ -5,8 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::texts::Texts;
-use crate::push::{DeviceToken, Notification, Platform, PushId};
+use crate::push::{DeviceToken, Node, Notification, Platform, PushId};
 
 /// Our limit: open pushes kept while logs are read, of about 600 octets each.
 pub const OPEN_MAX: usize = 4_000_000;
@@ -20,8 +19,6 @@ pub struct Outstanding {
     pub token: DeviceToken,
     /// What is pushed, as far as the line tells.
     pub notification: Notification,
-    /// The push whose line has its texts, if its own has none and that one has not been found.
-    pub texts_of: Option<u64>,
     /// When it was accepted, as its line spells it.
     pub accepted: Box<str>,
     /// The same in seconds since 1970, if the zone is known.
@@ -29,10 +26,10 @@ pub struct Outstanding {
 }
 
 impl Outstanding {
-    /// Whether Sterna accepted it. Our ids come from the clock (see [`crate::push::PushId`]);
-    /// Gaurun's count from 1 in each run and do not get there.
+    /// Whether Sterna accepted it: Gaurun's ids count from 1 in each run and do not get to where
+    /// ours begin.
     pub fn is_sternas(&self) -> bool {
-        self.id >= STERNAS_IDS
+        self.id >= Node::FIRST_COUNT
     }
 
     /// Whether the log was told to hide its device token.
@@ -74,10 +71,7 @@ impl Outstanding {
     fn is_of(&self, outcome: &Outcome) -> bool {
         self.notification.platform == outcome.platform
             && self.token == outcome.token
-            && outcome
-                .message
-                .as_ref()
-                .is_none_or(|message| *message == self.notification.message)
+            && self.notification.message == outcome.message
     }
 }
 
@@ -90,8 +84,8 @@ pub struct Outcome {
     pub platform: Platform,
     /// Its device token.
     pub token: DeviceToken,
-    /// Its message, if its line has the texts.
-    pub message: Option<Box<str>>,
+    /// Its message.
+    pub message: Box<str>,
     /// Whether it failed.
     pub failed: bool,
     /// The time of its accepted-push line: in the lines of an earlier recovery.
@@ -138,7 +132,6 @@ pub struct Fold {
     open: HashMap<u64, Vec<Outstanding>>,
     /// Outcomes of an earlier recovery that were read before their pushes.
     early: HashMap<Named, u64>,
-    texts: Texts,
     kept: usize,
     most: usize,
     accepted: u64,
@@ -150,7 +143,6 @@ impl Fold {
         Self {
             open: HashMap::new(),
             early: HashMap::new(),
-            texts: Texts::default(),
             kept: 0,
             most,
             accepted: 0,
@@ -162,9 +154,8 @@ impl Fold {
     /// # Errors
     ///
     /// When too many are open.
-    pub fn accept(&mut self, mut push: Outstanding) -> Result<(), TooMany> {
+    pub fn accept(&mut self, push: Outstanding) -> Result<(), TooMany> {
         self.accepted = self.accepted.saturating_add(1);
-        self.texts.complete(&mut push);
         if !self.early.is_empty() && self.take_early(&push.named()) {
             return Ok(());
         }
@@ -197,7 +188,7 @@ impl Fold {
                 id: outcome.id,
                 platform: outcome.platform,
                 token: outcome.token,
-                message: outcome.message.unwrap_or_default(),
+                message: outcome.message,
                 accepted,
             };
             self.keep()?;
@@ -239,9 +230,6 @@ impl Fold {
         Ok(())
     }
 }
-
-/// Sterna's ids are beyond this: twice the microseconds since 1970.
-const STERNAS_IDS: u64 = 1 << 40;
 
 /// Bits above those of a push id, which JSON readers would round.
 const SPARE_BITS: u32 = 11;

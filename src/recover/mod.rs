@@ -17,7 +17,6 @@ mod files;
 mod fold;
 mod lines;
 mod merge;
-mod texts;
 mod when;
 
 pub use entry::whole_tail;

@@ -15,10 +15,11 @@ use crate::with_control;
 const API_KEY: &str = "0123456789abcdef-every-key";
 
 /// What waits for a restart, in the order of the alphabet.
-const WAITING: [&str; 12] = [
+const WAITING: [&str; 13] = [
     "android.enabled",
     "core.address",
     "core.control_socket",
+    "core.node",
     "core.pid",
     "core.port",
     "core.socket_group",

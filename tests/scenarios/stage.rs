@@ -93,6 +93,7 @@ impl Stage {
             Platform::Ios => Address::Apns {
                 authority: "push.example".into(),
                 topic: Some("com.example.app".into()),
+                ids: Arc::default(),
             },
             Platform::Android => Address::Fcm {
                 authority: "push.example".into(),

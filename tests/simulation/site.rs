@@ -1,7 +1,7 @@
 //! What is configured, and where connections would lead, were they real.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use sterna::delivery::credential::Credentials;
@@ -13,7 +13,7 @@ use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
 use sterna::oauth::AccessTokens;
-use sterna::provider::apns::{AuthTokens, SigningKey};
+use sterna::provider::apns::{ApnsIds, AuthTokens, SigningKey};
 use sterna::provider::fcm;
 use sterna::push::Platform;
 
@@ -91,6 +91,10 @@ impl Site {
             Platform::Ios => Address::Apns {
                 authority: APNS.into(),
                 topic: Some(TOPIC.into()),
+                ids: Arc::new(OnceLock::from(ApnsIds::new(
+                    0x9f3c_5e0d_b8a1_472d,
+                    std::iter::once(0..1 << 53),
+                ))),
             },
             Platform::Android => Address::Fcm {
                 authority: FCM.into(),

@@ -426,7 +426,8 @@ impl Wire {
 pub(crate) fn push_of(apns_id: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(apns_id).ok()?;
     let digits: String = text.chars().filter(|character| *character != '-').collect();
-    u64::from_str_radix(digits.get(17..)?, 16).ok()
+    let number = u64::from_str_radix(digits.get(17..)?, 16).ok()?;
+    Some(number & ((1 << 53) - 1))
 }
 
 /// The device token that the content of a request to FCM begins with.

@@ -76,7 +76,7 @@ impl<D: Door, H: Host> Service<D, H> {
     /// `/healthz`: fine as long as pushes are taken. A lane that does not send takes them, and a
     /// log that cannot be written keeps nobody from it.
     pub(super) fn health(&self) -> Reply {
-        if let Some(why) = self.host.trouble() {
+        if let Some(why) = self.host.trouble().or_else(|| self.ids.trouble()) {
             return Reply::message(503, &why);
         }
         // Whoever may ask this need not know of files and keys, which the sentence names.

@@ -357,7 +357,7 @@ fn what_is_accepted_has_consecutive_ids_and_is_queued_before_the_answer() {
     assert_eq!(
         lines[1..],
         [
-            "recorded [1, 3, 4] to 4 None",
+            "recorded [1, 3, 4] None",
             "accepted 1 a",
             "accepted 2 b",
             "accepted 3 c",
@@ -392,7 +392,7 @@ fn what_is_rejected_is_pointed_at() {
             "error bad device token",
             "error invalid platform",
             "error payload of 4097 bytes over limit(4096)",
-            "recorded [1] to 2 None",
+            "recorded [1] None",
             "disabled 2 b",
             "accepted 1 a",
         ]

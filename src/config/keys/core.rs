@@ -5,6 +5,7 @@ use super::{
     MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN, MAX_CONNECTIONS_MAX, NOTIFICATION_MAX_MAX,
     PROBE_INTERVAL_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
 };
+use crate::push::Node;
 
 pub(in super::super) const CORE_PORT: Key = Key::text(
     "core",
@@ -232,6 +233,16 @@ pub(in super::super) const CORE_CONTROL_SOCKET: Key = Key::text(
      directory that systemd names, and none without one",
 );
 
+pub(in super::super) const CORE_NODE: Key = Key::number(
+    "core",
+    "node",
+    0,
+    (0, Node::MAX as u64),
+    "(each daemon of a site its own)",
+    "Number of this daemon among those of its site; it stands in the high bits of its push ids, so \
+     that no two daemons give the same",
+);
+
 /// The section's keys, in the order of the documentation.
 pub(super) const CORE_KEYS: &[Key] = &[
     CORE_PORT,
@@ -254,4 +265,5 @@ pub(super) const CORE_KEYS: &[Key] = &[
     CORE_RESEND_UNKNOWN,
     CORE_PROBE_INTERVAL,
     CORE_CONTROL_SOCKET,
+    CORE_NODE,
 ];

@@ -1,4 +1,6 @@
+use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rcgen::KeyPair;

@@ -222,6 +222,7 @@ impl Scene {
             address: Address::Apns {
                 authority: "localhost".into(),
                 topic: None,
+                ids: Arc::default(),
             },
             credentials: Credentials::Certificate,
             credential_name: "a certificate".to_owned(),

@@ -57,6 +57,7 @@ impl Wire {
         let address = Address::Apns {
             authority: "api.push.apple.com".into(),
             topic: Some("com.example.app".into()),
+            ids: Arc::default(),
         };
         Self::new(address, streams)
     }

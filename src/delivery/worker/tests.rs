@@ -44,6 +44,7 @@ fn route_to_nowhere() -> Route {
         address: Address::Apns {
             authority: "127.0.0.1".into(),
             topic: None,
+            ids: Arc::default(),
         },
         credentials: Credentials::Certificate,
         credential_name: "a certificate".to_owned(),

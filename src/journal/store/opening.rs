@@ -8,10 +8,11 @@ use super::{Stage, Store, Trouble, aside, first_octets};
 use crate::journal::catalogue::{Catalogue, Shared};
 use crate::journal::error::{Fault, OpenError};
 use crate::journal::files::{Files, JournalFile, Lock, LockError};
+use crate::journal::index::Doubt;
 use crate::journal::recovery::{self, Access, Found};
 use crate::journal::report::Recovered;
 use crate::journal::unread::Unread;
-use crate::journal::{FAILED_SYNC, IDS_AHEAD, IN_DOUBT, LOCK, Settings, segment};
+use crate::journal::{FAILED_SYNC, IN_DOUBT, LOCK, Settings, segment};
 use crate::moment::Moment;
 
 impl Store {
@@ -29,9 +30,11 @@ impl Store {
             fault: Fault::Io(error),
         })?;
         found.fold.index.start_feeding();
-        let high_water = found.fold.high_water();
-        let inherited_doubt = found.fold.doubt();
-        found.fold.index.doubt = inherited_doubt;
+        let node = settings.node;
+        let high_water = found.fold.high_water(node);
+        let inherited_doubt = found.fold.doubt(node);
+        let last = inherited_doubt;
+        found.fold.index.doubt = Doubt { node, last };
         let doubt = if settings.notes_handed {
             inherited_doubt
         } else {
@@ -102,7 +105,7 @@ impl Store {
             self.remove_unneeded();
         }
         let mut batch = self.batch();
-        batch.note_ids(self.ids.saturating_add(IDS_AHEAD));
+        batch.note_ids(self.ids);
         let noted = self.write(batch, now.unix).and_then(|()| self.sync());
         let fault = match noted.map_err(Trouble::from) {
             // What is outstanding can be sent all the same, and that may make room.

@@ -1,73 +1,122 @@
-//! Ids never repeat, whatever the clock does.
+//! The last id outlives the records of its push, whoever gave ids before.
 
 use super::script::{journal, settings};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
-use crate::journal::{IDS_AHEAD, SyncPolicy};
-use crate::push::PushId;
+use crate::journal::{End, Journal, Settings};
+use crate::push::{Node, Platform, PushId};
+
+/// Ids of the time before there were nodes: they look like those of node 408.
+const FROM_THE_CLOCK: u64 = 3_590_674_593_201_187;
+
+fn of_node(number: u16) -> Settings {
+    let mut settings = settings();
+    settings.node = Node::new(number).unwrap();
+    settings
+}
+
+fn after_a_power_failure(files: &MemoryFiles, settings: Settings) -> Journal {
+    journal(&files.reboot(Loss::Unsynced), settings).0
+}
 
 #[test]
-fn ids_that_were_noted_are_below_the_next_start_after_any_crash() {
+fn the_last_id_is_known_when_the_records_of_all_pushes_are_gone() {
     let files = MemoryFiles::default();
-    let (journal, recovered) = journal(&files, settings());
-    assert_eq!(
-        (recovered.high_water, journal.high_water()),
-        (PushId(0), PushId(0))
-    );
-    let mut noted = 3_600_000_000_000_000;
-    for _ in 0..5 {
-        journal.note_id(PushId(noted)).unwrap();
-        assert_eq!(journal.high_water(), PushId(noted));
-        let (after, recovered) = super::script::journal(&files.reboot(Loss::Unsynced), settings());
-        assert!(recovered.high_water.0 >= noted);
-        assert_eq!(after.high_water(), recovered.high_water);
-        noted += IDS_AHEAD / 3;
+    let (first, _) = journal(&files, settings());
+    assert_eq!(first.high_water(), PushId(0));
+    // Segments come and go by these.
+    for id in (1..300).step_by(3) {
+        first.append([&accepted(id, 3)], None).unwrap();
+        first
+            .settle_at_once((id..id + 3).map(|id| (PushId(id), End::Succeeded)))
+            .unwrap();
     }
+    assert_eq!(first.high_water(), PushId(300));
+    let next = after_a_power_failure(&files, settings());
+    assert_eq!(next.high_water(), PushId(300));
+    drop(next);
+    assert_eq!(first.close().outstanding, 0);
+    let (next, recovered) = journal(&files, settings());
+    assert!(recovered.pushes < 300, "some are forgotten");
+    assert_eq!(next.high_water(), PushId(300));
 }
 
 #[test]
-fn noting_costs_a_sync_once_in_a_block() {
+fn a_nodes_own_ids_are_later_than_all_that_were_given_before() {
     let files = MemoryFiles::default();
-    let (journal, _) = journal(&files, settings());
-    journal.note_id(PushId(1 << 50)).unwrap();
-    let syncs = files.syncs();
-    for id in 0..1000 {
-        journal.note_id(PushId((1 << 50) + id)).unwrap();
-    }
-    assert_eq!(files.syncs(), syncs);
+    let (former, _) = journal(&files, settings());
+    former.append([&accepted(FROM_THE_CLOCK, 2)], None).unwrap();
+    let _closed = former.close();
+    let (first, _) = journal(&files, settings());
+    assert_eq!(first.high_water(), PushId(FROM_THE_CLOCK + 1));
+    let own = Node::default().ids().start + 7;
+    first.append([&accepted(own, 2)], None).unwrap();
+    assert_eq!(first.high_water(), PushId(own + 1));
+    let next = after_a_power_failure(&files, settings());
+    assert_eq!(next.high_water(), PushId(own + 1));
+    // Another number: what the old one gave is from before, and so it stays.
+    let node = Node::new(3).unwrap();
+    drop((first, next));
+    let (third, _) = journal(&files, of_node(3));
+    assert!(third.high_water().node() != node);
+    third
+        .append([&accepted(node.ids().start, 1)], None)
+        .unwrap();
+    let again = after_a_power_failure(&files, of_node(3));
+    assert_eq!(again.high_water(), PushId(node.ids().start));
+    let back = after_a_power_failure(&files, settings());
+    assert_eq!(back.high_water(), PushId(own + 1));
 }
 
 #[test]
-fn an_end_in_order_wastes_no_ids() {
+fn what_a_crash_left_in_doubt_is_told_from_what_was_noted_though_its_ids_are_higher() {
+    let noting = || {
+        let mut noting = settings();
+        noting.notes_handed = true;
+        noting
+    };
     let files = MemoryFiles::default();
-    let (journal, _) = journal(&files, settings());
-    journal.note_id(PushId(500)).unwrap();
-    journal.append([&accepted(600, 2)], None).unwrap();
-    let _closed = journal.close();
-    let (_, recovered) = super::script::journal(&files, settings());
-    assert_eq!(recovered.high_water, PushId(601));
+    let (killed, _) = journal(&files, settings());
+    killed.append([&accepted(FROM_THE_CLOCK, 2)], None).unwrap();
+    let files = files.reboot(Loss::Nothing);
+    let (second, _) = journal(&files, noting());
+    let own = Node::default().ids().start;
+    second.append([&accepted(own, 2)], None).unwrap();
+    let (third, _) = journal(&files.reboot(Loss::Nothing), noting());
+    let fed = Platform::ALL.into_iter().flat_map(|platform| {
+        let fed = third.feed(platform, 10).notifications;
+        fed.into_iter()
+            .map(|found| (found.first_id.0, found.in_doubt))
+    });
+    let mut fed: Vec<_> = fed.collect();
+    fed.sort_unstable();
+    assert_eq!(fed, [(own, false), (FROM_THE_CLOCK, true)]);
 }
 
 #[test]
-fn ids_of_pushes_count_even_if_they_were_never_noted() {
+fn a_daemon_that_begins_to_note_what_it_sends_leaves_no_later_push_in_doubt() {
     let files = MemoryFiles::default();
-    let mut every_so_often = settings();
-    every_so_often.sync = SyncPolicy::Interval;
-    let (journal, _) = journal(&files, every_so_often);
-    let far = 10 * IDS_AHEAD;
-    journal.append([&accepted(far, 5)], None).unwrap();
-    let (_, recovered) = super::script::journal(&files.reboot(Loss::Nothing), settings());
-    assert_eq!(recovered.high_water, PushId(far + 4));
-}
-
-#[test]
-fn a_disk_that_takes_nothing_gives_no_ids_beyond_the_block() {
-    let files = MemoryFiles::default();
-    let (journal, _) = journal(&files, settings());
-    files.set_read_only(true);
-    journal.note_id(PushId(IDS_AHEAD / 2)).unwrap();
-    let refused = journal.note_id(PushId(IDS_AHEAD + 1)).unwrap_err();
-    assert!(
-        refused.to_string().contains("cannot be written"),
-        "{refused}"
-    );
+    let (former, _) = journal(&files, settings());
+    former.append([&accepted(FROM_THE_CLOCK, 2)], None).unwrap();
+    former.leave([0, 1].map(|index| {
+        (
+            PushId(FROM_THE_CLOCK + index),
+            crate::journal::Attempts::default(),
+        )
+    }));
+    let _closed = former.close();
+    let (second, _) = journal(&files, settings());
+    let own = Node::default().ids().start;
+    second.append([&accepted(own, 1)], None).unwrap();
+    second.set_notes_handed(true).unwrap();
+    second.append([&accepted(own + 1, 1)], None).unwrap();
+    let (third, _) = journal(&files.reboot(Loss::Nothing), settings());
+    let fed = Platform::ALL.into_iter().flat_map(|platform| {
+        let fed = third.feed(platform, 10).notifications;
+        fed.into_iter()
+            .map(|found| (found.first_id.0, found.in_doubt))
+    });
+    let mut fed: Vec<_> = fed.collect();
+    fed.sort_unstable();
+    let expected = [(own, true), (own + 1, false), (FROM_THE_CLOCK, true)];
+    assert_eq!(fed, expected);
 }

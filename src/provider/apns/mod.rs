@@ -6,17 +6,19 @@
 
 mod advice;
 mod answer;
+mod apns_id;
 mod auth_token;
 mod payload;
 mod signing_key;
 
 pub use advice::ADVICE;
 pub use answer::{ROWS, answer, goaway};
+pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use payload::{PAYLOAD_MAX, payload};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
-use crate::push::{Accepted, DeviceToken, Notification, PushId};
+use crate::push::{Accepted, DeviceToken, Notification};
 
 /// Where apps from the App Store and `TestFlight` are pushed to.
 pub const PRODUCTION_HOST: &str = "api.push.apple.com";
@@ -64,24 +66,6 @@ pub fn path(token: &DeviceToken, out: &mut Vec<u8>) {
             .bytes()
             .map(|octet| octet.to_ascii_lowercase()),
     );
-}
-
-/// The `apns-id` of a push: the same for all its attempts.
-///
-/// A UUID of version 8 (RFC 9562 §5.8): "sterna" in ASCII, version, variant, and the push's id.
-pub fn apns_id(id: PushId) -> [u8; 36] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    /// Hexadecimal digits of the id in the template's tail, less the dash.
-    const TAIL: usize = 15;
-    let mut text = *b"73746572-6e61-8000-8000-000000000000";
-    let mut rest = id.0;
-    let places = text.iter_mut().rev().filter(|octet| **octet != b'-');
-    for octet in places.take(TAIL) {
-        let digit = usize::try_from(rest & 0xf).unwrap_or_default();
-        *octet = DIGITS.get(digit).copied().unwrap_or(b'0');
-        rest >>= 4;
-    }
-    text
 }
 
 /// `apns-expiration`: seconds since the Unix epoch, counted from acceptance; absent unless the

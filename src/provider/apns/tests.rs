@@ -1,6 +1,7 @@
 use super::*;
 use crate::provider::fixture::{UNIX, notification, start};
 use crate::push::Platform::Ios;
+use crate::push::PushId;
 
 fn accepted(expiry: i64) -> Accepted {
     Accepted {
@@ -41,19 +42,6 @@ fn the_path_folds_the_token_to_lower_case() {
     let mut out = b"x".to_vec();
     path(&DeviceToken::new("AbCd09"), &mut out);
     assert_eq!(out, b"x/3/device/abcd09");
-}
-
-#[test]
-fn the_apns_id_is_a_uuid_of_version_8_made_of_the_push_id() {
-    let check = |id, expected: &str| {
-        let text = apns_id(PushId(id));
-        assert_eq!(std::str::from_utf8(&text), Ok(expected));
-    };
-    check(1, "73746572-6e61-8000-8000-000000000001");
-    check(0xabc, "73746572-6e61-8000-8000-000000000abc");
-    check((1 << 53) - 1, "73746572-6e61-8000-801f-ffffffffffff");
-    // The variant bits stay, whatever the id.
-    check(u64::MAX, "73746572-6e61-8000-8fff-ffffffffffff");
 }
 
 #[test]
