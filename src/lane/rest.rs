@@ -228,8 +228,10 @@ mod tests {
         assert_eq!(told, 1);
         rest.look(later(now, 100).monotonic);
         for _ in 0..ANSWERS {
-            refused(&mut rest, later(now, 100));
+            let turn = refused(&mut rest, later(now, 100));
+            told += u32::from(matches!(turn, Turn::Begun { is_news: true, .. }));
         }
+        assert_eq!(told, 2, "another time is asked for");
         let resting = rest.resting().unwrap();
         assert_eq!(resting.until, later(now, 130).monotonic);
     }
