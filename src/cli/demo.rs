@@ -116,6 +116,7 @@ fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, Failure> {
             simulate::summary(simulator.counts_of(provider))
         )?;
     }
+    write!(out, "{}", simulate::faults_told(&simulator))?;
     Ok(exit_code(end))
 }
 

@@ -73,12 +73,35 @@ fn serve(simulate: &Simulate) -> io::Result<()> {
     // Log files are no business of the simulator's: a reopening has nothing to do.
     while let Ok(Signal::Hangup | Signal::User1) = signals.recv() {}
     let counts = [Provider::Apns, Provider::Fcm].map(|provider| simulator.counts_of(provider));
+    let faults = faults_told(&simulator);
     drop(simulator);
     let mut out = io::stdout().lock();
     for (name, counts) in ["APNs", "FCM"].into_iter().zip(counts) {
         writeln!(out, "{name}: {}", summary(counts))?;
     }
+    write!(out, "{faults}")?;
     Ok(())
+}
+
+/// How often each fault that was asked for has struck, and which never has; empty if there is none.
+pub(super) fn faults_told(simulator: &Simulator) -> String {
+    let mut struck = simulator.struck();
+    struck.retain(|fault| fault.times > 0);
+    let struck: Vec<_> = struck
+        .iter()
+        .map(|it| format!("{it} {}", it.times))
+        .collect();
+    let never = simulator.never_struck();
+    let never: Vec<_> = never.iter().map(ToString::to_string).collect();
+    let line = |what, faults: &[String]| {
+        let faults = faults.join(", ");
+        if faults.is_empty() {
+            faults
+        } else {
+            format!("{what}: {faults}\n")
+        }
+    };
+    line("Struck", &struck) + &line("Never struck, though asked for", &never)
 }
 
 /// Starts a simulator that behaves as asked.

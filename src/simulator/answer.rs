@@ -45,14 +45,21 @@ impl Judgement<'_> {
 }
 
 impl Reply {
-    /// Adds `retry-after` to what a provider says about its own load.
-    pub(super) fn retry_after(&mut self, text: Option<&RetryAfter>, of: Provider, unix: u64) {
+    /// Adds `retry-after` to what a provider says about its own load; true if it does.
+    pub(super) fn retry_after(
+        &mut self,
+        text: Option<&RetryAfter>,
+        of: Provider,
+        unix: u64,
+    ) -> bool {
         if let (Self::Respond(response), Some(text)) = (self, text)
             && of != Provider::OAuth
             && matches!(response.status, 429 | 503)
         {
             response.retry_after = Some(text.value(unix));
+            return true;
         }
+        false
     }
 
     /// The status of a response; 0 when there is none.

@@ -14,7 +14,7 @@ use rustls::{ServerConnection, StreamOwned};
 use super::Clock;
 use super::answer::{Judgement, Reply, Response, Standing, http_date};
 use super::endpoint::{Arrival, Provider, Session};
-use super::faults::{Dice, Kind, Point, Strike};
+use super::faults::{Asked, Dice, Kind, Point, Strike};
 use super::ledger::Line;
 use super::record::Entry;
 use super::request::Request;
@@ -110,6 +110,8 @@ impl<'a> Service<'a> {
     fn answer(&mut self, head: &Head, body: &[u8]) -> Reply {
         let Self { around, dice, .. } = self;
         let now = Instant::now();
+        let tally = &around.stage.tally;
+        tally.request_came();
         let faults = around.stage.request(self.number, now);
         let draw = dice.draw(&faults);
         let fields = head
@@ -130,16 +132,23 @@ impl<'a> Service<'a> {
         let unprocessed = draw.strike.filter(before);
         if let (Some(strike), Provider::OAuth) = (unprocessed, provider) {
             // To judge it would be to issue a token.
+            tally.struck(Asked::Strike(strike));
             return ended_by(strike.kind);
         }
         let mut judgement = self.session.judge(&arrival, &around.ledger);
         if let Some(strike) = unprocessed {
             judgement.leave_unprocessed(strike.kind.as_str());
         }
+        if let Some(what) = Asked::of(draw.answering, &judgement) {
+            tally.struck(what);
+        }
         let retry_after = faults.retry_after.as_ref();
-        judgement
+        if judgement
             .reply
-            .retry_after(retry_after, provider, arrival.now);
+            .retry_after(retry_after, provider, arrival.now)
+        {
+            tally.struck(Asked::RetryAfter);
+        }
         let withheld = draw.strike.filter(|strike| strike.point != Point::Answered);
         let mut text = Vec::new();
         let connection = (provider, self.number);
@@ -164,8 +173,16 @@ impl<'a> Service<'a> {
         around
             .ledger
             .unanswered(u64::from(accepted && withheld.is_some()));
-        thread::sleep(dice.latency(&faults));
-        withheld.map_or(reply, |strike| ended_by(strike.kind))
+        let latency = dice.latency(&faults);
+        if !latency.is_zero() {
+            faults.count_latency(tally);
+            thread::sleep(latency);
+        }
+        if let Some(strike) = withheld {
+            tally.struck(Asked::Strike(strike));
+            return ended_by(strike.kind);
+        }
+        reply
     }
 }
 

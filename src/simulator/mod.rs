@@ -61,6 +61,7 @@ pub use self::endpoint::Provider;
 use self::faults::Stage;
 pub use self::faults::{
     Fail, Failures, Farewell, Faults, MAX_PHASES, MAX_SCRIPT, Percent, RetryAfter, Script, Strikes,
+    Struck,
 };
 use self::ledger::Ledger;
 pub use self::ledger::{Counts, MAX_KEYS};
@@ -81,6 +82,8 @@ pub struct Simulator {
     credentials: Arc<Credentials>,
     /// Of APNs and FCM.
     ledgers: [Arc<Ledger>; 2],
+    /// Of the three, in the order of the addresses.
+    stages: Vec<Arc<Stage>>,
     access_tokens: Arc<AccessTokens>,
     shared: Arc<Shared>,
     bell: Bell,
@@ -116,7 +119,7 @@ impl Simulator {
         let reporter = Arc::new(Reporter::from(report));
         let recorder = ledger.map(|out| Arc::new(Recorder::new(out)));
         let faults = Arc::new(faults);
-        let mut doors = Vec::new();
+        let (mut doors, mut stages) = (Vec::new(), Vec::new());
         for (socket, endpoint) in sockets.into_iter().zip(endpoints) {
             let [apns, fcm] = &ledgers;
             let ledger = if endpoint.provider() == Provider::Apns {
@@ -125,8 +128,11 @@ impl Simulator {
                 fcm
             };
             let tls = tls::server_config(&credentials, endpoint.provider())?;
+            let stage = Stage::new(&faults, &script, endpoint.provider(), started);
+            let stage = Arc::new(stage);
+            stages.push(Arc::clone(&stage));
             let around = Surroundings {
-                stage: Stage::new(&faults, &script, endpoint.provider(), started),
+                stage,
                 endpoint,
                 ledger: Arc::clone(ledger),
                 reporter: Arc::clone(&reporter),
@@ -154,6 +160,7 @@ impl Simulator {
             addresses,
             credentials,
             ledgers,
+            stages,
             access_tokens,
             shared,
             bell,
@@ -185,6 +192,18 @@ impl Simulator {
             Provider::Apns => apns.counts(),
             Provider::Fcm | Provider::OAuth => fcm.counts(),
         }
+    }
+
+    /// Each fault that was asked for, and how often it has struck at each endpoint.
+    pub fn struck(&self) -> Vec<Struck> {
+        let all = self.stages.iter().map(|stage| stage.tally.all());
+        all.flatten().collect()
+    }
+
+    /// The faults that were asked for and have not struck, though there was somebody to be struck:
+    /// the endpoint has had a request, or none that was asked for this fault has.
+    pub fn never_struck(&self) -> Vec<Struck> {
+        faults::never_struck(self.stages.iter().map(|stage| &stage.tally))
     }
 
     /// Live connections, to all endpoints.

@@ -49,6 +49,11 @@ impl Connection {
         }
     }
 
+    /// Whether the peer has used up what it may send on the connection, as far as it knows.
+    pub fn has_used_window(&self) -> bool {
+        self.receive_window.is_used_up()
+    }
+
     pub(super) fn send_settings(&mut self, settings: OurSettings, now: Instant) {
         settings.put(self.output.octets());
         self.unacknowledged.sent(settings, now);

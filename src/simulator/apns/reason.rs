@@ -60,7 +60,7 @@ reasons! {
 
 impl Reason {
     /// The failures that `Faults::fail_percent` mixes.
-    pub(super) const FAILURES: [Self; 3] = [
+    pub(in crate::simulator) const FAILURES: [Self; 3] = [
         Self::TOO_MANY_REQUESTS,
         Self::INTERNAL_SERVER_ERROR,
         Self::SERVICE_UNAVAILABLE,

@@ -40,6 +40,30 @@ impl Failure {
         }
     }
 
+    /// The name that it can be asked for by.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Apns(reason) => reason.word,
+            Self::Fcm(fault) => named_as(&fcm::Fault::NAMES, &fault),
+            Self::OAuth(trouble) => named_as(&oauth::Trouble::NAMES, &trouble),
+        }
+    }
+
+    /// The reason of a judgement that it is answered with.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Fcm(fault) => fault.word(),
+            Self::Apns(_) | Self::OAuth(_) => self.name(),
+        }
+    }
+
+    /// Whether a judgement's reason is one of those that are mixed where none is named.
+    pub(super) fn is_of_the_mix(reason: &str) -> bool {
+        let mut apns = apns::Reason::FAILURES.iter();
+        let mut fcm = fcm::FAILURES.iter();
+        apns.any(|of_it| of_it.word == reason) || fcm.any(|of_it| of_it.word() == reason)
+    }
+
     /// By the name that the endpoint has for it; the names of the three are disjoint.
     fn named(name: &str) -> Result<Self, String> {
         let apns = apns::Reason::ALL.iter().find(|reason| reason.word == name);
@@ -57,6 +81,12 @@ impl Failure {
             )
         })
     }
+}
+
+/// The name in a table of names.
+fn named_as<T: PartialEq>(names: &[(&'static str, T)], wanted: &T) -> &'static str {
+    let found = names.iter().find(|(_, known)| known == wanted);
+    found.map_or("", |(name, _)| name)
 }
 
 impl Failures {

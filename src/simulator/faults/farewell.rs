@@ -40,6 +40,12 @@ impl Farewell {
         ("first", Self::First),
         ("bad-certificate", Self::BadCertificate),
     ];
+
+    /// Its name.
+    pub(super) fn as_str(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(_, farewell)| *farewell == self);
+        found.map_or("", |(name, _)| *name)
+    }
 }
 
 impl FromStr for Farewell {

@@ -7,6 +7,7 @@
 //! ```text
 //!  script ── phases of a file ──┐
 //!  flags ─── Faults ────────────┴─ stage: what is in force now ── dice: what one request meets
+//!                                                                 tally: what has struck
 //! ```
 
 mod dice;
@@ -16,6 +17,7 @@ mod retry_after;
 mod script;
 mod stage;
 mod strike;
+mod tally;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
@@ -30,6 +32,8 @@ pub use self::script::{MAX_PHASES, MAX_SCRIPT, Script};
 pub(super) use self::stage::Stage;
 pub use self::strike::Strikes;
 pub(super) use self::strike::{Kind, Point, Strike};
+pub use self::tally::Struck;
+pub(super) use self::tally::{Asked, Tally, never_struck};
 
 /// What goes wrong on purpose. The default is: nothing.
 #[derive(Clone, Debug, Default, PartialEq)]

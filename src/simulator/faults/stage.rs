@@ -7,8 +7,8 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Faults;
 use super::script::{Phase, Script};
+use super::{Faults, Tally};
 use crate::simulator::endpoint::Provider;
 
 /// What is in force at one endpoint.
@@ -18,6 +18,8 @@ pub(in crate::simulator) struct Stage {
     phases: Vec<Phase>,
     repeats: bool,
     progress: Mutex<Progress>,
+    /// What has struck.
+    pub(in crate::simulator) tally: Tally,
 }
 
 #[derive(Debug)]
@@ -43,9 +45,12 @@ impl Stage {
         provider: Provider,
         now: Instant,
     ) -> Self {
+        let phases = script.phases_of(provider);
+        let of_phases = phases.iter().map(|phase| &*phase.faults);
         Self {
+            tally: Tally::new(provider, base, of_phases),
             base: Arc::clone(base),
-            phases: script.phases_of(provider),
+            phases,
             repeats: script.repeats,
             progress: Mutex::new(Progress {
                 phase: 0,

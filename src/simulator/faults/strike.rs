@@ -143,6 +143,12 @@ impl Point {
         ("answered", Self::Answered),
     ];
 
+    /// Its name.
+    pub(in crate::simulator) fn as_str(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(_, point)| *point == self);
+        found.map_or("", |(name, _)| *name)
+    }
+
     /// It is reached once per request, not once per connection.
     pub(in crate::simulator) const fn is_of_stream(self) -> bool {
         !matches!(self, Self::Connect | Self::Preface)

@@ -10,8 +10,8 @@ mod schema;
 use std::sync::Arc;
 
 use self::message::{Message, Violation};
-pub(super) use self::refusal::Fault;
-use self::refusal::{FAILURES, Refusal, Wish};
+pub(super) use self::refusal::{FAILURES, Fault};
+use self::refusal::{Refusal, Wish};
 use self::schema::Target;
 use super::answer::{Judgement, Reply, Response, Standing};
 use super::endpoint::Arrival;

@@ -65,6 +65,11 @@ impl Fault {
         ("BAD_GATEWAY", Self::BadGateway),
         ("SOMETHING_NEW", Self::UnknownCode),
     ];
+
+    /// The word that a refusal for it has.
+    pub(in crate::simulator) fn word(self) -> &'static str {
+        Refusal::new(self, "").word
+    }
 }
 
 /// What a registration token asks for by how it begins.
@@ -113,7 +118,8 @@ pub(super) fn wish(token: &str) -> Option<(Wish, bool)> {
 }
 
 /// The failures that `Faults::fail_percent` mixes.
-pub(super) const FAILURES: [Fault; 3] = [Fault::QuotaExceeded, Fault::Internal, Fault::Unavailable];
+pub(in crate::simulator) const FAILURES: [Fault; 3] =
+    [Fault::QuotaExceeded, Fault::Internal, Fault::Unavailable];
 
 const FCM_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
 const APNS_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.ApnsError";

@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 
 use super::Listener;
+use crate::simulator::faults::Asked;
 
 /// Where an endpoint listens.
 pub(in crate::simulator) struct Door {
@@ -19,6 +20,8 @@ pub(in crate::simulator) struct Door {
     /// `None` while connections are refused.
     socket: Option<TcpListener>,
     registered: bool,
+    /// The faults have shut it.
+    is_shut: bool,
     /// Keeps the port for us while nobody listens.
     _reserve: Option<OwnedFd>,
 }
@@ -42,17 +45,23 @@ impl Door {
             address,
             socket,
             registered: false,
+            is_shut: false,
             _reserve: reserve,
         })
     }
 
     /// Opens or closes it as the faults have it.
     pub(super) fn turn(&mut self, to: &Registry, token: Token, now: Instant) -> io::Result<()> {
-        if self.listener.around.stage.is_closed(now) {
+        let stage = &self.listener.around.stage;
+        if stage.is_closed(now) {
+            if !std::mem::replace(&mut self.is_shut, true) {
+                stage.tally.struck(Asked::Closed);
+            }
             self.socket = None;
             self.registered = false;
             return Ok(());
         }
+        self.is_shut = false;
         let socket = if let Some(socket) = self.socket.take() {
             socket
         } else {

@@ -18,8 +18,8 @@ use rustls::server::Acceptor;
 
 pub(super) use self::door::Door;
 use super::endpoint::Endpoint;
-use super::faults::{Dice, Farewell, Faults, Kind, Point, Strike, TICK};
-use super::service::{HEADER_TABLE_INITIAL, Service, Surroundings, WINDOW_INITIAL};
+use super::faults::{Asked, Dice, Farewell, Faults, Kind, Point, Strike, TICK};
+use super::service::{Doom, HEADER_TABLE_INITIAL, Service, Surroundings, WINDOW_INITIAL};
 use super::{Clock, apns, http1, tls};
 use crate::http2::{ErrorCode, Options};
 use crate::net::connection::Connection;
@@ -190,14 +190,15 @@ fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -
     // Dice of its own: what befalls the start changes nothing about the requests.
     let mut dice = Dice::new(!faults.seed, around.endpoint.provider(), number);
     let strike = dice.draw_start(&faults);
-    if let Some(Strike {
-        kind,
-        point: Point::Connect,
-    }) = strike
+    let tally = &around.stage.tally;
+    if let Some(strike) = strike
+        && strike.point == Point::Connect
     {
-        return ending::before_tls(kind, &socket, shared);
+        tally.struck(Asked::Strike(strike));
+        return ending::before_tls(strike.kind, &socket, shared);
     }
     if faults.goaway == Farewell::First {
+        tally.struck(Asked::GoAway(Farewell::First));
         return ending::goaway_first(&listener.tls, &around.endpoint, socket);
     }
     if matches!(around.endpoint, Endpoint::Apns(_)) || offers_h2(&socket)? {
@@ -222,7 +223,9 @@ fn serve_http2(
     let raw = socket.try_clone()?;
     let accepted = Connection::accept(socket, tls, options, waiter.registry(), PATIENCE);
     let mut connection = accepted.map_err(|error| io::Error::other(error.to_string()))?;
-    if let Some(Strike { kind, .. }) = strike {
+    if let Some(strike) = strike {
+        around.stage.tally.struck(Asked::Strike(strike));
+        let kind = strike.kind;
         return ending::carry_out(kind, connection, &raw, &mut waiter, shared);
     }
     if let Some(octets) = faults.connection_window {
@@ -243,7 +246,10 @@ fn serve_http2(
     service.take_events(connection.http2(), Instant::now(), (shared.clock)());
     service.end(Instant::now());
     match doom {
-        Some(kind) => ending::carry_out(kind, connection, &raw, &mut waiter, shared),
+        Some(Doom { kind, by }) => {
+            around.stage.tally.struck(by);
+            ending::carry_out(kind, connection, &raw, &mut waiter, shared)
+        }
         None => Ok(()),
     }
 }
@@ -254,11 +260,11 @@ fn pump(
     service: &mut Service,
     waiter: &mut Waiter,
     clock: &Clock,
-) -> io::Result<Option<Kind>> {
+) -> io::Result<Option<Doom>> {
     let mut next_octets = Instant::now();
     while !connection.is_closed() {
         let now = Instant::now();
-        let (deaf, mute) = match service.doom() {
+        let (deaf, mute) = match service.doom().map(|doom| doom.kind) {
             Some(Kind::Deaf) => (true, false),
             Some(Kind::Mute) => (false, true),
             _ => (false, false),
@@ -276,6 +282,9 @@ fn pump(
             Some(octets) if now >= next_octets => {
                 connection.flush_at_most(octets.get() as usize, now);
                 next_octets = now + TICK;
+                if !connection.http2().output().is_empty() {
+                    service.struck(Asked::Slow);
+                }
             }
             Some(_) => {}
         }
@@ -284,10 +293,10 @@ fn pump(
         } else if !mute && connection.http2().output().is_empty() {
             service.flushed(false);
         }
-        if let Some(kind) = service.doom().filter(|_| !deaf && !mute)
-            && !matches!(kind, Kind::Deaf | Kind::Mute)
+        if let Some(doom) = service.doom().filter(|_| !deaf && !mute)
+            && !matches!(doom.kind, Kind::Deaf | Kind::Mute)
         {
-            return Ok(Some(kind));
+            return Ok(Some(doom));
         }
         // An end that was found just now is not announced again: waiting would be for ever.
         let more = !deaf && connection.has_more() && connection.http2().wants_input();

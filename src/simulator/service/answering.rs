@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::outgoing::{Outgoing, respond};
-use super::{Pending, Service};
+use super::{Doom, Pending, Service};
 use crate::http2::{Connection, ErrorCode, StreamId};
 use crate::simulator::answer::{Judgement, Reply, Standing};
 use crate::simulator::apns;
 use crate::simulator::endpoint::{Arrival, Provider};
-use crate::simulator::faults::{Kind, Point, Strike};
+use crate::simulator::faults::{Asked, Kind, Point, Strike};
 use crate::simulator::ledger::Line;
 use crate::simulator::record::Entry;
 use crate::simulator::request::Request;
@@ -52,9 +52,14 @@ impl Service {
         if let Some(strike) = unprocessed {
             judgement.leave_unprocessed(strike.kind.as_str());
         }
-        judgement
-            .reply
-            .retry_after(faults.retry_after.as_ref(), provider, unix);
+        let tally = &around.stage.tally;
+        if let Some(what) = Asked::of(pending.draw.answering, &judgement) {
+            tally.struck(what);
+        }
+        let retry_after = faults.retry_after.as_ref();
+        if judgement.reply.retry_after(retry_after, provider, unix) {
+            tally.struck(Asked::RetryAfter);
+        }
         around
             .reporter
             .tell(text, (provider, self.number), &arrival, &judgement);
@@ -81,6 +86,7 @@ impl Service {
         if latency.is_zero() || outgoing.reply == Reply::Refuse || unprocessed.is_some() {
             self.send(http2, outgoing, now);
         } else {
+            self.faults.count_latency(&self.around.stage.tally);
             self.shelf.hold(now + latency, outgoing);
         }
     }
@@ -145,8 +151,25 @@ impl Service {
             Kind::Cancel => http2.reset(stream, ErrorCode::CANCEL),
             Kind::Refused => http2.reset(stream, ErrorCode::REFUSED_STREAM),
             Kind::Silence => {}
-            kind => self.doom = self.doom.or(Some(kind)),
+            kind => return self.condemn(kind, strike),
         }
+        self.around.stage.tally.struck(Asked::Strike(strike));
+    }
+
+    /// What is deaf can be made mute as well, and both can be cut: counted by who carries that out.
+    fn condemn(&mut self, kind: Kind, strike: Strike) {
+        if self.is_cut() {
+            return;
+        }
+        let by = Asked::Strike(strike);
+        let kind = match (self.doom.map(|doom| doom.kind), kind) {
+            (Some(Kind::Deaf), Kind::Mute) | (Some(Kind::Mute), Kind::Deaf) => Kind::Dead,
+            (_, kind) => kind,
+        };
+        if matches!(kind, Kind::Deaf | Kind::Mute) {
+            self.struck(by);
+        }
+        self.doom = Some(Doom { kind, by });
     }
 
     /// The first accepted push opens the connection; a refusal may narrow it again.
@@ -156,6 +179,7 @@ impl Service {
             200 => limit.open(http2, now),
             400..=409 | 411..=499 if self.faults.penalty && limit.full() == apns::STREAMS => {
                 limit.set(http2, apns::FIRST_STREAMS, now);
+                self.around.stage.tally.struck(Asked::Penalty);
             }
             _ => {}
         }

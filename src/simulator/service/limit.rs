@@ -85,6 +85,16 @@ impl Limit {
         self.acknowledged >= self.lowered
     }
 
+    /// The client knows of all SETTINGS.
+    pub(super) fn is_all_known(&self) -> bool {
+        self.acknowledged >= self.sent
+    }
+
+    /// It is what the faults allow, not what the endpoint would have.
+    pub(super) fn is_capped(&self) -> bool {
+        self.now < self.own
+    }
+
     /// Whether streams were opened since the last call of which no head was seen: refused by the
     /// connection, malformed, or skipped.
     pub(super) fn take_headless(&mut self, http2: &Connection) -> bool {

@@ -15,7 +15,7 @@ use std::time::Instant;
 use self::limit::Limit;
 use self::outgoing::Shelf;
 use super::endpoint::{Endpoint, Session};
-use super::faults::{Dice, Draw, Faults, Kind, Point, Stage};
+use super::faults::{Asked, Dice, Draw, Faults, Kind, Point, Stage};
 use super::ledger::{Ledger, Line};
 use super::record::{Entry, Place, Recorder};
 use super::report::Reporter;
@@ -29,7 +29,7 @@ pub(super) struct Surroundings {
     pub(super) recorder: Option<Arc<Recorder>>,
     /// Where the random numbers begin.
     pub(super) seed: u64,
-    pub(super) stage: Stage,
+    pub(super) stage: Arc<Stage>,
     /// When the simulator was started.
     pub(super) started: Instant,
 }
@@ -69,7 +69,7 @@ pub(super) struct Service {
     /// The last stream that our GOAWAY promised to serve, and when the connection ends.
     leaving: Option<(StreamId, Instant)>,
     /// What the transport is to suffer.
-    doom: Option<Kind>,
+    doom: Option<Doom>,
     batch: Vec<Line>,
     text: Vec<u8>,
     /// Answers that were sent and not yet handed to the transport.
@@ -79,10 +79,19 @@ pub(super) struct Service {
     entries: Vec<Entry>,
 }
 
+/// What a transport is to suffer, and which fault has it so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doom {
+    pub(super) kind: Kind,
+    pub(super) by: Asked,
+}
+
 struct Pending {
     stream: StreamId,
     fields: Fields,
     body: Vec<u8>,
+    /// Octets of content so far.
+    octets: usize,
     draw: Draw,
 }
 
@@ -126,8 +135,13 @@ impl Service {
     }
 
     /// What the transport is to suffer, once what was sent before is out.
-    pub(super) fn doom(&self) -> Option<Kind> {
+    pub(super) fn doom(&self) -> Option<Doom> {
         self.doom
+    }
+
+    /// A fault takes effect.
+    pub(super) fn struck(&self, what: Asked) {
+        self.around.stage.tally.struck(what);
     }
 
     /// Takes all events; answers what can be answered at once. `unix`: seconds since the epoch.
@@ -138,6 +152,7 @@ impl Service {
         }
         // Before answers make room: that many were open when the connection refused one.
         let full = self.limit.is_reached(http2);
+        self.count_limits(http2);
         while !self.is_cut()
             && let Some(event) = http2.poll_event()
         {
@@ -148,6 +163,7 @@ impl Service {
             let debug = self.around.endpoint.streams_violated();
             self.dismiss(http2, ErrorCode::REFUSED_STREAM, debug, now);
         }
+        self.count_limits(http2);
         self.check_abruptness();
     }
 
@@ -215,6 +231,12 @@ impl Service {
                 end_stream,
             } => {
                 self.limit.head_came();
+                self.around.stage.tally.request_came();
+                if let Some(octets) = self.faults.header_table
+                    && self.limit.is_all_known()
+                {
+                    self.struck(Asked::HeaderTable(octets));
+                }
                 if self.leaving.is_some_and(|(last, _)| stream > last) {
                     return;
                 }
@@ -229,6 +251,7 @@ impl Service {
                     stream,
                     fields,
                     body: Vec::new(),
+                    octets: 0,
                     draw: self.dice.draw(&self.faults),
                 };
                 if let Some(strike) = request.draw.strike_at(Point::Headers) {
@@ -250,8 +273,16 @@ impl Service {
                 let Some(at) = self.position(stream) else {
                     return;
                 };
-                if let Some(request) = self.pending.get_mut(at) {
+                let octets = self.pending.get_mut(at).map(|request| {
                     request.append(data, max);
+                    request.octets
+                });
+                // The client has more to send, and may not.
+                if let Some(window) = self.faults.stream_window
+                    && octets.is_some_and(|octets| u32::try_from(octets) == Ok(window))
+                    && !end_stream
+                {
+                    self.struck(Asked::StreamWindow(window));
                 }
                 if end_stream {
                     let request = self.pending.swap_remove(at);
@@ -276,6 +307,22 @@ impl Service {
             | Event::Pong { .. }
             | Event::GoAway { .. }
             | Event::Closed { .. } => {}
+        }
+    }
+
+    /// Counts the limits that the client has come up against.
+    fn count_limits(&self, http2: &Connection) {
+        if let Some(cap) = self.faults.streams
+            && self.limit.is_capped()
+            && self.limit.is_known()
+            && self.limit.is_reached(http2)
+        {
+            self.struck(Asked::Streams(cap));
+        }
+        if let Some(octets) = self.faults.connection_window
+            && http2.has_used_window()
+        {
+            self.struck(Asked::ConnectionWindow(octets));
         }
     }
 
@@ -310,7 +357,8 @@ impl Service {
 
     /// The transport is at its end, whatever else came.
     fn is_cut(&self) -> bool {
-        !matches!(self.doom, None | Some(Kind::Deaf | Kind::Mute))
+        let kind = self.doom.map(|doom| doom.kind);
+        !matches!(kind, None | Some(Kind::Deaf | Kind::Mute))
     }
 }
 
@@ -321,6 +369,7 @@ pub(super) const HEADER_TABLE_INITIAL: u32 = 4_096;
 impl Pending {
     /// Appends content, as far as it is within bounds.
     fn append(&mut self, data: Vec<u8>, max: usize) {
+        self.octets += data.len();
         if self.body.is_empty() && data.len() <= max {
             self.body = data;
         } else {

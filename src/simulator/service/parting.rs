@@ -3,10 +3,10 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use super::Service;
+use super::{Doom, Service};
 use crate::http2::{Connection, ErrorCode, StreamId};
 use crate::simulator::apns;
-use crate::simulator::faults::{Farewell, Kind};
+use crate::simulator::faults::{Asked, Farewell, Kind};
 
 /// How long a client may take to leave after a GOAWAY.
 pub(super) const LEAVE: Duration = Duration::from_secs(30);
@@ -43,6 +43,7 @@ impl Service {
         let (last, debug) = match self.faults.goaway {
             Farewell::Graceful => {
                 http2.shut_down(now);
+                self.struck(Asked::GoAway(Farewell::Graceful));
                 self.leaving = Some((StreamId::MAX, end));
                 return false;
             }
@@ -57,6 +58,10 @@ impl Service {
         if self.faults.goaway == Farewell::Twice {
             http2.send_goaway(last, code, debug);
         }
+        // The abrupt one's end is yet to come.
+        if self.faults.goaway != Farewell::Abrupt {
+            self.struck(Asked::GoAway(self.faults.goaway));
+        }
         self.leaving = Some((last, end));
         last < stream
     }
@@ -64,7 +69,8 @@ impl Service {
     /// After a GOAWAY that is not waited for, the transport ends.
     pub(super) fn check_abruptness(&mut self) {
         if self.leaving.is_some() && self.faults.goaway == Farewell::Abrupt && self.doom.is_none() {
-            self.doom = Some(Kind::Fin);
+            let (kind, by) = (Kind::Fin, Asked::GoAway(Farewell::Abrupt));
+            self.doom = Some(Doom { kind, by });
         }
     }
 }

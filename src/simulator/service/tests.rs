@@ -22,7 +22,7 @@ fn service(now: Instant) -> Service {
         reporter: Arc::new(Reporter::Silent),
         recorder: None,
         seed: 0,
-        stage: Stage::new(&faults, &Script::default(), Provider::Fcm, now),
+        stage: Arc::new(Stage::new(&faults, &Script::default(), Provider::Fcm, now)),
         started: now,
     };
     Service::new(Arc::new(around), 0, false, faults)

@@ -7,6 +7,7 @@ mod fcm;
 mod oauth;
 mod server;
 mod strikes;
+mod tally;
 
 use std::fs;
 use std::ops::Deref;
