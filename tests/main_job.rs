@@ -17,6 +17,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use harness::daemon::Daemon;
+use harness::simulator::Simulate;
 use harness::site::{Site, read_text, sterna};
 use harness::{fcm_token, hex_token, lines, wait_for, wait_until};
 
@@ -213,21 +214,7 @@ fn the_demo_shows_what_becomes_of_each_push_that_it_proposes() {
 #[test]
 fn simulator_and_daemon_work_as_two_processes() {
     let site = Site::with_logs();
-    let mut command = sterna();
-    command.args([
-        "simulate",
-        "--apns-port=0",
-        "--fcm-port=0",
-        "--oauth-port=0",
-        "--dir",
-    ]);
-    command.arg(site.path("sim"));
-    site.capture(&mut command);
-    let simulator = Daemon::spawn(command);
-    let hint = format!("sterna -c {}\n", site.path("sim/sterna.toml").display());
-    wait_until("the simulator to say how to use it", || {
-        read_text(&site.path("stdout")).contains(&hint)
-    });
+    let simulator = Simulate::start(&site, &[]);
     // The simulator's file says nothing of logs: they go to standard output and error.
     let files = Site::with_logs();
     let mut command = sterna();
@@ -255,9 +242,7 @@ fn simulator_and_daemon_work_as_two_processes() {
         (&json!(ids[1]), &json!("bad device token"))
     );
 
-    simulator.signal("TERM");
-    assert_eq!(simulator.wait(), 0);
-    let told = read_text(&site.path("stdout"));
+    let told = simulator.stop();
     for line in [
         "APNs: 2 requests: 1 accepted, 1 refused, 0 turned away; 0 doubled, 0 lost\n",
         "FCM: 1 request: 1 accepted, 0 refused, 0 turned away; 0 doubled, 0 lost\n",

@@ -1,6 +1,12 @@
-//! The simulator within the test's own process, and what it received.
+//! The simulator, within the test's own process or as one of its own, and what it received.
+//!
+//! A fault that a test asks for must strike: whoever strikes counts, and a test that ends without
+//! it fails, whatever else it looked at.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -9,11 +15,13 @@ use sterna::simulator::{
 };
 use tempfile::TempDir;
 
-use super::site::ReservedPort;
+use super::daemon::Daemon;
+use super::site::{ReservedPort, Site, read_text, sterna};
+use super::wait_until;
 
 /// A simulator, its credentials' directory, and a note of each request.
 pub(crate) struct Simulated {
-    pub(crate) simulator: Simulator,
+    pub(crate) simulator: Watched,
     notes: Notes,
     directory: TempDir,
 }
@@ -64,7 +72,7 @@ impl Simulated {
         let notes = take_notes(&mut options);
         change(&mut options);
         Self {
-            simulator: Simulator::start(options).unwrap(),
+            simulator: Watched::start(options),
             notes,
             directory,
         }
@@ -111,11 +119,112 @@ impl Stopped {
         options.ports = Ports { apns, fcm, oauth };
         let notes = take_notes(&mut options);
         Simulated {
-            simulator: Simulator::start(options).unwrap(),
+            simulator: Watched::start(options),
             notes,
             directory: self.directory,
         }
     }
+}
+
+/// A simulator that fails its test if a fault that was asked for never struck.
+pub(crate) struct Watched(Option<Simulator>);
+
+impl Watched {
+    fn start(options: Options) -> Self {
+        Self(Some(Simulator::start(options).unwrap()))
+    }
+
+    fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let Some(simulator) = self.0.take() else {
+            return;
+        };
+        let never = simulator.never_struck();
+        let never: Vec<_> = never.iter().map(ToString::to_string).collect();
+        drop(simulator);
+        if !std::thread::panicking() {
+            assert!(never.is_empty(), "never struck: {}", never.join(", "));
+        }
+    }
+}
+
+impl Deref for Watched {
+    type Target = Simulator;
+
+    fn deref(&self) -> &Simulator {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// `sterna simulate` as a process, with its files in a site's directory `sim`.
+pub(crate) struct Simulate {
+    process: Option<Daemon>,
+    stdout: PathBuf,
+    config: PathBuf,
+}
+
+impl Simulate {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(site: &Site, arguments: &[&str]) -> Self {
+        let mut command = sterna();
+        command.args([
+            "simulate",
+            "--apns-port=0",
+            "--fcm-port=0",
+            "--oauth-port=0",
+        ]);
+        command.args(arguments).arg("--dir").arg(site.path("sim"));
+        site.capture(&mut command);
+        let started = Self {
+            process: Some(Daemon::spawn(command)),
+            stdout: site.path("stdout"),
+            config: site.path("sim/sterna.toml"),
+        };
+        let hint = format!("sterna -c {}\n", started.config.display());
+        wait_until("the simulator to say how to use it", || {
+            read_text(&started.stdout).contains(&hint)
+        });
+        started
+    }
+
+    /// The configuration that it wrote for a daemon.
+    pub(crate) fn config(&self) -> String {
+        fs::read_to_string(&self.config).unwrap()
+    }
+
+    /// Ends it; what it has told.
+    pub(crate) fn stop(mut self) -> String {
+        let process = self.process.take().unwrap();
+        assert_eq!(process.terminate(), 0);
+        let told = read_text(&self.stdout);
+        check_struck(&told);
+        told
+    }
+}
+
+impl Drop for Simulate {
+    fn drop(&mut self) {
+        assert!(
+            self.process.is_none() || std::thread::panicking(),
+            "a simulator is to be stopped: its end tells which faults have struck"
+        );
+    }
+}
+
+/// What a simulator's process told at its end names no fault that never struck.
+#[track_caller]
+pub(crate) fn check_struck(told: &str) {
+    let never = told.lines().find(|line| line.starts_with("Never struck"));
+    assert_eq!(never, None);
 }
 
 fn take_notes(options: &mut Options) -> Notes {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::harness::daemon::Daemon;
+use crate::harness::simulator::Simulate;
 use crate::harness::site::{Site, read_text, run, sterna};
-use crate::harness::wait_until;
 use crate::join::join;
 use crate::play::{ANDROID, IOS, of_platform, push_all, read, settle};
 
@@ -14,32 +14,18 @@ fn flags_and_a_script_reach_the_wire_and_the_ledger_its_file() {
     let (script, ledger) = (site.path("bad-day.toml"), site.path("ledger.jsonl"));
     let text = "[[phase]]\nendpoint = \"fcm\"\nrequests = 150\nstrike = \"internal@processed=4\"\n";
     fs::write(&script, text).unwrap();
-    let mut command = sterna();
-    command
-        .args([
-            "simulate",
-            "--apns-port=0",
-            "--fcm-port=0",
-            "--oauth-port=0",
-            "--summary",
-        ])
-        .args([
-            "--refuse=3",
-            "--goaway-after=100",
-            "--goaway=graceful",
-            "--seed=5",
-        ])
-        .arg("--script")
-        .arg(&script)
-        .arg("--ledger")
-        .arg(&ledger)
-        .arg("--dir")
-        .arg(site.path("sim"));
-    site.capture(&mut command);
-    let simulator = Daemon::spawn(command);
-    wait_until("the simulator to listen", || {
-        read_text(&site.path("stdout")).contains("Serve pushes to it with:")
-    });
+    let arguments = [
+        "--summary",
+        "--refuse=3",
+        "--goaway-after=100",
+        "--goaway=graceful",
+        "--seed=5",
+        "--script",
+        script.to_str().unwrap(),
+        "--ledger",
+        ledger.to_str().unwrap(),
+    ];
+    let simulator = Simulate::start(&site, &arguments);
     let files = Site::with_logs();
     let logs = format!(
         "\n[log]\naccess_log = {:?}\nerror_log = {:?}\noperator_log = {:?}\n",
@@ -48,7 +34,7 @@ fn flags_and_a_script_reach_the_wire_and_the_ledger_its_file() {
         files.path("operator.log"),
     );
     let config = files.path("sterna.toml");
-    fs::write(&config, read_text(&site.path("sim/sterna.toml")) + &logs).unwrap();
+    fs::write(&config, simulator.config() + &logs).unwrap();
     let mut command = sterna();
     command.arg("-c").arg(config).arg("-p=0");
     files.capture(&mut command);
@@ -56,8 +42,7 @@ fn flags_and_a_script_reach_the_wire_and_the_ledger_its_file() {
     let sides = [IOS, ANDROID];
     let accepted = push_all(&daemon, &sides, 400);
     settle(daemon);
-    simulator.signal("TERM");
-    assert_eq!(simulator.wait(), 0);
+    let told = simulator.stop();
 
     let entries = read(&read_text(&ledger));
     let log = [files.access_log(), files.error_log()].concat();
@@ -78,7 +63,6 @@ fn flags_and_a_script_reach_the_wire_and_the_ledger_its_file() {
     );
     assert_eq!((ios.0.succeeded, ios.0.doubled), (400, 0));
     assert!(android.0.doubled > 0, "nothing was struck: {android:?}");
-    let told = read_text(&site.path("stdout"));
     let summary = told.lines().find(|line| line.starts_with("FCM: ")).unwrap();
     let struck = android.0.doubled;
     let expected = format!(" ({struck} unanswered), 0 refused, ");

@@ -73,9 +73,11 @@ fn a_goaway_in_the_place_of_settings_costs_no_push() {
     for Outcome {
         connections,
         findings,
+        entries,
         ..
     } in play.run("first")
     {
+        assert!(entries.iter().all(|entry| entry.connection > 1));
         assert_eq!((findings.succeeded, findings.doubled), (100, 0));
         assert_eq!(
             findings.maybe_sent, 0,

@@ -1,7 +1,7 @@
 //! The same before an HTTP/2 server that is not ours: the `h2` crate's, with manners that its
 //! interface can express, and a ledger of its own.
 
-mod server;
+pub(crate) mod server;
 
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ fn play(what: &str, pushes: u64, manners: Manners) -> Vec<Outcome> {
             connections,
             entries,
             log,
+            told: site.operator_log(),
         }
     });
     outcomes.collect()
@@ -161,7 +162,7 @@ fn all_of_it_at_once_before_a_foreign_server() {
         cancels_every: Some(67),
         leaves_after: Some((150, Farewell::Graceful)),
         delay: Duration::from_millis(1),
-        window: Some(300),
+        window: Some(70),
         streams: Some(10),
     };
     for Outcome { findings, .. } in play("all of it", 1_000, manners) {

@@ -88,6 +88,7 @@ fn headline_abrupt_goaways() {
         ..
     } in play("abrupt GOAWAYs", play_of)
     {
+        assert!(connections.cut > 0, "nothing was cut: {connections:?}");
         assert!(connections.used <= connections.cut + 2, "{connections:?}");
         assert!(findings.doubled <= findings.maybe_sent, "{findings:?}");
     }
@@ -105,21 +106,50 @@ fn headline_pushes_that_are_never_answered() {
     }
 }
 
-/// Whatever ends a stream or a connection, by chance and mixed.
+/// What ends streams and connections, what only one of many does last.
+const STRIKES: [&str; 14] = [
+    "internal@headers",
+    "refused@data",
+    "cancel@processed",
+    "silence@data",
+    "internal@response",
+    "rst@headers",
+    "rst@processed",
+    "fin@data",
+    "fin@response",
+    "tls@processed",
+    "tls@answered",
+    "mute@data",
+    "deaf@headers",
+    "dead@processed",
+];
+
+/// Whatever ends a stream or a connection: one after the other, or in a full run by chance and
+/// mixed, with connections that do not come to stand.
 #[test]
 fn headline_all_of_it_at_once() {
-    let strikes = "internal@headers=0.5,refused@data=1,cancel@processed=0.5,silence@data=0.3,\
-        internal@response=0.3,rst@headers=0.1,rst@processed=0.1,fin@data=0.1,fin@response=0.1,\
-        tls@processed=0.1,tls@answered=0.1,deaf@headers=0.05,mute@data=0.05,dead@processed=0.05,\
-        rst@connect=5,tls@preface=5,dead@connect=1";
-    let play_of = Play::new(&[IOS], pushes(300))
-        .faults(|faults| {
-            faults.strikes = strikes.parse().unwrap();
-            faults.refuse_percent = 1.0;
-            faults.goaway = "graceful".parse().unwrap();
-            faults.goaway_after = NonZeroU64::new(300);
-            faults.latency_spread = Duration::from_millis(5);
-        })
+    let pushes = pushes(300);
+    let few = "latency_spread = 5\nrefuse = 5\ngoaway = \"graceful\"\ngoaway_after = 60";
+    let script = if pushes > 1_000 {
+        let shares: Vec<_> = STRIKES
+            .iter()
+            .map(|strike| format!("{strike}=0.2"))
+            .collect();
+        let starts = "rst@connect=5,tls@preface=5,dead@connect=5";
+        format!(
+            "[[phase]]\n{few}\nstrike = \"{},{starts}\"\n",
+            shares.join(",")
+        )
+    } else {
+        let one = |strike| {
+            format!(
+                "[[phase]]\nrequests = 15\n{few}\n[[phase]]\nrequests = 1\nstrike = \"{strike}=100\"\n"
+            )
+        };
+        STRIKES.map(one).concat()
+    };
+    let play_of = Play::new(&[IOS], pushes)
+        .script(&script)
         .with("ios.timeout", 1);
     for Outcome { findings, .. } in play("all of it at once", play_of) {
         assert!(findings.maybe_sent > 0 && findings.doubled <= findings.maybe_sent);

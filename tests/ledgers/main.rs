@@ -26,3 +26,4 @@ mod settings;
 mod strikes;
 mod tokens;
 mod unanswered;
+mod watch;

@@ -49,6 +49,7 @@ pub(crate) struct Play {
     faults: Faults,
     script: Script,
     keys: Vec<(String, String)>,
+    message: String,
 }
 
 /// What came of it, for one side.
@@ -58,6 +59,8 @@ pub(crate) struct Outcome {
     pub(crate) connections: Connections,
     pub(crate) entries: Vec<Entry>,
     pub(crate) log: Vec<Line>,
+    /// What the operator was told, of both sides.
+    pub(crate) told: String,
 }
 
 impl Play {
@@ -72,6 +75,7 @@ impl Play {
             },
             script: Script::default(),
             keys: Vec::new(),
+            message: "m".to_owned(),
         }
         .with("core.pusher_max", PUSHER_MAX)
     }
@@ -85,6 +89,12 @@ impl Play {
     /// With faults in phases.
     pub(crate) fn script(mut self, text: &str) -> Self {
         self.script = Script::read(text, 1).unwrap();
+        self
+    }
+
+    /// With messages of so many characters.
+    pub(crate) fn message(mut self, characters: usize) -> Self {
+        self.message = "m".repeat(characters);
         self
     }
 
@@ -110,12 +120,13 @@ impl Play {
             site = site.with(&key, value);
         }
         let daemon = site.start();
-        let accepted = push_all(&daemon, &self.sides, self.pushes);
+        let accepted = push_messages(&daemon, &self.sides, self.pushes, &self.message);
         settle(daemon);
         // Its last lines come with its end.
         drop(simulated);
         let entries = ledger.entries();
         let log = [site.access_log(), site.error_log()].concat();
+        let told = site.operator_log();
         let outcomes = self.sides.iter().zip(accepted).map(|(side, accepted)| {
             let entries = of_provider(&entries, side.provider);
             let log: Vec<Line> = of_platform(&log, side.name);
@@ -126,6 +137,7 @@ impl Play {
                 connections: Connections::of(&entries),
                 entries,
                 log,
+                told: told.clone(),
             }
         });
         outcomes.collect()
@@ -151,6 +163,10 @@ pub(crate) fn each<T: Sync>(cases: &[T], run: impl Fn(&T) + Sync) {
 
 /// Pushes so many to each side, in several requests; their ids by side.
 pub(crate) fn push_all(daemon: &Daemon, sides: &[Side], pushes: u64) -> Vec<Vec<u64>> {
+    push_messages(daemon, sides, pushes, "m")
+}
+
+fn push_messages(daemon: &Daemon, sides: &[Side], pushes: u64, message: &str) -> Vec<Vec<u64>> {
     const AT_ONCE: u64 = 200;
     let mut accepted = vec![Vec::new(); sides.len()];
     let mut client = daemon.client();
@@ -159,7 +175,7 @@ pub(crate) fn push_all(daemon: &Daemon, sides: &[Side], pushes: u64) -> Vec<Vec<
             let numbers = first..pushes.min(first + AT_ONCE);
             let tokens: Vec<String> = numbers.map(side.token).collect();
             let body = json!({"notifications": [
-                {"platform": side.platform, "message": "m", "token": tokens},
+                {"platform": side.platform, "message": message, "token": tokens},
             ]});
             let reply = client.request("POST", "/push", body.to_string().as_bytes());
             assert_eq!(reply.status, 200, "{}", reply.text());

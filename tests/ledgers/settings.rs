@@ -22,34 +22,38 @@ fn the_limit_on_streams_may_fall_to_none_and_rise_again() {
     let script = r"
         repeat = true
         [[phase]]
-        seconds = 0.1
+        requests = 300
+        latency = 2
         [[phase]]
         seconds = 0.2
         streams = 0
+        latency = 2
         [[phase]]
-        seconds = 0.1
+        requests = 30
         streams = 1
+        latency = 2
         [[phase]]
-        seconds = 0.1
+        requests = 200
         streams = 7
+        latency = 2
     ";
-    let play = Play::new(&[IOS, ANDROID], 2_000).script(script);
-    let play = play.faults(|faults| faults.latency = std::time::Duration::from_millis(2));
-    check_clean(play, "streams", 2_000);
+    let play = Play::new(&[IOS, ANDROID], 1_000).script(script);
+    check_clean(play, "streams", 1_000);
 }
 
 #[test]
 fn narrow_windows_and_tables_hold_nothing_up_for_ever() {
-    for (what, change) in [
-        ("stream_window", "stream_window = 10"),
-        ("connection_window", "connection_window = 100"),
-        ("header_table", "header_table = 0"),
+    // A connection's window is that narrow after the first 64 KiB.
+    for (what, change, message) in [
+        ("stream_window", "stream_window = 10", 1),
+        ("connection_window", "connection_window = 1000", 800),
+        ("header_table", "header_table = 0", 1),
     ] {
         let script = format!(
             "repeat = true\n[[phase]]\nrequests = 100\n{change}\n[[phase]]\nrequests = 50\n"
         );
         let play = Play::new(&[IOS, ANDROID], 400).script(&script);
-        check_clean(play, what, 400);
+        check_clean(play.message(message), what, 400);
     }
 }
 
@@ -60,11 +64,27 @@ fn slow_octets_are_waited_for() {
     check_clean(play, "slow", 100);
 }
 
+/// Its connections are sent away first, so that others are asked for while nobody listens.
 #[test]
 fn a_provider_that_refuses_connections_for_a_while_costs_nothing() {
-    let script = "[[phase]]\nseconds = 0.5\nclosed = true\n";
-    let play = Play::new(&[IOS, ANDROID], 100).script(script);
-    for Outcome { connections, .. } in check_clean(play, "closed", 100) {
-        assert!(connections.used <= 2, "{connections:?}");
+    let script = r"
+        [[phase]]
+        requests = 30
+        latency = 2
+        [[phase]]
+        seconds = 0.5
+        closed = true
+        goaway_after = 1
+    ";
+    let play = Play::new(&[IOS, ANDROID], 300).script(script);
+    for Outcome {
+        connections, told, ..
+    } in check_clean(play, "closed", 300)
+    {
+        assert!(connections.used <= 4, "{connections:?}");
+        // Only who is refused, or reset in the moment of shutting, can tell.
+        for lane in ["ios", "android"] {
+            assert!(told.contains(&format!("{lane}: no connection: ")), "{told}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Streams and connections that end before, between and after the frames of a request.
 
+use crate::join::Entry;
 use crate::play::{ANDROID, IOS, Outcome, Play, each};
 
 /// One of so many requests is struck; all succeed in the end.
@@ -70,8 +71,16 @@ fn streams_that_are_reset_after_they_were_processed_are_doubled_and_say_so() {
 #[test]
 fn streams_that_are_refused_cost_nothing() {
     each(&["refused@headers", "refused@data"], |strike| {
-        for Outcome { findings, log, .. } in struck(strike, 20) {
+        for Outcome {
+            findings,
+            entries,
+            log,
+            ..
+        } in struck(strike, 20)
+        {
             assert_eq!((findings.doubled, findings.maybe_sent), (0, 0), "{strike}");
+            let is_struck = |entry: &Entry| !entry.processed && entry.reason == "refused";
+            assert!(entries.iter().any(is_struck), "{strike}");
             let mut outcomes = log.iter().filter(|line| line.kind() == "succeeded-push");
             assert!(
                 outcomes.all(|line| line.number("attempt") == Some(1)),
@@ -112,7 +121,10 @@ fn connections_that_end_after_an_answer_lose_nothing() {
     each(
         &["rst@answered", "fin@answered", "tls@answered"],
         |strike| {
-            struck(strike, 100);
+            for Outcome { connections, .. } in struck(strike, 100) {
+                // Three were struck, and two threads would have had two.
+                assert!(connections.used > 2, "{strike}: {connections:?}");
+            }
         },
     );
 }
@@ -129,8 +141,12 @@ fn connections_that_end_before_the_first_frame_cost_no_attempt() {
     ];
     each(&kinds, |kind| {
         let text = format!("[[phase]]\nconnections = 1\nstrike = \"{kind}=100\"\n");
-        for Outcome { findings, .. } in Play::new(&[IOS, ANDROID], 50).script(&text).run(kind) {
+        for Outcome {
+            findings, entries, ..
+        } in Play::new(&[IOS, ANDROID], 50).script(&text).run(kind)
+        {
             assert_eq!((findings.succeeded, findings.doubled), (50, 0), "{kind}");
+            assert!(entries.iter().all(|entry| entry.connection > 0), "{kind}");
         }
     });
 }
@@ -142,8 +158,12 @@ fn connections_on_which_nothing_ever_comes_are_given_up() {
     each(&["dead@connect", "dead@preface"], |kind| {
         let text = format!("[[phase]]\nconnections = 1\nstrike = \"{kind}=100\"\n");
         let play = Play::new(&[IOS], 50).script(&text).with("ios.timeout", 1);
-        for Outcome { findings, .. } in play.run(kind) {
+        for Outcome {
+            findings, entries, ..
+        } in play.run(kind)
+        {
             assert_eq!((findings.succeeded, findings.doubled), (50, 0), "{kind}");
+            assert!(entries.iter().all(|entry| entry.connection > 0), "{kind}");
         }
     });
 }

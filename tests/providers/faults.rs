@@ -8,10 +8,10 @@ use sterna::simulator::Provider;
 
 use crate::batch;
 use crate::harness::daemon::Daemon;
+use crate::harness::hex_token;
 use crate::harness::lines::{self, Line, check_same, ids};
-use crate::harness::simulator::{Note, Simulated};
+use crate::harness::simulator::{Note, Simulate, Simulated, check_struck};
 use crate::harness::site::{Site, read_text, sterna};
-use crate::harness::{hex_token, wait_until};
 
 #[test]
 fn streams_refused_and_connections_sent_away_cost_no_push() {
@@ -43,6 +43,7 @@ fn streams_refused_and_connections_sent_away_cost_no_push() {
         assert_eq!(line.number("attempt"), Some(1), "{}", line.text);
     }
     let told = read_text(&site.path("stdout"));
+    check_struck(&told);
     for provider in ["APNs", "FCM"] {
         let summary = told
             .lines()
@@ -105,22 +106,9 @@ fn answers_that_may_pass_are_failures_once_the_retries_are_used_up() {
 #[test]
 fn the_simulators_command_line_asks_for_faults_too() {
     let site = Site::with_logs();
-    let mut command = sterna();
-    command
-        .args([
-            "simulate",
-            "--apns-port=0",
-            "--fcm-port=0",
-            "--oauth-port=0",
-        ])
-        .args(["--fail=100", "--latency=200", "--summary", "--dir"])
-        .arg(site.path("sim"));
-    site.capture(&mut command);
-    let simulator = Daemon::spawn(command);
-    wait_until("the simulator to listen", || {
-        read_text(&site.path("stdout")).contains("Serve pushes to it with:")
-    });
-    let config = read_text(&site.path("sim/sterna.toml"));
+    let arguments = ["--fail=100", "--latency=200", "--summary"];
+    let simulator = Simulate::start(&site, &arguments);
+    let config = simulator.config();
     let config = config
         .replace("[ios]\n", "[ios]\nretry_max = 0\n")
         .replace("[android]\n", "[android]\nretry_max = 0\n");
@@ -147,9 +135,7 @@ fn the_simulators_command_line_asks_for_faults_too() {
         let status = line["status"].as_u64().unwrap();
         assert!([429, 500, 503].contains(&status), "{line}");
     }
-    simulator.signal("TERM");
-    assert_eq!(simulator.wait(), 0);
-    let told = read_text(&site.path("stdout"));
+    let told = simulator.stop();
     for provider in ["APNs", "FCM"] {
         let line = format!(
             "{provider}: 5 requests: 0 accepted, 0 refused, 5 turned away; 0 doubled, 5 lost\n"

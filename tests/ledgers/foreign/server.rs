@@ -23,24 +23,37 @@ use crate::join::Entry;
 
 /// How the server behaves; as it comes it is good.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Manners {
+pub(crate) struct Manners {
     /// Each such request is refused unprocessed.
-    pub(super) refuses_every: Option<u64>,
+    pub(crate) refuses_every: Option<u64>,
     /// Each such request is processed, and its stream reset with `CANCEL`.
-    pub(super) cancels_every: Option<u64>,
+    pub(crate) cancels_every: Option<u64>,
     /// After so many requests on a connection it ends.
-    pub(super) leaves_after: Option<(u64, Farewell)>,
+    pub(crate) leaves_after: Option<(u64, Farewell)>,
     /// Before each answer.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
     /// `INITIAL_WINDOW_SIZE`.
-    pub(super) window: Option<u32>,
+    pub(crate) window: Option<u32>,
     /// `MAX_CONCURRENT_STREAMS`.
-    pub(super) streams: Option<u32>,
+    pub(crate) streams: Option<u32>,
+}
+
+/// How often each of the manners was seen: who asks for one learns whether it happened.
+#[derive(Debug, Default)]
+struct Struck {
+    refusals: AtomicU64,
+    cancellations: AtomicU64,
+    leavings: AtomicU64,
+    delays: AtomicU64,
+    /// Requests whose content was longer than the window and came in pieces that fit.
+    narrow: AtomicU64,
+    /// Requests that came while as many as there may be were under way.
+    full: AtomicU64,
 }
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Farewell {
+pub(crate) enum Farewell {
     /// `graceful_shutdown` of the `h2` crate: two GOAWAYs, all is answered.
     Graceful,
     /// `abrupt_shutdown`: one GOAWAY, and the end.
@@ -50,10 +63,10 @@ pub(super) enum Farewell {
 }
 
 /// The running server.
-pub(super) struct Foreign {
-    pub(super) url: String,
+pub(crate) struct Foreign {
+    pub(crate) url: String,
     /// Its CA, and the other one.
-    pub(super) ca_path: String,
+    pub(crate) ca_path: String,
     shared: Arc<Shared>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
@@ -61,6 +74,7 @@ pub(super) struct Foreign {
 
 struct Shared {
     manners: Manners,
+    struck: Struck,
     requests: AtomicU64,
     connections: AtomicU64,
     /// What was seen, each with the provider that it was meant for.
@@ -69,12 +83,13 @@ struct Shared {
 
 impl Foreign {
     /// Starts it; `others` is a CA to be trusted beside its own.
-    pub(super) fn start(manners: Manners, directory: &Path, others: &Path) -> Self {
+    pub(crate) fn start(manners: Manners, directory: &Path, others: &Path) -> Self {
         let (tls, ca) = identity();
         let ca_path = directory.join("both-ca.pem");
         fs::write(&ca_path, ca + &fs::read_to_string(others).unwrap()).unwrap();
         let shared = Arc::new(Shared {
             manners,
+            struck: Struck::default(),
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             entries: Mutex::default(),
@@ -104,11 +119,13 @@ impl Foreign {
         }
     }
 
-    /// Ends it; what it saw, with the provider each request was meant for.
-    pub(super) fn stop(self) -> Vec<(&'static str, Entry)> {
+    /// Ends it; what it saw, with the provider each request was meant for. Fails if one of its
+    /// manners was never seen.
+    pub(crate) fn stop(self) -> Vec<(&'static str, Entry)> {
         // It may have ended in a panic, which the join tells.
         let _heard = self.stop.send(());
         self.thread.join().unwrap();
+        self.shared.check_struck();
         std::mem::take(&mut *self.shared.entries.lock().unwrap())
     }
 }
@@ -137,10 +154,30 @@ async fn serve(socket: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>) {
     };
     let number = shared.connections.fetch_add(1, Ordering::Relaxed);
     let mut requests = 0;
+    let manners = &shared.manners;
+    let (struck, open) = (&shared.struck, Arc::new(AtomicU64::new(0)));
     while let Some(Ok((request, respond))) = connection.accept().await {
         requests += 1;
-        tokio::task::spawn_local(answer(request, respond, number, Arc::clone(&shared)));
-        match shared.manners.leaves_after {
+        let under_way = open.fetch_add(1, Ordering::Relaxed) + 1;
+        if manners
+            .streams
+            .is_some_and(|streams| under_way >= u64::from(streams))
+        {
+            count(&struck.full);
+        }
+        if shared
+            .manners
+            .leaves_after
+            .is_some_and(|(after, _)| after == requests)
+        {
+            count(&struck.leavings);
+        }
+        let (open, of_all) = (Arc::clone(&open), Arc::clone(&shared));
+        tokio::task::spawn_local(async move {
+            answer(request, respond, number, of_all).await;
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
+        match manners.leaves_after {
             Some((after, Farewell::Graceful)) if after == requests => {
                 connection.graceful_shutdown();
             }
@@ -173,12 +210,18 @@ async fn answer(
     let manners = &shared.manners;
     let every = |period: Option<u64>| period.is_some_and(|period| number.is_multiple_of(period));
     let (head, mut body) = request.into_parts();
-    let mut content = Vec::new();
+    let (mut content, mut largest) = (Vec::new(), 0);
     while let Some(data) = body.data().await {
         // The connection ended first: nothing was processed.
         let Ok(data) = data else { return };
+        largest = largest.max(data.len());
         drop(body.flow_control().release_capacity(data.len()));
         content.extend_from_slice(&data);
+    }
+    let struck = &shared.struck;
+    let window = manners.window.map(|window| window as usize);
+    if window.is_some_and(|window| content.len() > window && largest <= window) {
+        count(&struck.narrow);
     }
     let (provider, token) = addressee(head.uri.path(), &content);
     let id = head
@@ -198,6 +241,7 @@ async fn answer(
         entry.processed = false;
         "REFUSED_STREAM".clone_into(&mut entry.reason);
         shared.entries.lock().unwrap().push((provider, entry));
+        count(&struck.refusals);
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
     let at = {
@@ -206,10 +250,12 @@ async fn answer(
         entries.len() - 1
     };
     if every(manners.cancels_every) {
+        count(&struck.cancellations);
         return respond.send_reset(Reason::CANCEL);
     }
     if !manners.delay.is_zero() {
         tokio::time::sleep(manners.delay).await;
+        count(&struck.delays);
     }
     if send(&mut respond, provider, id).is_ok() {
         shared.entries.lock().unwrap()[at].1.answered = Some(true);
@@ -241,7 +287,31 @@ fn addressee(path: &str, content: &[u8]) -> (&'static str, String) {
     ("fcm", body["message"]["token"].as_str().unwrap().to_owned())
 }
 
+fn count(times: &AtomicU64) {
+    times.fetch_add(1, Ordering::Relaxed);
+}
+
 impl Shared {
+    #[track_caller]
+    fn check_struck(&self) {
+        let (manners, struck) = (&self.manners, &self.struck);
+        for (asked, times, what) in [
+            (manners.refuses_every.is_some(), &struck.refusals, "refusal"),
+            (
+                manners.cancels_every.is_some(),
+                &struck.cancellations,
+                "cancellation",
+            ),
+            (manners.leaves_after.is_some(), &struck.leavings, "leaving"),
+            (!manners.delay.is_zero(), &struck.delays, "delay"),
+            (manners.window.is_some(), &struck.narrow, "narrow window"),
+            (manners.streams.is_some(), &struck.full, "limit on streams"),
+        ] {
+            let is_so = times.load(Ordering::Relaxed) > 0;
+            assert!(is_so || !asked, "never struck: {what} of {manners:?}");
+        }
+    }
+
     /// What was answered on a connection may not have left it.
     fn doubt(&self, connection: u64) {
         for (_, entry) in self.entries.lock().unwrap().iter_mut() {
