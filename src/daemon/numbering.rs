@@ -145,23 +145,15 @@ impl Numbering {
 }
 
 /// What the pushes of a state directory are known by, for who gives no ids.
-///
-/// # Errors
-///
-/// When there is a file that cannot be read.
-pub(super) fn apns_ids(dir: &Path, node: Node) -> Result<ApnsIds, StartError> {
-    match read(dir)? {
-        None => Ok(ApnsIds::default()),
-        Some(Ok(book)) => Ok(book.apns_ids(node)),
-        Some(Err(fault)) => {
-            ::log::warn!(
-                "push ids: {} cannot be used: {fault}; pushes go out under another apns-id than they \
-                 had",
-                dir.join(IDS).display()
-            );
-            Ok(ApnsIds::default())
-        }
-    }
+pub(super) fn apns_ids(dir: &Path, node: Node) -> ApnsIds {
+    let why = match read(dir) {
+        Ok(None) => return ApnsIds::NONE,
+        Ok(Some(Ok(book))) => return book.apns_ids(node),
+        Ok(Some(Err(fault))) => format!("push ids: {}: {fault}", dir.join(IDS).display()),
+        Err(error) => error.to_string(),
+    };
+    ::log::warn!("{why}; pushes go out under another apns-id than they had");
+    ApnsIds::NONE
 }
 
 /// What a place is made of that the clock shows.

@@ -252,7 +252,7 @@ impl Resend {
         // What this directory has numbered keeps its name; what others have has none of its own.
         let directory = StateDirectory::of(config);
         if let Some(dir) = &directory.path {
-            directory.name_pushes(numbering::apns_ids(dir, config.core.node)?);
+            directory.name_pushes(numbering::apns_ids(dir, config.core.node));
         }
         logs.origins = Some(origins.clone());
         let stats = Arc::new(Stats::new(Moment::now()));

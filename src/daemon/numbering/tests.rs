@@ -277,16 +277,16 @@ fn a_process_that_holds_the_file_is_not_waited_for_without_end() {
 #[test]
 fn who_gives_no_ids_names_pushes_as_their_daemon_does() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(apns_ids(dir.path(), node(5)).unwrap(), ApnsIds::NONE);
+    assert_eq!(apns_ids(dir.path(), node(5)), ApnsIds::NONE);
     let mut process = Process::start(&dir, 5);
     let id = process.take();
     // Whatever number it has itself.
     for number in [5, 6] {
-        let known = apns_ids(dir.path(), node(number)).unwrap();
+        let known = apns_ids(dir.path(), node(number));
         assert_eq!(known.of(PushId(id)), process.name_of(id));
     }
     fs::write(file(&dir), "spoilt").unwrap();
-    assert_eq!(apns_ids(dir.path(), node(5)).unwrap(), ApnsIds::NONE);
+    assert_eq!(apns_ids(dir.path(), node(5)), ApnsIds::NONE);
     assert_eq!(fs::read_to_string(file(&dir)).unwrap(), "spoilt");
 }
 
