@@ -45,6 +45,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// more than the push.
 const PROMOTE_EVERY: Duration = Duration::from_millis(20);
 
+/// What alarms of a provider that wants fewer fields are known as.
+const HEADER_LIST: &str = "MAX_HEADER_LIST_SIZE";
+
 /// One connection thread's state, less what it waits with.
 #[derive(Debug)]
 pub struct Desk<T> {
@@ -216,6 +219,18 @@ impl<T: Transport> Desk<T> {
             if link.session().take_too_many_pings() {
                 self.ping_complaints = self.ping_complaints.saturating_add(1);
             }
+            if let Some((size, limit)) = link.session().take_list_exceeded()
+                && self.lane.alarms().is_due(HEADER_LIST, now.monotonic)
+            {
+                ::log::error!(
+                    "{}: {} says that it takes {limit} bytes of header fields \
+                     ({HEADER_LIST}), and a push has {size}; pushes are sent all the same, for \
+                     that is advice. If they are answered 431, look at what stands between here \
+                     and the provider",
+                    self.lane.platform(),
+                    link.peer(),
+                );
+            }
         }
         self.take_refusals(now);
         self.conclude(now);
@@ -348,7 +363,7 @@ impl<T: Transport> Desk<T> {
         };
         let (push, error) = *refused;
         if error == SendError::BadHead {
-            let text = "the request cannot be written as HTTP/2 fields";
+            let text = "a field of the request has characters that HTTP/2 does not carry";
             self.settler.settle_as_unsendable(&push, text, now);
             self.at_work = None;
         } else {

@@ -124,7 +124,7 @@ impl<T: Transport> Link<T> {
         self.connection.handle_timeout(at);
         self.take_events(now, ended);
         self.session
-            .handle_timeout(self.connection.http2(), at, ended);
+            .handle_timeout(self.connection.http2(), now, ended);
     }
 
     /// Pushes that it may take now.
@@ -266,7 +266,7 @@ impl<T: Transport> Link<T> {
 
     /// Hands over every push that is still on it as unknown, without a look at the connection.
     pub(super) fn abandon(&mut self, why: &'static str, now: Moment, ended: &mut Vec<Ended>) {
-        self.session.abandon(why, now.monotonic, ended);
+        self.session.abandon(why, now, ended);
     }
 
     fn take_events(&mut self, now: Moment, ended: &mut Vec<Ended>) {

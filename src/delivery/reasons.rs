@@ -82,8 +82,12 @@ pub static OURS: &[(&str, Advice)] = &[
     said(
         UNSENDABLE,
         "its request cannot be written",
-        "A field of the request has characters that HTTP/2 does not carry, or it is too large.",
-        "Look at ios.topic and the device token. If they are fine, report it as a fault of Sterna.",
+        "It was accepted before the last start, and the configuration of now does not allow its \
+         payload; or a field of the request has characters that HTTP/2 does not carry, which is \
+         looked for before a push is accepted. The log line says which. A provider's advice on the \
+         size of fields (MAX_HEADER_LIST_SIZE) is no reason: such a push is sent.",
+        "In the first case, look at what was changed in the configuration. In the second, report \
+         it as a fault of Sterna.",
     ),
 ];
 

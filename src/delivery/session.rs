@@ -69,6 +69,8 @@ pub struct Session {
     pulse: Pulse,
     /// A GOAWAY complained of PINGs.
     too_many_pings: bool,
+    /// A request's fields count more than the provider likes: size, limit.
+    list_exceeded: Option<(usize, usize)>,
     answered: u64,
     useful: bool,
     retiring: Option<String>,
@@ -104,6 +106,7 @@ impl Session {
             resets_left: None,
             pulse: Pulse::of(requests.address()),
             too_many_pings: false,
+            list_exceeded: None,
             requests,
             timeout,
             trouble: None,
@@ -163,6 +166,12 @@ impl Session {
     /// True once, when the provider has complained of PINGs.
     pub fn take_too_many_pings(&mut self) -> bool {
         std::mem::take(&mut self.too_many_pings)
+    }
+
+    /// Once for each limit: what the fields of a request count, and the provider's
+    /// `MAX_HEADER_LIST_SIZE` that is less. It was sent all the same.
+    pub fn take_list_exceeded(&mut self) -> Option<(usize, usize)> {
+        self.list_exceeded.take()
     }
 
     /// Pushes that it may take now, with at most `stream_limit` in flight.
@@ -293,8 +302,16 @@ impl Session {
                 fate,
                 cause,
             } => {
-                let of_stream = matches!(cause, Cause::ResetByPeer(_) | Cause::StreamError(..));
-                let outcome = self.outcome_of(fate, cause);
+                let of_stream = matches!(
+                    cause,
+                    Cause::ResetByPeer(_) | Cause::StreamError(..) | Cause::OurLimit(_)
+                );
+                let rest = match cause {
+                    Cause::OurLimit(_) => Rest::TooLong,
+                    _ => Rest::Missing(cause_text(cause)),
+                };
+                let answer = self.answer_of(stream, rest, now);
+                let outcome = answer.unwrap_or_else(|| self.outcome_of(fate, cause));
                 let ended_before = ended.len();
                 self.end(stream, outcome, now.monotonic, ended);
                 if !of_stream {
@@ -308,6 +325,8 @@ impl Session {
                 self.refused = self.refused.or(refusal);
                 self.retire(goaway_text(code, &debug));
             }
+            Event::Retiring { why } => self.retire(why),
+            Event::ListExceeded { size, limit } => self.list_exceeded = Some((size, limit)),
             Event::Closed { cause } => self.retire(cause_text(cause)),
             Event::Pong { payload } => self.pulse.answered(payload),
             Event::SettingsAcknowledged => self.settings_acknowledged = true,
@@ -325,7 +344,8 @@ impl Session {
 
     /// Ends what has timed out. What was not sent until then is taken back: events of the
     /// connection, to be handled before the next call, say so.
-    pub fn handle_timeout(&mut self, http2: &mut Connection, now: Instant, ended: &mut Vec<Ended>) {
+    pub fn handle_timeout(&mut self, http2: &mut Connection, at: Moment, ended: &mut Vec<Ended>) {
+        let now = at.monotonic;
         while let Some(&(deadline, stream)) = self.deadlines.front() {
             let in_flight = self.flights.contains_key(&stream);
             if in_flight && deadline > now {
@@ -339,12 +359,16 @@ impl Session {
                 return;
             } else if in_flight {
                 http2.reset(stream, ErrorCode::CANCEL);
+                self.count_reset(now);
                 let text = format!("no answer within {} s", self.timeout.as_secs_f32());
+                if let Some(answer) = self.answer_of(stream, Rest::Missing(text.clone()), at) {
+                    self.end(stream, answer, now, ended);
+                    continue;
+                }
                 let ended_before = ended.len();
                 self.end(stream, Outcome::Unknown(text.into()), now, ended);
                 self.spare_if_refused(ended.iter_mut().skip(ended_before));
                 self.timeouts_in_silence = self.timeouts_in_silence.saturating_add(1);
-                self.count_reset(now);
                 self.pulse.ask(http2, self.flights.is_empty(), now);
             }
         }
@@ -369,39 +393,53 @@ impl Session {
 
     /// A stream was reset because its time was over. Opens no more when they are too many.
     fn count_reset(&mut self, now: Instant) {
-        let left = self.resets_left.get_or_insert_with(|| Bucket::new(now));
+        let left = self
+            .resets_left
+            .get_or_insert_with(|| Bucket::of_resets(now));
         left.fill(now);
         if !left.take() {
             self.retire("too many requests without an answer");
         }
     }
 
-    /// Gives back every push in flight as unknown: the connection is lost without its events.
-    pub fn abandon(&mut self, why: &'static str, now: Instant, ended: &mut Vec<Ended>) {
+    /// Gives back every push in flight: the connection is lost without its events. What was not
+    /// said to be taken is unknown.
+    pub fn abandon(&mut self, why: &'static str, now: Moment, ended: &mut Vec<Ended>) {
         for (_, flight) in self.flights.drain() {
-            ended.push(flight.end(Outcome::Unknown(why.into()), now));
+            let head = flight.head.as_ref();
+            let outcome = match head.filter(|head| head.status() == Some(SUCCESS)) {
+                Some(head) => Outcome::Answered(self.requests.read_answer(SUCCESS, head, &[], now)),
+                None => Outcome::Unknown(why.into()),
+            };
+            ended.push(flight.end(outcome, now.monotonic));
         }
         self.deadlines.clear();
     }
 
     /// The answer of a stream is complete.
     fn finish(&mut self, stream: StreamId, now: Moment, ended: &mut Vec<Ended>) {
+        let answer = self.answer_of(stream, Rest::Came, now);
+        // http2 lets no message end without a final head; should it, the answer is no answer.
+        let outcome = answer.unwrap_or_else(|| Outcome::Unknown("the answer had no status".into()));
+        self.end(stream, outcome, now.monotonic, ended);
+    }
+
+    /// The answer of a stream as far as it has come, if its head has. The head says what the
+    /// provider has done; the rest, if it has refused the push, why.
+    fn answer_of(&mut self, stream: StreamId, rest: Rest, now: Moment) -> Option<Outcome> {
         // It stays in its place while its answer is read, in case that ends in a panic.
-        let Some(flight) = self.flights.get(&stream) else {
-            return;
-        };
+        let flight = self.flights.get(&stream)?;
         let credential_number = flight.credential_number;
-        let head = flight.head.as_ref();
-        let Some((head, status)) = head.and_then(|head| Some((head, head.status()?))) else {
-            // http2 lets no message end without a final head; should it, the answer is no answer.
-            let outcome = Outcome::Unknown("the answer had no status".into());
-            return self.end(stream, outcome, now.monotonic, ended);
-        };
+        let head = flight.head.as_ref()?;
+        let status = head.status()?;
         self.answered = self.answered.saturating_add(1);
         self.timeouts_in_silence = 0;
-        let answer = self
-            .requests
-            .read_answer(status, head, &flight.content, now);
+        let read = |content| self.requests.read_answer(status, head, content, now);
+        let answer = match rest {
+            Rest::Came => read(&flight.content),
+            Rest::TooLong => read(&[]),
+            Rest::Missing(why) => read(&[]).without_its_reason(&why),
+        };
         let again = match answer.verdict {
             Verdict::Retry(again) => Some(again),
             Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,
@@ -416,7 +454,7 @@ impl Session {
         } else if answer.reason == "TooManyProviderTokenUpdates" {
             self.note_trouble(Trouble::RenewedTooSoon, credential_number);
         }
-        self.end(stream, Outcome::Answered(answer), now.monotonic, ended);
+        Some(Outcome::Answered(answer))
     }
 
     /// What became of a push by the word of the HTTP/2 side. What a connection did not process
@@ -467,6 +505,16 @@ impl Session {
     }
 }
 
+/// What came of an answer behind its head.
+enum Rest {
+    /// All of it.
+    Came,
+    /// More than we take.
+    TooLong,
+    /// Not all of it; the text says why.
+    Missing(String),
+}
+
 impl Flight {
     fn end(self, outcome: Outcome, now: Instant) -> Ended {
         let took = now.saturating_duration_since(self.sent);
@@ -485,6 +533,7 @@ fn cause_text(cause: Cause) -> String {
     match cause {
         Cause::ResetByPeer(code) => format!("the provider reset the stream ({code})"),
         Cause::StreamError(code, rule) => format!("broken answer: {rule} ({code})"),
+        Cause::OurLimit(limit) => format!("the answer was cut off: {limit}"),
         Cause::GoAway(code) => format!("the provider closes the connection (GOAWAY {code})"),
         Cause::ConnectionError(code, rule) => format!("broken connection: {rule} ({code})"),
         Cause::TransportClosed => "the connection was lost".to_owned(),
@@ -514,6 +563,9 @@ fn goaway_text(code: ErrorCode, debug: &[u8]) -> String {
         None => text.to_owned(),
     }
 }
+
+/// The status of an answer to a push that was taken.
+const SUCCESS: u16 = 200;
 
 /// What FCM's GOAWAY says of PINGs that come too often.
 const TOO_MANY_PINGS: &str = "too_many_pings";

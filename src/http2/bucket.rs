@@ -3,19 +3,29 @@
 
 use std::time::{Duration, Instant};
 
-/// Full at first with 1000 tokens; 33 in a second come back, up to as many again.
+/// Full at first.
 #[derive(Clone, Debug)]
 pub struct Bucket {
+    size: u32,
+    /// How long a token takes to come back.
+    token_time: Duration,
     tokens: u32,
     /// Up to when time has been turned into tokens.
     filled: Instant,
 }
 
 impl Bucket {
-    /// A full one.
-    pub fn new(now: Instant) -> Self {
+    /// What a peer takes of streams that are reset: 1000 tokens, of which 33 come back in a second.
+    pub fn of_resets(now: Instant) -> Self {
+        Self::new(RESETS, RESET_TIME, now)
+    }
+
+    /// A full one of `size` tokens, each of which takes `token_time` to come back.
+    pub(super) fn new(size: u32, token_time: Duration, now: Instant) -> Self {
         Self {
-            tokens: BURST,
+            size,
+            token_time,
+            tokens: size,
             filled: now,
         }
     }
@@ -25,18 +35,23 @@ impl Bucket {
         let since = now.saturating_duration_since(self.filled);
         let come = since
             .as_nanos()
-            .checked_div(TOKEN_TIME.as_nanos())
+            .checked_div(self.token_time.as_nanos())
             .and_then(|come| u32::try_from(come).ok())
             .unwrap_or(u32::MAX);
         if come == 0 {
             return;
         }
-        self.tokens = self.tokens.saturating_add(come).min(BURST);
+        self.give(come);
         // The part of a token that has come stays to come.
-        self.filled = match TOKEN_TIME.checked_mul(come) {
-            Some(time) if self.tokens < BURST => self.filled.checked_add(time).unwrap_or(now),
+        self.filled = match self.token_time.checked_mul(come) {
+            Some(time) if self.tokens < self.size => self.filled.checked_add(time).unwrap_or(now),
             _ => now,
         };
+    }
+
+    /// Puts so many back, as far as there is room for them.
+    pub(super) fn give(&mut self, tokens: u32) {
+        self.tokens = self.tokens.saturating_add(tokens).min(self.size);
     }
 
     /// Takes one; false if there is none.
@@ -52,11 +67,11 @@ impl Bucket {
     }
 }
 
-/// Tokens that a full bucket holds. Our limit, that of nghttp2 for streams reset by the peer.
-pub(super) const BURST: u32 = 1000;
+/// Streams that may be reset at once. Our limit, that of nghttp2.
+pub(super) const RESETS: u32 = 1000;
 
-/// How long a token takes to come back: 33 in a second, as in nghttp2.
-const TOKEN_TIME: Duration = Duration::from_nanos(30_303_030);
+/// 33 in a second, as in nghttp2.
+const RESET_TIME: Duration = Duration::from_nanos(30_303_030);
 
 #[cfg(test)]
 mod tests {
@@ -71,19 +86,19 @@ mod tests {
     #[test]
     fn a_burst_empties_it_and_time_fills_it() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(start);
-        assert_eq!(taken(&mut bucket), BURST);
+        let mut bucket = Bucket::of_resets(start);
+        assert_eq!(taken(&mut bucket), RESETS);
         let after = |time| start.checked_add(time).unwrap();
         bucket.fill(after(Duration::from_secs(1)));
         assert_eq!(taken(&mut bucket), 33);
         bucket.fill(after(Duration::from_secs(3600)));
-        assert_eq!(taken(&mut bucket), BURST);
+        assert_eq!(taken(&mut bucket), RESETS);
     }
 
     #[test]
     fn no_part_of_a_token_is_lost_however_often_it_is_filled() {
         let mut now = Instant::now();
-        let mut bucket = Bucket::new(now);
+        let mut bucket = Bucket::of_resets(now);
         taken(&mut bucket);
         let mut sum = 0_u32;
         for _ in 0..10_000 {

@@ -80,7 +80,7 @@ pub enum SendError {
     NoStream,
     /// The stream is not open for sending.
     StreamClosed,
-    /// The head is not a legal HTTP/2 head, or is over the peer's `MAX_HEADER_LIST_SIZE`.
+    /// The head is not a legal HTTP/2 head.
     BadHead,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for SendError {
         f.write_str(match self {
             Self::NoStream => "no stream may be opened on this connection now",
             Self::StreamClosed => "the stream is not open for sending",
-            Self::BadHead => "the head is illegal or over the peer's MAX_HEADER_LIST_SIZE",
+            Self::BadHead => "the head is not a legal HTTP/2 head",
         })
     }
 }
@@ -103,6 +103,8 @@ pub(super) enum Violation {
     Connection(ErrorCode, &'static str),
     /// Ends one stream.
     Stream(StreamId, ErrorCode, &'static str),
+    /// Ends one stream for a limit of ours that the peer did not know of.
+    OurLimit(StreamId, &'static str),
 }
 
 impl Violation {

@@ -15,7 +15,8 @@ pub type StreamId = u32;
 /// goes out shows in the result of the sending calls.
 #[derive(Debug)]
 pub enum Event {
-    /// The final response head (client) or a request head (server).
+    /// The final response head (client) or a request head (server). Of a response with more fields
+    /// than our `MAX_HEADER_LIST_SIZE` allows, the first ones.
     Head {
         /// Its stream.
         stream: StreamId,
@@ -77,6 +78,20 @@ pub enum Event {
         /// Its opaque words; hostile octets, to be escaped before they are logged.
         debug: Vec<u8>,
     },
+    /// Client role: a request was sent whose fields count more than the server's
+    /// `MAX_HEADER_LIST_SIZE`; once for each such limit.
+    ListExceeded {
+        /// Octets of names and values and 32 for each field.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Client role: the connection opens no more streams of its own accord. Those that are open go
+    /// on; with the last of them it ends, by a GOAWAY of ours.
+    Retiring {
+        /// Why, in words.
+        why: &'static str,
+    },
     /// The connection is over; every open stream has got its `StreamFailed` before this.
     Closed {
         /// Why.
@@ -97,6 +112,8 @@ impl Event {
             | Self::SettingsAcknowledged
             | Self::Pong { .. }
             | Self::GoAway { .. }
+            | Self::ListExceeded { .. }
+            | Self::Retiring { .. }
             | Self::Closed { .. } => None,
         }
     }
@@ -121,6 +138,8 @@ pub enum Cause {
     ResetByPeer(ErrorCode),
     /// The peer broke a rule on this stream and we sent `RST_STREAM`; the text names the rule.
     StreamError(ErrorCode, &'static str),
+    /// We reset the stream for a limit of ours that binds no peer; the text names it.
+    OurLimit(&'static str),
     /// The peer's GOAWAY; of several, the first code other than `NO_ERROR`.
     GoAway(ErrorCode),
     /// The peer broke a rule and we sent GOAWAY; the text names the rule.
@@ -136,6 +155,7 @@ impl fmt::Display for Cause {
         match self {
             Self::ResetByPeer(code) => write!(f, "stream reset by the peer with {code}"),
             Self::StreamError(code, rule) => write!(f, "stream reset with {code}: {rule}"),
+            Self::OurLimit(limit) => write!(f, "stream reset by us: {limit}"),
             Self::GoAway(code) => write!(f, "peer sent GOAWAY with {code}"),
             Self::ConnectionError(code, rule) => write!(f, "connection error {code}: {rule}"),
             Self::TransportClosed => f.write_str("transport closed"),

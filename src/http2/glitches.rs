@@ -1,121 +1,94 @@
-//! Frames that are legal and of no use: how many of them a peer may send.
+//! Frames that are legal and move nothing: how many of them a peer may send.
 //!
-//! Each costs us work and moves nothing. A few are how peers are, which the allowances are for; a
-//! flood of them is an attack (CVE-2019-9512 and its relatives) or a fault that would not end.
+//! Each costs us work. What a peer sends is measured against what it does: each answered request
+//! makes up for many of them, so that a server with odd manners (a PING, an unknown frame, SETTINGS
+//! with each answer) is served for ever, and a flood (CVE-2019-9512 and its relatives) is not. What
+//! flow control, the limit on content and deadlines bound already is not counted: content in small
+//! pieces, and `WINDOW_UPDATE`s that give back what was sent.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::bucket::Bucket;
-use super::error::Violation;
 
 /// What a peer has left.
 #[derive(Debug)]
 pub(super) struct Glitches {
     bucket: Bucket,
-    /// SETTINGS that cost nothing.
-    settings: u32,
-    /// `WINDOW_UPDATE`s that cost nothing.
-    window_updates: u64,
-    /// Interim heads, and DATA frames that are small and not the last, that cost nothing.
-    small_parts: u64,
-    /// Frames on closed streams that cost nothing.
-    late: u64,
+    /// When `counted` began.
+    since: Instant,
+    /// Frames that move nothing since then and since the last answer.
+    counted: u32,
+    now: Instant,
+}
+
+/// What one more such frame comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Glitch {
+    /// It is within what a peer may send.
+    Allowed,
+    /// It is more than the peer makes up for: it is to be left in good order.
+    TooMany,
+    /// It is a flood, which must be ended.
+    Flood,
 }
 
 impl Glitches {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            bucket: Bucket::new(now),
-            settings: SETTINGS_FREE,
-            window_updates: 0,
-            small_parts: 0,
-            late: 0,
+            bucket: Bucket::new(BURST, TOKEN_TIME, now),
+            since: now,
+            counted: 0,
+            now,
         }
     }
 
     /// Time has passed.
     pub(super) fn fill(&mut self, now: Instant) {
         self.bucket.fill(now);
+        self.now = self.now.max(now);
     }
 
-    /// A stream was opened: what is usual on one is free.
-    pub(super) fn allow_for_stream(&mut self) {
-        self.window_updates = self.window_updates.saturating_add(UPDATES_PER_STREAM);
-        self.small_parts = self.small_parts.saturating_add(SMALL_PARTS_PER_STREAM);
-        // RST_STREAM(NO_ERROR) behind a complete answer.
-        self.late = self.late.saturating_add(1);
+    /// A request was answered.
+    pub(super) fn answered(&mut self) {
+        self.bucket.give(PER_ANSWER);
+        self.counted = 0;
+        self.since = self.now;
     }
 
-    /// A DATA frame was sent.
-    pub(super) fn allow_for_data(&mut self) {
-        self.window_updates = self.window_updates.saturating_add(UPDATES_PER_DATA);
-    }
-
-    /// We reset a stream: what was under way on it comes still.
-    pub(super) fn allow_for_reset(&mut self) {
-        self.late = self.late.saturating_add(LATE_PER_RESET);
-    }
-
-    /// PING, PRIORITY, an unknown frame, a further GOAWAY, a PING's answer that nobody waits for.
-    pub(super) fn count(&mut self) -> Result<(), Violation> {
-        if self.bucket.take() {
-            return Ok(());
+    /// PING, PRIORITY, SETTINGS but the first, GOAWAY, an unknown frame, a PING's answer that
+    /// nobody waits for, a frame on a closed stream, a `WINDOW_UPDATE` that gives back nothing and
+    /// lets nothing out, a fragment of a block or an interim head beyond the usual, DATA without
+    /// content.
+    pub(super) fn count(&mut self) -> Glitch {
+        if self.now.saturating_duration_since(self.since) >= FLOOD_WITHIN {
+            self.counted = 0;
+            self.since = self.now;
         }
-        Err(Violation::calm("too many frames that move nothing"))
-    }
-
-    pub(super) fn count_settings(&mut self) -> Result<(), Violation> {
-        match self.settings.checked_sub(1) {
-            Some(left) => self.settings = left,
-            None => return self.count(),
+        self.counted = self.counted.saturating_add(1);
+        if self.counted > FLOOD {
+            Glitch::Flood
+        } else if self.bucket.take() {
+            Glitch::Allowed
+        } else {
+            Glitch::TooMany
         }
-        Ok(())
-    }
-
-    pub(super) fn count_window_update(&mut self) -> Result<(), Violation> {
-        match self.window_updates.checked_sub(1) {
-            Some(left) => self.window_updates = left,
-            None => return self.count(),
-        }
-        Ok(())
-    }
-
-    /// An interim head, or DATA of `octets` with more to follow.
-    pub(super) fn count_part(&mut self, octets: usize) -> Result<(), Violation> {
-        if octets >= SMALL_DATA {
-            return Ok(());
-        }
-        match self.small_parts.checked_sub(1) {
-            Some(left) => self.small_parts = left,
-            None => return self.count(),
-        }
-        Ok(())
-    }
-
-    /// HEADERS, DATA or `RST_STREAM` on a closed stream.
-    pub(super) fn count_late(&mut self) -> Result<(), Violation> {
-        match self.late.checked_sub(1) {
-            Some(left) => self.late = left,
-            None => return self.count(),
-        }
-        Ok(())
     }
 }
 
-/// SETTINGS of a connection that are no glitch. Our limit: a provider changes its limits once or
-/// twice, and more often only under load.
-pub(super) const SETTINGS_FREE: u32 = 4;
+/// Such frames at once. Our limit, that of nghttp2.
+pub(super) const BURST: u32 = 10_000;
 
-/// `WINDOW_UPDATE`s per DATA frame that we send (one for the stream, one for the connection), and
-/// per stream.
-const UPDATES_PER_DATA: u64 = 2;
-const UPDATES_PER_STREAM: u64 = 2;
+/// 330 in a second, as in nghttp2.
+const TOKEN_TIME: Duration = Duration::from_nanos(3_030_303);
 
-/// Small pieces per stream: an interim head, and content that comes before an empty last frame.
-const SMALL_PARTS_PER_STREAM: u64 = 2;
+/// How many more an answered request allows. Our limit: all that servers are known for costs one or
+/// two, a window of 4 KiB that is given back in steps of 128 behind the answer 32, content of 60
+/// octets in pieces of one 60 (of a client); and so many are about as much work as a push.
+pub(super) const PER_ANSWER: u32 = 100;
 
-/// Octets of content below which a DATA frame is small unless it is the last.
-pub(super) const SMALL_DATA: usize = 64;
+/// Such frames within [`FLOOD_WITHIN`] and without an answer in between that nobody sends who means
+/// well. Our limit: ten times the burst.
+pub(super) const FLOOD: u32 = 10 * BURST;
 
-/// Head, content, `WINDOW_UPDATE` and `RST_STREAM` of an answer that comes after its time-out.
-const LATE_PER_RESET: u64 = 4;
+/// See [`FLOOD`].
+const FLOOD_WITHIN: Duration = Duration::from_secs(1);

@@ -14,8 +14,6 @@ pub(super) struct ResponseHead {
     pub(super) status: u16,
     /// As content-length and status say; the request's method is for the caller to mind.
     pub(super) expected: Expected,
-    /// Octets of names and values and 32 for each (RFC 9113 §6.5.2).
-    pub(super) list_size: usize,
 }
 
 impl ResponseHead {
@@ -40,11 +38,7 @@ pub(super) fn response(fields: &Fields) -> Result<ResponseHead, &'static str> {
         (_, Some(length)) => Expected::Exactly(length),
         (_, None) => Expected::Any,
     };
-    Ok(ResponseHead {
-        status,
-        expected,
-        list_size: survey.list_size,
-    })
+    Ok(ResponseHead { status, expected })
 }
 
 /// A request head.

@@ -141,8 +141,9 @@ impl Provoked {
 /// not read our answers cannot make them grow). Our choice: four TLS records.
 pub(super) const OUTPUT_MAX: usize = 0x1_0000;
 
-/// Acknowledgements (SETTINGS, PING), and likewise `RST_STREAMs` that the peer provoked, which may
-/// wait. Our limit: a peer that reads never has more than a few of either under way.
+/// `RST_STREAM`s that the peer provoked which may wait. Our limit: a peer that reads never has more
+/// than a few under way. Acknowledgements (SETTINGS, PING) need none: each is no longer than what
+/// it answers, and while more than [`OUTPUT_MAX`] waits nothing is read.
 pub(super) const PROVOKED_MAX: usize = 256;
 
 /// Octets sent before the rest is moved to the front.

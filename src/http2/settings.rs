@@ -110,21 +110,25 @@ impl OurSettings {
 /// Our SETTINGS that the peer has not acknowledged, oldest first. Their number is the caller's
 /// doing alone, and `SETTINGS_ACK_TIMEOUT` bounds how long they pile up.
 #[derive(Debug, Default)]
-pub(super) struct Unacknowledged(VecDeque<(OurSettings, Instant)>);
+pub(super) struct Unacknowledged {
+    settings: VecDeque<(OurSettings, Instant)>,
+    /// They are not waited for any more.
+    given_up: bool,
+}
 
 impl Unacknowledged {
     pub(super) fn sent(&mut self, settings: OurSettings, now: Instant) {
-        self.0.push_back((settings, now));
+        self.settings.push_back((settings, now));
     }
 
     /// The peer acknowledged the oldest.
     pub(super) fn acknowledged(&mut self) -> Option<OurSettings> {
-        self.0.pop_front().map(|(settings, _)| settings)
+        self.settings.pop_front().map(|(settings, _)| settings)
     }
 
     /// The highest `MAX_CONCURRENT_STREAMS` among them, if any names it.
     pub(super) fn max_concurrent_streams(&self) -> Option<u32> {
-        self.0
+        self.settings
             .iter()
             .filter_map(|(settings, _)| settings.max_concurrent_streams)
             .max()
@@ -132,8 +136,13 @@ impl Unacknowledged {
 
     /// When the oldest is overdue.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let (_, sent) = self.0.front()?;
+        let (_, sent) = self.settings.front().filter(|_| !self.given_up)?;
         sent.checked_add(SETTINGS_ACK_TIMEOUT)
+    }
+
+    /// Waits for none of them any more; those that come count all the same.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = true;
     }
 }
 

@@ -22,7 +22,6 @@ use std::fmt;
 use std::time::Instant;
 
 use super::error::Violation;
-use super::fields::index;
 use super::window::{ReceiveWindow, SendWindow};
 use super::{ErrorCode, Indexing, StreamId};
 
@@ -155,9 +154,7 @@ pub(super) struct Stream {
     /// The request's method is HEAD.
     pub(super) head_request: bool,
     /// Interim heads received.
-    interims: u8,
-    /// The sizes of their lists together.
-    interim_octets: usize,
+    pub(super) interims: u8,
     /// Octets received on this stream that were not given back to the connection's window.
     pub(super) unreleased: usize,
     /// Where in all of the output its HEADERS begin.
@@ -177,7 +174,6 @@ impl Stream {
             expected: Expected::Any,
             head_request: false,
             interims: 0,
-            interim_octets: 0,
             unreleased: 0,
             opened_at: 0,
             waiting: None,
@@ -204,25 +200,6 @@ impl Stream {
     /// Takes account of `END_STREAM` in either direction, once everything else was in order.
     pub(super) fn end(&mut self, input: Input) {
         self.state = self.state.after(input).unwrap_or(State::Closed);
-    }
-
-    /// Another interim head came. All of them may be as large as one head: `max_octets`.
-    pub(super) fn count_interim(
-        &mut self,
-        id: StreamId,
-        octets: usize,
-        max_octets: u32,
-    ) -> Result<(), Violation> {
-        self.interims = self.interims.saturating_add(1);
-        self.interim_octets = self.interim_octets.saturating_add(octets);
-        let rule = if self.interims > INTERIM_HEADS_MAX {
-            "more than 8 interim responses"
-        } else if self.interim_octets > index(max_octets) {
-            "interim responses over our MAX_HEADER_LIST_SIZE"
-        } else {
-            return Ok(());
-        };
-        Err(Violation::Stream(id, ErrorCode::ENHANCE_YOUR_CALM, rule))
     }
 
     /// DATA came: `payload` octets with padding, `content` without. Whatever the verdict, the
@@ -254,11 +231,7 @@ impl Stream {
                 Err(Violation::malformed(id, "more content than content-length"))
             }
             _ if usize::try_from(self.received).is_ok_and(|sum| sum <= max_content) => Ok(()),
-            _ => Err(Violation::Stream(
-                id,
-                ErrorCode::CANCEL,
-                "content over our limit",
-            )),
+            _ => Err(Violation::OurLimit(id, "content over our limit")),
         }
     }
 
@@ -272,10 +245,6 @@ impl Stream {
         }
     }
 }
-
-/// Interim (1xx) heads before a final one; our limit: no server sends more than one or two, and
-/// each costs a decoding and an event.
-pub(super) const INTERIM_HEADS_MAX: u8 = 8;
 
 #[cfg(test)]
 mod tests {

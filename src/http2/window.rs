@@ -7,34 +7,61 @@
 
 /// What the peer lets us send, on the connection or on a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SendWindow(i64);
+pub(super) struct SendWindow {
+    available: i64,
+    /// The highest that it has ever been: up to this a peer gives back what was sent.
+    top: i64,
+}
 
 impl SendWindow {
     /// With `size` octets, at most `WINDOW_MAX`.
     pub(super) fn new(size: u32) -> Self {
-        Self(i64::from(size))
+        let available = i64::from(size);
+        Self {
+            available,
+            top: available,
+        }
     }
 
     /// Octets that may be sent now; 0 also while the window is negative.
     pub(super) fn available(self) -> usize {
-        usize::try_from(self.0).unwrap_or(0)
+        usize::try_from(self.available).unwrap_or(0)
     }
 
     /// Takes account of `n` octets written, at most `available`.
     pub(super) fn charge(&mut self, n: usize) {
-        self.0 = self.0.saturating_sub(i64::try_from(n).unwrap_or(i64::MAX));
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        self.available = self.available.saturating_sub(n);
     }
 
-    /// Adds a `WINDOW_UPDATE`'s increment, or the difference (of either sign) that a changed
-    /// `INITIAL_WINDOW_SIZE` makes. `None` if the window would be beyond `WINDOW_MAX`.
+    /// Adds a `WINDOW_UPDATE`'s increment; true if it gives back what was sent, false if it makes
+    /// the window larger than it ever was. `None` if that is beyond `WINDOW_MAX`.
     #[must_use = "beyond the maximum is a FLOW_CONTROL_ERROR"]
-    pub(super) fn widen(&mut self, difference: i64) -> Option<()> {
-        let sum = self.0.checked_add(difference)?;
-        if sum > i64::from(WINDOW_MAX) {
-            return None;
-        }
-        self.0 = sum;
+    pub(super) fn give(&mut self, increment: u32) -> Option<bool> {
+        self.available = self.widened(i64::from(increment))?;
+        let gives_back = self.available <= self.top;
+        self.top = self.top.max(self.available);
+        Some(gives_back)
+    }
+
+    /// Adds the difference (of either sign) that a changed `INITIAL_WINDOW_SIZE` makes. `None` if
+    /// the window would be beyond `WINDOW_MAX`.
+    #[must_use = "beyond the maximum is a FLOW_CONTROL_ERROR"]
+    pub(super) fn shift(&mut self, difference: i64) -> Option<()> {
+        self.available = self.widened(difference)?;
+        self.top = self.top.saturating_add(difference);
         Some(())
+    }
+
+    /// Adds what was charged and not sent after all.
+    pub(super) fn take_back(&mut self, n: usize) {
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        self.available = self.available.saturating_add(n);
+    }
+
+    fn widened(self, difference: i64) -> Option<i64> {
+        let sum = self.available.checked_add(difference)?;
+        (sum <= i64::from(WINDOW_MAX)).then_some(sum)
     }
 }
 

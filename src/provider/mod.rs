@@ -65,6 +65,8 @@ pub struct Answer {
     pub apns_id: Option<Box<str>>,
     /// Since when the device token is dead, in milliseconds since the Unix epoch (APNs 410).
     pub gone_since_ms: Option<u64>,
+    /// Its body, in which the reason stands, did not come. It says nothing of the credential.
+    pub is_cut_off: bool,
     /// How long the provider asks us to wait, at most [`RETRY_AFTER_MAX`].
     pub retry_after: Option<Duration>,
 }
@@ -192,8 +194,31 @@ impl Answer {
             token: TokenEffect::Keep,
             apns_id: None,
             gone_since_ms: None,
+            is_cut_off: false,
             retry_after: None,
         }
+    }
+}
+
+impl Answer {
+    /// The same answer if its body has not come, in which the provider's word stands: `why` says
+    /// what became of it. What a status alone says of a quota or of trouble at the provider holds;
+    /// any other refusal is asked for again, since nobody knows whom it is about.
+    pub(crate) fn without_its_reason(mut self, why: &str) -> Self {
+        if self.verdict == Verdict::Succeeded {
+            return self;
+        }
+        if self.status != 429 && self.status < 500 {
+            self.verdict = Verdict::Retry(Again::BACKOFF);
+            self.lane = LaneEffect::None;
+            self.token = TokenEffect::Keep;
+        }
+        self.is_cut_off = true;
+        self.error = format!(
+            "answered {}, and the reason did not come: {why}",
+            self.status
+        );
+        self
     }
 }
 

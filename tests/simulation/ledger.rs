@@ -311,6 +311,11 @@ impl Ledger {
         self.judge_credential(push, fate, is_spared, flight, now);
     }
 
+    /// Its thread has panicked, and looks at its answer when it has had its rest.
+    pub(crate) fn may_settle_later(&mut self, push: u64) {
+        self.due.retain(|due| *due != push);
+    }
+
     /// What the end of a request says of the credential.
     fn judge_credential(
         &mut self,

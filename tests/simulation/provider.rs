@@ -13,7 +13,7 @@ use crate::dice::Dice;
 use crate::frames;
 use crate::issuer::UNIX;
 use crate::net::{Ending, Net};
-use crate::reply::{self, Class, Plan, Reply, RetryAfter, TAKEN};
+use crate::reply::{self, Class, Cut, Plan, Reply, RetryAfter, TAKEN};
 use crate::trouble::{self, Trouble};
 
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ enum Todo {
     Act(u32, Plan),
     /// The content of an answer whose head went out.
     Content(u32, Reply),
+    /// The same, of one that has no end.
+    Cut(u32, Cut),
     Trouble(Trouble),
     Close(Ending),
 }
@@ -259,7 +261,9 @@ impl Peer {
                 }
             }
             Plan::Never(false) => net.ledger.coverage.count(Kind::NeverAnswered),
-            Plan::Answer(_) | Plan::Reset(_) => self.later(now + wait, Todo::Act(stream, plan)),
+            Plan::Answer(_) | Plan::Cut(..) | Plan::Reset(_) => {
+                self.later(now + wait, Todo::Act(stream, plan));
+            }
         }
     }
 
@@ -281,15 +285,19 @@ impl Peer {
                 };
                 let push = request.push;
                 match plan {
-                    Plan::Answer(reply) => {
+                    Plan::Answer(reply) | Plan::Cut(reply, _) => {
                         if reply.class == Class::Taken {
                             self.take(stream, push, now, net);
                         }
-                        self.answer(stream, reply, now, net);
+                        let cut = match plan {
+                            Plan::Cut(_, cut) => Some(cut),
+                            _ => None,
+                        };
+                        self.answer(stream, reply, cut, now, net);
                     }
                     Plan::Late => {
                         net.ledger.coverage.count(Kind::LateAnswer);
-                        self.answer(stream, TAKEN, now, net);
+                        self.answer(stream, TAKEN, None, now, net);
                     }
                     Plan::Reset(code) => {
                         self.requests.remove(&stream);
@@ -306,6 +314,7 @@ impl Peer {
                 }
             }
             Todo::Content(stream, reply) => self.finish_answer(stream, reply, net),
+            Todo::Cut(stream, cut) => self.cut_answer(stream, cut, net),
             Todo::Close(ending) => {
                 self.flush(now, net);
                 net.links[self.link].leave(ending, now, &mut net.dice);
@@ -314,7 +323,7 @@ impl Peer {
         }
     }
 
-    fn answer(&mut self, stream: u32, reply: Reply, now: Instant, net: &mut Net) {
+    fn answer(&mut self, stream: u32, reply: Reply, cut: Option<Cut>, now: Instant, net: &mut Net) {
         let Some(http2) = &mut self.http2 else { return };
         self.touched = self.touched.max(stream);
         reply.count(&mut net.ledger);
@@ -339,17 +348,21 @@ impl Peer {
             fields.push(field(b"content-length", b"5"));
         }
         let content = reply.content();
-        let whole = content.is_empty() || net.dice.chance(600);
+        let whole = cut.is_none() && (content.is_empty() || net.dice.chance(600));
         let sent = http2.send_response(stream, reply.status, &fields, whole.then_some(&content));
         if sent.is_err() {
             return;
         }
+        let wire = &mut net.links[self.link].wire;
+        let by_its_head = reply.by_its_head(net.issuer.is_fcm());
+        wire.heads.insert(stream, by_its_head);
         if whole {
-            net.links[self.link].wire.answers.insert(stream, reply);
+            wire.answers.insert(stream, reply);
             self.requests.remove(&stream);
         } else {
             let wait = net.dice.millis(0, 400);
-            self.later(now + wait, Todo::Content(stream, reply));
+            let rest = cut.map_or(Todo::Content(stream, reply), |cut| Todo::Cut(stream, cut));
+            self.later(now + wait, rest);
         }
     }
 
@@ -359,6 +372,25 @@ impl Peer {
             net.links[self.link].wire.answers.insert(stream, reply);
         }
         self.requests.remove(&stream);
+    }
+
+    fn cut_answer(&mut self, stream: u32, cut: Cut, net: &mut Net) {
+        let Some(http2) = &mut self.http2 else { return };
+        let is_open = self.requests.remove(&stream).is_some();
+        net.ledger.coverage.count(match cut {
+            _ if !is_open => return,
+            Cut::Reset(_) => Kind::ResetBehindHead,
+            Cut::Silence => Kind::SilenceBehindHead,
+            Cut::Flood => Kind::FloodBehindHead,
+        });
+        match cut {
+            Cut::Reset(code) => http2.reset(stream, code),
+            Cut::Silence => {}
+            Cut::Flood => {
+                // It may have been let go meanwhile.
+                let _sent = http2.send_data(stream, &vec![b' '; 0x1_0001], false);
+            }
+        }
     }
 
     fn befall(&mut self, trouble: Trouble, now: Instant, net: &mut Net) {

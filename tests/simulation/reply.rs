@@ -76,7 +76,7 @@ pub(crate) struct Reply {
     pub(crate) retry_after: Option<RetryAfter>,
     /// A `retry-after` in it holds for the lane.
     pub(crate) slows: bool,
-    /// Its content is not as long as it says.
+    /// Its content is not as long as it says, or has not come.
     pub(crate) broken: bool,
 }
 
@@ -112,6 +112,26 @@ impl Reply {
             String::new()
         };
         format!(r#"{{"error":{{"message":"m","details":[{details}{quota}]}}}}"#).into_bytes()
+    }
+
+    /// What it is to one who has got its head alone: a push that was taken was taken, and whom a
+    /// refusal is about is not known.
+    pub(crate) fn by_its_head(self, of_fcm: bool) -> Self {
+        if self.class == Class::Taken {
+            return self;
+        }
+        let (class, slows) = match self.status {
+            429 if of_fcm => (Class::Quota, true),
+            500.. => (Class::Backoff, of_fcm),
+            _ => (Class::Backoff, false),
+        };
+        let body = if of_fcm { Body::Page } else { Body::Reason };
+        Self {
+            retry_after: self.retry_after,
+            slows,
+            broken: true,
+            ..Self::new(self.status, "", class, body)
+        }
     }
 
     /// Whether the connection that it came on is to be closed.
@@ -183,9 +203,21 @@ pub(crate) enum Plan {
     Answer(Reply),
     /// Taken now, answered when the daemon has given up.
     Late,
+    /// An answer that ends behind its head.
+    Cut(Reply, Cut),
     /// Never answered; taken or not.
     Never(bool),
     Reset(ErrorCode),
+}
+
+/// What becomes of an answer behind its head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    Reset(ErrorCode),
+    /// Nothing more comes.
+    Silence,
+    /// More comes than the daemon takes.
+    Flood,
 }
 
 /// So troubled a provider refuses nearly every stream.
@@ -203,7 +235,7 @@ pub(crate) fn draw(of_fcm: bool, troubled: u64, dice: &mut Dice) -> Plan {
     } else {
         (table::APNS_REFUSALS, table::APNS_RETRIED)
     };
-    match dice.between(0, 13) {
+    match dice.between(0, 15) {
         0 => Plan::Late,
         1 => Plan::Never(true),
         2 => Plan::Never(false),
@@ -219,6 +251,20 @@ pub(crate) fn draw(of_fcm: bool, troubled: u64, dice: &mut Dice) -> Plan {
             ..table::UNAVAILABLE
         }),
         7 | 8 => Plan::Answer(dice.one_of(refusals)),
+        14 => Plan::Cut(
+            TAKEN,
+            dice.one_of(&[
+                Cut::Reset(ErrorCode::INTERNAL_ERROR),
+                Cut::Reset(ErrorCode::REFUSED_STREAM),
+                Cut::Silence,
+                Cut::Flood,
+            ]),
+        ),
+        15 => {
+            let all = if dice.chance(500) { refusals } else { retried };
+            let cut = dice.one_of(&[Cut::Reset(ErrorCode::CANCEL), Cut::Silence]);
+            Plan::Cut(dice.one_of(all), cut)
+        }
         _ => {
             let mut reply = dice.one_of(retried);
             if matches!(reply.class, Class::Backoff | Class::Quota) && dice.chance(400) {

@@ -8,7 +8,7 @@ use sterna::http2::hpack::Decoder;
 use crate::coverage::Kind;
 use crate::frames::{self, Frames};
 use crate::ledger::{Fate, Ledger};
-use crate::reply::Reply;
+use crate::reply::{Class, Reply};
 
 /// A request on the wire.
 struct Open {
@@ -20,6 +20,8 @@ struct Open {
     window: i64,
     /// It was written before the provider had acknowledged the daemon's SETTINGS.
     is_early: bool,
+    /// The head of its answer has come: what that says.
+    head: Option<Reply>,
 }
 
 /// A frame that is on its way to the socket.
@@ -37,6 +39,8 @@ pub(crate) struct Wire {
     up: Frames,
     down: Frames,
     decoder: Decoder,
+    /// Of answers.
+    down_decoder: Decoder,
     open: BTreeMap<u32, Open>,
     /// What the provider allows as far as the daemon has heard; 1 before its SETTINGS.
     limit: usize,
@@ -52,6 +56,8 @@ pub(crate) struct Wire {
     /// Octets that the daemon has written, and of those, the socket took.
     written: u64,
     handed: u64,
+    /// What the heads of the provider's answers say, by stream.
+    pub(crate) heads: BTreeMap<u32, Reply>,
     /// The answers that the provider gave, by stream.
     pub(crate) answers: BTreeMap<u32, Reply>,
     /// Acknowledgements of SETTINGS that are still to pass: true for one that the provider's
@@ -81,6 +87,7 @@ impl Wire {
             up: Frames::of_client(),
             down: Frames::of_server(),
             decoder: Decoder::new(4096, 0x4000),
+            down_decoder: Decoder::new(4096, 0x4000),
             open: BTreeMap::new(),
             limit: 1,
             initial_window: 65_535,
@@ -90,6 +97,7 @@ impl Wire {
             answered: false,
             written: 0,
             handed: 0,
+            heads: BTreeMap::new(),
             answers: BTreeMap::new(),
             settings_sent: [false].into(),
             hidden: VecDeque::new(),
@@ -207,6 +215,7 @@ impl Wire {
                 at: frame.at,
                 window: self.initial_window,
                 is_early: !self.acknowledged,
+                head: None,
             },
         );
         let open = self.open.len();
@@ -289,15 +298,17 @@ impl Wire {
     pub(crate) fn delivered(&mut self, octets: &[u8], now: Instant, ledger: &mut Ledger) {
         for frame in self.down.take(octets) {
             let stream = frame.stream;
+            if frame.kind == frames::HEADERS {
+                let head = self.down_decoder.decode(&frame.payload).unwrap();
+                let is_final = head.fields.status().is_some_and(|status| status >= 200);
+                if let Some(open) = self.open.get_mut(&stream).filter(|_| is_final) {
+                    open.head = self.heads.get(&stream).copied();
+                }
+            }
             if frame.ends_stream() {
-                let fate = self.answers.get(&stream).map(|reply| {
-                    if reply.broken {
-                        Fate::Unknown
-                    } else {
-                        Fate::Answered(*reply)
-                    }
-                });
-                self.end(stream, fate.unwrap_or(Fate::Unknown), now, ledger);
+                let answer = self.answers.get(&stream).filter(|reply| !reply.broken);
+                let fate = answer.map_or(Fate::Unknown, |reply| Fate::Answered(*reply));
+                self.end(stream, fate, now, ledger);
             }
             match frame.kind {
                 frames::RST_STREAM if frame.number(0) == frames::REFUSED_STREAM => {
@@ -383,27 +394,45 @@ impl Wire {
     }
 
     fn end(&mut self, stream: u32, fate: Fate, now: Instant, ledger: &mut Ledger) {
+        if let Some(open) = self.open.remove(&stream) {
+            self.end_open(&open, fate, now, ledger);
+        }
+    }
+
+    /// Whatever ends a request whose answer has begun, its head is believed.
+    fn end_open(&mut self, open: &Open, fate: Fate, now: Instant, ledger: &mut Ledger) {
+        let fate = match (fate, open.head) {
+            (Fate::Answered(_), _) | (_, None) => fate,
+            (_, Some(head)) => {
+                if head.class == Class::Taken {
+                    ledger.coverage.count(Kind::Believed);
+                }
+                Fate::Answered(head)
+            }
+        };
         if let Fate::Answered(reply) = fate {
             self.answered = true;
             self.may_be_replaced |= reply.closes();
         }
-        if let Some(open) = self.open.remove(&stream) {
-            ledger.ended(open.push, fate, now);
-        }
+        ledger.ended(open.push, fate, now);
     }
 
     /// The connection is over on the daemon's side.
     pub(crate) fn ended(&mut self, now: Instant, ledger: &mut Ledger) {
         self.over = true;
-        for (_, open) in std::mem::take(&mut self.open) {
+        for (_, mut open) in std::mem::take(&mut self.open) {
             let fate = if self.abandoned {
+                open.head.take_if(|head| head.class != Class::Taken);
                 Fate::Unknown
             } else if open.at < self.handed {
                 self.spared(Fate::Unknown)
             } else {
                 Fate::NotSent
             };
-            ledger.ended(open.push, fate, now);
+            self.end_open(&open, fate, now, ledger);
+            if self.abandoned {
+                ledger.may_settle_later(open.push);
+            }
         }
     }
 

@@ -103,6 +103,18 @@ fn every_documented_reason_has_its_row() {
     }
 }
 
+/// What a provider says of the size of fields is no fault of a topic or a device token.
+#[test]
+fn what_cannot_be_sent_is_blamed_on_neither_topic_nor_device_token() {
+    let entries = found("unsendable");
+    let [entry] = &entries[..] else {
+        panic!("{} entries", entries.len())
+    };
+    let text = [entry.meaning, entry.cause, entry.cure].concat();
+    assert!(!text.contains("topic") && !text.contains("token"), "{text}");
+    assert!(text.contains("MAX_HEADER_LIST_SIZE"), "{text}");
+}
+
 #[test]
 fn every_row_has_cause_and_cure_and_no_advice_is_without_a_row() {
     for (rows, advice) in [(apns::ROWS, apns::ADVICE), (fcm::ROWS, fcm::ADVICE)] {

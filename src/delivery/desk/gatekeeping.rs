@@ -75,8 +75,9 @@ impl<T: Transport> Desk<T> {
         };
         let last = is_probe || ended.push.used_its_second_chance;
         if !stop::stops_the_lane(answer, last) {
-            // A provider that is out of order has not looked at the credential.
-            let end = if answer.status >= 500 {
+            // A provider that is out of order has not looked at the credential, and of a refusal
+            // without its reason nobody knows.
+            let end = if answer.status >= 500 || answer.is_cut_off {
                 ProbeEnd::Unanswered
             } else {
                 ProbeEnd::Passed

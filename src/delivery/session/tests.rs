@@ -1,3 +1,4 @@
+mod heads;
 mod liveness;
 
 use std::sync::Arc;
@@ -96,6 +97,16 @@ impl Wire {
             self.session
                 .handle_event(event, &mut self.client, self.now, &mut self.ended);
         }
+    }
+
+    /// The session's time-outs, as if it were `at`.
+    fn time_out(&mut self, at: Instant) {
+        let at = Moment {
+            monotonic: at,
+            ..self.now
+        };
+        self.session
+            .handle_timeout(&mut self.client, at, &mut self.ended);
     }
 
     fn send(&mut self, push: Push) {
@@ -341,8 +352,7 @@ fn a_lost_connection_gives_every_push_back_once() {
     wire.send(three.next().unwrap());
     wire.client.transport_closed();
     wire.events();
-    wire.session
-        .abandon("lost", wire.now.monotonic, &mut wire.ended);
+    wire.session.abandon("lost", wire.now, &mut wire.ended);
     let expected = [(1, "unknown"), (2, "unknown"), (3, "not sent")];
     assert_eq!(
         wire.outcomes(),
@@ -362,8 +372,7 @@ fn a_push_without_an_answer_times_out_and_three_in_silence_retire_the_connection
         Some(wire.now.monotonic + TIMEOUT)
     );
     let at = wire.now.monotonic + TIMEOUT;
-    wire.session
-        .handle_timeout(&mut wire.client, at, &mut wire.ended);
+    wire.time_out(at);
     assert_eq!(wire.outcomes().len(), 3);
     assert_eq!(
         wire.session.retiring(),
@@ -389,8 +398,7 @@ fn a_push_that_times_out_on_a_connection_that_was_refused_unheard_is_spared() {
         wire.server.send_goaway(3, ErrorCode::NO_ERROR, why);
         wire.settle();
         let at = wire.now.monotonic + TIMEOUT;
-        wire.session
-            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+        wire.time_out(at);
         let spared: Vec<bool> = wire.ended.iter().map(|it| it.is_spared).collect();
         assert_eq!(spared, [false, !answered], "the reset was of the one push");
     }
@@ -403,8 +411,7 @@ fn time_outs_with_answers_in_between_do_not_retire_the_connection() {
         wire.send(push.clone());
         wire.settle();
         wire.now.monotonic += TIMEOUT;
-        wire.session
-            .handle_timeout(&mut wire.client, wire.now.monotonic, &mut wire.ended);
+        wire.time_out(wire.now.monotonic);
         wire.send(push);
         wire.settle();
         let stream = wire.heard.last().unwrap().0;
@@ -421,8 +428,7 @@ fn a_late_answer_to_a_push_that_timed_out_is_ignored() {
     let up = wire.client.output().to_vec();
     wire.client.advance_output(up.len());
     let at = wire.now.monotonic + TIMEOUT;
-    wire.session
-        .handle_timeout(&mut wire.client, at, &mut wire.ended);
+    wire.time_out(at);
     wire.server.receive(&up, at);
     wire.server.send_response(1, 200, &[], Some(b"")).unwrap();
     wire.settle();

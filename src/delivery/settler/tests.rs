@@ -70,6 +70,7 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         token: TokenEffect::Keep,
         apns_id: None,
         gone_since_ms: None,
+        is_cut_off: false,
         retry_after: retry_after.map(Duration::from_secs),
     })
 }

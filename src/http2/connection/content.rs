@@ -6,7 +6,7 @@ use super::super::frame;
 use super::super::head::Survey;
 use super::super::stream::{Input, State, Stream, Waiting, Writing};
 use super::super::{Field, SendError, StreamId};
-use super::Connection;
+use super::{Connection, Role};
 
 impl Connection {
     /// Content for an open stream; kept if the windows do not let it out yet (see `unsent`).
@@ -28,14 +28,7 @@ impl Connection {
         stream: StreamId,
         fields: &[Field<'_>],
     ) -> Result<(), SendError> {
-        let survey = Survey::of_sent(&[], fields).map_err(|_| SendError::BadHead)?;
-        if self
-            .peer
-            .max_header_list_size
-            .is_some_and(|max| survey.list_size > max)
-        {
-            return Err(SendError::BadHead);
-        }
+        Survey::of_sent(&[], fields).map_err(|_| SendError::BadHead)?;
         let waiting = self.writable(stream, true)?.waiting.as_deref_mut();
         if let Some(waiting) = waiting {
             let own = |f: &Field<'_>| (f.name.into(), f.value.into(), f.indexing);
@@ -119,7 +112,6 @@ impl Connection {
                 frame::put_data(self.output.octets(), id, part, last && end_stream);
                 self.send_window.charge(n);
                 stream.send_window.charge(n);
-                self.glitches.allow_for_data();
             }
             if last {
                 if end_stream {
@@ -193,7 +185,6 @@ impl Connection {
         self.buffered = self.buffered.saturating_sub(n);
         self.send_window.charge(n);
         stream.send_window.charge(n);
-        self.glitches.allow_for_data();
         if !last {
             return true;
         }
@@ -226,6 +217,9 @@ impl Connection {
 
     /// `END_STREAM` was written.
     pub(super) fn sent_end(&mut self, id: StreamId) {
+        if self.role == Role::Server {
+            self.glitches.answered();
+        }
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.end(Input::SendEnd);
             if stream.state == State::Closed {

@@ -13,7 +13,6 @@ impl Connection {
         if self.remove(stream).is_some() {
             frame::put_rst_stream(self.output.octets(), stream, code);
             self.remember_reset(stream);
-            self.glitches.allow_for_reset();
         }
         self.events.retain(|event| event.stream() != Some(stream));
         self.close_if_done();
@@ -39,11 +38,11 @@ impl Connection {
                 let cause = Cause::ConnectionError(code, rule);
                 self.end_with_goaway(code, rule.as_bytes(), cause);
             }
+            Violation::OurLimit(id, rule) => {
+                self.give_up(id, ErrorCode::CANCEL, Cause::OurLimit(rule));
+            }
             Violation::Stream(id, code, rule) => {
-                frame::put_rst_stream(self.output.octets(), id, code);
-                self.remember_reset(id);
-                self.glitches.allow_for_reset();
-                self.fail(id, Fate::Unknown, Cause::StreamError(code, rule));
+                self.give_up(id, code, Cause::StreamError(code, rule));
                 // A peer that makes us reset streams costs no less than one that resets them
                 // itself (CVE-2025-8671).
                 if !self.resets_left.take() {
@@ -58,11 +57,18 @@ impl Connection {
         }
     }
 
+    /// Resets a stream that is not to go on, and says why.
+    pub(super) fn give_up(&mut self, id: StreamId, code: ErrorCode, cause: Cause) {
+        frame::put_rst_stream(self.output.octets(), id, code);
+        self.remember_reset(id);
+        self.fail(id, Fate::Unknown, cause);
+    }
+
     /// The peer's `RST_STREAM` (RFC 9113 §6.4).
     pub(super) fn on_rst_stream(&mut self, id: StreamId, code: ErrorCode) -> Result<(), Violation> {
         if !self.streams.contains_key(&id) {
             self.check_not_idle(id)?;
-            return self.glitches.count_late();
+            return self.count_glitch();
         }
         // Work that was begun for it is lost (CVE-2023-44487).
         if self.role == Role::Server && !self.resets_left.take() {
@@ -168,11 +174,9 @@ impl Connection {
             return;
         };
         // It was never sent: others may send as much.
-        let content = i64::try_from(content).unwrap_or(0);
-        let _within_the_window = self.send_window.widen(content);
-        self.acks = Provoked::default();
+        self.send_window.take_back(content);
         self.resets = Provoked::default();
-        self.retire();
+        self.retire("requests that were not sent were taken back");
         for id in unsent {
             self.fail(id, Fate::NotSent, Cause::ClosedByUs);
         }

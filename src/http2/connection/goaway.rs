@@ -77,9 +77,13 @@ impl Connection {
         self.close_if_done();
     }
 
-    /// Client role: the last stream number was used.
-    pub(super) fn retire(&mut self) {
-        self.farewell.drain = Drain::Yes;
+    /// Client role: opens no more streams of its own accord; GOAWAY(0, `NO_ERROR`) once those that
+    /// are open are done, then closed.
+    pub(super) fn retire(&mut self, why: &'static str) {
+        if self.farewell.drain != Drain::Yes {
+            self.farewell.drain = Drain::Yes;
+            self.events.push_back(Event::Retiring { why });
+        }
     }
 
     /// Sends a GOAWAY with this last id, code and debug data, and goes on serving the streams up
@@ -102,7 +106,7 @@ impl Connection {
     /// it is taken as if it did not. The first code that is an error stays the reason. Of a client,
     /// requests that were not sent yet are taken back.
     pub(super) fn on_goaway(&mut self, payload: &[u8]) -> Result<(), Violation> {
-        self.glitches.count()?;
+        self.count_glitch()?;
         let (last, code, debug) = frame::goaway(payload);
         let (last, reason) = match self.farewell.received {
             Some((earlier, ErrorCode::NO_ERROR)) => (last.min(earlier), code),
@@ -133,7 +137,7 @@ impl Connection {
             self.pings.remove(at);
             self.events.push_back(Event::Pong { payload });
         } else {
-            return self.glitches.count();
+            return self.count_glitch();
         }
         Ok(())
     }

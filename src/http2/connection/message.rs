@@ -6,7 +6,7 @@ use super::super::error::Violation;
 use super::super::fields::index;
 use super::super::frame::{self, FrameHeader};
 use super::super::head::{self, Method};
-use super::super::hpack::Decoded;
+use super::super::hpack::{self, Decoded};
 use super::super::stream::{Expected, Input, Reading};
 use super::super::{ErrorCode, Event, StreamId};
 use super::{Connection, Role, STREAMS_MAX};
@@ -63,10 +63,8 @@ impl Connection {
             return Err(Violation::protocol("CONTINUATION without a field block"));
         };
         block.continuations = block.continuations.saturating_add(1);
-        if block.continuations > CONTINUATIONS_MAX {
-            return Err(Violation::calm(
-                "more than 8 CONTINUATIONs in a field block",
-            ));
+        if block.continuations > CONTINUATIONS_FREE {
+            self.count_glitch()?;
         }
         if block.octets.len().saturating_add(fragment.len()) > self.block_max() {
             return Err(Violation::calm("field block longer than our limit"));
@@ -82,7 +80,7 @@ impl Connection {
     /// Octets of an encoded field block that we take.
     fn block_max(&self) -> usize {
         let list = index(self.options.max_header_list_size);
-        list.saturating_mul(2).max(BLOCK_MAX)
+        list.saturating_mul(hpack::EXCESS).max(BLOCK_MAX)
     }
 
     /// A whole block. It is decoded whatever becomes of it: the next one builds on it.
@@ -93,20 +91,19 @@ impl Connection {
             .map_err(|error| Violation::Connection(error.code(), error.rule()))?;
         let Some(stream) = self.streams.get(&id) else {
             return match self.role {
-                Role::Client => self.glitches.count_late(),
+                Role::Client => self.count_glitch(),
                 Role::Server => self.on_request(id, end_stream, decoded),
             };
         };
         stream.check_receives(id)?;
-        let reading = stream.reading;
-        check_list(id, &decoded)?;
-        match reading {
+        match stream.reading {
             Reading::Head => self.on_response(id, end_stream, decoded),
             Reading::Content => self.on_trailers(id, end_stream, decoded),
         }
     }
 
-    /// A response head, interim or final.
+    /// A response head, interim or final. Of one over our `MAX_HEADER_LIST_SIZE`, which binds no
+    /// server (RFC 9113 §6.5.2), the fields within it count: its status is first.
     fn on_response(
         &mut self,
         id: StreamId,
@@ -122,13 +119,16 @@ impl Connection {
             if end_stream {
                 return Err(malformed("interim response with END_STREAM"));
             }
-            stream.count_interim(id, head.list_size, self.options.max_header_list_size)?;
-            self.glitches.count_part(0)?;
+            stream.interims = stream.interims.saturating_add(1);
+            let is_usual = stream.interims <= INTERIM_HEADS_FREE;
             self.events.push_back(Event::Interim {
                 stream: id,
                 status: head.status,
             });
-            return Ok(());
+            if is_usual {
+                return Ok(());
+            }
+            return self.count_glitch();
         }
         stream.reading = Reading::Content;
         stream.expected = if stream.head_request {
@@ -185,7 +185,7 @@ impl Connection {
             // Trailers may have been under way when we reset the stream. Otherwise the number is
             // used again or is below another (RFC 9113 §5.1.1).
             if self.reset_by_us.contains(&id) || self.farewell.excludes(id) {
-                return self.glitches.count_late();
+                return self.count_glitch();
             }
             return Err(Violation::Connection(
                 ErrorCode::STREAM_CLOSED,
@@ -196,13 +196,15 @@ impl Connection {
         if self.farewell.excludes(id) {
             return Ok(());
         }
-        self.glitches.allow_for_stream();
         if !self.has_room() {
             frame::put_rst_stream(self.output.octets(), id, ErrorCode::REFUSED_STREAM);
             self.remember_reset(id);
             return Ok(());
         }
-        check_list(id, &decoded)?;
+        if decoded.over_limit {
+            let rule = "fields over our MAX_HEADER_LIST_SIZE";
+            return Err(Violation::malformed(id, rule));
+        }
         let head = head::request(&decoded.fields).map_err(|rule| Violation::malformed(id, rule))?;
         let mut stream = self.new_stream();
         stream.reading = Reading::Content;
@@ -229,24 +231,16 @@ impl Connection {
     }
 }
 
-/// The list is within our `MAX_HEADER_LIST_SIZE`.
-fn check_list(id: StreamId, decoded: &Decoded) -> Result<(), Violation> {
-    if decoded.over_limit {
-        return Err(Violation::malformed(
-            id,
-            "fields over our MAX_HEADER_LIST_SIZE",
-        ));
-    }
-    Ok(())
-}
+/// CONTINUATION frames in a field block that cost nothing. Our limit, that of others.
+const CONTINUATIONS_FREE: u8 = 8;
 
-/// CONTINUATION frames in a field block, empty ones too. Our limit, that of other implementations:
-/// two frames hold the longest block we take by default, nine one of 144 KiB.
-const CONTINUATIONS_MAX: u8 = 8;
+/// Interim (1xx) heads of a response that cost nothing. Our limit: few servers send more than one
+/// or two, and each costs a decoding and an event.
+const INTERIM_HEADS_FREE: u8 = 8;
 
-/// Octets of an encoded field block; more if a list of more than 16 KiB is taken. Our limit: twice
-/// the list, which no sensible coding of it exceeds.
-const BLOCK_MAX: usize = 0x8000;
+/// Octets of an encoded field block; more if a list of more than 16 KiB is taken. Our limit: four
+/// times the list, as much as is decoded of one.
+const BLOCK_MAX: usize = 0x1_0000;
 
 /// From a block's HEADERS to its `END_HEADERS`. Our limit: a sender has the whole block when it
 /// begins to send it, and nothing else may come in between.

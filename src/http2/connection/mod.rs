@@ -37,7 +37,7 @@ use super::settings::{PeerSettings, Unacknowledged};
 use super::stream::Stream;
 use super::table::Streams;
 use super::window::{ReceiveWindow, SendWindow, WINDOW_INITIAL};
-use super::{ErrorCode, Event, StreamId, frame, hpack};
+use super::{Event, StreamId, frame, hpack};
 
 /// One HTTP/2 connection.
 ///
@@ -57,9 +57,9 @@ pub struct Connection {
     decoder: hpack::Decoder,
     /// The peer's first SETTINGS were applied.
     settings_received: bool,
-    /// Empty DATA frames since a message was complete.
-    empty_data: u32,
-    /// Frames of no use that the peer may still send.
+    /// A whole answer has come (client role).
+    has_answered: bool,
+    /// Frames that move nothing: how many the peer may still send.
     glitches: Glitches,
     /// Streams that may still be reset: by a client, or by us for a fault of the peer.
     resets_left: Bucket,
@@ -74,6 +74,8 @@ pub struct Connection {
     /// The highest stream that the client opened; 0 if none.
     pub(in crate::http2) highest: StreamId,
     peer: PeerSettings,
+    /// The peer's `MAX_HEADER_LIST_SIZE` over which a request was reported.
+    exceeded: Option<usize>,
     unacknowledged: Unacknowledged,
     /// The `INITIAL_WINDOW_SIZE` that the peer may go by with new streams.
     stream_window: u32,
@@ -94,7 +96,6 @@ pub struct Connection {
     reap_at: Option<Instant>,
     /// Streams with content that their own window lets out, in the order of their turns.
     round: VecDeque<StreamId>,
-    acks: Provoked,
     resets: Provoked,
     /// PINGs of ours without an answer.
     pings: VecDeque<[u8; 8]>,
@@ -141,15 +142,16 @@ impl Connection {
             block: None,
             decoder: hpack::Decoder::new(options.header_table_size, options.max_header_list_size),
             settings_received: false,
-            empty_data: 0,
+            has_answered: false,
             glitches: Glitches::new(now),
-            resets_left: Bucket::new(now),
+            resets_left: Bucket::of_resets(now),
             clock: now,
             heard: now,
             receive_window: ReceiveWindow::new(options.connection_window, WINDOW_INITIAL),
             streams: Streams::default(),
             highest: 0,
             peer,
+            exceeded: None,
             unacknowledged: Unacknowledged::default(),
             // A smaller window of ours binds the peer from its acknowledgement on.
             stream_window: options.stream_window.max(WINDOW_INITIAL),
@@ -162,7 +164,6 @@ impl Connection {
             buffered: 0,
             reap_at: None,
             round: VecDeque::new(),
-            acks: Provoked::default(),
             resets: Provoked::default(),
             pings: VecDeque::new(),
             events: VecDeque::new(),
@@ -193,7 +194,6 @@ impl Connection {
     /// The first `n` octets of `output` were handed to the transport.
     pub fn advance_output(&mut self, n: usize) {
         self.output.advance(n);
-        self.acks.forget_taken(&self.output);
         self.resets.forget_taken(&self.output);
         self.let_out_content();
         self.close_if_done();
@@ -240,10 +240,7 @@ impl Connection {
         if passed(self.block.as_ref().and_then(|block| block.deadline)) {
             self.punish(Violation::calm("field block not complete within 10 s"));
         } else if passed(self.unacknowledged.deadline()) {
-            self.punish(Violation::Connection(
-                ErrorCode::SETTINGS_TIMEOUT,
-                "SETTINGS not acknowledged within 10 s",
-            ));
+            self.miss_acknowledgement();
         } else if passed(self.farewell.ping_deadline()) {
             self.send_final_goaway();
         }

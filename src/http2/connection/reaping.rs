@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{Cause, ErrorCode, Fate, StreamId, frame};
+use super::super::{Cause, ErrorCode, StreamId};
 use super::{Connection, Role};
 
 impl Connection {
@@ -41,10 +41,7 @@ impl Connection {
 
     fn let_go(&mut self, id: StreamId, why: &'static str) {
         let code = ErrorCode::ENHANCE_YOUR_CALM;
-        frame::put_rst_stream(self.output.octets(), id, code);
-        self.remember_reset(id);
-        self.glitches.allow_for_reset();
-        self.fail(id, Fate::Unknown, Cause::StreamError(code, why));
+        self.give_up(id, code, Cause::StreamError(code, why));
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::super::error::Violation;
 use super::super::frame::{self, FrameHeader, HEADER_LEN, Kind};
-use super::super::stream::{Input, State};
+use super::super::glitches::Glitch;
+use super::super::stream::{Input, State, Waiting};
 use super::super::{ErrorCode, Event, StreamId};
 use super::{Connection, Role};
 
@@ -55,7 +56,7 @@ impl Connection {
                 .map_err(|violation| (behind, violation))?;
             if matches!(header.kind, Kind::Unknown(_)) {
                 self.input.skip(header.length);
-                let counted = self.glitches.count();
+                let counted = self.count_glitch();
                 return counted
                     .map(|()| behind)
                     .map_err(|violation| (behind, violation));
@@ -83,7 +84,7 @@ impl Connection {
             self.judge(header).map_err(|violation| (rest, violation))?;
             if matches!(header.kind, Kind::Unknown(_)) {
                 self.input.skip(header.length);
-                let counted = self.glitches.count();
+                let counted = self.count_glitch();
                 return counted
                     .map(|()| rest)
                     .map_err(|violation| (rest, violation));
@@ -163,22 +164,16 @@ impl Connection {
             .ok_or(Violation::flow_control(
                 "more DATA than the connection's window",
             ))?;
-        if content.is_empty() && !end_stream {
-            self.empty_data = self.empty_data.saturating_add(1);
-            if self.empty_data > EMPTY_DATA_MAX {
-                return Err(Violation::calm("more than 100 empty DATA frames"));
-            }
-        }
         let Some(stream) = self.streams.get_mut(&id) else {
             self.release_connection(payload.len());
             return self.on_late_data(id);
         };
         stream.receive_data(id, payload.len(), content.len(), self.options.max_content)?;
-        // What our windows made small is no fault.
+        // A client's windows, and its limit on content, bound how many pieces an answer has. What a
+        // server's windows made small is no fault.
         let forced = stream.receive_window.is_used_up() || self.receive_window.is_used_up();
-        if !end_stream && (content.is_empty() || !forced) {
-            self.glitches.count_part(content.len())?;
-        }
+        let small = self.role == Role::Server && content.len() < SMALL_DATA && !forced;
+        let is_glitch = !end_stream && (content.is_empty() || small);
         if end_stream {
             stream.check_length(id)?;
             stream.end(Input::ReceiveEnd);
@@ -190,13 +185,31 @@ impl Connection {
         if end_stream {
             self.message_complete(id);
         }
+        if is_glitch {
+            return self.count_glitch();
+        }
         Ok(())
+    }
+
+    /// A frame that is legal and moves nothing. Of a server that sends more of them than its
+    /// answers make up for, what is in flight is still awaited.
+    pub(super) fn count_glitch(&mut self) -> Result<(), Violation> {
+        match (self.glitches.count(), self.role) {
+            (Glitch::Allowed, _) => Ok(()),
+            (Glitch::TooMany, Role::Client) => {
+                self.retire(TOO_MANY_GLITCHES);
+                Ok(())
+            }
+            (Glitch::TooMany, Role::Server) | (Glitch::Flood, _) => {
+                Err(Violation::calm(TOO_MANY_GLITCHES))
+            }
+        }
     }
 
     /// DATA on a stream that does not exist.
     fn on_late_data(&mut self, id: StreamId) -> Result<(), Violation> {
         self.check_not_idle(id)?;
-        self.glitches.count_late()?;
+        self.count_glitch()?;
         if self.role == Role::Client || self.reset_by_us.contains(&id) || self.farewell.excludes(id)
         {
             return Ok(());
@@ -231,7 +244,10 @@ impl Connection {
 
     /// The peer's message on that stream is complete and was reported.
     pub(super) fn message_complete(&mut self, id: StreamId) {
-        self.empty_data = 0;
+        if self.role == Role::Client {
+            self.has_answered = true;
+            self.glitches.answered();
+        }
         let Some(stream) = self.streams.get(&id) else {
             return;
         };
@@ -242,14 +258,13 @@ impl Connection {
             // place among the streams for as long as the peer likes.
             self.remove(id);
             frame::put_rst_stream(self.output.octets(), id, ErrorCode::NO_ERROR);
-            self.glitches.allow_for_reset();
         }
     }
 
     /// RFC 9113 §6.3: PRIORITY does nothing, in whatever state the stream is.
     fn on_priority(&mut self, id: StreamId, payload: &[u8]) -> Result<(), Violation> {
         const RULE: &str = "PRIORITY not of 5 octets";
-        self.glitches.count()?;
+        self.count_glitch()?;
         if payload.len() == 5 {
             return Ok(());
         }
@@ -271,51 +286,46 @@ impl Connection {
         if header.has(frame::ACK) {
             return self.on_pong(payload);
         }
-        self.glitches.count()?;
         frame::put_ping(self.output.octets(), payload, frame::ACK);
-        self.count_ack()
-    }
-
-    pub(super) fn count_ack(&mut self) -> Result<(), Violation> {
-        self.acks
-            .queued(self.output.position())
-            .ok_or(Violation::calm(
-                "more than 256 acknowledgements waiting to be read",
-            ))
+        self.count_glitch()
     }
 
     /// RFC 9113 §6.9. On a closed stream it is ignored: it may have been under way.
     fn on_window_update(&mut self, id: StreamId, increment: u32) -> Result<(), Violation> {
         const ZERO: &str = "WINDOW_UPDATE of 0";
         const OVERFLOW: &str = "WINDOW_UPDATE beyond 2^31-1";
-        let difference = i64::from(increment);
-        self.glitches.count_window_update()?;
+        let is_of_use;
         if id == 0 {
             if increment == 0 {
                 return Err(Violation::protocol(ZERO));
             }
-            self.send_window
-                .widen(difference)
+            let gives_back = self
+                .send_window
+                .give(increment)
                 .ok_or(Violation::flow_control(OVERFLOW))?;
+            is_of_use = gives_back || self.send_window.available() <= self.buffered;
         } else {
             let Some(stream) = self.streams.get_mut(&id) else {
-                return self.check_not_idle(id);
+                self.check_not_idle(id)?;
+                return self.count_glitch();
             };
             if increment == 0 {
                 return Err(Violation::Stream(id, ErrorCode::PROTOCOL_ERROR, ZERO));
             }
-            stream
-                .send_window
-                .widen(difference)
-                .ok_or(Violation::Stream(
-                    id,
-                    ErrorCode::FLOW_CONTROL_ERROR,
-                    OVERFLOW,
-                ))?;
+            let gives_back = stream.send_window.give(increment).ok_or(Violation::Stream(
+                id,
+                ErrorCode::FLOW_CONTROL_ERROR,
+                OVERFLOW,
+            ))?;
+            let waiting = stream.waiting.as_deref().map_or(0, Waiting::unsent);
+            is_of_use = gives_back || stream.send_window.available() <= waiting;
             Self::join_round(&mut self.round, id, stream);
         }
         self.let_out_content();
-        Ok(())
+        if is_of_use {
+            return Ok(());
+        }
+        self.count_glitch()
     }
 
     /// For a stream that does not exist: closed ones may get late frames, idle ones none.
@@ -327,6 +337,8 @@ impl Connection {
     }
 }
 
-/// DATA frames without content or `END_STREAM` between two complete messages. Our limit, that of
-/// other implementations: they cost work and move nothing.
-const EMPTY_DATA_MAX: u32 = 100;
+/// Octets of content below which a DATA frame that a server gets is small unless it is the last.
+pub(in crate::http2) const SMALL_DATA: usize = 64;
+
+/// What is said of a peer that sends too many of them.
+const TOO_MANY_GLITCHES: &str = "too many frames that move nothing";

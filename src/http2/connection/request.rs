@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::super::head::{Method, Survey};
 use super::super::stream::Writing;
-use super::super::{Field, Indexing, SendError, StreamId, frame, hpack};
+use super::super::{Event, Field, Indexing, SendError, StreamId, frame, hpack};
 use super::{Connection, Role, STREAMS_MAX};
 
 /// Names a template of request fields (see `Connection::add_template`).
@@ -100,12 +100,7 @@ impl Connection {
         let list_size = survey
             .list_size
             .saturating_add(length.map_or(0, |field| field.list_size()));
-        if !survey.has_request_pseudo_headers()
-            || self
-                .peer
-                .max_header_list_size
-                .is_some_and(|max| list_size > max)
-        {
+        if !survey.has_request_pseudo_headers() {
             return Err(SendError::BadHead);
         }
 
@@ -130,6 +125,7 @@ impl Connection {
         } else {
             self.put_content(id, content, true);
         }
+        self.look_at_list_size(list_size);
         Ok(id)
     }
 
@@ -151,13 +147,7 @@ impl Connection {
             .and_then(|(pseudo, fields)| Survey::of_sent(pseudo, fields).ok())
             .filter(|survey| survey.has_request_pseudo_headers())
             .ok_or(SendError::BadHead)?;
-        if self
-            .peer
-            .max_header_list_size
-            .is_some_and(|max| survey.list_size > max)
-        {
-            return Err(SendError::BadHead);
-        }
+        self.look_at_list_size(survey.list_size);
 
         let opened_at = self.output.position();
         let max_frame = self.peer.max_frame_size;
@@ -180,20 +170,29 @@ impl Connection {
         Ok(id)
     }
 
+    /// Reports a request of more fields than the server likes to take. It is sent all the same: the
+    /// limit is advisory, and says nothing of what becomes of a request (RFC 9113 §6.5.2).
+    fn look_at_list_size(&mut self, size: usize) {
+        let limit = self.peer.max_header_list_size.filter(|max| size > *max);
+        if let Some(limit) = limit.filter(|limit| self.exceeded != Some(*limit)) {
+            self.exceeded = Some(limit);
+            self.events.push_back(Event::ListExceeded { size, limit });
+        }
+    }
+
     /// Takes the next stream number, which `available_streams` said is there. With the last one
     /// the connection begins to leave, since no other request can follow.
     fn open_stream(&mut self, opened_at: u64, method: Method, writing: Writing) -> StreamId {
         let id = self.highest.saturating_add(1) | 1;
         self.highest = id;
         if id >= LAST_REQUEST_STREAM {
-            self.retire();
+            self.retire("its stream numbers are used up");
         }
         let mut stream = self.new_stream();
         stream.opened_at = opened_at;
         stream.head_request = method == Method::Head;
         stream.writing = writing;
         self.streams.insert(id, stream);
-        self.glitches.allow_for_stream();
         id
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::super::Event;
 use super::super::error::Violation;
 use super::super::frame::{self, FrameHeader};
 use super::super::settings::OurSettings;
 use super::super::window::WINDOW_MAX;
+use super::super::{ErrorCode, Event};
 use super::{Connection, Role};
 
 impl Connection {
@@ -68,14 +68,13 @@ impl Connection {
         if header.has(frame::ACK) {
             return self.on_settings_acknowledged();
         }
-        self.glitches.count_settings()?;
         let old_window = self.peer.initial_window_size;
         let encoder = &mut self.encoder;
         let from_server = self.role == Role::Client;
         self.peer.apply(payload, from_server, |size| {
             encoder.set_peer_table_size(size);
         })?;
-        self.settings_received = true;
+        let is_first = !std::mem::replace(&mut self.settings_received, true);
         // RFC 9113 §6.9.2: every stream, and never the connection's window.
         let new_window = self.peer.initial_window_size;
         if new_window != old_window {
@@ -83,7 +82,7 @@ impl Connection {
             for (id, stream) in &mut self.streams {
                 stream
                     .send_window
-                    .widen(difference)
+                    .shift(difference)
                     .ok_or(Violation::flow_control(
                         "INITIAL_WINDOW_SIZE overflows a window",
                     ))?;
@@ -93,7 +92,23 @@ impl Connection {
         frame::put_settings_ack(self.output.octets());
         self.events.push_back(Event::SettingsReceived);
         self.let_out_content();
-        self.count_ack()
+        if is_first {
+            return Ok(());
+        }
+        self.count_glitch()
+    }
+
+    /// Our SETTINGS were not acknowledged in time. What is under way on a server that answers is
+    /// awaited all the same; a peer of which nothing came is given up.
+    pub(super) fn miss_acknowledgement(&mut self) {
+        const RULE: &str = "SETTINGS not acknowledged within 10 s";
+        if self.role == Role::Client && self.has_answered {
+            self.unacknowledged.give_up();
+            self.retire(RULE);
+            self.close_if_done();
+        } else {
+            self.punish(Violation::Connection(ErrorCode::SETTINGS_TIMEOUT, RULE));
+        }
     }
 
     /// The values of our oldest SETTINGS bind the peer from here on.

@@ -256,7 +256,7 @@ pub(super) const MAX_FIELDS: usize = 128;
 
 /// Our limit: a list that is over a limit is decoded on (so that the connection can answer and go
 /// on) until it is this many times over. Then it is an attack, one octet for a whole entry.
-pub(super) const EXCESS: usize = 4;
+pub(in crate::http2) const EXCESS: usize = 4;
 
 #[cfg(test)]
 impl Decoder {

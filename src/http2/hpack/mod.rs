@@ -19,6 +19,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub(super) use decoder::EXCESS;
 pub use decoder::{DecodeError, Decoded, Decoder};
 pub use encoder::Encoder;
 pub use template::Template;

@@ -42,22 +42,41 @@ fn a_block_for_a_refused_stream_is_decoded_nevertheless() {
     assert!(matches!(&events[..], [Event::Head { fields, .. }] if fields.get(b"x") == Some(b"y")));
 }
 
+/// RFC 9113 §6.5.2: the limit is advisory, and what a head says first is known.
 #[test]
-fn fields_over_our_max_header_list_size_fail_the_stream_alone() {
-    let mut end = End::client_with(
-        Options {
-            max_header_list_size: 200,
-            ..Options::default()
-        },
-        &[],
-    );
+fn of_an_answer_over_our_max_header_list_size_the_first_fields_count() {
+    let options = Options {
+        max_header_list_size: 200,
+        ..Options::default()
+    };
+    let big = literal("a", &"b".repeat(120));
+    let mut end = End::client_with(options, &[]);
     let stream = end.sent_request();
-    let big = [OK_200, &literal("a", &"b".repeat(120)), &literal("c", "d")].concat();
-    end.expect_stream_error(
-        &frame(HEADERS, 0x5, stream, &big),
-        stream,
-        ErrorCode::PROTOCOL_ERROR,
+    let head = [OK_200, &literal("x", "y"), &big, &literal("c", "d")].concat();
+    end.receive(&frame(HEADERS, END_HEADERS, stream, &head));
+    let trailers = [literal("sum", "1"), big.clone(), big].concat();
+    end.receive(&frame(HEADERS, 0x5, stream, &trailers));
+    let events = end.events();
+    assert!(
+        matches!(&events[..], [Event::Head { fields, .. }, Event::Trailers { fields: trailers, .. }]
+            if fields.iter().eq([(&b":status"[..], &b"200"[..]), (b"x", b"y")])
+                && trailers.get(b"sum") == Some(b"1")),
+        "{events:?}"
     );
+    assert!(end.sent().is_empty());
+}
+
+#[test]
+fn a_request_over_a_servers_max_header_list_size_fails_alone() {
+    let options = Options {
+        max_header_list_size: 200,
+        ..Options::default()
+    };
+    let mut end = End::server_with(options, &[]);
+    let big = [GET, &literal("a", &"b".repeat(120))].concat();
+    end.receive(&frame(HEADERS, 0x5, 1, &big));
+    end.expect_reset(1, ErrorCode::PROTOCOL_ERROR);
+    assert!(end.events().is_empty() && !end.connection.is_closed());
 }
 
 #[test]

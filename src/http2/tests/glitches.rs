@@ -1,137 +1,218 @@
-//! Frames that are legal and of no use, and resets: what a flood of them comes to.
+//! Frames that are legal and move nothing, and resets: what a flood of them comes to.
 
-use super::super::bucket::BURST;
-use super::super::glitches::{SETTINGS_FREE, SMALL_DATA};
+use super::super::bucket::RESETS;
+use super::super::glitches::{BURST, FLOOD, PER_ANSWER};
 use super::*;
 
-/// Sends the same octets until the connection closes; how often that was before.
+/// Sends such octets until the connection retires or closes; how often that was before.
 fn flood(end: &mut End, most: u32, mut octets: impl FnMut(u32) -> Vec<u8>) -> u32 {
     for round in 0..most {
-        if end.connection.is_closed() {
-            return round - 1;
-        }
         let octets = octets(round);
         end.receive(&octets);
         end.connection.advance_output(usize::MAX);
-        while end
-            .connection
-            .poll_event()
-            .is_some_and(|event| !matches!(event, Event::Closed { .. }))
-        {}
+        while let Some(event) = end.connection.poll_event() {
+            if matches!(event, Event::Retiring { .. } | Event::Closed { .. }) {
+                return round;
+            }
+        }
     }
     most
 }
 
+/// Frames that move nothing, for a client that has one request under way, of no content.
+fn useless() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("PING", frame(PING, 0, 0, &[0; 8])),
+        ("unasked PONG", frame(PING, ACK, 0, &[0; 8])),
+        ("SETTINGS", settings(&[(3, 100)])),
+        ("PRIORITY", frame(PRIORITY, 0, 1, &[0; 5])),
+        ("unknown", frame(0xfa, 0, 1, b"grease")),
+        ("WINDOW_UPDATE", window_update(0, 1)),
+        ("WINDOW_UPDATE of a stream", window_update(3, 1)),
+        ("late WINDOW_UPDATE", window_update(1, 1)),
+        ("late RST_STREAM", rst_stream(1, ErrorCode::NO_ERROR)),
+        ("late HEADERS", frame(HEADERS, END_HEADERS, 1, OK_200)),
+        ("late DATA", frame(DATA, 0, 1, b"")),
+    ]
+}
+
+/// A client of which stream 1 was answered and stream 3 waits.
+fn one_waits() -> (End, StreamId) {
+    let mut end = End::client();
+    let first = end.sent_request();
+    end.receive(&frame(HEADERS, 0x5, first, OK_200));
+    let second = end.sent_request();
+    end.events();
+    (end, second)
+}
+
 #[test]
-fn a_flood_of_frames_of_no_use_ends_the_connection() {
-    let frames: [(&str, Vec<u8>, u32); 8] = [
-        ("PING", frame(PING, 0, 0, &[0; 8]), 0),
-        ("unasked PONG", frame(PING, ACK, 0, &[0; 8]), 0),
-        ("SETTINGS", settings(&[(3, 100)]), SETTINGS_FREE - 1),
-        ("PRIORITY", frame(PRIORITY, 0, 1, &[0; 5]), 0),
-        ("unknown", frame(0xfa, 0, 1, b"grease"), 0),
-        ("WINDOW_UPDATE", window_update(0, 1), 2),
-        // The allowance of one stream that was opened.
-        ("late RST_STREAM", rst_stream(1, ErrorCode::NO_ERROR), 1),
-        ("late HEADERS", frame(HEADERS, END_HEADERS, 1, OK_200), 1),
-    ];
-    for (name, octets, free) in frames {
-        let mut end = End::client();
-        let stream = end.sent_request();
+fn what_is_under_way_to_a_server_of_too_many_frames_is_awaited() {
+    for (name, octets) in useless() {
+        let (mut end, stream) = one_waits();
+        let most = flood(&mut end, 2 * BURST, |_| octets.clone());
+        assert_eq!(most, BURST, "{name}");
+        assert!(!end.connection.is_closed(), "{name}");
+        assert_eq!(end.connection.available_streams(), 0, "{name}");
+        end.receive(&octets);
+        assert!(!end.connection.is_closed(), "{name}");
+        end.events();
+        end.sent();
         end.receive(&frame(HEADERS, 0x5, stream, OK_200));
-        let most = flood(&mut end, 3 * BURST, |_| octets.clone());
-        assert_eq!(most, BURST + free, "{name}");
+        let events = end.events();
+        assert!(
+            matches!(
+                events[..],
+                [
+                    Event::Head {
+                        end_stream: true,
+                        ..
+                    },
+                    Event::Closed {
+                        cause: Cause::ClosedByUs
+                    }
+                ]
+            ),
+            "{name}: {events:?}"
+        );
+        let goaway = end.sent().pop().expect("a GOAWAY");
+        assert_eq!(
+            (goaway.kind, &goaway.payload[4..8]),
+            (GOAWAY, &[0; 4][..]),
+            "{name}"
+        );
     }
 }
 
 #[test]
-fn a_server_ends_the_connection_of_a_flood_too() {
+fn with_nothing_under_way_such_a_connection_ends_in_good_order() {
+    let mut end = End::client();
+    assert_eq!(flood(&mut end, 2 * BURST, |_| settings(&[])), BURST);
+    assert!(matches!(
+        end.events()[..],
+        [Event::Closed {
+            cause: Cause::ClosedByUs
+        }]
+    ));
+}
+
+#[test]
+fn ten_times_as_many_in_a_second_without_an_answer_end_the_connection() {
+    for (name, octets) in useless() {
+        let (mut end, _) = one_waits();
+        for _ in 0..FLOOD {
+            end.receive(&octets);
+            end.connection.advance_output(usize::MAX);
+        }
+        assert!(!end.connection.is_closed(), "{name}");
+        end.events();
+        end.expect_connection_error(&octets, ErrorCode::ENHANCE_YOUR_CALM);
+    }
+    // An answer, or another second, and it begins anew.
+    for answered in [true, false] {
+        let (mut end, stream) = one_waits();
+        end.sent_request();
+        for half in 0..2 {
+            for _ in 0..FLOOD {
+                end.receive(&frame(PING, 0, 0, &[0; 8]));
+                end.connection.advance_output(usize::MAX);
+            }
+            if half == 0 && answered {
+                end.receive(&frame(HEADERS, 0x5, stream, OK_200));
+            } else {
+                end.now += Duration::from_secs(1);
+            }
+        }
+        assert!(!end.connection.is_closed(), "{answered}");
+    }
+}
+
+#[test]
+fn fragments_of_one_block_are_a_flood_too() {
+    let (mut end, stream) = one_waits();
+    end.receive(&frame(HEADERS, 0x1, stream, OK_200));
+    let empty = frame(CONTINUATION, 0, stream, &[]);
+    for _ in 0..FLOOD + 8 {
+        end.receive(&empty);
+    }
+    end.events();
+    end.expect_connection_error(&empty, ErrorCode::ENHANCE_YOUR_CALM);
+}
+
+#[test]
+fn a_server_ends_the_connection_of_a_flood_at_once() {
     for octets in [
         frame(PING, 0, 0, &[0; 8]),
         frame(PRIORITY, 0, 1, &[0; 5]),
         frame(0xa, 0, 0, &[]),
+        window_update(0, 1),
+        settings(&[]),
     ] {
         let mut end = End::server();
-        assert_eq!(flood(&mut end, 3 * BURST, |_| octets.clone()), BURST);
+        assert_eq!(flood(&mut end, 2 * BURST, |_| octets.clone()), BURST);
+        assert!(end.connection.is_closed());
     }
 }
 
 #[test]
-fn more_goaways_than_anyone_needs_end_the_connection() {
-    let mut end = End::client();
-    // It is not answered: the connection stays for it.
-    end.sent_request();
-    let octets = goaway(1, ErrorCode::NO_ERROR, b"");
-    assert_eq!(flood(&mut end, 3 * BURST, |_| octets.clone()), BURST);
-}
-
-#[test]
-fn small_pieces_of_content_end_the_connection_and_large_ones_do_not() {
-    for (octets, ends) in [(1, true), (SMALL_DATA - 1, true), (SMALL_DATA, false)] {
-        let mut end = End::client_with(
-            Options {
-                max_content: usize::MAX,
-                ..Options::default()
-            },
-            &[],
-        );
-        let stream = end.sent_request();
-        end.receive(&frame(HEADERS, END_HEADERS, stream, OK_200));
+fn small_pieces_of_content_end_a_servers_connection_and_cost_a_client_nothing() {
+    let unlimited = || Options {
+        max_content: usize::MAX,
+        ..Options::default()
+    };
+    let pieces = |end: &mut End, stream: StreamId, octets: usize| {
         for _ in 0..2 * BURST {
             end.receive(&frame(DATA, 0, stream, &vec![b'x'; octets]));
             end.connection.release(stream, octets);
             end.events();
             end.connection.advance_output(usize::MAX);
         }
+    };
+    for (octets, ends) in [(1, true), (63, true), (64, false)] {
+        let mut end = End::server_with(unlimited(), &[]);
+        end.receive(&frame(HEADERS, END_HEADERS, 1, POST));
+        pieces(&mut end, 1, octets);
         assert_eq!(end.connection.is_closed(), ends, "{octets} octets");
     }
+    let mut end = End::client_with(unlimited(), &[]);
+    let stream = end.sent_request();
+    end.receive(&frame(HEADERS, END_HEADERS, stream, OK_200));
+    pieces(&mut end, stream, 1);
+    assert!(end.connection.available_streams() > 0);
 }
 
 #[test]
 fn time_gives_back_what_was_used_up() {
-    let mut end = End::client();
-    for _ in 0..BURST {
-        end.receive(&frame(PING, 0, 0, &[0; 8]));
-        end.connection.advance_output(usize::MAX);
-    }
-    // 33 a second, for an hour.
-    for _ in 0..3600 {
+    let (mut end, _) = one_waits();
+    assert_eq!(
+        flood(&mut end, BURST, |_| frame(PING, 0, 0, &[0; 8])),
+        BURST
+    );
+    // 330 a second, for a quarter of an hour.
+    for _ in 0..900 {
         end.now += Duration::from_secs(1);
-        for _ in 0..33 {
-            end.receive(&frame(PING, 0, 0, &[0; 8]));
-            end.connection.advance_output(usize::MAX);
-        }
+        assert_eq!(flood(&mut end, 330, |_| frame(PING, 0, 0, &[0; 8])), 330);
     }
-    assert!(!end.connection.is_closed());
 }
 
 #[test]
-fn what_is_usual_costs_nothing() {
-    let mut end = End::client();
-    for _ in 0..5 * BURST {
-        let stream = end.request(b"content");
-        end.sent();
-        // Two updates, an interim head, content before an empty end, RST_STREAM behind it.
-        end.receive(&window_update(0, 7));
-        end.receive(&window_update(stream, 7));
-        end.receive(&frame(
-            HEADERS,
-            END_HEADERS,
-            stream,
-            &literal(":status", "103"),
-        ));
-        end.receive(&frame(HEADERS, END_HEADERS, stream, OK_200));
-        end.receive(&frame(DATA, 0, stream, b"{}"));
-        end.receive(&frame(DATA, END_STREAM, stream, b""));
-        end.receive(&rst_stream(stream, ErrorCode::NO_ERROR));
-        end.connection.release(stream, 2);
-        end.events();
+fn an_answer_gives_back_so_many() {
+    let (mut end, _) = one_waits();
+    assert_eq!(
+        flood(&mut end, BURST, |_| frame(PING, 0, 0, &[0; 8])),
+        BURST
+    );
+    for _ in 0..100 {
+        let stream = end.sent_request();
+        end.receive(&frame(HEADERS, 0x5, stream, OK_200));
+        let most = flood(&mut end, PER_ANSWER, |_| frame(PING, 0, 0, &[0; 8]));
+        assert_eq!(most, PER_ANSWER);
     }
-    assert!(!end.connection.is_closed());
+    assert_eq!(flood(&mut end, 1, |_| frame(PING, 0, 0, &[0; 8])), 0);
 }
 
 #[test]
-fn answers_that_come_after_their_time_outs_cost_nothing() {
+fn answers_that_come_after_their_time_outs_cost_no_connection() {
     let mut end = End::client();
     let streams: Vec<_> = (0..4000).map(|_| end.sent_request()).collect();
     for stream in &streams {
@@ -142,22 +223,22 @@ fn answers_that_come_after_their_time_outs_cost_nothing() {
         end.receive(&frame(HEADERS, END_HEADERS, stream, OK_200));
         end.receive(&frame(DATA, END_STREAM, stream, b"{}"));
     }
-    assert!(!end.connection.is_closed());
+    assert!(end.connection.available_streams() > 0);
 }
 
 #[test]
 fn rapid_resets_end_a_servers_connection() {
     let mut end = End::server();
-    let most = flood(&mut end, 3 * BURST, |round| {
+    let most = flood(&mut end, 3 * RESETS, |round| {
         let stream = 2 * round + 1;
         let mut octets = frame(HEADERS, 0x5, stream, GET);
         octets.extend(rst_stream(stream, ErrorCode::CANCEL));
         octets
     });
-    assert_eq!(most, BURST);
+    assert_eq!(most, RESETS);
     // Time lets a client cancel as it needs to.
     let mut end = End::server();
-    for round in 0..3 * BURST {
+    for round in 0..3 * RESETS {
         end.now += Duration::from_millis(31);
         let stream = 2 * round + 1;
         end.receive(&frame(HEADERS, 0x5, stream, GET));
@@ -177,13 +258,13 @@ fn resets_that_a_server_is_made_to_send_count_the_same() {
     ];
     for fault in faults {
         let mut end = End::server();
-        let most = flood(&mut end, 3 * BURST, |round| {
+        let most = flood(&mut end, 3 * RESETS, |round| {
             let stream = 2 * round + 1;
             let mut octets = frame(HEADERS, 0x5, stream, GET);
             octets.extend(fault(stream));
             octets
         });
-        assert_eq!(most, BURST);
+        assert_eq!(most, RESETS);
     }
 }
 
@@ -198,6 +279,6 @@ fn broken_answers_without_end_end_a_clients_connection() {
         end.connection.advance_output(usize::MAX);
         answered += 1;
     }
-    assert_eq!(answered, BURST + 1);
+    assert_eq!(answered, RESETS + 1);
     assert!(end.connection.is_closed());
 }

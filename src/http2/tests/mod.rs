@@ -22,6 +22,7 @@ mod headers;
 mod hostile;
 mod joined;
 mod messages;
+mod odd;
 mod ping;
 mod preface;
 mod priority;

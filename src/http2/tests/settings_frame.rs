@@ -1,6 +1,6 @@
 //! RFC 9113 §6.5: SETTINGS.
 
-use super::super::output::PROVOKED_MAX;
+use super::super::output::OUTPUT_MAX;
 use super::*;
 
 #[test]
@@ -109,36 +109,123 @@ fn once_acknowledged_there_is_no_timeout() {
 }
 
 #[test]
-fn more_acknowledgements_than_the_limit_waiting_to_be_read_end_the_connection() {
-    let mut end = End::client();
-    for _ in 0..PROVOKED_MAX / 2 {
-        end.receive(&settings(&[]));
-        end.receive(&frame(PING, 0, 0, &[0; 8]));
-    }
-    assert!(!end.connection.is_closed());
-    end.expect_connection_error(&settings(&[]), ErrorCode::ENHANCE_YOUR_CALM);
+fn of_a_server_that_answers_and_does_not_acknowledge_them_the_answers_are_awaited() {
+    let mut end = End::fresh_client(Options::default());
+    end.connection.advance_output(24);
+    end.receive(&settings(&[]));
+    let (first, second) = (end.sent_request(), end.sent_request());
+    end.receive(&frame(HEADERS, 0x5, first, OK_200));
+    end.events();
+    end.pass(Duration::from_secs(10));
+    assert!(matches!(end.events()[..], [Event::Retiring { .. }]));
+    assert_eq!(end.connection.available_streams(), 0);
+    assert_eq!(end.connection.next_timeout(), None);
+    // It may come now.
+    end.receive(&frame(SETTINGS, ACK, 0, &[]));
+    assert!(matches!(end.events()[..], [Event::SettingsAcknowledged]));
+    end.receive(&frame(HEADERS, 0x5, second, OK_200));
+    assert!(matches!(
+        end.events()[..],
+        [
+            Event::Head { .. },
+            Event::Closed {
+                cause: Cause::ClosedByUs
+            }
+        ]
+    ));
 }
 
 #[test]
-fn acknowledgements_that_the_peer_reads_are_not_limited() {
-    let mut end = End::client();
-    for _ in 0..3 * PROVOKED_MAX {
-        end.receive(&settings(&[]));
+fn a_server_gives_up_a_client_that_does_not_acknowledge_them() {
+    let mut end = End::fresh_server(Options::default());
+    end.receive(CLIENT_PREFACE);
+    end.receive(&settings(&[]));
+    end.receive(&frame(HEADERS, 0x5, 1, GET));
+    end.connection
+        .send_response(1, 200, &[], Some(b""))
+        .unwrap();
+    end.events();
+    end.sent();
+    end.pass(Duration::from_secs(10));
+    end.expect_closed_with(ErrorCode::SETTINGS_TIMEOUT);
+}
+
+/// A peer whose acknowledgements are not read is not listened to (`wants_input`), so that those
+/// which come at once, before any can be written, end nothing.
+#[test]
+fn acknowledgements_that_wait_to_be_read_end_nothing_and_hold_input_up() {
+    for mut end in [End::client(), End::server()] {
+        let mut taken = 0;
+        while end.connection.wants_input() {
+            end.receive(&settings(&[]));
+            end.receive(&frame(PING, 0, 0, &[0; 8]));
+            taken += 1;
+        }
+        assert!(!end.connection.is_closed() && taken > 1000, "{taken}");
+        assert!(end.connection.output().len() <= OUTPUT_MAX + 9 + 17);
         end.sent();
+        assert!(end.connection.wants_input());
     }
-    assert!(!end.connection.is_closed());
 }
 
+/// RFC 9113 §6.5.2: the limit is advisory.
 #[test]
-fn a_request_over_the_peers_max_header_list_size_is_refused_here() {
+fn a_request_over_the_peers_max_header_list_size_is_sent_and_told_once() {
     let mut end = End::client_with(Options::default(), &[(6, 300)]);
     let long = "p".repeat(200);
-    let refused =
-        end.connection
-            .send_request(end.template, &[field(":path", &long)], &[], b"", end.now);
-    assert_eq!(refused, Err(SendError::BadHead));
-    assert_eq!(end.connection.open_streams(), 0);
-    // Nothing of it was encoded: the next request decodes.
+    let path = [field(":path", &long)];
+    for round in 0..3 {
+        let sent = end
+            .connection
+            .send_request(end.template, &path, &[], b"x", end.now);
+        let stream = sent.expect("a request that is sent");
+        let octets: Vec<_> = end
+            .sent()
+            .iter()
+            .map(|frame| (frame.kind, frame.stream))
+            .collect();
+        assert_eq!(octets, [(HEADERS, stream), (DATA, stream)]);
+        let told = end.events();
+        if round == 0 {
+            // Of five fields.
+            let size = 5 * 32
+                + [":method", "POST", ":scheme", "https", ":path", &long]
+                    .concat()
+                    .len()
+                + ["content-type", "application/json", "content-length", "1"]
+                    .concat()
+                    .len();
+            assert!(
+                matches!(told[..], [Event::ListExceeded { size: s, limit: 300 }] if s == size),
+                "{told:?}"
+            );
+        } else {
+            assert!(told.is_empty(), "{told:?}");
+        }
+    }
+    // Another limit is told too; requests within it, and without one, are not.
+    end.receive(&settings(&[(6, 10)]));
+    end.open("GET", true);
+    assert!(matches!(
+        end.events()[..],
+        [
+            Event::SettingsReceived,
+            Event::ListExceeded { limit: 10, .. }
+        ]
+    ));
+    end.receive(&settings(&[(6, 10_000)]));
     end.request(b"x");
+    assert!(matches!(end.events()[..], [Event::SettingsReceived]));
+}
+
+#[test]
+fn an_answer_over_the_peers_max_header_list_size_is_sent() {
+    let mut end = End::server_with(Options::default(), &[(6, 0)]);
+    end.receive(&frame(HEADERS, 0x5, 1, GET));
+    let answered = end
+        .connection
+        .send_response(1, 200, &[field("a", "b")], None);
+    assert_eq!(answered, Ok(()));
+    assert_eq!(end.connection.send_trailers(1, &[field("c", "d")]), Ok(()));
     assert_eq!(end.sent().len(), 2);
 }

@@ -10,7 +10,7 @@ use super::super::connection::Connection;
 use super::super::socket::Socket;
 use super::request::{Head, Piece, RequestReader};
 use super::response::{self, Framing};
-use super::{Limit, TextBuffers, Wait, ended};
+use super::{Limit, TextBuffers, Wait, ended, failed};
 use crate::http2::{self, Cause, ErrorCode, Event, Fate, Field, Indexing, SendError, StreamId};
 
 #[derive(Debug)]
@@ -155,6 +155,7 @@ impl Http2Transport {
     fn failure(&self, fate: Fate, cause: Cause) -> Error {
         let what = match cause {
             Cause::ResetByPeer(code) => format!("the server reset the stream: {code}"),
+            Cause::OurLimit(limit) => limit.to_owned(),
             Cause::GoAway(code) => format!("the server takes no further requests: {code}"),
             Cause::StreamError(code, text) => format!("bad response: {text} ({code})"),
             Cause::ConnectionError(code, text) => format!("bad HTTP/2: {text} ({code})"),
@@ -169,7 +170,7 @@ impl Http2Transport {
             Fate::Unknown => "",
         };
         let text = format!("{}: {what}{fate}", self.connection.peer_addr());
-        Error::Io(io::Error::new(io::ErrorKind::ConnectionAborted, text))
+        failed(io::ErrorKind::ConnectionAborted, text)
     }
 
     fn is_done(&self) -> bool {
@@ -219,14 +220,14 @@ impl Exchange {
                 let (kind, text) = match error {
                     SendError::BadHead => (
                         io::ErrorKind::InvalidInput,
-                        "the request's fields are not fit for HTTP/2, or too large for the server",
+                        "the request's fields are not fit for HTTP/2",
                     ),
                     SendError::NoStream | SendError::StreamClosed => (
                         io::ErrorKind::ConnectionAborted,
                         "the server takes no further requests on this connection",
                     ),
                 };
-                Error::Io(io::Error::new(kind, text))
+                failed(kind, text.to_owned())
             })?;
         Ok(Self {
             stream,

@@ -207,6 +207,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         token: row.token,
         apns_id,
         gone_since_ms,
+        is_cut_off: false,
         retry_after: retry_after::parse(head, now),
     }
 }

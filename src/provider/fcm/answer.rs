@@ -224,6 +224,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         token: row.token,
         apns_id: None,
         gone_since_ms: None,
+        is_cut_off: false,
         retry_after: retry_after::parse(head, now),
     }
 }

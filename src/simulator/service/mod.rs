@@ -306,6 +306,8 @@ impl Service {
             | Event::SettingsReceived
             | Event::Pong { .. }
             | Event::GoAway { .. }
+            | Event::ListExceeded { .. }
+            | Event::Retiring { .. }
             | Event::Closed { .. } => {}
         }
     }

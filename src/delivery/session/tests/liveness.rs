@@ -18,8 +18,7 @@ fn what_was_not_written_within_its_time_was_not_sent() {
     wire.now.monotonic += TIMEOUT;
     let at = wire.now.monotonic;
     for _ in 0..2 {
-        wire.session
-            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+        wire.time_out(at);
         wire.events();
     }
     let expected = [
@@ -51,10 +50,10 @@ fn after_a_time_out_a_peer_that_does_not_answer_a_ping_is_given_up() {
     let mut said = wire.client.output().to_vec();
     wire.client.advance_output(said.len());
     wire.now.monotonic += TIMEOUT / 2;
-    let (client, at) = (&mut wire.client, wire.now.monotonic);
-    wire.session.handle_timeout(client, at, &mut wire.ended);
-    said.extend(client.output());
-    client.advance_output(usize::MAX);
+    let at = wire.now.monotonic;
+    wire.time_out(at);
+    said.extend(wire.client.output());
+    wire.client.advance_output(usize::MAX);
     let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0];
     let pings = said.windows(9).filter(|head| **head == ping).count();
     assert_eq!(pings, 1);
@@ -66,8 +65,7 @@ fn after_a_time_out_a_peer_that_does_not_answer_a_ping_is_given_up() {
     for wait in [TIMEOUT / 2, TIMEOUT / 2] {
         wire.now.monotonic += wait;
         let at = wire.now.monotonic;
-        wire.session
-            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+        wire.time_out(at);
     }
     assert!(wire.client.is_closed());
     assert_eq!(wire.session.retiring(), Some("no answer to a PING"));
@@ -82,13 +80,56 @@ fn a_ping_that_is_answered_keeps_the_connection() {
     for _ in 0..2 {
         wire.now.monotonic += TIMEOUT;
         let at = wire.now.monotonic;
-        wire.session
-            .handle_timeout(&mut wire.client, at, &mut wire.ended);
+        wire.time_out(at);
         wire.settle();
         wire.events();
     }
     assert!(wire.session.retiring().is_none() && !wire.client.is_closed());
     assert!(wire.room() > 0);
+}
+
+#[test]
+fn a_connection_that_retires_by_itself_takes_nothing_more_and_its_answers_come() {
+    let mut wire = Wire::apns(10);
+    for push in pushes(2, |_| {}) {
+        wire.send(push);
+    }
+    wire.settle();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    while wire.session.retiring().is_none() {
+        wire.client.receive(&settings, wire.now.monotonic);
+        wire.client.advance_output(usize::MAX);
+        wire.events();
+    }
+    assert_eq!(
+        wire.session.retiring(),
+        Some("too many frames that move nothing")
+    );
+    assert_eq!(wire.room(), 0);
+    assert!(wire.outcomes().is_empty());
+    wire.answer(1, 200, b"");
+    wire.answer(3, 200, b"");
+    let taken = |id| (id, "200 ".to_owned());
+    assert_eq!(wire.outcomes(), [taken(1), taken(2)]);
+    assert!(wire.client.is_closed());
+}
+
+#[test]
+fn a_provider_that_wants_fewer_fields_is_told_of_once_and_gets_the_push() {
+    let mut wire = Wire::apns(10);
+    // SETTINGS with a MAX_HEADER_LIST_SIZE of 100.
+    let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 100];
+    wire.client.receive(&settings, wire.now.monotonic);
+    wire.client.advance_output(usize::MAX);
+    for push in pushes(2, |_| {}) {
+        wire.send(push);
+    }
+    wire.settle();
+    assert!(matches!(wire.session.take_list_exceeded(), Some((size, 100)) if size > 100));
+    assert_eq!(wire.session.take_list_exceeded(), None);
+    wire.answer(1, 200, b"");
+    wire.answer(3, 200, b"");
+    assert_eq!(wire.outcomes().len(), 2);
 }
 
 #[test]
@@ -148,8 +189,7 @@ fn a_peer_that_was_asked_whether_it_lives_gets_no_push_before_it_says_something(
     assert_eq!(wire.room(), 9);
     wire.now.monotonic += TIMEOUT;
     let at = wire.now.monotonic;
-    wire.session
-        .handle_timeout(&mut wire.client, at, &mut wire.ended);
+    wire.time_out(at);
     assert!(wire.session.is_in_doubt());
     assert_eq!(wire.room(), 0);
     wire.now.monotonic += Duration::from_millis(50);
