@@ -217,7 +217,18 @@ impl OpenError {
 /// What ureq is told about a socket that ended.
 fn ended(end: &End) -> Error {
     let kind = end.failure.unwrap_or(io::ErrorKind::UnexpectedEof);
-    Error::Io(io::Error::new(kind, end.text.clone()))
+    failed(kind, end.text.clone())
+}
+
+/// What ureq is told about a failure. Some kinds of error it takes, behind a head, for the end of
+/// the content: it forgets what they say, and may take half a content for the whole. It may do so
+/// with an `UnexpectedEof`, by which HTTP/1 servers end a content that has no length.
+fn failed(kind: io::ErrorKind, text: String) -> Error {
+    let kind = match kind {
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => io::ErrorKind::Other,
+        other => other,
+    };
+    Error::Io(io::Error::new(kind, text))
 }
 
 fn host_and_port<'a>(details: &ConnectionDetails<'a>) -> Result<(&'a str, u16), Error> {

@@ -235,12 +235,50 @@ fn a_connection_that_the_server_leaves_is_not_used_again() {
 fn streams_and_connections_that_break_are_errors() {
     let world = World::new();
     let error = io_error(world.get("/reset").unwrap_err());
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
     let text = error.to_string();
     assert!(text.contains("reset the stream: INTERNAL_ERROR"), "{text}");
-    let error = io_error(world.get("/abrupt").unwrap_err());
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    let text = io_error(world.get("/abrupt").unwrap_err()).to_string();
+    assert!(text.contains("close_notify"), "{text}");
     assert_eq!(world.get("/echo").unwrap().0, 200);
+}
+
+#[test]
+fn what_breaks_behind_the_head_keeps_its_reason() {
+    for (path, expected) in [
+        ("/half-reset", "reset the stream: INTERNAL_ERROR"),
+        ("/half-reset-of-5", "reset the stream: INTERNAL_ERROR"),
+        ("/half-dropped", "close_notify"),
+    ] {
+        let world = World::new();
+        let response = world.agent.get(world.url(path)).call().unwrap();
+        assert_eq!(response.status(), 200);
+        world.get("/break").unwrap();
+        let error = text(response).unwrap_err().to_string();
+        assert!(error.contains(expected), "{path}: {error}");
+        let address = world.server.address.to_string();
+        assert!(error.contains(&address), "{path}: {error}");
+    }
+}
+
+#[test]
+fn what_breaks_behind_the_head_keeps_its_reason_in_http1() {
+    for head in ["content-length: 5", "connection: close"] {
+        let (breaks, is_to_break) = crossbeam_channel::bounded::<()>(0);
+        let (port, thread) = serve(1, move |mut socket: TcpStream| {
+            let head = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nhel");
+            socket.write_all(head.as_bytes()).unwrap();
+            // What it has not read makes its end a reset.
+            is_to_break.recv().unwrap();
+        });
+        let connector = HttpConnector::new(Authority::new().client(BOTH), resolver());
+        let agent = agent(connector, config().timeout_global(Some(AMPLE)).build());
+        let url = format!("http://push.test:{port}/");
+        let response = agent.get(url).call().unwrap();
+        breaks.send(()).unwrap();
+        let error = text(response).unwrap_err().to_string();
+        assert!(error.to_lowercase().contains("reset"), "{head}: {error}");
+        thread.join().unwrap();
+    }
 }
 
 #[test]
