@@ -26,7 +26,7 @@ fn ask(daemon: &Daemon, method: &str, target: &str, fields: &str, body: &str) ->
     let mut client = Client::try_connect(&daemon.address).unwrap();
     let length = body.len();
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
     );
     client.send(request.as_bytes());
     client.reply_to(method)

@@ -179,6 +179,30 @@ fn a_daemon_that_is_down_or_full_costs_no_request() {
 }
 
 #[test]
+fn callers_may_call_nginx_by_any_name() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let port = port_of(&daemon.address);
+    let Some(nginx) = Nginx::start(&[port, port]) else {
+        return;
+    };
+    let ask = |address, host: &str, more: &str| {
+        let mut client = Client::try_connect(&Address::Tcp(address)).unwrap();
+        let request = format!("GET /stat/app HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+        client.send(request.as_bytes());
+        client.reply().status
+    };
+    let direct = SocketAddr::from(([127, 0, 0, 1], port));
+    for host in ["push.example", "push.example:8056", "localhost"] {
+        assert_eq!(ask(nginx.address, host, ""), 200, "{}", nginx.log());
+    }
+    assert_eq!(ask(direct, "push.example", ""), 403);
+    // A page that comes by way of nginx is one all the same.
+    let page = "Origin: http://push.example\r\n";
+    assert_eq!(ask(nginx.address, "push.example", page), 403);
+}
+
+#[test]
 fn if_all_daemons_are_full_the_caller_is_told_when_to_come_back() {
     let sites = [(); 2].map(|()| Site::unreachable().with("core.queues", 1));
     let daemons = [sites[0].start(), sites[1].start()];

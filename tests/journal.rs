@@ -584,7 +584,7 @@ fn keyed(daemon: &Daemon, key: &str, body: &Value) -> Reply {
     let mut client: Client = daemon.client();
     client.send(
         format!(
-            "POST /push HTTP/1.1\r\nHost: a\r\nIdempotency-Key: {key}\r\n\
+            "POST /push HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {key}\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )

@@ -14,6 +14,7 @@ use super::route::Order;
 use super::service::{Door, Host, Kept, Purged, Service, Terms, Unrecorded};
 use super::stat::{LaneState, Pushers, Sending, Settled};
 use super::state::PushState;
+use super::strangers::Stranger;
 use super::{Bound, Ids};
 use crate::moment::Moment;
 use crate::push::{Accepted, Node, Platform, Push, PushId};
@@ -343,8 +344,8 @@ impl Host for Arc<StubHost> {
         self.is_debug.load(Ordering::SeqCst)
     }
 
-    fn note_unauthorized(&self, peer: &dyn Fn() -> String) {
-        self.line(format!("unauthorized {}", peer()));
+    fn note_stranger(&self, stranger: Stranger, peer: &dyn Fn() -> String) {
+        self.line(format!("{stranger:?} {}", peer()));
     }
 
     fn log_request(&self, head: &Head) {
@@ -436,7 +437,12 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
     let service = Service {
         ios: ios.map(StubLane::new),
         android: android.map(StubLane::new),
-        terms: crate::live::Live::new(Terms { rules, keys: None }),
+        terms: crate::live::Live::new(Terms {
+            rules,
+            keys: None,
+            hosts: Vec::new(),
+        }),
+        is_on_loopback: false,
         ids: counting(),
         repeats: Mutex::default(),
         request_ids: crate::api::RequestIds::starting(0xabc),

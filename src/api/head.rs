@@ -76,6 +76,12 @@ pub struct Head {
     pub idempotency_key: Option<Box<str>>,
     /// The value of `Authorization`, if there is one.
     pub authorization: Option<Box<[u8]>>,
+    /// The value of `Host`, if there is one.
+    pub host: Option<Box<[u8]>>,
+    /// The value of `Origin`, if there is one: a browser's.
+    pub origin: Option<Box<[u8]>>,
+    /// The value of `Sec-Fetch-Site`, if there is one: a browser's.
+    pub fetch_site: Option<Box<[u8]>>,
     /// `X-Request-Id`, if it is one; else the one that we give the request.
     pub request_id: Option<RequestId>,
 }
@@ -118,6 +124,9 @@ impl Head {
             expects_continue: facts.expects_continue && version == Version::Http11,
             idempotency_key: facts.idempotency_key,
             authorization: facts.authorization,
+            host: facts.host,
+            origin: facts.origin,
+            fetch_site: facts.fetch_site,
             request_id: facts.request_id,
         })
     }
@@ -147,7 +156,7 @@ impl Head {
     reason = "what was seen, each on its own"
 )]
 struct Facts {
-    host: bool,
+    host: Option<Box<[u8]>>,
     length: Option<u64>,
     chunked: bool,
     close: bool,
@@ -155,6 +164,8 @@ struct Facts {
     expects_continue: bool,
     idempotency_key: Option<Box<str>>,
     authorization: Option<Box<[u8]>>,
+    origin: Option<Box<[u8]>>,
+    fetch_site: Option<Box<[u8]>>,
     request_id: Option<RequestId>,
 }
 
@@ -163,10 +174,7 @@ impl Facts {
         let mut facts = Self::default();
         for field in fields {
             if field.name.eq_ignore_ascii_case("host") {
-                if facts.host {
-                    return Err(Refusal::new(400, "request has two Host fields"));
-                }
-                facts.host = true;
+                once(&mut facts.host, field, "request has two Host fields")?;
             } else if field.name.eq_ignore_ascii_case("content-length") {
                 if facts.length.is_some() {
                     return Err(Refusal::new(400, "request has two Content-Length fields"));
@@ -200,10 +208,13 @@ impl Facts {
                 }
                 facts.idempotency_key = Some(idempotency_key(field.value)?);
             } else if field.name.eq_ignore_ascii_case("authorization") {
-                if facts.authorization.is_some() {
-                    return Err(Refusal::new(400, "request has two Authorization fields"));
-                }
-                facts.authorization = Some(field.value.into());
+                let twice = "request has two Authorization fields";
+                once(&mut facts.authorization, field, twice)?;
+            } else if field.name.eq_ignore_ascii_case("origin") {
+                once(&mut facts.origin, field, "request has two Origin fields")?;
+            } else if field.name.eq_ignore_ascii_case("sec-fetch-site") {
+                let twice = "request has two Sec-Fetch-Site fields";
+                once(&mut facts.fetch_site, field, twice)?;
             } else if field.name.eq_ignore_ascii_case("x-request-id") {
                 facts.request_id = RequestId::of_caller(field.value).or(facts.request_id);
             }
@@ -214,7 +225,7 @@ impl Facts {
     /// RFC 9112 §6.1: both a length and a coding is an attack until proven otherwise, and
     /// HTTP/1.0 has no codings.
     fn framing(&self, version: Version) -> Result<Framing, Refusal> {
-        if version == Version::Http11 && !self.host {
+        if version == Version::Http11 && self.host.is_none() {
             // RFC 9112 §3.2
             return Err(Refusal::new(400, "missing required Host header"));
         }
@@ -237,6 +248,18 @@ impl Facts {
             Version::Http11 => !self.close,
             Version::Http10 => self.keep_alive && !self.close,
         }
+    }
+}
+
+/// Takes the value of a field that may stand in a head once.
+fn once(
+    value: &mut Option<Box<[u8]>>,
+    field: &httparse::Header<'_>,
+    twice: &'static str,
+) -> Result<(), Refusal> {
+    match value.replace(field.value.into()) {
+        Some(_) => Err(Refusal::new(400, twice)),
+        None => Ok(()),
     }
 }
 

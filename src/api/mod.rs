@@ -3,7 +3,7 @@
 //! [`Listener`] accepts connections and reads requests, all of it bounded; [`Service`] answers
 //! them. The daemon supplies the lanes as [`Door`]s and itself as [`Host`]. What can be decided
 //! without a socket is decided in the pure modules: [`head`], [`keys`], [`chunked`], [`route`],
-//! [`query`], [`request`], [`plan`], [`idempotency`], [`stat`].
+//! [`query`], [`request`], [`plan`], [`idempotency`], [`stat`], [`strangers`].
 //!
 //! `tiny_http`'s types and response writer are used, its server is not: one request of 60 octets
 //! aborts its process, and it bounds neither connections nor heads nor waiting.
@@ -28,6 +28,7 @@ pub mod service;
 pub mod socket;
 pub mod stat;
 pub mod state;
+pub mod strangers;
 
 #[cfg(test)]
 mod fixture;
@@ -42,3 +43,4 @@ pub use request_id::{RequestId, RequestIds};
 pub use service::{Door, Host, Kept, Service, Terms, Unrecorded};
 pub use socket::{BindError, Bound, group_number};
 pub use state::{Ending, PushState};
+pub use strangers::Stranger;

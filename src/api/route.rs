@@ -111,16 +111,24 @@ fn push_id(text: &str) -> Option<PushId> {
 
 /// RFC 9112 §3.2: an absolute target, as sent to a proxy, less its scheme and authority.
 fn origin_form(target: &str) -> &str {
-    let rest = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| target.strip_prefix(scheme));
-    match rest {
+    match without_scheme(target) {
         None => target,
         Some(rest) => rest
             .find(['/', '?'])
             .and_then(|at| rest.get(at..))
             .unwrap_or("/"),
     }
+}
+
+/// Whom an absolute target names.
+pub(super) fn authority(target: &str) -> Option<&str> {
+    without_scheme(target)?.split(['/', '?', '#']).next()
+}
+
+fn without_scheme(target: &str) -> Option<&str> {
+    ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| target.strip_prefix(scheme))
 }
 
 /// The path without empty, `.` and `..` elements; a slash at its end stays.

@@ -20,6 +20,7 @@ use super::request_id::{RequestId, RequestIds};
 use super::route::{Order, Route};
 use super::stat::{self, LaneStat, LaneState, Pushers, Settled, StatApp};
 use super::state::{self, PushState};
+use super::strangers::Stranger;
 use crate::count;
 use crate::crash_point;
 use crate::live::Live;
@@ -68,8 +69,8 @@ pub trait Host: Send + Sync {
     fn push_state(&self, id: PushId) -> PushState;
     /// Whether the log level is `debug`, at which Gaurun refuses text after the JSON value.
     fn is_debug(&self) -> bool;
-    /// Takes note of a request without a valid API key, for the operator; `peer` is who sent it.
-    fn note_unauthorized(&self, peer: &dyn Fn() -> String);
+    /// Takes note of a request that is not let in, for the operator; `peer` is who sent it.
+    fn note_stranger(&self, stranger: Stranger, peer: &dyn Fn() -> String);
     /// Writes an accepted-request line.
     fn log_request(&self, head: &Head);
     /// Writes an accepted-push line for each token.
@@ -138,8 +139,10 @@ pub struct Purged {
 pub struct Terms {
     /// What is accepted.
     pub rules: Rules,
-    /// Who may call; `None` lets everyone.
+    /// Who may call; `None` lets everyone but web pages.
     pub keys: Option<ApiKeys>,
+    /// Names by which this host may be called beside `localhost`, in lower case.
+    pub hosts: Vec<String>,
 }
 
 /// The endpoints.
@@ -150,6 +153,8 @@ pub struct Service<D, H> {
     pub android: Option<Arc<D>>,
     /// What is accepted, and from whom.
     pub terms: Live<Terms>,
+    /// Whether the API is on a loopback address, where who calls it by another name is a web page.
+    pub is_on_loopback: bool,
     /// Where push ids come from.
     pub ids: Ids,
     /// What was answered under callers' idempotency keys.
@@ -165,13 +170,9 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         let id = head.request_id.take();
         head.request_id = id.or_else(|| Some(self.request_ids.next()));
         let route = Route::of(&head.target).0;
-        if let Some(keys) = &self.terms.get().keys
-            && route != Route::Health
-            && keys.admit(head.authorization.as_deref()).is_none()
-        {
-            self.host.note_unauthorized(peer);
-            // The same for every route and every key, so that it tells nothing of either.
-            return Err(Refusal::new(401, "unauthorized"));
+        if let Some(stranger) = self.stranger(head, &route) {
+            self.host.note_stranger(stranger, peer);
+            return Err(stranger.refusal());
         }
         if route == Route::Push {
             self.host.log_request(head);
@@ -213,6 +214,18 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
 }
 
 impl<D: Door, H: Host> Service<D, H> {
+    /// Why the request is not let in, if it is not.
+    fn stranger(&self, head: &Head, route: &Route) -> Option<Stranger> {
+        let terms = self.terms.get();
+        let Some(keys) = &terms.keys else {
+            let hosts = self.is_on_loopback.then_some(&*terms.hosts);
+            return Stranger::is(head, hosts);
+        };
+        let is_let_in =
+            *route == Route::Health || keys.admit(head.authorization.as_deref()).is_some();
+        (!is_let_in).then_some(Stranger::Keyless)
+    }
+
     /// `POST /push`, its checks in Gaurun's order.
     fn push(&self, head: &Head, body: &mut [u8]) -> Reply {
         if &*head.method != "POST" {

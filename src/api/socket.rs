@@ -113,6 +113,12 @@ impl Bound {
         inlet.map(Self).map_err(|cause| BindError { place, cause })
     }
 
+    /// Whether it is a TCP port that only this host reaches.
+    pub fn is_on_loopback(&self) -> bool {
+        let address = self.local_addr();
+        address.is_some_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
     /// The TCP address, with the port that the system chose.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.0 {

@@ -47,19 +47,34 @@ impl fmt::Display for Bind {
 
 impl Bind {
     /// Takes its keys; `port` of the command line goes before the file's. `has_keys`: callers must
-    /// show an API key.
+    /// show an API key; `has_hosts`: some names are let in.
     pub(super) fn take(
         document: &mut Document<'_>,
         port: Option<Port>,
         has_keys: bool,
+        has_hosts: bool,
     ) -> Option<Self> {
         let address = address(document);
         let unauthenticated = document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED);
         let written = file_port(document);
         match port.or(written)? {
-            Port::Unix(path) => Some(Self::Unix(path)),
+            Port::Unix(path) => {
+                if has_hosts {
+                    document.warn(
+                        &keys::CORE_HOSTS,
+                        "ignored: the API listens on a Unix socket",
+                    );
+                }
+                Some(Self::Unix(path))
+            }
             Port::Tcp(port) => {
                 let address = address?;
+                if has_hosts && has_keys {
+                    document.warn(&keys::CORE_HOSTS, "ignored: callers show API keys");
+                } else if has_hosts && !address.to_canonical().is_loopback() {
+                    let why = "ignored: other hosts reach the API by any name";
+                    document.warn(&keys::CORE_HOSTS, why);
+                }
                 let unix_only = [&keys::CORE_SOCKET_MODE, &keys::CORE_SOCKET_GROUP];
                 document.warn_first(&unix_only, "ignored: the API listens on a TCP port");
                 if !has_keys && !unauthenticated && !address.to_canonical().is_loopback() {

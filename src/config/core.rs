@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::bind::UNIX_PATH_MAX;
 use super::document::Document;
+use super::endpoint::is_host_name;
 use super::key::Key;
 use super::keys;
 use super::{Bind, Environment, Overrides, SocketAccess, seconds, small};
@@ -26,6 +27,8 @@ pub struct Core {
     pub api_key_path: Option<PathBuf>,
     /// Whether other hosts may call without API keys.
     pub allow_unauthenticated: bool,
+    /// Names by which callers may call beside `localhost`, in lower case.
+    pub hosts: Vec<String>,
     /// Connection threads per lane.
     pub workers: NonZeroUsize,
     /// Pushes that a lane holds at most, from reservation to settlement.
@@ -71,6 +74,7 @@ impl Core {
             queues,
         } = overrides;
         let api_key_path = document.file(&keys::CORE_API_KEY_PATH);
+        let hosts = document.list(&keys::CORE_HOSTS, keys::HOSTS_MAX, is_host_name);
         Some(Self {
             socket_access: SocketAccess::take(document),
             allow_unauthenticated: document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED),
@@ -90,7 +94,8 @@ impl Core {
             control_socket: take_control_socket(document, environment),
             node: Node::new(small(document, &keys::CORE_NODE)).unwrap_or_default(),
             // Last, so that the problems of the others are found even without it.
-            bind: Bind::take(document, port, api_key_path.is_some())?,
+            bind: Bind::take(document, port, api_key_path.is_some(), !hosts.is_empty())?,
+            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             api_key_path,
         })
     }

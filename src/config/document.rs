@@ -14,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::credential;
-use super::effective::quoted;
+use super::effective::{list, quoted};
 use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
 use super::names::{UnknownName, Verdict};
@@ -147,6 +147,26 @@ impl<'t> Document<'t> {
         mode
     }
 
+    /// A list of up to `most` strings that all fit; empty if it is absent.
+    pub(super) fn list(
+        &mut self,
+        key: &'static Key,
+        most: usize,
+        fits: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let texts = strings(value.as_ref()).filter(|texts| texts.len() <= most);
+        if let Some(texts) = texts
+            && texts.iter().all(|text| fits(text))
+        {
+            return texts.into_iter().map(str::to_owned).collect();
+        }
+        self.refuse(key);
+        Vec::new()
+    }
+
     /// From now on, [`Document::file`] finds what `credential:NAME` names in that directory.
     pub(super) fn find_credentials_in(&mut self, directory: Option<PathBuf>) {
         self.credentials = directory;
@@ -203,6 +223,7 @@ impl<'t> Document<'t> {
         match (value.as_ref().as_str(), &key.allowed) {
             (_, Allowed::Secret) => Some("(not shown)".to_owned()),
             (Some(text), _) => Some(quoted(text)),
+            (None, Allowed::List { .. }) => Some(list(&strings(value.as_ref())?)),
             (None, _) => Some(Shown(self.text.get(value.span())?).to_string()),
         }
     }
@@ -348,6 +369,12 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
         text: format!("not valid TOML: {}", Shown(error.message())),
         help: None,
     }
+}
+
+/// The strings of a list that holds nothing else.
+fn strings<'v>(value: &'v DeValue<'_>) -> Option<Vec<&'v str>> {
+    let values = value.as_array()?.iter();
+    values.map(|value| value.as_ref().as_str()).collect()
 }
 
 fn integer(value: &DeValue<'_>) -> Option<u64> {

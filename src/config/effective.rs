@@ -31,6 +31,8 @@ pub enum Value {
     Number(u64),
     /// A string.
     Text(String),
+    /// Strings.
+    List(Vec<String>),
     /// A string that is not shown.
     Secret(Secret),
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Value {
             Self::Flag(flag) => flag.fmt(f),
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&quoted(text)),
+            Self::List(texts) => f.write_str(&list(texts)),
             Self::Secret(_) => f.write_str("(not shown)"),
         }
     }
@@ -55,6 +58,7 @@ impl Value {
             Self::Flag(flag) => (*flag).into(),
             Self::Number(number) => (*number).into(),
             Self::Text(text) => text.as_str().into(),
+            Self::List(texts) => texts.as_slice().into(),
             Self::Secret(_) => "(not shown)".into(),
         }
     }
@@ -157,6 +161,7 @@ fn core(core: &Core) -> Vec<Setting> {
             &keys::CORE_ALLOW_UNAUTHENTICATED,
             Value::Flag(core.allow_unauthenticated),
         ),
+        (&keys::CORE_HOSTS, Value::List(core.hosts.clone())),
         (&keys::CORE_SOCKET_MODE, Value::text(mode.as_deref())),
         (
             &keys::CORE_SOCKET_GROUP,
@@ -313,6 +318,12 @@ fn log(log: &Log) -> Vec<Setting> {
 /// The mode of a file as the file of keys has it.
 fn mode_text(mode: u32) -> String {
     format!("{mode:04o}")
+}
+
+/// A list of strings as TOML spells it.
+pub(super) fn list(texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// A string as TOML spells it.

@@ -89,7 +89,8 @@ impl FromStr for Endpoint {
     }
 }
 
-fn is_host_name(host: &str) -> bool {
+/// Letters, digits, hyphens, underscores and dots, not too many of them.
+pub(super) fn is_host_name(host: &str) -> bool {
     (1..=HOST_MAX).contains(&host.len())
         && host
             .split('.')

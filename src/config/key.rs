@@ -41,6 +41,11 @@ pub enum Allowed {
         /// What the string must look like.
         form: &'static str,
     },
+    /// A list of strings; empty by default.
+    List {
+        /// What the list must look like.
+        form: &'static str,
+    },
     /// A string that no message may repeat; empty by default.
     Secret,
 }
@@ -89,6 +94,7 @@ impl Key {
                 ..
             } => None,
             Allowed::Text { default, .. } => Some(format!("\"{default}\"")),
+            Allowed::List { .. } => Some("[]".to_owned()),
             Allowed::Secret => Some("\"\"".to_owned()),
         }
     }
@@ -98,7 +104,7 @@ impl Key {
         match &self.allowed {
             Allowed::Flag { .. } => "true or false".to_owned(),
             Allowed::Number { min, max, unit, .. } => format!("{min} to {max} {unit}"),
-            Allowed::Text { form, .. } => (*form).to_owned(),
+            Allowed::Text { form, .. } | Allowed::List { form } => (*form).to_owned(),
             Allowed::Secret => "a string".to_owned(),
         }
     }
@@ -178,6 +184,21 @@ impl Key {
             section,
             name,
             allowed: Allowed::Text { default, form },
+            meaning,
+            gaurun: None,
+        }
+    }
+
+    pub(super) const fn list(
+        section: &'static str,
+        name: &'static str,
+        form: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            section,
+            name,
+            allowed: Allowed::List { form },
             meaning,
             gaurun: None,
         }

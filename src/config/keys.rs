@@ -25,6 +25,8 @@ pub(super) const PUSHER_MAX_MAX: u64 = 0x3fff_ffff;
 pub(super) const SHUTDOWN_TIMEOUT_MAX: u64 = 3600;
 /// Callers' connections at most: each is a thread.
 pub(super) const MAX_CONNECTIONS_MAX: u64 = 16_384;
+/// Names of the API's own host at most: each request that names another is compared with them.
+pub(super) const HOSTS_MAX: usize = 100;
 /// Octets of a body at least: room for one small notification.
 pub(super) const MAX_BODY_BYTES_MIN: u64 = 1024;
 /// Octets of a body at most: eight of the greatest size may be in memory at once, and what is read

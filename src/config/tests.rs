@@ -79,6 +79,7 @@ fn credentials_alone_are_a_configuration() {
             socket_access: SocketAccess::default(),
             api_key_path: None,
             allow_unauthenticated: false,
+            hosts: Vec::new(),
             bind: Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], 1056))),
             workers: NonZeroUsize::new(6).unwrap(),
             queues: NonZeroUsize::new(1_000_000).unwrap(),

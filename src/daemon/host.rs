@@ -12,6 +12,7 @@ use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
 use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
+use crate::api::strangers::Stranger;
 use crate::count;
 use crate::delivery::purge::Purge;
 use crate::lane::{Hold, Lane, Reservation, Resting};
@@ -108,7 +109,10 @@ pub(super) struct DaemonHost {
     pub(super) connections_per_lane: usize,
     pub(super) keeping: Arc<Keeping>,
     pub(super) whereabouts: Whereabouts,
+    /// Requests without a valid API key; those of web pages; those with a foreign name.
     pub(super) intruders: Mutex<Intruders>,
+    pub(super) pages: Mutex<Intruders>,
+    pub(super) misnamed: Mutex<Intruders>,
     /// One per lane; they lead to the same lanes.
     pub(super) purges: Vec<Mutex<Purge>>,
     /// What is in force, as JSON.
@@ -204,15 +208,16 @@ impl Host for DaemonHost {
         ::log::max_level() >= ::log::LevelFilter::Debug
     }
 
-    fn note_unauthorized(&self, peer: &dyn Fn() -> String) {
-        let mut intruders = self
-            .intruders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn note_stranger(&self, stranger: Stranger, peer: &dyn Fn() -> String) {
+        let (intruders, which) = match stranger {
+            Stranger::Keyless => (&self.intruders, "without a valid API key"),
+            Stranger::Page => (&self.pages, "of web pages of other origins"),
+            Stranger::Name => (&self.misnamed, "with a Host that is not in core.hosts"),
+        };
+        let mut intruders = intruders.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(requests) = intruders.note(Instant::now()) {
             ::log::warn!(
-                "{} without a valid API key refused since this was last said; the last came from \
-                 {}",
+                "{} {which} refused since this was last said; the last came from {}",
                 count::of(requests, "request", "requests"),
                 peer()
             );
@@ -319,6 +324,8 @@ mod tests {
             lanes: Vec::new(),
             connections_per_lane: 1,
             intruders: Mutex::default(),
+            pages: Mutex::default(),
+            misnamed: Mutex::default(),
             config: Live::default(),
             keeping: Arc::default(),
             whereabouts: Whereabouts::default(),

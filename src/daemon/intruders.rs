@@ -1,10 +1,10 @@
-//! Requests without a valid API key, and how often the operator hears of them.
+//! Requests that are not let in, and how often the operator hears of them.
 //!
 //! Pure: time is an argument.
 
 use std::time::{Duration, Instant};
 
-/// Counts them between two lines of the operator log.
+/// Counts those that are refused for one reason between two lines of the operator log.
 #[derive(Debug, Default)]
 pub(super) struct Intruders {
     unsaid: u64,

@@ -213,7 +213,7 @@ impl Daemon {
             register: Arc::clone(&register),
             keeping: Arc::clone(&keeping),
         };
-        let service = service(config, &lanes, &logs, &stats, whereabouts)?;
+        let service = service(config, &bound, &lanes, &logs, &stats, whereabouts)?;
         let listen = || listen(bound, config, Arc::clone(&service));
         // Whoever holds an inherited socket keeps callers waiting, which is better than a refusal.
         let (now, later) = if is_inherited {
@@ -464,6 +464,7 @@ type ApiService = Service<LaneDoor, DaemonHost>;
 
 fn service(
     config: &Config,
+    bound: &Bound,
     lanes: &[RunningLane],
     logs: &Logs,
     stats: &Arc<Stats>,
@@ -480,6 +481,7 @@ fn service(
         ios: door(Platform::Ios),
         android: door(Platform::Android),
         terms: Live::new(terms),
+        is_on_loopback: bound.is_on_loopback(),
         ids: Ids::of(config.core.node),
         repeats: Mutex::default(),
         request_ids: RequestIds::starting(
@@ -496,6 +498,8 @@ fn service(
             keeping: Arc::clone(&whereabouts.keeping),
             whereabouts,
             intruders: Mutex::default(),
+            pages: Mutex::default(),
+            misnamed: Mutex::default(),
             purges: lanes
                 .iter()
                 .map(|running| Mutex::new(running.purge(logs)))

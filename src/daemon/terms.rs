@@ -20,6 +20,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             payload: Box::new(routes::payload_of(config)),
         },
         keys: keys.map(api_keys).transpose()?,
+        hosts: config.core.hosts.clone(),
     })
 }
 

@@ -23,27 +23,27 @@ const fn refused(name: &'static str, octets: &'static [u8], statuses: &'static [
 const REFUSED: &[Refused] = &[
     refused(
         "a body that no memory holds",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 70368744177664\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70368744177664\r\n\r\n",
         &[413],
     ),
     refused(
         "a length of 2^64 - 1",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551615\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 18446744073709551615\r\n\r\n",
         &[413],
     ),
     refused(
         "a length of 2^64",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551616\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 18446744073709551616\r\n\r\n",
         &[400, 413],
     ),
     refused(
         "a body just over the limit",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 4194305\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4194305\r\n\r\n",
         &[413],
     ),
     refused(
         "another version",
-        b"GET /healthz HTTP/2.0\r\nHost: h\r\n\r\n",
+        b"GET /healthz HTTP/2.0\r\nHost: localhost\r\n\r\n",
         &[505],
     ),
     refused(
@@ -53,73 +53,73 @@ const REFUSED: &[Refused] = &[
     ),
     refused(
         "a negative length",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         &[400],
     ),
     refused(
         "a length in letters",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: abc\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: abc\r\n\r\n",
         &[400],
     ),
     refused(
         "a list of lengths",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 3, 3\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3, 3\r\n\r\n",
         &[400],
     ),
     refused(
         "a length with a sign",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: +3\r\n\r\n",
         &[400],
     ),
     refused(
         "an empty length",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length:\r\n\r\n",
         &[400],
     ),
     refused(
         "two lengths",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
         &[400],
     ),
     refused(
         "a length and a coding",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         &[400],
     ),
     refused(
         "the coding that is none",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: identity\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity\r\n\r\n",
         &[400],
     ),
     refused(
         "an unknown coding",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n",
         &[400],
     ),
     refused(
         "two codings",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         &[400],
     ),
     refused(
         "a space before the colon",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length : 3\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length : 3\r\n\r\n",
         &[400],
     ),
     refused(
         "a folded line",
-        b"GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n",
         &[400],
     ),
     refused("no host", b"GET /healthz HTTP/1.1\r\n\r\n", &[400]),
     refused(
         "two hosts",
-        b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n",
         &[400],
     ),
     refused(
         "a NUL in a value",
-        b"GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n",
         &[400],
     ),
     refused(
@@ -136,22 +136,22 @@ const REFUSED: &[Refused] = &[
     refused("text that is no request", b"hello\r\n\r\n", &[400]),
     refused(
         "an unknown expectation",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\nContent-Length: 3\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nContent-Length: 3\r\n\r\n",
         &[417],
     ),
     refused(
         "chunks without sizes",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         &[400],
     ),
     refused(
         "a chunk larger than any body",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
         &[413],
     ),
     refused(
         "a chunk that does not end where it says",
-        b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}x\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}x\r\n",
         &[400],
     ),
 ];
@@ -181,13 +181,13 @@ pub(crate) fn check_refused(daemon: &Daemon) {
 pub(crate) fn check_long(daemon: &Daemon) {
     let long = "a".repeat(20_000);
     let fields = |count: usize| "X: y\r\n".repeat(count);
-    let line = "GET /healthz HTTP/1.1\r\nHost: h\r\n";
+    let line = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
     for (name, head) in [
         ("a long value", format!("{line}X: {long}\r\n\r\n")),
         ("a long name", format!("{line}{long}: x\r\n\r\n")),
         (
             "a long target",
-            format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"),
+            format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ),
         ("65 fields", format!("{line}{}\r\n", fields(64))),
     ] {

@@ -113,8 +113,9 @@ fn check_chunked_bodies(daemon: &Daemon) {
     let chunk = format!("{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len());
     for target in ["/push", "/nothing", "/config/pushers?max=1"] {
         let mut client = daemon.client();
-        let head =
-            format!("POST {target} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
         client.send(format!("{head}{chunk}").as_bytes());
         client.send(&request("GET", "/healthz", b""));
         let reply = client.reply();
@@ -125,7 +126,8 @@ fn check_chunked_bodies(daemon: &Daemon) {
     }
     during(daemon, || {
         let mut client = daemon.client();
-        client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client
+            .send(b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
         let megabyte = [&b"100000\r\n"[..], &vec![b' '; 0x10_0000], b"\r\n"].concat();
         // It may be refused while it is still being sent.
         while client.try_send(&megabyte).is_ok() {}
@@ -135,14 +137,16 @@ fn check_chunked_bodies(daemon: &Daemon) {
     });
     // One that ends in its middle.
     let mut client = daemon.client();
-    client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"");
+    client.send(
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"",
+    );
     client.finish();
     assert!(client.ends());
 }
 
 fn check_bodies_without_a_length(daemon: &Daemon) {
     let mut client = daemon.client();
-    client.send(b"POST /push HTTP/1.1\r\nHost: h\r\n\r\n{\"notifications\":[]}");
+    client.send(b"POST /push HTTP/1.1\r\nHost: localhost\r\n\r\n{\"notifications\":[]}");
     let reply = client.reply();
     assert_eq!(
         (reply.status, &*reply.message()),
@@ -173,7 +177,8 @@ fn check_slow_bodies(daemon: &Daemon) {
     let slow: Vec<Client> = (0..CONNECTIONS / 2)
         .map(|_| {
             let mut client = daemon.client();
-            client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n{");
+            client
+                .send(b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{");
             client
         })
         .collect();
@@ -185,7 +190,8 @@ fn check_slow_bodies(daemon: &Daemon) {
 fn check_large_bodies(daemon: &Daemon) {
     const SIZE: usize = 4 * 1024 * 1024;
     during(daemon, || {
-        let head = format!("POST /push HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n");
+        let head =
+            format!("POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: {SIZE}\r\n\r\n");
         let body = vec![b' '; SIZE - 1];
         let mut clients: Vec<Client> = (0..20).map(|_| daemon.client()).collect();
         for client in &mut clients {

@@ -90,7 +90,7 @@ fn every_request_to_push_is_logged_whatever_becomes_of_it() {
     let mut client = daemon.client();
     client.request("GET", "/push?a=b", b"");
     client.request("POST", "/push", b"x");
-    client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send(b"2\r\n{}\r\n0\r\n\r\n");
     client.reply();
     client.send(b"POST /push HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}");

@@ -183,7 +183,9 @@ fn every_message_is_gauruns_on_tcp_and_on_a_unix_socket() {
 /// Bodies whose length is not known beforehand, and answers without a body.
 fn check_chunked_and_head(daemon: &Daemon) {
     let mut client = daemon.client();
-    client.send(b"POST /push HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    client.send(
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    );
     let reply = client.reply();
     assert_eq!((reply.status, reply.message()), (400, MALFORMED.to_owned()));
     let reply = client.request("HEAD", "/push", b"");

@@ -150,7 +150,7 @@ fn connections_are_kept_and_closed_as_the_client_asks() {
     for _ in 0..3 {
         assert_eq!(client.request("GET", "/healthz", b"").status, 200);
     }
-    client.send(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let reply = client.reply();
     assert_eq!(reply.field("Connection"), Some("close"));
     assert!(client.ends());
@@ -163,7 +163,7 @@ fn connections_are_kept_and_closed_as_the_client_asks() {
     let mut client = daemon.client();
     let body = batch(&[ios("m", &[1])]).to_string();
     let head = format!(
-        "POST /push HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        "POST /push HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     client.send(head.as_bytes());

@@ -95,8 +95,9 @@ fn api_keys_are_rotated_without_a_restart() {
     let daemon = site.start();
     let ask = |key: &str| {
         let mut client = daemon.client();
-        let request =
-            format!("GET /config HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
+        let request = format!(
+            "GET /config HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+        );
         client.send(request.as_bytes());
         client.reply().status
     };

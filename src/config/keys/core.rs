@@ -40,6 +40,18 @@ pub(in super::super) const CORE_API_KEY_PATH: Key = Key::text(
     "so by default",
     "the network need not be trusted any more",
 );
+pub(in super::super) const CORE_HOSTS: Key = Key::list(
+    "core",
+    "hosts",
+    "a list of up to 100 host names without scheme and port, such as [\"push.example\"]",
+    "Names beside `localhost` and IP addresses by which callers may call an API on loopback that \
+     asks for no API key; with any other `Host` a request is answered 403",
+)
+.unlike_gaurun(
+    "any `Host`",
+    "`localhost`, IP addresses, and what is listed",
+    "a web page can give its own name the address of this host, and push through a browser here",
+);
 pub(in super::super) const CORE_SOCKET_MODE: Key = Key::text(
     "core",
     "socket_mode",
@@ -249,6 +261,7 @@ pub(super) const CORE_KEYS: &[Key] = &[
     CORE_ADDRESS,
     CORE_API_KEY_PATH,
     CORE_ALLOW_UNAUTHENTICATED,
+    CORE_HOSTS,
     CORE_SOCKET_MODE,
     CORE_SOCKET_GROUP,
     CORE_WORKERS,

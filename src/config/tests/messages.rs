@@ -11,6 +11,7 @@ fn every_key_refuses_another_type() {
             Allowed::Flag { .. } => ("\"true\"", "= \"true\""),
             Allowed::Number { .. } => ("{ a = 1 }", "= { a = 1 }"),
             Allowed::Text { .. } => ("[\"x\"]", "= [\"x\"]"),
+            Allowed::List { .. } => ("\"x\"", "= \"x\""),
             Allowed::Secret => ("735191", "= (not shown)"),
         };
         let mut text = String::new();

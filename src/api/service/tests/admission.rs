@@ -213,6 +213,7 @@ fn site_with_keys(keys: &[&str], octets: usize) -> Site {
             ..before.rules
         },
         keys: Some(api_keys),
+        hosts: Vec::new(),
     });
     site
 }
