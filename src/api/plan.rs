@@ -279,9 +279,8 @@ const fn disabled(platform: Platform) -> &'static str {
 /// What is said of a notification without device tokens.
 const NO_TOKEN: &str = "no token";
 
-/// Our limit: octets of a notification's texts, which stand in two log lines for every device
-/// token: what a provider takes of them, and as much again. A text of 2 MiB that no provider sees
-/// and 400,000 tokens beside it would else be 800 GB of lines from one request.
+/// Our limit: octets of a notification's texts, which stand in its log lines: what a provider takes
+/// of them, and as much again. How many lines have them, [`crate::log::line::TEXTS_RATIO`] bounds.
 pub const LOGGED_MAX: usize = 8192;
 
 /// Our limit: entries of `rejected` in an answer. A body of nothing but empty tokens has over a

@@ -160,6 +160,7 @@ impl DaemonHost {
                     line,
                     notification: &accepted.notification,
                     id: PushId(id),
+                    first_id: accepted.first_id,
                     token: token.as_str(),
                     ptime: Duration::ZERO,
                     error: "",

@@ -54,6 +54,8 @@ pub enum Hold {
     Disabled(Platform),
     /// The log does not have its device token or its message.
     Hidden,
+    /// Its texts are in the line of another push, which no log has.
+    Texts,
     /// When it was accepted is not told, or in a zone that is not this machine's.
     Zone,
     /// The journal has it too, and would send it again.
@@ -73,6 +75,10 @@ impl fmt::Display for Hold {
             Self::Hidden => f.write_str(
                 "their device token or message is not in the log \
                  (log.hide_token, log.hide_message, or an empty message)",
+            ),
+            Self::Texts => f.write_str(
+                "their texts are in the line of the push that texts_of names, \
+                 which is not before them in these logs",
             ),
             Self::Zone => f.write_str(
                 "their time is neither in UTC nor in this machine's zone; \
@@ -144,6 +150,9 @@ impl Judge {
         let Some(limits) = self.limits(platform) else {
             return Fate::HeldBack(Hold::Disabled(platform));
         };
+        if push.texts_of.is_some() {
+            return Fate::HeldBack(Hold::Texts);
+        }
         let lacks_message = push.notification.message.is_empty() && !self.allows_empty_message;
         if push.is_hidden() || lacks_message {
             return Fate::HeldBack(Hold::Hidden);

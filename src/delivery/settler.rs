@@ -246,6 +246,10 @@ impl Settler {
         let first_attempt = push.first_attempt.unwrap_or(now.monotonic);
         let origins = self.logs.origins.as_ref();
         let origin = origins.and_then(|origins| origins.take(push.id()));
+        let (id, first_id) = match &origin {
+            None => (push.id(), push.accepted().first_id),
+            Some(origin) => (origin.id, origin.id),
+        };
         let push_line = PushLine {
             line: if succeeded {
                 Line::Succeeded
@@ -253,7 +257,8 @@ impl Settler {
                 Line::Failed
             },
             notification: push.notification(),
-            id: origin.as_ref().map_or(push.id(), |origin| origin.id),
+            id,
+            first_id,
             token: push.token().as_str(),
             ptime: now.monotonic.saturating_duration_since(first_attempt),
             error: &settlement.error,

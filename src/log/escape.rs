@@ -22,6 +22,26 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Octets that [`string`] appends for a text, less its quotation marks.
+pub(super) fn length(text: &str) -> usize {
+    let mut length = 0_usize;
+    let mut rest = text;
+    loop {
+        let (clean, tail) = rest.split_at(clean_prefix(rest.as_bytes()));
+        length = length.saturating_add(clean.len());
+        let mut characters = tail.chars();
+        let Some(character) = characters.next() else {
+            return length;
+        };
+        length = length.saturating_add(match character {
+            '\n' | '\r' | '\t' | '"' | '\\' => 2,
+            _ if forges(character) => 6,
+            _ => character.len_utf8(),
+        });
+        rest = characters.as_str();
+    }
+}
+
 /// Whether a character can make a line look like another one: control characters (DEL and C1 among
 /// them), those that end a line in Unicode, and those that turn the direction of the text.
 pub(super) fn forges(character: char) -> bool {
@@ -164,6 +184,7 @@ mod tests {
         fn any_string_survives(text in "\\PC*|[\\x00-\\x7f]*|(?s).*") {
             let json = written(|out| string(out, &text));
             prop_assert!(!json.chars().any(forges));
+            prop_assert_eq!(json.len(), length(&text) + 2);
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         }
 

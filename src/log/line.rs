@@ -9,14 +9,19 @@
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,]
-//!  "request_id":…}
+//!  "request_id":…[,"texts_of":…]}
 //! {"level":…,"time":…,"message":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
 //! ```
+//!
+//! A notification may have texts of kilobytes and a hundred thousand device tokens of two digits,
+//! in whose lines the texts would be a thousand times the request. So a line has no more of them
+//! than [`TEXTS_RATIO`] allows, or none, and says by `texts_of` which push's line has them: that of
+//! the notification's first, which has them in any case.
 
 use std::time::Duration;
 
-use super::escape::{signed, string, unsigned};
+use super::escape::{length, signed, string, unsigned};
 use super::privacy::Privacy;
 use crate::push::{Notification, PushId};
 
@@ -86,6 +91,8 @@ pub struct PushLine<'a> {
     pub notification: &'a Notification,
     /// The push's number.
     pub id: PushId,
+    /// That of the notification's first push, whose line has its texts in any case.
+    pub first_id: PushId,
     /// The device token or registration token as the caller spelled it.
     pub token: &'a str,
     /// From the first attempt to the settlement; zero before.
@@ -116,12 +123,13 @@ pub struct Tail<'a> {
 /// Appends the line of a push, less what `privacy` hides.
 pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy) {
     let notification = push.notification;
-    let message = if privacy.hides_message {
-        ""
+    let has_texts = has_texts(push, privacy);
+    let texts = if has_texts {
+        Texts::of(notification, privacy)
     } else {
-        &notification.message
+        Texts::default()
     };
-    head(out, push.line.level(), at, message);
+    head(out, push.line.level(), at, texts.message);
     key(out, ",\"id\":");
     unsigned(out, push.id.0);
     // The platform and the type are words without anything to escape.
@@ -138,10 +146,76 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     }
     seconds(out, push.ptime);
     text(out, ",\"error\":", push.error);
-    set_by_the_caller(out, notification, privacy);
+    set_by_the_caller(out, notification, &texts);
     tail(out, &push.tail);
     request_id(out, notification);
+    if !has_texts {
+        key(out, ",\"texts_of\":");
+        unsigned(out, push.first_id.0);
+    }
     end(out);
+}
+
+/// The caller's texts, as far as a line shows them.
+#[derive(Default)]
+struct Texts<'a> {
+    message: &'a str,
+    collapse_key: &'a str,
+    title: &'a str,
+    subtitle: &'a str,
+    category: &'a str,
+    sound: &'a str,
+    identifier: &'a str,
+}
+
+impl<'a> Texts<'a> {
+    fn of(notification: &'a Notification, privacy: &Privacy) -> Self {
+        let read_by_the_user = |text: &'a str| if privacy.hides_message { "" } else { text };
+        Self {
+            message: read_by_the_user(&notification.message),
+            collapse_key: &notification.collapse_key,
+            title: read_by_the_user(&notification.title),
+            subtitle: read_by_the_user(&notification.subtitle),
+            category: &notification.category,
+            sound: &notification.sound,
+            identifier: &notification.identifier,
+        }
+    }
+
+    fn sum(&self, length: impl Fn(&str) -> usize) -> usize {
+        let Self {
+            message,
+            collapse_key,
+            title,
+            subtitle,
+            category,
+            sound,
+            identifier,
+        } = *self;
+        let texts = [
+            message,
+            collapse_key,
+            title,
+            subtitle,
+            category,
+            sound,
+            identifier,
+        ];
+        texts.into_iter().map(length).sum()
+    }
+}
+
+/// Whether the line of a push has its notification's texts: that of the first has, and those of
+/// the others unless the texts are too long beside what the push took of the request.
+fn has_texts(push: &PushLine<'_>, privacy: &Privacy) -> bool {
+    if push.id == push.first_id {
+        return true;
+    }
+    let most = push.token.len().saturating_add(TOKEN_MARKS);
+    let most = most.saturating_mul(TEXTS_RATIO);
+    let texts = Texts::of(push.notification, privacy);
+    let raw = texts.sum(str::len);
+    raw.saturating_mul(ESCAPE_MAX) <= most || (raw <= most && texts.sum(length) <= most)
 }
 
 /// Appends the line of a request for pushes; `content_length` is -1 for a chunked body.
@@ -193,18 +267,16 @@ fn end(out: &mut Vec<u8>) {
 }
 
 /// The fields that Gaurun shows only when they are not zero, in its order.
-fn set_by_the_caller(out: &mut Vec<u8>, notification: &Notification, privacy: &Privacy) {
-    present_text(out, ",\"collapse_key\":", &notification.collapse_key);
+fn set_by_the_caller(out: &mut Vec<u8>, notification: &Notification, texts: &Texts<'_>) {
+    present_text(out, ",\"collapse_key\":", texts.collapse_key);
     present_flag(out, ",\"delay_while_idle\":", notification.delay_while_idle);
     present_number(out, ",\"time_to_live\":", notification.time_to_live);
-    if !privacy.hides_message {
-        present_text(out, ",\"title\":", &notification.title);
-        present_text(out, ",\"subtitle\":", &notification.subtitle);
-    }
+    present_text(out, ",\"title\":", texts.title);
+    present_text(out, ",\"subtitle\":", texts.subtitle);
     // Gaurun could not tell a badge of 0 from none.
     present_number(out, ",\"badge\":", notification.badge.unwrap_or(0));
-    present_text(out, ",\"category\":", &notification.category);
-    present_text(out, ",\"sound\":", &notification.sound);
+    present_text(out, ",\"category\":", texts.category);
+    present_text(out, ",\"sound\":", texts.sound);
     present_flag(
         out,
         ",\"content_available\":",
@@ -212,7 +284,7 @@ fn set_by_the_caller(out: &mut Vec<u8>, notification: &Notification, privacy: &P
     );
     present_flag(out, ",\"mutable_content\":", notification.mutable_content);
     present_number(out, ",\"expiry\":", notification.expiry);
-    present_text(out, ",\"identifier\":", &notification.identifier);
+    present_text(out, ",\"identifier\":", texts.identifier);
 }
 
 fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
@@ -286,6 +358,17 @@ fn seconds(out: &mut Vec<u8>, time: Duration) {
     }
     unsigned(out, millis);
 }
+
+/// Our limit: octets of texts in the line of a push for each octet that the push took of its
+/// request. So many that the largest notification which APNs takes is written as Gaurun writes it,
+/// to device tokens as long as APNs gives them.
+pub const TEXTS_RATIO: usize = 64;
+
+/// Octets of a device token in a request beside its own: two quotation marks and a comma.
+const TOKEN_MARKS: usize = 3;
+
+/// Octets that one octet of a text takes at most.
+const ESCAPE_MAX: usize = 6;
 
 #[cfg(test)]
 mod tests;

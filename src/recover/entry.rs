@@ -83,6 +83,7 @@ struct Raw<'a> {
     request_id: Cow<'a, str>,
     #[serde(borrow)]
     accepted: Option<Cow<'a, str>>,
+    texts_of: Option<u64>,
 }
 
 /// Reads a line.
@@ -116,6 +117,7 @@ fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<Outstanding, Damaged> 
         token: DeviceToken::new(&*raw.token),
         accepted: text(&raw.time),
         at: at.and_then(|at| at.unix),
+        texts_of: raw.texts_of,
         notification: Notification {
             message: text(&raw.message),
             identifier: text(&raw.identifier),
@@ -142,7 +144,7 @@ fn outcome(raw: &Raw<'_>, failed: bool) -> Result<Outcome, Damaged> {
         id,
         platform,
         token: DeviceToken::new(&*raw.token),
-        message: Box::from(&*raw.message),
+        message: raw.texts_of.is_none().then(|| Box::from(&*raw.message)),
         failed,
         accepted: raw.accepted.as_deref().map(Box::from),
     })

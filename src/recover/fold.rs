@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::texts::Texts;
 use crate::push::{DeviceToken, Node, Notification, Platform, PushId};
 
 /// Our limit: open pushes kept while logs are read, of about 600 octets each.
@@ -19,6 +20,8 @@ pub struct Outstanding {
     pub token: DeviceToken,
     /// What is pushed, as far as the line tells.
     pub notification: Notification,
+    /// The push whose line has its texts, if its own has none and that one has not been found.
+    pub texts_of: Option<u64>,
     /// When it was accepted, as its line spells it.
     pub accepted: Box<str>,
     /// The same in seconds since 1970, if the zone is known.
@@ -71,7 +74,10 @@ impl Outstanding {
     fn is_of(&self, outcome: &Outcome) -> bool {
         self.notification.platform == outcome.platform
             && self.token == outcome.token
-            && self.notification.message == outcome.message
+            && outcome
+                .message
+                .as_ref()
+                .is_none_or(|message| *message == self.notification.message)
     }
 }
 
@@ -84,8 +90,8 @@ pub struct Outcome {
     pub platform: Platform,
     /// Its device token.
     pub token: DeviceToken,
-    /// Its message.
-    pub message: Box<str>,
+    /// Its message, if its line has the texts.
+    pub message: Option<Box<str>>,
     /// Whether it failed.
     pub failed: bool,
     /// The time of its accepted-push line: in the lines of an earlier recovery.
@@ -132,6 +138,7 @@ pub struct Fold {
     open: HashMap<u64, Vec<Outstanding>>,
     /// Outcomes of an earlier recovery that were read before their pushes.
     early: HashMap<Named, u64>,
+    texts: Texts,
     kept: usize,
     most: usize,
     accepted: u64,
@@ -143,6 +150,7 @@ impl Fold {
         Self {
             open: HashMap::new(),
             early: HashMap::new(),
+            texts: Texts::default(),
             kept: 0,
             most,
             accepted: 0,
@@ -154,8 +162,9 @@ impl Fold {
     /// # Errors
     ///
     /// When too many are open.
-    pub fn accept(&mut self, push: Outstanding) -> Result<(), TooMany> {
+    pub fn accept(&mut self, mut push: Outstanding) -> Result<(), TooMany> {
         self.accepted = self.accepted.saturating_add(1);
+        self.texts.complete(&mut push);
         if !self.early.is_empty() && self.take_early(&push.named()) {
             return Ok(());
         }
@@ -188,7 +197,7 @@ impl Fold {
                 id: outcome.id,
                 platform: outcome.platform,
                 token: outcome.token,
-                message: outcome.message,
+                message: outcome.message.unwrap_or_default(),
                 accepted,
             };
             self.keep()?;

@@ -17,6 +17,7 @@ mod files;
 mod fold;
 mod lines;
 mod merge;
+mod texts;
 mod when;
 
 pub use entry::whole_tail;

@@ -1,5 +1,6 @@
 //! What is read from logs, as files that are read.
 
+mod folding;
 mod world;
 
 use std::fs;
@@ -140,6 +141,7 @@ fn every_field_that_a_line_has_is_read() {
                 identifier: "id-1".into(),
                 ..Notification::empty(Platform::Ios)
             },
+            texts_of: None,
             accepted: "2026/11/22 05:15:12 UTC".into(),
             at: Some(1_795_324_512),
         },
@@ -153,6 +155,7 @@ fn every_field_that_a_line_has_is_read() {
                 time_to_live: 5,
                 ..Notification::empty(Platform::Android)
             },
+            texts_of: None,
             accepted: "2026/11/22 05:15:13 UTC".into(),
             at: Some(1_795_324_513),
         },
@@ -476,60 +479,6 @@ fn an_error_log_is_told_from_an_access_log() {
     // Our own failures stand in the log that was recovered from.
     let ours = accepted + &recovered("failed", 59, 1, 1, "aa");
     assert!(!Logs::of(&[ours]).read().has_error_log);
-}
-
-fn outstanding(id: u64) -> Outstanding {
-    Outstanding {
-        id,
-        token: DeviceToken::new("aa"),
-        notification: Notification::empty(Platform::Ios),
-        accepted: "2026/11/22 05:15:12 UTC".into(),
-        at: Some(1),
-    }
-}
-
-#[test]
-fn open_pushes_are_bounded() {
-    let outcome = |id, accepted: Option<&str>| Outcome {
-        id,
-        platform: Platform::Ios,
-        token: DeviceToken::new("aa"),
-        message: Box::default(),
-        failed: false,
-        accepted: accepted.map(Box::from),
-    };
-    let mut fold = Fold::new(2);
-    for id in 0..100 {
-        fold.accept(outstanding(id)).unwrap();
-        fold.settle(outcome(id, None)).unwrap();
-        // An outcome whose push is in no log costs nothing.
-        fold.settle(outcome(id, None)).unwrap();
-    }
-    fold.accept(outstanding(100)).unwrap();
-    fold.settle(outcome(101, Some("x"))).unwrap();
-    assert_eq!(fold.accept(outstanding(102)), Err(TooMany(2)));
-    assert_eq!(fold.settle(outcome(103, Some("x"))), Err(TooMany(2)));
-    assert!(
-        TooMany(2)
-            .to_string()
-            .starts_with("over 2 pushes without an outcome; ")
-    );
-}
-
-#[test]
-fn pushes_with_one_id_are_sent_with_different_ones() {
-    let first = outstanding(1);
-    let mut later = first.clone();
-    later.accepted = "2026/11/22 05:15:13 UTC".into();
-    let mut elsewhere = first.clone();
-    elsewhere.token = DeviceToken::new("bb");
-    let ids = [&first, &later, &elsewhere, &outstanding(2)].map(Outstanding::push_id);
-    for (at, id) in ids.iter().enumerate() {
-        assert!(id.0 > 0 && id.0 < 1 << 53, "{id}");
-        assert!(!ids[..at].contains(id), "{ids:?}");
-    }
-    // The same whenever the log is read, whatever this program is built with.
-    assert_eq!(first.push_id().0, 4_658_070_972_488_240);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use flate2::write::GzEncoder;
 use harness::lines;
 use harness::simulator::{Note, Simulated};
 use harness::site::{Site, run, sterna};
-use harness::{fcm_token, hex_token};
+use harness::{fcm_token, hex_token, wait_until};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -223,6 +223,51 @@ fn what_is_outstanding_is_sent_once_and_its_outcome_written() {
 }
 
 #[test]
+fn texts_that_stand_once_in_a_log_are_sent_to_all() {
+    let lost = Site::unreachable().without_journal();
+    let daemon = lost.start();
+    let text = "m".repeat(2000);
+    let tokens = ["0a", "0b", "0c"];
+    let body = serde_json::json!({"notifications": [
+        {"platform": 1, "token": tokens, "message": text},
+    ]});
+    assert_eq!(daemon.push(&body).status, 200);
+    wait_until("the lines", || {
+        lines::of_kind(&lost.access_log(), "accepted-push").count() == 3
+    });
+    daemon.signal("KILL");
+    let log = contents(&lost.path("access.log"));
+    let log = String::from_utf8(log).unwrap();
+    assert_eq!(log.matches(&text).count(), 1);
+
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    write(&site, "access.log", &log);
+    let sent = recover(&site, &["access.log"], &["--allow-incomplete"]);
+    let figures = String::from_utf8_lossy(&sent.stdout).into_owned();
+    assert_eq!(sent.status.code(), Some(0), "{figures}");
+    assert!(
+        figures.ends_with("3 succeeded, 0 failed, 0 left\n"),
+        "{figures}"
+    );
+    assert_eq!(sent_to(&simulated), tokens);
+    for note in simulated.notes() {
+        assert!(note.body.contains(&text), "{}", note.body);
+    }
+    // Without that line they are held back, and it is said why.
+    let others = log.split_inclusive('\n');
+    let without: String = others.filter(|line| !line.contains(&text)).collect();
+    write(&site, "without.log", without);
+    let held = recover(&site, &["without.log"], &["--allow-incomplete"]);
+    let text = String::from_utf8_lossy(&held.stdout).into_owned();
+    assert_eq!(held.status.code(), Some(75), "{text}");
+    assert!(
+        text.contains("2 held back: their texts are in the line of the push that texts_of names"),
+        "{text}"
+    );
+}
+
+#[test]
 fn every_logged_field_is_sent_and_times_count_from_acceptance() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator).with_text("log.mode", "0606");
@@ -339,7 +384,7 @@ fn our_own_push_log_is_recovered_under_its_own_ids() {
         {"platform": 1, "token": [hex_token(1), hex_token(2)], "message": "m", "badge": 7},
     ]});
     assert_eq!(daemon.push(&body).status, 200);
-    harness::wait_until("the lines of both", || site.access_log().len() == 3);
+    wait_until("the lines of both", || site.access_log().len() == 3);
     // Killed: nothing settles them.
     drop(daemon);
     let ids = lines::ids(&site.access_log(), "accepted-push");
