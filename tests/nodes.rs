@@ -11,6 +11,7 @@ mod harness;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -224,11 +225,7 @@ fn an_old_journal_moves_no_counter_and_its_pushes_keep_their_names() {
         }
         drop(daemon);
     }
-    let name = |number: u64| {
-        let notes = simulated.notes();
-        let note = notes.iter().find(|it| it.device_token == hex_token(number));
-        note.unwrap().headers["apns-id"].clone()
-    };
+    let name = |number| names_of(&simulated, &hex_token(number)).remove(0);
     assert_eq!(name(1), "73746572-6e61-8000-800c-c1b313a1bc23");
     // The first half is the state directory's, the last twelve digits the id's.
     let [first, second] = [10, 11].map(name);
@@ -247,13 +244,7 @@ fn a_push_has_one_name_over_a_kill_and_another_number() {
     let daemon = site.start();
     let body = json!({"notifications": [{"platform": 1, "token": [silent], "message": "m"}]});
     let id = daemon.push(&body).accepted_ids()[0];
-    let names = || {
-        let notes = simulated.notes();
-        notes
-            .iter()
-            .map(|note| note.headers["apns-id"].clone())
-            .collect::<Vec<_>>()
-    };
+    let names = || names_of(&simulated, &silent);
     wait_until("it to be received", || names().len() == 1);
     daemon.signal("KILL");
     daemon.ends_within(harness::PATIENCE);
@@ -355,4 +346,73 @@ fn numbers_that_no_id_has_room_for_are_refused() {
         text.contains("must be 0 to 1023 (each daemon of a site its own)"),
         "{text}"
     );
+}
+
+/// The names by which the provider has got to know pushes to a device, in their order.
+fn names_of(simulated: &Simulated, device_token: &str) -> Vec<String> {
+    let notes = simulated.notes().into_iter();
+    let notes = notes.filter(|note| note.device_token == device_token);
+    notes.map(|note| note.headers["apns-id"].clone()).collect()
+}
+
+#[test]
+fn a_push_that_is_recovered_keeps_its_name() {
+    // Not answered the first time that its name is seen.
+    let device_token = "1bad0000".repeat(8);
+    for from_a_log in [false, true] {
+        let simulated = Simulated::start();
+        let mut site = Site::simulated(&simulated.simulator).with("core.node", 6);
+        if from_a_log {
+            site = site.without_journal();
+        }
+        let with_state = |mut command: Command| {
+            command.env("STATE_DIRECTORY", site.path("state"));
+            command
+        };
+        let command = with_state(site.command(&[]));
+        let daemon = Daemon::start(command, &site.path("operator.log"));
+        let body =
+            json!({"notifications": [{"platform": 1, "token": [device_token], "message": "m"}]});
+        assert_eq!(daemon.push(&body).status, 200);
+        let names = || names_of(&simulated, &device_token);
+        wait_until("it to be received", || names().len() == 1);
+        wait_until("its line", || site.access_log().len() == 2);
+        daemon.signal("KILL");
+        daemon.ends_within(harness::PATIENCE);
+        let mut command = sterna();
+        command.args(["recover", "-c"]).arg(site.write_config());
+        if from_a_log {
+            command.arg("--allow-incomplete");
+            for log in ["error.log", "access.log"] {
+                command.arg("-l").arg(site.path(log));
+            }
+        }
+        let output = harness::site::run(with_state(command));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let names = names();
+        assert_eq!((names.len(), &names[0]), (2, &names[1]), "{stderr}");
+        assert!(!names[0].starts_with("73746572"), "{names:?}");
+    }
+}
+
+#[test]
+fn an_old_push_log_moves_no_counter_and_its_pushes_keep_their_names() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let line = format!(
+        r#"{{"level":"info","time":"2026/11/22 08:48:18 UTC","message":"m","id":{FROM_THE_CLOCK},"platform":"ios","token":"{}","type":"accepted-push","ptime":0,"error":""}}"#,
+        hex_token(1)
+    );
+    fs::write(site.path("old.log"), line + "\n").unwrap();
+    let mut command = sterna();
+    command.args(["recover", "--allow-incomplete", "--max-age", "28d", "-c"]);
+    command.arg(site.write_config());
+    command.arg("-l").arg(site.path("old.log"));
+    let output = harness::site::run(command);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let names = names_of(&simulated, &hex_token(1));
+    assert_eq!(names, ["73746572-6e61-8000-800c-c1b313a1bc23"]);
+    assert_eq!(node_of(site.start().push(&batch([2])).accepted_ids()[0]), 0);
 }

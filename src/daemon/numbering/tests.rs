@@ -288,6 +288,9 @@ fn who_gives_no_ids_names_pushes_as_their_daemon_does() {
     fs::write(file(&dir), "spoilt").unwrap();
     assert_eq!(apns_ids(dir.path(), node(5)), ApnsIds::NONE);
     assert_eq!(fs::read_to_string(file(&dir)).unwrap(), "spoilt");
+    fs::remove_file(file(&dir)).unwrap();
+    fs::create_dir(file(&dir)).unwrap();
+    assert_eq!(apns_ids(dir.path(), node(5)), ApnsIds::NONE);
 }
 
 #[test]
