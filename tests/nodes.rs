@@ -105,6 +105,18 @@ fn sixteen_daemons_that_were_given_one_number_give_no_apns_id_twice() {
     assert_eq!(names.len(), all);
 }
 
+#[test]
+fn daemons_that_start_together_give_requests_names_that_lie_far_apart() {
+    let site = Site::unreachable();
+    let request_id = || {
+        let reply = site.start().request("GET", "/healthz", b"");
+        let text = reply.field("X-Request-Id").unwrap().to_owned();
+        u64::from_str_radix(&text, 16).unwrap()
+    };
+    // More than a daemon gives in years, or a clock makes of the time between them.
+    assert!(request_id().abs_diff(request_id()) > 1 << 40);
+}
+
 /// A directory in the place of the file of ids: nothing can be put there.
 fn block(site: &Site) {
     fs::remove_file(site.path("journal/ids")).unwrap();

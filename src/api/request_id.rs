@@ -36,7 +36,7 @@ impl fmt::Display for RequestId {
 pub struct RequestIds(AtomicU64);
 
 impl RequestIds {
-    /// Ids that begin at `start`: taken from a clock, they do not repeat over restarts.
+    /// Ids that begin at `start`: drawn at random, they do not repeat over restarts and daemons.
     pub const fn starting(start: u64) -> Self {
         Self(AtomicU64::new(start))
     }

@@ -484,9 +484,7 @@ fn service(
         is_on_loopback: bound.is_on_loopback(),
         ids: Ids::of(config.core.node),
         repeats: Mutex::default(),
-        request_ids: RequestIds::starting(
-            u64::try_from(Moment::now().unix.as_nanos()).unwrap_or_default(),
-        ),
+        request_ids: RequestIds::starting(numbering::random()?),
         host: DaemonHost {
             logs: logs.clone(),
             stats: Arc::clone(stats),

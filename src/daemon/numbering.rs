@@ -6,7 +6,6 @@
 
 mod book;
 
-use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
@@ -289,10 +288,11 @@ fn parse(octets: &[u8]) -> Result<Book, Fault> {
 }
 
 /// 64 bits of chance.
-fn random() -> Result<u64, StartError> {
+pub(super) fn random() -> Result<u64, StartError> {
     let mut octets = [0; 8];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| {
-        let text = "the system gives no random numbers, which push ids need";
+        let text =
+            "the system gives no random numbers, from which push ids and request ids are made";
         StartError::new(StartErrorKind::System, text)
     })?;
     Ok(u64::from_le_bytes(octets))
@@ -338,7 +338,11 @@ fn refused(path: &Path, error: &io::Error) -> StartError {
         ErrorKind::PermissionDenied => StartErrorKind::NoPermission,
         _ => StartErrorKind::CannotCreate,
     };
-    let text: &dyn fmt::Display = &format_args!("push ids: {}: {error}", path.display());
+    let path = path.display();
+    let text = format!(
+        "push ids: {path}: {error}; they are kept in the state directory, which the daemon must be able \
+         to write: journal.dir, or without a journal STATE_DIRECTORY"
+    );
     StartError::new(kind, text)
 }
 

@@ -158,8 +158,14 @@ impl Book {
     pub(super) fn begin(&mut self, node: Node, number: u64, least: Option<u64>) {
         let ids = node.ids();
         let first = least.unwrap_or(ids.start + number % PLACES);
-        let first = first.clamp(ids.start, ids.end - 1);
-        self.runs.entry(node).or_insert(first..first);
+        let first = first.max(ids.start);
+        // One of which nothing is left has at least the last id, by which it is known.
+        let run = if first < ids.end {
+            first..first
+        } else {
+            ids.end - 1..ids.end
+        };
+        self.runs.entry(node).or_insert(run);
     }
 
     /// Lets a node go on at an id, if it is not beyond that.

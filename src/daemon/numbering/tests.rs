@@ -173,6 +173,28 @@ fn a_file_that_is_lost_spoilt_or_older_than_the_journal_repeats_no_id() {
 }
 
 #[test]
+fn a_node_whose_ids_are_used_up_gives_none_and_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let end = node(4).ids().end;
+    let mut last = Process::try_start(&dir, 4, end - BEYOND_JOURNAL - 3).unwrap();
+    assert_eq!([last.take(), last.take()], [end - 2, end - 1]);
+    for _ in 0..2 {
+        let refused = (last.numbering.more)(1).unwrap_err();
+        assert!(refused.contains("core.node = 4 are used up"), "{refused}");
+    }
+    for (number, high_water) in [(4, 0), (4, end - 1), (6, node(6).ids().end - 1)] {
+        let error = Process::try_start(&dir, number, high_water).err().unwrap();
+        assert_eq!(error.kind, StartErrorKind::Config);
+        assert!(
+            error.to_string().contains("a number that none has had"),
+            "{error}"
+        );
+    }
+    // It is the number that is used up, not the directory.
+    assert!(Process::try_start(&dir, 5, 0).is_ok());
+}
+
+#[test]
 fn without_a_word_of_before_a_run_begins_at_random() {
     let begun = [(); 8].map(|()| {
         let dir = tempfile::tempdir().unwrap();
