@@ -1,33 +1,132 @@
-//! One point in time, on both clocks that a push needs, and as HTTP writes it.
+//! One point in time, on the clocks that a push needs, and as HTTP writes it.
+//!
+//! All of the process reads the time here: [`now`] and what waits by it stand still while the
+//! process does ([`clock`]), so that no deadline passes for that.
 
+pub mod clock;
+mod wait;
+
+use std::io;
+use std::sync::{LazyLock, Once};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use clock::{Clock, LOOK_EVERY, Reading};
+pub use wait::{receive_within, wait_while};
 
 /// A point in time: the monotonic clock for waiting, the wall clock for what is told to others.
 ///
 /// Pure modules take it as an argument; only shells call [`Moment::now`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Never jumps: deadlines, back-off, durations.
+    /// Never jumps, and stands still while the process does: deadlines, back-off, durations.
     pub monotonic: Instant,
+    /// For how long the process has stood still by then: see [`Moment::since`].
+    pub stood: Duration,
     /// Time since the Unix epoch by the wall clock: ids, `apns-expiration`, `iat`, log lines.
     pub unix: Duration,
 }
 
 impl Moment {
-    /// Reads both clocks. A wall clock before 1970 counts as 1970.
+    /// Reads the clocks. A wall clock before 1970 counts as 1970.
     pub fn now() -> Self {
+        let (monotonic, stood) = read();
         Self {
-            monotonic: Instant::now(),
+            monotonic,
+            stood,
             unix: set_back(SystemTime::now())
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or(Duration::ZERO),
         }
     }
 
+    /// The time elsewhere, which goes on while the process stands still: for what grows old there,
+    /// a notification or an access token. Not to be compared with [`Moment::monotonic`].
+    pub fn elsewhere(self) -> Instant {
+        let elsewhere = self.monotonic.checked_add(self.stood);
+        elsewhere.unwrap_or(self.monotonic)
+    }
+
+    /// The time that has passed elsewhere since `earlier`.
+    pub fn since(self, earlier: Self) -> Duration {
+        let now = self.elsewhere();
+        now.saturating_duration_since(earlier.elsewhere())
+    }
+
     /// Whole seconds since the Unix epoch.
     pub fn unix_secs(self) -> u64 {
         self.unix.as_secs()
     }
+}
+
+/// The time by which the process waits. It never jumps, and stands still while the process does:
+/// not to be compared with that of [`Instant::now`].
+pub fn now() -> Instant {
+    read().0
+}
+
+/// The time that has passed by [`now`].
+pub fn since(earlier: Instant) -> Duration {
+    now().saturating_duration_since(earlier)
+}
+
+/// From now on standstills of the process are noticed, and each is told to the operator.
+///
+/// To be called once the process may have more than one thread; further calls do nothing.
+///
+/// # Errors
+///
+/// The operating system's, if it has no thread to give.
+pub fn notice_standstills() -> io::Result<()> {
+    static ONCE: Once = Once::new();
+    let mut started = Ok(());
+    ONCE.call_once(|| {
+        LazyLock::force(&BEGINNING);
+        started = thread::Builder::new()
+            .name("clock".to_owned())
+            .stack_size(STACK)
+            .spawn(look_on)
+            .map(drop);
+    });
+    started
+}
+
+fn look_on() {
+    loop {
+        if let Some(stood) = CLOCK.look(passed()) {
+            ::log::warn!(
+                "the process was stopped for {:.0} s (by a signal, a freezer, a suspended or a busy \
+                 host); nobody's time limit has run meanwhile",
+                stood.as_secs_f64(),
+            );
+        }
+        thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+static CLOCK: Clock = Clock::new();
+
+/// One point in time on both clocks.
+static BEGINNING: LazyLock<(Instant, Duration)> = LazyLock::new(|| (Instant::now(), passed()));
+
+/// The stack of the thread that looks at the clock, which writes a log line at most.
+const STACK: usize = 256 * 1024;
+
+fn read() -> (Instant, Duration) {
+    let (instant, beginning) = *BEGINNING;
+    let Reading { ran, stood } = CLOCK.read(passed);
+    (instant + ran.saturating_sub(beginning), stood)
+}
+
+/// The time that passes for everybody, also while the machine is suspended.
+fn passed() -> Duration {
+    #[cfg(target_os = "linux")]
+    const EVERYBODYS: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const EVERYBODYS: ClockId = ClockId::Monotonic;
+    Duration::try_from(clock_gettime(EVERYBODYS)).unwrap_or_default()
 }
 
 /// The wall clock as it is.

@@ -51,7 +51,7 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
         ],
     ),
     ("config", &["push"]),
-    ("control", &["api", "count", "heartbeat"]),
+    ("control", &["api", "count", "heartbeat", "moment"]),
     ("daemon", EVERYTHING),
     ("count", &[]),
     ("crash_point", &[]),
@@ -82,16 +82,16 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("live", &[]),
     ("log", &["heartbeat", "live", "moment", "push"]),
     ("moment", &[]),
-    ("net", &["http2"]),
+    ("net", &["http2", "moment"]),
     ("oauth", &["heartbeat", "jitter", "moment", "net"]),
     ("pid_file", &[]),
     ("provider", &["moment", "push"]),
     ("push", &["count", "moment"]),
     ("recover", &["count", "push"]),
     ("signal", &[]),
-    ("simulator", &["http2", "net"]),
+    ("simulator", &["http2", "moment", "net"]),
     ("stats", &["moment", "push"]),
-    ("supervisor", &[]),
+    ("supervisor", &["moment"]),
 ];
 
 /// All rooms but the daemon, which wires them, and the command line, which starts it.
@@ -137,8 +137,9 @@ const PURE: [&str; 6] = [
 const SHELLS: [&str; 1] = ["config/load.rs"];
 
 /// What a pure file does not touch.
-const IMPURE: [&str; 14] = [
+const IMPURE: [&str; 15] = [
     "Instant::now",
+    "moment::now",
     "SystemTime::now",
     "Moment::now",
     "TcpListener",
@@ -371,6 +372,32 @@ fn pure_files_touch_nothing() {
         }
     }
     assert!(seen > PURE.len(), "only {seen} pure files were found");
+    check(&findings);
+}
+
+/// What counts the time in which the process stands still.
+#[test]
+fn the_product_has_one_clock() {
+    let others = [
+        "Instant::now",
+        ".elapsed()",
+        "recv_deadline",
+        "recv_timeout",
+        "wait_timeout_while",
+        "timeout_global",
+    ];
+    let mut findings = Vec::new();
+    for source in Source::all() {
+        let is_other = |path: &str| !path.starts_with("moment");
+        if !source.product_path().is_some_and(is_other) {
+            continue;
+        }
+        for line in source.code() {
+            for other in others.iter().filter(|other| line.contains(**other)) {
+                findings.push(format!("{}: {other}: {}", source.path, line.trim()));
+            }
+        }
+    }
     check(&findings);
 }
 

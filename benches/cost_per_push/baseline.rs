@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sterna::moment::Moment;
 use sterna::net::resolve::Resolver;
 use sterna::net::{tls, transport};
-use sterna::oauth::{AccessToken, AccessTokens, Account};
+use sterna::oauth::{AccessToken, AccessTokens, Account, EXCHANGE_TIMEOUT};
 use sterna::provider::{apns, fcm};
 use sterna::push::{DeviceToken, Platform, PushId};
 
@@ -72,7 +72,8 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let project = account.project_id().ok_or("no project")?.to_owned();
     let offers = [tls::ALPN_H2, tls::ALPN_HTTP1];
     let tls = tls::client_config(Some(&site.ca_path), None, &offers)?;
-    let connector = transport::HttpConnector::new(tls, Arc::new(Resolver::system()));
+    let connector =
+        transport::HttpConnector::new(tls, Arc::new(Resolver::system()), EXCHANGE_TIMEOUT);
     let agent = transport::agent(connector, transport::config().build());
     let account = Account {
         token_uri: account.token_uri().to_owned(),

@@ -12,6 +12,7 @@ use super::registry::Place;
 use super::reply::Reply;
 use super::socket::Socket;
 use crate::crash_point;
+use crate::moment;
 
 /// How long a client may take. Each is the time for the whole record, not for one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +121,7 @@ enum Next {
 impl Connection<'_> {
     /// Waits for the next head, the first octet of it for at most `wait`.
     fn head(&mut self, wait: Duration) -> Result<Result<Head, Refusal>, Gone> {
-        let started = Instant::now();
+        let started = moment::now();
         let mut scan = HeadScan::default();
         let mut begun = false;
         let mut deadline = started + wait;
@@ -134,7 +135,7 @@ impl Connection<'_> {
                 if !self.place.begin() {
                     return Err(Gone);
                 }
-                deadline = deadline.min(Instant::now() + self.settings.timeouts.head);
+                deadline = deadline.min(moment::now() + self.settings.timeouts.head);
             }
             match scan.end(unread) {
                 Err(refusal) => return Ok(Err(refusal)),
@@ -168,12 +169,12 @@ impl Connection<'_> {
             }
         }
         if head.expects_continue && self.input.unread().is_empty() {
-            let deadline = Instant::now() + self.settings.timeouts.write;
+            let deadline = moment::now() + self.settings.timeouts.write;
             self.input
                 .write(b"HTTP/1.1 100 Continue\r\n\r\n", deadline)
                 .map_err(|_| Stop::Gone)?;
         }
-        let deadline = Instant::now() + self.settings.timeouts.body;
+        let deadline = moment::now() + self.settings.timeouts.body;
         match head.framing {
             Framing::Length(length) => {
                 let mut left = usize::try_from(length).unwrap_or(usize::MAX);
@@ -207,7 +208,7 @@ impl Connection<'_> {
         };
         self.output.clear();
         reply.render(head, &mut self.output);
-        let deadline = Instant::now() + self.settings.timeouts.write;
+        let deadline = moment::now() + self.settings.timeouts.write;
         self.input.write(&self.output, deadline)?;
         if self.output.capacity() > KEPT_OUTPUT {
             self.output = Vec::new();
@@ -219,7 +220,7 @@ impl Connection<'_> {
     /// connection, and the answer may be lost with it.
     fn linger(&mut self) {
         self.place.slot.socket.finish();
-        let deadline = Instant::now() + self.settings.timeouts.linger;
+        let deadline = moment::now() + self.settings.timeouts.linger;
         while self.input.fill(deadline).is_ok() {
             self.input.consume(usize::MAX);
         }
@@ -330,7 +331,7 @@ impl Armed {
     /// None if the one that is set ends by it, or a sixteenth of what is left too late: this saves
     /// two system calls for each request of a kept connection.
     fn change(&mut self, deadline: Instant) -> io::Result<Option<Duration>> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(moment::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -380,7 +381,7 @@ mod tests {
     #[test]
     fn a_timeout_is_set_when_the_one_that_is_set_would_end_too_late_or_too_soon() {
         let change = |set: Duration, left: Duration| {
-            let changed = Armed(set).change(Instant::now() + left).unwrap();
+            let changed = Armed(set).change(moment::now() + left).unwrap();
             changed.is_some()
         };
         let secs = Duration::from_secs;
@@ -389,13 +390,13 @@ mod tests {
         assert!(change(secs(100), secs(90)));
         assert!(change(secs(100), secs(300)));
         assert!(change(Duration::ZERO, secs(1)));
-        let over = Armed(secs(1)).change(Instant::now()).unwrap_err();
+        let over = Armed(secs(1)).change(moment::now()).unwrap_err();
         assert_eq!(over.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
     fn a_socket_without_a_timeout_gets_one_however_little_is_left() {
-        let deadline = Instant::now() + Duration::from_millis(50);
+        let deadline = moment::now() + Duration::from_millis(50);
         loop {
             match Armed::default().change(deadline) {
                 Ok(set) => assert!(set.is_some_and(|timeout| timeout >= Duration::from_millis(1))),

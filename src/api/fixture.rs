@@ -297,6 +297,7 @@ impl StubHost {
 impl Host for Arc<StubHost> {
     fn now(&self) -> Moment {
         Moment {
+            stood: Duration::ZERO,
             monotonic: Instant::now(),
             unix: Duration::from_secs(1_795_000_000),
         }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -21,6 +21,7 @@ use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::socket::{Bound, Socket};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::live::Live;
+use crate::moment;
 
 /// What answers the requests.
 pub trait Handler: Send + Sync {
@@ -137,7 +138,7 @@ impl Listener {
             registry: Registry::new(),
             phase: AtomicU8::new(SERVING),
         });
-        let heartbeat = Heartbeat::new(Instant::now());
+        let heartbeat = Heartbeat::new(moment::now());
         let acceptor = Acceptor {
             heartbeat: heartbeat.clone(),
             bound,
@@ -266,7 +267,7 @@ impl Acceptor {
                 Round::Empty => LONGEST_REST,
                 Round::Short => PAUSE,
             };
-            self.heartbeat.rest(Instant::now() + timeout);
+            self.heartbeat.rest(moment::now() + timeout);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -299,7 +300,7 @@ impl Acceptor {
 
     /// Gives a connection a thread, or the reason why there is none.
     fn admit(&self, socket: Socket) {
-        self.heartbeat.busy(Instant::now());
+        self.heartbeat.busy(moment::now());
         if !self.make_room() {
             return refuse(&socket, "all connections are busy");
         }

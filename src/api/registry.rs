@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::socket::Socket;
 
+use crate::moment;
+
 /// One open connection, shared by its thread and the acceptor.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -47,7 +49,7 @@ pub(super) struct Place {
 impl Registry {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            started: Instant::now(),
+            started: moment::now(),
             open: Mutex::default(),
             left: Condvar::new(),
         })
@@ -121,15 +123,13 @@ impl Registry {
 
     /// Waits until fewer than `bound` connections are open; false if the time is out before.
     pub(super) fn wait_below(&self, bound: usize, timeout: Duration) -> bool {
-        let waited = self
-            .left
-            .wait_timeout_while(self.lock(), timeout, |open| open.slots.len() >= bound);
-        let (open, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let are_many = |open: &mut Open| open.slots.len() >= bound;
+        let open = moment::wait_while(&self.left, self.lock(), timeout, are_many);
         open.slots.len() < bound
     }
 
     fn now(&self) -> u64 {
-        micros(self.started.elapsed())
+        micros(moment::since(self.started))
     }
 
     /// Nothing panics while it holds the lock, and if it did, the map would still be a map.

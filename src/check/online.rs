@@ -17,7 +17,7 @@ use crate::moment::{Moment, http_date};
 use crate::net::resolve::Resolver;
 use crate::net::tls::{self, Identity};
 use crate::net::transport::{self, HttpConnector};
-use crate::oauth::{self, Account};
+use crate::oauth::{self, Account, EXCHANGE_TIMEOUT};
 use crate::provider::apns::{self, AuthTokens, SigningKey};
 use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, Head, fcm};
 
@@ -128,9 +128,9 @@ fn ask_apns(ios: &Ios) -> Result<Told, String> {
     let mut fields = vec![("apns-push-type", apns::ALERT.to_owned())];
     fields.extend(authorization.map(|value| ("authorization", value)));
     fields.extend(ios.topic.clone().map(|topic| ("apns-topic", topic)));
-    let agent = agent(tls);
+    let agent = agent(tls, ios.timeout);
     let url = format!("{base}/3/device/{NO_DEVICE_TOKEN}");
-    let response = post(&agent, &url, &fields, PAYLOAD, ios.timeout)?;
+    let response = post(&agent, &url, &fields, PAYLOAD)?;
     let head = Head {
         status: response.status,
         apns_id: None,
@@ -158,19 +158,19 @@ fn ask_fcm(android: &Android) -> Result<Told, String> {
     let protocols = [tls::ALPN_H2, tls::ALPN_HTTP1];
     let tls = tls::client_config(android.ca_path.as_deref(), None, &protocols)
         .map_err(|error| error.to_string())?;
-    let agent = agent(tls);
     let account = Account {
         token_uri: account.token_uri().to_owned(),
         assertion: Box::new(move |now| account.assertion(now)),
     };
-    let token = oauth::exchange_once(&account, &agent)?;
+    let token = oauth::exchange_once(&account, &agent(Arc::clone(&tls), EXCHANGE_TIMEOUT))?;
     let base = base(android.endpoint.as_ref(), fcm::HOST);
     let url = format!("{base}{}", fcm::path(&project));
     let fields = [
         ("authorization", token.authorization().to_owned()),
         ("content-type", fcm::CONTENT_TYPE.to_owned()),
     ];
-    let response = post(&agent, &url, &fields, TRIAL, android.timeout)?;
+    let agent = agent(tls, android.timeout);
+    let response = post(&agent, &url, &fields, TRIAL)?;
     let head = Head {
         status: response.status,
         apns_id: None,
@@ -198,8 +198,9 @@ fn base(configured: Option<&Endpoint>, own: &str) -> String {
     configured.map_or_else(|| format!("https://{own}"), Endpoint::to_string)
 }
 
-fn agent(tls: Arc<ClientConfig>) -> Agent {
-    let connector = HttpConnector::new(tls, Arc::new(Resolver::system()));
+/// An agent whose requests may take so long.
+fn agent(tls: Arc<ClientConfig>, within: Duration) -> Agent {
+    let connector = HttpConnector::new(tls, Arc::new(Resolver::system()), within);
     transport::agent(connector, transport::config().build())
 }
 
@@ -215,14 +216,9 @@ fn post(
     url: &str,
     fields: &[(&'static str, String)],
     body: &str,
-    timeout: Duration,
 ) -> Result<Response, String> {
     let cannot = |error| format!("{url}: {error}");
-    let mut request = agent
-        .post(url)
-        .config()
-        .timeout_global(Some(timeout))
-        .build();
+    let mut request = agent.post(url);
     for (name, value) in fields {
         request = request.header(*name, value);
     }

@@ -23,6 +23,7 @@ use std::io::{IsTerminal, Write};
 use clap::Parser;
 
 use crate::config::{Diagnostic, Style};
+use crate::moment;
 use args::{Cli, Command};
 
 /// Does what these arguments ask for; the first is the program's name.
@@ -39,6 +40,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
+    // `serve` does so once it needs no longer be the only thread.
+    let serves = matches!(cli.command, None | Some(Command::Serve(_)));
+    if !serves && let Err(exit_code) = notice_standstills() {
+        return exit_code;
+    }
     match cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Serve(serve)) => serve::run(&serve),
@@ -51,6 +57,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Recover(asked)) => recover::run(&asked),
         Some(Command::Reload(asked)) => reload::run(&asked),
     }
+}
+
+/// Lets no time pass for anybody while the process stands still.
+fn notice_standstills() -> Result<(), ExitCode> {
+    moment::notice_standstills().map_err(|error| {
+        report(format_args!("no thread for the clock: {error}"));
+        ExitCode::Io
+    })
 }
 
 /// Tells the operator on standard error, one line for each of the text's.

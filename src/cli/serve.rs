@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::args::Serve;
-use super::{ExitCode, complain, report};
+use super::{ExitCode, complain, notice_standstills, report};
 use crate::check;
 use crate::config::{self, Config, Environment, FileText, Severity, Warning};
 use crate::count;
@@ -66,6 +66,9 @@ fn start(
     (config, text): (&Config, &FileText<'_>),
     warnings: &[Warning],
 ) -> ExitCode {
+    if let Err(exit_code) = notice_standstills() {
+        return exit_code;
+    }
     let ended = daemon::signals().and_then(|signals| {
         let daemon = Daemon::start_on(inherited, config, warnings, &signals)?;
         let source = Source {

@@ -4,10 +4,12 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::message::{ANSWER_MAX, Answer, Request};
 use super::server::{RELOAD_WITHIN, read_line};
+
+use crate::moment;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ pub fn ask(path: &Path, request: Request) -> Result<Answer, AskError> {
         .set_write_timeout(Some(MARGIN))
         .and_then(|()| stream.write_all(&request.line()))
         .map_err(no_answer)?;
-    let deadline = Instant::now() + RELOAD_WITHIN + MARGIN;
+    let deadline = moment::now() + RELOAD_WITHIN + MARGIN;
     let line = read_line(&stream, ANSWER_MAX, deadline).map_err(no_answer)?;
     Answer::parse(&line).map_err(AskError::NoAnswer)
 }

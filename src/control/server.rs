@@ -13,6 +13,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::message::{Answer, REQUEST_MAX, Request};
 use crate::api::{BindError, Bound};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
+use crate::moment;
 
 /// A request for a reload, and who is to hear of its end.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Control {
             .register(&mut SourceFd(&bound.raw_fd()), SOCKET, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (sender, asked) = bounded(WAITING);
-        let heartbeat = Heartbeat::new(Instant::now());
+        let heartbeat = Heartbeat::new(moment::now());
         let its = heartbeat.clone();
         let thread = thread::Builder::new().name("control".to_owned());
         let thread = thread.spawn(move || {
@@ -99,7 +100,7 @@ impl Drop for Control {
 fn run(bound: &Bound, mut poll: Poll, asked: &Sender<Asked>, heartbeat: &Heartbeat) {
     let mut events = Events::with_capacity(2);
     loop {
-        heartbeat.rest(Instant::now() + LONGEST_REST);
+        heartbeat.rest(moment::now() + LONGEST_REST);
         match poll.poll(&mut events, Some(LONGEST_REST)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -111,7 +112,7 @@ fn run(bound: &Bound, mut poll: Poll, asked: &Sender<Asked>, heartbeat: &Heartbe
         loop {
             match bound.accept_unix() {
                 Ok(stream) => {
-                    heartbeat.rest(Instant::now() + READ_WITHIN + RELOAD_WITHIN + WRITE_WITHIN);
+                    heartbeat.rest(moment::now() + READ_WITHIN + RELOAD_WITHIN + WRITE_WITHIN);
                     serve(&stream, asked);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -130,7 +131,7 @@ fn run(bound: &Bound, mut poll: Poll, asked: &Sender<Asked>, heartbeat: &Heartbe
 fn serve(stream: &UnixStream, asked: &Sender<Asked>) {
     let answered = stream
         .set_nonblocking(false)
-        .and_then(|()| read_line(stream, REQUEST_MAX, Instant::now() + READ_WITHIN))
+        .and_then(|()| read_line(stream, REQUEST_MAX, moment::now() + READ_WITHIN))
         .and_then(|line| {
             let answer = Request::parse(&line).map_or_else(
                 |text| Answer::Malformed { text },
@@ -162,7 +163,7 @@ fn reload(asked: &Sender<Asked>, wait: bool) -> Answer {
         Err(TrySendError::Full(_)) => return busy("other reloads wait already"),
         Err(TrySendError::Disconnected(_)) => return busy(ENDING),
     }
-    match answer.recv_timeout(RELOAD_WITHIN) {
+    match moment::receive_within(&answer, RELOAD_WITHIN) {
         Ok(answer) => answer,
         Err(RecvTimeoutError::Timeout) => busy("the reload takes too long; see the operator log"),
         Err(RecvTimeoutError::Disconnected) => busy(ENDING),
@@ -178,7 +179,7 @@ pub(super) fn read_line(
     let mut line = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(moment::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }

@@ -12,7 +12,7 @@ use crate::journal::{Journal, Outstanding};
 use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::{self, Accepted, Platform, Push, PushId};
 use crate::stats::Stats;
 
@@ -76,7 +76,7 @@ impl Absent {
                 .with_register(Arc::clone(register))
                 .following(&of_now),
             limits: of_now,
-            due: Instant::now(),
+            due: moment::now(),
             sweep: None,
             left: u64::MAX,
         }
@@ -102,7 +102,7 @@ impl Absent {
 
     /// Has them looked through at once: the limits are others.
     pub(super) fn look_again(&mut self) {
-        self.due = Instant::now();
+        self.due = moment::now();
         if let Some(sweep) = &mut self.sweep {
             // It has judged some by those before.
             sweep.keep(self.due);
@@ -136,7 +136,7 @@ impl Absent {
             return Some(now.monotonic);
         }
         self.left = sweep.left;
-        self.due = sweep.next_after(Instant::now());
+        self.due = sweep.next_after(moment::now());
         Some(self.due)
     }
 
@@ -163,7 +163,7 @@ impl Absent {
                     sweep.left = sweep.left.saturating_sub(1);
                 }
                 Some(push) => {
-                    let expires = policy::expires_at(push.accepted(), *self.limits.get());
+                    let expires = policy::expires_at(push.accepted(), *self.limits.get(), now);
                     sweep.keep(expires);
                 }
             }

@@ -5,7 +5,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
 
@@ -14,7 +13,7 @@ use crate::delivery::present_route::PresentRoute;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
 use crate::lane::Lane;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 
 /// Starts the thread, which ends with its lane, and says what tells that it lives.
 ///
@@ -33,7 +32,7 @@ pub(super) fn start(
     }));
     let (lane, present_route) = (Arc::clone(lane), Arc::clone(present_route));
     let files = Arc::clone(files);
-    let heartbeat = Heartbeat::new(Instant::now());
+    let heartbeat = Heartbeat::new(moment::now());
     let beats = heartbeat.clone();
     let thread = thread::Builder::new()
         .name(format!("{}-files", lane.platform()))
@@ -54,16 +53,17 @@ fn run(
     let seed = Moment::now().unix.subsec_nanos();
     let mut random = Random::new(u64::from(seed));
     while !lane.is_stopped() {
-        let now = Instant::now();
+        let now = moment::now();
         heartbeat.busy(now);
         if lane.begin_reading(now) {
             read(lane, present_route, files);
-            lane.credential_read(Instant::now(), random.draw());
+            lane.credential_read(moment::now(), random.draw());
         }
-        let longest = Instant::now() + LONGEST_REST;
+        let longest = moment::now() + LONGEST_REST;
         let until = lane.next_reading().map_or(longest, |at| at.min(longest));
         heartbeat.rest(until);
-        match rung.recv_deadline(until) {
+        let rest = until.saturating_duration_since(moment::now());
+        match moment::receive_within(rung, rest) {
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -77,7 +77,7 @@ fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &Mutex<Credential
     match files.changed() {
         Ok(None) => {
             let (_, route) = present_route.current();
-            route.credentials.ask_again(Instant::now());
+            route.credentials.ask_again(Moment::now());
         }
         Ok(Some(route)) => {
             ::log::info!(

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
+use crate::moment;
 use crate::push::{self, Platform, PushId};
 use crate::signal::Signal;
 use crate::stats::Stats;
@@ -41,7 +42,7 @@ impl Daemon {
     /// Takes nothing more, finishes queue and flight within `shutdown_timeout`, and ends. A second
     /// SIGTERM or SIGINT on `signals` ends the wait.
     pub fn stop(mut self, signals: &Receiver<Signal>) -> Ended {
-        let deadline = Instant::now().checked_add(self.shutdown_timeout);
+        let deadline = moment::now().checked_add(self.shutdown_timeout);
         self.supervision.stopping(self.shutdown_timeout);
         let journal_failed = self.keeping.has_failed();
         ::log::info!(
@@ -104,7 +105,7 @@ impl Daemon {
         let keeps = self.keeping.journal().is_some();
         let of_lane = |running: &RunningLane| {
             let lane = &running.lane;
-            let waits = !lane.holds().is_empty() || lane.rests(Instant::now());
+            let waits = !lane.holds().is_empty() || lane.rests(moment::now());
             if keeps && waits {
                 self.stats.lane(lane.platform()).figures().in_flight
             } else {
@@ -118,12 +119,12 @@ impl Daemon {
     /// is in a hurry.
     fn finish(&self, deadline: Option<Instant>, signals: &Receiver<Signal>) -> bool {
         while self.to_finish() > 0 {
-            let is_late = deadline.is_some_and(|at| Instant::now() >= at);
+            let is_late = deadline.is_some_and(|at| moment::now() >= at);
             if is_late || self.keeping.has_failed() {
                 return false;
             }
             self.supervision.report("ending", &self.lanes, &self.logs);
-            match signals.recv_timeout(DRAIN_LOOKS_EVERY) {
+            match moment::receive_within(signals, DRAIN_LOOKS_EVERY) {
                 Ok(Signal::Terminate | Signal::Interrupt) => return false,
                 Ok(Signal::Hangup | Signal::User1) => self.reopen_logs(),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -198,10 +199,10 @@ pub(super) fn await_answers(
         // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
         let _noticed = running.lane.ask(PushId(0), QUIET_WITHIN).is_ok();
     }
-    let started = Instant::now();
+    let started = moment::now();
     let in_flight = || {
         let figures = Platform::ALL.map(|platform| stats.lane(platform).figures());
         figures.iter().map(|figures| figures.in_flight).sum::<u64>()
     };
-    while in_flight() > 0 && started.elapsed() < within && !pause() {}
+    while in_flight() > 0 && moment::since(started) < within && !pause() {}
 }

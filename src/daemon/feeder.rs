@@ -25,7 +25,7 @@ use crate::journal::{Fed, Journal, Outstanding};
 use crate::lane::{Lane, Reservation, Turn};
 use crate::live::Live;
 use crate::log::Logs;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::{self, Accepted, DeviceToken, Notification, Platform, Push, PushId};
 
 /// How often it looks whether there is room.
@@ -90,7 +90,7 @@ impl Feeder {
                 .collect(),
             absent,
             payload,
-            heartbeat: Heartbeat::new(Instant::now()),
+            heartbeat: Heartbeat::new(moment::now()),
         };
         Self::start(feeding).map_err(|error| {
             let text = format!("no thread for the journal's pushes: {error}");
@@ -159,7 +159,7 @@ impl Feeder {
 impl Feeding {
     fn run(&mut self, told: &Told) {
         while !told.stops.load(Ordering::Acquire) {
-            self.heartbeat.busy(Instant::now());
+            self.heartbeat.busy(moment::now());
             if told.looks_again.swap(false, Ordering::AcqRel) {
                 self.absent.iter_mut().for_each(Absent::look_again);
             }
@@ -170,7 +170,7 @@ impl Feeding {
             let Some(due) = due.chain(fed).min() else {
                 return;
             };
-            let now = Instant::now();
+            let now = moment::now();
             let due = due.min(now + LONGEST_REST);
             self.heartbeat.rest(due);
             std::thread::park_timeout(due.saturating_duration_since(now));
@@ -179,7 +179,7 @@ impl Feeding {
 
     /// Feeds the lanes that have room; when to go on, if there is more for them.
     fn feed_lanes(&mut self) -> Option<Instant> {
-        let now = Instant::now();
+        let now = moment::now();
         let mut next: Option<Instant> = None;
         for (lane, settler) in &mut self.lanes {
             if self.journal.unfed(lane.platform()) == 0 {
@@ -253,7 +253,7 @@ fn feed(
             match (settler.settle_if_expired(push, now), &why) {
                 (Some(push), None) => match waits.due {
                     Some(due) => {
-                        let due = due.min(settler.expires_at(&push));
+                        let due = due.min(settler.expires_at(&push, now));
                         lane.shelve(push, due);
                         room.spend();
                         shelved = true;

@@ -15,6 +15,7 @@ use crate::config::{Config, Core};
 use crate::control::Control;
 use crate::journal::Lock;
 use crate::log::Logs;
+use crate::moment;
 use crate::pid_file::PidFile;
 use crate::signal::Signal;
 
@@ -71,26 +72,26 @@ impl Turn<'_> {
         &mut self,
         mut take: impl FnMut() -> Result<T, StartError>,
     ) -> Result<T, StartError> {
-        let started = Instant::now();
+        let started = moment::now();
         let mut said: Option<Instant> = None;
         loop {
             let error = match take() {
                 Err(error) if error.kind == StartErrorKind::AlreadyRunning => error,
                 taken_or_not => {
                     if said.is_some() && taken_or_not.is_ok() {
-                        let waited = started.elapsed().as_secs_f32();
+                        let waited = moment::since(started).as_secs_f32();
                         ::log::info!("the daemon before has let go after {waited:.1} s");
                     }
                     return taken_or_not;
                 }
             };
             let patience = self.patience.unwrap_or_default();
-            let left = patience.saturating_sub(started.elapsed());
+            let left = patience.saturating_sub(moment::since(started));
             if left.is_zero() {
                 return Err(error);
             }
-            if said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
-                said = Some(Instant::now());
+            if said.is_none_or(|at| moment::since(at) >= SAY_EVERY) {
+                said = Some(moment::now());
                 ::log::info!(
                     "waiting up to {:.0} s for the daemon before, which server-starter ends; callers \
                      wait meanwhile: {error}",
@@ -102,7 +103,7 @@ impl Turn<'_> {
     }
 
     fn pause(&mut self, time: Duration) -> Result<(), StartError> {
-        match self.signals.recv_timeout(time) {
+        match moment::receive_within(self.signals, time) {
             Ok(Signal::Terminate | Signal::Interrupt) => {
                 let text = "told to end while it waited for the daemon before";
                 return Err(StartError::new(StartErrorKind::ToldToEnd, text));

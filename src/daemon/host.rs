@@ -19,7 +19,7 @@ use crate::lane::{Hold, Lane, Reservation, Resting};
 use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::{self, Accepted, Platform, Push, PushId};
 use crate::stats::{Process, Stats};
 
@@ -47,7 +47,7 @@ impl Door for LaneDoor {
     }
 
     fn state(&self) -> LaneState {
-        let now = Instant::now();
+        let now = moment::now();
         lane_state(&self.0.holds(), self.0.resting(now).as_ref(), now)
     }
 
@@ -216,7 +216,7 @@ impl Host for DaemonHost {
             Stranger::Name => (&self.misnamed, "with a Host that is not in core.hosts"),
         };
         let mut intruders = intruders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(requests) = intruders.note(Instant::now()) {
+        if let Some(requests) = intruders.note(moment::now()) {
             ::log::warn!(
                 "{} {which} refused since this was last said; the last came from {}",
                 count::of(requests, "request", "requests"),

@@ -19,7 +19,7 @@ use crate::journal::{
     State, SyncPolicy,
 };
 use crate::log::Logs;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::provider::RETRY_AFTER_MAX;
 use crate::push::{Accepted, Push, PushId, Waits};
 
@@ -271,12 +271,12 @@ pub(super) fn open(
     core: &config::Core,
     lock: Lock,
 ) -> Result<(Arc<Journal>, Recovered), StartError> {
-    let started = Instant::now();
+    let started = moment::now();
     let (journal, recovered) = read(config, core, lock).map_err(|error| refused(&error))?;
     let dir = config.dir.display();
     ::log::info!(
         "journal {dir}: {recovered}, read in {:.3} s",
-        started.elapsed().as_secs_f32()
+        moment::since(started).as_secs_f32()
     );
     if let Some(torn) = &recovered.torn {
         ::log::warn!("{torn}");
@@ -422,6 +422,7 @@ mod tests {
         let kept = attempts(&left, waits, now);
         // The process that goes on reads other clocks, a minute later.
         let later = Moment {
+            stood: Duration::ZERO,
             monotonic: now.monotonic + Duration::from_secs(1000),
             unix: now.unix + Duration::from_secs(60),
         };

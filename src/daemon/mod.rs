@@ -36,7 +36,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select};
 
@@ -49,7 +49,7 @@ use crate::delivery::route::Route;
 use crate::journal::Lock;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::pid_file::PidFile;
 use crate::push::{Notification, Platform, PushId};
 use crate::signal::{Signal, Signals};
@@ -205,7 +205,7 @@ impl Daemon {
                 &register,
             )
             .map_err(|error| StartError::new(StartErrorKind::System, error))?;
-            lane.lane.set_rate(rate(config, platform), Instant::now());
+            lane.lane.set_rate(rate(config, platform), moment::now());
             lanes.push(lane);
         }
         let whereabouts = Whereabouts {

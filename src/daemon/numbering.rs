@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 
@@ -20,7 +20,7 @@ use self::book::{Book, Fault, UsedUp};
 use super::state_file::{self, Surely};
 use super::{StartError, StartErrorKind};
 use crate::api::ids::More;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::provider::apns::ApnsIds;
 use crate::push::{Node, PushId};
 
@@ -311,11 +311,11 @@ fn lock(dir: &Path, within: Duration) -> io::Result<File> {
     options.write(true).create(true).truncate(false);
     options.mode(0o600).custom_flags(no_link);
     let file = options.open(dir.join(LOCK))?;
-    let started = Instant::now();
+    let started = moment::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if started.elapsed() < within => {
+            Err(TryLockError::WouldBlock) if moment::since(started) < within => {
                 thread::park_timeout(LOOKS_EVERY);
             }
             Err(TryLockError::WouldBlock) => {

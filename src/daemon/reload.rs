@@ -4,7 +4,7 @@
 //! It runs on the thread that takes the signals. Callers and lanes go on meanwhile.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::log::Level;
 
@@ -19,7 +19,7 @@ use crate::config::{Ios, Overrides, Severity, Style, Warning};
 use crate::control::Answer;
 use crate::delivery::route::Route;
 use crate::log::{self, Beside, Destination, Privacy};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::Platform;
 
 /// How long the lines of before may take to reach the old log files.
@@ -215,7 +215,7 @@ impl Daemon {
             // A rate that stays goes on as it is, without another ramp.
             let rate = super::rate(&in_force, lane.platform());
             if rate != super::rate(&self.config, lane.platform()) {
-                lane.set_rate(rate, Instant::now());
+                lane.set_rate(rate, moment::now());
             }
             // Otherwise what was set by PUT /config/pushers stays.
             if core.pusher_max != self.config.core.pusher_max {

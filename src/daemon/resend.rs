@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
@@ -20,7 +20,7 @@ use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::journal::{self, DiskFiles, Fault, Reading};
 use crate::log::{self, Destination, Logs, Origin, Origins};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::{Accepted, Platform, Push, PushId};
 use crate::recover::Outstanding;
 use crate::signal::Signal;
@@ -204,6 +204,7 @@ fn earlier(now: Moment, unix: Duration) -> Moment {
         // Linux counts below its start; where that cannot be, the push is younger than it says.
         monotonic: now.monotonic.checked_sub(age).unwrap_or(now.monotonic),
         unix,
+        ..now
     }
 }
 
@@ -307,7 +308,7 @@ impl Resend {
             &register,
         )?;
         let lane = Arc::clone(&running.lane);
-        lane.set_rate(super::rate(config, platform), Instant::now());
+        lane.set_rate(super::rate(config, platform), moment::now());
         let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
         self.feeds.push(Feed {
             running,
@@ -347,7 +348,7 @@ impl Resend {
 
     /// Takes back what is not in flight, and waits for the rest, unless told again.
     fn withdraw(&self, signals: &Receiver<Signal>) {
-        let deadline = Instant::now().checked_add(self.patience);
+        let deadline = moment::now().checked_add(self.patience);
         let mut withdrawn = 0;
         loop {
             let lanes = self.feeds.iter().map(|feed| &feed.running.lane);
@@ -357,7 +358,7 @@ impl Resend {
                 .map(|lane| lane.take_rest().len())
                 .sum::<usize>();
             let in_flight = lanes.map(|lane| lane.outstanding()).sum::<usize>();
-            let is_late = deadline.is_some_and(|at| Instant::now() >= at);
+            let is_late = deadline.is_some_and(|at| moment::now() >= at);
             if in_flight <= withdrawn || is_late || is_told_to_end(signals) {
                 return;
             }
@@ -468,7 +469,7 @@ fn origin(outstanding: &Outstanding) -> Origin {
 
 /// Waits a moment; whether a signal says that it is enough.
 pub(super) fn is_told_to_end(signals: &Receiver<Signal>) -> bool {
-    match signals.recv_timeout(FEED_EVERY) {
+    match moment::receive_within(signals, FEED_EVERY) {
         Ok(Signal::Terminate | Signal::Interrupt) => true,
         Ok(Signal::Hangup | Signal::User1) | Err(RecvTimeoutError::Timeout) => false,
         Err(RecvTimeoutError::Disconnected) => {

@@ -19,7 +19,7 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls::{self, Identity};
 use crate::net::transport::{self, HttpConnector};
-use crate::oauth::{AccessTokens, Account};
+use crate::oauth::{AccessTokens, Account, EXCHANGE_TIMEOUT};
 use crate::provider;
 use crate::provider::apns::{self, AuthTokens, SigningKey};
 use crate::provider::fcm::{self, ServiceAccount};
@@ -173,7 +173,7 @@ fn android_route(android: &Android) -> Result<Route, RouteError> {
         &[tls::ALPN_H2, tls::ALPN_HTTP1],
     )
     .map_err(|error| at(&error))?;
-    let connector = HttpConnector::new(web_tls, Arc::clone(&resolver));
+    let connector = HttpConnector::new(web_tls, Arc::clone(&resolver), EXCHANGE_TIMEOUT);
     let agent = transport::agent(connector, transport::config().build());
     let credential_name = format!(
         "service_account_path {}, {}, key id {}, project {project}",

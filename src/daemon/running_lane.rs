@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::DRAIN_LOOKS_EVERY;
 use super::credential_files::CredentialFiles;
@@ -21,7 +21,7 @@ use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::Platform;
 use crate::stats::Stats;
 
@@ -158,10 +158,10 @@ impl RunningLane {
     /// Settles, or leaves to the next start, what a lane that was stopped still holds; says how
     /// much it leaves unsent.
     pub(super) fn end(mut self, logs: &Logs) -> usize {
-        let deadline = Instant::now() + THREADS_END_WITHIN;
+        let deadline = moment::now() + THREADS_END_WITHIN;
         for thread in std::mem::take(&mut self.threads) {
             // A thread that outlives this waits for a log that is full.
-            while !thread.is_finished() && Instant::now() < deadline {
+            while !thread.is_finished() && moment::now() < deadline {
                 std::thread::park_timeout(DRAIN_LOOKS_EVERY);
             }
             if thread.is_finished() && thread.join().is_err() {

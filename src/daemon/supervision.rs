@@ -10,6 +10,7 @@ use crate::count;
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::lane::Hold;
 use crate::log::Logs;
+use crate::moment::{self, Moment};
 use crate::stats::Stats;
 use crate::supervisor::Supervisor;
 
@@ -82,11 +83,12 @@ impl Supervision {
     /// Says how things are, as often as somebody wants to hear it. `doing` stands before the
     /// figures.
     pub(super) fn report(&self, doing: &str, lanes: &[RunningLane], logs: &Logs) {
-        let now = Instant::now();
+        let now = Moment::now();
         if self.supervisor.is_status_due(now) {
             self.supervisor.status(&self.status(doing, lanes, logs));
         }
-        if self.supervisor.is_watchdog_due(now) && self.all_are_alive(now, logs, lanes) {
+        let alive = || self.all_are_alive(now.monotonic, logs, lanes);
+        if self.supervisor.is_watchdog_due(now) && alive() {
             self.supervisor.watchdog();
         }
     }
@@ -112,7 +114,7 @@ impl Supervision {
                     Hold::Credential { reason, .. } => write!(text, ", held: {reason}"),
                 };
             }
-            if lane.rests(Instant::now()) {
+            if lane.rests(moment::now()) {
                 text.push_str(", resting");
             }
             let failures = lane.dial().failures();

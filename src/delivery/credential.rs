@@ -3,8 +3,6 @@
 //! A thin lock around the provider's own rules: one auth token per key for the whole process, one
 //! access token per service account.
 
-use std::time::Instant;
-
 use crate::moment::Moment;
 use crate::oauth::{AccessToken, AccessTokens};
 use crate::provider::apns::{AuthToken, Renewal};
@@ -69,10 +67,10 @@ impl Credential {
 impl Credentials {
     /// Whether a request could be sent now. An auth token is not made for the answer: its time
     /// counts from its first use.
-    pub fn are_at_hand(&self, now: Instant) -> bool {
+    pub fn are_at_hand(&self, now: Moment) -> bool {
         match self {
             Self::Certificate | Self::AuthTokens(_) => true,
-            Self::AccessTokens(tokens) => tokens.current(now).is_some(),
+            Self::AccessTokens(tokens) => tokens.current(now.elsewhere()).is_some(),
         }
     }
 
@@ -88,25 +86,25 @@ impl Credentials {
                 }
             },
             Self::AccessTokens(tokens) => {
-                let token = tokens.current(now.monotonic);
+                let token = tokens.current(now.elsewhere());
                 token.map(Credential::AccessToken)
             }
         }
     }
 
     /// Tries again what an operator may have mended by now.
-    pub fn ask_again(&self, now: Instant) {
+    pub fn ask_again(&self, now: Moment) {
         if let Self::AccessTokens(tokens) = self {
-            tokens.ask_again(now);
+            tokens.ask_again(now.elsewhere());
         }
     }
 
     /// How it stands with access tokens; where none are needed they are as good as granted.
-    pub fn access(&self, now: Instant) -> Access {
+    pub fn access(&self, now: Moment) -> Access {
         let Self::AccessTokens(tokens) = self else {
             return Access::Granted;
         };
-        if tokens.current(now).is_some() {
+        if tokens.current(now.elsewhere()).is_some() {
             return Access::Granted;
         }
         match tokens.refusal() {
@@ -130,7 +128,7 @@ impl Credentials {
                 }
             }
             (Self::AccessTokens(tokens), Credential::AccessToken(token)) => {
-                tokens.invalidate(token, now.monotonic);
+                tokens.invalidate(token, now.elsewhere());
             }
             _ => {}
         }

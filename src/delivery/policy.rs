@@ -104,15 +104,12 @@ pub fn decide(
 
 /// The settlement of a push whose time has passed, if it has.
 pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
-    let deadline = deadline(push.accepted(), limits);
-    (now.monotonic >= deadline.at).then(|| Settlement {
+    let Life { length, rule } = life(push.accepted(), limits);
+    (now.since(push.accepted().at) >= length).then(|| Settlement {
         end: End::Expired,
         status: None,
         reason: EXPIRED.into(),
-        error: format!(
-            "expired: {} passed before the provider took it",
-            deadline.rule
-        ),
+        error: format!("expired: {rule} passed before the provider took it"),
         apns_id: None,
         attempt: push.attempts,
     })
@@ -136,9 +133,15 @@ pub fn too_late(push: &Push, now: Moment) -> Option<Settlement> {
     Some(failure(push, status, TOO_LATE, text))
 }
 
-/// When a push is worthless.
-pub fn expires_at(accepted: &Accepted, limits: Limits) -> Instant {
-    deadline(accepted, limits).at
+/// When a push is worthless. Its time goes on while the process stands still, so that this comes
+/// sooner after a standstill.
+pub fn expires_at(accepted: &Accepted, limits: Limits, now: Moment) -> Instant {
+    let stood = now.stood.saturating_sub(accepted.at.stood);
+    let left = life(accepted, limits).length.saturating_sub(stood);
+    let at = accepted.at.monotonic;
+    // `max_age` is bounded to days by the configuration; a clock that could not count that far
+    // would make the push expire at once rather than never.
+    at.checked_add(left).unwrap_or(at)
 }
 
 /// The settlement of a push whose request cannot be written.
@@ -229,7 +232,7 @@ fn again(
     let window_end = push
         .first_attempt
         .and_then(|first| first.checked_add(RETRY_WINDOW));
-    let deadline = deadline(push.accepted(), limits).at;
+    let deadline = expires_at(push.accepted(), limits, now);
     match due {
         Some(due) if due < deadline && window_end.is_none_or(|end| due <= end) => {
             let status = give_up
@@ -261,27 +264,21 @@ fn failure(push: &Push, status: Option<u16>, reason: &'static str, error: String
     }
 }
 
-/// When a push is worthless, and by which rule.
-struct Deadline {
-    at: Instant,
+/// How long after its acceptance a push is worthless, and by which rule.
+struct Life {
+    length: Duration,
     rule: &'static str,
 }
 
-fn deadline(accepted: &Accepted, limits: Limits) -> Deadline {
-    let (life, rule) = match provider::lifetime(&accepted.notification) {
+fn life(accepted: &Accepted, limits: Limits) -> Life {
+    let (length, rule) = match provider::lifetime(&accepted.notification) {
         Some(life) if life < limits.max_age => match accepted.notification.platform {
             Platform::Ios => (life, "its expiry"),
             Platform::Android => (life, "its time_to_live"),
         },
         _ => (limits.max_age, "max_age"),
     };
-    let at = accepted.at.monotonic;
-    // `max_age` is bounded to days by the configuration; a clock that could not count that far
-    // would make the push expire at once rather than never.
-    Deadline {
-        at: at.checked_add(life).unwrap_or(at),
-        rule,
-    }
+    Life { length, rule }
 }
 
 #[cfg(test)]

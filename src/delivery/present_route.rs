@@ -58,7 +58,7 @@ impl PresentRoute {
     /// once there is.
     pub fn look_at_access_token(&self, now: Moment) {
         let (generation, route) = self.current();
-        match route.credentials.access(now.monotonic) {
+        match route.credentials.access(now) {
             Access::Passing => {}
             Access::Granted => {
                 if self.lane.has_access_token() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::outcome::{End, Settlement};
 use crate::crash_point;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::{Platform, Push, PushId, Waits};
 
 /// One push that has ended.
@@ -156,10 +156,8 @@ impl Register {
         let mut inner = self.lock();
         let last = inner.passed.saturating_add(inner.rounds.len() as u64);
         inner.waiting += 1;
-        let waited = self
-            .passed_on
-            .wait_timeout_while(inner, within, |inner| inner.passed < last);
-        let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let waits = |inner: &mut Inner| inner.passed < last;
+        inner = moment::wait_while(&self.passed_on, inner, within, waits);
         inner.waiting -= 1;
         inner.passed >= last
     }

@@ -136,9 +136,7 @@ impl Requests {
         now: Moment,
     ) -> Result<StreamId, SendError> {
         let accepted = push.accepted();
-        let waited = now
-            .monotonic
-            .saturating_duration_since(accepted.at.monotonic);
+        let waited = now.since(accepted.at);
         let ttl_left = provider::lifetime(&accepted.notification)
             .map(|lifetime| lifetime.saturating_sub(waited).as_secs());
         self.content.clear();

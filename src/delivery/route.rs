@@ -1,11 +1,12 @@
 //! Where a lane's pushes go: address, credential, time-outs. Shared by its connection threads.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::credential::Credentials;
 use super::requests::Requests;
 use super::session::Session;
+use crate::moment::Moment;
 use crate::net::connection::Endpoint;
 use crate::provider::apns::ApnsIds;
 
@@ -49,7 +50,7 @@ pub struct Route {
 
 impl Route {
     /// Whether pushes could be sent now.
-    pub fn can_send(&self, now: Instant) -> bool {
+    pub fn can_send(&self, now: Moment) -> bool {
         self.credentials.are_at_hand(now)
     }
 

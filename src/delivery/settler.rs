@@ -213,8 +213,8 @@ impl Settler {
     }
 
     /// When a push is worthless.
-    pub fn expires_at(&mut self, push: &Push) -> Instant {
-        policy::expires_at(push.accepted(), *self.limits.get())
+    pub fn expires_at(&mut self, push: &Push, now: Moment) -> Instant {
+        policy::expires_at(push.accepted(), *self.limits.get(), now)
     }
 
     /// Settles a push whose request cannot be written; `why` goes to its log line.
@@ -352,6 +352,7 @@ impl Settler {
             let end = Moment {
                 monotonic: until,
                 unix: now.unix.saturating_add(wait),
+                ..now
             };
             let (platform, text) = (self.lane.platform(), &answer.error);
             ::log::warn!(

@@ -20,7 +20,7 @@ use super::transport::Transport;
 use crate::heartbeat::Heartbeat;
 use crate::http2;
 use crate::lane::Lane;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::net::connection::Connection;
 use crate::net::readiness::{Readiness, Waiter};
 use crate::stats::Stats;
@@ -65,7 +65,7 @@ impl Worker {
         Ok(Self {
             desk,
             waiter,
-            heartbeat: Heartbeat::new(Instant::now()),
+            heartbeat: Heartbeat::new(moment::now()),
             dialling: None,
         })
     }
@@ -79,7 +79,7 @@ impl Worker {
     pub fn run(mut self) {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work())) {
             self.desk.recover(panic_text(&*panic), Moment::now());
-            self.wait(Instant::now() + RESTART_AFTER);
+            self.wait(moment::now() + RESTART_AFTER);
         }
         self.heartbeat.end();
     }
@@ -141,7 +141,7 @@ impl Worker {
 
     fn wait(&mut self, deadline: Instant) {
         self.heartbeat.rest(deadline);
-        let timeout = deadline.saturating_duration_since(Instant::now());
+        let timeout = deadline.saturating_duration_since(moment::now());
         match self.waiter.wait(Some(timeout)) {
             Ok(()) => {
                 for wire in self.desk.transports() {

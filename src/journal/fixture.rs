@@ -511,6 +511,7 @@ impl JournalFile for MemoryFile {
 /// So many seconds after some day in 2026.
 pub(crate) fn at(secs: u64) -> Moment {
     Moment {
+        stood: Duration::ZERO,
         monotonic: Instant::now(),
         unix: Duration::from_secs(1_795_000_000 + secs),
     }

@@ -15,7 +15,7 @@ use super::state::State;
 use super::store::{Failure, Store, Trouble};
 use super::{Attempts, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 
 /// Settlements wait so long for others, unless something is written anyway.
 const SETTLE_GATHER: Duration = Duration::from_millis(2);
@@ -88,7 +88,7 @@ impl Drop for Guard {
 impl Flusher {
     pub(super) fn new(store: Store, inbox: Arc<Inbox>, settings: &Settings) -> Self {
         Self {
-            heartbeat: Heartbeat::new(Instant::now()),
+            heartbeat: Heartbeat::new(moment::now()),
             space: Space::new(settings.reserve_octets),
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
@@ -99,8 +99,8 @@ impl Flusher {
             settle_at: None,
             sync_at: None,
             retry_at: None,
-            settle_again_at: Instant::now(),
-            carry_at: Instant::now(),
+            settle_again_at: moment::now(),
+            carry_at: moment::now(),
         }
     }
 
@@ -132,7 +132,7 @@ impl Flusher {
         let inbox = Arc::clone(&self.inbox);
         let mut contents = inbox.lock();
         loop {
-            let now = Instant::now();
+            let now = moment::now();
             let has_news = !contents.settled.is_empty() || !contents.left.is_empty();
             if has_news && self.settle_at.is_none() {
                 self.settle_at = Some(now + SETTLE_GATHER);

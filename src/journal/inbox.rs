@@ -12,6 +12,7 @@ use super::batch::Group;
 use super::error::Refused;
 use super::settled::End;
 use super::state::State;
+use crate::moment;
 use crate::push::Node;
 
 /// Told when something is kept, or is not.
@@ -100,10 +101,8 @@ impl Inbox {
 
     /// Waits for the end of the flusher; false if it does not come.
     pub(super) fn wait_for_end(&self, within: Duration) -> bool {
-        let waited = self
-            .ended
-            .wait_timeout_while(self.lock(), within, |contents| !contents.has_ended);
-        waited.unwrap_or_else(PoisonError::into_inner).0.has_ended
+        let goes_on = |contents: &mut Contents| !contents.has_ended;
+        moment::wait_while(&self.ended, self.lock(), within, goes_on).has_ended
     }
 
     /// The flusher has ended: nobody waits any longer, nothing is taken.

@@ -87,7 +87,7 @@ mod unread;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use answer::KeptAnswer;
 pub use attempts::Attempts;
@@ -109,7 +109,7 @@ use self::store::Store;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::heartbeat::Heartbeat;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::push::{Accepted, Platform, PushId};
 
 /// The journal of a daemon. Its methods may be called from any thread.
@@ -268,7 +268,7 @@ impl Journal {
         contents.settled_waiting.push(reply);
         drop(contents);
         self.inbox.ring();
-        match kept.recv_timeout(within) {
+        match moment::receive_within(&kept, within) {
             Ok(kept) => Some(kept),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Err(self.no_word())),
@@ -347,7 +347,7 @@ impl Journal {
     ///
     /// Reads files; for a thread that may wait.
     pub fn feed(&self, platform: Platform, max_pushes: usize) -> Fed {
-        self.catalogue.feed(platform, max_pushes, Instant::now())
+        self.catalogue.feed(platform, max_pushes, moment::now())
     }
 
     /// Shows pushes of one provider that were outstanding when the journal was opened and still

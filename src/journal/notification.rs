@@ -257,6 +257,7 @@ mod tests {
             tokens: tokens.iter().cloned().map(DeviceToken::new).collect(),
             first_id: PushId(1 << 52),
             at: Moment {
+                stood: Duration::ZERO,
                 monotonic: Instant::now(),
                 unix: Duration::new(1_795_000_000, 123_456_789),
             },

@@ -33,6 +33,7 @@ impl Outstanding {
         Moment {
             monotonic: now.monotonic.checked_sub(age).unwrap_or(now.monotonic),
             unix: self.at.min(now.unix),
+            ..now
         }
     }
 

@@ -5,10 +5,11 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use crate::moment;
 use crate::push::PushId;
 
 /// What a connection thread has of a push.
@@ -94,9 +95,10 @@ impl Inquiries {
         }
         drop(answer);
         wake();
-        let deadline = Instant::now() + within;
+        let asked = moment::now();
         for _ in &self.seats {
-            match answers.recv_deadline(deadline) {
+            let left = within.saturating_sub(moment::since(asked));
+            match moment::receive_within(&answers, left) {
                 Ok(Some(held)) => return Ok(Some(held)),
                 Ok(None) => {}
                 Err(_) => return Err(NoAnswer),

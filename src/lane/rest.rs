@@ -150,6 +150,7 @@ mod tests {
 
     fn later(now: Moment, secs: u64) -> Moment {
         Moment {
+            stood: Duration::ZERO,
             monotonic: now.monotonic + Duration::from_secs(secs),
             unix: now.unix + Duration::from_secs(secs),
         }

@@ -19,7 +19,7 @@ mod time_text;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::destination::Identity;
 pub use self::destination::{Destination, append_to};
@@ -29,6 +29,7 @@ pub use self::sink::Sink;
 pub use self::time_text::TimeText;
 use crate::heartbeat::Heartbeat;
 use crate::live::Live;
+use crate::moment;
 
 /// The daemon's three logs. Those that end in the same file share one sink.
 #[derive(Clone, Debug)]
@@ -129,9 +130,9 @@ impl Logs {
 
     /// Waits until all that was asked of the logs so far is done; false if `within` was too short.
     pub fn flush(&self, within: Duration) -> bool {
-        let start = Instant::now();
+        let start = moment::now();
         self.sinks()
-            .all(|sink| sink.flush(within.saturating_sub(start.elapsed())))
+            .all(|sink| sink.flush(within.saturating_sub(moment::since(start))))
     }
 
     /// Has the writers of the push log say how far they have got, in octets since the start: that
@@ -183,9 +184,9 @@ impl Logs {
     /// Later lines are discarded. Nobody waits for room any more.
     #[must_use = "octets that were not written are lost"]
     pub fn close(&self, within: Duration) -> usize {
-        let start = Instant::now();
+        let start = moment::now();
         self.sinks()
-            .map(|sink| sink.close(within.saturating_sub(start.elapsed())))
+            .map(|sink| sink.close(within.saturating_sub(moment::since(start))))
             .sum()
     }
 

@@ -24,14 +24,14 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::batch::first_lines;
 use self::gap::Gap;
 use self::writer::Writer;
 use super::destination::{Destination, Identity};
 use crate::heartbeat::Heartbeat;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 
 /// One log's way out; clones lead to the same place.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Sink {
     fn start(destination: &Destination, file: Option<File>) -> io::Result<Self> {
         let identity = file.as_ref().map(Identity::of).transpose()?;
         let shared = Arc::new(Shared {
-            heartbeat: Heartbeat::new(Instant::now()),
+            heartbeat: Heartbeat::new(moment::now()),
             state: Mutex::default(),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -177,10 +177,7 @@ impl Sink {
             state.life < Life::Ended
                 && (state.settled() < octets || state.reopenings_done < reopenings)
         };
-        let (state, _) = shared
-            .progress
-            .wait_timeout_while(state, within, waits)
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = moment::wait_while(&shared.progress, state, within, waits);
         state.settled() >= octets && state.reopenings_done >= reopenings
     }
 
@@ -230,10 +227,8 @@ impl Sink {
         }
         state.life = state.life.max(Life::Closing);
         shared.work.notify_one();
-        let (mut state, _) = shared
-            .progress
-            .wait_timeout_while(state, within, |state| state.life < Life::Ended)
-            .unwrap_or_else(PoisonError::into_inner);
+        let lives = |state: &mut State| state.life < Life::Ended;
+        let mut state = moment::wait_while(&shared.progress, state, within, lives);
         state.life = state.life.max(Life::Abandoned);
         shared.work.notify_one();
         shared.progress.notify_all();
@@ -409,20 +404,17 @@ impl Shared {
             let is_stuck = |state: &mut State| {
                 !state.is_over() && !state.is_in_vain() && state.settled() == settled
             };
-            let (waited, timeout) = self
-                .progress
-                .wait_timeout_while(state, patience, is_stuck)
-                .unwrap_or_else(PoisonError::into_inner);
-            state = waited;
-            if timeout.timed_out() && state.sheds {
+            state = moment::wait_while(&self.progress, state, patience, is_stuck);
+            if !is_stuck(&mut state) {
+                continue;
+            }
+            if state.sheds {
                 return (state, Waited::InVain);
             }
-            if timeout.timed_out() {
-                state.life = Life::Abandoned;
-                self.work.notify_one();
-                self.progress.notify_all();
-                return (state, Waited::GivenUp);
-            }
+            state.life = Life::Abandoned;
+            self.work.notify_one();
+            self.progress.notify_all();
+            return (state, Waited::GivenUp);
         }
         (state, Waited::Enough)
     }

@@ -80,6 +80,7 @@ mod tests {
             TimeZone::posix(zone).unwrap()
         };
         let now = Moment {
+            stood: Duration::ZERO,
             monotonic: Instant::now(),
             unix,
         };
@@ -106,6 +107,7 @@ mod tests {
         let mut at = |secs| {
             let unix = Duration::from_secs(secs);
             text.at(Moment {
+                stood: Duration::ZERO,
                 monotonic: Instant::now(),
                 unix,
             })

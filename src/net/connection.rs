@@ -29,6 +29,7 @@ use super::resolve::Resolver;
 use super::socket::{End, Socket};
 use super::{tcp, tls};
 use crate::http2;
+use crate::moment;
 
 /// A server, and how to reach and speak to it.
 #[derive(Clone, Debug)]
@@ -89,11 +90,11 @@ impl Connection {
             let text = alpn_text(socket.alpn());
             // Ends the handshake first: a server that only saw it break off would look for TLS
             // trouble.
-            socket.close(Instant::now());
+            socket.close(moment::now());
             let at = format!("{}: ", socket.peer());
             return Err(dial.error(Stage::Alpn, std::io::ErrorKind::InvalidData, &at, &text));
         }
-        let now = Instant::now();
+        let now = moment::now();
         let http2 = http2::Connection::client(endpoint.http2.clone(), now);
         let peer = socket.peer();
         Self::start(socket, http2, registry, now).map_err(|end| {
@@ -120,13 +121,13 @@ impl Connection {
             stage = Stage::Tls;
             let session = ServerConnection::new(tls).map_err(std::io::Error::other)?;
             let mut socket = Socket::new(stream, address, Some(session.into()), deadline);
-            socket.handshake(Instant::now() + deadline)?;
+            socket.handshake(moment::now() + deadline)?;
             stage = Stage::Alpn;
             if socket.alpn() != Some(tls::ALPN_H2) {
                 let text = "the client does not offer HTTP/2 (h2) by ALPN".to_owned();
                 return Err(End::failed(std::io::ErrorKind::InvalidData, text));
             }
-            let now = Instant::now();
+            let now = moment::now();
             Self::start(
                 socket,
                 http2::Connection::server(options, now),

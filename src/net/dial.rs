@@ -12,6 +12,8 @@ use super::resolve::Resolver;
 use super::socket::{End, Socket};
 use super::{tcp, tls};
 
+use crate::moment;
+
 /// How far the opening of a connection got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -57,7 +59,7 @@ pub(super) struct Dial<'a> {
 impl Dial<'_> {
     /// Looks up, connects, shakes hands; blocks until then.
     pub(super) fn open(&self) -> Result<Socket, OpenError> {
-        let start = Instant::now();
+        let start = moment::now();
         let addresses = self
             .resolver
             .resolve(self.host, self.port, self.until(start, self.resolve))
@@ -69,7 +71,7 @@ impl Dial<'_> {
             .map_err(|error| self.error(Stage::Tcp, error.kind(), &at, &error))?;
         let session = self.session()?;
         let mut socket = Socket::new(stream, peer, session, self.write);
-        let until = self.until(Instant::now(), self.handshake);
+        let until = self.until(moment::now(), self.handshake);
         socket.handshake(until).map_err(|end| {
             let kind = end.failure.unwrap_or(io::ErrorKind::UnexpectedEof);
             self.error(Stage::Tls, kind, &format!("{at}TLS: "), &end.text)

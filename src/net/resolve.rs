@@ -17,6 +17,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use crate::moment;
+
 /// Looks up a name: `getaddrinfo`, or what a test puts in its place.
 type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
@@ -130,7 +132,7 @@ impl Resolver {
                     }
                 }
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(moment::now());
             if left.is_zero() {
                 return names.give_out_old(host);
             }

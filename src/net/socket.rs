@@ -17,6 +17,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::readiness::Readiness;
 
+use crate::moment;
+
 /// A connected socket.
 pub(super) struct Socket {
     stream: TcpStream,
@@ -90,7 +92,7 @@ impl Socket {
             if self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking()) {
                 break;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(moment::now());
             if left.is_zero() {
                 return Err(End::failed(
                     io::ErrorKind::TimedOut,

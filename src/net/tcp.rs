@@ -13,6 +13,8 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustix::net::sockopt;
 
+use crate::moment;
+
 /// Why no address could be connected to.
 #[derive(Debug)]
 pub struct ConnectError {
@@ -53,9 +55,9 @@ fn race(
     let mut events = Events::with_capacity(addresses.len().clamp(1, MAX_EVENTS));
     let mut waiting = addresses.iter().copied();
     let mut attempts: Vec<Option<Attempt>> = Vec::new();
-    let mut next_start = Instant::now();
+    let mut next_start = moment::now();
     loop {
-        let now = Instant::now();
+        let now = moment::now();
         let mut pending = attempts.iter().flatten().count();
         while pending == 0 || now >= next_start {
             let Some(address) = waiting.next() else { break };

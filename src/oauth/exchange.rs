@@ -6,7 +6,7 @@ use super::answer::{self, ANSWER_BODY_MAX, Class, Failure, Grant};
 use super::{AccessToken, Account};
 use crate::moment::{Moment, http_date};
 
-/// How long one request to the token endpoint may take.
+/// How long one request to the token endpoint may take: for the connector of the agent.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// RFC 7523 §2.1, ready for a form. Assertions need no escape: base64url and full stops.
@@ -61,7 +61,6 @@ fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant,
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .timeout_global(Some(EXCHANGE_TIMEOUT))
         .build()
         .content_type("application/x-www-form-urlencoded")
         .send(format!("{FORM}{assertion}"))

@@ -17,7 +17,7 @@ use super::refresh::{Invalidation, Next, Refresh};
 use super::{AccessToken, Account};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 
 /// A bell that is rung when there is news.
 type Bell = Arc<dyn Fn(Moment) + Send + Sync>;
@@ -25,6 +25,8 @@ type Bell = Arc<dyn Fn(Moment) + Send + Sync>;
 /// The access tokens of one account, kept fresh by a thread of their own.
 ///
 /// Dropping it ends the thread, after the exchange under way if there is one.
+///
+/// A token grows old at Google: all points in time are those of [`Moment::elsewhere`].
 pub struct AccessTokens {
     shared: Arc<Shared>,
     heartbeat: Heartbeat,
@@ -74,7 +76,7 @@ impl AccessTokens {
         });
         Self {
             shared,
-            heartbeat: Heartbeat::new(Instant::now()),
+            heartbeat: Heartbeat::new(moment::now()),
         }
     }
 
@@ -193,13 +195,13 @@ impl Shared {
             }
             Err(failure) => {
                 // What stops a lane is told when it does, with the file that is at fault.
-                let serves = state.refresh.current(now.monotonic).is_some();
+                let serves = state.refresh.current(now.elsewhere()).is_some();
                 match failure.class {
                     Class::Stopping if !serves => ::log::debug!("oauth: {}", failure.text),
                     Class::Passing => ::log::warn!("oauth: {}", failure.text),
                     Class::Clock | Class::Stopping => ::log::error!("oauth: {}", failure.text),
                 }
-                state.refresh.failed(failure, now.monotonic, random);
+                state.refresh.failed(failure, now.elsewhere(), random);
             }
         }
         let bells = state.bells.clone();
@@ -215,17 +217,18 @@ impl Shared {
 fn run(shared: &Shared, account: &Account, agent: &ureq::Agent, heartbeat: &Heartbeat) {
     let mut state = shared.lock();
     while !state.ended {
-        let now = Instant::now();
-        match state.refresh.next(now) {
+        let now = Moment::now();
+        match state.refresh.next(now.elsewhere()) {
             Next::WaitUntil(at) => {
-                let wait = at.saturating_duration_since(now).min(LONGEST_REST);
-                heartbeat.rest(now + wait);
+                let wait = at.saturating_duration_since(now.elsewhere());
+                let wait = wait.min(LONGEST_REST);
+                heartbeat.rest(now.monotonic + wait);
                 let waited = shared.changed.wait_timeout(state, wait);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             Next::Exchange => {
                 drop(state);
-                heartbeat.rest(now + EXCHANGE_TIMEOUT);
+                heartbeat.rest(now.monotonic + EXCHANGE_TIMEOUT);
                 ask(shared, account, agent);
                 state = shared.lock();
             }
@@ -236,7 +239,7 @@ fn run(shared: &Shared, account: &Account, agent: &ureq::Agent, heartbeat: &Hear
 
 /// Asks for a token and tells everyone.
 fn ask(shared: &Shared, account: &Account, agent: &ureq::Agent) {
-    let asked = Instant::now();
+    let asked = Moment::now().elsewhere();
     let result = catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
         .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())));
     shared.take(result, asked, Moment::now());

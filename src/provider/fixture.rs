@@ -31,6 +31,7 @@ pub(super) const UNIX: u64 = 1_790_000_000;
 /// A moment from which both clocks run on together.
 pub(super) fn start() -> Moment {
     Moment {
+        stood: Duration::ZERO,
         monotonic: Instant::now(),
         unix: Duration::from_secs(UNIX),
     }
@@ -39,6 +40,7 @@ pub(super) fn start() -> Moment {
 /// So many seconds later, by both clocks.
 pub(super) fn later(start: Moment, secs: u64) -> Moment {
     Moment {
+        stood: Duration::ZERO,
         monotonic: start.monotonic + Duration::from_secs(secs),
         unix: start.unix + Duration::from_secs(secs),
     }

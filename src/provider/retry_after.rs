@@ -40,6 +40,7 @@ mod tests {
     /// 1994-11-06 08:49:37 GMT less one minute.
     fn now() -> Moment {
         Moment {
+            stood: Duration::ZERO,
             monotonic: Instant::now(),
             unix: Duration::from_secs(784_111_777 - 60),
         }

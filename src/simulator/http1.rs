@@ -7,7 +7,6 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use rustls::{ServerConnection, StreamOwned};
 
@@ -20,6 +19,8 @@ use super::record::Entry;
 use super::request::Request;
 use super::server::{Listener, PATIENCE};
 use super::service::Surroundings;
+
+use crate::moment;
 
 /// Our limit: octets of a request's head.
 const MAX_HEAD: usize = 16_384;
@@ -109,7 +110,7 @@ impl<'a> Service<'a> {
     /// Judges a request, enters and reports it, and waits for as long as the answer is held back.
     fn answer(&mut self, head: &Head, body: &[u8]) -> Reply {
         let Self { around, dice, .. } = self;
-        let now = Instant::now();
+        let now = moment::now();
         let tally = &around.stage.tally;
         tally.request_came();
         let faults = around.stage.request(self.number, now);

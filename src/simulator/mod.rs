@@ -51,7 +51,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use jsonwebtoken::DecodingKey;
 
@@ -74,6 +73,7 @@ pub use self::report::{Receipt, Report};
 pub use self::server::MAX_CONNECTIONS;
 use self::server::{Door, Listener, Shared};
 use self::service::Surroundings;
+use crate::moment;
 use crate::net::readiness::{Bell, Waiter};
 
 /// The three endpoints, running.
@@ -108,7 +108,7 @@ impl Simulator {
             clock,
             ..
         } = options;
-        let started = Instant::now();
+        let started = moment::now();
         let (sockets, addresses) = listen(ip, ports)?;
         credentials.write_service_account(&addresses.token_url())?;
 

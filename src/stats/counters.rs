@@ -148,6 +148,7 @@ mod tests {
     fn uptime_counts_from_the_start() {
         let start = Moment::now();
         let later = Moment {
+            stood: Duration::ZERO,
             monotonic: start.monotonic + Duration::from_secs(7),
             unix: Duration::ZERO,
         };

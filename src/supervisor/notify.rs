@@ -3,9 +3,11 @@
 //! Without `NOTIFY_SOCKET` in the environment nobody listens, and nothing is sent.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
+
+use crate::moment::Moment;
 
 /// The service manager, which may not be there.
 #[derive(Debug)]
@@ -20,9 +22,9 @@ pub struct Supervisor {
 struct Told {
     status: String,
     /// When the status line was made.
-    shown: Option<Instant>,
+    shown: Option<Moment>,
     /// When the watchdog was fed, or was due and was not.
-    fed: Option<Instant>,
+    fed: Option<Moment>,
     /// Whether the last message was lost, and the operator heard of it.
     failing: bool,
 }
@@ -72,9 +74,9 @@ impl Supervisor {
     }
 
     /// Whether it is time for another status line.
-    pub fn is_status_due(&self, now: Instant) -> bool {
+    pub fn is_status_due(&self, now: Moment) -> bool {
         let mut told = self.lock();
-        let since = told.shown.map(|at| now.saturating_duration_since(at));
+        let since = told.shown.map(|at| now.since(at));
         // A little early rather than a whole round late.
         let due = self.is_there
             && since.is_none_or(|since| since.saturating_add(LEAST_INTERVAL) >= STATUS_EVERY);
@@ -92,13 +94,14 @@ impl Supervisor {
         }
     }
 
-    /// Whether it is time to feed the watchdog: twice in its time.
-    pub fn is_watchdog_due(&self, now: Instant) -> bool {
+    /// Whether it is time to feed the watchdog: twice in its time, which goes on while the process
+    /// stands still.
+    pub fn is_watchdog_due(&self, now: Moment) -> bool {
         let Some(time) = self.watchdog else {
             return false;
         };
         let mut told = self.lock();
-        let since = told.fed.map(|fed| now.saturating_duration_since(fed));
+        let since = told.fed.map(|fed| now.since(fed));
         // A little early rather than a whole round late.
         let due = since.is_none_or(|since| since.saturating_add(LEAST_INTERVAL) >= time / 2);
         if due {
@@ -162,16 +165,32 @@ mod tests {
             ..with_watchdog(None)
         };
         assert_eq!(nobody.hears_every(), None);
-        assert!(!nobody.is_status_due(Instant::now()));
+        assert!(!nobody.is_status_due(Moment::now()));
     }
 
     #[test]
     fn the_watchdog_is_due_twice_in_its_time() {
-        let start = Instant::now();
+        let start = Moment::now();
         let supervisor = with_watchdog(Some(Duration::from_secs(60)));
+        let after = |time| Moment {
+            monotonic: start.monotonic + time,
+            ..start
+        };
         // The daemon looks every 3 s.
-        let due = (0..60).filter(|look| supervisor.is_watchdog_due(start + *look * STATUS_EVERY));
+        let due = (0..60).filter(|look| supervisor.is_watchdog_due(after(*look * STATUS_EVERY)));
         assert_eq!(due.collect::<Vec<u32>>(), [0, 10, 20, 30, 40, 50]);
         assert!(!with_watchdog(None).is_watchdog_due(start));
+    }
+
+    #[test]
+    fn systemd_does_not_stop_its_watch_while_the_process_stands_still() {
+        let start = Moment::now();
+        let supervisor = with_watchdog(Some(Duration::from_secs(60)));
+        assert!(supervisor.is_watchdog_due(start));
+        let woken = Moment {
+            stood: start.stood + Duration::from_secs(45),
+            ..start
+        };
+        assert!(supervisor.is_watchdog_due(woken), "15 s are left");
     }
 }

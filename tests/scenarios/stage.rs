@@ -157,6 +157,7 @@ impl Stage {
 
     fn moment(&self) -> Moment {
         Moment {
+            stood: Duration::ZERO,
             monotonic: self.now,
             unix: UNIX + self.now.duration_since(self.origin),
         }

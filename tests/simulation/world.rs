@@ -438,6 +438,7 @@ fn moment_at(now: Instant, origin: Instant, skew_secs: i64) -> Moment {
     let unix = UNIX + now.duration_since(origin);
     let skew = Duration::from_secs(skew_secs.unsigned_abs());
     Moment {
+        stood: Duration::ZERO,
         monotonic: now,
         unix: if skew_secs < 0 {
             unix.saturating_sub(skew)

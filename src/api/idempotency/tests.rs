@@ -75,6 +75,7 @@ fn an_answer_is_kept_for_its_time() {
 fn answers_outlive_the_process_that_gave_them() {
     let (mut keys, unix) = (Keys::default(), Duration::from_secs(1_795_000_000));
     let now = Moment {
+        stood: Duration::ZERO,
         monotonic: start(),
         unix,
     };
@@ -148,6 +149,7 @@ fn what_is_kept_is_bounded_and_room_comes_back() {
 fn all_that_was_kept_comes_back_after_a_restart() {
     let unix = Duration::from_secs(1_795_000_000);
     let now = Moment {
+        stood: Duration::ZERO,
         monotonic: start(),
         unix,
     };
@@ -221,6 +223,7 @@ fn what_comes_to_nothing_is_given_back_to_its_owner() {
 fn a_share_is_the_same_after_a_restart_and_no_kept_answer_is_over_it() {
     let (mut keys, mut next) = (Keys::default(), Keys::default());
     let now = Moment {
+        stood: Duration::ZERO,
         monotonic: start(),
         unix: Duration::from_secs(1_795_000_000),
     };

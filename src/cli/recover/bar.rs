@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::figures::grouped;
 
+use crate::moment;
+
 /// How often the progress line is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 
@@ -18,11 +20,11 @@ pub(super) struct Bar {
 impl Bar {
     /// Draws it, if it is time to.
     pub(super) fn draw(&mut self, settled: u64, total: u64) {
-        let is_due = self.drawn.is_none_or(|at| at.elapsed() >= DRAW_EVERY);
+        let is_due = self.drawn.is_none_or(|at| moment::since(at) >= DRAW_EVERY);
         if !is_due || !io::stderr().is_terminal() {
             return;
         }
-        self.drawn = Some(Instant::now());
+        self.drawn = Some(moment::now());
         let filled = settled
             .saturating_mul(WIDTH)
             .checked_div(total)

@@ -126,6 +126,7 @@ fn a_token_that_is_over_is_left_alone() {
     let now = Moment::now();
     let hour = Duration::from_secs(3600);
     let later = Moment {
+        stood: Duration::ZERO,
         monotonic: now.monotonic + hour,
         unix: now.unix + hour,
     };

@@ -25,7 +25,7 @@ impl<T: Transport> Desk<T> {
             self.sweep(now);
             return false;
         }
-        if !self.route.can_send(now.monotonic) {
+        if !self.route.can_send(now) {
             self.present_route.look_at_access_token(now);
             self.not_before = now.monotonic.checked_add(LONGEST_WAIT);
             self.sweep(now);

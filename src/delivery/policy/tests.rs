@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
 
 fn start() -> Moment {
     Moment {
+        stood: Duration::ZERO,
         monotonic: Instant::now(),
         unix: Duration::from_secs(1_790_000_000),
     }
@@ -23,6 +24,7 @@ fn later(from: Moment, by: Duration) -> Moment {
     Moment {
         monotonic: from.monotonic + by,
         unix: from.unix + by,
+        ..from
     }
 }
 

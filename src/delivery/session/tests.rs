@@ -25,6 +25,7 @@ struct Wire {
 impl Wire {
     fn new(address: Address, streams: u32) -> Self {
         let now = Moment {
+            stood: Duration::ZERO,
             monotonic: Instant::now(),
             unix: Duration::from_secs(1_790_000_000),
         };
@@ -153,6 +154,7 @@ fn pushes(count: usize, change: impl FnOnce(&mut Notification)) -> Vec<Push> {
     let mut notification = Notification::empty(Platform::Ios);
     change(&mut notification);
     let now = Moment {
+        stood: Duration::ZERO,
         monotonic: Instant::now(),
         unix: Duration::from_secs(1_790_000_000),
     };
@@ -560,8 +562,15 @@ fn deadlines_count_from_acceptance_also_when_a_push_is_tried_again() {
         notification.platform = Platform::Android;
         notification.time_to_live = 600;
     });
-    for (secs, left) in [(1, "599s"), (40, "560s"), (599, "1s")] {
+    for (secs, stood, left) in [
+        (1, 0, "599s"),
+        (40, 0, "560s"),
+        (599, 0, "1s"),
+        (40, 500, "60s"),
+    ] {
         wire.now.unix = Duration::from_secs(secs * 1_000_000);
+        // The device's time goes on while the process stands still.
+        wire.now.stood = Duration::from_secs(stood);
         let (_, content) = again(&mut wire, &push[0], secs);
         assert!(content.contains(&format!(r#""ttl":"{left}""#)), "{content}");
     }

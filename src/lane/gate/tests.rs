@@ -8,6 +8,7 @@ fn at(start: Moment, secs: u64) -> Instant {
 
 fn moment(start: Moment, secs: u64) -> Moment {
     Moment {
+        stood: Duration::ZERO,
         monotonic: at(start, secs),
         unix: start.unix + Duration::from_secs(secs),
     }

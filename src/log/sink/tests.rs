@@ -2,6 +2,7 @@ use std::fs;
 use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::time::Instant;
 
 use super::*;
 

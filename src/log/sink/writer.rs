@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::gap::counted;
 use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared, Told};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 
 /// Takes lines from the buffer and writes them, and opens the file again when asked.
 pub(super) struct Writer {
@@ -33,7 +33,7 @@ impl Writer {
             destination,
             file: Some(file),
             batch: Batch::default(),
-            due: Instant::now(),
+            due: moment::now(),
             failing: false,
         }
     }
@@ -67,7 +67,7 @@ impl Writer {
                 if is_last {
                     state.full = false;
                 }
-                self.heartbeat.rest(Instant::now() + LONGEST_REST);
+                self.heartbeat.rest(moment::now() + LONGEST_REST);
                 drop(
                     shared
                         .work
@@ -76,18 +76,15 @@ impl Writer {
                 );
                 continue;
             }
-            let now = Instant::now();
+            let now = moment::now();
             self.heartbeat.busy(now);
             let wait = self.due.saturating_duration_since(now);
-            let (mut state, _) = shared
-                .work
-                .wait_timeout_while(state, wait, |state| {
-                    state.pending.len() < GATHER_OCTETS
-                        && state.wanted <= state.settled()
-                        && state.reopenings_done == state.reopenings_asked
-                        && state.life == Life::Open
-                })
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut state = moment::wait_while(&shared.work, state, wait, |state| {
+                state.pending.len() < GATHER_OCTETS
+                    && state.wanted <= state.settled()
+                    && state.reopenings_done == state.reopenings_asked
+                    && state.life == Life::Open
+            });
             self.batch.take(&mut state.pending);
             state.writing = self.batch.left();
             return true;
@@ -97,7 +94,7 @@ impl Writer {
     /// Writes the batch, however long it takes; what is left when it returns is lost.
     fn write_lines(&mut self) {
         while self.batch.left() > 0 {
-            self.heartbeat.busy(Instant::now());
+            self.heartbeat.busy(moment::now());
             self.reopen_if_asked();
             let Some(file) = &mut self.file else {
                 self.batch.clear();
@@ -124,7 +121,7 @@ impl Writer {
             self.settle();
         }
         self.settle();
-        self.due = Instant::now() + GATHER_TIME;
+        self.due = moment::now() + GATHER_TIME;
     }
 
     /// Makes room for what was written, and wakes those who wait for it.
@@ -192,13 +189,10 @@ impl Writer {
 
     /// Waits before another try; false if there is to be none.
     fn pause(&self, pause: Duration) -> bool {
-        let (state, _) = self
-            .shared
-            .work
-            .wait_timeout_while(self.shared.lock(), pause, |state| {
-                state.life < Life::Abandoned && state.reopenings_done == state.reopenings_asked
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        let shared = &self.shared;
+        let state = moment::wait_while(&shared.work, shared.lock(), pause, |state| {
+            state.life < Life::Abandoned && state.reopenings_done == state.reopenings_asked
+        });
         state.life < Life::Abandoned
     }
 

@@ -1,14 +1,14 @@
 //! HTTP/1.1: ureq's octets as they are, over TLS or plain TCP.
 
-use std::time::Instant;
-
 use mio::Token;
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::super::readiness::Readiness;
 use super::super::socket::Socket;
-use super::{Limit, TextBuffers, Wait, ended};
+use super::{TextBuffers, Wait, ended};
+
+use crate::moment;
 
 #[derive(Debug)]
 pub(super) struct Http1Transport {
@@ -43,10 +43,10 @@ impl Transport for Http1Transport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let limit = Limit::new(timeout.for_write(), Instant::now());
+        let limit = self.wait.limit(timeout.for_write());
         let mut sent = 0;
         loop {
-            let now = Instant::now();
+            let now = moment::now();
             let octets = self.buffers.written(amount);
             sent += self
                 .socket
@@ -62,12 +62,12 @@ impl Transport for Http1Transport {
                 return Ok(());
             }
             self.wait.wait(&limit, self.socket.write_deadline())?;
-            self.socket.handle_timeout(Instant::now());
+            self.socket.handle_timeout(moment::now());
         }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let limit = Limit::new(timeout.for_read(), Instant::now());
+        let limit = self.wait.limit(timeout.for_read());
         let mut readiness = Readiness::UNKNOWN;
         loop {
             if self.receive(readiness) {
@@ -86,6 +86,7 @@ impl Transport for Http1Transport {
     }
 
     fn is_open(&mut self) -> bool {
+        self.wait.begin();
         // Octets that nobody asked for are not the start of the next response.
         !self.receive(Readiness::UNKNOWN) && !self.socket.is_broken()
     }
@@ -97,7 +98,7 @@ impl Transport for Http1Transport {
 
 impl Drop for Http1Transport {
     fn drop(&mut self) {
-        self.socket.close(Instant::now());
+        self.socket.close(moment::now());
     }
 }
 

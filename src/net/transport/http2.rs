@@ -1,7 +1,6 @@
 //! HTTP/2 behind ureq: one exchange at a time on a connection that ureq keeps in its pool.
 
 use std::io;
-use std::time::Instant;
 
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
@@ -12,6 +11,7 @@ use super::request::{Head, Piece, RequestReader};
 use super::response::{self, Framing};
 use super::{Limit, TextBuffers, Wait, ended, failed};
 use crate::http2::{self, Cause, ErrorCode, Event, Fate, Field, Indexing, SendError, StreamId};
+use crate::moment;
 
 #[derive(Debug)]
 pub(super) struct Http2Transport {
@@ -47,7 +47,7 @@ enum Upload {
 
 impl Http2Transport {
     pub(super) fn new(socket: Socket, wait: Wait, buffers: TextBuffers) -> Result<Self, Error> {
-        let now = Instant::now();
+        let now = moment::now();
         let http2 = http2::Connection::client(OPTIONS, now);
         let connection = Connection::start(socket, http2, wait.waiter.registry(), now)
             .map_err(|end| ended(&end))?;
@@ -83,17 +83,17 @@ impl Http2Transport {
                 (Piece::Data { .. }, _) => {}
             }
         }
-        connection.flush(Instant::now());
+        connection.flush(moment::now());
         Ok(())
     }
 
     /// Waits until the socket has something or is ready for something, and takes it.
     fn round(&mut self, limit: &Limit) -> Result<(), Error> {
-        self.connection.flush(Instant::now());
+        self.connection.flush(moment::now());
         if !self.connection.has_more() && !self.connection.is_closed() {
             self.wait.wait(limit, self.connection.next_timeout())?;
         }
-        let now = Instant::now();
+        let now = moment::now();
         let readiness = self.wait.waiter.readiness(self.connection.token());
         self.connection.receive_ready(readiness, now);
         self.connection.handle_timeout(now);
@@ -215,7 +215,7 @@ impl Exchange {
         }));
         let stream = connection
             .http2()
-            .open_request(&fields, head.is_last, Instant::now())
+            .open_request(&fields, head.is_last, moment::now())
             .map_err(|error| {
                 let (kind, text) = match error {
                     SendError::BadHead => (
@@ -266,7 +266,7 @@ impl Transport for Http2Transport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let limit = Limit::new(timeout.for_write(), Instant::now());
+        let limit = self.wait.limit(timeout.for_write());
         self.send(amount)?;
         while self.is_behind() {
             self.round(&limit)?;
@@ -285,7 +285,7 @@ impl Transport for Http2Transport {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let limit = Limit::new(timeout.for_read(), Instant::now());
+        let limit = self.wait.limit(timeout.for_read());
         if let Some(exchange) = &mut self.exchange
             && exchange.upload == Upload::Held
         {
@@ -302,7 +302,7 @@ impl Transport for Http2Transport {
             if self.is_done() {
                 return Ok(false);
             }
-            limit.left(Instant::now())?;
+            limit.left(moment::now())?;
             self.round(&limit)?;
         }
     }
@@ -312,7 +312,8 @@ impl Transport for Http2Transport {
             return false;
         }
         self.exchange = None;
-        let now = Instant::now();
+        self.wait.begin();
+        let now = moment::now();
         self.connection.receive(now);
         self.connection.handle_timeout(now);
         self.connection.flush(now);
@@ -329,7 +330,7 @@ impl Transport for Http2Transport {
 impl Drop for Http2Transport {
     fn drop(&mut self) {
         self.connection.http2().close(ErrorCode::NO_ERROR);
-        self.connection.flush(Instant::now());
+        self.connection.flush(moment::now());
     }
 }
 

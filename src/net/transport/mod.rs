@@ -3,9 +3,10 @@
 //!
 //! ureq hands a transport the octets of an HTTP/1.1 request and expects those of an HTTP/1.1
 //! response. Over HTTP/2 they are translated (`request`, `response`, `http2`); otherwise they pass
-//! as they are (`http1`). Time-outs are ureq's: each call brings its deadline and its reason, and a
-//! deadline that passes ends the call with `ureq::Error::Timeout` of that reason. The calling
-//! thread drives the connection itself while it waits; there is no thread behind.
+//! as they are (`http1`). The time for an exchange is ours, since ureq's clock goes on while the
+//! process stands still; a limit of ureq's that a call brings holds beside it. What is over ends
+//! the call with `ureq::Error::Timeout`. The calling thread drives the connection itself while it
+//! waits; there is no thread behind.
 //!
 //! Names are looked up here, not by ureq, which would do it on every call, pooled or not.
 
@@ -37,23 +38,32 @@ use super::socket::End;
 use super::tls;
 use buffers::TextBuffers;
 
+use crate::moment;
+
 /// Opens connections for a `ureq::Agent`.
 #[derive(Debug)]
 pub struct HttpConnector {
     tls: Arc<ClientConfig>,
     resolver: Arc<Resolver>,
+    within: Duration,
 }
 
 impl HttpConnector {
-    /// `tls` should offer [`tls::ALPN_H2`] and [`tls::ALPN_HTTP1`].
-    pub fn new(tls: Arc<ClientConfig>, resolver: Arc<Resolver>) -> Self {
-        Self { tls, resolver }
+    /// `tls` should offer [`tls::ALPN_H2`] and [`tls::ALPN_HTTP1`]. `within` is the time for one
+    /// request and its whole response, the connection included if there is none yet.
+    pub fn new(tls: Arc<ClientConfig>, resolver: Arc<Resolver>, within: Duration) -> Self {
+        Self {
+            tls,
+            resolver,
+            within,
+        }
     }
 
     fn open(&self, details: &ConnectionDetails<'_>) -> Result<Box<dyn Transport>, Error> {
         let (host, port) = host_and_port(details)?;
-        let now = Instant::now();
-        let limit = Limit::new(details.timeout, now);
+        let now = moment::now();
+        let end = now.checked_add(self.within);
+        let limit = Limit::new(details.timeout, end, now);
         let resolve = details.config.timeouts().resolve;
         let dial = Dial {
             host,
@@ -67,10 +77,10 @@ impl HttpConnector {
             deadline: limit.deadline,
         };
         let socket = dial.open().map_err(|error| {
-            let in_time = limit.left(Instant::now());
+            let in_time = limit.left(moment::now());
             match (&error.stage, resolve) {
                 _ if in_time.is_err() => Error::Timeout(limit.reason),
-                (Stage::Resolve, Some(time)) if now.elapsed() >= time => {
+                (Stage::Resolve, Some(time)) if moment::since(now) >= time => {
                     Error::Timeout(Timeout::Resolve)
                 }
                 _ => error.into_ureq(),
@@ -84,7 +94,12 @@ impl HttpConnector {
         let shut: Arc<dyn ShutdownHandle> = Arc::<Interrupt>::clone(&interrupt);
         (details.register_shutdown)(Arc::downgrade(&shut))?;
         let buffers = TextBuffers::new(details.config.output_buffer_size());
-        let wait = Wait { waiter, interrupt };
+        let wait = Wait {
+            waiter,
+            interrupt,
+            within: self.within,
+            end,
+        };
         match socket.alpn() {
             Some(tls::ALPN_H2) => Ok(Box::new(http2::Http2Transport::new(socket, wait, buffers)?)),
             _ => Ok(Box::new(http1::Http1Transport::new(socket, wait, buffers)?)),
@@ -105,7 +120,7 @@ impl Connector for HttpConnector {
 }
 
 /// A configuration fit for a daemon: no redirects followed, no status taken for an error, no proxy
-/// from the environment, small buffers. Set the time-outs and `build` it.
+/// from the environment, small buffers.
 pub fn config() -> ConfigBuilder<AgentScope> {
     Config::builder()
         .max_redirects(0)
@@ -144,6 +159,10 @@ impl UreqResolver for NoLookup {
 struct Wait {
     waiter: Waiter,
     interrupt: Arc<Interrupt>,
+    /// The time for one exchange.
+    within: Duration,
+    /// When the present one must be over; `None` for never.
+    end: Option<Instant>,
 }
 
 /// Ends blocked calls when the agent is shut down.
@@ -161,9 +180,19 @@ impl ShutdownHandle for Interrupt {
 }
 
 impl Wait {
+    /// Another exchange begins.
+    fn begin(&mut self) {
+        self.end = moment::now().checked_add(self.within);
+    }
+
+    /// What bounds a call.
+    fn limit(&self, timeout: NextTimeout) -> Limit {
+        Limit::new(timeout, self.end, moment::now())
+    }
+
     /// Waits for the socket, the limit, or `wake_at`.
     fn wait(&mut self, limit: &Limit, wake_at: Option<Instant>) -> Result<(), Error> {
-        let now = Instant::now();
+        let now = moment::now();
         let left = limit.left(now)?;
         let wake = wake_at.map(|at| at.saturating_duration_since(now));
         let timeout = [left, wake].into_iter().flatten().min();
@@ -184,15 +213,19 @@ struct Limit {
 }
 
 impl Limit {
-    fn new(timeout: NextTimeout, now: Instant) -> Self {
-        let deadline = match timeout.after {
+    /// The sooner of ureq's and of the exchange's `end`.
+    fn new(timeout: NextTimeout, end: Option<Instant>, now: Instant) -> Self {
+        let ureqs = match timeout.after {
             UreqDuration::Exact(after) => now.checked_add(after),
             UreqDuration::NotHappening => None,
         };
-        Self {
-            deadline,
-            reason: timeout.reason,
-        }
+        let [theirs, ours] = [(ureqs, timeout.reason), (end, Timeout::Global)];
+        let (deadline, reason) = match (ureqs, end) {
+            (Some(at), Some(end)) if at <= end => theirs,
+            (Some(_), None) => theirs,
+            _ => ours,
+        };
+        Self { deadline, reason }
     }
 
     /// What is left; `None` for no limit.

@@ -21,10 +21,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with(config().timeout_global(Some(AMPLE)))
+        Self::with(config())
     }
 
     fn with(config: ConfigBuilder<AgentScope>) -> Self {
+        Self::within(AMPLE, config)
+    }
+
+    fn within(within: Duration, config: ConfigBuilder<AgentScope>) -> Self {
         let authority = Authority::new();
         let server = Server::start(authority.server("push.test", BOTH));
         let lookups = Arc::new(AtomicUsize::new(0));
@@ -33,7 +37,7 @@ impl World {
             counted.fetch_add(1, Ordering::SeqCst);
             Ok(vec![IpAddr::from([127, 0, 0, 1])])
         });
-        let connector = HttpConnector::new(authority.client(BOTH), Arc::new(resolver));
+        let connector = HttpConnector::new(authority.client(BOTH), Arc::new(resolver), within);
         Self {
             server,
             agent: agent(connector, config.build()),
@@ -207,6 +211,28 @@ fn limits_that_pass_have_their_names() {
 }
 
 #[test]
+fn an_exchange_has_its_time_from_its_connection_or_its_request_to_the_end_of_its_content() {
+    for path in ["/never", "/half"] {
+        let world = World::within(Duration::from_millis(100), config());
+        assert_eq!(world.get("/echo").unwrap(), answer(200, 1, ""));
+        let started = Instant::now();
+        let found = match world.get(path).unwrap_err() {
+            Error::Io(error) => error.into(),
+            other => other,
+        };
+        assert!(
+            matches!(found, Error::Timeout(Timeout::Global)),
+            "{path}: {found:?}"
+        );
+        assert!(
+            started.elapsed() >= Duration::from_millis(90),
+            "its own time"
+        );
+        assert_eq!(world.get("/echo").unwrap(), answer(200, 2, ""));
+    }
+}
+
+#[test]
 fn a_call_that_timed_out_takes_its_connection_along() {
     let world = World::new();
     assert_eq!(world.get("/echo").unwrap(), answer(200, 1, ""));
@@ -270,7 +296,7 @@ fn what_breaks_behind_the_head_keeps_its_reason_in_http1() {
             // What it has not read makes its end a reset.
             is_to_break.recv().unwrap();
         });
-        let connector = HttpConnector::new(Authority::new().client(BOTH), resolver());
+        let connector = HttpConnector::new(Authority::new().client(BOTH), resolver(), AMPLE);
         let agent = agent(connector, config().timeout_global(Some(AMPLE)).build());
         let url = format!("http://push.test:{port}/");
         let response = agent.get(url).call().unwrap();
@@ -319,7 +345,7 @@ fn shutting_the_agent_down_ends_blocked_calls() {
 fn connections_that_cannot_be_opened_say_why() {
     let authority = Authority::new();
     let server = Server::start(authority.server("other.test", BOTH));
-    let connector = HttpConnector::new(authority.client(BOTH), resolver());
+    let connector = HttpConnector::new(authority.client(BOTH), resolver(), AMPLE);
     let agent = agent(connector, config().timeout_global(Some(AMPLE)).build());
     let url = format!("https://push.test:{}/", server.address.port());
     let error = io_error(agent.get(url).call().unwrap_err());
@@ -346,7 +372,7 @@ fn name_lookups_have_their_own_limit() {
         hang.recv().ok();
         Ok(Vec::new())
     });
-    let connector = HttpConnector::new(Authority::new().client(BOTH), Arc::new(resolver));
+    let connector = HttpConnector::new(Authority::new().client(BOTH), Arc::new(resolver), AMPLE);
     let short = Some(Duration::from_millis(30));
     let agent = agent(connector, config().timeout_resolve(short).build());
     let found = agent.get("https://push.test/").call();
@@ -422,7 +448,7 @@ fn http1_world(tls: bool, connections: usize) -> (Agent, String, JoinHandle<()>)
     let authority = Authority::new();
     let server = tls.then(|| authority.server("push.test", &[tls::ALPN_HTTP1]));
     let (port, thread) = http1(server, connections, echo);
-    let connector = HttpConnector::new(authority.client(BOTH), resolver());
+    let connector = HttpConnector::new(authority.client(BOTH), resolver(), AMPLE);
     let agent = agent(connector, config().timeout_global(Some(AMPLE)).build());
     let scheme = if tls { "https" } else { "http" };
     (agent, format!("{scheme}://push.test:{port}"), thread)
@@ -461,7 +487,7 @@ fn http1_limits_pass_too() {
     let (port, thread) = serve(1, |mut socket: TcpStream| {
         socket.read_to_end(&mut Vec::new()).ok();
     });
-    let connector = HttpConnector::new(Authority::new().client(BOTH), resolver());
+    let connector = HttpConnector::new(Authority::new().client(BOTH), resolver(), AMPLE);
     let short = Some(Duration::from_millis(40));
     let agent = agent(connector, config().timeout_recv_response(short).build());
     let found = agent.get(format!("http://push.test:{port}/")).call();

@@ -108,8 +108,7 @@ struct Minted {
 }
 
 impl Minted {
-    /// Its age by the clock that says more: the monotonic one stands still while the machine
-    /// sleeps, the wall clock may have been put right.
+    /// Its age by the clock that says more: the wall clock may have been put right.
     fn age(&self, now: Moment) -> Duration {
         let when_made = self.at.unix.saturating_sub(self.issued_at);
         let monotonic = self.used_for(now).saturating_add(when_made);
@@ -118,8 +117,8 @@ impl Minted {
 
     /// How long it has been in use.
     fn used_for(&self, now: Moment) -> Duration {
-        let monotonic = now.monotonic.saturating_duration_since(self.at.monotonic);
-        monotonic.max(now.unix.saturating_sub(self.at.unix))
+        let since = now.since(self.at);
+        since.max(now.unix.saturating_sub(self.at.unix))
     }
 
     /// Whether it was made by a clock that has been put back since.
@@ -167,6 +166,7 @@ impl AuthTokens {
                 // A machine that has not run for so long has slept or started anew.
                 monotonic: now.monotonic.checked_sub(ago).unwrap_or(now.monotonic),
                 unix: made_at,
+                ..now
             },
         };
         let serves = minted.age(now) < LIFE_MAX;

@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -12,6 +12,7 @@ use rustix::net::sockopt;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{PATIENCE, Shared};
+use crate::moment;
 use crate::net::connection::Connection;
 use crate::net::readiness::Waiter;
 use crate::simulator::endpoint::Endpoint;
@@ -57,7 +58,7 @@ pub(super) fn carry_out(
             closed
         }
         Kind::Tls => {
-            connection.close_transport(Instant::now());
+            connection.close_transport(moment::now());
             let closed = close(raw);
             drop(connection);
             closed

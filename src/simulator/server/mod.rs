@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::Token;
 use rustls::ServerConfig;
@@ -22,6 +22,7 @@ use super::faults::{Asked, Dice, Farewell, Faults, Kind, Point, Strike, TICK};
 use super::service::{Doom, HEADER_TABLE_INITIAL, Service, Surroundings, WINDOW_INITIAL};
 use super::{Clock, apns, http1, tls};
 use crate::http2::{ErrorCode, Options};
+use crate::moment;
 use crate::net::connection::Connection;
 use crate::net::readiness::{Bell, Waiter};
 
@@ -115,9 +116,9 @@ pub(super) fn accept(
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     let mut place = 0;
     while !shared.stopping.load(Ordering::Acquire) {
-        let mut next = Instant::now() + ROUND;
+        let mut next = moment::now() + ROUND;
         for (index, door) in doors.iter_mut().enumerate() {
-            let now = Instant::now();
+            let now = moment::now();
             door.turn(waiter.registry(), Token(index), now)?;
             while let Some(socket) = door.accept() {
                 threads.retain(|thread| !thread.is_finished());
@@ -132,7 +133,7 @@ pub(super) fn accept(
                 .map_or(next, |at| next.min(at));
         }
         look_around();
-        waiter.wait(Some(next.saturating_duration_since(Instant::now())))?;
+        waiter.wait(Some(next.saturating_duration_since(moment::now())))?;
     }
     drop(doors);
     shared.sever();
@@ -186,7 +187,7 @@ impl Drop for Seat {
 
 fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -> io::Result<()> {
     let around = &listener.around;
-    let faults = around.stage.connection(number, Instant::now());
+    let faults = around.stage.connection(number, moment::now());
     // Dice of its own: what befalls the start changes nothing about the requests.
     let mut dice = Dice::new(!faults.seed, around.endpoint.provider(), number);
     let strike = dice.draw_start(&faults);
@@ -234,7 +235,7 @@ fn serve_http2(
 
     let certificate = connection.peer_certificates().first().cloned();
     let mut service = Service::new(Arc::clone(around), number, certificate.is_some(), faults);
-    let now = Instant::now();
+    let now = moment::now();
     if certificate.as_ref() == Some(&shared.client_certificate) {
         service.trust(connection.http2(), now);
     } else if certificate.is_some() {
@@ -243,8 +244,8 @@ fn serve_http2(
     }
     let doom = pump(&mut connection, &mut service, &mut waiter, &shared.clock)?;
     // What came with the end still counts.
-    service.take_events(connection.http2(), Instant::now(), (shared.clock)());
-    service.end(Instant::now());
+    service.take_events(connection.http2(), moment::now(), (shared.clock)());
+    service.end(moment::now());
     match doom {
         Some(Doom { kind, by }) => {
             around.stage.tally.struck(by);
@@ -261,9 +262,9 @@ fn pump(
     waiter: &mut Waiter,
     clock: &Clock,
 ) -> io::Result<Option<Doom>> {
-    let mut next_octets = Instant::now();
+    let mut next_octets = moment::now();
     while !connection.is_closed() {
-        let now = Instant::now();
+        let now = moment::now();
         let (deaf, mute) = match service.doom().map(|doom| doom.kind) {
             Some(Kind::Deaf) => (true, false),
             Some(Kind::Mute) => (false, true),
@@ -310,12 +311,12 @@ fn pump(
             .chain(connection.next_timeout())
             .chain(drips.then_some(next_octets))
             .min();
-        let timeout = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let timeout = next.map(|next| next.saturating_duration_since(moment::now()));
         waiter.wait(timeout)?;
         if (deaf || mute) && waiter.readiness(connection.token()).closed {
             break;
         }
-        connection.handle_timeout(Instant::now());
+        connection.handle_timeout(moment::now());
     }
     Ok(None)
 }
@@ -338,7 +339,7 @@ fn options(endpoint: &Endpoint, faults: &Faults) -> Options {
 
 /// Whether the client's first octets, which stay where they are, offer HTTP/2 by ALPN.
 fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = moment::now() + PATIENCE;
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut octets = vec![0; MAX_CLIENT_HELLO];
     loop {
@@ -352,7 +353,7 @@ fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
             }
             // The handshake proper fails in the same way, with its alert.
             Err(_) => return Ok(true),
-            Ok(None) if count == 0 || count == octets.len() || Instant::now() >= deadline => {
+            Ok(None) if count == 0 || count == octets.len() || moment::now() >= deadline => {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             // Peeking cannot wait for more than there is.

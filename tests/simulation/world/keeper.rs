@@ -66,7 +66,7 @@ impl World {
                 .current()
                 .1
                 .credentials
-                .ask_again(self.now);
+                .ask_again(self.moment());
         }
         let random = self.net.borrow_mut().dice.draw();
         self.lane.credential_read(self.now, random);

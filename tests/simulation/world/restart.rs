@@ -82,7 +82,7 @@ impl World {
             match waits.due.filter(|due| *due > now) {
                 Some(due) => {
                     net.ledger.coverage.count(Kind::WaitResumed);
-                    let due = due.min(policy::expires_at(push.accepted(), site.limits));
+                    let due = due.min(policy::expires_at(push.accepted(), site.limits, moment));
                     self.lane.shelve(push, due);
                     room.spend();
                 }

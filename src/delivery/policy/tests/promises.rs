@@ -297,6 +297,28 @@ fn clock_jumps_change_no_wait_and_no_deadline() {
 }
 
 #[test]
+fn a_standstill_takes_from_the_time_of_a_push_and_not_from_that_of_its_retries() {
+    let now = start();
+    let woken = Moment {
+        stood: Duration::from_secs(3700),
+        ..later(now, Duration::from_secs(10))
+    };
+    let push = push_with(now, |notification| notification.expiry = 3720);
+    assert_eq!(expired(&push, LIMITS, woken), None);
+    let accepted = push.accepted();
+    let at = expires_at(accepted, LIMITS, woken);
+    assert_eq!(at, woken.monotonic + Duration::from_secs(10));
+    let over = later(woken, Duration::from_secs(10));
+    assert!(expired(&push, LIMITS, over).is_some());
+    // The hour in which it may be tried again is ours.
+    let mut push = push_at(now);
+    push.first_attempt = Some(now.monotonic);
+    push.setback = Some(Setback::Unanswered);
+    assert_eq!(too_late(&push, woken), None);
+    retried(decide(&mut push, lost(), LIMITS, woken, 0), woken);
+}
+
+#[test]
 fn an_expired_credential_fails_no_push_at_whatever_retry_max() {
     let now = start();
     let rows = provider::apns::ROWS.iter().chain(provider::fcm::ROWS);

@@ -166,12 +166,19 @@ fn a_machine_that_slept_makes_a_new_token() {
     tokens.current(start).unwrap();
     // The monotonic clock stood still.
     let awake = Moment {
+        stood: Duration::ZERO,
         monotonic: start.monotonic + Duration::from_secs(1),
         unix: start.unix + Duration::from_secs(2 * 3600),
     };
     let second = tokens.current(awake).unwrap();
     let age = UNIX + 2 * 3600 - issued_at(&second);
     assert!(age < 50 * MINUTE, "{age} s old");
+    // Nor does a wall clock count that was set back meanwhile.
+    let woken = Moment {
+        stood: Duration::from_secs(2 * 3600),
+        ..awake
+    };
+    assert_ne!(tokens.current(woken).unwrap(), second);
 }
 
 #[test]
