@@ -84,3 +84,28 @@ fn a_script_that_does_not_hold_fails_with_its_line() {
     let text = panic.downcast_ref::<String>().unwrap();
     assert_eq!(text, "wrong:5: expect: connections 2\nthere are 1");
 }
+
+#[test]
+fn a_script_whose_fault_never_strikes_fails() {
+    operator::listen();
+    for (fault, why) in [
+        (
+            "dials: refused 2\nexpect: dials 0",
+            "no attempt to connect was refused",
+        ),
+        (
+            "push: 1\nserver 1: ok 1\nserver 1: takes no octets\nexpect: settled 1",
+            "connection 1: there was nothing that it could not take",
+        ),
+        (
+            "push: 1\nserver 1: GOAWAY last=push:1; RST_STREAM push=1\nserver 1: closes\n\
+             expect: connection 1 is closed",
+            "connection 1: nobody found that it had closed",
+        ),
+    ] {
+        let text = format!("# wrong\nlane: apns\n{fault}\n");
+        let panic = catch_unwind(AssertUnwindSafe(|| script::play("wrong", &text))).unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert_eq!(*text, format!("wrong: never struck: {why}"));
+    }
+}

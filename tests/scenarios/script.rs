@@ -14,7 +14,8 @@
 //! expect: …                                              see `expect`
 //! ```
 //!
-//! Several frames in one line, with `;` between them, come together.
+//! Several frames in one line, with `;` between them, come together; the last may be `closes`. What
+//! a script has the server do must come to the daemon's notice before it ends.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -57,6 +58,10 @@ pub(crate) fn play(name: &str, text: &str) {
             eprintln!("{name}: the operator log: {log:#?}");
             panic!("{name}:{}: {line}\n{why}", number + 1);
         }
+    }
+    let struck = play.map_or(Ok(()), |play: Play| play.stage.never_struck());
+    if let Err(why) = struck {
+        panic!("{name}: never struck: {why}");
     }
 }
 
@@ -115,7 +120,11 @@ impl Play {
                         _ => [self.frames(0, rest)?, settings_ack()].concat(),
                     };
                 }
-                "dials" => self.stage.refusing = words.0[1].parse().unwrap(),
+                "dials" => {
+                    self.stage.never_struck()?;
+                    self.stage.refused = 0;
+                    self.stage.refusing = words.0[1].parse().unwrap();
+                }
                 "push" => {
                     let count: usize = words.0[0].parse().unwrap();
                     let size = usize::try_from(words.number("size", 2)).unwrap();
@@ -142,10 +151,22 @@ impl Play {
         match rest {
             "closes" => wire.borrow_mut().left = true,
             "takes no octets" => wire.borrow_mut().blocked = true,
-            "takes octets" => wire.borrow_mut().blocked = false,
+            "takes octets" => {
+                let mut wire = wire.borrow_mut();
+                if let Some(why) = wire.never_struck() {
+                    return Err(why.to_owned());
+                }
+                wire.blocked = false;
+            }
             _ => {
+                let (rest, closes) = match rest.strip_suffix("; closes") {
+                    Some(rest) => (rest, true),
+                    None => (rest, false),
+                };
                 let octets = self.frames(number, rest)?;
-                wire.borrow_mut().down.extend(octets);
+                let mut wire = wire.borrow_mut();
+                wire.down.extend(octets);
+                wire.left |= closes;
             }
         }
         Ok(())

@@ -60,6 +60,8 @@ pub(crate) struct Stage {
     pub(crate) greeting: Vec<u8>,
     /// So many of the next attempts to connect are refused.
     pub(crate) refusing: usize,
+    /// So many of those were.
+    pub(crate) refused: usize,
     pub(crate) dials: usize,
     pub(crate) settled: BTreeMap<u64, Value>,
     pub(crate) log: Vec<String>,
@@ -117,6 +119,7 @@ impl Stage {
             wires: Vec::new(),
             greeting: Vec::new(),
             refusing: 0,
+            refused: 0,
             dials: 0,
             settled: BTreeMap::new(),
             log: Vec::new(),
@@ -184,6 +187,19 @@ impl Stage {
         let reservation = self.lane.reserve(count).unwrap();
         self.lane
             .enqueue(reservation, Push::all(&accepted).collect());
+    }
+
+    /// What the script has asked for and never happened, if there is such a thing.
+    pub(crate) fn never_struck(&self) -> Result<(), String> {
+        if self.refusing > 0 && self.refused == 0 {
+            return Err("no attempt to connect was refused".to_owned());
+        }
+        for (index, wire) in self.wires.iter().enumerate() {
+            if let Some(what) = wire.borrow().never_struck() {
+                return Err(format!("connection {}: {what}", index + 1));
+            }
+        }
+        Ok(())
     }
 
     /// Lets everything happen that happens now.
@@ -264,6 +280,7 @@ impl Stage {
         let desk = &mut self.seats[index].desk;
         if self.refusing > 0 {
             self.refusing -= 1;
+            self.refused += 1;
             return desk.opened(Err(&"connection refused"), moment);
         }
         let wire = Wire::new(index);
