@@ -61,6 +61,16 @@ impl Credentials {
     /// # Errors
     /// When a file cannot be written, or the system has no randomness.
     pub fn generate(directory: &Path) -> io::Result<Self> {
+        let rsa = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
+        Self::for_service_account(directory, rsa.map_err(io::Error::other)?)
+    }
+
+    /// Makes all but the service account's key, whose making takes longer than that of the rest,
+    /// and writes them to a directory, which is made if need be.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or the system has no randomness.
+    pub fn for_service_account(directory: &Path, key: KeyPair) -> io::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -71,8 +81,6 @@ impl Credentials {
         let server = server_certificate(&server_key, &ca).map_err(io::Error::other)?;
         let client_key = KeyPair::generate().map_err(io::Error::other)?;
         let client = client_certificate(&topic, &client_key, &ca).map_err(io::Error::other)?;
-        let rsa = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
-        let service_account_key = rsa.map_err(io::Error::other)?;
         let credentials = Self {
             ca_path: directory.join("ca.pem"),
             signing_keys: [
@@ -86,8 +94,8 @@ impl Credentials {
             service_account_path: directory.join("service-account.json"),
             project_id: PROJECT_ID.to_owned(),
             client_email: format!("push@{PROJECT_ID}.iam.gserviceaccount.com"),
-            private_key_id: key_id(service_account_key.public_key_raw()),
-            service_account_key,
+            private_key_id: key_id(key.public_key_raw()),
+            service_account_key: key,
             server_certificate: server.der().clone(),
             server_key,
             client_certificate: client.der().clone(),

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use rcgen::{KeyPair, RsaKeySize};
 use serde_json::json;
+use sterna::simulator::Credentials;
 
 /// An APNs signing key in the form of Apple's `.p8` files.
 pub(crate) fn signing_key() -> &'static str {
@@ -13,13 +14,25 @@ pub(crate) fn signing_key() -> &'static str {
     KEY.get_or_init(|| KeyPair::generate().unwrap().serialize_pem())
 }
 
-/// A service-account file whose token endpoint is `token_uri`.
-pub(crate) fn service_account(token_uri: &str) -> String {
+/// The key of all service accounts of a test's process: one takes long to make.
+fn service_account_key() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
-    let key = KEY.get_or_init(|| {
+    KEY.get_or_init(|| {
         let key = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
         key.unwrap().serialize_pem()
-    });
+    })
+}
+
+/// A simulator's credentials, in that directory.
+pub(crate) fn simulated(directory: &Path) -> Credentials {
+    let pem = service_account_key();
+    let key = KeyPair::from_pem_and_sign_algo(pem, &rcgen::PKCS_RSA_SHA256).unwrap();
+    Credentials::for_service_account(directory, key).unwrap()
+}
+
+/// A service-account file whose token endpoint is `token_uri`.
+pub(crate) fn service_account(token_uri: &str) -> String {
+    let key = service_account_key();
     json!({
         "type": "service_account",
         "project_id": "example-project",

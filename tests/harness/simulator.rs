@@ -15,6 +15,7 @@ use sterna::simulator::{
 };
 use tempfile::TempDir;
 
+use super::credentials;
 use super::daemon::Daemon;
 use super::site::{ReservedPort, Site, read_text, sterna};
 use super::wait_until;
@@ -67,7 +68,7 @@ impl Simulated {
     /// One with other options.
     pub(crate) fn with(change: impl FnOnce(&mut Options)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let credentials = Credentials::generate(directory.path()).unwrap();
+        let credentials = credentials::simulated(directory.path());
         let mut options = Options::new(Arc::new(credentials));
         let notes = take_notes(&mut options);
         change(&mut options);

@@ -12,10 +12,11 @@ mod tally;
 use std::fs;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rcgen::{KeyPair, RsaKeySize};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,7 +54,7 @@ impl World {
     /// A simulator with changed options.
     fn with(change: impl FnOnce(&mut Options)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let credentials = Credentials::generate(directory.path()).unwrap();
+        let credentials = credentials(directory.path());
         let mut options = Options::new(Arc::new(credentials));
         let clock = Arc::new(AtomicU64::new(NOW));
         let read = Arc::clone(&clock);
@@ -149,6 +150,27 @@ impl World {
     }
 }
 
+/// Credentials of their own, but for the service account's key, which takes long to make.
+fn credentials(directory: &Path) -> Credentials {
+    static RSA: LazyLock<String> = LazyLock::new(|| {
+        let key = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
+        key.unwrap().serialize_pem()
+    });
+    let key = KeyPair::from_pem_and_sign_algo(&RSA, &rcgen::PKCS_RSA_SHA256).unwrap();
+    Credentials::for_service_account(directory, key).unwrap()
+}
+
+#[test]
+fn credentials_are_made_from_nothing() {
+    let [one, other] = [(); 2].map(|()| {
+        let directory = tempfile::tempdir().unwrap();
+        let credentials = Credentials::generate(directory.path()).unwrap();
+        assert!(credentials.ca_path.exists() && credentials.client_key_path.exists());
+        credentials.service_account_public_key()
+    });
+    assert_ne!(one, other);
+}
+
 fn form_of(assertion: &str) -> String {
     format!(
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}"
@@ -199,7 +221,7 @@ fn the_configuration_text_is_toml_and_names_what_is_there() {
 #[test]
 fn only_loopback_addresses_are_listened_on() {
     let directory = tempfile::tempdir().unwrap();
-    let mut options = Options::new(Arc::new(Credentials::generate(directory.path()).unwrap()));
+    let mut options = Options::new(Arc::new(credentials(directory.path())));
     options.ip = "0.0.0.0".parse().unwrap();
     let error = Simulator::start(options).err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
