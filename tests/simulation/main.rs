@@ -36,7 +36,10 @@ mod trouble;
 mod wire;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use coverage::{Coverage, Kind};
@@ -60,6 +63,30 @@ fn play(seed: u64, traced: bool) -> Report {
         eprintln!("{}", command(seed));
         panic!("seed {seed} panicked");
     })
+}
+
+/// What comes of each of these seeds, in their order; as many at once as there are cores.
+fn each<T: Send>(seeds: Range<u64>, play: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicU64::new(seeds.start);
+    let some = || {
+        let mut played = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return played;
+            }
+            played.push((seed, play(seed)));
+        }
+    };
+    let mut played: Vec<(u64, T)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(some)).collect();
+        let of_each = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        let of_each = of_each.map(|played| played.unwrap_or_else(|panic| resume_unwind(panic)));
+        of_each.flatten().collect()
+    });
+    played.sort_by_key(|(seed, _)| *seed);
+    played.into_iter().map(|(_, played)| played).collect()
 }
 
 fn command(seed: u64) -> String {
@@ -95,8 +122,8 @@ fn promises_hold_in_every_world() {
     let mut pushes = 0;
     let mut busiest = 0;
     let mut failed = Vec::new();
-    for seed in first..first + worlds {
-        let report = play(seed, false);
+    let reports = each(first..first + worlds, |seed| play(seed, false));
+    for (seed, report) in (first..).zip(reports) {
         coverage.add(&report.coverage);
         pushes += report.pushes;
         busiest = busiest.max(report.busiest);
@@ -125,16 +152,16 @@ fn promises_hold_in_every_world() {
 
 #[test]
 fn a_seed_is_always_the_same_world() {
-    for seed in 1..=20 {
+    each(1..21, |seed| {
         let [one, other] = [false, true].map(|traced| play(seed, traced).digest);
         assert_eq!(one, other, "seed {seed}");
-    }
+    });
 }
 
 #[test]
 fn two_minutes_of_50_percent_503_cost_the_provider_at_most_a_fifth_more() {
-    for (seed, threads) in [(1, 1), (2, 2)] {
-        let report = World::of_bad_minutes(seed, threads).run();
+    each(1..3, |threads| {
+        let report = World::of_bad_minutes(threads, usize::try_from(threads).unwrap()).run();
         assert_eq!(report.violations, [] as [String; 0]);
         let (offered, seen) = (report.pushes, report.seen_until_healed);
         assert_eq!(offered, 24_000);
@@ -154,7 +181,7 @@ fn two_minutes_of_50_percent_503_cost_the_provider_at_most_a_fifth_more() {
             "{seen} requests for {offered} pushes, all taken after {:?}",
             report.lasted
         );
-    }
+    });
 }
 
 /// Promise of every second process: both lanes, with one clock, one journal, one start and one end.
@@ -164,8 +191,11 @@ fn promises_hold_with_both_lanes_in_one_process() {
     let worlds = one.map_or(number("STERNA_SIM_SEEDS").unwrap_or(FIXED) / 5, |_| 1);
     let first = one.or(number("STERNA_SIM_FIRST")).unwrap_or(1);
     let (mut coverage, mut pushes) = (Coverage::default(), 0);
-    for seed in first..first + worlds {
-        for report in world::pair::run(seed, one.is_some()) {
+    let reports = each(first..first + worlds, |seed| {
+        world::pair::run(seed, one.is_some())
+    });
+    for (seed, reports) in (first..).zip(reports) {
+        for report in reports {
             for line in &report.trace {
                 eprintln!("{line}");
             }
@@ -179,7 +209,10 @@ fn promises_hold_with_both_lanes_in_one_process() {
             pushes += report.pushes;
         }
     }
-    eprintln!("{worlds} pairs from seed {first}, {pushes} pushes");
+    eprintln!(
+        "{worlds} pairs from seed {first}, {pushes} pushes {:?}",
+        coverage.missing()
+    );
     if one.is_none() && worlds >= FIXED / 5 {
         for kind in [Kind::Restarted, Kind::PushResumed, Kind::AuthTokenKept] {
             assert!(coverage.of(kind) > 0, "{kind:?} never happened");
@@ -190,9 +223,29 @@ fn promises_hold_with_both_lanes_in_one_process() {
 /// To the octet and the nanosecond: what a lane does does not depend on what befalls the other.
 #[test]
 fn a_sick_lane_does_not_touch_a_well_one() {
-    for seed in 1..=50 {
-        let [alone, beside] = [true, false].map(|alone| world::pair::well_lane(seed, alone));
+    let coverages = each(1..51, |seed| {
+        let [(alone, none), (beside, sick)] =
+            [true, false].map(|alone| world::pair::well_lane(seed, alone));
+        assert!(none.is_none(), "it was not alone");
         assert_eq!(alone, beside, "seed {seed}");
         assert!(alone.1.is_empty(), "{:?}", alone.1);
+        sick.unwrap()
+    });
+    let mut sick = Coverage::default();
+    coverages.iter().for_each(|of_one| sick.add(of_one));
+    for kind in [
+        Kind::DialRefused,
+        Kind::ResetInAnswer,
+        Kind::Vanished,
+        Kind::StalledDown,
+        Kind::AbruptGoAway,
+        Kind::LimitZero,
+        Kind::RetriedRefusal,
+        Kind::Quota,
+        Kind::AccessTokenRefused,
+        Kind::ExchangeFailed,
+        Kind::NeverAnswered,
+    ] {
+        assert!(sick.of(kind) > 0, "{kind:?} never befell the sick one");
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::machine::{self, Machine};
 use super::{Report, World};
+use crate::coverage::Coverage;
 use crate::dice::Dice;
 use crate::issuer::Proof;
 use crate::script::Act;
@@ -40,8 +41,8 @@ pub(crate) fn run(seed: u64, traced: bool) -> Vec<Report> {
 }
 
 /// A lane whose provider is well: alone, or beside one whose provider is anything but. What it did,
-/// as a number.
-pub(crate) fn well_lane(seed: u64, is_alone: bool) -> (u64, Vec<String>) {
+/// as a number, and what befell the other.
+pub(crate) fn well_lane(seed: u64, is_alone: bool) -> ((u64, Vec<String>), Option<Coverage>) {
     let machine = Rc::new(Machine::new(true));
     let mut dice = Dice::new(seed);
     let site = Site {
@@ -72,6 +73,8 @@ pub(crate) fn well_lane(seed: u64, is_alone: bool) -> (u64, Vec<String>) {
     } else {
         vec![well, sick]
     };
-    let report = machine::run(worlds).remove(0);
-    (report.digest_until_healed, report.violations)
+    let mut reports = machine::run(worlds).into_iter();
+    let well = reports.next().unwrap();
+    let sick = reports.next().map(|sick| sick.coverage);
+    ((well.digest_until_healed, well.violations), sick)
 }
