@@ -20,7 +20,7 @@ use harness::daemon::Daemon;
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
 use harness::site::Site;
-use harness::{fcm_token, hex_token, wait_until};
+use harness::{each, fcm_token, hex_token, wait_until};
 
 const IOS: u64 = 1;
 const ANDROID: u64 = 2;
@@ -219,14 +219,11 @@ fn a_rate_holds_from_the_first_push_on() {
     assert_eq!(notes.len(), 200, "each was sent once");
 }
 
-/// What a simulator's 429 and 503 ask for in the tests of waits.
-const ASKED: Duration = Duration::from_secs(4);
-
-/// A simulator that answers every push so.
-fn refusing(reason: &str) -> Simulated {
+/// A simulator that answers every push so, and asks for that wait.
+fn refusing(reason: &str, asked: Duration) -> Simulated {
     Simulated::with(|options| {
         options.faults.failures = format!("{reason}=100").parse().unwrap();
-        options.faults.retry_after = Some(ASKED.as_secs().to_string().parse().unwrap());
+        options.faults.retry_after = Some(asked.as_secs().to_string().parse().unwrap());
     })
 }
 
@@ -251,8 +248,9 @@ fn await_times(simulated: &Simulated, token: &str, number: usize) -> Vec<Instant
 
 #[test]
 fn a_restart_undercuts_no_retry_after() {
-    for name in ["TERM", "KILL"] {
-        let simulated = refusing("TooManyRequests");
+    const ASKED: Duration = Duration::from_secs(4);
+    each(&["TERM", "KILL"], |name| {
+        let simulated = refusing("TooManyRequests", ASKED);
         let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 0);
         let daemon = site.start();
         daemon.push(&one(IOS, "", [hex_token(1)]));
@@ -270,12 +268,13 @@ fn a_restart_undercuts_no_retry_after() {
         let tried = await_times(&simulated, &hex_token(1), 2);
         assert!(tried[1] - tried[0] >= ASKED, "{name}: {tried:?}");
         assert!(fresh[0] < tried[1], "{name}");
-    }
+    });
 }
 
 #[test]
 fn a_lane_that_its_provider_refuses_rests_as_long_as_it_is_asked_to_over_a_restart_too() {
-    let simulated = refusing("ServiceUnavailable");
+    const ASKED: Duration = Duration::from_secs(2);
+    let simulated = refusing("ServiceUnavailable", ASKED);
     let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 600);
     let daemon = site.start();
     daemon.push(&one(IOS, "", [hex_token(1)]));

@@ -50,6 +50,23 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     wait_for(what, || is_so().then_some(()));
 }
 
+/// Runs several cases at once: most of one is waiting.
+#[track_caller]
+pub(crate) fn each<T: Sync>(cases: &[T], run: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        let run = &run;
+        let threads: Vec<_> = cases
+            .iter()
+            .map(|case| scope.spawn(move || run(case)))
+            .collect();
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
 /// The 64 hexadecimal digits of the device token of that number.
 pub(crate) fn hex_token(number: u64) -> String {
     format!("{number:064x}")

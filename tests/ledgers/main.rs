@@ -16,6 +16,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod answers;
 mod command_line;
 mod farewells;
 mod foreign;
@@ -25,5 +26,4 @@ mod play;
 mod settings;
 mod strikes;
 mod tokens;
-mod unanswered;
 mod watch;

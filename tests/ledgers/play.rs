@@ -9,6 +9,7 @@ use serde_json::json;
 use sterna::simulator::{Faults, Options, Script};
 
 use crate::harness::daemon::Daemon;
+pub(crate) use crate::harness::each;
 use crate::harness::lines::Line;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
@@ -142,23 +143,6 @@ impl Play {
         });
         outcomes.collect()
     }
-}
-
-/// Plays several at once: most of a run is waiting.
-#[track_caller]
-pub(crate) fn each<T: Sync>(cases: &[T], run: impl Fn(&T) + Sync) {
-    std::thread::scope(|scope| {
-        let run = &run;
-        let threads: Vec<_> = cases
-            .iter()
-            .map(|case| scope.spawn(move || run(case)))
-            .collect();
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    });
 }
 
 /// Pushes so many to each side, in several requests; their ids by side.

@@ -12,30 +12,40 @@ use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
-use crate::harness::{credentials, fcm_token, hex_token, wait_until};
+use crate::harness::{credentials, each, fcm_token, hex_token, wait_until};
 
 #[test]
 fn a_credential_that_is_refused_holds_the_lane_and_alarms_once() {
-    // Another key under the id that Apple knows.
-    check_held(&hex_token(1), "InvalidProviderToken", |site| {
-        fs::write(site.path("x.p8"), credentials::signing_key()).unwrap();
-        site.with_path("ios.token_auth_key_path", "x.p8")
+    type Case = (String, &'static str, fn(Site) -> Site);
+    let cases: [Case; 4] = [
+        // Another key under the id that Apple knows.
+        (hex_token(1), "InvalidProviderToken", |site| {
+            fs::write(site.path("x.p8"), credentials::signing_key()).unwrap();
+            site.with_path("ios.token_auth_key_path", "x.p8")
+        }),
+        // A key id that Apple does not know.
+        (hex_token(2), "InvalidProviderToken", |site| {
+            site.with_text("ios.token_auth_key_id", "STERNAKEY9")
+        }),
+        // An app of another team.
+        (hex_token(3), "TopicDisallowed", |site| {
+            site.with_text("ios.topic", "org.example.other")
+        }),
+        // A key for the other environment, as the simulator pretends for this device token.
+        (
+            "0bad4033".to_owned(),
+            "BadEnvironmentKeyIdInToken",
+            |site| site,
+        ),
+    ];
+    each(&cases, |(token, reason, spoil)| {
+        check_held(token, reason, *spoil);
     });
-    // A key id that Apple does not know.
-    check_held(&hex_token(2), "InvalidProviderToken", |site| {
-        site.with_text("ios.token_auth_key_id", "STERNAKEY9")
-    });
-    // An app of another team.
-    check_held(&hex_token(3), "TopicDisallowed", |site| {
-        site.with_text("ios.topic", "org.example.other")
-    });
-    // A key for the other environment, as the simulator pretends for this device token.
-    check_held("0bad4033", "BadEnvironmentKeyIdInToken", |site| site);
 }
 
 /// Each with a simulator of its own: a second daemon with the same key in twenty minutes would
 /// itself be refused.
-fn check_held(token: &str, reason: &str, spoil: impl FnOnce(Site) -> Site) {
+fn check_held(token: &str, reason: &str, spoil: fn(Site) -> Site) {
     let simulated = Simulated::start();
     let site = spoil(Site::simulated(&simulated.simulator))
         .without_journal()

@@ -18,12 +18,12 @@ pub(crate) struct Wire {
     pub(crate) heard: Heard,
     /// The server has gone, once `down` is read.
     pub(crate) left: bool,
-    /// The daemon has found that.
-    pub(crate) left_is_known: bool,
+    /// How often the daemon has found that.
+    pub(crate) ends_found: usize,
     /// The socket takes no octets.
     pub(crate) blocked: bool,
-    /// Octets were held up by that.
-    pub(crate) has_blocked: bool,
+    /// How often octets were held up by that.
+    pub(crate) held_up: usize,
     /// The daemon has gone.
     pub(crate) dropped: bool,
     /// Streams open as the daemon sees it.
@@ -37,9 +37,9 @@ impl Wire {
             down: Vec::new(),
             heard: Heard::new(),
             left: false,
-            left_is_known: false,
+            ends_found: 0,
             blocked: false,
-            has_blocked: false,
+            held_up: 0,
             dropped: false,
             open_streams: 0,
             seat,
@@ -49,8 +49,8 @@ impl Wire {
     /// What the server has done that the daemon has not met.
     pub(crate) fn never_struck(&self) -> Option<&'static str> {
         let unread = (!self.down.is_empty()).then_some("what the server sent was never read");
-        let left = (self.left && !self.left_is_known).then_some("nobody found that it had closed");
-        let blocked = self.blocked && !self.has_blocked;
+        let left = (self.left && self.ends_found == 0).then_some("nobody found that it had closed");
+        let blocked = self.blocked && self.held_up == 0;
         unread
             .or(left)
             .or(blocked.then_some("there was nothing that it could not take"))
@@ -95,7 +95,7 @@ impl Transport for MemoryTransport {
         };
         self.http2.receive(&octets, now);
         if left && !self.closed {
-            self.wire.borrow_mut().left_is_known = true;
+            self.wire.borrow_mut().ends_found += 1;
             self.closed = true;
             self.http2.transport_closed();
         }
@@ -103,7 +103,7 @@ impl Transport for MemoryTransport {
 
     fn flush(&mut self, _now: Instant) {
         let mut wire = self.wire.borrow_mut();
-        wire.has_blocked |= wire.blocked && !self.http2.output().is_empty();
+        wire.held_up += usize::from(wire.blocked && !self.http2.output().is_empty());
         if !wire.blocked && !self.closed {
             wire.heard.take(self.http2.output());
             self.http2.advance_output(usize::MAX);

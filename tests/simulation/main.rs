@@ -232,7 +232,9 @@ fn a_sick_lane_does_not_touch_a_well_one() {
         sick.unwrap()
     });
     let mut sick = Coverage::default();
-    coverages.iter().for_each(|of_one| sick.add(of_one));
+    for of_one in &coverages {
+        sick.add(of_one);
+    }
     for kind in [
         Kind::DialRefused,
         Kind::ResetInAnswer,

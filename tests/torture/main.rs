@@ -67,7 +67,7 @@ fn torture(resends: Resends) {
     });
     let mut ledger = Ledger::default();
     // What is remembered of each push is too much for half a million of them.
-    let pause = if random + directed > MANY { 15 } else { 1 };
+    let pause = if random + directed > MANY { 15 } else { 4 };
     let mut load = Load::new(Duration::from_millis(pause));
     let mut site = Site::simulated(&simulated.simulator)
         .with("journal.segment_bytes", 65536)

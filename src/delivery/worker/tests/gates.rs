@@ -188,7 +188,7 @@ fn a_lane_paused_by_hand_sends_nothing_until_it_is_resumed() {
 fn what_expires_while_the_lane_is_held_is_settled() {
     let lane = Lane::new(Platform::Ios, 10, 1);
     let stats = Arc::new(Stats::new(Moment::now()));
-    let mut worker = worker(&lane, &stats);
+    let worker = worker(&lane, &stats);
     let mut notification = Notification::empty(Platform::Ios);
     notification.expiry = 1;
     let at = Moment::now();
@@ -204,12 +204,12 @@ fn what_expires_while_the_lane_is_held_is_settled() {
     });
     lane.pause(at);
     lane.enqueue(lane.reserve(1).unwrap(), Push::all(&accepted).collect());
-    worker.desk.trap = |desk| {
-        if desk.lane.outstanding() == 0 {
-            desk.lane.stop();
-        }
-    };
-    thread::spawn(move || worker.run()).join().unwrap();
+    let running = thread::spawn(move || worker.run());
+    while lane.outstanding() > 0 && at.monotonic.elapsed() < AMPLE {
+        thread::yield_now();
+    }
+    lane.stop();
+    running.join().unwrap();
     assert_eq!(lane.outstanding(), 0);
     assert_eq!(stats.ios.figures().push_error, 1);
 }
