@@ -3,31 +3,48 @@
 
 pub(crate) mod server;
 
+use std::path::Path;
 use std::time::Duration;
 
 use self::server::{Farewell, Foreign, Manners};
+
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::join::{Connections, Entry, join};
-use crate::play::{ANDROID, IOS, Outcome, PUSHER_MAX, each, of_platform, push_all, settle};
+use crate::play::{ANDROID, IOS, Outcome, PUSHER_MAX, each, of_platform, push_messages, settle};
 
-/// Plays so many pushes to each side; the token endpoint is the simulator's. Nothing is wrong in
-/// what comes of it.
+/// A server that is not ours, while it runs.
+pub(crate) trait Provider {
+    fn url(&self) -> &str;
+    /// Its CA, and the simulator's.
+    fn ca_path(&self) -> &str;
+    /// Ends it; what it saw, with the provider each request was meant for.
+    fn stop(self) -> Vec<(&'static str, Entry)>;
+}
+
+/// Plays so many pushes to each side, of so long a message, before the server that `start` begins
+/// in a directory, with another CA to be trusted. The token endpoint is the simulator's. Nothing is
+/// wrong in what comes of it, and nothing fails.
 #[track_caller]
-fn play(what: &str, pushes: u64, manners: Manners) -> Vec<Outcome> {
+pub(crate) fn play_before<P: Provider>(
+    what: &str,
+    pushes: u64,
+    message: usize,
+    start: impl FnOnce(&Path, &Path) -> P,
+) -> Vec<Outcome> {
     let simulated = Simulated::start();
     let directory = tempfile::tempdir().unwrap();
     let others = &simulated.simulator.credentials().ca_path;
-    let foreign = Foreign::start(manners, directory.path(), others);
+    let foreign = start(directory.path(), others);
     let site = Site::simulated(&simulated.simulator)
         .with("core.pusher_max", PUSHER_MAX)
-        .with_text("ios.endpoint", &foreign.url)
-        .with_text("android.endpoint", &foreign.url)
-        .with_text("ios.ca_path", &foreign.ca_path)
-        .with_text("android.ca_path", &foreign.ca_path);
+        .with_text("ios.endpoint", foreign.url())
+        .with_text("android.endpoint", foreign.url())
+        .with_text("ios.ca_path", foreign.ca_path())
+        .with_text("android.ca_path", foreign.ca_path());
     let daemon = site.start();
     let sides = [IOS, ANDROID];
-    let accepted = push_all(&daemon, &sides, pushes);
+    let accepted = push_messages(&daemon, &sides, pushes, &"m".repeat(message));
     settle(daemon);
     let seen = foreign.stop();
     let log = [site.access_log(), site.error_log()].concat();
@@ -50,6 +67,26 @@ fn play(what: &str, pushes: u64, manners: Manners) -> Vec<Outcome> {
         }
     });
     outcomes.collect()
+}
+
+impl Provider for Foreign {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn ca_path(&self) -> &str {
+        &self.ca_path
+    }
+
+    fn stop(self) -> Vec<(&'static str, Entry)> {
+        Self::stop(self)
+    }
+}
+
+#[track_caller]
+fn play(what: &str, pushes: u64, manners: Manners) -> Vec<Outcome> {
+    let start = |directory: &_, others: &_| Foreign::start(manners, directory, others);
+    play_before(what, pushes, 1, start)
 }
 
 #[test]

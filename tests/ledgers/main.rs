@@ -22,6 +22,7 @@ mod farewells;
 mod foreign;
 mod headline;
 mod join;
+mod odd;
 mod play;
 mod settings;
 mod strikes;

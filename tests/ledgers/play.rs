@@ -150,7 +150,13 @@ pub(crate) fn push_all(daemon: &Daemon, sides: &[Side], pushes: u64) -> Vec<Vec<
     push_messages(daemon, sides, pushes, "m")
 }
 
-fn push_messages(daemon: &Daemon, sides: &[Side], pushes: u64, message: &str) -> Vec<Vec<u64>> {
+/// The same of that message.
+pub(crate) fn push_messages(
+    daemon: &Daemon,
+    sides: &[Side],
+    pushes: u64,
+    message: &str,
+) -> Vec<Vec<u64>> {
     const AT_ONCE: u64 = 200;
     let mut accepted = vec![Vec::new(); sides.len()];
     let mut client = daemon.client();

@@ -85,6 +85,7 @@ impl Foreign {
     /// Starts it; `others` is a CA to be trusted beside its own.
     pub(crate) fn start(manners: Manners, directory: &Path, others: &Path) -> Self {
         let (tls, ca) = identity();
+        let tls = TlsAcceptor::from(tls);
         let ca_path = directory.join("both-ca.pem");
         fs::write(&ca_path, ca + &fs::read_to_string(others).unwrap()).unwrap();
         let shared = Arc::new(Shared {
@@ -278,7 +279,7 @@ fn send(respond: &mut SendResponse<Bytes>, provider: &str, id: &str) -> Result<(
 }
 
 /// Whose look-alike is asked, and for which device.
-fn addressee(path: &str, content: &[u8]) -> (&'static str, String) {
+pub(crate) fn addressee(path: &str, content: &[u8]) -> (&'static str, String) {
     if let Some(token) = path.strip_prefix("/3/device/") {
         return ("apns", token.to_owned());
     }
@@ -323,7 +324,7 @@ impl Shared {
 }
 
 /// A certificate for 127.0.0.1, and the CA that has signed it, in PEM.
-fn identity() -> (TlsAcceptor, String) {
+pub(crate) fn identity() -> (Arc<ServerConfig>, String) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -342,5 +343,5 @@ fn identity() -> (TlsAcceptor, String) {
         )
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
-    (TlsAcceptor::from(Arc::new(config)), ca.pem())
+    (Arc::new(config), ca.pem())
 }
