@@ -110,12 +110,31 @@ fn length_in(head: &[u8; 9]) -> usize {
     u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize
 }
 
+/// Whole frames without those that acknowledge SETTINGS.
+pub(crate) fn without_acknowledgements(octets: &[u8]) -> Vec<u8> {
+    let mut frames = octets;
+    let mut left = Vec::new();
+    while let Some(head) = frames.first_chunk::<9>() {
+        let (frame, rest) = frames.split_at(9 + length_in(head));
+        if head[3] != SETTINGS || head[4] & 0x1 == 0 {
+            left.extend_from_slice(frame);
+        }
+        frames = rest;
+    }
+    left
+}
+
 /// A SETTINGS frame with one parameter.
 pub(crate) fn settings(id: u16, value: u32) -> Vec<u8> {
     let mut frame = vec![0, 0, 6, SETTINGS, 0, 0, 0, 0, 0];
     frame.extend(id.to_be_bytes());
     frame.extend(value.to_be_bytes());
     frame
+}
+
+/// Frames of a kind that nobody knows.
+pub(crate) fn unknown(times: usize) -> Vec<u8> {
+    [0, 0, 0, UNKNOWN, 0, 0, 0, 0, 0].repeat(times)
 }
 
 /// A GOAWAY frame.
@@ -134,9 +153,12 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const UNKNOWN: u8 = 0xfa;
 
 pub(crate) const HEADER_TABLE_SIZE: u16 = 1;
 pub(crate) const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
+
+pub(crate) const MAX_HEADER_LIST_SIZE: u16 = 6;
 
 pub(crate) const REFUSED_STREAM: u32 = 7;

@@ -51,7 +51,12 @@ pub(crate) struct Peer {
     limit_after_proof: Option<u32>,
     /// Its `INITIAL_WINDOW_SIZE`.
     window: u32,
+    /// It never acknowledges SETTINGS.
+    acknowledges_nothing: bool,
 }
+
+/// More unknown frames than a client has to take.
+const USELESS: usize = 11_000;
 
 impl Peer {
     /// With its troubles to come.
@@ -76,7 +81,14 @@ impl Peer {
             limit,
             limit_after_proof: (limit == 1).then(|| dice.one_of(&[1, 10, 500])),
             window: if small_window { 700 } else { 65_535 },
+            acknowledges_nothing: troubled > 0 && dice.chance(troubled / 8),
         };
+        if peer.acknowledges_nothing {
+            net.ledger.coverage.count(Kind::NotAcknowledged);
+            // It is left after a while.
+            net.links[link].wire.may_be_replaced = true;
+        }
+        let dice = &mut net.dice;
         for (at, trouble) in trouble::of_a_connection(troubled, dice) {
             peer.later(now + at, Todo::Trouble(trouble));
         }
@@ -153,8 +165,11 @@ impl Peer {
     fn flush(&mut self, now: Instant, net: &mut Net) {
         let Some(http2) = &mut self.http2 else { return };
         while !http2.output().is_empty() {
-            let output = http2.output().to_vec();
+            let mut output = http2.output().to_vec();
             http2.advance_output(output.len());
+            if self.acknowledges_nothing {
+                output = frames::without_acknowledgements(&output);
+            }
             net.send(self.link, &output, now);
         }
         if http2.is_closed() {
@@ -408,6 +423,11 @@ impl Peer {
                 net.ledger.coverage.count(Kind::Eof);
                 self.later(now, Todo::Close(ending));
             }
+            Trouble::Useless => {
+                net.ledger.coverage.count(Kind::Useless);
+                self.flush(now, net);
+                net.send(link, &frames::unknown(USELESS), now);
+            }
             Trouble::Graceful => {
                 net.ledger.coverage.count(Kind::GracefulGoAway);
                 http2.shut_down(now);
@@ -421,6 +441,7 @@ impl Peer {
             Trouble::Setting { id, to, back } => {
                 net.ledger.coverage.count(match id {
                     frames::INITIAL_WINDOW_SIZE => Kind::WindowShrunk,
+                    frames::MAX_HEADER_LIST_SIZE => Kind::ListLimited,
                     _ => Kind::TableShrunk,
                 });
                 // Its HTTP/2 does not know: the window is as it was before anything shows.

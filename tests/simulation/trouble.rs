@@ -34,6 +34,8 @@ pub(crate) enum Trouble {
         to: u32,
         then: Option<(u32, Duration)>,
     },
+    /// More frames that move nothing than a client has to take.
+    Useless,
     /// Another parameter, behind the back of the provider's HTTP/2.
     Setting {
         id: u16,
@@ -68,7 +70,7 @@ fn draw(dice: &mut Dice) -> Trouble {
     let ending = dice_ending(dice);
     let hold = dice.one_of(&[100, 2000, 8000, 30_000]);
     let hold = dice.millis(1, hold);
-    match dice.between(0, 13) {
+    match dice.between(0, 15) {
         0 => Trouble::Network(Fault::CutUp(octets, ending)),
         1 => Trouble::Network(Fault::CutDown(octets, ending)),
         2 => Trouble::Network(Fault::Vanish),
@@ -97,6 +99,12 @@ fn draw(dice: &mut Dice) -> Trouble {
                 then: (!stays).then(|| (dice.one_of(&[1, 20, 500]), hold)),
             }
         }
+        14 if dice.chance(300) => Trouble::Useless,
+        15 => Trouble::Setting {
+            id: frames::MAX_HEADER_LIST_SIZE,
+            to: dice.one_of(&[0, 100, 10_000]),
+            back: None,
+        },
         _ if dice.chance(500) => window_shrunk(dice),
         _ => Trouble::Setting {
             id: frames::HEADER_TABLE_SIZE,

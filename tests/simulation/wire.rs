@@ -32,6 +32,9 @@ struct Ahead {
     hidden: bool,
 }
 
+/// So many frames that move nothing are taken at once, and some more as time passes.
+const USELESS_TAKEN: u64 = 9_000;
+
 /// The account of one connection.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Wire {
@@ -72,6 +75,8 @@ pub(crate) struct Wire {
     over: bool,
     /// The daemon has heard that its SETTINGS are known.
     acknowledged: bool,
+    /// Frames that move nothing.
+    useless: u64,
     /// Its thread has panicked: nobody knows what became of what is open.
     pub(crate) abandoned: bool,
     /// Something has happened that another connection may be opened for.
@@ -105,6 +110,7 @@ impl Wire {
             conveyed: 0,
             over: false,
             acknowledged: false,
+            useless: 0,
         }
     }
 
@@ -325,6 +331,11 @@ impl Wire {
                         open.window += i64::from(frame.number(0));
                     }
                 }
+                frames::UNKNOWN => {
+                    self.useless += 1;
+                    // It is left in good order.
+                    self.may_be_replaced |= self.useless > USELESS_TAKEN;
+                }
                 frames::GOAWAY => {
                     self.going_away = true;
                     let debug = String::from_utf8_lossy(&frame.payload[8..]);
@@ -411,6 +422,9 @@ impl Wire {
             }
         };
         if let Fate::Answered(reply) = fate {
+            if self.useless > 0 {
+                ledger.coverage.count(Kind::UsefulAfterAll);
+            }
             self.answered = true;
             self.may_be_replaced |= reply.closes();
         }
