@@ -107,7 +107,8 @@ impl ReceiveWindow {
     #[must_use = "more than the window is a FLOW_CONTROL_ERROR"]
     pub(super) fn take(&mut self, n: usize) -> Option<()> {
         let n = i64::try_from(n).ok()?;
-        if n > self.available {
+        // Nothing may come at any time, also to a window that was lowered below 0 (§6.9.2).
+        if n > 0 && n > self.available {
             return None;
         }
         self.available = self.available.saturating_sub(n);

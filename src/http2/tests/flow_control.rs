@@ -365,3 +365,30 @@ fn a_later_smaller_window_binds_the_client_from_its_acknowledgement_on() {
     let octets = frame(DATA, 0, 3, &[0]);
     end.expect_stream_error(&octets, 3, ErrorCode::FLOW_CONTROL_ERROR);
 }
+
+/// RFC 9113 §6.9.1: an empty frame that ends a stream needs no window, not even one above 0.
+#[test]
+fn an_end_without_content_is_taken_by_a_window_below_0() {
+    let options = Options {
+        stream_window: 1,
+        ..Options::default()
+    };
+    let mut end = End::fresh_server(options);
+    end.receive(CLIENT_PREFACE);
+    end.receive(&settings(&[]));
+    end.receive(&frame(HEADERS, END_HEADERS, 1, POST));
+    end.receive(&frame(DATA, 0, 1, &[0; 1000]));
+    end.receive(&frame(SETTINGS, ACK, 0, &[]));
+    end.receive(&frame(DATA, END_STREAM, 1, &[]));
+    let events = end.events();
+    assert!(
+        matches!(
+            events.last(),
+            Some(Event::Data {
+                end_stream: true,
+                ..
+            })
+        ),
+        "{events:?}"
+    );
+}
