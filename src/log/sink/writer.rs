@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -96,11 +97,11 @@ impl Writer {
         while self.batch.left() > 0 {
             self.heartbeat.busy(moment::now());
             self.reopen_if_asked();
-            let Some(file) = &mut self.file else {
+            if self.file.is_none() {
                 self.batch.clear();
                 break;
-            };
-            match self.batch.write_some(file) {
+            }
+            match self.write_some() {
                 Ok(()) => self.recovered(),
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
@@ -122,6 +123,30 @@ impl Writer {
         }
         self.settle();
         self.due = moment::now() + GATHER_TIME;
+    }
+
+    fn write_some(&mut self) -> io::Result<()> {
+        self.make_again_if_removed()?;
+        match &mut self.file {
+            Some(file) => self.batch.write_some(file),
+            None => Ok(()),
+        }
+    }
+
+    /// A file that was removed takes every line, and nobody can read them.
+    fn make_again_if_removed(&mut self) -> io::Result<()> {
+        let file = self.file.as_ref().map(File::metadata).transpose()?;
+        if file.is_none_or(|found| found.nlink() > 0 || !found.is_file()) {
+            return Ok(());
+        }
+        self.file = self.destination.open()?;
+        self.batch.back_to_line_start();
+        self.shared.alarm(format_args!(
+            "log {} was removed while it was in use: it is made again, and what was written to it \
+             just before may be lost; rename a log and send SIGUSR1 instead",
+            self.destination,
+        ));
+        Ok(())
     }
 
     /// Makes room for what was written, and wakes those who wait for it.
