@@ -7,6 +7,9 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
 /// The pid file of this process. Dropping it removes the file.
 #[derive(Debug)]
 pub struct PidFile {
@@ -29,7 +32,13 @@ impl PidFile {
         };
         check_directory(path).map_err(fail)?;
         for _ in 0..MAX_TRIES {
-            let mut file = open(path).map_err(|error| fail(Fault::Io(error)))?;
+            let mut file = open(path).map_err(|error| {
+                fail(if is_link(&error) {
+                    Fault::Link
+                } else {
+                    Fault::Io(error)
+                })
+            })?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -49,7 +58,11 @@ impl PidFile {
 
     /// Whether there is a file that is none of ours, which [`PidFile::create`] would not overwrite.
     pub fn is_foreign(path: &Path) -> bool {
-        File::open(path).is_ok_and(|mut file| is_foreign(&mut file).unwrap_or(false))
+        let mut options = OpenOptions::new();
+        match options.read(true).custom_flags(NO_LINKS).open(path) {
+            Ok(mut file) => is_foreign(&mut file).unwrap_or(false),
+            Err(error) => is_link(&error),
+        }
     }
 }
 
@@ -76,6 +89,7 @@ enum Fault {
     NoDirectory(PathBuf),
     Held(Option<u32>),
     Foreign,
+    Link,
     Unsteady,
     Io(io::Error),
 }
@@ -110,6 +124,10 @@ impl fmt::Display for PidFileError {
                 f,
                 "{path} is not a pid file (it holds something else than a number); not overwritten"
             ),
+            Fault::Link => write!(
+                f,
+                "{path} is a symbolic link, and a pid file is not written through one; remove it"
+            ),
             Fault::Unsteady => write!(f, "pid file {path} is replaced again and again by others"),
             Fault::Io(error) => write!(f, "failed to create pid file {path}: {error}"),
         }
@@ -141,12 +159,18 @@ fn open(path: &Path) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(FILE_MODE)
+        .custom_flags(NO_LINKS)
         .open(path)
+}
+
+/// Whether a file was not opened because there is a link in its place.
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// Whether `path` still leads to the open file.
 fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
         _ => false,
     }
@@ -175,6 +199,9 @@ fn write_pid(file: &mut File) -> Result<(), Fault> {
     file.set_len(0).map_err(Fault::Io)?;
     write!(file, "{}", std::process::id()).map_err(Fault::Io)
 }
+
+/// A link in the place of the file would have us write into somebody else's.
+const NO_LINKS: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Mode of the file, less the umask: Gaurun's.
 const FILE_MODE: u32 = 0o644;

@@ -55,6 +55,24 @@ fn a_stale_file_is_taken_over() {
 }
 
 #[test]
+fn a_link_is_not_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, victim] = ["sterna.pid", "victim"].map(|name| directory.path().join(name));
+    std::os::unix::fs::symlink(&victim, &path).unwrap();
+    for content in [Some("1234"), Some("text"), None] {
+        match content {
+            Some(content) => fs::write(&victim, content).unwrap(),
+            None => fs::remove_file(&victim).unwrap(),
+        }
+        let error = PidFile::create(&path).unwrap_err();
+        let said = text(&error, &path);
+        assert!(said.starts_with("PATH is a symbolic link"), "{said}");
+        assert_eq!(fs::read_to_string(&victim).ok().as_deref(), content);
+        assert!(PidFile::is_foreign(&path));
+    }
+}
+
+#[test]
 fn another_file_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sterna.toml");
