@@ -19,10 +19,14 @@ pub(super) fn journal(
     let Some(journal) = &config.journal else {
         return;
     };
-    let dir = &journal.dir;
+    let dir = &journal::place(&journal.dir);
+    let warning = journal::warning(&journal.dir);
     let mut say = |severity, text: String| {
         findings.push(source.about(severity, "journal.dir", text));
     };
+    if let Some(warning) = warning {
+        say(Severity::Warning, warning);
+    }
     let read = if daemon.is_some() && dir.is_dir() {
         Ok(0)
     } else {

@@ -7,14 +7,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::config::Config;
-use crate::journal::LOCK;
+use crate::journal::{self, LOCK};
 
 /// The pid of the daemon that has the journal or the pid file.
 pub(super) fn daemon(config: &Config) -> Option<u32> {
     let lock = config
         .journal
         .as_ref()
-        .map(|journal| journal.dir.join(LOCK));
+        .map(|journal| journal::place(&journal.dir).join(LOCK));
     let mut files = lock.iter().chain(&config.core.pid);
     files.find_map(|path| holder(path))
 }

@@ -117,9 +117,11 @@ pub(super) fn exit_code(ended: Ended) -> ExitCode {
             count::of(ended.unlogged, "octet", "octets")
         ));
     }
-    if ended.left > 0 {
+    if ended.journal_failed {
+        ExitCode::Io
+    } else if ended.left > 0 {
         ExitCode::TemporaryFailure
-    } else if ended.unlogged > 0 || ended.journal_failed {
+    } else if ended.unlogged > 0 {
         ExitCode::Io
     } else {
         ExitCode::Ok

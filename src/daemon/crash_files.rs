@@ -2,14 +2,13 @@
 //! reads and syncs that can be made to fail, and files that are damaged from the passage of
 //! `damage` on.
 
-use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::crash_point;
-use crate::journal::{DiskFiles, Files, JournalFile, LockError};
+use crate::journal::{DiskFiles, Files, Identity, JournalFile, Lock, LockError};
 
 /// The machine's files: passes `append` behind each write, `sync` behind each sync.
 #[derive(Debug)]
@@ -60,12 +59,20 @@ impl Files for CrashFiles {
         self.0.free_space(dir)
     }
 
-    fn lock(&self, path: &Path) -> Result<Box<dyn Debug + Send + Sync>, LockError> {
-        self.0.lock(path)
+    fn identity_at(&self, path: &Path) -> io::Result<Option<Identity>> {
+        self.0.identity_at(path)
+    }
+
+    fn lock(&self, dir: &Path, name: &str) -> Result<Lock, LockError> {
+        self.0.lock(dir, name)
     }
 }
 
 impl JournalFile for CrashFile {
+    fn identity(&self) -> io::Result<Identity> {
+        self.0.identity()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.0.len()
     }

@@ -5,12 +5,14 @@
 //! With a journal the lanes fall quiet before their threads end: what was sent is given time to be
 //! answered, so that the next process does not send it again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
+use crate::journal::Journal;
 use crate::moment;
 use crate::push::{self, Platform, PushId};
 use crate::signal::Signal;
@@ -53,7 +55,8 @@ impl Daemon {
         if let Some(listener) = &mut self.listener {
             listener.drain();
         }
-        if let Some(feeder) = &self.feeder {
+        // What no journal keeps is fed and sent while there is time.
+        if let Some(feeder) = self.feeder.as_ref().filter(|_| self.keeping.keeps()) {
             feeder.stop();
         }
         let finished = self.finish(deadline, signals);
@@ -77,6 +80,7 @@ impl Daemon {
         // What is left behind makes more lines than a log that is stuck has room for.
         self.logs.hurry(LOGS_CLOSE_WITHIN);
         if let Some(feeder) = self.feeder.take() {
+            feeder.stop();
             feeder.end();
         }
         for running in &self.lanes {
@@ -88,8 +92,12 @@ impl Daemon {
             .map(|running| running.end(&self.logs))
             .sum();
         let (left, logs_close_within) = match self.keeping.journal() {
-            Some(_) => self.close_journal(left),
-            None => (Self::tell_of_left(left), LOGS_CLOSE_WITHIN),
+            Some(journal) if self.keeping.keeps() => self.close_journal(journal),
+            journal => {
+                let unfed = |journal: &Arc<Journal>| unfed(journal, Platform::ALL);
+                Self::tell_of_lost(journal.map_or(0, unfed));
+                (Self::tell_of_left(left), LOGS_CLOSE_WITHIN)
+            }
         };
         let unlogged = self.logs.close(logs_close_within);
         Ended {
@@ -102,14 +110,16 @@ impl Daemon {
     /// Pushes that may yet be settled. What a lane that is paused, held or resting keeps back is
     /// not waited for if the journal has it: only what it has in flight.
     fn to_finish(&self) -> u64 {
-        let keeps = self.keeping.journal().is_some();
+        let keeps = self.keeping.keeps();
         let of_lane = |running: &RunningLane| {
             let lane = &running.lane;
             let waits = !lane.holds().is_empty() || lane.rests(moment::now());
+            let journal = self.keeping.journal().filter(|_| !keeps);
+            let unfed = journal.map_or(0, |journal| unfed(journal, [lane.platform()]));
             if keeps && waits {
                 self.stats.lane(lane.platform()).figures().in_flight
             } else {
-                lane.outstanding() as u64
+                (lane.outstanding() as u64).saturating_add(unfed)
             }
         };
         self.lanes.iter().map(of_lane).sum()
@@ -120,7 +130,8 @@ impl Daemon {
     fn finish(&self, deadline: Option<Instant>, signals: &Receiver<Signal>) -> bool {
         while self.to_finish() > 0 {
             let is_late = deadline.is_some_and(|at| moment::now() >= at);
-            if is_late || self.keeping.has_failed() {
+            // What no journal keeps is sent while there is time.
+            if is_late || self.keeping.has_failed() && self.keeping.keeps() {
                 return false;
             }
             self.supervision.report("ending", &self.lanes, &self.logs);
@@ -137,12 +148,9 @@ impl Daemon {
 
     /// Closes the journal over what is left. Nothing is left that is not kept, unless the journal
     /// has failed: that is told by its own exit code.
-    fn close_journal(&self, left: usize) -> (usize, Duration) {
+    fn close_journal(&self, journal: &Journal) -> (usize, Duration) {
         let written = self.logs.flush(LOGS_CLOSE_WITHIN);
         self.register.written_or_lost();
-        let Some(journal) = self.keeping.journal() else {
-            return (left, LOGS_CLOSE_WITHIN);
-        };
         let state = journal.state();
         let closed = journal.close();
         let stay = if closed.outstanding == 1 {
@@ -172,6 +180,14 @@ impl Daemon {
         (0, within)
     }
 
+    /// Tells the operator what was never read back from a journal that is gone.
+    fn tell_of_lost(lost: u64) {
+        if lost > 0 {
+            let lost = push::counted(lost);
+            ::log::error!("{lost} of an earlier process went with the journal, without a line");
+        }
+    }
+
     /// Tells the operator what is lost.
     fn tell_of_left(left: usize) -> usize {
         if left > 0 {
@@ -182,6 +198,12 @@ impl Daemon {
         }
         left
     }
+}
+
+/// Pushes in the journal that no lane has.
+fn unfed(journal: &Journal, platforms: impl IntoIterator<Item = Platform>) -> u64 {
+    let platforms = platforms.into_iter();
+    platforms.map(|platform| journal.unfed(platform)).sum()
 }
 
 /// Sends nothing more, and waits so long for what is in flight. Pauses by `pause`, which says

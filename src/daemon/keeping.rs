@@ -1,6 +1,7 @@
 //! The journal as the daemon uses it: opened late, or off.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -94,6 +95,11 @@ impl Keeping {
         journal.is_some_and(|journal| journal.state().is_fatal())
     }
 
+    /// Whether there is a journal, and what is left is found in it by the next start.
+    pub(super) fn keeps(&self) -> bool {
+        self.journal().is_some_and(|journal| journal.keeps())
+    }
+
     /// Says whether all that is sent is noted before: before that ceases, after it has begun.
     ///
     /// # Errors
@@ -175,6 +181,10 @@ impl Keeper for JournalKeeper {
         self.0.note([(push.id(), attempts(push, waits, now))]);
     }
 
+    fn keeps(&self) -> bool {
+        self.0.keeps()
+    }
+
     fn handed(&self, pushes: &[PushId]) {
         // A journal that cannot be written has said so. What is accepted is sent all the same.
         let _unnoted = self.0.hand(pushes.iter().copied()).is_err();
@@ -234,26 +244,32 @@ fn ahead(unix: Duration, most: Duration, now: Moment) -> Option<Instant> {
     at.filter(|_| !wait.is_zero())
 }
 
-/// Makes a journal ours before it is read.
+/// Makes the configuration's journal ours before it is read.
 pub(super) fn lock(config: &config::Journal) -> Result<Lock, StartError> {
-    Journal::take_over(&*files(), &config.dir).map_err(|error| refused(&error))
+    if let Some(warning) = journal::warning(&config.dir) {
+        ::log::warn!("journal.dir: {warning}");
+    }
+    let dir = journal::place(&config.dir);
+    Journal::take_over(&*files(), &dir).map_err(|error| refused(&error))
 }
 
-/// Takes a journal over, to be kept so; `core` says what is noted of the pushes that are sent.
+/// Takes the journal in that very directory over, to be kept so; `core` says what is noted of the
+/// pushes that are sent.
 pub(super) fn take_over(
     config: &config::Journal,
     core: &config::Core,
 ) -> Result<(Arc<Journal>, Recovered), OpenError> {
     let lock = Journal::take_over(&*files(), &config.dir)?;
-    read(config, core, lock)
+    read(&config.dir, config, core, lock)
 }
 
 fn read(
+    dir: &Path,
     config: &config::Journal,
     core: &config::Core,
     lock: Lock,
 ) -> Result<(Arc<Journal>, Recovered), OpenError> {
-    let mut settings = journal::Settings::new(&config.dir);
+    let mut settings = journal::Settings::new(dir);
     settings.notes_handed = !core.resend_unknown;
     settings.sync = match config.sync {
         config::Sync::Group => SyncPolicy::Group,
@@ -272,8 +288,10 @@ pub(super) fn open(
     lock: Lock,
 ) -> Result<(Arc<Journal>, Recovered), StartError> {
     let started = moment::now();
-    let (journal, recovered) = read(config, core, lock).map_err(|error| refused(&error))?;
-    let dir = config.dir.display();
+    let dir = journal::place(&config.dir);
+    let read = read(&dir, config, core, lock);
+    let (journal, recovered) = read.map_err(|error| refused(&error))?;
+    let dir = dir.display();
     ::log::info!(
         "journal {dir}: {recovered}, read in {:.3} s",
         moment::since(started).as_secs_f32()

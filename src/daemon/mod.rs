@@ -30,6 +30,7 @@ mod survey;
 mod takeover;
 mod terms;
 mod token_file;
+mod underfoot;
 mod whereabouts;
 
 use std::fmt;
@@ -69,10 +70,12 @@ pub use reload::Source;
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
 use running_lane::RunningLane;
 use state_directory::StateDirectory;
+pub use state_directory::journal_directory;
 use supervision::Supervision;
 pub use survey::{Survey, Unreadable};
 pub use takeover::Takeover;
 use terms::{privacy, settings, terms};
+use underfoot::Underfoot;
 use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.
@@ -150,6 +153,7 @@ pub struct Daemon {
     owes_reload: bool,
     service: Arc<ApiService>,
     control: Option<Control>,
+    underfoot: Underfoot,
     _pid_file: Option<PidFile>,
 }
 
@@ -186,8 +190,7 @@ impl Daemon {
             pid_file,
             control,
         } = Holdings::take(config, &mut turn)?;
-        let owes_reload = turn.owes_reload;
-        let is_inherited = inherited.is_some();
+        let (owes_reload, is_inherited) = (turn.owes_reload, inherited.is_some());
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let stats = Arc::new(Stats::new(Moment::now()));
@@ -241,6 +244,7 @@ impl Daemon {
             owes_reload,
             service: Arc::clone(&service),
             control: None,
+            underfoot: Underfoot::of(&config.core, is_inherited),
             _pid_file: pid_file,
         };
         daemon.recover(config, journal, &service)?;
@@ -376,6 +380,7 @@ impl Daemon {
                     if self.keeping.has_failed() {
                         return self.stop(signals);
                     }
+                    self.underfoot.look();
                 }
             }
         }

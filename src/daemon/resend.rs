@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ending::LOGS_CLOSE_WITHIN;
 use super::running_lane::RunningLane;
-use super::state_directory::StateDirectory;
+use super::state_directory::{StateDirectory, journal_directory};
 use super::survey::Unreadable;
 use super::{StartError, StartErrorKind, credential_files, numbering, routes};
 use crate::api::plan::PayloadOf;
@@ -128,11 +128,11 @@ impl Judge {
     ///
     /// When there is a journal that cannot be read.
     pub fn beside_journal(self, config: &Config, named: Option<&Path>) -> Result<Self, Unreadable> {
-        let configured = || config.journal.as_ref().map(|journal| &*journal.dir);
-        let Some(dir) = named.or_else(configured) else {
+        let configured = || journal_directory(config);
+        let Some(dir) = named.map(Path::to_owned).or_else(configured) else {
             return Ok(self);
         };
-        let journal = match journal::read(&DiskFiles, dir, Moment::now()) {
+        let journal = match journal::read(&DiskFiles, &dir, Moment::now()) {
             Ok(reading) => Some(reading),
             Err(error) if named.is_none() && matches!(error.fault, Fault::Missing) => None,
             Err(error) => return Err(error.into()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
+use crate::journal;
 use crate::provider::apns::ApnsIds;
 
 /// The state directory, as the ways to the providers need it.
@@ -20,7 +21,7 @@ pub(super) struct StateDirectory {
 impl StateDirectory {
     /// That of a configuration; nothing in it is read yet.
     pub(super) fn of(config: &Config) -> Self {
-        let journal = config.journal.as_ref().map(|journal| journal.dir.clone());
+        let journal = journal_directory(config);
         Self {
             path: journal.or_else(|| first_of(std::env::var_os("STATE_DIRECTORY"))),
             apns_ids: Arc::default(),
@@ -31,6 +32,12 @@ impl StateDirectory {
     pub(super) fn name_pushes(&self, apns_ids: ApnsIds) {
         let _named_before = self.apns_ids.set(apns_ids).is_err();
     }
+}
+
+/// Where the configuration's journal is, if there is to be one.
+pub fn journal_directory(config: &Config) -> Option<PathBuf> {
+    let journal = config.journal.as_ref()?;
+    Some(journal::place(&journal.dir))
 }
 
 /// systemd separates several by colons.

@@ -47,6 +47,10 @@ pub trait Keeper: Send + Sync {
     /// These pushes are about to be written to a connection. Returns when that would be known
     /// after a crash.
     fn handed(&self, pushes: &[PushId]);
+    /// Whether it still keeps what it is told; once it does not, it never does again.
+    fn keeps(&self) -> bool {
+        true
+    }
 }
 
 /// The settlements of late.
@@ -84,14 +88,19 @@ impl Register {
         let _already_set = self.journal.set(journal).is_err();
     }
 
-    /// Whether there is a journal.
+    /// Whether there is a journal that keeps what it is told.
     pub fn keeps(&self) -> bool {
-        self.journal.get().is_some()
+        self.keeper().is_some()
+    }
+
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        let journal = self.journal.get().filter(|journal| journal.keeps());
+        journal.map(AsRef::as_ref)
     }
 
     /// Leaves a push to the next start; false if nothing outlives this one.
     pub fn leave(&self, push: &Push, waits: Waits, now: Moment) -> bool {
-        let journal = self.journal.get();
+        let journal = self.keeper();
         journal
             .map(|journal| journal.left(push, waits, now))
             .is_some()

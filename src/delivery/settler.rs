@@ -127,7 +127,7 @@ impl Settler {
     /// Whether it is noted of each push that its octets are about to leave: where none that may
     /// have been sent is sent again, that must be known after a crash too.
     pub fn notes_handed(&self) -> bool {
-        self.register.keeps() && !self.resends_unknown()
+        !self.resends_unknown() && self.register.keeps()
     }
 
     /// Notes it of these, and forgets them.

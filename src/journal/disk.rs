@@ -1,14 +1,16 @@
 //! The file system of the machine.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::Path;
-use std::sync::Arc;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::Advice;
+use rustix::fs::{Advice, OFlags};
+use rustix::io::Errno;
 
-use super::files::{Files, JournalFile, Lock, LockError};
+use super::files::{Files, Hold, Identity, JournalFile, Lock, LockError};
+use super::place;
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +19,12 @@ pub struct DiskFiles;
 /// Device tokens are in it: for the daemon's user alone.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+
+/// A link in the place of a file would have us write into somebody else's.
+const NO_LINKS: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+
+/// Our limit: how often others may replace what is being locked.
+const LOCK_TRIES: usize = 10;
 
 /// Octets of a lock file that are read: a pid and its newline.
 const PID_OCTETS: u64 = 32;
@@ -28,6 +36,7 @@ impl Files for DiskFiles {
             .recursive(true)
             .mode(DIR_MODE)
             .create(dir)?;
+        place::check(dir)?;
         // What is kept in them is durable only if they are.
         for parent in missing.into_iter().filter_map(Path::parent) {
             let parent = if parent.as_os_str().is_empty() {
@@ -53,8 +62,9 @@ impl Files for DiskFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(file))
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(NO_LINKS);
+        Ok(Arc::new(options.open(path)?))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
@@ -84,19 +94,145 @@ impl Files for DiskFiles {
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
-    fn lock(&self, path: &Path) -> Result<Lock, LockError> {
+    fn identity_at(&self, path: &Path) -> io::Result<Option<Identity>> {
+        match fs::symlink_metadata(path) {
+            Ok(found) => Ok(Some(identity_of(&found))),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lock(&self, dir: &Path, name: &str) -> Result<Lock, LockError> {
+        let path = dir.join(name);
+        for _ in 0..LOCK_TRIES {
+            let directory = File::open(dir)?;
+            match directory.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_at(&path))),
+                // Not every file system locks directories; the file is locked everywhere.
+                Err(TryLockError::Error(error)) => {
+                    ::log::debug!("cannot lock {}: {error}", dir.display());
+                }
+            }
+            let file = lock_file(&path)?;
+            let lock = DiskLock {
+                directory,
+                path: path.clone(),
+                file: Mutex::new(file),
+            };
+            // Somebody may have put another directory there meanwhile.
+            if self.identity_at(&dir.join("."))? == Some(lock.identity()?) {
+                return Ok(Box::new(lock));
+            }
+        }
+        Err(LockError::Io(io::Error::other(
+            "it is replaced again and again by others",
+        )))
+    }
+}
+
+/// The machine's locks.
+#[derive(Debug)]
+struct DiskLock {
+    directory: File,
+    path: PathBuf,
+    /// Never removed: whoever waits for this very file must find it locked.
+    file: Mutex<File>,
+}
+
+impl Hold for DiskLock {
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity_of(&self.directory.metadata()?))
+    }
+
+    fn keep_file(&self) -> Result<bool, LockError> {
+        // No code panics while it holds the lock; if it did, the file would still be one.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_at(&file, &self.path)? {
+            return Ok(false);
+        }
+        *file = lock_file(&self.path)?;
+        Ok(true)
+    }
+}
+
+/// Makes a file, or takes one over that nobody has, and locks it.
+fn lock_file(path: &Path) -> Result<File, LockError> {
+    for _ in 0..LOCK_TRIES {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.mode(FILE_MODE).open(path).map_err(LockError::Io)?;
+        options.mode(FILE_MODE).custom_flags(NO_LINKS);
+        let mut file = options.open(path).map_err(|error| named(path, &error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_of(&mut file))),
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+            Err(TryLockError::Error(error)) => return Err(named(path, &error).into()),
         }
-        write_pid(&mut file).map_err(LockError::Io)?;
-        // Never removed: whoever waits for this very file must find it locked.
-        Ok(Box::new(file))
+        if !is_at(&file, path)? {
+            continue;
+        }
+        if is_foreign(&mut file)? {
+            let text = "holds something else than a pid, and is not overwritten; move it away";
+            return Err(LockError::Io(io::Error::other(format!(
+                "{} {text}",
+                path.display()
+            ))));
+        }
+        write_pid(&mut file).map_err(|error| named(path, &error))?;
+        return Ok(file);
     }
+    let text = format!("{} is replaced again and again by others", path.display());
+    Err(LockError::Io(io::Error::other(text)))
+}
+
+/// Whether a path still leads to an open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let there = DiskFiles.identity_at(path)?;
+    Ok(there == Some(identity_of(&file.metadata()?)))
+}
+
+fn identity_of(found: &Metadata) -> Identity {
+    Identity {
+        device: found.dev(),
+        inode: found.ino(),
+        is_linked: found.nlink() > 0,
+    }
+}
+
+/// Whether an error says that there is nothing of that name.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// The same error, with the file that it is about.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    let text = match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() => {
+            "is a symbolic link, and none is followed; remove it".to_owned()
+        }
+        _ => format!("fails: {error}"),
+    };
+    io::Error::new(error.kind(), format!("{} {text}", path.display()))
+}
+
+/// Whether the file holds something else than a pid, or the zeros that a power failure may leave of
+/// one.
+fn is_foreign(file: &mut File) -> io::Result<bool> {
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() > PID_OCTETS {
+        return Ok(true);
+    }
+    let mut text = Vec::new();
+    file.rewind()?;
+    file.take(PID_OCTETS).read_to_end(&mut text)?;
+    let is_ours = |octet: &u8| octet.is_ascii_digit() || matches!(octet, b'\n' | 0);
+    Ok(!text.iter().all(is_ours))
+}
+
+fn pid_at(path: &Path) -> Option<u32> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(NO_LINKS).open(path);
+    pid_of(&mut file.ok()?)
 }
 
 fn pid_of(file: &mut File) -> Option<u32> {
@@ -122,6 +258,10 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 }
 
 impl JournalFile for File {
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity_of(&self.metadata()?))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }

@@ -38,15 +38,45 @@ pub trait Files: Debug + Send + Sync {
     /// Octets that may still be written below a directory.
     fn free_space(&self, dir: &Path) -> io::Result<u64>;
 
-    /// Locks a file for this process until the guard is dropped, and writes the pid into it.
-    fn lock(&self, path: &Path) -> Result<Lock, LockError>;
+    /// What a path leads to, nothing if there is none. A link at its end is not followed; one that
+    /// leads to a directory is, if `.` stands behind it.
+    fn identity_at(&self, path: &Path) -> io::Result<Option<Identity>>;
+
+    /// Locks a directory, and a file of that name in it, for this process until the guard is
+    /// dropped, and writes the pid into the file. A link is not followed, and what holds something
+    /// else than a pid is not overwritten.
+    fn lock(&self, dir: &Path, name: &str) -> Result<Lock, LockError>;
 }
 
-/// What holds a lock until it is dropped.
-pub type Lock = Box<dyn Debug + Send + Sync>;
+/// What holds a directory until it is dropped.
+pub type Lock = Box<dyn Hold>;
+
+/// A directory that is locked.
+pub trait Hold: Debug + Send + Sync {
+    /// Which directory it is.
+    fn identity(&self) -> io::Result<Identity>;
+
+    /// Sees to it that the lock file is there: programs that lock nothing else look at it. True if
+    /// it had to be made again.
+    fn keep_file(&self) -> Result<bool, LockError>;
+}
+
+/// Which file something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The file system.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Whether any directory has it.
+    pub is_linked: bool,
+}
 
 /// An open file of the journal.
 pub trait JournalFile: Debug + Send + Sync {
+    /// Which file it is.
+    fn identity(&self) -> io::Result<Identity>;
+
     /// Its length in octets.
     fn len(&self) -> io::Result<u64>;
 
@@ -80,4 +110,10 @@ pub enum LockError {
     Held(Option<u32>),
     /// The system refused.
     Io(io::Error),
+}
+
+impl From<io::Error> for LockError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::files::{Files, JournalFile, Lock, LockError};
+use super::files::{Files, Hold, Identity, JournalFile, Lock, LockError};
 use crate::jitter::Random;
 use crate::moment::Moment;
 use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
@@ -66,6 +66,8 @@ struct World {
     breaks: Option<(std::ops::Range<u64>, Part)>,
     broken: u64,
     syncing: bool,
+    /// Which directory it is.
+    dir: u64,
     reads: u64,
     read_fault: Option<ReadFault>,
     read_only: bool,
@@ -163,6 +165,11 @@ impl MemoryFiles {
     /// Whether a file is being synced.
     pub(crate) fn is_syncing(&self) -> bool {
         self.world().syncing
+    }
+
+    /// Another directory is in the place of this one.
+    pub(crate) fn replace_dir(&self) {
+        self.world().dir += 1;
     }
 
     /// Octets that files may have in all.
@@ -398,20 +405,50 @@ impl Files for MemoryFiles {
         Ok(capacity.saturating_sub(world.used()))
     }
 
-    fn lock(&self, path: &Path) -> Result<Lock, LockError> {
+    fn identity_at(&self, path: &Path) -> io::Result<Option<Identity>> {
+        let world = self.world();
+        let is_dir = path == DIR;
+        let inode = world.entries.get(path).map(|inode| *inode as u64);
+        let inode = inode.or(is_dir.then_some(world.dir));
+        Ok(inode.map(|inode| Identity {
+            device: 0,
+            inode,
+            is_linked: true,
+        }))
+    }
+
+    fn lock(&self, dir: &Path, name: &str) -> Result<Lock, LockError> {
+        let path = dir.join(name);
         let mut world = self.world();
         if world.read_only {
             return Err(LockError::Io(ErrorKind::ReadOnlyFilesystem.into()));
         }
-        if !world.locks.insert(path.to_owned()) {
+        if !world.locks.insert(path.clone()) {
             return Err(LockError::Held(Some(4711)));
         }
-        Ok(Box::new(MemoryLock(self.clone(), path.to_owned())))
+        Ok(Box::new(MemoryLock(self.clone(), path, world.dir)))
     }
 }
 
+/// The directory in which there is a journal.
+const DIR: &str = "/journal";
+
 #[derive(Debug)]
-struct MemoryLock(MemoryFiles, PathBuf);
+struct MemoryLock(MemoryFiles, PathBuf, u64);
+
+impl Hold for MemoryLock {
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity {
+            device: 0,
+            inode: self.2,
+            is_linked: true,
+        })
+    }
+
+    fn keep_file(&self) -> Result<bool, LockError> {
+        Ok(false)
+    }
+}
 
 impl Drop for MemoryLock {
     fn drop(&mut self) {
@@ -420,6 +457,15 @@ impl Drop for MemoryLock {
 }
 
 impl JournalFile for MemoryFile {
+    fn identity(&self) -> io::Result<Identity> {
+        let world = self.files.world();
+        Ok(Identity {
+            device: 0,
+            inode: self.inode as u64,
+            is_linked: world.entries.values().any(|inode| *inode == self.inode),
+        })
+    }
+
     fn len(&self) -> io::Result<u64> {
         let mut world = self.files.world();
         world.read(None, 0..0)?;

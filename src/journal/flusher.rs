@@ -23,6 +23,9 @@ const SETTLE_GATHER: Duration = Duration::from_millis(2);
 /// What could not be written is tried again after this time.
 pub(super) const RETRY_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the files are still there, and ours.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Octets from which on a write waits for no more requests.
 pub(super) const WRITE_OCTETS: usize = 1 << 20;
 
@@ -30,7 +33,7 @@ pub(super) const WRITE_OCTETS: usize = 1 << 20;
 const CARRY_OCTETS: usize = 256 << 10;
 
 /// What is said of a panic.
-pub(super) const PANICKED: &str = "its flusher has ended by an error of the program";
+pub(super) const PANICKED: &str = "its flusher has ended by an error of the program; start again";
 
 /// See the module.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub(super) struct Flusher {
     /// When settlements that could not be written are tried again.
     settle_again_at: Instant,
     carry_at: Instant,
+    /// When it is looked whether the files are still there.
+    look_at: Instant,
 }
 
 /// What is done in a round.
@@ -101,6 +106,7 @@ impl Flusher {
             retry_at: None,
             settle_again_at: moment::now(),
             carry_at: moment::now(),
+            look_at: moment::now() + LOOK_EVERY,
         }
     }
 
@@ -158,6 +164,7 @@ impl Flusher {
         let carries = self.store.is_carrying() && !self.store.has_failed();
         let times = [
             asked.then_some(now),
+            (!self.store.has_failed()).then_some(self.look_at),
             carries.then_some(self.carry_at),
             self.settle_at,
             self.sync_at,
@@ -182,6 +189,7 @@ impl Flusher {
     }
 
     fn round(&mut self, work: Work, now: Moment) {
+        self.look_if_due(now);
         if self.retry_at.is_some_and(|at| at <= now.monotonic) {
             self.retry(now);
         }
@@ -204,6 +212,16 @@ impl Flusher {
         let written = self.store.written().saturating_sub(before);
         self.go_on_carrying(usize::try_from(written).unwrap_or(usize::MAX), now);
         self.sync_if_due(now);
+    }
+
+    fn look_if_due(&mut self, now: Moment) {
+        if self.look_at > now.monotonic || self.store.has_failed() {
+            return;
+        }
+        self.look_at = now.monotonic + LOOK_EVERY;
+        if let Err(trouble) = self.store.look() {
+            let _state = self.trouble(trouble, now);
+        }
     }
 
     /// Why requests are not taken, if they are not.
@@ -436,6 +454,7 @@ impl Flusher {
             }
             Trouble::Unwritable(why) | Trouble::Unreadable(why) => State::Unwritable { why },
             Trouble::Failed(why) => State::Failed { why },
+            Trouble::Gone(why) => State::Gone { why },
         };
         self.enter(state.clone(), now);
         state
@@ -483,6 +502,7 @@ impl Flusher {
         }
         let state = match finished.map_err(Trouble::from) {
             Err(Trouble::Failed(why)) => State::Failed { why },
+            Err(Trouble::Gone(why)) => State::Gone { why },
             _ => State::Closed,
         };
         self.inbox.lock().unwritten += self.settled.len() as u64;

@@ -71,6 +71,7 @@ mod note;
 mod notification;
 mod octets;
 mod outstanding;
+mod place;
 mod reader;
 mod reading;
 mod record;
@@ -93,8 +94,9 @@ pub use answer::KeptAnswer;
 pub use attempts::Attempts;
 pub use disk::DiskFiles;
 pub use error::{Fault, OpenError, Refused};
-pub use files::{Files, JournalFile, Lock, LockError};
+pub use files::{Files, Hold, Identity, JournalFile, Lock, LockError};
 pub use outstanding::{Fed, Outstanding};
+pub use place::{place, warning};
 pub use reading::{Reading, read};
 pub use report::{Damage, Recovered, Torn};
 pub use settings::{RESERVE_OCTETS, SEGMENT_OCTETS, Settings, SyncPolicy};
@@ -389,6 +391,11 @@ impl Journal {
     /// How it is: for `/healthz`, the text of a 503, and whether the process must end.
     pub fn state(&self) -> State {
         self.inbox.lock().state.clone()
+    }
+
+    /// Whether the next process finds what is outstanding: not if its files are gone.
+    pub fn keeps(&self) -> bool {
+        !matches!(self.state(), State::Gone { .. })
     }
 
     /// Refuses new pushes, writes and syncs what is left, and ends the flusher; a second call

@@ -78,10 +78,11 @@ pub(super) fn find(
     if failed_sync {
         search.read_note()?;
     }
-    let mut found = search.newest_first(&numbers)?;
-    found.failed_sync = failed_sync;
     let aside = names.iter().filter_map(|name| segment::number_aside(name));
-    found.highest = aside.chain(numbers).max().unwrap_or(0);
+    let aside: Vec<u32> = aside.collect();
+    let mut found = search.newest_first(&numbers, &aside)?;
+    found.failed_sync = failed_sync;
+    found.highest = aside.into_iter().chain(numbers).max().unwrap_or(0);
     for (number, octets) in std::mem::take(&mut search.illegible) {
         search.damage(number, 0, octets);
         search.recovered.octets += octets;
@@ -145,8 +146,9 @@ impl Search<'_> {
     }
 
     /// The newest segment says which others are needed.
-    fn newest_first(&mut self, numbers: &[u32]) -> Result<Found, OpenError> {
+    fn newest_first(&mut self, numbers: &[u32], aside: &[u32]) -> Result<Found, OpenError> {
         let mut older = numbers.to_vec();
+        let mut headless = None;
         while let Some(number) = older.pop() {
             let mut fold = Fold::default();
             let newest = self.segment(&mut fold, number, true)?;
@@ -157,6 +159,8 @@ impl Search<'_> {
                 // one that is longer held something.
                 if newest.len > BEGIN_OCTETS {
                     self.illegible.push((number, newest.len));
+                } else if newest.head == SegmentHead::Damaged {
+                    headless = headless.or(Some(number));
                 }
                 continue;
             }
@@ -166,11 +170,26 @@ impl Search<'_> {
                 _ => 0,
             };
             older.retain(|older| *older >= base);
-            if !older.is_empty() {
+            let is_there = base == 0 || base == number || older.contains(&base);
+            let found = if older.is_empty() {
+                found(fold, newest, number, BTreeMap::new())
+            } else {
                 self.recovered = Recovered::default();
-                return self.all(&older, number);
+                self.all(&older, number, base)?
+            };
+            // One that is damaged is kept aside before its successor can do without it.
+            if !is_there && !aside.contains(&base) {
+                self.damage(base, 0, 0);
             }
-            return Ok(found(fold, newest, number, BTreeMap::new()));
+            return Ok(found);
+        }
+        // Where there is no other, none was interrupted when it was begun: a segment gets its name
+        // with its first octets.
+        if let Some(number) = headless
+            && self.illegible.is_empty()
+            && aside.is_empty()
+        {
+            self.damage(number, 0, 0);
         }
         Ok(Found {
             fold: Fold::default(),
@@ -185,11 +204,14 @@ impl Search<'_> {
         })
     }
 
-    fn all(&mut self, older: &[u32], newest: u32) -> Result<Found, OpenError> {
+    fn all(&mut self, older: &[u32], newest: u32, base: u32) -> Result<Found, OpenError> {
         let mut fold = Fold::default();
         let mut segments = BTreeMap::new();
         for number in older {
             let segment = self.segment(&mut fold, *number, false)?;
+            if *number == base && segment.frames == 0 && segment.len <= SEGMENT_HEAD as u64 {
+                self.damage(base, 0, segment.len);
+            }
             segments.insert(*number, segment.file);
         }
         fold.complete = false;

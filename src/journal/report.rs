@@ -51,7 +51,7 @@ pub struct Damage {
     pub path: PathBuf,
     /// Where it begins.
     pub offset: u64,
-    /// How much was passed over.
+    /// How much was passed over; nothing if the segment is missing or empty.
     pub octets: u64,
     /// What the system says, if it is the disk that does not give it: it need not be lost then.
     pub unread: Option<String>,
@@ -115,6 +115,14 @@ impl fmt::Display for Damage {
                 self.path.display(),
                 self.octets,
                 self.offset
+            );
+        }
+        if self.octets == 0 {
+            return write!(
+                f,
+                "journal segment {} is missing or empty, and was needed: what only it held is lost; \
+                 find out who removed it",
+                self.path.display(),
             );
         }
         write!(

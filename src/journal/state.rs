@@ -21,9 +21,16 @@ pub enum State {
         /// Which file, and what the system says.
         why: String,
     },
-    /// A sync failed, or the flusher ended: what is in flight may end, then the process must.
+    /// A sync failed, files were moved away, or the flusher ended: what is in flight may end, then
+    /// the process must. The rest is for the next start.
     Failed {
-        /// Which file, and what the system says.
+        /// Which file, what the system says, and what is to be done.
+        why: String,
+    },
+    /// Files were removed, and what they held with them: the process must end, and nothing that it
+    /// leaves is found by the next one.
+    Gone {
+        /// Which file.
         why: String,
     },
     /// It was closed.
@@ -33,7 +40,7 @@ pub enum State {
 impl State {
     /// Whether the process has to end over it.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Failed { .. })
+        matches!(self, Self::Failed { .. } | Self::Gone { .. })
     }
 }
 
@@ -50,9 +57,11 @@ impl fmt::Display for State {
             Self::Unwritable { why } => {
                 write!(f, "the journal cannot be written: {why}; it is tried again")
             }
-            Self::Failed { why } => write!(
+            Self::Failed { why } => write!(f, "the journal has failed: {why}"),
+            Self::Gone { why } => write!(
                 f,
-                "the journal has failed: {why}; look at the disk, then start again"
+                "the journal is gone: {why}; what is queued is sent while there is time, and fails \
+                 then, since nothing keeps it; find out who removed it, then start again"
             ),
             Self::Closed => f.write_str("the journal is closed"),
         }

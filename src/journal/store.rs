@@ -14,6 +14,7 @@
 mod aside;
 mod carry;
 mod opening;
+mod standing;
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -42,8 +43,10 @@ pub(super) enum Trouble {
     Full,
     /// The system refuses, perhaps not for ever.
     Unwritable(String),
-    /// A sync has failed: nothing may be written any more.
+    /// A sync has failed, or files were moved: nothing may be written any more.
     Failed(String),
+    /// Files were removed: nothing may be written any more, and something of what was is lost.
+    Gone(String),
     /// What is to be copied cannot be read, perhaps not for ever.
     Unreadable(String),
 }
@@ -92,7 +95,11 @@ pub(super) struct Store {
     files: Arc<dyn Files>,
     settings: Settings,
     /// Held for as long as the store lives.
-    _lock: Lock,
+    lock: Lock,
+    /// What is wrong with the lock file, as it was told.
+    lock_trouble: Option<String>,
+    /// Whether it is looked at whether files are where they were.
+    watches: bool,
     catalogue: Shared,
     active: u32,
     stage: Stage,
@@ -119,10 +126,16 @@ pub(super) struct Store {
     mark_due: bool,
     /// Whether a failed write may have left octets behind `len`.
     cut_due: bool,
-    failed: Option<String>,
-    /// After a failed sync: whether the next process knows durably which requests were refused.
-    has_noted: bool,
+    failed: Option<Fatal>,
     written: u64,
+}
+
+/// Why nothing is written any more.
+#[derive(Clone, Debug)]
+struct Fatal {
+    trouble: Trouble,
+    /// Whether it is certain that the next process finds nothing that was refused since.
+    has_noted: bool,
 }
 
 impl Store {
@@ -147,7 +160,7 @@ impl Store {
         self.written
     }
 
-    /// Whether a sync has failed, so that nothing is written any more.
+    /// Whether nothing is written any more.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.is_some()
     }
@@ -248,6 +261,11 @@ impl Store {
             return Ok(());
         }
         match self.file.sync_data() {
+            // Nothing of a file that is gone is found again.
+            Ok(()) if !self.is_linked() => {
+                let trouble = self.gone();
+                Err(self.end(trouble, true).into())
+            }
             Ok(()) => {
                 self.is_synced();
                 Ok(())
@@ -266,9 +284,10 @@ impl Store {
 
     /// A failure after something was written.
     fn in_doubt(&self, trouble: Trouble) -> Failure {
+        let has_noted = self.failed.as_ref().is_some_and(|fatal| fatal.has_noted);
         Failure {
             trouble,
-            may_come_back: !self.has_noted,
+            may_come_back: !has_noted,
         }
     }
 
@@ -292,7 +311,7 @@ impl Store {
 
     fn check(&self) -> Result<(), Trouble> {
         match &self.failed {
-            Some(why) => Err(Trouble::Failed(why.clone())),
+            Some(fatal) => Err(fatal.trouble.clone()),
             None => Ok(()),
         }
     }
@@ -320,13 +339,15 @@ impl Store {
     /// A failed sync: the system may have forgotten what it could not write, so that neither this
     /// process nor the next one may build on this file.
     fn fail(&mut self, error: &io::Error) -> Trouble {
-        let why = format!("sync of {} failed: {error}", self.path().display());
-        match self.note_refused() {
-            Ok(()) => self.has_noted = true,
-            Err(error) => ::log::warn!("journal: cannot leave a note of the failed sync: {error}"),
+        let why = format!(
+            "sync of {} failed: {error}; look at the disk, then start again",
+            self.path().display()
+        );
+        let noted = self.note_refused();
+        if let Err(error) = &noted {
+            ::log::warn!("journal: cannot leave a note of the failed sync: {error}");
         }
-        self.failed = Some(why.clone());
-        Trouble::Failed(why)
+        self.end(Trouble::Failed(why), noted.is_ok())
     }
 
     /// Leaves a note of the failed sync: requests that waited for it are refused, and what of them
@@ -351,7 +372,9 @@ impl Store {
         };
         file.write_at(from.text().as_bytes(), 0)?;
         file.sync_data()?;
-        self.files.sync_dir(&self.settings.dir)
+        self.files.sync_dir(&self.settings.dir)?;
+        // Elsewhere nobody would find it.
+        self.must_stand()
     }
 
     fn path(&self) -> PathBuf {

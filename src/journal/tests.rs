@@ -14,4 +14,5 @@ mod rotation;
 mod script;
 mod sent;
 mod spoilt;
+mod standing;
 mod trouble;

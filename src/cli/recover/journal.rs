@@ -49,7 +49,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
 }
 
 fn directory(asked: &Recover, config: &Config) -> Result<PathBuf, Failure> {
-    let configured = || config.journal.as_ref().map(|journal| journal.dir.clone());
+    let configured = || daemon::journal_directory(config);
     asked.journal.clone().or_else(configured).ok_or_else(|| {
         let text = "the configuration has journal.sync = \"off\"; name a journal's directory with \
                     --journal, or push logs with -l";

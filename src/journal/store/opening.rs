@@ -58,7 +58,7 @@ impl Store {
         } else {
             let number = found.highest.saturating_add(1);
             let octets = first_octets(number, number, high_water, doubt, true);
-            let begun = begin(&*files, dir, &segment::name(number), &octets);
+            let begun = begin(&*files, dir, number, stage, &octets);
             let file = begun.map_err(|refusal| failed(number)(refusal.into_error()))?;
             found.good_end = octets.len() as u64;
             found.fold.complete = true;
@@ -71,7 +71,9 @@ impl Store {
         let complete = found.fold.complete;
         let mut store = Self {
             files,
-            _lock: lock,
+            lock,
+            lock_trouble: None,
+            watches: false,
             catalogue: Shared::new(Catalogue {
                 index: found.fold.index,
                 segments: found.segments,
@@ -92,10 +94,10 @@ impl Store {
             mark_due: true,
             cut_due: false,
             failed: None,
-            has_noted: false,
             written: 0,
             settings,
         };
+        store.watch();
         store.start(now)?;
         Ok((store, found.recovered))
     }
@@ -110,7 +112,7 @@ impl Store {
         let fault = match noted.map_err(Trouble::from) {
             // What is outstanding can be sent all the same, and that may make room.
             Ok(()) | Err(Trouble::Full) => return Ok(()),
-            Err(Trouble::Unwritable(why) | Trouble::Failed(why)) => {
+            Err(Trouble::Unwritable(why) | Trouble::Failed(why) | Trouble::Gone(why)) => {
                 Fault::Unusable(io::Error::other(why))
             }
             Err(Trouble::Unreadable(why)) => Fault::Unreadable(io::Error::other(why)),
@@ -147,13 +149,13 @@ impl Store {
 
     fn next_segment(&mut self, stage: Stage) -> Result<(), Trouble> {
         let number = self.highest.max(self.active).saturating_add(1);
-        let (name, base) = match stage {
+        let base = match stage {
             // Until it is complete nobody reads it, and then it needs no other.
-            Stage::Draft => (segment::draft(number), number),
-            Stage::Open | Stage::Spoilt => (segment::name(number), self.oldest()),
+            Stage::Draft => number,
+            Stage::Open | Stage::Spoilt => self.oldest(),
         };
         let octets = first_octets(number, base, self.ids, self.doubt, false);
-        let begun = begin(&*self.files, &self.settings.dir, &name, &octets);
+        let begun = begin(&*self.files, &self.settings.dir, number, stage, &octets);
         let file = match begun {
             Ok(file) => file,
             Err(Refusal::Write(error)) => return Err(self.trouble(&error)),
@@ -229,7 +231,7 @@ pub(in crate::journal) fn take_over(files: &dyn Files, dir: &Path) -> Result<Loc
         fault: Fault::Unusable(error),
     };
     files.create_dir(dir).map_err(unusable)?;
-    files.lock(&dir.join(LOCK)).map_err(|error| match error {
+    files.lock(dir, LOCK).map_err(|error| match error {
         LockError::Io(error) => unusable(error),
         LockError::Held(pid) => OpenError {
             path: dir.to_owned(),
@@ -264,28 +266,36 @@ impl Refusal {
     }
 }
 
+/// Begins a segment under the name of a draft; one that is none gets its own with its first octets
+/// in it, so that a crash never leaves one without.
 fn begin(
     files: &dyn Files,
     dir: &Path,
-    name: &str,
+    number: u32,
+    stage: Stage,
     octets: &[u8],
 ) -> Result<Arc<dyn JournalFile>, Refusal> {
-    let path = dir.join(name);
+    let path = dir.join(segment::draft(number));
     let created = match files.create(&path) {
-        // A segment that was never begun, or a draft, of a process that crashed.
+        // One that was never begun, of a process that crashed.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             files.remove(&path).and_then(|()| files.create(&path))
         }
         created => created,
     };
     let file = created.map_err(Refusal::Write)?;
-    if let Err(error) = file.write_at(octets, 0) {
+    let refused = |error| {
         if let Err(error) = files.remove(&path) {
             ::log::warn!("journal: cannot remove {}: {error}", path.display());
         }
-        return Err(Refusal::Write(error));
-    }
+        Refusal::Write(error)
+    };
+    file.write_at(octets, 0).map_err(refused)?;
     file.sync_data().map_err(Refusal::Sync)?;
+    if stage != Stage::Draft {
+        let name = dir.join(segment::name(number));
+        files.rename(&path, &name).map_err(refused)?;
+    }
     files.sync_dir(dir).map_err(Refusal::Sync)?;
     Ok(file)
 }

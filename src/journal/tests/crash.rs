@@ -35,6 +35,10 @@ fn after_each_loss(files: &MemoryFiles, ledger: &Ledger, torn: std::ops::Range<u
             continue;
         }
         ledger.check(&rebooted);
+        if !matches!(loss, Loss::Torn(_)) {
+            // An ordinary crash is no damage.
+            assert_eq!(outstanding(&rebooted).1.damage, [], "{loss:?}");
+        }
         // Taking it over changes nothing about that, nor does a second time.
         let before = outstanding(&rebooted).0;
         for _ in 0..2 {

@@ -1,11 +1,12 @@
 //! On the machine's own files.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
 
 use crate::journal::fixture::accepted;
-use crate::journal::{DiskFiles, End, Fault, Journal, OpenError, Recovered, Settings, read};
+use crate::journal::{DiskFiles, End, Fault, Files as _, Journal, LOCK, LockError, OpenError};
+use crate::journal::{Recovered, Settings, read};
 use crate::moment::Moment;
 use crate::push::{Platform, PushId};
 
@@ -92,4 +93,74 @@ fn other_files_in_the_directory_are_left_alone() {
             "mine"
         );
     }
+}
+
+#[test]
+fn a_directory_stays_ours_without_its_lock_file_which_is_made_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join(LOCK);
+    let (first, _) = open(Settings::new(scratch.path())).unwrap();
+    fs::remove_file(&path).unwrap();
+    let error = open(Settings::new(scratch.path())).unwrap_err();
+    assert!(error.is_held(), "{error}");
+    assert!(!path.exists(), "nothing of it was made");
+    drop(first);
+
+    let lock = DiskFiles.lock(scratch.path(), LOCK).unwrap();
+    assert!(!lock.keep_file().unwrap());
+    fs::remove_file(&path).unwrap();
+    assert!(lock.keep_file().unwrap());
+    let pid = format!("{}\n", std::process::id());
+    assert_eq!(fs::read_to_string(&path).unwrap(), pid);
+    assert!(!lock.keep_file().unwrap(), "it is there now");
+    // Somebody who locks nothing but the file.
+    fs::remove_file(&path).unwrap();
+    let other = fs::File::create(&path).unwrap();
+    other.lock().unwrap();
+    assert!(matches!(lock.keep_file(), Err(LockError::Held(None))));
+}
+
+#[test]
+fn a_lock_file_is_not_written_through_a_link_nor_over_a_foreign_file() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (dir, victim) = (scratch.path().join("dir"), scratch.path().join("victim"));
+    fs::create_dir(&dir).unwrap();
+    let path = dir.join(LOCK);
+    for content in ["a text", "1234", ""] {
+        fs::write(&victim, content).unwrap();
+        symlink(&victim, &path).unwrap();
+        let said = open(Settings::new(&dir)).unwrap_err().to_string();
+        assert!(said.contains("journal.lock is a symbolic link"), "{said}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), content);
+        fs::remove_file(&path).unwrap();
+    }
+    for content in ["a text", "12\n34x", &"1".repeat(33)] {
+        fs::write(&path, content).unwrap();
+        let said = open(Settings::new(&dir)).unwrap_err().to_string();
+        let foreign = "journal.lock holds something else than a pid, and is not overwritten";
+        assert!(said.contains(foreign), "{said}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+    // What a power failure may leave of a pid.
+    for content in ["", "\0\0\0\0\0", "4711\n", "4711"] {
+        fs::write(&path, content).unwrap();
+        open(Settings::new(&dir)).unwrap();
+    }
+    // Segments are not followed either.
+    fs::rename(dir.join("0000000001.journal"), &victim).unwrap();
+    let before = fs::read(&victim).unwrap();
+    symlink(&victim, dir.join("0000000001.journal")).unwrap();
+    assert!(open(Settings::new(&dir)).is_err());
+    assert_eq!(fs::read(&victim).unwrap(), before);
+}
+
+#[test]
+fn a_directory_may_be_reached_by_a_link() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (dir, link) = (scratch.path().join("dir"), scratch.path().join("link"));
+    fs::create_dir(&dir).unwrap();
+    symlink(&dir, &link).unwrap();
+    let (journal, _) = open(Settings::new(&link)).unwrap();
+    assert!(open(Settings::new(&dir)).unwrap_err().is_held());
+    journal.append([&accepted(1, 1)], None).unwrap();
 }

@@ -1,0 +1,275 @@
+//! Files that are removed, moved or replaced under a daemon that runs, and before it starts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+mod harness;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use harness::daemon::Daemon;
+use harness::lines::{check_same, ids};
+use harness::simulator::Simulated;
+use harness::site::{Site, run, sterna};
+use harness::{fcm_token, hex_token, wait_until};
+
+/// A request for pushes to the devices of these numbers.
+fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
+    let tokens: Vec<String> = numbers.into_iter().map(hex_token).collect();
+    json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]})
+}
+
+/// The segments of a site's journal.
+fn segments(site: &Site) -> Vec<PathBuf> {
+    let entries = fs::read_dir(site.path("journal")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|it| it == "journal");
+    paths.filter(is_segment).collect()
+}
+
+fn kill(daemon: &Daemon) {
+    daemon.signal("KILL");
+    wait_until("the daemon to be dead", || daemon.ended().is_some());
+}
+
+fn said(site: &Site, what: &str) {
+    wait_until(what, || site.operator_log().contains(what));
+}
+
+#[test]
+fn a_journal_that_is_removed_takes_nothing_more_and_what_it_had_is_sent_or_fails_with_a_line() {
+    let simulated = Simulated::start();
+    let removals: [fn(&Site); 2] = [
+        |site| {
+            for segment in segments(site) {
+                fs::remove_file(segment).unwrap();
+            }
+        },
+        |site| fs::remove_dir_all(site.path("journal")).unwrap(),
+    ];
+    for remove in removals {
+        let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 1);
+        let daemon = site.start();
+        for lane in ["ios", "android"] {
+            let pause = format!("/lanes/{lane}/pause");
+            assert_eq!(daemon.request("PUT", &pause, b"").status, 200);
+        }
+        let to_ios = daemon.push(&batch(0..20)).accepted_ids();
+        let tokens: Vec<String> = (0..20).map(fcm_token).collect();
+        let to_android = json!({"notifications": [
+            {"platform": 2, "token": tokens, "message": "m"},
+        ]});
+        let to_android = daemon.push(&to_android).accepted_ids();
+        remove(&site);
+        let refused = daemon.push(&batch([99]));
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(
+            refused.message().starts_with("the journal is gone: "),
+            "{refused:?}"
+        );
+        said(&site, "was removed while it was in use");
+        daemon.request("PUT", "/lanes/ios/resume", b"");
+        assert_eq!(daemon.wait(), 74);
+        check_same(&ids(&site.access_log(), "succeeded-push"), &to_ios);
+        let failed = site.error_log();
+        check_same(&ids(&failed, "failed-push"), &to_android);
+        assert!(
+            failed
+                .iter()
+                .all(|line| line.text_of("reason") == "shutdown")
+        );
+    }
+}
+
+#[test]
+fn a_journal_that_is_removed_is_noticed_though_nobody_pushes() {
+    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    fs::remove_dir_all(site.path("journal")).unwrap();
+    assert_eq!(daemon.wait(), 74);
+    let log = site.operator_log();
+    assert!(log.contains("the journal is gone: "), "{log}");
+}
+
+#[test]
+fn a_journal_that_is_moved_away_is_put_back_and_goes_on() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    assert_eq!(daemon.request("PUT", "/lanes/ios/pause", b"").status, 200);
+    let accepted = daemon.push(&batch(0..20)).accepted_ids();
+    fs::rename(site.path("journal"), site.path("moved")).unwrap();
+    // Somebody wants to begin with an empty one.
+    fs::create_dir(site.path("journal")).unwrap();
+    assert_eq!(daemon.wait(), 74);
+    let log = site.operator_log();
+    let told = "was moved away or replaced while it was in use: what was accepted is where it was \
+                moved to; put it back, then start again";
+    assert!(log.contains(told), "{log}");
+    assert!(log.contains("20 pushes stay in it"), "{log}");
+    fs::remove_dir(site.path("journal")).unwrap();
+    fs::rename(site.path("moved"), site.path("journal")).unwrap();
+    site.start().settle();
+    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+}
+
+#[test]
+fn a_journal_whose_lock_file_is_removed_has_one_daemon_all_the_same() {
+    let first = Site::unreachable();
+    let daemon = first.start();
+    let journal = first.path("journal");
+    let lock = journal.join("journal.lock");
+    fs::remove_file(&lock).unwrap();
+    let second = || Site::unreachable().with_text("journal.dir", journal.to_str().unwrap());
+    let output = second().run(&[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{stderr}");
+    assert!(stderr.contains("belongs to another daemon"), "{stderr}");
+    said(
+        &first,
+        "journal.lock was removed while it was in use; it is made again",
+    );
+    let output = second().run(&[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let pid = format!("another daemon, with pid {}", daemon.pid());
+    assert!(stderr.contains(&pid), "{stderr}");
+    assert_eq!(daemon.push(&batch(0..1)).status, 200, "the first goes on");
+}
+
+#[test]
+fn a_segment_that_was_emptied_is_told_and_no_obstacle() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    daemon.push(&batch(0..50));
+    kill(&daemon);
+    for segment in segments(&site) {
+        fs::write(segment, "").unwrap();
+    }
+    let daemon = site.start();
+    let log = site.operator_log();
+    for told in [
+        "0000000001.journal is missing or empty, and was needed",
+        "0 outstanding of 0, 0 expired, 1 damaged",
+    ] {
+        assert!(log.contains(told), "{told:?}: {log}");
+    }
+    assert_eq!(daemon.push(&batch(50..51)).status, 200);
+}
+
+#[test]
+fn where_anyone_may_write_a_directory_of_ours_is_used() {
+    let simulated = Simulated::start();
+    let nowhere = Site::unreachable();
+    let open = nowhere.path("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, Permissions::from_mode(0o1777)).unwrap();
+    let nowhere = nowhere.with_text("journal.dir", open.to_str().unwrap());
+    let daemon = nowhere.start();
+    let accepted = daemon.push(&batch(0..5)).accepted_ids();
+    kill(&daemon);
+    let below: Vec<_> = fs::read_dir(&open).unwrap().map(Result::unwrap).collect();
+    assert_eq!(below.len(), 1, "{below:?}");
+    let found = below[0].metadata().unwrap();
+    assert!(found.is_dir() && found.mode() & 0o777 == 0o700);
+    let told = format!("the journal is kept in {}", below[0].path().display());
+    let log = nowhere.operator_log();
+    assert!(log.contains(&told), "{log}");
+    let mut command = sterna();
+    command.arg("check").arg("-c").arg(nowhere.write_config());
+    let output = run(command);
+    let shown =
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(shown.contains(&told), "{shown}");
+    // Whoever looks for the journal finds it there.
+    let mut command = sterna();
+    command.arg("recover").arg("-c").arg(nowhere.write_config());
+    command.arg("--dry-run");
+    let output = run(command);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.starts_with("5 outstanding of 5"), "{shown}");
+    let site =
+        Site::simulated(&simulated.simulator).with_text("journal.dir", open.to_str().unwrap());
+    site.start().settle();
+    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+}
+
+#[test]
+fn nothing_is_written_through_links_or_over_foreign_files() {
+    let site = Site::unreachable().with_path("core.pid", "sterna.pid");
+    let victim = site.path("victim");
+    fs::write(&victim, "4711").unwrap();
+    fs::create_dir(site.path("journal")).unwrap();
+    for (link, named) in [
+        ("sterna.pid", "is a symbolic link, and a pid file is not"),
+        (
+            "journal/journal.lock",
+            "is a symbolic link, and none is followed",
+        ),
+    ] {
+        let link = site.path(link);
+        drop(fs::remove_file(&link));
+        symlink(&victim, &link).unwrap();
+        let output = site.run(&[]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(73), "{stderr}");
+        assert!(stderr.contains(named), "{stderr}");
+        fs::remove_file(&link).unwrap();
+    }
+    fs::write(site.path("journal/journal.lock"), "a letter").unwrap();
+    let output = site.run(&[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(73), "{stderr}");
+    assert!(stderr.contains("is not overwritten"), "{stderr}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "4711");
+    let letter = fs::read_to_string(site.path("journal/journal.lock")).unwrap();
+    assert_eq!(letter, "a letter");
+}
+
+#[test]
+fn what_others_find_the_daemon_by_is_missed() {
+    let site = Site::unreachable()
+        .with_path("core.pid", "sterna.pid")
+        .with_path("core.control_socket", "control")
+        .on_unix_socket();
+    let daemon = site.start();
+    for (name, what) in [
+        ("sterna.pid", "the pid file"),
+        ("control", "the control socket"),
+        ("api.sock", "the API's socket"),
+    ] {
+        let (path, aside) = (site.path(name), site.path("aside"));
+        fs::rename(&path, &aside).unwrap();
+        said(
+            &site,
+            &format!("{what} {} was removed or replaced: ", path.display()),
+        );
+        fs::rename(&aside, &path).unwrap();
+        said(&site, &format!("{what} {} is there again", path.display()));
+    }
+    assert_eq!(daemon.terminate(), 0);
+}
+
+#[test]
+fn a_push_log_that_is_removed_is_made_again() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    daemon.push(&batch(0..1));
+    daemon.wait_idle();
+    fs::remove_file(site.path("access.log")).unwrap();
+    let accepted = daemon.push(&batch(1..3)).accepted_ids();
+    daemon.settle();
+    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+    said(
+        &site,
+        "access.log was removed while it was in use: it is made again",
+    );
+}
