@@ -4,6 +4,7 @@
 //! process does ([`clock`]), so that no deadline passes for that.
 
 pub mod clock;
+pub mod grace;
 mod wait;
 
 use std::io;

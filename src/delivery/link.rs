@@ -11,6 +11,7 @@ use super::session::{Ended, Session};
 use super::transport::Transport;
 use crate::http2::{ErrorCode, SendError};
 use crate::moment::Moment;
+use crate::moment::grace::Grace;
 use crate::push::{ConnectionId, Push, PushId};
 
 /// How long pushes wait for a connection that takes none.
@@ -37,6 +38,8 @@ pub(super) struct Link<T> {
     opened: Instant,
     /// When a push was last sent on it.
     used: Instant,
+    /// What the peer is granted if this thread is late.
+    grace: Grace,
     /// It was told that the lane may open another connection beside it.
     settled: bool,
     /// It was told whether it was worth its opening.
@@ -82,6 +85,7 @@ impl<T: Transport> Link<T> {
             session,
             opened: now,
             used: now,
+            grace: Grace::default(),
             settled: false,
             judged: false,
         }
@@ -119,12 +123,44 @@ impl<T: Transport> Link<T> {
 
     /// Socket, events, time-outs.
     pub(super) fn receive(&mut self, now: Moment, ended: &mut Vec<Ended>) {
-        let at = now.monotonic;
-        self.connection.receive(at);
-        self.connection.handle_timeout(at);
+        self.connection.receive(now.monotonic);
+        if self.due().is_some_and(|due| due <= now.monotonic) {
+            // Whoever has answered by now is not late, though no wait has said so.
+            if !self.connection.http2().wants_input() {
+                self.connection.flush(now.monotonic);
+            }
+            self.connection.look_again();
+            self.connection.receive(now.monotonic);
+        }
+        self.take_events(now, ended);
+        let judged = Moment {
+            monotonic: self.judged_at(now.monotonic),
+            ..now
+        };
+        self.connection.handle_timeout(judged.monotonic);
         self.take_events(now, ended);
         self.session
-            .handle_timeout(self.connection.http2(), now, ended);
+            .handle_timeout(self.connection.http2(), judged, ended);
+    }
+
+    /// Up to when the peer's deadlines are judged: until now, unless this thread is late itself.
+    fn judged_at(&mut self, now: Instant) -> Instant {
+        let Some(due) = self.due() else {
+            self.grace = Grace::default();
+            return now;
+        };
+        let left = self.grace.left(due, self.connection.has_more(), now);
+        if due > now || left.is_zero() {
+            return now;
+        }
+        let before = due.checked_sub(Duration::from_nanos(1));
+        before.unwrap_or(due)
+    }
+
+    /// When the peer must have said something.
+    fn due(&self) -> Option<Instant> {
+        let due = [self.connection.next_timeout(), self.session.next_timeout()];
+        due.into_iter().flatten().min()
     }
 
     /// Pushes that it may take now.
@@ -235,8 +271,7 @@ impl<T: Transport> Link<T> {
     /// When it has to be looked at again.
     pub(super) fn next_timeout(&self, idle_timeout: Duration) -> Option<Instant> {
         let timeouts = [
-            self.connection.next_timeout(),
-            self.session.next_timeout(),
+            self.due().map(|due| self.grace.looks_at(due)),
             self.idle_at(idle_timeout),
             self.opened
                 .checked_add(PROOF_TIME)

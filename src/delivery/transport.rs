@@ -15,6 +15,9 @@ pub trait Transport: Debug {
     fn http2(&mut self) -> &mut http2::Connection;
     /// Feeds the HTTP/2 side what has come.
     fn receive(&mut self, now: Instant);
+    /// The next [`Transport::receive`] reads whatever there is, also what no wait has announced.
+    /// One that always does need not be told.
+    fn look_again(&mut self) {}
     /// Hands on what the HTTP/2 side has to say, as far as the peer takes it.
     fn flush(&mut self, now: Instant);
     /// When to call [`Transport::handle_timeout`].

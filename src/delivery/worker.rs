@@ -163,6 +163,10 @@ impl Transport for Wire {
         self.connection.receive_ready(readiness, now);
     }
 
+    fn look_again(&mut self) {
+        self.readiness = Readiness::UNKNOWN;
+    }
+
     fn flush(&mut self, now: Instant) {
         self.connection.flush(now);
     }

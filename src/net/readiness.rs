@@ -19,6 +19,8 @@ pub struct Waiter {
     poll: Poll,
     events: Events,
     waker: Arc<Waker>,
+    /// The last wait was interrupted before it could look.
+    was_interrupted: bool,
 }
 
 /// Wakes the thread that owns a [`Waiter`].
@@ -59,6 +61,7 @@ impl Waiter {
             poll,
             events: Events::with_capacity(EVENTS_PER_WAIT),
             waker: Arc::new(waker),
+            was_interrupted: false,
         })
     }
 
@@ -77,17 +80,21 @@ impl Waiter {
     /// Waits until a socket is ready, the bell rings or `timeout` is over; a bell that rang since
     /// the last wait ends it at once. May return early without cause.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.events.clear();
-                Ok(())
-            }
-            other => other,
+        let polled = self.poll.poll(&mut self.events, timeout);
+        self.was_interrupted = matches!(&polled, Err(error) if is_interrupted(error));
+        if self.was_interrupted {
+            self.events.clear();
+            return Ok(());
         }
+        polled
     }
 
-    /// What the last [`Waiter::wait`] said about the socket registered with `token`.
+    /// What the last [`Waiter::wait`] said about the socket registered with `token`. One that was
+    /// interrupted, as by a process that was stopped and goes on, says nothing of any.
     pub fn readiness(&self, token: Token) -> Readiness {
+        if self.was_interrupted {
+            return Readiness::UNKNOWN;
+        }
         let mut readiness = Readiness::NOTHING;
         for event in self.events.iter().filter(|event| event.token() == token) {
             readiness.closed |= event.is_read_closed() || event.is_error();
@@ -106,6 +113,10 @@ impl Bell {
             log::error!("cannot wake a thread: {error}");
         }
     }
+}
+
+fn is_interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
 }
 
 /// Socket events taken per wait; more are reported by the next one.

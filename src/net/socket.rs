@@ -18,6 +18,7 @@ use rustls::pki_types::CertificateDer;
 use super::readiness::Readiness;
 
 use crate::moment;
+use crate::moment::grace::Grace;
 
 /// A connected socket.
 pub(super) struct Socket {
@@ -87,12 +88,14 @@ impl Socket {
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(4);
         self.register(poll.registry(), Token(0))?;
+        let mut grace = Grace::default();
         loop {
+            let now = moment::now();
             self.shake()?;
             if self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking()) {
                 break;
             }
-            let left = deadline.saturating_duration_since(moment::now());
+            let left = grace.left(deadline, false, now);
             if left.is_zero() {
                 return Err(End::failed(
                     io::ErrorKind::TimedOut,

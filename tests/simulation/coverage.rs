@@ -84,6 +84,8 @@ kinds! {
     Purged "settled as purged"
     RateUsedUp "rate used up"
     Panicked "panic of a thread"
+    StoodStill "thread that stood still"
+    StoodStillPast "thread that stood still past a deadline, with octets unread"
     Elsewhere "503 Shutdown"
     Once "refusal of a credential that is given one more try"
     Held "refused credential"

@@ -37,6 +37,7 @@ impl Frame {
 }
 
 /// Cuts one direction's octets into frames.
+#[derive(Clone)]
 pub(crate) struct Frames {
     buffer: Vec<u8>,
     /// Where `buffer` begins.

@@ -65,7 +65,7 @@ pub(crate) struct Ledger {
     due: Vec<u64>,
     unsettled: usize,
     /// When a request was sent last.
-    moved: Option<Instant>,
+    pub(crate) moved: Option<Instant>,
     /// When a request was looked for that waits beyond its time.
     looked: Instant,
     limits: Limits,
@@ -230,7 +230,7 @@ impl Ledger {
         if record.is_probe {
             self.coverage.count(Kind::Probe);
         }
-        self.moved = Some(now);
+        self.moved = self.moved.max(Some(now));
         record.sent = Some(now);
         record.first_attempt.get_or_insert(now);
         for fault in faults {

@@ -201,6 +201,22 @@ impl Link {
             .min()
     }
 
+    /// No request was given up whose answer has come and is not read yet.
+    fn check_given_up(&mut self, now: Instant, ledger: &mut Ledger) {
+        let given_up = std::mem::take(&mut self.wire.given_up);
+        if given_up.is_empty() || self.down.is_reset(now) {
+            return;
+        }
+        let arrived = self.down.queue.iter().take_while(|(at, _)| *at <= now);
+        let arrived: Vec<u8> = arrived.flat_map(|(_, octets)| octets).copied().collect();
+        for stream in self.wire.answered_by(&arrived) {
+            if given_up.contains(&stream) {
+                let what = format!("stream {stream} is given up, and its answer is there");
+                ledger.violate(now, what);
+            }
+        }
+    }
+
     /// Writing fails.
     fn is_broken(&self) -> bool {
         self.down.is_cut || self.up.is_cut || self.left
@@ -315,6 +331,8 @@ pub(crate) struct SimulatedTransport {
     closed: bool,
     told: bool,
     now: Instant,
+    /// The last wait has said nothing of what has come.
+    is_blind: bool,
 }
 
 impl SimulatedTransport {
@@ -331,6 +349,7 @@ impl SimulatedTransport {
             closed: false,
             told: false,
             now,
+            is_blind: false,
         };
         transport.flush(now);
         transport
@@ -346,7 +365,15 @@ impl SimulatedTransport {
             }
         } else {
             wire.written(self.http2.output(), net.pusher_max, now, &mut net.ledger);
+            if self.http2.wants_input() {
+                net.links[self.id].check_given_up(now, &mut net.ledger);
+            }
         }
+    }
+
+    /// The next wait is interrupted.
+    pub(crate) fn go_blind(&mut self) {
+        self.is_blind = true;
     }
 
     /// Takes what has arrived.
@@ -409,12 +436,16 @@ impl Transport for SimulatedTransport {
     fn receive(&mut self, now: Instant) {
         self.now = now;
         self.fall_into(Trap::Reading);
-        if self.closed {
+        if self.closed || std::mem::take(&mut self.is_blind) {
             return;
         }
         self.read(now, READS_PER_CALL);
         self.closed |= self.net.borrow().links[self.id].down.is_over(now);
         self.tell_end(now);
+    }
+
+    fn look_again(&mut self) {
+        self.is_blind = false;
     }
 
     fn flush(&mut self, now: Instant) {

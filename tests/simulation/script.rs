@@ -29,6 +29,8 @@ pub(crate) enum Act {
     Reload,
     /// Of a thread.
     Panic,
+    /// Threads do not run for a while, and wake without a word of what has come.
+    Standstill,
     Heal,
     Drain,
     Stop,
@@ -58,6 +60,8 @@ pub(crate) fn of_chance(origin: Instant, ends: Duration, dice: &mut Dice) -> Scr
         (Act::Purge, 100),
         (Act::Panic, 150),
         (Act::Panic, 50),
+        (Act::Standstill, 200),
+        (Act::Standstill, 200),
     ] {
         if dice.chance(per_mille) {
             add(dice.millis(0, ends_ms), act);

@@ -46,6 +46,8 @@ pub(crate) struct Seat {
     pub(crate) in_second: (Instant, u32),
     /// It rests after a panic.
     pub(crate) rests_until: Option<Instant>,
+    /// Until when it does not run.
+    pub(crate) stands_until: Option<Instant>,
     /// A round of it ends in a panic, there.
     pub(crate) doom: Option<Trap>,
 }
@@ -79,6 +81,7 @@ impl Seat {
             rounds: (now, 0),
             in_second: (now, 0),
             rests_until: None,
+            stands_until: None,
             doom: None,
         }
     }
@@ -101,7 +104,8 @@ impl Seat {
     pub(crate) fn next(&self) -> Instant {
         let dialled = self.dialling.map_or(self.wait_until, |it| it.until);
         let next = dialled.min(self.wait_until);
-        self.rests_until.unwrap_or(next)
+        let next = self.rests_until.unwrap_or(next);
+        self.stands_until.map_or(next, |until| until.max(next))
     }
 }
 

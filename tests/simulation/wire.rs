@@ -81,6 +81,8 @@ pub(crate) struct Wire {
     pub(crate) abandoned: bool,
     /// Something has happened that another connection may be opened for.
     pub(crate) may_be_replaced: bool,
+    /// Streams that the daemon has reset since the last look.
+    pub(crate) given_up: Vec<u32>,
 }
 
 impl Wire {
@@ -88,6 +90,7 @@ impl Wire {
         Self {
             abandoned: false,
             may_be_replaced: false,
+            given_up: Vec::new(),
             link,
             up: Frames::of_client(),
             down: Frames::of_server(),
@@ -146,6 +149,7 @@ impl Wire {
                 frames::HEADERS => self.opened(&frame, pusher_max, now, ledger),
                 frames::RST_STREAM => {
                     self.may_be_replaced = true;
+                    self.given_up.push(frame.stream);
                     self.end_by_peer(frame.stream, Fate::Unknown, now, ledger);
                 }
                 frames::SETTINGS if frame.is_ack() => {
@@ -259,6 +263,13 @@ impl Wire {
             let (link, stream) = (self.link, frame.stream);
             ledger.violate(now, format!("{link}/{stream}: {} octets too many", -least));
         }
+    }
+
+    /// The streams whose answers would be complete with these octets.
+    pub(crate) fn answered_by(&self, octets: &[u8]) -> Vec<u32> {
+        let frames = self.down.clone().take(octets);
+        let last = frames.iter().filter(|frame| frame.ends_stream());
+        last.map(|frame| frame.stream).collect()
     }
 
     /// How many of these octets are to be given to the daemon before the next look at it.

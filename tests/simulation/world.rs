@@ -226,6 +226,7 @@ impl World {
             let seat = &self.seats[link.seat];
             link.next(self.now)
                 .filter(|_| !seat.over && seat.rests_until.is_none())
+                .map(|at| seat.stands_until.map_or(at, |until| until.max(at)))
         });
         let seats = self.seats.iter().filter(|seat| !seat.over);
         let seats = seats.map(Seat::next);
@@ -245,6 +246,14 @@ impl World {
         if seat.over {
             return false;
         }
+        if let Some(until) = seat.stands_until {
+            if now < until {
+                return false;
+            }
+            seat.stands_until = None;
+            self.wake(index);
+        }
+        let seat = &mut self.seats[index];
         if let Some(until) = seat.rests_until {
             if now < until {
                 return false;
@@ -272,6 +281,23 @@ impl World {
         self.seats[index].has_octets = ready;
         self.round(index, moment);
         true
+    }
+
+    /// A thread that has not run for a while does: an interrupted wait says nothing of sockets.
+    fn wake(&mut self, index: usize) {
+        let now = self.now;
+        let seat = &mut self.seats[index];
+        seat.desk
+            .transports()
+            .for_each(SimulatedTransport::go_blind);
+        let is_past = !seat.again && seat.wait_until < now;
+        let net = &mut *self.net.borrow_mut();
+        let unread = |link: &Link| link.seat == index && link.next(now).is_some_and(|at| at <= now);
+        let has_unread = net.links.iter().any(unread);
+        net.ledger.coverage.count(Kind::StoodStill);
+        if is_past && has_unread {
+            net.ledger.coverage.count(Kind::StoodStillPast);
+        }
     }
 
     /// A connection was opened, or could not be.

@@ -1,6 +1,8 @@
 //! Callers who push until the daemon is gone, and who remember what they were answered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +15,9 @@ use crate::harness::{fcm_token, hex_token};
 
 /// Callers at a time.
 const CALLERS: u64 = 3;
+
+/// More than the daemon may be stopped for.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Tokens of one notification at most.
 const TOKENS: u64 = 12;
@@ -27,12 +32,17 @@ pub(crate) struct Load {
     callers: u64,
     /// Between two requests of a caller.
     pause: Duration,
+    /// The callers have been told to end.
+    stops: Arc<AtomicBool>,
+    /// Callers whose connection failed before.
+    cut: usize,
 }
 
 /// What a caller comes back with: ids with their tokens, and tokens without an answer.
 pub(crate) struct Told {
     answered: Vec<(u64, String)>,
     unanswered: Vec<String>,
+    cut: bool,
 }
 
 impl Load {
@@ -43,7 +53,21 @@ impl Load {
             unanswered: Vec::new(),
             callers: 0,
             pause,
+            stops: Arc::default(),
+            cut: 0,
         }
+    }
+
+    /// Tells the callers that it is enough.
+    #[allow(dead_code, reason = "not every test that uses this file lets them end")]
+    pub(crate) fn stop(&self) {
+        self.stops.store(true, Ordering::Relaxed);
+    }
+
+    /// Callers whose connection failed.
+    #[allow(dead_code, reason = "not every test that uses this file lets them end")]
+    pub(crate) fn cut(&self) -> usize {
+        self.cut
     }
 
     /// Ids that were answered with 200, with their tokens.
@@ -62,7 +86,8 @@ impl Load {
         self.callers += CALLERS;
         let start = |caller| {
             let (address, pause) = (address.clone(), self.pause);
-            std::thread::spawn(move || push_on(&address, caller, pause))
+            let stops = Arc::clone(&self.stops);
+            std::thread::spawn(move || push_on(&address, caller, pause, &stops))
         };
         callers.map(start).collect()
     }
@@ -76,22 +101,25 @@ impl Load {
                 assert_eq!(before, None, "id {id} was given twice");
             }
             self.unanswered.extend(told.unanswered);
+            self.cut += usize::from(told.cut);
         }
     }
 }
 
-/// Pushes until the connection fails.
-fn push_on(address: &Address, caller: u64, pause: Duration) -> Told {
+/// Pushes until told to end, or the connection fails.
+fn push_on(address: &Address, caller: u64, pause: Duration, stops: &AtomicBool) -> Told {
     let mut told = Told {
         answered: Vec::new(),
         unanswered: Vec::new(),
+        cut: false,
     };
     let mut dice = Dice::new(caller + 1);
     let mut next = (caller + 1) << 32;
     let Ok(mut client) = Client::try_connect(address) else {
         return told;
     };
-    loop {
+    client.set_read_timeout(ANSWERED_WITHIN);
+    while !stops.load(Ordering::Relaxed) {
         let is_ios = dice.below(2) == 0;
         let mut token = || {
             next += 1;
@@ -121,9 +149,11 @@ fn push_on(address: &Address, caller: u64, pause: Duration) -> Told {
             }
             Err(_) => {
                 told.unanswered.extend(tokens);
+                told.cut = true;
                 return told;
             }
         }
         std::thread::park_timeout(pause);
     }
+    told
 }

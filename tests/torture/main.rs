@@ -19,6 +19,7 @@ mod harness;
 mod dice;
 mod ledger;
 mod load;
+mod standstill;
 
 use std::time::Duration;
 

@@ -80,6 +80,18 @@ impl World {
                 let traps = [Trap::Reading, Trap::Writing, Trap::Closing];
                 self.seats[seat].doom = Some(net.dice.one_of(&traps));
             }
+            Act::Standstill => {
+                let longest = net.dice.one_of(&[300, 5000, 60_000]);
+                let until = self.now + net.dice.millis(1, longest);
+                net.ledger.moved = net.ledger.moved.max(Some(until));
+                let all = net.dice.chance(500);
+                let one = net.dice.index(self.seats.len());
+                for (index, seat) in self.seats.iter_mut().enumerate() {
+                    if all || index == one {
+                        seat.stands_until = Some(until);
+                    }
+                }
+            }
             Act::Heal => {
                 self.healed = true;
                 self.troubled = 0;
