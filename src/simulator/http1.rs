@@ -160,6 +160,7 @@ impl<'a> Service<'a> {
             let place = around.place(self.number, 0, now);
             let mut entry = Entry::judged(place, &request, &judgement, unprocessed.is_none());
             entry.answered = withheld.is_none() && matches!(judgement.reply, Reply::Respond(_));
+            entry.head = entry.answered;
             recorder.write(&mut vec![entry]);
         }
         let Judgement {

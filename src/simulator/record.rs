@@ -26,6 +26,8 @@ pub(super) struct Entry {
     /// The answer's status, also of one that did not go out; 0 if there was none to be.
     status: u16,
     reason: &'static str,
+    /// The HEADERS of the answer were handed to the transport: its sender may know it.
+    pub(super) head: bool,
     /// All of the answer was handed to the transport.
     pub(super) answered: bool,
     /// Seconds since the simulator was started.
@@ -60,6 +62,7 @@ impl Entry {
             processed: false,
             status: 0,
             reason,
+            head: false,
             answered: false,
             time: place.time.as_secs_f64(),
         }

@@ -17,7 +17,10 @@ pub(crate) struct Entry {
     pub(crate) processed: bool,
     pub(crate) status: u16,
     pub(crate) reason: String,
-    /// Unknown for those that were on their way when a connection was cut.
+    /// The HEADERS of the answer went out, which are believed whatever becomes of the rest.
+    #[serde(default)]
+    pub(crate) head: bool,
+    /// All of the answer did. Unknown for those that were on their way when a connection was cut.
     pub(crate) answered: Option<bool>,
 }
 
@@ -108,7 +111,9 @@ impl Findings {
         };
         let takes: Vec<&&Entry> = seen.iter().filter(|entry| entry.took()).collect();
         let doubtful = outcome.text.contains("\"maybe_sent\":true");
-        let told = takes.iter().any(|entry| entry.answered != Some(false));
+        let told = takes
+            .iter()
+            .any(|entry| entry.head || entry.answered != Some(false));
         if outcome.kind() == "succeeded-push" {
             self.succeeded += 1;
             if !told {
@@ -179,6 +184,7 @@ fn joined(outcomes: &[&str], entries: &[(u16, Option<bool>)]) -> Wrongs {
         processed: true,
         status: *status,
         reason: String::new(),
+        head: false,
         answered: *answered,
     };
     let entries: Vec<_> = entries.iter().enumerate().map(entry).collect();

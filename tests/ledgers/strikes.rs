@@ -60,10 +60,26 @@ fn streams_that_are_reset_before_they_are_processed_are_sent_again() {
 
 #[test]
 fn streams_that_are_reset_after_they_were_processed_are_doubled_and_say_so() {
-    each(&["internal@processed", "cancel@response"], |strike| {
+    each(&["internal@processed", "cancel@processed"], |strike| {
         for Outcome { findings, .. } in struck(strike, 30) {
             assert!(findings.doubled > 0, "{strike}: {findings:?}");
             assert_eq!(findings.doubled, findings.maybe_sent, "{strike}");
+        }
+    });
+}
+
+/// The head of an answer is believed, whatever becomes of the rest.
+#[test]
+fn streams_that_are_reset_behind_the_head_of_their_answer_are_not_sent_again() {
+    each(&["internal@response", "cancel@response"], |strike| {
+        for Outcome {
+            findings, entries, ..
+        } in struck(strike, 30)
+        {
+            let is_struck = |entry: &&Entry| entry.head && entry.answered == Some(false);
+            let struck = entries.iter().filter(is_struck).count();
+            assert!(struck >= 9, "{strike}: {struck}");
+            assert_eq!((findings.doubled, findings.maybe_sent), (0, 0), "{strike}");
         }
     });
 }

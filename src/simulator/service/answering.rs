@@ -105,7 +105,11 @@ impl Service {
             Reply::Respond(response) => {
                 self.adjust_limit(http2, response.status, now);
                 // If the client has reset the stream there is nobody to answer.
-                respond(http2, stream, response, strike.is_none()).is_ok() && strike.is_none()
+                let is_said = respond(http2, stream, response, strike.is_none()).is_ok();
+                if let Some(entry) = &mut outgoing.entry {
+                    entry.head = is_said;
+                }
+                is_said && strike.is_none()
             }
             Reply::Reset => {
                 http2.reset(stream, ErrorCode::INTERNAL_ERROR);

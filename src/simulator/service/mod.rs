@@ -194,6 +194,7 @@ impl Service {
         self.sent_accepted = 0;
         for entry in self.sent.drain(..).flatten() {
             let mut entry = *entry;
+            entry.head &= !lost;
             entry.answered &= !lost;
             self.entries.push(entry);
         }

@@ -132,6 +132,8 @@ fn check_ledgers(strike: &str, processed: bool, answered: bool, counts: Counts, 
     assert_eq!(entry["token"], DEVICE, "{strike}");
     assert_eq!(entry["processed"], processed, "{strike}: {entry}");
     assert_eq!(entry["answered"], answered, "{strike}: {entry}");
+    let head = answered || strike.ends_with("@response");
+    assert_eq!(entry["head"], head, "{strike}: {entry}");
     assert_eq!(
         entry["status"],
         if processed { 200 } else { 0 },

@@ -236,6 +236,7 @@ async fn answer(
         processed: true,
         status: 200,
         reason: String::new(),
+        head: false,
         answered: Some(false),
     };
     if every(manners.refuses_every) {

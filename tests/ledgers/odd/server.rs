@@ -291,6 +291,7 @@ impl<'a> Line<'a> {
             processed: true,
             status: 200,
             reason: String::new(),
+            head: false,
             answered: Some(true),
         };
         self.shared.entries.lock().unwrap().push((provider, entry));
