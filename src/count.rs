@@ -2,7 +2,11 @@
 //!
 //! Pure.
 
+mod seldom;
+
 use std::fmt::Display;
+
+pub use seldom::Seldom;
 
 /// So many: `one` is the word for one thing, `many` for none or several.
 pub fn of(number: impl Display, one: &str, many: &str) -> String {

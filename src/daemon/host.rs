@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::intruders::Intruders;
 use super::keeping::Keeping;
 use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
@@ -13,7 +12,7 @@ use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
 use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
 use crate::api::strangers::Stranger;
-use crate::count;
+use crate::count::{self, Seldom};
 use crate::delivery::purge::Purge;
 use crate::lane::{Hold, Lane, Reservation, Resting};
 use crate::live::Live;
@@ -110,9 +109,9 @@ pub(super) struct DaemonHost {
     pub(super) keeping: Arc<Keeping>,
     pub(super) whereabouts: Whereabouts,
     /// Requests without a valid API key; those of web pages; those with a foreign name.
-    pub(super) intruders: Mutex<Intruders>,
-    pub(super) pages: Mutex<Intruders>,
-    pub(super) misnamed: Mutex<Intruders>,
+    pub(super) intruders: Mutex<Seldom>,
+    pub(super) pages: Mutex<Seldom>,
+    pub(super) misnamed: Mutex<Seldom>,
     /// One per lane; they lead to the same lanes.
     pub(super) purges: Vec<Mutex<Purge>>,
     /// What is in force, as JSON.

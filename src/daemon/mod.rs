@@ -14,7 +14,6 @@ mod feeder;
 mod holdings;
 mod host;
 mod inlet;
-mod intruders;
 mod keeping;
 mod last_lines;
 mod named_files;
