@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::plan::Rejections;
+use super::plan::{Rejection, Rejections, SURE_REJECTED};
 use super::reply::Reply;
 
 /// What a request for pushes is answered, with a message of its own.
@@ -12,7 +12,7 @@ use super::reply::Reply;
 pub(super) struct Answer<'a> {
     message: &'a str,
     accepted: Vec<Taken>,
-    rejected: Vec<Refused<'a>>,
+    rejected: &'a [Rejection],
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
 }
@@ -28,23 +28,13 @@ pub(super) struct Taken {
     pub(super) count: usize,
 }
 
-#[derive(Serialize)]
-struct Refused<'a> {
-    pointer: String,
-    error: &'a str,
-}
-
 impl<'a> Answer<'a> {
     /// The answer with these parts.
     pub(super) fn new(message: &'a str, rejected: &'a Rejections, accepted: Vec<Taken>) -> Self {
-        let refused = rejected.listed().iter().map(|rejection| Refused {
-            pointer: rejection.pointer(),
-            error: &rejection.error,
-        });
         Self {
             message,
             accepted,
-            rejected: refused.collect(),
+            rejected: rejected.listed(),
             rejected_omitted: rejected.omitted(),
         }
     }
@@ -52,17 +42,22 @@ impl<'a> Answer<'a> {
     /// The same answer, which lists no more rejected parts than fit into so many octets.
     pub(super) fn listing(mut self, most: usize) -> Self {
         let mut octets = 0_usize;
-        let fits = |refused: &&Refused<'_>| {
-            // Text can always be written.
-            let entry = serde_json::to_vec(refused).unwrap_or_default();
-            octets = octets.saturating_add(entry.len()).saturating_add(1);
+        let fits = |rejection: &&Rejection| {
+            octets = octets.saturating_add(rejection.octets());
             octets <= most
         };
         let fitting = self.rejected.iter().take_while(fits).count();
         let cut_off = self.rejected.len().saturating_sub(fitting);
-        self.rejected.truncate(fitting);
+        self.rejected = self.rejected.get(..fitting).unwrap_or_default();
         self.rejected_omitted = self.rejected_omitted.saturating_add(cut_off);
         self
+    }
+
+    /// Octets that the answer to a request may have, of so many notifications in so long a body,
+    /// without those that more room was asked for.
+    pub(super) fn octets_max(notifications: usize, body: usize) -> usize {
+        let accepted = notifications.min(body / NOTIFICATION_MIN + 1);
+        AROUND + SURE_REJECTED + accepted.saturating_mul(TAKEN_MAX)
     }
 
     /// As an answer of that status.
@@ -71,10 +66,72 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// Octets of a notification at least that has a push: `{"token":["a"],"platform":1},`.
+const NOTIFICATION_MIN: usize = 28;
+
+/// Octets of a [`Taken`] at most, three numbers and their names.
+const TAKEN_MAX: usize = 3 * 20 + 36;
+
+/// Octets around both lists: the names, `rejected_omitted`, and a message that names one part.
+const AROUND: usize = 2 * 1024;
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde hands out references"
 )]
 const fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{Fate, Rules, plan};
+    use super::super::request::{Trailing, decode};
+    use super::*;
+
+    /// What the answer to a body has, and what was said beforehand that it might have.
+    fn octets(body: &str, notification_max: usize) -> (usize, usize) {
+        let rules = Rules {
+            notification_max,
+            allows_empty_message: true,
+            check_token: |_, token| if token == "x" { Err("x") } else { Ok(()) },
+            payload: Box::new(|_| Ok(Vec::new())),
+        };
+        let most = Answer::octets_max(notification_max, body.len());
+        let mut body = body.as_bytes().to_vec();
+        let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
+        let plan = plan(batch, &rules, |_| true, &mut |_| false).unwrap();
+        let taken = plan.notifications.iter().map(|planned| {
+            assert_ne!(planned.fate, Fate::Disabled);
+            Taken {
+                index: planned.index,
+                first_id: (1 << 53) - 1,
+                count: planned.tokens.len(),
+            }
+        });
+        let answer = Answer::new("ok", &plan.rejected, taken.collect());
+        (answer.reply(200).body.len(), most)
+    }
+
+    #[test]
+    fn no_answer_is_longer_than_was_said_before_its_request_was_read() {
+        let one = r#"{"token":["a"],"platform":1}"#;
+        let bad = r#"{"token":["x","a"],"platform":1}"#;
+        for (part, parts) in [(one, 1), (one, 100), (one, 5_000), (bad, 5_000), (bad, 3)] {
+            let body = format!(r#"{{"notifications":[{}]}}"#, vec![part; parts].join(","));
+            for notification_max in [parts, 100_000] {
+                let (answer, most) = octets(&body, notification_max);
+                assert!(answer <= most, "{answer} of {most}: {parts} of {part}");
+            }
+        }
+        let many = vec!["\"x\""; 50_000].join(",");
+        let body = format!(r#"{{"notifications":[{{"platform":1,"token":[{many}]}}]}}"#);
+        let (answer, most) = octets(&body, 100);
+        assert!(answer <= most, "{answer} of {most}");
+    }
+
+    #[test]
+    fn an_answer_of_the_default_limits_needs_no_room_beyond_a_connections_own() {
+        assert!(Answer::octets_max(100, 4 << 20) <= super::super::body::FREE);
+    }
 }

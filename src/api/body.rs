@@ -1,90 +1,212 @@
-//! Memory for request bodies, bounded over all connections.
+//! Memory for request bodies and answers, bounded over all connections.
 //!
 //! A connection's buffer of up to [`FREE`] octets costs nothing; what is beyond is charged to one
-//! [`Budget`]. Half a thousand clients that each send a large body slowly would else hold
-//! gigabytes.
+//! [`Budget`]. Half a thousand clients that each send a large body slowly, or take no answer, would
+//! else hold gigabytes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::head::Refusal;
+use super::registry::Place;
+use crate::moment;
 
-/// Octets left for large bodies.
+/// Octets left for large bodies and answers.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// Below zero after a reload that left less than was taken.
-    left: AtomicIsize,
+    state: Mutex<State>,
+    given: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// All octets.
+    whole: usize,
+    /// Those that are taken: more than all after a reload that left less than was taken.
+    taken: usize,
+    /// Connections that wait for some to be given back.
+    waiting: usize,
+}
+
+impl State {
+    fn take(&mut self, octets: usize) -> bool {
+        let taken = self.taken.saturating_add(octets);
+        let fits = taken <= self.whole;
+        if fits {
+            self.taken = taken;
+        }
+        fits
+    }
 }
 
 impl Budget {
     pub(super) fn new(octets: usize) -> Arc<Self> {
         Arc::new(Self {
-            left: AtomicIsize::new(signed(octets)),
+            state: Mutex::new(State {
+                whole: octets,
+                taken: 0,
+                waiting: 0,
+            }),
+            given: Condvar::new(),
         })
     }
 
     #[cfg(test)]
     pub(super) fn left(&self) -> usize {
-        usize::try_from(self.left.load(Ordering::Relaxed)).unwrap_or_default()
+        let state = self.lock();
+        state.whole.saturating_sub(state.taken)
     }
 
-    fn take(&self, octets: usize) -> bool {
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                let rest = left.checked_sub(signed(octets))?;
-                (rest >= 0 || octets == 0).then_some(rest)
-            })
-            .is_ok()
+    /// Takes octets if there are enough.
+    fn take_at_once(&self, octets: usize) -> bool {
+        self.lock().take(octets)
+    }
+
+    /// Takes octets. While there are too few, connections whose callers let us wait are closed for
+    /// them, by `free_memory`.
+    fn take(&self, octets: usize, free_memory: impl Fn(usize)) -> bool {
+        let mut state = self.lock();
+        if state.take(octets) {
+            return true;
+        }
+        if octets > state.whole || state.waiting >= LARGE_BODIES {
+            return false;
+        }
+        let deadline = moment::now() + ROOM_WITHIN;
+        state.waiting += 1;
+        let is_taken = loop {
+            let left = deadline.saturating_duration_since(moment::now());
+            if left.is_zero() {
+                break false;
+            }
+            // Under the lock, so that nobody is closed for what was just given back.
+            free_memory(octets);
+            let waited = self.given.wait_timeout(state, left.min(LOOK_EVERY));
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if state.take(octets) {
+                break true;
+            }
+        };
+        state.waiting -= 1;
+        is_taken
     }
 
     fn give(&self, octets: usize) {
-        self.left.fetch_add(signed(octets), Ordering::Relaxed);
-    }
-
-    /// Makes it a budget of `new` octets that was one of `old`.
-    pub(super) fn resize(&self, old: usize, new: usize) {
-        let more = signed(new).saturating_sub(signed(old));
-        self.left.fetch_add(more, Ordering::Relaxed);
-    }
-}
-
-/// A quarter of the address space is more than any budget.
-fn signed(octets: usize) -> isize {
-    isize::try_from(octets).unwrap_or(isize::MAX / 2)
-}
-
-/// The body of one request at a time.
-///
-/// Invariant: `charged` octets of the budget stand for the buffer's capacity beyond [`FREE`].
-#[derive(Debug)]
-pub(super) struct Body {
-    pub(super) octets: Vec<u8>,
-    budget: Arc<Budget>,
-    charged: usize,
-}
-
-impl Body {
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self {
-            octets: Vec::new(),
-            budget,
-            charged: 0,
+        if octets > 0 {
+            let mut state = self.lock();
+            state.taken = state.taken.saturating_sub(octets);
+            drop(state);
+            self.given.notify_all();
         }
     }
 
-    /// Appends to the body, as far as the budget goes.
-    pub(super) fn push(&mut self, octets: &[u8]) -> Result<(), Refusal> {
+    /// Makes it a budget of so many octets.
+    pub(super) fn resize(&self, octets: usize) {
+        self.lock().whole = octets;
+        self.given.notify_all();
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one connection has of the budget. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Share<'a> {
+    budget: Arc<Budget>,
+    place: &'a Place,
+    octets: usize,
+    /// How long it was waited for, since that was last asked.
+    delay: Duration,
+}
+
+impl<'a> Share<'a> {
+    pub(super) fn new(budget: Arc<Budget>, place: &'a Place) -> Self {
+        Self {
+            budget,
+            place,
+            octets: 0,
+            delay: Duration::ZERO,
+        }
+    }
+
+    /// How long room was waited for since this was last asked: time in which nothing is read.
+    pub(super) fn take_delay(&mut self) -> Duration {
+        std::mem::take(&mut self.delay)
+    }
+
+    /// Sees to it that it has that many octets at least.
+    pub(super) fn raise(&mut self, octets: usize) -> Result<(), Refusal> {
+        let more = octets.saturating_sub(self.octets);
+        if more == 0 {
+            return Ok(());
+        }
+        let (registry, asked) = (&self.place.registry, moment::now());
+        if !self
+            .budget
+            .take(more, |octets| registry.free_memory(octets))
+        {
+            return Err(NO_ROOM);
+        }
+        self.delay += moment::since(asked);
+        self.set(octets);
+        Ok(())
+    }
+
+    /// Sees to it that it has so many more octets, if there are enough.
+    pub(super) fn raise_at_once(&mut self, more: usize) -> bool {
+        let is_taken = self.budget.take_at_once(more);
+        if is_taken {
+            self.set(self.octets.saturating_add(more));
+        }
+        is_taken
+    }
+
+    /// Gives back what is beyond that many octets.
+    pub(super) fn lower(&mut self, octets: usize) {
+        let less = self.octets.saturating_sub(octets);
+        if less > 0 {
+            self.budget.give(less);
+            self.set(octets);
+        }
+    }
+
+    fn set(&mut self, octets: usize) {
+        self.octets = octets;
+        self.place.hold(octets);
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.lower(0);
+    }
+}
+
+/// The body of one request at a time.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) octets: Vec<u8>,
+}
+
+impl Body {
+    /// Appends to the body. What its buffer has beyond [`FREE`] is in `share`, beside octets that
+    /// are `kept` there for something else.
+    pub(super) fn push(
+        &mut self,
+        octets: &[u8],
+        share: &mut Share<'_>,
+        kept: usize,
+    ) -> Result<(), Refusal> {
         let needed = self.octets.len().saturating_add(octets.len());
         if needed > self.octets.capacity() {
             let capacity = needed
                 .checked_next_power_of_two()
                 .unwrap_or(needed)
                 .max(SMALLEST);
-            let charge = capacity.saturating_sub(FREE).saturating_sub(self.charged);
-            if !self.budget.take(charge) {
-                return Err(Refusal::new(503, "too many large requests at once"));
-            }
-            self.charged = self.charged.saturating_add(charge);
+            share.raise(capacity.saturating_sub(FREE).saturating_add(kept))?;
             self.octets
                 .reserve_exact(capacity.saturating_sub(self.octets.len()));
         }
@@ -94,65 +216,34 @@ impl Body {
 
     /// Forgets the body; gives its memory back if it was large.
     pub(super) fn clear(&mut self) {
-        if self.octets.capacity() > FREE {
+        if self.octets.capacity() > KEPT {
             self.octets = Vec::new();
         }
         self.octets.clear();
-        self.budget.give(std::mem::take(&mut self.charged));
     }
 }
 
-impl Drop for Body {
-    fn drop(&mut self) {
-        self.budget.give(self.charged);
-    }
-}
+const NO_ROOM: Refusal = Refusal::new(503, "too many large requests at once");
 
-/// Our limit: octets of a body buffer that each connection may keep.
+/// Our limit: octets of a body buffer, and of an answer, that each connection may have beside the
+/// budget.
 pub(super) const FREE: usize = 64 * 1024;
 
-/// Our limit: bodies of the greatest allowed size that fit into memory at once.
+/// Our limit: octets of a body's or answer's buffer that a connection keeps for the next one.
+pub(super) const KEPT: usize = 16 * 1024;
+
+/// Our limit: bodies of the greatest allowed size that fit into memory at once, and requests that
+/// wait for room.
 pub(super) const LARGE_BODIES: usize = 8;
+
+/// Our limit: how long a request waits for room, while it is not read.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often a request that waits for room looks whose caller lets us wait.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The first step of the buffer.
 const SMALLEST: usize = 4096;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_bodies_are_free_and_large_ones_share_the_budget() {
-        let budget = Budget::new(FREE);
-        let mut one = Body::new(Arc::clone(&budget));
-        let mut other = Body::new(Arc::clone(&budget));
-        assert_eq!(one.push(&vec![0; FREE]), Ok(()));
-        assert_eq!(other.push(&vec![0; FREE]), Ok(()));
-        assert_eq!(one.push(&[0]), Ok(()));
-        assert_eq!(other.push(&[0]).unwrap_err().status, 503);
-        one.clear();
-        assert!(one.octets.capacity() <= FREE);
-        assert_eq!(other.push(&[0]), Ok(()));
-        drop(other);
-        assert_eq!(budget.left(), FREE);
-    }
-
-    #[test]
-    fn a_budget_that_shrinks_below_what_is_taken_gives_nothing_until_enough_came_back() {
-        let budget = Budget::new(4 * FREE);
-        let mut one = Body::new(Arc::clone(&budget));
-        assert_eq!(one.push(&vec![0; 4 * FREE]), Ok(()));
-        budget.resize(4 * FREE, FREE);
-        let mut other = Body::new(Arc::clone(&budget));
-        assert_eq!(
-            other.push(&vec![0; FREE]),
-            Ok(()),
-            "small ones cost nothing"
-        );
-        assert_eq!(other.push(&[0]).unwrap_err().status, 503);
-        one.clear();
-        assert_eq!(other.push(&[0]), Ok(()));
-        budget.resize(FREE, 8 * FREE);
-        assert_eq!(one.push(&vec![0; 4 * FREE]), Ok(()));
-    }
-}
+mod tests;

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::body::{Body, Budget};
+use super::body::{Body, Budget, FREE, KEPT, Share};
 use super::chunked::Chunked;
 use super::head::{Framing, Head, HeadScan, Refusal};
+use super::input::{Input, Unfilled};
 use super::listener::{Handler, Phase, Settings};
 use super::registry::Place;
-use super::reply::Reply;
-use super::socket::Socket;
+use super::reply::{RETRY_AFTER_SECS, Reply};
+use super::standing::Awaited;
 use crate::crash_point;
 use crate::moment;
 
@@ -52,8 +53,9 @@ pub(super) fn serve(
     let mut connection = Connection {
         place,
         settings: settings(),
-        input: Input::new(&place.slot.socket),
-        body: Body::new(budget),
+        input: Input::new(place),
+        body: Body::default(),
+        share: Share::new(budget, place),
         output: Vec::new(),
     };
     let mut wait = connection.settings.timeouts.head;
@@ -66,19 +68,19 @@ pub(super) fn serve(
                 Err(Stop::Gone) => return,
                 Err(Stop::Refused(refusal)) => (Some(head), refusal.into()),
                 Ok(()) => {
-                    let reply = handler.answer(&head, &mut connection.body.octets, phase());
+                    place.work();
+                    let (body, share) = (&mut connection.body.octets, &mut connection.share);
+                    let mut more = |octets| share.raise_at_once(octets);
+                    let reply = handler.answer(&head, body, phase(), &mut more);
                     (Some(head), reply)
                 }
             },
         };
         connection.body.clear();
         match connection.send(head.as_ref(), reply, phase()) {
-            Ok(Next::Request) => {
-                crash_point::pass("answer");
-                place.fall_idle();
-            }
+            Ok(Next::Request) if place.fall_idle().is_ok() => crash_point::pass("answer"),
             Ok(Next::Close) => return connection.linger(),
-            Err(_) => return,
+            Ok(Next::Request) | Err(_) => return,
         }
         if phase() == Phase::Stopped {
             return;
@@ -92,6 +94,7 @@ struct Connection<'a> {
     settings: Settings,
     input: Input<'a>,
     body: Body,
+    share: Share<'a>,
     output: Vec<u8>,
 }
 
@@ -109,6 +112,16 @@ impl From<Refusal> for Stop {
     }
 }
 
+impl From<Unfilled> for Stop {
+    fn from(unfilled: Unfilled) -> Self {
+        match unfilled {
+            Unfilled::Late => Self::Refused(Refusal::new(408, "request body took too long")),
+            Unfilled::Evicted => Self::Refused(TOO_SLOW),
+            Unfilled::Gone => Self::Gone,
+        }
+    }
+}
+
 /// The connection is over, without a word.
 struct Gone;
 
@@ -123,7 +136,7 @@ impl Connection<'_> {
     fn head(&mut self, wait: Duration) -> Result<Result<Head, Refusal>, Gone> {
         let started = moment::now();
         let mut scan = HeadScan::default();
-        let mut begun = false;
+        let (mut begun, mut waited) = (false, false);
         let mut deadline = started + wait;
         loop {
             if !begun {
@@ -132,9 +145,7 @@ impl Connection<'_> {
             let unread = self.input.unread();
             if !unread.is_empty() && !begun {
                 begun = true;
-                if !self.place.begin() {
-                    return Err(Gone);
-                }
+                self.place.begin(waited);
                 deadline = deadline.min(moment::now() + self.settings.timeouts.head);
             }
             match scan.end(unread) {
@@ -146,17 +157,20 @@ impl Connection<'_> {
                 }
                 Ok(None) => {}
             }
-            match self.input.fill(deadline) {
+            waited = true;
+            let awaited = begun.then_some((Awaited::Head, 0));
+            match self.input.fill(deadline, awaited) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::TimedOut && begun => {
+                Err(Unfilled::Late) if begun => {
                     return Ok(Err(Refusal::new(408, "request head took too long")));
                 }
+                Err(Unfilled::Evicted) if begun => return Ok(Err(TOO_SLOW)),
                 Err(_) => return Err(Gone),
             }
         }
     }
 
-    /// Reads the body that the head announces.
+    /// Reads the body that the head announces, once there is room for it and for the answer.
     fn body(&mut self, head: &mut Head, handler: &dyn Handler) -> Result<(), Stop> {
         handler.begin(head, &|| self.place.slot.socket.peer())?;
         let limit = self.settings.max_body_bytes;
@@ -168,30 +182,36 @@ impl Connection<'_> {
                 return Ok(());
             }
         }
+        let answer = handler.answer_octets(head, limit).saturating_sub(FREE);
+        self.share.raise(answer)?;
         if head.expects_continue && self.input.unread().is_empty() {
             let deadline = moment::now() + self.settings.timeouts.write;
             self.input
                 .write(b"HTTP/1.1 100 Continue\r\n\r\n", deadline)
                 .map_err(|_| Stop::Gone)?;
         }
-        let deadline = moment::now() + self.settings.timeouts.body;
+        let mut deadline = moment::now() + self.settings.timeouts.body;
+        let (input, body, share) = (&mut self.input, &mut self.body, &mut self.share);
         match head.framing {
             Framing::Length(length) => {
                 let mut left = usize::try_from(length).unwrap_or(usize::MAX);
                 while left > 0 {
-                    let unread = self.input.unread_or_fill(deadline)?;
+                    let unread = input.unread_or_fill(deadline, body.octets.len())?;
                     let taken = unread.len().min(left);
-                    self.body.push(unread.get(..taken).unwrap_or_default())?;
-                    self.input.consume(taken);
+                    body.push(unread.get(..taken).unwrap_or_default(), share, answer)?;
+                    deadline += share.take_delay();
+                    input.consume(taken);
                     left -= taken;
                 }
             }
             Framing::Chunked => {
                 let mut chunked = Chunked::new(limit);
                 while !chunked.is_done() {
-                    let unread = self.input.unread_or_fill(deadline)?;
-                    let taken = chunked.take(unread, |data| self.body.push(data))?;
-                    self.input.consume(taken);
+                    // What is said around the data does not count.
+                    let unread = input.unread_or_fill(deadline, body.octets.len())?;
+                    let taken = chunked.take(unread, |data| body.push(data, share, answer))?;
+                    deadline += share.take_delay();
+                    input.consume(taken);
                 }
             }
         }
@@ -200,7 +220,17 @@ impl Connection<'_> {
 
     /// Writes an answer, in one go where the socket takes it.
     fn send(&mut self, head: Option<&Head>, mut reply: Reply, phase: Phase) -> io::Result<Next> {
-        reply.close |= phase != Phase::Serving;
+        if self
+            .share
+            .raise(reply.body.len().saturating_sub(FREE))
+            .is_err()
+        {
+            // Answers that promise something have room from the begin.
+            reply = Reply::message(503, "too many large answers at once")
+                .with_retry_after(RETRY_AFTER_SECS);
+        }
+        self.share.lower(reply.body.len().saturating_sub(FREE));
+        reply.close |= phase != Phase::Serving || self.place.parts();
         let next = if reply.close || !head.is_some_and(|head| head.keep_alive) {
             Next::Close
         } else {
@@ -210,9 +240,10 @@ impl Connection<'_> {
         reply.render(head, &mut self.output);
         let deadline = moment::now() + self.settings.timeouts.write;
         self.input.write(&self.output, deadline)?;
-        if self.output.capacity() > KEPT_OUTPUT {
+        if self.output.capacity() > KEPT {
             self.output = Vec::new();
         }
+        self.share.lower(0);
         Ok(next)
     }
 
@@ -221,135 +252,17 @@ impl Connection<'_> {
     fn linger(&mut self) {
         self.place.slot.socket.finish();
         let deadline = moment::now() + self.settings.timeouts.linger;
-        while self.input.fill(deadline).is_ok() {
+        let farewell = Some((Awaited::Farewell, 0));
+        while self.input.fill(deadline, farewell).is_ok() {
             self.input.consume(usize::MAX);
         }
     }
 }
 
-/// What a client has sent and nobody has read.
-///
-/// Invariant: 0 <= `start` <= `end` <= `buffer.len()`; the unread octets are `start..end`.
-struct Input<'a> {
-    socket: &'a Socket,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-    read_timeout: Armed,
-    write_timeout: Armed,
-}
-
-impl<'a> Input<'a> {
-    fn new(socket: &'a Socket) -> Self {
-        Self {
-            socket,
-            buffer: vec![0; INPUT],
-            start: 0,
-            end: 0,
-            read_timeout: Armed::default(),
-            write_timeout: Armed::default(),
-        }
-    }
-
-    fn unread(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
-    }
-
-    fn consume(&mut self, octets: usize) {
-        self.start = self.start.saturating_add(octets).min(self.end);
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-        }
-    }
-
-    /// RFC 9112 §2.2: empty lines before a request line are skipped.
-    fn skip_empty_lines(&mut self) {
-        while self.unread().starts_with(b"\r\n") {
-            self.consume(2);
-        }
-    }
-
-    /// What is unread, after waiting for some of it if need be.
-    fn unread_or_fill(&mut self, deadline: Instant) -> Result<&[u8], Stop> {
-        if self.unread().is_empty() {
-            self.fill(deadline).map_err(|error| match error.kind() {
-                io::ErrorKind::TimedOut => Refusal::new(408, "request body took too long").into(),
-                _ => Stop::Gone,
-            })?;
-        }
-        Ok(self.unread())
-    }
-
-    /// Reads once. `TimedOut` after the deadline, `UnexpectedEof` at the end.
-    fn fill(&mut self, deadline: Instant) -> io::Result<()> {
-        if self.end == self.buffer.len() {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        loop {
-            if let Some(timeout) = self.read_timeout.change(deadline)? {
-                self.socket.set_read_timeout(timeout)?;
-            }
-            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-            match self.socket.read(room) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(octets) => {
-                    self.end += octets;
-                    return Ok(());
-                }
-                Err(error) if is_pause(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn write(&mut self, mut octets: &[u8], deadline: Instant) -> io::Result<()> {
-        while !octets.is_empty() {
-            if let Some(timeout) = self.write_timeout.change(deadline)? {
-                self.socket.set_write_timeout(timeout)?;
-            }
-            match self.socket.write(octets) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => octets = octets.get(written..).unwrap_or_default(),
-                Err(error) if is_pause(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A time-out that is set on the socket; zero before it is.
-#[derive(Default)]
-struct Armed(Duration);
-
-impl Armed {
-    /// The time-out to set so that a call ends by the deadline; `TimedOut` if that is over.
-    ///
-    /// None if the one that is set ends by it, or a sixteenth of what is left too late: this saves
-    /// two system calls for each request of a kept connection.
-    fn change(&mut self, deadline: Instant) -> io::Result<Option<Duration>> {
-        let left = deadline.saturating_duration_since(moment::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        if !self.0.is_zero() && self.0 <= left + left / 16 && self.0 >= left / 2 {
-            return Ok(None);
-        }
-        self.0 = left.max(Duration::from_millis(1));
-        Ok(Some(self.0))
-    }
-}
-
-/// Linux says `WouldBlock` when a socket's time-out is over.
-fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
-}
+const TOO_SLOW: Refusal = Refusal::new(
+    408,
+    "request came too slowly while others waited for a connection",
+);
 
 /// Our limit: for a head, which is one packet from an honest caller.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -366,42 +279,3 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Our limit: for taking notice of our closing.
 const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// A connection's input buffer: a whole head and no more, so what a client sends ahead waits in
-/// the kernel.
-const INPUT: usize = super::head::MAX_HEAD + 2;
-
-/// Our limit: octets of an answer's buffer that a connection keeps for the next one.
-const KEPT_OUTPUT: usize = 64 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_timeout_is_set_when_the_one_that_is_set_would_end_too_late_or_too_soon() {
-        let change = |set: Duration, left: Duration| {
-            let changed = Armed(set).change(moment::now() + left).unwrap();
-            changed.is_some()
-        };
-        let secs = Duration::from_secs;
-        assert!(!change(secs(100), secs(100)));
-        assert!(!change(secs(100), secs(150)));
-        assert!(change(secs(100), secs(90)));
-        assert!(change(secs(100), secs(300)));
-        assert!(change(Duration::ZERO, secs(1)));
-        let over = Armed(secs(1)).change(moment::now()).unwrap_err();
-        assert_eq!(over.kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[test]
-    fn a_socket_without_a_timeout_gets_one_however_little_is_left() {
-        let deadline = moment::now() + Duration::from_millis(50);
-        loop {
-            match Armed::default().change(deadline) {
-                Ok(set) => assert!(set.is_some_and(|timeout| timeout >= Duration::from_millis(1))),
-                Err(error) => break assert_eq!(error.kind(), io::ErrorKind::TimedOut),
-            }
-        }
-    }
-}

@@ -447,6 +447,7 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
         ids: counting(),
         repeats: Mutex::default(),
         request_ids: crate::api::RequestIds::starting(0xabc),
+        turnstile: crate::api::Turnstile::default(),
         host: Arc::clone(&host),
     };
     Site { service, host }

@@ -1,24 +1,28 @@
 //! The listener: accepts connections, gives each a thread, and never has more than it may.
 //!
-//! When all connections are taken, the one that has been idle longest is closed for the new one;
-//! if all are busy, the new one is answered 503.
+//! When all connections are taken, one is closed for the new one: see
+//! [`standing`](super::standing). If all are busy, the new one is answered 503, for which nobody
+//! waits.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::body::{Budget, LARGE_BODIES};
 use super::connection::{self, Timeouts};
+use super::crowd::Crowd;
+use super::doorstep::{Doorstep, SWEEP_EVERY};
 use super::head::{Head, Refusal};
-use super::registry::{Place, Registry};
+use super::registry::{Place, Registry, Room};
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::socket::{Bound, Socket};
+use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::live::Live;
 use crate::moment;
@@ -28,9 +32,17 @@ pub trait Handler: Send + Sync {
     /// Called when a head was read, before its body is. It may name the request; with a refusal
     /// the body is not read.
     fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal>;
-    /// Answers a request; may change the body while it reads it.
-    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply;
+    /// Octets that the body of an answer that promises something may have, known before the
+    /// request's body of `most_body` octets at most is read: there is room for it then, or the
+    /// request is refused.
+    fn answer_octets(&self, head: &Head, most_body: usize) -> usize;
+    /// Answers a request; may change the body while it reads it. For more octets of an answer than
+    /// were said before, it asks `more` whether there is room for so many more.
+    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply;
 }
+
+/// Whether there is room for so many more octets of an answer; there is from then on.
+pub type More<'a> = dyn FnMut(usize) -> bool + 'a;
 
 /// How far the listener is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +77,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Octets of large bodies that may be in memory at once.
+    /// Octets of large bodies and answers that may be in memory at once.
     fn large_bodies(&self) -> usize {
         self.max_body_bytes.saturating_mul(LARGE_BODIES)
     }
@@ -145,7 +157,13 @@ impl Listener {
             poll,
             hooks,
             shared: Arc::clone(&shared),
-            is_short: false,
+            newcomer: None,
+            crowded: None,
+            placed: moment::now(),
+            doorstep: Doorstep::default(),
+            crowd: Crowd::default(),
+            short: Seldom::default(),
+            unborn: Seldom::default(),
         };
         let thread = thread::Builder::new().name("api-accept".to_owned());
         let acceptor = thread.spawn(move || acceptor.run())?;
@@ -166,9 +184,7 @@ impl Listener {
     /// Changes the bounds, for what comes from now on. Connections beyond a lower
     /// `max_connections` are closed as further ones come.
     pub fn set(&self, settings: Settings) {
-        let old = self.shared.settings.get();
-        let budget = &self.shared.budget;
-        budget.resize(old.large_bodies(), settings.large_bodies());
+        self.shared.budget.resize(settings.large_bodies());
         self.shared.settings.set(settings);
     }
 
@@ -247,85 +263,171 @@ struct Acceptor {
     poll: Poll,
     hooks: Hooks,
     shared: Arc<Shared>,
-    /// Whether the last accept failed for want of something, which was logged then.
-    is_short: bool,
+    /// One that was accepted and waits for a place, and when it came. Those behind it wait in the
+    /// kernel's queue.
+    newcomer: Option<(Socket, Instant)>,
+    /// Since when one has always waited because all were busy.
+    crowded: Option<Instant>,
+    /// When one last had a place.
+    placed: Instant,
+    doorstep: Doorstep,
+    crowd: Crowd,
+    /// Accepts that failed for want of something.
+    short: Seldom,
+    /// Threads that could not be started.
+    unborn: Seldom,
 }
 
 /// How a round of accepting ended.
 enum Round {
     /// Nobody is waiting: the socket will say when somebody is.
     Empty,
-    /// The system is short of something: the socket will not say when it no longer is.
-    Short,
+    /// Somebody may be waiting, of whom the socket has said all that it will: the next round is
+    /// due after this time.
+    Later(Duration),
 }
 
 impl Acceptor {
     fn run(mut self) {
         let mut events = Events::with_capacity(4);
         while self.shared.phase() == Phase::Serving {
-            let timeout = match self.accept_all() {
+            let mut timeout = match self.accept_some() {
                 Round::Empty => LONGEST_REST,
-                Round::Short => PAUSE,
+                Round::Later(time) => time,
             };
-            self.heartbeat.rest(moment::now() + timeout);
+            let now = moment::now();
+            self.doorstep.sweep(now);
+            if !self.doorstep.is_empty() {
+                timeout = timeout.min(SWEEP_EVERY);
+            }
+            self.tell(now);
+            self.heartbeat.rest(now + timeout);
             match self.poll.poll(&mut events, Some(timeout)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => log::error!("waiting for connections failed: {error}"),
             }
         }
+        if let Some((socket, _)) = self.newcomer.take() {
+            self.refuse(socket, "shutting down");
+        }
         self.heartbeat.end();
     }
 
-    fn accept_all(&mut self) -> Round {
-        while self.shared.phase() == Phase::Serving {
-            match (self.hooks.before_accept)().and_then(|()| self.bound.accept()) {
-                Ok(socket) => {
-                    self.is_short = false;
-                    self.admit(socket);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if is_clients_fault(&error) => {}
-                Err(error) => {
-                    if !std::mem::replace(&mut self.is_short, true) {
-                        log::error!("cannot accept connections, trying on: {error}");
+    fn accept_some(&mut self) -> Round {
+        for _ in 0..ROUND {
+            let accepted = match self.newcomer.take() {
+                Some(newcomer) => Ok(newcomer),
+                None => (self.hooks.before_accept)()
+                    .and_then(|()| self.bound.accept())
+                    .map(|socket| (socket, moment::now())),
+            };
+            match accepted {
+                Ok(newcomer) => {
+                    if let Some(time) = self.place(newcomer) {
+                        return Round::Later(time);
                     }
-                    self.shared.registry.evict();
-                    return Round::Short;
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.crowded = None;
+                    return Round::Empty;
+                }
+                Err(error) if is_clients_fault(&error) => {}
+                Err(error) => return self.is_short(&error),
             }
         }
-        Round::Empty
+        Round::Later(Duration::ZERO)
+    }
+
+    /// Gives a newcomer a place, or the reason why there is none; or says when to try again.
+    fn place(&mut self, (socket, came): (Socket, Instant)) -> Option<Duration> {
+        let now = moment::now();
+        self.heartbeat.busy(now);
+        let waited = now.saturating_duration_since(came);
+        // The longer it waits, the more have to part.
+        let partings = usize::try_from(waited.as_millis()).unwrap_or(usize::MAX);
+        let most = self.shared.settings.get().max_connections;
+        let room = self
+            .shared
+            .registry
+            .make_room(most, partings.saturating_add(1));
+        match room {
+            Room::Free => {
+                self.placed = now;
+                self.admit(socket);
+                None
+            }
+            Room::Soon(time) if waited < LEAVES_WITHIN => {
+                self.newcomer = Some((socket, came));
+                Some(time)
+            }
+            Room::Busy if self.may_wait(now) => {
+                self.newcomer = Some((socket, came));
+                Some(LOOK_EVERY)
+            }
+            Room::Soon(_) | Room::Busy => {
+                self.crowd.refused();
+                self.refuse(socket, "all connections are busy");
+                None
+            }
+        }
+    }
+
+    /// Whether it makes sense to wait while all are busy: as long as they are answered at all, and
+    /// nobody behind the first one waits too long. Else all are refused at once.
+    fn may_wait(&mut self, now: Instant) -> bool {
+        let since = *self.crowded.get_or_insert(now);
+        let waits = |since| now.saturating_duration_since(since);
+        waits(since.max(self.placed)) < ANSWER_WITHIN && waits(since) < PLACE_WITHIN
+    }
+
+    /// The system has no descriptor or memory for another connection.
+    fn is_short(&mut self, error: &io::Error) -> Round {
+        if let Some(times) = self.short.note(moment::now()) {
+            log::error!(
+                "cannot accept connections, trying on ({} since this was last said): {error}",
+                count::of(times, "failure", "failures")
+            );
+        }
+        self.shared.registry.free_one();
+        Round::Later(PAUSE)
     }
 
     /// Gives a connection a thread, or the reason why there is none.
-    fn admit(&self, socket: Socket) {
-        self.heartbeat.busy(moment::now());
-        if !self.make_room() {
-            return refuse(&socket, "all connections are busy");
-        }
-        let registry = &self.shared.registry;
-        let place = registry.enter(socket);
+    fn admit(&mut self, socket: Socket) {
+        let place = self.shared.registry.enter(socket);
         let slot = Arc::clone(&place.slot);
         let shared = Arc::clone(&self.shared);
         if let Err(error) = (self.hooks.spawn)(Box::new(move || shared.serve(&place))) {
-            log::error!("cannot start a thread for a connection: {error}");
-            refuse(&slot.socket, "no thread for this connection");
+            if let Some(times) = self.unborn.note(moment::now()) {
+                log::error!(
+                    "cannot start a thread for a connection ({} since this was last said): {error}",
+                    count::of(times, "failure", "failures")
+                );
+            }
+            // The place went with the job.
+            if let Some(slot) = Arc::into_inner(slot) {
+                self.refuse(slot.socket, "no thread for this connection");
+            }
         }
     }
-}
 
-impl Acceptor {
-    /// Sees to it that fewer connections are open than may be; false if all of them stay busy.
-    fn make_room(&self) -> bool {
-        let registry = &self.shared.registry;
+    fn refuse(&mut self, socket: Socket, message: &str) {
+        let mut answer = Vec::new();
+        Reply::message(503, message)
+            .with_retry_after(RETRY_AFTER_SECS)
+            .closing()
+            .render(None, &mut answer);
+        let linger = self.shared.settings.get().timeouts.linger;
+        self.doorstep.refuse(socket, &answer, linger, moment::now());
+    }
+
+    fn tell(&mut self, now: Instant) {
+        self.crowd.closed(self.shared.registry.take_closed());
         let most = self.shared.settings.get().max_connections;
-        // Requests take a millisecond, so one of hundreds of connections soon has none.
-        (0..TRIES).any(|_| {
-            registry.wait_below(most, Duration::ZERO)
-                || (registry.evict() && registry.wait_below(most, EVICTION))
-                || registry.wait_below(most, TRY)
-        })
+        if let Some(text) = self.crowd.tell(most, now) {
+            log::warn!("{text}");
+        }
     }
 }
 
@@ -335,15 +437,6 @@ impl Shared {
         let (settings, phase) = (|| *self.settings.get(), || self.phase());
         connection::serve(place, &*self.handler, settings, budget, phase);
     }
-}
-
-fn refuse(socket: &Socket, message: &str) {
-    let mut answer = Vec::new();
-    Reply::message(503, message)
-        .with_retry_after(RETRY_AFTER_SECS)
-        .closing()
-        .render(None, &mut answer);
-    socket.refuse(&answer);
 }
 
 /// Errors of one connection that was gone before it was accepted.
@@ -366,13 +459,20 @@ const WAKER: Token = Token(1);
 /// How long to wait when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often and how long a new connection waits for another to fall idle: not for long, since
-/// those behind it wait with it.
-const TRIES: u32 = 5;
-const TRY: Duration = Duration::from_millis(5);
+/// How many connections are accepted before others are looked after.
+const ROUND: usize = 64;
 
-/// How long a new connection waits for the one that is closed for it.
-const EVICTION: Duration = Duration::from_secs(1);
+/// Our limit: how long a new connection waits, while all are busy, for one of them to be answered.
+const ANSWER_WITHIN: Duration = Duration::from_millis(100);
+
+/// Our limit: how long new connections wait for places, one after the other, while all are busy.
+const PLACE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Our limit: how long a new connection waits for the one that is closed for it.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether one has its answer.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Our limit: at the end, a connection that came, or was answered, less long ago may still bring
 /// a request and be answered, if only by 503.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
 use super::request::{Asked, Batch};
 use crate::push::{DeviceToken, Extend, Notification, Platform};
 
@@ -54,11 +56,24 @@ pub enum Fate {
     Disabled,
 }
 
-/// The rejected parts of a request: the first [`MAX_REJECTED`], and the number of all.
+/// The rejected parts of a request: the first ones, as many as an answer has room for, the number
+/// of all, and the first fault of each notification.
 #[derive(Debug, Default)]
 pub struct Rejections {
     listed: Vec<Rejection>,
+    /// What the listed ones take in an answer.
+    octets: usize,
     count: usize,
+    faults: Vec<Fault>,
+}
+
+/// What is wrong with a notification, or with the first of its device tokens that is not fine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The notification's place in the request.
+    pub notification: usize,
+    /// What is wrong.
+    pub error: Cow<'static, str>,
 }
 
 /// A part of a request that is not pushed.
@@ -86,6 +101,20 @@ impl Rejection {
             None => format!("/notifications/{}", self.notification),
         }
     }
+
+    /// Octets that it takes in an answer, as [`Serialize`] has it and with a comma.
+    pub(super) fn octets(&self) -> usize {
+        serde_json::to_string(self).map_or(MAX_REJECTED, |text| text.len().saturating_add(1))
+    }
+}
+
+impl Serialize for Rejection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_struct("Rejection", 2)?;
+        map.serialize_field("pointer", &self.pointer())?;
+        map.serialize_field("error", &self.error)?;
+        map.end()
+    }
 }
 
 impl Rejections {
@@ -99,15 +128,41 @@ impl Rejections {
         self.count.saturating_sub(self.listed.len())
     }
 
-    fn push(&mut self, notification: usize, token: Option<usize>, error: Cow<'static, str>) {
-        self.count += 1;
-        if self.listed.len() < MAX_REJECTED {
-            self.listed.push(Rejection {
+    /// The first fault of each notification that has one.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    fn push(
+        &mut self,
+        notification: usize,
+        token: Option<usize>,
+        error: Cow<'static, str>,
+        more: &mut dyn FnMut(usize) -> bool,
+    ) {
+        let rejection = Rejection {
+            notification,
+            token,
+            error,
+        };
+        let last = self.faults.last().map(|fault| fault.notification);
+        if rejection.is_fault() && last != Some(notification) {
+            let error = rejection.error.clone();
+            self.faults.push(Fault {
                 notification,
-                token,
                 error,
             });
         }
+        if self.omitted() == 0 {
+            let before = self.octets;
+            let octets = before.saturating_add(rejection.octets());
+            let is_sure = octets <= SURE_REJECTED || before > SURE_REJECTED;
+            if octets <= MAX_REJECTED && (is_sure || more(MAX_REJECTED - SURE_REJECTED)) {
+                self.octets = octets;
+                self.listed.push(rejection);
+            }
+        }
+        self.count += 1;
     }
 }
 
@@ -135,7 +190,7 @@ impl Plan {
 
     /// Why the request as a whole is rejected, if nothing in it is fine.
     pub fn refusal(&self) -> Option<&str> {
-        let first = self.rejected.listed.iter().find(|part| part.is_fault());
+        let first = self.rejected.faults.first();
         first
             .filter(|_| self.notifications.is_empty())
             .map(|first| &*first.error)
@@ -144,6 +199,9 @@ impl Plan {
 
 /// Says of each part of a batch what becomes of it.
 ///
+/// Where an answer is to list more than [`SURE_REJECTED`], `more` says whether there is room for so
+/// many more octets.
+///
 /// # Errors
 ///
 /// The message of the 400 that refuses the batch before its parts are looked at.
@@ -151,6 +209,7 @@ pub fn plan(
     batch: Batch,
     rules: &Rules,
     enabled: impl Fn(Platform) -> bool,
+    more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Plan, String> {
     if batch.count == 0 {
         return Err("empty notification".to_owned());
@@ -163,9 +222,10 @@ pub fn plan(
     }
     let mut plan = Plan::default();
     for (index, asked) in batch.notifications.into_iter().enumerate() {
-        match plan_one(index, asked, rules, &enabled, &mut plan.rejected) {
+        let rejected = &mut |token, error| plan.rejected.push(index, token, error, more);
+        match plan_one(index, asked, rules, &enabled, rejected) {
             Ok(planned) => plan.notifications.extend(planned),
-            Err(error) => plan.rejected.push(index, None, error),
+            Err(error) => rejected(None, error),
         }
     }
     Ok(plan)
@@ -177,7 +237,7 @@ fn plan_one(
     mut asked: Asked,
     rules: &Rules,
     enabled: &impl Fn(Platform) -> bool,
-    rejected: &mut Rejections,
+    rejected: &mut impl FnMut(Option<usize>, Cow<'static, str>),
 ) -> Result<Option<Planned>, Cow<'static, str>> {
     let platform = Platform::from_number(asked.platform).ok_or("invalid platform")?;
     if asked.message.is_empty() && !rules.allows_empty_message {
@@ -208,11 +268,11 @@ fn plan_one(
             Fate::Disabled => Ok(()),
         };
         if let Err(error) = checked {
-            rejected.push(index, Some(place), error.into());
+            rejected(Some(place), error.into());
             continue;
         }
         if fate == Fate::Disabled {
-            rejected.push(index, Some(place), disabled(platform).into());
+            rejected(Some(place), disabled(platform).into());
         }
         fine.push(DeviceToken::new(token));
     }
@@ -283,9 +343,12 @@ const NO_TOKEN: &str = "no token";
 /// of them, and as much again. How many lines have them, [`crate::log::line::TEXTS_RATIO`] bounds.
 pub const LOGGED_MAX: usize = 8192;
 
-/// Our limit: entries of `rejected` in an answer. A body of nothing but empty tokens has over a
-/// million, and its answer would be twenty times its size.
-pub const MAX_REJECTED: usize = 10_000;
+/// Our limit: octets of the entries of `rejected` in an answer, some 10,000. A body of nothing but
+/// empty tokens has over a million, and its answer would be twenty times its size.
+pub const MAX_REJECTED: usize = 640 * 1024;
+
+/// Our limit: octets of them for which there is always room, some 700 entries.
+pub const SURE_REJECTED: usize = 48 * 1024;
 
 #[cfg(test)]
 mod tests;

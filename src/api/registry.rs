@@ -1,33 +1,39 @@
 //! The connections that are open, and which of them may be closed for a new one.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::socket::Socket;
-
+use super::standing::{Awaited, Claim, Rank, Standing, Verdict, whom_to_close};
 use crate::moment;
 
 /// One open connection, shared by its thread and the acceptor.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) socket: Socket,
-    /// Microseconds between the registry's start and the moment the connection fell idle, or
-    /// [`BUSY`], or [`EVICTED`]. The thread goes from idle to busy and the acceptor from idle to
-    /// evicted by compare-and-swap, so that no request which was begun is ever cut off. Together
-    /// with the listener's phase it is sequentially consistent: a connection that falls idle
-    /// while the listener stops is seen by one of the two.
-    state: AtomicU64,
+    state: Mutex<State>,
 }
 
-const BUSY: u64 = u64::MAX;
-const EVICTED: u64 = u64::MAX - 1;
+/// The lock orders what a thread does with its connection and what is done to it: no request that
+/// was begun is cut off as idle, and a connection that falls idle while the listener stops is seen
+/// by one of the two.
+#[derive(Debug)]
+struct State {
+    standing: Standing,
+    /// Closed for another, or at the end.
+    evicted: bool,
+    /// Closed for another, and counted as such: nothing keeps its thread.
+    leaving: bool,
+    /// To be closed for another after its next answer.
+    parting: bool,
+    /// Octets of the budget for large bodies and answers.
+    holds: usize,
+}
 
 /// All open connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Registry {
-    started: Instant,
     open: Mutex<Open>,
     left: Condvar,
 }
@@ -36,30 +42,62 @@ pub(super) struct Registry {
 struct Open {
     slots: HashMap<u64, Arc<Slot>>,
     next: u64,
+    /// Those that were closed for others, and whose threads have not ended yet.
+    leaving: usize,
+    /// Those that are to be closed for others after their next answers.
+    parting: usize,
+    /// Those that were closed for others, since it was last asked.
+    closed: Tally,
+}
+
+/// Connections that were closed for others, by what they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Their requests or answers were under way.
+    pub(super) unfinished: u64,
+    /// They were idle.
+    pub(super) idle: u64,
+}
+
+/// Whether there is room for another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There is.
+    Free,
+    /// There will be soon: it is to be asked again after that time.
+    Soon(Duration),
+    /// There may be, when one of the requests is answered.
+    Busy,
 }
 
 /// The place of a connection in the registry; dropping it takes the connection out.
 #[derive(Debug)]
 pub(super) struct Place {
-    registry: Arc<Registry>,
+    pub(super) registry: Arc<Registry>,
     number: u64,
     pub(super) slot: Arc<Slot>,
 }
 
+/// The connection was closed for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Evicted;
+
 impl Registry {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            started: moment::now(),
-            open: Mutex::default(),
-            left: Condvar::new(),
-        })
+        Arc::default()
     }
 
-    /// Registers a connection, idle from now.
+    /// Registers a connection whose first request is awaited from now on.
     pub(super) fn enter(self: &Arc<Self>, socket: Socket) -> Place {
         let slot = Arc::new(Slot {
             socket,
-            state: AtomicU64::new(self.now()),
+            state: Mutex::new(State {
+                standing: Standing::new(moment::now()),
+                evicted: false,
+                leaving: false,
+                parting: false,
+                holds: 0,
+            }),
         });
         let mut open = self.lock();
         let number = open.next;
@@ -77,41 +115,70 @@ impl Registry {
         self.lock().slots.len()
     }
 
-    /// Closes the connection that has been idle longest; false if none is idle.
-    pub(super) fn evict(&self) -> bool {
-        self.evict_idle_for(Duration::ZERO)
+    /// Sees to it that fewer than `most` connections are open, beside those that leave already.
+    /// If none can be closed, so many `partings` are asked for: after their next answers.
+    pub(super) fn make_room(&self, most: usize, partings: usize) -> Room {
+        let mut open = self.lock();
+        while open.slots.len().saturating_sub(open.leaving) >= most {
+            if open.leaving >= LEAVING_MAX {
+                return Room::Soon(MOMENT);
+            }
+            match open.close_one(most, |_| true) {
+                Closed::One => {}
+                Closed::Later(time) => return Room::Soon(time),
+                Closed::Nobody => {
+                    while open.parting < partings.min(PARTING_MAX) && open.part_one() {}
+                    return Room::Busy;
+                }
+            }
+        }
+        Room::Free
     }
 
-    /// The same, but none that has been idle for less than `time`.
-    fn evict_idle_for(&self, time: Duration) -> bool {
-        let Some(most) = self.now().checked_sub(micros(time)) else {
-            return false;
-        };
-        let open = self.lock();
-        loop {
-            let idle = open.slots.iter().filter_map(|(&number, slot)| {
-                let since = slot.state.load(Ordering::SeqCst);
-                (since < EVICTED).then_some((since, number, slot))
+    /// What was closed for others since this was last asked.
+    pub(super) fn take_closed(&self) -> Tally {
+        std::mem::take(&mut self.lock().closed)
+    }
+
+    /// Closes a connection so that its descriptor is free soon.
+    pub(super) fn free_one(&self) {
+        // That some are too young to be closed now is no matter: it is asked again.
+        let _closed = self.lock().close_one(0, |_| true);
+    }
+
+    /// Sees to it that connections which hold that much of the budget leave, as far as their
+    /// callers let us wait for them.
+    pub(super) fn free_memory(&self, octets: usize) {
+        let mut open = self.lock();
+        let is_coming = |open: &Open| {
+            let leaving = open.slots.values().map(|slot| {
+                let state = slot.lock();
+                if state.evicted { state.holds } else { 0 }
             });
-            let longest = idle.min_by_key(|&(since, number, _)| (since, number));
-            let longest = longest.filter(|&(since, ..)| since <= most || time.is_zero());
-            let Some((since, _, slot)) = longest else {
-                return false;
+            leaving.sum::<usize>()
+        };
+        while is_coming(&open) < octets {
+            let Closed::One = open.close_one(0, |state| state.holds > 0) else {
+                break;
             };
-            if slot.evict(since) {
-                return true;
-            }
         }
     }
 
-    /// Closes every idle connection.
+    /// Closes every connection that has no request.
     pub(super) fn evict_all(&self) {
-        while self.evict() {}
+        self.evict_all_idle_for(Duration::ZERO);
     }
 
-    /// Closes every connection that has been idle for that time.
+    /// Closes every connection that has had no request for that time.
     pub(super) fn evict_all_idle_for(&self, time: Duration) {
-        while self.evict_idle_for(time) {}
+        let now = moment::now();
+        for slot in self.lock().slots.values() {
+            let mut state = slot.lock();
+            let idle = matches!(state.standing.awaited(), Awaited::First | Awaited::Next);
+            if idle && now.saturating_duration_since(state.standing.since()) >= time {
+                slot.evict(&mut state);
+            }
+        }
     }
 
     /// Closes every connection, whatever it is doing.
@@ -128,62 +195,197 @@ impl Registry {
         open.slots.len() < bound
     }
 
-    fn now(&self) -> u64 {
-        micros(moment::since(self.started))
-    }
-
     /// Nothing panics while it holds the lock, and if it did, the map would still be a map.
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros())
-        .unwrap_or(u64::MAX)
-        .min(EVICTED - 1)
+/// What came of closing one connection for another.
+enum Closed {
+    One,
+    Later(Duration),
+    Nobody,
+}
+
+impl Open {
+    /// Closes one of the connections for which `is_asked` says so.
+    fn close_one(&mut self, most: usize, is_asked: impl Fn(&State) -> bool) -> Closed {
+        let now = moment::now();
+        let mut claims: Vec<Claim> = Vec::new();
+        for (&number, slot) in &self.slots {
+            let state = slot.lock();
+            if !state.evicted
+                && is_asked(&state)
+                && let Some(claim) = state.standing.claim(number, now)
+            {
+                claims.push(claim);
+            }
+        }
+        let mut are_spared = false;
+        loop {
+            let number = match whom_to_close(&claims, most) {
+                Verdict::Close(number) => number,
+                Verdict::Later(time) => return Closed::Later(time.min(MOMENT)),
+                Verdict::Nobody if are_spared => return Closed::Later(MOMENT),
+                Verdict::Nobody => return Closed::Nobody,
+            };
+            claims.retain(|claim| claim.number != number);
+            let Some(slot) = self.slots.get(&number) else {
+                continue;
+            };
+            let mut state = slot.lock();
+            let Some(claim) = state.standing.claim(number, now) else {
+                continue;
+            };
+            // What has come and was not read yet does not count against the caller.
+            if slot.has_input(state.standing.awaited()) {
+                are_spared = true;
+                continue;
+            }
+            slot.evict(&mut state);
+            state.leaving = true;
+            self.leaving += 1;
+            match claim.rank {
+                Rank::Behind | Rank::Keeping => self.closed.unfinished += 1,
+                Rank::Idle => self.closed.idle += 1,
+            }
+            return Closed::One;
+        }
+    }
+
+    /// Lets the connection part that has been busy longest; false if there is none to be asked.
+    fn part_one(&mut self) -> bool {
+        let now = moment::now();
+        let busy = self.slots.values().filter_map(|slot| {
+            let state = slot.lock();
+            let is_asked = state.evicted || state.parting;
+            let since = state.standing.busy_since(now).filter(|_| !is_asked)?;
+            Some((since, slot))
+        });
+        let Some((_, slot)) = busy.min_by_key(|(since, _)| *since) else {
+            return false;
+        };
+        slot.lock().parting = true;
+        self.parting += 1;
+        true
+    }
 }
 
 impl Slot {
-    fn evict(&self, since: u64) -> bool {
-        let evicted = self
-            .state
-            .compare_exchange(since, EVICTED, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok();
-        if evicted {
-            self.socket.shut();
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_input(&self, awaited: Awaited) -> bool {
+        match awaited {
+            Awaited::Nothing | Awaited::Taking | Awaited::Farewell => false,
+            Awaited::First | Awaited::Next | Awaited::Head | Awaited::Body => {
+                self.socket.has_input()
+            }
         }
-        evicted
+    }
+
+    /// Wakes the thread, which reads on no more. What it has read whole is still answered, and who
+    /// has begun a request hears why that is not.
+    fn evict(&self, state: &mut State) {
+        state.evicted = true;
+        match state.standing.awaited() {
+            Awaited::Taking | Awaited::Farewell => self.socket.shut(),
+            _ => self.socket.deafen(),
+        }
     }
 }
 
 impl Place {
     /// Marks the connection as waiting for a request.
-    pub(super) fn fall_idle(&self) {
-        self.slot.state.store(self.registry.now(), Ordering::SeqCst);
+    pub(super) fn fall_idle(&self) -> Result<(), Evicted> {
+        self.unless_evicted(|standing| standing.fall_idle(moment::now()))
     }
 
-    /// Marks the connection as having a request; false if it was evicted before.
-    pub(super) fn begin(&self) -> bool {
-        self.slot
-            .state
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |state| {
-                (state != EVICTED).then_some(BUSY)
-            })
-            .is_ok()
+    /// Marks the connection as having a request, for which we have waited, or not.
+    pub(super) fn begin(&self, waited: bool) {
+        self.slot.lock().standing.begin(waited, moment::now());
+    }
+
+    /// Marks the connection as waiting for its caller, of whose body or answer so much has moved.
+    pub(super) fn wait(&self, awaited: Awaited, moved: usize) -> Result<(), Evicted> {
+        self.unless_evicted(|standing| standing.wait(awaited, moved, moment::now()))
+    }
+
+    /// Marks the connection as ours to go on with.
+    pub(super) fn resume(&self) {
+        self.slot.lock().standing.resume(moment::now());
+    }
+
+    /// Marks the connection as having a whole request. If it was closed for another meanwhile, it
+    /// stays until that is answered.
+    pub(super) fn work(&self) {
+        if self.slot.lock().leaving {
+            let mut open = self.registry.lock();
+            self.slot.lock().leaving = false;
+            open.leaving = open.leaving.saturating_sub(1);
+        }
+    }
+
+    /// Whether it was closed for another.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.slot.lock().evicted
+    }
+
+    /// Whether it is closed after this answer, since another waits for its place.
+    pub(super) fn parts(&self) -> bool {
+        let state = self.slot.lock();
+        state.evicted || state.parting
+    }
+
+    /// Says how much of the budget for large bodies and answers it has.
+    pub(super) fn hold(&self, octets: usize) {
+        self.slot.lock().holds = octets;
+    }
+
+    fn unless_evicted(&self, change: impl FnOnce(&mut Standing)) -> Result<(), Evicted> {
+        let mut state = self.slot.lock();
+        if state.evicted {
+            return Err(Evicted);
+        }
+        change(&mut state.standing);
+        Ok(())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(self.registry.lock().slots.remove(&self.number));
+        let mut open = self.registry.lock();
+        drop(open.slots.remove(&self.number));
+        let (leaving, parting) = {
+            let state = self.slot.lock();
+            (state.leaving, state.parting)
+        };
+        if leaving {
+            open.leaving = open.leaving.saturating_sub(1);
+        }
+        if parting {
+            open.parting = open.parting.saturating_sub(1);
+        }
+        drop(open);
         self.registry.left.notify_all();
     }
 }
 
+/// Our limit: connections that are closed for others and whose threads have not ended yet.
+const LEAVING_MAX: usize = 16;
+
+/// Our limit: connections that are to part after their next answers.
+const PARTING_MAX: usize = 64;
+
+/// How soon it is looked again whether there is room: threads end and requests are read meanwhile.
+const MOMENT: Duration = Duration::from_millis(1);
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
+    use std::time::Instant;
 
     use super::*;
 
@@ -192,50 +394,152 @@ mod tests {
         (registry.enter(Socket::Unix(ours)), theirs)
     }
 
-    fn is_shut(mut client: &UnixStream) -> bool {
-        client.set_nonblocking(true).unwrap();
-        matches!(std::io::Read::read(&mut client, &mut [0; 1]), Ok(0))
+    fn hears_no_more(place: &Place) -> bool {
+        place.is_evicted() && matches!(place.slot.socket.read(&mut [0; 1]), Ok(0))
     }
 
-    #[test]
-    fn the_longest_idle_connection_goes_first_and_a_busy_one_never() {
-        let registry = Registry::new();
-        let (busy, busy_client) = enter(&registry);
-        let (older, older_client) = enter(&registry);
-        let (newer, newer_client) = enter(&registry);
-        assert!(busy.begin());
-        older.slot.state.store(5, Ordering::SeqCst);
-        newer.slot.state.store(6, Ordering::SeqCst);
-        assert!(registry.evict());
-        assert!(is_shut(&older_client) && !is_shut(&newer_client));
-        assert!(!older.begin(), "an evicted connection begins no request");
-        assert!(registry.evict());
-        assert!(is_shut(&newer_client));
-        assert!(!registry.evict());
-        assert!(!is_shut(&busy_client));
-        busy.fall_idle();
-        assert!(registry.evict());
-        assert!(is_shut(&busy_client));
-    }
-
-    #[test]
-    fn a_connection_that_has_just_come_is_spared_for_a_while() {
-        let registry = Registry::new();
-        let (older, older_client) = enter(&registry);
-        let (newer, newer_client) = enter(&registry);
-        older.slot.state.store(0, Ordering::SeqCst);
-        let hour = Duration::from_secs(3600);
-        registry.evict_all_idle_for(hour);
-        assert!(!is_shut(&older_client) && !is_shut(&newer_client));
-        let a_moment = Duration::from_millis(1);
-        while registry.started.elapsed() <= a_moment {
-            std::thread::park_timeout(a_moment);
+    /// Asks until there is room: nobody is closed in its first moments.
+    fn room(registry: &Registry, most: usize) {
+        loop {
+            match registry.make_room(most, 0) {
+                Room::Free => return,
+                Room::Soon(_) | Room::Busy => std::thread::park_timeout(MOMENT),
+            }
         }
-        newer.slot.state.store(micros(hour), Ordering::SeqCst);
-        registry.evict_all_idle_for(a_moment);
-        assert!(is_shut(&older_client) && !is_shut(&newer_client));
+    }
+
+    #[test]
+    fn who_is_behind_goes_first_then_the_longest_idle_and_who_has_a_request_never() {
+        let registry = Registry::new();
+        let (busy, _busy_client) = enter(&registry);
+        let (older, _older_client) = enter(&registry);
+        let (newer, _newer_client) = enter(&registry);
+        let (half, _half_client) = enter(&registry);
+        busy.begin(true);
+        older.fall_idle().unwrap();
+        newer.fall_idle().unwrap();
+        half.begin(true);
+        half.wait(Awaited::Head, 0).unwrap();
+        assert_eq!(registry.make_room(5, 0), Room::Free);
+        for (most, place) in [(4, &half), (3, &older), (2, &newer)] {
+            assert!(!place.is_evicted());
+            room(&registry, most);
+            assert!(hears_no_more(place), "one of {most} too many");
+        }
+        assert_eq!(registry.make_room(1, 0), Room::Busy);
+        assert!(!busy.is_evicted() && !busy.parts());
+        let tally = registry.take_closed();
+        assert_eq!((tally.unfinished, tally.idle), (1, 2));
+        assert_eq!(registry.take_closed(), Tally::default());
+        busy.fall_idle().unwrap();
+        room(&registry, 1);
+        assert!(hears_no_more(&busy));
+    }
+
+    #[test]
+    fn what_has_come_and_was_not_read_does_not_count_against_a_caller() {
+        let registry = Registry::new();
+        let (place, client) = enter(&registry);
+        std::io::Write::write_all(&mut &client, b"G").unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(50) {
+            assert!(matches!(registry.make_room(1, 0), Room::Soon(_)));
+        }
+        assert_eq!(place.slot.socket.read(&mut [0; 1]).unwrap(), 1);
+        room(&registry, 1);
+    }
+
+    #[test]
+    fn a_request_that_was_read_before_its_connection_was_closed_is_answered() {
+        let registry = Registry::new();
+        let (place, client) = enter(&registry);
+        room(&registry, 1);
+        assert_eq!(registry.lock().leaving, 1);
+        place.begin(true);
+        place.work();
+        assert_eq!(registry.lock().leaving, 0, "it stays for a while");
+        place.slot.socket.write(b"x").unwrap();
+        assert_eq!(std::io::Read::read(&mut &client, &mut [0; 9]).unwrap(), 1);
+        assert_eq!(place.wait(Awaited::Head, 0), Err(Evicted));
+        assert_eq!(place.fall_idle(), Err(Evicted));
+    }
+
+    #[test]
+    fn who_has_been_busy_longest_parts_when_none_can_be_closed() {
+        let registry = Registry::new();
+        let (pipelining, _pipelining_client) = enter(&registry);
+        let (other, _other_client) = enter(&registry);
+        pipelining.begin(true);
+        pipelining.fall_idle().unwrap();
+        other.begin(true);
+        pipelining.begin(false);
+        while !pipelining.parts() {
+            assert_eq!(registry.make_room(2, 1), Room::Busy);
+            assert!(!other.parts());
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(50) {
+            assert_eq!(registry.make_room(2, 1), Room::Busy);
+        }
+        assert!(!other.parts(), "one was asked for");
+        registry.make_room(2, 2);
+        assert!(other.parts() && !other.is_evicted());
+        drop(pipelining);
+        assert_eq!(registry.make_room(2, 1), Room::Free);
+    }
+
+    #[test]
+    fn those_that_leave_are_few() {
+        let registry = Registry::new();
+        let mut places: Vec<_> = (0..=LEAVING_MAX).map(|_| enter(&registry)).collect();
+        room(&registry, 2);
+        assert_eq!(registry.lock().leaving, LEAVING_MAX);
+        places.push(enter(&registry));
+        assert_eq!(registry.make_room(2, 0), Room::Soon(MOMENT));
+        let leaves = places.iter().position(|(place, _)| place.is_evicted());
+        drop(places.remove(leaves.unwrap()));
+        room(&registry, 2);
+    }
+
+    #[test]
+    fn memory_is_freed_by_who_holds_it_and_lets_us_wait() {
+        let registry = Registry::new();
+        let (behind, _behind_client) = enter(&registry);
+        let (free, _free_client) = enter(&registry);
+        let (busy, _busy_client) = enter(&registry);
+        for place in [&behind, &free] {
+            place.begin(true);
+            place.wait(Awaited::Body, 0).unwrap();
+        }
+        busy.begin(true);
+        behind.hold(10);
+        busy.hold(10);
+        while !behind.is_evicted() {
+            registry.free_memory(1);
+            std::thread::yield_now();
+        }
+        let (other, _other_client) = enter(&registry);
+        other.begin(true);
+        other.hold(1);
+        other.wait(Awaited::Body, 0).unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(50) {
+            registry.free_memory(10);
+        }
+        assert!(!other.is_evicted(), "enough is coming");
+        drop(behind);
+        registry.free_memory(10);
+        assert!(other.is_evicted() && !free.is_evicted() && !busy.is_evicted());
+    }
+
+    #[test]
+    fn at_the_end_who_has_just_come_is_spared_for_a_while() {
+        let registry = Registry::new();
+        let (place, _client) = enter(&registry);
+        registry.evict_all_idle_for(Duration::from_secs(3600));
+        assert!(!place.is_evicted());
         registry.evict_all();
-        assert!(is_shut(&newer_client));
+        assert!(hears_no_more(&place));
     }
 
     #[test]

@@ -3,17 +3,18 @@
 //! Decisions are in [`plan`](super::plan), [`route`](super::route) and [`request`](super::request);
 //! here they meet the lanes, the logs and the clock.
 
+mod commit;
 mod operating;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::answer::{Answer, Taken};
+use super::answer::Answer;
 use super::head::{Head, Refusal};
-use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, REJECTED_KEPT, Seen};
+use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
 use super::keys::ApiKeys;
-use super::listener::{Handler, Phase};
-use super::plan::{Fate, Plan, Planned, Rules, plan};
+use super::listener::{Handler, More, Phase};
+use super::plan::{Plan, Rules, plan};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::{RequestId, RequestIds};
@@ -21,11 +22,11 @@ use super::route::{Order, Route};
 use super::stat::{self, LaneStat, LaneState, Pushers, Settled, StatApp};
 use super::state::{self, PushState};
 use super::strangers::Stranger;
-use crate::count;
+use super::turnstile::Turnstile;
 use crate::crash_point;
 use crate::live::Live;
 use crate::moment::Moment;
-use crate::push::{Accepted, Notification, Platform, Push, PushId};
+use crate::push::{Accepted, Platform, Push, PushId};
 use crate::stats::Process;
 
 /// The way into a lane.
@@ -161,6 +162,8 @@ pub struct Service<D, H> {
     pub repeats: Mutex<Keys>,
     /// Where the ids of requests come from that bring none.
     pub request_ids: RequestIds,
+    /// The way to where bodies are parsed and checked.
+    pub turnstile: Turnstile,
     /// The rest of the daemon.
     pub host: H,
 }
@@ -180,13 +183,21 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         Ok(())
     }
 
-    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply {
+    fn answer_octets(&self, head: &Head, most_body: usize) -> usize {
+        if Route::of(&head.target).0 != Route::Push {
+            return 0;
+        }
+        let body = usize::try_from(head.content_length()).unwrap_or(most_body);
+        Answer::octets_max(self.terms.get().rules.notification_max, body)
+    }
+
+    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply {
         let (route, query) = Route::of(&head.target);
         match route {
             Route::Push if phase != Phase::Serving => {
                 Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS)
             }
-            Route::Push => self.push(head, body),
+            Route::Push => self.push(head, body, more),
             Route::PushState(id) => self.push_state(head, id),
             Route::StatApp => Reply::new(200, reply::JSON_BARE, stat::app(&self.stat_app())),
             Route::StatGo => {
@@ -227,7 +238,7 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 
     /// `POST /push`, its checks in Gaurun's order.
-    fn push(&self, head: &Head, body: &mut [u8]) -> Reply {
+    fn push(&self, head: &Head, body: &mut [u8], more: &mut More<'_>) -> Reply {
         if &*head.method != "POST" {
             return Reply::message(400, "method must be POST");
         }
@@ -239,7 +250,7 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         crash_point::pass("read");
         let Some(key) = &head.idempotency_key else {
-            return self.take(head, body, None);
+            return self.take(head, body, None, more);
         };
         let terms = self.terms.get();
         let keys = terms.keys.as_ref().filter(|keys| keys.are_several());
@@ -253,7 +264,8 @@ impl<D: Door, H: Host> Service<D, H> {
         match seen {
             Seen::New => {
                 let ticket = Ticket { service: self, key };
-                let reply = self.take(head, body, Some(keyed));
+                // Few rejected parts are listed in what is kept.
+                let reply = self.take(head, body, Some(keyed), &mut |_| false);
                 if reply.status == 200 {
                     let at = self.host.now().monotonic;
                     self.repeats().keep(keyed, &reply.body, at);
@@ -269,26 +281,18 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 
     /// Takes what is fine of a body.
-    fn take(&self, head: &Head, body: &mut [u8], keyed: Option<Keyed<'_>>) -> Reply {
-        let trailing = if self.host.is_debug() {
-            Trailing::Refused
-        } else {
-            Trailing::Ignored
-        };
-        let terms = self.terms.get();
-        let rules = &terms.rules;
-        let batch = match decode(body, rules.notification_max, trailing) {
-            Ok(batch) => batch,
-            Err(error) => {
-                self.host.log_error(&malformed(&error));
-                return Reply::message(400, "Request-body is malformed");
-            }
-        };
-        let plan = match plan(batch, rules, |platform| self.lane(platform).is_some()) {
+    fn take(
+        &self,
+        head: &Head,
+        body: &mut [u8],
+        keyed: Option<Keyed<'_>>,
+        more: &mut More<'_>,
+    ) -> Reply {
+        let plan = match self.plan(body, more) {
             Ok(plan) => plan,
-            Err(message) => {
-                self.host.log_error(&message);
-                return Reply::message(400, &message);
+            Err(Unplanned { answer, log }) => {
+                self.host.log_error(log.as_ref().unwrap_or(&answer));
+                return Reply::message(400, &answer);
             }
         };
         self.log_rejected(&plan);
@@ -300,94 +304,22 @@ impl<D: Door, H: Host> Service<D, H> {
         commit.unwrap_or_else(|refused| refused)
     }
 
-    /// Takes all of the plan or, with the answer as error, nothing of it.
-    ///
-    /// Room first, so that nothing is recorded that cannot be queued; then the record, so that
-    /// nothing is queued or answered that a crash could take.
-    fn commit(
-        &self,
-        plan: Plan,
-        request_id: &Arc<str>,
-        keyed: Option<Keyed<'_>>,
-    ) -> Result<Reply, Reply> {
-        let mut reserved = self.reserve(&plan)?;
-        let Numbered {
-            pushed,
-            disabled,
-            taken,
-        } = self.number(plan.notifications, request_id)?;
-        let mut answer = Answer::new("ok", &plan.rejected, taken);
-        if keyed.is_some() {
-            answer = answer.listing(REJECTED_KEPT);
-        }
-        let reply = answer.reply(200);
-        if let Some(keyed) = keyed {
-            let held = self.repeats().hold(keyed, &reply.body);
-            held.map_err(keys_full)?;
-        }
-        let answer = &reply.body;
-        let kept = keyed.map(|keyed| Kept { keyed, answer });
-        if !pushed.is_empty() || kept.is_some() {
-            let recorded = self.host.record(&pushed, kept);
-            recorded.map_err(|unrecorded| unrecorded.reply())?;
-        }
-        for accepted in &disabled {
-            self.host.log_disabled(accepted);
-        }
-        for accepted in pushed {
-            self.host.log_accepted(&accepted);
-            let platform = accepted.notification.platform;
-            for lane in reserved.iter_mut().filter(|lane| lane.platform == platform) {
-                lane.pushes.extend(Push::all(&accepted));
-            }
-        }
-        for Reserved {
-            lane, room, pushes, ..
-        } in reserved
-        {
-            lane.enqueue(room, pushes);
-        }
-        Ok(reply)
-    }
-
-    /// Gives every push its id, or says why it has none.
-    fn number(
-        &self,
-        notifications: Vec<Planned>,
-        request_id: &Arc<str>,
-    ) -> Result<Numbered, Reply> {
-        let tokens = notifications.iter().map(|planned| planned.tokens.len());
-        let taken = self.ids.take(tokens.sum::<usize>() as u64);
-        let mut next = taken.map_err(|why| {
-            // A disk that is full, or has failed, has one name for both.
-            let why = self.host.trouble().unwrap_or(why);
-            Reply::message(503, &why).with_retry_after(RETRY_AFTER_SECS)
-        })?;
-        let at = self.host.now();
-        let mut numbered = Numbered {
-            pushed: Vec::with_capacity(notifications.len()),
-            disabled: Vec::new(),
-            taken: Vec::with_capacity(notifications.len()),
+    /// Says what becomes of each part of a body: all that needs the processor alone.
+    fn plan(&self, body: &mut [u8], more: &mut More<'_>) -> Result<Plan, Unplanned> {
+        let trailing = if self.host.is_debug() {
+            Trailing::Refused
+        } else {
+            Trailing::Ignored
         };
-        for planned in notifications {
-            let index = planned.index;
-            let is_disabled = planned.fate == Fate::Disabled;
-            let accepted = accepted(planned, next, at, request_id);
-            let count = accepted.tokens.len();
-            let first_id = next;
-            next = PushId(next.0.saturating_add(count as u64));
-            if is_disabled {
-                numbered.disabled.push(accepted);
-            } else {
-                numbered.pushed.push(Arc::new(accepted));
-                numbered.taken.push(Taken {
-                    index,
-                    first_id: first_id.0,
-                    count,
-                });
-            }
-        }
-        Ok(numbered)
+        let terms = self.terms.get();
+        let rules = &terms.rules;
+        let _turn = self.turnstile.enter(body.len());
+        let batch = decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
+            answer: "Request-body is malformed".to_owned(),
+            log: Some(malformed(&error)),
+        })?;
+        let enabled = |platform| self.lane(platform).is_some();
+        plan(batch, rules, enabled, more).map_err(|answer| Unplanned { answer, log: None })
     }
 
     /// `GET /push/{id}`.
@@ -414,45 +346,12 @@ impl<D: Door, H: Host> Service<D, H> {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for all pushes of a plan in their lanes, or none at all and the answer.
-    fn reserve(&self, plan: &Plan) -> Result<Vec<Reserved<'_, D>>, Reply> {
-        let lanes = Platform::ALL.into_iter().filter_map(|platform| {
-            let pushes = plan.pushes(platform);
-            let lane = self.lane(platform).filter(|_| pushes > 0)?;
-            Some((platform, lane, pushes))
-        });
-        for (platform, lane, pushes) in lanes.clone() {
-            if pushes > lane.capacity() {
-                let message = never_fits(platform, pushes, lane.capacity());
-                return Err(Reply::message(413, &message));
-            }
-        }
-        lanes
-            .map(|(platform, lane, pushes)| {
-                let room = lane.reserve(pushes).ok_or_else(|| {
-                    let message = is_full(platform, pushes, lane.outstanding(), lane.capacity());
-                    Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
-                })?;
-                Ok(Reserved {
-                    platform,
-                    lane,
-                    room,
-                    pushes: Vec::with_capacity(pushes),
-                })
-            })
-            .collect()
-    }
-
     /// One error-log line for each notification with something wrong: the bare text, as Gaurun's,
     /// so at most `notification_max` lines.
     fn log_rejected(&self, plan: &Plan) {
-        let mut last = None;
-        let faults = plan.rejected.listed().iter();
-        for rejection in faults.filter(|rejection| rejection.is_fault()) {
-            if last.replace(rejection.notification) != Some(rejection.notification)
-                && !plan.is_disabled(rejection.notification)
-            {
-                self.host.log_error(&rejection.error);
+        for fault in plan.rejected.faults() {
+            if !plan.is_disabled(fault.notification) {
+                self.host.log_error(&fault.error);
             }
         }
     }
@@ -485,19 +384,11 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 }
 
-/// Room in one lane, and the pushes that will go there.
-struct Reserved<'a, D: Door> {
-    platform: Platform,
-    lane: &'a D,
-    room: D::Room,
-    pushes: Vec<Push>,
-}
-
-/// The parts of a request with their ids.
-struct Numbered {
-    pushed: Vec<Arc<Accepted>>,
-    disabled: Vec<Accepted>,
-    taken: Vec<Taken>,
+/// Why there is no plan.
+struct Unplanned {
+    answer: String,
+    /// The same for the log, if that has more to say.
+    log: Option<String>,
 }
 
 /// A key in progress; dropping it frees the key, unless an answer is kept for it by then.
@@ -509,22 +400,6 @@ struct Ticket<'a, D: Door, H: Host> {
 impl<D: Door, H: Host> Drop for Ticket<'_, D, H> {
     fn drop(&mut self) {
         self.service.repeats().forget(self.key);
-    }
-}
-
-fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str>) -> Accepted {
-    Accepted {
-        notification: Notification {
-            request_id: Arc::clone(request_id),
-            ..planned.notification
-        },
-        tokens: planned.tokens.into(),
-        first_id,
-        at,
-        payload: match planned.fate {
-            Fate::Push(payload) => payload.into(),
-            Fate::Disabled => Box::default(),
-        },
     }
 }
 
@@ -566,20 +441,6 @@ fn keys_full(full: Full) -> Reply {
         Full::Share => SHARE_FULL,
     };
     Reply::message(503, text).with_retry_after(RETRY_AFTER_SECS)
-}
-
-fn never_fits(platform: Platform, pushes: usize, capacity: usize) -> String {
-    format!(
-        "number of {platform} pushes({pushes}) over what the {platform} queue can hold({capacity})"
-    )
-}
-
-fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usize) -> String {
-    let room = capacity.saturating_sub(outstanding);
-    format!(
-        "{platform} queue is full: {} not fit, it has room for {room} of {capacity}",
-        count::of(pushes, "push does", "pushes do")
-    )
 }
 
 const DRAINING: &str = "shutting down";

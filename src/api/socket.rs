@@ -4,14 +4,16 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen,
+    recv, send, socket_with,
 };
 
 /// Why an address cannot be listened on.
@@ -159,6 +161,8 @@ fn bind_tcp(address: SocketAddr) -> Result<Inlet, Cause> {
         io::ErrorKind::AddrInUse => format!("{error}; see who has the port: ss -lntp").into(),
         _ => text(error),
     })?;
+    // The standard library lets 128 wait.
+    listen(&listener, BACKLOG).map_err(|error| text(error.into()))?;
     listener.set_nonblocking(true).map_err(text)?;
     Ok(Inlet::Tcp(listener))
 }
@@ -274,11 +278,13 @@ macro_rules! on_socket {
 }
 
 impl Socket {
-    /// An answer is one write, so Nagle's delay has nothing to gather. A connection that died
-    /// already is found out by its first read.
+    /// An answer is one write, so Nagle's delay has nothing to gather; and the kernel would hold
+    /// megabytes for a caller who reads none. A connection that died already is found out by its
+    /// first read.
     fn prepare(&self) {
         if let Self::Tcp(stream) = self {
             drop(stream.set_nodelay(true));
+            let _set = set_socket_send_buffer_size(stream, SEND_BUFFER);
         }
     }
 
@@ -308,9 +314,32 @@ impl Socket {
         on_socket!(self, stream => stream.set_write_timeout(Some(timeout)))
     }
 
+    /// Reads what is there, without waiting for it.
+    pub(super) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (octets, _) = recv(self.descriptor(), buffer, RecvFlags::DONTWAIT)?;
+        Ok(octets)
+    }
+
+    /// Whether something has come that was not read.
+    pub(super) fn has_input(&self) -> bool {
+        let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+        recv(self.descriptor(), &mut [0; 1], flags).is_ok_and(|(octets, _)| octets > 0)
+    }
+
+    /// Writes what is taken at once, without waiting for more.
+    pub(super) fn write_now(&self, octets: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        Ok(send(self.descriptor(), octets, flags)?)
+    }
+
     /// Ends both directions, which wakes a thread that reads or writes.
     pub(super) fn shut(&self) {
         drop(on_socket!(self, stream => stream.shutdown(Shutdown::Both)));
+    }
+
+    /// Ends the caller's direction, which wakes a thread that reads.
+    pub(super) fn deafen(&self) {
+        drop(on_socket!(self, stream => stream.shutdown(Shutdown::Read)));
     }
 
     /// Ends our direction.
@@ -318,17 +347,14 @@ impl Socket {
         drop(on_socket!(self, stream => stream.shutdown(Shutdown::Write)));
     }
 
-    /// Says a last word to a connection that gets no thread, without waiting for anything.
-    pub(super) fn refuse(&self, answer: &[u8]) {
-        if on_socket!(self, stream => stream.set_nonblocking(true)).is_ok() {
-            // Closing with unread input would reset the connection under the answer.
-            let mut unread = [0; 4096];
-            drop(self.read(&mut unread));
-            drop(self.write(answer));
-            self.finish();
-        }
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        on_socket!(self, stream => stream.as_fd())
     }
 }
+
+/// Our limit: octets of answers that the kernel takes for a connection over TCP; it doubles the
+/// number for what it needs itself.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Connections that wait to be accepted; the kernel lowers it to its own limit.
 const BACKLOG: i32 = 4096;

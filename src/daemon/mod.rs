@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select};
 
-use crate::api::{Bound, Ids, Listener, RequestIds, Service};
+use crate::api::{Bound, Ids, Listener, RequestIds, Service, Turnstile};
 use crate::config::{self, Config};
 use crate::control::{Answer, Asked, Control};
 use crate::delivery::policy::Limits;
@@ -489,6 +489,7 @@ fn service(
         ids: Ids::of(config.core.node),
         repeats: Mutex::default(),
         request_ids: RequestIds::starting(numbering::random()?),
+        turnstile: Turnstile::default(),
         host: DaemonHost {
             logs: logs.clone(),
             stats: Arc::clone(stats),

@@ -14,7 +14,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod crowd;
+mod crowds;
 mod heads;
+mod memory;
 
 use std::fs;
 use std::net::TcpStream;
@@ -52,10 +55,13 @@ fn every_attack_is_answered_and_a_normal_client_is_served_throughout() {
         .with("core.max_connections", CONNECTIONS)
         .with("core.shutdown_timeout", 0);
     let daemon = site.start();
+    // With this one there is room for who is slow.
+    let roomy = Site::unreachable().with("core.shutdown_timeout", 0);
+    let roomy = roomy.start();
     let begun = Instant::now();
     thread::scope(|scope| {
         // These take ten seconds, so they run beside all others.
-        let slow = scope.spawn(|| check_deadlines(&daemon));
+        let slow = scope.spawn(|| check_deadlines(&roomy));
         let deaf = [
             scope.spawn(|| check_deaf(&daemon, &request("GET", "/stat/app", b""))),
             scope.spawn(|| check_deaf(&daemon, &request_for_a_long_answer())),
@@ -77,7 +83,7 @@ fn every_attack_is_answered_and_a_normal_client_is_served_throughout() {
     });
     assert!(begun.elapsed() < DONE_WITHIN, "{:?}", begun.elapsed());
     check_many_connections(&daemon);
-    check_busy_connections(&daemon);
+    check_half_heads(&daemon);
     let threads = daemon.status("Threads");
     let bound = u64::try_from(CONNECTIONS).unwrap() + OTHER_THREADS;
     assert!(threads <= bound, "{threads} threads");
@@ -187,7 +193,7 @@ fn check_slow_bodies(daemon: &Daemon) {
     drop(slow);
 }
 
-/// Bodies of the greatest size share a budget; who finds none left is told so.
+/// Bodies of the greatest size share a budget; who lets us wait for the rest of one makes room.
 fn check_large_bodies(daemon: &Daemon) {
     const SIZE: usize = 4 * 1024 * 1024;
     during(daemon, || {
@@ -206,11 +212,13 @@ fn check_large_bodies(daemon: &Daemon) {
         });
         let statuses: Vec<u16> = statuses.collect();
         let read = statuses.iter().filter(|status| **status == 400).count();
-        let refused = statuses.iter().filter(|status| **status == 503).count();
+        let is_refusal = |status: &&u16| matches!(**status, 408 | 503);
+        let refused = statuses.iter().filter(is_refusal).count();
         assert!(
             (1..=9).contains(&read) && read + refused == 20,
             "{statuses:?}"
         );
+        assert_eq!(statuses.last(), Some(&400), "the last one came on");
     });
 }
 
@@ -232,28 +240,24 @@ fn check_many_connections(daemon: &Daemon) {
     });
 }
 
-/// Busy connections are not closed for new ones; those are told to come back.
-fn check_busy_connections(daemon: &Daemon) {
-    let mut busy = Vec::new();
-    wait_until("all connections to be busy", || {
-        let mut client = daemon.client();
-        client.send(b"GET /healthz HTTP/1.1\r\n");
-        busy.push(client);
-        let mut client = daemon.client();
-        client.send(&request("GET", "/healthz", b""));
-        let reply = client.reply();
-        let refused = reply.status == 503;
-        assert!(!refused || reply.field("Retry-After") == Some("1"));
-        refused
+/// Unfinished requests make room for new ones, the oldest first, and are told why.
+fn check_half_heads(daemon: &Daemon) {
+    during(daemon, || {
+        let mut half: Vec<Client> = (0..3 * CONNECTIONS)
+            .map(|_| {
+                let mut client = daemon.client();
+                client.send(b"GET /healthz HTTP/1.1\r\n");
+                check_served(daemon);
+                client
+            })
+            .collect();
+        for client in half.iter_mut().take(CONNECTIONS) {
+            let reply = client.reply();
+            assert_eq!(reply.status, 408);
+            assert!(reply.message().contains("while others waited"), "{reply:?}");
+            assert!(client.ends());
+        }
     });
-    assert!(busy.len() >= CONNECTIONS, "{} were too many", busy.len());
-    drop(busy);
-    wait_until("connections to be free again", || {
-        let mut client = daemon.client();
-        client.send(&request("GET", "/healthz", b""));
-        client.reply().status == 200
-    });
-    check_served(daemon);
 }
 
 /// A head must come within ten seconds, however its octets are spread over them.

@@ -28,9 +28,17 @@ impl Handler for Echo {
         Ok(())
     }
 
-    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase) -> Reply {
+    fn answer_octets(&self, head: &Head, _most_body: usize) -> usize {
+        if head.target.ends_with("large") {
+            LARGE
+        } else {
+            0
+        }
+    }
+
+    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, _more: &mut More<'_>) -> Reply {
         match &*head.target {
-            "/wait" => {
+            "/wait" | "/wait-large" => {
                 let number = self.waiting.fetch_add(1, Ordering::SeqCst);
                 until("the release of /wait", || {
                     self.released.load(Ordering::SeqCst) > number
@@ -217,6 +225,22 @@ fn a_body_of_the_greatest_size_is_taken_and_its_memory_given_back() {
     );
 }
 
+/// Bodies that take all memory there is for large ones: for a handler that keeps them, or all but
+/// their last octets.
+fn full_of_large_bodies(running: &Running, target: &str, octets: usize) -> Vec<Client> {
+    let budget = &running.listener.shared.budget;
+    let request = post(target, "Content-Length: 1048576\r\n", &"x".repeat(octets));
+    let full = (1..=LARGE_BODIES).map(|number| {
+        let mut client = running.client();
+        client.send(&request);
+        until("its body is in memory", || {
+            budget.left() == (LARGE_BODIES << 20) - number * ((1 << 20) - FREE)
+        });
+        client
+    });
+    full.collect()
+}
+
 #[test]
 fn large_bodies_share_their_memory() {
     let settings = Settings {
@@ -224,23 +248,9 @@ fn large_bodies_share_their_memory() {
         ..patient()
     };
     let running = running(settings);
-    let budget = &running.listener.shared.budget;
-    let (all, each) = (LARGE_BODIES << 20, (1 << 20) - FREE);
-    let request = post(
-        "/b",
-        "Content-Length: 1048576\r\n",
-        &"x".repeat((1 << 20) - 1),
-    );
-    let mut clients: Vec<Client> = (1..=LARGE_BODIES)
-        .map(|number| {
-            let mut client = running.client();
-            client.send(&request);
-            until("its body is in memory", || {
-                budget.left() == all - number * each
-            });
-            client
-        })
-        .collect();
+    let mut clients = full_of_large_bodies(&running, "/wait", 1 << 20);
+    running.until_waiting(LARGE_BODIES);
+    let request = post("/b", "Content-Length: 1048576\r\n", &"x".repeat(1 << 20));
     let mut late = running.client();
     late.try_send(&request);
     let got = late.answer();
@@ -250,13 +260,62 @@ fn large_bodies_share_their_memory() {
     );
     assert_eq!((got.status, got.field("retry-after")), (503, Some("1")));
     running.serves();
+    running.echo.released.store(LARGE_BODIES, Ordering::SeqCst);
     for client in &mut clients {
-        assert_eq!(client.ask("x").status, 200);
+        assert_eq!(client.answer().status, 200);
     }
-    until("the memory is given back", || budget.left() == all);
-    let mut late = running.client();
-    late.send(&request);
-    assert_eq!(late.ask("x").status, 200);
+    let budget = &running.listener.shared.budget;
+    until("the memory is given back", || {
+        budget.left() == LARGE_BODIES << 20
+    });
+    assert_eq!(running.client().ask(&request).status, 200);
+}
+
+#[test]
+fn a_large_body_that_does_not_come_on_makes_room_for_one_that_does() {
+    let settings = Settings {
+        max_body_bytes: 1 << 20,
+        ..patient()
+    };
+    let running = running(settings);
+    let mut clients = full_of_large_bodies(&running, "/b", (1 << 20) - 1);
+    let request = post("/b", "Content-Length: 1048576\r\n", &"x".repeat(1 << 20));
+    assert_eq!(running.client().ask(&request).status, 200);
+    let got = clients[0].answer();
+    assert_eq!(
+        (got.status, &*got.body),
+        (
+            408,
+            "{\"message\":\"request came too slowly while others waited for a connection\"}\n"
+        )
+    );
+    for client in &mut clients[1..] {
+        assert_eq!(client.ask("x").status, 200, "one was enough");
+    }
+}
+
+#[test]
+fn an_answer_has_room_before_its_request_is_read() {
+    let running = running(Settings {
+        max_body_bytes: LARGE / LARGE_BODIES,
+        ..patient()
+    });
+    let budget = &running.listener.shared.budget;
+    let head = |target: &str| post(target, "Content-Length: 3\r\n", "");
+    let mut first = running.client();
+    first.send(head("/large"));
+    until("its answer has room", || budget.left() == FREE);
+    let mut second = running.client();
+    second.send(head("/wait-large"));
+    assert_eq!(first.answer().status, 408, "it lets us wait");
+    second.send("abc");
+    running.until_waiting(1);
+    let mut third = running.client();
+    third.send(head("/large"));
+    assert_eq!(third.answer().status, 503, "its body is not waited for");
+    running.echo.released.store(1, Ordering::SeqCst);
+    assert_eq!(second.answer().status, 200);
+    until("the memory is given back", || budget.left() == LARGE);
 }
 
 #[test]

@@ -23,6 +23,15 @@ fn rules() -> Rules {
 }
 
 fn planned(notifications: &str, rules: &Rules) -> Result<Plan, String> {
+    planned_with(notifications, rules, &mut |_| false)
+}
+
+/// The same, where there may be room for a longer answer.
+fn planned_with(
+    notifications: &str,
+    rules: &Rules,
+    room: &mut dyn FnMut(usize) -> bool,
+) -> Result<Plan, String> {
     let body = format!("{{\"notifications\":[{notifications}]}}");
     let batch = decode(
         &mut body.into_bytes(),
@@ -30,7 +39,7 @@ fn planned(notifications: &str, rules: &Rules) -> Result<Plan, String> {
         Trailing::Ignored,
     )
     .unwrap();
-    plan(batch, rules, |platform| platform == Platform::Ios)
+    plan(batch, rules, |platform| platform == Platform::Ios, room)
 }
 
 /// The rejected parts as `pointer error`.
@@ -185,12 +194,46 @@ fn texts_that_only_the_log_would_hold_are_bounded() {
 
 #[test]
 fn rejections_beyond_the_limit_are_counted() {
-    let tokens = vec!["\"\""; MAX_REJECTED + 2].join(",");
-    let plan = planned(
-        &format!(r#"{{"platform":1,"message":"m","token":[{tokens}]}}"#),
-        &rules(),
-    );
-    let plan = plan.unwrap();
-    assert_eq!(plan.rejected.listed().len(), MAX_REJECTED);
-    assert_eq!(plan.rejected.omitted(), 2);
+    const TOKENS: usize = 20_000;
+    let tokens = vec!["\"\""; TOKENS].join(",");
+    let body = format!(r#"{{"platform":1,"message":"m","token":[{tokens}]}},{{"platform":9}}"#);
+    for (has_room, limit) in [(false, SURE_REJECTED), (true, MAX_REJECTED)] {
+        let mut asked = Vec::new();
+        let mut room = |octets| {
+            asked.push(octets);
+            has_room
+        };
+        let plan = planned_with(&body, &rules(), &mut room).unwrap();
+        assert_eq!(asked, [MAX_REJECTED - SURE_REJECTED], "once");
+        let (listed, omitted) = (plan.rejected.listed(), plan.rejected.omitted());
+        assert_eq!(listed.len() + omitted, TOKENS + 1);
+        let octets = serde_json::to_string(listed).unwrap().len();
+        assert!(octets <= limit + 2, "{octets}");
+        assert!(octets > limit - 100, "{octets}: there was room for more");
+        let faults: Vec<_> = plan.rejected.faults().iter().collect();
+        let faults: Vec<_> = faults
+            .into_iter()
+            .map(|fault| (fault.notification, &*fault.error))
+            .collect();
+        assert_eq!(
+            faults,
+            [(0, "empty token"), (1, "invalid platform")],
+            "of each notification, listed or not"
+        );
+    }
+}
+
+#[test]
+fn a_fault_that_is_not_listed_any_more_refuses_the_request() {
+    const EMPTY: usize = 2_000;
+    let rules = Rules {
+        notification_max: EMPTY + 1,
+        ..rules()
+    };
+    let empty = vec![r#"{"platform":1,"message":"m"}"#; EMPTY].join(",");
+    let plan = planned(&empty, &rules).unwrap();
+    assert!(plan.rejected.omitted() > 0);
+    assert_eq!(plan.refusal(), None);
+    let plan = planned(&format!(r#"{empty},{{"platform":9}}"#), &rules).unwrap();
+    assert_eq!(plan.refusal(), Some("invalid platform"));
 }

@@ -531,8 +531,8 @@ fn a_draining_daemon_sends_callers_elsewhere() {
     let answer = |target: &str| {
         let text = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
         let head = Head::parse(text.as_bytes()).unwrap();
-        site.service
-            .answer(&head, &mut ONE.as_bytes().to_vec(), Phase::Draining)
+        let mut body = ONE.as_bytes().to_vec();
+        (site.service).answer(&head, &mut body, Phase::Draining, &mut |_| true)
     };
     assert_eq!(
         (answer("/push").status, answer("/push").retry_after_secs),
@@ -588,7 +588,7 @@ proptest! {
         let text = b"POST /push HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
         let head = Head::parse(text).unwrap();
         let mut body = value.to_string().into_bytes();
-        let reply = site.service.answer(&head, &mut body, Phase::Serving);
+        let reply = site.service.answer(&head, &mut body, Phase::Serving, &mut |_| true);
         prop_assert!([200, 400, 413].contains(&reply.status), "{}", reply.status);
         let queued = site.service.ios.unwrap().tokens().len();
         prop_assert!(reply.status == 200 || queued == 0);

@@ -181,7 +181,8 @@ pub(in super::super) const CORE_MAX_CONNECTIONS: Key = Key::number(
     512,
     (1, MAX_CONNECTIONS_MAX),
     "connections",
-    "Callers' connections open at once; a further one takes the place of the longest idle",
+    "Callers' connections open at once; a further one takes the place of one that is behind with \
+     its request or answer, else of the longest idle",
 )
 .unlike_gaurun(
     "no limit",

@@ -291,9 +291,11 @@ fn a_system_without_descriptors_is_waited_for() {
     running.is_left();
     let mut idle = running.client();
     until("it is accepted", || running.listener.connections() == 1);
-    failures.store(1, Ordering::SeqCst);
-    running.serves();
+    failures.store(usize::MAX, Ordering::SeqCst);
+    let mut late = running.client();
     assert!(idle.is_ended(), "an idle connection's descriptor is freed");
+    failures.store(0, Ordering::SeqCst);
+    assert_eq!(late.ask(get("/normal")).status, 200);
 }
 
 #[test]

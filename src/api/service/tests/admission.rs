@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::*;
+use crate::api::idempotency::REJECTED_KEPT;
 use crate::api::state::Ending;
 
 const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;

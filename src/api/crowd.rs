@@ -1,0 +1,80 @@
+//! What the operator hears of callers for whom there were too few connections.
+//!
+//! Pure: time is an argument.
+
+use std::time::Instant;
+
+use super::registry::Tally;
+use crate::count::{self, Seldom};
+
+/// Counts them between two lines.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    seldom: Seldom,
+    closed: Tally,
+    refused: u64,
+}
+
+impl Crowd {
+    /// One more that was refused.
+    pub(super) fn refused(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+    }
+
+    /// Those that were closed for others.
+    pub(super) fn closed(&mut self, more: Tally) {
+        self.closed.unfinished = self.closed.unfinished.saturating_add(more.unfinished);
+        self.closed.idle = self.closed.idle.saturating_add(more.idle);
+    }
+
+    /// What to tell, if it is time: that an idle one was closed for another is no news.
+    pub(super) fn tell(&mut self, most: usize, now: Instant) -> Option<String> {
+        let Tally { unfinished, idle } = self.closed;
+        let is_news = unfinished > 0 || self.refused > 0;
+        if !is_news || self.seldom.note(now).is_none() {
+            return None;
+        }
+        let text = format!(
+            "too many callers at once: since this was last said, {} cut off that did not go on, \
+             {} closed, {} answered 503; if these callers are yours, raise core.max_connections \
+             ({most}), else keep them away",
+            count::of(unfinished, "request was", "requests were"),
+            count::of(idle, "idle connection was", "idle connections were"),
+            count::of(self.refused, "new one was", "new ones were"),
+        );
+        (self.closed, self.refused) = (Tally::default(), 0);
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_crowd_is_told_once_a_minute_and_idle_ones_alone_are_no_crowd() {
+        let start = Instant::now();
+        let mut crowd = Crowd::default();
+        let mut told = Vec::new();
+        for second in 0..=120 {
+            crowd.closed(Tally {
+                unfinished: u64::from(second >= 1),
+                idle: 1,
+            });
+            if second == 61 {
+                crowd.refused();
+            }
+            told.extend(crowd.tell(512, start + Duration::from_secs(second)));
+        }
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with(
+            "too many callers at once: since this was last said, 1 request was cut off that did \
+             not go on, 2 idle connections were closed, 0 new ones were answered 503;"
+        ));
+        assert!(told[1].contains("60 requests were cut off"), "{told:?}");
+        assert!(told[1].contains("1 new one was answered 503"), "{told:?}");
+        assert!(told[1].contains("(512)"), "{told:?}");
+    }
+}

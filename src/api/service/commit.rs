@@ -1,0 +1,178 @@
+//! From a plan to pushes in their lanes: all of it, or nothing.
+
+use std::sync::Arc;
+
+use super::super::answer::{Answer, Taken};
+use super::super::idempotency::{Keyed, REJECTED_KEPT};
+use super::super::plan::{Fate, Plan, Planned};
+use super::super::reply::{RETRY_AFTER_SECS, Reply};
+use super::{Door, Host, Kept, Service, keys_full};
+use crate::count;
+use crate::moment::Moment;
+use crate::push::{Accepted, Notification, Platform, Push, PushId};
+
+impl<D: Door, H: Host> Service<D, H> {
+    /// Takes all of the plan or, with the answer as error, nothing of it.
+    ///
+    /// Room first, so that nothing is recorded that cannot be queued; then the record, so that
+    /// nothing is queued or answered that a crash could take.
+    pub(super) fn commit(
+        &self,
+        plan: Plan,
+        request_id: &Arc<str>,
+        keyed: Option<Keyed<'_>>,
+    ) -> Result<Reply, Reply> {
+        let mut reserved = self.reserve(&plan)?;
+        let Numbered {
+            pushed,
+            disabled,
+            taken,
+        } = self.number(plan.notifications, request_id)?;
+        let mut answer = Answer::new("ok", &plan.rejected, taken);
+        if keyed.is_some() {
+            answer = answer.listing(REJECTED_KEPT);
+        }
+        let reply = answer.reply(200);
+        if let Some(keyed) = keyed {
+            let held = self.repeats().hold(keyed, &reply.body);
+            held.map_err(keys_full)?;
+        }
+        let answer = &reply.body;
+        let kept = keyed.map(|keyed| Kept { keyed, answer });
+        if !pushed.is_empty() || kept.is_some() {
+            let recorded = self.host.record(&pushed, kept);
+            recorded.map_err(|unrecorded| unrecorded.reply())?;
+        }
+        for accepted in &disabled {
+            self.host.log_disabled(accepted);
+        }
+        for accepted in pushed {
+            self.host.log_accepted(&accepted);
+            let platform = accepted.notification.platform;
+            for lane in reserved.iter_mut().filter(|lane| lane.platform == platform) {
+                lane.pushes.extend(Push::all(&accepted));
+            }
+        }
+        for Reserved {
+            lane, room, pushes, ..
+        } in reserved
+        {
+            lane.enqueue(room, pushes);
+        }
+        Ok(reply)
+    }
+
+    /// Gives every push its id, or says why it has none.
+    fn number(
+        &self,
+        notifications: Vec<Planned>,
+        request_id: &Arc<str>,
+    ) -> Result<Numbered, Reply> {
+        let tokens = notifications.iter().map(|planned| planned.tokens.len());
+        let taken = self.ids.take(tokens.sum::<usize>() as u64);
+        let mut next = taken.map_err(|why| {
+            // A disk that is full, or has failed, has one name for both.
+            let why = self.host.trouble().unwrap_or(why);
+            Reply::message(503, &why).with_retry_after(RETRY_AFTER_SECS)
+        })?;
+        let at = self.host.now();
+        let mut numbered = Numbered {
+            pushed: Vec::with_capacity(notifications.len()),
+            disabled: Vec::new(),
+            taken: Vec::with_capacity(notifications.len()),
+        };
+        for planned in notifications {
+            let index = planned.index;
+            let is_disabled = planned.fate == Fate::Disabled;
+            let accepted = accepted(planned, next, at, request_id);
+            let count = accepted.tokens.len();
+            let first_id = next;
+            next = PushId(next.0.saturating_add(count as u64));
+            if is_disabled {
+                numbered.disabled.push(accepted);
+            } else {
+                numbered.pushed.push(Arc::new(accepted));
+                numbered.taken.push(Taken {
+                    index,
+                    first_id: first_id.0,
+                    count,
+                });
+            }
+        }
+        Ok(numbered)
+    }
+
+    /// Room for all pushes of a plan in their lanes, or none at all and the answer.
+    fn reserve(&self, plan: &Plan) -> Result<Vec<Reserved<'_, D>>, Reply> {
+        let lanes = Platform::ALL.into_iter().filter_map(|platform| {
+            let pushes = plan.pushes(platform);
+            let lane = self.lane(platform).filter(|_| pushes > 0)?;
+            Some((platform, lane, pushes))
+        });
+        for (platform, lane, pushes) in lanes.clone() {
+            if pushes > lane.capacity() {
+                let message = never_fits(platform, pushes, lane.capacity());
+                return Err(Reply::message(413, &message));
+            }
+        }
+        lanes
+            .map(|(platform, lane, pushes)| {
+                let room = lane.reserve(pushes).ok_or_else(|| {
+                    let message = is_full(platform, pushes, lane.outstanding(), lane.capacity());
+                    Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
+                })?;
+                Ok(Reserved {
+                    platform,
+                    lane,
+                    room,
+                    pushes: Vec::with_capacity(pushes),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Room in one lane, and the pushes that will go there.
+struct Reserved<'a, D: Door> {
+    platform: Platform,
+    lane: &'a D,
+    room: D::Room,
+    pushes: Vec<Push>,
+}
+
+/// The parts of a request with their ids.
+struct Numbered {
+    pushed: Vec<Arc<Accepted>>,
+    disabled: Vec<Accepted>,
+    taken: Vec<Taken>,
+}
+
+fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str>) -> Accepted {
+    Accepted {
+        notification: Notification {
+            request_id: Arc::clone(request_id),
+            ..planned.notification
+        },
+        tokens: planned.tokens.into(),
+        first_id,
+        at,
+        payload: match planned.fate {
+            Fate::Push(payload) => payload.into(),
+            Fate::Disabled => Box::default(),
+        },
+    }
+}
+
+fn never_fits(platform: Platform, pushes: usize, capacity: usize) -> String {
+    format!(
+        "number of {platform} pushes({pushes}) over what the {platform} queue can hold({capacity})"
+    )
+}
+
+fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usize) -> String {
+    let room = capacity.saturating_sub(outstanding);
+    format!(
+        "{platform} queue is full: {} not fit, it has room for {room} of {capacity}",
+        count::of(pushes, "push does", "pushes do")
+    )
+}

@@ -1,0 +1,178 @@
+//! Lets few requests at a time do what needs nothing but the processor, in the order in which they
+//! come.
+//!
+//! With hundreds of them at once, each would have its share of a processor only now and then, and
+//! the threads of journal, logs and lanes no more than that; and each holds many times its octets
+//! in memory meanwhile.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+
+/// The way in.
+#[derive(Debug)]
+pub struct Turnstile {
+    most: usize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Requests that are inside.
+    inside: usize,
+    /// Octets of their bodies.
+    octets: usize,
+    waiting: VecDeque<Arc<Waiter>>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    thread: Thread,
+    octets: usize,
+    is_in: AtomicBool,
+}
+
+/// One that is inside, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    turnstile: &'a Turnstile,
+    octets: usize,
+}
+
+impl Default for Turnstile {
+    /// For as many as the machine's processors have to do.
+    fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self::new(processors.saturating_mul(PER_PROCESSOR))
+    }
+}
+
+impl Turnstile {
+    /// For `most` at a time.
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            queue: Mutex::default(),
+        }
+    }
+
+    /// Waits for a turn of a request with so long a body.
+    pub(super) fn enter(&self, octets: usize) -> Turn<'_> {
+        let turn = Turn {
+            turnstile: self,
+            octets,
+        };
+        let mut queue = self.lock();
+        if queue.waiting.is_empty() && queue.let_in(octets, self.most) {
+            return turn;
+        }
+        let waiter = Arc::new(Waiter {
+            thread: thread::current(),
+            octets,
+            is_in: AtomicBool::new(false),
+        });
+        queue.waiting.push_back(Arc::clone(&waiter));
+        drop(queue);
+        while !waiter.is_in.load(Ordering::Acquire) {
+            thread::park();
+        }
+        turn
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// One more, if it fits beside those that are inside.
+    fn let_in(&mut self, octets: usize, most: usize) -> bool {
+        let together = self.octets.saturating_add(octets);
+        let fits = self.inside < most && (self.inside == 0 || together <= TOGETHER);
+        if fits {
+            self.inside += 1;
+            self.octets = together;
+        }
+        fits
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.turnstile.lock();
+        queue.inside -= 1;
+        queue.octets = queue.octets.saturating_sub(self.octets);
+        while let Some(next) = queue.waiting.front().map(Arc::clone)
+            && queue.let_in(next.octets, self.turnstile.most)
+        {
+            queue.waiting.pop_front();
+            next.is_in.store(true, Ordering::Release);
+            next.thread.unpark();
+        }
+    }
+}
+
+/// Our limit: requests for each processor that are parsed and checked at once.
+const PER_PROCESSOR: usize = 2;
+
+/// Our limit: octets of bodies that are parsed and checked at once, if they are of several
+/// requests. Device tokens of a character each take fourteen times their octets meanwhile.
+const TOGETHER: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::api::fixture::until;
+
+    #[test]
+    fn so_many_are_inside_and_the_others_come_in_their_order() {
+        let turnstile = Turnstile::new(2);
+        let order = Mutex::new(Vec::new());
+        let most = AtomicUsize::new(0);
+        let (one, other) = (turnstile.enter(1), turnstile.enter(1));
+        thread::scope(|scope| {
+            for number in 0..8 {
+                let (turnstile, order, most) = (&turnstile, &order, &most);
+                scope.spawn(move || {
+                    let turn = turnstile.enter(1);
+                    most.fetch_max(turnstile.lock().inside, Ordering::SeqCst);
+                    order.lock().unwrap().push(number);
+                    drop(turn);
+                });
+                until("it waits", || turnstile.lock().waiting.len() == number + 1);
+            }
+            drop(one);
+            until("all have had their turn", || {
+                order.lock().unwrap().len() == 8
+            });
+            drop(other);
+        });
+        assert_eq!(order.into_inner().unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!((most.into_inner(), turnstile.lock().inside), (2, 0));
+    }
+
+    #[test]
+    fn a_large_one_is_inside_alone() {
+        let turnstile = Turnstile::new(8);
+        let small = turnstile.enter(TOGETHER / 2);
+        drop(turnstile.enter(TOGETHER / 2));
+        thread::scope(|scope| {
+            let large = scope.spawn(|| drop(turnstile.enter(TOGETHER)));
+            until("it waits", || turnstile.lock().waiting.len() == 1);
+            let late = scope.spawn(|| drop(turnstile.enter(1)));
+            until("the next one waits behind it", || {
+                turnstile.lock().waiting.len() == 2
+            });
+            drop(small);
+            large.join().unwrap();
+            late.join().unwrap();
+        });
+        drop(turnstile.enter(usize::MAX));
+        let queue = turnstile.lock();
+        assert_eq!((queue.inside, queue.octets), (0, 0));
+    }
+}

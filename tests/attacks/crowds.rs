@@ -1,0 +1,112 @@
+//! Thousands of hostile callers at once: every honest request is answered 200, soon.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::crowd::{Crowd, Manners, Place, all_manners};
+use crate::harness::daemon::{Address, Daemon};
+use crate::harness::hex_token;
+use crate::harness::http::{Client, Reply, request};
+use crate::harness::site::Site;
+use crate::harness::wait_until;
+
+/// Hostile callers of a kind.
+const CALLERS: usize = 2_000;
+
+/// Honest callers at once, half of which keep their connections, and the requests of each.
+const HONEST: u64 = 4;
+const REQUESTS: u64 = 4;
+
+/// How long an honest request may take, on a machine that others are busy with.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+
+fn place(daemon: &Daemon) -> Place {
+    match &daemon.address {
+        Address::Tcp(address) => Place::Tcp(*address),
+        Address::Unix(path) => Place::Unix(path.clone()),
+    }
+}
+
+/// A request on a kept connection. If that was closed while it was idle, it is sent again on
+/// another one, as any client does.
+fn ask_again(daemon: &Daemon, client: &mut Client, body: &[u8], owes: bool) -> Reply {
+    let request = request("POST", "/push", body);
+    let reply = client
+        .try_send(&request)
+        .and_then(|()| client.try_reply("POST"));
+    reply.unwrap_or_else(|error| {
+        assert!(!owes, "a connection was closed while it was idle: {error}");
+        *client = daemon.client();
+        client.request("POST", "/push", body)
+    })
+}
+
+/// What honest callers do; how long each request took.
+fn honest_requests(daemon: &Daemon, manners: &Manners) -> Vec<Duration> {
+    let name = manners.name;
+    let body = |number| {
+        let token = [hex_token(number)];
+        json!({"notifications": [{"token": token, "platform": 1, "message": "m"}]}).to_string()
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..HONEST)
+            .map(|caller| {
+                scope.spawn(move || {
+                    let mut kept = (caller % 2 == 0).then(|| daemon.client());
+                    let mut took = Vec::new();
+                    for request in 0..REQUESTS {
+                        let asked = Instant::now();
+                        let body = body(caller * REQUESTS + request);
+                        let reply = match &mut kept {
+                            Some(client) => {
+                                ask_again(daemon, client, body.as_bytes(), manners.owes)
+                            }
+                            None => daemon.request("POST", "/push", body.as_bytes()),
+                        };
+                        assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+                        took.push(asked.elapsed());
+                        thread::park_timeout(Duration::from_millis(10));
+                    }
+                    took
+                })
+            })
+            .collect();
+        let took = threads.into_iter().map(|thread| thread.join().unwrap());
+        took.flatten().collect()
+    })
+}
+
+fn check(daemon: &Daemon, manners: &Manners) {
+    let crowd = Crowd::gather(&place(daemon), CALLERS, manners).unwrap();
+    wait_until("the crowd to come", || crowd.connected() >= CALLERS);
+    let mut took = honest_requests(daemon, manners);
+    took.sort();
+    let longest = took.last().copied().unwrap_or_default();
+    assert!(longest < ANSWERED_WITHIN, "{}: {longest:?}", manners.name);
+}
+
+#[test]
+fn every_honest_request_is_answered_while_thousands_hold_connections() {
+    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    for manners in all_manners() {
+        check(&daemon, &manners);
+    }
+    drop(daemon);
+    let log = site.operator_log();
+    let told = log.matches("too many callers at once").count();
+    assert!((1..=3).contains(&told), "{told} lines: {log}");
+}
+
+#[test]
+fn the_same_over_a_unix_socket() {
+    let site = Site::unreachable()
+        .on_unix_socket()
+        .with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    for manners in all_manners().iter().take(3) {
+        check(&daemon, manners);
+    }
+}

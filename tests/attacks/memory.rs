@@ -1,0 +1,93 @@
+//! README, "Memory": it holds for callers who never read what they are answered, and for bodies
+//! that take many times their octets while they are parsed.
+
+use std::io::{self, Write as _};
+use std::net::TcpStream;
+use std::thread;
+
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
+use crate::harness::daemon::{Address, Daemon};
+use crate::harness::http::request;
+use crate::harness::lines;
+use crate::harness::site::Site;
+use crate::harness::wait_until;
+
+/// KiB of the process, its logs and four connection threads.
+const FIXED: u64 = (48 + 4 * 3) * 1024;
+
+/// KiB of a callers' connection.
+const CONNECTION: u64 = 200;
+
+/// A request for pushes to so many device tokens of one character, of which none is fine.
+fn bad_tokens(number: usize) -> Vec<u8> {
+    let tokens = vec!["\"x\""; number].join(",");
+    let notification = format!("{{\"platform\":1,\"message\":\"m\",\"token\":[{tokens}]}}");
+    let body = format!("{{\"notifications\":[{notification}]}}");
+    request("POST", "/push", body.as_bytes())
+}
+
+/// A caller who sends and never reads, and for whom the kernel keeps little.
+fn deaf(daemon: &Daemon) -> TcpStream {
+    let Address::Tcp(address) = daemon.address else {
+        panic!("it listens on {:?}", daemon.address);
+    };
+    let stream = TcpStream::connect(address).unwrap();
+    set_socket_recv_buffer_size(&stream, 2048).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    stream
+}
+
+#[test]
+fn callers_who_never_read_their_answers_take_no_more_memory_than_others() {
+    const CALLERS: usize = 500;
+    const REQUESTS: usize = 3;
+    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    let requests = bad_tokens(10_000).repeat(REQUESTS);
+    let mut callers: Vec<(TcpStream, usize)> = (0..CALLERS).map(|_| (deaf(&daemon), 0)).collect();
+    wait_until(
+        "each to have two requests read and one answer at least",
+        || {
+            for (stream, sent) in &mut callers {
+                match stream.write(&requests[*sent..]) {
+                    Ok(more) => *sent += more,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    // Who does not read may be closed for others.
+                    Err(_) => *sent = requests.len(),
+                }
+            }
+            let begun = site.access_log();
+            lines::of_kind(&begun, "accepted-request").count() >= 2 * CALLERS
+        },
+    );
+    let peak = daemon.status("VmHWM");
+    let allowed = FIXED + CALLERS as u64 * CONNECTION;
+    assert!(peak <= allowed, "{peak} KiB of {allowed}");
+}
+
+#[test]
+fn bodies_of_the_shortest_device_tokens_take_no_more_memory_than_others() {
+    const CALLERS: usize = 16;
+    const BODY_MAX: usize = 1 << 20;
+    let site = Site::unreachable()
+        .with("core.shutdown_timeout", 0)
+        .with("core.max_body_bytes", BODY_MAX);
+    let daemon = site.start();
+    let request = bad_tokens(BODY_MAX / 4 - 100);
+    thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| {
+                let mut client = daemon.client();
+                // It may be refused while it is still being sent.
+                drop(client.try_send(&request));
+                let status = client.try_reply("POST").map_or(503, |reply| reply.status);
+                assert!([400, 503].contains(&status), "{status}");
+            });
+        }
+    });
+    let peak = daemon.status("VmHWM");
+    let bodies = 8 * 4 * BODY_MAX as u64 / 1024;
+    let allowed = FIXED + CALLERS as u64 * CONNECTION + bodies;
+    assert!(peak <= allowed, "{peak} KiB of {allowed}");
+}
