@@ -22,7 +22,8 @@
 //! soon requests for APNs are answered beside it, how soon those for FCM are refused, and the
 //! memory that the full queue takes beside what the README's formula allows.
 //!
-//! Others (`--rows journal`) show what each `journal.sync` costs callers.
+//! Others show what each `journal.sync` costs callers (`--rows journal`), and how soon honest ones
+//! are answered while thousands hold connections (`--rows crowds`).
 //!
 //! It is a test as well: it exits 1 if a push was lost, doubled or failed, or if the memory is
 //! more than the formula allows. `cargo test` runs it with few pushes, so that it cannot rot.
@@ -30,6 +31,9 @@
 mod arguments;
 mod baseline;
 mod callers;
+#[path = "../../tests/attacks/crowd.rs"]
+mod crowd;
+mod crowds;
 mod daemon;
 mod h2load;
 mod keeping;
@@ -81,6 +85,9 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     }
     if let Some(stalled) = stalled::run(plan)? {
         report::stalled(&mut out, &stalled)?;
+    }
+    if let Some(crowds) = crowds::run(plan)? {
+        report::crowds(&mut out, &crowds)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::arguments::Plan;
 use super::callers;
+use super::crowds::Crowds;
 use super::h2load;
 use super::keeping::Kept;
 use super::measure::{Row, Sample, by_thread};
@@ -100,6 +101,20 @@ pub(crate) fn stalled(out: &mut impl Write, stalled: &Stalled) -> io::Result<()>
         mebibytes(stalled.resident),
         mebibytes(stalled.allowed)
     )
+}
+
+/// Prints how soon honest callers are answered while others hold connections.
+pub(crate) fn crowds(out: &mut impl Write, crowds: &Crowds) -> io::Result<()> {
+    let heading = format!("beside {} callers", crowds.callers);
+    writeln!(
+        out,
+        "\n{heading:44} {:>8} {:>8} {:>8}",
+        "requests", "p50, µs", "p99, µs"
+    )?;
+    for (name, latencies) in &crowds.rows {
+        writeln!(out, "{name:44} {latencies}")?;
+    }
+    Ok(())
 }
 
 fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
