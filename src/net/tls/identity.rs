@@ -66,7 +66,7 @@ pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError>
     let text = read(path)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::new(format!("{}: {error}", path.display())))?;
+        .map_err(|error| TlsError::new(format!("{}: {}", path.display(), what(&error))))?;
     if chain.is_empty() {
         return Err(TlsError::new(format!(
             "{}: no PEM certificate (-----BEGIN CERTIFICATE-----) in it{}",
@@ -97,9 +97,27 @@ fn read_key(path: &Path, passphrase: Option<&str>) -> Result<PrivateKeyDer<'stat
                 "{shown}: no PEM private key (-----BEGIN PRIVATE KEY-----) in it{}",
                 hint_of_pkcs12(&text, path),
             ),
-            other => format!("{shown}: {other}"),
+            other => format!("{shown}: {}", what(&other)),
         })
     })
+}
+
+/// What is wrong with a PEM file. The library's own words would repeat a line of it: a key that has
+/// lost its line ends is one.
+pub(super) const fn what(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => {
+            "a -----BEGIN line is there, and no -----END line of its own; has the file lost its line \
+             ends?"
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            "a -----BEGIN line goes on behind its dashes; has the file lost its line ends?"
+        }
+        pem::Error::Base64Decode(_) => "what stands between the dashes is not base64",
+        pem::Error::SectionTooLarge => "it is too large",
+        pem::Error::NoItemsFound => "there is nothing in it",
+        _ => "it cannot be read as PEM",
+    }
 }
 
 #[cfg(feature = "encrypted-keys")]
