@@ -4,11 +4,11 @@
 //! # The trip of a push
 //!
 //! ```text
-//! caller ──HTTP/1.1──▶ api ──parse──▶ Notification ──one per device token──▶ Push
-//!                       │ reserve room in the lane, log "accepted", answer 200
-//!                       ▼
-//!                     lane ── ready queue and retry shelf; one for each provider
-//!                       ▼
+//! caller ─HTTP/1.1─▶ api ─parse─▶ Notification ─one per device token─▶ Push
+//!                     │ reserve room in the lane, log "accepted", answer 200
+//!                     ▼
+//!                   lane ── ready queue and retry shelf; one for each provider
+//!                     ▼
 //!  delivery::worker ── one thread, one TLS connection, many streams in flight
 //!     desk              what it decides, without socket and clock
 //!     net::connection   socket and TLS
@@ -43,6 +43,7 @@
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
 //! - [`count`]: numbers of things, in words for the operator.
+//! - [`pasted`]: keys in the place of a path, which no message may repeat.
 //! - [`live`]: values that a reload replaces while others read them.
 //! - [`control`]: the socket over which `sterna reload` asks the daemon.
 //! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
@@ -72,6 +73,7 @@ pub mod log;
 pub mod moment;
 pub mod net;
 pub mod oauth;
+pub mod pasted;
 pub mod pid_file;
 pub mod provider;
 pub mod push;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 27] = [
+const MAY_KNOW: [(&str, &[&str]); 28] = [
     (
         "api",
         &[
@@ -44,13 +44,14 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
             "provider",
             "push",
             "moment",
+            "pasted",
             "recover",
             "signal",
             "simulator",
             "supervisor",
         ],
     ),
-    ("config", &["push"]),
+    ("config", &["pasted", "push"]),
     ("control", &["api", "count", "heartbeat", "moment"]),
     ("daemon", EVERYTHING),
     ("count", &[]),
@@ -82,14 +83,15 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("live", &[]),
     ("log", &["heartbeat", "live", "moment", "push"]),
     ("moment", &[]),
-    ("net", &["http2", "moment"]),
+    ("net", &["http2", "moment", "pasted"]),
     ("oauth", &["heartbeat", "jitter", "moment", "net"]),
+    ("pasted", &[]),
     ("pid_file", &[]),
-    ("provider", &["moment", "push"]),
+    ("provider", &["moment", "pasted", "push"]),
     ("push", &["count", "moment"]),
     ("recover", &["count", "push"]),
     ("signal", &[]),
-    ("simulator", &["http2", "moment", "net"]),
+    ("simulator", &["http2", "moment", "net", "pasted"]),
     ("stats", &["moment", "push"]),
     ("supervisor", &["moment"]),
 ];
@@ -113,6 +115,7 @@ const EVERYTHING: &[&str] = &[
     "moment",
     "net",
     "oauth",
+    "pasted",
     "pid_file",
     "provider",
     "push",

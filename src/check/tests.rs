@@ -16,6 +16,8 @@ fn examine<T>(text: &str, look: impl Fn(&Config, &FileText<'_>) -> T) -> T {
         state_dir: Some("/var/lib/sterna".into()),
         credentials_directory: None,
         runtime_dir: None,
+        pasted: Vec::new(),
+        is_there: |_| false,
         cpus: std::num::NonZeroUsize::MIN,
     };
     let source = FileText::read("f", text);

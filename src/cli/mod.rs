@@ -19,15 +19,25 @@ pub use exit::ExitCode;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use clap::Parser;
 
 use crate::config::{Diagnostic, Style};
 use crate::moment;
+use crate::pasted;
 use args::{Cli, Command};
 
 /// Does what these arguments ask for; the first is the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Before anybody repeats it in a message.
+    for (number, argument) in arguments.iter().enumerate().skip(1) {
+        if let Some(why) = pasted_in(&argument.to_string_lossy()) {
+            report(format_args!("argument {number}: {why}"));
+            return ExitCode::Usage;
+        }
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -65,6 +75,19 @@ fn notice_standstills() -> Result<(), ExitCode> {
         report(format_args!("no thread for the clock: {error}"));
         ExitCode::Io
     })
+}
+
+/// Why an argument, or the value that is written together with its flag, is not to be used or
+/// shown: it is a key.
+fn pasted_in(argument: &str) -> Option<&'static str> {
+    let value = match argument.strip_prefix('-') {
+        None => argument,
+        Some(long) if long.starts_with('-') => long.split_once('=').map_or("", |(_, value)| value),
+        Some(short) => short.get(1..).unwrap_or_default(),
+    };
+    pasted::is_content(argument)
+        .then_some(pasted::IS_CONTENT)
+        .or_else(|| pasted::why_no_path(value, Path::new(value), Path::exists))
 }
 
 /// Tells the operator on standard error, one line for each of the text's.

@@ -63,6 +63,35 @@ fn check_refused(arguments: &[&str], expected: &str) {
 }
 
 #[test]
+fn a_key_in_the_place_of_an_argument_is_known_however_it_is_written() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nMIGT\n-----END PRIVATE KEY-----";
+    let api_key = "0123456789abcdef0123456789abcdef";
+    for key in [pem, api_key] {
+        for flag in ["", "-c", "--config=", "--c="] {
+            assert!(pasted_in(&format!("{flag}{key}")).is_some(), "{flag}");
+        }
+    }
+    for argument in [
+        "serve",
+        "-c",
+        "--config=/etc/sterna/sterna.toml",
+        "-cAuthKey_ABCDE12345.p8",
+        "-p8080",
+        "unix:/run/sterna/api.sock",
+        "--fail=ExpiredProviderToken=5",
+        "--strike",
+        "rst@processed=1,silence@data=2",
+        "--seed=12345678901234567890",
+        "--listen",
+        "2001:db8::1",
+        "BadEnvironmentKeyIdInToken",
+        "--max-age=7d",
+    ] {
+        assert_eq!(pasted_in(argument), None, "{argument}");
+    }
+}
+
+#[test]
 fn the_argument_table_is_consistent() {
     Cli::command().debug_assert();
 }

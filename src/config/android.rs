@@ -61,7 +61,9 @@ impl Android {
         let from_environment = || environment.google_application_credentials.clone();
         let path = service_account_path.or_else(from_environment);
         let Some(service_account_path) = path else {
-            if apikey.is_some() {
+            if let Some(complaint) = environment.complaint(CREDENTIALS_VARIABLE) {
+                document.refuse_whole(complaint);
+            } else if apikey.is_some() {
                 document.refuse_because(
                     &keys::ANDROID_APIKEY,
                     "Google closed the API that took this key in 2024; set \
@@ -107,6 +109,9 @@ fn take_project_id(document: &mut Document<'_>) -> Option<String> {
     document.refuse(key);
     None
 }
+
+/// The variable that names the service account if the file does not.
+pub(super) const CREDENTIALS_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Characters of a project id: Google gives 30, and a domain before it in old ones.
 pub(super) const PROJECT_ID_MAX: usize = 64;

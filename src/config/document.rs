@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Environment;
 use super::credential;
 use super::effective::{list, quoted};
 use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
 use super::names::{UnknownName, Verdict};
-use super::problem::{ConfigError, Place, Problem, Shown, Warning, with_help};
+use super::problem::{ConfigError, Cut, Place, Problem, Shown, Warning, with_help};
+use crate::pasted;
 
 /// A parsed file whose values are being taken out.
 ///
@@ -30,6 +32,8 @@ pub(super) struct Document<'t> {
     table: DeTable<'t>,
     /// systemd's directory of credentials.
     credentials: Option<PathBuf>,
+    /// Whether there is something of that name.
+    is_there: fn(&Path) -> bool,
     /// What of the text no message may show.
     hidden: Vec<Range<usize>>,
     problems: Vec<Problem>,
@@ -59,6 +63,7 @@ impl<'t> Document<'t> {
             hidden: excerpt::hidden(&table),
             table,
             credentials: None,
+            is_there: |_| true,
             problems: vec![],
             warnings: vec![],
         };
@@ -125,6 +130,11 @@ impl<'t> Document<'t> {
                 default
             }
             Some("") => default,
+            Some(text) if self.pasted(key, text).is_some() => {
+                let reason = self.pasted(key, text).unwrap_or_default();
+                self.refuse_because(key, reason);
+                default
+            }
             Some(text) if text.contains(char::is_control) => {
                 self.refuse_because(key, "it must not hold control characters");
                 default
@@ -167,14 +177,40 @@ impl<'t> Document<'t> {
         Vec::new()
     }
 
-    /// From now on, [`Document::file`] finds what `credential:NAME` names in that directory.
-    pub(super) fn find_credentials_in(&mut self, directory: Option<PathBuf>) {
-        self.credentials = directory;
+    /// From now on, [`Document::file`] finds what `credential:NAME` names in the environment's
+    /// directory, and what looks like a key is no path unless there is such a file.
+    pub(super) fn look_around(&mut self, environment: &Environment) {
+        self.credentials
+            .clone_from(&environment.credentials_directory);
+        self.is_there = environment.is_there;
+    }
+
+    /// Why a text is not to be used as the key's value, and not to be shown, if it is a key or a
+    /// token itself.
+    fn pasted(&self, key: &Key, text: &str) -> Option<String> {
+        if matches!(key.allowed, Allowed::Secret) {
+            return None;
+        }
+        if !key.names_a_file() {
+            let is_content = pasted::is_content(text);
+            return is_content.then(|| format!("must be {}", key.range_text()));
+        }
+        let credential = credential::name(text);
+        let path = credential.zip(self.credentials.as_deref());
+        let path = path.map_or_else(|| PathBuf::from(text), |(name, dir)| dir.join(name));
+        pasted::why_no_path(text, &path, self.is_there).map(str::to_owned)
     }
 
     /// The path of a key file or certificate, which may be `credential:NAME`; `None` if it is
     /// absent or empty.
     pub(super) fn file(&mut self, key: &'static Key) -> Option<PathBuf> {
+        let written = self.value(key).and_then(|value| value.as_ref().as_str());
+        let pasted = written.and_then(|text| self.pasted(key, text));
+        if let Some(reason) = pasted {
+            self.refuse_because(key, reason);
+            // The key is not absent; to say that too would mislead.
+            return Some(PathBuf::from(pasted::NOT_SHOWN));
+        }
         let text = self.text(key)?;
         let Some(name) = credential::name(&text) else {
             return Some(PathBuf::from(text));
@@ -217,14 +253,24 @@ impl<'t> Document<'t> {
         integer(self.value(key)?.as_ref())
     }
 
-    /// The key's value as the file spells it, all of it and on one line; `None` for a secret.
+    /// Whether the key's value is a secret, or one that was put there by mistake.
+    pub(super) fn hides(&self, key: &Key) -> bool {
+        let hidden = |value: &Spanned<DeValue<'_>>| {
+            let value = value.as_ref();
+            let text = value.as_str().filter(|_| key.names_a_file());
+            excerpt::holds_key(value) || text.is_some_and(pasted::has_lines)
+        };
+        matches!(key.allowed, Allowed::Secret) || self.value(key).is_some_and(hidden)
+    }
+
+    /// The key's value as the file spells it, all of it and on one line.
     pub(super) fn spelt(&self, key: &Key) -> Option<String> {
         let value = self.value(key)?;
         match (value.as_ref().as_str(), &key.allowed) {
-            (_, Allowed::Secret) => Some("(not shown)".to_owned()),
+            _ if self.hides(key) => Some(pasted::NOT_SHOWN.to_owned()),
             (Some(text), _) => Some(quoted(text)),
             (None, Allowed::List { .. }) => Some(list(&strings(value.as_ref())?)),
-            (None, _) => Some(Shown(self.text.get(value.span())?).to_string()),
+            (None, _) => Some(Cut(self.text.get(value.span())?).to_string()),
         }
     }
 
@@ -320,10 +366,10 @@ impl<'t> Document<'t> {
     /// The key's value as the file spells it, unless it is a secret.
     fn shown(&self, key: &Key) -> Option<String> {
         let value = self.value(key)?;
-        match key.allowed {
-            Allowed::Secret => Some("(not shown)".to_owned()),
-            _ => Some(Shown(self.text.get(value.span())?).to_string()),
+        if self.hides(key) {
+            return Some(pasted::NOT_SHOWN.to_owned());
         }
+        Some(Cut(self.text.get(value.span())?).to_string())
     }
 
     fn note_warning(&mut self, span: Option<&Range<usize>>, text: String, help: Option<String>) {

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthChar;
 use super::all_keys;
 use super::key::Allowed;
 use super::nearest::nearest;
+use crate::pasted::{self, NOT_SHOWN};
 
 /// A line of the file and what of it is meant. Columns are those of a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,15 @@ impl Excerpt {
             }
             masked = mask;
         }
+        if seems_secret(&view.line) {
+            // In a comment, or in the place of a key.
+            let (line, width) = (NOT_SHOWN.to_owned(), NOT_SHOWN.len());
+            return Self {
+                line,
+                before: 0,
+                width,
+            };
+        }
         Self {
             before: view.before.unwrap_or(view.columns),
             width: view.meant.max(1),
@@ -69,8 +79,16 @@ impl Excerpt {
     }
 }
 
+/// Whether a line, or a word of it, is a key.
+fn seems_secret(line: &str) -> bool {
+    // An escape of TOML says nothing.
+    let line = line.replace('\\', " ");
+    let mut words = line.split(|at: char| at.is_whitespace() || "\"'=,#{}".contains(at));
+    pasted::is_content(&line) || words.any(pasted::is_secret)
+}
+
 /// The parts of a file's text that are secret, or may be: the values of all keys that are not known
-/// to be none.
+/// to be none, and what is a key wherever it stands.
 pub(super) fn hidden(table: &DeTable<'_>) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     collect(table, &mut found);
@@ -79,6 +97,9 @@ pub(super) fn hidden(table: &DeTable<'_>) -> Vec<Range<usize>> {
 
 fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
     for (name, value) in table {
+        if pasted::is_secret(name.as_ref()) {
+            found.push(name.span());
+        }
         match value.as_ref() {
             DeValue::Table(inner) => collect(inner, found),
             DeValue::Array(values)
@@ -91,10 +112,29 @@ fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
                     collect(inner, found);
                 }
             }
-            _ if is_open(name.as_ref()) => {}
+            DeValue::String(text) if names_a_file(name.as_ref()) && pasted::has_lines(text) => {
+                found.push(value.span());
+            }
+            _ if is_open(name.as_ref()) && !holds_key(value.as_ref()) => {}
             DeValue::Boolean(_) | DeValue::Integer(_) if seems_open(name.as_ref()) => {}
             _ => found.push(value.span()),
         }
+    }
+}
+
+fn names_a_file(name: &str) -> bool {
+    all_keys().any(|key| key.name == name && key.names_a_file())
+}
+
+/// Whether a text in a value is a key.
+pub(super) fn holds_key(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::String(text) => pasted::is_secret(text),
+        DeValue::Array(values) => values.iter().any(|value| holds_key(value.as_ref())),
+        DeValue::Table(values) => values
+            .iter()
+            .any(|(name, value)| pasted::is_secret(name.as_ref()) || holds_key(value.as_ref())),
+        _ => false,
     }
 }
 
@@ -120,7 +160,7 @@ fn is_known(name: &str) -> bool {
 fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
     let indent = line.len().saturating_sub(line.trim_start().len());
     let rest = line.trim_start();
-    if has_long_strings || rest.is_empty() {
+    if has_long_strings || rest.is_empty() || seems_secret(rest) {
         // Any line may be one of a long string.
         return Some(indent);
     }
@@ -140,8 +180,10 @@ fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
         return None;
     }
     let bare = |at: char| at.is_ascii_alphanumeric() || "_-.".contains(at);
-    // Without an equals sign behind it it may be no name, but a secret on a line of its own.
-    let has_value = after.trim_start().starts_with('=');
+    // Without an equals sign behind it it may be no name, but a secret on a line of its own, and
+    // with two of them the base64 of one.
+    let value = after.trim_start().strip_prefix('=');
+    let has_value = value.is_some_and(|value| !value.starts_with('=') && !value.is_empty());
     let is_name = name.chars().all(bare) && (has_value || is_known(name));
     if !is_name {
         return Some(indent);
@@ -216,7 +258,6 @@ pub(super) fn visible(character: char) -> Option<usize> {
 
 /// Parts of names that secrets have.
 const SECRET_WORDS: [&str; 5] = ["pass", "phrase", "secret", "apikey", "api_key"];
-const NOT_SHOWN: &str = "(not shown)";
 const CUT: &str = "…";
 const CUT_COLUMNS: usize = 1;
 const TAB: &str = "    ";

@@ -81,6 +81,11 @@ impl Key {
         format!("{}.{}", self.section, self.name)
     }
 
+    /// Whether its value names a file or a directory.
+    pub fn names_a_file(&self) -> bool {
+        matches!(self.allowed, Allowed::Text { form, .. } if form.contains("a path"))
+    }
+
     /// The default as the file would spell it; `None` if absence is not the same as any value.
     pub fn default_text(&self) -> Option<String> {
         match &self.allowed {

@@ -1,5 +1,6 @@
 //! The shell around the parser: reads the file and the environment.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZeroUsize;
@@ -7,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use super::android::CREDENTIALS_VARIABLE;
 use super::{Config, ConfigError, Overrides, Warning, keys};
+use crate::pasted::{self, IS_CONTENT};
 
 /// What the parser wants to know of the process it runs in.
 #[derive(Clone, Debug)]
@@ -20,6 +23,10 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// systemd's directory for sockets of ours.
     pub runtime_dir: Option<PathBuf>,
+    /// Variables that hold a key where a path belongs, and count as not set.
+    pub pasted: Vec<&'static str>,
+    /// Whether there is something of that name.
+    pub is_there: fn(&Path) -> bool,
     /// CPUs that the process may use: the default of `core.workers`.
     pub cpus: NonZeroUsize,
 }
@@ -27,17 +34,35 @@ pub struct Environment {
 impl Environment {
     /// This process's.
     pub fn read() -> Self {
+        let pasted = RefCell::new(Vec::new());
         let path = |name| {
             let value = std::env::var_os(name).filter(|path| !path.is_empty());
-            value.map(PathBuf::from)
+            let path = PathBuf::from(value?);
+            let text = path.to_string_lossy();
+            let is_pasted = pasted::why_no_path(&text, &path, Path::exists).is_some();
+            if is_pasted {
+                pasted.borrow_mut().push(name);
+            }
+            drop(text);
+            (!is_pasted).then_some(path)
         };
-        Self {
-            google_application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
+        let mut environment = Self {
+            google_application_credentials: path(CREDENTIALS_VARIABLE),
             state_dir: state_dir(path),
             credentials_directory: path("CREDENTIALS_DIRECTORY"),
             runtime_dir: path("RUNTIME_DIRECTORY").as_deref().and_then(first),
             cpus: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-        }
+            pasted: Vec::new(),
+            is_there: Path::exists,
+        };
+        environment.pasted = pasted.into_inner();
+        environment
+    }
+
+    /// What is said of a variable that holds a key where a path belongs.
+    pub(super) fn complaint(&self, name: &str) -> Option<String> {
+        let is_pasted = self.pasted.contains(&name);
+        is_pasted.then(|| format!("{name}: {IS_CONTENT}"))
     }
 }
 
@@ -73,7 +98,7 @@ pub fn control_socket(path: Option<&Path>, environment: &Environment) -> Option<
         .and_then(|section| section.get(keys::CORE_CONTROL_SOCKET.name))
         .and_then(|value| value.get_ref().as_str());
     match value {
-        Some(path) if !path.is_empty() => Some(PathBuf::from(path)),
+        Some(path) if !path.is_empty() && !pasted::is_secret(path) => Some(PathBuf::from(path)),
         _ => environment.control_socket(),
     }
 }

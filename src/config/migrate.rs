@@ -8,6 +8,7 @@ use super::key::{Allowed, Key};
 use super::keys::{self, SECTIONS};
 use super::problem::Shown;
 use super::{ConfigError, all_keys};
+use crate::pasted::IS_CONTENT;
 
 /// Writes a commented configuration that does what Gaurun's file `text` did, or says why not.
 /// Secrets are not repeated: where one is needed, a comment says where to copy it from.
@@ -84,6 +85,10 @@ fn write_key(out: &mut String, document: &Document<'_>, key: &'static Key) {
             );
             line(out, &format!("#{name} = \"\""));
         }
+        (Fate::Pasted, _) => {
+            comment(out, &format!("not shown: {path}: {IS_CONTENT}:"));
+            line(out, &format!("#{name} = \"\""));
+        }
         (Fate::Added(value, why), _) => {
             comment(out, &format!("added: {why}"));
             line(out, &value);
@@ -102,6 +107,8 @@ enum Fate {
     ByDefault,
     /// It holds a secret, if it is there.
     Secret(bool),
+    /// It holds one by mistake.
+    Pasted,
     /// Gaurun has no such key; the line, and why it is needed.
     Added(String, &'static str),
 }
@@ -128,7 +135,8 @@ fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
         ),
         ("core", "gaurun_badge") if !document.has(key) => Fate::Added(
             "#gaurun_badge = true".to_owned(),
-            "Gaurun sends badge 0 for a notification without badge. If apps rely on that, uncomment",
+            "Gaurun sends badge 0 for a notification without badge. If apps rely on that, \
+             uncomment",
         ),
         ("ios" | "android", "keepalive_conns") => {
             Fate::Dropped("HTTP/2 carries all pushes over as many connections as workers allows")
@@ -137,6 +145,7 @@ fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
         | ("ios" | "android", "timeout" | "retry_max")
         | ("log", "level") => Fate::ByDefault,
         _ if matches!(key.allowed, Allowed::Secret) => Fate::Secret(document.has_text(key)),
+        _ if document.hides(key) => Fate::Pasted,
         _ => Fate::Kept,
     }
 }

@@ -128,7 +128,12 @@ impl Config {
                 };
             }
         };
-        document.find_credentials_in(environment.credentials_directory.clone());
+        document.look_around(environment);
+        // That of the service account matters only where the file names none.
+        let others = environment.pasted.iter();
+        for name in others.filter(|name| **name != android::CREDENTIALS_VARIABLE) {
+            document.refuse_whole(environment.complaint(name).unwrap_or_default());
+        }
         let core = Core::take(&mut document, overrides, environment);
         let ios = Ios::take(&mut document);
         let android = Android::take(&mut document, environment);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::excerpt::{Excerpt, visible};
+use crate::pasted;
 
 /// Where a file says something: both count from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,10 +135,19 @@ pub(super) fn write_at(
     }
 }
 
-/// Text from outside, as a message shows it: on one line, without control characters, not long.
+/// Text from outside, as a message shows it: as [`Cut`], and not at all if it is a key.
 pub(super) struct Shown<'t>(pub(super) &'t str);
 
 impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Cut(pasted::shown(self.0)).fmt(f)
+    }
+}
+
+/// Text that is known to be no key: on one line, without control characters, not long.
+pub(super) struct Cut<'t>(pub(super) &'t str);
+
+impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (count, character) in self.0.chars().enumerate() {
             if count == VALUE_SHOWN_MAX {

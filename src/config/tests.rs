@@ -17,6 +17,8 @@ fn environment() -> Environment {
         credentials_directory: None,
         state_dir: Some(PathBuf::from("/var/lib/sterna")),
         runtime_dir: None,
+        pasted: Vec::new(),
+        is_there: |_| false,
         cpus,
     }
 }
@@ -370,7 +372,7 @@ fn endpoints_are_https_hosts() {
         (&format!("https://{label}a"), "the host must be"),
         (&format!("https://{longest}a"), "the host must be"),
         ("https://a/", "without user or path"),
-        ("https://u@a", "without user or path"),
+        ("https://u@a", "(not shown): must be \"https://host\""),
         ("https://a?b", "without user or path"),
         ("https://a:", "from 1 to 65535"),
         ("https://a:0", "from 1 to 65535"),
@@ -518,7 +520,9 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_value_is_answered_in_lines_of_its_file(index in 0..all_keys().count(), value in "\\PC{0,40}") {
+    fn any_value_is_answered_in_lines_of_its_file(
+        index in 0..all_keys().count(), value in "\\PC{0,40}",
+    ) {
         let key = all_keys().nth(index).unwrap();
         check_lines(&format!("[{}]\n{} = {value}\n", key.section, key.name));
         check_lines(&format!("[{}]\n{} = {}\n", key.section, key.name, toml_string(&value)));

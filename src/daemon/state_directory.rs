@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
 use crate::journal;
+use crate::pasted;
 use crate::provider::apns::ApnsIds;
 
 /// The state directory, as the ways to the providers need it.
@@ -44,7 +45,8 @@ pub fn journal_directory(config: &Config) -> Option<PathBuf> {
 fn first_of(directories: Option<OsString>) -> Option<PathBuf> {
     let directories = directories?;
     let first = std::env::split_paths(&directories).next()?;
-    first.is_absolute().then_some(first)
+    let is_path = first.is_absolute() && !pasted::is_content(&first.to_string_lossy());
+    is_path.then_some(first)
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ fn parse(text: &str) -> Result<(Config, Vec<Warning>), ConfigError> {
         state_dir: Some("/var/lib/sterna".into()),
         credentials_directory: None,
         runtime_dir: None,
+        pasted: Vec::new(),
+        is_there: |_| false,
         cpus: std::num::NonZeroUsize::MIN,
     };
     Config::parse("f.toml", text, Overrides::default(), &environment)
@@ -84,7 +86,8 @@ proptest! {
     #[test]
     fn any_file_ends_in_a_configuration_or_in_harmless_lines(
         octets in proptest::collection::vec(any::<u8>(), 0..400),
-        lines in "([a-z_]{1,8}( ?= ?|\\.)?|\\[[a-z]{1,7}\\]\n|\"|'''|[0-9]{1,3}|\n|\\PC|\\[core\\]\nport=|\u{1b}){0,60}",
+        lines in "([a-z_]{1,8}( ?= ?|\\.)?|\\[[a-z]{1,7}\\]\n|\"|'''|[0-9]{1,3}|\n|\\PC|\
+                  \\[core\\]\nport=|\u{1b}){0,60}",
     ) {
         for text in [String::from_utf8_lossy(&octets).into_owned(), lines] {
             let shown = match parse(&text) {

@@ -9,6 +9,8 @@ fn parse(text: &str) -> Config {
         state_dir: Some("/var/lib/sterna".into()),
         credentials_directory: None,
         runtime_dir: None,
+        pasted: Vec::new(),
+        is_there: |_| false,
         cpus: std::num::NonZeroUsize::MIN,
     };
     let found = Config::parse("f", text, Overrides::default(), &environment);
@@ -22,10 +24,14 @@ const TOKEN: &str = "[ios]\ntoken_auth_key_path = \"k\"\ntoken_auth_key_id = \"A
 fn what_is_printed_is_the_same_configuration() {
     for text in [
         format!("{TOKEN}[android]\nenabled = false\n"),
-        format!("{TOKEN}endpoint = \"https://[::1]:7\"\n[android]\nservice_account_path = \"a\\\"b\"\n"),
+        format!(
+            "{TOKEN}endpoint = \"https://[::1]:7\"\n[android]\n\
+             service_account_path = \"a\\\"b\"\n"
+        ),
         "[core]\nport = \"unix:/s\"\nsocket_mode = \"0660\"\nsocket_group = \"g\"\npusher_max = 3\n\
          [ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\n[android]\nenabled = false\n\
-         [journal]\nsync = \"off\"\n[log]\nhide_token = \"hash\"\nhash_key_path = \"h\"\nlevel = \"fatal\"\n"
+         [journal]\nsync = \"off\"\n[log]\nhide_token = \"hash\"\nhash_key_path = \"h\"\n\
+         level = \"fatal\"\n"
             .to_owned(),
         "[core]\naddress = \"::\"\nallow_unauthenticated = true\n[ios]\nenabled = false\n\
          [android]\nservice_account_path = \"a\"\nproject_id = \"p\"\nca_path = \"c\"\n"
@@ -42,7 +48,8 @@ fn what_is_printed_is_the_same_configuration() {
 
 #[test]
 fn a_secret_is_said_to_be_set_and_not_shown() {
-    let text = "[ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\npem_key_passphrase = \"735191\"\n\
+    let text = "[ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\n\
+                pem_key_passphrase = \"735191\"\n\
                 [android]\napikey = \"735191\"\nservice_account_path = \"a\"\n";
     let printed = parse(text).effective_toml();
     assert!(
@@ -56,7 +63,8 @@ fn a_secret_is_said_to_be_set_and_not_shown() {
 fn every_key_that_can_have_a_value_has_one() {
     let everything = format!(
         "{TOKEN}endpoint = \"https://a\"\nca_path = \"c\"\n[core]\naddress = \"::1\"\npid = \"p\"\n\
-         api_key_path = \"k\"\npusher_max = 3\ncontrol_socket = \"s\"\n[android]\nservice_account_path = \"a\"\n\
+         api_key_path = \"k\"\npusher_max = 3\ncontrol_socket = \"s\"\n\
+         [android]\nservice_account_path = \"a\"\n\
          project_id = \"p\"\nendpoint = \"https://a\"\nca_path = \"c\"\n\
          [log]\nhide_token = \"hash\"\nhash_key_path = \"h\"\n"
     );

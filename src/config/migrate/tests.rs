@@ -11,6 +11,8 @@ fn parse(text: &str) -> (Config, Vec<String>) {
         state_dir: Some("/var/lib/sterna".into()),
         credentials_directory: None,
         runtime_dir: None,
+        pasted: Vec::new(),
+        is_there: |_| false,
         cpus: std::num::NonZeroUsize::MIN,
     };
     let (config, warnings) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
@@ -41,7 +43,8 @@ fn gauruns_sample_becomes_a_file_without_problems_and_warnings() {
 
 #[test]
 fn a_secret_is_named_and_not_repeated() {
-    let text = "[ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\npem_key_passphrase = \"735191\"\n\
+    let text = "[ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\n\
+                pem_key_passphrase = \"735191\"\n\
                 [android]\nenabled = false\n[ios2]\nx = \"735191\"\n";
     let text = migrate("g", text).unwrap();
     assert!(!text.contains("735191"), "{text}");

@@ -107,8 +107,8 @@ fn read_key(path: &Path, passphrase: Option<&str>) -> Result<PrivateKeyDer<'stat
 pub(super) const fn what(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => {
-            "a -----BEGIN line is there, and no -----END line of its own; has the file lost its line \
-             ends?"
+            "a -----BEGIN line is there, and no -----END line of its own; has the file lost its \
+             line ends?"
         }
         pem::Error::IllegalSectionStart { .. } => {
             "a -----BEGIN line goes on behind its dashes; has the file lost its line ends?"
@@ -169,7 +169,8 @@ fn hint_of_pkcs12(text: &[u8], path: &Path) -> String {
         return String::new();
     }
     format!(
-        "; it looks like a PKCS#12 (.p12) file, convert it with: openssl pkcs12 -in {} -nodes -out {}",
+        "; it looks like a PKCS#12 (.p12) file, convert it with: openssl pkcs12 -in {} -nodes \
+         -out {}",
         shell_word(path),
         shell_word(&path.with_extension("pem")),
     )

@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{TlsError, identity};
+use crate::pasted;
 
 /// Whom we trust.
 #[derive(Clone, Debug)]
@@ -19,6 +20,13 @@ impl Roots {
     /// The system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), and those of
     /// `ca_path` besides. Fails if there is none at all, or if `ca_path` holds none.
     pub fn load(ca_path: Option<&Path>) -> Result<Self, TlsError> {
+        for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+            let value = std::env::var_os(name).unwrap_or_default();
+            let text = value.to_string_lossy();
+            if let Some(why) = pasted::why_no_path(&text, Path::new(&value), Path::exists) {
+                return Err(TlsError::new(format!("{name}: {why}")));
+            }
+        }
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
             log::warn!("system root certificates: {error}");
@@ -66,7 +74,7 @@ fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
     let file = identity::read(path).map_err(|error| TlsError::new(format!("ca_path {error}")))?;
     let found = CertificateDer::pem_slice_iter(&file)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::new(format!("ca_path {shown}: {error}")))?;
+        .map_err(|error| TlsError::new(format!("ca_path {shown}: {}", identity::what(&error))))?;
     if found.is_empty() {
         let text =
             format!("ca_path {shown}: no PEM certificate (-----BEGIN CERTIFICATE-----) in it");

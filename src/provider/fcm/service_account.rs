@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
 use super::check_project_id;
+use crate::pasted;
 use crate::provider::{KEY_FILE_MAX, REASON_MAX};
 
 /// The right to send messages, and no other.
@@ -77,6 +78,18 @@ impl ServiceAccount {
             let (line, column) = (error.line(), error.column());
             format!("not a service-account file: bad JSON at line {line}, column {column}")
         })?;
+        for (name, value) in [
+            ("type", &file.kind),
+            ("universe_domain", &file.universe_domain),
+            ("project_id", &file.project_id),
+            ("private_key_id", &file.private_key_id),
+            ("client_email", &file.client_email),
+            ("token_uri", &file.token_uri),
+        ] {
+            if value.as_deref().is_some_and(pasted::is_content) {
+                return Err(format!("{name} holds the content of a key, or a password"));
+            }
+        }
         check_kind(file.kind.as_deref())?;
         let universe = file.universe_domain.unwrap_or_default();
         if !universe.is_empty() && universe != "googleapis.com" {

@@ -21,6 +21,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use toml::Spanned;
 
 use super::{Fail, Farewell, Faults, Percent, RetryAfter, Strikes};
+use crate::pasted;
 use crate::simulator::endpoint::Provider;
 
 /// Our limit: octets of a script.
@@ -66,7 +67,7 @@ impl Script {
         };
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            format!("{}: {}", line(at), error.message())
+            format!("{}: {}", line(at), pasted::shown(error.message()))
         })?;
         if file.phase.len() > MAX_PHASES {
             return Err(format!("1: there are over {MAX_PHASES} phases"));

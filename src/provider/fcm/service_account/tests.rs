@@ -54,6 +54,25 @@ fn check_signs(account: &ServiceAccount) {
 }
 
 #[test]
+fn no_field_with_a_key_in_it_is_told() {
+    let key = RSA.serialize_pem();
+    for field in [
+        "type",
+        "project_id",
+        "private_key_id",
+        "client_email",
+        "token_uri",
+        "universe_domain",
+    ] {
+        let expected = format!("{field} holds the content of a key, or a password");
+        for value in [&*key, "https://me:hunter2@oauth2.googleapis.com/token"] {
+            let error = with(field, value).unwrap_err();
+            assert_eq!(error, expected);
+        }
+    }
+}
+
+#[test]
 fn googles_file_signs_assertions() {
     let account = ServiceAccount::parse(&file().to_string()).unwrap();
     assert_eq!(account.project_id(), Some("my-app-1a2b3"));

@@ -1,0 +1,433 @@
+//! Keys that were put where they do not belong: in the place of any key of the configuration, of
+//! any variable of the environment, of an argument, or into a credential's file with its line ends
+//! lost. No command says them, whatever it says else, and no log has them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+#[path = "harness/mod.rs"]
+mod harness;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use sterna::config::{Allowed, Key, all_keys};
+
+use harness::daemon::Daemon;
+use harness::site::{Site, read_text, run, sterna};
+use harness::{wait_for, wait_until};
+
+/// Stands in each of the keys below but the last.
+const MARK: &str = "CANARY";
+
+/// A key of 128 bits, in which no other mark has room.
+const HEX: &str = "c0ffee1234567890c0ffee1234567890";
+
+/// What was pasted.
+fn canaries() -> Vec<String> {
+    let body = format!("MIGTAgEAMBMGByqGSM49AgEGCCqG{MARK}SM49AwEHBHkwdwIBAQQg0123456789");
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    let json = format!(
+        "{{\n  \"type\": \"service_account\",\n  \"private_key\": {}\n}}",
+        serde_json::Value::from(pem.clone())
+    );
+    vec![
+        pem.replace('\n', "\r\n"),
+        pem.replace('\n', "\\n"),
+        pem.replace('\n', ""),
+        format!("credential:{pem}"),
+        format!(" \t {json}"),
+        format!("'{}'", json.replace('\n', "")),
+        body.clone(),
+        format!("credential:{body}"),
+        format!("eyJ0eXBlIjoi{MARK}2VydmljZV9hY2NvdW50In0="),
+        format!("eyJhbGciOiJFUzI1NiJ9.{MARK}iJURUFNIn0.c2ln"),
+        format!("https://me:{MARK}@127.0.0.1:9/key.p8"),
+        format!("Bearer {MARK}"),
+        HEX.to_owned(),
+        pem,
+        json,
+    ]
+}
+
+/// Of those the ones that are unlike each other.
+fn few() -> Vec<String> {
+    let mut all = canaries().into_iter().rev();
+    let mut few: Vec<_> = all.by_ref().take(3).collect();
+    few.push(all.find(|canary| canary.starts_with("eyJ0")).unwrap());
+    few
+}
+
+/// The text of a key's file.
+fn pem() -> String {
+    few().swap_remove(1)
+}
+
+fn is_told(text: &str) -> bool {
+    text.contains(MARK) || text.contains(HEX)
+}
+
+#[track_caller]
+fn check_silent(what: &str, output: &Output) {
+    for text in [&output.stdout, &output.stderr] {
+        let text = String::from_utf8_lossy(text);
+        assert!(!is_told(&text), "{what}: {text}");
+    }
+}
+
+#[track_caller]
+fn check_logs(what: &str, site: &Site) {
+    for name in [
+        "operator.log",
+        "access.log",
+        "error.log",
+        "stdout",
+        "stderr",
+    ] {
+        let text = read_text(&site.path(name));
+        assert!(!is_told(&text), "{what}: {name}: {text}");
+    }
+}
+
+/// A string as TOML spells it.
+fn toml(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn site() -> Site {
+    Site::unreachable().with_text("log.level", "debug")
+}
+
+/// A command with the site's configuration.
+fn command(site: &Site, arguments: &[&str]) -> Command {
+    let mut command = sterna();
+    command.args(arguments).arg(site.write_config());
+    command
+}
+
+#[test]
+fn no_command_tells_what_stands_in_the_place_of_all_keys() {
+    for canary in canaries() {
+        let mut site = site();
+        for key in all_keys() {
+            site = site.with(&key.path(), toml(&canary));
+        }
+        for arguments in [
+            &["check", "-c"][..],
+            &["check", "--json", "-c"],
+            &["check", "--print", "-c"],
+            &["check", "--online", "-c"],
+            &["check", "--migrate"],
+            &["recover", "-n", "-c"],
+            &["recover", "-c"],
+            &["reload", "-c"],
+            &["reload", "--wait", "-c"],
+            &["serve", "-c"],
+            &["-c"],
+        ] {
+            let output = run(command(&site, arguments));
+            check_silent(&format!("{arguments:?} of {canary:?}"), &output);
+            let is_migration = arguments.contains(&"--migrate");
+            assert_eq!(output.status.success(), is_migration, "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn each_key_refuses_the_content_of_a_key_without_a_word_of_it() {
+    let control = site().with_path("core.control_socket", "control");
+    let daemon = control.start();
+    let good = read_text(&control.write_config());
+    for key in all_keys() {
+        let path = key.path();
+        let with = |canary: &str| site().with(&path, toml(canary));
+        for canary in [pem(), HEX.to_owned()] {
+            // A name may look so too.
+            if canary == HEX && !key.names_a_file() {
+                continue;
+            }
+            let site = with(&canary);
+            let output = run(command(&site, &["check", "-c"]));
+            check_silent(&path, &output);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(78), "{path}: {told}");
+            let place = format!("error: {path} = (not shown): ");
+            assert!(told.contains(&place), "{path}: {told}");
+            let advice = [
+                "put it into a file and name that",
+                "put the key into a file",
+            ];
+            let advises = advice.iter().any(|advice| told.contains(advice));
+            assert_eq!(advises, key.names_a_file(), "{path}: {told}");
+            let output = site.run(&[]);
+            check_silent(&path, &output);
+            assert_eq!(output.status.code(), Some(78), "{path}");
+            check_logs(&path, &site);
+        }
+        // The same over a reload of a daemon that has had a good one.
+        let section = format!("[{}]\n", key.section);
+        let line = |line: &&str| !line.starts_with(&format!("{} = ", key.name));
+        let own = good.replace(
+            &section,
+            &format!("{section}{} = {}\n", key.name, toml(&pem())),
+        );
+        let text = if good.contains(&section) {
+            let (before, after) = own.split_once(&section).unwrap();
+            let end = after.find("\n[").unwrap_or(after.len());
+            let (mine, rest) = after.split_at(end);
+            let mut lines = mine.lines();
+            let first = lines.next().unwrap();
+            let others: Vec<_> = lines.filter(line).collect();
+            format!("{before}{section}{first}\n{}\n{rest}", others.join("\n"))
+        } else {
+            format!("{good}{section}{} = {}\n", key.name, toml(&pem()))
+        };
+        reload_refuses(&control, &daemon, &text, &path);
+    }
+    check_logs("reload", &control);
+}
+
+/// By the control socket and by SIGHUP.
+fn reload_refuses(site: &Site, daemon: &Daemon, text: &str, what: &str) {
+    let refused = "the configuration of before stays in force";
+    let file = site.path("sterna.toml");
+    let told = || site.operator_log().matches(refused).count();
+    let before = told();
+    fs::write(&file, text).unwrap();
+    daemon.signal("HUP");
+    wait_until("the reload to be refused", || told() > before);
+    let mut reload = sterna();
+    reload.arg("reload").arg("--wait").arg("-c").arg(&file);
+    // Where its socket is, this file may not say.
+    reload.env("RUNTIME_DIRECTORY", site.path(""));
+    let output = run(reload);
+    check_silent(what, &output);
+    assert!(!output.status.success(), "{what}");
+}
+
+#[test]
+fn what_is_secret_by_right_is_told_by_no_answer_of_the_api() {
+    let site = site().with_text("android.apikey", MARK);
+    let daemon = site.start();
+    for target in [
+        "/config",
+        "/stat/app",
+        "/stat/go",
+        "/stat/runtime",
+        "/healthz",
+    ] {
+        let reply = daemon.request("GET", target, b"");
+        assert_eq!(reply.status, 200);
+        assert!(!is_told(reply.text()), "{}", reply.text());
+    }
+    let output = run(command(&site, &["check", "--print", "-c"]));
+    check_silent("print", &output);
+    daemon.terminate();
+    check_logs("serve", &site);
+}
+
+/// The variables that the README names.
+fn variables() -> BTreeSet<&'static str> {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("\nEnvironment: ").unwrap();
+    let (paragraph, _) = rest.split_once("\n\n").unwrap();
+    let is_name = |word: &&str| {
+        word.len() > 1
+            && word
+                .bytes()
+                .all(|octet| octet == b'_' || octet.is_ascii_uppercase())
+    };
+    let mut found: BTreeSet<_> = paragraph.split('`').filter(is_name).collect();
+    assert!(found.len() >= 12, "{found:?}");
+    found.extend(["RUNTIME_DIRECTORY", "TMPDIR", "LISTEN_PID", "WATCHDOG_PID"]);
+    found
+}
+
+/// A site that leaves to the environment what the environment can say.
+fn site_of_the_environment() -> Site {
+    site()
+        .without("android.service_account_path")
+        .without("journal.dir")
+        .with_text("ios.token_auth_key_path", "credential:key.p8")
+}
+
+#[test]
+fn no_command_tells_what_stands_in_the_place_of_a_variable() {
+    for variable in variables() {
+        for canary in few().into_iter().skip(1).take(2) {
+            let site = site_of_the_environment();
+            let set = |mut command: Command| {
+                command.env(
+                    "GOOGLE_APPLICATION_CREDENTIALS",
+                    site.path("service-account.json"),
+                );
+                command.env("CREDENTIALS_DIRECTORY", site.path(""));
+                command.env("STATE_DIRECTORY", site.path("state"));
+                fs::copy(site.path("AuthKey.p8"), site.path("key.p8")).unwrap();
+                command.env(variable, &canary);
+                command
+            };
+            let what = format!("{variable}={canary:?}");
+            for arguments in [
+                &["check", "-c"][..],
+                &["recover", "-n", "-c"],
+                &["reload", "-c"],
+            ] {
+                check_silent(&what, &run(set(command(&site, arguments))));
+            }
+            let daemon = Daemon::spawn(set(site.command(&[])));
+            wait_for("the daemon to serve, or to end", || {
+                let serves = site.operator_log().contains(" serves on ");
+                (serves || daemon.ended().is_some()).then_some(())
+            });
+            drop(daemon);
+            check_logs(&what, &site);
+        }
+    }
+}
+
+#[test]
+fn a_service_account_in_its_variable_is_said_to_be_one() {
+    let site = site_of_the_environment()
+        .without("ios")
+        .with("ios.enabled", false);
+    for (canary, advice) in [
+        (pem(), "this is the content of a key"),
+        (HEX.to_owned(), "this is the content of a key"),
+    ] {
+        let mut check = command(&site, &["check", "-c"]);
+        check.env("GOOGLE_APPLICATION_CREDENTIALS", &canary);
+        check.env("STATE_DIRECTORY", site.path("state"));
+        let output = run(check);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{told}");
+        let expected = format!("error: GOOGLE_APPLICATION_CREDENTIALS: {advice}\n");
+        assert!(told.contains(&expected), "{told}");
+        assert!(
+            told.contains("help: put it into a file and name that\n"),
+            "{told}"
+        );
+        // Who has named the file does not need it.
+        let site = self::site();
+        let mut check = command(&site, &["check", "-c"]);
+        check.env("GOOGLE_APPLICATION_CREDENTIALS", &canary);
+        assert_eq!(run(check).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn no_command_tells_what_stands_in_the_place_of_an_argument() {
+    let site = site();
+    for canary in canaries() {
+        let value = |flag: &str| format!("{flag}{canary}");
+        for arguments in [
+            &[canary.as_str()][..],
+            &["-c", &canary],
+            &[&value("-c")],
+            &[&value("--config=")],
+            &["-p", &canary],
+            &["serve", "-w", &canary],
+            &["serve", "--queues", &canary],
+            &["check", "--migrate", &canary],
+            &["check", &canary],
+            &["explain", &canary],
+            &["reload", "-c", &canary],
+            &["recover", "-n", "-l", &canary],
+            &["recover", "-n", "--journal", &canary],
+            &["recover", "--outcomes", &canary, "-l", "x"],
+            &["recover", "--max-age", &canary],
+            &["simulate", "--dir", &canary],
+            &["simulate", "--script", &canary],
+            &["simulate", "--fail", &canary],
+            &["demo", "--port", &canary],
+            &["man", "--dir", &canary],
+            &["completions", &canary],
+        ] {
+            let mut command = sterna();
+            command.current_dir(site.path("")).args(arguments);
+            let output = run(command);
+            check_silent(&format!("{arguments:?}"), &output);
+            assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+        }
+    }
+    assert!(!site.path(HEX).exists());
+    // A file of such a name is one.
+    fs::write(site.path(HEX), "not TOML").unwrap();
+    let mut check = sterna();
+    check.current_dir(site.path("")).args(["check", "-c", HEX]);
+    assert_eq!(run(check).status.code(), Some(78));
+}
+
+/// As a copy by way of a form leaves it.
+#[test]
+fn a_key_file_that_has_lost_its_line_ends_is_not_told() {
+    let as_bytes = MARK.bytes().map(|octet| octet.to_string());
+    let as_bytes = as_bytes.collect::<Vec<_>>().join(", ");
+    let keys: Vec<&Key> = all_keys()
+        .filter(|key| key.names_a_file() && key.section != "journal")
+        .filter(|key| matches!(key.allowed, Allowed::Text { default: "", .. }))
+        .collect();
+    for canary in canaries().into_iter().take(3).chain(few()) {
+        for key in &keys {
+            let site = site().with_path(&key.path(), "pasted");
+            let site = if key.name.starts_with("pem_") {
+                site.without("ios.token_auth_key_path")
+                    .without("ios.token_auth_key_id")
+                    .without("ios.token_auth_team_id")
+                    .with_path("ios.pem_cert_path", "pasted")
+                    .with_path("ios.pem_key_path", "pasted")
+            } else {
+                site
+            };
+            let hides = if key.name == "hash_key_path" {
+                "hash"
+            } else {
+                "no"
+            };
+            let site = site.with_text("log.hide_token", hides);
+            fs::write(site.path("pasted"), &canary).unwrap();
+            let output = run(command(&site, &["check", "-c"]));
+            let what = format!("{}: {canary:?}", key.path());
+            check_silent(&what, &output);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(!told.contains(&as_bytes), "{what}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_configuration_but_a_key_is_not_told() {
+    let site = site();
+    for (number, canary) in few().into_iter().enumerate() {
+        let file = site.path(&format!("file-{number}"));
+        for text in [
+            canary.clone(),
+            format!("[ios]\ntoken_auth_key_path = {canary}\n"),
+            format!("[ios]\ntoken_auth_key_path = \"{canary}\n"),
+            format!("[ios]\n# {}\ntopic = 1 2\n", canary.replace('\n', " ")),
+            format!("[ios]\ntopic = 1 # {}\n", canary.replace('\n', " ")),
+            format!("[ios]\n{} = 1\n", toml(&canary)),
+            format!("[{}]\na = 1\n", toml(&canary)),
+            format!("{}\n", canary.replace('\n', " = 1\n")),
+        ] {
+            fs::write(&file, &text).unwrap();
+            for arguments in [
+                &["check", "-c"][..],
+                &["check", "--migrate"],
+                &["-c"],
+                &["recover", "-n", "-c"],
+                &["simulate", "--script"],
+            ] {
+                let mut command = sterna();
+                command.args(arguments).arg(Path::new(&file));
+                let output = run(command);
+                check_silent(&format!("{arguments:?} of {text:?}"), &output);
+            }
+        }
+    }
+}
