@@ -310,7 +310,8 @@ fn a_number_is_changed_by_a_restart_and_none_is_given_twice() {
     let daemon = site.start();
     assert_eq!(node_of(daemon.push(&batch([1])).accepted_ids()[0]), 4);
     assert_eq!(daemon.terminate(), 0);
-    let daemon = site.with("core.node", 0).start();
+    let site = site.with("core.node", 0);
+    let daemon = site.start();
     let third = daemon.push(&batch([1])).accepted_ids()[0];
     assert!(node_of(third) == 0 && third > second, "{second} {third}");
 }
