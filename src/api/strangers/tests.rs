@@ -130,7 +130,7 @@ fn only_a_page_of_the_api_itself_is_none_of_another_origin() {
     assert_eq!(stranger(plain), None);
 }
 
-/// The heads of callers, as they were seen on the wire.
+/// The heads of callers, as their documents and sources have them.
 #[test]
 fn what_clients_send_is_let_in() {
     for head in [
