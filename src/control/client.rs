@@ -1,13 +1,13 @@
 //! The other end of the control socket: asks the daemon.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::message::{ANSWER_MAX, Answer, Request};
-use super::server::{RELOAD_WITHIN, read_line};
+use super::server::RELOAD_WITHIN;
 
 use crate::moment;
 
@@ -46,6 +46,44 @@ pub fn ask(path: &Path, request: Request) -> Result<Answer, AskError> {
     let deadline = moment::now() + RELOAD_WITHIN + MARGIN;
     let line = read_line(&stream, ANSWER_MAX, deadline).map_err(no_answer)?;
     Answer::parse(&line).map_err(AskError::NoAnswer)
+}
+
+/// Reads up to a newline, which is left out.
+fn read_line(mut stream: &UnixStream, most: usize, deadline: Instant) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(moment::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(octets) => {
+                let part = buffer.get(..octets).unwrap_or_default();
+                let end = part.iter().position(|octet| *octet == b'\n');
+                line.extend_from_slice(part.get(..end.unwrap_or(octets)).unwrap_or_default());
+                if line.len() > most {
+                    let text = format!("a line of more than {most} octets");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                }
+                if end.is_some() {
+                    return Ok(line);
+                }
+            }
+            Err(error) if is_pause(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Linux says `WouldBlock` when a socket's time-out is over.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+    )
 }
 
 /// What is left for the daemon to answer after the longest reload.

@@ -3,6 +3,7 @@
 //! A Unix socket of mode 0600. Each connection carries one line of JSON there and one back.
 
 mod client;
+mod clients;
 mod message;
 mod server;
 

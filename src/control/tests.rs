@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::clients::CLIENTS_MAX;
 use super::message::{REQUEST_MAX, TEXT_MAX};
 use super::*;
 
@@ -151,4 +152,34 @@ fn who_waits_hears_of_the_end() {
         matches!(&answer, Answer::Busy { text } if text.contains("shutting down")),
         "{answer:?}"
     );
+}
+
+#[test]
+fn a_silent_client_goes_for_one_too_many_and_who_waits_does_not() {
+    let site = site();
+    let path = site.path.clone();
+    let waiting = std::thread::spawn(move || ask(&path, WAITING_ASK).unwrap());
+    let asked = site.control.asked().recv_timeout(PATIENCE).unwrap();
+    let mut silent: Vec<UnixStream> = (0..2 * CLIENTS_MAX)
+        .map(|_| UnixStream::connect(&site.path).unwrap())
+        .collect();
+    silent[0].set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(
+        silent[0].read(&mut [0; 1]).unwrap(),
+        0,
+        "the first one goes"
+    );
+    let daemon = site.answers(Answer::Asked);
+    assert_eq!(ask(&site.path, WAITING_ASK).unwrap(), Answer::Asked);
+    daemon.join().unwrap();
+    let last = silent.last_mut().unwrap();
+    last.write_all(&Request::Reload { wait: false }.line())
+        .unwrap();
+    last.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = String::new();
+    last.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "{\"answer\":\"asked\"}\n", "the last one is there");
+    let answer = Answer::Reloaded { lines: vec![] };
+    asked.answer(answer.clone());
+    assert_eq!(waiting.join().unwrap(), answer);
 }

@@ -1,7 +1,10 @@
 //! `sterna reload`: what it says and how it ends.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use crate::harness::site::{ReservedPort, Site};
 use crate::harness::wait_until;
@@ -61,6 +64,41 @@ fn a_broken_file_is_told_to_who_asks_and_to_the_operator() {
         .with_path("ios.token_auth_key_path", "AuthKey.p8")
         .with_path("log.access_log", "access.log");
     assert_eq!(put_in_force(&site), "nothing has changed\n");
+}
+
+#[test]
+fn clients_who_say_nothing_or_half_of_it_keep_no_reload_waiting() {
+    let mut site = with_control(Site::unreachable());
+    let daemon = site.start();
+    let mut silent = Vec::new();
+    for queues in 5..8 {
+        for number in 0..100 {
+            let mut client = UnixStream::connect(site.path("control")).unwrap();
+            if number % 2 == 0 {
+                client.write_all(b"{\"do\":\"rel").unwrap();
+            }
+            silent.push(client);
+        }
+        let asked = Instant::now();
+        site = site.with("core.queues", queues);
+        let told = put_in_force(&site);
+        assert!(
+            told.contains(&format!("applied: core.queues = {queues}")),
+            "{told}"
+        );
+        // One of them alone would be waited for that long.
+        assert!(
+            asked.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            asked.elapsed()
+        );
+    }
+    let log = site.operator_log();
+    let told = log
+        .matches("over the control socket came to nothing")
+        .count();
+    assert_eq!(told, 1, "{log}");
+    assert_eq!(daemon.request("GET", "/healthz", b"").status, 200);
 }
 
 #[test]
