@@ -73,11 +73,6 @@ fn race(
         if pending == 0 {
             return None;
         }
-        if now >= deadline {
-            let silent = attempts.iter().flatten().map(|attempt| attempt.address);
-            error.silent.extend(silent);
-            return None;
-        }
         let until = if waiting.len() > 0 {
             next_start.min(deadline)
         } else {
@@ -97,6 +92,12 @@ fn race(
             if let Some(connected) = settle(slot, &poll, error) {
                 return Some(connected);
             }
+        }
+        // By the time before the poll: who has answered by then is not late.
+        if now >= deadline {
+            let silent = attempts.iter().flatten().map(|attempt| attempt.address);
+            error.silent.extend(silent);
+            return None;
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::harness::{fcm_token, hex_token};
 const CALLERS: u64 = 3;
 
 /// More than the daemon may be stopped for.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Tokens of one notification at most.
 const TOKENS: u64 = 12;

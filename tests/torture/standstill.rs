@@ -6,11 +6,13 @@
 use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
+use crate::harness::daemon::Daemon;
+use crate::harness::http::{Client, request};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, read_text};
 use crate::harness::{wait_for, wait_until};
 use crate::ledger::{self, Ledger, Resends};
-use crate::load::Load;
+use crate::load::{ANSWERED_WITHIN, Load};
 
 /// How often and for how long it is stopped, unless that is said.
 const STANDSTILLS: (u32, u64) = (3, 2);
@@ -49,6 +51,7 @@ fn a_standstill_longer_than_every_timeout_costs_no_push_and_no_caller_anything()
             simulated.notes().len() > before + 20
         });
         wait(Duration::from_millis(dice.below(RUNS_MS)));
+        let mut halves = halves(&daemon);
         daemon.signal("STOP");
         let stopped = Instant::now();
         wait(stands);
@@ -60,6 +63,16 @@ fn a_standstill_longer_than_every_timeout_costs_no_push_and_no_caller_anything()
         wait_for("the standstill to be told", || {
             (lines(&site, " was stopped for ").len() > told).then_some(())
         });
+        for (client, rest, status) in &mut halves {
+            client.send(rest);
+            let reply = client.try_reply("POST").map(|reply| reply.status);
+            assert_eq!(
+                reply.ok(),
+                Some(*status),
+                "{}",
+                String::from_utf8_lossy(rest)
+            );
+        }
     }
     load.stop();
     load.finish(callers);
@@ -84,6 +97,23 @@ fn a_standstill_longer_than_every_timeout_costs_no_push_and_no_caller_anything()
     }
     let alarms = [lines(&site, "[WARN]"), lines(&site, "[ERROR]")].concat();
     assert_eq!(alarms, told, "nothing else is amiss");
+}
+
+/// Callers in the middle of a head, of a body, and between two requests; what each sends next, and
+/// what it is answered.
+fn halves(daemon: &Daemon) -> Vec<(Client, Vec<u8>, u16)> {
+    let whole = request("POST", "/push", br#"{"notifications":[]}"#);
+    let parts = [(0, whole.clone(), 400)];
+    let cut = [10, whole.len() - 5].map(|at| (at, whole[at..].to_vec(), 400));
+    let clients = parts.into_iter().chain(cut).map(|(sent, rest, status)| {
+        let mut client = daemon.client();
+        client.set_read_timeout(ANSWERED_WITHIN);
+        // One request before: between two there is more time.
+        assert_eq!(client.request("GET", "/healthz", b"").status, 200);
+        client.send(&whole[..sent]);
+        (client, rest, status)
+    });
+    clients.collect()
 }
 
 /// Lines of the operator log that say so.

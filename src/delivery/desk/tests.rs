@@ -1,3 +1,4 @@
+mod late;
 mod panics;
 mod refusing;
 
@@ -14,6 +15,7 @@ use crate::delivery::route::Address;
 use crate::http2::{self, Event, Options};
 use crate::lane::{GATHER, RAMP};
 use crate::log::{Destination, Logs};
+use crate::moment::grace::GRACE;
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
@@ -27,6 +29,8 @@ enum Manners {
     /// For good.
     IsSilent,
 }
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A connection to a provider that answers 200 whenever it is looked at, unless told otherwise.
 #[derive(Debug)]
@@ -42,6 +46,17 @@ struct Kind {
     requests: usize,
     /// It panics when it is to write its last octets.
     is_trapped: bool,
+    way: Way,
+}
+
+/// How octets come from the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// Only who looks finds them.
+    Unannounced,
+    /// They are on their way.
+    Held,
 }
 
 impl Kind {
@@ -64,6 +79,7 @@ impl Kind {
             number,
             requests: 0,
             is_trapped: false,
+            way: Way::Open,
         }
     }
 }
@@ -80,7 +96,15 @@ impl Transport for Kind {
     }
 
     fn receive(&mut self, now: Instant) {
-        carry(&mut self.provider, &mut self.client, now);
+        if self.way == Way::Open {
+            carry(&mut self.provider, &mut self.client, now);
+        }
+    }
+
+    fn look_again(&mut self) {
+        if self.way == Way::Unannounced {
+            self.way = Way::Open;
+        }
     }
 
     fn flush(&mut self, now: Instant) {
@@ -133,7 +157,7 @@ impl Transport for Kind {
     }
 
     fn has_more(&self) -> bool {
-        !self.provider.output().is_empty()
+        self.way == Way::Open && !self.provider.output().is_empty()
     }
 
     fn is_closed(&self) -> bool {
@@ -209,7 +233,6 @@ impl Scene {
         }
         let settler = Settler::new(Arc::clone(&lane), logs, Arc::clone(&stats), limits, 1)
             .with_register(register);
-        let hour = Duration::from_secs(3600);
         let route = Route {
             endpoint: Endpoint {
                 host: "localhost".to_owned(),
@@ -226,8 +249,8 @@ impl Scene {
             },
             credentials: Credentials::Certificate,
             credential_name: "a certificate".to_owned(),
-            timeout: hour,
-            idle_timeout: 10 * hour,
+            timeout: HOUR,
+            idle_timeout: 10 * HOUR,
         };
         let route = PresentRoute::new(&lane, route);
         let desk = Desk::new(0, Arc::clone(&lane), route, stats, settler);

@@ -302,7 +302,14 @@ impl Transport for Http2Transport {
             if self.is_done() {
                 return Ok(false);
             }
-            limit.left(moment::now())?;
+            let now = moment::now();
+            if let Err(over) = limit.left(now) {
+                if !self.wait.looks_once_more() {
+                    return Err(over);
+                }
+                self.connection.receive(now);
+                continue;
+            }
             self.round(&limit)?;
         }
     }

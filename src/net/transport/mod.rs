@@ -99,6 +99,7 @@ impl HttpConnector {
             interrupt,
             within: self.within,
             end,
+            has_looked: false,
         };
         match socket.alpn() {
             Some(tls::ALPN_H2) => Ok(Box::new(http2::Http2Transport::new(socket, wait, buffers)?)),
@@ -163,6 +164,8 @@ struct Wait {
     within: Duration,
     /// When the present one must be over; `None` for never.
     end: Option<Instant>,
+    /// What was there by then is read.
+    has_looked: bool,
 }
 
 /// Ends blocked calls when the agent is shut down.
@@ -183,6 +186,12 @@ impl Wait {
     /// Another exchange begins.
     fn begin(&mut self) {
         self.end = moment::now().checked_add(self.within);
+        self.has_looked = false;
+    }
+
+    /// Whether to look for what has come before a limit is held against the server: once.
+    fn looks_once_more(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_looked, true)
     }
 
     /// What bounds a call.

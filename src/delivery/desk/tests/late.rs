@@ -1,0 +1,54 @@
+use super::*;
+
+/// A push is in flight, and its time is over by `late` when its thread looks again.
+fn scene(way: Way, late: Duration) -> Scene {
+    let mut scene = Scene::with(1, false, None);
+    scene.enqueue(1, 1);
+    scene.pass(Duration::from_secs(1));
+    assert_eq!(succeeded(&scene), 1);
+    scene.desk.transports().for_each(|kind| kind.way = way);
+    scene.enqueue(2, 1);
+    scene.pass(Duration::ZERO);
+    scene.now.monotonic += HOUR + late;
+    scene
+}
+
+fn succeeded(scene: &Scene) -> u64 {
+    scene.desk.stats.lane(Platform::Ios).figures().push_success
+}
+
+#[test]
+fn an_answer_that_is_there_is_read_before_its_time_is_judged_whatever_the_wait_has_said() {
+    for late in [0, 50, 40_000].map(Duration::from_millis) {
+        let mut scene = scene(Way::Unannounced, late);
+        scene.pass(Duration::ZERO);
+        assert_eq!(succeeded(&scene), 2, "{late:?} late");
+        assert_eq!(scene.opened.len(), 1, "{late:?} late");
+    }
+}
+
+#[test]
+fn a_thread_that_is_late_itself_grants_what_is_on_its_way_a_grace() {
+    for late in [200, 40_000].map(Duration::from_millis) {
+        let mut scene = scene(Way::Held, late);
+        scene.pass(GRACE / 2);
+        assert_eq!(scene.settled, [1], "{late:?} late");
+        scene
+            .desk
+            .transports()
+            .for_each(|kind| kind.way = Way::Open);
+        scene.pass(GRACE / 4);
+        assert_eq!(succeeded(&scene), 2, "{late:?} late");
+    }
+}
+
+#[test]
+fn what_has_not_come_by_then_is_no_answer() {
+    for (late, grace) in [(0, Duration::ZERO), (200, GRACE), (40_000, GRACE)] {
+        let mut scene = scene(Way::Held, Duration::from_millis(late));
+        scene.pass(grace);
+        scene.pass(Duration::ZERO);
+        assert_eq!(scene.settled, [1, 2], "{late} ms late");
+        assert_eq!(succeeded(&scene), 1, "{late} ms late");
+    }
+}
