@@ -40,7 +40,7 @@ pub fn warning(dir: &Path) -> Option<String> {
             let below = below.display();
             return format!(
                 "anyone may write to {shown}, and so remove or replace the journal: stop the daemon, \
-                 mkdir -m 700 {below}, move journal.lock and *.journal there, and start again"
+                 mkdir -m 700 {below}, move journal.lock, ids and *.journal there, and start again"
             );
         }
         format!(
