@@ -54,8 +54,8 @@ impl fmt::Display for UsedUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "all push ids of core.node = {} are used up: give this daemon a number that none has had, \
-             and restart it",
+            "all push ids of core.node = {} are used up: give this daemon a number that none has \
+             had, and restart it",
             self.0
         )
     }
