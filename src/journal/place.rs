@@ -39,8 +39,9 @@ pub fn warning(dir: &Path) -> Option<String> {
             let below = below(dir);
             let below = below.display();
             return format!(
-                "anyone may write to {shown}, and so remove or replace the journal: stop the daemon, \
-                 mkdir -m 700 {below}, move journal.lock, ids and *.journal there, and start again"
+                "anyone may write to {shown}, and so remove or replace the journal: stop the \
+                 daemon, mkdir -m 700 {below}, move ids, journal.lock and *.journal there, and \
+                 start again"
             );
         }
         format!(
