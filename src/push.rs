@@ -4,15 +4,11 @@
 //! [`Accepted`], shared by its pushes. A [`Push`] is one notification to one device token: the
 //! unit of queue, retry, log line and statistics.
 
-mod contradictions;
-
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-pub use contradictions::Contradictions;
+use std::time::Instant;
 
 use crate::count;
 use crate::moment::Moment;
@@ -163,11 +159,6 @@ impl ConnectionId {
     pub fn new(number: u32) -> Self {
         Self(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX))
     }
-
-    /// A number from 1 to 255 that connections share of which the one comes 255 after the other.
-    fn mark(self) -> u8 {
-        u8::try_from(self.0.get() % 255 + 1).unwrap_or(u8::MAX)
-    }
 }
 
 /// A key and its value that the caller adds to the payload.
@@ -312,8 +303,6 @@ pub struct Push {
     pub first_attempt: Option<Instant>,
     /// Why it waits for another attempt, if that has to come within the hour.
     pub setback: Option<Setback>,
-    /// How often it was refused as if by a bad credential, while other pushes were taken.
-    pub contradictions: Contradictions,
 }
 
 const _: () = assert!(size_of::<Push>() == 48);
@@ -339,7 +328,6 @@ impl Push {
             is_retry: false,
             first_attempt: None,
             setback: None,
-            contradictions: Contradictions::default(),
         })
     }
 
@@ -361,11 +349,6 @@ impl Push {
     /// What is pushed.
     pub fn notification(&self) -> &Notification {
         &self.accepted.notification
-    }
-
-    /// How long ago it was accepted.
-    pub fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.accepted.at.monotonic)
     }
 
     /// Where it goes.

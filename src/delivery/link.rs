@@ -77,7 +77,7 @@ impl<T: Transport> Link<T> {
         generation: u64,
         now: Instant,
     ) -> Self {
-        let mut session = route.session(id);
+        let mut session = route.session();
         session.belongs_to(generation);
         Self {
             id,
@@ -114,11 +114,6 @@ impl<T: Transport> Link<T> {
     /// The push of that id, if it is in flight on it.
     pub(super) fn find(&self, id: PushId) -> Option<&Push> {
         self.session.find(id)
-    }
-
-    /// Takes the push of that id back, of which the provider may have all.
-    pub(super) fn cancel(&mut self, id: PushId, now: Instant) -> Option<Push> {
-        self.session.cancel(id, self.connection.http2(), now)
     }
 
     /// What carries it.
@@ -341,8 +336,3 @@ pub(super) const REPLACED: &str = "its route was replaced";
 /// Why a connection ends whose credential was refused on it or on another: the next probe shall
 /// not be judged by what this one has learnt of the credential.
 pub(super) const HELD: &str = "the credential is refused";
-
-/// Why a connection ends that refuses one push after the other what others take.
-pub(super) const WEDGED: &str = "it refuses the credential that others take";
-/// So many refusals in a row are not about their pushes.
-pub(super) const WEDGED_AFTER: u32 = 2;

@@ -43,8 +43,7 @@ pub static OURS: &[(&str, Advice)] = &[
     said(
         PURGED,
         "an operator removed it from the queue",
-        "An operator has removed it with DELETE /pushes or DELETE /push/ID. With maybe_sent in the \
-         log line its request was under way, or had not been answered: the provider may have it.",
+        "An operator has removed it from the queue with DELETE /pushes.",
         "Nothing, if that was meant.",
     ),
     said(

@@ -61,8 +61,6 @@ pub struct Answer {
     pub lane: LaneEffect,
     /// What it means for the device token.
     pub token: TokenEffect,
-    /// See [`Row::proves`].
-    pub proves: bool,
     /// The `apns-id` that came with it.
     pub apns_id: Option<Box<str>>,
     /// Since when the device token is dead, in milliseconds since the Unix epoch (APNs 410).
@@ -82,8 +80,8 @@ pub enum Verdict {
     Refused,
     /// It may take it later, or elsewhere.
     Retry(Again),
-    /// The credential, topic or project is not accepted. If others are refused so too, no push of
-    /// this lane will be taken until that is mended, and the answer says nothing of the push.
+    /// The credential, topic or project is not accepted: no push of this lane will be taken until
+    /// that is mended, and the answer says nothing of the push.
     Stopped,
 }
 
@@ -129,9 +127,8 @@ pub enum LaneEffect {
     Alarm,
     /// Pushes go on; if it is said of many device tokens an operator has to look.
     AlarmIfMany,
-    /// Nothing more is sent until another push has shown whether it is about this one, or about the
-    /// credential, the topic or the project: then no push will be taken until that is mended. The
-    /// topic is the configuration's, as no caller can give one.
+    /// No push will be taken until the credential, the topic or the project is mended. The topic is
+    /// the configuration's, as no caller can give one.
     Stop,
 }
 
@@ -181,9 +178,6 @@ pub struct Row {
     pub lane: LaneEffect,
     /// What it means for the device token.
     pub token: TokenEffect,
-    /// Whether it is said only to a credential that is taken: the provider has looked at the
-    /// device token. What is said of a request's form, or of an overload, may come before that.
-    pub proves: bool,
     /// What happened, in English, as the push log tells it.
     pub meaning: &'static str,
 }
@@ -198,7 +192,6 @@ impl Answer {
             verdict: Verdict::Succeeded,
             lane: LaneEffect::None,
             token: TokenEffect::Keep,
-            proves: true,
             apns_id: None,
             gone_since_ms: None,
             is_cut_off: false,
@@ -221,7 +214,6 @@ impl Answer {
             self.token = TokenEffect::Keep;
         }
         self.is_cut_off = true;
-        self.proves = false;
         self.error = format!(
             "answered {}, and the reason did not come: {why}",
             self.status
@@ -264,7 +256,6 @@ impl Row {
             verdict: Verdict::Refused,
             lane: LaneEffect::None,
             token: TokenEffect::Keep,
-            proves: false,
             meaning,
         }
     }
@@ -278,7 +269,6 @@ impl Row {
     ) -> Self {
         Self {
             token,
-            proves: true,
             ..Self::refused(status, reason, meaning)
         }
     }

@@ -15,7 +15,6 @@ mod credentials;
 mod faults;
 mod refusals;
 mod requests;
-mod witnesses;
 
 use serde_json::{Value, json};
 

@@ -27,9 +27,7 @@ impl<T: Transport> Desk<T> {
         }
         if !self.route.can_send(now) {
             self.present_route.look_at_access_token(now);
-            let serves_at = self.route.credentials.serves_at(now);
-            let latest = now.monotonic.checked_add(LONGEST_WAIT);
-            self.not_before = serves_at.or(latest);
+            self.not_before = now.monotonic.checked_add(LONGEST_WAIT);
             self.sweep(now);
             return false;
         }

@@ -1,6 +1,5 @@
 mod late;
 mod panics;
-mod purging;
 mod refusing;
 
 use std::net::{Ipv4Addr, SocketAddr};

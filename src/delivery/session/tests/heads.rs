@@ -149,7 +149,7 @@ fn a_refusal_whose_reason_did_not_come_is_asked_for_again() {
             assert!(answer.is_cut_off, "it opens no held lane");
             let beginning = format!("answered {status}, and the reason did not come: ");
             assert!(answer.error.starts_with(&beginning), "{}", answer.error);
-            assert_eq!(wire.session.take_troubles(), []);
+            assert_eq!(wire.session.take_trouble(), None);
         }
     }
 }
