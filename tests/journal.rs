@@ -556,7 +556,9 @@ fn requests_of_bad_tokens_take_no_room_from_other_keys_over_a_crash_neither() {
         kill(&daemon);
         daemon = site.start();
     }
-    assert_eq!(daemon.stat().number("/queue_usage"), 128 + 2);
+    wait_until("all of them to be in the queue again", || {
+        daemon.stat().number("/queue_usage") == 128 + 2
+    });
 }
 
 #[test]
