@@ -10,7 +10,6 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -23,22 +22,7 @@ use harness::http::Reply;
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
 use harness::site::Site;
-use harness::{hex_token, wait_for, wait_until};
-
-/// A request for pushes to the devices of these numbers.
-fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
-    let tokens: Vec<String> = numbers.into_iter().map(hex_token).collect();
-    json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]})
-}
-
-/// How often each device token was received.
-fn received(simulated: &Simulated) -> BTreeMap<String, usize> {
-    let mut times = BTreeMap::new();
-    for note in simulated.notes() {
-        *times.entry(note.device_token).or_default() += 1;
-    }
-    times
-}
+use harness::{batch, hex_token, wait_for, wait_until};
 
 #[test]
 fn what_was_purged_does_not_come_back_after_a_kill() {
@@ -128,7 +112,7 @@ fn what_is_said_to_be_settled_is_so_after_a_kill() {
     let next = site().with_text("journal.dir", journal.to_str().unwrap());
     let daemon = next.start();
     daemon.settle();
-    let times = received(&simulated);
+    let times = simulated.received();
     for (token, times) in (0..=settled).map(|number| (number, times[&hex_token(number)])) {
         assert_eq!(
             times,
@@ -178,7 +162,7 @@ fn a_sync_that_fails_ends_the_daemon_after_what_is_in_flight() {
     let daemon = site.start();
     daemon.push(&batch([1000]));
     daemon.settle();
-    let tokens = received(&simulated);
+    let tokens = simulated.received();
     assert!(tokens.values().all(|times| *times == 1), "{tokens:?}");
     assert_eq!(tokens.len(), accepted.len() + 1);
     assert!(!tokens.contains_key(&token));
@@ -207,7 +191,7 @@ fn a_sync_that_fails_without_a_trace_is_answered_with_what_is_known() {
     let daemon = site.start();
     daemon.push(&batch([1000]));
     daemon.settle();
-    let tokens = received(&simulated);
+    let tokens = simulated.received();
     assert!(!tokens.contains_key(&hex_token(2000)));
     // Here it was taken.
     assert_eq!(tokens.len(), accepted.len() + 2);

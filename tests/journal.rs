@@ -9,7 +9,6 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -20,22 +19,7 @@ use harness::http::{Client, Reply};
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
 use harness::site::{Site, run, sterna};
-use harness::{hex_token, wait_for, wait_until};
-
-/// A request for pushes to the devices of these numbers.
-fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
-    let tokens: Vec<String> = numbers.into_iter().map(hex_token).collect();
-    json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]})
-}
-
-/// How often each device token was received.
-fn received(simulated: &Simulated) -> BTreeMap<String, usize> {
-    let mut times = BTreeMap::new();
-    for note in simulated.notes() {
-        *times.entry(note.device_token).or_default() += 1;
-    }
-    times
-}
+use harness::{batch, hex_token, wait_for, wait_until};
 
 #[test]
 fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
@@ -59,7 +43,7 @@ fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
         "the queue is full"
     );
     assert_eq!(daemon.terminate(), 0);
-    let sent = received(&simulated).len();
+    let sent = simulated.received().len();
     assert!((10..200).contains(&sent), "{sent} were sent before the end");
     let left = format!("shut down, {} pushes stay in the journal", 200 - sent);
     let log = first.operator_log();
@@ -70,14 +54,14 @@ fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
     let second = site(100).with_text("journal.dir", journal.to_str().unwrap());
     let daemon = second.start();
     wait_until("the rest to be received", || {
-        received(&simulated).len() == 200
+        simulated.received().len() == 200
     });
     daemon.settle();
     let log = second.operator_log();
     let read = format!("{} outstanding of 200", 200 - sent);
     assert!(log.contains(&read), "{read:?} is not in {log}");
     assert!(log.contains("nothing left behind"), "{log}");
-    let times = received(&simulated);
+    let times = simulated.received();
     assert_eq!(times.len(), 200, "lost");
     assert!(
         times.values().all(|times| *times == 1),
@@ -117,7 +101,7 @@ fn a_killed_daemon_goes_on_with_the_same_ids_and_new_ones_are_above() {
     let mut expected = accepted;
     expected.extend(later);
     check_same(&ids(&site.access_log(), "succeeded-push"), &expected);
-    assert_eq!(received(&simulated).len(), 51);
+    assert_eq!(simulated.received().len(), 51);
 }
 
 #[test]
@@ -404,7 +388,7 @@ fn a_sync_that_fails_ends_the_daemon_after_what_is_in_flight() {
     let log = site.operator_log();
     assert!(log.contains("the disk is made to fail"), "{log}");
     check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
-    let tokens = received(&simulated);
+    let tokens = simulated.received();
     assert!(tokens.values().all(|times| *times == 1), "{tokens:?}");
 }
 
@@ -456,7 +440,7 @@ fn a_read_that_fails_while_pushes_are_queued_again_makes_them_late() {
         ids(&site.access_log(), "succeeded-push").len() >= 5
     });
     check_same(&ids(&site.access_log(), "succeeded-push"), &ids_left);
-    assert!(received(&simulated).values().all(|times| *times == 1));
+    assert!(simulated.received().values().all(|times| *times == 1));
     assert_eq!(site.error_log().len(), 0);
     let log = site.operator_log();
     for said in [

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use harness::daemon::Daemon;
 use harness::simulator::Simulated;
 use harness::site::{Site, sterna};
-use harness::{hex_token, wait_for, wait_until};
+use harness::{batch, hex_token, wait_for, wait_until};
 use sterna::journal::{Attempts, DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
 use sterna::push::{Accepted, DeviceToken, Node, Notification, Platform, PushId};
@@ -30,12 +30,6 @@ const PUSHES: u64 = 20;
 
 /// An id of the former build, which made them from the clock: it looks like one of node 408.
 const FROM_THE_CLOCK: u64 = 3_590_674_593_201_187;
-
-/// A request for pushes to the devices of these numbers.
-fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
-    let tokens: Vec<String> = numbers.into_iter().map(hex_token).collect();
-    json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]})
-}
 
 fn node_of(id: u64) -> u16 {
     PushId(id).node().number()

@@ -13,19 +13,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use harness::daemon::Daemon;
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
 use harness::site::{Site, run, sterna};
-use harness::{fcm_token, hex_token, wait_until};
-
-/// A request for pushes to the devices of these numbers.
-fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
-    let tokens: Vec<String> = numbers.into_iter().map(hex_token).collect();
-    json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]})
-}
+use harness::{batch, fcm_token, wait_until};
 
 /// The segments of a site's journal.
 fn segments(site: &Site) -> Vec<PathBuf> {

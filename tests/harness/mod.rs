@@ -27,6 +27,14 @@ pub(crate) mod site;
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+/// A request for pushes to the devices of these numbers.
+pub(crate) fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
+    let tokens: Vec<String> = numbers.into_iter().map(hex_token).collect();
+    json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]})
+}
+
 /// Longer than anything takes on a busy machine; only a failing test waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -99,6 +99,15 @@ impl Simulated {
         pushes.cloned().collect()
     }
 
+    /// How often each device token was received.
+    pub(crate) fn received(&self) -> BTreeMap<String, usize> {
+        let mut times = BTreeMap::new();
+        for note in self.notes() {
+            *times.entry(note.device_token).or_default() += 1;
+        }
+        times
+    }
+
     /// What both providers have seen.
     pub(crate) fn counts(&self) -> Counts {
         self.simulator.counts()
