@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::message::{ANSWER_MAX, Answer, Request};
+use super::message::{self, ANSWER_MAX, Answer, Request};
 use super::server::RELOAD_WITHIN;
 
 use crate::moment;
@@ -62,13 +62,7 @@ fn read_line(mut stream: &UnixStream, most: usize, deadline: Instant) -> io::Res
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(octets) => {
                 let part = buffer.get(..octets).unwrap_or_default();
-                let end = part.iter().position(|octet| *octet == b'\n');
-                line.extend_from_slice(part.get(..end.unwrap_or(octets)).unwrap_or_default());
-                if line.len() > most {
-                    let text = format!("a line of more than {most} octets");
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-                }
-                if end.is_some() {
+                if message::take(&mut line, part, most)? {
                     return Ok(line);
                 }
             }

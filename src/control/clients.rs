@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::message::{Answer, REQUEST_MAX, Request};
+use super::message::{self, Answer, REQUEST_MAX, Request};
 use super::server::{Desk, ENDING, READ_WITHIN, RELOAD_WITHIN, WRITE_WITHIN, busy};
 use crate::count::{self, Seldom};
 
@@ -188,13 +188,7 @@ fn read_on(mut stream: &UnixStream, line: &mut Vec<u8>) -> io::Result<bool> {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(octets) => {
                 let part = buffer.get(..octets).unwrap_or_default();
-                let end = part.iter().position(|octet| *octet == b'\n');
-                line.extend_from_slice(part.get(..end.unwrap_or(octets)).unwrap_or_default());
-                if line.len() > REQUEST_MAX {
-                    let text = format!("a line of more than {REQUEST_MAX} octets");
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-                }
-                if end.is_some() {
+                if message::take(line, part, REQUEST_MAX)? {
                     return Ok(true);
                 }
             }

@@ -2,6 +2,8 @@
 //!
 //! Pure: no I/O, no clock.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::count;
@@ -43,6 +45,18 @@ pub enum Answer {
         /// Why.
         text: String,
     },
+}
+
+/// Adds what was read to a line of at most `most` octets; whether it is whole, and then without
+/// its newline.
+pub(super) fn take(line: &mut Vec<u8>, part: &[u8], most: usize) -> io::Result<bool> {
+    let end = part.iter().position(|octet| *octet == b'\n');
+    line.extend(part.iter().take(end.unwrap_or(part.len())));
+    if line.len() > most {
+        let text = format!("a line of more than {most} octets");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(end.is_some())
 }
 
 impl Request {
