@@ -237,6 +237,20 @@ impl Notification {
             extend: Vec::new(),
         }
     }
+
+    /// Length in octets of the texts that log lines show, `extend` aside.
+    pub fn texts_len(&self) -> usize {
+        let texts = [
+            &self.message,
+            &self.identifier,
+            &self.title,
+            &self.subtitle,
+            &self.category,
+            &self.sound,
+            &self.collapse_key,
+        ];
+        texts.into_iter().map(|text| text.len()).sum()
+    }
 }
 
 /// A notification that was accepted, shared by all its pushes.

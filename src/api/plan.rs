@@ -256,7 +256,7 @@ fn plan_one(
     } else {
         Fate::Disabled
     };
-    let logged = logged(&notification);
+    let logged = notification.texts_len();
     if logged > LOGGED_MAX {
         return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
     }
@@ -313,20 +313,6 @@ fn notification(platform: Platform, asked: Asked) -> Notification {
             })
             .collect(),
     }
-}
-
-/// Octets of the texts that stand in each log line of a notification.
-fn logged(notification: &Notification) -> usize {
-    let texts = [
-        &notification.message,
-        &notification.identifier,
-        &notification.title,
-        &notification.subtitle,
-        &notification.category,
-        &notification.sound,
-        &notification.collapse_key,
-    ];
-    texts.into_iter().map(|text| text.len()).sum()
 }
 
 const fn disabled(platform: Platform) -> &'static str {

@@ -44,14 +44,14 @@ impl Texts {
     }
 
     fn remember(&mut self, push: &Outstanding) {
-        let octets = length(&push.notification);
+        let octets = push.notification.texts_len();
         // Gaurun's lines have theirs, of any length.
         if octets <= SHORT || octets > TEXTS_MAX || !push.is_sternas() {
             return;
         }
         let before = self.of.insert(push.id, push.notification.clone());
         match before {
-            Some(before) => self.octets = self.octets.saturating_sub(length(&before)),
+            Some(before) => self.octets = self.octets.saturating_sub(before.texts_len()),
             None => self.oldest.push_back(push.id),
         }
         self.octets = self.octets.saturating_add(octets);
@@ -59,23 +59,9 @@ impl Texts {
             && let Some(oldest) = self.oldest.pop_front()
             && let Some(forgotten) = self.of.remove(&oldest)
         {
-            self.octets = self.octets.saturating_sub(length(&forgotten));
+            self.octets = self.octets.saturating_sub(forgotten.texts_len());
         }
     }
-}
-
-/// Octets of the texts that a line may lack.
-fn length(notification: &Notification) -> usize {
-    let texts = [
-        &notification.message,
-        &notification.identifier,
-        &notification.title,
-        &notification.subtitle,
-        &notification.category,
-        &notification.sound,
-        &notification.collapse_key,
-    ];
-    texts.into_iter().map(|text| text.len()).sum()
 }
 
 #[cfg(test)]
