@@ -4,11 +4,11 @@
 //! # The trip of a push
 //!
 //! ```text
-//! caller ─HTTP/1.1─▶ api ─parse─▶ Notification ─one per device token─▶ Push
-//!                     │ reserve room in the lane, log "accepted", answer 200
-//!                     ▼
-//!                   lane ── ready queue and retry shelf; one for each provider
-//!                     ▼
+//! caller ──HTTP/1.1──▶ api ──parse──▶ Notification ──one per device token──▶ Push
+//!                       │ reserve room in the lane, log "accepted", answer 200
+//!                       ▼
+//!                     lane ── ready queue and retry shelf; one for each provider
+//!                       ▼
 //!  delivery::worker ── one thread, one TLS connection, many streams in flight
 //!     desk              what it decides, without socket and clock
 //!     net::connection   socket and TLS
