@@ -40,15 +40,25 @@ fn drain(mut reader: PipeReader) -> thread::JoinHandle<Vec<u8>> {
     })
 }
 
-/// Fills the buffer with lines of `octets` until there is no room for one more.
+/// Fills the buffer with lines of `octets` until there is no room for one more, and none comes
+/// while nobody reads: the writer is in the middle of more than a pipe holds.
 fn fill(sink: &Sink, octets: usize) -> u64 {
     let line = [vec![b'x'; octets - 1], b"\n".to_vec()].concat();
     let mut lines = 0;
-    while sink.offer(&line) {
-        lines += 1;
+    loop {
+        let is_stuck = sink.0.shared.lock().writing > PIPE;
+        while sink.offer(&line) {
+            lines += 1;
+        }
+        if is_stuck {
+            return lines;
+        }
+        thread::yield_now();
     }
-    lines
 }
+
+/// Octets that a pipe holds, by pipe(7).
+const PIPE: usize = 1 << 16;
 
 #[test]
 fn appends_to_what_is_there() {
