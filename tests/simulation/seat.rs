@@ -105,7 +105,16 @@ impl Seat {
         let dialled = self.dialling.map_or(self.wait_until, |it| it.until);
         let next = dialled.min(self.wait_until);
         let next = self.rests_until.unwrap_or(next);
-        self.stands_until.map_or(next, |until| until.max(next))
+        let Some(until) = self.stands_until else {
+            return next;
+        };
+        // Whoever was called while it stood runs as soon as it can.
+        let is_called = self.again || self.bell.load(Ordering::Relaxed);
+        if is_called && self.rests_until.is_none() {
+            until
+        } else {
+            until.max(next)
+        }
     }
 }
 

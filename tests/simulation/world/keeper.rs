@@ -43,7 +43,8 @@ impl World {
     }
 
     fn read_files(&mut self) -> bool {
-        if self.lane.begin_reading(self.now) {
+        // It is one thread, which may be stuck.
+        if self.keeper.reading.is_none() && self.lane.begin_reading(self.now) {
             let dice = &mut self.net.borrow_mut().dice;
             let stuck = dice.chance(50);
             let takes = if stuck {
