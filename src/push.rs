@@ -4,11 +4,15 @@
 //! [`Accepted`], shared by its pushes. A [`Push`] is one notification to one device token: the
 //! unit of queue, retry, log line and statistics.
 
+mod contradictions;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+pub use contradictions::Contradictions;
 
 use crate::count;
 use crate::moment::Moment;
@@ -158,6 +162,11 @@ impl ConnectionId {
     /// still remembers an earlier connection then is kept from one more, and no more than that.
     pub fn new(number: u32) -> Self {
         Self(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX))
+    }
+
+    /// A number from 1 to 255 that connections share of which the one comes 255 after the other.
+    fn mark(self) -> u8 {
+        u8::try_from(self.0.get() % 255 + 1).unwrap_or(u8::MAX)
     }
 }
 
@@ -317,6 +326,8 @@ pub struct Push {
     pub first_attempt: Option<Instant>,
     /// Why it waits for another attempt, if that has to come within the hour.
     pub setback: Option<Setback>,
+    /// How often it was refused as if by a bad credential, while other pushes were taken.
+    pub contradictions: Contradictions,
 }
 
 const _: () = assert!(size_of::<Push>() == 48);
@@ -342,6 +353,7 @@ impl Push {
             is_retry: false,
             first_attempt: None,
             setback: None,
+            contradictions: Contradictions::default(),
         })
     }
 
@@ -363,6 +375,11 @@ impl Push {
     /// What is pushed.
     pub fn notification(&self) -> &Notification {
         &self.accepted.notification
+    }
+
+    /// How long ago it was accepted.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.accepted.at.monotonic)
     }
 
     /// Where it goes.

@@ -398,6 +398,17 @@ impl Host for Arc<StubHost> {
         }
     }
 
+    fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
+        self.line(format!("purge {id}"));
+        match self.push_state(id) {
+            PushState::Queued { .. } if id.0.is_multiple_of(2) => Ok(Purged {
+                pushes: 1,
+                unkept: None,
+            }),
+            state => Err(state),
+        }
+    }
+
     fn config(&self) -> Vec<u8> {
         br#"{"core":{"port":"1056"}}"#.to_vec()
     }

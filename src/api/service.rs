@@ -19,7 +19,7 @@ use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::{RequestId, RequestIds};
 use super::route::{Order, Route};
-use super::stat::{self, LaneStat, LaneState, Pushers, Settled, StatApp};
+use super::stat::{self, LaneState, Pushers, Settled};
 use super::state::{self, PushState};
 use super::strangers::Stranger;
 use super::turnstile::Turnstile;
@@ -89,6 +89,12 @@ pub trait Host: Send + Sync {
     /// Settles the waiting pushes of that identifier as failed, and waits until a crash cannot
     /// bring them back.
     fn purge(&self, identifier: &str) -> Purged;
+    /// Settles one push as failed, wherever it is, and waits likewise.
+    ///
+    /// # Errors
+    ///
+    /// How it ended before, or where it is if it could not be got hold of.
+    fn purge_push(&self, id: PushId) -> Result<Purged, PushState>;
     /// The configuration in force, without secrets, as JSON.
     fn config(&self) -> Vec<u8>;
     /// What the operating system says of this process.
@@ -322,16 +328,20 @@ impl<D: Door, H: Host> Service<D, H> {
         plan(batch, rules, enabled, more).map_err(|answer| Unplanned { answer, log: None })
     }
 
-    /// `GET /push/{id}`.
+    /// `GET /push/{id}` and `DELETE /push/{id}`.
     fn push_state(&self, head: &Head, id: Option<PushId>) -> Reply {
-        if !matches!(&*head.method, "GET" | "HEAD") {
-            return Reply::message(400, "method must be GET");
+        let is_delete = &*head.method == "DELETE";
+        if !is_delete && !matches!(&*head.method, "GET" | "HEAD") {
+            return Reply::message(400, "method must be GET or DELETE");
         }
         let Some(id) = id else {
             return Reply::message(400, "malformed push id");
         };
         if let Some(why) = self.host.is_not_ready() {
             return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
+        }
+        if is_delete {
+            return self.purge_push(id);
         }
         state::reply(id, &self.host.push_state(id), self.ids.node())
     }
@@ -353,26 +363,6 @@ impl<D: Door, H: Host> Service<D, H> {
             if !plan.is_disabled(fault.notification) {
                 self.host.log_error(&fault.error);
             }
-        }
-    }
-
-    fn stat_app(&self) -> StatApp {
-        let lanes = || [&self.ios, &self.android].into_iter().flatten();
-        let pushers = self.host.pushers();
-        StatApp {
-            queue_max: lanes().map(|lane| lane.capacity() as u64).sum(),
-            queue_usage: lanes().map(|lane| lane.outstanding() as u64).sum(),
-            pusher_max: pushers.max,
-            pusher_count: pushers.count,
-            ios: self.lane_stat(Platform::Ios),
-            android: self.lane_stat(Platform::Android),
-        }
-    }
-
-    fn lane_stat(&self, platform: Platform) -> LaneStat {
-        LaneStat {
-            settled: self.host.settled(platform),
-            state: self.lane(platform).map(Door::state),
         }
     }
 

@@ -37,6 +37,9 @@ pub struct LaneState {
     /// The provider's word for what is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The id of the push that was refused last for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push: Option<u64>,
     /// For how long its provider has asked it to rest yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<u64>,
@@ -65,6 +68,7 @@ impl LaneState {
         state: Sending::Open,
         since: None,
         reason: None,
+        push: None,
         seconds_left: None,
         error: None,
     };
@@ -191,6 +195,7 @@ mod tests {
                     state: Sending::Held,
                     since: Some(1_795_000_000),
                     reason: Some("SERVICE_DISABLED".into()),
+                    push: Some(17),
                     seconds_left: None,
                     error: Some("the API is not enabled".into()),
                 }),
@@ -202,7 +207,7 @@ mod tests {
              \"pusher_count\": 2,\n \"ios\": {\n  \"push_success\": 3,\n  \"push_error\": 4\n },\n \
              \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
              \"state\": \"held\",\n  \"since\": 1795000000,\n  \
-             \"reason\": \"SERVICE_DISABLED\",\n  \
+             \"reason\": \"SERVICE_DISABLED\",\n  \"push\": 17,\n  \
              \"error\": \"the API is not enabled\"\n }\n}"
         );
     }

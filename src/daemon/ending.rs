@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::journal::Journal;
+use crate::lane::Wish;
 use crate::moment;
 use crate::push::{self, Platform, PushId};
 use crate::signal::Signal;
@@ -219,7 +220,10 @@ pub(super) fn await_answers(
     }
     for running in lanes {
         // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
-        let _noticed = running.lane.ask(PushId(0), QUIET_WITHIN).is_ok();
+        let _noticed = running
+            .lane
+            .ask(PushId(0), Wish::Find, QUIET_WITHIN)
+            .is_ok();
     }
     let started = moment::now();
     let in_flight = || {

@@ -75,10 +75,12 @@ fn lane_state(holds: &[Hold], resting: Option<&Resting>, now: Instant) -> LaneSt
             Hold::Credential {
                 reason,
                 text,
+                push,
                 since,
                 ..
             } => {
                 shown.reason = Some(reason.to_string());
+                shown.push = push.map(|push| push.0);
                 shown.error = Some(text.to_string());
                 (Sending::Held, since)
             }
@@ -284,6 +286,23 @@ impl Host for DaemonHost {
         let purged = self.purges.iter().map(purge).sum();
         ::log::info!("{} purged by hand", push::counted(purged as u64));
         self.purged(purged)
+    }
+
+    fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
+        let now = Moment::now();
+        let waits = |purge: &Mutex<Purge>| {
+            let mut purge = purge.lock().unwrap_or_else(PoisonError::into_inner);
+            purge.run_one(id, now)
+        };
+        let purge = || {
+            let is_held = |lane: &Arc<Lane>| Whereabouts::purge_in_the_threads(id, lane);
+            self.purges.iter().any(waits) || self.lanes.iter().any(is_held)
+        };
+        if !self.whereabouts.is_outstanding(id) || !Whereabouts::look_repeatedly(purge) {
+            return Err(self.whereabouts.of(id, now));
+        }
+        ::log::info!("push {id} purged by hand");
+        Ok(self.purged(1))
     }
 
     fn config(&self) -> Vec<u8> {

@@ -22,7 +22,7 @@ use crate::journal::{
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::provider::RETRY_AFTER_MAX;
-use crate::push::{Accepted, Push, PushId, Waits};
+use crate::push::{Accepted, Contradictions, Push, PushId, Waits};
 
 /// A restart forgets no key that would be known without it: the journal keeps answers for as long,
 /// and as much of them, as their requests are let in.
@@ -36,8 +36,8 @@ const _: () = assert!(
 const RECOVERING: &str = "recovering: the journal is being read";
 
 /// What is said while the disk does not give all that is outstanding.
-const UNREAD: &str = "some of what is outstanding cannot be read; it is tried every second, and the \
-                      operator log names the file";
+const UNREAD: &str = "some of what is outstanding cannot be read; it is tried every second, and \
+                      the operator log names the file";
 
 /// Our limit: who settles pushes by hand waits so long for the push log, which has their lines
 /// before the journal has the settlements …
@@ -206,6 +206,10 @@ pub(super) fn attempts(push: &Push, waits: Waits, now: Moment) -> Attempts {
         refusals: push.refusals,
         maybe_sent: push.maybe_sent,
         used_its_second_chance: push.used_its_second_chance,
+        contradictions: (
+            push.contradictions.count(),
+            push.contradictions.first_age_secs(),
+        ),
         first_attempt: first,
         due: waits.due.map(unix),
         rest: waits.rest.map(unix),
@@ -220,6 +224,8 @@ pub(super) fn resume(push: &mut Push, attempts: &Attempts, in_doubt: bool, now: 
     push.refusals = attempts.refusals;
     push.maybe_sent = attempts.maybe_sent;
     push.used_its_second_chance = attempts.used_its_second_chance;
+    let (count, first_age) = attempts.contradictions;
+    push.contradictions = Contradictions::kept(count, first_age);
     push.first_attempt = attempts.first_attempt.map(|first| at(first, now));
     let rest = attempts.rest;
     Waits {
@@ -367,7 +373,7 @@ fn files() -> Arc<dyn Files> {
 mod tests {
     use super::*;
     use crate::api::idempotency::Keyed;
-    use crate::push::{DeviceToken, Notification, Platform};
+    use crate::push::{ConnectionId, DeviceToken, Notification, Platform};
 
     fn accepted(now: Moment) -> Arc<Accepted> {
         Arc::new(Accepted {
@@ -431,6 +437,11 @@ mod tests {
         left.refusals = 2;
         left.maybe_sent = true;
         left.used_its_second_chance = true;
+        let connection = ConnectionId::new(1);
+        for age in [5, 7] {
+            left.contradictions
+                .add(connection, Duration::from_secs(age));
+        }
         left.first_attempt = now.monotonic.checked_sub(Duration::from_secs(60));
         let secs = Duration::from_secs;
         let waits = Waits {
@@ -450,6 +461,9 @@ mod tests {
         assert_eq!(left, [secs(30), secs(10)], "a minute of it has passed");
         assert_eq!((resumed.attempts, resumed.refusals), (3, 2));
         assert!(resumed.maybe_sent && resumed.in_doubt && resumed.used_its_second_chance);
+        let met = resumed.contradictions;
+        assert_eq!((met.count(), met.first_age_secs()), (2, 5));
+        assert!(met.began_elsewhere(connection), "of this process");
         let first = resumed.first_attempt.unwrap();
         assert_eq!(later.monotonic - first, Duration::from_secs(120));
         assert_eq!(attempts(&resumed, waits, later), kept);

@@ -8,7 +8,7 @@ use crate::api::state::{Ending, PushState};
 use crate::delivery::outcome::End;
 use crate::delivery::register::{Register, Remembered};
 use crate::journal::Journal;
-use crate::lane::{Held, Lane};
+use crate::lane::{Held, Lane, Wish};
 use crate::moment::Moment;
 use crate::push::PushId;
 
@@ -49,6 +49,25 @@ impl Whereabouts {
         }
         let found = self.at_rest(id, now);
         found.unwrap_or(PushState::Unknown)
+    }
+
+    /// Whether a push has not ended yet, as far as is known without a look for it.
+    pub(super) fn is_outstanding(&self, id: PushId) -> bool {
+        let journal = self.keeping.journal();
+        self.register.find(id).is_none()
+            && journal.is_none_or(|journal| journal.platform_of(id).is_some())
+    }
+
+    /// Looks for a push everywhere, as often as it may have gone from one place to another that was
+    /// looked at before; whether it was found.
+    pub(super) fn look_repeatedly(mut look: impl FnMut() -> bool) -> bool {
+        (0..LOOKS).any(|_| look())
+    }
+
+    /// Has a connection thread settle a push, if one has it; whether it did.
+    pub(super) fn purge_in_the_threads(id: PushId, lane: &Lane) -> bool {
+        let purged = lane.ask(id, Wish::Purge, ANSWERS_WITHIN);
+        purged == Ok(Some(Held::Purged))
     }
 
     /// The journal knows whether it is outstanding; who has it is to be found out.
@@ -104,13 +123,13 @@ impl Whereabouts {
         let mut unclear = None;
         for lane in lanes {
             let platform = lane.platform();
-            match lane.ask(id, ANSWERS_WITHIN) {
+            match lane.ask(id, Wish::Find, ANSWERS_WITHIN) {
                 Ok(Some(Held::InHand)) => return Some(PushState::Queued { platform }),
                 Ok(Some(Held::InFlight { attempts })) => {
                     let attempt = attempts.saturating_add(1);
                     return Some(PushState::InFlight { platform, attempt });
                 }
-                Ok(None) => {}
+                Ok(None | Some(Held::Purged)) => {}
                 Err(_) => unclear = Some(PushState::Unclear),
             }
         }

@@ -3,6 +3,9 @@
 //! A thin lock around the provider's own rules: one auth token per key for the whole process, one
 //! access token per service account.
 
+use std::time::Instant;
+
+use crate::lane::Target;
 use crate::moment::Moment;
 use crate::oauth::{AccessToken, AccessTokens};
 use crate::provider::apns::{AuthToken, Renewal};
@@ -114,13 +117,35 @@ impl Credentials {
         }
     }
 
-    /// Takes note of what a provider said about a credential.
-    pub fn report(&self, trouble: Trouble, used: &Credential, now: Moment) {
+    /// When there will be one that is not to be had now, by the time of this process, if that is
+    /// known.
+    pub fn serves_at(&self, now: Moment) -> Option<Instant> {
+        match self {
+            Self::Certificate | Self::AuthTokens(_) => None,
+            Self::AccessTokens(tokens) => {
+                let at = tokens.serves_at(now.elsewhere())?;
+                let wait = at.saturating_duration_since(now.elsewhere());
+                now.monotonic.checked_add(wait)
+            }
+        }
+    }
+
+    /// Takes note that a provider has taken a credential.
+    pub fn proved(&self, used: &Credential) {
+        match (self, used) {
+            (Self::AccessTokens(tokens), Credential::AccessToken(token)) => tokens.proved(token),
+            (Self::AuthTokens(tokens), _) => tokens.proved(),
+            _ => {}
+        }
+    }
+
+    /// Takes note of what a provider said about a credential, to that target.
+    pub fn report(&self, trouble: Trouble, target: Target, used: &Credential, now: Moment) {
         match (self, used) {
             (Self::AuthTokens(tokens), Credential::AuthToken(token)) => {
                 if trouble == Trouble::RenewedTooSoon {
                     tokens.too_many_updates(token, now);
-                } else if tokens.expired(token, now) == Renewal::TooYoung {
+                } else if tokens.expired(token, target, now) == Renewal::TooYoung {
                     ::log::error!(
                         "ios: Apple calls an auth token expired that is under 20 minutes old: \
                          this machine's clock is wrong by about an hour; correct it"
@@ -128,7 +153,7 @@ impl Credentials {
                 }
             }
             (Self::AccessTokens(tokens), Credential::AccessToken(token)) => {
-                tokens.invalidate(token, now.elsewhere());
+                tokens.refused(token, target.number(), now.elsewhere());
             }
             _ => {}
         }

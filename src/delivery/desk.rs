@@ -14,6 +14,8 @@
 //! connection that retires keeps its last pushes until they are answered, beside its successor.
 
 mod gatekeeping;
+mod inquiring;
+mod leaving;
 mod opening;
 mod recovery;
 mod refusing;
@@ -25,7 +27,6 @@ use std::time::{Duration, Instant};
 
 use super::link::{Link, Parting, Worth};
 use super::links::Links;
-use super::outcome::Outcome;
 use super::present_route::PresentRoute;
 use super::route::Route;
 use super::session::Ended;
@@ -34,7 +35,7 @@ use super::transport::Transport;
 use crate::count;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Held, Lane, MaySend, ProbeEnd, State, Tickets};
+use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, State, Suspect, Tickets};
 use crate::moment::Moment;
 use crate::push::{Push, PushId};
 use crate::stats::Stats;
@@ -72,10 +73,14 @@ pub struct Desk<T> {
     again: Vec<Push>,
     /// Those in flight that were sent to try a credential.
     probes: Vec<PushId>,
+    /// Those that were refused while others are taken, still to be dealt with.
+    contradicted: Vec<Suspect>,
     /// Since when a push waits that the present connection has refused.
     avoided_since: Option<Instant>,
     /// When the present connection makes way for one that such pushes may go on.
     makes_way_at: Option<Instant>,
+    /// Who asked for pushes to be purged that are settled when the round is flushed.
+    purged: Vec<Inquiry>,
     /// The push that is being worked on, in case that ends in a panic.
     pub(super) at_work: Option<Push>,
     /// No other thread is better placed for work that is found queued.
@@ -86,6 +91,8 @@ pub struct Desk<T> {
     ping_complaints: u32,
     /// There was work, and no credential to send it with.
     lacks_credential: bool,
+    /// When there will be one, if that is known.
+    credential_at: Option<Instant>,
     /// There was work, and the lane is held.
     stands_by: bool,
     /// The lane's rate is used up, and this thread looks again then.
@@ -133,6 +140,8 @@ impl<T: Transport> Desk<T> {
             sent: Vec::new(),
             again: Vec::new(),
             probes: Vec::new(),
+            contradicted: Vec::new(),
+            purged: Vec::new(),
             avoided_since: None,
             makes_way_at: None,
             at_work: None,
@@ -140,6 +149,7 @@ impl<T: Transport> Desk<T> {
             not_before: None,
             ping_complaints: 0,
             lacks_credential: false,
+            credential_at: None,
             stands_by: false,
             tickets_at: None,
             shown_in_flight: 0,
@@ -156,9 +166,8 @@ impl<T: Transport> Desk<T> {
     /// One round. True if a connection is to be opened at once: what comes of that is to be told
     /// by [`Desk::opened`]. [`Desk::flush`] follows.
     pub fn round(&mut self, now: Moment) -> bool {
-        self.answer_inquiries();
         self.lane.promote_due(now.monotonic);
-        self.follow_route(now);
+        self.follow_route();
         let settler = &mut self.settler;
         self.lane
             .sift_shelf(now.monotonic, |push| settler.keeps(push, now));
@@ -167,6 +176,9 @@ impl<T: Transport> Desk<T> {
             crash_point::pass("response");
         }
         self.take_news(now);
+        // What has come by now is said before what is asked.
+        self.answer_inquiries(now);
+        self.part_with_refuser(now);
         self.fill(now);
         #[cfg(test)]
         (self.trap)(self);
@@ -178,6 +190,7 @@ impl<T: Transport> Desk<T> {
         self.make_way(now);
         self.part(now);
         self.take_news(now);
+        self.look_at_gate(now);
         self.wants_connection(now)
     }
 
@@ -195,6 +208,7 @@ impl<T: Transport> Desk<T> {
     pub fn flush(&mut self, now: Moment) {
         self.settler.flush(now.monotonic);
         self.show_in_flight();
+        self.answer_purges();
     }
 
     /// A panic was caught that cost no push.
@@ -210,8 +224,16 @@ impl<T: Transport> Desk<T> {
     /// What the connections have learnt: of their credentials, of their use, of their pushes.
     fn take_news(&mut self, now: Moment) {
         for link in self.links.iter_mut() {
-            if let Some((trouble, used)) = link.session().take_trouble() {
-                self.route.credentials.report(trouble, &used, now);
+            let session = link.session();
+            let (proved, troubles) = (session.take_proof(), session.take_troubles());
+            if let Some(used) = session.credential() {
+                let credentials = &self.route.credentials;
+                if proved {
+                    credentials.proved(used);
+                }
+                for (trouble, target) in troubles {
+                    credentials.report(trouble, target, used, now);
+                }
             }
             if link.newly_settled(now.monotonic) {
                 self.lane.dial().settled();
@@ -238,23 +260,33 @@ impl<T: Transport> Desk<T> {
 
     /// Settles what has ended, or gives it back to the lane.
     fn conclude(&mut self, now: Moment) {
+        self.refusals_first();
         while let Some(ended) = self.ended.pop() {
             self.at_work = Some(ended.push.clone());
-            match self.keep_back(ended, now) {
-                Ok(ended) => self.again.extend(self.settler.conclude(ended, now)),
-                Err(push) => {
-                    self.settler.note_tried(&push, None, now);
-                    self.again.push(push);
+            let is_refused = ended.is_refused;
+            let again = match self.keep_back(ended, now) {
+                Ok(ended) => self.settler.conclude(ended, now),
+                Err(again) => {
+                    let noted = again.as_ref();
+                    noted.inspect(|push| self.settler.note_tried(push, None, now));
+                    again
                 }
+            };
+            match again {
+                // It may be why the connection was refused: others show that before it goes again.
+                Some(push) if is_refused => self.lane.put_last(push),
+                again => self.again.extend(again),
             }
             self.at_work = None;
         }
+        self.conclude_contradicted(now);
         self.lane.put_back(self.again.drain(..));
     }
 
     /// Sends what the lane has and the connection has room for.
     fn fill(&mut self, now: Moment) {
         self.lacks_credential = false;
+        self.credential_at = None;
         self.stands_by = false;
         if self.tickets_at.take_if(|at| now.monotonic >= *at).is_some() {
             self.lane.stop_waiting_for_tickets();
@@ -287,6 +319,7 @@ impl<T: Transport> Desk<T> {
         }
         let Some(credential) = self.route.credentials.current(now) else {
             self.lacks_credential = true;
+            self.credential_at = self.route.credentials.serves_at(now);
             self.present_route.look_at_access_token(now);
             self.lane.put_back(self.hand.drain(..));
             return self.sweep(now);
@@ -308,11 +341,11 @@ impl<T: Transport> Desk<T> {
                 self.stand_by(now);
                 break;
             }
-            if self.hand.is_empty() && !self.take_work() {
+            if self.hand.is_empty() && may_send == MaySend::Yes && !self.take_work() {
                 break;
             }
             if tickets == 0 {
-                let wanted = self.hand.len().min(room);
+                let wanted = self.hand.len().min(room).max(1);
                 match self.lane.tickets(now.monotonic, wanted) {
                     Tickets::Go(some) => tickets = some,
                     Tickets::UsedUp(again_at) => {
@@ -321,8 +354,13 @@ impl<T: Transport> Desk<T> {
                     }
                 }
             }
-            let Some(push) = self.hand.pop_front() else {
-                continue;
+            let push = match may_send {
+                MaySend::Probe => self.take_probe(now),
+                MaySend::Yes | MaySend::No => self.hand.pop_front(),
+            };
+            let Some(push) = push else {
+                self.stand_by(now);
+                break;
             };
             self.at_work = Some(push.clone());
             if let Some(push) = self.settler.settle_if_expired(push, now)
@@ -350,7 +388,7 @@ impl<T: Transport> Desk<T> {
     /// Sends a push on the present connection, or takes it back into the hand; whether it went.
     fn send(&mut self, push: Push, may_send: MaySend, now: Moment) -> bool {
         let id = push.id();
-        let goes = self.lets_go(id, may_send, now);
+        let goes = self.lets_go(&push, may_send, now);
         let Some(link) = self.links.present.as_mut().filter(|_| goes) else {
             self.hand.push_front(push);
             return false;
@@ -492,6 +530,8 @@ impl<T: Transport> Desk<T> {
         let soonest = rest.unwrap_or(now).max(now + PROMOTE_EVERY);
         let due = self.lane.next_due().map(|at| at.max(soonest));
         let deadlines = [
+            self.lane.next_look(now),
+            self.credential_at,
             timeout,
             held,
             self.not_before,
@@ -504,57 +544,10 @@ impl<T: Transport> Desk<T> {
         Next::WaitUntil(until.fold(now + LONGEST_WAIT, Instant::min).max(now))
     }
 
-    /// Gives everything back or settles it, and closes the connections. [`Desk::flush`] follows.
-    pub fn leave(&mut self, now: Moment) {
-        self.lane.attendance().leave(self.seat, State::Busy);
-        self.give_up_keeping();
-        for link in self.links.iter_mut() {
-            if link.newly_settled(now.monotonic) {
-                self.lane.dial().settled();
-            }
-        }
-        while self.links.end_any(now, &mut self.ended).is_some() {}
-        self.leave_ended(now);
-        self.lane.put_back(self.hand.drain(..));
-    }
-
-    /// Settles what was answered, and leaves the rest to the next start.
-    fn leave_ended(&mut self, now: Moment) {
-        if self.settler.keeps_what_is_left() {
-            return self.conclude(now);
-        }
-        let is_answered = |ended: &mut Ended| matches!(ended.outcome, Outcome::Answered(_));
-        let mut unanswered: Vec<Ended> = Vec::new();
-        unanswered.extend(self.ended.extract_if(.., |ended| !is_answered(ended)));
-        for ended in unanswered {
-            let mut push = ended.push;
-            push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
-            self.again.push(push);
-        }
-        while let Some(push) = self.again.last() {
-            self.settler.leave(push, None, now);
-            self.again.pop();
-        }
-        self.conclude(now);
-    }
-
     /// Lets another thread be woken when there are tickets again.
     fn give_up_keeping(&mut self) {
         if self.tickets_at.take().is_some() {
             self.lane.stop_waiting_for_tickets();
-        }
-    }
-
-    /// Tells whoever asked what is here.
-    fn answer_inquiries(&self) {
-        for inquiry in self.lane.take_inquiries(self.seat) {
-            let in_flight = self.links.find(inquiry.id);
-            let in_flight = in_flight.map(|push| Held::InFlight {
-                attempts: push.attempts,
-            });
-            let is_in_hand = || self.hand.iter().any(|push| push.id() == inquiry.id);
-            let held = in_flight.or_else(|| is_in_hand().then_some(Held::InHand));
-            inquiry.answer(held);
         }
     }
 

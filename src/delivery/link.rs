@@ -77,7 +77,7 @@ impl<T: Transport> Link<T> {
         generation: u64,
         now: Instant,
     ) -> Self {
-        let mut session = route.session();
+        let mut session = route.session(id);
         session.belongs_to(generation);
         Self {
             id,
@@ -114,6 +114,18 @@ impl<T: Transport> Link<T> {
     /// The push of that id, if it is in flight on it.
     pub(super) fn find(&self, id: PushId) -> Option<&Push> {
         self.session.find(id)
+    }
+
+    /// Takes the push of that id back, of which the provider may have all, unless it ends by an
+    /// answer that has begun.
+    pub(super) fn cancel(
+        &mut self,
+        id: PushId,
+        now: Moment,
+        ended: &mut Vec<Ended>,
+    ) -> Option<Push> {
+        let http2 = self.connection.http2();
+        self.session.cancel(id, http2, now, ended)
     }
 
     /// What carries it.
@@ -336,3 +348,8 @@ pub(super) const REPLACED: &str = "its route was replaced";
 /// Why a connection ends whose credential was refused on it or on another: the next probe shall
 /// not be judged by what this one has learnt of the credential.
 pub(super) const HELD: &str = "the credential is refused";
+
+/// Why a connection ends that refuses one push after the other what others take.
+pub(super) const WEDGED: &str = "it refuses the credential that others take";
+/// So many refusals in a row are not about their pushes.
+pub(super) const WEDGED_AFTER: u32 = 2;

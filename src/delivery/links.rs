@@ -7,7 +7,7 @@ use super::link::{Link, Parting};
 use super::session::Ended;
 use super::transport::Transport;
 use crate::moment::Moment;
-use crate::push::{Push, PushId};
+use crate::push::{ConnectionId, Push, PushId};
 
 /// Retiring connections whose last answers a thread waits for, beside its present connection.
 /// While there are as many, it opens no further one.
@@ -39,7 +39,9 @@ impl<T: Transport> Links<T> {
 
     /// Writes what there is to write.
     pub(super) fn flush(&mut self, now: Moment, ended: &mut Vec<Ended>) {
-        self.iter_mut().for_each(|link| link.flush(now, ended));
+        // What those that drain have given up was known before what the present one sends.
+        let links = self.draining.iter_mut().chain(&mut self.present);
+        links.for_each(|link| link.flush(now, ended));
     }
 
     /// There is input that no wait will report.
@@ -55,6 +57,13 @@ impl<T: Transport> Links<T> {
     /// The push of that id, if it is in flight.
     pub(super) fn find(&self, id: PushId) -> Option<&Push> {
         self.iter().find_map(|link| link.find(id))
+    }
+
+    /// Lets one take no more pushes.
+    pub(super) fn retire(&mut self, id: ConnectionId, why: &str) {
+        for link in self.iter_mut().filter(|link| link.id() == id) {
+            link.session().retire(why);
+        }
     }
 
     /// When one of them has to be looked at again.

@@ -3,6 +3,7 @@
 //! Pure: time and the random number are arguments.
 
 mod backoff;
+mod contradiction;
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ pub use backoff::{
     FIRST_BACKOFF, FIRST_BACKOFF_QUOTA, FIRST_BACKOFF_UNANSWERED, LANE_RETRY_AFTER_MAX,
     LEAST_WAIT_FCM, LONGEST_BACKOFF, lane_hold,
 };
+pub use contradiction::{CONTRADICTED_FOR, CONTRADICTIONS_MAX, contradicted};
 
 use super::outcome::{End, Outcome, Settlement};
 use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, TOO_LATE, UNANSWERED, UNSENDABLE};

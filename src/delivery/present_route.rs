@@ -61,7 +61,7 @@ impl PresentRoute {
         match route.credentials.access(now) {
             Access::Passing => {}
             Access::Granted => {
-                if self.lane.has_access_token() {
+                if self.lane.has_access_token(now.monotonic) {
                     tell_release(&self.lane);
                 }
             }
@@ -79,7 +79,9 @@ impl PresentRoute {
     fn refuse(&self, refusal: Refusal, generation: u64, now: Moment) {
         // A clock's nanoseconds spread the first probe well enough.
         let random = Random::new(u64::from(now.unix.subsec_nanos())).draw();
-        let told = self.lane.refuse(refusal, generation, None, now, random);
+        let told = self
+            .lane
+            .refuse(refusal, generation, None, None, now, random);
         tell_refusal(&self.lane, told);
     }
 
@@ -139,11 +141,20 @@ pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
     let platform = lane.platform();
     let why = lane.refusal_text().unwrap_or_default();
     match told {
-        Refused::Known => {}
-        Refused::Held { wait } => ::log::error!(
-            "{platform}: the lane is held, its pushes wait: {why}; next probe in {:.1} s",
-            wait.as_secs_f32(),
-        ),
+        Refused::Known | Refused::Doubted => {}
+        Refused::Held { wait } => {
+            let alone = lane.only_witness().map(|push| {
+                format!(
+                    ". No other push has met it: the next to come is tried at once, and DELETE \
+                     /push/{push} takes this one out"
+                )
+            });
+            ::log::error!(
+                "{platform}: the lane is held, its pushes wait: {why}; next probe in {:.1} s{}",
+                wait.as_secs_f32(),
+                alone.unwrap_or_default(),
+            );
+        }
         Refused::Again { wait } => ::log::warn!(
             "{platform}: the lane stays held: {why}; next probe in {:.1} s",
             wait.as_secs_f32(),

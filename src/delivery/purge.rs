@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::outcome::{End, Settlement};
+use super::present_route::tell_release;
 use super::reasons;
 use super::settler::Settler;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::push::Push;
+use crate::push::{Push, PushId};
 
-/// What an operator takes out of a lane goes through here. What is in flight, or in the hand of a
-/// connection thread, is left alone.
+/// What an operator takes out of a lane goes through here, unless a connection thread has it.
 #[derive(Debug)]
 pub struct Purge {
     lane: Arc<Lane>,
@@ -45,6 +45,31 @@ impl Purge {
         purged
     }
 
+    /// Settles the push of that id, if it waits in the lane; whether it did. What a lane that has
+    /// stopped still holds is left to its end.
+    pub fn run_one(&mut self, id: PushId, now: Moment) -> bool {
+        let purged = self.take_one(id, now);
+        self.flush(now);
+        purged
+    }
+
+    /// The same; [`Purge::flush`] follows.
+    pub fn take_one(&mut self, id: PushId, now: Moment) -> bool {
+        let (lane, settler, mut purged) = (&self.lane, &mut self.settler, false);
+        lane.sift_all(|push| {
+            if purged || push.id() != id || lane.is_stopped() {
+                return true;
+            }
+            settler.settle(push, settlement(push), now);
+            purged = true;
+            false
+        });
+        if purged {
+            forget(lane, id);
+        }
+        purged
+    }
+
     /// Lines of settlements that [`Purge::flush`] has still to hand to the logs: access, error.
     pub fn unflushed(&self) -> [&[u8]; 2] {
         self.settler.unflushed()
@@ -56,12 +81,37 @@ impl Purge {
     }
 }
 
-fn settlement(push: &Push) -> Settlement {
-    let error = if push.maybe_sent {
-        "purged by an operator; an attempt before that was not answered"
-    } else {
-        "purged by an operator while it waited"
-    };
+/// A push was taken out of its lane, which may have been held for it alone.
+pub(super) fn forget(lane: &Lane, push: PushId) {
+    let was_judged = lane.is_judged();
+    if lane.forget(push) && was_judged {
+        tell_release(lane);
+    }
+}
+
+/// The settlement of a push that waits.
+pub(super) fn settlement(push: &Push) -> Settlement {
+    purged(
+        push,
+        if push.maybe_sent {
+            "purged by an operator; an attempt before that was not answered"
+        } else {
+            "purged by an operator while it waited"
+        },
+    )
+}
+
+/// The settlement of a push whose request was under way.
+pub(super) fn settlement_in_flight(push: &mut Push) -> Settlement {
+    push.attempts = push.attempts.saturating_add(1);
+    push.maybe_sent = true;
+    purged(
+        push,
+        "purged by an operator while its request was under way: the provider may have it",
+    )
+}
+
+fn purged(push: &Push, error: &str) -> Settlement {
     Settlement {
         end: End::Failed,
         status: None,

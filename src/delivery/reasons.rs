@@ -37,13 +37,14 @@ pub static OURS: &[(&str, Advice)] = &[
         "the disk has damaged what the journal held of it",
         "The push waited in the journal, and the disk has damaged its record: nothing but its id \
          is known. Its segment is kept aside in the journal's directory.",
-        "Look at the disk. The caller may send it again; the provider has it already if it was sent \
-         shortly before the daemon last ended.",
+        "Look at the disk. The caller may send it again; the provider has it already if it was \
+         sent shortly before the daemon last ended.",
     ),
     said(
         PURGED,
         "an operator removed it from the queue",
-        "An operator has removed it from the queue with DELETE /pushes.",
+        "An operator has removed it with DELETE /pushes or DELETE /push/ID. With maybe_sent in the \
+         log line its request was under way, or had not been answered: the provider may have it.",
         "Nothing, if that was meant.",
     ),
     said(

@@ -9,6 +9,7 @@ use super::session::Session;
 use crate::moment::Moment;
 use crate::net::connection::Endpoint;
 use crate::provider::apns::ApnsIds;
+use crate::push::ConnectionId;
 
 /// What the requests to a provider are addressed with.
 #[derive(Clone, Debug)]
@@ -54,8 +55,9 @@ impl Route {
         self.credentials.are_at_hand(now)
     }
 
-    /// A session for a fresh connection.
-    pub fn session(&self) -> Session {
-        Session::new(Requests::new(self.address.clone()), self.timeout)
+    /// A session for a fresh connection of that number.
+    pub fn session(&self, connection: ConnectionId) -> Session {
+        let requests = Requests::new(self.address.clone());
+        Session::new(requests, self.timeout, connection)
     }
 }

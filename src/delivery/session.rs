@@ -3,8 +3,12 @@
 //! Pure: it works on the [`Connection`] it is handed; time is an argument. Every push that
 //! it takes comes back exactly once, as an [`Ended`].
 
+mod causes;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
+
+use causes::{Rest, SILENT, cause_text, goaway_text};
 
 use super::credential::{Credential, Trouble};
 use super::outcome::Outcome;
@@ -13,9 +17,10 @@ use super::requests::Requests;
 use crate::http2::{
     Bucket, Cause, Connection, ErrorCode, Event, Fate, Fields, SendError, StreamId,
 };
+use crate::lane::Target;
 use crate::moment::Moment;
 use crate::provider::{LaneEffect, Row, Verdict, apns};
-use crate::push::{Push, PushId};
+use crate::push::{ConnectionId, Push, PushId};
 
 /// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
 /// new pushes must not pile up on it. Octets prove nothing: a server whose application hangs may
@@ -30,9 +35,6 @@ pub const LEAST_SEND_WINDOW: usize = 8 * 1024;
 /// Deadlines of ended streams that are kept before they are swept out.
 const STALE_DEADLINES: usize = 1024;
 
-/// Characters of a GOAWAY's text that are told.
-pub const GOAWAY_SHOWN: usize = 200;
-
 /// A push that a session is done with.
 #[derive(Debug)]
 pub struct Ended {
@@ -44,6 +46,10 @@ pub struct Ended {
     pub took: Duration,
     /// The number of the route that it was sent by: see [`Session::belongs_to`].
     pub generation: u64,
+    /// The connection that it was on.
+    pub connection: ConnectionId,
+    /// Its connection was refused as a whole, for its credential.
+    pub is_refused: bool,
     /// Nothing was heard of it on a connection whose credential was refused before it answered
     /// anything: that says nothing of the push.
     pub is_spared: bool,
@@ -58,7 +64,10 @@ pub struct Ended {
 pub struct Session {
     requests: Requests,
     timeout: Duration,
-    trouble: Option<(Trouble, Credential)>,
+    /// What answers said of the present credential, of two targets at most.
+    troubles: Vec<(Trouble, Target)>,
+    /// An answer has shown that the present credential is taken.
+    proved: bool,
     flights: HashMap<StreamId, Flight>,
     /// Deadlines in the order of sending; one time-out for all keeps them sorted. Entries of
     /// streams that have ended are skipped.
@@ -78,7 +87,10 @@ pub struct Session {
     refused: Option<&'static Row>,
     /// It was told to those who asked.
     refusal_told: bool,
+    /// Answers in a row that the credential is refused, with none between that it is taken.
+    refusals: u32,
     generation: u64,
+    connection: ConnectionId,
     /// The provider has acknowledged our SETTINGS.
     settings_acknowledged: bool,
     /// Numbers the credentials of the requests.
@@ -91,6 +103,7 @@ struct Flight {
     /// The credential that was sent with it.
     credential_number: u32,
     generation: u64,
+    connection: ConnectionId,
     is_early: bool,
     sent: Instant,
     head: Option<Fields>,
@@ -98,18 +111,21 @@ struct Flight {
 }
 
 impl Session {
-    /// A session without pushes.
+    /// A session without pushes, on that connection.
     ///
     /// Its requests time out after `timeout`.
-    pub fn new(requests: Requests, timeout: Duration) -> Self {
+    pub fn new(requests: Requests, timeout: Duration, connection: ConnectionId) -> Self {
         Self {
+            connection,
+            refusals: 0,
             resets_left: None,
             pulse: Pulse::of(requests.address()),
             too_many_pings: false,
             list_exceeded: None,
             requests,
             timeout,
-            trouble: None,
+            troubles: Vec::new(),
+            proved: false,
             flights: HashMap::new(),
             deadlines: VecDeque::new(),
             timeouts_in_silence: 0,
@@ -140,6 +156,11 @@ impl Session {
         self.refused.filter(|_| !told)
     }
 
+    /// How often in a row pushes on it were answered that the credential is refused.
+    pub fn refusals(&self) -> u32 {
+        self.refusals
+    }
+
     /// Whether a GOAWAY has refused the credential of the connection.
     pub fn is_refused(&self) -> bool {
         self.refused.is_some()
@@ -149,13 +170,25 @@ impl Session {
     pub fn set_credential(&mut self, credential: Option<Credential>, http2: &mut Connection) {
         if credential.as_ref() != self.requests.credential() {
             self.credential_number = self.credential_number.wrapping_add(1);
+            self.troubles.clear();
+            self.proved = false;
             self.requests.set_credential(credential, http2);
         }
     }
 
-    /// What an answer said about the present credential since the last call.
-    pub fn take_trouble(&mut self) -> Option<(Trouble, Credential)> {
-        self.trouble.take()
+    /// What answers said about the present credential since the last call, and to whom.
+    pub fn take_troubles(&mut self) -> Vec<(Trouble, Target)> {
+        std::mem::take(&mut self.troubles)
+    }
+
+    /// Whether an answer since the last call has shown that the present credential is taken.
+    pub fn take_proof(&mut self) -> bool {
+        std::mem::take(&mut self.proved)
+    }
+
+    /// What its requests are sent with.
+    pub fn credential(&self) -> Option<&Credential> {
+        self.requests.credential()
     }
 
     /// Sends PINGs more rarely, by a factor of 2 for each time that the provider complained.
@@ -203,6 +236,29 @@ impl Session {
         pushes.find(|push| push.id() == id)
     }
 
+    /// Takes the push of that id back from its stream, of which nothing more is heard; the provider
+    /// may have it all the same. It ends by its answer if the head of that has come.
+    pub fn cancel(
+        &mut self,
+        id: PushId,
+        http2: &mut Connection,
+        now: Moment,
+        ended: &mut Vec<Ended>,
+    ) -> Option<Push> {
+        let mut flights = self.flights.iter();
+        let (&stream, _) = flights.find(|(_, flight)| flight.push.id() == id)?;
+        http2.reset(stream, ErrorCode::CANCEL);
+        self.count_reset(now.monotonic);
+        let rest = Rest::Missing("it was not waited for".to_owned());
+        if let Some(answer) = self.answer_of(stream, rest, now) {
+            self.end(stream, answer, now.monotonic, ended);
+            return None;
+        }
+        let flight = self.flights.remove(&stream)?;
+        self.drop_stale_deadlines();
+        Some(flight.push)
+    }
+
     /// Answers received so far.
     pub fn answered(&self) -> u64 {
         self.answered
@@ -242,6 +298,7 @@ impl Session {
                     push,
                     credential_number: self.credential_number,
                     generation: self.generation,
+                    connection: self.connection,
                     is_early: !self.settings_acknowledged,
                     sent: now.monotonic,
                     head: None,
@@ -405,13 +462,16 @@ impl Session {
     /// Gives back every push in flight: the connection is lost without its events. What was not
     /// said to be taken is unknown.
     pub fn abandon(&mut self, why: &'static str, now: Moment, ended: &mut Vec<Ended>) {
-        for (_, flight) in self.flights.drain() {
+        let is_refused = self.is_refused();
+        let mut flights: Vec<_> = self.flights.drain().collect();
+        flights.sort_unstable_by_key(|(stream, _)| *stream);
+        for (_, flight) in flights {
             let head = flight.head.as_ref();
             let outcome = match head.filter(|head| head.status() == Some(SUCCESS)) {
                 Some(head) => Outcome::Answered(self.requests.read_answer(SUCCESS, head, &[], now)),
                 None => Outcome::Unknown(why.into()),
             };
-            ended.push(flight.end(outcome, now.monotonic));
+            ended.push(flight.end(outcome, is_refused, now.monotonic));
         }
         self.deadlines.clear();
     }
@@ -444,15 +504,22 @@ impl Session {
             Verdict::Retry(again) => Some(again),
             Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,
         };
+        let target = Target::of(flight.push.token());
+        if answer.proves {
+            self.refusals = 0;
+            self.proved |= credential_number == self.credential_number;
+        } else if answer.verdict == Verdict::Stopped || again.is_some_and(|again| again.once) {
+            self.refusals = self.refusals.saturating_add(1);
+        }
         if again.is_some_and(|again| again.close_connection) {
             self.retire(format!("{status} {}", answer.reason));
         } else {
             self.useful = true;
         }
         if again.is_some_and(|again| again.new_credential) {
-            self.note_trouble(Trouble::Refused, credential_number);
+            self.note_trouble(Trouble::Refused, target, credential_number);
         } else if answer.reason == "TooManyProviderTokenUpdates" {
-            self.note_trouble(Trouble::RenewedTooSoon, credential_number);
+            self.note_trouble(Trouble::RenewedTooSoon, target, credential_number);
         }
         Some(Outcome::Answered(answer))
     }
@@ -470,16 +537,16 @@ impl Session {
 
     /// Trouble with a credential that has been replaced since is old news, and must not be held
     /// against its successor.
-    fn note_trouble(&mut self, trouble: Trouble, credential_number: u32) {
-        if credential_number == self.credential_number {
-            let used = self.requests.credential();
-            self.trouble = used.map(|used| (trouble, used.clone()));
+    fn note_trouble(&mut self, trouble: Trouble, target: Target, credential_number: u32) {
+        let is_news = !self.troubles.contains(&(trouble, target));
+        if credential_number == self.credential_number && is_news && self.troubles.len() < 2 {
+            self.troubles.push((trouble, target));
         }
     }
 
     fn end(&mut self, stream: StreamId, outcome: Outcome, now: Instant, ended: &mut Vec<Ended>) {
         if let Some(flight) = self.flights.remove(&stream) {
-            ended.push(flight.end(outcome, now));
+            ended.push(flight.end(outcome, self.is_refused(), now));
             self.drop_stale_deadlines();
         }
     }
@@ -505,62 +572,19 @@ impl Session {
     }
 }
 
-/// What came of an answer behind its head.
-enum Rest {
-    /// All of it.
-    Came,
-    /// More than we take.
-    TooLong,
-    /// Not all of it; the text says why.
-    Missing(String),
-}
-
 impl Flight {
-    fn end(self, outcome: Outcome, now: Instant) -> Ended {
+    fn end(self, outcome: Outcome, is_refused: bool, now: Instant) -> Ended {
         let took = now.saturating_duration_since(self.sent);
         Ended {
             push: self.push,
             outcome,
             took,
             generation: self.generation,
+            connection: self.connection,
+            is_refused,
             is_spared: false,
             was_early: self.is_early,
         }
-    }
-}
-
-fn cause_text(cause: Cause) -> String {
-    match cause {
-        Cause::ResetByPeer(code) => format!("the provider reset the stream ({code})"),
-        Cause::StreamError(code, rule) => format!("broken answer: {rule} ({code})"),
-        Cause::OurLimit(limit) => format!("the answer was cut off: {limit}"),
-        Cause::GoAway(code) => format!("the provider closes the connection (GOAWAY {code})"),
-        Cause::ConnectionError(code, rule) => format!("broken connection: {rule} ({code})"),
-        Cause::TransportClosed => "the connection was lost".to_owned(),
-        Cause::ClosedByUs => "the connection was closed".to_owned(),
-    }
-}
-
-/// What a GOAWAY says, without what could pass for something else in a log, with its meaning if it
-/// holds a reason that Apple documents.
-fn goaway_text(code: ErrorCode, debug: &[u8]) -> String {
-    let said = String::from_utf8_lossy(debug);
-    let mut text = format!("GOAWAY {code} ");
-    let mut characters = said.trim().chars();
-    for character in characters.by_ref().take(GOAWAY_SHOWN) {
-        if character.is_control() {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
-        }
-    }
-    if characters.next().is_some() {
-        text.push('…');
-    }
-    let text = text.trim_end();
-    match apns::goaway(debug) {
-        Some(row) => format!("{text} ({})", row.meaning),
-        None => text.to_owned(),
     }
 }
 
@@ -569,9 +593,6 @@ const SUCCESS: u16 = 200;
 
 /// What FCM's GOAWAY says of PINGs that come too often.
 const TOO_MANY_PINGS: &str = "too_many_pings";
-
-/// Why a connection ends that has not answered a PING.
-const SILENT: &str = "no answer to a PING";
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use super::policy::{self, Decision, Limits};
 use super::register::{Marks, Register, Remembered};
 use super::session::Ended;
 use crate::jitter::Random;
-use crate::lane::{Lane, Turn};
+use crate::lane::{Lane, Rebuff, Turn};
 use crate::live::{Live, Reader};
 use crate::log::line::{self, Line, PushLine, Tail};
 use crate::log::{Logs, Privacy, TimeText};
@@ -171,7 +171,30 @@ impl Settler {
             self.lane.retry_budget().judge(well);
         }
         let random = self.random.draw();
-        match policy::decide(&mut push, outcome, *self.limits.get(), now, random) {
+        let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);
+        self.carry_out(decision, push, now)
+    }
+
+    /// Decides what becomes of a push that was refused as if by a bad credential, while others were
+    /// taken. One that is to be sent again at once is given back.
+    pub fn contradict(&mut self, mut push: Push, rebuff: Rebuff, now: Moment) -> Option<Push> {
+        let random = self.random.draw();
+        let limits = *self.limits.get();
+        let decision = policy::contradicted(&mut push, rebuff, limits, now, random);
+        if let Decision::Settle(settlement) = &decision {
+            let Settlement { reason, error, .. } = settlement;
+            ::log::warn!(
+                "{}: push {} fails with reason {reason}: {error}. It is about this push: look at \
+                 its device token and at what is special about it",
+                self.lane.platform(),
+                push.id(),
+            );
+        }
+        self.carry_out(decision, push, now)
+    }
+
+    fn carry_out(&mut self, decision: Decision, push: Push, now: Moment) -> Option<Push> {
+        match decision {
             Decision::Settle(settlement) => self.settle(&push, settlement, now),
             Decision::Resend => {
                 self.note_tried(&push, None, now);

@@ -1,8 +1,9 @@
 //! The APNs auth tokens of a key, shared by a lane's connection threads and kept over restarts.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::lane::Target;
 use crate::moment::Moment;
 use crate::provider::apns::{AuthToken, AuthTokens, Renewal};
 
@@ -12,6 +13,8 @@ pub type Keep = Box<dyn Fn(&str) + Send + Sync>;
 /// A lock around the auth tokens of one key.
 pub struct SharedTokens {
     tokens: Mutex<AuthTokens>,
+    /// The target that alone was told that a young token has expired.
+    expired_to: Mutex<Option<Target>>,
     keep: Option<Keep>,
 }
 
@@ -20,6 +23,7 @@ impl SharedTokens {
     pub fn new(tokens: AuthTokens, keep: Option<Keep>) -> Self {
         Self {
             tokens: Mutex::new(tokens),
+            expired_to: Mutex::default(),
             keep,
         }
     }
@@ -40,9 +44,25 @@ impl SharedTokens {
         Ok(token)
     }
 
-    /// See [`AuthTokens::expired`].
-    pub fn expired(&self, used: &AuthToken, now: Moment) -> Renewal {
-        self.lock().expired(used, now)
+    /// See [`AuthTokens::expired`]. That a young token is said to have expired is worth a word
+    /// when a second target is told so, and no push was taken between.
+    pub fn expired(&self, used: &AuthToken, target: Target, now: Moment) -> Renewal {
+        let renewal = self.lock().expired(used, now);
+        if renewal != Renewal::TooYoung {
+            return renewal;
+        }
+        let mut expired_to = lock(&self.expired_to);
+        let first = *expired_to.get_or_insert(target);
+        if first == target {
+            return Renewal::Superseded;
+        }
+        *expired_to = None;
+        renewal
+    }
+
+    /// A push was taken with the token in use.
+    pub fn proved(&self) {
+        *lock(&self.expired_to) = None;
     }
 
     /// See [`AuthTokens::too_many_updates`].
@@ -50,10 +70,14 @@ impl SharedTokens {
         self.lock().too_many_updates(used, now)
     }
 
-    /// The tokens are whole between any two statements.
-    fn lock(&self) -> std::sync::MutexGuard<'_, AuthTokens> {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, AuthTokens> {
+        lock(&self.tokens)
     }
+}
+
+/// What is behind these locks is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for SharedTokens {
@@ -61,5 +85,34 @@ impl fmt::Debug for SharedTokens {
         f.debug_struct("SharedTokens")
             .field("tokens", &*self.lock())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::apns::SigningKey;
+    use crate::push::DeviceToken;
+
+    /// An operator is told that the clock is wrong, which one push's word is too little for.
+    #[test]
+    fn a_young_token_has_expired_when_two_targets_are_told_so_and_none_is_taken_between() {
+        let signer = Box::new(|iat| Ok(format!("{iat}")));
+        let key = SigningKey::with_signer(signer, b"a secret", "ABCDE12345", "FGHIJ67890");
+        let tokens = SharedTokens::new(AuthTokens::new(key), None);
+        let now = Moment::now();
+        let used = tokens.current(now).unwrap();
+        let [one, other] = ["1", "2"].map(|text| Target::of(&DeviceToken::new(text)));
+        let expired = |target| tokens.expired(&used, target, now);
+        assert_eq!(expired(one), Renewal::Superseded);
+        assert_eq!(
+            expired(one),
+            Renewal::Superseded,
+            "the same says nothing new"
+        );
+        tokens.proved();
+        assert_eq!(expired(other), Renewal::Superseded);
+        assert_eq!(expired(one), Renewal::TooYoung);
+        assert_eq!(expired(one), Renewal::Superseded, "once");
     }
 }

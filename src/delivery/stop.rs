@@ -5,8 +5,8 @@
 use crate::provider::{Answer, Verdict};
 use crate::push::Push;
 
-/// Whether an answer means that no push of the lane will be taken until something is mended. `last`
-/// if a refusal that is given one more try has had it.
+/// Whether an answer means, if others are given it too, that no push of the lane will be taken
+/// until something is mended. `last` if a refusal that is given one more try has had it.
 ///
 /// A topic is the configuration's: no caller can give one, so what is said of it is said of all
 /// pushes.
@@ -18,10 +18,10 @@ pub fn stops_the_lane(answer: &Answer, last: bool) -> bool {
     }
 }
 
-/// Takes the attempt back that met such an answer: it says nothing of the push.
+/// Takes the attempt back that met such an answer, as far as it says nothing of the push. That it
+/// has used its second chance is taken back when that is known.
 pub fn spare(push: &mut Push) {
     push.refusals = 0;
-    push.used_its_second_chance = false;
     // The hour in which it may be tried again begins with the next attempt.
     push.first_attempt = None;
 }
@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn fcms_pausing_rows_stop_the_lane_and_no_other() {
         let judge = |status, kind: &str, key: &str, word: &str| {
-            let body = format!(
-                r#"{{"error":{{"details":[{{"@type":"type.googleapis.com/{kind}","{key}":"{word}"}}]}}}}"#
-            );
+            let kind = format!("type.googleapis.com/{kind}");
+            let body =
+                format!(r#"{{"error":{{"details":[{{"@type":"{kind}","{key}":"{word}"}}]}}}}"#);
             let head = Head {
                 status,
                 ..Head::default()

@@ -13,6 +13,9 @@ pub struct Attempts {
     pub maybe_sent: bool,
     /// Whether a refusal that is given one more try has had it.
     pub used_its_second_chance: bool,
+    /// How often it was refused as if by a bad credential while others were taken, and how old it
+    /// was at the first, in seconds.
+    pub contradictions: (u8, u32),
     /// When the first attempt began, since 1970.
     pub first_attempt: Option<Duration>,
     /// When the next attempt is due, since 1970.

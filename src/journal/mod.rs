@@ -430,7 +430,7 @@ impl Drop for Journal {
 }
 
 /// The format that is written. Older ones are read; a new field of a record is a new version.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Our limit: places of damage that are told one by one; the rest is counted.
 pub const PLACES_MAX: usize = 32;

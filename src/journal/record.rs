@@ -132,6 +132,7 @@ const SECOND_CHANCE: u8 = 2;
 const BEGUN: u8 = 4;
 const WAITS: u8 = 8;
 const RESTS: u8 = 16;
+const CONTRADICTED: u8 = 32;
 
 fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
     let Attempts {
@@ -139,6 +140,7 @@ fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
         refusals,
         maybe_sent,
         used_its_second_chance,
+        contradictions: (contradictions, first_age),
         first_attempt,
         due,
         rest,
@@ -152,10 +154,15 @@ fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
             | flag(used_its_second_chance, SECOND_CHANCE)
             | flag(first_attempt.is_some(), BEGUN)
             | flag(due.is_some(), WAITS)
-            | flag(rest.is_some(), RESTS),
+            | flag(rest.is_some(), RESTS)
+            | flag(contradictions > 0, CONTRADICTED),
     );
     for at in [first_attempt, due, rest].into_iter().flatten() {
         put_time(out, at);
+    }
+    if contradictions > 0 {
+        out.push(contradictions);
+        put_number(out, first_age.into());
     }
 }
 
@@ -172,11 +179,17 @@ fn attempts(octets: &mut Octets<'_>) -> Option<Vec<(u64, Attempts)>> {
             }
         }
         let [first_attempt, due, rest] = times;
+        let mut contradictions = (0, 0);
+        if flags & CONTRADICTED != 0 {
+            let count = octets.octet()?;
+            contradictions = (count, u32::try_from(octets.number()?).ok()?);
+        }
         let state = Attempts {
             attempts,
             refusals,
             maybe_sent: flags & MAYBE_SENT != 0,
             used_its_second_chance: flags & SECOND_CHANCE != 0,
+            contradictions,
             first_attempt,
             due,
             rest,
@@ -241,9 +254,13 @@ mod tests {
 
     fn any_state() -> impl Strategy<Value = Attempts> {
         let at = |secs: Option<u32>| secs.map(|secs| Duration::new(secs.into(), 7));
-        let parts = any::<(u16, u16, bool, bool, [Option<u32>; 3])>();
+        let parts = any::<(u16, u16, bool, bool, (u8, u32), [Option<u32>; 3])>();
         parts.prop_map(
-            move |(attempts, refusals, maybe_sent, chance, times)| Attempts {
+            move |(attempts, refusals, maybe_sent, chance, contradictions, times)| Attempts {
+                contradictions: match contradictions {
+                    (0, _) => (0, 0),
+                    some => some,
+                },
                 attempts,
                 refusals,
                 maybe_sent,

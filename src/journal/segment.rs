@@ -67,7 +67,7 @@ pub(super) fn is_draft(name: &str) -> bool {
 pub(super) enum SegmentHead {
     /// It is ours, and needs the segments from that number on.
     Base(u32),
-    /// It is whole, but of another version.
+    /// It is whole, but of a version that is not known.
     OtherVersion(u32),
     /// It is damaged, or was never written whole.
     Damaged,
@@ -107,7 +107,8 @@ pub(super) fn read_head(octets: &[u8], number: u32) -> SegmentHead {
         return SegmentHead::Damaged;
     }
     match version {
-        FORMAT_VERSION => SegmentHead::Base(base),
+        // What 1 does not have is a flag in how far a push has come.
+        1..=FORMAT_VERSION => SegmentHead::Base(base),
         other => SegmentHead::OtherVersion(other),
     }
 }
@@ -145,6 +146,7 @@ mod tests {
     fn a_head_is_known_by_version_number_and_checksum() {
         assert_eq!(read_head(&head(7, 5), 7), SegmentHead::Base(5));
         assert_eq!(read_head(&head(7, 5), 8), SegmentHead::Damaged);
+        assert_eq!(read_head(&head_of(1, 7, 5), 7), SegmentHead::Base(5));
         let newer = head_of(FORMAT_VERSION + 1, 7, 5);
         assert_eq!(
             read_head(&newer, 7),

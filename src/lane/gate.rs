@@ -1,29 +1,43 @@
 //! What keeps a lane from sending, and how it finds out that it may again.
 //!
-//! A lane may be held by hand, and by a credential that its provider refuses. The second finds
-//! its own end: now and then the credential files are read again and one push is sent as a probe.
+//! A lane may be held by hand, and by a credential that its provider refuses. The second is not
+//! believed on one push's word: while one target alone has met the refusal nothing more is sent,
+//! and the answers that are still to come decide, or another push that is sent to see. Only if that
+//! is refused too, on another connection, or if there is no other, is it the credential. Then now
+//! and then its files are read again and one push is sent as a probe.
 //!
 //! ```text
-//!                       due                read        a push goes
-//!  open ─refused─▶ waiting ──▶ reading ──▶ ready ──▶ probing
-//!    ▲                ▲                      ▲        │ │ │
-//!    │                │                      └────────┘ │ │  not an octet of it left
-//!    │                └─────────────────────────────────┘ │  refused again, 5xx, or no answer
-//!    └────────────────────────────────────────────────────┘  another answer below 500
+//!                 silence: another push goes
+//!                         ┌───┐
+//!                         ▼   │  two met it, or there is no other     due              read
+//!  open ─refused─▶ doubted ───┴──────────────────────────────▶ waiting ──▶ reading ──▶ ready
+//!    ▲                │                                           ▲                     │ ▲
+//!    │                │                refused, 5xx, no answer    │    a push goes      │ │ not an
+//!    │                │                                        probing ◀───────────────┘ │ octet
+//!    │                │                                          │ └─────────────────────┘ left
+//!    └────────────────┴───── a good answer to any push ──────────┘
 //! ```
 //!
-//! Each time that it goes back to waiting it waits longer. Where it is an access token that is
-//! wanted, having one opens the gate; but not one that the provider's answer to a push has closed:
-//! that takes a probe.
+//! Each time that it goes back to waiting it waits longer, and the next probe goes to another
+//! target where there is one. As long as one alone has met it, others need not wait for that. Where
+//! it is an access token that is wanted, having one opens the gate; but not one that the provider's
+//! answer to a push has closed: that takes a good answer.
 //!
 //! Pure: time and the random number are arguments.
+
+mod closed;
+mod terms;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::jitter;
+pub use terms::{
+    Cleared, EndsWith, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Target, Witness,
+};
+
 use crate::moment::Moment;
 use crate::push::PushId;
+use closed::{Closed, Met, Phase, later, wait_before};
 
 /// Wait before the first probe of a refused credential, unless the configuration says otherwise.
 pub const FIRST_PROBE: Duration = Duration::from_secs(30);
@@ -33,119 +47,21 @@ pub(super) const PROBE_GROWTH: u32 = 10;
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(30);
 /// A probe that has not ended after this is given up: longer than any attempt may take.
 pub(super) const PROBE_ENDS_WITHIN: Duration = Duration::from_secs(15 * 60);
-
-/// Whether a lane may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MaySend {
-    /// Whatever it has.
-    Yes,
-    /// One push, to see whether the credential is taken again: see [`Gate::begin_probe`].
-    Probe,
-    /// Nothing.
-    No,
-}
-
-/// One reason why a lane does not send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// An operator paused it, and has to resume it.
-    Operator {
-        /// Since when.
-        since: Moment,
-    },
-    /// Its provider refuses its credential or what is configured with it; it resumes by itself.
-    Credential {
-        /// The provider's word for it, such as `InvalidProviderToken`.
-        reason: Arc<str>,
-        /// What is wrong, with which file, and what to do.
-        text: Arc<str>,
-        /// Since when.
-        since: Moment,
-        /// When it is tried again.
-        next_probe: Instant,
-        /// How often it has been tried again in vain.
-        probes: u32,
-    },
-}
-
-/// A credential that was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The provider's word for it.
-    pub reason: Arc<str>,
-    /// What is wrong, with which file, and what to do.
-    pub text: Arc<str>,
-    /// What ends the hold.
-    pub ends_with: EndsWith,
-}
-
-/// What proves that a credential is taken again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndsWith {
-    /// The provider's answer to a push that is sent as a probe.
-    Probe,
-    /// An access token: without one no push can be sent.
-    AccessToken,
-}
-
-/// What a refusal changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// The lane is held from now on.
-    Held {
-        /// Until the first probe.
-        wait: Duration,
-    },
-    /// A probe was refused: the lane stays held.
-    Again {
-        /// Until the next probe.
-        wait: Duration,
-    },
-    /// It was held already, or the refusal was of a credential that has been replaced since.
-    Known,
-}
-
-/// What became of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeEnd {
-    /// The provider answered, below 500, and not that the credential is refused.
-    Passed,
-    /// It was sent, and nothing was learnt by it: the next one waits as after a refusal.
-    Unanswered,
-    /// It was not sent: another may go.
-    NotSent,
-}
+/// How long the pushes in flight have to decide whether a refusal is about one push alone, before
+/// another one is sent to see; and that one, before the next.
+pub const DECIDES_WITHIN: Duration = Duration::from_millis(500);
+/// Our limit: pushes that are sent to decide that and are not answered, before the lane counts as
+/// held.
+pub(super) const UNDECIDED_MAX: u32 = 10;
+/// Our limit: targets that are known to have met a refusal, so that others go before them.
+pub(super) const TARGETS_KEPT: usize = 64;
 
 /// A lane's gate.
 #[derive(Debug)]
 pub struct Gate {
     by_hand: Option<Moment>,
-    credential: Option<Waiting>,
+    credential: Option<Closed>,
     first_probe: Duration,
-}
-
-/// A refused credential, and how far the next probe is.
-#[derive(Debug)]
-struct Waiting {
-    refusal: Refusal,
-    /// What a push was refused for, while an access token is wanted to send a probe with.
-    behind: Option<Refusal>,
-    since: Moment,
-    next_probe: Instant,
-    probes: u32,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Until `next_probe`.
-    Waiting,
-    /// The credential files are being read.
-    Reading,
-    /// The next push is the probe.
-    Ready,
-    /// It is under way.
-    Probing { push: PushId, since: Instant },
 }
 
 impl Gate {
@@ -163,20 +79,33 @@ impl Gate {
         self.first_probe = first_probe;
     }
 
-    /// Whether nothing holds it.
+    /// Whether nothing holds it, and nothing is doubted.
     pub fn is_open(&self) -> bool {
         self.by_hand.is_none() && self.credential.is_none()
     }
 
-    /// What holds it.
+    /// Whether the credential is refused, or doubted.
+    pub fn is_refused(&self) -> bool {
+        self.credential.is_some()
+    }
+
+    /// Whether the credential counts as refused, and an operator was told.
+    pub fn is_judged(&self) -> bool {
+        let closed = self.credential.as_ref();
+        closed.is_some_and(|closed| closed.is_judged)
+    }
+
+    /// What holds it. A doubt does not: it is over within seconds.
     pub fn holds(&self) -> Vec<Hold> {
         let by_hand = self.by_hand.map(|since| Hold::Operator { since });
-        let credential = self.credential.as_ref().map(|held| Hold::Credential {
-            reason: Arc::clone(&held.refusal.reason),
-            text: Arc::clone(&held.refusal.text),
-            since: held.since,
-            next_probe: held.next_probe,
-            probes: held.probes,
+        let judged = self.credential.as_ref().filter(|closed| closed.is_judged);
+        let credential = judged.map(|closed| Hold::Credential {
+            reason: Arc::clone(&closed.refusal.reason),
+            text: Arc::clone(&closed.refusal.text),
+            push: closed.last,
+            since: closed.since,
+            next_probe: closed.next_probe,
+            probes: closed.probes,
         });
         by_hand.into_iter().chain(credential).collect()
     }
@@ -188,7 +117,7 @@ impl Gate {
         }
         match &self.credential {
             None => MaySend::Yes,
-            Some(held) if held.takes_probe(now) => MaySend::Probe,
+            Some(closed) if closed.takes_any(now) || closed.takes_another(now) => MaySend::Probe,
             Some(_) => MaySend::No,
         }
     }
@@ -205,61 +134,118 @@ impl Gate {
         self.by_hand.take().is_some()
     }
 
-    /// The credential was refused, to `push` if it was a push that it was refused to.
+    /// The credential was refused: to `witness`, or before a push could be sent.
     pub fn refuse(
         &mut self,
         refusal: Refusal,
-        push: Option<PushId>,
+        witness: Option<Witness>,
         now: Moment,
         random: u64,
     ) -> Refused {
         let first_probe = self.first_probe;
-        let Some(held) = &mut self.credential else {
-            let wait = wait_before(first_probe, 0, random);
-            self.credential = Some(Waiting {
-                refusal,
-                behind: None,
-                since: now,
-                next_probe: later(now.monotonic, wait),
-                probes: 0,
-                phase: Phase::Waiting,
-            });
-            return Refused::Held { wait };
+        let Some(closed) = &mut self.credential else {
+            let closed = self.credential.insert(Closed::new(refusal, now));
+            return match witness {
+                None => closed.hold(first_probe, now.monotonic, random),
+                Some(witness) => {
+                    closed.meet(witness);
+                    if witness.others_decide {
+                        closed.others_from = later(now.monotonic, DECIDES_WITHIN);
+                    }
+                    Refused::Doubted
+                }
+            };
         };
-        let of_probe = match (push, refusal.ends_with) {
-            (Some(push), _) => held.is_probing(push),
+        let turns_to_several = witness.is_some_and(|witness| closed.meet(witness));
+        if !closed.is_judged {
+            if witness.is_some() {
+                return Refused::Known;
+            }
+            closed.turn_to(refusal);
+            return closed.hold(first_probe, now.monotonic, random);
+        }
+        let of_probe = match (witness, refusal.ends_with) {
+            (Some(witness), _) => closed.is_word_on_probe(witness),
             // Refused before it could take a push.
-            (None, EndsWith::Probe) => held.takes_part_in_probing(),
+            (None, EndsWith::Probe) => closed.takes_part_in_probing(),
             // A probe under way has its token.
-            (None, EndsWith::AccessToken) => held.is_ready(),
+            (None, EndsWith::AccessToken) => closed.is_ready(),
         };
-        if !of_probe {
-            held.note(refusal);
+        let wants_token = closed.refusal.ends_with == EndsWith::AccessToken;
+        if !of_probe && (!turns_to_several || wants_token) {
+            closed.note(refusal);
             return Refused::Known;
         }
-        held.turn_to(refusal);
+        closed.turn_to(refusal);
+        closed.others_from = now.monotonic;
         Refused::Again {
-            wait: held.wait_again(first_probe, now.monotonic, random),
+            wait: closed.wait_again(first_probe, now.monotonic, random),
         }
+    }
+
+    /// Whether what is doubted is to count as refused by now: two have met it, or there is nobody
+    /// else, or too many have not been answered.
+    pub fn judge(&mut self, others: Others, now: Instant, random: u64) -> Refused {
+        let (first_probe, is_paused) = (self.first_probe, self.by_hand.is_some());
+        let closed = self.credential.as_mut();
+        let Some(closed) = closed.filter(|closed| !closed.is_judged && !is_paused) else {
+            return Refused::Known;
+        };
+        if others.in_flight && now < closed.others_from {
+            return Refused::Known;
+        }
+        let has_others = others.in_flight || others.waiting;
+        let is_silent = closed.others_sent >= UNDECIDED_MAX && now >= closed.others_from;
+        if closed.met != Met::Several && has_others && !is_silent {
+            return Refused::Known;
+        }
+        closed.hold(first_probe, now, random)
     }
 
     /// What is told of the credential that is refused.
     pub fn refusal(&self) -> Option<&Refusal> {
-        self.credential.as_ref().map(|held| &held.refusal)
+        self.credential.as_ref().map(|closed| &closed.refusal)
+    }
+
+    /// The push whose target alone has met the refusal, if it is one.
+    pub fn only_witness(&self) -> Option<PushId> {
+        match self.credential.as_ref()?.met {
+            Met::One(common) => common.push(),
+            Met::Nobody | Met::Several => None,
+        }
     }
 
     /// Whether a refused credential waits for its next probe: no connection that knows it should
     /// be kept for that.
     pub fn waits(&self, now: Instant) -> bool {
-        let held = self.credential.as_ref();
-        held.is_some_and(|held| !held.has_begun() && !held.takes_probe(now))
+        let closed = self.credential.as_ref().filter(|closed| closed.is_judged);
+        closed.is_some_and(|closed| {
+            let is_one = matches!(closed.met, Met::One(_));
+            !is_one && !closed.has_begun() && !closed.takes_any(now)
+        })
+    }
+
+    /// Whether a connection on which the credential was refused should be kept no longer: another
+    /// one is to show whether it was the connection.
+    pub fn parts_with_refusers(&self, now: Instant) -> bool {
+        let closed = self.credential.as_ref();
+        closed.is_some_and(|closed| {
+            closed.is_judged || closed.others_sent > 0 || now >= closed.others_from
+        })
+    }
+
+    /// When it has to be looked at again by those who send, if that is still to come.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        let closed = self.credential.as_ref()?;
+        let is_open_question = !closed.is_judged || matches!(closed.met, Met::One(_));
+        (is_open_question && closed.others_from > now).then_some(closed.others_from)
     }
 
     /// When [`Gate::begin_reading`] has something to do.
     pub fn next_reading(&self) -> Option<Instant> {
-        let held = self.credential.as_ref()?;
-        match held.phase {
-            Phase::Waiting | Phase::Ready => Some(held.next_probe),
+        let closed = self.credential.as_ref().filter(|closed| closed.is_judged)?;
+        match closed.phase {
+            Phase::Waiting | Phase::Ready => Some(closed.next_probe),
             Phase::Reading => None,
             Phase::Probing { since, .. } => Some(later(since, PROBE_ENDS_WITHIN)),
         }
@@ -268,10 +254,10 @@ impl Gate {
     /// Whether it is time to read the credential files again; [`Gate::read`] follows.
     pub fn begin_reading(&mut self, now: Instant) -> bool {
         let due = self.next_reading().is_some_and(|at| now >= at);
-        if let Some(held) = &mut self.credential
+        if let Some(closed) = &mut self.credential
             && due
         {
-            held.phase = Phase::Reading;
+            closed.phase = Phase::Reading;
         }
         due
     }
@@ -280,86 +266,148 @@ impl Gate {
     /// what is wanted it has been asked for.
     pub fn read(&mut self, now: Instant, random: u64) {
         let first_probe = self.first_probe;
-        let Some(held) = &mut self.credential else {
+        let Some(closed) = &mut self.credential else {
             return;
         };
-        if held.phase != Phase::Reading {
+        if closed.phase != Phase::Reading {
             return;
         }
-        match held.refusal.ends_with {
+        match closed.refusal.ends_with {
             EndsWith::AccessToken => {
-                held.wait_again(first_probe, now, random);
+                closed.wait_again(first_probe, now, random);
             }
             EndsWith::Probe => {
                 // If no push comes to be the probe, the files are read again after as long.
-                let wait = wait_before(first_probe, held.probes, random);
-                held.next_probe = later(now, wait);
-                held.phase = Phase::Ready;
+                let wait = wait_before(first_probe, closed.probes, random);
+                closed.next_probe = later(now, wait);
+                closed.phase = Phase::Ready;
             }
         }
     }
 
-    /// Lets that push go as the probe; false if it is not to go.
-    pub fn begin_probe(&mut self, push: PushId, now: Instant) -> bool {
-        let goes = self.may_send(now) == MaySend::Probe;
-        if let Some(held) = &mut self.credential
-            && goes
-        {
-            held.phase = Phase::Probing { push, since: now };
+    /// Whether a target has not met the refusal yet, as far as is known.
+    pub fn is_another(&self, target: Target) -> bool {
+        let closed = self.credential.as_ref();
+        !closed.is_some_and(|closed| closed.targets.contains(&target))
+    }
+
+    /// Whether a push that has met the refusal may go to see whether that is over.
+    pub fn takes_any(&self, now: Instant) -> bool {
+        let closed = self.credential.as_ref();
+        self.by_hand.is_none() && closed.is_some_and(|closed| closed.takes_any(now))
+    }
+
+    /// Lets that push go as a probe, `is_another` if it is one by which more may be learnt than by
+    /// those that were refused; false if it is not to go.
+    pub fn begin_probe(&mut self, push: PushId, is_another: bool, now: Instant) -> bool {
+        let is_paused = self.by_hand.is_some();
+        let Some(closed) = self.credential.as_mut().filter(|_| !is_paused) else {
+            return false;
+        };
+        if closed.takes_any(now) {
+            closed.phase = Phase::Probing { push, since: now };
+        } else if !is_another || !closed.takes_another(now) {
+            return false;
         }
-        goes
+        closed.others_from = later(now, DECIDES_WITHIN);
+        closed.others_sent = closed.others_sent.saturating_add(1);
+        closed.last_other = Some(push);
+        true
     }
 
     /// That push is the probe no more, and nothing was learnt by it: another may go. True if it
     /// was the probe.
     pub fn withdraw_probe(&mut self, push: PushId) -> bool {
-        let mut held = self.credential.as_mut();
-        let probing = held.take_if(|held| held.is_probing(push));
-        probing.map(|held| held.phase = Phase::Ready).is_some()
+        let mut closed = self.credential.as_mut();
+        let probing = closed.take_if(|closed| closed.is_probing(push));
+        probing.map(|closed| closed.phase = Phase::Ready).is_some()
     }
 
-    /// A probe has ended, other than by a refusal. True if that opens what it was to open. One that
-    /// the gate no longer waits for changes nothing.
-    pub fn end_probe(&mut self, push: PushId, end: ProbeEnd, now: Instant, random: u64) -> bool {
+    /// A push that went as a probe has ended, and it is not known what that says. One that the gate
+    /// no longer waits for changes nothing.
+    pub fn end_probe(&mut self, push: PushId, end: ProbeEnd, now: Instant, random: u64) {
         let first_probe = self.first_probe;
-        let Some(held) = &mut self.credential else {
-            return false;
+        let Some(closed) = &mut self.credential else {
+            return;
         };
-        if !held.is_probing(push) {
-            return false;
-        }
+        let is_probing = closed.is_probing(push);
         match end {
-            ProbeEnd::Passed => self.credential = None,
-            ProbeEnd::Unanswered => {
-                held.wait_again(first_probe, now, random);
+            ProbeEnd::Unanswered if is_probing => {
+                closed.wait_again(first_probe, now, random);
             }
-            ProbeEnd::NotSent => held.phase = Phase::Ready,
+            // The next one that is to decide has its time.
+            ProbeEnd::Unanswered => {}
+            ProbeEnd::NotSent => {
+                if closed.last_other.take_if(|other| *other == push).is_some() {
+                    closed.others_from = closed.others_from.min(now);
+                    closed.others_sent = closed.others_sent.saturating_sub(1);
+                }
+                if is_probing {
+                    closed.phase = Phase::Ready;
+                }
+            }
         }
-        end == ProbeEnd::Passed
+    }
+
+    /// A push was answered as only a credential is that is taken.
+    pub fn taken(&mut self) -> Cleared {
+        let Some(closed) = &mut self.credential else {
+            return Cleared::Nothing;
+        };
+        if closed.refusal.ends_with == EndsWith::AccessToken {
+            closed.forget_witnesses();
+            let behind = closed.behind.take();
+            return behind.map_or(Cleared::Nothing, |_| Cleared::Behind);
+        }
+        let cleared = if closed.is_judged {
+            Cleared::Hold
+        } else {
+            Cleared::Doubt
+        };
+        self.credential = None;
+        cleared
     }
 
     /// There is an access token. True if that opens what waited for one; what a push was refused
-    /// for waits for its probe.
-    pub fn has_access_token(&mut self) -> bool {
-        let Some(held) = &mut self.credential else {
+    /// for waits for a good answer.
+    pub fn has_access_token(&mut self, now: Instant) -> bool {
+        let Some(closed) = &mut self.credential else {
             return false;
         };
-        if held.refusal.ends_with == EndsWith::Probe {
+        if closed.refusal.ends_with == EndsWith::Probe {
             return false;
         }
-        match held.behind.take() {
-            Some(refusal) => held.refusal = refusal,
+        match closed.behind.take() {
+            Some(refusal) => {
+                closed.refusal = refusal;
+                closed.others_from = now;
+            }
             None => self.credential = None,
         }
         self.credential.is_none()
     }
 
-    /// The credential was replaced: it is tried at once.
+    /// The credential was replaced: it is tried at once, and what was only doubted of the one
+    /// before is forgotten.
     pub fn replaced(&mut self, now: Instant) {
-        if let Some(held) = &mut self.credential {
-            held.phase = Phase::Ready;
-            held.next_probe = later(now, self.first_probe);
+        self.credential.take_if(|closed| !closed.is_judged);
+        if let Some(closed) = &mut self.credential {
+            closed.forget_witnesses();
+            closed.behind = None;
+            closed.phase = Phase::Ready;
+            closed.next_probe = later(now, self.first_probe);
         }
+    }
+
+    /// A push has left the lane. True if it alone had met the refusal, of which nothing is left
+    /// then.
+    pub fn forget(&mut self, push: PushId) -> bool {
+        self.withdraw_probe(push);
+        let is_alone = self.only_witness() == Some(push);
+        let ends = |closed: &mut Closed| {
+            is_alone && closed.targets.len() <= 1 && closed.refusal.ends_with == EndsWith::Probe
+        };
+        self.credential.take_if(ends).is_some()
     }
 }
 
@@ -367,75 +415,6 @@ impl Default for Gate {
     fn default() -> Self {
         Self::new(FIRST_PROBE)
     }
-}
-
-impl Waiting {
-    fn is_probing(&self, push: PushId) -> bool {
-        matches!(self.phase, Phase::Probing { push: probe, .. } if probe == push)
-    }
-
-    /// A probe may go, or is under way.
-    fn has_begun(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Probing { .. })
-    }
-
-    /// The same, if a push is what it takes.
-    fn takes_part_in_probing(&self) -> bool {
-        self.refusal.ends_with == EndsWith::Probe && self.has_begun()
-    }
-
-    /// A push may go as the probe.
-    fn is_ready(&self) -> bool {
-        self.refusal.ends_with == EndsWith::Probe && self.phase == Phase::Ready
-    }
-
-    /// It is refused for another reason now.
-    fn turn_to(&mut self, refusal: Refusal) {
-        let before = std::mem::replace(&mut self.refusal, refusal);
-        let wants_token = self.refusal.ends_with == EndsWith::AccessToken;
-        if wants_token && before.ends_with == EndsWith::Probe {
-            self.behind = Some(before);
-        }
-    }
-
-    /// Takes note of what ends no probe.
-    fn note(&mut self, refusal: Refusal) {
-        if self.refusal.ends_with == EndsWith::AccessToken && refusal.ends_with == EndsWith::Probe {
-            self.behind.get_or_insert(refusal);
-        }
-    }
-
-    fn takes_probe(&self, now: Instant) -> bool {
-        if self.refusal.ends_with == EndsWith::AccessToken {
-            return false;
-        }
-        match self.phase {
-            Phase::Ready => true,
-            Phase::Probing { .. } => false,
-            // Whoever reads the files is stuck: the lane must not be held for good by that.
-            Phase::Waiting | Phase::Reading => now >= later(self.next_probe, READ_WITHIN),
-        }
-    }
-
-    fn wait_again(&mut self, first_probe: Duration, now: Instant, random: u64) -> Duration {
-        self.probes = self.probes.saturating_add(1);
-        let wait = wait_before(first_probe, self.probes, random);
-        self.next_probe = later(now, wait);
-        self.phase = Phase::Waiting;
-        wait
-    }
-}
-
-/// The wait before a probe, after so many: spread, so that daemons do not probe together.
-fn wait_before(first_probe: Duration, probes: u32, random: u64) -> Duration {
-    let doubled = first_probe.saturating_mul(1_u32 << probes.min(16));
-    let longest = first_probe.saturating_mul(PROBE_GROWTH);
-    jitter::half_to_all(doubled.min(longest), random)
-}
-
-/// A wait that the clock cannot count is none.
-fn later(at: Instant, wait: Duration) -> Instant {
-    at.checked_add(wait).unwrap_or(at)
 }
 
 #[cfg(test)]

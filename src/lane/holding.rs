@@ -1,14 +1,18 @@
 //! A lane's gate as its threads share it, and the number of the route that it is about.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::alarms::Alarms;
-use super::gate::{Gate, Hold, MaySend, ProbeEnd, Refusal, Refused};
+use super::gate::{
+    Cleared, Gate, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Target, Witness,
+};
+use super::suspects::Suspect;
 use super::{Lane, Wake, lock};
 use crate::moment::Moment;
-use crate::push::PushId;
+use crate::push::{ConnectionId, Push, PushId};
 
 /// A lock around the gate, and what is asked for each push beside it.
 #[derive(Default)]
@@ -24,7 +28,7 @@ pub(super) struct Holding {
 }
 
 impl Holding {
-    fn with<R>(&self, change: impl FnOnce(&mut Gate) -> R) -> R {
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut Gate) -> R) -> R {
         let mut gate = lock(&self.gate);
         let result = change(&mut gate);
         self.held.store(!gate.is_open(), Ordering::Release);
@@ -47,6 +51,16 @@ impl Lane {
     /// Whether something holds it.
     pub fn is_held(&self) -> bool {
         self.holding.held.load(Ordering::Acquire)
+    }
+
+    /// Whether its credential is refused, or doubted.
+    pub fn is_refused(&self) -> bool {
+        self.is_held() && lock(&self.holding.gate).is_refused()
+    }
+
+    /// Whether its credential counts as refused, beyond a doubt.
+    pub fn is_judged(&self) -> bool {
+        self.is_held() && lock(&self.holding.gate).is_judged()
     }
 
     /// What holds it; nothing if it is open.
@@ -72,29 +86,98 @@ impl Lane {
         self.holding.with(|gate| gate.set_first_probe(wait));
     }
 
-    /// The credential of route `generation` was refused, to `push` if it was refused to one.
+    /// The credential of route `generation` was refused: to `witness`, or before a push could be
+    /// sent. The push that has met it goes last from now on.
     pub fn refuse(
         &self,
         refusal: Refusal,
         generation: u64,
-        push: Option<PushId>,
+        witness: Option<Witness>,
+        suspect: Option<Suspect>,
         now: Moment,
         random: u64,
     ) -> Refused {
+        let mut suspect = suspect.map(|mut suspect| {
+            // It must not keep other retries back by that.
+            self.end_retry(&suspect.push);
+            suspect.push.is_retry = false;
+            suspect
+        });
         let (told, may_probe) = self.holding.with(|gate| {
             // Read under the lock that the generation rises under.
             if generation == self.route_generation() {
-                return (gate.refuse(refusal, push, now, random), false);
+                let told = gate.refuse(refusal, witness, now, random);
+                self.suspects.put(suspect.take());
+                return (told, false);
             }
             // A probe that a thread sent by its old route says nothing of the present one.
-            let ended = push.is_some_and(|push| gate.withdraw_probe(push));
+            let push = witness.and_then(|witness| witness.push);
+            let ended = push.is_some_and(|(push, _)| gate.withdraw_probe(push));
             (Refused::Known, ended)
         });
+        self.release(suspect);
         if told != Refused::Known || may_probe {
             self.wake_all();
             self.wake_reader();
         }
         told
+    }
+
+    /// Whether what is doubted is to count as refused by now; `in_flight` if pushes are.
+    pub fn judge(&self, in_flight: bool, now: Instant, random: u64) -> Refused {
+        let others = Others {
+            in_flight,
+            waiting: self.has_queued(),
+        };
+        let told = self.holding.with(|gate| gate.judge(others, now, random));
+        if told != Refused::Known {
+            self.wake_all();
+            self.wake_reader();
+        }
+        told
+    }
+
+    /// A push of route `generation` was answered as only a credential is that is taken. What that
+    /// changed, and the pushes that were refused, which is about each of them then.
+    pub fn taken(&self, generation: u64) -> (Cleared, Vec<Suspect>) {
+        let (cleared, suspects) = self.holding.with(|gate| {
+            // What an old route was told says nothing of the present one.
+            if generation != self.route_generation() {
+                return (Cleared::Nothing, VecDeque::new());
+            }
+            let cleared = gate.taken();
+            if cleared == Cleared::Nothing {
+                return (cleared, VecDeque::new());
+            }
+            (cleared, self.suspects.take_all())
+        });
+        let (refused, bystanders): (Vec<_>, Vec<_>) = suspects
+            .into_iter()
+            .partition(|suspect| suspect.met.is_some());
+        self.release(bystanders);
+        if matches!(cleared, Cleared::Doubt | Cleared::Hold) {
+            if cleared == Cleared::Hold {
+                self.restart_pace();
+            }
+            self.wake_all();
+            self.wake_reader();
+        }
+        (cleared, refused)
+    }
+
+    /// A push has been taken out by hand. What it alone has met is forgotten; true if that opens
+    /// the lane.
+    pub fn forget(&self, push: PushId) -> bool {
+        let (opened, suspects) = self.holding.with(|gate| {
+            let opened = gate.forget(push);
+            let suspects = opened.then(|| self.suspects.take_all());
+            (opened, suspects.unwrap_or_default())
+        });
+        self.release(suspects);
+        if opened {
+            self.wake_all();
+        }
+        opened
     }
 
     /// What is told of the credential that is refused, if one is.
@@ -103,9 +186,26 @@ impl Lane {
         gate.refusal().map(|refusal| Arc::clone(&refusal.text))
     }
 
-    /// Whether a refused credential waits for its next probe.
-    pub fn waits_for_probe(&self, now: Instant) -> bool {
-        self.is_held() && lock(&self.holding.gate).waits(now)
+    /// The push that alone has met what the lane is held for, if it is one.
+    pub fn only_witness(&self) -> Option<PushId> {
+        lock(&self.holding.gate).only_witness()
+    }
+
+    /// Whether a connection is to go, on which the credential was refused or not: while a refused
+    /// credential waits for its next probe, none is kept; and one that has refused it is not while
+    /// others are to show whether they do.
+    pub fn parts_with(&self, has_refused: bool, now: Instant) -> bool {
+        if !self.is_held() {
+            return false;
+        }
+        let gate = lock(&self.holding.gate);
+        gate.waits(now) || has_refused && gate.parts_with_refusers(now)
+    }
+
+    /// When the threads have to look again whether they may send, if not before.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        let held = self.is_held().then(|| lock(&self.holding.gate));
+        held.and_then(|gate| gate.next_look(now))
     }
 
     /// Registers what wakes the thread that reads the credential files; the first stays.
@@ -118,12 +218,37 @@ impl Lane {
         lock(&self.holding.alarms)
     }
 
-    /// Lets that push go as the probe; false if it is not to go.
-    pub fn begin_probe(&self, push: PushId, now: Instant) -> bool {
-        self.holding.with(|gate| gate.begin_probe(push, now))
+    /// Whether more may be learnt by a push than by those that were refused: it goes to another
+    /// target, and has not been refused before while others were taken.
+    pub fn is_another(&self, push: &Push) -> bool {
+        let is_discredited = push.contradictions.count() > 0;
+        !is_discredited && lock(&self.holding.gate).is_another(Target::of(push.token()))
     }
 
-    /// The probe has ended, other than by a refusal. True if that opens what it was to open.
+    /// The first of those that go last which that connection has not refused, if it may go to see
+    /// whether it is still refused.
+    pub fn take_last(&self, connection: ConnectionId, now: Instant) -> Option<Push> {
+        let gate = lock(&self.holding.gate);
+        let may_go = gate.takes_any(now);
+        let first = may_go.then(|| self.suspects.take_first_for(connection))?;
+        drop(gate);
+        first.map(|suspect| suspect.push)
+    }
+
+    /// Lets those that go last count as work while one of them may go.
+    pub fn look_at_last(&self, now: Instant) {
+        let gate = lock(&self.holding.gate);
+        self.suspects.set_due(gate.takes_any(now));
+    }
+
+    /// Lets that push go as a probe; false if it is not to go.
+    pub fn begin_probe(&self, push: &Push, now: Instant) -> bool {
+        let is_another = self.is_another(push);
+        self.holding
+            .with(|gate| gate.begin_probe(push.id(), is_another, now))
+    }
+
+    /// A probe has ended, and it is not known what that says.
     pub fn end_probe(
         &self,
         push: PushId,
@@ -131,24 +256,28 @@ impl Lane {
         end: ProbeEnd,
         now: Instant,
         random: u64,
-    ) -> bool {
-        let opened = self.holding.with(|gate| {
+    ) {
+        self.holding.with(|gate| {
             // What an old route was told says nothing of the present one.
             let is_old = generation != self.route_generation();
             let end = if is_old { ProbeEnd::NotSent } else { end };
-            gate.end_probe(push, end, now, random)
+            gate.end_probe(push, end, now, random);
         });
-        if opened {
-            self.restart_pace();
-        }
         self.wake_all();
         self.wake_reader();
-        opened
     }
 
     /// There is an access token. True if that opens what waited for one.
-    pub fn has_access_token(&self) -> bool {
-        let opened = self.is_held() && self.holding.with(Gate::has_access_token);
+    pub fn has_access_token(&self, now: Instant) -> bool {
+        if !self.is_held() {
+            return false;
+        }
+        let (opened, suspects) = self.holding.with(|gate| {
+            let opened = gate.has_access_token(now);
+            let suspects = opened.then(|| self.suspects.take_all());
+            (opened, suspects.unwrap_or_default())
+        });
+        self.release(suspects);
         if opened {
             self.restart_pace();
             self.wake_all();
@@ -179,10 +308,14 @@ impl Lane {
 
     /// Its route has been replaced: its threads look, and a refused credential is tried at once.
     pub fn route_replaced(&self, generation: u64, now: Instant) {
-        self.holding.with(|gate| {
+        let suspects = self.holding.with(|gate| {
             self.holding.generation.store(generation, Ordering::Release);
             gate.replaced(now);
+            self.suspects.clear();
+            let is_refused = gate.is_refused();
+            (!is_refused).then(|| self.suspects.take_all())
         });
+        self.release(suspects.into_iter().flatten());
         self.dial().forget_failures();
         self.wake_all();
     }

@@ -1,7 +1,7 @@
 //! Questions put to the connection threads: who has that push?
 //!
 //! Nothing on the way of a push notes where it is. Who wants to know asks every thread, each looks
-//! at what it has in its next round and says so.
+//! at what it has in its next round and says so; or takes the push out, if that is wanted.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +22,17 @@ pub enum Held {
         /// Attempts that had counted.
         attempts: u16,
     },
+    /// It was there, and has been settled as purged.
+    Purged,
+}
+
+/// What is to be done with a push that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    Find,
+    /// It is to be settled as purged.
+    Purge,
 }
 
 /// No thread said that it has the push, and not all said that they have not.
@@ -33,6 +44,8 @@ pub struct NoAnswer;
 pub struct Inquiry {
     /// The push that is asked for.
     pub id: PushId,
+    /// What is to be done with it.
+    pub wish: Wish,
     answer: Sender<Option<Held>>,
 }
 
@@ -80,6 +93,7 @@ impl Inquiries {
     pub(super) fn ask(
         &self,
         id: PushId,
+        wish: Wish,
         within: Duration,
         wake: impl FnOnce(),
     ) -> Result<Option<Held>, NoAnswer> {
@@ -90,7 +104,7 @@ impl Inquiries {
                 return Err(NoAnswer);
             }
             let answer = answer.clone();
-            open.push(Inquiry { id, answer });
+            open.push(Inquiry { id, wish, answer });
             seat.asked.store(open.len(), Ordering::Release);
         }
         drop(answer);
@@ -121,7 +135,7 @@ mod tests {
     fn who_has_it_says_so() {
         let inquiries = Inquiries::new(2);
         let held = Held::InFlight { attempts: 1 };
-        let answered = inquiries.ask(PushId(7), Duration::from_secs(20), || {
+        let answered = inquiries.ask(PushId(7), Wish::Find, Duration::from_secs(20), || {
             for (seat, held) in [(0, None), (1, Some(held))] {
                 for inquiry in inquiries.take(seat) {
                     assert_eq!(inquiry.id, PushId(7));
@@ -141,21 +155,24 @@ mod tests {
                 inquiry.answer(None);
             }
         };
-        assert_eq!(inquiries.ask(PushId(7), SOON, || answer(0)), Err(NoAnswer));
+        assert_eq!(
+            inquiries.ask(PushId(7), Wish::Find, SOON, || answer(0)),
+            Err(NoAnswer)
+        );
         let both = || (0..2).for_each(answer);
         let within = Duration::from_secs(20);
-        assert_eq!(inquiries.ask(PushId(8), within, both), Ok(None));
+        assert_eq!(inquiries.ask(PushId(8), Wish::Find, within, both), Ok(None));
     }
 
     #[test]
     fn questions_are_bounded() {
         let inquiries = Inquiries::new(1);
         for _ in 0..INQUIRIES_MAX {
-            let asked = inquiries.ask(PushId(7), Duration::ZERO, || ());
+            let asked = inquiries.ask(PushId(7), Wish::Find, Duration::ZERO, || ());
             assert_eq!(asked, Err(NoAnswer));
         }
         let mut woken = false;
-        let asked = inquiries.ask(PushId(7), Duration::ZERO, || woken = true);
+        let asked = inquiries.ask(PushId(7), Wish::Find, Duration::ZERO, || woken = true);
         assert_eq!((asked, woken), (Err(NoAnswer), false));
         assert_eq!(inquiries.take(0).len(), INQUIRIES_MAX);
     }

@@ -25,6 +25,7 @@ mod resting;
 mod retry_budget;
 mod shelf;
 mod sifting;
+mod suspects;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -36,12 +37,16 @@ use crossbeam_channel::{Receiver, Sender};
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms, MANY_TOKENS};
 pub use attendance::{Attendance, State};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
-pub use gate::{EndsWith, FIRST_PROBE, Gate, Hold, MaySend, ProbeEnd, Refusal, Refused};
-pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer};
+pub use gate::{
+    Cleared, DECIDES_WITHIN, EndsWith, FIRST_PROBE, Gate, Hold, MaySend, Others, ProbeEnd, Refusal,
+    Refused, Target, Witness,
+};
+pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer, Wish};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::Tickets;
 pub use rest::{ANSWERS, Resting, Turn};
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
+pub use suspects::{Rebuff, Suspect};
 
 use crate::push::{ConnectionId, Platform, Push, PushId};
 use aside::Aside;
@@ -50,6 +55,7 @@ use inquiry::Inquiries;
 use pacing::Pacing;
 use resting::SharedRest;
 use shelf::Shelf;
+use suspects::Suspects;
 
 /// Pushes in one chunk at the most: enough that channel and wake-up cost nothing beside the
 /// push, few enough that a slow connection does not hoard.
@@ -71,6 +77,8 @@ pub struct Lane {
     returned: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
     /// Those that a connection has refused, and that wait for another one.
     aside: Mutex<Aside>,
+    /// Those that go last while the credential is refused.
+    suspects: Suspects,
     /// The number of the next connection.
     connections: AtomicU32,
     shelf: Mutex<Shelf>,
@@ -101,6 +109,7 @@ impl Lane {
             ready: crossbeam_channel::unbounded(),
             returned: crossbeam_channel::unbounded(),
             aside: Mutex::default(),
+            suspects: Suspects::default(),
             connections: AtomicU32::new(1),
             shelf: Mutex::default(),
             retry_budget: RetryBudget::default(),
@@ -222,13 +231,13 @@ impl Lane {
         lock(&self.shelf).find(id)
     }
 
-    /// What the connection threads have of a push, told within that time.
+    /// What the connection threads have of a push, or have done with it, told within that time.
     ///
     /// # Errors
     ///
     /// When a thread does not say.
-    pub fn ask(&self, id: PushId, within: Duration) -> Result<Option<Held>, NoAnswer> {
-        self.inquiries.ask(id, within, || self.wake_all())
+    pub fn ask(&self, id: PushId, wish: Wish, within: Duration) -> Result<Option<Held>, NoAnswer> {
+        self.inquiries.ask(id, wish, within, || self.wake_all())
     }
 
     /// The questions to thread `seat` since its last call.
@@ -291,13 +300,20 @@ impl Lane {
         let mut rest = VecDeque::new();
         while self.take(&mut rest) {}
         rest.extend(lock(&self.aside).take_all());
+        let suspects = self.suspects.take_all().into_iter();
+        rest.extend(suspects.map(|suspect| suspect.push));
         let shelved = lock(&self.shelf).take_all();
         rest.extend(shelved.into_iter().map(|(push, _)| push));
         rest.into()
     }
 
-    /// Whether a chunk is waiting.
+    /// Whether a chunk is waiting, or a push that goes last and may.
     pub fn has_work(&self) -> bool {
+        self.has_queued() || self.suspects.is_due()
+    }
+
+    /// Whether a chunk is waiting.
+    fn has_queued(&self) -> bool {
         !self.ready.1.is_empty() || !self.returned.1.is_empty()
     }
 

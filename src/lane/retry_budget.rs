@@ -46,6 +46,11 @@ impl RetryBudget {
         share.max(self.least.load(Ordering::Relaxed))
     }
 
+    /// Pushes in flight, retries and others.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// Retries that are under way.
     pub fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)

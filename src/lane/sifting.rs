@@ -89,10 +89,20 @@ impl Lane {
                 Sieve::new(chunk.into(), |kept| super::offer(sender, kept)).sift(&mut keep);
             }
         }
+        self.sift_suspects(&mut keep);
         self.sift_refused(keep);
         // A thread may have gone to sleep while a chunk was out of the queue.
-        if self.has_work() {
+        if self.has_queued() {
             self.call();
+        }
+    }
+
+    fn sift_suspects(&self, mut keep: impl FnMut(&mut Push) -> bool) {
+        let suspects = self.suspects.take_all();
+        if !suspects.is_empty() {
+            // Should the lane open meanwhile, they are queued.
+            let put_back = |kept| self.put_suspects(kept);
+            Sieve::new(suspects, put_back).sift(|suspect| keep(&mut suspect.push));
         }
     }
 

@@ -1,4 +1,5 @@
 mod aside;
+mod holding;
 mod resting;
 use std::time::Duration;
 
@@ -418,48 +419,6 @@ fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
     lane.sift_shelf(overdue, |push| push.id().0.is_multiple_of(2));
     lane.sift_shelf(overdue, |_| false);
     assert_eq!(ids(lane.take_rest()), [2, 4], "and looked at now and then");
-}
-
-#[test]
-fn a_lane_that_is_held_is_told_apart_and_opens_again() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
-    let now = Moment::now();
-    assert_eq!(lane.may_send(now.monotonic), MaySend::Yes);
-    assert!(lane.pause(now));
-    assert!(lane.is_held());
-    assert_eq!(lane.holds(), [Hold::Operator { since: now }]);
-    assert_eq!(lane.may_send(now.monotonic), MaySend::No);
-    assert!(lane.resume());
-    assert!(!lane.is_held() && lane.holds().is_empty());
-}
-
-#[test]
-fn what_a_replaced_credential_was_told_holds_nothing() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
-    let now = Moment::now();
-    let refusal = || Refusal {
-        reason: "BadCertificate".into(),
-        text: "the client certificate is not accepted".into(),
-        ends_with: EndsWith::Probe,
-    };
-    lane.route_replaced(1, now.monotonic);
-    assert_eq!(lane.refuse(refusal(), 0, None, now, 0), Refused::Known);
-    assert!(!lane.is_held());
-    assert!(matches!(
-        lane.refuse(refusal(), 1, None, now, 0),
-        Refused::Held { .. }
-    ));
-    lane.route_replaced(2, now.monotonic);
-    assert_eq!(lane.may_send(now.monotonic), MaySend::Probe);
-    assert!(lane.begin_probe(PushId(1), now.monotonic));
-    lane.route_replaced(3, now.monotonic);
-    assert!(lane.begin_probe(PushId(2), now.monotonic));
-    let opened = lane.end_probe(PushId(2), 2, ProbeEnd::Passed, now.monotonic, 0);
-    assert!(!opened && lane.is_held(), "it was answered to the old one");
-    assert!(lane.begin_probe(PushId(3), now.monotonic));
-    let told = lane.refuse(refusal(), 2, Some(PushId(3)), now, 0);
-    assert_eq!(told, Refused::Known);
-    assert!(lane.begin_probe(PushId(4), now.monotonic), "another may go");
 }
 
 #[test]

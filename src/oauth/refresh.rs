@@ -7,6 +7,9 @@
 //!    ▲                                        │
 //!    └────────── invalidated, expired ────────┘     (a held token serves until its end)
 //! ```
+//!
+//! What is said to one target alone invalidates no token: another is asked for, and waited for a
+//! second; the one at hand serves on if none comes, until a second target is told the same.
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +48,13 @@ const INVALIDATIONS_MAX: u32 = 2;
 /// A token that served for this long before FCM refused it was a good one.
 const PROVEN_AFTER: Duration = Duration::from_secs(600);
 
+/// How long a token is not handed out that was refused to one target: by then there is another, or
+/// it serves on.
+const RENEWED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Between two tokens that are asked for since one target was refused.
+const DOUBTED_EVERY: Duration = Duration::from_secs(60);
+
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -57,8 +67,10 @@ pub(super) enum Next {
 /// What came of a token that FCM refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalidation {
-    /// It had been given up already.
+    /// It had been given up already, or nothing is to be done yet.
     Known,
+    /// Another is asked for, which may not be needed.
+    Doubted,
     /// Another is asked for at once.
     Replaced,
     /// So were those before it: another is asked for later, and an operator has to look.
@@ -72,6 +84,10 @@ struct Held {
     since: Instant,
     refresh_at: Instant,
     usable_until: Instant,
+    /// To which target alone it was refused.
+    refused_to: Option<u64>,
+    /// Not handed out before, for that.
+    rests_until: Option<Instant>,
 }
 
 /// The state of one account's access tokens.
@@ -86,6 +102,8 @@ pub(super) struct Refresh {
     failures: u32,
     /// Tokens in a row that FCM refused early.
     invalidations: u32,
+    /// When another was asked for since one target was refused.
+    doubted: Option<Instant>,
     trouble: Option<Failure>,
 }
 
@@ -93,7 +111,30 @@ impl Refresh {
     /// The token to send now, if there is one.
     pub(super) fn current(&self, now: Instant) -> Option<AccessToken> {
         let held = self.held.as_ref().filter(|held| now < held.usable_until)?;
-        Some(held.token.clone())
+        let rests = held.rests_until.is_some_and(|until| now < until);
+        (!rests).then(|| held.token.clone())
+    }
+
+    /// When a token is handed out again that is not now.
+    pub(super) fn serves_at(&self, now: Instant) -> Option<Instant> {
+        let held = self.held.as_ref()?;
+        let is_ahead = |at: &Instant| *at > now && *at < held.usable_until;
+        held.rests_until.filter(is_ahead)
+    }
+
+    /// Whether good answers would change anything.
+    pub(super) fn is_in_question(&self) -> bool {
+        let is_doubted = |held: &Held| held.refused_to.is_some();
+        self.invalidations > 0 || self.held.as_ref().is_some_and(is_doubted)
+    }
+
+    /// FCM has taken a token: what was said of it was not about it.
+    pub(super) fn proved(&mut self, used: &AccessToken) {
+        if let Some(held) = self.held.as_mut().filter(|held| held.token == *used) {
+            held.refused_to = None;
+            held.rests_until = None;
+            self.invalidations = 0;
+        }
     }
 
     /// Why there is no token, or no new one.
@@ -129,6 +170,8 @@ impl Refresh {
             since: asked,
             refresh_at: asked + refresh_in.max(INTERVAL_MIN),
             usable_until: asked + usable_for,
+            refused_to: None,
+            rests_until: None,
         });
         self.failures = 0;
         self.not_before = None;
@@ -143,6 +186,9 @@ impl Refresh {
             Class::Stopping => STOPPING_WAIT,
         };
         let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        if let Some(held) = &mut self.held {
+            held.rests_until = None;
+        }
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + half_to_all(wait, random).max(asked));
         self.trouble = Some(failure);
@@ -161,14 +207,38 @@ impl Refresh {
         self.invalidations > INVALIDATIONS_MAX
     }
 
-    /// Gives a token up that FCM refused.
-    pub(super) fn invalidate(
+    /// A token was refused to that target. It is given up if it was to another before.
+    pub(super) fn refused(
         &mut self,
         used: &AccessToken,
+        target: u64,
         now: Instant,
         random: u64,
     ) -> Invalidation {
-        let Some(held) = self.held.take_if(|held| held.token == *used) else {
+        let Some(held) = self.held.as_mut().filter(|held| held.token == *used) else {
+            return Invalidation::Known;
+        };
+        match held.refused_to {
+            Some(other) if other != target => self.invalidate(now, random),
+            Some(_) => Invalidation::Known,
+            None => {
+                held.refused_to = Some(target);
+                let is_recent = |at| now.saturating_duration_since(at) < DOUBTED_EVERY;
+                let may_ask = self.not_before.is_none_or(|at| at <= now);
+                if self.doubted.is_some_and(is_recent) || !may_ask {
+                    return Invalidation::Known;
+                }
+                self.doubted = Some(now);
+                held.refresh_at = now;
+                held.rests_until = Some(now + RENEWED_WITHIN);
+                Invalidation::Doubted
+            }
+        }
+    }
+
+    /// Gives the token up.
+    fn invalidate(&mut self, now: Instant, random: u64) -> Invalidation {
+        let Some(held) = self.held.take() else {
             return Invalidation::Known;
         };
         if now.saturating_duration_since(held.since) >= PROVEN_AFTER {

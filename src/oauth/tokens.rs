@@ -7,6 +7,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ struct Shared {
     state: Mutex<State>,
     /// Signalled when there is news, and when the thread has to look again.
     changed: Condvar,
+    /// A token that is taken would be news.
+    is_in_question: AtomicBool,
 }
 
 struct State {
@@ -73,6 +76,7 @@ impl AccessTokens {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            is_in_question: AtomicBool::new(false),
         });
         Self {
             shared,
@@ -139,12 +143,18 @@ impl AccessTokens {
         self.shared.changed.notify_all();
     }
 
-    /// Gives up a token that FCM refused with 401, and asks for another.
-    pub fn invalidate(&self, used: &AccessToken, now: Instant) {
+    /// FCM refused a token with 401 to that target: it is given up, and another asked for, if it
+    /// was refused to another target too and taken by none since.
+    pub fn refused(&self, used: &AccessToken, target: u64, now: Instant) {
         let mut state = self.shared.lock();
         let random = state.random.draw();
-        match state.refresh.invalidate(used, now, random) {
+        let came_of_it = state.refresh.refused(used, target, now, random);
+        self.shared.note_question(&state);
+        match came_of_it {
             Invalidation::Known => return,
+            Invalidation::Doubted => ::log::info!(
+                "oauth: FCM refused the access token to one push; asking for another to be sure"
+            ),
             Invalidation::Replaced => {
                 ::log::warn!("oauth: FCM refused the access token; asking for another");
             }
@@ -154,6 +164,20 @@ impl AccessTokens {
             }
         }
         self.shared.changed.notify_all();
+    }
+
+    /// FCM has taken a token.
+    pub fn proved(&self, used: &AccessToken) {
+        if self.shared.is_in_question.load(Ordering::Acquire) {
+            let mut state = self.shared.lock();
+            state.refresh.proved(used);
+            self.shared.note_question(&state);
+        }
+    }
+
+    /// When there will be a token that is not handed out now, if that is known.
+    pub fn serves_at(&self, now: Instant) -> Option<Instant> {
+        self.shared.lock().refresh.serves_at(now)
     }
 
     /// Adds a bell that rings when a token has come, or could not be had. It must not block.
@@ -184,6 +208,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note_question(&self, state: &State) {
+        let is_in_question = state.refresh.is_in_question();
+        self.is_in_question.store(is_in_question, Ordering::Release);
+    }
+
     /// Takes what came of an exchange, and tells everyone.
     fn take(&self, result: Result<Grant, Failure>, asked: Instant, now: Moment) {
         let mut state = self.lock();
@@ -204,6 +233,7 @@ impl Shared {
                 state.refresh.failed(failure, now.elsewhere(), random);
             }
         }
+        self.note_question(&state);
         let bells = state.bells.clone();
         drop(state);
         self.changed.notify_all();

@@ -61,12 +61,12 @@ pub struct Answer {
     pub lane: LaneEffect,
     /// What it means for the device token.
     pub token: TokenEffect,
+    /// See [`Row::proves`].
+    pub proves: bool,
     /// The `apns-id` that came with it.
     pub apns_id: Option<Box<str>>,
     /// Since when the device token is dead, in milliseconds since the Unix epoch (APNs 410).
     pub gone_since_ms: Option<u64>,
-    /// Its body, in which the reason stands, did not come. It says nothing of the credential.
-    pub is_cut_off: bool,
     /// How long the provider asks us to wait, at most [`RETRY_AFTER_MAX`].
     pub retry_after: Option<Duration>,
 }
@@ -80,8 +80,8 @@ pub enum Verdict {
     Refused,
     /// It may take it later, or elsewhere.
     Retry(Again),
-    /// The credential, topic or project is not accepted: no push of this lane will be taken until
-    /// that is mended, and the answer says nothing of the push.
+    /// The credential, topic or project is not accepted. If others are refused so too, no push of
+    /// this lane will be taken until that is mended, and the answer says nothing of the push.
     Stopped,
 }
 
@@ -127,8 +127,9 @@ pub enum LaneEffect {
     Alarm,
     /// Pushes go on; if it is said of many device tokens an operator has to look.
     AlarmIfMany,
-    /// No push will be taken until the credential, the topic or the project is mended. The topic is
-    /// the configuration's, as no caller can give one.
+    /// Nothing more is sent until another push has shown whether it is about this one, or about the
+    /// credential, the topic or the project: then no push will be taken until that is mended. The
+    /// topic is the configuration's, as no caller can give one.
     Stop,
 }
 
@@ -178,6 +179,9 @@ pub struct Row {
     pub lane: LaneEffect,
     /// What it means for the device token.
     pub token: TokenEffect,
+    /// Whether it is said only to a credential that is taken: the provider has looked at the
+    /// device token. What is said of a request's form, or of an overload, may come before that.
+    pub proves: bool,
     /// What happened, in English, as the push log tells it.
     pub meaning: &'static str,
 }
@@ -192,9 +196,9 @@ impl Answer {
             verdict: Verdict::Succeeded,
             lane: LaneEffect::None,
             token: TokenEffect::Keep,
+            proves: true,
             apns_id: None,
             gone_since_ms: None,
-            is_cut_off: false,
             retry_after: None,
         }
     }
@@ -213,7 +217,7 @@ impl Answer {
             self.lane = LaneEffect::None;
             self.token = TokenEffect::Keep;
         }
-        self.is_cut_off = true;
+        self.proves = false;
         self.error = format!(
             "answered {}, and the reason did not come: {why}",
             self.status
@@ -256,6 +260,7 @@ impl Row {
             verdict: Verdict::Refused,
             lane: LaneEffect::None,
             token: TokenEffect::Keep,
+            proves: false,
             meaning,
         }
     }
@@ -269,6 +274,7 @@ impl Row {
     ) -> Self {
         Self {
             token,
+            proves: true,
             ..Self::refused(status, reason, meaning)
         }
     }

@@ -26,8 +26,8 @@
 //!
 //! A registration token that begins with `unregistered-`, `invalid-`, `disabled-`, `mismatch-`,
 //! `quota-`, `internal-`, `unavailable-`, `third-party-`, `denied-`, `expired-`, `unknown-`,
-//! `html-`, `refuse-`, `reset-` or `silent-` gets that refusal; with `once-` before it only the
-//! first time that the message is seen.
+//! `nowhere-`, `html-`, `refuse-`, `reset-` or `silent-` gets that refusal; with `once-` before it
+//! only the first time that the message is seen.
 
 mod answer;
 mod apns;

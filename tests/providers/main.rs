@@ -15,6 +15,7 @@ mod credentials;
 mod faults;
 mod refusals;
 mod requests;
+mod witnesses;
 
 use serde_json::{Value, json};
 

@@ -291,7 +291,7 @@ impl Play {
     /// connection 1 carries 5 · connection 1 is open · connection 1 is closed
     /// connection 1 heard 2 PING
     /// push 1 succeeded · push 2 failed REASON · push 3 waits · push 4 on 2
-    /// log error "…" · no log error · no log warn
+    /// log error "…" · once log error "…" · no log error · no log warn
     /// ```
     ///
     /// `attempt=N` and `maybe_sent` may follow what a push has come to: they are then what its
@@ -326,11 +326,14 @@ impl Play {
                 let (first, last) = range(id);
                 (first..=last).try_for_each(|id| self.expect_push(id, what))
             }
-            ["log", level, ..] => {
+            ["log", level, ..] | ["once", "log", level, ..] => {
                 let text = rest.split('"').nth(1).unwrap();
                 let found = |line: &&String| line.starts_with(level) && line.contains(text);
-                let found = stage.log.iter().any(|line| found(&line));
-                found.then_some(()).ok_or("no such line".to_owned())
+                match stage.log.iter().filter(found).count() {
+                    0 => Err("no such line".to_owned()),
+                    more @ 2.. if words.0[0] == "once" => Err(format!("there are {more}")),
+                    _ => Ok(()),
+                }
             }
             ["no", "log", level] => {
                 let found = stage.log.iter().find(|line| line.starts_with(level));

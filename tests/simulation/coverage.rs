@@ -90,6 +90,8 @@ kinds! {
     Once "refusal of a credential that is given one more try"
     Held "refused credential"
     Probe "probe of a refused credential"
+    Contradicted "refusal that other pushes contradict"
+    SingledOut "settled by its third contradiction"
     NeverAnswered "never answered"
     TakenNotAnswered "taken and never answered"
     LateAnswer "answer after the time-out"

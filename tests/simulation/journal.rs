@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use sterna::delivery::outcome::End;
 use sterna::delivery::register::Keeper;
 use sterna::moment::Moment;
-use sterna::push::{Accepted, Platform, Push, PushId, Waits};
+use sterna::push::{Accepted, Contradictions, Platform, Push, PushId, Waits};
 
 #[derive(Default)]
 pub(crate) struct Journal(Mutex<Kept>);
@@ -49,6 +49,8 @@ impl Journal {
                 push.maybe_sent = left.maybe_sent;
                 push.used_its_second_chance = left.used_its_second_chance;
                 push.first_attempt = left.first_attempt;
+                let met = left.contradictions;
+                push.contradictions = Contradictions::kept(met.count(), met.first_age_secs());
             }
             (push, waits)
         });

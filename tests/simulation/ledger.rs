@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sterna::delivery::policy::Limits;
-use sterna::lane::{Hold as Held, Lane};
+use sterna::delivery::reasons::NO_ACCESS_TOKEN;
+use sterna::lane::{self, Lane};
 use sterna::moment::Moment;
 use sterna::push::{Accepted, Platform};
 
@@ -80,8 +81,14 @@ pub(crate) struct Ledger {
     /// When the provider asked the lane to wait, and until when.
     slowed: Option<(Instant, Instant)>,
     rest: Rest,
+    /// When the present process began.
+    started: Instant,
+    /// The longest that a push waited until it was taken, and was not refused.
+    pub(crate) slowest: Duration,
     /// What is being purged.
     pub(crate) purging: Option<&'static str>,
+    /// Pushes that were to be purged one by one.
+    pub(crate) purging_one: BTreeSet<u64>,
     pub(crate) coverage: Coverage,
     pub(crate) violations: Vec<String>,
     /// What happened, if it is to be told.
@@ -105,7 +112,10 @@ impl Ledger {
             generations: Vec::new(),
             slowed: None,
             rest: Rest::default(),
+            started: origin,
+            slowest: Duration::ZERO,
             purging: None,
+            purging_one: BTreeSet::new(),
             records: BTreeMap::new(),
             tokens: BTreeMap::new(),
             due: Vec::new(),
@@ -175,13 +185,50 @@ impl Ledger {
     }
 
     /// A connection's credential was refused as a whole.
-    pub(crate) fn refused(&mut self, link: usize, now: Instant) {
-        self.hold.refuse(None, self.generations[link], now);
+    pub(crate) fn refused(&mut self, link: usize) {
+        self.hold.refuse(None, false, link, self.generations[link]);
         self.coverage.count(Kind::CredentialGoAway);
     }
 
     pub(crate) fn unsettled(&self) -> usize {
         self.unsettled
+    }
+
+    /// Whether a push is in flight, as far as the daemon knows.
+    fn are_others_in_flight(&self) -> bool {
+        self.records.values().any(|record| record.flight.is_some())
+    }
+
+    /// What was heard of the credential takes effect: pushes that were refused while others are
+    /// taken wait for another attempt, or have had their last.
+    fn conclude(&mut self, now: Instant) {
+        if !self.hold.has_news() {
+            return;
+        }
+        let others = self.are_others_in_flight();
+        for (push, (link, reply)) in self.hold.conclude(others, now) {
+            let Some(record) = self.records.get_mut(&push).filter(|it| !it.settled) else {
+                continue;
+            };
+            record.contradicted(link, reply, now);
+            self.coverage.count(Kind::Contradicted);
+            self.tell(now, push, || format!("others contradict push {push}"));
+        }
+    }
+
+    /// Another credential is in use.
+    pub(crate) fn replaced(&mut self, generation: u64, now: Instant) {
+        // Whatever else holds it up.
+        let is_tried = |hold: &lane::Hold| match hold {
+            lane::Hold::Credential { reason, .. } => **reason != *NO_ACCESS_TOKEN,
+            lane::Hold::Operator { .. } => false,
+        };
+        let is_held = self.lane.holds().iter().any(is_tried);
+        for push in self.hold.replaced(generation, is_held, now) {
+            if let Some(record) = self.records.get_mut(&push) {
+                record.used_its_second_chance = false;
+            }
+        }
     }
 
     /// What the push's request has to look like.
@@ -191,6 +238,7 @@ impl Ledger {
 
     /// A request of it was written.
     pub(crate) fn sent(&mut self, push: u64, link: usize, stream: u32, now: Instant) {
+        self.conclude(now);
         self.tell(now, push, || format!("push {push} sent on {link}/{stream}"));
         self.requests += 1;
         let Some(record) = self.records.get_mut(&push) else {
@@ -272,6 +320,7 @@ impl Ledger {
             Fate::Spared => {
                 record.unknown += 1;
                 record.spare();
+                record.used_its_second_chance = false;
             }
             Fate::Answered(reply) if record.is_spared(reply) => {
                 record.spare();
@@ -326,18 +375,29 @@ impl Ledger {
         now: Instant,
     ) {
         let generation = self.generation(flight);
+        let link = flight.map_or(0, |(link, _)| link);
         match fate {
-            Fate::Answered(_) if spared => {
-                if self.hold.refuse(Some(push), generation, now) {
+            Fate::Answered(reply) if spared => {
+                if self.hold.is_probe(push) {
                     self.coverage.count(Kind::ProbeRefused);
                 }
+                let record = self.records.get_mut(&push).unwrap();
+                let is_discredited = record.contradictions > 0;
+                let met = Some((push, reply));
+                let counts = self.hold.refuse(met, is_discredited, link, generation);
+                record.used_its_second_chance &= counts;
             }
-            Fate::Answered(reply) if !reply.broken => {
-                if self.hold.answered(push, generation) {
+            Fate::Answered(reply) if reply.proves() => {
+                if self.hold.is_probe(push) {
                     self.coverage.count(Kind::ProbePassed);
                 }
+                self.hold.taken(generation);
             }
-            fate => self.hold.ended(push, fate != Fate::NotSent, now),
+            fate => {
+                // What is purged says nothing, and another goes in its place.
+                let was_sent = fate != Fate::NotSent && !self.purging_one.contains(&push);
+                self.hold.ended(push, was_sent, now);
+            }
         }
     }
 
@@ -348,6 +408,10 @@ impl Ledger {
             return;
         };
         record.taken += 1;
+        if record.last.is_none() {
+            let since = record.accepted.at.monotonic.max(self.started);
+            self.slowest = self.slowest.max(now.saturating_duration_since(since));
+        }
         if record.taken > 1 {
             self.coverage.count(Kind::Doubled);
             if record.unknown == 0 {
@@ -359,6 +423,7 @@ impl Ledger {
 
     /// Reads lines of the push logs.
     pub(crate) fn read_log(&mut self, lines: &[u8], succeeded: bool, now: Moment) {
+        self.conclude(now.monotonic);
         for line in lines.split(|octet| *octet == b'\n') {
             if !line.is_empty() {
                 let line: Value = serde_json::from_slice(line).unwrap();
@@ -401,6 +466,8 @@ impl Ledger {
             faults.push(format!("says maybe_sent = {maybe_sent}"));
         }
         let attempt = line["attempt"].as_u64().unwrap();
+        let is_singled_out = record.is_singled_out(&reason, now);
+        record.attempts += u32::from(is_singled_out);
         if reason != "shutdown" && attempt != u64::from(record.attempts) {
             let attempts = record.attempts;
             faults.push(format!("says attempt {attempt}, and {attempts} counted"));
@@ -415,14 +482,18 @@ impl Ledger {
             None if succeeded => None,
             None if reason == "purged" => {
                 let wanted = self.purging == Some(&*record.accepted.notification.identifier);
+                let wanted = wanted || self.purging_one.contains(&push);
+                self.hold.forget(push, now);
                 (wanted && record.flight.is_none() && status.is_none()).then_some(())
             }
+            None if is_singled_out => Some(()),
             None => record.may_fail(&reason, status, now, self.limits, self.stopped),
         };
         match reason.as_str() {
             "expired" => self.coverage.count(Kind::Expired),
             "shutdown" => self.coverage.count(Kind::LeftAtShutdown),
             "purged" => self.coverage.count(Kind::Purged),
+            _ if is_singled_out => self.coverage.count(Kind::SingledOut),
             "unanswered" if !self.limits.resend_unknown => self.coverage.count(Kind::NotResent),
             _ if answer.is_none() => self.coverage.count(Kind::GaveUp),
             _ if succeeded => self.coverage.count(Kind::Succeeded),
@@ -437,25 +508,16 @@ impl Ledger {
         }
     }
 
-    /// Whether the daemon says that the lane is held for its credential.
-    pub(crate) fn is_held_for_credential(&self) -> bool {
-        let holds = self.lane.holds();
-        holds
-            .iter()
-            .any(|hold| matches!(hold, Held::Credential { .. }))
-    }
-
     /// What a round must have done by its end.
     pub(crate) fn check_round(&mut self, now: Instant) {
+        self.conclude(now);
         if self.lane.rests(now) {
             self.coverage.count(Kind::LaneRests);
         }
-        if self.hold.is_refused() && !self.hold.round_over(self.is_held_for_credential()) {
-            self.violate(
-                now,
-                "the lane is not held, though its credential was refused",
-            );
-            self.hold.forget();
+        let is_held = self.lane.is_refused();
+        if self.hold.is_refused() && !self.hold.round_over(is_held) {
+            self.violate(now, "the lane is open, though its credential was refused");
+            self.hold.forget_all();
         }
         for push in std::mem::take(&mut self.due) {
             if let Some(reply) = self.records[&push].due {
@@ -498,6 +560,7 @@ impl Ledger {
         self.pace = Pace::new(rate, now);
         self.slowed = None;
         self.rest = Rest::default();
+        self.started = now;
         self.moved = Some(now);
         let mut outstanding = BTreeSet::new();
         let mut in_flight = Vec::new();

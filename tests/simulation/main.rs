@@ -43,6 +43,7 @@ use std::thread;
 use std::time::Duration;
 
 use coverage::{Coverage, Kind};
+use world::poison::Traffic;
 use world::{Report, World};
 
 /// Worlds of the fixed set.
@@ -182,6 +183,75 @@ fn two_minutes_of_50_percent_503_cost_the_provider_at_most_a_fifth_more() {
             report.lasted
         );
     });
+}
+
+/// Whatever row of the providers' tables it is that a push is always answered with.
+#[test]
+fn no_push_holds_a_lane_while_another_would_pass() {
+    let secs = Duration::from_secs;
+    let busy = Traffic {
+        burst: 50,
+        every: Duration::from_millis(100),
+        lasts: secs(100),
+        poison: 1,
+        restart: None,
+    };
+    let quiet = Traffic {
+        burst: 4,
+        every: secs(8),
+        lasts: secs(400),
+        ..busy
+    };
+    // Another comes when it has been alone for long.
+    let rare = Traffic {
+        burst: 2,
+        every: secs(100),
+        lasts: secs(1000),
+        ..busy
+    };
+    let restarted = Traffic {
+        burst: 4,
+        every: Duration::from_millis(700),
+        lasts: secs(150),
+        restart: Some(secs(20)),
+        ..busy
+    };
+    for traffic in [busy, quiet, rare, restarted] {
+        check_poison(traffic, secs(3));
+    }
+    // Those that are alone at first look like a bad credential, until the first probe or the next.
+    for (traffic, lasts) in [(busy, 100), (restarted, 400)] {
+        let several = Traffic {
+            poison: 3,
+            lasts: secs(lasts),
+            ..traffic
+        };
+        check_poison(several, secs(90));
+    }
+}
+
+/// Others are taken within that time, and the poison fails by its own answer.
+fn check_poison(traffic: Traffic, within: Duration) {
+    let rows = [(false, reply::APNS_STOPPING), (true, reply::FCM_STOPPING)];
+    let rows = rows.iter();
+    let rows = rows.flat_map(|(of_fcm, rows)| rows.iter().map(|row| (*of_fcm, *row)));
+    for (seed, (of_fcm, row)) in (1..).zip(rows) {
+        let world = |traced| World::of_poison(seed, row, of_fcm, traffic, traced);
+        let report = world(false).run();
+        let of = |kind| report.coverage.of(kind);
+        let [contradicted, failed] = [Kind::Contradicted, Kind::SingledOut].map(of);
+        let is_right = report.violations.is_empty() && report.slowest <= within;
+        if !is_right || failed != traffic.poison || contradicted != 3 * failed {
+            for line in world(true).run().trace {
+                eprintln!("{line}");
+            }
+            panic!(
+                "{traffic:?} beside {row:?}: {:?}; {contradicted} contradicted, {failed} failed, \
+                 and another waited {:?}",
+                report.violations, report.slowest
+            );
+        }
+    }
 }
 
 /// Promise of every second process: both lanes, with one clock, one journal, one start and one end.

@@ -1,7 +1,7 @@
 //! The network: octets that arrive late, in pieces, or not at all.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::rc::Rc;
@@ -14,6 +14,7 @@ use crate::coverage::Kind;
 use crate::dice::Dice;
 use crate::issuer::Issuer;
 use crate::ledger::Ledger;
+use crate::reply::Reply;
 use crate::wire::Wire;
 
 /// How long the socket waits for the peer to take octets.
@@ -251,6 +252,10 @@ pub(crate) struct Net {
     pub(crate) half_unavailable: bool,
     /// Every answer asks the whole lane to wait, until then.
     pub(crate) used_up_until: Option<Instant>,
+    /// Its connections take a thousand streams each, and many octets at once.
+    pub(crate) wide: bool,
+    /// Pushes that are answered so whatever happens, until the provider is well.
+    pub(crate) poison: BTreeMap<u64, Reply>,
     /// What the provider knows of credentials.
     pub(crate) issuer: Issuer,
     /// Where the next use of a connection ends in a panic.
@@ -303,7 +308,7 @@ impl Net {
         let id = self.links.len();
         self.ledger.connected(generation);
         let capacity = match self.dice.between(0, 3) {
-            0 => self.dice.between(200, 6000),
+            0 if !self.wide => self.dice.between(200, 6000),
             _ => 1 << 20,
         };
         // Some time has to pass, or a small socket would take a whole batch in one instant.

@@ -62,7 +62,7 @@ impl Peer {
     /// With its troubles to come.
     pub(crate) fn new(link: usize, troubled: u64, now: Instant, net: &mut Net) -> Self {
         let dice = &mut net.dice;
-        let limit = if net.half_unavailable {
+        let limit = if net.half_unavailable || net.wide {
             1000
         } else {
             dice.one_of(&[1, 1, 2, 5, 30, 100, 1000])
@@ -255,6 +255,8 @@ impl Peer {
         request.push = check::content(self.link, stream, request.push, content, now, net);
         let plan = if let Some(reply) = request.proof {
             Plan::Answer(reply)
+        } else if let Some(reply) = net.poison.get(&request.push) {
+            Plan::Answer(*reply)
         } else if net.half_unavailable {
             reply::half_unavailable(&mut net.dice)
         } else if net.used_up_until.is_some_and(|until| now < until) {

@@ -10,7 +10,8 @@ use crate::coverage::Kind;
 use crate::dice::Dice;
 use crate::ledger::Ledger;
 pub(crate) use table::{
-    EXPIRED_ACCESS_TOKEN, EXPIRED_AUTH_TOKEN, INVALID_AUTH_TOKEN, TOO_MANY_UPDATES,
+    APNS_STOPPING, EXPIRED_ACCESS_TOKEN, EXPIRED_AUTH_TOKEN, FCM_STOPPING, INVALID_AUTH_TOKEN,
+    TOO_MANY_UPDATES,
 };
 
 /// Least wait after an answer of FCM that asks for a back-off.
@@ -53,9 +54,27 @@ pub(crate) enum Body {
     ErrorInfo,
     /// `FcmError`, and that it is about a device.
     DeviceQuota,
+    /// A status of Google's and no details.
+    Status,
     /// HTML.
     Page,
 }
+
+/// What APNs says of device tokens and devices.
+const APNS_OF_DEVICES: &[&str] = &[
+    "BadDeviceToken",
+    "DeviceTokenNotForTopic",
+    "ExpiredToken",
+    "TooManyRequests",
+    "Unregistered",
+];
+/// What FCM says of registration tokens, and of keys that belong to them.
+const FCM_OF_DEVICES: &[&str] = &[
+    "INVALID_ARGUMENT",
+    "SENDER_ID_MISMATCH",
+    "THIRD_PARTY_AUTH_ERROR",
+    "UNREGISTERED",
+];
 
 /// What a `retry-after` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +120,11 @@ impl Reply {
             Body::None => return Vec::new(),
             Body::Reason => return format!(r#"{{"reason":"{reason}"}}"#).into_bytes(),
             Body::Page => return b"<html>Error</html>".to_vec(),
+            Body::Status => {
+                let status = self.status;
+                return format!(r#"{{"error":{{"code":{status},"status":"{reason}"}}}}"#)
+                    .into_bytes();
+            }
             Body::ErrorInfo => format!(r#"{{{KIND}.rpc.ErrorInfo","reason":"{reason}"}}"#),
             Body::FcmError | Body::DeviceQuota => {
                 format!(r#"{{{KIND}.firebase.fcm.v1.FcmError","errorCode":"{reason}"}}"#)
@@ -141,6 +165,17 @@ impl Reply {
             Class::Now | Class::Elsewhere | Class::Once | Class::OnceElsewhere | Class::Held
         );
         by_class || self.reason == TOO_MANY_UPDATES.reason
+    }
+
+    /// Whether it is said only to a credential that is taken: of a device token, or of a device.
+    pub(crate) fn proves(self) -> bool {
+        let of_device = match self.body {
+            Body::Reason => APNS_OF_DEVICES.contains(&self.reason),
+            Body::FcmError => FCM_OF_DEVICES.contains(&self.reason),
+            Body::DeviceQuota => true,
+            Body::None | Body::ErrorInfo | Body::Page | Body::Status => false,
+        };
+        !self.broken && (self.class == Class::Taken || of_device)
     }
 
     /// Seconds of wait that it asks for.
@@ -299,4 +334,10 @@ pub(crate) fn used_up(of_fcm: bool, dice: &mut Dice) -> Plan {
         retry_after: Some(RetryAfter::Secs(dice.one_of(&[1, 30, 30, 120, 900]))),
         ..dice.one_of(&slow)
     })
+}
+
+/// One of the answers that are about the credential, or seem so.
+pub(crate) fn stopping(of_fcm: bool, dice: &mut Dice) -> Reply {
+    let all = if of_fcm { FCM_STOPPING } else { APNS_STOPPING };
+    dice.one_of(all)
 }

@@ -25,6 +25,8 @@ pub(crate) enum Act {
     Resume,
     /// What waits under a name is taken out.
     Purge,
+    /// One push is taken out, wherever it is.
+    PurgeOne,
     /// The credential files have changed.
     Reload,
     /// Of a thread.
@@ -58,6 +60,8 @@ pub(crate) fn of_chance(origin: Instant, ends: Duration, dice: &mut Dice) -> Scr
         (Act::Reload, 100),
         (Act::Purge, 150),
         (Act::Purge, 100),
+        (Act::PurgeOne, 300),
+        (Act::PurgeOne, 300),
         (Act::Panic, 150),
         (Act::Panic, 50),
         (Act::Standstill, 200),

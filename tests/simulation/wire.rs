@@ -352,7 +352,7 @@ impl Wire {
                     let debug = String::from_utf8_lossy(&frame.payload[8..]);
                     if debug.contains("BadCertificate") && !self.refused {
                         self.refused = true;
-                        ledger.refused(self.link, now);
+                        ledger.refused(self.link);
                     }
                     // What was not sent yet is taken back, and seen to be.
                     let handed = self.handed;

@@ -4,10 +4,12 @@ mod acts;
 mod keeper;
 mod machine;
 pub(crate) mod pair;
+pub(crate) mod poison;
 mod restart;
 mod storm;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -60,6 +62,9 @@ pub(crate) struct Report {
     pub(crate) lasted: Duration,
     /// Rounds of one thread within a second, at most.
     pub(crate) busiest: u32,
+    /// The longest that a push waited which was not poison, from its acceptance or the last start
+    /// until it was taken.
+    pub(crate) slowest: Duration,
 }
 
 pub(crate) struct World {
@@ -84,6 +89,8 @@ pub(crate) struct World {
     first_id: u64,
     /// Of a thousand, how many requests and connections fare badly.
     troubled: u64,
+    /// Of a thousand requests, in how many a push is poison.
+    poisoned: u64,
     outage_until: Instant,
     healed: bool,
     /// Rounds of one thread within a second, at most.
@@ -113,8 +120,10 @@ impl World {
         let troubled = dice.one_of(&[0, 30, 100, 300, 300, 500, 800, ALWAYS_REFUSING]);
         let script_ends = dice.millis(1000, 300_000);
         let acts = script::of_chance(*ORIGIN, script_ends, &mut dice);
+        let poisoned = dice.one_of(&[0, 0, 200, 600]);
         Self {
             troubled,
+            poisoned,
             ..Self::of(site, machine, acts, dice, traced)
         }
     }
@@ -144,6 +153,8 @@ impl World {
             pusher_max: usize::MAX,
             half_unavailable: false,
             used_up_until: None,
+            wide: false,
+            poison: BTreeMap::new(),
             issuer,
             trap: None,
         };
@@ -165,6 +176,7 @@ impl World {
             next_id: 1,
             first_id: 1,
             troubled: 0,
+            poisoned: 0,
             outage_until: origin,
             healed: false,
             busiest: 0,
@@ -352,7 +364,7 @@ impl World {
         }
         let net = &mut *self.net.borrow_mut();
         net.issuer.check_signed(now, &mut net.ledger);
-        if self.lane.is_held() && net.ledger.is_held_for_credential() {
+        if self.lane.is_refused() {
             net.let_all_be_replaced();
         }
         let (outstanding, unsettled) = (self.lane.outstanding(), net.ledger.unsettled());
@@ -456,6 +468,7 @@ impl World {
             seen_until_healed: self.seen_until_healed,
             lasted: self.now.duration_since(self.origin),
             busiest: self.busiest,
+            slowest: ledger.slowest,
         }
     }
 }

@@ -8,11 +8,33 @@ use super::super::head::Head;
 use super::super::query::{first_value, go_integer};
 use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::super::route::Order;
-use super::super::stat::LaneState;
+use super::super::stat::{LaneStat, LaneState, StatApp};
+use super::super::state::{self, PushState};
 use super::{Door, Host, Purged, Service};
-use crate::push::Platform;
+use crate::push::{Platform, PushId};
 
 impl<D: Door, H: Host> Service<D, H> {
+    /// `GET /stat/app`.
+    pub(super) fn stat_app(&self) -> StatApp {
+        let lanes = || [&self.ios, &self.android].into_iter().flatten();
+        let pushers = self.host.pushers();
+        StatApp {
+            queue_max: lanes().map(|lane| lane.capacity() as u64).sum(),
+            queue_usage: lanes().map(|lane| lane.outstanding() as u64).sum(),
+            pusher_max: pushers.max,
+            pusher_count: pushers.count,
+            ios: self.lane_stat(Platform::Ios),
+            android: self.lane_stat(Platform::Android),
+        }
+    }
+
+    fn lane_stat(&self, platform: Platform) -> LaneStat {
+        LaneStat {
+            settled: self.host.settled(platform),
+            state: self.lane(platform).map(Door::state),
+        }
+    }
+
     /// `PUT /config/pushers?max=N`.
     pub(super) fn pushers(&self, head: &Head, query: &str) -> Reply {
         if &*head.method != "PUT" {
@@ -48,6 +70,33 @@ impl<D: Door, H: Host> Service<D, H> {
                 }
                 purged(&self.host.purge(identifier))
             }
+        }
+    }
+
+    /// `DELETE /push/{id}`.
+    pub(super) fn purge_push(&self, id: PushId) -> Reply {
+        let state = match self.host.purge_push(id) {
+            Ok(done) => return purged(&done),
+            Err(state) => state,
+        };
+        match &state {
+            PushState::Settling(_) | PushState::Settled(_) => Reply {
+                status: 409,
+                ..state::reply(id, &state, self.ids.node())
+            },
+            PushState::Unknown | PushState::Unclear => state::reply(id, &state, self.ids.node()),
+            PushState::Queued { platform }
+            | PushState::InFlight { platform, .. }
+            | PushState::Retrying { platform, .. } => match self.lane(*platform) {
+                None => Reply::message(
+                    409,
+                    &format!(
+                        "{platform} is disabled: its pushes stay in the journal until it is \
+                         enabled, or until they expire"
+                    ),
+                ),
+                Some(_) => Reply::message(503, NOT_CAUGHT).with_retry_after(RETRY_AFTER_SECS),
+            },
         }
     }
 
@@ -99,6 +148,10 @@ impl<D: Door, H: Host> Service<D, H> {
         Reply::json_line(200, &health)
     }
 }
+
+/// Why no place was found to have a push that is outstanding.
+const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not yet read back from \
+                          the journal: ask again";
 
 /// The answer to who has had pushes purged. No 503 even if that is not kept: it would say that
 /// nothing was done, and who is in front of several daemons would ask the next one.

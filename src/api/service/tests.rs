@@ -222,16 +222,18 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
         state: stat::Sending::Held,
         since: Some(1_795_000_000),
         reason: Some("InvalidProviderToken".to_owned()),
+        push: Some(4711),
         seconds_left: None,
         error: Some("look into \"AuthKey.p8\"".to_owned()),
     };
     let got = web.ask("GET", "/healthz", "");
     let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"held\",\"since\":1795000000,\
-                \"reason\":\"InvalidProviderToken\"},\"android\":{\"state\":\"open\"}}}\n";
+                \"reason\":\"InvalidProviderToken\",\"push\":4711},\
+                \"android\":{\"state\":\"open\"}}}\n";
     assert_eq!((got.status, &*got.body), (200, body));
     let stat = web.ask("GET", "/stat/app", "").body;
     let shown = "\"state\": \"held\",\n  \"since\": 1795000000,\n  \
-                 \"reason\": \"InvalidProviderToken\",\n  \
+                 \"reason\": \"InvalidProviderToken\",\n  \"push\": 4711,\n  \
                  \"error\": \"look into \\\"AuthKey.p8\\\"\"\n },";
     assert!(stat.contains(shown), "{stat}");
 }

@@ -132,14 +132,15 @@ impl Entry {
             retry: match row.verdict {
                 _ if by_status => "as its HTTP status says".to_owned(),
                 Verdict::Retry(again) => retry_rule(again, platform),
-                Verdict::Stopped => {
-                    "with the lane's probes, and when it is held no more".to_owned()
-                }
+                Verdict::Stopped => STOPPED_RETRY.to_owned(),
                 Verdict::Succeeded | Verdict::Refused => "never".to_owned(),
             },
             lane: match row.lane {
                 LaneEffect::None if is_given_one_more_try(row) => {
                     format!("the second time: {STOPPED_LANE}")
+                }
+                LaneEffect::None if row.proves => {
+                    "no effect, but that a credential which others refuse is taken".to_owned()
                 }
                 LaneEffect::None => "no effect".to_owned(),
                 LaneEffect::Slow => format!(
@@ -216,11 +217,11 @@ impl Entry {
 
     fn of_hold(of: &'static (&'static str, Advice)) -> Self {
         Self {
-            push: STOPPED_PUSH,
+            push: "waits in the queue, at no cost",
             retry: "when the lane is held no more".to_owned(),
             lane:
                 "held, with an error line for the operator, until there is one; if FCM has refused \
-                   them, until a probe shows that it is mended"
+                   them, until a good answer shows that it is mended"
                     .to_owned(),
             ..Self::of_ours(of)
         }
@@ -316,9 +317,14 @@ const APNS: &str = "APNs";
 const FCM: &str = "FCM";
 
 /// What a refused credential does to the push that met it, and to its lane.
-const STOPPED_PUSH: &str = "waits in the queue, at no cost";
-const STOPPED_LANE: &str =
-    "held, with an error line for the operator, until a probe shows that it is mended";
+const STOPPED_PUSH: &str =
+    "waits, at no cost; fails by it the third time that others are taken meanwhile";
+const STOPPED_RETRY: &str = "after others: soon if they are taken, and again a minute after the \
+                             first time; else with the lane's probes";
+const STOPPED_LANE: &str = "nothing is sent until it is seen whether others meet it, by what is \
+                            in flight or by another push within a second; if they do, or if there \
+                            is no other, held, with an error line for the operator, until a push \
+                            is taken";
 
 fn is_given_one_more_try(row: &Row) -> bool {
     matches!(row.verdict, Verdict::Retry(again) if again.once)

@@ -219,7 +219,25 @@ fn the_text_says_what_becomes_of_push_lane_and_token() {
     );
     check(
         "ExpiredProviderToken",
-        &["tried again, once", "with a new auth token"],
+        &[
+            "tried again, once",
+            "with a new auth token",
+            "lane the second time: nothing is sent until it is seen whether others meet it",
+        ],
+    );
+    for stopping in ["Forbidden", "NOT_FOUND"] {
+        check(
+            stopping,
+            &[
+                "push waits, at no cost; fails by it the third time that others are taken",
+                "a minute after the first time; else with the lane's probes",
+                "by another push within a second",
+            ],
+        );
+    }
+    check(
+        "SENDER_ID_MISMATCH",
+        &["lane no effect, but that a credential which others refuse is taken"],
     );
     check(
         "ServiceUnavailable",

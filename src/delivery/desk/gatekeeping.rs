@@ -1,32 +1,61 @@
-//! What a connection thread does for its lane's gate: it tells it of credentials that are refused,
-//! sends its probes, and follows when the lane's route is replaced.
+//! What a connection thread does for its lane's gate: it tells it of credentials that are refused
+//! and of those that are taken, sends its probes, and follows when the lane's route is replaced.
 
-use super::super::link::{HELD, REPLACED};
+use super::super::link::{HELD, REPLACED, WEDGED, WEDGED_AFTER};
 use super::super::outcome::Outcome;
 use super::super::present_route::{refusal, tell_refusal, tell_release};
 use super::super::session::Ended;
 use super::super::stop;
 use super::super::transport::Transport;
 use super::Desk;
-use crate::lane::{EndsWith, MaySend, ProbeEnd};
+use crate::lane::{Cleared, EndsWith, MaySend, ProbeEnd, Rebuff, Suspect, Target, Witness};
 use crate::moment::Moment;
-use crate::push::{Push, PushId};
+use crate::provider::Answer;
+use crate::push::{ConnectionId, Push, PushId};
 
 impl<T: Transport> Desk<T> {
     /// Takes the lane's present route, if it has been replaced, and lets a connection go that
-    /// belongs to another, or that knows a credential which is to be tried anew.
-    pub(super) fn follow_route(&mut self, now: Moment) {
+    /// belongs to another.
+    pub(super) fn follow_route(&mut self) {
         if self.lane.route_generation() != self.generation {
             (self.generation, self.route) = self.present_route.current();
             if let Some(link) = &mut self.links.present {
                 link.session().retire(REPLACED);
             }
         }
-        if let Some(link) = &mut self.links.present
-            && self.lane.waits_for_probe(now.monotonic)
-        {
-            link.session().retire(HELD);
+    }
+
+    /// Lets a connection go that knows a credential which is to be tried anew, or that alone
+    /// refuses one.
+    pub(super) fn part_with_refuser(&mut self, now: Moment) {
+        if let Some(link) = &mut self.links.present {
+            let refusals = link.session().refusals();
+            if self.lane.parts_with(refusals > 0, now.monotonic) {
+                link.session().retire(HELD);
+            } else if refusals >= WEDGED_AFTER && !self.lane.is_held() {
+                link.session().retire(WEDGED);
+            }
         }
+    }
+
+    /// Decides what is open about the credential, as far as it is for this thread to do.
+    pub(super) fn look_at_gate(&mut self, now: Moment) {
+        if !self.lane.is_held() {
+            return;
+        }
+        let random = self.settler.random();
+        let in_flight = self.others_in_flight() || self.links.in_flight() > 0;
+        let told = self.lane.judge(in_flight, now.monotonic, random);
+        tell_refusal(&self.lane, told);
+        self.lane.look_at_last(now.monotonic);
+        if self.lane.has_suspects() {
+            self.sweep(now);
+        }
+    }
+
+    /// Whether other threads have pushes in flight.
+    fn others_in_flight(&self) -> bool {
+        self.lane.retry_budget().in_flight() > self.shown_in_flight
     }
 
     /// Nothing may be sent: what was taken goes back, and its time goes on.
@@ -36,109 +65,212 @@ impl<T: Transport> Desk<T> {
         self.sweep(now);
     }
 
+    /// A push to see by whether the credential is taken: one to another target than those that have
+    /// met its refusal, now or before, if there is one. They go last.
+    pub(super) fn take_probe(&mut self, now: Moment) -> Option<Push> {
+        loop {
+            while let Some(push) = self.hand.pop_front() {
+                if self.lane.is_another(&push) {
+                    return Some(push);
+                }
+                self.lane.put_last(push);
+            }
+            if !self.take_work() {
+                break;
+            }
+        }
+        let link = self.links.present.as_mut()?;
+        let last = self.lane.take_last(link.id(), now.monotonic);
+        if last.is_none() && self.lane.has_work() {
+            // This connection has refused those that are left.
+            link.session().retire(HELD);
+        }
+        last
+    }
+
     /// Whether that push may go, if `may_send` is what the lane says.
-    pub(super) fn lets_go(&mut self, push: PushId, may_send: MaySend, now: Moment) -> bool {
+    pub(super) fn lets_go(&mut self, push: &Push, may_send: MaySend, now: Moment) -> bool {
         match may_send {
             MaySend::Yes => true,
             MaySend::Probe => {
                 let goes = self.lane.begin_probe(push, now.monotonic);
-                self.probes.extend(goes.then_some(push));
+                self.probes.extend(goes.then_some(push.id()));
                 goes
             }
             MaySend::No => false,
         }
     }
 
-    /// Keeps a push from its settlement whose answer is not about it but about the lane: that is
-    /// given back.
-    pub(super) fn keep_back(&mut self, ended: Ended, now: Moment) -> Result<Ended, Push> {
+    /// Puts those last in what has ended, thus first to be looked at, that say that the credential
+    /// is refused: of what came in the same round, what says that it is taken came after.
+    pub(super) fn refusals_first(&mut self) {
+        let stops = |ended: &Ended| {
+            let is_probe = self.probes.contains(&ended.push.id());
+            stopping_answer(ended, is_probe).is_some()
+        };
+        if self.ended.len() > 1 && self.ended.iter().any(stops) {
+            let mut ended = std::mem::take(&mut self.ended);
+            ended.sort_by_cached_key(stops);
+            self.ended = ended;
+        }
+    }
+
+    /// Keeps a push from its settlement whose answer may not be about it but about the credential.
+    /// It goes last then, or is given back if it is to be sent again at once.
+    pub(super) fn keep_back(&mut self, ended: Ended, now: Moment) -> Result<Ended, Option<Push>> {
         let (id, generation) = (ended.push.id(), ended.generation);
         // The lane may wait for it no more: a GOAWAY of the same round, or another credential, has
         // ended the probe. What is said to it is about the credential all the same.
         let is_probe = self.probes.contains(&id);
         self.probes.retain(|probe| *probe != id);
-        let Outcome::Answered(answer) = &ended.outcome else {
-            if is_probe {
-                let end = match ended.outcome {
-                    Outcome::NotSent => ProbeEnd::NotSent,
-                    _ => ProbeEnd::Unanswered,
-                };
-                self.end_probe(id, generation, end, now);
-            }
-            if ended.is_spared && self.settler.resends_unknown() {
-                let mut push = ended.push;
-                stop::spare(&mut push);
-                push.maybe_sent = true;
-                return Err(push);
-            }
-            return Ok(ended);
-        };
-        let last = is_probe || ended.push.used_its_second_chance;
-        if !stop::stops_the_lane(answer, last) {
-            // A provider that is out of order has not looked at the credential, and of a refusal
-            // without its reason nobody knows.
-            let end = if answer.status >= 500 || answer.is_cut_off {
-                ProbeEnd::Unanswered
-            } else {
-                ProbeEnd::Passed
-            };
-            if is_probe && self.end_probe(id, generation, end, now) {
-                tell_release(&self.lane);
-            }
+        let proves = matches!(&ended.outcome, Outcome::Answered(answer) if answer.proves);
+        if proves {
+            self.take_proof(generation);
             return Ok(ended);
         }
-        let status = answer.status.to_string();
-        let (reason, why) = if answer.reason.is_empty() {
-            (status.clone(), format!("{status}: {}", answer.error))
-        } else {
-            let why = format!("{status} {}: {}", answer.reason, answer.error);
-            (answer.reason.to_string(), why)
-        };
-        self.refuse(&reason, &why, Some(id), generation, now);
-        let mut push = ended.push;
-        stop::spare(&mut push);
-        Err(push)
+        if let Some(answer) = stopping_answer(&ended, is_probe) {
+            let (reason, why) = words(answer, id);
+            let rebuff = Rebuff {
+                status: answer.status,
+                reason: answer.reason.clone(),
+                error: answer.error.clone(),
+                connection: ended.connection,
+            };
+            let mut push = ended.push;
+            stop::spare(&mut push);
+            self.settler.note_tried(&push, None, now);
+            let suspect = Suspect {
+                push,
+                met: Some(rebuff),
+            };
+            self.refuse(
+                &reason,
+                &why,
+                Some(suspect),
+                ended.connection,
+                generation,
+                now,
+            );
+            return Err(None);
+        }
+        if is_probe {
+            let end = match ended.outcome {
+                Outcome::NotSent => ProbeEnd::NotSent,
+                // A provider that is out of order has not looked at the credential.
+                _ => ProbeEnd::Unanswered,
+            };
+            if end == ProbeEnd::Unanswered && self.lane.is_judged() {
+                // The next one shall not meet what this one has met.
+                self.links.retire(ended.connection, HELD);
+            }
+            self.end_probe(id, generation, end, now);
+        }
+        if ended.is_spared && self.settler.resends_unknown() {
+            let mut push = ended.push;
+            stop::spare(&mut push);
+            push.used_its_second_chance = false;
+            push.maybe_sent = true;
+            return Err(Some(push));
+        }
+        Ok(ended)
+    }
+
+    /// A push was answered as only a credential is that is taken: what was refused is contradicted.
+    fn take_proof(&mut self, generation: u64) {
+        if !self.lane.is_held() {
+            return;
+        }
+        let (cleared, refused) = self.lane.taken(generation);
+        self.contradicted.extend(refused);
+        if cleared == Cleared::Hold {
+            tell_release(&self.lane);
+        }
+    }
+
+    /// Settles what others contradict, or has it wait for another attempt.
+    pub(super) fn conclude_contradicted(&mut self, now: Moment) {
+        while let Some(Suspect { push, met }) = self.contradicted.pop() {
+            self.at_work = Some(push.clone());
+            let again = match met {
+                Some(rebuff) => self.settler.contradict(push, rebuff, now),
+                None => Some(push),
+            };
+            self.again.extend(again);
+            self.at_work = None;
+        }
     }
 
     /// Tells the lane that a GOAWAY refused a connection's credential.
     pub(super) fn take_refusals(&mut self, now: Moment) {
         let mut refusals = Vec::new();
         for link in self.links.iter_mut() {
+            let id = link.id();
             let session = link.session();
             if let Some(row) = session.take_refusal() {
-                refusals.push((row, session.generation()));
+                refusals.push((row, id, session.generation()));
             }
         }
-        for (row, generation) in refusals {
+        for (row, connection, generation) in refusals {
             let why = format!("GOAWAY {}: {}", row.reason, row.meaning);
-            self.refuse(row.reason, &why, None, generation, now);
+            self.refuse(row.reason, &why, None, connection, generation, now);
         }
     }
 
-    /// A probe has ended, other than by a refusal; whether that opens the lane.
-    pub(super) fn end_probe(
-        &mut self,
-        push: PushId,
-        generation: u64,
-        end: ProbeEnd,
-        now: Moment,
-    ) -> bool {
+    /// A probe has ended, and it is not known what that says.
+    pub(super) fn end_probe(&mut self, push: PushId, generation: u64, end: ProbeEnd, now: Moment) {
         let random = self.settler.random();
         self.lane
-            .end_probe(push, generation, end, now.monotonic, random)
+            .end_probe(push, generation, end, now.monotonic, random);
     }
 
     fn refuse(
         &mut self,
         reason: &str,
         why: &str,
-        push: Option<PushId>,
+        suspect: Option<Suspect>,
+        connection: ConnectionId,
         generation: u64,
         now: Moment,
     ) {
         let refusal = refusal(reason, why, &self.route, EndsWith::Probe);
         let random = self.settler.random();
-        let told = self.lane.refuse(refusal, generation, push, now, random);
+        let push = suspect.as_ref().map(|suspect| &suspect.push);
+        let witness = Witness {
+            push: push.map(|push| (push.id(), Target::of(push.token()))),
+            connection,
+            is_discredited: push.is_some_and(|push| push.contradictions.count() > 0),
+            others_decide: self.others_in_flight() || self.links.in_flight() > 0,
+        };
+        let lane = &self.lane;
+        let told = lane.refuse(refusal, generation, Some(witness), suspect, now, random);
+        // The lane has it.
+        self.at_work = None;
         tell_refusal(&self.lane, told);
+    }
+}
+
+/// What was said to a push, if it may be about the credential.
+fn stopping_answer(ended: &Ended, is_probe: bool) -> Option<&Answer> {
+    let Outcome::Answered(answer) = &ended.outcome else {
+        return None;
+    };
+    let last = is_probe || ended.push.used_its_second_chance;
+    stop::stops_the_lane(answer, last).then_some(answer)
+}
+
+/// The provider's word for a refusal, and a sentence for the operator that names the push.
+fn words(answer: &Answer, push: PushId) -> (String, String) {
+    let Answer {
+        status,
+        reason,
+        error,
+        ..
+    } = answer;
+    if reason.is_empty() {
+        let why = format!("{status}: {error}, said to push {push}");
+        (status.to_string(), why)
+    } else {
+        let why = format!("{status} {reason}: {error}, said to push {push}");
+        (reason.to_string(), why)
     }
 }

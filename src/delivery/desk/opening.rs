@@ -27,7 +27,9 @@ impl<T: Transport> Desk<T> {
         }
         if !self.route.can_send(now) {
             self.present_route.look_at_access_token(now);
-            self.not_before = now.monotonic.checked_add(LONGEST_WAIT);
+            let serves_at = self.route.credentials.serves_at(now);
+            let latest = now.monotonic.checked_add(LONGEST_WAIT);
+            self.not_before = serves_at.or(latest);
             self.sweep(now);
             return false;
         }

@@ -8,7 +8,7 @@ use super::super::transport::Transport;
 use super::Desk;
 use crate::lane::State;
 use crate::moment::Moment;
-use crate::push::PushId;
+use crate::push::{ConnectionId, PushId};
 
 impl<T: Transport> Desk<T> {
     /// After a panic: the connections' state cannot be trusted any more, the pushes can.
@@ -31,6 +31,8 @@ impl<T: Transport> Desk<T> {
             outcome: Outcome::Unknown(why.into()),
             took: Duration::ZERO,
             generation: self.generation,
+            connection: ConnectionId::new(0),
+            is_refused: false,
             is_spared: false,
             was_early: false,
         }));
@@ -40,6 +42,9 @@ impl<T: Transport> Desk<T> {
         self.lane.dial().back_off(now.monotonic, random);
         self.lane.attendance().leave(self.seat, State::Busy);
         self.give_up_keeping();
+        let contradicted = self.contradicted.drain(..);
+        let contradicted = contradicted.map(|suspect| suspect.push);
+        self.lane.put_back(contradicted);
         self.lane.put_back(self.again.drain(..));
         self.lane.put_back(self.hand.drain(..));
         self.show_in_flight();

@@ -1,5 +1,6 @@
 mod late;
 mod panics;
+mod purging;
 mod refusing;
 
 use std::net::{Ipv4Addr, SocketAddr};

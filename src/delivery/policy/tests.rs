@@ -55,9 +55,9 @@ fn answer(status: u16, reason: &'static str, verdict: Verdict) -> Outcome {
         verdict,
         lane: LaneEffect::None,
         token: TokenEffect::Keep,
+        proves: false,
         apns_id: Some("an-id".into()),
         gone_since_ms: None,
-        is_cut_off: false,
         retry_after: None,
     })
 }

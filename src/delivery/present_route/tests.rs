@@ -2,11 +2,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::http2::Options;
-use crate::lane::MaySend;
+use crate::lane::{MaySend, Target};
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::oauth::{AccessTokens, Class};
+use crate::push::DeviceToken;
 
 /// A lane to FCM whose access tokens a test hands out.
 fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
@@ -66,7 +67,10 @@ fn where_pushes_were_refused_one_access_token_after_the_other_another_proves_not
         assert!(!lane.is_held());
         grant(&route, now);
         let used = route.credentials.current(now).unwrap();
-        route.credentials.report(trouble, &used, now);
+        for token in ["one", "other"] {
+            let target = Target::of(&DeviceToken::new(token));
+            route.credentials.report(trouble, target, &used, now);
+        }
     }
     present.look_at_access_token(now);
     assert_eq!(lane.may_send(now.monotonic), MaySend::No);

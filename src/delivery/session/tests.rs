@@ -1,3 +1,4 @@
+mod credentials;
 mod heads;
 mod liveness;
 
@@ -41,7 +42,7 @@ impl Wire {
             ..Options::default()
         };
         let server = Connection::server(options, now.monotonic);
-        let mut session = Session::new(Requests::new(address), TIMEOUT);
+        let mut session = Session::new(Requests::new(address), TIMEOUT, ConnectionId::new(1));
         session.set_credential(Some(Credential::Certificate), &mut client);
         let mut wire = Self {
             session,
@@ -438,60 +439,22 @@ fn a_late_answer_to_a_push_that_timed_out_is_ignored() {
 }
 
 #[test]
-fn an_expired_auth_token_retires_the_connection_and_is_reported() {
-    let mut wire = Wire::apns(10);
-    wire.send(pushes(1, |_| {}).remove(0));
-    wire.settle();
-    wire.answer(1, 403, br#"{"reason":"ExpiredProviderToken"}"#);
-    assert_eq!(
-        wire.session.take_trouble(),
-        Some((Trouble::Refused, Credential::Certificate))
-    );
-    assert_eq!(wire.session.take_trouble(), None);
-    assert_eq!(wire.session.retiring(), Some("403 ExpiredProviderToken"));
-}
-
-#[test]
-fn an_auth_token_that_came_too_soon_retires_the_connection_and_is_reported() {
+fn a_push_that_is_cancelled_is_given_back_and_nothing_more_is_heard_of_it() {
     let mut wire = Wire::apns(10);
     for push in pushes(2, |_| {}) {
         wire.send(push);
     }
     wire.settle();
-    wire.answer(1, 429, br#"{"reason":"TooManyProviderTokenUpdates"}"#);
-    assert_eq!(
-        wire.session.take_trouble(),
-        Some((Trouble::RenewedTooSoon, Credential::Certificate))
-    );
-    assert_eq!(
-        wire.session.retiring(),
-        Some("429 TooManyProviderTokenUpdates")
-    );
-    assert_eq!((wire.room(), wire.session.in_flight()), (0, 1));
-}
-
-#[test]
-fn trouble_with_a_credential_is_not_held_against_its_successor() {
-    let mut wire = Wire::new(fcm(), 10);
-    let tokens = [1, 2].map(|number| {
-        let text = format!("Bearer {number}");
-        Credential::AccessToken(AccessToken::for_tests(&text, number))
-    });
-    let [first, second] = tokens.clone();
-    wire.session.set_credential(Some(first), &mut wire.client);
-    for push in android(2) {
-        wire.send(push);
-    }
-    wire.settle();
-    let unauthenticated = br#"{"error":{"status":"UNAUTHENTICATED"}}"#;
-    wire.answer(1, 401, unauthenticated);
-    assert_eq!(
-        wire.session.take_trouble(),
-        Some((Trouble::Refused, tokens[0].clone()))
-    );
-    wire.session.set_credential(Some(second), &mut wire.client);
-    wire.answer(3, 401, unauthenticated);
-    assert_eq!(wire.session.take_trouble(), None);
+    let (http2, now, ended) = (&mut wire.client, wire.now, &mut wire.ended);
+    let mut cancel = |id| wire.session.cancel(PushId(id), http2, now, ended);
+    assert_eq!(cancel(2).map(|push| push.id()), Some(PushId(2)));
+    assert!(cancel(2).is_none() && cancel(3).is_none());
+    assert_eq!(wire.session.in_flight(), 1);
+    // RST_STREAM of the third stream with CANCEL, and nothing else.
+    let expected = [0, 0, 4, 3, 0, 0, 0, 0, 3, 0, 0, 0, 8];
+    assert_eq!(wire.client.output(), expected);
+    wire.answer(1, 200, b"");
+    assert_eq!(wire.outcomes(), [(1, "200 ".to_owned())]);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::*;
 use crate::log::Destination;
 use crate::provider::{Again, TokenEffect};
-use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+use crate::push::{Accepted, ConnectionId, DeviceToken, Notification, Platform, PushId};
 
 const PUSHES: usize = 10_000;
 
@@ -68,9 +68,9 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         verdict,
         lane,
         token: TokenEffect::Keep,
+        proves: false,
         apns_id: None,
         gone_since_ms: None,
-        is_cut_off: false,
         retry_after: retry_after.map(Duration::from_secs),
     })
 }
@@ -81,6 +81,8 @@ fn ended(push: Push, outcome: Outcome) -> Ended {
         outcome,
         took: Duration::ZERO,
         generation: 0,
+        connection: ConnectionId::new(1),
+        is_refused: false,
         is_spared: false,
         was_early: false,
     }

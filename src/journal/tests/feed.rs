@@ -13,6 +13,7 @@ const TRIED: Attempts = Attempts {
     refusals: 1,
     maybe_sent: true,
     used_its_second_chance: true,
+    contradictions: (0, 0),
     first_attempt: None,
     due: None,
     rest: None,

@@ -36,6 +36,7 @@ const UNTRIED: Attempts = Attempts {
     refusals: 0,
     maybe_sent: false,
     used_its_second_chance: false,
+    contradictions: (0, 0),
     first_attempt: None,
     due: None,
     rest: None,

@@ -1,6 +1,6 @@
 //! Disks that are full, broken or read-only, and formats that are not known.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::script::{journal, open, outstanding, settings, until};
@@ -163,14 +163,42 @@ fn a_directory_that_cannot_be_written_is_no_journal() {
 }
 
 #[test]
+fn an_older_format_is_read_and_goes_on_as_the_present_one() {
+    let files = MemoryFiles::default();
+    let (old, _) = journal(&files, settings());
+    old.append([&accepted(7, 3)], None).unwrap();
+    drop(old);
+    let first = PathBuf::from("/journal/0000000001.journal");
+    let content = of_format(&files, &first, 1);
+    files.put(&first, content.clone());
+    let before = outstanding(&files).0;
+    assert_eq!(before.keys().collect::<Vec<_>>(), [&7, &8, &9]);
+    let (new, _) = journal(&files, settings());
+    new.append([&accepted(20, 1)], None).unwrap();
+    drop(new);
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|it| it == "journal");
+    for path in files.paths().into_iter().filter(is_segment) {
+        let version = u32::from(files.content(&path)[8]);
+        assert!(version == FORMAT_VERSION || path == first, "{path:?}");
+    }
+    assert!(outstanding(&files).0.contains_key(&20));
+}
+
+/// A segment as it was, but for the version of its format.
+fn of_format(files: &MemoryFiles, path: &Path, version: u8) -> Vec<u8> {
+    let mut content = files.content(path);
+    content[8] = version;
+    let sum = crc32c::crc32c(&content[..20]).to_le_bytes();
+    content[20..24].copy_from_slice(&sum);
+    content
+}
+
+#[test]
 fn a_format_that_is_not_known_is_refused_and_left_alone() {
     let files = MemoryFiles::default();
     drop(open(&files).unwrap());
     let path = PathBuf::from("/journal/0000000001.journal");
-    let mut content = files.content(&path);
-    content[8] = 9;
-    let sum = crc32c::crc32c(&content[..20]).to_le_bytes();
-    content[20..24].copy_from_slice(&sum);
+    let content = of_format(&files, &path, 9);
     files.put(&path, content.clone());
     let error = open(&files).unwrap_err();
     assert!(matches!(error.fault, Fault::UnknownVersion(9)), "{error:?}");

@@ -1,6 +1,17 @@
+mod doubts;
+
 use super::*;
+use crate::push::{ConnectionId, DeviceToken};
 
 const PUSH: PushId = PushId(7);
+const OTHERS: Others = Others {
+    in_flight: false,
+    waiting: true,
+};
+const NOBODY: Others = Others {
+    in_flight: false,
+    waiting: false,
+};
 
 fn at(start: Moment, secs: u64) -> Instant {
     start.monotonic + Duration::from_secs(secs)
@@ -22,10 +33,44 @@ fn refusal(ends_with: EndsWith) -> Refusal {
     }
 }
 
-/// A gate that was held at that time for want of a probe.
+fn target(number: u64) -> Target {
+    Target::of(&DeviceToken::new(number.to_string()))
+}
+
+/// That push, each to a target of its own, on that connection, with nothing else in flight.
+fn push(number: u64, connection: u32) -> Witness {
+    Witness {
+        push: Some((PushId(number), target(number))),
+        connection: ConnectionId::new(connection),
+        is_discredited: false,
+        others_decide: false,
+    }
+}
+
+/// That connection as a whole.
+fn connection(number: u32) -> Witness {
+    Witness {
+        push: None,
+        ..push(1, number)
+    }
+}
+
+fn refuse(gate: &mut Gate, witness: Witness, now: Moment) -> Refused {
+    gate.refuse(refusal(EndsWith::Probe), Some(witness), now, u64::MAX)
+}
+
+/// Lets a push go as a probe, to a target of its own.
+fn begin(gate: &mut Gate, push: PushId, now: Instant) -> bool {
+    let is_another = gate.is_another(target(push.0));
+    gate.begin_probe(push, is_another, now)
+}
+
+/// A gate that was held at that time, since [`PUSH`] and another were refused.
 fn held(start: Moment) -> Gate {
     let mut gate = Gate::default();
-    let told = gate.refuse(refusal(EndsWith::Probe), Some(PUSH), start, u64::MAX);
+    assert_eq!(refuse(&mut gate, push(PUSH.0, 1), start), Refused::Doubted);
+    assert_eq!(refuse(&mut gate, push(100, 2), start), Refused::Known);
+    let told = gate.judge(OTHERS, start.monotonic, u64::MAX);
     assert!(matches!(told, Refused::Held { wait } if wait <= FIRST_PROBE));
     gate
 }
@@ -62,12 +107,19 @@ fn a_refused_credential_is_probed_with_one_push_after_its_files_are_read() {
     assert_eq!(gate.may_send(start.monotonic), MaySend::No);
     let now = read(&mut gate);
     assert_eq!(gate.may_send(now), MaySend::Probe);
-    assert!(gate.begin_probe(PUSH, now));
-    assert!(!gate.begin_probe(PushId(8), now), "one at a time");
+    assert!(begin(&mut gate, PUSH, now));
+    assert!(!begin(&mut gate, PushId(8), now), "one at a time");
     assert_eq!(gate.may_send(now), MaySend::No);
-    assert!(!gate.end_probe(PushId(8), ProbeEnd::Passed, now, 0));
-    assert!(gate.end_probe(PUSH, ProbeEnd::Passed, now, 0));
+    assert_eq!(gate.taken(), Cleared::Hold);
     assert!(gate.is_open());
+}
+
+#[test]
+fn a_good_answer_to_any_push_opens_a_lane_that_is_held() {
+    let start = Moment::now();
+    let mut gate = held(start);
+    assert_eq!(gate.taken(), Cleared::Hold, "it was in flight");
+    assert_eq!(gate.may_send(start.monotonic), MaySend::Yes);
 }
 
 #[test]
@@ -77,12 +129,12 @@ fn refused_probes_wait_longer_each_up_to_the_longest() {
     let mut waits = Vec::new();
     for _ in 0..8 {
         let now = read(&mut gate);
-        assert!(gate.begin_probe(PUSH, now));
+        assert!(begin(&mut gate, PUSH, now));
         let now = Moment {
             monotonic: now,
             ..start
         };
-        match gate.refuse(refusal(EndsWith::Probe), Some(PUSH), now, u64::MAX) {
+        match refuse(&mut gate, push(PUSH.0, 3), now) {
             Refused::Again { wait } => waits.push(wait.as_secs_f32().round()),
             other => panic!("{other:?}"),
         }
@@ -108,19 +160,16 @@ fn probes_are_spread() {
 }
 
 #[test]
-fn what_was_in_flight_when_it_closed_changes_nothing() {
+fn what_was_in_flight_when_it_closed_puts_no_probe_off() {
     let start = Moment::now();
     let mut gate = held(start);
-    let before = gate.holds();
-    let again = gate.refuse(refusal(EndsWith::Probe), Some(PushId(8)), start, 0);
-    assert_eq!(again, Refused::Known);
-    let again = gate.refuse(refusal(EndsWith::Probe), None, start, 0);
+    let before = gate.next_reading();
+    assert_eq!(refuse(&mut gate, push(8, 3), start), Refused::Known);
+    let again = refuse(&mut gate, connection(4), start);
     assert_eq!(again, Refused::Known, "another connection says so too");
-    assert!(
-        !gate.end_probe(PushId(9), ProbeEnd::Passed, start.monotonic, 0),
-        "it was sent before"
-    );
-    assert_eq!(gate.holds(), before);
+    gate.end_probe(PushId(9), ProbeEnd::Unanswered, start.monotonic, 0);
+    assert_eq!(gate.next_reading(), before);
+    assert_eq!(gate.may_send(start.monotonic), MaySend::No);
 }
 
 #[test]
@@ -131,9 +180,22 @@ fn a_connection_that_is_refused_is_a_probe_that_is_refused() {
         monotonic: read(&mut gate),
         ..start
     };
-    let told = gate.refuse(refusal(EndsWith::Probe), None, now, 0);
+    let told = refuse(&mut gate, connection(3), now);
     assert!(matches!(told, Refused::Again { .. }));
     assert_eq!(gate.may_send(now.monotonic), MaySend::No);
+}
+
+#[test]
+fn one_connection_that_is_refused_is_no_more_a_witness_than_one_push() {
+    let start = Moment::now();
+    let mut gate = Gate::default();
+    assert_eq!(refuse(&mut gate, connection(1), start), Refused::Doubted);
+    let now = start.monotonic;
+    assert_eq!(gate.judge(OTHERS, now, 0), Refused::Known);
+    assert!(begin(&mut gate, PUSH, now));
+    assert_eq!(refuse(&mut gate, connection(2), start), Refused::Known);
+    let told = gate.judge(OTHERS, now + DECIDES_WITHIN, 0);
+    assert!(matches!(told, Refused::Held { .. }));
 }
 
 #[test]
@@ -143,8 +205,8 @@ fn a_probe_without_an_answer_is_waited_for_as_long_as_one_that_is_refused() {
     let mut waits = Vec::new();
     for _ in 0..5 {
         let now = read(&mut gate);
-        assert!(gate.begin_probe(PUSH, now));
-        assert!(!gate.end_probe(PUSH, ProbeEnd::Unanswered, now, u64::MAX));
+        assert!(begin(&mut gate, PUSH, now));
+        gate.end_probe(PUSH, ProbeEnd::Unanswered, now, u64::MAX);
         assert_eq!(gate.may_send(now), MaySend::No, "the files are read first");
         assert!(gate.waits(now), "on a fresh connection");
         let due = gate.next_reading().unwrap();
@@ -158,10 +220,10 @@ fn a_probe_that_was_not_sent_is_followed_by_another_at_once() {
     let start = Moment::now();
     let mut gate = held(start);
     let now = read(&mut gate);
-    assert!(gate.begin_probe(PUSH, now));
-    assert!(!gate.end_probe(PUSH, ProbeEnd::NotSent, now, 0));
+    assert!(begin(&mut gate, PUSH, now));
+    gate.end_probe(PUSH, ProbeEnd::NotSent, now, 0);
     assert_eq!(gate.may_send(now), MaySend::Probe);
-    assert!(gate.begin_probe(PushId(8), now));
+    assert!(begin(&mut gate, PushId(8), now));
     // This one never ends, which should not be.
     let late = now + PROBE_ENDS_WITHIN;
     assert!(gate.begin_reading(late));
@@ -199,37 +261,48 @@ fn a_replaced_credential_is_tried_at_once() {
     let mut gate = held(start);
     gate.replaced(start.monotonic);
     assert_eq!(gate.may_send(start.monotonic), MaySend::Probe);
+    // One push is no witness against the new one either.
+    assert!(begin(&mut gate, PUSH, start.monotonic));
+    let told = refuse(&mut gate, push(PUSH.0, 3), start);
+    assert!(matches!(told, Refused::Again { .. }));
+    assert!(begin(&mut gate, PushId(8), start.monotonic));
     let mut open = Gate::default();
     open.replaced(start.monotonic);
     assert_eq!(open.may_send(start.monotonic), MaySend::Yes);
+    let mut doubted = Gate::default();
+    refuse(&mut doubted, push(PUSH.0, 1), start);
+    doubted.replaced(start.monotonic);
+    assert!(doubted.is_open(), "it was the old one that was doubted");
 }
 
 #[test]
 fn where_an_access_token_is_wanted_it_opens_and_no_push_probes() {
     let start = Moment::now();
     let mut gate = Gate::default();
-    gate.refuse(refusal(EndsWith::AccessToken), None, start, 0);
-    let told = gate.refuse(refusal(EndsWith::AccessToken), None, start, 0);
-    assert_eq!(told, Refused::Known);
+    let want = |gate: &mut Gate| gate.refuse(refusal(EndsWith::AccessToken), None, start, 0);
+    assert!(matches!(want(&mut gate), Refused::Held { .. }));
+    assert_eq!(want(&mut gate), Refused::Known);
     let now = read(&mut gate);
     assert_eq!(gate.may_send(now + READ_WITHIN), MaySend::No);
     assert!(
         gate.next_reading().unwrap() > now,
         "it is asked for again later"
     );
-    assert!(gate.has_access_token());
+    assert_eq!(gate.taken(), Cleared::Nothing, "there is still none");
+    assert!(gate.has_access_token(now));
     assert!(gate.is_open());
 }
 
 #[test]
 fn an_access_token_does_not_open_what_an_answer_closed() {
-    let mut gate = held(Moment::now());
-    assert!(!gate.has_access_token());
+    let start = Moment::now();
+    let mut gate = held(start);
+    assert!(!gate.has_access_token(start.monotonic));
     assert!(!gate.is_open());
 }
 
 #[test]
-fn what_an_answer_closed_is_opened_by_a_probe_also_after_a_want_of_an_access_token() {
+fn what_an_answer_closed_is_opened_by_a_good_one_also_after_a_want_of_an_access_token() {
     let start = Moment::now();
     let want = || Refusal {
         reason: "NoAccessToken".into(),
@@ -238,8 +311,8 @@ fn what_an_answer_closed_is_opened_by_a_probe_also_after_a_want_of_an_access_tok
     let reason = |gate: &Gate| gate.refusal().unwrap().reason.to_string();
     let check_probe_opens = |gate: &mut Gate| {
         let now = read(gate);
-        assert!(gate.begin_probe(PUSH, now));
-        assert!(gate.end_probe(PUSH, ProbeEnd::Passed, now, 0));
+        assert!(begin(gate, PUSH, now));
+        assert_eq!(gate.taken(), Cleared::Hold);
         assert!(gate.is_open());
     };
     // When the probe was to go there was none.
@@ -251,55 +324,67 @@ fn what_an_answer_closed_is_opened_by_a_probe_also_after_a_want_of_an_access_tok
     let told = gate.refuse(want(), None, now, 0);
     assert!(matches!(told, Refused::Again { .. }), "{told:?}");
     assert_eq!(reason(&gate), "NoAccessToken");
-    assert!(!gate.has_access_token());
+    assert!(!gate.has_access_token(now.monotonic));
     assert_eq!(reason(&gate), "InvalidProviderToken");
     check_probe_opens(&mut gate);
     // A push that was still in flight was refused meanwhile.
     let mut gate = Gate::default();
     gate.refuse(want(), None, start, 0);
-    let told = gate.refuse(refusal(EndsWith::Probe), Some(PUSH), start, 0);
-    assert_eq!(told, Refused::Known);
-    assert!(!gate.has_access_token());
-    check_probe_opens(&mut gate);
+    assert_eq!(refuse(&mut gate, push(PUSH.0, 1), start), Refused::Known);
+    assert!(!gate.has_access_token(start.monotonic));
+    assert!(begin(&mut gate, PushId(8), start.monotonic), "it is alone");
+    assert_eq!(gate.taken(), Cleared::Hold);
+    // Or it was, and another was taken.
+    let mut gate = Gate::default();
+    gate.refuse(want(), None, start, 0);
+    refuse(&mut gate, push(PUSH.0, 1), start);
+    assert_eq!(gate.taken(), Cleared::Behind);
+    assert!(gate.has_access_token(start.monotonic));
+    // While it was doubted, the token went.
+    let mut gate = Gate::default();
+    refuse(&mut gate, push(PUSH.0, 1), start);
+    let told = gate.refuse(want(), None, start, 0);
+    assert!(matches!(told, Refused::Held { .. }), "{told:?}");
+    assert!(!gate.has_access_token(start.monotonic));
+    assert!(begin(&mut gate, PushId(8), start.monotonic));
 }
 
 #[test]
 fn a_probe_under_way_goes_on_without_another_access_token() {
-    let mut gate = held(Moment::now());
+    let start = Moment::now();
+    let mut gate = held(start);
     let now = Moment {
         monotonic: read(&mut gate),
-        ..Moment::now()
+        ..start
     };
-    assert!(gate.begin_probe(PUSH, now.monotonic));
+    assert!(begin(&mut gate, PUSH, now.monotonic));
     let told = gate.refuse(refusal(EndsWith::AccessToken), None, now, 0);
     assert_eq!(told, Refused::Known);
-    assert!(gate.end_probe(PUSH, ProbeEnd::Passed, now.monotonic, 0));
-    assert!(gate.is_open());
+    assert_eq!(gate.taken(), Cleared::Hold);
 }
 
 #[test]
 fn a_probe_that_a_goaway_overtook_changes_nothing_by_its_own_end() {
     let start = Moment::now();
-    let goodbye = |gate: &mut Gate| {
+    let goodbye = |gate: &mut Gate, number| {
         let now = Moment {
             monotonic: read(gate),
             ..start
         };
-        assert!(gate.begin_probe(PUSH, now.monotonic));
-        let told = gate.refuse(refusal(EndsWith::Probe), None, now, 0);
+        assert!(begin(gate, PUSH, now.monotonic));
+        let told = refuse(gate, connection(number), now);
         assert!(matches!(told, Refused::Again { .. }));
         now
     };
     let mut gate = held(start);
-    let now = goodbye(&mut gate);
-    let before = gate.holds();
-    let told = gate.refuse(refusal(EndsWith::Probe), Some(PUSH), now, 0);
-    assert_eq!(told, Refused::Known);
-    assert_eq!(gate.holds(), before);
-    for end in [ProbeEnd::Passed, ProbeEnd::Unanswered, ProbeEnd::NotSent] {
-        let now = goodbye(&mut gate);
+    let now = goodbye(&mut gate, 3);
+    let before = gate.next_reading();
+    assert_eq!(refuse(&mut gate, push(PUSH.0, 3), now), Refused::Known);
+    assert_eq!(gate.next_reading(), before);
+    for end in [ProbeEnd::Unanswered, ProbeEnd::NotSent] {
+        let now = goodbye(&mut gate, 4);
         let before = gate.holds();
-        assert!(!gate.end_probe(PUSH, end, now.monotonic, 0));
+        gate.end_probe(PUSH, end, now.monotonic, 0);
         assert_eq!(gate.holds(), before);
         assert_eq!(gate.may_send(now.monotonic), MaySend::No);
     }
@@ -317,7 +402,7 @@ fn two_holds_end_each_by_itself() {
         MaySend::No,
         "no probe while paused by hand"
     );
-    assert!(!gate.begin_probe(PUSH, now));
+    assert!(!begin(&mut gate, PUSH, now));
     gate.resume();
     assert_eq!(gate.may_send(now), MaySend::Probe);
 }

@@ -143,23 +143,93 @@ fn the_endpoints_retry_after_is_kept_up_to_a_limit() {
     }
 }
 
+/// The token of the moment is refused to two targets.
+fn refuse(refresh: &mut Refresh, now: Instant) -> Invalidation {
+    let token = refresh.held.as_ref().unwrap().token.clone();
+    refresh.refused(&token, 1, now, 0);
+    refresh.refused(&token, 2, now, 0)
+}
+
 #[test]
-fn a_refused_token_is_given_up_once() {
+fn a_token_that_is_refused_to_two_targets_is_given_up_once() {
     let start = Instant::now();
     let (mut refresh, first) = held(start, LIFE);
     let now = after(start, 5);
-    assert_eq!(refresh.invalidate(&first, now, 0), Invalidation::Replaced);
+    assert_eq!(refuse(&mut refresh, now), Invalidation::Replaced);
     assert_eq!(refresh.current(now), None);
     assert_eq!(refresh.next(now), Next::Exchange);
     assert_eq!(
-        refresh.invalidate(&first, now, 0),
+        refresh.refused(&first, 3, now, 0),
         Invalidation::Known,
         "the others in flight say the same"
     );
     refresh.succeeded(&grant(LIFE), now, 0);
     let second = refresh.current(now).unwrap();
-    assert_eq!(refresh.invalidate(&first, now, 0), Invalidation::Known);
+    for target in [4, 5] {
+        let known = refresh.refused(&first, target, now, 0);
+        assert_eq!(known, Invalidation::Known);
+    }
     assert_eq!(refresh.current(now), Some(second));
+}
+
+#[test]
+fn one_target_alone_has_another_asked_for_and_the_token_serves_on_if_none_comes() {
+    let start = Instant::now();
+    let soon = |now| now + RENEWED_WITHIN;
+    // There is one in time.
+    let (mut refresh, first) = held(start, LIFE);
+    let doubted = refresh.refused(&first, 1, start, 0);
+    assert_eq!(doubted, Invalidation::Doubted);
+    assert_eq!(
+        refresh.current(start),
+        None,
+        "the next may be the better one"
+    );
+    assert_eq!(refresh.serves_at(start), Some(soon(start)));
+    assert_eq!(refresh.next(start), Next::Exchange);
+    refresh.succeeded(&grant(LIFE), start, 0);
+    assert!(refresh.current(start).is_some_and(|token| token != first));
+    // There is none.
+    let (mut refresh, first) = held(start, LIFE);
+    refresh.refused(&first, 1, start, 0);
+    assert_eq!(refresh.serves_at(soon(start)), None);
+    assert_eq!(refresh.current(soon(start)), Some(first.clone()));
+    refresh.failed(failure(Class::Passing), start, 0);
+    assert_eq!(refresh.current(start), Some(first.clone()), "it is known");
+    // The same target says nothing new, another does.
+    let again = refresh.refused(&first, 1, start, 0);
+    assert_eq!(again, Invalidation::Known);
+    let other = refresh.refused(&first, 2, start, 0);
+    assert_eq!(other, Invalidation::Replaced);
+}
+
+#[test]
+fn a_token_that_another_push_was_taken_with_is_a_good_one() {
+    let start = Instant::now();
+    let (mut refresh, first) = held(start, LIFE);
+    assert!(!refresh.is_in_question());
+    refresh.refused(&first, 1, start, 0);
+    assert!(refresh.is_in_question());
+    refresh.proved(&first);
+    assert!(!refresh.is_in_question());
+    assert_eq!(refresh.current(start), Some(first.clone()));
+    // That is worth two witnesses again; and only one token a minute is asked for one's sake.
+    let again = refresh.refused(&first, 2, after(start, 59), 0);
+    assert_eq!(again, Invalidation::Known);
+    assert_eq!(refresh.current(after(start, 59)), Some(first.clone()));
+    refresh.proved(&first);
+    let later = refresh.refused(&first, 3, after(start, 60), 0);
+    assert_eq!(later, Invalidation::Doubted);
+}
+
+#[test]
+fn no_token_is_waited_for_while_none_may_be_asked_for() {
+    let start = Instant::now();
+    let (mut refresh, first) = held(start, LIFE);
+    refresh.failed(failure(Class::Stopping), start, 0);
+    let refused = refresh.refused(&first, 1, start, 0);
+    assert_eq!(refused, Invalidation::Known);
+    assert_eq!(refresh.current(start), Some(first));
 }
 
 #[test]
@@ -176,8 +246,7 @@ fn after_two_refused_tokens_in_a_row_the_next_has_to_wait() {
         (7, 300),
     ] {
         refresh.succeeded(&grant(LIFE), start, 0);
-        let token = refresh.current(start).unwrap();
-        let came_of_it = refresh.invalidate(&token, start, 0);
+        let came_of_it = refuse(&mut refresh, start);
         assert_eq!(
             wait(&refresh, start),
             Duration::from_secs(full / 2),
@@ -192,6 +261,11 @@ fn after_two_refused_tokens_in_a_row_the_next_has_to_wait() {
         text.starts_with("FCM refused 7 new access tokens in a row"),
         "{text}"
     );
+    // One that is taken ends the row.
+    refresh.succeeded(&grant(LIFE), start, 0);
+    let token = refresh.current(start).unwrap();
+    refresh.proved(&token);
+    assert_eq!(refuse(&mut refresh, start), Invalidation::Replaced);
 }
 
 #[test]
@@ -200,9 +274,8 @@ fn a_token_that_served_for_ten_minutes_was_a_good_one() {
     let mut refresh = Refresh::default();
     for _ in 0..10 {
         refresh.succeeded(&grant(LIFE), now, 0);
-        let token = refresh.current(now).unwrap();
         now += PROVEN_AFTER;
-        refresh.invalidate(&token, now, 0);
+        refuse(&mut refresh, now);
         assert_eq!(refresh.next(now), Next::Exchange);
     }
 }

@@ -199,12 +199,14 @@ fn a_refused_token_is_replaced_once_for_all_who_had_it() {
     let first = tokens.current(Instant::now()).unwrap();
     let rung = bell(&tokens);
     for _ in 0..100 {
-        tokens.invalidate(&first, Instant::now());
+        tokens.refused(&first, 1, Instant::now());
+        tokens.refused(&first, 2, Instant::now());
     }
     assert!(tokens.current(Instant::now()).is_none());
     endpoint.grant("two");
     rung.recv_timeout(PATIENCE).unwrap();
-    tokens.invalidate(&first, Instant::now());
+    tokens.refused(&first, 1, Instant::now());
+    tokens.refused(&first, 2, Instant::now());
     assert_eq!(
         tokens.current(Instant::now()).unwrap().authorization(),
         "Bearer two"

@@ -113,12 +113,15 @@ pub static ROWS: &[Row] = &[
         TOO_MANY_UPDATES,
         "the auth token was renewed too soon",
     ),
-    Row::retry(
-        429,
-        "TooManyRequests",
-        Again::BACKOFF,
-        "too many pushes in a row to this device token",
-    ),
+    Row {
+        proves: true,
+        ..Row::retry(
+            429,
+            "TooManyRequests",
+            Again::BACKOFF,
+            "too many pushes in a row to this device token",
+        )
+    },
     Row::retry(
         500,
         "InternalServerError",
@@ -205,9 +208,9 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         verdict: row.verdict,
         lane: row.lane,
         token: row.token,
+        proves: row.proves,
         apns_id,
         gone_since_ms,
-        is_cut_off: false,
         retry_after: retry_after::parse(head, now),
     }
 }

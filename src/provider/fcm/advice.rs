@@ -133,8 +133,10 @@ pub static BY_STATUS_ADVICE: &[(u16, Advice)] = &[
         404,
         Advice::new(
             "NOT_FOUND",
-            "Google knows no such project or address. It is not about the registration token.",
-            "Check android.project_id and android.endpoint. Do not drop tokens.",
+            "Google knows no such project or address; if other pushes are taken, something that \
+             this one names.",
+            "If no push is taken, check android.project_id and android.endpoint, and do not drop \
+             tokens. Else look at the registration token of this push.",
         ),
     ),
     (

@@ -130,6 +130,7 @@ const QUOTA: Row = Row {
 /// The quota of one device is not the lane's business.
 static DEVICE_QUOTA: Row = Row {
     lane: LaneEffect::None,
+    proves: true,
     meaning: "too many messages to this device",
     ..QUOTA
 };
@@ -140,6 +141,7 @@ const UNSPECIFIED: Row = Row::refused(0, "UNSPECIFIED_ERROR", "FCM gave no reaso
 /// The key in the Firebase console is at fault; Android goes on.
 const THIRD_PARTY_AUTH: Row = Row {
     lane: LaneEffect::Alarm,
+    proves: true,
     ..Row::refused(
         401,
         "THIRD_PARTY_AUTH_ERROR",
@@ -222,9 +224,9 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         verdict: row.verdict,
         lane: row.lane,
         token: row.token,
+        proves: row.proves,
         apns_id: None,
         gone_since_ms: None,
-        is_cut_off: false,
         retry_after: retry_after::parse(head, now),
     }
 }

@@ -35,6 +35,8 @@ pub(in crate::simulator) enum Fault {
     TooLarge,
     UnknownCode,
     NotFound,
+    /// 404 without details, from behind the front end.
+    NoSuchEntity,
     MethodNotAllowed,
     BodyTooLarge,
     BadGateway,
@@ -89,7 +91,7 @@ pub(super) enum Wish {
 ///
 /// With `once-` before it the token gets that answer only the first time that the simulator sees
 /// the message.
-const WISHES: [(&str, Wish); 15] = [
+const WISHES: [(&str, Wish); 16] = [
     ("unregistered-", Wish::Fault(Fault::Unregistered)),
     ("invalid-", Wish::Fault(Fault::InvalidToken)),
     ("disabled-", Wish::Fault(Fault::Disabled)),
@@ -100,6 +102,7 @@ const WISHES: [(&str, Wish); 15] = [
     ("third-party-", Wish::Fault(Fault::ThirdPartyAuth)),
     ("denied-", Wish::Fault(Fault::PermissionDenied)),
     ("expired-", Wish::Fault(Fault::AccessTokenExpired)),
+    ("nowhere-", Wish::Fault(Fault::NoSuchEntity)),
     ("unknown-", Wish::Fault(Fault::UnknownCode)),
     ("html-", Wish::Fault(Fault::BadGateway)),
     ("refuse-", Wish::Refuse),
@@ -163,6 +166,7 @@ impl Refusal {
             Fault::TooLarge => Self::json(400, INVALID, INVALID_ARGUMENT, Vec::new()),
             Fault::UnknownCode => plain(400, "SOMETHING_NEW", INVALID_ARGUMENT),
             Fault::NotFound => Self::html(404, "not found"),
+            Fault::NoSuchEntity => Self::json(404, "NOT_FOUND", NOT_FOUND, Vec::new()),
             Fault::MethodNotAllowed => Self::html(405, "method not allowed"),
             Fault::BodyTooLarge => Self::html(413, "too large"),
             Fault::BadGateway => Self::html(502, "bad gateway"),
@@ -249,7 +253,8 @@ impl Refusal {
         // 401 speaks of the credential, except when the credential is the app owner's at Apple.
         let passing =
             matches!(status, 429 | 500..) || status == 401 && word != "THIRD_PARTY_AUTH_ERROR";
-        let of_the_project = status == 403 && word != "SENDER_ID_MISMATCH";
+        let of_the_project =
+            status == 403 && word != "SENDER_ID_MISMATCH" || word == status_word(404);
         let standing = if passing || of_the_project {
             Standing::TurnedAway
         } else {
@@ -331,6 +336,7 @@ mod tests {
             (Fault::NotFound, Standing::Refused),
             (Fault::AccessTokenExpired, Standing::TurnedAway),
             (Fault::PermissionDenied, Standing::TurnedAway),
+            (Fault::NoSuchEntity, Standing::TurnedAway),
             (Fault::QuotaExceeded, Standing::TurnedAway),
             (Fault::BadGateway, Standing::TurnedAway),
         ] {

@@ -218,6 +218,7 @@ async fn registration_tokens_ask_for_refusals() {
         ),
         ("denied-1", 403, "PERMISSION_DENIED", None),
         ("unregistered-1", 404, "NOT_FOUND", Some("UNREGISTERED")),
+        ("nowhere-1", 404, "NOT_FOUND", None),
         ("quota-1", 429, "RESOURCE_EXHAUSTED", Some("QUOTA_EXCEEDED")),
         ("internal-1", 500, "INTERNAL", Some("INTERNAL")),
         ("unavailable-1", 503, "UNAVAILABLE", Some("UNAVAILABLE")),

@@ -12,6 +12,11 @@ use crate::reply::{Class, Reply};
 /// Refusals in a row that cost nothing.
 pub(super) const FREE_REFUSALS: u32 = 5;
 
+/// The least wait after the first contradiction.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// From the first contradiction to the last.
+pub(super) const CONTRADICTED_FOR: Duration = Duration::from_secs(60);
+
 /// The life of one push.
 #[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(super) struct Record {
@@ -34,6 +39,12 @@ pub(super) struct Record {
     /// Not to be sent again before this.
     pub(super) not_before: Option<Instant>,
     pub(super) last: Option<Fate>,
+    /// How often others contradicted what it met.
+    pub(super) contradictions: u32,
+    /// When first, and on which link.
+    pub(super) first_contradiction: Option<(Instant, usize)>,
+    /// The last of them: on which link it met what.
+    pub(super) last_contradiction: Option<(usize, Reply)>,
     /// How often the provider took it.
     pub(super) taken: u32,
     /// The final answer that came, which the same round has to settle.
@@ -60,6 +71,9 @@ impl Record {
             first_attempt: None,
             not_before: None,
             last: None,
+            contradictions: 0,
+            first_contradiction: None,
+            last_contradiction: None,
             taken: 0,
             due: None,
             settled: false,
@@ -81,8 +95,34 @@ impl Record {
     /// An attempt that says nothing of it.
     pub(super) fn spare(&mut self) {
         self.refusals = 0;
-        self.used_its_second_chance = false;
         self.first_attempt = None;
+    }
+
+    /// Others were taken that were sent with the credential which was refused to it.
+    pub(super) fn contradicted(&mut self, link: usize, reply: Reply, now: Instant) {
+        self.contradictions += 1;
+        let (first, first_link) = *self.first_contradiction.get_or_insert((now, link));
+        self.last_contradiction = Some((link, reply));
+        self.last = Some(Fate::Answered(reply));
+        if link == first_link {
+            self.refused_on = Some(link);
+        }
+        let least = now + FIRST_WAIT;
+        self.not_before = Some(match self.contradictions {
+            1 => least,
+            _ => least.max(first + CONTRADICTED_FOR),
+        });
+    }
+
+    /// Whether it may fail by what it met while others were taken, which was that.
+    pub(super) fn is_singled_out(&self, reason: &str, now: Instant) -> bool {
+        let (Some((first, first_link)), Some((link, reply))) =
+            (self.first_contradiction, self.last_contradiction)
+        else {
+            return false;
+        };
+        let is_over = now >= first + CONTRADICTED_FOR && link != first_link;
+        self.contradictions >= 3 && is_over && self.flight.is_none() && reason == reply.reason
     }
 
     /// One more refusal in a row.

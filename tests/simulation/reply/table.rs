@@ -17,6 +17,11 @@ const fn info(status: u16, reason: &'static str, class: Class) -> Reply {
     Reply::new(status, reason, class, Body::ErrorInfo)
 }
 
+/// Without details.
+const fn status(status: u16, reason: &'static str, class: Class) -> Reply {
+    Reply::new(status, reason, class, Body::Status)
+}
+
 /// From Google's front end.
 const fn page(status: u16, class: Class) -> Reply {
     Reply::new(status, "", class, Body::Page)
@@ -97,3 +102,37 @@ pub(super) const FCM_RETRIED: &[Reply] = &[
 
 /// To an access token whose time is over.
 pub(crate) const EXPIRED_ACCESS_TOKEN: Reply = info(401, "ACCESS_TOKEN_EXPIRED", Class::Once);
+
+/// Whatever APNs says of credential and topic: what may be about one push all the same.
+pub(crate) const APNS_STOPPING: &[Reply] = &[
+    apns(400, "BadTopic", Class::Held),
+    apns(400, "MissingTopic", Class::Held),
+    apns(400, "TopicDisallowed", Class::Held),
+    apns(403, "BadCertificate", Class::Held),
+    apns(403, "BadCertificateEnvironment", Class::Held),
+    EXPIRED_AUTH_TOKEN,
+    INVALID_AUTH_TOKEN,
+    apns(403, "MissingProviderToken", Class::Held),
+    apns(403, "BadEnvironmentKeyIdInToken", Class::Held),
+    apns(403, "BadEnvironmentKeyInToken", Class::Held),
+    apns(403, "Forbidden", Class::Held),
+];
+
+/// Whatever FCM says of access token, account and project.
+pub(crate) const FCM_STOPPING: &[Reply] = &[
+    EXPIRED_ACCESS_TOKEN,
+    info(401, "CREDENTIALS_MISSING", Class::Once),
+    page(401, Class::Once),
+    status(401, "UNAUTHENTICATED", Class::Once),
+    info(401, "ACCESS_TOKEN_TYPE_UNSUPPORTED", Class::Held),
+    info(403, "IAM_PERMISSION_DENIED", Class::Held),
+    info(403, "SERVICE_DISABLED", Class::Held),
+    info(403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", Class::Held),
+    info(403, "CONSUMER_INVALID", Class::Held),
+    info(403, "BILLING_DISABLED", Class::Held),
+    info(403, "USER_PROJECT_DENIED", Class::Held),
+    page(403, Class::Held),
+    status(403, "PERMISSION_DENIED", Class::Held),
+    page(404, Class::Held),
+    status(404, "NOT_FOUND", Class::Held),
+];

@@ -1,15 +1,19 @@
 //! What callers, operators and the machine do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sterna::delivery::purge::Purge;
+use sterna::lane::{NoAnswer, Wish};
 use sterna::moment::Moment;
 use sterna::provider::fcm;
 use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
 
 use super::World;
 use crate::coverage::Kind;
+use crate::ledger::Ledger;
 use crate::net::Trap;
+use crate::reply;
 use crate::script::Act;
 use crate::seat::settler;
 
@@ -31,6 +35,7 @@ impl World {
                 Act::Offer => self.offer(self.moment()),
                 Act::Reload => self.replace_route(),
                 Act::Purge => self.purge(self.moment()),
+                Act::PurgeOne => self.purge_one(self.moment()),
                 _ => self.befall(act),
             }
         }
@@ -42,7 +47,7 @@ impl World {
         let net = &mut *self.net.borrow_mut();
         net.ledger.tell(self.now, 2, || format!("{act:?}"));
         match act {
-            Act::Accept | Act::Offer | Act::Reload | Act::Purge => {}
+            Act::Accept | Act::Offer | Act::Reload | Act::Purge | Act::PurgeOne => {}
             Act::PusherMax => {
                 let most = net.dice.one_of(&[1, 2, 10, 1000]);
                 self.lane.set_stream_limit(most);
@@ -97,6 +102,7 @@ impl World {
                 self.troubled = 0;
                 net.half_unavailable = false;
                 net.used_up_until = None;
+                net.poison.clear();
                 self.seen_until_healed = net.ledger.requests;
                 self.digest_until_healed = net.ledger.digest;
                 self.lane.resume();
@@ -130,19 +136,39 @@ impl World {
         let ledger = &mut net.ledger;
         ledger.tell(self.now, 8, || format!("purge of {identifier:?}"));
         ledger.purging = Some(identifier);
-        let settler = settler(&self.lane, &self.stats, self.site.limits, 0)
-            .with_register(self.machine.register());
-        let mut purge = Purge::new(Arc::clone(&self.lane), settler);
+        let mut purge = self.purger();
         let before = ledger.unsettled();
         let purged = purge.take(identifier, now);
-        let [access, error] = purge.unflushed();
-        ledger.read_log(access, true, now);
-        ledger.read_log(error, false, now);
-        purge.flush(now);
+        flush(&mut purge, ledger, now);
         ledger.purging = None;
         if before - ledger.unsettled() != purged {
             ledger.violate(self.now, format!("{purged} were said to be purged"));
         }
+    }
+
+    /// An operator takes one push out, wherever it is.
+    fn purge_one(&self, now: Moment) {
+        let net = &mut *self.net.borrow_mut();
+        if self.next_id == self.first_id {
+            return;
+        }
+        let push = net.dice.between(self.first_id, self.next_id - 1);
+        let ledger = &mut net.ledger;
+        ledger.tell(self.now, push, || format!("purge of push {push}"));
+        ledger.purging_one.insert(push);
+        let mut purge = self.purger();
+        if !purge.take_one(PushId(push), now) {
+            // Who has it looks in its next round; there is nobody here to wait for that.
+            let asked = self.lane.ask(PushId(push), Wish::Purge, Duration::ZERO);
+            assert_eq!(asked, Err(NoAnswer));
+        }
+        flush(&mut purge, ledger, now);
+    }
+
+    fn purger(&self) -> Purge {
+        let settler = settler(&self.lane, &self.stats, self.site.limits, 0)
+            .with_register(self.machine.register());
+        Purge::new(Arc::clone(&self.lane), settler)
     }
 
     /// A request for pushes comes, as the API takes it.
@@ -184,6 +210,14 @@ impl World {
             at,
             payload: payload.into(),
         });
+        if dice.chance(self.poisoned) {
+            let reply = reply::stopping(net.issuer.is_fcm(), dice);
+            let poison = self.next_id + dice.index(count) as u64;
+            net.poison.insert(poison, reply);
+            net.ledger.tell(self.now, poison, || {
+                format!("push {poison} is poison: {reply:?}")
+            });
+        }
         self.next_id += count as u64;
         net.ledger.accept(&accepted);
         if let Some(journal) = &self.machine.journal {
@@ -195,4 +229,12 @@ impl World {
         self.lane
             .enqueue(reservation, Push::all(&accepted).collect());
     }
+}
+
+/// Reads what was purged.
+fn flush(purge: &mut Purge, ledger: &mut Ledger, now: Moment) {
+    let [access, error] = purge.unflushed();
+    ledger.read_log(access, true, now);
+    ledger.read_log(error, false, now);
+    purge.flush(now);
 }

@@ -83,7 +83,7 @@ impl World {
         let net = &mut *self.net.borrow_mut();
         let route = self.site.route(self.key, &net.issuer, moment);
         self.present_route.replace(route, moment);
-        net.ledger.hold.replaced(generation + 1, self.now);
+        net.ledger.replaced(generation + 1, self.now);
         net.let_all_be_replaced();
         net.ledger
             .tell(self.now, generation, || "another credential".to_owned());

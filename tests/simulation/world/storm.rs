@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sterna::delivery::policy::Limits;
 use sterna::moment::Moment;
+use sterna::provider::fcm;
 use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
 
 use super::machine::Machine;
@@ -53,16 +54,28 @@ impl World {
 
     /// A push of no particular kind comes.
     pub(super) fn offer(&mut self, at: Moment) {
+        let platform = self.site.platform();
+        let notification = Notification {
+            message: "x".into(),
+            ..Notification::empty(platform)
+        };
+        let payload = match platform {
+            Platform::Ios => vec![b'x'; 100],
+            Platform::Android => fcm::payload(&notification).unwrap(),
+        };
         let accepted = Arc::new(Accepted {
-            notification: Notification::empty(Platform::Ios),
+            notification,
             tokens: Box::new([DeviceToken::new(format!("{:016x}", self.next_id))]),
             first_id: PushId(self.next_id),
             at,
-            payload: vec![b'x'; 100].into(),
+            payload: payload.into(),
         });
         self.next_id += 1;
         let reservation = self.lane.reserve(1).unwrap();
         self.net.borrow_mut().ledger.accept(&accepted);
+        if let Some(journal) = &self.machine.journal {
+            journal.append(&accepted);
+        }
         self.lane
             .enqueue(reservation, Push::all(&accepted).collect());
     }

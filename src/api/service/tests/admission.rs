@@ -275,6 +275,7 @@ fn while_the_journal_is_read_no_push_is_taken() {
         ("POST", "/push", BODY),
         ("GET", "/healthz", ""),
         ("GET", "/push/1", ""),
+        ("DELETE", "/push/1", ""),
     ] {
         let got = web.ask(method, target, body);
         assert_eq!(
@@ -328,10 +329,53 @@ fn the_state_of_a_push_is_told() {
         let got = web.ask("GET", target, "");
         assert_eq!((got.status, &*got.body), (status, body), "{target}");
     }
-    assert_eq!(web.ask("DELETE", "/push/5", "").status, 400);
+    let got = web.ask("PUT", "/push/5", "");
+    let body = "{\"message\":\"method must be GET or DELETE\"}\n";
+    assert_eq!((got.status, &*got.body), (400, body));
     let lines = web.host.take_lines();
     assert!(
         lines.is_empty(),
         "no request line for a question: {lines:?}"
     );
+}
+
+#[test]
+fn one_push_is_purged_by_its_id() {
+    let mut web = web(site(Some(10), None));
+    let ending = Ending {
+        platform: Platform::Ios,
+        end: "failed",
+        status: None,
+        reason: "purged".to_owned(),
+        error: "purged by an operator while it waited".to_owned(),
+        attempts: 0,
+        at: std::time::Duration::from_secs(1),
+    };
+    let queued = |platform| PushState::Queued { platform };
+    let states = [
+        (4, queued(Platform::Ios)),
+        (5, queued(Platform::Ios)),
+        (7, queued(Platform::Android)),
+        (8, PushState::Settled(ending)),
+        (9, PushState::Unclear),
+    ];
+    web.host.states.lock().unwrap().extend(states);
+    for (id, status, said) in [
+        ("4", 200, "{\"message\":\"ok\",\"purged\":1}\n"),
+        // It is there, and was not got hold of.
+        ("5", 503, "ask again"),
+        ("6", 404, "no such push is outstanding"),
+        ("7", 409, "android is disabled"),
+        ("8", 409, "\"end\":\"failed\",\"reason\":\"purged\""),
+        ("9", 503, "a connection thread did not say"),
+        ("x", 400, "malformed push id"),
+    ] {
+        let got = web.ask("DELETE", &format!("/push/{id}"), "");
+        assert_eq!(got.status, status, "{id}: {}", got.body);
+        assert!(got.body.contains(said), "{id}: {}", got.body);
+        let retry_after = (status == 503).then_some("1");
+        assert_eq!(got.field("retry-after"), retry_after, "{id}");
+    }
+    let purged = ["4", "5", "6", "7", "8", "9"].map(|id| format!("purge {id}"));
+    assert_eq!(web.host.take_lines(), purged);
 }

@@ -44,6 +44,11 @@ const FATES: &[(&str, Fate)] = &[
         wire.client.close(ErrorCode::NO_ERROR);
         wire.events();
     }),
+    ("a purge of its push", |wire, _| {
+        let (session, http2) = (&mut wire.session, &mut wire.client);
+        let back = session.cancel(PushId(1), http2, wire.now, &mut wire.ended);
+        assert!(back.is_none(), "it ends by its answer");
+    }),
     ("a broken connection", |wire, _| {
         wire.client.receive(&[0xff; 9], wire.now.monotonic);
         wire.events();
@@ -146,10 +151,10 @@ fn a_refusal_whose_reason_did_not_come_is_asked_for_again() {
                 "{what}, {status}"
             );
             assert_eq!((answer.status, answer.lane), (status, LaneEffect::None));
-            assert!(answer.is_cut_off, "it opens no held lane");
+            assert!(!answer.proves, "it opens no held lane");
             let beginning = format!("answered {status}, and the reason did not come: ");
             assert!(answer.error.starts_with(&beginning), "{}", answer.error);
-            assert_eq!(wire.session.take_trouble(), None);
+            assert_eq!(wire.session.take_troubles(), []);
         }
     }
 }

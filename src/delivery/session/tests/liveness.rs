@@ -1,6 +1,7 @@
 //! Connections that say nothing, or that they go.
 
 use super::*;
+use crate::delivery::session::causes::GOAWAY_SHOWN;
 
 #[test]
 fn what_was_not_written_within_its_time_was_not_sent() {

@@ -114,6 +114,28 @@ fn the_table_has_no_reason_that_is_untested() {
     assert_eq!(rows, tested);
 }
 
+/// What Apple says of a device token, or of a device, it says to an auth token that it has taken.
+/// A request's form and its length may be looked at before.
+#[test]
+fn a_word_on_a_device_token_proves_the_credential_and_no_other_word_does() {
+    let proves = [
+        "BadDeviceToken",
+        "DeviceTokenNotForTopic",
+        "Unregistered",
+        "ExpiredToken",
+        "TooManyRequests",
+    ];
+    for row in ROWS {
+        let answer = judge(row.status, &format!(r#"{{"reason":"{}"}}"#, row.reason));
+        let expected = proves.contains(&row.reason);
+        assert_eq!(answer.proves, expected, "{}", row.reason);
+    }
+    assert!(judge(200, "").proves);
+    for status in [400, 403, 404, 418, 429, 500] {
+        assert!(!judge(status, "").proves, "{status}");
+    }
+}
+
 #[test]
 fn a_token_of_another_app_alarms_if_there_are_many_since_the_topic_may_be_wrong() {
     let answer = judge(400, r#"{"reason":"DeviceTokenNotForTopic"}"#);

@@ -200,6 +200,33 @@ fn the_table_has_no_word_that_is_untested() {
     assert_eq!(rows, tested);
 }
 
+/// What FCM itself says of a registration token, or of the keys that belong to it, it says to an
+/// account that may send.
+#[test]
+fn a_word_on_a_registration_token_proves_the_credential_and_no_other_word_does() {
+    let proves = [
+        "UNREGISTERED",
+        "INVALID_ARGUMENT",
+        "SENDER_ID_MISMATCH",
+        "THIRD_PARTY_AUTH_ERROR",
+        "APNS_AUTH_ERROR",
+    ];
+    let codes = CODES.iter().map(|row| (row, fcm_error(row.2)));
+    let infos = INFOS.iter().map(|row| (row, error_info(row.2)));
+    for ((status, word, code, _), detail) in codes.chain(infos) {
+        let answer = judge(*status, &body(*status, word, &json!([detail])));
+        assert_eq!(answer.proves, proves.contains(code), "{code}");
+    }
+    assert!(judge(200, "{}").proves);
+    for status in [400, 401, 403, 404, 413, 429, 500] {
+        assert!(!judge(status, "").proves, "{status}");
+    }
+    for (when, row) in refinements() {
+        let is_of_the_message = std::ptr::eq(row, &raw const BAD_PAYLOAD);
+        assert_eq!(row.proves, !is_of_the_message, "{when}");
+    }
+}
+
 #[test]
 fn without_details_the_status_decides() {
     let html = "<!DOCTYPE html><title>Error</title>The server encountered a temporary error";

@@ -1,0 +1,44 @@
+//! The end of a connection thread: what becomes of the pushes that it has.
+
+use super::super::outcome::Outcome;
+use super::super::session::Ended;
+use super::super::transport::Transport;
+use super::Desk;
+use crate::lane::State;
+use crate::moment::Moment;
+
+impl<T: Transport> Desk<T> {
+    /// Gives everything back or settles it, and closes the connections. [`Desk::flush`] follows.
+    pub fn leave(&mut self, now: Moment) {
+        self.lane.attendance().leave(self.seat, State::Busy);
+        self.give_up_keeping();
+        for link in self.links.iter_mut() {
+            if link.newly_settled(now.monotonic) {
+                self.lane.dial().settled();
+            }
+        }
+        while self.links.end_any(now, &mut self.ended).is_some() {}
+        self.leave_ended(now);
+        self.lane.put_back(self.hand.drain(..));
+    }
+
+    /// Settles what was answered, and leaves the rest to the next start.
+    fn leave_ended(&mut self, now: Moment) {
+        if self.settler.keeps_what_is_left() {
+            return self.conclude(now);
+        }
+        let is_answered = |ended: &mut Ended| matches!(ended.outcome, Outcome::Answered(_));
+        let mut unanswered: Vec<Ended> = Vec::new();
+        unanswered.extend(self.ended.extract_if(.., |ended| !is_answered(ended)));
+        for ended in unanswered {
+            let mut push = ended.push;
+            push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
+            self.again.push(push);
+        }
+        while let Some(push) = self.again.last() {
+            self.settler.leave(push, None, now);
+            self.again.pop();
+        }
+        self.conclude(now);
+    }
+}

@@ -1,0 +1,56 @@
+//! What is said of a connection or a stream that ended.
+
+use crate::http2::{Cause, ErrorCode};
+use crate::provider::apns;
+
+/// Characters of a GOAWAY's text that are told.
+pub(super) const GOAWAY_SHOWN: usize = 200;
+
+/// Why a connection ends that has not answered a PING.
+pub(super) const SILENT: &str = "no answer to a PING";
+
+/// What came of an answer behind its head.
+pub(super) enum Rest {
+    /// All of it.
+    Came,
+    /// More than we take.
+    TooLong,
+    /// Not all of it; the text says why.
+    Missing(String),
+}
+
+/// Why a stream ended without its answer.
+pub(super) fn cause_text(cause: Cause) -> String {
+    match cause {
+        Cause::ResetByPeer(code) => format!("the provider reset the stream ({code})"),
+        Cause::StreamError(code, rule) => format!("broken answer: {rule} ({code})"),
+        Cause::OurLimit(limit) => format!("the answer was cut off: {limit}"),
+        Cause::GoAway(code) => format!("the provider closes the connection (GOAWAY {code})"),
+        Cause::ConnectionError(code, rule) => format!("broken connection: {rule} ({code})"),
+        Cause::TransportClosed => "the connection was lost".to_owned(),
+        Cause::ClosedByUs => "the connection was closed".to_owned(),
+    }
+}
+
+/// What a GOAWAY says, without what could pass for something else in a log, with its meaning if it
+/// holds a reason that Apple documents.
+pub(super) fn goaway_text(code: ErrorCode, debug: &[u8]) -> String {
+    let said = String::from_utf8_lossy(debug);
+    let mut text = format!("GOAWAY {code} ");
+    let mut characters = said.trim().chars();
+    for character in characters.by_ref().take(GOAWAY_SHOWN) {
+        if character.is_control() {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        text.push('…');
+    }
+    let text = text.trim_end();
+    match apns::goaway(debug) {
+        Some(row) => format!("{text} ({})", row.meaning),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,95 @@
+//! What answers say of a session's credential.
+
+use super::*;
+
+#[test]
+fn an_expired_auth_token_retires_the_connection_and_is_reported() {
+    let mut wire = Wire::apns(10);
+    wire.send(pushes(1, |_| {}).remove(0));
+    wire.settle();
+    wire.answer(1, 403, br#"{"reason":"ExpiredProviderToken"}"#);
+    assert_eq!(troubles(&mut wire), [Trouble::Refused]);
+    assert_eq!(troubles(&mut wire), []);
+    assert_eq!(wire.session.retiring(), Some("403 ExpiredProviderToken"));
+}
+
+#[test]
+fn an_auth_token_that_came_too_soon_retires_the_connection_and_is_reported() {
+    let mut wire = Wire::apns(10);
+    for push in pushes(2, |_| {}) {
+        wire.send(push);
+    }
+    wire.settle();
+    wire.answer(1, 429, br#"{"reason":"TooManyProviderTokenUpdates"}"#);
+    assert_eq!(troubles(&mut wire), [Trouble::RenewedTooSoon]);
+    assert_eq!(
+        wire.session.retiring(),
+        Some("429 TooManyProviderTokenUpdates")
+    );
+    assert_eq!((wire.room(), wire.session.in_flight()), (0, 1));
+}
+
+/// What was said of the present credential, less to whom.
+fn troubles(wire: &mut Wire) -> Vec<Trouble> {
+    let troubles = wire.session.take_troubles().into_iter();
+    troubles.map(|(trouble, _)| trouble).collect()
+}
+
+#[test]
+fn what_is_said_of_a_credential_is_told_of_two_targets_and_what_proves_it_once() {
+    let mut wire = Wire::new(fcm(), 10);
+    let token = Credential::AccessToken(AccessToken::for_tests("Bearer 1", 1));
+    wire.session
+        .set_credential(Some(token.clone()), &mut wire.client);
+    for push in android(5) {
+        wire.send(push);
+    }
+    wire.settle();
+    for stream in [1, 3, 5] {
+        wire.answer(stream, 401, b"");
+    }
+    let told = wire.session.take_troubles();
+    let targets: Vec<_> = told.iter().map(|(_, target)| target.number()).collect();
+    assert!(matches!(targets[..], [one, other] if one != other));
+    assert_eq!(wire.session.credential(), Some(&token));
+    assert_eq!(
+        (wire.session.refusals(), wire.session.take_proof()),
+        (3, false)
+    );
+    // A word on the request's form is none on the credential; one on the device token is.
+    wire.answer(7, 413, b"");
+    assert_eq!(
+        (wire.session.refusals(), wire.session.take_proof()),
+        (3, false)
+    );
+    let unregistered = concat!(
+        r#"{"error":{"details":[{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","#,
+        r#""errorCode":"UNREGISTERED"}]}}"#
+    );
+    wire.answer(9, 404, unregistered.as_bytes());
+    assert_eq!(
+        (wire.session.refusals(), wire.session.take_proof()),
+        (0, true)
+    );
+    assert!(!wire.session.take_proof());
+}
+
+#[test]
+fn trouble_with_a_credential_is_not_held_against_its_successor() {
+    let mut wire = Wire::new(fcm(), 10);
+    let [first, second] = [1, 2].map(|number| {
+        let text = format!("Bearer {number}");
+        Credential::AccessToken(AccessToken::for_tests(&text, number))
+    });
+    wire.session.set_credential(Some(first), &mut wire.client);
+    for push in android(2) {
+        wire.send(push);
+    }
+    wire.settle();
+    let unauthenticated = br#"{"error":{"status":"UNAUTHENTICATED"}}"#;
+    wire.answer(1, 401, unauthenticated);
+    assert_eq!(troubles(&mut wire), [Trouble::Refused]);
+    wire.session.set_credential(Some(second), &mut wire.client);
+    wire.answer(3, 401, unauthenticated);
+    assert_eq!(troubles(&mut wire), []);
+}

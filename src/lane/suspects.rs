@@ -1,0 +1,118 @@
+//! Pushes that go last while the credential is refused or doubted: those that met the refusal, and
+//! others to their targets.
+//!
+//! Bounded by the lane's reservation counter: every push here holds its reservation.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Lane, lock};
+use crate::push::{ConnectionId, Push};
+
+/// A push that goes last.
+#[derive(Debug)]
+pub struct Suspect {
+    /// The push.
+    pub push: Push,
+    /// What was said to it, unless it only goes where another has met that.
+    pub met: Option<Rebuff>,
+}
+
+/// A refusal of the credential, as one push has met it.
+#[derive(Debug)]
+pub struct Rebuff {
+    /// HTTP status.
+    pub status: u16,
+    /// The provider's word; empty if it gave none.
+    pub reason: Cow<'static, str>,
+    /// The sentence for the push log.
+    pub error: String,
+    /// On which connection.
+    pub connection: ConnectionId,
+}
+
+/// A lock around them, and what is asked for each wake-up beside it.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    waiting: Mutex<VecDeque<Suspect>>,
+    /// Any of them may go.
+    due: AtomicBool,
+}
+
+impl Suspects {
+    pub(super) fn put(&self, suspects: impl IntoIterator<Item = Suspect>) {
+        lock(&self.waiting).extend(suspects);
+    }
+
+    pub(super) fn take_first_for(&self, connection: ConnectionId) -> Option<Suspect> {
+        let mut waiting = lock(&self.waiting);
+        let fits = |suspect: &Suspect| suspect.push.refused_by != Some(connection);
+        let first = waiting.iter().position(fits)?;
+        waiting.remove(first)
+    }
+
+    pub(super) fn take_all(&self) -> VecDeque<Suspect> {
+        std::mem::take(&mut *lock(&self.waiting))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.waiting).is_empty()
+    }
+
+    /// Whether one may go, as far as was seen last.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.load(Ordering::Acquire) && !self.is_empty()
+    }
+
+    pub(super) fn set_due(&self, is_due: bool) {
+        self.due.store(is_due, Ordering::Release);
+    }
+
+    /// What was said to them was of a credential that has been replaced since.
+    pub(super) fn clear(&self) {
+        lock(&self.waiting).iter_mut().for_each(Suspect::clear);
+    }
+}
+
+impl Suspect {
+    /// Takes back what was said to it: it says nothing of the push.
+    fn clear(&mut self) {
+        if self.met.take().is_some() {
+            self.push.used_its_second_chance = false;
+        }
+    }
+}
+
+impl Lane {
+    /// Lets a push go last that goes where another was refused.
+    pub fn put_last(&self, push: Push) {
+        self.put_suspects([Suspect { push, met: None }]);
+    }
+
+    /// Lets these go last, while the credential is refused or doubted; they are queued otherwise.
+    pub(super) fn put_suspects(&self, suspects: impl IntoIterator<Item = Suspect>) {
+        let free = self.holding.with(|gate| {
+            if gate.is_refused() {
+                self.suspects.put(suspects);
+                return Vec::new();
+            }
+            suspects.into_iter().collect()
+        });
+        self.release(free);
+    }
+
+    /// Queues pushes that have nothing to wait for any more.
+    pub(super) fn release(&self, suspects: impl IntoIterator<Item = Suspect>) {
+        self.put_back(suspects.into_iter().map(|mut suspect| {
+            suspect.clear();
+            suspect.push
+        }));
+    }
+
+    /// Whether some wait that go last.
+    pub fn has_suspects(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+}

@@ -1,0 +1,228 @@
+//! What holds a lane, and the pushes that go last meanwhile.
+
+use super::*;
+
+/// The first of those that go last, on a connection that has refused nothing.
+fn take_last(lane: &Lane, now: Instant) -> Option<Push> {
+    lane.take_last(ConnectionId::new(99), now)
+}
+
+fn refusal() -> Refusal {
+    Refusal {
+        reason: "BadCertificate".into(),
+        text: "the client certificate is not accepted".into(),
+        ends_with: EndsWith::Probe,
+    }
+}
+
+/// That push, refused on that connection.
+fn met(push: &Push, connection: u32) -> (Witness, Suspect) {
+    let connection = ConnectionId::new(connection);
+    let witness = Witness {
+        push: Some((push.id(), Target::of(push.token()))),
+        connection,
+        is_discredited: false,
+        others_decide: false,
+    };
+    let rebuff = Rebuff {
+        status: 403,
+        reason: "Forbidden".into(),
+        error: "the credential is not allowed to do this".to_owned(),
+        connection,
+    };
+    let suspect = Suspect {
+        push: push.clone(),
+        met: Some(rebuff),
+    };
+    (witness, suspect)
+}
+
+/// The credential of that route is refused to that push.
+fn refuse(lane: &Lane, push: &Push, connection: u32, generation: u64, now: Moment) -> Refused {
+    let (witness, suspect) = met(push, connection);
+    lane.refuse(refusal(), generation, Some(witness), Some(suspect), now, 0)
+}
+
+/// A lane that has so many pushes, each to a target of its own, in the hands of whoever asked.
+fn all_taken(count: usize) -> (Arc<Lane>, Vec<Push>) {
+    let lane = Lane::new(Platform::Ios, count, 1);
+    enqueue(&lane, 1, count);
+    let mut hand = VecDeque::new();
+    while lane.take(&mut hand) {}
+    (lane, hand.into())
+}
+
+#[test]
+fn a_lane_that_is_held_is_told_apart_and_opens_again() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let now = Moment::now();
+    assert_eq!(lane.may_send(now.monotonic), MaySend::Yes);
+    assert!(lane.pause(now));
+    assert!(lane.is_held());
+    assert_eq!(lane.holds(), [Hold::Operator { since: now }]);
+    assert_eq!(lane.may_send(now.monotonic), MaySend::No);
+    assert!(lane.resume());
+    assert!(!lane.is_held() && lane.holds().is_empty());
+}
+
+#[test]
+fn what_a_replaced_credential_was_told_holds_nothing() {
+    let (lane, pushes) = all_taken(6);
+    let now = Moment::now();
+    let told = |number: usize, generation| refuse(&lane, &pushes[number], 1, generation, now);
+    let probes = |number: usize| lane.begin_probe(&pushes[number], now.monotonic);
+    lane.route_replaced(1, now.monotonic);
+    assert_eq!(told(0, 0), Refused::Known);
+    assert!(!lane.is_held());
+    assert_eq!(told(1, 1), Refused::Doubted);
+    let told_held = lane.judge(false, now.monotonic, 0);
+    assert_eq!(told_held, Refused::Known, "the first is queued again");
+    assert!(lane.take(&mut VecDeque::new()));
+    let told_held = lane.judge(false, now.monotonic, 0);
+    assert!(matches!(told_held, Refused::Held { .. }), "nothing waits");
+    lane.route_replaced(2, now.monotonic);
+    assert_eq!(lane.may_send(now.monotonic), MaySend::Probe);
+    assert!(probes(2));
+    lane.route_replaced(3, now.monotonic);
+    assert!(probes(3));
+    let (cleared, refused) = lane.taken(2);
+    assert_eq!(cleared, Cleared::Nothing, "it was answered to the old one");
+    assert!(refused.is_empty() && lane.is_held());
+    assert_eq!(told(3, 2), Refused::Known);
+    assert!(probes(4), "another may go");
+}
+
+#[test]
+fn those_that_go_last_are_met_by_whoever_looks_through_what_waits() {
+    let (lane, pushes) = all_taken(3);
+    let now = Moment::now();
+    refuse(&lane, &pushes[0], 1, 0, now);
+    lane.put_last(pushes[1].clone());
+    lane.put_last(pushes[2].clone());
+    assert!(lane.has_suspects() && !lane.has_work());
+    assert!(lane.is_queued(PushId(1)) && lane.is_queued(PushId(3)));
+    let mut seen = Vec::new();
+    lane.sift(|push| {
+        seen.push(push.id().0);
+        push.id() != PushId(2)
+    });
+    lane.sift_all(|push| {
+        seen.push(push.id().0);
+        true
+    });
+    assert_eq!(seen, [1, 2, 3, 1, 3], "in their order");
+    assert_eq!(ids(lane.take_rest()), [1, 3]);
+    assert!(!lane.has_suspects());
+}
+
+#[test]
+fn a_good_answer_gives_back_what_was_refused_and_queues_who_only_waited() {
+    let (lane, pushes) = all_taken(3);
+    let now = Moment::now();
+    refuse(&lane, &pushes[0], 1, 0, now);
+    refuse(&lane, &pushes[1], 2, 0, now);
+    lane.put_last(pushes[2].clone());
+    let (cleared, refused) = lane.taken(0);
+    assert_eq!(cleared, Cleared::Doubt);
+    assert_eq!(ids(refused.into_iter().map(|it| it.push)), [1, 2]);
+    assert_eq!(ids(taken(&lane)), [3]);
+    // Whatever comes late finds an open lane.
+    lane.put_last(pushes[0].clone());
+    assert_eq!(ids(taken(&lane)), [1]);
+}
+
+#[test]
+fn another_credential_takes_back_what_was_said_by_the_old_one() {
+    for is_judged in [false, true] {
+        let (lane, mut pushes) = all_taken(1);
+        let now = Moment::now();
+        pushes[0].used_its_second_chance = true;
+        refuse(&lane, &pushes[0], 1, 0, now);
+        if is_judged {
+            lane.judge(false, now.monotonic, 0);
+        }
+        lane.route_replaced(1, now.monotonic);
+        let again = match take_last(&lane, now.monotonic) {
+            Some(push) => push,
+            None => taken(&lane).remove(0),
+        };
+        assert!(!again.used_its_second_chance, "it may go at once");
+        assert!(lane.taken(1).1.is_empty(), "and is contradicted by nothing");
+    }
+}
+
+#[test]
+fn those_that_go_last_are_work_only_when_a_probe_is_due() {
+    let (lane, pushes) = all_taken(2);
+    let now = Moment::now();
+    let has_work = |now| {
+        lane.look_at_last(now);
+        lane.has_work()
+    };
+    refuse(&lane, &pushes[0], 1, 0, now);
+    refuse(&lane, &pushes[1], 2, 0, now);
+    assert!(!has_work(now.monotonic), "it is doubted");
+    lane.judge(false, now.monotonic, 0);
+    let due = lane.next_reading().unwrap();
+    assert!(lane.begin_reading(due));
+    assert!(!has_work(due) && take_last(&lane, due).is_none());
+    lane.credential_read(due, 0);
+    assert!(has_work(due) && !lane.take(&mut VecDeque::new()));
+    let mut avoiding = pushes[0].clone();
+    avoiding.refused_by = Some(ConnectionId::new(99));
+    lane.put_last(avoiding);
+    let probe = take_last(&lane, due).unwrap();
+    assert_eq!(probe.id(), PushId(1), "in turn");
+    assert!(lane.begin_probe(&probe, due));
+    assert!(!has_work(due) && take_last(&lane, due).is_none());
+    refuse(
+        &lane,
+        &probe,
+        3,
+        0,
+        Moment {
+            monotonic: due,
+            ..now
+        },
+    );
+    let due = lane.next_reading().unwrap();
+    assert!(lane.begin_reading(due));
+    lane.credential_read(due, 0);
+    assert_eq!(take_last(&lane, due).map(|push| push.id()), Some(PushId(2)));
+    assert!(
+        take_last(&lane, due).is_some(),
+        "the one that was refused again"
+    );
+    assert!(
+        take_last(&lane, due).is_none() && has_work(due),
+        "elsewhere"
+    );
+    assert!(lane.take_last(ConnectionId::new(98), due).is_some());
+    lane.put_last(pushes[0].clone());
+    assert!(has_work(due) && !lane.take_rest().is_empty());
+    assert!(!lane.has_work(), "none is left");
+}
+
+#[test]
+fn a_push_that_is_refused_keeps_no_place_among_the_retries() {
+    let (lane, mut pushes) = all_taken(1);
+    let now = Moment::now();
+    lane.retry_budget().begin(1);
+    pushes[0].is_retry = true;
+    refuse(&lane, &pushes[0], 1, 0, now);
+    assert_eq!(lane.retry_budget().under_way(), 0);
+    assert!(!lane.take_rest()[0].is_retry);
+}
+
+#[test]
+fn who_takes_the_only_witness_out_opens_the_lane() {
+    let (lane, pushes) = all_taken(3);
+    let now = Moment::now();
+    refuse(&lane, &pushes[0], 1, 0, now);
+    lane.put_last(pushes[1].clone());
+    assert_eq!(lane.only_witness(), Some(PushId(1)));
+    assert!(!lane.forget(PushId(2)) && lane.is_held());
+    lane.sift_all(|push| push.id() != PushId(1));
+    assert!(lane.forget(PushId(1)) && !lane.is_held());
+    assert_eq!(ids(taken(&lane)), [2]);
+}
