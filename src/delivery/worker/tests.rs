@@ -11,6 +11,7 @@ use crate::delivery::policy::Limits;
 use crate::delivery::route::{Address, Route};
 use crate::delivery::shared_tokens::SharedTokens;
 use crate::http2::Options;
+use crate::lane::State;
 use crate::log::{Destination, Logs};
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::AMPLE;
@@ -199,15 +200,23 @@ impl Running {
         let workers: Vec<_> = (0..threads)
             .map(|seat| worker_on(seat, &lane, &stats, Arc::clone(&route)))
             .collect();
-        let threads = workers.into_iter();
-        let threads = threads.map(|worker| thread::spawn(move || worker.run()));
-        Self {
+        let started = workers.into_iter();
+        let started = started.map(|worker| thread::spawn(move || worker.run()));
+        let running = Self {
             provider,
-            threads: threads.collect(),
+            threads: started.collect(),
             lane,
             route,
             stats,
+        };
+        // Who finds work when it starts may connect, whatever connections there are by then.
+        let until = Instant::now() + AMPLE;
+        let attendance = running.lane.attendance();
+        while (0..threads).any(|seat| !attendance.is(seat, State::Cold)) {
+            assert!(Instant::now() < until, "{:?}", running.lane);
+            thread::yield_now();
         }
+        running
     }
 
     /// Waits until everything is settled; says how many pushes succeeded and how many failed.
