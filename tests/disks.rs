@@ -9,7 +9,6 @@
 mod harness;
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -64,7 +63,6 @@ fn a_full_disk_under_the_journal_is_named_and_mended_by_making_room() {
         assert!(health.message().starts_with(&named), "{health:?}");
 
         fs::remove_file(filler).unwrap();
-        let begun = Instant::now();
         wait_until("pushes to be taken again", || {
             let reply = daemon.push(&batch(100 * round + 50, 1, 1));
             if reply.status == 200 {
@@ -72,8 +70,6 @@ fn a_full_disk_under_the_journal_is_named_and_mended_by_making_room() {
             }
             reply.status == 200
         });
-        let took = begun.elapsed();
-        assert!(took < Duration::from_secs(5), "{took:?}");
         assert_eq!(daemon.request("GET", "/healthz", b"").status, 200);
     }
     daemon.settle();

@@ -31,7 +31,7 @@ use serde_json::json;
 use harness::daemon::{Address, Daemon};
 use harness::http::{Client, request};
 use harness::site::{Site, sterna};
-use harness::{hex_token, wait_until};
+use harness::{PATIENCE, hex_token, wait_for, wait_until};
 
 /// KiB that the daemon may occupy at any time: eight bodies of 4 MiB that are read at once, as
 /// much again while they are parsed, and room to spare.
@@ -43,12 +43,6 @@ const CONNECTIONS: usize = 64;
 /// Threads beside those of connections.
 const OTHER_THREADS: u64 = 24;
 
-/// How long what is cut off after ten seconds may take on a busy machine.
-const DONE_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long a normal client waits at most.
-const SERVED_WITHIN: Duration = Duration::from_secs(5);
-
 #[test]
 fn every_attack_is_answered_and_a_normal_client_is_served_throughout() {
     let site = Site::unreachable()
@@ -58,7 +52,6 @@ fn every_attack_is_answered_and_a_normal_client_is_served_throughout() {
     // With this one there is room for who is slow.
     let roomy = Site::unreachable().with("core.shutdown_timeout", 0);
     let roomy = roomy.start();
-    let begun = Instant::now();
     thread::scope(|scope| {
         // These take ten seconds, so they run beside all others.
         let slow = scope.spawn(|| check_deadlines(&roomy));
@@ -81,7 +74,6 @@ fn every_attack_is_answered_and_a_normal_client_is_served_throughout() {
             });
         });
     });
-    assert!(begun.elapsed() < DONE_WITHIN, "{:?}", begun.elapsed());
     check_many_connections(&daemon);
     check_half_heads(&daemon);
     let threads = daemon.status("Threads");
@@ -268,17 +260,16 @@ fn check_deadlines(daemon: &Daemon) {
     half.send(b"GET /healthz HTTP/1.1\r\nHo");
     let mut dripping = daemon.client();
     dripping.set_read_timeout(Duration::from_millis(300));
-    let dripped = loop {
+    let dripped = wait_for("one that drips to be cut off", || {
         if dripping.try_send(b"G").is_err() {
-            break None;
+            return Some(None);
         }
         match dripping.try_reply("GET") {
-            Ok(reply) => break Some(reply),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => break None,
+            Ok(reply) => Some(Some(reply)),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => None,
+            Err(_) => Some(None),
         }
-        assert!(begun.elapsed() < DONE_WITHIN, "it drips on");
-    };
+    });
     assert!(
         dripped.is_none_or(|reply| reply.status == 408),
         "no other answer is right"
@@ -293,10 +284,14 @@ fn check_deadlines(daemon: &Daemon) {
 /// Sends one request after the other and reads no answer, until it is cut off.
 fn check_deaf(daemon: &Daemon, request: &[u8]) {
     let mut client = daemon.client();
-    let begun = Instant::now();
-    while client.try_send(request).is_ok() {
-        assert!(begun.elapsed() < DONE_WITHIN, "it is still open");
-    }
+    client.set_write_timeout(PATIENCE);
+    let cut = loop {
+        if let Err(error) = client.try_send(request) {
+            break error;
+        }
+    };
+    let is_open = cut.kind() == std::io::ErrorKind::WouldBlock;
+    assert!(!is_open, "it is still open");
 }
 
 /// Ten thousand errors, each told.
@@ -364,7 +359,8 @@ fn want_of_descriptors_does_not_deafen_the_daemon() {
     assert_eq!(daemon.terminate(), 75);
 }
 
-/// Runs an attack while a normal client goes on working; then a new one is served.
+/// Runs an attack while a normal client goes on working; then a new one is served. Neither waits
+/// longer for an answer than the harness's client does.
 fn during(daemon: &Daemon, attack: impl FnOnce()) {
     let done = AtomicBool::new(false);
     let served = AtomicU64::new(0);
@@ -373,10 +369,7 @@ fn during(daemon: &Daemon, attack: impl FnOnce()) {
         scope.spawn(|| {
             let mut client = daemon.client();
             while !done.load(Ordering::Relaxed) {
-                let asked = Instant::now();
                 work(daemon, &mut client);
-                let waited = asked.elapsed();
-                assert!(waited < SERVED_WITHIN, "a normal client waited {waited:?}");
                 served.fetch_add(1, Ordering::Relaxed);
                 thread::park_timeout(Duration::from_millis(2));
             }
@@ -405,14 +398,11 @@ fn work(daemon: &Daemon, client: &mut Client) {
 
 /// A new client is served, and pushes.
 fn check_served(daemon: &Daemon) {
-    let asked = Instant::now();
     let body = json!({"notifications": [
         {"token": [hex_token(1)], "platform": 1, "message": "m"},
     ]});
     let reply = daemon.push(&body);
     assert_eq!((reply.status, &*reply.message()), (200, "ok"));
-    let waited = asked.elapsed();
-    assert!(waited < SERVED_WITHIN, "a new client waited {waited:?}");
 }
 
 /// Ends the normal client also when the attack's check fails.

@@ -36,7 +36,7 @@ pub(crate) fn batch(numbers: impl IntoIterator<Item = u64>) -> Value {
 }
 
 /// Longer than anything takes on a busy machine; only a failing test waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Polls until there is something, and gives it out.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
