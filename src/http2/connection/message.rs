@@ -112,6 +112,7 @@ impl Connection {
     ) -> Result<(), Violation> {
         let malformed = |rule| Violation::malformed(id, rule);
         let head = head::response(&decoded.fields).map_err(malformed)?;
+        self.has_answered = true;
         let Some(stream) = self.streams.get_mut(&id) else {
             return Ok(());
         };
@@ -136,10 +137,16 @@ impl Connection {
         } else {
             head.expected
         };
+        let length = if end_stream {
+            stream.check_length(id)
+        } else {
+            Ok(())
+        };
+        let end_stream = end_stream && length.is_ok();
         if end_stream {
-            stream.check_length(id)?;
             stream.end(Input::ReceiveEnd);
         }
+        // What is wrong with its content does not take back the head.
         self.events.push_back(Event::Head {
             stream: id,
             fields: decoded.fields,
@@ -148,7 +155,7 @@ impl Connection {
         if end_stream {
             self.message_complete(id);
         }
-        Ok(())
+        length
     }
 
     fn on_trailers(

@@ -57,7 +57,7 @@ pub struct Connection {
     decoder: hpack::Decoder,
     /// The peer's first SETTINGS were applied.
     settings_received: bool,
-    /// A whole answer has come (client role).
+    /// The head of an answer has come, be it an interim one (client role).
     has_answered: bool,
     /// Frames that move nothing: how many the peer may still send.
     glitches: Glitches,

@@ -245,7 +245,6 @@ impl Connection {
     /// The peer's message on that stream is complete and was reported.
     pub(super) fn message_complete(&mut self, id: StreamId) {
         if self.role == Role::Client {
-            self.has_answered = true;
             self.glitches.answered();
         }
         let Some(stream) = self.streams.get(&id) else {

@@ -136,6 +136,23 @@ fn of_a_server_that_answers_and_does_not_acknowledge_them_the_answers_are_awaite
 }
 
 #[test]
+fn a_server_answers_from_its_first_head_on() {
+    // `:status: 103` is no field of the static table.
+    let early_hints = b"\x08\x03103";
+    for head in [OK_200, early_hints] {
+        let mut end = End::fresh_client(Options::default());
+        end.connection.advance_output(24);
+        end.receive(&settings(&[]));
+        let stream = end.sent_request();
+        end.receive(&frame(HEADERS, 0x4, stream, head));
+        end.events();
+        end.pass(Duration::from_secs(10));
+        assert!(matches!(end.events()[..], [Event::Retiring { .. }]));
+        assert!(!end.connection.is_closed());
+    }
+}
+
+#[test]
 fn a_server_gives_up_a_client_that_does_not_acknowledge_them() {
     let mut end = End::fresh_server(Options::default());
     end.receive(CLIENT_PREFACE);

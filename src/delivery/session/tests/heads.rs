@@ -114,6 +114,26 @@ fn a_200_is_believed_whatever_becomes_of_its_rest() {
 }
 
 #[test]
+fn a_200_that_ends_its_stream_is_believed_whatever_length_it_names() {
+    for address in [apns_address(), fcm()] {
+        let is_fcm = matches!(address, Address::Fcm { .. });
+        let mut wire = Wire::new(address, 10);
+        let mut one = if is_fcm { android(1) } else { pushes(1, |_| {}) };
+        wire.send(one.remove(0));
+        wire.settle();
+        let fields = [literal("content-length", "70000")];
+        wire.server
+            .send_response(1, 200, &fields, Some(b""))
+            .unwrap();
+        wire.settle();
+        let Outcome::Answered(answer) = only(&mut wire).outcome else {
+            panic!("no answer")
+        };
+        assert_eq!(answer.verdict, Verdict::Succeeded);
+    }
+}
+
+#[test]
 fn a_connection_lost_without_its_events_loses_no_200() {
     let mut wire = answered(apns_address(), 200, &[]);
     wire.session.abandon("lost", wire.now, &mut wire.ended);
