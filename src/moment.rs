@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use clock::{Clock, LOOK_EVERY, Reading};
+use clock::{Clock, LOOK_EVERY, Reading, TOLD_FROM};
 pub use wait::{receive_within, wait_while};
 
 /// A point in time: the monotonic clock for waiting, the wall clock for what is told to others.
@@ -56,6 +56,12 @@ impl Moment {
         now.saturating_duration_since(earlier.elsewhere())
     }
 
+    /// The process has stood still since `earlier`, for long enough to be what another has not
+    /// waited for.
+    pub fn stood_since(self, earlier: Self) -> bool {
+        self.stood.saturating_sub(earlier.stood) >= TOLD_FROM
+    }
+
     /// Whole seconds since the Unix epoch.
     pub fn unix_secs(self) -> u64 {
         self.unix.as_secs()
@@ -71,6 +77,28 @@ pub fn now() -> Instant {
 /// The time that has passed by [`now`].
 pub fn since(earlier: Instant) -> Duration {
     now().saturating_duration_since(earlier)
+}
+
+/// Does what another has to answer in time, and once more if it failed while the process stood
+/// still: the other may have waited for us.
+///
+/// # Errors
+///
+/// The last one's.
+pub fn again_after_standstill<T, E>(act: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    again_if_stood(Moment::now, act)
+}
+
+fn again_if_stood<T, E>(
+    now: impl Fn() -> Moment,
+    mut act: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let begun = now();
+    let done = act();
+    if done.is_err() && now().stood_since(begun) {
+        return act();
+    }
+    done
 }
 
 /// From now on standstills of the process are noticed, and each is told to the operator.
@@ -98,8 +126,8 @@ fn look_on() {
     loop {
         if let Some(stood) = CLOCK.look(passed()) {
             ::log::warn!(
-                "the process was stopped for {:.0} s (by a signal, a freezer, a suspended or a busy \
-                 host); nobody's time limit has run meanwhile",
+                "the process was stopped for {:.0} s (by a signal, a freezer, a suspended or a \
+                 busy host); nobody's time limit has run meanwhile",
                 stood.as_secs_f64(),
             );
         }
@@ -162,4 +190,38 @@ pub fn http_date(text: &str) -> Option<u64> {
         .find_map(|form| jiff::civil::DateTime::strptime(form, text).ok())?;
     let at = parsed.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     u64::try_from(at.timestamp().as_second()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_failed_while_the_process_stood_still_is_done_once_more() {
+        const STOOD: Duration = Duration::from_secs(2);
+        let busy = Duration::from_millis(600);
+        for (stood, results, outcome, times) in [
+            (STOOD, [Err(1), Ok(2)], Ok(2), 2),
+            (STOOD, [Err(1), Err(2)], Err(2), 2),
+            (STOOD, [Ok(1), Err(2)], Ok(1), 1),
+            (busy, [Err(1), Ok(2)], Err(1), 1),
+            (Duration::ZERO, [Err(1), Ok(2)], Err(1), 1),
+        ] {
+            let now = Cell::new(Moment::now());
+            let mut left = results.into_iter();
+            let found = again_if_stood(
+                || now.get(),
+                || {
+                    let mut later = now.get();
+                    later.stood += stood;
+                    now.set(later);
+                    left.next().unwrap()
+                },
+            );
+            assert_eq!(found, outcome);
+            assert_eq!(results.len() - left.len(), times);
+        }
+    }
 }

@@ -179,6 +179,9 @@ impl<T: Transport> Desk<T> {
         // What has come by now is said before what is asked.
         self.answer_inquiries(now);
         self.part_with_refuser(now);
+        if let Some(link) = &mut self.links.present {
+            link.retire_if_idle(now, self.route.idle_timeout);
+        }
         self.fill(now);
         #[cfg(test)]
         (self.trap)(self);
@@ -420,7 +423,6 @@ impl<T: Transport> Desk<T> {
     /// left to do ends.
     fn part(&mut self, now: Moment) {
         if let Some(link) = &mut self.links.present {
-            link.retire_if_idle(now.monotonic, self.route.idle_timeout);
             if link.is_retiring() || link.is_over() {
                 self.lane.put_back(self.hand.drain(..));
             }
@@ -464,15 +466,16 @@ impl<T: Transport> Desk<T> {
             why,
             answered,
             failed,
+            stood,
         } = parting;
         if failed {
             let random = self.settler.random();
             let wait = self.lane.dial().back_off(now.monotonic, random);
             // What an answer said of its push is told of that.
-            let level = if answered == 0 {
-                ::log::Level::Error
-            } else {
-                ::log::Level::Warn
+            let level = match answered {
+                _ if stood => ::log::Level::Info,
+                0 => ::log::Level::Error,
+                _ => ::log::Level::Warn,
             };
             ::log::log!(
                 level,

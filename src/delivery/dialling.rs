@@ -13,6 +13,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, bounded};
 
 use super::route::Route;
+use crate::moment;
 use crate::net::connection::Connection;
 use crate::net::readiness::Waiter;
 
@@ -46,6 +47,7 @@ impl Dialling {
             .name("connect".to_owned())
             .spawn(move || {
                 let open = || Connection::open(&route.endpoint, &registry);
+                let open = || moment::again_after_standstill(open);
                 let opened = match catch_unwind(AssertUnwindSafe(open)) {
                     Ok(Ok(connection)) => Ok(connection),
                     Ok(Err(error)) => Err(Failure {

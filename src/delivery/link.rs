@@ -35,9 +35,9 @@ pub(super) struct Link<T> {
     id: ConnectionId,
     connection: T,
     session: Session,
-    opened: Instant,
+    opened: Moment,
     /// When a push was last sent on it.
-    used: Instant,
+    used: Moment,
     /// What the peer is granted if this thread is late.
     grace: Grace,
     /// It was told that the lane may open another connection beside it.
@@ -66,6 +66,8 @@ pub(super) struct Parting {
     pub(super) answered: u64,
     /// It was no good: the next one must not follow at once.
     pub(super) failed: bool,
+    /// The process stood still meanwhile: it may have been our fault.
+    pub(super) stood: bool,
 }
 
 impl<T: Transport> Link<T> {
@@ -75,7 +77,7 @@ impl<T: Transport> Link<T> {
         connection: T,
         route: &Route,
         generation: u64,
-        now: Instant,
+        now: Moment,
     ) -> Self {
         let mut session = route.session(id);
         session.belongs_to(generation);
@@ -188,7 +190,7 @@ impl<T: Transport> Link<T> {
 
     /// Sends a push, or gives it back.
     pub(super) fn send(&mut self, push: Push, now: Moment) -> Result<(), Box<(Push, SendError)>> {
-        self.used = now.monotonic;
+        self.used = now;
         self.session.send(push, self.connection.http2(), now)
     }
 
@@ -203,7 +205,7 @@ impl<T: Transport> Link<T> {
     /// or ends.
     pub(super) fn newly_settled(&mut self, now: Instant) -> bool {
         let settled = self.session.is_useful()
-            || now >= self.opened + PROOF_TIME
+            || now >= self.opened.monotonic + PROOF_TIME
             || self.is_retiring()
             || self.is_over();
         settled && !std::mem::replace(&mut self.settled, true)
@@ -217,7 +219,7 @@ impl<T: Transport> Link<T> {
         if !leaves || !has_use || std::mem::replace(&mut self.judged, true) {
             return None;
         }
-        let old = now.saturating_duration_since(self.opened) >= WORTHY_AGE;
+        let old = now.saturating_duration_since(self.opened.monotonic) >= WORTHY_AGE;
         let busy = self.session.answered() >= WORTHY_ANSWERS;
         let idle = self.session.retiring() == Some(IDLE);
         let worthy = self.session.is_useful() && (old || busy);
@@ -230,20 +232,18 @@ impl<T: Transport> Link<T> {
 
     /// Whether it has taken no push for so long that those in hand should not wait for it.
     pub(super) fn holds_up(&self, now: Instant) -> bool {
-        now >= self.used + HELD_MAX
+        now >= self.held_until()
     }
 
     /// When pushes in hand have waited for too long.
     pub(super) fn held_until(&self) -> Instant {
-        self.used + HELD_MAX
+        self.used.monotonic + HELD_MAX
     }
 
-    /// Lets it go if it was not used for so long.
-    pub(super) fn retire_if_idle(&mut self, now: Instant, idle_timeout: Duration) {
-        if self
-            .idle_at(idle_timeout)
-            .is_some_and(|idle_at| now >= idle_at)
-        {
+    /// Lets it go if it was not used for so long, by the time of those between us and the peer, who
+    /// forget an idle connection also while the process stands still.
+    pub(super) fn retire_if_idle(&mut self, now: Moment, idle_timeout: Duration) {
+        if self.in_flight() == 0 && now.since(self.used) >= idle_timeout {
             self.session.retire(IDLE);
         }
     }
@@ -252,7 +252,7 @@ impl<T: Transport> Link<T> {
     /// nothing in flight it retires: a server that allows no streams should not do so for long
     /// (RFC 9113 §6.5.2).
     pub(super) fn is_stuck(&mut self, now: Instant) -> bool {
-        let stuck = now.saturating_duration_since(self.used) >= STUCK_AFTER;
+        let stuck = now.saturating_duration_since(self.used.monotonic) >= STUCK_AFTER;
         if stuck && self.in_flight() == 0 && !self.session.is_in_doubt() {
             self.session.retire("it allows no streams");
         }
@@ -262,7 +262,7 @@ impl<T: Transport> Link<T> {
     /// When it is old enough to be given up for pushes that it has refused, though others are
     /// served on it: a provider that refuses now and then must not make us reconnect each time.
     pub(super) fn may_make_way_at(&self) -> Instant {
-        self.opened + WORTHY_AGE
+        self.opened.monotonic + WORTHY_AGE
     }
 
     /// It takes no more pushes.
@@ -286,6 +286,7 @@ impl<T: Transport> Link<T> {
             self.due().map(|due| self.grace.looks_at(due)),
             self.idle_at(idle_timeout),
             self.opened
+                .monotonic
                 .checked_add(PROOF_TIME)
                 .filter(|_| !self.settled),
         ];
@@ -307,6 +308,7 @@ impl<T: Transport> Link<T> {
                 || why == HELD),
             peer: self.peer(),
             answered: self.session.answered(),
+            stood: now.stood_since(self.opened),
             why,
         }
     }
@@ -332,7 +334,8 @@ impl<T: Transport> Link<T> {
     /// When it has been without pushes for too long, if it is without.
     fn idle_at(&self, idle_timeout: Duration) -> Option<Instant> {
         let idle = self.in_flight() == 0;
-        idle.then(|| self.used.checked_add(idle_timeout)).flatten()
+        let used = self.used.monotonic;
+        idle.then(|| used.checked_add(idle_timeout)).flatten()
     }
 }
 

@@ -258,7 +258,8 @@ fn run(shared: &Shared, account: &Account, agent: &ureq::Agent, heartbeat: &Hear
             }
             Next::Exchange => {
                 drop(state);
-                heartbeat.rest(now.monotonic + EXCHANGE_TIMEOUT);
+                // It may be done twice.
+                heartbeat.rest(now.monotonic + 2 * EXCHANGE_TIMEOUT);
                 ask(shared, account, agent);
                 state = shared.lock();
             }
@@ -269,10 +270,13 @@ fn run(shared: &Shared, account: &Account, agent: &ureq::Agent, heartbeat: &Hear
 
 /// Asks for a token and tells everyone.
 fn ask(shared: &Shared, account: &Account, agent: &ureq::Agent) {
-    let asked = Moment::now().elsewhere();
-    let result = catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
-        .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())));
-    shared.take(result, asked, Moment::now());
+    let mut asked = Moment::now();
+    let result = moment::again_after_standstill(|| {
+        asked = Moment::now();
+        catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
+            .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())))
+    });
+    shared.take(result, asked.elsewhere(), Moment::now());
 }
 
 /// A random number: a fresh hasher's keys are random.

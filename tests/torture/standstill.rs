@@ -3,6 +3,7 @@
 //! `STERNA_STANDSTILLS="10,30" cargo test --test torture standstill` stops it ten times for 30 s,
 //! with time-outs as they are by default.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
@@ -34,6 +35,9 @@ fn a_standstill_longer_than_every_timeout_costs_no_push_and_no_caller_anything()
     let simulated = Simulated::with(|options| {
         options.faults.latency = LATENCY;
         options.faults.latency_spread = LATENCY;
+        // Connections are begun and access tokens fetched all the time.
+        options.faults.goaway_after = NonZeroU64::new(300);
+        options.access_token_lifetime = Duration::from_secs(8);
     });
     let mut site = Site::simulated(&simulated.simulator).with("core.resend_unknown", false);
     if asked.is_none() {
@@ -52,6 +56,7 @@ fn a_standstill_longer_than_every_timeout_costs_no_push_and_no_caller_anything()
         });
         wait(Duration::from_millis(dice.below(RUNS_MS)));
         let mut halves = halves(&daemon);
+        daemon.signal("HUP");
         daemon.signal("STOP");
         let stopped = Instant::now();
         wait(stands);
@@ -93,9 +98,15 @@ fn a_standstill_longer_than_every_timeout_costs_no_push_and_no_caller_anything()
     let told = lines(&site, " was stopped for ");
     assert_eq!(told.len(), usize::try_from(times).unwrap(), "{told:#?}");
     for line in &told {
-        assert!(line.contains(&format!("stopped for {secs} s")), "{line}");
+        // On a busy host it takes a while to stop, and to look at the clock.
+        let (_, stood) = line.split_once(" was stopped for ").unwrap();
+        let stood: u64 = stood.split_once(" s ").unwrap().0.parse().unwrap();
+        assert!((secs..=secs + 2).contains(&stood), "{line}");
     }
-    let alarms = [lines(&site, "[WARN]"), lines(&site, "[ERROR]")].concat();
+    let mut alarms = [lines(&site, "[WARN]"), lines(&site, "[ERROR]")].concat();
+    // These access tokens are short-lived: one may come to its end between here and the provider.
+    alarms
+        .retain(|line| !line.ends_with("oauth: FCM refused the access token; asking for another"));
     assert_eq!(alarms, told, "nothing else is amiss");
 }
 

@@ -49,7 +49,7 @@ impl<T: Transport> Desk<T> {
             Ok(connection) => {
                 self.lane.dial().succeeded();
                 let id = self.lane.new_connection();
-                let mut link = Link::new(id, connection, &self.route, generation, now.monotonic);
+                let mut link = Link::new(id, connection, &self.route, generation, now);
                 link.session().slow_down_pings(self.ping_complaints);
                 if generation != self.generation {
                     link.session().retire(REPLACED);

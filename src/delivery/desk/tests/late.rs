@@ -52,3 +52,19 @@ fn what_has_not_come_by_then_is_no_answer() {
         assert_eq!(succeeded(&scene), 1, "{late} ms late");
     }
 }
+
+/// A balancer on the way forgets an idle connection also while the process stands still.
+#[test]
+fn a_connection_that_was_idle_through_a_standstill_takes_no_push() {
+    for (stood, connections) in [(9 * HOUR, 1), (10 * HOUR, 2)] {
+        let mut scene = Scene::with(1, false, None);
+        scene.enqueue(1, 1);
+        scene.pass(Duration::from_secs(1));
+        scene.now.stood += stood;
+        scene.enqueue(2, 1);
+        scene.pass(Duration::ZERO);
+        scene.pass(Duration::ZERO);
+        assert_eq!(scene.opened.len(), connections, "stood {stood:?}");
+        assert_eq!(succeeded(&scene), 2, "stood {stood:?}");
+    }
+}

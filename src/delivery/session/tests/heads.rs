@@ -118,7 +118,11 @@ fn a_200_that_ends_its_stream_is_believed_whatever_length_it_names() {
     for address in [apns_address(), fcm()] {
         let is_fcm = matches!(address, Address::Fcm { .. });
         let mut wire = Wire::new(address, 10);
-        let mut one = if is_fcm { android(1) } else { pushes(1, |_| {}) };
+        let mut one = if is_fcm {
+            android(1)
+        } else {
+            pushes(1, |_| {})
+        };
         wire.send(one.remove(0));
         wire.settle();
         let fields = [literal("content-length", "70000")];
