@@ -188,7 +188,8 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
     } else {
         push.refusals = 0;
     }
-    if push.refusals == 0 || (push.refusals > FREE_REFUSALS && !is_second_chance) {
+    let is_free = push.refusals > 0 && (push.refusals <= FREE_REFUSALS || is_second_chance);
+    if !is_free {
         push.attempts = push.attempts.saturating_add(1);
     }
     push.used_its_second_chance |= is_second_chance;
@@ -208,7 +209,7 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
         attempt: push.attempts,
     };
     match again_how {
-        Some(how) if is_second_chance || !is_used_up(push, limits) => {
+        Some(how) if is_free || is_second_chance || !is_used_up(push, limits) => {
             let wait = backoff::after_answer(how, retry_after, push, random);
             again(push, limits, now, wait, settlement)
         }

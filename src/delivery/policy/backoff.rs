@@ -30,8 +30,7 @@ const SPREAD: u32 = 10;
 
 /// The wait after refusals in a row that cost nothing, or too many of them.
 pub(super) fn after_refusals(push: &Push, random: u64) -> Duration {
-    let exponent = push.refusals.saturating_sub(2);
-    jitter::part_of(doubled(FIRST_BACKOFF_UNANSWERED, exponent), random)
+    jitter::part_of(longest_after_refusals(push), random)
 }
 
 /// The wait after an attempt that had no answer.
@@ -49,11 +48,7 @@ pub(super) fn after_answer(
 ) -> Duration {
     let attempts_before = push.attempts.saturating_sub(1);
     let (least, longest) = match how.wait {
-        Wait::Now if push.refusals <= 1 => (Duration::ZERO, Duration::ZERO),
-        Wait::Now => {
-            let exponent = push.refusals.saturating_sub(1);
-            (Duration::ZERO, doubled(FIRST_BACKOFF_UNANSWERED, exponent))
-        }
+        Wait::Now => (Duration::ZERO, longest_after_refusals(push)),
         Wait::Backoff => {
             let least = match push.notification().platform {
                 Platform::Ios => Duration::ZERO,
@@ -84,6 +79,14 @@ pub fn lane_hold(answer: &Answer) -> Option<(Duration, Duration)> {
         .filter(|asked| answer.lane == LaneEffect::Slow && !asked.is_zero())?;
     let hold = asked.min(LANE_RETRY_AFTER_MAX);
     Some((hold, hold / SPREAD))
+}
+
+/// The first in a row goes at once, whether a frame or an answer said it.
+fn longest_after_refusals(push: &Push) -> Duration {
+    match push.refusals.checked_sub(2) {
+        Some(exponent) => doubled(FIRST_BACKOFF_UNANSWERED, exponent),
+        None => Duration::ZERO,
+    }
 }
 
 /// `first`, doubled `exponent` times, at most [`LONGEST_BACKOFF`].
