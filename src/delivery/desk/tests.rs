@@ -1,4 +1,5 @@
 mod late;
+mod leaving;
 mod panics;
 mod purging;
 mod refusing;
