@@ -1,3 +1,4 @@
+mod allowances;
 mod credentials;
 mod heads;
 mod liveness;
