@@ -238,6 +238,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_answered_before_a_rest_says_nothing_after_it() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        for _ in 0..ANSWERS {
+            refused(&mut rest, now);
+        }
+        let over = later(now, 30);
+        assert!(rest.look(over.monotonic));
+        good(&mut rest, over);
+        good(&mut rest, over);
+        // One server's slip among good answers.
+        assert_eq!(refused(&mut rest, over), Turn::None);
+        // And two of four are half.
+        assert!(matches!(refused(&mut rest, over), Turn::Begun { .. }));
+    }
+
+    #[test]
+    fn a_time_that_was_asked_for_passes_also_where_the_lane_does_not_rest() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        (0..ANSWERS).for_each(|_| assert_eq!(good(&mut rest, now), Turn::None));
+        assert_eq!(refused(&mut rest, now), Turn::None);
+        assert!(!rest.look(later(now, 30).monotonic), "there was no rest");
+        // What was answered then counts on, and nobody asks for anything any more.
+        let over = later(now, 31);
+        for _ in 0..ANSWERS {
+            assert_eq!(rest.heard(true, None, || "429".into(), over), Turn::None);
+        }
+        assert!(rest.resting().is_none());
+    }
+
+    #[test]
     fn a_refusal_that_names_no_time_begins_no_rest() {
         let now = Moment::now();
         let mut rest = Rest::default();
