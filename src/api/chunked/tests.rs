@@ -38,6 +38,25 @@ fn bodies_are_put_together() {
     check(b"3\r\nab", Ok((b"ab", false)));
 }
 
+/// RFC 9112 §7.1: a chunk's size is `1*HEXDIG`, in either case (RFC 5234).
+#[test]
+fn a_size_is_of_hexadecimal_digits_and_of_nothing_else() {
+    for octet in 0..=u8::MAX {
+        let line = [b"0", &[octet][..], b"\r\n"].concat();
+        let digit = "0123456789abcdef".find(char::from(octet.to_ascii_lowercase()));
+        match (digit, octet) {
+            (Some(0), _) | (None, b';' | b' ' | b'\t') => {
+                check(&[&line[..], b"\r\n"].concat(), Ok((b"", true)));
+            }
+            (Some(size), _) => {
+                let data = vec![b'x'; size];
+                check(&[&line[..], &data].concat(), Ok((&data, false)));
+            }
+            (None, _) => check(&line, Err(400)),
+        }
+    }
+}
+
 #[test]
 fn what_follows_the_body_is_left() {
     let (body, taken, done) = decoded(&[b"1\r\na\r\n0\r\n\r\nGET /"], 100).unwrap();

@@ -135,3 +135,23 @@ fn a_raised_limit_of_ours_holds_at_once() {
     assert!(end.sent().is_empty());
     assert_eq!(end.events().len(), 2);
 }
+
+/// A client learns of limits in the order in which they were sent: until it has acknowledged the
+/// last, it may open what any of those under way allows.
+#[test]
+fn a_servers_limit_is_the_highest_of_those_under_way() {
+    // So many acknowledgements of 5, 50 and 20, and what holds then.
+    for (acknowledged, limit) in [(0, 50), (1, 50), (2, 50), (3, 20)] {
+        let mut end = limited(10);
+        for limit in [5, 50, 20] {
+            end.connection.set_max_concurrent_streams(limit, end.now);
+        }
+        for _ in 0..acknowledged {
+            end.receive(&frame(SETTINGS, ACK, 0, &[]));
+        }
+        for number in 0..60 {
+            end.receive(&frame(HEADERS, 0x5, 2 * number + 1, GET));
+        }
+        assert_eq!(end.connection.open_streams(), limit, "{acknowledged}");
+    }
+}

@@ -106,3 +106,30 @@ fn frames_in_one_octet_pieces_mean_the_same() {
         Event::Data { data, end_stream: true, .. },
     ] if data == b"abc"));
 }
+
+#[test]
+fn a_header_in_pieces_is_judged_before_its_payload_comes() {
+    for (header, code) in [
+        (
+            &frame(DATA, 0, 1, &vec![0; 0x4001])[..9],
+            ErrorCode::FRAME_SIZE_ERROR,
+        ),
+        (
+            &frame(0xbb, 0, 1, &vec![0; 0x4001])[..9],
+            ErrorCode::FRAME_SIZE_ERROR,
+        ),
+        (&frame(DATA, 0, 0, &[0; 10])[..9], ErrorCode::PROTOCOL_ERROR),
+        (
+            &frame(SETTINGS, 0, 1, &[0; 6])[..9],
+            ErrorCode::PROTOCOL_ERROR,
+        ),
+    ] {
+        for cut in 1..9 {
+            let mut end = End::client();
+            end.sent_request();
+            end.receive(&header[..cut]);
+            assert!(!end.connection.is_closed());
+            end.expect_connection_error(&header[cut..], code);
+        }
+    }
+}

@@ -85,6 +85,22 @@ fn what_is_under_way_to_a_server_of_too_many_frames_is_awaited() {
 }
 
 #[test]
+fn what_comes_in_pieces_counts_as_what_comes_whole() {
+    let octets = frame(0xfa, 0, 1, b"grease");
+    for cut in [1, 8, 9, 10, octets.len() - 1] {
+        let (mut end, _) = one_waits();
+        let (first, second) = octets.split_at(cut);
+        // Of each round one half.
+        let halves = flood(&mut end, 4 * BURST, |half| {
+            let is_first = half.is_multiple_of(2);
+            if is_first { first } else { second }.to_vec()
+        });
+        assert_eq!(halves / 2, BURST, "cut after {cut}");
+        assert!(!end.connection.is_closed(), "cut after {cut}");
+    }
+}
+
+#[test]
 fn with_nothing_under_way_such_a_connection_ends_in_good_order() {
     let mut end = End::client();
     assert_eq!(flood(&mut end, 2 * BURST, |_| settings(&[])), BURST);

@@ -58,7 +58,11 @@ fn legal_extremes_are_taken() {
     ];
     end.receive(&settings(&extremes));
     assert!(matches!(end.events()[..], [Event::SettingsReceived]));
-    End::server().receive(&settings(&[(2, 1)]));
+    // A client may allow pushes; we make none.
+    let mut end = End::server();
+    end.receive(&settings(&[(2, 1)]));
+    assert!(matches!(end.events()[..], [Event::SettingsReceived]));
+    assert!(!end.connection.is_closed());
 }
 
 #[test]
@@ -106,6 +110,57 @@ fn once_acknowledged_there_is_no_timeout() {
     assert_eq!(end.connection.next_timeout(), None);
     end.pass(Duration::from_secs(100));
     assert!(!end.connection.is_closed());
+}
+
+/// RFC 9113 §6.5.3: they are acknowledged in the order in which they were sent.
+#[test]
+fn of_two_of_ours_the_older_is_acknowledged_first() {
+    // `POST https /` behind table size updates to 0 and to 8,192 (RFC 7541 §4.2, §6.3).
+    let smaller_table = [&[0x20][..], POST].concat();
+    let larger_table = [&[0x20, 0x3f, 0xe1, 0x3f][..], POST].concat();
+    // What binds the client after so many acknowledgements: of the table and of the window.
+    for (acknowledged, allows_table, allows_window) in
+        [(0, false, true), (1, false, false), (2, true, true)]
+    {
+        let server = || {
+            let mut end = End::server();
+            end.connection.change_settings(0, 10, end.now);
+            end.connection.change_settings(8192, 60_000, end.now);
+            for _ in 0..acknowledged {
+                end.receive(&frame(SETTINGS, ACK, 0, &[]));
+            }
+            assert!(!end.connection.is_closed());
+            end
+        };
+        let mut end = server();
+        end.receive(&frame(HEADERS, END_HEADERS, 1, &larger_table));
+        assert_eq!(!end.connection.is_closed(), allows_table, "{acknowledged}");
+        let mut end = server();
+        end.receive(&frame(HEADERS, END_HEADERS, 1, &smaller_table));
+        end.receive(&frame(DATA, 0, 1, &[0; 11]));
+        let is_reset = end.sent().iter().any(|frame| frame.kind == RST_STREAM);
+        assert!(!end.connection.is_closed());
+        assert_eq!(!is_reset, allows_window, "{acknowledged}");
+    }
+}
+
+#[test]
+fn of_two_of_ours_each_has_its_10_s() {
+    let mut end = End::server();
+    let sent = end.now;
+    let secs = Duration::from_secs;
+    end.connection.change_settings(4096, 10, sent);
+    end.pass(secs(5));
+    end.connection.change_settings(4096, 20, end.now);
+    assert_eq!(end.connection.next_timeout(), Some(sent + secs(10)));
+    end.receive(&frame(SETTINGS, ACK, 0, &[]));
+    assert_eq!(end.connection.next_timeout(), Some(sent + secs(15)));
+    end.pass(secs(9));
+    assert!(!end.connection.is_closed());
+    end.sent();
+    end.events();
+    end.pass(secs(1));
+    end.expect_closed_with(ErrorCode::SETTINGS_TIMEOUT);
 }
 
 #[test]
