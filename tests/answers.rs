@@ -21,8 +21,8 @@ use harness::daemon::Daemon;
 use harness::http::Reply;
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
-use harness::site::Site;
-use harness::{batch, hex_token, wait_for, wait_until};
+use harness::site::{Site, make_pipe};
+use harness::{batch, each, hex_token, wait_for, wait_until};
 
 #[test]
 fn what_was_purged_does_not_come_back_after_a_kill() {
@@ -81,16 +81,14 @@ fn what_is_said_to_be_settled_is_so_after_a_kill() {
     let site = || Site::simulated(&simulated.simulator);
     let stuck = site().with_path("log.access_log", "pipe");
     let pipe = stuck.path("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
+    make_pipe(&pipe);
     // Nobody reads: it takes 64 KiB.
     let unread = fs::OpenOptions::new().read(true).write(true).open(&pipe);
     let daemon = stuck.start();
     let (mut settled, identifier) = (0, "i".repeat(8000));
     let settling = loop {
-        let body = json!({"notifications": [
-            {"platform": 1, "token": [hex_token(settled)], "message": "m", "identifier": identifier},
-        ]});
+        let mut body = batch([settled]);
+        body["notifications"][0]["identifier"] = json!(identifier);
         let id = daemon.push(&body).accepted_ids()[0];
         let state = wait_for("its end", || {
             let state = daemon.request("GET", &format!("/push/{id}"), b"").json();
@@ -139,6 +137,45 @@ fn until_a_sync_fails(site: &Site, then: impl Fn()) -> (Daemon, Vec<u64>, Reply,
         accepted.extend(reply.accepted_ids());
     }
     panic!("no sync has failed");
+}
+
+/// One log that cannot be written is not the other: what that one has is settled.
+#[test]
+fn an_error_log_that_takes_nothing_keeps_back_no_push_that_succeeded() {
+    let simulated = Simulated::start();
+    each(&["/dev/full", "pipe"], |log| {
+        let site = Site::simulated(&simulated.simulator).with_path("log.error_log", log);
+        if *log == "pipe" {
+            make_pipe(&site.path(log));
+        }
+        let daemon = site.start();
+        let push = |tokens: Vec<String>| {
+            let body = json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]});
+            let ids = daemon.push(&body).accepted_ids();
+            daemon.wait_idle();
+            ids
+        };
+        // More lines than a pipe takes which nobody reads.
+        let gone = push((0..400).map(|n| format!("0bad4100{n:056x}")).collect());
+        let which = u64::from(*log == "pipe");
+        let fine: Vec<String> = (0..500).map(|n| hex_token(2 * n + which)).collect();
+        let accepted = push(fine.clone());
+        let mut client = daemon.client();
+        let mut state =
+            |id| client.request("GET", &format!("/push/{id}"), b"").json()["state"].clone();
+        assert_eq!(state(gone[399]), "settling", "its own line is not written");
+        wait_until("what succeeded to be settled", || {
+            accepted.iter().all(|id| state(*id) == "settled")
+        });
+        let purged = daemon.request("DELETE", "/pushes?identifier=none", b"");
+        assert_eq!((purged.status, &purged.json()["purged"]), (200, &json!(0)));
+        kill(&daemon);
+        fs::rename(site.path("access.log"), site.path("access.log.1")).unwrap();
+        let daemon = site.start();
+        daemon.wait_idle();
+        let received = simulated.received();
+        assert!(fine.iter().all(|token| received[token] == 1), "{log}");
+    });
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl DaemonHost {
     /// What to answer when so many pushes were settled by hand, once that is kept.
     fn purged(&self, pushes: usize) -> Purged {
         let register = &self.whereabouts.register;
-        let kept = self.keeping.keep_settled(register, &self.logs);
+        let kept = self.keeping.keep_purged(register, &self.logs);
         Purged {
             pushes,
             unkept: kept.err(),

@@ -113,16 +113,17 @@ impl Keeping {
         noted.map_err(|refused| format!("a crash would not know what was sent: {refused}"))
     }
 
-    /// Waits until everything that was settled so far is kept in the journal, if there is one.
+    /// Waits until everything that was settled by hand so far is kept in the journal, if there is
+    /// one.
     ///
     /// # Errors
     ///
     /// Why a crash would bring some of it back.
-    pub(super) fn keep_settled(&self, register: &Register, logs: &Logs) -> Result<(), String> {
+    pub(super) fn keep_purged(&self, register: &Register, logs: &Logs) -> Result<(), String> {
         let Some(journal) = self.journal() else {
             return Ok(());
         };
-        if !register.await_passed(LINES_KEPT_WITHIN) {
+        if !register.await_by_hand(LINES_KEPT_WITHIN) {
             let trouble = logs.trouble();
             return Err(trouble.unwrap_or_else(|| "a push log takes no lines".to_owned()));
         }

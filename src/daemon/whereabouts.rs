@@ -109,7 +109,7 @@ impl Whereabouts {
         let Some(journal) = self.keeping.journal() else {
             return true;
         };
-        if journal.platform_of(id).is_some() && self.register.await_passed(KEPT_WITHIN) {
+        if journal.platform_of(id).is_some() && self.register.await_passed(id, KEPT_WITHIN) {
             // Whatever came of that, the journal knows.
             let _written = journal.keep_settled(KEPT_WITHIN).is_some();
         }

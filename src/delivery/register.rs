@@ -10,6 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::outcome::{End, Settlement};
+use super::reasons;
 use crate::crash_point;
 use crate::moment::{self, Moment};
 use crate::push::{Platform, Push, PushId, Waits};
@@ -57,7 +58,7 @@ pub trait Keeper: Send + Sync {
 #[derive(Default)]
 pub struct Register {
     inner: Mutex<Inner>,
-    /// Rung when rounds were passed on, if somebody waits for that.
+    /// Rung when pushes were passed on, if somebody waits for that.
     passed_on: Condvar,
     journal: OnceLock<Box<dyn Keeper>>,
 }
@@ -65,22 +66,53 @@ pub struct Register {
 #[derive(Default)]
 struct Inner {
     last: VecDeque<Remembered>,
-    /// Where the logs are.
-    written: Marks,
-    /// Rounds whose lines are not written, each with where its lines end and the number of its ids.
-    rounds: VecDeque<(Marks, usize)>,
-    ended: VecDeque<(PushId, End)>,
-    /// Rounds ever passed on.
-    passed: u64,
-    /// Those who wait for rounds to be passed on.
+    access: Unwritten,
+    error: Unwritten,
+    /// Where the last line of a push ends in the error log that was settled by hand.
+    by_hand: u64,
+    /// Those who wait for pushes to be passed on.
     waiting: usize,
 }
 
-impl Inner {
-    fn has_written(&self, end: Marks) -> bool {
-        end.access <= self.written.access && end.error <= self.written.error
+/// The pushes whose lines one log has still to write: no more than its buffer has lines. What one
+/// log cannot write keeps back no push whose line is in the other.
+#[derive(Default)]
+struct Unwritten {
+    /// Where the log is.
+    written: u64,
+    /// Where it was when somebody waited for it in vain.
+    stuck: Option<u64>,
+    /// In the order of the ends of their lines.
+    pushes: VecDeque<(u64, PushId, End)>,
+}
+
+impl Unwritten {
+    fn add(&mut self, line_ends: u64, id: PushId, end: End) {
+        // Rounds of several threads are entered in about the order of their lines.
+        let at = self.pushes.partition_point(|push| push.0 <= line_ends);
+        self.pushes.insert(at, (line_ends, id, end));
+    }
+
+    fn take_written(&mut self) -> impl Iterator<Item = (PushId, End)> {
+        let written = self.written;
+        let count = self.pushes.partition_point(|push| push.0 <= written);
+        let pushes = self.pushes.drain(..count);
+        pushes.map(|(_, id, end)| (id, end))
+    }
+
+    /// Whether a line that ends there has been written, or is not waited for.
+    fn is_passed(&self, line_ends: u64) -> bool {
+        self.pushes.front().is_none_or(|push| push.0 > line_ends)
+    }
+
+    fn line_of(&self, id: PushId) -> Option<u64> {
+        let found = self.pushes.iter().find(|push| push.1 == id);
+        found.map(|push| push.0)
     }
 }
+
+/// One of the two logs.
+type Of = fn(&mut Inner) -> &mut Unwritten;
 
 impl Register {
     /// From now on tells the journal; the first call counts.
@@ -126,15 +158,16 @@ impl Register {
             return;
         }
         let mut inner = self.lock();
-        if let Some(journal) = self.journal.get() {
-            let ended = round.iter().map(|one| (one.id, one.settlement.end));
-            if inner.has_written(end) {
-                // Its lines were dropped, or written meanwhile: it waits for no earlier round.
-                let ended: Vec<(PushId, End)> = ended.collect();
-                journal.settled(&ended);
-            } else {
-                inner.ended.extend(ended);
-                inner.rounds.push_back((end, round.len()));
+        if self.journal.get().is_some() {
+            for one in round.iter() {
+                // That is 0 where the line was dropped: it is waited for no longer.
+                match one.settlement.end {
+                    End::Succeeded => inner.access.add(end.access, one.id, End::Succeeded),
+                    ended => inner.error.add(end.error, one.id, ended),
+                }
+                if one.settlement.reason == reasons::PURGED {
+                    inner.by_hand = inner.by_hand.max(end.error);
+                }
             }
         }
         let over = (inner.last.len() + round.len()).saturating_sub(SETTLED_KEPT);
@@ -148,9 +181,8 @@ impl Register {
     /// The logs have been written as far as that; a mark that is lower than before is ignored.
     pub fn written(&self, access: Option<u64>, error: Option<u64>) {
         let mut inner = self.lock();
-        let marks = &mut inner.written;
-        marks.access = marks.access.max(access.unwrap_or(0));
-        marks.error = marks.error.max(error.unwrap_or(0));
+        inner.access.written = inner.access.written.max(access.unwrap_or(0));
+        inner.error.written = inner.error.written.max(error.unwrap_or(0));
         self.pass_on(inner);
     }
 
@@ -159,16 +191,44 @@ impl Register {
         self.written(Some(u64::MAX), Some(u64::MAX));
     }
 
-    /// Waits until the journal has been told of everything that was entered before this call; false
-    /// if the logs have not taken its lines within that time.
-    pub fn await_passed(&self, within: Duration) -> bool {
+    /// Waits until the journal has been told of a push that has ended; false if its log has not
+    /// taken its line within that time, or is known to have stood still for so long.
+    pub fn await_passed(&self, id: PushId, within: Duration) -> bool {
         let mut inner = self.lock();
-        let last = inner.passed.saturating_add(inner.rounds.len() as u64);
+        let logs: [Of; 2] = [|inner| &mut inner.access, |inner| &mut inner.error];
+        for log in logs {
+            let unwritten = log(&mut inner);
+            if let Some(line) = unwritten.line_of(id) {
+                let is_stuck = unwritten.stuck == Some(unwritten.written);
+                return !is_stuck && self.await_line(inner, log, line, within);
+            }
+        }
+        true
+    }
+
+    /// Waits until the journal has been told of everything that was settled by hand before this
+    /// call; false if the error log has not taken its lines within that time.
+    pub fn await_by_hand(&self, within: Duration) -> bool {
+        let inner = self.lock();
+        let line = inner.by_hand;
+        self.await_line(inner, |inner| &mut inner.error, line, within)
+    }
+
+    fn await_line(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        log: Of,
+        line: u64,
+        within: Duration,
+    ) -> bool {
         inner.waiting += 1;
-        let waits = |inner: &mut Inner| inner.passed < last;
+        let waits = |inner: &mut Inner| !log(inner).is_passed(line);
         inner = moment::wait_while(&self.passed_on, inner, within, waits);
         inner.waiting -= 1;
-        inner.passed >= last
+        let unwritten = log(&mut inner);
+        let is_passed = unwritten.is_passed(line);
+        unwritten.stuck = (!is_passed).then_some(unwritten.written);
+        is_passed
     }
 
     /// How a push ended, if it is among the last [`SETTLED_KEPT`].
@@ -178,37 +238,25 @@ impl Register {
         found.cloned()
     }
 
-    /// Pushes whose lines are not written yet.
-    pub fn unwritten(&self) -> usize {
-        self.lock().ended.len()
-    }
-
     /// Gives the journal what is written.
     fn pass_on(&self, mut inner: MutexGuard<'_, Inner>) {
         let Some(journal) = self.journal.get() else {
             return;
         };
-        let mut count: usize = 0;
-        while let Some(&(end, pushes)) = inner.rounds.front() {
-            if !inner.has_written(end) {
-                break;
-            }
-            inner.rounds.pop_front();
-            inner.passed += 1;
-            count += pushes;
+        let mut ended: Vec<(PushId, End)> = inner.access.take_written().collect();
+        ended.extend(inner.error.take_written());
+        if ended.is_empty() {
+            return;
         }
-        if count > 0 {
-            let ended: Vec<(PushId, End)> = inner.ended.drain(..count).collect();
-            // Under the lock: whoever has called after that finds everything with the journal,
-            // which the end closes then.
-            journal.settled(&ended);
-            let is_waited_for = inner.waiting > 0;
-            drop(inner);
-            if is_waited_for {
-                self.passed_on.notify_all();
-            }
-            crash_point::pass("settle");
+        // Under the lock: whoever has called after that finds everything with the journal,
+        // which the end closes then.
+        journal.settled(&ended);
+        let is_waited_for = inner.waiting > 0;
+        drop(inner);
+        if is_waited_for {
+            self.passed_on.notify_all();
         }
+        crash_point::pass("settle");
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -277,6 +325,20 @@ mod tests {
         Marks { access, error }
     }
 
+    fn failed(ids: std::ops::Range<u64>, reason: &'static str) -> Vec<Remembered> {
+        let mut round = round(ids);
+        for one in &mut round {
+            one.settlement.end = End::Failed;
+            one.settlement.reason = reason.into();
+        }
+        round
+    }
+
+    fn unwritten(register: &Register) -> usize {
+        let inner = register.lock();
+        inner.access.pushes.len() + inner.error.pushes.len()
+    }
+
     #[test]
     fn the_last_ones_are_remembered() {
         let register = Register::default();
@@ -297,61 +359,109 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_has_them_once_both_logs_are_there_and_in_order() {
+    fn the_journal_has_a_push_once_its_own_log_is_there() {
         let (register, settled) = with_journal();
         register.enter(&mut round(0..2), at(100, 0));
-        register.enter(&mut round(2..3), at(150, 80));
+        let mut mixed = [round(2..3), failed(3..4, "BadDeviceToken")].concat();
+        register.enter(&mut mixed, at(150, 80));
         let settled = || settled.lock().unwrap().clone();
-        assert_eq!((settled().len(), register.unwritten()), (0, 3));
+        assert_eq!((settled().len(), unwritten(&register)), (0, 4));
         register.written(Some(99), None);
         assert!(settled().is_empty());
         register.written(Some(100), None);
         assert_eq!(settled(), [0, 1]);
         register.written(Some(200), Some(79));
-        assert_eq!(settled(), [0, 1]);
+        assert_eq!(settled(), [0, 1, 2]);
         register.written(None, Some(80));
-        assert_eq!((settled(), register.unwritten()), (vec![0, 1, 2], 0));
+        assert_eq!((settled(), unwritten(&register)), (vec![0, 1, 2, 3], 0));
         // Lines that are written by the time their round is entered.
-        register.enter(&mut round(3..4), at(200, 0));
-        assert_eq!(settled(), [0, 1, 2, 3]);
+        register.enter(&mut round(4..5), at(200, 0));
+        assert_eq!(settled(), [0, 1, 2, 3, 4]);
     }
 
     #[test]
-    fn a_round_whose_lines_were_dropped_does_not_wait_for_a_log_that_stands_still() {
+    fn a_log_that_stands_still_keeps_back_none_but_the_pushes_of_its_own_lines() {
         let (register, settled) = with_journal();
-        register.enter(&mut round(0..2), at(100, 0));
-        register.enter(&mut round(2..5), at(0, 0));
-        assert_eq!(*settled.lock().unwrap(), [2, 3, 4]);
-        assert_eq!(
-            register.unwritten(),
-            2,
-            "what is held back is bounded by the log's buffer"
-        );
+        register.enter(&mut failed(0..2, "BadDeviceToken"), at(0, 100));
+        for id in 2..1_000 {
+            register.enter(&mut round(id..id + 1), at(id, 0));
+            register.written(Some(id), None);
+        }
+        assert!(settled.lock().unwrap().iter().copied().eq(2..1_000));
+        assert_eq!(unwritten(&register), 2);
+        // Nor do those whose lines were dropped wait, since it is full.
+        register.enter(&mut failed(1_000..1_003, "BadDeviceToken"), at(0, 0));
+        assert_eq!(settled.lock().unwrap()[998..], [1_000, 1_001, 1_002]);
+        assert_eq!(unwritten(&register), 2, "bounded by the log's buffer");
+        register.written(None, Some(100));
+        assert_eq!(settled.lock().unwrap()[1_001..], [0, 1]);
+    }
+
+    #[test]
+    fn a_round_that_is_entered_late_is_no_obstacle_and_waits_for_none() {
+        let (register, settled) = with_journal();
+        register.enter(&mut round(0..2), at(200, 0));
+        register.enter(&mut round(2..4), at(100, 0));
         register.written(Some(100), None);
-        assert_eq!(*settled.lock().unwrap(), [2, 3, 4, 0, 1]);
+        assert_eq!(*settled.lock().unwrap(), [2, 3]);
+        register.written(Some(200), None);
+        assert_eq!(*settled.lock().unwrap(), [2, 3, 0, 1]);
     }
 
-    #[test]
-    fn who_waits_goes_on_when_the_journal_has_all_that_was_entered_before() {
-        let (register, settled) = with_journal();
-        let long = Duration::from_secs(10);
-        assert!(register.await_passed(long), "there is nothing");
-        register.enter(&mut round(0..2), at(100, 0));
-        register.enter(&mut round(2..3), at(0, 50));
-        assert!(!register.await_passed(Duration::from_millis(1)));
+    /// Lets something happen once somebody waits for the logs.
+    fn while_waited_for<T: Send>(
+        register: &Register,
+        wait: impl Fn() -> T + Send,
+        then: impl FnOnce(),
+    ) -> T {
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| register.await_passed(long));
+            let waits = scope.spawn(wait);
             while register.lock().waiting == 0 {
                 std::thread::yield_now();
             }
-            register.written(None, Some(50));
-            assert!(!waits.is_finished(), "the first round is not written");
+            then();
+            waits.join().unwrap()
+        })
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn who_asks_for_a_push_waits_for_its_own_line_and_no_second_one_for_a_log_that_stands_still() {
+        let (register, settled) = with_journal();
+        register.enter(&mut failed(0..1, "BadDeviceToken"), at(0, 50));
+        register.enter(&mut round(1..2), at(100, 0));
+        assert!(register.await_passed(PushId(7), LONG), "there is no such");
+        assert!(!register.await_passed(PushId(0), SHORT));
+        assert!(!register.await_passed(PushId(0), LONG), "asked at once");
+        let waits = || register.await_passed(PushId(1), LONG);
+        assert!(while_waited_for(&register, waits, || {
             // What comes later is not waited for.
             register.enter(&mut round(3..4), at(200, 0));
             register.written(Some(100), None);
-            assert!(waits.join().unwrap());
-        });
-        assert_eq!(*settled.lock().unwrap(), [0, 1, 2]);
+        }));
+        assert_eq!(*settled.lock().unwrap(), [1]);
+        // It moves again.
+        register.written(None, Some(49));
+        let waits = || register.await_passed(PushId(0), LONG);
+        let moves = || register.written(None, Some(50));
+        assert!(while_waited_for(&register, waits, moves));
+        assert_eq!(*settled.lock().unwrap(), [1, 0]);
+    }
+
+    #[test]
+    fn who_settles_by_hand_waits_for_those_lines_alone() {
+        let (register, settled) = with_journal();
+        register.enter(&mut round(0..1), at(100, 0));
+        register.enter(&mut failed(1..2, "BadDeviceToken"), at(0, 50));
+        assert!(register.await_by_hand(LONG), "nothing was");
+        register.enter(&mut failed(2..4, reasons::PURGED), at(0, 80));
+        assert!(!register.await_by_hand(SHORT));
+        let waits = || register.await_by_hand(LONG);
+        let moves = || register.written(None, Some(80));
+        assert!(while_waited_for(&register, waits, moves));
+        assert_eq!(*settled.lock().unwrap(), [1, 2, 3]);
     }
 
     struct LooksAtTheLock(std::sync::Weak<Register>, Arc<Mutex<Vec<bool>>>);

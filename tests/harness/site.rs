@@ -240,6 +240,12 @@ fn append_to(path: &Path) -> fs::File {
     options.create(true).append(true).open(path).unwrap()
 }
 
+/// Makes a pipe with a name.
+pub(crate) fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
 /// A file's text; empty if it is not there.
 pub(crate) fn read_text(path: &Path) -> String {
     String::from_utf8(fs::read(path).unwrap_or_default()).unwrap()
