@@ -344,3 +344,6 @@ impl<'t> Problems<'t> {
             .ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,10 +36,10 @@ pub(super) struct RunningLane {
     pub(super) heartbeats: Vec<Heartbeat>,
     /// Of the thread that reads its credential files again.
     pub(super) files_heartbeat: Option<Heartbeat>,
-    limits: Arc<Live<Limits>>,
+    pub(super) limits: Arc<Live<Limits>>,
     stats: Arc<Stats>,
     register: Arc<Register>,
-    route: Arc<PresentRoute>,
+    pub(super) route: Arc<PresentRoute>,
     files: Arc<Mutex<CredentialFiles>>,
     threads: Vec<JoinHandle<()>>,
 }

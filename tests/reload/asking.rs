@@ -217,12 +217,18 @@ fn what_waits_for_a_restart_is_named_at_the_end_and_in_the_log() {
     let told = put_in_force(&site);
     let end = "nothing is applied; restart the daemon for: core.workers, core.pid\n";
     assert!(told.ends_with(end), "{told}");
-    let site = site.with("core.queues", 7);
+    let site = site.with("core.queues", 7).with("android.timeout", 5);
     let told = put_in_force(&site);
     let end = "\nrestart the daemon for: core.workers, core.pid\n";
     assert!(told.ends_with(end), "{told}");
-    let line = "[WARN] reload: restart the daemon for: core.workers, core.pid\n";
-    wait_until("the log to have it", || site.operator_log().contains(line));
+    for line in [
+        ": android.timeout = 5: raised to 10",
+        "[INFO] reload: applied: core.queues = 7",
+        "[WARN] reload: needs a restart: core.workers = 7",
+        "[WARN] reload: restart the daemon for: core.workers, core.pid\n",
+    ] {
+        wait_until(line, || site.operator_log().contains(line));
+    }
 }
 
 #[test]

@@ -45,9 +45,12 @@ fn logs_are_made_with_their_mode_whatever_the_umask_and_keep_the_one_they_have()
     };
     rotate();
     daemon.signal("HUP");
-    wait_until("the logs to be there again", || {
-        logs.iter().all(|log| path(log).exists())
-    });
+    // A file has its mode a moment after it is there.
+    let are_made = || {
+        logs.iter()
+            .all(|log| path(log).exists() && mode(&path(log)) != 0o600)
+    };
+    wait_until("the logs to be there again", are_made);
     assert_eq!(logs.map(|log| mode(&path(log))), [0o640; 3]);
 
     let site = site.with_text("log.mode", "0606");
@@ -56,10 +59,7 @@ fn logs_are_made_with_their_mode_whatever_the_umask_and_keep_the_one_they_have()
     assert_eq!(logs.map(|log| mode(&path(log))), [0o640; 3]);
     rotate();
     daemon.signal("USR1");
-    wait_until("the logs to be there again", || {
-        logs.iter()
-            .all(|log| path(log).exists() && mode(&path(log)) != 0o600)
-    });
+    wait_until("the logs to be there again", are_made);
     assert_eq!(logs.map(|log| mode(&path(log))), [0o606; 3]);
 }
 

@@ -9,7 +9,7 @@ use crate::harness::http::Client;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, read_text};
-use crate::harness::{hex_token, wait_until};
+use crate::harness::{fcm_token, hex_token, wait_until};
 use crate::{put_in_force, with_control};
 
 fn config(daemon: &Daemon) -> Value {
@@ -64,16 +64,56 @@ fn limits_change_for_the_next_request() {
     assert_eq!(daemon.push(&empty).status, 200);
     let reply = daemon.request("POST", "/push", &vec![b' '; 4097]);
     assert_eq!(reply.status, 413);
-    let first = daemon.client();
-    let others: Vec<Client> = (0..3).map(|_| daemon.client()).collect();
+    // Each comes in the place of the one before it, which waits the longest.
+    let mut clients: Vec<Client> = (0..4).map(|_| daemon.client()).collect();
     assert_eq!(daemon.request("GET", "/healthz", b"").status, 200);
-    drop((first, others));
+    assert!(clients[0].ends());
+    drop(clients);
     let shown = config(&daemon);
     assert_eq!(shown["core"]["queues"], 4);
     assert_eq!(shown["log"]["level"], "debug");
     // The time to shut down has changed too: it ends at once, the pushes are kept.
     assert_eq!(daemon.terminate(), 0);
     assert_eq!(put_in_force_twice(), "nothing has changed\n");
+}
+
+/// The level of the operator log shows who connects, and what it does not show.
+#[test]
+fn the_level_is_another_and_what_has_not_changed_is_not_touched() {
+    let simulated = Simulated::start();
+    let site = with_control(Site::simulated(&simulated.simulator)).with("core.workers", 1);
+    let daemon = site.start();
+    let push = |daemon: &Daemon, number| {
+        let body = json!({"notifications": [
+            {"platform": 1, "message": "m", "token": [hex_token(number)]},
+            {"platform": 2, "message": "m", "token": [fcm_token(number)]},
+        ]});
+        assert_eq!(daemon.push(&body).status, 200);
+        daemon.wait_idle();
+    };
+    push(&daemon, 1);
+    let site = site.with("core.queues", 5).with_text("log.level", "error");
+    put_in_force(&site);
+    let site = site
+        .with("core.queues", 6)
+        .with("core.max_age", 600)
+        .with("core.pusher_max", 7)
+        .with("core.resend_unknown", false)
+        .with("ios.rate", 1000)
+        .with("android.retry_max", 3)
+        .with_text("log.level", "debug");
+    put_in_force(&site);
+    push(&daemon, 2);
+    assert_eq!(simulated.counts().access_tokens, 1);
+    let site = site.with("ios.keepalive_timeout", 60);
+    put_in_force(&site);
+    push(&daemon, 3);
+    assert_eq!(simulated.counts().access_tokens, 1);
+    daemon.settle();
+    let log = site.operator_log();
+    assert!(log.contains("applied: core.queues = 6"), "{log}");
+    assert!(!log.contains("applied: core.queues = 5"), "{log}");
+    assert_eq!(log.matches(": connected to ").count(), 1, "{log}");
 }
 
 /// What the second of two reloads says.

@@ -1,0 +1,485 @@
+//! What a reload puts in force: each key reaches those who go by it, and nothing else is touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rcgen::KeyPair;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::{Key, all_keys};
+use crate::daemon::running_lane::RunningLane;
+use crate::delivery::route::Address;
+use crate::journal::{DiskFiles, Journal, Settings};
+use crate::lane::{EndsWith, Lane, RAMP, Refusal, Refused};
+use crate::push::{Accepted, DeviceToken, Notification, PushId};
+
+/// What the tests in `tests/reload` look at from outside, …
+const FROM_OUTSIDE: [&str; 11] = [
+    "log.hash_key_path",
+    "core.max_connections",
+    "core.max_body_bytes",
+    "log.level",
+    "log.mode",
+    "log.access_log",
+    "log.error_log",
+    "log.operator_log",
+    "ios.pem_cert_path",
+    "ios.pem_key_path",
+    "ios.pem_key_passphrase",
+];
+
+/// … and what no reload puts in force.
+const NOTHING_TO_SEE: [&str; 16] = [
+    "core.port",
+    "core.address",
+    "core.socket_mode",
+    "core.socket_group",
+    "core.workers",
+    "core.pid",
+    "core.control_socket",
+    "core.node",
+    "ios.enabled",
+    "ios.keepalive_conns",
+    "android.enabled",
+    "android.apikey",
+    "android.keepalive_conns",
+    "journal.dir",
+    "journal.sync",
+    "journal.segment_bytes",
+];
+
+/// A running daemon with both lanes, its file and its directory.
+struct Running {
+    directory: TempDir,
+    keys: BTreeMap<String, String>,
+    daemon: Daemon,
+    /// When tickets are taken next.
+    at: Instant,
+}
+
+impl Running {
+    fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), &[])
+    }
+
+    fn start_in(directory: TempDir, further: &[(&str, &str)]) -> Self {
+        let path = |name: &str| directory.path().join(name);
+        let ec = || KeyPair::generate().unwrap().serialize_pem();
+        for (name, text) in [
+            ("AuthKey.p8", ec()),
+            ("other.p8", ec()),
+            ("account.json", account("one")),
+            ("other.json", account("two")),
+            ("ca.pem", authority()),
+            ("keys", "0123456789abcdef".to_owned()),
+        ] {
+            fs::write(path(name), text).unwrap();
+        }
+        let named = |name: &str| format!("{:?}", path(name));
+        let mut keys: BTreeMap<String, String> = [
+            ("core.port", "\"0\"".to_owned()),
+            ("core.workers", "1".to_owned()),
+            ("ios.token_auth_key_path", named("AuthKey.p8")),
+            ("ios.token_auth_key_id", "\"STERNAKEY1\"".to_owned()),
+            ("ios.token_auth_team_id", "\"STERNATEAM\"".to_owned()),
+            ("ios.topic", "\"org.example.sterna\"".to_owned()),
+            ("android.service_account_path", named("account.json")),
+            ("journal.dir", named("journal")),
+            ("log.access_log", named("access")),
+            ("log.error_log", named("error")),
+            ("log.operator_log", "\"discard\"".to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        let further = further.iter();
+        keys.extend(further.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let source = Source {
+            path: Some(path("sterna.toml")),
+            overrides: Overrides::default(),
+            environment: Environment::read(),
+        };
+        let text = text(&keys);
+        fs::write(path("sterna.toml"), &text).unwrap();
+        let parsed = Config::parse(
+            "sterna.toml",
+            &text,
+            Overrides::default(),
+            &source.environment,
+        );
+        let daemon = Daemon::start(&parsed.unwrap().0, &[]).unwrap();
+        Self {
+            directory,
+            keys,
+            daemon: daemon.reading(source),
+            at: moment::now() + RAMP,
+        }
+    }
+
+    /// Writes the file with these values, `DIR` being its directory, and has it read.
+    fn ask(&mut self, changes: &[(&str, &str)]) -> Answer {
+        let directory = self.directory.path().to_str().unwrap();
+        let mut keys = self.keys.clone();
+        for (key, value) in changes {
+            keys.insert((*key).to_owned(), value.replace("DIR", directory));
+        }
+        fs::write(self.directory.path().join("sterna.toml"), text(&keys)).unwrap();
+        self.daemon.reload()
+    }
+
+    /// Goes over to these values; what is told.
+    fn reload(&mut self, changes: &[(&str, &str)]) -> Vec<String> {
+        match self.ask(changes) {
+            Answer::Reloaded { lines } => lines,
+            other => panic!("{changes:?}: {other:?}"),
+        }
+    }
+
+    /// By what callers, lanes and logs go, a line each.
+    fn state(&mut self) -> BTreeSet<String> {
+        let terms = self.daemon.service.terms.get();
+        let rules = &terms.rules;
+        let body = (rules.payload)(&Notification::empty(Platform::Ios)).unwrap();
+        let privacy = self.daemon.logs.privacy.get();
+        let mut state = BTreeSet::from([
+            format!("notification_max {}", rules.notification_max),
+            format!("empty_message {}", rules.allows_empty_message),
+            format!("payload {}", String::from_utf8(body).unwrap()),
+            format!("api_keys {}", terms.keys.is_some()),
+            format!("hosts {:?}", terms.hosts),
+            format!("token {:.5}", privacy.token.shown("ab")),
+            format!("hides_message {}", privacy.hides_message),
+            format!("shutdown {:?}", self.daemon.shutdown_timeout),
+        ]);
+        // Within less than what starts the ramp over.
+        self.at += RAMP / 2;
+        for running in &self.daemon.lanes {
+            let (lane, limits) = (&running.lane, running.limits.get());
+            let (_, route) = running.route.current();
+            let endpoint = &route.endpoint;
+            let (authority, path) = match &route.address {
+                Address::Apns { authority, .. } => (authority, None),
+                Address::Fcm { authority, path } => (authority, Some(path)),
+            };
+            let facts = [
+                format!("queues {}", lane.capacity()),
+                format!("streams {}", lane.stream_limit()),
+                format!("retry_max {}", limits.retry_max),
+                format!("max_age {:?}", limits.max_age),
+                format!("resends {}", limits.resend_unknown),
+                format!("tickets {:?}", lane.tickets(self.at, usize::MAX)),
+                format!("host {}:{}", endpoint.host, endpoint.port),
+                format!("connect {:?}", endpoint.timeouts.connect),
+                format!("timeout {:?}", route.timeout),
+                format!("idle {:?}", route.idle_timeout),
+                format!("authority {authority}"),
+                format!("path {}", path.map_or("", |path| path)),
+            ];
+            let credential = route.credential_name.split(", ").map(str::to_owned);
+            let facts = facts.into_iter().chain(credential);
+            state.extend(facts.map(|fact| format!("{} {fact}", lane.platform())));
+        }
+        let directory = self.directory.path().to_str().unwrap();
+        let facts = state.into_iter();
+        let facts = facts.map(|fact| fact.replace(directory, "DIR").replace('"', "'"));
+        facts.map(|fact| fact.trim_end().to_owned()).collect()
+    }
+
+    /// The same, once the rates have come to their height.
+    fn settled_state(&mut self) -> BTreeSet<String> {
+        (0..3).map(|_| self.state()).last().unwrap()
+    }
+
+    /// The numbers of the lanes' routes, each of which has connections of its own.
+    fn routes(&self) -> Vec<(Platform, u64)> {
+        let lanes = self.daemon.lanes.iter();
+        let number = |running: &RunningLane| running.route.current().0;
+        lanes
+            .map(|running| (running.lane.platform(), number(running)))
+            .collect()
+    }
+
+    fn lane(&self, platform: Platform) -> &Lane {
+        let mut lanes = self.daemon.lanes.iter();
+        let running = lanes.find(|running| running.lane.platform() == platform);
+        &running.unwrap().lane
+    }
+}
+
+fn text(keys: &BTreeMap<String, String>) -> String {
+    let (mut text, mut of) = (String::new(), "");
+    for (key, value) in keys {
+        let (section, name) = key.split_once('.').unwrap();
+        if section != of {
+            (of, text) = (section, format!("{text}[{section}]\n"));
+        }
+        writeln!(text, "{name} = {value}").unwrap();
+    }
+    text
+}
+
+/// A service account with that key, whose token endpoint does not answer.
+fn account(id: &str) -> String {
+    let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    json!({
+        "type": "service_account",
+        "project_id": "example-project",
+        "private_key": key.serialize_pem(),
+        "private_key_id": id,
+        "client_email": "push@example.iam.gserviceaccount.com",
+        "token_uri": "https://127.0.0.1:9/token",
+    })
+    .to_string()
+}
+
+fn authority() -> String {
+    let key = KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]);
+    params.unwrap().self_signed(&key).unwrap().pem()
+}
+
+/// A key and a value of it, and what is otherwise by that, with `=>` by other connections too.
+/// `EACH` is either platform, `DIR` the directory.
+const TABLE: &str = "\
+core.queues = 5 -> EACH queues 5
+core.pusher_max = 7 -> EACH streams 7
+core.pusher_max = 0 -> EACH streams 1
+core.max_age = 60 -> EACH max_age 60s
+core.resend_unknown = false -> EACH resends false
+core.notification_max = 5 -> notification_max 5
+core.allows_empty_message = true -> empty_message true
+core.gaurun_badge = true -> payload {'aps':{'badge':0}}
+core.hosts = ['push.example'] -> hosts ['push.example']
+core.shutdown_timeout = 3 -> shutdown 3s
+core.api_key_path = 'DIR/keys' -> api_keys true
+core.allow_unauthenticated = true ->
+core.probe_interval = 60 ->
+log.hide_message = true -> hides_message true
+log.hide_token = 'yes' -> token
+log.hide_token = 'hash' & hash_key_path = 'DIR/keys' -> token hash:
+EACH.retry_max = 3 -> EACH retry_max 3
+EACH.rate = 2000 -> EACH tickets Go(10)
+EACH.timeout = 20 => EACH connect 20s, EACH timeout 20s
+EACH.keepalive_timeout = 7 => EACH idle 7s
+EACH.endpoint = 'https://[::1]:9' => EACH authority [::1]:9, EACH host ::1:9
+EACH.ca_path = 'DIR/ca.pem' =>
+ios.sandbox = false => ios authority api.push.apple.com, ios host api.push.apple.com:443
+ios.topic = 'org.other' => ios topic org.other
+ios.token_auth_key_id = 'OTHER67890' => ios key id OTHER67890
+ios.token_auth_team_id = 'OTHER67890' => ios team id OTHER67890
+ios.token_auth_key_path = 'DIR/other.p8' => ios token_auth_key_path DIR/other.p8
+android.project_id = 'two' => android path /v1/projects/two/messages:send, android project two
+android.service_account_path = 'DIR/other.json' => android key id two, \
+android service_account_path DIR/other.json
+";
+
+#[test]
+fn each_key_reaches_those_who_go_by_it_and_touches_nothing_else() {
+    let mut running = Running::start();
+    let before = running.settled_state();
+    assert!(before.contains("android tickets Go(450)"), "{before:?}");
+    let elsewhere = [FROM_OUTSIDE.as_slice(), &NOTHING_TO_SEE].concat();
+    let mut walked: BTreeSet<String> = elsewhere.into_iter().map(str::to_owned).collect();
+    for row in TABLE.lines() {
+        let (setting, facts) = row.split_once('>').unwrap();
+        let renews = setting.ends_with('=');
+        let (row, value) = setting.split_once(" = ").unwrap();
+        let value = value.trim_end_matches([' ', '-', '=']).replace(" & ", "\n");
+        for key in each(row, &Platform::ALL) {
+            let is_of = |section: &str| key.split_once('.').unwrap().0 == section;
+            let mut concerned = Platform::ALL.to_vec();
+            concerned.retain(|platform| is_of("core") || is_of(platform.as_str()));
+            let facts = facts
+                .split(',')
+                .map(str::trim)
+                .filter(|fact| !fact.is_empty());
+            let facts = facts.flat_map(|fact| each(fact, &concerned)).collect();
+            let mut routes = running.routes();
+            let lines = running.reload(&[(&key, &value)]);
+            let others = &running.state() - &before;
+            assert_eq!(others, facts, "{key} = {value}: {lines:?}");
+            for (platform, number) in &mut routes {
+                *number += u64::from(renews && concerned.contains(platform));
+            }
+            assert_eq!(running.routes(), routes, "{key} = {value}: {lines:?}");
+            running.reload(&[]);
+            assert_eq!(running.settled_state(), before, "after {key} = {value}");
+            walked.insert(key);
+        }
+    }
+    let all: BTreeSet<String> = all_keys().map(Key::path).collect();
+    assert_eq!(walked, all);
+}
+
+/// A text for each of these platforms, if it is for `EACH`.
+fn each(text: &str, platforms: &[Platform]) -> Vec<String> {
+    if !text.contains("EACH") {
+        return vec![text.to_owned()];
+    }
+    let platforms = platforms.iter();
+    platforms
+        .map(|platform| text.replace("EACH", platform.as_str()))
+        .collect()
+}
+
+#[test]
+fn what_was_set_by_hand_or_met_since_the_start_stays() {
+    let mut running = Running::start();
+    let now = Moment::now();
+    let refused = |lane: &Lane| {
+        let generation = lane.route_generation();
+        lane.refuse(refusal(), generation, None, None, now, 0)
+    };
+    let lane = running.lane(Platform::Ios);
+    lane.set_stream_limit(3);
+    lane.pause(now);
+    let Refused::Held { wait } = refused(lane) else {
+        panic!("it was held before");
+    };
+    let holds = format!("{:?}", lane.holds());
+    running.reload(&[
+        ("core.queues", "5"),
+        ("core.max_age", "60"),
+        ("core.probe_interval", "60"),
+        ("core.resend_unknown", "false"),
+        ("ios.retry_max", "3"),
+        ("ios.rate", "5"),
+        ("android.timeout", "20"),
+    ]);
+    let lane = running.lane(Platform::Ios);
+    assert_eq!(format!("{:?}", lane.holds()), holds);
+    assert_eq!(lane.stream_limit(), 3);
+    // Whoever is refused from now on waits by the new interval.
+    let twice = Refused::Held { wait: wait * 2 };
+    assert_eq!(refused(running.lane(Platform::Android)), twice);
+    running.reload(&[("core.pusher_max", "7")]);
+    assert_eq!(running.lane(Platform::Ios).stream_limit(), 7);
+    // Another way to the provider ends nothing that is by hand.
+    running.reload(&[("ios.topic", "\"org.other\"")]);
+    let lane = running.lane(Platform::Ios);
+    assert!(
+        format!("{:?}", lane.holds()).contains("Operator"),
+        "{:?}",
+        lane.holds()
+    );
+}
+
+fn refusal() -> Refusal {
+    Refusal {
+        reason: "InvalidProviderToken".into(),
+        text: "APNs refuses it".into(),
+        ends_with: EndsWith::Probe,
+    }
+}
+
+fn accepted(platform: Platform, id: u64, at: Moment) -> Arc<Accepted> {
+    Arc::new(Accepted {
+        notification: Notification::empty(platform),
+        tokens: [DeviceToken::new("token")].into(),
+        first_id: PushId(id),
+        at,
+        payload: Box::default(),
+    })
+}
+
+fn open(directory: &Path) -> Journal {
+    let settings = Settings::new(directory);
+    let opened = Journal::open(Arc::new(DiskFiles), settings, Moment::now());
+    opened.unwrap().0
+}
+
+#[test]
+fn what_may_have_been_sent_is_known_from_the_reload_on_that_asks_for_it() {
+    let mut running = Running::start();
+    let now = Moment::now();
+    let keep = |running: &Running, id| {
+        let keeping = &running.daemon.keeping;
+        let accepted = [accepted(Platform::Ios, id, now)];
+        keeping.record(&accepted, None, now.unix).unwrap();
+    };
+    // Which are in doubt, if the process is killed now.
+    let in_doubt = |running: &Running| {
+        let copy = tempfile::tempdir().unwrap();
+        let files = fs::read_dir(running.directory.path().join("journal")).unwrap();
+        for file in files {
+            let file = file.unwrap();
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        let fed = open(copy.path()).feed(Platform::Ios, 10).notifications;
+        let of_each = fed.iter().map(|found| (found.id(0).0, found.in_doubt));
+        of_each.collect::<Vec<_>>()
+    };
+    keep(&running, 1);
+    assert_eq!(in_doubt(&running), [(1, true)]);
+    running.reload(&[("core.resend_unknown", "false")]);
+    keep(&running, 2);
+    assert_eq!(in_doubt(&running), [(1, true), (2, false)]);
+    running.reload(&[("core.resend_unknown", "false"), ("core.queues", "5")]);
+    assert_eq!(in_doubt(&running), [(1, true), (2, false)]);
+    running.reload(&[]);
+    assert_eq!(in_doubt(&running), [(1, true), (2, true)]);
+    // A journal that takes nothing more is told.
+    let _closed = running.daemon.keeping.journal().unwrap().close();
+    let told = running.reload(&[("core.resend_unknown", "false")]);
+    let line = "a crash would not know what was sent: ";
+    assert!(told.iter().any(|told| told.starts_with(line)), "{told:?}");
+}
+
+#[test]
+fn pushes_to_a_platform_that_is_disabled_expire_by_the_new_age() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut hour_ago = Moment::now();
+    hour_ago.unix -= Duration::from_secs(3600);
+    let journal = open(&directory.path().join("journal"));
+    let accepted = accepted(Platform::Android, 7, hour_ago);
+    journal.append([&*accepted], None).unwrap();
+    drop(journal);
+    let mut running = Running::start_in(directory, &[("android.enabled", "false")]);
+    let journal = Arc::clone(running.daemon.keeping.journal().unwrap());
+    assert_eq!(journal.outstanding(), 1);
+    running.reload(&[("core.max_age", "60")]);
+    let end = moment::now() + Duration::from_secs(30);
+    while journal.outstanding() > 0 {
+        assert!(moment::now() < end, "it has not expired");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn what_may_not_be_stays_and_is_told_beside_what_cannot_be_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = [
+        ("core.address", "'0.0.0.0'"),
+        ("core.allow_unauthenticated", "true"),
+    ];
+    let mut running = Running::start_in(directory, &open);
+    let before = running.settled_state();
+    // The file is good, but it still listens where it did.
+    let changes = [
+        ("core.address", "'127.0.0.1'"),
+        ("core.allow_unauthenticated", "false"),
+        ("ios.ca_path", "'DIR/none'"),
+        ("core.queues", "5"),
+    ];
+    let Answer::Kept { problems } = running.ask(&changes) else {
+        panic!("it is in force");
+    };
+    let told = problems.join("");
+    for text in ["ca_path", "core.api_key_path: cannot be left out"] {
+        assert!(told.contains(text), "{told}");
+    }
+    assert_eq!(running.state(), before);
+    let told = running.reload(&[("log.access_log", "'discard'"), ("core.queues", "5")]);
+    let line = "needs a restart: log.access_log = \"discard\"";
+    assert!(told.iter().any(|told| told.starts_with(line)), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|told| told.starts_with("applied: core.queues")),
+        "{told:?}"
+    );
+}
