@@ -46,6 +46,7 @@
 //! - [`pasted`]: keys in the place of a path, which no message may repeat.
 //! - [`live`]: values that a reload replaces while others read them.
 //! - [`control`]: the socket over which `sterna reload` asks the daemon.
+//! - [`descriptors`]: how many of the process's callers may have beside all others.
 //! - [`signal`], [`pid_file`]: Unix signals as values on a channel; the locked pid file.
 //! - [`supervisor`], [`heartbeat`]: what systemd passes and is told; signs of life.
 //! - [`simulator`]: an APNs, FCM and OAuth look-alike. It shares no table with [`provider`], so
@@ -63,6 +64,7 @@ pub mod count;
 pub mod crash_point;
 pub mod daemon;
 pub mod delivery;
+pub mod descriptors;
 pub mod heartbeat;
 pub mod http2;
 pub mod jitter;

@@ -143,11 +143,8 @@ impl<'a> Share<'a> {
         if more == 0 {
             return Ok(());
         }
-        let (registry, asked) = (&self.place.registry, moment::now());
-        if !self
-            .budget
-            .take(more, |octets| registry.free_memory(octets))
-        {
+        let (place, asked) = (self.place, moment::now());
+        if !self.budget.take(more, |octets| place.free_memory(octets)) {
             return Err(NO_ROOM);
         }
         self.delay += moment::since(asked);

@@ -28,15 +28,21 @@ impl Crowd {
     }
 
     /// What to tell, if it is time: that an idle one was closed for another is no news.
-    pub(super) fn tell(&mut self, most: usize, now: Instant) -> Option<String> {
+    /// `is_cut`: the limit of open files leaves no more than `most`.
+    pub(super) fn tell(&mut self, most: usize, is_cut: bool, now: Instant) -> Option<String> {
         let Tally { unfinished, idle } = self.closed;
         let is_news = unfinished > 0 || self.refused > 0;
         if !is_news || self.seldom.note(now).is_none() {
             return None;
         }
+        let advice = if is_cut {
+            "the limit of open files, which leaves these few: LimitNOFILE= in the unit"
+        } else {
+            "core.max_connections"
+        };
         let text = format!(
             "too many callers at once: since this was last said, {} cut off that did not go on, \
-             {} closed, {} answered 503; if these callers are yours, raise core.max_connections \
+             {} closed, {} answered 503; if these callers are yours, raise {advice} \
              ({most}), else keep them away",
             count::of(unfinished, "request was", "requests were"),
             count::of(idle, "idle connection was", "idle connections were"),
@@ -66,7 +72,7 @@ mod tests {
             if second == 61 {
                 crowd.refused();
             }
-            told.extend(crowd.tell(512, start + Duration::from_secs(second)));
+            told.extend(crowd.tell(512, second > 1, start + Duration::from_secs(second)));
         }
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].starts_with(

@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::io::Errno;
 
 use super::body::{Budget, LARGE_BODIES};
 use super::connection::{self, Timeouts};
 use super::crowd::Crowd;
-use super::doorstep::{Doorstep, SWEEP_EVERY};
+use super::doorstep::{Doorstep, REFUSED_MAX, SWEEP_EVERY};
 use super::head::{Head, Refusal};
-use super::registry::{Place, Registry, Room};
+use super::registry::{LEAVING_MAX, Place, Registry, Room};
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::socket::{Bound, Socket};
 use crate::count::{self, Seldom};
@@ -58,8 +59,10 @@ pub enum Phase {
 /// The listener's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Most connections open at once, each with a thread.
+    /// Most connections open at once, each with a thread, beside [`BESIDE_CONNECTIONS`].
     pub max_connections: usize,
+    /// Whether more were asked for, and the limit of open files leaves no more.
+    pub is_cut: bool,
     /// Most octets of a request body.
     pub max_body_bytes: usize,
     /// How long clients may take.
@@ -70,6 +73,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_connections: 512,
+            is_cut: false,
             max_body_bytes: 4 * 1024 * 1024,
             timeouts: Timeouts::default(),
         }
@@ -385,8 +389,9 @@ impl Acceptor {
     fn is_short(&mut self, error: &io::Error) -> Round {
         if let Some(times) = self.short.note(moment::now()) {
             log::error!(
-                "cannot accept connections, trying on ({} since this was last said): {error}",
-                count::of(times, "failure", "failures")
+                "cannot accept connections, trying on ({} since this was last said): {error}{}",
+                count::of(times, "failure", "failures"),
+                advice(error)
             );
         }
         self.shared.registry.free_one();
@@ -424,8 +429,9 @@ impl Acceptor {
 
     fn tell(&mut self, now: Instant) {
         self.crowd.closed(self.shared.registry.take_closed());
-        let most = self.shared.settings.get().max_connections;
-        if let Some(text) = self.crowd.tell(most, now) {
+        let settings = self.shared.settings.get();
+        let (most, is_cut) = (settings.max_connections, settings.is_cut);
+        if let Some(text) = self.crowd.tell(most, is_cut, now) {
             log::warn!("{text}");
         }
     }
@@ -439,6 +445,15 @@ impl Shared {
     }
 }
 
+/// What to do, behind the text of an error, when the system gives no descriptor.
+pub fn advice(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE) => "; raise LimitNOFILE= in the unit, else ulimit -n",
+        Some(Errno::NFILE) => "; raise the host's limit: sysctl fs.file-max",
+        _ => "",
+    }
+}
+
 /// Errors of one connection that was gone before it was accepted.
 fn is_clients_fault(error: &io::Error) -> bool {
     matches!(
@@ -448,6 +463,10 @@ fn is_clients_fault(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
     )
 }
+
+/// Descriptors of callers beside those of their connections: who leaves, who is refused, and one
+/// that waits for a place.
+pub const BESIDE_CONNECTIONS: usize = LEAVING_MAX + REFUSED_MAX + 1;
 
 const SERVING: u8 = 0;
 const DRAINING: u8 = 1;

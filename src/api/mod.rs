@@ -41,7 +41,7 @@ mod fixture;
 pub use connection::Timeouts;
 pub use ids::Ids;
 pub use keys::{ApiKeys, KeyRotation, KeysError};
-pub use listener::{Handler, Hooks, Listener, Phase, Settings};
+pub use listener::{BESIDE_CONNECTIONS, Handler, Hooks, Listener, Phase, Settings, advice};
 pub use plan::Rules;
 pub use reply::Reply;
 pub use request_id::{RequestId, RequestIds};

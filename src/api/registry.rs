@@ -73,9 +73,16 @@ pub(super) enum Room {
 /// The place of a connection in the registry; dropping it takes the connection out.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) registry: Arc<Registry>,
-    number: u64,
     pub(super) slot: Arc<Slot>,
+    /// Behind the slot: who leaves has the last hand on the socket, which is closed in the moment
+    /// in which it is no more counted.
+    entry: Entry,
+}
+
+#[derive(Debug)]
+struct Entry {
+    registry: Arc<Registry>,
+    number: u64,
 }
 
 /// The connection was closed for another.
@@ -103,10 +110,10 @@ impl Registry {
         let number = open.next;
         open.next += 1;
         open.slots.insert(number, Arc::clone(&slot));
+        let registry = Arc::clone(self);
         Place {
-            registry: Arc::clone(self),
-            number,
             slot,
+            entry: Entry { registry, number },
         }
     }
 
@@ -148,7 +155,7 @@ impl Registry {
 
     /// Sees to it that connections which hold that much of the budget leave, as far as their
     /// callers let us wait for them.
-    pub(super) fn free_memory(&self, octets: usize) {
+    fn free_memory(&self, octets: usize) {
         let mut open = self.lock();
         let is_coming = |open: &Open| {
             let leaving = open.slots.values().map(|slot| {
@@ -322,7 +329,7 @@ impl Place {
     /// stays until that is answered.
     pub(super) fn work(&self) {
         if self.slot.lock().leaving {
-            let mut open = self.registry.lock();
+            let mut open = self.entry.registry.lock();
             self.slot.lock().leaving = false;
             open.leaving = open.leaving.saturating_sub(1);
         }
@@ -337,6 +344,11 @@ impl Place {
     pub(super) fn parts(&self) -> bool {
         let state = self.slot.lock();
         state.evicted || state.parting
+    }
+
+    /// Sees to it that others leave that hold so much of the budget.
+    pub(super) fn free_memory(&self, octets: usize) {
+        self.entry.registry.free_memory(octets);
     }
 
     /// Says how much of the budget for large bodies and answers it has.
@@ -354,19 +366,17 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Entry {
     fn drop(&mut self) {
         let mut open = self.registry.lock();
-        drop(open.slots.remove(&self.number));
-        let (leaving, parting) = {
-            let state = self.slot.lock();
-            (state.leaving, state.parting)
-        };
-        if leaving {
-            open.leaving = open.leaving.saturating_sub(1);
-        }
-        if parting {
-            open.parting = open.parting.saturating_sub(1);
+        if let Some(slot) = open.slots.remove(&self.number) {
+            let state = slot.lock();
+            if state.leaving {
+                open.leaving = open.leaving.saturating_sub(1);
+            }
+            if state.parting {
+                open.parting = open.parting.saturating_sub(1);
+            }
         }
         drop(open);
         self.registry.left.notify_all();
@@ -374,7 +384,7 @@ impl Drop for Place {
 }
 
 /// Our limit: connections that are closed for others and whose threads have not ended yet.
-const LEAVING_MAX: usize = 16;
+pub(super) const LEAVING_MAX: usize = 16;
 
 /// Our limit: connections that are to part after their next answers.
 const PARTING_MAX: usize = 64;

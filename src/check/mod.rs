@@ -14,6 +14,7 @@ mod running;
 use std::time::Duration;
 
 use crate::config::{Config, Diagnostic, FileText, Severity};
+use crate::descriptors::{self, Share};
 pub use clock::from_the_future;
 pub use online::online;
 
@@ -25,6 +26,10 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Dia
     places::control(config, source, &mut findings);
     places::port(config, source, daemon, &mut findings);
     journal::journal(config, source, daemon, &mut findings);
+    let limit = descriptors::limit_of_daemon(daemon);
+    if let Some(warning) = Share::of(config, limit).warning() {
+        findings.push(source.about(Severity::Warning, "core.max_connections", warning));
+    }
     if let Some(pid) = daemon {
         let text = format!("the daemon runs, with pid {pid}: its port and journal were not tried");
         findings.push(source.whole(Severity::Note, text));

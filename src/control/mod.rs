@@ -9,7 +9,7 @@ mod server;
 
 pub use client::{AskError, ask};
 pub use message::{Answer, Request};
-pub use server::{Asked, Control};
+pub use server::{Asked, Control, DESCRIPTORS};
 
 /// Where the socket is under `systemd/sterna.service`, for those whom systemd did not start.
 pub const USUAL_PATH: &str = "/run/sterna/control";

@@ -13,9 +13,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::clients::Clients;
+use super::clients::{CLIENTS_MAX, Clients};
 use super::message::Answer;
-use crate::api::{BindError, Bound};
+use crate::api::{BindError, Bound, advice};
 use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment;
@@ -206,8 +206,9 @@ impl Door {
                     if let Some(times) = self.short.note(moment::now()) {
                         ::log::warn!(
                             "cannot take requests over the control socket, trying on ({} since \
-                             this was last said): {error}",
-                            count::of(times, "failure", "failures")
+                             this was last said): {error}{}",
+                            count::of(times, "failure", "failures"),
+                            advice(&error)
                         );
                     }
                     return false;
@@ -216,6 +217,9 @@ impl Door {
         }
     }
 }
+
+/// Descriptors at most: the socket, what is waited with, all clients and one who has just come.
+pub const DESCRIPTORS: usize = 3 + CLIENTS_MAX + 1;
 
 /// Mode of the socket's file: who may reload may as well send signals.
 const MODE: u32 = 0o600;

@@ -46,6 +46,7 @@ use crate::control::{Answer, Asked, Control};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
+use crate::descriptors;
 use crate::journal::Lock;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs};
@@ -73,7 +74,7 @@ pub use state_directory::journal_directory;
 use supervision::Supervision;
 pub use survey::{Survey, Unreadable};
 pub use takeover::Takeover;
-use terms::{privacy, settings, terms};
+use terms::{privacy, settings, terms, too_many_connections};
 use underfoot::Underfoot;
 use whereabouts::Whereabouts;
 
@@ -171,10 +172,9 @@ impl Daemon {
         signals: &Receiver<Signal>,
     ) -> Result<Self, StartError> {
         let operator = Destination::named(&config.log.operator_log).created_with(config.log.mode);
+        let raised = descriptors::raise();
         let logs = open_logs(config, &operator)?;
-        for warning in warnings {
-            ::log::warn!("{warning}");
-        }
+        warn(raised, config, warnings);
         let (named_files, directory) = (NamedFiles::of(config), StateDirectory::of(config));
         let routes = routes(config, &directory)?;
         let follows = inherited.as_ref().is_some_and(Inherited::follows_another);
@@ -461,6 +461,18 @@ fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError
         log::operator::set_level(config.log.level);
     }
     Ok(logs)
+}
+
+/// Says what is wrong with what it begins with, and does not keep it from beginning.
+fn warn(raised: io::Result<()>, config: &Config, warnings: &[config::Warning]) {
+    if let Err(error) = raised {
+        ::log::warn!("the limit of open files stays as it is: it cannot be raised: {error}");
+    }
+    let connections = too_many_connections(config);
+    let warnings = warnings.iter().map(ToString::to_string);
+    for warning in connections.into_iter().chain(warnings) {
+        ::log::warn!("{warning}");
+    }
 }
 
 /// The endpoints with the lanes behind them.

@@ -10,7 +10,7 @@ use ::log::Level;
 
 use super::credential_files::CredentialFiles;
 use super::named_files::NamedFiles;
-use super::terms::{privacy, settings, terms};
+use super::terms::{privacy, settings, terms, too_many_connections};
 use super::{Daemon, credential_files, limits};
 use crate::api::Terms;
 use crate::check;
@@ -229,6 +229,10 @@ impl Daemon {
             noted = self.keeping.set_notes_handed(true);
         }
         told.extend(noted.err().map(|why| (Level::Warn, why)));
+        if core.max_connections != self.config.core.max_connections {
+            let warning = too_many_connections(&in_force);
+            told.extend(warning.map(|warning| (Level::Warn, warning)));
+        }
         if let Some(feeder) = &self.feeder {
             feeder.set_limits(|platform| limits(&in_force, platform));
         }

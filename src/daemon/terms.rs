@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{StartError, StartErrorKind, routes};
 use crate::api::{self, ApiKeys, Rules, Terms};
 use crate::config::{self, Config, HideToken};
+use crate::descriptors::{self, Share};
 use crate::log::{HASH_KEY_MIN, Privacy, TokenShown};
 use crate::provider::KEY_FILE_MAX;
 
@@ -26,11 +27,20 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
 
 /// The listener's bounds.
 pub(super) fn settings(config: &Config) -> api::Settings {
+    let share = Share::of(config, descriptors::limit());
     api::Settings {
-        max_connections: config.core.max_connections.get(),
+        max_connections: share.connections,
+        is_cut: share.is_cut(),
         max_body_bytes: config.core.max_body_bytes.get(),
         ..api::Settings::default()
     }
+}
+
+/// What is to be said of `core.max_connections`, if the limit of open files leaves fewer.
+pub(super) fn too_many_connections(config: &Config) -> Option<String> {
+    let warning = Share::of(config, descriptors::limit()).warning()?;
+    let asked = config.core.max_connections;
+    Some(format!("core.max_connections = {asked}: {warning}"))
 }
 
 /// Reads the API keys; a file that cannot be used must not open the API to everyone.

@@ -1,6 +1,7 @@
 //! What the operating system says about this process.
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -18,8 +19,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Asks the system.
+    /// Asks the system, one at a time: each takes a descriptor meanwhile.
     pub fn read() -> Self {
+        static READING: Mutex<()> = Mutex::new(());
+        let _reading = READING.lock().unwrap_or_else(PoisonError::into_inner);
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         Self {

@@ -19,7 +19,8 @@ const CALLERS: usize = 2_000;
 const HONEST: u64 = 8;
 const REQUESTS: u64 = 2;
 
-fn place(daemon: &Daemon) -> Place {
+/// Where to reach it.
+pub(crate) fn place(daemon: &Daemon) -> Place {
     match &daemon.address {
         Address::Tcp(address) => Place::Tcp(*address),
         Address::Unix(path) => Place::Unix(path.clone()),

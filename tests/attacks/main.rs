@@ -16,21 +16,20 @@ mod harness;
 
 mod crowd;
 mod crowds;
+mod descriptors;
 mod heads;
 mod memory;
 
 use std::fs;
-use std::net::TcpStream;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use harness::daemon::{Address, Daemon};
+use harness::daemon::Daemon;
 use harness::http::{Client, request};
-use harness::site::{Site, sterna};
+use harness::site::Site;
 use harness::{PATIENCE, hex_token, wait_for, wait_until};
 
 /// KiB that the daemon may occupy at any time: eight bodies of 4 MiB that are read at once, as
@@ -326,37 +325,6 @@ fn texts_for_many_short_device_tokens_do_not_multiply_in_the_logs() {
         let with_texts = log.lines().filter(|line| line.contains(&text)).count();
         assert!(with_texts <= 1, "{with_texts}");
     }
-}
-
-#[test]
-fn want_of_descriptors_does_not_deafen_the_daemon() {
-    const DESCRIPTORS: usize = 64;
-    let site = Site::unreachable()
-        .without_journal()
-        .with("core.shutdown_timeout", 0);
-    let config = site.write_config();
-    let mut command = Command::new("sh");
-    let script = format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\"");
-    command.arg("-c").arg(script).arg(sterna().get_program());
-    command.arg("-c").arg(config).env("TZ", "UTC");
-    site.capture(&mut command);
-    let daemon = Daemon::start(command, &site.path("operator.log"));
-    during(&daemon, || {
-        let Address::Tcp(address) = daemon.address else {
-            panic!("it listens on {:?}", daemon.address);
-        };
-        let attackers: Vec<TcpStream> = (0..DESCRIPTORS)
-            .map(|_| TcpStream::connect(address).unwrap())
-            .collect();
-        wait_until("the want to be told", || {
-            site.operator_log()
-                .contains("cannot accept connections, trying on")
-        });
-        check_served(&daemon);
-        drop(attackers);
-    });
-    check_served(&daemon);
-    assert_eq!(daemon.terminate(), 75);
 }
 
 /// Runs an attack while a normal client goes on working; then a new one is served. Neither waits

@@ -1,0 +1,208 @@
+//! The descriptors of the process: how many it may have, and who has how many of them.
+//!
+//! A lane that dials, a log that is opened again, a journal that begins another segment: each
+//! takes descriptors at a time of its own, and what does not get one costs more than a caller's
+//! connection does. So all of them together have a reserve, and callers what the limit leaves.
+
+use std::fs;
+use std::io;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::api;
+use crate::config::Config;
+use crate::control;
+use crate::delivery::links::DRAINING_MAX;
+use crate::net::resolve::{MAX_ADDRESSES, MAX_LOOKUPS};
+
+/// Raises the limit of this process to what it may raise it to. The lower one is there for
+/// programs that can use no more.
+///
+/// # Errors
+///
+/// The system's; the limit is as it was then.
+pub fn raise() -> io::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    Ok(())
+}
+
+/// The limit of this process as it is; `usize::MAX` if the system does not tell.
+pub fn limit() -> usize {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(soft, _)| count(soft))
+}
+
+/// The limit that a daemon has: the running one of that pid, or else one that is started by this
+/// process.
+pub fn limit_of_daemon(pid: Option<u32>) -> usize {
+    let limits = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/limits")).ok());
+    let running = limits.as_deref().and_then(soft_limit);
+    running.unwrap_or_else(|| {
+        getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(_, hard)| count(hard))
+    })
+}
+
+fn count(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// The soft limit of open files in the form of /proc/PID/limits.
+fn soft_limit(limits: &str) -> Option<usize> {
+    let mut lines = limits.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Max open files"))?;
+    let word = line.split_whitespace().next()?;
+    (word == "unlimited")
+        .then_some(usize::MAX)
+        .or_else(|| word.parse().ok())
+}
+
+/// What a limit leaves to callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Connections of callers that may be open at once.
+    pub connections: usize,
+    /// Connections of callers that `core.max_connections` allows.
+    asked: usize,
+    /// What all others may need.
+    reserve: usize,
+    limit: usize,
+}
+
+impl Share {
+    /// Of a daemon with that configuration and that limit.
+    pub fn of(config: &Config, limit: usize) -> Self {
+        let lanes = usize::from(config.ios.is_some()) + usize::from(config.android.is_some());
+        let workers = config.core.workers.get().saturating_mul(THREAD);
+        let lanes = lanes.saturating_mul(workers.saturating_add(LANE));
+        Self::new(
+            config.core.max_connections.get(),
+            lanes.saturating_add(OTHERS),
+            limit,
+        )
+    }
+
+    fn new(asked: usize, reserve: usize, limit: usize) -> Self {
+        let left = limit.saturating_sub(reserve + api::BESIDE_CONNECTIONS);
+        Self {
+            connections: asked.min(left.max(CALLERS_MIN)),
+            asked,
+            reserve,
+            limit,
+        }
+    }
+
+    /// Whether the limit leaves less than is asked for.
+    pub fn is_cut(&self) -> bool {
+        self.connections < self.asked || self.wanted() > self.limit
+    }
+
+    /// What the operator is to know of `core.max_connections` if it does; what follows the `; ` is
+    /// what to do.
+    pub fn warning(&self) -> Option<String> {
+        let Self {
+            connections,
+            reserve,
+            limit,
+            ..
+        } = self;
+        let wanted = self.wanted();
+        let advice = format!("raise it to {wanted}: LimitNOFILE= in the unit, else ulimit -n");
+        let is_short = *limit < reserve + api::BESIDE_CONNECTIONS + connections;
+        if is_short {
+            return Some(format!(
+                "the limit of open files is {limit}, and lanes, logs and journal may need \
+                 {reserve}: they may be left without while {connections} callers are served; \
+                 {advice}"
+            ));
+        }
+        self.is_cut().then(|| {
+            format!(
+                "the limit of open files is {limit}, which leaves {connections} connections to \
+                 callers beside the {reserve} files of lanes, logs and journal; {advice}"
+            )
+        })
+    }
+
+    /// The limit that leaves what is asked for.
+    fn wanted(&self) -> usize {
+        let beside = self.reserve.saturating_add(api::BESIDE_CONNECTIONS);
+        beside.saturating_add(self.asked)
+    }
+}
+
+/// A lane's thread: what it waits with, its bell, its connection and those that drain beside it.
+const THREAD: usize = 3 + DRAINING_MAX;
+
+/// A connection that is being opened: each address of the name, and what is waited with.
+const OPENING: usize = MAX_ADDRESSES + 3;
+
+/// A lane beside its threads: one connection that is being opened, the same for the exchange of
+/// access tokens, and credential files.
+const LANE: usize = 2 * OPENING + 2;
+
+/// All that is no lane's: name lookups (`getaddrinfo` opens a few files and sockets), the control
+/// socket, three logs, each beside the one that follows it, and the following.
+const OTHERS: usize = 4 * MAX_LOOKUPS + control::DESCRIPTORS + 6 + JOURNAL + REST;
+
+/// The journal: its locks, the segments that are still needed, the one that is being written,
+/// directories.
+const JOURNAL: usize = 16;
+
+/// What was inherited, signals, the API's socket, pid file and state files, the files that a
+/// reload reads, systemd, and one request that asks for figures of the process.
+const REST: usize = 32;
+
+/// Our limit: connections of callers that there may be however low the limit of open files is.
+const CALLERS_MIN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_have_what_is_left_and_both_numbers_are_told() {
+        let beside = api::BESIDE_CONNECTIONS;
+        let share = |limit| Share::new(512, 300, limit);
+        let all = share(812 + beside);
+        assert_eq!((all.connections, all.warning()), (512, None));
+        assert_eq!(share(usize::MAX).connections, 512);
+        let cut = share(811 + beside);
+        assert_eq!(cut.connections, 511);
+        let warning = cut.warning().unwrap();
+        for number in [811 + beside, 511, 300, 812 + beside] {
+            assert!(warning.contains(&number.to_string()), "{warning}");
+        }
+        let least = share(300 + beside + CALLERS_MIN);
+        assert_eq!(least.connections, CALLERS_MIN);
+        assert!(least.warning().unwrap().contains("leaves"), "{least:?}");
+    }
+
+    #[test]
+    fn below_the_reserve_few_callers_are_served_and_it_is_said_who_may_be_left_without() {
+        for limit in [0, 20, 300, 300 + api::BESIDE_CONNECTIONS + CALLERS_MIN - 1] {
+            let share = Share::new(512, 300, limit);
+            assert_eq!(share.connections, CALLERS_MIN);
+            let warning = share.warning().unwrap();
+            assert!(warning.contains("may be left without"), "{warning}");
+        }
+        let few = Share::new(3, 300, 20);
+        assert_eq!(few.connections, 3);
+        assert!(few.warning().is_some());
+    }
+
+    #[test]
+    fn the_limit_of_another_process_is_read() {
+        let limits = "Limit             Soft Limit  Hard Limit  Units     \n\
+                      Max processes     7           8           processes \n\
+                      Max open files    1024        524288      files     \n";
+        assert_eq!(soft_limit(limits), Some(1024));
+        assert_eq!(
+            soft_limit(&limits.replace("1024", "unlimited")),
+            Some(usize::MAX)
+        );
+        assert_eq!(soft_limit("Max open files\n"), None);
+        assert_eq!(soft_limit(""), None);
+    }
+}
