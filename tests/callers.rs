@@ -109,6 +109,42 @@ fn nobody_calls_without_an_api_key() {
 }
 
 #[test]
+fn a_key_is_looked_at_before_a_body_is_waited_for() {
+    let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
+    fs::write(site.path("api-keys"), KEY).unwrap();
+    let daemon = site.start();
+    let right = format!("Authorization: Bearer {KEY}\r\n");
+    let wrong = "Authorization: Bearer 0123456789abcdef-of-another\r\n";
+    let begin = |key: &str, fields: &str| {
+        let mut client = daemon.client();
+        let head = format!("POST /push HTTP/1.1\r\nHost: localhost\r\n{key}{fields}\r\n");
+        client.send(head.as_bytes());
+        client
+    };
+    for body in [
+        "Content-Length: 20000000\r\n",
+        "Content-Length: 4000000\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 4000000\r\nExpect: 100-continue\r\n",
+    ] {
+        // More than all that may be read at once.
+        for key in ["", wrong].repeat(10) {
+            let mut client = begin(key, body);
+            assert_eq!(client.reply().status, 401, "{key} {body}");
+            assert!(client.ends(), "{key} {body}");
+        }
+    }
+    let push = one_push(&hex_token(1));
+    let length = format!("Content-Length: {}\r\n", push.len());
+    let mut client = begin(&right, &format!("{length}Expect: 100-continue\r\n"));
+    assert_eq!(client.reply().status, 100);
+    client.send(push.as_bytes());
+    assert_eq!(client.reply().status, 200);
+    let mut client = begin(&right, "Content-Length: 20000000\r\n");
+    assert_eq!(client.reply().status, 413);
+}
+
+#[test]
 fn api_keys_that_cannot_be_used_open_nothing() {
     let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
     for (text, expected) in [
