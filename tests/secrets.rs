@@ -103,6 +103,11 @@ fn site() -> Site {
     Site::unreachable().with_text("log.level", "debug")
 }
 
+/// Without the platform whose key takes long to look at.
+fn without_android(site: Site) -> Site {
+    site.without("android").with("android.enabled", false)
+}
+
 /// A command with the site's configuration.
 fn command(site: &Site, arguments: &[&str]) -> Command {
     let mut command = sterna();
@@ -260,7 +265,10 @@ fn site_of_the_environment() -> Site {
 fn no_command_tells_what_stands_in_the_place_of_a_variable() {
     for variable in variables() {
         for canary in few().into_iter().skip(1).take(2) {
-            let site = site_of_the_environment();
+            let mut site = site_of_the_environment();
+            if variable != "GOOGLE_APPLICATION_CREDENTIALS" {
+                site = without_android(site);
+            }
             let set = |mut command: Command| {
                 command.env(
                     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -374,7 +382,11 @@ fn a_key_file_that_has_lost_its_line_ends_is_not_told() {
         .collect();
     for canary in canaries().into_iter().take(3).chain(few()) {
         for key in &keys {
-            let site = site().with_path(&key.path(), "pasted");
+            let mut site = site();
+            if key.section != "android" {
+                site = without_android(site);
+            }
+            let site = site.with_path(&key.path(), "pasted");
             let site = if key.name.starts_with("pem_") {
                 site.without("ios.token_auth_key_path")
                     .without("ios.token_auth_key_id")

@@ -15,9 +15,8 @@ use crate::harness::wait_until;
 /// Hostile callers of a kind.
 const CALLERS: usize = 2_000;
 
-/// Honest callers at once, half of which keep their connections, and the requests of each.
-const HONEST: u64 = 8;
-const REQUESTS: u64 = 2;
+/// Honest callers at once: half of them send one request, the others two on a connection.
+const HONEST: u64 = 12;
 
 /// Where to reach it.
 pub(crate) fn place(daemon: &Daemon) -> Place {
@@ -53,8 +52,9 @@ fn honest_requests(daemon: &Daemon, manners: &Manners) {
         for caller in 0..HONEST {
             scope.spawn(move || {
                 let mut kept = (caller % 2 == 0).then(|| daemon.client());
-                for request in 0..REQUESTS {
-                    let body = body(caller * REQUESTS + request);
+                let requests = if kept.is_some() { 2 } else { 1 };
+                for request in 0..requests {
+                    let body = body(2 * caller + request);
                     let reply = match &mut kept {
                         Some(client) => ask_again(daemon, client, body.as_bytes(), manners.owes),
                         None => daemon.request("POST", "/push", body.as_bytes()),

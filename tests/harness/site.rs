@@ -9,16 +9,19 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::channel;
+use std::thread;
 
 use rustix::net::sockopt::set_socket_reuseaddr;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+use rustix::process::{Pid, Signal, kill_process};
 use sterna::simulator::Simulator;
 use tempfile::TempDir;
 
 use super::credentials;
 use super::daemon::Daemon;
 use super::lines::{self, Line};
-use super::wait_for;
+use super::{PATIENCE, wait_for};
 
 /// A site of its own, removed when dropped.
 pub(crate) struct Site {
@@ -213,26 +216,17 @@ pub(crate) fn sterna() -> Command {
 /// Runs a command to its end, which must come by itself.
 pub(crate) fn run(mut command: Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = Kept(Some(command.spawn().unwrap()));
-    let mut child = child;
-    super::wait_until("the process to end by itself", || {
-        let child = child.0.as_mut().unwrap();
-        child.try_wait().unwrap().is_some()
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (ended, output) = channel();
+    // Nobody hears of one that ends too late.
+    thread::spawn(move || drop(ended.send(child.wait_with_output())));
+    let output = output.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        // It may end in this very moment.
+        let _gone = kill_process(pid, Signal::KILL);
+        panic!("waited {PATIENCE:?} in vain for the process to end by itself: {command:?}");
     });
-    child.0.take().unwrap().wait_with_output().unwrap()
-}
-
-/// A child that does not outlive its handle.
-struct Kept(Option<std::process::Child>);
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            // It may have ended by itself.
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
+    output.unwrap()
 }
 
 fn append_to(path: &Path) -> fs::File {
