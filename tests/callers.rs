@@ -26,16 +26,16 @@ fn ask(daemon: &Daemon, method: &str, target: &str, fields: &str, body: &str) ->
     let mut client = Client::try_connect(&daemon.address).unwrap();
     let length = body.len();
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\
+         Content-Length: {length}\r\n\r\n{body}"
     );
     client.send(request.as_bytes());
     client.reply_to(method)
 }
 
 fn one_push(token: &str) -> String {
-    format!(
-        r#"{{"notifications":[{{"platform":1,"token":["{token}"],"message":"secret words","title":"T"}}]}}"#
-    )
+    let texts = r#""message":"secret words","title":"T""#;
+    format!(r#"{{"notifications":[{{"platform":1,"token":["{token}"],{texts}}}]}}"#)
 }
 
 #[test]
