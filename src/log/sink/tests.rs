@@ -44,14 +44,16 @@ fn drain(mut reader: PipeReader) -> thread::JoinHandle<Vec<u8>> {
 /// while nobody reads: the writer is in the middle of more than a pipe holds.
 fn fill(sink: &Sink, octets: usize) -> u64 {
     let line = [vec![b'x'; octets - 1], b"\n".to_vec()].concat();
-    let mut lines = 0;
+    // The writer has them at once, and with them what it never gets rid of.
+    let mut lines = 2 * PIPE / octets;
+    assert!(sink.offer(&line.repeat(lines)));
     loop {
         let is_stuck = sink.0.shared.lock().writing > PIPE;
         while sink.offer(&line) {
             lines += 1;
         }
         if is_stuck {
-            return lines;
+            return lines as u64;
         }
         thread::yield_now();
     }
