@@ -11,7 +11,7 @@ mod harness;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use harness::daemon::Daemon;
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
 use harness::site::{Site, run, sterna};
-use harness::{batch, fcm_token, wait_until};
+use harness::{batch, each, fcm_token, hex_token, wait_until};
 
 /// The segments of a site's journal.
 fn segments(site: &Site) -> Vec<PathBuf> {
@@ -138,24 +138,71 @@ fn a_journal_whose_lock_file_is_removed_has_one_daemon_all_the_same() {
     assert_eq!(daemon.push(&batch(0..1)).status, 200, "the first goes on");
 }
 
+/// What a segment begins with.
+fn head(number: u32, base: u32) -> Vec<u8> {
+    let mut head = b"sternaJ\xf9".to_vec();
+    for field in [1, number, base] {
+        head.extend(field.to_le_bytes());
+    }
+    head.extend(crc32c::crc32c(&head).to_le_bytes());
+    head
+}
+
 #[test]
-fn a_segment_that_was_emptied_is_told_and_no_obstacle() {
-    let site = Site::unreachable();
-    let daemon = site.start();
-    daemon.push(&batch(0..50));
-    kill(&daemon);
-    for segment in segments(&site) {
-        fs::write(segment, "").unwrap();
-    }
-    let daemon = site.start();
-    let log = site.operator_log();
-    for told in [
-        "0000000001.journal is missing or empty, and was needed",
-        "0 outstanding of 0, 0 expired, 1 damaged",
-    ] {
-        assert!(log.contains(told), "{told:?}: {log}");
-    }
-    assert_eq!(daemon.push(&batch(50..51)).status, 200);
+fn a_segment_that_was_emptied_cut_off_or_removed_is_told_and_no_obstacle() {
+    const NEEDED: &str = "is missing or empty, and was needed";
+    let cut = |path: &Path, octets| {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(octets).unwrap();
+    };
+    type Act<'a> = &'a (dyn Fn(&Path, &Path) + Sync);
+    let acts: [(Act<'_>, &str, &str); 5] = [
+        (
+            &|first, _| cut(first, 0),
+            "1.journal",
+            "0 outstanding of 0, 0 expired, 1 damaged",
+        ),
+        (
+            &|first, _| cut(first, 24),
+            "1.journal",
+            "0 outstanding of 0, 0 expired, 1 damaged",
+        ),
+        (
+            &|first, second| {
+                fs::remove_file(first).unwrap();
+                fs::write(second, head(2, 1)).unwrap();
+            },
+            "1.journal",
+            "0 outstanding of 0, 0 expired, 2 damaged",
+        ),
+        (
+            &|_, second| fs::write(second, "").unwrap(),
+            "2.journal",
+            "50 outstanding of 50, 0 expired, 1 damaged",
+        ),
+        // As an earlier version left it that crashed while it began another.
+        (
+            &|_, second| fs::write(second, head(2, 1)).unwrap(),
+            "2.journal ends in a write that was interrupted: 24 octets from offset 0",
+            "50 outstanding of 50, 0 expired, 0 damaged",
+        ),
+    ];
+    each(&acts, |(act, named, found)| {
+        let site = Site::unreachable();
+        let daemon = site.start();
+        daemon.push(&batch(0..50));
+        kill(&daemon);
+        let journal = site.path("journal");
+        let [first, second] = [1, 2].map(|n| journal.join(format!("{n:010}.journal")));
+        act(&first, &second);
+        let daemon = site.start();
+        let log = site.operator_log();
+        let is_told =
+            |line: &str| line.contains(named) && (line.contains(NEEDED) || named.len() > 9);
+        assert!(log.lines().any(is_told), "{named}: {log}");
+        assert!(log.contains(found), "{found}: {log}");
+        assert_eq!(daemon.push(&batch(50..51)).status, 200);
+    });
 }
 
 #[test]
@@ -183,16 +230,95 @@ fn where_anyone_may_write_a_directory_of_ours_is_used() {
         String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     assert!(shown.contains(&told), "{shown}");
     // Whoever looks for the journal finds it there.
-    let mut command = sterna();
-    command.arg("recover").arg("-c").arg(nowhere.write_config());
-    command.arg("--dry-run");
-    let output = run(command);
-    let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(shown.starts_with("5 outstanding of 5"), "{shown}");
+    let looked = recover(&nowhere, &["--dry-run"]);
+    assert!(looked.0.starts_with("5 outstanding of 5"), "{looked:?}");
     let site =
         Site::simulated(&simulated.simulator).with_text("journal.dir", open.to_str().unwrap());
     site.start().settle();
     check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+}
+
+/// Output and messages of a recovery with a site's configuration.
+fn recover(site: &Site, arguments: &[&str]) -> (String, String, Option<i32>) {
+    let mut command = sterna();
+    command.arg("recover").arg("-c").arg(site.write_config());
+    command.args(arguments);
+    let output = run(command);
+    let [out, error] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    (out, error, output.status.code())
+}
+
+#[test]
+fn a_journal_stays_where_it_is_whoever_may_write_there_by_now() {
+    for (begun, later) in [(0o1777, 0o755), (0o755, 0o1777)] {
+        let site = Site::unreachable();
+        let dir = site.path("journal");
+        fs::create_dir(&dir).unwrap();
+        let set_mode = |mode| fs::set_permissions(&dir, Permissions::from_mode(mode)).unwrap();
+        let mut accepted = Vec::new();
+        for mode in [begun, later] {
+            set_mode(mode);
+            let daemon = site.start();
+            accepted.extend(daemon.push(&batch(0..50)).accepted_ids());
+            kill(&daemon);
+        }
+        let log = site.operator_log();
+        assert!(log.contains("50 outstanding of 50"), "{later:o}: {log}");
+        assert!(accepted.is_sorted_by(|id, next| id < next), "{accepted:?}");
+        let looked = recover(&site, &["--dry-run"]);
+        assert!(looked.0.starts_with("100 outstanding of 100"), "{looked:?}");
+        let is_below = begun == 0o1777;
+        assert_eq!(log.contains("the journal stays in"), is_below, "{log}");
+        let holds = |dir: &Path| dir.join("0000000001.journal").exists();
+        let holders = fs::read_dir(&dir)
+            .unwrap()
+            .filter(|it| holds(&it.as_ref().unwrap().path()));
+        assert_eq!(
+            (holders.count(), holds(&dir)),
+            (usize::from(is_below), !is_below)
+        );
+    }
+}
+
+#[test]
+fn of_two_journals_neither_is_forgotten() {
+    let simulated = Simulated::start();
+    let site = Site::unreachable();
+    let dir = site.path("journal");
+    let below = dir.join(format!("sterna-{}", rustix::process::geteuid().as_raw()));
+    let named = |site: Site, dir: &Path| site.with_text("journal.dir", dir.to_str().unwrap());
+    let other = named(Site::unreachable(), &below);
+    for (site, first) in [(&site, 0), (&other, 5)] {
+        let daemon = site.start();
+        daemon.push(&batch(first..first + 5));
+        kill(&daemon);
+    }
+    let output = site.run(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    let told = format!(
+        "there is a journal in {} and another one in {}, and only one can go on",
+        dir.display(),
+        below.display()
+    );
+    assert!(said.contains(&told), "{said}");
+    let mut command = sterna();
+    command.arg("check").arg("-c").arg(site.write_config());
+    let output = run(command);
+    let [shown, said] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    assert!((shown + &said).contains(&told), "{said}");
+    let (_, said, code) = recover(&site, &["--dry-run"]);
+    assert!(code != Some(0) && said.contains(&told), "{said}");
+    // The advice.
+    let site = named(Site::simulated(&simulated.simulator), &below);
+    site.start().settle();
+    let (out, said, code) = recover(&site, &["--journal", dir.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{out} {said}");
+    let received = simulated.received();
+    assert!(
+        (0..10).all(|number| received.get(&hex_token(number)) == Some(&1)),
+        "{received:?}"
+    );
 }
 
 #[test]

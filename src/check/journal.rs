@@ -19,10 +19,13 @@ pub(super) fn journal(
     let Some(journal) = &config.journal else {
         return;
     };
-    let dir = &journal::place(&journal.dir);
     let warning = journal::warning(&journal.dir);
     let mut say = |severity, text: String| {
         findings.push(source.about(severity, "journal.dir", text));
+    };
+    let dir = &match journal::place(&journal.dir) {
+        Ok(dir) => dir,
+        Err(error) => return say(Severity::Error, error.to_string()),
     };
     if let Some(warning) = warning {
         say(Severity::Warning, warning);

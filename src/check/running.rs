@@ -6,15 +6,14 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::journal::{self, LOCK};
 
 /// The pid of the daemon that has the journal or the pid file.
 pub(super) fn daemon(config: &Config) -> Option<u32> {
-    let lock = config
-        .journal
-        .as_ref()
-        .map(|journal| journal::place(&journal.dir).join(LOCK));
+    let place = |journal: &config::Journal| journal::place(&journal.dir).ok();
+    let lock = config.journal.as_ref().and_then(place);
+    let lock = lock.map(|dir| dir.join(LOCK));
     let mut files = lock.iter().chain(&config.core.pid);
     files.find_map(|path| holder(path))
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::state_directory::StateDirectory;
 use super::{StartError, StartErrorKind, keeping};
 use crate::api::Bound;
 use crate::config::{Config, Core};
@@ -41,9 +42,17 @@ pub(super) struct Holdings {
 
 impl Holdings {
     /// Takes all of it, one after the other; `await_turn` tries again while another daemon has it.
-    pub(super) fn take(config: &Config, turn: &mut Turn<'_>) -> Result<Self, StartError> {
+    pub(super) fn take(
+        config: &Config,
+        state: &StateDirectory,
+        turn: &mut Turn<'_>,
+    ) -> Result<Self, StartError> {
         let journal = config.journal.as_ref();
-        let take = || journal.map(keeping::lock).transpose();
+        let take = || {
+            journal
+                .map(|journal| keeping::lock(journal, state))
+                .transpose()
+        };
         let journal = turn.await_for(take)?;
         let pid_file = turn.await_for(|| create_pid_file(&config.core))?;
         let control = turn.await_for(|| bind_control(&config.core))?;
@@ -93,8 +102,8 @@ impl Turn<'_> {
             if said.is_none_or(|at| moment::since(at) >= SAY_EVERY) {
                 said = Some(moment::now());
                 ::log::info!(
-                    "waiting up to {:.0} s for the daemon before, which server-starter ends; callers \
-                     wait meanwhile: {error}",
+                    "waiting up to {:.0} s for the daemon before, which server-starter ends; \
+                     callers wait meanwhile: {error}",
                     left.as_secs_f32()
                 );
             }

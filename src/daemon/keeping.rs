@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::state_directory::StateDirectory;
 use super::{StartError, StartErrorKind};
 use crate::api::idempotency::{self, Answered, BodyHash};
 use crate::api::keys::KeyOwner;
@@ -251,13 +252,13 @@ fn ahead(unix: Duration, most: Duration, now: Moment) -> Option<Instant> {
     at.filter(|_| !wait.is_zero())
 }
 
-/// Makes the configuration's journal ours before it is read.
-pub(super) fn lock(config: &config::Journal) -> Result<Lock, StartError> {
+/// Makes the configuration's journal, which is in the state directory, ours before it is read.
+pub(super) fn lock(config: &config::Journal, state: &StateDirectory) -> Result<Lock, StartError> {
     if let Some(warning) = journal::warning(&config.dir) {
         ::log::warn!("journal.dir: {warning}");
     }
-    let dir = journal::place(&config.dir);
-    Journal::take_over(&*files(), &dir).map_err(|error| refused(&error))
+    let dir = state.path.as_deref().unwrap_or(&config.dir);
+    Journal::take_over(&*files(), dir).map_err(|error| refused(&error))
 }
 
 /// Takes the journal in that very directory over, to be kept so; `core` says what is noted of the
@@ -292,11 +293,12 @@ fn read(
 pub(super) fn open(
     config: &config::Journal,
     core: &config::Core,
+    state: &StateDirectory,
     lock: Lock,
 ) -> Result<(Arc<Journal>, Recovered), StartError> {
     let started = moment::now();
-    let dir = journal::place(&config.dir);
-    let read = read(&dir, config, core, lock);
+    let dir = state.path.as_deref().unwrap_or(&config.dir);
+    let read = read(dir, config, core, lock);
     let (journal, recovered) = read.map_err(|error| refused(&error))?;
     let dir = dir.display();
     ::log::info!(
@@ -354,7 +356,7 @@ pub(super) fn refused(error: &OpenError) -> StartError {
             StartErrorKind::NoPermission
         }
         Fault::Unusable(_) | Fault::Missing => StartErrorKind::CannotCreate,
-        Fault::UnknownVersion(_) => StartErrorKind::Config,
+        Fault::UnknownVersion(_) | Fault::Twice(_) => StartErrorKind::Config,
         Fault::Unreadable(_) | Fault::Io(_) => StartErrorKind::System,
     };
     StartError::new(kind, error)

@@ -175,7 +175,7 @@ impl Daemon {
         let raised = descriptors::raise();
         let logs = open_logs(config, &operator)?;
         warn(raised, config, warnings);
-        let (named_files, directory) = (NamedFiles::of(config), StateDirectory::of(config));
+        let (named_files, directory) = (NamedFiles::of(config), StateDirectory::of(config)?);
         let routes = routes(config, &directory)?;
         let follows = inherited.as_ref().is_some_and(Inherited::follows_another);
         let mut turn = Turn {
@@ -188,7 +188,7 @@ impl Daemon {
             journal,
             pid_file,
             control,
-        } = Holdings::take(config, &mut turn)?;
+        } = Holdings::take(config, &directory, &mut turn)?;
         let (owes_reload, is_inherited) = (turn.owes_reload, inherited.is_some());
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
@@ -289,7 +289,7 @@ impl Daemon {
             self.keeping.ready(None);
             return Ok(());
         };
-        let (journal, recovered) = keeping::open(journal, &config.core, lock)?;
+        let (journal, recovered) = keeping::open(journal, &config.core, &self.directory, lock)?;
         self.number(service, journal.high_water())?;
         service.remember(recovered.answers.into_iter().map(keeping::answered));
         last_lines::settle(&config.log, &self.logs.privacy.get(), &journal);

@@ -20,12 +20,11 @@ use self::book::{Book, Fault, UsedUp};
 use super::state_file::{self, Surely};
 use super::{StartError, StartErrorKind};
 use crate::api::ids::More;
+use crate::journal::IDS;
 use crate::moment::{self, Moment};
 use crate::provider::apns::ApnsIds;
 use crate::push::{Node, PushId};
 
-/// The file of the state directory.
-const IDS: &str = "ids";
 /// Locked while that is read and replaced.
 const LOCK: &str = "ids.lock";
 /// What could not be understood is kept under this name.
@@ -130,9 +129,9 @@ impl Numbering {
         let ids = node.ids();
         let first = ids.start.saturating_add(place_of(unix));
         ::log::warn!(
-            "push ids begin at {first}, a place made from the clock: there is no state directory, and \
-             if the clock is set back they may repeat; set STATE_DIRECTORY, or let journal.sync be \
-             \"group\" or \"interval\""
+            "push ids begin at {first}, a place made from the clock: there is no state directory, \
+             and if the clock is set back they may repeat; set STATE_DIRECTORY, or let \
+             journal.sync be \"group\" or \"interval\""
         );
         let given = std::iter::once(ids.clone());
         Ok(Self {
@@ -340,8 +339,8 @@ fn refused(path: &Path, error: &io::Error) -> StartError {
     };
     let path = path.display();
     let text = format!(
-        "push ids: {path}: {error}; they are kept in the state directory, which the daemon must be able \
-         to write: journal.dir, or without a journal STATE_DIRECTORY"
+        "push ids: {path}: {error}; they are kept in the state directory, which the daemon must be \
+         able to write: journal.dir, or without a journal STATE_DIRECTORY"
     );
     StartError::new(kind, text)
 }

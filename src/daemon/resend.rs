@@ -128,8 +128,11 @@ impl Judge {
     ///
     /// When there is a journal that cannot be read.
     pub fn beside_journal(self, config: &Config, named: Option<&Path>) -> Result<Self, Unreadable> {
-        let configured = || journal_directory(config);
-        let Some(dir) = named.map(Path::to_owned).or_else(configured) else {
+        let dir = match named {
+            Some(named) => Some(named.to_owned()),
+            None => journal_directory(config)?,
+        };
+        let Some(dir) = dir else {
             return Ok(self);
         };
         let journal = match journal::read(&DiskFiles, &dir, Moment::now()) {
@@ -260,7 +263,7 @@ impl Resend {
         let origins = Origins::default();
         let mut logs = open_logs(config, outcomes)?;
         // What this directory has numbered keeps its name; what others have has none of its own.
-        let directory = StateDirectory::of(config);
+        let directory = StateDirectory::of(config)?;
         if let Some(dir) = &directory.path {
             directory.name_pushes(numbering::apns_ids(dir, config.core.node));
         }

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use super::{StartError, keeping};
 use crate::config::Config;
-use crate::journal;
+use crate::journal::{self, OpenError};
 use crate::pasted;
 use crate::provider::apns::ApnsIds;
 
@@ -21,12 +22,16 @@ pub(super) struct StateDirectory {
 
 impl StateDirectory {
     /// That of a configuration; nothing in it is read yet.
-    pub(super) fn of(config: &Config) -> Self {
-        let journal = journal_directory(config);
-        Self {
-            path: journal.or_else(|| first_of(std::env::var_os("STATE_DIRECTORY"))),
+    ///
+    /// # Errors
+    ///
+    /// When there is a journal in either of two places.
+    pub(super) fn of(config: &Config) -> Result<Self, StartError> {
+        let journal = journal_directory(config).map_err(|error| keeping::refused(&error))?;
+        Ok(Self {
+            path: journal.or_else(|| without_journal(std::env::var_os("STATE_DIRECTORY"))),
             apns_ids: Arc::default(),
-        }
+        })
     }
 
     /// From now on pushes have these names.
@@ -36,9 +41,22 @@ impl StateDirectory {
 }
 
 /// Where the configuration's journal is, if there is to be one.
-pub fn journal_directory(config: &Config) -> Option<PathBuf> {
-    let journal = config.journal.as_ref()?;
-    Some(journal::place(&journal.dir))
+///
+/// # Errors
+///
+/// When there is one in either of two places.
+pub fn journal_directory(config: &Config) -> Result<Option<PathBuf>, OpenError> {
+    let journal = config.journal.as_ref();
+    journal
+        .map(|journal| journal::place(&journal.dir))
+        .transpose()
+}
+
+/// Where push ids are if there is to be no journal: they go on where they were with one.
+fn without_journal(directories: Option<OsString>) -> Option<PathBuf> {
+    let first = first_of(directories)?;
+    let holding = journal::holding(&first).ok().flatten();
+    Some(holding.unwrap_or(first))
 }
 
 /// systemd separates several by colons.

@@ -90,7 +90,7 @@ impl Takeover {
     ) -> Result<Resent, StartError> {
         let total = self.recovered.outstanding;
         // Its pushes keep the names that they have, wherever the daemon's own are.
-        let directory = StateDirectory::of(config);
+        let directory = StateDirectory::of(config)?;
         directory.name_pushes(numbering::apns_ids(&self.dir, config.core.node));
         let sending = Sending::start(self.journal, config, &directory, max_age)?;
         loop {

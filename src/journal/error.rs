@@ -52,6 +52,8 @@ pub enum Fault {
     Unusable(io::Error),
     /// There is no such directory, and it was only to be read.
     Missing,
+    /// There is another one in this directory below it.
+    Twice(PathBuf),
     /// A segment has a format that this version does not know.
     UnknownVersion(u32),
     /// A file cannot be read: nothing was changed.
@@ -87,6 +89,13 @@ impl fmt::Display for OpenError {
                  the daemon's user"
             ),
             Fault::Missing => write!(f, "there is no journal in {path}"),
+            Fault::Twice(below) => write!(
+                f,
+                "there is a journal in {path} and another one in {below}, and only one can go on: \
+                 name {below} as journal.dir, start again, and send what is outstanding in the \
+                 other with sterna recover --journal {path}",
+                below = below.display()
+            ),
             Fault::UnknownVersion(version) => write!(
                 f,
                 "the journal segment {path} has format version {version}, this is a version that \

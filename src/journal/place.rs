@@ -4,12 +4,16 @@
 //! others in their place. So a directory of ours is used there, which nobody else may enter. A
 //! volume that is mounted for us alone, as containers get them, may well be open to all; one that
 //! is shared has the sticky bit.
+//!
+//! That is about where one begins. What is there already stays where it is, whoever may write to
+//! the directory by now: a journal that is looked for in the other place is lost, and so are ids.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::error::{Fault, OpenError};
 use super::segment;
 
 /// Write permission for everyone.
@@ -21,35 +25,72 @@ const STICKY: u32 = 0o1000;
 /// All permissions of others.
 const OF_OTHERS: u32 = 0o077;
 
-/// Where the journal is for which this directory is named. A journal of ours that is directly in it
-/// stays there, so that nothing is lost by an upgrade.
-pub fn place(dir: &Path) -> PathBuf {
-    if is_open(dir) && !holds_ours(dir) {
-        return below(dir);
-    }
-    dir.to_owned()
+/// What push ids go on by, beside a journal or without one.
+pub const IDS: &str = "ids";
+
+/// Where the journal is for which this directory is named, or is to be.
+///
+/// # Errors
+///
+/// When there is one in either place.
+pub fn place(dir: &Path) -> Result<PathBuf, OpenError> {
+    let begins = || {
+        if is_open(dir) {
+            below(dir)
+        } else {
+            dir.to_owned()
+        }
+    };
+    Ok(holding(dir)?.unwrap_or_else(begins))
 }
 
-/// What the operator must know of a directory for a journal: that anyone may write to it.
-pub fn warning(dir: &Path) -> Option<String> {
-    let shown = dir.display();
-    is_open(dir).then(|| {
-        let place = place(dir);
-        if place == dir {
-            let below = below(dir);
-            let below = below.display();
-            return format!(
-                "anyone may write to {shown}, and so remove or replace the journal: stop the \
-                 daemon, mkdir -m 700 {below}, move ids, journal.lock and *.journal there, and \
-                 start again"
-            );
-        }
-        format!(
-            "anyone may write to {shown}: the journal is kept in {}, which is ours alone; name a \
-             directory that only the daemon's user may write to",
-            place.display()
-        )
+/// Where something of ours is already: a journal, else push ids.
+///
+/// # Errors
+///
+/// When there is a journal in either place.
+pub fn holding(dir: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let below = below(dir);
+    let found = fs::symlink_metadata(&below);
+    let is_ours = found.is_ok_and(|found| found.is_dir() && found.uid() == uid());
+    let (has, below_has) = (holds_segments(dir), is_ours && holds_segments(&below));
+    if has && below_has {
+        return Err(OpenError {
+            path: dir.to_owned(),
+            fault: Fault::Twice(below),
+        });
+    }
+    // Ids alone may well be in both: each book begins somewhere else.
+    let is_below = below_has || (!has && is_ours && holds_ids(&below));
+    let is_here = has || holds_ids(dir);
+    Ok(match (is_below, is_here) {
+        (true, _) => Some(below),
+        (false, true) => Some(dir.to_owned()),
+        (false, false) => None,
     })
+}
+
+/// What the operator must know of a directory for a journal: that anyone may write to it, or could.
+pub fn warning(dir: &Path) -> Option<String> {
+    let place = place(dir).ok()?;
+    let (below, shown) = (below(dir), dir.display());
+    let is_below = place == below;
+    let below = below.display();
+    match (is_open(dir), is_below) {
+        (false, false) => None,
+        (false, true) => Some(format!(
+            "the journal stays in {below}, where it is since anyone could write to {shown}: name \
+             that as journal.dir"
+        )),
+        (true, false) => Some(format!(
+            "anyone may write to {shown}, and so remove or replace the journal: stop the daemon, \
+             mkdir -m 700 {below}, move {IDS}, journal.lock and *.journal there, and start again"
+        )),
+        (true, true) => Some(format!(
+            "anyone may write to {shown}: the journal is kept in {below}, which is ours alone; \
+             name that as journal.dir, or a directory that only the daemon's user may write to"
+        )),
+    }
 }
 
 /// Whether a directory of ours in an open one is what it must be.
@@ -82,13 +123,19 @@ fn is_open(dir: &Path) -> bool {
 }
 
 /// Whether segments of ours are in it.
-fn holds_ours(dir: &Path) -> bool {
+fn holds_segments(dir: &Path) -> bool {
+    holds(dir, |name| segment::number(name).is_some())
+}
+
+/// Whether push ids of ours are in it.
+fn holds_ids(dir: &Path) -> bool {
+    holds(dir, |name| name == IDS)
+}
+
+fn holds(dir: &Path, is_it: fn(&str) -> bool) -> bool {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut segments = entries.filter(|entry| {
-        let name = entry.file_name();
-        name.to_str().and_then(segment::number).is_some()
-    });
-    segments.any(|entry| entry.metadata().is_ok_and(|found| found.uid() == uid()))
+    let mut found = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_it));
+    found.any(|entry| entry.metadata().is_ok_and(|found| found.uid() == uid()))
 }
 
 fn below(dir: &Path) -> PathBuf {
@@ -112,6 +159,14 @@ mod tests {
         directory
     }
 
+    fn set_mode(dir: &Path, mode: u32) {
+        fs::set_permissions(dir, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn place(dir: &Path) -> PathBuf {
+        super::place(dir).unwrap()
+    }
+
     #[test]
     fn only_what_anyone_may_write_to_is_not_used_itself() {
         let open = open_to_all();
@@ -119,10 +174,10 @@ mod tests {
         assert_eq!(place(open.path()), ours);
         let said = warning(open.path()).unwrap();
         assert!(said.contains(&ours.display().to_string()), "{said}");
-        fs::set_permissions(open.path(), Permissions::from_mode(0o777)).unwrap();
+        set_mode(open.path(), 0o777);
         assert_eq!(place(open.path()), ours);
         for mode in [0o700, 0o755, 0o775] {
-            fs::set_permissions(open.path(), Permissions::from_mode(mode)).unwrap();
+            set_mode(open.path(), mode);
             assert_eq!(place(open.path()), open.path());
             assert_eq!(warning(open.path()), None);
         }
@@ -131,12 +186,41 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_is_there_already_stays_and_its_operator_is_warned() {
+    fn what_is_there_already_stays_where_it_is_whoever_may_write_there_by_now() {
         let open = open_to_all();
-        fs::write(open.path().join(segment::name(7)), "").unwrap();
-        assert_eq!(place(open.path()), open.path());
-        let said = warning(open.path()).unwrap();
-        assert!(said.contains("mkdir -m 700 "), "{said}");
+        let (dir, ours) = (open.path(), place(open.path()));
+        fs::create_dir(&ours).unwrap();
+        for (name, other) in [
+            (segment::name(7), segment::name(8)),
+            (IDS.into(), IDS.into()),
+        ] {
+            for (holder, has_advice) in
+                [(dir, "mkdir -m 700 "), (&ours, "name that as journal.dir")]
+            {
+                let file = holder.join(&name);
+                fs::write(&file, "").unwrap();
+                for mode in [0o1777, 0o755] {
+                    set_mode(dir, mode);
+                    assert_eq!(place(dir), holder, "{name}, {mode:o}");
+                    let said = warning(dir).unwrap_or_default();
+                    let is_told = mode == 0o1777 || holder == ours;
+                    assert_eq!(
+                        said.contains(has_advice),
+                        is_told,
+                        "{name}, {mode:o}: {said}"
+                    );
+                }
+                fs::remove_file(&file).unwrap();
+            }
+            for holder in [dir, &ours] {
+                fs::write(holder.join(&other), "").unwrap();
+            }
+            let placed = super::place(dir);
+            assert_eq!(placed.is_err(), name != IDS, "{placed:?}");
+            for holder in [dir, &ours] {
+                fs::remove_file(holder.join(&other)).unwrap();
+            }
+        }
     }
 
     #[test]

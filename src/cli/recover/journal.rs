@@ -49,8 +49,12 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
 }
 
 fn directory(asked: &Recover, config: &Config) -> Result<PathBuf, Failure> {
-    let configured = || daemon::journal_directory(config);
-    asked.journal.clone().or_else(configured).ok_or_else(|| {
+    let dir = match &asked.journal {
+        Some(named) => Some(named.clone()),
+        None => daemon::journal_directory(config)
+            .map_err(|error| Failure::new(ExitCode::Config, error))?,
+    };
+    dir.ok_or_else(|| {
         let text = "the configuration has journal.sync = \"off\"; name a journal's directory with \
                     --journal, or push logs with -l";
         Failure::new(ExitCode::Usage, text)
