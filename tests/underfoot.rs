@@ -150,12 +150,12 @@ fn head(number: u32, base: u32) -> Vec<u8> {
 
 #[test]
 fn a_segment_that_was_emptied_cut_off_or_removed_is_told_and_no_obstacle() {
+    type Act<'a> = &'a (dyn Fn(&Path, &Path) + Sync);
     const NEEDED: &str = "is missing or empty, and was needed";
     let cut = |path: &Path, octets| {
         let file = fs::OpenOptions::new().write(true).open(path).unwrap();
         file.set_len(octets).unwrap();
     };
-    type Act<'a> = &'a (dyn Fn(&Path, &Path) + Sync);
     let acts: [(Act<'_>, &str, &str); 5] = [
         (
             &|first, _| cut(first, 0),

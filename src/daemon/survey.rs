@@ -99,13 +99,7 @@ impl Survey {
         };
         survey.troubles = recovered.damage.iter().map(Damage::to_string).collect();
         if let Some(torn) = &recovered.torn {
-            let path = torn.path.display();
-            let octets = count::of(torn.octets, "octet", "octets");
-            survey.troubles.push(format!(
-                "journal segment {path} ends in a write that was interrupted: {octets} at offset \
-                 {}; no caller was told that they were taken",
-                torn.offset
-            ));
+            survey.troubles.push(torn.to_string());
         }
         let rules = Rules {
             limits: Platform::ALL.map(|platform| (platform, limits(config, platform, max_age))),

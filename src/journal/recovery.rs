@@ -146,62 +146,66 @@ impl Search<'_> {
     }
 
     /// The newest segment says which others are needed.
+    ///
+    /// A segment gets its name with its first octets, which are synced by then. Earlier versions
+    /// gave it the name before, so that a crash could leave one without any: the one before it is
+    /// still the newest then. That is no damage, but it is told: somebody may have cut it off.
     fn newest_first(&mut self, numbers: &[u32], aside: &[u32]) -> Result<Found, OpenError> {
         let mut older = numbers.to_vec();
-        let mut headless = None;
-        while let Some(number) = older.pop() {
+        let (mut needed, mut begun) = (Vec::new(), None);
+        let found = loop {
+            let Some(number) = older.pop() else {
+                break Found::nothing();
+            };
             let mut fold = Fold::default();
             let newest = self.segment(&mut fold, number, true)?;
-            if newest.frames == 0 {
-                self.recovered = Recovered::default();
-                // Its first octets are synced before anything else is written. So the begin of a
-                // short one was interrupted by a crash, and the one before it is still the newest;
-                // one that is longer held something.
-                if newest.len > BEGIN_OCTETS {
-                    self.illegible.push((number, newest.len));
-                } else if newest.head == SegmentHead::Damaged {
-                    headless = headless.or(Some(number));
-                }
-                continue;
-            }
             let base = match newest.head {
                 _ if fold.complete => number,
                 SegmentHead::Base(base) => base,
                 _ => 0,
             };
+            // One that is damaged is kept aside before its successor can do without it.
+            let is_there = older.contains(&base) || aside.contains(&base);
+            if newest.frames == 0 {
+                self.recovered = Recovered::default();
+                // One that is longer than the first octets held something.
+                if newest.len > BEGIN_OCTETS {
+                    self.illegible.push((number, newest.len));
+                } else if newest.len == 0 || (older.is_empty() && aside.is_empty()) {
+                    needed.push((number, 0));
+                } else {
+                    begun = begun.or(Some((number, newest.len)));
+                }
+                if base != 0 && base != number && !is_there {
+                    needed.push((base, 0));
+                }
+                continue;
+            }
+            // Whoever needs none but itself has said so in its first octets.
+            if base != 0 && !is_there && !fold.complete {
+                needed.push((base, 0));
+            }
             older.retain(|older| *older >= base);
-            let is_there = base == 0 || base == number || older.contains(&base);
-            let found = if older.is_empty() {
+            break if older.is_empty() {
                 found(fold, newest, number, BTreeMap::new())
             } else {
                 self.recovered = Recovered::default();
                 self.all(&older, number, base)?
             };
-            // One that is damaged is kept aside before its successor can do without it.
-            if !is_there && !aside.contains(&base) {
-                self.damage(base, 0, 0);
-            }
-            return Ok(found);
+        };
+        for (number, octets) in needed {
+            self.damage(number, 0, octets);
         }
-        // Where there is no other, none was interrupted when it was begun: a segment gets its name
-        // with its first octets.
-        if let Some(number) = headless
-            && self.illegible.is_empty()
-            && aside.is_empty()
-        {
-            self.damage(number, 0, 0);
+        if let Some((number, octets)) = begun {
+            let path = self.dir.join(segment::name(number));
+            let torn = Torn {
+                path,
+                offset: 0,
+                octets,
+            };
+            self.recovered.torn.get_or_insert(torn);
         }
-        Ok(Found {
-            fold: Fold::default(),
-            recovered: Recovered::default(),
-            segments: BTreeMap::new(),
-            illegible: Vec::new(),
-            damaged: BTreeSet::new(),
-            highest: 0,
-            good_end: 0,
-            dropped: Vec::new(),
-            failed_sync: false,
-        })
+        Ok(found)
     }
 
     fn all(&mut self, older: &[u32], newest: u32, base: u32) -> Result<Found, OpenError> {
@@ -209,8 +213,9 @@ impl Search<'_> {
         let mut segments = BTreeMap::new();
         for number in older {
             let segment = self.segment(&mut fold, *number, false)?;
-            if *number == base && segment.frames == 0 && segment.len <= SEGMENT_HEAD as u64 {
-                self.damage(base, 0, segment.len);
+            let holds_none = segment.frames == 0 && segment.len <= SEGMENT_HEAD as u64;
+            if segment.len == 0 || (*number == base && holds_none) {
+                self.damage(*number, 0, segment.len);
             }
             segments.insert(*number, segment.file);
         }
@@ -311,6 +316,23 @@ impl Search<'_> {
     }
 }
 
+impl Found {
+    /// No segment that is needed.
+    fn nothing() -> Self {
+        Self {
+            fold: Fold::default(),
+            recovered: Recovered::default(),
+            segments: BTreeMap::new(),
+            illegible: Vec::new(),
+            damaged: BTreeSet::new(),
+            highest: 0,
+            good_end: 0,
+            dropped: Vec::new(),
+            failed_sync: false,
+        }
+    }
+}
+
 fn found(
     fold: Fold,
     newest: Segment,
@@ -320,13 +342,10 @@ fn found(
     segments.insert(number, newest.file);
     Found {
         fold,
-        recovered: Recovered::default(),
         segments,
-        illegible: Vec::new(),
-        damaged: BTreeSet::new(),
         highest: number,
         good_end: newest.good_end,
         dropped: newest.dropped,
-        failed_sync: false,
+        ..Found::nothing()
     }
 }

@@ -21,7 +21,7 @@ pub struct Recovered {
     pub records: u64,
     /// Octets that were read.
     pub octets: u64,
-    /// What was cut off at the end: a write that the last crash interrupted.
+    /// What is not used of the end: a write that the last crash interrupted.
     pub torn: Option<Torn>,
     /// Places that could not be read, in the order of the files; at most [`PLACES_MAX`].
     ///
@@ -38,9 +38,9 @@ pub struct Recovered {
 pub struct Torn {
     /// The segment.
     pub path: PathBuf,
-    /// Where it was cut.
+    /// Where that begins; 0 if all of the segment is not used.
     pub offset: u64,
-    /// How much was cut off.
+    /// How much that is.
     pub octets: u64,
 }
 
@@ -96,8 +96,9 @@ impl fmt::Display for Torn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "journal segment {} ended in a write that was interrupted: {} cut off at offset {}; no \
-             caller was told that they were taken",
+            "journal segment {} ends in a write that was interrupted: {} from offset {} on are not \
+             used; if a crash did that, no caller was told that they were taken, but if something \
+             else has cut the file off, what stood there is lost",
             self.path.display(),
             count::of(self.octets, "octet", "octets"),
             self.offset
@@ -120,15 +121,15 @@ impl fmt::Display for Damage {
         if self.octets == 0 {
             return write!(
                 f,
-                "journal segment {} is missing or empty, and was needed: what only it held is lost; \
-                 find out who removed it",
+                "journal segment {} is missing or empty, and was needed: what only it held is \
+                 lost; find out who removed it",
                 self.path.display(),
             );
         }
         write!(
             f,
-            "journal segment {} is damaged: {} at offset {} cannot be read, what they held is lost; \
-             look at the disk",
+            "journal segment {} is damaged: {} at offset {} cannot be read, what they held is \
+             lost; look at the disk",
             self.path.display(),
             count::of(self.octets, "octet", "octets"),
             self.offset

@@ -132,22 +132,30 @@ fn an_older_segment_of_which_nothing_can_be_read_is_kept_when_it_goes() {
 }
 
 #[test]
-fn a_segment_whose_begin_was_interrupted_is_no_damage() {
+fn a_segment_whose_begin_was_interrupted_is_no_damage_unless_it_is_empty_and_is_told() {
     let most = usize::try_from(BEGIN_OCTETS).unwrap();
-    for octets in [0, 10, 24, 58, most] {
+    let begun = [10, 24, 58, most].map(|octets| vec![0; octets]);
+    for content in begun
+        .into_iter()
+        .chain([vec![], segment::head(2, 1).to_vec()])
+    {
+        let octets = content.len();
         let files = MemoryFiles::default();
         run(
             &files,
             &[Operation::Append(vec![2]), Operation::Sync],
             &mut Ledger::default(),
         );
-        files.put(&path(&segment::name(2)), vec![0; octets]);
+        files.put(&path(&segment::name(2)), content);
         let (_, recovered) = open(&files).unwrap();
+        let damaged = u64::from(octets == 0);
         assert_eq!(
             (recovered.damaged, recovered.outstanding),
-            (0, 2),
+            (damaged, 2),
             "{octets}"
         );
+        let told = recovered.torn.map_or(0, |torn| torn.octets);
+        assert_eq!(told, octets as u64);
         assert!(aside(&files).is_empty());
         assert_eq!(files.paths().len(), 1, "it is removed");
     }
@@ -155,6 +163,21 @@ fn a_segment_whose_begin_was_interrupted_is_no_damage() {
     files.put(&path(&segment::name(2)), vec![0; most + 1]);
     assert_eq!(open(&files).unwrap().1.damaged, 1);
     assert_eq!(aside(&files), [2], "it held something");
+}
+
+#[test]
+fn what_a_head_without_records_needs_is_missed() {
+    for (base, told) in [(1, vec![1, 2]), (2, vec![2])] {
+        let files = MemoryFiles::default();
+        files.put(&path(&segment::name(2)), segment::head(2, base).to_vec());
+        let recovered = open(&files).unwrap().1;
+        assert_eq!(recovered.damaged, told.len() as u64);
+        for number in told {
+            let name = path(&segment::name(number));
+            let mut places = recovered.damage.iter();
+            assert!(places.any(|damage| damage.path == name && damage.octets == 0));
+        }
+    }
 }
 
 #[test]
