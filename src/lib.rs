@@ -44,6 +44,7 @@
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
 //! - [`count`]: numbers of things, in words for the operator.
 //! - [`pasted`]: keys in the place of a path, which no message may repeat.
+//! - [`regular`]: opens a file, and nothing else that is in its place.
 //! - [`live`]: values that a reload replaces while others read them.
 //! - [`control`]: the socket over which `sterna reload` asks the daemon.
 //! - [`descriptors`]: how many of the process's callers may have beside all others.
@@ -80,6 +81,7 @@ pub mod pid_file;
 pub mod provider;
 pub mod push;
 pub mod recover;
+pub mod regular;
 pub mod signal;
 pub mod simulator;
 pub mod stats;

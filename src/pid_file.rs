@@ -7,8 +7,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
+use crate::regular;
 
 /// The pid file of this process. Dropping it removes the file.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ impl PidFile {
         check_directory(path).map_err(fail)?;
         for _ in 0..MAX_TRIES {
             let mut file = open(path).map_err(|error| {
-                fail(if is_link(&error) {
+                fail(if regular::is_link(&error) {
                     Fault::Link
                 } else {
                     Fault::Io(error)
@@ -58,10 +57,9 @@ impl PidFile {
 
     /// Whether there is a file that is none of ours, which [`PidFile::create`] would not overwrite.
     pub fn is_foreign(path: &Path) -> bool {
-        let mut options = OpenOptions::new();
-        match options.read(true).custom_flags(NO_LINKS).open(path) {
+        match regular::open_itself(OpenOptions::new().read(true), path) {
             Ok(mut file) => is_foreign(&mut file).unwrap_or(false),
-            Err(error) => is_link(&error),
+            Err(_) => fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()),
         }
     }
 }
@@ -153,19 +151,9 @@ fn check_directory(path: &Path) -> Result<(), Fault> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .custom_flags(NO_LINKS)
-        .open(path)
-}
-
-/// Whether a file was not opened because there is a link in its place.
-fn is_link(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    regular::open_itself(options.mode(FILE_MODE), path)
 }
 
 /// Whether `path` still leads to the open file.
@@ -185,9 +173,7 @@ fn read_pid(file: &mut File) -> Option<u32> {
 /// Whether the file holds something else than a pid.
 fn is_foreign(file: &mut File) -> io::Result<bool> {
     let metadata = file.metadata()?;
-    Ok(!metadata.is_file()
-        || metadata.len() > MAX_OCTETS
-        || (metadata.len() > 0 && read_pid(file).is_none()))
+    Ok(metadata.len() > MAX_OCTETS || (metadata.len() > 0 && read_pid(file).is_none()))
 }
 
 /// Overwrites a pid, and nothing else: a wrong path in the configuration must not cost a file.
@@ -199,9 +185,6 @@ fn write_pid(file: &mut File) -> Result<(), Fault> {
     file.set_len(0).map_err(Fault::Io)?;
     write!(file, "{}", std::process::id()).map_err(Fault::Io)
 }
-
-/// A link in the place of the file would have us write into somebody else's.
-const NO_LINKS: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Mode of the file, less the umask: Gaurun's.
 const FILE_MODE: u32 = 0o644;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 29] = [
+const MAY_KNOW: [(&str, &[&str]); 30] = [
     (
         "api",
         &[
@@ -38,6 +38,7 @@ const MAY_KNOW: [(&str, &[&str]); 29] = [
             "pid_file",
             "provider",
             "push",
+            "regular",
         ],
     ),
     (
@@ -56,12 +57,13 @@ const MAY_KNOW: [(&str, &[&str]); 29] = [
             "moment",
             "pasted",
             "recover",
+            "regular",
             "signal",
             "simulator",
             "supervisor",
         ],
     ),
-    ("config", &["pasted", "push"]),
+    ("config", &["pasted", "push", "regular"]),
     ("control", &["api", "count", "heartbeat", "moment"]),
     ("daemon", ALL_BUT_CLI),
     ("count", &[]),
@@ -92,18 +94,22 @@ const MAY_KNOW: [(&str, &[&str]); 29] = [
     ("heartbeat", &[]),
     ("http2", &[]),
     ("jitter", &[]),
-    ("journal", &["count", "heartbeat", "moment", "push"]),
+    (
+        "journal",
+        &["count", "heartbeat", "moment", "push", "regular"],
+    ),
     ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
     ("live", &[]),
     ("log", &["heartbeat", "live", "moment", "push"]),
     ("moment", &[]),
-    ("net", &["http2", "moment", "pasted"]),
+    ("net", &["http2", "moment", "pasted", "regular"]),
     ("oauth", &["heartbeat", "jitter", "moment", "net"]),
     ("pasted", &[]),
-    ("pid_file", &[]),
+    ("pid_file", &["regular"]),
     ("provider", &["moment", "pasted", "push"]),
     ("push", &["count", "moment"]),
-    ("recover", &["count", "push"]),
+    ("recover", &["count", "moment", "push", "regular"]),
+    ("regular", &[]),
     ("signal", &[]),
     ("simulator", &["http2", "moment", "net", "pasted"]),
     ("stats", &["moment", "push"]),

@@ -12,13 +12,14 @@ mod harness;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
 use harness::daemon::Daemon;
 use harness::lines::{check_same, ids};
 use harness::simulator::Simulated;
-use harness::site::{Site, run, sterna};
+use harness::site::{Site, make_pipe, run, sterna};
 use harness::{batch, each, fcm_token, hex_token, wait_until};
 
 /// The segments of a site's journal.
@@ -34,7 +35,7 @@ fn kill(daemon: &Daemon) {
     wait_until("the daemon to be dead", || daemon.ended().is_some());
 }
 
-fn said(site: &Site, what: &str) {
+fn said_by(site: &Site, what: &str) {
     wait_until(what, || site.operator_log().contains(what));
 }
 
@@ -69,7 +70,7 @@ fn a_journal_that_is_removed_takes_nothing_more_and_what_it_had_is_sent_or_fails
             refused.message().starts_with("the journal is gone: "),
             "{refused:?}"
         );
-        said(&site, "was removed while it was in use");
+        said_by(&site, "was removed while it was in use");
         daemon.request("PUT", "/lanes/ios/resume", b"");
         assert_eq!(daemon.wait(), 74);
         check_same(&ids(&site.access_log(), "succeeded-push"), &to_ios);
@@ -127,7 +128,7 @@ fn a_journal_whose_lock_file_is_removed_has_one_daemon_all_the_same() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(75), "{stderr}");
     assert!(stderr.contains("belongs to another daemon"), "{stderr}");
-    said(
+    said_by(
         &first,
         "journal.lock was removed while it was in use; it is made again",
     );
@@ -353,6 +354,139 @@ fn nothing_is_written_through_links_or_over_foreign_files() {
     assert_eq!(letter, "a letter");
 }
 
+const PIPE: &str = "it is a named pipe, not a file";
+
+/// A site with a pipe in the place of a file, and what starts it.
+fn with_pipe(key: &str, name: &str) -> (Site, Command) {
+    let simulated = |site: Site| match key {
+        "ios.pem_cert_path" | "ios.pem_key_path" => site
+            .without("ios.token_auth_key_path")
+            .without("ios.token_auth_key_id")
+            .without("ios.token_auth_team_id")
+            .with_path("ios.pem_cert_path", "cert.pem")
+            .with_path("ios.pem_key_path", "key.pem"),
+        "log.hash_key_path" => site.with_text("log.hide_token", "hash"),
+        _ => site,
+    };
+    let site = simulated(Site::unreachable());
+    let site = if key.contains('.') {
+        site.with_path(key, name)
+    } else {
+        site
+    };
+    make_pipe(&site.path(name));
+    let mut command = sterna();
+    command.arg("-c").arg(site.write_config());
+    if key == "SSL_CERT_FILE" {
+        command.env(key, site.path(name));
+    }
+    (site, command)
+}
+
+/// Whatever is named, and whoever opens it: the daemon, `check`, a reload or a recovery.
+#[test]
+fn for_a_pipe_in_the_place_of_a_file_nobody_waits() {
+    let keys = [
+        "core.api_key_path",
+        "core.pid",
+        "ios.token_auth_key_path",
+        "ios.pem_cert_path",
+        "ios.ca_path",
+        "android.service_account_path",
+        "android.ca_path",
+        "log.hash_key_path",
+        "SSL_CERT_FILE",
+    ];
+    each(&keys, |key| {
+        let (site, mut serve) = with_pipe(key, "pipe");
+        let mut check = sterna();
+        check.arg("check").arg("-c").arg(site.write_config());
+        check.envs(
+            serve
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        for command in [&mut serve, &mut check] {
+            let output = run(std::mem::replace(command, Command::new("true")));
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            let is_foreign = *key == "core.pid" && said.contains("is not overwritten");
+            // Whoever sends nothing needs no authorities of the system.
+            if *key == "SSL_CERT_FILE" && said.starts_with("sterna: 0 errors") {
+                continue;
+            }
+            assert!(!output.status.success(), "{key}: {said}");
+            assert!(said.contains(PIPE) || is_foreign, "{key}: {said}");
+        }
+    });
+    let names = ["journal.lock", "0000000001.journal", "ids", "ids.lock"];
+    each(&names, |name| {
+        let site = Site::unreachable();
+        fs::create_dir(site.path("journal")).unwrap();
+        make_pipe(&site.path("journal").join(name));
+        let output = site.run(&[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && said.contains(PIPE),
+            "{name}: {said}"
+        );
+        let mut check = sterna();
+        check.arg("check").arg("-c").arg(site.write_config());
+        run(check);
+    });
+    let site = Site::unreachable();
+    let pipe = site.path("pipe");
+    make_pipe(&pipe);
+    let pipe = pipe.to_str().unwrap();
+    let commands = [
+        vec!["-c", pipe],
+        vec!["check", "-c", pipe],
+        vec!["reload", "-c", pipe],
+        vec!["simulate", "--script", pipe],
+        vec!["recover", "-c", pipe],
+    ];
+    each(&commands, |arguments| {
+        let mut command = sterna();
+        command.args(arguments);
+        let output = run(command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && said.contains(PIPE),
+            "{arguments:?}: {said}"
+        );
+    });
+    let logs = ["-l", pipe, "--outcomes", "outcomes", "--dry-run"];
+    let (_, said, code) = recover(&site, &logs);
+    assert!(code != Some(0), "{said}");
+    assert!(
+        said.contains("it is a named pipe, and nobody writes to it"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_pipe_that_takes_the_place_of_a_file_holds_up_nobody_who_runs() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let replace = |name: &str| {
+        fs::remove_file(site.path(name)).unwrap();
+        make_pipe(&site.path(name));
+    };
+    replace("journal/journal.lock");
+    let journal = site.path("journal");
+    let second = Site::unreachable().with_text("journal.dir", journal.to_str().unwrap());
+    let output = second.run(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    replace("AuthKey.p8");
+    daemon.signal("HUP");
+    said_by(&site, PIPE);
+    assert_eq!(
+        daemon.push(&batch(0..1)).status,
+        200,
+        "it goes on as before"
+    );
+}
+
 #[test]
 fn what_others_find_the_daemon_by_is_missed() {
     let site = Site::unreachable()
@@ -367,12 +501,12 @@ fn what_others_find_the_daemon_by_is_missed() {
     ] {
         let (path, aside) = (site.path(name), site.path("aside"));
         fs::rename(&path, &aside).unwrap();
-        said(
+        said_by(
             &site,
             &format!("{what} {} was removed or replaced: ", path.display()),
         );
         fs::rename(&aside, &path).unwrap();
-        said(&site, &format!("{what} {} is there again", path.display()));
+        said_by(&site, &format!("{what} {} is there again", path.display()));
     }
     assert_eq!(daemon.terminate(), 0);
 }
@@ -388,7 +522,7 @@ fn a_push_log_that_is_removed_is_made_again() {
     let accepted = daemon.push(&batch(1..3)).accepted_ids();
     daemon.settle();
     check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
-    said(
+    said_by(
         &site,
         "access.log was removed while it was in use: it is made again",
     );

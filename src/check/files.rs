@@ -2,8 +2,6 @@
 //! there, can they be read, and until when are they good?
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,6 +18,7 @@ use crate::net::tls::{Identity, Roots, validity};
 use crate::provider::KEY_FILE_MAX;
 use crate::provider::apns::SigningKey;
 use crate::provider::fcm::{ServiceAccount, check_project_id};
+use crate::regular;
 
 /// How long before its end a certificate is warned of: time for Apple's portal and a holiday.
 pub(super) const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 86_400);
@@ -162,8 +161,8 @@ impl Look<'_, '_> {
             self.error(key, text);
         } else if now < validity.from {
             let text = format!(
-                "the certificate is valid from {} on, in {}; this machine's clock may be wrong, see \
-                 timedatectl",
+                "the certificate is valid from {} on, in {}; this machine's clock may be wrong, \
+                 see timedatectl",
                 date(validity.from),
                 span(until(validity.from))
             );
@@ -206,14 +205,7 @@ pub(super) fn service_account(file: Vec<u8>) -> Result<ServiceAccount, String> {
 
 /// Reads one octet more than a key file may have, so that the excess is seen.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let most = u64::try_from(KEY_FILE_MAX)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let mut octets = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut octets))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    Ok(octets)
+    regular::read(path, KEY_FILE_MAX).map_err(|error| format!("cannot be read: {error}"))
 }
 
 fn date(at: i64) -> String {

@@ -1,13 +1,14 @@
 //! Whether a daemon runs with this configuration. Its locks are not tried: whoever holds one, if
 //! only for a moment, keeps a daemon from starting.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::config::{self, Config};
 use crate::journal::{self, LOCK};
+use crate::regular;
 
 /// The pid of the daemon that has the journal or the pid file.
 pub(super) fn daemon(config: &Config) -> Option<u32> {
@@ -20,7 +21,7 @@ pub(super) fn daemon(config: &Config) -> Option<u32> {
 
 /// The process that has written its pid into the file, if it still has the file open.
 fn holder(path: &Path) -> Option<u32> {
-    let file = File::open(path).ok()?;
+    let file = regular::open(path).ok()?;
     let wanted = file.metadata().ok()?;
     let mut text = String::new();
     file.take(PID_OCTETS).read_to_string(&mut text).ok()?;
@@ -41,6 +42,8 @@ const PID_OCTETS: u64 = 32;
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

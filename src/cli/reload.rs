@@ -1,6 +1,5 @@
 //! `sterna reload`: asks the daemon to read its configuration again.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use super::args::Reload;
 use super::{ExitCode, report};
 use crate::config::{self, DEFAULT_PATH, Environment};
 use crate::control::{self, Answer, AskError, Request, USUAL_PATH};
+use crate::regular;
 
 /// Asks, and says what came of it.
 pub(super) fn run(asked: &Reload) -> ExitCode {
@@ -33,7 +33,7 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
             report(format_args!("{}: {error}", path.display()));
             if let AskError::NoDaemon(_) = error {
                 let file = asked.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
-                if let Err(error) = File::open(file) {
+                if let Err(error) = regular::open(file) {
                     let file = file.display();
                     report(format_args!(
                         "no configuration was found at {file}: {error}; name the daemon's with -c"

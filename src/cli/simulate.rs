@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::args::{Behaviour, Simulate, Trouble};
 use super::{ExitCode, report};
 use crate::count;
 use crate::daemon;
+use crate::regular;
 use crate::signal::Signal;
 use crate::simulator::{
     Counts, Credentials, Faults, MAX_SCRIPT, Options, Ports, Provider, Report, Script, Simulator,
@@ -156,13 +157,9 @@ fn faults(latency: u64, trouble: &Trouble) -> Faults {
 
 fn read_script(path: &Path, seed: u64) -> io::Result<Script> {
     let named = |error: &dyn Display| format!("script {}: {error}", path.display());
-    let mut text = String::new();
-    // One octet over the limit is enough to find it crossed.
-    let most = u64::try_from(MAX_SCRIPT)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let read = File::open(path).and_then(|file| file.take(most).read_to_string(&mut text));
-    read.map_err(|error| io::Error::new(error.kind(), named(&error)))?;
+    let text = regular::read(path, MAX_SCRIPT)
+        .and_then(|octets| String::from_utf8(octets).map_err(io::Error::other))
+        .map_err(|error| io::Error::new(error.kind(), named(&error)))?;
     Script::read(&text, seed).map_err(|error| {
         let text = format!("script {}:{error}", path.display());
         io::Error::new(io::ErrorKind::InvalidData, text)

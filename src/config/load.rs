@@ -1,8 +1,6 @@
 //! The shell around the parser: reads the file and the environment.
 
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +9,7 @@ use toml::de::DeTable;
 use super::android::CREDENTIALS_VARIABLE;
 use super::{Config, ConfigError, Overrides, Warning, keys};
 use crate::pasted::{self, IS_CONTENT};
+use crate::regular;
 
 /// What the parser wants to know of the process it runs in.
 #[derive(Clone, Debug)]
@@ -89,7 +88,8 @@ impl Config {
 
 /// Where the daemon of that file listens for `sterna reload`, however broken the file is.
 pub fn control_socket(path: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
-    let octets = read(path.unwrap_or(Path::new(DEFAULT_PATH))).unwrap_or_default();
+    let path = path.unwrap_or(Path::new(DEFAULT_PATH));
+    let octets = regular::read(path, FILE_MAX).unwrap_or_default();
     let text = String::from_utf8_lossy(&octets);
     let (table, _) = DeTable::parse_recoverable(&text);
     let section = table.get_ref().get(keys::CORE_CONTROL_SOCKET.section);
@@ -132,7 +132,7 @@ pub fn read_text(path: Option<&Path>) -> Result<(String, String), ConfigError> {
     let path = path.unwrap_or(Path::new(DEFAULT_PATH));
     let name = path.to_string_lossy().into_owned();
     let fail = |text: String| ConfigError::whole(&name, &text);
-    let octets = read(path).map_err(|error| {
+    let octets = regular::read(path, FILE_MAX).map_err(|error| {
         let hint = if given {
             ""
         } else {
@@ -150,16 +150,6 @@ pub fn read_text(path: Option<&Path>) -> Result<(String, String), ConfigError> {
         ))
     })?;
     Ok((name, text))
-}
-
-/// Reads one octet more than is allowed, so that the caller sees the excess and no more memory.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    let most = u64::try_from(FILE_MAX)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    File::open(path)?.take(most).read_to_end(&mut octets)?;
-    Ok(octets)
 }
 
 /// The control socket in the runtime directory.

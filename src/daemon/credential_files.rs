@@ -1,15 +1,14 @@
 //! The files that a lane's credential is in, and whether they have changed.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::routes::RouteError;
 use crate::delivery::route::Route;
+use crate::regular;
 
 /// Octets of a file that are compared: more than any credential file may have.
-const COMPARED: u64 = 1024 * 1024;
+const COMPARED: usize = 1024 * 1024;
 
 /// Makes a route from the configuration and what the files hold now.
 pub(super) type Build = Box<dyn Fn() -> Result<Route, RouteError> + Send>;
@@ -64,11 +63,6 @@ impl fmt::Debug for CredentialFiles {
 }
 
 fn content(paths: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
-    paths.iter().map(|path| read(path).ok()).collect()
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    File::open(path)?.take(COMPARED).read_to_end(&mut octets)?;
-    Ok(octets)
+    let read = |path: &PathBuf| regular::read(path, COMPARED).ok();
+    paths.iter().map(read).collect()
 }

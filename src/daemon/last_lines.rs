@@ -6,7 +6,7 @@
 //! here. Only a line with the device token that the journal has settles anything.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -19,6 +19,7 @@ use crate::journal::{End, Journal, Outstanding};
 use crate::log::{Destination, Privacy};
 use crate::push::{self, PushId};
 use crate::recover::whole_tail;
+use crate::regular;
 
 /// Our limit: octets of a log's end that are read. The journal is behind the log by some
 /// milliseconds, so that this is much; a line before that may have a second one.
@@ -78,13 +79,13 @@ fn token<'a>(journal: &Journal, id: PushId, read: &'a mut Option<Outstanding>) -
     token.map_or("", |token| token.as_str())
 }
 
-/// The last [`END_OCTETS`] of a file; nothing of what is no regular file.
+/// The last [`END_OCTETS`] of a file; nothing of what is none.
 fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     if !fs::metadata(path)?.is_file() {
         return Ok(text);
     }
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     let len = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(len.saturating_sub(END_OCTETS)))?;
     file.take(END_OCTETS).read_to_end(&mut text)?;
@@ -137,6 +138,7 @@ fn outcome(line: &[u8]) -> Option<Told> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write as _;
 
     use super::*;

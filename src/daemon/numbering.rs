@@ -14,8 +14,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
-
 use self::book::{Book, Fault, UsedUp};
 use super::state_file::{self, Surely};
 use super::{StartError, StartErrorKind};
@@ -24,6 +22,7 @@ use crate::journal::IDS;
 use crate::moment::{self, Moment};
 use crate::provider::apns::ApnsIds;
 use crate::push::{Node, PushId};
+use crate::regular;
 
 /// Locked while that is read and replaced.
 const LOCK: &str = "ids.lock";
@@ -306,10 +305,8 @@ fn make(dir: &Path) -> io::Result<()> {
 /// Locks a file of the directory until it is dropped.
 fn lock(dir: &Path, within: Duration) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    options.write(true).create(true).truncate(false);
-    options.mode(0o600).custom_flags(no_link);
-    let file = options.open(dir.join(LOCK))?;
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = regular::open_itself(&mut options, &dir.join(LOCK))?;
     let started = moment::now();
     loop {
         match file.try_lock() {

@@ -1,8 +1,6 @@
 //! From the configuration to the two routes: reads keys and certificates, makes TLS set-ups.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -24,6 +22,7 @@ use crate::provider;
 use crate::provider::apns::{self, AuthTokens, SigningKey};
 use crate::provider::fcm::{self, ServiceAccount};
 use crate::push::{Notification, Platform};
+use crate::regular;
 
 /// Longest time for taking what we write, before a connection counts as dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -280,12 +279,7 @@ fn place(configured: Option<&Configured>, default_host: &str) -> (String, u16, S
 /// Reads one octet more than a key file may have, so that the provider's module sees the excess
 /// and a wrong path (a device, a log) costs no memory.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let most = (provider::KEY_FILE_MAX as u64).saturating_add(1);
-    let mut octets = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut octets))
-        .map_err(|error| cannot_read(path, &error))?;
-    Ok(octets)
+    regular::read(path, provider::KEY_FILE_MAX).map_err(|error| cannot_read(path, &error))
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> String {
@@ -301,7 +295,11 @@ mod tests {
 
     #[test]
     fn a_file_without_end_is_not_read_without_end() {
-        let octets = read(Path::new("/dev/zero")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let endless = directory.path().join("endless");
+        let file = std::fs::File::create(&endless).unwrap();
+        file.set_len(1 << 30).unwrap();
+        let octets = read(&endless).unwrap();
         assert_eq!(octets.len(), provider::KEY_FILE_MAX + 1);
         let error = SigningKey::from_pem(&octets, "ABC123DEFG", "DEF123GHIJ").unwrap_err();
         assert!(error.contains("over 65536 bytes"), "{error}");

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::regular;
+
 /// For their owner alone, from the first moment on.
 const MODE: u32 = 0o600;
 
@@ -19,18 +21,14 @@ pub(super) enum Surely {
 
 /// The content, up to one octet more than `most`; `None` if there is no such file.
 pub(super) fn read(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
-    // A pipe in its place must not make us wait: only a plain file is opened.
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(io::Error::other("it is not a plain file"));
-        }
-        Ok(_) => {}
+    let mut options = OpenOptions::new();
+    let file = match regular::open_itself(options.read(true), path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    }
+        opened => opened?,
+    };
     let most = (most as u64).saturating_add(1);
     let mut octets = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut octets)?;
+    file.take(most).read_to_end(&mut octets)?;
     Ok(Some(octets))
 }
 

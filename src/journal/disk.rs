@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Advice, OFlags};
-use rustix::io::Errno;
 
 use super::files::{Files, Hold, Identity, JournalFile, Lock, LockError};
 use super::place;
+use crate::regular;
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,9 +19,6 @@ pub struct DiskFiles;
 /// Device tokens are in it: for the daemon's user alone.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-
-/// A link in the place of a file would have us write into somebody else's.
-const NO_LINKS: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Our limit: how often others may replace what is being locked.
 const LOCK_TRIES: usize = 10;
@@ -63,12 +60,12 @@ impl Files for DiskFiles {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(NO_LINKS);
-        Ok(Arc::new(options.open(path)?))
+        options.read(true).write(true);
+        Ok(Arc::new(regular::open_itself(&mut options, path)?))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
-        Ok(Arc::new(File::open(path)?))
+        Ok(Arc::new(regular::open(path)?))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -85,7 +82,7 @@ impl Files for DiskFiles {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+        open_dir(dir)?.sync_all()
     }
 
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
@@ -105,7 +102,7 @@ impl Files for DiskFiles {
     fn lock(&self, dir: &Path, name: &str) -> Result<Lock, LockError> {
         let path = dir.join(name);
         for _ in 0..LOCK_TRIES {
-            let directory = File::open(dir)?;
+            let directory = open_dir(dir)?;
             match directory.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_at(&path))),
@@ -156,13 +153,20 @@ impl Hold for DiskLock {
     }
 }
 
+/// Opens a directory: whoever opens a pipe in its place would wait.
+fn open_dir(dir: &Path) -> io::Result<File> {
+    let directory = OFlags::DIRECTORY.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(directory).open(dir)
+}
+
 /// Makes a file, or takes one over that nobody has, and locks it.
 fn lock_file(path: &Path) -> Result<File, LockError> {
     for _ in 0..LOCK_TRIES {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        options.mode(FILE_MODE).custom_flags(NO_LINKS);
-        let mut file = options.open(path).map_err(|error| named(path, &error))?;
+        let opened = regular::open_itself(options.mode(FILE_MODE), path);
+        let mut file = opened.map_err(|error| named(path, &error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_of(&mut file))),
@@ -206,11 +210,10 @@ fn is_absence(error: &io::Error) -> bool {
 
 /// The same error, with the file that it is about.
 fn named(path: &Path, error: &io::Error) -> io::Error {
-    let text = match error.raw_os_error() {
-        Some(code) if code == Errno::LOOP.raw_os_error() => {
-            "is a symbolic link, and none is followed; remove it".to_owned()
-        }
-        _ => format!("fails: {error}"),
+    let text = if regular::is_link(error) {
+        "is a symbolic link, and none is followed; remove it".to_owned()
+    } else {
+        format!("fails: {error}")
     };
     io::Error::new(error.kind(), format!("{} {text}", path.display()))
 }
@@ -219,7 +222,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 /// one.
 fn is_foreign(file: &mut File) -> io::Result<bool> {
     let found = file.metadata()?;
-    if !found.is_file() || found.len() > PID_OCTETS {
+    if found.len() > PID_OCTETS {
         return Ok(true);
     }
     let mut text = Vec::new();
@@ -230,8 +233,7 @@ fn is_foreign(file: &mut File) -> io::Result<bool> {
 }
 
 fn pid_at(path: &Path) -> Option<u32> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).custom_flags(NO_LINKS).open(path);
+    let file = regular::open_itself(OpenOptions::new().read(true), path);
     pid_of(&mut file.ok()?)
 }
 

@@ -1,10 +1,12 @@
 //! The shell: log files, plain or gzipped, read to their ends.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
 use jiff::Timestamp;
@@ -17,6 +19,8 @@ use super::merge::Merge;
 use super::when::TimeReader;
 
 use crate::count;
+use crate::moment;
+use crate::regular;
 
 /// Our limit: log files read together, each an open file.
 pub const LOGS_MAX: usize = 256;
@@ -151,7 +155,7 @@ impl Log {
             path: Some(path.to_owned()),
             fault: Fault::Io(error),
         };
-        let file = File::open(path).map_err(fail)?;
+        let file = open(path).map_err(fail)?;
         let metadata = file.metadata().map_err(fail)?;
         let mut input = BufReader::with_capacity(READ_OCTETS, file);
         let is_compressed = is_gzip(input.fill_buf().map_err(fail)?);
@@ -231,6 +235,24 @@ impl Iterator for Log {
             .transpose()
     }
 }
+
+/// Opens a file, or a pipe to which somebody writes.
+fn open(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.file_type().is_fifo() {
+        return regular::open(path);
+    }
+    // It waits for whoever opens the other end, and cannot be told to wait no longer.
+    let (opened, waits) = crossbeam_channel::bounded(1);
+    let path = path.to_owned();
+    thread::spawn(move || drop(opened.send(File::open(path))));
+    moment::receive_within(&waits, WRITTEN_WITHIN).unwrap_or_else(|_| {
+        let text = "it is a named pipe, and nobody writes to it";
+        Err(io::Error::new(ErrorKind::TimedOut, text))
+    })
+}
+
+/// Our limit: how long we wait for somebody to open the other end of a pipe.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Whether a file that begins so is gzipped, whatever its name.
 pub fn is_gzip(head: &[u8]) -> bool {

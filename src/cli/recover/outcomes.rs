@@ -1,6 +1,6 @@
 //! The file that outcomes of a push log's recovery are appended to.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use super::super::args::Recover;
 use super::Failure;
 use crate::log::append_to;
 use crate::recover;
+use crate::regular;
 
 /// Where outcomes go: where it was said, or to the end of the last log.
 pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
@@ -19,18 +20,15 @@ pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
         .logs
         .last()
         .ok_or_else(|| Failure::new(ExitCode::Usage, "no log was named; name one with -l"))?;
-    let mut head = Vec::new();
-    let opened = File::open(last).and_then(|file| {
-        let is_file = file.metadata()?.is_file();
-        file.take(2).read_to_end(&mut head)?;
-        Ok(is_file)
-    });
-    let is_file = opened.map_err(|error| {
+    let cannot_read = |error| {
         let text = format!("{}: cannot be read: {error}", last.display());
         Failure::new(ExitCode::Io, text)
-    })?;
-    if is_file && !recover::is_gzip(&head) {
-        return Ok(last.clone());
+    };
+    if fs::metadata(last).map_err(cannot_read)?.is_file() {
+        let head = regular::read(last, 2).map_err(cannot_read)?;
+        if !recover::is_gzip(&head) {
+            return Ok(last.clone());
+        }
     }
     Err(Failure::new(
         ExitCode::Usage,

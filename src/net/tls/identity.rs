@@ -1,7 +1,5 @@
 //! Our own certificate and its private key.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{TlsError, provider};
+use crate::regular;
 
 /// A certificate chain and the key that belongs to it.
 #[derive(Clone, Debug)]
@@ -144,11 +143,8 @@ fn cannot_decrypt(path: &Path, why: &str) -> TlsError {
 /// Reads a PEM file; one that is too long costs no more memory than one that is not.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let fail = |what: &dyn std::fmt::Display| TlsError::new(format!("{}: {what}", path.display()));
-    let mut octets = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_PEM_FILE + 1).read_to_end(&mut octets))
-        .map_err(|error| fail(&error))?;
-    if octets.len() as u64 > MAX_PEM_FILE {
+    let octets = regular::read(path, MAX_PEM_FILE).map_err(|error| fail(&error))?;
+    if octets.len() > MAX_PEM_FILE {
         return Err(fail(&format_args!(
             "over {MAX_PEM_FILE} bytes, and no PEM file is that long"
         )));
@@ -187,4 +183,4 @@ fn shell_word(path: &Path) -> String {
 }
 
 /// Bytes of a certificate or key file at most; a long chain has some 10 KiB.
-pub(super) const MAX_PEM_FILE: u64 = 1024 * 1024;
+pub(super) const MAX_PEM_FILE: usize = 1024 * 1024;

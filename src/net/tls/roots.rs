@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::{TlsError, identity};
 use crate::pasted;
+use crate::regular;
 
 /// Whom we trust.
 #[derive(Clone, Debug)]
@@ -25,6 +26,14 @@ impl Roots {
             let text = value.to_string_lossy();
             if let Some(why) = pasted::why_no_path(&text, Path::new(&value), Path::exists) {
                 return Err(TlsError::new(format!("{name}: {why}")));
+            }
+            // One that is missing is told below.
+            if let Ok(found) = std::fs::metadata(&value)
+                && !found.is_dir()
+                && let Err(error) = regular::check(found.file_type())
+            {
+                let path = value.display();
+                return Err(TlsError::new(format!("{name}: {path}: {error}")));
             }
         }
         let system = rustls_native_certs::load_native_certs();

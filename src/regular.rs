@@ -1,0 +1,153 @@
+//! Files that others have named: whoever opens one waits for nobody.
+//!
+//! In its place there may be a pipe, whose opener waits for somebody at the other end, or a device,
+//! which may have no end, or does something when it is opened. Neither is a file.
+
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// Reads a file up to that many octets, and one more where there are more, so that the caller sees
+/// the excess.
+///
+/// # Errors
+///
+/// The operating system's, or that it is no file.
+pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let most = (most as u64).saturating_add(1);
+    let mut octets = Vec::new();
+    open(path)?.take(most).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+/// Opens a file to read it.
+///
+/// # Errors
+///
+/// The operating system's, or that it is no file.
+pub fn open(path: &Path) -> io::Result<File> {
+    check(fs::metadata(path)?.file_type())?;
+    opened(OpenOptions::new().read(true), OFlags::NONBLOCK, path)
+}
+
+/// Opens a file as the options say, but through no link: that would lead to somebody else's.
+///
+/// # Errors
+///
+/// The operating system's, among them [that it is a link](is_link), or that it is no file.
+pub fn open_itself(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_symlink() => check(found.file_type())?,
+        // It says what is wrong with it, or it is made.
+        _ => {}
+    }
+    opened(options, OFlags::NONBLOCK | OFlags::NOFOLLOW, path)
+}
+
+/// Whether a file was not opened because there is a link in its place.
+pub fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+}
+
+/// That it is a file.
+///
+/// # Errors
+///
+/// What it is else.
+pub fn check(found: FileType) -> io::Result<()> {
+    let what = if found.is_file() {
+        return Ok(());
+    } else if found.is_dir() {
+        "a directory"
+    } else if found.is_fifo() {
+        "a named pipe"
+    } else if found.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(io::Error::other(format!("it is {what}, not a file")))
+}
+
+/// What is in its place by now is looked at again.
+fn opened(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<File> {
+    let flags = flags.bits().cast_signed();
+    let file = options.custom_flags(flags).open(path)?;
+    check(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A directory with a pipe, a socket, links to both, and a file.
+    fn scratch() -> tempfile::TempDir {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = |name: &str| scratch.path().join(name);
+        let made = std::process::Command::new("mkfifo")
+            .arg(path("pipe"))
+            .status();
+        assert!(made.unwrap().success());
+        drop(UnixListener::bind(path("socket")).unwrap());
+        fs::write(path("file"), "text").unwrap();
+        for name in ["pipe", "socket", "file"] {
+            symlink(path(name), path(&format!("to {name}"))).unwrap();
+        }
+        scratch
+    }
+
+    #[test]
+    fn what_is_no_file_is_said_and_nobody_is_waited_for() {
+        let scratch = scratch();
+        let path = |name: &str| scratch.path().join(name);
+        for (name, what) in [
+            ("pipe", "it is a named pipe, not a file"),
+            ("socket", "it is a socket, not a file"),
+            ("", "it is a directory, not a file"),
+            ("/dev/zero", "it is a device, not a file"),
+        ] {
+            let opens: [fn(&Path) -> io::Result<File>; 3] = [
+                open,
+                |path| open_itself(OpenOptions::new().read(true), path),
+                |path| open_itself(OpenOptions::new().write(true).create(true), path),
+            ];
+            for open in opens {
+                assert_eq!(open(&path(name)).unwrap_err().to_string(), what);
+            }
+        }
+        let error = read(&path("to pipe"), 10).unwrap_err();
+        assert_eq!(error.to_string(), "it is a named pipe, not a file");
+    }
+
+    #[test]
+    fn links_are_followed_unless_it_must_be_the_file_itself() {
+        let scratch = scratch();
+        let path = |name: &str| scratch.path().join(name);
+        assert_eq!(read(&path("to file"), 10).unwrap(), b"text");
+        assert_eq!(
+            read(&path("file"), 2).unwrap(),
+            b"tex",
+            "the excess is seen"
+        );
+        for name in ["to file", "to pipe", "to socket"] {
+            let error = open_itself(OpenOptions::new().read(true), &path(name)).unwrap_err();
+            assert!(is_link(&error), "{error}");
+        }
+        let missing = open(&path("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        let mut options = OpenOptions::new();
+        let made = open_itself(
+            options.write(true).create(true).truncate(false),
+            &path("missing"),
+        );
+        assert!(made.is_ok());
+    }
+}
