@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::regular;
 
@@ -58,7 +59,7 @@ impl PidFile {
     /// Whether there is a file that is none of ours, which [`PidFile::create`] would not overwrite.
     pub fn is_foreign(path: &Path) -> bool {
         match regular::open_itself(OpenOptions::new().read(true), path) {
-            Ok(mut file) => is_foreign(&mut file).unwrap_or(false),
+            Ok(mut file) => foreign(&mut file).is_ok_and(|fault| fault.is_some()),
             Err(_) => fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()),
         }
     }
@@ -87,6 +88,8 @@ enum Fault {
     NoDirectory(PathBuf),
     Held(Option<u32>),
     Foreign,
+    /// Another program has written it, which runs with that pid.
+    Theirs(u32, String),
     Link,
     Unsteady,
     Io(io::Error),
@@ -121,6 +124,11 @@ impl fmt::Display for PidFileError {
             Fault::Foreign => write!(
                 f,
                 "{path} is not a pid file (it holds something else than a number); not overwritten"
+            ),
+            Fault::Theirs(pid, name) => write!(
+                f,
+                "{path} is the pid file of {name}, which runs with pid {pid}; not overwritten, \
+                 name another one"
             ),
             Fault::Link => write!(
                 f,
@@ -170,21 +178,55 @@ fn read_pid(file: &mut File) -> Option<u32> {
     text.trim_end().parse().ok()
 }
 
-/// Whether the file holds something else than a pid.
-fn is_foreign(file: &mut File) -> io::Result<bool> {
-    let metadata = file.metadata()?;
-    Ok(metadata.len() > MAX_OCTETS || (metadata.len() > 0 && read_pid(file).is_none()))
+/// Why the file is none of ours, if it is not: it holds something else than a pid, or that of
+/// another program.
+fn foreign(file: &mut File) -> io::Result<Option<Fault>> {
+    let found = file.metadata()?;
+    if found.len() == 0 {
+        return Ok(None);
+    }
+    let fits = found.len() <= MAX_OCTETS;
+    let Some(pid) = read_pid(file).filter(|_| fits) else {
+        return Ok(Some(Fault::Foreign));
+    };
+    // A pid of ours may have been given again since, after a crash or when the machine was started.
+    let wrote_it = |begun| found.modified().is_ok_and(|at| begun <= at + TICK);
+    let theirs = name_of(&pid.to_string()).filter(|name| Some(name) != name_of("self").as_ref());
+    let theirs = theirs.filter(|_| begun(pid).is_some_and(wrote_it));
+    Ok(theirs.map(|name| Fault::Theirs(pid, name)))
+}
+
+/// What a process that lives is called.
+fn name_of(pid: &str) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}
+
+/// When a process began.
+fn begun(pid: u32) -> Option<SystemTime> {
+    let process = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in parentheses, may hold anything; the 22nd field is the 20th behind it.
+    let (_, fields) = process.rsplit_once(')')?;
+    let ticks: u64 = fields.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    let system = fs::read_to_string("/proc/stat").ok()?;
+    let booted = system.lines().find_map(|line| line.strip_prefix("btime "));
+    let booted = Duration::from_secs(booted?.trim().parse().ok()?);
+    // To programs, ticks are hundredths of a second whatever the kernel counts by.
+    UNIX_EPOCH.checked_add(booted + Duration::from_millis(ticks.checked_mul(10)?))
 }
 
 /// Overwrites a pid, and nothing else: a wrong path in the configuration must not cost a file.
 fn write_pid(file: &mut File) -> Result<(), Fault> {
-    if is_foreign(file).map_err(Fault::Io)? {
-        return Err(Fault::Foreign);
+    if let Some(fault) = foreign(file).map_err(Fault::Io)? {
+        return Err(fault);
     }
     file.rewind().map_err(Fault::Io)?;
     file.set_len(0).map_err(Fault::Io)?;
     write!(file, "{}", std::process::id()).map_err(Fault::Io)
 }
+
+/// When the machine was started is told in whole seconds.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Mode of the file, less the umask: Gaurun's.
 const FILE_MODE: u32 = 0o644;

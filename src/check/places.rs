@@ -36,7 +36,7 @@ pub(super) fn pid(config: &Config, source: &FileText<'_>, findings: &mut Vec<Dia
     };
     let found = writable(path).and_then(|()| {
         if PidFile::is_foreign(path) {
-            let text = "the file holds something else than a pid, and is not overwritten";
+            let text = "the file is not one of ours, and is not overwritten";
             return Err(format!("{text}; name another one"));
         }
         Ok(())
@@ -136,7 +136,8 @@ pub(super) fn directory(path: &Path) -> Result<(), String> {
     let shown = parent.display();
     if !parent.is_dir() {
         return Err(format!(
-            "the directory {shown} does not exist; make it with: install -d -o sterna -g sterna {shown}"
+            "the directory {shown} does not exist; make it with: install -d -o sterna \
+             -g sterna {shown}"
         ));
     }
     access(parent, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {

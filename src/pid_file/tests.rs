@@ -43,7 +43,8 @@ fn a_second_instance_is_told_who_has_it() {
 fn a_stale_file_is_taken_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sterna.pid");
-    for stale in ["", "4294967295", "1\n"] {
+    let ours = format!("{}\n", std::process::id());
+    for stale in ["", "4294967295", &ours] {
         fs::write(&path, stale).unwrap();
         let pid_file = PidFile::create(&path).unwrap();
         assert_eq!(
@@ -52,6 +53,36 @@ fn a_stale_file_is_taken_over() {
         );
         drop(pid_file);
     }
+}
+
+/// A process that was begun before the file was written, and one that has its pid by chance.
+#[test]
+fn the_pid_of_another_program_that_runs_is_not_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.pid");
+    let mut other = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    // It has its name once it runs another program.
+    while name_of(&other.id().to_string()).as_deref() != Some("sleep") {
+        std::thread::yield_now();
+    }
+    fs::write(&path, other.id().to_string()).unwrap();
+    let refused = PidFile::create(&path).map(drop);
+    let is_foreign = PidFile::is_foreign(&path);
+    let file = File::options().write(true).open(&path).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    file.set_modified(long_ago).unwrap();
+    let (stale, taken) = (PidFile::is_foreign(&path), PidFile::create(&path).is_ok());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let said = text(&refused.unwrap_err(), &path);
+    assert!(
+        said.starts_with("PATH is the pid file of sleep, which runs with pid "),
+        "{said}"
+    );
+    assert!(is_foreign && !stale && taken);
 }
 
 #[test]
