@@ -63,6 +63,7 @@ fn a_pause_and_streams_set_by_hand_last_as_long_as_the_process() {
     assert_eq!(pause(&daemon, "ios")["until"], "the process ends");
     let streams = daemon.request("PUT", "/config/pushers?max=3", b"");
     assert_eq!(streams.status, 200);
+    assert_eq!(streams.json()["until"], "the process ends");
     let accepted = daemon.push(&batch(0..5));
     kill(&daemon);
     let daemon = site.start();

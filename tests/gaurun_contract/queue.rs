@@ -81,7 +81,7 @@ fn pushers_are_numbers_as_go_writes_them() {
         let reply = daemon.request("PUT", &format!("/config/pushers?{query}"), b"");
         assert_eq!(
             (reply.status, reply.text()),
-            (200, "{\"message\":\"ok\"}\n"),
+            (200, "{\"message\":\"ok\",\"until\":\"the process ends\"}\n"),
             "{query}"
         );
         assert_eq!(daemon.stat().number("/pusher_max"), 4 * streams, "{query}");

@@ -5,6 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
+use serde_json::json;
+
+use crate::harness::simulator::Simulated;
 use crate::harness::site::{ReservedPort, Site};
 use crate::harness::wait_until;
 use crate::{put_in_force, reload, with_control};
@@ -109,6 +112,29 @@ fn what_was_answered_holds_after_a_kill() {
     let config = daemon.request("GET", "/config", b"").json();
     assert_eq!(config["core"]["queues"], 5);
     assert_eq!(config["core"]["resend_unknown"], false);
+}
+
+/// From the answer on it is noted before a push leaves.
+#[test]
+fn what_is_sent_after_the_answer_is_known_after_a_kill() {
+    let simulated = Simulated::start();
+    let site = with_control(Site::simulated(&simulated.simulator))
+        .with("core.resend_unknown", true)
+        .with("ios.timeout", 600);
+    let daemon = site.start();
+    let site = site.with("core.resend_unknown", false);
+    put_in_force(&site);
+    // It is not answered.
+    let body = json!({"notifications": [{"platform": 1, "token": ["0bad0000"], "message": "m"}]});
+    assert_eq!(daemon.push(&body).status, 200);
+    wait_until("it to be sent", || simulated.notes().len() == 1);
+    daemon.signal("KILL");
+    wait_until("the daemon to be dead", || daemon.ended().is_some());
+    let daemon = site.start();
+    daemon.settle();
+    let failed = site.error_log();
+    let reasons: Vec<_> = failed.iter().map(|line| line.text_of("reason")).collect();
+    assert_eq!((reasons, simulated.notes().len()), (vec!["unanswered"], 1));
 }
 
 #[test]

@@ -50,7 +50,8 @@ impl<D: Door, H: Host> Service<D, H> {
             return Reply::message(400, "malformed value");
         };
         self.host.set_pushers(max);
-        Reply::message(200, "ok")
+        let (message, until) = ("ok", UNTIL_THE_END);
+        Reply::json_line(200, &Set { message, until })
     }
 
     /// `DELETE /pushes?identifier=…`.
@@ -178,7 +179,15 @@ struct PurgedBody {
     purged: usize,
 }
 
-/// How long a pause lasts, at most: nobody may take it for more than it is.
+/// The body that says that something was set.
+#[derive(Serialize)]
+struct Set<'a> {
+    message: &'a str,
+    until: &'a str,
+}
+
+/// How long a pause lasts, at most, and what was set by hand: nobody may take it for more than it
+/// is.
 const UNTIL_THE_END: &str = "the process ends";
 
 /// The body that says what an order made of a lane.
