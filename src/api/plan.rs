@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use super::request::{Asked, Batch};
+use super::request::{Asked, Batch, EXTEND_MAX, Text};
 use crate::push::{DeviceToken, Extend, Notification, Platform};
 
 /// The rules of the site and of the providers.
@@ -249,6 +249,10 @@ fn plan_one(
     if asked.token.is_empty() {
         return Err(NO_TOKEN.into());
     }
+    let extend = asked.extend.len;
+    if extend > EXTEND_MAX {
+        return Err(format!("extend of {extend} bytes over limit({EXTEND_MAX})").into());
+    }
     let tokens = std::mem::take(&mut asked.token);
     let notification = notification(platform, asked);
     let fate = if enabled(platform) {
@@ -297,7 +301,11 @@ fn notification(platform: Platform, asked: Asked) -> Notification {
         sound: asked.sound,
         push_type: asked.push_type,
         collapse_key: asked.collapse_key,
-        priority: asked.priority,
+        // APNs has its own by the push type.
+        priority: match platform {
+            Platform::Android => asked.priority,
+            Platform::Ios => Text::default(),
+        },
         badge: asked.badge,
         expiry: asked.expiry,
         time_to_live: asked.time_to_live,
@@ -306,11 +314,9 @@ fn notification(platform: Platform, asked: Asked) -> Notification {
         delay_while_idle: asked.delay_while_idle,
         extend: asked
             .extend
+            .entries
             .into_iter()
-            .map(|extend| Extend {
-                key: extend.key,
-                value: extend.val,
-            })
+            .map(|(key, value)| Extend { key, value })
             .collect(),
     }
 }

@@ -10,6 +10,7 @@
     deny(clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -25,6 +26,15 @@ pub struct Batch {
     pub notifications: Vec<Asked>,
     /// How many the body held.
     pub count: usize,
+}
+
+impl Batch {
+    fn push(&mut self, asked: Asked, most: usize) {
+        self.count = self.count.saturating_add(1);
+        if self.notifications.len() < most {
+            self.notifications.push(asked);
+        }
+    }
 }
 
 /// One notification as the caller wrote it.
@@ -51,16 +61,42 @@ pub struct Asked {
     pub content_available: bool,
     pub mutable_content: bool,
     pub delay_while_idle: bool,
-    pub extend: Vec<AskedExtend>,
+    pub extend: AskedExtend,
+}
+
+/// The elements of `extend`. Of those with equal keys the last counts, as it does for Gaurun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedExtend {
+    /// Each `val` by its `key`; none once they are over [`EXTEND_MAX`].
+    pub entries: BTreeMap<Text, Text>,
+    /// Octets of the keys and the values.
+    pub len: usize,
+}
+
+impl AskedExtend {
+    fn push(&mut self, Pair { key, val }: Pair) {
+        let len = key.len().saturating_add(val.len());
+        self.len = self.len.saturating_add(len);
+        if self.len > EXTEND_MAX && self.entries.is_empty() {
+            return;
+        }
+        let former = self
+            .entries
+            .get(&key)
+            .map(|val| key.len().saturating_add(val.len()));
+        self.len = self.len.saturating_sub(former.unwrap_or_default());
+        self.entries.insert(key, val);
+        if self.len > EXTEND_MAX {
+            self.entries.clear();
+        }
+    }
 }
 
 /// One element of `extend`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AskedExtend {
-    /// `key`.
-    pub key: Text,
-    /// `val`.
-    pub val: Text,
+#[derive(Default)]
+struct Pair {
+    key: Text,
+    val: Text,
 }
 
 /// A string; `null` is the empty one.
@@ -239,68 +275,61 @@ impl<'de> Fill<'de> for i64 {
     }
 }
 
-impl<'de, T: Deserialize<'de> + Default> Fill<'de> for Vec<T> {
-    /// Here alone `null` means none.
+impl<'de> Fill<'de> for Vec<Text> {
+    /// Here alone `null` means none, and for `extend`.
     fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        *self = map
-            .next_value_seed(List {
-                most: usize::MAX,
-                item: PhantomData,
-            })?
-            .items;
-        Ok(())
+        self.clear();
+        map.next_value_seed(Each::of(|token| self.push(token)))
     }
 }
 
-/// An array of which the first `most` items are kept; a `null` item is the default one.
-struct List<T> {
-    most: usize,
+impl<'de> Fill<'de> for AskedExtend {
+    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        *self = Self::default();
+        map.next_value_seed(Each::of(|pair| self.push(pair)))
+    }
+}
+
+/// An array, each item of which is handed on; a `null` item is the default one.
+struct Each<T, F> {
+    take: F,
     item: PhantomData<T>,
 }
 
-/// A read [`List`].
-struct Listed<T> {
-    items: Vec<T>,
-    count: usize,
+impl<T, F: FnMut(T)> Each<T, F> {
+    const fn of(take: F) -> Self {
+        let item = PhantomData;
+        Self { take, item }
+    }
 }
 
-impl<'de, T: Deserialize<'de> + Default> DeserializeSeed<'de> for List<T> {
-    type Value = Listed<T>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listed<T>, D::Error> {
+impl<'de, T: Deserialize<'de> + Default, F: FnMut(T)> DeserializeSeed<'de> for Each<T, F> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_option(self)
     }
 }
 
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for List<T> {
-    type Value = Listed<T>;
+impl<'de, T: Deserialize<'de> + Default, F: FnMut(T)> Visitor<'de> for Each<T, F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
     }
 
-    fn visit_none<E>(self) -> Result<Listed<T>, E> {
-        Ok(Listed {
-            items: Vec::new(),
-            count: 0,
-        })
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listed<T>, D::Error> {
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Listed<T>, A::Error> {
-        let mut listed = Listed {
-            items: Vec::new(),
-            count: 0,
-        };
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
         while let Some(item) = seq.next_element::<Option<T>>()? {
-            listed.count = listed.count.saturating_add(1);
-            if listed.items.len() < self.most {
-                listed.items.push(item.unwrap_or_default());
-            }
+            (self.take)(item.unwrap_or_default());
         }
-        Ok(listed)
+        Ok(())
     }
 }
 
@@ -339,14 +368,8 @@ impl<'de> Visitor<'de> for Envelope<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(field, _)) = map.next_key::<Key<Self>>()? {
             if field.is_some() {
-                let listed = map.next_value_seed(List {
-                    most: self.most,
-                    item: PhantomData,
-                })?;
-                *self.batch = Batch {
-                    notifications: listed.items,
-                    count: listed.count,
-                };
+                *self.batch = Batch::default();
+                map.next_value_seed(Each::of(|asked| self.batch.push(asked, self.most)))?;
             } else {
                 map.next_value::<serde::de::IgnoredAny>()?;
             }
@@ -390,7 +413,11 @@ macro_rules! read_object {
 read_object!(Asked, "a notification",
     token platform message identifier title subtitle category sound push_type collapse_key priority
     badge expiry time_to_live content_available mutable_content delay_while_idle extend);
-read_object!(AskedExtend, "an extend object", key val);
+read_object!(Pair, "an extend object", key val);
+
+/// Our limit: octets of the keys and values of `extend`: what a provider takes of them, and as much
+/// again.
+pub const EXTEND_MAX: usize = 8192;
 
 #[cfg(test)]
 mod tests;

@@ -67,25 +67,51 @@ fn callers_who_never_read_their_answers_take_no_more_memory_than_others() {
 }
 
 #[test]
-fn bodies_of_the_shortest_device_tokens_take_no_more_memory_than_others() {
+fn bodies_take_no_more_memory_than_others_whatever_they_are_made_of() {
     const CALLERS: usize = 16;
     const BODY_MAX: usize = 1 << 20;
     let site = Site::unreachable()
         .with("core.shutdown_timeout", 0)
         .with("core.max_body_bytes", BODY_MAX);
     let daemon = site.start();
-    let request = bad_tokens(BODY_MAX / 4 - 100);
-    thread::scope(|scope| {
-        for _ in 0..CALLERS {
-            scope.spawn(|| {
-                let mut client = daemon.client();
-                // It may be refused while it is still being sent.
-                drop(client.try_send(&request));
-                let status = client.try_reply("POST").map_or(503, |reply| reply.status);
-                assert!([400, 503].contains(&status), "{status}");
+    let extend = |item: &str| {
+        let items = vec![item; (BODY_MAX - 200) / (item.len() + 1)].join(",");
+        let notification =
+            format!("{{\"platform\":1,\"message\":\"m\",\"token\":[\"ab\"],\"extend\":[{items}]}}");
+        let body = format!("{{\"notifications\":[{notification}]}}");
+        request("POST", "/push", body.as_bytes())
+    };
+    let of_a_long_priority = format!(
+        "{{\"notifications\":[{{\"platform\":1,\"message\":\"m\",\"token\":[\"ab\"],\"priority\":\"{}\"}}]}}",
+        "x".repeat(BODY_MAX - 200)
+    );
+    for (request, answers) in [
+        (bad_tokens(BODY_MAX / 4 - 100), [400, 503]),
+        (extend("{}"), [200, 503]),
+        (extend("null"), [200, 503]),
+        (extend(r#"{"key":"","val":""}"#), [200, 503]),
+        (
+            request("POST", "/push", of_a_long_priority.as_bytes()),
+            [200, 503],
+        ),
+    ] {
+        let mut served = false;
+        thread::scope(|scope| {
+            let callers = (0..CALLERS).map(|_| {
+                scope.spawn(|| {
+                    let mut client = daemon.client();
+                    // It may be refused while it is still being sent.
+                    drop(client.try_send(&request));
+                    let status = client.try_reply("POST").map_or(503, |reply| reply.status);
+                    assert!(answers.contains(&status), "{status}");
+                    status == answers[0]
+                })
             });
-        }
-    });
+            let callers: Vec<_> = callers.collect();
+            served = callers.into_iter().any(|caller| caller.join().unwrap());
+        });
+        assert!(served, "all were turned away");
+    }
     let peak = daemon.status("VmHWM");
     let bodies = 8 * 4 * BODY_MAX as u64 / 1024;
     let allowed = FIXED + CALLERS as u64 * CONNECTION + bodies;

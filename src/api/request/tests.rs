@@ -13,6 +13,36 @@ fn one(notification: &str) -> Asked {
     batch.notifications.into_iter().next().unwrap()
 }
 
+fn extend(pairs: &[(&str, &str)]) -> AskedExtend {
+    let entry = |&(key, val): &(&str, &str)| (key.into(), val.into());
+    AskedExtend {
+        entries: pairs.iter().map(entry).collect(),
+        len: pairs.iter().map(|(key, val)| key.len() + val.len()).sum(),
+    }
+}
+
+#[test]
+fn of_equal_keys_in_extend_the_last_counts() {
+    let many = vec![r#"{"key":"a","val":"1"}"#; 10_000].join(",");
+    let body = format!(r#"{{"extend":[{many},{{"key":"b"}},{{"key":"a","val":"23"}},{{}},null]}}"#);
+    assert_eq!(
+        one(&body).extend,
+        extend(&[("", ""), ("a", "23"), ("b", "")])
+    );
+}
+
+#[test]
+fn of_an_extend_that_nobody_takes_only_the_length_is_kept() {
+    let item = |key: usize| format!(r#"{{"key":"{key:04}","val":"1234"}}"#);
+    for (items, kept) in [(1024, 1024), (1025, 0), (5000, 0)] {
+        let all: Vec<_> = (0..items).map(item).collect();
+        let found = one(&format!(r#"{{"extend":[{}]}}"#, all.join(","))).extend;
+        assert_eq!((found.entries.len(), found.len), (kept, items * 8));
+    }
+    let long = format!(r#"{{"extend":[{{"val":"{}"}}]}}"#, "x".repeat(8193));
+    assert_eq!(one(&long).extend.entries.len(), 0);
+}
+
 #[test]
 fn every_field_is_read() {
     let asked = one(
@@ -42,10 +72,7 @@ fn every_field_is_read() {
             content_available: true,
             mutable_content: true,
             delay_while_idle: true,
-            extend: vec![AskedExtend {
-                key: "x".into(),
-                val: "y".into(),
-            }],
+            extend: extend(&[("x", "y")]),
         }
     );
 }
@@ -68,8 +95,8 @@ fn names_match_whatever_their_case() {
     }
     assert_eq!(one("{\"TO\u{212a}EN\":[\"a\"]}").token.len(), 1);
     assert_eq!(
-        one(r#"{"Extend":[{"KEY":"a","Val":"b"}]}"#).extend[0].key,
-        "a".into()
+        one(r#"{"Extend":[{"KEY":"a","Val":"b"}]}"#).extend,
+        extend(&[("a", "b")])
     );
     assert_eq!(read(br#"{"Notifications":[{}]}"#).unwrap().count, 1);
     for name in ["messag", "messages", "me ssage", "", "mèssage"] {
@@ -102,7 +129,11 @@ fn null_leaves_what_was_there() {
         one(r#"{"token":[null,"a"]}"#).token,
         ["".into(), "a".into()]
     );
-    assert_eq!(one(r#"{"extend":[null]}"#).extend, [AskedExtend::default()]);
+    assert_eq!(one(r#"{"extend":[null]}"#).extend, extend(&[("", "")]));
+    assert_eq!(
+        one(r#"{"extend":[{"key":"a"}],"extend":null}"#).extend,
+        extend(&[])
+    );
     assert_eq!(read(b"null"), Ok(Batch::default()));
     assert_eq!(read(br#"{"notifications":null}"#), Ok(Batch::default()));
     assert_eq!(
