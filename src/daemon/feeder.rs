@@ -182,11 +182,12 @@ impl Feeding {
         let now = moment::now();
         let mut next: Option<Instant> = None;
         for (lane, settler) in &mut self.lanes {
-            if self.journal.unfed(lane.platform()) == 0 {
+            let unfed = self.journal.unfed(lane.platform());
+            if unfed == 0 {
                 continue;
             }
             let mut due = now + LOOKS_EVERY;
-            if let Some(room) = room(lane) {
+            if let Some(room) = room(lane, unfed) {
                 let fed = self.journal.feed(lane.platform(), room.pushes());
                 if feed(lane, settler, room, fed, &self.payload) {
                     due = now;
@@ -198,10 +199,12 @@ impl Feeding {
     }
 }
 
-/// Room for what is fed next, if the lane is less than half full.
-fn room(lane: &Arc<Lane>) -> Option<Reservation> {
+/// Room for what is fed next, if the lane is less than half full: no more than there is to feed,
+/// for what is reserved shows as outstanding.
+fn room(lane: &Arc<Lane>, unfed: u64) -> Option<Reservation> {
     let half = (lane.capacity() / 2).max(1);
     let room = half.saturating_sub(lane.outstanding()).min(AT_A_TIME);
+    let room = room.min(usize::try_from(unfed).unwrap_or(room));
     (room > 0).then(|| lane.reserve(room)).flatten()
 }
 
@@ -354,11 +357,13 @@ mod tests {
     #[test]
     fn it_feeds_so_much_at_a_time_and_callers_have_half_of_the_lane() {
         let lane = Lane::new(Platform::Ios, 4 * AT_A_TIME, 1);
-        let first = room(&lane).unwrap();
+        let room = |unfed: u64| room(&lane, unfed);
+        let first = room(u64::MAX).unwrap();
         assert_eq!(first.pushes(), AT_A_TIME);
-        let second = room(&lane).unwrap();
-        assert_eq!((second.pushes(), room(&lane).is_none()), (AT_A_TIME, true));
+        let second = room(u64::MAX).unwrap();
+        assert_eq!((second.pushes(), room(1).is_none()), (AT_A_TIME, true));
         drop(first);
-        assert_eq!(room(&lane).unwrap().pushes(), AT_A_TIME);
+        assert_eq!(room(11).unwrap().pushes(), 11);
+        assert_eq!(lane.outstanding(), AT_A_TIME, "the room was given back");
     }
 }

@@ -284,7 +284,9 @@ impl Host for DaemonHost {
             purge.run(identifier, now)
         };
         let purged = self.purges.iter().map(purge).sum();
-        ::log::info!("{} purged by hand", push::counted(purged as u64));
+        if purged > 0 {
+            ::log::info!("{} purged by hand", push::counted(purged as u64));
+        }
         self.purged(purged)
     }
 

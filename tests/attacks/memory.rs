@@ -74,26 +74,21 @@ fn bodies_take_no_more_memory_than_others_whatever_they_are_made_of() {
         .with("core.shutdown_timeout", 0)
         .with("core.max_body_bytes", BODY_MAX);
     let daemon = site.start();
+    let with = |rest: &str| {
+        let begin = r#"{"notifications":[{"platform":1,"message":"m","token":["ab"],"#;
+        request("POST", "/push", [begin, rest, "}]}"].concat().as_bytes())
+    };
     let extend = |item: &str| {
         let items = vec![item; (BODY_MAX - 200) / (item.len() + 1)].join(",");
-        let notification =
-            format!("{{\"platform\":1,\"message\":\"m\",\"token\":[\"ab\"],\"extend\":[{items}]}}");
-        let body = format!("{{\"notifications\":[{notification}]}}");
-        request("POST", "/push", body.as_bytes())
+        with(&format!("\"extend\":[{items}]"))
     };
-    let of_a_long_priority = format!(
-        "{{\"notifications\":[{{\"platform\":1,\"message\":\"m\",\"token\":[\"ab\"],\"priority\":\"{}\"}}]}}",
-        "x".repeat(BODY_MAX - 200)
-    );
+    let of_a_long_priority = with(&format!("\"priority\":\"{}\"", "x".repeat(BODY_MAX - 200)));
     for (request, answers) in [
         (bad_tokens(BODY_MAX / 4 - 100), [400, 503]),
         (extend("{}"), [200, 503]),
         (extend("null"), [200, 503]),
         (extend(r#"{"key":"","val":""}"#), [200, 503]),
-        (
-            request("POST", "/push", of_a_long_priority.as_bytes()),
-            [200, 503],
-        ),
+        (of_a_long_priority, [200, 503]),
     ] {
         let mut served = false;
         thread::scope(|scope| {
