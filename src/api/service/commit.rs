@@ -26,6 +26,7 @@ impl<D: Door, H: Host> Service<D, H> {
         let Numbered {
             pushed,
             disabled,
+            unlisted,
             taken,
         } = self.number(plan.notifications, request_id)?;
         let mut answer = Answer::new("ok", &plan.rejected, taken);
@@ -45,6 +46,13 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         for accepted in &disabled {
             self.host.log_disabled(accepted);
+        }
+        if unlisted > 0 {
+            let further = count::of(unlisted, "further push", "further pushes");
+            self.host.log_error(&format!(
+                "{further} of a request to a disabled platform, over the {DISABLED_LOGGED_MAX} \
+                 that are listed"
+            ));
         }
         for accepted in pushed {
             self.host.log_accepted(&accepted);
@@ -79,18 +87,23 @@ impl<D: Door, H: Host> Service<D, H> {
         let mut numbered = Numbered {
             pushed: Vec::with_capacity(notifications.len()),
             disabled: Vec::new(),
+            unlisted: 0,
             taken: Vec::with_capacity(notifications.len()),
         };
-        for planned in notifications {
+        let mut listed = 0;
+        for mut planned in notifications {
             let index = planned.index;
-            let is_disabled = planned.fate == Fate::Disabled;
-            let accepted = accepted(planned, next, at, request_id);
-            let count = accepted.tokens.len();
+            let count = planned.tokens.len();
             let first_id = next;
             next = PushId(next.0.saturating_add(count as u64));
-            if is_disabled {
-                numbered.disabled.push(accepted);
+            if planned.fate == Fate::Disabled {
+                planned.tokens.truncate(DISABLED_LOGGED_MAX - listed);
+                listed += planned.tokens.len();
+                numbered.unlisted += count - planned.tokens.len();
+                let disabled = accepted(planned, first_id, at, request_id);
+                numbered.disabled.push(disabled);
             } else {
+                let accepted = accepted(planned, first_id, at, request_id);
                 numbered.pushed.push(Arc::new(accepted));
                 numbered.taken.push(Taken {
                     index,
@@ -143,7 +156,10 @@ struct Reserved<'a, D: Door> {
 /// The parts of a request with their ids.
 struct Numbered {
     pushed: Vec<Arc<Accepted>>,
+    /// Those that are listed in the log.
     disabled: Vec<Accepted>,
+    /// Pushes to disabled platforms that are not.
+    unlisted: usize,
     taken: Vec<Taken>,
 }
 
@@ -176,3 +192,7 @@ fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usiz
         count::of(pushes, "push does", "pushes do")
     )
 }
+
+/// Our limit: lines of a request about pushes to disabled platforms. No queue bounds them, and the
+/// line of a device token of one character is seventy times as long as its part of the request.
+pub(super) const DISABLED_LOGGED_MAX: usize = 8192;

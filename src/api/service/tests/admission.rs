@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
+use crate::api::service::commit::DISABLED_LOGGED_MAX;
 use crate::api::state::Ending;
 
 const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;
@@ -22,6 +23,37 @@ fn keyed(key: &str, body: &str) -> String {
         "POST /push HTTP/1.1\r\nHost: a\r\nIdempotency-Key: {key}\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
+}
+
+#[test]
+fn pushes_to_a_disabled_platform_do_not_fill_the_log() {
+    let mut web = web(site(Some(2), None));
+    let tokens = vec!["\"a\""; DISABLED_LOGGED_MAX - 1].join(",");
+    let got = web.push(&format!(
+        r#"{{"platform":2,"message":"m","token":[{tokens}]}},
+           {{"platform":2,"message":"m","token":["b","c","d"]}},
+           {{"platform":2,"message":"m","token":["e"]}},
+           {{"platform":1,"message":"m","token":["f"]}}"#
+    ));
+    assert_eq!(got.status, 200);
+    // Each has its id, listed or not.
+    let id = DISABLED_LOGGED_MAX + 4;
+    let taken = format!("\"accepted\":[{{\"index\":3,\"first_id\":{id},\"count\":1}}]");
+    assert!(got.body.contains(&taken), "{taken}");
+    let lines = web.host.take_lines();
+    let listed = lines.iter().filter(|line| line.starts_with("disabled "));
+    assert_eq!(listed.count(), DISABLED_LOGGED_MAX);
+    assert_eq!(
+        lines[lines.len() - 3..],
+        [
+            format!("disabled {DISABLED_LOGGED_MAX} b"),
+            format!(
+                "error 3 further pushes of a request to a disabled platform, over the \
+                 {DISABLED_LOGGED_MAX} that are listed"
+            ),
+            format!("accepted {id} f"),
+        ]
+    );
 }
 
 #[test]
