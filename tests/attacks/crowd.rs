@@ -102,6 +102,8 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Lets so many callers of these manners come.
     pub(crate) fn gather(place: &Place, callers: usize, manners: &Manners) -> io::Result<Self> {
+        // Each of them takes a descriptor of this process, too.
+        sterna::descriptors::raise()?;
         let ends = Arc::<AtomicBool>::default();
         let connected = Arc::<AtomicUsize>::default();
         let mut riot = Riot {
