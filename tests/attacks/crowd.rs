@@ -174,8 +174,8 @@ impl Riot {
                 next += 1;
             }
             for number in 0..self.callers.len() {
-                if self.callers.get(number).is_some_and(Option::is_none) {
-                    self.come(number);
+                if self.callers.get(number).is_some_and(Option::is_none) && !self.come(number) {
+                    break;
                 }
             }
             if let Err(error) = self.poll.poll(&mut events, Some(Duration::from_millis(1))) {
@@ -187,14 +187,15 @@ impl Riot {
         }
     }
 
-    fn come(&mut self, number: usize) {
+    /// False if nobody can come just now.
+    fn come(&mut self, number: usize) -> bool {
         let socket = match &self.place {
             Place::Tcp(address) => TcpStream::connect(*address).map(Socket::Tcp),
             Place::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
         };
         // A full queue is tried again.
         let Ok(mut socket) = socket else {
-            return;
+            return false;
         };
         if let (Socket::Tcp(stream), false) = (&socket, self.manners.reads) {
             // What the kernel takes for them is little.
@@ -212,6 +213,7 @@ impl Riot {
             self.connected.fetch_add(1, Ordering::Relaxed);
             self.act(number, false);
         }
+        true
     }
 
     /// Sends and reads what it can; leaves when the daemon has closed.
