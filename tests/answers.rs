@@ -54,6 +54,46 @@ fn what_was_purged_does_not_come_back_after_a_kill() {
     assert_eq!(simulated.notes().len(), 1);
 }
 
+/// A queue that holds fewer than the journal: a purge reaches what has not come into it, too.
+#[test]
+fn what_was_purged_before_it_was_read_from_the_journal_is_not_sent() {
+    let nowhere = Site::unreachable();
+    let daemon = nowhere.start();
+    let push = |numbers: std::ops::Range<u64>, identifier: &str| {
+        let mut request = batch(numbers);
+        request["notifications"][0]["identifier"] = json!(identifier);
+        daemon.push(&request).accepted_ids()
+    };
+    let (mut right, mut wrong) = (Vec::new(), Vec::new());
+    for first in (0..400).step_by(20) {
+        right.extend(push(first..first + 10, "right"));
+        wrong.extend(push(first + 10..first + 20, "wrong"));
+    }
+    kill(&daemon);
+    let away = Simulated::start();
+    let journal = nowhere.path("journal");
+    let site = Site::simulated(&away.simulator)
+        .with_text("journal.dir", journal.to_str().unwrap())
+        .with("core.queues", 100);
+    let away = away.stop();
+    let daemon = site.start();
+    let purge = || daemon.request("DELETE", "/pushes?identifier=wrong", b"");
+    let first = purge().json();
+    let unread = first["unread"].as_u64().unwrap();
+    assert!((300..400).contains(&unread), "{first}");
+    let back = away.start();
+    daemon.wait_idle();
+    wait_until("all to be read", || {
+        purge().json() == json!({"message": "ok", "purged": 0})
+    });
+    daemon.settle();
+    check_same(&ids(&site.access_log(), "succeeded-push"), &right);
+    let failed = site.error_log();
+    check_same(&ids(&failed, "failed-push"), &wrong);
+    assert!(failed.iter().all(|line| line.text_of("reason") == "purged"));
+    assert_eq!(back.notes().len(), 200);
+}
+
 /// The answer says so: what is never to go out has to be purged.
 #[test]
 fn a_pause_and_streams_set_by_hand_last_as_long_as_the_process() {

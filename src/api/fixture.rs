@@ -389,13 +389,14 @@ impl Host for Arc<StubHost> {
         *self.pushers.lock().unwrap() = Some(max);
     }
 
-    fn purge(&self, identifier: &str) -> Purged {
+    fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
         self.line(format!("purge {identifier}"));
         let unkept = self.unrecordable.lock().unwrap();
-        Purged {
+        Ok(Purged {
             pushes: identifier.len(),
+            unread: 0,
             unkept: unkept.map(str::to_owned),
-        }
+        })
     }
 
     fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
@@ -403,6 +404,7 @@ impl Host for Arc<StubHost> {
         match self.push_state(id) {
             PushState::Queued { .. } if id.0.is_multiple_of(2) => Ok(Purged {
                 pushes: 1,
+                unread: 0,
                 unkept: None,
             }),
             state => Err(state),

@@ -88,7 +88,11 @@ pub trait Host: Send + Sync {
     fn set_pushers(&self, max: u64);
     /// Settles the waiting pushes of that identifier as failed, and waits until a crash cannot
     /// bring them back.
-    fn purge(&self, identifier: &str) -> Purged;
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was done.
+    fn purge(&self, identifier: &str) -> Result<Purged, &'static str>;
     /// Settles one push as failed, wherever it is, and waits likewise.
     ///
     /// # Errors
@@ -138,6 +142,9 @@ impl Unrecorded {
 pub struct Purged {
     /// How many were settled.
     pub pushes: usize,
+    /// How many of an earlier process, of any identifier, are still to be read from the journal;
+    /// those that are meant are settled then.
+    pub unread: u64,
     /// Why they, or others that were purged before, would come back after a crash, if they would.
     pub unkept: Option<String>,
 }

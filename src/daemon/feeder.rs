@@ -4,6 +4,7 @@
 //! More may be outstanding than the lanes hold, and callers want room too: it feeds while a lane
 //! is less than half full.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +12,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::absent::Absent;
-use super::keeping::{JournalKeeper, resume};
+use super::keeping::{JournalKeeper, Keeping, resume};
 use super::running_lane::RunningLane;
 use super::{StartError, StartErrorKind};
 use crate::api::plan::PayloadOf;
 use crate::delivery::outcome::{End, Settlement};
 use crate::delivery::policy::{self, Limits};
+use crate::delivery::purge;
 use crate::delivery::reasons::JOURNAL_DAMAGED;
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
@@ -64,6 +66,8 @@ struct Feeding {
     absent: Vec<Absent>,
     /// The provider's payload of a notification, as the rules of the moment make it.
     payload: Box<PayloadOf>,
+    /// What is not to be sent any more.
+    keeping: Arc<Keeping>,
     heartbeat: Heartbeat,
 }
 
@@ -77,6 +81,7 @@ impl Feeder {
         logs: &Logs,
         register: &Arc<Register>,
         payload: Box<PayloadOf>,
+        keeping: &Arc<Keeping>,
     ) -> Result<Self, StartError> {
         register.set_journal(Box::new(JournalKeeper(Arc::clone(journal))));
         let told = Arc::clone(register);
@@ -90,6 +95,7 @@ impl Feeder {
                 .collect(),
             absent,
             payload,
+            keeping: Arc::clone(keeping),
             heartbeat: Heartbeat::new(moment::now()),
         };
         Self::start(feeding).map_err(|error| {
@@ -188,8 +194,9 @@ impl Feeding {
             }
             let mut due = now + LOOKS_EVERY;
             if let Some(room) = room(lane, unfed) {
+                let called_off = self.keeping.called_off.lock();
                 let fed = self.journal.feed(lane.platform(), room.pushes());
-                if feed(lane, settler, room, fed, &self.payload) {
+                if feed(lane, settler, room, fed, &self.payload, &called_off) {
                     due = now;
                 }
             }
@@ -215,6 +222,7 @@ fn feed(
     mut room: Reservation,
     fed: Fed,
     payload: &PayloadOf,
+    called_off: &BTreeSet<Box<str>>,
 ) -> bool {
     let now = Moment::now();
     let has_fed = !fed.notifications.is_empty() || !fed.damaged.is_empty();
@@ -225,6 +233,7 @@ fn feed(
         let moment = outstanding.moment(now);
         let payload = payload(&outstanding.notification);
         let why = payload.as_ref().err().cloned();
+        let is_called_off = called_off.contains(&*outstanding.notification.identifier);
         let Outstanding {
             notification,
             tokens,
@@ -247,6 +256,11 @@ fn feed(
             let waits = resume(&mut push, &attempts, in_doubt, now);
             if let Some(until) = waits.rest {
                 rest_on(lane, until, now);
+            }
+            if is_called_off {
+                settler.settle(&push, purge::settlement(&push), now);
+                room.spend();
+                continue;
             }
             if push.maybe_sent && !settler.resends_unknown() {
                 settler.settle(&push, policy::unanswered_before(&push), now);

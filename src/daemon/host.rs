@@ -143,12 +143,14 @@ impl DaemonHost {
         });
     }
 
-    /// What to answer when so many pushes were settled by hand, once that is kept.
-    fn purged(&self, pushes: usize) -> Purged {
+    /// What to answer when so many pushes were settled by hand, once that is kept; `unread` are
+    /// those of which that is not known.
+    fn purged(&self, pushes: usize, unread: u64) -> Purged {
         let register = &self.whereabouts.register;
         let kept = self.keeping.keep_purged(register, &self.logs);
         Purged {
             pushes,
+            unread,
             unkept: kept.err(),
         }
     }
@@ -277,8 +279,14 @@ impl Host for DaemonHost {
         }
     }
 
-    fn purge(&self, identifier: &str) -> Purged {
+    fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
         let now = Moment::now();
+        let mut lanes = self.lanes.iter();
+        if lanes.any(|lane| self.keeping.unread(lane.platform()) > 0)
+            && !self.keeping.called_off.add(identifier)
+        {
+            return Err("too many purges while pushes are still read from the journal");
+        }
         let purge = |purge: &Mutex<Purge>| {
             let mut purge = purge.lock().unwrap_or_else(PoisonError::into_inner);
             purge.run(identifier, now)
@@ -287,7 +295,8 @@ impl Host for DaemonHost {
         if purged > 0 {
             ::log::info!("{} purged by hand", push::counted(purged as u64));
         }
-        self.purged(purged)
+        let unread = Platform::ALL.map(|platform| self.keeping.unread(platform));
+        Ok(self.purged(purged, unread.iter().sum()))
     }
 
     fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
@@ -304,7 +313,7 @@ impl Host for DaemonHost {
             return Err(self.whereabouts.of(id, now));
         }
         ::log::info!("push {id} purged by hand");
-        Ok(self.purged(1))
+        Ok(self.purged(1, 0))
     }
 
     fn config(&self) -> Vec<u8> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::called_off::CalledOff;
 use super::state_directory::StateDirectory;
 use super::{StartError, StartErrorKind};
 use crate::api::idempotency::{self, Answered, BodyHash};
@@ -23,7 +24,7 @@ use crate::journal::{
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::provider::RETRY_AFTER_MAX;
-use crate::push::{Accepted, Contradictions, Push, PushId, Waits};
+use crate::push::{Accepted, Contradictions, Platform, Push, PushId, Waits};
 
 /// A restart forgets no key that would be known without it: the journal keeps answers for as long,
 /// and as much of them, as their requests are let in.
@@ -52,6 +53,8 @@ const SETTLED_KEPT_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Keeping {
     is_ready: AtomicBool,
     journal: OnceLock<Arc<Journal>>,
+    /// What is purged of what the journal alone has.
+    pub(super) called_off: CalledOff,
 }
 
 impl Keeping {
@@ -94,6 +97,12 @@ impl Keeping {
     pub(super) fn has_failed(&self) -> bool {
         let journal = self.journal();
         journal.is_some_and(|journal| journal.state().is_fatal())
+    }
+
+    /// Pushes to that platform that are still in the journal alone.
+    pub(super) fn unread(&self, platform: Platform) -> u64 {
+        let journal = self.journal();
+        journal.map_or(0, |journal| journal.unfed(platform))
     }
 
     /// Whether there is a journal, and what is left is found in it by the next start.
@@ -376,7 +385,7 @@ fn files() -> Arc<dyn Files> {
 mod tests {
     use super::*;
     use crate::api::idempotency::Keyed;
-    use crate::push::{ConnectionId, DeviceToken, Notification, Platform};
+    use crate::push::{ConnectionId, DeviceToken, Notification};
 
     fn accepted(now: Moment) -> Arc<Accepted> {
         Arc::new(Accepted {

@@ -5,6 +5,7 @@
 //! for the journal; until that is read, the listener refuses. End: see `ending`.
 
 mod absent;
+mod called_off;
 #[cfg(debug_assertions)]
 mod crash_files;
 mod credential_files;
@@ -309,7 +310,15 @@ impl Daemon {
             (terms.rules.payload)(notification)
         });
         let absent = absent.collect();
-        let feeder = Feeder::connect(&journal, lanes, absent, logs, register, payload)?;
+        let feeder = Feeder::connect(
+            &journal,
+            lanes,
+            absent,
+            logs,
+            register,
+            payload,
+            &self.keeping,
+        )?;
         self.supervision.watch("journal feeder", feeder.heartbeat());
         self.feeder = Some(feeder);
         self.supervision.watch("journal", journal.heartbeat());

@@ -146,7 +146,15 @@ impl Sending {
         last_lines::settle(&config.log, &logs.privacy.get(), &journal);
         // Those of a platform that is disabled are left as they are.
         let payload = Box::new(routes::payload_of(config));
-        let feeder = Feeder::connect(&journal, &lanes, Vec::new(), &logs, &register, payload)?;
+        let feeder = Feeder::connect(
+            &journal,
+            &lanes,
+            Vec::new(),
+            &logs,
+            &register,
+            payload,
+            &Arc::default(),
+        )?;
         Ok(Self {
             journal,
             lanes,

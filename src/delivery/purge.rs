@@ -90,7 +90,7 @@ pub(super) fn forget(lane: &Lane, push: PushId) {
 }
 
 /// The settlement of a push that waits.
-pub(super) fn settlement(push: &Push) -> Settlement {
+pub fn settlement(push: &Push) -> Settlement {
     purged(
         push,
         if push.maybe_sent {

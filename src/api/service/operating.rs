@@ -69,7 +69,10 @@ impl<D: Door, H: Host> Service<D, H> {
                 if let Some(why) = self.host.is_not_ready() {
                     return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
                 }
-                purged(&self.host.purge(identifier))
+                match self.host.purge(identifier) {
+                    Ok(done) => purged(&done),
+                    Err(why) => Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS),
+                }
             }
         }
     }
@@ -157,7 +160,11 @@ const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not ye
 /// The answer to who has had pushes purged. No 503 even if that is not kept: it would say that
 /// nothing was done, and who is in front of several daemons would ask the next one.
 pub(super) fn purged(purged: &Purged) -> Reply {
-    let Purged { pushes, unkept } = purged;
+    let Purged {
+        pushes,
+        unread,
+        unkept,
+    } = purged;
     let (status, message) = match unkept {
         None => (200, "ok".to_owned()),
         Some(why) => (
@@ -168,8 +175,12 @@ pub(super) fn purged(purged: &Purged) -> Reply {
             ),
         ),
     };
-    let purged = *pushes;
-    Reply::json_line(status, &PurgedBody { message, purged })
+    let body = PurgedBody {
+        message,
+        purged: *pushes,
+        unread: Some(*unread).filter(|unread| *unread > 0),
+    };
+    Reply::json_line(status, &body)
 }
 
 /// The body that says how many pushes were purged.
@@ -177,6 +188,8 @@ pub(super) fn purged(purged: &Purged) -> Reply {
 struct PurgedBody {
     message: String,
     purged: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<u64>,
 }
 
 /// The body that says that something was set.
