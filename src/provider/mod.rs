@@ -179,8 +179,9 @@ pub struct Row {
     pub lane: LaneEffect,
     /// What it means for the device token.
     pub token: TokenEffect,
-    /// Whether it is said only to a credential that is taken: the provider has looked at the
-    /// device token. What is said of a request's form, or of an overload, may come before that.
+    /// Whether it is said only to a credential that is taken: the provider has looked up the
+    /// device token. What is said of a request's form, or of an overload, may come before that; so
+    /// may what is said of a token that our configuration may be at fault for.
     pub proves: bool,
     /// What happened, in English, as the push log tells it.
     pub meaning: &'static str,
@@ -274,7 +275,7 @@ impl Row {
     ) -> Self {
         Self {
             token,
-            proves: true,
+            proves: matches!(token, TokenEffect::Dead),
             ..Self::refused(status, reason, meaning)
         }
     }

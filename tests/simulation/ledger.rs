@@ -395,7 +395,7 @@ impl Ledger {
             }
             fate => {
                 // What is purged says nothing, and another goes in its place.
-                let was_sent = fate != Fate::NotSent && !self.purging_one.contains(&push);
+                let was_sent = !fate.is_nothing() && !self.purging_one.contains(&push);
                 self.hold.ended(push, was_sent, now);
             }
         }

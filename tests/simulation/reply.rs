@@ -60,21 +60,10 @@ pub(crate) enum Body {
     Page,
 }
 
-/// What APNs says of device tokens and devices.
-const APNS_OF_DEVICES: &[&str] = &[
-    "BadDeviceToken",
-    "DeviceTokenNotForTopic",
-    "ExpiredToken",
-    "TooManyRequests",
-    "Unregistered",
-];
-/// What FCM says of registration tokens, and of keys that belong to them.
-const FCM_OF_DEVICES: &[&str] = &[
-    "INVALID_ARGUMENT",
-    "SENDER_ID_MISMATCH",
-    "THIRD_PARTY_AUTH_ERROR",
-    "UNREGISTERED",
-];
+/// What APNs says of devices.
+const APNS_OF_DEVICES: &[&str] = &["ExpiredToken", "TooManyRequests", "Unregistered"];
+/// What FCM says of registrations, and of keys that belong to them.
+const FCM_OF_DEVICES: &[&str] = &["THIRD_PARTY_AUTH_ERROR", "UNREGISTERED"];
 
 /// What a `retry-after` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +156,7 @@ impl Reply {
         by_class || self.reason == TOO_MANY_UPDATES.reason
     }
 
-    /// Whether it is said only to a credential that is taken: of a device token, or of a device.
+    /// Whether it is said only to a credential that is taken: of a device that is known.
     pub(crate) fn proves(self) -> bool {
         let of_device = match self.body {
             Body::Reason => APNS_OF_DEVICES.contains(&self.reason),

@@ -236,7 +236,7 @@ fn the_text_says_what_becomes_of_push_lane_and_token() {
         );
     }
     check(
-        "SENDER_ID_MISMATCH",
+        "ExpiredToken",
         &["lane no effect, but that a credential which others refuse is taken"],
     );
     check(

@@ -10,7 +10,7 @@ use super::super::transport::Transport;
 use super::Desk;
 use crate::lane::{Cleared, EndsWith, MaySend, ProbeEnd, Rebuff, Suspect, Target, Witness};
 use crate::moment::Moment;
-use crate::provider::Answer;
+use crate::provider::{Answer, Verdict};
 use crate::push::{ConnectionId, Push, PushId};
 
 impl<T: Transport> Desk<T> {
@@ -154,8 +154,12 @@ impl<T: Transport> Desk<T> {
             return Err(None);
         }
         if is_probe {
-            let end = match ended.outcome {
+            let end = match &ended.outcome {
                 Outcome::NotSent => ProbeEnd::NotSent,
+                // Nobody knows whether the credential was looked at before.
+                Outcome::Answered(answer) if answer.verdict == Verdict::Refused => {
+                    ProbeEnd::NotSent
+                }
                 // A provider that is out of order has not looked at the credential.
                 _ => ProbeEnd::Unanswered,
             };

@@ -127,7 +127,7 @@ pub enum Refused {
 pub enum ProbeEnd {
     /// It was sent, and nothing was learnt by it: the next one waits as after a refusal.
     Unanswered,
-    /// It was not sent: another may go.
+    /// It was not sent, or was refused for what it is itself: another may go.
     NotSent,
 }
 

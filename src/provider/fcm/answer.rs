@@ -106,6 +106,7 @@ const BAD_TOKEN: Row = Row::token(
 
 static DEAD_AT_APNS: Row = Row {
     token: TokenEffect::Dead,
+    proves: true,
     meaning: "APNs knows the device token of this registration no more",
     ..BAD_TOKEN
 };

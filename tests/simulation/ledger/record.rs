@@ -54,6 +54,18 @@ pub(super) struct Record {
     pub(super) told_late: bool,
 }
 
+impl Fate {
+    /// Whether no word on the credential can be in it: another may go in the place of a probe. What
+    /// is refused for its own sake may be so before the credential is looked at.
+    pub(super) fn is_nothing(self) -> bool {
+        match self {
+            Self::NotSent => true,
+            Self::Answered(reply) => reply.class == Class::Final,
+            Self::NotProcessed { .. } | Self::Unknown | Self::Spared => false,
+        }
+    }
+}
+
 impl Record {
     pub(super) fn new(accepted: &Arc<Accepted>, life: Duration) -> Self {
         Self {
