@@ -277,6 +277,9 @@ fn a_lane_that_its_provider_refuses_rests_as_long_as_it_is_asked_to_over_a_resta
     let simulated = refusing("ServiceUnavailable", ASKED);
     let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 600);
     let daemon = site.start();
+    // What one is told is its own.
+    daemon.push(&one(IOS, "", [hex_token(0)]));
+    await_times(&simulated, &hex_token(0), 1);
     daemon.push(&one(IOS, "", [hex_token(1)]));
     wait_until("the lane to rest", || state(&daemon)["state"] == "resting");
     let resting = state(&daemon);

@@ -24,7 +24,7 @@ use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::journal::{Fed, Journal, Outstanding};
-use crate::lane::{Lane, Reservation, Turn};
+use crate::lane::{Asked, Lane, Reservation, Said, Turn};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
@@ -296,7 +296,11 @@ fn feed(
 
 /// Lets a lane rest on that rested when the last process ended.
 fn rest_on(lane: &Lane, until: Instant, now: Moment) {
-    let turn = lane.heard(true, Some(until), || RESTED.into(), now);
+    let asked = Asked {
+        until,
+        spread: Duration::ZERO,
+    };
+    let turn = lane.heard(Said::RefusedToAll, Some(asked), || RESTED.into(), now);
     if let Turn::Begun { until, .. } = turn {
         let wait = until.saturating_duration_since(now.monotonic);
         ::log::warn!(

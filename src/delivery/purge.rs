@@ -33,16 +33,7 @@ impl Purge {
 
     /// The same; [`Purge::flush`] follows.
     pub fn take(&mut self, identifier: &str, now: Moment) -> usize {
-        let (lane, settler, mut purged) = (&self.lane, &mut self.settler, 0);
-        lane.sift_all(|push| {
-            if *push.notification().identifier != *identifier || lane.is_stopped() {
-                return true;
-            }
-            settler.settle(push, settlement(push), now);
-            purged += 1;
-            false
-        });
-        purged
+        self.take_all(|push| *push.notification().identifier == *identifier, now)
     }
 
     /// Settles the push of that id, if it waits in the lane; whether it did. What a lane that has
@@ -55,17 +46,23 @@ impl Purge {
 
     /// The same; [`Purge::flush`] follows.
     pub fn take_one(&mut self, id: PushId, now: Moment) -> bool {
-        let (lane, settler, mut purged) = (&self.lane, &mut self.settler, false);
+        self.take_all(|push| push.id() == id, now) > 0
+    }
+
+    fn take_all(&mut self, mut is_meant: impl FnMut(&Push) -> bool, now: Moment) -> usize {
+        let (lane, settler, mut purged) = (&self.lane, &mut self.settler, 0);
+        let (witness, mut had_it) = (lane.only_witness(), false);
         lane.sift_all(|push| {
-            if purged || push.id() != id || lane.is_stopped() {
+            if !is_meant(push) || lane.is_stopped() {
                 return true;
             }
             settler.settle(push, settlement(push), now);
-            purged = true;
+            had_it |= witness == Some(push.id());
+            purged += 1;
             false
         });
-        if purged {
-            forget(lane, id);
+        if let Some(witness) = witness.filter(|_| had_it) {
+            forget(lane, witness);
         }
         purged
     }

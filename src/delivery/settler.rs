@@ -13,7 +13,7 @@ use super::policy::{self, Decision, Limits};
 use super::register::{Marks, Register, Remembered};
 use super::session::Ended;
 use crate::jitter::Random;
-use crate::lane::{Lane, Rebuff, Turn};
+use crate::lane::{Asked, Lane, Rebuff, Said, Target, Turn};
 use crate::live::{Live, Reader};
 use crate::log::line::{self, Line, PushLine, Tail};
 use crate::log::{Logs, Privacy, TimeText};
@@ -163,7 +163,7 @@ impl Settler {
         } = ended;
         if let Outcome::Answered(answer) = &outcome {
             self.alarm(answer, &push, now.monotonic);
-            self.hold_lane(answer, now);
+            self.hold_lane(answer, &push, now);
         }
         if push.is_retry
             && let Some(well) = is_well(&outcome)
@@ -356,20 +356,22 @@ impl Settler {
         self.lane.settled(std::mem::take(&mut self.left));
     }
 
-    /// Keeps the lane's other retries back if the answer asks for that, and all of it if most
-    /// answers do.
-    fn hold_lane(&mut self, answer: &Answer, now: Moment) {
-        let hold = policy::lane_hold(answer);
-        let until = hold.and_then(|(hold, _)| now.monotonic.checked_add(hold));
-        if let Some(((_, spread), until)) = hold.zip(until) {
-            self.lane.hold_retries(until, spread);
-        }
-        let refused = answer.lane == LaneEffect::Slow;
+    /// Keeps the lane's other retries back if the answers to several ask for that, and all of it if
+    /// most answers do.
+    fn hold_lane(&mut self, answer: &Answer, push: &Push, now: Moment) {
+        let asked = policy::lane_hold(answer).and_then(|(hold, spread)| {
+            let until = now.monotonic.checked_add(hold)?;
+            Some(Asked { until, spread })
+        });
+        let said = match answer.lane {
+            LaneEffect::Slow => Said::Refused(Target::of(push.token())),
+            _ => Said::Nothing,
+        };
         let why = || format!("{} {}", answer.status, answer.reason).trim().into();
         if let Turn::Begun {
             until,
             is_news: true,
-        } = self.lane.heard(refused, until, why, now)
+        } = self.lane.heard(said, asked, why, now)
         {
             let wait = until.saturating_duration_since(now.monotonic);
             let end = Moment {

@@ -44,7 +44,7 @@ pub use gate::{
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer, Wish};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::Tickets;
-pub use rest::{ANSWERS, Resting, Turn};
+pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 pub use suspects::{Rebuff, Suspect};
 
@@ -195,12 +195,6 @@ impl Lane {
         self.end_retry(&push);
         push.is_retry = false;
         lock(&self.shelf).put(push, due);
-    }
-
-    /// Holds the shelf back until then, and spreads what falls due before over `spread` after it:
-    /// the provider has asked the whole lane to wait.
-    pub fn hold_retries(&self, until: Instant, spread: Duration) {
-        lock(&self.shelf).hold(until, spread);
     }
 
     /// Moves what is due from the shelf to the front of the queue, as far as the retry budget

@@ -1,16 +1,18 @@
 //! When a lane rests: its provider refuses whatever comes, and has said for how long.
 //!
-//! A Retry-After that is meant for the lane holds back its retries in any case. Fresh pushes wait
-//! for it only while at least half of the last [`ANSWERS`] answers were such refusals: a used-up
-//! quota and an outage are respected to the letter, and one server's slip among good answers stops
-//! nothing. So a rest ends with the time that was asked for, or with the good answers to what was
-//! in flight.
+//! A Retry-After that is meant for the lane is believed when pushes to two targets have met such a
+//! refusal among the last [`ANSWERS`] answers: what is said to one alone is its own. It holds back
+//! retries then. Fresh pushes wait for it only while at least half of those answers were such
+//! refusals: a used-up quota and an outage are respected to the letter, and one server's slip among
+//! good answers stops nothing. So a rest ends with the time that was asked for, or with the good
+//! answers to what was in flight.
 //!
 //! Pure: time is an argument.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::gate::Target;
 use crate::moment::Moment;
 
 /// The last answers that are looked at; at the beginning, and after a rest, those there are.
@@ -25,6 +27,26 @@ pub struct Resting {
     pub since: Moment,
     /// Nothing is sent before.
     pub until: Instant,
+}
+
+/// Whether an answer is a refusal that is meant for the lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It is not.
+    Nothing,
+    /// It is, and was said to that target.
+    Refused(Target),
+    /// It is, and others have met it: the lane rested by it in an earlier process.
+    RefusedToAll,
+}
+
+/// How long a provider asks a lane to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Nothing is tried again before.
+    pub until: Instant,
+    /// What it held back is spread over so long after it.
+    pub spread: Duration,
 }
 
 /// What an answer changed.
@@ -48,27 +70,58 @@ pub enum Turn {
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     answers: Answers,
+    met: Met,
     /// The latest time that the provider asked the lane to wait for.
-    asked: Option<Instant>,
+    asked: Option<Asked>,
     begun: Option<(Arc<str>, Moment)>,
     is_told: bool,
 }
 
+/// Who has met the refusals among the last answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Met {
+    #[default]
+    Nobody,
+    One(Target),
+    Several,
+}
+
+impl Met {
+    fn add(&mut self, said: Said) {
+        *self = match (*self, said) {
+            (before, Said::Nothing) => before,
+            (Self::Nobody, Said::Refused(target)) => Self::One(target),
+            (Self::One(first), Said::Refused(target)) if first == target => Self::One(first),
+            (_, Said::Refused(_) | Said::RefusedToAll) => Self::Several,
+        };
+    }
+}
+
 impl Rest {
-    /// The lane's provider has answered: whether by a refusal that is meant for the lane, and until
-    /// when it asks the lane to wait.
+    /// The lane's provider has answered: what that says of the lane, and how long it is asked to
+    /// wait.
     pub(super) fn heard(
         &mut self,
-        refused: bool,
-        until: Option<Instant>,
+        said: Said,
+        asked: Option<Asked>,
         why: impl FnOnce() -> Arc<str>,
         now: Moment,
     ) -> Turn {
-        self.answers.add(refused);
-        self.asked = self.asked.max(until.filter(|until| *until > now.monotonic));
-        let until = self.asked.filter(|_| self.answers.are_refusals());
+        self.answers.add(said != Said::Nothing);
+        if self.answers.have_no_refusal() {
+            self.met = Met::Nobody;
+        }
+        self.met.add(said);
+        let asked = asked.filter(|asked| asked.until > now.monotonic);
+        if let Some(asked) = asked
+            && self.asked.is_none_or(|before| before.until < asked.until)
+        {
+            self.asked = Some(asked);
+        }
+        let refuses = self.answers.are_refusals();
+        let until = self.asked_of_all().filter(|_| refuses);
         match (until, &self.begun) {
-            (Some(until), None) => {
+            (Some(Asked { until, .. }), None) => {
                 self.begun = Some((why(), now));
                 let is_news = !std::mem::replace(&mut self.is_told, true);
                 Turn::Begun { until, is_news }
@@ -81,26 +134,33 @@ impl Rest {
         }
     }
 
+    /// How long the provider asks the lane to wait, if that was not said to one target alone.
+    pub(super) fn asked_of_all(&self) -> Option<Asked> {
+        self.asked.filter(|_| self.met == Met::Several)
+    }
+
     /// Lets pass what has; true if that ends a rest. What was answered before says nothing then.
     pub(super) fn look(&mut self, now: Instant) -> bool {
-        if self.asked.take_if(|asked| *asked <= now).is_none() {
+        let passed = self.asked.take_if(|asked| asked.until <= now);
+        if passed.is_none() {
             return false;
         }
         self.is_told = false;
         let is_over = self.begun.take().is_some();
         if is_over {
             self.answers = Answers::default();
+            self.met = Met::Nobody;
         }
         is_over
     }
 
     /// The rest that is under way.
     pub(super) fn resting(&self) -> Option<Resting> {
-        let ((why, since), until) = self.begun.as_ref().zip(self.asked)?;
+        let ((why, since), asked) = self.begun.as_ref().zip(self.asked)?;
         Some(Resting {
             why: Arc::clone(why),
             since: *since,
-            until,
+            until: asked.until,
         })
     }
 
@@ -124,6 +184,10 @@ impl Answers {
         }
     }
 
+    fn have_no_refusal(self) -> bool {
+        self.0.count_ones() == 1
+    }
+
     /// Whether at least half of them are refusals.
     fn are_refusals(self) -> bool {
         let answers = self.0.ilog2();
@@ -142,9 +206,8 @@ const _: () = assert!(ANSWERS > 0 && ANSWERS < u64::BITS - 1);
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::push::DeviceToken;
 
     const ASKED: Duration = Duration::from_secs(30);
 
@@ -157,16 +220,52 @@ mod tests {
     }
 
     fn good(rest: &mut Rest, now: Moment) -> Turn {
-        rest.heard(false, None, || "ok".into(), now)
+        rest.heard(Said::Nothing, None, || "ok".into(), now)
     }
 
+    fn asked(now: Moment) -> Asked {
+        Asked {
+            until: now.monotonic + ASKED,
+            spread: ASKED / 10,
+        }
+    }
+
+    fn refused_to(rest: &mut Rest, target: &str, now: Moment) -> Turn {
+        let target = Target::of(&DeviceToken::new(target));
+        rest.heard(
+            Said::Refused(target),
+            Some(asked(now)),
+            || "429".into(),
+            now,
+        )
+    }
+
+    /// One that others have met before.
     fn refused(rest: &mut Rest, now: Moment) -> Turn {
-        let until = now.monotonic + ASKED;
-        rest.heard(true, Some(until), || "429".into(), now)
+        rest.heard(Said::RefusedToAll, Some(asked(now)), || "429".into(), now)
     }
 
     #[test]
-    fn the_first_answer_that_refuses_the_lane_begins_a_rest_of_what_it_asks_for() {
+    fn what_is_said_to_one_target_alone_is_its_own() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        for round in 0..100 {
+            let now = later(now, 40 * round);
+            rest.look(now.monotonic);
+            assert_eq!(refused_to(&mut rest, "1", now), Turn::None);
+            assert_eq!((rest.asked_of_all(), rest.resting()), (None, None));
+        }
+        // Others are served for long.
+        (0..ANSWERS).for_each(|_| assert_eq!(good(&mut rest, now), Turn::None));
+        assert_eq!(refused_to(&mut rest, "2", now), Turn::None);
+        assert_eq!(rest.asked_of_all(), None);
+        assert_eq!(refused_to(&mut rest, "1", now), Turn::None);
+        let of_all = rest.asked_of_all().map(|asked| asked.spread);
+        assert_eq!(of_all, Some(ASKED / 10), "though few of many are refused");
+    }
+
+    #[test]
+    fn two_targets_that_are_refused_first_begin_a_rest_of_what_the_provider_asks_for() {
         let now = Moment::now();
         let mut rest = Rest::default();
         let until = now.monotonic + ASKED;
@@ -174,13 +273,16 @@ mod tests {
             until,
             is_news: true,
         };
-        assert_eq!(refused(&mut rest, now), begun);
+        assert_eq!(refused_to(&mut rest, "1", now), Turn::None);
+        assert_eq!(refused_to(&mut rest, "2", now), begun);
         let resting = rest.resting().unwrap();
         assert_eq!((&*resting.why, resting.since), ("429", now));
         assert!(!rest.look(later(now, 29).monotonic));
         assert_eq!(rest.resting().map(|it| it.until), Some(until));
         assert!(rest.look(until) && rest.resting().is_none());
         assert!(!rest.look(until), "it ends once");
+        let turn = refused_to(&mut rest, "1", later(now, 30));
+        assert_eq!(turn, Turn::None, "and it begins anew");
     }
 
     #[test]
@@ -273,9 +375,13 @@ mod tests {
     fn a_refusal_that_names_no_time_begins_no_rest() {
         let now = Moment::now();
         let mut rest = Rest::default();
-        let turn = rest.heard(true, None, || "503".into(), now);
-        assert_eq!(turn, Turn::None);
-        let past = Some(now.monotonic);
-        assert_eq!(rest.heard(true, past, || "503".into(), now), Turn::None);
+        let past = Asked {
+            until: now.monotonic,
+            spread: Duration::ZERO,
+        };
+        for asked in [None, Some(past)] {
+            let turn = rest.heard(Said::RefusedToAll, asked, || "503".into(), now);
+            assert_eq!(turn, Turn::None);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::rest::{Rest, Resting, Turn};
+use super::rest::{Asked, Rest, Resting, Said, Turn};
 use super::{Lane, lock};
 use crate::moment::Moment;
 
@@ -32,20 +32,23 @@ impl SharedRest {
 }
 
 impl Lane {
-    /// The provider has answered: whether by a refusal that is meant for the lane, and until when
-    /// it asks the lane to wait.
+    /// The provider has answered: what that says of the lane, and how long it is asked to wait.
+    /// Retries wait for that, unless it was said to one target alone.
     pub fn heard(
         &self,
-        refused: bool,
-        until: Option<Instant>,
+        said: Said,
+        asked: Option<Asked>,
         why: impl FnOnce() -> Arc<str>,
         now: Moment,
     ) -> Turn {
-        if !refused && self.rest.well.load(Ordering::Acquire) {
+        if said == Said::Nothing && self.rest.well.load(Ordering::Acquire) {
             return Turn::None;
         }
-        let heard = |rest: &mut Rest| rest.heard(refused, until, why, now);
-        let (turn, is_over) = self.rest.with(now.monotonic, heard);
+        let heard = |rest: &mut Rest| (rest.heard(said, asked, why, now), rest.asked_of_all());
+        let ((turn, of_all), is_over) = self.rest.with(now.monotonic, heard);
+        if let Some(Asked { until, spread }) = of_all.filter(|_| said != Said::Nothing) {
+            lock(&self.shelf).hold(until, spread);
+        }
         if is_over {
             self.restart_pace();
         }

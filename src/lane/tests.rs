@@ -348,7 +348,7 @@ fn a_hold_puts_off_what_falls_due_before_its_end_and_spreads_it() {
     for push in pushes(1, 1000) {
         lane.shelve(push, now + secs(1));
     }
-    lane.hold_retries(now + secs(30), secs(3));
+    lock(&lane.shelf).hold(now + secs(30), secs(3));
     for push in pushes(2001, 1000) {
         lane.shelve(push, now + secs(1));
     }
@@ -371,7 +371,7 @@ fn a_pause_a_resume_and_another_route_undercut_no_wait() {
     for (push, due) in pushes(1, 2).into_iter().zip([40, 1]) {
         lane.shelve(push, at(due));
     }
-    lane.hold_retries(at(30), Duration::ZERO);
+    lock(&lane.shelf).hold(at(30), Duration::ZERO);
     lane.pause(start);
     lane.promote_due(at(10));
     lane.sift_all(|_| true);
@@ -394,7 +394,7 @@ fn a_hold_after_the_other_puts_a_retry_off_only_once() {
     let secs = Duration::from_secs;
     lane.shelve(pushes(1, 1).remove(0), now);
     for second in 0..40 {
-        lane.hold_retries(now + secs(second + 30), secs(3));
+        lock(&lane.shelf).hold(now + secs(second + 30), secs(3));
         lane.promote_due(now + secs(second));
     }
     assert_eq!(ids(taken(&lane)), [1]);

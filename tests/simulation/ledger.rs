@@ -334,10 +334,11 @@ impl Ledger {
                 wait = reply.least_wait();
                 let lane_wait = Duration::from_secs(reply.asked().unwrap_or(0)).min(LANE_WAIT_MAX);
                 let until = now + lane_wait;
-                self.rest.heard(reply.slows, Some(until), now);
-                if reply.slows && self.slowed.is_none_or(|(_, known)| known < until) {
-                    own_slowdown = Some(until);
-                }
+                let of_lane = self
+                    .rest
+                    .heard(reply.slows.then_some(push), Some(until), now);
+                let is_new = |until: &Instant| self.slowed.is_none_or(|(_, known)| known < *until);
+                own_slowdown = of_lane.filter(is_new);
             }
         }
         if record.refusals > FREE_REFUSALS {

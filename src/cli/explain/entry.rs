@@ -144,8 +144,8 @@ impl Entry {
                 }
                 LaneEffect::None => "no effect".to_owned(),
                 LaneEffect::Slow => format!(
-                    "a Retry-After holds back its other retries too, for {} at most, and fresh \
-                     pushes if most of its last answers were such",
+                    "a Retry-After holds back its other retries too if another target meets it, \
+                     for {} at most, and fresh pushes if most of its last answers were such",
                     minutes(LANE_RETRY_AFTER_MAX.as_secs())
                 ),
                 LaneEffect::Alarm => "an error line for the operator; pushes go on".to_owned(),

@@ -141,19 +141,33 @@ fn a_retry_has_its_place_in_the_budget_until_it_is_settled_or_shelved() {
 }
 
 #[test]
-fn retry_after_holds_back_other_retries_only_if_it_is_said_of_the_lane() {
-    for (effect, secs) in [(LaneEffect::None, 2), (LaneEffect::Slow, 60)] {
+fn retry_after_holds_back_other_retries_only_if_it_is_said_of_the_lane_and_to_two() {
+    for (effect, tokens, is_held) in [
+        (LaneEffect::None, ["ab", "cd"], false),
+        (LaneEffect::Slow, ["ab", "ab"], false),
+        (LaneEffect::Slow, ["ab", "cd"], true),
+    ] {
         let (lane, mut settler, push) = full();
         while lane.take(&mut VecDeque::new()) {}
         let now = Moment::now();
         settler.conclude(ended(push.clone(), lost()), now);
-        settler.conclude(ended(push, answered(503, effect, Some(60))), now);
+        for token in tokens {
+            let accepted = Arc::new(Accepted {
+                notification: Notification::empty(Platform::Ios),
+                tokens: Box::new([DeviceToken::new(token)]),
+                first_id: PushId(1),
+                at: now,
+                payload: Box::default(),
+            });
+            let push = Push::nth(&accepted, 0).unwrap();
+            settler.conclude(ended(push, answered(503, effect, Some(60))), now);
+        }
         lane.promote_due(now.monotonic + Duration::from_secs(2));
         lane.promote_due(now.monotonic + Duration::from_secs(59));
         let early = lane.retry_budget().under_way();
-        assert_eq!(early, usize::from(secs == 2), "{effect:?}");
+        assert_eq!(early, usize::from(!is_held), "{effect:?} {tokens:?}");
         lane.promote_due(now.monotonic + Duration::from_secs(67));
-        assert_eq!(lane.retry_budget().under_way(), 2);
+        assert_eq!(lane.retry_budget().under_way(), 3);
     }
 }
 

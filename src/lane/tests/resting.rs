@@ -2,11 +2,13 @@
 
 use super::*;
 
-/// Tells the lane so often that its provider refuses it, and asks for half a minute.
-fn refuse(lane: &Lane, times: u32, now: Moment) -> Option<Instant> {
+/// Tells the lane that its provider refuses it to so many targets, and asks for half a minute.
+fn refuse(lane: &Lane, targets: u32, now: Moment) -> Option<Instant> {
     let until = now.monotonic + Duration::from_secs(30);
-    for _ in 0..times {
-        lane.heard(true, Some(until), || "429".into(), now);
+    let spread = Duration::from_secs(3);
+    for number in 0..targets {
+        let said = Said::Refused(Target::of(&DeviceToken::new(number.to_string())));
+        lane.heard(said, Some(Asked { until, spread }), || "429".into(), now);
     }
     lane.resting(now.monotonic).map(|resting| resting.until)
 }
@@ -15,16 +17,28 @@ fn refuse(lane: &Lane, times: u32, now: Moment) -> Option<Instant> {
 fn a_lane_that_rests_sends_nothing_fresh_or_tried_before() {
     let lane = Lane::new(Platform::Ios, 10, 1);
     let now = Moment::now();
-    let until = refuse(&lane, 1, now).unwrap();
+    let until = refuse(&lane, 2, now).unwrap();
     lane.shelve(pushes(1, 1).remove(0), now.monotonic);
     let last = now.monotonic + Duration::from_secs(29);
     lane.promote_due(last);
     assert_eq!(lane.may_send(last), MaySend::No);
     assert_eq!(ids(taken(&lane)), [0; 0]);
-    lane.promote_due(until);
     assert_eq!(lane.may_send(until), MaySend::Yes);
+    // It spreads over a tenth of what was asked for.
+    lane.promote_due(until + Duration::from_secs(3));
     assert_eq!(ids(taken(&lane)), [1]);
     assert!(lane.resting(until).is_none() && lane.holds().is_empty());
+}
+
+#[test]
+fn what_one_target_is_told_keeps_no_other_push_waiting() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let now = Moment::now();
+    lane.shelve(pushes(1, 1).remove(0), now.monotonic);
+    assert_eq!(refuse(&lane, 1, now), None);
+    assert_eq!(lane.may_send(now.monotonic), MaySend::Yes);
+    lane.promote_due(now.monotonic);
+    assert_eq!(ids(taken(&lane)), [1]);
 }
 
 #[test]
@@ -38,7 +52,7 @@ fn what_a_rest_released_goes_by_the_ramp() {
     assert_eq!(lane.tickets(warm, 1), Tickets::Go(1));
     let until = refuse(
         &lane,
-        1,
+        2,
         Moment {
             monotonic: warm,
             ..start
@@ -63,7 +77,7 @@ fn good_answers_to_what_was_in_flight_end_a_rest_and_wake_its_threads() {
     );
     let now = Moment::now();
     refuse(&lane, 2, now).unwrap();
-    let good = || lane.heard(false, None, || "200".into(), now);
+    let good = || lane.heard(Said::Nothing, None, || "200".into(), now);
     assert_eq!(
         [good(), good(), good()],
         [Turn::None, Turn::None, Turn::Lifted]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sterna::delivery::policy;
 use sterna::delivery::present_route::PresentRoute;
-use sterna::lane::Lane;
+use sterna::lane::{Asked, Lane, Said};
 
 use super::World;
 use super::keeper::Keeper;
@@ -76,8 +77,10 @@ impl World {
         for (push, waits) in pushes {
             if let Some(until) = waits.rest.filter(|until| *until > now) {
                 net.ledger.coverage.count(Kind::RestResumed);
+                let spread = Duration::ZERO;
+                let asked = Asked { until, spread };
                 self.lane
-                    .heard(true, Some(until), || "before".into(), moment);
+                    .heard(Said::RefusedToAll, Some(asked), || "before".into(), moment);
             }
             match waits.due.filter(|due| *due > now) {
                 Some(due) => {
