@@ -297,7 +297,7 @@ impl<T: Transport> Desk<T> {
         if self.lane.is_quiet() {
             return self.lane.put_back(self.hand.drain(..));
         }
-        let stream_limit = self.lane.stream_limit();
+        let stream_limit = self.stream_limit(now.monotonic);
         let Some(link) = &mut self.links.present else {
             return;
         };
@@ -380,6 +380,17 @@ impl<T: Transport> Desk<T> {
     fn wait_for_tickets(&mut self, now: Moment) {
         self.lane.put_back(self.hand.drain(..));
         self.sweep(now);
+    }
+
+    /// Pushes that may be in flight on the present connection.
+    fn stream_limit(&self, now: Instant) -> usize {
+        let present = self.links.present.as_ref();
+        let is_new = present.is_some_and(|link| !link.has_shown_itself(now));
+        if is_new && self.lane.dial().is_wary() {
+            1
+        } else {
+            self.lane.stream_limit()
+        }
     }
 
     /// Pushes that the present connection may take.
@@ -467,10 +478,14 @@ impl<T: Transport> Desk<T> {
             answered,
             failed,
             stood,
+            only_target,
+            was_silent,
         } = parting;
         if failed {
             let random = self.settler.random();
-            let wait = self.lane.dial().back_off(now.monotonic, random);
+            let mut dial = self.lane.dial();
+            let wait = dial.was_useless(only_target, was_silent, now.monotonic, random);
+            drop(dial);
             // What an answer said of its push is told of that.
             let level = match answered {
                 _ if stood => ::log::Level::Info,
@@ -504,7 +519,7 @@ impl<T: Transport> Desk<T> {
         if self.links.have_more() {
             return Next::Round;
         }
-        let stream_limit = self.lane.stream_limit();
+        let stream_limit = self.stream_limit(now);
         let present = self.links.present.as_mut();
         let takes_more = present.as_ref().filter(|link| !link.is_retiring());
         let connection = takes_more.map(|link| link.id());

@@ -10,6 +10,7 @@ use super::route::Route;
 use super::session::{Ended, Session};
 use super::transport::Transport;
 use crate::http2::{ErrorCode, SendError};
+use crate::lane::Target;
 use crate::moment::Moment;
 use crate::moment::grace::Grace;
 use crate::push::{ConnectionId, Push, PushId};
@@ -68,6 +69,10 @@ pub(super) struct Parting {
     pub(super) failed: bool,
     /// The process stood still meanwhile: it may have been our fault.
     pub(super) stood: bool,
+    /// The target of its pushes, if they had one alone.
+    pub(super) only_target: Option<Target>,
+    /// Its last requests had no answer.
+    pub(super) was_silent: bool,
 }
 
 impl<T: Transport> Link<T> {
@@ -201,13 +206,14 @@ impl<T: Transport> Link<T> {
         self.take_events(now, ended);
     }
 
-    /// True once, when it has turned out to be good for something, or has had its time to show it,
-    /// or ends.
+    /// Whether it has turned out to be good for something, or has had its time to show it.
+    pub(super) fn has_shown_itself(&self, now: Instant) -> bool {
+        self.session.is_useful() || now >= self.opened.monotonic + PROOF_TIME
+    }
+
+    /// True once, when it has shown itself, or ends.
     pub(super) fn newly_settled(&mut self, now: Instant) -> bool {
-        let settled = self.session.is_useful()
-            || now >= self.opened.monotonic + PROOF_TIME
-            || self.is_retiring()
-            || self.is_over();
+        let settled = self.has_shown_itself(now) || self.is_retiring() || self.is_over();
         settled && !std::mem::replace(&mut self.settled, true)
     }
 
@@ -309,6 +315,8 @@ impl<T: Transport> Link<T> {
             peer: self.peer(),
             answered: self.session.answered(),
             stood: now.stood_since(self.opened),
+            only_target: self.session.only_target(),
+            was_silent: self.session.is_silent(),
             why,
         }
     }

@@ -4,19 +4,19 @@
 //! it takes comes back exactly once, as an [`Ended`].
 
 mod causes;
+mod flight;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use causes::{Rest, SILENT, cause_text, goaway_text};
+use flight::{Carried, Flight};
 
 use super::credential::{Credential, Trouble};
 use super::outcome::Outcome;
 use super::pulse::Pulse;
 use super::requests::Requests;
-use crate::http2::{
-    Bucket, Cause, Connection, ErrorCode, Event, Fate, Fields, SendError, StreamId,
-};
+use crate::http2::{Bucket, Cause, Connection, ErrorCode, Event, Fate, SendError, StreamId};
 use crate::lane::Target;
 use crate::moment::Moment;
 use crate::provider::{LaneEffect, Row, Verdict, apns};
@@ -34,6 +34,9 @@ pub const OUTPUT_HIGH_WATER: usize = 256 * 1024;
 pub const LEAST_SEND_WINDOW: usize = 8 * 1024;
 /// Deadlines of ended streams that are kept before they are swept out.
 const STALE_DEADLINES: usize = 1024;
+
+/// What refused the credential of a connection, and the push that it may be about alone.
+type ConnectionRefused = (&'static Row, Option<(PushId, Target)>);
 
 /// A push that a session is done with.
 #[derive(Debug)]
@@ -83,31 +86,21 @@ pub struct Session {
     answered: u64,
     useful: bool,
     retiring: Option<String>,
-    /// What a GOAWAY said of the credential of the connection, if it refused it.
-    refused: Option<&'static Row>,
+    /// What a GOAWAY said of the credential of the connection, if it refused it, and while which
+    /// push was under way.
+    refused: Option<ConnectionRefused>,
     /// It was told to those who asked.
     refusal_told: bool,
     /// Answers in a row that the credential is refused, with none between that it is taken.
     refusals: u32,
+    /// Whom its pushes went to.
+    carried: Carried,
     generation: u64,
     connection: ConnectionId,
     /// The provider has acknowledged our SETTINGS.
     settings_acknowledged: bool,
     /// Numbers the credentials of the requests.
     credential_number: u32,
-}
-
-#[derive(Debug)]
-struct Flight {
-    push: Push,
-    /// The credential that was sent with it.
-    credential_number: u32,
-    generation: u64,
-    connection: ConnectionId,
-    is_early: bool,
-    sent: Instant,
-    head: Option<Fields>,
-    content: Vec<u8>,
 }
 
 impl Session {
@@ -134,6 +127,7 @@ impl Session {
             retiring: None,
             refused: None,
             refusal_told: false,
+            carried: Carried::Nothing,
             generation: 0,
             settings_acknowledged: false,
             credential_number: 0,
@@ -150,8 +144,9 @@ impl Session {
         self.generation
     }
 
-    /// The row of a refused credential in the peer's GOAWAY; once.
-    pub fn take_refusal(&mut self) -> Option<&'static Row> {
+    /// The row of a refused credential in the peer's GOAWAY; once. With the first push that was
+    /// under way then, if none was to another target.
+    pub fn take_refusal(&mut self) -> Option<ConnectionRefused> {
         let told = std::mem::replace(&mut self.refusal_told, self.refused.is_some());
         self.refused.filter(|_| !told)
     }
@@ -164,6 +159,16 @@ impl Session {
     /// Whether a GOAWAY has refused the credential of the connection.
     pub fn is_refused(&self) -> bool {
         self.refused.is_some()
+    }
+
+    /// Whether requests have timed out since the last answer.
+    pub fn is_silent(&self) -> bool {
+        self.timeouts_in_silence > 0
+    }
+
+    /// The target of its pushes, if they had one alone.
+    pub fn only_target(&self) -> Option<Target> {
+        self.carried.only().map(|(_, target)| target)
     }
 
     /// Sends with that credential from now on; with none, there is no room.
@@ -294,6 +299,7 @@ impl Session {
         match self.requests.send(&push, http2, now) {
             Ok(stream) => {
                 push.first_attempt.get_or_insert(now.monotonic);
+                self.carried.add(&push);
                 let flight = Flight {
                     push,
                     credential_number: self.credential_number,
@@ -379,7 +385,9 @@ impl Session {
                 self.too_many_pings |= code == ErrorCode::ENHANCE_YOUR_CALM
                     && String::from_utf8_lossy(&debug).contains(TOO_MANY_PINGS);
                 let refusal = apns::goaway(&debug).filter(|row| row.lane == LaneEffect::Stop);
-                self.refused = self.refused.or(refusal);
+                if let Some(row) = refusal.filter(|_| self.refused.is_none()) {
+                    self.refused = Some((row, Carried::of(self.flights.values()).only()));
+                }
                 self.retire(goaway_text(code, &debug));
             }
             Event::Retiring { why } => self.retire(why),
@@ -568,22 +576,6 @@ impl Session {
         if self.deadlines.len() > most {
             self.deadlines
                 .retain(|(_, stream)| self.flights.contains_key(stream));
-        }
-    }
-}
-
-impl Flight {
-    fn end(self, outcome: Outcome, is_refused: bool, now: Instant) -> Ended {
-        let took = now.saturating_duration_since(self.sent);
-        Ended {
-            push: self.push,
-            outcome,
-            took,
-            generation: self.generation,
-            connection: self.connection,
-            is_refused,
-            is_spared: false,
-            was_early: self.is_early,
         }
     }
 }

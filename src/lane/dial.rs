@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::gate::Target;
 use crate::jitter;
 
 /// Wait after the first failure in a row.
@@ -44,6 +45,10 @@ pub struct Dial {
     /// Connections in a row that were not worth their opening.
     failures: u32,
     not_before: Option<Instant>,
+    /// The target of all pushes on the last that was of no use, if it is one.
+    only_target: Option<Target>,
+    /// Its provider ended it under several, and it is not known which it was about, if about one.
+    is_wary: bool,
     /// When [`SHORT_LIVED_BURST`] short-lived connections may be replaced at once again.
     full_at: Option<Instant>,
 }
@@ -96,6 +101,7 @@ impl Dial {
     /// A connection has proved worth its opening, by its age or its answers.
     pub fn proved(&mut self) {
         self.failures = 0;
+        self.is_wary = false;
     }
 
     /// A connection has answered, and ended soon: how long the next one waits, unless it may follow
@@ -123,8 +129,32 @@ impl Dial {
         self.back_off(now, random)
     }
 
+    /// A connection ended that was of no use, `silent` or not, and had pushes to `only_target`
+    /// alone, if that is one. As long as no other target is met by that, it may be about that one:
+    /// others do not wait longer each time. Its own pushes do, as after any attempt.
+    pub fn was_useless(
+        &mut self,
+        only_target: Option<Target>,
+        silent: bool,
+        now: Instant,
+        random: u64,
+    ) -> Duration {
+        if only_target.is_some() && only_target == self.only_target {
+            self.failures = self.failures.saturating_sub(1);
+        }
+        self.only_target = only_target;
+        self.is_wary = only_target.is_none() && !silent;
+        self.back_off(now, random)
+    }
+
+    /// Whether the next connection should have one push at a time at first: it may have been a
+    /// push that ended the last, which would end others with it again.
+    pub fn is_wary(&self) -> bool {
+        self.is_wary
+    }
+
     /// The next try waits between half and all of a time that doubles with each failure in a row;
-    /// `random` spreads it. Also for a connection that ended before it answered anything.
+    /// `random` spreads it.
     pub fn back_off(&mut self, now: Instant, random: u64) -> Duration {
         let doubled = FIRST_WAIT.saturating_mul(1_u32 << self.failures.min(6));
         self.failures = self.failures.saturating_add(1);
@@ -138,6 +168,7 @@ impl Dial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::push::DeviceToken;
 
     #[test]
     fn one_thread_connects_at_a_time() {
@@ -222,6 +253,30 @@ mod tests {
         }
         assert!(matches!(dial.ask(now), Permit::Wait(at) if at > now));
         assert_eq!(dial.ask(now + LONGEST_WAIT), Permit::Go);
+    }
+
+    #[test]
+    fn connections_that_one_target_alone_has_met_the_end_of_keep_others_waiting_no_longer() {
+        let now = Instant::now();
+        let mut dial = Dial::default();
+        let [one, other] = ["1", "2"].map(|token| Some(Target::of(&DeviceToken::new(token))));
+        let mut secs = |target| {
+            let wait = dial.was_useless(target, false, now, u64::MAX);
+            (wait.as_millis() + 500) / 1000
+        };
+        assert_eq!([one; 8].map(&mut secs), [1; 8]);
+        assert_eq!([other; 3].map(&mut secs), [2; 3]);
+        // Those that had several, or none.
+        assert_eq!([None; 3].map(&mut secs), [4, 8, 16]);
+        assert!(dial.is_wary());
+        let mut secs = |target| {
+            let wait = dial.was_useless(target, false, now, u64::MAX);
+            (wait.as_millis() + 500) / 1000
+        };
+        assert_eq!([one, other, one].map(&mut secs), [32, 60, 60]);
+        assert!(!dial.is_wary(), "who it is about is known");
+        dial.was_useless(None, true, now, 0);
+        assert!(!dial.is_wary(), "silence ends no other");
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl Answers {
     }
 
     fn have_no_refusal(self) -> bool {
-        self.0.count_ones() == 1
+        self.0.is_power_of_two()
     }
 
     /// Whether at least half of them are refusals.
@@ -366,7 +366,10 @@ mod tests {
         // What was answered then counts on, and nobody asks for anything any more.
         let over = later(now, 31);
         for _ in 0..ANSWERS {
-            assert_eq!(rest.heard(true, None, || "429".into(), over), Turn::None);
+            assert_eq!(
+                rest.heard(Said::RefusedToAll, None, || "429".into(), over),
+                Turn::None
+            );
         }
         assert!(rest.resting().is_none());
     }

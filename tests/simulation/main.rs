@@ -43,6 +43,7 @@ use std::thread;
 use std::time::Duration;
 
 use coverage::{Coverage, Kind};
+use reply::Plan;
 use world::poison::Traffic;
 use world::{Report, World};
 
@@ -236,7 +237,7 @@ fn check_poison(traffic: Traffic, within: Duration) {
     let rows = rows.iter();
     let rows = rows.flat_map(|(of_fcm, rows)| rows.iter().map(|row| (*of_fcm, *row)));
     for (seed, (of_fcm, row)) in (1..).zip(rows) {
-        let world = |traced| World::of_poison(seed, row, of_fcm, traffic, traced);
+        let world = |traced| World::of_poison(seed, Plan::Answer(row), of_fcm, traffic, traced);
         let report = world(false).run();
         let of = |kind| report.coverage.of(kind);
         let [contradicted, failed] = [Kind::Contradicted, Kind::SingledOut].map(of);
@@ -252,6 +253,60 @@ fn check_poison(traffic: Traffic, within: Duration) {
             );
         }
     }
+}
+
+/// Whatever else it is that always becomes of its request, or of the connection by that. What is
+/// lost with its connection may have had its attempts by then.
+#[test]
+fn no_push_holds_a_lane_by_what_becomes_of_its_request() {
+    let secs = Duration::from_secs;
+    let busy = Traffic {
+        burst: 50,
+        every: Duration::from_millis(100),
+        lasts: secs(20),
+        poison: 1,
+        restart: None,
+    };
+    let quiet = Traffic {
+        burst: 4,
+        every: secs(8),
+        lasts: secs(400),
+        ..busy
+    };
+    let rare = Traffic {
+        burst: 2,
+        every: secs(100),
+        lasts: secs(1000),
+        ..busy
+    };
+    let poisons = [false, true].map(|of_fcm| (of_fcm, reply::poison(of_fcm)));
+    let poisons = poisons
+        .iter()
+        .flat_map(|(of_fcm, plans)| plans.iter().map(|plan| (*of_fcm, *plan)));
+    let worlds: Vec<_> = [busy, quiet, rare]
+        .into_iter()
+        .flat_map(|traffic| {
+            (1..)
+                .zip(poisons.clone())
+                .map(move |poison| (traffic, poison))
+        })
+        .collect();
+    each(0..worlds.len() as u64, |number| {
+        let (traffic, (seed, (of_fcm, plan))) = worlds[usize::try_from(number).unwrap()];
+        let world = |traced| World::of_poison(seed, plan, of_fcm, traffic, traced);
+        let report = world(false).run();
+        let taken = report.coverage.of(Kind::Succeeded) + traffic.poison;
+        let is_taken = taken >= report.pushes || matches!(plan, Plan::Close(_));
+        if !report.violations.is_empty() || report.slowest > secs(10) || !is_taken {
+            for line in world(true).run().trace {
+                eprintln!("{line}");
+            }
+            panic!(
+                "{traffic:?} beside {plan:?}: {:?}; {taken} of {} taken, and another waited {:?}",
+                report.violations, report.pushes, report.slowest
+            );
+        }
+    });
 }
 
 /// Promise of every second process: both lanes, with one clock, one journal, one start and one end.

@@ -14,7 +14,7 @@ use crate::coverage::Kind;
 use crate::dice::Dice;
 use crate::issuer::Issuer;
 use crate::ledger::Ledger;
-use crate::reply::Reply;
+use crate::reply::Plan;
 use crate::wire::Wire;
 
 /// How long the socket waits for the peer to take octets.
@@ -255,7 +255,7 @@ pub(crate) struct Net {
     /// Its connections take a thousand streams each, and many octets at once.
     pub(crate) wide: bool,
     /// Pushes that are answered so whatever happens, until the provider is well.
-    pub(crate) poison: BTreeMap<u64, Reply>,
+    pub(crate) poison: BTreeMap<u64, Plan>,
     /// What the provider knows of credentials.
     pub(crate) issuer: Issuer,
     /// Where the next use of a connection ends in a panic.

@@ -255,8 +255,8 @@ impl Peer {
         request.push = check::content(self.link, stream, request.push, content, now, net);
         let plan = if let Some(reply) = request.proof {
             Plan::Answer(reply)
-        } else if let Some(reply) = net.poison.get(&request.push) {
-            Plan::Answer(*reply)
+        } else if let Some(plan) = net.poison.get(&request.push) {
+            *plan
         } else if net.half_unavailable {
             reply::half_unavailable(&mut net.dice)
         } else if net.used_up_until.is_some_and(|until| now < until) {
@@ -278,7 +278,11 @@ impl Peer {
                 }
             }
             Plan::Never(false) => net.ledger.coverage.count(Kind::NeverAnswered),
-            Plan::Answer(_) | Plan::Cut(..) | Plan::Reset(_) => {
+            Plan::Answer(_)
+            | Plan::Cut(..)
+            | Plan::Reset(_)
+            | Plan::GoAway(..)
+            | Plan::Close(_) => {
                 self.later(now + wait, Todo::Act(stream, plan));
             }
         }
@@ -327,6 +331,13 @@ impl Peer {
                             http2.reset(stream, code);
                         }
                     }
+                    Plan::GoAway(code, is_known) => {
+                        if is_known {
+                            self.touched = self.touched.max(stream);
+                        }
+                        self.go_away(true, code, false, now, net);
+                    }
+                    Plan::Close(ending) => self.later(now, Todo::Close(ending)),
                     Plan::Never(_) => {}
                 }
             }

@@ -9,6 +9,7 @@ use sterna::http2::ErrorCode;
 use crate::coverage::Kind;
 use crate::dice::Dice;
 use crate::ledger::Ledger;
+use crate::net::Ending;
 pub(crate) use table::{
     APNS_STOPPING, EXPIRED_ACCESS_TOKEN, EXPIRED_AUTH_TOKEN, FCM_STOPPING, INVALID_AUTH_TOKEN,
     TOO_MANY_UPDATES,
@@ -232,6 +233,10 @@ pub(crate) enum Plan {
     /// Never answered; taken or not.
     Never(bool),
     Reset(ErrorCode),
+    /// GOAWAY with that code; it has taken note of the request if that is said.
+    GoAway(ErrorCode, bool),
+    /// The end of the connection.
+    Close(Ending),
 }
 
 /// What becomes of an answer behind its head.
@@ -329,4 +334,43 @@ pub(crate) fn used_up(of_fcm: bool, dice: &mut Dice) -> Plan {
 pub(crate) fn stopping(of_fcm: bool, dice: &mut Dice) -> Reply {
     let all = if of_fcm { FCM_STOPPING } else { APNS_STOPPING };
     dice.one_of(all)
+}
+
+/// What else a request can be followed by that is always the same: what APNs or FCM may take later,
+/// with a long wait for all, and what befalls its stream or its connection.
+pub(crate) fn poison(of_fcm: bool) -> Vec<Plan> {
+    let retried = if of_fcm {
+        table::FCM_RETRIED
+    } else {
+        table::APNS_RETRIED
+    };
+    let waits = [None, Some(RetryAfter::Secs(900))];
+    let answers = retried.iter().flat_map(|reply| {
+        waits.map(|retry_after| {
+            Plan::Answer(Reply {
+                retry_after,
+                ..*reply
+            })
+        })
+    });
+    let codes = [
+        ErrorCode::REFUSED_STREAM,
+        ErrorCode::PROTOCOL_ERROR,
+        ErrorCode::INTERNAL_ERROR,
+    ];
+    let resets = codes.map(Plan::Reset);
+    let goaways = [
+        ErrorCode::NO_ERROR,
+        ErrorCode::PROTOCOL_ERROR,
+        ErrorCode::ENHANCE_YOUR_CALM,
+    ];
+    let goaways = goaways
+        .iter()
+        .flat_map(|code| [true, false].map(|is_known| Plan::GoAway(*code, is_known)));
+    let ends = [
+        Plan::Close(Ending::Eof),
+        Plan::Close(Ending::Reset),
+        Plan::Never(false),
+    ];
+    answers.chain(resets).chain(goaways).chain(ends).collect()
 }

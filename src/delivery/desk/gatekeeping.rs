@@ -143,14 +143,11 @@ impl<T: Transport> Desk<T> {
                 push,
                 met: Some(rebuff),
             };
-            self.refuse(
-                &reason,
-                &why,
-                Some(suspect),
+            let witness = (
+                Some((id, Target::of(suspect.push.token()))),
                 ended.connection,
-                generation,
-                now,
             );
+            self.refuse(&reason, &why, Some(suspect), witness, generation, now);
             return Err(None);
         }
         if is_probe {
@@ -210,13 +207,14 @@ impl<T: Transport> Desk<T> {
         for link in self.links.iter_mut() {
             let id = link.id();
             let session = link.session();
-            if let Some(row) = session.take_refusal() {
-                refusals.push((row, id, session.generation()));
+            if let Some((row, only)) = session.take_refusal() {
+                refusals.push((row, only, id, session.generation()));
             }
         }
-        for (row, connection, generation) in refusals {
+        for (row, only, connection, generation) in refusals {
             let why = format!("GOAWAY {}: {}", row.reason, row.meaning);
-            self.refuse(row.reason, &why, None, connection, generation, now);
+            let witness = (only, connection);
+            self.refuse(row.reason, &why, None, witness, generation, now);
         }
     }
 
@@ -232,17 +230,17 @@ impl<T: Transport> Desk<T> {
         reason: &str,
         why: &str,
         suspect: Option<Suspect>,
-        connection: ConnectionId,
+        (push, connection): (Option<(PushId, Target)>, ConnectionId),
         generation: u64,
         now: Moment,
     ) {
         let refusal = refusal(reason, why, &self.route, EndsWith::Probe);
         let random = self.settler.random();
-        let push = suspect.as_ref().map(|suspect| &suspect.push);
+        let contradicted = suspect.as_ref().map(|it| it.push.contradictions.count());
         let witness = Witness {
-            push: push.map(|push| (push.id(), Target::of(push.token()))),
+            push,
             connection,
-            is_discredited: push.is_some_and(|push| push.contradictions.count() > 0),
+            is_discredited: contradicted.is_some_and(|count| count > 0),
             others_decide: self.others_in_flight() || self.links.in_flight() > 0,
         };
         let lane = &self.lane;

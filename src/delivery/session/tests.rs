@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::delivery::route::Address;
-use crate::http2::{Field, Indexing, Options};
+use crate::http2::{Field, Fields, Indexing, Options};
 use crate::oauth::AccessToken;
 use crate::provider::fcm;
 use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};

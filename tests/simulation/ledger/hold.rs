@@ -291,6 +291,8 @@ impl Hold {
         };
         self.refused.take_if(is_alone);
         if let Some(refused) = &mut self.refused {
+            // It may have been alone on the connection.
+            refused.is_rumour |= refused.met == Met::Connection;
             refused.suspects.remove(&push);
             if refused.probes.remove(&push) {
                 refused.not_before = refused.not_before.min(now);

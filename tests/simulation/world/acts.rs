@@ -13,7 +13,7 @@ use super::World;
 use crate::coverage::Kind;
 use crate::ledger::Ledger;
 use crate::net::Trap;
-use crate::reply;
+use crate::reply::{self, Plan};
 use crate::script::Act;
 use crate::seat::settler;
 
@@ -213,7 +213,7 @@ impl World {
         if dice.chance(self.poisoned) {
             let reply = reply::stopping(net.issuer.is_fcm(), dice);
             let poison = self.next_id + dice.index(count) as u64;
-            net.poison.insert(poison, reply);
+            net.poison.insert(poison, Plan::Answer(reply));
             net.ledger.tell(self.now, poison, || {
                 format!("push {poison} is poison: {reply:?}")
             });

@@ -9,7 +9,7 @@ use super::machine::Machine;
 use super::{ORIGIN, World};
 use crate::dice::Dice;
 use crate::issuer::Proof;
-use crate::reply::Reply;
+use crate::reply::Plan;
 use crate::script::{Act, Script};
 use crate::site::Site;
 
@@ -31,7 +31,7 @@ impl World {
     /// That world.
     pub(crate) fn of_poison(
         seed: u64,
-        reply: Reply,
+        plan: Plan,
         of_fcm: bool,
         traffic: Traffic,
         traced: bool,
@@ -74,7 +74,7 @@ impl World {
         let world = Self::of(site, Rc::new(Machine::new(true)), acts, dice, traced);
         let ids = world.first_id..world.first_id + traffic.poison;
         let mut net = world.net.borrow_mut();
-        net.poison = ids.map(|id| (id, reply)).collect();
+        net.poison = ids.map(|id| (id, plan)).collect();
         net.wide = traffic.burst > 10;
         drop(net);
         world

@@ -1,6 +1,7 @@
 //! What answers say of a session's credential.
 
 use super::*;
+use crate::http2::ErrorCode;
 
 #[test]
 fn an_expired_auth_token_retires_the_connection_and_is_reported() {
@@ -92,4 +93,38 @@ fn trouble_with_a_credential_is_not_held_against_its_successor() {
     wire.session.set_credential(Some(second), &mut wire.client);
     wire.answer(3, 401, unauthenticated);
     assert_eq!(troubles(&mut wire), []);
+}
+
+/// What a connection is told is about one push, if no other was under way.
+#[test]
+fn a_goaway_that_refuses_the_credential_names_the_push_that_it_may_be_about() {
+    for (sent, only) in [(0, None), (1, Some(PushId(1))), (2, None)] {
+        let mut wire = Wire::apns(10);
+        for push in pushes(sent, |_| {}) {
+            wire.send(push);
+        }
+        wire.settle();
+        let debug = br#"{"reason":"BadCertificate"}"#;
+        wire.server.send_goaway(0, ErrorCode::NO_ERROR, debug);
+        wire.settle();
+        let (row, push) = wire.session.take_refusal().unwrap();
+        assert_eq!(row.reason, "BadCertificate");
+        assert_eq!(push.map(|(id, _)| id), only);
+        assert!(wire.session.take_refusal().is_none());
+        let targets = wire.session.only_target();
+        assert_eq!(targets.is_some(), only.is_some());
+    }
+    // What was answered before is out of it.
+    let mut wire = Wire::apns(10);
+    for push in pushes(2, |_| {}) {
+        wire.send(push);
+    }
+    wire.settle();
+    wire.answer(1, 200, b"");
+    wire.server
+        .send_goaway(1, ErrorCode::NO_ERROR, b"BadCertificate");
+    wire.settle();
+    let (_, push) = wire.session.take_refusal().unwrap();
+    assert_eq!(push.map(|(id, _)| id), Some(PushId(2)));
+    assert_eq!(wire.session.only_target(), None);
 }

@@ -1,0 +1,74 @@
+//! A push on its stream, and whom a connection's pushes went to.
+
+use std::time::Instant;
+
+use super::super::outcome::Outcome;
+use super::Ended;
+use crate::http2::Fields;
+use crate::lane::Target;
+use crate::push::{ConnectionId, Push, PushId};
+
+/// A push whose request was handed to the connection.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) push: Push,
+    /// The credential that was sent with it.
+    pub(super) credential_number: u32,
+    pub(super) generation: u64,
+    pub(super) connection: ConnectionId,
+    pub(super) is_early: bool,
+    pub(super) sent: Instant,
+    pub(super) head: Option<Fields>,
+    pub(super) content: Vec<u8>,
+}
+
+impl Flight {
+    pub(super) fn end(self, outcome: Outcome, is_refused: bool, now: Instant) -> Ended {
+        let took = now.saturating_duration_since(self.sent);
+        Ended {
+            push: self.push,
+            outcome,
+            took,
+            generation: self.generation,
+            connection: self.connection,
+            is_refused,
+            is_spared: false,
+            was_early: self.is_early,
+        }
+    }
+}
+
+/// Whom the pushes of a connection went to: what becomes of it may be about one of them alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carried {
+    Nothing,
+    /// That push was the first.
+    OneTarget(PushId, Target),
+    Several,
+}
+
+impl Carried {
+    pub(super) fn of<'a>(flights: impl Iterator<Item = &'a Flight>) -> Self {
+        let mut carried = Self::Nothing;
+        flights.for_each(|flight| carried.add(&flight.push));
+        carried
+    }
+
+    pub(super) fn add(&mut self, push: &Push) {
+        let target = || Target::of(push.token());
+        *self = match *self {
+            Self::Nothing => Self::OneTarget(push.id(), target()),
+            Self::OneTarget(first, one) if one == target() => {
+                Self::OneTarget(first.min(push.id()), one)
+            }
+            Self::OneTarget(..) | Self::Several => Self::Several,
+        };
+    }
+
+    pub(super) fn only(self) -> Option<(PushId, Target)> {
+        match self {
+            Self::OneTarget(first, target) => Some((first, target)),
+            Self::Nothing | Self::Several => None,
+        }
+    }
+}
