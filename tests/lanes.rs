@@ -99,8 +99,11 @@ fn a_paused_lane_ends_with_the_daemon() {
     let daemon = site.start();
     let health = daemon.request("GET", "/healthz", b"").json();
     assert_eq!(health["lanes"]["android"]["state"], "open");
+    // It may still be reading its journal.
+    let sent = || ids(&site.access_log(), "succeeded-push");
+    wait_until("five to be sent", || sent().len() >= 5);
     daemon.settle();
-    let sent = ids(&site.access_log(), "succeeded-push");
+    let sent = sent();
     check_same(&sent, &accepted.accepted_ids());
 }
 
@@ -119,8 +122,11 @@ fn what_was_purged_does_not_come_back_with_the_next_start() {
     assert_eq!(state["reason"], "purged", "{state}");
     assert_eq!(daemon.terminate(), 0);
     let daemon = site.start();
+    // It may still be reading its journal.
+    let sent = || ids(&site.access_log(), "succeeded-push");
+    wait_until("five to be sent", || sent().len() >= 5);
     daemon.settle();
-    let sent = ids(&site.access_log(), "succeeded-push");
+    let sent = sent();
     check_same(&sent, &kept.accepted_ids());
     let failed = ids(&site.error_log(), "failed-push");
     check_same(&failed, &purged.accepted_ids());
