@@ -10,7 +10,8 @@
 mod harness;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -172,6 +173,34 @@ fn without_a_journal_ids_go_on_over_kills_whatever_the_clock_says() {
         daemon.ends_within(harness::PATIENCE);
     }
     assert!(!site.operator_log().contains("a place made from the clock"));
+}
+
+#[test]
+fn in_a_state_directory_that_is_open_to_all_ids_are_in_one_of_ours() {
+    let site = Site::unreachable().without_journal();
+    let state = site.path("state");
+    let made = fs::create_dir(&state);
+    made.and_then(|()| fs::set_permissions(&state, Permissions::from_mode(0o1777)))
+        .unwrap();
+    let mut last = 0;
+    for mode in [0o1777, 0o755] {
+        fs::set_permissions(&state, Permissions::from_mode(mode)).unwrap();
+        let mut command = site.command(&[]);
+        command.env("STATE_DIRECTORY", &state);
+        let daemon = Daemon::start(command, &site.path("operator.log"));
+        let ids = daemon.push(&batch(0..5)).accepted_ids();
+        assert!(ids[0] > last, "{last} {ids:?}");
+        last = ids[4];
+        daemon.signal("KILL");
+        daemon.ends_within(harness::PATIENCE);
+        let inside = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap());
+        let inside: Vec<_> = inside.map(|entry| entry.path()).collect();
+        assert_eq!(inside.len(), 1, "{inside:?}");
+        assert_eq!(fs::metadata(&inside[0]).unwrap().mode() & 0o7777, 0o700);
+        assert!(inside[0].join("ids").exists());
+        let said = format!("push ids are kept in {}", inside[0].display());
+        assert!(site.operator_log().contains(&said), "{mode:o}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use self::book::{Book, Fault, UsedUp};
 use super::state_file::{self, Surely};
 use super::{StartError, StartErrorKind};
 use crate::api::ids::More;
-use crate::journal::IDS;
+use crate::journal::{self, IDS};
 use crate::moment::{self, Moment};
 use crate::provider::apns::ApnsIds;
 use crate::push::{Node, PushId};
@@ -299,7 +299,8 @@ pub(super) fn random() -> Result<u64, StartError> {
 /// Without a journal nobody has made it.
 fn make(dir: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(dir)
+    builder.recursive(true).mode(0o700).create(dir)?;
+    journal::check_place(dir)
 }
 
 /// Locks a file of the directory until it is dropped.

@@ -52,11 +52,22 @@ pub fn journal_directory(config: &Config) -> Result<Option<PathBuf>, OpenError> 
         .transpose()
 }
 
-/// Where push ids are if there is to be no journal: they go on where they were with one.
+/// Where push ids are if there is to be no journal: they go on where they were with one. In a
+/// directory that anyone may write to, there is one of ours for them as for a journal.
 fn without_journal(directories: Option<OsString>) -> Option<PathBuf> {
     let first = first_of(directories)?;
-    let holding = journal::holding(&first).ok().flatten();
-    Some(holding.unwrap_or(first))
+    let Ok(place) = journal::place(&first) else {
+        return Some(first);
+    };
+    if place != first {
+        ::log::warn!(
+            "STATE_DIRECTORY: anyone may write to {}, or could: push ids are kept in {}, which is \
+             ours alone; name that, or a directory that only the daemon's user may write to",
+            first.display(),
+            place.display()
+        );
+    }
+    Some(place)
 }
 
 /// systemd separates several by colons.

@@ -49,7 +49,7 @@ pub fn place(dir: &Path) -> Result<PathBuf, OpenError> {
 /// # Errors
 ///
 /// When there is a journal in either place.
-pub fn holding(dir: &Path) -> Result<Option<PathBuf>, OpenError> {
+fn holding(dir: &Path) -> Result<Option<PathBuf>, OpenError> {
     let below = below(dir);
     let found = fs::symlink_metadata(&below);
     let is_ours = found.is_ok_and(|found| found.is_dir() && found.uid() == uid());
@@ -98,7 +98,7 @@ pub fn warning(dir: &Path) -> Option<String> {
 /// # Errors
 ///
 /// When it is a link, belongs to somebody else, or is open to others.
-pub(super) fn check(dir: &Path) -> io::Result<()> {
+pub fn check(dir: &Path) -> io::Result<()> {
     let parent = dir.parent().filter(|parent| is_open(parent));
     if parent.map(below).as_deref() != Some(dir) {
         return Ok(());
