@@ -110,6 +110,7 @@ pub(super) struct Ledger {
     pub(super) written: BTreeSet<u64>,
     pub(super) written_settled: BTreeSet<u64>,
     pub(super) next_id: u64,
+    pub(super) leaves: u16,
 }
 
 impl Ledger {
@@ -199,8 +200,11 @@ fn step(store: &mut Store, operation: &Operation, ledger: &mut Ledger) -> Option
             ledger.written_settled.extend(ids);
         }
         Operation::Leave(every) => {
+            // Each is told from all others: what is found must be the last, not one like it.
+            ledger.leaves += 1;
             let attempts = Attempts {
                 attempts: 3,
+                refusals: ledger.leaves,
                 maybe_sent: true,
                 first_attempt: Some(Duration::from_secs(ledger.next_id)),
                 due: Some(Duration::from_secs(2 * ledger.next_id)),
