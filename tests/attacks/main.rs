@@ -33,8 +33,8 @@ use harness::site::Site;
 use harness::{PATIENCE, hex_token, wait_for, wait_until};
 
 /// KiB that the daemon may occupy at any time. README, "Memory": the process, four connection
-/// threads, callers; eight bodies of 4 MiB that are read at once, which of blanks take as much again
-/// while they are parsed.
+/// threads, callers; eight bodies of 4 MiB that are read at once, which of blanks take as much
+/// again while they are parsed.
 const MEMORY_MAX_KIB: u64 = (48 + 4 * 3 + 8 * 4 * 2) * 1024 + CONNECTIONS as u64 * 200;
 
 /// Connections that the daemon may have in these tests.
