@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check_project_id;
 use crate::pasted;
-use crate::provider::{KEY_FILE_MAX, REASON_MAX};
+use crate::provider::KEY_FILE_MAX;
 
 /// The right to send messages, and no other.
 pub const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
@@ -86,16 +86,20 @@ impl ServiceAccount {
             ("client_email", &file.client_email),
             ("token_uri", &file.token_uri),
         ] {
-            if value.as_deref().is_some_and(pasted::is_content) {
+            // The id of a key is drawn by chance itself.
+            let is_key = match name {
+                "private_key_id" => pasted::is_content,
+                _ => pasted::is_secret,
+            };
+            if value.as_deref().is_some_and(is_key) {
                 return Err(format!("{name} holds the content of a key, or a password"));
             }
         }
         check_kind(file.kind.as_deref())?;
         let universe = file.universe_domain.unwrap_or_default();
         if !universe.is_empty() && universe != "googleapis.com" {
-            return Err(format!(
-                "universe_domain is {universe:?}, and only \"googleapis.com\" has FCM"
-            ));
+            let text = "universe_domain is not \"googleapis.com\", which alone has FCM";
+            return Err(text.to_owned());
         }
         let project_id = file.project_id.filter(|project| !project.is_empty());
         if let Some(project) = &project_id {
@@ -103,9 +107,13 @@ impl ServiceAccount {
         }
         let token_uri = required("token_uri", file.token_uri)?;
         check_token_uri(&token_uri)?;
+        let client_email = required("client_email", file.client_email)?;
+        if !client_email.contains('@') {
+            return Err("client_email is no address of a service account".to_owned());
+        }
         let account = Self {
             project_id,
-            client_email: required("client_email", file.client_email)?,
+            client_email,
             token_uri,
             key_id: file.private_key_id.filter(|id| !id.is_empty()),
             key: private_key(&required("private_key", file.private_key)?)?,
@@ -126,9 +134,12 @@ impl ServiceAccount {
         &self.client_email
     }
 
-    /// The id of its key, if the file has one.
+    /// The id of its key as a message may show it, if the file has one. Google's are hexadecimal
+    /// and drawn by chance.
     pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        let is_id = |id: &str| id.bytes().all(|octet| octet.is_ascii_hexdigit());
+        let id = self.key_id.as_deref()?;
+        Some(if is_id(id) { id } else { pasted::shown(id) })
     }
 
     /// Where assertions are exchanged.
@@ -175,12 +186,8 @@ fn check_kind(kind: Option<&str>) -> Result<(), String> {
         Some("external_account") => "workload identity federation",
         Some("authorized_user") => "a person's login",
         Some("impersonated_service_account") => "an impersonated service account",
-        Some(other) => {
-            let other: String = other.chars().take(REASON_MAX).collect();
-            return Err(format!(
-                "type is {other:?}, and must be \"service_account\""
-            ));
-        }
+        // Whatever it is, it came out of a file of secrets.
+        Some(_) => return Err("type is another than \"service_account\"".to_owned()),
     };
     Err(format!(
         "type is {:?} ({what}), which is not supported: create a key for a service account and \

@@ -65,6 +65,8 @@ fn no_field_with_a_key_in_it_is_told() {
         "universe_domain",
     ] {
         let expected = format!("{field} holds the content of a key, or a password");
+        let drawn = "AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY";
+        assert_eq!(with(field, drawn).is_err(), field != "private_key_id");
         for value in [&*key, "https://me:hunter2@oauth2.googleapis.com/token"] {
             let error = with(field, value).unwrap_err();
             assert_eq!(error, expected);
@@ -120,13 +122,35 @@ fn other_kinds_of_credentials_are_refused_by_name() {
         check_refused("type", kind, kind);
         check_refused("type", kind, "create a key for a service account");
     }
-    check_refused("type", "gdch", "must be \"service_account\"");
     check_refused("type", Value::Null, "type is missing");
 }
 
 #[test]
-fn other_universes_are_refused() {
-    check_refused("universe_domain", "example.cloud", "example.cloud");
+fn a_value_that_is_not_known_is_refused_and_not_shown() {
+    for (field, expected) in [
+        ("type", "type is another than \"service_account\""),
+        (
+            "universe_domain",
+            "universe_domain is not \"googleapis.com\", which alone has FCM",
+        ),
+        (
+            "client_email",
+            "client_email is no address of a service account",
+        ),
+        ("project_id", "project_id: the project id has a character"),
+        ("token_uri", "token_uri "),
+    ] {
+        for value in ["hunter2?", "xoxb-hunter2?-1234", "/hunter2?"] {
+            let error = with(field, value).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+    let drawn = "AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY";
+    let account = with("private_key_id", drawn).unwrap();
+    assert_eq!(account.key_id(), Some("(not shown)"));
+    let id = "0123456789abcdef0123456789abcdef01234567";
+    assert_eq!(with("private_key_id", id).unwrap().key_id(), Some(id));
 }
 
 #[test]
