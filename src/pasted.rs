@@ -35,6 +35,35 @@ pub fn shown(text: &str) -> &str {
     if is_secret(text) { NOT_SHOWN } else { text }
 }
 
+/// The token in a value of `Authorization`.
+pub fn token_of(authorization: &str) -> &str {
+    let (_, token) = authorization.split_once(' ').unwrap_or_default();
+    token.trim()
+}
+
+/// What others sent, less the secrets that we had sent them: an answer may repeat its request.
+pub fn without(text: &[u8], sent: &[&str]) -> String {
+    let text = String::from_utf8_lossy(text).into_owned();
+    let secrets = sent.iter().filter(|secret| !secret.is_empty());
+    secrets.fold(text, |text, secret| text.replace(secret, NOT_SHOWN))
+}
+
+/// The first `most` characters of a text of others, less each word that no message may repeat, and
+/// what follows a `bearer`.
+pub fn quoted(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let mut follows_scheme = false;
+    let ends_word = |at: char| at.is_whitespace() || "\"'{}[](),;<>".contains(at);
+    for part in text.split_inclusive(ends_word) {
+        let word = part.trim_end_matches(ends_word);
+        let hides = (follows_scheme && !word.is_empty()) || is_secret(word);
+        out.push_str(if hides { NOT_SHOWN } else { word });
+        out.push_str(part.get(word.len()..).unwrap_or_default());
+        follows_scheme = ends_in_scheme(word) || (word.is_empty() && follows_scheme);
+    }
+    out.chars().take(most).collect()
+}
+
 /// Whether no message may repeat a text.
 pub fn is_secret(text: &str) -> bool {
     is_content(text) || may_be_key(text)
@@ -84,6 +113,12 @@ fn inner(text: &str) -> &str {
         inner = inner.strip_prefix(word).unwrap_or(inner);
     }
     inner.trim_matches(wrapping)
+}
+
+/// Whether what comes next is a token (RFC 6750 §2.1).
+fn ends_in_scheme(word: &str) -> bool {
+    let word = word.trim_end_matches(|at: char| !at.is_ascii_alphanumeric());
+    word.to_ascii_lowercase().ends_with(SCHEME)
 }
 
 fn ends_line(at: char) -> bool {
@@ -162,6 +197,8 @@ impl Kind {
     }
 }
 
+/// The scheme of `Authorization` that all of our tokens are sent by.
+const SCHEME: &str = "bearer";
 /// Characters of the base64 of a key at least: the shortest, of Ed25519, has 64.
 const DER_LEAST: usize = 60;
 /// Letters and digits at least of what may be drawn by chance.
@@ -206,6 +243,40 @@ mod tests {
             assert!(is_content(text) && is_secret(text), "{text:?}");
             assert_eq!(shown(text), NOT_SHOWN);
         }
+    }
+
+    #[test]
+    fn what_others_sent_is_quoted_without_what_we_sent_them() {
+        assert_eq!(
+            without(b"a tok b tok\xff", &["tok", ""]),
+            format!("a {NOT_SHOWN} b {NOT_SHOWN}\u{fffd}")
+        );
+        assert_eq!(token_of("Bearer a.b"), "a.b");
+        assert_eq!(token_of("Bearer"), "");
+        for (text, shown) in [
+            ("got Bearer ya29 here", "got Bearer (not shown) here"),
+            (
+                "\"authorization\":\"bearer  ya29\"",
+                "\"authorization\":\"bearer  (not shown)\"",
+            ),
+            ("(BEARER: ya29)", "(BEARER: (not shown))"),
+            (
+                "key sk_live_4eC39HqLyjWDarjtT1zdp7dc, used",
+                "key (not shown), used",
+            ),
+            (
+                "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJURUFNIn0.c2ln",
+                "(not shown)",
+            ),
+            ("{\"reason\":\"Shutdown\"}", "{\"reason\":\"Shutdown\"}"),
+            (
+                "projects/my-project-123456: no cloudmessaging.messages.create",
+                "projects/my-project-123456: no cloudmessaging.messages.create",
+            ),
+        ] {
+            assert_eq!(quoted(text, 100), shown);
+        }
+        assert_eq!(quoted("äöü x", 2), "äö");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::net::resolve::Resolver;
 use crate::net::tls::{self, Identity};
 use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{self, Account, EXCHANGE_TIMEOUT};
+use crate::pasted;
 use crate::provider::apns::{self, AuthTokens, SigningKey};
 use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, Head, fcm};
 
@@ -137,7 +138,7 @@ fn ask_apns(ios: &Ios) -> Result<Told, String> {
         retry_after: None,
         date: None,
     };
-    let answer = apns::answer(head, &response.body, Moment::now());
+    let answer = apns::answer(head, response.body.as_bytes(), Moment::now());
     let reason = answer.reason.clone();
     Ok(Told {
         host: base,
@@ -177,7 +178,7 @@ fn ask_fcm(android: &Android) -> Result<Told, String> {
         retry_after: None,
         date: None,
     };
-    let answer = fcm::answer(head, &response.body, Moment::now());
+    let answer = fcm::answer(head, response.body.as_bytes(), Moment::now());
     Ok(Told {
         host: base,
         is_good: answer.status == 200,
@@ -208,7 +209,7 @@ fn agent(tls: Arc<ClientConfig>, within: Duration) -> Agent {
 struct Response {
     status: u16,
     date: Option<u64>,
-    body: Vec<u8>,
+    body: String,
 }
 
 fn post(
@@ -228,14 +229,13 @@ fn post(
         .and_then(|value| value.to_str().ok())
         .and_then(http_date);
     let limit = u64::try_from(ANSWER_BODY_MAX).unwrap_or(u64::MAX);
+    let body = response.body_mut().with_config().limit(limit);
+    let body = body.read_to_vec().map_err(cannot)?;
+    let secrets = fields.iter().filter(|(name, _)| *name == "authorization");
+    let secrets: Vec<&str> = secrets.map(|(_, value)| pasted::token_of(value)).collect();
     Ok(Response {
         status: response.status().as_u16(),
         date,
-        body: response
-            .body_mut()
-            .with_config()
-            .limit(limit)
-            .read_to_vec()
-            .map_err(cannot)?,
+        body: pasted::without(&body, &secrets),
     })
 }

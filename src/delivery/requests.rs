@@ -5,6 +5,7 @@
 
 use crate::http2::{Connection, Field, Fields, Indexing, SendError, StreamId, TemplateId};
 use crate::moment::Moment;
+use crate::pasted;
 use crate::provider::apns::{self, ApnsIds};
 use crate::provider::{self, Answer, Head, fcm};
 use crate::push::Push;
@@ -17,6 +18,8 @@ use super::route::Address;
 pub struct Requests {
     address: Address,
     credential: Option<Credential>,
+    /// What was sent with before: answers to that may still come.
+    former: Option<Credential>,
     /// APNs: alert and background. FCM: one.
     templates: [Option<TemplateId>; 2],
     path: Vec<u8>,
@@ -29,6 +32,7 @@ impl Requests {
         Self {
             address,
             credential: None,
+            former: None,
             templates: [None; 2],
             path: Vec::new(),
             content: Vec::new(),
@@ -43,7 +47,7 @@ impl Requests {
     /// Sends with that credential from now on; with none, nothing can be sent.
     pub fn set_credential(&mut self, credential: Option<Credential>, http2: &mut Connection) {
         if credential != self.credential {
-            self.credential = credential;
+            self.former = std::mem::replace(&mut self.credential, credential);
             if let Some(credential) = &self.credential {
                 for (index, template) in self.templates.iter_mut().enumerate() {
                     *template = register(&self.address, credential, index, *template, http2);
@@ -81,10 +85,23 @@ impl Requests {
             retry_after: fields.get(b"retry-after"),
             date: fields.get(b"date"),
         };
+        let content = match status {
+            200 => String::new(),
+            _ => self.less_tokens(content),
+        };
+        let content = content.as_bytes();
         match self.address {
             Address::Apns { .. } => apns::answer(head, content, now),
             Address::Fcm { .. } => fcm::answer(head, content, now),
         }
+    }
+
+    /// What the provider said, less the tokens that it was sent.
+    pub fn less_tokens(&self, said: &[u8]) -> String {
+        let sent = [&self.credential, &self.former].into_iter().flatten();
+        let sent: Vec<_> = sent.filter_map(Credential::authorization).collect();
+        let sent: Vec<_> = sent.into_iter().map(pasted::token_of).collect();
+        pasted::without(said, &sent)
     }
 
     fn send_to_apns(

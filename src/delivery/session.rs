@@ -388,7 +388,8 @@ impl Session {
                 if let Some(row) = refusal.filter(|_| self.refused.is_none()) {
                     self.refused = Some((row, Carried::of(self.flights.values()).only()));
                 }
-                self.retire(goaway_text(code, &debug));
+                let said = self.requests.less_tokens(&debug);
+                self.retire(goaway_text(code, &said));
             }
             Event::Retiring { why } => self.retire(why),
             Event::ListExceeded { size, limit } => self.list_exceeded = Some((size, limit)),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::pasted::quoted;
+
 /// Longest access token, in octets: Google's own limit.
 pub const ACCESS_TOKEN_MAX: usize = 2048;
 
@@ -235,7 +237,6 @@ fn passing_description(said: &str) -> Option<&'static Row> {
 
 /// The sentence for the operator.
 fn sentence(status: u16, row: Option<&Row>, word: &str, said: &str) -> String {
-    let quote = |text: &str| text.chars().take(QUOTE_MAX).collect::<String>();
     let mut sentence = match row {
         Some(row) => format!("{} (status {status}", row.meaning),
         None => format!("no access token (status {status}"),
@@ -243,7 +244,7 @@ fn sentence(status: u16, row: Option<&Row>, word: &str, said: &str) -> String {
     for part in [word, said] {
         if !part.is_empty() {
             sentence.push_str(", ");
-            sentence.push_str(&quote(part));
+            sentence.push_str(&quoted(part, QUOTE_MAX));
         }
     }
     sentence.push(')');

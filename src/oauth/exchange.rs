@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::answer::{self, ANSWER_BODY_MAX, Class, Failure, Grant};
 use super::{AccessToken, Account};
 use crate::moment::{Moment, http_date};
+use crate::pasted;
 
 /// How long one request to the token endpoint may take: for the connector of the agent.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,9 +80,7 @@ fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant,
         .limit(ANSWER_BODY_MAX as u64)
         .read_to_vec()
         .map_err(unreachable)?;
-    // An assertion that came to the endpoint may come back in its text, of which only the start is
-    // quoted: so it is cut out first.
-    let body = String::from_utf8_lossy(&body).replace(&assertion, "(assertion)");
+    let body = pasted::without(&body, &[&assertion]);
     answer::judge(status, body.as_bytes()).map_err(|failure| Failure {
         retry_after: retry_after.map(Duration::from_secs),
         skew: answer::skew(now.unix_secs(), theirs),

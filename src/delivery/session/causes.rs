@@ -1,6 +1,7 @@
 //! What is said of a connection or a stream that ended.
 
 use crate::http2::{Cause, ErrorCode};
+use crate::pasted::quoted;
 use crate::provider::apns;
 
 /// Characters of a GOAWAY's text that are told.
@@ -34,10 +35,11 @@ pub(super) fn cause_text(cause: Cause) -> String {
 
 /// What a GOAWAY says, without what could pass for something else in a log, with its meaning if it
 /// holds a reason that Apple documents.
-pub(super) fn goaway_text(code: ErrorCode, debug: &[u8]) -> String {
-    let said = String::from_utf8_lossy(debug);
+pub(super) fn goaway_text(code: ErrorCode, said: &str) -> String {
+    let most = GOAWAY_SHOWN.saturating_add(1);
+    let shown = quoted(said.trim(), most);
     let mut text = format!("GOAWAY {code} ");
-    let mut characters = said.trim().chars();
+    let mut characters = shown.chars();
     for character in characters.by_ref().take(GOAWAY_SHOWN) {
         if character.is_control() {
             text.extend(character.escape_default());
@@ -49,7 +51,7 @@ pub(super) fn goaway_text(code: ErrorCode, debug: &[u8]) -> String {
         text.push('…');
     }
     let text = text.trim_end();
-    match apns::goaway(debug) {
+    match apns::goaway(said.as_bytes()) {
         Some(row) => format!("{text} ({})", row.meaning),
         None => text.to_owned(),
     }

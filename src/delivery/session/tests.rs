@@ -58,12 +58,7 @@ impl Wire {
     }
 
     fn apns(streams: u32) -> Self {
-        let address = Address::Apns {
-            authority: "api.push.apple.com".into(),
-            topic: Some("com.example.app".into()),
-            ids: Arc::default(),
-        };
-        Self::new(address, streams)
+        Self::new(apns(), streams)
     }
 
     /// Carries octets both ways until nothing moves.
@@ -180,6 +175,14 @@ fn android(count: usize) -> Vec<Push> {
     pushes(count, |notification| {
         notification.platform = Platform::Android;
     })
+}
+
+fn apns() -> Address {
+    Address::Apns {
+        authority: "api.push.apple.com".into(),
+        topic: Some("com.example.app".into()),
+        ids: Arc::default(),
+    }
 }
 
 fn fcm() -> Address {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::moment::Moment;
+use crate::pasted::quoted;
 use crate::provider::{
     ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, REASON_MAX, Row, TokenEffect, Wait, cut,
     retry_after,
@@ -186,6 +187,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
     let apns_id = head
         .apns_id
         .and_then(|id| std::str::from_utf8(id).ok())
+        .filter(|id| id.bytes().all(|at| at.is_ascii_hexdigit() || at == b'-'))
         .map(|id| cut(id, REASON_MAX).into());
     if head.status == 200 {
         return Answer {
@@ -200,7 +202,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
     Answer {
         status: head.status,
         reason: if row.reason.is_empty() {
-            Cow::Owned(cut(word, REASON_MAX).to_owned())
+            Cow::Owned(quoted(word, REASON_MAX))
         } else {
             Cow::Borrowed(row.reason)
         },
@@ -264,7 +266,7 @@ fn sentence(row: &Row, status: u16, word: &str, gone_since_ms: Option<u64>) -> S
     if word.is_empty() {
         format!("APNs answered {status} without a reason")
     } else {
-        format!("unknown error: {}", cut(word, REASON_MAX))
+        format!("unknown error: {}", quoted(word, REASON_MAX))
     }
 }
 

@@ -10,9 +10,10 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::moment::Moment;
+use crate::pasted::quoted;
 use crate::provider::{
     ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, QUOTE_MAX, REASON_MAX, Row, TokenEffect,
-    Wait, cut, retry_after,
+    Wait, retry_after,
 };
 
 /// The answer table: codes of `FcmError`, then reasons of `ErrorInfo`.
@@ -294,12 +295,12 @@ impl<'a> Problem<'a> {
         if row.reason == word || words.contains(&row.reason) && !row.reason.is_empty() {
             return Cow::Borrowed(row.reason);
         }
-        Cow::Owned(cut(word, REASON_MAX).to_owned())
+        Cow::Owned(quoted(word, REASON_MAX))
     }
 
     /// The sentence for the push log: what it means, and what Google said.
     fn sentence(&self, row: &Row, status: u16) -> String {
-        let quoted = cut(self.message, QUOTE_MAX);
+        let quoted = quoted(self.message, QUOTE_MAX);
         match (quoted.is_empty(), row.reason.is_empty()) {
             (true, true) => format!("{} (status {status} without a reason)", row.meaning),
             (true, false) => row.meaning.to_owned(),

@@ -128,3 +128,43 @@ fn a_goaway_that_refuses_the_credential_names_the_push_that_it_may_be_about() {
     assert_eq!(push.map(|(id, _)| id), Some(PushId(2)));
     assert_eq!(wire.session.only_target(), None);
 }
+
+#[test]
+fn a_token_that_comes_back_is_not_told_be_it_the_present_or_the_one_before() {
+    let tokens = ["one-tok", "two-tok"];
+    for address in [apns(), fcm()] {
+        let mut wire = Wire::new(address, 10);
+        for (number, token) in (1..).zip(tokens) {
+            let token = AccessToken::for_tests(&format!("Bearer {token}"), number);
+            let token = Credential::AccessToken(token);
+            wire.session.set_credential(Some(token), &mut wire.client);
+            for push in android(2) {
+                wire.send(push);
+            }
+            wire.settle();
+        }
+        let said = format!("got {tokens:?} and bearer tok-of-nobody");
+        let body = serde_json::json!({
+            "reason": said,
+            "error": {"message": said, "status": said},
+        });
+        for stream in [1, 3, 5, 7] {
+            wire.answer(stream, 403, body.to_string().as_bytes());
+        }
+        wire.server
+            .send_goaway(7, ErrorCode::NO_ERROR, said.as_bytes());
+        wire.settle();
+        let retiring = wire.session.retiring().unwrap_or_default().to_owned();
+        let answers = wire.ended.iter().map(|ended| match &ended.outcome {
+            Outcome::Answered(answer) => format!("{} {}", answer.reason, answer.error),
+            other => panic!("{other:?}"),
+        });
+        let mut told: Vec<_> = answers.collect();
+        assert_eq!(told.len(), 4);
+        told.push(retiring);
+        for text in told {
+            assert!(text.contains("and bearer (not shown)"), "{text}");
+            assert!(!text.contains("-tok") && !text.contains("tok-"), "{text}");
+        }
+    }
+}
