@@ -247,8 +247,8 @@ impl Notification {
         }
     }
 
-    /// Length in octets of the texts that log lines show, `extend` aside.
-    pub fn texts_len(&self) -> usize {
+    /// The texts that log lines show: all but `extend`.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
         let texts = [
             &self.message,
             &self.identifier,
@@ -258,7 +258,12 @@ impl Notification {
             &self.sound,
             &self.collapse_key,
         ];
-        texts.into_iter().map(|text| text.len()).sum()
+        texts.into_iter().map(|text| &**text)
+    }
+
+    /// Their length in octets.
+    pub fn texts_len(&self) -> usize {
+        self.texts().map(str::len).sum()
     }
 }
 

@@ -236,6 +236,67 @@ fn what_is_secret_by_right_is_told_by_no_answer_of_the_api() {
     check_logs("serve", &site);
 }
 
+#[test]
+fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
+    let [key, other] = ["one", "two"].map(|name| format!("{MARK}-key-{name}-abcdef"));
+    let site = site().with_path("core.api_key_path", "api-keys");
+    fs::write(site.path("api-keys"), format!("{key}\n{other}\n")).unwrap();
+    let daemon = site.start();
+    let queries = [&key, &other].map(|key| format!("/push?a=b&api_key={key}"));
+    let encoded = format!("/push?api_key={}", other.replace('-', "%2D"));
+    let users = ["x", &key].map(|user| format!("http://me:{MARK}{user}@localhost/push"));
+    let named = format!("X-Request-Id: Bearer{key}\r\n");
+    let good = "\"platform\":1,\"token\":[\"ab12\"]";
+    let wrong = ["platform", "badge", "content_available"]
+        .map(|name| format!("{good},\"{name}\":\"{key}\""));
+    let priority = format!("\"platform\":2,\"token\":[\"a\"],\"priority\":\"{key}\"");
+    let identifier = format!("{good},\"identifier\":\"{key}\"");
+    let token = format!("\"platform\":2,\"token\":[\"{key}\"]");
+    let [by_query, by_other] = &queries;
+    let [by_user, by_key] = &users;
+    let [platform, badge, content] = &wrong;
+    let cases = [
+        ("POST", &**by_query, "", good, 200),
+        ("POST", by_other, "", good, 200),
+        ("POST", &encoded, "", good, 200),
+        ("POST", by_user, "", good, 200),
+        ("POST", by_key, "", good, 200),
+        (&key, "/push", "", good, 400),
+        ("POST", "/push", &*named, good, 200),
+        ("POST", "/push", "", platform, 400),
+        ("POST", "/push", "", badge, 400),
+        ("POST", "/push", "", content, 400),
+        ("POST", "/push", "", &priority, 400),
+        ("POST", "/push", "", &identifier, 400),
+        ("POST", "/push", "", &token, 400),
+    ];
+    for (method, target, fields, notification, status) in cases {
+        let body = format!("{{\"notifications\":[{{\"message\":\"m\",{notification}}}]}}");
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\
+             {fields}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut client = daemon.client();
+        client.send(format!("{head}{body}").as_bytes());
+        let reply = client.reply();
+        assert_eq!(reply.status, status, "{head}{body}: {}", reply.text());
+    }
+    daemon.terminate();
+    check_logs("misplaced", &site);
+    let log = read_text(&site.path("access.log"));
+    assert_eq!(log.matches("accepted-request").count(), cases.len());
+    assert!(
+        log.contains("\"uri\":\"/push?a=b&api_key=(not shown)\""),
+        "{log}"
+    );
+    assert!(
+        log.contains("\"uri\":\"http://(not shown)@localhost/push\""),
+        "{log}"
+    );
+    assert!(log.contains("\"method\":\"(not shown)\""), "{log}");
+}
+
 /// The variables that the README names.
 fn variables() -> BTreeSet<&'static str> {
     let readme = include_str!("../README.md");

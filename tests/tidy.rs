@@ -19,6 +19,7 @@ const MAY_KNOW: [(&str, &[&str]); 30] = [
             "log",
             "moment",
             "provider",
+            "pasted",
             "push",
             "stats",
         ],

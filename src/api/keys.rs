@@ -65,13 +65,21 @@ impl ApiKeys {
     ///
     /// The time that it takes tells the length of what was shown, and nothing of the keys.
     pub fn admit(&self, authorization: Option<&[u8]>) -> Option<KeyOwner> {
-        let shown = digest_of(bearer(authorization?)?);
+        self.find(bearer(authorization?)?).map(KeyOwner::of)
+    }
+
+    /// Whether it is one of these; takes no other time if it is not.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(key.as_bytes()).is_some()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<&[u8; SHA256_OUTPUT_LEN]> {
+        let shown = digest_of(key);
         // No early end: it would tell which key it was.
-        let found = self.0.iter().fold(None, |found, key| {
+        self.0.iter().fold(None, |found, key| {
             let is_it = verify_slices_are_equal(&shown, key).is_ok();
             if is_it { Some(key) } else { found }
-        });
-        found.map(KeyOwner::of)
+        })
     }
 
     /// Whether there are several: callers that are not one another.

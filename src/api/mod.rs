@@ -18,6 +18,7 @@ pub mod head;
 pub mod idempotency;
 pub mod ids;
 mod input;
+mod keyless;
 pub mod keys;
 pub mod listener;
 pub mod plan;

@@ -221,9 +221,10 @@ pub fn plan(
         ));
     }
     let mut plan = Plan::default();
+    let api_key = batch.api_key.as_deref();
     for (index, asked) in batch.notifications.into_iter().enumerate() {
         let rejected = &mut |token, error| plan.rejected.push(index, token, error, more);
-        match plan_one(index, asked, rules, &enabled, rejected) {
+        match plan_one(index, asked, rules, &enabled, api_key, rejected) {
             Ok(planned) => plan.notifications.extend(planned),
             Err(error) => rejected(None, error),
         }
@@ -237,6 +238,7 @@ fn plan_one(
     mut asked: Asked,
     rules: &Rules,
     enabled: &impl Fn(Platform) -> bool,
+    api_key: Option<&str>,
     rejected: &mut impl FnMut(Option<usize>, Cow<'static, str>),
 ) -> Result<Option<Planned>, Cow<'static, str>> {
     let platform = Platform::from_number(asked.platform).ok_or("invalid platform")?;
@@ -255,6 +257,10 @@ fn plan_one(
     }
     let tokens = std::mem::take(&mut asked.token);
     let notification = notification(platform, asked);
+    // It would stand in the push log, and on the devices.
+    if api_key.is_some_and(|key| notification.texts().any(|text| text.contains(key))) {
+        return Err(HOLDS_KEY.into());
+    }
     let fate = if enabled(platform) {
         Fate::Push((rules.payload)(&notification)?)
     } else {
@@ -268,6 +274,7 @@ fn plan_one(
     for (place, token) in tokens.into_iter().enumerate() {
         let checked = match fate {
             _ if token.is_empty() => Err("empty token"),
+            _ if api_key == Some(&*token) => Err(HOLDS_KEY),
             Fate::Push(_) => (rules.check_token)(platform, &token),
             Fate::Disabled => Ok(()),
         };
@@ -330,6 +337,9 @@ const fn disabled(platform: Platform) -> &'static str {
 
 /// What is said of a notification without device tokens.
 const NO_TOKEN: &str = "no token";
+
+/// What is said of the API key in a text, or in the place of a device token.
+const HOLDS_KEY: &str = "the request's own API key is in it";
 
 /// Our limit: octets of a notification's texts, which stand in its log lines: what a provider takes
 /// of them, and as much again. How many lines have them, [`crate::log::line::TEXTS_RATIO`] bounds.

@@ -12,11 +12,12 @@ use super::answer::Answer;
 use super::head::{Head, Refusal};
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
+use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::listener::{Handler, More, Phase};
 use super::plan::{Plan, Rules, plan};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
-use super::request::{Trailing, decode};
+use super::request::{Text, Trailing, decode};
 use super::request_id::{RequestId, RequestIds};
 use super::route::{Order, Route};
 use super::stat::{self, LaneState, Pushers, Settled};
@@ -184,6 +185,9 @@ pub struct Service<D, H> {
 impl<D: Door, H: Host> Handler for Service<D, H> {
     fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal> {
         let id = head.request_id.take();
+        let terms = self.terms.get();
+        let keyless = Keyless::of(head, terms.keys.as_ref());
+        let id = id.filter(|id| keyless.text(id.as_str()) == id.as_str());
         head.request_id = id.or_else(|| Some(self.request_ids.next()));
         let route = Route::of(&head.target).0;
         if let Some(stranger) = self.stranger(head, &route) {
@@ -191,7 +195,8 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
             return Err(stranger.refusal());
         }
         if route == Route::Push {
-            self.host.log_request(head);
+            let keyless = Keyless::of(head, terms.keys.as_ref());
+            self.host.log_request(&keyless.head(head));
         }
         Ok(())
     }
@@ -301,14 +306,16 @@ impl<D: Door, H: Host> Service<D, H> {
         keyed: Option<Keyed<'_>>,
         more: &mut More<'_>,
     ) -> Reply {
-        let plan = match self.plan(body, more) {
+        let terms = self.terms.get();
+        let keyless = Keyless::of(head, terms.keys.as_ref());
+        let plan = match self.plan(body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { answer, log }) => {
                 self.host.log_error(log.as_ref().unwrap_or(&answer));
                 return Reply::message(400, &answer);
             }
         };
-        self.log_rejected(&plan);
+        self.log_rejected(&plan, &keyless);
         if let Some(message) = plan.refusal() {
             return Answer::new(message, &plan.rejected, Vec::new()).reply(400);
         }
@@ -318,7 +325,12 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 
     /// Says what becomes of each part of a body: all that needs the processor alone.
-    fn plan(&self, body: &mut [u8], more: &mut More<'_>) -> Result<Plan, Unplanned> {
+    fn plan(
+        &self,
+        body: &mut [u8],
+        keyless: &Keyless<'_>,
+        more: &mut More<'_>,
+    ) -> Result<Plan, Unplanned> {
         let trailing = if self.host.is_debug() {
             Trailing::Refused
         } else {
@@ -327,10 +339,12 @@ impl<D: Door, H: Host> Service<D, H> {
         let terms = self.terms.get();
         let rules = &terms.rules;
         let _turn = self.turnstile.enter(body.len());
-        let batch = decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
-            answer: "Request-body is malformed".to_owned(),
-            log: Some(malformed(&error)),
-        })?;
+        let mut batch =
+            decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
+                answer: "Request-body is malformed".to_owned(),
+                log: Some(malformed(&error, keyless)),
+            })?;
+        batch.api_key = keyless.shown().map(Text::from);
         let enabled = |platform| self.lane(platform).is_some();
         plan(batch, rules, enabled, more).map_err(|answer| Unplanned { answer, log: None })
     }
@@ -365,10 +379,10 @@ impl<D: Door, H: Host> Service<D, H> {
 
     /// One error-log line for each notification with something wrong: the bare text, as Gaurun's,
     /// so at most `notification_max` lines.
-    fn log_rejected(&self, plan: &Plan) {
+    fn log_rejected(&self, plan: &Plan, keyless: &Keyless<'_>) {
         for fault in plan.rejected.faults() {
             if !plan.is_disabled(fault.notification) {
-                self.host.log_error(&fault.error);
+                self.host.log_error(&keyless.text(&fault.error));
             }
         }
     }
@@ -401,8 +415,8 @@ impl<D: Door, H: Host> Drop for Ticket<'_, D, H> {
 }
 
 /// Why a body is malformed, without all of a long value that may be quoted in it.
-fn malformed(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+fn malformed(error: &serde_json::Error, keyless: &Keyless<'_>) -> String {
+    let text = keyless.text(&error.to_string()).into_owned();
     let end = text.char_indices().nth(TOLD_MAX).map(|(end, _)| end);
     match end.and_then(|end| text.get(..end)) {
         None => text,

@@ -237,3 +237,40 @@ fn a_fault_that_is_not_listed_any_more_refuses_the_request() {
     let plan = planned(&format!(r#"{empty},{{"platform":9}}"#), &rules).unwrap();
     assert_eq!(plan.refusal(), Some("invalid platform"));
 }
+
+#[test]
+fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
+    let key = "0123456789abcdef";
+    let with = |field: &str| format!(r#"{{"platform":1,"token":["a"],"message":"m"{field}}}"#);
+    let texts = [
+        "message",
+        "identifier",
+        "title",
+        "subtitle",
+        "category",
+        "sound",
+        "collapse_key",
+    ];
+    let spoilt = texts.map(|name| with(&format!(r#","{name}":"x{key}y""#)));
+    let tokens = with(&format!(r#","token":["a","{key}","{key}0"]"#));
+    let body = format!(r#"{{"notifications":[{},{tokens}]}}"#, spoilt.join(","));
+    let rules = Rules {
+        notification_max: 8,
+        ..rules()
+    };
+    for (api_key, told) in [
+        (Some(key), true),
+        (Some("0123456789abcdee"), false),
+        (None, false),
+    ] {
+        let mut batch = decode(&mut body.clone().into_bytes(), 8, Trailing::Ignored).unwrap();
+        batch.api_key = api_key.map(Into::into);
+        let plan = plan(batch, &rules, |_| true, &mut |_| false).unwrap();
+        let error = "the request's own API key is in it";
+        let pointers = (0..texts.len()).map(|at| format!("/notifications/{at} {error}"));
+        let last = format!("/notifications/{}/token/1 {error}", texts.len());
+        let expected: Vec<_> = pointers.chain([last]).filter(|_| told).collect();
+        assert_eq!(rejected(&plan), expected);
+        assert_eq!(plan.pushes(Platform::Ios), if told { 2 } else { 10 });
+    }
+}

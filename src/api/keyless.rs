@@ -1,0 +1,164 @@
+//! What a log may have of a request's own words: no API key, wherever its caller has put it.
+//!
+//! Pure: no I/O, no clock.
+
+use std::borrow::Cow;
+
+use super::head::Head;
+use super::keys::{ApiKeys, MIN_KEY};
+use super::query::{Plus, percent_decoded};
+use super::route::authority;
+use crate::pasted::{self, NOT_SHOWN};
+
+/// Takes API keys out of texts: that which a request shows, and those that are known.
+pub(super) struct Keyless<'a> {
+    shown: Option<&'a str>,
+    known: Option<&'a ApiKeys>,
+}
+
+impl<'a> Keyless<'a> {
+    pub(super) fn of(head: &'a Head, known: Option<&'a ApiKeys>) -> Self {
+        let value = head.authorization.as_deref();
+        let value = value.and_then(|value| str::from_utf8(value).ok());
+        let shown = value.map(pasted::token_of);
+        Self {
+            shown: shown.filter(|shown| shown.len() >= MIN_KEY),
+            known,
+        }
+    }
+
+    /// The key that the request shows, if it can be one.
+    pub(super) fn shown(&self) -> Option<&'a str> {
+        self.shown
+    }
+
+    /// The text, less each key in it.
+    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        if let Some(shown) = self.shown.filter(|shown| text.contains(shown)) {
+            text = text.replace(shown, NOT_SHOWN).into();
+        }
+        let mut words = text.split(ends_word);
+        if !words.any(|word| self.is_key(word)) {
+            return text;
+        }
+        let hidden = text.split_inclusive(ends_word).map(|part| {
+            let word = part.trim_end_matches(ends_word);
+            match part.get(word.len()..) {
+                Some(end) if self.is_key(word) => format!("{NOT_SHOWN}{end}"),
+                _ => part.to_owned(),
+            }
+        });
+        Cow::Owned(hidden.collect())
+    }
+
+    /// The head as the access log has it: without whom an absolute target says to be, too.
+    pub(super) fn head<'h>(&self, head: &'h Head) -> Cow<'h, Head> {
+        let (method, mut target) = (self.text(&head.method), self.text(&head.target));
+        let user = authority(&head.target).and_then(|authority| authority.rsplit_once('@'));
+        if let Some((user, _)) = user {
+            let shown = self.text(user);
+            target = target.replacen(&*shown, NOT_SHOWN, 1).into();
+        }
+        if *method == *head.method && *target == *head.target {
+            return Cow::Borrowed(head);
+        }
+        Cow::Owned(Head {
+            method: method.into(),
+            target: target.into(),
+            ..head.clone()
+        })
+    }
+
+    /// Whether a word is a key, or one as it stands in a URL.
+    fn is_key(&self, word: &str) -> bool {
+        let word = Some(word).filter(|word| word.len() >= MIN_KEY);
+        let word = word.and_then(|word| percent_decoded(word, Plus::IsPlus));
+        word.is_some_and(|word| {
+            self.shown == Some(&*word) || self.known.is_some_and(|known| known.has(&word))
+        })
+    }
+}
+
+/// What stands between the words of a URL or of a message.
+fn ends_word(at: char) -> bool {
+    at.is_whitespace() || "/?&=#@:;,\"'`".contains(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOWN: &str = "0123456789abcdef+/=";
+    const KNOWN: &str = "fedcba9876543210";
+
+    fn head(target: &str, method: &str) -> Head {
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SHOWN}\r\n\r\n"
+        );
+        Head::parse(head.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn no_key_is_left_in_a_target_or_method_and_nothing_else_is_changed() {
+        let keys = ApiKeys::parse(&format!("{SHOWN}\n{KNOWN}\n")).unwrap();
+        for (target, method, shown_target, shown_method) in [
+            ("/push", "POST", "/push", "POST"),
+            ("/push?a=b&c=d", "POST", "/push?a=b&c=d", "POST"),
+            (
+                "/push?k=fedcba9876543211",
+                "POST",
+                "/push?k=fedcba9876543211",
+                "POST",
+            ),
+            (
+                "/push?k=0123456789abcdef+/=&a=fedcba9876543210&b",
+                "POST",
+                "/push?k=(not shown)&a=(not shown)&b",
+                "POST",
+            ),
+            (
+                "/push?k=0123456789abcdef%2B%2f%3D",
+                "POST",
+                "/push?k=(not shown)",
+                "POST",
+            ),
+            (
+                "/push#fedcba9876543210",
+                KNOWN,
+                "/push#(not shown)",
+                "(not shown)",
+            ),
+            (
+                "http://me:hunter2@localhost/push",
+                "POST",
+                "http://(not shown)@localhost/push",
+                "POST",
+            ),
+            (
+                "http://fedcba9876543210:x@localhost/push",
+                "POST",
+                "http://(not shown)@localhost/push",
+                "POST",
+            ),
+        ] {
+            let head = head(target, method);
+            let keyless = Keyless::of(&head, Some(&keys));
+            let shown = keyless.head(&head);
+            assert_eq!(
+                (&*shown.target, &*shown.method),
+                (shown_target, shown_method)
+            );
+        }
+    }
+
+    #[test]
+    fn without_keys_of_ours_that_of_the_request_is_left_out() {
+        let head = head("/push", "POST");
+        let keyless = Keyless::of(&head, None);
+        assert_eq!(
+            keyless.text(&format!("\"{SHOWN}\" {KNOWN}")),
+            format!("\"(not shown)\" {KNOWN}")
+        );
+    }
+}
