@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use unicode_width::UnicodeWidthChar;
 
@@ -24,8 +25,18 @@ pub struct Excerpt {
 impl Excerpt {
     /// Shows the line where `span` begins. `hidden` are the parts of the text that nobody may see.
     pub(super) fn of(text: &str, span: &Range<usize>, hidden: &[Range<usize>]) -> Self {
+        Self::before_comment(text, span, hidden, !has_long_strings(text))
+    }
+
+    /// `quotes_hold` unless a quotation mark on the line may be one within a string.
+    fn before_comment(
+        text: &str,
+        span: &Range<usize>,
+        hidden: &[Range<usize>],
+        quotes_hold: bool,
+    ) -> Self {
         let line = line_around(text, span.start);
-        let shown = text.get(line.clone()).unwrap_or_default();
+        let shown = less_comment(text.get(line.clone()).unwrap_or_default(), quotes_hold);
         let meant = span.start.saturating_sub(line.start);
         let first = first_shown(shown, meant);
         let mut view = View::default();
@@ -69,14 +80,33 @@ impl Excerpt {
     pub(super) fn of_broken(text: &str, span: &Range<usize>) -> Self {
         let line = line_around(text, span.start);
         let shown = text.get(line.clone()).unwrap_or_default();
-        let hidden = hidden_of_broken(shown, text.contains("\"\"\"") || text.contains("'''"));
+        let hidden = hidden_of_broken(shown, has_long_strings(text));
         let begin = hidden.map(|offset| line.start.saturating_add(offset));
         let hidden: Vec<_> = begin
             .into_iter()
             .map(|begin| begin..line.end.max(begin))
             .collect();
-        Self::of(text, span, &hidden)
+        Self::before_comment(text, span, &hidden, false)
     }
+}
+
+fn has_long_strings(text: &str) -> bool {
+    text.contains("\"\"\"") || text.contains("'''")
+}
+
+/// The line without its comment, in which anything may stand, as the value that was there before.
+fn less_comment(line: &str, quotes_hold: bool) -> &str {
+    let (mut quote, mut is_escaped) = (None, false);
+    for (index, character) in line.char_indices() {
+        match (quote, character) {
+            (None, '#') => return line.get(..index).unwrap_or_default().trim_end(),
+            (None, '"' | '\'') if quotes_hold => quote = Some(character),
+            (Some(open), _) if open == character && !is_escaped => quote = None,
+            _ => {}
+        }
+        is_escaped = quote == Some('"') && character == '\\' && !is_escaped;
+    }
+    line
 }
 
 /// Whether a line, or a word of it, is a key.
@@ -101,6 +131,9 @@ fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
             found.push(name.span());
         }
         match value.as_ref() {
+            DeValue::Table(_) | DeValue::Array(_) if names_a_secret(name.as_ref()) => {
+                bury(value, found);
+            }
             DeValue::Table(inner) => collect(inner, found),
             DeValue::Array(values)
                 if values
@@ -119,6 +152,22 @@ fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
             DeValue::Boolean(_) | DeValue::Integer(_) if seems_open(name.as_ref()) => {}
             _ => found.push(value.span()),
         }
+    }
+}
+
+/// Hides all names and values below a secret's name.
+fn bury(value: &Spanned<DeValue<'_>>, found: &mut Vec<Range<usize>>) {
+    match value.as_ref() {
+        DeValue::Table(inner) => {
+            for (name, value) in inner {
+                found.push(name.span());
+                bury(value, found);
+            }
+        }
+        DeValue::Array(values) if values.iter().any(|value| value.as_ref().is_table()) => {
+            values.iter().for_each(|value| bury(value, found));
+        }
+        _ => found.push(value.span()),
     }
 }
 
@@ -147,9 +196,12 @@ fn is_open(name: &str) -> bool {
 
 /// Whether it is a key's misspelt name that is none of a secret: no text is shown, a number may be.
 fn seems_open(name: &str) -> bool {
+    !names_a_secret(name) && nearest(name, all_keys().map(|key| key.name)).is_some_and(is_open)
+}
+
+fn names_a_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    !SECRET_WORDS.iter().any(|word| lower.contains(word))
-        && nearest(name, all_keys().map(|key| key.name)).is_some_and(is_open)
+    SECRET_WORDS.iter().any(|word| lower.contains(word))
 }
 
 fn is_known(name: &str) -> bool {
@@ -173,9 +225,7 @@ fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
         .unwrap_or_default();
     let after = rest.get(name.len()..).unwrap_or_default();
     // A second key on the line may be that of a secret.
-    let lower = after.to_ascii_lowercase();
-    let is_plain =
-        rest.matches('=').count() <= 1 && !SECRET_WORDS.iter().any(|word| lower.contains(word));
+    let is_plain = rest.matches('=').count() <= 1 && !names_a_secret(after);
     if is_open(name) && is_plain {
         return None;
     }

@@ -22,13 +22,8 @@ fn the_caret_stands_below_what_is_meant() {
     check("worker = 4", "worker", "worker = 4", "^^^^^^");
     check("a\n  b = 4\r\nc", "4", "  b = 4", "      ^");
     check("\tport = 1", "1", "    port = 1", "           ^");
-    check(
-        "k = \"日本\" # x",
-        "\"日本\"",
-        "k = \"日本\" # x",
-        "    ^^^^^^",
-    );
-    check("k = \"é\" # x", "# x", "k = \"é\" # x", "        ^^^");
+    check("k = \"日本\" # x", "\"日本\"", "k = \"日本\"", "    ^^^^^^");
+    check("k = \"é\" # x", "# x", "k = \"é\"", "       ^");
 }
 
 #[test]
@@ -119,5 +114,57 @@ proptest! {
             prop_assert!(!excerpt.line.contains(char::is_control));
             prop_assert!(excerpt.width >= 1);
         }
+    }
+}
+
+#[test]
+fn no_comment_is_shown() {
+    let check = |line: &str, expected: &str, of_broken: &str| {
+        let excerpt = Excerpt::of(line, &(0..1), &[]);
+        assert_eq!(excerpt.line, expected);
+        let excerpt = Excerpt::of_broken(line, &(0..1));
+        assert_eq!(excerpt.line, of_broken);
+    };
+    check("topic = 1 # was: hunter2", "topic = 1", "topic = 1");
+    check("topic = \"a#b\" # 'c'", "topic = \"a#b\"", "topic = \"a");
+    check(
+        r##"topic = "a\"#b" # c"##,
+        r##"topic = "a\"#b""##,
+        r#"topic = "a\""#,
+    );
+    check(
+        r#"topic = "a\\" # c"#,
+        r#"topic = "a\\""#,
+        r#"topic = "a\\""#,
+    );
+    check("topic = 'a\\' # c", "topic = 'a\\'", "topic = 'a\\'");
+    check("# hunter2", "", "");
+    // It may be the end of a string that began on another line.
+    let text = "topic = \"\"\"\n\"\"\" # hunter2";
+    assert_eq!(Excerpt::of(text, &(12..13), &[]).line, "\"\"\"");
+}
+
+#[test]
+fn nothing_below_the_name_of_a_secret_is_shown() {
+    for (text, expected) in [
+        (
+            "ios.pem_key_passphrase.\"hunter2\" = 1",
+            "ios.pem_key_passphrase.(not shown) = (not shown)",
+        ),
+        (
+            "apikey = { a.b = 1, c = [2] }",
+            "apikey = { (not shown).(not shown) = (not shown), (not shown) = (not shown) }",
+        ),
+        (
+            "apikey = [{ a = 1 }]",
+            "apikey = [{ (not shown) = (not shown) }]",
+        ),
+        ("apikey = [1, 2]", "apikey = (not shown)"),
+        ("topic.a = 1", "topic.a = (not shown)"),
+    ] {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        assert!(errors.is_empty());
+        let hidden = hidden(table.get_ref());
+        assert_eq!(Excerpt::of(text, &(0..1), &hidden).line, expected);
     }
 }
