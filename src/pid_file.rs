@@ -56,11 +56,15 @@ impl PidFile {
         Err(fail(Fault::Unsteady))
     }
 
-    /// Whether there is a file that is none of ours, which [`PidFile::create`] would not overwrite.
-    pub fn is_foreign(path: &Path) -> bool {
+    /// Why a file that is there is none of ours, so that [`PidFile::create`] does not overwrite it.
+    pub fn why_foreign(path: &Path) -> Option<&'static str> {
+        let is_other = || fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
         match regular::open_itself(OpenOptions::new().read(true), path) {
-            Ok(mut file) => foreign(&mut file).is_ok_and(|fault| fault.is_some()),
-            Err(_) => fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()),
+            Ok(mut file) => match foreign(&mut file).ok()?? {
+                Fault::Theirs(..) => Some("the file is that of another program, which runs"),
+                _ => Some(NO_PID),
+            },
+            Err(_) => is_other().then_some(NO_PID),
         }
     }
 }
@@ -224,6 +228,9 @@ fn write_pid(file: &mut File) -> Result<(), Fault> {
     file.set_len(0).map_err(Fault::Io)?;
     write!(file, "{}", std::process::id()).map_err(Fault::Io)
 }
+
+/// What a file is that is no pid file.
+const NO_PID: &str = "the file holds something else than a pid";
 
 /// When the machine was started is told in whole seconds.
 const TICK: Duration = Duration::from_secs(1);

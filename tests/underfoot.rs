@@ -196,6 +196,11 @@ fn a_segment_that_was_emptied_cut_off_or_removed_is_told_and_no_obstacle() {
         let journal = site.path("journal");
         let [first, second] = [1, 2].map(|n| journal.join(format!("{n:010}.journal")));
         act(&first, &second);
+        let (out, said, _) = recover(&site, &["--dry-run"]);
+        assert!(
+            said.contains(NEEDED) || said.contains(named),
+            "{out} {said}"
+        );
         let daemon = site.start();
         let log = site.operator_log();
         let is_told =

@@ -35,9 +35,8 @@ pub(super) fn pid(config: &Config, source: &FileText<'_>, findings: &mut Vec<Dia
         return;
     };
     let found = writable(path).and_then(|()| {
-        if PidFile::is_foreign(path) {
-            let text = "the file is not one of ours, and is not overwritten";
-            return Err(format!("{text}; name another one"));
+        if let Some(why) = PidFile::why_foreign(path) {
+            return Err(format!("{why}, and is not overwritten; name another one"));
         }
         Ok(())
     });

@@ -83,7 +83,9 @@ impl Survey {
         if recovered.records == 0 {
             return Err(Unreadable {
                 is_damage: true,
-                text: if recovered.octets == 0 {
+                text: if let Some(damage) = recovered.damage.first().filter(|it| it.octets == 0) {
+                    damage.to_string()
+                } else if recovered.octets == 0 {
                     format!("there is no journal in {shown}")
                 } else {
                     let octets = count::of(recovered.octets, "octet", "octets");

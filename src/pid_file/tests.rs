@@ -70,11 +70,14 @@ fn the_pid_of_another_program_that_runs_is_not_overwritten() {
     }
     fs::write(&path, other.id().to_string()).unwrap();
     let refused = PidFile::create(&path).map(drop);
-    let is_foreign = PidFile::is_foreign(&path);
+    let is_foreign = PidFile::why_foreign(&path).is_some();
     let file = File::options().write(true).open(&path).unwrap();
     let long_ago = SystemTime::now() - Duration::from_secs(3600);
     file.set_modified(long_ago).unwrap();
-    let (stale, taken) = (PidFile::is_foreign(&path), PidFile::create(&path).is_ok());
+    let (stale, taken) = (
+        PidFile::why_foreign(&path).is_some(),
+        PidFile::create(&path).is_ok(),
+    );
     other.kill().unwrap();
     other.wait().unwrap();
     let said = text(&refused.unwrap_err(), &path);
@@ -99,7 +102,7 @@ fn a_link_is_not_followed() {
         let said = text(&error, &path);
         assert!(said.starts_with("PATH is a symbolic link"), "{said}");
         assert_eq!(fs::read_to_string(&victim).ok().as_deref(), content);
-        assert!(PidFile::is_foreign(&path));
+        assert!(PidFile::why_foreign(&path).is_some());
     }
 }
 
