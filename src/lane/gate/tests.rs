@@ -1,4 +1,5 @@
 mod doubts;
+mod phases;
 
 use super::*;
 use crate::push::{ConnectionId, DeviceToken};
