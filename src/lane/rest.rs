@@ -340,6 +340,16 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_is_well_from_so_many_good_answers_on() {
+        let now = Moment::now();
+        let mut rest = Rest::default();
+        for answers in 1..=100 {
+            good(&mut rest, now);
+            assert_eq!(rest.is_well(), answers >= ANSWERS, "{answers}");
+        }
+    }
+
+    #[test]
     fn what_was_answered_before_a_rest_says_nothing_after_it() {
         let now = Moment::now();
         let mut rest = Rest::default();

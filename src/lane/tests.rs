@@ -1,4 +1,5 @@
 mod aside;
+mod calls;
 mod holding;
 mod resting;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 mod allowances;
 mod credentials;
+mod ends;
 mod heads;
 mod liveness;
 

@@ -169,3 +169,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_finds_a_part_of_a_ticket_waits_for_the_rest_of_it() {
+    let (mut pace, now) = at_full_rate(10, Instant::now());
+    assert_eq!(pace.take(now, 1), 1);
+    // One comes each 100 ms.
+    assert_eq!(pace.take(now + Duration::from_millis(60), 1), 0);
+    assert_eq!(pace.not_before() - now, Duration::from_millis(100));
+    assert_eq!(pace.take(pace.not_before(), 1), 1);
+}

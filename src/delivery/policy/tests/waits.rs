@@ -309,3 +309,21 @@ fn what_is_left_at_the_end_says_whether_it_was_sent() {
     );
     assert!(settlement.error.contains("before the last start"));
 }
+
+#[test]
+fn only_a_standstill_after_its_acceptance_takes_from_the_time_of_a_push() {
+    let stood = |secs| Duration::from_secs(secs);
+    let now = Moment {
+        stood: stood(100),
+        ..start()
+    };
+    let push = push_with(now, |notification| notification.expiry = 60);
+    for (stood_by_then, left) in [(100, 60), (110, 50), (170, 0)] {
+        let then = Moment {
+            stood: stood(stood_by_then),
+            ..now
+        };
+        let ends = expires_at(push.accepted(), LIMITS, then);
+        assert_eq!(ends - now.monotonic, secs(left));
+    }
+}
