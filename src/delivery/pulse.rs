@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_lives_and_does_not_answer_is_asked_once() {
+        for (mut pulse, interval) in [(apns(), APNS_INTERVAL), (fcm(), FCM_INTERVAL)] {
+            let mut line = Line::new();
+            pulse.ask(&mut line.http2, false, line.now);
+            assert_eq!(line.pings().len(), 1);
+            let end = line.now + 3 * interval;
+            while line.now < end {
+                line.now += Duration::from_secs(1);
+                line.hear();
+                assert!(pulse.check(&mut line.http2, false, line.now));
+                pulse.ask(&mut line.http2, false, line.now);
+            }
+            assert!(line.pings().is_empty());
+        }
+    }
+
+    #[test]
     fn each_complaint_doubles_the_interval_up_to_a_limit() {
         for (doublings, factor) in [(1, 2), (3, 8), (DOUBLINGS_MAX + 5, 1 << DOUBLINGS_MAX)] {
             let (mut line, mut pulse) = (Line::new(), fcm());

@@ -3,6 +3,7 @@ mod leaving;
 mod panics;
 mod purging;
 mod refusing;
+mod worth;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};

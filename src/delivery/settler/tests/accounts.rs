@@ -1,0 +1,267 @@
+//! What a settler counts, tells and gives back.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::delivery::register::Keeper;
+
+/// Keeps all that it is told, as a journal does, and counts it.
+#[derive(Clone, Default)]
+struct Kept {
+    left: Arc<AtomicUsize>,
+    tried: Arc<AtomicUsize>,
+}
+
+impl Keeper for Kept {
+    fn settled(&self, _: &[(PushId, End)]) {}
+
+    fn left(&self, _: &Push, _: Waits, _: Moment) {
+        self.left.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tried(&self, _: &Push, _: Waits, _: Moment) {
+        self.tried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn handed(&self, _: &[PushId]) {}
+}
+
+fn keeping(settler: Settler) -> (Settler, Kept) {
+    let kept = Kept::default();
+    let register = Arc::<Register>::default();
+    register.set_journal(Box::new(kept.clone()));
+    (settler.with_register(register), kept)
+}
+
+fn refused() -> Outcome {
+    Outcome::NotProcessed("REFUSED_STREAM".into())
+}
+
+fn good() -> Outcome {
+    answered(200, LaneEffect::None, None)
+}
+
+fn busy() -> Outcome {
+    answered(503, LaneEffect::None, None)
+}
+
+fn elsewhere() -> Outcome {
+    let mut outcome = busy();
+    if let Outcome::Answered(answer) = &mut outcome {
+        answer.verdict = Verdict::Retry(Again::ELSEWHERE);
+    }
+    outcome
+}
+
+/// A push to another device.
+fn push_to(token: &str) -> Push {
+    let accepted = Arc::new(Accepted {
+        notification: Notification::empty(Platform::Ios),
+        tokens: Box::new([DeviceToken::new(token)]),
+        first_id: PushId(2),
+        at: Moment::now(),
+        payload: Box::default(),
+    });
+    Push::nth(&accepted, 0).unwrap()
+}
+
+#[test]
+fn what_the_next_start_finds_gives_its_room_back_and_has_no_line() {
+    let (lane, settler, push) = full();
+    let (mut settler, kept) = keeping(settler);
+    for _ in 0..7 {
+        settler.leave(&push, None, Moment::now());
+    }
+    assert_eq!(settler.unflushed(), [b"", b""]);
+    settler.flush(Instant::now());
+    assert_eq!(kept.left.load(Ordering::Relaxed), 7);
+    assert_eq!(lane.outstanding(), PUSHES - 7);
+}
+
+#[test]
+fn a_retry_is_noted_with_when_it_is_due_also_if_it_cost_no_attempt() {
+    let (_lane, settler, push) = full();
+    let (mut settler, kept) = keeping(settler);
+    let now = Moment::now();
+    let tried = || kept.tried.swap(0, Ordering::Relaxed);
+    let again = settler.conclude(ended(push, refused()), now).unwrap();
+    assert_eq!(
+        tried(),
+        0,
+        "it goes at once, and nothing is to be known of it"
+    );
+    assert!(settler.conclude(ended(again, refused()), now).is_none());
+    assert_eq!(tried(), 1, "it waits");
+}
+
+#[test]
+fn what_goes_to_another_connection_at_once_does_not_wait_on_the_shelf() {
+    let (lane, mut settler, push) = full();
+    let now = Moment::now();
+    let again = settler.conclude(ended(push, elsewhere()), now);
+    let again = again.expect("a push to be sent at once");
+    assert_eq!(lane.next_due(), None);
+    assert!(settler.conclude(ended(again, elsewhere()), now).is_none());
+    assert!(lane.next_due().is_some(), "the second time it waits");
+}
+
+#[test]
+fn a_line_tells_the_time_since_the_first_attempt() {
+    let (_lane, mut settler, mut push) = full();
+    let start = Moment::now();
+    let now = Moment {
+        monotonic: start.monotonic + Duration::from_millis(2500),
+        ..start
+    };
+    push.first_attempt = Some(start.monotonic);
+    settler.conclude(ended(push.clone(), good()), now);
+    push.first_attempt = None;
+    settler.conclude(ended(push, good()), now);
+    let lines = String::from_utf8(settler.access.clone()).unwrap();
+    let times: Vec<f64> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| line["ptime"].as_f64().unwrap())
+        .collect();
+    assert_eq!(times, [2.5, 0.0]);
+}
+
+#[test]
+fn each_end_is_counted_as_what_it_is() {
+    let (lane, mut settler, push) = full();
+    let (now, stats) = (Moment::now(), Arc::clone(&settler.stats));
+    for (outcome, counted) in [
+        (Some(good()), (1, 0)),
+        (None, (1, 1)),
+        (None, (1, 2)),
+        (Some(good()), (2, 2)),
+    ] {
+        match outcome {
+            Some(outcome) => assert!(
+                settler
+                    .conclude(ended(push.clone(), outcome), now)
+                    .is_none()
+            ),
+            None => settler.settle_as_unsendable(&push, "a reason", now),
+        }
+        settler.flush(now.monotonic);
+        let figures = stats.lane(Platform::Ios).figures();
+        assert_eq!((figures.push_success, figures.push_error), counted);
+        let gone = usize::try_from(counted.0 + counted.1).unwrap();
+        assert_eq!(lane.outstanding(), PUSHES - gone);
+    }
+}
+
+/// README, limits: one line per reason and second.
+#[test]
+fn retries_are_told_once_a_second_by_their_reasons() {
+    let (_lane, mut settler, push) = full();
+    let start = Moment::now();
+    let waiting = |settler: &Settler| settler.retries.values().map(|it| it.pushes).sum::<u64>();
+    let fail = |settler: &mut Settler| {
+        assert!(
+            settler
+                .conclude(ended(push.clone(), busy()), start)
+                .is_none()
+        );
+    };
+    fail(&mut settler);
+    fail(&mut settler);
+    assert_eq!((settler.retries.len(), waiting(&settler)), (1, 2));
+    let at = |millis| start.monotonic + Duration::from_millis(millis);
+    settler.flush(at(0));
+    assert_eq!(waiting(&settler), 0, "told");
+    fail(&mut settler);
+    settler.flush(at(999));
+    assert_eq!(waiting(&settler), 1, "gathered");
+    settler.flush(at(1000));
+    assert_eq!(waiting(&settler), 0, "told");
+    // Whatever a provider says, so many reasons are told apart, and no push is forgotten.
+    for number in 0..1000 {
+        let why = format!("the connection was lost: {number}");
+        let outcome = Outcome::Unknown(why.into());
+        assert!(
+            settler
+                .conclude(ended(push.clone(), outcome), start)
+                .is_none()
+        );
+    }
+    assert_eq!(waiting(&settler), 1000);
+    assert!(settler.retries.len() <= 33, "{}", settler.retries.len());
+}
+
+#[test]
+fn what_a_lane_is_asked_to_wait_for_holds_retries_also_where_it_does_not_rest() {
+    let (lane, mut settler, push) = full();
+    while lane.take(&mut VecDeque::new()) {}
+    let now = Moment::now();
+    // One server's slip among good answers.
+    for _ in 0..32 {
+        settler.conclude(ended(push.clone(), good()), now);
+    }
+    settler.conclude(ended(push.clone(), lost()), now);
+    for push in [push, push_to("cd")] {
+        let slow = answered(503, LaneEffect::Slow, Some(60));
+        settler.conclude(ended(push, slow), now);
+    }
+    assert!(!lane.rests(now.monotonic));
+    lane.promote_due(now.monotonic + Duration::from_secs(2));
+    lane.promote_due(now.monotonic + Duration::from_secs(59));
+    assert_eq!(lane.retry_budget().under_way(), 0);
+    lane.promote_due(now.monotonic + Duration::from_secs(67));
+    assert_eq!(lane.retry_budget().under_way(), 3);
+}
+
+#[test]
+fn a_refusal_that_is_meant_for_the_lane_makes_it_rest_and_another_does_not() {
+    for (effect, rests) in [(LaneEffect::Slow, true), (LaneEffect::None, false)] {
+        let (lane, mut settler, push) = full();
+        let now = Moment::now();
+        for push in [push, push_to("cd")] {
+            settler.conclude(ended(push, answered(503, effect, Some(60))), now);
+        }
+        assert_eq!(lane.rests(now.monotonic), rests);
+    }
+}
+
+#[test]
+fn what_one_device_token_may_meet_alone_is_no_alarm() {
+    for (effect, is_told) in [(LaneEffect::AlarmIfMany, false), (LaneEffect::Alarm, true)] {
+        let (lane, mut settler, push) = full();
+        let now = Moment::now();
+        settler.conclude(ended(push, answered(400, effect, None)), now);
+        let is_due = lane.alarms().is_due("400 a reason", now.monotonic);
+        assert_eq!(!is_due, is_told, "{effect:?}");
+    }
+}
+
+/// Whether the provider is well is read off retries alone, and off its answers alone.
+#[test]
+fn the_budget_of_retries_follows_what_becomes_of_them() {
+    for (is_retry, outcome, limit) in [
+        (true, good(), 11),
+        (true, Outcome::NotSent, 10),
+        (true, busy(), 3),
+        (true, lost(), 3),
+        (true, refused(), 3),
+        (false, busy(), 10),
+        (false, good(), 10),
+    ] {
+        let (lane, mut settler, mut push) = full();
+        while lane.take(&mut VecDeque::new()) {}
+        let now = Moment::now();
+        let budget = lane.retry_budget();
+        let shelve = |count| (0..count).for_each(|_| lane.shelve(push.clone(), now.monotonic));
+        shelve(20);
+        lane.promote_due(now.monotonic);
+        // Seven are answered well, and raise the limit while it is used up.
+        for _ in 0..7 {
+            budget.judge(true);
+            lane.promote_due(now.monotonic);
+        }
+        assert_eq!((budget.limit(), budget.room()), (10, 0));
+        push.is_retry = is_retry;
+        settler.conclude(ended(push, outcome), now);
+        assert_eq!(budget.limit(), limit);
+    }
+}
