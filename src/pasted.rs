@@ -14,6 +14,10 @@ pub const IS_CONTENT: &str = "this is the content of a key; put it into a file a
 pub const MAY_BE_KEY: &str = "there is no such file, and it looks like a key itself; put the key \
                               into a file and name that (write a path of that name as ./NAME)";
 
+/// What is said of what may be a key in the place of a file that has to be there.
+pub const NO_SUCH_FILE: &str =
+    "there is no such file, and it may be a key itself; put the key into a file and name that";
+
 /// What stands in the place of what is not shown.
 pub const NOT_SHOWN: &str = "(not shown)";
 
@@ -28,6 +32,22 @@ pub fn why_no_path(
         return Some(IS_CONTENT);
     }
     (may_be_key(text) && !is_there(path)).then_some(MAY_BE_KEY)
+}
+
+/// The same where the file has to be there: then a text that is no file's is shown only if it ends
+/// as a file's name does, or there is its directory. A key has neither, whatever it looks like.
+pub fn why_no_file(
+    text: &str,
+    path: &Path,
+    is_there: impl Fn(&Path) -> bool,
+) -> Option<&'static str> {
+    let is_of_names = |at: char| at.is_alphanumeric() || "._-/@~ ".contains(at);
+    // `/` and the working directory are always there.
+    let directory = path.parent().filter(|dir| dir.parent().is_some());
+    let may_be_shown =
+        (has_extension(text) && text.chars().all(is_of_names)) || directory.is_some_and(&is_there);
+    why_no_path(text, path, &is_there)
+        .or_else(|| (!text.is_empty() && !may_be_shown && !is_there(path)).then_some(NO_SUCH_FILE))
 }
 
 /// A text as a message may repeat it.
@@ -85,11 +105,15 @@ pub fn is_content(text: &str) -> bool {
         || is_encoded(inner)
 }
 
-/// Whether a text is like a key or token that somebody drew by chance. What begins as a path does,
-/// or ends as the name of a file does, is not.
+/// Whether a text is like a key or token that somebody drew by chance, or the last part of an
+/// absolute path. What begins as another path does, or ends as the name of a file does, is not.
 pub fn may_be_key(text: &str) -> bool {
     let inner = inner(text);
-    let is_path = ["/", "./", "../", "~"]
+    let inner = match inner.strip_prefix('/') {
+        Some(path) => path.rsplit('/').next().unwrap_or_default(),
+        None => inner,
+    };
+    let is_path = ["./", "../", "~"]
         .iter()
         .any(|begin| inner.starts_with(begin));
     !is_path
@@ -294,8 +318,38 @@ mod tests {
     }
 
     #[test]
+    fn of_a_file_that_has_to_be_there_only_what_ends_as_one_is_shown() {
+        let nowhere = |text: &str| why_no_file(text, Path::new(text), |_| false);
+        for text in [
+            "/etc/sterna/AuthKey_ABCDE12345.p8",
+            "/no/such/directory/key.pem",
+            "sterna/service account@1.json",
+            "",
+        ] {
+            assert_eq!(nowhere(text), None, "{text:?}");
+        }
+        for text in [
+            "DJBD6vrTbphk7dRIN/0y1g==",
+            "/SzxLPZHYabc",
+            "nbhovehpinngflbk",
+            "22AHOHZKQTWPOJ6OLLWKKCYNQ3GSW7M6",
+            "KZ6u0z2JduHj9R7w",
+            "VlcOsdhxqMLn#u0t*LO.ab",
+            "/etc/sterna/key",
+            "hunter2",
+        ] {
+            assert!(nowhere(text).is_some(), "{text:?}");
+            assert_eq!(why_no_file(text, Path::new(text), |_| true), None);
+        }
+        let in_etc = |text: &str| why_no_file(text, Path::new(text), |at| at == Path::new("/etc"));
+        assert_eq!(in_etc("/etc/keys"), None);
+        assert_eq!(in_etc("/etc/0123456789abcdef"), Some(MAY_BE_KEY));
+    }
+
+    #[test]
     fn what_is_drawn_by_chance_may_be_a_key() {
         for text in [
+            "/etc/0123456789abcdef",
             "3f9c1d0a5b7e4428a6d1c2f3e4b5a697887766554433221100ffeeddccbbaa99",
             "0123456789abcdef",
             "credential:0123456789abcdef0123456789abcdef",

@@ -360,6 +360,63 @@ fn no_command_tells_what_stands_in_the_place_of_a_variable() {
     }
 }
 
+/// Keys that no rule for words tells from names: base64 with a slash, base32, few characters.
+const FORMS: [&str; 6] = [
+    "DJBD6vrTbphk7dRIN/0y1g==",
+    "/SzxLPZHYabcDEFghiJKLmno",
+    "nbhovehpinngflbk",
+    "22AHOHZKQTWPOJ6OLLWKKCYNQ3GSW7M6",
+    "KZ6u0z2JduHj9R7w",
+    "VlcOsdhxqMLn#u0t*LO",
+];
+
+#[test]
+fn in_the_place_of_a_credentials_file_nothing_is_told_but_what_ends_as_a_file_does() {
+    let check_silent = |what: &str, output: &Output| {
+        for text in [&output.stdout, &output.stderr] {
+            let text = String::from_utf8_lossy(text);
+            let told = FORMS.iter().find(|form| text.contains(**form));
+            assert_eq!(told, None, "{what}: {text}");
+        }
+    };
+    let keys = || all_keys().filter(|key| key.names_a_credential());
+    let with = |value: &dyn Fn(usize) -> &'static str| {
+        keys().enumerate().fold(site(), |site, (number, key)| {
+            site.with_text(&key.path(), value(number))
+        })
+    };
+    let keyed = with(&|number| FORMS[number % FORMS.len()]);
+    for arguments in [
+        &["check", "-c"][..],
+        &["check", "--print", "-c"],
+        &["check", "--migrate"],
+        &["recover", "-n", "-c"],
+        &["-c"],
+    ] {
+        check_silent(&format!("{arguments:?}"), &run(command(&keyed, arguments)));
+    }
+    let environment = site_of_the_environment();
+    for variable in [
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "CREDENTIALS_DIRECTORY",
+        "RUNTIME_DIRECTORY",
+    ] {
+        let mut check = command(&environment, &["check", "-c"]);
+        check.env("STATE_DIRECTORY", environment.path("state"));
+        check.env(variable, FORMS[1]);
+        let output = run(check);
+        check_silent(variable, &output);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(&format!("error: {variable}: ")), "{told}");
+    }
+    // A slip of the pen is told as it is.
+    let missing = "/no/such/AuthKey_ABCDE12345.p8";
+    let output = run(command(&with(&|_| missing), &["check", "-c"]));
+    let told = String::from_utf8_lossy(&output.stderr);
+    let error = format!("error: ios.token_auth_key_path = \"{missing}\": ");
+    assert!(told.contains(&error), "{told}");
+}
+
 #[test]
 fn a_service_account_in_its_variable_is_said_to_be_one() {
     let site = site_of_the_environment()
@@ -423,6 +480,16 @@ fn no_command_tells_what_stands_in_the_place_of_an_argument() {
             check_silent(&format!("{arguments:?}"), &output);
             assert_eq!(output.status.code(), Some(64), "{arguments:?}");
         }
+    }
+    for arguments in [
+        &[&*format!("--{HEX}")][..],
+        &["check", "-c", &format!("/etc/{HEX}")],
+    ] {
+        let mut command = sterna();
+        command.args(arguments);
+        let output = run(command);
+        check_silent(&format!("{arguments:?}"), &output);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
     }
     assert!(!site.path(HEX).exists());
     // A file of such a name is one.

@@ -143,7 +143,7 @@ fn the_daemon_may_take_longer_to_stop_than_its_own_timeout() {
     let seconds: u64 = settings("TimeoutStopSec")[0].parse().unwrap();
     let (config, _) = sterna::config::Config::parse(
         "sterna.toml",
-        "[ios]\nenabled = false\n[android]\nservice_account_path = \"k\"\n",
+        "[ios]\nenabled = false\n[android]\nservice_account_path = \"k.json\"\n",
         sterna::config::Overrides::default(),
         &sterna::config::Environment::read(),
     )

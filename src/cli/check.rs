@@ -34,7 +34,7 @@ pub(super) fn run(asked: &Check) -> ExitCode {
     let mut findings = error.diagnostics();
     findings.extend(found.warnings.iter().map(Warning::diagnostic));
     if let Some(config) = &found.config {
-        let source = FileText::read(&name, &text);
+        let source = FileText::read(&name, &text, Path::exists);
         let now = Moment::now().unix;
         if asked.print && findings.iter().all(|it| it.severity != Severity::Error) {
             return print(&config.effective_toml());
@@ -58,7 +58,7 @@ fn migrate(path: &Path) -> ExitCode {
     let translated = config::read_text(Some(path))
         .map_err(|error| (ExitCode::Config, error))
         .and_then(|(name, text)| {
-            config::migrate(&name, &text).map_err(|error| (ExitCode::Data, error))
+            config::migrate(&name, &text, Path::exists).map_err(|error| (ExitCode::Data, error))
         });
     match translated {
         Ok(text) => print(&text),

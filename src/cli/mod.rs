@@ -77,12 +77,12 @@ fn notice_standstills() -> Result<(), ExitCode> {
     })
 }
 
-/// Why an argument, or the value that is written together with its flag, is not to be used or
-/// shown: it is a key.
+/// Why an argument, or the value that is written together with its flag, or a flag without one, is
+/// not to be used or shown: it is a key.
 fn pasted_in(argument: &str) -> Option<&'static str> {
     let value = match argument.strip_prefix('-') {
         None => argument,
-        Some(long) if long.starts_with('-') => long.split_once('=').map_or("", |(_, value)| value),
+        Some(long) if long.starts_with('-') => long.split_once('=').unwrap_or(("", long)).1,
         Some(short) => short.get(1..).unwrap_or_default(),
     };
     pasted::is_content(argument)

@@ -1,6 +1,7 @@
 //! `sterna serve`: the daemon.
 
 use std::io::Write;
+use std::path::Path;
 
 use super::args::Serve;
 use super::{ExitCode, complain, notice_standstills, report};
@@ -29,7 +30,7 @@ pub(super) fn run(serve: &Serve) -> ExitCode {
     match Config::parse(&name, &text, serve.overrides(), &Environment::read()) {
         Ok((config, warnings)) => match inherited {
             Ok(inherited) => {
-                let text = FileText::read(&name, &text);
+                let text = FileText::read(&name, &text, Path::exists);
                 start(serve, inherited, (&config, &text), &warnings)
             }
             Err(error) => {

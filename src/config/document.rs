@@ -41,12 +41,17 @@ pub(super) struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// Parses `text` and checks that every name in it is known.
+    /// Parses `text` and checks that every name in it is known. What is no name of a file that
+    /// `is_there` is not shown where one has to be.
     ///
     /// # Errors
     ///
     /// All syntax errors, if it is not TOML.
-    pub(super) fn parse(file: &'t str, text: &'t str) -> Result<Self, ConfigError> {
+    pub(super) fn parse(
+        file: &'t str,
+        text: &'t str,
+        is_there: fn(&Path) -> bool,
+    ) -> Result<Self, ConfigError> {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             let errors = errors.iter().take(PROBLEMS_MAX);
@@ -60,10 +65,10 @@ impl<'t> Document<'t> {
         let mut document = Self {
             file,
             text,
-            hidden: excerpt::hidden(&table),
+            hidden: excerpt::hidden(&table, is_there),
             table,
             credentials: None,
-            is_there: |_| true,
+            is_there,
             problems: vec![],
             warnings: vec![],
         };
@@ -178,11 +183,10 @@ impl<'t> Document<'t> {
     }
 
     /// From now on, [`Document::file`] finds what `credential:NAME` names in the environment's
-    /// directory, and what looks like a key is no path unless there is such a file.
+    /// directory.
     pub(super) fn look_around(&mut self, environment: &Environment) {
         self.credentials
             .clone_from(&environment.credentials_directory);
-        self.is_there = environment.is_there;
     }
 
     /// Why a text is not to be used as the key's value, and not to be shown, if it is a key or a
@@ -196,6 +200,10 @@ impl<'t> Document<'t> {
             return is_content.then(|| format!("must be {}", key.range_text()));
         }
         let credential = credential::name(text);
+        if credential.is_none() && key.names_a_credential() {
+            let why = pasted::why_no_file(text, Path::new(text), self.is_there);
+            return why.map(str::to_owned);
+        }
         let path = credential.zip(self.credentials.as_deref());
         let path = path.map_or_else(|| PathBuf::from(text), |(name, dir)| dir.join(name));
         pasted::why_no_path(text, &path, self.is_there).map(str::to_owned)
@@ -257,8 +265,8 @@ impl<'t> Document<'t> {
     pub(super) fn hides(&self, key: &Key) -> bool {
         let hidden = |value: &Spanned<DeValue<'_>>| {
             let value = value.as_ref();
-            let text = value.as_str().filter(|_| key.names_a_file());
-            excerpt::holds_key(value) || text.is_some_and(pasted::has_lines)
+            let is_no_file = |text| excerpt::is_no_file_of(key, text, self.is_there);
+            excerpt::holds_key(value) || value.as_str().is_some_and(is_no_file)
         };
         matches!(key.allowed, Allowed::Secret) || self.value(key).is_some_and(hidden)
     }

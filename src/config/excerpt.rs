@@ -1,13 +1,15 @@
 //! A line of the file as a message may show it: no secret, no control character, not long.
 
 use std::ops::Range;
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use unicode_width::UnicodeWidthChar;
 
 use super::all_keys;
-use super::key::Allowed;
+use super::credential;
+use super::key::{Allowed, Key};
 use super::nearest::nearest;
 use crate::pasted::{self, NOT_SHOWN};
 
@@ -119,13 +121,13 @@ fn seems_secret(line: &str) -> bool {
 
 /// The parts of a file's text that are secret, or may be: the values of all keys that are not known
 /// to be none, and what is a key wherever it stands.
-pub(super) fn hidden(table: &DeTable<'_>) -> Vec<Range<usize>> {
+pub(super) fn hidden(table: &DeTable<'_>, is_there: fn(&Path) -> bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    collect(table, &mut found);
+    collect(table, is_there, &mut found);
     found
 }
 
-fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
+fn collect(table: &DeTable<'_>, is_there: fn(&Path) -> bool, found: &mut Vec<Range<usize>>) {
     for (name, value) in table {
         if pasted::is_secret(name.as_ref()) {
             found.push(name.span());
@@ -134,7 +136,7 @@ fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
             DeValue::Table(_) | DeValue::Array(_) if names_a_secret(name.as_ref()) => {
                 bury(value, found);
             }
-            DeValue::Table(inner) => collect(inner, found),
+            DeValue::Table(inner) => collect(inner, is_there, found),
             DeValue::Array(values)
                 if values
                     .iter()
@@ -142,10 +144,10 @@ fn collect(table: &DeTable<'_>, found: &mut Vec<Range<usize>>) {
             {
                 let tables = values.iter().filter_map(|value| value.as_ref().as_table());
                 for inner in tables {
-                    collect(inner, found);
+                    collect(inner, is_there, found);
                 }
             }
-            DeValue::String(text) if names_a_file(name.as_ref()) && pasted::has_lines(text) => {
+            DeValue::String(text) if names_no_file(name.as_ref(), text, is_there) => {
                 found.push(value.span());
             }
             _ if is_open(name.as_ref()) && !holds_key(value.as_ref()) => {}
@@ -171,8 +173,17 @@ fn bury(value: &Spanned<DeValue<'_>>, found: &mut Vec<Range<usize>>) {
     }
 }
 
-fn names_a_file(name: &str) -> bool {
-    all_keys().any(|key| key.name == name && key.names_a_file())
+fn names_no_file(name: &str, text: &str, is_there: fn(&Path) -> bool) -> bool {
+    let mut named = all_keys().filter(|key| key.name == name);
+    named.any(|key| is_no_file_of(key, text, is_there))
+}
+
+/// Whether a text is none that may be shown as the name of the key's file.
+pub(super) fn is_no_file_of(key: &Key, text: &str, is_there: fn(&Path) -> bool) -> bool {
+    if key.names_a_credential() && credential::name(text).is_none() {
+        return pasted::why_no_file(text, Path::new(text), is_there).is_some();
+    }
+    key.names_a_file() && pasted::has_lines(text)
 }
 
 /// Whether a text in a value is a key.

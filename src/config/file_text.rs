@@ -16,9 +16,9 @@ pub struct FileText<'t> {
 }
 
 impl<'t> FileText<'t> {
-    /// Reads a text; `file` is its name.
-    pub fn read(file: &'t str, text: &'t str) -> Self {
-        let document = Document::parse(file, text).ok();
+    /// Reads a text; `file` is its name, and `is_there` looks for the files that it names.
+    pub fn read(file: &'t str, text: &'t str, is_there: fn(&Path) -> bool) -> Self {
+        let document = Document::parse(file, text, is_there).ok();
         Self { file, document }
     }
 

@@ -86,6 +86,11 @@ impl Key {
         matches!(self.allowed, Allowed::Text { form, .. } if form.contains("a path"))
     }
 
+    /// Whether its value names a file that has to be there: a credential, or whom to trust.
+    pub fn names_a_credential(&self) -> bool {
+        self.names_a_file() && self.name.ends_with("_path")
+    }
+
     /// The default as the file would spell it; `None` if absence is not the same as any value.
     pub fn default_text(&self) -> Option<String> {
         match &self.allowed {

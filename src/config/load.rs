@@ -22,8 +22,8 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// systemd's directory for sockets of ours.
     pub runtime_dir: Option<PathBuf>,
-    /// Variables that hold a key where a path belongs, and count as not set.
-    pub pasted: Vec<&'static str>,
+    /// Variables that hold a key where a path belongs, and count as not set; each with why.
+    pub pasted: Vec<(&'static str, &'static str)>,
     /// Whether there is something of that name.
     pub is_there: fn(&Path) -> bool,
     /// CPUs that the process may use: the default of `core.workers`.
@@ -38,12 +38,17 @@ impl Environment {
             let value = std::env::var_os(name).filter(|path| !path.is_empty());
             let path = PathBuf::from(value?);
             let text = path.to_string_lossy();
-            let is_pasted = pasted::why_no_path(&text, &path, Path::exists).is_some();
-            if is_pasted {
-                pasted.borrow_mut().push(name);
-            }
+            let why = pasted::why_no_path(&text, &path, Path::exists).map(|_| IS_CONTENT);
+            let why = why.or_else(|| {
+                // systemd's may be several.
+                let is_there =
+                    |path: &Path| path.exists() || first(path).is_some_and(|first| first.exists());
+                let must_be = HAVE_TO_BE.contains(&name);
+                pasted::why_no_file(&text, &path, is_there).filter(|_| must_be)
+            });
+            pasted.borrow_mut().extend(why.map(|why| (name, why)));
             drop(text);
-            (!is_pasted).then_some(path)
+            why.is_none().then_some(path)
         };
         let mut environment = Self {
             google_application_credentials: path(CREDENTIALS_VARIABLE),
@@ -60,8 +65,8 @@ impl Environment {
 
     /// What is said of a variable that holds a key where a path belongs.
     pub(super) fn complaint(&self, name: &str) -> Option<String> {
-        let is_pasted = self.pasted.contains(&name);
-        is_pasted.then(|| format!("{name}: {IS_CONTENT}"))
+        let (_, why) = self.pasted.iter().find(|(pasted, _)| *pasted == name)?;
+        Some(format!("{name}: {why}"))
     }
 }
 
@@ -151,6 +156,13 @@ pub fn read_text(path: Option<&Path>) -> Result<(String, String), ConfigError> {
     })?;
     Ok((name, text))
 }
+
+/// Variables whose files and directories nobody makes later.
+const HAVE_TO_BE: [&str; 3] = [
+    CREDENTIALS_VARIABLE,
+    "CREDENTIALS_DIRECTORY",
+    "RUNTIME_DIRECTORY",
+];
 
 /// The control socket in the runtime directory.
 const CONTROL_SOCKET: &str = "control";

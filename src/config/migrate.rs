@@ -1,6 +1,7 @@
 //! Gaurun's file made ours: what is kept, what is dropped, what is changed, and why.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::document::Document;
 use super::effective::quoted;
@@ -11,13 +12,14 @@ use super::{ConfigError, all_keys};
 use crate::pasted::IS_CONTENT;
 
 /// Writes a commented configuration that does what Gaurun's file `text` did, or says why not.
-/// Secrets are not repeated: where one is needed, a comment says where to copy it from.
+/// Secrets are not repeated, nor what is in the place of a file that `is_there` does not find and
+/// may be one: where one is needed, a comment says where to copy it from.
 ///
 /// # Errors
 ///
 /// When the text is no TOML.
-pub fn migrate(file: &str, text: &str) -> Result<String, ConfigError> {
-    let document = Document::parse(file, text)?;
+pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<String, ConfigError> {
+    let document = Document::parse(file, text, is_there)?;
     let mut out = String::new();
     comment(
         &mut out,

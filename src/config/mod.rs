@@ -118,7 +118,7 @@ impl Config {
         overrides: Overrides,
         environment: &Environment,
     ) -> Examined {
-        let mut document = match Document::parse(file, text) {
+        let mut document = match Document::parse(file, text, environment.is_there) {
             Ok(document) => document,
             Err(error) => {
                 return Examined {
@@ -130,8 +130,8 @@ impl Config {
         };
         document.look_around(environment);
         // That of the service account matters only where the file names none.
-        let others = environment.pasted.iter();
-        for name in others.filter(|name| **name != android::CREDENTIALS_VARIABLE) {
+        let others = environment.pasted.iter().map(|(name, _)| *name);
+        for name in others.filter(|name| *name != android::CREDENTIALS_VARIABLE) {
             document.refuse_whole(environment.complaint(name).unwrap_or_default());
         }
         let core = Core::take(&mut document, overrides, environment);

@@ -3,7 +3,7 @@
 //!
 //! It runs on the thread that takes the signals. Callers and lanes go on meanwhile.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::log::Level;
@@ -97,7 +97,7 @@ impl Daemon {
     /// Reads the file; all problems of it, else of the files that it names.
     fn prepare(&self) -> Result<Prepared, Vec<Diagnostic>> {
         let Some(source) = &self.source else {
-            let nowhere = FileText::read("sterna", "");
+            let nowhere = FileText::read("sterna", "", Path::exists);
             let text = "this daemon was not started from a configuration file";
             return Err(vec![nowhere.whole(Severity::Error, text)]);
         };
@@ -106,7 +106,7 @@ impl Daemon {
         let overrides = source.overrides.clone();
         let parsed = Config::parse(&name, &text, overrides, &source.environment);
         let (new, warnings) = parsed.map_err(|error| error.diagnostics())?;
-        self.prepare_from(&new, warnings, &FileText::read(&name, &text))
+        self.prepare_from(&new, warnings, &FileText::read(&name, &text, Path::exists))
     }
 
     fn prepare_from(

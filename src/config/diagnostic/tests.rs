@@ -12,7 +12,8 @@ fn parse(text: &str) -> Result<(Config, Vec<Warning>), ConfigError> {
         credentials_directory: None,
         runtime_dir: None,
         pasted: Vec::new(),
-        is_there: |_| false,
+        // What has a short name is.
+        is_there: |path| path.as_os_str().len() < 10,
         cpus: std::num::NonZeroUsize::MIN,
     };
     Config::parse("f.toml", text, Overrides::default(), &environment)

@@ -10,7 +10,8 @@ fn parse(text: &str) -> Config {
         credentials_directory: None,
         runtime_dir: None,
         pasted: Vec::new(),
-        is_there: |_| false,
+        // What has a short name is.
+        is_there: |path| path.as_os_str().len() < 10,
         cpus: std::num::NonZeroUsize::MIN,
     };
     let found = Config::parse("f", text, Overrides::default(), &environment);

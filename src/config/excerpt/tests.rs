@@ -164,7 +164,7 @@ fn nothing_below_the_name_of_a_secret_is_shown() {
     ] {
         let (table, errors) = DeTable::parse_recoverable(text);
         assert!(errors.is_empty());
-        let hidden = hidden(table.get_ref());
+        let hidden = hidden(table.get_ref(), |_| true);
         assert_eq!(Excerpt::of(text, &(0..1), &hidden).line, expected);
     }
 }

@@ -21,6 +21,7 @@ impl Roots {
     /// The system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), and those of
     /// `ca_path` besides. Fails if there is none at all, or if `ca_path` holds none.
     pub fn load(ca_path: Option<&Path>) -> Result<Self, TlsError> {
+        let mut hidden = Vec::new();
         for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
             let value = std::env::var_os(name).unwrap_or_default();
             let text = value.to_string_lossy();
@@ -35,10 +36,15 @@ impl Roots {
                 let path = value.display();
                 return Err(TlsError::new(format!("{name}: {path}: {error}")));
             }
+            if pasted::why_no_file(&text, Path::new(&value), Path::exists).is_some() {
+                hidden.push(text.into_owned());
+            }
         }
+        let hidden: Vec<&str> = hidden.iter().map(String::as_str).collect();
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
-            log::warn!("system root certificates: {error}");
+            let told = pasted::without(error.to_string().as_bytes(), &hidden);
+            log::warn!("system root certificates: {told}");
         }
         Self::from_certificates(system.certs, ca_path)
     }
