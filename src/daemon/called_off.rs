@@ -3,26 +3,56 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Identifiers whose pushes of earlier processes are not sent any more.
+use crate::push::PushId;
+
+/// Pushes of earlier processes that are not sent any more.
 #[derive(Debug, Default)]
-pub(super) struct CalledOff(Mutex<BTreeSet<Box<str>>>);
+pub(super) struct CalledOff(Mutex<Meant>);
+
+/// Which those are.
+#[derive(Debug, Default)]
+pub(super) struct Meant {
+    identifiers: BTreeSet<Box<str>>,
+    pushes: BTreeSet<PushId>,
+}
+
+impl Meant {
+    /// Whether a push is meant whose notification has that identifier.
+    pub(super) fn has(&self, identifier: &str, push: PushId) -> bool {
+        self.identifiers.contains(identifier) || self.pushes.contains(&push)
+    }
+
+    fn len(&self) -> usize {
+        self.identifiers.len().saturating_add(self.pushes.len())
+    }
+}
 
 impl CalledOff {
-    /// From now on; what is just being read is in its lane when this returns. False if there are
-    /// too many.
+    /// Those of that identifier from now on; what is just being read is in its lane when this
+    /// returns. False if there are too many.
     pub(super) fn add(&self, identifier: &str) -> bool {
         let mut all = self.lock();
-        all.contains(identifier) || (all.len() < CALLED_OFF_MAX && all.insert(identifier.into()))
+        let has_room = all.len() < CALLED_OFF_MAX;
+        all.identifiers.contains(identifier)
+            || (has_room && all.identifiers.insert(identifier.into()))
+    }
+
+    /// The same for one push.
+    pub(super) fn add_push(&self, push: PushId) -> bool {
+        let mut all = self.lock();
+        let has_room = all.len() < CALLED_OFF_MAX;
+        all.pushes.contains(&push) || (has_room && all.pushes.insert(push))
     }
 
     /// Held while pushes go from the journal to their lane.
-    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeSet<Box<str>>> {
-        // A set that is whole at any time.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Meant> {
+        // Sets that are whole at any time.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Our limit: identifiers that are purged while pushes are still to be read from the journal.
+/// Our limit: identifiers and pushes that are purged while pushes are still to be read from the
+/// journal.
 const CALLED_OFF_MAX: usize = 1000;
 
 #[cfg(test)]
@@ -36,6 +66,7 @@ mod tests {
             assert!(called_off.add(&number.to_string()));
         }
         assert!(!called_off.add("one more") && called_off.add("0"));
+        assert!(!called_off.add_push(PushId(1)));
         assert_eq!(called_off.lock().len(), CALLED_OFF_MAX);
     }
 }

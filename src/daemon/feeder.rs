@@ -4,7 +4,6 @@
 //! More may be outstanding than the lanes hold, and callers want room too: it feeds while a lane
 //! is less than half full.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::absent::Absent;
+use super::called_off::Meant;
 use super::keeping::{JournalKeeper, Keeping, resume};
 use super::running_lane::RunningLane;
 use super::{StartError, StartErrorKind};
@@ -222,7 +222,7 @@ fn feed(
     mut room: Reservation,
     fed: Fed,
     payload: &PayloadOf,
-    called_off: &BTreeSet<Box<str>>,
+    called_off: &Meant,
 ) -> bool {
     let now = Moment::now();
     let has_fed = !fed.notifications.is_empty() || !fed.damaged.is_empty();
@@ -233,7 +233,6 @@ fn feed(
         let moment = outstanding.moment(now);
         let payload = payload(&outstanding.notification);
         let why = payload.as_ref().err().cloned();
-        let is_called_off = called_off.contains(&*outstanding.notification.identifier);
         let Outstanding {
             notification,
             tokens,
@@ -257,7 +256,7 @@ fn feed(
             if let Some(until) = waits.rest {
                 rest_on(lane, until, now);
             }
-            if is_called_off {
+            if called_off.has(&push.notification().identifier, push.id()) {
                 settler.settle(&push, purge::settlement(&push), now);
                 room.spend();
                 continue;

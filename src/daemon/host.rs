@@ -155,6 +155,15 @@ impl DaemonHost {
         }
     }
 
+    /// Whether a push may still be in the journal alone, from which it is read for its lane.
+    fn is_unread(&self, state: &PushState) -> bool {
+        let PushState::Queued { platform } = state else {
+            return false;
+        };
+        let mut lanes = self.lanes.iter();
+        lanes.any(|lane| lane.platform() == *platform) && self.keeping.unread(*platform) > 0
+    }
+
     fn log_tokens(&self, sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
         let privacy = self.logs.privacy.get();
         Self::with_lines(sink, |out, at| {
@@ -309,8 +318,21 @@ impl Host for DaemonHost {
             let is_held = |lane: &Arc<Lane>| Whereabouts::purge_in_the_threads(id, lane);
             self.purges.iter().any(waits) || self.lanes.iter().any(is_held)
         };
-        if !self.whereabouts.is_outstanding(id) || !Whereabouts::look_repeatedly(purge) {
-            return Err(self.whereabouts.of(id, now));
+        let is_purged =
+            || self.whereabouts.is_outstanding(id) && Whereabouts::look_repeatedly(purge);
+        if !is_purged() {
+            let state = self.whereabouts.of(id, now);
+            // What is called off may have come into its lane meanwhile.
+            if !self.is_unread(&state) || !self.keeping.called_off.add_push(id) {
+                return Err(state);
+            } else if !is_purged() {
+                let state = self.whereabouts.of(id, now);
+                return if self.is_unread(&state) {
+                    Ok(self.purged(0, 1))
+                } else {
+                    Err(state)
+                };
+            }
         }
         ::log::info!("push {id} purged by hand");
         Ok(self.purged(1, 0))
