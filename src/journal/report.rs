@@ -57,6 +57,14 @@ pub struct Damage {
     pub unread: Option<String>,
 }
 
+impl Recovered {
+    /// Places that could not be read beyond those that are listed, if there are any.
+    pub fn unlisted(&self) -> Option<u64> {
+        let listed = self.damage.len() as u64;
+        self.damaged.checked_sub(listed).filter(|more| *more > 0)
+    }
+}
+
 impl Default for Recovered {
     /// An empty journal.
     fn default() -> Self {

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::script::{Ledger, Operation, open, outstanding, run};
-use crate::journal::fixture::{self, MemoryFiles};
+use crate::journal::batch::Group;
+use crate::journal::fixture::{MemoryFiles, accepted, at};
+use crate::journal::frame;
 use crate::journal::read;
 use crate::journal::reader::{READ_TWICE_MAX, Reader, Step};
 use crate::journal::record::Record;
 use crate::journal::recovery::BEGIN_OCTETS;
 use crate::journal::segment::SEGMENT_HEAD;
+use crate::journal::store::Store;
 
 /// Octets from the end that are looked at one by one.
 const TAIL: usize = 4096;
@@ -188,7 +191,7 @@ fn every_flipped_bit_costs_at_most_its_record_and_is_told() {
 fn damage_in_the_middle_of_what_was_synced_costs_one_notification() {
     let content = whole();
     let all = ids(&with(&content));
-    let reading = read(&with(&content), Path::new("/journal"), fixture::at(0)).unwrap();
+    let reading = read(&with(&content), Path::new("/journal"), at(0)).unwrap();
     let victim = reading.map(Result::unwrap).nth(1).unwrap();
     let text = format!("message {}\n", victim.first_id);
     let text = text.as_bytes();
@@ -241,6 +244,8 @@ fn many_places_of_damage_are_counted_and_some_are_told() {
     );
     assert!(recovered.damaged > 32, "{}", recovered.damaged);
     assert_eq!(recovered.damage.len(), crate::journal::PLACES_MAX);
+    assert_eq!(recovered.unlisted(), Some(recovered.damaged - 32));
+    assert_eq!(outstanding(&with(&whole())).1.unlisted(), None);
 }
 
 #[test]
@@ -258,5 +263,71 @@ fn octets_without_any_sense_are_no_journal_but_no_obstacle() {
                 .iter()
                 .all(|path| path.starts_with(Path::new("/journal")))
         );
+    }
+}
+
+/// A request of three notifications with a push each, and where its frames end.
+fn request() -> (MemoryFiles, Store, Vec<usize>) {
+    let files = MemoryFiles::default();
+    let (mut store, _) = open(&files).unwrap();
+    let request = [1, 2, 3].map(|id| accepted(id, 1));
+    let mut batch = store.batch();
+    batch.add(&Group::of(&request, None).unwrap());
+    store.write(batch, at(0).unix).unwrap();
+    store.sync().unwrap();
+    let parts = parts(&files.content(&segment())).into_iter();
+    let ends = parts.filter(|part| !part.accepts.is_empty());
+    let ends: Vec<usize> = ends.map(|part| part.end).collect();
+    assert_eq!(ends.len(), 3);
+    (files, store, ends)
+}
+
+#[test]
+fn what_is_left_of_a_request_is_outstanding_where_another_segment_was_begun() {
+    let (files, mut store, ends) = request();
+    let whole = files.content(&segment());
+    store.rotate().unwrap();
+    store.sync().unwrap();
+    drop(store);
+    // The last frame is gone, or what is left of it is no frame.
+    for len in [ends[1], ends[1] + 5] {
+        files.put(&segment(), whole[..len].to_vec());
+        assert!(ids(&files).iter().eq(&[1, 2]), "{len}");
+        // Where none was begun, nobody was told that it was taken.
+        assert!(ids(&with(&whole[..len])).is_empty(), "{len}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_request_is_outstanding_where_more_was_written_after_its_sync() {
+    let (files, mut store, ends) = request();
+    let mut damaged = files.content(&segment());
+    damaged[ends[2] - 1] ^= 1;
+    assert!(ids(&with(&damaged)).is_empty());
+    let mut batch = store.batch();
+    batch.add(&Group::of(&[accepted(9, 1)], None).unwrap());
+    store.write(batch, at(0).unix).unwrap();
+    drop(store);
+    damaged.extend(&files.content(&segment())[damaged.len()..]);
+    assert!(ids(&with(&damaged)).iter().eq(&[1, 2, 9]));
+}
+
+#[test]
+fn a_frame_of_a_kind_that_is_not_ours_is_told_and_breaks_what_it_is_in() {
+    let (files, store, ends) = request();
+    drop(store);
+    let whole = files.content(&segment());
+    let mut strange = Vec::new();
+    assert!(frame::put(&mut strange, 60, |out| out.extend(b"whatever")));
+    frame::seal(&mut strange, frame::salt(1));
+    for (offset, expected) in [(ends[1], &[][..]), (ends[2], &[1, 2, 3])] {
+        let content = [&whole[..offset], &strange, &whole[offset..]].concat();
+        let (found, recovered) = outstanding(&with(&content));
+        assert!(found.keys().eq(expected), "{found:?}");
+        let [damage] = &recovered.damage[..] else {
+            panic!("{recovered:?}");
+        };
+        let place = (damage.offset, damage.octets, recovered.damaged);
+        assert_eq!(place, (offset as u64, strange.len() as u64, 1));
     }
 }
