@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::keeping::Keeping;
+use super::keeping::{Keeping, LINES_KEPT_WITHIN};
 use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
 use crate::api::route::Order;
@@ -147,7 +147,9 @@ impl DaemonHost {
     /// those of which that is not known.
     fn purged(&self, pushes: usize, unread: u64) -> Purged {
         let register = &self.whereabouts.register;
-        let kept = self.keeping.keep_purged(register, &self.logs);
+        let kept = self
+            .keeping
+            .keep_purged(register, &self.logs, LINES_KEPT_WITHIN);
         Purged {
             pushes,
             unread,

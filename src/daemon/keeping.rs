@@ -43,7 +43,7 @@ const UNREAD: &str = "some of what is outstanding cannot be read; it is tried ev
 
 /// Our limit: who settles pushes by hand waits so long for the push log, which has their lines
 /// before the journal has the settlements …
-const LINES_KEPT_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const LINES_KEPT_WITHIN: Duration = Duration::from_secs(2);
 
 /// … and so long for the journal.
 const SETTLED_KEPT_WITHIN: Duration = Duration::from_secs(5);
@@ -124,16 +124,21 @@ impl Keeping {
     }
 
     /// Waits until everything that was settled by hand so far is kept in the journal, if there is
-    /// one.
+    /// one: so long for its lines, then [`SETTLED_KEPT_WITHIN`] for the journal.
     ///
     /// # Errors
     ///
     /// Why a crash would bring some of it back.
-    pub(super) fn keep_purged(&self, register: &Register, logs: &Logs) -> Result<(), String> {
+    pub(super) fn keep_purged(
+        &self,
+        register: &Register,
+        logs: &Logs,
+        lines_within: Duration,
+    ) -> Result<(), String> {
         let Some(journal) = self.journal() else {
             return Ok(());
         };
-        if !register.await_by_hand(LINES_KEPT_WITHIN) {
+        if !register.await_by_hand(lines_within) {
             let trouble = logs.trouble();
             return Err(trouble.unwrap_or_else(|| "a push log takes no lines".to_owned()));
         }
@@ -286,16 +291,23 @@ fn read(
     core: &config::Core,
     lock: Lock,
 ) -> Result<(Arc<Journal>, Recovered), OpenError> {
-    let mut settings = journal::Settings::new(dir);
-    settings.notes_handed = !core.resend_unknown;
-    settings.sync = match config.sync {
-        config::Sync::Group => SyncPolicy::Group,
-        config::Sync::Interval => SyncPolicy::Interval,
-    };
-    settings.segment_octets = config.segment_octets;
-    settings.node = core.node;
+    let settings = settings(dir, config, core);
     let (journal, recovered) = Journal::open_taken(files(), lock, settings, Moment::now())?;
     Ok((Arc::new(journal), recovered))
+}
+
+/// How the journal in a directory is kept.
+fn settings(dir: &Path, config: &config::Journal, core: &config::Core) -> journal::Settings {
+    journal::Settings {
+        notes_handed: !core.resend_unknown,
+        sync: match config.sync {
+            config::Sync::Group => SyncPolicy::Group,
+            config::Sync::Interval => SyncPolicy::Interval,
+        },
+        segment_octets: config.segment_octets,
+        node: core.node,
+        ..journal::Settings::new(dir)
+    }
 }
 
 /// Opens the journal that was taken over, and tells the operator what is in it.
@@ -320,9 +332,7 @@ pub(super) fn open(
     for damage in &recovered.damage {
         ::log::error!("{damage}");
     }
-    let told = recovered.damage.len() as u64;
-    if recovered.damaged > told {
-        let more = recovered.damaged - told;
+    if let Some(more) = recovered.unlisted() {
         let more = count::of(more, "more place", "more places");
         ::log::error!("journal {dir}: {more} cannot be read");
     }
@@ -382,130 +392,4 @@ fn files() -> Arc<dyn Files> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::idempotency::Keyed;
-    use crate::push::{ConnectionId, DeviceToken, Notification};
-
-    fn accepted(now: Moment) -> Arc<Accepted> {
-        Arc::new(Accepted {
-            notification: Notification::empty(Platform::Ios),
-            tokens: [DeviceToken::new("ab")].into(),
-            first_id: PushId(7),
-            at: now,
-            payload: Box::default(),
-        })
-    }
-
-    fn push(now: Moment) -> Push {
-        Push::nth(&accepted(now), 0).unwrap()
-    }
-
-    #[test]
-    fn an_answer_has_its_owner_again_after_a_restart() {
-        let directory = tempfile::tempdir().unwrap();
-        let open = || {
-            let lock = Journal::take_over(&*files(), directory.path()).unwrap();
-            let settings = journal::Settings::new(directory.path());
-            Journal::open_taken(files(), lock, settings, Moment::now()).unwrap()
-        };
-        let now = Moment::now();
-        let owners = [None, Some(KeyOwner([1; 8])), Some(KeyOwner(*b"{\"messag"))];
-        let keeping = Keeping::default();
-        keeping.ready(Some(Arc::new(open().0)));
-        let given = owners.map(|owner| Answered {
-            key: format!("{owner:?}").into(),
-            body: BodyHash([7; 32]),
-            owner,
-            answer: b"{\"message\":\"ok\"}\n".as_slice().into(),
-            at: now.unix,
-        });
-        for Answered {
-            key,
-            body,
-            owner,
-            answer,
-            at,
-        } in &given
-        {
-            let (body, owner) = (*body, *owner);
-            let keyed = Keyed { key, body, owner };
-            let kept = Kept { keyed, answer };
-            let accepted = [accepted(now)];
-            keeping.record(&accepted, Some(kept), *at).unwrap();
-        }
-        drop(keeping);
-        let found = open().1.answers.into_iter().map(answered);
-        let mut found: Vec<_> = found.collect();
-        found.sort_by_key(|answered| given.iter().position(|given| given.key == answered.key));
-        assert_eq!(found, given);
-    }
-
-    #[test]
-    fn a_push_goes_on_where_it_was_left() {
-        let now = Moment::now();
-        let mut left = push(now);
-        left.attempts = 3;
-        left.refusals = 2;
-        left.maybe_sent = true;
-        left.used_its_second_chance = true;
-        let connection = ConnectionId::new(1);
-        for age in [5, 7] {
-            left.contradictions
-                .add(connection, Duration::from_secs(age));
-        }
-        left.first_attempt = now.monotonic.checked_sub(Duration::from_secs(60));
-        let secs = Duration::from_secs;
-        let waits = Waits {
-            due: now.monotonic.checked_add(secs(90)),
-            rest: now.monotonic.checked_add(secs(70)),
-        };
-        let kept = attempts(&left, waits, now);
-        // The process that goes on reads other clocks, a minute later.
-        let later = Moment {
-            stood: Duration::ZERO,
-            monotonic: now.monotonic + Duration::from_secs(1000),
-            unix: now.unix + Duration::from_secs(60),
-        };
-        let mut resumed = push(later);
-        let waits = resume(&mut resumed, &kept, true, later);
-        let left = [waits.due, waits.rest].map(|at| at.unwrap() - later.monotonic);
-        assert_eq!(left, [secs(30), secs(10)], "a minute of it has passed");
-        assert_eq!((resumed.attempts, resumed.refusals), (3, 2));
-        assert!(resumed.maybe_sent && resumed.in_doubt && resumed.used_its_second_chance);
-        let met = resumed.contradictions;
-        assert_eq!((met.count(), met.first_age_secs()), (2, 5));
-        assert!(met.began_elsewhere(connection), "of this process");
-        let first = resumed.first_attempt.unwrap();
-        assert_eq!(later.monotonic - first, Duration::from_secs(120));
-        assert_eq!(attempts(&resumed, waits, later), kept);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_makes_no_wait_longer_than_a_provider_may_ask_for() {
-        let now = Moment::now();
-        let secs = Duration::from_secs;
-        let resumed_at = |unix| {
-            let kept = Attempts {
-                due: Some(now.unix + secs(100)),
-                rest: Some(now.unix + secs(100)),
-                ..Attempts::default()
-            };
-            let now = Moment { unix, ..now };
-            let waits = resume(&mut push(now), &kept, false, now);
-            [waits.due, waits.rest].map(|at| at.map(|at| at - now.monotonic))
-        };
-        let most = [Some(RETRY_AFTER_MAX), Some(LANE_RETRY_AFTER_MAX)];
-        assert_eq!(resumed_at(Duration::ZERO), most);
-        assert_eq!(resumed_at(now.unix.saturating_sub(secs(86_400))), most);
-        assert_eq!(resumed_at(now.unix + secs(99)), [Some(secs(1)); 2]);
-        assert_eq!(resumed_at(now.unix + secs(100)), [None; 2], "it is over");
-        assert_eq!(resumed_at(Duration::MAX), [None; 2]);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_makes_nothing_older_or_younger_than_now() {
-        let now = Moment::now();
-        assert_eq!(at(now.unix + Duration::from_secs(60), now), now.monotonic);
-    }
-}
+mod tests;
