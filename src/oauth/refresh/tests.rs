@@ -304,3 +304,67 @@ fn what_an_operator_mended_is_asked_for_without_the_long_wait() {
     refresh.ask_again(now);
     assert!(matches!(refresh.next(now), Next::WaitUntil(_)));
 }
+
+#[test]
+fn a_wait_ends_with_a_token_or_with_an_operator_where_there_is_none() {
+    let start = Instant::now();
+    let (mut refresh, _) = held(start, LIFE);
+    let due = after(start, LIFE - 300);
+    refresh.failed(failure(Class::Stopping), due, 0);
+    refresh.ask_again(due);
+    assert_eq!(wait(&refresh, due), STOPPING_WAIT / 2, "the old one serves");
+    let end = after(start, LIFE);
+    refresh.failed(failure(Class::Stopping), end, 0);
+    refresh.ask_again(end);
+    assert_eq!(refresh.next(end), Next::Exchange);
+    let asks_to_wait = Failure {
+        retry_after: Some(RETRY_AFTER_MAX),
+        ..failure(Class::Passing)
+    };
+    refresh.failed(asks_to_wait, end, 0);
+    refresh.succeeded(&grant(20), end, 0);
+    assert_eq!(wait(&refresh, end), Duration::from_secs(10));
+    // None ends before the token is due to be replaced.
+    let (mut refresh, _) = held(start, LIFE);
+    refresh.failed(failure(Class::Passing), start, 0);
+    assert_eq!(wait(&refresh, start), Duration::from_secs(LIFE - 300));
+}
+
+#[test]
+fn two_tokens_in_a_row_may_be_refused_and_the_next_needs_an_operator() {
+    let now = Instant::now();
+    let (mut refresh, first) = held(now, LIFE);
+    assert!(!refresh.is_in_question());
+    for refused in 1..=4 {
+        refuse(&mut refresh, now);
+        // A good answer to a token of before says nothing of those after it.
+        refresh.proved(&first);
+        assert!(refresh.is_in_question(), "{refused}");
+        assert_eq!(refresh.is_refused_in_use(), refused > 2, "{refused}");
+        if refused > 2 {
+            assert!(wait(&refresh, now) > Duration::ZERO);
+            refresh.ask_again(now);
+        }
+        assert_eq!(refresh.next(now), Next::Exchange, "{refused}");
+        refresh.succeeded(&grant(LIFE), now, 0);
+        refresh.proved(&first);
+        assert!(refresh.is_in_question(), "{refused}");
+    }
+    let last = refresh.current(now).unwrap();
+    refresh.proved(&last);
+    assert!(!refresh.is_in_question() && !refresh.is_refused_in_use());
+}
+
+#[test]
+fn a_token_that_ends_while_it_rests_serves_no_more() {
+    let start = Instant::now();
+    let (mut refresh, token) = held(start, LIFE);
+    // Ten seconds before its end, and one of rest before that.
+    let late = after(start, LIFE - 11);
+    assert_eq!(refresh.refused(&token, 1, late, 0), Invalidation::Doubted);
+    assert_eq!(refresh.serves_at(late), None);
+    let (mut refresh, token) = held(start, LIFE);
+    let early = after(start, LIFE - 12);
+    assert_eq!(refresh.refused(&token, 1, early, 0), Invalidation::Doubted);
+    assert_eq!(refresh.serves_at(early), Some(early + RENEWED_WITHIN));
+}
