@@ -18,7 +18,7 @@ use self::book::{Book, Fault, UsedUp};
 use super::state_file::{self, Surely};
 use super::{StartError, StartErrorKind};
 use crate::api::ids::More;
-use crate::journal::{self, IDS};
+use crate::journal::{self, DiskFiles, Files, IDS};
 use crate::moment::{self, Moment};
 use crate::provider::apns::ApnsIds;
 use crate::push::{Node, PushId};
@@ -75,12 +75,18 @@ impl Numbering {
         now: Moment,
     ) -> Result<Self, StartError> {
         match state {
-            Some(dir) => Self::of_directory(dir, node, high_water),
+            Some(dir) => Self::of_directory(Box::new(DiskFiles), dir, node, high_water),
             None => Self::of_clock(node, now.unix),
         }
     }
 
-    fn of_directory(dir: &Path, node: Node, high_water: PushId) -> Result<Self, StartError> {
+    /// Writes by `files`.
+    fn of_directory(
+        files: Box<dyn Files>,
+        dir: &Path,
+        node: Node,
+        high_water: PushId,
+    ) -> Result<Self, StartError> {
         make(dir).map_err(|error| refused(dir, &error))?;
         let locked = lock(dir, LOCKED_WITHIN).map_err(|error| refused(&dir.join(LOCK), &error))?;
         let mut book = read_or_renew(dir, node)?;
@@ -97,6 +103,7 @@ impl Numbering {
             book.raise(node, after(last));
         }
         let mut reserve = Reserve {
+            files,
             dir: dir.to_owned(),
             node,
             book,
@@ -173,6 +180,7 @@ impl From<io::Error> for Short {
 
 /// Reserves blocks.
 struct Reserve {
+    files: Box<dyn Files>,
     dir: PathBuf,
     node: Node,
     /// As this process knows it: the file may know more.
@@ -233,7 +241,8 @@ impl Reserve {
         let block = book
             .reserve(self.node, least.max(1), many)
             .map_err(|used_up| Short::Other(used_up.to_string()))?;
-        state_file::replace(&self.dir.join(IDS), &book.text(), Surely::Synced)?;
+        let path = self.dir.join(IDS);
+        state_file::replace(&*self.files, &path, &book.text(), Surely::Synced)?;
         self.book = book;
         let ids = block.end.saturating_sub(block.start);
         self.given = self.given.saturating_add(ids);

@@ -1,14 +1,11 @@
 //! Small files of the state directory: read up to a bound, replaced as a whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::journal::Files;
 use crate::regular;
-
-/// For their owner alone, from the first moment on.
-const MODE: u32 = 0o600;
 
 /// How surely a file is replaced when that is said to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,37 +30,37 @@ pub(super) fn read(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Writes a file beside it and puts that in its place, so that a reader sees one or the other.
-pub(super) fn replace(path: &Path, text: &str, surely: Surely) -> io::Result<()> {
+pub(super) fn replace(
+    files: &dyn Files,
+    path: &Path,
+    text: &str,
+    surely: Surely,
+) -> io::Result<()> {
     let mut beside = PathBuf::from(path).into_os_string();
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
     // What a process of our number left behind.
-    match fs::remove_file(&beside) {
+    match files.remove(&beside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(&beside)?;
-    let synced = |file: &File| match surely {
+    let file = files.create(&beside)?;
+    let synced = || match surely {
         Surely::Written => Ok(()),
-        Surely::Synced => file.sync_all(),
+        Surely::Synced => file.sync_data(),
     };
     let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| synced(&file))
-        .and_then(|()| fs::rename(&beside, path));
+        .write_at(text.as_bytes(), 0)
+        .and_then(|()| synced())
+        .and_then(|()| files.rename(&beside, path));
     if written.is_err() {
         // It would stay for ever; why it was not written matters more than this.
-        drop(fs::remove_file(&beside));
+        drop(files.remove(&beside));
     }
     written?;
     let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     match surely {
         Surely::Written => Ok(()),
-        Surely::Synced => File::open(directory.unwrap_or(Path::new(".")))?.sync_all(),
+        Surely::Synced => files.sync_dir(directory.unwrap_or(Path::new("."))),
     }
 }

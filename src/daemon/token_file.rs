@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::state_file::{self, Surely};
 use crate::delivery::shared_tokens::SharedTokens;
+use crate::journal::DiskFiles;
 use crate::moment::Moment;
 use crate::provider::apns::{AuthTokens, SEALED_MAX};
 
@@ -36,7 +37,7 @@ pub(super) fn shared(
     }
     let keep = move |sealed: &str| {
         // It need not outlive a power failure, and whoever renews it waits for no disk.
-        if let Err(error) = state_file::replace(&path, sealed, Surely::Written) {
+        if let Err(error) = state_file::replace(&DiskFiles, &path, sealed, Surely::Written) {
             ::log::warn!(
                 "ios: cannot keep the auth token in {}: {error}; a restart within 20 minutes may \
                  be refused as a renewal too soon",

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::journal::fixture::{Loss, MemoryFiles, Part};
 
 /// An id that was made from the clock, before there were nodes.
 const FROM_THE_CLOCK: u64 = 3_590_674_593_201_187;
@@ -269,6 +270,43 @@ fn ids_that_cannot_be_reserved_are_not_given_and_asked_for_again() {
     fs::remove_dir(file(&dir)).unwrap();
     let block = (process.numbering.more)(1).unwrap();
     assert!(block.start > last);
+}
+
+#[test]
+fn a_block_is_on_the_disk_before_an_id_of_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let begin = || {
+        let files = MemoryFiles::default();
+        let on = Box::new(files.clone());
+        let numbering = Numbering::of_directory(on, dir.path(), node(0), PushId(0));
+        (files, numbering.unwrap())
+    };
+    // Where ids go on after a power failure.
+    let next = |files: &MemoryFiles, loss| {
+        let content = files.reboot(loss).content(&file(&dir));
+        parse(&content).unwrap().next(node(0)).unwrap()
+    };
+    let losses = (0..20).map(Loss::Torn).chain([Loss::Unsynced]);
+    for (change, goes_off) in (0..8).flat_map(|change| [(change, true), (change, false)]) {
+        let (files, mut process) = begin();
+        let mut given = process.block.end;
+        for loss in losses.clone() {
+            assert_eq!(next(&files, loss), given, "{loss:?}");
+        }
+        // It goes off in the middle of a change, which fails alone otherwise, or behind the last.
+        let at = files.operations() + change;
+        if goes_off {
+            files.power_off_at(at);
+        } else {
+            files.break_changes(at..at + 1, Part::Nothing);
+        }
+        let more = (process.more)(1);
+        assert_eq!(more.is_ok(), change > 5, "{change}: {more:?}");
+        given = more.map_or(given, |block| block.end);
+        for loss in losses.clone() {
+            assert!(next(&files, loss) >= given, "{change} {loss:?}");
+        }
+    }
 }
 
 #[test]
