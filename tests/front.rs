@@ -111,6 +111,10 @@ impl Nginx {
         self.client().request("GET", target, b"")
     }
 
+    fn delete(&self, id: u64) -> Reply {
+        self.client().request("DELETE", &format!("/push/{id}"), b"")
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("stderr")).unwrap()
     }
@@ -221,15 +225,14 @@ fn if_all_daemons_are_full_the_caller_is_told_when_to_come_back() {
     );
 }
 
-#[test]
-fn a_request_that_one_daemon_may_have_taken_goes_to_no_other() {
-    // Reads each request and hangs up without an answer.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = silent.local_addr().unwrap().port();
+/// The port of one that reads each request and hangs up without an answer, and how many it has had.
+fn silent() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
     let requests = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&requests);
     thread::spawn(move || {
-        for socket in silent.incoming() {
+        for socket in listener.incoming() {
             let mut socket = socket.unwrap();
             let mut octets = [0; 4096];
             if socket.read(&mut octets).is_ok_and(|read| read > 0) {
@@ -238,6 +241,12 @@ fn a_request_that_one_daemon_may_have_taken_goes_to_no_other() {
             drop(socket.flush());
         }
     });
+    (port, requests)
+}
+
+#[test]
+fn a_request_that_one_daemon_may_have_taken_goes_to_no_other() {
+    let (port, requests) = silent();
     let site = Site::unreachable();
     let daemon = site.start();
     let Some(nginx) = Nginx::start(&[port, port_of(&daemon.address)]) else {
@@ -335,6 +344,49 @@ fn a_push_is_found_whichever_daemon_has_it() {
         let found = nginx.get(&format!("/push/{}", theirs.accepted_ids()[0]));
         assert_eq!(found.status, 200, "{}", found.text());
     }
+}
+
+#[test]
+fn a_push_is_purged_whichever_daemon_has_it_and_a_lost_answer_says_so() {
+    let daemons = three();
+    let ports = daemons.each_ref().map(|(_, it)| port_of(&it.address));
+    let Some(nginx) = Nginx::start(&ports) else {
+        return;
+    };
+    let mut nodes = BTreeSet::new();
+    for token in 0..6 {
+        let id = nginx.push(token).accepted_ids()[0];
+        let node = PushId(id).node().number();
+        // Who has not accepted it says whose it is.
+        let (_, other) = &daemons[usize::from(node % 3)];
+        let refused = other.request("DELETE", &format!("/push/{id}"), b"");
+        assert_eq!(
+            (refused.status, &refused.json()["node"]),
+            (404, &json!(node))
+        );
+        let purged = nginx.delete(id);
+        assert_eq!(purged.status, 200, "{}: {}", purged.text(), nginx.log());
+        assert_eq!(purged.json()["purged"], 1);
+        assert_eq!(nginx.delete(id).status, 409);
+        nodes.insert(node);
+    }
+    assert_eq!(nodes, BTreeSet::from([1, 2, 3]));
+    assert_eq!(queued(daemons.iter().map(|(_, it)| it)), [0; 3]);
+    let unknown = nginx.delete(Node::new(77).unwrap().ids().start);
+    assert_eq!((unknown.status, &unknown.json()["node"]), (404, &json!(77)));
+
+    // One that may have purged it without a word: no other is asked in its place.
+    let (port, requests) = silent();
+    let (_, daemon) = &daemons[0];
+    let Some(nginx) = Nginx::start(&[port, ports[0]]) else {
+        return;
+    };
+    let push = serde_json::from_str(&body(9)).unwrap();
+    let statuses = [(); 4].map(|()| nginx.delete(daemon.push(&push).accepted_ids()[0]).status);
+    let lost = statuses.iter().filter(|status| **status == 502).count();
+    assert_eq!(lost, requests.load(Ordering::SeqCst), "{statuses:?}");
+    assert!(lost > 0, "the silent one had its turn: {statuses:?}");
+    assert_eq!(queued([daemon]), [lost as u64]);
 }
 
 #[test]
