@@ -8,7 +8,7 @@ use rcgen::KeyPair;
 use super::*;
 use crate::config::{Environment, Overrides};
 use crate::journal::{DiskFiles, Journal, Settings};
-use crate::push::{Accepted, DeviceToken, PushId};
+use crate::push::{Accepted, DeviceToken, Push, PushId};
 
 /// A daemon of iOS alone, with pushes to Android in its journal.
 fn config(directory: &std::path::Path) -> Config {
@@ -69,4 +69,52 @@ fn every_class_of_threads_is_looked_after() {
         (ended.left, ended.unlogged, ended.journal_failed),
         (0, 0, false)
     );
+}
+
+#[test]
+fn what_waits_at_the_end_waits_on_in_the_next_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(directory.path());
+    config.core.shutdown_timeout = Duration::ZERO;
+    let daemon = Daemon::start(&config, &[]).unwrap();
+    let now = Moment::now();
+    let accepted = Arc::new(Accepted {
+        notification: Notification::empty(Platform::Ios),
+        tokens: [DeviceToken::new("ab"), DeviceToken::new("cd")].into(),
+        first_id: PushId(7),
+        at: now,
+        payload: Box::default(),
+    });
+    let kept = daemon
+        .keeping
+        .record(&[Arc::clone(&accepted)], None, now.unix);
+    kept.unwrap();
+    let lane = Arc::clone(&daemon.lanes[0].lane);
+    lane.pause(now);
+    let mut pushes: Vec<Push> = Push::all(&accepted).collect();
+    for push in &mut pushes {
+        push.attempts = 3;
+    }
+    let (queued, tried) = (pushes.remove(0), pushes.remove(0));
+    lane.reserve(1).unwrap().occupy();
+    lane.shelve(tried, now.monotonic + Duration::from_secs(600));
+    lane.enqueue(lane.reserve(1).unwrap(), vec![queued]);
+    let ended = daemon.stop(&crossbeam_channel::never());
+    assert_eq!((ended.left, ended.journal_failed), (0, false));
+    let kept = Settings::new(directory.path().join("journal"));
+    let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
+    let fed = journal.feed(Platform::Ios, 10).notifications;
+    let [found] = &fed[..] else {
+        panic!("{fed:?}");
+    };
+    let attempts = found.pushes.iter().map(|(_, it)| (it.attempts, it.due));
+    let attempts: Vec<_> = attempts.collect();
+    assert!(!found.in_doubt);
+    assert_eq!(attempts[0], (3, None));
+    let due = attempts[1]
+        .1
+        .unwrap()
+        .saturating_sub(now.unix)
+        .as_secs_f32();
+    assert_eq!((attempts[1].0, due.round()), (3, 600.0));
 }
