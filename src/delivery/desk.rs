@@ -75,6 +75,8 @@ pub struct Desk<T> {
     probes: Vec<PushId>,
     /// Those that were refused while others are taken, still to be dealt with.
     contradicted: Vec<Suspect>,
+    /// When it was last noted that a push was taken, while nothing was doubted.
+    proof_noted: Option<Instant>,
     /// Since when a push waits that the present connection has refused.
     avoided_since: Option<Instant>,
     /// When the present connection makes way for one that such pushes may go on.
@@ -142,6 +144,7 @@ impl<T: Transport> Desk<T> {
             probes: Vec::new(),
             contradicted: Vec::new(),
             purged: Vec::new(),
+            proof_noted: None,
             avoided_since: None,
             makes_way_at: None,
             at_work: None,

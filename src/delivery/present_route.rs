@@ -142,14 +142,20 @@ pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
     let why = lane.refusal_text().unwrap_or_default();
     match told {
         Refused::Known | Refused::Doubted => {}
-        Refused::Held { wait } => {
+        Refused::Held { wait } | Refused::HeldForOne { wait } => {
+            let level = match told {
+                // Others were taken a moment ago, and the next to come decides.
+                Refused::HeldForOne { .. } => ::log::Level::Warn,
+                _ => ::log::Level::Error,
+            };
             let alone = lane.only_witness().map(|push| {
                 format!(
                     ". No other push has met it: the next to come is tried at once, and DELETE \
                      /push/{push} takes this one out"
                 )
             });
-            ::log::error!(
+            ::log::log!(
+                level,
                 "{platform}: the lane is held, its pushes wait: {why}; next probe in {:.1} s{}",
                 wait.as_secs_f32(),
                 alone.unwrap_or_default(),

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::outcome::{End, Settlement};
-use super::present_route::tell_release;
 use super::reasons;
 use super::settler::Settler;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::push::{Push, PushId};
+use crate::push::{Push, PushId, counted};
 
 /// What an operator takes out of a lane goes through here, unless a connection thread has it.
 #[derive(Debug)]
@@ -51,17 +50,18 @@ impl Purge {
 
     fn take_all(&mut self, mut is_meant: impl FnMut(&Push) -> bool, now: Moment) -> usize {
         let (lane, settler, mut purged) = (&self.lane, &mut self.settler, 0);
-        let (witness, mut had_it) = (lane.only_witness(), false);
+        let witnesses = lane.witnesses();
+        let mut met_it = Vec::new();
         lane.sift_all(|push| {
             if !is_meant(push) || lane.is_stopped() {
                 return true;
             }
             settler.settle(push, settlement(push), now);
-            had_it |= witness == Some(push.id());
+            met_it.extend(Some(push.id()).filter(|id| witnesses.contains(id)));
             purged += 1;
             false
         });
-        if let Some(witness) = witness.filter(|_| had_it) {
+        for witness in met_it {
             forget(lane, witness);
         }
         purged
@@ -78,11 +78,16 @@ impl Purge {
     }
 }
 
-/// A push was taken out of its lane, which may have been held for it alone.
+/// A push was taken out of its lane, which may be held for it.
 pub(super) fn forget(lane: &Lane, push: PushId) {
     let was_judged = lane.is_judged();
     if lane.forget(push) && was_judged {
-        tell_release(lane);
+        ::log::info!(
+            "{}: no push is left that the credential was refused to, and sending goes on: {} \
+             outstanding",
+            lane.platform(),
+            counted(lane.outstanding() as u64),
+        );
     }
 }
 

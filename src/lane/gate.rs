@@ -53,8 +53,11 @@ pub const DECIDES_WITHIN: Duration = Duration::from_millis(500);
 /// Our limit: pushes that are sent to decide that and are not answered, before the lane counts as
 /// held.
 pub(super) const UNDECIDED_MAX: u32 = 10;
-/// Our limit: targets that are known to have met a refusal, so that others go before them.
-pub(super) const TARGETS_KEPT: usize = 64;
+/// Our limit: pushes that are known to have met a refusal; those to other targets go before them.
+pub(super) const WITNESSES_KEPT: usize = 64;
+/// For so long after a push was taken the word of one that was contradicted before is no reason to
+/// call an operator.
+pub(super) const PROVED_FOR: Duration = Duration::from_secs(60);
 
 /// A lane's gate.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub struct Gate {
     by_hand: Option<Moment>,
     credential: Option<Closed>,
     first_probe: Duration,
+    /// When a push was taken last, to about a second.
+    proved_at: Option<Instant>,
 }
 
 impl Gate {
@@ -71,6 +76,7 @@ impl Gate {
             by_hand: None,
             credential: None,
             first_probe,
+            proved_at: None,
         }
     }
 
@@ -89,10 +95,15 @@ impl Gate {
         self.credential.is_some()
     }
 
-    /// Whether the credential counts as refused, and an operator was told.
+    /// Whether the credential counts as refused.
     pub fn is_judged(&self) -> bool {
         let closed = self.credential.as_ref();
         closed.is_some_and(|closed| closed.is_judged)
+    }
+
+    /// Whether the credential is doubted, and not judged yet.
+    pub fn is_doubted(&self) -> bool {
+        self.is_refused() && !self.is_judged()
     }
 
     /// What holds it. A doubt does not: it is over within seconds.
@@ -102,7 +113,7 @@ impl Gate {
         let credential = judged.map(|closed| Hold::Credential {
             reason: Arc::clone(&closed.refusal.reason),
             text: Arc::clone(&closed.refusal.text),
-            push: closed.last,
+            push: self.only_witness().or_else(|| closed.pushes().next_back()),
             since: closed.since,
             next_probe: closed.next_probe,
             probes: closed.probes,
@@ -142,11 +153,11 @@ impl Gate {
         now: Moment,
         random: u64,
     ) -> Refused {
-        let first_probe = self.first_probe;
+        let (first_probe, is_proved) = (self.first_probe, self.is_proved(now.monotonic));
         let Some(closed) = &mut self.credential else {
             let closed = self.credential.insert(Closed::new(refusal, now));
             return match witness {
-                None => closed.hold(first_probe, now.monotonic, random),
+                None => closed.hold(is_proved, first_probe, now.monotonic, random),
                 Some(witness) => {
                     closed.meet(witness);
                     if witness.others_decide {
@@ -162,7 +173,7 @@ impl Gate {
                 return Refused::Known;
             }
             closed.turn_to(refusal);
-            return closed.hold(first_probe, now.monotonic, random);
+            return closed.hold(is_proved, first_probe, now.monotonic, random);
         }
         let of_probe = match (witness, refusal.ends_with) {
             (Some(witness), _) => closed.is_word_on_probe(witness),
@@ -178,15 +189,15 @@ impl Gate {
         }
         closed.turn_to(refusal);
         closed.others_from = now.monotonic;
-        Refused::Again {
-            wait: closed.wait_again(first_probe, now.monotonic, random),
-        }
+        let wait = closed.wait_again(first_probe, now.monotonic, random);
+        closed.tell(is_proved, Refused::Again { wait }, wait)
     }
 
     /// Whether what is doubted is to count as refused by now: two have met it, or there is nobody
     /// else, or too many have not been answered.
     pub fn judge(&mut self, others: Others, now: Instant, random: u64) -> Refused {
         let (first_probe, is_paused) = (self.first_probe, self.by_hand.is_some());
+        let is_proved = self.is_proved(now);
         let closed = self.credential.as_mut();
         let Some(closed) = closed.filter(|closed| !closed.is_judged && !is_paused) else {
             return Refused::Known;
@@ -199,7 +210,24 @@ impl Gate {
         if closed.met != Met::Several && has_others && !is_silent {
             return Refused::Known;
         }
-        closed.hold(first_probe, now, random)
+        closed.hold(is_proved, first_probe, now, random)
+    }
+
+    /// A push was answered as only a credential is that is taken, while nothing was doubted; once
+    /// in a second is enough.
+    pub fn note_proof(&mut self, now: Instant) {
+        self.proved_at = Some(now);
+    }
+
+    fn is_proved(&self, now: Instant) -> bool {
+        let is_young = |at| now.saturating_duration_since(at) < PROVED_FOR;
+        self.proved_at.is_some_and(is_young)
+    }
+
+    /// The pushes that have met a refusal of the credential, as far as they are known.
+    pub fn witnesses(&self) -> Vec<PushId> {
+        let closed = self.credential.iter();
+        closed.flat_map(Closed::pushes).collect()
     }
 
     /// What is told of the credential that is refused.
@@ -207,7 +235,7 @@ impl Gate {
         self.credential.as_ref().map(|closed| &closed.refusal)
     }
 
-    /// The push whose target alone has met the refusal, if it is one.
+    /// The push that alone has met the refusal, or the first of several to its target.
     pub fn only_witness(&self) -> Option<PushId> {
         match self.credential.as_ref()?.met {
             Met::One(common) => common.push(),
@@ -288,13 +316,19 @@ impl Gate {
     /// Whether a target has not met the refusal yet, as far as is known.
     pub fn is_another(&self, target: Target) -> bool {
         let closed = self.credential.as_ref();
-        !closed.is_some_and(|closed| closed.targets.contains(&target))
+        !closed.is_some_and(|closed| closed.knows(target))
     }
 
     /// Whether a push that has met the refusal may go to see whether that is over.
     pub fn takes_any(&self, now: Instant) -> bool {
         let closed = self.credential.as_ref();
         self.by_hand.is_none() && closed.is_some_and(|closed| closed.takes_any(now))
+    }
+
+    /// Whether only one that has not met it may go, to see whether it is about that one alone.
+    pub fn takes_another(&self, now: Instant) -> bool {
+        let closed = self.credential.as_ref();
+        self.by_hand.is_none() && closed.is_some_and(|closed| closed.takes_another(now))
     }
 
     /// Lets that push go as a probe, `is_another` if it is one by which more may be learnt than by
@@ -350,7 +384,8 @@ impl Gate {
     }
 
     /// A push was answered as only a credential is that is taken.
-    pub fn taken(&mut self) -> Cleared {
+    pub fn taken(&mut self, now: Instant) -> Cleared {
+        self.proved_at = Some(now);
         let Some(closed) = &mut self.credential else {
             return Cleared::Nothing;
         };
@@ -359,10 +394,10 @@ impl Gate {
             let behind = closed.behind.take();
             return behind.map_or(Cleared::Nothing, |_| Cleared::Behind);
         }
-        let cleared = if closed.is_judged {
-            Cleared::Hold
-        } else {
-            Cleared::Doubt
+        let cleared = match closed.met {
+            _ if !closed.is_judged => Cleared::Doubt,
+            Met::One(_) => Cleared::HoldForOne,
+            Met::Nobody | Met::Several => Cleared::Hold,
         };
         self.credential = None;
         cleared
@@ -390,6 +425,7 @@ impl Gate {
     /// The credential was replaced: it is tried at once, and what was only doubted of the one
     /// before is forgotten.
     pub fn replaced(&mut self, now: Instant) {
+        self.proved_at = None;
         self.credential.take_if(|closed| !closed.is_judged);
         if let Some(closed) = &mut self.credential {
             closed.forget_witnesses();
@@ -399,13 +435,14 @@ impl Gate {
         }
     }
 
-    /// A push has left the lane. True if it alone had met the refusal, of which nothing is left
-    /// then.
+    /// A push has left the lane. True if that opens it, since nobody is left who has met the
+    /// refusal.
     pub fn forget(&mut self, push: PushId) -> bool {
         self.withdraw_probe(push);
-        let is_alone = self.only_witness() == Some(push);
         let ends = |closed: &mut Closed| {
-            is_alone && closed.targets.len() <= 1 && closed.refusal.ends_with == EndsWith::Probe
+            let is_nothing = closed.forget(push);
+            closed.behind.take_if(|_| is_nothing);
+            is_nothing && closed.refusal.ends_with == EndsWith::Probe
         };
         self.credential.take_if(ends).is_some()
     }

@@ -125,11 +125,13 @@ impl Lane {
 
     /// Whether what is doubted is to count as refused by now; `in_flight` if pushes are.
     pub fn judge(&self, in_flight: bool, now: Instant, random: u64) -> Refused {
-        let others = Others {
-            in_flight,
-            waiting: self.has_queued(),
-        };
-        let told = self.holding.with(|gate| gate.judge(others, now, random));
+        let told = self.holding.with(|gate| {
+            let waiting = gate.is_doubted()
+                && (self.has_queued()
+                    || lock(&self.aside).has_for(None)
+                    || self.suspects.any(|suspect| suspect.is_bystander(gate)));
+            gate.judge(Others { in_flight, waiting }, now, random)
+        });
         if told != Refused::Known {
             self.wake_all();
             self.wake_reader();
@@ -139,13 +141,13 @@ impl Lane {
 
     /// A push of route `generation` was answered as only a credential is that is taken. What that
     /// changed, and the pushes that were refused, which is about each of them then.
-    pub fn taken(&self, generation: u64) -> (Cleared, Vec<Suspect>) {
+    pub fn taken(&self, generation: u64, now: Instant) -> (Cleared, Vec<Suspect>) {
         let (cleared, suspects) = self.holding.with(|gate| {
             // What an old route was told says nothing of the present one.
             if generation != self.route_generation() {
                 return (Cleared::Nothing, VecDeque::new());
             }
-            let cleared = gate.taken();
+            let cleared = gate.taken(now);
             if cleared == Cleared::Nothing {
                 return (cleared, VecDeque::new());
             }
@@ -155,7 +157,8 @@ impl Lane {
             .into_iter()
             .partition(|suspect| suspect.met.is_some());
         self.release(bystanders);
-        if matches!(cleared, Cleared::Doubt | Cleared::Hold) {
+        if !matches!(cleared, Cleared::Nothing | Cleared::Behind) {
+            // One push alone is no reason to go slowly.
             if cleared == Cleared::Hold {
                 self.restart_pace();
             }
@@ -165,16 +168,31 @@ impl Lane {
         (cleared, refused)
     }
 
-    /// A push has been taken out by hand. What it alone has met is forgotten; true if that opens
-    /// the lane.
+    /// A push was answered so while nothing was doubted, which counts against the word of those
+    /// that were contradicted before.
+    pub fn note_proof(&self, generation: u64, now: Instant) {
+        self.holding.with(|gate| {
+            if generation == self.route_generation() {
+                gate.note_proof(now);
+            }
+        });
+    }
+
+    /// A push has been taken out by hand. What it has met is forgotten; true if that opens the
+    /// lane.
     pub fn forget(&self, push: PushId) -> bool {
-        let (opened, suspects) = self.holding.with(|gate| {
+        if !self.is_held() {
+            return false;
+        }
+        let (opened, was_witness, suspects) = self.holding.with(|gate| {
+            let was_witness = gate.witnesses().contains(&push);
             let opened = gate.forget(push);
             let suspects = opened.then(|| self.suspects.take_all());
-            (opened, suspects.unwrap_or_default())
+            (opened, was_witness, suspects.unwrap_or_default())
         });
         self.release(suspects);
-        if opened {
+        if was_witness {
+            // Others may be tried now, if not all.
             self.wake_all();
         }
         opened
@@ -186,9 +204,15 @@ impl Lane {
         gate.refusal().map(|refusal| Arc::clone(&refusal.text))
     }
 
-    /// The push that alone has met what the lane is held for, if it is one.
+    /// The push that alone has met what the lane is held for, or the first of several to its
+    /// target.
     pub fn only_witness(&self) -> Option<PushId> {
         lock(&self.holding.gate).only_witness()
+    }
+
+    /// The pushes that have met it, as far as they are known.
+    pub fn witnesses(&self) -> Vec<PushId> {
+        lock(&self.holding.gate).witnesses()
     }
 
     /// Whether a connection is to go, on which the credential was refused or not: while a refused
@@ -226,11 +250,17 @@ impl Lane {
     }
 
     /// The first of those that go last which that connection has not refused, if it may go to see
-    /// whether it is still refused.
+    /// whether it is still refused, or whether others are.
     pub fn take_last(&self, connection: ConnectionId, now: Instant) -> Option<Push> {
         let gate = lock(&self.holding.gate);
-        let may_go = gate.takes_any(now);
-        let first = may_go.then(|| self.suspects.take_first_for(connection))?;
+        let may_any = gate.takes_any(now);
+        if !may_any && !gate.takes_another(now) {
+            return None;
+        }
+        let first = self.suspects.take_first(|suspect| {
+            let is_elsewhere = suspect.push.refused_by != Some(connection);
+            is_elsewhere && (may_any || suspect.is_bystander(&gate))
+        });
         drop(gate);
         first.map(|suspect| suspect.push)
     }
@@ -238,7 +268,9 @@ impl Lane {
     /// Lets those that go last count as work while one of them may go.
     pub fn look_at_last(&self, now: Instant) {
         let gate = lock(&self.holding.gate);
-        self.suspects.set_due(gate.takes_any(now));
+        let may_another =
+            || gate.takes_another(now) && self.suspects.any(|suspect| suspect.is_bystander(&gate));
+        self.suspects.set_due(gate.takes_any(now) || may_another());
     }
 
     /// Lets that push go as a probe; false if it is not to go.

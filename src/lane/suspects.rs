@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::gate::{Gate, Target};
 use super::{Lane, lock};
 use crate::push::{ConnectionId, Push};
 
@@ -16,7 +17,8 @@ use crate::push::{ConnectionId, Push};
 pub struct Suspect {
     /// The push.
     pub push: Push,
-    /// What was said to it, unless it only goes where another has met that.
+    /// What was said to it, unless it only goes where another has met that, or was on a connection
+    /// that was refused as a whole.
     pub met: Option<Rebuff>,
 }
 
@@ -46,11 +48,14 @@ impl Suspects {
         lock(&self.waiting).extend(suspects);
     }
 
-    pub(super) fn take_first_for(&self, connection: ConnectionId) -> Option<Suspect> {
+    pub(super) fn take_first(&self, fits: impl FnMut(&Suspect) -> bool) -> Option<Suspect> {
         let mut waiting = lock(&self.waiting);
-        let fits = |suspect: &Suspect| suspect.push.refused_by != Some(connection);
         let first = waiting.iter().position(fits)?;
         waiting.remove(first)
+    }
+
+    pub(super) fn any(&self, fits: impl FnMut(&Suspect) -> bool) -> bool {
+        lock(&self.waiting).iter().any(fits)
     }
 
     pub(super) fn take_all(&self) -> VecDeque<Suspect> {
@@ -77,6 +82,12 @@ impl Suspects {
 }
 
 impl Suspect {
+    /// Whether more may be learnt by it than by those that were refused.
+    pub(super) fn is_bystander(&self, gate: &Gate) -> bool {
+        let is_discredited = self.push.contradictions.count() > 0;
+        self.met.is_none() && !is_discredited && gate.is_another(Target::of(self.push.token()))
+    }
+
     /// Takes back what was said to it: it says nothing of the push.
     fn clear(&mut self) {
         if self.met.take().is_some() {

@@ -113,7 +113,8 @@ fn check(poison: &Poison) {
         "{}",
         site.operator_log()
     );
-    // Asked again with nobody beside it, it looks like the credential, and is named.
+    // Asked again with nobody beside it, it holds the lane, and is named; nobody is called for what
+    // others have contradicted a moment ago.
     poison.wait_held(&daemon, push);
     let (status, reason) = (poison.status, poison.reason);
     // The lane is shown held a moment before the line is written.
@@ -122,7 +123,7 @@ fn check(poison: &Poison) {
     });
     let told = site.operator_log();
     for part in [
-        format!("[ERROR] {}: the lane is held", poison.lane),
+        format!("[WARN] {}: the lane is held", poison.lane),
         format!("{status} {reason}: "),
         format!("said to push {push} "),
         format!("DELETE /push/{push} takes this one out"),
@@ -234,4 +235,42 @@ fn one_push_is_purged_wherever_it_is() {
         let maybe_sent = line.timeless().contains("\"maybe_sent\":true");
         assert_eq!(maybe_sent, line.id() == in_flight, "{}", line.timeless());
     }
+}
+
+/// Two pushes to one target, or to two.
+#[test]
+fn who_takes_out_what_a_held_lane_names_opens_it() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("core.probe_interval", 360);
+    let daemon = site.start();
+    let push = |tokens: &[&str]| {
+        let notification = json!({"platform": 2, "message": "m", "token": tokens});
+        let body = json!({"notifications": [notification]});
+        daemon.push(&body).accepted_ids()
+    };
+    let lane = || daemon.request("GET", "/healthz", b"").json()["lanes"]["android"].clone();
+    for tokens in [["nowhere-1", "nowhere-1"], ["nowhere-2", "nowhere-3"]] {
+        let mut left = push(&tokens);
+        while !left.is_empty() {
+            wait_until("the lane to be held", || lane()["state"] == "held");
+            let named = lane()["push"].as_u64().unwrap();
+            let shown = daemon.request("GET", "/stat/app", b"").json()["android"]["push"].clone();
+            assert_eq!(shown, named);
+            if tokens[0] == tokens[1] && left.len() == 2 {
+                let told = format!("DELETE /push/{named} takes this one out");
+                wait_until("the operator to be told", || {
+                    site.operator_log().contains(&told)
+                });
+            }
+            let purged = daemon.request("DELETE", &format!("/push/{named}"), b"");
+            assert_eq!(purged.status, 200);
+            left.retain(|push| *push != named);
+            assert_ne!(lane()["push"], named);
+        }
+        assert_eq!(lane(), json!({"state": "open"}));
+    }
+    push(&[&fcm_token(1)]);
+    wait_until("another to be taken", || {
+        daemon.stat().number("/android/push_success") == 1
+    });
 }

@@ -1,6 +1,8 @@
 //! What a connection thread does for its lane's gate: it tells it of credentials that are refused
 //! and of those that are taken, sends its probes, and follows when the lane's route is replaced.
 
+use std::time::Duration;
+
 use super::super::link::{HELD, REPLACED, WEDGED, WEDGED_AFTER};
 use super::super::outcome::Outcome;
 use super::super::present_route::{refusal, tell_refusal, tell_release};
@@ -12,6 +14,9 @@ use crate::lane::{Cleared, EndsWith, MaySend, ProbeEnd, Rebuff, Suspect, Target,
 use crate::moment::Moment;
 use crate::provider::{Answer, Verdict};
 use crate::push::{ConnectionId, Push, PushId};
+
+/// Proofs are noted so often while nothing is doubted.
+const PROOFS_NOTED_EVERY: Duration = Duration::from_secs(1);
 
 impl<T: Transport> Desk<T> {
     /// Takes the lane's present route, if it has been replaced, and lets a connection go that
@@ -125,7 +130,7 @@ impl<T: Transport> Desk<T> {
         self.probes.retain(|probe| *probe != id);
         let proves = matches!(&ended.outcome, Outcome::Answered(answer) if answer.proves);
         if proves {
-            self.take_proof(generation);
+            self.take_proof(generation, now);
             return Ok(ended);
         }
         if let Some(answer) = stopping_answer(&ended, is_probe) {
@@ -177,13 +182,19 @@ impl<T: Transport> Desk<T> {
     }
 
     /// A push was answered as only a credential is that is taken: what was refused is contradicted.
-    fn take_proof(&mut self, generation: u64) {
+    fn take_proof(&mut self, generation: u64, now: Moment) {
+        let now = now.monotonic;
         if !self.lane.is_held() {
+            let noted = self.proof_noted;
+            if noted.is_none_or(|at| now.saturating_duration_since(at) >= PROOFS_NOTED_EVERY) {
+                self.proof_noted = Some(now);
+                self.lane.note_proof(generation, now);
+            }
             return;
         }
-        let (cleared, refused) = self.lane.taken(generation);
+        let (cleared, refused) = self.lane.taken(generation, now);
         self.contradicted.extend(refused);
-        if cleared == Cleared::Hold {
+        if matches!(cleared, Cleared::Hold | Cleared::HoldForOne) {
             tell_release(&self.lane);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::terms::{EndsWith, Refusal, Refused, Target, Witness};
-use super::{PROBE_GROWTH, READ_WITHIN, TARGETS_KEPT};
+use super::{PROBE_GROWTH, READ_WITHIN, WITNESSES_KEPT};
 use crate::jitter;
 use crate::moment::Moment;
 use crate::push::{ConnectionId, PushId};
@@ -19,17 +19,19 @@ pub(super) struct Closed {
     pub(super) behind: Option<Refusal>,
     pub(super) since: Moment,
     pub(super) met: Met,
-    /// The last push that has met it.
-    pub(super) last: Option<PushId>,
-    /// Those that have met it, at most [`TARGETS_KEPT`].
-    pub(super) targets: VecDeque<Target>,
+    /// Those that have met it, each push once, at most [`WITNESSES_KEPT`].
+    witnesses: VecDeque<Witness>,
+    /// There were more.
+    has_forgotten: bool,
     /// While one alone has met it, another may go from then on.
     pub(super) others_from: Instant,
     /// Such pushes so far, and the last of them.
     pub(super) others_sent: u32,
     pub(super) last_other: Option<PushId>,
-    /// It counts as refused, and an operator was told.
+    /// It counts as refused.
     pub(super) is_judged: bool,
+    /// An operator was told that it is the credential.
+    pub(super) is_told: bool,
     pub(super) next_probe: Instant,
     pub(super) probes: u32,
     pub(super) phase: Phase,
@@ -51,6 +53,8 @@ pub(super) enum Met {
 pub(super) struct Common {
     push: Option<(PushId, Target)>,
     connection: Option<ConnectionId>,
+    /// It is a connection as a whole, and any push on it may have been the cause.
+    is_whole: bool,
     /// Others have contradicted it before.
     is_discredited: bool,
 }
@@ -60,6 +64,7 @@ impl Common {
         Self {
             push: witness.push,
             connection: Some(witness.connection),
+            is_whole: witness.push.is_none(),
             is_discredited: witness.is_discredited,
         }
     }
@@ -72,9 +77,32 @@ impl Common {
         (self.push.is_some() || self.connection.is_some()).then_some(self)
     }
 
-    /// The push, if all that have met it went to its target.
+    /// The first push, if all that have met it went to its target.
     pub(super) fn push(self) -> Option<PushId> {
         self.push.map(|(push, _)| push)
+    }
+}
+
+impl Met {
+    /// Another has met it.
+    fn and(self, witness: Witness) -> Self {
+        match self {
+            Self::One(common) if common.is_discredited => Self::One(Common::of(witness)),
+            // Whoever was contradicted before corroborates nobody.
+            Self::One(common) if witness.is_discredited => Self::One(common),
+            // It may have been that push before.
+            Self::One(common) if common.is_whole && witness.push.is_some() => {
+                Self::One(Common::of(witness))
+            }
+            Self::One(common) => common.and(witness).map_or(Self::Several, Self::One),
+            Self::Nobody => Self::One(Common::of(witness)),
+            Self::Several => self,
+        }
+    }
+
+    /// It is one push alone, which others have contradicted before.
+    pub(super) fn is_discredited(self) -> bool {
+        matches!(self, Self::One(common) if common.is_discredited)
     }
 }
 
@@ -98,59 +126,89 @@ impl Closed {
             behind: None,
             since: now,
             met: Met::Nobody,
-            last: None,
-            targets: VecDeque::new(),
+            witnesses: VecDeque::new(),
+            has_forgotten: false,
             others_from: now.monotonic,
             others_sent: 0,
             last_other: None,
             is_judged: false,
+            is_told: false,
             next_probe: now.monotonic,
             probes: 0,
             phase: Phase::Waiting,
         }
     }
 
-    /// It counts as refused from now on.
-    pub(super) fn hold(&mut self, first_probe: Duration, now: Instant, random: u64) -> Refused {
+    /// It counts as refused from now on. What one alone says is not told of the credential that
+    /// others have contradicted before, if `is_proved`: others were taken of late.
+    pub(super) fn hold(
+        &mut self,
+        is_proved: bool,
+        first_probe: Duration,
+        now: Instant,
+        random: u64,
+    ) -> Refused {
         self.is_judged = true;
         let wait = wait_before(first_probe, 0, random);
         self.next_probe = later(now, wait);
+        self.tell(is_proved, Refused::HeldForOne { wait }, wait)
+    }
+
+    /// What is to be told: that it is the credential, once, and `else_told` before and after.
+    pub(super) fn tell(&mut self, is_proved: bool, else_told: Refused, wait: Duration) -> Refused {
+        let is_doubtful = self.met.is_discredited() && is_proved;
+        if self.is_told || is_doubtful && self.refusal.ends_with == EndsWith::Probe {
+            return else_told;
+        }
+        self.is_told = true;
         Refused::Held { wait }
     }
 
     /// Another has met it. True if it is no longer one alone.
     pub(super) fn meet(&mut self, witness: Witness) -> bool {
-        if let Some((push, target)) = witness.push {
-            self.last = Some(push);
-            if !self.targets.contains(&target) {
-                if self.targets.len() >= TARGETS_KEPT {
-                    self.targets.pop_front();
-                }
-                self.targets.push_back(target);
-            }
+        let push = witness.push.map(|(push, _)| push);
+        let is_other = |it: &Witness| it.push.is_none() || it.push.map(|(push, _)| push) != push;
+        self.witnesses.retain(is_other);
+        if self.witnesses.len() >= WITNESSES_KEPT {
+            self.witnesses.pop_front();
+            self.has_forgotten = true;
         }
-        match self.met {
-            Met::One(common) if !common.is_discredited => {
-                // Whoever was contradicted before corroborates nobody.
-                let common = if witness.is_discredited {
-                    Some(common)
-                } else {
-                    common.and(witness)
-                };
-                self.met = common.map_or(Met::Several, Met::One);
-                common.is_none()
-            }
-            Met::Nobody | Met::One(_) => {
-                self.met = Met::One(Common::of(witness));
-                false
-            }
-            Met::Several => false,
-        }
+        self.witnesses.push_back(witness);
+        let before = self.met;
+        self.met = before.and(witness);
+        self.met == Met::Several && before != Met::Several
     }
 
     pub(super) fn forget_witnesses(&mut self) {
         self.met = Met::Nobody;
-        self.targets.clear();
+        self.witnesses.clear();
+        self.has_forgotten = false;
+    }
+
+    /// A push has left the lane, and with it what it has met. True if nobody is left who has met
+    /// it.
+    pub(super) fn forget(&mut self, push: PushId) -> bool {
+        let before = self.witnesses.len();
+        let is_other = |it: &Witness| it.push.is_none_or(|(other, _)| other != push);
+        self.witnesses.retain(is_other);
+        if self.witnesses.len() == before || self.has_forgotten {
+            return false;
+        }
+        let met = self.witnesses.iter().copied();
+        self.met = met.fold(Met::Nobody, Met::and);
+        self.witnesses.is_empty()
+    }
+
+    /// The pushes that have met it, as far as they are known, the last of them last.
+    pub(super) fn pushes(&self) -> impl DoubleEndedIterator<Item = PushId> {
+        let pushes = self.witnesses.iter().filter_map(|it| it.push);
+        pushes.map(|(push, _)| push)
+    }
+
+    /// Whether a push to that target has met it, as far as is known.
+    pub(super) fn knows(&self, target: Target) -> bool {
+        let mut pushes = self.witnesses.iter().filter_map(|it| it.push);
+        pushes.any(|(_, other)| other == target)
     }
 
     pub(super) fn is_probing(&self, push: PushId) -> bool {

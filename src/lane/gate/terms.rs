@@ -32,7 +32,7 @@ pub enum Hold {
         reason: Arc<str>,
         /// What is wrong, with which file, and what to do.
         text: Arc<str>,
-        /// The push that met it last, if it was a push.
+        /// The push that alone has met it, or else the one that met it last, if it was a push.
         push: Option<PushId>,
         /// Since when.
         since: Moment,
@@ -113,6 +113,11 @@ pub enum Refused {
         /// Until the first probe.
         wait: Duration,
     },
+    /// The same, for one push alone that others have contradicted, the last of them a moment ago.
+    HeldForOne {
+        /// Until the first probe.
+        wait: Duration,
+    },
     /// A probe was refused: the lane stays held.
     Again {
         /// Until the next probe.
@@ -140,6 +145,8 @@ pub enum Cleared {
     Doubt,
     /// It was held for, and the hold is over.
     Hold,
+    /// The same, and one alone had met that.
+    HoldForOne,
     /// What was said of it is refuted, and the lane waits for an access token as before.
     Behind,
 }

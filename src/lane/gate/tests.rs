@@ -111,7 +111,7 @@ fn a_refused_credential_is_probed_with_one_push_after_its_files_are_read() {
     assert!(begin(&mut gate, PUSH, now));
     assert!(!begin(&mut gate, PushId(8), now), "one at a time");
     assert_eq!(gate.may_send(now), MaySend::No);
-    assert_eq!(gate.taken(), Cleared::Hold);
+    assert_eq!(gate.taken(start.monotonic), Cleared::Hold);
     assert!(gate.is_open());
 }
 
@@ -119,7 +119,11 @@ fn a_refused_credential_is_probed_with_one_push_after_its_files_are_read() {
 fn a_good_answer_to_any_push_opens_a_lane_that_is_held() {
     let start = Moment::now();
     let mut gate = held(start);
-    assert_eq!(gate.taken(), Cleared::Hold, "it was in flight");
+    assert_eq!(
+        gate.taken(start.monotonic),
+        Cleared::Hold,
+        "it was in flight"
+    );
     assert_eq!(gate.may_send(start.monotonic), MaySend::Yes);
 }
 
@@ -289,7 +293,11 @@ fn where_an_access_token_is_wanted_it_opens_and_no_push_probes() {
         gate.next_reading().unwrap() > now,
         "it is asked for again later"
     );
-    assert_eq!(gate.taken(), Cleared::Nothing, "there is still none");
+    assert_eq!(
+        gate.taken(start.monotonic),
+        Cleared::Nothing,
+        "there is still none"
+    );
     assert!(gate.has_access_token(now));
     assert!(gate.is_open());
 }
@@ -313,7 +321,7 @@ fn what_an_answer_closed_is_opened_by_a_good_one_also_after_a_want_of_an_access_
     let check_probe_opens = |gate: &mut Gate| {
         let now = read(gate);
         assert!(begin(gate, PUSH, now));
-        assert_eq!(gate.taken(), Cleared::Hold);
+        assert_eq!(gate.taken(start.monotonic), Cleared::Hold);
         assert!(gate.is_open());
     };
     // When the probe was to go there was none.
@@ -334,12 +342,12 @@ fn what_an_answer_closed_is_opened_by_a_good_one_also_after_a_want_of_an_access_
     assert_eq!(refuse(&mut gate, push(PUSH.0, 1), start), Refused::Known);
     assert!(!gate.has_access_token(start.monotonic));
     assert!(begin(&mut gate, PushId(8), start.monotonic), "it is alone");
-    assert_eq!(gate.taken(), Cleared::Hold);
+    assert_eq!(gate.taken(start.monotonic), Cleared::HoldForOne);
     // Or it was, and another was taken.
     let mut gate = Gate::default();
     gate.refuse(want(), None, start, 0);
     refuse(&mut gate, push(PUSH.0, 1), start);
-    assert_eq!(gate.taken(), Cleared::Behind);
+    assert_eq!(gate.taken(start.monotonic), Cleared::Behind);
     assert!(gate.has_access_token(start.monotonic));
     // While it was doubted, the token went.
     let mut gate = Gate::default();
@@ -361,7 +369,7 @@ fn a_probe_under_way_goes_on_without_another_access_token() {
     assert!(begin(&mut gate, PUSH, now.monotonic));
     let told = gate.refuse(refusal(EndsWith::AccessToken), None, now, 0);
     assert_eq!(told, Refused::Known);
-    assert_eq!(gate.taken(), Cleared::Hold);
+    assert_eq!(gate.taken(start.monotonic), Cleared::Hold);
 }
 
 #[test]

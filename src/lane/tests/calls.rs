@@ -126,7 +126,7 @@ const JUDGED: Act = |it| {
     it.lane.judge(false, it.instant(), 0);
 };
 const TAKEN: Act = |it| {
-    it.lane.taken(it.lane.route_generation());
+    it.lane.taken(it.lane.route_generation(), it.instant());
 };
 /// A probe has gone since the credential was replaced.
 const PROBING: Act = |it| {
@@ -151,7 +151,7 @@ fn whoever_has_to_look_at_a_refusal_is_called_and_nobody_else() {
             "a good answer to an old credential",
             PROBING,
             |it| {
-                it.lane.taken(0);
+                it.lane.taken(0, it.instant());
             },
             NOBODY,
         ),
@@ -248,7 +248,12 @@ fn the_ramp_begins_anew_after_a_hold_of_any_kind_and_not_after_a_doubt() {
         }),
         ("a hold", true, |it| {
             it.hold();
-            it.lane.taken(0);
+            it.lane.taken(0, it.instant());
+        }),
+        ("a hold for one alone", false, |it| {
+            it.refuse(0, EndsWith::Probe);
+            it.lane.judge(false, it.instant(), 0);
+            it.lane.taken(0, it.instant());
         }),
         ("a want of a token", true, |it| {
             it.refuse(0, EndsWith::AccessToken);
@@ -256,7 +261,7 @@ fn the_ramp_begins_anew_after_a_hold_of_any_kind_and_not_after_a_doubt() {
         }),
         ("a doubt", false, |it| {
             it.refuse(0, EndsWith::Probe);
-            it.lane.taken(0);
+            it.lane.taken(0, it.instant());
         }),
         ("a rest, seen by who asks", true, |it| {
             let until = it.instant() + Duration::from_secs(5);

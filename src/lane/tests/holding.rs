@@ -85,7 +85,7 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
     assert!(probes(2));
     lane.route_replaced(3, now.monotonic);
     assert!(probes(3));
-    let (cleared, refused) = lane.taken(2);
+    let (cleared, refused) = lane.taken(2, now.monotonic);
     assert_eq!(cleared, Cleared::Nothing, "it was answered to the old one");
     assert!(refused.is_empty() && lane.is_held());
     assert_eq!(told(3, 2), Refused::Known);
@@ -122,7 +122,7 @@ fn a_good_answer_gives_back_what_was_refused_and_queues_who_only_waited() {
     refuse(&lane, &pushes[0], 1, 0, now);
     refuse(&lane, &pushes[1], 2, 0, now);
     lane.put_last(pushes[2].clone());
-    let (cleared, refused) = lane.taken(0);
+    let (cleared, refused) = lane.taken(0, now.monotonic);
     assert_eq!(cleared, Cleared::Doubt);
     assert_eq!(ids(refused.into_iter().map(|it| it.push)), [1, 2]);
     assert_eq!(ids(taken(&lane)), [3]);
@@ -147,7 +147,10 @@ fn another_credential_takes_back_what_was_said_by_the_old_one() {
             None => taken(&lane).remove(0),
         };
         assert!(!again.used_its_second_chance, "it may go at once");
-        assert!(lane.taken(1).1.is_empty(), "and is contradicted by nothing");
+        assert!(
+            lane.taken(1, now.monotonic).1.is_empty(),
+            "and is contradicted by nothing"
+        );
     }
 }
 
@@ -225,4 +228,50 @@ fn who_takes_the_only_witness_out_opens_the_lane() {
     lane.sift_all(|push| push.id() != PushId(1));
     assert!(lane.forget(PushId(1)) && !lane.is_held());
     assert_eq!(ids(taken(&lane)), [2]);
+}
+
+#[test]
+fn who_takes_all_witnesses_out_opens_the_lane() {
+    let (lane, pushes) = all_taken(3);
+    let now = Moment::now();
+    refuse(&lane, &pushes[0], 1, 0, now);
+    refuse(&lane, &pushes[1], 2, 0, now);
+    lane.judge(false, now.monotonic, 0);
+    assert!(lane.is_judged() && lane.only_witness().is_none());
+    assert_eq!(lane.witnesses(), [PushId(1), PushId(2)]);
+    assert!(!lane.forget(PushId(1)));
+    assert_eq!(lane.only_witness(), Some(PushId(2)), "of what is left");
+    assert_eq!(lane.may_send(now.monotonic), MaySend::Probe, "others may");
+    assert!(lane.forget(PushId(2)) && !lane.is_held());
+}
+
+#[test]
+fn those_of_a_connection_that_was_refused_as_a_whole_show_whom_it_is_about() {
+    let (lane, pushes) = all_taken(3);
+    let now = Moment::now();
+    let (witness, _) = met(&pushes[0], 1);
+    let whole = Witness {
+        push: None,
+        ..witness
+    };
+    lane.refuse(refusal(), 0, Some(whole), None, now, 0);
+    for push in &pushes {
+        lane.put_last(push.clone());
+    }
+    let judged = lane.judge(false, now.monotonic, 0);
+    assert_eq!(judged, Refused::Known, "there are others");
+    lane.look_at_last(now.monotonic);
+    assert!(lane.has_work());
+    let probe = take_last(&lane, now.monotonic).unwrap();
+    assert!(lane.begin_probe(&probe, now.monotonic));
+    assert!(take_last(&lane, now.monotonic).is_none(), "one by one");
+    // It may have been that one before.
+    refuse(&lane, &probe, 2, 0, now);
+    assert_eq!(lane.judge(false, now.monotonic, 0), Refused::Known);
+    assert_eq!(lane.only_witness(), Some(probe.id()));
+    let later = now.monotonic + DECIDES_WITHIN;
+    let other = take_last(&lane, later).unwrap();
+    assert_ne!(other.id(), probe.id());
+    assert!(lane.begin_probe(&other, later));
+    assert_eq!(lane.taken(0, later).0, Cleared::Doubt);
 }

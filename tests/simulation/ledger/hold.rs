@@ -107,7 +107,7 @@ impl Refused {
                     (push, link) => Met::One(push, link),
                 }
             }
-            Met::Nobody if push.is_none() => Met::Connection,
+            Met::Nobody | Met::One(..) if push.is_none() => Met::Connection,
             Met::Nobody | Met::One(..) => Met::One(push, Some(refusal.link)),
             Met::Connection | Met::Several => before,
         };
@@ -282,8 +282,8 @@ impl Hold {
         self.refused = None;
     }
 
-    /// A push was taken out by hand, and with it what it alone has met. Another may go in the place
-    /// of a probe.
+    /// A push was taken out by hand, and with it what it has met. Another may go in the place of a
+    /// probe. Of those that are left it is not known whether they were on one link.
     pub(crate) fn forget(&mut self, push: u64, now: Instant) {
         let is_alone = |refused: &mut Refused| {
             let is_first = matches!(refused.met, Met::One(Some(first), _) if first == push);
@@ -292,6 +292,10 @@ impl Hold {
         self.refused.take_if(is_alone);
         if let Some(refused) = &mut self.refused {
             // It may have been alone on the connection.
+            if refused.targets.remove(&push) && refused.met != Met::Nobody {
+                refused.met = Met::Connection;
+                refused.others_from = refused.others_from.min(now);
+            }
             refused.is_rumour |= refused.met == Met::Connection;
             refused.suspects.remove(&push);
             if refused.probes.remove(&push) {

@@ -115,11 +115,16 @@ fn a_probe_that_a_provider_out_of_order_answers_opens_nothing() {
 #[test]
 fn a_certificate_refused_by_goaway_costs_no_push_an_attempt_however_often() {
     let running = Running::start(1, 100);
+    running.lane.set_stream_limit(1);
     enqueue(&running.lane, 2);
-    for probes in 0..10 {
+    let refused = || {
         let connection = running.provider.connection();
         connection.request();
         connection.order(Order::GoAwayFor(r#"{"reason":"BadCertificate"}"#));
+    };
+    refused();
+    for probes in 0..10 {
+        refused();
         held(&running, probes);
         read(&running);
     }

@@ -26,10 +26,10 @@ fn what_one_push_has_met_is_doubted_and_decided_by_what_is_in_flight() {
         assert_eq!(gate.judge(others, now, 0), Refused::Known);
         assert!(!gate.parts_with_refusers(now));
     }
-    assert_eq!(gate.taken(), Cleared::Doubt);
+    assert_eq!(gate.taken(start.monotonic), Cleared::Doubt);
     assert!(gate.is_open());
     assert_eq!(gate.may_send(before), MaySend::Yes);
-    assert_eq!(gate.taken(), Cleared::Nothing);
+    assert_eq!(gate.taken(start.monotonic), Cleared::Nothing);
 }
 
 #[test]
@@ -135,6 +135,56 @@ fn who_was_contradicted_before_corroborates_nobody() {
 }
 
 #[test]
+fn no_operator_is_called_for_one_that_was_contradicted_while_others_were_taken_of_late() {
+    let start = Moment::now();
+    let one = Witness {
+        is_discredited: true,
+        ..push(1, 5)
+    };
+    let held_for = |proved_at: Instant, now: Moment| {
+        let mut gate = Gate::default();
+        gate.note_proof(proved_at);
+        refuse(&mut gate, one, now);
+        let told = gate.judge(NOBODY, now.monotonic, 0);
+        (gate, told)
+    };
+    let minute = PROVED_FOR.as_secs();
+    let (_, told) = held_for(start.monotonic, moment(start, minute));
+    assert!(matches!(told, Refused::Held { .. }), "long ago: {told:?}");
+    let (mut gate, told) = held_for(start.monotonic, moment(start, minute - 1));
+    assert!(matches!(told, Refused::HeldForOne { .. }), "{told:?}");
+    assert_eq!(gate.only_witness(), Some(PushId(1)));
+    assert!(!gate.holds().is_empty(), "it is held all the same");
+    assert_eq!(gate.taken(at(start, minute)), Cleared::HoldForOne);
+    // When another meets it that is over, or when the last proof is long ago.
+    for (second, late, is_called) in [
+        (push(2, 6), Duration::ZERO, true),
+        (one, Duration::ZERO, false),
+        (one, PROVED_FOR, true),
+    ] {
+        let (mut gate, _) = held_for(start.monotonic, start);
+        let due = gate.next_reading().unwrap();
+        assert!(gate.begin_reading(due));
+        gate.read(due, 0);
+        let (probe, _) = second.push.unwrap();
+        assert!(begin(&mut gate, probe, due));
+        let now = Moment {
+            monotonic: due + late,
+            ..start
+        };
+        let told = refuse(&mut gate, second, now);
+        assert_eq!(matches!(told, Refused::Held { .. }), is_called, "{told:?}");
+        assert_eq!(matches!(told, Refused::Again { .. }), !is_called);
+    }
+    // One that nobody has contradicted is told of at once.
+    let mut gate = Gate::default();
+    gate.note_proof(start.monotonic);
+    refuse(&mut gate, push(1, 5), start);
+    let told = gate.judge(NOBODY, start.monotonic, 0);
+    assert!(matches!(told, Refused::Held { .. }));
+}
+
+#[test]
 fn who_is_alone_with_it_holds_the_lane_until_another_comes() {
     let start = Moment::now();
     for is_taken in [true, false] {
@@ -151,7 +201,7 @@ fn who_is_alone_with_it_holds_the_lane_until_another_comes() {
         assert_eq!(gate.may_send(now), MaySend::Probe, "the next that comes");
         assert!(!begin(&mut gate, PUSH, now) && begin(&mut gate, PushId(8), now));
         if is_taken {
-            assert_eq!(gate.taken(), Cleared::Hold);
+            assert_eq!(gate.taken(start.monotonic), Cleared::HoldForOne);
             continue;
         }
         let told = refuse(&mut gate, push(8, 2), moment(start, 1));
@@ -200,7 +250,7 @@ fn nothing_is_judged_while_the_lane_is_paused_by_hand() {
 fn targets_that_have_met_it_are_known_up_to_a_bound() {
     let start = Moment::now();
     let mut gate = held(start);
-    let kept = TARGETS_KEPT as u64;
+    let kept = WITNESSES_KEPT as u64;
     for number in 1000..1000 + kept {
         refuse(&mut gate, push(number, 3), start);
     }
@@ -224,9 +274,46 @@ fn a_witness_that_is_taken_out_leaves_nothing() {
     refuse(&mut gate, push(8, 1), start);
     assert!(!gate.forget(PUSH), "it may have been the connection");
     let mut gate = held(start);
-    assert!(!gate.forget(PUSH), "another has met it too");
     let now = read(&mut gate);
     assert!(begin(&mut gate, PUSH, now));
-    gate.forget(PUSH);
+    assert!(!gate.forget(PUSH), "another has met it too");
     assert_eq!(gate.may_send(now), MaySend::Probe, "the next one probes");
+    assert_eq!(gate.only_witness(), Some(PushId(100)), "who is left");
+    assert!(gate.forget(PushId(100)) && gate.is_open());
+}
+
+#[test]
+fn of_two_pushes_to_one_target_one_name_is_told_until_both_are_taken_out() {
+    let start = Moment::now();
+    let mut gate = Gate::default();
+    let second = Witness {
+        push: Some((PushId(8), target(PUSH.0))),
+        ..push(8, 2)
+    };
+    refuse(&mut gate, push(PUSH.0, 1), start);
+    refuse(&mut gate, second, start);
+    gate.judge(NOBODY, start.monotonic, 0);
+    let shown = |gate: &Gate| match gate.holds().as_slice() {
+        [Hold::Credential { push, .. }] => *push,
+        other => panic!("{other:?}"),
+    };
+    for left in [PUSH, PushId(8)] {
+        assert_eq!(shown(&gate), Some(left));
+        assert_eq!(gate.only_witness(), Some(left));
+        assert_eq!(gate.forget(left), left != PUSH);
+    }
+    assert!(gate.is_open());
+}
+
+#[test]
+fn a_push_beside_which_a_connection_was_refused_is_no_second_witness() {
+    let start = Moment::now();
+    let mut gate = Gate::default();
+    refuse(&mut gate, connection(1), start);
+    refuse(&mut gate, push(PUSH.0, 2), start);
+    assert_eq!(gate.judge(OTHERS, start.monotonic, 0), Refused::Known);
+    assert_eq!(gate.only_witness(), Some(PUSH));
+    refuse(&mut gate, push(8, 3), start);
+    let told = gate.judge(OTHERS, start.monotonic, 0);
+    assert!(matches!(told, Refused::Held { .. }));
 }

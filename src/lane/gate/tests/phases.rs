@@ -169,7 +169,7 @@ fn what_is_said_of_the_credential_while_a_token_is_wanted_is_known_when_it_comes
     // A good answer refutes it; what is said after that begins with one witness.
     let mut gate = wanting(start);
     refuse(&mut gate, push(1, 1), start);
-    assert_eq!(gate.taken(), Cleared::Behind);
+    assert_eq!(gate.taken(start.monotonic), Cleared::Behind);
     refuse(&mut gate, push(2, 2), start);
     assert!(!gate.has_access_token(start.monotonic));
     assert_eq!(gate.only_witness(), Some(PushId(2)));
@@ -269,7 +269,7 @@ fn a_target_that_meets_it_again_and_again_is_one_target() {
     let start = Moment::now();
     let mut gate = Gate::default();
     refuse(&mut gate, push(1, 1), start);
-    for _ in 0..2 * TARGETS_KEPT {
+    for _ in 0..2 * WITNESSES_KEPT {
         refuse(&mut gate, push(2, 1), start);
     }
     assert!(!gate.is_another(target(1)));
