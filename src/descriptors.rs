@@ -36,12 +36,23 @@ pub fn limit() -> usize {
 
 /// The limit that a daemon has: the running one of that pid, or else one that is started by this
 /// process.
-pub fn limit_of_daemon(pid: Option<u32>) -> usize {
+pub fn limit_of_daemon(pid: Option<u32>) -> (usize, Whose) {
     let limits = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/limits")).ok());
     let running = limits.as_deref().and_then(soft_limit);
-    running.unwrap_or_else(|| {
-        getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(_, hard)| count(hard))
-    })
+    let own = || getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(_, hard)| count(hard));
+    match running {
+        Some(limit) => (limit, Whose::Running),
+        None => (own(), Whose::Own),
+    }
+}
+
+/// Which process has a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This one.
+    Own,
+    /// The daemon that runs beside it.
+    Running,
 }
 
 fn count(limit: u64) -> usize {
@@ -100,7 +111,7 @@ impl Share {
 
     /// What the operator is to know of `core.max_connections` if it does; what follows the `; ` is
     /// what to do.
-    pub fn warning(&self) -> Option<String> {
+    pub fn warning(&self, whose: Whose) -> Option<String> {
         let Self {
             connections,
             reserve,
@@ -108,19 +119,26 @@ impl Share {
             ..
         } = self;
         let wanted = self.wanted();
-        let advice = format!("raise it to {wanted}: LimitNOFILE= in the unit, else ulimit -n");
-        let is_short = *limit < reserve + api::BESIDE_CONNECTIONS + connections;
+        let beside = api::BESIDE_CONNECTIONS;
+        let the = match whose {
+            Whose::Own => "the",
+            Whose::Running => "the running daemon's",
+        };
+        let advice =
+            format!("raise it to {wanted}: LimitNOFILE= in the unit, else ulimit -n as root");
+        let is_short = *limit < reserve + beside + connections;
         if is_short {
             return Some(format!(
-                "the limit of open files is {limit}, and lanes, logs and journal may need \
-                 {reserve}: they may be left without while {connections} callers are served; \
+                "{the} limit of open files is {limit}, and lanes, logs and journal may need \
+                 {reserve}, callers who come or leave {beside}: they may be left without while {connections} callers are served; \
                  {advice}"
             ));
         }
         self.is_cut().then(|| {
             format!(
-                "the limit of open files is {limit}, which leaves {connections} connections to \
-                 callers beside the {reserve} files of lanes, logs and journal; {advice}"
+                "{the} limit of open files is {limit}, which leaves {connections} connections to \
+                 callers beside the {reserve} files of lanes, logs and journal and {beside} for \
+                 callers who come or leave; {advice}, or set core.max_connections = {connections}"
             )
         })
     }
@@ -166,17 +184,24 @@ mod tests {
         let beside = api::BESIDE_CONNECTIONS;
         let share = |limit| Share::new(512, 300, limit);
         let all = share(812 + beside);
-        assert_eq!((all.connections, all.warning()), (512, None));
+        assert_eq!((all.connections, all.warning(Whose::Own)), (512, None));
         assert_eq!(share(usize::MAX).connections, 512);
         let cut = share(811 + beside);
         assert_eq!(cut.connections, 511);
-        let warning = cut.warning().unwrap();
-        for number in [811 + beside, 511, 300, 812 + beside] {
+        let warning = cut.warning(Whose::Own).unwrap();
+        assert!(warning.starts_with("the limit of"), "{warning}");
+        assert!(warning.ends_with("or set core.max_connections = 511"));
+        let running = cut.warning(Whose::Running).unwrap();
+        assert!(running.starts_with("the running daemon's limit of"));
+        for number in [811 + beside, 511, 300, beside, 812 + beside] {
             assert!(warning.contains(&number.to_string()), "{warning}");
         }
         let least = share(300 + beside + CALLERS_MIN);
         assert_eq!(least.connections, CALLERS_MIN);
-        assert!(least.warning().unwrap().contains("leaves"), "{least:?}");
+        assert!(
+            least.warning(Whose::Own).unwrap().contains("leaves"),
+            "{least:?}"
+        );
     }
 
     #[test]
@@ -184,12 +209,12 @@ mod tests {
         for limit in [0, 20, 300, 300 + api::BESIDE_CONNECTIONS + CALLERS_MIN - 1] {
             let share = Share::new(512, 300, limit);
             assert_eq!(share.connections, CALLERS_MIN);
-            let warning = share.warning().unwrap();
+            let warning = share.warning(Whose::Own).unwrap();
             assert!(warning.contains("may be left without"), "{warning}");
         }
         let few = Share::new(3, 300, 20);
         assert_eq!(few.connections, 3);
-        assert!(few.warning().is_some());
+        assert!(few.warning(Whose::Own).is_some());
     }
 
     #[test]

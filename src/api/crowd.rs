@@ -36,14 +36,17 @@ impl Crowd {
             return None;
         }
         let advice = if is_cut {
-            "the limit of open files, which leaves these few: LimitNOFILE= in the unit"
+            format!(
+                "the limit of open files, which leaves {most} connections (LimitNOFILE= in the \
+                 unit, else ulimit -n as root)"
+            )
         } else {
-            "core.max_connections"
+            format!("core.max_connections ({most})")
         };
         let text = format!(
             "too many callers at once: since this was last said, {} cut off that did not go on, \
-             {} closed, {} answered 503; if these callers are yours, raise {advice} \
-             ({most}), else keep them away",
+             {} closed, {} answered 503; if these callers are yours, raise {advice}, \
+             else keep them away",
             count::of(unfinished, "request was", "requests were"),
             count::of(idle, "idle connection was", "idle connections were"),
             count::of(self.refused, "new one was", "new ones were"),
@@ -81,6 +84,10 @@ mod tests {
         ));
         assert!(told[1].contains("60 requests were cut off"), "{told:?}");
         assert!(told[1].contains("1 new one was answered 503"), "{told:?}");
-        assert!(told[1].contains("(512)"), "{told:?}");
+        assert!(told[0].contains("core.max_connections (512)"), "{told:?}");
+        assert!(
+            told[1].contains("which leaves 512 connections ("),
+            "{told:?}"
+        );
     }
 }

@@ -448,7 +448,7 @@ impl Shared {
 /// What to do, behind the text of an error, when the system gives no descriptor.
 pub fn advice(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
-        Some(Errno::MFILE) => "; raise LimitNOFILE= in the unit, else ulimit -n",
+        Some(Errno::MFILE) => "; raise LimitNOFILE= in the unit, else ulimit -n as root",
         Some(Errno::NFILE) => "; raise the host's limit: sysctl fs.file-max",
         _ => "",
     }

@@ -27,6 +27,10 @@ pub(super) fn journal(
         Ok(dir) => dir,
         Err(error) => return say(Severity::Error, error.to_string()),
     };
+    if let Some(error) = journal::foreign(dir) {
+        let (path, fault) = (dir.clone(), Fault::Unusable(error));
+        return say(Severity::Error, OpenError { path, fault }.to_string());
+    }
     if let Some(warning) = warning {
         say(Severity::Warning, warning);
     }

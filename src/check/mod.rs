@@ -26,8 +26,8 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Dia
     places::control(config, source, &mut findings);
     places::port(config, source, daemon, &mut findings);
     journal::journal(config, source, daemon, &mut findings);
-    let limit = descriptors::limit_of_daemon(daemon);
-    if let Some(warning) = Share::of(config, limit).warning() {
+    let (limit, whose) = descriptors::limit_of_daemon(daemon);
+    if let Some(warning) = Share::of(config, limit).warning(whose) {
         findings.push(source.about(Severity::Warning, "core.max_connections", warning));
     }
     if let Some(pid) = daemon {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{StartError, StartErrorKind, routes};
 use crate::api::{self, ApiKeys, Rules, Terms};
 use crate::config::{self, Config, HideToken};
-use crate::descriptors::{self, Share};
+use crate::descriptors::{self, Share, Whose};
 use crate::log::{HASH_KEY_MIN, Privacy, TokenShown};
 use crate::provider::KEY_FILE_MAX;
 
@@ -38,7 +38,7 @@ pub(super) fn settings(config: &Config) -> api::Settings {
 
 /// What is to be said of `core.max_connections`, if the limit of open files leaves fewer.
 pub(super) fn too_many_connections(config: &Config) -> Option<String> {
-    let warning = Share::of(config, descriptors::limit()).warning()?;
+    let warning = Share::of(config, descriptors::limit()).warning(Whose::Own)?;
     let asked = config.core.max_connections;
     Some(format!("core.max_connections = {asked}: {warning}"))
 }

@@ -93,7 +93,7 @@ impl fmt::Display for OpenError {
                 f,
                 "there is a journal in {path} and another one in {below}, and only one can go on: \
                  name {below} as journal.dir, start again, and send what is outstanding in the \
-                 other with sterna recover --journal {path}",
+                 other with sterna recover -c FILE --journal {path}",
                 below = below.display()
             ),
             Fault::UnknownVersion(version) => write!(

@@ -71,10 +71,14 @@ fn holding(dir: &Path) -> Result<Option<PathBuf>, OpenError> {
 }
 
 /// What the operator must know of a directory for a journal: that anyone may write to it, or could.
+/// Nothing of one whose place is [taken](foreign): no journal is kept there.
 pub fn warning(dir: &Path) -> Option<String> {
     let place = place(dir).ok()?;
     let (below, shown) = (below(dir), dir.display());
     let is_below = place == below;
+    if is_below && foreign(&below).is_some() {
+        return None;
+    }
     let below = below.display();
     match (is_open(dir), is_below) {
         (false, false) => None,
@@ -84,7 +88,8 @@ pub fn warning(dir: &Path) -> Option<String> {
         )),
         (true, false) => Some(format!(
             "anyone may write to {shown}, and so remove or replace the journal: stop the daemon, \
-             mkdir -m 700 {below}, move {IDS}, journal.lock and *.journal there, and start again"
+             mkdir -m 700 {below}, move all that Sterna has beside it there ({IDS}, journal.lock, \
+             *.journal, apns-auth-token-* and others of its names), and start again"
         )),
         (true, true) => Some(format!(
             "anyone may write to {shown}: the journal is kept in {below}, which is ours alone; \
@@ -110,6 +115,13 @@ pub fn check(dir: &Path) -> io::Result<()> {
     }
     let text = "somebody else has made it, or may enter it; remove it, or name another directory";
     Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// Why what is there already is no directory of ours, though it has the place of one; of what is
+/// yet to be made there is nothing to say.
+pub fn foreign(dir: &Path) -> Option<io::Error> {
+    let error = check(dir).err()?;
+    (error.kind() != io::ErrorKind::NotFound).then_some(error)
 }
 
 fn is_open(dir: &Path) -> bool {
@@ -203,6 +215,8 @@ mod tests {
                     set_mode(dir, mode);
                     assert_eq!(place(dir), holder, "{name}, {mode:o}");
                     let said = warning(dir).unwrap_or_default();
+                    let stays_open = mode == 0o1777 && holder == dir;
+                    assert_eq!(said.contains("apns-auth-token-*"), stays_open, "{said}");
                     let is_told = mode == 0o1777 || holder == ours;
                     assert_eq!(
                         said.contains(has_advice),
@@ -237,5 +251,8 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         symlink(elsewhere.path(), &ours).unwrap();
         assert!(check(&ours).is_err(), "a link");
+        assert!(foreign(&ours).is_some() && warning(open.path()).is_none());
+        fs::remove_file(&ours).unwrap();
+        assert!(foreign(&ours).is_none() && warning(open.path()).is_some());
     }
 }

@@ -45,8 +45,8 @@ pub(super) fn set_aside(files: &dyn Files, dir: &Path, numbers: &[u32]) -> io::R
         files.rename(&dir.join(&from), &dir.join(&to))?;
         ::log::error!(
             "journal: {from} is damaged and is kept aside as {}; to look at what is left of it, \
-             copy it under its old name into an empty directory and run sterna recover --dry-run \
-             --journal on that; remove it when it is not needed any more",
+             copy it under its old name into an empty directory and run sterna recover -c FILE \
+             --dry-run --journal on that; remove it when it is not needed any more",
             dir.join(&to).display(),
         );
     }
