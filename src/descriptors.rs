@@ -130,7 +130,8 @@ impl Share {
         if is_short {
             return Some(format!(
                 "{the} limit of open files is {limit}, and lanes, logs and journal may need \
-                 {reserve}, callers who come or leave {beside}: they may be left without while {connections} callers are served; \
+                 {reserve}, callers who come or leave {beside}: they may be left \
+                 without while {connections} callers are served; \
                  {advice}"
             ));
         }
