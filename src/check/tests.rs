@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -111,6 +112,31 @@ fn places_are_tried_and_left_as_they_were() {
     }
     assert!(has_error(&found));
     assert!(!Path::new(&path("fresh.log")).exists());
+}
+
+#[test]
+fn what_is_not_ours_in_the_place_of_our_directory_is_an_error_as_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(directory.path(), open).unwrap();
+    let ours = crate::journal::place(directory.path()).unwrap();
+    std::os::unix::fs::symlink("/tmp", &ours).unwrap();
+    let mut text = certificate(directory.path(), (1, 12));
+    write!(
+        text,
+        "[journal]\ndir = \"{}\"\n",
+        directory.path().display()
+    )
+    .unwrap();
+    let found = examine(&text, |config, source| {
+        let mut findings = Vec::new();
+        journal::journal(config, source, None, &mut findings);
+        findings
+    });
+    let shown = shown(&found);
+    assert!(found.len() == 1 && has_error(&found), "{shown}");
+    assert!(shown.contains("somebody else has made it"), "{shown}");
+    assert!(!shown.contains("ours alone"), "{shown}");
 }
 
 #[test]

@@ -88,8 +88,8 @@ pub fn warning(dir: &Path) -> Option<String> {
         )),
         (true, false) => Some(format!(
             "anyone may write to {shown}, and so remove or replace the journal: stop the daemon, \
-             mkdir -m 700 {below}, move all that Sterna has beside it there ({IDS}, journal.lock, \
-             *.journal, apns-auth-token-* and others of its names), and start again"
+             mkdir -m 700 {below}, move all that Sterna has in {shown} there ({IDS}, journal.lock, \
+             *.journal, apns-auth-token-* and the like), and start again"
         )),
         (true, true) => Some(format!(
             "anyone may write to {shown}: the journal is kept in {below}, which is ours alone; \
@@ -202,6 +202,7 @@ mod tests {
         let open = open_to_all();
         let (dir, ours) = (open.path(), place(open.path()));
         fs::create_dir(&ours).unwrap();
+        set_mode(&ours, 0o700);
         for (name, other) in [
             (segment::name(7), segment::name(8)),
             (IDS.into(), IDS.into()),
