@@ -177,5 +177,20 @@ pub(super) fn tell_release(lane: &Lane) {
     );
 }
 
+/// Tells the operator that no push is left to which the credential was refused.
+pub(super) fn tell_purged_witnesses(lane: &Lane) {
+    // A pause by hand goes on.
+    let state = if lane.is_held() {
+        "held by hand alone"
+    } else {
+        "open again"
+    };
+    ::log::info!(
+        "{}: the lane is {state}, as what it was held for was purged; whether the \
+         credential is taken is not known",
+        lane.platform(),
+    );
+}
+
 #[cfg(test)]
 mod tests;

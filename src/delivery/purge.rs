@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::outcome::{End, Settlement};
+use super::present_route::tell_purged_witnesses;
 use super::reasons;
 use super::settler::Settler;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::push::{Push, PushId, counted};
+use crate::push::{Push, PushId};
 
 /// What an operator takes out of a lane goes through here, unless a connection thread has it.
 #[derive(Debug)]
@@ -82,12 +83,7 @@ impl Purge {
 pub(super) fn forget(lane: &Lane, push: PushId) {
     let was_judged = lane.is_judged();
     if lane.forget(push) && was_judged {
-        ::log::info!(
-            "{}: no push is left that the credential was refused to, and sending goes on: {} \
-             outstanding",
-            lane.platform(),
-            counted(lane.outstanding() as u64),
-        );
+        tell_purged_witnesses(lane);
     }
 }
 

@@ -211,7 +211,31 @@ fn one_push_is_purged_wherever_it_is() {
     let purged = daemon.request("DELETE", "/pushes?identifier=wrong", b"");
     assert_eq!(purged.json()["purged"], 1);
     assert_eq!(lane(), json!({"state": "open"}));
+    // No credential was taken by that, and the operator is not told so.
+    let opened = "android: the lane is open again, as what it was held for was purged; \
+                  whether the credential is taken is not known";
+    wait_until("the operator to be told", || {
+        site.operator_log().matches(opened).count() == 2
+    });
+    // What is held by hand as well stays so.
+    let body = json!({"notifications": [
+        {"platform": 2, "message": "m", "token": ["nowhere-3"], "identifier": "wrong"}
+    ]});
+    let paused = daemon.push(&body).accepted_ids()[0];
+    wait_until("the lane to be held once more", || {
+        lane()["state"] == "held"
+    });
     daemon.request("PUT", "/lanes/android/pause", b"");
+    let purged = daemon.request("DELETE", "/pushes?identifier=wrong", b"");
+    assert_eq!(purged.json()["purged"], 1);
+    assert_eq!(lane()["state"], "paused");
+    let paused_still =
+        "android: the lane is held by hand alone, as what it was held for was purged";
+    wait_until("the operator to be told that it is", || {
+        site.operator_log().contains(paused_still)
+    });
+    let told = site.operator_log();
+    assert!(!told.contains("the credential is taken again"), "{told}");
     let queued = push(&fcm_token(1));
     purge(queued);
     for (target, status) in [("/push/1", 404), ("/push/x", 400)] {
@@ -228,7 +252,7 @@ fn one_push_is_purged_wherever_it_is() {
     let log = site.error_log();
     check_same(
         &ids(&log, "failed-push"),
-        &[in_flight, shelved, held, named, queued],
+        &[in_flight, shelved, held, named, paused, queued],
     );
     for line in &log {
         assert_eq!(line.text_of("reason"), "purged");
