@@ -306,8 +306,10 @@ impl Host for DaemonHost {
         if purged > 0 {
             ::log::info!("{} purged by hand", push::counted(purged as u64));
         }
-        let unread = Platform::ALL.map(|platform| self.keeping.unread(platform));
-        Ok(self.purged(purged, unread.iter().sum()))
+        // Those of a disabled platform are not to be read by this process.
+        let lanes = self.lanes.iter();
+        let unread = lanes.map(|lane| self.keeping.unread(lane.platform())).sum();
+        Ok(self.purged(purged, unread))
     }
 
     fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
