@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::keeping::resume;
+use crate::count;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
@@ -13,7 +14,7 @@ use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, Platform, Push, PushId};
+use crate::push::{Accepted, Platform, Push, PushId};
 use crate::stats::Stats;
 
 /// Our limit: pushes that are looked at in one go.
@@ -87,10 +88,10 @@ impl Absent {
         let unfed = journal.unfed(self.platform);
         if unfed > 0 {
             ::log::warn!(
-                "{} is disabled: {} to it stay in the journal until it is enabled, or until they \
-                 expire",
+                "{} is disabled: {} in the journal until it is enabled, or until their \
+                 time has passed",
                 self.platform,
-                push::counted(unfed),
+                count::of(unfed, "push to it stays", "pushes to it stay"),
             );
         }
     }
