@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +64,12 @@ impl std::error::Error for Unreadable {}
 impl From<OpenError> for Unreadable {
     fn from(error: OpenError) -> Self {
         Self {
-            is_damage: matches!(error.fault, Fault::UnknownVersion(_)),
+            is_damage: match &error.fault {
+                // What is named is no journal.
+                Fault::Missing | Fault::UnknownVersion(_) => true,
+                Fault::Unusable(error) => error.kind() == io::ErrorKind::NotADirectory,
+                _ => false,
+            },
             text: error.to_string(),
         }
     }

@@ -432,7 +432,7 @@ fn what_is_no_journal_is_refused_and_left_as_it_is() {
         assert_eq!(output.status.code(), Some(code), "{errors}");
         assert!(errors.contains(expected), "{errors}");
     };
-    told(recover(&site, &[]), 74, "there is no journal in ");
+    told(recover(&site, &[]), 65, "there is no journal in ");
     assert!(!site.path("journal").exists());
     let empty = site.path("empty");
     fs::create_dir(&empty).unwrap();
@@ -504,7 +504,7 @@ fn a_push_log_yields_nothing_that_the_journal_has() {
     );
     let nowhere = ["-n", "--journal", "/nonexistent"];
     let output = super::recover(&site, &logs, &nowhere);
-    assert_eq!(output.status.code(), Some(74), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
     let site = site
         .without("journal.sync")
         .with_path("journal.dir", "journal");
