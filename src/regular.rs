@@ -59,8 +59,35 @@ pub fn is_link(error: &io::Error) -> bool {
 ///
 /// What it is else.
 pub fn check(found: FileType) -> io::Result<()> {
-    let what = if found.is_file() {
+    if found.is_file() {
         return Ok(());
+    }
+    let what = name(found);
+    Err(io::Error::other(format!("it is {what}, not a file")))
+}
+
+/// An error in its words if it is due to what is no directory, in the place of one or above it.
+pub fn no_directory(dir: &Path, error: io::Error) -> io::Error {
+    let mut there = dir
+        .ancestors()
+        .filter_map(|path| Some((path, fs::metadata(path).ok()?.file_type())));
+    match there.next() {
+        Some((path, found)) if !found.is_dir() => {
+            let what = name(found);
+            let text = if path == dir {
+                format!("it is {what}, not a directory")
+            } else {
+                format!("{} is {what}, not a directory", path.display())
+            };
+            io::Error::new(io::ErrorKind::NotADirectory, text)
+        }
+        _ => error,
+    }
+}
+
+fn name(found: FileType) -> &'static str {
+    if found.is_file() {
+        "a file"
     } else if found.is_dir() {
         "a directory"
     } else if found.is_fifo() {
@@ -69,8 +96,7 @@ pub fn check(found: FileType) -> io::Result<()> {
         "a socket"
     } else {
         "a device"
-    };
-    Err(io::Error::other(format!("it is {what}, not a file")))
+    }
 }
 
 /// What is in its place by now is looked at again.

@@ -32,7 +32,8 @@ impl Files for DiskFiles {
         DirBuilder::new()
             .recursive(true)
             .mode(DIR_MODE)
-            .create(dir)?;
+            .create(dir)
+            .map_err(|error| regular::no_directory(dir, error))?;
         place::check(dir)?;
         // What is kept in them is durable only if they are.
         for parent in missing.into_iter().filter_map(Path::parent) {
@@ -69,7 +70,8 @@ impl Files for DiskFiles {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        let read = fs::read_dir(dir).map_err(|error| regular::no_directory(dir, error));
+        let names = read?.map(|entry| Ok(entry?.file_name().into_string().ok()));
         names.filter_map(io::Result::transpose).collect()
     }
 

@@ -83,11 +83,16 @@ impl fmt::Display for OpenError {
                 "the journal {path} belongs to another daemon: stop it, or give this one its own \
                  directory"
             ),
-            Fault::Unusable(error) => write!(
-                f,
-                "the journal's directory {path} cannot be used: {error}; it must be writable for \
-                 the daemon's user"
-            ),
+            Fault::Unusable(error) => {
+                write!(
+                    f,
+                    "the journal's directory {path} cannot be used: {error}; "
+                )?;
+                f.write_str(match error.kind() {
+                    io::ErrorKind::NotADirectory => "name a directory",
+                    _ => "it must be writable for the daemon's user",
+                })
+            }
             Fault::Missing => write!(f, "there is no journal in {path}"),
             Fault::Twice(below) => write!(
                 f,

@@ -69,11 +69,20 @@ fn directories_that_cannot_be_used_are_told() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("file");
     fs::write(&file, "").unwrap();
-    for dir in [file.clone(), file.join("below")] {
-        let error = open(Settings::new(&dir)).unwrap_err();
-        assert!(matches!(error.fault, Fault::Unusable(_)), "{error:?}");
-        assert!(error.to_string().contains("must be writable"), "{error}");
-        assert!(!error.is_held());
+    let below = format!("{} is a file, not a directory", file.display());
+    for (dir, why) in [
+        (file.clone(), "it is a file, not a directory"),
+        (file.join("below"), &*below),
+    ] {
+        for error in [
+            open(Settings::new(&dir)).unwrap_err(),
+            read(&DiskFiles, &dir, Moment::now()).unwrap_err(),
+        ] {
+            assert!(matches!(error.fault, Fault::Unusable(_)), "{error:?}");
+            let told = format!("cannot be used: {why}; name a directory");
+            assert!(error.to_string().contains(&told), "{error}");
+            assert!(!error.is_held());
+        }
     }
     let missing = read(&DiskFiles, &scratch.path().join("none"), Moment::now()).unwrap_err();
     assert!(matches!(missing.fault, Fault::Missing), "{missing:?}");
