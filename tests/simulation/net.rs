@@ -361,7 +361,7 @@ impl SimulatedTransport {
     }
 
     /// Notes what the HTTP/2 side wants to send, or that it has ended.
-    fn look_at_output(&mut self, now: Instant) {
+    pub(crate) fn look_at_output(&mut self, now: Instant) {
         let net = &mut *self.net.borrow_mut();
         let wire = &mut net.links[self.id].wire;
         if self.http2.is_closed() {
@@ -372,6 +372,9 @@ impl SimulatedTransport {
             wire.written(self.http2.output(), net.pusher_max, now, &mut net.ledger);
             if self.http2.wants_input() {
                 net.links[self.id].check_given_up(now, &mut net.ledger);
+            } else {
+                // It may not read before the provider does.
+                wire.given_up.clear();
             }
         }
     }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use sterna::delivery::desk::{Desk, Next};
 use sterna::delivery::present_route::PresentRoute;
+use sterna::delivery::transport::Transport as _;
 use sterna::lane::Lane;
 use sterna::moment::Moment;
 use sterna::stats::Stats;
@@ -376,6 +377,12 @@ impl World {
 
     /// A thread has panicked in its round.
     fn recover(&mut self, index: usize, moment: Moment) {
+        // What it had for a connection that it did not come to is seen by nobody else.
+        for transport in self.seats[index].desk.transports() {
+            if !transport.http2().is_closed() {
+                transport.look_at_output(self.now);
+            }
+        }
         let mut net = self.net.borrow_mut();
         net.ledger.coverage.count(Kind::Panicked);
         net.ledger
@@ -386,6 +393,8 @@ impl World {
         }
         drop(net);
         let seat = &mut self.seats[index];
+        let transports = seat.desk.transports();
+        transports.for_each(|transport| transport.look_at_output(self.now));
         seat.rests_until = Some(self.now + RESTART_AFTER);
         seat.desk.recover("a trap", moment);
     }

@@ -171,7 +171,8 @@ impl Hold {
         if self.paused {
             return Some("while the lane is paused by hand");
         }
-        let refused = self.refused.as_mut()?;
+        // It may be that nothing is left by which the lane was held.
+        let refused = self.refused.as_mut().filter(|it| !it.is_rumour)?;
         let has_met = refused.targets.contains(&push);
         let is_early = now < refused.not_before;
         let fault = match refused.met {
