@@ -13,7 +13,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use harness::daemon::Daemon;
-use harness::disk::{can_mount, fill, seen_by, serve_on_disk};
+use harness::disk::{can_mount, fill, on_disk, seen_by, serve_on_disk};
 use harness::lines::{self, check_same, ids};
 use harness::simulator::Simulated;
 use harness::site::Site;
@@ -79,6 +79,30 @@ fn a_full_disk_under_the_journal_is_named_and_mended_by_making_room() {
     assert!(log.contains("the disk under the journal "), "{log}");
     assert!(log.contains(" takes pushes again"), "{log}");
     assert!(log.contains("shut down, nothing left behind"), "{log}");
+}
+
+#[test]
+fn a_disk_without_room_is_told_by_check_and_from_the_start_of_the_daemon() {
+    if !can_mount() {
+        return;
+    }
+    // It is not made yet.
+    let site = Site::unreachable().with_path("journal.dir", "small/below/journal");
+    let mut check = harness::site::sterna();
+    check.arg("check").arg("-c").arg(site.write_config());
+    let checked = harness::site::run(on_disk(&check, &site.path("small"), RESERVE / 2, "rw"));
+    let said = [checked.stdout, checked.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("no push is accepted"), "{said}");
+
+    let command = serve_on_disk(&site, "small", RESERVE / 2, "rw");
+    let daemon = Daemon::start(command, &site.path("operator.log"));
+    let health = daemon.request("GET", "/healthz", b"");
+    assert_eq!(health.status, 503, "{health:?}");
+    assert!(health.message().contains("make room"), "{health:?}");
+    let log = site.operator_log();
+    assert!(log.contains("[ERROR] journal: the disk under "), "{log}");
+    assert_eq!(daemon.terminate(), 0);
 }
 
 #[test]

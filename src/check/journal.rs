@@ -1,6 +1,7 @@
 //! The journal: can the daemon read what is there, and write on?
 
 use std::fs;
+use std::path::Path;
 
 use super::places::{directory, writable};
 use crate::config::{Config, Diagnostic, FileText, Severity};
@@ -52,16 +53,9 @@ pub(super) fn journal(
                 Ok(_) => writable(&lock).map_err(|error| format!("{LOCK} {error}")),
                 Err(_) => Ok(()),
             });
-            match (usable, DiskFiles.free_space(dir)) {
-                (Err(error), _) => say(Severity::Error, error),
-                (Ok(()), Ok(free)) if free <= RESERVE_OCTETS => say(
-                    Severity::Warning,
-                    format!(
-                        "the disk has {free} octets left, and with no more than {RESERVE_OCTETS} \
-                         no push is accepted; make room"
-                    ),
-                ),
-                (Ok(()), _) => {}
+            match usable {
+                Err(error) => say(Severity::Error, error),
+                Ok(()) => room(dir, &mut say),
             }
         }
         Err(OpenError {
@@ -70,12 +64,26 @@ pub(super) fn journal(
         }) => {
             // The daemon makes it, with what leads to it.
             let mut ancestors = dir.ancestors().skip(1);
-            if let Some(there) = ancestors.find(|path| path.is_dir())
-                && let Err(error) = directory(&there.join(LOCK))
-            {
-                say(Severity::Error, error);
+            if let Some(there) = ancestors.find(|path| path.is_dir()) {
+                match directory(&there.join(LOCK)) {
+                    Err(error) => say(Severity::Error, error),
+                    Ok(()) => room(there, &mut say),
+                }
             }
         }
         Err(error) => say(Severity::Error, error.to_string()),
+    }
+}
+
+/// Looks whether the disk under a directory has room.
+fn room(dir: &Path, say: &mut impl FnMut(Severity, String)) {
+    if let Ok(free) = DiskFiles.free_space(dir)
+        && free <= RESERVE_OCTETS
+    {
+        let text = format!(
+            "the disk has {free} octets left, and with no more than {RESERVE_OCTETS} no push is \
+             accepted; make room"
+        );
+        say(Severity::Warning, text);
     }
 }

@@ -115,6 +115,15 @@ impl Flusher {
         self.heartbeat.clone()
     }
 
+    /// Says at the start if there is no room, before a push has to be refused for it.
+    pub(super) fn look_at_room(&mut self, now: Moment) {
+        let store = &self.store;
+        if !self.space.has_room(0, now.monotonic, || store.free_space()) {
+            let state = self.full();
+            self.enter(state, now);
+        }
+    }
+
     /// Runs until the journal is closed.
     pub(super) fn run(mut self) {
         let guard = Guard(Arc::clone(&self.inbox));

@@ -171,7 +171,8 @@ impl Journal {
         let (store, recovered) = Store::open(files, lock, settings.clone(), now)?;
         let inbox = Arc::new(Inbox::new(settings.node, store.ids()));
         let catalogue = store.catalogue().clone();
-        let flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
+        let mut flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
+        flusher.look_at_room(now);
         let heartbeat = flusher.heartbeat();
         let thread = thread::Builder::new()
             .name("journal".to_owned())

@@ -28,18 +28,22 @@ pub(crate) fn can_mount() -> bool {
 
 /// The command that serves a site, with a disk of so many octets at one of its directories.
 pub(crate) fn serve_on_disk(site: &Site, directory: &str, octets: u64, mode: &str) -> Command {
-    let at = site.path(directory);
-    fs::create_dir_all(&at).unwrap();
-    let serve = site.command(&[]);
-    let mut command = namespace(&at, octets, mode);
-    command.arg(serve.get_program()).args(serve.get_args());
-    for (name, value) in serve.get_envs() {
+    let mut command = on_disk(&site.command(&[]), &site.path(directory), octets, mode);
+    site.capture(&mut command);
+    command
+}
+
+/// A command with a disk of so many octets at that directory.
+pub(crate) fn on_disk(inner: &Command, at: &Path, octets: u64, mode: &str) -> Command {
+    fs::create_dir_all(at).unwrap();
+    let mut command = namespace(at, octets, mode);
+    command.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
-    site.capture(&mut command);
     command
 }
 

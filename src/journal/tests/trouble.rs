@@ -56,6 +56,19 @@ fn a_full_disk_refuses_before_the_cliff_settles_all_the_same_and_recovers_by_its
 }
 
 #[test]
+fn a_disk_that_is_full_at_the_start_is_told_before_a_push_is_refused() {
+    let files = MemoryFiles::default();
+    let mut with_reserve = settings();
+    with_reserve.reserve_octets = RESERVE;
+    files.set_capacity(Some(RESERVE - 1));
+    let (journal, _) = journal(&files, with_reserve);
+    let state = journal.state();
+    assert!(matches!(state, State::Full { .. }), "{state:?}");
+    files.set_capacity(None);
+    until("it takes pushes", || journal.state() == State::Serving);
+}
+
+#[test]
 fn a_write_that_finds_no_room_is_taken_back() {
     let files = MemoryFiles::default();
     let (journal, _) = journal(&files, settings());
