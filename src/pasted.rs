@@ -18,6 +18,10 @@ pub const MAY_BE_KEY: &str = "there is no such file, and it looks like a key its
 pub const NO_SUCH_FILE: &str =
     "there is no such file, and it may be a key itself; put the key into a file and name that";
 
+/// What is said of either where no file of a key is named: it would be of no use in a file either.
+pub const NO_KEY_HERE: &str = "it looks like a key, and none belongs here; name a path or what else \
+                               is to be here (write a path of that name as ./NAME)";
+
 /// What stands in the place of what is not shown.
 pub const NOT_SHOWN: &str = "(not shown)";
 

@@ -168,7 +168,7 @@ fn each_key_refuses_the_content_of_a_key_without_a_word_of_it() {
                 "put the key into a file",
             ];
             let advises = advice.iter().any(|advice| told.contains(advice));
-            assert_eq!(advises, key.names_a_file(), "{path}: {told}");
+            assert_eq!(advises, key.names_a_credential(), "{path}: {told}");
             let output = site.run(&[]);
             check_silent(&path, &output);
             assert_eq!(output.status.code(), Some(78), "{path}");

@@ -85,9 +85,9 @@ fn pasted_in(argument: &str) -> Option<&'static str> {
         Some(long) if long.starts_with('-') => long.split_once('=').unwrap_or(("", long)).1,
         Some(short) => short.get(1..).unwrap_or_default(),
     };
-    pasted::is_content(argument)
-        .then_some(pasted::IS_CONTENT)
-        .or_else(|| pasted::why_no_path(value, Path::new(value), Path::exists))
+    let is_key = pasted::is_content(argument)
+        || pasted::why_no_path(value, Path::new(value), Path::exists).is_some();
+    is_key.then_some(pasted::NO_KEY_HERE)
 }
 
 /// Tells the operator on standard error, one line for each of the text's.

@@ -206,7 +206,16 @@ impl<'t> Document<'t> {
         }
         let path = credential.zip(self.credentials.as_deref());
         let path = path.map_or_else(|| PathBuf::from(text), |(name, dir)| dir.join(name));
-        pasted::why_no_path(text, &path, self.is_there).map(str::to_owned)
+        let why = pasted::why_no_path(text, &path, self.is_there)?;
+        let is_for_keys = key.names_a_credential();
+        Some(
+            if is_for_keys {
+                why
+            } else {
+                pasted::NO_KEY_HERE
+            }
+            .to_owned(),
+        )
     }
 
     /// The path of a key file or certificate, which may be `credential:NAME`; `None` if it is

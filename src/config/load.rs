@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::android::CREDENTIALS_VARIABLE;
 use super::{Config, ConfigError, Overrides, Warning, keys};
-use crate::pasted::{self, IS_CONTENT};
+use crate::pasted::{self, IS_CONTENT, NO_KEY_HERE};
 use crate::regular;
 
 /// What the parser wants to know of the process it runs in.
@@ -38,7 +38,10 @@ impl Environment {
             let value = std::env::var_os(name).filter(|path| !path.is_empty());
             let path = PathBuf::from(value?);
             let text = path.to_string_lossy();
-            let why = pasted::why_no_path(&text, &path, Path::exists).map(|_| IS_CONTENT);
+            let why = pasted::why_no_path(&text, &path, Path::exists).map(|_| match name {
+                CREDENTIALS_VARIABLE => IS_CONTENT,
+                _ => NO_KEY_HERE,
+            });
             let why = why.or_else(|| {
                 // systemd's may be several.
                 let is_there =
