@@ -157,7 +157,7 @@ fn the_limit_is_raised_as_far_as_it_may_be_and_what_it_leaves_is_told() {
     let told = "core.max_connections = 700: the limit of open files is 1000, which leaves ";
     let said = reload(&site);
     assert!(said.contains(told), "{said}");
-    assert!(site.operator_log().contains(told));
+    wait_until("it to be logged", || site.operator_log().contains(told));
     // The command looks at the daemon that runs, whatever its own limit is.
     let said = check(&site, "ulimit -n 90");
     let its = told.replace("the limit", "the running daemon's limit");
