@@ -8,13 +8,22 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check/cases")
 }
 
 fn sterna(arguments: &[&str]) -> Output {
-    command(arguments).output().unwrap()
+    run(command(arguments))
+}
+
+/// One at a time: `check` takes the port to see whether it is free, and another would say that it
+/// is not.
+fn run(mut command: Command) -> Output {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    command.output().unwrap()
 }
 
 fn command(arguments: &[&str]) -> Command {
@@ -158,7 +167,7 @@ fn credentials_are_looked_for_where_systemd_puts_them() {
     let check = |credentials: &Path| {
         let mut command = command(&["check", "-c", &file]);
         command.env("CREDENTIALS_DIRECTORY", credentials);
-        let output = command.output().unwrap();
+        let output = run(command);
         (
             output.status.code(),
             String::from_utf8(output.stderr).unwrap(),
