@@ -37,7 +37,7 @@ fn a_standstill_longer_than_every_timeout_costs_no_push_and_no_caller_anything()
         options.faults.latency_spread = LATENCY;
         // Connections are begun and access tokens fetched all the time.
         options.faults.goaway_after = NonZeroU64::new(300);
-        options.access_token_lifetime = Duration::from_secs(8);
+        options.access_token_lifetime = 4 * stands;
     });
     let mut site = Site::simulated(&simulated.simulator).with("core.resend_unknown", false);
     if asked.is_none() {
