@@ -7,23 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Environment, Overrides, Style};
+use crate::config::fixture::environment;
+use crate::config::{Overrides, Style};
 use crate::moment::Moment;
 use crate::simulator::{Credentials, Options, Simulator};
 
 fn examine<T>(text: &str, look: impl Fn(&Config, &FileText<'_>) -> T) -> T {
-    let environment = Environment {
-        google_application_credentials: None,
-        state_dir: Some("/var/lib/sterna".into()),
-        credentials_directory: None,
-        runtime_dir: None,
-        pasted: Vec::new(),
-        // What has a short name is.
-        is_there: |path| path.as_os_str().len() < 10,
-        cpus: std::num::NonZeroUsize::MIN,
-    };
     let source = FileText::read("f", text, Path::exists);
-    let found = Config::parse("f", text, Overrides::default(), &environment);
+    let found = Config::parse("f", text, Overrides::default(), &environment());
     look(&found.unwrap().0, &source)
 }
 

@@ -181,4 +181,6 @@ const NO_EFFECT: &str =
     "has no effect: HTTP/2 carries all pushes over as many connections as core.workers allows";
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;

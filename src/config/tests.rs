@@ -4,25 +4,12 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use super::fixture::environment;
 use super::*;
 
 const IOS: &str = "[ios]\ntoken_auth_key_path = \"key.p8\"\ntoken_auth_key_id = \"ABCDE12345\"\n\
                    token_auth_team_id = \"TEAM123456\"\ntopic = \"com.example.app\"\n";
 const ANDROID: &str = "[android]\nservice_account_path = \"account.json\"\n";
-
-fn environment() -> Environment {
-    let cpus = NonZeroUsize::new(6).unwrap();
-    Environment {
-        google_application_credentials: None,
-        credentials_directory: None,
-        state_dir: Some(PathBuf::from("/var/lib/sterna")),
-        runtime_dir: None,
-        pasted: Vec::new(),
-        // What has a short name is.
-        is_there: |path| path.as_os_str().len() < 10,
-        cpus,
-    }
-}
 
 fn parse(text: &str) -> Result<(Config, Vec<String>), String> {
     parse_with(text, Overrides::default())

@@ -3,20 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Config, Environment, Overrides};
+use crate::config::fixture::environment;
+use crate::config::{Config, Overrides};
 
 fn parse(text: &str) -> Result<(Config, Vec<Warning>), ConfigError> {
-    let environment = Environment {
-        google_application_credentials: None,
-        state_dir: Some("/var/lib/sterna".into()),
-        credentials_directory: None,
-        runtime_dir: None,
-        pasted: Vec::new(),
-        // What has a short name is.
-        is_there: |path| path.as_os_str().len() < 10,
-        cpus: std::num::NonZeroUsize::MIN,
-    };
-    Config::parse("f.toml", text, Overrides::default(), &environment)
+    Config::parse("f.toml", text, Overrides::default(), &environment())
 }
 
 fn rendered(text: &str) -> String {

@@ -1,20 +1,11 @@
 //! What is in force can be read again.
 
-use super::super::{Environment, Overrides, all_keys};
+use super::super::fixture::environment;
+use super::super::{Overrides, all_keys};
 use super::*;
 
 fn parse(text: &str) -> Config {
-    let environment = Environment {
-        google_application_credentials: None,
-        state_dir: Some("/var/lib/sterna".into()),
-        credentials_directory: None,
-        runtime_dir: None,
-        pasted: Vec::new(),
-        // What has a short name is.
-        is_there: |path| path.as_os_str().len() < 10,
-        cpus: std::num::NonZeroUsize::MIN,
-    };
-    let found = Config::parse("f", text, Overrides::default(), &environment);
+    let found = Config::parse("f", text, Overrides::default(), &environment());
     found.unwrap_or_else(|error| panic!("{error}\n{text}")).0
 }
 

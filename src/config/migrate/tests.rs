@@ -1,28 +1,20 @@
 //! A migrated file is ours.
 
-use super::super::{Config, Environment, Overrides};
+use super::super::fixture::environment;
+use super::super::{Config, Overrides};
 use super::*;
 
 const GAURUN: &str = include_str!("../../../tests/gaurun_contract/gaurun.toml");
 
 fn parse(text: &str) -> (Config, Vec<String>) {
-    let environment = Environment {
-        google_application_credentials: None,
-        state_dir: Some("/var/lib/sterna".into()),
-        credentials_directory: None,
-        runtime_dir: None,
-        pasted: Vec::new(),
-        // What has a short name is.
-        is_there: |path| path.as_os_str().len() < 10,
-        cpus: std::num::NonZeroUsize::MIN,
-    };
-    let (config, warnings) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
+    let (config, warnings) =
+        Config::parse("f", text, Overrides::default(), &environment()).unwrap();
     (config, warnings.iter().map(ToString::to_string).collect())
 }
 
 #[test]
 fn gauruns_sample_becomes_a_file_without_problems_and_warnings() {
-    let text = migrate("gaurun.toml", GAURUN, |path| path.as_os_str().len() < 10).unwrap();
+    let text = migrate("gaurun.toml", GAURUN, environment().is_there).unwrap();
     let (config, warnings) = parse(&text);
     assert_eq!(warnings, [""; 0], "{text}");
     let android = config.android.unwrap();
@@ -47,7 +39,7 @@ fn a_secret_is_named_and_not_repeated() {
     let text = "[ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\n\
                 pem_key_passphrase = \"735191\"\n\
                 [android]\nenabled = false\n[ios2]\nx = \"735191\"\n";
-    let text = migrate("g", text, |path| path.as_os_str().len() < 10).unwrap();
+    let text = migrate("g", text, environment().is_there).unwrap();
     assert!(!text.contains("735191"), "{text}");
     assert!(text.contains("copy ios.pem_key_passphrase from"), "{text}");
     assert!(text.contains("\n# - ios2: unknown section"), "{text}");
@@ -58,14 +50,13 @@ fn a_secret_is_named_and_not_repeated() {
 #[test]
 fn values_are_spelt_so_that_they_come_back() {
     let text = "[log]\naccess_log = 'a\"b\\c'\n[ios]\nenabled = false\n";
-    let (config, _) = parse(&migrate("g", text, |path| path.as_os_str().len() < 10).unwrap());
+    let (config, _) = parse(&migrate("g", text, environment().is_there).unwrap());
     assert_eq!(config.log.access_log, "a\"b\\c");
 }
 
 #[test]
 fn comments_stay_comments() {
     let text = "\"a\\n[core]\" = 1\n[ios]\nenabled = false\n[core]\n\"x\\nport = 5\" = 1\n";
-    let (config, _) =
-        parse(&migrate("g\nport = 1", text, |path| path.as_os_str().len() < 10).unwrap());
+    let (config, _) = parse(&migrate("g\nport = 1", text, environment().is_there).unwrap());
     assert_eq!(config.core.bind.to_string(), "127.0.0.1:1056");
 }
