@@ -35,6 +35,9 @@ impl<'a> Keyless<'a> {
     /// The text, less each key in it.
     pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
+        if self.shown.is_none() && self.known.is_none() {
+            return text;
+        }
         if let Some(shown) = self.shown.filter(|shown| text.contains(shown)) {
             text = text.replace(shown, NOT_SHOWN).into();
         }

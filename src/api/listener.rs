@@ -1,8 +1,7 @@
 //! The listener: accepts connections, gives each a thread, and never has more than it may.
 //!
-//! When all connections are taken, one is closed for the new one: see
-//! `standing`. If all are busy, the new one is answered 503, for which nobody
-//! waits.
+//! When all connections are taken, one is closed for the new one: see `standing`. If all are busy,
+//! the new one is answered 503, for which nobody waits.
 
 use std::io;
 use std::net::SocketAddr;

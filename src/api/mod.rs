@@ -2,8 +2,7 @@
 //!
 //! [`Listener`] accepts connections and reads requests, all of it bounded; [`Service`] answers
 //! them. The daemon supplies the lanes as [`Door`]s and itself as [`Host`]. What can be decided
-//! without a socket is decided in the pure modules: [`head`], [`keys`], [`chunked`], [`route`],
-//! [`query`], [`request`], [`plan`], [`idempotency`], [`stat`], [`strangers`].
+//! without a socket is decided in modules that are pure, and say so.
 //!
 //! `tiny_http`'s types and response writer are used, its server is not: one request of 60 octets
 //! aborts its process, and it bounds neither connections nor heads nor waiting.
