@@ -100,7 +100,7 @@ mod tests {
         let most = Answer::octets_max(notification_max, body.len());
         let mut body = body.as_bytes().to_vec();
         let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
-        let plan = plan(batch, &rules, |_| true, &mut |_| false).unwrap();
+        let plan = plan(batch, &rules, None, |_| true, &mut |_| false).unwrap();
         let taken = plan.notifications.iter().map(|planned| {
             assert_ne!(planned.fate, Fate::Disabled);
             Taken {

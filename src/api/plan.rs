@@ -197,7 +197,8 @@ impl Plan {
     }
 }
 
-/// Says of each part of a batch what becomes of it.
+/// Says of each part of a batch what becomes of it. `api_key` is that which the request shows: it
+/// belongs into none of its texts.
 ///
 /// Where an answer is to list more than [`SURE_REJECTED`], `more` says whether there is room for so
 /// many more octets.
@@ -208,6 +209,7 @@ impl Plan {
 pub fn plan(
     batch: Batch,
     rules: &Rules,
+    api_key: Option<&str>,
     enabled: impl Fn(Platform) -> bool,
     more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Plan, String> {
@@ -221,7 +223,6 @@ pub fn plan(
         ));
     }
     let mut plan = Plan::default();
-    let api_key = batch.api_key.as_deref();
     for (index, asked) in batch.notifications.into_iter().enumerate() {
         let rejected = &mut |token, error| plan.rejected.push(index, token, error, more);
         match plan_one(index, asked, rules, &enabled, api_key, rejected) {

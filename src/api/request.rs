@@ -26,8 +26,6 @@ pub struct Batch {
     pub notifications: Vec<Asked>,
     /// How many the body held.
     pub count: usize,
-    /// The API key that the request shows, which belongs into none of its texts.
-    pub api_key: Option<Text>,
 }
 
 impl Batch {

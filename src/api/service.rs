@@ -17,7 +17,7 @@ use super::keys::ApiKeys;
 use super::listener::{Handler, More, Phase};
 use super::plan::{Plan, Rules, plan};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
-use super::request::{Text, Trailing, decode};
+use super::request::{Trailing, decode};
 use super::request_id::{RequestId, RequestIds};
 use super::route::{Order, Route};
 use super::stat::{self, LaneState, Pushers, Settled};
@@ -190,7 +190,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         let id = id.filter(|id| keyless.text(id.as_str()) == id.as_str());
         head.request_id = id.or_else(|| Some(self.request_ids.next()));
         let route = Route::of(&head.target).0;
-        if let Some(stranger) = self.stranger(head, &route) {
+        if let Some(stranger) = self.stranger(&terms, head, &route) {
             self.host.note_stranger(stranger, peer);
             return Err(stranger.refusal());
         }
@@ -244,8 +244,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
 
 impl<D: Door, H: Host> Service<D, H> {
     /// Why the request is not let in, if it is not.
-    fn stranger(&self, head: &Head, route: &Route) -> Option<Stranger> {
-        let terms = self.terms.get();
+    fn stranger(&self, terms: &Terms, head: &Head, route: &Route) -> Option<Stranger> {
         let Some(keys) = &terms.keys else {
             let hosts = self.is_on_loopback.then_some(&*terms.hosts);
             return Stranger::is(head, hosts);
@@ -308,7 +307,7 @@ impl<D: Door, H: Host> Service<D, H> {
     ) -> Reply {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
-        let plan = match self.plan(body, &keyless, more) {
+        let plan = match self.plan(&terms.rules, body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { answer, log }) => {
                 self.host.log_error(log.as_ref().unwrap_or(&answer));
@@ -327,6 +326,7 @@ impl<D: Door, H: Host> Service<D, H> {
     /// Says what becomes of each part of a body: all that needs the processor alone.
     fn plan(
         &self,
+        rules: &Rules,
         body: &mut [u8],
         keyless: &Keyless<'_>,
         more: &mut More<'_>,
@@ -336,17 +336,14 @@ impl<D: Door, H: Host> Service<D, H> {
         } else {
             Trailing::Ignored
         };
-        let terms = self.terms.get();
-        let rules = &terms.rules;
         let _turn = self.turnstile.enter(body.len());
-        let mut batch =
-            decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
-                answer: "Request-body is malformed".to_owned(),
-                log: Some(malformed(&error, keyless)),
-            })?;
-        batch.api_key = keyless.shown().map(Text::from);
+        let batch = decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
+            answer: "Request-body is malformed".to_owned(),
+            log: Some(malformed(&error, keyless)),
+        })?;
         let enabled = |platform| self.lane(platform).is_some();
-        plan(batch, rules, enabled, more).map_err(|answer| Unplanned { answer, log: None })
+        let plan = plan(batch, rules, keyless.shown(), enabled, more);
+        plan.map_err(|answer| Unplanned { answer, log: None })
     }
 
     /// `GET /push/{id}` and `DELETE /push/{id}`.

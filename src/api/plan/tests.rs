@@ -39,7 +39,13 @@ fn planned_with(
         Trailing::Ignored,
     )
     .unwrap();
-    plan(batch, rules, |platform| platform == Platform::Ios, room)
+    plan(
+        batch,
+        rules,
+        None,
+        |platform| platform == Platform::Ios,
+        room,
+    )
 }
 
 /// The rejected parts as `pointer error`.
@@ -210,9 +216,8 @@ fn rejections_beyond_the_limit_are_counted() {
         let octets = serde_json::to_string(listed).unwrap().len();
         assert!(octets <= limit + 2, "{octets}");
         assert!(octets > limit - 100, "{octets}: there was room for more");
-        let faults: Vec<_> = plan.rejected.faults().iter().collect();
+        let faults = plan.rejected.faults().iter();
         let faults: Vec<_> = faults
-            .into_iter()
             .map(|fault| (fault.notification, &*fault.error))
             .collect();
         assert_eq!(
@@ -263,9 +268,8 @@ fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
         (Some("0123456789abcdee"), false),
         (None, false),
     ] {
-        let mut batch = decode(&mut body.clone().into_bytes(), 8, Trailing::Ignored).unwrap();
-        batch.api_key = api_key.map(Into::into);
-        let plan = plan(batch, &rules, |_| true, &mut |_| false).unwrap();
+        let batch = decode(&mut body.clone().into_bytes(), 8, Trailing::Ignored).unwrap();
+        let plan = plan(batch, &rules, api_key, |_| true, &mut |_| false).unwrap();
         let error = "the request's own API key is in it";
         let pointers = (0..texts.len()).map(|at| format!("/notifications/{at} {error}"));
         let last = format!("/notifications/{}/token/1 {error}", texts.len());
