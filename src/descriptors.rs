@@ -38,12 +38,11 @@ pub fn limit() -> usize {
 /// process.
 pub fn limit_of_daemon(pid: Option<u32>) -> (usize, Whose) {
     let limits = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/limits")).ok());
-    let running = limits.as_deref().and_then(soft_limit);
-    let own = || getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(_, hard)| count(hard));
-    match running {
-        Some(limit) => (limit, Whose::Running),
-        None => (own(), Whose::Own),
+    if let Some(limit) = limits.as_deref().and_then(soft_limit) {
+        return (limit, Whose::Running);
     }
+    let own = getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(_, hard)| count(hard));
+    (own, Whose::Own)
 }
 
 /// Which process has a limit.
@@ -106,7 +105,7 @@ impl Share {
 
     /// Whether the limit leaves less than is asked for.
     pub fn is_cut(&self) -> bool {
-        self.connections < self.asked || self.wanted() > self.limit
+        self.wanted() > self.limit
     }
 
     /// What the operator is to know of `core.max_connections` if it does; what follows the `; ` is

@@ -218,7 +218,7 @@ impl Listener {
         let newcomers = NEWCOMERS.min(grace);
         registry.evict_all_idle_for(newcomers);
         registry.wait_below(1, newcomers);
-        registry.evict_all();
+        registry.evict_all_idle_for(Duration::ZERO);
         if registry.wait_below(1, grace) {
             return true;
         }

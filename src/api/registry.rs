@@ -171,11 +171,6 @@ impl Registry {
         }
     }
 
-    /// Closes every connection that has no request.
-    pub(super) fn evict_all(&self) {
-        self.evict_all_idle_for(Duration::ZERO);
-    }
-
     /// Closes every connection that has had no request for that time.
     pub(super) fn evict_all_idle_for(&self, time: Duration) {
         let now = moment::now();
@@ -548,7 +543,7 @@ mod tests {
         let (place, _client) = enter(&registry);
         registry.evict_all_idle_for(Duration::from_secs(3600));
         assert!(!place.is_evicted());
-        registry.evict_all();
+        registry.evict_all_idle_for(Duration::ZERO);
         assert!(hears_no_more(&place));
     }
 

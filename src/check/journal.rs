@@ -20,7 +20,6 @@ pub(super) fn journal(
     let Some(journal) = &config.journal else {
         return;
     };
-    let warning = journal::warning(&journal.dir);
     let mut say = |severity, text: String| {
         findings.push(source.about(severity, "journal.dir", text));
     };
@@ -32,7 +31,7 @@ pub(super) fn journal(
         let (path, fault) = (dir.clone(), Fault::Unusable(error));
         return say(Severity::Error, OpenError { path, fault }.to_string());
     }
-    if let Some(warning) = warning {
+    if let Some(warning) = journal::warning(&journal.dir) {
         say(Severity::Warning, warning);
     }
     let read = if daemon.is_some() && dir.is_dir() {
