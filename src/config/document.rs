@@ -5,6 +5,7 @@
     deny(clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::Display;
 use std::ops::Range;
@@ -20,7 +21,7 @@ use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
 use super::names::{UnknownName, Verdict};
 use super::problem::{ConfigError, Cut, Place, Problem, Shown, Warning, with_help};
-use crate::pasted;
+use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
 
 /// A parsed file whose values are being taken out.
 ///
@@ -129,23 +130,19 @@ impl<'t> Document<'t> {
         let Some(value) = self.value(key) else {
             return default;
         };
-        match value.as_ref().as_str() {
-            None => {
-                self.refuse(key);
-                default
-            }
-            Some("") => default,
-            Some(text) if self.pasted(key, text).is_some() => {
-                let reason = self.pasted(key, text).unwrap_or_default();
-                self.refuse_because(key, reason);
-                default
-            }
-            Some(text) if text.contains(char::is_control) => {
-                self.refuse_because(key, "it must not hold control characters");
-                default
-            }
-            Some(text) => Some(text.to_owned()),
+        let Some(text) = value.as_ref().as_str() else {
+            self.refuse(key);
+            return default;
+        };
+        if text.is_empty() {
+            return default;
         }
+        let control = || text.contains(char::is_control).then(|| CONTROL.into());
+        if let Some(reason) = self.pasted(key, text).or_else(control) {
+            self.refuse_because(key, reason);
+            return default;
+        }
+        Some(text.to_owned())
     }
 
     /// The mode of a file, of which these bits are needed; `None` if it is absent or empty and has
@@ -191,42 +188,33 @@ impl<'t> Document<'t> {
 
     /// Why a text is not to be used as the key's value, and not to be shown, if it is a key or a
     /// token itself.
-    fn pasted(&self, key: &Key, text: &str) -> Option<String> {
+    fn pasted(&self, key: &Key, text: &str) -> Option<Cow<'static, str>> {
         if matches!(key.allowed, Allowed::Secret) {
             return None;
         }
         if !key.names_a_file() {
             let is_content = pasted::is_content(text);
-            return is_content.then(|| format!("must be {}", key.range_text()));
+            return is_content.then(|| must_be(key).into());
         }
         let credential = credential::name(text);
         if credential.is_none() && key.names_a_credential() {
-            let why = pasted::why_no_file(text, Path::new(text), self.is_there);
-            return why.map(str::to_owned);
+            return pasted::why_no_file(text, Path::new(text), self.is_there).map(Cow::from);
         }
         let path = credential.zip(self.credentials.as_deref());
         let path = path.map_or_else(|| PathBuf::from(text), |(name, dir)| dir.join(name));
         let why = pasted::why_no_path(text, &path, self.is_there)?;
         let is_for_keys = key.names_a_credential();
-        Some(
-            if is_for_keys {
-                why
-            } else {
-                pasted::NO_KEY_HERE
-            }
-            .to_owned(),
-        )
+        Some(Cow::from(if is_for_keys { why } else { NO_KEY_HERE }))
     }
 
     /// The path of a key file or certificate, which may be `credential:NAME`; `None` if it is
     /// absent or empty.
     pub(super) fn file(&mut self, key: &'static Key) -> Option<PathBuf> {
-        let written = self.value(key).and_then(|value| value.as_ref().as_str());
-        let pasted = written.and_then(|text| self.pasted(key, text));
+        let pasted = self.written(key).and_then(|text| self.pasted(key, text));
         if let Some(reason) = pasted {
             self.refuse_because(key, reason);
             // The key is not absent; to say that too would mislead.
-            return Some(PathBuf::from(pasted::NOT_SHOWN));
+            return Some(PathBuf::from(NOT_SHOWN));
         }
         let text = self.text(key)?;
         let Some(name) = credential::name(&text) else {
@@ -244,8 +232,8 @@ impl<'t> Document<'t> {
 
     /// Whether this very path is what the file gives the key.
     pub(super) fn says(&self, key: &Key, path: &Path) -> bool {
-        let text = self.value(key).and_then(|value| value.as_ref().as_str());
-        text.is_some_and(|text| Path::new(text) == path)
+        self.written(key)
+            .is_some_and(|text| Path::new(text) == path)
     }
 
     /// Whether the file gives the key a value, if only an empty one.
@@ -255,14 +243,12 @@ impl<'t> Document<'t> {
 
     /// Whether the file gives the key a string that is not empty.
     pub(super) fn has_text(&self, key: &Key) -> bool {
-        self.value(key)
-            .and_then(|value| value.as_ref().as_str())
-            .is_some_and(|text| !text.is_empty())
+        self.written(key).is_some_and(|text| !text.is_empty())
     }
 
     /// Whether the file gives the key an empty string.
     pub(super) fn is_empty_text(&self, key: &Key) -> bool {
-        self.value(key).and_then(|value| value.as_ref().as_str()) == Some("")
+        self.written(key) == Some("")
     }
 
     /// The whole number that the file gives the key, whatever its range.
@@ -284,7 +270,7 @@ impl<'t> Document<'t> {
     pub(super) fn spelt(&self, key: &Key) -> Option<String> {
         let value = self.value(key)?;
         match (value.as_ref().as_str(), &key.allowed) {
-            _ if self.hides(key) => Some(pasted::NOT_SHOWN.to_owned()),
+            _ if self.hides(key) => Some(NOT_SHOWN.to_owned()),
             (Some(text), _) => Some(quoted(text)),
             (None, Allowed::List { .. }) => Some(list(&strings(value.as_ref())?)),
             (None, _) => Some(Cut(self.text.get(value.span())?).to_string()),
@@ -298,7 +284,7 @@ impl<'t> Document<'t> {
 
     /// Notes that the key's value is not what it may be.
     pub(super) fn refuse(&mut self, key: &Key) {
-        self.refuse_because(key, format_args!("must be {}", key.range_text()));
+        self.refuse_because(key, must_be(key));
     }
 
     /// Notes that the key's value cannot be used, and why.
@@ -353,6 +339,11 @@ impl<'t> Document<'t> {
             .get(key.name)
     }
 
+    /// The string that the file gives the key, if it is one.
+    fn written(&self, key: &Key) -> Option<&str> {
+        self.value(key)?.as_ref().as_str()
+    }
+
     fn span(&self, key: &Key) -> Option<Range<usize>> {
         self.value(key).map(Spanned::span)
     }
@@ -384,7 +375,7 @@ impl<'t> Document<'t> {
     fn shown(&self, key: &Key) -> Option<String> {
         let value = self.value(key)?;
         if self.hides(key) {
-            return Some(pasted::NOT_SHOWN.to_owned());
+            return Some(NOT_SHOWN.to_owned());
         }
         Some(Cut(self.text.get(value.span())?).to_string())
     }
@@ -421,6 +412,11 @@ impl<'t> Document<'t> {
             Ordering::Greater => {}
         }
     }
+}
+
+/// What is said of a value that a key cannot have.
+fn must_be(key: &Key) -> String {
+    format!("must be {}", key.range_text())
 }
 
 /// The message of a syntax error; of its line only what cannot be a secret.
@@ -464,6 +460,8 @@ pub(super) fn place(text: &str, offset: usize) -> Place {
         .saturating_add(1);
     Place { line, column }
 }
+
+const CONTROL: &str = "it must not hold control characters";
 
 /// Problems that are remembered: more than anyone mends in one go, and each costs a walk through
 /// the text for its line.

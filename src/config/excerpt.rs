@@ -137,11 +137,7 @@ fn collect(table: &DeTable<'_>, is_there: fn(&Path) -> bool, found: &mut Vec<Ran
                 bury(value, found);
             }
             DeValue::Table(inner) => collect(inner, is_there, found),
-            DeValue::Array(values)
-                if values
-                    .iter()
-                    .any(|value| value.as_ref().as_table().is_some()) =>
-            {
+            DeValue::Array(values) if values.iter().any(|value| value.as_ref().is_table()) => {
                 let tables = values.iter().filter_map(|value| value.as_ref().as_table());
                 for inner in tables {
                     collect(inner, is_there, found);

@@ -71,9 +71,7 @@ impl Environment {
         let (_, why) = self.pasted.iter().find(|(pasted, _)| *pasted == name)?;
         Some(format!("{name}: {why}"))
     }
-}
 
-impl Environment {
     /// Where the control socket is unless the file says otherwise.
     pub fn control_socket(&self) -> Option<PathBuf> {
         self.runtime_dir
