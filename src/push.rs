@@ -5,6 +5,8 @@
 //! unit of queue, retry, log line and statistics.
 
 mod contradictions;
+#[cfg(test)]
+pub(crate) mod fixture;
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -6,19 +6,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::moment::Moment;
-use crate::push::{Accepted, DeviceToken, Notification, PushId};
+use crate::push::{DeviceToken, PushId, fixture};
 
 fn pushes(first_id: u64, count: usize) -> Vec<Push> {
-    let accepted = Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
-        tokens: (0..count)
-            .map(|n| DeviceToken::new(format!("{n:04x}")))
-            .collect(),
-        first_id: PushId(first_id),
-        at: Moment::now(),
-        payload: Box::default(),
-    });
-    Push::all(&accepted).collect()
+    fixture::pushes(first_id, count, Moment::now())
 }
 
 fn ids(pushes: impl IntoIterator<Item = Push>) -> Vec<u64> {

@@ -22,7 +22,7 @@ use crate::moment::grace::GRACE;
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
-use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId, Waits};
+use crate::push::{Platform, PushId, Waits, fixture};
 
 /// What a provider does with the request that is the nth on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,17 +272,9 @@ impl Scene {
     }
 
     fn enqueue(&self, first_id: u64, count: usize) {
-        let accepted = Arc::new(Accepted {
-            notification: Notification::empty(Platform::Ios),
-            tokens: (0..count)
-                .map(|n| DeviceToken::new(format!("{n:04x}")))
-                .collect(),
-            first_id: PushId(first_id),
-            at: self.now,
-            payload: Box::default(),
-        });
         let room = self.lane.reserve(count).unwrap();
-        self.lane.enqueue(room, Push::all(&accepted).collect());
+        let pushes = fixture::pushes(first_id, count, self.now);
+        self.lane.enqueue(room, pushes);
     }
 
     /// Lets so much time pass. The thread wakes when it wants to, or when it is rung for.

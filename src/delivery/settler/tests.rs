@@ -5,21 +5,15 @@ use std::collections::VecDeque;
 use super::*;
 use crate::log::Destination;
 use crate::provider::{Again, TokenEffect};
-use crate::push::{Accepted, ConnectionId, DeviceToken, Notification, Platform, PushId};
+use crate::push::fixture::push_to;
+use crate::push::{ConnectionId, Platform, PushId};
 
 const PUSHES: usize = 10_000;
 
 /// A lane with all its room taken by [`PUSHES`] pushes to one device, and its settler.
 fn full() -> (Arc<Lane>, Settler, Push) {
     let lane = Lane::new(Platform::Ios, PUSHES, 1);
-    let accepted = Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
-        tokens: Box::new([DeviceToken::new("ab")]),
-        first_id: PushId(1),
-        at: Moment::now(),
-        payload: Box::default(),
-    });
-    let push = Push::nth(&accepted, 0).unwrap();
+    let push = push_to("ab", Moment::now());
     lane.enqueue(lane.reserve(PUSHES).unwrap(), vec![push.clone(); PUSHES]);
     let nowhere = Destination::Discard;
     let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
@@ -154,15 +148,8 @@ fn retry_after_holds_back_other_retries_only_if_it_is_said_of_the_lane_and_to_tw
         let now = Moment::now();
         settler.conclude(ended(push.clone(), lost()), now);
         for token in tokens {
-            let accepted = Arc::new(Accepted {
-                notification: Notification::empty(Platform::Ios),
-                tokens: Box::new([DeviceToken::new(token)]),
-                first_id: PushId(1),
-                at: now,
-                payload: Box::default(),
-            });
-            let push = Push::nth(&accepted, 0).unwrap();
-            settler.conclude(ended(push, answered(503, effect, Some(60))), now);
+            let slow = answered(503, effect, Some(60));
+            settler.conclude(ended(push_to(token, now), slow), now);
         }
         lane.promote_due(now.monotonic + Duration::from_secs(2));
         lane.promote_due(now.monotonic + Duration::from_secs(59));

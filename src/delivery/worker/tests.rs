@@ -18,7 +18,7 @@ use crate::net::fixture::AMPLE;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::provider::apns::{AuthTokens, SigningKey};
-use crate::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use crate::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId, fixture};
 use provider::{Order, Provider};
 
 /// A route to a port of this host on which nobody listens.
@@ -55,17 +55,9 @@ fn route_to_nowhere() -> Route {
 }
 
 fn enqueue(lane: &Arc<Lane>, count: usize) {
-    let accepted = Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
-        tokens: (0..count)
-            .map(|n| DeviceToken::new(format!("{n:04x}")))
-            .collect(),
-        first_id: PushId(1),
-        at: Moment::now(),
-        payload: Box::default(),
-    });
     let reservation = lane.reserve(count).unwrap();
-    lane.enqueue(reservation, Push::all(&accepted).collect());
+    let pushes = fixture::pushes(1, count, Moment::now());
+    lane.enqueue(reservation, pushes);
 }
 
 fn worker(lane: &Arc<Lane>, stats: &Arc<Stats>) -> Worker {

@@ -14,7 +14,7 @@ fn link(scene: &Scene, manners: fn(usize, usize) -> Manners, pushes: usize) -> L
     let mut link = Link::new(id, kind, &scene.desk.route, 0, scene.now);
     link.set_credential(Credential::Certificate);
     round(&mut link, scene.now);
-    for push in waiting(pushes) {
+    for push in fixture::pushes(1, pushes, scene.now) {
         link.send(push, scene.now).unwrap();
         round(&mut link, scene.now);
     }
@@ -29,19 +29,6 @@ fn round(link: &mut Link<Kind>, now: Moment) -> Vec<Ended> {
         link.receive(now, &mut ended);
     }
     ended
-}
-
-fn waiting(count: usize) -> Vec<Push> {
-    let accepted = Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
-        tokens: (0..count)
-            .map(|n| DeviceToken::new(format!("{n:04x}")))
-            .collect(),
-        first_id: PushId(1),
-        at: Moment::now(),
-        payload: Box::default(),
-    });
-    Push::all(&accepted).collect()
 }
 
 fn later(now: Moment, by: Duration) -> Moment {
@@ -115,7 +102,7 @@ fn a_connection_that_takes_no_push_is_let_go_after_10_s_without_one() {
     let scene = Scene::new();
     let mut link = link(&scene, ANSWERS, 0);
     let sent = later(scene.now, 5 * SECOND);
-    link.send(waiting(1).remove(0), sent).unwrap();
+    link.send(fixture::push_to("0000", sent), sent).unwrap();
     round(&mut link, sent);
     let at = |secs| scene.now.monotonic + secs * SECOND;
     assert!(!link.is_stuck(at(14)) && !link.is_retiring());

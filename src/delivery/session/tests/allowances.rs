@@ -3,26 +3,7 @@
 use super::*;
 use crate::http2::ErrorCode;
 
-/// A frame's bytes.
-fn frame(kind: u8, flags: u8, stream: StreamId, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [length[1], length[2], length[3], kind, flags];
-    [&head[..], &stream.to_be_bytes(), payload].concat()
-}
-
 const DATA: u8 = 0;
-const WINDOW_UPDATE: u8 = 8;
-
-/// A wire on which so many pushes are in flight.
-fn in_flight(count: usize) -> Wire {
-    let mut wire = Wire::apns(5000);
-    for push in pushes(count, |_| {}) {
-        wire.send(push);
-        wire.settle();
-    }
-    assert_eq!(wire.session.in_flight(), count);
-    wire
-}
 
 #[test]
 fn an_answer_that_comes_in_two_pieces_is_read_whole() {

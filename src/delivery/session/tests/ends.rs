@@ -5,16 +5,6 @@ use crate::http2::ErrorCode;
 
 const BAD_CERTIFICATE: &[u8] = br#"{"reason":"BadCertificate"}"#;
 
-/// A wire on which so many pushes are in flight.
-fn in_flight(count: usize) -> Wire {
-    let mut wire = Wire::apns(10);
-    for push in pushes(count, |_| {}) {
-        wire.send(push);
-    }
-    wire.settle();
-    wire
-}
-
 #[test]
 fn a_push_ends_under_the_number_of_the_route_that_it_was_sent_by() {
     let mut wire = Wire::apns(10);
@@ -142,11 +132,9 @@ fn one_push_in_flight_is_enough_to_wait_for_its_window() {
     assert_eq!(wire.room(), 0, "with one");
     // At the limit it is enough.
     let lacking = u32::try_from(limit - wire.client.send_window()).unwrap();
-    let increment = (lacking - 1).to_be_bytes();
-    let update = |increment: [u8; 4]| [&[0, 0, 4, 8, 0, 0, 0, 0, 0][..], &increment].concat();
-    wire.client.receive(&update(increment), wire.now.monotonic);
-    assert_eq!(wire.room(), 0);
-    wire.client
-        .receive(&update(1_u32.to_be_bytes()), wire.now.monotonic);
-    assert!(wire.room() > 0);
+    for (increment, has_room) in [(lacking - 1, false), (1, true)] {
+        let update = frame(WINDOW_UPDATE, 0, 0, &increment.to_be_bytes());
+        wire.client.receive(&update, wire.now.monotonic);
+        assert_eq!(wire.room() > 0, has_room);
+    }
 }

@@ -74,14 +74,6 @@ fn answered(address: Address, status: u16, fields: &[Field<'_>]) -> Wire {
     wire
 }
 
-fn apns_address() -> Address {
-    Address::Apns {
-        authority: "api.push.apple.com".into(),
-        topic: None,
-        ids: Arc::default(),
-    }
-}
-
 fn literal<'a>(name: &'a str, value: &'a str) -> Field<'a> {
     Field {
         name: name.as_bytes(),
@@ -99,7 +91,7 @@ fn only(wire: &mut Wire) -> Ended {
 #[test]
 fn a_200_is_believed_whatever_becomes_of_its_rest() {
     for (what, befall) in FATES {
-        for address in [apns_address(), fcm()] {
+        for address in [apns(), fcm()] {
             let mut wire = answered(address, 200, &[literal("content-length", "70000")]);
             befall(&mut wire, 1);
             wire.session.abandon("lost", wire.now, &mut wire.ended);
@@ -115,7 +107,7 @@ fn a_200_is_believed_whatever_becomes_of_its_rest() {
 
 #[test]
 fn a_200_that_ends_its_stream_is_believed_whatever_length_it_names() {
-    for address in [apns_address(), fcm()] {
+    for address in [apns(), fcm()] {
         let is_fcm = matches!(address, Address::Fcm { .. });
         let mut wire = Wire::new(address, 10);
         let mut one = if is_fcm {
@@ -139,10 +131,10 @@ fn a_200_that_ends_its_stream_is_believed_whatever_length_it_names() {
 
 #[test]
 fn a_connection_lost_without_its_events_loses_no_200() {
-    let mut wire = answered(apns_address(), 200, &[]);
+    let mut wire = answered(apns(), 200, &[]);
     wire.session.abandon("lost", wire.now, &mut wire.ended);
     assert_eq!(wire.outcomes(), [(1, "200 ".to_owned())]);
-    let mut wire = answered(apns_address(), 400, &[]);
+    let mut wire = answered(apns(), 400, &[]);
     wire.session.abandon("lost", wire.now, &mut wire.ended);
     assert_eq!(wire.outcomes(), [(1, "unknown".to_owned())]);
 }
@@ -156,9 +148,9 @@ fn a_refusal_whose_reason_did_not_come_is_asked_for_again() {
         .filter(|(what, _)| !what.starts_with("more content"))
     {
         for (address, status) in [
-            (apns_address(), 400),
-            (apns_address(), 403),
-            (apns_address(), 410),
+            (apns(), 400),
+            (apns(), 403),
+            (apns(), 410),
             (fcm(), 401),
             (fcm(), 403),
             (fcm(), 404),
@@ -185,7 +177,7 @@ fn a_refusal_whose_reason_did_not_come_is_asked_for_again() {
 
 #[test]
 fn trouble_at_the_provider_needs_no_reason() {
-    for (address, status) in [(apns_address(), 503), (fcm(), 429), (fcm(), 503)] {
+    for (address, status) in [(apns(), 503), (fcm(), 429), (fcm(), 503)] {
         let fields = [literal("retry-after", "7")];
         let mut wire = answered(address, status, &fields);
         wire.server.reset(1, ErrorCode::INTERNAL_ERROR);
@@ -200,7 +192,7 @@ fn trouble_at_the_provider_needs_no_reason() {
 
 #[test]
 fn a_refusal_longer_than_we_read_is_judged_by_its_status() {
-    let mut wire = answered(apns_address(), 400, &[]);
+    let mut wire = answered(apns(), 400, &[]);
     let (_, more_than_we_take) = FATES[0];
     more_than_we_take(&mut wire, 1);
     let Outcome::Answered(answer) = only(&mut wire).outcome else {

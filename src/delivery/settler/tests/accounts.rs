@@ -53,18 +53,6 @@ fn elsewhere() -> Outcome {
     outcome
 }
 
-/// A push to another device.
-fn push_to(token: &str) -> Push {
-    let accepted = Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
-        tokens: Box::new([DeviceToken::new(token)]),
-        first_id: PushId(2),
-        at: Moment::now(),
-        payload: Box::default(),
-    });
-    Push::nth(&accepted, 0).unwrap()
-}
-
 #[test]
 fn what_the_next_start_finds_gives_its_room_back_and_has_no_line() {
     let (lane, settler, push) = full();
@@ -200,7 +188,7 @@ fn what_a_lane_is_asked_to_wait_for_holds_retries_also_where_it_does_not_rest() 
         settler.conclude(ended(push.clone(), good()), now);
     }
     settler.conclude(ended(push.clone(), lost()), now);
-    for push in [push, push_to("cd")] {
+    for push in [push, push_to("cd", now)] {
         let slow = answered(503, LaneEffect::Slow, Some(60));
         settler.conclude(ended(push, slow), now);
     }
@@ -217,7 +205,7 @@ fn a_refusal_that_is_meant_for_the_lane_makes_it_rest_and_another_does_not() {
     for (effect, rests) in [(LaneEffect::Slow, true), (LaneEffect::None, false)] {
         let (lane, mut settler, push) = full();
         let now = Moment::now();
-        for push in [push, push_to("cd")] {
+        for push in [push, push_to("cd", now)] {
             settler.conclude(ended(push, answered(503, effect, Some(60))), now);
         }
         assert_eq!(lane.rests(now.monotonic), rests);
