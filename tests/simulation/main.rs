@@ -186,72 +186,71 @@ fn two_minutes_of_50_percent_503_cost_the_provider_at_most_a_fifth_more() {
     });
 }
 
-/// Whatever row of the providers' tables it is that a push is always answered with.
+/// Many others come beside it.
+const BUSY: Traffic = Traffic {
+    burst: 50,
+    every: Duration::from_millis(100),
+    lasts: Duration::from_secs(100),
+    poison: 1,
+    restart: None,
+};
+
+/// Few do.
+const QUIET: Traffic = Traffic {
+    burst: 4,
+    every: Duration::from_secs(8),
+    lasts: Duration::from_secs(400),
+    ..BUSY
+};
+
+/// Another comes when it has been alone for long.
+const RARE: Traffic = Traffic {
+    burst: 2,
+    every: Duration::from_secs(100),
+    lasts: Duration::from_secs(1000),
+    ..BUSY
+};
+
+const RESTARTED: Traffic = Traffic {
+    burst: 4,
+    every: Duration::from_millis(700),
+    lasts: Duration::from_secs(150),
+    restart: Some(Duration::from_secs(20)),
+    ..BUSY
+};
+
+/// Whatever row of the providers' tables it is that a push is always answered with: others are
+/// taken in time, and the poison fails by its own answer.
 #[test]
 fn no_push_holds_a_lane_while_another_would_pass() {
     let secs = Duration::from_secs;
-    let busy = Traffic {
-        burst: 50,
-        every: Duration::from_millis(100),
-        lasts: secs(100),
-        poison: 1,
-        restart: None,
-    };
-    let quiet = Traffic {
-        burst: 4,
-        every: secs(8),
-        lasts: secs(400),
-        ..busy
-    };
-    // Another comes when it has been alone for long.
-    let rare = Traffic {
-        burst: 2,
-        every: secs(100),
-        lasts: secs(1000),
-        ..busy
-    };
-    let restarted = Traffic {
-        burst: 4,
-        every: Duration::from_millis(700),
-        lasts: secs(150),
-        restart: Some(secs(20)),
-        ..busy
-    };
-    for traffic in [busy, quiet, rare, restarted] {
-        check_poison(traffic, secs(3));
-    }
+    let alone = [BUSY, QUIET, RARE, RESTARTED].map(|traffic| (traffic, secs(3)));
     // Those that are alone at first look like a bad credential, until the first probe or the next.
-    for (traffic, lasts) in [(busy, 100), (restarted, 400)] {
-        let several = Traffic {
+    let several = [(BUSY, 100), (RESTARTED, 400)].map(|(traffic, lasts)| {
+        let traffic = Traffic {
             poison: 3,
             lasts: secs(lasts),
             ..traffic
         };
-        check_poison(several, secs(90));
-    }
-}
-
-/// Others are taken within that time, and the poison fails by its own answer.
-fn check_poison(traffic: Traffic, within: Duration) {
-    let rows = [(false, reply::APNS_STOPPING), (true, reply::FCM_STOPPING)];
-    let rows = rows.iter();
-    let rows = rows.flat_map(|(of_fcm, rows)| rows.iter().map(|row| (*of_fcm, *row)));
-    for (seed, (of_fcm, row)) in (1..).zip(rows) {
-        let world = |traced| World::of_poison(seed, Plan::Answer(row), of_fcm, traffic, traced);
-        let report = world(false).run();
-        let of = |kind| report.coverage.of(kind);
-        let [contradicted, failed] = [Kind::Contradicted, Kind::SingledOut].map(of);
-        let is_right = report.violations.is_empty() && report.slowest <= within;
-        if !is_right || failed != traffic.poison || contradicted != 3 * failed {
-            for line in world(true).run().trace {
-                eprintln!("{line}");
-            }
-            panic!(
-                "{traffic:?} beside {row:?}: {:?}; {contradicted} contradicted, {failed} failed, \
-                 and another waited {:?}",
-                report.violations, report.slowest
-            );
+        (traffic, secs(90))
+    });
+    let rows = |of_fcm| {
+        if of_fcm {
+            reply::FCM_STOPPING
+        } else {
+            reply::APNS_STOPPING
         }
+    };
+    let plans = |of_fcm| rows(of_fcm).iter().copied().map(Plan::Answer).collect();
+    for (traffic, within) in alone.into_iter().chain(several) {
+        beside_each(traffic, plans, |_, report| {
+            let of = |kind| report.coverage.of(kind);
+            let [contradicted, failed] = [Kind::Contradicted, Kind::SingledOut].map(of);
+            let is_right = failed == traffic.poison && contradicted == 3 * failed;
+            (report.slowest <= within && is_right)
+                .then_some(())
+                .ok_or_else(|| format!("{contradicted} contradicted, {failed} failed"))
+        });
     }
 }
 
@@ -259,51 +258,41 @@ fn check_poison(traffic: Traffic, within: Duration) {
 /// lost with its connection may have had its attempts by then.
 #[test]
 fn no_push_holds_a_lane_by_what_becomes_of_its_request() {
-    let secs = Duration::from_secs;
     let busy = Traffic {
-        burst: 50,
-        every: Duration::from_millis(100),
-        lasts: secs(20),
-        poison: 1,
-        restart: None,
+        lasts: Duration::from_secs(20),
+        ..BUSY
     };
-    let quiet = Traffic {
-        burst: 4,
-        every: secs(8),
-        lasts: secs(400),
-        ..busy
-    };
-    let rare = Traffic {
-        burst: 2,
-        every: secs(100),
-        lasts: secs(1000),
-        ..busy
-    };
-    let poisons = [false, true].map(|of_fcm| (of_fcm, reply::poison(of_fcm)));
-    let poisons = poisons
-        .iter()
-        .flat_map(|(of_fcm, plans)| plans.iter().map(|plan| (*of_fcm, *plan)));
-    let worlds: Vec<_> = [busy, quiet, rare]
-        .into_iter()
-        .flat_map(|traffic| {
-            (1..)
-                .zip(poisons.clone())
-                .map(move |poison| (traffic, poison))
-        })
-        .collect();
-    each(0..worlds.len() as u64, |number| {
-        let (traffic, (seed, (of_fcm, plan))) = worlds[usize::try_from(number).unwrap()];
+    for traffic in [busy, QUIET, RARE] {
+        beside_each(traffic, reply::poison, |plan, report| {
+            let taken = report.coverage.of(Kind::Succeeded) + traffic.poison;
+            let is_taken = taken >= report.pushes || matches!(plan, Plan::Close(_));
+            let is_right = is_taken && report.slowest <= Duration::from_secs(10);
+            let why = || format!("{taken} of {} taken", report.pushes);
+            is_right.then_some(()).ok_or_else(why)
+        });
+    }
+}
+
+/// What comes of others beside poison of each of these plans of either provider has to be right.
+fn beside_each(
+    traffic: Traffic,
+    plans: impl Fn(bool) -> Vec<Plan>,
+    check: impl Fn(Plan, &Report) -> Result<(), String> + Sync,
+) {
+    let of = |of_fcm| plans(of_fcm).into_iter().map(move |plan| (of_fcm, plan));
+    let poisons: Vec<_> = [false, true].into_iter().flat_map(of).collect();
+    each(1..poisons.len() as u64 + 1, |seed| {
+        let (of_fcm, plan) = poisons[usize::try_from(seed - 1).unwrap()];
         let world = |traced| World::of_poison(seed, plan, of_fcm, traffic, traced);
         let report = world(false).run();
-        let taken = report.coverage.of(Kind::Succeeded) + traffic.poison;
-        let is_taken = taken >= report.pushes || matches!(plan, Plan::Close(_));
-        if !report.violations.is_empty() || report.slowest > secs(10) || !is_taken {
+        let found = check(plan, &report);
+        if found.is_err() || !report.violations.is_empty() {
             for line in world(true).run().trace {
                 eprintln!("{line}");
             }
             panic!(
-                "{traffic:?} beside {plan:?}: {:?}; {taken} of {} taken, and another waited {:?}",
-                report.violations, report.pushes, report.slowest
+                "{traffic:?} beside {plan:?}: {:?}; {found:?}, and another waited {:?}",
+                report.violations, report.slowest
             );
         }
     });
