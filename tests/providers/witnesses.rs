@@ -103,7 +103,9 @@ impl Poison {
 fn check(poison: &Poison) {
     let simulated = Simulated::start();
     // No probe of a refused credential comes to help.
-    let site = Site::simulated(&simulated.simulator).with("core.probe_interval", 360);
+    let site = Site::simulated(&simulated.simulator)
+        .with("core.probe_interval", 360)
+        .with("core.shutdown_timeout", 1);
     let daemon = site.start();
     let all = poison.push(&daemon, true, 0, 300);
     let (push, mut taken) = (all[0], all[1..].to_vec());
