@@ -303,7 +303,7 @@ impl Lane {
 
     /// Whether a chunk is waiting, or a push that goes last and may.
     pub fn has_work(&self) -> bool {
-        self.has_queued() || self.suspects.is_due()
+        self.has_queued() || self.is_held() && self.suspects.is_due()
     }
 
     /// Whether a chunk is waiting.
