@@ -304,7 +304,6 @@ impl Session {
                     push,
                     credential_number: self.credential_number,
                     generation: self.generation,
-                    connection: self.connection,
                     is_early: !self.settings_acknowledged,
                     sent: now.monotonic,
                     head: None,
@@ -480,7 +479,7 @@ impl Session {
                 Some(head) => Outcome::Answered(self.requests.read_answer(SUCCESS, head, &[], now)),
                 None => Outcome::Unknown(why.into()),
             };
-            ended.push(flight.end(outcome, is_refused, now.monotonic));
+            ended.push(flight.end(outcome, self.connection, is_refused, now.monotonic));
         }
         self.deadlines.clear();
     }
@@ -513,7 +512,14 @@ impl Session {
             Verdict::Retry(again) => Some(again),
             Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,
         };
-        let target = Target::of(flight.push.token());
+        let trouble = if again.is_some_and(|again| again.new_credential) {
+            Some(Trouble::Refused)
+        } else if answer.reason == "TooManyProviderTokenUpdates" {
+            Some(Trouble::RenewedTooSoon)
+        } else {
+            None
+        };
+        let trouble = trouble.map(|trouble| (trouble, Target::of(flight.push.token())));
         if answer.proves {
             self.refusals = 0;
             self.proved |= credential_number == self.credential_number;
@@ -525,10 +531,8 @@ impl Session {
         } else {
             self.useful = true;
         }
-        if again.is_some_and(|again| again.new_credential) {
-            self.note_trouble(Trouble::Refused, target, credential_number);
-        } else if answer.reason == "TooManyProviderTokenUpdates" {
-            self.note_trouble(Trouble::RenewedTooSoon, target, credential_number);
+        if let Some(trouble) = trouble {
+            self.note_trouble(trouble, credential_number);
         }
         Some(Outcome::Answered(answer))
     }
@@ -546,16 +550,16 @@ impl Session {
 
     /// Trouble with a credential that has been replaced since is old news, and must not be held
     /// against its successor.
-    fn note_trouble(&mut self, trouble: Trouble, target: Target, credential_number: u32) {
-        let is_news = !self.troubles.contains(&(trouble, target));
+    fn note_trouble(&mut self, trouble: (Trouble, Target), credential_number: u32) {
+        let is_news = !self.troubles.contains(&trouble);
         if credential_number == self.credential_number && is_news && self.troubles.len() < 2 {
-            self.troubles.push((trouble, target));
+            self.troubles.push(trouble);
         }
     }
 
     fn end(&mut self, stream: StreamId, outcome: Outcome, now: Instant, ended: &mut Vec<Ended>) {
         if let Some(flight) = self.flights.remove(&stream) {
-            ended.push(flight.end(outcome, self.is_refused(), now));
+            ended.push(flight.end(outcome, self.connection, self.is_refused(), now));
             self.drop_stale_deadlines();
         }
     }

@@ -15,7 +15,6 @@ pub(super) struct Flight {
     /// The credential that was sent with it.
     pub(super) credential_number: u32,
     pub(super) generation: u64,
-    pub(super) connection: ConnectionId,
     pub(super) is_early: bool,
     pub(super) sent: Instant,
     pub(super) head: Option<Fields>,
@@ -23,14 +22,20 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn end(self, outcome: Outcome, is_refused: bool, now: Instant) -> Ended {
+    pub(super) fn end(
+        self,
+        outcome: Outcome,
+        connection: ConnectionId,
+        is_refused: bool,
+        now: Instant,
+    ) -> Ended {
         let took = now.saturating_duration_since(self.sent);
         Ended {
             push: self.push,
             outcome,
             took,
             generation: self.generation,
-            connection: self.connection,
+            connection,
             is_refused,
             is_spared: false,
             was_early: self.is_early,
