@@ -384,6 +384,11 @@ impl Push {
         &self.accepted.notification
     }
 
+    /// Whether others have contradicted it before.
+    pub fn is_discredited(&self) -> bool {
+        self.contradictions.count() > 0
+    }
+
     /// How long ago it was accepted.
     pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.accepted.at.monotonic)

@@ -35,7 +35,7 @@ use super::transport::Transport;
 use crate::count;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, State, Suspect, Tickets};
+use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, Rebuff, State, Tickets};
 use crate::moment::Moment;
 use crate::push::{Push, PushId};
 use crate::stats::Stats;
@@ -74,7 +74,7 @@ pub struct Desk<T> {
     /// Those in flight that were sent to try a credential.
     probes: Vec<PushId>,
     /// Those that were refused while others are taken, still to be dealt with.
-    contradicted: Vec<Suspect>,
+    contradicted: Vec<(Push, Rebuff)>,
     /// When it was last noted that a push was taken, while nothing was doubted.
     proof_noted: Option<Instant>,
     /// Since when a push waits that the present connection has refused.
@@ -427,7 +427,7 @@ impl<T: Transport> Desk<T> {
             link.session().retire("it takes no more streams");
         }
         if may_send == MaySend::Probe {
-            self.probes.retain(|probe| *probe != id);
+            self.forget_probe(id);
             self.end_probe(id, self.generation, ProbeEnd::NotSent, now);
         }
         false

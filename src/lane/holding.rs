@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::alarms::Alarms;
-use super::gate::{
-    Cleared, Gate, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Target, Witness,
-};
-use super::suspects::Suspect;
+use super::gate::{Cleared, Gate, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Witness};
+use super::suspects::{Rebuff, Suspect, is_another};
 use super::{Lane, Wake, lock};
 use crate::moment::Moment;
 use crate::push::{ConnectionId, Push, PushId};
@@ -141,7 +139,7 @@ impl Lane {
 
     /// A push of route `generation` was answered as only a credential is that is taken. What that
     /// changed, and the pushes that were refused, which is about each of them then.
-    pub fn taken(&self, generation: u64, now: Instant) -> (Cleared, Vec<Suspect>) {
+    pub fn taken(&self, generation: u64, now: Instant) -> (Cleared, Vec<(Push, Rebuff)>) {
         let (cleared, suspects) = self.holding.with(|gate| {
             // What an old route was told says nothing of the present one.
             if generation != self.route_generation() {
@@ -153,10 +151,14 @@ impl Lane {
             }
             (cleared, self.suspects.take_all())
         });
-        let (refused, bystanders): (Vec<_>, Vec<_>) = suspects
-            .into_iter()
-            .partition(|suspect| suspect.met.is_some());
-        self.release(bystanders);
+        let (mut refused, mut others) = (Vec::new(), Vec::new());
+        for Suspect { push, met } in suspects {
+            match met {
+                Some(rebuff) => refused.push((push, rebuff)),
+                None => others.push(push),
+            }
+        }
+        self.put_back(others);
         if !matches!(cleared, Cleared::Nothing | Cleared::Behind) {
             // One push alone is no reason to go slowly.
             if cleared == Cleared::Hold {
@@ -245,8 +247,7 @@ impl Lane {
     /// Whether more may be learnt by a push than by those that were refused: it goes to another
     /// target, and has not been refused before while others were taken.
     pub fn is_another(&self, push: &Push) -> bool {
-        let is_discredited = push.contradictions.count() > 0;
-        !is_discredited && lock(&self.holding.gate).is_another(Target::of(push.token()))
+        is_another(&lock(&self.holding.gate), push)
     }
 
     /// The first of those that go last which that connection has not refused, if it may go to see
@@ -275,9 +276,10 @@ impl Lane {
 
     /// Lets that push go as a probe; false if it is not to go.
     pub fn begin_probe(&self, push: &Push, now: Instant) -> bool {
-        let is_another = self.is_another(push);
-        self.holding
-            .with(|gate| gate.begin_probe(push.id(), is_another, now))
+        self.holding.with(|gate| {
+            let is_another = is_another(gate, push);
+            gate.begin_probe(push.id(), is_another, now)
+        })
     }
 
     /// A probe has ended, and it is not known what that says.

@@ -81,11 +81,16 @@ impl Suspects {
     }
 }
 
+/// Whether more may be learnt by a push than by those that were refused: it goes to another
+/// target, and has not been refused before while others were taken.
+pub(super) fn is_another(gate: &Gate, push: &Push) -> bool {
+    !push.is_discredited() && gate.is_another(Target::of(push.token()))
+}
+
 impl Suspect {
-    /// Whether more may be learnt by it than by those that were refused.
+    /// Whether it was not refused itself, and more may be learnt by it than by those that were.
     pub(super) fn is_bystander(&self, gate: &Gate) -> bool {
-        let is_discredited = self.push.contradictions.count() > 0;
-        self.met.is_none() && !is_discredited && gate.is_another(Target::of(self.push.token()))
+        self.met.is_none() && is_another(gate, &self.push)
     }
 
     /// Takes back what was said to it: it says nothing of the push.

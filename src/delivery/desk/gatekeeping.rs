@@ -49,8 +49,7 @@ impl<T: Transport> Desk<T> {
             return;
         }
         let random = self.settler.random();
-        let in_flight = self.others_in_flight() || self.links.in_flight() > 0;
-        let told = self.lane.judge(in_flight, now.monotonic, random);
+        let told = self.lane.judge(self.are_in_flight(), now.monotonic, random);
         tell_refusal(&self.lane, told);
         self.lane.look_at_last(now.monotonic);
         if self.lane.has_suspects() {
@@ -58,9 +57,10 @@ impl<T: Transport> Desk<T> {
         }
     }
 
-    /// Whether other threads have pushes in flight.
-    fn others_in_flight(&self) -> bool {
-        self.lane.retry_budget().in_flight() > self.shown_in_flight
+    /// Whether pushes of the lane are in flight, on this thread or another.
+    fn are_in_flight(&self) -> bool {
+        let others = self.lane.retry_budget().in_flight() > self.shown_in_flight;
+        others || self.links.in_flight() > 0
     }
 
     /// Nothing may be sent: what was taken goes back, and its time goes on.
@@ -106,6 +106,12 @@ impl<T: Transport> Desk<T> {
         }
     }
 
+    /// That push is this thread's probe no more; whether it was.
+    pub(super) fn forget_probe(&mut self, push: PushId) -> bool {
+        let index = self.probes.iter().position(|probe| *probe == push);
+        index.map(|index| self.probes.swap_remove(index)).is_some()
+    }
+
     /// Puts those last in what has ended, thus first to be looked at, that say that the credential
     /// is refused: of what came in the same round, what says that it is taken came after.
     pub(super) fn refusals_first(&mut self) {
@@ -126,8 +132,7 @@ impl<T: Transport> Desk<T> {
         let (id, generation) = (ended.push.id(), ended.generation);
         // The lane may wait for it no more: a GOAWAY of the same round, or another credential, has
         // ended the probe. What is said to it is about the credential all the same.
-        let is_probe = self.probes.contains(&id);
-        self.probes.retain(|probe| *probe != id);
+        let is_probe = self.forget_probe(id);
         let proves = matches!(&ended.outcome, Outcome::Answered(answer) if answer.proves);
         if proves {
             self.take_proof(generation, now);
@@ -201,12 +206,9 @@ impl<T: Transport> Desk<T> {
 
     /// Settles what others contradict, or has it wait for another attempt.
     pub(super) fn conclude_contradicted(&mut self, now: Moment) {
-        while let Some(Suspect { push, met }) = self.contradicted.pop() {
+        while let Some((push, rebuff)) = self.contradicted.pop() {
             self.at_work = Some(push.clone());
-            let again = match met {
-                Some(rebuff) => self.settler.contradict(push, rebuff, now),
-                None => Some(push),
-            };
+            let again = self.settler.contradict(push, rebuff, now);
             self.again.extend(again);
             self.at_work = None;
         }
@@ -247,12 +249,11 @@ impl<T: Transport> Desk<T> {
     ) {
         let refusal = refusal(reason, why, &self.route, EndsWith::Probe);
         let random = self.settler.random();
-        let contradicted = suspect.as_ref().map(|it| it.push.contradictions.count());
         let witness = Witness {
             push,
             connection,
-            is_discredited: contradicted.is_some_and(|count| count > 0),
-            others_decide: self.others_in_flight() || self.links.in_flight() > 0,
+            is_discredited: suspect.as_ref().is_some_and(|it| it.push.is_discredited()),
+            others_decide: self.are_in_flight(),
         };
         let lane = &self.lane;
         let told = lane.refuse(refusal, generation, Some(witness), suspect, now, random);
@@ -273,17 +274,14 @@ fn stopping_answer(ended: &Ended, is_probe: bool) -> Option<&Answer> {
 
 /// The provider's word for a refusal, and a sentence for the operator that names the push.
 fn words(answer: &Answer, push: PushId) -> (String, String) {
-    let Answer {
-        status,
-        reason,
-        error,
-        ..
-    } = answer;
-    if reason.is_empty() {
-        let why = format!("{status}: {error}, said to push {push}");
-        (status.to_string(), why)
+    let Answer { status, error, .. } = answer;
+    let said = format!("{status} {}", answer.reason);
+    let said = said.trim_end();
+    let why = format!("{said}: {error}, said to push {push}");
+    let reason = if answer.reason.is_empty() {
+        said
     } else {
-        let why = format!("{status} {reason}: {error}, said to push {push}");
-        (reason.to_string(), why)
-    }
+        &answer.reason
+    };
+    (reason.to_owned(), why)
 }

@@ -54,8 +54,7 @@ impl<T: Transport> Desk<T> {
             self.at_work = Some(push.clone());
             let settlement = purge::settlement_in_flight(&mut push);
             self.settler.settle(&push, settlement, now);
-            if let Some(index) = self.probes.iter().position(|probe| *probe == id) {
-                self.probes.swap_remove(index);
+            if self.forget_probe(id) {
                 self.end_probe(id, self.generation, ProbeEnd::NotSent, now);
             }
         }

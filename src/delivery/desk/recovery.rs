@@ -43,8 +43,7 @@ impl<T: Transport> Desk<T> {
         self.lane.attendance().leave(self.seat, State::Busy);
         self.give_up_keeping();
         let contradicted = self.contradicted.drain(..);
-        let contradicted = contradicted.map(|suspect| suspect.push);
-        self.lane.put_back(contradicted);
+        self.lane.put_back(contradicted.map(|(push, _)| push));
         self.lane.put_back(self.again.drain(..));
         self.lane.put_back(self.hand.drain(..));
         self.show_in_flight();

@@ -124,7 +124,7 @@ fn a_good_answer_gives_back_what_was_refused_and_queues_who_only_waited() {
     lane.put_last(pushes[2].clone());
     let (cleared, refused) = lane.taken(0, now.monotonic);
     assert_eq!(cleared, Cleared::Doubt);
-    assert_eq!(ids(refused.into_iter().map(|it| it.push)), [1, 2]);
+    assert_eq!(ids(refused.into_iter().map(|(push, _)| push)), [1, 2]);
     assert_eq!(ids(taken(&lane)), [3]);
     // Whatever comes late finds an open lane.
     lane.put_last(pushes[0].clone());
