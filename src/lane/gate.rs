@@ -23,6 +23,20 @@
 //! it is an access token that is wanted, having one opens the gate; but not one that the provider's
 //! answer to a push has closed: that takes a good answer.
 //!
+//! The words, here and in delivery:
+//!
+//! - A *refusal* of the credential is an answer, or a GOAWAY, that may be about the credential or
+//!   about its push alone. It is *doubted* which, until it is *judged* to be about the credential.
+//! - A *witness* has met the refusal: a push, or a connection that was refused as a whole.
+//! - *Another* push is one by which more may be learnt: it goes to another target than the
+//!   witnesses, and is not discredited.
+//! - A *proof* is an answer that only a credential is given that is taken. It *contradicts* every
+//!   witness there is.
+//! - A push that was contradicted is *discredited*: alone, its word calls no operator while others
+//!   are taken.
+//! - A *suspect* is a push that goes last: a witness, whose *rebuff* is what was said to it, or a
+//!   push that goes where one has gone or was on a connection that was refused.
+//!
 //! Pure: time and the random number are arguments.
 
 mod closed;
@@ -352,8 +366,8 @@ impl Gate {
     /// That push is the probe no more, and nothing was learnt by it: another may go. True if it
     /// was the probe.
     pub fn withdraw_probe(&mut self, push: PushId) -> bool {
-        let mut closed = self.credential.as_mut();
-        let probing = closed.take_if(|closed| closed.is_probing(push));
+        let closed = self.credential.as_mut();
+        let probing = closed.filter(|closed| closed.is_probing(push));
         probing.map(|closed| closed.phase = Phase::Ready).is_some()
     }
 

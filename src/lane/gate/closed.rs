@@ -166,9 +166,9 @@ impl Closed {
 
     /// Another has met it. True if it is no longer one alone.
     pub(super) fn meet(&mut self, witness: Witness) -> bool {
-        let push = witness.push.map(|(push, _)| push);
-        let is_other = |it: &Witness| it.push.is_none() || it.push.map(|(push, _)| push) != push;
-        self.witnesses.retain(is_other);
+        if let Some((push, _)) = witness.push {
+            self.strike_out(push);
+        }
         if self.witnesses.len() >= WITNESSES_KEPT {
             self.witnesses.pop_front();
             self.has_forgotten = true;
@@ -188,15 +188,20 @@ impl Closed {
     /// A push has left the lane, and with it what it has met. True if nobody is left who has met
     /// it.
     pub(super) fn forget(&mut self, push: PushId) -> bool {
-        let before = self.witnesses.len();
-        let is_other = |it: &Witness| it.push.is_none_or(|(other, _)| other != push);
-        self.witnesses.retain(is_other);
-        if self.witnesses.len() == before || self.has_forgotten {
+        if !self.strike_out(push) || self.has_forgotten {
             return false;
         }
         let met = self.witnesses.iter().copied();
         self.met = met.fold(Met::Nobody, Met::and);
         self.witnesses.is_empty()
+    }
+
+    /// Takes the word of that push out; whether it was there.
+    fn strike_out(&mut self, push: PushId) -> bool {
+        let before = self.witnesses.len();
+        let is_other = |it: &Witness| it.push.is_none_or(|(other, _)| other != push);
+        self.witnesses.retain(is_other);
+        self.witnesses.len() < before
     }
 
     /// The pushes that have met it, as far as they are known, the last of them last.
@@ -220,7 +225,7 @@ impl Closed {
         matches!(self.phase, Phase::Ready | Phase::Probing { .. })
     }
 
-    /// The same, if a push is what it takes.
+    /// A push that ends the hold may go, or is under way.
     pub(super) fn takes_part_in_probing(&self) -> bool {
         self.refusal.ends_with == EndsWith::Probe && self.has_begun()
     }

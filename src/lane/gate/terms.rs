@@ -113,7 +113,8 @@ pub enum Refused {
         /// Until the first probe.
         wait: Duration,
     },
-    /// The same, for one push alone that others have contradicted, the last of them a moment ago.
+    /// The lane is held from now on for one push alone, which others have contradicted, the last of
+    /// them a moment ago.
     HeldForOne {
         /// Until the first probe.
         wait: Duration,
@@ -145,7 +146,7 @@ pub enum Cleared {
     Doubt,
     /// It was held for, and the hold is over.
     Hold,
-    /// The same, and one alone had met that.
+    /// It was held for what one alone had met, and the hold is over.
     HoldForOne,
     /// What was said of it is refuted, and the lane waits for an access token as before.
     Behind,
