@@ -70,7 +70,7 @@ pub enum Turn {
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     answers: Answers,
-    met: Met,
+    refused_to: RefusedTo,
     /// The latest time that the provider asked the lane to wait for.
     asked: Option<Asked>,
     begun: Option<(Arc<str>, Moment)>,
@@ -79,14 +79,14 @@ pub(super) struct Rest {
 
 /// Who has met the refusals among the last answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Met {
+enum RefusedTo {
     #[default]
     Nobody,
     One(Target),
     Several,
 }
 
-impl Met {
+impl RefusedTo {
     fn add(&mut self, said: Said) {
         *self = match (*self, said) {
             (before, Said::Nothing) => before,
@@ -109,9 +109,9 @@ impl Rest {
     ) -> Turn {
         self.answers.add(said != Said::Nothing);
         if self.answers.have_no_refusal() {
-            self.met = Met::Nobody;
+            self.refused_to = RefusedTo::Nobody;
         }
-        self.met.add(said);
+        self.refused_to.add(said);
         let asked = asked.filter(|asked| asked.until > now.monotonic);
         if let Some(asked) = asked
             && self.asked.is_none_or(|before| before.until < asked.until)
@@ -136,7 +136,7 @@ impl Rest {
 
     /// How long the provider asks the lane to wait, if that was not said to one target alone.
     pub(super) fn asked_of_all(&self) -> Option<Asked> {
-        self.asked.filter(|_| self.met == Met::Several)
+        self.asked.filter(|_| self.refused_to == RefusedTo::Several)
     }
 
     /// Lets pass what has; true if that ends a rest. What was answered before says nothing then.
@@ -149,7 +149,7 @@ impl Rest {
         let is_over = self.begun.take().is_some();
         if is_over {
             self.answers = Answers::default();
-            self.met = Met::Nobody;
+            self.refused_to = RefusedTo::Nobody;
         }
         is_over
     }
