@@ -12,18 +12,24 @@ pub type Keep = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A lock around the auth tokens of one key.
 pub struct SharedTokens {
-    tokens: Mutex<AuthTokens>,
-    /// The target that alone was told that a young token has expired.
-    expired_to: Mutex<Option<Target>>,
+    inner: Mutex<Inner>,
     keep: Option<Keep>,
+}
+
+struct Inner {
+    tokens: AuthTokens,
+    /// The target that alone was told that a young token has expired.
+    expired_to: Option<Target>,
 }
 
 impl SharedTokens {
     /// Shares `tokens`; whenever another one comes into use it is handed to `keep`.
     pub fn new(tokens: AuthTokens, keep: Option<Keep>) -> Self {
         Self {
-            tokens: Mutex::new(tokens),
-            expired_to: Mutex::default(),
+            inner: Mutex::new(Inner {
+                tokens,
+                expired_to: None,
+            }),
             keep,
         }
     }
@@ -35,7 +41,7 @@ impl SharedTokens {
     /// [`AuthTokens::current`]'s text.
     pub fn current(&self, now: Moment) -> Result<AuthToken, String> {
         let (token, sealed) = {
-            let mut tokens = self.lock();
+            let tokens = &mut self.lock().tokens;
             (tokens.current(now)?, tokens.take_sealed())
         };
         if let (Some(keep), Some(sealed)) = (&self.keep, sealed) {
@@ -47,43 +53,39 @@ impl SharedTokens {
     /// See [`AuthTokens::expired`]. That a young token is said to have expired is worth a word
     /// when a second target is told so, and no push was taken between.
     pub fn expired(&self, used: &AuthToken, target: Target, now: Moment) -> Renewal {
-        let renewal = self.lock().expired(used, now);
+        let mut inner = self.lock();
+        let renewal = inner.tokens.expired(used, now);
         if renewal != Renewal::TooYoung {
             return renewal;
         }
-        let mut expired_to = lock(&self.expired_to);
-        let first = *expired_to.get_or_insert(target);
+        let first = *inner.expired_to.get_or_insert(target);
         if first == target {
             return Renewal::Superseded;
         }
-        *expired_to = None;
+        inner.expired_to = None;
         renewal
     }
 
     /// A push was taken with the token in use.
     pub fn proved(&self) {
-        *lock(&self.expired_to) = None;
+        self.lock().expired_to = None;
     }
 
     /// See [`AuthTokens::too_many_updates`].
     pub fn too_many_updates(&self, used: &AuthToken, now: Moment) -> Renewal {
-        self.lock().too_many_updates(used, now)
+        self.lock().tokens.too_many_updates(used, now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, AuthTokens> {
-        lock(&self.tokens)
+    /// What is behind the lock is whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What is behind these locks is whole between any two statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for SharedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedTokens")
-            .field("tokens", &*self.lock())
+            .field("tokens", &self.lock().tokens)
             .finish_non_exhaustive()
     }
 }
