@@ -163,10 +163,12 @@ impl Register {
                 // That is 0 where the line was dropped: it is waited for no longer.
                 match one.settlement.end {
                     End::Succeeded => inner.access.add(end.access, one.id, End::Succeeded),
-                    ended => inner.error.add(end.error, one.id, ended),
-                }
-                if one.settlement.reason == reasons::PURGED {
-                    inner.by_hand = inner.by_hand.max(end.error);
+                    ended => {
+                        inner.error.add(end.error, one.id, ended);
+                        if one.settlement.reason == reasons::PURGED {
+                            inner.by_hand = inner.by_hand.max(end.error);
+                        }
+                    }
                 }
             }
         }
