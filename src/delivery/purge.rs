@@ -31,7 +31,7 @@ impl Purge {
         purged
     }
 
-    /// The same; [`Purge::flush`] follows.
+    /// [`Purge::run`], if [`Purge::flush`] follows.
     pub fn take(&mut self, identifier: &str, now: Moment) -> usize {
         self.take_all(|push| *push.notification().identifier == *identifier, now)
     }
@@ -44,7 +44,7 @@ impl Purge {
         purged
     }
 
-    /// The same; [`Purge::flush`] follows.
+    /// [`Purge::run_one`], if [`Purge::flush`] follows.
     pub fn take_one(&mut self, id: PushId, now: Moment) -> bool {
         self.take_all(|push| push.id() == id, now) > 0
     }
