@@ -6,10 +6,10 @@
 
 mod book;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use self::book::{Book, Fault, UsedUp};
 use super::state_file::{self, Surely};
 use super::{StartError, StartErrorKind};
 use crate::api::ids::More;
-use crate::journal::{self, DiskFiles, Files, IDS};
+use crate::journal::{DiskFiles, Files, IDS};
 use crate::moment::{self, Moment};
 use crate::provider::apns::ApnsIds;
 use crate::push::{Node, PushId};
@@ -80,14 +80,17 @@ impl Numbering {
         }
     }
 
-    /// Writes by `files`.
+    /// Makes and writes by `files`.
     fn of_directory(
         files: Box<dyn Files>,
         dir: &Path,
         node: Node,
         high_water: PushId,
     ) -> Result<Self, StartError> {
-        make(dir).map_err(|error| refused(dir, &error))?;
+        // Without a journal nobody has made it.
+        files
+            .create_dir(dir)
+            .map_err(|error| refused(dir, &error))?;
         let locked = lock(dir, LOCKED_WITHIN).map_err(|error| refused(&dir.join(LOCK), &error))?;
         let mut book = read_or_renew(dir, node)?;
         let after = |id: u64| id.saturating_add(1).saturating_add(BEYOND_JOURNAL);
@@ -303,13 +306,6 @@ pub(super) fn random() -> Result<u64, StartError> {
         StartError::new(StartErrorKind::System, text)
     })?;
     Ok(u64::from_le_bytes(octets))
-}
-
-/// Without a journal nobody has made it.
-fn make(dir: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(dir)?;
-    journal::check_place(dir)
 }
 
 /// Locks a file of the directory until it is dropped.

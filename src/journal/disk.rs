@@ -44,7 +44,7 @@ impl Files for DiskFiles {
             };
             if let Err(error) = self.sync_dir(parent) {
                 ::log::warn!(
-                    "journal: cannot sync {}: {error}; a power failure may take {} with it",
+                    "cannot sync {}: {error}; a power failure may take {} with it",
                     parent.display(),
                     dir.display(),
                 );

@@ -96,7 +96,7 @@ pub use disk::DiskFiles;
 pub use error::{Fault, OpenError, Refused};
 pub use files::{Files, Hold, Identity, JournalFile, Lock, LockError};
 pub use outstanding::{Fed, Outstanding};
-pub use place::{IDS, check as check_place, foreign, place, warning};
+pub use place::{IDS, foreign, place, warning};
 pub use reading::{Reading, read};
 pub use report::{Damage, Recovered, Torn};
 pub use settings::{RESERVE_OCTETS, SEGMENT_OCTETS, Settings, SyncPolicy};

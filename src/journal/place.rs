@@ -103,7 +103,7 @@ pub fn warning(dir: &Path) -> Option<String> {
 /// # Errors
 ///
 /// When it is a link, belongs to somebody else, or is open to others.
-pub fn check(dir: &Path) -> io::Result<()> {
+pub(super) fn check(dir: &Path) -> io::Result<()> {
     let parent = dir.parent().filter(|parent| is_open(parent));
     if parent.map(below).as_deref() != Some(dir) {
         return Ok(());
