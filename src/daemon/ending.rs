@@ -5,7 +5,6 @@
 //! With a journal the lanes fall quiet before their threads end: what was sent is given time to be
 //! answered, so that the next process does not send it again.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -94,9 +93,9 @@ impl Daemon {
             .sum();
         let (left, logs_close_within) = match self.keeping.journal() {
             Some(journal) if self.keeping.keeps() => self.close_journal(journal),
-            journal => {
-                let unfed = |journal: &Arc<Journal>| unfed(journal, Platform::ALL);
-                Self::tell_of_lost(journal.map_or(0, unfed));
+            _ => {
+                let unfed = Platform::ALL.map(|platform| self.keeping.unfed(platform));
+                Self::tell_of_lost(unfed.into_iter().sum());
                 (Self::tell_of_left(left), LOGS_CLOSE_WITHIN)
             }
         };
@@ -115,12 +114,11 @@ impl Daemon {
         let of_lane = |running: &RunningLane| {
             let lane = &running.lane;
             let waits = !lane.holds().is_empty() || lane.rests(moment::now());
-            let journal = self.keeping.journal().filter(|_| !keeps);
-            let unfed = journal.map_or(0, |journal| unfed(journal, [lane.platform()]));
-            if keeps && waits {
-                self.stats.lane(lane.platform()).figures().in_flight
-            } else {
-                (lane.outstanding() as u64).saturating_add(unfed)
+            let outstanding = lane.outstanding() as u64;
+            match (keeps, waits) {
+                (true, true) => self.stats.lane(lane.platform()).figures().in_flight,
+                (true, false) => outstanding,
+                (false, _) => outstanding.saturating_add(self.keeping.unfed(lane.platform())),
             }
         };
         self.lanes.iter().map(of_lane).sum()
@@ -199,12 +197,6 @@ impl Daemon {
         }
         left
     }
-}
-
-/// Pushes in the journal that no lane has.
-fn unfed(journal: &Journal, platforms: impl IntoIterator<Item = Platform>) -> u64 {
-    let platforms = platforms.into_iter();
-    platforms.map(|platform| journal.unfed(platform)).sum()
 }
 
 /// Sends nothing more, and waits so long for what is in flight. Pauses by `pause`, which says

@@ -163,7 +163,14 @@ impl DaemonHost {
             return false;
         };
         let mut lanes = self.lanes.iter();
-        lanes.any(|lane| lane.platform() == *platform) && self.keeping.unread(*platform) > 0
+        lanes.any(|lane| lane.platform() == *platform) && self.keeping.unfed(*platform) > 0
+    }
+
+    /// Pushes that are still to be read from the journal; those of a disabled platform are not to
+    /// be read by this process.
+    fn unread(&self) -> u64 {
+        let lanes = self.lanes.iter();
+        lanes.map(|lane| self.keeping.unfed(lane.platform())).sum()
     }
 
     fn log_tokens(&self, sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
@@ -292,10 +299,7 @@ impl Host for DaemonHost {
 
     fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
         let now = Moment::now();
-        let mut lanes = self.lanes.iter();
-        if lanes.any(|lane| self.keeping.unread(lane.platform()) > 0)
-            && !self.keeping.called_off.add(identifier)
-        {
+        if self.unread() > 0 && !self.keeping.called_off.add(identifier) {
             return Err("too many purges while pushes are still read from the journal");
         }
         let purge = |purge: &Mutex<Purge>| {
@@ -306,10 +310,7 @@ impl Host for DaemonHost {
         if purged > 0 {
             ::log::info!("{} purged by hand", push::counted(purged as u64));
         }
-        // Those of a disabled platform are not to be read by this process.
-        let lanes = self.lanes.iter();
-        let unread = lanes.map(|lane| self.keeping.unread(lane.platform())).sum();
-        Ok(self.purged(purged, unread))
+        Ok(self.purged(purged, self.unread()))
     }
 
     fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {

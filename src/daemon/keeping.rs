@@ -100,7 +100,7 @@ impl Keeping {
     }
 
     /// Pushes to that platform that are still in the journal alone.
-    pub(super) fn unread(&self, platform: Platform) -> u64 {
+    pub(super) fn unfed(&self, platform: Platform) -> u64 {
         let journal = self.journal();
         journal.map_or(0, |journal| journal.unfed(platform))
     }
