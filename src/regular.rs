@@ -1,11 +1,12 @@
 //! Files that others have named: whoever opens one waits for nobody.
 //!
 //! In its place there may be a pipe, whose opener waits for somebody at the other end, or a device,
-//! which may have no end, or does something when it is opened. Neither is a file.
+//! which may have no end, or does something when it is opened. Neither is a file. And what has its
+//! place by now need not be the file that had it.
 
-use std::fs::{self, File, FileType, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -53,6 +54,61 @@ pub fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
+/// Which file something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The file system.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Whether any directory has it.
+    pub is_linked: bool,
+}
+
+impl Identity {
+    /// That of what was found.
+    fn of(found: &Metadata) -> Self {
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+            is_linked: found.nlink() > 0,
+        }
+    }
+
+    /// That of an open file, whatever it is called.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&file.metadata()?))
+    }
+
+    /// That of what a path leads to, nothing if there is none; a link at its end is not followed.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn at(path: &Path) -> io::Result<Option<Self>> {
+        match fs::symlink_metadata(path) {
+            Ok(found) => Ok(Some(Self::of(&found))),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+/// Whether a path still leads to an open file.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    Ok(Identity::at(path)? == Some(Identity::of_file(file)?))
+}
+
 /// That it is a file.
 ///
 /// # Errors
@@ -79,7 +135,7 @@ pub fn no_directory(dir: &Path, error: io::Error) -> io::Error {
             } else {
                 format!("{} is {what}, not a directory", path.display())
             };
-            io::Error::new(io::ErrorKind::NotADirectory, text)
+            io::Error::new(ErrorKind::NotADirectory, text)
         }
         _ => error,
     }
@@ -168,7 +224,7 @@ mod tests {
             assert!(is_link(&error), "{error}");
         }
         let missing = open(&path("missing")).unwrap_err();
-        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
         let mut options = OpenOptions::new();
         let made = open_itself(
             options.write(true).create(true).truncate(false),

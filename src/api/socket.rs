@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen,
     recv, send, socket_with,
 };
+
+use crate::regular::Identity;
 
 /// Why an address cannot be listened on.
 #[derive(Debug)]
@@ -78,7 +80,7 @@ enum Inlet {
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
 }
 
 impl Bound {
@@ -197,7 +199,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inle
     bind(&socket, &address).map_err(|error| text(error.into()))?;
     let file = SocketFile {
         path: path.to_owned(),
-        identity: identity(path),
+        identity: Identity::at(path).ok().flatten(),
     };
     // Nobody can connect before the socket listens.
     if let Some(mode) = mode {
@@ -243,16 +245,11 @@ fn text(error: io::Error) -> Cause {
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let found = fs::symlink_metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
-}
-
 /// Removes the file, unless somebody has put another in its place.
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.identity.is_some()
-            && identity(&self.path) == self.identity
+            && Identity::at(&self.path).ok() == Some(self.identity)
             && let Err(error) = fs::remove_file(&self.path)
         {
             log::warn!("cannot remove {}: {error}", self.path.display());

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::crash_point;
-use crate::journal::{DiskFiles, Files, Identity, JournalFile, Lock, LockError};
+use crate::journal::{DiskFiles, Files, JournalFile, Lock, LockError};
+use crate::regular::Identity;
 
 /// The machine's files: passes `append` behind each write, `sync` behind each sync.
 #[derive(Debug)]

@@ -1,11 +1,10 @@
 //! Files of ours by which others find the daemon: the pid file and Unix sockets. The daemon does
 //! without them; who looks for it does not. So it is told when they are removed or replaced.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Bind, Core};
+use crate::regular::Identity;
 
 /// What is looked at.
 #[derive(Debug, Default)]
@@ -17,8 +16,7 @@ struct Ours {
     what: &'static str,
     lacks: &'static str,
     path: PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
+    identity: Identity,
     is_there: bool,
 }
 
@@ -77,7 +75,6 @@ impl Underfoot {
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let found = fs::symlink_metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
+fn identity(path: &Path) -> Option<Identity> {
+    Identity::at(path).ok().flatten()
 }

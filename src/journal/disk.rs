@@ -1,16 +1,16 @@
 //! The file system of the machine.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Advice, OFlags};
 
-use super::files::{Files, Hold, Identity, JournalFile, Lock, LockError};
+use super::files::{Files, Hold, JournalFile, Lock, LockError};
 use super::place;
-use crate::regular;
+use crate::regular::{self, Identity};
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,11 +94,7 @@ impl Files for DiskFiles {
     }
 
     fn identity_at(&self, path: &Path) -> io::Result<Option<Identity>> {
-        match fs::symlink_metadata(path) {
-            Ok(found) => Ok(Some(identity_of(&found))),
-            Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+        Identity::at(path)
     }
 
     fn lock(&self, dir: &Path, name: &str) -> Result<Lock, LockError> {
@@ -120,7 +116,7 @@ impl Files for DiskFiles {
                 file: Mutex::new(file),
             };
             // Somebody may have put another directory there meanwhile.
-            if self.identity_at(&dir.join("."))? == Some(lock.identity()?) {
+            if Identity::at(&dir.join("."))? == Some(lock.identity()?) {
                 return Ok(Box::new(lock));
             }
         }
@@ -141,13 +137,13 @@ struct DiskLock {
 
 impl Hold for DiskLock {
     fn identity(&self) -> io::Result<Identity> {
-        Ok(identity_of(&self.directory.metadata()?))
+        Identity::of_file(&self.directory)
     }
 
     fn keep_file(&self) -> Result<bool, LockError> {
         // No code panics while it holds the lock; if it did, the file would still be one.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_at(&file, &self.path)? {
+        if regular::is_at(&file, &self.path)? {
             return Ok(false);
         }
         *file = lock_file(&self.path)?;
@@ -174,7 +170,7 @@ fn lock_file(path: &Path) -> Result<File, LockError> {
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_of(&mut file))),
             Err(TryLockError::Error(error)) => return Err(named(path, &error).into()),
         }
-        if !is_at(&file, path)? {
+        if !regular::is_at(&file, path)? {
             continue;
         }
         if is_foreign(&mut file)? {
@@ -191,26 +187,7 @@ fn lock_file(path: &Path) -> Result<File, LockError> {
     Err(LockError::Io(io::Error::other(text)))
 }
 
-/// Whether a path still leads to an open file.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let there = DiskFiles.identity_at(path)?;
-    Ok(there == Some(identity_of(&file.metadata()?)))
-}
-
-fn identity_of(found: &Metadata) -> Identity {
-    Identity {
-        device: found.dev(),
-        inode: found.ino(),
-        is_linked: found.nlink() > 0,
-    }
-}
-
-/// Whether an error says that there is nothing of that name.
-fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// The same error, with the file that it is about.
+/// An error with the file that it is about.
 fn named(path: &Path, error: &io::Error) -> io::Error {
     let text = if regular::is_link(error) {
         "is a symbolic link, and none is followed; remove it".to_owned()
@@ -263,7 +240,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 
 impl JournalFile for File {
     fn identity(&self) -> io::Result<Identity> {
-        Ok(identity_of(&self.metadata()?))
+        Identity::of_file(self)
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -8,6 +8,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::regular::Identity;
+
 /// A file system, as far as the journal needs one.
 pub trait Files: Debug + Send + Sync {
     /// Creates a directory and its parents, for its owner alone, durably; one that is there already
@@ -59,17 +61,6 @@ pub trait Hold: Debug + Send + Sync {
     /// Sees to it that the lock file is there: programs that lock nothing else look at it. True if
     /// it had to be made again.
     fn keep_file(&self) -> Result<bool, LockError>;
-}
-
-/// Which file something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The file system.
-    pub device: u64,
-    /// Its number there.
-    pub inode: u64,
-    /// Whether any directory has it.
-    pub is_linked: bool,
 }
 
 /// An open file of the journal.

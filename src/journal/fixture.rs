@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::files::{Files, Hold, Identity, JournalFile, Lock, LockError};
+use super::files::{Files, Hold, JournalFile, Lock, LockError};
 use crate::jitter::Random;
 use crate::moment::Moment;
 use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+use crate::regular::Identity;
 
 /// What is left after the power has failed.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where a log goes, as the configuration names it.
@@ -108,24 +108,6 @@ pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
         // Another user was quicker, and it is theirs.
         Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
         _ => Ok(file),
-    }
-}
-
-/// Which file of this machine it is, whatever it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    /// The identity of an open file.
-    pub(super) fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
     }
 }
 

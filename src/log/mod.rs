@@ -21,7 +21,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::destination::Identity;
 pub use self::destination::{Destination, append_to};
 pub use self::origin::{Origin, Origins};
 pub use self::privacy::{HASH_KEY_MIN, Privacy, TokenShown};
@@ -30,6 +29,7 @@ pub use self::time_text::TimeText;
 use crate::heartbeat::Heartbeat;
 use crate::live::Live;
 use crate::moment;
+use crate::regular::Identity;
 
 /// The daemon's three logs. Those that end in the same file share one sink.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ impl Logs {
             }
             opened.push(Opened {
                 name: name.clone(),
-                identity: file.as_ref().map(Identity::of).transpose()?,
+                identity: file.as_ref().map(Identity::of_file).transpose()?,
                 // Under a name of before it is the writer who opens the file again.
                 file: file.filter(|_| sink.destination() != *name),
             });

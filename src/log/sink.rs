@@ -29,9 +29,10 @@ use std::time::Duration;
 use self::batch::first_lines;
 use self::gap::Gap;
 use self::writer::Writer;
-use super::destination::{Destination, Identity};
+use super::destination::Destination;
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
+use crate::regular::Identity;
 
 /// One log's way out; clones lead to the same place.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Sink {
     /// Two writers on one file (or on one pipe, as with `2>&1`) would cut each other's lines.
     pub(super) fn open_or_share(destination: &Destination, others: &[&Self]) -> io::Result<Self> {
         let file = destination.open()?;
-        let identity = file.as_ref().map(Identity::of).transpose()?;
+        let identity = file.as_ref().map(Identity::of_file).transpose()?;
         if let Some(same) = others.iter().find(|other| other.0.identity == identity) {
             return Ok(Self::clone(same));
         }
@@ -60,7 +61,7 @@ impl Sink {
     }
 
     fn start(destination: &Destination, file: Option<File>) -> io::Result<Self> {
-        let identity = file.as_ref().map(Identity::of).transpose()?;
+        let identity = file.as_ref().map(Identity::of_file).transpose()?;
         let shared = Arc::new(Shared {
             heartbeat: Heartbeat::new(moment::now()),
             state: Mutex::default(),

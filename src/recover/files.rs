@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::when::TimeReader;
 
 use crate::count;
 use crate::moment;
-use crate::regular;
+use crate::regular::{self, Identity};
 
 /// Our limit: log files read together, each an open file.
 pub const LOGS_MAX: usize = 256;
@@ -139,7 +139,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Found, ReadError> {
 /// One file.
 struct Log {
     path: PathBuf,
-    identity: (u64, u64),
+    identity: Identity,
     lines: Lines<Box<dyn BufRead>>,
     is_compressed: bool,
     times: TimeReader,
@@ -156,7 +156,7 @@ impl Log {
             fault: Fault::Io(error),
         };
         let file = open(path).map_err(fail)?;
-        let metadata = file.metadata().map_err(fail)?;
+        let identity = Identity::of_file(&file).map_err(fail)?;
         let mut input = BufReader::with_capacity(READ_OCTETS, file);
         let is_compressed = is_gzip(input.fill_buf().map_err(fail)?);
         let input: Box<dyn BufRead> = if is_compressed {
@@ -167,7 +167,7 @@ impl Log {
         };
         Ok(Self {
             path: path.to_owned(),
-            identity: (metadata.dev(), metadata.ino()),
+            identity,
             lines: Lines::new(input, LINE_MAX),
             is_compressed,
             times,

@@ -9,8 +9,9 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::{Fatal, Store, Trouble};
-use crate::journal::files::{Identity, LockError};
+use crate::journal::files::LockError;
 use crate::journal::{LOCK, segment};
+use crate::regular::Identity;
 
 impl Store {
     /// Looks at all files and at the directory. What cannot be looked at just now is left for the
