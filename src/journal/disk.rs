@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Advice, OFlags};
 
-use super::files::{Files, Hold, JournalFile, Lock, LockError};
+use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use super::place;
 use crate::regular::{self, Identity};
 
@@ -135,7 +135,7 @@ struct DiskLock {
     file: Mutex<File>,
 }
 
-impl Hold for DiskLock {
+impl LockedDirectory for DiskLock {
     fn identity(&self) -> io::Result<Identity> {
         Identity::of_file(&self.directory)
     }

@@ -51,10 +51,10 @@ pub trait Files: Debug + Send + Sync {
 }
 
 /// What holds a directory until it is dropped.
-pub type Lock = Box<dyn Hold>;
+pub type Lock = Box<dyn LockedDirectory>;
 
 /// A directory that is locked.
-pub trait Hold: Debug + Send + Sync {
+pub trait LockedDirectory: Debug + Send + Sync {
     /// Which directory it is.
     fn identity(&self) -> io::Result<Identity>;
 

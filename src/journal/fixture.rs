@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::files::{Files, Hold, JournalFile, Lock, LockError};
+use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use crate::jitter::Random;
 use crate::moment::Moment;
 use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
@@ -437,7 +437,7 @@ const DIR: &str = "/journal";
 #[derive(Debug)]
 struct MemoryLock(MemoryFiles, PathBuf, u64);
 
-impl Hold for MemoryLock {
+impl LockedDirectory for MemoryLock {
     fn identity(&self) -> io::Result<Identity> {
         Ok(Identity {
             device: 0,

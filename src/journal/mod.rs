@@ -94,7 +94,7 @@ pub use answer::KeptAnswer;
 pub use attempts::Attempts;
 pub use disk::DiskFiles;
 pub use error::{Fault, OpenError, Refused};
-pub use files::{Files, Hold, JournalFile, Lock, LockError};
+pub use files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 pub use outstanding::{Fed, Outstanding};
 pub use place::{IDS, foreign, place, warning};
 pub use reading::{Reading, read};
