@@ -261,12 +261,8 @@ impl Store {
             return Ok(());
         }
         match self.file.sync_data() {
-            // Nothing of a file that is gone is found again.
-            Ok(()) if !self.is_linked() => {
-                let trouble = self.gone();
-                Err(self.end(trouble, true).into())
-            }
             Ok(()) => {
+                self.must_be_linked()?;
                 self.is_synced();
                 Ok(())
             }

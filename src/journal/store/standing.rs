@@ -37,14 +37,12 @@ impl Store {
         }
     }
 
-    /// What was synced is nobody's if its file has gone meanwhile.
-    pub(super) fn is_linked(&self) -> bool {
-        !self.watches || self.file.identity().is_ok_and(|file| file.is_linked)
-    }
-
-    /// The file in use is gone.
-    pub(super) fn gone(&self) -> Trouble {
-        gone(&self.path())
+    /// Nothing of what was synced is found again if its file has gone meanwhile.
+    pub(super) fn must_be_linked(&mut self) -> Result<(), Trouble> {
+        if !self.watches || self.file.identity().is_ok_and(|file| file.is_linked) {
+            return Ok(());
+        }
+        Err(self.end(gone(&self.path()), true))
     }
 
     pub(super) fn stands(&self) -> Result<(), Trouble> {
