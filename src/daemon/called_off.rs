@@ -28,8 +28,8 @@ impl Meant {
 }
 
 impl CalledOff {
-    /// Those of that identifier from now on; what is just being read is in its lane when this
-    /// returns. False if there are too many.
+    /// Means those of that identifier from now on; what is just being read is in its lane when
+    /// this returns. False if there are too many.
     pub(super) fn add(&self, identifier: &str) -> bool {
         let mut all = self.lock();
         let has_room = all.len() < CALLED_OFF_MAX;
@@ -37,7 +37,7 @@ impl CalledOff {
             || (has_room && all.identifiers.insert(identifier.into()))
     }
 
-    /// The same for one push.
+    /// Means one push, as [`CalledOff::add`] those of an identifier.
     pub(super) fn add_push(&self, push: PushId) -> bool {
         let mut all = self.lock();
         let has_room = all.len() < CALLED_OFF_MAX;
