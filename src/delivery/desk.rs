@@ -21,7 +21,6 @@ mod recovery;
 mod refusing;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -443,33 +442,36 @@ impl<T: Transport> Desk<T> {
             if link.newly_settled(now.monotonic) {
                 self.lane.dial().settled();
             }
-            if let Some(worth) = link.judge(now.monotonic) {
-                let peer = link.peer();
-                self.note_worth(worth, peer, now);
-            }
         }
+        self.judge_links(now);
         self.links.part();
         while let Some(parting) = self.links.end_one(now, &mut self.ended) {
             self.part_with(parting, now);
         }
     }
 
-    /// A connection takes no more pushes: whether the next one may follow at once.
-    fn note_worth(&mut self, worth: Worth, peer: SocketAddr, now: Moment) {
-        let random = self.settler.random();
-        let wait = match worth {
-            Worth::Good => {
-                self.lane.dial().proved();
-                None
+    /// Whether the next connection may follow at once those that take no more pushes.
+    fn judge_links(&mut self, now: Moment) {
+        for link in self.links.iter_mut() {
+            let wait = match link.judge(now.monotonic) {
+                None => None,
+                Some(Worth::Good) => {
+                    self.lane.dial().proved();
+                    None
+                }
+                Some(Worth::Short) => {
+                    let random = self.settler.random();
+                    self.lane.dial().short_lived(now.monotonic, random)
+                }
+            };
+            if let Some(wait) = wait {
+                ::log::warn!(
+                    "{}: the connection to {} ended soon, as others before it; next one in {:.1} s",
+                    self.lane.platform(),
+                    link.peer(),
+                    wait.as_secs_f32(),
+                );
             }
-            Worth::Short => self.lane.dial().short_lived(now.monotonic, random),
-        };
-        if let Some(wait) = wait {
-            ::log::warn!(
-                "{}: the connection to {peer} ended soon, as others before it; next one in {:.1} s",
-                self.lane.platform(),
-                wait.as_secs_f32(),
-            );
         }
     }
 

@@ -217,19 +217,22 @@ impl<T: Transport> Link<T> {
         settled && !std::mem::replace(&mut self.settled, true)
     }
 
-    /// Whether it was worth its opening; once, when it takes no more pushes. `None` also of one
-    /// that ends without use, of which [`Link::end`] tells.
+    /// Whether it was worth its opening; once, when it takes no more pushes and that is known.
+    /// `None` also of one that ends without use, of which [`Link::end`] tells.
     pub(super) fn judge(&mut self, now: Instant) -> Option<Worth> {
-        let leaves = self.is_retiring() || self.is_over();
         let has_use = self.session.is_useful() || self.in_flight() > 0;
-        if !leaves || !has_use || std::mem::replace(&mut self.judged, true) {
+        let old = now.saturating_duration_since(self.opened.monotonic) >= WORTHY_AGE;
+        let answered = self.session.answered();
+        let busy = self.session.is_useful() && (old || answered >= WORTHY_ANSWERS);
+        let idle = self.session.retiring() == Some(IDLE);
+        // Its provider may part with it while most of the answers are under way: they decide.
+        let in_flight = u64::try_from(self.in_flight()).unwrap_or(u64::MAX);
+        let is_open = answered.saturating_add(in_flight) >= WORTHY_ANSWERS;
+        let is_ripe = self.is_over() || (self.is_retiring() && (busy || idle || !is_open));
+        if !is_ripe || !has_use || std::mem::replace(&mut self.judged, true) {
             return None;
         }
-        let old = now.saturating_duration_since(self.opened.monotonic) >= WORTHY_AGE;
-        let busy = self.session.answered() >= WORTHY_ANSWERS;
-        let idle = self.session.retiring() == Some(IDLE);
-        let worthy = self.session.is_useful() && (old || busy);
-        Some(if worthy || idle {
+        Some(if busy || idle {
             Worth::Good
         } else {
             Worth::Short

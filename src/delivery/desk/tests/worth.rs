@@ -65,6 +65,30 @@ fn a_connection_is_worth_its_opening_by_its_age_or_its_answers() {
     }
 }
 
+/// A provider may part with a connection whose last pushes it has not answered yet.
+#[test]
+fn the_answers_that_are_under_way_decide_what_a_connection_was_worth() {
+    let scene = Scene::new();
+    for (comes, worth) in [(true, Worth::Good), (false, Worth::Short)] {
+        let mut link = link(&scene, ANSWERS, 99);
+        link.transport().way = Way::Held;
+        link.send(fixture::push_to("0000", scene.now), scene.now)
+            .unwrap();
+        round(&mut link, scene.now);
+        link.session().retire("a test");
+        let soon = scene.now.monotonic + SECOND;
+        assert_eq!(link.judge(soon), None, "the hundredth is awaited");
+        if comes {
+            link.transport().way = Way::Open;
+            round(&mut link, scene.now);
+        } else {
+            link.transport().client.transport_closed();
+        }
+        assert_eq!(link.judge(soon), Some(worth));
+        assert_eq!(link.judge(soon), None, "told once");
+    }
+}
+
 #[test]
 fn a_connection_that_was_idle_was_worth_its_opening() {
     let scene = Scene::new();
