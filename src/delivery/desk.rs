@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::link::{Link, Parting, Worth};
+use super::link::{Begun, Link, Parting, Worth};
 use super::links::Links;
 use super::present_route::PresentRoute;
 use super::route::Route;
@@ -61,8 +61,8 @@ pub struct Desk<T> {
     pub(super) stats: Arc<Stats>,
     settler: Settler,
     links: Links<T>,
-    /// The next connection is being opened, by the route of that number.
-    dialling: Option<u64>,
+    /// The next connection is being opened.
+    dialling: Option<Begun>,
     /// Pushes taken from the lane and not yet sent; none without a connection.
     pub(super) hand: VecDeque<Push>,
     ended: Vec<Ended>,

@@ -36,7 +36,8 @@ pub(super) struct Link<T> {
     id: ConnectionId,
     connection: T,
     session: Session,
-    opened: Moment,
+    begun: Begun,
+    opened: Instant,
     /// When a push was last sent on it.
     used: Moment,
     /// What the peer is granted if this thread is late.
@@ -45,6 +46,15 @@ pub(super) struct Link<T> {
     settled: bool,
     /// It was told whether it was worth its opening.
     judged: bool,
+}
+
+/// How a connection was begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    /// By the route of that number.
+    pub(super) generation: u64,
+    /// Before its handshakes.
+    pub(super) at: Moment,
 }
 
 /// Whether a connection that takes no more pushes was worth its opening.
@@ -81,16 +91,17 @@ impl<T: Transport> Link<T> {
         id: ConnectionId,
         connection: T,
         route: &Route,
-        generation: u64,
+        begun: Begun,
         now: Moment,
     ) -> Self {
         let mut session = route.session(id);
-        session.belongs_to(generation);
+        session.belongs_to(begun.generation);
         Self {
             id,
             connection,
             session,
-            opened: now,
+            begun,
+            opened: now.monotonic,
             used: now,
             grace: Grace::default(),
             settled: false,
@@ -208,7 +219,7 @@ impl<T: Transport> Link<T> {
 
     /// Whether it has turned out to be good for something, or has had its time to show it.
     pub(super) fn has_shown_itself(&self, now: Instant) -> bool {
-        self.session.is_useful() || now >= self.opened.monotonic + PROOF_TIME
+        self.session.is_useful() || now >= self.opened + PROOF_TIME
     }
 
     /// True once, when it has shown itself, or ends.
@@ -221,7 +232,7 @@ impl<T: Transport> Link<T> {
     /// `None` also of one that ends without use, of which [`Link::end`] tells.
     pub(super) fn judge(&mut self, now: Instant) -> Option<Worth> {
         let has_use = self.session.is_useful() || self.in_flight() > 0;
-        let old = now.saturating_duration_since(self.opened.monotonic) >= WORTHY_AGE;
+        let old = now.saturating_duration_since(self.opened) >= WORTHY_AGE;
         let answered = self.session.answered();
         let busy = self.session.is_useful() && (old || answered >= WORTHY_ANSWERS);
         let idle = self.session.retiring() == Some(IDLE);
@@ -271,7 +282,7 @@ impl<T: Transport> Link<T> {
     /// When it is old enough to be given up for pushes that it has refused, though others are
     /// served on it: a provider that refuses now and then must not make us reconnect each time.
     pub(super) fn may_make_way_at(&self) -> Instant {
-        self.opened.monotonic + WORTHY_AGE
+        self.opened + WORTHY_AGE
     }
 
     /// It takes no more pushes.
@@ -295,7 +306,6 @@ impl<T: Transport> Link<T> {
             self.due().map(|due| self.grace.looks_at(due)),
             self.idle_at(idle_timeout),
             self.opened
-                .monotonic
                 .checked_add(PROOF_TIME)
                 .filter(|_| !self.settled),
         ];
@@ -317,7 +327,7 @@ impl<T: Transport> Link<T> {
                 || why == HELD),
             peer: self.peer(),
             answered: self.session.answered(),
-            stood: now.stood_since(self.opened),
+            stood: now.stood_since(self.begun.at),
             only_target: self.session.only_target(),
             was_silent: self.session.is_silent(),
             why,

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::super::link::{Link, REPLACED};
+use super::super::link::{Begun, Link, REPLACED};
 use super::super::transport::Transport;
 use super::{Desk, LONGEST_WAIT};
 use crate::lane::{MaySend, Permit};
@@ -38,20 +38,26 @@ impl<T: Transport> Desk<T> {
             self.not_before = Some(at);
             self.sweep(now);
         }
-        self.dialling = (permit == Permit::Go).then_some(self.generation);
+        self.dialling = (permit == Permit::Go).then_some(Begun {
+            generation: self.generation,
+            at: now,
+        });
         self.dialling.is_some()
     }
 
     /// Takes over the connection that was opened, or the reason why there is none.
     pub fn opened(&mut self, opened: Result<T, &dyn Display>, now: Moment) {
-        let generation = self.dialling.take().unwrap_or(self.generation);
+        let begun = self.dialling.take().unwrap_or(Begun {
+            generation: self.generation,
+            at: now,
+        });
         match opened {
             Ok(connection) => {
                 self.lane.dial().succeeded();
                 let id = self.lane.new_connection();
-                let mut link = Link::new(id, connection, &self.route, generation, now);
+                let mut link = Link::new(id, connection, &self.route, begun, now);
                 link.session().slow_down_pings(self.ping_complaints);
-                if generation != self.generation {
+                if begun.generation != self.generation {
                     link.session().retire(REPLACED);
                 }
                 let (platform, peer) = (self.lane.platform(), link.peer());

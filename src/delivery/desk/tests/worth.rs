@@ -2,16 +2,14 @@
 
 use super::*;
 use crate::delivery::credential::Credential;
-use crate::delivery::link::{Link, Worth};
+use crate::delivery::link::{Begun, Link, Worth};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
 
 /// A link of the scene's route, to a provider of such manners, with so many pushes sent.
 fn link(scene: &Scene, manners: fn(usize, usize) -> Manners, pushes: usize) -> Link<Kind> {
-    let kind = Kind::new(0, manners, None, scene.now.monotonic);
-    let id = scene.lane.new_connection();
-    let mut link = Link::new(id, kind, &scene.desk.route, 0, scene.now);
+    let mut link = begun_at(scene.now, scene, manners);
     link.set_credential(Credential::Certificate);
     round(&mut link, scene.now);
     for push in fixture::pushes(1, pushes, scene.now) {
@@ -19,6 +17,20 @@ fn link(scene: &Scene, manners: fn(usize, usize) -> Manners, pushes: usize) -> L
         round(&mut link, scene.now);
     }
     link
+}
+
+/// A link whose handshakes are over now.
+fn begun_at(at: Moment, scene: &Scene, manners: fn(usize, usize) -> Manners) -> Link<Kind> {
+    let kind = Kind::new(0, manners, None, scene.now.monotonic);
+    let id = scene.lane.new_connection();
+    let generation = 0;
+    Link::new(
+        id,
+        kind,
+        &scene.desk.route,
+        Begun { generation, at },
+        scene.now,
+    )
 }
 
 /// Lets both sides hear each other.
@@ -181,6 +193,19 @@ fn the_next_connection_waits_only_after_one_that_was_of_no_use() {
         !link.end(scene.now, &mut Vec::new()).failed,
         "it was the credential"
     );
+}
+
+#[test]
+fn a_connection_that_is_lost_over_a_standstill_is_no_alarm_even_in_its_handshakes() {
+    let mut scene = Scene::new();
+    let begun = scene.now;
+    for stood in [0, 30] {
+        scene.now.stood += stood * SECOND;
+        let mut link = begun_at(begun, &scene, ANSWERS);
+        link.transport().client.transport_closed();
+        let parting = link.end(scene.now, &mut Vec::new());
+        assert_eq!((parting.failed, parting.stood), (true, stood > 0));
+    }
 }
 
 #[test]
