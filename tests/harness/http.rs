@@ -157,9 +157,16 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1024];
-        let octets = match &mut self.socket {
-            Socket::Tcp(socket) => socket.read(&mut buffer)?,
-            Socket::Unix(socket) => socket.read(&mut buffer)?,
+        let octets = loop {
+            let read = match &mut self.socket {
+                Socket::Tcp(socket) => socket.read(&mut buffer),
+                Socket::Unix(socket) => socket.read(&mut buffer),
+            };
+            match read {
+                // Its time-out ends a read early when this process has been stopped meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
         };
         if octets == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
