@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use super::{accepted_line, wait_for_lines};
 use crate::harness::site::{Site, read_text};
 use crate::harness::{fcm_token, hex_token, lines, wait_for, wait_until};
-use crate::{accepted_line, wait_for_lines};
 
 #[test]
 fn requests_and_accepted_pushes_are_logged_as_gaurun_logs_them() {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::{android, batch, ios, wait_for_lines};
 use crate::harness::http::Reply;
 use crate::harness::lines::{self, Line};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::wait_until;
-use crate::{android, batch, ios, wait_for_lines};
 
 #[test]
 fn statistics_are_gauruns_with_the_lanes_state_behind() {

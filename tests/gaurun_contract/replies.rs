@@ -1,6 +1,6 @@
 //! The replies that are the same each time.
 
-use crate::MALFORMED;
+use super::MALFORMED;
 use crate::harness::daemon::Daemon;
 use crate::harness::hex_token;
 use crate::harness::site::Site;

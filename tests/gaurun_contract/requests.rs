@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use super::{MALFORMED, accepted_line, batch, ios};
 use crate::harness::http::request;
 use crate::harness::site::Site;
 use crate::harness::{fcm_token, hex_token};
-use crate::{MALFORMED, accepted_line, batch, ios};
 
 #[test]
 fn more_notifications_than_the_limit_are_refused() {

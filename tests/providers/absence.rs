@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::batch;
+use super::batch;
 use crate::harness::lines::{self, check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;

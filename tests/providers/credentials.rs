@@ -7,7 +7,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use sterna::simulator::Provider;
 
-use crate::batch;
+use super::batch;
 use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;

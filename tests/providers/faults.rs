@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use sterna::simulator::Provider;
 
-use crate::batch;
+use super::batch;
 use crate::harness::daemon::Daemon;
 use crate::harness::hex_token;
 use crate::harness::lines::{self, Line, check_same, ids};

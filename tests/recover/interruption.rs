@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use harness::daemon::Daemon;
-use harness::wait_until;
+use crate::harness::daemon::Daemon;
+use crate::harness::wait_until;
 
 /// Pushes of the log; more than are let into a lane at a time.
 const PUSHES: u64 = 6000;

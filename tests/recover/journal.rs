@@ -8,9 +8,9 @@ use sterna::journal::{self, DiskFiles};
 use sterna::moment::Moment;
 
 use super::*;
-use harness::daemon::Daemon;
-use harness::site::read_text;
-use harness::wait_until;
+use crate::harness::daemon::Daemon;
+use crate::harness::site::read_text;
+use crate::harness::wait_until;
 use load::Load;
 
 /// `sterna recover` on the journal of the site's configuration.

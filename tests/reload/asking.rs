@@ -7,10 +7,10 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::json;
 
+use super::{put_in_force, reload, with_control};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{ReservedPort, Site};
 use crate::harness::wait_until;
-use crate::{put_in_force, reload, with_control};
 
 #[test]
 fn a_broken_file_is_told_to_who_asks_and_to_the_operator() {

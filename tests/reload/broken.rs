@@ -2,11 +2,11 @@
 
 use std::fs;
 
+use super::load::Load;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::wait_until;
-use crate::load::Load;
 
 const KEPT: &str = "reload: the configuration of before stays in force";
 

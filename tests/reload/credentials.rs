@@ -4,13 +4,13 @@ use std::fs;
 
 use serde_json::json;
 
+use super::load::Load;
+use super::{put_in_force, with_control};
 use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::{hex_token, wait_until};
-use crate::load::Load;
-use crate::{put_in_force, with_control};
 
 /// Waits until the load has got some further.
 fn go_on(simulated: &Simulated) {

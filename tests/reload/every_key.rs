@@ -7,10 +7,10 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use sterna::control::{Answer, Request, ask};
 
+use super::with_control;
 use crate::harness::daemon::Daemon;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
-use crate::with_control;
 
 const API_KEY: &str = "0123456789abcdef-every-key";
 

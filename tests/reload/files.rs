@@ -5,11 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use super::{put_in_force, with_control};
 use crate::harness::daemon::Daemon;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::wait_until;
-use crate::{put_in_force, with_control};
 
 /// What a process under that umask starts, in the place of a command.
 fn under_umask(umask: &str, command: &Command) -> Command {

@@ -4,13 +4,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::{put_in_force, with_control};
 use crate::harness::daemon::Daemon;
 use crate::harness::http::Client;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, read_text};
 use crate::harness::{fcm_token, hex_token, wait_until};
-use crate::{put_in_force, with_control};
 
 fn config(daemon: &Daemon) -> Value {
     let reply = daemon.request("GET", "/config", b"");

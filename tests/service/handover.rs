@@ -7,12 +7,12 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::sockets::{Way, call_on, command, start};
 use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, read_text};
 use crate::harness::wait_until;
-use crate::sockets::{Way, call_on, command, start};
 
 /// What the new daemon says while the old one has the journal.
 const WAITS: &str = "waiting up to 70 s for the daemon before, which server-starter ends";

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::dice::Dice;
+use super::dice::Dice;
 use crate::harness::daemon::Address;
 use crate::harness::http::{Client, request};
 use crate::harness::{fcm_token, hex_token};

@@ -9,9 +9,6 @@
     reason = "helpers of tests fail the test by panicking, and say what they skip"
 )]
 
-#[path = "harness/mod.rs"]
-mod harness;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -19,18 +16,18 @@ use std::process::{Command, Output};
 use std::str::FromStr as _;
 use std::thread;
 
-use harness::daemon::Daemon;
-use harness::lines;
-use harness::simulator::Simulated;
-use harness::site::Site;
-use harness::{fcm_token, hex_token};
+use crate::harness::daemon::Daemon;
+use crate::harness::lines;
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+use crate::harness::{fcm_token, hex_token};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::json;
 use syscalls::Sysno;
 
-const UNIT: &str = include_str!("../systemd/sterna.service");
-const SOCKET: &str = include_str!("../systemd/sterna.socket");
-const NOTIFY_RELOAD: &str = include_str!("../systemd/notify-reload.conf");
+const UNIT: &str = include_str!("../../systemd/sterna.service");
+const SOCKET: &str = include_str!("../../systemd/sterna.socket");
+const NOTIFY_RELOAD: &str = include_str!("../../systemd/notify-reload.conf");
 
 /// The exposure that `systemd-analyze security` may find at most.
 const EXPOSURE_MAX: f32 = 1.5;

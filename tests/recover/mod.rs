@@ -7,9 +7,6 @@
     reason = "a helper of tests fails the test by panicking"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 #[path = "../torture/dice.rs"]
 mod dice;
 mod interruption;
@@ -24,12 +21,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::harness::lines;
+use crate::harness::simulator::{Note, Simulated};
+use crate::harness::site::{Site, run, sterna};
+use crate::harness::{fcm_token, hex_token, wait_until};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use harness::lines;
-use harness::simulator::{Note, Simulated};
-use harness::site::{Site, run, sterna};
-use harness::{fcm_token, hex_token, wait_until};
 use jiff::Timestamp;
 use serde_json::Value;
 

@@ -9,9 +9,6 @@
     reason = "helpers of tests fail the test by panicking, and say what they skip"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod handover;
 mod notify;
 mod package;

@@ -6,17 +6,14 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-#[path = "harness/mod.rs"]
-mod harness;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use harness::daemon::{Address, Daemon};
-use harness::http::{Client, Reply};
-use harness::lines;
-use harness::site::Site;
-use harness::{hex_token, wait_until};
+use crate::harness::daemon::{Address, Daemon};
+use crate::harness::http::{Client, Reply};
+use crate::harness::lines;
+use crate::harness::site::Site;
+use crate::harness::{hex_token, wait_until};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const NEXT_KEY: &str = "fedcba9876543210fedcba9876543210";

@@ -8,18 +8,16 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
 
 use serde_json::{Value, json};
 
-use harness::daemon::Daemon;
-use harness::simulator::Simulate;
-use harness::site::{Site, read_text, sterna};
-use harness::{fcm_token, hex_token, lines, wait_for, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::simulator::Simulate;
+use crate::harness::site::{Site, read_text, sterna};
+use crate::harness::{fcm_token, hex_token, lines, wait_for, wait_until};
 
 const IOS: u64 = 1;
 const ANDROID: u64 = 2;

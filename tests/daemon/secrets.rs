@@ -8,9 +8,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-#[path = "harness/mod.rs"]
-mod harness;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -18,9 +15,9 @@ use std::process::{Command, Output};
 
 use sterna::config::{Allowed, Key, all_keys};
 
-use harness::daemon::Daemon;
-use harness::site::{Site, read_text, run, sterna};
-use harness::{wait_for, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::site::{Site, read_text, run, sterna};
+use crate::harness::{wait_for, wait_until};
 
 /// Stands in each of the keys below but [`HEX`].
 const MARK: &str = "CANARY";
@@ -301,7 +298,7 @@ fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
 
 /// The variables that the README names.
 fn variables() -> BTreeSet<&'static str> {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("\nEnvironment: ").unwrap();
     let (paragraph, _) = rest.split_once("\n\n").unwrap();
     let is_name = |word: &&str| {

@@ -7,9 +7,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod logs;
 mod moving;
 mod queue;
@@ -18,9 +15,9 @@ mod requests;
 
 use serde_json::{Value, json};
 
-use harness::lines::{self, Line};
-use harness::site::Site;
-use harness::{fcm_token, hex_token, wait_for};
+use crate::harness::lines::{self, Line};
+use crate::harness::site::Site;
+use crate::harness::{fcm_token, hex_token, wait_for};
 
 /// What the daemon says of a body that it cannot read.
 const MALFORMED: &str = "Request-body is malformed";

@@ -7,8 +7,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -16,11 +14,11 @@ use std::process::Command;
 
 use serde_json::json;
 
-use harness::daemon::Daemon;
-use harness::lines::{check_same, ids};
-use harness::simulator::Simulated;
-use harness::site::{Site, make_pipe, run, sterna};
-use harness::{batch, each, fcm_token, hex_token, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::lines::{check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::{Site, make_pipe, run, sterna};
+use crate::harness::{batch, each, fcm_token, hex_token, wait_until};
 
 /// The segments of a site's journal.
 fn segments(site: &Site) -> Vec<PathBuf> {

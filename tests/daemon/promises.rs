@@ -7,8 +7,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -16,10 +14,10 @@ use std::{io, thread};
 
 use serde_json::{Value, json};
 
-use harness::lines::{check_same, ids};
-use harness::simulator::Simulated;
-use harness::site::Site;
-use harness::{fcm_token, hex_token, wait_until};
+use crate::harness::lines::{check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+use crate::harness::{fcm_token, hex_token, wait_until};
 
 const IOS: u64 = 1;
 const ANDROID: u64 = 2;

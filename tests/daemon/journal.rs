@@ -7,19 +7,17 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use harness::daemon::Daemon;
-use harness::http::{Client, Reply};
-use harness::lines::{check_same, ids};
-use harness::simulator::Simulated;
-use harness::site::{Site, run, sterna};
-use harness::{batch, hex_token, wait_for, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::http::{Client, Reply};
+use crate::harness::lines::{check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::{Site, run, sterna};
+use crate::harness::{batch, hex_token, wait_for, wait_until};
 
 #[test]
 fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {

@@ -7,8 +7,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,12 +17,12 @@ use std::time::{Duration, Instant};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
-use harness::daemon::Address;
-use harness::http::Client;
-use harness::lines::{self, check_same, ids};
-use harness::simulator::Simulated;
-use harness::site::{Site, read_text, sterna};
-use harness::{fcm_token, hex_token, wait_until};
+use crate::harness::daemon::Address;
+use crate::harness::http::Client;
+use crate::harness::lines::{self, check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::{Site, read_text, sterna};
+use crate::harness::{fcm_token, hex_token, wait_until};
 
 #[test]
 fn a_start_that_fails_says_why_and_which_kind_of_trouble_it_is() {
@@ -123,7 +121,7 @@ fn a_start_that_fails_says_why_and_which_kind_of_trouble_it_is() {
 fn check_refused(site: &Site, arguments: &[&str], code: i32, text: &str) -> String {
     let mut command = site.command(arguments);
     command.arg("-q").arg("5");
-    let Output { status, stderr, .. } = harness::site::run(command);
+    let Output { status, stderr, .. } = crate::harness::site::run(command);
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(code), "{stderr}");
     assert!(stderr.contains(text), "{text:?} is not in {stderr:?}");
@@ -143,7 +141,7 @@ fn line_and_column(text: &str, line_start: &str) -> String {
 fn the_version_needs_no_configuration() {
     let mut command = sterna();
     command.arg("-v");
-    let output = harness::site::run(command);
+    let output = crate::harness::site::run(command);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with(concat!("Sterna ", env!("CARGO_PKG_VERSION"), "\n")));

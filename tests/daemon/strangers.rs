@@ -7,16 +7,13 @@
     reason = "helpers of tests fail the test by panicking, and say what they skip"
 )]
 
-#[path = "harness/mod.rs"]
-mod harness;
-
 use std::fs;
 use std::process::Command;
 
-use harness::daemon::{Address, Daemon};
-use harness::http::{Client, Reply};
-use harness::site::{Site, run, sterna};
-use harness::{hex_token, lines, wait_until};
+use crate::harness::daemon::{Address, Daemon};
+use crate::harness::http::{Client, Reply};
+use crate::harness::site::{Site, run, sterna};
+use crate::harness::{hex_token, lines, wait_until};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 

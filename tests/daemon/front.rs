@@ -9,9 +9,6 @@
     reason = "helpers of tests fail the test by panicking, and say what they skip"
 )]
 
-#[path = "harness/mod.rs"]
-mod harness;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -22,14 +19,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use harness::daemon::{Address, Daemon};
-use harness::http::{Client, Reply};
-use harness::site::{ReservedPort, Site};
-use harness::{hex_token, wait_until};
+use crate::harness::daemon::{Address, Daemon};
+use crate::harness::http::{Client, Reply};
+use crate::harness::site::{ReservedPort, Site};
+use crate::harness::{hex_token, wait_until};
 use serde_json::json;
 use sterna::push::{Node, PushId};
 
-const SNIPPET: &str = include_str!("../etc/nginx.conf");
+const SNIPPET: &str = include_str!("../../etc/nginx.conf");
 
 /// A running nginx, killed when dropped.
 struct Nginx {

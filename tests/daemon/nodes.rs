@@ -7,8 +7,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -18,10 +16,10 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use harness::daemon::Daemon;
-use harness::simulator::Simulated;
-use harness::site::{Site, sterna};
-use harness::{batch, hex_token, wait_for, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::simulator::Simulated;
+use crate::harness::site::{Site, sterna};
+use crate::harness::{batch, hex_token, wait_for, wait_until};
 use sterna::journal::{Attempts, DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
 use sterna::push::{Accepted, DeviceToken, Node, Notification, Platform, PushId};
@@ -170,7 +168,7 @@ fn without_a_journal_ids_go_on_over_kills_whatever_the_clock_says() {
         assert!(ids[0] > last && node_of(ids[0]) == 0, "{last} {ids:?}");
         last = ids[4];
         daemon.signal("KILL");
-        daemon.ends_within(harness::PATIENCE);
+        daemon.ends_within(crate::harness::PATIENCE);
     }
     assert!(!site.operator_log().contains("a place made from the clock"));
 }
@@ -192,7 +190,7 @@ fn in_a_state_directory_that_is_open_to_all_ids_are_in_one_of_ours() {
         assert!(ids[0] > last, "{last} {ids:?}");
         last = ids[4];
         daemon.signal("KILL");
-        daemon.ends_within(harness::PATIENCE);
+        daemon.ends_within(crate::harness::PATIENCE);
         let inside = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap());
         let inside: Vec<_> = inside.map(|entry| entry.path()).collect();
         assert_eq!(inside.len(), 1, "{inside:?}");
@@ -218,7 +216,7 @@ fn a_daemon_without_a_state_directory_says_that_its_ids_are_made_from_the_clock(
         "{log}"
     );
     daemon.signal("KILL");
-    daemon.ends_within(harness::PATIENCE);
+    daemon.ends_within(crate::harness::PATIENCE);
     let second = site.start().push(&batch(0..5)).accepted_ids();
     assert!(second[0] > first[4], "{first:?} {second:?}");
     assert!(node_of(first[0]) == 3 && node_of(second[0]) == 3);
@@ -282,7 +280,7 @@ fn a_push_has_one_name_over_a_kill_and_another_number() {
     let names = || names_of(&simulated, &silent);
     wait_until("it to be received", || names().len() == 1);
     daemon.signal("KILL");
-    daemon.ends_within(harness::PATIENCE);
+    daemon.ends_within(crate::harness::PATIENCE);
     let site = site.with("core.node", 9);
     let daemon = site.start();
     let names = wait_for("it to be received again", || {
@@ -345,7 +343,7 @@ fn a_spoilt_file_of_ids_is_told_kept_and_replaced() {
     let daemon = site.start();
     let last = daemon.push(&batch([1])).accepted_ids()[0];
     daemon.signal("KILL");
-    daemon.ends_within(harness::PATIENCE);
+    daemon.ends_within(crate::harness::PATIENCE);
     let ids = site.path("journal/ids");
     let text = fs::read_to_string(&ids).unwrap();
     let spoilt = text
@@ -370,7 +368,7 @@ fn a_spoilt_file_of_ids_is_told_kept_and_replaced() {
 #[test]
 fn numbers_that_no_id_has_room_for_are_refused() {
     let site = Site::unreachable().with("core.node", 1024);
-    let output = harness::site::run({
+    let output = crate::harness::site::run({
         let mut command = sterna();
         command.arg("check").arg("-c").arg(site.write_config());
         command
@@ -414,7 +412,7 @@ fn a_push_that_is_recovered_keeps_its_name() {
         wait_until("it to be received", || names().len() == 1);
         wait_until("its line", || site.access_log().len() == 2);
         daemon.signal("KILL");
-        daemon.ends_within(harness::PATIENCE);
+        daemon.ends_within(crate::harness::PATIENCE);
         let mut command = sterna();
         command.args(["recover", "-c"]).arg(site.write_config());
         if from_a_log {
@@ -423,7 +421,7 @@ fn a_push_that_is_recovered_keeps_its_name() {
                 command.arg("-l").arg(site.path(log));
             }
         }
-        let output = harness::site::run(with_state(command));
+        let output = crate::harness::site::run(with_state(command));
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{stderr}");
         let names = names();
@@ -445,7 +443,7 @@ fn an_old_push_log_moves_no_counter_and_its_pushes_keep_their_names() {
     command.args(["recover", "--allow-incomplete", "--max-age", "28d", "-c"]);
     command.arg(site.write_config());
     command.arg("-l").arg(site.path("old.log"));
-    let output = harness::site::run(command);
+    let output = crate::harness::site::run(command);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     let names = names_of(&simulated, &hex_token(1));

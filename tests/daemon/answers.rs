@@ -8,8 +8,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::fs;
 use std::time::Duration;
 
@@ -17,12 +15,12 @@ use serde_json::{Value, json};
 use sterna::journal::{self, DiskFiles};
 use sterna::moment::Moment;
 
-use harness::daemon::Daemon;
-use harness::http::Reply;
-use harness::lines::{check_same, ids};
-use harness::simulator::Simulated;
-use harness::site::{Site, make_pipe};
-use harness::{batch, each, hex_token, wait_for, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::http::Reply;
+use crate::harness::lines::{check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::{Site, make_pipe};
+use crate::harness::{batch, each, hex_token, wait_for, wait_until};
 
 #[test]
 fn what_was_purged_does_not_come_back_after_a_kill() {

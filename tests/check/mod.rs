@@ -1,6 +1,6 @@
 //! `sterna check` over broken configurations: `cases/*.toml`, each with what is printed of it in
 //! `cases/*.txt`. After a change of texts that is meant, they are written anew by
-//! `STERNA_WRITE_GOLDEN=1 cargo test --test check`, and read before they are committed.
+//! `STERNA_WRITE_GOLDEN=1 cargo test --test daemon check::`, and read before they are committed.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
 

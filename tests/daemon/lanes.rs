@@ -8,19 +8,17 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use harness::daemon::Daemon;
-use harness::lines::{check_same, ids};
-use harness::simulator::Simulated;
-use harness::site::Site;
-use harness::{each, fcm_token, hex_token, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::lines::{check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+use crate::harness::{each, fcm_token, hex_token, wait_until};
 
 const IOS: u64 = 1;
 const ANDROID: u64 = 2;

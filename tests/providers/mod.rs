@@ -7,9 +7,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod absence;
 mod credentials;
 mod faults;
@@ -19,7 +16,7 @@ mod witnesses;
 
 use serde_json::{Value, json};
 
-use harness::{fcm_token, hex_token};
+use crate::harness::{fcm_token, hex_token};
 
 /// So many pushes to iOS, and as many to Android, numbered from `first`.
 fn batch(first: u64, count: u64) -> Value {

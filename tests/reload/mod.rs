@@ -9,9 +9,6 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod asking;
 mod broken;
 mod credentials;
@@ -23,7 +20,7 @@ mod unit;
 
 use std::process::Output;
 
-use harness::site::{Site, run, sterna};
+use crate::harness::site::{Site, run, sterna};
 
 /// Runs `sterna reload` against the daemon of that site.
 fn reload(site: &Site, arguments: &[&str]) -> Output {

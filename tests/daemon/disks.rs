@@ -6,18 +6,16 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
-mod harness;
-
 use std::fs;
 
 use serde_json::{Value, json};
 
-use harness::daemon::Daemon;
-use harness::disk::{can_mount, fill, on_disk, seen_by, serve_on_disk};
-use harness::lines::{self, check_same, ids};
-use harness::simulator::Simulated;
-use harness::site::Site;
-use harness::{hex_token, wait_for, wait_until};
+use crate::harness::daemon::Daemon;
+use crate::harness::disk::{can_mount, fill, on_disk, seen_by, serve_on_disk};
+use crate::harness::lines::{self, check_same, ids};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+use crate::harness::{hex_token, wait_for, wait_until};
 
 const MIB: u64 = 1 << 20;
 
@@ -88,9 +86,10 @@ fn a_disk_without_room_is_told_by_check_and_from_the_start_of_the_daemon() {
     }
     // It is not made yet.
     let site = Site::unreachable().with_path("journal.dir", "small/below/journal");
-    let mut check = harness::site::sterna();
+    let mut check = crate::harness::site::sterna();
     check.arg("check").arg("-c").arg(site.write_config());
-    let checked = harness::site::run(on_disk(&check, &site.path("small"), RESERVE / 2, "rw"));
+    let checked =
+        crate::harness::site::run(on_disk(&check, &site.path("small"), RESERVE / 2, "rw"));
     let said = [checked.stdout, checked.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("no push is accepted"), "{said}");
@@ -111,7 +110,7 @@ fn a_journal_on_a_disk_that_is_mounted_read_only_is_named() {
         return;
     }
     let site = Site::unreachable();
-    let output = harness::site::run(serve_on_disk(&site, "journal", MIB, "ro"));
+    let output = crate::harness::site::run(serve_on_disk(&site, "journal", MIB, "ro"));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(73), "{stderr}");
     let named = format!(

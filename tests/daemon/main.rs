@@ -1,0 +1,35 @@
+//! The daemon as a process, before simulated providers: a module for each thing that it promises.
+//!
+//! They are one binary since most of each is waiting, so that one works while another waits. What
+//! keeps all cores busy by itself has a binary of its own.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod answers;
+mod callers;
+#[path = "../check/mod.rs"]
+mod check;
+mod command_line;
+mod disks;
+mod front;
+#[path = "../gaurun_contract/mod.rs"]
+mod gaurun_contract;
+mod journal;
+mod lanes;
+mod life;
+mod main_job;
+mod nodes;
+mod promises;
+#[path = "../providers/mod.rs"]
+mod providers;
+#[path = "../recover/mod.rs"]
+mod recover;
+#[path = "../reload/mod.rs"]
+mod reload;
+mod secrets;
+#[path = "../service/mod.rs"]
+mod service;
+mod strangers;
+mod systemd;
+mod underfoot;
