@@ -385,8 +385,9 @@ impl Host for Arc<StubHost> {
         Pushers { max: 7, count: 8 }
     }
 
-    fn set_pushers(&self, max: u64) {
+    fn set_pushers(&self, max: u64) -> Result<(), u64> {
         *self.pushers.lock().unwrap() = Some(max);
+        Ok(())
     }
 
     fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {

@@ -86,7 +86,11 @@ pub trait Host: Send + Sync {
     /// Streams allowed and in flight.
     fn pushers(&self) -> Pushers;
     /// Changes the streams in flight per connection, at once; 0 means one.
-    fn set_pushers(&self, max: u64);
+    ///
+    /// # Errors
+    ///
+    /// More than may be: how many those are.
+    fn set_pushers(&self, max: u64) -> Result<(), u64>;
     /// Settles the waiting pushes of that identifier as failed, and waits until a crash cannot
     /// bring them back.
     ///

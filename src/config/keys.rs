@@ -20,7 +20,7 @@ pub const QUEUES_MAX: u64 = 100_000_000;
 /// Notifications per request at most; the body's size bounds them earlier.
 pub(super) const NOTIFICATION_MAX_MAX: u64 = 100_000;
 /// Streams per connection at most: all that client-initiated ids can number (RFC 9113 §5.1.1).
-pub(super) const PUSHER_MAX_MAX: u64 = 0x3fff_ffff;
+pub const PUSHER_MAX_MAX: u64 = 0x3fff_ffff;
 /// Seconds of drain at most: an hour, after which a supervisor has lost patience.
 pub(super) const SHUTDOWN_TIMEOUT_MAX: u64 = 3600;
 /// Callers' connections at most: each is a thread.

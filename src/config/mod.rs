@@ -44,7 +44,7 @@ pub use file_text::FileText;
 pub use ios::{ApnsCredential, Ios};
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, Key, NumberDefault};
-pub use keys::{MAX_AGE_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
+pub use keys::{MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
 pub use load::{DEFAULT_PATH, Environment, control_socket, read_text};
 pub use log::{HideToken, Log};
 pub use migrate::migrate;

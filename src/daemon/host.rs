@@ -12,6 +12,7 @@ use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
 use crate::api::stat::{LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
 use crate::api::strangers::Stranger;
+use crate::config::PUSHER_MAX_MAX;
 use crate::count::{self, Seldom};
 use crate::delivery::purge::Purge;
 use crate::lane::{Hold, Lane, Reservation, Resting};
@@ -291,10 +292,14 @@ impl Host for DaemonHost {
         }
     }
 
-    fn set_pushers(&self, max: u64) {
+    fn set_pushers(&self, max: u64) -> Result<(), u64> {
+        if max > PUSHER_MAX_MAX {
+            return Err(PUSHER_MAX_MAX);
+        }
         for lane in &self.lanes {
             lane.set_stream_limit(usize::try_from(max).unwrap_or(usize::MAX));
         }
+        Ok(())
     }
 
     fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {

@@ -100,7 +100,12 @@ fn pushers_are_numbers_as_go_writes_them() {
             "{query}"
         );
     }
+    let most = |max| daemon.request("PUT", &format!("/config/pushers?max={max}"), b"");
+    let reply = most(1_073_741_824);
+    let over = "max is over the limit(1073741823)".to_owned();
+    assert_eq!((reply.status, reply.message()), (400, over));
     assert_eq!(daemon.stat().number("/pusher_max"), 4);
+    assert_eq!(most(1_073_741_823).status, 200);
     assert!(site.access_log().is_empty());
 }
 

@@ -49,7 +49,9 @@ impl<D: Door, H: Host> Service<D, H> {
         let Some(max) = max.and_then(|max| u64::try_from(max).ok()) else {
             return Reply::message(400, "malformed value");
         };
-        self.host.set_pushers(max);
+        if let Err(limit) = self.host.set_pushers(max) {
+            return Reply::message(400, &format!("max is over the limit({limit})"));
+        }
         let (message, until) = ("ok", UNTIL_THE_END);
         Reply::json_line(200, &Set { message, until })
     }
