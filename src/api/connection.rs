@@ -139,16 +139,14 @@ impl Connection<'_> {
         let (mut begun, mut waited) = (false, false);
         let mut deadline = started + wait;
         loop {
-            if !begun {
-                self.input.skip_empty_lines();
-            }
-            let unread = self.input.unread();
-            if !unread.is_empty() && !begun {
+            if !begun && self.input.skip_empty_lines() {
                 begun = true;
                 self.place.begin(waited);
                 deadline = deadline.min(moment::now() + self.settings.timeouts.head);
             }
-            match scan.end(unread) {
+            let unread = self.input.unread();
+            let end = begun.then(|| scan.end(unread)).transpose();
+            match end.map(Option::flatten) {
                 Err(refusal) => return Ok(Err(refusal)),
                 Ok(Some(length)) => {
                     let head = Head::parse(unread.get(..length).unwrap_or_default());

@@ -30,6 +30,17 @@ impl Refusal {
         }
     }
 
+    /// A body in a content coding.
+    fn coded(coding: &[u8]) -> Self {
+        let shown = coding.get(..CODING_SHOWN).unwrap_or(coding).escape_ascii();
+        Self {
+            status: 415,
+            message: Cow::Owned(format!(
+                "request body has the content coding {shown}: it is taken without any"
+            )),
+        }
+    }
+
     /// A body longer than the limit.
     pub fn too_large(limit: usize) -> Self {
         Self {
@@ -96,12 +107,7 @@ impl Head {
             Err(httparse::Error::TooManyHeaders) => {
                 return Err(Refusal::new(431, "request has over 64 header fields"));
             }
-            Err(httparse::Error::Version) if names_a_version(octets) => {
-                return Err(Refusal::new(
-                    505,
-                    "only HTTP/1.0 and HTTP/1.1 are spoken here",
-                ));
-            }
+            Err(httparse::Error::Version) => return Err(wrong_version(octets)),
             Ok(httparse::Status::Partial) | Err(_) => return Err(BAD_REQUEST),
         }
         let (Some(method), Some(target), Some(minor)) =
@@ -159,6 +165,7 @@ struct Facts {
     host: Option<Box<[u8]>>,
     length: Option<u64>,
     chunked: bool,
+    coding: Option<Box<[u8]>>,
     close: bool,
     keep_alive: bool,
     expects_continue: bool,
@@ -188,6 +195,10 @@ impl Facts {
                     ));
                 }
                 facts.chunked = true;
+            } else if field.name.eq_ignore_ascii_case("content-encoding") {
+                if !field.value.eq_ignore_ascii_case(b"identity") {
+                    facts.coding = Some(field.value.into());
+                }
             } else if field.name.eq_ignore_ascii_case("connection") {
                 for option in field.value.split(|&octet| octet == b',') {
                     let option = option.trim_ascii();
@@ -228,6 +239,11 @@ impl Facts {
         if version == Version::Http11 && self.host.is_none() {
             // RFC 9112 §3.2
             return Err(Refusal::new(400, "missing required Host header"));
+        }
+        if let Some(coding) = &self.coding
+            && (self.chunked || self.length.is_some_and(|length| length > 0))
+        {
+            return Err(Refusal::coded(coding));
         }
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Refusal::new(
@@ -285,19 +301,23 @@ fn idempotency_key(value: &[u8]) -> Result<Box<str>, Refusal> {
     ))
 }
 
-/// Whether the request line ends in `HTTP/` and a digit: a version, but not one of ours.
-fn names_a_version(octets: &[u8]) -> bool {
+/// Why a request line is refused whose third word is no version of ours: since it is another one,
+/// `HTTP/` and a digit, or since the target has a space.
+fn wrong_version(octets: &[u8]) -> Refusal {
     let line = octets
         .split(|&octet| octet == b'\r')
         .next()
         .unwrap_or_default();
-    let word = line
-        .rsplit(|&octet| octet == b' ')
-        .next()
-        .unwrap_or_default();
-    word.strip_prefix(b"HTTP/")
-        .and_then(<[u8]>::first)
-        .is_some_and(u8::is_ascii_digit)
+    let mut words = line.split(|&octet| octet == b' ').skip(2);
+    let (third, fourth) = (words.next().unwrap_or_default(), words.next());
+    let version = third.strip_prefix(b"HTTP/").and_then(<[u8]>::first);
+    if fourth.is_some() {
+        Refusal::new(400, "request target has a space: %20 stands for one")
+    } else if version.is_some_and(u8::is_ascii_digit) {
+        Refusal::new(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    } else {
+        BAD_REQUEST
+    }
 }
 
 /// Finds the end of a head while it arrives, looking at each octet once.
@@ -349,6 +369,9 @@ pub const MAX_HEAD: usize = 16 * 1024;
 
 /// Our limit: characters of an `Idempotency-Key`; a UUID has 36.
 pub const MAX_KEY: usize = 255;
+
+/// Our limit: octets of a content coding that is refused in the words of the answer.
+const CODING_SHOWN: usize = 32;
 
 /// Our limit: header fields of a request.
 pub const MAX_FIELDS: usize = 64;

@@ -56,11 +56,13 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// RFC 9112 §2.2: empty lines before a request line are skipped.
-    pub(super) fn skip_empty_lines(&mut self) {
+    /// RFC 9112 §2.2: empty lines before a request line are skipped. False while nothing else has
+    /// come: the half of such a line is nothing.
+    pub(super) fn skip_empty_lines(&mut self) -> bool {
         while self.unread().starts_with(b"\r\n") {
             self.consume(2);
         }
+        !matches!(self.unread(), b"" | b"\r")
     }
 
     /// What is unread, after waiting for some of it if need be: for the rest of a body, of which
@@ -211,7 +213,29 @@ const PART: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::super::registry::Registry;
     use super::*;
+
+    #[test]
+    fn the_half_of_an_empty_line_is_the_begin_of_nothing() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let place = Registry::new().enter(Socket::Unix(ours));
+        let mut input = Input::new(&place);
+        let mut more = |octets: &[u8]| {
+            theirs.write_all(octets).unwrap();
+            let deadline = moment::now() + Duration::from_secs(10);
+            input.fill(deadline, None).unwrap();
+            let begins = input.skip_empty_lines();
+            (begins, input.unread().to_vec())
+        };
+        assert_eq!(more(b"\r"), (false, b"\r".to_vec()));
+        assert_eq!(more(b"\n"), (false, Vec::new()));
+        assert_eq!(more(b"\r\n\r"), (false, b"\r".to_vec()));
+        assert_eq!(more(b"\nG"), (true, b"G".to_vec()));
+    }
 
     #[test]
     fn a_timeout_is_set_when_the_one_that_is_set_would_end_too_late_or_too_soon() {

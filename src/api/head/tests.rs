@@ -99,6 +99,8 @@ fn what_http_forbids_is_refused() {
         ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", 400),
         ("GET /\r\n\r\n", 400),
+        ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /a b HTTP/2.0\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTX/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nExpect: a-pony\r\n\r\n", 417),
         ("GET / HTTP/2.0\r\n\r\n", 505),
@@ -107,6 +109,33 @@ fn what_http_forbids_is_refused() {
     ] {
         assert_eq!(parsed(text).unwrap_err(), status, "{text:?}");
     }
+}
+
+#[test]
+fn a_coded_body_is_refused_by_the_name_of_its_coding() {
+    let post = |fields: &str| {
+        Head::parse(format!("POST /push HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes())
+            .map(|head| head.framing)
+            .map_err(|refusal| (refusal.status, refusal.message.into_owned()))
+    };
+    let refused = |coding: &str| {
+        let taken = "it is taken without any";
+        let message = format!("request body has the content coding {coding}: {taken}");
+        Err((415, message))
+    };
+    let length = "Content-Length: 5\r\n";
+    let coded = |coding: &str, more: &str| post(&format!("Content-Encoding: {coding}\r\n{more}"));
+    assert_eq!(coded("gzip", length), refused("gzip"));
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    assert_eq!(coded("br, gzip", chunked), refused("br, gzip"));
+    assert_eq!(coded(&"x".repeat(99), length), refused(&"x".repeat(32)));
+    assert_eq!(coded("\u{e9}", length), refused("\\xc3\\xa9"));
+    assert_eq!(coded("Identity", length), Ok(Framing::Length(5)));
+    assert_eq!(
+        coded("gzip", ""),
+        Ok(Framing::Length(0)),
+        "there is no body"
+    );
 }
 
 #[test]
