@@ -84,13 +84,15 @@ impl fmt::Display for OpenError {
                  directory"
             ),
             Fault::Unusable(error) => {
-                write!(
-                    f,
-                    "the journal's directory {path} cannot be used: {error}; "
-                )?;
+                write!(f, "the journal's directory {path} cannot be used: {error}")?;
+                // Errors in words of ours say themselves what is to be done, others for the most
+                // part by what they are.
                 f.write_str(match error.kind() {
-                    io::ErrorKind::NotADirectory => "name a directory",
-                    _ => "it must be writable for the daemon's user",
+                    io::ErrorKind::NotADirectory => "; name a directory",
+                    io::ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+                        "; it must be readable and writable for the user who runs this"
+                    }
+                    _ => "",
                 })
             }
             Fault::Missing => write!(f, "there is no journal in {path}"),

@@ -1,12 +1,16 @@
 //! On the machine's own files.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
+use super::script::until;
 use crate::journal::fixture::accepted;
 use crate::journal::{DiskFiles, End, Fault, Files as _, Journal, LOCK, LockError, OpenError};
-use crate::journal::{Recovered, Settings, read};
+use crate::journal::{Recovered, Settings, place, read};
 use crate::moment::Moment;
 use crate::push::{Platform, PushId};
 
@@ -47,6 +51,11 @@ fn it_comes_back_after_an_end_and_after_a_crash() {
         assert_eq!(mode & 0o077, 0);
     }
     assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o077, 0);
+    until("what is not needed any more is removed", || {
+        let names = DiskFiles.list(&dir).unwrap();
+        let is_segment = |name: &&String| name.ends_with(".journal");
+        names.iter().filter(is_segment).count() == 1
+    });
 }
 
 #[test]
@@ -86,6 +95,37 @@ fn directories_that_cannot_be_used_are_told() {
     }
     let missing = read(&DiskFiles, &scratch.path().join("none"), Moment::now()).unwrap_err();
     assert!(matches!(missing.fault, Fault::Missing), "{missing:?}");
+}
+
+#[test]
+fn what_is_to_be_done_about_a_directory_is_said_once() {
+    let scratch = tempfile::tempdir().unwrap();
+    set_mode(scratch.path(), 0o1777);
+    let ours = place(scratch.path()).unwrap();
+    fs::create_dir(&ours).unwrap();
+    set_mode(&ours, 0o707);
+    let error = open(Settings::new(&ours)).unwrap_err();
+    let text = "may enter it; remove it, or name another directory";
+    assert!(error.to_string().ends_with(text), "{error}");
+    for (errno, text) in [
+        (Errno::NOSPC, "No space left on device (os error 28)"),
+        (
+            Errno::ACCESS,
+            "Permission denied (os error 13); it must be readable and writable for the user who \
+             runs this",
+        ),
+    ] {
+        let (path, fault) = (ours.clone(), Fault::Unusable(errno.into()));
+        let said = OpenError { path, fault }.to_string();
+        assert!(
+            said.ends_with(&format!(" cannot be used: {text}")),
+            "{said}"
+        );
+    }
+}
+
+fn set_mode(dir: &Path, mode: u32) {
+    fs::set_permissions(dir, Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
@@ -139,15 +179,16 @@ fn a_lock_file_is_not_written_through_a_link_nor_over_a_foreign_file() {
         fs::write(&victim, content).unwrap();
         symlink(&victim, &path).unwrap();
         let said = open(Settings::new(&dir)).unwrap_err().to_string();
-        assert!(said.contains("journal.lock is a symbolic link"), "{said}");
+        let link = "journal.lock is a symbolic link, and none is followed; remove it";
+        assert!(said.ends_with(link), "{said}");
         assert_eq!(fs::read_to_string(&victim).unwrap(), content);
         fs::remove_file(&path).unwrap();
     }
     for content in ["a text", "12\n34x", &"1".repeat(33)] {
         fs::write(&path, content).unwrap();
         let said = open(Settings::new(&dir)).unwrap_err().to_string();
-        let foreign = "journal.lock holds something else than a pid, and is not overwritten";
-        assert!(said.contains(foreign), "{said}");
+        let foreign = "holds something else than a pid, and is not overwritten; move it away";
+        assert!(said.ends_with(foreign), "{said}");
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
     // What a power failure may leave of a pid.
