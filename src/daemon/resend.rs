@@ -85,8 +85,8 @@ impl fmt::Display for Hold {
                  set TZ to the zone of the log (TZ=Asia/Tokyo)",
             ),
             Self::Kept => f.write_str(
-                "the journal has them too; start the daemon on it, or run sterna recover \
-                 without -l",
+                "the journal has them too; start the daemon on it, or run sterna recover with \
+                 the same -c and --journal and without -l",
             ),
         }
     }

@@ -480,7 +480,9 @@ fn a_push_log_yields_nothing_that_the_journal_has() {
     let logs = ["error.log", "access.log"];
     let output = super::recover(&site, &logs, &["--allow-incomplete"]);
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let held = "4 outstanding of 4, 0 expired, 0 damaged\n3 held back: the journal has them too; ";
+    let held = "4 outstanding of 4, 0 expired, 0 damaged\n3 held back: the journal has them too; \
+                start the daemon on it, or run sterna recover with the same -c and --journal and \
+                without -l\n";
     assert!(text.starts_with(held), "{text}{}", stderr(&output));
     for id in &ids {
         assert!(
