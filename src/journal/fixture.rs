@@ -45,6 +45,8 @@ pub(crate) enum Part {
     All,
     /// A sync: the system has forgotten what it could not write.
     Undone,
+    /// A write: it does not come back, for an error of the program.
+    Panics,
 }
 
 /// Octets that a disk writes at once.
@@ -492,6 +494,10 @@ impl JournalFile for MemoryFile {
         let mut world = self.files.world();
         let goes_off = world.change()?;
         let broken = world.broken();
+        if broken == Some(Part::Panics) {
+            drop(world);
+            panic!("as the test wants it");
+        }
         let offset = usize::try_from(offset).unwrap();
         let used = world.used();
         let capacity = world.capacity.unwrap_or(u64::MAX);

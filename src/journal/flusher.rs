@@ -423,10 +423,6 @@ impl Flusher {
 
     /// Tries whether writing works again.
     fn retry(&mut self, now: Moment) {
-        self.retry_at = None;
-        if self.store.has_failed() {
-            return;
-        }
         let store = &self.store;
         self.space.look_if_due(now.monotonic, || store.free_space());
         if self.space.free() < self.space.needed() {
@@ -530,3 +526,6 @@ fn refuse(replies: impl IntoIterator<Item = Reply>, refused: &Refused) {
         let _gone = reply.send(Err(refused.clone())).is_err();
     }
 }
+
+#[cfg(test)]
+mod tests;

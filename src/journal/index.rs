@@ -469,3 +469,34 @@ impl Index {
         self.rest(*first_id, 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_settled_nothing_is_kept_whatever_is_noted_later() {
+        let mut index = Index::default();
+        let head = Head {
+            first_id: 7,
+            tokens: 2,
+            platform: Platform::Ios,
+            at: Duration::ZERO,
+        };
+        let place = Place {
+            segment: 1,
+            len: 100,
+            offset: 40,
+        };
+        index.insert(&head, place, false);
+        for id in [7, 8] {
+            index.hand(id);
+            assert!(index.settle(id));
+            index.note(id, Attempts::default());
+            index.hand(id);
+            assert!(index.attempts.is_empty());
+        }
+        assert!(index.entries.is_empty() && index.settled.is_empty());
+        assert_eq!(index.live_octets(), 0);
+    }
+}

@@ -236,6 +236,11 @@ mod tests {
                 fs::remove_file(holder.join(&other)).unwrap();
             }
         }
+        // Neither an empty directory of ours nor ids in it lead away from a journal.
+        assert_eq!(place(dir), dir);
+        fs::write(dir.join(segment::name(7)), "").unwrap();
+        fs::write(ours.join(IDS), "").unwrap();
+        assert_eq!(place(dir), dir);
     }
 
     #[test]
@@ -253,6 +258,17 @@ mod tests {
         symlink(elsewhere.path(), &ours).unwrap();
         assert!(check(&ours).is_err(), "a link");
         assert!(foreign(&ours).is_some() && warning(open.path()).is_none());
+        // What somebody else has there is no journal of ours, and no ids.
+        set_mode(open.path(), 0o755);
+        for name in [IDS.into(), segment::name(7)] {
+            fs::write(elsewhere.path().join(name), "").unwrap();
+            assert_eq!(place(open.path()), open.path());
+        }
+        set_mode(open.path(), 0o1777);
+        let here = open.path().join(segment::name(7));
+        fs::write(&here, "").unwrap();
+        assert!(warning(open.path()).is_some());
+        fs::remove_file(here).unwrap();
         fs::remove_file(&ours).unwrap();
         assert!(foreign(&ours).is_none() && warning(open.path()).is_some());
     }

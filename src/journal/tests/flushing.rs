@@ -1,12 +1,17 @@
 //! When callers are told, and when settlements are written.
 
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use super::script::{journal, outstanding, settings, until};
+use crate::heartbeat::Heartbeat;
+use crate::journal::catalogue::Shared;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
-use crate::journal::{End, State, SyncPolicy};
-use crate::push::PushId;
+use crate::journal::inbox::Inbox;
+use crate::journal::{Attempts, End, Journal, State, SyncPolicy};
+use crate::moment;
+use crate::push::{Node, PushId};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -67,7 +72,7 @@ fn settling_never_waits_for_the_disk() {
         let caller = scope.spawn(|| journal.append([&accepted(10, 1)], None));
         until("the flusher syncs", || journal.outstanding() == 4);
         journal.settle([(PushId(1), End::Succeeded)]);
-        journal.leave([(PushId(2), crate::journal::Attempts::default())]);
+        journal.leave([(PushId(2), Attempts::default())]);
         assert_eq!(journal.outstanding(), 4);
         drop(held);
         caller.join().unwrap().unwrap();
@@ -88,7 +93,17 @@ fn closing_writes_and_syncs_what_is_left_and_the_next_may_have_it() {
     assert_eq!((closed.outstanding, closed.unwritten), (1, 0));
     assert_eq!(first.close(), closed);
     assert_eq!(first.state(), State::Closed);
+    let much_later = moment::now() + Duration::from_secs(3600);
+    assert!(!first.heartbeat().is_overdue(much_later), "it has ended");
     assert!(first.append([&accepted(2000, 1)], None).is_err());
+    for nothing in [first.append([], None), first.hand([])] {
+        assert_eq!(nothing, Ok(()));
+    }
+    // What comes later is counted, and nobody waits for it.
+    first.settle([(PushId(1000), End::Failed)]);
+    assert_eq!(first.close().unwritten, 1);
+    let refused = first.keep_settled(Duration::ZERO).unwrap().unwrap_err();
+    assert_eq!(refused.state, State::Closed);
     let left = outstanding(&files.reboot(Loss::Unsynced)).0;
     assert!(left.keys().eq(&[1000]));
     let (_second, recovered) = journal(&files, settings());
@@ -136,4 +151,39 @@ fn who_waits_for_settlements_hears_that_they_cannot_be_kept() {
     files.fail_syncs(false);
     let refused = journal.keep_settled(LONG).unwrap().unwrap_err();
     assert!(refused.state.is_fatal(), "for good: {refused:?}");
+}
+
+#[test]
+fn who_has_something_for_the_flusher_wakes_it() {
+    let calls: [fn(&Journal); 9] = [
+        |journal| journal.settle([(PushId(1), End::Failed)]),
+        |journal| journal.note([(PushId(1), Attempts::default())]),
+        |journal| journal.leave([(PushId(1), Attempts::default())]),
+        |journal| assert!(journal.append([&accepted(1, 1)], None).is_err()),
+        |journal| assert!(journal.hand([PushId(1)]).is_err()),
+        |journal| assert!(journal.set_notes_handed(true).is_err()),
+        |journal| assert!(journal.settle_at_once([]).is_err()),
+        |journal| assert!(journal.keep_settled(LONG).unwrap().is_err()),
+        |journal| assert_eq!(journal.close().outstanding, 0),
+    ];
+    for call in calls {
+        let inbox = Arc::new(Inbox::new(Node::default(), 0));
+        let journal = Journal {
+            inbox: Arc::clone(&inbox),
+            catalogue: Shared::default(),
+            flusher: Mutex::default(),
+            heartbeat: Heartbeat::new(moment::now()),
+        };
+        let (rests, is_resting) = crossbeam_channel::bounded(1);
+        let flusher = thread::spawn(move || {
+            let contents = inbox.lock();
+            rests.send(()).unwrap();
+            drop(inbox.wait(contents, 1000 * LONG));
+            inbox.end(State::Closed);
+        });
+        is_resting.recv().unwrap();
+        let caller = thread::spawn(move || call(&journal));
+        until("it is woken", || flusher.is_finished());
+        caller.join().unwrap();
+    }
 }

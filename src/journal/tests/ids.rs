@@ -1,7 +1,8 @@
 //! The last id outlives the records of its push, whoever gave ids before.
 
-use super::script::{journal, settings};
-use crate::journal::fixture::{Loss, MemoryFiles, accepted};
+use super::script::{journal, open, settings};
+use crate::journal::batch::Group;
+use crate::journal::fixture::{Loss, MemoryFiles, accepted, at};
 use crate::journal::{End, Journal, Settings};
 use crate::push::{Node, Platform, PushId};
 
@@ -38,6 +39,25 @@ fn the_last_id_is_known_when_the_records_of_all_pushes_are_gone() {
     let (next, recovered) = journal(&files, settings());
     assert!(recovered.pushes < 300, "some are forgotten");
     assert_eq!(next.high_water(), PushId(300));
+}
+
+#[test]
+fn the_highest_id_is_known_whatever_came_after_it() {
+    let files = MemoryFiles::default();
+    let (mut store, _) = open(&files).unwrap();
+    for id in [9, 5] {
+        let mut batch = store.batch();
+        batch.add(&Group::of([&accepted(id, 2)], None).unwrap());
+        batch.settle([id, id + 1].map(|id| (id, Some(End::Failed))).into());
+        store.write(batch, at(0).unix).unwrap();
+    }
+    store.rotate().unwrap();
+    while store.is_carrying() {
+        store.carry(300, at(0).unix).unwrap();
+    }
+    drop(store);
+    let (next, recovered) = journal(&files, settings());
+    assert_eq!((recovered.pushes, next.high_water()), (0, PushId(10)));
 }
 
 #[test]

@@ -1,42 +1,44 @@
 //! Disks that are full, broken or read-only, and formats that are not known.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use super::script::{journal, open, outstanding, settings, until};
-use crate::journal::fixture::{Loss, MemoryFiles, accepted};
-use crate::journal::{End, FAILED_SYNC, FORMAT_VERSION, Fault, State};
+use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted};
+use crate::journal::flusher::PANICKED;
+use crate::journal::{Closed, End, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, Refused, State};
 use crate::push::PushId;
 
 const RESERVE: u64 = 2000;
 
 #[test]
 fn a_full_disk_refuses_before_the_cliff_settles_all_the_same_and_recovers_by_itself() {
+    const ROOM: u64 = 1000;
     let files = MemoryFiles::default();
     let mut with_reserve = settings();
     with_reserve.reserve_octets = RESERVE;
+    files.set_capacity(Some(RESERVE + ROOM));
     let (journal, _) = journal(&files, with_reserve);
     journal.append([&accepted(1, 3)], None).unwrap();
-    files.set_capacity(Some(files.used() + RESERVE + 10));
+    let mut refused = None;
     until("it is refused", || {
-        journal.append([&accepted(10, 3)], None).is_err()
+        refused = journal.append([&accepted(10, 3)], None).err();
+        refused.is_some()
     });
-    let refused = journal.append([&accepted(20, 1)], None).unwrap_err();
-    assert!(
-        matches!(
-            refused.state,
-            State::Full {
-                needed: RESERVE,
-                ..
-            }
-        ),
-        "{refused:?}"
-    );
-    let said = refused.to_string();
-    assert!(
-        said.contains("disk under the journal /journal is full"),
-        "{said}"
-    );
+    assert!(files.used() < ROOM + RESERVE / 2, "{}", files.used());
+    let later = journal.append([&accepted(20, 1)], None).unwrap_err();
+    for refused in [refused.unwrap(), later] {
+        let State::Full { needed, .. } = refused.state else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((needed, refused.is_unknown), (RESERVE, false));
+        let said = refused.to_string();
+        assert!(
+            said.contains("disk under the journal /journal is full"),
+            "{said}"
+        );
+    }
     let taken = journal.outstanding();
     journal.settle([(PushId(2), End::Succeeded)]);
     until("the reserve takes settlements", || {
@@ -76,7 +78,10 @@ fn a_write_that_finds_no_room_is_taken_back() {
     let before = files.used();
     files.set_capacity(Some(before + 100));
     let refused = journal.append([&accepted(10, 30)], None).unwrap_err();
-    assert!(matches!(refused.state, State::Full { .. }), "{refused:?}");
+    assert!(
+        matches!(refused.state, State::Full { free: 0, .. }) && !refused.is_unknown,
+        "{refused:?}"
+    );
     files.set_capacity(None);
     until("it takes pushes again", || {
         journal.append([&accepted(50, 1)], None).is_ok()
@@ -101,6 +106,17 @@ fn settlements_that_found_no_room_are_written_later() {
     assert_eq!(journal.outstanding(), 2);
     files.set_capacity(None);
     until("it is written", || journal.outstanding() == 1);
+    // At the end it is not too early to try it again.
+    files.set_capacity(Some(files.used()));
+    journal.settle([(PushId(2), End::Succeeded)]);
+    until("it is noticed", || journal.state() != State::Serving);
+    files.set_capacity(None);
+    let (outstanding, unwritten) = (0, 0);
+    let all = Closed {
+        outstanding,
+        unwritten,
+    };
+    assert_eq!(journal.close(), all);
 }
 
 #[test]
@@ -139,6 +155,23 @@ fn after_a_failed_sync_nothing_is_written_to_that_file_again() {
     let found = outstanding(&files.reboot(Loss::Unsynced)).0;
     assert!([1, 2, 30].iter().all(|id| found.contains_key(id)));
     assert!(!found.contains_key(&20));
+}
+
+#[test]
+fn after_an_error_of_the_program_nobody_waits() {
+    let files = MemoryFiles::default();
+    // It is not closed: there it is asserted that this does not happen.
+    let journal: &Journal = Box::leak(Box::new(journal(&files, settings()).0));
+    files.break_changes(files.operations()..u64::MAX, Part::Panics);
+    for is_unknown in [true, false] {
+        let caller = thread::spawn(|| journal.append([&accepted(1, 1)], None));
+        until("it is refused", || caller.is_finished());
+        let state = State::Failed {
+            why: PANICKED.to_owned(),
+        };
+        let refused = Refused { state, is_unknown };
+        assert_eq!(caller.join().unwrap(), Err(refused));
+    }
 }
 
 #[test]

@@ -1,0 +1,225 @@
+//! One round after the other, at times of our own.
+
+use std::thread;
+
+use super::*;
+use crate::journal::Files;
+use crate::journal::fixture::{MemoryFiles, Part, ReadFault, accepted};
+use crate::journal::store::take_over;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+/// A journal with two pushes; soon no file is looked at, and nothing carried.
+fn flusher(files: &MemoryFiles, settings: &Settings) -> Flusher {
+    let shared: Arc<dyn Files> = Arc::new(files.clone());
+    let lock = take_over(&*shared, &settings.dir).unwrap();
+    let opened = Store::open(shared, lock, settings.clone(), Moment::now());
+    let store = opened.unwrap().0;
+    let inbox = Arc::new(Inbox::new(settings.node, store.ids()));
+    let mut flusher = Flusher::new(store, inbox, settings);
+    let later = moment::now() + LONG;
+    (flusher.look_at, flusher.carry_at) = (later, later);
+    let written = flusher.append(&[(1, 2)], Moment::now());
+    assert_eq!(written, [Ok(())]);
+    flusher
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings::new("/journal");
+    settings.reserve_octets = 0;
+    settings
+}
+
+impl Flusher {
+    /// A round with a request for each, of that first id and so many tokens; what is replied.
+    fn append(&mut self, requests: &[(u64, usize)], now: Moment) -> Vec<Result<(), Refused>> {
+        let requests = requests.iter().map(|&(first_id, tokens)| {
+            let (reply, kept) = crossbeam_channel::bounded(1);
+            let group = Group::of([&accepted(first_id, tokens)], None);
+            ((group.unwrap(), reply), kept)
+        });
+        let (requests, replies): (_, Vec<_>) = requests.unzip();
+        let work = Work {
+            requests,
+            ..Work::default()
+        };
+        self.round(work, now);
+        replies.iter().map(|kept| kept.recv().unwrap()).collect()
+    }
+
+    fn outstanding(&self) -> u64 {
+        self.store.catalogue().lock().index.outstanding()
+    }
+
+    fn is_serving(&self) -> bool {
+        self.inbox.lock().state == State::Serving
+    }
+}
+
+/// In its own thread: one that is not called would wait for ever.
+fn wait(mut flusher: Flusher) -> Flusher {
+    let (sender, waited) = crossbeam_channel::bounded(1);
+    thread::spawn(move || {
+        flusher.wait();
+        sender.send(flusher).unwrap();
+    });
+    waited.recv_timeout(Duration::from_secs(30)).unwrap()
+}
+
+#[test]
+fn settlements_wait_a_little_for_others_and_without_any_there_is_nothing_to_do() {
+    let mut flusher = flusher(&MemoryFiles::default(), &settings());
+    flusher.sync_at = None;
+    let started = moment::now();
+    let settled = (1, Some(End::Succeeded));
+    flusher.inbox.lock().settled.push(settled);
+    let mut flusher = wait(flusher);
+    assert!(moment::since(started) >= SETTLE_GATHER);
+    assert_eq!(
+        (flusher.settled.len(), flusher.settle_at),
+        (1, None),
+        "they are taken"
+    );
+    let due = moment::now() + 10 * SETTLE_GATHER;
+    (flusher.look_at, flusher.carry_at) = (due, moment::now());
+    wait(flusher);
+    assert!(moment::now() >= due);
+}
+
+#[test]
+fn files_are_looked_at_when_it_is_time_to() {
+    let files = MemoryFiles::default();
+    let mut flusher = flusher(&files, &settings());
+    for path in files.paths() {
+        files.remove(&path).unwrap();
+    }
+    let now = Moment::now();
+    flusher.round(Work::default(), now);
+    assert!(flusher.is_serving(), "it is not looked every time");
+    flusher.look_at = now.monotonic;
+    flusher.round(Work::default(), now);
+    assert!(!flusher.is_serving());
+    assert!(flusher.look_at > now.monotonic);
+}
+
+#[test]
+fn what_could_not_be_written_stays_until_it_is_tried_again() {
+    let files = MemoryFiles::default();
+    let mut flusher = flusher(&files, &settings());
+    let mut now = Moment::now();
+    flusher.settled = vec![(1, Some(End::Succeeded))];
+    flusher.left = vec![(2, Attempts::default())];
+    flusher.settle_again_at = now.monotonic + RETRY_EVERY;
+    assert_eq!(flusher.append(&[(10, 1)], now), [Ok(())]);
+    assert_eq!(flusher.outstanding(), 3);
+    assert_eq!((flusher.settled.len(), flusher.left.len()), (1, 1));
+    let syncs = files.syncs();
+    flusher.settle_again_at = now.monotonic;
+    flusher.round(Work::default(), now);
+    assert_eq!(flusher.outstanding(), 2);
+    assert!(flusher.settled.is_empty() && flusher.left.is_empty());
+    assert_eq!(files.syncs(), syncs, "nobody waits for the disk");
+    now.monotonic += SYNC_EVERY;
+    flusher.round(Work::default(), now);
+    assert_eq!((files.syncs(), flusher.sync_at), (syncs + 1, None));
+}
+
+#[test]
+fn what_cannot_be_written_grows_no_longer_and_is_not_tried_every_time() {
+    let files = MemoryFiles::default();
+    let mut flusher = flusher(&files, &settings());
+    let now = Moment::now();
+    files.set_capacity(Some(files.used()));
+    flusher.left = vec![(1, Attempts::default()), (1, Attempts::default())];
+    flusher.round(Work::default(), now);
+    assert_eq!(flusher.left.len(), 1);
+    let tried = files.operations();
+    flusher.round(Work::default(), now);
+    assert_eq!(files.operations(), tried);
+}
+
+#[test]
+fn it_is_tried_each_second_whether_pushes_can_be_taken_again_and_not_promised_before() {
+    let breaks: [fn(&MemoryFiles); 2] = [
+        |files| files.set_capacity(Some(files.used() + 50)),
+        |files| files.set_read_only(true),
+    ];
+    for breaks in breaks {
+        let files = MemoryFiles::default();
+        let mut reserving = settings();
+        reserving.reserve_octets = 100;
+        let mut flusher = flusher(&files, &reserving);
+        let mut now = Moment::now();
+        breaks(&files);
+        now.monotonic += RETRY_EVERY;
+        let replies = flusher.append(&[(10, 1)], now);
+        assert!(replies[0].is_err() && !flusher.is_serving());
+        for _ in 0..2 {
+            now.monotonic += RETRY_EVERY;
+            flusher.round(Work::default(), now);
+            assert!(!flusher.is_serving());
+        }
+        files.set_read_only(false);
+        files.set_capacity(None);
+        flusher.round(Work::default(), now);
+        assert!(!flusher.is_serving(), "it is not time to");
+        now.monotonic += RETRY_EVERY;
+        flusher.round(Work::default(), now);
+        assert!(flusher.is_serving());
+    }
+}
+
+/// A write that has failed may be found by the next process; what was behind it was not tried.
+#[test]
+fn of_what_a_write_has_failed_for_no_more_is_unknown_than_was_in_it() {
+    let files = MemoryFiles::default();
+    let mut flusher = flusher(&files, &settings());
+    let tokens = WRITE_OCTETS / 16;
+    let octets = Group::of([&accepted(1 << 30, tokens)], None).unwrap().len();
+    assert!(octets > WRITE_OCTETS, "{octets}");
+    files.break_changes(files.operations()..u64::MAX, Part::All);
+    let replies = flusher.append(&[(1 << 30, tokens), (2 << 30, 1)], Moment::now());
+    let unknown = replies
+        .into_iter()
+        .map(|reply| reply.unwrap_err().is_unknown);
+    assert_eq!(unknown.collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn without_room_for_what_is_outstanding_no_segment_begins_until_there_is() {
+    let files = MemoryFiles::default();
+    let mut short = settings();
+    (short.segment_octets, short.reserve_octets) = (1, 100);
+    let mut flusher = flusher(&files, &short);
+    let mut now = Moment::now();
+    flusher.settled = [1, 2].map(|id| (id, Some(End::Succeeded))).into();
+    assert_eq!(flusher.append(&[(10, 2)], now), [Ok(())]);
+    assert!(flusher.store.is_long(false));
+    let live = flusher.store.live_octets();
+    flusher.carry_at = now.monotonic;
+    for (wait, room, begins) in [
+        (RETRY_EVERY, live + 49, false),
+        (Duration::ZERO, live + 50, false),
+        (RETRY_EVERY, live + 50, true),
+    ] {
+        now.monotonic += wait;
+        files.set_capacity(Some(files.used() + room));
+        flusher.round(Work::default(), now);
+        assert_eq!(flusher.store.is_carrying(), begins, "{wait:?}, {room}");
+    }
+    // What cannot be read to be carried is read again no sooner.
+    files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
+    for _ in 0..3 {
+        flusher.round(Work::default(), now);
+    }
+    assert_eq!(files.reads(), 1);
+    files.set_read_fault(None);
+    files.fail_syncs(true);
+    for _ in 0..3 {
+        now.monotonic += RETRY_EVERY;
+        flusher.round(Work::default(), now);
+    }
+    let contents = flusher.inbox.lock();
+    assert!(contents.state.is_fatal() && flusher.store.is_carrying());
+    assert_eq!(flusher.due(&contents, now.monotonic), None);
+}
