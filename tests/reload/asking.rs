@@ -252,6 +252,7 @@ fn what_waits_for_a_restart_is_named_at_the_end_and_in_the_log() {
         "[INFO] reload: applied: core.queues = 7",
         "[WARN] reload: needs a restart: core.workers = 7",
         "[WARN] reload: restart the daemon for: core.workers, core.pid\n",
+        "[INFO] reload: done, and log files are opened again\n",
     ] {
         wait_until(line, || site.operator_log().contains(line));
     }

@@ -54,6 +54,8 @@ const NOTHING_TO_SEE: [&str; 16] = [
     "journal.segment_bytes",
 ];
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// A running daemon with both lanes, its file and its directory.
 struct Running {
     directory: TempDir,
@@ -70,13 +72,16 @@ impl Running {
 
     fn start_in(directory: TempDir, further: &[(&str, &str)]) -> Self {
         let path = |name: &str| directory.path().join(name);
+        let now = Moment::now().unix;
         let ec = || KeyPair::generate().unwrap().serialize_pem();
         for (name, text) in [
             ("AuthKey.p8", ec()),
             ("other.p8", ec()),
             ("account.json", account("one")),
             ("other.json", account("two")),
-            ("ca.pem", authority()),
+            ("ca.pem", authority(now + 400 * DAY)),
+            ("soon.pem", authority(now + 7 * DAY)),
+            ("old.pem", authority(DAY)),
             ("keys", "0123456789abcdef".to_owned()),
         ] {
             fs::write(path(name), text).unwrap();
@@ -237,10 +242,13 @@ fn account(id: &str) -> String {
     .to_string()
 }
 
-fn authority() -> String {
+/// An authority until that day, since the epoch.
+fn authority(until: Duration) -> String {
     let key = KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]);
-    params.unwrap().self_signed(&key).unwrap().pem()
+    let mut params = params.unwrap();
+    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + until;
+    params.self_signed(&key).unwrap().pem()
 }
 
 /// A key and a value of it, and what is otherwise by that, with `=>` by other connections too.
@@ -423,11 +431,14 @@ fn what_may_have_been_sent_is_known_from_the_reload_on_that_asks_for_it() {
     assert_eq!(in_doubt(&running), [(1, true), (2, false)]);
     running.reload(&[]);
     assert_eq!(in_doubt(&running), [(1, true), (2, true)]);
-    // A journal that takes nothing more is told.
+    // A journal that takes nothing more is told to who asks it for that.
     let _closed = running.daemon.keeping.journal().unwrap().close();
-    let told = running.reload(&[("core.resend_unknown", "false")]);
     let line = "a crash would not know what was sent: ";
-    assert!(told.iter().any(|told| told.starts_with(line)), "{told:?}");
+    for (resends, is_told) in [(true, false), (false, true), (false, false), (true, true)] {
+        let told = running.reload(&[("core.resend_unknown", &resends.to_string())]);
+        let found = told.iter().any(|told| told.starts_with(line));
+        assert_eq!(found, is_told, "{resends}: {told:?}");
+    }
 }
 
 #[test]
@@ -448,6 +459,30 @@ fn pushes_to_a_platform_that_is_disabled_expire_by_the_new_age() {
         assert!(moment::now() < end, "it has not expired");
         std::thread::park_timeout(Duration::from_millis(2));
     }
+}
+
+#[test]
+fn what_the_check_or_the_daemon_alone_refuses_stays_and_what_is_warned_of_does_not() {
+    let mut running = Running::start();
+    let before = running.settled_state();
+    for (key, file, text) in [
+        (
+            "ios.ca_path",
+            "DIR/old.pem",
+            "the certificate expired at 1970",
+        ),
+        // Whoever may write anywhere is told of that by trying alone.
+        ("log.access_log", "/proc/sterna.log", "/proc/sterna.log"),
+    ] {
+        let Answer::Kept { problems } = running.ask(&[(key, &format!("'{file}'"))]) else {
+            panic!("{file} is in force");
+        };
+        assert!(problems.join("").contains(text), "{problems:?}");
+        assert_eq!(running.state(), before);
+    }
+    let told = running.reload(&[("ios.ca_path", "'DIR/soon.pem'")]);
+    let line = "applied: ios.ca_path";
+    assert!(told.iter().any(|told| told.starts_with(line)), "{told:?}");
 }
 
 #[test]
