@@ -402,7 +402,6 @@ impl Flusher {
             if self.space.has_room_to_carry(self.store.live_octets()) {
                 self.store.rotate()
             } else {
-                self.carry_at = now.monotonic + RETRY_EVERY;
                 Ok(())
             }
         } else {

@@ -82,7 +82,7 @@ fn settlements_wait_a_little_for_others_and_without_any_there_is_nothing_to_do()
     );
     let due = moment::now() + 10 * SETTLE_GATHER;
     (flusher.look_at, flusher.carry_at) = (due, moment::now());
-    wait(flusher);
+    flusher.wait();
     assert!(moment::now() >= due);
 }
 
@@ -197,6 +197,13 @@ fn without_room_for_what_is_outstanding_no_segment_begins_until_there_is() {
     assert!(flusher.store.is_long(false));
     let live = flusher.store.live_octets();
     flusher.carry_at = now.monotonic;
+    files.set_read_only(true);
+    let tried = files.operations();
+    for _ in 0..3 {
+        flusher.round(Work::default(), now);
+    }
+    assert_eq!(files.operations(), tried + 1, "not every time");
+    files.set_read_only(false);
     for (wait, room, begins) in [
         (RETRY_EVERY, live + 49, false),
         (Duration::ZERO, live + 50, false),

@@ -168,12 +168,13 @@ fn who_has_something_for_the_flusher_wakes_it() {
     ];
     for call in calls {
         let inbox = Arc::new(Inbox::new(Node::default(), 0));
-        let journal = Journal {
+        // Its end wakes the flusher too.
+        let journal = Arc::new(Journal {
             inbox: Arc::clone(&inbox),
             catalogue: Shared::default(),
             flusher: Mutex::default(),
             heartbeat: Heartbeat::new(moment::now()),
-        };
+        });
         let (rests, is_resting) = crossbeam_channel::bounded(1);
         let flusher = thread::spawn(move || {
             let contents = inbox.lock();
@@ -182,7 +183,8 @@ fn who_has_something_for_the_flusher_wakes_it() {
             inbox.end(State::Closed);
         });
         is_resting.recv().unwrap();
-        let caller = thread::spawn(move || call(&journal));
+        let caller = Arc::clone(&journal);
+        let caller = thread::spawn(move || call(&caller));
         until("it is woken", || flusher.is_finished());
         caller.join().unwrap();
     }

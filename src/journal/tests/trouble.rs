@@ -18,6 +18,7 @@ fn a_full_disk_refuses_before_the_cliff_settles_all_the_same_and_recovers_by_its
     let files = MemoryFiles::default();
     let mut with_reserve = settings();
     with_reserve.reserve_octets = RESERVE;
+    with_reserve.segment_octets = 1 << 30;
     files.set_capacity(Some(RESERVE + ROOM));
     let (journal, _) = journal(&files, with_reserve);
     journal.append([&accepted(1, 3)], None).unwrap();
