@@ -102,7 +102,6 @@ pub(super) struct Batch {
     pub(super) answers: Vec<(Duration, Span)>,
     pub(super) settled: Vec<(u64, Option<End>)>,
     pub(super) attempts: Vec<(u64, Attempts)>,
-    pub(super) ids: Option<u64>,
     /// Pushes that are about to be written to a connection.
     pub(super) handed: Vec<u64>,
     /// Ids up to which pushes may have been sent.
@@ -163,7 +162,6 @@ impl Batch {
 
     pub(super) fn note_ids(&mut self, last: u64) {
         record::put_ids(&mut self.frames, last);
-        self.ids = Some(last);
     }
 
     /// What stays of a notification whose record is damaged.

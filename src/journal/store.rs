@@ -197,7 +197,6 @@ impl Store {
         self.write_frames(&mut batch)?;
         let offset = self.len - batch.frames.len() as u64;
         let active = self.active;
-        self.ids = batch.ids.unwrap_or(self.ids);
         let rank = |id: u64| self.settings.node.rank(id);
         let index = &mut self.catalogue.lock().index;
         for (head, span) in &batch.notifications {
