@@ -71,6 +71,8 @@ struct World {
     syncing: bool,
     /// Which directory it is.
     dir: u64,
+    /// What the numbers of names differ in from those of open files.
+    vagueness: u64,
     reads: u64,
     read_fault: Option<ReadFault>,
     read_only: bool,
@@ -173,6 +175,11 @@ impl MemoryFiles {
     /// Another directory is in the place of this one.
     pub(crate) fn replace_dir(&self) {
         self.world().dir += 1;
+    }
+
+    /// Nobody can tell which file is which.
+    pub(crate) fn be_vague(&self) {
+        self.world().vagueness = u64::MAX;
     }
 
     /// Octets that files may have in all.
@@ -413,6 +420,7 @@ impl Files for MemoryFiles {
         let is_dir = path == DIR;
         let inode = world.entries.get(path).map(|inode| *inode as u64);
         let inode = inode.or(is_dir.then_some(world.dir));
+        let inode = inode.map(|inode| inode ^ world.vagueness);
         Ok(inode.map(|inode| Identity {
             device: 0,
             inode,

@@ -186,6 +186,7 @@ fn who_has_something_for_the_flusher_wakes_it() {
         let caller = Arc::clone(&journal);
         let caller = thread::spawn(move || call(&caller));
         until("it is woken", || flusher.is_finished());
+        until("the caller hears of its end", || caller.is_finished());
         caller.join().unwrap();
     }
 }

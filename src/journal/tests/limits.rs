@@ -10,7 +10,7 @@ use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
 use crate::journal::flusher::WRITE_OCTETS;
 use crate::journal::reading::TRIES;
 use crate::journal::store::{LOOKS, Store, WORTHWHILE};
-use crate::journal::{End, Fault, LAST_WRITES, read};
+use crate::journal::{End, Fault, LAST_WRITES, State, read};
 
 fn group(first_id: u64, tokens: usize) -> Group {
     Group::of([&accepted(first_id, tokens)], None).unwrap()
@@ -126,6 +126,7 @@ fn a_disk_that_hangs_does_not_keep_the_process() {
     let took = started.elapsed();
     assert!(took >= LAST_WRITES && took < 2 * LAST_WRITES, "{took:?}");
     assert_eq!(closed.outstanding, 1);
+    assert_eq!(journal.state(), State::Closed, "nothing is taken");
     drop(held);
     assert_eq!(journal.close().outstanding, 1);
 }

@@ -288,8 +288,8 @@ fn what_is_read_again_comes_once_however_little_there_is_room_for() {
     files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
     assert!(feed(3, now).is_empty());
     files.set_read_fault(None);
-    let fed = [1, 1, 9].map(|room| feed(room, now + READ_AGAIN));
-    assert_eq!(fed, [vec![1], vec![2], vec![3, 4, 5]]);
+    let again = [1, 1, 9].map(|room| feed(room, now + READ_AGAIN));
+    assert_eq!(again, [vec![1], vec![2], vec![3, 4, 5]]);
 }
 
 #[test]

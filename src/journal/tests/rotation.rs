@@ -65,6 +65,18 @@ fn answers_are_forgotten_when_they_are_old() {
     assert_eq!(keys, ["new", "newest"]);
 }
 
+#[test]
+fn of_answers_that_are_old_nothing_is_kept_while_no_segment_begins() {
+    let (mut store, _) = open_with(&MemoryFiles::default(), settings()).unwrap();
+    for at in [at(0).unix, at(0).unix + KEEP_ANSWERS] {
+        let mut batch = store.batch();
+        batch.add(&Group::of([], Some(&answer("key", at))).unwrap());
+        store.write(batch, at).unwrap();
+        let kept = store.catalogue().lock().index.answers_elsewhere(0);
+        assert_eq!(kept.len(), 1);
+    }
+}
+
 /// Has a journal keep so many answers of so many octets; what the next process knows of them.
 fn keep(count: usize, octets: usize) -> Vec<KeptAnswer> {
     let files = MemoryFiles::default();

@@ -85,6 +85,19 @@ fn a_damaged_segment_that_is_kept_aside_is_not_missed() {
 }
 
 #[test]
+fn where_nobody_can_tell_which_file_is_which_nothing_is_missed() {
+    let files = MemoryFiles::default();
+    files.be_vague();
+    let (mut store, _) = open(&files).unwrap();
+    let mut batch = store.batch();
+    batch.add(&Group::of([&accepted(1, 1)], None).unwrap());
+    store.write(batch, at(0).unix).unwrap();
+    assert_eq!((store.look(), store.sync()), (Ok(()), Ok(())));
+    files.remove(&nth(1)).unwrap();
+    assert_eq!(store.look(), Ok(()));
+}
+
+#[test]
 fn what_was_synced_into_a_file_that_is_gone_is_not_answered() {
     let files = MemoryFiles::default();
     let (journal, _) = journal(&files, settings());
