@@ -205,7 +205,6 @@ fn is_foreign(file: &mut File) -> io::Result<bool> {
         return Ok(true);
     }
     let mut text = Vec::new();
-    file.rewind()?;
     file.take(PID_OCTETS).read_to_end(&mut text)?;
     let is_ours = |octet: &u8| octet.is_ascii_digit() || matches!(octet, b'\n' | 0);
     Ok(!text.iter().all(is_ours))

@@ -166,7 +166,7 @@ fn who_has_something_for_the_flusher_wakes_it() {
         |journal| assert!(journal.keep_settled(LONG).unwrap().is_err()),
         |journal| assert_eq!(journal.close().outstanding, 0),
     ];
-    for call in calls {
+    for (number, call) in calls.into_iter().enumerate() {
         let inbox = Arc::new(Inbox::new(Node::default(), 0));
         // Its end wakes the flusher too.
         let journal = Arc::new(Journal {
@@ -188,5 +188,8 @@ fn who_has_something_for_the_flusher_wakes_it() {
         until("it is woken", || flusher.is_finished());
         until("the caller hears of its end", || caller.is_finished());
         caller.join().unwrap();
+        // The first one's settlement, which comes too late.
+        let unwritten = u64::from(number == 0);
+        assert_eq!(journal.inbox.lock().unwritten, unwritten, "{number}");
     }
 }
