@@ -42,7 +42,8 @@
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
-//! - [`count`]: numbers of things, in words for the operator.
+//! - [`count`]: numbers of things, in words for the operator. [`nearest`]: the name that a misspelt
+//!   one was meant to be.
 //! - [`pasted`]: keys in the place of a path, which no message may repeat.
 //! - [`regular`]: opens a file, and nothing else that is in its place.
 //! - [`live`]: values that a reload replaces while others read them.
@@ -74,6 +75,7 @@ pub mod lane;
 pub mod live;
 pub mod log;
 pub mod moment;
+pub mod nearest;
 pub mod net;
 pub mod oauth;
 pub mod pasted;

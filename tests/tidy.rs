@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 30] = [
+const MAY_KNOW: [(&str, &[&str]); 31] = [
     (
         "api",
         &[
@@ -18,6 +18,7 @@ const MAY_KNOW: [(&str, &[&str]); 30] = [
             "live",
             "log",
             "moment",
+            "nearest",
             "provider",
             "pasted",
             "push",
@@ -58,6 +59,7 @@ const MAY_KNOW: [(&str, &[&str]); 30] = [
             "provider",
             "push",
             "moment",
+            "nearest",
             "pasted",
             "recover",
             "regular",
@@ -66,7 +68,7 @@ const MAY_KNOW: [(&str, &[&str]); 30] = [
             "supervisor",
         ],
     ),
-    ("config", &["pasted", "push", "regular"]),
+    ("config", &["nearest", "pasted", "push", "regular"]),
     ("control", &["api", "count", "heartbeat", "moment"]),
     ("daemon", ALL_BUT_CLI),
     ("count", &[]),
@@ -106,6 +108,7 @@ const MAY_KNOW: [(&str, &[&str]); 30] = [
     ("live", &[]),
     ("log", &["heartbeat", "live", "moment", "push", "regular"]),
     ("moment", &[]),
+    ("nearest", &[]),
     ("net", &["http2", "moment", "pasted", "regular"]),
     ("oauth", &["heartbeat", "jitter", "moment", "net", "pasted"]),
     ("pasted", &[]),

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::ignored::{Ignored, LISTED_MAX};
 use super::plan::{Rejection, Rejections, SURE_REJECTED};
 use super::reply::Reply;
 
@@ -15,6 +16,10 @@ pub(super) struct Answer<'a> {
     rejected: &'a [Rejection],
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    ignored: &'a [String],
+    #[serde(skip_serializing_if = "is_zero")]
+    ignored_omitted: usize,
 }
 
 /// A notification that has pushes queued.
@@ -30,12 +35,19 @@ pub(super) struct Taken {
 
 impl<'a> Answer<'a> {
     /// The answer with these parts.
-    pub(super) fn new(message: &'a str, rejected: &'a Rejections, accepted: Vec<Taken>) -> Self {
+    pub(super) fn new(
+        message: &'a str,
+        rejected: &'a Rejections,
+        ignored: &'a Ignored,
+        accepted: Vec<Taken>,
+    ) -> Self {
         Self {
             message,
             accepted,
             rejected: rejected.listed(),
             rejected_omitted: rejected.omitted(),
+            ignored: ignored.listed(),
+            ignored_omitted: ignored.omitted(),
         }
     }
 
@@ -57,7 +69,7 @@ impl<'a> Answer<'a> {
     /// without those that more room was asked for.
     pub(super) fn octets_max(notifications: usize, body: usize) -> usize {
         let accepted = notifications.min(body / NOTIFICATION_MIN + 1);
-        AROUND + SURE_REJECTED + accepted.saturating_mul(TAKEN_MAX)
+        AROUND + SURE_REJECTED + LISTED_MAX + accepted.saturating_mul(TAKEN_MAX)
     }
 
     /// As an answer of that status.
@@ -72,7 +84,7 @@ const NOTIFICATION_MIN: usize = 28;
 /// Octets of a [`Taken`] at most, three numbers and their names.
 const TAKEN_MAX: usize = 3 * 20 + 36;
 
-/// Octets around both lists: the names, `rejected_omitted`, and a message that names one part.
+/// Octets around the lists: the names, what is omitted, and a message that names one part.
 const AROUND: usize = 2 * 1024;
 
 #[expect(
@@ -109,7 +121,7 @@ mod tests {
                 count: planned.tokens.len(),
             }
         });
-        let answer = Answer::new("ok", &plan.rejected, taken.collect());
+        let answer = Answer::new("ok", &plan.rejected, &plan.ignored, taken.collect());
         (answer.reply(200).body.len(), most)
     }
 
@@ -124,6 +136,9 @@ mod tests {
                 assert!(answer <= most, "{answer} of {most}: {parts} of {part}");
             }
         }
+        let ignored = vec![r#"{"token":["a"],"platform":1,"x":1}"#; 5_000].join(",");
+        let (answer, most) = octets(&format!(r#"{{"notifications":[{ignored}]}}"#), 5_000);
+        assert!(answer <= most, "{answer} of {most}");
         let many = vec!["\"x\""; 50_000].join(",");
         let body = format!(r#"{{"notifications":[{{"platform":1,"token":[{many}]}}]}}"#);
         let (answer, most) = octets(&body, 100);

@@ -460,6 +460,7 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
         is_on_loopback: false,
         ids: counting(),
         repeats: Mutex::default(),
+        told: Mutex::default(),
         request_ids: crate::api::RequestIds::starting(0xabc),
         turnstile: crate::api::Turnstile::default(),
         host: Arc::clone(&host),

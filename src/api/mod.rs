@@ -16,6 +16,7 @@ mod doorstep;
 pub mod head;
 pub mod idempotency;
 pub mod ids;
+pub mod ignored;
 mod input;
 mod keyless;
 pub mod keys;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
+use super::ignored::Ignored;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
 use crate::push::{DeviceToken, Extend, Notification, Platform};
 
@@ -32,6 +33,8 @@ pub struct Plan {
     pub notifications: Vec<Planned>,
     /// What is not, in the request's order.
     pub rejected: Rejections,
+    /// What was not looked at.
+    pub ignored: Ignored,
 }
 
 /// A notification with at least one device token that is fine.
@@ -189,11 +192,14 @@ impl Plan {
     }
 
     /// Why the request as a whole is rejected, if nothing in it is fine.
-    pub fn refusal(&self) -> Option<&str> {
-        let first = self.rejected.faults.first();
-        first
-            .filter(|_| self.notifications.is_empty())
-            .map(|first| &*first.error)
+    pub fn refusal(&self) -> Option<Cow<'static, str>> {
+        if !self.notifications.is_empty() {
+            return None;
+        }
+        match self.rejected.faults.first() {
+            Some(first) => Some(first.error.clone()),
+            None => self.ignored.instead_of_tokens().map(Cow::Owned),
+        }
     }
 }
 
@@ -223,12 +229,17 @@ pub fn plan(
         ));
     }
     let mut plan = Plan::default();
+    plan.ignored.beside(&batch.unknown);
     for (index, asked) in batch.notifications.into_iter().enumerate() {
+        plan.ignored.of(index, &asked);
         let rejected = &mut |token, error| plan.rejected.push(index, token, error, more);
         match plan_one(index, asked, rules, &enabled, api_key, rejected) {
             Ok(planned) => plan.notifications.extend(planned),
             Err(error) => rejected(None, error),
         }
+    }
+    if let Some(key) = api_key {
+        plan.ignored.hide(key);
     }
     Ok(plan)
 }

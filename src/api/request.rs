@@ -1,9 +1,9 @@
 //! The body of `POST /push`, read as leniently as Go's `encoding/json` reads it.
 //!
-//! Pure: no I/O, no clock. Names match whatever their case, unknown names are skipped, `null`
-//! leaves what was there, the last of two equal names wins. A value of the wrong type (`1.0` for
-//! an integer, too) makes the whole request malformed. What is not UTF-8, lone surrogates
-//! included, becomes U+FFFD.
+//! Pure: no I/O, no clock. Names match whatever their case, of unknown ones it is kept which they
+//! were, `null` leaves what was there, the last of two equal names wins. A value of the wrong type
+//! (`1.0` for an integer, too) makes the whole request malformed. What is not UTF-8, lone
+//! surrogates included, becomes U+FFFD.
 
 #![cfg_attr(
     not(test),
@@ -26,11 +26,40 @@ pub struct Batch {
     pub notifications: Vec<Asked>,
     /// How many the body held.
     pub count: usize,
+    /// What stands beside them.
+    pub unknown: Unknown,
+    /// Unknown names that are kept of the notifications.
+    kept: usize,
+}
+
+/// Names that are no fields: how many, and the first of them as JSON pointers (RFC 6901) below
+/// their object, without the slash in front.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// At most [`UNKNOWN_MAX`].
+    pub paths: Vec<Text>,
+    /// Of all.
+    pub count: usize,
+}
+
+impl Unknown {
+    fn note(&mut self, path: Text) {
+        self.count = self.count.saturating_add(1);
+        if self.paths.len() < UNKNOWN_MAX {
+            self.paths.push(path);
+        }
+    }
 }
 
 impl Batch {
-    fn push(&mut self, asked: Asked, most: usize) {
+    fn push(&mut self, mut asked: Asked, most: usize) {
         self.count = self.count.saturating_add(1);
+        for unknown in [&mut asked.unknown, &mut asked.extend.unknown] {
+            self.kept = self.kept.saturating_add(unknown.paths.len());
+            if self.kept > UNKNOWN_KEPT {
+                unknown.paths = Vec::new();
+            }
+        }
         if self.notifications.len() < most {
             self.notifications.push(asked);
         }
@@ -62,6 +91,8 @@ pub struct Asked {
     pub mutable_content: bool,
     pub delay_while_idle: bool,
     pub extend: AskedExtend,
+    /// What else it has.
+    pub unknown: Unknown,
 }
 
 /// The elements of `extend`. Of those with equal keys the last counts, as it does for Gaurun.
@@ -71,10 +102,19 @@ pub struct AskedExtend {
     pub entries: BTreeMap<Text, Text>,
     /// Octets of the keys and the values.
     pub len: usize,
+    /// What else the elements have.
+    pub unknown: Unknown,
+    /// How many there were.
+    count: usize,
 }
 
 impl AskedExtend {
-    fn push(&mut self, Pair { key, val }: Pair) {
+    fn push(&mut self, Pair { key, val, unknown }: Pair) {
+        for name in unknown.paths {
+            let path = format!("extend/{}/{name}", self.count);
+            self.unknown.note(path.into());
+        }
+        self.count = self.count.saturating_add(1);
         let len = key.len().saturating_add(val.len());
         self.len = self.len.saturating_add(len);
         if self.len > EXTEND_MAX && self.entries.is_empty() {
@@ -97,6 +137,7 @@ impl AskedExtend {
 struct Pair {
     key: Text,
     val: Text,
+    unknown: Unknown,
 }
 
 /// A string; `null` is the empty one.
@@ -207,8 +248,25 @@ fn names(key: &str, field: &str) -> bool {
     }) && wanted.next().is_none()
 }
 
-/// A key of the JSON objects we read, found among `F`'s names.
-struct Key<F>(Option<usize>, PhantomData<F>);
+/// A key of the JSON objects we read: its place among `F`'s names, or what it is.
+struct Key<F>(Result<usize, Text>, PhantomData<F>);
+
+/// The name as part of a JSON pointer; of a long one the begin.
+fn reference(name: &str) -> Text {
+    let mut characters = name.chars();
+    let mut text = String::new();
+    for character in characters.by_ref().take(NAME_SHOWN) {
+        match character {
+            '~' => text.push_str("~0"),
+            '/' => text.push_str("~1"),
+            character => text.push(character),
+        }
+    }
+    if characters.next().is_some() {
+        text.push('…');
+    }
+    text.into()
+}
 
 /// Something with named fields.
 trait Named {
@@ -225,7 +283,7 @@ impl<'de, F: Named> Deserialize<'de> for Key<F> {
             }
             fn visit_str<E>(self, key: &str) -> Result<Key<F>, E> {
                 let field = F::NAMES.iter().position(|name| names(key, name));
-                Ok(Key(field, PhantomData))
+                Ok(Key(field.ok_or_else(|| reference(key)), PhantomData))
             }
         }
         deserializer.deserialize_str(KeyVisitor(PhantomData))
@@ -367,12 +425,17 @@ impl<'de> Visitor<'de> for Envelope<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Key(field, _)) = map.next_key::<Key<Self>>()? {
-            if field.is_some() {
-                *self.batch = Batch::default();
-                map.next_value_seed(Each::of(|asked| self.batch.push(asked, self.most)))?;
-            } else {
+            if let Err(name) = field {
+                self.batch.unknown.note(name);
                 map.next_value::<serde::de::IgnoredAny>()?;
+                continue;
             }
+            let unknown = std::mem::take(&mut self.batch.unknown);
+            *self.batch = Batch {
+                unknown,
+                ..Batch::default()
+            };
+            map.next_value_seed(Each::of(|asked| self.batch.push(asked, self.most)))?;
         }
         Ok(())
     }
@@ -396,7 +459,14 @@ macro_rules! read_object {
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$type, A::Error> {
                         let mut object = $type::default();
                         while let Some(Key(field, _)) = map.next_key::<Key<$type>>()? {
-                            match field.and_then(|field| $type::NAMES.get(field)).copied() {
+                            let field = match field {
+                                Ok(field) => $type::NAMES.get(field).copied(),
+                                Err(name) => {
+                                    object.unknown.note(name);
+                                    None
+                                }
+                            };
+                            match field {
                                 $(Some(stringify!($field)) => object.$field.fill(&mut map)?,)*
                                 _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
                             }
@@ -414,6 +484,18 @@ read_object!(Asked, "a notification",
     token platform message identifier title subtitle category sound push_type collapse_key priority
     badge expiry time_to_live content_available mutable_content delay_while_idle extend);
 read_object!(Pair, "an extend object", key val);
+
+/// The fields of a notification.
+pub const FIELDS: &[&str] = Asked::NAMES;
+
+/// Our limit: unknown names that are kept of one object.
+const UNKNOWN_MAX: usize = 16;
+
+/// Our limit: unknown names that are kept of all notifications of a request.
+const UNKNOWN_KEPT: usize = 256;
+
+/// Our limit: characters of an unknown name that are shown.
+const NAME_SHOWN: usize = 64;
 
 /// Our limit: octets of the keys and values of `extend`: what a provider takes of them, and as much
 /// again.

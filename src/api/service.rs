@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::head::{Head, Refusal};
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
+use super::ignored::Told;
 use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::listener::{Handler, More, Phase};
@@ -178,6 +179,8 @@ pub struct Service<D, H> {
     pub ids: Ids,
     /// What was answered under callers' idempotency keys.
     pub repeats: Mutex<Keys>,
+    /// What was told of fields that are ignored.
+    pub told: Mutex<Told>,
     /// Where the ids of requests come from that bring none.
     pub request_ids: RequestIds,
     /// The way to where bodies are parsed and checked.
@@ -319,8 +322,13 @@ impl<D: Door, H: Host> Service<D, H> {
             }
         };
         self.log_rejected(&plan, &keyless);
+        let now = self.host.now().monotonic;
+        for line in self.told().tell(&plan.ignored, now) {
+            ::log::warn!("{line}");
+        }
         if let Some(message) = plan.refusal() {
-            return Answer::new(message, &plan.rejected, Vec::new()).reply(400);
+            let answer = Answer::new(&message, &plan.rejected, &plan.ignored, Vec::new());
+            return answer.reply(400);
         }
         let request_id = head.request_id.as_ref().map_or("", RequestId::as_str);
         let commit = self.commit(plan, &request_id.into(), keyed);
@@ -371,6 +379,10 @@ impl<D: Door, H: Host> Service<D, H> {
     /// Takes over what an earlier process has answered under callers' keys.
     pub fn remember(&self, answers: impl IntoIterator<Item = Answered>) {
         self.repeats().restore(answers, self.host.now());
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn repeats(&self) -> MutexGuard<'_, Keys> {

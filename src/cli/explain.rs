@@ -4,7 +4,7 @@ mod entry;
 
 use super::args::Explain;
 use super::{ExitCode, print, report};
-use crate::config::nearest::nearest;
+use crate::nearest::nearest;
 use entry::Entry;
 
 /// Prints what is known of the reason, or all reasons.

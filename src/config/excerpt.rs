@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthChar;
 use super::all_keys;
 use super::credential;
 use super::key::{Allowed, Key};
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use crate::pasted::{self, NOT_SHOWN};
 
 /// A line of the file and what of it is meant. Columns are those of a terminal.

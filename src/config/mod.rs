@@ -28,7 +28,6 @@ mod load;
 mod log;
 mod migrate;
 mod names;
-pub(crate) mod nearest;
 mod problem;
 mod secret;
 

@@ -6,8 +6,8 @@ use toml::de::DeTable;
 
 use super::all_keys;
 use super::keys::SECTIONS;
-use super::nearest::nearest;
 use super::problem::Shown;
+use crate::nearest::nearest;
 
 /// A name that is not known.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

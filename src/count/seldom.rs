@@ -5,13 +5,30 @@
 use std::time::{Duration, Instant};
 
 /// Counts what happens between two lines of the operator log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seldom {
     unsaid: u64,
     said: Option<Instant>,
+    every: Duration,
+}
+
+impl Default for Seldom {
+    /// Once a minute.
+    fn default() -> Self {
+        Self::every(SAY_EVERY)
+    }
 }
 
 impl Seldom {
+    /// A line at most so often.
+    pub const fn every(every: Duration) -> Self {
+        Self {
+            unsaid: 0,
+            said: None,
+            every,
+        }
+    }
+
     /// It has happened once more. How often since it was last told, if it is time to tell it.
     pub fn note(&mut self, now: Instant) -> Option<u64> {
         self.unsaid = self.unsaid.saturating_add(1);
@@ -21,7 +38,7 @@ impl Seldom {
     /// How often it has happened since it was last told, if it has and it is time to tell it.
     pub fn due(&mut self, now: Instant) -> Option<u64> {
         let since = self.said.map(|at| now.saturating_duration_since(at));
-        let due = self.unsaid > 0 && since.is_none_or(|since| since >= SAY_EVERY);
+        let due = self.unsaid > 0 && since.is_none_or(|since| since >= self.every);
         due.then(|| {
             self.said = Some(now);
             std::mem::take(&mut self.unsaid)

@@ -509,6 +509,7 @@ fn service(
         is_on_loopback: bound.is_on_loopback(),
         ids: Ids::of(config.core.node),
         repeats: Mutex::default(),
+        told: Mutex::default(),
         request_ids: RequestIds::starting(numbering::random()?),
         turnstile: Turnstile::default(),
         host: DaemonHost {

@@ -208,24 +208,15 @@ fn android_route(android: &Android) -> Result<Route, RouteError> {
     })
 }
 
-/// Makes payloads by the providers' rules, and warns once per configuration of what has no effect
-/// or may be refused.
+/// Makes payloads by the providers' rules, and warns once per configuration of what may be refused.
 pub(super) fn payload_of(
     config: &Config,
 ) -> impl Fn(&Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
     let gaurun_badge = config.core.gaurun_badge;
-    let (idle, doubtful) = (Once::new(), Once::new());
+    let doubtful = Once::new();
     move |notification| match notification.platform {
         Platform::Ios => apns::payload(notification, gaurun_badge),
         Platform::Android => {
-            if notification.delay_while_idle {
-                idle.call_once(|| {
-                    ::log::warn!(
-                        "android: a caller sets delay_while_idle: it has had no effect since 2016 \
-                         and is ignored (told once)"
-                    );
-                });
-            }
             if let Some(text) = fcm::doubtful_key(notification) {
                 doubtful.call_once(|| ::log::warn!("android: {text} (told once)"));
             }

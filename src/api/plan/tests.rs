@@ -84,7 +84,7 @@ fn errors_of_a_notification_are_found_in_gauruns_order() {
             [format!("/notifications/0 {error}")],
             "{notification}"
         );
-        assert_eq!(plan.refusal(), Some(error));
+        assert_eq!(plan.refusal().as_deref(), Some(error));
     }
 }
 
@@ -116,7 +116,7 @@ fn a_request_without_one_good_token_is_refused_with_its_first_error() {
     let notification = r#"{"platform":1,"message":"m","token":["","bad"]}"#;
     let plan = planned(&format!("{notification},{{}}"), &rules()).unwrap();
     assert!(plan.notifications.is_empty());
-    assert_eq!(plan.refusal(), Some("empty token"));
+    assert_eq!(plan.refusal().as_deref(), Some("empty token"));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_notification_without_tokens_is_no_refusal() {
         assert_eq!(plan.refusal(), None, "{notification}");
     }
     let plan = planned(r#"{"platform":1,"message":"m"},{}"#, &rules()).unwrap();
-    assert_eq!(plan.refusal(), Some("invalid platform"));
+    assert_eq!(plan.refusal().as_deref(), Some("invalid platform"));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_fault_that_is_not_listed_any_more_refuses_the_request() {
     assert!(plan.rejected.omitted() > 0);
     assert_eq!(plan.refusal(), None);
     let plan = planned(&format!(r#"{empty},{{"platform":9}}"#), &rules).unwrap();
-    assert_eq!(plan.refusal(), Some("invalid platform"));
+    assert_eq!(plan.refusal().as_deref(), Some("invalid platform"));
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl<D: Door, H: Host> Service<D, H> {
             unlisted,
             taken,
         } = self.number(plan.notifications, request_id)?;
-        let mut answer = Answer::new("ok", &plan.rejected, taken);
+        let mut answer = Answer::new("ok", &plan.rejected, &plan.ignored, taken);
         if keyed.is_some() {
             answer = answer.listing(REJECTED_KEPT);
         }

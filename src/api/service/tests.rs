@@ -339,7 +339,7 @@ fn what_is_accepted_has_consecutive_ids_and_is_queued_before_the_answer() {
         got.body,
         "{\"message\":\"ok\",\"accepted\":[{\"index\":0,\"first_id\":1,\"count\":2},\
          {\"index\":1,\"first_id\":3,\"count\":1},{\"index\":2,\"first_id\":4,\"count\":1}],\
-         \"rejected\":[]}\n"
+         \"rejected\":[],\"ignored\":[\"/notifications/0/retry\",\"/notifications/0/seq_id\"]}\n"
     );
     let tokens = web.ios.unwrap().tokens();
     assert_eq!(
@@ -427,19 +427,6 @@ fn nothing_valid_is_a_400_with_the_first_error() {
         "a disabled platform is the site's decision: {}",
         got.body
     );
-}
-
-#[test]
-fn no_token_at_all_is_ok_and_does_nothing() {
-    let mut web = web(site(Some(100), None));
-    let got = web.push(r#"{"platform":1,"message":"m","token":[]}"#);
-    assert_eq!(got.status, 200);
-    assert_eq!(
-        got.body,
-        "{\"message\":\"ok\",\"accepted\":[],\"rejected\":\
-         [{\"pointer\":\"/notifications/0\",\"error\":\"no token\"}]}\n"
-    );
-    assert_eq!(web.host.take_lines().len(), 1, "the request line alone");
 }
 
 #[test]

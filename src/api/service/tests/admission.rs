@@ -1,4 +1,4 @@
-//! What is recorded before it is answered, keys, and the state of a push.
+//! What nothing is taken of, what is recorded before it is answered, keys, and the state of a push.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -23,6 +23,39 @@ fn keyed(key: &str, body: &str) -> String {
         "POST /push HTTP/1.1\r\nHost: a\r\nIdempotency-Key: {key}\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
+}
+
+#[test]
+fn no_token_at_all_is_ok_and_does_nothing() {
+    let mut web = web(site(Some(100), None));
+    let got = web.push(r#"{"platform":1,"message":"m","token":[]}"#);
+    assert_eq!(got.status, 200);
+    assert_eq!(
+        got.body,
+        "{\"message\":\"ok\",\"accepted\":[],\"rejected\":\
+         [{\"pointer\":\"/notifications/0\",\"error\":\"no token\"}]}\n"
+    );
+    assert_eq!(web.host.take_lines().len(), 1, "the request line alone");
+}
+
+#[test]
+fn an_unknown_field_in_the_place_of_the_tokens_is_no_success() {
+    let mut web = web(site(Some(100), None));
+    let one = r#"{"platform":1,"message":"m","tokens":["ab"]}"#;
+    let got = web.push(one);
+    assert_eq!(
+        (got.status, &*got.body),
+        (
+            400,
+            "{\"message\":\"no token: \\\"tokens\\\" is no field, \\\"token\\\" is\",\
+             \"accepted\":[],\"rejected\":[{\"pointer\":\"/notifications/0\",\
+             \"error\":\"no token\"}],\"ignored\":[\"/notifications/0/tokens\"]}\n"
+        )
+    );
+    let beside = web.push(&format!(
+        r#"{one},{{"platform":1,"message":"m","token":["ab"]}}"#
+    ));
+    assert_eq!(beside.status, 200, "{}", beside.body);
 }
 
 #[test]

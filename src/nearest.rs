@@ -1,10 +1,9 @@
 //! The known name that a misspelt one most resembles.
+//!
+//! Pure.
 
 /// The candidate nearest to `name`, if one is near enough to have been meant.
-pub(crate) fn nearest<'c>(
-    name: &str,
-    candidates: impl Iterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     if name.len() > NAME_MAX {
         return None;
     }

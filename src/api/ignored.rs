@@ -1,0 +1,312 @@
+//! What callers write and nobody uses: told in the answer, and now and then to the operator.
+//!
+//! Pure: no I/O; time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::request::{Asked, FIELDS, Text, Unknown};
+use crate::count::{self, Seldom};
+use crate::nearest::nearest;
+use crate::push::Platform;
+
+/// The ignored parts of a request: the first ones, and how many there are.
+#[derive(Debug, Default)]
+pub struct Ignored {
+    listed: Vec<String>,
+    /// What the listed ones take in an answer.
+    octets: usize,
+    count: usize,
+    fields: BTreeSet<Field>,
+}
+
+/// A field that is ignored wherever it stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Field {
+    /// None of ours.
+    Unknown(Text),
+    /// Of no effect for that platform.
+    Unused(Platform, &'static str),
+}
+
+impl Ignored {
+    /// Adds what is ignored beside the notifications.
+    pub(super) fn beside(&mut self, unknown: &Unknown) {
+        self.unknown("", unknown);
+    }
+
+    /// Adds what is ignored of a notification.
+    pub(super) fn of(&mut self, index: usize, asked: &Asked) {
+        let place = format!("/notifications/{index}");
+        self.unknown(&place, &asked.unknown);
+        self.unknown(&place, &asked.extend.unknown);
+        let Some(platform) = Platform::from_number(asked.platform) else {
+            return;
+        };
+        for name in unused(platform, asked) {
+            self.note(format!("{place}/{name}"), Field::Unused(platform, name));
+        }
+    }
+
+    fn unknown(&mut self, place: &str, unknown: &Unknown) {
+        for path in &unknown.paths {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            self.note(format!("{place}/{path}"), Field::Unknown(name.into()));
+        }
+        let unlisted = unknown.count.saturating_sub(unknown.paths.len());
+        self.count = self.count.saturating_add(unlisted);
+    }
+
+    fn note(&mut self, pointer: String, field: Field) {
+        if self.omitted() == 0 {
+            let text = serde_json::to_string(&pointer);
+            let octets = text.map_or(LISTED_MAX, |text| text.len().saturating_add(1));
+            self.octets = self.octets.saturating_add(octets);
+            if self.octets <= LISTED_MAX {
+                self.listed.push(pointer);
+            }
+        }
+        self.count = self.count.saturating_add(1);
+        if self.fields.len() < FIELDS_MAX {
+            self.fields.insert(field);
+        }
+    }
+
+    /// Shows no text that has the API key of the request.
+    pub(super) fn hide(&mut self, api_key: &str) {
+        for pointer in &mut self.listed {
+            if pointer.contains(api_key) {
+                "…".clone_into(pointer);
+            }
+        }
+        self.fields.retain(|field| match field {
+            Field::Unknown(name) => !name.contains(api_key),
+            Field::Unused(..) => true,
+        });
+    }
+
+    /// JSON pointers (RFC 6901) to the first of them.
+    pub fn listed(&self) -> &[String] {
+        &self.listed
+    }
+
+    /// How many there are beyond the listed ones.
+    pub fn omitted(&self) -> usize {
+        self.count.saturating_sub(self.listed.len())
+    }
+
+    /// What may have been meant to be the device tokens, in words.
+    pub(super) fn instead_of_tokens(&self) -> Option<String> {
+        let unknown = self.fields.iter().filter_map(|field| match field {
+            Field::Unknown(name) => Some(&**name),
+            Field::Unused(..) => None,
+        });
+        let name = unknown.min_by_key(|name| meant(name) != Some(TOKEN))?;
+        Some(format!("no token: {name:?} is no field, {TOKEN:?} is"))
+    }
+}
+
+/// Fields that say something and have no effect for that platform.
+fn unused(platform: Platform, asked: &Asked) -> impl Iterator<Item = &'static str> {
+    let fields = match platform {
+        Platform::Ios => &[
+            ("collapse_key", !asked.collapse_key.is_empty()),
+            ("priority", !asked.priority.is_empty()),
+            ("time_to_live", asked.time_to_live != 0),
+            ("delay_while_idle", asked.delay_while_idle),
+        ][..],
+        Platform::Android => &[
+            ("title", !asked.title.is_empty()),
+            ("subtitle", !asked.subtitle.is_empty()),
+            ("badge", asked.badge.is_some_and(|badge| badge != 0)),
+            ("category", !asked.category.is_empty()),
+            ("sound", !asked.sound.is_empty()),
+            ("content_available", asked.content_available),
+            ("mutable_content", asked.mutable_content),
+            ("push_type", !asked.push_type.is_empty()),
+            ("expiry", asked.expiry != 0),
+            ("delay_while_idle", asked.delay_while_idle),
+        ],
+    };
+    let said = fields.iter().filter(|(_, is_said)| *is_said);
+    said.map(|(name, _)| *name).collect::<Vec<_>>().into_iter()
+}
+
+/// The field that was probably meant.
+fn meant(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    let begins = |field: &&&str| field.starts_with(&lower) || lower.starts_with(**field);
+    let near = nearest(name, FIELDS.iter().copied());
+    near.or_else(|| FIELDS.iter().find(begins).copied())
+}
+
+/// What the operator was told of ignored fields.
+#[derive(Debug, Default)]
+pub struct Told(BTreeMap<Field, Seldom>);
+
+impl Told {
+    /// What to tell of a request's: each field at most once an hour, and the first
+    /// [`TOLD_FIELDS_MAX`] fields alone, since callers choose them.
+    pub(super) fn tell(&mut self, ignored: &Ignored, now: Instant) -> Vec<String> {
+        let mut lines = Vec::new();
+        for field in &ignored.fields {
+            let is_full = self.0.len() >= TOLD_FIELDS_MAX;
+            if is_full && !self.0.contains_key(field) {
+                continue;
+            }
+            let seldom = self.0.entry(field.clone());
+            let seldom = seldom.or_insert_with(|| Seldom::every(TOLD_EVERY));
+            if let Some(times) = seldom.note(now) {
+                lines.push(field.told(times));
+            }
+        }
+        lines
+    }
+}
+
+impl Field {
+    fn told(&self, times: u64) -> String {
+        let requests = count::of(times, "request", "requests");
+        match self {
+            Self::Unknown(name) => {
+                let meant = meant(name).map(|meant| format!("; {meant:?} is one"));
+                let meant = meant.unwrap_or_default();
+                format!("{name:?} is no field of POST /push and was ignored in {requests}{meant}")
+            }
+            Self::Unused(platform, name) => {
+                format!("{name:?} has no effect for {platform} and was ignored in {requests}")
+            }
+        }
+    }
+}
+
+const TOKEN: &str = "token";
+
+/// Our limit: octets of the entries of `ignored` in an answer.
+pub(super) const LISTED_MAX: usize = 2048;
+
+/// Our limit: different fields of a request of which the operator is told.
+const FIELDS_MAX: usize = 16;
+
+/// Our limit: fields of which the operator is told as long as the process lives.
+const TOLD_FIELDS_MAX: usize = 100;
+
+/// Our limit: a line about one field at most this often.
+const TOLD_EVERY: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Trailing, decode};
+    use super::*;
+
+    fn ignored(body: &str) -> Ignored {
+        let mut body = body.as_bytes().to_vec();
+        let batch = decode(&mut body, 1000, Trailing::Ignored).unwrap();
+        let mut ignored = Ignored::default();
+        ignored.beside(&batch.unknown);
+        for (index, asked) in batch.notifications.iter().enumerate() {
+            ignored.of(index, asked);
+        }
+        ignored
+    }
+
+    /// One notification with these members.
+    fn of_one(members: &str) -> Ignored {
+        ignored(&format!(r#"{{"notifications":[{{{members}}}]}}"#))
+    }
+
+    #[test]
+    fn what_is_no_field_or_has_no_effect_is_listed_where_it_stands() {
+        for (members, expected) in [
+            (r#""platform":1,"Token":["a"],"MESSAGE":"m""#, &[][..]),
+            (r#""sonud":{"a":[1]},"a/b~c":null"#, &["sonud", "a~1b~0c"]),
+            (
+                r#""extend":[{"key":"k"},{"value":"v"}]"#,
+                &["extend/1/value"],
+            ),
+            (r#""retry":1,"seq_id":2"#, &["retry", "seq_id"]),
+            (r#""platform":2,"title":"t","badge":1"#, &["title", "badge"]),
+            (
+                r#""platform":2,"title":"","badge":0,"collapse_key":"k""#,
+                &[],
+            ),
+            (
+                r#""platform":1,"collapse_key":"k","time_to_live":9,"title":"t""#,
+                &["collapse_key", "time_to_live"],
+            ),
+        ] {
+            let expected: Vec<String> = expected
+                .iter()
+                .map(|path| format!("/notifications/0/{path}"))
+                .collect();
+            assert_eq!(of_one(members).listed(), expected, "{members}");
+        }
+        let beside = ignored(r#"{"to":1,"notifications":[{"x":1}],"y":2}"#);
+        assert_eq!(beside.listed(), ["/to", "/y", "/notifications/0/x"]);
+    }
+
+    #[test]
+    fn however_many_there_are_they_are_counted_and_few_are_listed() {
+        let many: Vec<String> = (0..5000).map(|n| format!("\"x{n}\":1")).collect();
+        let found = of_one(&many.join(","));
+        assert_eq!(found.listed().len() + found.omitted(), 5000);
+        let one = r#"{"xxxxxxxx":1}"#;
+        let found = ignored(&format!(
+            r#"{{"notifications":[{}]}}"#,
+            vec![one; 900].join(",")
+        ));
+        assert_eq!(found.listed().len() + found.omitted(), 900);
+        let listed = serde_json::to_string(found.listed()).unwrap();
+        assert!(listed.len() <= LISTED_MAX && listed.len() > LISTED_MAX / 2);
+        let long = of_one(&format!("\"{}\":1", "n".repeat(10_000)));
+        let expected = format!("/notifications/0/{}…", "n".repeat(64));
+        assert_eq!(long.listed(), [expected]);
+    }
+
+    #[test]
+    fn the_operator_hears_of_each_field_once_an_hour_and_of_so_many_alone() {
+        let start = Instant::now();
+        let mut told = Told::default();
+        let one = of_one(r#""platform":2,"title":"t","sonud":"s""#);
+        let lines = told.tell(&one, start);
+        assert_eq!(
+            lines,
+            [
+                "\"sonud\" is no field of POST /push and was ignored in 1 request; \"sound\" is one",
+                "\"title\" has no effect for android and was ignored in 1 request",
+            ]
+        );
+        assert_eq!(told.tell(&one, start + TOLD_EVERY / 2), [""; 0]);
+        let later = told.tell(&one, start + TOLD_EVERY);
+        assert!(later[0].contains("ignored in 2 requests"), "{later:?}");
+        let lines = (0..1000).map(|n| told.tell(&of_one(&format!("\"x{n}\":1")), start).len());
+        assert_eq!(lines.sum::<usize>(), TOLD_FIELDS_MAX - 2);
+        let line = told.tell(&of_one("\"a\\nb\":1"), start);
+        assert_eq!(line, [""; 0]);
+    }
+
+    #[test]
+    fn the_api_key_of_the_request_is_not_repeated() {
+        let mut found = of_one("\"secret-1\":1,\"x\":1");
+        found.hide("secret-1");
+        assert_eq!(found.listed(), ["…", "/notifications/0/x"]);
+        let lines = Told::default().tell(&found, Instant::now());
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("\"x\" "),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn what_was_meant_to_be_the_tokens_is_named() {
+        for (members, said) in [
+            ("\"tokens\":[\"a\"]", Some("\"tokens\"")),
+            ("\"a\":1,\"to\":\"a\"", Some("\"to\"")),
+            ("\"registration_ids\":[]", Some("\"registration_ids\"")),
+            ("\"platform\":1", None),
+        ] {
+            let said = said.map(|name| format!("no token: {name} is no field, \"token\" is"));
+            assert_eq!(of_one(members).instead_of_tokens(), said);
+        }
+    }
+}
