@@ -120,7 +120,7 @@ impl Turn<'_> {
             Ok(signal) => {
                 self.owes_reload |= signal == Signal::Hangup;
                 self.logs.reopen();
-                ::log::info!("log files are opened again");
+                ::log::info!("{}", self.logs.opened_again());
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => thread::park_timeout(time),

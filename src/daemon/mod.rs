@@ -343,7 +343,7 @@ impl Daemon {
     /// Opens the log files again (they were rotated).
     pub fn reopen_logs(&self) {
         self.logs.reopen();
-        ::log::info!("log files are opened again");
+        ::log::info!("{}", self.logs.opened_again());
     }
 
     /// Pushes accepted and not settled.

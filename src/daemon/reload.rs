@@ -74,7 +74,7 @@ impl Daemon {
                 for (level, line) in &told {
                     ::log::log!(*level, "reload: {line}");
                 }
-                ::log::info!("reload: done, and log files are opened again");
+                ::log::info!("reload: done, and {}", self.logs.opened_again());
                 let lines = told.into_iter().map(|(_, line)| line).collect();
                 Answer::Reloaded { lines }
             }
@@ -83,8 +83,8 @@ impl Daemon {
                     ::log::error!("reload: {problem}");
                 }
                 ::log::error!(
-                    "reload: the configuration of before stays in force; only log files are \
-                     opened again"
+                    "reload: the configuration of before stays in force; only {}",
+                    self.logs.opened_again()
                 );
                 let shown = problems.iter().map(|it| it.render(Style::Plain));
                 Answer::Kept {

@@ -128,6 +128,15 @@ impl Logs {
         self.sinks().for_each(Sink::reopen);
     }
 
+    /// Waits a moment until that is done, and says in words for the operator how far it is.
+    pub fn opened_again(&self) -> &'static str {
+        if self.flush(OPENED_WITHIN) {
+            "log files are opened again"
+        } else {
+            "log files are opened again as soon as their writers get on"
+        }
+    }
+
     /// Waits until all that was asked of the logs so far is done; false if `within` was too short.
     pub fn flush(&self, within: Duration) -> bool {
         let start = moment::now();
@@ -228,6 +237,9 @@ impl Opened {
         self.identity.is_some() && self.identity == other.identity
     }
 }
+
+/// Our limit: how long who has logs opened again waits before that is told.
+const OPENED_WITHIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;
