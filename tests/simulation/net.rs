@@ -366,6 +366,7 @@ impl SimulatedTransport {
         let wire = &mut net.links[self.id].wire;
         if self.http2.is_closed() {
             if !wire.is_over() {
+                wire.given_up_before_the_end(self.http2.output(), now, &mut net.ledger);
                 wire.ended(now, &mut net.ledger);
             }
         } else {

@@ -162,6 +162,23 @@ impl Wire {
         }
     }
 
+    /// The daemon has closed the connection, and has `output` to send: the requests that it had
+    /// given up before ended before that.
+    pub(crate) fn given_up_before_the_end(
+        &mut self,
+        output: &[u8],
+        now: Instant,
+        ledger: &mut Ledger,
+    ) {
+        let seen = usize::try_from(self.written - self.handed).unwrap();
+        let new = output.get(seen..).unwrap_or_default();
+        let mut frames = self.up.clone().take(new);
+        frames.retain(|frame| frame.kind == frames::RST_STREAM);
+        for frame in frames {
+            self.end_by_peer(frame.stream, Fate::Unknown, now, ledger);
+        }
+    }
+
     /// The daemon has taken requests back: exactly the frames of those of which the socket took
     /// nothing, and it sends no others.
     fn taken_back(&mut self, left: u64, now: Instant, ledger: &mut Ledger) {
