@@ -42,7 +42,7 @@ const DEAD: &[(u64, &str, u64, &str, &str)] = &[
         "unregistered-1",
         404,
         "UNREGISTERED",
-        "the registration token is no longer in use: Requested entity was not found.",
+        "the registration token is no longer in use: Requested entity was not found",
     ),
     (
         2,

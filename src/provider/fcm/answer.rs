@@ -300,7 +300,8 @@ impl<'a> Problem<'a> {
 
     /// The sentence for the push log: what it means, and what Google said.
     fn sentence(&self, row: &Row, status: u16) -> String {
-        let quoted = quoted(self.message, QUOTE_MAX);
+        // More is said behind it, where a push is named or a lane is held.
+        let quoted = quoted(self.message.trim_end_matches('.'), QUOTE_MAX);
         match (quoted.is_empty(), row.reason.is_empty()) {
             (true, true) => format!("{} (status {status} without a reason)", row.meaning),
             (true, false) => row.meaning.to_owned(),

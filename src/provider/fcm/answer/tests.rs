@@ -20,7 +20,7 @@ fn judge(status: u16, body: &str) -> Answer {
 
 /// An error body with that status word and those details.
 fn body(code: u16, status: &str, details: &Value) -> String {
-    let error = json!({"code": code, "message": "text", "status": status, "details": details});
+    let error = json!({"code": code, "message": "text.", "status": status, "details": details});
     json!({"error": error}).to_string()
 }
 
