@@ -435,6 +435,7 @@ fn a_push_that_times_out_on_a_connection_that_was_refused_unheard_is_spared() {
 #[test]
 fn time_outs_with_answers_in_between_do_not_retire_the_connection() {
     let mut wire = Wire::apns(10);
+    assert!(!wire.session.is_silent(), "nothing was asked yet");
     for push in pushes(4, |_| {}) {
         wire.send(push.clone());
         wire.settle();
@@ -447,6 +448,15 @@ fn time_outs_with_answers_in_between_do_not_retire_the_connection() {
     }
     assert_eq!(wire.ended.len(), 8);
     assert!(wire.session.retiring().is_none());
+    // They count from the last answer on.
+    assert!(!wire.session.is_silent());
+    for push in pushes(SILENT_TIMEOUTS as usize - 1, |_| {}) {
+        wire.send(push);
+    }
+    wire.settle();
+    wire.now.monotonic += TIMEOUT;
+    wire.time_out(wire.now.monotonic);
+    assert!(wire.session.is_silent() && wire.session.retiring().is_none());
 }
 
 #[test]

@@ -26,17 +26,27 @@ fn not_processed_a_refused_push_is_for_any_other_connection() {
     let [one, other] = [(); 2].map(|()| lane.new_connection());
     assert_ne!(one, other);
     enqueue(&lane, 1, 2);
-    lane.put_back(refused(one, 10, 3));
+    let mut mixed = refused(one, 10, 3);
+    mixed.insert(1, pushes(20, 1).remove(0));
+    lane.put_back(refused(one, 9, 1));
+    lane.put_back(mixed);
     lane.attendance().leave(1, State::Warm);
+    let mut hand = VecDeque::new();
+    assert!(lane.take_for(one, &mut hand));
+    assert_eq!(
+        ids(hand),
+        [20],
+        "what fits of the first chunk that has some"
+    );
+    assert_eq!(rung[1].load(Ordering::Relaxed), 2, "the other is woken");
     assert_eq!(take_for(&lane, one), [1, 2]);
-    assert_eq!(rung[1].load(Ordering::Relaxed), 1, "the other is woken");
     assert!(!lane.has_work() && !lane.has_work_for(Some(one)));
     assert!(lane.has_work_for(Some(other)) && lane.has_work_for(None));
     assert!(lane.is_avoided(one) && !lane.is_avoided(other));
     assert!(!lane.leave(0, State::Warm, Some(one)), "it may sleep");
     assert!(lane.leave(1, State::Warm, Some(other)), "it may not");
     assert!(lane.is_queued(PushId(11)));
-    assert_eq!(take_for(&lane, other), [10, 11, 12]);
+    assert_eq!(take_for(&lane, other), [9, 10, 11, 12]);
     assert!(!lane.has_work_for(None) && !lane.is_avoided(one));
 }
 

@@ -93,6 +93,27 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
 }
 
 #[test]
+fn whom_others_contradicted_holds_the_lane_alone_while_the_present_credential_was_taken_of_late() {
+    // By the number of the route whose push was taken.
+    for (taken, alone) in [(1, true), (0, false)] {
+        let (lane, pushes) = all_taken(1);
+        let now = Moment::now();
+        lane.route_replaced(1, now.monotonic);
+        lane.note_proof(taken, now.monotonic);
+        let (witness, suspect) = met(&pushes[0], 1);
+        let witness = Witness {
+            is_discredited: true,
+            ..witness
+        };
+        lane.refuse(refusal(), 1, Some(witness), Some(suspect), now, 0);
+        let told = lane.judge(false, now.monotonic, 0);
+        let told_alone = matches!(told, Refused::HeldForOne { .. });
+        assert_eq!(told_alone, alone, "{told:?}");
+        assert!(lane.is_judged());
+    }
+}
+
+#[test]
 fn those_that_go_last_are_met_by_whoever_looks_through_what_waits() {
     let (lane, pushes) = all_taken(3);
     let now = Moment::now();

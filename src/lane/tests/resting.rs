@@ -25,6 +25,8 @@ fn a_lane_that_rests_sends_nothing_fresh_or_tried_before() {
     assert_eq!(ids(taken(&lane)), [0; 0]);
     assert_eq!(lane.may_send(until), MaySend::Yes);
     // It spreads over a tenth of what was asked for.
+    lane.promote_due(until);
+    assert_eq!(ids(taken(&lane)), [0; 0]);
     lane.promote_due(until + Duration::from_secs(3));
     assert_eq!(ids(taken(&lane)), [1]);
     assert!(lane.resting(until).is_none() && lane.holds().is_empty());

@@ -75,6 +75,23 @@ fn a_panic_while_a_push_expires_in_the_hand_settles_it_once() {
     assert_eq!(scene.settled, [1, 2, 3]);
 }
 
+/// It is in flight then, and may still count as being worked on.
+#[test]
+fn a_panic_as_soon_as_a_push_was_sent_settles_it_once() {
+    let mut scene = Scene::new();
+    scene.desk.trap = |desk| {
+        if desk.links.in_flight() > 0 {
+            desk.trap = |_| {};
+            desk.at_work = desk.links.find(PushId(1)).cloned();
+            panic!("a fault on purpose");
+        }
+    };
+    scene.enqueue(1, 1);
+    scene.pass(60 * SECOND);
+    assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+    assert_eq!(scene.settled, [1]);
+}
+
 #[test]
 fn a_panic_while_a_connection_is_closed_at_the_end_loses_no_push() {
     let mut scene = Scene::new();

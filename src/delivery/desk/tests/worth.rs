@@ -229,11 +229,31 @@ fn a_push_is_found_and_counted_on_whichever_connection_it_is() {
     assert_eq!((scene.opened.len(), scene.desk.links.in_flight()), (3, 3));
     let found = [1, 2, 3, 4].map(|id| scene.desk.links.find(PushId(id)).is_some());
     assert_eq!(found, [true, true, true, false]);
+    let shown = |scene: &Scene| {
+        let figures = scene.desk.stats.lane(Platform::Ios).figures();
+        (figures.in_flight, scene.lane.retry_budget().in_flight())
+    };
+    assert_eq!(shown(&scene), (3, 3));
     // One of them is told to go, and no other.
     let ids: Vec<_> = scene.desk.links.iter_mut().map(|link| link.id()).collect();
     scene.desk.links.retire(ids[1], "another test");
     let present = scene.desk.links.present.as_ref().unwrap();
     assert!(!present.is_retiring());
+    scene.desk.recover("a fault on purpose", scene.now);
+    assert_eq!(shown(&scene), (0, 0));
+}
+
+#[test]
+fn a_connection_on_which_nothing_ever_comes_is_closed() {
+    let scene = Scene::new();
+    let mut link = begun_at(scene.now, &scene, ANSWERS);
+    link.transport().way = Way::Held;
+    let due = link.transport().next_timeout().unwrap();
+    for (by, is_over) in [(due - MILLI, false), (due, true)] {
+        let by = later(scene.now, by - scene.now.monotonic);
+        link.receive(by, &mut Vec::new());
+        assert_eq!(link.is_over(), is_over);
+    }
 }
 
 #[test]
