@@ -124,7 +124,7 @@ impl Pace {
         rate * area / (2 * ramp * parts) + rate * behind
     }
 
-    /// The rate that holds at that time, in tickets per second, times a billion.
+    /// The rate that holds at that time, in tickets per second, times a billion; never zero.
     fn rate_at(&self, at: Instant) -> u128 {
         let since = at.saturating_duration_since(self.begun).min(RAMP);
         let (ramp, parts) = (RAMP.as_nanos(), u128::from(RAMP_STARTS_AT));
@@ -140,7 +140,7 @@ impl Pace {
     /// When there will be a ticket: by the rate of now, which only grows.
     fn next(&self, now: Instant) -> Instant {
         let lacking = TICKET.saturating_sub(self.credit);
-        let nanos = (lacking * TICKET).div_ceil(self.rate_at(now).max(1));
+        let nanos = (lacking * TICKET).div_ceil(self.rate_at(now));
         let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         now.checked_add(wait.max(GATHER)).unwrap_or(now)
     }
