@@ -481,7 +481,6 @@ impl Session {
             };
             ended.push(flight.end(outcome, self.connection, is_refused, now.monotonic));
         }
-        self.deadlines.clear();
     }
 
     /// The answer of a stream is complete.
