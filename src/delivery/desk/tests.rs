@@ -29,6 +29,8 @@ use crate::push::{Platform, PushId, Waits, fixture};
 enum Manners {
     Answers,
     Refuses,
+    /// For the credential.
+    Forbids,
     /// For good.
     IsSilent,
 }
@@ -58,6 +60,8 @@ enum Way {
     Open,
     /// Only who looks finds them.
     Unannounced,
+    /// Whoever reads next does.
+    Sought,
     /// They are on their way.
     Held,
 }
@@ -99,6 +103,9 @@ impl Transport for Kind {
     }
 
     fn receive(&mut self, now: Instant) {
+        if self.way == Way::Sought {
+            self.way = Way::Open;
+        }
         if self.way == Way::Open {
             carry(&mut self.provider, &mut self.client, now);
         }
@@ -106,7 +113,7 @@ impl Transport for Kind {
 
     fn look_again(&mut self) {
         if self.way == Way::Unannounced {
-            self.way = Way::Open;
+            self.way = Way::Sought;
         }
     }
 
@@ -144,6 +151,11 @@ impl Transport for Kind {
                     Manners::Refuses => {
                         self.provider
                             .reset(stream, http2::ErrorCode::REFUSED_STREAM);
+                    }
+                    Manners::Forbids => {
+                        let body: &[u8] = br#"{"reason":"Forbidden"}"#;
+                        let sent = self.provider.send_response(stream, 403, &[], Some(body));
+                        sent.unwrap();
                     }
                     Manners::IsSilent => {}
                 }
@@ -399,6 +411,27 @@ fn a_thread_that_panics_leaves_the_time_to_another() {
     assert!(scene.lane.waits_for_tickets());
     scene.desk.recover("a fault on purpose", scene.now);
     assert!(!scene.lane.waits_for_tickets());
+    // Not another's.
+    let now = scene.now.monotonic;
+    assert!(matches!(
+        scene.lane.tickets(now, 1),
+        Tickets::UsedUp(Some(_))
+    ));
+    scene.desk.recover("a fault on purpose", scene.now);
+    assert!(scene.lane.waits_for_tickets());
+}
+
+#[test]
+fn what_expires_on_its_way_out_takes_nothing_from_the_rate() {
+    let mut scene = Scene::new();
+    scene.lane.set_rate(1, scene.now.monotonic);
+    scene.enqueue(1, 1);
+    scene.now.monotonic += Duration::from_secs(3601);
+    scene.pass(Duration::ZERO);
+    assert_eq!((scene.answered(), &scene.settled[..]), (0, &[1][..]));
+    scene.enqueue(2, 2);
+    scene.pass(Duration::ZERO);
+    assert_eq!(scene.answered(), 1);
 }
 
 #[test]
@@ -435,4 +468,17 @@ fn where_nothing_is_sent_again_each_push_is_noted_before_its_octets_leave() {
         assert_eq!(handed.load(Ordering::Relaxed), expected);
         assert_eq!(tried.load(Ordering::Relaxed), 0, "all have ended");
     }
+}
+
+/// The provider has not taken it, so that a crash does not leave it as sent.
+#[test]
+fn what_is_refused_for_the_credential_is_noted_to_wait_again() {
+    let (handed, tried) = (Arc::<AtomicUsize>::default(), Arc::default());
+    let counter = Counter(Arc::clone(&handed), Arc::clone(&tried));
+    let mut scene = Scene::with(1, false, Some(counter));
+    scene.manners = |_, _| Manners::Forbids;
+    scene.enqueue(1, 1);
+    scene.pass(Duration::from_millis(1));
+    let noted = [handed, tried].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!((noted, scene.lane.outstanding()), ([1, 1], 1));
 }

@@ -32,6 +32,24 @@ fn a_lane_that_rests_sends_nothing_fresh_or_tried_before() {
     assert!(lane.resting(until).is_none() && lane.holds().is_empty());
 }
 
+/// The shelf puts off a push once; the rest holds for all, however often it is prolonged.
+#[test]
+fn a_rest_that_is_prolonged_keeps_what_waited_for_its_first_end() {
+    let lane = Lane::new(Platform::Ios, 10, 1);
+    let now = Moment::now();
+    let until = refuse(&lane, 2, now).unwrap();
+    lane.shelve(pushes(1, 1).remove(0), now.monotonic);
+    let asked = Asked {
+        until: until + Duration::from_secs(30),
+        spread: Duration::ZERO,
+    };
+    lane.heard(Said::RefusedToAll, Some(asked), || "429".into(), now);
+    lane.promote_due(until + Duration::from_secs(29));
+    assert_eq!(ids(taken(&lane)), [0; 0]);
+    lane.promote_due(asked.until);
+    assert_eq!(ids(taken(&lane)), [1]);
+}
+
 #[test]
 fn what_one_target_is_told_keeps_no_other_push_waiting() {
     let lane = Lane::new(Platform::Ios, 10, 1);

@@ -53,6 +53,19 @@ fn what_has_not_come_by_then_is_no_answer() {
     }
 }
 
+#[test]
+fn a_thread_looks_again_when_the_time_of_a_push_is_over() {
+    let mut scene = Scene::new();
+    scene.manners = |_, _| Manners::IsSilent;
+    scene.enqueue(1, 1);
+    scene.pass(Duration::ZERO);
+    let over = scene.now.monotonic + HOUR;
+    scene.now.monotonic = over - Duration::from_secs(1);
+    scene.desk.round(scene.now);
+    let next = scene.desk.next(scene.now.monotonic);
+    assert_eq!(next, Next::WaitUntil(over));
+}
+
 /// A balancer on the way forgets an idle connection also while the process stands still.
 #[test]
 fn a_connection_that_was_idle_through_a_standstill_takes_no_push() {

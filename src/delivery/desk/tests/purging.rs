@@ -28,6 +28,10 @@ fn a_push_that_a_thread_has_is_purged_and_told_of_when_its_room_is_free() {
     assert_eq!(purge(&mut scene, 1), (Some(Held::Purged), 1));
     assert_eq!(scene.settled, [1, 3]);
     assert_eq!(purge(&mut scene, 1).0, None, "it is gone");
+    // The provider may have what was in flight.
+    let mut push = fixture::push_to("0000", scene.now);
+    let settlement = crate::delivery::purge::settlement_in_flight(&mut push);
+    assert!(push.maybe_sent && settlement.attempt == 1);
     // What waited behind it goes.
     scene.pass(Duration::from_millis(1));
     let held = scene.desk.links.find(PushId(2)).map(Push::id);

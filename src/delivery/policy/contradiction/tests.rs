@@ -63,6 +63,8 @@ fn the_third_on_another_connection_a_minute_after_the_first_fails_it_by_its_own_
         assert_eq!((push.attempts, push.refusals, push.setback), (0, 0, None));
         at += soon;
         at += met(&mut push, 2, at, random).unwrap();
+        let first_refuser = Some(ConnectionId::new(1));
+        assert_eq!(push.refused_by, first_refuser, "the second may have it");
         let after = at.saturating_sub(first);
         assert!(after >= CONTRADICTED_FOR, "{after:?}");
         assert!(after <= CONTRADICTED_FOR + SPREAD + FIRST_WAIT, "{after:?}");

@@ -46,6 +46,9 @@ fn what_is_said_of_a_credential_is_told_of_two_targets_and_what_proves_it_once()
         wire.send(push);
     }
     wire.settle();
+    // It is asked for before each push.
+    wire.session
+        .set_credential(Some(token.clone()), &mut wire.client);
     for stream in [1, 3, 5] {
         wire.answer(stream, 401, b"");
     }
@@ -82,7 +85,8 @@ fn trouble_with_a_credential_is_not_held_against_its_successor() {
         let text = format!("Bearer {number}");
         Credential::AccessToken(AccessToken::for_tests(&text, number))
     });
-    wire.session.set_credential(Some(first), &mut wire.client);
+    wire.session
+        .set_credential(Some(first.clone()), &mut wire.client);
     for push in android(2) {
         wire.send(push);
     }
@@ -93,6 +97,16 @@ fn trouble_with_a_credential_is_not_held_against_its_successor() {
     wire.session.set_credential(Some(second), &mut wire.client);
     wire.answer(3, 401, unauthenticated);
     assert_eq!(troubles(&mut wire), []);
+    // Nor what was said and not asked for until then, bad or good.
+    for push in android(2) {
+        wire.send(push);
+    }
+    wire.settle();
+    wire.answer(5, 401, unauthenticated);
+    wire.answer(7, 200, b"");
+    wire.session.set_credential(Some(first), &mut wire.client);
+    assert_eq!(troubles(&mut wire), []);
+    assert!(!wire.session.take_proof());
 }
 
 /// What a connection is told is about one push, if no other was under way.
@@ -114,6 +128,14 @@ fn a_goaway_that_refuses_the_credential_names_the_push_that_it_may_be_about() {
         let targets = wire.session.only_target();
         assert_eq!(targets.is_some(), only.is_some());
     }
+    // Nor if all went to one target.
+    let mut wire = Wire::apns(10);
+    let push = pushes(1, |_| {}).remove(0);
+    for _ in 0..2 {
+        wire.send(push.clone());
+    }
+    let target = Target::of(push.token());
+    assert_eq!(wire.session.only_target(), Some(target));
     // What was answered before is out of it.
     let mut wire = Wire::apns(10);
     for push in pushes(2, |_| {}) {

@@ -29,6 +29,15 @@ fn a_push_in_flight_is_found_and_no_other() {
     assert_eq!(found, [Some(1), None, Some(3), None]);
 }
 
+/// They go again in the order in which they went.
+#[test]
+fn what_is_lost_with_a_connection_ends_in_the_order_of_its_sending() {
+    let mut wire = in_flight(10);
+    wire.session.abandon("lost", wire.now, &mut wire.ended);
+    let ended = wire.ended.iter().map(|it| it.push.id().0);
+    assert!(ended.eq(1..=10));
+}
+
 #[test]
 fn a_refusal_of_the_credential_is_told_once() {
     let mut wire = in_flight(1);
