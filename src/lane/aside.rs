@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 
 use super::{CHUNK, Lane, State, lock};
-use crate::push::{ConnectionId, Push, PushId};
+use crate::push::{ConnectionId, Push};
 
 /// Pushes by the connection that refused them last.
 #[derive(Debug, Default)]
@@ -109,11 +109,5 @@ impl Lane {
                 self.wake(seat);
             }
         }
-    }
-
-    /// Whether a push is among them.
-    pub(super) fn is_aside(&self, id: PushId) -> bool {
-        let aside = lock(&self.aside);
-        aside.by.values().flatten().any(|push| push.id() == id)
     }
 }

@@ -56,7 +56,7 @@ impl Lane {
     /// thread that has some of it.
     pub fn is_queued(&self, id: PushId) -> bool {
         let _alone = lock(&self.sifting);
-        let mut found = self.is_aside(id);
+        let mut found = false;
         self.sift_queue(|push| {
             found |= push.id() == id;
             true
