@@ -16,13 +16,13 @@ use crate::delivery::policy::Limits;
 use crate::delivery::register::{Keeper, Register};
 use crate::delivery::route::Address;
 use crate::http2::{self, Event, Options};
-use crate::lane::{GATHER, RAMP};
+use crate::lane::{EndsWith, GATHER, RAMP, Refusal, Refused, Witness};
 use crate::log::{Destination, Logs};
 use crate::moment::grace::GRACE;
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
-use crate::push::{Platform, PushId, Waits, fixture};
+use crate::push::{ConnectionId, Platform, PushId, Waits, fixture};
 
 /// What a provider does with the request that is the nth on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -481,4 +481,29 @@ fn what_is_refused_for_the_credential_is_noted_to_wait_again() {
     scene.pass(Duration::from_millis(1));
     let noted = [handed, tried].map(|count| count.load(Ordering::Relaxed));
     assert_eq!((noted, scene.lane.outstanding()), ([1, 1], 1));
+}
+
+/// Whom others contradicted before is no reason to call an operator then.
+#[test]
+fn pushes_that_are_taken_are_noted_as_long_as_some_are() {
+    let mut scene = Scene::new();
+    scene.enqueue(1, 1);
+    scene.pass(2 * HOUR);
+    scene.enqueue(2, 1);
+    scene.pass(Duration::ZERO);
+    let witness = Witness {
+        push: None,
+        connection: ConnectionId::new(1),
+        is_discredited: true,
+        others_decide: false,
+    };
+    let refusal = Refusal {
+        reason: "Forbidden".into(),
+        text: "the credential is not allowed to do this".into(),
+        ends_with: EndsWith::Probe,
+    };
+    let (lane, now) = (&scene.lane, scene.now);
+    lane.refuse(refusal, 0, Some(witness), None, now, 0);
+    let told = lane.judge(false, now.monotonic, 0);
+    assert!(matches!(told, Refused::HeldForOne { .. }), "{told:?}");
 }

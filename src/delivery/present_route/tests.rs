@@ -81,3 +81,22 @@ fn where_pushes_were_refused_one_access_token_after_the_other_another_proves_not
     lane.credential_read(due, 0);
     assert_eq!(lane.may_send(due), MaySend::Probe);
 }
+
+#[test]
+fn a_refusal_says_what_was_met_by_which_credential_and_what_to_do() {
+    let (_, present) = android();
+    let (_, route) = present.current();
+    for (reason, cure) in [
+        ("SERVICE_DISABLED", fcm_cure("SERVICE_DISABLED")),
+        ("SOMETHING_NEW", "Look at the credential and its rights."),
+    ] {
+        let Refusal { text, .. } = refusal(reason, "403: no", &route, EndsWith::Probe);
+        let front = format!("403: no (service account a@b). {cure} ");
+        assert!(text.starts_with(&front), "{text}");
+    }
+}
+
+fn fcm_cure(reason: &str) -> &'static str {
+    let mut advice = fcm::ADVICE.iter();
+    advice.find(|advice| advice.reason == reason).unwrap().cure
+}

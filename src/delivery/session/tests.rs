@@ -528,6 +528,8 @@ fn deadlines_do_not_pile_up_behind_one_that_is_not_answered() {
         wire.answer(stream, 200, b"");
     }
     assert!(wire.session.deadlines.len() <= STALE_DEADLINES + 4);
+    wire.answer(1, 200, b"");
+    assert!(wire.session.deadlines.is_empty(), "nobody wakes for them");
 }
 
 /// Sends the push anew, so many seconds later, and returns fields and content of the request.

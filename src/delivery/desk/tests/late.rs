@@ -60,7 +60,7 @@ fn a_thread_looks_again_when_the_time_of_a_push_is_over() {
     scene.enqueue(1, 1);
     scene.pass(Duration::ZERO);
     let over = scene.now.monotonic + HOUR;
-    scene.now.monotonic = over - Duration::from_secs(1);
+    scene.now.monotonic = over.checked_sub(Duration::from_secs(1)).unwrap();
     scene.desk.round(scene.now);
     let next = scene.desk.next(scene.now.monotonic);
     assert_eq!(next, Next::WaitUntil(over));

@@ -43,10 +43,10 @@ fn a_probe_that_is_purged_makes_way_for_the_next() {
     let mut scene = Scene::new();
     scene.manners = |_, _| Manners::IsSilent;
     let now = scene.now;
-    let refusal = crate::lane::Refusal {
+    let refusal = Refusal {
         reason: "Forbidden".into(),
         text: "the credential is not allowed to do this".into(),
-        ends_with: crate::lane::EndsWith::Probe,
+        ends_with: EndsWith::Probe,
     };
     scene.lane.refuse(refusal, 0, None, None, now, 0);
     let due = scene.lane.next_reading().unwrap();

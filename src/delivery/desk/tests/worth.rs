@@ -244,12 +244,24 @@ fn a_push_is_found_and_counted_on_whichever_connection_it_is() {
 }
 
 #[test]
+fn pushes_that_a_connection_has_no_room_for_are_others_after_a_second() {
+    let mut scene = Scene::new();
+    scene.manners = IS_SILENT;
+    scene.lane.set_stream_limit(1);
+    scene.enqueue(1, 3);
+    scene.pass(SECOND.saturating_sub(MILLI));
+    assert_eq!((scene.desk.hand.len(), scene.lane.has_work()), (2, false));
+    scene.pass(2 * MILLI);
+    assert_eq!((scene.desk.hand.len(), scene.lane.has_work()), (0, true));
+}
+
+#[test]
 fn a_connection_on_which_nothing_ever_comes_is_closed() {
     let scene = Scene::new();
     let mut link = begun_at(scene.now, &scene, ANSWERS);
     link.transport().way = Way::Held;
     let due = link.transport().next_timeout().unwrap();
-    for (by, is_over) in [(due - MILLI, false), (due, true)] {
+    for (by, is_over) in [(due.checked_sub(MILLI).unwrap(), false), (due, true)] {
         let by = later(scene.now, by - scene.now.monotonic);
         link.receive(by, &mut Vec::new());
         assert_eq!(link.is_over(), is_over);
