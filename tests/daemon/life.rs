@@ -415,6 +415,14 @@ fn lines_that_could_not_be_written_are_told_and_change_the_exit_code() {
         "{told}"
     );
     assert!(!site.path("discard").exists() && !site.path("error.log").exists());
+    // The pushes have ended all the same.
+    let site = site.with_path("log.access_log", "access.log");
+    let daemon = site.start();
+    daemon.wait_idle();
+    assert_eq!(daemon.terminate(), 0);
+    let received = simulated.received();
+    assert_eq!(received.len(), reply.accepted_ids().len());
+    assert!(received.values().all(|times| *times == 1), "{received:?}");
 }
 
 #[test]
