@@ -520,7 +520,9 @@ fn a_push_log_that_is_removed_is_made_again() {
     let site = Site::simulated(&simulated.simulator);
     let daemon = site.start();
     daemon.push(&batch(0..1));
-    daemon.wait_idle();
+    wait_until("its outcome to be in the log", || {
+        ids(&site.access_log(), "succeeded-push").len() == 1
+    });
     fs::remove_file(site.path("access.log")).unwrap();
     let accepted = daemon.push(&batch(1..3)).accepted_ids();
     daemon.settle();
