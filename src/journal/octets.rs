@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_64_bits_and_cut_ones_are_refused() {
+    fn what_is_no_number_no_text_or_no_time_is_refused() {
         assert_eq!(Octets(&[0xff; 9]).number(), None);
         let mut most = [0xff; 10];
         most[9] = 1;
@@ -138,5 +138,12 @@ mod tests {
         assert_eq!(Octets(&most).number(), None);
         assert_eq!(Octets(&[5, b'a']).octets(), None);
         assert_eq!(Octets(&[1, 0xff]).text(), None);
+        let time = |nanos| {
+            let mut out = vec![1];
+            put_number(&mut out, nanos);
+            Octets(&out).time()
+        };
+        assert_eq!(time(999_999_999), Some(Duration::new(1, 999_999_999)));
+        assert_eq!(time(1_000_000_000), None);
     }
 }

@@ -162,6 +162,12 @@ fn every_flipped_bit_costs_at_most_its_record_and_is_told() {
                 recovered.damaged > 0 || recovered.torn.is_some(),
                 "octet {at}, bit {bit}: not told"
             );
+            if at < SEGMENT_HEAD {
+                let [place] = &recovered.damage[..] else {
+                    panic!("octet {at}, bit {bit}: {:?}", recovered.damage);
+                };
+                assert_eq!((place.offset, place.octets), (0, SEGMENT_HEAD as u64));
+            }
             let nothing = BTreeSet::new();
             let part = parts.iter().find(|part| at < part.end);
             let part = part.filter(|_| at >= SEGMENT_HEAD);

@@ -1,6 +1,7 @@
 //! On the machine's own files.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::script::until;
+use crate::journal::OpenError;
 use crate::journal::fixture::accepted;
-use crate::journal::{DiskFiles, End, Fault, Files as _, Journal, LOCK, LockError, OpenError};
+use crate::journal::{DiskFiles, End, Fault, Files as _, Journal, JournalFile, LOCK, LockError};
 use crate::journal::{Recovered, Settings, place, read};
 use crate::moment::Moment;
 use crate::push::{Platform, PushId};
@@ -122,6 +124,14 @@ fn what_is_to_be_done_about_a_directory_is_said_once() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_read_for_ever() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = fs::File::open(scratch.path()).unwrap();
+    let error = JournalFile::read_at(&directory, &mut [0], 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::IsADirectory);
 }
 
 fn set_mode(dir: &Path, mode: u32) {
