@@ -160,6 +160,7 @@ fn no_push_is_looked_at_before_the_journal_is_read() {
         assert_eq!(keeping.trouble(), None);
         assert_eq!(keeping.warning(), None);
         assert!(!keeping.has_failed());
+        assert_eq!(keeping.unfed(Platform::Ios), 0);
         assert_eq!(keeping.keeps(), keeping.journal().is_some());
     }
 }
