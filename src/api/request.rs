@@ -36,7 +36,7 @@ pub struct Batch {
 /// their object, without the slash in front.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// At most [`UNKNOWN_MAX`].
+    /// At most 16.
     pub paths: Vec<Text>,
     /// Of all.
     pub count: usize,

@@ -3,7 +3,8 @@
 //! the journal held at each kill.
 //!
 //! `STERNA_TORTURE_KILLS="200,175" cargo test --test torture` kills 200 times at random and 175
-//! times at named points; `STERNA_TORTURE_SEED` begins with other random numbers.
+//! times at named points; `STERNA_TORTURE_SEED` begins with other random numbers, and
+//! `STERNA_TORTURE_PAUSE_MS` is how long each caller waits between two requests.
 
 #![allow(
     clippy::unwrap_used,
@@ -69,6 +70,7 @@ fn torture(resends: Resends) {
     let mut ledger = Ledger::default();
     // What is remembered of each push is too much for half a million of them.
     let pause = if random + directed > MANY { 15 } else { 4 };
+    let pause = number_of("STERNA_TORTURE_PAUSE_MS").unwrap_or(pause);
     let mut load = Load::new(Duration::from_millis(pause));
     let mut site = Site::simulated(&simulated.simulator)
         .with("journal.segment_bytes", 65536)
