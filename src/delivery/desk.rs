@@ -453,16 +453,16 @@ impl<T: Transport> Desk<T> {
     /// Whether the next connection may follow at once those that take no more pushes.
     fn judge_links(&mut self, now: Moment) {
         for link in self.links.iter_mut() {
-            let wait = match link.judge(now.monotonic) {
-                None => None,
-                Some(Worth::Good) => {
+            let Some(worth) = link.judge(now.monotonic) else {
+                continue;
+            };
+            let random = self.settler.random();
+            let wait = match worth {
+                Worth::Good => {
                     self.lane.dial().proved();
                     None
                 }
-                Some(Worth::Short) => {
-                    let random = self.settler.random();
-                    self.lane.dial().short_lived(now.monotonic, random)
-                }
+                Worth::Short => self.lane.dial().short_lived(now.monotonic, random),
             };
             if let Some(wait) = wait {
                 ::log::warn!(
