@@ -58,7 +58,7 @@ fn push_to(daemon: &Daemon, devices: u64) {
 fn callers_who_fill_every_connection_take_no_descriptor_of_others() {
     const LIMIT: usize = 480;
     let simulated = Simulated::start();
-    let site = Site::simulated(&simulated.simulator)
+    let mut site = Site::simulated(&simulated.simulator)
         .with("journal.segment_bytes", 65_536)
         .with_path("core.control_socket", "control");
     let begun = Instant::now();
@@ -92,15 +92,22 @@ fn callers_who_fill_every_connection_take_no_descriptor_of_others() {
         site.path("access.log").exists()
     });
     push_to(&daemon, 1);
-    let site = site.with("core.queues", 5000);
-    let mut reload = sterna();
-    reload.arg("reload").arg("--wait").arg("-c");
-    let output = run({
-        reload.arg(site.write_config());
-        reload
-    });
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("applied: core.queues = 5000"), "{told}");
+    // Too many connections are warned of where they were asked for.
+    for (key, number, warnings) in [("core.queues", 5000, 1), ("core.max_connections", 600, 2)] {
+        site = site.with(key, number);
+        let mut reload = sterna();
+        reload.arg("reload").arg("--wait").arg("-c");
+        let output = run({
+            reload.arg(site.write_config());
+            reload
+        });
+        let told = String::from_utf8(output.stdout).unwrap();
+        let applied = format!("applied: {key} = {number}");
+        assert!(told.contains(&applied), "{told}");
+        let told = site.operator_log();
+        let warning = format!(": the limit of open files is {LIMIT}, which");
+        assert_eq!(told.matches(&warning).count(), warnings, "{told}");
+    }
     assert_eq!(daemon.request("GET", "/stat/go", b"").status, 200);
     assert!(open_files(&daemon) <= LIMIT);
     daemon.wait_idle();
