@@ -252,7 +252,7 @@ fn names(key: &str, field: &str) -> bool {
 struct Key<F>(Result<usize, Text>, PhantomData<F>);
 
 /// The name as part of a JSON pointer; of a long one the begin.
-fn reference(name: &str) -> Text {
+pub(super) fn reference(name: &str) -> Text {
     let mut characters = name.chars();
     let mut text = String::new();
     for character in characters.by_ref().take(NAME_SHOWN) {

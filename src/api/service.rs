@@ -323,8 +323,9 @@ impl<D: Door, H: Host> Service<D, H> {
         };
         self.log_rejected(&plan, &keyless);
         let now = self.host.now().monotonic;
-        for line in self.told().tell(&plan.ignored, now) {
-            ::log::warn!("{line}");
+        let lines = self.told().tell(&plan.ignored, now);
+        for line in lines {
+            ::log::warn!("{}", keyless.text(&line));
         }
         if let Some(message) = plan.refusal() {
             let answer = Answer::new(&message, &plan.rejected, &plan.ignored, Vec::new());

@@ -235,7 +235,7 @@ fn what_is_secret_by_right_is_told_by_no_answer_of_the_api() {
 
 #[test]
 fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
-    let [key, other] = ["one", "two"].map(|name| format!("{MARK}-key-{name}-abcdef"));
+    let [key, other] = ["one", "two"].map(|name| format!("{name}-{MARK}-key-abcdef"));
     let site = site()
         .with_path("core.api_key_path", "api-keys")
         .with("core.shutdown_timeout", 0);
@@ -251,6 +251,9 @@ fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
     let priority = format!("\"platform\":2,\"token\":[\"a\"],\"priority\":\"{key}\"");
     let identifier = format!("{good},\"identifier\":\"{key}\"");
     let token = format!("\"platform\":2,\"token\":[\"{key}\"]");
+    let cut = format!("{}{key}", "x".repeat(45));
+    let [name, name_of_other, name_cut] =
+        [&key, &other, &cut].map(|name| format!("{good},\"{name}\":1"));
     let [by_query, by_other] = &queries;
     let [by_user, by_key] = &users;
     let [platform, badge, content] = &wrong;
@@ -268,6 +271,9 @@ fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
         ("POST", "/push", "", &priority, 400),
         ("POST", "/push", "", &identifier, 400),
         ("POST", "/push", "", &token, 400),
+        ("POST", "/push", "", &name, 200),
+        ("POST", "/push", "", &name_of_other, 200),
+        ("POST", "/push", "", &name_cut, 200),
     ];
     for (method, target, fields, notification, status) in cases {
         let body = format!("{{\"notifications\":[{{\"message\":\"m\",{notification}}}]}}");
