@@ -255,6 +255,8 @@ mod tests {
         let many: Vec<String> = (0..5000).map(|n| format!("\"x{n}\":1")).collect();
         let found = of_one(&many.join(","));
         assert_eq!(found.listed().len() + found.omitted(), 5000);
+        let found = of_one(&format!("\"extend\":[{{{}}}]", many.join(",")));
+        assert_eq!(found.listed().len() + found.omitted(), 5000);
         let one = r#"{"xxxxxxxx":1}"#;
         let found = ignored(&format!(
             r#"{{"notifications":[{}]}}"#,

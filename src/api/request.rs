@@ -110,6 +110,8 @@ pub struct AskedExtend {
 
 impl AskedExtend {
     fn push(&mut self, Pair { key, val, unknown }: Pair) {
+        let unkept = unknown.count.saturating_sub(unknown.paths.len());
+        self.unknown.count = self.unknown.count.saturating_add(unkept);
         for name in unknown.paths {
             let path = format!("extend/{}/{name}", self.count);
             self.unknown.note(path.into());
