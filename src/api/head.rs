@@ -196,7 +196,8 @@ impl Facts {
                 }
                 facts.chunked = true;
             } else if field.name.eq_ignore_ascii_case("content-encoding") {
-                if !field.value.eq_ignore_ascii_case(b"identity") {
+                // A list without a member is one, too.
+                if !field.value.is_empty() && !field.value.eq_ignore_ascii_case(b"identity") {
                     facts.coding = Some(field.value.into());
                 }
             } else if field.name.eq_ignore_ascii_case("connection") {
