@@ -46,6 +46,8 @@ pub(super) struct Link<T> {
     settled: bool,
     /// It was told whether it was worth its opening.
     judged: bool,
+    /// When it was first seen to take no more pushes: answers that are waited for make it no older.
+    left: Option<Instant>,
 }
 
 /// How a connection was begun.
@@ -106,6 +108,7 @@ impl<T: Transport> Link<T> {
             grace: Grace::default(),
             settled: false,
             judged: false,
+            left: None,
         }
     }
 
@@ -232,7 +235,11 @@ impl<T: Transport> Link<T> {
     /// `None` also of one that ends without use, of which [`Link::end`] tells.
     pub(super) fn judge(&mut self, now: Instant) -> Option<Worth> {
         let has_use = self.session.is_useful() || self.in_flight() > 0;
-        let old = now.saturating_duration_since(self.opened) >= WORTHY_AGE;
+        if self.left.is_none() && (self.is_retiring() || self.is_over()) {
+            self.left = Some(now);
+        }
+        let until = self.left.unwrap_or(now);
+        let old = until.saturating_duration_since(self.opened) >= WORTHY_AGE;
         let answered = self.session.answered();
         let busy = self.session.is_useful() && (old || answered >= WORTHY_ANSWERS);
         let idle = self.session.retiring() == Some(IDLE);
