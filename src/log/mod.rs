@@ -130,10 +130,12 @@ impl Logs {
 
     /// Waits a moment until that is done, and says in words for the operator how far it is.
     pub fn opened_again(&self) -> &'static str {
-        if self.flush(OPENED_WITHIN) {
-            "log files are opened again"
-        } else {
+        if !self.flush(OPENED_WITHIN) {
             "log files are opened again as soon as their writers get on"
+        } else if self.sinks().any(Sink::keeps_old) {
+            "log files are opened again, but for those that cannot be"
+        } else {
+            "log files are opened again"
         }
     }
 

@@ -182,6 +182,11 @@ impl Sink {
         state.settled() >= octets && state.reopenings_done >= reopenings
     }
 
+    /// Whether the file could not be opened when that was asked for last.
+    pub(super) fn keeps_old(&self) -> bool {
+        self.0.shared.lock().keeps_old
+    }
+
     /// From now on no line waits for a destination that fails, or takes nothing for a second: once
     /// the buffer is full, lines are dropped and counted. One that is merely slow is waited for.
     pub fn shed(&self) {
@@ -461,6 +466,8 @@ struct State {
     gap: Option<Gap>,
     reopenings_asked: u64,
     reopenings_done: u64,
+    /// Whether the last of them failed, so that the old file stays in use.
+    keeps_old: bool,
     /// The file that the next reopening goes over to, instead of the same name's.
     turned: Option<(Destination, File)>,
     alarms: u64,

@@ -264,7 +264,9 @@ fn logs_are_reopened_after_they_were_renamed_and_no_line_is_lost() {
     daemon.signal("HUP");
     wait_until("the failure to be told", || {
         let log = site.operator_log();
-        log.contains("[ERROR]") && log.contains("access.log")
+        log.contains("[ERROR]")
+            && log.contains("access.log")
+            && log.contains("log files are opened again, but for those that cannot be")
     });
     accepted.extend(daemon.push(&batch(12)).accepted_ids());
     assert_eq!(daemon.terminate(), 75);

@@ -234,18 +234,23 @@ impl Writer {
             self.batch.back_to_line_start();
             (self.destination, self.file) = (destination, Some(file));
         }
+        let mut keeps_old = false;
         if let Destination::File { .. } = self.destination {
             match self.destination.open() {
                 Ok(file) => {
                     self.file = file;
                     self.batch.back_to_line_start();
                 }
-                Err(error) => self
-                    .shared
-                    .alarm(format_args!("{error}; the old file stays in use")),
+                Err(error) => {
+                    keeps_old = true;
+                    self.shared
+                        .alarm(format_args!("{error}; the old file stays in use"));
+                }
             }
         }
-        self.shared.lock().reopenings_done = asked;
+        let mut state = self.shared.lock();
+        (state.reopenings_done, state.keeps_old) = (asked, keeps_old);
+        drop(state);
         self.shared.progress.notify_all();
     }
 }
