@@ -31,12 +31,13 @@ impl Refusal {
     }
 
     /// A body in a content coding.
-    fn coded(coding: &[u8]) -> Self {
-        let shown = coding.get(..CODING_SHOWN).unwrap_or(coding).escape_ascii();
+    pub fn coded(coding: &[u8]) -> Self {
+        let shown = coding.get(..CODING_SHOWN).unwrap_or(coding);
+        let shown = String::from_utf8_lossy(shown);
         Self {
             status: 415,
             message: Cow::Owned(format!(
-                "request body has the content coding {shown}: it is taken without any"
+                "request body has the content coding {shown}; send it without Content-Encoding"
             )),
         }
     }
@@ -95,6 +96,8 @@ pub struct Head {
     pub fetch_site: Option<Box<[u8]>>,
     /// `X-Request-Id`, if it is one; else the one that we give the request.
     pub request_id: Option<RequestId>,
+    /// The value of `Content-Encoding`, if it names a coding.
+    pub coding: Option<Box<[u8]>>,
 }
 
 impl Head {
@@ -134,6 +137,7 @@ impl Head {
             origin: facts.origin,
             fetch_site: facts.fetch_site,
             request_id: facts.request_id,
+            coding: facts.coding,
         })
     }
 
@@ -240,11 +244,6 @@ impl Facts {
         if version == Version::Http11 && self.host.is_none() {
             // RFC 9112 §3.2
             return Err(Refusal::new(400, "missing required Host header"));
-        }
-        if let Some(coding) = &self.coding
-            && (self.chunked || self.length.is_some_and(|length| length > 0))
-        {
-            return Err(Refusal::coded(coding));
         }
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Refusal::new(

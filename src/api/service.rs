@@ -204,6 +204,13 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         if route == Route::Push {
             let keyless = Keyless::of(head, terms.keys.as_ref());
             self.host.log_request(&keyless.head(head));
+            if let Some(coding) = &head.coding
+                && head.content_length() != 0
+            {
+                let refusal = Refusal::coded(coding);
+                self.host.log_error(&keyless.text(&refusal.message));
+                return Err(refusal);
+            }
         }
         Ok(())
     }

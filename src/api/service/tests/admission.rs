@@ -26,6 +26,25 @@ fn keyed(key: &str, body: &str) -> String {
 }
 
 #[test]
+fn a_coded_body_is_refused_in_the_error_log_too() {
+    let mut web = web(site(Some(100), None));
+    let got = web.client.ask(
+        "POST /push HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
+    );
+    assert_eq!(got.status, 415);
+    let lines = web.host.take_lines();
+    assert!(
+        lines.len() == 2 && lines[1].contains("the content coding gzip"),
+        "{lines:?}"
+    );
+    let mut web = super::web(site(Some(100), None));
+    let got = web
+        .client
+        .ask("GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n\r\n");
+    assert_eq!(got.status, 200);
+}
+
+#[test]
 fn no_token_at_all_is_ok_and_does_nothing() {
     let mut web = web(site(Some(100), None));
     let got = web.push(r#"{"platform":1,"message":"m","token":[]}"#);
