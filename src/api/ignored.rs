@@ -18,6 +18,8 @@ pub struct Ignored {
     octets: usize,
     count: usize,
     fields: BTreeSet<Field>,
+    /// An unknown field of a notification without `token`, that which was meant for it if one was.
+    instead: Option<Text>,
 }
 
 /// A field that is ignored wherever it stands.
@@ -40,6 +42,11 @@ impl Ignored {
         let place = format!("/notifications/{index}");
         self.unknown(&place, &asked.unknown);
         self.unknown(&place, &asked.extend.unknown);
+        if asked.token.is_none() {
+            let names = self.instead.iter().chain(&asked.unknown.paths);
+            let nearest = names.min_by_key(|name| meant(name) != Some(TOKEN));
+            self.instead = nearest.cloned();
+        }
         let Some(platform) = Platform::from_number(asked.platform) else {
             return;
         };
@@ -78,13 +85,17 @@ impl Ignored {
         let begin = reference(&begin);
         for pointer in &mut self.listed {
             if pointer.contains(&*begin) {
-                "…".clone_into(pointer);
+                let (place, _) = pointer.rsplit_once('/').unwrap_or_default();
+                *pointer = format!("{place}/…");
             }
         }
         self.fields.retain(|field| match field {
             Field::Unknown(name) => !name.contains(&*begin),
             Field::Unused(..) => true,
         });
+        if let Some(name) = self.instead.as_mut().filter(|name| name.contains(&*begin)) {
+            *name = "…".into();
+        }
     }
 
     /// JSON pointers (RFC 6901) to the first of them.
@@ -99,11 +110,7 @@ impl Ignored {
 
     /// What may have been meant to be the device tokens, in words.
     pub(super) fn instead_of_tokens(&self) -> Option<String> {
-        let unknown = self.fields.iter().filter_map(|field| match field {
-            Field::Unknown(name) => Some(&**name),
-            Field::Unused(..) => None,
-        });
-        let name = unknown.min_by_key(|name| meant(name) != Some(TOKEN))?;
+        let name = self.instead.as_ref()?;
         Some(format!("no token: {name:?} is no field, {TOKEN:?} is"))
     }
 }
@@ -137,7 +144,9 @@ fn unused(platform: Platform, asked: &Asked) -> impl Iterator<Item = &'static st
 /// The field that was probably meant.
 fn meant(name: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
-    let begins = |field: &&&str| field.starts_with(&lower) || lower.starts_with(**field);
+    let is_said = lower.len() > 1;
+    let begins =
+        |field: &&&str| is_said && (field.starts_with(&lower) || lower.starts_with(**field));
     let near = nearest(name, FIELDS.iter().copied());
     near.or_else(|| FIELDS.iter().find(begins).copied())
 }
@@ -148,12 +157,13 @@ pub struct Told(BTreeMap<Field, Seldom>);
 
 impl Told {
     /// What to tell of a request's: each field at most once an hour, and the first
-    /// [`TOLD_FIELDS_MAX`] fields alone, since callers choose them.
+    /// [`TOLD_FIELDS_MAX`] unknown ones alone, since callers choose them.
     pub(super) fn tell(&mut self, ignored: &Ignored, now: Instant) -> Vec<String> {
         let mut lines = Vec::new();
         for field in &ignored.fields {
-            let is_full = self.0.len() >= TOLD_FIELDS_MAX;
-            if is_full && !self.0.contains_key(field) {
+            let is_unknown = |field: &&Field| matches!(field, Field::Unknown(_));
+            let is_full = self.0.keys().filter(is_unknown).count() >= TOLD_FIELDS_MAX;
+            if is_full && is_unknown(&field) && !self.0.contains_key(field) {
                 continue;
             }
             let seldom = self.0.entry(field.clone());
@@ -193,7 +203,7 @@ pub(super) const LISTED_MAX: usize = 2048;
 /// Our limit: different fields of a request of which the operator is told.
 const FIELDS_MAX: usize = 16;
 
-/// Our limit: fields of which the operator is told as long as the process lives.
+/// Our limit: unknown fields of which the operator is told as long as the process lives.
 const TOLD_FIELDS_MAX: usize = 100;
 
 /// Our limit: a line about one field at most this often.
@@ -287,7 +297,9 @@ mod tests {
         let later = told.tell(&one, start + TOLD_EVERY);
         assert!(later[0].contains("ignored in 2 requests"), "{later:?}");
         let lines = (0..1000).map(|n| told.tell(&of_one(&format!("\"x{n}\":1")), start).len());
-        assert_eq!(lines.sum::<usize>(), TOLD_FIELDS_MAX - 2);
+        assert_eq!(lines.sum::<usize>(), TOLD_FIELDS_MAX - 1);
+        let unused = of_one(r#""platform":2,"sound":"s""#);
+        assert_eq!(told.tell(&unused, start).len(), 1, "these are few");
         let line = told.tell(&of_one("\"a\\nb\":1"), start);
         assert_eq!(line, [""; 0]);
     }
@@ -297,7 +309,10 @@ mod tests {
         let (key, long) = ("secret/~1-and-more", "n".repeat(50));
         let mut found = of_one(&format!("\"{key}\":1,\"{long}{key}\":1,\"x\":1"));
         found.hide(key);
-        assert_eq!(found.listed(), ["…", "…", "/notifications/0/x"]);
+        let place = "/notifications/0";
+        let listed = ["…", "…", "x"].map(|name| format!("{place}/{name}"));
+        assert_eq!(found.listed(), listed);
+        assert!(found.instead_of_tokens().is_some());
         let lines = Told::default().tell(&found, Instant::now());
         assert!(
             lines.len() == 1 && lines[0].starts_with("\"x\" "),
@@ -312,6 +327,10 @@ mod tests {
             ("\"a\":1,\"to\":\"a\"", Some("\"to\"")),
             ("\"registration_ids\":[]", Some("\"registration_ids\"")),
             ("\"platform\":1", None),
+            // Gaurun's own case, whatever else is there.
+            ("\"token\":[],\"tokens\":[\"a\"]", None),
+            ("\"token\":null,\"retry\":1", None),
+            ("\"extend\":[{\"to\":1}]", None),
         ] {
             let said = said.map(|name| format!("no token: {name} is no field, \"token\" is"));
             assert_eq!(of_one(members).instead_of_tokens(), said);

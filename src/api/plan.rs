@@ -33,7 +33,7 @@ pub struct Plan {
     pub notifications: Vec<Planned>,
     /// What is not, in the request's order.
     pub rejected: Rejections,
-    /// What was not looked at.
+    /// What is no field, or has no effect.
     pub ignored: Ignored,
 }
 
@@ -260,17 +260,23 @@ fn plan_one(
     if !matches!(&*asked.push_type, "" | "alert" | "background") {
         return Err("push_type must be alert or background".into());
     }
-    if asked.token.is_empty() {
+    let tokens = asked.token.take().unwrap_or_default();
+    if tokens.is_empty() {
         return Err(NO_TOKEN.into());
     }
     let extend = asked.extend.len;
     if extend > EXTEND_MAX {
         return Err(format!("extend of {extend} bytes over limit({EXTEND_MAX})").into());
     }
-    let tokens = std::mem::take(&mut asked.token);
     let notification = notification(platform, asked);
     // It would stand in the push log, and on the devices.
-    if api_key.is_some_and(|key| notification.texts().any(|text| text.contains(key))) {
+    let holds = |key: &str| {
+        let extended = notification.extend.iter();
+        let extended = extended.flat_map(|Extend { key, value }| [&**key, value]);
+        let mut texts = notification.texts().chain(extended);
+        texts.any(|text| text.contains(key))
+    };
+    if api_key.is_some_and(holds) {
         return Err(HOLDS_KEY.into());
     }
     let fate = if enabled(platform) {

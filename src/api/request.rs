@@ -73,7 +73,7 @@ impl Batch {
     reason = "the fields of push::Notification, by their wire names"
 )]
 pub struct Asked {
-    pub token: Vec<Text>,
+    pub token: Option<Vec<Text>>,
     pub platform: i64,
     pub message: Text,
     pub identifier: Text,
@@ -335,11 +335,11 @@ impl<'de> Fill<'de> for i64 {
     }
 }
 
-impl<'de> Fill<'de> for Vec<Text> {
+impl<'de> Fill<'de> for Option<Vec<Text>> {
     /// Here alone `null` means none, and for `extend`.
     fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        self.clear();
-        map.next_value_seed(Each::of(|token| self.push(token)))
+        let tokens = self.insert(Vec::new());
+        map.next_value_seed(Each::of(|token| tokens.push(token)))
     }
 }
 

@@ -251,6 +251,10 @@ fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
     let priority = format!("\"platform\":2,\"token\":[\"a\"],\"priority\":\"{key}\"");
     let identifier = format!("{good},\"identifier\":\"{key}\"");
     let token = format!("\"platform\":2,\"token\":[\"{key}\"]");
+    let extended = format!(
+        "\"platform\":2,\"token\":[\"a\"],\"extend\":[{{\"key\":\"google.{key}\",\"val\":\"v\"}}]"
+    );
+    let coded = format!("Content-Encoding: {key}\r\n");
     let cut = format!("{}{key}", "x".repeat(45));
     let [name, name_of_other, name_cut] =
         [&key, &other, &cut].map(|name| format!("{good},\"{name}\":1"));
@@ -271,6 +275,8 @@ fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
         ("POST", "/push", "", &priority, 400),
         ("POST", "/push", "", &identifier, 400),
         ("POST", "/push", "", &token, 400),
+        ("POST", "/push", "", &extended, 400),
+        ("POST", "/push", &coded, good, 415),
         ("POST", "/push", "", &name, 200),
         ("POST", "/push", "", &name_of_other, 200),
         ("POST", "/push", "", &name_cut, 200),
