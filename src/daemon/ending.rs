@@ -13,6 +13,7 @@ use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::journal::Journal;
 use crate::lane::Wish;
+use crate::log::OPENED_WITHIN;
 use crate::moment;
 use crate::push::{self, Platform, PushId};
 use crate::signal::Signal;
@@ -136,7 +137,10 @@ impl Daemon {
             self.supervision.report("ending", &self.lanes, &self.logs);
             match moment::receive_within(signals, DRAIN_LOOKS_EVERY) {
                 Ok(Signal::Terminate | Signal::Interrupt) => return false,
-                Ok(Signal::Hangup | Signal::User1) => self.reopen_logs(),
+                Ok(Signal::Hangup | Signal::User1) => {
+                    let left = |at: Instant| at.saturating_duration_since(moment::now());
+                    self.reopen_logs(deadline.map_or(OPENED_WITHIN, left).min(OPENED_WITHIN));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 // Nobody can hurry us any more.
                 Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(DRAIN_LOOKS_EVERY),

@@ -15,7 +15,7 @@ use crate::api::Bound;
 use crate::config::{Config, Core};
 use crate::control::Control;
 use crate::journal::Lock;
-use crate::log::Logs;
+use crate::log::{Logs, OPENED_WITHIN};
 use crate::moment;
 use crate::pid_file::PidFile;
 use crate::signal::Signal;
@@ -120,7 +120,7 @@ impl Turn<'_> {
             Ok(signal) => {
                 self.owes_reload |= signal == Signal::Hangup;
                 self.logs.reopen();
-                ::log::info!("{}", self.logs.opened_again());
+                ::log::info!("{}", self.logs.opened_again(OPENED_WITHIN));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => thread::park_timeout(time),

@@ -50,7 +50,7 @@ use crate::delivery::route::Route;
 use crate::descriptors;
 use crate::journal::Lock;
 use crate::live::Live;
-use crate::log::{self, Destination, Logs};
+use crate::log::{self, Destination, Logs, OPENED_WITHIN};
 use crate::moment::{self, Moment};
 use crate::pid_file::PidFile;
 use crate::push::{Notification, Platform, PushId};
@@ -340,10 +340,10 @@ impl Daemon {
         self.listener.as_ref()?.local_addr()
     }
 
-    /// Opens the log files again (they were rotated).
-    pub fn reopen_logs(&self) {
+    /// Opens the log files again (they were rotated), and tells when they are, or the time is over.
+    pub fn reopen_logs(&self, within: Duration) {
         self.logs.reopen();
-        ::log::info!("{}", self.logs.opened_again());
+        ::log::info!("{}", self.logs.opened_again(within));
     }
 
     /// Pushes accepted and not settled.
@@ -374,7 +374,7 @@ impl Daemon {
             select! {
                 recv(signals) -> signal => match signal {
                     Ok(Signal::Hangup) => drop(self.supervised_reload()),
-                    Ok(Signal::User1) => self.reopen_logs(),
+                    Ok(Signal::User1) => self.reopen_logs(OPENED_WITHIN),
                     Ok(Signal::Terminate | Signal::Interrupt) | Err(_) => {
                         return self.stop(signals);
                     }

@@ -18,7 +18,7 @@ use crate::config::{self, Android, Change, Config, Diagnostic, Effect, Environme
 use crate::config::{Ios, Overrides, Severity, Style, Warning};
 use crate::control::Answer;
 use crate::delivery::route::Route;
-use crate::log::{self, Beside, Destination, Privacy};
+use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
 use crate::push::Platform;
 
@@ -74,7 +74,10 @@ impl Daemon {
                 for (level, line) in &told {
                     ::log::log!(*level, "reload: {line}");
                 }
-                ::log::info!("reload: done, and {}", self.logs.opened_again());
+                ::log::info!(
+                    "reload: done, and {}",
+                    self.logs.opened_again(OPENED_WITHIN)
+                );
                 let lines = told.into_iter().map(|(_, line)| line).collect();
                 Answer::Reloaded { lines }
             }
@@ -84,7 +87,7 @@ impl Daemon {
                 }
                 ::log::error!(
                     "reload: the configuration of before stays in force; only {}",
-                    self.logs.opened_again()
+                    self.logs.opened_again(OPENED_WITHIN)
                 );
                 let shown = problems.iter().map(|it| it.render(Style::Plain));
                 Answer::Kept {

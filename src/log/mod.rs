@@ -128,9 +128,10 @@ impl Logs {
         self.sinks().for_each(Sink::reopen);
     }
 
-    /// Waits a moment until that is done, and says in words for the operator how far it is.
-    pub fn opened_again(&self) -> &'static str {
-        if !self.flush(OPENED_WITHIN) {
+    /// Waits until that is done, for so long at most, and says in words for the operator how far it
+    /// is.
+    pub fn opened_again(&self, within: Duration) -> &'static str {
+        if !self.flush(within) {
             "log files are opened again as soon as their writers get on"
         } else if self.sinks().any(Sink::keeps_old) {
             "log files are opened again, but for those that cannot be"
@@ -241,7 +242,7 @@ impl Opened {
 }
 
 /// Our limit: how long who has logs opened again waits before that is told.
-const OPENED_WITHIN: Duration = Duration::from_secs(1);
+pub const OPENED_WITHIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;
