@@ -31,13 +31,11 @@ impl Refusal {
     }
 
     /// A body in a content coding.
-    pub fn coded(coding: &[u8]) -> Self {
-        let shown = coding.get(..CODING_SHOWN).unwrap_or(coding);
-        let shown = String::from_utf8_lossy(shown);
+    pub fn coded(coding: &str) -> Self {
         Self {
             status: 415,
             message: Cow::Owned(format!(
-                "request body has the content coding {shown}; send it without Content-Encoding"
+                "request body has the content coding {coding}; send it without Content-Encoding"
             )),
         }
     }
@@ -96,8 +94,8 @@ pub struct Head {
     pub fetch_site: Option<Box<[u8]>>,
     /// `X-Request-Id`, if it is one; else the one that we give the request.
     pub request_id: Option<RequestId>,
-    /// The value of `Content-Encoding`, if it names a coding.
-    pub coding: Option<Box<[u8]>>,
+    /// What `Content-Encoding` says that the body is coded by, if it does.
+    pub coding: Option<&'static str>,
 }
 
 impl Head {
@@ -169,7 +167,7 @@ struct Facts {
     host: Option<Box<[u8]>>,
     length: Option<u64>,
     chunked: bool,
-    coding: Option<Box<[u8]>>,
+    coding: Option<&'static str>,
     close: bool,
     keep_alive: bool,
     expects_continue: bool,
@@ -200,10 +198,7 @@ impl Facts {
                 }
                 facts.chunked = true;
             } else if field.name.eq_ignore_ascii_case("content-encoding") {
-                // A list without a member is one, too.
-                if !field.value.is_empty() && !field.value.eq_ignore_ascii_case(b"identity") {
-                    facts.coding = Some(field.value.into());
-                }
+                facts.coding = coding(field.value).or(facts.coding);
             } else if field.name.eq_ignore_ascii_case("connection") {
                 for option in field.value.split(|&octet| octet == b',') {
                     let option = option.trim_ascii();
@@ -277,6 +272,16 @@ fn once(
         Some(_) => Err(Refusal::new(400, twice)),
         None => Ok(()),
     }
+}
+
+/// The first coding in the list, of those that change a body (RFC 9110 §8.4.1, RFC 7932, RFC 8878).
+/// What else callers write there, `utf-8` for one, says nothing of its octets.
+fn coding(value: &[u8]) -> Option<&'static str> {
+    let mut words = value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii);
+    words.find_map(|word| {
+        let mut known = CODINGS.into_iter();
+        known.find(|coding| word.eq_ignore_ascii_case(coding.as_bytes()))
+    })
 }
 
 /// Digits only: `+3`, `-1`, `3, 3` and the empty value are errors, 2^64 and above too large.
@@ -370,8 +375,15 @@ pub const MAX_HEAD: usize = 16 * 1024;
 /// Our limit: characters of an `Idempotency-Key`; a UUID has 36.
 pub const MAX_KEY: usize = 255;
 
-/// Our limit: octets of a content coding that is refused in the words of the answer.
-const CODING_SHOWN: usize = 32;
+const CODINGS: [&str; 7] = [
+    "gzip",
+    "x-gzip",
+    "deflate",
+    "br",
+    "zstd",
+    "compress",
+    "x-compress",
+];
 
 /// Our limit: header fields of a request.
 pub const MAX_FIELDS: usize = 64;

@@ -34,31 +34,30 @@ enum Field {
 impl Ignored {
     /// Adds what is ignored beside the notifications.
     pub(super) fn beside(&mut self, unknown: &Unknown) {
-        self.unknown("", unknown);
+        self.unknown(unknown, |path| format!("/{path}"));
     }
 
     /// Adds what is ignored of a notification.
     pub(super) fn of(&mut self, index: usize, asked: &Asked) {
-        let place = format!("/notifications/{index}");
-        self.unknown(&place, &asked.unknown);
-        self.unknown(&place, &asked.extend.unknown);
+        let at = |path: &str| format!("/notifications/{index}/{path}");
+        self.unknown(&asked.unknown, at);
+        self.unknown(&asked.extend.unknown, at);
         if asked.token.is_none() {
-            let names = self.instead.iter().chain(&asked.unknown.paths);
-            let nearest = names.min_by_key(|name| meant(name) != Some(TOKEN));
-            self.instead = nearest.cloned();
+            let names = asked.unknown.paths.iter().map(|path| name_of(path));
+            let names = self.instead.take().into_iter().chain(names);
+            self.instead = names.min_by_key(|name| meant(name) != Some(TOKEN));
         }
         let Some(platform) = Platform::from_number(asked.platform) else {
             return;
         };
         for name in unused(platform, asked) {
-            self.note(format!("{place}/{name}"), Field::Unused(platform, name));
+            self.note(at(name), Field::Unused(platform, name));
         }
     }
 
-    fn unknown(&mut self, place: &str, unknown: &Unknown) {
+    fn unknown(&mut self, unknown: &Unknown, at: impl Fn(&str) -> String) {
         for path in &unknown.paths {
-            let name = path.rsplit('/').next().unwrap_or_default();
-            self.note(format!("{place}/{path}"), Field::Unknown(name.into()));
+            self.note(at(path), Field::Unknown(name_of(path)));
         }
         let unlisted = unknown.count.saturating_sub(unknown.paths.len());
         self.count = self.count.saturating_add(unlisted);
@@ -82,9 +81,9 @@ impl Ignored {
     /// Shows no text that has the API key of the request, or as much of it as a cut name has.
     pub(super) fn hide(&mut self, api_key: &str) {
         let begin: String = api_key.chars().take(KEY_BEGIN).collect();
-        let begin = reference(&begin);
+        let referred = reference(&begin);
         for pointer in &mut self.listed {
-            if pointer.contains(&*begin) {
+            if pointer.contains(&*referred) {
                 let (place, _) = pointer.rsplit_once('/').unwrap_or_default();
                 *pointer = format!("{place}/…");
             }
@@ -96,6 +95,11 @@ impl Ignored {
         if let Some(name) = self.instead.as_mut().filter(|name| name.contains(&*begin)) {
             *name = "…".into();
         }
+    }
+
+    /// Whether nothing is ignored.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// JSON pointers (RFC 6901) to the first of them.
@@ -115,30 +119,37 @@ impl Ignored {
     }
 }
 
+/// The name at the end of a JSON pointer.
+fn name_of(path: &str) -> Text {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.replace("~1", "/").replace("~0", "~").into()
+}
+
 /// Fields that say something and have no effect for that platform.
 fn unused(platform: Platform, asked: &Asked) -> impl Iterator<Item = &'static str> {
-    let fields = match platform {
-        Platform::Ios => &[
-            ("collapse_key", !asked.collapse_key.is_empty()),
-            ("priority", !asked.priority.is_empty()),
-            ("time_to_live", asked.time_to_live != 0),
-            ("delay_while_idle", asked.delay_while_idle),
-        ][..],
-        Platform::Android => &[
-            ("title", !asked.title.is_empty()),
-            ("subtitle", !asked.subtitle.is_empty()),
-            ("badge", asked.badge.is_some_and(|badge| badge != 0)),
-            ("category", !asked.category.is_empty()),
-            ("sound", !asked.sound.is_empty()),
-            ("content_available", asked.content_available),
-            ("mutable_content", asked.mutable_content),
-            ("push_type", !asked.push_type.is_empty()),
-            ("expiry", asked.expiry != 0),
-            ("delay_while_idle", asked.delay_while_idle),
-        ],
-    };
-    let said = fields.iter().filter(|(_, is_said)| *is_said);
-    said.map(|(name, _)| *name).collect::<Vec<_>>().into_iter()
+    use Platform::{Android, Ios};
+    let fields = [
+        (Ios, "collapse_key", !asked.collapse_key.is_empty()),
+        (Ios, "priority", !asked.priority.is_empty()),
+        (Ios, "time_to_live", asked.time_to_live != 0),
+        (Ios, "delay_while_idle", asked.delay_while_idle),
+        (Android, "title", !asked.title.is_empty()),
+        (Android, "subtitle", !asked.subtitle.is_empty()),
+        (
+            Android,
+            "badge",
+            asked.badge.is_some_and(|badge| badge != 0),
+        ),
+        (Android, "category", !asked.category.is_empty()),
+        (Android, "sound", !asked.sound.is_empty()),
+        (Android, "content_available", asked.content_available),
+        (Android, "mutable_content", asked.mutable_content),
+        (Android, "push_type", !asked.push_type.is_empty()),
+        (Android, "expiry", asked.expiry != 0),
+        (Android, "delay_while_idle", asked.delay_while_idle),
+    ];
+    let said = move |(of, name, is_said)| (is_said && of == platform).then_some(name);
+    fields.into_iter().filter_map(said)
 }
 
 /// The field that was probably meant.
@@ -161,14 +172,15 @@ impl Told {
     pub(super) fn tell(&mut self, ignored: &Ignored, now: Instant) -> Vec<String> {
         let mut lines = Vec::new();
         for field in &ignored.fields {
-            let is_unknown = |field: &&Field| matches!(field, Field::Unknown(_));
-            let is_full = self.0.keys().filter(is_unknown).count() >= TOLD_FIELDS_MAX;
-            if is_full && is_unknown(&field) && !self.0.contains_key(field) {
-                continue;
+            if !self.0.contains_key(field) {
+                let is_unknown = |field: &&Field| matches!(field, Field::Unknown(_));
+                let unknown = self.0.keys().filter(is_unknown).count();
+                if is_unknown(&field) && unknown >= TOLD_FIELDS_MAX {
+                    continue;
+                }
+                self.0.insert(field.clone(), Seldom::every(TOLD_EVERY));
             }
-            let seldom = self.0.entry(field.clone());
-            let seldom = seldom.or_insert_with(|| Seldom::every(TOLD_EVERY));
-            if let Some(times) = seldom.note(now) {
+            if let Some(times) = self.0.get_mut(field).and_then(|seldom| seldom.note(now)) {
                 lines.push(field.told(times));
             }
         }

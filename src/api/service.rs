@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::head::{Head, Refusal};
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
-use super::ignored::Told;
+use super::ignored::{Ignored, Told};
 use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::listener::{Handler, More, Phase};
@@ -204,11 +204,11 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         if route == Route::Push {
             let keyless = Keyless::of(head, terms.keys.as_ref());
             self.host.log_request(&keyless.head(head));
-            if let Some(coding) = &head.coding
+            if let Some(coding) = head.coding
                 && head.content_length() != 0
             {
                 let refusal = Refusal::coded(coding);
-                self.host.log_error(&keyless.text(&refusal.message));
+                self.host.log_error(&refusal.message);
                 return Err(refusal);
             }
         }
@@ -329,11 +329,7 @@ impl<D: Door, H: Host> Service<D, H> {
             }
         };
         self.log_rejected(&plan, &keyless);
-        let now = self.host.now().monotonic;
-        let lines = self.told().tell(&plan.ignored, now);
-        for line in lines {
-            ::log::warn!("{}", keyless.text(&line));
-        }
+        self.tell_ignored(&plan.ignored, &keyless);
         if let Some(message) = plan.refusal() {
             let answer = Answer::new(&message, &plan.rejected, &plan.ignored, Vec::new());
             return answer.reply(400);
@@ -389,8 +385,18 @@ impl<D: Door, H: Host> Service<D, H> {
         self.repeats().restore(answers, self.host.now());
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell_ignored(&self, ignored: &Ignored, keyless: &Keyless<'_>) {
+        if ignored.is_empty() {
+            return;
+        }
+        let now = self.host.now().monotonic;
+        let lines = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.tell(ignored, now)
+        };
+        for line in lines {
+            ::log::warn!("{}", keyless.text(&line));
+        }
     }
 
     fn repeats(&self) -> MutexGuard<'_, Keys> {
