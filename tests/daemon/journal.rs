@@ -365,40 +365,6 @@ fn a_directory_that_cannot_be_used_is_named() {
     assert!(!site.operator_log().contains("serves on"));
 }
 
-#[test]
-fn a_sync_that_fails_ends_the_daemon_after_what_is_in_flight() {
-    let simulated = Simulated::with(|options| {
-        options.faults.latency = Duration::from_millis(300);
-    });
-    let site = Site::simulated(&simulated.simulator);
-    let mut command = site.command(&[]);
-    // The first ones belong to the start.
-    command.env("STERNA_FAIL_AT", "sync:12");
-    let daemon = Daemon::start(command, &site.path("operator.log"));
-    let mut accepted = Vec::new();
-    let refused = (0..100).map(|number| daemon.push(&batch([number])));
-    let refused = refused
-        .inspect(|reply| {
-            if reply.status == 200 {
-                accepted.extend(reply.accepted_ids());
-            }
-        })
-        .find(|reply| reply.status != 200);
-    let refused = refused.unwrap();
-    assert_eq!(refused.status, 503);
-    assert!(
-        refused.message().contains("the journal has failed: "),
-        "{refused:?}"
-    );
-    assert!(!accepted.is_empty());
-    assert_eq!(daemon.wait(), 74);
-    let log = site.operator_log();
-    assert!(log.contains("the disk is made to fail"), "{log}");
-    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
-    let tokens = simulated.received();
-    assert!(tokens.values().all(|times| *times == 1), "{tokens:?}");
-}
-
 /// A journal with pushes outstanding to the devices of these numbers; their ids.
 fn left_by_a_crash(site: &Site, numbers: std::ops::Range<u64>) -> Vec<u64> {
     let daemon = site.start();
