@@ -33,7 +33,7 @@ fn what_was_purged_does_not_come_back_after_a_kill() {
         request["notifications"][0]["identifier"] = json!("wrong");
         let accepted = daemon.push(&request).accepted_ids();
         let reply = daemon.request("DELETE", "/pushes?identifier=wrong", b"");
-        kill(&daemon);
+        daemon.kill();
         assert_eq!((reply.status, &reply.json()["purged"]), (200, &json!(50)));
         let left = journal::read(&DiskFiles, &site.path("journal"), Moment::now()).unwrap();
         assert_eq!(left.recovered().outstanding, 0);
@@ -67,7 +67,7 @@ fn what_was_purged_before_it_was_read_from_the_journal_is_not_sent() {
         right.extend(push(first..first + 10, "right"));
         wrong.extend(push(first + 10..first + 20, "wrong"));
     }
-    kill(&daemon);
+    daemon.kill();
     let away = Simulated::start();
     let journal = nowhere.path("journal");
     let site = Site::simulated(&away.simulator)
@@ -115,7 +115,7 @@ fn a_pause_and_streams_set_by_hand_last_as_long_as_the_process() {
     assert_eq!(streams.status, 200);
     assert_eq!(streams.json()["until"], "the process ends");
     let accepted = daemon.push(&batch(0..5));
-    kill(&daemon);
+    daemon.kill();
     let daemon = site.start();
     let health = daemon.request("GET", "/healthz", b"").json();
     assert_eq!(health["lanes"]["ios"], json!({"state": "open"}));
@@ -155,7 +155,7 @@ fn what_is_said_to_be_settled_is_so_after_a_kill() {
         (&settling["state"], settled > 1),
         (&json!("settling"), true)
     );
-    kill(&daemon);
+    daemon.kill();
     drop(unread);
     let journal = stuck.path("journal");
     let next = site().with_text("journal.dir", journal.to_str().unwrap());
@@ -220,7 +220,7 @@ fn an_error_log_that_takes_nothing_keeps_back_no_push_that_succeeded() {
         });
         let purged = daemon.request("DELETE", "/pushes?identifier=none", b"");
         assert_eq!((purged.status, &purged.json()["purged"]), (200, &json!(0)));
-        kill(&daemon);
+        daemon.kill();
         fs::rename(site.path("access.log"), site.path("access.log.1")).unwrap();
         let daemon = site.start();
         daemon.wait_idle();
@@ -294,10 +294,4 @@ fn pause(daemon: &Daemon, lane: &str) -> Value {
         (200, &json!("paused"))
     );
     reply.json()
-}
-
-/// As a crash would.
-fn kill(daemon: &Daemon) {
-    daemon.signal("KILL");
-    wait_until("the daemon to be dead", || daemon.ended().is_some());
 }

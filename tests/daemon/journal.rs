@@ -82,7 +82,7 @@ fn a_killed_daemon_goes_on_with_the_same_ids_and_new_ones_are_above() {
     let daemon = nowhere.start();
     let reply = daemon.push(&batch(0..50));
     let accepted = reply.accepted_ids();
-    kill(&daemon);
+    daemon.kill();
     let journal = nowhere.path("journal");
     let site =
         Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
@@ -109,7 +109,7 @@ fn a_key_is_known_after_a_crash() {
     let body = batch(0..3);
     let first = keyed(&daemon, "order-4711", &body);
     assert_eq!(first.status, 200);
-    kill(&daemon);
+    daemon.kill();
     let daemon = site.start();
     let again = keyed(&daemon, "order-4711", &body);
     assert_eq!((again.status, again.text()), (200, first.text()));
@@ -176,7 +176,7 @@ fn pushes_to_a_platform_that_is_disabled_wait_in_the_journal() {
     let nowhere = Site::unreachable();
     let daemon = nowhere.start();
     let accepted = daemon.push(&batch(0..7)).accepted_ids();
-    kill(&daemon);
+    daemon.kill();
     let journal = nowhere.path("journal");
     let site = || {
         Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap())
@@ -221,7 +221,7 @@ fn pushes_to_a_platform_that_is_disabled_expire_all_the_same() {
     };
     let soon = with_expiry(0..4, 2);
     let late = with_expiry(4..7, 600);
-    kill(&daemon);
+    daemon.kill();
     let journal = nowhere.path("journal");
     let site = || {
         Site::unreachable()
@@ -278,7 +278,7 @@ fn ids_never_repeat_though_the_clock_was_set_back() {
     let daemon = site.start();
     let first = daemon.push(&batch(0..5)).accepted_ids();
     wait_until("the first lines", || site.access_log().len() == 6);
-    kill(&daemon);
+    daemon.kill();
     let mut command = site.command(&[]);
     command.env("STERNA_CLOCK_BEHIND", "7200");
     let daemon = Daemon::start(command, &site.path("operator.log"));
@@ -291,7 +291,7 @@ fn ids_never_repeat_though_the_clock_was_set_back() {
         lines.iter().any(|line| line.number("id") == Some(id))
     };
     wait_until("its lines", || is_logged(second[0]));
-    kill(&daemon);
+    daemon.kill();
     let daemon = site.start();
     let third = daemon.push(&batch(20..25)).accepted_ids();
     wait_until("all to be queued", || {
@@ -302,7 +302,7 @@ fn ids_never_repeat_though_the_clock_was_set_back() {
         first[4] < second[0] && second[4] < third[0],
         "{first:?} {second:?} {third:?}"
     );
-    kill(&daemon);
+    daemon.kill();
     // It was set back: the lines say so.
     let lines = site.access_log();
     let time = |id: u64| {
@@ -324,7 +324,7 @@ fn what_has_expired_meanwhile_is_settled_as_expired() {
         json!({"notifications": [{"platform": 1, "token": tokens, "message": "m", "expiry": 1}]});
     let accepted = daemon.push(&body).accepted_ids();
     let begun = std::time::Instant::now();
-    kill(&daemon);
+    daemon.kill();
     wait_until("its time to pass", || {
         begun.elapsed() > Duration::from_secs(1)
     });
@@ -370,7 +370,7 @@ fn left_by_a_crash(site: &Site, numbers: std::ops::Range<u64>) -> Vec<u64> {
     let daemon = site.start();
     assert_eq!(daemon.request("PUT", "/lanes/ios/pause", b"").status, 200);
     let ids = daemon.push(&batch(numbers)).accepted_ids();
-    kill(&daemon);
+    daemon.kill();
     ids
 }
 
@@ -482,7 +482,7 @@ fn a_journal_without_any_sense_is_kept_aside_and_keeps_nobody_from_starting() {
     assert_eq!(output.status.code(), Some(65), "{stderr}");
     assert!(stderr.contains("can be read: 10000 octets"), "{stderr}");
     // And it is no obstacle the next time either.
-    kill(&daemon);
+    daemon.kill();
     let daemon = site.start();
     assert_eq!(daemon.push(&batch(1..2)).status, 200);
     assert_eq!(fs::read(&aside).unwrap(), garbage);
@@ -510,7 +510,7 @@ fn requests_of_bad_tokens_take_no_room_from_other_keys_over_a_crash_neither() {
         }
         let other = keyed(&daemon, &format!("other-{round}"), &batch(0..1));
         assert_eq!(other.status, 200, "{}", other.text());
-        kill(&daemon);
+        daemon.kill();
         daemon = site.start();
     }
     wait_until("all of them to be in the queue again", || {
@@ -527,15 +527,9 @@ fn a_site_without_a_journal_is_told_what_it_loses() {
     let id = daemon.push(&batch(0..1)).accepted_ids()[0];
     let reply = daemon.request("GET", &format!("/push/{id}"), b"");
     assert_eq!(reply.json()["state"], "accepted");
-    kill(&daemon);
+    daemon.kill();
     let daemon = site.start();
     assert_eq!(daemon.stat().number("/queue_usage"), 0);
-}
-
-/// As a crash would.
-fn kill(daemon: &Daemon) {
-    daemon.signal("KILL");
-    wait_until("the daemon to be dead", || daemon.ended().is_some());
 }
 
 fn keyed(daemon: &Daemon, key: &str, body: &Value) -> Reply {

@@ -167,8 +167,7 @@ fn without_a_journal_ids_go_on_over_kills_whatever_the_clock_says() {
         let ids = daemon.push(&batch(0..5)).accepted_ids();
         assert!(ids[0] > last && node_of(ids[0]) == 0, "{last} {ids:?}");
         last = ids[4];
-        daemon.signal("KILL");
-        daemon.ends_within(crate::harness::PATIENCE);
+        daemon.kill();
     }
     assert!(!site.operator_log().contains("a place made from the clock"));
 }
@@ -189,8 +188,7 @@ fn in_a_state_directory_that_is_open_to_all_ids_are_in_one_of_ours() {
         let ids = daemon.push(&batch(0..5)).accepted_ids();
         assert!(ids[0] > last, "{last} {ids:?}");
         last = ids[4];
-        daemon.signal("KILL");
-        daemon.ends_within(crate::harness::PATIENCE);
+        daemon.kill();
         let inside = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap());
         let inside: Vec<_> = inside.map(|entry| entry.path()).collect();
         assert_eq!(inside.len(), 1, "{inside:?}");
@@ -215,8 +213,7 @@ fn a_daemon_without_a_state_directory_says_that_its_ids_are_made_from_the_clock(
         log.contains(&said) && log.contains("STATE_DIRECTORY"),
         "{log}"
     );
-    daemon.signal("KILL");
-    daemon.ends_within(crate::harness::PATIENCE);
+    daemon.kill();
     let second = site.start().push(&batch(0..5)).accepted_ids();
     assert!(second[0] > first[4], "{first:?} {second:?}");
     assert!(node_of(first[0]) == 3 && node_of(second[0]) == 3);
@@ -279,8 +276,7 @@ fn a_push_has_one_name_over_a_kill_and_another_number() {
     let id = daemon.push(&body).accepted_ids()[0];
     let names = || names_of(&simulated, &silent);
     wait_until("it to be received", || names().len() == 1);
-    daemon.signal("KILL");
-    daemon.ends_within(crate::harness::PATIENCE);
+    daemon.kill();
     let site = site.with("core.node", 9);
     let daemon = site.start();
     let names = wait_for("it to be received again", || {
@@ -342,8 +338,7 @@ fn a_spoilt_file_of_ids_is_told_kept_and_replaced() {
     let site = Site::unreachable();
     let daemon = site.start();
     let last = daemon.push(&batch([1])).accepted_ids()[0];
-    daemon.signal("KILL");
-    daemon.ends_within(crate::harness::PATIENCE);
+    daemon.kill();
     let ids = site.path("journal/ids");
     let text = fs::read_to_string(&ids).unwrap();
     let spoilt = text
@@ -411,8 +406,7 @@ fn a_push_that_is_recovered_keeps_its_name() {
         let names = || names_of(&simulated, &device_token);
         wait_until("it to be received", || names().len() == 1);
         wait_until("its line", || site.access_log().len() == 2);
-        daemon.signal("KILL");
-        daemon.ends_within(crate::harness::PATIENCE);
+        daemon.kill();
         let mut command = sterna();
         command.args(["recover", "-c"]).arg(site.write_config());
         if from_a_log {

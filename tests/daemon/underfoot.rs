@@ -14,7 +14,6 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, make_pipe, run, sterna};
@@ -26,11 +25,6 @@ fn segments(site: &Site) -> Vec<PathBuf> {
     let paths = entries.map(|entry| entry.unwrap().path());
     let is_segment = |path: &PathBuf| path.extension().is_some_and(|it| it == "journal");
     paths.filter(is_segment).collect()
-}
-
-fn kill(daemon: &Daemon) {
-    daemon.signal("KILL");
-    wait_until("the daemon to be dead", || daemon.ended().is_some());
 }
 
 fn said_by(site: &Site, what: &str) {
@@ -190,7 +184,7 @@ fn a_segment_that_was_emptied_cut_off_or_removed_is_told_and_no_obstacle() {
         let site = Site::unreachable();
         let daemon = site.start();
         daemon.push(&batch(0..50));
-        kill(&daemon);
+        daemon.kill();
         let journal = site.path("journal");
         let [first, second] = [1, 2].map(|n| journal.join(format!("{n:010}.journal")));
         act(&first, &second);
@@ -219,7 +213,7 @@ fn where_anyone_may_write_a_directory_of_ours_is_used() {
     let nowhere = nowhere.with_text("journal.dir", open.to_str().unwrap());
     let daemon = nowhere.start();
     let accepted = daemon.push(&batch(0..5)).accepted_ids();
-    kill(&daemon);
+    daemon.kill();
     let below: Vec<_> = fs::read_dir(&open).unwrap().map(Result::unwrap).collect();
     assert_eq!(below.len(), 1, "{below:?}");
     let found = below[0].metadata().unwrap();
@@ -264,7 +258,7 @@ fn a_journal_stays_where_it_is_whoever_may_write_there_by_now() {
             set_mode(mode);
             let daemon = site.start();
             accepted.extend(daemon.push(&batch(0..50)).accepted_ids());
-            kill(&daemon);
+            daemon.kill();
         }
         let log = site.operator_log();
         assert!(log.contains("50 outstanding of 50"), "{later:o}: {log}");
@@ -295,7 +289,7 @@ fn of_two_journals_neither_is_forgotten() {
     for (site, first) in [(&site, 0), (&other, 5)] {
         let daemon = site.start();
         daemon.push(&batch(first..first + 5));
-        kill(&daemon);
+        daemon.kill();
     }
     let output = site.run(&[]);
     let said = String::from_utf8(output.stderr).unwrap();

@@ -128,6 +128,12 @@ impl Daemon {
         signal(self.pid(), name);
     }
 
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&self) {
+        self.signal("KILL");
+        wait_until("the daemon to be dead", || self.ended().is_some());
+    }
+
     /// Waits for its end; its exit code.
     pub(crate) fn wait(&self) -> i32 {
         let status = wait_for("the daemon to end", || self.ended());

@@ -6,7 +6,7 @@ use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
-use crate::harness::{PATIENCE, fcm_token, hex_token, wait_until};
+use crate::harness::{fcm_token, hex_token, wait_until};
 
 /// A device token to which a provider always says that, and how its other ones are spelled.
 struct Poison {
@@ -136,8 +136,7 @@ fn check(poison: &Poison) {
     wait_until("the lines of the others", || {
         ids(&site.access_log(), "succeeded-push").len() == 300
     });
-    daemon.signal("KILL");
-    daemon.ends_within(PATIENCE);
+    daemon.kill();
     let daemon = site.start();
     taken.extend(poison.push(&daemon, false, 1000, 300));
     poison.wait_taken(&daemon, 300);
@@ -244,8 +243,7 @@ fn one_push_is_purged_wherever_it_is() {
         assert_eq!(daemon.request("DELETE", target, b"").status, status);
     }
     // No crash brings one back.
-    daemon.signal("KILL");
-    daemon.ends_within(PATIENCE);
+    daemon.kill();
     let asked = simulated.notes().len();
     let daemon = site.start();
     assert_eq!(daemon.stat().number("/queue_usage"), 0);

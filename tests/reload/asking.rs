@@ -106,8 +106,7 @@ fn what_was_answered_holds_after_a_kill() {
         .with("core.resend_unknown", false);
     let told = put_in_force(&site);
     assert!(told.contains("applied: core.queues = 5"), "{told}");
-    daemon.signal("KILL");
-    wait_until("the daemon to be dead", || daemon.ended().is_some());
+    daemon.kill();
     let daemon = site.start();
     let config = daemon.request("GET", "/config", b"").json();
     assert_eq!(config["core"]["queues"], 5);
@@ -128,8 +127,7 @@ fn what_is_sent_after_the_answer_is_known_after_a_kill() {
     let body = json!({"notifications": [{"platform": 1, "token": ["0bad0000"], "message": "m"}]});
     assert_eq!(daemon.push(&body).status, 200);
     wait_until("it to be sent", || simulated.notes().len() == 1);
-    daemon.signal("KILL");
-    wait_until("the daemon to be dead", || daemon.ended().is_some());
+    daemon.kill();
     let daemon = site.start();
     daemon.settle();
     let failed = site.error_log();

@@ -211,8 +211,7 @@ fn what_is_fed_from_the_journal_later_is_made_by_the_rules_of_then() {
     let nowhere = Site::unreachable();
     let daemon = nowhere.start();
     assert_eq!(daemon.push(&pushes(4)).status, 200);
-    daemon.signal("KILL");
-    wait_until("the daemon to be dead", || daemon.ended().is_some());
+    daemon.kill();
     let simulated = Simulated::with(|options| {
         options.faults.latency = std::time::Duration::from_millis(300);
     });
