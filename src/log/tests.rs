@@ -114,9 +114,19 @@ fn reopening_reopens_all() {
     for path in &paths {
         fs::rename(path, path.with_extension("1")).unwrap();
     }
-    logs.reopen();
-    assert!(logs.flush(LONG));
+    let reopened = || {
+        logs.reopen();
+        logs.opened_again(LONG)
+    };
+    assert_eq!(reopened(), "log files are opened again");
     assert!(paths.iter().all(|path| path.exists()));
+    // What is said of one that cannot be is true until it can be again.
+    fs::remove_file(error).unwrap();
+    fs::create_dir(error).unwrap();
+    let but = "log files are opened again, but for those that cannot be";
+    assert_eq!((reopened(), reopened()), (but, but));
+    fs::remove_dir(error).unwrap();
+    assert_eq!(reopened(), "log files are opened again");
 }
 
 #[test]
@@ -142,5 +152,10 @@ fn what_a_shared_sink_loses_counts_once() {
     let full = file(Path::new("/dev/full"));
     let logs = Logs::open(&full, &full, &full).unwrap();
     logs.error.write(b"lost\n");
+    logs.reopen();
+    assert_eq!(
+        logs.opened_again(Duration::from_millis(50)),
+        "log files are opened again as soon as their writers get on"
+    );
     assert_eq!(logs.close(Duration::from_millis(50)), 5);
 }
