@@ -1,8 +1,5 @@
 //! A recovery that is stopped, or killed, and run again.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use super::*;
 use crate::harness::daemon::Daemon;
 use crate::harness::wait_until;
@@ -18,11 +15,6 @@ fn log(site: &Site) {
     write(site, "access.log", text);
 }
 
-/// A simulator that needs a while for all of them.
-fn slow() -> Simulated {
-    Simulated::with(|options| options.faults.latency = Duration::from_millis(400))
-}
-
 fn started(site: &Site) -> Daemon {
     let mut command = command(site, &["access.log"], &["--allow-incomplete"]);
     site.capture(&mut command);
@@ -31,15 +23,6 @@ fn started(site: &Site) -> Daemon {
 
 fn settled(site: &Site) -> usize {
     lines::ids(&site.access_log(), "succeeded-push").len()
-}
-
-/// How often each device was sent to.
-fn times(simulated: &Simulated) -> BTreeMap<String, usize> {
-    let mut times = BTreeMap::new();
-    for token in sent_to(simulated) {
-        *times.entry(token).or_default() += 1;
-    }
-    times
 }
 
 fn finish(site: &Site, settled: u64) {
@@ -79,7 +62,7 @@ fn a_stopped_recovery_goes_on_where_it_was_and_sends_nothing_twice() {
     assert!(lines::ids(&site.access_log(), "failed-push").is_empty());
 
     finish(&site, done);
-    let times = times(&simulated);
+    let times = simulated.received();
     assert_eq!(times.len() as u64, PUSHES);
     assert!(
         times.values().all(|times| *times == 1),
@@ -98,7 +81,7 @@ fn a_killed_recovery_goes_on_and_doubles_what_was_in_flight_at_most() {
     drop(first);
     let done = settled(&site);
     finish(&site, done as u64);
-    let times = times(&simulated);
+    let times = simulated.received();
     assert_eq!(times.len() as u64, PUSHES);
     let doubled = times.values().filter(|times| **times > 1).count();
     assert!(doubled <= IN_FLIGHT, "{doubled} doubled, {done} done");

@@ -294,10 +294,6 @@ fn a_platform_that_is_disabled_stays_in_the_journal() {
 /// Pushes that are more than one second's work of a slow provider.
 const MANY: u64 = 6000;
 
-fn slow() -> Simulated {
-    Simulated::with(|options| options.faults.latency = Duration::from_millis(400))
-}
-
 fn interrupted(signal: &str) -> (Simulated, Site, Daemon, usize) {
     let simulated = slow();
     let site = Site::simulated(&simulated.simulator);
@@ -323,10 +319,7 @@ fn finish(simulated: &Simulated, site: &Site, left: usize) -> BTreeMap<String, u
     assert_eq!(first_number(&done), unsent, "{done}");
     assert!(done.ends_with(" succeeded, 0 failed, 0 left"), "{done}");
     assert_eq!(ended(site).len() as u64, MANY);
-    let mut times = BTreeMap::new();
-    for token in sent_to(simulated) {
-        *times.entry(token).or_default() += 1;
-    }
+    let times = simulated.received();
     assert_eq!(times.len() as u64, MANY);
     times
 }

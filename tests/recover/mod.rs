@@ -20,6 +20,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use crate::harness::lines;
 use crate::harness::simulator::{Note, Simulated};
@@ -79,6 +80,11 @@ fn check(output: &Output, code: i32, stdout: &str) {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A simulator that needs a while for thousands of pushes.
+fn slow() -> Simulated {
+    Simulated::with(|options| options.faults.latency = Duration::from_millis(400))
 }
 
 /// The device tokens that the simulator was sent to, sorted.
