@@ -37,12 +37,6 @@ fn open_files(daemon: &Daemon) -> usize {
         .count()
 }
 
-fn segments(site: &Site) -> Vec<String> {
-    let names = fs::read_dir(site.path("journal")).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".journal")).collect()
-}
-
 /// One push to each of so many devices of both platforms.
 fn push_to(daemon: &Daemon, devices: u64) {
     let hex: Vec<_> = (0..devices).map(hex_token).collect();
@@ -76,14 +70,14 @@ fn callers_who_fill_every_connection_take_no_descriptor_of_others() {
         crowds.iter().all(|crowd| crowd.connected() > 2 * LIMIT)
     });
     // Nothing is open yet of what follows.
-    let first = segments(&site);
+    let first = site.segments();
     for _ in 0..3 {
         push_to(&daemon, 300);
         daemon.wait_idle();
     }
     push_to(&daemon, 1);
     wait_until("the journal to go on in another segment", || {
-        let now = segments(&site);
+        let now = site.segments();
         first.iter().all(|segment| !now.contains(segment))
     });
     fs::rename(site.path("access.log"), site.path("access.log.1")).unwrap();

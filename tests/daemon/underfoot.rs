@@ -9,7 +9,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -18,14 +18,6 @@ use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, make_pipe, run, sterna};
 use crate::harness::{batch, each, fcm_token, hex_token, wait_until};
-
-/// The segments of a site's journal.
-fn segments(site: &Site) -> Vec<PathBuf> {
-    let entries = fs::read_dir(site.path("journal")).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let is_segment = |path: &PathBuf| path.extension().is_some_and(|it| it == "journal");
-    paths.filter(is_segment).collect()
-}
 
 fn said_by(site: &Site, what: &str) {
     wait_until(what, || site.operator_log().contains(what));
@@ -36,7 +28,7 @@ fn a_journal_that_is_removed_takes_nothing_more_and_what_it_had_is_sent_or_fails
     let simulated = Simulated::start();
     let removals: [fn(&Site); 2] = [
         |site| {
-            for segment in segments(site) {
+            for segment in site.segments() {
                 fs::remove_file(segment).unwrap();
             }
         },

@@ -195,6 +195,14 @@ impl Site {
         lines::read(&self.path("error.log"))
     }
 
+    /// The files of the journal that have its records.
+    pub(crate) fn segments(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path("journal")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let is_segment = |path: &PathBuf| path.extension().is_some_and(|it| it == "journal");
+        paths.filter(is_segment).collect()
+    }
+
     /// The operator log so far.
     pub(crate) fn operator_log(&self) -> String {
         read_text(&self.path("operator.log"))
