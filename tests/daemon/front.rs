@@ -258,13 +258,16 @@ fn a_request_that_one_daemon_may_have_taken_goes_to_no_other() {
     assert_eq!(daemon.stat().number("/queue_usage"), taken as u64);
 }
 
-/// Three daemons, each with its number, whose pushes stay in their queues.
-fn three() -> [(Site, Daemon); 3] {
-    [1, 2, 3].map(|node| {
+/// Three daemons, each with its number, whose pushes stay in their queues, and nginx in front of
+/// them. `None` where there is no nginx.
+fn three() -> Option<([(Site, Daemon); 3], Nginx)> {
+    let daemons = [1, 2, 3].map(|node| {
         let site = Site::unreachable().with("core.node", node);
         let daemon = site.start();
         (site, daemon)
-    })
+    });
+    let nginx = Nginx::start(&daemons.each_ref().map(|(_, it)| port_of(&it.address)))?;
+    Some((daemons, nginx))
 }
 
 /// Pushes that each of them has.
@@ -275,9 +278,7 @@ fn queued<'a>(daemons: impl IntoIterator<Item = &'a Daemon>) -> Vec<u64> {
 
 #[test]
 fn a_repeated_key_reaches_the_daemon_that_has_answered_it_and_pushes_once() {
-    let daemons = three();
-    let ports = daemons.each_ref().map(|(_, it)| port_of(&it.address));
-    let Some(nginx) = Nginx::start(&ports) else {
+    let Some((daemons, nginx)) = three() else {
         return;
     };
     for key in 0..30 {
@@ -305,9 +306,7 @@ fn a_repeated_key_reaches_the_daemon_that_has_answered_it_and_pushes_once() {
 
 #[test]
 fn a_push_is_found_whichever_daemon_has_it() {
-    let daemons = three();
-    let ports = daemons.each_ref().map(|(_, it)| port_of(&it.address));
-    let Some(nginx) = Nginx::start(&ports) else {
+    let Some((daemons, nginx)) = three() else {
         return;
     };
     let mut nodes = BTreeSet::new();
@@ -345,9 +344,7 @@ fn a_push_is_found_whichever_daemon_has_it() {
 
 #[test]
 fn a_push_is_purged_whichever_daemon_has_it_and_a_lost_answer_says_so() {
-    let daemons = three();
-    let ports = daemons.each_ref().map(|(_, it)| port_of(&it.address));
-    let Some(nginx) = Nginx::start(&ports) else {
+    let Some((daemons, nginx)) = three() else {
         return;
     };
     let mut nodes = BTreeSet::new();
@@ -375,7 +372,7 @@ fn a_push_is_purged_whichever_daemon_has_it_and_a_lost_answer_says_so() {
     // One that may have purged it without a word: no other is asked in its place.
     let (port, requests) = silent();
     let (_, daemon) = &daemons[0];
-    let Some(nginx) = Nginx::start(&[port, ports[0]]) else {
+    let Some(nginx) = Nginx::start(&[port, port_of(&daemon.address)]) else {
         return;
     };
     let push = serde_json::from_str(&body(9)).unwrap();
