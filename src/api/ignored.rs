@@ -327,7 +327,9 @@ mod tests {
         let place = "/notifications/0";
         let listed = ["…", "…", "x"].map(|name| format!("{place}/{name}"));
         assert_eq!(found.listed(), listed);
-        assert!(found.instead_of_tokens().is_some());
+        let instead = found.instead_of_tokens();
+        let expected = "no token: \"…\" is no field, \"token\" is";
+        assert_eq!(instead.as_deref(), Some(expected));
         let lines = Told::default().tell(&found, Instant::now());
         assert!(
             lines.len() == 1 && lines[0].starts_with("\"x\" "),
