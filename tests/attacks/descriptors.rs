@@ -13,7 +13,7 @@ use crate::crowds::place;
 use crate::harness::daemon::Daemon;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, run, sterna};
-use crate::harness::{fcm_token, hex_token, wait_until};
+use crate::harness::{fcm_token, hex_token, wait_for, wait_until};
 use crate::{check_served, during};
 
 /// The command that serves a site, within limits as the shell sets them.
@@ -98,7 +98,11 @@ fn callers_who_fill_every_connection_take_no_descriptor_of_others() {
         let told = String::from_utf8(output.stdout).unwrap();
         let applied = format!("applied: {key} = {number}");
         assert!(told.contains(&applied), "{told}");
-        let told = site.operator_log();
+        let told = wait_for("all of it to be logged", || {
+            let told = site.operator_log();
+            let is_done = told.split_once(&applied)?.1.contains("reload: done");
+            is_done.then_some(told)
+        });
         let warning = format!(": the limit of open files is {LIMIT}, which");
         assert_eq!(told.matches(&warning).count(), warnings, "{told}");
     }
