@@ -429,11 +429,11 @@ fn in_the_place_of_a_credentials_file_nothing_is_told_but_what_ends_as_a_file_do
 }
 
 #[test]
-fn a_service_account_in_its_variable_is_said_to_be_one() {
+fn the_content_of_a_key_in_the_variable_of_its_path_is_said_to_be_that() {
     let site = site_of_the_environment()
         .without("ios")
         .with("ios.enabled", false);
-    for canary in [pem(), HEX.to_owned()] {
+    for canary in few() {
         let mut check = command(&site, &["check", "-c"]);
         check.env("GOOGLE_APPLICATION_CREDENTIALS", &canary);
         check.env("STATE_DIRECTORY", site.path("state"));
