@@ -10,7 +10,6 @@ use unicode_width::UnicodeWidthChar;
 use super::all_keys;
 use super::credential;
 use super::key::{Allowed, Key};
-use crate::nearest::nearest;
 use crate::pasted::{self, NOT_SHOWN};
 
 /// A line of the file and what of it is meant. Columns are those of a terminal.
@@ -46,6 +45,8 @@ impl Excerpt {
             view.push(CUT, CUT_COLUMNS, false);
         }
         let mut masked = None;
+        // Where a mistake has a place and no length, the caret stands below what comes next there.
+        let mut at = 0;
         for (index, character) in shown.char_indices().skip_while(|(index, _)| *index < first) {
             if view.columns >= LINE_SHOWN_MAX {
                 view.push(CUT, CUT_COLUMNS, false);
@@ -54,6 +55,12 @@ impl Excerpt {
             let offset = line.start.saturating_add(index);
             let mask = hidden.iter().position(|range| range.contains(&offset));
             let is_meant = span.contains(&offset);
+            if mask.is_none() || masked != mask {
+                at = view.columns;
+            }
+            if span.is_empty() && offset >= span.start {
+                view.before.get_or_insert(at);
+            }
             match mask {
                 Some(mask) if masked == Some(mask) => {}
                 Some(_) => view.push(NOT_SHOWN, NOT_SHOWN.len(), is_meant),
@@ -147,7 +154,7 @@ fn collect(table: &DeTable<'_>, is_there: fn(&Path) -> bool, found: &mut Vec<Ran
                 found.push(value.span());
             }
             _ if is_open(name.as_ref()) && !holds_key(value.as_ref()) => {}
-            DeValue::Boolean(_) | DeValue::Integer(_) if seems_open(name.as_ref()) => {}
+            value if is_plain(value) && !names_a_secret(name.as_ref()) => {}
             _ => found.push(value.span()),
         }
     }
@@ -201,9 +208,13 @@ fn is_open(name: &str) -> bool {
     named.peek().is_some() && named.all(|key| !matches!(key.allowed, Allowed::Secret))
 }
 
-/// Whether it is a key's misspelt name that is none of a secret: no text is shown, a number may be.
-fn seems_open(name: &str) -> bool {
-    !names_a_secret(name) && nearest(name, all_keys().map(|key| key.name)).is_some_and(is_open)
+/// Whether a value is no text: of a name that is not known, a number and a flag are shown.
+fn is_plain(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_) => true,
+        DeValue::Array(values) => values.iter().all(|value| is_plain(value.as_ref())),
+        _ => false,
+    }
 }
 
 fn names_a_secret(name: &str) -> bool {
@@ -232,8 +243,8 @@ fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
         .unwrap_or_default();
     let after = rest.get(name.len()..).unwrap_or_default();
     // A second key on the line may be that of a secret.
-    let is_plain = rest.matches('=').count() <= 1 && !names_a_secret(after);
-    if is_open(name) && is_plain {
+    let is_single = rest.matches('=').count() <= 1 && !names_a_secret(after);
+    if is_open(name) && is_single {
         return None;
     }
     let bare = |at: char| at.is_ascii_alphanumeric() || "_-.".contains(at);
@@ -245,10 +256,23 @@ fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
     if !is_name {
         return Some(indent);
     }
+    if value.is_some_and(is_plain_text) && !names_a_secret(name) {
+        return None;
+    }
     let gap = after
         .find(|at: char| at != '=' && !at.is_whitespace())
         .unwrap_or(after.len());
     Some(indent.saturating_add(name.len()).saturating_add(gap))
+}
+
+/// Whether only numbers and flags stand there.
+fn is_plain_text(text: &str) -> bool {
+    let mut words = text.split(|at: char| at.is_whitespace() || "[],".contains(at));
+    let is_number = |word: &str| {
+        word.starts_with(|at: char| at.is_ascii_digit() || "+-".contains(at))
+            && word.parse::<f64>().is_ok()
+    };
+    words.all(|word| ["", "true", "false"].contains(&word) || is_number(word))
 }
 
 /// The line that holds an octet, without its end.

@@ -27,6 +27,23 @@ fn the_caret_stands_below_what_is_meant() {
 }
 
 #[test]
+fn the_caret_of_an_empty_span_stands_at_its_place() {
+    let line = "port = \"日\" \"2\"";
+    for (hidden, place, caret) in [
+        (None, 0, 0),
+        (None, 13, 12),
+        (None, line.len(), 15),
+        (Some(7..line.len()), 13, 7),
+        (Some(7..12), 13, 19),
+    ] {
+        let excerpt = Excerpt::of(line, &(place..place), hidden.as_slice());
+        assert_eq!((excerpt.before, excerpt.width), (caret, 1), "{place}");
+    }
+    let broken = Excerpt::of_broken(" = 5", &(1..1));
+    assert_eq!((broken.before, broken.width), (1, 1), "{broken:?}");
+}
+
+#[test]
 fn what_a_terminal_would_obey_is_spelt_out() {
     check(
         "k = \"\u{1b}[31m\u{202e}\" x",
@@ -78,6 +95,9 @@ fn of_broken_toml_only_the_values_of_known_keys_are_shown() {
         ),
         ("pem_key_pass = hunter2", "pem_key_pass = (not shown)"),
         ("topics = \"a", "topics = (not shown)"),
+        ("topics = 3 [true, -4]", "topics = 3 [true, -4]"),
+        ("topics = 3 a", "topics = (not shown)"),
+        ("passphrases = 735191 3", "passphrases = (not shown)"),
         (
             "enabled = true pem_key_passphrase \"hunter2\"",
             "enabled = (not shown)",
@@ -160,7 +180,8 @@ fn nothing_below_the_name_of_a_secret_is_shown() {
             "apikey = [{ (not shown) = (not shown) }]",
         ),
         ("apikey = [1, 2]", "apikey = (not shown)"),
-        ("topic.a = 1", "topic.a = (not shown)"),
+        ("topic.a = 1", "topic.a = 1"),
+        ("topic.a = \"1\"", "topic.a = (not shown)"),
     ] {
         let (table, errors) = DeTable::parse_recoverable(text);
         assert!(errors.is_empty());
