@@ -19,7 +19,8 @@ use super::credential;
 use super::effective::{list, quoted};
 use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
-use super::names::{UnknownName, Verdict};
+use super::keys::ANDROID_ENABLED;
+use super::names::{FCM_V1, FORKS, UnknownName, Verdict};
 use super::problem::{ConfigError, Cut, Place, Problem, Shown, Warning, with_help};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
 
@@ -275,6 +276,45 @@ impl<'t> Document<'t> {
             (None, Allowed::List { .. }) => Some(list(&strings(value.as_ref())?)),
             (None, _) => Some(Cut(self.text.get(value.span())?).to_string()),
         }
+    }
+
+    /// The fork's key that the file gives in the place of ours, and its value as the file would
+    /// spell it here; `None` for a value that no message may show.
+    pub(super) fn forked(&self, key: &Key) -> Option<(String, Option<String>)> {
+        let of = |section: &str, name: &str| {
+            let section = self.table.get(section)?.as_ref().as_table()?;
+            Some(section.get(name)?.as_ref())
+        };
+        if key.path() == ANDROID_ENABLED.path() {
+            // In that fork, [android] is the API that is closed.
+            let is_on = of(FCM_V1, key.name)?.as_bool()?;
+            let is_other = self.bare_flag(key) == Some(false);
+            return (is_on && is_other)
+                .then(|| (format!("{FCM_V1}.{}", key.name), Some(is_on.to_string())));
+        }
+        if self.has_text(key) {
+            return None;
+        }
+        let mut forks = FORKS.iter().filter(|fork| fork.ours.path() == key.path());
+        forks.find_map(|fork| {
+            let value = of(fork.section, fork.name)?;
+            let text = value.as_str().filter(|text| !text.is_empty())?;
+            let hides =
+                excerpt::holds_key(value) || excerpt::is_no_file_of(key, text, self.is_there);
+            Some((fork.path(), (!hides).then(|| quoted(text))))
+        })
+    }
+
+    /// The keys of sections that only forks have and that some of these keys are of, less these.
+    pub(super) fn rest_of(&self, carried: &[String]) -> Vec<String> {
+        let of = |name: &str| format!("{FCM_V1}.{name}");
+        let is_there = carried.iter().any(|path| path.starts_with(FCM_V1));
+        let section = self.table.get(FCM_V1).and_then(|it| it.as_ref().as_table());
+        let names = section.into_iter().flat_map(|section| section.keys());
+        let paths = names.map(|name| of(name.as_ref()));
+        paths
+            .filter(|path| is_there && !carried.contains(path) && *path != of("enabled"))
+            .collect()
     }
 
     /// What the file says of a flag, if it is one.

@@ -28,12 +28,20 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
             Shown(file)
         ),
     );
+    let mut carried = Vec::new();
     for (section, _) in SECTIONS {
         line(&mut out, &format!("\n[{section}]"));
         for key in all_keys().filter(|key| key.section == section) {
-            write_key(&mut out, &document, key);
+            match document.forked(key) {
+                Some((fork, value)) => {
+                    write_forked(&mut out, &fork, key, value);
+                    carried.push(fork);
+                }
+                None => write_key(&mut out, &document, key),
+            }
         }
     }
+    let rest = document.rest_of(&carried);
     let unknown = document.findings();
     let left_out: Vec<String> = unknown
         .0
@@ -45,10 +53,15 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
                 .iter()
                 .map(|warning| (&warning.text, warning.help.as_deref())),
         )
+        .filter(|(text, _)| !carried.iter().any(|fork| is_about(text, fork)))
         .map(|(text, help)| match help {
             Some(help) => format!("{text}; {help}"),
             None => text.clone(),
         })
+        .chain(
+            rest.iter()
+                .map(|name| format!("{}: {OURS_HOLDS}", Shown(name))),
+        )
         .collect();
     if !left_out.is_empty() {
         line(&mut out, "");
@@ -97,6 +110,30 @@ fn write_key(out: &mut String, document: &Document<'_>, key: &'static Key) {
         }
         (Fate::Kept | Fate::Dropped(_) | Fate::ByDefault | Fate::Secret(_), _) => {}
     }
+}
+
+/// Writes the value of a fork's key as that of ours.
+fn write_forked(out: &mut String, fork: &str, key: &Key, value: Option<String>) {
+    let (name, path) = (key.name, key.path());
+    if let Some(value) = value {
+        comment(out, &format!("kept: it was {fork}"));
+        line(out, &format!("{name} = {value}"));
+    } else {
+        comment(
+            out,
+            &format!("not shown: {fork}, which is {path} here: {IS_CONTENT}:"),
+        );
+        line(out, &format!("#{name} = \"\""));
+    }
+}
+
+/// Whether a finding about an unknown name is about a fork's key, or the section of one.
+fn is_about(finding: &str, fork: &str) -> bool {
+    let section = fork.split('.').next().unwrap_or_default();
+    [fork, section].iter().any(|name| {
+        let about = finding.strip_prefix(name);
+        about.is_some_and(|about| about.starts_with(": unknown"))
+    })
 }
 
 /// What becomes of a key.
@@ -175,6 +212,8 @@ fn comment(out: &mut String, text: &str) {
     out.push('\n');
 }
 
+/// What is said of the other keys of a section that only a fork has.
+const OURS_HOLDS: &str = "the key of that name below [android] holds for FCM HTTP v1 too";
 /// Columns of a comment, about.
 const COMMENT_MAX: usize = 90;
 /// Where the service account is looked for, until somebody says otherwise.

@@ -5,7 +5,8 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::all_keys;
-use super::keys::SECTIONS;
+use super::key::Key;
+use super::keys::{self, SECTIONS};
 use super::problem::Shown;
 use crate::nearest::nearest;
 
@@ -117,13 +118,79 @@ impl Retired {
 
 static RETIRED: [Retired; 6] = [
     Retired::new("api", None),
-    Retired::new("fcm_v1", None).instead(
+    Retired::new(FCM_V1, None).instead(
         "write android.service_account_path for credentials_file, android.project_id for project",
     ),
     Retired::new("android", Some("use_fcm")),
     Retired::new("ios", Some("timeout_error")),
     Retired::new("ios", Some("keepalive_max")),
     Retired::new("ios", Some("keepalive_idle_timeout")),
+];
+
+/// A key of a Gaurun that somebody has taught FCM HTTP v1, or auth tokens in another way than 0.14.
+pub(super) struct Fork {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    /// What it is called here.
+    pub(super) ours: &'static Key,
+}
+
+impl Fork {
+    const fn new(section: &'static str, name: &'static str, ours: &'static Key) -> Self {
+        Self {
+            section,
+            name,
+            ours,
+        }
+    }
+
+    /// The key with its section, as messages name it.
+    pub(super) fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+/// The section that Gaurun's later branch has for FCM HTTP v1, beside the closed API's `[android]`.
+pub(super) const FCM_V1: &str = "fcm_v1";
+
+/// Those that are known, of one of our keys the likeliest first.
+pub(super) static FORKS: [Fork; 12] = [
+    Fork::new(
+        FCM_V1,
+        "credentials_file",
+        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
+    ),
+    Fork::new(
+        FCM_V1,
+        "service_account_key_path",
+        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
+    ),
+    Fork::new(FCM_V1, "project", &keys::ANDROID_PROJECT_ID),
+    Fork::new(FCM_V1, "project_id", &keys::ANDROID_PROJECT_ID),
+    Fork::new(
+        "android",
+        "credentials_file",
+        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
+    ),
+    Fork::new(
+        "android",
+        "credentials_path",
+        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
+    ),
+    Fork::new(
+        "android",
+        "service_account_key_path",
+        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
+    ),
+    Fork::new(
+        "android",
+        "service_account_file",
+        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
+    ),
+    Fork::new("android", "project", &keys::ANDROID_PROJECT_ID),
+    Fork::new("ios", "auth_key_path", &keys::IOS_TOKEN_AUTH_KEY_PATH),
+    Fork::new("ios", "key_id", &keys::IOS_TOKEN_AUTH_KEY_ID),
+    Fork::new("ios", "team_id", &keys::IOS_TOKEN_AUTH_TEAM_ID),
 ];
 
 fn unknown_section(name: &str) -> Verdict {
@@ -149,7 +216,15 @@ fn unknown_key(section: &str, name: &str) -> Verdict {
         .filter(|key| key.section == section)
         .map(|key| key.name);
     let elsewhere = all_keys().find(|key| key.name == name);
-    let help = if let Some(key) = elsewhere {
+    let fork = FORKS
+        .iter()
+        .find(|fork| (fork.section, fork.name) == (section, name));
+    let help = if let Some(fork) = fork {
+        format!(
+            "write {} for it, or have it done by: sterna check --migrate",
+            fork.ours.path()
+        )
+    } else if let Some(key) = elsewhere {
         format!("did you mean {}?", key.path())
     } else if let Some(known) = nearest(name, own) {
         format!("did you mean {section}.{known}?")

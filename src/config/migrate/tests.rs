@@ -1,7 +1,7 @@
 //! A migrated file is ours.
 
 use super::super::fixture::environment;
-use super::super::{Config, Overrides};
+use super::super::{ApnsCredential, Config, Overrides};
 use super::*;
 
 const GAURUN: &str = include_str!("../../../tests/gaurun_contract/gaurun.toml");
@@ -59,4 +59,58 @@ fn comments_stay_comments() {
     let text = "\"a\\n[core]\" = 1\n[ios]\nenabled = false\n[core]\n\"x\\nport = 5\" = 1\n";
     let (config, _) = parse(&migrate("g\nport = 1", text, environment().is_there).unwrap());
     assert_eq!(config.core.bind.to_string(), "127.0.0.1:1056");
+}
+
+#[test]
+fn what_forks_call_otherwise_is_carried_over() {
+    let check = |text: &str, account: &str, project: Option<&str>| {
+        let text = migrate("g", text, |_| false).unwrap();
+        let (config, _) = parse(&text);
+        let android = config.android.unwrap();
+        assert_eq!(
+            android.service_account_path.to_str(),
+            Some(account),
+            "{text}"
+        );
+        assert_eq!(android.project_id.as_deref(), project, "{text}");
+        assert!(!text.contains("unknown"), "{text}");
+        text
+    };
+    let ios = "[ios]\nenabled = false\n";
+    for name in ["credentials_file", "service_account_key_path"] {
+        let text =
+            format!("{ios}[android]\napikey = \"k\"\n{name} = \"/a/b.json\"\nproject = \"p\"\n");
+        let text = check(&text, "/a/b.json", Some("p"));
+        let kept = format!("# kept: it was android.{name}\nservice_account_path = ");
+        assert!(text.contains(&kept), "{text}");
+    }
+    let later = "[android]\nenabled = false\n[fcm_v1]\nenabled = true\ntimeout = 5\n\
+                 credentials_file = \"/a/b.json\"\nproject = \"p\"\n";
+    let text = check(&format!("{ios}{later}"), "/a/b.json", Some("p"));
+    assert!(
+        text.contains("# - fcm_v1.timeout: the key of that name below [android]"),
+        "{text}"
+    );
+    // Ours goes before a fork's, and a key in the place of its file is not repeated.
+    let both = "[android]\nservice_account_path = \"/c.json\"\ncredentials_file = \"/a/b.json\"\n";
+    let text = migrate("g", &format!("{ios}{both}"), |_| false).unwrap();
+    assert!(
+        text.contains("\nservice_account_path = \"/c.json\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("# - android.credentials_file: unknown key"),
+        "{text}"
+    );
+    let pasted = "[android]\ncredentials_file = \"hunter2\"\n";
+    let text = migrate("g", &format!("{ios}{pasted}"), |_| false).unwrap();
+    assert!(!text.contains("hunter2") && text.contains("# not shown: android.credentials_file"));
+    let jwt = "[ios]\nuse_jwt = true\nauth_key_path = \"/k.p8\"\nkey_id = \"ABCDE12345\"\n\
+               team_id = \"TEAM123456\"\ntopic = \"a.b\"\n[android]\nenabled = false\n";
+    let (config, _) = parse(&migrate("g", jwt, |_| false).unwrap());
+    let credential = config.ios.unwrap().credential;
+    assert!(
+        matches!(credential, ApnsCredential::Token { .. }),
+        "{credential:?}"
+    );
 }

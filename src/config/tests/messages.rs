@@ -160,4 +160,10 @@ fn fcm_v1_section_is_told_its_new_names() {
     let error = parse(&format!("{IOS}{ANDROID}[fcm_v1]\nproject = \"p\"\n")).unwrap_err();
     assert!(error.contains("f:8:2: fcm_v1: unknown section"), "{error}");
     assert!(error.contains("android.service_account_path"), "{error}");
+    let of_fork = "[android]\nproject = \"p\"\n";
+    let error = parse(&format!("{IOS}{of_fork}")).unwrap_err();
+    assert!(
+        error.contains("android.project: unknown key; write android.project_id"),
+        "{error}"
+    );
 }
