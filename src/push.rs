@@ -374,6 +374,14 @@ impl Push {
         )
     }
 
+    /// The push and its request, as a message names them.
+    pub fn named(&self) -> String {
+        match &*self.notification().request_id {
+            "" => format!("push {}", self.id()),
+            request => format!("push {} of request {request}", self.id()),
+        }
+    }
+
     /// The accepted notification that it belongs to.
     pub fn accepted(&self) -> &Arc<Accepted> {
         &self.accepted
@@ -419,6 +427,24 @@ mod tests {
         }
         assert_eq!(before, (1 << 53) - 1);
         assert_eq!(Node::new(Node::MAX + 1), None);
+    }
+
+    #[test]
+    fn a_message_names_a_push_with_its_request() {
+        let named = |request: &str| {
+            let mut notification = Notification::empty(Platform::Ios);
+            notification.request_id = request.into();
+            let accepted = Arc::new(Accepted {
+                notification,
+                tokens: vec![DeviceToken::new("a".to_owned())].into(),
+                first_id: PushId(7),
+                at: Moment::now(),
+                payload: Box::default(),
+            });
+            Push::nth(&accepted, 0).unwrap().named()
+        };
+        assert_eq!(named("r-1"), "push 7 of request r-1");
+        assert_eq!(named(""), "push 7", "an old journal says nothing of it");
     }
 
     #[test]

@@ -367,8 +367,8 @@ impl Host for Arc<StubHost> {
         self.pushes("disabled", disabled);
     }
 
-    fn log_error(&self, text: &str) {
-        self.line(format!("error {text}"));
+    fn log_error(&self, text: &str, request_id: &str) {
+        self.line(format!("error {text} ({request_id})"));
     }
 
     fn settled(&self, platform: Platform) -> Settled {

@@ -139,6 +139,11 @@ impl Head {
         })
     }
 
+    /// The request's id; empty before it has one.
+    pub fn id(&self) -> &str {
+        self.request_id.as_ref().map_or("", RequestId::as_str)
+    }
+
     /// The version's name.
     pub const fn proto(&self) -> &'static str {
         match self.version {

@@ -169,7 +169,12 @@ pub struct Told(BTreeMap<Field, Seldom>);
 impl Told {
     /// What to tell of a request's: each field at most once an hour, and the first
     /// [`TOLD_FIELDS_MAX`] unknown ones alone, since callers choose them.
-    pub(super) fn tell(&mut self, ignored: &Ignored, now: Instant) -> Vec<String> {
+    pub(super) fn tell(
+        &mut self,
+        ignored: &Ignored,
+        request_id: &str,
+        now: Instant,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
         for field in &ignored.fields {
             if !self.0.contains_key(field) {
@@ -181,7 +186,7 @@ impl Told {
                 self.0.insert(field.clone(), Seldom::every(TOLD_EVERY));
             }
             if let Some(times) = self.0.get_mut(field).and_then(|seldom| seldom.note(now)) {
-                lines.push(field.told(times));
+                lines.push(field.told(times, request_id));
             }
         }
         lines
@@ -189,8 +194,9 @@ impl Told {
 }
 
 impl Field {
-    fn told(&self, times: u64) -> String {
+    fn told(&self, times: u64, last: &str) -> String {
         let requests = count::of(times, "request", "requests");
+        let requests = format!("{requests} (the last: {last})");
         match self {
             Self::Unknown(name) => {
                 let meant = meant(name).map(|meant| format!("; {meant:?} is one"));
@@ -297,25 +303,28 @@ mod tests {
         let start = Instant::now();
         let mut told = Told::default();
         let one = of_one(r#""platform":2,"title":"t","sonud":"s""#);
-        let lines = told.tell(&one, start);
+        let lines = told.tell(&one, "r-1", start);
         assert_eq!(
             lines,
             [
-                "\"sonud\" is no field of POST /push and was ignored in 1 request; \"sound\" is one",
-                "\"title\" has no effect for android and was ignored in 1 request",
+                "\"sonud\" is no field of POST /push and was ignored in 1 request (the last: r-1); \"sound\" is one",
+                "\"title\" has no effect for android and was ignored in 1 request (the last: r-1)",
             ]
         );
-        assert_eq!(told.tell(&one, start + TOLD_EVERY / 2), [""; 0]);
-        let later = told.tell(&one, start + TOLD_EVERY);
+        assert_eq!(told.tell(&one, "r-1", start + TOLD_EVERY / 2), [""; 0]);
+        let later = told.tell(&one, "r-1", start + TOLD_EVERY);
         assert!(later[0].contains("ignored in 2 requests"), "{later:?}");
-        let lines = (0..1000).map(|n| told.tell(&of_one(&format!("\"x{n}\":1")), start).len());
+        let lines = (0..1000).map(|n| {
+            told.tell(&of_one(&format!("\"x{n}\":1")), "r-1", start)
+                .len()
+        });
         assert_eq!(lines.sum::<usize>(), 99, "with the one before, a hundred");
         let unused = of_one(r#""platform":2,"sound":"s""#);
-        assert_eq!(told.tell(&unused, start).len(), 1, "these are few");
+        assert_eq!(told.tell(&unused, "r-1", start).len(), 1, "these are few");
         let many: Vec<String> = (0..40).map(|n| format!("{{\"y{n}\":1}}")).collect();
         let many = ignored(&format!("{{\"notifications\":[{}]}}", many.join(",")));
-        assert_eq!(Told::default().tell(&many, start).len(), 16);
-        let lines = Told::default().tell(&of_one("\"a\\nb\":1"), start);
+        assert_eq!(Told::default().tell(&many, "r-1", start).len(), 16);
+        let lines = Told::default().tell(&of_one("\"a\\nb\":1"), "r-1", start);
         assert!(lines[0].starts_with("\"a\\nb\" is no field"), "{lines:?}");
     }
 
@@ -330,7 +339,7 @@ mod tests {
         let instead = found.instead_of_tokens();
         let expected = "no token: \"…\" is no field, \"token\" is";
         assert_eq!(instead.as_deref(), Some(expected));
-        let lines = Told::default().tell(&found, Instant::now());
+        let lines = Told::default().tell(&found, "r-1", Instant::now());
         assert!(
             lines.len() == 1 && lines[0].starts_with("\"x\" "),
             "{lines:?}"

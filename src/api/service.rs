@@ -19,7 +19,7 @@ use super::listener::{Handler, More, Phase};
 use super::plan::{Plan, Rules, plan};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
-use super::request_id::{RequestId, RequestIds};
+use super::request_id::RequestIds;
 use super::route::{Order, Route};
 use super::stat::{self, LaneState, Pushers, Settled};
 use super::state::{self, PushState};
@@ -80,8 +80,8 @@ pub trait Host: Send + Sync {
     fn log_accepted(&self, accepted: &Accepted);
     /// Writes a disabled-push line for each token.
     fn log_disabled(&self, disabled: &Accepted);
-    /// Writes a line of text to the error log, at level `error`.
-    fn log_error(&self, text: &str);
+    /// Writes a line of text about a request to the error log, at level `error`.
+    fn log_error(&self, text: &str, request_id: &str);
     /// Pushes settled since the start.
     fn settled(&self, platform: Platform) -> Settled;
     /// Streams allowed and in flight.
@@ -208,7 +208,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
                 && head.content_length() != 0
             {
                 let refusal = Refusal::coded(coding);
-                self.host.log_error(&refusal.message);
+                self.host.log_error(&refusal.message, head.id());
                 return Err(refusal);
             }
         }
@@ -324,18 +324,18 @@ impl<D: Door, H: Host> Service<D, H> {
         let plan = match self.plan(&terms.rules, body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { answer, log }) => {
-                self.host.log_error(log.as_ref().unwrap_or(&answer));
+                let log = log.as_ref().unwrap_or(&answer);
+                self.host.log_error(log, head.id());
                 return Reply::message(400, &answer);
             }
         };
-        self.log_rejected(&plan, &keyless);
-        self.tell_ignored(&plan.ignored, &keyless);
+        self.log_rejected(&plan, &keyless, head.id());
+        self.tell_ignored(&plan.ignored, &keyless, head.id());
         if let Some(message) = plan.refusal() {
             let answer = Answer::new(&message, &plan.rejected, &plan.ignored, Vec::new());
             return answer.reply(400);
         }
-        let request_id = head.request_id.as_ref().map_or("", RequestId::as_str);
-        let commit = self.commit(plan, &request_id.into(), keyed);
+        let commit = self.commit(plan, &head.id().into(), keyed);
         commit.unwrap_or_else(|refused| refused)
     }
 
@@ -385,14 +385,14 @@ impl<D: Door, H: Host> Service<D, H> {
         self.repeats().restore(answers, self.host.now());
     }
 
-    fn tell_ignored(&self, ignored: &Ignored, keyless: &Keyless<'_>) {
+    fn tell_ignored(&self, ignored: &Ignored, keyless: &Keyless<'_>, request_id: &str) {
         if ignored.is_empty() {
             return;
         }
         let now = self.host.now().monotonic;
         let lines = {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.tell(ignored, now)
+            told.tell(ignored, request_id, now)
         };
         for line in lines {
             ::log::warn!("{}", keyless.text(&line));
@@ -404,12 +404,12 @@ impl<D: Door, H: Host> Service<D, H> {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One error-log line for each notification with something wrong: the bare text, as Gaurun's,
-    /// so at most `notification_max` lines.
-    fn log_rejected(&self, plan: &Plan, keyless: &Keyless<'_>) {
+    /// One error-log line for each notification with something wrong: Gaurun's bare text, and the
+    /// request's id; so at most `notification_max` lines.
+    fn log_rejected(&self, plan: &Plan, keyless: &Keyless<'_>, request_id: &str) {
         for fault in plan.rejected.faults() {
             if !plan.is_disabled(fault.notification) {
-                self.host.log_error(&keyless.text(&fault.error));
+                self.host.log_error(&keyless.text(&fault.error), request_id);
             }
         }
     }

@@ -250,7 +250,8 @@ impl Host for DaemonHost {
     fn log_request(&self, head: &Head) {
         Self::with_lines(&self.logs.access, |out, at| {
             let (proto, length) = (head.proto(), head.content_length());
-            line::accepted_request(out, at, &head.target, &head.method, proto, length);
+            let (target, method) = (&head.target, &head.method);
+            line::accepted_request(out, at, target, method, proto, length, head.id());
         });
     }
 
@@ -262,9 +263,9 @@ impl Host for DaemonHost {
         self.log_tokens(&self.logs.error, Line::Disabled, disabled);
     }
 
-    fn log_error(&self, text: &str) {
+    fn log_error(&self, text: &str, request_id: &str) {
         Self::with_lines(&self.logs.error, |out, at| {
-            line::message(out, Level::Error, at, text);
+            line::message(out, Level::Error, at, text, request_id);
         });
     }
 

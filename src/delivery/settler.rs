@@ -184,10 +184,10 @@ impl Settler {
         if let Decision::Settle(settlement) = &decision {
             let Settlement { reason, error, .. } = settlement;
             ::log::warn!(
-                "{}: push {} fails with reason {reason}: {error}. It is about this push: look at \
+                "{}: {} fails with reason {reason}: {error}. It is about this push: look at \
                  its device token and at what is special about it",
                 self.lane.platform(),
-                push.id(),
+                push.named(),
             );
         }
         self.carry_out(decision, push, now)
@@ -412,10 +412,10 @@ impl Settler {
                 "; look into it"
             };
             ::log::error!(
-                "{}: {key}: {} (push {}){many}",
+                "{}: {key}: {} ({}){many}",
                 self.lane.platform(),
                 answer.error,
-                push.id()
+                push.named()
             );
         }
     }

@@ -5,12 +5,13 @@
 //! [`super::Sink`].
 //!
 //! ```text
-//! {"level":…,"time":…,"message":…,"type":"accepted-request","uri":…,"method":…,"proto":…,"content_length":…}
+//! {"level":…,"time":…,"message":…,"type":"accepted-request","uri":…,"method":…,"proto":…,
+//!  "content_length":…,"request_id":…}
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,]
 //!  "request_id":…[,"texts_of":…]}
-//! {"level":…,"time":…,"message":…}
+//! {"level":…,"time":…,"message":…,"request_id":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
 //! ```
 //!
@@ -148,7 +149,7 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     text(out, ",\"error\":", push.error);
     set_by_the_caller(out, notification, &texts);
     tail(out, &push.tail);
-    request_id(out, notification);
+    request_id(out, &notification.request_id);
     if !has_texts {
         key(out, ",\"texts_of\":");
         unsigned(out, push.first_id.0);
@@ -226,6 +227,7 @@ pub fn accepted_request(
     method: &str,
     proto: &str,
     content_length: i64,
+    id: &str,
 ) {
     head(out, Level::Info, at, "");
     key(out, ",\"type\":\"accepted-request\"");
@@ -234,12 +236,14 @@ pub fn accepted_request(
     text(out, ",\"proto\":", proto);
     key(out, ",\"content_length\":");
     signed(out, content_length);
+    request_id(out, id);
     end(out);
 }
 
-/// Appends a line that holds nothing but a text.
-pub fn message(out: &mut Vec<u8>, level: Level, at: &str, message: &str) {
+/// Appends a line that holds nothing but a text and the id of the request that it is about.
+pub fn message(out: &mut Vec<u8>, level: Level, at: &str, message: &str, id: &str) {
     head(out, level, at, message);
+    request_id(out, id);
     end(out);
 }
 
@@ -306,9 +310,9 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
     }
 }
 
-/// The key that joins a push's lines to its request's answer.
-fn request_id(out: &mut Vec<u8>, notification: &Notification) {
-    present_text(out, ",\"request_id\":", &notification.request_id);
+/// The key that joins the lines of a request and of its pushes to its answer.
+fn request_id(out: &mut Vec<u8>, id: &str) {
+    present_text(out, ",\"request_id\":", id);
 }
 
 fn key(out: &mut Vec<u8>, key: &str) {

@@ -112,6 +112,52 @@ fn every_request_to_push_is_logged_whatever_becomes_of_it() {
 }
 
 #[test]
+fn every_line_about_a_request_or_a_part_of_it_has_the_requests_id() {
+    let site = Site::unreachable().with("android.enabled", false);
+    let daemon = site.start();
+    let mut ids = Vec::new();
+    let parts = json!({"notifications": [
+        {"token": [hex_token(1)], "platform": 1, "message": "m", "sonud": "s"},
+        {"token": ["no hexadecimal"], "platform": 1, "message": "m"},
+        {"token": [hex_token(1)], "platform": 7, "message": "m"},
+        {"token": ["a"], "platform": 2, "message": "m"},
+    ]});
+    for (fields, body) in [
+        ("", "{"),
+        ("", "{}"),
+        ("Content-Encoding: gzip\r\n", "x"),
+        ("", &*parts.to_string()),
+    ] {
+        let id = format!("mine-{}", ids.len());
+        let mut client = daemon.client();
+        let length = body.len();
+        let head = format!(
+            "POST /push HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\n{fields}\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        client.send(head.as_bytes());
+        assert_eq!(client.reply().field("X-Request-Id"), Some(&*id));
+        ids.push(id);
+    }
+    let of = |lines: &[lines::Line]| -> Vec<String> {
+        let ids = lines.iter().map(|line| line.text_of("request_id"));
+        ids.map(str::to_owned).collect()
+    };
+    wait_for_lines(&site, "accepted-push", 1);
+    let mut accepted = ids.clone();
+    accepted.push("mine-3".to_owned());
+    assert_eq!(of(&site.access_log()), accepted);
+    wait_until("the lines of what is wrong", || site.error_log().len() == 6);
+    let mut wrong = ids;
+    wrong.extend(["mine-3", "mine-3"].map(str::to_owned));
+    assert_eq!(of(&site.error_log()), wrong);
+    let told = "and was ignored in 1 request (the last: mine-3); \"sound\" is one";
+    wait_until("the operator to be told", || {
+        site.operator_log().contains(told)
+    });
+}
+
+#[test]
 fn a_disabled_platform_is_logged_and_not_queued() {
     let site = Site::unreachable().with("android.enabled", false);
     let daemon = site.start();

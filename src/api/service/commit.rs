@@ -49,10 +49,11 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         if unlisted > 0 {
             let further = count::of(unlisted, "further push", "further pushes");
-            self.host.log_error(&format!(
+            let text = format!(
                 "{further} of a request to a disabled platform, over the {DISABLED_LOGGED_MAX} \
                  that are listed"
-            ));
+            );
+            self.host.log_error(&text, request_id);
         }
         for accepted in pushed {
             self.host.log_accepted(&accepted);

@@ -41,8 +41,8 @@ impl<D: Door, H: Host> Service<D, H> {
             return Reply::message(400, "method must be PUT");
         }
         let Ok(value) = first_value(query, "max") else {
-            self.host
-                .log_error("query string of /config/pushers could not be parsed");
+            let text = "query string of /config/pushers could not be parsed";
+            self.host.log_error(text, head.id());
             return Reply::message(400, "url parameters could not be parsed");
         };
         let max = value.as_deref().and_then(go_integer);

@@ -390,9 +390,9 @@ fn what_is_rejected_is_pointed_at() {
     assert_eq!(
         web.host.take_lines()[1..],
         [
-            "error bad device token",
-            "error invalid platform",
-            "error payload of 4097 bytes over limit(4096)",
+            "error bad device token (0000000000000abc)",
+            "error invalid platform (0000000000000abc)",
+            "error payload of 4097 bytes over limit(4096) (0000000000000abc)",
             "recorded [1] None",
             "disabled 2 b",
             "accepted 1 a",

@@ -72,11 +72,11 @@ fn check_keys(line: &str, keys: &[&str]) {
 #[test]
 fn gauruns_accepted_request() {
     let mut out = Vec::new();
-    accepted_request(&mut out, AT, "/push", "POST", "HTTP/1.1", 187);
+    accepted_request(&mut out, AT, "/push", "POST", "HTTP/1.1", 187, "r-1");
     let expected = concat!(
         r#"{"level":"info","time":"2026/11/22 05:15:12 UTC","message":"","#,
         r#""type":"accepted-request","uri":"/push","method":"POST","proto":"HTTP/1.1","#,
-        r#""content_length":187}"#,
+        r#""content_length":187,"request_id":"r-1"}"#,
         "\n",
     );
     assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -92,6 +92,7 @@ fn a_hostile_request_line_stays_one_line() {
         "PO\\ST",
         "HTTP/1.0",
         -1,
+        "",
     );
     let line = String::from_utf8(out).unwrap();
     assert_eq!(line.find('\n'), Some(line.len() - 1));
@@ -198,9 +199,10 @@ fn gauruns_disabled_push() {
 fn gauruns_bare_text() {
     let check = |level, word: &str| {
         let mut out = b"before\n".to_vec();
-        message(&mut out, level, AT, "invalid platform");
+        message(&mut out, level, AT, "invalid platform", "r-1");
         let expected = format!(
-            "before\n{{\"level\":\"{word}\",\"time\":\"{AT}\",\"message\":\"invalid platform\"}}\n"
+            "before\n{{\"level\":\"{word}\",\"time\":\"{AT}\",\"message\":\"invalid platform\",\
+             \"request_id\":\"r-1\"}}\n"
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     };

@@ -101,7 +101,7 @@ fn pushes_to_a_disabled_platform_do_not_fill_the_log() {
             format!("disabled {DISABLED_LOGGED_MAX} b"),
             format!(
                 "error 3 further pushes of a request to a disabled platform, over the \
-                 {DISABLED_LOGGED_MAX} that are listed"
+                 {DISABLED_LOGGED_MAX} that are listed (0000000000000abc)"
             ),
             format!("accepted {id} f"),
         ]
