@@ -27,6 +27,8 @@ use syscalls::Sysno;
 
 const UNIT: &str = include_str!("../../systemd/sterna.service");
 const SOCKET: &str = include_str!("../../systemd/sterna.socket");
+const TEMPLATE: &str = include_str!("../../systemd/sterna@.service");
+const TEMPLATE_SOCKET: &str = include_str!("../../systemd/sterna@.socket");
 const NOTIFY_RELOAD: &str = include_str!("../../systemd/notify-reload.conf");
 
 /// The exposure that `systemd-analyze security` may find at most.
@@ -62,9 +64,15 @@ fn settings(name: &str) -> Vec<&'static str> {
 #[test]
 fn systemd_finds_nothing_wrong_with_the_unit() {
     let directory = tempfile::tempdir().unwrap();
-    let unit = UNIT.replace("/usr/bin/sterna", env!("CARGO_BIN_EXE_sterna"));
-    fs::write(directory.path().join("sterna.service"), unit).unwrap();
-    fs::write(directory.path().join("sterna.socket"), SOCKET).unwrap();
+    for (name, unit) in [
+        ("sterna.service", UNIT),
+        ("sterna.socket", SOCKET),
+        ("sterna@one.service", TEMPLATE),
+        ("sterna@one.socket", TEMPLATE_SOCKET),
+    ] {
+        let unit = unit.replace("/usr/bin/sterna", env!("CARGO_BIN_EXE_sterna"));
+        fs::write(directory.path().join(name), unit).unwrap();
+    }
     let verify = |units: &[&str]| {
         let arguments = [&["verify", "--man=no"][..], units].concat();
         let Some(output) = analyze(&arguments, directory.path()) else {
@@ -74,6 +82,7 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
         assert_eq!(text(&output), "");
     };
     verify(&["./sterna.service", "./sterna.socket"]);
+    verify(&["./sterna@one.service", "./sterna@one.socket"]);
     if version().is_some_and(|version| version < 253) {
         println!("skipped: this systemd is too old for Type=notify-reload");
         return;
@@ -82,6 +91,45 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
     fs::create_dir(&drop_ins).unwrap();
     fs::write(drop_ins.join("notify-reload.conf"), NOTIFY_RELOAD).unwrap();
     verify(&["./sterna.service"]);
+}
+
+#[test]
+fn each_of_several_services_is_as_the_one_but_has_its_own_places() {
+    let set = |unit: &str| -> Vec<String> {
+        let settings = unit.lines().filter(|line| !line.starts_with('#'));
+        settings.map(str::to_owned).collect()
+    };
+    for (one, template, own) in [
+        (
+            UNIT,
+            TEMPLATE,
+            &[
+                ("daemon", "daemon %i"),
+                ("/etc/sterna/sterna.toml", "/etc/sterna/%i.toml"),
+                ("Directory=sterna", "Directory=sterna-instances/%i"),
+                ("=/var/lib/sterna", "=/var/lib/sterna-instances/%i"),
+            ][..],
+        ),
+        (
+            SOCKET,
+            TEMPLATE_SOCKET,
+            &[
+                ("daemon", "daemon %i"),
+                // A port has no name in it.
+                (
+                    "=127.0.0.1:1056",
+                    "=/run/sterna-%i.sock\nSocketUser=root\nSocketGroup=sterna\nSocketMode=0660",
+                ),
+            ],
+        ),
+    ] {
+        let own = own.iter();
+        let expected = own.fold(one.to_owned(), |unit, (shared, own)| {
+            assert!(unit.contains(shared), "{shared}");
+            unit.replace(shared, own)
+        });
+        assert_eq!(set(template), set(&expected));
+    }
 }
 
 /// The version of systemd that is installed.

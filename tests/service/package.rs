@@ -1,6 +1,7 @@
 //! The Debian package: what its description names is there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -63,7 +64,13 @@ fn every_file_of_the_package_is_there() {
     }
     let units = description["systemd-units"].as_table().unwrap();
     let directory = root().join(units["unit-scripts"].as_str().unwrap());
-    for unit in ["sterna.service", "sterna.socket"] {
+    // Where cargo deb looks for those of this name.
+    for unit in [
+        "sterna.service",
+        "sterna.socket",
+        "sterna@.service",
+        "sterna@.socket",
+    ] {
         assert!(directory.join(unit).is_file(), "{unit}");
     }
 }
@@ -114,13 +121,20 @@ fn maintainer_scripts_leave_room_for_what_the_tools_add() {
 fn purging_takes_logs_and_journal_of_that_root_only_and_removing_takes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let at = |path: &str| directory.path().join(path);
-    for path in ["var/log/sterna", "var/lib/sterna/journal", "etc/sterna"] {
-        fs::create_dir_all(at(path)).unwrap();
+    let ours = [
+        "var/log/sterna",
+        "var/lib/sterna",
+        "var/log/sterna-instances",
+        "var/lib/sterna-instances",
+    ];
+    let others = ["var/lib/sterna-backup", "etc/sterna"];
+    for path in ours.into_iter().chain(others) {
+        fs::create_dir_all(at(path).join("one")).unwrap();
     }
     fs::write(at("etc/sterna/key.p8"), "k").unwrap();
     let description = description();
     let scripts = root().join(description["maintainer-scripts"].as_str().unwrap());
-    let is_there = || ["var/log/sterna", "var/lib/sterna"].map(|path| at(path).exists());
+    let is_there = || ours.map(|path| at(path).exists());
     for (reason, left) in [
         ("remove", true),
         ("upgrade", true),
@@ -135,7 +149,45 @@ fn purging_takes_logs_and_journal_of_that_root_only_and_removing_takes_nothing()
             script
         });
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(is_there(), [left; 2], "{reason}");
+        assert_eq!(is_there(), [left; 4], "{reason}");
     }
     assert!(at("etc/sterna/key.p8").exists());
+    assert!(at("var/lib/sterna-backup/one").exists());
+}
+
+#[test]
+fn an_upgrade_restarts_each_daemon_that_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let tool = |name: &str, script: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&path, executable).unwrap();
+    };
+    let told = directory.path().join("told");
+    tool(
+        "systemctl",
+        "[ \"$2\" = list-units ] && printf '%s\\n' 'sterna@a.service loaded active running A' \
+         'sterna@b.service loaded active running B'\nexit 0",
+    );
+    tool(
+        "deb-systemd-invoke",
+        &format!("echo \"$@\" > {}", told.display()),
+    );
+    let description = description();
+    let scripts = root().join(description["maintainer-scripts"].as_str().unwrap());
+    // The host of the tests may not run systemd.
+    let script = fs::read_to_string(scripts.join("postinst")).unwrap();
+    let script = script.replace("/run/systemd/system", directory.path().to_str().unwrap());
+    let output = run({
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, "postinst", "configure", "0.0.1"]);
+        let path = std::env::var("PATH").unwrap();
+        shell.env("PATH", format!("{}:{path}", directory.path().display()));
+        shell
+    });
+    assert!(output.status.success(), "{output:?}");
+    let told = fs::read_to_string(told).unwrap();
+    let restarted = "try-restart sterna.service sterna@a.service sterna@b.service\n";
+    assert_eq!(told, restarted);
 }

@@ -6,6 +6,13 @@ use super::*;
 
 const FILE: &str = include_str!("../../../etc/sterna.toml");
 
+/// What the file sets: a service's own places, which logrotate.conf knows.
+const SET: [(&Key, &str); 3] = [
+    (&keys::LOG_ACCESS_LOG, "/var/log/sterna/access.log"),
+    (&keys::LOG_ERROR_LOG, "/var/log/sterna/error.log"),
+    (&keys::LOG_OPERATOR_LOG, "/var/log/sterna/operator.log"),
+];
+
 /// The file as the key table has it.
 fn rendered() -> String {
     let mut text = String::new();
@@ -13,7 +20,8 @@ fn rendered() -> String {
                  out: uncomment a line to change it. Paths are relative to the directory that \
                  the daemon is started in. At least one platform must be enabled and have its \
                  credentials: for APNs the three token_auth keys and topic, or the pem \
-                 certificate and key; for FCM service_account_path.";
+                 certificate and key; for FCM service_account_path. The logs are set, to where a \
+                 service has them.";
     wrap(&mut text, intro);
     for (section, meaning) in SECTIONS {
         write!(text, "\n[{section}]\n").unwrap();
@@ -33,6 +41,9 @@ fn rendered() -> String {
                 wrap(&mut text, &format!("Default: {means}. Example:"));
             }
             writeln!(text, "#{} = {}", key.name, shown_value(key)).unwrap();
+            for (_, value) in SET.iter().filter(|(set, _)| set.path() == key.path()) {
+                writeln!(text, "{} = \"{value}\"", key.name).unwrap();
+            }
         }
     }
     text
@@ -69,9 +80,19 @@ fn the_file_is_the_key_table() {
     assert!(FILE == expected, "etc/sterna.toml should be:\n{expected}");
 }
 
+/// The file less what it sets.
+fn unset() -> String {
+    let lines = FILE.lines().filter(|line| {
+        let mut set = SET.iter();
+        !set.any(|(key, value)| *line == format!("{} = \"{value}\"", key.name))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Uncomments the lines of the keys that `wanted` picks.
 fn uncommented(wanted: impl Fn(&Key) -> bool) -> String {
-    let lines = FILE.lines().map(|line| {
+    let file = unset();
+    let lines = file.lines().map(|line| {
         let name = line
             .strip_prefix('#')
             .and_then(|rest| rest.split_once(" = "));
@@ -100,7 +121,7 @@ fn with_credentials(text: &str) -> String {
 
 #[test]
 fn the_defaults_of_the_file_are_the_codes() {
-    let absent = parse(&with_credentials(FILE)).unwrap();
+    let absent = parse(&with_credentials(&unset())).unwrap();
     let written = parse(&with_credentials(&uncommented(|key| {
         key.default_text().is_some()
     })));
@@ -117,15 +138,39 @@ fn the_examples_of_the_file_are_valid() {
     assert_eq!(config.core.pusher_max.map(NonZeroU32::get), Some(100));
 }
 
+/// A setting of the unit.
+fn value(name: &str) -> &'static str {
+    let unit = include_str!("../../../systemd/sterna.service");
+    let mut lines = unit.lines();
+    let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("{name} is missing"))
+}
+
+#[test]
+fn a_service_logs_to_files_that_are_rotated() {
+    let (config, warnings) = parse(&with_credentials(FILE)).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let log = config.log;
+    let names = [log.access_log, log.error_log, log.operator_log];
+    assert_eq!(names, SET.map(|(_, value)| value.to_owned()));
+    let directory = format!("/var/log/{}", value("LogsDirectory"));
+    let rotated = include_str!("../../../etc/logrotate.conf");
+    let made = include_str!("../../../etc/tmpfiles.d/sterna.conf");
+    for name in names {
+        let file = name.strip_prefix(&format!("{directory}/")).unwrap();
+        let extension = file.rsplit_once('.').map(|(_, extension)| extension);
+        assert!(extension == Some("log") && !file.contains('/'), "{name}");
+    }
+    assert!(rotated.contains(&format!("\n{directory}/*.log ")));
+    assert!(made.contains(&format!("\nd {directory} ")));
+    // What goes to systemd's journal all the same is not cut off by its limit for a service: a
+    // burst of pushes has two lines for each. With an interval of 0 it is not switched off.
+    assert_eq!(value("LogRateLimitIntervalSec"), "1s");
+    assert!(value("LogRateLimitBurst").parse::<u64>().unwrap() >= 10_000_000);
+}
+
 #[test]
 fn the_unit_agrees_with_the_code() {
-    let unit = include_str!("../../../systemd/sterna.service");
-    let value = |name: &str| {
-        let line = unit
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        line.unwrap_or_else(|| panic!("{name} is missing"))
-    };
     let Allowed::Number {
         default: NumberDefault::Is(drain),
         ..
