@@ -1,4 +1,4 @@
-//! The Debian package: what its description names is there.
+//! The Debian package: what its description names is there; and what runs before a change is taken.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -190,4 +190,38 @@ fn an_upgrade_restarts_each_daemon_that_runs() {
     let told = fs::read_to_string(told).unwrap();
     let restarted = "try-restart sterna.service sterna@a.service sterna@b.service\n";
     assert_eq!(told, restarted);
+}
+
+#[test]
+fn who_asks_what_ci_does_does_not_start_it() {
+    for (arguments, code) in [
+        (&["--help"][..], 0),
+        (&["-h"], 0),
+        (&["--fast"], 2),
+        (&["tests"], 2),
+        (&[""], 2),
+    ] {
+        let mut run = Command::new("/bin/bash");
+        // Whatever it wants to start is not found.
+        run.arg(root().join(".ci/run"))
+            .args(arguments)
+            .env("PATH", "");
+        let output = run.output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {output:?}"
+        );
+        let (told, other) = match code {
+            0 => (output.stdout, output.stderr),
+            _ => (output.stderr, output.stdout),
+        };
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains("usage: .ci/run\n"), "{told}");
+        assert!(other.is_empty(), "{arguments:?}");
+        assert!(
+            code == 0 || told.contains(&format!("unknown argument: {}\n", arguments[0])),
+            "{told}"
+        );
+    }
 }
