@@ -17,15 +17,18 @@ use figures::{Figures, grouped};
 
 /// Finds what is outstanding, tells it, and sends it.
 pub(super) fn run(asked: &Recover) -> ExitCode {
+    let mut environment = Environment::read();
+    if asked.dry_run {
+        environment = environment.without_credentials();
+    }
     let overrides = Overrides::default();
-    let (config, warnings) =
-        match Config::load(asked.config.as_deref(), overrides, &Environment::read()) {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                complain(&error.diagnostics());
-                return ExitCode::Config;
-            }
-        };
+    let (config, warnings) = match Config::load(asked.config.as_deref(), overrides, &environment) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            complain(&error.diagnostics());
+            return ExitCode::Config;
+        }
+    };
     for warning in warnings {
         report(warning);
     }

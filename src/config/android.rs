@@ -59,7 +59,8 @@ impl Android {
             );
         }
         let from_environment = || environment.google_application_credentials.clone();
-        let path = service_account_path.or_else(from_environment);
+        let none = || (!document.needs_credentials()).then(PathBuf::new);
+        let path = service_account_path.or_else(from_environment).or_else(none);
         let Some(service_account_path) = path else {
             if let Some(complaint) = environment.complaint(CREDENTIALS_VARIABLE) {
                 document.refuse_whole(complaint);

@@ -34,6 +34,8 @@ pub(super) struct Document<'t> {
     table: DeTable<'t>,
     /// systemd's directory of credentials.
     credentials: Option<PathBuf>,
+    /// Whether credentials have to be named, and to be there.
+    needs_credentials: bool,
     /// Whether there is something of that name.
     is_there: fn(&Path) -> bool,
     /// What of the text no message may show.
@@ -70,6 +72,7 @@ impl<'t> Document<'t> {
             hidden: excerpt::hidden(&table, is_there),
             table,
             credentials: None,
+            needs_credentials: true,
             is_there,
             problems: vec![],
             warnings: vec![],
@@ -185,6 +188,12 @@ impl<'t> Document<'t> {
     pub(super) fn look_around(&mut self, environment: &Environment) {
         self.credentials
             .clone_from(&environment.credentials_directory);
+        self.needs_credentials = environment.needs_credentials;
+    }
+
+    /// Whether a credential that is not named is a problem.
+    pub(super) fn needs_credentials(&self) -> bool {
+        self.needs_credentials
     }
 
     /// Why a text is not to be used as the key's value, and not to be shown, if it is a key or a
@@ -211,6 +220,10 @@ impl<'t> Document<'t> {
     /// The path of a key file or certificate, which may be `credential:NAME`; `None` if it is
     /// absent or empty.
     pub(super) fn file(&mut self, key: &'static Key) -> Option<PathBuf> {
+        if !self.needs_credentials {
+            // Nobody opens it, and nobody says where it is.
+            return self.has_text(key).then(|| PathBuf::from(NOT_SHOWN));
+        }
         let pasted = self.written(key).and_then(|text| self.pasted(key, text));
         if let Some(reason) = pasted {
             self.refuse_because(key, reason);

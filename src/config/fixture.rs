@@ -11,6 +11,7 @@ pub(crate) fn environment() -> Environment {
         state_dir: Some("/var/lib/sterna".into()),
         credentials_directory: None,
         runtime_dir: None,
+        needs_credentials: true,
         pasted: Vec::new(),
         is_there: |path| path.as_os_str().len() < 10,
         cpus: NonZeroUsize::new(6).unwrap(),

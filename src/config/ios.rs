@@ -74,9 +74,17 @@ impl Ios {
         if document.has(&keys::IOS_KEEPALIVE_CONNS) {
             document.warn(&keys::IOS_KEEPALIVE_CONNS, super::NO_EFFECT);
         }
-        let credential = written.choose(document)?;
+        let credential = match written.choose(document) {
+            None if !document.needs_credentials() => ApnsCredential::Token {
+                key_path: PathBuf::new(),
+                key_id: String::new(),
+                team_id: String::new(),
+            },
+            chosen => chosen?,
+        };
         let has_none = !document.has(&keys::IOS_TOPIC) || document.is_empty_text(&keys::IOS_TOPIC);
-        if has_none && matches!(credential, ApnsCredential::Token { .. }) {
+        let has_to = document.needs_credentials();
+        if has_none && has_to && matches!(credential, ApnsCredential::Token { .. }) {
             let text = "must be the app's bundle id: APNs refuses every push without it when \
                         token authentication is used";
             document.refuse_because(&keys::IOS_TOPIC, text);
@@ -151,7 +159,7 @@ impl Credentials {
                 })
             }
             (None, None) => {
-                if let Some(missing) = missing {
+                if let Some(missing) = missing.filter(|_| document.needs_credentials()) {
                     document.refuse_whole(missing);
                 }
                 None

@@ -22,6 +22,9 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// systemd's directory for sockets of ours.
     pub runtime_dir: Option<PathBuf>,
+    /// Whether credentials have to be named: not for who only looks at what was accepted. Then none
+    /// of a [`Config`] may be opened.
+    pub needs_credentials: bool,
     /// Variables that hold a key where a path belongs, and count as not set; each with why.
     pub pasted: Vec<(&'static str, &'static str)>,
     /// Whether there is something of that name.
@@ -59,11 +62,21 @@ impl Environment {
             credentials_directory: path("CREDENTIALS_DIRECTORY"),
             runtime_dir: path("RUNTIME_DIRECTORY").as_deref().and_then(first),
             cpus: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            needs_credentials: true,
             pasted: Vec::new(),
             is_there: Path::exists,
         };
         environment.pasted = pasted.into_inner();
         environment
+    }
+
+    /// The same for who opens no credential.
+    #[must_use]
+    pub fn without_credentials(self) -> Self {
+        Self {
+            needs_credentials: false,
+            ..self
+        }
     }
 
     /// What is said of a variable that holds a key where a path belongs.

@@ -264,6 +264,31 @@ fn an_age_of_its_own_expires_what_is_older() {
     assert!(simulated.notes().is_empty() && outstanding(&site).is_empty());
 }
 
+/// As in the shell of somebody who is not the service, and may not read what it may.
+#[test]
+fn to_look_needs_no_credentials() {
+    let site = Site::unreachable();
+    inherit(&site, &[to(1..3)]);
+    write(&site, "access.log", ios("accepted", 9, 1, 1));
+    let site = site
+        .with_text("ios.token_auth_key_path", "credential:apns.p8")
+        .with_text("ios.ca_path", "/etc/sterna/private/ca")
+        .without("android.service_account_path");
+    let log = site.path("access.log");
+    for (logs, found) in [
+        (&["-n"][..], "2 outstanding of 2"),
+        (&["-n", "-l", log.to_str().unwrap()], "1 outstanding of 1"),
+    ] {
+        let output = recover(&site, logs);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(text.starts_with(found), "{text}{}", stderr(&output));
+    }
+    let output = recover(&site, &[]);
+    assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    assert!(stderr(&output).contains("CREDENTIALS_DIRECTORY"));
+}
+
 #[test]
 fn a_platform_that_is_disabled_stays_in_the_journal() {
     let simulated = Simulated::start();
