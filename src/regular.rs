@@ -122,6 +122,16 @@ pub fn check(found: FileType) -> io::Result<()> {
     Err(io::Error::other(format!("it is {what}, not a file")))
 }
 
+/// The path as one word of a shell command.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if text.chars().all(plain) && !text.starts_with('-') {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// An error in its words if it is due to what is no directory, in the place of one or above it.
 pub fn no_directory(dir: &Path, error: io::Error) -> io::Error {
     let mut there = dir

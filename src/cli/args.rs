@@ -140,8 +140,8 @@ Examples:
 
 {all-args}
 
-Exit codes: 0 it can be used, whatever is warned of; 65 the file to migrate is no TOML; 78 it
-cannot be used.
+Exit codes: 0 it can be used, whatever is warned of; 65 the file to migrate is no TOML, or none of
+Gaurun's; 78 it cannot be used.
 ";
 
 /// What is to be checked, and how.

@@ -32,7 +32,8 @@ impl ExitCode {
         (Self::Usage, "the command line is wrong"),
         (
             Self::Data,
-            "`recover`: a log or the journal is damaged beyond use, or is none; `check --migrate`: no TOML",
+            "`recover`: a log or the journal is damaged beyond use, or is none; \
+             `check --migrate`: no TOML, or none of Gaurun's",
         ),
         (
             Self::Unavailable,

@@ -19,7 +19,7 @@ use super::credential;
 use super::effective::{list, quoted};
 use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
-use super::keys::ANDROID_ENABLED;
+use super::keys::{ANDROID_ENABLED, SECTIONS};
 use super::names::{FCM_V1, FORKS, UnknownName, Verdict};
 use super::problem::{ConfigError, Cut, Place, Problem, Shown, Warning, with_help};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
@@ -289,6 +289,12 @@ impl<'t> Document<'t> {
             (None, Allowed::List { .. }) => Some(list(&strings(value.as_ref())?)),
             (None, _) => Some(Cut(self.text.get(value.span())?).to_string()),
         }
+    }
+
+    /// Whether the file has any section that is known, or a fork's.
+    pub(super) fn has_section(&self) -> bool {
+        let mut known = SECTIONS.iter().map(|(section, _)| *section).chain([FCM_V1]);
+        known.any(|section| self.table.contains_key(section))
     }
 
     /// The fork's key that the file gives in the place of ours, and its value as the file would

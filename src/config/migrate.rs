@@ -17,9 +17,14 @@ use crate::pasted::IS_CONTENT;
 ///
 /// # Errors
 ///
-/// When the text is no TOML.
+/// When the text is no TOML, or has none of Gaurun's sections.
 pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<String, ConfigError> {
     let document = Document::parse(file, text, is_there)?;
+    if !document.has_section() {
+        let text = "has none of the sections core, ios, android and log; name Gaurun's \
+                    configuration";
+        return Err(ConfigError::whole(file, text));
+    }
     let mut out = String::new();
     comment(
         &mut out,

@@ -92,6 +92,9 @@ pub(super) fn read(line: &[u8], times: &mut TimeReader) -> Result<Entry, Damaged
     let at = times.read(&raw.time);
     let error = raw.level == "error";
     let what = match &*raw.kind {
+        // Of another program, as far as can be told: every line of a push log says when it was
+        // written, in Gaurun's way.
+        kind if at.is_none() && !KINDS.contains(&kind) => return Err(Damaged),
         "accepted-push" => What::Accepted(Box::new(outstanding(&raw, at)?)),
         "succeeded-push" => What::Outcome(outcome(&raw, false)?),
         "failed-push" => What::Outcome(outcome(&raw, true)?),
@@ -157,5 +160,14 @@ fn named(raw: &Raw<'_>) -> Result<(u64, Platform), Damaged> {
     Ok((id, platform))
 }
 
+/// The types of lines.
+const KINDS: [&str; 6] = [
+    "accepted-request",
+    "accepted-push",
+    "succeeded-push",
+    "failed-push",
+    "disabled-push",
+    "lost-lines",
+];
 /// How each line begins.
 const OPENING: &[u8] = b"{\"";

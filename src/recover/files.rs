@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 
 use super::entry::{self, Entry, What};
 use super::fold::{Fold, OPEN_MAX, Outstanding, TooMany};
+use super::foreign::Form;
 use super::lines::{LINE_MAX, Lines, Next};
 use super::merge::Merge;
 use super::when::TimeReader;
@@ -37,6 +38,8 @@ pub struct Found {
     pub outstanding: Vec<Outstanding>,
     /// Lines that cannot be read: cut, too long, or none of a push log.
     pub damaged: u64,
+    /// Whether there is any line of a push log.
+    pub has_lines: bool,
     /// Lines that the logs say are missing.
     pub lost: u64,
     /// Whether an error log is among them, without which refused pushes look outstanding.
@@ -55,8 +58,10 @@ enum Fault {
     Io(io::Error),
     /// Compressed, and broken after so many lines.
     BreaksOff(u64, io::Error),
-    /// So many lines, and none of them of a push log.
-    Foreign(u64),
+    /// So many lines, and none of them of a push log; and their form, if it is known.
+    Foreign(u64, Option<Form>),
+    /// Not plain text, nor gzipped.
+    Packed(Form),
     TooMany(TooMany),
 }
 
@@ -64,6 +69,17 @@ impl ReadError {
     /// Whether it is the data, which no further try makes better.
     pub fn is_damage(&self) -> bool {
         !matches!(self.fault, Fault::Io(_))
+    }
+
+    /// Says what it is and how a push log is made of it.
+    fn advise(&self, form: Option<&Form>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(form) = form else { return Ok(()) };
+        write!(f, ": it is {}", form.what)?;
+        let file = self.path.as_deref().map(regular::shell_word);
+        match file.and_then(|file| form.command(&file)) {
+            Some(command) => write!(f, "; unpack it with: {command}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -80,12 +96,14 @@ impl fmt::Display for ReadError {
                  their pushes would be sent again",
                 count::of(lines, "line", "lines")
             ),
-            Fault::Foreign(lines) => {
-                write!(
-                    f,
-                    "is no push log: {}, and none is JSON of one",
-                    count::of(lines, "line", "lines")
-                )
+            Fault::Foreign(lines, form) => {
+                let lines = count::of(lines, "line", "lines");
+                write!(f, "is no push log: {lines}, and none is JSON of one")?;
+                self.advise(form.as_ref(), f)
+            }
+            Fault::Packed(form) => {
+                f.write_str("is no push log as it is")?;
+                self.advise(Some(form), f)
             }
             Fault::TooMany(error) => error.fmt(f),
         }
@@ -125,10 +143,12 @@ pub fn read(paths: &[PathBuf]) -> Result<Found, ReadError> {
         accepted: fold.accepted(),
         outstanding: fold.finish(),
         damaged: 0,
+        has_lines: false,
         lost: 0,
         has_error_log: false,
     };
     for log in merge.into_logs() {
+        found.has_lines |= log.read > log.damaged;
         found.damaged += log.damaged;
         found.lost = found.lost.saturating_add(log.lost);
         found.has_error_log |= log.has_errors;
@@ -147,6 +167,8 @@ struct Log {
     damaged: u64,
     lost: u64,
     has_errors: bool,
+    /// That of its first line, if that is of no push log.
+    form: Option<Form>,
 }
 
 impl Log {
@@ -158,7 +180,14 @@ impl Log {
         let file = open(path).map_err(fail)?;
         let identity = Identity::of_file(&file).map_err(fail)?;
         let mut input = BufReader::with_capacity(READ_OCTETS, file);
-        let is_compressed = is_gzip(input.fill_buf().map_err(fail)?);
+        let head = input.fill_buf().map_err(fail)?;
+        if let Some(form) = Form::of_head(head) {
+            return Err(ReadError {
+                path: Some(path.to_owned()),
+                fault: Fault::Packed(form),
+            });
+        }
+        let is_compressed = is_gzip(head);
         let input: Box<dyn BufRead> = if is_compressed {
             let plain = MultiGzDecoder::new(input);
             Box::new(BufReader::with_capacity(READ_OCTETS, plain))
@@ -175,6 +204,7 @@ impl Log {
             damaged: 0,
             lost: 0,
             has_errors: false,
+            form: None,
         })
     }
 
@@ -183,7 +213,7 @@ impl Log {
         loop {
             let line = match self.lines.next() {
                 Ok(Next::End) if self.read > 0 && self.read == self.damaged => {
-                    return Err(Fault::Foreign(self.read));
+                    return Err(Fault::Foreign(self.read, self.form));
                 }
                 Ok(Next::End) => return Ok(None),
                 Ok(Next::TooLong) => {
@@ -202,6 +232,9 @@ impl Log {
             let mut read = entry::read(line, &mut self.times);
             if read.is_err() {
                 self.damaged += 1;
+                if self.read == 1 {
+                    self.form = Form::of_line(line);
+                }
                 if let Some(tail) = entry::whole_tail(line) {
                     read = entry::read(tail, &mut self.times);
                     self.read += u64::from(read.is_ok());

@@ -15,6 +15,7 @@
 mod entry;
 mod files;
 mod fold;
+mod foreign;
 mod lines;
 mod merge;
 mod texts;

@@ -455,6 +455,30 @@ fn what_is_no_push_log_is_refused() {
         "{text}"
     );
     check(&[""], &[], 0, 0);
+    // JSON of another program, and lines that say nothing but when.
+    for foreign in [
+        "{\"level\":\"info\",\"ts\":1.5,\"msg\":\"x\"}\n",
+        "{\"level\":\"info\",\"time\":\"2026-11-22T05:15:12Z\",\"message\":\"x\"}\n",
+        "{}\n",
+    ] {
+        let (is_damage, text) = refusal(&Logs::of(&[foreign.repeat(2)]).paths);
+        assert!(
+            is_damage && text.contains("is no push log: 2 lines"),
+            "{text}"
+        );
+        let (is_damage, _) = refusal(&Logs::of(&[gzipped(foreign)]).paths);
+        assert!(is_damage);
+    }
+    let (_, text) = refusal(&Logs::of(&["sternaJ\u{f9}"]).paths);
+    assert!(text.contains("is no push log: 1 line"), "{text}");
+    let (_, text) = refusal(&Logs::of(&[b"sternaJ\xf9\0"]).paths);
+    assert!(
+        text.ends_with("journal, whose directory is named with --journal"),
+        "{text}"
+    );
+    let of_gaurun = "{\"level\":\"error\",\"time\":\"2026/11/22 05:15:12 UTC\",\
+                     \"message\":\"invalid platform\"}\n";
+    check(&[of_gaurun], &[], 0, 0);
     let (is_damage, text) = refusal(&[PathBuf::from("/nonexistent/access.log")]);
     assert!(
         !is_damage && text.starts_with("/nonexistent/access.log: cannot be read: "),

@@ -196,6 +196,94 @@ fn each_kind_of_trouble_has_its_exit_code() {
     assert_eq!(fs::read_to_string(broken.path("access.log")).unwrap(), text);
 }
 
+/// What is advised is done, and what comes of it is a push log.
+#[test]
+fn a_push_log_in_another_form_is_told_how_it_is_unpacked() {
+    let site = Site::unreachable();
+    let text = ios("accepted", 9, 1, 1);
+    write(&site, "plain", &text);
+    let directory = site.path("plain").parent().unwrap().to_owned();
+    let shell = |line: &str| {
+        let mut shell = Command::new("sh");
+        let output = run({
+            shell.args(["-c", line]).current_dir(&directory);
+            shell
+        });
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+        output.stdout
+    };
+    for (name, made_by) in [
+        ("zstd", "zstd -qc plain"),
+        ("x z", "xz -c plain"),
+        ("bzip2", "bzip2 -c plain"),
+        ("lz4", "lz4 -qc plain"),
+        ("zip", "zip -q - plain"),
+        ("utf-16", "iconv -f UTF-8 -t UTF-16 plain"),
+        (
+            "docker",
+            r#"jq -cR '{log: (. + "\n"), stream: "stdout", time: "2026-11-29T20:44:52Z"}' plain"#,
+        ),
+        ("journald", r#"jq -cR '{MESSAGE: ., PRIORITY: "6"}' plain"#),
+    ] {
+        let tool = made_by.split(' ').next().unwrap();
+        if Command::new(tool).arg("--version").output().is_err() {
+            // Nobody here has packed a log by it.
+            continue;
+        }
+        write(&site, name, shell(made_by));
+        let before = fs::read(site.path(name)).unwrap();
+        let output = recover(&site, &[name], &[]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(65), "{name}: {told}");
+        assert_eq!(fs::read(site.path(name)).unwrap(), before, "{name}");
+        let (_, command) = told
+            .split_once("unpack it with: ")
+            .unwrap_or_else(|| panic!("{told}"));
+        shell(command);
+        let output = recover(
+            &site,
+            &[&format!("{name}.log")],
+            &["-n", "--allow-incomplete"],
+        );
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(
+            text.starts_with("1 outstanding of 1, "),
+            "{name}: {text}{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn what_nothing_is_recognised_in_is_no_all_clear() {
+    let site = Site::unreachable();
+    write(&site, "empty.log", "\n");
+    write(&site, "empty.gz", gzip(""));
+    write(&site, "error.log", ios("failed", 9, 5, 5));
+    for dry in [
+        &["-n"][..],
+        &["--outcomes", site.path("new.log").to_str().unwrap()],
+    ] {
+        let output = recover(&site, &["empty.log", "empty.gz"], dry);
+        assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("nothing to read in "),
+            "{}",
+            stderr(&output)
+        );
+    }
+    // An error log alone says nothing of what was accepted; beside an access log it may be empty.
+    let output = recover(&site, &["error.log"], &["-n"]);
+    assert!(
+        stderr(&output).contains("no accepted-push line"),
+        "{}",
+        stderr(&output)
+    );
+    write(&site, "access.log", ios("accepted", 9, 1, 1));
+    let output = recover(&site, &["empty.log", "access.log"], &["-n"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
 #[test]
 fn two_recoveries_do_not_work_on_one_log() {
     let site = Site::unreachable();

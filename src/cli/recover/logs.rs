@@ -35,6 +35,21 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     };
     logs.extend(outcomes.clone());
     let found = read(&logs)?;
+    if !found.has_lines {
+        // That nothing is outstanding would be no more than that nothing was looked at.
+        let all = logs.iter().map(|path| path.display().to_string());
+        let text = format!(
+            "nothing to read in {}: name the logs that have the accepted-push lines",
+            all.collect::<Vec<_>>().join(", ")
+        );
+        return Err(Failure::new(ExitCode::Data, text));
+    }
+    if found.accepted == 0 {
+        report(
+            "no accepted-push line in these logs: if the access log is not among them, name it \
+             with -l",
+        );
+    }
     let max_age = asked.max_age.unwrap_or(config.core.max_age);
     let mut judge = Judge::new(config, max_age, asked.allow_incomplete);
     if found.outstanding.iter().any(Outstanding::is_sternas) {
@@ -46,9 +61,10 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     figures
         .tell(asked.dry_run)
         .map_err(|error| stdout_failed(&error))?;
-    let Some((path, _held)) = outcomes.zip(held) else {
+    let Some((path, mut held)) = outcomes.zip(held) else {
         return Ok(ExitCode::Ok);
     };
+    held.end_line()?;
     let resent = send(config, judge, to_settle, &path)?;
     conclude(resent, &figures)
 }

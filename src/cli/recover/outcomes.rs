@@ -41,22 +41,18 @@ pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
 
 /// The file that outcomes are appended to, locked against another recovery.
 pub(super) struct Held {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Held {
     /// Opens and locks it; made with that mode if it is missing.
     pub(super) fn take(path: &Path, mode: u32) -> Result<Self, Failure> {
-        let fail = |error: io::Error| {
-            Failure::new(
-                ExitCode::CannotCreate,
-                format_args!("{}: outcomes cannot be written: {error}", path.display()),
-            )
-        };
+        let fail = |error| cannot_write(path, &error);
         drop(append_to(path, mode).map_err(fail)?);
         let mut options = OpenOptions::new();
         let opened = options.read(true).append(true).open(path);
-        let mut file = opened.map_err(fail)?;
+        let file = opened.map_err(fail)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -67,12 +63,24 @@ impl Held {
             }
             Err(TryLockError::Error(error)) => return Err(fail(error)),
         }
-        end_line(&mut file).map_err(fail)?;
-        Ok(Self { _file: file })
+        let path = path.to_owned();
+        Ok(Self { file, path })
+    }
+
+    /// Ends a line that the process died in, so that ours is not glued to it. Not before it was
+    /// read: it may be no log.
+    pub(super) fn end_line(&mut self) -> Result<(), Failure> {
+        end_line(&mut self.file).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
-/// Ends a line that the process died in, so that ours is not glued to it.
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        ExitCode::CannotCreate,
+        format_args!("{}: outcomes cannot be written: {error}", path.display()),
+    )
+}
+
 fn end_line(file: &mut File) -> io::Result<()> {
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(());

@@ -114,3 +114,15 @@ fn what_forks_call_otherwise_is_carried_over() {
         "{credential:?}"
     );
 }
+
+#[test]
+fn what_has_nothing_of_gauruns_is_no_file_of_it() {
+    for text in ["", "# [core]\n", "[package]\nname = \"x\"\n"] {
+        let error = migrate("g", text, |_| false).unwrap_err().to_string();
+        assert!(
+            error.starts_with("g: has none of the sections core, ios"),
+            "{error}"
+        );
+    }
+    assert!(migrate("g", "[log]\n", |_| false).is_ok());
+}

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{TlsError, provider};
-use crate::regular;
+use crate::regular::{self, shell_word};
 
 /// A certificate chain and the key that belongs to it.
 #[derive(Clone, Debug)]
@@ -170,16 +170,6 @@ fn hint_of_pkcs12(text: &[u8], path: &Path) -> String {
         shell_word(path),
         shell_word(&path.with_extension("pem")),
     )
-}
-
-/// The path as one word of a shell command.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
-    if text.chars().all(plain) && !text.starts_with('-') {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Bytes of a certificate or key file at most; a long chain has some 10 KiB.

@@ -1,0 +1,95 @@
+//! Files that are no push logs, and how one is made of those that hold one.
+//!
+//! Pure: no file, no clock.
+
+use serde::Deserialize;
+
+/// A form that a push log may be in and that is not read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// What it is, as in "it is …".
+    pub(super) what: &'static str,
+    /// The command that writes a push log, before the file's name.
+    unpack: Option<&'static str>,
+}
+
+impl Form {
+    /// The form that a file's first octets are of.
+    pub(super) fn of_head(head: &[u8]) -> Option<Self> {
+        let found = BY_HEAD.iter().find(|(magic, _)| head.starts_with(magic));
+        found.map(|(_, form)| *form)
+    }
+
+    /// The form that wraps each line of a log into another one, if this line is of such.
+    pub(super) fn of_line(line: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Wrapped<'a> {
+            Docker {
+                #[serde(borrow, rename = "log")]
+                _log: std::borrow::Cow<'a, str>,
+                #[serde(borrow, rename = "stream")]
+                _stream: std::borrow::Cow<'a, str>,
+            },
+            Systemd {
+                #[serde(rename = "MESSAGE")]
+                _message: serde_json::Value,
+            },
+        }
+        match serde_json::from_slice(line).ok()? {
+            Wrapped::Docker { .. } => Some(DOCKER),
+            Wrapped::Systemd { .. } => Some(SYSTEMD),
+        }
+    }
+
+    /// The command, of that file.
+    pub(super) fn command(self, file: &str) -> Option<String> {
+        Some(format!("{} {file} > {file}.log", self.unpack?))
+    }
+}
+
+const DOCKER: Form = Form {
+    what: "lines that Docker has wrapped",
+    unpack: Some("jq -j .log"),
+};
+const SYSTEMD: Form = Form {
+    what: "lines that systemd's journal has wrapped",
+    unpack: Some("jq -r .MESSAGE"),
+};
+
+/// What files of each form begin with.
+static BY_HEAD: [(&[u8], Form); 8] = [
+    (
+        b"\x28\xb5\x2f\xfd",
+        packed("compressed with zstd", "zstd -dc"),
+    ),
+    (b"\xfd7zXZ\0", packed("compressed with xz", "xz -dc")),
+    (b"BZh", packed("compressed with bzip2", "bzip2 -dc")),
+    (
+        b"\x04\x22\x4d\x18",
+        packed("compressed with lz4", "lz4 -dc"),
+    ),
+    (b"PK\x03\x04", packed("a zip archive", "unzip -p")),
+    (
+        b"\xff\xfe",
+        packed("UTF-16 text", "iconv -f UTF-16 -t UTF-8"),
+    ),
+    (
+        b"\xfe\xff",
+        packed("UTF-16 text", "iconv -f UTF-16 -t UTF-8"),
+    ),
+    (
+        b"sternaJ\xf9",
+        Form {
+            what: "a segment of a Sterna journal, whose directory is named with --journal",
+            unpack: None,
+        },
+    ),
+];
+
+const fn packed(what: &'static str, unpack: &'static str) -> Form {
+    Form {
+        what,
+        unpack: Some(unpack),
+    }
+}
