@@ -49,7 +49,7 @@ const DEAD: &[(u64, &str, u64, &str, &str)] = &[
         "invalid-1",
         400,
         "INVALID_ARGUMENT",
-        "the registration token is not valid: The registration token is not a valid FCM \
+        "FCM does not take the registration token, or the message: The registration token is not a valid FCM \
          registration token",
     ),
     (

@@ -102,7 +102,7 @@ const BAD_TOKEN: Row = Row::token(
     400,
     "INVALID_ARGUMENT",
     TokenEffect::Suspect,
-    "the registration token is not valid",
+    "FCM does not take the registration token, or the message",
 );
 
 static DEAD_AT_APNS: Row = Row {
@@ -114,6 +114,7 @@ static DEAD_AT_APNS: Row = Row {
 
 static BAD_TOKEN_FIELD: Row = Row {
     token: TokenEffect::Dead,
+    meaning: "the registration token is not valid",
     ..BAD_TOKEN
 };
 
@@ -252,7 +253,10 @@ impl<'a> Problem<'a> {
                 "ErrorInfo" => problem.info = text(detail, "reason"),
                 "ApnsError" => problem.apns = Some(is_dead_at_apns(detail)),
                 "QuotaFailure" => problem.device_quota = names_a_device(detail),
-                "BadRequest" => problem.field = Some(names_the_token(detail)),
+                "BadRequest" => {
+                    let is_known = problem.field == Some(true);
+                    problem.field = Some(is_known || names_the_token(detail));
+                }
                 _ => {}
             }
         }

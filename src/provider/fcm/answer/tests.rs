@@ -348,13 +348,35 @@ fn a_field_violation_tells_token_and_message_apart() {
             let answer = judge(400, &body(400, "INVALID_ARGUMENT", &json!(details)));
             check(&answer, says);
             assert_eq!(answer.reason, "INVALID_ARGUMENT");
+            let is_about_the_token = answer.error == "the registration token is not valid: text";
+            assert_eq!(is_about_the_token, matches!(says, Says::Drop), "{answer:?}");
         };
         check("message.token", Says::Drop);
         check("message.fid", Says::Drop);
         check("message.data[0].value", Says::Fail);
+        check("message.data", Says::Fail);
         check("message.android.ttl", Says::Fail);
         check("message", Says::Fail);
     }
+}
+
+/// A data key may be behind it, which stands in the text alone.
+#[test]
+fn invalid_argument_without_a_field_is_not_put_down_to_the_token() {
+    let details = json!([fcm_error("INVALID_ARGUMENT")]);
+    let body = json!({"error": {
+        "message": "Invalid data payload key: from", "status": "INVALID_ARGUMENT",
+        "details": details,
+    }});
+    let answer = judge(400, &body.to_string());
+    check(&answer, Says::Suspect);
+    assert_eq!(
+        answer.error,
+        "FCM does not take the registration token, or the message: Invalid data payload key: from"
+    );
+    let fields = ["message.token", "message.data"].map(bad_request);
+    let of_both = json!([fcm_error("INVALID_ARGUMENT"), fields[0], fields[1]]);
+    check(&judge(400, &self::body(400, "", &of_both)), Says::Drop);
 }
 
 #[test]
