@@ -80,7 +80,7 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
         assertion: Box::new(move |now| account.assertion(now)),
     };
     let token = access_token(&AccessTokens::start(account, agent)?)?;
-    let payload = fcm::payload(&notification(Platform::Android))?;
+    let payload = fcm::payload(&notification(Platform::Android), false)?;
     let device = DeviceToken::new(device_token(Platform::Android, 0));
     let mut body = Vec::new();
     fcm::write_body(&payload, &device, None, &mut body);

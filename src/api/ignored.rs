@@ -128,6 +128,8 @@ fn name_of(path: &str) -> Text {
 /// Fields that say something and have no effect for that platform.
 fn unused(platform: Platform, asked: &Asked) -> impl Iterator<Item = &'static str> {
     use Platform::{Android, Ios};
+    // These two make a push without a message a silent one, also for Android.
+    let has_message = !asked.message.trim().is_empty();
     let fields = [
         (Ios, "collapse_key", !asked.collapse_key.is_empty()),
         (Ios, "priority", !asked.priority.is_empty()),
@@ -142,9 +144,17 @@ fn unused(platform: Platform, asked: &Asked) -> impl Iterator<Item = &'static st
         ),
         (Android, "category", !asked.category.is_empty()),
         (Android, "sound", !asked.sound.is_empty()),
-        (Android, "content_available", asked.content_available),
+        (
+            Android,
+            "content_available",
+            asked.content_available && has_message,
+        ),
         (Android, "mutable_content", asked.mutable_content),
-        (Android, "push_type", !asked.push_type.is_empty()),
+        (
+            Android,
+            "push_type",
+            !asked.push_type.is_empty() && (has_message || &*asked.push_type != "background"),
+        ),
         (Android, "expiry", asked.expiry != 0),
         (Android, "delay_while_idle", asked.delay_while_idle),
     ];
@@ -263,6 +273,15 @@ mod tests {
                 r#""platform":2,"title":"","badge":0,"collapse_key":"k""#,
                 &[],
             ),
+            (
+                r#""platform":2,"content_available":true,"push_type":"background""#,
+                &[],
+            ),
+            (
+                r#""platform":2,"message":"m","content_available":true,"push_type":"background""#,
+                &["content_available", "push_type"],
+            ),
+            (r#""platform":2,"push_type":"alert""#, &["push_type"]),
             (
                 r#""platform":1,"collapse_key":"k","time_to_live":9,"title":"t""#,
                 &["collapse_key", "time_to_live"],

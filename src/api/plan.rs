@@ -19,12 +19,13 @@ pub struct Rules {
     pub allows_empty_message: bool,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
     pub check_token: fn(Platform, &str) -> Result<(), &'static str>,
-    /// The provider's payload of a notification, or why it has none.
+    /// The provider's payload of a notification, or why it has none; writes into the notification
+    /// what its caller left to us.
     pub payload: Box<PayloadOf>,
 }
 
 /// See [`Rules::payload`].
-pub type PayloadOf = dyn Fn(&Notification) -> Result<Vec<u8>, String> + Send + Sync;
+pub type PayloadOf = dyn Fn(&mut Notification) -> Result<Vec<u8>, String> + Send + Sync;
 
 /// What a request comes to.
 #[derive(Debug, Default)]
@@ -254,7 +255,8 @@ fn plan_one(
     rejected: &mut impl FnMut(Option<usize>, Cow<'static, str>),
 ) -> Result<Option<Planned>, Cow<'static, str>> {
     let platform = Platform::from_number(asked.platform).ok_or("invalid platform")?;
-    if asked.message.is_empty() && !rules.allows_empty_message {
+    let wakes = asked.content_available || &*asked.push_type == "background";
+    if asked.message.is_empty() && !wakes && !rules.allows_empty_message {
         return Err("empty message".into());
     }
     if !matches!(&*asked.push_type, "" | "alert" | "background") {
@@ -268,7 +270,7 @@ fn plan_one(
     if extend > EXTEND_MAX {
         return Err(format!("extend of {extend} bytes over limit({EXTEND_MAX})").into());
     }
-    let notification = notification(platform, asked);
+    let mut notification = notification(platform, asked);
     // It would stand in the push log, and on the devices.
     let holds = |key: &str| {
         let extended = notification.extend.iter();
@@ -280,7 +282,7 @@ fn plan_one(
         return Err(HOLDS_KEY.into());
     }
     let fate = if enabled(platform) {
-        Fate::Push((rules.payload)(&notification)?)
+        Fate::Push((rules.payload)(&mut notification)?)
     } else {
         Fate::Disabled
     };

@@ -229,9 +229,9 @@ fn feed(
     settle_damaged(lane, settler, &mut room, &fed.damaged, now);
     let mut pushes = Vec::new();
     let mut shelved = false;
-    for outstanding in fed.notifications {
+    for mut outstanding in fed.notifications {
         let moment = outstanding.moment(now);
-        let payload = payload(&outstanding.notification);
+        let payload = payload(&mut outstanding.notification);
         let why = payload.as_ref().err().cloned();
         let Outstanding {
             notification,

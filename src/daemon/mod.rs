@@ -305,7 +305,7 @@ impl Daemon {
         });
         let rules = Arc::clone(service);
         // As they are when a push is fed: a reload may come before.
-        let payload = Box::new(move |notification: &Notification| {
+        let payload = Box::new(move |notification: &mut Notification| {
             let terms = rules.terms.get();
             (terms.rules.payload)(notification)
         });

@@ -98,6 +98,8 @@ pub struct Judge {
     journal: Option<Reading>,
     allow_incomplete: bool,
     allows_empty_message: bool,
+    /// Whether a log has no messages.
+    hides_message: bool,
     payload: Box<PayloadOf>,
 }
 
@@ -116,7 +118,8 @@ impl Judge {
             enabled: Platform::ALL.map(|platform| limits(config, platform, max_age)),
             journal: None,
             allow_incomplete,
-            allows_empty_message: config.core.allows_empty_message && !config.log.hide_message,
+            allows_empty_message: config.core.allows_empty_message,
+            hides_message: config.log.hide_message,
             payload: Box::new(routes::payload_of(config)),
         }
     }
@@ -156,22 +159,25 @@ impl Judge {
         if push.texts_of.is_some() {
             return Fate::HeldBack(Hold::Texts);
         }
-        let lacks_message = push.notification.message.is_empty() && !self.allows_empty_message;
+        let may_be_empty = !self.hides_message
+            && (self.allows_empty_message || push.notification.content_available);
+        let lacks_message = push.notification.message.is_empty() && !may_be_empty;
         if push.is_hidden() || lacks_message {
             return Fate::HeldBack(Hold::Hidden);
         }
         let Some(at) = push.at else {
             return Fate::HeldBack(Hold::Zone);
         };
+        let mut notification = push.notification.clone();
         let built = routes::check_device_token(platform, push.token.as_str())
             .map_err(str::to_owned)
-            .and_then(|()| (self.payload)(&push.notification));
+            .and_then(|()| (self.payload)(&mut notification));
         let (payload, error) = match built {
             Ok(payload) => (payload, None),
             Err(error) => (Vec::new(), Some(error)),
         };
         let accepted = Arc::new(Accepted {
-            notification: push.notification.clone(),
+            notification,
             tokens: Box::new([push.token.clone()]),
             first_id: push.push_id(),
             at: earlier(now, Duration::from_secs(at)),

@@ -208,19 +208,25 @@ fn android_route(android: &Android) -> Result<Route, RouteError> {
     })
 }
 
-/// Makes payloads by the providers' rules, and warns once per configuration of what may be refused.
+/// Makes payloads by the providers' rules, settles the push type, and warns once per configuration
+/// of what may be refused.
 pub(super) fn payload_of(
     config: &Config,
-) -> impl Fn(&Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
-    let gaurun_badge = config.core.gaurun_badge;
+) -> impl Fn(&mut Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
+    let as_gaurun = config.core.gaurun_badge;
     let doubtful = Once::new();
     move |notification| match notification.platform {
-        Platform::Ios => apns::payload(notification, gaurun_badge),
+        Platform::Ios => {
+            if !as_gaurun {
+                apns::settle_push_type(notification);
+            }
+            apns::payload(notification, as_gaurun)
+        }
         Platform::Android => {
             if let Some(text) = fcm::doubtful_key(notification) {
                 doubtful.call_once(|| ::log::warn!("android: {text} (told once)"));
             }
-            fcm::payload(notification)
+            fcm::payload(notification, as_gaurun)
         }
     }
 }

@@ -131,7 +131,7 @@ impl Survey {
         self.state == (recovered.outstanding, recovered.records)
     }
 
-    fn count(&mut self, rules: &Rules, outstanding: Outstanding, now: Moment) {
+    fn count(&mut self, rules: &Rules, mut outstanding: Outstanding, now: Moment) {
         let platform = outstanding.notification.platform;
         let at = outstanding.moment(now);
         let Some(limits) = rules.of(platform) else {
@@ -139,7 +139,7 @@ impl Survey {
             *held += outstanding.pushes.len() as u64;
             return;
         };
-        let is_sendable = (rules.payload)(&outstanding.notification).is_ok();
+        let is_sendable = (rules.payload)(&mut outstanding.notification).is_ok();
         let accepted = Arc::new(Accepted {
             notification: outstanding.notification,
             tokens: outstanding.tokens,

@@ -19,13 +19,17 @@ fn what_is_sent_is_what_the_caller_said() {
          "expiry": 3600, "extend": [{"key": "url", "val": "u"}]},
         {"platform": 1, "token": ["AA03"], "message": "m", "push_type": "background",
          "content_available": true},
+        {"platform": 1, "token": ["AA04"], "content_available": true},
+        {"platform": 1, "token": ["AA05"], "message": " ", "push_type": "background"},
+        {"platform": 2, "token": ["silent"], "content_available": true,
+         "extend": [{"key": "url", "val": "u"}]},
         {"platform": 2, "token": ["plain"], "message": "plain"},
         {"platform": 2, "token": ["full"], "message": "m", "collapse_key": "k",
          "time_to_live": 3600, "priority": "high", "delay_while_idle": true, "title": "ignored",
          "extend": [{"key": "url", "val": "u"}]},
     ]});
     let before = sterna::moment::Moment::now().unix.as_secs();
-    assert_eq!(daemon.push(&body).accepted_ids().len(), 5);
+    assert_eq!(daemon.push(&body).accepted_ids().len(), 8);
     daemon.settle();
     assert!(site.error_log().is_empty(), "{:?}", site.error_log());
     let after = sterna::moment::Moment::now().unix.as_secs();
@@ -47,6 +51,13 @@ fn what_is_sent_is_what_the_caller_said() {
         body("aa03"),
         json!({"aps": {"alert": "m", "content-available": 1}})
     );
+    for silent in ["aa04", "aa05"] {
+        assert_eq!(body(silent), json!({"aps": {"content-available": 1}}));
+    }
+    assert_eq!(
+        body("silent"),
+        json!({"message": {"token": "silent", "data": {"url": "u"}, "android": {}}})
+    );
     assert_eq!(
         body("plain"),
         json!({"message": {"token": "plain", "data": {"message": "plain"}, "android": {}}})
@@ -67,6 +78,8 @@ fn what_is_sent_is_what_the_caller_said() {
         ("aa01", "alert", None),
         ("aa02", "alert", None),
         ("aa03", "background", Some("5")),
+        ("aa04", "background", Some("5")),
+        ("aa05", "background", Some("5")),
     ] {
         assert_eq!(
             header(token, "apns-topic").as_deref(),

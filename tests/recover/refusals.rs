@@ -310,11 +310,16 @@ fn what_the_log_hides_is_held_back() {
     let hashed = gaurun("accepted", 9, 1, "android", "hash:1f0c", "");
     let no_token = gaurun("accepted", 9, 2, "ios", "", "");
     let no_message = ios("accepted", 9, 3, 3).replace("hello", "");
-    write(&site, "access.log", [hashed, no_token, no_message].concat());
+    let silent = ",\"content_available\":true";
+    let silent = gaurun("accepted", 9, 4, "ios", &hex_token(4), silent).replace("hello", "");
+    let lines = [hashed, no_token, no_message, silent];
+    write(&site, "access.log", lines.concat());
     let output = recover(&site, &["access.log"], &["--allow-incomplete"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let held = "3 held back: their device token or message is not in the log";
     assert!(text.contains(held), "{text}");
-    assert!(text.ends_with("0 succeeded, 0 failed, 3 left\n"), "{text}");
-    assert!(simulated.notes().is_empty());
+    assert!(text.ends_with("1 succeeded, 0 failed, 3 left\n"), "{text}");
+    let notes = simulated.notes();
+    assert_eq!(notes.len(), 1, "a silent push has no message to be hidden");
+    assert_eq!(notes[0].body, r#"{"aps":{"content-available":1}}"#);
 }

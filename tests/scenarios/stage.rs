@@ -175,7 +175,7 @@ impl Stage {
         };
         let payload = match self.setting.platform {
             Platform::Ios => vec![b'x'; payload],
-            Platform::Android => fcm::payload(&notification).unwrap(),
+            Platform::Android => fcm::payload(&notification, false).unwrap(),
         };
         let accepted = Arc::new(Accepted {
             tokens: (first..).take(count).map(token).collect(),

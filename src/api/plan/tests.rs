@@ -153,6 +153,24 @@ fn a_disabled_platform_is_no_refusal() {
 }
 
 #[test]
+fn a_push_that_only_wakes_the_app_needs_no_message() {
+    for (fields, is_taken) in [
+        (r#""content_available":true"#, true),
+        (r#""push_type":"background""#, true),
+        (r#""content_available":false"#, false),
+        (r#""push_type":"alert","sound":"s""#, false),
+    ] {
+        let plan = planned(
+            &format!(r#"{{"platform":1,"token":["a"],{fields}}}"#),
+            &rules(),
+        );
+        let refusal = plan.unwrap().refusal();
+        let expected = (!is_taken).then_some("empty message");
+        assert_eq!(refusal.as_deref(), expected, "{fields}");
+    }
+}
+
+#[test]
 fn a_message_may_be_empty_where_the_site_allows_it() {
     let rules = Rules {
         allows_empty_message: true,

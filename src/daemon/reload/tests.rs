@@ -149,7 +149,7 @@ impl Running {
     fn state(&mut self) -> BTreeSet<String> {
         let terms = self.daemon.service.terms.get();
         let rules = &terms.rules;
-        let body = (rules.payload)(&Notification::empty(Platform::Ios)).unwrap();
+        let body = (rules.payload)(&mut Notification::empty(Platform::Ios)).unwrap();
         let privacy = self.daemon.logs.privacy.get();
         let mut state = BTreeSet::from([
             format!("notification_max {}", rules.notification_max),

@@ -158,7 +158,7 @@ fn pushes(count: usize, change: impl FnOnce(&mut Notification)) -> Vec<Push> {
     };
     let payload = match notification.platform {
         Platform::Ios => apns::payload(&notification, false),
-        Platform::Android => fcm::payload(&notification),
+        Platform::Android => fcm::payload(&notification, false),
     };
     let accepted = Arc::new(Accepted {
         notification,

@@ -15,7 +15,7 @@ pub use advice::ADVICE;
 pub use answer::{ROWS, answer, goaway};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
-pub use payload::{PAYLOAD_MAX, payload};
+pub use payload::{PAYLOAD_MAX, payload, settle_push_type};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
 use crate::push::{Accepted, DeviceToken, Notification};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::{BACKGROUND, push_type};
 use crate::push::Notification;
 
 /// Largest payload that APNs takes for `alert` and `background` pushes, in octets.
@@ -53,25 +54,29 @@ enum Alert<'a> {
 
 /// Builds the payload, which is the same for all device tokens of the notification.
 ///
-/// With `gaurun_badge` a badge that the caller left out is sent as 0, as Gaurun did; else it is
-/// left out, which leaves the icon alone.
+/// A background push wakes the app and shows nothing: it has `content-available`, and a blank text
+/// is no alert. `as_gaurun`, a blank text is one, and a badge that the caller left out is sent as
+/// 0; else it is left out, which leaves the icon alone.
 ///
 /// # Errors
 ///
 /// A text that names what the caller has to change.
-pub fn payload(notification: &Notification, gaurun_badge: bool) -> Result<Vec<u8>, String> {
-    let badge = notification.badge.or(gaurun_badge.then_some(0));
+pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
+    let badge = notification.badge.or(as_gaurun.then_some(0));
     if let Some(badge) = badge.filter(|&badge| badge < 0) {
         return Err(format!("badge is {badge}, and must not be negative"));
     }
     let extend = extend(notification)?;
+    let is_background = push_type(notification) == BACKGROUND;
+    let is_silent = is_background && !as_gaurun && has_blank_texts(notification);
+    let content_available = notification.content_available || is_background;
     let payload = Payload {
         aps: Aps {
-            alert: alert(notification),
+            alert: alert(notification).filter(|_| !is_silent),
             badge,
             sound: &notification.sound,
             category: &notification.category,
-            content_available: notification.content_available.then_some(1),
+            content_available: content_available.then_some(1),
             mutable_content: notification.mutable_content.then_some(1),
         },
         extend,
@@ -85,6 +90,25 @@ pub fn payload(notification: &Notification, gaurun_badge: bool) -> Result<Vec<u8
         ));
     }
     Ok(octets)
+}
+
+/// Makes it a background push if it is to wake the app and nothing in it is to be shown.
+pub fn settle_push_type(notification: &mut Notification) {
+    let shows_nothing = has_blank_texts(notification)
+        && notification.sound.is_empty()
+        && notification.badge.is_none();
+    if notification.content_available && shows_nothing {
+        notification.push_type = BACKGROUND.into();
+    }
+}
+
+fn has_blank_texts(notification: &Notification) -> bool {
+    let texts = [
+        &notification.message,
+        &notification.title,
+        &notification.subtitle,
+    ];
+    texts.iter().all(|text| text.trim().is_empty())
 }
 
 /// The alert, unless all its texts are empty: a silent push must not have one.

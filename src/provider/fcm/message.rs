@@ -33,12 +33,15 @@ struct Android<'a> {
 
 /// Builds what all messages of the notification have in common, for [`write_body`] alone.
 ///
+/// A push that is to wake the app and has nothing to show has no `message` among its data, unless
+/// `as_gaurun`.
+///
 /// `delay_while_idle` has no counterpart in HTTP v1 and is ignored.
 ///
 /// # Errors
 ///
 /// A text that names what the caller has to change.
-pub fn payload(notification: &Notification) -> Result<Vec<u8>, String> {
+pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
     let secs = notification.time_to_live;
     if !(0..=TIME_TO_LIVE_MAX).contains(&secs) {
         return Err(format!(
@@ -49,7 +52,7 @@ pub fn payload(notification: &Notification) -> Result<Vec<u8>, String> {
         collapse_key: &notification.collapse_key,
         priority: priority(&notification.priority)?,
     };
-    let data = data(notification)?;
+    let data = data(notification, !as_gaurun && is_silent(notification))?;
     let json = |error| format!("the message cannot be written as JSON: {error}");
     let mut out = b"\"data\":".to_vec();
     serde_json::to_writer(&mut out, &data).map_err(json)?;
@@ -109,8 +112,9 @@ fn priority(word: &str) -> Result<Option<&'static str>, String> {
 
 /// The message and the caller's keys; of equal ones the last counts, and `message` may be among
 /// them, as with Gaurun.
-fn data(notification: &Notification) -> Result<BTreeMap<&str, &str>, String> {
-    let mut data = BTreeMap::from([("message", &*notification.message)]);
+fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &str>, String> {
+    let message = (!is_silent).then_some(("message", &*notification.message));
+    let mut data: BTreeMap<_, _> = message.into_iter().collect();
     for extend in &notification.extend {
         let key = &*extend.key;
         if is_reserved(key) {
@@ -131,6 +135,12 @@ fn data(notification: &Notification) -> Result<BTreeMap<&str, &str>, String> {
         ));
     }
     Ok(data)
+}
+
+/// Whether it is to wake the app, by a word that iOS has for it, and has nothing to show.
+fn is_silent(notification: &Notification) -> bool {
+    let wakes = notification.content_available || &*notification.push_type == "background";
+    wakes && notification.message.trim().is_empty()
 }
 
 /// Keys that all of FCM's pages call reserved.

@@ -195,11 +195,13 @@ impl World {
         };
         let payload = match self.site.platform() {
             Platform::Ios => vec![b'x'; length],
-            Platform::Android => fcm::payload(&Notification {
-                message: "x".repeat(length).into(),
-                ..notification.clone()
-            })
-            .unwrap(),
+            Platform::Android => {
+                let notification = Notification {
+                    message: "x".repeat(length).into(),
+                    ..notification.clone()
+                };
+                fcm::payload(&notification, false).unwrap()
+            }
         };
         let accepted = Arc::new(Accepted {
             notification,

@@ -61,7 +61,7 @@ impl World {
         };
         let payload = match platform {
             Platform::Ios => vec![b'x'; 100],
-            Platform::Android => fcm::payload(&notification).unwrap(),
+            Platform::Android => fcm::payload(&notification, false).unwrap(),
         };
         let accepted = Arc::new(Accepted {
             notification,

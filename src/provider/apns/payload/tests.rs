@@ -76,35 +76,88 @@ fn fields_of_android_and_of_the_request_are_not_in_the_payload() {
     );
 }
 
+type Change = fn(&mut Notification);
+
 #[test]
-fn a_silent_push_has_no_alert() {
-    check(
-        |n| (n.message, n.content_available) = ("".into(), true),
-        r#"{"aps":{"content-available":1}}"#,
-    );
-    check(|n| n.message = "".into(), r#"{"aps":{}}"#);
+fn a_push_that_wakes_and_shows_nothing_is_a_background_push_without_alert() {
+    let silent = r#"{"aps":{"content-available":1}}"#;
+    let cases: [(Change, &str, &str); 9] = [
+        (|n| n.content_available = true, "background", silent),
+        (|n| n.push_type = "background".into(), "background", silent),
+        (
+            |n| (n.push_type, n.content_available) = ("alert".into(), true),
+            "background",
+            silent,
+        ),
+        (
+            |n| (n.message, n.push_type) = (" ".into(), "background".into()),
+            "background",
+            silent,
+        ),
+        (
+            |n| (n.message, n.title, n.content_available) = (" ".into(), "\n".into(), true),
+            "background",
+            silent,
+        ),
+        // There is something to show.
+        (
+            |n| (n.badge, n.content_available) = (Some(3), true),
+            "",
+            r#"{"aps":{"badge":3,"content-available":1}}"#,
+        ),
+        (
+            |n| (n.sound, n.content_available) = ("s".into(), true),
+            "",
+            r#"{"aps":{"sound":"s","content-available":1}}"#,
+        ),
+        (
+            |n| (n.title, n.push_type) = ("T".into(), "background".into()),
+            "background",
+            r#"{"aps":{"alert":{"title":"T"},"content-available":1}}"#,
+        ),
+        (|_| (), "", r#"{"aps":{}}"#),
+    ];
+    for (change, push_type, expected) in cases {
+        let mut notification = notification(Ios, "");
+        change(&mut notification);
+        settle_push_type(&mut notification);
+        assert_eq!(&*notification.push_type, push_type, "{expected}");
+        let payload = payload(&notification, false).unwrap();
+        assert_eq!(String::from_utf8(payload).unwrap(), expected);
+    }
 }
 
 #[test]
-fn an_absent_badge_is_left_out_unless_gaurun_badge() {
+fn as_gaurun_a_blank_text_is_an_alert_and_the_badge_is_0() {
+    let mut notification = notification(Ios, " ");
+    notification.push_type = "background".into();
+    let payload = payload(&notification, true).unwrap();
+    assert_eq!(
+        String::from_utf8(payload).unwrap(),
+        r#"{"aps":{"alert":" ","badge":0,"content-available":1}}"#
+    );
+}
+
+#[test]
+fn an_absent_badge_is_left_out_unless_as_gaurun() {
     let mut notification = notification(Ios, "m");
-    let text = |notification: &Notification, gaurun_badge| {
-        String::from_utf8(payload(notification, gaurun_badge).unwrap()).unwrap()
+    let text = |notification: &Notification, as_gaurun| {
+        String::from_utf8(payload(notification, as_gaurun).unwrap()).unwrap()
     };
     assert_eq!(text(&notification, false), r#"{"aps":{"alert":"m"}}"#);
     assert_eq!(
         text(&notification, true),
         r#"{"aps":{"alert":"m","badge":0}}"#
     );
-    for gaurun_badge in [false, true] {
+    for as_gaurun in [false, true] {
         notification.badge = Some(0);
         assert_eq!(
-            text(&notification, gaurun_badge),
+            text(&notification, as_gaurun),
             r#"{"aps":{"alert":"m","badge":0}}"#
         );
         notification.badge = Some(7);
         assert_eq!(
-            text(&notification, gaurun_badge),
+            text(&notification, as_gaurun),
             r#"{"aps":{"alert":"m","badge":7}}"#
         );
     }
@@ -163,7 +216,7 @@ proptest! {
         texts in proptest::collection::vec(any::<String>(), 6),
         pairs in proptest::collection::vec((any::<String>(), any::<String>()), 0..8),
         badge in proptest::option::of(0_i64..),
-        gaurun_badge: bool,
+        as_gaurun: bool,
     ) {
         let mut notification = notification(Ios, &texts[0]);
         notification.title = texts[1].as_str().into();
@@ -173,7 +226,7 @@ proptest! {
         notification.badge = badge;
         let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         notification.extend = extend(&pairs);
-        match payload(&notification, gaurun_badge) {
+        match payload(&notification, as_gaurun) {
             Ok(octets) => {
                 prop_assert!(octets.len() <= PAYLOAD_MAX);
                 let json: Value = serde_json::from_slice(&octets).unwrap();

@@ -7,7 +7,7 @@ use crate::push::Platform::Android;
 
 fn body(notification: &Notification, token: &str, ttl_left: Option<u64>) -> String {
     let mut out = Vec::new();
-    let payload = payload(notification).unwrap();
+    let payload = payload(notification, false).unwrap();
     write_body(&payload, &DeviceToken::new(token), ttl_left, &mut out);
     String::from_utf8(out).unwrap()
 }
@@ -21,7 +21,7 @@ fn check(change: impl FnOnce(&mut Notification), ttl_left: Option<u64>, expected
 fn check_refused(change: impl FnOnce(&mut Notification), expected: &str) {
     let mut notification = notification(Android, "hello");
     change(&mut notification);
-    assert_eq!(payload(&notification).unwrap_err(), expected);
+    assert_eq!(payload(&notification, false).unwrap_err(), expected);
 }
 
 #[test]
@@ -106,6 +106,30 @@ fn extend_may_replace_the_message_and_its_last_value_counts() {
 }
 
 #[test]
+fn a_silent_push_has_no_message_among_its_data() {
+    type Change = fn(&mut Notification);
+    let wakes: [Change; 2] = [
+        |n| n.content_available = true,
+        |n| n.push_type = "background".into(),
+    ];
+    for wake in wakes {
+        for (message, as_gaurun, data) in [
+            ("", false, r#"{"k":"v"}"#),
+            (" ", false, r#"{"k":"v"}"#),
+            ("m", false, r#"{"k":"v","message":"m"}"#),
+            (" ", true, r#"{"k":"v","message":" "}"#),
+        ] {
+            let mut notification = notification(Android, message);
+            notification.extend = extend(&[("k", "v")]);
+            wake(&mut notification);
+            let payload = payload(&notification, as_gaurun).unwrap();
+            let expected = format!("\"data\":{data},\"android\":{{");
+            assert_eq!(String::from_utf8(payload).unwrap(), expected);
+        }
+    }
+}
+
+#[test]
 fn an_empty_message_is_still_there() {
     check(
         |n| n.message = "".into(),
@@ -119,7 +143,7 @@ fn the_time_to_live_has_a_range() {
     for secs in [0, 1, TIME_TO_LIVE_MAX] {
         let mut notification = notification(Android, "m");
         notification.time_to_live = secs;
-        assert!(payload(&notification).is_ok());
+        assert!(payload(&notification, false).is_ok());
     }
     check_refused(
         |n| n.time_to_live = -1,
@@ -146,11 +170,11 @@ fn what_a_refusal_quotes_is_cut() {
     let long = "x".repeat(100_000);
     let mut notification = notification(Android, "m");
     notification.priority = long.as_str().into();
-    let error = payload(&notification).unwrap_err();
+    let error = payload(&notification, false).unwrap_err();
     assert!(error.len() < 512, "{} octets", error.len());
     notification.priority = "".into();
     notification.extend = extend(&[(&format!("google.{long}"), "v")]);
-    let error = payload(&notification).unwrap_err();
+    let error = payload(&notification, false).unwrap_err();
     assert!(error.len() < 512, "{} octets", error.len());
     let error = doubtful_key(&notification).unwrap();
     assert!(error.len() < 512, "{} octets", error.len());
@@ -185,7 +209,7 @@ fn doubtful_keys_are_sent_with_a_word_of_warning() {
         "",
     ] {
         notification.extend = extend(&[("ok", "1"), (key, "v")]);
-        assert!(payload(&notification).is_ok(), "{key}");
+        assert!(payload(&notification, false).is_ok(), "{key}");
         assert!(
             doubtful_key(&notification)
                 .unwrap()
@@ -194,7 +218,7 @@ fn doubtful_keys_are_sent_with_a_word_of_warning() {
     }
     for key in ["From", "fromage", "message", "my.google.x", "message_types"] {
         notification.extend = extend(&[(key, "v")]);
-        assert!(payload(&notification).is_ok(), "{key}");
+        assert!(payload(&notification, false).is_ok(), "{key}");
         assert_eq!(doubtful_key(&notification), None);
     }
 }
@@ -203,21 +227,24 @@ fn doubtful_keys_are_sent_with_a_word_of_warning() {
 fn only_what_is_surely_too_large_is_refused() {
     let mut notification = notification(Android, "");
     notification.message = "\n".repeat(DATA_MAX - "message".len()).into();
-    assert!(payload(&notification).is_ok(), "escapes do not count");
+    assert!(
+        payload(&notification, false).is_ok(),
+        "escapes do not count"
+    );
     notification.message = "\n".repeat(DATA_MAX - "message".len() + 1).into();
     assert_eq!(
-        payload(&notification).unwrap_err(),
+        payload(&notification, false).unwrap_err(),
         "message and extend are 4097 bytes, and FCM takes at most 4096"
     );
     notification.message = "".into();
     notification.extend = extend(&[("k", &"v".repeat(DATA_MAX))]);
-    assert!(payload(&notification).is_err());
+    assert!(payload(&notification, false).is_err());
 }
 
 #[test]
 fn the_body_is_appended() {
     let mut out = b"x".to_vec();
-    let payload = payload(&notification(Android, "m")).unwrap();
+    let payload = payload(&notification(Android, "m"), false).unwrap();
     write_body(&payload, &DeviceToken::new("t"), None, &mut out);
     assert!(out.starts_with(br#"x{"message":{"token":"t","data""#));
 }
@@ -235,7 +262,7 @@ proptest! {
         notification.collapse_key = collapse_key.as_str().into();
         let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         notification.extend = extend(&pairs);
-        let Ok(payload) = payload(&notification) else {
+        let Ok(payload) = payload(&notification, false) else {
             let size: usize = pairs.iter().map(|(k, v)| k.len() + v.len()).sum();
             let reserved = pairs.iter().any(|(key, _)| is_reserved(key));
             prop_assert!(reserved || size + message.len() + "message".len() > DATA_MAX);
