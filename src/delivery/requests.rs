@@ -155,7 +155,7 @@ impl Requests {
         let accepted = push.accepted();
         let waited = now.since(accepted.at);
         let ttl_left = provider::lifetime(&accepted.notification)
-            .map(|lifetime| lifetime.saturating_sub(waited).as_secs());
+            .map(|lifetime| provider::begun_seconds(lifetime.saturating_sub(waited)));
         self.content.clear();
         fcm::write_body(&accepted.payload, push.token(), ttl_left, &mut self.content);
         let template = self.templates[0].ok_or(SendError::NoStream)?;

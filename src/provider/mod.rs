@@ -310,6 +310,12 @@ pub fn lifetime(notification: &Notification) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
+/// Whole seconds, a begun one among them: so long a push lives that has some time left.
+pub fn begun_seconds(time: Duration) -> u64 {
+    let is_begun = time.subsec_nanos() > 0;
+    time.as_secs().saturating_add(is_begun.into())
+}
+
 /// The first `max` characters of a text.
 fn cut(text: &str, max: usize) -> &str {
     match text.char_indices().nth(max) {

@@ -566,11 +566,14 @@ fn deadlines_count_from_acceptance_also_when_a_push_is_tried_again() {
         (1, 0, "599s"),
         (40, 0, "560s"),
         (599, 0, "1s"),
-        (40, 500, "60s"),
+        (40, 500_000, "60s"),
+        // Whoever has some time left is not told "now or never".
+        (599, 999, "1s"),
+        (40, 500_001, "60s"),
     ] {
         wire.now.unix = Duration::from_secs(secs * 1_000_000);
         // The device's time goes on while the process stands still.
-        wire.now.stood = Duration::from_secs(stood);
+        wire.now.stood = Duration::from_millis(stood);
         let (_, content) = again(&mut wire, &push[0], secs);
         assert!(content.contains(&format!(r#""ttl":"{left}""#)), "{content}");
     }

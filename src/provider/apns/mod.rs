@@ -18,6 +18,7 @@ pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use payload::{PAYLOAD_MAX, payload, settle_push_type};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
+use crate::provider::begun_seconds;
 use crate::push::{Accepted, DeviceToken, Notification};
 
 /// Where apps from the App Store and `TestFlight` are pushed to.
@@ -72,7 +73,7 @@ pub fn path(token: &DeviceToken, out: &mut Vec<u8>) {
 /// caller gave a positive `expiry`.
 pub fn expiration(accepted: &Accepted) -> Option<u64> {
     let lifetime = u64::try_from(accepted.notification.expiry).ok()?;
-    let at = accepted.at.unix_secs().saturating_add(lifetime);
+    let at = begun_seconds(accepted.at.unix).saturating_add(lifetime);
     (lifetime > 0).then_some(at.min(EXPIRATION_MAX))
 }
 

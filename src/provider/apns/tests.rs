@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::provider::fixture::{UNIX, notification, start};
 use crate::push::Platform::Ios;
@@ -47,6 +49,9 @@ fn the_path_folds_the_token_to_lower_case() {
 #[test]
 fn expiration_counts_from_acceptance_and_is_absent_without_a_positive_expiry() {
     assert_eq!(expiration(&accepted(10)), Some(UNIX + 10));
+    let mut late = accepted(1);
+    late.at.unix += Duration::from_millis(900);
+    assert_eq!(expiration(&late), Some(UNIX + 2), "no sooner than said");
     assert_eq!(expiration(&accepted(0)), None);
     assert_eq!(expiration(&accepted(-5)), None);
     assert_eq!(expiration(&accepted(i64::MAX)), Some(EXPIRATION_MAX));

@@ -51,7 +51,7 @@ fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<Str
     let mut path = Vec::new();
     apns::path(&accepted.tokens[nth], &mut path);
     let life = life_of(accepted);
-    let expiration = life.map(|life| (accepted.at.unix + life).as_secs().to_string());
+    let expiration = life.map(|life| seconds(accepted.at.unix + life).to_string());
     let length = accepted.payload.len().to_string();
     wrong(
         fields,
@@ -65,6 +65,11 @@ fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<Str
             (b"content-length", Some(length.as_bytes())),
         ],
     )
+}
+
+/// A begun second is one: what has some time left is not told that it has none.
+fn seconds(time: Duration) -> u128 {
+    time.as_nanos().div_ceil(1_000_000_000)
 }
 
 fn wrong_for_fcm(fields: &Fields) -> Option<String> {
@@ -121,7 +126,7 @@ pub(super) fn content(
     let same_payload = rest.is_some_and(|rest| rest.starts_with(&accepted.payload));
     let (life, waited) = (life_of(accepted), net.ledger.waited(push, (link, stream)));
     let same_ttl = waited.is_none_or(|waited| {
-        let left = life.map(|life| life.saturating_sub(waited).as_secs());
+        let left = life.map(|life| seconds(life.saturating_sub(waited)));
         let ttl = left.map_or(Value::Null, |secs| format!("{secs}s").into());
         message["android"]["ttl"] == ttl
     });
