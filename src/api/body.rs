@@ -3,7 +3,11 @@
 //! A connection's buffer of up to [`FREE`] octets costs nothing; what is beyond is charged to one
 //! [`Budget`]. Half a thousand clients that each send a large body slowly, or take no answer, would
 //! else hold gigabytes.
+//!
+//! A large request has its turn, in the order in which they come, before its body is read. Nobody
+//! waits for more while it holds some: such requests could wait for each other.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +28,12 @@ struct State {
     whole: usize,
     /// Those that are taken: more than all after a reload that left less than was taken.
     taken: usize,
-    /// Connections that wait for some to be given back.
-    waiting: usize,
+    /// Requests that wait for some to be given back, the first one first.
+    waiting: VecDeque<u64>,
+    /// Most that may wait.
+    most_waiting: usize,
+    /// The number of the next one that waits.
+    next: u64,
 }
 
 impl State {
@@ -40,12 +48,15 @@ impl State {
 }
 
 impl Budget {
-    pub(super) fn new(octets: usize) -> Arc<Self> {
+    /// With so many octets, for which so many requests may wait.
+    pub(super) fn new(octets: usize, most_waiting: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 whole: octets,
                 taken: 0,
-                waiting: 0,
+                waiting: VecDeque::new(),
+                most_waiting,
+                next: 0,
             }),
             given: Condvar::new(),
         })
@@ -57,37 +68,57 @@ impl Budget {
         state.whole.saturating_sub(state.taken)
     }
 
-    /// Takes octets if there are enough.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Takes octets if there are enough, before those who wait.
     fn take_at_once(&self, octets: usize) -> bool {
         self.lock().take(octets)
     }
 
-    /// Takes octets. While there are too few, connections whose callers let us wait are closed for
-    /// them, by `free_memory`.
-    fn take(&self, octets: usize, free_memory: impl Fn(usize)) -> bool {
+    /// Takes octets if there are enough and nobody waits.
+    fn take_in_turn(&self, octets: usize) -> bool {
         let mut state = self.lock();
-        if state.take(octets) {
+        state.waiting.is_empty() && state.take(octets)
+    }
+
+    /// Takes octets, after all who wait for some, if that time is long enough. While there are too
+    /// few, connections whose callers let us wait are closed for them, by `free_memory`.
+    fn take(&self, octets: usize, within: Duration, free_memory: impl Fn(usize)) -> bool {
+        let mut state = self.lock();
+        if state.waiting.is_empty() && state.take(octets) {
             return true;
         }
-        if octets > state.whole || state.waiting >= LARGE_BODIES {
+        if octets > state.whole || state.waiting.len() >= state.most_waiting {
             return false;
         }
-        let deadline = moment::now() + ROOM_WITHIN;
-        state.waiting += 1;
+        let deadline = moment::now() + within;
+        let number = state.next;
+        state.next += 1;
+        state.waiting.push_back(number);
         let is_taken = loop {
             let left = deadline.saturating_duration_since(moment::now());
             if left.is_zero() {
                 break false;
             }
-            // Under the lock, so that nobody is closed for what was just given back.
-            free_memory(octets);
-            let waited = self.given.wait_timeout(state, left.min(LOOK_EVERY));
+            let is_first = state.waiting.front() == Some(&number);
+            if is_first {
+                // Under the lock, so that nobody is closed for what was just given back.
+                free_memory(octets);
+            }
+            let pause = if is_first { left.min(LOOK_EVERY) } else { left };
+            let waited = self.given.wait_timeout(state, pause);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if state.take(octets) {
+            if state.waiting.front() == Some(&number) && state.take(octets) {
                 break true;
             }
         };
-        state.waiting -= 1;
+        state.waiting.retain(|&waiting| waiting != number);
+        drop(state);
+        // There may be enough for the next one, too.
+        self.given.notify_all();
         is_taken
     }
 
@@ -100,9 +131,11 @@ impl Budget {
         }
     }
 
-    /// Makes it a budget of so many octets.
-    pub(super) fn resize(&self, octets: usize) {
-        self.lock().whole = octets;
+    /// Makes it a budget of so many octets, for which so many requests may wait.
+    pub(super) fn resize(&self, octets: usize, most_waiting: usize) {
+        let mut state = self.lock();
+        (state.whole, state.most_waiting) = (octets, most_waiting);
+        drop(state);
         self.given.notify_all();
     }
 
@@ -118,16 +151,19 @@ pub(super) struct Share<'a> {
     budget: Arc<Budget>,
     place: &'a Place,
     octets: usize,
+    /// How long it waits for its turn.
+    within: Duration,
     /// How long it was waited for, since that was last asked.
     delay: Duration,
 }
 
 impl<'a> Share<'a> {
-    pub(super) fn new(budget: Arc<Budget>, place: &'a Place) -> Self {
+    pub(super) fn new(budget: Arc<Budget>, place: &'a Place, within: Duration) -> Self {
         Self {
             budget,
             place,
             octets: 0,
+            within,
             delay: Duration::ZERO,
         }
     }
@@ -137,14 +173,21 @@ impl<'a> Share<'a> {
         std::mem::take(&mut self.delay)
     }
 
-    /// Sees to it that it has that many octets at least.
+    /// Sees to it that it has that many octets at least, once it is its turn: it gives back first
+    /// what it has.
     pub(super) fn raise(&mut self, octets: usize) -> Result<(), Refusal> {
         let more = octets.saturating_sub(self.octets);
         if more == 0 {
             return Ok(());
         }
+        if self.budget.take_in_turn(more) {
+            self.set(octets);
+            return Ok(());
+        }
+        self.lower(0);
         let (place, asked) = (self.place, moment::now());
-        if !self.budget.take(more, |octets| place.free_memory(octets)) {
+        let free_memory = |octets| place.free_memory(octets);
+        if !self.budget.take(octets, self.within, free_memory) {
             return Err(NO_ROOM);
         }
         self.delay += moment::since(asked);
@@ -189,21 +232,23 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Appends to the body. What its buffer has beyond [`FREE`] is in `share`, beside octets that
-    /// are `kept` there for something else.
+    /// Appends to the body, which will have `most` octets at most. Once its buffer has more than
+    /// [`FREE`], room for all of them is in `share`, beside octets that are `kept` there for
+    /// something else.
     pub(super) fn push(
         &mut self,
         octets: &[u8],
         share: &mut Share<'_>,
-        kept: usize,
+        (most, kept): (usize, usize),
     ) -> Result<(), Refusal> {
         let needed = self.octets.len().saturating_add(octets.len());
         if needed > self.octets.capacity() {
-            let capacity = needed
-                .checked_next_power_of_two()
-                .unwrap_or(needed)
-                .max(SMALLEST);
-            share.raise(capacity.saturating_sub(FREE).saturating_add(kept))?;
+            let capacity = if needed > FREE {
+                share.raise(beside_free(most, kept))?;
+                most.max(needed)
+            } else {
+                needed.next_power_of_two().clamp(SMALLEST, FREE)
+            };
             self.octets
                 .reserve_exact(capacity.saturating_sub(self.octets.len()));
         }
@@ -220,6 +265,11 @@ impl Body {
     }
 }
 
+/// Octets of the budget for a body of so many, beside others that are `kept`.
+pub(super) fn beside_free(body: usize, kept: usize) -> usize {
+    body.saturating_sub(FREE).saturating_add(kept)
+}
+
 const NO_ROOM: Refusal = Refusal::new(503, "too many large requests at once");
 
 /// Our limit: octets of a body buffer, and of an answer, that each connection may have beside the
@@ -229,12 +279,8 @@ pub(super) const FREE: usize = 64 * 1024;
 /// Our limit: octets of a body's or answer's buffer that a connection keeps for the next one.
 pub(super) const KEPT: usize = 16 * 1024;
 
-/// Our limit: bodies of the greatest allowed size that fit into memory at once, and requests that
-/// wait for room.
-pub(super) const LARGE_BODIES: usize = 8;
-
-/// Our limit: how long a request waits for room, while it is not read.
-const ROOM_WITHIN: Duration = Duration::from_secs(1);
+/// Our limit: bodies of the greatest allowed size that fit into memory at once.
+pub(super) const LARGE_BODIES: usize = 4;
 
 /// How often a request that waits for room looks whose caller lets us wait.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

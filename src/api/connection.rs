@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::{Body, Budget, FREE, KEPT, Share};
+use super::body::{Body, Budget, FREE, KEPT, Share, beside_free};
 use super::chunked::Chunked;
 use super::head::{Framing, Head, HeadScan, Refusal};
 use super::input::{Input, Unfilled};
@@ -20,7 +20,9 @@ use crate::moment;
 pub struct Timeouts {
     /// From a head's first octet (on a new connection: from the start) to its last.
     pub head: Duration,
-    /// From a body's first octet to its last.
+    /// From a large request's head to its turn, when there is room for its body.
+    pub room: Duration,
+    /// From a body's first octet, or its turn, to its last.
     pub body: Duration,
     /// From an answer to the next head.
     pub idle: Duration,
@@ -34,6 +36,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: HEAD_TIMEOUT,
+            room: ROOM_TIMEOUT,
             body: BODY_TIMEOUT,
             idle: IDLE_TIMEOUT,
             write: WRITE_TIMEOUT,
@@ -50,12 +53,13 @@ pub(super) fn serve(
     budget: Arc<Budget>,
     phase: impl Fn() -> Phase,
 ) {
+    let begun = settings();
     let mut connection = Connection {
         place,
-        settings: settings(),
+        settings: begun,
         input: Input::new(place),
         body: Body::default(),
-        share: Share::new(budget, place),
+        share: Share::new(budget, place, begun.timeouts.room),
         output: Vec::new(),
     };
     let mut wait = connection.settings.timeouts.head;
@@ -136,12 +140,12 @@ impl Connection<'_> {
     fn head(&mut self, wait: Duration) -> Result<Result<Head, Refusal>, Gone> {
         let started = moment::now();
         let mut scan = HeadScan::default();
-        let (mut begun, mut waited) = (false, false);
+        let mut begun = false;
         let mut deadline = started + wait;
         loop {
             if !begun && self.input.skip_empty_lines() {
                 begun = true;
-                self.place.begin(waited);
+                self.place.begin();
                 deadline = deadline.min(moment::now() + self.settings.timeouts.head);
             }
             let unread = self.input.unread();
@@ -155,7 +159,6 @@ impl Connection<'_> {
                 }
                 Ok(None) => {}
             }
-            waited = true;
             let awaited = begun.then_some((Awaited::Head, 0));
             match self.input.fill(deadline, awaited) {
                 Ok(()) => {}
@@ -181,23 +184,35 @@ impl Connection<'_> {
             }
         }
         let answer = handler.answer_octets(head, limit).saturating_sub(FREE);
-        self.share.raise(answer)?;
+        let most = match head.framing {
+            Framing::Length(length) => usize::try_from(length).unwrap_or(limit),
+            Framing::Chunked => limit,
+        };
+        // One that tells no length may yet be small.
+        self.share.raise(match head.framing {
+            Framing::Length(_) => beside_free(most, answer),
+            Framing::Chunked => answer,
+        })?;
         if head.expects_continue && self.input.unread().is_empty() {
             let deadline = moment::now() + self.settings.timeouts.write;
             self.input
                 .write(b"HTTP/1.1 100 Continue\r\n\r\n", deadline)
                 .map_err(|_| Stop::Gone)?;
         }
+        self.share.take_delay();
         let mut deadline = moment::now() + self.settings.timeouts.body;
         let (input, body, share) = (&mut self.input, &mut self.body, &mut self.share);
         match head.framing {
-            Framing::Length(length) => {
-                let mut left = usize::try_from(length).unwrap_or(usize::MAX);
+            Framing::Length(_) => {
+                let mut left = most;
                 while left > 0 {
                     let unread = input.unread_or_fill(deadline, body.octets.len())?;
                     let taken = unread.len().min(left);
-                    body.push(unread.get(..taken).unwrap_or_default(), share, answer)?;
-                    deadline += share.take_delay();
+                    body.push(
+                        unread.get(..taken).unwrap_or_default(),
+                        share,
+                        (most, answer),
+                    )?;
                     input.consume(taken);
                     left -= taken;
                 }
@@ -207,7 +222,8 @@ impl Connection<'_> {
                 while !chunked.is_done() {
                     // What is said around the data does not count.
                     let unread = input.unread_or_fill(deadline, body.octets.len())?;
-                    let taken = chunked.take(unread, |data| body.push(data, share, answer))?;
+                    let taken =
+                        chunked.take(unread, |data| body.push(data, share, (most, answer)))?;
                     deadline += share.take_delay();
                     input.consume(taken);
                 }
@@ -265,7 +281,10 @@ const TOO_SLOW: Refusal = Refusal::new(
 /// Our limit: for a head, which is one packet from an honest caller.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Our limit: for a body. 4 MiB in this time is a line of one megabit a second.
+/// Our limit: for a large request's turn, in which it is not read.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Our limit: for a body. 8 MiB in this time is a line of two megabits a second.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Our limit: between requests. Longer than the 90 s after which Go's client gives a connection

@@ -25,13 +25,17 @@ impl Crowd {
     pub(super) fn closed(&mut self, more: Tally) {
         self.closed.unfinished = self.closed.unfinished.saturating_add(more.unfinished);
         self.closed.idle = self.closed.idle.saturating_add(more.idle);
+        self.closed.parting = self.closed.parting.saturating_add(more.parting);
     }
 
-    /// What to tell, if it is time: that an idle one was closed for another is no news.
-    /// `is_cut`: the limit of open files leaves no more than `most`.
+    /// What to tell, if it is time. `is_cut`: the limit of open files leaves no more than `most`.
     pub(super) fn tell(&mut self, most: usize, is_cut: bool, now: Instant) -> Option<String> {
-        let Tally { unfinished, idle } = self.closed;
-        let is_news = unfinished > 0 || self.refused > 0;
+        let Tally {
+            unfinished,
+            idle,
+            parting,
+        } = self.closed;
+        let is_news = self.closed != Tally::default() || self.refused > 0;
         if !is_news || self.seldom.note(now).is_none() {
             return None;
         }
@@ -45,10 +49,11 @@ impl Crowd {
         };
         let text = format!(
             "too many callers at once: since this was last said, {} cut off that did not go on, \
-             {} closed, {} answered 503; if these callers are yours, raise {advice}, \
+             {} closed, {} asked to connect again, {} answered 503; if these callers are yours, raise {advice}, \
              else keep them away",
             count::of(unfinished, "request was", "requests were"),
             count::of(idle, "idle connection was", "idle connections were"),
+            count::of(parting, "caller was", "callers were"),
             count::of(self.refused, "new one was", "new ones were"),
         );
         (self.closed, self.refused) = (Tally::default(), 0);
@@ -63,27 +68,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_is_told_once_a_minute_and_idle_ones_alone_are_no_crowd() {
+    fn a_crowd_is_told_once_a_minute() {
         let start = Instant::now();
         let mut crowd = Crowd::default();
         let mut told = Vec::new();
         for second in 0..=120 {
             crowd.closed(Tally {
-                unfinished: u64::from(second >= 1),
+                unfinished: u64::from(second > 1),
                 idle: 1,
+                parting: 2,
             });
             if second == 61 {
                 crowd.refused();
             }
             told.extend(crowd.tell(512, second > 1, start + Duration::from_secs(second)));
         }
-        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told.len(), 3, "{told:?}");
         assert!(told[0].starts_with(
-            "too many callers at once: since this was last said, 1 request was cut off that did \
-             not go on, 2 idle connections were closed, 0 new ones were answered 503;"
+            "too many callers at once: since this was last said, 0 requests were cut off that did \
+             not go on, 1 idle connection was closed, 2 callers were asked to connect again, 0 new \
+             ones were answered 503;"
         ));
-        assert!(told[1].contains("60 requests were cut off"), "{told:?}");
-        assert!(told[1].contains("1 new one was answered 503"), "{told:?}");
+        assert!(told[1].contains("59 requests were cut off"), "{told:?}");
+        assert!(told[2].contains("1 new one was answered 503"), "{told:?}");
         assert!(told[0].contains("core.max_connections (512)"), "{told:?}");
         assert!(
             told[1].contains("which leaves 512 connections ("),

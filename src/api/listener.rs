@@ -73,7 +73,7 @@ impl Default for Settings {
         Self {
             max_connections: 512,
             is_cut: false,
-            max_body_bytes: 4 * 1024 * 1024,
+            max_body_bytes: 8 * 1024 * 1024,
             timeouts: Timeouts::default(),
         }
     }
@@ -83,6 +83,11 @@ impl Settings {
     /// Octets of large bodies and answers that may be in memory at once.
     fn large_bodies(&self) -> usize {
         self.max_body_bytes.saturating_mul(LARGE_BODIES)
+    }
+
+    /// Our limit: connections that may wait for a large body's turn, so that others are left.
+    fn most_waiting(&self) -> usize {
+        self.max_connections.div_ceil(2)
     }
 }
 
@@ -148,7 +153,7 @@ impl Listener {
         let local_addr = bound.local_addr();
         let shared = Arc::new(Shared {
             handler,
-            budget: Budget::new(settings.large_bodies()),
+            budget: Budget::new(settings.large_bodies(), settings.most_waiting()),
             settings: Live::new(settings),
             registry: Registry::new(),
             phase: AtomicU8::new(SERVING),
@@ -187,7 +192,8 @@ impl Listener {
     /// Changes the bounds, for what comes from now on. Connections beyond a lower
     /// `max_connections` are closed as further ones come.
     pub fn set(&self, settings: Settings) {
-        self.shared.budget.resize(settings.large_bodies());
+        let budget = &self.shared.budget;
+        budget.resize(settings.large_bodies(), settings.most_waiting());
         self.shared.settings.set(settings);
     }
 
@@ -347,13 +353,8 @@ impl Acceptor {
         let now = moment::now();
         self.heartbeat.busy(now);
         let waited = now.saturating_duration_since(came);
-        // The longer it waits, the more have to part.
-        let partings = usize::try_from(waited.as_millis()).unwrap_or(usize::MAX);
         let most = self.shared.settings.get().max_connections;
-        let room = self
-            .shared
-            .registry
-            .make_room(most, partings.saturating_add(1));
+        let room = self.shared.registry.make_room(most);
         match room {
             Room::Free => {
                 self.placed = now;
@@ -486,8 +487,9 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(100);
 /// Our limit: how long new connections wait for places, one after the other, while all are busy.
 const PLACE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Our limit: how long a new connection waits for the one that is closed for it.
-const LEAVES_WITHIN: Duration = Duration::from_secs(1);
+/// Our limit: how long a new connection waits for the one that is closed for it: longer than one
+/// may be idle.
+const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether one has its answer.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

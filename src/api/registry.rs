@@ -25,8 +25,8 @@ struct State {
     evicted: bool,
     /// Closed for another, and counted as such: nothing keeps its thread.
     leaving: bool,
-    /// To be closed for another after its next answer.
-    parting: bool,
+    /// It has been answered and stays for more.
+    stays: bool,
     /// Octets of the budget for large bodies and answers.
     holds: usize,
 }
@@ -44,8 +44,10 @@ struct Open {
     next: u64,
     /// Those that were closed for others, and whose threads have not ended yet.
     leaving: usize,
-    /// Those that are to be closed for others after their next answers.
-    parting: usize,
+    /// Those that have been answered and stay for more.
+    staying: usize,
+    /// Most that may stay.
+    most_staying: usize,
     /// Those that were closed for others, since it was last asked.
     closed: Tally,
 }
@@ -57,6 +59,8 @@ pub(super) struct Tally {
     pub(super) unfinished: u64,
     /// They were idle.
     pub(super) idle: u64,
+    /// Their callers were told with an answer to connect again.
+    pub(super) parting: u64,
 }
 
 /// Whether there is room for another connection.
@@ -91,7 +95,9 @@ pub(super) struct Evicted;
 
 impl Registry {
     pub(super) fn new() -> Arc<Self> {
-        Arc::default()
+        let registry = Self::default();
+        registry.lock().most_staying = usize::MAX;
+        Arc::new(registry)
     }
 
     /// Registers a connection whose first request is awaited from now on.
@@ -102,7 +108,7 @@ impl Registry {
                 standing: Standing::new(moment::now()),
                 evicted: false,
                 leaving: false,
-                parting: false,
+                stays: false,
                 holds: 0,
             }),
         });
@@ -123,23 +129,12 @@ impl Registry {
     }
 
     /// Sees to it that fewer than `most` connections are open, beside those that leave already.
-    /// If none can be closed, so many `partings` are asked for: after their next answers.
-    pub(super) fn make_room(&self, most: usize, partings: usize) -> Room {
+    pub(super) fn make_room(&self, most: usize) -> Room {
         let mut open = self.lock();
-        while open.slots.len().saturating_sub(open.leaving) >= most {
-            if open.leaving >= LEAVING_MAX {
-                return Room::Soon(MOMENT);
-            }
-            match open.close_one(most, |_| true) {
-                Closed::One => {}
-                Closed::Later(time) => return Room::Soon(time),
-                Closed::Nobody => {
-                    while open.parting < partings.min(PARTING_MAX) && open.part_one() {}
-                    return Room::Busy;
-                }
-            }
-        }
-        Room::Free
+        let room = open.make_room(most);
+        let left = usize::from(room != Room::Free);
+        open.most_staying = most.saturating_sub(left.max(most / SPARE));
+        room
     }
 
     /// What was closed for others since this was last asked.
@@ -211,6 +206,20 @@ enum Closed {
 }
 
 impl Open {
+    fn make_room(&mut self, most: usize) -> Room {
+        while self.slots.len().saturating_sub(self.leaving) >= most {
+            if self.leaving >= LEAVING_MAX {
+                return Room::Soon(MOMENT);
+            }
+            match self.close_one(most, |_| true) {
+                Closed::One => {}
+                Closed::Later(time) => return Room::Soon(time),
+                Closed::Nobody => return Room::Busy,
+            }
+        }
+        Room::Free
+    }
+
     /// Closes one of the connections for which `is_asked` says so.
     fn close_one(&mut self, most: usize, is_asked: impl Fn(&State) -> bool) -> Closed {
         let now = moment::now();
@@ -255,23 +264,6 @@ impl Open {
             return Closed::One;
         }
     }
-
-    /// Lets the connection part that has been busy longest; false if there is none to be asked.
-    fn part_one(&mut self) -> bool {
-        let now = moment::now();
-        let busy = self.slots.values().filter_map(|slot| {
-            let state = slot.lock();
-            let is_asked = state.evicted || state.parting;
-            let since = state.standing.busy_since(now).filter(|_| !is_asked)?;
-            Some((since, slot))
-        });
-        let Some((_, slot)) = busy.min_by_key(|(since, _)| *since) else {
-            return false;
-        };
-        slot.lock().parting = true;
-        self.parting += 1;
-        true
-    }
 }
 
 impl Slot {
@@ -305,9 +297,9 @@ impl Place {
         self.unless_evicted(|standing| standing.fall_idle(moment::now()))
     }
 
-    /// Marks the connection as having a request, for which we have waited, or not.
-    pub(super) fn begin(&self, waited: bool) {
-        self.slot.lock().standing.begin(waited, moment::now());
+    /// Marks the connection as having a request.
+    pub(super) fn begin(&self) {
+        self.slot.lock().standing.begin(moment::now());
     }
 
     /// Marks the connection as waiting for its caller, of whose body or answer so much has moved.
@@ -335,10 +327,17 @@ impl Place {
         self.slot.lock().evicted
     }
 
-    /// Whether it is closed after this answer, since another waits for its place.
+    /// Whether it is closed after this answer, since places are short: nobody is surprised by the
+    /// end of a connection that its last answer told.
     pub(super) fn parts(&self) -> bool {
-        let state = self.slot.lock();
-        state.evicted || state.parting
+        let mut open = self.entry.registry.lock();
+        let mut state = self.slot.lock();
+        let others = open.staying - usize::from(state.stays);
+        let stays = !state.evicted && others < open.most_staying;
+        open.staying = others + usize::from(stays);
+        open.closed.parting += u64::from(!stays && !state.evicted);
+        state.stays = stays;
+        !stays
     }
 
     /// Sees to it that others leave that hold so much of the budget.
@@ -369,9 +368,7 @@ impl Drop for Entry {
             if state.leaving {
                 open.leaving = open.leaving.saturating_sub(1);
             }
-            if state.parting {
-                open.parting = open.parting.saturating_sub(1);
-            }
+            open.staying -= usize::from(state.stays);
         }
         drop(open);
         self.registry.left.notify_all();
@@ -381,8 +378,9 @@ impl Drop for Entry {
 /// Our limit: connections that are closed for others and whose threads have not ended yet.
 pub(super) const LEAVING_MAX: usize = 16;
 
-/// Our limit: connections that are to part after their next answers.
-const PARTING_MAX: usize = 64;
+/// Our limit: the share of all places that is left to callers who have not been answered yet; one
+/// in so many.
+const SPARE: usize = 8;
 
 /// How soon it is looked again whether there is room: threads end and requests are read meanwhile.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -406,7 +404,7 @@ mod tests {
     /// Asks until there is room: nobody is closed in its first moments.
     fn room(registry: &Registry, most: usize) {
         loop {
-            match registry.make_room(most, 0) {
+            match registry.make_room(most) {
                 Room::Free => return,
                 Room::Soon(_) | Room::Busy => std::thread::park_timeout(MOMENT),
             }
@@ -420,21 +418,21 @@ mod tests {
         let (older, _older_client) = enter(&registry);
         let (newer, _newer_client) = enter(&registry);
         let (half, _half_client) = enter(&registry);
-        busy.begin(true);
+        busy.begin();
         older.fall_idle().unwrap();
         newer.fall_idle().unwrap();
-        half.begin(true);
+        half.begin();
         half.wait(Awaited::Head, 0).unwrap();
-        assert_eq!(registry.make_room(5, 0), Room::Free);
+        assert_eq!(registry.make_room(5), Room::Free);
         for (most, place) in [(4, &half), (3, &older), (2, &newer)] {
             assert!(!place.is_evicted());
             room(&registry, most);
             assert!(hears_no_more(place), "one of {most} too many");
         }
-        assert_eq!(registry.make_room(1, 0), Room::Busy);
-        assert!(!busy.is_evicted() && !busy.parts());
+        assert_eq!(registry.make_room(1), Room::Busy);
+        assert!(!busy.is_evicted() && busy.parts());
         let tally = registry.take_closed();
-        assert_eq!((tally.unfinished, tally.idle), (1, 2));
+        assert_eq!((tally.unfinished, tally.idle, tally.parting), (1, 2, 1));
         assert_eq!(registry.take_closed(), Tally::default());
         busy.fall_idle().unwrap();
         room(&registry, 1);
@@ -448,7 +446,7 @@ mod tests {
         std::io::Write::write_all(&mut &client, b"G").unwrap();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(50) {
-            assert!(matches!(registry.make_room(1, 0), Room::Soon(_)));
+            assert!(matches!(registry.make_room(1), Room::Soon(_)));
         }
         assert_eq!(place.slot.socket.read(&mut [0; 1]).unwrap(), 1);
         room(&registry, 1);
@@ -460,7 +458,7 @@ mod tests {
         let (place, client) = enter(&registry);
         room(&registry, 1);
         assert_eq!(registry.lock().leaving, 1);
-        place.begin(true);
+        place.begin();
         place.work();
         assert_eq!(registry.lock().leaving, 0, "it stays for a while");
         place.slot.socket.write(b"x").unwrap();
@@ -470,27 +468,32 @@ mod tests {
     }
 
     #[test]
-    fn who_has_been_busy_longest_parts_when_none_can_be_closed() {
+    fn as_many_stay_as_leave_places_for_others() {
         let registry = Registry::new();
-        let (pipelining, _pipelining_client) = enter(&registry);
-        let (other, _other_client) = enter(&registry);
-        pipelining.begin(true);
-        pipelining.fall_idle().unwrap();
-        other.begin(true);
-        pipelining.begin(false);
-        while !pipelining.parts() {
-            assert_eq!(registry.make_room(2, 1), Room::Busy);
-            assert!(!other.parts());
+        let places: Vec<_> = (0..16).map(|_| enter(&registry)).collect();
+        let parting = || places.iter().filter(|(place, _)| place.parts()).count();
+        assert_eq!(registry.make_room(18), Room::Free);
+        assert_eq!(parting(), 0, "two places are spare");
+        assert_eq!(registry.make_room(17), Room::Free);
+        assert_eq!(parting(), 1);
+        // Those that were never answered take nobody's place.
+        let silent: Vec<_> = (0..9).map(|_| enter(&registry)).collect();
+        assert_eq!(registry.make_room(26), Room::Free);
+        assert_eq!(parting(), 0);
+        drop((places, silent));
+        // Where there are few places, one parts for one that waits.
+        let places: Vec<_> = (0..2).map(|_| enter(&registry)).collect();
+        let parting = || places.iter().filter(|(place, _)| place.parts()).count();
+        for (place, _) in &places {
+            place.begin();
         }
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(50) {
-            assert_eq!(registry.make_room(2, 1), Room::Busy);
-        }
-        assert!(!other.parts(), "one was asked for");
-        registry.make_room(2, 2);
-        assert!(other.parts() && !other.is_evicted());
-        drop(pipelining);
-        assert_eq!(registry.make_room(2, 1), Room::Free);
+        assert_eq!(registry.make_room(3), Room::Free);
+        assert_eq!(parting(), 0);
+        assert_eq!(registry.make_room(2), Room::Busy);
+        assert_eq!(parting(), 1);
+        assert_eq!(registry.take_closed().parting, 2);
+        drop(places);
+        assert_eq!(registry.lock().staying, 0);
     }
 
     #[test]
@@ -500,7 +503,7 @@ mod tests {
         room(&registry, 2);
         assert_eq!(registry.lock().leaving, LEAVING_MAX);
         places.push(enter(&registry));
-        assert_eq!(registry.make_room(2, 0), Room::Soon(MOMENT));
+        assert_eq!(registry.make_room(2), Room::Soon(MOMENT));
         let leaves = places.iter().position(|(place, _)| place.is_evicted());
         drop(places.remove(leaves.unwrap()));
         room(&registry, 2);
@@ -513,10 +516,10 @@ mod tests {
         let (free, _free_client) = enter(&registry);
         let (busy, _busy_client) = enter(&registry);
         for place in [&behind, &free] {
-            place.begin(true);
+            place.begin();
             place.wait(Awaited::Body, 0).unwrap();
         }
-        busy.begin(true);
+        busy.begin();
         behind.hold(10);
         busy.hold(10);
         while !behind.is_evicted() {
@@ -524,7 +527,7 @@ mod tests {
             std::thread::yield_now();
         }
         let (other, _other_client) = enter(&registry);
-        other.begin(true);
+        other.begin();
         other.hold(1);
         other.wait(Awaited::Body, 0).unwrap();
         let begun = Instant::now();

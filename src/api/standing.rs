@@ -4,8 +4,7 @@
 //!
 //! A connection is either ours to go on with, or its caller's. Only the latter can be closed when
 //! there are too many: first those whose callers are behind, the oldest first, then those that are
-//! idle, the longest idle first, at last those whose requests have let us wait for long. If all are
-//! ours, the one that has had requests for longest parts after its next answer.
+//! idle, the longest idle first, at last those whose requests have let us wait for long.
 
 use std::time::{Duration, Instant};
 
@@ -38,8 +37,6 @@ pub(super) struct Standing {
     since: Instant,
     /// Since when we have waited this time.
     waiting: Instant,
-    /// Since when there has always been a request.
-    busy: Instant,
     /// Octets of a body that came, or of an answer that were taken.
     moved: usize,
     /// All that we have waited for them.
@@ -91,7 +88,6 @@ impl Standing {
             debt: Awaited::First,
             since: now,
             waiting: now,
-            busy: now,
             moved: 0,
             waited: Duration::ZERO,
             lag: 0,
@@ -109,11 +105,8 @@ impl Standing {
         self.awaited = Awaited::Next;
     }
 
-    /// The first octet of a request has come, for which we have waited, or it was there.
-    pub(super) fn begin(&mut self, waited: bool, now: Instant) {
-        if waited {
-            self.busy = now;
-        }
+    /// The first octet of a request has come.
+    pub(super) fn begin(&mut self, now: Instant) {
         self.owe(Awaited::Head, now);
         self.awaited = Awaited::Nothing;
     }
@@ -161,9 +154,8 @@ impl Standing {
             }
         };
         let spared = match rank {
-            Rank::Behind | Rank::Idle => {
-                TENURE.saturating_sub(now.saturating_duration_since(self.since))
-            }
+            Rank::Behind => TENURE.saturating_sub(now.saturating_duration_since(self.since)),
+            Rank::Idle => IDLE_TENURE.saturating_sub(now.saturating_duration_since(self.since)),
             Rank::Keeping => LONG.saturating_sub(self.waited.saturating_add(waits)),
         };
         Some(Claim {
@@ -172,13 +164,6 @@ impl Standing {
             since: self.since,
             spared,
         })
-    }
-
-    /// Since when we have been at work on its requests, if that is long enough for others to have
-    /// a turn.
-    pub(super) fn busy_since(&self, now: Instant) -> Option<Instant> {
-        let is_long = now.saturating_duration_since(self.busy) >= TENURE;
-        (self.awaited == Awaited::Nothing && is_long).then_some(self.busy)
     }
 
     /// Since when the caller owes what is awaited.
@@ -199,9 +184,9 @@ fn micros(time: Duration) -> i64 {
 
 /// Which of the claims is closed for a new connection, where `most` may be open.
 ///
-/// A caller that has just come may be about to send its request. So nobody is closed before
-/// [`TENURE`], and while newcomers are few, an idle connection goes for the next one. Once they are
-/// many, they go for each other.
+/// A caller that has just come or was just answered may be about to send its request. So nobody is
+/// closed before [`TENURE`], or [`IDLE_TENURE`], and while newcomers are few, an idle connection
+/// goes for the next one. Once they are many, they go for each other.
 pub(super) fn whom_to_close(claims: &[Claim], most: usize) -> Verdict {
     let of = |rank| claims.iter().filter(move |claim| claim.rank == rank);
     let oldest = |rank| of(rank).min_by_key(|claim| (claim.since, claim.number));
@@ -227,9 +212,13 @@ const CREDIT: i64 = 1_000_000;
 /// connection can be closed for another.
 const LONG: Duration = Duration::from_millis(100);
 
-/// Our limit: how long a connection stays after it was accepted, has begun a request or was
-/// answered, whoever waits for its place, and for how long it may have one request after the other.
+/// Our limit: how long a connection stays after it was accepted or has begun a request, whoever
+/// waits for its place.
 const TENURE: Duration = Duration::from_millis(20);
+
+/// Our limit: how long a connection has been idle before it is closed for another. Callers who ask
+/// often would be about to send their next request.
+const IDLE_TENURE: Duration = Duration::from_secs(1);
 
 /// Our limit: the share of all connections that may be behind before idle ones are spared; one in
 /// so many.

@@ -80,7 +80,7 @@ fn credentials_alone_are_a_configuration() {
             allows_empty_message: false,
             gaurun_badge: false,
             max_connections: NonZeroUsize::new(512).unwrap(),
-            max_body_bytes: NonZeroUsize::new(4_194_304).unwrap(),
+            max_body_bytes: NonZeroUsize::new(8_388_608).unwrap(),
             max_age: Duration::from_secs(24 * 3600),
             resend_unknown: true,
             probe_interval: Duration::from_secs(30),

@@ -1,5 +1,6 @@
 //! Thousands of hostile callers at once: every honest request is answered 200.
 
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,17 +28,21 @@ pub(crate) fn place(daemon: &Daemon) -> Place {
 }
 
 /// A request on a kept connection. If that was closed while it was idle, it is sent again on
-/// another one, as any client does.
+/// another one, as any client does; if its last answer said so, the next one goes over another.
 fn ask_again(daemon: &Daemon, client: &mut Client, body: &[u8], owes: bool) -> Reply {
     let request = request("POST", "/push", body);
     let reply = client
         .try_send(&request)
         .and_then(|()| client.try_reply("POST"));
-    reply.unwrap_or_else(|error| {
+    let reply = reply.unwrap_or_else(|error| {
         assert!(!owes, "a connection was closed while it was idle: {error}");
         *client = daemon.client();
         client.request("POST", "/push", body)
-    })
+    });
+    if reply.field("Connection") == Some("close") {
+        *client = daemon.client();
+    }
+    reply
 }
 
 /// What honest callers do. Each request is answered, if not sooner, then before the harness's
@@ -97,4 +102,66 @@ fn the_same_over_a_unix_socket() {
     for manners in all_manners().iter().take(3) {
         check(&daemon, manners);
     }
+}
+
+/// Callers that keep their connections, more of them than there may be connections: who is asked
+/// to connect again is told so with an answer, and nobody loses a request.
+#[test]
+fn more_callers_that_keep_their_connections_than_places_lose_no_request() {
+    const KEEPING: usize = 600;
+    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    let together = Barrier::new(KEEPING);
+    thread::scope(|scope| {
+        for caller in 0..KEEPING {
+            let (daemon, together) = (&daemon, &together);
+            scope.spawn(move || {
+                let body = json!({"notifications": [
+                    {"token": [hex_token(caller as u64)], "platform": 1, "message": "m"},
+                ]});
+                let octets = request("POST", "/push", body.to_string().as_bytes());
+                let mut kept = None;
+                together.wait();
+                for pause in [5, 10, 20, 40, 80, 160, 320].map(Duration::from_millis) {
+                    let client = kept.get_or_insert_with(|| daemon.client());
+                    let reply = client
+                        .try_send(&octets)
+                        .and_then(|()| client.try_reply("POST"))
+                        .unwrap_or_else(|error| panic!("caller {caller}: {error}"));
+                    assert_eq!(reply.status, 200, "{}", reply.text());
+                    if reply.field("Connection") == Some("close") {
+                        kept = None;
+                    }
+                    thread::park_timeout(pause);
+                }
+                together.wait();
+            });
+        }
+    });
+    drop(daemon);
+    let log = site.operator_log();
+    assert!(
+        log.contains(" 0 requests were cut off ") && log.contains(" asked to connect again"),
+        "{log}"
+    );
+}
+
+/// Ten times as many large bodies at once as there is room for: they have their turns.
+#[test]
+fn forty_large_requests_at_once_are_all_taken() {
+    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    thread::scope(|scope| {
+        for caller in 0..40 {
+            let daemon = &daemon;
+            scope.spawn(move || {
+                let notification =
+                    json!({"token": [hex_token(caller)], "platform": 1, "message": "m"});
+                let blanks = " ".repeat(8_000_000);
+                let body = format!("{{{blanks}\"notifications\":[{notification}]}}");
+                let reply = daemon.request("POST", "/push", body.as_bytes());
+                assert_eq!(reply.status, 200, "{}", reply.text());
+            });
+        }
+    });
 }

@@ -38,7 +38,7 @@ const REFUSED: &[Refused] = &[
     ),
     refused(
         "a body just over the limit",
-        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4194305\r\n\r\n",
+        b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388609\r\n\r\n",
         &[413],
     ),
     refused(

@@ -41,7 +41,7 @@ fn limits_change_for_the_next_request() {
     for line in [
         "applied: core.notification_max = 5 (was 100)\n",
         "applied: core.queues = 4 (was 1000000)\n",
-        "applied: core.max_body_bytes = 4096 (was 4194304)\n",
+        "applied: core.max_body_bytes = 4096 (was 8388608)\n",
         "applied: core.shutdown_timeout = 0 (was 600)\n",
         "applied: log.level = \"debug\" (was \"info\")\n",
     ] {

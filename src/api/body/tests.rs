@@ -1,12 +1,17 @@
 use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::api::fixture::until;
+use crate::api::fixture::{PATIENCE, until};
 use crate::api::registry::Registry;
 use crate::api::socket::Socket;
 use crate::api::standing::Awaited;
+
+fn share<'a>(budget: &Arc<Budget>, place: &'a Place) -> Share<'a> {
+    Share::new(Arc::clone(budget), place, PATIENCE)
+}
 
 /// Places in one registry; their callers stay.
 fn places<const N: usize>() -> ([Place; N], Vec<UnixStream>) {
@@ -16,7 +21,7 @@ fn places<const N: usize>() -> ([Place; N], Vec<UnixStream>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         callers.push(theirs);
         let place = registry.enter(Socket::Unix(ours));
-        place.begin(true);
+        place.begin();
         place
     });
     (places, callers)
@@ -24,12 +29,12 @@ fn places<const N: usize>() -> ([Place; N], Vec<UnixStream>) {
 
 #[test]
 fn small_bodies_are_free_and_large_ones_share_the_budget() {
-    let budget = Budget::new(FREE);
+    let budget = Budget::new(FREE, 0);
     let ([one, other], _callers) = places();
-    let mut one = (Body::default(), Share::new(Arc::clone(&budget), &one));
-    let mut other = (Body::default(), Share::new(Arc::clone(&budget), &other));
+    let mut one = (Body::default(), share(&budget, &one));
+    let mut other = (Body::default(), share(&budget, &other));
     let push = |(body, share): &mut (Body, Share<'_>), octets: usize| {
-        body.push(&vec![0; octets], share, 0)
+        body.push(&vec![0; octets], share, (2 * FREE, 0))
     };
     assert_eq!(push(&mut one, FREE), Ok(()));
     assert_eq!(push(&mut other, FREE), Ok(()));
@@ -45,31 +50,31 @@ fn small_bodies_are_free_and_large_ones_share_the_budget() {
 
 #[test]
 fn a_budget_that_shrinks_below_what_is_taken_gives_nothing_until_enough_came_back() {
-    let budget = Budget::new(4 * FREE);
+    let budget = Budget::new(4 * FREE, 0);
     let ([one, other], _callers) = places();
-    let mut one = Share::new(Arc::clone(&budget), &one);
-    let mut other = Share::new(Arc::clone(&budget), &other);
+    let mut one = share(&budget, &one);
+    let mut other = share(&budget, &other);
     assert_eq!(one.raise(4 * FREE), Ok(()));
-    budget.resize(FREE);
+    budget.resize(FREE, 0);
     assert_eq!(other.raise(1), Err(NO_ROOM));
     one.lower(FREE);
     assert_eq!(other.raise(1), Err(NO_ROOM));
     one.lower(FREE - 1);
     assert_eq!(other.raise(1), Ok(()));
-    budget.resize(8 * FREE);
+    budget.resize(8 * FREE, 0);
     assert_eq!(one.raise(4 * FREE), Ok(()));
 }
 
 #[test]
 fn who_lets_us_wait_gives_its_memory_to_who_does_not() {
-    let budget = Budget::new(FREE);
+    let budget = Budget::new(FREE, 8);
     let ([slow, fast], _callers) = places();
-    let mut held = Share::new(Arc::clone(&budget), &slow);
+    let mut held = share(&budget, &slow);
     assert_eq!(held.raise(FREE), Ok(()));
     slow.wait(Awaited::Body, 0).unwrap();
     thread::scope(|scope| {
         let asking = scope.spawn(|| {
-            let mut share = Share::new(Arc::clone(&budget), &fast);
+            let mut share = share(&budget, &fast);
             share.raise(1)
         });
         until("it is told to leave", || slow.is_evicted());
@@ -80,34 +85,59 @@ fn who_lets_us_wait_gives_its_memory_to_who_does_not() {
 }
 
 #[test]
-fn few_wait_for_room() {
-    let budget = Budget::new(FREE);
-    let ([holder, late, waiting @ ..], _callers) = places::<{ LARGE_BODIES + 2 }>();
-    let mut held = Share::new(Arc::clone(&budget), &holder);
+fn so_many_wait_for_room_as_may_each_for_its_turn() {
+    let budget = Budget::new(FREE, 3);
+    let ([holder, late, waiting @ ..], _callers) = places::<5>();
+    let mut held = share(&budget, &holder);
     assert_eq!(held.raise(FREE), Ok(()));
+    let order = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for place in &waiting {
-            let budget = Arc::clone(&budget);
-            scope.spawn(move || Share::new(budget, place).raise(1));
+        // The first one would fit last.
+        for (number, place) in waiting.iter().enumerate() {
+            let (budget, order) = (&budget, &order);
+            scope.spawn(move || {
+                let mut share = share(budget, place);
+                assert_eq!(share.raise(FREE - number), Ok(()));
+                order.lock().unwrap().push(number);
+            });
+            until("it waits", || budget.waiting() == number + 1);
         }
-        until("as many wait as may", || {
-            budget.lock().waiting == LARGE_BODIES
-        });
         let asked = Instant::now();
-        let mut late = Share::new(Arc::clone(&budget), &late);
+        let mut late = share(&budget, &late);
         assert_eq!(late.raise(1), Err(NO_ROOM));
-        assert!(asked.elapsed() < ROOM_WITHIN, "at once");
+        held.lower(FREE / 2);
+        assert_eq!(late.raise(1), Err(NO_ROOM), "others came before");
+        assert!(asked.elapsed() < PATIENCE, "at once");
         drop(held);
     });
-    assert_eq!(budget.lock().waiting, 0);
+    assert_eq!(order.into_inner().unwrap(), [0, 1, 2]);
+    assert_eq!(budget.waiting(), 0);
+    assert_eq!(budget.left(), FREE);
+}
+
+#[test]
+fn nobody_waits_for_more_while_it_holds_some() {
+    let budget = Budget::new(4, 2);
+    let ([one, other], _callers) = places();
+    let shares = [&one, &other].map(|place| {
+        let mut share = share(&budget, place);
+        assert_eq!(share.raise(2), Ok(()));
+        share
+    });
+    thread::scope(|scope| {
+        for mut share in shares {
+            scope.spawn(move || assert_eq!(share.raise(4), Ok(())));
+        }
+    });
+    assert_eq!(budget.left(), 4);
 }
 
 #[test]
 fn what_never_fits_is_refused_at_once() {
-    let budget = Budget::new(FREE);
+    let budget = Budget::new(FREE, 8);
     let ([place], _callers) = places();
     let asked = Instant::now();
-    let mut share = Share::new(Arc::clone(&budget), &place);
+    let mut share = share(&budget, &place);
     assert_eq!(share.raise(FREE + 1), Err(NO_ROOM));
-    assert!(asked.elapsed() < ROOM_WITHIN);
+    assert!(asked.elapsed() < PATIENCE);
 }

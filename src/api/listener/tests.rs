@@ -82,6 +82,7 @@ fn patient() -> Settings {
     Settings {
         timeouts: Timeouts {
             head: PATIENCE,
+            room: PATIENCE,
             body: PATIENCE,
             idle: PATIENCE,
             write: PATIENCE,
@@ -132,10 +133,11 @@ fn post(target: &str, fields: &str, body: &str) -> String {
 fn the_defaults_are_the_documented_ones() {
     let settings = Settings::default();
     assert_eq!(settings.max_connections, 512);
-    assert_eq!(settings.max_body_bytes, 4 * 1024 * 1024);
+    assert_eq!(settings.max_body_bytes, 8 * 1024 * 1024);
     let secs = |timeout: Duration| timeout.as_secs();
     let timeouts = settings.timeouts;
     assert_eq!((secs(timeouts.head), secs(timeouts.body)), (10, 30));
+    assert_eq!(secs(timeouts.room), 30);
     assert_eq!((secs(timeouts.idle), secs(timeouts.write)), (120, 10));
 }
 
@@ -241,13 +243,22 @@ fn full_of_large_bodies(running: &Running, target: &str, octets: usize) -> Vec<C
     full.collect()
 }
 
+/// Settings under which a large request waits so long for its turn.
+fn with_room(room: Duration, max_body_bytes: usize) -> Settings {
+    let timeouts = Timeouts {
+        room,
+        ..patient().timeouts
+    };
+    Settings {
+        max_body_bytes,
+        timeouts,
+        ..patient()
+    }
+}
+
 #[test]
 fn large_bodies_share_their_memory() {
-    let settings = Settings {
-        max_body_bytes: 1 << 20,
-        ..patient()
-    };
-    let running = running(settings);
+    let running = running(with_room(SHORT, 1 << 20));
     let mut clients = full_of_large_bodies(&running, "/wait", 1 << 20);
     running.until_waiting(LARGE_BODIES);
     let request = post("/b", "Content-Length: 1048576\r\n", &"x".repeat(1 << 20));
@@ -269,6 +280,43 @@ fn large_bodies_share_their_memory() {
         budget.left() == LARGE_BODIES << 20
     });
     assert_eq!(running.client().ask(&request).status, 200);
+}
+
+#[test]
+fn large_bodies_have_their_turns_and_that_time_does_not_count_against_them() {
+    let settings = with_room(PATIENCE, 1 << 20);
+    let running = running(Settings {
+        timeouts: Timeouts {
+            body: SHORT,
+            ..settings.timeouts
+        },
+        ..settings
+    });
+    let mut first = full_of_large_bodies(&running, "/wait", 1 << 20);
+    running.until_waiting(LARGE_BODIES);
+    let octets = "x".repeat(1 << 20);
+    let whole = post("/b", "Content-Length: 1048576\r\n", &octets);
+    let chunked = post(
+        "/c",
+        "Transfer-Encoding: chunked\r\n",
+        &format!("100000\r\n{octets}\r\n0\r\n\r\n"),
+    );
+    thread::scope(|scope| {
+        for number in 0..5 * LARGE_BODIES {
+            let request = [&whole, &chunked][number % 2];
+            let running = &running;
+            scope.spawn(move || assert_eq!(running.client().ask(request).status, 200));
+        }
+        let budget = &running.listener.shared.budget;
+        until("all wait", || budget.waiting() == 5 * LARGE_BODIES);
+        let since = Instant::now();
+        until("longer than a body may take", || since.elapsed() > SHORT);
+        running.serves();
+        running.echo.released.store(LARGE_BODIES, Ordering::SeqCst);
+    });
+    for client in &mut first {
+        assert_eq!(client.answer().status, 200);
+    }
 }
 
 #[test]
@@ -296,10 +344,7 @@ fn a_large_body_that_does_not_come_on_makes_room_for_one_that_does() {
 
 #[test]
 fn an_answer_has_room_before_its_request_is_read() {
-    let running = running(Settings {
-        max_body_bytes: LARGE / LARGE_BODIES,
-        ..patient()
-    });
+    let running = running(with_room(SHORT, LARGE / LARGE_BODIES));
     let budget = &running.listener.shared.budget;
     let head = |target: &str| post(target, "Content-Length: 3\r\n", "");
     let mut first = running.client();

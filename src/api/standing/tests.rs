@@ -22,7 +22,7 @@ fn rank(standing: &Standing, now: Instant) -> Option<Rank> {
 /// A connection whose request has begun and whose body is awaited.
 fn with_a_body(start: Instant) -> Standing {
     let mut standing = Standing::new(start);
-    standing.begin(true, start);
+    standing.begin(start);
     standing.wait(Awaited::Body, 0, start);
     standing
 }
@@ -36,7 +36,7 @@ fn silence_unfinished_heads_and_farewells_are_behind_and_idleness_is_not() {
         Some(Rank::Behind),
         "it says nothing"
     );
-    standing.begin(true, start + SECOND);
+    standing.begin(start + SECOND);
     assert_eq!(rank(&standing, start + SECOND), None, "we read");
     standing.wait(Awaited::Head, 0, start + 2 * SECOND);
     assert_eq!(rank(&standing, start + 2 * SECOND), Some(Rank::Behind));
@@ -151,14 +151,14 @@ fn who_is_behind_goes_before_who_is_idle_and_who_is_idle_before_who_keeps_to_the
 }
 
 #[test]
-fn nobody_is_closed_who_has_just_come() {
+fn nobody_is_closed_who_has_just_come_or_was_just_answered() {
     let start = Instant::now();
     let mut standing = Standing::new(start);
-    for _ in ["behind", "idle"] {
+    for tenure in [TENURE, IDLE_TENURE] {
         let verdict = |at| whom_to_close(&[standing.claim(1, at).unwrap()], 1);
-        let left = TENURE.saturating_sub(MOMENT);
+        let left = tenure.saturating_sub(MOMENT);
         assert_eq!(verdict(start + MOMENT), Verdict::Later(left));
-        assert_eq!(verdict(start + TENURE), Verdict::Close(1));
+        assert_eq!(verdict(start + tenure), Verdict::Close(1));
         standing.fall_idle(start);
     }
 }
@@ -179,28 +179,4 @@ fn a_few_newcomers_take_the_places_of_idle_ones_and_many_take_each_others() {
         claim(1, Rank::Behind, start + SECOND, Duration::ZERO),
     ];
     assert_eq!(whom_to_close(&claims, 2), Verdict::Close(1));
-}
-
-#[test]
-fn one_request_after_the_other_is_one_time_of_work() {
-    let start = Instant::now();
-    let mut standing = Standing::new(start);
-    standing.begin(true, start + SECOND);
-    let busy = Some(start + SECOND);
-    assert_eq!(standing.busy_since(start + SECOND), None, "not for long");
-    assert_eq!(standing.busy_since(start + SECOND + TENURE), busy);
-    standing.fall_idle(start + 2 * SECOND);
-    assert_eq!(standing.busy_since(start + 2 * SECOND), None);
-    standing.begin(false, start + 2 * SECOND);
-    assert_eq!(
-        standing.busy_since(start + 2 * SECOND),
-        busy,
-        "it was there"
-    );
-    standing.fall_idle(start + 3 * SECOND);
-    standing.begin(true, start + 4 * SECOND);
-    assert_eq!(
-        standing.busy_since(start + 5 * SECOND),
-        Some(start + 4 * SECOND)
-    );
 }
