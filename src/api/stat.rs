@@ -46,6 +46,24 @@ pub struct LaneState {
     /// What that means, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What most of its last answers are, if that points to something wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<LaneAlarm>,
+}
+
+/// A refusal of device tokens that most of a lane's last answers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneAlarm {
+    /// The provider's word.
+    pub reason: &'static str,
+    /// How many of a hundred answers.
+    pub percent: usize,
+    /// Since when most are, in seconds of Unix time.
+    pub since: u64,
+    /// What that is likely to come of.
+    pub cause: &'static str,
+    /// What to do.
+    pub cure: &'static str,
 }
 
 /// Whether a lane sends.
@@ -71,6 +89,7 @@ impl LaneState {
         push: None,
         seconds_left: None,
         error: None,
+        alarm: None,
     };
 }
 
@@ -198,6 +217,7 @@ mod tests {
                     push: Some(17),
                     seconds_left: None,
                     error: Some("the API is not enabled".into()),
+                    alarm: None,
                 }),
             },
         };

@@ -9,13 +9,13 @@ use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
 use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
-use crate::api::stat::{LaneState, Pushers, Sending, Settled};
+use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending, Settled};
 use crate::api::state::PushState;
 use crate::api::strangers::Stranger;
 use crate::config::PUSHER_MAX_MAX;
 use crate::count::{self, Seldom};
 use crate::delivery::purge::Purge;
-use crate::lane::{Hold, Lane, Reservation, Resting};
+use crate::lane::{DECIDED, Hold, Lane, Prevailing, Reservation, Resting};
 use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
@@ -48,7 +48,11 @@ impl Door for LaneDoor {
 
     fn state(&self) -> LaneState {
         let now = moment::now();
-        lane_state(&self.0.holds(), self.0.resting(now).as_ref(), now)
+        let state = lane_state(&self.0.holds(), self.0.resting(now).as_ref(), now);
+        LaneState {
+            alarm: self.0.prevailing().map(alarm),
+            ..state
+        }
     }
 
     fn obey(&self, order: Order) {
@@ -63,6 +67,17 @@ impl Door for LaneDoor {
             ),
             Order::Pause | Order::Resume => {}
         }
+    }
+}
+
+/// What the API says of a refusal that prevails.
+fn alarm(prevailing: Prevailing) -> LaneAlarm {
+    LaneAlarm {
+        reason: prevailing.refusal.reason,
+        percent: prevailing.answers * 100 / DECIDED,
+        since: prevailing.since.unix_secs(),
+        cause: prevailing.refusal.cause,
+        cure: prevailing.refusal.cure,
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`purge`] the way there that an operator opens.
 
 pub mod credential;
+mod decided;
 pub mod desk;
 mod dialling;
 mod link;

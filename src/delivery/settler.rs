@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::decided::Decided;
 use super::outcome::{End, Outcome, Settlement};
 use super::policy::{self, Decision, Limits};
 use super::register::{Marks, Register, Remembered};
@@ -55,6 +56,8 @@ pub struct Settler {
     failed: usize,
     /// Left to the next start.
     left: usize,
+    /// What the lane has still to hear of.
+    decided: Decided,
     retries: BTreeMap<String, Retries>,
     reported: Option<Instant>,
     /// Called before each settlement, to panic in.
@@ -88,6 +91,7 @@ impl Settler {
             succeeded: 0,
             failed: 0,
             left: 0,
+            decided: Decided::default(),
             retries: BTreeMap::new(),
             reported: None,
             #[cfg(test)]
@@ -159,10 +163,17 @@ impl Settler {
     /// given back.
     pub fn conclude(&mut self, ended: Ended, now: Moment) -> Option<Push> {
         let Ended {
-            mut push, outcome, ..
+            mut push,
+            outcome,
+            generation,
+            ..
         } = ended;
         if let Outcome::Answered(answer) = &outcome {
             self.alarm(answer, &push, now.monotonic);
+            self.decided.note(answer, &push, generation, now);
+            if self.decided.is_full() {
+                self.decided.hand_over(&self.lane);
+            }
             self.hold_lane(answer, &push, now);
         }
         if push.is_retry
@@ -327,6 +338,7 @@ impl Settler {
     /// operator of retries.
     pub fn flush(&mut self, now: Instant) {
         self.hand_over();
+        self.decided.hand_over(&self.lane);
         let since = self.reported.map(|at| now.saturating_duration_since(at));
         if !self.retries.is_empty() && since.is_none_or(|since| since >= RETRY_REPORT_EVERY) {
             self.report_retries();
@@ -393,26 +405,13 @@ impl Settler {
 
     /// Tells the operator of an answer that is not about one push alone.
     fn alarm(&self, answer: &Answer, push: &Push, now: Instant) {
-        let of_many = match answer.lane {
-            LaneEffect::None | LaneEffect::Slow | LaneEffect::Stop => return,
-            LaneEffect::Alarm => false,
-            LaneEffect::AlarmIfMany => true,
-        };
+        if answer.lane != LaneEffect::Alarm {
+            return;
+        }
         let key = format!("{} {}", answer.status, answer.reason);
-        let due = if of_many {
-            let mut alarms = self.lane.alarms();
-            alarms.is_due_of_many(&key, push.token(), now)
-        } else {
-            self.lane.alarms().is_due(&key, now)
-        };
-        if due {
-            let many = if of_many {
-                "; so were others, within a minute: is the topic or the project the right one?"
-            } else {
-                "; look into it"
-            };
+        if self.lane.alarms().is_due(&key, now) {
             ::log::error!(
-                "{}: {key}: {} ({}){many}",
+                "{}: {key}: {} ({}); look into it",
                 self.lane.platform(),
                 answer.error,
                 push.named()

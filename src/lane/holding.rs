@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::alarms::Alarms;
-use super::gate::{Cleared, Gate, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Witness};
+use super::gate::{
+    Cleared, Gate, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Target, Witness,
+};
+use super::prevalence::{News, Prevailing, TokenRefusal};
 use super::suspects::{Rebuff, Suspect, is_another};
 use super::{Lane, Wake, lock};
 use crate::moment::Moment;
@@ -351,7 +354,33 @@ impl Lane {
         });
         self.release(suspects.into_iter().flatten());
         self.dial().forget_failures();
+        // After the generation has risen: answers to the old route count no more.
+        lock(&self.prevalence).forget();
         self.wake_all();
+    }
+
+    /// Pushes of route `generation` were decided on: by such refusals, each said to that target, or
+    /// otherwise. What of that is to be told.
+    pub fn decided(
+        &self,
+        answers: &[Option<(TokenRefusal, Target)>],
+        generation: u64,
+        now: Moment,
+    ) -> Vec<News> {
+        let mut prevalence = lock(&self.prevalence);
+        let changes_nothing = answers.iter().all(Option::is_none) && prevalence.is_clean();
+        if changes_nothing || generation != self.route_generation() {
+            return Vec::new();
+        }
+        let answers = answers.iter().copied();
+        answers
+            .filter_map(|said| prevalence.add(said, now))
+            .collect()
+    }
+
+    /// The refusal of device tokens that most of the last answers are.
+    pub fn prevailing(&self) -> Option<Prevailing> {
+        lock(&self.prevalence).prevailing()
     }
 
     pub(super) fn wake_reader(&self) {

@@ -20,6 +20,7 @@ mod holding;
 mod inquiry;
 mod pace;
 mod pacing;
+mod prevalence;
 mod rest;
 mod resting;
 mod retry_budget;
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms, MANY_TOKENS};
+pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
 pub use attendance::{Attendance, State};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
 pub use gate::{
@@ -44,6 +45,7 @@ pub use gate::{
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer, Wish};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::Tickets;
+pub use prevalence::{DECIDED, MANY_TOKENS, News, PREVALENCE_TOLD_EVERY, Prevailing, TokenRefusal};
 pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 pub use suspects::{Rebuff, Suspect};
@@ -53,6 +55,7 @@ use aside::Aside;
 use holding::Holding;
 use inquiry::Inquiries;
 use pacing::Pacing;
+use prevalence::Prevalence;
 use resting::SharedRest;
 use shelf::Shelf;
 use suspects::Suspects;
@@ -87,6 +90,7 @@ pub struct Lane {
     pacing: Pacing,
     rest: SharedRest,
     holding: Holding,
+    prevalence: Mutex<Prevalence>,
     attendance: Attendance,
     inquiries: Inquiries,
     wakes: Box<[OnceLock<Wake>]>,
@@ -117,6 +121,7 @@ impl Lane {
             pacing: Pacing::default(),
             rest: SharedRest::default(),
             holding: Holding::default(),
+            prevalence: Mutex::default(),
             attendance: Attendance::new(threads),
             inquiries: Inquiries::new(threads),
             wakes: (0..threads).map(|_| OnceLock::new()).collect(),

@@ -61,6 +61,8 @@ pub struct Answer {
     pub lane: LaneEffect,
     /// What it means for the device token.
     pub token: TokenEffect,
+    /// What it points to if most answers are the same.
+    pub token_alarm: Option<&'static TokenAlarm>,
     /// See [`Row::proves`].
     pub proves: bool,
     /// The `apns-id` that came with it.
@@ -125,8 +127,6 @@ pub enum LaneEffect {
     Slow,
     /// Pushes go on, but an operator has to look.
     Alarm,
-    /// Pushes go on; if it is said of many device tokens an operator has to look.
-    AlarmIfMany,
     /// Nothing more is sent until another push has shown whether it is about this one, or about the
     /// credential, the topic or the project: then no push will be taken until that is mended. The
     /// topic is the configuration's, as no caller can give one.
@@ -152,6 +152,39 @@ impl Advice {
             cause,
             cure,
         }
+    }
+}
+
+/// What it points to if one refusal of device tokens is said to most of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenAlarm {
+    /// The provider's word, and what it comes of then, and what to do.
+    pub advice: Advice,
+    /// Up to so many of a hundred answers it is no cause for alarm.
+    pub usual: usize,
+}
+
+impl TokenAlarm {
+    /// That of a refusal which no good device token meets where all is set up well.
+    const fn of_setup(reason: &'static str, cause: &'static str, cure: &'static str) -> Self {
+        Self {
+            advice: Advice::new(reason, cause, cure),
+            usual: 50,
+        }
+    }
+
+    /// That of dead device tokens, which any app has.
+    const fn of_dead(reason: &'static str, cause: &'static str, cure: &'static str) -> Self {
+        Self {
+            advice: Advice::new(reason, cause, cure),
+            usual: 90,
+        }
+    }
+
+    /// That of a row in such a table.
+    fn of(row: &Row, table: &'static [Self]) -> Option<&'static Self> {
+        let mut table = table.iter().filter(|_| row.token != TokenEffect::Keep);
+        table.find(|alarm| alarm.advice.reason == row.reason)
     }
 }
 
@@ -197,6 +230,7 @@ impl Answer {
             verdict: Verdict::Succeeded,
             lane: LaneEffect::None,
             token: TokenEffect::Keep,
+            token_alarm: None,
             proves: true,
             apns_id: None,
             gone_since_ms: None,
@@ -217,6 +251,7 @@ impl Answer {
             self.verdict = Verdict::Retry(Again::BACKOFF);
             self.lane = LaneEffect::None;
             self.token = TokenEffect::Keep;
+            self.token_alarm = None;
         }
         self.proves = false;
         self.error = format!(
@@ -327,6 +362,28 @@ fn cut(text: &str, max: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_said_to_most_device_tokens_has_its_likely_cause_and_no_other_word_has() {
+        for (rows, table) in [
+            (apns::ROWS, apns::TOKEN_ALARMS),
+            (fcm::ROWS, fcm::TOKEN_ALARMS),
+        ] {
+            let about_tokens = rows.iter().filter(|row| row.token != TokenEffect::Keep);
+            let about_tokens: Vec<&str> = about_tokens.map(|row| row.reason).collect();
+            let in_table: Vec<&str> = table.iter().map(|alarm| alarm.advice.reason).collect();
+            assert_eq!(in_table, about_tokens);
+            for row in rows {
+                let is_dead = row.token == TokenEffect::Dead;
+                let usual = TokenAlarm::of(row, table).map(|alarm| alarm.usual);
+                let expected = match row.token {
+                    TokenEffect::Keep => None,
+                    _ => Some(if is_dead { 90 } else { 50 }),
+                };
+                assert_eq!(usual, expected, "{}", row.reason);
+            }
+        }
+    }
 
     #[test]
     fn a_lifetime_is_the_platforms_own_field() {

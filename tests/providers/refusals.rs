@@ -123,6 +123,96 @@ fn refused_device_tokens_are_told_in_gauruns_words_with_the_providers_beside_the
     assert_eq!(stat.number("/ios/push_success"), 1);
 }
 
+/// A refusal of device tokens, what is pushed to, and what the operator is told that it points to.
+const POINTING: &[(&str, &str, &str, &str)] = &[
+    ("ios", "0bad4000", "BadDeviceToken", "Set ios.sandbox"),
+    ("ios", "0bad4001", "DeviceTokenNotForTopic", "Set ios.topic"),
+    ("ios", "0bad4100", "Unregistered", "out of date"),
+    ("ios", "0bad4101", "ExpiredToken", "out of date"),
+    (
+        "android",
+        "mismatch-",
+        "SENDER_ID_MISMATCH",
+        "service_account_path",
+    ),
+    ("android", "unregistered-", "UNREGISTERED", "out of date"),
+    (
+        "android",
+        "invalid-",
+        "INVALID_ARGUMENT",
+        "what Google said",
+    ),
+];
+
+#[test]
+fn a_refusal_that_most_pushes_meet_is_an_alarm_until_others_prevail_and_a_usual_share_is_none() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    let push = |platform: &str, prefix: &str, count: usize| {
+        let tokens = (0..count).map(|number| match platform {
+            "ios" => format!("{prefix}{number:056x}"),
+            _ => format!("{prefix}{number:0120}"),
+        });
+        let tokens: Vec<String> = tokens.collect();
+        let platform = if platform == "ios" { 1 } else { 2 };
+        let notification = json!({"platform": platform, "token": tokens, "message": "m"});
+        daemon.push(&json!({"notifications": [notification]}));
+        daemon.wait_idle();
+    };
+    let shown = |platform: &str| {
+        let health = daemon.request("GET", "/healthz", b"");
+        assert_eq!(health.status, 200, "pushes are taken");
+        let stat = daemon.request("GET", "/stat/app", b"").json();
+        let of_lane = &health.json()["lanes"][platform];
+        for part in ["alarm", "state"] {
+            assert_eq!(of_lane[part], stat[platform][part]);
+        }
+        assert_eq!(of_lane["state"], "open");
+        of_lane["alarm"].clone()
+    };
+    let told = |platform: &str, reason: &str| {
+        let of_it = |line: &&str| line.contains(&format!(" {platform}: ")) && line.contains(reason);
+        let log = site.operator_log();
+        let lines: Vec<String> = log.lines().filter(of_it).map(str::to_owned).collect();
+        lines
+    };
+    for (platform, prefix, reason, points_to) in POINTING {
+        // A third of a small app's devices.
+        push(platform, prefix, 30);
+        push(platform, "0a", 60);
+        assert!(shown(platform).is_null(), "{reason}");
+        assert!(told(platform, reason).is_empty(), "{reason}");
+        push(platform, prefix, 500);
+        let alarm = shown(platform);
+        assert_eq!(alarm["reason"], *reason);
+        assert_eq!(alarm["percent"], 100);
+        assert!(
+            alarm["since"]
+                .as_u64()
+                .is_some_and(|since| since > 1_700_000_000)
+        );
+        let advice = format!("{} {}", alarm["cause"], alarm["cure"]);
+        assert!(advice.contains(points_to), "{advice}");
+        let lines = told(platform, reason);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].contains("[ERROR]") && lines[0].contains(points_to),
+            "{lines:?}"
+        );
+        push(platform, "0a", 100);
+        assert!(shown(platform).is_null(), "{reason}");
+        let lines = told(platform, reason);
+        assert!(lines.len() == 2 && lines[1].contains("[INFO]"), "{lines:?}");
+        // The same hour.
+        push(platform, prefix, 100);
+        assert_eq!(shown(platform)["reason"], *reason);
+        push(platform, "0a", 100);
+        assert!(shown(platform).is_null());
+        assert_eq!(told(platform, reason).len(), 2);
+    }
+}
+
 /// The line without its time and the seconds of its `ptime`, which must be such.
 fn without_ptime(line: &Line) -> String {
     let text = line.timeless();

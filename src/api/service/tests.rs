@@ -224,6 +224,7 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
         push: Some(4711),
         seconds_left: None,
         error: Some("look into \"AuthKey.p8\"".to_owned()),
+        alarm: None,
     };
     let got = web.ask("GET", "/healthz", "");
     let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"held\",\"since\":1795000000,\

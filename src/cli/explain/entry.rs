@@ -139,6 +139,17 @@ impl Entry {
                 LaneEffect::None if is_given_one_more_try(row) => {
                     format!("the second time: {STOPPED_LANE}")
                 }
+                LaneEffect::None if row.token != TokenEffect::Keep => {
+                    let proof = if row.proves {
+                        "; a credential which others refuse is taken"
+                    } else {
+                        ""
+                    };
+                    format!(
+                        "an error line for the operator if most of its last answers are this; \
+                         pushes go on{proof}"
+                    )
+                }
                 LaneEffect::None if row.proves => {
                     "no effect, but that a credential which others refuse is taken".to_owned()
                 }
@@ -149,11 +160,6 @@ impl Entry {
                     minutes(LANE_RETRY_AFTER_MAX.as_secs())
                 ),
                 LaneEffect::Alarm => "an error line for the operator; pushes go on".to_owned(),
-                LaneEffect::AlarmIfMany => {
-                    "an error line for the operator if it is said of many device tokens; pushes go \
-                     on"
-                    .to_owned()
-                }
                 LaneEffect::Stop => STOPPED_LANE.to_owned(),
             },
             token: match row.token {

@@ -237,7 +237,10 @@ fn the_text_says_what_becomes_of_push_lane_and_token() {
     }
     check(
         "ExpiredToken",
-        &["lane no effect, but that a credential which others refuse is taken"],
+        &[
+            "lane an error line for the operator if most of its last answers are this",
+            "a credential which others refuse is taken",
+        ],
     );
     check(
         "ServiceUnavailable",

@@ -56,6 +56,7 @@ fn answer(status: u16, reason: &'static str, verdict: Verdict) -> Outcome {
         verdict,
         lane: LaneEffect::None,
         token: TokenEffect::Keep,
+        token_alarm: None,
         proves: false,
         apns_id: Some("an-id".into()),
         gone_since_ms: None,

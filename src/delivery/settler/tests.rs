@@ -64,6 +64,7 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         verdict,
         lane,
         token: TokenEffect::Keep,
+        token_alarm: None,
         proves: false,
         apns_id: None,
         gone_since_ms: None,

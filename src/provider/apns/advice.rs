@@ -1,7 +1,7 @@
 //! What APNs' reasons come from and what to do about them. Pure data: one line for each row of
 //! the answer table, which a test holds.
 
-use crate::provider::Advice;
+use crate::provider::{Advice, TokenAlarm};
 
 /// Advice on every reason of [`ROWS`](super::ROWS), in its order.
 pub static ADVICE: &[Advice] = &[
@@ -184,5 +184,30 @@ pub static ADVICE: &[Advice] = &[
         "Shutdown",
         "The APNs server of this connection is being taken out of service.",
         "Nothing: the push goes out on another connection.",
+    ),
+];
+
+/// What it points to if most answers are one of these: a line for each refusal of device tokens, in
+/// the order of [`ROWS`](super::ROWS).
+pub static TOKEN_ALARMS: &[TokenAlarm] = &[
+    TokenAlarm::of_setup(
+        "BadDeviceToken",
+        "The device tokens are of the other environment: those of apps run from Xcode are for the          sandbox, which is the default, those of the App Store and TestFlight are not.",
+        "Set ios.sandbox as the builds need it, true for Xcode's and false for the others, and do          not drop tokens before that is certain.",
+    ),
+    TokenAlarm::of_setup(
+        "DeviceTokenNotForTopic",
+        "The device tokens were registered by another app than the one that ios.topic names.",
+        "Set ios.topic to the bundle id of the app that registered them, and do not drop tokens          before that is certain.",
+    ),
+    TokenAlarm::of_dead(
+        "Unregistered",
+        "The list of device tokens is out of date: nobody drops the dead ones, or it is an old          copy.",
+        "Drop the device tokens that the failed-push lines name. If the apps are still there,          compare ios.topic and ios.sandbox with their builds.",
+    ),
+    TokenAlarm::of_dead(
+        "ExpiredToken",
+        "The list of device tokens is out of date: nobody drops the dead ones, or it is an old          copy.",
+        "Drop the device tokens that the failed-push lines name.",
     ),
 ];

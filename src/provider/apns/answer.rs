@@ -7,11 +7,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::advice::TOKEN_ALARMS;
 use crate::moment::Moment;
 use crate::pasted::quoted;
 use crate::provider::{
-    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, REASON_MAX, Row, TokenEffect, Wait, cut,
-    retry_after,
+    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, REASON_MAX, Row, TokenAlarm, TokenEffect,
+    Wait, cut, retry_after,
 };
 
 /// The answer table.
@@ -41,15 +42,12 @@ pub static ROWS: &[Row] = &[
     ),
     Row::refused(400, "MissingDeviceToken", "the request had no device token"),
     Row::refused(400, "PayloadEmpty", "the payload is empty"),
-    Row {
-        lane: LaneEffect::AlarmIfMany,
-        ..Row::token(
-            400,
-            "DeviceTokenNotForTopic",
-            TokenEffect::Suspect,
-            "device token does not match the specified topic",
-        )
-    },
+    Row::token(
+        400,
+        "DeviceTokenNotForTopic",
+        TokenEffect::Suspect,
+        "device token does not match the specified topic",
+    ),
     Row::retry(
         400,
         "IdleTimeout",
@@ -210,6 +208,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         verdict: row.verdict,
         lane: row.lane,
         token: row.token,
+        token_alarm: TokenAlarm::of(row, TOKEN_ALARMS),
         proves: row.proves,
         apns_id,
         gone_since_ms,

@@ -11,7 +11,7 @@ mod auth_token;
 mod payload;
 mod signing_key;
 
-pub use advice::ADVICE;
+pub use advice::{ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, goaway};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};

@@ -1,7 +1,7 @@
 //! What FCM's codes come from and what to do about them. Pure data: one line for each row of the
 //! answer table, which a test holds.
 
-use crate::provider::Advice;
+use crate::provider::{Advice, TokenAlarm};
 
 /// Advice on every word of [`ROWS`](super::ROWS), in its order.
 pub static ADVICE: &[Advice] = &[
@@ -171,5 +171,25 @@ pub static BY_STATUS_ADVICE: &[(u16, Advice)] = &[
             "A quota is used up, and Google does not say which.",
             "Nothing for a single push: it is sent later. If it lasts, send more slowly.",
         ),
+    ),
+];
+
+/// What it points to if most answers are one of these: a line for each refusal of device tokens, in
+/// the order of [`ROWS`](super::ROWS).
+pub static TOKEN_ALARMS: &[TokenAlarm] = &[
+    TokenAlarm::of_dead(
+        "UNREGISTERED",
+        "The list of registration tokens is out of date: nobody drops the dead ones, or it is an          old copy.",
+        "Drop the registration tokens that the failed-push lines name.",
+    ),
+    TokenAlarm::of_setup(
+        "INVALID_ARGUMENT",
+        "What is sent to are no registration tokens: device tokens of Apple, or texts that were          cut on their way. Or something in each message is not as Google wants it.",
+        "Read what Google said in the failed-push lines, compare a token there with what the app          got, and do not drop tokens before that is certain.",
+    ),
+    TokenAlarm::of_setup(
+        "SENDER_ID_MISMATCH",
+        "The registration tokens were made for another Firebase project than the one that is sent          for.",
+        "Use the service account of the project that the app was built with, in          android.service_account_path, and do not drop tokens before that is certain.",
     ),
 ];

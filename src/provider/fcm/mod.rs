@@ -9,7 +9,7 @@ mod answer;
 mod message;
 mod service_account;
 
-pub use advice::{ADVICE, BY_STATUS_ADVICE};
+pub use advice::{ADVICE, BY_STATUS_ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, by_status_alone, refinements};
 pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, doubtful_key, payload, write_body};
 pub use service_account::{SCOPE, ServiceAccount};

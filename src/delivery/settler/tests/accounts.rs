@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::delivery::register::Keeper;
+use crate::provider::Head;
 
 /// Keeps all that it is told, as a journal does, and counts it.
 #[derive(Clone, Default)]
@@ -213,14 +214,54 @@ fn a_refusal_that_is_meant_for_the_lane_makes_it_rest_and_another_does_not() {
 }
 
 #[test]
-fn what_one_device_token_may_meet_alone_is_no_alarm() {
-    for (effect, is_told) in [(LaneEffect::AlarmIfMany, false), (LaneEffect::Alarm, true)] {
+fn an_answer_that_an_operator_has_to_look_into_is_an_alarm() {
+    for (effect, is_told) in [(LaneEffect::None, false), (LaneEffect::Alarm, true)] {
         let (lane, mut settler, push) = full();
         let now = Moment::now();
         settler.conclude(ended(push, answered(400, effect, None)), now);
         let is_due = lane.alarms().is_due("400 a reason", now.monotonic);
         assert_eq!(!is_due, is_told, "{effect:?}");
     }
+}
+
+/// What a provider says of itself, or of the credential, is no word on device tokens.
+#[test]
+fn the_lane_hears_of_each_answer_that_decides_on_a_push_to_its_present_route() {
+    use crate::lane::DECIDED;
+    use crate::provider::apns;
+    let judge = |status, reason: &str| {
+        let head = Head {
+            status,
+            ..Head::default()
+        };
+        let body = format!(r#"{{"reason":"{reason}"}}"#);
+        Outcome::Answered(apns::answer(head, body.as_bytes(), Moment::now()))
+    };
+    let (lane, mut settler, _) = full();
+    let now = Moment::now();
+    let mut hear = |status, reason: &str, times: usize, generation| {
+        for number in 0..times {
+            let push = push_to(&format!("{number:04x}"), now);
+            let mut ended = ended(push, judge(status, reason));
+            ended.generation = generation;
+            settler.conclude(ended, now);
+        }
+        settler.flush(now.monotonic);
+        let prevailing = lane.prevailing();
+        prevailing.map(|it| (it.refusal.reason, it.answers))
+    };
+    assert_eq!(hear(400, "BadDeviceToken", 50, 0), None);
+    assert_eq!(hear(400, "BadDeviceToken", 3 * DECIDED, 7), None);
+    let all = Some(("BadDeviceToken", DECIDED));
+    assert_eq!(hear(400, "BadDeviceToken", 3 * DECIDED, 0), all);
+    for reason in ["ServiceUnavailable", "InvalidProviderToken"] {
+        assert_eq!(hear(503, reason, DECIDED, 0), all);
+    }
+    assert_eq!(hear(200, "", 50, 0), Some(("BadDeviceToken", 50)));
+    assert_eq!(hear(400, "BadPriority", 1, 0), None);
+    hear(400, "BadDeviceToken", DECIDED, 0);
+    lane.route_replaced(7, now.monotonic);
+    assert_eq!(lane.prevailing(), None, "another configuration");
 }
 
 /// Whether the provider is well is read off retries alone, and off its answers alone.

@@ -131,13 +131,6 @@ fn a_word_on_a_known_device_proves_the_credential_and_no_other_word_does() {
 }
 
 #[test]
-fn a_token_of_another_app_alarms_if_there_are_many_since_the_topic_may_be_wrong() {
-    let answer = judge(400, r#"{"reason":"DeviceTokenNotForTopic"}"#);
-    let found = (answer.verdict, answer.lane, answer.token);
-    assert_eq!(found, (Verdict::Refused, Lane::AlarmIfMany, Token::Suspect));
-}
-
-#[test]
 fn an_expired_auth_token_costs_its_connection_and_is_replaced_once() {
     let answer = judge(403, r#"{"reason":"ExpiredProviderToken"}"#);
     let expected = Again {
