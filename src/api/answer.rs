@@ -106,6 +106,7 @@ mod tests {
         let rules = Rules {
             notification_max,
             allows_empty_message: true,
+            as_gaurun: false,
             check_token: |_, token| if token == "x" { Err("x") } else { Ok(()) },
             payload: Box::new(|_| Ok(Vec::new())),
         };

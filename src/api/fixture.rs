@@ -17,7 +17,7 @@ use super::state::PushState;
 use super::strangers::Stranger;
 use super::{Bound, Ids};
 use crate::moment::Moment;
-use crate::push::{Accepted, Node, Platform, Push, PushId};
+use crate::push::{Accepted, Node, Notification, Platform, Push, PushId};
 use crate::stats::Process;
 
 /// A port of the loopback interface.
@@ -433,21 +433,41 @@ pub(super) struct Site {
     pub(super) host: Arc<StubHost>,
 }
 
+fn payload_of(notification: &mut Notification) -> Result<Vec<u8>, String> {
+    match notification.message.strip_prefix("long") {
+        Some(_) => Err("payload of 4097 bytes over limit(4096)".to_owned()),
+        None => Ok(notification.message.as_bytes().to_vec()),
+    }
+}
+
+impl Site {
+    /// The same, whose callers are treated as Gaurun treated them.
+    pub(super) fn like_gaurun(mut self) -> Self {
+        let before = self.service.terms.get();
+        self.service.terms = crate::live::Live::new(Terms {
+            rules: Rules {
+                as_gaurun: true,
+                payload: Box::new(payload_of),
+                ..before.rules
+            },
+            keys: None,
+            hosts: Vec::new(),
+        });
+        self
+    }
+}
+
 pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
     let host = Arc::<StubHost>::default();
     let rules = Rules {
         notification_max: 100,
         allows_empty_message: false,
+        as_gaurun: false,
         check_token: |_, token| match token.strip_prefix("bad") {
             Some(_) => Err("bad device token"),
             None => Ok(()),
         },
-        payload: Box::new(
-            |notification| match notification.message.strip_prefix("long") {
-                Some(_) => Err("payload of 4097 bytes over limit(4096)".to_owned()),
-                None => Ok(notification.message.as_bytes().to_vec()),
-            },
-        ),
+        payload: Box::new(payload_of),
     };
     let service = Service {
         ios: ios.map(StubLane::new),

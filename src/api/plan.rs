@@ -17,6 +17,8 @@ pub struct Rules {
     pub notification_max: usize,
     /// Whether a notification may have no message (`allows_empty_message`).
     pub allows_empty_message: bool,
+    /// Whether callers get Gaurun's answers (`compatible_with`).
+    pub as_gaurun: bool,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
     pub check_token: fn(Platform, &str) -> Result<(), &'static str>,
     /// The provider's payload of a notification, or why it has none; writes into the notification
@@ -256,6 +258,7 @@ fn plan_one(
 ) -> Result<Option<Planned>, Cow<'static, str>> {
     let platform = Platform::from_number(asked.platform).ok_or("invalid platform")?;
     let wakes = asked.content_available || &*asked.push_type == "background";
+    let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() && !wakes && !rules.allows_empty_message {
         return Err("empty message".into());
     }

@@ -107,9 +107,9 @@ pub struct LaneStat {
 /// `/stat/app`: Gaurun's keys in Gaurun's order, ours behind them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatApp {
-    /// Pushes that the queues of all enabled platforms hold at most.
+    /// Pushes that the queues of all enabled platforms hold at most; as Gaurun has it, of one.
     pub queue_max: u64,
-    /// Pushes accepted and not yet settled.
+    /// Pushes accepted and not yet settled; as Gaurun has it, without those in flight.
     pub queue_usage: u64,
     /// See [`Pushers::max`].
     pub pusher_max: u64,

@@ -43,8 +43,8 @@ pub struct Core {
     pub pid: Option<PathBuf>,
     /// Whether a notification may have an empty `message`.
     pub allows_empty_message: bool,
-    /// Whether a missing `badge` is sent as 0, as Gaurun did.
-    pub gaurun_badge: bool,
+    /// Whether callers and their pushes are treated as Gaurun treated them.
+    pub is_like_gaurun: bool,
     /// Callers' connections served at once.
     pub max_connections: NonZeroUsize,
     /// Octets of one request body at most.
@@ -85,7 +85,7 @@ impl Core {
             shutdown_timeout: seconds(document, &keys::CORE_SHUTDOWN_TIMEOUT),
             pid: document.text(&keys::CORE_PID).map(PathBuf::from),
             allows_empty_message: document.flag(&keys::CORE_ALLOWS_EMPTY_MESSAGE),
-            gaurun_badge: document.flag(&keys::CORE_GAURUN_BADGE),
+            is_like_gaurun: take_compatibility(document),
             max_connections: take_count(document, &keys::CORE_MAX_CONNECTIONS),
             max_body_bytes: take_count(document, &keys::CORE_MAX_BODY_BYTES),
             max_age: seconds(document, &keys::CORE_MAX_AGE),
@@ -98,6 +98,19 @@ impl Core {
             hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             api_key_path,
         })
+    }
+}
+
+/// What the file says; else a key that only Gaurun had says it.
+fn take_compatibility(document: &mut Document<'_>) -> bool {
+    let key = &keys::CORE_COMPATIBLE_WITH;
+    match document.text(key).as_deref() {
+        Some(GAURUN) => true,
+        Some(_) => {
+            document.refuse(key);
+            false
+        }
+        None => !document.has(key) && document.assume_gaurun(),
     }
 }
 
@@ -159,6 +172,9 @@ fn take_control_socket(document: &mut Document<'_>, environment: &Environment) -
 fn take_count(document: &mut Document<'_>, key: &'static Key) -> NonZeroUsize {
     count(document.number(key).unwrap_or(1))
 }
+
+/// Whose callers' ways are kept.
+pub(super) const GAURUN: &str = "gaurun";
 
 /// A number whose range begins at 1.
 fn count(number: u64) -> NonZeroUsize {

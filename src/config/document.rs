@@ -15,11 +15,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Environment;
+use super::core::GAURUN;
 use super::credential;
 use super::effective::{list, quoted};
 use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
-use super::keys::{ANDROID_ENABLED, SECTIONS};
+use super::keys::{self, ANDROID_ENABLED, SECTIONS};
 use super::names::{FCM_V1, FORKS, UnknownName, Verdict};
 use super::problem::{ConfigError, Cut, Place, Problem, Shown, Warning, with_help};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
@@ -40,6 +41,8 @@ pub(super) struct Document<'t> {
     is_there: fn(&Path) -> bool,
     /// What of the text no message may show.
     hidden: Vec<Range<usize>>,
+    /// Names that earlier versions of Gaurun had, and where they are.
+    gauruns: Vec<(Range<usize>, String)>,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
 }
@@ -74,6 +77,7 @@ impl<'t> Document<'t> {
             credentials: None,
             needs_credentials: true,
             is_there,
+            gauruns: vec![],
             problems: vec![],
             warnings: vec![],
         };
@@ -83,7 +87,12 @@ impl<'t> Document<'t> {
             let span = Some(name.offset..name.end);
             match name.verdict() {
                 Verdict::Refused(text, help) => document.note(span.as_ref(), text, Some(help)),
-                Verdict::NoEffect(text) => document.note_warning(span.as_ref(), text, None),
+                Verdict::NoEffect(text) => {
+                    document
+                        .gauruns
+                        .extend(span.clone().map(|span| (span, name.path())));
+                    document.note_warning(span.as_ref(), text, None);
+                }
             }
         }
         Ok(document)
@@ -250,6 +259,33 @@ impl<'t> Document<'t> {
             .is_some_and(|text| Path::new(text) == path)
     }
 
+    /// Whether the file has a name that only Gaurun had; the first of them is told.
+    pub(super) fn assume_gaurun(&mut self) -> bool {
+        let known = keys::ONLY_GAURUNS.iter().filter_map(|key| {
+            let span = self.span(key)?;
+            Some((span, key.path()))
+        });
+        let retired = self.gauruns.iter().cloned();
+        let first = known.chain(retired).min_by_key(|(span, _)| span.start);
+        let Some((span, path)) = first else {
+            return false;
+        };
+        let key = &keys::CORE_COMPATIBLE_WITH;
+        let text = format!(
+            "{} = {GAURUN:?} is assumed, since only Gaurun had {path}",
+            key.path()
+        );
+        let help = format!(
+            "write that below [{}], or \"\" for Sterna's own answers to callers",
+            key.section
+        );
+        self.note_warning(Some(&span), text, Some(help));
+        if let Some(warning) = self.warnings.last_mut() {
+            warning.is_always_told = true;
+        }
+        true
+    }
+
     /// Whether the file gives the key a value, if only an empty one.
     pub(super) fn has(&self, key: &Key) -> bool {
         self.value(key).is_some()
@@ -379,6 +415,7 @@ impl<'t> Document<'t> {
             excerpt: None,
             text,
             help: None,
+            is_always_told: false,
         });
     }
 
@@ -447,6 +484,7 @@ impl<'t> Document<'t> {
             excerpt,
             text,
             help,
+            is_always_told: false,
         });
     }
 

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use super::core::GAURUN;
 use super::key::Key;
 use super::keys::{self, SECTIONS};
 use super::{Android, ApnsCredential, Bind, Config, Core, Endpoint, HideToken, Ios, Journal, Log};
@@ -187,7 +188,11 @@ fn core(core: &Core) -> Vec<Setting> {
             &keys::CORE_ALLOWS_EMPTY_MESSAGE,
             Value::Flag(core.allows_empty_message),
         ),
-        (&keys::CORE_GAURUN_BADGE, Value::Flag(core.gaurun_badge)),
+        (
+            &keys::CORE_COMPATIBLE_WITH,
+            // Left out, it might mean the other.
+            Value::Text(if core.is_like_gaurun { GAURUN } else { "" }.to_owned()),
+        ),
         (
             &keys::CORE_MAX_CONNECTIONS,
             Value::count(core.max_connections.get()),

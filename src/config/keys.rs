@@ -54,6 +54,13 @@ pub(super) const KEEPALIVE_TIMEOUT_MAX: u64 = 24 * 3600;
 /// Idle connections at most; the key has no effect, so any number that Gaurun took will do.
 pub(super) const KEEPALIVE_CONNS_MAX: u64 = 1_000_000;
 
+/// Keys of ours that are there for Gaurun's files alone.
+pub(super) static ONLY_GAURUNS: [&Key; 3] = [
+    &ANDROID_APIKEY,
+    &IOS_KEEPALIVE_CONNS,
+    &ANDROID_KEEPALIVE_CONNS,
+];
+
 const CONNS_WHY: &str = "HTTP/2 carries all pushes over as many connections as `workers` allows";
 const ENDPOINT_FORM: &str = "\"https://host\" or \"https://host:port\"";
 const CA_PATH_MEANING: &str =

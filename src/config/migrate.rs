@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use super::core::GAURUN;
 use super::document::Document;
 use super::effective::quoted;
 use super::key::{Allowed, Key};
@@ -177,10 +178,10 @@ fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
             "Gaurun listens on all interfaces, Sterna on loopback. If callers are on other hosts, \
              uncomment both lines, or better address and api_key_path",
         ),
-        ("core", "gaurun_badge") if !document.has(key) => Fate::Added(
-            "#gaurun_badge = true".to_owned(),
-            "Gaurun sends badge 0 for a notification without badge. If apps rely on that, \
-             uncomment",
+        ("core", "compatible_with") if !document.has(key) => Fate::Added(
+            format!("{} = {GAURUN:?}", key.name),
+            "callers get Gaurun's answers, and badge 0 where they give none. Remove it once they \
+             look at what is answered",
         ),
         ("ios" | "android", "keepalive_conns") => {
             Fate::Dropped("HTTP/2 carries all pushes over as many connections as workers allows")

@@ -69,6 +69,14 @@ impl UnknownName {
         found
     }
 
+    /// The name with its section.
+    pub(super) fn path(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{}.{name}", self.section),
+            None => self.section.clone(),
+        }
+    }
+
     /// What it leads to, and what to say.
     pub(super) fn verdict(&self) -> Verdict {
         let (section, name) = (self.section.as_str(), self.name.as_deref());
@@ -76,8 +84,11 @@ impl UnknownName {
             .iter()
             .find(|retired| retired.section == section && retired.name == name);
         match (retired.map(|retired| retired.instead), name) {
-            (Some(Some(instead)), _) => {
+            (Some(Some(instead)), None) => {
                 Verdict::Refused(format!("{section}: unknown section"), instead.to_owned())
+            }
+            (Some(Some(instead)), Some(name)) => {
+                Verdict::Refused(format!("{section}.{name}: unknown key"), instead.to_owned())
             }
             (Some(None), Some(name)) => Verdict::NoEffect(format!("{section}.{name}: {NO_LONGER}")),
             (Some(None), None) => Verdict::NoEffect(format!("{section}: {NO_LONGER}")),
@@ -116,11 +127,13 @@ impl Retired {
     }
 }
 
-static RETIRED: [Retired; 6] = [
+static RETIRED: [Retired; 7] = [
     Retired::new("api", None),
     Retired::new(FCM_V1, None).instead(
         "write android.service_account_path for credentials_file, android.project_id for project",
     ),
+    // Ours, before compatible_with took its place.
+    Retired::new("core", Some("gaurun_badge")).instead("write core.compatible_with = \"gaurun\""),
     Retired::new("android", Some("use_fcm")),
     Retired::new("ios", Some("timeout_error")),
     Retired::new("ios", Some("keepalive_max")),

@@ -101,6 +101,8 @@ pub struct Warning {
     pub text: String,
     /// What to do.
     pub help: Option<String>,
+    /// Whether it is told at whatever `log.level`.
+    pub is_always_told: bool,
 }
 
 /// `file:line:column: text`

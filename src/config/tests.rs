@@ -78,7 +78,7 @@ fn credentials_alone_are_a_configuration() {
             shutdown_timeout: Duration::from_secs(10),
             pid: None,
             allows_empty_message: false,
-            gaurun_badge: false,
+            is_like_gaurun: false,
             max_connections: NonZeroUsize::new(512).unwrap(),
             max_body_bytes: NonZeroUsize::new(8_388_608).unwrap(),
             max_age: Duration::from_secs(24 * 3600),
@@ -181,8 +181,10 @@ level = "error"
         (android.timeout, android.retry_max),
         (Duration::from_secs(10), 1)
     );
-    assert_eq!(warnings.len(), 5, "{warnings:#?}");
+    assert_eq!(warnings.len(), 6, "{warnings:#?}");
     for (warning, part) in warnings.iter().zip([
+        "f:10:10: core.compatible_with = \"gaurun\" is assumed, since only Gaurun had android.apikey; \
+         write that below [core], or \"\" for Sterna's own answers to callers",
         "f:10:10: android.apikey = (not shown): ignored",
         "f:12:11: android.timeout = 5: raised to 10",
         "f:14:19: android.keepalive_conns = 4: has no effect",

@@ -477,9 +477,17 @@ fn warn(raised: io::Result<()>, config: &Config, warnings: &[config::Warning]) {
     if let Err(error) = raised {
         ::log::warn!("the limit of open files stays as it is: it cannot be raised: {error}");
     }
-    let connections = too_many_connections(config);
-    let warnings = warnings.iter().map(ToString::to_string);
-    for warning in connections.into_iter().chain(warnings) {
+    if let Some(warning) = too_many_connections(config) {
+        ::log::warn!("{warning}");
+    }
+    warnings.iter().for_each(say);
+}
+
+/// Tells a warning of the configuration in the operator log.
+fn say(warning: &config::Warning) {
+    if warning.is_always_told {
+        log::operator::always(::log::Level::Warn, &warning.to_string());
+    } else {
         ::log::warn!("{warning}");
     }
 }

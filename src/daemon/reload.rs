@@ -186,9 +186,7 @@ impl Daemon {
         }
         self.logs.privacy.set(privacy);
         log::operator::set_level(in_force.log.level);
-        for warning in &warnings {
-            ::log::warn!("{warning}");
-        }
+        warnings.iter().for_each(super::say);
         let mut told: Vec<(Level, String)> = changes.iter().map(told_of).collect();
         let old_terms = self.service.terms.get();
         let files = named_files.changes_since(&self.named_files, &old_terms, &terms);

@@ -213,7 +213,7 @@ fn android_route(android: &Android) -> Result<Route, RouteError> {
 pub(super) fn payload_of(
     config: &Config,
 ) -> impl Fn(&mut Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
-    let as_gaurun = config.core.gaurun_badge;
+    let as_gaurun = config.core.is_like_gaurun;
     let doubtful = Once::new();
     move |notification| match notification.platform {
         Platform::Ios => {

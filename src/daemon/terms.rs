@@ -17,6 +17,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
         rules: Rules {
             notification_max: config.core.notification_max.get(),
             allows_empty_message: config.core.allows_empty_message,
+            as_gaurun: config.core.is_like_gaurun,
             check_token: routes::check_device_token,
             payload: Box::new(routes::payload_of(config)),
         },

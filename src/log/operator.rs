@@ -30,6 +30,13 @@ pub fn set_level(level: LevelFilter) {
     ::log::set_max_level(level);
 }
 
+/// Says it at whatever level is set.
+pub fn always(level: Level, text: &str) {
+    let mut record = Record::builder();
+    record.level(level).target(module_path!());
+    ::log::logger().log(&record.args(format_args!("{text}")).build());
+}
+
 /// The logger behind the facade.
 struct Operator(Box<WriteLogger<LineWriter>>);
 

@@ -154,7 +154,11 @@ fn warnings_do_not_fail() {
         text.contains("warning: ios.keepalive_conns = 3: has no effect"),
         "{text}"
     );
-    assert!(text.ends_with("sterna: 0 errors, 1 warning\n"), "{text}");
+    assert!(
+        text.contains("warning: core.compatible_with = \"gaurun\" is assumed"),
+        "{text}"
+    );
+    assert!(text.ends_with("sterna: 0 errors, 2 warnings\n"), "{text}");
 }
 
 #[test]

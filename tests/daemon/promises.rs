@@ -182,9 +182,10 @@ fn delay_while_idle_is_taken_and_warned_of_once() {
 
 #[test]
 fn a_badge_that_is_absent_stays_absent_unless_the_site_wants_gauruns_zero() {
-    for gaurun_badge in [false, true] {
+    for predecessor in ["", "gaurun"] {
         let simulated = Simulated::start();
-        let site = Site::simulated(&simulated.simulator).with("core.gaurun_badge", gaurun_badge);
+        let site = Site::simulated(&simulated.simulator);
+        let site = site.with_text("core.compatible_with", predecessor);
         let daemon = site.start();
         let body = json!({"notifications": [
             {"platform": IOS, "token": ["aa01"], "message": "m"},
@@ -196,7 +197,7 @@ fn a_badge_that_is_absent_stays_absent_unless_the_site_wants_gauruns_zero() {
         assert_eq!(daemon.push(&body).accepted_ids().len(), 4);
         daemon.settle();
         assert!(site.error_log().is_empty(), "{:?}", site.error_log());
-        let absent = gaurun_badge.then_some(0);
+        let absent = (predecessor == "gaurun").then_some(0);
         let notes = simulated.notes();
         for (token, badge, push_type, priority) in [
             ("aa01", absent, "alert", None),

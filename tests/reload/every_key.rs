@@ -65,6 +65,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("core.socket_mode" | "log.mode", _) => one(json!("0600")),
         ("core.hosts", _) => one(json!(["push.example"])),
         ("core.socket_group", _) => one(json!("0")),
+        ("core.compatible_with", _) => one(json!("gaurun")),
         ("core.pusher_max", _) => one(json!(7)),
         ("core.api_key_path", _) => {
             fs::write(site.path("keys"), API_KEY).unwrap();

@@ -222,7 +222,7 @@ fn what_is_fed_from_the_journal_later_is_made_by_the_rules_of_then() {
         .with("core.queues", 2);
     let daemon = site.start();
     wait_until("the first to be received", || !simulated.notes().is_empty());
-    let site = site.with("core.gaurun_badge", true);
+    let site = site.with_text("core.compatible_with", "gaurun");
     put_in_force(&site);
     wait_until("all to be received", || simulated.notes().len() == 4);
     daemon.settle();

@@ -5,6 +5,7 @@ fn rules() -> Rules {
     Rules {
         notification_max: 3,
         allows_empty_message: false,
+        as_gaurun: false,
         check_token: |_, token| {
             if token.starts_with("bad") {
                 Err("bad token")
@@ -167,6 +168,12 @@ fn a_push_that_only_wakes_the_app_needs_no_message() {
         let refusal = plan.unwrap().refusal();
         let expected = (!is_taken).then_some("empty message");
         assert_eq!(refusal.as_deref(), expected, "{fields}");
+        let gauruns = Rules {
+            as_gaurun: true,
+            ..rules()
+        };
+        let plan = planned(&format!(r#"{{"platform":1,"token":["a"],{fields}}}"#), &gauruns);
+        assert_eq!(plan.unwrap().refusal().as_deref(), Some("empty message"), "{fields}");
     }
 }
 

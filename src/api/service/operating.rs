@@ -18,9 +18,18 @@ impl<D: Door, H: Host> Service<D, H> {
     pub(super) fn stat_app(&self) -> StatApp {
         let lanes = || [&self.ios, &self.android].into_iter().flatten();
         let pushers = self.host.pushers();
+        let capacities = lanes().map(|lane| lane.capacity() as u64);
+        let outstanding: u64 = lanes().map(|lane| lane.outstanding() as u64).sum();
+        let (queue_max, queue_usage) = if self.terms.get().rules.as_gaurun {
+            // One queue has one capacity, and what is in flight is no more in it.
+            let waiting = outstanding.saturating_sub(pushers.count);
+            (capacities.max().unwrap_or_default(), waiting)
+        } else {
+            (capacities.sum(), outstanding)
+        };
         StatApp {
-            queue_max: lanes().map(|lane| lane.capacity() as u64).sum(),
-            queue_usage: lanes().map(|lane| lane.outstanding() as u64).sum(),
+            queue_max,
+            queue_usage,
             pusher_max: pushers.max,
             pusher_count: pushers.count,
             ios: self.lane_stat(Platform::Ios),

@@ -184,6 +184,17 @@ fn statistics_are_told_to_anybody() {
 }
 
 #[test]
+fn as_gaurun_one_queue_is_told_of_without_what_is_in_flight() {
+    let mut web = web(site(Some(100), Some(50)).like_gaurun());
+    for (tokens, waiting) in [("\"a\"", 0), (r#""b","c","d","e","f","g","h","i""#, 1)] {
+        drop(web.push(&format!(r#"{{"token":[{tokens}],"platform":1,"message":"m"}}"#)));
+        let got = web.ask("GET", "/stat/app", "");
+        let expected = format!("{{\n \"queue_max\": 100,\n \"queue_usage\": {waiting},\n");
+        assert!(got.body.starts_with(&expected), "{}", got.body);
+    }
+}
+
+#[test]
 fn a_lane_is_paused_and_resumed_and_says_so() {
     let mut web = web(site(Some(100), None));
     let health = |state: &str| {

@@ -164,16 +164,19 @@ pub(in super::super) const CORE_ALLOWS_EMPTY_MESSAGE: Key = Key::flag(
     false,
     "Accepts notifications whose `message` is empty",
 );
-pub(in super::super) const CORE_GAURUN_BADGE: Key = Key::flag(
+pub(in super::super) const CORE_COMPATIBLE_WITH: Key = Key::text(
     "core",
-    "gaurun_badge",
-    false,
-    "Sends `badge` 0 for a notification without badge, which clears it on the device",
+    "compatible_with",
+    "",
+    "\"gaurun\", or \"\"",
+    "\"gaurun\": callers get Gaurun's 200 for a request of which nothing is fine, a notification \
+     without `badge` has 0, a blank text is an alert, and `/stat/app` counts Gaurun's queue. Left \
+     out, it is \"gaurun\" if the file has a key that only Gaurun had",
 )
 .unlike_gaurun(
     "always so",
-    "false: a missing badge is not sent",
-    "otherwise a push cannot leave the badge alone",
+    "\"\" or \"gaurun\"",
+    "a caller should learn what is not pushed, and a push be able to leave the badge alone",
 );
 pub(in super::super) const CORE_MAX_CONNECTIONS: Key = Key::number(
     "core",
@@ -273,7 +276,7 @@ pub(super) const CORE_KEYS: &[Key] = &[
     CORE_SHUTDOWN_TIMEOUT,
     CORE_PID,
     CORE_ALLOWS_EMPTY_MESSAGE,
-    CORE_GAURUN_BADGE,
+    CORE_COMPATIBLE_WITH,
     CORE_MAX_CONNECTIONS,
     CORE_MAX_BODY_BYTES,
     CORE_MAX_AGE,

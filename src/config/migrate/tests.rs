@@ -17,6 +17,7 @@ fn gauruns_sample_becomes_a_file_without_problems_and_warnings() {
     let text = migrate("gaurun.toml", GAURUN, environment().is_there).unwrap();
     let (config, warnings) = parse(&text);
     assert_eq!(warnings, [""; 0], "{text}");
+    assert!(config.core.is_like_gaurun);
     let android = config.android.unwrap();
     assert_eq!(android.service_account_path.to_str(), Some(ACCOUNT_PATH));
     assert_eq!(
@@ -28,6 +29,7 @@ fn gauruns_sample_becomes_a_file_without_problems_and_warnings() {
         "# changed: Gaurun: 8192, shared by both platforms",
         "\n#queues = 8192\n",
         "\n#address = \"0.0.0.0\"\n#allow_unauthenticated = true\n",
+        "\ncompatible_with = \"gaurun\"\n",
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }

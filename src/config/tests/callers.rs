@@ -81,3 +81,69 @@ fn hashing_tokens_needs_a_key() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn a_file_with_what_only_gaurun_had_keeps_its_ways_unless_it_says_otherwise() {
+    let off = "[android]\nenabled = false\n";
+    for (lines, is_like_gaurun, because_of) in [
+        (off, false, None),
+        (
+            "[core]\ncompatible_with = \"gaurun\"\n[android]\nenabled = false\n",
+            true,
+            None,
+        ),
+        (
+            "[android]\nenabled = false\napikey = \"\"\n",
+            true,
+            Some("android.apikey"),
+        ),
+        (
+            "[android]\nenabled = false\nkeepalive_conns = 4\napikey = \"a\"\n",
+            true,
+            Some("android.keepalive_conns"),
+        ),
+        (
+            "[android]\nenabled = false\nuse_fcm = true\n",
+            true,
+            Some("android.use_fcm"),
+        ),
+        (
+            "keepalive_max = 9\n[android]\nenabled = false\n",
+            true,
+            Some("ios.keepalive_max"),
+        ),
+        (
+            "[android]\nenabled = false\n[api]\nx = 1\n",
+            true,
+            Some("api"),
+        ),
+        (
+            "[android]\nenabled = false\napikey = \"a\"\n[core]\ncompatible_with = \"\"\n",
+            false,
+            None,
+        ),
+    ] {
+        let (config, warnings) = parse(&format!("{IOS}{lines}")).unwrap();
+        assert_eq!(config.core.is_like_gaurun, is_like_gaurun, "{lines}");
+        let told = warnings
+            .iter()
+            .filter(|warning| warning.contains("compatible_with"));
+        let told: Vec<&str> = told.map(String::as_str).collect();
+        assert_eq!(told.len(), usize::from(because_of.is_some()), "{told:?}");
+        let because_of = because_of.map(|name| format!("since only Gaurun had {name}; write that"));
+        assert!(
+            because_of.iter().all(|why| told[0].contains(why)),
+            "{told:?}"
+        );
+    }
+    check_refused(
+        "core",
+        "compatible_with = \"sterna\"",
+        &["must be \"gaurun\", or \"\""],
+    );
+    let told = [
+        "core.gaurun_badge: unknown key",
+        "write core.compatible_with = \"gaurun\"",
+    ];
+    check_refused("core", "gaurun_badge = true", &told);
+}

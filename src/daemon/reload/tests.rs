@@ -154,6 +154,7 @@ impl Running {
         let mut state = BTreeSet::from([
             format!("notification_max {}", rules.notification_max),
             format!("empty_message {}", rules.allows_empty_message),
+            format!("as_gaurun {}", rules.as_gaurun),
             format!("payload {}", String::from_utf8(body).unwrap()),
             format!("api_keys {}", terms.keys.is_some()),
             format!("hosts {:?}", terms.hosts),
@@ -261,7 +262,7 @@ core.max_age = 60 -> EACH max_age 60s
 core.resend_unknown = false -> EACH resends false
 core.notification_max = 5 -> notification_max 5
 core.allows_empty_message = true -> empty_message true
-core.gaurun_badge = true -> payload {'aps':{'badge':0}}
+core.compatible_with = 'gaurun' -> as_gaurun true, payload {'aps':{'badge':0}}
 core.hosts = ['push.example'] -> hosts ['push.example']
 core.shutdown_timeout = 3 -> shutdown 3s
 core.api_key_path = 'DIR/keys' -> api_keys true
