@@ -367,6 +367,10 @@ impl Host for Arc<StubHost> {
         self.pushes("disabled", disabled);
     }
 
+    fn log_malformed(&self, malformed: &Accepted) {
+        self.pushes("malformed", malformed);
+    }
+
     fn log_error(&self, text: &str, request_id: &str) {
         self.line(format!("error {text} ({request_id})"));
     }

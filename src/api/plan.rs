@@ -36,6 +36,8 @@ pub struct Plan {
     pub notifications: Vec<Planned>,
     /// What is not, in the request's order.
     pub rejected: Rejections,
+    /// Device tokens that no provider would take.
+    pub malformed: Malformed,
     /// What is no field, or has no effect.
     pub ignored: Ignored,
 }
@@ -51,6 +53,52 @@ pub struct Planned {
     pub tokens: Vec<DeviceToken>,
     /// What is to become of it.
     pub fate: Fate,
+}
+
+/// Device tokens that no provider would take: the first of a request, and how many more there are.
+#[derive(Debug, Default)]
+pub struct Malformed {
+    /// Each notification that has some, less what no log line shows.
+    pub notifications: Vec<(Notification, Vec<DeviceToken>)>,
+    /// The place of the last of those in the request.
+    index: usize,
+    listed: usize,
+    /// How many device tokens there are beyond those.
+    pub omitted: usize,
+}
+
+impl Malformed {
+    fn push(&mut self, index: usize, notification: &Notification, token: Text) {
+        if self.listed == UNSENT_LOGGED_MAX {
+            self.omitted += 1;
+            return;
+        }
+        self.listed += 1;
+        if self.notifications.is_empty() || self.index != index {
+            let shown = Notification {
+                extend: Vec::new(),
+                ..notification.clone()
+            };
+            self.notifications.push((shown, Vec::new()));
+            self.index = index;
+        }
+        if let Some((_, tokens)) = self.notifications.last_mut() {
+            tokens.push(DeviceToken::new(token));
+        }
+    }
+
+    /// The same, of so many device tokens at most.
+    #[must_use]
+    pub fn first(mut self, most: usize) -> Self {
+        let mut left = most;
+        for (_, tokens) in &mut self.notifications {
+            self.omitted += tokens.len().saturating_sub(left);
+            tokens.truncate(left);
+            left -= tokens.len();
+        }
+        self.notifications.retain(|(_, tokens)| !tokens.is_empty());
+        self
+    }
 }
 
 /// What is to become of a notification.
@@ -70,10 +118,13 @@ pub struct Rejections {
     /// What the listed ones take in an answer.
     octets: usize,
     count: usize,
+    /// The first thing that is wrong.
+    first: Option<Cow<'static, str>>,
     faults: Vec<Fault>,
 }
 
-/// What is wrong with a notification, or with the first of its device tokens that is not fine.
+/// What is wrong with a notification, or with the first of its device tokens that is not fine and
+/// has no log line of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The notification's place in the request.
@@ -94,6 +145,14 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    fn of(notification: usize, token: Option<usize>, error: Cow<'static, str>) -> Self {
+        Self {
+            notification,
+            token,
+            error,
+        }
+    }
+
     /// Whether something is wrong with the part. A notification without device tokens makes no
     /// push, and neither Gaurun nor we call that wrong.
     pub fn is_fault(&self) -> bool {
@@ -134,30 +193,28 @@ impl Rejections {
         self.count.saturating_sub(self.listed.len())
     }
 
-    /// The first fault of each notification that has one.
+    /// The first fault of each notification that has one that no other line tells.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
 
     fn push(
         &mut self,
-        notification: usize,
-        token: Option<usize>,
-        error: Cow<'static, str>,
+        rejection: Rejection,
+        has_own_line: bool,
         more: &mut dyn FnMut(usize) -> bool,
     ) {
-        let rejection = Rejection {
-            notification,
-            token,
-            error,
-        };
+        let notification = rejection.notification;
         let last = self.faults.last().map(|fault| fault.notification);
-        if rejection.is_fault() && last != Some(notification) {
+        if rejection.is_fault() {
             let error = rejection.error.clone();
-            self.faults.push(Fault {
-                notification,
-                error,
-            });
+            self.first.get_or_insert_with(|| error.clone());
+            if !has_own_line && last != Some(notification) {
+                self.faults.push(Fault {
+                    notification,
+                    error,
+                });
+            }
         }
         if self.omitted() == 0 {
             let before = self.octets;
@@ -183,15 +240,11 @@ impl Plan {
             .sum()
     }
 
-    /// Whether that notification is planned, for a disabled platform.
-    pub fn is_disabled(&self, index: usize) -> bool {
-        let found = self
-            .notifications
-            .binary_search_by_key(&index, |planned| planned.index);
-        found
-            .ok()
-            .and_then(|at| self.notifications.get(at))
-            .is_some_and(|planned| planned.fate == Fate::Disabled)
+    /// Pushes that are logged as disabled-push.
+    pub fn disabled(&self) -> usize {
+        let planned = self.notifications.iter();
+        let disabled = planned.filter(|planned| planned.fate == Fate::Disabled);
+        disabled.map(|planned| planned.tokens.len()).sum()
     }
 
     /// Why the request as a whole is rejected, if nothing in it is fine.
@@ -199,8 +252,8 @@ impl Plan {
         if !self.notifications.is_empty() {
             return None;
         }
-        match self.rejected.faults.first() {
-            Some(first) => Some(first.error.clone()),
+        match &self.rejected.first {
+            Some(first) => Some(first.clone()),
             None => self.ignored.instead_of_tokens().map(Cow::Owned),
         }
     }
@@ -235,10 +288,13 @@ pub fn plan(
     plan.ignored.beside(&batch.unknown);
     for (index, asked) in batch.notifications.into_iter().enumerate() {
         plan.ignored.of(index, &asked);
-        let rejected = &mut |token, error| plan.rejected.push(index, token, error, more);
-        match plan_one(index, asked, rules, &enabled, api_key, rejected) {
+        let planned = plan_one(index, asked, &mut plan, rules, &enabled, api_key, more);
+        match planned {
             Ok(planned) => plan.notifications.extend(planned),
-            Err(error) => rejected(None, error),
+            Err(error) => {
+                let rejection = Rejection::of(index, None, error);
+                plan.rejected.push(rejection, false, more);
+            }
         }
     }
     if let Some(key) = api_key {
@@ -251,10 +307,11 @@ pub fn plan(
 fn plan_one(
     index: usize,
     mut asked: Asked,
+    plan: &mut Plan,
     rules: &Rules,
     enabled: &impl Fn(Platform) -> bool,
     api_key: Option<&str>,
-    rejected: &mut impl FnMut(Option<usize>, Cow<'static, str>),
+    more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Option<Planned>, Cow<'static, str>> {
     let platform = Platform::from_number(asked.platform).ok_or("invalid platform")?;
     let wakes = asked.content_available || &*asked.push_type == "background";
@@ -295,18 +352,29 @@ fn plan_one(
     }
     let mut fine = Vec::with_capacity(tokens.len());
     for (place, token) in tokens.into_iter().enumerate() {
-        let checked = match fate {
-            _ if token.is_empty() => Err("empty token"),
-            _ if api_key == Some(&*token) => Err(HOLDS_KEY),
-            Fate::Push(_) => (rules.check_token)(platform, &token),
-            Fate::Disabled => Ok(()),
+        let mut reject = |error: &'static str, has_own_line| {
+            let rejection = Rejection::of(index, Some(place), error.into());
+            plan.rejected.push(rejection, has_own_line, more);
         };
-        if let Err(error) = checked {
-            rejected(Some(place), error.into());
+        if token.is_empty() {
+            reject("empty token", false);
+            continue;
+        }
+        if api_key == Some(&*token) {
+            reject(HOLDS_KEY, false);
             continue;
         }
         if fate == Fate::Disabled {
-            rejected(Some(place), disabled(platform).into());
+            reject(disabled(platform), true);
+        } else if let Err(error) = (rules.check_token)(platform, &token) {
+            // It would stand in the push log.
+            if api_key.is_some_and(|key| token.contains(key)) {
+                reject(HOLDS_KEY, false);
+            } else {
+                reject(error, true);
+                plan.malformed.push(index, &notification, token);
+            }
+            continue;
         }
         fine.push(DeviceToken::new(token));
     }
@@ -367,6 +435,11 @@ const HOLDS_KEY: &str = "the request's own API key is in it";
 /// Our limit: octets of a notification's texts, which stand in its log lines: what a provider takes
 /// of them, and as much again. How many lines have them, [`crate::log::line::TEXTS_RATIO`] bounds.
 pub const LOGGED_MAX: usize = 8192;
+
+/// Our limit: lines of a request about device tokens that are sent nothing, since their platform is
+/// disabled or they are malformed. No queue bounds them, and the line of a device token of one
+/// character is seventy times as long as its part of the request.
+pub const UNSENT_LOGGED_MAX: usize = 8192;
 
 /// Our limit: octets of the entries of `rejected` in an answer, some 10,000. A body of nothing but
 /// empty tokens has over a million, and its answer would be twenty times its size.

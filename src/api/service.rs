@@ -16,7 +16,7 @@ use super::ignored::{Ignored, Told};
 use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::listener::{Handler, More, Phase};
-use super::plan::{Plan, Rules, plan};
+use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, plan};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::RequestIds;
@@ -80,6 +80,8 @@ pub trait Host: Send + Sync {
     fn log_accepted(&self, accepted: &Accepted);
     /// Writes a disabled-push line for each token.
     fn log_disabled(&self, disabled: &Accepted);
+    /// Writes a failed-push line for each token, which no provider would take.
+    fn log_malformed(&self, malformed: &Accepted);
     /// Writes a line of text about a request to the error log, at level `error`.
     fn log_error(&self, text: &str, request_id: &str);
     /// Pushes settled since the start.
@@ -321,7 +323,7 @@ impl<D: Door, H: Host> Service<D, H> {
     ) -> Reply {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
-        let plan = match self.plan(&terms.rules, body, &keyless, more) {
+        let mut plan = match self.plan(&terms.rules, body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { answer, log }) => {
                 let log = log.as_ref().unwrap_or(&answer);
@@ -331,12 +333,21 @@ impl<D: Door, H: Host> Service<D, H> {
         };
         self.log_rejected(&plan, &keyless, head.id());
         self.tell_ignored(&plan.ignored, &keyless, head.id());
-        if let Some(message) = plan.refusal().filter(|_| !terms.rules.as_gaurun) {
-            let answer = Answer::new(&message, &plan.rejected, &plan.ignored, Vec::new());
-            return answer.reply(400);
-        }
-        let commit = self.commit(plan, &head.id().into(), keyed);
-        commit.unwrap_or_else(|refused| refused)
+        let request_id = head.id().into();
+        let malformed = std::mem::take(&mut plan.malformed);
+        let malformed = malformed.first(UNSENT_LOGGED_MAX.saturating_sub(plan.disabled()));
+        let refusal = plan.refusal().filter(|_| !terms.rules.as_gaurun);
+        let reply = if let Some(message) = refusal {
+            Answer::new(&message, &plan.rejected, &plan.ignored, Vec::new()).reply(400)
+        } else {
+            match self.commit(plan, &request_id, keyed) {
+                Ok(reply) => reply,
+                // Nothing of it is taken, and all of it may come again.
+                Err(refused) => return refused,
+            }
+        };
+        self.log_malformed(malformed, &request_id);
+        reply
     }
 
     /// Says what becomes of each part of a body: all that needs the processor alone.
@@ -408,9 +419,7 @@ impl<D: Door, H: Host> Service<D, H> {
     /// request's id; so at most `notification_max` lines.
     fn log_rejected(&self, plan: &Plan, keyless: &Keyless<'_>, request_id: &str) {
         for fault in plan.rejected.faults() {
-            if !plan.is_disabled(fault.notification) {
-                self.host.log_error(&keyless.text(&fault.error), request_id);
-            }
+            self.host.log_error(&keyless.text(&fault.error), request_id);
         }
     }
 

@@ -145,6 +145,9 @@ thread_local! {
 /// kept: the lines of one request may be a thousand times its size.
 const LINES_KEPT: usize = 64 * 1024;
 
+/// What APNs says of a device token that is none, as Gaurun put it: scripts that screen match it.
+const BAD_DEVICE_TOKEN: &str = "bad device token";
+
 impl DaemonHost {
     /// Formats lines into the thread's buffer and hands them to a log.
     fn with_lines(sink: &crate::log::Sink, write: impl FnOnce(&mut Vec<u8>, &str)) {
@@ -189,7 +192,12 @@ impl DaemonHost {
         lanes.map(|lane| self.keeping.unfed(lane.platform())).sum()
     }
 
-    fn log_tokens(&self, sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
+    fn log_tokens(
+        &self,
+        sink: &crate::log::Sink,
+        (line, error): (Line, &str),
+        accepted: &Accepted,
+    ) {
         let privacy = self.logs.privacy.get();
         Self::with_lines(sink, |out, at| {
             for (token, id) in accepted.tokens.iter().zip(accepted.first_id.0..) {
@@ -200,7 +208,7 @@ impl DaemonHost {
                     first_id: accepted.first_id,
                     token: token.as_str(),
                     ptime: Duration::ZERO,
-                    error: "",
+                    error,
                     tail: Tail::default(),
                 };
                 line::push(out, at, &push_line, &privacy);
@@ -271,11 +279,16 @@ impl Host for DaemonHost {
     }
 
     fn log_accepted(&self, accepted: &Accepted) {
-        self.log_tokens(&self.logs.access, Line::Accepted, accepted);
+        self.log_tokens(&self.logs.access, (Line::Accepted, ""), accepted);
     }
 
     fn log_disabled(&self, disabled: &Accepted) {
-        self.log_tokens(&self.logs.error, Line::Disabled, disabled);
+        self.log_tokens(&self.logs.error, (Line::Disabled, ""), disabled);
+    }
+
+    fn log_malformed(&self, malformed: &Accepted) {
+        let line = (Line::Failed, BAD_DEVICE_TOKEN);
+        self.log_tokens(&self.logs.error, line, malformed);
     }
 
     fn log_error(&self, text: &str, request_id: &str) {

@@ -196,3 +196,29 @@ fn a_disabled_platform_is_logged_and_not_queued() {
     assert_eq!(stat.number("/android/push_error"), 0, "no statistics");
     assert!(lines::ids(&site.access_log(), "accepted-push").is_empty());
 }
+
+#[test]
+fn a_malformed_device_token_has_a_failed_push_line_behind_the_ids_of_the_pushes() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let body = json!({"notifications": [
+        {"token": ["xyz", hex_token(1), hex_token(2)], "platform": 1, "message": "m", "badge": 3,
+         "identifier": "i"},
+    ]});
+    let reply = daemon.push(&body);
+    let first = reply.accepted_ids()[0];
+    let log = wait_for("the line", || {
+        let log = site.error_log();
+        (!log.is_empty()).then_some(log)
+    });
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert_eq!(
+        log[0].timeless(),
+        format!(
+            r#"{{"level":"error","time":"…","message":"m","id":{},"platform":"ios","token":"xyz","type":"failed-push","ptime":0,"error":"bad device token","badge":3,"identifier":"i"}}"#,
+            first + 2
+        )
+    );
+    assert!(!log[0].text_of("request_id").is_empty());
+    assert_eq!(daemon.stat().number("/ios/push_error"), 0, "it was no push");
+}

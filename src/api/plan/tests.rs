@@ -113,6 +113,47 @@ fn a_bad_token_rejects_itself_only() {
 }
 
 #[test]
+fn malformed_tokens_have_lines_of_their_own() {
+    let first = r#"{"platform":1,"message":"m","extend":[{"key":"k","val":"v"}],
+                    "token":["bad1","a","bad2",""]}"#;
+    let second = r#"{"platform":1,"message":"n","token":["bad3"]}"#;
+    let of = |plan: &Plan| -> Vec<String> {
+        let notifications = plan.malformed.notifications.iter();
+        let texts = notifications.map(|(notification, tokens)| {
+            assert!(notification.extend.is_empty(), "no line shows it");
+            let tokens: Vec<&str> = tokens.iter().map(DeviceToken::as_str).collect();
+            format!("{} {}", notification.message, tokens.join(" "))
+        });
+        texts.collect()
+    };
+    let plan = planned(&format!("{first},{second}"), &rules()).unwrap();
+    assert_eq!(of(&plan), ["m bad1 bad2", "n bad3"]);
+    let told = plan.rejected.faults().iter().map(|fault| &*fault.error);
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        ["empty token"],
+        "what has no line of its own"
+    );
+    let plan = planned(second, &rules()).unwrap();
+    assert_eq!(plan.refusal().as_deref(), Some("bad token"));
+    assert!(plan.rejected.faults().is_empty());
+}
+
+#[test]
+fn a_malformed_token_that_holds_the_key_of_its_request_is_in_no_line() {
+    let key = "0123456789abcdef";
+    let notification = format!(r#"{{"platform":1,"message":"m","token":["bad {key}"]}}"#);
+    let mut body = format!(r#"{{"notifications":[{notification}]}}"#).into_bytes();
+    let batch = decode(&mut body, 3, Trailing::Ignored).unwrap();
+    let plan = plan(batch, &rules(), Some(key), |_| true, &mut |_| false).unwrap();
+    assert_eq!(
+        rejected(&plan),
+        ["/notifications/0/token/0 the request's own API key is in it"]
+    );
+    assert!(plan.malformed.notifications.is_empty());
+}
+
+#[test]
 fn a_request_without_one_good_token_is_refused_with_its_first_error() {
     let notification = r#"{"platform":1,"message":"m","token":["","bad"]}"#;
     let plan = planned(&format!("{notification},{{}}"), &rules()).unwrap();
@@ -149,7 +190,7 @@ fn a_disabled_platform_is_no_refusal() {
     );
     assert_eq!(plan.notifications[0].tokens.len(), 2);
     assert_eq!(plan.notifications[0].fate, Fate::Disabled);
-    assert!(plan.is_disabled(0) && !plan.is_disabled(1));
+    assert_eq!(plan.disabled(), 2);
     assert_eq!((plan.pushes(Platform::Android), plan.refusal()), (0, None));
 }
 
@@ -172,8 +213,15 @@ fn a_push_that_only_wakes_the_app_needs_no_message() {
             as_gaurun: true,
             ..rules()
         };
-        let plan = planned(&format!(r#"{{"platform":1,"token":["a"],{fields}}}"#), &gauruns);
-        assert_eq!(plan.unwrap().refusal().as_deref(), Some("empty message"), "{fields}");
+        let plan = planned(
+            &format!(r#"{{"platform":1,"token":["a"],{fields}}}"#),
+            &gauruns,
+        );
+        assert_eq!(
+            plan.unwrap().refusal().as_deref(),
+            Some("empty message"),
+            "{fields}"
+        );
     }
 }
 

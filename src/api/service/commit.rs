@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::answer::{Answer, Taken};
 use super::super::idempotency::{Keyed, REJECTED_KEPT};
-use super::super::plan::{Fate, Plan, Planned};
+use super::super::plan::{Fate, Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
 use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::{Door, Host, Kept, Service, keys_full};
 use crate::count;
@@ -50,7 +50,7 @@ impl<D: Door, H: Host> Service<D, H> {
         if unlisted > 0 {
             let further = count::of(unlisted, "further push", "further pushes");
             let text = format!(
-                "{further} of a request to a disabled platform, over the {DISABLED_LOGGED_MAX} \
+                "{further} of a request to a disabled platform, over the {UNSENT_LOGGED_MAX} \
                  that are listed"
             );
             self.host.log_error(&text, request_id);
@@ -69,6 +69,37 @@ impl<D: Door, H: Host> Service<D, H> {
             lane.enqueue(room, pushes);
         }
         Ok(reply)
+    }
+
+    /// Tells of device tokens that no provider would take, under ids of their own: whoever keeps
+    /// them learns from the push log that they are to go.
+    pub(super) fn log_malformed(&self, malformed: Malformed, request_id: &Arc<str>) {
+        let Malformed {
+            notifications,
+            mut omitted,
+            ..
+        } = malformed;
+        for (notification, tokens) in notifications {
+            let Ok(first_id) = self.ids.take(tokens.len() as u64) else {
+                omitted += tokens.len();
+                continue;
+            };
+            self.host.log_malformed(&Accepted {
+                notification: Notification {
+                    request_id: Arc::clone(request_id),
+                    ..notification
+                },
+                tokens: tokens.into(),
+                first_id,
+                at: self.host.now(),
+                payload: Box::default(),
+            });
+        }
+        if omitted > 0 {
+            let further = count::of(omitted, "further device token", "further device tokens");
+            let text = format!("{further} of a request malformed, beyond those that are listed");
+            self.host.log_error(&text, request_id);
+        }
     }
 
     /// Gives every push its id, or says why it has none.
@@ -98,7 +129,7 @@ impl<D: Door, H: Host> Service<D, H> {
             let first_id = next;
             next = PushId(next.0.saturating_add(count as u64));
             if planned.fate == Fate::Disabled {
-                planned.tokens.truncate(DISABLED_LOGGED_MAX - listed);
+                planned.tokens.truncate(UNSENT_LOGGED_MAX - listed);
                 listed += planned.tokens.len();
                 numbered.unlisted += count - planned.tokens.len();
                 let disabled = accepted(planned, first_id, at, request_id);
@@ -193,7 +224,3 @@ fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usiz
         count::of(pushes, "push does", "pushes do")
     )
 }
-
-/// Our limit: lines of a request about pushes to disabled platforms. No queue bounds them, and the
-/// line of a device token of one character is seventy times as long as its part of the request.
-pub(super) const DISABLED_LOGGED_MAX: usize = 8192;

@@ -187,7 +187,9 @@ fn statistics_are_told_to_anybody() {
 fn as_gaurun_one_queue_is_told_of_without_what_is_in_flight() {
     let mut web = web(site(Some(100), Some(50)).like_gaurun());
     for (tokens, waiting) in [("\"a\"", 0), (r#""b","c","d","e","f","g","h","i""#, 1)] {
-        drop(web.push(&format!(r#"{{"token":[{tokens}],"platform":1,"message":"m"}}"#)));
+        drop(web.push(&format!(
+            r#"{{"token":[{tokens}],"platform":1,"message":"m"}}"#
+        )));
         let got = web.ask("GET", "/stat/app", "");
         let expected = format!("{{\n \"queue_max\": 100,\n \"queue_usage\": {waiting},\n");
         assert!(got.body.starts_with(&expected), "{}", got.body);
@@ -402,12 +404,13 @@ fn what_is_rejected_is_pointed_at() {
     assert_eq!(
         web.host.take_lines()[1..],
         [
-            "error bad device token (0000000000000abc)",
+            "error empty token (0000000000000abc)",
             "error invalid platform (0000000000000abc)",
             "error payload of 4097 bytes over limit(4096) (0000000000000abc)",
             "recorded [1] None",
             "disabled 2 b",
             "accepted 1 a",
+            "malformed 3 bad1",
         ]
     );
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
-use crate::api::service::commit::DISABLED_LOGGED_MAX;
+use crate::api::plan::UNSENT_LOGGED_MAX;
 use crate::api::state::Ending;
 
 const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;
@@ -80,7 +80,7 @@ fn an_unknown_field_in_the_place_of_the_tokens_is_no_success() {
 #[test]
 fn pushes_to_a_disabled_platform_do_not_fill_the_log() {
     let mut web = web(site(Some(2), None));
-    let tokens = vec!["\"a\""; DISABLED_LOGGED_MAX - 1].join(",");
+    let tokens = vec!["\"a\""; UNSENT_LOGGED_MAX - 1].join(",");
     let got = web.push(&format!(
         r#"{{"platform":2,"message":"m","token":[{tokens}]}},
            {{"platform":2,"message":"m","token":["b","c","d"]}},
@@ -89,23 +89,68 @@ fn pushes_to_a_disabled_platform_do_not_fill_the_log() {
     ));
     assert_eq!(got.status, 200);
     // Each has its id, listed or not.
-    let id = DISABLED_LOGGED_MAX + 4;
+    let id = UNSENT_LOGGED_MAX + 4;
     let taken = format!("\"accepted\":[{{\"index\":3,\"first_id\":{id},\"count\":1}}]");
     assert!(got.body.contains(&taken), "{taken}");
     let lines = web.host.take_lines();
     let listed = lines.iter().filter(|line| line.starts_with("disabled "));
-    assert_eq!(listed.count(), DISABLED_LOGGED_MAX);
+    assert_eq!(listed.count(), UNSENT_LOGGED_MAX);
     assert_eq!(
         lines[lines.len() - 3..],
         [
-            format!("disabled {DISABLED_LOGGED_MAX} b"),
+            format!("disabled {UNSENT_LOGGED_MAX} b"),
             format!(
                 "error 3 further pushes of a request to a disabled platform, over the \
-                 {DISABLED_LOGGED_MAX} that are listed (0000000000000abc)"
+                 {UNSENT_LOGGED_MAX} that are listed (0000000000000abc)"
             ),
             format!("accepted {id} f"),
         ]
     );
+}
+
+#[test]
+fn malformed_device_tokens_are_listed_under_ids_after_those_of_the_pushes() {
+    let mut web = web(site(Some(1), None));
+    let one = |tokens: &str| format!(r#"{{"platform":1,"message":"m","token":[{tokens}]}}"#);
+    let mixed = one(r#""bad1","a","bad2""#);
+    for (notifications, status, lines) in [
+        (
+            mixed.clone(),
+            200,
+            &[
+                "recorded [1] None",
+                "accepted 1 a",
+                "malformed 2 bad1",
+                "malformed 3 bad2",
+            ][..],
+        ),
+        // The queue is full: all of it may come again.
+        (mixed, 503, &[]),
+        (
+            format!("{},{}", one(r#""bad3""#), one(r#""bad4","bad5""#)),
+            400,
+            &["malformed 4 bad3", "malformed 5 bad4", "malformed 6 bad5"],
+        ),
+    ] {
+        assert_eq!(web.push(&notifications).status, status, "{notifications}");
+        assert_eq!(web.host.take_lines()[1..], *lines, "{notifications}");
+    }
+    let many = one(&vec!["\"bad\""; UNSENT_LOGGED_MAX].join(","));
+    let disabled = r#"{"platform":2,"message":"m","token":["b","c"]}"#;
+    assert_eq!(web.push(&format!("{many},{disabled}")).status, 200);
+    let lines = web.host.take_lines();
+    let listed = lines.iter().filter(|line| line.starts_with("malformed "));
+    assert_eq!(
+        listed.count(),
+        UNSENT_LOGGED_MAX - 2,
+        "with those to a disabled platform"
+    );
+    assert_eq!(
+        lines.last().unwrap(),
+        "error 2 further device tokens of a request malformed, beyond those that are listed \
+         (0000000000000abf)"
+    );
+    assert_eq!(lines.len(), 1 + UNSENT_LOGGED_MAX + 1);
 }
 
 #[test]
