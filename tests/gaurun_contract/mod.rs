@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
+mod compatible;
 mod logs;
 mod moving;
 mod queue;

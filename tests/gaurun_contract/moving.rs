@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::daemon::{Address, Daemon};
 use crate::harness::simulator::Simulated;
-use crate::harness::site::{Site, sterna};
+use crate::harness::site::{Site, read_text, sterna};
 use crate::harness::{hex_token, wait_until};
 
 /// What Gaurun's users begin with.
@@ -75,6 +75,9 @@ fn file_requests_and_log_scripts_of_a_gaurun_site_go_on_working() {
     wait_until("the journal to be read", || {
         daemon.request("GET", "/healthz", b"").status == 200
     });
+    let told = read_text(&site.path("stderr"));
+    let ways = told.matches("core.compatible_with = ").count();
+    assert_eq!(ways, 1, "whatever log.level is: {told}");
 
     let (bad, gone) = (
         format!("0bad4000{}", "1".repeat(56)),

@@ -119,7 +119,9 @@ impl Daemon {
     /// Waits until nothing is queued, on the shelf or in flight.
     pub(crate) fn wait_idle(&self) {
         wait_until("all pushes to be settled", || {
-            self.stat().number("/queue_usage") == 0
+            // As Gaurun, what is in flight is no more in the queue.
+            let stat = self.stat();
+            stat.number("/queue_usage") == 0 && stat.number("/pusher_count") == 0
         });
     }
 
