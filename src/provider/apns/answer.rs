@@ -254,10 +254,9 @@ fn by_status(status: u16) -> &'static Row {
 /// with the word for what Gaurun did not know.
 fn sentence(row: &Row, status: u16, word: &str, gone_since_ms: Option<u64>) -> String {
     if row.reason == "Unregistered" {
-        return match gone_since_ms.and_then(go_time) {
-            Some(since) => format!("{} (last invalid at {since})", row.meaning),
-            None => row.meaning.to_owned(),
-        };
+        let since = gone_since_ms.and_then(go_time);
+        let since = since.as_deref().unwrap_or(GO_NO_TIME);
+        return format!("{} (last invalid at {since})", row.meaning);
     }
     if !row.reason.is_empty() {
         return row.meaning.to_owned();
@@ -268,6 +267,9 @@ fn sentence(row: &Row, status: u16, word: &str, gone_since_ms: Option<u64>) -> S
         format!("unknown error: {}", quoted(word, REASON_MAX))
     }
 }
+
+/// What Go prints of a time that is not given.
+const GO_NO_TIME: &str = "0001-01-01 00:00:00 +0000 UTC";
 
 /// A time as Go prints it, in whole seconds.
 fn go_time(ms: u64) -> Option<String> {
