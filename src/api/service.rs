@@ -233,7 +233,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
             }
             Route::Push => self.push(head, body, more),
             Route::PushState(id) => self.push_state(head, id),
-            Route::StatApp => Reply::new(200, reply::JSON_BARE, stat::app(&self.stat_app())),
+            Route::StatApp => Reply::new(200, reply::JSON, stat::app(&self.stat_app())),
             Route::StatGo => {
                 let body = stat::go(&self.host.process(), self.host.now().unix);
                 Reply::new(200, reply::JSON_BARE, body)

@@ -25,11 +25,8 @@ fn statistics_are_gauruns_with_the_lanes_state_behind() {
              \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
              \"state\": \"open\"\n }\n}"
         );
-        let content_type = reply.field("Content-Type").unwrap();
-        assert!(
-            content_type.starts_with("application/json"),
-            "{content_type}"
-        );
+        let json = "application/json; charset=utf-8";
+        assert_eq!(reply.field("Content-Type"), Some(json));
     }
     assert_eq!(daemon.push(&batch(&[ios("m", &[1, 2])])).status, 200);
     assert_eq!(daemon.push(&batch(&[android("m", &[1])])).status, 200);
@@ -100,6 +97,15 @@ fn pushers_are_numbers_as_go_writes_them() {
             "{query}"
         );
     }
+    // Gaurun has a line for each of them, and none for what is missing or negative.
+    for query in ["", "max=", "max=-1"] {
+        let reply = daemon.request("PUT", &format!("/config/pushers?{query}"), b"");
+        assert_eq!(reply.message(), "malformed value", "{query}");
+    }
+    wait_until("the lines", || site.error_log().len() == 5);
+    let first = &site.error_log()[0];
+    let text = r#"max of /config/pushers is "08", which is no integer of 64 bits"#;
+    assert_eq!(first.text_of("message"), text);
     let most = |max| daemon.request("PUT", &format!("/config/pushers?max={max}"), b"");
     let reply = most(1_073_741_824);
     let over = "max is over the limit(1073741823)".to_owned();

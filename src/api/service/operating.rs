@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::super::head::Head;
+use super::super::keyless::Keyless;
 use super::super::query::{first_value, go_integer};
 use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::super::route::Order;
@@ -54,7 +55,18 @@ impl<D: Door, H: Host> Service<D, H> {
             self.host.log_error(text, head.id());
             return Reply::message(400, "url parameters could not be parsed");
         };
+        let value = value.filter(|value| !value.is_empty());
         let max = value.as_deref().and_then(go_integer);
+        if let Some(value) = value.filter(|_| max.is_none()) {
+            let terms = self.terms.get();
+            let value = Keyless::of(head, terms.keys.as_ref())
+                .text(&value)
+                .into_owned();
+            let value: String = value.chars().take(SHOWN_MAX).collect();
+            let wrong = format!("is {value:?}, which is no integer of 64 bits");
+            let text = format!("max of /config/pushers {wrong}");
+            self.host.log_error(&text, head.id());
+        }
         let Some(max) = max.and_then(|max| u64::try_from(max).ok()) else {
             return Reply::message(400, "malformed value");
         };
@@ -163,6 +175,9 @@ impl<D: Door, H: Host> Service<D, H> {
         Reply::json_line(200, &health)
     }
 }
+
+/// Our limit: characters of a value of a query that a line shows.
+const SHOWN_MAX: usize = 64;
 
 /// Why no place was found to have a push that is outstanding.
 const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not yet read back from \

@@ -146,10 +146,7 @@ fn statistics_are_told_to_anybody() {
     drop(web.push(r#"{"token":["a","b"],"platform":1,"message":"m"}"#));
     for method in ["GET", "POST", "DELETE"] {
         let got = web.ask(method, "/stat/app", "");
-        assert_eq!(
-            (got.status, got.field("content-type")),
-            (200, Some("application/json"))
-        );
+        assert_eq!((got.status, got.field("content-type")), (200, Some(JSON)));
         assert_eq!(
             got.body,
             "{\n \"queue_max\": 150,\n \"queue_usage\": 2,\n \"pusher_max\": 7,\n \
