@@ -183,7 +183,7 @@ pub(crate) fn check_long(daemon: &Daemon) {
     let fields = |count: usize| "X: y\r\n".repeat(count);
     let line = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
     for (name, head) in [
-        ("a long value", format!("{line}X: {long}\r\n\r\n")),
+        ("a long cookie", format!("{line}Cookie: {long}\r\n\r\n")),
         ("a long name", format!("{line}{long}: x\r\n\r\n")),
         (
             "a long target",

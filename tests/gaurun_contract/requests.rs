@@ -58,6 +58,10 @@ fn json_is_read_as_leniently_as_go_reads_it() {
             r#"{"notifications":[{"token":["@"],"platform":1,"message":"callers'","retry":7,"seq_id":1}]}"#,
             "callers'",
         ),
+        (
+            r#"{"notifications":[{"token":["@"],"platform":1,"message":"ours","retry":"7","seq_id":-1}]}"#,
+            "ours",
+        ),
     ];
     for (body, message) in cases {
         let body = body.replace('@', &token);
@@ -67,6 +71,10 @@ fn json_is_read_as_leniently_as_go_reads_it() {
         assert_eq!(line.text_of("message"), *message, "{body}");
         assert_eq!(line.text_of("token"), token, "{body}");
     }
+    // Go stops at a depth of 10,000; what is ignored is not looked into here.
+    let deep = [r#"{"x":"#, &"[".repeat(20_000), &"]".repeat(20_000), ","].concat();
+    let body = batch(&[ios("m", &[1])]).to_string().replacen('{', &deep, 1);
+    assert_eq!(daemon.request("POST", "/push", body.as_bytes()).status, 200);
     let body = [
         br#"{"notifications":[{"platform":1,"token":[""#,
         token.as_bytes(),
