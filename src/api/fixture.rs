@@ -12,7 +12,7 @@ use super::head::Head;
 use super::plan::Rules;
 use super::route::Order;
 use super::service::{Door, Host, Kept, Purged, Service, Terms, Unrecorded};
-use super::stat::{LaneState, Pushers, Sending, Settled};
+use super::stat::{LaneState, Pushers, Sending, Settled, Tries};
 use super::state::PushState;
 use super::strangers::Stranger;
 use super::{Bound, Ids};
@@ -373,6 +373,13 @@ impl Host for Arc<StubHost> {
 
     fn log_error(&self, text: &str, request_id: &str) {
         self.line(format!("error {text} ({request_id})"));
+    }
+
+    fn tries(&self, _: Platform) -> Tries {
+        Tries {
+            attempts: 12,
+            retries: 1,
+        }
     }
 
     fn settled(&self, platform: Platform) -> Settled {

@@ -21,7 +21,7 @@ use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::RequestIds;
 use super::route::{Order, Route};
-use super::stat::{self, LaneState, Pushers, Settled};
+use super::stat::{self, LaneState, Pushers, Settled, Tries};
 use super::state::{self, PushState};
 use super::strangers::Stranger;
 use super::turnstile::Turnstile;
@@ -86,6 +86,8 @@ pub trait Host: Send + Sync {
     fn log_error(&self, text: &str, request_id: &str);
     /// Pushes settled since the start.
     fn settled(&self, platform: Platform) -> Settled;
+    /// Attempts since the start.
+    fn tries(&self, platform: Platform) -> Tries;
     /// Streams allowed and in flight.
     fn pushers(&self) -> Pushers;
     /// Changes the streams in flight per connection, at once; 0 means one.

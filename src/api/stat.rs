@@ -17,6 +17,15 @@ pub struct Settled {
     pub push_error: u64,
 }
 
+/// Attempts to push on one platform since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tries {
+    /// Attempts that have ended, whatever came of them.
+    pub attempts: u64,
+    /// Times that a push was to be sent again after one.
+    pub retries: u64,
+}
+
 /// Streams to the providers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pushers {
@@ -46,6 +55,17 @@ pub struct LaneState {
     /// What that means, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// When the notification was accepted whose pushes have waited for longest, in seconds of Unix
+    /// time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<u64>,
+    /// The id of that notification's first push.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<u64>,
+    /// Since when nothing has been taken, whatever was tried, in seconds of Unix time; absent
+    /// before that has lasted a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<u64>,
     /// What most of its last answers are, if that points to something wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm: Option<LaneAlarm>,
@@ -78,6 +98,8 @@ pub enum Sending {
     Held,
     /// Its provider refuses whatever comes, and has said for how long.
     Resting,
+    /// No connection or no access token can be had; it resumes by itself.
+    Unreachable,
 }
 
 impl LaneState {
@@ -89,6 +111,9 @@ impl LaneState {
         push: None,
         seconds_left: None,
         error: None,
+        waiting_since: None,
+        oldest: None,
+        failing_since: None,
         alarm: None,
     };
 }
@@ -102,6 +127,9 @@ pub struct LaneStat {
     /// Ours.
     #[serde(flatten)]
     pub state: Option<LaneState>,
+    /// Ours too.
+    #[serde(flatten)]
+    pub tries: Option<Tries>,
 }
 
 /// `/stat/app`: Gaurun's keys in Gaurun's order, ours behind them.
@@ -207,6 +235,7 @@ mod tests {
                     push_error: 4,
                 },
                 state: None,
+                tries: None,
             },
             android: LaneStat {
                 settled: Settled::default(),
@@ -217,7 +246,11 @@ mod tests {
                     push: Some(17),
                     seconds_left: None,
                     error: Some("the API is not enabled".into()),
-                    alarm: None,
+                    ..LaneState::OPEN
+                }),
+                tries: Some(Tries {
+                    attempts: 7,
+                    retries: 5,
                 }),
             },
         };
@@ -228,7 +261,8 @@ mod tests {
              \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
              \"state\": \"held\",\n  \"since\": 1795000000,\n  \
              \"reason\": \"SERVICE_DISABLED\",\n  \"push\": 17,\n  \
-             \"error\": \"the API is not enabled\"\n }\n}"
+             \"error\": \"the API is not enabled\",\n  \"attempts\": 7,\n  \
+             \"retries\": 5\n }\n}"
         );
     }
 

@@ -9,7 +9,7 @@ use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
 use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
-use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending, Settled};
+use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending, Settled, Tries};
 use crate::api::state::PushState;
 use crate::api::strangers::Stranger;
 use crate::config::PUSHER_MAX_MAX;
@@ -49,10 +49,22 @@ impl Door for LaneDoor {
     fn state(&self) -> LaneState {
         let now = moment::now();
         let state = lane_state(&self.0.holds(), self.0.resting(now).as_ref(), now);
-        LaneState {
+        let oldest = self.0.oldest();
+        let mut shown = LaneState {
+            waiting_since: oldest.map(|oldest| oldest.at.unix_secs()),
+            oldest: oldest.map(|oldest| oldest.first_id.0),
+            failing_since: self.0.failing().map(|failing| failing.since.unix_secs()),
             alarm: self.0.prevailing().map(alarm),
             ..state
+        };
+        if let Some(unreachable) = self.0.unreachable()
+            && shown.state == Sending::Open
+        {
+            shown.state = Sending::Unreachable;
+            shown.since = Some(unreachable.since.unix_secs());
+            shown.error = Some(unreachable.why.to_string());
         }
+        shown
     }
 
     fn obey(&self, order: Order) {
@@ -302,6 +314,14 @@ impl Host for DaemonHost {
         Settled {
             push_success: figures.push_success,
             push_error: figures.push_error,
+        }
+    }
+
+    fn tries(&self, platform: Platform) -> Tries {
+        let figures = self.stats.lane(platform).figures();
+        Tries {
+            attempts: figures.attempts,
+            retries: figures.retries,
         }
     }
 

@@ -48,8 +48,8 @@ pub enum Trouble {
 pub enum Access {
     /// There is.
     Granted,
-    /// Not now; that will pass by itself.
-    Passing,
+    /// Not now; that will pass by itself. Why, if one was asked for and could not be had.
+    Passing(Option<String>),
     /// There is none until an operator acts; this is why.
     Refused(String),
     /// Those that there were are refused to pushes, so that another is proved by a push only.
@@ -110,10 +110,10 @@ impl Credentials {
         if tokens.current(now.elsewhere()).is_some() {
             return Access::Granted;
         }
-        match tokens.refusal() {
-            None => Access::Passing,
-            Some(why) if tokens.are_refused_in_use() => Access::RefusedInUse(why),
-            Some(why) => Access::Refused(why),
+        match tokens.trouble() {
+            Some((why, true)) if tokens.are_refused_in_use() => Access::RefusedInUse(why),
+            Some((why, true)) => Access::Refused(why),
+            passing => Access::Passing(passing.map(|(why, _)| why)),
         }
     }
 

@@ -17,6 +17,7 @@ mod gatekeeping;
 mod inquiring;
 mod leaving;
 mod opening;
+mod parting;
 mod recovery;
 mod refusing;
 
@@ -24,14 +25,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::link::{Begun, Link, Parting, Worth};
+use super::link::{Begun, Link};
 use super::links::Links;
 use super::present_route::PresentRoute;
 use super::route::Route;
 use super::session::Ended;
 use super::settler::Settler;
 use super::transport::Transport;
-use crate::count;
 use crate::crash_point;
 use crate::http2::SendError;
 use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, Rebuff, State, Tickets};
@@ -430,82 +430,6 @@ impl<T: Transport> Desk<T> {
             self.end_probe(id, self.generation, ProbeEnd::NotSent, now);
         }
         false
-    }
-
-    /// Parts with connections: one that retires drains beside its successor, one that has nothing
-    /// left to do ends.
-    fn part(&mut self, now: Moment) {
-        if let Some(link) = &mut self.links.present {
-            if link.is_retiring() || link.is_over() {
-                self.lane.put_back(self.hand.drain(..));
-            }
-            if link.newly_settled(now.monotonic) {
-                self.lane.dial().settled();
-            }
-        }
-        self.judge_links(now);
-        self.links.part();
-        while let Some(parting) = self.links.end_one(now, &mut self.ended) {
-            self.part_with(parting, now);
-        }
-    }
-
-    /// Whether the next connection may follow at once those that take no more pushes.
-    fn judge_links(&mut self, now: Moment) {
-        for link in self.links.iter_mut() {
-            let Some(worth) = link.judge(now.monotonic) else {
-                continue;
-            };
-            let random = self.settler.random();
-            let wait = match worth {
-                Worth::Good => {
-                    self.lane.dial().proved();
-                    None
-                }
-                Worth::Short => self.lane.dial().short_lived(now.monotonic, random),
-            };
-            if let Some(wait) = wait {
-                ::log::warn!(
-                    "{}: the connection to {} ended soon, as others before it; next one in {:.1} s",
-                    self.lane.platform(),
-                    link.peer(),
-                    wait.as_secs_f32(),
-                );
-            }
-        }
-    }
-
-    fn part_with(&mut self, parting: Parting, now: Moment) {
-        let platform = self.lane.platform();
-        let Parting {
-            peer,
-            why,
-            answered,
-            failed,
-            stood,
-            only_target,
-            was_silent,
-        } = parting;
-        if failed {
-            let random = self.settler.random();
-            let mut dial = self.lane.dial();
-            let wait = dial.was_useless(only_target, was_silent, now.monotonic, random);
-            drop(dial);
-            // What an answer said of its push is told of that.
-            let level = match answered {
-                _ if stood => ::log::Level::Info,
-                0 => ::log::Level::Error,
-                _ => ::log::Level::Warn,
-            };
-            ::log::log!(
-                level,
-                "{platform}: the connection to {peer} was of no use: {why}; next try in {:.1} s",
-                wait.as_secs_f32(),
-            );
-        } else {
-            let answers = count::of(answered, "answer", "answers");
-            ::log::info!("{platform}: connection to {peer} ended after {answers}: {why}");
-        }
     }
 
     /// Settles what has expired while nothing can be sent.

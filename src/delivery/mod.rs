@@ -10,6 +10,7 @@ pub mod desk;
 mod dialling;
 mod link;
 pub mod links;
+mod outage;
 pub mod outcome;
 pub mod policy;
 pub mod present_route;

@@ -10,7 +10,7 @@ use super::credential::{Access, Credentials};
 use super::reasons::NO_ACCESS_TOKEN;
 use super::route::{Address, Route};
 use crate::jitter::Random;
-use crate::lane::{EndsWith, Lane, Refusal, Refused};
+use crate::lane::{EndsWith, Lack, Lane, Refusal, Refused};
 use crate::moment::Moment;
 use crate::provider::{apns, fcm};
 use crate::push::Platform;
@@ -59,8 +59,13 @@ impl PresentRoute {
     pub fn look_at_access_token(&self, now: Moment) {
         let (generation, route) = self.current();
         match route.credentials.access(now) {
-            Access::Passing => {}
+            Access::Passing(why) => {
+                if let Some(why) = why {
+                    self.lane.cannot_reach(Lack::AccessToken, &why, now);
+                }
+            }
             Access::Granted => {
+                self.lane.has(Lack::AccessToken);
                 if self.lane.has_access_token(now.monotonic) {
                     tell_release(&self.lane);
                 }

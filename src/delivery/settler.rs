@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::decided::Decided;
+use super::outage;
 use super::outcome::{End, Outcome, Settlement};
 use super::policy::{self, Decision, Limits};
 use super::register::{Marks, Register, Remembered};
@@ -54,6 +55,10 @@ pub struct Settler {
     error: Vec<u8>,
     succeeded: usize,
     failed: usize,
+    /// Attempts that were made.
+    attempts: usize,
+    /// Pushes that are to be sent again after one.
+    retries_begun: usize,
     /// Left to the next start.
     left: usize,
     /// What the lane has still to hear of.
@@ -90,6 +95,8 @@ impl Settler {
             error: Vec::new(),
             succeeded: 0,
             failed: 0,
+            attempts: 0,
+            retries_begun: 0,
             left: 0,
             decided: Decided::default(),
             retries: BTreeMap::new(),
@@ -176,6 +183,8 @@ impl Settler {
             }
             self.hold_lane(answer, &push, now);
         }
+        outage::note(&self.lane, &outcome, now);
+        let was_made = !matches!(outcome, Outcome::NotSent);
         if push.is_retry
             && let Some(well) = is_well(&outcome)
         {
@@ -183,6 +192,9 @@ impl Settler {
         }
         let random = self.random.draw();
         let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);
+        self.attempts += usize::from(was_made);
+        let is_again = was_made && !matches!(decision, Decision::Settle(_));
+        self.retries_begun += usize::from(is_again);
         self.carry_out(decision, push, now)
     }
 
@@ -359,6 +371,12 @@ impl Settler {
         self.register.enter(&mut self.round, end);
         let succeeded = std::mem::take(&mut self.succeeded);
         let failed = std::mem::take(&mut self.failed);
+        let attempts = std::mem::take(&mut self.attempts);
+        let retries = std::mem::take(&mut self.retries_begun);
+        if attempts + retries > 0 {
+            let stats = self.stats.lane(self.lane.platform());
+            stats.tried(attempts as u64, retries as u64);
+        }
         if succeeded + failed > 0 {
             let stats = self.stats.lane(self.lane.platform());
             stats.succeeded(succeeded as u64);

@@ -356,6 +356,7 @@ impl Lane {
         self.dial().forget_failures();
         // After the generation has risen: answers to the old route count no more.
         lock(&self.prevalence).forget();
+        lock(&self.outage).forget_unreachable();
         self.wake_all();
     }
 

@@ -18,6 +18,8 @@ mod dial;
 mod gate;
 mod holding;
 mod inquiry;
+mod oldest;
+mod outage;
 mod pace;
 mod pacing;
 mod prevalence;
@@ -27,6 +29,7 @@ mod retry_budget;
 mod shelf;
 mod sifting;
 mod suspects;
+mod trouble;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -43,6 +46,8 @@ pub use gate::{
     Refused, Target, Witness,
 };
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer, Wish};
+pub use oldest::Oldest;
+pub use outage::{Failing, Lack, OUTAGE_TOLD_AFTER, OUTAGE_TOLD_EVERY, Unreachable};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::Tickets;
 pub use prevalence::{DECIDED, MANY_TOKENS, News, PREVALENCE_TOLD_EVERY, Prevailing, TokenRefusal};
@@ -54,6 +59,8 @@ use crate::push::{ConnectionId, Platform, Push, PushId};
 use aside::Aside;
 use holding::Holding;
 use inquiry::Inquiries;
+use oldest::Waiting;
+use outage::Outage;
 use pacing::Pacing;
 use prevalence::Prevalence;
 use resting::SharedRest;
@@ -91,6 +98,10 @@ pub struct Lane {
     rest: SharedRest,
     holding: Holding,
     prevalence: Mutex<Prevalence>,
+    outage: Mutex<Outage>,
+    /// Something is wrong with the provider.
+    troubled: AtomicBool,
+    waiting: Mutex<Waiting>,
     attendance: Attendance,
     inquiries: Inquiries,
     wakes: Box<[OnceLock<Wake>]>,
@@ -122,6 +133,9 @@ impl Lane {
             rest: SharedRest::default(),
             holding: Holding::default(),
             prevalence: Mutex::default(),
+            outage: Mutex::default(),
+            troubled: AtomicBool::new(false),
+            waiting: Mutex::default(),
             attendance: Attendance::new(threads),
             inquiries: Inquiries::new(threads),
             wakes: (0..threads).map(|_| OnceLock::new()).collect(),
@@ -179,6 +193,7 @@ impl Lane {
         );
         let taken = pushes.len().min(reservation.pushes);
         reservation.pushes -= taken;
+        lock(&self.waiting).add(pushes.get(..taken).unwrap_or_default());
         let mut pushes = pushes.into_iter().take(taken).peekable();
         while pushes.peek().is_some() {
             offer(&self.ready.0, pushes.by_ref().take(CHUNK).collect());

@@ -124,11 +124,12 @@ impl AccessTokens {
         self.shared.lock().refresh.current(now)
     }
 
-    /// Why there is no token to be had until an operator acts, if that is so.
-    pub fn refusal(&self) -> Option<String> {
+    /// Why there was no token to be had when one was asked for last, and whether there is none
+    /// until an operator acts.
+    pub fn trouble(&self) -> Option<(String, bool)> {
         let state = self.shared.lock();
         let trouble = state.refresh.trouble()?;
-        (trouble.class == Class::Stopping).then(|| trouble.text.clone())
+        Some((trouble.text.clone(), trouble.class == Class::Stopping))
     }
 
     /// Whether it is FCM that refused the last ones, one after the other: another token that is

@@ -53,6 +53,10 @@ pub struct LaneStats {
     push_success: AtomicU64,
     /// Pushes that failed for good. (Gaurun counted attempts here.)
     push_error: AtomicU64,
+    /// Attempts that have ended, whatever came of them.
+    attempts: AtomicU64,
+    /// Times that a push was to be sent again after an attempt.
+    retries: AtomicU64,
     /// Pushes sent and not answered yet: Gaurun's `pusher_count`.
     in_flight: AtomicU64,
     /// Panics of connection threads.
@@ -75,6 +79,12 @@ impl LaneStats {
         self.push_error.fetch_add(pushes, Ordering::Relaxed);
     }
 
+    /// Counts attempts, and pushes that are to be sent again after one.
+    pub fn tried(&self, attempts: u64, retries: u64) {
+        self.attempts.fetch_add(attempts, Ordering::Relaxed);
+        self.retries.fetch_add(retries, Ordering::Relaxed);
+    }
+
     /// Counts pushes that were put in flight.
     pub fn sent(&self, pushes: u64) {
         self.in_flight.fetch_add(pushes, Ordering::Relaxed);
@@ -95,6 +105,8 @@ impl LaneStats {
         LaneFigures {
             push_success: self.push_success.load(Ordering::Relaxed),
             push_error: self.push_error.load(Ordering::Relaxed),
+            attempts: self.attempts.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             panics: self.panics.load(Ordering::Relaxed),
         }
@@ -108,6 +120,10 @@ pub struct LaneFigures {
     pub push_success: u64,
     /// Pushes settled as failed.
     pub push_error: u64,
+    /// Attempts that have ended.
+    pub attempts: u64,
+    /// Times that a push was to be sent again after an attempt.
+    pub retries: u64,
     /// Pushes sent and not answered yet.
     pub in_flight: u64,
     /// Panics of connection threads.
@@ -127,8 +143,7 @@ mod tests {
         let expected = |push_success, push_error| LaneFigures {
             push_success,
             push_error,
-            panics: 0,
-            in_flight: 0,
+            ..LaneFigures::default()
         };
         assert_eq!(stats.ios.figures(), expected(2, 1));
         assert_eq!(stats.android.figures(), expected(0, 3));

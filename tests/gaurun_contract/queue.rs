@@ -21,9 +21,9 @@ fn statistics_are_gauruns_with_the_lanes_state_behind() {
             reply.text(),
             "{\n \"queue_max\": 1000,\n \"queue_usage\": 0,\n \"pusher_max\": 0,\n \
              \"pusher_count\": 0,\n \"ios\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
-             \"state\": \"open\"\n },\n \
+             \"state\": \"open\",\n  \"attempts\": 0,\n  \"retries\": 0\n },\n \
              \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
-             \"state\": \"open\"\n }\n}"
+             \"state\": \"open\",\n  \"attempts\": 0,\n  \"retries\": 0\n }\n}"
         );
         let json = "application/json; charset=utf-8";
         assert_eq!(reply.field("Content-Type"), Some(json));

@@ -3,13 +3,98 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sterna::simulator::Options;
 
 use super::batch;
+use crate::harness::daemon::Daemon;
 use crate::harness::lines::{self, check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
-use crate::harness::{fcm_token, hex_token, wait_until};
+use crate::harness::{each, fcm_token, hex_token, wait_until};
+
+/// The lane's part of `/healthz`, which `/stat/app` says too.
+fn lane(daemon: &Daemon, platform: &str) -> Value {
+    let health = daemon.request("GET", "/healthz", b"");
+    assert_eq!(health.status, 200, "pushes are taken");
+    health.json()["lanes"][platform].clone()
+}
+
+#[test]
+fn a_lane_that_gets_no_connection_or_no_access_token_is_unreachable_until_it_does() {
+    type Spoil = fn(Site) -> Site;
+    let garbage = |options: &mut Options| {
+        options.faults.failures = "garbage=100".parse().unwrap();
+    };
+    let cases: [(&str, &str, Spoil, bool); 4] = [
+        ("ios", "refused", |site| site, true),
+        ("android", "the token endpoint", |site| site, true),
+        (
+            "ios",
+            "no-such-host.invalid",
+            |site| site.with_text("ios.endpoint", "https://no-such-host.invalid"),
+            false,
+        ),
+        (
+            "android",
+            "the token endpoint sent no access token",
+            |site| site,
+            false,
+        ),
+    ];
+    each(&cases, |(platform, why, spoil, is_down)| {
+        let simulated = Simulated::with(|options| {
+            if !is_down {
+                garbage(options);
+            }
+        });
+        let site = spoil(Site::simulated(&simulated.simulator))
+            .without_journal()
+            .with("core.shutdown_timeout", 0);
+        let (simulated, stopped) = if *is_down {
+            (None, Some(simulated.stop()))
+        } else {
+            (Some(simulated), None)
+        };
+        let daemon = site.start();
+        assert_eq!(
+            lane(&daemon, platform),
+            json!({"state": "open"}),
+            "it has nothing to send"
+        );
+        let accepted = daemon.push(&batch(0, 3)).accepted_ids();
+        let first = if *platform == "ios" {
+            accepted[0]
+        } else {
+            accepted[3]
+        };
+        wait_until("the lane to be unreachable", || {
+            lane(&daemon, platform)["state"] == "unreachable"
+        });
+        let stat = daemon.request("GET", "/stat/app", b"").json();
+        for shown in [&lane(&daemon, platform), &stat[*platform]] {
+            assert!(
+                shown["error"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(why)),
+                "{shown}"
+            );
+            let times = ["since", "waiting_since"].map(|key| shown[key].as_u64().unwrap());
+            assert!(times[0].abs_diff(times[1]) < 100, "{shown}");
+            assert_eq!(shown["oldest"], first);
+        }
+        assert_eq!(stat[*platform]["attempts"], 0);
+        if let Some(stopped) = stopped {
+            let _simulated = stopped.start();
+            daemon.wait_idle();
+            assert_eq!(lane(&daemon, platform), json!({"state": "open"}));
+            let stat = daemon.settle();
+            assert_eq!(stat.number(&format!("/{platform}/attempts")), 3);
+            assert_eq!(stat.number(&format!("/{platform}/retries")), 0);
+        }
+        drop(simulated);
+    });
+}
 
 #[test]
 fn a_provider_that_proves_itself_wrongly_gets_nothing() {
@@ -29,6 +114,12 @@ fn a_provider_that_proves_itself_wrongly_gets_nothing() {
             line.contains("[ERROR]") && line.contains(&place) && line.contains("certificate")
         })
     });
+    let shown = lane(&daemon, "ios");
+    assert_eq!(shown["state"], "unreachable");
+    assert!(
+        shown["error"].as_str().unwrap().contains("certificate"),
+        "{shown}"
+    );
     assert_eq!(daemon.terminate(), 75);
     check_same(&ids(&site.error_log(), "failed-push"), &accepted);
     assert_eq!(simulated.counts().received, 0);

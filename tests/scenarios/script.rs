@@ -335,8 +335,12 @@ impl Play {
                     _ => Ok(()),
                 }
             }
-            ["no", "log", level] => {
-                let found = stage.log.iter().find(|line| line.starts_with(level));
+            ["lane", "is", "unreachable"] if stage.lane.unreachable().is_some() => Ok(()),
+            ["lane", "is", "open"] if stage.lane.unreachable().is_none() => Ok(()),
+            ["no", "log", level, ..] => {
+                let text = rest.split('"').nth(1).unwrap_or_default();
+                let found = |line: &&String| line.starts_with(level) && line.contains(text);
+                let found = stage.log.iter().find(found);
                 found.map_or(Ok(()), |line| Err(line.clone()))
             }
             _ => Err("no such expectation".to_owned()),

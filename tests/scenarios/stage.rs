@@ -53,7 +53,7 @@ struct Seat {
 /// What a line of the script acts upon.
 pub(crate) struct Stage {
     setting: Setting,
-    lane: Arc<Lane>,
+    pub(crate) lane: Arc<Lane>,
     seats: Vec<Seat>,
     pub(crate) wires: Vec<Rc<RefCell<Wire>>>,
     /// What a connection begins with.

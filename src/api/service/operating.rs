@@ -9,7 +9,7 @@ use super::super::keyless::Keyless;
 use super::super::query::{first_value, go_integer};
 use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::super::route::Order;
-use super::super::stat::{LaneStat, LaneState, StatApp};
+use super::super::stat::{LaneStat, LaneState, Sending, StatApp};
 use super::super::state::{self, PushState};
 use super::{Door, Host, Purged, Service};
 use crate::push::{Platform, PushId};
@@ -42,6 +42,7 @@ impl<D: Door, H: Host> Service<D, H> {
         LaneStat {
             settled: self.host.settled(platform),
             state: self.lane(platform).map(Door::state),
+            tries: self.lane(platform).map(|_| self.host.tries(platform)),
         }
     }
 
@@ -155,13 +156,7 @@ impl<D: Door, H: Host> Service<D, H> {
         if let Some(why) = self.host.trouble().or_else(|| self.ids.trouble()) {
             return Reply::message(503, &why);
         }
-        // Whoever may ask this need not know of files and keys, which the sentence names.
-        let state = |lane: &Option<Arc<D>>| {
-            lane.as_deref().map(|lane| LaneState {
-                error: None,
-                ..lane.state()
-            })
-        };
+        let state = |lane: &Option<Arc<D>>| lane.as_deref().map(|lane| public(lane.state()));
         let lanes = LaneStates {
             ios: state(&self.ios),
             android: state(&self.android),
@@ -178,6 +173,20 @@ impl<D: Door, H: Host> Service<D, H> {
 
 /// Our limit: characters of a value of a query that a line shows.
 const SHOWN_MAX: usize = 64;
+
+/// A lane's state for whoever may ask for its health. They need not know of files and keys, which
+/// the sentence on a refused credential names, nor of what waits where it is on its way.
+fn public(state: LaneState) -> LaneState {
+    if state.state == Sending::Unreachable {
+        return state;
+    }
+    LaneState {
+        error: None,
+        waiting_since: None,
+        oldest: None,
+        ..state
+    }
+}
 
 /// Why no place was found to have a push that is outstanding.
 const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not yet read back from \

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::super::link::{HELD, REPLACED, WEDGED, WEDGED_AFTER};
+use super::super::outage;
 use super::super::outcome::Outcome;
 use super::super::present_route::{refusal, tell_refusal, tell_release};
 use super::super::session::Ended;
@@ -45,6 +46,7 @@ impl<T: Transport> Desk<T> {
 
     /// Decides what is open about the credential, as far as it is for this thread to do.
     pub(super) fn look_at_gate(&mut self, now: Moment) {
+        outage::look(&self.lane, now);
         if !self.lane.is_held() {
             return;
         }

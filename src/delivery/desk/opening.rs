@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::super::link::{Begun, Link, REPLACED};
 use super::super::transport::Transport;
 use super::{Desk, LONGEST_WAIT};
-use crate::lane::{MaySend, Permit};
+use crate::lane::{Lack, MaySend, Permit};
 use crate::moment::Moment;
 use crate::push;
 
@@ -54,6 +54,7 @@ impl<T: Transport> Desk<T> {
         match opened {
             Ok(connection) => {
                 self.lane.dial().succeeded();
+                self.lane.has(Lack::Connection);
                 let id = self.lane.new_connection();
                 let mut link = Link::new(id, connection, &self.route, begun, now);
                 link.session().slow_down_pings(self.ping_complaints);
@@ -71,6 +72,8 @@ impl<T: Transport> Desk<T> {
     fn cannot_connect(&mut self, why: &dyn Display, now: Moment) {
         let random = self.settler.random();
         let wait = self.lane.dial().failed(now.monotonic, random);
+        self.lane
+            .cannot_reach(Lack::Connection, &why.to_string(), now);
         ::log::error!(
             "{}: no connection: {why}; {} outstanding, next try in {:.1} s",
             self.lane.platform(),

@@ -1,0 +1,89 @@
+//! How a connection thread parts with its connections, and what that says of the next ones.
+
+use super::super::link::{Parting, Worth};
+use super::super::transport::Transport;
+use super::Desk;
+use crate::count;
+use crate::lane::Lack;
+use crate::moment::Moment;
+
+impl<T: Transport> Desk<T> {
+    /// Parts with connections: one that retires drains beside its successor, one that has nothing
+    /// left to do ends.
+    pub(super) fn part(&mut self, now: Moment) {
+        if let Some(link) = &mut self.links.present {
+            if link.is_retiring() || link.is_over() {
+                self.lane.put_back(self.hand.drain(..));
+            }
+            if link.newly_settled(now.monotonic) {
+                self.lane.dial().settled();
+            }
+        }
+        self.judge_links(now);
+        self.links.part();
+        while let Some(parting) = self.links.end_one(now, &mut self.ended) {
+            self.part_with(parting, now);
+        }
+    }
+
+    /// Whether the next connection may follow at once those that take no more pushes.
+    fn judge_links(&mut self, now: Moment) {
+        for link in self.links.iter_mut() {
+            let Some(worth) = link.judge(now.monotonic) else {
+                continue;
+            };
+            let random = self.settler.random();
+            let wait = match worth {
+                Worth::Good => {
+                    self.lane.dial().proved();
+                    None
+                }
+                Worth::Short => self.lane.dial().short_lived(now.monotonic, random),
+            };
+            if let Some(wait) = wait {
+                ::log::warn!(
+                    "{}: the connection to {} ended soon, as others before it; next one in {:.1} s",
+                    self.lane.platform(),
+                    link.peer(),
+                    wait.as_secs_f32(),
+                );
+            }
+        }
+    }
+
+    fn part_with(&mut self, parting: Parting, now: Moment) {
+        let platform = self.lane.platform();
+        let Parting {
+            peer,
+            why,
+            answered,
+            failed,
+            stood,
+            only_target,
+            was_silent,
+        } = parting;
+        if failed {
+            if answered == 0 && !stood {
+                self.lane.cannot_reach(Lack::Answer, &why, now);
+            }
+            let random = self.settler.random();
+            let mut dial = self.lane.dial();
+            let wait = dial.was_useless(only_target, was_silent, now.monotonic, random);
+            drop(dial);
+            // What an answer said of its push is told of that.
+            let level = match answered {
+                _ if stood => ::log::Level::Info,
+                0 => ::log::Level::Error,
+                _ => ::log::Level::Warn,
+            };
+            ::log::log!(
+                level,
+                "{platform}: the connection to {peer} was of no use: {why}; next try in {:.1} s",
+                wait.as_secs_f32(),
+            );
+        } else {
+            let answers = count::of(answered, "answer", "answers");
+            ::log::info!("{platform}: connection to {peer} ended after {answers}: {why}");
+        }
+    }
+}
