@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod grace;
+pub mod server_clock;
 mod wait;
 
 use std::io;

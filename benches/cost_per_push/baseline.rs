@@ -77,6 +77,7 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let agent = transport::agent(connector, transport::config().build());
     let account = Account {
         token_uri: account.token_uri().to_owned(),
+        clock: Arc::default(),
         assertion: Box::new(move |now| account.assertion(now)),
     };
     let token = access_token(&AccessTokens::start(account, agent)?)?;

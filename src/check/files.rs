@@ -8,12 +8,12 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::clock::span;
 use crate::api::ApiKeys;
 use crate::config::{Android, ApnsCredential, Core, Diagnostic, HideToken, Ios, Log, Secret};
 use crate::config::{FileText, Severity};
 use crate::count;
 use crate::log::HASH_KEY_MIN;
+use crate::moment::server_clock::span;
 use crate::net::tls::{Identity, Roots, validity};
 use crate::provider::KEY_FILE_MAX;
 use crate::provider::apns::SigningKey;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use ureq::Agent;
 
-use super::clock::skew;
 use super::files::{read, service_account};
 use crate::config::{Android, ApnsCredential, Config, Diagnostic, Endpoint, Ios, Secret};
 use crate::config::{FileText, Severity};
+use crate::moment::server_clock::ServerClock;
 use crate::moment::{Moment, http_date};
 use crate::net::resolve::Resolver;
 use crate::net::tls::{self, Identity};
@@ -33,23 +33,21 @@ const PAYLOAD: &str = r#"{"aps":{"alert":"sterna check"}}"#;
 
 /// Opens each enabled provider and tells what it answered.
 pub fn online(config: &Config, source: &FileText<'_>) -> Vec<Diagnostic> {
+    let clock = Arc::<ServerClock>::default();
+    // The token endpoint tells the time, and APNs does not.
+    let fcm = config.android.as_ref().map(|it| ask_fcm(it, &clock));
+    let apns = config.ios.as_ref().map(|it| ask_apns(it, &clock));
+    let apart = clock.apart(Moment::now());
+    let asked = [
+        ("ios.enabled", "APNs", apns),
+        ("android.enabled", "FCM", fcm),
+    ];
     let mut findings = Vec::new();
-    if let Some(ios) = &config.ios {
-        let found = ask_apns(ios).map_err(|text| ("ios.enabled", "APNs", text));
-        report(
-            source,
-            found.map(|told| ("ios.enabled", "APNs", told)),
-            &mut findings,
-        );
+    for (key, name, found) in asked {
+        let apart = apart.as_deref();
+        findings.extend(found.map(|found| report(source, (key, name), found, apart)));
     }
-    if let Some(android) = &config.android {
-        let found = ask_fcm(android).map_err(|text| ("android.enabled", "FCM", text));
-        report(
-            source,
-            found.map(|told| ("android.enabled", "FCM", told)),
-            &mut findings,
-        );
-    }
+    findings.extend(apart.map(|text| source.whole(Severity::Warning, text)));
     findings
 }
 
@@ -60,43 +58,41 @@ struct Told {
     answer: Answer,
     is_good: bool,
     cure: Option<&'static str>,
-    /// Seconds since the Unix epoch, by the provider's clock.
-    date: Option<u64>,
 }
 
-type Named<T> = (&'static str, &'static str, T);
-
+/// What came of a question; `apart` says how far this machine's clock is from the right one.
 fn report(
     source: &FileText<'_>,
-    found: Result<Named<Told>, Named<String>>,
-    findings: &mut Vec<Diagnostic>,
-) {
-    let (key, name, told) = match found {
-        Ok(found) => found,
-        Err((key, name, text)) => {
-            findings.push(source.about(Severity::Error, key, format!("{name}: {text}")));
-            return;
+    (key, name): (&str, &str),
+    found: Result<Told, String>,
+    apart: Option<&str>,
+) -> Diagnostic {
+    let (text, cure) = match found {
+        Err(text) => (format!("{name}: {text}"), None),
+        Ok(told) => {
+            let (host, status) = (&told.host, told.answer.status);
+            let reason = &told.answer.reason;
+            if told.is_good {
+                let text = format!(
+                    "{name} at {host} takes the credentials: it answered {status} {reason}"
+                );
+                return source.whole(Severity::Note, text.trim_end());
+            }
+            let error = told.answer.error.replace("; ", ", ");
+            let text = format!("{name} at {host} answered {status} {reason}: {error}");
+            (text, told.cure)
         }
     };
-    let (host, status) = (&told.host, told.answer.status);
-    let reason = &told.answer.reason;
-    if told.is_good {
-        let text = format!("{name} at {host} takes the credentials: it answered {status} {reason}");
-        findings.push(source.whole(Severity::Note, text.trim_end()));
-    } else {
-        let cure = told
-            .cure
-            .map(|cure| format!("; {cure}"))
-            .unwrap_or_default();
-        let error = told.answer.error.replace("; ", ", ");
-        let text = format!("{name} at {host} answered {status} {reason}: {error}{cure}");
-        findings.push(source.about(Severity::Error, key, text));
-    }
-    let now = Moment::now().unix_secs();
-    findings.extend(told.date.and_then(|theirs| skew(source, theirs, now)));
+    // What is signed by a wrong clock is taken nowhere.
+    let apart = apart.filter(|apart| !text.contains(apart));
+    let apart = apart
+        .map(|apart| format!(", and {apart}"))
+        .unwrap_or_default();
+    let cure = cure.map(|cure| format!("; {cure}")).unwrap_or_default();
+    source.about(Severity::Error, key, format!("{text}{apart}{cure}"))
 }
 
-fn ask_apns(ios: &Ios) -> Result<Told, String> {
+fn ask_apns(ios: &Ios, clock: &ServerClock) -> Result<Told, String> {
     let (identity, authorization) = match &ios.credential {
         ApnsCredential::Token {
             key_path,
@@ -131,7 +127,7 @@ fn ask_apns(ios: &Ios) -> Result<Told, String> {
     fields.extend(ios.topic.clone().map(|topic| ("apns-topic", topic)));
     let agent = agent(tls, ios.timeout);
     let url = format!("{base}/3/device/{NO_DEVICE_TOKEN}");
-    let response = post(&agent, &url, &fields, PAYLOAD)?;
+    let response = post(&agent, &url, &fields, PAYLOAD, clock)?;
     let head = Head {
         status: response.status,
         apns_id: None,
@@ -145,11 +141,10 @@ fn ask_apns(ios: &Ios) -> Result<Told, String> {
         is_good: reason == BAD_DEVICE_TOKEN,
         cure: cure(apns::ADVICE, &reason),
         answer,
-        date: response.date,
     })
 }
 
-fn ask_fcm(android: &Android) -> Result<Told, String> {
+fn ask_fcm(android: &Android, clock: &Arc<ServerClock>) -> Result<Told, String> {
     let account = service_account(read(&android.service_account_path)?)?;
     let project = android
         .project_id
@@ -162,6 +157,7 @@ fn ask_fcm(android: &Android) -> Result<Told, String> {
     let account = Account {
         token_uri: account.token_uri().to_owned(),
         assertion: Box::new(move |now| account.assertion(now)),
+        clock: Arc::clone(clock),
     };
     let token = oauth::exchange_once(&account, &agent(Arc::clone(&tls), EXCHANGE_TIMEOUT))?;
     let base = base(android.endpoint.as_ref(), fcm::HOST);
@@ -171,7 +167,7 @@ fn ask_fcm(android: &Android) -> Result<Told, String> {
         ("content-type", fcm::CONTENT_TYPE.to_owned()),
     ];
     let agent = agent(tls, android.timeout);
-    let response = post(&agent, &url, &fields, TRIAL)?;
+    let response = post(&agent, &url, &fields, TRIAL, clock)?;
     let head = Head {
         status: response.status,
         apns_id: None,
@@ -184,7 +180,6 @@ fn ask_fcm(android: &Android) -> Result<Told, String> {
         is_good: answer.status == 200,
         cure: cure(fcm::ADVICE, &answer.reason),
         answer,
-        date: response.date,
     })
 }
 
@@ -208,7 +203,6 @@ fn agent(tls: Arc<ClientConfig>, within: Duration) -> Agent {
 /// What came back.
 struct Response {
     status: u16,
-    date: Option<u64>,
     body: String,
 }
 
@@ -217,6 +211,7 @@ fn post(
     url: &str,
     fields: &[(&'static str, String)],
     body: &str,
+    clock: &ServerClock,
 ) -> Result<Response, String> {
     let cannot = |error| format!("{url}: {error}");
     let mut request = agent.post(url);
@@ -228,6 +223,9 @@ fn post(
     let date = date
         .and_then(|value| value.to_str().ok())
         .and_then(http_date);
+    if let Some(date) = date {
+        clock.note(date, Moment::now());
+    }
     let limit = u64::try_from(ANSWER_BODY_MAX).unwrap_or(u64::MAX);
     let body = response.body_mut().with_config().limit(limit);
     let body = body.read_to_vec().map_err(cannot)?;
@@ -235,7 +233,6 @@ fn post(
     let secrets: Vec<&str> = secrets.map(|(_, value)| pasted::token_of(value)).collect();
     Ok(Response {
         status: response.status().as_u16(),
-        date,
         body: pasted::without(&body, &secrets),
     })
 }

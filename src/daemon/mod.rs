@@ -448,7 +448,10 @@ fn credential_files(
             let ios = config.ios.as_ref()?;
             Some(routes::ios_files(ios, directory))
         }
-        Platform::Android => config.android.as_ref().map(routes::android_files),
+        Platform::Android => config
+            .android
+            .as_ref()
+            .map(|android| routes::android_files(android, directory)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::delivery::credential::Credentials;
 use crate::delivery::route::{Address, Route};
 use crate::http2;
 use crate::moment::Moment;
+use crate::moment::server_clock::ServerClock;
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls::{self, Identity};
@@ -59,14 +60,14 @@ pub(super) fn ios_files(ios: &Ios, state: &StateDirectory) -> CredentialFiles {
 }
 
 /// The file of the FCM credential.
-pub(super) fn android_files(android: &Android) -> CredentialFiles {
-    let android = android.clone();
+pub(super) fn android_files(android: &Android, state: &StateDirectory) -> CredentialFiles {
+    let (android, clock) = (android.clone(), Arc::clone(&state.clock));
     let account = android.service_account_path.clone();
     let paths = [account]
         .into_iter()
         .chain(android.ca_path.clone())
         .collect();
-    CredentialFiles::new(paths, Box::new(move || android_route(&android)))
+    CredentialFiles::new(paths, Box::new(move || android_route(&android, &clock)))
 }
 
 /// The way to APNs.
@@ -138,13 +139,14 @@ fn ios_route(ios: &Ios, state: &StateDirectory) -> Result<Route, RouteError> {
             Some(topic) => format!("{name}, topic {topic}"),
             None => name,
         },
+        clock: Arc::clone(&state.clock),
         timeout: ios.timeout,
         idle_timeout: ios.keepalive_timeout,
     })
 }
 
 /// The way to FCM, and the access tokens that it needs.
-fn android_route(android: &Android) -> Result<Route, RouteError> {
+fn android_route(android: &Android, clock: &Arc<ServerClock>) -> Result<Route, RouteError> {
     let at = |error: &dyn fmt::Display| RouteError(format!("[android] {error}"));
     let path = &android.service_account_path;
     let in_file = |error: &dyn fmt::Display| {
@@ -184,6 +186,7 @@ fn android_route(android: &Android) -> Result<Route, RouteError> {
     let account = Account {
         token_uri,
         assertion: Box::new(move |now| account.assertion(now)),
+        clock: Arc::clone(clock),
     };
     let tokens = AccessTokens::start(account, agent)
         .map_err(|error| at(&format_args!("no thread for the access tokens: {error}")))?;
@@ -203,6 +206,7 @@ fn android_route(android: &Android) -> Result<Route, RouteError> {
         },
         credentials: Credentials::AccessTokens(tokens),
         credential_name,
+        clock: Arc::clone(clock),
         timeout: android.timeout,
         idle_timeout: android.keepalive_timeout,
     })

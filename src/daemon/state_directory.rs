@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::{StartError, keeping};
 use crate::config::Config;
 use crate::journal::{self, OpenError};
+use crate::moment::server_clock::ServerClock;
 use crate::pasted;
 use crate::provider::apns::ApnsIds;
 
@@ -18,6 +19,9 @@ pub(super) struct StateDirectory {
     pub(super) path: Option<PathBuf>,
     /// What makes `apns-id`: known when the journal was read, and before there is a push.
     pub(super) apns_ids: Arc<OnceLock<ApnsIds>>,
+    /// What servers say of the time: the token endpoint of one lane tells why Apple does not take
+    /// the auth token of another.
+    pub(super) clock: Arc<ServerClock>,
 }
 
 impl StateDirectory {
@@ -31,6 +35,7 @@ impl StateDirectory {
         Ok(Self {
             path: journal.or_else(|| without_journal(std::env::var_os("STATE_DIRECTORY"))),
             apns_ids: Arc::default(),
+            clock: Arc::default(),
         })
     }
 

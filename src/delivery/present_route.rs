@@ -71,11 +71,11 @@ impl PresentRoute {
                 }
             }
             Access::Refused(why) => {
-                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::AccessToken);
+                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::AccessToken, now);
                 self.refuse(refusal, generation, now);
             }
             Access::RefusedInUse(why) => {
-                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::Probe);
+                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::Probe, now);
                 self.refuse(refusal, generation, now);
             }
         }
@@ -113,14 +113,25 @@ impl PresentRoute {
 }
 
 /// A refusal, with all that an operator needs to end it.
-pub(super) fn refusal(reason: &str, why: &str, route: &Route, ends_with: EndsWith) -> Refusal {
+pub(super) fn refusal(
+    reason: &str,
+    why: &str,
+    route: &Route,
+    ends_with: EndsWith,
+    now: Moment,
+) -> Refusal {
     let platform = match route.address {
         Address::Apns { .. } => Platform::Ios,
         Address::Fcm { .. } => Platform::Android,
     };
     let cure = cure(platform, reason).unwrap_or("Look at the credential and its rights.");
+    // Whatever else it may be about: what is signed by a wrong clock is taken nowhere.
+    let clock = route.clock.apart(now);
+    let clock = clock.filter(|clock| !why.contains(clock.as_str()));
+    let clock = clock.map(|clock| format!("The time is wrong: {clock}. "));
+    let clock = clock.unwrap_or_default();
     let text = format!(
-        "{why} ({}). {cure} The file is read again before each probe; what else the configuration \
+        "{why} ({}). {clock}{cure} The file is read again before each probe; what else the configuration \
          says, after a reload",
         route.credential_name,
     );

@@ -7,6 +7,7 @@ use super::credential::Credentials;
 use super::requests::Requests;
 use super::session::Session;
 use crate::moment::Moment;
+use crate::moment::server_clock::ServerClock;
 use crate::net::connection::Endpoint;
 use crate::provider::apns::ApnsIds;
 use crate::push::ConnectionId;
@@ -43,6 +44,8 @@ pub struct Route {
     pub credentials: Credentials,
     /// Which credential that is, for the operator: file and key id.
     pub credential_name: String,
+    /// What servers say of the time.
+    pub clock: Arc<ServerClock>,
     /// The longest an attempt may take, from sending to answer.
     pub timeout: Duration,
     /// A connection without pushes for so long is closed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::answer::{self, ANSWER_BODY_MAX, Class, Failure, Grant};
 use super::{AccessToken, Account};
-use crate::moment::{Moment, http_date};
+use crate::moment::{Moment, http_date, server_clock};
 use crate::pasted;
 
 /// How long one request to the token endpoint may take: for the connector of the agent.
@@ -24,11 +24,9 @@ pub(super) fn exchange(account: &Account, agent: &ureq::Agent) -> Result<Grant, 
     let Some(skew) = skew else {
         return result;
     };
-    ::log::warn!(
-        "oauth: this machine's clock is {} seconds {} the token endpoint's; asking again by theirs",
-        skew.unsigned_abs(),
-        if skew > 0 { "behind" } else { "ahead of" },
-    );
+    if let Some(text) = account.clock.apart(Moment::now()) {
+        ::log::warn!("oauth: {text}. Asking again by theirs");
+    }
     post(
         account,
         agent,
@@ -81,9 +79,17 @@ fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant,
         .read_to_vec()
         .map_err(unreachable)?;
     let body = pasted::without(&body, &[&assertion]);
+    if let Some(theirs) = theirs {
+        account.clock.note(theirs, now);
+    }
+    let apart = theirs.and_then(|theirs| server_clock::apart(theirs, now.unix_secs()));
     answer::judge(status, body.as_bytes()).map_err(|failure| Failure {
         retry_after: retry_after.map(Duration::from_secs),
         skew: answer::skew(now.unix_secs(), theirs),
-        ..failure
+        text: match apart.filter(|_| failure.class != Class::Passing) {
+            Some(apart) => format!("{}; {apart}", failure.text),
+            None => failure.text,
+        },
+        class: failure.class,
     })
 }

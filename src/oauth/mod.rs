@@ -15,6 +15,7 @@ mod tokens;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::moment::server_clock::ServerClock;
 pub use answer::{ACCESS_TOKEN_MAX, ANSWER_BODY_MAX, Class, ROWS, Row};
 pub use exchange::{EXCHANGE_TIMEOUT, exchange_once};
 pub use tokens::AccessTokens;
@@ -25,6 +26,8 @@ pub struct Account {
     pub token_uri: String,
     /// Signs the assertion of that moment (seconds since the Unix epoch).
     pub assertion: Assertion,
+    /// Takes note of the time that the token endpoint says it is.
+    pub clock: Arc<ServerClock>,
 }
 
 /// Signs an assertion, or says why it cannot.

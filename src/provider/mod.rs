@@ -14,6 +14,7 @@ mod retry_after;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::moment::http_date;
 use crate::push::{Notification, Platform};
 
 pub use retry_after::RETRY_AFTER_MAX;
@@ -71,6 +72,9 @@ pub struct Answer {
     pub gone_since_ms: Option<u64>,
     /// How long the provider asks us to wait, at most [`RETRY_AFTER_MAX`].
     pub retry_after: Option<Duration>,
+    /// The time by the provider's clock, in seconds since the Unix epoch, if it may be about that:
+    /// it refused the credential.
+    pub date: Option<u64>,
 }
 
 /// What an answer means for its push.
@@ -235,6 +239,7 @@ impl Answer {
             apns_id: None,
             gone_since_ms: None,
             retry_after: None,
+            date: None,
         }
     }
 }
@@ -321,6 +326,17 @@ impl Row {
             verdict: Verdict::Retry(again),
             ..Self::refused(status, reason, meaning)
         }
+    }
+
+    /// The time by the provider's clock, if this row is about the credential.
+    fn date(&self, head: Head<'_>) -> Option<u64> {
+        let is_of_credential = match self.verdict {
+            Verdict::Stopped => true,
+            Verdict::Retry(again) => again.once,
+            Verdict::Succeeded | Verdict::Refused => false,
+        };
+        let date = head.date.filter(|_| is_of_credential)?;
+        http_date(std::str::from_utf8(date).ok()?)
     }
 
     /// A refusal of the credential or the configuration.

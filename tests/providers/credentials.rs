@@ -11,8 +11,8 @@ use super::batch;
 use crate::harness::daemon::Daemon;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
-use crate::harness::site::Site;
-use crate::harness::{credentials, each, fcm_token, hex_token, wait_until};
+use crate::harness::site::{Site, run, sterna};
+use crate::harness::{credentials, each, fcm_token, hex_token, wait_for, wait_until};
 
 #[test]
 fn a_credential_that_is_refused_holds_the_lane_and_alarms_once() {
@@ -269,4 +269,56 @@ fn an_access_token_that_is_revoked_is_replaced_once_for_all_threads() {
     assert!(site.error_log().is_empty());
     let counts = simulated.counts();
     assert_eq!((counts.accepted, counts.doubled, counts.lost), (400, 0, 0));
+}
+
+/// APNs does not say what time it is; Google does, and the token endpoint has just done so.
+#[test]
+fn a_refusal_of_what_a_wrong_clock_has_signed_names_the_clock() {
+    let cases = [
+        (690, "0bad4030", "InvalidProviderToken", "11 minutes behind"),
+        (7_800, "ab", "ExpiredProviderToken", "2 hours behind"),
+    ];
+    each(&cases, |(behind, token, reason, apart)| {
+        let simulated = Simulated::start();
+        let site = Site::simulated(&simulated.simulator)
+            .without_journal()
+            .with("core.shutdown_timeout", 0);
+        let clock = behind.to_string();
+        let mut command = site.command(&[]);
+        command.env("STERNA_CLOCK_BEHIND", &clock);
+        let daemon = Daemon::start(command, &site.path("operator.log"));
+        // What FCM takes was asked for by its own clock.
+        let push = json!({"platform": 2, "message": "m", "token": [fcm_token(1)]});
+        assert_eq!(daemon.push(&json!({"notifications": [push]})).status, 200);
+        wait_until("the push to Android", || {
+            daemon.stat().number("/android/push_success") == 1
+        });
+        let push = json!({"platform": 1, "message": "m", "token": [token]});
+        let push = json!({"notifications": [push]});
+        assert_eq!(daemon.push(&push).status, 200);
+        let held = wait_for("the lane to be held", || {
+            let stat = daemon.request("GET", "/stat/app", b"").json();
+            (stat["ios"]["state"] == "held").then_some(stat)
+        });
+        assert_eq!(held["ios"]["reason"], *reason);
+        let text = held["ios"]["error"].as_str().unwrap();
+        let named = format!("this machine's clock is {apart} the provider's; set it");
+        assert!(text.contains(&named), "{text}");
+        daemon.terminate();
+        let mut command = sterna();
+        command.args(["check", "--online", "-c"]);
+        command.arg(site.write_config());
+        command.env("STERNA_CLOCK_BEHIND", &clock);
+        let told = run(command);
+        let told = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+        let named = format!("this machine's clock is {apart} the provider's");
+        let about = |what: &str| {
+            told.lines()
+                .any(|it| it.contains(what) && it.contains(&named))
+        };
+        assert!(about("warning: "), "{told}");
+        // The other token is one that only the simulator refuses.
+        let is_refused = *reason == "ExpiredProviderToken";
+        assert_eq!(about(reason), is_refused, "{told}");
+    });
 }

@@ -107,6 +107,7 @@ impl Stage {
             address,
             credentials: Credentials::Certificate,
             credential_name: "a certificate".to_owned(),
+            clock: Arc::default(),
             timeout: setting.timeout,
             idle_timeout: setting.idle,
         };

@@ -111,6 +111,7 @@ impl Site {
             address,
             credentials,
             credential_name: "a file".to_owned(),
+            clock: Arc::default(),
             timeout: self.timeout,
             idle_timeout: self.idle_timeout,
         }

@@ -141,6 +141,9 @@ impl<T: Transport> Desk<T> {
             return Ok(ended);
         }
         if let Some(answer) = stopping_answer(&ended, is_probe) {
+            if let Some(date) = answer.date {
+                self.route.clock.note(date, now);
+            }
             let (reason, why) = words(answer, id);
             let rebuff = Rebuff {
                 status: answer.status,
@@ -249,7 +252,7 @@ impl<T: Transport> Desk<T> {
         generation: u64,
         now: Moment,
     ) {
-        let refusal = refusal(reason, why, &self.route, EndsWith::Probe);
+        let refusal = refusal(reason, why, &self.route, EndsWith::Probe, now);
         let random = self.settler.random();
         let witness = Witness {
             push,

@@ -264,6 +264,7 @@ impl Scene {
             },
             credentials: Credentials::Certificate,
             credential_name: "a certificate".to_owned(),
+            clock: Arc::default(),
             timeout: HOUR,
             idle_timeout: 10 * HOUR,
         };

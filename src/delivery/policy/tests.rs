@@ -61,6 +61,7 @@ fn answer(status: u16, reason: &'static str, verdict: Verdict) -> Outcome {
         apns_id: Some("an-id".into()),
         gone_since_ms: None,
         retry_after: None,
+        date: None,
     })
 }
 

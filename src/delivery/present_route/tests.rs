@@ -28,6 +28,7 @@ fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
         },
         credentials: Credentials::AccessTokens(AccessTokens::by_hand(1)),
         credential_name: "service account a@b".to_owned(),
+        clock: Arc::default(),
         timeout: hour,
         idle_timeout: hour,
     };
@@ -90,9 +91,19 @@ fn a_refusal_says_what_was_met_by_which_credential_and_what_to_do() {
         ("SERVICE_DISABLED", fcm_cure("SERVICE_DISABLED")),
         ("SOMETHING_NEW", "Look at the credential and its rights."),
     ] {
-        let Refusal { text, .. } = refusal(reason, "403: no", &route, EndsWith::Probe);
+        let now = Moment::now();
+        let text = || refusal(reason, "403: no", &route, EndsWith::Probe, now).text;
         let front = format!("403: no (service account a@b). {cure} ");
-        assert!(text.starts_with(&front), "{text}");
+        route.clock.note(now.unix_secs() - 10, now);
+        assert!(text().starts_with(&front), "{}", text());
+        route.clock.note(now.unix_secs() + 600, now);
+        let front = "403: no (service account a@b). The time is wrong: this machine's clock is 10 \
+                     minutes behind the provider's; ";
+        assert!(
+            text().starts_with(front) && text().contains(cure),
+            "{}",
+            text()
+        );
     }
 }
 

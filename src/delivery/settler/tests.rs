@@ -69,6 +69,7 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         apns_id: None,
         gone_since_ms: None,
         retry_after: retry_after.map(Duration::from_secs),
+        date: None,
     })
 }
 

@@ -49,6 +49,7 @@ fn route_to_nowhere() -> Route {
         },
         credentials: Credentials::Certificate,
         credential_name: "a certificate".to_owned(),
+        clock: Arc::default(),
         timeout: second,
         idle_timeout: second,
     }

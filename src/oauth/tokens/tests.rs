@@ -65,6 +65,7 @@ impl Endpoint {
     fn tokens(&self) -> AccessTokens {
         let account = Account {
             token_uri: self.uri.clone(),
+            clock: Arc::default(),
             assertion: Box::new(|at| Ok(format!("head.{at}.sig-_"))),
         };
         AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap()
@@ -316,6 +317,7 @@ fn an_endpoint_that_is_not_there_is_trouble_that_passes() {
         .unwrap();
     let account = Account {
         token_uri: format!("http://{gone}/token"),
+        clock: Arc::default(),
         assertion: Box::new(|_| Ok("a".to_owned())),
     };
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
@@ -337,6 +339,7 @@ fn an_endpoint_that_is_not_there_is_trouble_that_passes() {
 fn an_assertion_that_cannot_be_signed_stops() {
     let account = Account {
         token_uri: "http://127.0.0.1:9/token".to_owned(),
+        clock: Arc::default(),
         assertion: Box::new(|_| Err("no key".to_owned())),
     };
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
@@ -347,6 +350,7 @@ fn an_assertion_that_cannot_be_signed_stops() {
 fn a_panic_is_trouble_that_passes() {
     let account = Account {
         token_uri: "http://127.0.0.1:9/token".to_owned(),
+        clock: Arc::default(),
         assertion: Box::new(|_| panic!("as it may be")),
     };
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
@@ -372,6 +376,7 @@ fn an_assertion_as_long_as_googles_is_cut_out_too() {
     let assertion = "eyJ0eXAi".repeat(100);
     let account = Account {
         token_uri: endpoint.uri.clone(),
+        clock: Arc::default(),
         assertion: Box::new(move |_| Ok("eyJ0eXAi".repeat(100))),
     };
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();

@@ -101,9 +101,10 @@ pub static ADVICE: &[Advice] = &[
     ),
     Advice::new(
         "InvalidProviderToken",
-        "Signature, key id, team id or topic do not belong together, or the key was revoked.",
+        "Signature, key id, team id or topic do not belong together, the key was revoked, or this \
+         machine's clock is wrong.",
         "Check ios.token_auth_key_path, token_auth_key_id, token_auth_team_id and topic against \
-         Apple's developer account.",
+         Apple's developer account, and the clock with timedatectl.",
     ),
     Advice::new(
         "MissingProviderToken",

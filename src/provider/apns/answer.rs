@@ -213,6 +213,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         apns_id,
         gone_since_ms,
         retry_after: retry_after::parse(head, now),
+        date: row.date(head),
     }
 }
 

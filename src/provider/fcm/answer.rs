@@ -233,6 +233,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         apns_id: None,
         gone_since_ms: None,
         retry_after: retry_after::parse(head, now),
+        date: row.date(head),
     }
 }
 

@@ -95,7 +95,7 @@ impl Session {
                 device_token,
             }
         };
-        match answer {
+        let mut judgement = match answer {
             Ok(()) => judgement(self.accept(arrival, trial), "", Standing::Accepted),
             Err(Ended::Refused(refusal)) => judgement(
                 Reply::Respond(refusal.response),
@@ -105,7 +105,12 @@ impl Session {
             Err(Ended::Refuse) => judgement(Reply::Refuse, "REFUSED_STREAM", Standing::TurnedAway),
             Err(Ended::Reset) => judgement(Reply::Reset, "INTERNAL_ERROR", Standing::TurnedAway),
             Err(Ended::Silence) => judgement(Reply::Silence, "no answer", Standing::TurnedAway),
+        };
+        // Google's front end says so of every answer, APNs of none.
+        if let Reply::Respond(response) = &mut judgement.reply {
+            response.date = Some(arrival.now);
         }
+        judgement
     }
 
     fn check(
