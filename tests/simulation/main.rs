@@ -186,6 +186,17 @@ fn two_minutes_of_50_percent_503_cost_the_provider_at_most_a_fifth_more() {
     });
 }
 
+#[test]
+fn an_alarm_stands_while_no_device_token_is_good_and_is_over_when_they_are() {
+    each(1..3, |threads| {
+        let world = World::of_wrong_tokens(threads, usize::try_from(threads).unwrap());
+        let lane = world.lane();
+        let report = world.run();
+        assert_eq!(report.violations, [] as [String; 0]);
+        assert_eq!(lane.prevailing(), None);
+    });
+}
+
 /// Many others come beside it.
 const BUSY: Traffic = Traffic {
     burst: 50,

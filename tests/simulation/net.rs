@@ -16,6 +16,7 @@ use crate::issuer::Issuer;
 use crate::ledger::Ledger;
 use crate::reply::Plan;
 use crate::wire::Wire;
+use crate::world::alarms::Reasons;
 
 /// How long the socket waits for the peer to take octets.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -250,6 +251,9 @@ pub(crate) struct Net {
     pub(crate) pusher_max: usize,
     /// The provider answers every second push with 503, and does nothing else wrong.
     pub(crate) half_unavailable: bool,
+    /// Every answer, until the provider is well.
+    pub(crate) refusing: Option<Plan>,
+    pub(crate) reasons: Reasons,
     /// Every answer asks the whole lane to wait, until then.
     pub(crate) used_up_until: Option<Instant>,
     /// Its connections take a thousand streams each, and many octets at once.

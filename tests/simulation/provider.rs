@@ -62,7 +62,7 @@ impl Peer {
     /// With its troubles to come.
     pub(crate) fn new(link: usize, troubled: u64, now: Instant, net: &mut Net) -> Self {
         let dice = &mut net.dice;
-        let limit = if net.half_unavailable || net.wide {
+        let limit = if net.half_unavailable || net.refusing.is_some() || net.wide {
             1000
         } else {
             dice.one_of(&[1, 1, 2, 5, 30, 100, 1000])
@@ -257,6 +257,8 @@ impl Peer {
             Plan::Answer(reply)
         } else if let Some(plan) = net.poison.get(&request.push) {
             *plan
+        } else if let Some(plan) = net.refusing {
+            plan
         } else if net.half_unavailable {
             reply::half_unavailable(&mut net.dice)
         } else if net.used_up_until.is_some_and(|until| now < until) {

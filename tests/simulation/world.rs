@@ -1,6 +1,7 @@
 //! A lane, its connection threads, a provider and the network between them, in virtual time.
 
 mod acts;
+pub(crate) mod alarms;
 mod keeper;
 mod machine;
 pub(crate) mod pair;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use sterna::delivery::desk::{Desk, Next};
 use sterna::delivery::present_route::PresentRoute;
 use sterna::delivery::transport::Transport as _;
-use sterna::lane::Lane;
+use sterna::lane::{Lack, Lane};
 use sterna::moment::Moment;
 use sterna::stats::Stats;
 
@@ -33,6 +34,7 @@ use crate::reply::ALWAYS_REFUSING;
 use crate::script::{self, Script};
 use crate::seat::{Dialled, Dialling, Seat, settler};
 use crate::site::Site;
+use alarms::Reasons;
 use keeper::Keeper;
 use machine::Machine;
 
@@ -153,6 +155,8 @@ impl World {
             links: Vec::new(),
             pusher_max: usize::MAX,
             half_unavailable: false,
+            refusing: None,
+            reasons: Reasons::default(),
             used_up_until: None,
             wide: false,
             poison: BTreeMap::new(),
@@ -328,6 +332,18 @@ impl World {
                 desk.opened(Ok(transport), moment);
             }
         }
+        let lacks = self.lane.unreachable().map(|known| known.lack);
+        let is_told = match dialled.ends_as {
+            Dialled::Refused => lacks.is_some() || self.lane.outstanding() == 0,
+            Dialled::Connected => lacks != Some(Lack::Connection),
+        };
+        if !is_told {
+            let what = format!(
+                "{:?}, and the lane says that it lacks {lacks:?}",
+                dialled.ends_as
+            );
+            self.net.borrow_mut().ledger.violate(now, what);
+        }
     }
 
     fn round(&mut self, index: usize, moment: Moment) {
@@ -434,12 +450,17 @@ impl World {
     }
 
     fn read_logs(net: &Rc<RefCell<Net>>, desk: &mut Desk<SimulatedTransport>, moment: Moment) {
-        let ledger = &mut net.borrow_mut().ledger;
+        let net = &mut *net.borrow_mut();
+        let ledger = &mut net.ledger;
         let [access, error] = desk.unflushed();
         ledger.read_log(access, true, moment);
         ledger.read_log(error, false, moment);
         ledger.check_round(moment.monotonic);
+        net.reasons.read(error);
         desk.flush(moment);
+        if let Some(what) = net.reasons.contradict(&ledger.lane) {
+            ledger.violate(moment.monotonic, what);
+        }
     }
 
     fn step_peer(&mut self, index: usize) -> bool {

@@ -101,6 +101,10 @@ impl World {
                 self.healed = true;
                 self.troubled = 0;
                 net.half_unavailable = false;
+                if net.refusing.take().is_some() && self.lane.prevailing().is_none() {
+                    let what = "nothing but refusals of device tokens, and no alarm";
+                    net.ledger.violate(self.now, what);
+                }
                 net.used_up_until = None;
                 net.poison.clear();
                 self.seen_until_healed = net.ledger.requests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sterna::delivery::policy::Limits;
+use sterna::lane::Lane;
 use sterna::moment::Moment;
 use sterna::provider::fcm;
 use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
@@ -13,6 +14,7 @@ use super::machine::Machine;
 use super::{ORIGIN, World};
 use crate::dice::Dice;
 use crate::issuer::Proof;
+use crate::reply;
 use crate::script::{Act, Script};
 use crate::site::Site;
 
@@ -24,6 +26,26 @@ const EVERY: Duration = Duration::from_millis(5);
 impl World {
     /// That world, with as many threads.
     pub(crate) fn of_bad_minutes(seed: u64, threads: usize) -> Self {
+        let world = Self::of_offers(seed, threads, EVERY, BAD);
+        world.net.borrow_mut().half_unavailable = true;
+        world
+    }
+
+    /// As long no device token is good, and then each is.
+    pub(crate) fn of_wrong_tokens(seed: u64, threads: usize) -> Self {
+        let world = Self::of_offers(seed, threads, 10 * EVERY, 2 * BAD);
+        let of_fcm = world.net.borrow().issuer.is_fcm();
+        world.net.borrow_mut().refusing = Some(reply::refused_tokens(of_fcm));
+        world
+    }
+
+    /// Its lane, to be looked at when all is over.
+    pub(crate) fn lane(&self) -> Arc<Lane> {
+        Arc::clone(&self.lane)
+    }
+
+    /// Pushes come one by one; the provider is well after its bad minutes.
+    fn of_offers(seed: u64, threads: usize, every: Duration, lasts: Duration) -> Self {
         let site = Site {
             limits: Limits {
                 retry_max: 10,
@@ -37,19 +59,17 @@ impl World {
             proof: Proof::Certificate,
             rate: 0,
         };
-        let offers = (0_u32..).map(|number| (*ORIGIN + EVERY * number, number));
-        let offers = offers.take_while(|(at, _)| *at < *ORIGIN + BAD);
+        let offers = (0_u32..).map(|number| (*ORIGIN + every * number, number));
+        let offers = offers.take_while(|(at, _)| *at < *ORIGIN + lasts);
         let mut acts: Script = offers.map(|key| (key, Act::Offer)).collect();
-        acts.insert((*ORIGIN + BAD, 0), Act::Heal);
-        let world = Self::of(
+        acts.insert((*ORIGIN + BAD, u32::MAX), Act::Heal);
+        Self::of(
             site,
             Rc::new(Machine::new(false)),
             acts,
             Dice::new(seed),
             false,
-        );
-        world.net.borrow_mut().half_unavailable = true;
-        world
+        )
     }
 
     /// A push of no particular kind comes.
