@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::delivery::register::Keeper;
-use crate::provider::Head;
+use crate::provider::{Head, apns};
 
 /// Keeps all that it is told, as a journal does, and counts it.
 #[derive(Clone, Default)]
@@ -224,25 +224,79 @@ fn an_answer_that_an_operator_has_to_look_into_is_an_alarm() {
     }
 }
 
+/// What comes of that answer of APNs.
+fn said(status: u16, reason: &str) -> Outcome {
+    let head = Head {
+        status,
+        ..Head::default()
+    };
+    let body = format!(r#"{{"reason":"{reason}"}}"#);
+    Outcome::Answered(apns::answer(head, body.as_bytes(), Moment::now()))
+}
+
+#[test]
+fn attempts_that_were_made_are_counted_and_those_that_others_follow() {
+    let (_lane, mut settler, push) = full();
+    let now = Moment::now();
+    for (outcome, attempts, retries) in [
+        (Outcome::NotSent, 0, 0),
+        (busy(), 1, 1),
+        (lost(), 2, 2),
+        (refused(), 3, 3),
+        (said(400, "BadDeviceToken"), 4, 3),
+        (good(), 5, 3),
+    ] {
+        settler.conclude(ended(push.clone(), outcome), now);
+        settler.flush(now.monotonic);
+        let figures = settler.stats.lane(Platform::Ios).figures();
+        assert_eq!((figures.attempts, figures.retries), (attempts, retries));
+    }
+}
+
+#[test]
+fn a_provider_that_takes_nothing_for_a_minute_is_told_until_an_answer_shows_it_well() {
+    for out_of_order in [busy(), lost(), refused()] {
+        for (well, is_over) in [
+            (good(), true),
+            (said(410, "Unregistered"), true),
+            (said(429, "TooManyRequests"), true),
+            (said(500, "InternalServerError"), false),
+            (Outcome::NotSent, false),
+        ] {
+            let (lane, mut settler, push) = full();
+            let now = Moment::now();
+            let later = |secs| Moment {
+                monotonic: now.monotonic + Duration::from_secs(secs),
+                ..now
+            };
+            settler.conclude(ended(push.clone(), said(500, "InternalServerError")), now);
+            assert!(lane.look_at_outage(later(59)).is_none());
+            assert!(lane.failing().is_none());
+            assert!(
+                lane.look_at_outage(later(60))
+                    .is_some_and(|(_, goes_on)| goes_on)
+            );
+            assert_eq!(lane.failing().map(|it| it.since), Some(now));
+            assert!(lane.unreachable().is_none(), "it answers");
+            settler.conclude(ended(push, well), later(61));
+            assert_eq!(lane.failing().is_none(), is_over);
+        }
+        let (lane, mut settler, push) = full();
+        settler.conclude(ended(push, out_of_order), Moment::now());
+        assert!(lane.is_troubled());
+    }
+}
+
 /// What a provider says of itself, or of the credential, is no word on device tokens.
 #[test]
 fn the_lane_hears_of_each_answer_that_decides_on_a_push_to_its_present_route() {
     use crate::lane::DECIDED;
-    use crate::provider::apns;
-    let judge = |status, reason: &str| {
-        let head = Head {
-            status,
-            ..Head::default()
-        };
-        let body = format!(r#"{{"reason":"{reason}"}}"#);
-        Outcome::Answered(apns::answer(head, body.as_bytes(), Moment::now()))
-    };
     let (lane, mut settler, _) = full();
     let now = Moment::now();
     let mut hear = |status, reason: &str, times: usize, generation| {
         for number in 0..times {
             let push = push_to(&format!("{number:04x}"), now);
-            let mut ended = ended(push, judge(status, reason));
+            let mut ended = ended(push, said(status, reason));
             ended.generation = generation;
             settler.conclude(ended, now);
         }
