@@ -8,14 +8,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::regular;
+use crate::regular::{self, Lockable};
 
 /// The pid file of this process. Dropping it removes the file.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
     /// Holds the lock.
-    file: File,
+    file: Lockable,
 }
 
 impl PidFile {
@@ -32,13 +32,14 @@ impl PidFile {
         };
         check_directory(path).map_err(fail)?;
         for _ in 0..MAX_TRIES {
-            let mut file = open(path).map_err(|error| {
+            let opened = open(path).map_err(|error| {
                 fail(if regular::is_link(&error) {
                     Fault::Link
                 } else {
                     Fault::Io(error)
                 })
             })?;
+            let mut file = Lockable(opened);
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -47,6 +48,32 @@ pub fn open_itself(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         _ => {}
     }
     opened(options, OFlags::NONBLOCK | OFlags::NOFOLLOW, path)
+}
+
+/// A file whose lock ends with it: a child process that is just being started may have its
+/// descriptor, too, until it runs another program, and a lock ends with the last descriptor.
+#[derive(Debug)]
+pub struct Lockable(pub File);
+
+impl Deref for Lockable {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl DerefMut for Lockable {
+    fn deref_mut(&mut self) -> &mut File {
+        &mut self.0
+    }
+}
+
+impl Drop for Lockable {
+    fn drop(&mut self) {
+        // If the system refuses, the lock ends with the descriptors.
+        let _kept = self.0.unlock().is_err();
+    }
 }
 
 /// Whether a file was not opened because there is a link in its place.
@@ -241,5 +268,18 @@ mod tests {
             &path("missing"),
         );
         assert!(made.is_ok());
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_holder_whoever_else_has_the_descriptor() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("lock");
+        let [held, other] = [(); 2].map(|()| Lockable(File::create(&path).unwrap()));
+        held.try_lock().unwrap();
+        let inherited = held.try_clone().unwrap();
+        assert!(other.try_lock().is_err());
+        drop(held);
+        other.try_lock().unwrap();
+        drop(inherited);
     }
 }

@@ -6,7 +6,7 @@
 
 mod book;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -22,7 +22,7 @@ use crate::journal::{DiskFiles, Files, IDS};
 use crate::moment::{self, Moment};
 use crate::provider::apns::ApnsIds;
 use crate::push::{Node, PushId};
-use crate::regular;
+use crate::regular::{self, Lockable};
 
 /// Locked while that is read and replaced.
 const LOCK: &str = "ids.lock";
@@ -309,10 +309,10 @@ pub(super) fn random() -> Result<u64, StartError> {
 }
 
 /// Locks a file of the directory until it is dropped.
-fn lock(dir: &Path, within: Duration) -> io::Result<File> {
+fn lock(dir: &Path, within: Duration) -> io::Result<Lockable> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    let file = regular::open_itself(&mut options, &dir.join(LOCK))?;
+    let file = Lockable(regular::open_itself(&mut options, &dir.join(LOCK))?);
     let started = moment::now();
     loop {
         match file.try_lock() {

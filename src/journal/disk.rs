@@ -10,7 +10,7 @@ use rustix::fs::{Advice, OFlags};
 
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use super::place;
-use crate::regular::{self, Identity};
+use crate::regular::{self, Identity, Lockable};
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,7 +100,7 @@ impl Files for DiskFiles {
     fn lock(&self, dir: &Path, name: &str) -> Result<Lock, LockError> {
         let path = dir.join(name);
         for _ in 0..LOCK_TRIES {
-            let directory = open_dir(dir)?;
+            let directory = Lockable(open_dir(dir)?);
             match directory.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_at(&path))),
@@ -129,10 +129,10 @@ impl Files for DiskFiles {
 /// The machine's locks.
 #[derive(Debug)]
 struct DiskLock {
-    directory: File,
+    directory: Lockable,
     path: PathBuf,
     /// Never removed: whoever waits for this very file must find it locked.
-    file: Mutex<File>,
+    file: Mutex<Lockable>,
 }
 
 impl LockedDirectory for DiskLock {
@@ -159,12 +159,12 @@ fn open_dir(dir: &Path) -> io::Result<File> {
 }
 
 /// Makes a file, or takes one over that nobody has, and locks it.
-fn lock_file(path: &Path) -> Result<File, LockError> {
+fn lock_file(path: &Path) -> Result<Lockable, LockError> {
     for _ in 0..LOCK_TRIES {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let opened = regular::open_itself(options.mode(FILE_MODE), path);
-        let mut file = opened.map_err(|error| named(path, &error))?;
+        let mut file = Lockable(opened.map_err(|error| named(path, &error))?);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_of(&mut file))),

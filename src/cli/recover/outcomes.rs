@@ -9,7 +9,7 @@ use super::super::args::Recover;
 use super::Failure;
 use crate::log::append_to;
 use crate::recover;
-use crate::regular;
+use crate::regular::{self, Lockable};
 
 /// Where outcomes go: where it was said, or to the end of the last log.
 pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
@@ -41,7 +41,7 @@ pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
 
 /// The file that outcomes are appended to, locked against another recovery.
 pub(super) struct Held {
-    file: File,
+    file: Lockable,
     path: PathBuf,
 }
 
@@ -52,7 +52,7 @@ impl Held {
         drop(append_to(path, mode).map_err(fail)?);
         let mut options = OpenOptions::new();
         let opened = options.read(true).append(true).open(path);
-        let file = opened.map_err(fail)?;
+        let file = Lockable(opened.map_err(fail)?);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
