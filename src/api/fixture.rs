@@ -363,6 +363,8 @@ impl Host for Arc<StubHost> {
         self.pushes("accepted", accepted);
     }
 
+    fn await_accepted(&self) {}
+
     fn log_disabled(&self, disabled: &Accepted) {
         self.pushes("disabled", disabled);
     }

@@ -78,6 +78,9 @@ pub trait Host: Send + Sync {
     fn log_request(&self, head: &Head);
     /// Writes an accepted-push line for each token.
     fn log_accepted(&self, accepted: &Accepted);
+    /// Waits until the accepted-push lines are in their file, where nothing but they would tell of
+    /// the pushes after a crash.
+    fn await_accepted(&self);
     /// Writes a disabled-push line for each token.
     fn log_disabled(&self, disabled: &Accepted);
     /// Writes a failed-push line for each token, which no provider would take.

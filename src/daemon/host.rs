@@ -157,6 +157,9 @@ thread_local! {
 /// kept: the lines of one request may be a thousand times its size.
 const LINES_KEPT: usize = 64 * 1024;
 
+/// Our limit: how long an answer waits for its lines to be in their file.
+const LINES_WITHIN: Duration = Duration::from_secs(1);
+
 /// What APNs says of a device token that is none, as Gaurun put it: scripts that screen match it.
 const BAD_DEVICE_TOKEN: &str = "bad device token";
 
@@ -292,6 +295,13 @@ impl Host for DaemonHost {
 
     fn log_accepted(&self, accepted: &Accepted) {
         self.log_tokens(&self.logs.access, (Line::Accepted, ""), accepted);
+    }
+
+    fn await_accepted(&self) {
+        if self.keeping.journal().is_none() {
+            // If the log takes nothing, that is told and has an end elsewhere.
+            let _in_time = self.logs.access.flush(LINES_WITHIN);
+        }
     }
 
     fn log_disabled(&self, disabled: &Accepted) {

@@ -52,6 +52,18 @@ fn what_was_purged_does_not_come_back_after_a_kill() {
     assert_eq!(simulated.notes().len(), 1);
 }
 
+#[test]
+fn without_a_journal_what_was_answered_is_in_the_push_log() {
+    let site = Site::unreachable().without_journal();
+    let daemon = site.start();
+    for number in 0..100 {
+        let accepted = daemon.push(&batch([number])).accepted_ids();
+        let log = ids(&site.access_log(), "accepted-push");
+        assert_eq!(log.last(), accepted.last(), "{number}");
+    }
+    daemon.kill();
+}
+
 /// A queue that holds fewer than the journal: a purge reaches what has not come into it, too.
 #[test]
 fn what_was_purged_before_it_was_read_from_the_journal_is_not_sent() {

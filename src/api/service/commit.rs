@@ -68,6 +68,7 @@ impl<D: Door, H: Host> Service<D, H> {
         {
             lane.enqueue(room, pushes);
         }
+        self.host.await_accepted();
         Ok(reply)
     }
 
