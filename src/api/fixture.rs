@@ -373,8 +373,13 @@ impl Host for Arc<StubHost> {
         self.pushes("malformed", malformed);
     }
 
-    fn log_error(&self, text: &str, request_id: &str) {
-        self.line(format!("error {text} ({request_id})"));
+    fn log_error(&self, text: &str, error: &str, request_id: &str) {
+        let error = if error.is_empty() {
+            ""
+        } else {
+            &format!(": {error}")
+        };
+        self.line(format!("error {text}{error} ({request_id})"));
     }
 
     fn tries(&self, _: Platform) -> Tries {

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::request::{Asked, FIELDS, Text, Unknown, reference};
+use super::mistake::Mistake;
+use super::request::{Asked, FIELDS, Text, Unknown, names as names_field, reference};
 use crate::count::{self, Seldom};
 use crate::nearest::nearest;
 use crate::push::Platform;
@@ -112,6 +113,16 @@ impl Ignored {
         self.count.saturating_sub(self.listed.len())
     }
 
+    /// The name beside the notifications that may have been meant for theirs.
+    pub(super) fn instead_of_notifications(&self) -> Option<Text> {
+        let names = self.listed.iter().map(|pointer| name_of(pointer));
+        let is_field = |name: &str| FIELDS.iter().any(|field| names_field(name, field));
+        names.min_by_key(|name| {
+            let is_near = nearest(name, ["notifications"].into_iter()).is_some();
+            (!is_near, !is_field(name))
+        })
+    }
+
     /// What may have been meant to be the device tokens, in words.
     pub(super) fn instead_of_tokens(&self) -> Option<String> {
         let name = self.instead.as_ref()?;
@@ -172,9 +183,13 @@ fn meant(name: &str) -> Option<&'static str> {
     near.or_else(|| FIELDS.iter().find(begins).copied())
 }
 
-/// What the operator was told of ignored fields.
+/// What the operator was told of ignored fields, and of requests that could not be read.
 #[derive(Debug, Default)]
-pub struct Told(BTreeMap<Field, Seldom>);
+pub struct Told {
+    fields: BTreeMap<Field, Seldom>,
+    /// By their kinds.
+    mistakes: BTreeMap<String, Seldom>,
+}
 
 impl Told {
     /// What to tell of a request's: each field at most once an hour, and the first
@@ -187,26 +202,45 @@ impl Told {
     ) -> Vec<String> {
         let mut lines = Vec::new();
         for field in &ignored.fields {
-            if !self.0.contains_key(field) {
+            if !self.fields.contains_key(field) {
                 let is_unknown = |field: &&Field| matches!(field, Field::Unknown(_));
-                let unknown = self.0.keys().filter(is_unknown).count();
+                let unknown = self.fields.keys().filter(is_unknown).count();
                 if is_unknown(&field) && unknown >= TOLD_FIELDS_MAX {
                     continue;
                 }
-                self.0.insert(field.clone(), Seldom::every(TOLD_EVERY));
+                self.fields.insert(field.clone(), Seldom::every(TOLD_EVERY));
             }
-            if let Some(times) = self.0.get_mut(field).and_then(|seldom| seldom.note(now)) {
-                lines.push(field.told(times, request_id));
+            let seldom = self.fields.get_mut(field);
+            if let Some(times) = seldom.and_then(|seldom| seldom.note(now)) {
+                lines.push(field.told(&requests(times, request_id)));
             }
         }
         lines
     }
+
+    /// What to tell of a request that could not be read: each kind of mistake at most once an hour,
+    /// and so many kinds alone, since they may have to do with names that callers choose.
+    pub(super) fn tell_mistake(
+        &mut self,
+        mistake: &Mistake,
+        request_id: &str,
+        now: Instant,
+    ) -> Option<String> {
+        if !self.mistakes.contains_key(&mistake.kind) {
+            if self.mistakes.len() >= TOLD_FIELDS_MAX {
+                return None;
+            }
+            let seldom = Seldom::every(TOLD_EVERY);
+            self.mistakes.insert(mistake.kind.clone(), seldom);
+        }
+        let times = self.mistakes.get_mut(&mistake.kind)?.note(now)?;
+        let requests = requests(times, request_id);
+        Some(format!("POST /push refused {requests}: {}", mistake.log))
+    }
 }
 
 impl Field {
-    fn told(&self, times: u64, last: &str) -> String {
-        let requests = count::of(times, "request", "requests");
-        let requests = format!("{requests} (the last: {last})");
+    fn told(&self, requests: &str) -> String {
         match self {
             Self::Unknown(name) => {
                 let meant = meant(name).map(|meant| format!("; {meant:?} is one"));
@@ -220,6 +254,11 @@ impl Field {
     }
 }
 
+fn requests(times: u64, last: &str) -> String {
+    let requests = count::of(times, "request", "requests");
+    format!("{requests} (the last: {last})")
+}
+
 const TOKEN: &str = "token";
 
 /// Characters by which an API key is found: fewer of one tell nothing.
@@ -231,10 +270,11 @@ pub(super) const LISTED_MAX: usize = 2048;
 /// Our limit: different fields of a request of which the operator is told.
 const FIELDS_MAX: usize = 16;
 
-/// Our limit: unknown fields of which the operator is told as long as the process lives.
+/// Our limit: unknown fields of which the operator is told as long as the process lives, and kinds
+/// of requests that could not be read.
 const TOLD_FIELDS_MAX: usize = 100;
 
-/// Our limit: a line about one field at most this often.
+/// Our limit: a line about one of them at most this often.
 const TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

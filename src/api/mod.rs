@@ -21,6 +21,7 @@ mod input;
 mod keyless;
 pub mod keys;
 pub mod listener;
+mod mistake;
 pub mod plan;
 pub mod query;
 mod registry;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::ignored::Ignored;
+use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
 use crate::push::{DeviceToken, Extend, Notification, Platform};
 
@@ -40,6 +41,15 @@ pub struct Plan {
     pub malformed: Malformed,
     /// What is no field, or has no effect.
     pub ignored: Ignored,
+}
+
+/// Why no part of a request is looked at: the 400 that refuses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unplanned {
+    /// Gaurun's message.
+    pub message: String,
+    /// What it does not say.
+    pub mistake: Option<Mistake>,
 }
 
 /// A notification with at least one device token that is fine.
@@ -267,25 +277,39 @@ impl Plan {
 ///
 /// # Errors
 ///
-/// The message of the 400 that refuses the batch before its parts are looked at.
+/// The 400 that refuses the batch before its parts are looked at.
 pub fn plan(
     batch: Batch,
     rules: &Rules,
     api_key: Option<&str>,
     enabled: impl Fn(Platform) -> bool,
     more: &mut dyn FnMut(usize) -> bool,
-) -> Result<Plan, String> {
-    if batch.count == 0 {
-        return Err("empty notification".to_owned());
-    }
-    if batch.count > rules.notification_max {
-        return Err(format!(
-            "number of notifications({}) over limit({})",
-            batch.count, rules.notification_max
-        ));
-    }
+) -> Result<Plan, Unplanned> {
     let mut plan = Plan::default();
     plan.ignored.beside(&batch.unknown);
+    if batch.count == 0 {
+        if let Some(key) = api_key {
+            plan.ignored.hide(key);
+        }
+        let instead = plan.ignored.instead_of_notifications();
+        return Err(Unplanned {
+            message: "empty notification".to_owned(),
+            mistake: Some(Mistake::no_notifications(
+                batch.are_named,
+                instead.as_deref(),
+            )),
+        });
+    }
+    if batch.count > rules.notification_max {
+        let message = format!(
+            "number of notifications({}) over limit({})",
+            batch.count, rules.notification_max
+        );
+        return Err(Unplanned {
+            message,
+            mistake: None,
+        });
+    }
     for (index, asked) in batch.notifications.into_iter().enumerate() {
         plan.ignored.of(index, &asked);
         let planned = plan_one(index, asked, &mut plan, rules, &enabled, api_key, more);

@@ -38,7 +38,12 @@ impl Reply {
 
     /// `{"message":"…"}` and a newline.
     pub fn message(status: u16, message: &str) -> Self {
-        Self::json_line(status, &Message { message })
+        Self::refused(status, message, None)
+    }
+
+    /// The same with `,"error":"…"`, if there is more to say.
+    pub fn refused(status: u16, message: &str, error: Option<&str>) -> Self {
+        Self::json_line(status, &Message { message, error })
     }
 
     /// A value as one line of JSON.
@@ -131,6 +136,8 @@ impl From<Refusal> for Reply {
 #[derive(serde::Serialize)]
 struct Message<'a> {
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
 }
 
 /// A value that is no header text (not ASCII) is left out.

@@ -10,6 +10,7 @@
     deny(clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,6 +29,8 @@ pub struct Batch {
     pub count: usize,
     /// What stands beside them.
     pub unknown: Unknown,
+    /// Whether the body has them, if only as an empty array.
+    pub are_named: bool,
     /// Unknown names that are kept of the notifications.
     kept: usize,
 }
@@ -160,17 +163,14 @@ pub enum Trailing {
 ///
 /// # Errors
 ///
-/// Why the body is malformed, for the error log.
+/// Why the body is malformed.
 pub fn decode(
     body: &mut [u8],
     most: usize,
     trailing: Trailing,
 ) -> Result<Batch, serde_json::Error> {
     replace_lone_surrogates(body);
-    match std::str::from_utf8(body) {
-        Ok(text) => decode_text(text, most, trailing),
-        Err(_) => decode_text(&with_replacements(body), most, trailing),
-    }
+    decode_text(&text_of(body), most, trailing)
 }
 
 fn decode_text(text: &str, most: usize, trailing: Trailing) -> Result<Batch, serde_json::Error> {
@@ -187,8 +187,11 @@ fn decode_text(text: &str, most: usize, trailing: Trailing) -> Result<Batch, ser
     Ok(batch)
 }
 
-/// The text with U+FFFD for each octet that is not part of UTF-8.
-fn with_replacements(body: &[u8]) -> String {
+/// The text, with U+FFFD for each octet that is not part of UTF-8.
+pub(super) fn text_of(body: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(body) {
+        return text.into();
+    }
     let mut text = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -196,7 +199,7 @@ fn with_replacements(body: &[u8]) -> String {
             text.push(char::REPLACEMENT_CHARACTER);
         }
     }
-    text
+    text.into()
 }
 
 /// Overwrites each `\uD800`…`\uDFFF` that is not half of a pair with `\ufffd`.
@@ -238,7 +241,7 @@ const ESCAPE: usize = 6;
 
 /// Whether a key names a field, as Go folds it: ASCII case, and the two letters outside of ASCII
 /// whose simple folding lies in it.
-fn names(key: &str, field: &str) -> bool {
+pub(super) fn names(key: &str, field: &str) -> bool {
     let mut wanted = field.chars();
     key.chars().all(|c| {
         let folded = match c {
@@ -435,6 +438,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
             let unknown = std::mem::take(&mut self.batch.unknown);
             *self.batch = Batch {
                 unknown,
+                are_named: true,
                 ..Batch::default()
             };
             map.next_value_seed(Each::of(|asked| self.batch.push(asked, self.most)))?;

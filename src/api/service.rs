@@ -16,7 +16,8 @@ use super::ignored::{Ignored, Told};
 use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::listener::{Handler, More, Phase};
-use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, plan};
+use super::mistake::Mistake;
+use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::RequestIds;
@@ -85,8 +86,9 @@ pub trait Host: Send + Sync {
     fn log_disabled(&self, disabled: &Accepted);
     /// Writes a failed-push line for each token, which no provider would take.
     fn log_malformed(&self, malformed: &Accepted);
-    /// Writes a line of text about a request to the error log, at level `error`.
-    fn log_error(&self, text: &str, request_id: &str);
+    /// Writes a line of text about a request to the error log, at level `error`, with what there is
+    /// more to say.
+    fn log_error(&self, text: &str, error: &str, request_id: &str);
     /// Pushes settled since the start.
     fn settled(&self, platform: Platform) -> Settled;
     /// Attempts since the start.
@@ -215,7 +217,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
                 && head.content_length() != 0
             {
                 let refusal = Refusal::coded(coding);
-                self.host.log_error(&refusal.message, head.id());
+                self.host.log_error(&refusal.message, "", head.id());
                 return Err(refusal);
             }
         }
@@ -281,7 +283,11 @@ impl<D: Door, H: Host> Service<D, H> {
             return Reply::message(400, "method must be POST");
         }
         if head.content_length() == 0 {
-            return Reply::message(400, "request body is empty");
+            let terms = self.terms.get();
+            let keyless = Keyless::of(head, terms.keys.as_ref());
+            let (empty, mistake) = ("request body is empty", Mistake::no_body());
+            self.tell_mistake(&mistake, &keyless, head.id());
+            return Reply::refused(400, empty, Some(&mistake.answer));
         }
         if let Some(why) = self.host.is_not_ready() {
             return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
@@ -330,10 +336,14 @@ impl<D: Door, H: Host> Service<D, H> {
         let keyless = Keyless::of(head, terms.keys.as_ref());
         let mut plan = match self.plan(&terms.rules, body, &keyless, more) {
             Ok(plan) => plan,
-            Err(Unplanned { answer, log }) => {
-                let log = log.as_ref().unwrap_or(&answer);
-                self.host.log_error(log, head.id());
-                return Reply::message(400, &answer);
+            Err(Unplanned { message, mistake }) => {
+                let log = mistake.as_ref().map_or("", |mistake| &mistake.log);
+                self.host.log_error(&message, &keyless.text(log), head.id());
+                if let Some(mistake) = &mistake {
+                    self.tell_mistake(mistake, &keyless, head.id());
+                }
+                let error = mistake.as_ref().map(|mistake| &*mistake.answer);
+                return Reply::refused(400, &message, error);
             }
         };
         self.log_rejected(&plan, &keyless, head.id());
@@ -370,12 +380,11 @@ impl<D: Door, H: Host> Service<D, H> {
         };
         let _turn = self.turnstile.enter(body.len());
         let batch = decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
-            answer: "Request-body is malformed".to_owned(),
-            log: Some(malformed(&error, keyless)),
+            message: "Request-body is malformed".to_owned(),
+            mistake: Some(Mistake::in_body(body, &error, keyless)),
         })?;
         let enabled = |platform| self.lane(platform).is_some();
-        let plan = plan(batch, rules, keyless.shown(), enabled, more);
-        plan.map_err(|answer| Unplanned { answer, log: None })
+        plan(batch, rules, keyless.shown(), enabled, more)
     }
 
     /// `GET /push/{id}` and `DELETE /push/{id}`.
@@ -406,13 +415,23 @@ impl<D: Door, H: Host> Service<D, H> {
             return;
         }
         let now = self.host.now().monotonic;
-        let lines = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.tell(ignored, request_id, now)
-        };
+        let lines = self.told().tell(ignored, request_id, now);
         for line in lines {
             ::log::warn!("{}", keyless.text(&line));
         }
+    }
+
+    fn tell_mistake(&self, mistake: &Mistake, keyless: &Keyless<'_>, request_id: &str) {
+        let now = self.host.now().monotonic;
+        let line = self.told().tell_mistake(mistake, request_id, now);
+        if let Some(line) = line {
+            ::log::warn!("{}", keyless.text(&line));
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        // No code panics while it holds the lock.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn repeats(&self) -> MutexGuard<'_, Keys> {
@@ -424,7 +443,8 @@ impl<D: Door, H: Host> Service<D, H> {
     /// request's id; so at most `notification_max` lines.
     fn log_rejected(&self, plan: &Plan, keyless: &Keyless<'_>, request_id: &str) {
         for fault in plan.rejected.faults() {
-            self.host.log_error(&keyless.text(&fault.error), request_id);
+            self.host
+                .log_error(&keyless.text(&fault.error), "", request_id);
         }
     }
 
@@ -436,13 +456,6 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 }
 
-/// Why there is no plan.
-struct Unplanned {
-    answer: String,
-    /// The same for the log, if that has more to say.
-    log: Option<String>,
-}
-
 /// A key in progress; dropping it frees the key, unless an answer is kept for it by then.
 struct Ticket<'a, D: Door, H: Host> {
     service: &'a Service<D, H>,
@@ -452,20 +465,6 @@ struct Ticket<'a, D: Door, H: Host> {
 impl<D: Door, H: Host> Drop for Ticket<'_, D, H> {
     fn drop(&mut self) {
         self.service.repeats().forget(self.key);
-    }
-}
-
-/// Why a body is malformed, without all of a long value that may be quoted in it.
-fn malformed(error: &serde_json::Error, keyless: &Keyless<'_>) -> String {
-    let text = keyless.text(&error.to_string()).into_owned();
-    let end = text.char_indices().nth(TOLD_MAX).map(|(end, _)| end);
-    match end.and_then(|end| text.get(..end)) {
-        None => text,
-        Some(start) => format!(
-            "{start}… at line {} column {}",
-            error.line(),
-            error.column()
-        ),
     }
 }
 
@@ -500,9 +499,6 @@ const OTHER_BODY: &str = "this Idempotency-Key came with another body before";
 const IN_PROGRESS: &str = "a request with this Idempotency-Key is in progress";
 const KEYS_FULL: &str = "too many Idempotency-Keys within ten minutes";
 const SHARE_FULL: &str = "too many Idempotency-Keys of this API key within ten minutes";
-
-/// Our limit: characters of why a body is malformed.
-const TOLD_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -313,9 +313,9 @@ impl Host for DaemonHost {
         self.log_tokens(&self.logs.error, line, malformed);
     }
 
-    fn log_error(&self, text: &str, request_id: &str) {
+    fn log_error(&self, text: &str, error: &str, request_id: &str) {
         Self::with_lines(&self.logs.error, |out, at| {
-            line::message(out, Level::Error, at, text, request_id);
+            line::message(out, Level::Error, at, text, error, request_id);
         });
     }
 

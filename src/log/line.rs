@@ -11,7 +11,7 @@
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,]
 //!  "request_id":…[,"texts_of":…]}
-//! {"level":…,"time":…,"message":…,"request_id":…}
+//! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
 //! ```
 //!
@@ -240,9 +240,11 @@ pub fn accepted_request(
     end(out);
 }
 
-/// Appends a line that holds nothing but a text and the id of the request that it is about.
-pub fn message(out: &mut Vec<u8>, level: Level, at: &str, message: &str, id: &str) {
+/// Appends a line that holds nothing but a text about a request, more of it as `error` if there is
+/// more, and the request's id.
+pub fn message(out: &mut Vec<u8>, level: Level, at: &str, message: &str, error: &str, id: &str) {
     head(out, level, at, message);
+    present_text(out, ",\"error\":", error);
     request_id(out, id);
     end(out);
 }

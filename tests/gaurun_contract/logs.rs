@@ -1,8 +1,10 @@
 //! The lines of the access and error log.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use super::{accepted_line, wait_for_lines};
+use super::{MALFORMED, accepted_line, wait_for_lines};
 use crate::harness::site::{Site, read_text};
 use crate::harness::{fcm_token, hex_token, lines, wait_for, wait_until};
 
@@ -155,6 +157,54 @@ fn every_line_about_a_request_or_a_part_of_it_has_the_requests_id() {
     wait_until("the operator to be told", || {
         site.operator_log().contains(told)
     });
+}
+
+#[test]
+fn what_cannot_be_read_is_told_to_its_caller_and_to_the_operator() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let body = r#"{"notifications":[{},{},{},{"badge":"1"}]}"#;
+    let told = "/notifications/3/badge: an integer was expected, and there is the string \"1\", at \
+                line 1 column 37";
+    for _ in 0..2 {
+        let reply = daemon.request("POST", "/push", body.as_bytes());
+        let answer = reply.json();
+        assert_eq!((reply.status, &answer["message"]), (400, &json!(MALFORMED)));
+        assert!(
+            answer["error"].as_str().unwrap().starts_with(told),
+            "{answer}"
+        );
+        let readme = read_text(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")));
+        assert!(readme.contains(reply.text()), "{}", reply.text());
+        let id = reply.field("X-Request-Id").unwrap().to_owned();
+        wait_until("its line", || {
+            let log = site.error_log();
+            let is_it = |line: &&lines::Line| line.text_of("request_id") == id;
+            let found = log.iter().find(is_it).map(|line| {
+                assert_eq!(line.text_of("message"), MALFORMED);
+                line.text_of("error").starts_with(told)
+            });
+            found == Some(true)
+        });
+    }
+    let reply = daemon.request("POST", "/push", br#"{"notification":[{"platform":1}]}"#);
+    assert_eq!(
+        reply.text(),
+        "{\"message\":\"empty notification\",\"error\":\"no notifications: \
+         \\\"notification\\\" is no field, \\\"notifications\\\" is\"}\n"
+    );
+    let id = reply.field("X-Request-Id").unwrap().to_owned();
+    daemon.request("POST", "/push", b"");
+    wait_until("the last line", || {
+        site.operator_log().contains("there is nothing")
+    });
+    let log = site.operator_log();
+    assert_eq!(log.matches(told).count(), 1, "once an hour: {log}");
+    let told = format!(
+        "[WARN] POST /push refused 1 request (the last: {id}): no notifications: \
+         \"notification\" is no field"
+    );
+    assert!(log.contains(&told), "{told}: {log}");
 }
 
 #[test]

@@ -34,14 +34,15 @@ const fn row(
     }
 }
 const EMPTY: &str = "empty notification";
+const NO_BODY: &str = "request body is empty";
 
-/// Replies that are `{"message":"…"}` and a newline, and nothing else.
+/// Replies that are `{"message":"…"}` and a newline, some with an `error` behind the message.
 const MESSAGES: &[Row] = &[
     row("GET", "/push", "", 400, "method must be POST"),
     row("PUT", "/push", "{}", 400, "method must be POST"),
     row("DELETE", "/push", "", 400, "method must be POST"),
-    row("POST", "/push", "", 400, "request body is empty"),
-    row("POST", "/push?x=1", "", 400, "request body is empty"),
+    row("POST", "/push", "", 400, NO_BODY),
+    row("POST", "/push?x=1", "", 400, NO_BODY),
     row("POST", "/push", "x", 400, MALFORMED),
     row("POST", "/push", " ", 400, MALFORMED),
     row("POST", "/push", "[]", 400, MALFORMED),
@@ -148,8 +149,12 @@ fn every_message_is_gauruns_on_tcp_and_on_a_unix_socket() {
             let name = format!("{} {} {}", row.method, row.target, row.body);
             let reply = client.request(row.method, row.target, row.body.as_bytes());
             assert_eq!(reply.status, row.status, "{name}");
-            let body = format!("{{\"message\":\"{}\"}}\n", row.message);
-            assert_eq!(reply.text(), body, "{name}");
+            let begin = format!("{{\"message\":\"{}\"", row.message);
+            let rest = reply.text().strip_prefix(&*begin);
+            let rest = rest.unwrap_or_else(|| panic!("{name}: {}", reply.text()));
+            let is_explained = [MALFORMED, EMPTY, NO_BODY].contains(&row.message);
+            assert_eq!(rest.starts_with(",\"error\":\""), is_explained, "{name}");
+            assert!(is_explained || rest == "}\n", "{name}: {rest}");
             assert_eq!(reply.field("Content-Type"), Some(JSON), "{name}");
             assert_eq!(reply.field("Server"), Some(SERVER), "{name}");
             assert_eq!(reply.field("Connection"), None, "{name}");

@@ -40,13 +40,8 @@ fn planned_with(
         Trailing::Ignored,
     )
     .unwrap();
-    plan(
-        batch,
-        rules,
-        None,
-        |platform| platform == Platform::Ios,
-        room,
-    )
+    let enabled = |platform| platform == Platform::Ios;
+    plan(batch, rules, None, enabled, room).map_err(|unplanned| unplanned.message)
 }
 
 /// The rejected parts as `pointer error`.
@@ -243,6 +238,47 @@ fn the_number_of_notifications_is_bounded() {
         planned("{},{},{},{}", &rules()).unwrap_err(),
         "number of notifications(4) over limit(3)"
     );
+}
+
+#[test]
+fn where_there_are_no_notifications_it_is_said_what_may_have_been_meant_for_them() {
+    let key = "secret/~1-and-more";
+    for (body, told) in [
+        (
+            r#"{"notification":[{}]}"#,
+            r#""notification" is no field, "notifications" is"#,
+        ),
+        (
+            r#"{"x":1,"notifcations":[{}]}"#,
+            r#""notifcations" is no field, "notifications" is"#,
+        ),
+        (
+            r#"{"messages":[{}]}"#,
+            r#""messages" is no field, "notifications" is"#,
+        ),
+        (
+            r#"{"x":1,"token":["a"],"platform":1}"#,
+            r#""token" is a field of a notification, as in {"notifications":[{"token":…}]}"#,
+        ),
+        ("{}", r#""notifications" is missing"#),
+        ("null", r#""notifications" is missing"#),
+        (
+            r#"{"Notifications":[],"messages":[{}]}"#,
+            r#""notifications" has none"#,
+        ),
+        (
+            r#"{"secret/~1-and-more":1}"#,
+            r#""…" is no field, "notifications" is"#,
+        ),
+    ] {
+        let mut octets = body.as_bytes().to_vec();
+        let batch = decode(&mut octets, 3, Trailing::Ignored).unwrap();
+        let found = plan(batch, &rules(), Some(key), |_| true, &mut |_| false).unwrap_err();
+        assert_eq!(found.message, "empty notification", "{body}");
+        let Mistake { answer, log, .. } = found.mistake.unwrap();
+        assert_eq!(answer, format!("no notifications: {told}"), "{body}");
+        assert_eq!(log, answer);
+    }
 }
 
 #[test]

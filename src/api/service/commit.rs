@@ -53,7 +53,7 @@ impl<D: Door, H: Host> Service<D, H> {
                 "{further} of a request to a disabled platform, over the {UNSENT_LOGGED_MAX} \
                  that are listed"
             );
-            self.host.log_error(&text, request_id);
+            self.host.log_error(&text, "", request_id);
         }
         for accepted in pushed {
             self.host.log_accepted(&accepted);
@@ -99,7 +99,7 @@ impl<D: Door, H: Host> Service<D, H> {
         if omitted > 0 {
             let further = count::of(omitted, "further device token", "further device tokens");
             let text = format!("{further} of a request malformed, beyond those that are listed");
-            self.host.log_error(&text, request_id);
+            self.host.log_error(&text, "", request_id);
         }
     }
 

@@ -53,7 +53,7 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         let Ok(value) = first_value(query, "max") else {
             let text = "query string of /config/pushers could not be parsed";
-            self.host.log_error(text, head.id());
+            self.host.log_error(text, "", head.id());
             return Reply::message(400, "url parameters could not be parsed");
         };
         let value = value.filter(|value| !value.is_empty());
@@ -66,7 +66,7 @@ impl<D: Door, H: Host> Service<D, H> {
             let value: String = value.chars().take(SHOWN_MAX).collect();
             let wrong = format!("is {value:?}, which is no integer of 64 bits");
             let text = format!("max of /config/pushers {wrong}");
-            self.host.log_error(&text, head.id());
+            self.host.log_error(&text, "", head.id());
         }
         let Some(max) = max.and_then(|max| u64::try_from(max).ok()) else {
             return Reply::message(400, "malformed value");

@@ -199,10 +199,10 @@ fn gauruns_disabled_push() {
 fn gauruns_bare_text() {
     let check = |level, word: &str| {
         let mut out = b"before\n".to_vec();
-        message(&mut out, level, AT, "invalid platform", "r-1");
+        message(&mut out, level, AT, "invalid platform", "why", "r-1");
         let expected = format!(
             "before\n{{\"level\":\"{word}\",\"time\":\"{AT}\",\"message\":\"invalid platform\",\
-             \"request_id\":\"r-1\"}}\n"
+             \"error\":\"why\",\"request_id\":\"r-1\"}}\n"
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     };

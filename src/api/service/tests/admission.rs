@@ -45,6 +45,30 @@ fn a_coded_body_is_refused_in_the_error_log_too() {
 }
 
 #[test]
+fn what_is_malformed_is_told_in_the_error_log_and_not_in_full() {
+    let mut web = web(site(Some(100), None));
+    let long = "x".repeat(100_000);
+    let got = web.ask("POST", "/push", &format!(r#"{{"notifications":"{long}"}}"#));
+    assert_eq!(got.status, 400);
+    let where_it_is = "/notifications: an array of notifications was expected, and there is";
+    let place = "at line 1 column 18";
+    let shown = format!("the string \\\"{}…\\\"", "x".repeat(32));
+    assert_eq!(
+        got.body,
+        format!(
+            "{{\"message\":\"Request-body is malformed\",\
+             \"error\":\"{where_it_is} {shown}, {place}\"}}\n"
+        )
+    );
+    assert_eq!(
+        web.host.take_lines()[1..],
+        [format!(
+            "error Request-body is malformed: {where_it_is} a string, {place} (0000000000000abc)"
+        )]
+    );
+}
+
+#[test]
 fn no_token_at_all_is_ok_and_does_nothing() {
     let mut web = web(site(Some(100), None));
     let got = web.push(r#"{"platform":1,"message":"m","token":[]}"#);

@@ -1,0 +1,230 @@
+//! A reading of a body that knows where it is: what a request looks like, and the first place that
+//! does not.
+//!
+//! Pure: no I/O, no clock.
+
+use serde::de::Deserialize as _;
+use serde_json::value::RawValue;
+
+use super::super::request::names;
+
+/// What is expected somewhere. `null` is fine everywhere.
+pub(super) struct Shape {
+    /// In words.
+    pub(super) expected: &'static str,
+    pub(super) form: Form,
+}
+
+/// A type of JSON, as far as it matters.
+pub(super) enum Form {
+    /// What its members are; others are not looked at.
+    Object(&'static [(&'static str, Shape)]),
+    Array(&'static Shape),
+    Text,
+    Integer,
+    Flag,
+}
+
+/// The first fault of a body.
+pub(super) struct Fault<'t> {
+    /// The value that has it, or in which it is.
+    pub(super) path: Vec<Step>,
+    pub(super) what: What<'t>,
+}
+
+/// What is wrong.
+pub(super) enum What<'t> {
+    /// A value of another form.
+    Value(&'static Shape, &'t str),
+    /// It is no JSON from somewhere on.
+    Syntax,
+}
+
+/// One step into a value.
+pub(super) enum Step {
+    Item(usize),
+    /// A name that is expected.
+    Field(String),
+    /// Any other.
+    Other(String),
+}
+
+/// Finds the first fault; `None` if there is none.
+pub(super) fn find(text: &str) -> Option<Fault<'_>> {
+    let mut reading = Reading {
+        rest: text,
+        path: Vec::new(),
+    };
+    let what = reading.value(Some(&BODY)).err()?;
+    let path = reading.path;
+    Some(Fault { path, what })
+}
+
+/// The value at the begin of a text.
+pub(super) fn value(text: &str) -> Option<&str> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = <&RawValue>::deserialize(&mut json);
+    value.ok().map(RawValue::get)
+}
+
+struct Reading<'t> {
+    rest: &'t str,
+    /// To the value that is being read. Where reading ends with a fault it stays.
+    path: Vec<Step>,
+}
+
+impl<'t> Reading<'t> {
+    fn value(&mut self, shape: Option<&'static Shape>) -> Result<(), What<'t>> {
+        let Some(shape) = shape else {
+            return self.skip().map(drop);
+        };
+        let first = self.peek();
+        let begin = self.rest;
+        let fits = match (&shape.form, first) {
+            (Form::Object(fields), Some('{')) => return self.object(fields),
+            (Form::Array(item), Some('[')) => return self.array(item),
+            (_, Some('{' | '[')) => false,
+            (Form::Text, Some('"')) | (Form::Flag, Some('t' | 'f')) | (_, Some('n')) => {
+                self.skip()?;
+                true
+            }
+            (Form::Integer, _) => self.skip()?.parse::<i64>().is_ok(),
+            _ => {
+                self.skip()?;
+                false
+            }
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(What::Value(shape, begin))
+        }
+    }
+
+    fn object(&mut self, fields: &'static [(&'static str, Shape)]) -> Result<(), What<'t>> {
+        self.take('{')?;
+        if self.take('}').is_ok() {
+            return Ok(());
+        }
+        loop {
+            let Some('"') = self.peek() else {
+                return Err(What::Syntax);
+            };
+            let name = self.skip()?;
+            let name: String = serde_json::from_str(name).map_err(|_| What::Syntax)?;
+            let field = fields.iter().find(|(field, _)| names(&name, field));
+            self.path.push(match field {
+                Some(_) => Step::Field(name),
+                None => Step::Other(name),
+            });
+            self.take(':')?;
+            self.value(field.map(|(_, shape)| shape))?;
+            self.path.pop();
+            if self.take('}').is_ok() {
+                return Ok(());
+            }
+            self.take(',')?;
+        }
+    }
+
+    fn array(&mut self, item: &'static Shape) -> Result<(), What<'t>> {
+        self.take('[')?;
+        if self.take(']').is_ok() {
+            return Ok(());
+        }
+        for place in 0.. {
+            self.path.push(Step::Item(place));
+            self.value(Some(item))?;
+            self.path.pop();
+            if self.take(']').is_ok() {
+                break;
+            }
+            self.take(',')?;
+        }
+        Ok(())
+    }
+
+    /// The next character that is none of a blank.
+    fn peek(&mut self) -> Option<char> {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        self.rest.chars().next()
+    }
+
+    fn take(&mut self, character: char) -> Result<(), What<'t>> {
+        self.peek();
+        self.rest = self.rest.strip_prefix(character).ok_or(What::Syntax)?;
+        Ok(())
+    }
+
+    /// Goes over a value.
+    fn skip(&mut self) -> Result<&'t str, What<'t>> {
+        self.peek();
+        let value = value(self.rest).ok_or(What::Syntax)?;
+        self.rest = self.rest.get(value.len()..).unwrap_or_default();
+        Ok(value)
+    }
+}
+
+/// The body of a `POST /push`.
+pub(super) const BODY: Shape = Shape {
+    expected: "an object {\"notifications\":[…]}",
+    form: Form::Object(&[("notifications", NOTIFICATIONS)]),
+};
+
+const NOTIFICATIONS: Shape = Shape {
+    expected: "an array of notifications",
+    form: Form::Array(&Shape {
+        expected: "an object",
+        form: Form::Object(NOTIFICATION),
+    }),
+};
+
+/// As [`Asked`](super::super::request::Asked) has them.
+const NOTIFICATION: &[(&str, Shape)] = &[
+    ("token", TOKENS),
+    ("platform", INTEGER),
+    ("message", TEXT),
+    ("identifier", TEXT),
+    ("title", TEXT),
+    ("subtitle", TEXT),
+    ("category", TEXT),
+    ("sound", TEXT),
+    ("push_type", TEXT),
+    ("collapse_key", TEXT),
+    ("priority", TEXT),
+    ("badge", INTEGER),
+    ("expiry", INTEGER),
+    ("time_to_live", INTEGER),
+    ("content_available", FLAG),
+    ("mutable_content", FLAG),
+    ("delay_while_idle", FLAG),
+    ("extend", EXTEND),
+];
+
+const TOKENS: Shape = Shape {
+    expected: "an array of strings",
+    form: Form::Array(&TEXT),
+};
+
+const EXTEND: Shape = Shape {
+    expected: "an array of {\"key\":…,\"val\":…}",
+    form: Form::Array(&Shape {
+        expected: "an object {\"key\":…,\"val\":…}",
+        form: Form::Object(&[("key", TEXT), ("val", TEXT)]),
+    }),
+};
+
+const TEXT: Shape = Shape {
+    expected: "a string",
+    form: Form::Text,
+};
+
+const INTEGER: Shape = Shape {
+    expected: "an integer",
+    form: Form::Integer,
+};
+
+const FLAG: Shape = Shape {
+    expected: "true or false",
+    form: Form::Flag,
+};
