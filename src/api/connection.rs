@@ -81,6 +81,7 @@ pub(super) fn serve(
             },
         };
         connection.body.clear();
+        handler.answered(&reply);
         match connection.send(head.as_ref(), reply, phase()) {
             Ok(Next::Request) if place.fall_idle().is_ok() => crash_point::pass("answer"),
             Ok(Next::Close) => return connection.linger(),

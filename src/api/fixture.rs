@@ -501,6 +501,7 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
         told: Mutex::default(),
         request_ids: crate::api::RequestIds::starting(0xabc),
         turnstile: crate::api::Turnstile::default(),
+        watcher: std::sync::OnceLock::new(),
         host: Arc::clone(&host),
     };
     Site { service, host }

@@ -6,7 +6,7 @@
 mod commit;
 mod operating;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::answer::Answer;
 use super::head::{Head, Refusal};
@@ -194,9 +194,14 @@ pub struct Service<D, H> {
     pub request_ids: RequestIds,
     /// The way to where bodies are parsed and checked.
     pub turnstile: Turnstile,
+    /// Who watches the answers, if anybody does.
+    pub watcher: OnceLock<Box<Watcher>>,
     /// The rest of the daemon.
     pub host: H,
 }
+
+/// What is to be done with each answer: its status and its body.
+pub type Watcher = dyn Fn(u16, &[u8]) + Send + Sync;
 
 impl<D: Door, H: Host> Handler for Service<D, H> {
     fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal> {
@@ -261,6 +266,12 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
             Route::Redirect(location) => redirect(head, location),
             Route::Unknown => Reply::new(404, reply::PLAIN_TEXT, b"404 page not found\n".to_vec()),
             Route::Malformed => Reply::message(400, "request target is malformed"),
+        }
+    }
+
+    fn answered(&self, reply: &Reply) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher(reply.status, &reply.body);
         }
     }
 }

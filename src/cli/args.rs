@@ -488,7 +488,8 @@ const DEMO_HELP: &str = "\
 {about}
 
 Examples:
-  sterna demo                      prints curl lines to paste, then what becomes of each push
+  sterna demo                      prints curl lines to paste, then what becomes of each push,
+                                   and what of a request is refused or ignored
   sterna demo --port 8080 --latency 50 --fail 5
 
 {usage-heading} {usage}

@@ -17,11 +17,14 @@ use super::simulate::{self, CONFIG_NAME, Directory};
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Overrides};
 use crate::daemon::{self, Daemon, Source, StartError, StartErrorKind};
+use crate::log::forges;
 use crate::signal::Signal;
 use crate::simulator::{Credentials, Provider, Receipt, Report, Simulator};
 
 /// How often the log files are looked at for new lines to show.
 const SHOW_EVERY: Duration = Duration::from_millis(50);
+/// Parts of an answer that are shown of a kind.
+const PARTS_SHOWN: usize = 8;
 /// Characters of a device token that are shown.
 const TOKEN_SHOWN: usize = 16;
 
@@ -88,6 +91,11 @@ fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, Failure> {
         overrides,
         environment,
     });
+    let daemon = if quiet {
+        daemon
+    } else {
+        daemon.watched(show_answer)
+    };
     introduce(demo, &daemon, &simulator, &directory.path)?;
     let ended = Arc::new(AtomicBool::new(false));
     let follower = if quiet {
@@ -236,6 +244,79 @@ fn show_line(line: &str) {
         "{kind:<15} id {id} {platform} {}{end}",
         shortened(&token)
     ));
+}
+
+/// The parts of an answer that are shown: what of its request comes to nothing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    message: String,
+    error: String,
+    rejected: Vec<Rejected>,
+    rejected_omitted: usize,
+    ignored: Vec<String>,
+    ignored_omitted: usize,
+}
+
+#[derive(Deserialize)]
+struct Rejected {
+    pointer: String,
+    error: String,
+}
+
+fn show_answer(status: u16, body: &[u8]) {
+    let is_refused = status >= 400;
+    let answer = serde_json::from_slice(body).unwrap_or_else(|_| Answer {
+        message: String::from_utf8_lossy(body).into_owned(),
+        ..Answer::default()
+    });
+    let mut lines = Vec::new();
+    if is_refused {
+        let more = if answer.error.is_empty() { "" } else { ": " };
+        let message = answer.message.trim_end();
+        lines.push(format!(
+            "refused         {status} {message}{more}{}",
+            answer.error
+        ));
+    }
+    let rejected = answer.rejected.iter();
+    let rejected = rejected.map(|it| format!("{}: {}", it.pointer, it.error));
+    show_parts(&mut lines, "rejected ", rejected, answer.rejected_omitted);
+    let ignored = answer.ignored.into_iter();
+    show_parts(&mut lines, "ignored  ", ignored, answer.ignored_omitted);
+    if !lines.is_empty() {
+        // At once, so that no other line comes between them.
+        let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
+        tell(&lines.join("\n"));
+    }
+}
+
+/// A text of which a terminal obeys nothing.
+fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        if forges(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Adds a line for each of the first parts, and one for the others.
+fn show_parts(
+    lines: &mut Vec<String>,
+    what: &str,
+    mut parts: impl ExactSizeIterator<Item = String>,
+    omitted: usize,
+) {
+    let first = parts.by_ref().take(PARTS_SHOWN);
+    lines.extend(first.map(|part| format!("{what}       {part}")));
+    let others = parts.len().saturating_add(omitted);
+    if others > 0 {
+        lines.push(format!("{what}       {others} more"));
+    }
 }
 
 fn show_receipt(receipt: &Receipt<'_>) {

@@ -36,7 +36,7 @@ mod whereabouts;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select};
@@ -340,6 +340,14 @@ impl Daemon {
         self.listener.as_ref()?.local_addr()
     }
 
+    /// The same, which from now on shows `watcher` the status and body of each answer of the API.
+    #[must_use]
+    pub fn watched(self, watcher: impl Fn(u16, &[u8]) + Send + Sync + 'static) -> Self {
+        // Only the first one watches.
+        let _watches = self.service.watcher.set(Box::new(watcher)).is_ok();
+        self
+    }
+
     /// Opens the log files again (they were rotated), and tells when they are, or the time is over.
     pub fn reopen_logs(&self, within: Duration) {
         self.logs.reopen();
@@ -523,6 +531,7 @@ fn service(
         told: Mutex::default(),
         request_ids: RequestIds::starting(numbering::random()?),
         turnstile: Turnstile::default(),
+        watcher: OnceLock::new(),
         host: DaemonHost {
             logs: logs.clone(),
             stats: Arc::clone(stats),

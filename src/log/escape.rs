@@ -44,7 +44,7 @@ pub(super) fn length(text: &str) -> usize {
 
 /// Whether a character can make a line look like another one: control characters (DEL and C1 among
 /// them), those that end a line in Unicode, and those that turn the direction of the text.
-pub(super) fn forges(character: char) -> bool {
+pub fn forges(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::destination::{Destination, append_to};
+pub use self::escape::forges;
 pub use self::origin::{Origin, Origins};
 pub use self::privacy::{HASH_KEY_MIN, Privacy, TokenShown};
 pub use self::sink::Sink;

@@ -210,6 +210,49 @@ fn the_demo_shows_what_becomes_of_each_push_that_it_proposes() {
 }
 
 #[test]
+fn the_demo_shows_why_nothing_of_a_request_arrives() {
+    let site = Site::with_logs();
+    let daemon = demo(&site, &[]);
+    let bad = ["\"zz\""; 10].join(",");
+    let bad = format!(r#"{{"notifications":[{{"platform":1,"message":"m","token":[{bad}]}}]}}"#);
+    for (target, body, status) in [
+        ("/push", r#"{"notifications":[{"platform":"1"}]}"#, 400),
+        ("/push", r#"{"\u001b[2Jnotification":[{}]}"#, 400),
+        (
+            "/push",
+            r#"{"notifications":[{"platform":1,"token":["ab"],"message":"m","sonud":"s"}]}"#,
+            200,
+        ),
+        ("/push", &bad, 400),
+        ("/pusch", "{}", 404),
+        ("/push", "", 400),
+    ] {
+        let reply = daemon.request("POST", target, body.as_bytes());
+        assert_eq!(reply.status, status, "{body}: {}", reply.text());
+    }
+    let mut client = daemon.client();
+    client.send(b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n");
+    assert_eq!(client.reply().status, 413);
+    let rejected = "the device token has a character that is not a hexadecimal digit";
+    let expected = [
+        "refused         400 Request-body is malformed: /notifications/0/platform: an integer was \
+         expected, and there is the string \"1\"",
+        "refused         400 empty notification: no notifications: \"\\u{1b}[2Jnotification\"",
+        "ignored         /notifications/0/sonud\n",
+        &format!("rejected        /notifications/0/token/7: {rejected}\nrejected        2 more\n"),
+        "refused         404 404 page not found\n",
+        "refused         400 request body is empty: the body: ",
+        "refused         413 request body is over the limit(",
+    ];
+    for line in expected {
+        wait_until(line, || read_text(&site.path("stdout")).contains(line));
+    }
+    assert!(!read_text(&site.path("stdout")).contains('\u{1b}'));
+    daemon.signal("INT");
+    assert_eq!(daemon.wait(), 0);
+}
+
+#[test]
 fn simulator_and_daemon_work_as_two_processes() {
     let site = Site::with_logs();
     let simulator = Simulate::start(&site, &[]);
