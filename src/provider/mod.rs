@@ -184,12 +184,6 @@ impl TokenAlarm {
             usual: 90,
         }
     }
-
-    /// That of a row in such a table.
-    fn of(row: &Row, table: &'static [Self]) -> Option<&'static Self> {
-        let mut table = table.iter().filter(|_| row.token != TokenEffect::Keep);
-        table.find(|alarm| alarm.advice.reason == row.reason)
-    }
 }
 
 /// What an answer means for the device token.
@@ -328,6 +322,13 @@ impl Row {
         }
     }
 
+    /// What it points to if most answers are this: also of a refusal that is not about the device
+    /// token, where the provider has one word for both.
+    pub fn token_alarm(&self) -> Option<&'static TokenAlarm> {
+        let mut all = apns::TOKEN_ALARMS.iter().chain(fcm::TOKEN_ALARMS);
+        all.find(|alarm| alarm.advice.reason == self.reason)
+    }
+
     /// The time by the provider's clock, if this row is about the credential.
     fn date(&self, head: Head<'_>) -> Option<u64> {
         let is_of_credential = match self.verdict {
@@ -391,7 +392,7 @@ mod tests {
             assert_eq!(in_table, about_tokens);
             for row in rows {
                 let is_dead = row.token == TokenEffect::Dead;
-                let usual = TokenAlarm::of(row, table).map(|alarm| alarm.usual);
+                let usual = row.token_alarm().map(|alarm| alarm.usual);
                 let expected = match row.token {
                     TokenEffect::Keep => None,
                     _ => Some(if is_dead { 90 } else { 50 }),
@@ -399,6 +400,9 @@ mod tests {
                 assert_eq!(usual, expected, "{}", row.reason);
             }
         }
+        // A message that Google does not take has the same word.
+        let mut refined = fcm::refinements().into_iter().map(|(_, row)| row);
+        assert!(refined.any(|row| row.token == TokenEffect::Keep && row.token_alarm().is_some()));
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Entry {
                 LaneEffect::None if is_given_one_more_try(row) => {
                     format!("the second time: {STOPPED_LANE}")
                 }
-                LaneEffect::None if row.token != TokenEffect::Keep => {
+                LaneEffect::None if row.token_alarm().is_some() => {
                     let proof = if row.proves {
                         "; a credential which others refuse is taken"
                     } else {

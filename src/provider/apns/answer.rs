@@ -7,12 +7,11 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::advice::TOKEN_ALARMS;
 use crate::moment::Moment;
 use crate::pasted::quoted;
 use crate::provider::{
-    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, REASON_MAX, Row, TokenAlarm, TokenEffect,
-    Wait, cut, retry_after,
+    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, REASON_MAX, Row, TokenEffect, Wait, cut,
+    retry_after,
 };
 
 /// The answer table.
@@ -208,7 +207,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         verdict: row.verdict,
         lane: row.lane,
         token: row.token,
-        token_alarm: TokenAlarm::of(row, TOKEN_ALARMS),
+        token_alarm: row.token_alarm(),
         proves: row.proves,
         apns_id,
         gone_since_ms,

@@ -9,12 +9,11 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::advice::TOKEN_ALARMS;
 use crate::moment::Moment;
 use crate::pasted::quoted;
 use crate::provider::{
-    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, QUOTE_MAX, REASON_MAX, Row, TokenAlarm,
-    TokenEffect, Wait, retry_after,
+    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, QUOTE_MAX, REASON_MAX, Row, TokenEffect,
+    Wait, retry_after,
 };
 
 /// The answer table: codes of `FcmError`, then reasons of `ErrorInfo`.
@@ -228,7 +227,7 @@ pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
         verdict: row.verdict,
         lane: row.lane,
         token: row.token,
-        token_alarm: TokenAlarm::of(row, TOKEN_ALARMS),
+        token_alarm: row.token_alarm(),
         proves: row.proves,
         apns_id: None,
         gone_since_ms: None,
