@@ -183,6 +183,12 @@ fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
             "callers get Gaurun's answers, and badge 0 where they give none. Remove it once they \
              look at what is answered",
         ),
+        ("core", "max_body_bytes") if !document.has(key) => Fate::Added(
+            format!("#{} = {FCM_BODY}", key.name),
+            "Gaurun takes bodies of any size. 100 notifications of 1,000 device tokens are 7 MB for \
+             APNs, which the default of 8 MiB takes, and 18 MB for FCM: uncomment it if callers \
+             send so many. Bodies may take 16 times this of memory",
+        ),
         ("ios" | "android", "keepalive_conns") => {
             Fate::Dropped("HTTP/2 carries all pushes over as many connections as workers allows")
         }
@@ -222,6 +228,8 @@ fn comment(out: &mut String, text: &str) {
 const OURS_HOLDS: &str = "the key of that name below [android] holds for FCM HTTP v1 too";
 /// Columns of a comment, about.
 const COMMENT_MAX: usize = 90;
+/// Octets of a body that hold 100 notifications of 1,000 device tokens of FCM's length.
+const FCM_BODY: usize = 32 << 20;
 /// Where the service account is looked for, until somebody says otherwise.
 const ACCOUNT_PATH: &str = "/etc/sterna/service-account.json";
 

@@ -9,6 +9,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+use serde_json::json;
+
 use crate::harness::daemon::{Address, Daemon};
 use crate::harness::http::{Client, Reply};
 use crate::harness::lines;
@@ -281,4 +283,20 @@ fn a_unix_socket_gets_its_mode_and_group() {
         error.contains("there is no group \"no-such-group\""),
         "{error}"
     );
+}
+
+/// As many notifications of as many device tokens as Gaurun's callers send at once.
+#[test]
+fn a_hundred_notifications_of_a_thousand_device_tokens_are_taken() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let notifications = (0..100_u64).map(|notification| {
+        let tokens = (0..1000).map(|token| hex_token(1000 * notification + token));
+        json!({"platform": 1, "token": tokens.collect::<Vec<_>>(), "message": "m"})
+    });
+    let body = json!({"notifications": notifications.collect::<Vec<_>>()}).to_string();
+    let reply = daemon.request("POST", "/push", body.as_bytes());
+    assert_eq!(reply.status, 200, "{:.200}", reply.text());
+    assert_eq!(reply.accepted_ids().len(), 100_000);
+    daemon.kill();
 }

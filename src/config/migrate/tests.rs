@@ -30,10 +30,13 @@ fn gauruns_sample_becomes_a_file_without_problems_and_warnings() {
         "\n#queues = 8192\n",
         "\n#address = \"0.0.0.0\"\n#allow_unauthenticated = true\n",
         "\ncompatible_with = \"gaurun\"\n",
+        "\n#max_body_bytes = 33554432\n",
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
     assert!(!text.contains("apikey for GCM"), "{text}");
+    let (config, _) = parse(&text.replace("#max_body_bytes", "max_body_bytes"));
+    assert_eq!(config.core.max_body_bytes.get(), FCM_BODY);
 }
 
 #[test]
