@@ -76,25 +76,17 @@ impl<D: Door, H: Host> Service<D, H> {
     /// them learns from the push log that they are to go.
     pub(super) fn log_malformed(&self, malformed: Malformed, request_id: &Arc<str>) {
         let Malformed {
-            notifications,
+            listed,
             mut omitted,
             ..
         } = malformed;
-        for (notification, tokens) in notifications {
-            let Ok(first_id) = self.ids.take(tokens.len() as u64) else {
-                omitted += tokens.len();
+        for mut tokens in listed {
+            let Ok(first_id) = self.ids.take(tokens.count() as u64) else {
+                omitted += tokens.count();
                 continue;
             };
-            self.host.log_malformed(&Accepted {
-                notification: Notification {
-                    request_id: Arc::clone(request_id),
-                    ..notification
-                },
-                tokens: tokens.into(),
-                first_id,
-                at: self.host.now(),
-                payload: Box::default(),
-            });
+            tokens.notification.request_id = Arc::clone(request_id);
+            self.host.log_malformed(&tokens, first_id);
         }
         if omitted > 0 {
             let further = count::of(omitted, "further device token", "further device tokens");
