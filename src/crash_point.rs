@@ -1,6 +1,7 @@
-//! Named points at which a debug build kills its own process or fails, for tests.
+//! Named points at which a debug build kills its own process, panics or fails, for tests.
 //!
-//! `STERNA_CRASH_AT="send:17"` is SIGKILL at the 17th passage of the point `send`;
+//! `STERNA_CRASH_AT="send:17"` is SIGKILL at the 17th passage of the point `send`,
+//! `STERNA_PANIC_AT="send:17"` a panic there;
 //! `STERNA_FAIL_AT="sync:3"` is an input/output error at the third passage of `sync`, if that is a
 //! point that can fail. A release build has no such points.
 
@@ -10,14 +11,24 @@
 pub const fn pass(_name: &str) {}
 
 /// Passes a point, if this is not the passage at which to die.
+///
+/// # Panics
+///
+/// At the passage at which that is asked for.
 #[cfg(debug_assertions)]
 pub fn pass(name: &str) {
     use std::sync::OnceLock;
     static CRASH: OnceLock<Option<Fate>> = OnceLock::new();
+    static PANIC: OnceLock<Option<Fate>> = OnceLock::new();
     let crash = CRASH.get_or_init(|| Fate::read("STERNA_CRASH_AT"));
     if crash.as_ref().is_some_and(|crash| crash.is_now(name)) {
         die();
     }
+    let panic = PANIC.get_or_init(|| Fate::read("STERNA_PANIC_AT"));
+    assert!(
+        !panic.as_ref().is_some_and(|panic| panic.is_now(name)),
+        "as asked for at the point {name}"
+    );
 }
 
 /// Whether this is the passage at which a point is to fail.

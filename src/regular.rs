@@ -94,7 +94,7 @@ pub struct Identity {
 
 impl Identity {
     /// That of what was found.
-    fn of(found: &Metadata) -> Self {
+    pub fn of(found: &Metadata) -> Self {
         Self {
             device: found.dev(),
             inode: found.ino(),

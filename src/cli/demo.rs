@@ -17,7 +17,7 @@ use super::simulate::{self, CONFIG_NAME, Directory};
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Overrides};
 use crate::daemon::{self, Daemon, Source, StartError, StartErrorKind};
-use crate::log::forges;
+use crate::log::{Shape, forges};
 use crate::signal::Signal;
 use crate::simulator::{Credentials, Provider, Receipt, Report, Simulator};
 
@@ -32,7 +32,7 @@ const TOKEN_SHOWN: usize = 16;
 pub(super) fn run(demo: &Demo) -> ExitCode {
     let signals = match daemon::signals() {
         Ok(signals) => signals,
-        Err(error) => return refused(&error),
+        Err(error) => return refused(Shape::Text, &error),
     };
     match play(demo, &signals) {
         Ok(code) => code,
@@ -45,7 +45,7 @@ pub(super) fn run(demo: &Demo) -> ExitCode {
             ExitCode::Config
         }
         Err(Failure::Start(error)) => {
-            let code = refused(&error);
+            let code = refused(Shape::Text, &error);
             if error.kind == StartErrorKind::CannotListen {
                 report("another port: --port 8080, or --port 0 for any free one");
             }
@@ -125,7 +125,7 @@ fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, Failure> {
         )?;
     }
     write!(out, "{}", simulate::faults_told(&simulator))?;
-    Ok(exit_code(end))
+    Ok(exit_code(Shape::Text, end))
 }
 
 /// The daemon's configuration: the simulator's, with log files beside it.

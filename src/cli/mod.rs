@@ -24,6 +24,8 @@ use std::path::Path;
 use clap::Parser;
 
 use crate::config::{Diagnostic, Style};
+use crate::log::Shape;
+use crate::log::operator::json_line;
 use crate::moment;
 use crate::pasted;
 use args::{Cli, Command};
@@ -92,10 +94,19 @@ fn pasted_in(argument: &str) -> Option<&'static str> {
 
 /// Tells the operator on standard error, one line for each of the text's.
 fn report(text: impl Display) {
+    report_as(Shape::Text, text);
+}
+
+/// The same in the shape of the lines that go there.
+fn report_as(shape: Shape, text: impl Display) {
     let mut stderr = std::io::stderr().lock();
     for line in text.to_string().lines() {
+        let line = match shape {
+            Shape::Text => format!("sterna: {line}\n").into_bytes(),
+            Shape::Json => json_line(::log::Level::Error, line),
+        };
         // Nobody is left to tell if even this cannot be written.
-        let _written = writeln!(stderr, "sterna: {line}");
+        let _written = stderr.write_all(&line);
     }
 }
 

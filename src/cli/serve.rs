@@ -4,11 +4,14 @@ use std::io::Write;
 use std::path::Path;
 
 use super::args::Serve;
-use super::{ExitCode, complain, notice_standstills, report};
+use super::{ExitCode, complain, notice_standstills, report_as};
 use crate::check;
+use crate::config::Diagnostic;
 use crate::config::{self, Config, Environment, FileText, Severity, Warning};
 use crate::count;
 use crate::daemon::{self, Daemon, Ended, Source, StartError, StartErrorKind};
+use crate::log::operator::hear_panics;
+use crate::log::{Destination, Shape};
 use crate::moment::Moment;
 use crate::supervisor::Inherited;
 
@@ -34,14 +37,34 @@ pub(super) fn run(serve: &Serve) -> ExitCode {
                 start(serve, inherited, (&config, &text), &warnings)
             }
             Err(error) => {
-                report(error);
+                report_as(shape_of(&config), error);
                 ExitCode::Unavailable
             }
         },
         Err(error) => {
-            complain(&error.diagnostics());
+            let (overrides, environment) = (serve.overrides(), Environment::read());
+            // Its logs are not opened, but who reads where they go is the same.
+            let examined = Config::examine(&name, &text, overrides, &environment);
+            let shape = examined.config.as_ref().map_or(Shape::Text, shape_of);
+            complain_as(shape, &error.diagnostics());
             ExitCode::Config
         }
+    }
+}
+
+/// How is told on standard error what the operator log cannot say.
+fn shape_of(config: &Config) -> Shape {
+    let log = &config.log;
+    Shape::on_stderr(&[&log.access_log, &log.error_log].map(Destination::named))
+}
+
+/// Shows what is wrong with a configuration on standard error.
+fn complain_as(shape: Shape, findings: &[Diagnostic]) {
+    match shape {
+        Shape::Text => complain(findings),
+        Shape::Json => findings
+            .iter()
+            .for_each(|finding| report_as(shape, finding)),
     }
 }
 
@@ -70,6 +93,8 @@ fn start(
     if let Err(exit_code) = notice_standstills() {
         return exit_code;
     }
+    hear_panics();
+    let shape = shape_of(config);
     let ended = daemon::signals().and_then(|signals| {
         let daemon = Daemon::start_on(inherited, config, warnings, &signals)?;
         let source = Source {
@@ -80,24 +105,24 @@ fn start(
         Ok(daemon.reading(source).run(&signals))
     });
     match ended {
-        Ok(ended) => exit_code(ended),
+        Ok(ended) => exit_code(shape, ended),
         Err(error) if error.kind == StartErrorKind::Config => {
             // Where in the file, and all of it at once.
             let mut findings = check::credentials(config, text, Moment::now().unix);
             findings.retain(|it| it.severity == Severity::Error);
             if findings.is_empty() {
-                return refused(&error);
+                return refused(shape, &error);
             }
-            complain(&findings);
+            complain_as(shape, &findings);
             ExitCode::Config
         }
-        Err(error) => refused(&error),
+        Err(error) => refused(shape, &error),
     }
 }
 
 /// Says why the daemon did not start.
-pub(super) fn refused(error: &StartError) -> ExitCode {
-    report(error);
+pub(super) fn refused(shape: Shape, error: &StartError) -> ExitCode {
+    report_as(shape, error);
     match error.kind {
         StartErrorKind::Config => ExitCode::Config,
         StartErrorKind::NoPermission => ExitCode::NoPermission,
@@ -110,13 +135,16 @@ pub(super) fn refused(error: &StartError) -> ExitCode {
 }
 
 /// What the end of a daemon tells its parent.
-pub(super) fn exit_code(ended: Ended) -> ExitCode {
+pub(super) fn exit_code(shape: Shape, ended: Ended) -> ExitCode {
     if ended.unlogged > 0 {
         // The logs themselves are closed by now.
-        report(format_args!(
-            "{} of log lines could not be written: those lines are lost",
-            count::of(ended.unlogged, "octet", "octets")
-        ));
+        report_as(
+            shape,
+            format_args!(
+                "{} of log lines could not be written: those lines are lost",
+                count::of(ended.unlogged, "octet", "octets")
+            ),
+        );
     }
     if ended.journal_failed {
         ExitCode::Io

@@ -195,10 +195,27 @@ fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
         ("core", "workers" | "queues" | "pusher_max")
         | ("ios" | "android", "timeout" | "retry_max")
         | ("log", "level") => Fate::ByDefault,
+        ("log", "operator_log") if !document.has_text(key) && errors_go_to_stderr(document) => {
+            Fate::Added(
+                "#operator_log = \"/var/log/sterna/operator.log\"".to_owned(),
+                "Sterna's own messages go to standard error, where error_log goes too: they are \
+                 lines of JSON as its lines are, so that jq reads the stream. To have them apart, \
+                 as plain text, uncomment",
+            )
+        }
         _ if matches!(key.allowed, Allowed::Secret) => Fate::Secret(document.has_text(key)),
         _ if document.hides(key) => Fate::Pasted,
         _ => Fate::Kept,
     }
+}
+
+/// Whether a push log goes where the operator log goes by default.
+fn errors_go_to_stderr(document: &Document<'_>) -> bool {
+    let goes = |key: &'static Key| match document.spelt(key) {
+        Some(value) => ["\"stderr\"", "\"/dev/stderr\""].contains(&value.as_str()),
+        None => key.default_text().as_deref() == Some("\"stderr\""),
+    };
+    goes(&keys::LOG_ERROR_LOG) || goes(&keys::LOG_ACCESS_LOG)
 }
 
 fn line(out: &mut String, text: &str) {

@@ -476,7 +476,7 @@ fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError
             StartError::new(kind, error)
         })?
         .hiding(privacy(&config.log)?);
-    if log::operator::start(&logs.operator, config.log.level).is_err() {
+    if log::operator::start(&logs.operator, logs.operator_shape(), config.log.level).is_err() {
         // A second daemon in one process shares the first one's operator log.
         log::operator::set_level(config.log.level);
     }

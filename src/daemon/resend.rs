@@ -496,7 +496,7 @@ fn open_logs(config: &Config, outcomes: &Path) -> Result<Logs, StartError> {
     };
     let logs = Logs::open(&outcomes, &outcomes, &Destination::Stderr)
         .map_err(|error| StartError::new(StartErrorKind::CannotCreate, error))?;
-    if log::operator::start(&logs.operator, config.log.level).is_err() {
+    if log::operator::start(&logs.operator, logs.operator_shape(), config.log.level).is_err() {
         log::operator::set_level(config.log.level);
     }
     Ok(logs)

@@ -1,11 +1,13 @@
 //! Where a log goes, and opening it.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::regular::Identity;
 
 /// Where a log goes, as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,18 @@ impl Destination {
             Self::File { path, .. } => Self::File { path, mode },
             other => other,
         }
+    }
+
+    /// Which file it leads to, without opening or making it; `None` if there is none.
+    pub fn identity(&self) -> Option<Identity> {
+        let found = match self {
+            Self::File { path, .. } => fs::metadata(path),
+            _ => self.open().and_then(|file| match file {
+                Some(file) => file.metadata(),
+                None => Err(ErrorKind::NotFound.into()),
+            }),
+        };
+        found.ok().as_ref().map(Identity::of)
     }
 
     /// Opens it for appending; `None` if it discards.
@@ -95,7 +109,7 @@ pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
     options.append(true);
     // Opening a FIFO for writing alone waits until somebody reads it, and its lines are lost when
     // the reader goes away; opened for both, they wait in the FIFO.
-    if std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
         options.read(true);
     }
     match options.open(path) {

@@ -3,9 +3,9 @@
 //!
 //! [`mod@line`] formats lines and does nothing else; [`Sink`] carries whole lines to one
 //! destination through a bounded buffer and a thread of its own; [`operator`] puts the `log`
-//! facade in front of a sink. When a sink of the push log is full, whoever writes waits; beside a
-//! journal the push log gives way instead, and says in its place what it has lost. Device tokens
-//! reach the push log only.
+//! facade in front of a sink; its lines are JSON too where they share one with the push log. When a
+//! sink of the push log is full, whoever writes waits; beside a journal the push log gives way
+//! instead, and says in its place what it has lost. Device tokens reach the push log only.
 
 mod destination;
 mod escape;
@@ -13,6 +13,7 @@ pub mod line;
 pub mod operator;
 mod origin;
 mod privacy;
+mod shape;
 mod sink;
 mod time_text;
 
@@ -25,6 +26,7 @@ pub use self::destination::{Destination, append_to};
 pub use self::escape::forges;
 pub use self::origin::{Origin, Origins};
 pub use self::privacy::{HASH_KEY_MIN, Privacy, TokenShown};
+pub use self::shape::Shape;
 pub use self::sink::Sink;
 pub use self::time_text::TimeText;
 use crate::heartbeat::Heartbeat;
@@ -68,6 +70,14 @@ impl Logs {
             privacy: Arc::default(),
             origins: None,
         })
+    }
+
+    /// How the lines of the operator log look: as the others' where they come between them.
+    pub fn operator_shape(&self) -> Shape {
+        let is_shared = [&self.access, &self.error]
+            .into_iter()
+            .any(|log| log.is_same(&self.operator));
+        if is_shared { Shape::Json } else { Shape::Text }
     }
 
     /// The same logs, which from now on hide what `privacy` says.

@@ -1,26 +1,35 @@
 //! The operator log: the `log` facade, formatted by simplelog, through a [`Sink`].
 //!
-//! One line per record: `2026-11-22T05:15:12.123456789Z [ERROR] text`. A text cannot forge a line,
-//! since control characters in it are escaped. It never waits: when its sink is full, lines are
-//! dropped and counted. Dependencies are heard from level warn upwards only, because what they say
-//! below may hold secrets (header values, bodies) and is theirs to debug.
+//! One line per record: `2026-11-22T05:15:12.123456789Z [ERROR] text`, or where lines of the push
+//! log go to the same place, one of Gaurun's objects as theirs, so that programs can read the
+//! stream. A text cannot forge a line, since control characters in it are escaped. It never waits:
+//! when its sink is full, lines are dropped and counted. Dependencies are heard from level warn
+//! upwards only, because what they say below may hold secrets (header values, bodies) and is theirs
+//! to debug.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 use simplelog::{Config, ConfigBuilder, WriteLogger};
 
 use super::escape::forges;
+use super::line;
+use super::shape::Shape;
 use super::sink::Sink;
+use super::time_text::TimeText;
+use crate::moment::Moment;
 
 /// Sends all that is said through the `log` facade from now on to `sink`; once per process.
 ///
 /// # Errors
 ///
 /// If the process has a logger already.
-pub fn start(sink: &Sink, level: LevelFilter) -> Result<(), SetLoggerError> {
-    ::log::set_boxed_logger(Box::new(Operator::new(sink.clone())))?;
+pub fn start(sink: &Sink, shape: Shape, level: LevelFilter) -> Result<(), SetLoggerError> {
+    ::log::set_boxed_logger(Box::new(Operator::new(sink.clone(), shape)))?;
     set_level(level);
     Ok(())
 }
@@ -37,18 +46,69 @@ pub fn always(level: Level, text: &str) {
     ::log::logger().log(&record.args(format_args!("{text}")).build());
 }
 
+/// Has panics told in the operator log, once there is one: on standard error their text would come
+/// between the lines of a log that goes there.
+pub fn hear_panics() {
+    let elsewhere = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if ::log::max_level() == LevelFilter::Off {
+            elsewhere(panic);
+        } else {
+            tell_of(panic);
+        }
+    }));
+}
+
+fn tell_of(panic: &PanicHookInfo<'_>) {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    let place = panic.location().map(ToString::to_string);
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    ::log::error!(
+        "thread {name} panicked at {}: {}",
+        place.as_deref().unwrap_or("an unknown place"),
+        text.unwrap_or("no text"),
+    );
+}
+
+/// One line as the operator log has it where it is of JSON: for what is told beside it.
+pub fn json_line(level: Level, text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut time_text = TimeText::new();
+    line::message(
+        &mut out,
+        graveness(level),
+        time_text.at(Moment::now()),
+        text,
+        "",
+        "",
+    );
+    out
+}
+
 /// The logger behind the facade.
-struct Operator(Box<WriteLogger<LineWriter>>);
+enum Operator {
+    Text(Box<WriteLogger<LineWriter>>),
+    Json(Mutex<JsonWriter>),
+}
 
 impl Operator {
-    fn new(sink: Sink) -> Self {
-        let writer = LineWriter {
-            line: Vec::new(),
-            sink,
-            dropped: 0,
-        };
-        // The facade's own level is the one that counts, since it can change.
-        Self(WriteLogger::new(LevelFilter::Trace, format(), writer))
+    fn new(sink: Sink, shape: Shape) -> Self {
+        let way = Way { sink, dropped: 0 };
+        match shape {
+            Shape::Text => {
+                let line = Vec::new();
+                let writer = LineWriter { line, way };
+                // The facade's own level is the one that counts, since it can change.
+                Self::Text(WriteLogger::new(LevelFilter::Trace, format(), writer))
+            }
+            Shape::Json => {
+                let time_text = TimeText::new();
+                Self::Json(Mutex::new(JsonWriter { time_text, way }))
+            }
+        }
     }
 }
 
@@ -61,39 +121,69 @@ impl Log for Operator {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let text = escaped(record.args());
-        self.0.log(
-            &Record::builder()
-                .metadata(record.metadata().clone())
-                .args(format_args!("{text}"))
-                .build(),
-        );
+        match self {
+            Self::Text(logger) => {
+                let text = bounded(record.args(), forges);
+                logger.log(
+                    &Record::builder()
+                        .metadata(record.metadata().clone())
+                        .args(format_args!("{text}"))
+                        .build(),
+                );
+            }
+            Self::Json(writer) => {
+                // JSON has escapes of its own.
+                let text = bounded(record.args(), |_| false);
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                writer.write(record.level(), record.target(), text);
+            }
+        }
     }
 
     /// Nothing to do: the sink's writer is at most 5 ms late. See [`Sink::flush`].
     fn flush(&self) {}
 }
 
-/// Collects one line, since simplelog writes it piece by piece.
-struct LineWriter {
-    line: Vec<u8>,
+/// Where whole lines go, those for which there was no room counted.
+struct Way {
     sink: Sink,
     /// Lines for which there was no room, since the last one for which there was.
     dropped: u64,
 }
 
-impl LineWriter {
-    fn finish(&mut self) {
-        if self.dropped > 0 {
-            self.line.pop();
-            let notice = format!(" ({} earlier lines dropped: log was full)\n", self.dropped);
-            self.line.extend_from_slice(notice.as_bytes());
+impl Way {
+    /// What the next line is to say of those before it.
+    fn notice(&self) -> String {
+        match self.dropped {
+            0 => String::new(),
+            dropped => format!(" ({dropped} earlier lines dropped: log was full)"),
         }
-        if self.sink.offer(&self.line) {
+    }
+
+    fn offer(&mut self, line: &[u8]) {
+        if self.sink.offer(line) {
             self.dropped = 0;
         } else {
             self.dropped += 1;
         }
+    }
+}
+
+/// Collects one line, since simplelog writes it piece by piece.
+struct LineWriter {
+    line: Vec<u8>,
+    way: Way,
+}
+
+impl LineWriter {
+    fn finish(&mut self) {
+        let notice = self.way.notice();
+        if !notice.is_empty() {
+            self.line.pop();
+            self.line.extend_from_slice(notice.as_bytes());
+            self.line.push(b'\n');
+        }
+        self.way.offer(&self.line);
         self.line.clear();
     }
 }
@@ -112,6 +202,35 @@ impl Write for LineWriter {
     }
 }
 
+/// Writes lines of JSON.
+struct JsonWriter {
+    time_text: TimeText,
+    way: Way,
+}
+
+impl JsonWriter {
+    fn write(&mut self, level: Level, target: &str, mut text: String) {
+        if level >= Level::Debug {
+            text = format!("{target}: {text}");
+        }
+        text += &self.way.notice();
+        let mut out = Vec::new();
+        let at = self.time_text.at(Moment::now());
+        line::message(&mut out, graveness(level), at, &text, "", "");
+        self.way.offer(&out);
+    }
+}
+
+/// A level in the words of the push log.
+fn graveness(level: Level) -> line::Level {
+    match level {
+        Level::Error => line::Level::Error,
+        Level::Warn => line::Level::Warn,
+        Level::Info => line::Level::Info,
+        Level::Debug | Level::Trace => line::Level::Debug,
+    }
+}
+
 fn format() -> Config {
     ConfigBuilder::new()
         .set_time_format_rfc3339()
@@ -127,27 +246,34 @@ fn is_ours(target: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-fn escaped(text: &fmt::Arguments<'_>) -> String {
-    let mut escaped = Escaped(String::new());
+/// A text in which what `escapes` says is escaped.
+fn bounded(text: &fmt::Arguments<'_>, escapes: fn(char) -> bool) -> String {
+    let mut bounded = Bounded {
+        text: String::new(),
+        escapes,
+    };
     // It fails when the text is cut off.
-    let _ = escaped.write_fmt(*text);
-    escaped.0
+    let _ = bounded.write_fmt(*text);
+    bounded.text
 }
 
-/// Text without control characters, cut off at [`MAX_TEXT_OCTETS`].
-struct Escaped(String);
+/// Text that is cut off at [`MAX_TEXT_OCTETS`].
+struct Bounded {
+    text: String,
+    escapes: fn(char) -> bool,
+}
 
-impl fmt::Write for Escaped {
+impl fmt::Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
-            if self.0.len() >= MAX_TEXT_OCTETS {
-                self.0.push_str(CUT_OFF);
+            if self.text.len() >= MAX_TEXT_OCTETS {
+                self.text.push_str(CUT_OFF);
                 return Err(fmt::Error);
             }
-            if forges(character) {
-                self.0.extend(character.escape_default());
+            if (self.escapes)(character) {
+                self.text.extend(character.escape_default());
             } else {
-                self.0.push(character);
+                self.text.push(character);
             }
         }
         Ok(())

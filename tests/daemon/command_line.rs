@@ -63,7 +63,9 @@ fn a_wrong_command_line_exits_64() {
 fn a_wrong_configuration_exits_78_and_says_where() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sterna.toml");
-    std::fs::write(&path, "[core]\nworker = 4\n[ios]\nenabled = false\n").unwrap();
+    // Nothing but this goes to standard error.
+    let text = "[core]\nworker = 4\n[ios]\nenabled = false\n[log]\nerror_log = \"discard\"\n";
+    std::fs::write(&path, text).unwrap();
     let name = path.to_str().unwrap();
     let output = sterna(&["-c", name]);
     assert_eq!(output.status.code(), Some(78));
@@ -130,7 +132,8 @@ fn files_that_cannot_be_used_are_told_all_at_once_where_they_are_named() {
     let path = directory.path().join("sterna.toml");
     let text = "[ios]\ntoken_auth_key_path = \"/nowhere.p8\"\ntoken_auth_key_id = \"ABCDE12345\"\n\
                 token_auth_team_id = \"TEAM123456\"\ntopic = \"t\"\n\
-                [android]\nservice_account_path = \"/nowhere.json\"\n";
+                [android]\nservice_account_path = \"/nowhere.json\"\n\
+                [log]\nerror_log = \"discard\"\n";
     std::fs::write(&path, text).unwrap();
     let output = sterna(&["-c", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));

@@ -31,5 +31,6 @@ mod secrets;
 #[path = "../service/mod.rs"]
 mod service;
 mod strangers;
+mod streams;
 mod systemd;
 mod underfoot;

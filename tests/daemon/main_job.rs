@@ -276,7 +276,8 @@ fn simulator_and_daemon_work_as_two_processes() {
     lines::check_same(&lines::ids(&access, "accepted-push"), &ids);
     lines::check_same(&lines::ids(&access, "succeeded-push"), &[ids[0], ids[2]]);
     let told = read_text(&files.path("stderr"));
-    let failed = told.lines().find(|line| line.starts_with('{')).unwrap();
+    let failed = told.lines().find(|line| line.contains("failed-push"));
+    let failed = failed.unwrap();
     let failed: Value = serde_json::from_str(failed).unwrap();
     assert_eq!(
         (&failed["id"], &failed["error"]),

@@ -37,8 +37,7 @@ impl Daemon {
             if let Some(status) = daemon.ended() {
                 panic!("the daemon ended with {status}: {log}");
             }
-            let (_, place) = log.get(before..)?.split_once(" serves on ")?;
-            Some(address(place.split_once('\n')?.0))
+            address_in(log.get(before..)?)
         });
         daemon
     }
@@ -65,12 +64,10 @@ impl Daemon {
 
     /// Takes the address from what the operator log says, if it does.
     pub(crate) fn find_address(&mut self, log: &str) -> bool {
-        let place = log.split_once(" serves on ");
-        let place = place.and_then(|(_, place)| place.split_once('\n'));
-        if let Some((place, _)) = place {
-            self.address = address(place);
-        }
-        place.is_some()
+        let found = address_in(log);
+        let is_there = found.is_some();
+        self.address = found.unwrap_or_else(|| self.address.clone());
+        is_there
     }
 
     /// Waits until it has ended, at most for so long.
@@ -184,6 +181,13 @@ pub(crate) fn signal(pid: u32, name: &str) {
     let command = format!("kill -{name} {pid}");
     let status = Command::new("sh").args(["-c", &command]).status().unwrap();
     assert!(status.success(), "{command}: {status}");
+}
+
+/// What an operator log says of it, be it text or JSON.
+fn address_in(log: &str) -> Option<Address> {
+    let (_, place) = log.split_once(" serves on ")?;
+    let (place, _) = place.split_once('\n')?;
+    Some(address(place.trim_end_matches("\"}")))
 }
 
 fn address(place: &str) -> Address {

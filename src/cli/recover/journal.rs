@@ -11,6 +11,7 @@ use super::{Failure, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
 use crate::count;
 use crate::daemon::{self, Resent, Survey, Takeover};
+use crate::log::Shape;
 
 /// Reads the journal, tells what is outstanding in it, and sends it.
 pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure> {
@@ -26,7 +27,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
         tell(&survey, true)?;
         return Ok(ExitCode::Ok);
     }
-    let refused = |error| Failure(refused(&error), String::new());
+    let refused = |error| Failure(refused(Shape::Text, &error), String::new());
     let signals = daemon::signals().map_err(refused)?;
     let takeover = Takeover::of(config, dir.clone()).map_err(refused)?;
     if !takeover.is_as(&survey) {

@@ -12,6 +12,7 @@ use super::{Failure, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
 use crate::count;
 use crate::daemon::{self, Fate, Judge, Resend, Resent};
+use crate::log::Shape;
 use crate::moment::Moment;
 use crate::recover::{self, Found, LOGS_MAX, Outstanding};
 
@@ -120,7 +121,8 @@ fn send(
         let lanes = Resend::start(config, judge, pushes, outcomes)?;
         Ok((lanes, signals))
     });
-    let (lanes, signals) = started.map_err(|error| Failure(refused(&error), String::new()))?;
+    let (lanes, signals) =
+        started.map_err(|error| Failure(refused(Shape::Text, &error), String::new()))?;
     let mut bar = Bar::default();
     let resent = lanes.run(&signals, |settled, total| bar.draw(settled, total));
     bar.clear();

@@ -22,11 +22,12 @@ pub(in super::super) const LOG_OPERATOR_LOG: Key = Key::text(
     "operator_log",
     "stderr",
     DESTINATION_FORM,
-    "What happens to the daemon: plain text",
+    "What happens to the daemon: plain text, or lines of JSON where the access or error log has the \
+     same place",
 )
 .unlike_gaurun(
     "lines without a type in the error log",
-    "a log of its own",
+    "a log of its own; in the same place, lines of JSON as there",
     "the error log holds what became of pushes and requests, and nothing else",
 );
 pub(in super::super) const LOG_MODE: Key = Key::text(

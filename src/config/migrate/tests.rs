@@ -53,6 +53,22 @@ fn a_secret_is_named_and_not_repeated() {
 }
 
 #[test]
+fn who_has_errors_on_standard_error_is_told_what_comes_between_them() {
+    let told = |log: &str| {
+        let text = format!("[log]\n{log}[ios]\nenabled = false\n");
+        let text = migrate("g", &text, environment().is_there).unwrap();
+        text.contains("\n#operator_log = ") && text.contains("so that jq reads the stream")
+    };
+    assert!(told(""), "that is Gaurun's default");
+    assert!(told("error_log = \"stderr\"\n"));
+    assert!(told("error_log = 'stderr'\n"));
+    assert!(told("error_log = \"/dev/stderr\"\n"));
+    assert!(told("error_log = \"e\"\naccess_log = \"stderr\"\n"));
+    assert!(!told("error_log = \"e\"\n"));
+    assert!(!told("operator_log = \"o\"\n"), "a file of ours");
+}
+
+#[test]
 fn values_are_spelt_so_that_they_come_back() {
     let text = "[log]\naccess_log = 'a\"b\\c'\n[ios]\nenabled = false\n";
     let (config, _) = parse(&migrate("g", text, environment().is_there).unwrap());

@@ -9,10 +9,14 @@ const OURS: &str = "sterna::delivery";
 
 /// What a logger of its own writes for these records.
 fn lines(say: impl FnOnce(&dyn Fn(Level, &str, &str))) -> Vec<String> {
+    lines_of(Shape::Text, say)
+}
+
+fn lines_of(shape: Shape, say: impl FnOnce(&dyn Fn(Level, &str, &str))) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("operator.log");
     let sink = Sink::open(&Destination::named(&path)).unwrap();
-    let operator = Operator::new(sink.clone());
+    let operator = Operator::new(sink.clone(), shape);
     say(&|level, target, text| {
         operator.log(
             &Record::builder()
@@ -101,18 +105,73 @@ fn lines_without_room_are_dropped_and_counted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("operator.log");
     let sink = Sink::open(&Destination::named(&path)).unwrap();
-    let mut writer = LineWriter {
-        line: Vec::new(),
+    let way = Way {
         sink: sink.clone(),
         dropped: 2,
     };
+    let line = Vec::new();
+    let mut writer = LineWriter { line, way };
     writeln!(writer, "{} {}", writer.line.len(), 3).unwrap();
     writeln!(writer, "four").unwrap();
     assert_eq!(sink.close(LONG), 0);
     let expected = "0 3 (2 earlier lines dropped: log was full)\nfour\n";
     assert_eq!(fs::read_to_string(path).unwrap(), expected);
     writeln!(writer, "after the end").unwrap();
-    assert_eq!(writer.dropped, 1);
+    assert_eq!(writer.way.dropped, 1);
+}
+
+#[test]
+fn beside_lines_of_the_push_log_a_line_is_an_object_as_theirs() {
+    let lines = lines_of(Shape::Json, |say| {
+        say(
+            Level::Error,
+            OURS,
+            "bad \"quote\"\n{\"level\":\"info\"}\u{2028}\u{1b}",
+        );
+        say(Level::Warn, "rustls::msgs", "loud");
+        say(Level::Info, "rustls::msgs", "quiet");
+        say(Level::Debug, OURS, "x");
+        say(Level::Info, OURS, &"é".repeat(MAX_TEXT_OCTETS));
+    });
+    let cut = format!("{}…", "é".repeat(MAX_TEXT_OCTETS / 2));
+    let expected = [
+        ("error", "bad \"quote\"\n{\"level\":\"info\"}\u{2028}\u{1b}"),
+        ("warn", "loud"),
+        ("debug", "sterna::delivery: x"),
+        ("info", &cut),
+    ];
+    assert_eq!(lines.len(), expected.len());
+    for (line, (level, message)) in lines.iter().zip(expected) {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let time = value["time"].as_str().unwrap();
+        let mut as_gaurun = Vec::new();
+        let level_of = |level: &str| match level {
+            "error" => line::Level::Error,
+            "warn" => line::Level::Warn,
+            "info" => line::Level::Info,
+            _ => line::Level::Debug,
+        };
+        line::message(&mut as_gaurun, level_of(level), time, message, "", "");
+        assert_eq!(format!("{line}\n").as_bytes(), as_gaurun);
+    }
+}
+
+#[test]
+fn an_object_says_how_many_were_dropped_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("both.log");
+    let sink = Sink::open(&Destination::named(&path)).unwrap();
+    let way = Way {
+        sink: sink.clone(),
+        dropped: 2,
+    };
+    let time_text = TimeText::new();
+    let mut writer = JsonWriter { time_text, way };
+    writer.write(Level::Info, OURS, "three".to_owned());
+    assert_eq!(sink.close(LONG), 0);
+    let line: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let told = "three (2 earlier lines dropped: log was full)";
+    assert_eq!(line["message"], told);
 }
 
 #[test]
