@@ -25,6 +25,7 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Dia
     places::pid(config, source, &mut findings);
     places::control(config, source, &mut findings);
     places::port(config, source, daemon, &mut findings);
+    places::rates(config, source, daemon, &mut findings);
     journal::journal(config, source, daemon, &mut findings);
     let (limit, whose) = descriptors::limit_of_daemon(daemon);
     if let Some(warning) = Share::of(config, limit).warning(whose) {

@@ -12,20 +12,44 @@ use rustix::fs::{Access, access};
 
 use crate::api::group_number;
 use crate::config::{Bind, Config, Diagnostic, FileText, Severity};
-use crate::log::Destination;
+use crate::log::{Destination, RATE_LIMITED};
 use crate::pid_file::PidFile;
 
 pub(super) fn logs(config: &Config, source: &FileText<'_>, findings: &mut Vec<Diagnostic>) {
-    let log = &config.log;
-    for (key, name) in [
-        ("log.access_log", &log.access_log),
-        ("log.error_log", &log.error_log),
-        ("log.operator_log", &log.operator_log),
-    ] {
-        if let Destination::File { path, .. } = Destination::named(name)
-            && let Err(error) = writable(&path)
-        {
-            findings.push(source.about(Severity::Error, key, error));
+    for (key, log) in config
+        .log
+        .destinations()
+        .map(|(key, name)| (key, Destination::named(name)))
+    {
+        let better = log.better_named();
+        let Destination::File { path, .. } = log else {
+            continue;
+        };
+        let mut say = |severity, text: &dyn Display| {
+            findings.push(source.about(severity, key, text));
+        };
+        match (writable(&path), better) {
+            (Err(error), Some(better)) => say(Severity::Error, &format!("{error}; {better}")),
+            (Err(error), None) => say(Severity::Error, &error),
+            (Ok(()), Some(better)) => say(Severity::Warning, &better),
+            (Ok(()), None) => {}
+        }
+    }
+}
+
+/// Looks whether push logs go to systemd's journal, those of the daemon if it runs and we may know.
+pub(super) fn rates(
+    config: &Config,
+    source: &FileText<'_>,
+    daemon: Option<u32>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let daemon = daemon.map(|pid| pid.to_string());
+    let process = daemon.as_deref().unwrap_or("self");
+    let [access, error, _] = config.log.destinations();
+    for (key, name) in [access, error] {
+        if Destination::named(name).is_systemds_journal(process) {
+            findings.push(source.about(Severity::Warning, key, RATE_LIMITED));
         }
     }
 }
@@ -119,6 +143,7 @@ fn advice(error: &io::Error) -> &'static str {
 pub(super) fn writable(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err("is a directory".to_owned()),
+        Ok(found) if found.file_type().is_socket() => Err("cannot be opened".to_owned()),
         Ok(_) => access(path, Access::WRITE_OK)
             .map_err(|error| format!("cannot be written: {}", io::Error::from(error))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => directory(path),

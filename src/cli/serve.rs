@@ -141,8 +141,8 @@ pub(super) fn exit_code(shape: Shape, ended: Ended) -> ExitCode {
         report_as(
             shape,
             format_args!(
-                "{} of log lines could not be written: those lines are lost",
-                count::of(ended.unlogged, "octet", "octets")
+                "{} could not be written to the logs, and are lost",
+                count::of(ended.unlogged, "line", "lines")
             ),
         );
     }

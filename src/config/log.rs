@@ -27,6 +27,15 @@ pub struct Log {
 }
 
 impl Log {
+    /// Where the access, the error and the operator log go, each by the path of its key.
+    pub fn destinations(&self) -> [(&'static str, &str); 3] {
+        [
+            ("log.access_log", &self.access_log),
+            ("log.error_log", &self.error_log),
+            ("log.operator_log", &self.operator_log),
+        ]
+    }
+
     /// Takes the section. `None` if it cannot be used for reasons now noted.
     pub(super) fn take(document: &mut Document<'_>) -> Option<Self> {
         let access_log = document.text(&keys::LOG_ACCESS_LOG);

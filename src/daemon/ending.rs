@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
+use crate::count;
 use crate::journal::Journal;
 use crate::lane::Wish;
 use crate::log::OPENED_WITHIN;
@@ -35,8 +36,8 @@ const STUCK_LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 pub struct Ended {
     /// Pushes that were accepted, could not be sent in time, and are not kept.
     pub left: usize,
-    /// Octets of log lines that could not be written.
-    pub unlogged: usize,
+    /// Log lines that could not be written.
+    pub unlogged: u64,
     /// The journal failed, which is why it ended.
     pub journal_failed: bool,
 }
@@ -92,14 +93,19 @@ impl Daemon {
             .drain(..)
             .map(|running| running.end(&self.logs))
             .sum();
-        let (left, logs_close_within) = match self.keeping.journal() {
-            Some(journal) if self.keeping.keeps() => self.close_journal(journal),
+        let (left, stays, logs_close_within) = match self.keeping.journal() {
+            Some(journal) if self.keeping.keeps() => {
+                let (stays, within) = self.close_journal(journal);
+                (0, stays, within)
+            }
             _ => {
                 let unfed = Platform::ALL.map(|platform| self.keeping.unfed(platform));
                 Self::tell_of_lost(unfed.into_iter().sum());
-                (Self::tell_of_left(left), LOGS_CLOSE_WITHIN)
+                Self::tell_of_left(left);
+                (left, left > 0, LOGS_CLOSE_WITHIN)
             }
         };
+        Self::last_words(stays, self.logs.close_push_log(logs_close_within));
         let unlogged = self.logs.close(logs_close_within);
         Ended {
             left,
@@ -135,6 +141,7 @@ impl Daemon {
                 return false;
             }
             self.supervision.report("ending", &self.lanes, &self.logs);
+            self.logs.look();
             match moment::receive_within(signals, DRAIN_LOOKS_EVERY) {
                 Ok(Signal::Terminate | Signal::Interrupt) => return false,
                 Ok(Signal::Hangup | Signal::User1) => {
@@ -149,9 +156,9 @@ impl Daemon {
         true
     }
 
-    /// Closes the journal over what is left. Nothing is left that is not kept, unless the journal
-    /// has failed: that is told by its own exit code.
-    fn close_journal(&self, journal: &Journal) -> (usize, Duration) {
+    /// Closes the journal over what is left, and says whether anything is. Nothing is left that is
+    /// not kept, unless the journal has failed: that is told by its own exit code.
+    fn close_journal(&self, journal: &Journal) -> (bool, Duration) {
         let written = self.logs.flush(LOGS_CLOSE_WITHIN);
         self.register.written_or_lost();
         let state = journal.state();
@@ -166,8 +173,6 @@ impl Daemon {
             ::log::error!("{state}; {kept} in it for the next start");
         } else if closed.outstanding > 0 {
             ::log::info!("shut down, {kept} in the journal for the next start");
-        } else {
-            ::log::info!("shut down, nothing left behind");
         }
         if closed.unwritten > 0 {
             ::log::error!(
@@ -180,7 +185,22 @@ impl Daemon {
         } else {
             STUCK_LOGS_CLOSE_WITHIN
         };
-        (0, within)
+        (state.is_fatal() || closed.outstanding > 0, within)
+    }
+
+    /// Says what else is left behind: lines of the push log, which nobody can say again.
+    fn last_words(pushes_are_told: bool, unlogged: u64) {
+        if unlogged == 0 && !pushes_are_told {
+            ::log::info!("shut down, nothing left behind");
+            return;
+        }
+        if !pushes_are_told {
+            ::log::info!("shut down, no push left behind");
+        }
+        if unlogged > 0 {
+            let lines = count::of(unlogged, "line", "lines");
+            ::log::error!("{lines} of the push log could not be written, and are lost");
+        }
     }
 
     /// Tells the operator what was never read back from a journal that is gone.
@@ -192,14 +212,11 @@ impl Daemon {
     }
 
     /// Tells the operator what is lost.
-    fn tell_of_left(left: usize) -> usize {
+    fn tell_of_left(left: usize) {
         if left > 0 {
             let left = push::counted(left as u64);
             ::log::error!("{left} not finished in time, settled as failed with reason shutdown");
-        } else {
-            ::log::info!("shut down, nothing left behind");
         }
-        left
     }
 }
 

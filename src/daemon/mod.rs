@@ -75,7 +75,7 @@ pub use state_directory::journal_directory;
 use supervision::Supervision;
 pub use survey::{Survey, Unreadable};
 pub use takeover::Takeover;
-use terms::{privacy, settings, terms, too_many_connections};
+use terms::{privacy, say_of_logs, settings, terms, too_many_connections};
 use underfoot::Underfoot;
 use whereabouts::Whereabouts;
 
@@ -379,6 +379,7 @@ impl Daemon {
         }
         loop {
             self.supervision.report("serving", &self.lanes, &self.logs);
+            self.logs.look();
             select! {
                 recv(signals) -> signal => match signal {
                     Ok(Signal::Hangup) => drop(self.supervised_reload()),
@@ -492,6 +493,7 @@ fn warn(raised: io::Result<()>, config: &Config, warnings: &[config::Warning]) {
         ::log::warn!("{warning}");
     }
     warnings.iter().for_each(say);
+    say_of_logs(&config.log);
 }
 
 /// Tells a warning of the configuration in the operator log.

@@ -10,7 +10,7 @@ use ::log::Level;
 
 use super::credential_files::CredentialFiles;
 use super::named_files::NamedFiles;
-use super::terms::{privacy, settings, terms, too_many_connections};
+use super::terms::{privacy, say_of_logs, settings, terms, too_many_connections};
 use super::{Daemon, credential_files, limits};
 use crate::api::Terms;
 use crate::check;
@@ -187,6 +187,9 @@ impl Daemon {
         self.logs.privacy.set(privacy);
         log::operator::set_level(in_force.log.level);
         warnings.iter().for_each(super::say);
+        if in_force.log != self.config.log {
+            say_of_logs(&in_force.log);
+        }
         let mut told: Vec<(Level, String)> = changes.iter().map(told_of).collect();
         let old_terms = self.service.terms.get();
         let files = named_files.changes_since(&self.named_files, &old_terms, &terms);

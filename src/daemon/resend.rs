@@ -226,8 +226,8 @@ pub struct Resent {
     pub failed: u64,
     /// Not settled: they are outstanding as before.
     pub left: u64,
-    /// Octets of outcome lines that could not be written.
-    pub unlogged: usize,
+    /// Lines of outcomes that could not be written.
+    pub unlogged: u64,
     /// Settlements that could not be written to the journal: those pushes would be sent again.
     pub unkept: u64,
     /// The journal has failed, which is why it ended.

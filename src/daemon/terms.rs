@@ -7,7 +7,7 @@ use super::{StartError, StartErrorKind, routes};
 use crate::api::{self, ApiKeys, Rules, Terms};
 use crate::config::{self, Config, HideToken};
 use crate::descriptors::{self, Share, Whose};
-use crate::log::{HASH_KEY_MIN, Privacy, TokenShown};
+use crate::log::{Destination, HASH_KEY_MIN, Privacy, RATE_LIMITED, TokenShown};
 use crate::provider::KEY_FILE_MAX;
 
 /// What is accepted, and from whom.
@@ -90,4 +90,21 @@ pub(super) fn privacy(log: &config::Log) -> Result<Privacy, StartError> {
         token,
         hides_message: log.hide_message,
     })
+}
+
+/// Says what is to be said of where logs go, although they can.
+pub(super) fn say_of_logs(log: &config::Log) {
+    let [access, error, operator] = log
+        .destinations()
+        .map(|(key, name)| (key, name, Destination::named(name)));
+    for (key, name, to) in [&access, &error, &operator] {
+        if let Some(better) = to.better_named() {
+            ::log::warn!("{key} = {name:?}: {better}");
+        }
+    }
+    for (key, name, to) in [&access, &error] {
+        if to.is_systemds_journal("self") {
+            ::log::warn!("{key} = {name:?}: {RATE_LIMITED}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::regular::Identity;
@@ -64,6 +64,52 @@ impl Destination {
         found.ok().as_ref().map(Identity::of)
     }
 
+    /// Whether it leads to systemd's journal for a process, `self` or by its number: the file that
+    /// its `JOURNAL_STREAM` names is, and nothing else, since whoever it starts inherits that.
+    pub fn is_systemds_journal(&self, process: &str) -> bool {
+        let process = Path::new("/proc").join(process);
+        let path = match self {
+            Self::Stdout => process.join("fd/1"),
+            Self::Stderr => process.join("fd/2"),
+            Self::Discard => return false,
+            Self::File { path, .. } => path.clone(),
+        };
+        let environment = fs::read(process.join("environ")).unwrap_or_default();
+        let mut variables = environment.split(|octet| *octet == 0);
+        let stream = variables.find_map(|variable| variable.strip_prefix(b"JOURNAL_STREAM="));
+        let is_stream = |found: fs::Metadata| {
+            let named = format!("{}:{}", found.dev(), found.ino());
+            stream == Some(named.as_bytes())
+        };
+        fs::metadata(path).is_ok_and(is_stream)
+    }
+
+    /// What to write instead of a path that leads to no file; `None` if there is nothing better.
+    pub fn better_named(&self) -> Option<String> {
+        let Self::File { path, .. } = self else {
+            return None;
+        };
+        let mut words = WORDS.iter().filter(|(paths, _)| {
+            let mut paths = paths.iter();
+            paths.any(|known| path == Path::new(known))
+        });
+        if let Some((_, word)) = words.next() {
+            return Some(format!("write \"{word}\" instead"));
+        }
+        let found = fs::metadata(path).ok()?.file_type();
+        if found.is_socket() {
+            let text = "it is a socket: \"stdout\" and \"stderr\" lead to \
+                        where systemd and others put what the daemon writes";
+            Some(text.to_owned())
+        } else if found.is_char_device() || found.is_block_device() {
+            let text = "it is a device, not a file; \"stdout\", \"stderr\" and \"discard\" are \
+                        the words for what is none";
+            Some(text.to_owned())
+        } else {
+            None
+        }
+    }
+
     /// Opens it for appending; `None` if it discards.
     ///
     /// # Errors
@@ -78,10 +124,12 @@ impl Destination {
             Self::Discard => Ok(None),
             Self::File { path, mode } => match append_to(path, *mode) {
                 Ok(file) => Ok(Some(file)),
-                Err(error) => Err(io::Error::new(
-                    error.kind(),
-                    format!("cannot open log file {}: {error}", path.display()),
-                )),
+                Err(error) => {
+                    let better = self.better_named().map(|better| format!("; {better}"));
+                    let better = better.unwrap_or_default();
+                    let text = format!("cannot open log file {}: {error}{better}", path.display());
+                    Err(io::Error::new(error.kind(), text))
+                }
             },
         }
     }
@@ -124,6 +172,18 @@ pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
         _ => Ok(file),
     }
 }
+
+/// What is to be said of a push log that goes to systemd's journal.
+pub const RATE_LIMITED: &str = "goes to systemd's journal, which drops lines beyond its rate limit \
+     without a word here; name a file, such as \"/var/log/sterna/access.log\", or see to it that the \
+     unit has LogRateLimitIntervalSec=1s and LogRateLimitBurst=10000000";
+
+/// Paths for which there are words.
+const WORDS: [(&[&str], &str); 3] = [
+    (&["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"], "stdout"),
+    (&["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"], "stderr"),
+    (&["/dev/null"], "discard"),
+];
 
 /// Mode of a new file until it has its own.
 const OURS_ALONE: u32 = 0o600;

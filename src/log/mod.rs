@@ -22,7 +22,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::destination::{Destination, append_to};
+pub use self::destination::{Destination, RATE_LIMITED, append_to};
 pub use self::escape::forges;
 pub use self::origin::{Origin, Origins};
 pub use self::privacy::{HASH_KEY_MIN, Privacy, TokenShown};
@@ -183,18 +183,26 @@ impl Logs {
         self.error.shed();
     }
 
-    /// What is wrong with the push log, for who looks after the daemon; no paths are in it.
+    /// What is wrong with the logs, for who looks after the daemon; no paths are in it.
     pub fn trouble(&self) -> Option<String> {
         let is_shared = self.access.is_same(&self.error);
         let access = if is_shared { "push log" } else { "access log" };
-        let logs = [(access, Some(&self.access))];
-        let logs = logs
-            .into_iter()
-            .chain([("error log", (!is_shared).then_some(&self.error))]);
+        let is_apart = self.operator_shape() == Shape::Text;
+        let logs = [
+            (access, Some(&self.access)),
+            ("error log", (!is_shared).then_some(&self.error)),
+            ("operator log", is_apart.then_some(&self.operator)),
+        ]
+        .into_iter();
         let troubles =
             logs.filter_map(|(name, sink)| Some(format!("the {name} {}", sink?.trouble()?)));
         let troubles: Vec<String> = troubles.collect();
         (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+
+    /// Tells the operator of logs that take nothing, however few lines wait for them.
+    pub fn look(&self) {
+        self.sinks().for_each(Sink::look);
     }
 
     /// From now on no line waits longer than that for a log that gets nothing written.
@@ -202,11 +210,27 @@ impl Logs {
         self.sinks().for_each(|sink| sink.hurry(patience));
     }
 
-    /// Writes out what is left and ends the writers; says how many octets could not be written.
+    /// Ends what has lines of pushes only, as [`Logs::close`] ends all, so that the operator log
+    /// can say how many of them are lost; where they share one, those that are not written by then.
+    pub fn close_push_log(&self, within: Duration) -> u64 {
+        let start = moment::now();
+        let left = || within.saturating_sub(moment::since(start));
+        let push_log = self.sinks().filter(|sink| !sink.is_same(&self.operator));
+        let lost: u64 = push_log.map(|sink| sink.close(left())).sum();
+        match self.operator_shape() {
+            Shape::Text => lost,
+            Shape::Json => {
+                let _all_written = self.operator.flush(left());
+                lost + self.operator.unwritten()
+            }
+        }
+    }
+
+    /// Writes out what is left and ends the writers; says how many lines could not be written.
     ///
     /// Later lines are discarded. Nobody waits for room any more.
-    #[must_use = "octets that were not written are lost"]
-    pub fn close(&self, within: Duration) -> usize {
+    #[must_use = "lines that were not written are lost"]
+    pub fn close(&self, within: Duration) -> u64 {
         let start = moment::now();
         self.sinks()
             .map(|sink| sink.close(within.saturating_sub(moment::since(start))))

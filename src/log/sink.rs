@@ -4,7 +4,8 @@
 //! them and writes many at once. When the buffer is full, [`Sink::write`] waits: an outcome is
 //! never dropped, and the daemon takes no new pushes while it cannot say what became of the old
 //! ones. A destination that fails (a full disk) is tried again until it works, with one alarm; only
-//! a pipe whose reader has gone for good is given up, with an alarm too.
+//! a pipe whose reader has gone for good is given up, with an alarm too: its lines are counted
+//! until the log goes elsewhere.
 //!
 //! Where a journal knows what became of the pushes, the daemon must not stand still for a log:
 //! after [`Sink::shed`] lines are dropped and counted instead, once the buffer is full and the
@@ -18,6 +19,7 @@
 
 mod batch;
 mod gap;
+mod state;
 mod writer;
 
 use std::fs::File;
@@ -27,7 +29,8 @@ use std::thread;
 use std::time::Duration;
 
 use self::batch::first_lines;
-use self::gap::Gap;
+use self::gap::{Gap, count, counted};
+use self::state::{Life, State};
 use self::writer::Writer;
 use super::destination::Destination;
 use crate::heartbeat::Heartbeat;
@@ -126,8 +129,11 @@ impl Sink {
         if self.discards() {
             return true;
         }
-        let state = self.0.shared.lock();
-        let fits = !state.is_over() && state.has_room(whole_lines.len());
+        let mut state = self.0.shared.lock();
+        // What is kept for nobody is as good as dropped, and told as such.
+        let is_heard = state.gap.is_none() || state.failure.is_none();
+        let fits = is_heard && !state.is_over() && state.has_room(whole_lines.len());
+        state.unheard = if is_heard { 0 } else { state.unheard + 1 };
         if fits {
             self.0.shared.push(state, whole_lines);
         }
@@ -198,16 +204,38 @@ impl Sink {
     /// well.
     pub fn trouble(&self) -> Option<String> {
         let state = self.0.shared.lock();
-        let lines = state.gap.as_ref().map_or(0, Gap::lines);
+        let dropped = state.gap.as_ref().map_or(0, Gap::lines) + state.unheard;
+        let is_stuck = state.is_stuck();
         let why = match &state.failure {
             Some(error) => format!("cannot be written: {error}"),
-            None if lines > 0 => "takes nothing".to_owned(),
+            None if dropped > 0 || is_stuck => "takes nothing".to_owned(),
             None => return None,
         };
-        Some(match lines {
-            0 => why,
-            _ => format!("{why}; {} dropped so far", gap::counted(lines)),
+        Some(if dropped > 0 {
+            format!("{why}; {} dropped so far", counted(dropped))
+        } else if is_stuck {
+            format!("{why}; {} wait", counted(state.unwritten()))
+        } else {
+            why
         })
+    }
+
+    /// Tells the operator of a destination that has taken nothing for so long that nobody may be
+    /// reading it, once until it takes something.
+    pub(super) fn look(&self) {
+        let mut state = self.0.shared.lock();
+        let is_stuck = state.is_stuck();
+        match &mut state.busy {
+            Some(busy) if is_stuck && !busy.is_told => busy.is_told = true,
+            _ => return,
+        }
+        let waiting = counted(state.unwritten());
+        drop(state);
+        self.0.shared.alarm(format_args!(
+            "log {} has taken nothing for {} s, and {waiting} wait: see who reads it",
+            self.destination(),
+            TAKES_NOTHING_FOR.as_secs(),
+        ));
     }
 
     /// From now on a writer that gets nothing done for so long is given up: no line waits for it.
@@ -218,36 +246,46 @@ impl Sink {
         self.0.shared.progress.notify_all();
     }
 
-    /// Writes out what is left and ends the writer; returns the octets that could not be written.
+    /// Lines that are not written, or missing without a line that says so.
+    pub(super) fn unwritten(&self) -> u64 {
+        self.0.shared.lock().missing()
+    }
+
+    /// Writes out what is left and ends the writer; returns the lines that could not be written,
+    /// and those that were dropped without a line that says so.
     ///
     /// Later lines are discarded, and whoever waits for room goes on.
-    #[must_use = "octets that were not written are lost"]
-    pub fn close(&self, within: Duration) -> usize {
+    #[must_use = "lines that were not written are lost"]
+    pub fn close(&self, within: Duration) -> u64 {
         if self.discards() {
             return 0;
         }
         let shared = &self.0.shared;
         let mut state = shared.lock();
-        if state.is_over() {
-            return state.outstanding();
+        if let Some(lost) = state.lost {
+            return lost;
         }
-        state.life = state.life.max(Life::Closing);
-        shared.work.notify_one();
-        let lives = |state: &mut State| state.life < Life::Ended;
-        let mut state = moment::wait_while(&shared.progress, state, within, lives);
+        if !state.is_over() {
+            state.life = state.life.max(Life::Closing);
+            shared.work.notify_one();
+            let lives = |state: &mut State| state.life < Life::Ended;
+            state = moment::wait_while(&shared.progress, state, within, lives);
+        }
         state.life = state.life.max(Life::Abandoned);
         shared.work.notify_one();
         shared.progress.notify_all();
-        let (outstanding, gap) = (state.outstanding(), state.gap.take());
+        let lost = state.missing();
+        state.lost = Some(lost);
+        let gap = state.gap.take();
         drop(state);
         if let Some(gap) = gap {
             shared.alarm(format_args!(
                 "log {}: {} lost, which it does not say",
                 self.destination(),
-                gap::counted(gap.lines()),
+                counted(gap.lines()),
             ));
         }
-        outstanding
+        lost
     }
 
     /// How many alarms it has raised: a full buffer, a failed write or reopening, once an episode.
@@ -287,6 +325,7 @@ impl Sink {
                 Waited::Enough => {}
                 Waited::InVain => return self.lose(state, lines),
                 Waited::GivenUp => {
+                    state.late += count(lines);
                     drop(state);
                     shared.alarm(format_args!(
                         "log {} takes nothing and is given up: its last lines are lost",
@@ -297,6 +336,7 @@ impl Sink {
             }
         }
         if state.is_over() {
+            state.late += count(lines);
             return u64::MAX;
         }
         if state.gap.is_some() {
@@ -443,87 +483,13 @@ enum Waited {
     GivenUp,
 }
 
-/// The buffer and what is asked of the writer.
-#[derive(Debug, Default)]
-struct State {
-    /// Lines that the writer has not taken yet.
-    pending: Vec<u8>,
-    /// Octets that the writer has taken and not written.
-    writing: usize,
-    /// Octets ever appended.
-    accepted: u64,
-    /// The writer does not gather while less than this has been settled.
-    wanted: u64,
-    /// Callers that wait for room.
-    waiting: usize,
-    /// How long they wait for a writer that gets nothing done; `None` for ever.
-    patience: Option<Duration>,
-    /// Whether lines are dropped rather than waited with.
-    sheds: bool,
-    /// What the last write has met, until one works.
-    failure: Option<String>,
-    /// The lines that are being dropped; until the writer has written what it had taken.
-    gap: Option<Gap>,
-    reopenings_asked: u64,
-    reopenings_done: u64,
-    /// Whether the last of them failed, so that the old file stays in use.
-    keeps_old: bool,
-    /// The file that the next reopening goes over to, instead of the same name's.
-    turned: Option<(Destination, File)>,
-    alarms: u64,
-    /// Whether the alarm of this episode of fullness has been raised; until all is written.
-    full: bool,
-    life: Life,
-}
-
-/// How far a sink is from its end; it only goes down this list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Life {
-    /// Lines are taken and written.
-    #[default]
-    Open,
-    /// The writer ends when all is written.
-    Closing,
-    /// Lines are taken no more; the writer ends when all is written, or a write fails.
-    Abandoned,
-    /// The writer has ended.
-    Ended,
-}
-
-impl State {
-    fn outstanding(&self) -> usize {
-        self.pending.len() + self.writing
-    }
-
-    fn settled(&self) -> u64 {
-        self.accepted.saturating_sub(self.outstanding() as u64)
-    }
-
-    /// A single line longer than the buffer has room when the buffer is empty.
-    fn has_room(&self, octets: usize) -> bool {
-        let outstanding = self.outstanding();
-        outstanding == 0 || outstanding.saturating_add(octets) <= CAPACITY
-    }
-
-    fn is_over(&self) -> bool {
-        self.life >= Life::Abandoned
-    }
-
-    /// Whether lines for which there is no room are dropped without waiting.
-    fn is_in_vain(&self) -> bool {
-        self.sheds && (self.failure.is_some() || self.gap.is_some())
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        let sheds = self.sheds.then_some(STUCK_AFTER);
-        [self.patience, sheds].into_iter().flatten().min()
-    }
-}
-
 /// Our limit: octets of a log that wait to be written. That is 20,000 lines, a fifth of a second at
 /// 100,000 lines a second: a slow moment of the disk is bridged, a dead disk does not eat the
 /// memory.
 const CAPACITY: usize = 8 << 20;
+
+/// Our limit: a log that takes nothing for so long is told to the operator, however few lines wait.
+const TAKES_NOTHING_FOR: Duration = Duration::from_secs(5);
 
 /// Our limit: lines that may be dropped wait so long for a log that takes nothing.
 const STUCK_AFTER: Duration = Duration::from_secs(1);

@@ -20,6 +20,40 @@ fn destinations_by_name() {
 }
 
 #[test]
+fn what_there_is_a_word_for_is_named_by_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for (path, expected) in [
+        (Path::new("/dev/stdout"), Some("write \"stdout\" instead")),
+        (
+            Path::new("/proc/self/fd/2"),
+            Some("write \"stderr\" instead"),
+        ),
+        (Path::new("/dev/null"), Some("write \"discard\" instead")),
+        (
+            Path::new("/dev/full"),
+            Some("it is a device, not a file; \"stdout\", "),
+        ),
+        (
+            &socket,
+            Some("it is a socket: \"stdout\" and \"stderr\" lead "),
+        ),
+        (&directory.path().join("none"), None),
+    ] {
+        let told = Destination::named(path).better_named();
+        let is_told = told
+            .as_deref()
+            .zip(expected)
+            .is_some_and(|(a, b)| a.starts_with(b));
+        assert!(is_told || told.is_none() && expected.is_none(), "{told:?}");
+    }
+    let discard = Destination::Discard;
+    let error = Logs::open(&discard, &file(&socket), &discard).unwrap_err();
+    assert!(error.to_string().contains("; it is a socket: "), "{error}");
+}
+
+#[test]
 fn each_log_goes_to_its_own_file() {
     let directory = tempfile::tempdir().unwrap();
     let paths = ["access", "error", "operator"].map(|name| directory.path().join(name));
@@ -151,11 +185,12 @@ fn a_file_that_cannot_be_opened_is_named() {
 fn what_a_shared_sink_loses_counts_once() {
     let full = file(Path::new("/dev/full"));
     let logs = Logs::open(&full, &full, &full).unwrap();
-    logs.error.write(b"lost\n");
+    logs.error.write(b"lost\nand lost\n");
     logs.reopen();
     assert_eq!(
         logs.opened_again(Duration::from_millis(50)),
         "log files are opened again as soon as their writers get on"
     );
-    assert_eq!(logs.close(Duration::from_millis(50)), 5);
+    assert_eq!(logs.close_push_log(Duration::from_millis(50)), 2);
+    assert_eq!(logs.close(Duration::from_millis(50)), 2);
 }

@@ -413,9 +413,16 @@ fn lines_that_could_not_be_written_are_told_and_change_the_exit_code() {
     assert_eq!(daemon.terminate(), 74);
     let told = read_text(&site.path("stderr"));
     assert!(
-        told.ends_with(" octets of log lines could not be written: those lines are lost\n"),
+        told.ends_with(" lines could not be written to the logs, and are lost\n"),
         "{told}"
     );
+    let operator = site.operator_log();
+    // Of each push two, and one of the request.
+    let lines = 2 * reply.accepted_ids().len() + 1;
+    let lost =
+        format!("[ERROR] {lines} lines of the push log could not be written, and are lost\n");
+    assert!(operator.ends_with(&lost), "{operator}");
+    assert!(!operator.contains("nothing left behind"), "{operator}");
     assert!(!site.path("discard").exists() && !site.path("error.log").exists());
     // The pushes have ended all the same.
     let site = site.with_path("log.access_log", "access.log");

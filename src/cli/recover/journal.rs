@@ -85,8 +85,8 @@ fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, Failure> {
     let failed = tell_resent(resent, figures, resent.left)?;
     if resent.unlogged > 0 {
         report(format_args!(
-            "{} of outcome lines could not be written: those lines are lost",
-            count::of(resent.unlogged, "octet", "octets")
+            "{} could not be written to the logs, and are lost",
+            count::of(resent.unlogged, "line", "lines")
         ));
     }
     if resent.unkept > 0 {

@@ -135,7 +135,7 @@ fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, Failure> {
     if resent.unlogged > 0 {
         report(format_args!(
             "{} of outcomes could not be written: their pushes would be sent again",
-            count::of(resent.unlogged, "octet", "octets")
+            count::of(resent.unlogged, "line", "lines")
         ));
         return Ok(ExitCode::Io);
     }

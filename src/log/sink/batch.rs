@@ -1,26 +1,35 @@
 //! Lines that the writer has taken from the buffer, and how far it has got with them.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 /// Lines being written.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    octets: Vec<u8>,
+    /// Others may look at them while they are written.
+    octets: Arc<Vec<u8>>,
     /// `written <= octets.len()`.
     written: usize,
 }
 
 impl Batch {
-    /// Takes over `pending`, and leaves an empty buffer in its place; the old lines must be done.
+    /// Takes over `pending`, and leaves an empty buffer in its place; the old lines must be done,
+    /// and nobody look at them any more, or there is a copy.
     pub(super) fn take(&mut self, pending: &mut Vec<u8>) {
         self.clear();
-        std::mem::swap(&mut self.octets, pending);
+        std::mem::swap(Arc::make_mut(&mut self.octets), pending);
+    }
+
+    /// For others to look at, as [`Batch::left`] octets at their end say.
+    pub(super) fn shown(&self) -> Arc<Vec<u8>> {
+        Arc::clone(&self.octets)
     }
 
     /// Forgets what is left.
     pub(super) fn clear(&mut self) {
-        self.octets.clear();
-        self.octets.shrink_to(KEPT_CAPACITY);
+        let octets = Arc::make_mut(&mut self.octets);
+        octets.clear();
+        octets.shrink_to(KEPT_CAPACITY);
         self.written = 0;
     }
 
@@ -29,14 +38,18 @@ impl Batch {
         self.octets.len() - self.written
     }
 
+    /// What is not yet written.
+    pub(super) fn rest(&self) -> &[u8] {
+        self.octets.get(self.written..).unwrap_or_default()
+    }
+
     /// Writes once, whole lines if the destination lets it.
     ///
     /// # Errors
     ///
     /// The destination's; nothing is lost then.
     pub(super) fn write_some(&mut self, destination: &mut impl Write) -> io::Result<()> {
-        let rest = self.octets.get(self.written..).unwrap_or_default();
-        let (lines, _) = first_lines(rest, WRITE_OCTETS);
+        let (lines, _) = first_lines(self.rest(), WRITE_OCTETS);
         match destination.write(lines)? {
             0 => Err(io::ErrorKind::WriteZero.into()),
             octets => {

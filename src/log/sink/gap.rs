@@ -19,8 +19,7 @@ impl Gap {
 
     /// Drops whole lines.
     pub(super) fn lose(&mut self, lines: &[u8]) {
-        let count = lines.split_inclusive(|octet| *octet == b'\n').count();
-        self.lines = self.lines.saturating_add(count as u64);
+        self.lines = self.lines.saturating_add(count(lines));
     }
 
     /// How many there are.
@@ -34,6 +33,11 @@ impl Gap {
         let since = time_text.at(self.since).to_owned();
         line::lost(out, time_text.at(now), &since, self.lines);
     }
+}
+
+/// How many lines these are; the last one need not be whole.
+pub(super) fn count(lines: &[u8]) -> u64 {
+    lines.split_inclusive(|octet| *octet == b'\n').count() as u64
 }
 
 /// A number of lines, in words.

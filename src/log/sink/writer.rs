@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
-use super::gap::counted;
+use super::gap::{Gap, counted};
+use super::state::Busy;
 use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared, Told};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::{self, Moment};
@@ -86,8 +87,12 @@ impl Writer {
                     && state.reopenings_done == state.reopenings_asked
                     && state.life == Life::Open
             });
+            // Nobody looks at them meanwhile, since the state is locked.
+            state.taken = Arc::default();
             self.batch.take(&mut state.pending);
+            state.taken = self.batch.shown();
             state.writing = self.batch.left();
+            state.busy = Some(Busy::now());
             return true;
         }
     }
@@ -98,7 +103,6 @@ impl Writer {
             self.heartbeat.busy(moment::now());
             self.reopen_if_asked();
             if self.file.is_none() {
-                self.batch.clear();
                 break;
             }
             match self.write_some() {
@@ -152,9 +156,18 @@ impl Writer {
     /// Makes room for what was written, and wakes those who wait for it.
     fn settle(&self) {
         let mut state = self.shared.lock();
-        state.writing = self.batch.left();
+        let left = self.batch.left();
+        let mut is_told = false;
+        if left < state.writing {
+            is_told = state.busy.is_some_and(|busy| busy.is_told);
+            state.busy = (left > 0).then(Busy::now);
+        }
+        state.writing = left;
         let settled = state.settled();
         drop(state);
+        if is_told {
+            ::log::warn!("log {} takes lines again", self.destination);
+        }
         self.shared.progress.notify_all();
         if let Some(Told(told)) = self.shared.told.get() {
             told(settled);
@@ -202,12 +215,24 @@ impl Writer {
         }
     }
 
-    /// Nobody will ever read this pipe; to keep its lines would stop the daemon for nothing.
+    /// Nobody will ever read this pipe; to keep its lines would stop the daemon for nothing. What
+    /// is dropped is counted until the log goes elsewhere.
     fn gone(&mut self) {
         self.file = None;
-        self.shared.lock().failure = None;
+        self.failing = true;
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        state.failure = Some(GONE.to_owned());
+        let gap = state.gap.get_or_insert_with(|| Gap::since(Moment::now()));
+        gap.lose(self.batch.rest());
+        gap.lose(&state.pending);
+        state.pending.clear();
+        (state.taken, state.busy) = (Arc::default(), None);
+        drop(guard);
+        self.batch.clear();
         self.shared.alarm(format_args!(
-            "log {} was closed by its reader; its lines are discarded from now on",
+            "log {} cannot be written: {GONE}; its lines are dropped from now on, and counted; \
+             start the daemon again with a reader, or reload it with a file for this log",
             self.destination,
         ));
     }
@@ -229,6 +254,7 @@ impl Writer {
         }
         let turned = state.turned.take();
         drop(state);
+        let was_gone = self.file.is_none();
         if let Some((destination, file)) = turned {
             // What went half to the old place goes whole to the new one.
             self.batch.back_to_line_start();
@@ -248,12 +274,18 @@ impl Writer {
                 }
             }
         }
+        if was_gone && self.file.is_some() {
+            self.recovered();
+        }
         let mut state = self.shared.lock();
         (state.reopenings_done, state.keeps_old) = (asked, keeps_old);
         drop(state);
         self.shared.progress.notify_all();
     }
 }
+
+/// What is wrong with a log whose reader has closed it.
+const GONE: &str = "nobody reads it any more";
 
 /// Our limit: pause between two tries to write to a destination that fails.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
