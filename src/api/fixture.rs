@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::head::Head;
-use super::plan::{MalformedTokens, Rules};
+use super::plan::Rules;
 use super::route::Order;
 use super::service::{Door, Host, Kept, Purged, Service, Terms, Unrecorded};
 use super::stat::{LaneState, Pushers, Sending, Settled, Tries};
@@ -369,10 +369,8 @@ impl Host for Arc<StubHost> {
         self.pushes("disabled", disabled);
     }
 
-    fn log_malformed(&self, malformed: &MalformedTokens, first_id: PushId) {
-        for (token, id) in malformed.iter().zip(first_id.0..) {
-            self.line(format!("malformed {id} {token}"));
-        }
+    fn log_malformed(&self, malformed: &Accepted) {
+        self.pushes("malformed", malformed);
     }
 
     fn log_error(&self, text: &str, error: &str, request_id: &str) {

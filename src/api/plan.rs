@@ -68,88 +68,45 @@ pub struct Planned {
 /// Device tokens that no provider would take: the first of a request, and how many more there are.
 #[derive(Debug, Default)]
 pub struct Malformed {
-    /// Of each notification that has some.
-    pub listed: Vec<MalformedTokens>,
-    /// Device tokens of those.
-    count: usize,
-    /// How many there are beyond those.
+    /// Each notification that has some, less what no log line shows.
+    pub notifications: Vec<(Notification, Vec<DeviceToken>)>,
+    /// The place of the last of those in the request.
+    index: usize,
+    listed: usize,
+    /// How many device tokens there are beyond those.
     pub omitted: usize,
 }
 
-/// Device tokens of a notification that no provider would take, packed: a caller may have thousands
-/// of one character, and hundreds of callers may wait for the log at a time.
-#[derive(Debug)]
-pub struct MalformedTokens {
-    /// The notification's place in the request.
-    index: usize,
-    /// What log lines show of it.
-    pub notification: Notification,
-    /// One behind the other.
-    text: String,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-impl MalformedTokens {
-    /// How many they are.
-    pub fn count(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Each, in the request's order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let places = begins.zip(self.ends.iter().copied());
-        places.filter_map(|(begin, end)| self.text.get(begin..end))
-    }
-
-    fn truncate(&mut self, most: usize) {
-        self.ends.truncate(most);
-        self.text.truncate(self.ends.last().copied().unwrap_or(0));
-        self.ends.shrink_to_fit();
-        self.text.shrink_to_fit();
-    }
-}
-
 impl Malformed {
-    fn push(&mut self, index: usize, notification: &Notification, token: &str) {
-        if self.count == UNSENT_LOGGED_MAX {
+    fn push(&mut self, index: usize, notification: &Notification, token: Text) {
+        if self.listed == UNSENT_LOGGED_MAX {
             self.omitted += 1;
             return;
         }
-        self.count += 1;
-        if self.listed.last().map(|last| last.index) != Some(index) {
-            self.listed.push(MalformedTokens {
-                index,
-                notification: Notification {
-                    extend: Vec::new(),
-                    ..notification.clone()
-                },
-                text: String::new(),
-                ends: Vec::new(),
-            });
+        self.listed += 1;
+        if self.notifications.is_empty() || self.index != index {
+            let shown = Notification {
+                extend: Vec::new(),
+                ..notification.clone()
+            };
+            self.notifications.push((shown, Vec::new()));
+            self.index = index;
         }
-        if let Some(last) = self.listed.last_mut() {
-            last.text.push_str(token);
-            last.ends.push(last.text.len());
+        if let Some((_, tokens)) = self.notifications.last_mut() {
+            tokens.push(DeviceToken::new(token));
         }
-    }
-
-    /// How many are listed.
-    pub fn count(&self) -> usize {
-        self.count
     }
 
     /// The same, of so many device tokens at most.
     #[must_use]
     pub fn first(mut self, most: usize) -> Self {
         let mut left = most;
-        for tokens in &mut self.listed {
-            self.omitted += tokens.count().saturating_sub(left);
+        for (_, tokens) in &mut self.notifications {
+            self.omitted += tokens.len().saturating_sub(left);
             tokens.truncate(left);
-            left -= tokens.count();
+            left -= tokens.len();
         }
-        self.listed.retain(|tokens| tokens.count() > 0);
+        self.notifications.retain(|(_, tokens)| !tokens.is_empty());
         self
     }
 }
@@ -439,7 +396,7 @@ fn plan_one(
                 reject(HOLDS_KEY, false);
             } else {
                 reject(error, true);
-                plan.malformed.push(index, &notification, &token);
+                plan.malformed.push(index, &notification, token);
             }
             continue;
         }

@@ -17,7 +17,7 @@ use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::listener::{Handler, More, Phase};
 use super::mistake::Mistake;
-use super::plan::{MalformedTokens, Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
+use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::reply::{self, RETRY_AFTER_SECS, Reply};
 use super::request::{Trailing, decode};
 use super::request_id::RequestIds;
@@ -84,8 +84,8 @@ pub trait Host: Send + Sync {
     fn await_accepted(&self);
     /// Writes a disabled-push line for each token.
     fn log_disabled(&self, disabled: &Accepted);
-    /// Writes a failed-push line for each of these tokens, under ids from that on.
-    fn log_malformed(&self, malformed: &MalformedTokens, first_id: PushId);
+    /// Writes a failed-push line for each token, which no provider would take.
+    fn log_malformed(&self, malformed: &Accepted);
     /// Writes a line of text about a request to the error log, at level `error`, with what there is
     /// more to say.
     fn log_error(&self, text: &str, error: &str, request_id: &str);
@@ -345,11 +345,9 @@ impl<D: Door, H: Host> Service<D, H> {
     ) -> Reply {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
-        let turn = self.turnstile.enter(body.len());
         let mut plan = match self.plan(&terms.rules, body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { message, mistake }) => {
-                drop(turn);
                 let log = mistake.as_ref().map_or("", |mistake| &mistake.log);
                 self.host.log_error(&message, &keyless.text(log), head.id());
                 if let Some(mistake) = &mistake {
@@ -359,13 +357,10 @@ impl<D: Door, H: Host> Service<D, H> {
                 return Reply::refused(400, &message, error);
             }
         };
-        let malformed = std::mem::take(&mut plan.malformed);
-        // Lines about device tokens that took no room in a queue are written by few at a time, too:
-        // hundreds of such requests that wait for the log would each keep theirs in memory.
-        let turn = Some(turn).filter(|_| malformed.count() > 0);
         self.log_rejected(&plan, &keyless, head.id());
         self.tell_ignored(&plan.ignored, &keyless, head.id());
         let request_id = head.id().into();
+        let malformed = std::mem::take(&mut plan.malformed);
         let malformed = malformed.first(UNSENT_LOGGED_MAX.saturating_sub(plan.disabled()));
         let refusal = plan.refusal().filter(|_| !terms.rules.as_gaurun);
         let reply = if let Some(message) = refusal {
@@ -378,7 +373,6 @@ impl<D: Door, H: Host> Service<D, H> {
             }
         };
         self.log_malformed(malformed, &request_id);
-        drop(turn);
         reply
     }
 
@@ -395,6 +389,7 @@ impl<D: Door, H: Host> Service<D, H> {
         } else {
             Trailing::Ignored
         };
+        let _turn = self.turnstile.enter(body.len());
         let batch = decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
             message: "Request-body is malformed".to_owned(),
             mistake: Some(Mistake::in_body(body, &error, keyless)),

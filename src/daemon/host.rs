@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use super::keeping::{Keeping, LINES_KEPT_WITHIN};
 use super::whereabouts::Whereabouts;
 use crate::api::head::Head;
-use crate::api::plan::MalformedTokens;
 use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
 use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending, Settled, Tries};
@@ -21,7 +20,7 @@ use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use crate::push::{self, Accepted, Platform, Push, PushId};
 use crate::stats::{Process, Stats};
 
 /// A lane as the API sees it.
@@ -208,44 +207,27 @@ impl DaemonHost {
         lanes.map(|lane| self.keeping.unfed(lane.platform())).sum()
     }
 
-    fn log_tokens(&self, sink: &crate::log::Sink, line: Line, accepted: &Accepted) {
-        let tokens = accepted.tokens.iter().map(DeviceToken::as_str);
-        let ids = accepted.first_id;
-        self.log_each(
-            sink,
-            (line, ""),
-            &accepted.notification,
-            ids,
-            tokens,
-            LINES_KEPT,
-        );
-    }
-
-    /// Writes a line for each device token, under ids from that on; so many octets are gathered.
-    fn log_each<'a>(
+    fn log_tokens(
         &self,
         sink: &crate::log::Sink,
         (line, error): (Line, &str),
-        notification: &Notification,
-        first_id: PushId,
-        tokens: impl Iterator<Item = &'a str>,
-        gathered: usize,
+        accepted: &Accepted,
     ) {
         let privacy = self.logs.privacy.get();
         Self::with_lines(sink, |out, at| {
-            for (token, id) in tokens.zip(first_id.0..) {
+            for (token, id) in accepted.tokens.iter().zip(accepted.first_id.0..) {
                 let push_line = PushLine {
                     line,
-                    notification,
+                    notification: &accepted.notification,
                     id: PushId(id),
-                    first_id,
-                    token,
+                    first_id: accepted.first_id,
+                    token: token.as_str(),
                     ptime: Duration::ZERO,
                     error,
                     tail: Tail::default(),
                 };
                 line::push(out, at, &push_line, &privacy);
-                if out.len() >= gathered {
+                if out.len() >= LINES_KEPT {
                     sink.write(out);
                     out.clear();
                 }
@@ -312,7 +294,7 @@ impl Host for DaemonHost {
     }
 
     fn log_accepted(&self, accepted: &Accepted) {
-        self.log_tokens(&self.logs.access, Line::Accepted, accepted);
+        self.log_tokens(&self.logs.access, (Line::Accepted, ""), accepted);
     }
 
     fn await_accepted(&self) {
@@ -323,21 +305,12 @@ impl Host for DaemonHost {
     }
 
     fn log_disabled(&self, disabled: &Accepted) {
-        self.log_tokens(&self.logs.error, Line::Disabled, disabled);
+        self.log_tokens(&self.logs.error, (Line::Disabled, ""), disabled);
     }
 
-    fn log_malformed(&self, malformed: &MalformedTokens, first_id: PushId) {
+    fn log_malformed(&self, malformed: &Accepted) {
         let line = (Line::Failed, BAD_DEVICE_TOKEN);
-        let (sink, notification) = (&self.logs.error, &malformed.notification);
-        // Whoever sends these has taken no room in a queue: hundreds may do so at once.
-        self.log_each(
-            sink,
-            line,
-            notification,
-            first_id,
-            malformed.iter(),
-            LINES_KEPT / 16,
-        );
+        self.log_tokens(&self.logs.error, line, malformed);
     }
 
     fn log_error(&self, text: &str, error: &str, request_id: &str) {
@@ -447,6 +420,7 @@ impl Host for DaemonHost {
 mod tests {
     use super::*;
     use crate::log::Destination;
+    use crate::push::{DeviceToken, Notification};
 
     #[test]
     fn the_lines_of_a_large_request_are_whole_and_in_order() {

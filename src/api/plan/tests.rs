@@ -113,10 +113,10 @@ fn malformed_tokens_have_lines_of_their_own() {
                     "token":["bad1","a","bad2",""]}"#;
     let second = r#"{"platform":1,"message":"n","token":["bad3"]}"#;
     let of = |plan: &Plan| -> Vec<String> {
-        let texts = plan.malformed.listed.iter().map(|tokens| {
-            let notification = &tokens.notification;
+        let notifications = plan.malformed.notifications.iter();
+        let texts = notifications.map(|(notification, tokens)| {
             assert!(notification.extend.is_empty(), "no line shows it");
-            let tokens: Vec<&str> = tokens.iter().collect();
+            let tokens: Vec<&str> = tokens.iter().map(DeviceToken::as_str).collect();
             format!("{} {}", notification.message, tokens.join(" "))
         });
         texts.collect()
@@ -145,7 +145,7 @@ fn a_malformed_token_that_holds_the_key_of_its_request_is_in_no_line() {
         rejected(&plan),
         ["/notifications/0/token/0 the request's own API key is in it"]
     );
-    assert!(plan.malformed.listed.is_empty());
+    assert!(plan.malformed.notifications.is_empty());
 }
 
 #[test]

@@ -76,17 +76,25 @@ impl<D: Door, H: Host> Service<D, H> {
     /// them learns from the push log that they are to go.
     pub(super) fn log_malformed(&self, malformed: Malformed, request_id: &Arc<str>) {
         let Malformed {
-            listed,
+            notifications,
             mut omitted,
             ..
         } = malformed;
-        for mut tokens in listed {
-            let Ok(first_id) = self.ids.take(tokens.count() as u64) else {
-                omitted += tokens.count();
+        for (notification, tokens) in notifications {
+            let Ok(first_id) = self.ids.take(tokens.len() as u64) else {
+                omitted += tokens.len();
                 continue;
             };
-            tokens.notification.request_id = Arc::clone(request_id);
-            self.host.log_malformed(&tokens, first_id);
+            self.host.log_malformed(&Accepted {
+                notification: Notification {
+                    request_id: Arc::clone(request_id),
+                    ..notification
+                },
+                tokens: tokens.into(),
+                first_id,
+                at: self.host.now(),
+                payload: Box::default(),
+            });
         }
         if omitted > 0 {
             let further = count::of(omitted, "further device token", "further device tokens");
