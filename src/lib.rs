@@ -30,6 +30,8 @@
 //! - [`daemon`]: start order, signals, drain; it alone knows every other room.
 //! - [`config`]: the TOML file, checked once, with all its problems at once.
 //! - [`check`]: looks at the files, places and providers that a configuration names.
+//! - [`named`]: the files that a configuration names, read by all that use it in one way.
+//! - [`filetype`]: what a file is that is no key, certificate or service account.
 //! - [`api`]: the bounded HTTP/1.1 listener, routes, request parsing, replies.
 //! - [`push`], [`moment`], [`jitter`]: the units of everything, points in time, spread of retries.
 //! - [`journal`]: what was accepted and is not settled, kept over crashes and power failures.
@@ -67,6 +69,7 @@ pub mod crash_point;
 pub mod daemon;
 pub mod delivery;
 pub mod descriptors;
+pub mod filetype;
 pub mod heartbeat;
 pub mod http2;
 pub mod jitter;
@@ -75,6 +78,7 @@ pub mod lane;
 pub mod live;
 pub mod log;
 pub mod moment;
+pub mod named;
 pub mod nearest;
 pub mod net;
 pub mod oauth;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 31] = [
+const MAY_KNOW: [(&str, &[&str]); 33] = [
     (
         "api",
         &[
@@ -36,12 +36,12 @@ const MAY_KNOW: [(&str, &[&str]); 31] = [
             "journal",
             "log",
             "moment",
+            "named",
             "net",
             "oauth",
             "pasted",
             "pid_file",
             "provider",
-            "push",
             "regular",
         ],
     ),
@@ -97,6 +97,7 @@ const MAY_KNOW: [(&str, &[&str]); 31] = [
         "descriptors",
         &["api", "config", "control", "delivery", "net"],
     ),
+    ("filetype", &["regular"]),
     ("heartbeat", &[]),
     ("http2", &[]),
     ("jitter", &[]),
@@ -108,6 +109,7 @@ const MAY_KNOW: [(&str, &[&str]); 31] = [
     ("live", &[]),
     ("log", &["heartbeat", "live", "moment", "push", "regular"]),
     ("moment", &[]),
+    ("named", NAMED_KNOWS),
     ("nearest", &[]),
     ("net", &["http2", "moment", "pasted", "regular"]),
     ("oauth", &["heartbeat", "jitter", "moment", "net", "pasted"]),
@@ -123,6 +125,10 @@ const MAY_KNOW: [(&str, &[&str]); 31] = [
     ("supervisor", &["moment"]),
 ];
 
+/// For the files that a configuration names: whose they are, and what reads each.
+const NAMED_KNOWS: &[&str] = &[
+    "api", "config", "count", "filetype", "log", "moment", "net", "provider", "regular",
+];
 /// All rooms but the command line: for the daemon, which wires them.
 const ALL_BUT_CLI: &[&str] = &["*"];
 

@@ -71,7 +71,10 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let account = fcm::ServiceAccount::parse(&text)?;
     let project = account.project_id().ok_or("no project")?.to_owned();
     let offers = [tls::ALPN_H2, tls::ALPN_HTTP1];
-    let tls = tls::client_config(Some(&site.ca_path), None, &offers)?;
+    let own = tls::authorities(&fs::read(&site.ca_path)?)?;
+    let own = own.good.into_iter().map(|(_, certificate)| certificate);
+    let roots = tls::Roots::of(&tls::SystemRoots::default(), own)?;
+    let tls = tls::client_config(&roots, None, &offers)?;
     let connector =
         transport::HttpConnector::new(tls, Arc::new(Resolver::system()), EXCHANGE_TIMEOUT);
     let agent = transport::agent(connector, transport::config().build());

@@ -5,21 +5,21 @@
 //! [`Diagnostic`] at the key that named it.
 
 mod clock;
-mod files;
 mod journal;
 mod online;
 mod places;
 mod running;
 
-use std::time::Duration;
-
 use crate::config::{Config, Diagnostic, FileText, Severity};
 use crate::descriptors::{self, Share};
+use crate::moment::Moment;
+use crate::named::{self, Finding};
+use crate::net::tls::SystemRoots;
 pub use clock::from_the_future;
 pub use online::online;
 
-/// Looks at everything that needs no network; `now` is the time since the Unix epoch.
-pub fn offline(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Diagnostic> {
+/// Looks at everything that needs no network; `now` is what certificates are looked at by.
+pub fn offline(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagnostic> {
     let mut findings = opened(config, source, now);
     let daemon = running::daemon(config);
     places::pid(config, source, &mut findings);
@@ -39,29 +39,52 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Dia
 }
 
 /// Looks at what a start and a reload open alike: all that [`credentials`] looks at, and the logs.
-pub fn opened(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Diagnostic> {
+pub fn opened(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagnostic> {
     let mut findings = credentials(config, source, now);
     places::logs(config, source, &mut findings);
     findings
 }
 
-/// Looks at keys, certificates and service accounts only.
-pub fn credentials(config: &Config, source: &FileText<'_>, now: Duration) -> Vec<Diagnostic> {
+/// Reads keys, certificates and service accounts, and makes of them what a start makes.
+pub fn credentials(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
-    let mut look = files::Look {
-        source,
-        now,
-        findings: &mut findings,
+    let mut say = |severity, finding: &Finding| {
+        let said = told(source, severity, finding);
+        if !findings.contains(&said) {
+            findings.push(said);
+        }
     };
-    if let Some(ios) = &config.ios {
-        look.ios(ios);
+    let system = SystemRoots::load();
+    let apns = config.ios.as_ref();
+    let apns = apns.map(|ios| named::apns(ios, &system, now).map(|found| found.doubts));
+    let fcm = config.android.as_ref();
+    let fcm = fcm.map(|android| named::fcm(android, &system, now).map(|found| found.doubts));
+    for read in apns.into_iter().chain(fcm) {
+        match read {
+            Ok(doubts) => doubts.iter().for_each(|it| say(Severity::Warning, it)),
+            Err(errors) => errors.iter().for_each(|it| say(Severity::Error, it)),
+        }
     }
-    if let Some(android) = &config.android {
-        look.android(android);
+    let keys = named::api_keys(&config.core).err();
+    let hash_key = named::hash_key(&config.log).err();
+    for error in keys.iter().chain(&hash_key) {
+        say(Severity::Error, error);
     }
-    look.core(&config.core);
-    look.log(&config.log);
+    let doubts = system.doubts.iter();
+    findings.extend(doubts.map(|text| source.whole(Severity::Warning, text)));
     findings
+}
+
+/// A finding about a file, at the key that names it; which file, if that is not to be seen there.
+fn told(source: &FileText<'_>, severity: Severity, finding: &Finding) -> Diagnostic {
+    let Finding { key, path, text } = finding;
+    match path {
+        _ if key.is_empty() => source.whole(severity, text),
+        Some(path) if !source.shows(key, path) => {
+            source.about(severity, key, format_args!("{} {text}", path.display()))
+        }
+        _ => source.about(severity, key, text),
+    }
 }
 
 /// Whether any of them keeps the configuration from being used.

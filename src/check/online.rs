@@ -9,17 +9,17 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use ureq::Agent;
 
-use super::files::{read, service_account};
-use crate::config::{Android, ApnsCredential, Config, Diagnostic, Endpoint, Ios, Secret};
+use crate::config::{Android, Config, Diagnostic, Endpoint, Ios};
 use crate::config::{FileText, Severity};
 use crate::moment::server_clock::ServerClock;
 use crate::moment::{Moment, http_date};
+use crate::named::{self, Apns, ApnsIdentity, Fcm, Finding};
 use crate::net::resolve::Resolver;
-use crate::net::tls::{self, Identity};
+use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{self, Account, EXCHANGE_TIMEOUT};
 use crate::pasted;
-use crate::provider::apns::{self, AuthTokens, SigningKey};
+use crate::provider::apns::{self, AuthTokens};
 use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, Head, fcm};
 
 /// What no device token can be.
@@ -33,10 +33,13 @@ const PAYLOAD: &str = r#"{"aps":{"alert":"sterna check"}}"#;
 
 /// Opens each enabled provider and tells what it answered.
 pub fn online(config: &Config, source: &FileText<'_>) -> Vec<Diagnostic> {
-    let clock = Arc::<ServerClock>::default();
+    let (clock, system) = (Arc::<ServerClock>::default(), SystemRoots::load());
     // The token endpoint tells the time, and APNs does not.
-    let fcm = config.android.as_ref().map(|it| ask_fcm(it, &clock));
-    let apns = config.ios.as_ref().map(|it| ask_apns(it, &clock));
+    let fcm = config
+        .android
+        .as_ref()
+        .map(|it| ask_fcm(it, &system, &clock));
+    let apns = config.ios.as_ref().map(|it| ask_apns(it, &system, &clock));
     let apart = clock.apart(Moment::now());
     let asked = [
         ("ios.enabled", "APNs", apns),
@@ -92,30 +95,17 @@ fn report(
     source.about(Severity::Error, key, format!("{text}{apart}{cure}"))
 }
 
-fn ask_apns(ios: &Ios, clock: &ServerClock) -> Result<Told, String> {
-    let (identity, authorization) = match &ios.credential {
-        ApnsCredential::Token {
-            key_path,
-            key_id,
-            team_id,
-        } => {
-            let key = SigningKey::from_pem(&read(key_path)?, key_id, team_id)?;
+fn ask_apns(ios: &Ios, system: &SystemRoots, clock: &ServerClock) -> Result<Told, String> {
+    let found = named::apns(ios, system, Moment::now()).map_err(|errors| all(&errors))?;
+    let Apns { identity, tls } = found.value;
+    let authorization = match identity {
+        ApnsIdentity::Certificate => None,
+        ApnsIdentity::Key(key) => {
             // The daemon's own tokens: another would count as an update.
             let token = AuthTokens::new(key).current(Moment::now())?;
-            (None, Some(token.authorization().to_owned()))
-        }
-        ApnsCredential::Certificate {
-            cert_path,
-            key_path,
-            passphrase,
-        } => {
-            let passphrase = passphrase.as_ref().map(Secret::expose);
-            let identity = Identity::from_pem_files(cert_path, key_path, passphrase);
-            (Some(identity.map_err(|error| error.to_string())?), None)
+            Some(token.authorization().to_owned())
         }
     };
-    let tls = tls::client_config(ios.ca_path.as_deref(), identity, &[tls::ALPN_H2])
-        .map_err(|error| error.to_string())?;
     let own = if ios.sandbox {
         apns::SANDBOX_HOST
     } else {
@@ -144,16 +134,18 @@ fn ask_apns(ios: &Ios, clock: &ServerClock) -> Result<Told, String> {
     })
 }
 
-fn ask_fcm(android: &Android, clock: &Arc<ServerClock>) -> Result<Told, String> {
-    let account = service_account(read(&android.service_account_path)?)?;
-    let project = android
-        .project_id
-        .clone()
-        .or(account.project_id().map(str::to_owned))
-        .ok_or("no project_id")?;
-    let protocols = [tls::ALPN_H2, tls::ALPN_HTTP1];
-    let tls = tls::client_config(android.ca_path.as_deref(), None, &protocols)
-        .map_err(|error| error.to_string())?;
+fn ask_fcm(
+    android: &Android,
+    system: &SystemRoots,
+    clock: &Arc<ServerClock>,
+) -> Result<Told, String> {
+    let found = named::fcm(android, system, Moment::now()).map_err(|errors| all(&errors))?;
+    let Fcm {
+        account,
+        project,
+        web_tls: tls,
+        ..
+    } = found.value;
     let account = Account {
         token_uri: account.token_uri().to_owned(),
         assertion: Box::new(move |now| account.assertion(now)),
@@ -181,6 +173,11 @@ fn ask_fcm(android: &Android, clock: &Arc<ServerClock>) -> Result<Told, String> 
         cure: cure(fcm::ADVICE, &answer.reason),
         answer,
     })
+}
+
+fn all(errors: &[Finding]) -> String {
+    let texts: Vec<&str> = errors.iter().map(|error| &*error.text).collect();
+    texts.join(", ")
 }
 
 fn cure(advice: &'static [Advice], reason: &str) -> Option<&'static str> {

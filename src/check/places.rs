@@ -12,7 +12,7 @@ use rustix::fs::{Access, access};
 
 use crate::api::group_number;
 use crate::config::{Bind, Config, Diagnostic, FileText, Severity};
-use crate::log::{Destination, RATE_LIMITED};
+use crate::log::{Destination, RATE_LIMITED, append_to_existing};
 use crate::pid_file::PidFile;
 
 pub(super) fn logs(config: &Config, source: &FileText<'_>, findings: &mut Vec<Diagnostic>) {
@@ -28,7 +28,7 @@ pub(super) fn logs(config: &Config, source: &FileText<'_>, findings: &mut Vec<Di
         let mut say = |severity, text: &dyn Display| {
             findings.push(source.about(severity, key, text));
         };
-        match (writable(&path), better) {
+        match (appendable(&path), better) {
             (Err(error), Some(better)) => say(Severity::Error, &format!("{error}; {better}")),
             (Err(error), None) => say(Severity::Error, &error),
             (Ok(()), Some(better)) => say(Severity::Warning, &better),
@@ -136,6 +136,18 @@ fn advice(error: &io::Error) -> &'static str {
         }
         io::ErrorKind::AddrNotAvailable => "; core.address is no address of this machine",
         _ => "",
+    }
+}
+
+/// Whether a log can be opened: it is, if it is there.
+fn appendable(path: &Path) -> Result<(), String> {
+    match append_to_existing(path) {
+        Ok(_closed) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => directory(path),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            Err("is a directory".to_owned())
+        }
+        Err(error) => Err(format!("cannot be written: {error}")),
     }
 }
 

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use super::*;
 use crate::config::fixture::environment;
 use crate::config::{Overrides, Style};
@@ -51,7 +53,7 @@ fn certificates_are_looked_at_by_the_calendar() {
         Duration::from_secs(zoned.timestamp().as_second().try_into().unwrap())
     };
     for (now, expected) in [
-        (day(2, 27), "error: ios.pem_cert_path = "),
+        (day(2, 27), "warning: ios.pem_cert_path = "),
         (day(2, 27), "valid from 2026-03-01T00:00:00Z on, in 2 days"),
         (day(4, 1), ""),
         (day(5, 1), ""),
@@ -60,7 +62,16 @@ fn certificates_are_looked_at_by_the_calendar() {
         (day(6, 1), "expired at 2026-06-01T00:00:00Z"),
         (day(6, 1), "error: "),
     ] {
-        let found = examine(&text, |config, source| credentials(config, source, now));
+        let found = examine(&text, |config, source| {
+            credentials(
+                config,
+                source,
+                Moment {
+                    unix: now,
+                    ..Moment::now()
+                },
+            )
+        });
         let shown = shown(&found);
         assert!(shown.contains(expected), "{shown}");
         assert_eq!(shown.is_empty(), expected.is_empty(), "{shown}");
@@ -85,7 +96,7 @@ fn places_are_tried_and_left_as_they_were() {
         directory.path().display()
     )
     .unwrap();
-    let now = Moment::now().unix;
+    let now = Moment::now();
     let found = examine(&text, |config, source| {
         let mut found = offline(config, source, now);
         found.retain(|it| !it.text.contains("pem_cert_path"));

@@ -35,7 +35,7 @@ pub(super) fn run(asked: &Check) -> ExitCode {
     findings.extend(found.warnings.iter().map(Warning::diagnostic));
     if let Some(config) = &found.config {
         let source = FileText::read(&name, &text, Path::exists);
-        let now = Moment::now().unix;
+        let now = Moment::now();
         if asked.print && findings.iter().all(|it| it.severity != Severity::Error) {
             return print(&config.effective_toml());
         }
@@ -45,7 +45,7 @@ pub(super) fn run(asked: &Check) -> ExitCode {
             .retain(|it| it.place.is_none() || error.problems.iter().all(|p| p.place != it.place));
         findings.extend(further);
         let changed = changed(path.unwrap_or(Path::new(DEFAULT_PATH)));
-        findings.extend(changed.and_then(|at| check::from_the_future(&source, at, now)));
+        findings.extend(changed.and_then(|at| check::from_the_future(&source, at, now.unix)));
         if asked.online {
             findings.extend(check::online(config, &source));
         }

@@ -108,7 +108,7 @@ fn start(
         Ok(ended) => exit_code(shape, ended),
         Err(error) if error.kind == StartErrorKind::Config => {
             // Where in the file, and all of it at once.
-            let mut findings = check::credentials(config, text, Moment::now().unix);
+            let mut findings = check::credentials(config, text, Moment::now());
             findings.retain(|it| it.severity == Severity::Error);
             if findings.is_empty() {
                 return refused(shape, &error);

@@ -8,7 +8,7 @@ use crate::delivery::route::Route;
 use crate::regular;
 
 /// Octets of a file that are compared: more than any credential file may have.
-const COMPARED: usize = 1024 * 1024;
+pub(super) const COMPARED: usize = 1024 * 1024;
 
 /// Makes a route from the configuration and what the files hold now.
 pub(super) type Build = Box<dyn Fn() -> Result<Route, RouteError> + Send>;

@@ -69,6 +69,7 @@ use named_files::NamedFiles;
 use numbering::Numbering;
 pub use reload::Source;
 pub use resend::{Fate, Hold, Judge, Resend, Resent};
+use routes::SharedRoots;
 use running_lane::RunningLane;
 use state_directory::StateDirectory;
 pub use state_directory::journal_directory;
@@ -430,8 +431,9 @@ fn routes(
 ) -> Result<Vec<(Platform, CredentialFiles, Route)>, StartError> {
     let mut routes = Vec::new();
     let mut problems = Vec::new();
+    let roots = SharedRoots::default();
     for platform in Platform::ALL {
-        let Some(files) = credential_files(config, platform, directory) else {
+        let Some(files) = credential_files(config, platform, &roots, directory) else {
             continue;
         };
         match files.route() {
@@ -450,17 +452,19 @@ fn routes(
 fn credential_files(
     config: &Config,
     platform: Platform,
+    roots: &SharedRoots,
     directory: &StateDirectory,
 ) -> Option<CredentialFiles> {
+    let roots = roots.clone();
     match platform {
         Platform::Ios => {
             let ios = config.ios.as_ref()?;
-            Some(routes::ios_files(ios, directory))
+            Some(routes::ios_files(ios, roots, directory))
         }
-        Platform::Android => config
-            .android
-            .as_ref()
-            .map(|android| routes::android_files(android, directory)),
+        Platform::Android => {
+            let android = config.android.as_ref()?;
+            Some(routes::android_files(android, roots, directory))
+        }
     }
 }
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{self, SHA256};
 use jiff::Timestamp;
 
-use super::routes;
+use super::credential_files::COMPARED;
 use crate::api::{KeyRotation, Terms};
 use crate::config::{ApnsCredential, Config, HideToken};
 use crate::net::tls;
+use crate::regular;
 
 /// The files, as they were when they were read.
 pub(super) struct NamedFiles(Vec<NamedFile>);
@@ -57,7 +58,7 @@ impl NamedFiles {
         let files = named_by(config).into_iter().map(|(holds, path)| NamedFile {
             holds,
             path: path.to_owned(),
-            content: routes::read(path)
+            content: regular::read(path, COMPARED)
                 .ok()
                 .map(|octets| digest::digest(&SHA256, &octets)),
         });
@@ -114,7 +115,8 @@ impl NamedFile {
 
 /// Its last day in UTC, and its fingerprint as `openssl x509 -fingerprint -sha256` has it.
 fn certificate(path: &Path) -> String {
-    let chain = tls::read_chain(path).unwrap_or_default();
+    let file = regular::read(path, tls::MAX_PEM_FILE).unwrap_or_default();
+    let chain = tls::chain(&file).unwrap_or_default();
     let Some(own) = chain.first() else {
         // It was readable when the route was made of it.
         return String::new();

@@ -10,6 +10,7 @@ use ::log::Level;
 
 use super::credential_files::CredentialFiles;
 use super::named_files::NamedFiles;
+use super::routes::SharedRoots;
 use super::terms::{privacy, say_of_logs, settings, terms, too_many_connections};
 use super::{Daemon, credential_files, limits};
 use crate::api::Terms;
@@ -127,7 +128,7 @@ impl Daemon {
         // Before any is used: what changes from here on is told by the next reload.
         let named_files = NamedFiles::of(new);
         // As the operator's own check would have it; then what only a running daemon can find.
-        let mut checked = check::opened(new, text, Moment::now().unix);
+        let mut checked = check::opened(new, text, Moment::now());
         checked.retain(|it| it.severity == Severity::Error);
         let (mut against, mut unusable) = (Problems::new(text), Problems::new(text));
         let logs = unusable.note(self.logs.open_beside(&names));
@@ -264,9 +265,10 @@ impl Daemon {
         problems: &mut Problems<'_>,
     ) -> Vec<(Platform, CredentialFiles, Route)> {
         let mut routes = Vec::new();
+        let roots = SharedRoots::default();
         for running in &self.lanes {
             let platform = running.lane.platform();
-            let Some(files) = credential_files(new, platform, &self.directory) else {
+            let Some(files) = credential_files(new, platform, &roots, &self.directory) else {
                 continue;
             };
             if running.uses(&files) && is_same_way(&self.config, new, platform) {

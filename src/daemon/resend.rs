@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ending::LOGS_CLOSE_WITHIN;
+use super::routes::SharedRoots;
 use super::running_lane::RunningLane;
 use super::state_directory::{StateDirectory, journal_directory};
 use super::survey::Unreadable;
@@ -450,7 +451,8 @@ pub(super) fn start_lane(
     stats: &Arc<Stats>,
     register: &Arc<Register>,
 ) -> Result<RunningLane, StartError> {
-    let files = credential_files(config, platform, directory).ok_or_else(|| disabled(platform))?;
+    let files = credential_files(config, platform, &SharedRoots::default(), directory);
+    let files = files.ok_or_else(|| disabled(platform))?;
     let route = files
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;

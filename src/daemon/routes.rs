@@ -1,29 +1,28 @@
 //! From the configuration to the two routes: reads keys and certificates, makes TLS set-ups.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::path::PathBuf;
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use super::credential_files::CredentialFiles;
 use super::state_directory::StateDirectory;
 use super::token_file;
-use crate::config::{Android, ApnsCredential, Config, Endpoint as Configured, Ios, Secret};
+use crate::config::{Android, ApnsCredential, Config, Endpoint as Configured, Ios};
 use crate::delivery::credential::Credentials;
 use crate::delivery::route::{Address, Route};
 use crate::http2;
 use crate::moment::Moment;
 use crate::moment::server_clock::ServerClock;
+use crate::named::{self, Apns, ApnsIdentity, Fcm, Finding, Found};
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
-use crate::net::tls::{self, Identity};
+use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{AccessTokens, Account, EXCHANGE_TIMEOUT};
-use crate::provider;
-use crate::provider::apns::{self, AuthTokens, SigningKey};
-use crate::provider::fcm::{self, ServiceAccount};
+use crate::provider::apns::{self, AuthTokens};
+use crate::provider::fcm;
 use crate::push::{Notification, Platform};
-use crate::regular;
 
 /// Longest time for taking what we write, before a connection counts as dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -32,9 +31,16 @@ const FCM_STREAMS_BEFORE_SETTINGS: u32 = 100;
 /// Streams before APNs' SETTINGS: with an auth token it allows one until it has seen a good one.
 const APNS_STREAMS_BEFORE_SETTINGS: u32 = 1;
 
-/// What in the configuration cannot be used.
+/// What in the configuration cannot be used: a line for each reason.
 #[derive(Debug)]
 pub(super) struct RouteError(String);
+
+impl RouteError {
+    fn of(findings: &[Finding]) -> Self {
+        let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        Self(lines.join("\n"))
+    }
+}
 
 impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,8 +50,24 @@ impl fmt::Display for RouteError {
 
 impl std::error::Error for RouteError {}
 
+/// Whom the system trusts: read when it is needed first, for all routes that are made together.
+#[derive(Clone, Default)]
+pub(super) struct SharedRoots(Arc<OnceLock<SystemRoots>>);
+
+impl SharedRoots {
+    fn get(&self) -> &SystemRoots {
+        self.0.get_or_init(|| {
+            let system = SystemRoots::load();
+            for doubt in &system.doubts {
+                ::log::warn!("{doubt}");
+            }
+            system
+        })
+    }
+}
+
 /// The files of the APNs credential; auth tokens outlive the process in `state`.
-pub(super) fn ios_files(ios: &Ios, state: &StateDirectory) -> CredentialFiles {
+pub(super) fn ios_files(ios: &Ios, roots: SharedRoots, state: &StateDirectory) -> CredentialFiles {
     let (ios, state) = (ios.clone(), state.clone());
     let paths: Vec<PathBuf> = match &ios.credential {
         ApnsCredential::Certificate {
@@ -56,63 +78,74 @@ pub(super) fn ios_files(ios: &Ios, state: &StateDirectory) -> CredentialFiles {
         ApnsCredential::Token { key_path, .. } => vec![key_path.clone()],
     };
     let paths = paths.into_iter().chain(ios.ca_path.clone()).collect();
-    CredentialFiles::new(paths, Box::new(move || ios_route(&ios, &state)))
+    let build = move || {
+        let found = named::apns(&ios, roots.get(), Moment::now());
+        Ok(ios_route(&ios, told(found)?, &state))
+    };
+    CredentialFiles::new(paths, Box::new(build))
 }
 
 /// The file of the FCM credential.
-pub(super) fn android_files(android: &Android, state: &StateDirectory) -> CredentialFiles {
+pub(super) fn android_files(
+    android: &Android,
+    roots: SharedRoots,
+    state: &StateDirectory,
+) -> CredentialFiles {
     let (android, clock) = (android.clone(), Arc::clone(&state.clock));
     let account = android.service_account_path.clone();
     let paths = [account]
         .into_iter()
         .chain(android.ca_path.clone())
         .collect();
-    CredentialFiles::new(paths, Box::new(move || android_route(&android, &clock)))
+    let build = move || {
+        let found = named::fcm(&android, roots.get(), Moment::now());
+        android_route(&android, told(found)?, &clock)
+    };
+    CredentialFiles::new(paths, Box::new(build))
+}
+
+/// What was read; the operator hears the doubts about it.
+fn told<T>(found: Result<Found<T>, Vec<Finding>>) -> Result<T, RouteError> {
+    let Found { value, doubts } = found.map_err(|findings| RouteError::of(&findings))?;
+    for doubt in doubts {
+        ::log::warn!("{doubt}");
+    }
+    Ok(value)
 }
 
 /// The way to APNs.
-fn ios_route(ios: &Ios, state: &StateDirectory) -> Result<Route, RouteError> {
-    let at = |error: &dyn fmt::Display| RouteError(format!("[ios] {error}"));
-    let (identity, credentials, name) = match &ios.credential {
+fn ios_route(ios: &Ios, found: Apns, state: &StateDirectory) -> Route {
+    let (name, key_id) = match &ios.credential {
         ApnsCredential::Certificate {
             cert_path,
             key_path,
-            passphrase,
+            ..
         } => {
-            let passphrase = passphrase.as_ref().map(Secret::expose);
-            let identity = Identity::from_pem_files(cert_path, key_path, passphrase)
-                .map_err(|error| at(&error))?;
-            let name = format!(
-                "pem_cert_path {}, pem_key_path {}",
-                cert_path.display(),
-                key_path.display()
-            );
-            (Some(identity), Credentials::Certificate, name)
+            let (cert_path, key_path) = (cert_path.display(), key_path.display());
+            (
+                format!("pem_cert_path {cert_path}, pem_key_path {key_path}"),
+                "",
+            )
         }
         ApnsCredential::Token {
             key_path,
             key_id,
             team_id,
         } => {
-            let file = read(key_path).map_err(|error| at(&error))?;
-            let key = SigningKey::from_pem(&file, key_id, team_id).map_err(|error| {
-                at(&format_args!(
-                    "token_auth_key_path {}: {error}",
-                    key_path.display()
-                ))
-            })?;
-            let tokens = AuthTokens::new(key);
-            let directory = state.path.as_deref();
-            let tokens = token_file::shared(tokens, key_id, directory, Moment::now());
-            let name = format!(
-                "token_auth_key_path {}, key id {key_id}, team id {team_id}",
-                key_path.display()
-            );
-            (None, Credentials::AuthTokens(Box::new(tokens)), name)
+            let path = key_path.display();
+            let name = format!("token_auth_key_path {path}, key id {key_id}, team id {team_id}");
+            (name, &**key_id)
         }
     };
-    let tls = tls::client_config(ios.ca_path.as_deref(), identity, &[tls::ALPN_H2])
-        .map_err(|error| at(&error))?;
+    let credentials = match found.identity {
+        ApnsIdentity::Certificate => Credentials::Certificate,
+        ApnsIdentity::Key(key) => {
+            let directory = state.path.as_deref();
+            let tokens = AuthTokens::new(key);
+            let tokens = token_file::shared(tokens, key_id, directory, Moment::now());
+            Credentials::AuthTokens(Box::new(tokens))
+        }
+    };
     let default_host = if ios.sandbox {
         apns::SANDBOX_HOST
     } else {
@@ -120,11 +153,11 @@ fn ios_route(ios: &Ios, state: &StateDirectory) -> Result<Route, RouteError> {
     };
     let (host, port, authority) = place(ios.endpoint.as_ref(), default_host);
     let http2 = options(APNS_STREAMS_BEFORE_SETTINGS);
-    Ok(Route {
+    Route {
         endpoint: Endpoint {
             host,
             port,
-            tls,
+            tls: found.tls,
             resolver: Arc::new(Resolver::system()),
             http2,
             timeouts: timeouts(ios.timeout),
@@ -142,54 +175,39 @@ fn ios_route(ios: &Ios, state: &StateDirectory) -> Result<Route, RouteError> {
         clock: Arc::clone(&state.clock),
         timeout: ios.timeout,
         idle_timeout: ios.keepalive_timeout,
-    })
+    }
 }
 
 /// The way to FCM, and the access tokens that it needs.
-fn android_route(android: &Android, clock: &Arc<ServerClock>) -> Result<Route, RouteError> {
-    let at = |error: &dyn fmt::Display| RouteError(format!("[android] {error}"));
-    let path = &android.service_account_path;
-    let in_file = |error: &dyn fmt::Display| {
-        RouteError(format!(
-            "[android] service_account_path {}: {error}",
-            path.display()
-        ))
-    };
-    let text = String::from_utf8(read(path).map_err(|error| at(&error))?)
-        .map_err(|error| in_file(&error))?;
-    let account = ServiceAccount::parse(&text).map_err(|error| in_file(&error))?;
-    let project = android
-        .project_id
-        .as_deref()
-        .or(account.project_id())
-        .ok_or_else(|| in_file(&"it names no project_id; set [android] project_id"))?;
-    fcm::check_project_id(project).map_err(|error| at(&error))?;
-    let fcm_path = fcm::path(project);
+fn android_route(
+    android: &Android,
+    found: Fcm,
+    clock: &Arc<ServerClock>,
+) -> Result<Route, RouteError> {
+    let Fcm {
+        account,
+        project,
+        tls,
+        web_tls,
+    } = found;
     let resolver = Arc::new(Resolver::system());
-    let tls = tls::client_config(android.ca_path.as_deref(), None, &[tls::ALPN_H2])
-        .map_err(|error| at(&error))?;
-    let web_tls = tls::client_config(
-        android.ca_path.as_deref(),
-        None,
-        &[tls::ALPN_H2, tls::ALPN_HTTP1],
-    )
-    .map_err(|error| at(&error))?;
     let connector = HttpConnector::new(web_tls, Arc::clone(&resolver), EXCHANGE_TIMEOUT);
     let agent = transport::agent(connector, transport::config().build());
     let credential_name = format!(
         "service_account_path {}, {}, key id {}, project {project}",
-        path.display(),
+        android.service_account_path.display(),
         account.client_email(),
         account.key_id().unwrap_or("not given"),
     );
-    let token_uri = account.token_uri().to_owned();
+    let fcm_path = fcm::path(&project);
     let account = Account {
-        token_uri,
+        token_uri: account.token_uri().to_owned(),
         assertion: Box::new(move |now| account.assertion(now)),
         clock: Arc::clone(clock),
     };
-    let tokens = AccessTokens::start(account, agent)
-        .map_err(|error| at(&format_args!("no thread for the access tokens: {error}")))?;
+    let tokens = AccessTokens::start(account, agent).map_err(|error| {
+        RouteError(format!("android: no thread for the access tokens: {error}"))
+    })?;
     let (host, port, authority) = place(android.endpoint.as_ref(), fcm::HOST);
     Ok(Route {
         endpoint: Endpoint {
@@ -277,37 +295,5 @@ fn place(configured: Option<&Configured>, default_host: &str) -> (String, u16, S
     (host, port, authority)
 }
 
-/// Reads one octet more than a key file may have, so that the provider's module sees the excess
-/// and a wrong path (a device, a log) costs no memory.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    regular::read(path, provider::KEY_FILE_MAX).map_err(|error| cannot_read(path, &error))
-}
-
-fn cannot_read(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot read {}: {error}", path.display())
-}
-
 /// The port of `https`.
 const HTTPS: u16 = 443;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_without_end_is_not_read_without_end() {
-        let directory = tempfile::tempdir().unwrap();
-        let endless = directory.path().join("endless");
-        let file = std::fs::File::create(&endless).unwrap();
-        file.set_len(1 << 30).unwrap();
-        let octets = read(&endless).unwrap();
-        assert_eq!(octets.len(), provider::KEY_FILE_MAX + 1);
-        let error = SigningKey::from_pem(&octets, "ABC123DEFG", "DEF123GHIJ").unwrap_err();
-        assert!(error.contains("over 65536 bytes"), "{error}");
-        let error = read(Path::new("/nonexistent/key.p8")).unwrap_err();
-        assert!(
-            error.starts_with("cannot read /nonexistent/key.p8: "),
-            "{error}"
-        );
-    }
-}

@@ -1,18 +1,16 @@
 //! What callers can rely on, made of the configuration: at the start and again at each reload.
 
-use std::fmt;
-use std::path::Path;
-
 use super::{StartError, StartErrorKind, routes};
-use crate::api::{self, ApiKeys, Rules, Terms};
+use crate::api::{self, Rules, Terms};
 use crate::config::{self, Config, HideToken};
 use crate::descriptors::{self, Share, Whose};
-use crate::log::{Destination, HASH_KEY_MIN, Privacy, RATE_LIMITED, TokenShown};
-use crate::provider::KEY_FILE_MAX;
+use crate::log::{Destination, Privacy, RATE_LIMITED, TokenShown};
+use crate::named::{self, Finding};
 
 /// What is accepted, and from whom.
 pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
-    let keys = config.core.api_key_path.as_deref();
+    // A file that cannot be used must not open the API to everyone.
+    let keys = named::api_keys(&config.core).map_err(|error| unusable(&error))?;
     Ok(Terms {
         rules: Rules {
             notification_max: config.core.notification_max.get(),
@@ -21,7 +19,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             check_token: routes::check_device_token,
             payload: Box::new(routes::payload_of(config)),
         },
-        keys: keys.map(api_keys).transpose()?,
+        keys,
         hosts: config.core.hosts.clone(),
     })
 }
@@ -44,46 +42,14 @@ pub(super) fn too_many_connections(config: &Config) -> Option<String> {
     Some(format!("core.max_connections = {asked}: {warning}"))
 }
 
-/// Reads the API keys; a file that cannot be used must not open the API to everyone.
-fn api_keys(path: &Path) -> Result<ApiKeys, StartError> {
-    let wrong = |error: &dyn fmt::Display| {
-        StartError::new(
-            StartErrorKind::Config,
-            format_args!("core.api_key_path: {error}"),
-        )
-    };
-    let octets = routes::read(path).map_err(|error| wrong(&error))?;
-    let shown = path.display();
-    if octets.len() > KEY_FILE_MAX {
-        return Err(wrong(&format_args!(
-            "{shown} is over {KEY_FILE_MAX} bytes: it is no file of API keys"
-        )));
-    }
-    let text = String::from_utf8_lossy(&octets);
-    ApiKeys::parse(&text).map_err(|error| wrong(&format_args!("{shown}: {error}")))
-}
-
 /// What the push log does not show.
 pub(super) fn privacy(log: &config::Log) -> Result<Privacy, StartError> {
     let token = match &log.hide_token {
         HideToken::No => TokenShown::Plain,
         HideToken::Yes => TokenShown::Hidden,
-        HideToken::Hash { key_path } => {
-            let wrong = |error: &dyn fmt::Display| {
-                StartError::new(
-                    StartErrorKind::Config,
-                    format_args!("log.hash_key_path: {error}"),
-                )
-            };
-            let key = routes::read(key_path).map_err(|error| wrong(&error))?;
-            if !(HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) {
-                return Err(wrong(&format_args!(
-                    "{} has {} octets; {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key",
-                    key_path.display(),
-                    key.len()
-                )));
-            }
-            TokenShown::hashed(&key)
+        HideToken::Hash { .. } => {
+            let key = named::hash_key(log).map_err(|error| unusable(&error))?;
+            TokenShown::hashed(&key.unwrap_or_default())
         }
     };
     Ok(Privacy {
@@ -107,4 +73,8 @@ pub(super) fn say_of_logs(log: &config::Log) {
             ::log::warn!("{key} = {name:?}: {RATE_LIMITED}");
         }
     }
+}
+
+fn unusable(finding: &Finding) -> StartError {
+    StartError::new(StartErrorKind::Config, finding)
 }

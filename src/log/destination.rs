@@ -153,6 +153,27 @@ impl fmt::Display for Destination {
 ///
 /// The operating system's.
 pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
+    match append_to_existing(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    // Ours alone until it has its mode.
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(OURS_ALONE);
+    let file = options.open(path)?;
+    match file.set_permissions(Permissions::from_mode(mode)) {
+        // Another user was quicker, and it is theirs.
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(file),
+    }
+}
+
+/// Opens the file of a log that is there.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn append_to_existing(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true);
     // Opening a FIFO for writing alone waits until somebody reads it, and its lines are lost when
@@ -160,17 +181,7 @@ pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
         options.read(true);
     }
-    match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        opened => return opened,
-    }
-    // Ours alone until it has its mode.
-    let file = options.create(true).mode(OURS_ALONE).open(path)?;
-    match file.set_permissions(Permissions::from_mode(mode)) {
-        // Another user was quicker, and it is theirs.
-        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
-        _ => Ok(file),
-    }
+    options.open(path)
 }
 
 /// What is to be said of a push log that goes to systemd's journal.

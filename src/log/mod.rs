@@ -22,7 +22,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::destination::{Destination, RATE_LIMITED, append_to};
+pub use self::destination::{Destination, RATE_LIMITED, append_to, append_to_existing};
 pub use self::escape::forges;
 pub use self::origin::{Origin, Origins};
 pub use self::privacy::{HASH_KEY_MIN, Privacy, TokenShown};

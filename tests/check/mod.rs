@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
 
+mod agreement;
+mod environment;
+mod kinds;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,6 +38,8 @@ fn command(arguments: &[&str]) -> Command {
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env_remove("CREDENTIALS_DIRECTORY")
         .env_remove("RUNTIME_DIRECTORY")
+        .env_remove("SSL_CERT_FILE")
+        .env_remove("SSL_CERT_DIR")
         .env(
             "STATE_DIRECTORY",
             std::env::temp_dir().join("sterna-check-state"),

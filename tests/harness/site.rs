@@ -216,6 +216,8 @@ pub(crate) fn sterna() -> Command {
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env_remove("STATE_DIRECTORY")
         .env_remove("RUNTIME_DIRECTORY")
+        .env_remove("SSL_CERT_FILE")
+        .env_remove("SSL_CERT_DIR")
         .env("TZ", "UTC")
         .stdin(Stdio::null());
     command

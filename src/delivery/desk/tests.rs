@@ -20,6 +20,7 @@ use crate::lane::{EndsWith, GATHER, RAMP, Refusal, Refused, Witness};
 use crate::log::{Destination, Logs};
 use crate::moment::grace::GRACE;
 use crate::net::connection::{Endpoint, Timeouts};
+use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::push::{ConnectionId, Platform, PushId, Waits, fixture};
@@ -252,7 +253,7 @@ impl Scene {
             endpoint: Endpoint {
                 host: "localhost".to_owned(),
                 port: 443,
-                tls: tls::client_config(None, None, &[tls::ALPN_H2]).unwrap(),
+                tls: Authority::new().client(&[tls::ALPN_H2]),
                 resolver: Arc::new(Resolver::system()),
                 http2: Options::default(),
                 timeouts: Timeouts::default(),

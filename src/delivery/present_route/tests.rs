@@ -4,6 +4,7 @@ use super::*;
 use crate::http2::Options;
 use crate::lane::{MaySend, Target};
 use crate::net::connection::{Endpoint, Timeouts};
+use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::oauth::{AccessTokens, Class};
@@ -17,7 +18,7 @@ fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
         endpoint: Endpoint {
             host: "localhost".to_owned(),
             port: 443,
-            tls: tls::client_config(None, None, &[tls::ALPN_H2]).unwrap(),
+            tls: Authority::new().client(&[tls::ALPN_H2]),
             resolver: Arc::new(Resolver::system()),
             http2: Options::default(),
             timeouts: Timeouts::default(),

@@ -14,7 +14,7 @@ use crate::http2::Options;
 use crate::lane::State;
 use crate::log::{Destination, Logs};
 use crate::net::connection::{Endpoint, Timeouts};
-use crate::net::fixture::AMPLE;
+use crate::net::fixture::{AMPLE, Authority};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::provider::apns::{AuthTokens, SigningKey};
@@ -33,7 +33,7 @@ fn route_to_nowhere() -> Route {
         endpoint: Endpoint {
             host: "127.0.0.1".to_owned(),
             port,
-            tls: tls::client_config(None, None, &[tls::ALPN_H2]).unwrap(),
+            tls: Authority::new().client(&[tls::ALPN_H2]),
             resolver: Arc::new(Resolver::system()),
             http2: Options::default(),
             timeouts: Timeouts {

@@ -344,10 +344,9 @@ fn both_roles_speak_to_each_other_and_client_certificates_are_seen() {
     let server = tls::server_config(chain, key, roots, &[tls::ALPN_H2]).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = authority.certify("client", &key);
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("both.pem");
-    std::fs::write(&path, certificate.pem() + &key.serialize_pem()).unwrap();
-    let identity = tls::Identity::from_pem_files(&path, &path, None).unwrap();
+    let both = certificate.pem() + &key.serialize_pem();
+    let both = tls::PemFile::new(std::path::Path::new("both.pem"), both.as_bytes());
+    let identity = tls::Identity::from_pem(both, both, None).unwrap();
     for identity in [None, Some(identity)] {
         let has_identity = identity.is_some();
         let (port, thread) = accept(Arc::clone(&server), |owner| {
@@ -362,8 +361,7 @@ fn both_roles_speak_to_each_other_and_client_certificates_are_seen() {
             owner.end();
             shown
         });
-        let client =
-            tls::client_config_with(&authority.roots(), identity, &[tls::ALPN_H2]).unwrap();
+        let client = tls::client_config(&authority.roots(), identity, &[tls::ALPN_H2]).unwrap();
         let mut owner = Owner::open(&endpoint(port, client)).unwrap();
         let stream = owner.get("/");
         assert_eq!(owner.status(stream), 200);
@@ -382,12 +380,10 @@ fn a_client_certificate_that_is_refused_is_named_as_the_cause() {
     let (port, thread) = accept(server, |owner| owner.map(|_| ()).unwrap_err());
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = authority.certify("client", &key);
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("both.pem");
-    std::fs::write(&path, certificate.pem() + &key.serialize_pem()).unwrap();
-    let identity = tls::Identity::from_pem_files(&path, &path, None).unwrap();
-    let client =
-        tls::client_config_with(&authority.roots(), Some(identity), &[tls::ALPN_H2]).unwrap();
+    let both = certificate.pem() + &key.serialize_pem();
+    let both = tls::PemFile::new(std::path::Path::new("both.pem"), both.as_bytes());
+    let identity = tls::Identity::from_pem(both, both, None).unwrap();
+    let client = tls::client_config(&authority.roots(), Some(identity), &[tls::ALPN_H2]).unwrap();
     // With TLS 1.3 the server judges after the client believes the handshake to be over.
     let mut owner = Owner::open(&endpoint(port, client)).unwrap();
     assert_eq!(owner.end(), Cause::TransportClosed);

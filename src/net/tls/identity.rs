@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::{TlsError, provider};
-use crate::regular::{self, shell_word};
+use crate::regular::shell_word;
 
 /// A certificate chain and the key that belongs to it.
 #[derive(Clone, Debug)]
@@ -16,24 +16,42 @@ pub struct Identity {
     certified: Arc<CertifiedKey>,
 }
 
+/// A PEM file that was read.
+#[derive(Clone, Copy)]
+pub struct PemFile<'f> {
+    /// Where it is.
+    pub path: &'f Path,
+    /// What stands in it.
+    pub octets: &'f [u8],
+}
+
+impl<'f> PemFile<'f> {
+    /// What stands in the file at that path, less a byte order mark.
+    pub fn new(path: &'f Path, octets: &'f [u8]) -> Self {
+        Self { path, octets }
+    }
+}
+
 impl Identity {
-    /// Reads PEM files; the key may be PKCS#8, PKCS#1 or SEC1, and in the same file as the chain.
-    /// An encrypted key needs `passphrase`, and another must not have one.
+    /// Reads a certificate with its chain, and its key, which may be PKCS#8, PKCS#1 or SEC1, and in
+    /// the same file as the chain. An encrypted key needs `passphrase`, and another must not have
+    /// one.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, the key is encrypted and cannot be decrypted (the text then has
-    /// the `openssl` line that decrypts it), or it does not belong to the first certificate.
-    pub fn from_pem_files(
-        certificate: &Path,
-        key: &Path,
+    /// When there is none in the file, the key is encrypted and cannot be decrypted (the text then
+    /// has the `openssl` line that decrypts it), or it does not belong to the first certificate.
+    pub fn from_pem(
+        certificate: PemFile<'_>,
+        key: PemFile<'_>,
         passphrase: Option<&str>,
     ) -> Result<Self, TlsError> {
-        let chain = read_chain(certificate)?;
+        let chain = chain(certificate.octets)
+            .map_err(|error| TlsError::of_file(certificate.path, error))?;
         let signing_key = read_key(key, passphrase)?;
         let certified =
             CertifiedKey::from_der(chain, signing_key, &provider()).map_err(|error| {
-                let files = format!("{} and {}", certificate.display(), key.display());
+                let files = format!("{} and {}", certificate.path.display(), key.path.display());
                 match error {
                     rustls::Error::InconsistentKeys(_) => TlsError::new(format!(
                         "{files}: the key does not belong to the certificate"
@@ -56,48 +74,41 @@ impl Identity {
     }
 }
 
-/// The certificates of a PEM file, our own one first.
+/// The certificates of a PEM text, our own one first.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, or there is none in it.
-pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(path)?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+/// When there is none in it.
+pub fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(text)
         .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::new(format!("{}: {}", path.display(), what(&error))))?;
+        .map_err(|error| what(&error).to_owned())?;
     if chain.is_empty() {
-        return Err(TlsError::new(format!(
-            "{}: no PEM certificate (-----BEGIN CERTIFICATE-----) in it{}",
-            path.display(),
-            hint_of_pkcs12(&text, path),
-        )));
+        return Err("no PEM certificate (-----BEGIN CERTIFICATE-----) in it".to_owned());
     }
     Ok(chain)
 }
 
-fn read_key(path: &Path, passphrase: Option<&str>) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let text = read(path)?;
-    match (is_encrypted(&text), passphrase) {
+fn read_key(
+    file: PemFile<'_>,
+    passphrase: Option<&str>,
+) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let PemFile { path, octets } = file;
+    match (is_encrypted(octets), passphrase) {
         (false, None) => {}
-        (true, given) => return decrypted(&text, given).map_err(|why| cannot_decrypt(path, &why)),
+        (true, given) => return decrypted(octets, given).map_err(|why| cannot_decrypt(path, &why)),
         (false, Some(_)) => {
-            return Err(TlsError::new(format!(
-                "{}: the private key is not encrypted, and there is a passphrase for it; remove \
-                 the passphrase",
-                path.display()
-            )));
+            let text = "the private key is not encrypted, and there is a passphrase for it; \
+                        remove the passphrase";
+            return Err(TlsError::of_file(path, text));
         }
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-        let shown = path.display();
-        TlsError::new(match error {
-            pem::Error::NoItemsFound => format!(
-                "{shown}: no PEM private key (-----BEGIN PRIVATE KEY-----) in it{}",
-                hint_of_pkcs12(&text, path),
-            ),
-            other => format!("{shown}: {}", what(&other)),
-        })
+    PrivateKeyDer::from_pem_slice(octets).map_err(|error| {
+        let text = match error {
+            pem::Error::NoItemsFound => "no PEM private key (-----BEGIN PRIVATE KEY-----) in it",
+            other => what(&other),
+        };
+        TlsError::of_file(path, text)
     })
 }
 
@@ -131,25 +142,13 @@ fn decrypted(_text: &[u8], _passphrase: Option<&str>) -> Result<PrivateKeyDer<'s
 }
 
 fn cannot_decrypt(path: &Path, why: &str) -> TlsError {
-    TlsError::new(format!(
-        "{}: the private key is encrypted: {why}; by hand it is decrypted with: openssl pkey -in \
-         {} -out {} (and name that file instead)",
-        path.display(),
+    let text = format!(
+        "the private key is encrypted: {why}; by hand it is decrypted with: openssl pkey -in {} \
+         -out {} (and name that file instead)",
         shell_word(path),
         shell_word(&path.with_extension("decrypted.pem")),
-    ))
-}
-
-/// Reads a PEM file; one that is too long costs no more memory than one that is not.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let fail = |what: &dyn std::fmt::Display| TlsError::new(format!("{}: {what}", path.display()));
-    let octets = regular::read(path, MAX_PEM_FILE).map_err(|error| fail(&error))?;
-    if octets.len() > MAX_PEM_FILE {
-        return Err(fail(&format_args!(
-            "over {MAX_PEM_FILE} bytes, and no PEM file is that long"
-        )));
-    }
-    Ok(octets)
+    );
+    TlsError::of_file(path, text)
 }
 
 /// PKCS#8 says so in its label, the older forms in a header (RFC 1421 §4.6.1.1).
@@ -158,19 +157,5 @@ fn is_encrypted(text: &[u8]) -> bool {
     has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
 }
 
-/// A `.p12` file is what Apple's Keychain exports.
-fn hint_of_pkcs12(text: &[u8], path: &Path) -> String {
-    // A DER sequence with a two-octet length: no PEM file begins like that.
-    if !text.starts_with(&[0x30, 0x82]) {
-        return String::new();
-    }
-    format!(
-        "; it looks like a PKCS#12 (.p12) file, convert it with: openssl pkcs12 -in {} -nodes \
-         -out {}",
-        shell_word(path),
-        shell_word(&path.with_extension("pem")),
-    )
-}
-
-/// Bytes of a certificate or key file at most; a long chain has some 10 KiB.
-pub(super) const MAX_PEM_FILE: usize = 1024 * 1024;
+/// Our limit: bytes of a certificate or key file; a long chain has some 10 KiB.
+pub const MAX_PEM_FILE: usize = 1024 * 1024;

@@ -12,7 +12,7 @@ mod roots;
 mod validity;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -21,9 +21,9 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-pub use identity::{Identity, read_chain};
-pub use roots::Roots;
-pub use validity::{Validity, validity};
+pub use identity::{Identity, MAX_PEM_FILE, PemFile, chain};
+pub use roots::{Authorities, Roots, SystemRoots, authorities};
+pub use validity::{Validity, subject, validity};
 
 /// ALPN's name of HTTP/2 over TLS (RFC 9113 §3.1).
 pub const ALPN_H2: &[u8] = b"h2";
@@ -34,21 +34,13 @@ pub const ALPN_HTTP1: &[u8] = b"http/1.1";
 /// Why a certificate, key or root file cannot be used; says which file and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsError {
+    path: Option<PathBuf>,
     text: String,
 }
 
-/// The configuration of outgoing connections: the system's roots and those of `ca_path`, our
-/// certificate if there is one, and the protocols offered.
+/// The configuration of outgoing connections: whom we trust, our certificate if there is one, and
+/// the protocols offered.
 pub fn client_config(
-    ca_path: Option<&Path>,
-    identity: Option<Identity>,
-    alpn: &[&[u8]],
-) -> Result<Arc<ClientConfig>, TlsError> {
-    client_config_with(&Roots::load(ca_path)?, identity, alpn)
-}
-
-/// As [`client_config`], with roots that were loaded before.
-pub fn client_config_with(
     roots: &Roots,
     identity: Option<Identity>,
     alpn: &[&[u8]],
@@ -132,13 +124,33 @@ pub(super) fn explain(error: &rustls::Error) -> String {
 
 impl TlsError {
     fn new(text: String) -> Self {
-        Self { text }
+        Self { path: None, text }
+    }
+
+    fn of_file(path: &Path, text: impl fmt::Display) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+            text: text.to_string(),
+        }
+    }
+
+    /// The file that it is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What is wrong with that.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match &self.path {
+            Some(path) => write!(f, "{}: {}", path.display(), self.text),
+            None => f.write_str(&self.text),
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! The certificates that a server's chain must end in.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::{TlsError, identity};
+use super::{TlsError, identity, subject};
 use crate::pasted;
 use crate::regular;
 
@@ -17,55 +19,187 @@ pub struct Roots {
     store: Arc<RootCertStore>,
 }
 
+/// Whom the system trusts, read once for all that need it.
+#[derive(Debug, Default)]
+pub struct SystemRoots {
+    certificates: Vec<CertificateDer<'static>>,
+    /// What of it could not be read, each naming the file or the variable.
+    pub doubts: Vec<String>,
+    /// Why none of it is to be used.
+    unusable: Option<TlsError>,
+}
+
+impl SystemRoots {
+    /// The system's, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in its place.
+    pub fn load() -> Self {
+        let [file, directories] = VARIABLES.map(std::env::var_os);
+        let directories = directories.filter(|named| !named.is_empty());
+        let mut found = Self::default();
+        if file.is_none() && directories.is_none() {
+            let system = rustls_native_certs::load_native_certs();
+            found.certificates = system.certs;
+            let errors = system.errors.iter();
+            found.doubts = errors
+                .map(|error| format!("system root certificates: {error}"))
+                .collect();
+        }
+        let [of_file, of_directories] = VARIABLES;
+        if let Some(file) = file {
+            found.take(of_file, &file, |found, path| found.take_file(of_file, path));
+        }
+        if let Some(directories) = directories {
+            found.take(of_directories, &directories, |found, _| {
+                let parts = std::env::split_paths(&directories);
+                for path in parts.filter(|path| !path.as_os_str().is_empty()) {
+                    found.take_directory(&path);
+                }
+            });
+        }
+        found.doubts.truncate(DOUBTS_MAX);
+        found
+    }
+
+    /// Takes what a variable names, unless it holds a key itself.
+    fn take(&mut self, name: &str, value: &OsStr, take: impl FnOnce(&mut Self, &Path)) {
+        let (text, path) = (value.to_string_lossy(), Path::new(value));
+        if let Some(why) = pasted::why_no_path(&text, path, Path::exists) {
+            self.unusable = Some(TlsError::new(format!("{name}: {why}")));
+            return;
+        }
+        if let Ok(there) = fs::metadata(path)
+            && !there.is_dir()
+            && let Err(error) = regular::check(there.file_type())
+        {
+            let text = format!("{name}: {}: {error}", path.display());
+            self.unusable = Some(TlsError::new(text));
+            return;
+        }
+        let before = self.doubts.len();
+        take(self, path);
+        if pasted::why_no_file(&text, path, Path::exists).is_some() {
+            for doubt in self.doubts.iter_mut().skip(before) {
+                *doubt = pasted::without(doubt.as_bytes(), &[&text]);
+            }
+        }
+    }
+
+    fn take_file(&mut self, name: &str, path: &Path) {
+        let shown = path.display();
+        let found = regular::read(path, SYSTEM_FILE_MAX).map_err(|error| error.to_string());
+        match found.and_then(|file| authorities(&file)) {
+            Ok(found) => {
+                let useless = found.useless.iter();
+                let doubts = useless.map(|text| format!("{name}: {shown}: {text}"));
+                self.doubts.extend(doubts);
+                let good = found.good.into_iter().map(|(_, it)| it);
+                self.certificates.extend(good);
+            }
+            Err(error) => self.doubts.push(format!("{name}: {shown}: {error}")),
+        }
+    }
+
+    /// As OpenSSL's `rehash` leaves it: certificates in files, and links to them.
+    fn take_directory(&mut self, path: &Path) {
+        let (name, shown) = (VARIABLES[1], path.display());
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) => return self.doubts.push(format!("{name}: {shown}: {error}")),
+        };
+        let mut files: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file())
+            .collect();
+        files.sort();
+        let before = self.certificates.len();
+        for file in files {
+            match regular::read(&file, SYSTEM_FILE_MAX) {
+                // Lists of revoked certificates and others may be among them.
+                Ok(file) => {
+                    let found = authorities(&file)
+                        .map(|found| found.good)
+                        .unwrap_or_default();
+                    self.certificates
+                        .extend(found.into_iter().map(|(_, it)| it));
+                }
+                Err(error) => {
+                    let file = file.display();
+                    self.doubts.push(format!("{name}: {file}: {error}"));
+                }
+            }
+        }
+        if self.certificates.len() == before {
+            let text = format!("{name}: {shown}: no PEM certificate in any of its files");
+            self.doubts.push(text);
+        }
+    }
+}
+
+/// The certificates of a PEM file.
+#[derive(Debug, Default)]
+pub struct Authorities {
+    /// Those that can be trusted, each with what it is called in messages.
+    pub good: Vec<(String, CertificateDer<'static>)>,
+    /// Why each of the others cannot.
+    pub useless: Vec<String>,
+}
+
+/// Reads certificates to be trusted.
+///
+/// # Errors
+///
+/// When none of them can be.
+pub fn authorities(file: &[u8]) -> Result<Authorities, String> {
+    let file = file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file);
+    let mut found = Authorities::default();
+    for (number, item) in (1..).zip(CertificateDer::pem_slice_iter(file)) {
+        let certificate = match item {
+            Ok(certificate) => certificate,
+            Err(error) => {
+                let what = identity::what(&error);
+                found.useless.push(format!("certificate {number}: {what}"));
+                continue;
+            }
+        };
+        let name = match subject(&certificate) {
+            Some(subject) => format!("certificate {number} ({subject})"),
+            None => format!("certificate {number}"),
+        };
+        match RootCertStore::empty().add(certificate.clone()) {
+            Ok(()) => found.good.push((name, certificate)),
+            Err(error) => found.useless.push(format!("{name}: {error}")),
+        }
+    }
+    if !found.good.is_empty() {
+        return Ok(found);
+    }
+    found.useless.truncate(DOUBTS_MAX);
+    Err(if found.useless.is_empty() {
+        "no PEM certificate (-----BEGIN CERTIFICATE-----) in it".to_owned()
+    } else {
+        found.useless.join(", ")
+    })
+}
+
 impl Roots {
-    /// The system's roots (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name), and those of
-    /// `ca_path` besides. Fails if there is none at all, or if `ca_path` holds none.
-    pub fn load(ca_path: Option<&Path>) -> Result<Self, TlsError> {
-        let mut hidden = Vec::new();
-        for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
-            let value = std::env::var_os(name).unwrap_or_default();
-            let text = value.to_string_lossy();
-            if let Some(why) = pasted::why_no_path(&text, Path::new(&value), Path::exists) {
-                return Err(TlsError::new(format!("{name}: {why}")));
-            }
-            // One that is missing is told below.
-            if let Ok(found) = std::fs::metadata(&value)
-                && !found.is_dir()
-                && let Err(error) = regular::check(found.file_type())
-            {
-                let path = value.display();
-                return Err(TlsError::new(format!("{name}: {path}: {error}")));
-            }
-            if pasted::why_no_file(&text, Path::new(&value), Path::exists).is_some() {
-                hidden.push(text.into_owned());
-            }
-        }
-        let hidden: Vec<&str> = hidden.iter().map(String::as_str).collect();
-        let system = rustls_native_certs::load_native_certs();
-        for error in &system.errors {
-            let told = pasted::without(error.to_string().as_bytes(), &hidden);
-            log::warn!("system root certificates: {told}");
-        }
-        Self::from_certificates(system.certs, ca_path)
-    }
-
-    /// Those of `ca_path` only.
-    pub fn from_file(ca_path: &Path) -> Result<Self, TlsError> {
-        Self::from_certificates(Vec::new(), Some(ca_path))
-    }
-
-    pub(super) fn from_certificates(
-        system: Vec<CertificateDer<'static>>,
-        ca_path: Option<&Path>,
+    /// The system's and our own.
+    ///
+    /// # Errors
+    ///
+    /// If there is none at all, or the system's cannot be used as they were named.
+    pub fn of(
+        system: &SystemRoots,
+        own: impl IntoIterator<Item = CertificateDer<'static>>,
     ) -> Result<Self, TlsError> {
+        if let Some(error) = &system.unusable {
+            return Err(error.clone());
+        }
         let mut store = RootCertStore::empty();
         // A system's bundle may hold certificates that no TLS library reads any more.
-        let (_, ignored) = store.add_parsable_certificates(system);
+        let all = system.certificates.iter().cloned().chain(own);
+        let (_, ignored) = store.add_parsable_certificates(all);
         if ignored > 0 {
             log::debug!("{ignored} system root certificates are of no use");
-        }
-        if let Some(path) = ca_path {
-            add_file(&mut store, path)?;
         }
         if store.is_empty() {
             return Err(TlsError::new(
@@ -84,21 +218,10 @@ impl Roots {
     }
 }
 
-fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
-    let shown = path.display();
-    let file = identity::read(path).map_err(|error| TlsError::new(format!("ca_path {error}")))?;
-    let found = CertificateDer::pem_slice_iter(&file)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::new(format!("ca_path {shown}: {}", identity::what(&error))))?;
-    if found.is_empty() {
-        let text =
-            format!("ca_path {shown}: no PEM certificate (-----BEGIN CERTIFICATE-----) in it");
-        return Err(TlsError::new(text));
-    }
-    for certificate in found {
-        store
-            .add(certificate)
-            .map_err(|error| TlsError::new(format!("ca_path {shown}: {error}")))?;
-    }
-    Ok(())
-}
+/// What names others than the system's own: a file, and directories.
+const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Our limit: octets of a file of the system's; the largest bundles have half a MiB.
+const SYSTEM_FILE_MAX: usize = 16 * 1024 * 1024;
+/// Our limit: what is said of the system's certificates, in lines.
+const DOUBTS_MAX: usize = 20;

@@ -37,16 +37,24 @@ impl Files {
     }
 
     fn load(&self, key: &str) -> Result<Identity, String> {
-        Identity::from_pem_files(&self.path("cert.pem"), &self.path(key), None)
-            .map_err(|error| error.to_string())
+        from_files(&self.path("cert.pem"), &self.path(key), None)
     }
 
     #[cfg(feature = "encrypted-keys")]
     fn load_with(&self, key: &str, passphrase: &str) -> Result<Identity, String> {
         let (certificate, key) = (self.path("cert.pem"), self.path(key));
-        Identity::from_pem_files(&certificate, &key, Some(passphrase))
-            .map_err(|error| error.to_string())
+        from_files(&certificate, &key, Some(passphrase))
     }
+}
+
+fn from_files(
+    certificate: &Path,
+    key: &Path,
+    passphrase: Option<&str>,
+) -> Result<Identity, String> {
+    let [chain, pem] = [certificate, key].map(|path| fs::read(path).unwrap());
+    let (chain, pem) = (PemFile::new(certificate, &chain), PemFile::new(key, &pem));
+    Identity::from_pem(chain, pem, passphrase).map_err(|error| error.to_string())
 }
 
 /// `PrivateKeyInfo` (RFC 5208 §5): version, algorithm, then the key in an octet string.
@@ -136,7 +144,7 @@ fn chain_and_key_may_share_a_file() {
         .concat();
     fs::write(files.path("both.pem"), both).unwrap();
     let both = files.path("both.pem");
-    assert!(Identity::from_pem_files(&both, &both, None).is_ok());
+    assert!(from_files(&both, &both, None).is_ok());
 }
 
 #[test]
@@ -293,7 +301,6 @@ fn what_cannot_be_decrypted_says_why() {
 fn files_without_what_is_looked_for_are_named() {
     let files = Files::new(&KeyPair::generate().unwrap());
     fs::write(files.path("empty.pem"), "").unwrap();
-    fs::write(files.path("bag.p12"), [0x30, 0x82, 0x01, 0x00]).unwrap();
     fs::write(
         files.path("broken.pem"),
         "-----BEGIN PRIVATE KEY-----\n!!!!\n",
@@ -301,58 +308,53 @@ fn files_without_what_is_looked_for_are_named() {
     .unwrap();
     for (key, expected) in [
         ("empty.pem", "empty.pem: no PEM private key"),
-        ("bag.p12", "openssl pkcs12 -in "),
         ("broken.pem", "broken.pem: "),
-        ("missing.pem", "missing.pem: No such file"),
         ("cert.pem", "cert.pem: no PEM private key"),
     ] {
         let error = files.load(key).unwrap_err();
         assert!(error.contains(expected), "{key}: {error}");
     }
-    let error = Identity::from_pem_files(&files.path("key.pem"), &files.path("key.pem"), None);
-    let error = error.unwrap_err().to_string();
+    let error = from_files(&files.path("key.pem"), &files.path("key.pem"), None);
+    let error = error.unwrap_err();
     assert!(error.contains("key.pem: no PEM certificate"), "{error}");
 }
 
 #[test]
-fn oversized_pem_files_are_not_read() {
-    let files = Files::new(&KeyPair::generate().unwrap());
-    let path = files.path("big.pem");
-    fs::File::create(&path)
-        .and_then(|file| file.set_len(identity::MAX_PEM_FILE as u64 + 1))
-        .unwrap();
-    let endless = files.path("endless.pem");
-    std::os::unix::fs::symlink("/dev/zero", endless).unwrap();
-    for (name, said) in [
-        ("big.pem", "over 1048576 bytes"),
-        ("endless.pem", "it is a device, not a file"),
+fn one_bad_certificate_among_good_ones_is_left_out_and_named() {
+    let [one, other] = [(); 2].map(|()| fs::read(Authority::new().path()).unwrap());
+    let broken = pem_of("CERTIFICATE", &[0x30, 0x03, 0x02, 0x01, 0x05]);
+    let cut = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+    let file = [&one, broken.as_bytes(), cut.as_bytes(), &other].concat();
+    let found = authorities(&file).unwrap();
+    assert_eq!(found.good.len(), 2);
+    assert_eq!(found.good[1].0.split(" (").next(), Some("certificate 4"));
+    let [broken_told, cut_told] = &found.useless[..] else {
+        panic!("{found:?}");
+    };
+    assert!(broken_told.starts_with("certificate 2: "), "{broken_told}");
+    assert!(
+        cut_told.starts_with("certificate 3: ") && cut_told.contains("base64"),
+        "{cut_told}"
+    );
+    let marked = [BYTE_ORDER_MARK, &one].concat();
+    assert_eq!(authorities(&marked).unwrap().good.len(), 1);
+    let key = pem_of("PRIVATE KEY", &[0x30, 0]);
+    for (file, expected) in [
+        (broken.as_str(), "certificate 1: "),
+        (&key, "no PEM certificate"),
+        ("", "no PEM certificate"),
     ] {
-        let error = files.load(name).unwrap_err();
-        assert!(error.contains(said), "{error}");
-        let error = Roots::from_file(&files.path(name)).unwrap_err().to_string();
-        assert!(error.contains(said), "{error}");
+        let error = authorities(file.as_bytes()).unwrap_err();
+        assert!(error.contains(expected), "{error}");
     }
 }
 
-#[test]
-fn a_ca_file_must_hold_certificates() {
-    let files = Files::new(&KeyPair::generate().unwrap());
-    for (name, expected) in [
-        ("key.pem", "no PEM certificate"),
-        ("missing.pem", "ca_path"),
-    ] {
-        let error = Roots::from_file(&files.path(name)).unwrap_err().to_string();
-        assert!(error.contains(expected) && error.contains(name), "{error}");
-    }
-    let ok = Roots::from_file(&Authority::new().path());
-    assert_eq!(ok.unwrap().store().len(), 1);
-}
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[test]
 fn no_root_at_all_says_what_to_do() {
-    let error = Roots::from_certificates(Vec::new(), None)
-        .unwrap_err()
-        .to_string();
+    let error = Roots::of(&SystemRoots::default(), []).unwrap_err();
+    let error = error.to_string();
     for what in ["ca-certificates", "SSL_CERT_FILE", "ca_path"] {
         assert!(error.contains(what), "{error}");
     }
@@ -366,34 +368,4 @@ fn configurations_offer_what_they_are_told() {
     assert!(!config.enable_early_data);
     let shown = format!("{:?}", config.crypto_provider().kx_groups);
     assert!(!shown.is_empty());
-}
-
-/// What the process's environment says about roots can only be tried in a process of its own.
-#[test]
-fn the_environment_may_name_the_roots() {
-    const NAME: &str = "net::tls::tests::the_environment_may_name_the_roots";
-    const EXPECTED: &str = "STERNA_TEST_EXPECTED_ROOTS";
-    if let Ok(expected) = std::env::var(EXPECTED) {
-        let found = Roots::load(None).map(|roots| roots.store().len());
-        assert_eq!(found.unwrap_or(0).to_string(), expected);
-        return;
-    }
-    let authority = Authority::new();
-    let dir = tempfile::tempdir().unwrap();
-    let empty = dir.path().join("empty.pem");
-    fs::write(&empty, "").unwrap();
-    for (file, expected) in [(authority.path(), "1"), (empty, "0")] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", NAME])
-            .env("SSL_CERT_FILE", file)
-            .env_remove("SSL_CERT_DIR")
-            .env(EXPECTED, expected)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && text.contains("1 passed"),
-            "{text}"
-        );
-    }
 }

@@ -66,7 +66,10 @@ impl SigningKey {
             ));
         }
         let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-        check_label(&String::from_utf8_lossy(file))?;
+        if !String::from_utf8_lossy(file).contains("-----BEGIN PRIVATE KEY-----") {
+            let text = "the file is not a .p8 file: it has no line \"-----BEGIN PRIVATE KEY-----\"";
+            return Err(text.to_owned());
+        }
         let key = EncodingKey::from_ec_pem(file)
             .map_err(|_| "the key file has no readable elliptic-curve key".to_owned())?;
         let (kid, iss) = (key_id.to_owned(), team_id.to_owned());
@@ -160,27 +163,6 @@ fn check_id(what: &str, id: &str) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// Tells the kinds of key files apart that operators mistake for a `.p8`.
-fn check_label(text: &str) -> Result<(), String> {
-    if text.contains("-----BEGIN PRIVATE KEY-----") {
-        return Ok(());
-    }
-    let error = if text.contains("-----BEGIN EC PRIVATE KEY-----") {
-        "the key is in SEC1 form (EC PRIVATE KEY), not PKCS#8; convert it with: \
-         openssl pkcs8 -topk8 -nocrypt -in KEY.pem -out AuthKey.p8"
-    } else if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
-        "the key is encrypted; decrypt it with: openssl pkcs8 -in KEY.p8 -out AuthKey.p8"
-    } else if text.contains("-----BEGIN RSA PRIVATE KEY-----") {
-        "the key is an RSA key, not the .p8 file that Apple hands out for token authentication"
-    } else if text.contains("-----BEGIN CERTIFICATE-----") {
-        "the file holds a certificate, not the .p8 file that Apple hands out for token \
-         authentication"
-    } else {
-        "the file is not a .p8 file: it has no line \"-----BEGIN PRIVATE KEY-----\""
-    };
-    Err(error.to_owned())
 }
 
 #[cfg(test)]

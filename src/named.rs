@@ -1,0 +1,430 @@
+//! The files that a configuration names, read into what they are for.
+//!
+//! Start, reload, recovery and `sterna check` read them here and nowhere else, so that what one of
+//! them refuses the others refuse too, in the same words. What can be used and may not do what its
+//! owner expects is a doubt, which all of them tell.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use crate::api::ApiKeys;
+use crate::config::{Android, ApnsCredential, Core, HideToken, Ios, Log, Secret};
+use crate::count;
+use crate::filetype::{self, Wanted};
+use crate::log::HASH_KEY_MIN;
+use crate::moment::Moment;
+use crate::moment::server_clock::span;
+use crate::net::tls::{self, Identity, MAX_PEM_FILE, PemFile, Roots, SystemRoots, validity};
+use crate::provider::KEY_FILE_MAX;
+use crate::provider::apns::SigningKey;
+use crate::provider::fcm::{ServiceAccount, check_project_id};
+use crate::regular;
+
+/// How long before its end a certificate is warned of: time for Apple's portal and a holiday. One
+/// that is made for a short life is warned of in its last third.
+const EXPIRY_WARNING: i64 = 30 * 86_400;
+
+/// Something to be said of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The configuration's key that names it; empty for what no key names.
+    pub key: &'static str,
+    /// The file, unless the text says which.
+    pub path: Option<PathBuf>,
+    /// What there is to say; what follows a `; ` is what to do.
+    pub text: String,
+}
+
+impl Finding {
+    fn at(key: &'static str, path: &Path, text: impl fmt::Display) -> Self {
+        Self {
+            key,
+            path: Some(path.to_owned()),
+            text: text.to_string(),
+        }
+    }
+
+    fn of_key(key: &'static str, text: impl fmt::Display) -> Self {
+        Self {
+            key,
+            path: None,
+            text: text.to_string(),
+        }
+    }
+}
+
+/// `key path: text`
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            _ if self.key.is_empty() => f.write_str(&self.text),
+            Some(path) => write!(f, "{} {}: {}", self.key, path.display(), self.text),
+            None => write!(f, "{}: {}", self.key, self.text),
+        }
+    }
+}
+
+/// What was read, and the doubts about it.
+pub struct Found<T> {
+    /// What it is for.
+    pub value: T,
+    /// What may not do what its owner expects.
+    pub doubts: Vec<Finding>,
+}
+
+/// Who we are to APNs.
+pub enum ApnsIdentity {
+    /// Whoever has this key.
+    Key(SigningKey),
+    /// Whoever has the certificate that the TLS set-up shows.
+    Certificate,
+}
+
+/// All that connections to APNs are made with.
+pub struct Apns {
+    /// Who we are.
+    pub identity: ApnsIdentity,
+    /// Whom we trust, and the certificate that we show.
+    pub tls: Arc<ClientConfig>,
+}
+
+/// All that connections to FCM are made with.
+pub struct Fcm {
+    /// Who we are.
+    pub account: ServiceAccount,
+    /// The Firebase project.
+    pub project: String,
+    /// Whom we trust, for FCM.
+    pub tls: Arc<ClientConfig>,
+    /// Whom we trust, for the token endpoint.
+    pub web_tls: Arc<ClientConfig>,
+}
+
+/// Reads what `[ios]` names.
+///
+/// # Errors
+///
+/// All that keeps it from being used.
+pub fn apns(ios: &Ios, system: &SystemRoots, now: Moment) -> Result<Found<Apns>, Vec<Finding>> {
+    let mut doubts = Vec::new();
+    let who = who(&ios.credential, now, &mut doubts);
+    let roots = roots("ios.ca_path", ios.ca_path.as_deref(), system, now);
+    let ((identity, certificate), roots) = both(who, roots, &mut doubts)?;
+    let tls = tls::client_config(&roots, certificate, &[tls::ALPN_H2]);
+    let tls = tls.map_err(|error| vec![Finding::of_key("ios", error)])?;
+    let value = Apns { identity, tls };
+    Ok(Found { value, doubts })
+}
+
+/// Reads what `[android]` names.
+///
+/// # Errors
+///
+/// All that keeps it from being used.
+pub fn fcm(
+    android: &Android,
+    system: &SystemRoots,
+    now: Moment,
+) -> Result<Found<Fcm>, Vec<Finding>> {
+    let mut doubts = Vec::new();
+    let account = account(android);
+    let roots = roots("android.ca_path", android.ca_path.as_deref(), system, now);
+    let ((account, project), roots) = both(account, roots, &mut doubts)?;
+    let tls = |protocols: &[&[u8]]| {
+        let tls = tls::client_config(&roots, None, protocols);
+        tls.map_err(|error| vec![Finding::of_key("android", error)])
+    };
+    let value = Fcm {
+        account,
+        project,
+        tls: tls(&[tls::ALPN_H2])?,
+        web_tls: tls(&[tls::ALPN_H2, tls::ALPN_HTTP1])?,
+    };
+    Ok(Found { value, doubts })
+}
+
+/// Reads the API keys, if there is to be a file of them.
+///
+/// # Errors
+///
+/// Why it cannot be used.
+pub fn api_keys(core: &Core) -> Result<Option<ApiKeys>, Finding> {
+    let Some(path) = &core.api_key_path else {
+        return Ok(None);
+    };
+    let file = read(KEYS, path, Wanted::Text)?;
+    let text = String::from_utf8_lossy(&file);
+    let keys = ApiKeys::parse(&text);
+    keys.map(Some)
+        .map_err(|error| unusable((KEYS, path), &file, Wanted::Text, error))
+}
+
+/// Reads the key of hashed device tokens, if they are to be hashed.
+///
+/// # Errors
+///
+/// Why it cannot be used.
+pub fn hash_key(log: &Log) -> Result<Option<Vec<u8>>, Finding> {
+    let HideToken::Hash { key_path } = &log.hide_token else {
+        return Ok(None);
+    };
+    let key = octets(HASH_KEY, key_path, KEY_FILE_MAX)?;
+    if !(HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) {
+        let octets = count::of(key.len(), "octet", "octets");
+        let text = format!(
+            "the file has {octets}, and {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key; make one \
+             with: openssl rand -out FILE 32"
+        );
+        return Err(Finding::at(HASH_KEY, key_path, text));
+    }
+    Ok(Some(key))
+}
+
+type Certificate = Option<Identity>;
+
+fn who(
+    credential: &ApnsCredential,
+    now: Moment,
+    doubts: &mut Vec<Finding>,
+) -> Result<(ApnsIdentity, Certificate), Vec<Finding>> {
+    match credential {
+        ApnsCredential::Token {
+            key_path,
+            key_id,
+            team_id,
+        } => {
+            let key = "ios.token_auth_key_path";
+            let file = read(key, key_path, Wanted::SigningKey).map_err(one)?;
+            let signing_key = SigningKey::from_pem(&file, key_id, team_id).map_err(|error| {
+                let wanted = Wanted::SigningKey;
+                vec![unusable((key, key_path), &file, wanted, error)]
+            })?;
+            Ok((ApnsIdentity::Key(signing_key), None))
+        }
+        ApnsCredential::Certificate {
+            cert_path,
+            key_path,
+            passphrase,
+        } => {
+            let (of_chain, of_key) = ("ios.pem_cert_path", "ios.pem_key_path");
+            let chain = read(of_chain, cert_path, Wanted::Certificate);
+            let key = read(of_key, key_path, Wanted::CertificateKey);
+            let (chain, key) = both(chain.map_err(one), key.map_err(one).map(alone), doubts)?;
+            let (chain, key) = (
+                PemFile::new(cert_path, &chain),
+                PemFile::new(key_path, &key),
+            );
+            let passphrase = passphrase.as_ref().map(Secret::expose);
+            let identity = Identity::from_pem(chain, key, passphrase).map_err(|error| {
+                let files = [
+                    (of_chain, chain, Wanted::Certificate),
+                    (of_key, key, Wanted::CertificateKey),
+                ];
+                let told = files.into_iter().filter_map(|(key, file, wanted)| {
+                    let complaint = filetype::complaint(file.octets, wanted, file.path)?;
+                    Some(Finding::at(key, file.path, complaint))
+                });
+                let told: Vec<Finding> = told.collect();
+                if !told.is_empty() {
+                    return told;
+                }
+                vec![match error.path() {
+                    Some(path) if path == key_path && path != cert_path => {
+                        Finding::at(of_key, path, error.text())
+                    }
+                    Some(path) => Finding::at(of_chain, path, error.text()),
+                    None => Finding::of_key(of_chain, error),
+                }]
+            })?;
+            for (index, certificate) in identity.certificates().iter().enumerate() {
+                match dates(certificate, now) {
+                    // The others are Apple's business.
+                    Dates::Over(text) if index == 0 => {
+                        return Err(vec![Finding::at(of_chain, cert_path, text)]);
+                    }
+                    dates => doubts.extend(
+                        dates
+                            .doubt()
+                            .map(|text| Finding::at(of_chain, cert_path, text)),
+                    ),
+                }
+            }
+            Ok((ApnsIdentity::Certificate, Some(identity)))
+        }
+    }
+}
+
+fn account(android: &Android) -> Result<(ServiceAccount, String), Vec<Finding>> {
+    let (key, path) = (
+        "android.service_account_path",
+        &android.service_account_path,
+    );
+    let wrong = |error: &dyn fmt::Display| vec![Finding::at(key, path, error)];
+    let file = read(key, path, Wanted::ServiceAccount).map_err(one)?;
+    let unusable = |error: &dyn fmt::Display| {
+        vec![unusable((key, path), &file, Wanted::ServiceAccount, error)]
+    };
+    let text = std::str::from_utf8(&file).map_err(|error| unusable(&error))?;
+    let account = ServiceAccount::parse(text).map_err(|error| unusable(&error))?;
+    let project = android.project_id.as_deref().or(account.project_id());
+    let Some(project) = project.map(str::to_owned) else {
+        return Err(wrong(&"it names no project_id; set android.project_id"));
+    };
+    check_project_id(&project)
+        .map_err(|error| vec![Finding::of_key("android.project_id", error)])?;
+    Ok((account, project))
+}
+
+/// Whom we trust; the doubts are those about the file of our own.
+fn roots(
+    key: &'static str,
+    path: Option<&Path>,
+    system: &SystemRoots,
+    now: Moment,
+) -> Result<(Roots, Vec<Finding>), Vec<Finding>> {
+    let mut doubts = Vec::new();
+    let mut own = Vec::new();
+    if let Some(path) = path {
+        let file = read(key, path, Wanted::Authorities).map_err(one)?;
+        let found = tls::authorities(&file)
+            .map_err(|error| vec![unusable((key, path), &file, Wanted::Authorities, error)])?;
+        for (name, certificate) in &found.good {
+            // That they are short-lived is for those to know who have made them.
+            if let Dates::Over(text) = dates(certificate, now) {
+                doubts.push(Finding::at(key, path, format_args!("{name}: {text}")));
+            }
+        }
+        if doubts.len() == found.good.len() {
+            // Whoever replaces it by mistake would find out by the servers' certificates.
+            return Err(doubts);
+        }
+        let useless = found.useless.iter();
+        doubts.extend(useless.map(|text| Finding::at(key, path, text)));
+        own = found.good.into_iter().map(|(_, it)| it).collect();
+    }
+    doubts.truncate(DOUBTS_MAX);
+    let roots = Roots::of(system, own).map_err(|error| vec![Finding::of_key("", error)])?;
+    Ok((roots, doubts))
+}
+
+/// Both, or all that is wrong with either.
+fn both<A, B>(
+    one: Result<A, Vec<Finding>>,
+    other: Result<(B, Vec<Finding>), Vec<Finding>>,
+    doubts: &mut Vec<Finding>,
+) -> Result<(A, B), Vec<Finding>> {
+    match (one, other) {
+        (Ok(one), Ok((other, more))) => {
+            doubts.extend(more);
+            Ok((one, other))
+        }
+        (one, other) => {
+            let errors = [one.err(), other.err()].into_iter().flatten();
+            Err(errors.flatten().collect())
+        }
+    }
+}
+
+fn one(error: Finding) -> Vec<Finding> {
+    vec![error]
+}
+
+fn alone<T>(value: T) -> (T, Vec<Finding>) {
+    (value, Vec::new())
+}
+
+/// What a certificate's dates say.
+enum Dates {
+    Fine,
+    Doubtful(String),
+    Over(String),
+}
+
+impl Dates {
+    fn doubt(self) -> Option<String> {
+        match self {
+            Self::Fine => None,
+            Self::Doubtful(text) | Self::Over(text) => Some(text),
+        }
+    }
+}
+
+fn dates(certificate: &[u8], now: Moment) -> Dates {
+    let Some(validity) = validity(certificate) else {
+        return Dates::Doubtful("a certificate's dates cannot be read".to_owned());
+    };
+    let now = i64::try_from(now.unix.as_secs()).unwrap_or(i64::MAX);
+    let until = |at: i64| span(std::time::Duration::from_secs(at.abs_diff(now)));
+    let life = validity.to.saturating_sub(validity.from);
+    let warned = EXPIRY_WARNING.min(life / 3);
+    if now >= validity.to {
+        Dates::Over(format!(
+            "the certificate expired at {}; renew it, or put this machine's clock right",
+            date(validity.to)
+        ))
+    } else if now < validity.from {
+        Dates::Doubtful(format!(
+            "the certificate is valid from {} on, in {}; this machine's clock may be wrong, see \
+             timedatectl",
+            date(validity.from),
+            until(validity.from)
+        ))
+    } else if validity.to.saturating_sub(now) <= warned {
+        Dates::Doubtful(format!(
+            "the certificate expires in {} ({}); renew it",
+            until(validity.to),
+            date(validity.to)
+        ))
+    } else {
+        Dates::Fine
+    }
+}
+
+fn date(at: i64) -> String {
+    jiff::Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.to_string())
+}
+
+/// What is said of a file that cannot be used: what it is, if that is known, else the error.
+fn unusable(
+    (key, path): (&'static str, &Path),
+    file: &[u8],
+    wanted: Wanted,
+    error: impl fmt::Display,
+) -> Finding {
+    match filetype::complaint(file, wanted, path) {
+        Some(complaint) => Finding::at(key, path, complaint),
+        None => Finding::at(key, path, error),
+    }
+}
+
+/// Reads a file that is to be of that kind, without its byte order mark.
+fn read(key: &'static str, path: &Path, wanted: Wanted) -> Result<Vec<u8>, Finding> {
+    let most = match wanted {
+        Wanted::Certificate | Wanted::CertificateKey | Wanted::Authorities => MAX_PEM_FILE,
+        Wanted::SigningKey | Wanted::ServiceAccount | Wanted::Text => KEY_FILE_MAX,
+    };
+    let mut file = octets(key, path, most)?;
+    if file.starts_with(BYTE_ORDER_MARK) {
+        file.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(file)
+}
+
+fn octets(key: &'static str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
+    let file = regular::read(path, most)
+        .map_err(|error| Finding::at(key, path, format_args!("cannot be read: {error}")))?;
+    if file.len() > most {
+        let text = format!("over {most} bytes, and no file of this kind is that long");
+        return Err(Finding::at(key, path, text));
+    }
+    Ok(file)
+}
+
+const KEYS: &str = "core.api_key_path";
+const HASH_KEY: &str = "log.hash_key_path";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Our limit: certificates of one file of which something is said.
+const DOUBTS_MAX: usize = 20;
