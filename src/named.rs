@@ -202,6 +202,7 @@ fn who(
                 let wanted = Wanted::SigningKey;
                 vec![unusable((key, key_path), &file, wanted, error)]
             })?;
+            doubts.extend(other_id(key_path, key_id).map(|text| Finding::at(key, key_path, text)));
             Ok((ApnsIdentity::Key(signing_key), None))
         }
         ApnsCredential::Certificate {
@@ -255,6 +256,18 @@ fn who(
             Ok((ApnsIdentity::Certificate, Some(identity)))
         }
     }
+}
+
+/// What is to be said of a signing key whose file is called after another key.
+fn other_id(path: &Path, key_id: &str) -> Option<String> {
+    let name = path.file_stem()?.to_str()?.strip_prefix("AuthKey_")?;
+    let is_id = name.len() == key_id.len() && name.bytes().all(|it| it.is_ascii_alphanumeric());
+    (is_id && name != key_id).then(|| {
+        format!(
+            "by its name the file is key {name}, and ios.token_auth_key_id is {key_id}; Apple \
+             refuses every push as InvalidProviderToken if that is not the file's key"
+        )
+    })
 }
 
 fn account(android: &Android) -> Result<(ServiceAccount, String), Vec<Finding>> {

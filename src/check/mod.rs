@@ -10,11 +10,14 @@ mod online;
 mod places;
 mod running;
 
+use jiff::tz::TimeZone;
+
 use crate::config::{Config, Diagnostic, FileText, Severity};
 use crate::descriptors::{self, Share};
 use crate::moment::Moment;
 use crate::named::{self, Finding};
 use crate::net::tls::SystemRoots;
+use crate::pasted;
 pub use clock::from_the_future;
 pub use online::online;
 
@@ -31,11 +34,35 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagn
     if let Some(warning) = Share::of(config, limit).warning(whose) {
         findings.push(source.about(Severity::Warning, "core.max_connections", warning));
     }
+    findings.extend(zone(source));
     if let Some(pid) = daemon {
         let text = format!("the daemon runs, with pid {pid}: its port and journal were not tried");
         findings.push(source.whole(Severity::Note, text));
     }
     findings
+}
+
+/// What the configuration leaves to a default that suits few.
+pub fn unsaid(config: &Config, source: &FileText<'_>) -> Option<Diagnostic> {
+    let key = "ios.sandbox";
+    let is_apples = config.ios.as_ref()?.endpoint.is_none();
+    let text = "ios.sandbox is not set: pushes go to Apple's development environment, which \
+                refuses device tokens of apps from the App Store and TestFlight; write \
+                sandbox = false below [ios] for those, else sandbox = true";
+    (is_apples && !source.has(key)).then(|| source.whole(Severity::Note, text))
+}
+
+/// What is to be said of a time zone that log lines will not have.
+fn zone(source: &FileText<'_>) -> Option<Diagnostic> {
+    let named = std::env::var_os("TZ").filter(|name| !name.is_empty())?;
+    let error = TimeZone::try_system().err().is_some();
+    let named = named.to_string_lossy();
+    let text = format!(
+        "TZ = {:?}: there is no such time zone, so that log lines have their times in UTC; name \
+         one that timedatectl list-timezones has",
+        pasted::quoted(&named, ZONE_SHOWN)
+    );
+    error.then(|| source.whole(Severity::Warning, text))
 }
 
 /// Looks at what a start and a reload open alike: all that [`credentials`] looks at, and the logs.
@@ -91,6 +118,9 @@ fn told(source: &FileText<'_>, severity: Severity, finding: &Finding) -> Diagnos
 pub fn has_error(findings: &[Diagnostic]) -> bool {
     findings.iter().any(|it| it.severity == Severity::Error)
 }
+
+/// Characters of a zone's name that are shown.
+const ZONE_SHOWN: usize = 64;
 
 #[cfg(test)]
 mod tests;

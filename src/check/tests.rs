@@ -49,7 +49,7 @@ fn certificates_are_looked_at_by_the_calendar() {
     let text = certificate(directory.path(), (3, 6));
     let day = |month: i8, day: i8| {
         let date = jiff::civil::date(2026, month, day);
-        let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+        let zoned = date.to_zoned(TimeZone::UTC).unwrap();
         Duration::from_secs(zoned.timestamp().as_second().try_into().unwrap())
     };
     for (now, expected) in [

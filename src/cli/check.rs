@@ -46,6 +46,10 @@ pub(super) fn run(asked: &Check) -> ExitCode {
         findings.extend(further);
         let changed = changed(path.unwrap_or(Path::new(DEFAULT_PATH)));
         findings.extend(changed.and_then(|at| check::from_the_future(&source, at, now.unix)));
+        if !check::has_error(&findings) {
+            // What is refused is to be mended first.
+            findings.extend(check::unsaid(config, &source));
+        }
         if asked.online {
             findings.extend(check::online(config, &source));
         }

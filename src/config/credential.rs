@@ -19,8 +19,9 @@ pub(super) fn path(name: &str, directory: Option<&Path>) -> Result<PathBuf, Stri
     let Some(directory) = directory else {
         return Err(format!(
             "CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with \
-             LoadCredential={name}:/path/of/the/file; outside of systemd set it to the directory \
-             where the file {name} is, /run/credentials/sterna.service while the service runs"
+             LoadCredential={name}:/path/of/the/file; elsewhere set it to a directory with a file \
+             {name}, while the service runs by: sudo env \
+             CREDENTIALS_DIRECTORY=/run/credentials/sterna.service sterna check -c FILE"
         ));
     };
     Ok(directory.join(name))

@@ -41,6 +41,13 @@ impl<'t> FileText<'t> {
         }
     }
 
+    /// Whether the file gives the key, named `section.name`, a value.
+    pub fn has(&self, key: &str) -> bool {
+        let known = all_keys().find(|known| known.path() == key);
+        let both = self.document.as_ref().zip(known);
+        both.is_some_and(|(document, known)| document.has(known))
+    }
+
     /// Whether that path stands at the key, named `section.name`, for all to see. A credential's
     /// does not, nor does one that comes from the environment.
     pub fn shows(&self, key: &str, path: &Path) -> bool {

@@ -185,6 +185,26 @@ fn credentials_are_looked_for_where_systemd_puts_them() {
     };
     let (code, text) = check(directory.path());
     assert_eq!(code, Some(0), "{text}");
+    // Outside of the service what is advised works, with a directory of ours in its place.
+    let mut command = command(&["check", "-c", &file]);
+    command.env_remove("CREDENTIALS_DIRECTORY");
+    let told = String::from_utf8(run(command).stderr).unwrap();
+    let (_, advised) = told.split_once("by: sudo ").unwrap();
+    let advised = advised
+        .lines()
+        .next()
+        .unwrap()
+        .replace(
+            "/run/credentials/sterna.service",
+            directory.path().to_str().unwrap(),
+        )
+        .replace(
+            "sterna check -c FILE",
+            &format!("{} check -c {file}", env!("CARGO_BIN_EXE_sterna")),
+        );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &advised]);
+    assert!(run(shell).status.success(), "{advised}");
     let elsewhere = tempfile::tempdir().unwrap();
     let (code, text) = check(elsewhere.path());
     assert_eq!(code, Some(78), "{text}");
@@ -193,6 +213,61 @@ fn credentials_are_looked_for_where_systemd_puts_them() {
         elsewhere.path().join("key.p8").display()
     );
     assert!(text.contains(&expected), "{text}");
+}
+
+#[test]
+fn what_is_not_said_or_said_otherwise_is_told() {
+    let (directory, file) = site();
+    let said = |file: &str, zone: &str| {
+        let mut command = command(&["check", "-c", file]);
+        command.env("TZ", zone);
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = said(&file, "Europe/Berlin");
+    assert!(
+        text.contains("note: ios.sandbox is not set: pushes go to Apple's development"),
+        "{text}"
+    );
+    assert!(!text.contains("TZ"), "{text}");
+    let text = said(&file, "Europe/Nowhere");
+    assert!(
+        text.contains("warning: TZ = \"Europe/Nowhere\": there is no such time zone"),
+        "{text}"
+    );
+    let other = directory.path().join("AuthKey_OTHER12345.p8");
+    let key = directory.path().join("key.p8");
+    fs::copy(&key, &other).unwrap();
+    let config = fs::read_to_string(&file).unwrap();
+    let config = config.replace(key.to_str().unwrap(), other.to_str().unwrap());
+    let config = config.replace("[ios]\n", "[ios]\nsandbox = false\n");
+    fs::write(&file, &config).unwrap();
+    let text = said(&file, "UTC");
+    assert!(
+        text.contains("by its name the file is key OTHER12345, and"),
+        "{text}"
+    );
+    assert!(!text.contains("sandbox"), "{text}");
+    fs::rename(&other, other.with_file_name("AuthKey_ABCDE12345.p8")).unwrap();
+    fs::write(&file, config.replace("OTHER12345", "ABCDE12345")).unwrap();
+    assert!(!said(&file, "UTC").contains("by its name"));
+}
+
+/// Its CA lives for 30 days.
+#[test]
+fn nothing_is_said_of_a_simulators_credentials() {
+    let simulated = crate::harness::simulator::Simulated::start();
+    for by_certificate in [false, true] {
+        let mut site = crate::harness::site::Site::simulated(&simulated.simulator);
+        if by_certificate {
+            site = site.by_certificate(&simulated.simulator);
+        }
+        let file = site.write_config();
+        let output = sterna(&["check", "-c", file.to_str().unwrap()]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.ends_with("sterna: 0 errors, 0 warnings\n"), "{text}");
+    }
 }
 
 #[test]
