@@ -390,6 +390,9 @@ mod tests {
             let about_tokens: Vec<&str> = about_tokens.map(|row| row.reason).collect();
             let in_table: Vec<&str> = table.iter().map(|alarm| alarm.advice.reason).collect();
             assert_eq!(in_table, about_tokens);
+            for Advice { cause, cure, .. } in table.iter().map(|alarm| alarm.advice) {
+                assert!(![cause, cure].concat().contains("  "), "{cause} {cure}");
+            }
             for row in rows {
                 let is_dead = row.token == TokenEffect::Dead;
                 let usual = row.token_alarm().map(|alarm| alarm.usual);

@@ -193,22 +193,28 @@ pub static ADVICE: &[Advice] = &[
 pub static TOKEN_ALARMS: &[TokenAlarm] = &[
     TokenAlarm::of_setup(
         "BadDeviceToken",
-        "The device tokens are of the other environment: those of apps run from Xcode are for the          sandbox, which is the default, those of the App Store and TestFlight are not.",
-        "Set ios.sandbox as the builds need it, true for Xcode's and false for the others, and do          not drop tokens before that is certain.",
+        "The device tokens are of the other environment: those of apps run from Xcode are for \
+         the sandbox, which is the default, those of the App Store and TestFlight are not.",
+        "Set ios.sandbox as the builds need it, true for Xcode's and false for the others, and \
+         do not drop tokens before that is certain.",
     ),
     TokenAlarm::of_setup(
         "DeviceTokenNotForTopic",
         "The device tokens were registered by another app than the one that ios.topic names.",
-        "Set ios.topic to the bundle id of the app that registered them, and do not drop tokens          before that is certain.",
+        "Set ios.topic to the bundle id of the app that registered them, and do not drop tokens \
+         before that is certain.",
     ),
     TokenAlarm::of_dead(
         "Unregistered",
-        "The list of device tokens is out of date: nobody drops the dead ones, or it is an old          copy.",
-        "Drop the device tokens that the failed-push lines name. If the apps are still there,          compare ios.topic and ios.sandbox with their builds.",
+        "The list of device tokens is out of date: nobody drops the dead ones, or it is an old \
+         copy.",
+        "Drop the device tokens that the failed-push lines name. If the apps are still there, \
+         compare ios.topic and ios.sandbox with their builds.",
     ),
     TokenAlarm::of_dead(
         "ExpiredToken",
-        "The list of device tokens is out of date: nobody drops the dead ones, or it is an old          copy.",
+        "The list of device tokens is out of date: nobody drops the dead ones, or it is an old \
+         copy.",
         "Drop the device tokens that the failed-push lines name.",
     ),
 ];

@@ -179,17 +179,22 @@ pub static BY_STATUS_ADVICE: &[(u16, Advice)] = &[
 pub static TOKEN_ALARMS: &[TokenAlarm] = &[
     TokenAlarm::of_dead(
         "UNREGISTERED",
-        "The list of registration tokens is out of date: nobody drops the dead ones, or it is an          old copy.",
+        "The list of registration tokens is out of date: nobody drops the dead ones, or it is an \
+         old copy.",
         "Drop the registration tokens that the failed-push lines name.",
     ),
     TokenAlarm::of_setup(
         "INVALID_ARGUMENT",
-        "What is sent to are no registration tokens: device tokens of Apple, or texts that were          cut on their way. Or something in each message is not as Google wants it.",
-        "Read what Google said in the failed-push lines, compare a token there with what the app          got, and do not drop tokens before that is certain.",
+        "What is sent to are no registration tokens: device tokens of Apple, or texts that were \
+         cut on their way. Or something in each message is not as Google wants it.",
+        "Read what Google said in the failed-push lines, compare a token there with what the app \
+         got, and do not drop tokens before that is certain.",
     ),
     TokenAlarm::of_setup(
         "SENDER_ID_MISMATCH",
-        "The registration tokens were made for another Firebase project than the one that is sent          for.",
-        "Use the service account of the project that the app was built with, in          android.service_account_path, and do not drop tokens before that is certain.",
+        "The registration tokens were made for another Firebase project than the one that is \
+         sent for.",
+        "Use the service account of the project that the app was built with, in \
+         android.service_account_path, and do not drop tokens before that is certain.",
     ),
 ];
