@@ -191,6 +191,8 @@ impl<'a> Share<'a> {
             return Err(NO_ROOM);
         }
         self.delay += moment::since(asked);
+        // Nothing was read before: what the caller owes, it owes from now on.
+        self.place.begin();
         self.set(octets);
         Ok(())
     }

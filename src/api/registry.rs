@@ -297,7 +297,7 @@ impl Place {
         self.unless_evicted(|standing| standing.fall_idle(moment::now()))
     }
 
-    /// Marks the connection as having a request.
+    /// Marks the connection as having a request, or one whose turn has come.
     pub(super) fn begin(&self) {
         self.slot.lock().standing.begin(moment::now());
     }
@@ -320,6 +320,12 @@ impl Place {
             self.slot.lock().leaving = false;
             open.leaving = open.leaving.saturating_sub(1);
         }
+    }
+
+    /// Since when its caller owes what is awaited.
+    #[cfg(test)]
+    pub(super) fn since(&self) -> std::time::Instant {
+        self.slot.lock().standing.since()
     }
 
     /// Whether it was closed for another.

@@ -85,6 +85,26 @@ fn who_lets_us_wait_gives_its_memory_to_who_does_not() {
 }
 
 #[test]
+fn who_has_waited_for_its_turn_owes_its_body_from_then_on() {
+    let budget = Budget::new(FREE, 1);
+    let ([holder, waiting], _callers) = places();
+    let mut held = share(&budget, &holder);
+    assert_eq!(held.raise(FREE), Ok(()));
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut share = share(&budget, &waiting);
+            assert_eq!(share.raise(1), Ok(()));
+            waiting.wait(Awaited::Body, 0).unwrap();
+            waiting.since()
+        });
+        until("it waits", || budget.waiting() == 1);
+        let given = moment::now();
+        drop(held);
+        assert!(asking.join().unwrap() >= given);
+    });
+}
+
+#[test]
 fn so_many_wait_for_room_as_may_each_for_its_turn() {
     let budget = Budget::new(FREE, 3);
     let ([holder, late, waiting @ ..], _callers) = places::<5>();
