@@ -75,3 +75,31 @@ fn every_exit_code_is_in_the_table() {
     }
     check("exit-codes", &table);
 }
+
+#[test]
+fn the_limits_that_are_named_are_where_it_is_said() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let (_, rest) = readme.split_once("\n| Limit | Value | Where |").unwrap();
+    let (table, _) = rest.split_once("\n\n").unwrap();
+    let is_limit = |word: &&str| {
+        let is_of_name = |letter: u8| letter.is_ascii_uppercase() || letter == b'_';
+        word.bytes().all(is_of_name) && !word.starts_with('_')
+    };
+    let mut named = 0;
+    for place in table.lines().filter_map(|row| row.split(" | ").nth(2)) {
+        let words = || place.split('`').skip(1).step_by(2);
+        let paths = words().filter(|word| word.starts_with("src/"));
+        let texts = paths.map(|path| {
+            let text = std::fs::read_to_string(format!("{root}/{path}"));
+            text.unwrap_or_else(|error| panic!("README.md names {path}: {error}"))
+        });
+        let text: String = texts.collect();
+        for limit in words().filter(is_limit) {
+            named += 1;
+            let declared = format!("const {limit}:");
+            assert!(text.contains(&declared), "README.md: no {limit} in {place}");
+        }
+    }
+    assert!(named > 200, "{named}");
+}
