@@ -258,6 +258,8 @@ impl Open {
             state.leaving = true;
             self.leaving += 1;
             match claim.rank {
+                // Answered, and told to connect again.
+                Rank::Behind if state.standing.awaited() == Awaited::Farewell => {}
                 Rank::Behind | Rank::Keeping => self.closed.unfinished += 1,
                 Rank::Idle => self.closed.idle += 1,
             }
@@ -443,6 +445,13 @@ mod tests {
         busy.fall_idle().unwrap();
         room(&registry, 1);
         assert!(hears_no_more(&busy));
+        // Whose answer said that the connection ends has lost nothing.
+        let (parting, _parting_client) = enter(&registry);
+        registry.take_closed();
+        parting.wait(Awaited::Farewell, 0).unwrap();
+        room(&registry, 1);
+        assert!(parting.is_evicted());
+        assert_eq!(registry.take_closed(), Tally::default());
     }
 
     #[test]
