@@ -343,6 +343,11 @@ fn plan_one(
     if asked.message.is_empty() && !wakes && !rules.allows_empty_message {
         return Err("empty message".into());
     }
+    if wakes && asked.message.is_empty() {
+        // No push log has the push type: who reads the push from there learns by this that it needs
+        // no message.
+        asked.content_available = true;
+    }
     if !matches!(&*asked.push_type, "" | "alert" | "background") {
         return Err("push_type must be alert or background".into());
     }

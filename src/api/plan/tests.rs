@@ -201,7 +201,10 @@ fn a_push_that_only_wakes_the_app_needs_no_message() {
             &format!(r#"{{"platform":1,"token":["a"],{fields}}}"#),
             &rules(),
         );
-        let refusal = plan.unwrap().refusal();
+        let plan = plan.unwrap();
+        let is_woken = |planned: &Planned| planned.notification.content_available;
+        assert!(plan.notifications.iter().all(is_woken), "{fields}");
+        let refusal = plan.refusal();
         let expected = (!is_taken).then_some("empty message");
         assert_eq!(refusal.as_deref(), expected, "{fields}");
         let gauruns = Rules {
