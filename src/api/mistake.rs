@@ -81,15 +81,24 @@ impl Mistake {
     /// of what may have been meant for them.
     pub(super) fn no_notifications(are_named: bool, instead: Option<&str>) -> Self {
         let is_field = |name: &str| FIELDS.iter().any(|field| names(name, field));
-        let why = match instead {
-            _ if are_named => "\"notifications\" has none".to_owned(),
-            None => "\"notifications\" is missing".to_owned(),
-            Some(name) if is_field(name) => format!(
-                "{name:?} is a field of a notification, as in {{\"notifications\":[{{{name:?}:…}}]}}"
-            ),
-            Some(name) => format!("{name:?} is no field, \"notifications\" is"),
+        let (why, kind) = match instead {
+            _ if are_named => ("\"notifications\" has none".to_owned(), "none"),
+            None => ("\"notifications\" is missing".to_owned(), "missing"),
+            Some(name) if is_field(name) => {
+                let place = format!("{{\"notifications\":[{{{name:?}:…}}]}}");
+                let why = format!("{name:?} is a field of a notification, as in {place}");
+                (why, "a field of one")
+            }
+            Some(name) => {
+                let why = format!("{name:?} is no field, \"notifications\" is");
+                (why, "another name")
+            }
         };
-        Self::of_all(format!("no notifications: {why}"))
+        Self {
+            // Callers choose names.
+            kind: format!("no notifications: {kind}"),
+            ..Self::of_all(format!("no notifications: {why}"))
+        }
     }
 
     fn of_all(text: String) -> Self {

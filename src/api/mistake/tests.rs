@@ -407,6 +407,9 @@ fn requests_with_the_same_mistake_are_of_one_kind() {
     }
     assert_ne!(kind(r#"{"notifications":[{"badge":1.5}]}"#), first);
     assert_ne!(kind(r#"{"notifications":[{"expiry":"1"}]}"#), first);
+    let without = |name| Mistake::no_notifications(false, Some(name)).kind;
+    assert_eq!(without("x"), without("y"));
+    assert_ne!(without("x"), without("token"));
 }
 
 /// A value of each form, for each field: the two readings say the same.
