@@ -132,6 +132,7 @@ impl Complaint {
         let is_number = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
         let mut wanted = expected.expected;
         let mut advice = "";
+        let mut is_text = false;
         let (there, kind) = match rest.chars().next() {
             Some('{') => {
                 let name = reading::value(inner('{')).unwrap_or_default();
@@ -164,6 +165,7 @@ impl Complaint {
                     }
                     _ => {}
                 }
+                is_text = !reads_as_number_or_flag(&text);
                 let text = excerpt(&text, keyless);
                 (format!("the string {text:?}"), "a string")
             }
@@ -182,8 +184,8 @@ impl Complaint {
                 (format!("the number {number}"), "a number")
             }
         };
-        // Where a text belongs it may be one that no log may have.
-        let is_shown = matches!(expected.form, Form::Integer | Form::Flag);
+        // A text may be one that no log may have, as may be what stands where one belongs.
+        let is_shown = !is_text && matches!(expected.form, Form::Integer | Form::Flag);
         Self {
             what: format!("{wanted} was expected"),
             there_in_logs: if is_shown { &*there } else { kind }.to_owned(),
@@ -281,6 +283,14 @@ fn excerpt(text: &str, keyless: &Keyless<'_>) -> String {
     }
 }
 
+/// Whether a text is a number or a flag in quotation marks: what is shown of it is no device token
+/// and none of a message.
+fn reads_as_number_or_flag(text: &str) -> bool {
+    let is_of_number = |octet: u8| octet.is_ascii_digit() || b"+-.eE".contains(&octet);
+    matches!(text, "true" | "false" | "null")
+        || (text.len() <= NUMBER_MAX && text.bytes().all(is_of_number))
+}
+
 /// The JSON pointer (RFC 6901).
 fn pointer(path: &[Step], keyless: &Keyless<'_>) -> String {
     if path.is_empty() {
@@ -344,6 +354,9 @@ const BARE: &str = "PHP writes that so after (bool)";
 const DOUBLE_QUOTES: &str = "names and strings stand in double quotation marks";
 const TWICE: &str = "that is JSON within a string: was it encoded twice?";
 const FORM: &str = "POST /push takes JSON, as PHP's json_encode() writes it";
+
+/// Characters of the longest number that a field takes, a sign among them.
+const NUMBER_MAX: usize = 20;
 
 /// Our limit: characters of a body that a message shows.
 const SHOWN_MAX: usize = 32;
