@@ -133,7 +133,8 @@ static RETIRED: [Retired; 7] = [
         "write android.service_account_path for credentials_file, android.project_id for project",
     ),
     // Ours, before compatible_with took its place.
-    Retired::new("core", Some("gaurun_badge")).instead("write core.compatible_with = \"gaurun\""),
+    Retired::new("core", Some("gaurun_badge"))
+        .instead("remove it, and if it was true write core.compatible_with = \"gaurun\" for it"),
     Retired::new("android", Some("use_fcm")),
     Retired::new("ios", Some("timeout_error")),
     Retired::new("ios", Some("keepalive_max")),

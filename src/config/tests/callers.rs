@@ -143,7 +143,7 @@ fn a_file_with_what_only_gaurun_had_keeps_its_ways_unless_it_says_otherwise() {
     );
     let told = [
         "core.gaurun_badge: unknown key",
-        "write core.compatible_with = \"gaurun\"",
+        "remove it, and if it was true write core.compatible_with = \"gaurun\"",
     ];
     check_refused("core", "gaurun_badge = true", &told);
 }
