@@ -151,6 +151,12 @@ impl Outage {
         self.note_well()
     }
 
+    /// Nothing is tried by our own doing: what fails until then, untold, is to fail for as long
+    /// again.
+    pub(super) fn is_not_tried(&mut self) {
+        self.failing.take_if(|failing| !failing.is_told());
+    }
+
     /// The provider is sought elsewhere, or by other means.
     pub(super) fn forget_unreachable(&mut self) {
         self.unreachable = None;
@@ -233,6 +239,19 @@ mod tests {
         outage.fail(|| "503".into(), later(now, 4000));
         assert_eq!(outage.look(later(now, 4059).monotonic), None);
         assert!(outage.look(later(now, 4060).monotonic).is_some());
+    }
+
+    #[test]
+    fn time_in_which_nothing_is_tried_is_no_outage() {
+        let (mut outage, now) = (Outage::default(), Moment::now());
+        outage.fail(|| "503".into(), now);
+        outage.is_not_tried();
+        assert_eq!(outage.look(later(now, 3600).monotonic), None);
+        outage.fail(|| "503".into(), later(now, 3600));
+        assert_eq!(outage.look(later(now, 3659).monotonic), None);
+        assert!(outage.look(later(now, 3660).monotonic).is_some());
+        outage.is_not_tried();
+        assert!(outage.note_well().is_some(), "its end is told");
     }
 
     #[test]

@@ -61,9 +61,13 @@ impl Lane {
             let ended = self.with_outage(Outage::nothing_waits);
             return ended.map(|ended| (ended, false));
         }
-        // What is held has its own alarm.
-        let failing = (!self.is_held()).then(|| lock(&self.outage).look(now.monotonic));
-        failing.flatten().map(|failing| (failing, true))
+        if self.is_held() {
+            // That has its own alarm.
+            self.with_outage(Outage::is_not_tried);
+            return None;
+        }
+        let failing = lock(&self.outage).look(now.monotonic);
+        failing.map(|failing| (failing, true))
     }
 
     /// Its provider, if that cannot be reached although pushes wait.

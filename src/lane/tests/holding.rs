@@ -66,6 +66,23 @@ fn a_lane_that_is_held_is_told_apart_and_opens_again() {
 }
 
 #[test]
+fn a_pause_is_no_time_in_which_all_that_was_tried_failed() {
+    let (lane, _pushes) = all_taken(1);
+    let now = Moment::now();
+    let later = |secs| Moment {
+        monotonic: now.monotonic + Duration::from_secs(secs),
+        ..now
+    };
+    lane.fail(|| "503".into(), now);
+    assert!(lane.pause(now));
+    assert_eq!(lane.look_at_outage(later(3600)), None);
+    assert!(lane.resume());
+    assert_eq!(lane.look_at_outage(later(3600)), None);
+    lane.fail(|| "503".into(), later(3600));
+    assert!(lane.look_at_outage(later(3660)).is_some());
+}
+
+#[test]
 fn what_a_replaced_credential_was_told_holds_nothing() {
     let (lane, pushes) = all_taken(6);
     let now = Moment::now();
