@@ -19,8 +19,9 @@ pub struct Ignored {
     octets: usize,
     count: usize,
     fields: BTreeSet<Field>,
-    /// An unknown field of a notification without `token`, that which was meant for it if one was.
-    instead: Option<Text>,
+    /// Unknown fields of notifications that lack one which they need, by that one. For `token` it
+    /// is any, that which was meant for it if one was; for others one that was meant for them.
+    instead: BTreeMap<&'static str, Text>,
 }
 
 /// A field that is ignored wherever it stands.
@@ -43,10 +44,20 @@ impl Ignored {
         let at = |path: &str| format!("/notifications/{index}/{path}");
         self.unknown(&asked.unknown, at);
         self.unknown(&asked.extend.unknown, at);
+        let names = || asked.unknown.paths.iter().map(|path| name_of(path));
         if asked.token.is_none() {
-            let names = asked.unknown.paths.iter().map(|path| name_of(path));
-            let names = self.instead.take().into_iter().chain(names);
-            self.instead = names.min_by_key(|name| meant(name) != Some(TOKEN));
+            let names = self.instead.remove(TOKEN).into_iter().chain(names());
+            let name = names.min_by_key(|name| meant(name) != Some(TOKEN));
+            self.instead.extend(name.map(|name| (TOKEN, name)));
+        }
+        for (field, is_missing) in [
+            (MESSAGE, asked.message.is_empty()),
+            (PLATFORM, asked.platform == 0),
+        ] {
+            if is_missing && !self.instead.contains_key(field) {
+                let name = names().find(|name| meant(name) == Some(field));
+                self.instead.extend(name.map(|name| (field, name)));
+            }
         }
         let Some(platform) = Platform::from_number(asked.platform) else {
             return;
@@ -93,8 +104,10 @@ impl Ignored {
             Field::Unknown(name) => !name.contains(&*begin),
             Field::Unused(..) => true,
         });
-        if let Some(name) = self.instead.as_mut().filter(|name| name.contains(&*begin)) {
-            *name = "…".into();
+        for name in self.instead.values_mut() {
+            if name.contains(&*begin) {
+                *name = "…".into();
+            }
         }
     }
 
@@ -123,10 +136,11 @@ impl Ignored {
         })
     }
 
-    /// What may have been meant to be the device tokens, in words.
-    pub(super) fn instead_of_tokens(&self) -> Option<String> {
-        let name = self.instead.as_ref()?;
-        Some(format!("no token: {name:?} is no field, {TOKEN:?} is"))
+    /// The error of a notification that lacks a field, with the name that may have been meant for
+    /// it.
+    pub(super) fn with_meant(&self, error: &str, field: &str) -> Option<String> {
+        let name = self.instead.get(field)?;
+        Some(format!("{error}: {name:?} is no field, {field:?} is"))
     }
 }
 
@@ -259,7 +273,9 @@ fn requests(times: u64, last: &str) -> String {
     format!("{requests} (the last: {last})")
 }
 
-const TOKEN: &str = "token";
+pub(super) const TOKEN: &str = "token";
+pub(super) const MESSAGE: &str = "message";
+pub(super) const PLATFORM: &str = "platform";
 
 /// Characters by which an API key is found: fewer of one tell nothing.
 const KEY_BEGIN: usize = 8;
@@ -395,7 +411,7 @@ mod tests {
         let place = "/notifications/0";
         let listed = ["…", "…", "x"].map(|name| format!("{place}/{name}"));
         assert_eq!(found.listed(), listed);
-        let instead = found.instead_of_tokens();
+        let instead = found.with_meant("no token", TOKEN);
         let expected = "no token: \"…\" is no field, \"token\" is";
         assert_eq!(instead.as_deref(), Some(expected));
         let lines = Told::default().tell(&found, "r-1", Instant::now());
@@ -418,7 +434,31 @@ mod tests {
             ("\"extend\":[{\"to\":1}]", None),
         ] {
             let said = said.map(|name| format!("no token: {name} is no field, \"token\" is"));
-            assert_eq!(of_one(members).instead_of_tokens(), said);
+            assert_eq!(of_one(members).with_meant("no token", TOKEN), said);
         }
+    }
+
+    #[test]
+    fn what_was_meant_to_be_the_message_or_the_platform_is_named() {
+        let members = "\"token\":[\"a\"],\"retry\":1,\"messsage\":\"m\",\"platfrom\":1";
+        let found = of_one(members);
+        for (error, field, said) in [
+            (
+                "empty message",
+                MESSAGE,
+                Some("empty message: \"messsage\" is no field, \"message\" is"),
+            ),
+            (
+                "invalid platform",
+                PLATFORM,
+                Some("invalid platform: \"platfrom\" is no field, \"platform\" is"),
+            ),
+            ("no token", TOKEN, None),
+        ] {
+            assert_eq!(found.with_meant(error, field).as_deref(), said);
+        }
+        let right = of_one("\"message\":\"m\",\"messsage\":\"m\",\"platform\":3,\"platfrom\":1");
+        assert_eq!(right.with_meant("", MESSAGE), None);
+        assert_eq!(right.with_meant("", PLATFORM), None);
     }
 }

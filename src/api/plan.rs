@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use super::ignored::Ignored;
+use super::ignored::{Ignored, MESSAGE, PLATFORM, TOKEN};
 use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
 use crate::push::{DeviceToken, Extend, Notification, Platform};
@@ -262,10 +262,15 @@ impl Plan {
         if !self.notifications.is_empty() {
             return None;
         }
-        match &self.rejected.first {
-            Some(first) => Some(first.clone()),
-            None => self.ignored.instead_of_tokens().map(Cow::Owned),
-        }
+        let first = self.rejected.first.as_ref();
+        let lacks = match first.map(AsRef::as_ref) {
+            None => Some((NO_TOKEN, TOKEN)),
+            Some(EMPTY_MESSAGE) => Some((EMPTY_MESSAGE, MESSAGE)),
+            Some(INVALID_PLATFORM) => Some((INVALID_PLATFORM, PLATFORM)),
+            Some(_) => None,
+        };
+        let with_meant = lacks.and_then(|(error, field)| self.ignored.with_meant(error, field));
+        with_meant.map(Cow::Owned).or_else(|| first.cloned())
     }
 }
 
@@ -337,11 +342,11 @@ fn plan_one(
     api_key: Option<&str>,
     more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Option<Planned>, Cow<'static, str>> {
-    let platform = Platform::from_number(asked.platform).ok_or("invalid platform")?;
+    let platform = Platform::from_number(asked.platform).ok_or(INVALID_PLATFORM)?;
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() && !wakes && !rules.allows_empty_message {
-        return Err("empty message".into());
+        return Err(EMPTY_MESSAGE.into());
     }
     if wakes && asked.message.is_empty() {
         // No push log has the push type: who reads the push from there learns by this that it needs
@@ -457,6 +462,12 @@ const fn disabled(platform: Platform) -> &'static str {
 
 /// What is said of a notification without device tokens.
 const NO_TOKEN: &str = "no token";
+
+/// A notification without text, where there has to be one.
+const EMPTY_MESSAGE: &str = "empty message";
+
+/// A notification to none of the platforms.
+const INVALID_PLATFORM: &str = "invalid platform";
 
 /// What is said of the API key in a text, or in the place of a device token.
 const HOLDS_KEY: &str = "the request's own API key is in it";

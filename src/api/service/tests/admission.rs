@@ -82,7 +82,7 @@ fn no_token_at_all_is_ok_and_does_nothing() {
 }
 
 #[test]
-fn an_unknown_field_in_the_place_of_the_tokens_is_no_success() {
+fn an_unknown_field_in_the_place_of_one_that_is_needed_is_no_success() {
     let mut web = web(site(Some(100), None));
     let one = r#"{"platform":1,"message":"m","tokens":["ab"]}"#;
     let got = web.push(one);
@@ -95,6 +95,9 @@ fn an_unknown_field_in_the_place_of_the_tokens_is_no_success() {
              \"error\":\"no token\"}],\"ignored\":[\"/notifications/0/tokens\"]}\n"
         )
     );
+    let misspelt = web.push(r#"{"platform":1,"messsage":"m","token":["ab"]}"#);
+    let told = "{\"message\":\"empty message: \\\"messsage\\\" is no field, \\\"message\\\" is\",";
+    assert!(misspelt.body.starts_with(told), "{}", misspelt.body);
     let beside = web.push(&format!(
         r#"{one},{{"platform":1,"message":"m","token":["ab"]}}"#
     ));
