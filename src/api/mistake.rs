@@ -163,6 +163,9 @@ impl Complaint {
                     Form::Object(_) | Form::Array(_) if text.starts_with(['{', '[']) => {
                         advice = TWICE;
                     }
+                    Form::Array(Shape {
+                        form: Form::Text, ..
+                    }) => advice = BRACKETS,
                     _ => {}
                 }
                 is_text = !reads_as_number_or_flag(&text);
@@ -252,6 +255,10 @@ fn instead_of_json(text: &str) -> Option<(usize, Complaint)> {
         Some('-') if begin.contains("form-data") => ("a multipart form", FORM),
         _ if is_form => ("a form", FORM),
         Some('\u{feff}') => ("a byte order mark", "JSON begins without one"),
+        // What is not UTF-8 has been replaced.
+        _ if PACKED.iter().any(|packed| begin.starts_with(packed)) => {
+            ("compressed data", "POST /push takes JSON as it is")
+        }
         _ if begin.chars().take(4).any(|at| at == '\0') => ("UTF-16 or UTF-32", "JSON is UTF-8"),
         _ => return None,
     };
@@ -350,6 +357,7 @@ const UNQUOTED: &str = "a number stands without quotation marks; PHP writes it s
 const WHOLE_NUMBER: &str = "an integer has no point and no exponent; PHP writes it so after (int)";
 const IN_QUOTES: &str = "a string stands in quotation marks; PHP writes it so after (string), \
                          and without JSON_NUMERIC_CHECK";
+const BRACKETS: &str = "a single one stands in brackets, too";
 const BARE: &str = "PHP writes that so after (bool)";
 const DOUBLE_QUOTES: &str = "names and strings stand in double quotation marks";
 const TWICE: &str = "that is JSON within a string: was it encoded twice?";
@@ -357,6 +365,14 @@ const FORM: &str = "POST /push takes JSON, as PHP's json_encode() writes it";
 
 /// Characters of the longest number that a field takes, a sign among them.
 const NUMBER_MAX: usize = 20;
+
+/// How gzip, zlib and Zstandard begin, as far as it is UTF-8.
+const PACKED: [&str; 4] = [
+    "\u{1f}\u{fffd}",
+    "x\u{fffd}",
+    "x\u{1}",
+    "(\u{fffd}/\u{fffd}",
+];
 
 /// Our limit: characters of a body that a message shows.
 const SHOWN_MAX: usize = 32;

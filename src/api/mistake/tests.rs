@@ -104,7 +104,8 @@ const VALUES: &[(&str, usize, &str, &str)] = &[
         r#"{"token":"ab"}"#,
         9,
         "/token",
-        "an array of strings was expected, and there is the string \"ab\"",
+        "an array of strings was expected, and there is the string \"ab\"; a single one stands in \
+             brackets, too",
     ),
     (
         r#"{"token":{"0":"ab","2":"cd"}}"#,
@@ -248,6 +249,19 @@ fn a_body_of_another_form_is_told() {
         ),
     ] {
         assert_eq!(answer(body), told);
+    }
+    // As gzip, zlib and Zstandard begin.
+    let packed: [&[u8]; 4] = [
+        b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
+        b"x\x9c\xab\xe6",
+        b"x\x01\xab\xe6",
+        b"(\xb5/\xfd\x04\0",
+    ];
+    for body in packed {
+        assert_eq!(
+            mistake(body).unwrap().answer,
+            format!("{wanted} compressed data, at line 1 column 1; POST /push takes JSON as it is")
+        );
     }
     assert_eq!(Mistake::no_body().answer, format!("{wanted} nothing"));
 }
@@ -399,7 +413,8 @@ fn logs_show_no_text_of_a_body() {
     let body = of_one(r#"{"token":"ab"}"#).0;
     let log = told(&body).log;
     let expected = "an array of strings was expected, and there is a string, at line 1 column 28";
-    assert_eq!(log, format!("/notifications/0/token: {expected}"));
+    let expected = format!("/notifications/0/token: {expected}; a single one stands in brackets");
+    assert!(log.starts_with(&expected), "{log}");
     let body = of_one(r#"{"message":"m","title":17}"#).0;
     let log = told(&body).log;
     let expected = "/notifications/0/title: a string was expected, and there is a number, at line";
