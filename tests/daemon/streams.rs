@@ -200,17 +200,19 @@ fn trouble(daemon: &Daemon) -> Option<String> {
 #[test]
 fn a_reader_of_standard_output_that_goes_is_told_with_what_it_misses() {
     let simulated = Simulated::start();
-    let site = Site::simulated(&simulated.simulator).without("log.access_log");
+    let site = Site::simulated(&simulated.simulator)
+        .without("log.access_log")
+        .with_text("log.error_log", "stdout");
     let (reader, writer) = io::pipe().unwrap();
     let mut command = site.command(&[]);
     command.stdout(writer);
     let daemon = Daemon::start(command, &site.path("operator.log"));
     assert_eq!(trouble(&daemon), None);
     drop(reader);
-    // The line of the request, that of each push, and of one that it has succeeded.
+    // The line of the request, that of each push, and what became of each.
     push(&daemon);
-    let gone = "the access log cannot be written: nobody reads it any more; ";
-    let told = format!("{gone}4 lines dropped so far");
+    let gone = "the push log cannot be written: nobody reads it any more; ";
+    let told = format!("{gone}5 lines dropped so far");
     wait_until("the lines to be missed", || {
         trouble(&daemon).as_ref() == Some(&told)
     });
@@ -220,7 +222,10 @@ fn a_reader_of_standard_output_that_goes_is_told_with_what_it_misses() {
         "{operator}"
     );
     // As the alarm says.
-    let site = site.with_path("log.access_log", "access.log");
+    assert!(operator.contains(", or reload it with one file for all logs that are stdout\n"));
+    let site = site
+        .with_path("log.access_log", "access.log")
+        .with_path("log.error_log", "access.log");
     site.write_config();
     daemon.signal("HUP");
     wait_until("the log to be well", || trouble(&daemon).is_none());
@@ -229,7 +234,7 @@ fn a_reader_of_standard_output_that_goes_is_told_with_what_it_misses() {
     let log = site.access_log();
     let lost: Vec<_> = lines::of_kind(&log, "lost-lines").collect();
     assert_eq!(lost.len(), 1);
-    assert_eq!(lost[0].number("lines"), Some(4));
+    assert_eq!(lost[0].number("lines"), Some(5));
     assert_eq!(lines::ids(&log, "succeeded-push").len(), 1);
 }
 

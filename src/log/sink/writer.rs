@@ -231,8 +231,9 @@ impl Writer {
         drop(guard);
         self.batch.clear();
         self.shared.alarm(format_args!(
-            "log {} cannot be written: {GONE}; its lines are dropped from now on, and counted; \
-             start the daemon again with a reader, or reload it with a file for this log",
+            "log {0} cannot be written: {GONE}; its lines are dropped from now on, and counted; \
+             start the daemon again with a reader, or reload it with one file for all logs that \
+             are {0}",
             self.destination,
         ));
     }
