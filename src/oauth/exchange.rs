@@ -53,7 +53,7 @@ fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant,
         class: Class::Stopping,
         ..Failure::passing(text)
     })?;
-    let unreachable = |error| Failure::passing(format!("the token endpoint: {error}"));
+    let unreachable = |error| Failure::passing(why_no_answer(&error));
     let mut response = agent
         .post(&account.token_uri)
         .config()
@@ -92,4 +92,35 @@ fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant,
         },
         class: failure.class,
     })
+}
+
+/// Why there is no answer, for the operator: the words of the network, not those of the library.
+fn why_no_answer(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => {
+            let secs = EXCHANGE_TIMEOUT.as_secs();
+            format!("the token endpoint: no answer within {secs} s")
+        }
+        ureq::Error::Io(error) => format!("the token endpoint: {error}"),
+        error => format!("the token endpoint: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_does_not_answer_is_told_in_words_for_an_operator() {
+        let silent = ureq::Error::Timeout(ureq::Timeout::Global);
+        assert_eq!(
+            why_no_answer(&silent),
+            "the token endpoint: no answer within 10 s"
+        );
+        let refused = ureq::Error::Io(std::io::Error::other("a.example:443: refused"));
+        assert_eq!(
+            why_no_answer(&refused),
+            "the token endpoint: a.example:443: refused"
+        );
+    }
 }
