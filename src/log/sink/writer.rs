@@ -183,6 +183,7 @@ impl Writer {
         let Some(gap) = state.gap.take() else {
             return;
         };
+        state.unheard = 0;
         let before = state.pending.len();
         gap.tell(&mut state.pending, Moment::now());
         let told = state.pending.len().saturating_sub(before);
