@@ -479,7 +479,7 @@ pub const LOGGED_MAX: usize = 8192;
 /// Our limit: lines of a request about device tokens that are sent nothing, since their platform is
 /// disabled or they are malformed. No queue bounds them, and the line of a device token of one
 /// character is seventy times as long as its part of the request.
-pub const UNSENT_LOGGED_MAX: usize = 512;
+pub const UNSENT_LOGGED_MAX: usize = 128;
 
 /// Our limit: octets of the entries of `rejected` in an answer, some 10,000. A body of nothing but
 /// empty tokens has over a million, and its answer would be twenty times its size.
