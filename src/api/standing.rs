@@ -166,6 +166,13 @@ impl Standing {
         })
     }
 
+    /// Whether a body may be on its way of which nothing has come yet: its caller may have waited
+    /// for our word.
+    pub(super) fn has_just_begun(&self, now: Instant) -> bool {
+        let waits = now.saturating_duration_since(self.waiting);
+        self.awaited == Awaited::Body && self.moved == 0 && waits < ROUND_TRIP
+    }
+
     /// Since when the caller owes what is awaited.
     pub(super) fn since(&self) -> Instant {
         self.since
@@ -219,6 +226,10 @@ const TENURE: Duration = Duration::from_millis(20);
 /// Our limit: how long a connection has been idle before it is closed for another. Callers who ask
 /// often would be about to send their next request.
 const IDLE_TENURE: Duration = Duration::from_secs(1);
+
+/// Our limit: how long the first of a large body may take to come before its memory goes to
+/// others: to a caller far away and back.
+const ROUND_TRIP: Duration = Duration::from_millis(200);
 
 /// Our limit: the share of all connections that may be behind before idle ones are spared; one in
 /// so many.

@@ -180,3 +180,15 @@ fn a_few_newcomers_take_the_places_of_idle_ones_and_many_take_each_others() {
     ];
     assert_eq!(whom_to_close(&claims, 2), Verdict::Close(1));
 }
+
+#[test]
+fn the_first_of_a_body_may_be_on_its_way_and_the_rest_of_it_is_not() {
+    let start = Instant::now();
+    let mut standing = with_a_body(start);
+    assert!(standing.has_just_begun(start + ROUND_TRIP.saturating_sub(MOMENT)));
+    assert!(!standing.has_just_begun(start + ROUND_TRIP));
+    standing.resume(start);
+    assert!(!standing.has_just_begun(start));
+    standing.wait(Awaited::Body, 1, start);
+    assert!(!standing.has_just_begun(start));
+}
