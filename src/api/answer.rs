@@ -97,6 +97,7 @@ const fn is_zero(number: &usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keyless::Keyless;
     use super::super::plan::{Fate, Rules, plan};
     use super::super::request::{Trailing, decode};
     use super::*;
@@ -113,7 +114,7 @@ mod tests {
         let most = Answer::octets_max(notification_max, body.len());
         let mut body = body.as_bytes().to_vec();
         let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
-        let plan = plan(batch, &rules, None, |_| true, &mut |_| false).unwrap();
+        let plan = plan(batch, &rules, &Keyless::default(), |_| true, &mut |_| false).unwrap();
         let taken = plan.notifications.iter().map(|planned| {
             assert_ne!(planned.fate, Fate::Disabled);
             Taken {

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::keyless::Keyless;
 use super::mistake::Mistake;
-use super::request::{Asked, FIELDS, Text, Unknown, names as names_field, reference};
+use super::request::{Asked, FIELDS, Text, Unknown, names as names_field};
 use crate::count::{self, Seldom};
 use crate::nearest::nearest;
 use crate::push::Platform;
@@ -90,22 +91,26 @@ impl Ignored {
         }
     }
 
-    /// Shows no text that has the API key of the request, or as much of it as a cut name has.
-    pub(super) fn hide(&mut self, api_key: &str) {
-        let begin: String = api_key.chars().take(KEY_BEGIN).collect();
-        let referred = reference(&begin);
+    /// Shows no text that has an API key, or as much of that of the request as a cut name has.
+    pub(super) fn hide(&mut self, keyless: &Keyless<'_>) {
+        let begin: Option<String> = keyless
+            .shown()
+            .map(|key| key.chars().take(KEY_BEGIN).collect());
+        let has_key = |name: &str| {
+            begin.as_ref().is_some_and(|begin| name.contains(begin)) || *keyless.text(name) != *name
+        };
         for pointer in &mut self.listed {
-            if pointer.contains(&*referred) {
+            if has_key(&name_of(pointer)) {
                 let (place, _) = pointer.rsplit_once('/').unwrap_or_default();
                 *pointer = format!("{place}/…");
             }
         }
         self.fields.retain(|field| match field {
-            Field::Unknown(name) => !name.contains(&*begin),
+            Field::Unknown(name) => !has_key(name),
             Field::Unused(..) => true,
         });
         for name in self.instead.values_mut() {
-            if name.contains(&*begin) {
+            if has_key(name) {
                 *name = "…".into();
             }
         }
@@ -295,6 +300,8 @@ const TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::Head;
+    use super::super::keys::ApiKeys;
     use super::super::request::{Trailing, decode};
     use super::*;
 
@@ -403,13 +410,21 @@ mod tests {
         assert!(lines[0].starts_with("\"a\\nb\" is no field"), "{lines:?}");
     }
 
+    /// An API key of another caller.
+    const OTHER: &str = "fedcba9876543210/+==";
+
     #[test]
-    fn the_api_key_of_the_request_is_not_repeated() {
+    fn no_api_key_is_repeated() {
         let (key, long) = ("secret/~1-and-more", "n".repeat(50));
-        let mut found = of_one(&format!("\"{key}\":1,\"{long}{key}\":1,\"x\":1"));
-        found.hide(key);
+        let mut found = of_one(&format!(
+            "\"{key}\":1,\"{long}{key}\":1,\"{OTHER}\":2,\"x\":1"
+        ));
+        let head = format!("POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
+        let head = Head::parse(head.as_bytes()).unwrap();
+        let keys = ApiKeys::parse(OTHER).unwrap();
+        found.hide(&Keyless::of(&head, Some(&keys)));
         let place = "/notifications/0";
-        let listed = ["…", "…", "x"].map(|name| format!("{place}/{name}"));
+        let listed = ["…", "…", "…", "x"].map(|name| format!("{place}/{name}"));
         assert_eq!(found.listed(), listed);
         let instead = found.with_meant("no token", TOKEN);
         let expected = "no token: \"…\" is no field, \"token\" is";

@@ -11,7 +11,8 @@ use super::route::authority;
 use crate::pasted::{self, NOT_SHOWN};
 
 /// Takes API keys out of texts: that which a request shows, and those that are known.
-pub(super) struct Keyless<'a> {
+#[derive(Default)]
+pub struct Keyless<'a> {
     shown: Option<&'a str>,
     known: Option<&'a ApiKeys>,
 }
@@ -24,6 +25,15 @@ impl<'a> Keyless<'a> {
         Self {
             shown: shown.filter(|shown| shown.len() >= MIN_KEY),
             known,
+        }
+    }
+
+    /// Of a request that shows that key, where none is known.
+    #[cfg(test)]
+    pub(super) fn showing(key: &'a str) -> Self {
+        Self {
+            shown: Some(key),
+            known: None,
         }
     }
 
@@ -41,18 +51,20 @@ impl<'a> Keyless<'a> {
         if let Some(shown) = self.shown.filter(|shown| text.contains(shown)) {
             text = text.replace(shown, NOT_SHOWN).into();
         }
-        let mut words = text.split(ends_word);
-        if !words.any(|word| self.is_key(word)) {
-            return text;
-        }
-        let hidden = text.split_inclusive(ends_word).map(|part| {
-            let word = part.trim_end_matches(ends_word);
-            match part.get(word.len()..) {
-                Some(end) if self.is_key(word) => format!("{NOT_SHOWN}{end}"),
-                _ => part.to_owned(),
+        // A key may have in it what stands between the words of a URL.
+        for ends in [ends_text, ends_word] {
+            if text.split(ends).any(|word| self.is_key(word)) {
+                let hidden = text.split_inclusive(ends).map(|part| {
+                    let word = part.trim_end_matches(ends);
+                    match part.get(word.len()..) {
+                        Some(end) if self.is_key(word) => format!("{NOT_SHOWN}{end}"),
+                        _ => part.to_owned(),
+                    }
+                });
+                text = Cow::Owned(hidden.collect());
             }
-        });
-        Cow::Owned(hidden.collect())
+        }
+        text
     }
 
     /// The head as the access log has it: without whom an absolute target says to be, too.
@@ -83,9 +95,14 @@ impl<'a> Keyless<'a> {
     }
 }
 
+/// What stands around a text in a message.
+fn ends_text(at: char) -> bool {
+    at.is_whitespace() || "\"'`".contains(at)
+}
+
 /// What stands between the words of a URL or of a message.
 fn ends_word(at: char) -> bool {
-    at.is_whitespace() || "/?&=#@:;,\"'`".contains(at)
+    ends_text(at) || "/?&=#@:;,".contains(at)
 }
 
 #[cfg(test)]
@@ -118,6 +135,12 @@ mod tests {
                 "/push?k=0123456789abcdef+/=&a=fedcba9876543210&b",
                 "POST",
                 "/push?k=(not shown)&a=(not shown)&b",
+                "POST",
+            ),
+            (
+                "/push?k=fedcba9876543210&b",
+                "POST",
+                "/push?k=(not shown)&b",
                 "POST",
             ),
             (
@@ -163,5 +186,15 @@ mod tests {
             keyless.text(&format!("\"{SHOWN}\" {KNOWN}")),
             format!("\"(not shown)\" {KNOWN}")
         );
+    }
+
+    #[test]
+    fn a_known_key_is_found_whatever_stands_in_it() {
+        let head = head("/push", "POST");
+        let key = "other-KEY-zzz0123456789abcdef/x==";
+        let keys = ApiKeys::parse(key).unwrap();
+        let keyless = Keyless::of(&head, Some(&keys));
+        let text = |key| format!("/notifications/0/badge: there is the string \"{key}\"");
+        assert_eq!(keyless.text(&text(key)), text(NOT_SHOWN));
     }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::ignored::{Ignored, MESSAGE, PLATFORM, TOKEN};
+use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
 use crate::push::{DeviceToken, Extend, Notification, Platform};
@@ -274,8 +275,8 @@ impl Plan {
     }
 }
 
-/// Says of each part of a batch what becomes of it. `api_key` is that which the request shows: it
-/// belongs into none of its texts.
+/// Says of each part of a batch what becomes of it. The API key that the request shows belongs into
+/// none of its texts, and no other one into what is ignored.
 ///
 /// Where an answer is to list more than [`SURE_REJECTED`], `more` says whether there is room for so
 /// many more octets.
@@ -286,16 +287,14 @@ impl Plan {
 pub fn plan(
     batch: Batch,
     rules: &Rules,
-    api_key: Option<&str>,
+    keyless: &Keyless<'_>,
     enabled: impl Fn(Platform) -> bool,
     more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Plan, Unplanned> {
     let mut plan = Plan::default();
     plan.ignored.beside(&batch.unknown);
     if batch.count == 0 {
-        if let Some(key) = api_key {
-            plan.ignored.hide(key);
-        }
+        plan.ignored.hide(keyless);
         let instead = plan.ignored.instead_of_notifications();
         return Err(Unplanned {
             message: "empty notification".to_owned(),
@@ -317,7 +316,15 @@ pub fn plan(
     }
     for (index, asked) in batch.notifications.into_iter().enumerate() {
         plan.ignored.of(index, &asked);
-        let planned = plan_one(index, asked, &mut plan, rules, &enabled, api_key, more);
+        let planned = plan_one(
+            index,
+            asked,
+            &mut plan,
+            rules,
+            &enabled,
+            keyless.shown(),
+            more,
+        );
         match planned {
             Ok(planned) => plan.notifications.extend(planned),
             Err(error) => {
@@ -326,9 +333,7 @@ pub fn plan(
             }
         }
     }
-    if let Some(key) = api_key {
-        plan.ignored.hide(key);
-    }
+    plan.ignored.hide(keyless);
     Ok(plan)
 }
 

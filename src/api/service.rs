@@ -395,7 +395,7 @@ impl<D: Door, H: Host> Service<D, H> {
             mistake: Some(Mistake::in_body(body, &error, keyless)),
         })?;
         let enabled = |platform| self.lane(platform).is_some();
-        plan(batch, rules, keyless.shown(), enabled, more)
+        plan(batch, rules, keyless, enabled, more)
     }
 
     /// `GET /push/{id}` and `DELETE /push/{id}`.

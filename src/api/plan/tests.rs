@@ -41,7 +41,7 @@ fn planned_with(
     )
     .unwrap();
     let enabled = |platform| platform == Platform::Ios;
-    plan(batch, rules, None, enabled, room).map_err(|unplanned| unplanned.message)
+    plan(batch, rules, &Keyless::default(), enabled, room).map_err(|unplanned| unplanned.message)
 }
 
 /// The rejected parts as `pointer error`.
@@ -140,7 +140,14 @@ fn a_malformed_token_that_holds_the_key_of_its_request_is_in_no_line() {
     let notification = format!(r#"{{"platform":1,"message":"m","token":["bad {key}"]}}"#);
     let mut body = format!(r#"{{"notifications":[{notification}]}}"#).into_bytes();
     let batch = decode(&mut body, 3, Trailing::Ignored).unwrap();
-    let plan = plan(batch, &rules(), Some(key), |_| true, &mut |_| false).unwrap();
+    let plan = plan(
+        batch,
+        &rules(),
+        &Keyless::showing(key),
+        |_| true,
+        &mut |_| false,
+    )
+    .unwrap();
     assert_eq!(
         rejected(&plan),
         ["/notifications/0/token/0 the request's own API key is in it"]
@@ -276,7 +283,14 @@ fn where_there_are_no_notifications_it_is_said_what_may_have_been_meant_for_them
     ] {
         let mut octets = body.as_bytes().to_vec();
         let batch = decode(&mut octets, 3, Trailing::Ignored).unwrap();
-        let found = plan(batch, &rules(), Some(key), |_| true, &mut |_| false).unwrap_err();
+        let found = plan(
+            batch,
+            &rules(),
+            &Keyless::showing(key),
+            |_| true,
+            &mut |_| false,
+        )
+        .unwrap_err();
         assert_eq!(found.message, "empty notification", "{body}");
         let Mistake { answer, log, .. } = found.mistake.unwrap();
         assert_eq!(answer, format!("no notifications: {told}"), "{body}");
@@ -381,7 +395,8 @@ fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
         (None, false),
     ] {
         let batch = decode(&mut body.clone().into_bytes(), 8, Trailing::Ignored).unwrap();
-        let plan = plan(batch, &rules, api_key, |_| true, &mut |_| false).unwrap();
+        let keyless = api_key.map_or_else(Keyless::default, Keyless::showing);
+        let plan = plan(batch, &rules, &keyless, |_| true, &mut |_| false).unwrap();
         let error = "the request's own API key is in it";
         let pointers = (0..texts.len()).map(|at| format!("/notifications/{at} {error}"));
         let last = format!("/notifications/{}/token/1 {error}", texts.len());
