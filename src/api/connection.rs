@@ -245,11 +245,13 @@ impl Connection<'_> {
                 .with_retry_after(RETRY_AFTER_SECS);
         }
         self.share.lower(reply.body.len().saturating_sub(FREE));
-        reply.close |= phase != Phase::Serving || self.place.parts();
-        let next = if reply.close || !head.is_some_and(|head| head.keep_alive) {
-            Next::Close
-        } else {
+        reply.close |= phase != Phase::Serving;
+        let may_stay = !reply.close && head.is_some_and(|head| head.keep_alive);
+        reply.close |= may_stay && self.place.parts();
+        let next = if may_stay && !reply.close {
             Next::Request
+        } else {
+            Next::Close
         };
         self.output.clear();
         reply.render(head, &mut self.output);

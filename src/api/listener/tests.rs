@@ -343,6 +343,31 @@ fn a_large_body_that_does_not_come_on_makes_room_for_one_that_does() {
 }
 
 #[test]
+fn who_wants_no_more_than_an_answer_takes_no_place_of_those_who_stay() {
+    let timeouts = Timeouts {
+        linger: PATIENCE,
+        ..patient().timeouts
+    };
+    let running = running(Settings {
+        max_connections: 8,
+        timeouts,
+        ..patient()
+    });
+    // Seven may stay.
+    let leaving = [(); 7].map(|()| {
+        let mut client = running.client();
+        let got = client.ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert_eq!(got.field("connection"), Some("close"));
+        client
+    });
+    let mut staying = running.client();
+    for _ in 0..2 {
+        assert_eq!(staying.ask(get("/")).field("connection"), None);
+    }
+    drop(leaving);
+}
+
+#[test]
 fn an_answer_has_room_before_its_request_is_read() {
     let running = running(with_room(SHORT, LARGE / LARGE_BODIES));
     let budget = &running.listener.shared.budget;
