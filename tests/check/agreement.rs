@@ -44,12 +44,7 @@ fn certificate(name: &str, (from, to): (i32, i32)) -> (String, String) {
 }
 
 fn by_certificate(years: (i32, i32)) -> Site {
-    let site = Site::unreachable()
-        .without("ios.token_auth_key_path")
-        .without("ios.token_auth_key_id")
-        .without("ios.token_auth_team_id")
-        .with_path("ios.pem_cert_path", "cert.pem")
-        .with_path("ios.pem_key_path", "key.pem");
+    let site = Site::unreachable().with_pem("cert.pem", "key.pem");
     let (pem, key) = certificate("own", years);
     fs::write(site.path("cert.pem"), pem).unwrap();
     fs::write(site.path("key.pem"), key).unwrap();

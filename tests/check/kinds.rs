@@ -41,12 +41,7 @@ fn command(told: &str) -> Option<String> {
 fn site(by_certificate: bool) -> Site {
     let mut site = Site::unreachable().with_path("ios.ca_path", "ca.pem");
     if by_certificate {
-        site = site
-            .without("ios.token_auth_key_path")
-            .without("ios.token_auth_key_id")
-            .without("ios.token_auth_team_id")
-            .with_path("ios.pem_cert_path", "cert.pem")
-            .with_path("ios.pem_key_path", "key.pem");
+        site = site.with_pem("cert.pem", "key.pem");
     }
     let new = "openssl req -x509 -newkey rsa:2048 -nodes -days 400 -subj /CN=x";
     shell(

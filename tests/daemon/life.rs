@@ -84,12 +84,7 @@ fn a_start_that_fails_says_why_and_which_kind_of_trouble_it_is() {
     check_refused(&site, &[], 78, "service_account_path");
 
     // An encrypted key: what to do about it is said to the letter.
-    let site = Site::unreachable()
-        .without("ios.token_auth_key_path")
-        .without("ios.token_auth_key_id")
-        .without("ios.token_auth_team_id")
-        .with_path("ios.pem_cert_path", "cert.pem")
-        .with_path("ios.pem_key_path", "key.pem");
+    let site = Site::unreachable().with_pem("cert.pem", "key.pem");
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::default().self_signed(&key).unwrap();
     fs::write(site.path("cert.pem"), certificate.pem()).unwrap();

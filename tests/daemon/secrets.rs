@@ -524,11 +524,7 @@ fn a_key_file_that_has_lost_its_line_ends_is_not_told() {
             }
             let site = site.with_path(&key.path(), "pasted");
             let site = if key.name.starts_with("pem_") {
-                site.without("ios.token_auth_key_path")
-                    .without("ios.token_auth_key_id")
-                    .without("ios.token_auth_team_id")
-                    .with_path("ios.pem_cert_path", "pasted")
-                    .with_path("ios.pem_key_path", "pasted")
+                site.with_pem("pasted", "pasted")
             } else {
                 site
             };

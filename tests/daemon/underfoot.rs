@@ -348,12 +348,7 @@ const PIPE: &str = "it is a named pipe, not a file";
 /// A site with a pipe in the place of a file, and what starts it.
 fn with_pipe(key: &str, name: &str) -> (Site, Command) {
     let simulated = |site: Site| match key {
-        "ios.pem_cert_path" | "ios.pem_key_path" => site
-            .without("ios.token_auth_key_path")
-            .without("ios.token_auth_key_id")
-            .without("ios.token_auth_team_id")
-            .with_path("ios.pem_cert_path", "cert.pem")
-            .with_path("ios.pem_key_path", "key.pem"),
+        "ios.pem_cert_path" | "ios.pem_key_path" => site.with_pem("cert.pem", "key.pem"),
         "log.hash_key_path" => site.with_text("log.hide_token", "hash"),
         _ => site,
     };

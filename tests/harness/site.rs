@@ -73,14 +73,17 @@ impl Site {
     pub(crate) fn by_certificate(self, simulator: &Simulator) -> Self {
         let credentials = simulator.credentials();
         let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let certificate = path(&credentials.client_certificate_path);
+        self.with_pem(&certificate, &path(&credentials.client_key_path))
+    }
+
+    /// A client certificate and its key, at these paths below the site, in the place of auth tokens.
+    pub(crate) fn with_pem(self, certificate: &str, key: &str) -> Self {
         self.without("ios.token_auth_key_path")
             .without("ios.token_auth_key_id")
             .without("ios.token_auth_team_id")
-            .with_text(
-                "ios.pem_cert_path",
-                &path(&credentials.client_certificate_path),
-            )
-            .with_text("ios.pem_key_path", &path(&credentials.client_key_path))
+            .with_path("ios.pem_cert_path", certificate)
+            .with_path("ios.pem_key_path", key)
     }
 
     /// Logs to files, listens on any free port; says nothing of the platforms.

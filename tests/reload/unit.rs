@@ -100,12 +100,7 @@ fn a_certificate_that_has_expired_is_not_gone_over_to() {
     params.not_after = rcgen::date_time_ymd(2002, 1, 1);
     let pem = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
     fs::write(site.path("cert.pem"), pem).unwrap();
-    let site = site
-        .without("ios.token_auth_key_path")
-        .without("ios.token_auth_key_id")
-        .without("ios.token_auth_team_id")
-        .with_path("ios.pem_cert_path", "cert.pem")
-        .with_path("ios.pem_key_path", "cert.pem");
+    let site = site.with_pem("cert.pem", "cert.pem");
     site.write_config();
     let output = exec_reload(&site);
     assert_eq!(output.status.code(), Some(78), "{}", told(&output));
