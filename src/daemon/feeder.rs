@@ -248,6 +248,7 @@ fn feed(
             at: moment,
             payload: payload.unwrap_or_default().into(),
         });
+        let mut later = Vec::new();
         for (index, attempts) in left {
             let Some(mut push) = Push::nth(&accepted, index as usize) else {
                 continue;
@@ -270,9 +271,8 @@ fn feed(
                 (Some(push), None) => match waits.due {
                     Some(due) => {
                         let due = due.min(settler.expires_at(&push, now));
-                        lane.shelve(push, due);
+                        later.push((push, due));
                         room.spend();
-                        shelved = true;
                     }
                     None => pushes.push(push),
                 },
@@ -282,6 +282,16 @@ fn feed(
                 }
                 (None, _) => room.spend(),
             }
+        }
+        // Of its notification, one stands for all.
+        lane.has_waiting(
+            later
+                .first()
+                .map_or(&[], |(push, _)| std::slice::from_ref(push)),
+        );
+        shelved |= !later.is_empty();
+        for (push, due) in later {
+            lane.shelve(push, due);
         }
     }
     settler.flush(now.monotonic);

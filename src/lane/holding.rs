@@ -375,7 +375,8 @@ impl Lane {
         }
         let answers = answers.iter().copied();
         answers
-            .filter_map(|said| prevalence.add(said, now))
+            .flat_map(|said| prevalence.add(said, now))
+            .flatten()
             .collect()
     }
 

@@ -92,7 +92,7 @@ impl Prevalence {
         &mut self,
         said: Option<(TokenRefusal, Target)>,
         now: Moment,
-    ) -> Option<News> {
+    ) -> [Option<News>; 2] {
         let said = said.and_then(|(refusal, target)| Some((self.index_of(refusal)?, target)));
         let oldest = self.answers.get_mut(self.next);
         let oldest = oldest.and_then(|answer| std::mem::replace(answer, said));
@@ -105,7 +105,7 @@ impl Prevalence {
         }
         let passed = self.let_pass();
         let begun = said.and_then(|(index, _)| self.look(index, now));
-        begun.or(passed)
+        [passed, begun]
     }
 
     /// The refusal that prevails.
@@ -234,7 +234,8 @@ mod tests {
     ) -> Vec<News> {
         let said = |number| refusal.map(|refusal| (refusal, target(number)));
         (0..count)
-            .filter_map(|number| answers.add(said(number), now))
+            .flat_map(|number| answers.add(said(number), now))
+            .flatten()
             .collect()
     }
 
@@ -286,6 +287,18 @@ mod tests {
     }
 
     #[test]
+    fn one_that_passes_as_another_begins_is_told_as_well() {
+        const OTHER: TokenRefusal = TokenRefusal {
+            reason: "Other",
+            ..WRONG
+        };
+        let (mut answers, now) = (Prevalence::default(), Moment::now());
+        hear(&mut answers, 100, Some(WRONG), now);
+        let news = hear(&mut answers, 100, Some(OTHER), now);
+        assert_eq!(told(&news), [("Wrong", false, 49), ("Other", true, 51)]);
+    }
+
+    #[test]
     fn a_usual_share_and_one_device_are_no_alarm() {
         let (mut answers, now) = (Prevalence::default(), Moment::now());
         // A small app most of whose devices are gone.
@@ -298,10 +311,10 @@ mod tests {
         // Few devices that are pushed to again and again.
         for number in 0..1_000 {
             let said = Some((WRONG, target(number % (MANY_TOKENS - 1))));
-            assert_eq!(answers.add(said, now), None);
+            assert_eq!(answers.add(said, now), [None, None]);
         }
         let said = Some((WRONG, target(MANY_TOKENS)));
-        assert!(answers.add(said, now).is_some(), "one more");
+        assert!(answers.add(said, now)[1].is_some(), "one more");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::oldest::Oldest;
 use super::outage::{Failing, Lack, Outage, Unreachable};
 use super::{Lane, lock};
 use crate::moment::Moment;
+use crate::push::Push;
 
 impl Lane {
     fn with_outage<R>(&self, change: impl FnOnce(&mut Outage) -> R) -> R {
@@ -83,6 +84,11 @@ impl Lane {
             .is_troubled()
             .then(|| lock(&self.outage).failing().cloned());
         known.flatten().filter(Failing::is_told)
+    }
+
+    /// These pushes, of one notification, wait although they are not queued.
+    pub fn has_waiting(&self, pushes: &[Push]) {
+        lock(&self.waiting).add(pushes);
     }
 
     /// The notification that has waited for longest.

@@ -219,3 +219,21 @@ fn connections_that_are_cut_lose_no_push() {
     assert_eq!(apns_ids.len(), 300);
     assert!(apns_ids.values().all(|known| known.len() == 1));
 }
+
+#[test]
+fn what_waits_for_its_retry_over_a_restart_is_the_oldest_there_is() {
+    let simulated = Simulated::with(|options| {
+        options.faults.failures = "InternalServerError=100".parse().unwrap();
+    });
+    let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    let body = json!({"notifications": [{"platform": 1, "message": "m", "token": [hex_token(1)]}]});
+    let accepted = daemon.push(&body).accepted_ids();
+    let stat = |daemon: &Daemon| daemon.request("GET", "/stat/app", b"").json()["ios"].clone();
+    wait_until("it to be tried", || stat(&daemon)["attempts"] != 0);
+    assert_eq!(daemon.terminate(), 0);
+    let daemon = site.start();
+    wait_until("it to be read from the journal", || {
+        stat(&daemon)["oldest"] == accepted[0]
+    });
+}
