@@ -240,10 +240,8 @@ fn show_line(line: &str) {
         token,
         ..
     } = shown;
-    tell(&format!(
-        "{kind:<15} id {id} {platform} {}{end}",
-        shortened(&token)
-    ));
+    let line = format!("{kind:<15} id {id} {platform} {}{end}", shortened(&token));
+    tell(&escaped(&line));
 }
 
 /// The parts of an answer that are shown: what of its request comes to nothing.
@@ -328,12 +326,12 @@ fn show_receipt(receipt: &Receipt<'_>) {
         Provider::Fcm | Provider::OAuth => "FCM",
     };
     let body = String::from_utf8_lossy(receipt.body);
-    tell(&format!(
+    tell(&escaped(&format!(
         "  {provider} got {} {body}, answers {} {}",
         shortened(receipt.device_token),
         receipt.status,
         receipt.reason,
-    ));
+    )));
 }
 
 fn tell(line: &str) {
