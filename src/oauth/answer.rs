@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::moment::server_clock::SKEW_MAX;
 use crate::pasted::quoted;
 
 /// Longest access token, in octets: Google's own limit.
@@ -17,9 +18,6 @@ const LIFE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Longest text of the endpoint that is quoted, in characters.
 const QUOTE_MAX: usize = 256;
-
-/// How far our clock may be off before it is worth a word, in seconds.
-const SKEW_MAX: u64 = 60;
 
 /// An access token as it came.
 #[derive(PartialEq, Eq)]
@@ -294,7 +292,7 @@ fn grant(json: &Value) -> Result<Grant, String> {
 /// Seconds to add to our clock to have the other's, if they are over a minute apart.
 pub(super) fn skew(ours: u64, theirs: Option<u64>) -> Option<i64> {
     let theirs = theirs?;
-    if ours.abs_diff(theirs) <= SKEW_MAX {
+    if ours.abs_diff(theirs) <= SKEW_MAX.as_secs() {
         return None;
     }
     i64::try_from(theirs).ok()?.checked_sub_unsigned(ours)
