@@ -100,7 +100,8 @@ impl Budget {
         state.waiting.push_back(number);
         let is_taken = loop {
             let left = deadline.saturating_duration_since(moment::now());
-            if left.is_zero() {
+            // It may have shrunk meanwhile.
+            if left.is_zero() || octets > state.whole {
                 break false;
             }
             let is_first = state.waiting.front() == Some(&number);
@@ -281,8 +282,10 @@ pub(super) const FREE: usize = 64 * 1024;
 /// Our limit: octets of a body's or answer's buffer that a connection keeps for the next one.
 pub(super) const KEPT: usize = 16 * 1024;
 
-/// Our limit: bodies of the greatest allowed size that fit into memory at once.
-pub(super) const LARGE_BODIES: usize = 4;
+/// Our limit: bodies of the greatest allowed size that fit into memory at once. The answer that a
+/// body may have takes up to three and a half times its octets beside it, so that fewer would turn
+/// some requests away for ever.
+pub(super) const LARGE_BODIES: usize = 5;
 
 /// How often a request that waits for room looks whose caller lets us wait.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

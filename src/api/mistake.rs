@@ -314,7 +314,8 @@ fn pointer(path: &[Step], keyless: &Keyless<'_>) -> String {
 fn kind_of(path: &[Step]) -> String {
     let steps = path.iter().map(|step| match step {
         Step::Item(_) => "/0".to_owned(),
-        Step::Field(name) => format!("/{}", name.to_lowercase()),
+        // Go folds it, too.
+        Step::Field(name) => format!("/{}", name.to_lowercase().replace('ſ', "s")),
         Step::Other(_) => "/…".to_owned(),
     });
     steps.collect()

@@ -98,7 +98,7 @@ impl Malformed {
         }
     }
 
-    /// The same, of so many device tokens at most.
+    /// The malformed device tokens, so many at most; the others are counted.
     #[must_use]
     pub fn first(mut self, most: usize) -> Self {
         let mut left = most;
@@ -403,15 +403,22 @@ fn plan_one(
             reject(HOLDS_KEY, false);
             continue;
         }
+        // What is longer than all texts of a line may be has none of its own.
+        let has_line = token.len() <= LOGGED_MAX;
         if fate == Fate::Disabled {
-            reject(disabled(platform), true);
+            reject(disabled(platform), has_line);
+            if !has_line {
+                continue;
+            }
         } else if let Err(error) = (rules.check_token)(platform, &token) {
             // It would stand in the push log.
             if api_key.is_some_and(|key| token.contains(key)) {
                 reject(HOLDS_KEY, false);
             } else {
-                reject(error, true);
-                plan.malformed.push(index, &notification, token);
+                reject(error, has_line);
+                if has_line {
+                    plan.malformed.push(index, &notification, token);
+                }
             }
             continue;
         }

@@ -187,7 +187,7 @@ fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
             format!("#{} = {FCM_BODY}", key.name),
             "Gaurun takes bodies of any size. 100 notifications of 1,000 device tokens are 7 MB for \
              APNs, which the default of 8 MiB takes, and 18 MB for FCM: uncomment it if callers \
-             send so many. Bodies may take 32 times this of memory",
+             send so many. Bodies may take 30 times this of memory",
         ),
         ("ios" | "android", "keepalive_conns") => {
             Fate::Dropped("HTTP/2 carries all pushes over as many connections as workers allows")

@@ -108,7 +108,7 @@ fn bodies_take_no_more_memory_than_others_whatever_they_are_made_of() {
         assert!(served, "all were turned away");
     }
     let peak = daemon.status("VmHWM");
-    let bodies = 4 * 8 * BODY_MAX as u64 / 1024;
+    let bodies = 5 * 6 * BODY_MAX as u64 / 1024;
     let allowed = FIXED + CALLERS as u64 * CONNECTION + bodies;
     assert!(peak <= allowed, "{peak} KiB of {allowed}");
 }

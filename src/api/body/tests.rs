@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
+use crate::api::answer::Answer;
 use crate::api::fixture::{PATIENCE, until};
 use crate::api::registry::Registry;
 use crate::api::socket::Socket;
@@ -161,3 +162,32 @@ fn what_never_fits_is_refused_at_once() {
     assert_eq!(share.raise(FREE + 1), Err(NO_ROOM));
     assert!(asked.elapsed() < PATIENCE);
 }
+
+#[test]
+fn who_waits_for_more_than_there_is_any_more_lets_others_pass() {
+    let budget = Budget::new(4, 2);
+    let ([holder, large, small], _callers) = places();
+    let mut held = share(&budget, &holder);
+    assert_eq!(held.raise(4), Ok(()));
+    thread::scope(|scope| {
+        let large = scope.spawn(|| share(&budget, &large).raise(4));
+        until("it waits", || budget.waiting() == 1);
+        let small = scope.spawn(|| share(&budget, &small).raise(1));
+        until("so does the other", || budget.waiting() == 2);
+        budget.resize(3, 2);
+        drop(held);
+        assert_eq!(large.join().unwrap(), Err(NO_ROOM));
+        assert_eq!(small.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn whatever_the_limits_a_request_of_the_greatest_size_fits() {
+    for most in (10..=28).map(|bits| 1 << bits) {
+        let answer = Answer::octets_max(NOTIFICATIONS_MAX, most).saturating_sub(FREE);
+        assert!(beside_free(most, answer) <= most * LARGE_BODIES, "{most}");
+    }
+}
+
+/// `core.notification_max` at most.
+const NOTIFICATIONS_MAX: usize = 100_000;

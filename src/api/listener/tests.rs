@@ -53,7 +53,7 @@ impl Handler for Echo {
 }
 
 /// More than a loopback connection's buffers hold.
-const LARGE: usize = 32 << 20;
+const LARGE: usize = 40 << 20;
 
 struct Running {
     listener: Listener,

@@ -135,6 +135,26 @@ fn malformed_tokens_have_lines_of_their_own() {
 }
 
 #[test]
+fn a_token_that_is_too_long_for_a_line_has_none() {
+    for (platform, error) in [(1, "bad token"), (2, "disabled")] {
+        for (length, has_line) in [(LOGGED_MAX, true), (LOGGED_MAX + 1, false)] {
+            let token = "bad".to_owned() + &"-".repeat(length - 3);
+            let plan = planned(
+                &format!(r#"{{"platform":{platform},"message":"m","token":["{token}"]}}"#),
+                &rules(),
+            )
+            .unwrap();
+            let listed = plan.malformed.notifications.len() + plan.disabled();
+            assert_eq!(listed, usize::from(has_line), "{platform} {length}");
+            let faults = plan.rejected.faults().iter();
+            let told: Vec<&str> = faults.map(|fault| &*fault.error).collect();
+            assert_eq!(told.len(), usize::from(!has_line), "{platform} {length}");
+            assert!(told.iter().all(|told| told.contains(error)), "{told:?}");
+        }
+    }
+}
+
+#[test]
 fn a_malformed_token_that_holds_the_key_of_its_request_is_in_no_line() {
     let key = "0123456789abcdef";
     let notification = format!(r#"{{"platform":1,"message":"m","token":["bad {key}"]}}"#);

@@ -98,7 +98,8 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         if omitted > 0 {
             let further = count::of(omitted, "further device token", "further device tokens");
-            let text = format!("{further} of a request malformed, beyond those that are listed");
+            let text =
+                format!("{further} of a request, malformed too, beyond those that are listed");
             self.host.log_error(&text, "", request_id);
         }
     }

@@ -174,7 +174,7 @@ fn malformed_device_tokens_are_listed_under_ids_after_those_of_the_pushes() {
     );
     assert_eq!(
         lines.last().unwrap(),
-        "error 2 further device tokens of a request malformed, beyond those that are listed \
+        "error 2 further device tokens of a request, malformed too, beyond those that are listed \
          (0000000000000abf)"
     );
     assert_eq!(lines.len(), 1 + UNSENT_LOGGED_MAX + 1);
