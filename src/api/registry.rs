@@ -160,7 +160,7 @@ impl Registry {
             leaving.sum::<usize>()
         };
         let now = moment::now();
-        let is_asked = |state: &State| state.holds > 0 && !state.standing.has_just_begun(now);
+        let is_asked = |state: &State| state.holds > 0 && !state.standing.is_on_its_way(now);
         while is_coming(&open) < octets {
             let Closed::One = open.close_one(0, is_asked) else {
                 break;

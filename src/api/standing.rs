@@ -166,11 +166,13 @@ impl Standing {
         })
     }
 
-    /// Whether a body may be on its way of which nothing has come yet: its caller may have waited
-    /// for our word.
-    pub(super) fn has_just_begun(&self, now: Instant) -> bool {
+    /// Whether a body is on its way, for which others can wait for memory: it keeps to the rate, or
+    /// nothing of it can have come yet, since its caller may have waited for our word.
+    pub(super) fn is_on_its_way(&self, now: Instant) -> bool {
         let waits = now.saturating_duration_since(self.waiting);
-        self.awaited == Awaited::Body && self.moved == 0 && waits < ROUND_TRIP
+        let keeps = self.lag.saturating_add(micros(waits)) <= 0
+            && self.waited.saturating_add(waits) < ON_ITS_WAY;
+        self.awaited == Awaited::Body && (keeps || self.moved == 0 && waits < ROUND_TRIP)
     }
 
     /// Since when the caller owes what is awaited.
@@ -230,6 +232,10 @@ const IDLE_TENURE: Duration = Duration::from_secs(1);
 /// Our limit: how long the first of a large body may take to come before its memory goes to
 /// others: to a caller far away and back.
 const ROUND_TRIP: Duration = Duration::from_millis(200);
+
+/// Our limit: how long we wait in total for one large body at or above [`RATE`] before its memory
+/// goes to others. The greatest allowed by default comes in that time at 14 megabits a second.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
 /// Our limit: the share of all connections that may be behind before idle ones are spared; one in
 /// so many.

@@ -77,7 +77,7 @@ impl Site {
         self.with_pem(&certificate, &path(&credentials.client_key_path))
     }
 
-    /// A client certificate and its key, at these paths below the site, in the place of auth tokens.
+    /// A client certificate and its key, at these paths below the site, in place of auth tokens.
     pub(crate) fn with_pem(self, certificate: &str, key: &str) -> Self {
         self.without("ios.token_auth_key_path")
             .without("ios.token_auth_key_id")

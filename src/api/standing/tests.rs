@@ -182,13 +182,30 @@ fn a_few_newcomers_take_the_places_of_idle_ones_and_many_take_each_others() {
 }
 
 #[test]
-fn the_first_of_a_body_may_be_on_its_way_and_the_rest_of_it_is_not() {
+fn a_body_is_on_its_way_at_the_rate_for_a_while_and_before_its_first_can_have_come() {
     let start = Instant::now();
     let mut standing = with_a_body(start);
-    assert!(standing.has_just_begun(start + ROUND_TRIP.saturating_sub(MOMENT)));
-    assert!(!standing.has_just_begun(start + ROUND_TRIP));
+    assert!(standing.is_on_its_way(start + ROUND_TRIP.saturating_sub(MOMENT)));
+    assert!(!standing.is_on_its_way(start + ROUND_TRIP));
     standing.resume(start);
-    assert!(!standing.has_just_begun(start));
-    standing.wait(Awaited::Body, 1, start);
-    assert!(!standing.has_just_begun(start));
+    assert!(!standing.is_on_its_way(start), "it is read");
+    // At twice the rate.
+    let mut now = start;
+    for part in 1.. {
+        standing.wait(Awaited::Body, part * OCTETS, now);
+        if now >= start + ON_ITS_WAY {
+            break;
+        }
+        assert!(standing.is_on_its_way(now));
+        now += SECOND / 2;
+        standing.resume(now);
+    }
+    assert!(!standing.is_on_its_way(now), "it has taken long");
+    let mut standing = with_a_body(start);
+    standing.wait(Awaited::Body, OCTETS, start);
+    assert!(standing.is_on_its_way(start + SECOND));
+    assert!(
+        !standing.is_on_its_way(start + SECOND + MOMENT),
+        "it is behind"
+    );
 }
