@@ -68,7 +68,7 @@ fn measure() -> Result<(), Failure> {
     let feeding = start.elapsed();
     writeln!(
         std::io::stdout(),
-        "{recovered}\nread in {took:.2?}, {more} octets of memory ({} per push), the first {} fed \
+        "{recovered}\nread in {took:.2?}, {more} bytes of memory ({} per push), the first {} fed \
          in {feeding:.2?}",
         more / pushes.max(1),
         fed.notifications.len(),
@@ -110,7 +110,7 @@ fn accepted(id: u64, at: Moment) -> Accepted {
     }
 }
 
-/// Octets of memory that the process holds.
+/// Bytes of memory that the process holds.
 fn resident() -> Result<u64, Failure> {
     let statm = std::fs::read_to_string("/proc/self/statm")?;
     let pages = statm.split(' ').nth(1).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! the kinds that operators have at hand instead, each with a sentence, and with the command that
 //! makes of it what is needed, where there is one.
 //!
-//! Pure: octets in, text out. No text repeats a part of the file.
+//! Pure: bytes in, text out. No text repeats a part of the file.
 
 use std::path::{Path, PathBuf};
 
@@ -348,7 +348,7 @@ impl Der {
             // Its length, then its value.
             INTEGER => match inner {
                 [1, 3, SEQUENCE, ..] => Some(Self::Pkcs12),
-                [1, 0, SEQUENCE | INTEGER, ..] | [1, 1, OCTETS, ..] => Some(Self::Key),
+                [1, 0, SEQUENCE | INTEGER, ..] | [1, 1, BYTES, ..] => Some(Self::Key),
                 _ => None,
             },
             OBJECT_ID => body.get(2..)?.starts_with(PKCS7).then_some(Self::Pkcs7),
@@ -463,7 +463,7 @@ fn converted(path: &Path, wanted: Wanted) -> PathBuf {
     })
 }
 
-/// The encoding, as `iconv` calls it, of text with two octets for each character.
+/// The encoding, as `iconv` calls it, of text with two bytes for each character.
 fn utf_16(file: &[u8]) -> Option<&'static str> {
     match file {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
@@ -483,7 +483,7 @@ fn content(der: &[u8], tag: u8) -> Option<&[u8]> {
         .flatten()
 }
 
-/// Octets of an element's head, and of its content by what that says.
+/// Bytes of an element's head, and of its content by what that says.
 fn head(der: &[u8]) -> Option<(usize, usize)> {
     let first = *der.get(1)?;
     if first < 0x80 {
@@ -532,7 +532,7 @@ static LABELS: [(&str, Label); 13] = [
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
-const OCTETS: u8 = 0x04;
+const BYTES: u8 = 0x04;
 const OBJECT_ID: u8 = 0x06;
 const VERSION: u8 = 0xa0;
 /// Object ids: `signedData` of PKCS#7, and of keys RSA, elliptic curves and P-256.

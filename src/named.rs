@@ -171,11 +171,11 @@ pub fn hash_key(log: &Log) -> Result<Option<Vec<u8>>, Finding> {
     let HideToken::Hash { key_path } = &log.hide_token else {
         return Ok(None);
     };
-    let key = octets(HASH_KEY, key_path, KEY_FILE_MAX)?;
+    let key = bytes(HASH_KEY, key_path, KEY_FILE_MAX)?;
     if !(HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) {
-        let octets = count::of(key.len(), "octet", "octets");
+        let bytes = count::of(key.len(), "byte", "bytes");
         let text = format!(
-            "the file has {octets}, and {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key; make one \
+            "the file has {bytes}, and {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key; make one \
              with: openssl rand -out FILE 32"
         );
         return Err(Finding::at(HASH_KEY, key_path, text));
@@ -225,7 +225,7 @@ fn who(
                     (of_key, key, Wanted::CertificateKey),
                 ];
                 let told = files.into_iter().filter_map(|(key, file, wanted)| {
-                    let complaint = filetype::complaint(file.octets, wanted, file.path)?;
+                    let complaint = filetype::complaint(file.bytes, wanted, file.path)?;
                     Some(Finding::at(key, file.path, complaint))
                 });
                 let told: Vec<Finding> = told.collect();
@@ -419,14 +419,14 @@ fn read(key: &'static str, path: &Path, wanted: Wanted) -> Result<Vec<u8>, Findi
         Wanted::Certificate | Wanted::CertificateKey | Wanted::Authorities => MAX_PEM_FILE,
         Wanted::SigningKey | Wanted::ServiceAccount | Wanted::Text => KEY_FILE_MAX,
     };
-    let mut file = octets(key, path, most)?;
+    let mut file = bytes(key, path, most)?;
     if file.starts_with(BYTE_ORDER_MARK) {
         file.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(file)
 }
 
-fn octets(key: &'static str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
+fn bytes(key: &'static str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
     let file = regular::read(path, most)
         .map_err(|error| Finding::at(key, path, format_args!("cannot be read: {error}")))?;
     if file.len() > most {

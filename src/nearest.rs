@@ -45,7 +45,7 @@ fn distance(from: &str, to: &str) -> usize {
     above.last().copied().unwrap_or(usize::MAX)
 }
 
-/// Octets of a name that is still compared: longer than any known one can be misspelt.
+/// Bytes of a name that is still compared: longer than any known one can be misspelt.
 const NAME_MAX: usize = 64;
 
 #[cfg(test)]

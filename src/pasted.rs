@@ -179,7 +179,7 @@ fn has_extension(text: &str) -> bool {
             && (1..=EXTENSION_MOST).contains(&extension.len())
             && extension
                 .bytes()
-                .all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit())
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     })
 }
 
@@ -188,7 +188,7 @@ fn is_drawn_by_chance(word: &str) -> bool {
     let hex_run = word
         .split(|at: char| !(at.is_ascii_hexdigit() || at == '-'))
         .any(|run| {
-            let hex = run.bytes().filter(|octet| *octet != b'-').count();
+            let hex = run.bytes().filter(|byte| *byte != b'-').count();
             let digits = run.bytes().filter(u8::is_ascii_digit).count();
             hex >= HEX_LEAST && digits >= HEX_LEAST / 4 && digits < hex
         });
@@ -206,7 +206,7 @@ fn is_drawn_by_chance(word: &str) -> bool {
     hex_run || (kinds.len() >= DRAWN_LEAST && is_drawn)
 }
 
-/// The octets that count.
+/// The bytes that count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Digit,
@@ -215,8 +215,8 @@ enum Kind {
 }
 
 impl Kind {
-    const fn of(octet: u8) -> Option<Self> {
-        match octet {
+    const fn of(byte: u8) -> Option<Self> {
+        match byte {
             b'0'..=b'9' => Some(Self::Digit),
             b'a'..=b'z' => Some(Self::Small),
             b'A'..=b'Z' => Some(Self::Capital),

@@ -176,7 +176,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    file.take(MAX_OCTETS + 1).read_to_string(&mut text).ok()?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).ok()?;
     text.trim_end().parse().ok()
 }
 
@@ -187,7 +187,7 @@ fn foreign(file: &mut File) -> io::Result<Option<Fault>> {
     if found.len() == 0 {
         return Ok(None);
     }
-    let fits = found.len() <= MAX_OCTETS;
+    let fits = found.len() <= MAX_BYTES;
     let Some(pid) = read_pid(file).filter(|_| fits) else {
         return Ok(Some(Fault::Foreign));
     };
@@ -236,8 +236,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Mode of the file, less the umask: Gaurun's.
 const FILE_MODE: u32 = 0o644;
 
-/// Our limit: octets of a pid file, a 64-bit number with white space around it.
-const MAX_OCTETS: u64 = 32;
+/// Our limit: bytes of a pid file, a 64-bit number with white space around it.
+const MAX_BYTES: u64 = 32;
 
 /// Our limit: how often the file may vanish between opening and locking it.
 const MAX_TRIES: usize = 10;

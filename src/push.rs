@@ -78,7 +78,7 @@ impl DeviceToken {
 /// Device tokens reach the push log only, so `{:?}` hides them.
 impl fmt::Debug for DeviceToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeviceToken({} octets)", self.0.len())
+        write!(f, "DeviceToken({} bytes)", self.0.len())
     }
 }
 
@@ -263,7 +263,7 @@ impl Notification {
         texts.into_iter().map(|text| &**text)
     }
 
-    /// Their length in octets.
+    /// Their length in bytes.
     pub fn texts_len(&self) -> usize {
         self.texts().map(str::len).sum()
     }

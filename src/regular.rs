@@ -13,7 +13,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-/// Reads a file up to that many octets, and one more where there are more, so that the caller sees
+/// Reads a file up to that many bytes, and one more where there are more, so that the caller sees
 /// the excess.
 ///
 /// # Errors
@@ -21,9 +21,9 @@ use rustix::io::Errno;
 /// The operating system's, or that it is no file.
 pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let most = (most as u64).saturating_add(1);
-    let mut octets = Vec::new();
-    open(path)?.take(most).read_to_end(&mut octets)?;
-    Ok(octets)
+    let mut bytes = Vec::new();
+    open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Opens a file to read it.

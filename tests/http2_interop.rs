@@ -38,9 +38,9 @@ impl Driven {
         }
     }
 
-    /// Moves some octets, whichever way goes first.
+    /// Moves some bytes, whichever way goes first.
     async fn turn(&mut self) {
-        let mut octets = [0; 5000];
+        let mut bytes = [0; 5000];
         let writes = !self.http2.output().is_empty();
         let reads = self.http2.wants_input();
         assert!(writes || reads || self.http2.is_closed());
@@ -49,9 +49,9 @@ impl Driven {
                 Ok(n) => self.http2.advance_output(n),
                 Err(_) => self.http2.transport_closed(),
             },
-            read = self.reader.read(&mut octets), if reads => match read {
+            read = self.reader.read(&mut bytes), if reads => match read {
                 Ok(0) | Err(_) => self.http2.transport_closed(),
-                Ok(n) => self.http2.receive(&octets[..n], Instant::now()),
+                Ok(n) => self.http2.receive(&bytes[..n], Instant::now()),
             },
         }
     }
@@ -448,14 +448,14 @@ async fn ask(
         let response = response.await?;
         assert_eq!(response.headers()["server"], "ours");
         let mut body = response.into_body();
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         while let Some(data) = body.data().await {
             let data = data?;
             body.flow_control().release_capacity(data.len())?;
-            octets.extend_from_slice(&data);
+            bytes.extend_from_slice(&data);
         }
         body.trailers().await?;
-        Ok(octets)
+        Ok(bytes)
     };
     let (sent, received) = tokio::join!(sending, receiving);
     sent.and(received)

@@ -1,4 +1,4 @@
-//! The request that h2load repeats: the one that the daemon would make, octet for octet.
+//! The request that h2load repeats: the one that the daemon would make, byte for byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};

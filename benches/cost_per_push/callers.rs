@@ -17,7 +17,7 @@ pub(crate) const CONNECTIONS: usize = 8;
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// Octets of an answer at most; a hundred notifications are answered in about 6,000.
+/// Bytes of an answer at most; a hundred notifications are answered in about 6,000.
 const ANSWER_MAX: usize = 1 << 20;
 
 /// Open connections to the API.
@@ -117,22 +117,22 @@ impl Caller {
             if let Some(answer) = parse(&self.answer)? {
                 return Ok(answer);
             }
-            let mut octets = [0; 16 * 1024];
-            let read = self.stream.read(&mut octets)?;
+            let mut bytes = [0; 16 * 1024];
+            let read = self.stream.read(&mut bytes)?;
             if read == 0 {
                 return Err("the daemon closed a caller's connection".into());
             }
             self.answer
-                .extend_from_slice(octets.get(..read).unwrap_or_default());
+                .extend_from_slice(bytes.get(..read).unwrap_or_default());
         }
     }
 }
 
 /// Reads an answer; `None` if it is not whole yet.
-fn parse(octets: &[u8]) -> Result<Option<Answer>, Failure> {
+fn parse(bytes: &[u8]) -> Result<Option<Answer>, Failure> {
     let mut fields = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(length) = head.parse(octets)? else {
+    let httparse::Status::Complete(length) = head.parse(bytes)? else {
         return Ok(None);
     };
     let number = |name: &str| {
@@ -143,9 +143,9 @@ fn parse(octets: &[u8]) -> Result<Option<Answer>, Failure> {
     let content = number("Content-Length").ok_or("an answer without Content-Length")?;
     let whole = length.saturating_add(usize::try_from(content)?);
     if whole > ANSWER_MAX {
-        return Err(format!("an answer of {whole} octets").into());
+        return Err(format!("an answer of {whole} bytes").into());
     }
-    let Some(body) = octets.get(length..whole) else {
+    let Some(body) = bytes.get(length..whole) else {
         return Ok(None);
     };
     match head.code {

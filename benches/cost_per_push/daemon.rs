@@ -87,7 +87,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Connections of this machine to that port that carry octets.
+    /// Connections of this machine to that port that carry bytes.
     pub(crate) fn connections_to(port: u16) -> Result<u32, Failure> {
         let remote = format!(":{port:04X}");
         let is_open = |line: &&str| {
@@ -154,7 +154,7 @@ impl Daemon {
         Ok((number("push_success")?, number("push_error")?))
     }
 
-    /// Octets of memory that it occupies.
+    /// Bytes of memory that it occupies.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
         let stat = self.stat("/stat/runtime")?;
         let resident = stat.get("memory_resident_bytes").and_then(Value::as_u64);
@@ -218,13 +218,13 @@ impl Drop for Daemon {
 impl Lines {
     /// Counts what the log has got since; an unfinished line stays in `rest`.
     fn read(&mut self, log: &mut File, rest: &mut Vec<u8>) -> Result<(), Failure> {
-        let mut octets = vec![0; 1 << 20];
+        let mut bytes = vec![0; 1 << 20];
         loop {
-            let read = log.read(&mut octets)?;
+            let read = log.read(&mut bytes)?;
             if read == 0 {
                 return Ok(());
             }
-            rest.extend_from_slice(octets.get(..read).unwrap_or_default());
+            rest.extend_from_slice(bytes.get(..read).unwrap_or_default());
             let text = String::from_utf8_lossy(rest);
             let whole = text.rfind('\n').map_or(0, |end| end + 1);
             let (lines, unfinished) = text.split_at(whole);

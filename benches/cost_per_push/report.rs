@@ -94,7 +94,7 @@ pub(crate) fn stalled(out: &mut impl Write, stalled: &Stalled) -> io::Result<()>
     ] {
         writeln!(out, "{name:44} {latencies}")?;
     }
-    let mebibytes = |octets: u64| octets.div_ceil(1 << 20);
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     writeln!(
         out,
         "resident memory {} MiB, the formula allows {} MiB",

@@ -30,7 +30,7 @@ pub(crate) struct Stalled {
     pub(crate) refused: Latencies,
     /// Pushes that fill the queue.
     pub(crate) queue: u32,
-    /// Octets of memory with the full queue, after all those requests.
+    /// Bytes of memory with the full queue, after all those requests.
     pub(crate) resident: u64,
     /// What the README's formula allows for that.
     pub(crate) allowed: u64,
@@ -100,7 +100,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Stalled>, Failure> {
     let resident = sick.resident()?;
     let allowed = allowed(queue);
     if resident > allowed {
-        return Err(format!("{resident} octets of memory where {allowed} are allowed").into());
+        return Err(format!("{resident} bytes of memory where {allowed} are allowed").into());
     }
     well.stop()?;
     Ok(Some(Stalled {
@@ -159,8 +159,8 @@ const REQUESTS_SHARE: u32 = 10;
 const BATCH: u32 = 100;
 /// Characters of the device tokens that are not answered: as long as FCM's are.
 const TOKEN: u64 = 159;
-/// Octets of a payload beside the message.
+/// Bytes of a payload beside the message.
 const PAYLOAD_AROUND: u64 = 100;
-/// Octets of memory that the journal has for a notification.
+/// Bytes of memory that the journal has for a notification.
 const JOURNAL: u64 = 70;
 const MESSAGE: &str = "Your order has left our warehouse and arrives tomorrow.";

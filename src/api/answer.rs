@@ -51,12 +51,12 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The same answer, which lists no more rejected parts than fit into so many octets.
+    /// The same answer, which lists no more rejected parts than fit into so many bytes.
     pub(super) fn listing(mut self, most: usize) -> Self {
-        let mut octets = 0_usize;
+        let mut bytes = 0_usize;
         let fits = |rejection: &&Rejection| {
-            octets = octets.saturating_add(rejection.octets());
-            octets <= most
+            bytes = bytes.saturating_add(rejection.bytes());
+            bytes <= most
         };
         let fitting = self.rejected.iter().take_while(fits).count();
         let cut_off = self.rejected.len().saturating_sub(fitting);
@@ -65,9 +65,9 @@ impl<'a> Answer<'a> {
         self
     }
 
-    /// Octets that the answer to a request may have, of so many notifications in so long a body,
+    /// Bytes that the answer to a request may have, of so many notifications in so long a body,
     /// without those that more room was asked for.
-    pub(super) fn octets_max(notifications: usize, body: usize) -> usize {
+    pub(super) fn bytes_max(notifications: usize, body: usize) -> usize {
         let accepted = notifications.min(body / NOTIFICATION_MIN + 1);
         AROUND + SURE_REJECTED + LISTED_MAX + accepted.saturating_mul(TAKEN_MAX)
     }
@@ -78,13 +78,13 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Octets of a notification at least that has a push: `{"token":["a"],"platform":1},`.
+/// Bytes of a notification at least that has a push: `{"token":["a"],"platform":1},`.
 const NOTIFICATION_MIN: usize = 28;
 
-/// Octets of a [`Taken`] at most, three numbers and their names.
+/// Bytes of a [`Taken`] at most, three numbers and their names.
 const TAKEN_MAX: usize = 3 * 20 + 36;
 
-/// Octets around the lists: the names, what is omitted, and a message that names one part.
+/// Bytes around the lists: the names, what is omitted, and a message that names one part.
 const AROUND: usize = 2 * 1024;
 
 #[expect(
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     /// What the answer to a body has, and what was said beforehand that it might have.
-    fn octets(body: &str, notification_max: usize) -> (usize, usize) {
+    fn bytes(body: &str, notification_max: usize) -> (usize, usize) {
         let rules = Rules {
             notification_max,
             allows_empty_message: true,
@@ -111,7 +111,7 @@ mod tests {
             check_token: |_, token| if token == "x" { Err("x") } else { Ok(()) },
             payload: Box::new(|_| Ok(Vec::new())),
         };
-        let most = Answer::octets_max(notification_max, body.len());
+        let most = Answer::bytes_max(notification_max, body.len());
         let mut body = body.as_bytes().to_vec();
         let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
         let plan = plan(batch, &rules, &Keyless::default(), |_| true, &mut |_| false).unwrap();
@@ -134,21 +134,21 @@ mod tests {
         for (part, parts) in [(one, 1), (one, 100), (one, 5_000), (bad, 5_000), (bad, 3)] {
             let body = format!(r#"{{"notifications":[{}]}}"#, vec![part; parts].join(","));
             for notification_max in [parts, 100_000] {
-                let (answer, most) = octets(&body, notification_max);
+                let (answer, most) = bytes(&body, notification_max);
                 assert!(answer <= most, "{answer} of {most}: {parts} of {part}");
             }
         }
         let ignored = vec![r#"{"token":["a"],"platform":1,"x":1}"#; 5_000].join(",");
-        let (answer, most) = octets(&format!(r#"{{"notifications":[{ignored}]}}"#), 5_000);
+        let (answer, most) = bytes(&format!(r#"{{"notifications":[{ignored}]}}"#), 5_000);
         assert!(answer <= most, "{answer} of {most}");
         let many = vec!["\"x\""; 50_000].join(",");
         let body = format!(r#"{{"notifications":[{{"platform":1,"token":[{many}]}}]}}"#);
-        let (answer, most) = octets(&body, 100);
+        let (answer, most) = bytes(&body, 100);
         assert!(answer <= most, "{answer} of {most}");
     }
 
     #[test]
     fn an_answer_of_the_default_limits_needs_no_room_beyond_a_connections_own() {
-        assert!(Answer::octets_max(100, 4 << 20) <= super::super::body::FREE);
+        assert!(Answer::bytes_max(100, 4 << 20) <= super::super::body::FREE);
     }
 }

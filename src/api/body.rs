@@ -1,6 +1,6 @@
 //! Memory for request bodies and answers, bounded over all connections.
 //!
-//! A connection's buffer of up to [`FREE`] octets costs nothing; what is beyond is charged to one
+//! A connection's buffer of up to [`FREE`] bytes costs nothing; what is beyond is charged to one
 //! [`Budget`]. Half a thousand clients that each send a large body slowly, or take no answer, would
 //! else hold gigabytes.
 //!
@@ -15,7 +15,7 @@ use super::head::Refusal;
 use super::registry::Place;
 use crate::moment;
 
-/// Octets left for large bodies and answers.
+/// Bytes left for large bodies and answers.
 #[derive(Debug)]
 pub(super) struct Budget {
     state: Mutex<State>,
@@ -24,7 +24,7 @@ pub(super) struct Budget {
 
 #[derive(Debug)]
 struct State {
-    /// All octets.
+    /// All bytes.
     whole: usize,
     /// Those that are taken: more than all after a reload that left less than was taken.
     taken: usize,
@@ -37,8 +37,8 @@ struct State {
 }
 
 impl State {
-    fn take(&mut self, octets: usize) -> bool {
-        let taken = self.taken.saturating_add(octets);
+    fn take(&mut self, bytes: usize) -> bool {
+        let taken = self.taken.saturating_add(bytes);
         let fits = taken <= self.whole;
         if fits {
             self.taken = taken;
@@ -48,11 +48,11 @@ impl State {
 }
 
 impl Budget {
-    /// With so many octets, for which so many requests may wait.
-    pub(super) fn new(octets: usize, most_waiting: usize) -> Arc<Self> {
+    /// With so many bytes, for which so many requests may wait.
+    pub(super) fn new(bytes: usize, most_waiting: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
-                whole: octets,
+                whole: bytes,
                 taken: 0,
                 waiting: VecDeque::new(),
                 most_waiting,
@@ -73,25 +73,25 @@ impl Budget {
         self.lock().waiting.len()
     }
 
-    /// Takes octets if there are enough, before those who wait.
-    fn take_at_once(&self, octets: usize) -> bool {
-        self.lock().take(octets)
+    /// Takes bytes if there are enough, before those who wait.
+    fn take_at_once(&self, bytes: usize) -> bool {
+        self.lock().take(bytes)
     }
 
-    /// Takes octets if there are enough and nobody waits.
-    fn take_in_turn(&self, octets: usize) -> bool {
+    /// Takes bytes if there are enough and nobody waits.
+    fn take_in_turn(&self, bytes: usize) -> bool {
         let mut state = self.lock();
-        state.waiting.is_empty() && state.take(octets)
+        state.waiting.is_empty() && state.take(bytes)
     }
 
-    /// Takes octets, after all who wait for some, if that time is long enough. While there are too
+    /// Takes bytes, after all who wait for some, if that time is long enough. While there are too
     /// few, connections whose callers let us wait are closed for them, by `free_memory`.
-    fn take(&self, octets: usize, within: Duration, free_memory: impl Fn(usize)) -> bool {
+    fn take(&self, bytes: usize, within: Duration, free_memory: impl Fn(usize)) -> bool {
         let mut state = self.lock();
-        if state.waiting.is_empty() && state.take(octets) {
+        if state.waiting.is_empty() && state.take(bytes) {
             return true;
         }
-        if octets > state.whole || state.waiting.len() >= state.most_waiting {
+        if bytes > state.whole || state.waiting.len() >= state.most_waiting {
             return false;
         }
         let deadline = moment::now() + within;
@@ -101,18 +101,18 @@ impl Budget {
         let is_taken = loop {
             let left = deadline.saturating_duration_since(moment::now());
             // It may have shrunk meanwhile.
-            if left.is_zero() || octets > state.whole {
+            if left.is_zero() || bytes > state.whole {
                 break false;
             }
             let is_first = state.waiting.front() == Some(&number);
             if is_first {
                 // Under the lock, so that nobody is closed for what was just given back.
-                free_memory(octets);
+                free_memory(bytes);
             }
             let pause = if is_first { left.min(LOOK_EVERY) } else { left };
             let waited = self.given.wait_timeout(state, pause);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if state.waiting.front() == Some(&number) && state.take(octets) {
+            if state.waiting.front() == Some(&number) && state.take(bytes) {
                 break true;
             }
         };
@@ -123,19 +123,19 @@ impl Budget {
         is_taken
     }
 
-    fn give(&self, octets: usize) {
-        if octets > 0 {
+    fn give(&self, bytes: usize) {
+        if bytes > 0 {
             let mut state = self.lock();
-            state.taken = state.taken.saturating_sub(octets);
+            state.taken = state.taken.saturating_sub(bytes);
             drop(state);
             self.given.notify_all();
         }
     }
 
-    /// Makes it a budget of so many octets, for which so many requests may wait.
-    pub(super) fn resize(&self, octets: usize, most_waiting: usize) {
+    /// Makes it a budget of so many bytes, for which so many requests may wait.
+    pub(super) fn resize(&self, bytes: usize, most_waiting: usize) {
         let mut state = self.lock();
-        (state.whole, state.most_waiting) = (octets, most_waiting);
+        (state.whole, state.most_waiting) = (bytes, most_waiting);
         drop(state);
         self.given.notify_all();
     }
@@ -151,7 +151,7 @@ impl Budget {
 pub(super) struct Share<'a> {
     budget: Arc<Budget>,
     place: &'a Place,
-    octets: usize,
+    bytes: usize,
     /// How long it waits for its turn.
     within: Duration,
     /// How long it was waited for, since that was last asked.
@@ -163,7 +163,7 @@ impl<'a> Share<'a> {
         Self {
             budget,
             place,
-            octets: 0,
+            bytes: 0,
             within,
             delay: Duration::ZERO,
         }
@@ -174,51 +174,51 @@ impl<'a> Share<'a> {
         std::mem::take(&mut self.delay)
     }
 
-    /// Sees to it that it has that many octets at least, once it is its turn: it gives back first
+    /// Sees to it that it has that many bytes at least, once it is its turn: it gives back first
     /// what it has.
-    pub(super) fn raise(&mut self, octets: usize) -> Result<(), Refusal> {
-        let more = octets.saturating_sub(self.octets);
+    pub(super) fn raise(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
             return Ok(());
         }
         if self.budget.take_in_turn(more) {
-            self.set(octets);
+            self.set(bytes);
             return Ok(());
         }
         self.lower(0);
         let (place, asked) = (self.place, moment::now());
-        let free_memory = |octets| place.free_memory(octets);
-        if !self.budget.take(octets, self.within, free_memory) {
+        let free_memory = |bytes| place.free_memory(bytes);
+        if !self.budget.take(bytes, self.within, free_memory) {
             return Err(NO_ROOM);
         }
         self.delay += moment::since(asked);
         // Nothing was read before: what the caller owes, it owes from now on.
         self.place.begin();
-        self.set(octets);
+        self.set(bytes);
         Ok(())
     }
 
-    /// Sees to it that it has so many more octets, if there are enough.
+    /// Sees to it that it has so many more bytes, if there are enough.
     pub(super) fn raise_at_once(&mut self, more: usize) -> bool {
         let is_taken = self.budget.take_at_once(more);
         if is_taken {
-            self.set(self.octets.saturating_add(more));
+            self.set(self.bytes.saturating_add(more));
         }
         is_taken
     }
 
-    /// Gives back what is beyond that many octets.
-    pub(super) fn lower(&mut self, octets: usize) {
-        let less = self.octets.saturating_sub(octets);
+    /// Gives back what is beyond that many bytes.
+    pub(super) fn lower(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
         if less > 0 {
             self.budget.give(less);
-            self.set(octets);
+            self.set(bytes);
         }
     }
 
-    fn set(&mut self, octets: usize) {
-        self.octets = octets;
-        self.place.hold(octets);
+    fn set(&mut self, bytes: usize) {
+        self.bytes = bytes;
+        self.place.hold(bytes);
     }
 }
 
@@ -231,59 +231,59 @@ impl Drop for Share<'_> {
 /// The body of one request at a time.
 #[derive(Debug, Default)]
 pub(super) struct Body {
-    pub(super) octets: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Body {
-    /// Appends to the body, which will have `most` octets at most. Once its buffer has more than
-    /// [`FREE`], room for all of them is in `share`, beside octets that are `kept` there for
+    /// Appends to the body, which will have `most` bytes at most. Once its buffer has more than
+    /// [`FREE`], room for all of them is in `share`, beside bytes that are `kept` there for
     /// something else.
     pub(super) fn push(
         &mut self,
-        octets: &[u8],
+        bytes: &[u8],
         share: &mut Share<'_>,
         (most, kept): (usize, usize),
     ) -> Result<(), Refusal> {
-        let needed = self.octets.len().saturating_add(octets.len());
-        if needed > self.octets.capacity() {
+        let needed = self.bytes.len().saturating_add(bytes.len());
+        if needed > self.bytes.capacity() {
             let capacity = if needed > FREE {
                 share.raise(beside_free(most, kept))?;
                 most.max(needed)
             } else {
                 needed.next_power_of_two().clamp(SMALLEST, FREE)
             };
-            self.octets
-                .reserve_exact(capacity.saturating_sub(self.octets.len()));
+            self.bytes
+                .reserve_exact(capacity.saturating_sub(self.bytes.len()));
         }
-        self.octets.extend_from_slice(octets);
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
     /// Forgets the body; gives its memory back if it was large.
     pub(super) fn clear(&mut self) {
-        if self.octets.capacity() > KEPT {
-            self.octets = Vec::new();
+        if self.bytes.capacity() > KEPT {
+            self.bytes = Vec::new();
         }
-        self.octets.clear();
+        self.bytes.clear();
     }
 }
 
-/// Octets of the budget for a body of so many, beside others that are `kept`.
+/// Bytes of the budget for a body of so many, beside others that are `kept`.
 pub(super) fn beside_free(body: usize, kept: usize) -> usize {
     body.saturating_sub(FREE).saturating_add(kept)
 }
 
 const NO_ROOM: Refusal = Refusal::new(503, "too many large requests at once");
 
-/// Our limit: octets of a body buffer, and of an answer, that each connection may have beside the
+/// Our limit: bytes of a body buffer, and of an answer, that each connection may have beside the
 /// budget.
 pub(super) const FREE: usize = 64 * 1024;
 
-/// Our limit: octets of a body's or answer's buffer that a connection keeps for the next one.
+/// Our limit: bytes of a body's or answer's buffer that a connection keeps for the next one.
 pub(super) const KEPT: usize = 16 * 1024;
 
 /// Our limit: bodies of the greatest allowed size that fit into memory at once. The answer that a
-/// body may have takes up to three and a half times its octets beside it, so that fewer would turn
+/// body may have takes up to three and a half times its bytes beside it, so that fewer would turn
 /// some requests away for ever.
 pub(super) const LARGE_BODIES: usize = 5;
 

@@ -13,19 +13,19 @@ use super::head::Refusal;
 #[derive(Debug)]
 pub struct Chunked {
     state: State,
-    /// Octets of the body so far.
+    /// Bytes of the body so far.
     length: usize,
-    /// Most octets the body may have.
+    /// Most bytes the body may have.
     limit: usize,
 }
 
 #[derive(Debug)]
 enum State {
-    /// In the line that opens a chunk; how many octets of it are known.
+    /// In the line that opens a chunk; how many bytes of it are known.
     Line(LineState),
-    /// In the chunk's data; how many octets are left of it.
+    /// In the chunk's data; how many bytes are left of it.
     Data(usize),
-    /// After the data: how many octets of its CRLF were seen.
+    /// After the data: how many bytes of its CRLF were seen.
     DataEnd(usize),
     /// In the trailer section.
     Trailers(TrailerState),
@@ -36,7 +36,7 @@ enum State {
 #[derive(Debug, Default)]
 struct LineState {
     size: usize,
-    octets: usize,
+    bytes: usize,
     digits: usize,
     in_extension: bool,
     after_cr: bool,
@@ -44,13 +44,13 @@ struct LineState {
 
 #[derive(Debug, Default)]
 struct TrailerState {
-    octets: usize,
+    bytes: usize,
     in_line: usize,
     after_cr: bool,
 }
 
 impl Chunked {
-    /// A decoder for a body of at most `limit` octets.
+    /// A decoder for a body of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {
             state: State::Line(LineState::default()),
@@ -64,16 +64,16 @@ impl Chunked {
         matches!(self.state, State::Done)
     }
 
-    /// Takes what it can of `octets`, hands the body's own to `data`, and says how many it took.
+    /// Takes what it can of `bytes`, hands the body's own to `data`, and says how many it took.
     ///
     /// It takes all of them unless the body ends among them.
     pub fn take<E: From<Refusal>>(
         &mut self,
-        octets: &[u8],
+        bytes: &[u8],
         mut data: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<usize, E> {
-        let mut rest = octets;
-        while let (false, Some((&octet, after))) = (self.is_done(), rest.split_first()) {
+        let mut rest = bytes;
+        while let (false, Some((&byte, after))) = (self.is_done(), rest.split_first()) {
             if let State::Data(left) = self.state {
                 let (run, beyond) = rest.split_at(left.min(rest.len()));
                 data(run)?;
@@ -83,18 +83,18 @@ impl Chunked {
                     left => State::Data(left),
                 };
             } else {
-                self.step(octet)?;
+                self.step(byte)?;
                 rest = after;
             }
         }
-        Ok(octets.len().saturating_sub(rest.len()))
+        Ok(bytes.len().saturating_sub(rest.len()))
     }
 
-    /// Takes one octet that is not data.
-    fn step(&mut self, octet: u8) -> Result<(), Refusal> {
+    /// Takes one byte that is not data.
+    fn step(&mut self, byte: u8) -> Result<(), Refusal> {
         match &mut self.state {
             State::Line(line) => {
-                if line.step(octet)? {
+                if line.step(byte)? {
                     let size = line.size;
                     self.length = self.length.saturating_add(size);
                     if self.length > self.limit {
@@ -107,11 +107,11 @@ impl Chunked {
                     };
                 }
             }
-            State::DataEnd(0) if octet == b'\r' => self.state = State::DataEnd(1),
-            State::DataEnd(1) if octet == b'\n' => self.state = State::Line(LineState::default()),
+            State::DataEnd(0) if byte == b'\r' => self.state = State::DataEnd(1),
+            State::DataEnd(1) if byte == b'\n' => self.state = State::Line(LineState::default()),
             State::DataEnd(_) => return Err(MALFORMED),
             State::Trailers(trailers) => {
-                if trailers.step(octet)? {
+                if trailers.step(byte)? {
                     self.state = State::Done;
                 }
             }
@@ -122,26 +122,26 @@ impl Chunked {
 }
 
 impl LineState {
-    /// Whether the line is complete with this octet.
-    fn step(&mut self, octet: u8) -> Result<bool, Refusal> {
-        self.octets = self.octets.saturating_add(1);
-        if self.octets > MAX_CHUNK_LINE {
+    /// Whether the line is complete with this byte.
+    fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
+        self.bytes = self.bytes.saturating_add(1);
+        if self.bytes > MAX_CHUNK_LINE {
             return Err(MALFORMED);
         }
         if self.after_cr {
-            return if octet == b'\n' {
+            return if byte == b'\n' {
                 Ok(true)
             } else {
                 Err(MALFORMED)
             };
         }
-        match octet {
+        match byte {
             b'\r' if self.digits > 0 => self.after_cr = true,
             b'\r' | b'\n' => return Err(MALFORMED),
             _ if self.in_extension => {}
             b';' | b' ' | b'\t' if self.digits > 0 => self.in_extension = true,
             _ => {
-                let digit = char::from(octet).to_digit(16).ok_or(MALFORMED)?;
+                let digit = char::from(byte).to_digit(16).ok_or(MALFORMED)?;
                 let digit = usize::try_from(digit).map_err(|_| MALFORMED)?;
                 self.digits = self.digits.saturating_add(1);
                 self.size = self.size.saturating_mul(16).saturating_add(digit);
@@ -152,20 +152,20 @@ impl LineState {
 }
 
 impl TrailerState {
-    /// Whether the trailer section is complete with this octet.
-    fn step(&mut self, octet: u8) -> Result<bool, Refusal> {
-        self.octets = self.octets.saturating_add(1);
-        if self.octets > MAX_TRAILERS {
+    /// Whether the trailer section is complete with this byte.
+    fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
+        self.bytes = self.bytes.saturating_add(1);
+        if self.bytes > MAX_TRAILERS {
             return Err(Refusal::new(431, "trailer section is over 4096 bytes"));
         }
         if self.after_cr {
-            if octet != b'\n' {
+            if byte != b'\n' {
                 return Err(MALFORMED);
             }
             self.after_cr = false;
             return Ok(std::mem::take(&mut self.in_line) == 0);
         }
-        match octet {
+        match byte {
             b'\r' => self.after_cr = true,
             b'\n' => return Err(MALFORMED),
             _ => self.in_line = self.in_line.saturating_add(1),
@@ -176,10 +176,10 @@ impl TrailerState {
 
 const MALFORMED: Refusal = Refusal::new(400, "chunked body is malformed");
 
-/// Our limit: octets of a chunk's opening line with its extensions, which nobody uses.
+/// Our limit: bytes of a chunk's opening line with its extensions, which nobody uses.
 pub const MAX_CHUNK_LINE: usize = 256;
 
-/// Our limit: octets of the trailer section, which is dropped.
+/// Our limit: bytes of the trailer section, which is dropped.
 pub const MAX_TRAILERS: usize = 4096;
 
 #[cfg(test)]

@@ -18,11 +18,11 @@ use crate::moment;
 /// How long a client may take. Each is the time for the whole record, not for one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From a head's first octet (on a new connection: from the start) to its last.
+    /// From a head's first byte (on a new connection: from the start) to its last.
     pub head: Duration,
     /// From a large request's head to its turn, when there is room for its body.
     pub room: Duration,
-    /// From a body's first octet, or its turn, to its last.
+    /// From a body's first byte, or its turn, to its last.
     pub body: Duration,
     /// From an answer to the next head.
     pub idle: Duration,
@@ -73,8 +73,8 @@ pub(super) fn serve(
                 Err(Stop::Refused(refusal)) => (Some(head), refusal.into()),
                 Ok(()) => {
                     place.work();
-                    let (body, share) = (&mut connection.body.octets, &mut connection.share);
-                    let mut more = |octets| share.raise_at_once(octets);
+                    let (body, share) = (&mut connection.body.bytes, &mut connection.share);
+                    let mut more = |bytes| share.raise_at_once(bytes);
                     let reply = handler.answer(&head, body, phase(), &mut more);
                     (Some(head), reply)
                 }
@@ -137,7 +137,7 @@ enum Next {
 }
 
 impl Connection<'_> {
-    /// Waits for the next head, the first octet of it for at most `wait`.
+    /// Waits for the next head, the first byte of it for at most `wait`.
     fn head(&mut self, wait: Duration) -> Result<Result<Head, Refusal>, Gone> {
         let started = moment::now();
         let mut scan = HeadScan::default();
@@ -184,7 +184,7 @@ impl Connection<'_> {
                 return Ok(());
             }
         }
-        let answer = handler.answer_octets(head, limit).saturating_sub(FREE);
+        let answer = handler.answer_bytes(head, limit).saturating_sub(FREE);
         let most = match head.framing {
             Framing::Length(length) => usize::try_from(length).unwrap_or(limit),
             Framing::Chunked => limit,
@@ -207,7 +207,7 @@ impl Connection<'_> {
             Framing::Length(_) => {
                 let mut left = most;
                 while left > 0 {
-                    let unread = input.unread_or_fill(deadline, body.octets.len())?;
+                    let unread = input.unread_or_fill(deadline, body.bytes.len())?;
                     let taken = unread.len().min(left);
                     body.push(
                         unread.get(..taken).unwrap_or_default(),
@@ -222,7 +222,7 @@ impl Connection<'_> {
                 let mut chunked = Chunked::new(limit);
                 while !chunked.is_done() {
                     // What is said around the data does not count.
-                    let unread = input.unread_or_fill(deadline, body.octets.len())?;
+                    let unread = input.unread_or_fill(deadline, body.bytes.len())?;
                     let taken =
                         chunked.take(unread, |data| body.push(data, share, (most, answer)))?;
                     deadline += share.take_delay();

@@ -42,9 +42,9 @@ impl Doorstep {
 
 /// Throws away what a caller has sent; false if it has gone.
 fn is_there(socket: &Socket) -> bool {
-    let mut octets = [0; 16 * 1024];
+    let mut bytes = [0; 16 * 1024];
     for _ in 0..READS {
-        match socket.read_now(&mut octets) {
+        match socket.read_now(&mut bytes) {
             Ok(0) => return false,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

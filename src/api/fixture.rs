@@ -103,13 +103,13 @@ where
         }
     }
 
-    pub(super) fn send(&mut self, octets: impl AsRef<[u8]>) {
-        (&self.stream).write_all(octets.as_ref()).unwrap();
+    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        (&self.stream).write_all(bytes.as_ref()).unwrap();
     }
 
     /// Sends as far as the other side takes it.
-    pub(super) fn try_send(&mut self, octets: impl AsRef<[u8]>) -> bool {
-        (&self.stream).write_all(octets.as_ref()).is_ok()
+    pub(super) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        (&self.stream).write_all(bytes.as_ref()).is_ok()
     }
 
     /// The next answer.
@@ -127,15 +127,15 @@ where
         self.answer()
     }
 
-    /// Whether the other side ends the connection without another octet.
+    /// Whether the other side ends the connection without another byte.
     pub(super) fn is_ended(&mut self) -> bool {
         match (&self.stream).read(&mut [0; 1]) {
-            Ok(octets) => octets == 0 && self.unread.is_empty(),
+            Ok(bytes) => bytes == 0 && self.unread.is_empty(),
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
         }
     }
 
-    /// Octets that were read behind the last answer.
+    /// Bytes that were read behind the last answer.
     pub(super) fn take_unread(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unread)
     }
@@ -162,7 +162,7 @@ where
             let mut more = [0; 16384];
             match (&self.stream).read(&mut more)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                octets => self.unread.extend_from_slice(&more[..octets]),
+                bytes => self.unread.extend_from_slice(&more[..bytes]),
             }
         }
     }
@@ -438,7 +438,7 @@ impl Host for Arc<StubHost> {
         Process {
             cpus: Some(2),
             threads: Some(9),
-            resident_octets: Some(4096),
+            resident_bytes: Some(4096),
             cpu_time: Some(Duration::from_secs(1)),
         }
     }

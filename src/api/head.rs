@@ -61,7 +61,7 @@ pub enum Version {
 /// How the body is delimited (RFC 9112 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// By its length in octets; 0 when the client names neither length nor coding.
+    /// By its length in bytes; 0 when the client names neither length nor coding.
     Length(u64),
     /// By the chunked transfer coding.
     Chunked,
@@ -100,15 +100,15 @@ pub struct Head {
 
 impl Head {
     /// Parses a complete head, as delimited by [`HeadScan`].
-    pub fn parse(octets: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut fields);
-        match request.parse(octets) {
+        match request.parse(bytes) {
             Ok(httparse::Status::Complete(_)) => {}
             Err(httparse::Error::TooManyHeaders) => {
                 return Err(Refusal::new(431, "request has over 64 header fields"));
             }
-            Err(httparse::Error::Version) => return Err(wrong_version(octets)),
+            Err(httparse::Error::Version) => return Err(wrong_version(bytes)),
             Ok(httparse::Status::Partial) | Err(_) => return Err(BAD_REQUEST),
         }
         let (Some(method), Some(target), Some(minor)) =
@@ -205,7 +205,7 @@ impl Facts {
             } else if field.name.eq_ignore_ascii_case("content-encoding") {
                 facts.coding = coding(field.value).or(facts.coding);
             } else if field.name.eq_ignore_ascii_case("connection") {
-                for option in field.value.split(|&octet| octet == b',') {
+                for option in field.value.split(|&byte| byte == b',') {
                     let option = option.trim_ascii();
                     facts.close |= option.eq_ignore_ascii_case(b"close");
                     facts.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
@@ -280,9 +280,9 @@ fn once(
 }
 
 /// The first coding in the list, of those that change a body (RFC 9110 §8.4.1, RFC 7932, RFC 8878).
-/// What else callers write there, `utf-8` for one, says nothing of its octets.
+/// What else callers write there, `utf-8` for one, says nothing of its bytes.
 fn coding(value: &[u8]) -> Option<&'static str> {
-    let mut words = value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii);
+    let mut words = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     words.find_map(|word| {
         let mut known = CODINGS.into_iter();
         known.find(|coding| word.eq_ignore_ascii_case(coding.as_bytes()))
@@ -313,12 +313,12 @@ fn idempotency_key(value: &[u8]) -> Result<Box<str>, Refusal> {
 
 /// Why a request line is refused whose third word is no version of ours: since it is another one,
 /// `HTTP/` and a digit, or since the target has a space.
-fn wrong_version(octets: &[u8]) -> Refusal {
-    let line = octets
-        .split(|&octet| octet == b'\r')
+fn wrong_version(bytes: &[u8]) -> Refusal {
+    let line = bytes
+        .split(|&byte| byte == b'\r')
         .next()
         .unwrap_or_default();
-    let mut words = line.split(|&octet| octet == b' ').skip(2);
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
     let (third, fourth) = (words.next().unwrap_or_default(), words.next());
     let version = third.strip_prefix(b"HTTP/").and_then(<[u8]>::first);
     if fourth.is_some() {
@@ -330,30 +330,30 @@ fn wrong_version(octets: &[u8]) -> Refusal {
     }
 }
 
-/// Finds the end of a head while it arrives, looking at each octet once.
+/// Finds the end of a head while it arrives, looking at each byte once.
 ///
-/// Invariant: every octet before `seen` is part of the head and no end of it.
+/// Invariant: every byte before `seen` is part of the head and no end of it.
 #[derive(Debug, Default)]
 pub struct HeadScan {
     seen: usize,
 }
 
 impl HeadScan {
-    /// The length of the head with its empty line, once `octets` holds all of it.
+    /// The length of the head with its empty line, once `bytes` holds all of it.
     ///
-    /// `octets` starts where the head starts, and only grows from call to call.
-    pub fn end(&mut self, octets: &[u8]) -> Result<Option<usize>, Refusal> {
-        if octets.first().is_some_and(|&first| !is_token(first)) {
+    /// `bytes` starts where the head starts, and only grows from call to call.
+    pub fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        if bytes.first().is_some_and(|&first| !is_token(first)) {
             // TLS, a proxy's preamble or junk: no need to wait for a line of it.
             return Err(BAD_REQUEST);
         }
-        while let Some(&octet) = octets.get(self.seen) {
+        while let Some(&byte) = bytes.get(self.seen) {
             if self.seen >= MAX_HEAD {
                 return Err(Refusal::new(431, "request head is over 16384 bytes"));
             }
             self.seen = self.seen.saturating_add(1);
-            if octet == b'\n' {
-                let head = octets.get(..self.seen).unwrap_or_default();
+            if byte == b'\n' {
+                let head = bytes.get(..self.seen).unwrap_or_default();
                 if head.ends_with(b"\r\n\r\n") {
                     return Ok(Some(self.seen));
                 }
@@ -366,15 +366,15 @@ impl HeadScan {
     }
 }
 
-/// RFC 9110 §5.6.2: the octets a method is made of.
-const fn is_token(octet: u8) -> bool {
-    matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-        || octet.is_ascii_alphanumeric()
+/// RFC 9110 §5.6.2: the bytes a method is made of.
+const fn is_token(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        || byte.is_ascii_alphanumeric()
 }
 
 const BAD_REQUEST: Refusal = Refusal::new(400, "request is not HTTP/1.1");
 
-/// Our limit: octets of a request head. Our callers' heads have some hundred.
+/// Our limit: bytes of a request head. Our callers' heads have some hundred.
 pub const MAX_HEAD: usize = 16 * 1024;
 
 /// Our limit: characters of an `Idempotency-Key`; a UUID has 36.

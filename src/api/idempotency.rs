@@ -28,7 +28,7 @@ pub struct Keyed<'a> {
 pub struct BodyHash(pub [u8; 32]);
 
 impl BodyHash {
-    /// The hash of these octets.
+    /// The hash of these bytes.
     pub fn of(body: &[u8]) -> Self {
         let mut hash = [0; 32];
         for (to, from) in hash
@@ -85,14 +85,14 @@ pub enum Full {
 /// Room is shared by who shows which API key: an owner may have as much as is left free then. One
 /// alone gets half of it so, and there is always some for the next.
 ///
-/// Invariant: `octets` is the sum of the costs in `known`, `shares` those of each owner in it, and
+/// Invariant: `bytes` is the sum of the costs in `known`, `shares` those of each owner in it, and
 /// each key in `answered` is in it.
 #[derive(Debug, Default)]
 pub struct Keys {
     known: HashMap<Arc<str>, Known>,
     /// In the order in which they are forgotten.
     answered: VecDeque<(Instant, Arc<str>)>,
-    octets: usize,
+    bytes: usize,
     shares: HashMap<KeyOwner, usize>,
 }
 
@@ -102,7 +102,7 @@ struct Known {
     owner: Option<KeyOwner>,
     /// None while it is in progress.
     answer: Option<Arc<[u8]>>,
-    /// Octets that count for it.
+    /// Bytes that count for it.
     cost: usize,
 }
 
@@ -149,8 +149,8 @@ impl Keys {
     }
 
     fn room_for(&self, owner: Option<KeyOwner>, more: usize) -> Result<(), Full> {
-        let taken = self.octets.saturating_add(more);
-        let Some(free) = OCTETS_MAX.checked_sub(taken) else {
+        let taken = self.bytes.saturating_add(more);
+        let Some(free) = BYTES_MAX.checked_sub(taken) else {
             return Err(Full::Room);
         };
         let share = owner.map_or(0, |owner| self.share_of(owner).saturating_add(more));
@@ -215,7 +215,7 @@ impl Keys {
     }
 
     fn put(&mut self, key: Arc<str>, known: Known) {
-        self.octets = self.octets.saturating_add(known.cost);
+        self.bytes = self.bytes.saturating_add(known.cost);
         if let Some(owner) = known.owner {
             let share = self.shares.entry(owner).or_default();
             *share = share.saturating_add(known.cost);
@@ -225,7 +225,7 @@ impl Keys {
 
     fn remove(&mut self, key: &str) -> Option<Known> {
         let known = self.known.remove(key)?;
-        self.octets = self.octets.saturating_sub(known.cost);
+        self.bytes = self.bytes.saturating_sub(known.cost);
         if let Some(owner) = known.owner {
             let left = self.share_of(owner).saturating_sub(known.cost);
             if left == 0 {
@@ -264,15 +264,15 @@ fn cost(key: &str, answer: &[u8]) -> usize {
 /// Our limit: how long a key is kept after its answer: longer than any caller tries again.
 pub const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Our limit: octets of the rejected parts that an answer lists which is kept; the others are
+/// Our limit: bytes of the rejected parts that an answer lists which is kept; the others are
 /// counted. Without it a hundred requests of nothing but bad device tokens would take all the room.
 pub const REJECTED_KEPT: usize = 4 * 1024;
 
-/// Our limit: octets of the kept keys and answers, those in progress among them. That is 200,000
+/// Our limit: bytes of the kept keys and answers, those in progress among them. That is 200,000
 /// answers of one notification, or 330 requests with a key each second for ten minutes. A key that
 /// is forgotten before its time is a push sent twice, so what finds no room is refused instead; who
 /// needs no key sends none, and is taken.
-pub const OCTETS_MAX: usize = 64 * 1024 * 1024;
+pub const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What a key costs beside its text and its answer.
 pub const ENTRY: usize = 192;

@@ -17,7 +17,7 @@ use crate::push::Platform;
 pub struct Ignored {
     listed: Vec<String>,
     /// What the listed ones take in an answer.
-    octets: usize,
+    bytes: usize,
     count: usize,
     fields: BTreeSet<Field>,
     /// Unknown fields of notifications that lack one which they need, by that one. For `token` it
@@ -79,9 +79,9 @@ impl Ignored {
     fn note(&mut self, pointer: String, field: Field) {
         if self.omitted() == 0 {
             let text = serde_json::to_string(&pointer);
-            let octets = text.map_or(LISTED_MAX, |text| text.len().saturating_add(1));
-            self.octets = self.octets.saturating_add(octets);
-            if self.octets <= LISTED_MAX {
+            let bytes = text.map_or(LISTED_MAX, |text| text.len().saturating_add(1));
+            self.bytes = self.bytes.saturating_add(bytes);
+            if self.bytes <= LISTED_MAX {
                 self.listed.push(pointer);
             }
         }
@@ -285,7 +285,7 @@ pub(super) const PLATFORM: &str = "platform";
 /// Characters by which an API key is found: fewer of one tell nothing.
 const KEY_BEGIN: usize = 8;
 
-/// Our limit: octets of the entries of `ignored` in an answer.
+/// Our limit: bytes of the entries of `ignored` in an answer.
 pub(super) const LISTED_MAX: usize = 2048;
 
 /// Our limit: different fields of a request of which the operator is told.

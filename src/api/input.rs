@@ -8,10 +8,10 @@ use super::socket::Socket;
 use super::standing::Awaited;
 use crate::moment;
 
-/// The octets between a socket and who parses them; also writes, since it knows the time-outs that
+/// The bytes between a socket and who parses them; also writes, since it knows the time-outs that
 /// are set on the socket.
 ///
-/// Invariant: 0 <= `start` <= `end` <= `buffer.len()`; the unread octets are `start..end`.
+/// Invariant: 0 <= `start` <= `end` <= `buffer.len()`; the unread bytes are `start..end`.
 pub(super) struct Input<'a> {
     place: &'a Place,
     buffer: Vec<u8>,
@@ -48,8 +48,8 @@ impl<'a> Input<'a> {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    pub(super) fn consume(&mut self, octets: usize) {
-        self.start = self.start.saturating_add(octets).min(self.end);
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.start = self.start.saturating_add(bytes).min(self.end);
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
@@ -66,7 +66,7 @@ impl<'a> Input<'a> {
     }
 
     /// What is unread, after waiting for some of it if need be: for the rest of a body, of which
-    /// so many octets have come.
+    /// so many bytes have come.
     pub(super) fn unread_or_fill(
         &mut self,
         deadline: Instant,
@@ -104,8 +104,8 @@ impl<'a> Input<'a> {
             match read {
                 Ok(0) if self.place.is_evicted() => return Err(Unfilled::Evicted),
                 Ok(0) => return Err(Unfilled::Gone),
-                Ok(octets) => {
-                    self.end += octets;
+                Ok(bytes) => {
+                    self.end += bytes;
                     return Ok(());
                 }
                 Err(error) if is_pause(&error) => {}
@@ -139,10 +139,10 @@ impl<'a> Input<'a> {
     }
 
     /// Writes all of it; an error also if the connection is closed for another meanwhile.
-    pub(super) fn write(&mut self, octets: &[u8], deadline: Instant) -> io::Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
         let socket = &self.place.slot.socket;
         let mut written = 0;
-        while let Some(rest) = octets.get(written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match socket.write_now(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(more) => written += more,
@@ -208,7 +208,7 @@ fn is_pause(error: &io::Error) -> bool {
 /// the kernel.
 const INPUT: usize = super::head::MAX_HEAD + 2;
 
-/// Octets of an answer for which one wait lasts, so that it is seen how fast they are taken.
+/// Bytes of an answer for which one wait lasts, so that it is seen how fast they are taken.
 const PART: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -224,8 +224,8 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let place = Registry::new().enter(Socket::Unix(ours));
         let mut input = Input::new(&place);
-        let mut more = |octets: &[u8]| {
-            theirs.write_all(octets).unwrap();
+        let mut more = |bytes: &[u8]| {
+            theirs.write_all(bytes).unwrap();
             let deadline = moment::now() + Duration::from_secs(10);
             input.fill(deadline, None).unwrap();
             let begins = input.skip_empty_lines();

@@ -164,13 +164,13 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
 }
 
 fn digest_of(key: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
-    let mut octets = [0; SHA256_OUTPUT_LEN];
-    octets.copy_from_slice(digest::digest(&SHA256, key).as_ref());
-    octets
+    let mut bytes = [0; SHA256_OUTPUT_LEN];
+    bytes.copy_from_slice(digest::digest(&SHA256, key).as_ref());
+    bytes
 }
 
 fn check(key: &str) -> Result<(), String> {
-    if !key.bytes().all(|octet| octet.is_ascii_graphic()) {
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("an API key has blanks or characters outside of ASCII in it".to_owned());
     }
     if key.len() < MIN_KEY {

@@ -32,11 +32,11 @@ pub trait Handler: Send + Sync {
     /// Called when a head was read, before its body is. It may name the request; with a refusal
     /// the body is not read.
     fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal>;
-    /// Octets that the body of an answer that promises something may have, known before the
-    /// request's body of `most_body` octets at most is read: there is room for it then, or the
+    /// Bytes that the body of an answer that promises something may have, known before the
+    /// request's body of `most_body` bytes at most is read: there is room for it then, or the
     /// request is refused.
-    fn answer_octets(&self, head: &Head, most_body: usize) -> usize;
-    /// Answers a request; may change the body while it reads it. For more octets of an answer than
+    fn answer_bytes(&self, head: &Head, most_body: usize) -> usize;
+    /// Answers a request; may change the body while it reads it. For more bytes of an answer than
     /// were said before, it asks `more` whether there is room for so many more.
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply;
     /// Called with each answer of a connection that has its place, also that to a request that
@@ -44,7 +44,7 @@ pub trait Handler: Send + Sync {
     fn answered(&self, _reply: &Reply) {}
 }
 
-/// Whether there is room for so many more octets of an answer; there is from then on.
+/// Whether there is room for so many more bytes of an answer; there is from then on.
 pub type More<'a> = dyn FnMut(usize) -> bool + 'a;
 
 /// How far the listener is.
@@ -65,7 +65,7 @@ pub struct Settings {
     pub max_connections: usize,
     /// Whether more were asked for, and the limit of open files leaves no more.
     pub is_cut: bool,
-    /// Most octets of a request body.
+    /// Most bytes of a request body.
     pub max_body_bytes: usize,
     /// How long clients may take.
     pub timeouts: Timeouts,
@@ -83,7 +83,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Octets of large bodies and answers that may be in memory at once.
+    /// Bytes of large bodies and answers that may be in memory at once.
     fn large_bodies(&self) -> usize {
         self.max_body_bytes.saturating_mul(LARGE_BODIES)
     }

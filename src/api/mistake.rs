@@ -129,7 +129,7 @@ impl Complaint {
             let inner = rest.strip_prefix(open).unwrap_or_default();
             inner.trim_ascii_start()
         };
-        let is_number = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let mut wanted = expected.expected;
         let mut advice = "";
         let mut is_text = false;
@@ -293,7 +293,7 @@ fn excerpt(text: &str, keyless: &Keyless<'_>) -> String {
 /// Whether a text is a number or a flag in quotation marks: what is shown of it is no device token
 /// and none of a message.
 fn reads_as_number_or_flag(text: &str) -> bool {
-    let is_of_number = |octet: u8| octet.is_ascii_digit() || b"+-.eE".contains(&octet);
+    let is_of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     matches!(text, "true" | "false" | "null")
         || (text.len() <= NUMBER_MAX && text.bytes().all(is_of_number))
 }
@@ -321,7 +321,7 @@ fn kind_of(path: &[Step]) -> String {
     steps.collect()
 }
 
-/// The octet that the reader means by a line and a column.
+/// The byte that the reader means by a line and a column.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let before = line.saturating_sub(2);
     let begin = if line < 2 {
@@ -337,7 +337,7 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
         .unwrap_or_default()
 }
 
-/// Line and column of an octet, from 1, the column in characters.
+/// Line and column of a byte, from 1, the column in characters.
 fn place(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or_default();
     let line = before.rsplit('\n').next().unwrap_or_default();

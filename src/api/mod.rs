@@ -4,7 +4,7 @@
 //! them. The daemon supplies the lanes as [`Door`]s and itself as [`Host`]. What can be decided
 //! without a socket is decided in modules that are pure, and say so.
 //!
-//! `tiny_http`'s types and response writer are used, its server is not: one request of 60 octets
+//! `tiny_http`'s types and response writer are used, its server is not: one request of 60 bytes
 //! aborts its process, and it bounds neither connections nor heads nor waiting.
 
 mod answer;

@@ -127,7 +127,7 @@ pub enum Fate {
 pub struct Rejections {
     listed: Vec<Rejection>,
     /// What the listed ones take in an answer.
-    octets: usize,
+    bytes: usize,
     count: usize,
     /// The first thing that is wrong.
     first: Option<Cow<'static, str>>,
@@ -178,8 +178,8 @@ impl Rejection {
         }
     }
 
-    /// Octets that it takes in an answer, as [`Serialize`] has it and with a comma.
-    pub(super) fn octets(&self) -> usize {
+    /// Bytes that it takes in an answer, as [`Serialize`] has it and with a comma.
+    pub(super) fn bytes(&self) -> usize {
         serde_json::to_string(self).map_or(MAX_REJECTED, |text| text.len().saturating_add(1))
     }
 }
@@ -228,11 +228,11 @@ impl Rejections {
             }
         }
         if self.omitted() == 0 {
-            let before = self.octets;
-            let octets = before.saturating_add(rejection.octets());
-            let is_sure = octets <= SURE_REJECTED || before > SURE_REJECTED;
-            if octets <= MAX_REJECTED && (is_sure || more(MAX_REJECTED - SURE_REJECTED)) {
-                self.octets = octets;
+            let before = self.bytes;
+            let bytes = before.saturating_add(rejection.bytes());
+            let is_sure = bytes <= SURE_REJECTED || before > SURE_REJECTED;
+            if bytes <= MAX_REJECTED && (is_sure || more(MAX_REJECTED - SURE_REJECTED)) {
+                self.bytes = bytes;
                 self.listed.push(rejection);
             }
         }
@@ -279,7 +279,7 @@ impl Plan {
 /// none of its texts, and no other one into what is ignored.
 ///
 /// Where an answer is to list more than [`SURE_REJECTED`], `more` says whether there is room for so
-/// many more octets.
+/// many more bytes.
 ///
 /// # Errors
 ///
@@ -484,7 +484,7 @@ const INVALID_PLATFORM: &str = "invalid platform";
 /// What is said of the API key in a text, or in the place of a device token.
 const HOLDS_KEY: &str = "the request's own API key is in it";
 
-/// Our limit: octets of a notification's texts, which stand in its log lines: what a provider takes
+/// Our limit: bytes of a notification's texts, which stand in its log lines: what a provider takes
 /// of them, and as much again. How many lines have them, [`crate::log::line::TEXTS_RATIO`] bounds.
 pub const LOGGED_MAX: usize = 8192;
 
@@ -493,11 +493,11 @@ pub const LOGGED_MAX: usize = 8192;
 /// character is seventy times as long as its part of the request.
 pub const UNSENT_LOGGED_MAX: usize = 128;
 
-/// Our limit: octets of the entries of `rejected` in an answer, some 10,000. A body of nothing but
+/// Our limit: bytes of the entries of `rejected` in an answer, some 10,000. A body of nothing but
 /// empty tokens has over a million, and its answer would be twenty times its size.
 pub const MAX_REJECTED: usize = 640 * 1024;
 
-/// Our limit: octets of them for which there is always room, some 700 entries.
+/// Our limit: bytes of them for which there is always room, some 700 entries.
 pub const SURE_REJECTED: usize = 48 * 1024;
 
 #[cfg(test)]

@@ -47,16 +47,16 @@ pub fn percent_decoded(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(text));
     }
     let mut decoded = Vec::with_capacity(text.len());
-    let mut octets = text.bytes();
-    while let Some(octet) = octets.next() {
-        decoded.push(match octet {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
             b'%' => {
-                let high = char::from(octets.next()?).to_digit(16)?;
-                let low = char::from(octets.next()?).to_digit(16)?;
+                let high = char::from(bytes.next()?).to_digit(16)?;
+                let low = char::from(bytes.next()?).to_digit(16)?;
                 u8::try_from(high << 4 | low).ok()?
             }
             b'+' if plus == Plus::IsSpace => b' ',
-            octet => octet,
+            byte => byte,
         });
     }
     Some(Cow::Owned(match String::from_utf8(decoded) {

@@ -27,7 +27,7 @@ struct State {
     leaving: bool,
     /// It has been answered and stays for more.
     stays: bool,
-    /// Octets of the budget for large bodies and answers.
+    /// Bytes of the budget for large bodies and answers.
     holds: usize,
 }
 
@@ -150,7 +150,7 @@ impl Registry {
 
     /// Sees to it that connections which hold that much of the budget leave, as far as their
     /// callers let us wait for them.
-    fn free_memory(&self, octets: usize) {
+    fn free_memory(&self, bytes: usize) {
         let mut open = self.lock();
         let is_coming = |open: &Open| {
             let leaving = open.slots.values().map(|slot| {
@@ -161,7 +161,7 @@ impl Registry {
         };
         let now = moment::now();
         let is_asked = |state: &State| state.holds > 0 && !state.standing.is_on_its_way(now);
-        while is_coming(&open) < octets {
+        while is_coming(&open) < bytes {
             let Closed::One = open.close_one(0, is_asked) else {
                 break;
             };
@@ -351,13 +351,13 @@ impl Place {
     }
 
     /// Sees to it that others leave that hold so much of the budget.
-    pub(super) fn free_memory(&self, octets: usize) {
-        self.entry.registry.free_memory(octets);
+    pub(super) fn free_memory(&self, bytes: usize) {
+        self.entry.registry.free_memory(bytes);
     }
 
     /// Says how much of the budget for large bodies and answers it has.
-    pub(super) fn hold(&self, octets: usize) {
-        self.slot.lock().holds = octets;
+    pub(super) fn hold(&self, bytes: usize) {
+        self.slot.lock().holds = bytes;
     }
 
     fn unless_evicted(&self, change: impl FnOnce(&mut Standing)) -> Result<(), Evicted> {

@@ -1,4 +1,4 @@
-//! Answers, and how they become octets.
+//! Answers, and how they become bytes.
 
 use std::io::Cursor;
 
@@ -116,7 +116,7 @@ impl Reply {
         };
         // tiny_http keeps the Connection field to itself, so it goes in behind the status line.
         let written = out.get(start..).unwrap_or_default();
-        if let Some(line_end) = written.iter().position(|&octet| octet == b'\n') {
+        if let Some(line_end) = written.iter().position(|&byte| byte == b'\n') {
             let at = start + line_end + 1;
             drop(out.splice(at..at, connection.iter().copied()));
         }

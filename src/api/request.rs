@@ -103,7 +103,7 @@ pub struct Asked {
 pub struct AskedExtend {
     /// Each `val` by its `key`; none once they are over [`EXTEND_MAX`].
     pub entries: BTreeMap<Text, Text>,
-    /// Octets of the keys and the values.
+    /// Bytes of the keys and the values.
     pub len: usize,
     /// What else the elements have.
     pub unknown: Unknown,
@@ -187,7 +187,7 @@ fn decode_text(text: &str, most: usize, trailing: Trailing) -> Result<Batch, ser
     Ok(batch)
 }
 
-/// The text, with U+FFFD for each octet that is not part of UTF-8.
+/// The text, with U+FFFD for each byte that is not part of UTF-8.
 pub(super) fn text_of(body: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(body) {
         return text.into();
@@ -503,7 +503,7 @@ const UNKNOWN_KEPT: usize = 256;
 /// Our limit: characters of an unknown name that are shown.
 const NAME_SHOWN: usize = 64;
 
-/// Our limit: octets of the keys and values of `extend`: what a provider takes of them, and as much
+/// Our limit: bytes of the keys and values of `extend`: what a provider takes of them, and as much
 /// again.
 pub const EXTEND_MAX: usize = 8192;
 

@@ -15,7 +15,7 @@ impl RequestId {
     pub fn of_caller(value: &[u8]) -> Option<Self> {
         let fits = (1..=MAX_REQUEST_ID).contains(&value.len());
         let text = str::from_utf8(value).ok().filter(|_| fits)?;
-        let is_plain = text.bytes().all(|octet| octet.is_ascii_graphic());
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
         is_plain.then(|| Self(text.into()))
     }
 

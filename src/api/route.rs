@@ -105,7 +105,7 @@ impl Route {
 /// Digits only, of a number that an id can be.
 fn push_id(text: &str) -> Option<PushId> {
     let number = text.parse().ok().map(PushId);
-    let is_decimal = text.bytes().all(|octet| octet.is_ascii_digit());
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
     number.filter(|id| is_decimal && (1..1 << 53).contains(&id.0))
 }
 
@@ -156,11 +156,11 @@ fn cleaned(path: &str) -> String {
 fn percent_encoded(text: &str, kept: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        if octet.is_ascii_alphanumeric() || kept.contains(&octet) {
-            encoded.push(char::from(octet));
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+            encoded.push(char::from(byte));
         } else {
-            let _ = write!(encoded, "%{octet:02X}"); // memory takes it
+            let _ = write!(encoded, "%{byte:02X}"); // memory takes it
         }
     }
     encoded

@@ -229,12 +229,12 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         Ok(())
     }
 
-    fn answer_octets(&self, head: &Head, most_body: usize) -> usize {
+    fn answer_bytes(&self, head: &Head, most_body: usize) -> usize {
         if Route::of(&head.target).0 != Route::Push {
             return 0;
         }
         let body = usize::try_from(head.content_length()).unwrap_or(most_body);
-        Answer::octets_max(self.terms.get().rules.notification_max, body)
+        Answer::bytes_max(self.terms.get().rules.notification_max, body)
     }
 
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply {

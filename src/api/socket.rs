@@ -299,8 +299,8 @@ impl Socket {
         on_socket!(self, stream => (&*stream).read(buffer))
     }
 
-    pub(super) fn write(&self, octets: &[u8]) -> io::Result<usize> {
-        on_socket!(self, stream => (&*stream).write(octets))
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        on_socket!(self, stream => (&*stream).write(bytes))
     }
 
     pub(super) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -313,20 +313,20 @@ impl Socket {
 
     /// Reads what is there, without waiting for it.
     pub(super) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (octets, _) = recv(self.descriptor(), buffer, RecvFlags::DONTWAIT)?;
-        Ok(octets)
+        let (bytes, _) = recv(self.descriptor(), buffer, RecvFlags::DONTWAIT)?;
+        Ok(bytes)
     }
 
     /// Whether something has come that was not read.
     pub(super) fn has_input(&self) -> bool {
         let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-        recv(self.descriptor(), &mut [0; 1], flags).is_ok_and(|(octets, _)| octets > 0)
+        recv(self.descriptor(), &mut [0; 1], flags).is_ok_and(|(bytes, _)| bytes > 0)
     }
 
     /// Writes what is taken at once, without waiting for more.
-    pub(super) fn write_now(&self, octets: &[u8]) -> io::Result<usize> {
+    pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        Ok(send(self.descriptor(), octets, flags)?)
+        Ok(send(self.descriptor(), bytes, flags)?)
     }
 
     /// Ends both directions, which wakes a thread that reads or writes.
@@ -349,7 +349,7 @@ impl Socket {
     }
 }
 
-/// Our limit: octets of answers that the kernel takes for a connection over TCP; it doubles the
+/// Our limit: bytes of answers that the kernel takes for a connection over TCP; it doubles the
 /// number for what it needs itself.
 const SEND_BUFFER: usize = 64 * 1024;
 

@@ -37,7 +37,7 @@ pub(super) struct Standing {
     since: Instant,
     /// Since when we have waited this time.
     waiting: Instant,
-    /// Octets of a body that came, or of an answer that were taken.
+    /// Bytes of a body that came, or of an answer that were taken.
     moved: usize,
     /// All that we have waited for them.
     waited: Duration,
@@ -105,13 +105,13 @@ impl Standing {
         self.awaited = Awaited::Next;
     }
 
-    /// The first octet of a request has come.
+    /// The first byte of a request has come.
     pub(super) fn begin(&mut self, now: Instant) {
         self.owe(Awaited::Head, now);
         self.awaited = Awaited::Nothing;
     }
 
-    /// We begin to wait for the caller, of whose body or answer that many octets have moved.
+    /// We begin to wait for the caller, of whose body or answer that many bytes have moved.
     pub(super) fn wait(&mut self, awaited: Awaited, moved: usize, now: Instant) {
         if self.debt != awaited {
             // A body is part of the request that its head began.
@@ -209,7 +209,7 @@ pub(super) fn whom_to_close(claims: &[Claim], most: usize) -> Verdict {
     }
 }
 
-/// Our limit: octets a second of a body that has to come, or of an answer that has to be taken,
+/// Our limit: bytes a second of a body that has to come, or of an answer that has to be taken,
 /// while all connections are taken or there is no room for another body.
 const RATE: u64 = 64 * 1024;
 

@@ -187,7 +187,7 @@ pub fn go(process: &Process, unix: Duration) -> Vec<u8> {
         time: nanos(unix),
         cpu_num: process.cpus,
         goroutine_num: process.threads,
-        memory_sys: process.resident_octets,
+        memory_sys: process.resident_bytes,
     };
     indented(&stat, b"  ")
 }
@@ -199,7 +199,7 @@ pub fn runtime(process: &Process, unix: Duration) -> Vec<u8> {
         version: env!("CARGO_PKG_VERSION"),
         cpus: process.cpus,
         threads: process.threads,
-        memory_resident_bytes: process.resident_octets,
+        memory_resident_bytes: process.resident_bytes,
         cpu_seconds: process.cpu_time.map(|time| time.as_secs_f64()),
     };
     indented(&stat, b"  ")
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_app_is_gauruns_to_the_octet_with_the_lanes_state_behind() {
+    fn stat_app_is_gauruns_to_the_byte_with_the_lanes_state_behind() {
         let stat = StatApp {
             queue_max: 8192,
             queue_usage: 1,
@@ -279,7 +279,7 @@ mod tests {
         let process = Process {
             cpus: Some(2),
             threads: Some(9),
-            resident_octets: Some(4096),
+            resident_bytes: Some(4096),
             cpu_time: Some(Duration::from_millis(1500)),
         };
         assert_eq!(

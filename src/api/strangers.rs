@@ -78,7 +78,7 @@ fn is_ours(host: &[u8], hosts: &[String]) -> bool {
     if host.parse::<IpAddr>().is_ok() {
         return true;
     }
-    let is_port = |port: &str| port.bytes().all(|octet| octet.is_ascii_digit());
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = host.strip_prefix('[') {
         let Some((address, port)) = rest.split_once(']') else {
             return false;

@@ -2,7 +2,7 @@
 //! come.
 //!
 //! With hundreds of them at once, each would have its share of a processor only now and then, and
-//! the threads of journal, logs and lanes no more than that; and each holds many times its octets
+//! the threads of journal, logs and lanes no more than that; and each holds many times its bytes
 //! in memory meanwhile.
 
 use std::collections::VecDeque;
@@ -21,15 +21,15 @@ pub struct Turnstile {
 struct Queue {
     /// Requests that are inside.
     inside: usize,
-    /// Octets of their bodies.
-    octets: usize,
+    /// Bytes of their bodies.
+    bytes: usize,
     waiting: VecDeque<Arc<Waiter>>,
 }
 
 #[derive(Debug)]
 struct Waiter {
     thread: Thread,
-    octets: usize,
+    bytes: usize,
     is_in: AtomicBool,
 }
 
@@ -37,7 +37,7 @@ struct Waiter {
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     turnstile: &'a Turnstile,
-    octets: usize,
+    bytes: usize,
 }
 
 impl Default for Turnstile {
@@ -58,18 +58,18 @@ impl Turnstile {
     }
 
     /// Waits for a turn of a request with so long a body.
-    pub(super) fn enter(&self, octets: usize) -> Turn<'_> {
+    pub(super) fn enter(&self, bytes: usize) -> Turn<'_> {
         let turn = Turn {
             turnstile: self,
-            octets,
+            bytes,
         };
         let mut queue = self.lock();
-        if queue.waiting.is_empty() && queue.let_in(octets, self.most) {
+        if queue.waiting.is_empty() && queue.let_in(bytes, self.most) {
             return turn;
         }
         let waiter = Arc::new(Waiter {
             thread: thread::current(),
-            octets,
+            bytes,
             is_in: AtomicBool::new(false),
         });
         queue.waiting.push_back(Arc::clone(&waiter));
@@ -88,12 +88,12 @@ impl Turnstile {
 
 impl Queue {
     /// One more, if it fits beside those that are inside.
-    fn let_in(&mut self, octets: usize, most: usize) -> bool {
-        let together = self.octets.saturating_add(octets);
+    fn let_in(&mut self, bytes: usize, most: usize) -> bool {
+        let together = self.bytes.saturating_add(bytes);
         let fits = self.inside < most && (self.inside == 0 || together <= TOGETHER);
         if fits {
             self.inside += 1;
-            self.octets = together;
+            self.bytes = together;
         }
         fits
     }
@@ -103,9 +103,9 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut queue = self.turnstile.lock();
         queue.inside -= 1;
-        queue.octets = queue.octets.saturating_sub(self.octets);
+        queue.bytes = queue.bytes.saturating_sub(self.bytes);
         while let Some(next) = queue.waiting.front().map(Arc::clone)
-            && queue.let_in(next.octets, self.turnstile.most)
+            && queue.let_in(next.bytes, self.turnstile.most)
         {
             queue.waiting.pop_front();
             next.is_in.store(true, Ordering::Release);
@@ -117,8 +117,8 @@ impl Drop for Turn<'_> {
 /// Our limit: requests for each processor that are parsed and checked at once.
 const PER_PROCESSOR: usize = 2;
 
-/// Our limit: octets of bodies that are parsed and checked at once, if they are of several
-/// requests. Device tokens of a character each take fourteen times their octets meanwhile.
+/// Our limit: bytes of bodies that are parsed and checked at once, if they are of several
+/// requests. Device tokens of a character each take fourteen times their bytes meanwhile.
 const TOGETHER: usize = 512 * 1024;
 
 #[cfg(test)]
@@ -173,6 +173,6 @@ mod tests {
         });
         drop(turnstile.enter(usize::MAX));
         let queue = turnstile.lock();
-        assert_eq!((queue.inside, queue.octets), (0, 0));
+        assert_eq!((queue.inside, queue.bytes), (0, 0));
     }
 }

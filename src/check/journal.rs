@@ -6,7 +6,7 @@ use std::path::Path;
 use super::places::{directory, writable};
 use crate::config::{Config, Diagnostic, FileText, Severity};
 use crate::count;
-use crate::journal::{self, DiskFiles, Fault, Files as _, LOCK, OpenError, RESERVE_OCTETS};
+use crate::journal::{self, DiskFiles, Fault, Files as _, LOCK, OpenError, RESERVE_BYTES};
 use crate::moment::Moment;
 
 /// Reads the journal as the daemon would at its start, and changes nothing. One that a daemon has
@@ -77,10 +77,10 @@ pub(super) fn journal(
 /// Looks whether the disk under a directory has room.
 fn room(dir: &Path, say: &mut impl FnMut(Severity, String)) {
     if let Ok(free) = DiskFiles.free_space(dir)
-        && free <= RESERVE_OCTETS
+        && free <= RESERVE_BYTES
     {
         let text = format!(
-            "the disk has {free} octets left, and with no more than {RESERVE_OCTETS} no push is \
+            "the disk has {free} bytes left, and with no more than {RESERVE_BYTES} no push is \
              accepted; make room"
         );
         say(Severity::Warning, text);

@@ -24,7 +24,7 @@ fn holder(path: &Path) -> Option<u32> {
     let file = regular::open(path).ok()?;
     let wanted = file.metadata().ok()?;
     let mut text = String::new();
-    file.take(PID_OCTETS).read_to_string(&mut text).ok()?;
+    file.take(PID_BYTES).read_to_string(&mut text).ok()?;
     let pid: u32 = text.trim_end().parse().ok()?;
     let process = Path::new("/proc").join(pid.to_string());
     let Ok(open) = fs::read_dir(process.join("fd")) else {
@@ -37,8 +37,8 @@ fn holder(path: &Path) -> Option<u32> {
         .then_some(pid)
 }
 
-/// Octets of a file that are read for its pid.
-const PID_OCTETS: u64 = 32;
+/// Bytes of a file that are read for its pid.
+const PID_BYTES: u64 = 32;
 
 #[cfg(test)]
 mod tests {

@@ -343,16 +343,16 @@ pub(super) struct Trouble {
     #[arg(help = "MAX_CONCURRENT_STREAMS at most", long, value_name = "N")]
     pub(super) streams: Option<u32>,
     /// `INITIAL_WINDOW_SIZE`
-    #[arg(help = "INITIAL_WINDOW_SIZE", long, value_name = "OCTETS")]
+    #[arg(help = "INITIAL_WINDOW_SIZE", long, value_name = "BYTES")]
     pub(super) stream_window: Option<u32>,
-    /// Window of a connection, at most 65535 octets
-    #[arg(long, value_name = "OCTETS", value_parser = value_parser!(u32).range(1..=65_535))]
+    /// Window of a connection, at most 65535 bytes
+    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=65_535))]
     pub(super) connection_window: Option<u32>,
     /// `HEADER_TABLE_SIZE`
-    #[arg(help = "HEADER_TABLE_SIZE", long, value_name = "OCTETS")]
+    #[arg(help = "HEADER_TABLE_SIZE", long, value_name = "BYTES")]
     pub(super) header_table: Option<u32>,
-    /// Octets sent every 10 ms
-    #[arg(long, value_name = "OCTETS")]
+    /// Bytes sent every 10 ms
+    #[arg(long, value_name = "BYTES")]
     pub(super) slow: Option<NonZeroU32>,
     /// Where the random numbers begin
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -475,7 +475,7 @@ fn parse_age(text: &str) -> Result<Duration, String> {
         Some((at, 'd')) => (text.get(..at), 24 * 60 * 60),
         _ => (Some(text), 1),
     };
-    let digits = number.filter(|number| number.bytes().all(|octet| octet.is_ascii_digit()));
+    let digits = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     digits
         .and_then(|digits| digits.parse::<u64>().ok())
         .and_then(|number| number.checked_mul(seconds))

@@ -209,7 +209,7 @@ fn follow(logs: &[std::path::PathBuf], ended: &AtomicBool) {
     loop {
         let last = ended.load(Ordering::Acquire);
         for (reader, part) in readers.iter_mut().zip(&mut parts) {
-            while matches!(reader.read_line(part), Ok(octets) if octets > 0) {
+            while matches!(reader.read_line(part), Ok(bytes) if bytes > 0) {
                 if part.ends_with('\n') {
                     show_line(part);
                     part.clear();

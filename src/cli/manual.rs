@@ -12,9 +12,9 @@ use super::{ExitCode, print, report};
 /// Prints the man page of `sterna`, or writes those of all subcommands to a directory.
 pub(super) fn pages(man: &Man) -> ExitCode {
     let Some(directory) = &man.dir else {
-        let mut octets = Vec::new();
-        return match clap_mangen::Man::new(Cli::command()).render(&mut octets) {
-            Ok(()) => print(&String::from_utf8_lossy(&octets)),
+        let mut bytes = Vec::new();
+        return match clap_mangen::Man::new(Cli::command()).render(&mut bytes) {
+            Ok(()) => print(&String::from_utf8_lossy(&bytes)),
             Err(_) => ExitCode::Io,
         };
     };
@@ -28,9 +28,9 @@ pub(super) fn pages(man: &Man) -> ExitCode {
 pub(super) fn completions(asked: &Completions) -> ExitCode {
     let mut command = Cli::command();
     if let Some(shell) = asked.shell {
-        let mut octets = Vec::new();
-        clap_complete::generate(shell, &mut command, NAME, &mut octets);
-        return print(&String::from_utf8_lossy(&octets));
+        let mut bytes = Vec::new();
+        clap_complete::generate(shell, &mut command, NAME, &mut bytes);
+        return print(&String::from_utf8_lossy(&bytes));
     }
     let directory = asked.dir.as_deref().unwrap_or(Path::new("."));
     let shells = [Shell::Bash, Shell::Zsh, Shell::Fish];

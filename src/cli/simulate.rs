@@ -158,7 +158,7 @@ fn faults(latency: u64, trouble: &Trouble) -> Faults {
 fn read_script(path: &Path, seed: u64) -> io::Result<Script> {
     let named = |error: &dyn Display| format!("script {}: {error}", path.display());
     let text = regular::read(path, MAX_SCRIPT)
-        .and_then(|octets| String::from_utf8(octets).map_err(io::Error::other))
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
         .map_err(|error| io::Error::new(error.kind(), named(&error)))?;
     Script::read(&text, seed).map_err(|error| {
         let text = format!("script {}:{error}", path.display());

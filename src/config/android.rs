@@ -103,7 +103,7 @@ impl Android {
 fn take_project_id(document: &mut Document<'_>) -> Option<String> {
     let key = &keys::ANDROID_PROJECT_ID;
     let text = document.text(key)?;
-    let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.:".contains(&octet);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     if text.len() <= PROJECT_ID_MAX && text.bytes().all(allowed) {
         return Some(text);
     }

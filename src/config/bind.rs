@@ -121,13 +121,13 @@ impl FromStr for Port {
                     Err("it must not hold control characters".to_owned())
                 }
                 _ if path.len() > UNIX_PATH_MAX => {
-                    Err(format!("the path is longer than {UNIX_PATH_MAX} octets"))
+                    Err(format!("the path is longer than {UNIX_PATH_MAX} bytes"))
                 }
                 _ => Ok(Self::Unix(PathBuf::from(path))),
             };
         }
         // `u16::from_str` alone would take a leading plus.
-        if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_digit()) {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(INVALID_PORT.to_owned());
         }
         text.parse()
@@ -169,5 +169,5 @@ fn address(document: &mut Document<'_>) -> Option<IpAddr> {
 const INVALID_PORT: &str = "invalid port: must be a number from 0 to 65535 or a path that starts \
                             with 'unix:/'";
 
-/// Octets of a Unix socket's path: what the kernel's `sun_path` holds beside its final NUL.
+/// Bytes of a Unix socket's path: what the kernel's `sun_path` holds beside its final NUL.
 pub(super) const UNIX_PATH_MAX: usize = 107;

@@ -47,7 +47,7 @@ pub struct Core {
     pub is_like_gaurun: bool,
     /// Callers' connections served at once.
     pub max_connections: NonZeroUsize,
-    /// Octets of one request body at most.
+    /// Bytes of one request body at most.
     pub max_body_bytes: NonZeroUsize,
     /// Age at which a push that is still unsettled becomes `expired`.
     pub max_age: Duration,
@@ -162,7 +162,7 @@ fn take_control_socket(document: &mut Document<'_>, environment: &Environment) -
         return environment.control_socket();
     };
     if text.len() > UNIX_PATH_MAX {
-        let reason = format!("the path is longer than {UNIX_PATH_MAX} octets");
+        let reason = format!("the path is longer than {UNIX_PATH_MAX} bytes");
         document.refuse_because(key, reason);
         return None;
     }

@@ -13,7 +13,7 @@ pub(super) fn path(name: &str, directory: Option<&Path>) -> Result<PathBuf, Stri
     if name.is_empty() || name.len() > NAME_MAX || name.contains('/') || [".", ".."].contains(&name)
     {
         return Err(format!(
-            "a credential's name is the name of a file, of 1 to {NAME_MAX} octets and without /"
+            "a credential's name is the name of a file, of 1 to {NAME_MAX} bytes and without /"
         ));
     }
     let Some(directory) = directory else {
@@ -27,5 +27,5 @@ pub(super) fn path(name: &str, directory: Option<&Path>) -> Result<PathBuf, Stri
     Ok(directory.join(name))
 }
 
-/// Octets of a credential's name: what a directory's entry may have.
+/// Bytes of a credential's name: what a directory's entry may have.
 const NAME_MAX: usize = 255;

@@ -538,7 +538,7 @@ fn integer(value: &DeValue<'_>) -> Option<u64> {
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// The place of an octet of the text.
+/// The place of a byte of the text.
 pub(super) fn place(text: &str, offset: usize) -> Place {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before
@@ -546,7 +546,7 @@ pub(super) fn place(text: &str, offset: usize) -> Place {
         .map_or(0, |newline| newline.saturating_add(1));
     let line = before
         .bytes()
-        .filter(|octet| *octet == b'\n')
+        .filter(|byte| *byte == b'\n')
         .count()
         .saturating_add(1);
     let column = before

@@ -289,10 +289,10 @@ fn journal(journal: Option<&Journal>) -> Vec<Setting> {
     };
     let mut all = vec![setting(&keys::JOURNAL_SYNC, Value::text(Some(sync)))];
     if let Some(journal) = journal {
-        let octets = Value::Number(journal.segment_octets);
+        let bytes = Value::Number(journal.segment_bytes);
         all.extend(settings([
             (&keys::JOURNAL_DIR, Value::path(Some(&journal.dir))),
-            (&keys::JOURNAL_SEGMENT_BYTES, octets),
+            (&keys::JOURNAL_SEGMENT_BYTES, bytes),
         ]));
     }
     all

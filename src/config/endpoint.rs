@@ -76,7 +76,7 @@ impl FromStr for Endpoint {
         }
         let port = match port {
             None => 443,
-            Some(port) if port.bytes().all(|octet| octet.is_ascii_digit()) => match port.parse() {
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => match port.parse() {
                 Ok(0) | Err(_) => return Err(PORT_RANGE),
                 Ok(port) => port,
             },
@@ -97,7 +97,7 @@ pub(super) fn is_host_name(host: &str) -> bool {
             .all(|label| (1..=LABEL_MAX).contains(&label.len()))
         && host
             .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || b"-._".contains(&octet))
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 const PORT_RANGE: &str = "the port must be a number from 1 to 65535";

@@ -275,7 +275,7 @@ fn is_plain_text(text: &str) -> bool {
     words.all(|word| ["", "true", "false"].contains(&word) || is_number(word))
 }
 
-/// The line that holds an octet, without its end.
+/// The line that holds a byte, without its end.
 fn line_around(text: &str, offset: usize) -> Range<usize> {
     let offset = offset.min(text.len());
     let start = text
@@ -288,7 +288,7 @@ fn line_around(text: &str, offset: usize) -> Range<usize> {
     start..start.saturating_add(line.trim_end_matches('\r').len())
 }
 
-/// The first octet of a line that is shown, if something at `meant` is to be seen.
+/// The first byte of a line that is shown, if something at `meant` is to be seen.
 fn first_shown(line: &str, meant: usize) -> usize {
     let is_long = line.chars().nth(LINE_SHOWN_MAX).is_some();
     let before = line.get(..meant).unwrap_or(line);

@@ -194,7 +194,7 @@ impl Credentials {
 
 fn take_identifier(document: &mut Document<'_>, key: &'static Key) -> Option<String> {
     let text = document.text(key)?;
-    if text.len() == IDENTIFIER_LEN && text.bytes().all(|octet| octet.is_ascii_alphanumeric()) {
+    if text.len() == IDENTIFIER_LEN && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Some(text);
     }
     document.refuse(key);
@@ -204,7 +204,7 @@ fn take_identifier(document: &mut Document<'_>, key: &'static Key) -> Option<Str
 fn take_topic(document: &mut Document<'_>) -> Option<String> {
     let key = &keys::IOS_TOPIC;
     let text = document.text(key)?;
-    let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b".-_".contains(&octet);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if text.len() <= TOPIC_MAX && text.bytes().all(allowed) {
         return Some(text);
     }

@@ -12,8 +12,8 @@ pub struct Journal {
     pub dir: PathBuf,
     /// When a push counts as kept.
     pub sync: Sync,
-    /// Octets from which on a segment is followed by a new one.
-    pub segment_octets: u64,
+    /// Bytes from which on a segment is followed by a new one.
+    pub segment_bytes: u64,
 }
 
 /// When a push counts as kept.
@@ -30,7 +30,7 @@ impl Journal {
     pub(super) fn take(document: &mut Document<'_>, environment: &Environment) -> Option<Self> {
         let dir = document.text(&keys::JOURNAL_DIR).map(PathBuf::from);
         let key = &keys::JOURNAL_SYNC;
-        let segment_octets = document.number(&keys::JOURNAL_SEGMENT_BYTES)?;
+        let segment_bytes = document.number(&keys::JOURNAL_SEGMENT_BYTES)?;
         let sync = match document.text(key)?.as_str() {
             "group" => Sync::Group,
             "interval" => Sync::Interval,
@@ -59,7 +59,7 @@ impl Journal {
         Some(Self {
             dir,
             sync,
-            segment_octets,
+            segment_bytes,
         })
     }
 }

@@ -27,14 +27,14 @@ pub(super) const SHUTDOWN_TIMEOUT_MAX: u64 = 3600;
 pub(super) const MAX_CONNECTIONS_MAX: u64 = 16_384;
 /// Names of the API's own host at most: each request that names another is compared with them.
 pub(super) const HOSTS_MAX: usize = 100;
-/// Octets of a body at least: room for one small notification.
+/// Bytes of a body at least: room for one small notification.
 pub(super) const MAX_BODY_BYTES_MIN: u64 = 1024;
-/// Octets of a body at most: eight of the greatest size may be in memory at once, and what is read
+/// Bytes of a body at most: eight of the greatest size may be in memory at once, and what is read
 /// from them takes some times as much.
 pub(super) const MAX_BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Octets of a journal's segment at least: a segment of one push would be all overhead.
+/// Bytes of a journal's segment at least: a segment of one push would be all overhead.
 pub(super) const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
-/// Octets of a journal's segment at most: two of them are read at a start.
+/// Bytes of a journal's segment at most: two of them are read at a start.
 pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// Seconds of age at most: 28 days, the longest that FCM keeps a message.
 pub const MAX_AGE_MAX: u64 = 28 * 24 * 3600;

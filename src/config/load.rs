@@ -108,8 +108,8 @@ impl Config {
 /// Where the daemon of that file listens for `sterna reload`, however broken the file is.
 pub fn control_socket(path: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
     let path = path.unwrap_or(Path::new(DEFAULT_PATH));
-    let octets = regular::read(path, FILE_MAX).unwrap_or_default();
-    let text = String::from_utf8_lossy(&octets);
+    let bytes = regular::read(path, FILE_MAX).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let (table, _) = DeTable::parse_recoverable(&text);
     let section = table.get_ref().get(keys::CORE_CONTROL_SOCKET.section);
     let value = section
@@ -151,7 +151,7 @@ pub fn read_text(path: Option<&Path>) -> Result<(String, String), ConfigError> {
     let path = path.unwrap_or(Path::new(DEFAULT_PATH));
     let name = path.to_string_lossy().into_owned();
     let fail = |text: String| ConfigError::whole(&name, &text);
-    let octets = regular::read(path, FILE_MAX).map_err(|error| {
+    let bytes = regular::read(path, FILE_MAX).map_err(|error| {
         let hint = if given {
             ""
         } else {
@@ -159,12 +159,12 @@ pub fn read_text(path: Option<&Path>) -> Result<(String, String), ConfigError> {
         };
         fail(format!("cannot be read: {error}{hint}"))
     })?;
-    if octets.len() > FILE_MAX {
-        return Err(fail(format!("is larger than {FILE_MAX} octets")));
+    if bytes.len() > FILE_MAX {
+        return Err(fail(format!("is larger than {FILE_MAX} bytes")));
     }
-    let text = String::from_utf8(octets).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         fail(format!(
-            "is not UTF-8: invalid octet at offset {}",
+            "is not UTF-8: invalid byte at offset {}",
             error.utf8_error().valid_up_to()
         ))
     })?;
@@ -184,7 +184,7 @@ const CONTROL_SOCKET: &str = "control";
 /// The file that is read if the command line names none.
 pub const DEFAULT_PATH: &str = "/etc/sterna/sterna.toml";
 
-/// Octets of the file: a thousand times what all keys take, and a wrong path ends quickly.
+/// Bytes of the file: a thousand times what all keys take, and a wrong path ends quickly.
 pub(super) const FILE_MAX: usize = 1024 * 1024;
 
 #[cfg(test)]

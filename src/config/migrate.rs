@@ -245,7 +245,7 @@ fn comment(out: &mut String, text: &str) {
 const OURS_HOLDS: &str = "the key of that name below [android] holds for FCM HTTP v1 too";
 /// Columns of a comment, about.
 const COMMENT_MAX: usize = 90;
-/// Octets of a body that hold 100 notifications of 1,000 device tokens of FCM's length.
+/// Bytes of a body that hold 100 notifications of 1,000 device tokens of FCM's length.
 const FCM_BODY: usize = 32 << 20;
 /// Where the service account is looked for, until somebody says otherwise.
 const ACCOUNT_PATH: &str = "/etc/sterna/service-account.json";

@@ -13,9 +13,9 @@ use crate::nearest::nearest;
 /// A name that is not known.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct UnknownName {
-    /// Octets of the text before it.
+    /// Bytes of the text before it.
     pub(super) offset: usize,
-    /// Octets of the text up to its end.
+    /// Bytes of the text up to its end.
     pub(super) end: usize,
     section: String,
     /// `None` if the section as a whole is not known, or is no table.

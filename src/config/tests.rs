@@ -115,7 +115,7 @@ fn credentials_alone_are_a_configuration() {
         journal: Some(Journal {
             dir: PathBuf::from("/var/lib/sterna"),
             sync: Sync::Group,
-            segment_octets: 64 << 20,
+            segment_bytes: 64 << 20,
         }),
         log: Log {
             hide_token: HideToken::No,
@@ -253,7 +253,7 @@ fn port_is_gauruns() {
     check_refused(
         "core",
         &format!("port = \"unix:{longest}s\""),
-        &["longer than 107 octets"],
+        &["longer than 107 bytes"],
     );
     for wrong in [
         "\"\"",
@@ -468,8 +468,8 @@ fn the_command_line_goes_before_the_file() {
 fn a_file_is_read_once_and_not_without_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sterna.toml");
-    let load = |octets: &[u8]| {
-        std::fs::write(&path, octets).unwrap();
+    let load = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
         Config::load(Some(&path), Overrides::default(), &environment())
             .map_err(|error| error.to_string())
     };
@@ -479,11 +479,11 @@ fn a_file_is_read_once_and_not_without_end() {
     let error = load(&padded(load::FILE_MAX + 1)).unwrap_err();
     assert_eq!(
         error,
-        format!("{}: is larger than 1048576 octets", path.display())
+        format!("{}: is larger than 1048576 bytes", path.display())
     );
     let error = load(b"[core]\nport = \"\xff\"").unwrap_err();
     assert!(
-        error.ends_with("is not UTF-8: invalid octet at offset 15"),
+        error.ends_with("is not UTF-8: invalid byte at offset 15"),
         "{error}"
     );
     let missing = directory.path().join("none");
@@ -540,12 +540,12 @@ mod messages;
 #[test]
 fn the_journal_is_in_the_state_directory_unless_it_is_said_where() {
     let journal = |lines: &str| parse(&format!("{IOS}{ANDROID}[journal]\n{lines}")).unwrap();
-    let expected = |dir: &str, sync, segment_octets| {
+    let expected = |dir: &str, sync, segment_bytes| {
         let dir = PathBuf::from(dir);
         Some(Journal {
             dir,
             sync,
-            segment_octets,
+            segment_bytes,
         })
     };
     let absent = expected("/var/lib/sterna", Sync::Group, 64 << 20);

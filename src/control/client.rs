@@ -60,8 +60,8 @@ fn read_line(mut stream: &UnixStream, most: usize, deadline: Instant) -> io::Res
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(octets) => {
-                let part = buffer.get(..octets).unwrap_or_default();
+            Ok(bytes) => {
+                let part = buffer.get(..bytes).unwrap_or_default();
                 if message::take(&mut line, part, most)? {
                     return Ok(line);
                 }

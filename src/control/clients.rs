@@ -186,8 +186,8 @@ fn read_on(mut stream: &UnixStream, line: &mut Vec<u8>) -> io::Result<bool> {
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(octets) => {
-                let part = buffer.get(..octets).unwrap_or_default();
+            Ok(bytes) => {
+                let part = buffer.get(..bytes).unwrap_or_default();
                 if message::take(line, part, REQUEST_MAX)? {
                     return Ok(true);
                 }
@@ -204,7 +204,7 @@ fn write_on(mut stream: &UnixStream, rest: &mut Vec<u8>) -> io::Result<()> {
     while !rest.is_empty() {
         match stream.write(rest) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(octets) => drop(rest.drain(..octets)),
+            Ok(bytes) => drop(rest.drain(..bytes)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),

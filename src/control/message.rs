@@ -47,13 +47,13 @@ pub enum Answer {
     },
 }
 
-/// Adds what was read to a line of at most `most` octets; whether it is whole, and then without
+/// Adds what was read to a line of at most `most` bytes; whether it is whole, and then without
 /// its newline.
 pub(super) fn take(line: &mut Vec<u8>, part: &[u8], most: usize) -> io::Result<bool> {
-    let end = part.iter().position(|octet| *octet == b'\n');
+    let end = part.iter().position(|byte| *byte == b'\n');
     line.extend(part.iter().take(end.unwrap_or(part.len())));
     if line.len() > most {
-        let text = format!("a line of more than {most} octets");
+        let text = format!("a line of more than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
     Ok(end.is_some())
@@ -102,10 +102,10 @@ fn line(message: &impl Serialize) -> Vec<u8> {
 }
 
 fn shorten(lines: &mut Vec<String>) {
-    let mut octets = 0_usize;
+    let mut bytes = 0_usize;
     let fits = |text: &String| {
-        octets = octets.saturating_add(text.len());
-        octets <= TEXT_MAX
+        bytes = bytes.saturating_add(text.len());
+        bytes <= TEXT_MAX
     };
     let kept = lines.iter().map(fits).take_while(|fits| *fits).count();
     let omitted = lines.len().saturating_sub(kept);
@@ -118,11 +118,11 @@ fn shorten(lines: &mut Vec<String>) {
     }
 }
 
-/// Our limit: octets of a request's line; one word and one flag need forty.
+/// Our limit: bytes of a request's line; one word and one flag need forty.
 pub(super) const REQUEST_MAX: usize = 1024;
 
-/// Our limit: octets of an answer's lines before JSON escapes them.
+/// Our limit: bytes of an answer's lines before JSON escapes them.
 pub(super) const TEXT_MAX: usize = 64 * 1024;
 
-/// Octets of an answer's line at most: JSON makes up to six of one.
+/// Bytes of an answer's line at most: JSON makes up to six of one.
 pub(super) const ANSWER_MAX: usize = 8 * TEXT_MAX;

@@ -36,11 +36,11 @@ impl Site {
         std::thread::spawn(move || asked.recv_timeout(PATIENCE).unwrap().answer(answer))
     }
 
-    /// What comes back for these octets.
-    fn say(&self, octets: &[u8]) -> String {
+    /// What comes back for these bytes.
+    fn say(&self, bytes: &[u8]) -> String {
         let mut stream = UnixStream::connect(&self.path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(octets).unwrap();
+        stream.write_all(bytes).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -101,14 +101,14 @@ fn a_live_socket_is_not_taken_and_a_stale_one_is() {
 #[test]
 fn what_is_no_request_is_refused_and_harms_nobody() {
     let site = site();
-    for octets in [
+    for bytes in [
         &b"\n"[..],
         b"reload\n",
         b"{\"do\":\"stop\"}\n",
         b"{\"do\":\"reload\"}\n",
         b"\xff\n",
     ] {
-        let answer = site.say(octets);
+        let answer = site.say(bytes);
         assert!(
             answer.starts_with("{\"answer\":\"malformed\",\"text\":\"not a request: "),
             "{answer}"

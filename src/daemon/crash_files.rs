@@ -92,8 +92,8 @@ impl JournalFile for CrashFile {
         Ok(read)
     }
 
-    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
-        let written = self.0.write_at(octets, offset);
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let written = self.0.write_at(bytes, offset);
         crash_point::pass("append");
         written
     }

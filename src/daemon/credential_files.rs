@@ -7,7 +7,7 @@ use super::routes::RouteError;
 use crate::delivery::route::Route;
 use crate::regular;
 
-/// Octets of a file that are compared: more than any credential file may have.
+/// Bytes of a file that are compared: more than any credential file may have.
 pub(super) const COMPARED: usize = 1024 * 1024;
 
 /// Makes a route from the configuration and what the files hold now.

@@ -153,7 +153,7 @@ thread_local! {
     static LINES: RefCell<(Vec<u8>, TimeText)> = RefCell::new((Vec::new(), TimeText::new()));
 }
 
-/// Octets of lines that are gathered before they are handed to the log, and of the buffer that is
+/// Bytes of lines that are gathered before they are handed to the log, and of the buffer that is
 /// kept: the lines of one request may be a thousand times its size.
 const LINES_KEPT: usize = 64 * 1024;
 

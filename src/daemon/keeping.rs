@@ -30,7 +30,7 @@ use crate::push::{Accepted, Contradictions, Platform, Push, PushId, Waits};
 /// and as much of them, as their requests are let in.
 const _: () = assert!(
     journal::KEEP_ANSWERS.as_secs() >= idempotency::KEPT_FOR.as_secs()
-        && journal::ANSWERS_OCTETS_MAX >= idempotency::OCTETS_MAX as u64
+        && journal::ANSWERS_BYTES_MAX >= idempotency::BYTES_MAX as u64
         && journal::ANSWER_EXTRA + OWNED <= idempotency::ENTRY
 );
 
@@ -304,7 +304,7 @@ fn settings(dir: &Path, config: &config::Journal, core: &config::Core) -> journa
             config::Sync::Group => SyncPolicy::Group,
             config::Sync::Interval => SyncPolicy::Interval,
         },
-        segment_octets: config.segment_octets,
+        segment_bytes: config.segment_bytes,
         node: core.node,
         ..journal::Settings::new(dir)
     }
@@ -365,7 +365,7 @@ fn with_owner(answer: &[u8], owner: Option<KeyOwner>) -> Box<[u8]> {
 /// What an answer begins with that has an owner: no JSON does.
 const OWNER_FOLLOWS: u8 = 1;
 
-/// Octets of an owner before its answer.
+/// Bytes of an owner before its answer.
 const OWNED: usize = 9;
 
 pub(super) fn refused(error: &OpenError) -> StartError {

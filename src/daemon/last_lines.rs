@@ -21,9 +21,9 @@ use crate::push::{self, PushId};
 use crate::recover::whole_tail;
 use crate::regular;
 
-/// Our limit: octets of a log's end that are read. The journal is behind the log by some
+/// Our limit: bytes of a log's end that are read. The journal is behind the log by some
 /// milliseconds, so that this is much; a line before that may have a second one.
-const END_OCTETS: u64 = 8 << 20;
+const END_BYTES: u64 = 8 << 20;
 
 /// Settles in the journal what the ends of the logs say has ended; `privacy` is how they show
 /// device tokens.
@@ -79,7 +79,7 @@ fn token<'a>(journal: &Journal, id: PushId, read: &'a mut Option<Outstanding>) -
     token.map_or("", |token| token.as_str())
 }
 
-/// The last [`END_OCTETS`] of a file; nothing of what is none.
+/// The last [`END_BYTES`] of a file; nothing of what is none.
 fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     if !fs::metadata(path)?.is_file() {
@@ -87,8 +87,8 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     }
     let mut file = regular::open(path)?;
     let len = file.seek(SeekFrom::End(0))?;
-    file.seek(SeekFrom::Start(len.saturating_sub(END_OCTETS)))?;
-    file.take(END_OCTETS).read_to_end(&mut text)?;
+    file.seek(SeekFrom::Start(len.saturating_sub(END_BYTES)))?;
+    file.take(END_BYTES).read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -117,7 +117,7 @@ struct Told {
 
 /// The pushes whose ends are told in whole lines; a crash may have cut off the last newline.
 fn outcomes(text: &[u8]) -> impl Iterator<Item = Told> {
-    let lines = text.split(|octet| *octet == b'\n');
+    let lines = text.split(|byte| *byte == b'\n');
     lines.filter_map(|line| outcome(line).or_else(|| outcome(whole_tail(line)?)))
 }
 
@@ -179,13 +179,13 @@ mod tests {
         let line = |id| format!("{{\"id\":{id},\"type\":\"succeeded-push\"}}\n");
         let mut file = File::create(&path).unwrap();
         file.write_all(line(1).as_bytes()).unwrap();
-        let end = usize::try_from(END_OCTETS).unwrap();
+        let end = usize::try_from(END_BYTES).unwrap();
         let mut filling = vec![b'x'; end - line(2).len()];
         *filling.last_mut().unwrap() = b'\n';
         file.write_all(&filling).unwrap();
         file.write_all(line(2).as_bytes()).unwrap();
         let text = end_of(&path).unwrap();
-        assert_eq!(text.len() as u64, END_OCTETS);
+        assert_eq!(text.len() as u64, END_BYTES);
         assert!(outcomes(&text).eq([told(2, End::Succeeded, "")]));
         // What has no end is not read.
         assert!(end_of(Path::new("/dev/zero")).unwrap().is_empty());

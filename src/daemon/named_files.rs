@@ -60,7 +60,7 @@ impl NamedFiles {
             path: path.to_owned(),
             content: regular::read(path, COMPARED)
                 .ok()
-                .map(|octets| digest::digest(&SHA256, &octets)),
+                .map(|bytes| digest::digest(&SHA256, &bytes)),
         });
         Self(files.collect())
     }
@@ -122,8 +122,8 @@ fn certificate(path: &Path) -> String {
         return String::new();
     };
     let digest = digest::digest(&SHA256, own);
-    let octets = digest.as_ref().iter().map(|octet| format!("{octet:02X}"));
-    let fingerprint = octets.collect::<Vec<_>>().join(":");
+    let bytes = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));
+    let fingerprint = bytes.collect::<Vec<_>>().join(":");
     let end = tls::validity(own).and_then(|validity| Timestamp::from_second(validity.to).ok());
     let expires = end.map_or_else(String::new, |end| {
         format!(", expires {}", end.strftime("%Y-%m-%d"))

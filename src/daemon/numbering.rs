@@ -29,7 +29,7 @@ const LOCK: &str = "ids.lock";
 /// What could not be understood is kept under this name.
 const ASIDE: &str = "ids.damaged";
 
-/// Our limit: octets of the file. One with a run of each node has fewer.
+/// Our limit: bytes of the file. One with a run of each node has fewer.
 const BOOK_MAX: usize = 64 * 1024;
 
 /// Our limit: ids of the first block that a process reserves, …
@@ -223,7 +223,7 @@ impl Reserve {
     /// process knows what was in it.
     fn look(&mut self) -> Result<(), Short> {
         let found = state_file::read(&self.dir.join(IDS), BOOK_MAX)?;
-        let found = found.and_then(|octets| parse(&octets).ok());
+        let found = found.and_then(|bytes| parse(&bytes).ok());
         match found {
             Some(other) if !other.is_akin_to(&self.book) => Err(Short::Other(format!(
                 "no push ids: {} is of another state directory than at the start; put the one of \
@@ -288,24 +288,24 @@ fn read_or_renew(dir: &Path, node: Node) -> Result<Book, StartError> {
 
 fn read(dir: &Path) -> Result<Option<Result<Book, Fault>>, StartError> {
     let path = dir.join(IDS);
-    let octets = state_file::read(&path, BOOK_MAX).map_err(|error| refused(&path, &error))?;
-    Ok(octets.map(|octets| parse(&octets)))
+    let bytes = state_file::read(&path, BOOK_MAX).map_err(|error| refused(&path, &error))?;
+    Ok(bytes.map(|bytes| parse(&bytes)))
 }
 
-fn parse(octets: &[u8]) -> Result<Book, Fault> {
-    let text = std::str::from_utf8(octets).map_err(|_| Fault::Damaged("it is no text"))?;
+fn parse(bytes: &[u8]) -> Result<Book, Fault> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Fault::Damaged("it is no text"))?;
     Book::read(text)
 }
 
 /// 64 bits of chance.
 pub(super) fn random() -> Result<u64, StartError> {
-    let mut octets = [0; 8];
-    aws_lc_rs::rand::fill(&mut octets).map_err(|_| {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
         let text =
             "the system gives no random numbers, from which push ids and request ids are made";
         StartError::new(StartErrorKind::System, text)
     })?;
-    Ok(u64::from_le_bytes(octets))
+    Ok(u64::from_le_bytes(bytes))
 }
 
 /// Locks a file of the directory until it is dropped.

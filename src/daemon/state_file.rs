@@ -16,7 +16,7 @@ pub(super) enum Surely {
     Synced,
 }
 
-/// The content, up to one octet more than `most`; `None` if there is no such file.
+/// The content, up to one byte more than `most`; `None` if there is no such file.
 pub(super) fn read(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
     let mut options = OpenOptions::new();
     let file = match regular::open_itself(options.read(true), path) {
@@ -24,9 +24,9 @@ pub(super) fn read(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
         opened => opened?,
     };
     let most = (most as u64).saturating_add(1);
-    let mut octets = Vec::new();
-    file.take(most).read_to_end(&mut octets)?;
-    Ok(Some(octets))
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// Writes a file beside it and puts that in its place, so that a reader sees one or the other.

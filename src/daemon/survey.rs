@@ -89,13 +89,13 @@ impl Survey {
         if recovered.records == 0 {
             return Err(Unreadable {
                 is_damage: true,
-                text: if let Some(damage) = recovered.damage.first().filter(|it| it.octets == 0) {
+                text: if let Some(damage) = recovered.damage.first().filter(|it| it.bytes == 0) {
                     damage.to_string()
-                } else if recovered.octets == 0 {
+                } else if recovered.bytes == 0 {
                     format!("there is no journal in {shown}")
                 } else {
-                    let octets = count::of(recovered.octets, "octet", "octets");
-                    format!("nothing of the journal in {shown} can be read: {octets}")
+                    let bytes = count::of(recovered.bytes, "byte", "bytes");
+                    format!("nothing of the journal in {shown} can be read: {bytes}")
                 },
             });
         }

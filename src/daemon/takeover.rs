@@ -15,7 +15,7 @@ use super::{Resent, StartError, StartErrorKind, Survey};
 use super::{keeping, last_lines, numbering, open_logs, routes};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
-use crate::journal::{Fault, Journal, Recovered, SEGMENT_OCTETS};
+use crate::journal::{Fault, Journal, Recovered, SEGMENT_BYTES};
 use crate::log::{Destination, Logs};
 use crate::moment::Moment;
 use crate::push::Platform;
@@ -45,7 +45,7 @@ impl Takeover {
             None => config::Journal {
                 dir: dir.clone(),
                 sync: config::Sync::Group,
-                segment_octets: SEGMENT_OCTETS,
+                segment_bytes: SEGMENT_BYTES,
             },
         };
         let (journal, recovered) =

@@ -2,8 +2,8 @@
 //! to wait, to part with a connection.
 //!
 //! ```text
-//! round:  octets → events → outcomes → settle or retry
-//!         lane → hand → requests → octets
+//! round:  bytes → events → outcomes → settle or retry
+//!         lane → hand → requests → bytes
 //! ```
 //!
 //! It knows neither socket nor clock nor thread: [`Worker`](super::worker::Worker) is one around
@@ -66,7 +66,7 @@ pub struct Desk<T> {
     /// Pushes taken from the lane and not yet sent; none without a connection.
     pub(super) hand: VecDeque<Push>,
     ended: Vec<Ended>,
-    /// Pushes whose octets leave when the round is flushed, where that is to be noted first.
+    /// Pushes whose bytes leave when the round is flushed, where that is to be noted first.
     sent: Vec<PushId>,
     /// What goes back to the lane at once after its attempt.
     again: Vec<Push>,

@@ -9,7 +9,7 @@ use crate::provider::Answer;
 pub enum Outcome {
     /// The provider answered.
     Answered(Answer),
-    /// No octet of it left this process.
+    /// No byte of it left this process.
     NotSent,
     /// The provider promises that it did nothing with it (`REFUSED_STREAM`, above GOAWAY's last
     /// id).

@@ -1,6 +1,6 @@
 //! Whether a connection lives: when it is asked by a PING, and when it counts as dead.
 //!
-//! Pure: time is an argument. Any octet of the peer is a sign of life; the answer to the PING is
+//! Pure: time is an argument. Any byte of the peer is a sign of life; the answer to the PING is
 //! only what makes a silent peer give one.
 
 use std::time::{Duration, Instant};
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_makes_it_ask_and_any_octet_is_life() {
+    fn a_time_out_makes_it_ask_and_any_byte_is_life() {
         for mut pulse in [apns(), fcm()] {
             let mut line = Line::new();
             line.now += Duration::from_secs(10);

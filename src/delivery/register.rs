@@ -28,7 +28,7 @@ pub struct Remembered {
     pub at: Duration,
 }
 
-/// How far the access and the error log are, in octets since the start.
+/// How far the access and the error log are, in bytes since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// The access log.
@@ -145,7 +145,7 @@ impl Register {
         }
     }
 
-    /// Notes that the octets of these pushes leave from now on.
+    /// Notes that the bytes of these pushes leave from now on.
     pub fn handed(&self, pushes: &[PushId]) {
         if let Some(journal) = self.journal.get() {
             journal.handed(pushes);

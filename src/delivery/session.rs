@@ -23,10 +23,10 @@ use crate::provider::{LaneEffect, Row, Verdict, apns};
 use crate::push::{ConnectionId, Push, PushId};
 
 /// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
-/// new pushes must not pile up on it. Octets prove nothing: a server whose application hangs may
+/// new pushes must not pile up on it. Bytes prove nothing: a server whose application hangs may
 /// still acknowledge PINGs and open windows.
 pub const SILENT_TIMEOUTS: u32 = 3;
-/// No further stream is opened while so many octets wait for the socket: what is not written can
+/// No further stream is opened while so many bytes wait for the socket: what is not written can
 /// still go elsewhere.
 pub const OUTPUT_HIGH_WATER: usize = 256 * 1024;
 /// No further stream is opened while the connection's window is smaller and others are in flight:
@@ -418,9 +418,9 @@ impl Session {
             }
             self.deadlines.pop_front();
             if in_flight && http2.is_unsent(stream) {
-                // The peer took no octet all the while. What has not left can go elsewhere.
+                // The peer took no byte all the while. What has not left can go elsewhere.
                 http2.take_back_unsent();
-                self.retire("the peer takes no octets");
+                self.retire("the peer takes no bytes");
                 return;
             } else if in_flight {
                 http2.reset(stream, ErrorCode::CANCEL);

@@ -32,7 +32,7 @@ const RETRY_REASONS: usize = 32;
 /// What the reasons beyond them are counted as.
 const OTHER_REASONS: &str = "other reasons";
 
-/// Octets of lines that are gathered before they go to the log within a round: a million pushes
+/// Bytes of lines that are gathered before they go to the log within a round: a million pushes
 /// may expire in one.
 const LINES_HELD: usize = 256 * 1024;
 
@@ -135,7 +135,7 @@ impl Settler {
         self.limits.look().resend_unknown
     }
 
-    /// Whether it is noted of each push that its octets are about to leave: where none that may
+    /// Whether it is noted of each push that its bytes are about to leave: where none that may
     /// have been sent is sent again, that must be known after a crash too.
     pub fn notes_handed(&self) -> bool {
         !self.resends_unknown() && self.register.keeps()

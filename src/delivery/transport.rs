@@ -1,4 +1,4 @@
-//! What carries a connection's octets, as far as the delivery of pushes sees it.
+//! What carries a connection's bytes, as far as the delivery of pushes sees it.
 
 use std::fmt::Debug;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What the peer's octets turned out to mean.
+//! What the peer's bytes turned out to mean.
 
 use std::fmt;
 
@@ -75,13 +75,13 @@ pub enum Event {
         last_stream: StreamId,
         /// Why it leaves.
         code: ErrorCode,
-        /// Its opaque words; hostile octets, to be escaped before they are logged.
+        /// Its opaque words; hostile bytes, to be escaped before they are logged.
         debug: Vec<u8>,
     },
     /// Client role: a request was sent whose fields count more than the server's
     /// `MAX_HEADER_LIST_SIZE`; once for each such limit.
     ListExceeded {
-        /// Octets of names and values and 32 for each field.
+        /// Bytes of names and values and 32 for each field.
         size: usize,
         /// The limit.
         limit: usize,
@@ -122,7 +122,7 @@ impl Event {
 /// What is known of a request whose answer did not come (client role; servers see `Unknown`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// No octet of it was handed to the transport.
+    /// No byte of it was handed to the transport.
     NotSent,
     /// The peer promises not to have processed it (`REFUSED_STREAM`, above GOAWAY's last id), and
     /// had not begun to answer it.

@@ -1,6 +1,6 @@
 //! Header fields: what is to be sent, and what was received.
 //!
-//! `Debug` of either shows the octets of a value as escaped text, except those that carry a
+//! `Debug` of either shows the bytes of a value as escaped text, except those that carry a
 //! credential or a device token, of which it tells the length only.
 
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
@@ -31,7 +31,7 @@ pub struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// What it counts against `SETTINGS_MAX_HEADER_LIST_SIZE`: octets of name and value and 32
+    /// What it counts against `SETTINGS_MAX_HEADER_LIST_SIZE`: bytes of name and value and 32
     /// (RFC 9113 §6.5.2).
     pub const fn list_size(&self) -> usize {
         list_size(self.name.len(), self.value.len())
@@ -44,20 +44,20 @@ impl fmt::Debug for Field<'_> {
     }
 }
 
-/// The fields of a received block, in one allocation for all their octets.
+/// The fields of a received block, in one allocation for all their bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     /// Name and value of each field, one after the other.
-    octets: Vec<u8>,
-    /// For each field, where its name ends and where its value ends in `octets`.
+    bytes: Vec<u8>,
+    /// For each field, where its name ends and where its value ends in `bytes`.
     ends: Vec<(u32, u32)>,
 }
 
 impl Fields {
-    /// An empty list with room for that many octets of names and values.
-    pub(super) fn with_capacity(octets: usize) -> Self {
+    /// An empty list with room for that many bytes of names and values.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
         Self {
-            octets: Vec::with_capacity(octets),
+            bytes: Vec::with_capacity(bytes),
             ends: Vec::new(),
         }
     }
@@ -98,17 +98,17 @@ impl Fields {
         self.ends.is_empty()
     }
 
-    /// Appends a field; one that would take the list beyond 4 GiB of octets is left out.
+    /// Appends a field; one that would take the list beyond 4 GiB of bytes is left out.
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.octets.extend_from_slice(name);
-        let name_end = self.octets.len();
-        self.octets.extend_from_slice(value);
+        self.bytes.extend_from_slice(name);
+        let name_end = self.bytes.len();
+        self.bytes.extend_from_slice(value);
         self.finish_field(name_end);
     }
 
-    /// Octets of the finished fields, and behind them those of a field being received.
-    pub(super) fn octets(&mut self) -> &mut Vec<u8> {
-        &mut self.octets
+    /// Bytes of the finished fields, and behind them those of a field being received.
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// Name and value of the field being received, whose name ends at `name_end`.
@@ -117,34 +117,34 @@ impl Fields {
             .ends
             .last()
             .map_or(0, |&(_, value_end)| index(value_end));
-        let name = self.octets.get(start..name_end).unwrap_or_default();
-        (name, self.octets.get(name_end..).unwrap_or_default())
+        let name = self.bytes.get(start..name_end).unwrap_or_default();
+        (name, self.bytes.get(name_end..).unwrap_or_default())
     }
 
-    /// Makes a field of the octets behind the last one; its name ends at `name_end`.
+    /// Makes a field of the bytes behind the last one; its name ends at `name_end`.
     pub(super) fn finish_field(&mut self, name_end: usize) {
-        match (u32::try_from(name_end), u32::try_from(self.octets.len())) {
+        match (u32::try_from(name_end), u32::try_from(self.bytes.len())) {
             (Ok(name_end), Ok(value_end)) => self.ends.push((name_end, value_end)),
             _ => self.drop_unfinished(),
         }
     }
 
-    /// Takes away the octets behind the last field.
+    /// Takes away the bytes behind the last field.
     pub(super) fn drop_unfinished(&mut self) {
         let end = self
             .ends
             .last()
             .map_or(0, |&(_, value_end)| index(value_end));
-        self.octets.truncate(end);
+        self.bytes.truncate(end);
     }
 
     /// Gives back the room that is not in use.
     pub(super) fn shrink(&mut self) {
-        self.octets.shrink_to_fit();
+        self.bytes.shrink_to_fit();
     }
 
     fn part(&self, from: u32, to: u32) -> &[u8] {
-        self.octets.get(index(from)..index(to)).unwrap_or_default()
+        self.bytes.get(index(from)..index(to)).unwrap_or_default()
     }
 }
 
@@ -163,7 +163,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name, value) = self;
         if SECRET.contains(name) {
-            write!(f, "{}: ({} octets)", name.escape_ascii(), value.len())
+            write!(f, "{}: ({} bytes)", name.escape_ascii(), value.len())
         } else {
             write!(f, "{}: {}", name.escape_ascii(), value.escape_ascii())
         }
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn an_unfinished_field_is_not_there() {
         let mut fields = fields(&[("a", "1")]);
-        fields.octets().extend_from_slice(b"name and value");
+        fields.bytes().extend_from_slice(b"name and value");
         assert_eq!(fields.unfinished(6), (&b"name"[..], &b" and value"[..]));
         fields.drop_unfinished();
         fields.push(b"b", b"2");
@@ -258,7 +258,7 @@ mod tests {
             ("authorization", "bearer x"),
             ("a", "\n"),
         ]);
-        let shown = "[:path: (12 octets), authorization: (8 octets), a: \\n]";
+        let shown = "[:path: (12 bytes), authorization: (8 bytes), a: \\n]";
         assert_eq!(format!("{fields:?}"), shown);
     }
 }

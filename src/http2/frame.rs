@@ -1,4 +1,4 @@
-//! The octet layout of frames (RFC 9113 §4.1, §6): headers, payload prefixes, encoders.
+//! The byte layout of frames (RFC 9113 §4.1, §6): headers, payload prefixes, encoders.
 //!
 //! ```text
 //!  +---------------+---------------+---------------+
@@ -8,10 +8,10 @@
 //!  +-+-------------+---------------+---------------+---------------+
 //!  |R|                  stream identifier (31)                     |
 //!  +-+-------------------------------------------------------------+
-//!  |                     payload, `length` octets                  |
+//!  |                     payload, `length` bytes                  |
 //! ```
 //!
-//! What is checked here follows from the nine octets or the payload alone; whatever depends on
+//! What is checked here follows from the nine bytes or the payload alone; whatever depends on
 //! the connection or a stream is checked in `connection::receive`.
 
 use super::error::Violation;
@@ -35,8 +35,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const fn from_octet(octet: u8) -> Self {
-        match octet {
+    const fn from_byte(byte: u8) -> Self {
+        match byte {
             0x0 => Self::Data,
             0x1 => Self::Headers,
             0x2 => Self::Priority,
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    pub(super) const fn octet(self) -> u8 {
+    pub(super) const fn byte(self) -> u8 {
         match self {
             Self::Data => 0x0,
             Self::Headers => 0x1,
@@ -68,10 +68,10 @@ impl Kind {
     }
 }
 
-/// The nine octets before each payload.
+/// The nine bytes before each payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHeader {
-    /// Octets of payload, < 2^24.
+    /// Bytes of payload, < 2^24.
     pub(super) length: usize,
     pub(super) kind: Kind,
     pub(super) flags: u8,
@@ -80,12 +80,12 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads the header at the start of `octets`; `None` if they are fewer than nine.
-    pub(super) fn parse(octets: &[u8]) -> Option<Self> {
-        let &[l0, l1, l2, kind, flags, s0, s1, s2, s3] = octets.first_chunk::<HEADER_LEN>()?;
+    /// Reads the header at the start of `bytes`; `None` if they are fewer than nine.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let &[l0, l1, l2, kind, flags, s0, s1, s2, s3] = bytes.first_chunk::<HEADER_LEN>()?;
         Some(Self {
             length: usize::try_from(u32::from_be_bytes([0, l0, l1, l2])).ok()?,
-            kind: Kind::from_octet(kind),
+            kind: Kind::from_byte(kind),
             flags,
             stream: u32::from_be_bytes([s0, s1, s2, s3]) & STREAM_ID_MASK,
         })
@@ -96,7 +96,7 @@ impl FrameHeader {
     }
 
     /// The rules on stream number and length that hold whatever the connection's state is.
-    /// Judged before any octet of the payload is kept.
+    /// Judged before any byte of the payload is kept.
     pub(super) fn check(self) -> Result<(), Violation> {
         if self.length > MAX_FRAME_SIZE {
             return Err(Violation::frame_size(
@@ -118,17 +118,17 @@ impl FrameHeader {
                 Err(Violation::protocol("frame of the connection on a stream"))
             }
             Kind::RstStream | Kind::WindowUpdate if self.length != 4 => Err(Violation::frame_size(
-                "RST_STREAM or WINDOW_UPDATE not of 4 octets",
+                "RST_STREAM or WINDOW_UPDATE not of 4 bytes",
             )),
-            Kind::Ping if self.length != 8 => Err(Violation::frame_size("PING not of 8 octets")),
+            Kind::Ping if self.length != 8 => Err(Violation::frame_size("PING not of 8 bytes")),
             Kind::GoAway if self.length < 8 => {
-                Err(Violation::frame_size("GOAWAY of less than 8 octets"))
+                Err(Violation::frame_size("GOAWAY of less than 8 bytes"))
             }
             Kind::Settings if self.has(ACK) && self.length != 0 => Err(Violation::frame_size(
                 "SETTINGS acknowledgement with a payload",
             )),
             Kind::Settings if !self.length.is_multiple_of(6) => Err(Violation::frame_size(
-                "SETTINGS not of a multiple of 6 octets",
+                "SETTINGS not of a multiple of 6 bytes",
             )),
             _ => Ok(()),
         }
@@ -166,7 +166,7 @@ impl FrameHeader {
 pub(super) fn number(payload: &[u8]) -> u32 {
     payload
         .first_chunk()
-        .map_or(0, |octets| u32::from_be_bytes(*octets))
+        .map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
 
 /// GOAWAY's payload: last stream, code, debug data cut to `GOAWAY_DEBUG_MAX`.
@@ -184,7 +184,7 @@ pub(super) fn goaway(payload: &[u8]) -> (StreamId, ErrorCode, &[u8]) {
 pub(super) fn put_header(out: &mut Vec<u8>, length: usize, kind: Kind, flags: u8, id: StreamId) {
     let [_, l0, l1, l2] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
     let [s0, s1, s2, s3] = id.to_be_bytes();
-    out.extend_from_slice(&[l0, l1, l2, kind.octet(), flags, s0, s1, s2, s3]);
+    out.extend_from_slice(&[l0, l1, l2, kind.byte(), flags, s0, s1, s2, s3]);
 }
 
 /// Writes a DATA frame.
@@ -257,7 +257,7 @@ pub(super) fn close_headers(
         l0,
         l1,
         l2,
-        Kind::Headers.octet(),
+        Kind::Headers.byte(),
         end_headers | end_stream,
         s0,
         s1,
@@ -282,7 +282,7 @@ pub(super) fn close_headers(
 /// What a client sends first (RFC 9113 §3.4).
 pub(super) const CLIENT_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Octets of a frame header.
+/// Bytes of a frame header.
 pub(super) const HEADER_LEN: usize = 9;
 
 /// The longest payload we take, RFC 9113 §6.5.2's initial value: we never advertise another, so
@@ -292,7 +292,7 @@ pub(super) const MAX_FRAME_SIZE: usize = 0x4000;
 /// The highest stream identifier; the mask that drops the reserved bit.
 pub(super) const STREAM_ID_MASK: u32 = 0x7fff_ffff;
 
-/// Octets of GOAWAY debug data that are kept or sent; our limit: a log line's worth.
+/// Bytes of GOAWAY debug data that are kept or sent; our limit: a log line's worth.
 pub(super) const GOAWAY_DEBUG_MAX: usize = 1024;
 
 /// Flag of DATA and HEADERS.

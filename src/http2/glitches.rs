@@ -83,7 +83,7 @@ const TOKEN_TIME: Duration = Duration::from_nanos(3_030_303);
 
 /// How many more an answered request allows. Our limit: all that servers are known for costs one or
 /// two, a window of 4 KiB that is given back in steps of 128 behind the answer 32, content of 60
-/// octets in pieces of one 60 (of a client); and so many are about as much work as a push.
+/// bytes in pieces of one 60 (of a client); and so many are about as much work as a push.
 pub(super) const PER_ANSWER: u32 = 100;
 
 /// Such frames within [`FLOOD_WITHIN`] and without an answer in between that nobody sends who means

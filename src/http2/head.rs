@@ -98,7 +98,7 @@ pub(super) struct Survey {
     content_length: Option<u64>,
     /// A field that is no pseudo-header was seen.
     in_fields: bool,
-    /// Octets of names and values and 32 for each (RFC 9113 §6.5.2).
+    /// Bytes of names and values and 32 for each (RFC 9113 §6.5.2).
     pub(super) list_size: usize,
 }
 
@@ -234,16 +234,16 @@ impl Survey {
     }
 }
 
-/// RFC 9113 §8.2.1: no control, space, upper case, colon, DEL or octet above.
+/// RFC 9113 §8.2.1: no control, space, upper case, colon, DEL or byte above.
 fn check_name(name: &[u8]) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("empty field name");
     }
-    let illegal = any(name, |octet| {
-        u8::from(octet <= b' ')
-            | u8::from(octet == b':')
-            | u8::from(octet.is_ascii_uppercase())
-            | u8::from(octet >= 0x7f)
+    let illegal = any(name, |byte| {
+        u8::from(byte <= b' ')
+            | u8::from(byte == b':')
+            | u8::from(byte.is_ascii_uppercase())
+            | u8::from(byte >= 0x7f)
     });
     if illegal {
         Err("illegal field name")
@@ -252,11 +252,11 @@ fn check_name(name: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// RFC 9113 §8.2.1: no NUL, CR or LF, no white space at either end. Octets above 0x7f are opaque.
+/// RFC 9113 §8.2.1: no NUL, CR or LF, no white space at either end. Bytes above 0x7f are opaque.
 fn check_value(value: &[u8]) -> Result<(), &'static str> {
-    let space = |octet: Option<&u8>| matches!(octet, Some(b' ' | b'\t'));
-    let illegal = any(value, |octet| {
-        u8::from(octet == 0) | u8::from(octet == b'\r') | u8::from(octet == b'\n')
+    let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let illegal = any(value, |byte| {
+        u8::from(byte == 0) | u8::from(byte == b'\r') | u8::from(byte == b'\n')
     });
     if illegal || space(value.first()) || space(value.last()) {
         return Err("illegal field value");
@@ -264,10 +264,10 @@ fn check_value(value: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// One octet is found (`found` gives 1). Neither an early exit nor a branch per octet keeps the
+/// One byte is found (`found` gives 1). Neither an early exit nor a branch per byte keeps the
 /// loop from going over sixteen at once; nearly always there is nothing to find.
-fn any(octets: &[u8], found: impl Fn(u8) -> u8) -> bool {
-    octets.iter().fold(0, |sum, octet| sum | found(*octet)) != 0
+fn any(bytes: &[u8], found: impl Fn(u8) -> u8) -> bool {
+    bytes.iter().fold(0, |sum, byte| sum | found(*byte)) != 0
 }
 
 const METHOD: u8 = 0x01;

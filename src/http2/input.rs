@@ -1,14 +1,14 @@
-//! Octets from the peer until their frame is whole.
+//! Bytes from the peer until their frame is whole.
 
 /// The beginning of a frame, and what is left to skip of one that is ignored.
 ///
-/// Frames that are whole in the octets at hand never come here.
+/// Frames that are whole in the bytes at hand never come here.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// A frame header, or a header that was judged good and a part of its payload: never more
     /// than one frame of `MAX_FRAME_SIZE`.
     partial: Vec<u8>,
-    /// Octets to come that belong to an ignored frame.
+    /// Bytes to come that belong to an ignored frame.
     skip: usize,
 }
 
@@ -18,24 +18,24 @@ impl Input {
         self.partial.is_empty()
     }
 
-    /// Ignores the next `n` octets.
+    /// Ignores the next `n` bytes.
     pub(super) fn skip(&mut self, n: usize) {
         self.partial.clear();
         self.skip = n;
     }
 
-    /// What is left of `octets` after those to be skipped.
-    pub(super) fn after_skipped<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
-        let n = self.skip.min(octets.len());
+    /// What is left of `bytes` after those to be skipped.
+    pub(super) fn after_skipped<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let n = self.skip.min(bytes.len());
         self.skip = self.skip.saturating_sub(n);
-        octets.get(n..).unwrap_or_default()
+        bytes.get(n..).unwrap_or_default()
     }
 
-    /// Keeps as much of `octets` as makes the frame `length` octets long; returns the rest, and
+    /// Keeps as much of `bytes` as makes the frame `length` bytes long; returns the rest, and
     /// whether the frame has that length now.
-    pub(super) fn fill<'a>(&mut self, octets: &'a [u8], length: usize) -> (&'a [u8], bool) {
+    pub(super) fn fill<'a>(&mut self, bytes: &'a [u8], length: usize) -> (&'a [u8], bool) {
         let missing = length.saturating_sub(self.partial.len());
-        let (kept, rest) = octets.split_at(missing.min(octets.len()));
+        let (kept, rest) = bytes.split_at(missing.min(bytes.len()));
         self.partial.extend_from_slice(kept);
         (rest, kept.len() == missing)
     }

@@ -1,11 +1,11 @@
 //! HTTP/2 (RFC 9113) and HPACK (RFC 7541) for one connection, client or server role.
 //!
-//! No I/O, no clock, no thread, no lock: octets and time go in, events and octets come out.
+//! No I/O, no clock, no thread, no lock: bytes and time go in, events and bytes come out.
 //! Imports nothing else of the crate.
 //!
 //! ```text
 //!  receive ──→ input ──→ frame ──→ connection::receive ──→ stream, window, settings ──→ Event
-//!              (whole     (octet     (one handler per        (state of one thing
+//!              (whole     (byte     (one handler per        (state of one thing
 //!               frames)    layout)    frame type)              each)
 //!  output ←── output ←── frame ←── connection::{request, respond, content}
 //! ```

@@ -6,24 +6,24 @@ use std::fmt;
 use super::StreamId;
 use super::frame::{FrameHeader, HEADER_LEN, Kind};
 
-/// Octets in the order of sending, and how many went before them.
+/// Bytes in the order of sending, and how many went before them.
 #[derive(Default)]
 pub(super) struct Output {
-    octets: Vec<u8>,
-    /// Octets at the start of `octets` that the transport has, 0 <= `start` <= `octets.len()`.
+    bytes: Vec<u8>,
+    /// Bytes at the start of `bytes` that the transport has, 0 <= `start` <= `bytes.len()`.
     start: usize,
-    /// Octets that the transport has ever taken.
+    /// Bytes that the transport has ever taken.
     taken: u64,
 }
 
 impl Output {
     /// What the transport has not taken.
     pub(super) fn pending(&self) -> &[u8] {
-        self.octets.get(self.start..).unwrap_or_default()
+        self.bytes.get(self.start..).unwrap_or_default()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.octets.len().saturating_sub(self.start)
+        self.bytes.len().saturating_sub(self.start)
     }
 
     /// More is waiting than content may be added to, or input taken for.
@@ -32,35 +32,35 @@ impl Output {
     }
 
     /// To append whole frames to.
-    pub(super) fn octets(&mut self) -> &mut Vec<u8> {
-        &mut self.octets
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
-    /// Where the next octet will stand, counted from the connection's first.
+    /// Where the next byte will stand, counted from the connection's first.
     pub(super) fn position(&self) -> u64 {
         self.taken
             .saturating_add(u64::try_from(self.len()).unwrap_or(u64::MAX))
     }
 
-    /// The octet at `position` was handed to the transport.
+    /// The byte at `position` was handed to the transport.
     pub(super) fn is_taken(&self, position: u64) -> bool {
         position < self.taken
     }
 
-    /// The transport took `n` octets.
+    /// The transport took `n` bytes.
     pub(super) fn advance(&mut self, n: usize) {
         let n = n.min(self.len());
         self.start = self.start.saturating_add(n);
         self.taken = self
             .taken
             .saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
-        if self.start == self.octets.len() {
-            self.octets.clear();
-            self.octets.shrink_to(KEPT_CAPACITY);
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.bytes.shrink_to(KEPT_CAPACITY);
             self.start = 0;
         } else if self.start >= MOVE_AT && self.start >= self.len() {
-            // No more octets are moved than were sent: a constant cost per octet.
-            self.octets.drain(..self.start);
+            // No more bytes are moved than were sent: a constant cost per byte.
+            self.bytes.drain(..self.start);
             self.start = 0;
         }
     }
@@ -68,16 +68,16 @@ impl Output {
     /// Takes back everything from `position` on, which the transport has not taken.
     pub(super) fn cut(&mut self, position: u64) {
         let keep = usize::try_from(position.saturating_sub(self.taken)).unwrap_or(usize::MAX);
-        self.octets.truncate(self.start.saturating_add(keep));
+        self.bytes.truncate(self.start.saturating_add(keep));
     }
 
     /// Takes back the frames of these streams, ascending, from the frame that begins at `position`
-    /// on, which the transport has not taken. Returns the octets of content among them; `None`, and
+    /// on, which the transport has not taken. Returns the bytes of content among them; `None`, and
     /// nothing is taken back, if there is a field block of another stream.
     pub(super) fn cut_streams(&mut self, position: u64, streams: &[StreamId]) -> Option<usize> {
         let ahead = usize::try_from(position.saturating_sub(self.taken)).unwrap_or(usize::MAX);
-        let from = self.start.saturating_add(ahead).min(self.octets.len());
-        let mut rest = self.octets.get(from..)?;
+        let from = self.start.saturating_add(ahead).min(self.bytes.len());
+        let mut rest = self.bytes.get(from..)?;
         let mut kept = Vec::new();
         let mut content = 0_usize;
         while let Some(header) = FrameHeader::parse(rest) {
@@ -93,22 +93,22 @@ impl Output {
             }
             rest = after;
         }
-        self.octets.truncate(from);
-        self.octets.append(&mut kept);
+        self.bytes.truncate(from);
+        self.bytes.append(&mut kept);
         Some(content)
     }
 
     /// Nothing will be taken any more.
     pub(super) fn clear(&mut self) {
-        self.octets = Vec::new();
+        self.bytes = Vec::new();
         self.start = 0;
     }
 }
 
-/// Leaves out the octets, in which credentials and device tokens are.
+/// Leaves out the bytes, in which credentials and device tokens are.
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Output({} octets, {} taken)", self.len(), self.taken)
+        write!(f, "Output({} bytes, {} taken)", self.len(), self.taken)
     }
 }
 
@@ -136,7 +136,7 @@ impl Provoked {
     }
 }
 
-/// Octets of output above which content waits in its stream (`RST_STREAM`, acknowledgements and
+/// Bytes of output above which content waits in its stream (`RST_STREAM`, acknowledgements and
 /// short requests then do not wait behind it) and no further input is wanted (a peer that does
 /// not read our answers cannot make them grow). Our choice: four TLS records.
 pub(super) const OUTPUT_MAX: usize = 0x1_0000;
@@ -146,8 +146,8 @@ pub(super) const OUTPUT_MAX: usize = 0x1_0000;
 /// it answers, and while more than [`OUTPUT_MAX`] waits nothing is read.
 pub(super) const PROVOKED_MAX: usize = 256;
 
-/// Octets sent before the rest is moved to the front.
+/// Bytes sent before the rest is moved to the front.
 const MOVE_AT: usize = 0x4000;
 
-/// Octets of capacity an empty output keeps: a connection at rest does not keep its peak.
+/// Bytes of capacity an empty output keeps: a connection at rest does not keep its peak.
 const KEPT_CAPACITY: usize = 0x2_0000;

@@ -123,7 +123,7 @@ impl Waiting {
     }
 
     /// Appends content, and lets go of what went out once that is no less than what waits: no
-    /// more octets are moved than were sent.
+    /// more bytes are moved than were sent.
     pub(super) fn append(&mut self, content: &[u8]) {
         if self.sent >= self.unsent() {
             self.content.drain(..self.sent);
@@ -136,7 +136,7 @@ impl Waiting {
 /// Leaves out content and trailers, in which credentials and device tokens may be.
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Waiting({} octets)", self.unsent())
+        write!(f, "Waiting({} bytes)", self.unsent())
     }
 }
 
@@ -148,14 +148,14 @@ pub(super) struct Stream {
     pub(super) writing: Writing,
     pub(super) send_window: SendWindow,
     pub(super) receive_window: ReceiveWindow,
-    /// Octets of content received, without padding.
+    /// Bytes of content received, without padding.
     received: u64,
     pub(super) expected: Expected,
     /// The request's method is HEAD.
     pub(super) head_request: bool,
     /// Interim heads received.
     pub(super) interims: u8,
-    /// Octets received on this stream that were not given back to the connection's window.
+    /// Bytes received on this stream that were not given back to the connection's window.
     pub(super) unreleased: usize,
     /// Where in all of the output its HEADERS begin.
     pub(super) opened_at: u64,
@@ -202,8 +202,8 @@ impl Stream {
         self.state = self.state.after(input).unwrap_or(State::Closed);
     }
 
-    /// DATA came: `payload` octets with padding, `content` without. Whatever the verdict, the
-    /// octets are in `unreleased` afterwards. `max_content` is the caller's limit.
+    /// DATA came: `payload` bytes with padding, `content` without. Whatever the verdict, the
+    /// bytes are in `unreleased` afterwards. `max_content` is the caller's limit.
     pub(super) fn receive_data(
         &mut self,
         id: StreamId,
@@ -255,11 +255,11 @@ mod tests {
         let mut waiting = Waiting::default();
         waiting.append(&[0; 1000]);
         for round in 0..10_000_u32 {
-            let octet = round.to_be_bytes()[3];
-            waiting.append(&[octet; 100]);
+            let byte = round.to_be_bytes()[3];
+            waiting.append(&[byte; 100]);
             waiting.sent = waiting.sent.saturating_add(100);
             assert_eq!(waiting.unsent(), 1000);
-            assert_eq!(waiting.content.last(), Some(&octet));
+            assert_eq!(waiting.content.last(), Some(&byte));
         }
         assert!(
             waiting.content.capacity() <= 8000,

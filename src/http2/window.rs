@@ -1,7 +1,7 @@
 //! Flow-control windows (RFC 9113 §5.2, §6.9): how much may be sent, how much may come.
 //!
 //! Only DATA counts, with its padding. A window for sending may be negative: when the peer lowers
-//! `INITIAL_WINDOW_SIZE` from 1000 to 100 after 600 octets went out, 400 left becomes -500, and
+//! `INITIAL_WINDOW_SIZE` from 1000 to 100 after 600 bytes went out, 400 left becomes -500, and
 //! nothing is sent until `WINDOW_UPDATEs` have brought it above 0. Hence `i64`, which no sum of
 //! 31-bit numbers overflows here.
 
@@ -14,7 +14,7 @@ pub(super) struct SendWindow {
 }
 
 impl SendWindow {
-    /// With `size` octets, at most `WINDOW_MAX`.
+    /// With `size` bytes, at most `WINDOW_MAX`.
     pub(super) fn new(size: u32) -> Self {
         let available = i64::from(size);
         Self {
@@ -23,12 +23,12 @@ impl SendWindow {
         }
     }
 
-    /// Octets that may be sent now; 0 also while the window is negative.
+    /// Bytes that may be sent now; 0 also while the window is negative.
     pub(super) fn available(self) -> usize {
         usize::try_from(self.available).unwrap_or(0)
     }
 
-    /// Takes account of `n` octets written, at most `available`.
+    /// Takes account of `n` bytes written, at most `available`.
     pub(super) fn charge(&mut self, n: usize) {
         let n = i64::try_from(n).unwrap_or(i64::MAX);
         self.available = self.available.saturating_sub(n);
@@ -103,7 +103,7 @@ impl ReceiveWindow {
         self.size = self.size.min(size);
     }
 
-    /// `n` octets arrived. `None` if the peer was not allowed that many.
+    /// `n` bytes arrived. `None` if the peer was not allowed that many.
     #[must_use = "more than the window is a FLOW_CONTROL_ERROR"]
     pub(super) fn take(&mut self, n: usize) -> Option<()> {
         let n = i64::try_from(n).ok()?;
@@ -120,7 +120,7 @@ impl ReceiveWindow {
         self.available <= 0
     }
 
-    /// `n` octets were consumed. Returns the increment to send, once half of the window is due:
+    /// `n` bytes were consumed. Returns the increment to send, once half of the window is due:
     /// often enough that the peer does not wait, rare enough that updates cost nothing.
     pub(super) fn release(&mut self, n: usize) -> Option<u32> {
         let n = i64::try_from(n).unwrap_or(i64::MAX);

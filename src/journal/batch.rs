@@ -88,7 +88,7 @@ impl Group {
         self.frames.is_empty()
     }
 
-    /// Octets of its frames.
+    /// Bytes of its frames.
     pub(super) fn len(&self) -> usize {
         self.frames.len()
     }

@@ -234,13 +234,13 @@ pub(super) fn read_frame(
 }
 
 fn read_frame_once(file: &dyn JournalFile, place: Place) -> io::Result<Option<(u8, Vec<u8>)>> {
-    let mut octets = vec![0; place.len as usize];
-    let read = file.read_at(&mut octets, place.offset)?;
-    octets.truncate(read);
-    let kind = match frame::look(&octets, frame::salt(place.segment)) {
-        Look::Frame(frame) if frame.len() == octets.len() => frame.kind,
+    let mut bytes = vec![0; place.len as usize];
+    let read = file.read_at(&mut bytes, place.offset)?;
+    bytes.truncate(read);
+    let kind = match frame::look(&bytes, frame::salt(place.segment)) {
+        Look::Frame(frame) if frame.len() == bytes.len() => frame.kind,
         _ => return Ok(None),
     };
-    octets.drain(..FRAME_HEAD);
-    Ok(Some((kind, octets)))
+    bytes.drain(..FRAME_HEAD);
+    Ok(Some((kind, bytes)))
 }

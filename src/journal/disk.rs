@@ -23,8 +23,8 @@ const FILE_MODE: u32 = 0o600;
 /// Our limit: how often others may replace what is being locked.
 const LOCK_TRIES: usize = 10;
 
-/// Octets of a lock file that are read: a pid and its newline.
-const PID_OCTETS: u64 = 32;
+/// Bytes of a lock file that are read: a pid and its newline.
+const PID_BYTES: u64 = 32;
 
 impl Files for DiskFiles {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -201,12 +201,12 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 /// one.
 fn is_foreign(file: &mut File) -> io::Result<bool> {
     let found = file.metadata()?;
-    if found.len() > PID_OCTETS {
+    if found.len() > PID_BYTES {
         return Ok(true);
     }
     let mut text = Vec::new();
-    file.take(PID_OCTETS).read_to_end(&mut text)?;
-    let is_ours = |octet: &u8| octet.is_ascii_digit() || matches!(octet, b'\n' | 0);
+    file.take(PID_BYTES).read_to_end(&mut text)?;
+    let is_ours = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'\n' | 0);
     Ok(!text.iter().all(is_ours))
 }
 
@@ -217,7 +217,7 @@ fn pid_at(path: &Path) -> Option<u32> {
 
 fn pid_of(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    file.take(PID_OCTETS).read_to_string(&mut text).ok()?;
+    file.take(PID_BYTES).read_to_string(&mut text).ok()?;
     text.trim_end().parse().ok()
 }
 
@@ -251,7 +251,7 @@ impl JournalFile for File {
         while let Some(rest) = into.get_mut(read..).filter(|rest| !rest.is_empty()) {
             match FileExt::read_at(self, rest, offset.saturating_add(read as u64)) {
                 Ok(0) => break,
-                Ok(octets) => read += octets,
+                Ok(bytes) => read += bytes,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -259,8 +259,8 @@ impl JournalFile for File {
         Ok(read)
     }
 
-    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
-        self.write_all_at(octets, offset)
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

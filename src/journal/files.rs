@@ -37,7 +37,7 @@ pub trait Files: Debug + Send + Sync {
     /// Makes the entries of a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Octets that may still be written below a directory.
+    /// Bytes that may still be written below a directory.
     fn free_space(&self, dir: &Path) -> io::Result<u64>;
 
     /// What a path leads to, nothing if there is none. A link at its end is not followed; one that
@@ -68,7 +68,7 @@ pub trait JournalFile: Debug + Send + Sync {
     /// Which file it is.
     fn identity(&self) -> io::Result<Identity>;
 
-    /// Its length in octets.
+    /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
 
     /// Whether it holds nothing.
@@ -76,11 +76,11 @@ pub trait JournalFile: Debug + Send + Sync {
         Ok(self.len()? == 0)
     }
 
-    /// Reads octets from an offset on: as many as fit, fewer at the end of the file only.
+    /// Reads bytes from an offset on: as many as fit, fewer at the end of the file only.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes all octets at an offset; after an error any part of them may have been written.
-    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes all bytes at an offset; after an error any part of them may have been written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Cuts the file off.
     fn truncate(&self, len: u64) -> io::Result<()>;

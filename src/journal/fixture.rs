@@ -29,11 +29,11 @@ pub(crate) enum Loss {
 pub(crate) enum ReadFault {
     /// Those with these numbers fail.
     Fails(std::ops::Range<u64>),
-    /// The one with that number gives octets that are not the file's; the next one does not.
+    /// The one with that number gives bytes that are not the file's; the next one does not.
     Garbles(u64),
     /// So many files are no longer there when they are opened to be read.
     Gone(usize),
-    /// Those that touch these octets fail, of files whose name ends so.
+    /// Those that touch these bytes fail, of files whose name ends so.
     Place(&'static str, std::ops::Range<u64>),
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum Part {
     Panics,
 }
 
-/// Octets that a disk writes at once.
+/// Bytes that a disk writes at once.
 const SECTOR: usize = 64;
 
 /// A file system in memory; clones are the same one.
@@ -107,8 +107,8 @@ impl World {
         broken
     }
 
-    /// Counts a read; Ok(true) if it gives octets that are not the file's.
-    fn read(&mut self, inode: Option<usize>, octets: std::ops::Range<u64>) -> io::Result<bool> {
+    /// Counts a read; Ok(true) if it gives bytes that are not the file's.
+    fn read(&mut self, inode: Option<usize>, bytes: std::ops::Range<u64>) -> io::Result<bool> {
         let now = self.reads;
         self.reads += 1;
         let named = |suffix: &str| {
@@ -119,7 +119,7 @@ impl World {
             Some(ReadFault::Fails(reads)) => reads.contains(&now),
             Some(ReadFault::Garbles(read)) => return Ok(*read == now),
             Some(ReadFault::Place(suffix, bad)) => {
-                octets.start < bad.end && bad.start < octets.end && named(suffix)
+                bytes.start < bad.end && bad.start < bytes.end && named(suffix)
             }
             Some(ReadFault::Gone(_)) | None => false,
         };
@@ -182,9 +182,9 @@ impl MemoryFiles {
         self.world().vagueness = u64::MAX;
     }
 
-    /// Octets that files may have in all.
-    pub(crate) fn set_capacity(&self, octets: Option<u64>) {
-        self.world().capacity = octets;
+    /// Bytes that files may have in all.
+    pub(crate) fn set_capacity(&self, bytes: Option<u64>) {
+        self.world().capacity = bytes;
     }
 
     pub(crate) fn used(&self) -> u64 {
@@ -221,7 +221,7 @@ impl MemoryFiles {
         world.inodes[world.entries[path]].content.clone()
     }
 
-    /// Changes octets of a file wherever they stand in it.
+    /// Changes bytes of a file wherever they stand in it.
     pub(crate) fn damage(&self, path: &Path, old: &[u8], new: &[u8]) {
         let mut world = self.world();
         let inode = world.entries[path];
@@ -489,15 +489,15 @@ impl JournalFile for MemoryFile {
         let is_garbled = world.read(Some(self.inode), offset..end)?;
         let content = &world.inodes[self.inode].content;
         let from = usize::try_from(offset).unwrap().min(content.len());
-        let octets = into.len().min(content.len() - from);
-        into[..octets].copy_from_slice(&content[from..from + octets]);
+        let bytes = into.len().min(content.len() - from);
+        into[..bytes].copy_from_slice(&content[from..from + bytes]);
         if is_garbled {
-            into[..octets].iter_mut().for_each(|octet| *octet ^= 0x10);
+            into[..bytes].iter_mut().for_each(|byte| *byte ^= 0x10);
         }
-        Ok(octets)
+        Ok(bytes)
     }
 
-    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         assert!(self.writable, "opened to be read");
         let mut world = self.files.world();
         let goes_off = world.change()?;
@@ -510,21 +510,21 @@ impl JournalFile for MemoryFile {
         let used = world.used();
         let capacity = world.capacity.unwrap_or(u64::MAX);
         let content = &mut world.inodes[self.inode].content;
-        let growth = (offset + octets.len()).saturating_sub(content.len()) as u64;
+        let growth = (offset + bytes.len()).saturating_sub(content.len()) as u64;
         let left = capacity.saturating_sub(used);
         // A write that fails has written any part.
         let fails = goes_off || growth > left;
         let part = match broken {
             Some(Part::Nothing) => 0,
-            None if !fails => octets.len(),
-            Some(Part::All | Part::Undone) => octets.len(),
-            _ => octets.len() / 2,
+            None if !fails => bytes.len(),
+            Some(Part::All | Part::Undone) => bytes.len(),
+            _ => bytes.len() / 2,
         };
         let end = offset + part;
         if content.len() < end {
             content.resize(end, 0);
         }
-        content[offset..end].copy_from_slice(&octets[..part]);
+        content[offset..end].copy_from_slice(&bytes[..part]);
         if broken.is_some() {
             return Err(io::Error::other("the disk is broken"));
         }

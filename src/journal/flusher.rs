@@ -26,11 +26,11 @@ pub(super) const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether the files are still there, and ours.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Octets from which on a write waits for no more requests.
-pub(super) const WRITE_OCTETS: usize = 1 << 20;
+/// Bytes from which on a write waits for no more requests.
+pub(super) const WRITE_BYTES: usize = 1 << 20;
 
-/// Octets that are carried forward at once, if not more was written meanwhile.
-const CARRY_OCTETS: usize = 256 << 10;
+/// Bytes that are carried forward at once, if not more was written meanwhile.
+const CARRY_BYTES: usize = 256 << 10;
 
 /// What is said of a panic.
 pub(super) const PANICKED: &str = "its flusher has ended by an error of the program; start again";
@@ -94,7 +94,7 @@ impl Flusher {
     pub(super) fn new(store: Store, inbox: Arc<Inbox>, settings: &Settings) -> Self {
         Self {
             heartbeat: Heartbeat::new(moment::now()),
-            space: Space::new(settings.reserve_octets),
+            space: Space::new(settings.reserve_bytes),
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
             store,
@@ -239,11 +239,11 @@ impl Flusher {
         if !matches!(state, State::Serving | State::Closed) {
             return Some(state);
         }
-        let octets: usize = requests.iter().map(|(group, _)| group.len()).sum();
+        let bytes: usize = requests.iter().map(|(group, _)| group.len()).sum();
         let store = &self.store;
         let fits = self
             .space
-            .has_room(octets as u64, now.monotonic, || store.free_space());
+            .has_room(bytes as u64, now.monotonic, || store.free_space());
         (!fits).then(|| self.full())
     }
 
@@ -284,7 +284,7 @@ impl Flusher {
             }
             waiting.extend(notes.are_handed.drain(..).map(|(_, reply)| reply));
             let mut replies = Vec::new();
-            while batch.frames.len() < WRITE_OCTETS
+            while batch.frames.len() < WRITE_BYTES
                 && let Some((group, reply)) = requests.next()
             {
                 batch.add(&group);
@@ -293,11 +293,11 @@ impl Flusher {
             if !batch.has_records() {
                 return written;
             }
-            let (octets, settles) = (batch.frames.len(), !batch.settled.is_empty());
+            let (bytes, settles) = (batch.frames.len(), !batch.settled.is_empty());
             let leaves = !batch.attempts.is_empty();
             match self.store.write(batch, now.unix) {
                 Ok(()) => {
-                    self.space.wrote(octets as u64);
+                    self.space.wrote(bytes as u64);
                     if settles {
                         self.settled = Vec::new();
                     }
@@ -393,13 +393,13 @@ impl Flusher {
         let is_full = self.space.free() < self.space.needed();
         let result = if self.store.is_carrying() {
             // At least as much as is new, so that it comes to an end.
-            let octets = written.max(CARRY_OCTETS);
+            let bytes = written.max(CARRY_BYTES);
             self.sync_at.get_or_insert(now.monotonic + SYNC_EVERY);
-            self.store.carry(octets, now.unix)
+            self.store.carry(bytes, now.unix)
         } else if self.store.is_long(is_full) {
             let store = &self.store;
             self.space.look_if_due(now.monotonic, || store.free_space());
-            if self.space.has_room_to_carry(self.store.live_octets()) {
+            if self.space.has_room_to_carry(self.store.live_bytes()) {
                 self.store.rotate()
             } else {
                 Ok(())

@@ -16,7 +16,7 @@ use super::index::{Index, Place};
 use super::notification::Head;
 use super::record::Record;
 use super::settled::End;
-use super::{ANSWERS_OCTETS_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
+use super::{ANSWERS_BYTES_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
 use crate::push::{Node, PushId};
 
 /// What the records so far come to.
@@ -24,7 +24,7 @@ use crate::push::{Node, PushId};
 pub(super) struct Fold {
     pub(super) index: Index,
     answers: HashMap<Box<str>, (KeptAnswer, Place)>,
-    answer_octets: u64,
+    answer_bytes: u64,
     /// The highest id of each node.
     highest: BTreeMap<Node, u64>,
     /// Pushes with ids up to this one may have been sent, says the last record that says so.
@@ -163,16 +163,16 @@ impl Fold {
     fn prune_answers(&mut self) {
         let mut kept: Vec<_> = self.answers.drain().collect();
         kept.sort_by_key(|(_, (kept, _))| std::cmp::Reverse(kept.at));
-        let mut octets = 0_u64;
+        let mut bytes = 0_u64;
         self.answers = kept
             .into_iter()
             .take_while(|(_, (_, place))| {
-                octets += u64::from(place.len);
-                octets <= ANSWERS_OCTETS_MAX
+                bytes += u64::from(place.len);
+                bytes <= ANSWERS_BYTES_MAX
             })
             .collect();
         let places = self.answers.values().map(|(_, place)| place);
-        self.answer_octets = places.map(|place| u64::from(place.len)).sum();
+        self.answer_bytes = places.map(|place| u64::from(place.len)).sum();
     }
 
     fn mark(&mut self, record: Record<'_>) {
@@ -227,10 +227,10 @@ impl Fold {
                 self.pushes += self.index.outstanding().saturating_sub(before);
             }
             Member::Answer(kept, place) => {
-                self.answer_octets += u64::from(place.len);
+                self.answer_bytes += u64::from(place.len);
                 let before = self.answers.insert(kept.key.clone(), (kept, place));
-                self.answer_octets -= before.map_or(0, |(_, place)| u64::from(place.len));
-                if self.answer_octets > 2 * ANSWERS_OCTETS_MAX {
+                self.answer_bytes -= before.map_or(0, |(_, place)| u64::from(place.len));
+                if self.answer_bytes > 2 * ANSWERS_BYTES_MAX {
                     self.prune_answers();
                 }
             }

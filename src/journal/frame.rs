@@ -5,7 +5,7 @@
 //! ```text
 //! 0   marker    0xF9 0xFE, which no UTF-8 text holds: no caller can write a frame into a record
 //! 2   kind      and the flags FIRST (0x40) and MORE (0x80) of its group
-//! 3   check     the lowest octet of the CRC32C of kind and length, so that a length is believed
+//! 3   check     the lowest byte of the CRC32C of kind and length, so that a length is believed
 //! 4   length    of the record, 32 bits, little-endian
 //! 8   checksum  CRC32C of kind, check, length and record, exclusive-or the segment's salt
 //! 12  record
@@ -14,10 +14,10 @@
 //! The frames of one request are a group, kept as a whole or not at all: the first one has FIRST,
 //! all but the last have MORE.
 
-/// Octets before the record.
+/// Bytes before the record.
 pub(super) const FRAME_HEAD: usize = 12;
 
-/// Our limit: octets of one record; the largest body of a request (256 MiB) makes a shorter one.
+/// Our limit: bytes of one record; the largest body of a request (256 MiB) makes a shorter one.
 pub(super) const RECORD_MAX: usize = 512 << 20;
 
 const MARKER: [u8; 2] = [0xf9, 0xfe];
@@ -36,23 +36,23 @@ pub(super) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Octets of the frame.
+    /// Bytes of the frame.
     pub(super) fn len(&self) -> usize {
         FRAME_HEAD + self.record.len()
     }
 }
 
-/// What stands at the begin of some octets.
+/// What stands at the begin of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look<'a> {
     Frame(Frame<'a>),
-    /// It may be a frame, with so many octets in all.
+    /// It may be a frame, with so many bytes in all.
     Short(usize),
     /// It is none.
     None,
 }
 
-/// What the checksums of a segment are mixed with: octets that lay on the disk before, or that
+/// What the checksums of a segment are mixed with: bytes that lay on the disk before, or that
 /// belong to another segment, are no frames of this one.
 pub(super) fn salt(segment: u32) -> u32 {
     segment.wrapping_mul(0x9e37_79b1) ^ 0x5354_524e
@@ -138,11 +138,11 @@ fn walk(frames: &mut [u8], mut see: impl FnMut(usize, &mut [u8; FRAME_HEAD])) {
     }
 }
 
-/// Looks for a frame at the begin of `octets`.
-pub(super) fn look(octets: &[u8], salt: u32) -> Look<'_> {
-    let Some((head, rest)) = octets.split_first_chunk::<FRAME_HEAD>() else {
-        let prefix = octets.len().min(MARKER.len());
-        let may_be = octets.get(..prefix) == MARKER.get(..prefix);
+/// Looks for a frame at the begin of `bytes`.
+pub(super) fn look(bytes: &[u8], salt: u32) -> Look<'_> {
+    let Some((head, rest)) = bytes.split_first_chunk::<FRAME_HEAD>() else {
+        let prefix = bytes.len().min(MARKER.len());
+        let may_be = bytes.get(..prefix) == MARKER.get(..prefix);
         return if may_be {
             Look::Short(FRAME_HEAD)
         } else {
@@ -162,12 +162,12 @@ pub(super) fn look(octets: &[u8], salt: u32) -> Look<'_> {
     if sum != checksum(kind, check, len, record) ^ salt {
         return Look::None;
     }
-    known(octets).map_or(Look::None, Look::Frame)
+    known(bytes).map_or(Look::None, Look::Frame)
 }
 
-/// The frame at the begin of `octets`, which were looked at before.
-pub(super) fn known(octets: &[u8]) -> Option<Frame<'_>> {
-    let (head, rest) = octets.split_first_chunk::<FRAME_HEAD>()?;
+/// The frame at the begin of `bytes`, which were looked at before.
+pub(super) fn known(bytes: &[u8]) -> Option<Frame<'_>> {
+    let (head, rest) = bytes.split_first_chunk::<FRAME_HEAD>()?;
     let [_, _, kind, _, l0, l1, l2, l3, ..] = *head;
     Some(Frame {
         kind: kind & !(FIRST | MORE),
@@ -178,13 +178,13 @@ pub(super) fn known(octets: &[u8]) -> Option<Frame<'_>> {
 }
 
 /// Where the next frame may begin, at `from` or later.
-pub(super) fn next_marker(octets: &[u8], from: usize) -> Option<usize> {
+pub(super) fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
     let [first, _] = MARKER;
-    let rest = octets.get(from..)?;
+    let rest = bytes.get(from..)?;
     let mut at = 0;
     loop {
         let later = rest.get(at..)?;
-        at += later.iter().position(|octet| *octet == first)?;
+        at += later.iter().position(|byte| *byte == first)?;
         match rest.get(at..)? {
             [_] => return Some(from + at),
             [a, b, ..] if [*a, *b] == MARKER => return Some(from + at),
@@ -265,10 +265,10 @@ mod tests {
 
     #[test]
     fn the_next_marker_is_found_even_if_it_is_cut() {
-        let octets = [0xf9, 0, 0xf9, 0xf9, 0xfe, 0, 0xf9];
-        assert_eq!(next_marker(&octets, 0), Some(3));
-        assert_eq!(next_marker(&octets, 4), Some(6));
-        assert_eq!(next_marker(&octets, 7), None);
-        assert_eq!(next_marker(&octets[..3], 0), Some(2));
+        let bytes = [0xf9, 0, 0xf9, 0xf9, 0xfe, 0, 0xf9];
+        assert_eq!(next_marker(&bytes, 0), Some(3));
+        assert_eq!(next_marker(&bytes, 4), Some(6));
+        assert_eq!(next_marker(&bytes, 7), None);
+        assert_eq!(next_marker(&bytes[..3], 0), Some(2));
     }
 }

@@ -45,7 +45,7 @@ pub(super) struct Contents {
     pub(super) left: Vec<(u64, Attempts)>,
     /// How many of them stay outstanding when the process ends.
     pub(super) left_behind: u64,
-    /// Pushes whose octets leave as soon as they are noted, and who waits for it.
+    /// Pushes whose bytes leave as soon as they are noted, and who waits for it.
     pub(super) handed: Vec<(Vec<u64>, Reply)>,
     /// Whether from now on all such pushes are noted, and who waits for it.
     pub(super) notes_handed: Vec<(bool, Reply)>,

@@ -2,7 +2,7 @@
 //!
 //! Pure: no file, no clock, no thread.
 //!
-//! One entry for each notification, 32 octets, in a tree; a set of bits more for one with several
+//! One entry for each notification, 32 bytes, in a tree; a set of bits more for one with several
 //! tokens of which some are settled. The contents stay on the disk.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -10,14 +10,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::notification::Head;
-use super::{ANSWERS_OCTETS_MAX, Attempts, KEEP_ANSWERS};
+use super::{ANSWERS_BYTES_MAX, Attempts, KEEP_ANSWERS};
 use crate::push::{Node, Platform};
 
 /// Where a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) segment: u32,
-    /// Octets of the whole frame.
+    /// Bytes of the whole frame.
     pub(super) len: u32,
     pub(super) offset: u64,
 }
@@ -70,10 +70,10 @@ pub(super) struct Index {
     /// Which pushes may have been sent by earlier processes.
     pub(super) doubt: Doubt,
     outstanding: u64,
-    live_octets: u64,
+    live_bytes: u64,
     /// Where the answers are that are kept, the oldest first.
     answers: VecDeque<(Duration, Place)>,
-    answer_octets: u64,
+    answer_bytes: u64,
     /// For each platform: the id from which on is to be fed, and how many pushes are.
     feeds: [(u64, u64); Platform::ALL.len()],
 }
@@ -137,9 +137,9 @@ impl Index {
         self.outstanding
     }
 
-    /// Octets of the frames of what is outstanding.
-    pub(super) fn live_octets(&self) -> u64 {
-        self.live_octets
+    /// Bytes of the frames of what is outstanding.
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.live_bytes
     }
 
     /// The first id of the last notification with outstanding pushes, as a daemon of that number
@@ -181,15 +181,15 @@ impl Index {
         if head.tokens == 0 {
             return;
         }
-        self.live_octets += u64::from(place.len);
+        self.live_bytes += u64::from(place.len);
         match self.entries.insert(head.first_id, entry) {
             Some(old) if old.tokens == head.tokens => {
-                self.live_octets -= u64::from(old.len);
+                self.live_bytes -= u64::from(old.len);
                 return;
             }
             Some(old) => {
                 // Two notifications with one id, which no version of ours writes: the later wins.
-                self.live_octets -= u64::from(old.len);
+                self.live_bytes -= u64::from(old.len);
                 self.outstanding -= u64::from(self.left_of(head.first_id, old.tokens));
                 self.settled.remove(&head.first_id);
             }
@@ -247,7 +247,7 @@ impl Index {
         if self.left_of(first_id, entry.tokens) == 0 || entry.tokens == 1 {
             self.entries.remove(&first_id);
             self.settled.remove(&first_id);
-            self.live_octets -= u64::from(entry.len);
+            self.live_bytes -= u64::from(entry.len);
         }
         true
     }
@@ -324,7 +324,7 @@ impl Index {
         {
             entry.segment = to.segment;
             entry.offset = to.offset;
-            self.live_octets = self.live_octets + u64::from(to.len) - u64::from(entry.len);
+            self.live_bytes = self.live_bytes + u64::from(to.len) - u64::from(entry.len);
             entry.len = to.len;
         }
     }
@@ -427,17 +427,17 @@ impl Index {
     /// Keeps an answer.
     pub(super) fn keep_answer(&mut self, at: Duration, place: Place) {
         self.answers.push_back((at, place));
-        self.answer_octets += u64::from(place.len);
+        self.answer_bytes += u64::from(place.len);
     }
 
     /// Forgets answers that are too old, or too long together.
     pub(super) fn prune_answers(&mut self, now: Duration) {
         while let Some((at, place)) = self.answers.front() {
             let is_old = now.saturating_sub(*at) >= KEEP_ANSWERS;
-            if self.answer_octets <= ANSWERS_OCTETS_MAX && !is_old {
+            if self.answer_bytes <= ANSWERS_BYTES_MAX && !is_old {
                 break;
             }
-            self.answer_octets = self.answer_octets.saturating_sub(u64::from(place.len));
+            self.answer_bytes = self.answer_bytes.saturating_sub(u64::from(place.len));
             self.answers.pop_front();
         }
     }
@@ -452,15 +452,15 @@ impl Index {
     /// are in the order of [`Index::answers_elsewhere`].
     pub(super) fn answers_moved(&mut self, moves: &[(Place, Option<Place>)]) {
         let mut moves = moves.iter().peekable();
-        let mut octets = 0;
+        let mut bytes = 0;
         self.answers.retain_mut(|(_, place)| {
             let found = moves.next_if(|(from, _)| from == place);
             let to = found.map_or(Some(*place), |(_, to)| *to);
             *place = to.unwrap_or(*place);
-            octets += to.map_or(0, |to| u64::from(to.len));
+            bytes += to.map_or(0, |to| u64::from(to.len));
             to.is_some()
         });
-        self.answer_octets = octets;
+        self.answer_bytes = bytes;
     }
 
     /// What is outstanding of the first notification with that id or a later one.
@@ -497,6 +497,6 @@ mod tests {
             assert!(index.attempts.is_empty());
         }
         assert!(index.entries.is_empty() && index.settled.is_empty());
-        assert_eq!(index.live_octets(), 0);
+        assert_eq!(index.live_bytes(), 0);
     }
 }

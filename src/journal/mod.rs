@@ -15,7 +15,7 @@
 //! ```text
 //! accepted   a notification with its device tokens, once; the payload is built again
 //! answer     the answer to a request with an idempotency key
-//! settled    runs of consecutive ids that ended alike, some 2 to 4 octets for a push
+//! settled    runs of consecutive ids that ended alike, some 2 to 4 bytes for a push
 //! attempts   how far outstanding pushes have come
 //! ids        the last id of a push, in case the records of all that had later ones are gone
 //! synced     all that stands before is on the disk
@@ -41,14 +41,14 @@
 //!
 //! # What may have been sent
 //!
-//! A push may be sent and its settlement not get here. Where each push is noted before its octets
+//! A push may be sent and its settlement not get here. Where each push is noted before its bytes
 //! leave (`handed`), recovery knows which those are. Where not, a process says at its start that
 //! all pushes are in doubt, and takes that back at its end if everything it touched is settled or
 //! left; so after a crash all that was outstanding is in doubt.
 //!
 //! # Parts
 //!
-//! `octets`, `frame`, `segment`, `notification`, `settled`, `record`, `batch`, `index`, `fold`,
+//! `bytes`, `frame`, `segment`, `notification`, `settled`, `record`, `batch`, `index`, `fold`,
 //! `unread` and `space` are pure. The `store` does one thing after the other to files; the
 //! `flusher` is its thread, the `inbox` what the thread shares with callers. All files are behind
 //! [`Files`].
@@ -56,6 +56,7 @@
 mod answer;
 mod attempts;
 mod batch;
+mod bytes;
 mod catalogue;
 mod disk;
 mod error;
@@ -69,7 +70,6 @@ mod inbox;
 mod index;
 mod note;
 mod notification;
-mod octets;
 mod outstanding;
 mod place;
 mod reader;
@@ -99,7 +99,7 @@ pub use outstanding::{Fed, Outstanding};
 pub use place::{IDS, foreign, place, warning};
 pub use reading::{Reading, read};
 pub use report::{Damage, Recovered, Torn};
-pub use settings::{RESERVE_OCTETS, SEGMENT_OCTETS, Settings, SyncPolicy};
+pub use settings::{RESERVE_BYTES, SEGMENT_BYTES, Settings, SyncPolicy};
 pub use settled::End;
 pub use state::State;
 
@@ -208,7 +208,7 @@ impl Journal {
     ) -> Result<(), Refused> {
         let Some(group) = Group::of(accepted, answer) else {
             return Err(Refused::whole(State::Unwritable {
-                why: format!("a record may have {} octets", frame::RECORD_MAX),
+                why: format!("a record may have {} bytes", frame::RECORD_MAX),
             }));
         };
         if group.is_empty() {
@@ -321,7 +321,7 @@ impl Journal {
         self.ask(|contents, reply| contents.handed.push((ids, reply)))
     }
 
-    /// From now on [`Journal::hand`] is told of every push before its octets leave, or is not.
+    /// From now on [`Journal::hand`] is told of every push before its bytes leave, or is not.
     /// To be called before it ceases, and after it has begun.
     pub fn set_notes_handed(&self, notes_handed: bool) -> Result<(), Refused> {
         self.ask(|contents, reply| contents.notes_handed.push((notes_handed, reply)))
@@ -445,11 +445,11 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 /// Answers to requests with an idempotency key are kept so long …
 pub const KEEP_ANSWERS: Duration = Duration::from_secs(600);
 
-/// Our limit: … and so many octets of them; then the oldest are forgotten. Who appends them lets
+/// Our limit: … and so many bytes of them; then the oldest are forgotten. Who appends them lets
 /// no more in than that.
-pub const ANSWERS_OCTETS_MAX: u64 = 64 << 20;
+pub const ANSWERS_BYTES_MAX: u64 = 64 << 20;
 
-/// Octets that an answer takes beside its key and its text, at most.
+/// Bytes that an answer takes beside its key and its text, at most.
 pub const ANSWER_EXTRA: usize = 80;
 
 /// Up to where pushes are in doubt while a process does not note what it hands to connections.

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 use super::segment;
 
-/// Our limit: octets of a note that are read: more than any has.
+/// Our limit: bytes of a note that are read: more than any has.
 pub(super) const NOTE_MAX: usize = 128;
 
 /// From where on the requests of a segment were refused.
@@ -36,8 +36,8 @@ impl RefusedFrom {
     }
 
     /// Reads a note back; nothing of one that was not written whole, which nobody has relied on.
-    pub(super) fn read(octets: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(octets).ok()?;
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
         let (said, sum) = text.strip_suffix('\n')?.rsplit_once(' ')?;
         let (name, offset) = said.split_once(' ')?;
         let noted = Self {

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::octets::{Octets, put_number, put_octets, put_signed, put_time};
+use super::bytes::{Bytes, put_bytes, put_number, put_signed, put_time};
 use crate::push::{Accepted, DeviceToken, Extend, Notification, Platform, PushId};
 
 /// The begin of a notification's record, which is all that recovery looks at.
@@ -67,7 +67,7 @@ pub(super) fn put(out: &mut Vec<u8>, accepted: &Accepted) {
     );
     put_fields(out, notification);
     for token in tokens {
-        put_octets(out, token.as_str().as_bytes());
+        put_bytes(out, token.as_str().as_bytes());
     }
 }
 
@@ -115,12 +115,12 @@ fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
     ] {
         if !text.is_empty() {
             out.push(number);
-            put_octets(out, text.as_bytes());
+            put_bytes(out, text.as_bytes());
         }
     }
     if !request_id.is_empty() {
         out.push(REQUEST_ID);
-        put_octets(out, request_id.as_bytes());
+        put_bytes(out, request_id.as_bytes());
     }
     let said = |number: &i64| Some(*number).filter(|number| *number != 0);
     for (number, value) in [
@@ -144,8 +144,8 @@ fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
     }
     for Extend { key, value } in extend {
         out.push(EXTEND);
-        put_octets(out, key.as_bytes());
-        put_octets(out, value.as_bytes());
+        put_bytes(out, key.as_bytes());
+        put_bytes(out, value.as_bytes());
     }
     out.push(END);
 }
@@ -169,12 +169,12 @@ impl Head {
     }
 
     /// Reads the begin of a record.
-    pub(super) fn read(octets: &mut Octets<'_>) -> Option<Self> {
+    pub(super) fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
         Some(Self {
-            first_id: octets.number()?,
-            tokens: octets.number32()?,
-            platform: Platform::from_number(octets.octet()?.into())?,
-            at: octets.time()?,
+            first_id: bytes.number()?,
+            tokens: bytes.number32()?,
+            platform: Platform::from_number(bytes.byte()?.into())?,
+            at: bytes.time()?,
         })
     }
 }
@@ -182,16 +182,16 @@ impl Head {
 impl Body {
     /// Reads a whole record.
     pub(super) fn read(record: &[u8]) -> Option<Self> {
-        let mut octets = Octets(record);
-        let head = Head::read(&mut octets)?;
-        let notification = fields(&mut octets, head.platform)?;
-        // No token is shorter than its length's octet: the count cannot ask for more than that.
-        let expected = (head.tokens as usize).min(octets.0.len());
+        let mut bytes = Bytes(record);
+        let head = Head::read(&mut bytes)?;
+        let notification = fields(&mut bytes, head.platform)?;
+        // No token is shorter than its length's byte: the count cannot ask for more than that.
+        let expected = (head.tokens as usize).min(bytes.0.len());
         let mut tokens = Vec::with_capacity(expected);
         for _ in 0..head.tokens {
-            tokens.push(DeviceToken::new(octets.text()?));
+            tokens.push(DeviceToken::new(bytes.text()?));
         }
-        octets.is_empty().then(|| Self {
+        bytes.is_empty().then(|| Self {
             notification,
             tokens: tokens.into(),
             first_id: PushId(head.first_id),
@@ -200,10 +200,10 @@ impl Body {
     }
 }
 
-fn fields(octets: &mut Octets<'_>, platform: Platform) -> Option<Notification> {
+fn fields(bytes: &mut Bytes<'_>, platform: Platform) -> Option<Notification> {
     let mut notification = Notification::empty(platform);
     loop {
-        let number = octets.octet()?;
+        let number = bytes.byte()?;
         let text = match number {
             END => return Some(notification),
             MESSAGE => &mut notification.message,
@@ -216,26 +216,26 @@ fn fields(octets: &mut Octets<'_>, platform: Platform) -> Option<Notification> {
             COLLAPSE_KEY => &mut notification.collapse_key,
             PRIORITY => &mut notification.priority,
             _ => {
-                other_field(octets, number, &mut notification)?;
+                other_field(bytes, number, &mut notification)?;
                 continue;
             }
         };
-        *text = octets.text()?.into();
+        *text = bytes.text()?.into();
     }
 }
 
-fn other_field(octets: &mut Octets<'_>, number: u8, notification: &mut Notification) -> Option<()> {
+fn other_field(bytes: &mut Bytes<'_>, number: u8, notification: &mut Notification) -> Option<()> {
     match number {
-        REQUEST_ID => notification.request_id = octets.text()?.into(),
-        BADGE => notification.badge = Some(octets.signed()?),
-        EXPIRY => notification.expiry = octets.signed()?,
-        TIME_TO_LIVE => notification.time_to_live = octets.signed()?,
+        REQUEST_ID => notification.request_id = bytes.text()?.into(),
+        BADGE => notification.badge = Some(bytes.signed()?),
+        EXPIRY => notification.expiry = bytes.signed()?,
+        TIME_TO_LIVE => notification.time_to_live = bytes.signed()?,
         CONTENT_AVAILABLE => notification.content_available = true,
         MUTABLE_CONTENT => notification.mutable_content = true,
         DELAY_WHILE_IDLE => notification.delay_while_idle = true,
         EXTEND => notification.extend.push(Extend {
-            key: octets.text()?.into(),
-            value: octets.text()?.into(),
+            key: bytes.text()?.into(),
+            value: bytes.text()?.into(),
         }),
         _ => return None,
     }
@@ -319,7 +319,7 @@ mod tests {
         }
 
         #[test]
-        fn no_octets_make_it_panic(record in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_it_panic(record in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut with_head = vec![1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0, 0];
             let _none_or_some = Body::read(&record);
             with_head.extend(record);

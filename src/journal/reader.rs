@@ -6,8 +6,8 @@ use super::files::JournalFile;
 use super::frame::{self, FRAME_HEAD, Frame, Look};
 use super::segment::{self, SEGMENT_HEAD, SegmentHead};
 
-/// Octets that are read at once.
-const READ_OCTETS: usize = 1 << 20;
+/// Bytes that are read at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// Our limit: what is no frame is read again to be sure, so many times in a segment.
 pub(super) const READ_TWICE_MAX: u64 = 32;
@@ -18,7 +18,7 @@ pub(super) struct Reader<'a> {
     file: &'a dyn JournalFile,
     salt: u32,
     file_len: u64,
-    /// Octets of the file from `start` on, of which `at` are done with.
+    /// Bytes of the file from `start` on, of which `at` are done with.
     window: Vec<u8>,
     start: u64,
     at: usize,
@@ -31,10 +31,10 @@ pub(super) struct Reader<'a> {
 pub(super) enum Step<'a> {
     /// A frame and its offset.
     Frame(Frame<'a>, u64),
-    /// Octets that are no frame, until the next frame or the end of the file.
+    /// Bytes that are no frame, until the next frame or the end of the file.
     Gap {
         offset: u64,
-        octets: u64,
+        bytes: u64,
         /// Whether a frame follows.
         more: bool,
     },
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         Ok((reader, head))
     }
 
-    /// Octets of the file.
+    /// Bytes of the file.
     pub(super) fn file_len(&self) -> u64 {
         self.file_len
     }
@@ -86,8 +86,8 @@ impl<'a> Reader<'a> {
                 }
                 let begin = self.at;
                 self.at += len;
-                let octets = self.window.get(begin..).unwrap_or_default();
-                let frame = frame::known(octets);
+                let bytes = self.window.get(begin..).unwrap_or_default();
+                let frame = frame::known(bytes);
                 return Ok(frame.map_or(Step::End, |frame| Step::Frame(frame, offset)));
             }
             if self.offset() >= self.file_len {
@@ -109,9 +109,9 @@ impl<'a> Reader<'a> {
     /// The length of the frame that begins here, if one does.
     fn frame_here(&mut self) -> io::Result<Option<usize>> {
         loop {
-            let octets = self.window.get(self.at..).unwrap_or_default();
-            let available = octets.len();
-            match frame::look(octets, self.salt) {
+            let bytes = self.window.get(self.at..).unwrap_or_default();
+            let available = bytes.len();
+            match frame::look(bytes, self.salt) {
                 Look::Frame(frame) => return Ok(Some(frame.len())),
                 Look::None => return Ok(None),
                 Look::Short(needed) => {
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over an octet, and everything up to the next marker that is in the window.
+    /// Passes over a byte, and everything up to the next marker that is in the window.
     fn skip(&mut self) {
         self.at = frame::next_marker(&self.window, self.at + 1).unwrap_or(self.window.len());
     }
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Sees to it that `needed` octets are in the window, if the file has them.
+    /// Sees to it that `needed` bytes are in the window, if the file has them.
     fn fill(&mut self, needed: usize) -> io::Result<()> {
         if self.window.len() - self.at >= needed {
             return Ok(());
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         let have = self.window.len();
         let left = self.file_len.saturating_sub(self.start + have as u64);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let more = (needed - have).max(READ_OCTETS).min(left);
+        let more = (needed - have).max(READ_BYTES).min(left);
         if more == 0 {
             return Ok(());
         }
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
 fn gap<'a>(offset: u64, end: u64, more: bool) -> Step<'a> {
     Step::Gap {
         offset,
-        octets: end - offset,
+        bytes: end - offset,
         more,
     }
 }

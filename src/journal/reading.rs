@@ -73,7 +73,7 @@ impl Reading {
         let failed = |error: Option<io::Error>| Damage {
             path: self.dir.join(segment::name(rest.place.segment)),
             offset: rest.place.offset,
-            octets: rest.place.len.into(),
+            bytes: rest.place.len.into(),
             unread: error.map(|error| error.to_string()),
         };
         match read_from(file, |file| read_outstanding(file, rest)) {

@@ -2,7 +2,7 @@
 //!
 //! Pure: no file, no clock, no thread.
 
-use super::octets::{Octets, put_number, put_octets, put_time};
+use super::bytes::{Bytes, put_bytes, put_number, put_time};
 use super::settled::{End, Runs};
 use super::{Attempts, KeptAnswer, frame, notification, settled};
 use crate::push::Accepted;
@@ -49,19 +49,17 @@ pub(super) enum Record<'a> {
 impl<'a> Record<'a> {
     /// Reads a record; nothing if it is not one of ours.
     pub(super) fn read(kind: u8, record: &'a [u8]) -> Option<Self> {
-        let mut octets = Octets(record);
+        let mut bytes = Bytes(record);
         match kind {
-            kind::ACCEPTED | kind::LOST => {
-                notification::Head::read(&mut octets).map(Self::Accepted)
-            }
-            kind::ANSWER => answer(&mut octets).map(Self::Answer),
+            kind::ACCEPTED | kind::LOST => notification::Head::read(&mut bytes).map(Self::Accepted),
+            kind::ANSWER => answer(&mut bytes).map(Self::Answer),
             kind::SETTLED => Some(Self::Settled(Runs::of(record))),
-            kind::ATTEMPTS => attempts(&mut octets).map(Self::Attempts),
-            kind::IDS => octets.number().map(Self::Ids),
+            kind::ATTEMPTS => attempts(&mut bytes).map(Self::Attempts),
+            kind::IDS => bytes.number().map(Self::Ids),
             kind::SYNCED => Some(Self::Synced),
             kind::COMPLETE => Some(Self::Complete),
             kind::HANDED => Some(Self::Handed(Runs::of(record))),
-            kind::DOUBT => octets.number().map(Self::Doubt),
+            kind::DOUBT => bytes.number().map(Self::Doubt),
             _ => None,
         }
     }
@@ -91,18 +89,18 @@ pub(super) fn put_answer(out: &mut Vec<u8>, kept: &KeptAnswer) -> bool {
     frame::put(out, kind::ANSWER, |out| {
         put_time(out, *at);
         out.extend_from_slice(body_hash);
-        put_octets(out, key.as_bytes());
-        put_octets(out, answer);
+        put_bytes(out, key.as_bytes());
+        put_bytes(out, answer);
     })
 }
 
-fn answer(octets: &mut Octets<'_>) -> Option<KeptAnswer> {
-    let at = octets.time()?;
-    let body_hash = octets.array()?;
+fn answer(bytes: &mut Bytes<'_>) -> Option<KeptAnswer> {
+    let at = bytes.time()?;
+    let body_hash = bytes.array()?;
     Some(KeptAnswer {
-        key: octets.text()?.into(),
+        key: bytes.text()?.into(),
         body_hash,
-        answer: octets.octets()?.into(),
+        answer: bytes.bytes()?.into(),
         at,
     })
 }
@@ -166,23 +164,23 @@ fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
     }
 }
 
-fn attempts(octets: &mut Octets<'_>) -> Option<Vec<(u64, Attempts)>> {
+fn attempts(bytes: &mut Bytes<'_>) -> Option<Vec<(u64, Attempts)>> {
     let mut states = Vec::new();
-    while !octets.is_empty() {
-        let id = octets.number()?;
-        let (attempts, refusals) = (octets.number16()?, octets.number16()?);
-        let flags = octets.octet()?;
+    while !bytes.is_empty() {
+        let id = bytes.number()?;
+        let (attempts, refusals) = (bytes.number16()?, bytes.number16()?);
+        let flags = bytes.byte()?;
         let mut times = [None; 3];
         for (time, flag) in times.iter_mut().zip([BEGUN, WAITS, RESTS]) {
             if flags & flag != 0 {
-                *time = Some(octets.time()?);
+                *time = Some(bytes.time()?);
             }
         }
         let [first_attempt, due, rest] = times;
         let mut contradictions = (0, 0);
         if flags & CONTRADICTED != 0 {
-            let count = octets.octet()?;
-            contradictions = (count, u32::try_from(octets.number()?).ok()?);
+            let count = bytes.byte()?;
+            contradictions = (count, u32::try_from(bytes.number()?).ok()?);
         }
         let state = Attempts {
             attempts,
@@ -300,7 +298,7 @@ mod tests {
         }
 
         #[test]
-        fn no_octets_make_it_panic(kind: u8, record: Vec<u8>) {
+        fn no_bytes_make_it_panic(kind: u8, record: Vec<u8>) {
             if let Some(Record::Settled(runs)) = Record::read(kind, &record) {
                 let runs = runs.count();
                 prop_assert!(runs <= record.len() / 2);

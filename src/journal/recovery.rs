@@ -83,9 +83,9 @@ pub(super) fn find(
     let mut found = search.newest_first(&numbers, &aside)?;
     found.failed_sync = failed_sync;
     found.highest = aside.into_iter().chain(numbers).max().unwrap_or(0);
-    for (number, octets) in std::mem::take(&mut search.illegible) {
-        search.damage(number, 0, octets);
-        search.recovered.octets += octets;
+    for (number, bytes) in std::mem::take(&mut search.illegible) {
+        search.damage(number, 0, bytes);
+        search.recovered.bytes += bytes;
         found.illegible.push(number);
     }
     search
@@ -104,8 +104,8 @@ pub(super) fn find(
     Ok(found)
 }
 
-/// The first octets of a segment, as they are written before anything else, are not more.
-pub(super) const BEGIN_OCTETS: u64 = 96;
+/// The first bytes of a segment, as they are written before anything else, are not more.
+pub(super) const BEGIN_BYTES: u64 = 96;
 
 struct Search<'a> {
     files: &'a dyn Files,
@@ -134,20 +134,20 @@ impl Search<'_> {
     /// Reads what the last process has left to know of a sync that failed.
     fn read_note(&mut self) -> Result<(), OpenError> {
         let path = self.dir.join(FAILED_SYNC);
-        let mut octets = [0; NOTE_MAX];
+        let mut bytes = [0; NOTE_MAX];
         let read = self.files.open_read(&path);
-        let read = read.and_then(|file| file.read_at(&mut octets, 0));
+        let read = read.and_then(|file| file.read_at(&mut bytes, 0));
         let read = read.map_err(|error| OpenError {
             path,
             fault: Fault::Unreadable(error),
         })?;
-        self.refused = RefusedFrom::read(octets.get(..read).unwrap_or_default());
+        self.refused = RefusedFrom::read(bytes.get(..read).unwrap_or_default());
         Ok(())
     }
 
     /// The newest segment says which others are needed.
     ///
-    /// A segment gets its name with its first octets, which are synced by then. Earlier versions
+    /// A segment gets its name with its first bytes, which are synced by then. Earlier versions
     /// gave it the name before, so that a crash could leave one without any: the one before it is
     /// still the newest then. That is no damage, but it is told: somebody may have cut it off.
     fn newest_first(&mut self, numbers: &[u32], aside: &[u32]) -> Result<Found, OpenError> {
@@ -168,8 +168,8 @@ impl Search<'_> {
             let is_there = older.contains(&base) || aside.contains(&base);
             if newest.frames == 0 {
                 self.recovered = Recovered::default();
-                // One that is longer than the first octets held something.
-                if newest.len > BEGIN_OCTETS {
+                // One that is longer than the first bytes held something.
+                if newest.len > BEGIN_BYTES {
                     self.illegible.push((number, newest.len));
                 } else if newest.len == 0 || (older.is_empty() && aside.is_empty()) {
                     needed.push((number, 0));
@@ -181,7 +181,7 @@ impl Search<'_> {
                 }
                 continue;
             }
-            // Whoever needs none but itself has said so in its first octets.
+            // Whoever needs none but itself has said so in its first bytes.
             if base != 0 && !is_there && !fold.complete {
                 needed.push((base, 0));
             }
@@ -193,15 +193,15 @@ impl Search<'_> {
                 self.all(&older, number, base)?
             };
         };
-        for (number, octets) in needed {
-            self.damage(number, 0, octets);
+        for (number, bytes) in needed {
+            self.damage(number, 0, bytes);
         }
-        if let Some((number, octets)) = begun {
+        if let Some((number, bytes)) = begun {
             let path = self.dir.join(segment::name(number));
             let torn = Torn {
                 path,
                 offset: 0,
-                octets,
+                bytes,
             };
             self.recovered.torn.get_or_insert(torn);
         }
@@ -268,11 +268,11 @@ impl Search<'_> {
                 }
                 Step::Gap {
                     offset,
-                    octets,
+                    bytes,
                     more,
                 } if more || !is_last => {
                     fold.gap();
-                    self.damage(number, offset, octets);
+                    self.damage(number, offset, bytes);
                 }
                 Step::Gap { offset, .. } => tail = Some(offset),
                 Step::End => break,
@@ -284,12 +284,12 @@ impl Search<'_> {
         if head == SegmentHead::Damaged && frames > 0 {
             self.damage(number, 0, SEGMENT_HEAD as u64);
         }
-        self.recovered.octets += file_len;
+        self.recovered.bytes += file_len;
         if is_last && good_end < file_len {
             self.recovered.torn = Some(Torn {
                 path,
                 offset: good_end,
-                octets: file_len - good_end,
+                bytes: file_len - good_end,
             });
         }
         Ok(Segment {
@@ -302,14 +302,14 @@ impl Search<'_> {
         })
     }
 
-    fn damage(&mut self, number: u32, offset: u64, octets: u64) {
+    fn damage(&mut self, number: u32, offset: u64, bytes: u64) {
         self.damaged.insert(number);
         self.recovered.damaged += 1;
         if self.recovered.damage.len() < PLACES_MAX {
             self.recovered.damage.push(Damage {
                 path: self.dir.join(segment::name(number)),
                 offset,
-                octets,
+                bytes,
                 unread: None,
             });
         }

@@ -19,8 +19,8 @@ pub struct Recovered {
     pub segments: u64,
     /// Records that were read.
     pub records: u64,
-    /// Octets that were read.
-    pub octets: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
     /// What is not used of the end: a write that the last crash interrupted.
     pub torn: Option<Torn>,
     /// Places that could not be read, in the order of the files; at most [`PLACES_MAX`].
@@ -41,7 +41,7 @@ pub struct Torn {
     /// Where that begins; 0 if all of the segment is not used.
     pub offset: u64,
     /// How much that is.
-    pub octets: u64,
+    pub bytes: u64,
 }
 
 /// A place that could not be read.
@@ -52,7 +52,7 @@ pub struct Damage {
     /// Where it begins.
     pub offset: u64,
     /// How much was passed over; nothing if the segment is missing or empty.
-    pub octets: u64,
+    pub bytes: u64,
     /// What the system says, if it is the disk that does not give it: it need not be lost then.
     pub unread: Option<String>,
 }
@@ -74,7 +74,7 @@ impl Default for Recovered {
             expired: 0,
             segments: 0,
             records: 0,
-            octets: 0,
+            bytes: 0,
             torn: None,
             damage: Vec::new(),
             damaged: 0,
@@ -88,14 +88,14 @@ impl fmt::Display for Recovered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} outstanding of {}, {} expired, {} damaged (segments: {}, records: {}, octets: {})",
+            "{} outstanding of {}, {} expired, {} damaged (segments: {}, records: {}, bytes: {})",
             self.outstanding,
             self.pushes,
             self.expired,
             self.damaged,
             self.segments,
             self.records,
-            self.octets
+            self.bytes
         )
     }
 }
@@ -108,7 +108,7 @@ impl fmt::Display for Torn {
              used; if a crash did that, no caller was told that they were taken, but if something \
              else has cut the file off, what stood there is lost",
             self.path.display(),
-            count::of(self.octets, "octet", "octets"),
+            count::of(self.bytes, "byte", "bytes"),
             self.offset
         )
     }
@@ -119,14 +119,14 @@ impl fmt::Display for Damage {
         if let Some(error) = &self.unread {
             return write!(
                 f,
-                "journal segment {}: {} octets at offset {} cannot be read: {error}; look at the \
+                "journal segment {}: {} bytes at offset {} cannot be read: {error}; look at the \
                  disk, then try again",
                 self.path.display(),
-                self.octets,
+                self.bytes,
                 self.offset
             );
         }
-        if self.octets == 0 {
+        if self.bytes == 0 {
             return write!(
                 f,
                 "journal segment {} is missing or empty, and was needed: what only it held is \
@@ -139,7 +139,7 @@ impl fmt::Display for Damage {
             "journal segment {} is damaged: {} at offset {} cannot be read, what they held is \
              lost; look at the disk",
             self.path.display(),
-            count::of(self.octets, "octet", "octets"),
+            count::of(self.bytes, "byte", "bytes"),
             self.offset
         )
     }

@@ -14,7 +14,7 @@
 
 use super::FORMAT_VERSION;
 
-/// Octets of the head.
+/// Bytes of the head.
 pub(super) const SEGMENT_HEAD: usize = 24;
 
 const MAGIC: [u8; 8] = *b"sternaJ\xf9";
@@ -79,31 +79,31 @@ pub(super) fn head(number: u32, base: u32) -> [u8; SEGMENT_HEAD] {
 }
 
 fn head_of(version: u32, number: u32, base: u32) -> [u8; SEGMENT_HEAD] {
-    let mut octets = [0; SEGMENT_HEAD];
+    let mut bytes = [0; SEGMENT_HEAD];
     let parts = MAGIC.into_iter().chain(
         [version, number, base]
             .into_iter()
             .flat_map(u32::to_le_bytes),
     );
-    for (octet, value) in octets.iter_mut().zip(parts) {
-        *octet = value;
+    for (byte, value) in bytes.iter_mut().zip(parts) {
+        *byte = value;
     }
-    if let Some((said, sum)) = octets.split_last_chunk_mut() {
+    if let Some((said, sum)) = bytes.split_last_chunk_mut() {
         *sum = crc32c::crc32c(said).to_le_bytes();
     }
-    octets
+    bytes
 }
 
 /// Reads the head of the segment of that number.
-pub(super) fn read_head(octets: &[u8], number: u32) -> SegmentHead {
+pub(super) fn read_head(bytes: &[u8], number: u32) -> SegmentHead {
     let field = |at: usize| {
-        let octets = octets.get(at..)?.first_chunk()?;
-        Some(u32::from_le_bytes(*octets))
+        let bytes = bytes.get(at..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*bytes))
     };
     let (Some(version), Some(base)) = (field(8), field(16)) else {
         return SegmentHead::Damaged;
     };
-    if octets.first_chunk() != Some(&head_of(version, number, base)) {
+    if bytes.first_chunk() != Some(&head_of(version, number, base)) {
         return SegmentHead::Damaged;
     }
     match version {
@@ -153,9 +153,9 @@ mod tests {
             SegmentHead::OtherVersion(FORMAT_VERSION + 1)
         );
         for bit in 0..SEGMENT_HEAD * 8 {
-            let mut octets = head(7, 5);
-            octets[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(read_head(&octets, 7), SegmentHead::Damaged, "bit {bit}");
+            let mut bytes = head(7, 5);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read_head(&bytes, 7), SegmentHead::Damaged, "bit {bit}");
         }
         assert_eq!(read_head(&head(7, 5)[..23], 7), SegmentHead::Damaged);
     }

@@ -26,10 +26,10 @@ pub struct Settings {
     pub sync: SyncPolicy,
     /// A segment that is longer, and longer than twice what is outstanding, is followed by a new
     /// one.
-    pub segment_octets: u64,
-    /// Octets of the disk that are left to settlements: with fewer free, nothing is accepted.
-    pub reserve_octets: u64,
-    /// Whether [`Journal::hand`] is told of every push before its octets leave: then it is known
+    pub segment_bytes: u64,
+    /// Bytes of the disk that are left to settlements: with fewer free, nothing is accepted.
+    pub reserve_bytes: u64,
+    /// Whether [`Journal::hand`] is told of every push before its bytes leave: then it is known
     /// after a crash which pushes may have been sent.
     ///
     /// [`Journal::hand`]: super::Journal::hand
@@ -44,8 +44,8 @@ impl Settings {
         Self {
             dir: dir.into(),
             sync: SyncPolicy::default(),
-            segment_octets: SEGMENT_OCTETS,
-            reserve_octets: RESERVE_OCTETS,
+            segment_bytes: SEGMENT_BYTES,
+            reserve_bytes: RESERVE_BYTES,
             notes_handed: false,
             node: Node::default(),
         }
@@ -53,7 +53,7 @@ impl Settings {
 }
 
 /// Length of a segment unless it is set: some 200,000 pushes.
-pub const SEGMENT_OCTETS: u64 = 64 << 20;
+pub const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// Reserve unless it is set: the settlements of some millions of pushes.
-pub const RESERVE_OCTETS: u64 = 32 << 20;
+pub const RESERVE_BYTES: u64 = 32 << 20;

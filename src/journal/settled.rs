@@ -1,11 +1,11 @@
-//! Settlements in few octets.
+//! Settlements in few bytes.
 //!
 //! Pure: no file, no clock, no thread.
 //!
 //! A run of consecutive ids that ended alike is two numbers: the gap since the run before, and
-//! the count of ids times four plus how they ended. 2 to 4 octets are usual for a push.
+//! the count of ids times four plus how they ended. 2 to 4 bytes are usual for a push.
 
-use super::octets::{Octets, put_number};
+use super::bytes::{Bytes, put_number};
 
 /// How a push ended, as far as the journal keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,14 +56,14 @@ pub(super) fn put(out: &mut Vec<u8>, settled: &mut [(u64, Option<End>)]) {
 /// The runs of a record; nothing more once it is not well formed.
 #[derive(Debug)]
 pub(super) struct Runs<'a> {
-    octets: Octets<'a>,
+    bytes: Bytes<'a>,
     reached: u64,
 }
 
 impl<'a> Runs<'a> {
     pub(super) fn of(record: &'a [u8]) -> Self {
         Self {
-            octets: Octets(record),
+            bytes: Bytes(record),
             reached: 0,
         }
     }
@@ -73,8 +73,8 @@ impl Iterator for Runs<'_> {
     type Item = Run;
 
     fn next(&mut self) -> Option<Run> {
-        let first = self.reached.wrapping_add(self.octets.number()?);
-        let number = self.octets.number()?;
+        let first = self.reached.wrapping_add(self.bytes.number()?);
+        let number = self.bytes.number()?;
         let end = match number & 3 {
             0 => Some(End::Succeeded),
             1 => Some(End::Failed),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_in_a_row_take_a_few_octets() {
+    fn a_thousand_in_a_row_take_a_few_bytes() {
         let mut list: Vec<_> = (0..1000)
             .map(|id| ((1 << 51) + id, Some(End::Succeeded)))
             .collect();

@@ -24,15 +24,15 @@ impl Space {
         }
     }
 
-    /// Whether requests of so many octets fit. Asks by `look` if it is time to.
+    /// Whether requests of so many bytes fit. Asks by `look` if it is time to.
     pub(super) fn has_room(
         &mut self,
-        octets: u64,
+        bytes: u64,
         now: Instant,
         look: impl FnOnce() -> u64,
     ) -> bool {
         self.look_if_due(now, look);
-        self.free >= self.needed().saturating_add(octets)
+        self.free >= self.needed().saturating_add(bytes)
     }
 
     /// Asks by `look` if it is time to.
@@ -45,8 +45,8 @@ impl Space {
     }
 
     /// So much was written.
-    pub(super) fn wrote(&mut self, octets: u64) {
-        self.free = self.free.saturating_sub(octets);
+    pub(super) fn wrote(&mut self, bytes: u64) {
+        self.free = self.free.saturating_sub(bytes);
     }
 
     /// A write found no room, whatever the disk says.
@@ -55,19 +55,19 @@ impl Space {
         self.looked = Some(now);
     }
 
-    /// Octets that are free, as far as is known.
+    /// Bytes that are free, as far as is known.
     pub(super) fn free(&self) -> u64 {
         self.free
     }
 
-    /// Octets that must be free for anything to be accepted.
+    /// Bytes that must be free for anything to be accepted.
     pub(super) fn needed(&self) -> u64 {
         self.reserve
     }
 
-    /// Whether a new segment may be begun for so many octets: room is needed to make room.
-    pub(super) fn has_room_to_carry(&self, octets: u64) -> bool {
-        self.free >= octets.saturating_add(self.reserve / 2)
+    /// Whether a new segment may be begun for so many bytes: room is needed to make room.
+    pub(super) fn has_room_to_carry(&self, bytes: u64) -> bool {
+        self.free >= bytes.saturating_add(self.reserve / 2)
     }
 }
 

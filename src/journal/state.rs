@@ -11,9 +11,9 @@ pub enum State {
     Full {
         /// The journal's directory.
         dir: String,
-        /// Octets that are free, as far as is known.
+        /// Bytes that are free, as far as is known.
         free: u64,
-        /// Octets that must be free.
+        /// Bytes that must be free.
         needed: u64,
     },
     /// The last write failed. It is tried again, and it takes pushes as soon as that works.
@@ -51,7 +51,7 @@ impl fmt::Display for State {
             Self::Serving => f.write_str("the journal takes pushes"),
             Self::Full { dir, free, needed } => write!(
                 f,
-                "the disk under the journal {dir} is full: {free} octets are free, \
+                "the disk under the journal {dir} is full: {free} bytes are free, \
                  {needed} are needed; make room, nothing else is to be done"
             ),
             Self::Unwritable { why } => {

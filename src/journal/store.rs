@@ -86,8 +86,8 @@ enum Stage {
     Draft,
 }
 
-/// Our limit: octets of a draft that are written at once.
-pub(super) const DRAFT_OCTETS: usize = 1 << 20;
+/// Our limit: bytes of a draft that are written at once.
+pub(super) const DRAFT_BYTES: usize = 1 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ pub(super) struct Store {
     synced: u64,
     /// Whether something was synced since the last mark of it.
     mark_due: bool,
-    /// Whether a failed write may have left octets behind `len`.
+    /// Whether a failed write may have left bytes behind `len`.
     cut_due: bool,
     failed: Option<Fatal>,
     written: u64,
@@ -144,18 +144,18 @@ impl Store {
         &self.catalogue
     }
 
-    /// Octets that may still be written; unknown counts as enough.
+    /// Bytes that may still be written; unknown counts as enough.
     pub(super) fn free_space(&self) -> u64 {
         let free = self.files.free_space(&self.settings.dir);
         free.unwrap_or(u64::MAX)
     }
 
-    /// Octets of what is outstanding.
-    pub(super) fn live_octets(&self) -> u64 {
-        self.catalogue.lock().index.live_octets()
+    /// Bytes of what is outstanding.
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.catalogue.lock().index.live_bytes()
     }
 
-    /// Octets that were written so far.
+    /// Bytes that were written so far.
     pub(super) fn written(&self) -> u64 {
         self.written
     }
@@ -224,7 +224,7 @@ impl Store {
     /// Replaces a segment that may not be written, whatever time that takes.
     fn make_fit(&mut self, now: Duration) -> Result<(), Trouble> {
         while self.stage != Stage::Open {
-            self.carry(DRAFT_OCTETS, now)?;
+            self.carry(DRAFT_BYTES, now)?;
         }
         Ok(())
     }
@@ -238,7 +238,7 @@ impl Store {
         if let Err(error) = self.file.write_at(&batch.frames, self.len) {
             self.cut_due = true;
             let trouble = self.trouble(&error);
-            // While octets of it are there they may be believed: whole requests may be among them.
+            // While bytes of it are there they may be believed: whole requests may be among them.
             return Err(match self.cut() {
                 Ok(()) => trouble.into(),
                 Err(trouble) => self.in_doubt(trouble),
@@ -381,9 +381,9 @@ impl Store {
     }
 }
 
-/// The octets that a new segment begins with.
-fn first_octets(number: u32, base: u32, ids: u64, doubt: u64, is_complete: bool) -> Vec<u8> {
-    let mut octets = segment::head(number, base).to_vec();
+/// The bytes that a new segment begins with.
+fn first_bytes(number: u32, base: u32, ids: u64, doubt: u64, is_complete: bool) -> Vec<u8> {
+    let mut bytes = segment::head(number, base).to_vec();
     let mut frames = Vec::new();
     record::put_ids(&mut frames, ids);
     record::put_doubt(&mut frames, doubt);
@@ -391,7 +391,7 @@ fn first_octets(number: u32, base: u32, ids: u64, doubt: u64, is_complete: bool)
         record::put_complete(&mut frames);
     }
     frame::seal(&mut frames, frame::salt(number));
-    octets.extend(frames);
-    debug_assert!(octets.len() > SEGMENT_HEAD);
-    octets
+    bytes.extend(frames);
+    debug_assert!(bytes.len() > SEGMENT_HEAD);
+    bytes
 }

@@ -13,7 +13,7 @@
 //!  open ─refused─▶ doubted ───┴──────────────────────────────▶ waiting ──▶ reading ──▶ ready
 //!    ▲                │                                           ▲                     │ ▲
 //!    │                │                refused, 5xx, no answer    │    a push goes      │ │ not an
-//!    │                │                                        probing ◀───────────────┘ │ octet
+//!    │                │                                        probing ◀───────────────┘ │ byte
 //!    │                │                                          │ └─────────────────────┘ left
 //!    └────────────────┴───── a good answer to any push ──────────┘
 //! ```

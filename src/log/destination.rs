@@ -75,7 +75,7 @@ impl Destination {
             Self::File { path, .. } => path.clone(),
         };
         let environment = fs::read(process.join("environ")).unwrap_or_default();
-        let mut variables = environment.split(|octet| *octet == 0);
+        let mut variables = environment.split(|byte| *byte == 0);
         let stream = variables.find_map(|variable| variable.strip_prefix(b"JOURNAL_STREAM="));
         let is_stream = |found: fs::Metadata| {
             let named = format!("{}:{}", found.dev(), found.ino());
@@ -118,7 +118,7 @@ impl Destination {
     pub(super) fn open(&self) -> io::Result<Option<File>> {
         match self {
             // Duplicates, so that no buffer of the standard library stands between: the writer
-            // must know which octets were taken.
+            // must know which bytes were taken.
             Self::Stdout => Ok(Some(io::stdout().as_fd().try_clone_to_owned()?.into())),
             Self::Stderr => Ok(Some(io::stderr().as_fd().try_clone_to_owned()?.into())),
             Self::Discard => Ok(None),

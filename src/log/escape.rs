@@ -9,7 +9,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text;
     loop {
-        // A special octet is the first one of its character.
+        // A special byte is the first one of its character.
         let (clean, tail) = rest.split_at(clean_prefix(rest.as_bytes()));
         out.extend_from_slice(clean.as_bytes());
         let mut characters = tail.chars();
@@ -22,7 +22,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Octets that [`string`] appends for a text, less its quotation marks.
+/// Bytes that [`string`] appends for a text, less its quotation marks.
 pub(super) fn length(text: &str) -> usize {
     let mut length = 0_usize;
     let mut rest = text;
@@ -72,25 +72,25 @@ pub(super) fn signed(out: &mut Vec<u8>, number: i64) {
     unsigned(out, number.unsigned_abs());
 }
 
-/// How many octets from the start need no escape.
+/// How many bytes from the start need no escape.
 ///
 /// Looks at a block at a time without branches inside it, which the compiler turns into vector
 /// instructions.
-fn clean_prefix(octets: &[u8]) -> usize {
+fn clean_prefix(bytes: &[u8]) -> usize {
     let mut length = 0;
-    for block in octets.chunks(BLOCK) {
-        if block.iter().fold(false, |any, &octet| any | special(octet)) {
-            return length + block.iter().take_while(|&&octet| !special(octet)).count();
+    for block in bytes.chunks(BLOCK) {
+        if block.iter().fold(false, |any, &byte| any | special(byte)) {
+            return length + block.iter().take_while(|&&byte| !special(byte)).count();
         }
         length += block.len();
     }
     length
 }
 
-/// Whether a character that begins with this octet may need an escape: C1 begins with 0xC2, and
+/// Whether a character that begins with this byte may need an escape: C1 begins with 0xC2, and
 /// what ends lines or turns them with 0xE2.
-fn special(octet: u8) -> bool {
-    octet < 0x20 || matches!(octet, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2)
+fn special(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2)
 }
 
 fn escaped(out: &mut Vec<u8>, character: char) {
@@ -121,7 +121,7 @@ fn hex(nibble: u8) -> u8 {
 /// Digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
 
-/// Octets looked at together.
+/// Bytes looked at together.
 const BLOCK: usize = 32;
 
 #[cfg(test)]
@@ -189,7 +189,7 @@ mod tests {
         }
 
         #[test]
-        fn a_special_octet_is_found_wherever_it_stands(before in 0_usize..100, after in 0_usize..100) {
+        fn a_special_byte_is_found_wherever_it_stands(before in 0_usize..100, after in 0_usize..100) {
             let text = format!("{}\n{}", "x".repeat(before), "y".repeat(after));
             let json = written(|out| string(out, &text));
             prop_assert_eq!(json, format!("\"{}\\n{}\"", "x".repeat(before), "y".repeat(after)));

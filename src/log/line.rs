@@ -1,4 +1,4 @@
-//! The lines of the access and error log: Gaurun's, to the octet, with our keys at their end.
+//! The lines of the access and error log: Gaurun's, to the byte, with our keys at their end.
 //!
 //! Pure: no clock, no file. The time comes in as text (see [`super::TimeText`]), and every function
 //! appends one whole line, newline included, to a buffer that the caller hands to a
@@ -365,15 +365,15 @@ fn seconds(out: &mut Vec<u8>, time: Duration) {
     unsigned(out, millis);
 }
 
-/// Our limit: octets of texts in the line of a push for each octet that the push took of its
+/// Our limit: bytes of texts in the line of a push for each byte that the push took of its
 /// request. So many that the largest notification which APNs takes is written as Gaurun writes it,
 /// to device tokens as long as APNs gives them.
 pub const TEXTS_RATIO: usize = 64;
 
-/// Octets of a device token in a request beside its own: two quotation marks and a comma.
+/// Bytes of a device token in a request beside its own: two quotation marks and a comma.
 const TOKEN_MARKS: usize = 3;
 
-/// Octets that one octet of a text takes at most.
+/// Bytes that one byte of a text takes at most.
 const ESCAPE_MAX: usize = 6;
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl Logs {
             .all(|sink| sink.flush(within.saturating_sub(moment::since(start))))
     }
 
-    /// Has the writers of the push log say how far they have got, in octets since the start: that
+    /// Has the writers of the push log say how far they have got, in bytes since the start: that
     /// of the access log and that of the error log, which may be the same. See
     /// [`Sink::on_written`].
     pub fn on_written(

@@ -257,7 +257,7 @@ fn bounded(text: &fmt::Arguments<'_>, escapes: fn(char) -> bool) -> String {
     bounded.text
 }
 
-/// Text that is cut off at [`MAX_TEXT_OCTETS`].
+/// Text that is cut off at [`MAX_TEXT_BYTES`].
 struct Bounded {
     text: String,
     escapes: fn(char) -> bool,
@@ -266,7 +266,7 @@ struct Bounded {
 impl fmt::Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
-            if self.text.len() >= MAX_TEXT_OCTETS {
+            if self.text.len() >= MAX_TEXT_BYTES {
                 self.text.push_str(CUT_OFF);
                 return Err(fmt::Error);
             }
@@ -280,8 +280,8 @@ impl fmt::Write for Bounded {
     }
 }
 
-/// Our limit: octets of a text in the operator log; more is somebody's payload.
-const MAX_TEXT_OCTETS: usize = 4 << 10;
+/// Our limit: bytes of a text in the operator log; more is somebody's payload.
+const MAX_TEXT_BYTES: usize = 4 << 10;
 
 /// What stands for the rest of a text that is longer.
 const CUT_OFF: &str = "…";

@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 
 use super::escape::string;
 
-/// Our limit: octets of the key that device tokens are hashed with; fewer could be guessed.
+/// Our limit: bytes of the key that device tokens are hashed with; fewer could be guessed.
 pub const HASH_KEY_MIN: usize = 16;
 
 /// What the push log hides of device tokens and texts.
@@ -51,9 +51,9 @@ impl TokenShown {
             Self::Hashed(key) => {
                 let hash = hmac::sign(key, token.as_bytes());
                 out.extend_from_slice(b"\"hash:");
-                for octet in hash.as_ref().iter().take(HASH_OCTETS) {
+                for byte in hash.as_ref().iter().take(HASH_BYTES) {
                     let digit = |nibble: u8| b"0123456789abcdef".get(usize::from(nibble)).copied();
-                    out.extend([digit(octet >> 4), digit(octet & 15)].into_iter().flatten());
+                    out.extend([digit(byte >> 4), digit(byte & 15)].into_iter().flatten());
                 }
                 out.push(b'"');
             }
@@ -73,5 +73,5 @@ impl fmt::Debug for TokenShown {
     }
 }
 
-/// Octets of a hash that are shown: enough that no two of a site's tokens meet.
-const HASH_OCTETS: usize = 16;
+/// Bytes of a hash that are shown: enough that no two of a site's tokens meet.
+const HASH_BYTES: usize = 16;

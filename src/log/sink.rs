@@ -101,20 +101,20 @@ impl Sink {
     /// Lines of one call stay together as far as they fit into 64 KiB. After [`Sink::close`], or
     /// once the writer was given up in a [`Sink::hurry`], they are discarded.
     ///
-    /// Returns where they end, in octets since the start: see [`Sink::on_written`]. Dropped lines
+    /// Returns where they end, in bytes since the start: see [`Sink::on_written`]. Dropped lines
     /// end at 0: nobody needs to wait for them.
     pub fn write(&self, whole_lines: &[u8]) -> u64 {
         let mut rest = whole_lines;
         let mut end = 0;
         while !rest.is_empty() && !self.discards() {
-            let (lines, later) = first_lines(rest, GATHER_OCTETS);
+            let (lines, later) = first_lines(rest, GATHER_BYTES);
             end = end.max(self.append(lines));
             rest = later;
         }
         end
     }
 
-    /// Has the writer say how far it has got, in octets since the start, whenever it has written
+    /// Has the writer say how far it has got, in bytes since the start, whenever it has written
     /// some, or has given up what nobody can read any more. The first caller is told.
     ///
     /// It is told on the writer's thread and must not wait for this log.
@@ -177,15 +177,15 @@ impl Sink {
         }
         let shared = &self.0.shared;
         let mut state = shared.lock();
-        let (octets, reopenings) = (state.accepted, state.reopenings_asked);
-        state.wanted = state.wanted.max(octets);
+        let (bytes, reopenings) = (state.accepted, state.reopenings_asked);
+        state.wanted = state.wanted.max(bytes);
         shared.work.notify_one();
         let waits = |state: &mut State| {
             state.life < Life::Ended
-                && (state.settled() < octets || state.reopenings_done < reopenings)
+                && (state.settled() < bytes || state.reopenings_done < reopenings)
         };
         let state = moment::wait_while(&shared.progress, state, within, waits);
-        state.settled() >= octets && state.reopenings_done >= reopenings
+        state.settled() >= bytes && state.reopenings_done >= reopenings
     }
 
     /// Whether the file could not be opened when that was asked for last.
@@ -312,7 +312,7 @@ impl Sink {
                 state.full = true;
                 drop(state);
                 shared.alarm(format_args!(
-                    "log {} is full: {CAPACITY} octets wait to be written, senders wait too",
+                    "log {} is full: {CAPACITY} bytes wait to be written, senders wait too",
                     self.destination(),
                 ));
                 state = shared.lock();
@@ -396,7 +396,7 @@ struct Shared {
     state: Mutex<State>,
     /// Rung for the writer: lines, a reopening, a flush, the end.
     work: Condvar,
-    /// Rung by the writer: octets written, a reopening done, its end.
+    /// Rung by the writer: bytes written, a reopening done, its end.
     progress: Condvar,
     /// Who is told by the writer how far it has got.
     told: OnceLock<Told>,
@@ -425,7 +425,7 @@ impl Shared {
         state.accepted = state.accepted.saturating_add(lines.len() as u64);
         let end = state.accepted;
         drop(state);
-        if before == 0 || (before < GATHER_OCTETS && after >= GATHER_OCTETS) {
+        if before == 0 || (before < GATHER_BYTES && after >= GATHER_BYTES) {
             self.work.notify_one();
         }
         end
@@ -435,9 +435,9 @@ impl Shared {
     fn wait_for_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        octets: usize,
+        bytes: usize,
     ) -> (MutexGuard<'a, State>, Waited) {
-        while !state.is_over() && !state.has_room(octets) {
+        while !state.is_over() && !state.has_room(bytes) {
             if state.is_in_vain() {
                 return (state, Waited::InVain);
             }
@@ -483,7 +483,7 @@ enum Waited {
     GivenUp,
 }
 
-/// Our limit: octets of a log that wait to be written. That is 20,000 lines, a fifth of a second at
+/// Our limit: bytes of a log that wait to be written. That is 20,000 lines, a fifth of a second at
 /// 100,000 lines a second: a slow moment of the disk is bridged, a dead disk does not eat the
 /// memory.
 const CAPACITY: usize = 8 << 20;
@@ -494,15 +494,15 @@ const TAKES_NOTHING_FOR: Duration = Duration::from_secs(5);
 /// Our limit: lines that may be dropped wait so long for a log that takes nothing.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 
-/// Our limit: the writer waits no longer than until this many octets have come together …
-const GATHER_OCTETS: usize = 64 << 10;
+/// Our limit: the writer waits no longer than until this many bytes have come together …
+const GATHER_BYTES: usize = 64 << 10;
 
 /// … or until the last write is so long ago: lines are in the file within 5 ms, since a push whose
 /// line is not there by the time of a crash is sent again, and still some hundred writes a second
 /// serve any number of lines.
 const GATHER_TIME: Duration = Duration::from_millis(3);
 
-const _: () = assert!(GATHER_OCTETS < CAPACITY);
+const _: () = assert!(GATHER_BYTES < CAPACITY);
 
 #[cfg(test)]
 mod tests;

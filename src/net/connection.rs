@@ -9,7 +9,7 @@
 //!    └── until next_timeout(): handle_timeout() ────────────────────────────┘
 //! ```
 //!
-//! Whatever ends the transport (end of file, error, a TLS alert, a peer that takes no octets before
+//! Whatever ends the transport (end of file, error, a TLS alert, a peer that takes no bytes before
 //! the write deadline) becomes [`http2::Connection::transport_closed`], whose events say what
 //! became of each stream; [`Connection::why_closed`] has the text. No function here blocks but
 //! [`Connection::open`] and [`Connection::accept`].
@@ -56,7 +56,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// For taking octets that we have sent.
+    /// For taking bytes that we have sent.
     pub write: Duration,
 }
 
@@ -104,7 +104,7 @@ impl Connection {
     }
 
     /// Shakes hands with a client that has connected; the server's role. Blocks until `deadline`
-    /// has passed at most, which is the time that the client may later take for octets, too.
+    /// has passed at most, which is the time that the client may later take for bytes, too.
     pub fn accept(
         socket: TcpStream,
         tls: Arc<ServerConfig>,
@@ -166,7 +166,7 @@ impl Connection {
     }
 
     /// Reads what the socket has, at most 256 KiB, and feeds it to the HTTP/2 side. Returns the
-    /// octets read; [`Connection::has_more`] says whether there may be more.
+    /// bytes read; [`Connection::has_more`] says whether there may be more.
     pub fn receive(&mut self, now: Instant) -> usize {
         self.receive_ready(Readiness::UNKNOWN, now)
     }
@@ -176,17 +176,17 @@ impl Connection {
     pub fn receive_ready(&mut self, readiness: Readiness, now: Instant) -> usize {
         let Self { socket, http2, .. } = self;
         if !http2.wants_input() && !http2.is_closed() {
-            // A peer that does not read our octets is not listened to: what it says would make
+            // A peer that does not read our bytes is not listened to: what it says would make
             // more of them.
             socket.note(readiness);
             return 0;
         }
-        let mut total = socket.receive(readiness, |octets| http2.receive(octets, now));
+        let mut total = socket.receive(readiness, |bytes| http2.receive(bytes, now));
         for _ in 1..READS_PER_CALL {
             if !socket.has_more() || !http2.wants_input() {
                 break;
             }
-            total += socket.receive(Readiness::NOTHING, |octets| http2.receive(octets, now));
+            total += socket.receive(Readiness::NOTHING, |bytes| http2.receive(bytes, now));
         }
         self.tell_end();
         total
@@ -198,7 +198,7 @@ impl Connection {
         self.flush_at_most(usize::MAX, now);
     }
 
-    /// The same, with no more than so many octets: for a server that is to be slow.
+    /// The same, with no more than so many bytes: for a server that is to be slow.
     pub fn flush_at_most(&mut self, most: usize, now: Instant) {
         let mut left = most;
         loop {
@@ -220,7 +220,7 @@ impl Connection {
         }
         if self.socket.is_broken() && self.socket.end().is_none() {
             let Self { socket, http2, .. } = self;
-            socket.finish(|octets| http2.receive(octets, now));
+            socket.finish(|bytes| http2.receive(bytes, now));
         }
         if self.http2.is_closed() && self.http2.output().is_empty() && !self.socket.is_blocked() {
             self.socket.close(now);
@@ -267,12 +267,12 @@ impl Connection {
         self.socket.end().map(|end| end.text.as_str())
     }
 
-    /// Octets read from the network so far: while they grow, the peer lives.
-    pub fn octets_received(&self) -> u64 {
-        self.socket.octets_received()
+    /// Bytes read from the network so far: while they grow, the peer lives.
+    pub fn bytes_received(&self) -> u64 {
+        self.socket.bytes_received()
     }
 
-    /// Output waits for the peer to take octets.
+    /// Output waits for the peer to take bytes.
     pub fn is_write_blocked(&self) -> bool {
         self.socket.is_blocked()
     }

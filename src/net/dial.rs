@@ -50,7 +50,7 @@ pub(super) struct Dial<'a> {
     pub(super) connect: Duration,
     /// For the TLS handshake, counted from its beginning.
     pub(super) handshake: Duration,
-    /// How long octets may wait for the peer once the socket is open.
+    /// How long bytes may wait for the peer once the socket is open.
     pub(super) write: Duration,
     /// For all of it.
     pub(super) deadline: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Everything between HTTP/2 octets and the network: names, TCP, TLS, waiting, and the ureq
+//! Everything between HTTP/2 bytes and the network: names, TCP, TLS, waiting, and the ureq
 //! transport.
 //!
 //! Owns every outgoing socket and every deadline on it. It knows [`crate::http2`] and nothing else

@@ -1,7 +1,7 @@
 //! A non-blocking TCP socket, with or without TLS.
 //!
 //! Owns the read buffer, the TLS session and what is known of their end; knows no protocol above.
-//! Octets go to the reader as slices of the buffers they were decrypted in, and TLS records leave
+//! Bytes go to the reader as slices of the buffers they were decrypted in, and TLS records leave
 //! in one `writev`: a round costs one read and one write system call.
 //!
 //! Once [`Socket::end`] says something, nothing comes in or goes out any more.
@@ -26,13 +26,13 @@ pub(super) struct Socket {
     peer: SocketAddr,
     tls: Option<rustls::Connection>,
     input: Box<[u8]>,
-    /// TLS octets that came with the end of the handshake; `None` once they were looked at.
+    /// TLS bytes that came with the end of the handshake; `None` once they were looked at.
     early: Option<Vec<u8>>,
     /// The kernel may have more for us: it was not read until it had none.
     readable: bool,
     /// The peer's end was reported: a read that fills only part of the buffer is not the last.
     closed: bool,
-    /// Since when octets wait that the kernel did not take; `None` if none do.
+    /// Since when bytes wait that the kernel did not take; `None` if none do.
     blocked_since: Option<Instant>,
     write_timeout: Duration,
     received: u64,
@@ -44,7 +44,7 @@ pub(super) struct Socket {
 /// Why a socket is at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct End {
-    /// `None` for an orderly end: `close_notify`, or the end of a plain socket's octets.
+    /// `None` for an orderly end: `close_notify`, or the end of a plain socket's bytes.
     pub(super) failure: Option<io::ErrorKind>,
     /// For people.
     pub(super) text: String,
@@ -131,9 +131,9 @@ impl Socket {
                 Err(error) => return Err(error.into()),
             };
             self.received += n as u64;
-            let mut octets = self.input.get(..n).unwrap_or_default();
-            while tls.is_handshaking() && !octets.is_empty() {
-                if tls.read_tls(&mut octets)? == 0 {
+            let mut bytes = self.input.get(..n).unwrap_or_default();
+            while tls.is_handshaking() && !bytes.is_empty() {
+                if tls.read_tls(&mut bytes)? == 0 {
                     let text = "the peer ended TLS during the handshake".to_owned();
                     return Err(End::failed(io::ErrorKind::UnexpectedEof, text));
                 }
@@ -142,7 +142,7 @@ impl Socket {
                     return Err(End::of_tls(&error));
                 }
             }
-            self.early = Some(octets.to_vec());
+            self.early = Some(bytes.to_vec());
         }
         Ok(())
     }
@@ -153,8 +153,8 @@ impl Socket {
         self.closed |= readiness.closed;
     }
 
-    /// Reads once, into a buffer of [`READ_BUFFER`] octets, and hands what came to `sink` in order.
-    /// Returns the octets read from the network (before decryption).
+    /// Reads once, into a buffer of [`READ_BUFFER`] bytes, and hands what came to `sink` in order.
+    /// Returns the bytes read from the network (before decryption).
     pub(super) fn receive(&mut self, readiness: Readiness, mut sink: impl FnMut(&[u8])) -> usize {
         self.note(readiness);
         self.take_early(&mut sink);
@@ -168,10 +168,10 @@ impl Socket {
                 // later is reported anew, except an end that was reported already.
                 self.readable = n == self.input.len() || self.closed;
                 self.received += n as u64;
-                let octets = self.input.get(..n).unwrap_or_default();
+                let bytes = self.input.get(..n).unwrap_or_default();
                 match &mut self.tls {
-                    Some(tls) => self.end = decrypt(tls, &mut self.stream, octets, &mut sink).err(),
-                    None => sink(octets),
+                    Some(tls) => self.end = decrypt(tls, &mut self.stream, bytes, &mut sink).err(),
+                    None => sink(bytes),
                 }
                 return n;
             }
@@ -219,12 +219,12 @@ impl Socket {
         }
     }
 
-    /// Sends `octets` as far as the kernel takes them, after those that wait from earlier calls.
+    /// Sends `bytes` as far as the kernel takes them, after those that wait from earlier calls.
     /// Returns how many need not be given again; the others are to be given again later.
-    pub(super) fn send(&mut self, octets: &[u8], now: Instant) -> usize {
+    pub(super) fn send(&mut self, bytes: &[u8], now: Instant) -> usize {
         let mut sent = 0;
         while self.end.is_none() && self.write_failure.is_none() {
-            let (n, written) = self.send_batch(octets.get(sent..).unwrap_or_default());
+            let (n, written) = self.send_batch(bytes.get(sent..).unwrap_or_default());
             sent += n;
             match written {
                 Ok(drained) => {
@@ -234,7 +234,7 @@ impl Socket {
                         break;
                     }
                     self.blocked_since = None;
-                    if sent == octets.len() {
+                    if sent == bytes.len() {
                         break;
                     }
                 }
@@ -248,13 +248,13 @@ impl Socket {
         sent
     }
 
-    /// The octets taken, and whether the kernel took all of them.
-    fn send_batch(&mut self, octets: &[u8]) -> (usize, io::Result<bool>) {
+    /// The bytes taken, and whether the kernel took all of them.
+    fn send_batch(&mut self, bytes: &[u8]) -> (usize, io::Result<bool>) {
         let Some(tls) = &mut self.tls else {
-            if octets.is_empty() {
+            if bytes.is_empty() {
                 return (0, Ok(true));
             }
-            return match self.stream.write(octets) {
+            return match self.stream.write(bytes) {
                 Ok(n) => (n, Ok(true)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, Ok(false)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (0, Ok(true)),
@@ -267,7 +267,7 @@ impl Socket {
                 unfinished => return (0, unfinished),
             }
         }
-        send_records(tls, &mut self.stream, octets)
+        send_records(tls, &mut self.stream, bytes)
     }
 
     /// Sends `close_notify` and ends the sending side, as far as that goes without waiting.
@@ -292,25 +292,25 @@ impl Socket {
         self.end.is_some() || self.write_failure.is_some()
     }
 
-    /// Octets wait that the kernel did not take.
+    /// Bytes wait that the kernel did not take.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked_since.is_some() && self.end.is_none()
     }
 
-    /// When octets that wait have waited too long.
+    /// When bytes that wait have waited too long.
     pub(super) fn write_deadline(&self) -> Option<Instant> {
         let since = self.blocked_since.filter(|_| self.end.is_none())?;
         since.checked_add(self.write_timeout)
     }
 
-    /// Ends the socket if octets have waited too long.
+    /// Ends the socket if bytes have waited too long.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if self
             .write_deadline()
             .is_some_and(|deadline| now >= deadline)
         {
             let text = format!(
-                "the peer took no octets for {} s",
+                "the peer took no bytes for {} s",
                 self.write_timeout.as_secs_f32()
             );
             self.end = Some(End::failed(io::ErrorKind::TimedOut, text));
@@ -330,7 +330,7 @@ impl Socket {
         self.peer
     }
 
-    pub(super) fn octets_received(&self) -> u64 {
+    pub(super) fn bytes_received(&self) -> u64 {
         self.received
     }
 
@@ -353,11 +353,11 @@ impl Socket {
     }
 }
 
-/// Feeds TLS octets and hands on what they say; `Err` is the end of the socket.
+/// Feeds TLS bytes and hands on what they say; `Err` is the end of the socket.
 fn decrypt(
     tls: &mut rustls::Connection,
     stream: &mut TcpStream,
-    mut octets: &[u8],
+    mut bytes: &[u8],
     sink: &mut impl FnMut(&[u8]),
 ) -> Result<(), End> {
     loop {
@@ -374,10 +374,10 @@ fn decrypt(
                 Err(error) => return Err(error.into()),
             }
         }
-        if octets.is_empty() {
+        if bytes.is_empty() {
             return Ok(());
         }
-        tls.read_tls(&mut octets)?;
+        tls.read_tls(&mut bytes)?;
         if let Err(error) = tls.process_new_packets() {
             tell(tls, stream);
             return Err(End::of_tls(&error));
@@ -392,15 +392,15 @@ fn tell(tls: &mut rustls::Connection, stream: &mut TcpStream) {
     }
 }
 
-/// Encrypts some of `octets` and writes the records. Returns how many octets it took, and what came
+/// Encrypts some of `bytes` and writes the records. Returns how many bytes it took, and what came
 /// of writing them. If that failed they count as taken all the same as soon as the stream has
 /// something of their records: the peer may act upon that.
 fn send_records(
     tls: &mut rustls::Connection,
     stream: &mut impl Write,
-    octets: &[u8],
+    bytes: &[u8],
 ) -> (usize, io::Result<bool>) {
-    let n = match tls.writer().write(octets) {
+    let n = match tls.writer().write(bytes) {
         Ok(n) => n,
         Err(error) => return (0, Err(error)),
     };
@@ -410,7 +410,7 @@ fn send_records(
     }
 }
 
-/// Writes the records that wait: octets of them that the stream took, and `false` if it did not
+/// Writes the records that wait: bytes of them that the stream took, and `false` if it did not
 /// take all.
 fn write_records(
     tls: &mut rustls::Connection,
@@ -464,13 +464,13 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// Octets asked of the kernel at once: some 200 answers of a provider, or four full TLS records.
+/// Bytes asked of the kernel at once: some 200 answers of a provider, or four full TLS records.
 pub(super) const READ_BUFFER: usize = 64 * 1024;
 
 /// Buffers full that are read after a write failed: an alert or a GOAWAY is in the first of them.
 const LAST_READS: usize = 4;
 
-/// Octets encrypted ahead of the kernel: one large `writev`, and what a peer that stalls can make
+/// Bytes encrypted ahead of the kernel: one large `writev`, and what a peer that stalls can make
 /// us hold beyond the HTTP/2 output.
 const WRITE_BATCH: usize = 256 * 1024;
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::moment::server_clock::SKEW_MAX;
 use crate::pasted::quoted;
 
-/// Longest access token, in octets: Google's own limit.
+/// Longest access token, in bytes: Google's own limit.
 pub const ACCESS_TOKEN_MAX: usize = 2048;
 
-/// Longest answer that is read, in octets; Google's have about 1200.
+/// Longest answer that is read, in bytes; Google's have about 1200.
 pub const ANSWER_BODY_MAX: usize = 64 * 1024;
 
 /// Longest life that is believed; Google's tokens live an hour.
@@ -264,7 +264,7 @@ fn grant(json: &Value) -> Result<Grant, String> {
             token.len()
         ));
     }
-    if !token.bytes().all(|octet| octet.is_ascii_graphic()) {
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("an access token with characters that cannot be sent".to_owned());
     }
     let kind = json

@@ -64,10 +64,10 @@ pub(super) fn pem(label: &str, der: &[u8], line_end: &str) -> String {
     text + "-----END " + label + "-----" + line_end
 }
 
-fn base64(octets: &[u8]) -> String {
+fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
-    for group in octets.chunks(3) {
+    for group in bytes.chunks(3) {
         let mut bits = 0_usize;
         for at in 0..3 {
             bits = bits << 8 | usize::from(group.get(at).copied().unwrap_or(0));

@@ -19,12 +19,12 @@ use crate::push::{Notification, Platform};
 
 pub use retry_after::RETRY_AFTER_MAX;
 
-/// Longest answer body that is looked into, in octets; a longer one counts as unreadable.
+/// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.
 ///
 /// APNs sends about 100, FCM about 1000.
 pub const ANSWER_BODY_MAX: usize = 64 * 1024;
 
-/// Largest key or service-account file that is looked into, in octets: Apple's have about 260,
+/// Largest key or service-account file that is looked into, in bytes: Apple's have about 260,
 /// Google's about 2400.
 pub const KEY_FILE_MAX: usize = 64 * 1024;
 

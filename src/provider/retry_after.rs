@@ -20,7 +20,7 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// here or there, changes no wait; from our clock only if there is none.
 pub(super) fn parse(head: Head<'_>, now: Moment) -> Option<Duration> {
     let text = std::str::from_utf8(head.retry_after?).ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a u64 holds still mean "very long".
         let secs = text.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(secs).min(RETRY_AFTER_MAX));

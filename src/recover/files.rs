@@ -26,8 +26,8 @@ use crate::regular::{self, Identity};
 /// Our limit: log files read together, each an open file.
 pub const LOGS_MAX: usize = 256;
 
-/// Octets read at once.
-const READ_OCTETS: usize = 128 << 10;
+/// Bytes read at once.
+const READ_BYTES: usize = 128 << 10;
 
 /// What logs hold.
 #[derive(Debug)]
@@ -179,7 +179,7 @@ impl Log {
         };
         let file = open(path).map_err(fail)?;
         let identity = Identity::of_file(&file).map_err(fail)?;
-        let mut input = BufReader::with_capacity(READ_OCTETS, file);
+        let mut input = BufReader::with_capacity(READ_BYTES, file);
         let head = input.fill_buf().map_err(fail)?;
         if let Some(form) = Form::of_head(head) {
             return Err(ReadError {
@@ -190,7 +190,7 @@ impl Log {
         let is_compressed = is_gzip(head);
         let input: Box<dyn BufRead> = if is_compressed {
             let plain = MultiGzDecoder::new(input);
-            Box::new(BufReader::with_capacity(READ_OCTETS, plain))
+            Box::new(BufReader::with_capacity(READ_BYTES, plain))
         } else {
             Box::new(input)
         };

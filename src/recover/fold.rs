@@ -8,7 +8,7 @@ use std::fmt;
 use super::texts::Texts;
 use crate::push::{DeviceToken, Node, Notification, Platform, PushId};
 
-/// Our limit: open pushes kept while logs are read, of about 600 octets each.
+/// Our limit: open pushes kept while logs are read, of about 600 bytes each.
 pub const OPEN_MAX: usize = 4_000_000;
 
 /// An accepted push without an outcome.
@@ -55,8 +55,8 @@ impl Outstanding {
             self.token.as_str().as_bytes(),
             self.notification.message.as_bytes(),
         ];
-        for octet in parts.into_iter().flatten() {
-            hash = (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
+        for byte in parts.into_iter().flatten() {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
         PushId((hash >> SPARE_BITS).max(1))
     }

@@ -14,7 +14,7 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// The form that a file's first octets are of.
+    /// The form that a file's first bytes are of.
     pub(super) fn of_head(head: &[u8]) -> Option<Self> {
         let found = BY_HEAD.iter().find(|(magic, _)| head.starts_with(magic));
         found.map(|(_, form)| *form)

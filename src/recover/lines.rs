@@ -2,11 +2,11 @@
 
 use std::io::{self, BufRead};
 
-/// Our limit: octets of a line. Gaurun takes texts of any length, and logs them twice for every
+/// Our limit: bytes of a line. Gaurun takes texts of any length, and logs them twice for every
 /// device token; no provider takes a push of a thousandth of this.
 pub const LINE_MAX: usize = 16 << 20;
 
-/// Octets of the line buffer that are kept for the next line.
+/// Bytes of the line buffer that are kept for the next line.
 const KEPT: usize = 1 << 20;
 
 /// What comes next in a log.
@@ -29,7 +29,7 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// The lines of up to `most` octets.
+    /// The lines of up to `most` bytes.
     pub(super) fn new(input: R, most: usize) -> Self {
         Self {
             input,
@@ -53,7 +53,7 @@ impl<R: BufRead> Lines<R> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let end = found.iter().position(|&octet| octet == b'\n');
+            let end = found.iter().position(|&byte| byte == b'\n');
             let part = found.get(..end.unwrap_or(found.len())).unwrap_or_default();
             let is_over = found.is_empty();
             seen = seen.saturating_add(part.len());

@@ -52,12 +52,12 @@ impl Logs {
         logs
     }
 
-    fn add(&mut self, octets: &[u8]) -> PathBuf {
+    fn add(&mut self, bytes: &[u8]) -> PathBuf {
         let path = self
             .directory
             .path()
             .join(format!("{}.log", self.paths.len()));
-        fs::write(&path, octets).unwrap();
+        fs::write(&path, bytes).unwrap();
         self.paths.push(path.clone());
         path
     }
@@ -362,8 +362,8 @@ fn damaged_lines_are_counted_and_passed_over() {
     // Numbers that Gaurun's types do not hold.
     let odd = line("accepted", 1, 1, "aa").replace("\"ptime\":0", "\"badge\":1.5");
     check(&[good.clone() + &odd], &[("01", 1, "aa")], 1, 1);
-    let octets = [good.as_bytes(), b"{\"level\":\"\xff\"}\n"].concat();
-    check(&[octets], &[("01", 1, "aa")], 1, 1);
+    let bytes = [good.as_bytes(), b"{\"level\":\"\xff\"}\n"].concat();
+    check(&[bytes], &[("01", 1, "aa")], 1, 1);
 }
 
 #[test]
@@ -406,7 +406,7 @@ fn long_lines_are_read_and_longer_ones_skipped() {
 }
 
 #[test]
-fn lines_are_bounded_to_the_octet() {
+fn lines_are_bounded_to_the_byte() {
     let mut lines = Lines::new(BufReader::with_capacity(3, &b"abcd\n\nabcde\nabcd"[..]), 4);
     assert_eq!(lines.next().unwrap(), Next::Line(b"abcd"));
     assert_eq!(lines.next().unwrap(), Next::Line(b""));

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use super::fold::Outstanding;
 use crate::push::Notification;
 
-/// Our limit: octets of texts that are remembered. The lines of one notification stand together,
+/// Our limit: bytes of texts that are remembered. The lines of one notification stand together,
 /// but for those of requests that were answered beside it; what is forgotten by then holds its
 /// pushes back.
 const TEXTS_MAX: usize = 64 << 20;
@@ -20,7 +20,7 @@ const SHORT: usize = 192;
 pub(super) struct Texts {
     of: HashMap<u64, Notification>,
     oldest: VecDeque<u64>,
-    octets: usize,
+    bytes: usize,
 }
 
 impl Texts {
@@ -44,22 +44,22 @@ impl Texts {
     }
 
     fn remember(&mut self, push: &Outstanding) {
-        let octets = push.notification.texts_len();
+        let bytes = push.notification.texts_len();
         // Gaurun's lines have theirs, of any length.
-        if octets <= SHORT || octets > TEXTS_MAX || !push.is_sternas() {
+        if bytes <= SHORT || bytes > TEXTS_MAX || !push.is_sternas() {
             return;
         }
         let before = self.of.insert(push.id, push.notification.clone());
         match before {
-            Some(before) => self.octets = self.octets.saturating_sub(before.texts_len()),
+            Some(before) => self.bytes = self.bytes.saturating_sub(before.texts_len()),
             None => self.oldest.push_back(push.id),
         }
-        self.octets = self.octets.saturating_add(octets);
-        while self.octets > TEXTS_MAX
+        self.bytes = self.bytes.saturating_add(bytes);
+        while self.bytes > TEXTS_MAX
             && let Some(oldest) = self.oldest.pop_front()
             && let Some(forgotten) = self.of.remove(&oldest)
         {
-            self.octets = self.octets.saturating_sub(forgotten.texts_len());
+            self.bytes = self.bytes.saturating_sub(forgotten.texts_len());
         }
     }
 }
@@ -91,7 +91,7 @@ mod tests {
             texts.complete(&mut push(id, &long, None));
         }
         texts.complete(&mut push(5, "short", None));
-        assert_eq!((texts.of.len(), texts.octets), (4, TEXTS_MAX));
+        assert_eq!((texts.of.len(), texts.bytes), (4, TEXTS_MAX));
         for (first, found) in [(0, false), (1, true), (4, true), (5, false)] {
             let mut later = push(9, "", Some(first));
             texts.complete(&mut later);
@@ -100,6 +100,6 @@ mod tests {
         }
         // A copy of a log has the same lines again.
         texts.complete(&mut push(4, &long, None));
-        assert_eq!((texts.of.len(), texts.octets), (4, TEXTS_MAX));
+        assert_eq!((texts.of.len(), texts.bytes), (4, TEXTS_MAX));
     }
 }

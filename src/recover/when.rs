@@ -47,9 +47,9 @@ impl TimeReader {
     fn parse(&self, text: &str) -> Option<When> {
         let (civil, zone) = text.split_at_checked(CIVIL.len())?;
         let shaped = civil.bytes().zip(CIVIL.bytes());
-        let is_so = |(octet, form): (u8, u8)| match form {
-            b'0' => octet.is_ascii_digit(),
-            other => octet == other,
+        let is_so = |(byte, form): (u8, u8)| match form {
+            b'0' => byte.is_ascii_digit(),
+            other => byte == other,
         };
         if !shaped.into_iter().all(is_so) {
             return None;
@@ -93,7 +93,7 @@ fn numeric(zone: &str) -> Option<Offset> {
         ("-", digits) => (-1, digits),
         _ => return None,
     };
-    let is_number = digits.bytes().all(|octet| octet.is_ascii_digit());
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     let (hours, minutes) = digits.split_at_checked(2).filter(|_| is_number)?;
     let hours: i32 = hours.parse().ok()?;
     let minutes: i32 = match minutes.len() {

@@ -76,7 +76,7 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Octets of a Unix socket's path at most, as Linux has it, less the zero at its end. Where more
+/// Bytes of a Unix socket's path at most, as Linux has it, less the zero at its end. Where more
 /// would be needed the daemon has no control socket and is reloaded by SIGHUP.
 const SOCKET_PATH_MAX: usize = 107;
 

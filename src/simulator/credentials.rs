@@ -253,9 +253,9 @@ fn der(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
 
 /// Forty hexadecimal digits that name a key.
 fn key_id(public_key: &[u8]) -> String {
-    // The modulus is random; its last octets would be the exponent's.
-    let octets = public_key.iter().skip(32).take(20);
-    octets.fold(String::new(), |id, octet| format!("{id}{octet:02x}"))
+    // The modulus is random; its last bytes would be the exponent's.
+    let bytes = public_key.iter().skip(32).take(20);
+    bytes.fold(String::new(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 fn write_public(path: &Path, text: &str) -> io::Result<()> {

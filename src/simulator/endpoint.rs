@@ -13,7 +13,7 @@ use super::{apns, fcm, oauth};
 pub(super) struct Arrival<'a> {
     /// Its head.
     pub(super) request: &'a Request<'a>,
-    /// Its content, cut off one octet above the endpoint's limit.
+    /// Its content, cut off one byte above the endpoint's limit.
     pub(super) body: &'a [u8],
     /// How it is to be answered.
     pub(super) answering: Answering,
@@ -92,7 +92,7 @@ impl Endpoint {
         }
     }
 
-    /// Octets of content worth keeping: the largest legal request.
+    /// Bytes of content worth keeping: the largest legal request.
     pub(super) const fn max_body(&self) -> usize {
         match self {
             Self::Apns(_) => apns::MAX_VOIP_PAYLOAD,

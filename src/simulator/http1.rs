@@ -22,7 +22,7 @@ use super::service::Surroundings;
 
 use crate::moment;
 
-/// Our limit: octets of a request's head.
+/// Our limit: bytes of a request's head.
 const MAX_HEAD: usize = 16_384;
 /// Our limit: fields of a request's head.
 const MAX_FIELDS: usize = 64;
@@ -233,12 +233,12 @@ fn read_body(stream: &mut Stream, input: &mut Vec<u8>, length: usize) -> io::Res
 }
 
 fn read_some(stream: &mut Stream, input: &mut Vec<u8>) -> io::Result<usize> {
-    let mut octets = [0; 4_096];
-    let count = match stream.read(&mut octets) {
+    let mut bytes = [0; 4_096];
+    let count = match stream.read(&mut bytes) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
         other => other?,
     };
-    input.extend_from_slice(octets.get(..count).unwrap_or_default());
+    input.extend_from_slice(bytes.get(..count).unwrap_or_default());
     Ok(count)
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::answer::Standing;
 
-/// Our limit: pushes that are told apart. At 17 octets each and half-full tables, about 150 MB;
+/// Our limit: pushes that are told apart. At 17 bytes each and half-full tables, about 150 MB;
 /// beyond it new pushes are counted, but not followed.
 pub const MAX_KEYS: usize = 4_194_304;
 
@@ -170,9 +170,9 @@ impl Hasher for Mixed {
         self.0
     }
 
-    fn write(&mut self, octets: &[u8]) {
-        for octet in octets {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*octet);
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
     }
 

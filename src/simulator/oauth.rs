@@ -16,7 +16,7 @@ use super::answer::{Judgement, Reply, Response, Standing};
 use super::endpoint::Arrival;
 use super::faults::{Answering, Failure};
 
-/// Our limit: octets of a form; an assertion is about 700.
+/// Our limit: bytes of a form; an assertion is about 700.
 pub(super) const MAX_BODY: usize = 16_384;
 /// Our limit: access tokens that are valid at once; beyond it the one to expire first is dropped.
 pub const MAX_ACCESS_TOKENS: usize = 1_024;
@@ -24,7 +24,7 @@ pub const MAX_ACCESS_TOKENS: usize = 1_024;
 const MAX_ASSERTION_SECS: u64 = 3_600;
 /// How far the clocks may differ.
 const SKEW_SECS: u64 = 300;
-/// Octets of an access token: about as many as Google's have.
+/// Bytes of an access token: about as many as Google's have.
 const TOKEN_LENGTH: usize = 1_024;
 /// The audience that is accepted beside our own address.
 const GOOGLE_AUDIENCE: &str = "https://oauth2.googleapis.com/token";
@@ -245,10 +245,10 @@ fn field<'a>(form: &'a str, name: &str) -> Option<Cow<'a, str>> {
     if !value.contains(['%', '+']) {
         return Some(Cow::Borrowed(value));
     }
-    let mut octets = Vec::with_capacity(value.len());
+    let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();
-    while let Some(octet) = rest.next() {
-        octets.push(match octet {
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
             b'+' => b' ',
             b'%' => {
                 let digits = [rest.next()?, rest.next()?];
@@ -257,7 +257,7 @@ fn field<'a>(form: &'a str, name: &str) -> Option<Cow<'a, str>> {
             other => other,
         });
     }
-    String::from_utf8(octets).ok().map(Cow::Owned)
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 /// The access tokens that were issued and still hold.

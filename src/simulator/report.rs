@@ -92,7 +92,7 @@ impl Reporter {
                     .get(Name::ApnsId)
                     .unwrap_or(b"-")
                     .escape_ascii();
-                let octets = arrival.body.len();
+                let bytes = arrival.body.len();
                 let reason = match judgement.reason {
                     "" => "accepted",
                     reason => reason,
@@ -100,7 +100,7 @@ impl Reporter {
                 // Writing to a vector cannot fail.
                 drop(writeln!(
                     text,
-                    "{provider} #{connection} {status} {token} {id} {octets} octets {reason}"
+                    "{provider} #{connection} {status} {token} {id} {bytes} bytes {reason}"
                 ));
             }
             Self::Each(call) => call(&Receipt {

@@ -1,6 +1,6 @@
 //! The fields of a request that the endpoints look at, gathered in one pass over its head.
 
-/// A request head, borrowed from wherever its octets are.
+/// A request head, borrowed from wherever its bytes are.
 #[derive(Debug, Default)]
 pub(super) struct Request<'a> {
     /// `:method`.

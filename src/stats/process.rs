@@ -12,8 +12,8 @@ pub struct Process {
     pub cpus: Option<u64>,
     /// Its threads.
     pub threads: Option<u64>,
-    /// Octets of memory that it occupies (`VmRSS`).
-    pub resident_octets: Option<u64>,
+    /// Bytes of memory that it occupies (`VmRSS`).
+    pub resident_bytes: Option<u64>,
     /// Processor time that it has used, user and system.
     pub cpu_time: Option<Duration>,
 }
@@ -30,7 +30,7 @@ impl Process {
                 .ok()
                 .and_then(|cpus| u64::try_from(cpus.get()).ok()),
             threads: number(&status, "Threads"),
-            resident_octets: octets(&status, "VmRSS"),
+            resident_bytes: bytes(&status, "VmRSS"),
             cpu_time: cpu_time(&stat),
         }
     }
@@ -45,7 +45,7 @@ fn number(status: &str, key: &str) -> Option<u64> {
 }
 
 /// As [`number`], for the values that stand there in kB.
-fn octets(status: &str, key: &str) -> Option<u64> {
+fn bytes(status: &str, key: &str) -> Option<u64> {
     number(status, key)?.checked_mul(1024)
 }
 
@@ -71,10 +71,10 @@ mod tests {
     fn reads_status() {
         let status = "Name:\tThreads\nVmSize:\t  123456 kB\nVmRSS:\t    789 kB\nThreads:\t17\n";
         assert_eq!(number(status, "Threads"), Some(17));
-        assert_eq!(octets(status, "VmSize"), Some(123_456 * 1024));
-        assert_eq!(octets(status, "VmRSS"), Some(789 * 1024));
-        assert_eq!(octets(status, "RssAnon"), None);
-        assert_eq!(octets("VmRSS: 99999999999999999999 kB", "VmRSS"), None);
+        assert_eq!(bytes(status, "VmSize"), Some(123_456 * 1024));
+        assert_eq!(bytes(status, "VmRSS"), Some(789 * 1024));
+        assert_eq!(bytes(status, "RssAnon"), None);
+        assert_eq!(bytes("VmRSS: 99999999999999999999 kB", "VmRSS"), None);
     }
 
     #[test]
@@ -92,6 +92,6 @@ mod tests {
     fn knows_this_process() {
         let process = Process::read();
         assert!(process.threads >= Some(1) && process.cpus >= Some(1));
-        assert!(process.resident_octets >= Some(4096) && process.cpu_time.is_some());
+        assert!(process.resident_bytes >= Some(4096) && process.cpu_time.is_some());
     }
 }

@@ -166,7 +166,7 @@ fn first_number(text: &str) -> Result<(i32, usize), String> {
         // A path may have an equals sign, a number has none.
         .rsplit_once('=')
         .filter(|(place, number)| {
-            !place.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit())
+            !place.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
         })
         .and_then(|(_, number)| number.parse().ok());
     let number = number.ok_or("it must be like 127.0.0.1:1056=3 or /path=3, separated by ;")?;

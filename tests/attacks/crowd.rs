@@ -146,7 +146,7 @@ enum Socket {
 
 struct Caller {
     socket: Socket,
-    /// Octets of the opening that were sent.
+    /// Bytes of the opening that were sent.
     sent: usize,
 }
 
@@ -242,11 +242,11 @@ impl Caller {
         if !manners.reads {
             return Ok(());
         }
-        let mut octets = [0; 4096];
+        let mut bytes = [0; 4096];
         loop {
             let read = match &mut self.socket {
-                Socket::Tcp(stream) => stream.read(&mut octets),
-                Socket::Unix(stream) => stream.read(&mut octets),
+                Socket::Tcp(stream) => stream.read(&mut bytes),
+                Socket::Unix(stream) => stream.read(&mut bytes),
             };
             match read {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -257,10 +257,10 @@ impl Caller {
         }
     }
 
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &mut self.socket {
-            Socket::Tcp(stream) => stream.write(octets),
-            Socket::Unix(stream) => stream.write(octets),
+            Socket::Tcp(stream) => stream.write(bytes),
+            Socket::Unix(stream) => stream.write(bytes),
         };
         match written {
             Err(error) if is_pause(&error) => Ok(0),

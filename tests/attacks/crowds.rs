@@ -119,13 +119,13 @@ fn more_callers_that_keep_their_connections_than_places_lose_no_request() {
                 let body = json!({"notifications": [
                     {"token": [hex_token(caller as u64)], "platform": 1, "message": "m"},
                 ]});
-                let octets = request("POST", "/push", body.to_string().as_bytes());
+                let bytes = request("POST", "/push", body.to_string().as_bytes());
                 let mut kept = None;
                 together.wait();
                 for pause in [5, 10, 20, 40, 80, 160, 320].map(Duration::from_millis) {
                     let client = kept.get_or_insert_with(|| daemon.client());
                     let reply = client
-                        .try_send(&octets)
+                        .try_send(&bytes)
                         .and_then(|()| client.try_reply("POST"))
                         .unwrap_or_else(|error| panic!("caller {caller}: {error}"));
                     assert_eq!(reply.status, 200, "{}", reply.text());

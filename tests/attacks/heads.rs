@@ -7,14 +7,14 @@ use crate::harness::http::request;
 /// A request whose head is an attack: it is answered once, and the connection ends.
 struct Refused {
     name: &'static str,
-    octets: &'static [u8],
+    bytes: &'static [u8],
     statuses: &'static [u16],
 }
 
-const fn refused(name: &'static str, octets: &'static [u8], statuses: &'static [u16]) -> Refused {
+const fn refused(name: &'static str, bytes: &'static [u8], statuses: &'static [u16]) -> Refused {
     Refused {
         name,
-        octets,
+        bytes,
         statuses,
     }
 }
@@ -161,7 +161,7 @@ pub(crate) fn check_refused(daemon: &Daemon) {
     for attack in REFUSED {
         during(daemon, || {
             let mut client = daemon.client();
-            client.send(&[attack.octets, &request("GET", "/stat/app", b"")].concat());
+            client.send(&[attack.bytes, &request("GET", "/stat/app", b"")].concat());
             let reply = client.reply();
             let name = attack.name;
             assert!(attack.statuses.contains(&reply.status), "{name}: {reply:?}");

@@ -255,7 +255,7 @@ fn check_half_heads(daemon: &Daemon) {
     });
 }
 
-/// A head must come within ten seconds, however its octets are spread over them.
+/// A head must come within ten seconds, however its bytes are spread over them.
 fn check_deadlines(daemon: &Daemon) {
     let begun = Instant::now();
     let mut silent = daemon.client();
@@ -324,8 +324,8 @@ fn texts_for_many_short_device_tokens_do_not_multiply_in_the_logs() {
         let log = fs::read_to_string(site.path(log)).unwrap();
         let lines = log.lines().filter(|line| line.contains("-push\""));
         assert_eq!(lines.count(), 60_000);
-        let octets = log.len();
-        assert!(octets <= 50 * body.len(), "{octets} of {}", body.len());
+        let bytes = log.len();
+        assert!(bytes <= 50 * body.len(), "{bytes} of {}", body.len());
         let with_texts = log.lines().filter(|line| line.contains(&text)).count();
         assert!(with_texts <= 1, "{with_texts}");
     }

@@ -1,5 +1,5 @@
 //! README, "Memory": it holds for callers who never read what they are answered, and for bodies
-//! that take many times their octets while they are parsed.
+//! that take many times their bytes while they are parsed.
 
 use std::io::{self, Write as _};
 use std::net::TcpStream;

@@ -190,7 +190,7 @@ fn a_request_is_named_in_its_answer_and_on_the_lines_of_its_pushes() {
     );
     let made = unnamed.field("X-Request-Id").unwrap().to_owned();
     assert!(
-        made.len() == 16 && made.bytes().all(|octet| octet.is_ascii_hexdigit()),
+        made.len() == 16 && made.bytes().all(|byte| byte.is_ascii_hexdigit()),
         "{made}"
     );
     for (target, status) in [("/nowhere", 404), ("/stat/app", 200)] {
@@ -228,7 +228,7 @@ fn hashed_tokens_join_the_lines_of_a_push_and_of_a_device() {
         .with_text("log.hide_token", "hash")
         .with_path("log.hash_key_path", "hash-key")
         .with("log.hide_message", true);
-    fs::write(site.path("hash-key"), b"an octet string of the site").unwrap();
+    fs::write(site.path("hash-key"), b"a byte string of the site").unwrap();
     let daemon = site.start();
     let (one, other) = (hex_token(1), hex_token(2));
     for token in [&one, &one, &other] {

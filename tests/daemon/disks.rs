@@ -22,7 +22,7 @@ const MIB: u64 = 1 << 20;
 /// What the journal leaves to settlements.
 const RESERVE: u64 = 32 * MIB;
 
-/// One notification to so many devices from that number on, with a message of so many octets.
+/// One notification to so many devices from that number on, with a message of so many bytes.
 fn batch(from: u64, devices: u64, message: usize) -> Value {
     let tokens: Vec<String> = (from..from + devices).map(hex_token).collect();
     let message = "m".repeat(message);

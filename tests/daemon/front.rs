@@ -231,8 +231,8 @@ fn silent() -> (u16, Arc<AtomicUsize>) {
     thread::spawn(move || {
         for socket in listener.incoming() {
             let mut socket = socket.unwrap();
-            let mut octets = [0; 4096];
-            if socket.read(&mut octets).is_ok_and(|read| read > 0) {
+            let mut bytes = [0; 4096];
+            if socket.read(&mut bytes).is_ok_and(|read| read > 0) {
                 seen.fetch_add(1, Ordering::SeqCst);
             }
             drop(socket.flush());

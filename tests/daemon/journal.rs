@@ -463,7 +463,7 @@ fn a_journal_without_any_sense_is_kept_aside_and_keeps_nobody_from_starting() {
     assert_eq!(fs::read(&aside).unwrap(), garbage);
     let log = site.operator_log();
     for said in [
-        "0000000007.journal is damaged: 10000 octets at offset 0",
+        "0000000007.journal is damaged: 10000 bytes at offset 0",
         "is kept aside as ",
         "1 damaged (segments: 0",
     ] {
@@ -480,7 +480,7 @@ fn a_journal_without_any_sense_is_kept_aside_and_keeps_nobody_from_starting() {
     let output = run(command);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(65), "{stderr}");
-    assert!(stderr.contains("can be read: 10000 octets"), "{stderr}");
+    assert!(stderr.contains("can be read: 10000 bytes"), "{stderr}");
     // And it is no obstacle the next time either.
     daemon.kill();
     let daemon = site.start();

@@ -374,7 +374,7 @@ fn memory_stays_within_the_formula_whatever_is_offered() {
     let reply = daemon.request("GET", "/stat/runtime", b"");
     let resident = reply.json()["memory_resident_bytes"].as_u64().unwrap();
     let fixed = (48 << 20) + 2 * 2 * (3 << 20) + CALLERS * (200 << 10) + 5 * 6 * BODY_MAX;
-    // The text is there, and in the payload, which has less than 40 octets beside it.
+    // The text is there, and in the payload, which has less than 40 bytes beside it.
     let push = 120 + 64 + 600 + TEXT as u64 + (TEXT as u64 + 40) + 70;
     let allowed = fixed + QUEUE * push;
     assert!(resident <= allowed, "{resident} of {allowed}");

@@ -317,7 +317,7 @@ fn variables() -> BTreeSet<&'static str> {
         word.len() > 1
             && word
                 .bytes()
-                .all(|octet| octet == b'_' || octet.is_ascii_uppercase())
+                .all(|byte| byte == b'_' || byte.is_ascii_uppercase())
     };
     let mut found: BTreeSet<_> = paragraph.split('`').filter(is_name).collect();
     assert!(found.len() >= 12, "{found:?}");
@@ -510,7 +510,7 @@ fn no_command_tells_what_stands_in_the_place_of_an_argument() {
 /// As a copy by way of a form leaves it.
 #[test]
 fn a_key_file_that_has_lost_its_line_ends_is_not_told() {
-    let as_bytes = MARK.bytes().map(|octet| octet.to_string());
+    let as_bytes = MARK.bytes().map(|byte| byte.to_string());
     let as_bytes = as_bytes.collect::<Vec<_>>().join(", ");
     let keys: Vec<&Key> = all_keys()
         .filter(|key| key.names_a_file() && key.section != "journal")

@@ -51,8 +51,8 @@ fn analyze(arguments: &[&str], directory: &Path) -> Option<Output> {
 }
 
 fn text(output: &Output) -> String {
-    let octets = [&*output.stdout, &output.stderr].concat();
-    String::from_utf8_lossy(&octets).into_owned()
+    let bytes = [&*output.stdout, &output.stderr].concat();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The values of a setting of the unit, in their order.

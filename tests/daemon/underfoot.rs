@@ -137,9 +137,9 @@ fn head(number: u32, base: u32) -> Vec<u8> {
 fn a_segment_that_was_emptied_cut_off_or_removed_is_told_and_no_obstacle() {
     type Act<'a> = &'a (dyn Fn(&Path, &Path) + Sync);
     const NEEDED: &str = "is missing or empty, and was needed";
-    let cut = |path: &Path, octets| {
+    let cut = |path: &Path, bytes| {
         let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-        file.set_len(octets).unwrap();
+        file.set_len(bytes).unwrap();
     };
     let acts: [(Act<'_>, &str, &str); 5] = [
         (
@@ -168,7 +168,7 @@ fn a_segment_that_was_emptied_cut_off_or_removed_is_told_and_no_obstacle() {
         // As an earlier version left it that crashed while it began another.
         (
             &|_, second| fs::write(second, head(2, 1)).unwrap(),
-            "2.journal ends in a write that was interrupted: 24 octets from offset 0",
+            "2.journal ends in a write that was interrupted: 24 bytes from offset 0",
             "50 outstanding of 50, 0 expired, 0 damaged",
         ),
     ];

@@ -1,5 +1,5 @@
 //! Our two ends joined: whatever both of them legally do, neither takes the other for broken, and
-//! everything arrives. And the same with octets that are tampered with on their way.
+//! everything arrives. And the same with bytes that are tampered with on their way.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -33,7 +33,7 @@ struct Message {
 struct Pair<'a> {
     client: Side,
     server: Side,
-    /// Octets on their way, to the server and to the client.
+    /// Bytes on their way, to the server and to the client.
     up: Vec<u8>,
     down: Vec<u8>,
     template: TemplateId,
@@ -240,7 +240,7 @@ impl Pair<'_> {
         }
     }
 
-    /// Some octets in each direction.
+    /// Some bytes in each direction.
     fn carry(&mut self) {
         let most = self.dice.one_of(&[1, 30, 1000, 100_000]);
         for is_up in [true, false] {

@@ -1,7 +1,7 @@
 //! Frames that a peer might send: mostly legal ones, on streams that are there.
 
+use crate::bytes;
 use crate::dice::Dice;
-use crate::octets;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -20,11 +20,11 @@ const PRIORITY: u8 = 0x20;
 
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap();
-    let mut octets = length.to_be_bytes()[1..].to_vec();
-    octets.extend([kind, flags]);
-    octets.extend(stream.to_be_bytes());
-    octets.extend(payload);
-    octets
+    let mut bytes = length.to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
 }
 
 pub(crate) fn settings(entries: &[(u16, u32)]) -> Vec<u8> {
@@ -104,7 +104,7 @@ pub(crate) fn any(of_server: bool, streams: &[u32], next: u32, dice: &mut Dice) 
         15 => frame(PING, dice.one_of(&[0, ACK]), 0, &[7; 8]),
         16 => {
             let last = dice.one_of(&[0, stream, 0x7fff_ffff]);
-            let debug = octets(20, dice);
+            let debug = bytes(20, dice);
             frame(
                 GOAWAY,
                 0,
@@ -117,13 +117,13 @@ pub(crate) fn any(of_server: bool, streams: &[u32], next: u32, dice: &mut Dice) 
             dice.one_of(&[5, 9, 10, 16, 250]),
             0,
             stream,
-            &octets(30, dice),
+            &bytes(30, dice),
         ),
         _ => {
             // Whatever: a wrong length, another flag, another stream.
             let kind = u8::try_from(dice.between(0, 12)).unwrap();
             let flags = dice.draw().to_be_bytes()[2];
-            frame(kind, flags, stream, &octets(40, dice))
+            frame(kind, flags, stream, &bytes(40, dice))
         }
     }
 }
@@ -134,13 +134,13 @@ fn head(of_server: bool, stream: u32, end: u8, dice: &mut Dice) -> Vec<u8> {
     match dice.between(0, 5) {
         0 => {
             let cut = dice.index(block.len() + 1);
-            let mut octets = frame(HEADERS, end, stream, &block[..cut]);
+            let mut bytes = frame(HEADERS, end, stream, &block[..cut]);
             let pieces = block[cut..].chunks(dice.index(5) + 1);
             for piece in pieces {
-                octets.extend(frame(CONTINUATION, 0, stream, piece));
+                bytes.extend(frame(CONTINUATION, 0, stream, piece));
             }
-            octets.extend(frame(CONTINUATION, END_HEADERS, stream, &[]));
-            octets
+            bytes.extend(frame(CONTINUATION, END_HEADERS, stream, &[]));
+            bytes
         }
         1 => {
             let padding = dice.between(0, 9);

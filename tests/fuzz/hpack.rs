@@ -4,7 +4,7 @@ use sterna::http2::hpack::{Decoder, Encoder, Template};
 use sterna::http2::{Field, Fields, Indexing};
 
 use crate::dice::Dice;
-use crate::{octets, play, tamper};
+use crate::{bytes, play, tamper};
 
 /// Fields of a list that are kept at most.
 const FIELDS_KEPT: usize = 128;
@@ -29,14 +29,14 @@ impl Drawn {
             b"",
         ];
         let name = match dice.between(0, 9) {
-            0 => octets(300, dice),
+            0 => bytes(300, dice),
             1 => vec![b'n'; dice.index(3000)],
             _ => dice.one_of(&names).to_vec(),
         };
         let value = match dice.between(0, 9) {
-            0 => octets(5000, dice),
+            0 => bytes(5000, dice),
             1 => vec![dice.draw().to_be_bytes()[2]; dice.index(200)],
-            2 | 3 => octets(40, dice),
+            2 | 3 => bytes(40, dice),
             _ => dice
                 .one_of(&[&b""[..], b"200", b"/", b"bearer abc", b"1"])
                 .to_vec(),
@@ -122,7 +122,7 @@ fn blocks_of_anything_are_decoded_or_refused() {
                 encoder.field(&field, &mut block);
             }
             match dice.between(0, 9) {
-                0 => block = octets(200, dice),
+                0 => block = bytes(200, dice),
                 1 | 2 => tamper(&mut block, dice),
                 3 => {
                     // Many references to what may be a large entry.
@@ -139,7 +139,7 @@ fn blocks_of_anything_are_decoded_or_refused() {
                 return;
             };
             let (kept, limit) = (list_size(&list.fields), limit as usize);
-            assert!(kept <= limit, "{kept} octets of at most {limit}");
+            assert!(kept <= limit, "{kept} bytes of at most {limit}");
             assert!(list.fields.len() <= FIELDS_KEPT);
         }
     });

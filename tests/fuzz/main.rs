@@ -1,4 +1,4 @@
-//! HTTP/2 (both roles) and HPACK under octets of chance: arbitrary ones, and real exchanges that
+//! HTTP/2 (both roles) and HPACK under bytes of chance: arbitrary ones, and real exchanges that
 //! are tampered with. On the toolchain that everything else is built with.
 //!
 //! A seed is a case, always the same. By itself each target plays a few hundred;
@@ -78,39 +78,39 @@ fn untried() -> u64 {
     now.as_secs().wrapping_mul(1_000_000)
 }
 
-/// Octets of any kind, fewer than `most`.
-fn octets(most: usize, dice: &mut Dice) -> Vec<u8> {
+/// Bytes of any kind, fewer than `most`.
+fn bytes(most: usize, dice: &mut Dice) -> Vec<u8> {
     let length = dice.index(most);
     std::iter::repeat_with(|| dice.draw().to_be_bytes()[2])
         .take(length)
         .collect()
 }
 
-/// Changes some octets, takes some away, puts some in, or does some twice.
-fn tamper(octets: &mut Vec<u8>, dice: &mut Dice) {
+/// Changes some bytes, takes some away, puts some in, or does some twice.
+fn tamper(bytes: &mut Vec<u8>, dice: &mut Dice) {
     for _ in 0..dice.between(1, 4) {
-        if octets.is_empty() {
+        if bytes.is_empty() {
             return;
         }
-        let at = dice.index(octets.len());
-        let end = (at + 1 + dice.index(20)).min(octets.len());
+        let at = dice.index(bytes.len());
+        let end = (at + 1 + dice.index(20)).min(bytes.len());
         match dice.between(0, 7) {
-            0 => octets[at] = dice.draw().to_be_bytes()[2],
-            1 => octets[at] ^= 1 << dice.index(8),
-            2 => octets[at] = dice.one_of(&[0, 1, 0x7f, 0x80, 0xff]),
-            3 => drop(octets.drain(at..end)),
+            0 => bytes[at] = dice.draw().to_be_bytes()[2],
+            1 => bytes[at] ^= 1 << dice.index(8),
+            2 => bytes[at] = dice.one_of(&[0, 1, 0x7f, 0x80, 0xff]),
+            3 => drop(bytes.drain(at..end)),
             4 => {
-                let twice = octets[at..end].to_vec();
-                octets.splice(at..at, twice);
+                let twice = bytes[at..end].to_vec();
+                bytes.splice(at..at, twice);
             }
             5 => {
-                let new = self::octets(12, dice);
-                octets.splice(at..at, new);
+                let new = self::bytes(12, dice);
+                bytes.splice(at..at, new);
             }
-            6 => octets.truncate(at),
+            6 => bytes.truncate(at),
             _ => {
                 // What looks like a length, a type, flags or a stream's number.
-                octets[at] = octets[at].wrapping_add(dice.one_of(&[1, 0xff]));
+                bytes[at] = bytes[at].wrapping_add(dice.one_of(&[1, 0xff]));
             }
         }
     }

@@ -6,7 +6,7 @@ use sterna::http2::{Connection, ErrorCode, Field, Indexing, Options, TemplateId}
 
 use crate::dice::Dice;
 use crate::watch::Watch;
-use crate::{frames, octets, play, tamper};
+use crate::{bytes, frames, play, tamper};
 
 pub(crate) fn field<'a>(name: &'a str, value: &'a str) -> Field<'a> {
     Field {
@@ -95,9 +95,9 @@ fn run(end: Connection, template: Option<TemplateId>, now: Instant, dice: &mut D
 }
 
 impl Play<'_> {
-    fn feed(&mut self, octets: &[u8]) {
+    fn feed(&mut self, bytes: &[u8]) {
         let size = self.dice.one_of(&[1, 7, 100, 5000, 0x1_0000]);
-        for piece in octets.chunks(size) {
+        for piece in bytes.chunks(size) {
             if !self.end.wants_input() && !self.end.is_closed() {
                 self.watch.take(&mut self.end, usize::MAX);
             }
@@ -131,7 +131,7 @@ impl Play<'_> {
                 self.feed(&all);
             }
             12 => {
-                let any = octets(60, self.dice);
+                let any = bytes(60, self.dice);
                 self.feed(&any);
             }
             13 => {

@@ -1,4 +1,4 @@
-//! It makes no difference in which pieces octets come.
+//! It makes no difference in which pieces bytes come.
 
 use std::time::Instant;
 
@@ -28,11 +28,11 @@ fn a_client_reads_pieces_as_the_whole() {
             .map(|n| u32::try_from(2 * n + 1).unwrap())
             .collect();
         let next = u32::try_from(2 * requests + 1).unwrap();
-        let mut octets = frames::settings(&[(3, 100)]);
+        let mut bytes = frames::settings(&[(3, 100)]);
         for _ in 0..dice.between(1, 40) {
-            octets.extend(frames::any(true, &streams, next, dice));
+            bytes.extend(frames::any(true, &streams, next, dice));
         }
-        check(&octets, begin, now, dice);
+        check(&bytes, begin, now, dice);
     });
 }
 
@@ -42,36 +42,36 @@ fn a_server_reads_pieces_as_the_whole() {
         let now = Instant::now();
         let options = options(dice);
         let begin = || Connection::server(options.clone(), now);
-        let mut octets = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        octets.extend(frames::settings(&[]));
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(frames::settings(&[]));
         let mut streams = Vec::new();
         let mut next = 1;
         for _ in 0..dice.between(1, 40) {
-            octets.extend(frames::any(false, &streams, next, dice));
+            bytes.extend(frames::any(false, &streams, next, dice));
             streams.push(next);
             next += 2;
         }
-        check(&octets, begin, now, dice);
+        check(&bytes, begin, now, dice);
     });
 }
 
 /// The same events and the same output, whole and in pieces.
-fn check(octets: &[u8], begin: impl Fn() -> Connection, now: Instant, dice: &mut Dice) {
-    let mut octets = octets.to_vec();
+fn check(bytes: &[u8], begin: impl Fn() -> Connection, now: Instant, dice: &mut Dice) {
+    let mut bytes = bytes.to_vec();
     if dice.chance(300) {
-        tamper(&mut octets, dice);
+        tamper(&mut bytes, dice);
     }
     let mut whole = begin();
-    whole.receive(&octets, now);
+    whole.receive(&bytes, now);
     let mut pieces = begin();
-    let mut rest = &octets[..];
+    let mut rest = &bytes[..];
     while !rest.is_empty() {
         let most = dice.one_of(&[1, 3, 20, 400]);
         let (piece, after) = rest.split_at((dice.index(most) + 1).min(rest.len()));
         pieces.receive(piece, now);
         rest = after;
     }
-    assert!(whole.output() == pieces.output(), "other octets are sent");
+    assert!(whole.output() == pieces.output(), "other bytes are sent");
     loop {
         let [one, other] = [&mut whole, &mut pieces].map(Connection::poll_event);
         assert_eq!(format!("{one:?}"), format!("{other:?}"));

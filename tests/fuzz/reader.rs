@@ -36,10 +36,10 @@ impl Reader {
         }
     }
 
-    pub(crate) fn read(&mut self, octets: &[u8]) {
-        let preface = self.preface.min(octets.len());
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        let preface = self.preface.min(bytes.len());
         self.preface -= preface;
-        self.buffer.extend_from_slice(&octets[preface..]);
+        self.buffer.extend_from_slice(&bytes[preface..]);
         let mut from = 0;
         while let Some(head) = self.buffer.get(from..from + 9) {
             let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;

@@ -8,7 +8,7 @@ use sterna::http2::{Connection, Event};
 use crate::dice::Dice;
 use crate::reader::Reader;
 
-/// Octets of output that may wait: what holds content and input back, what is taken at once, and
+/// Bytes of output that may wait: what holds content and input back, what is taken at once, and
 /// the heads that a caller adds meanwhile.
 const OUTPUT_BOUND: usize = 0x1_0000 + 0x2_0000;
 
@@ -18,7 +18,7 @@ pub(crate) struct Watch {
     /// Streams that were opened; true for those that have ended.
     streams: BTreeMap<u32, bool>,
     reset: BTreeSet<u32>,
-    /// Octets that were fed, and octets of content that were reported.
+    /// Bytes that were fed, and bytes of content that were reported.
     fed: u64,
     content: u64,
     pub(crate) closed: bool,
@@ -68,8 +68,8 @@ impl Watch {
         }
     }
 
-    pub(crate) fn was_fed(&mut self, octets: usize) {
-        self.fed += octets as u64;
+    pub(crate) fn was_fed(&mut self, bytes: usize) {
+        self.fed += bytes as u64;
     }
 
     /// Takes every event; gives them back, for whoever wants to know more.
@@ -109,7 +109,7 @@ impl Watch {
             assert_eq!((end.open_streams(), end.next_timeout()), (0, None));
         }
         let waiting = end.output().len();
-        assert!(waiting <= OUTPUT_BOUND, "{waiting} octets of output");
+        assert!(waiting <= OUTPUT_BOUND, "{waiting} bytes of output");
         events
     }
 
@@ -133,10 +133,10 @@ impl Watch {
     /// Takes so much of the output, and reads it.
     pub(crate) fn take(&mut self, end: &mut Connection, most: usize) -> Vec<u8> {
         let n = end.output().len().min(most);
-        let octets = end.output()[..n].to_vec();
+        let bytes = end.output()[..n].to_vec();
         end.advance_output(n);
-        self.reader.read(&octets);
-        octets
+        self.reader.read(&bytes);
+        bytes
     }
 
     /// The transport ends: so does everything else.

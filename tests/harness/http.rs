@@ -69,15 +69,15 @@ impl Client {
         }
     }
 
-    /// Sends octets as they are.
-    pub(crate) fn send(&mut self, octets: &[u8]) {
-        self.try_send(octets).unwrap();
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).unwrap();
     }
 
-    pub(crate) fn try_send(&mut self, octets: &[u8]) -> io::Result<()> {
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.socket {
-            Socket::Tcp(socket) => socket.write_all(octets),
-            Socket::Unix(socket) => socket.write_all(octets),
+            Socket::Tcp(socket) => socket.write_all(bytes),
+            Socket::Unix(socket) => socket.write_all(bytes),
         }
     }
 
@@ -139,7 +139,7 @@ impl Client {
         Ok(reply)
     }
 
-    /// Whether the connection ends here, without another octet.
+    /// Whether the connection ends here, without another byte.
     pub(crate) fn ends(&mut self) -> bool {
         match self.fill() {
             Ok(()) => false,
@@ -150,14 +150,14 @@ impl Client {
         }
     }
 
-    fn take(&mut self, octets: usize) -> Vec<u8> {
-        let rest = self.unread.split_off(octets);
+    fn take(&mut self, bytes: usize) -> Vec<u8> {
+        let rest = self.unread.split_off(bytes);
         std::mem::replace(&mut self.unread, rest)
     }
 
     fn fill(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1024];
-        let octets = loop {
+        let bytes = loop {
             let read = match &mut self.socket {
                 Socket::Tcp(socket) => socket.read(&mut buffer),
                 Socket::Unix(socket) => socket.read(&mut buffer),
@@ -168,10 +168,10 @@ impl Client {
                 read => break read?,
             }
         };
-        if octets == 0 {
+        if bytes == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.unread.extend_from_slice(&buffer[..octets]);
+        self.unread.extend_from_slice(&buffer[..bytes]);
         Ok(())
     }
 }
@@ -211,7 +211,7 @@ impl Reply {
     }
 }
 
-/// The octets of an ordinary request.
+/// The bytes of an ordinary request.
 pub(crate) fn request(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
     if !body.is_empty() || matches!(method, "POST" | "PUT") {
@@ -221,6 +221,6 @@ pub(crate) fn request(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
     [request.as_bytes(), body].concat()
 }
 
-fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
-    octets.windows(wanted.len()).position(|part| part == wanted)
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|part| part == wanted)
 }

@@ -227,8 +227,8 @@ pub(crate) fn read(text: &str) -> Vec<(String, Entry)> {
 }
 
 impl Write for Ledger {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(octets)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! SETTINGS that change, windows that are narrow, octets that come slowly, nobody at home.
+//! SETTINGS that change, windows that are narrow, bytes that come slowly, nobody at home.
 
 use std::num::NonZeroU32;
 
@@ -58,7 +58,7 @@ fn narrow_windows_and_tables_hold_nothing_up_for_ever() {
 }
 
 #[test]
-fn slow_octets_are_waited_for() {
+fn slow_bytes_are_waited_for() {
     let play =
         Play::new(&[IOS, ANDROID], 100).faults(|faults| faults.slow = NonZeroU32::new(1_000));
     check_clean(play, "slow", 100);

@@ -405,10 +405,10 @@ fn damage_is_told_and_the_rest_is_sent() {
     let site = Site::simulated(&simulated.simulator);
     let one = |message: &str| json!({"platform": 1, "token": [hex_token(1)], "message": message});
     inherit(&site, &["first", "second", "third"].map(one));
-    let mut octets = contents(&segment(&site));
-    let at = octets.windows(6).position(|at| at == b"second").unwrap();
-    octets[at] ^= 1;
-    fs::write(segment(&site), octets).unwrap();
+    let mut bytes = contents(&segment(&site));
+    let at = bytes.windows(6).position(|at| at == b"second").unwrap();
+    bytes[at] ^= 1;
+    fs::write(segment(&site), bytes).unwrap();
 
     let output = recover(&site, &["-n"]);
     let found = "2 outstanding of 2, 0 expired, 1 damaged\n";
@@ -460,7 +460,7 @@ fn what_is_no_journal_is_refused_and_left_as_it_is() {
 
     inherit(&site, &[to(1..5)]);
     let whole = contents(&segment(&site));
-    let noise: Vec<u8> = whole.iter().map(|octet| octet ^ 0x5a).collect();
+    let noise: Vec<u8> = whole.iter().map(|byte| byte ^ 0x5a).collect();
     fs::write(segment(&site), &noise).unwrap();
     let nothing = "nothing of the journal in ";
     told(recover(&site, &["-n"]), 65, nothing);

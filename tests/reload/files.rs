@@ -116,8 +116,8 @@ fn a_new_certificate_is_told_with_its_last_day_and_its_fingerprint() {
     fs::write(site.path("cert.pem"), other.pem()).unwrap();
     fs::write(site.path("key.pem"), key.serialize_pem()).unwrap();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, other.der());
-    let octets = digest.as_ref().iter().map(|octet| format!("{octet:02X}"));
-    let fingerprint = octets.collect::<Vec<_>>().join(":");
+    let bytes = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));
+    let fingerprint = bytes.collect::<Vec<_>>().join(":");
     let told = put_in_force(&site);
     let path = |name| site.path(name).display().to_string();
     for line in [

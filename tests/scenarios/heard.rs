@@ -44,8 +44,8 @@ impl Heard {
         }
     }
 
-    pub(crate) fn take(&mut self, octets: &[u8]) {
-        for frame in self.frames.take(octets) {
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        for frame in self.frames.take(bytes) {
             let push = match frame.kind {
                 frames::HEADERS => self.of_path(&frame.payload),
                 frames::DATA => of_content(&frame.payload),

@@ -94,7 +94,7 @@ fn a_script_whose_fault_never_strikes_fails() {
             "no attempt to connect was refused",
         ),
         (
-            "push: 1\nserver 1: ok 1\nserver 1: takes no octets\nexpect: settled 1",
+            "push: 1\nserver 1: ok 1\nserver 1: takes no bytes\nexpect: settled 1",
             "connection 1: there was nothing that it could not take",
         ),
         (

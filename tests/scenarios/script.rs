@@ -150,8 +150,8 @@ impl Play {
         };
         match rest {
             "closes" => wire.borrow_mut().left = true,
-            "takes no octets" => wire.borrow_mut().blocked = true,
-            "takes octets" => {
+            "takes no bytes" => wire.borrow_mut().blocked = true,
+            "takes bytes" => {
                 let mut wire = wire.borrow_mut();
                 if let Some(why) = wire.never_struck() {
                     return Err(why.to_owned());
@@ -163,9 +163,9 @@ impl Play {
                     Some(rest) => (rest, true),
                     None => (rest, false),
                 };
-                let octets = self.frames(number, rest)?;
+                let bytes = self.frames(number, rest)?;
                 let mut wire = wire.borrow_mut();
-                wire.down.extend(octets);
+                wire.down.extend(bytes);
                 wire.left |= closes;
             }
         }
@@ -173,14 +173,14 @@ impl Play {
     }
 
     fn frames(&self, number: usize, rest: &str) -> Result<Vec<u8>, String> {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for part in rest.split(';') {
             let words = Words::of(part);
             for _ in 0..words.number("times", 1) {
-                octets.extend(self.frame(number, &words)?);
+                bytes.extend(self.frame(number, &words)?);
             }
         }
-        Ok(octets)
+        Ok(bytes)
     }
 
     fn frame(&self, number: usize, words: &Words<'_>) -> Result<Vec<u8>, String> {
@@ -227,7 +227,7 @@ impl Play {
 
     /// `ok 1-3`, `ok latest`, `status 1-3 410 Unregistered`.
     fn answers(&self, number: usize, words: &Words<'_>) -> Result<Vec<u8>, String> {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         let (first, last) = match words.0[1] {
             "latest" => {
                 let wire = self.stage.wires[number - 1].borrow();
@@ -244,12 +244,12 @@ impl Play {
                 .get(3)
                 .map(|reason| format!(r#"{{"reason":"{reason}"}}"#));
             let flags = 4 | u8::from(body.is_none());
-            octets.extend(frame(frames::HEADERS, flags, stream, &status_block(status)));
-            octets.extend(body.map_or_else(Vec::new, |body| {
+            bytes.extend(frame(frames::HEADERS, flags, stream, &status_block(status)));
+            bytes.extend(body.map_or_else(Vec::new, |body| {
                 frame(frames::DATA, 1, stream, body.as_bytes())
             }));
         }
-        Ok(octets)
+        Ok(bytes)
     }
 
     fn stream_of(&self, number: usize, push: &str) -> Result<u32, String> {
@@ -415,11 +415,11 @@ fn time(text: &str) -> Duration {
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap();
-    let mut octets = length.to_be_bytes()[1..].to_vec();
-    octets.extend([kind, flags]);
-    octets.extend(stream.to_be_bytes());
-    octets.extend(payload);
-    octets
+    let mut bytes = length.to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
 }
 
 fn settings(parameters: &[(u16, u32)]) -> Vec<u8> {
@@ -452,6 +452,6 @@ fn status_block(status: &str) -> Vec<u8> {
 
 fn unhex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks_exact(2);
-    let octet = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    pairs.map(octet).collect()
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    pairs.map(byte).collect()
 }

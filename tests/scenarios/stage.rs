@@ -251,7 +251,7 @@ impl Stage {
             }
             let seat = &mut self.seats[index];
             for lines in seat.desk.unflushed() {
-                for line in lines.split(|octet| *octet == b'\n') {
+                for line in lines.split(|byte| *byte == b'\n') {
                     if let Ok(line) = serde_json::from_slice::<Value>(line) {
                         let id = line["id"].as_u64().unwrap();
                         let before = self.settled.insert(id, line);

@@ -12,7 +12,7 @@ use crate::heard::Heard;
 
 /// Both directions of a connection.
 pub(crate) struct Wire {
-    /// Octets for the daemon.
+    /// Bytes for the daemon.
     pub(crate) down: Vec<u8>,
     /// What the daemon has said.
     pub(crate) heard: Heard,
@@ -20,9 +20,9 @@ pub(crate) struct Wire {
     pub(crate) left: bool,
     /// How often the daemon has found that.
     pub(crate) ends_found: usize,
-    /// The socket takes no octets.
+    /// The socket takes no bytes.
     pub(crate) blocked: bool,
-    /// How often octets were held up by that.
+    /// How often bytes were held up by that.
     pub(crate) held_up: usize,
     /// The daemon has gone.
     pub(crate) dropped: bool,
@@ -89,11 +89,11 @@ impl Transport for MemoryTransport {
     }
 
     fn receive(&mut self, now: Instant) {
-        let (octets, left) = {
+        let (bytes, left) = {
             let mut wire = self.wire.borrow_mut();
             (std::mem::take(&mut wire.down), wire.left)
         };
-        self.http2.receive(&octets, now);
+        self.http2.receive(&bytes, now);
         if left && !self.closed {
             self.wire.borrow_mut().ends_found += 1;
             self.closed = true;

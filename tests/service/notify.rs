@@ -25,14 +25,14 @@ impl Manager {
     /// The next message, line by line.
     fn next(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
-        let octets = loop {
+        let bytes = loop {
             match self.0.recv(&mut buffer) {
                 // With a time-out, signal(7) has it end so whatever the signal.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 received => break received.unwrap(),
             }
         };
-        let text = String::from_utf8(buffer[..octets].to_vec()).unwrap();
+        let text = String::from_utf8(buffer[..bytes].to_vec()).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 

@@ -3,7 +3,7 @@
 
 /// A whole frame.
 pub(crate) struct Frame {
-    /// Where its first octet stands in its direction's octets.
+    /// Where its first byte stands in its direction's bytes.
     pub(crate) at: u64,
     pub(crate) kind: u8,
     pub(crate) flags: u8,
@@ -20,10 +20,10 @@ impl Frame {
         self.flags & 0x1 != 0
     }
 
-    /// A number of four octets in the payload.
+    /// A number of four bytes in the payload.
     pub(crate) fn number(&self, at: usize) -> u32 {
-        let octets = self.payload[at..at + 4].try_into().unwrap();
-        u32::from_be_bytes(octets)
+        let bytes = self.payload[at..at + 4].try_into().unwrap();
+        u32::from_be_bytes(bytes)
     }
 
     /// The parameters of SETTINGS.
@@ -36,13 +36,13 @@ impl Frame {
     }
 }
 
-/// Cuts one direction's octets into frames.
+/// Cuts one direction's bytes into frames.
 #[derive(Clone)]
 pub(crate) struct Frames {
     buffer: Vec<u8>,
     /// Where `buffer` begins.
     position: u64,
-    /// Octets of the preface that are still to come.
+    /// Bytes of the preface that are still to come.
     preface: usize,
 }
 
@@ -68,19 +68,19 @@ impl Frames {
         self.position = position;
     }
 
-    /// How many of these octets belong to the frame that has begun or begins with them.
-    pub(crate) fn of_one_frame(&self, octets: &[u8]) -> usize {
-        let begun = self.buffer.iter().chain(octets);
+    /// How many of these bytes belong to the frame that has begun or begins with them.
+    pub(crate) fn of_one_frame(&self, bytes: &[u8]) -> usize {
+        let begun = self.buffer.iter().chain(bytes);
         let head: Vec<u8> = begun.take(9).copied().collect();
         let length = head
             .first_chunk::<9>()
             .map_or(9, |head| 9 + length_in(head));
-        octets.len().min(length - self.buffer.len())
+        bytes.len().min(length - self.buffer.len())
     }
 
-    /// The frames that are whole with these octets.
-    pub(crate) fn take(&mut self, octets: &[u8]) -> Vec<Frame> {
-        self.buffer.extend_from_slice(octets);
+    /// The frames that are whole with these bytes.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Frame> {
+        self.buffer.extend_from_slice(bytes);
         let skipped = self.preface.min(self.buffer.len());
         self.preface -= skipped;
         let mut start = skipped;
@@ -112,8 +112,8 @@ fn length_in(head: &[u8; 9]) -> usize {
 }
 
 /// Whole frames without those that acknowledge SETTINGS.
-pub(crate) fn without_acknowledgements(octets: &[u8]) -> Vec<u8> {
-    let mut frames = octets;
+pub(crate) fn without_acknowledgements(bytes: &[u8]) -> Vec<u8> {
+    let mut frames = bytes;
     let mut left = Vec::new();
     while let Some(head) = frames.first_chunk::<9>() {
         let (frame, rest) = frames.split_at(9 + length_in(head));

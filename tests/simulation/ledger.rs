@@ -1,4 +1,4 @@
-//! What must be true of every push: a second account of its life, kept from the octets that passed
+//! What must be true of every push: a second account of its life, kept from the bytes that passed
 //! between daemon and provider and from the log lines, and compared with what the daemon says.
 //!
 //! The rules that it holds the daemon to are written a second time here, from the promises, so
@@ -44,7 +44,7 @@ pub(crate) const FIRST_PROBE: Duration = Duration::from_secs(30);
 /// How a request on the wire came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Not an octet of it left.
+    /// Not a byte of it left.
     NotSent,
     /// The provider said that it did nothing with it, maybe only since it came too early for the
     /// connection.
@@ -425,7 +425,7 @@ impl Ledger {
     /// Reads lines of the push logs.
     pub(crate) fn read_log(&mut self, lines: &[u8], succeeded: bool, now: Moment) {
         self.conclude(now.monotonic);
-        for line in lines.split(|octet| *octet == b'\n') {
+        for line in lines.split(|byte| *byte == b'\n') {
             if !line.is_empty() {
                 let line: Value = serde_json::from_slice(line).unwrap();
                 self.settled(&line, succeeded, now.monotonic);

@@ -5,7 +5,7 @@
 //!  world ── script: requests, outages, clock jumps, shutdown
 //!    │
 //!  desk ── lane, policy, session, http2 client         provider ── http2 server, strict APNs
-//!    └──── net: late, in pieces, cut at any octet ────────┘
+//!    └──── net: late, in pieces, cut at any byte ────────┘
 //!                       wire, ledger: what passed by, and whether it is as promised
 //! ```
 //!
@@ -139,7 +139,7 @@ fn promises_hold_in_every_world() {
     }
     eprintln!(
         "{worlds} worlds from seed {first}, {pushes} pushes, at most {busiest} rounds of a \
-         thread in a second that no octet asked for; what happened:\n{coverage}"
+         thread in a second that no byte asked for; what happened:\n{coverage}"
     );
     assert!(
         failed.is_empty(),
@@ -345,7 +345,7 @@ fn promises_hold_with_both_lanes_in_one_process() {
     }
 }
 
-/// To the octet and the nanosecond: what a lane does does not depend on what befalls the other.
+/// To the byte and the nanosecond: what a lane does does not depend on what befalls the other.
 #[test]
 fn a_sick_lane_does_not_touch_a_well_one() {
     let coverages = each(1..51, |seed| {

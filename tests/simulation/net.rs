@@ -1,4 +1,4 @@
-//! The network: octets that arrive late, in pieces, or not at all.
+//! The network: bytes that arrive late, in pieces, or not at all.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +18,7 @@ use crate::reply::Plan;
 use crate::wire::Wire;
 use crate::world::alarms::Reasons;
 
-/// How long the socket waits for the peer to take octets.
+/// How long the socket waits for the peer to take bytes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pieces that are read at once.
 const READS_PER_CALL: usize = 4;
@@ -35,9 +35,9 @@ pub(crate) enum Trap {
 /// How a direction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// After all octets.
+    /// After all bytes.
     Eof,
-    /// At once; octets under way are lost.
+    /// At once; bytes under way are lost.
     Reset,
 }
 
@@ -45,14 +45,14 @@ pub(crate) enum Ending {
 pub(crate) struct Pipe {
     queue: VecDeque<(Instant, Vec<u8>)>,
     end: Option<(Instant, Ending)>,
-    /// Octets in `queue`.
+    /// Bytes in `queue`.
     under_way: usize,
-    /// Octets that may be under way before the sender has to wait.
+    /// Bytes that may be under way before the sender has to wait.
     pub(crate) capacity: usize,
     pub(crate) delay: Duration,
     /// Nothing arrives before this.
     pub(crate) held_until: Option<Instant>,
-    /// So many more octets pass; then the connection ends.
+    /// So many more bytes pass; then the connection ends.
     pub(crate) cut: Option<(usize, Ending)>,
     /// The cut has come.
     pub(crate) is_cut: bool,
@@ -93,32 +93,32 @@ impl Pipe {
         self.capacity.saturating_sub(self.under_way)
     }
 
-    fn put(&mut self, octets: &[u8], now: Instant, dice: &mut Dice) -> bool {
+    fn put(&mut self, bytes: &[u8], now: Instant, dice: &mut Dice) -> bool {
         if self.end.is_some() || self.is_cut || self.vanished {
             // The sender does not know yet.
-            self.under_way += if self.vanished { octets.len() } else { 0 };
+            self.under_way += if self.vanished { bytes.len() } else { 0 };
             return false;
         }
-        let mut octets = octets;
+        let mut bytes = bytes;
         if let Some((left, _)) = &mut self.cut {
-            let passing = octets.len().min(*left);
+            let passing = bytes.len().min(*left);
             *left -= passing;
-            octets = &octets[..passing];
+            bytes = &bytes[..passing];
             self.is_cut = *left == 0;
         }
         let mut split = false;
-        while !octets.is_empty() {
+        while !bytes.is_empty() {
             let piece = if dice.chance(300) {
-                dice.index(octets.len()) + 1
+                dice.index(bytes.len()) + 1
             } else {
-                octets.len()
+                bytes.len()
             };
-            split |= piece < octets.len();
-            let (now_sent, later) = octets.split_at(piece);
+            split |= piece < bytes.len();
+            let (now_sent, later) = bytes.split_at(piece);
             let at = self.arrival(now, dice);
             self.queue.push_back((at, now_sent.to_vec()));
             self.under_way += piece;
-            octets = later;
+            bytes = later;
         }
         if self.is_cut {
             let at = self.arrival(now, dice);
@@ -210,7 +210,7 @@ impl Link {
             return;
         }
         let arrived = self.down.queue.iter().take_while(|(at, _)| *at <= now);
-        let arrived: Vec<u8> = arrived.flat_map(|(_, octets)| octets).copied().collect();
+        let arrived: Vec<u8> = arrived.flat_map(|(_, bytes)| bytes).copied().collect();
         for stream in self.wire.answered_by(&arrived) {
             if given_up.contains(&stream) {
                 let what = format!("stream {stream} is given up, and its answer is there");
@@ -256,7 +256,7 @@ pub(crate) struct Net {
     pub(crate) reasons: Reasons,
     /// Every answer asks the whole lane to wait, until then.
     pub(crate) used_up_until: Option<Instant>,
-    /// Its connections take a thousand streams each, and many octets at once.
+    /// Its connections take a thousand streams each, and many bytes at once.
     pub(crate) wide: bool,
     /// Pushes that are answered so whatever happens, until the provider is well.
     pub(crate) poison: BTreeMap<u64, Plan>,
@@ -267,10 +267,10 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// Octets from the provider.
-    pub(crate) fn send(&mut self, link: usize, octets: &[u8], now: Instant) {
+    /// Bytes from the provider.
+    pub(crate) fn send(&mut self, link: usize, bytes: &[u8], now: Instant) {
         let Link { up, down, .. } = &mut self.links[link];
-        if down.put(octets, now, &mut self.dice) {
+        if down.put(bytes, now, &mut self.dice) {
             self.ledger.coverage.count(Kind::Split);
         }
         if let Some((_, ending)) = down.cut.filter(|_| down.is_cut && !up.is_cut) {
@@ -283,10 +283,10 @@ impl Net {
         }
     }
 
-    /// Octets from the daemon, which the socket took.
-    fn hand_on(&mut self, link: usize, octets: &[u8], now: Instant) {
+    /// Bytes from the daemon, which the socket took.
+    fn hand_on(&mut self, link: usize, bytes: &[u8], now: Instant) {
         let Link { up, down, wire, .. } = &mut self.links[link];
-        let passing = wire.handed(octets);
+        let passing = wire.handed(bytes);
         if up.put(&passing, now, &mut self.dice) {
             self.ledger.coverage.count(Kind::Split);
         }
@@ -403,15 +403,15 @@ impl SimulatedTransport {
         }
     }
 
-    /// Gives octets to the HTTP/2 side, frame by frame, with a look at what it says to each.
-    fn deliver(&mut self, mut octets: &[u8], now: Instant) {
-        while !octets.is_empty() && !self.http2.is_closed() {
+    /// Gives bytes to the HTTP/2 side, frame by frame, with a look at what it says to each.
+    fn deliver(&mut self, mut bytes: &[u8], now: Instant) {
+        while !bytes.is_empty() && !self.http2.is_closed() {
             let frame = {
                 let net = &mut *self.net.borrow_mut();
                 let wire = &mut net.links[self.id].wire;
-                let (frame, rest) = octets.split_at(wire.of_one_frame(octets));
+                let (frame, rest) = bytes.split_at(wire.of_one_frame(bytes));
                 wire.delivered(frame, now, &mut net.ledger);
-                octets = rest;
+                bytes = rest;
                 frame
             };
             self.http2.receive(frame, now);
@@ -483,7 +483,7 @@ impl Transport for SimulatedTransport {
                 && net.dice.chance(400)
                 && let Some(less) = link.wire.between_requests(n)
             {
-                // It may stop anywhere, thus also before the first octet of a request.
+                // It may stop anywhere, thus also before the first byte of a request.
                 n = less;
                 link.up.capacity = link.up.under_way + n;
             }

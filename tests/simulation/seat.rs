@@ -38,11 +38,11 @@ pub(crate) struct Seat {
     pub(crate) again: bool,
     pub(crate) dialling: Option<Dialling>,
     pub(crate) over: bool,
-    /// Octets have come, or there is room for some.
-    pub(crate) has_octets: bool,
+    /// Bytes have come, or there is room for some.
+    pub(crate) has_bytes: bool,
     /// Rounds in a row at one point in time.
     pub(crate) rounds: (Instant, u32),
-    /// Rounds within a second that no octet asked for.
+    /// Rounds within a second that no byte asked for.
     pub(crate) in_second: (Instant, u32),
     /// It rests after a panic.
     pub(crate) rests_until: Option<Instant>,
@@ -77,7 +77,7 @@ impl Seat {
             again: false,
             dialling: None,
             over: false,
-            has_octets: false,
+            has_bytes: false,
             rounds: (now, 0),
             in_second: (now, 0),
             rests_until: None,
@@ -87,14 +87,14 @@ impl Seat {
     }
 
     /// One more round; so many in a row at this point in time, and so many within a second that no
-    /// octet asked for.
+    /// byte asked for.
     pub(crate) fn count_round(&mut self, now: Instant) -> (u32, u32) {
         let counted = |(since, rounds): (Instant, u32), within: Duration| match rounds {
             rounds if now <= since + within => (since, rounds + 1),
             _ => (now, 1),
         };
         self.rounds = counted(self.rounds, Duration::ZERO);
-        if !self.has_octets {
+        if !self.has_bytes {
             self.in_second = counted(self.in_second, Duration::from_secs(1));
         }
         (self.rounds.1, self.in_second.1)

@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::net::{Ending, Link};
 use crate::provider::dice_ending;
 
-/// Octets that a socket takes that is held up.
+/// Bytes that a socket takes that is held up.
 const LEAST_SOCKET: usize = 700;
 
 #[derive(Clone, Copy, Debug)]
@@ -65,14 +65,14 @@ pub(crate) fn of_a_connection(troubled: u64, dice: &mut Dice) -> Vec<(Duration, 
 }
 
 fn draw(dice: &mut Dice) -> Trouble {
-    let octets = usize::try_from(dice.one_of(&[1, 10, 100, 1000, 10_000])).unwrap();
-    let octets = dice.index(octets);
+    let bytes = usize::try_from(dice.one_of(&[1, 10, 100, 1000, 10_000])).unwrap();
+    let bytes = dice.index(bytes);
     let ending = dice_ending(dice);
     let hold = dice.one_of(&[100, 2000, 8000, 30_000]);
     let hold = dice.millis(1, hold);
     match dice.between(0, 15) {
-        0 => Trouble::Network(Fault::CutUp(octets, ending)),
-        1 => Trouble::Network(Fault::CutDown(octets, ending)),
+        0 => Trouble::Network(Fault::CutUp(bytes, ending)),
+        1 => Trouble::Network(Fault::CutDown(bytes, ending)),
         2 => Trouble::Network(Fault::Vanish),
         3 => Trouble::Network(Fault::HoldUp(hold)),
         4 => Trouble::Network(Fault::HoldDown(hold)),
@@ -130,12 +130,12 @@ pub(crate) fn befall_network(fault: Fault, link: &mut Link, now: Instant, ledger
         link.up.capacity = link.up.capacity.min(LEAST_SOCKET);
     }
     let (pipe, kind) = match fault {
-        Fault::CutUp(octets, ending) => {
-            link.up.cut.get_or_insert((octets, ending));
+        Fault::CutUp(bytes, ending) => {
+            link.up.cut.get_or_insert((bytes, ending));
             return;
         }
-        Fault::CutDown(octets, ending) => {
-            link.down.cut.get_or_insert((octets, ending));
+        Fault::CutDown(bytes, ending) => {
+            link.down.cut.get_or_insert((bytes, ending));
             return;
         }
         Fault::Vanish => {

@@ -14,9 +14,9 @@ use crate::reply::{Class, Reply};
 struct Open {
     /// Zero until its content has said it.
     push: u64,
-    /// Where its first octet stands.
+    /// Where its first byte stands.
     at: u64,
-    /// Octets of content that the provider still allows.
+    /// Bytes of content that the provider still allows.
     window: i64,
     /// It was written before the provider had acknowledged the daemon's SETTINGS.
     is_early: bool,
@@ -56,7 +56,7 @@ pub(crate) struct Wire {
     refused: bool,
     /// It has answered something.
     answered: bool,
-    /// Octets that the daemon has written, and of those, the socket took.
+    /// Bytes that the daemon has written, and of those, the socket took.
     written: u64,
     handed: u64,
     /// What the heads of the provider's answers say, by stream.
@@ -66,11 +66,11 @@ pub(crate) struct Wire {
     /// Acknowledgements of SETTINGS that are still to pass: true for one that the provider's
     /// HTTP/2 does not know of.
     pub(crate) settings_sent: VecDeque<bool>,
-    /// Where the octets of acknowledgements begin that it must not see.
+    /// Where the bytes of acknowledgements begin that it must not see.
     hidden: VecDeque<u64>,
     /// Whole frames that the daemon has written and the socket has not taken entirely.
     ahead: VecDeque<Ahead>,
-    /// Octets that went on their way to the provider, hidden ones included.
+    /// Bytes that went on their way to the provider, hidden ones included.
     conveyed: u64,
     over: bool,
     /// The daemon has heard that its SETTINGS are known.
@@ -204,7 +204,7 @@ impl Wire {
         }
         if at - handed != left {
             let (link, rest) = (self.link, at - handed);
-            let what = format!("{link}: {left} octets left of what should be {rest}");
+            let what = format!("{link}: {left} bytes left of what should be {rest}");
             ledger.violate(now, what);
         }
         self.written = handed + left;
@@ -269,50 +269,50 @@ impl Wire {
                 .unwrap_or(0);
             ledger.sent(open.push, self.link, frame.stream, now);
         }
-        let octets = i64::try_from(frame.payload.len()).unwrap();
-        self.window -= octets;
+        let bytes = i64::try_from(frame.payload.len()).unwrap();
+        self.window -= bytes;
         let mut least = self.window;
         if let Some(open) = self.open.get_mut(&frame.stream) {
-            open.window -= octets;
+            open.window -= bytes;
             least = least.min(open.window);
         }
-        if octets > 0 && least < 0 {
+        if bytes > 0 && least < 0 {
             let (link, stream) = (self.link, frame.stream);
-            ledger.violate(now, format!("{link}/{stream}: {} octets too many", -least));
+            ledger.violate(now, format!("{link}/{stream}: {} bytes too many", -least));
         }
     }
 
-    /// The streams whose answers would be complete with these octets.
-    pub(crate) fn answered_by(&self, octets: &[u8]) -> Vec<u32> {
-        let frames = self.down.clone().take(octets);
+    /// The streams whose answers would be complete with these bytes.
+    pub(crate) fn answered_by(&self, bytes: &[u8]) -> Vec<u32> {
+        let frames = self.down.clone().take(bytes);
         let last = frames.iter().filter(|frame| frame.ends_stream());
         last.map(|frame| frame.stream).collect()
     }
 
-    /// How many of these octets are to be given to the daemon before the next look at it.
-    pub(crate) fn of_one_frame(&self, octets: &[u8]) -> usize {
-        self.down.of_one_frame(octets)
+    /// How many of these bytes are to be given to the daemon before the next look at it.
+    pub(crate) fn of_one_frame(&self, bytes: &[u8]) -> usize {
+        self.down.of_one_frame(bytes)
     }
 
-    /// Where the last request begins within the next `n` octets that the socket could take.
+    /// Where the last request begins within the next `n` bytes that the socket could take.
     pub(crate) fn between_requests(&self, n: usize) -> Option<usize> {
         let begins = self.open.values().map(|open| open.at);
         let ahead = begins.filter_map(|at| usize::try_from(at.checked_sub(self.handed)?).ok());
         ahead.filter(|ahead| (1..n).contains(ahead)).max()
     }
 
-    /// The socket took so many octets. Returns those that go on to the provider.
-    pub(crate) fn handed(&mut self, octets: &[u8]) -> Vec<u8> {
+    /// The socket took so many bytes. Returns those that go on to the provider.
+    pub(crate) fn handed(&mut self, bytes: &[u8]) -> Vec<u8> {
         const ACK: u64 = 9;
-        self.handed += octets.len() as u64;
+        self.handed += bytes.len() as u64;
         while let Some(frame) = self.ahead.front() {
             if frame.at + frame.length > self.handed {
                 break;
             }
             self.ahead.pop_front();
         }
-        let mut passing = Vec::with_capacity(octets.len());
-        for octet in octets {
+        let mut passing = Vec::with_capacity(bytes.len());
+        for byte in bytes {
             while self
                 .hidden
                 .front()
@@ -321,16 +321,16 @@ impl Wire {
                 self.hidden.pop_front();
             }
             if self.hidden.front().is_none_or(|at| self.conveyed < *at) {
-                passing.push(*octet);
+                passing.push(*byte);
             }
             self.conveyed += 1;
         }
         passing
     }
 
-    /// These octets are given to the daemon now.
-    pub(crate) fn delivered(&mut self, octets: &[u8], now: Instant, ledger: &mut Ledger) {
-        for frame in self.down.take(octets) {
+    /// These bytes are given to the daemon now.
+    pub(crate) fn delivered(&mut self, bytes: &[u8], now: Instant, ledger: &mut Ledger) {
+        for frame in self.down.take(bytes) {
             let stream = frame.stream;
             if frame.kind == frames::HEADERS {
                 let head = self.down_decoder.decode(&frame.payload).unwrap();
@@ -504,6 +504,6 @@ pub(crate) fn push_of(apns_id: &[u8]) -> Option<u64> {
 /// The device token that the content of a request to FCM begins with.
 fn token_in(content: &[u8]) -> Option<&str> {
     let rest = content.strip_prefix(br#"{"message":{"token":""#)?;
-    let end = rest.iter().position(|octet| *octet == b'"')?;
+    let end = rest.iter().position(|byte| *byte == b'"')?;
     std::str::from_utf8(&rest[..end]).ok()
 }

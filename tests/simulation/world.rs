@@ -41,7 +41,7 @@ use machine::Machine;
 /// Rounds of one thread at one point in time, after which it is taken for a busy loop: more than
 /// answers ever come in at once.
 const ROUNDS_AT_ONCE: u32 = 1000;
-/// Rounds within a second that no octet asked for, of which the same is true.
+/// Rounds within a second that no byte asked for, of which the same is true.
 const ROUNDS_IN_A_SECOND: u32 = 1000;
 /// How long after the world has become healthy every push must be settled: the hour in which it
 /// may be tried again, and the longest Retry-After.
@@ -295,7 +295,7 @@ impl World {
         if let Some(dialled) = dialled {
             self.adopt(index, dialled, moment);
         }
-        self.seats[index].has_octets = ready;
+        self.seats[index].has_bytes = ready;
         self.round(index, moment);
         true
     }

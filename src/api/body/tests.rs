@@ -34,15 +34,15 @@ fn small_bodies_are_free_and_large_ones_share_the_budget() {
     let ([one, other], _callers) = places();
     let mut one = (Body::default(), share(&budget, &one));
     let mut other = (Body::default(), share(&budget, &other));
-    let push = |(body, share): &mut (Body, Share<'_>), octets: usize| {
-        body.push(&vec![0; octets], share, (2 * FREE, 0))
+    let push = |(body, share): &mut (Body, Share<'_>), bytes: usize| {
+        body.push(&vec![0; bytes], share, (2 * FREE, 0))
     };
     assert_eq!(push(&mut one, FREE), Ok(()));
     assert_eq!(push(&mut other, FREE), Ok(()));
     assert_eq!(push(&mut one, 1), Ok(()));
     assert_eq!(push(&mut other, 1).unwrap_err().status, 503);
     one.0.clear();
-    assert!(one.0.octets.capacity() <= KEPT);
+    assert!(one.0.bytes.capacity() <= KEPT);
     one.1.lower(0);
     assert_eq!(push(&mut other, 1), Ok(()));
     drop(other);
@@ -184,7 +184,7 @@ fn who_waits_for_more_than_there_is_any_more_lets_others_pass() {
 #[test]
 fn whatever_the_limits_a_request_of_the_greatest_size_fits() {
     for most in (10..=28).map(|bits| 1 << bits) {
-        let answer = Answer::octets_max(NOTIFICATIONS_MAX, most).saturating_sub(FREE);
+        let answer = Answer::bytes_max(NOTIFICATIONS_MAX, most).saturating_sub(FREE);
         assert!(beside_free(most, answer) <= most * LARGE_BODIES, "{most}");
     }
 }

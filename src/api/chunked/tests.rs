@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Decodes pieces; the body and the number of octets taken, or the refusal's status.
+/// Decodes pieces; the body and the number of bytes taken, or the refusal's status.
 fn decoded(pieces: &[&[u8]], limit: usize) -> Result<(Vec<u8>, usize, bool), u16> {
     let mut chunked = Chunked::new(limit);
     let mut body = Vec::new();
@@ -21,8 +21,8 @@ fn decoded(pieces: &[&[u8]], limit: usize) -> Result<(Vec<u8>, usize, bool), u16
 fn check(text: &[u8], expected: Result<(&[u8], bool), u16>) {
     let expected = expected.map(|(body, done)| (body.to_vec(), text.len(), done));
     assert_eq!(decoded(&[text], 100), expected, "{text:?}");
-    let octets: Vec<&[u8]> = text.chunks(1).collect();
-    assert_eq!(decoded(&octets, 100), expected, "{text:?} by octets");
+    let bytes: Vec<&[u8]> = text.chunks(1).collect();
+    assert_eq!(decoded(&bytes, 100), expected, "{text:?} by bytes");
 }
 
 #[test]
@@ -41,10 +41,10 @@ fn bodies_are_put_together() {
 /// RFC 9112 §7.1: a chunk's size is `1*HEXDIG`, in either case (RFC 5234).
 #[test]
 fn a_size_is_of_hexadecimal_digits_and_of_nothing_else() {
-    for octet in 0..=u8::MAX {
-        let line = [b"0", &[octet][..], b"\r\n"].concat();
-        let digit = "0123456789abcdef".find(char::from(octet.to_ascii_lowercase()));
-        match (digit, octet) {
+    for byte in 0..=u8::MAX {
+        let line = [b"0", &[byte][..], b"\r\n"].concat();
+        let digit = "0123456789abcdef".find(char::from(byte.to_ascii_lowercase()));
+        match (digit, byte) {
             (Some(0), _) | (None, b';' | b' ' | b'\t') => {
                 check(&[&line[..], b"\r\n"].concat(), Ok((b"", true)));
             }
@@ -103,7 +103,7 @@ fn limits_are_kept() {
     check(&trailers(MAX_TRAILERS + 1), Err(431));
 }
 
-/// Octets, those that mean something more often than others.
+/// Bytes, those that mean something more often than others.
 fn likely() -> impl Strategy<Value = u8> {
     prop_oneof![
         any::<u8>(),
@@ -116,15 +116,15 @@ fn likely() -> impl Strategy<Value = u8> {
 
 proptest! {
     #[test]
-    fn no_octets_make_it_panic_or_pass_the_limit(
-        octets in proptest::collection::vec(likely(), 0..300),
+    fn no_bytes_make_it_panic_or_pass_the_limit(
+        bytes in proptest::collection::vec(likely(), 0..300),
         cut in any::<prop::sample::Index>(),
     ) {
-        let (before, after) = octets.split_at(cut.index(octets.len() + 1));
-        let whole = decoded(&[&octets], 20);
+        let (before, after) = bytes.split_at(cut.index(bytes.len() + 1));
+        let whole = decoded(&[&bytes], 20);
         prop_assert_eq!(&decoded(&[before, after], 20), &whole);
         if let Ok((body, taken, _)) = whole {
-            prop_assert!(body.len() <= 20 && taken <= octets.len());
+            prop_assert!(body.len() <= 20 && taken <= bytes.len());
         }
     }
 }

@@ -153,11 +153,11 @@ fn an_expectation_of_an_old_client_is_ignored() {
     assert!(!head("1.0").unwrap().expects_continue);
 }
 
-/// Shows the octets to a scan one by one; the end it finds, or the refusal's status.
-fn scanned(octets: &[u8]) -> Result<Option<usize>, u16> {
+/// Shows the bytes to a scan one by one; the end it finds, or the refusal's status.
+fn scanned(bytes: &[u8]) -> Result<Option<usize>, u16> {
     let mut scan = HeadScan::default();
-    for length in 1..=octets.len() {
-        match scan.end(&octets[..length]) {
+    for length in 1..=bytes.len() {
+        match scan.end(&bytes[..length]) {
             Ok(None) => {}
             Ok(end) => return Ok(end),
             Err(refusal) => return Err(refusal.status),
@@ -196,10 +196,10 @@ fn a_head_of_sixteen_kibibytes_is_the_longest() {
 
 proptest! {
     #[test]
-    fn no_octets_make_the_reader_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let whole = HeadScan::default().end(&octets).map_err(|refusal| refusal.status);
-        prop_assert_eq!(scanned(&octets), whole);
-        drop(Head::parse(&octets));
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let whole = HeadScan::default().end(&bytes).map_err(|refusal| refusal.status);
+        prop_assert_eq!(scanned(&bytes), whole);
+        drop(Head::parse(&bytes));
     }
 
     #[test]

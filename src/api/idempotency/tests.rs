@@ -68,7 +68,7 @@ fn an_answer_is_kept_for_its_time() {
     // A request that takes longer than that stays in progress.
     let late = end + KEPT_FOR;
     assert_eq!(keys.ask(keyed("a", "other"), late), Seen::InProgress);
-    assert_eq!((keys.len(), keys.octets), (1, cost("a", b"")));
+    assert_eq!((keys.len(), keys.bytes), (1, cost("a", b"")));
 }
 
 #[test]
@@ -126,23 +126,23 @@ fn what_is_kept_is_bounded_and_room_comes_back() {
     let answer = vec![b'x'; 1024 * 1024];
     // What 64 keys cost beside the answers is no room for the last one.
     assert_eq!(fill(&mut keys, &answer, now), 63);
-    assert!(keys.octets <= OCTETS_MAX);
-    let left = OCTETS_MAX - keys.octets;
+    assert!(keys.bytes <= BYTES_MAX);
+    let left = BYTES_MAX - keys.bytes;
     assert_eq!(keys.ask(keyed("short", "body"), now), Seen::New);
-    let mut hold = |octets| keys.hold(keyed("short", "body"), &vec![b'x'; octets]);
+    let mut hold = |bytes| keys.hold(keyed("short", "body"), &vec![b'x'; bytes]);
     assert_eq!(hold(left), Err(Full::Room));
     assert_eq!(hold(left - cost("short", b"")), Ok(()));
-    assert_eq!(keys.octets, OCTETS_MAX);
+    assert_eq!(keys.bytes, BYTES_MAX);
     let full = Seen::Full(Full::Room);
     assert_eq!(keys.ask(keyed("more", "body"), now), full);
     let known = keys.ask(keyed("key-0", "body"), now);
     assert!(matches!(known, Seen::Answered(_)));
     // A request that comes to nothing gives its room back.
     keys.forget("short");
-    assert_eq!(keys.octets, OCTETS_MAX - left);
+    assert_eq!(keys.bytes, BYTES_MAX - left);
     let later = now + KEPT_FOR;
     assert_eq!(keys.ask(keyed("more", "body"), later), Seen::New);
-    assert_eq!((keys.len(), keys.octets), (1, cost("more", b"")));
+    assert_eq!((keys.len(), keys.bytes), (1, cost("more", b"")));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn all_that_was_kept_comes_back_after_a_restart() {
         at: unix,
     });
     next.restore(answers, now);
-    assert_eq!((next.len(), next.octets), (keys.len(), keys.octets));
+    assert_eq!((next.len(), next.bytes), (keys.len(), keys.bytes));
 }
 
 /// One owner's requests with answers of a MiB, until no more is held; how many are kept, and why no
@@ -216,7 +216,7 @@ fn what_comes_to_nothing_is_given_back_to_its_owner() {
     assert_eq!(keys.hold(keyed, b"answer"), Ok(()));
     assert_eq!(keys.share_of(owner(1)), cost("k", b"answer"));
     keys.forget("k");
-    assert_eq!((keys.octets, keys.shares.len()), (0, 0));
+    assert_eq!((keys.bytes, keys.shares.len()), (0, 0));
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Handler for Echo {
         Ok(())
     }
 
-    fn answer_octets(&self, head: &Head, _most_body: usize) -> usize {
+    fn answer_bytes(&self, head: &Head, _most_body: usize) -> usize {
         if head.target.ends_with("large") {
             LARGE
         } else {
@@ -228,10 +228,10 @@ fn a_body_of_the_greatest_size_is_taken_and_its_memory_given_back() {
 }
 
 /// Bodies that take all memory there is for large ones: for a handler that keeps them, or all but
-/// their last octets.
-fn full_of_large_bodies(running: &Running, target: &str, octets: usize) -> Vec<Client> {
+/// their last bytes.
+fn full_of_large_bodies(running: &Running, target: &str, bytes: usize) -> Vec<Client> {
     let budget = &running.listener.shared.budget;
-    let request = post(target, "Content-Length: 1048576\r\n", &"x".repeat(octets));
+    let request = post(target, "Content-Length: 1048576\r\n", &"x".repeat(bytes));
     let full = (1..=LARGE_BODIES).map(|number| {
         let mut client = running.client();
         client.send(&request);
@@ -294,12 +294,12 @@ fn large_bodies_have_their_turns_and_that_time_does_not_count_against_them() {
     });
     let mut first = full_of_large_bodies(&running, "/wait", 1 << 20);
     running.until_waiting(LARGE_BODIES);
-    let octets = "x".repeat(1 << 20);
-    let whole = post("/b", "Content-Length: 1048576\r\n", &octets);
+    let bytes = "x".repeat(1 << 20);
+    let whole = post("/b", "Content-Length: 1048576\r\n", &bytes);
     let chunked = post(
         "/c",
         "Transfer-Encoding: chunked\r\n",
-        &format!("100000\r\n{octets}\r\n0\r\n\r\n"),
+        &format!("100000\r\n{bytes}\r\n0\r\n\r\n"),
     );
     thread::scope(|scope| {
         for number in 0..5 * LARGE_BODIES {

@@ -471,7 +471,7 @@ proptest! {
     }
 
     #[test]
-    fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        drop(mistake(&octets));
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        drop(mistake(&bytes));
     }
 }

@@ -301,8 +301,8 @@ fn where_there_are_no_notifications_it_is_said_what_may_have_been_meant_for_them
             r#""…" is no field, "notifications" is"#,
         ),
     ] {
-        let mut octets = body.as_bytes().to_vec();
-        let batch = decode(&mut octets, 3, Trailing::Ignored).unwrap();
+        let mut bytes = body.as_bytes().to_vec();
+        let batch = decode(&mut bytes, 3, Trailing::Ignored).unwrap();
         let found = plan(
             batch,
             &rules(),
@@ -351,17 +351,17 @@ fn rejections_beyond_the_limit_are_counted() {
     let body = format!(r#"{{"platform":1,"message":"m","token":[{tokens}]}},{{"platform":9}}"#);
     for (has_room, limit) in [(false, SURE_REJECTED), (true, MAX_REJECTED)] {
         let mut asked = Vec::new();
-        let mut room = |octets| {
-            asked.push(octets);
+        let mut room = |bytes| {
+            asked.push(bytes);
             has_room
         };
         let plan = planned_with(&body, &rules(), &mut room).unwrap();
         assert_eq!(asked, [MAX_REJECTED - SURE_REJECTED], "once");
         let (listed, omitted) = (plan.rejected.listed(), plan.rejected.omitted());
         assert_eq!(listed.len() + omitted, TOKENS + 1);
-        let octets = serde_json::to_string(listed).unwrap().len();
-        assert!(octets <= limit + 2, "{octets}");
-        assert!(octets > limit - 100, "{octets}: there was room for more");
+        let bytes = serde_json::to_string(listed).unwrap().len();
+        assert!(bytes <= limit + 2, "{bytes}");
+        assert!(bytes > limit - 100, "{bytes}: there was room for more");
         let faults = plan.rejected.faults().iter();
         let faults: Vec<_> = faults
             .map(|fault| (fault.notification, &*fault.error))

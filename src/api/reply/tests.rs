@@ -15,7 +15,7 @@ fn rendered(reply: Reply, head: Option<&Head>) -> String {
 }
 
 #[test]
-fn a_message_is_gauruns_to_the_octet() {
+fn a_message_is_gauruns_to_the_byte() {
     let head = head("POST /push HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(
         rendered(Reply::message(200, "ok"), Some(&head)),

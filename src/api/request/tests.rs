@@ -321,8 +321,8 @@ fn notifications_beyond_the_limit_are_counted_and_checked_but_not_kept() {
 
 proptest! {
     #[test]
-    fn no_octets_make_it_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        drop(read(&octets));
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        drop(read(&bytes));
     }
 
     #[test]

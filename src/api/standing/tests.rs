@@ -4,7 +4,7 @@ use super::*;
 
 const MOMENT: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const OCTETS: usize = 64 * 1024;
+const BYTES: usize = 64 * 1024;
 
 fn claim(number: u64, rank: Rank, since: Instant, spared: Duration) -> Claim {
     Claim {
@@ -56,21 +56,21 @@ fn silence_unfinished_heads_and_farewells_are_behind_and_idleness_is_not() {
 #[test]
 fn a_body_slower_than_the_rate_is_behind_and_one_at_the_rate_is_not() {
     let start = Instant::now();
-    for (octets, late) in [
-        (OCTETS / 8, Some(Rank::Keeping)),
-        (OCTETS / 8 - 1, Some(Rank::Behind)),
+    for (bytes, late) in [
+        (BYTES / 8, Some(Rank::Keeping)),
+        (BYTES / 8 - 1, Some(Rank::Behind)),
     ] {
         let mut standing = with_a_body(start);
         let mut now = start;
         for part in 1..=20 {
             now += SECOND / 8;
             standing.resume(now);
-            standing.wait(Awaited::Body, part * octets, now);
+            standing.wait(Awaited::Body, part * bytes, now);
         }
         assert_eq!(
             rank(&standing, now),
             late,
-            "{octets} each eighth of a second"
+            "{bytes} each eighth of a second"
         );
     }
 }
@@ -80,7 +80,7 @@ fn who_sends_much_at_once_has_a_second_for_the_rest() {
     let start = Instant::now();
     let mut standing = with_a_body(start);
     standing.resume(start);
-    standing.wait(Awaited::Body, 1000 * OCTETS, start);
+    standing.wait(Awaited::Body, 1000 * BYTES, start);
     assert_eq!(rank(&standing, start + SECOND), Some(Rank::Keeping));
     assert_eq!(rank(&standing, start + SECOND + MOMENT), Some(Rank::Behind));
 }
@@ -93,11 +93,11 @@ fn time_in_which_we_do_not_read_does_not_count() {
     standing.resume(now);
     // No memory for the body, say.
     now += 3600 * SECOND;
-    standing.wait(Awaited::Body, OCTETS, now);
+    standing.wait(Awaited::Body, BYTES, now);
     assert_eq!(rank(&standing, now + 998 * MOMENT), Some(Rank::Keeping));
     // The process was stopped and begins to wait anew.
     now += 3600 * SECOND;
-    standing.wait(Awaited::Body, OCTETS, now);
+    standing.wait(Awaited::Body, BYTES, now);
     assert_eq!(rank(&standing, now + 998 * MOMENT), Some(Rank::Keeping));
     assert_eq!(rank(&standing, now + SECOND + MOMENT), Some(Rank::Behind));
 }
@@ -108,7 +108,7 @@ fn an_answer_has_to_be_taken_at_the_rate() {
     let mut standing = with_a_body(start);
     standing.resume(start + SECOND);
     let begun = start + 2 * SECOND;
-    standing.wait(Awaited::Taking, OCTETS, begun);
+    standing.wait(Awaited::Taking, BYTES, begun);
     assert_eq!(rank(&standing, begun + SECOND), Some(Rank::Keeping));
     assert_eq!(rank(&standing, begun + SECOND + MOMENT), Some(Rank::Behind));
     assert_eq!(standing.since(), begun);
@@ -127,7 +127,7 @@ fn who_keeps_to_the_rate_is_spared_until_we_have_waited_long_for_it() {
         standing.resume(now);
         // What we do with it takes time, too, which is not the caller's.
         now += SECOND;
-        standing.wait(Awaited::Body, part as usize * OCTETS, now);
+        standing.wait(Awaited::Body, part as usize * BYTES, now);
     }
     assert_eq!(spared(&standing, now), Duration::ZERO);
     assert_eq!(rank(&standing, now), Some(Rank::Keeping));
@@ -192,7 +192,7 @@ fn a_body_is_on_its_way_at_the_rate_for_a_while_and_before_its_first_can_have_co
     // At twice the rate.
     let mut now = start;
     for part in 1.. {
-        standing.wait(Awaited::Body, part * OCTETS, now);
+        standing.wait(Awaited::Body, part * BYTES, now);
         if now >= start + ON_ITS_WAY {
             break;
         }
@@ -202,7 +202,7 @@ fn a_body_is_on_its_way_at_the_rate_for_a_while_and_before_its_first_can_have_co
     }
     assert!(!standing.is_on_its_way(now), "it has taken long");
     let mut standing = with_a_body(start);
-    standing.wait(Awaited::Body, OCTETS, start);
+    standing.wait(Awaited::Body, BYTES, start);
     assert!(standing.is_on_its_way(start + SECOND));
     assert!(
         !standing.is_on_its_way(start + SECOND + MOMENT),

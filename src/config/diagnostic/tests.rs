@@ -77,11 +77,11 @@ fn secrets_are_on_no_line() {
 proptest! {
     #[test]
     fn any_file_ends_in_a_configuration_or_in_harmless_lines(
-        octets in proptest::collection::vec(any::<u8>(), 0..400),
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
         lines in "([a-z_]{1,8}( ?= ?|\\.)?|\\[[a-z]{1,7}\\]\n|\"|'''|[0-9]{1,3}|\n|\\PC|\
                   \\[core\\]\nport=|\u{1b}){0,60}",
     ) {
-        for text in [String::from_utf8_lossy(&octets).into_owned(), lines] {
+        for text in [String::from_utf8_lossy(&bytes).into_owned(), lines] {
             let shown = match parse(&text) {
                 Ok((_, warnings)) => warnings.iter().map(Warning::diagnostic).collect(),
                 Err(error) => error.diagnostics(),

@@ -197,7 +197,7 @@ pub(in super::super) const CORE_MAX_BODY_BYTES: Key = Key::number(
     "max_body_bytes",
     8 * 1024 * 1024,
     (MAX_BODY_BYTES_MIN, MAX_BODY_BYTES_MAX),
-    "octets",
+    "bytes",
     "Size of one request body; a larger one is answered 413. 100 notifications of 1,000 device \
      tokens each are 7 MB of APNs tokens, 18 MB of FCM tokens",
 )

@@ -29,7 +29,7 @@ pub(in super::super) const JOURNAL_SEGMENT_BYTES: Key = Key::number(
     "segment_bytes",
     64 * 1024 * 1024,
     (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
-    "octets",
+    "bytes",
     "Size from which on a segment of the journal is followed by a new one, once it is also twice \
      the size of what is outstanding",
 );

@@ -56,7 +56,7 @@ pub(in super::super) const LOG_HASH_KEY_PATH: Key = Key::text(
     "hash_key_path",
     "",
     "a path",
-    "The key of `hide_token = \"hash\"`: a file of 16 octets or more, the same on all daemons \
+    "The key of `hide_token = \"hash\"`: a file of 16 bytes or more, the same on all daemons \
      whose lines are to be joined",
 );
 pub(in super::super) const LOG_HIDE_MESSAGE: Key = Key::flag(

@@ -136,7 +136,7 @@ fn a_clock_that_was_set_back_makes_nothing_older_or_younger_than_now() {
 /// The journal in these files, and what the last process has left in it.
 fn open_in(files: &MemoryFiles) -> (Arc<Journal>, Recovered) {
     let mut settings = journal::Settings::new("/journal");
-    settings.reserve_octets = 0;
+    settings.reserve_bytes = 0;
     let opened = Journal::open(Arc::new(files.clone()), settings, Moment::now());
     let (journal, recovered) = opened.unwrap();
     (Arc::new(journal), recovered)
@@ -323,7 +323,7 @@ fn the_journal_is_kept_as_the_configuration_says() {
     let kept = of("node = 7", "interval");
     assert_eq!(kept.dir, Path::new("/k"));
     assert_eq!(
-        (kept.node.to_string(), kept.segment_octets),
+        (kept.node.to_string(), kept.segment_bytes),
         ("7".to_owned(), 70_000)
     );
     assert_eq!(

@@ -301,14 +301,14 @@ mod tests {
     proptest! {
         #[test]
         fn no_flipped_bit_and_no_cut_is_believed(at in 0..100_usize, bit in 0..8_u32, cut: bool) {
-            let mut octets = book().text().into_bytes();
-            let at = at % octets.len();
+            let mut bytes = book().text().into_bytes();
+            let at = at % bytes.len();
             if cut {
-                octets.truncate(at);
+                bytes.truncate(at);
             } else {
-                octets[at] ^= 1 << bit;
+                bytes[at] ^= 1 << bit;
             }
-            if let Ok(text) = std::str::from_utf8(&octets) {
+            if let Ok(text) = std::str::from_utf8(&bytes) {
                 prop_assert!(Book::read(text).is_err(), "{}", text);
             }
         }

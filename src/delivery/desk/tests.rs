@@ -50,12 +50,12 @@ struct Kind {
     manners: fn(usize, usize) -> Manners,
     number: usize,
     requests: usize,
-    /// It panics when it is to write its last octets.
+    /// It panics when it is to write its last bytes.
     is_trapped: bool,
     way: Way,
 }
 
-/// How octets come from the provider.
+/// How bytes come from the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Open,
@@ -93,9 +93,9 @@ impl Kind {
 }
 
 fn carry(from: &mut http2::Connection, to: &mut http2::Connection, now: Instant) {
-    let octets = from.output().to_vec();
-    from.advance_output(octets.len());
-    to.receive(&octets, now);
+    let bytes = from.output().to_vec();
+    from.advance_output(bytes.len());
+    to.receive(&bytes, now);
 }
 
 impl Transport for Kind {
@@ -333,7 +333,7 @@ impl Scene {
     fn read_logs(&mut self) {
         for lines in self.desk.unflushed() {
             for line in lines
-                .split(|octet| *octet == b'\n')
+                .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())
             {
                 let line: serde_json::Value = serde_json::from_slice(line).unwrap();
@@ -458,7 +458,7 @@ fn a_paused_lane_sends_nothing_and_its_pushes_time_goes_on() {
 
 /// After a crash the next process must know what it may not send again.
 #[test]
-fn where_nothing_is_sent_again_each_push_is_noted_before_its_octets_leave() {
+fn where_nothing_is_sent_again_each_push_is_noted_before_its_bytes_leave() {
     for resend_unknown in [false, true] {
         let (handed, tried) = (Arc::<AtomicUsize>::default(), Arc::default());
         let counter = Counter(Arc::clone(&handed), Arc::clone(&tried));

@@ -249,7 +249,7 @@ fn a_push_expires_by_its_own_time_or_max_age_counted_from_acceptance() {
 }
 
 #[test]
-fn the_retry_window_does_not_begin_before_an_octet_is_sent() {
+fn the_retry_window_does_not_begin_before_a_byte_is_sent() {
     let now = start();
     let mut push = push_at(now);
     assert!(matches!(

@@ -62,7 +62,7 @@ impl Wire {
         Self::new(apns(), streams)
     }
 
-    /// Carries octets both ways until nothing moves.
+    /// Carries bytes both ways until nothing moves.
     fn settle(&mut self) {
         loop {
             let up = self.client.output().to_vec();

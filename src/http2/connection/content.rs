@@ -40,7 +40,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Octets of content of that stream that wait for a window, or for output to be taken.
+    /// Bytes of content of that stream that wait for a window, or for output to be taken.
     pub fn unsent(&self, stream: StreamId) -> usize {
         let waiting = self
             .streams
@@ -49,7 +49,7 @@ impl Connection {
         waiting.map_or(0, Waiting::unsent)
     }
 
-    /// `n` octets of that stream's `Event::Data` were consumed: gives credit back to the peer.
+    /// `n` bytes of that stream's `Event::Data` were consumed: gives credit back to the peer.
     ///
     /// When a stream ends, whatever was not released of it is given back by itself; releasing it
     /// afterwards does nothing.
@@ -63,7 +63,7 @@ impl Connection {
             && entry.receives()
             && let Some(increment) = entry.receive_window.release(n)
         {
-            frame::put_window_update(self.output.octets(), stream, increment);
+            frame::put_window_update(self.output.bytes(), stream, increment);
         }
         self.release_connection(n);
     }
@@ -74,7 +74,7 @@ impl Connection {
             && !self.closed
             && let Some(increment) = self.receive_window.release(n)
         {
-            frame::put_window_update(self.output.octets(), 0, increment);
+            frame::put_window_update(self.output.bytes(), 0, increment);
         }
     }
 
@@ -109,7 +109,7 @@ impl Connection {
             let (part, rest) = content.split_at(n);
             let last = rest.is_empty();
             if n > 0 || (last && end_stream) {
-                frame::put_data(self.output.octets(), id, part, last && end_stream);
+                frame::put_data(self.output.bytes(), id, part, last && end_stream);
                 self.send_window.charge(n);
                 stream.send_window.charge(n);
             }
@@ -179,7 +179,7 @@ impl Connection {
         let part = waiting.content.get(waiting.sent..end).unwrap_or_default();
         let last = end >= waiting.content.len();
         let end_stream = last && waiting.end_stream;
-        frame::put_data(self.output.octets(), id, part, end_stream);
+        frame::put_data(self.output.bytes(), id, part, end_stream);
         waiting.sent = end;
         waiting.since = Some(self.clock);
         self.buffered = self.buffered.saturating_sub(n);
@@ -205,7 +205,7 @@ impl Connection {
 
     fn put_trailers<'a>(&mut self, id: StreamId, fields: impl Iterator<Item = Field<'a>>) {
         let max_frame = self.peer.max_frame_size;
-        let out = self.output.octets();
+        let out = self.output.bytes();
         let start = frame::open_headers(out);
         self.encoder.begin(out);
         for field in fields {
@@ -233,6 +233,6 @@ impl Connection {
     }
 }
 
-/// Octets of content per DATA frame, whatever more the peer allows: a stream's turn is short, and
+/// Bytes of content per DATA frame, whatever more the peer allows: a stream's turn is short, and
 /// a frame fits in a TLS record.
 const DATA_FRAME_MAX: usize = 0x4000;

@@ -11,7 +11,7 @@ impl Connection {
     /// Credit for what was not released, and for what arrives late, is given back.
     pub fn reset(&mut self, stream: StreamId, code: ErrorCode) {
         if self.remove(stream).is_some() {
-            frame::put_rst_stream(self.output.octets(), stream, code);
+            frame::put_rst_stream(self.output.bytes(), stream, code);
             self.remember_reset(stream);
         }
         self.events.retain(|event| event.stream() != Some(stream));
@@ -59,7 +59,7 @@ impl Connection {
 
     /// Resets a stream that is not to go on, and says why.
     pub(super) fn give_up(&mut self, id: StreamId, code: ErrorCode, cause: Cause) {
-        frame::put_rst_stream(self.output.octets(), id, code);
+        frame::put_rst_stream(self.output.bytes(), id, code);
         self.remember_reset(id);
         self.fail(id, Fate::Unknown, cause);
     }
@@ -136,13 +136,13 @@ impl Connection {
         self.end(cause);
     }
 
-    /// Client role: whether no octet of that request was handed to the transport.
+    /// Client role: whether no byte of that request was handed to the transport.
     pub fn is_unsent(&self, stream: StreamId) -> bool {
         let stream = self.streams.get(&stream);
         self.role == Role::Client && stream.is_some_and(|s| !self.output.is_taken(s.opened_at))
     }
 
-    /// Client role: takes back every request of which no octet was handed to the transport. Each
+    /// Client role: takes back every request of which no byte was handed to the transport. Each
     /// fails with `Fate::NotSent`, and will never be sent. Field blocks that were encoded behind
     /// theirs cannot be sent any more, so no further stream is opened: the connection ends with
     /// those that were sent. Does nothing while one of those may still have trailers, whose block
@@ -185,7 +185,7 @@ impl Connection {
     }
 
     /// Takes back the output from the first request on of which nothing was handed over: those
-    /// requests are reported as not sent, and the octets in between are of failing streams.
+    /// requests are reported as not sent, and the bytes in between are of failing streams.
     fn cut_unsent(&mut self) {
         if self.role == Role::Client {
             let begins = self.streams.values().map(|stream| stream.opened_at);

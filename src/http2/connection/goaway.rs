@@ -69,7 +69,7 @@ impl Connection {
             Role::Client => self.farewell.drain = Drain::Yes,
             Role::Server => {
                 self.put_goaway(frame::STREAM_ID_MASK, ErrorCode::NO_ERROR, &[]);
-                frame::put_ping(self.output.octets(), DRAIN_PING, 0);
+                frame::put_ping(self.output.bytes(), DRAIN_PING, 0);
                 let deadline = now.checked_add(DRAIN_PING_TIMEOUT);
                 self.farewell.drain = Drain::Announced { deadline };
             }
@@ -180,7 +180,7 @@ impl Connection {
     pub(super) fn put_goaway(&mut self, last: StreamId, code: ErrorCode, debug: &[u8]) -> StreamId {
         let last = self.farewell.sent.map_or(last, |earlier| earlier.min(last));
         self.farewell.sent = Some(last);
-        frame::put_goaway(self.output.octets(), last, code, debug);
+        frame::put_goaway(self.output.bytes(), last, code, debug);
         last
     }
 }

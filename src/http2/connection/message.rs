@@ -18,7 +18,7 @@ pub(super) struct Block {
     /// The HEADERS frame had `END_STREAM`: the stream ends with the block.
     end_stream: bool,
     /// At most `Connection::block_max`.
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     continuations: u8,
     /// When it has to be complete.
     pub(super) deadline: Option<Instant>,
@@ -46,7 +46,7 @@ impl Connection {
         self.block = Some(Block {
             stream,
             end_stream,
-            octets: fragment.to_vec(),
+            bytes: fragment.to_vec(),
             continuations: 0,
             deadline: now.checked_add(BLOCK_TIMEOUT),
         });
@@ -66,28 +66,28 @@ impl Connection {
         if block.continuations > CONTINUATIONS_FREE {
             self.count_glitch()?;
         }
-        if block.octets.len().saturating_add(fragment.len()) > self.block_max() {
+        if block.bytes.len().saturating_add(fragment.len()) > self.block_max() {
             return Err(Violation::calm("field block longer than our limit"));
         }
-        block.octets.extend_from_slice(fragment);
+        block.bytes.extend_from_slice(fragment);
         if header.has(frame::END_HEADERS) {
-            return self.on_block(block.stream, block.end_stream, &block.octets);
+            return self.on_block(block.stream, block.end_stream, &block.bytes);
         }
         self.block = Some(block);
         Ok(())
     }
 
-    /// Octets of an encoded field block that we take.
+    /// Bytes of an encoded field block that we take.
     fn block_max(&self) -> usize {
         let list = index(self.options.max_header_list_size);
         list.saturating_mul(hpack::EXCESS).max(BLOCK_MAX)
     }
 
     /// A whole block. It is decoded whatever becomes of it: the next one builds on it.
-    fn on_block(&mut self, id: StreamId, end_stream: bool, octets: &[u8]) -> Result<(), Violation> {
+    fn on_block(&mut self, id: StreamId, end_stream: bool, bytes: &[u8]) -> Result<(), Violation> {
         let decoded = self
             .decoder
-            .decode(octets)
+            .decode(bytes)
             .map_err(|error| Violation::Connection(error.code(), error.rule()))?;
         let Some(stream) = self.streams.get(&id) else {
             return match self.role {
@@ -204,7 +204,7 @@ impl Connection {
             return Ok(());
         }
         if !self.has_room() {
-            frame::put_rst_stream(self.output.octets(), id, ErrorCode::REFUSED_STREAM);
+            frame::put_rst_stream(self.output.bytes(), id, ErrorCode::REFUSED_STREAM);
             self.remember_reset(id);
             return Ok(());
         }
@@ -245,7 +245,7 @@ const CONTINUATIONS_FREE: u8 = 8;
 /// or two, and each costs a decoding and an event.
 const INTERIM_HEADS_FREE: u8 = 8;
 
-/// Octets of an encoded field block; more if a list of more than 16 KiB is taken. Our limit: four
+/// Bytes of an encoded field block; more if a list of more than 16 KiB is taken. Our limit: four
 /// times the list, as much as is decoded of one.
 const BLOCK_MAX: usize = 0x1_0000;
 

@@ -49,7 +49,7 @@ pub struct Connection {
     role: Role,
     options: Options,
 
-    /// Octets of the client preface that are still to come (server role).
+    /// Bytes of the client preface that are still to come (server role).
     preface: &'static [u8],
     input: Input,
     /// A field block whose CONTINUATIONs are still to come.
@@ -67,7 +67,7 @@ pub struct Connection {
     clock: Instant,
     /// When the peer was heard last; at first, when the connection began.
     heard: Instant,
-    /// Octets that the peer may send over all streams.
+    /// Bytes that the peer may send over all streams.
     receive_window: ReceiveWindow,
 
     streams: Streams,
@@ -87,10 +87,10 @@ pub struct Connection {
     output: Output,
     encoder: hpack::Encoder,
     templates: Vec<Template>,
-    /// Octets that we may send over all streams. Charged when content is written, never reserved:
+    /// Bytes that we may send over all streams. Charged when content is written, never reserved:
     /// a blocked stream must not keep others from sending.
     send_window: SendWindow,
-    /// Octets of content that wait in all streams.
+    /// Bytes of content that wait in all streams.
     buffered: usize,
     /// When streams that wait for their windows are looked at (server role).
     reap_at: Option<Instant>,
@@ -118,7 +118,7 @@ impl Connection {
         let mut connection = Self::new(Role::Client, options, now);
         connection
             .output
-            .octets()
+            .bytes()
             .extend_from_slice(frame::CLIENT_PREFACE);
         connection.introduce(now);
         connection
@@ -177,7 +177,7 @@ impl Connection {
         let settings = self.options.settings(self.role == Role::Client);
         self.send_settings(settings, now);
         if let Some(increment) = self.receive_window.open() {
-            frame::put_window_update(self.output.octets(), 0, increment);
+            frame::put_window_update(self.output.bytes(), 0, increment);
         }
     }
 
@@ -186,12 +186,12 @@ impl Connection {
         self.events.pop_front()
     }
 
-    /// Octets for the peer, oldest first.
+    /// Bytes for the peer, oldest first.
     pub fn output(&self) -> &[u8] {
         self.output.pending()
     }
 
-    /// The first `n` octets of `output` were handed to the transport.
+    /// The first `n` bytes of `output` were handed to the transport.
     pub fn advance_output(&mut self, n: usize) {
         self.output.advance(n);
         self.resets.forget_taken(&self.output);
@@ -199,7 +199,7 @@ impl Connection {
         self.close_if_done();
     }
 
-    /// The peer's octets may be read: false while so much output waits (64 KiB) that a peer which
+    /// The peer's bytes may be read: false while so much output waits (64 KiB) that a peer which
     /// does not read ours could make it grow. Whoever reads the transport is to stop until then.
     pub fn wants_input(&self) -> bool {
         !self.closed && !self.output.is_full()
@@ -251,12 +251,12 @@ impl Connection {
         self.streams.len()
     }
 
-    /// Octets of content that the connection-level window lets us send now.
+    /// Bytes of content that the connection-level window lets us send now.
     pub fn send_window(&self) -> usize {
         self.send_window.available()
     }
 
-    /// Octets of content that a new stream may send at once (peer's `INITIAL_WINDOW_SIZE`).
+    /// Bytes of content that a new stream may send at once (peer's `INITIAL_WINDOW_SIZE`).
     pub fn initial_send_window(&self) -> usize {
         SendWindow::new(self.peer.initial_window_size).available()
     }
@@ -266,7 +266,7 @@ impl Connection {
         self.highest
     }
 
-    /// When octets of the peer came last; at first, when the connection began.
+    /// When bytes of the peer came last; at first, when the connection began.
     pub fn last_heard(&self) -> Instant {
         self.heard
     }
@@ -277,7 +277,7 @@ impl Connection {
         if self.closed {
             return;
         }
-        frame::put_ping(self.output.octets(), payload, 0);
+        frame::put_ping(self.output.bytes(), payload, 0);
         self.pings.push_back(payload);
         if self.pings.len() > PINGS_MAX {
             self.pings.pop_front();

@@ -8,17 +8,17 @@ use super::super::window::{WINDOW_INITIAL, WINDOW_MAX};
 pub struct Options {
     /// Streams that a client may open before the server's SETTINGS come (APNs: 1; others: 100).
     pub streams_before_settings: u32,
-    /// Octets of content taken per stream; beyond it the stream is reset with CANCEL.
+    /// Bytes of content taken per stream; beyond it the stream is reset with CANCEL.
     /// `usize::MAX` for no limit but the windows.
     pub max_content: usize,
-    /// `SETTINGS_INITIAL_WINDOW_SIZE` that we send: octets per stream we buffer unreleased.
+    /// `SETTINGS_INITIAL_WINDOW_SIZE` that we send: bytes per stream we buffer unreleased.
     pub stream_window: u32,
-    /// Octets over all open streams we buffer unreleased (raised by `WINDOW_UPDATE` at the start;
+    /// Bytes over all open streams we buffer unreleased (raised by `WINDOW_UPDATE` at the start;
     /// less than 65,535 count as 65,535, which HTTP/2 begins with).
     pub connection_window: u32,
     /// `SETTINGS_MAX_CONCURRENT_STREAMS` that a server sends; `None` sends none.
     pub max_concurrent_streams: Option<u32>,
-    /// `SETTINGS_HEADER_TABLE_SIZE` that we send: the decoder's dynamic table, in octets.
+    /// `SETTINGS_HEADER_TABLE_SIZE` that we send: the decoder's dynamic table, in bytes.
     pub header_table_size: u32,
     /// `SETTINGS_MAX_HEADER_LIST_SIZE` that we send and enforce. Of an encoded list nine frames
     /// (144 KiB) are taken at most.

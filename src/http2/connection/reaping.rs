@@ -1,5 +1,5 @@
 //! What a server keeps for a client that does not take it (RFC 9113 §10.5): content that waits for
-//! windows, in octets and in time.
+//! windows, in bytes and in time.
 
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ impl Connection {
     }
 }
 
-/// Server role: octets of content that wait for windows, over all streams of a connection. Our
+/// Server role: bytes of content that wait for windows, over all streams of a connection. Our
 /// limit: a client that reads takes answers as they are made.
 pub(in crate::http2) const BUFFERED_MAX: usize = 0x10_0000;
 

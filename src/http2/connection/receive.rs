@@ -10,19 +10,19 @@ use super::super::{ErrorCode, Event, StreamId};
 use super::{Connection, Role};
 
 impl Connection {
-    /// Takes octets from the peer, all of them; after the terminal state they are swallowed.
-    pub fn receive(&mut self, octets: &[u8], now: Instant) {
+    /// Takes bytes from the peer, all of them; after the terminal state they are swallowed.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) {
         self.pass(now);
-        if !octets.is_empty() {
+        if !bytes.is_empty() {
             self.heard = now;
         }
-        let mut octets = self.receive_preface(octets);
-        while !self.closed && !octets.is_empty() {
-            match self.receive_frame(octets, now) {
-                Ok(rest) => octets = rest,
+        let mut bytes = self.receive_preface(bytes);
+        while !self.closed && !bytes.is_empty() {
+            match self.receive_frame(bytes, now) {
+                Ok(rest) => bytes = rest,
                 Err((rest, violation)) => {
                     self.punish(violation);
-                    octets = rest;
+                    bytes = rest;
                 }
             }
             self.close_if_done();
@@ -30,9 +30,9 @@ impl Connection {
     }
 
     /// Server role: takes the client preface (RFC 9113 §3.4); returns what is behind it.
-    fn receive_preface<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
-        let n = self.preface.len().min(octets.len());
-        let (preface, rest) = octets.split_at(n);
+    fn receive_preface<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let n = self.preface.len().min(bytes.len());
+        let (preface, rest) = bytes.split_at(n);
         match self.preface.strip_prefix(preface) {
             Some(missing) => self.preface = missing,
             None if self.closed => {}
@@ -41,17 +41,17 @@ impl Connection {
         rest
     }
 
-    /// Takes the first frame, or all octets if it is not whole; returns what is behind it.
+    /// Takes the first frame, or all bytes if it is not whole; returns what is behind it.
     fn receive_frame<'a>(
         &mut self,
-        octets: &'a [u8],
+        bytes: &'a [u8],
         now: Instant,
     ) -> Result<&'a [u8], (&'a [u8], Violation)> {
-        let octets = self.input.after_skipped(octets);
+        let bytes = self.input.after_skipped(bytes);
         if self.input.is_between_frames()
-            && let Some(header) = FrameHeader::parse(octets)
+            && let Some(header) = FrameHeader::parse(bytes)
         {
-            let (_, behind) = octets.split_at(HEADER_LEN);
+            let (_, behind) = bytes.split_at(HEADER_LEN);
             self.judge(header)
                 .map_err(|violation| (behind, violation))?;
             if matches!(header.kind, Kind::Unknown(_)) {
@@ -66,17 +66,17 @@ impl Connection {
                 return result.map(|()| rest).map_err(|violation| (rest, violation));
             }
         }
-        self.assemble_frame(octets, now)
+        self.assemble_frame(bytes, now)
     }
 
     /// Goes on with a frame that comes in pieces.
     fn assemble_frame<'a>(
         &mut self,
-        octets: &'a [u8],
+        bytes: &'a [u8],
         now: Instant,
     ) -> Result<&'a [u8], (&'a [u8], Violation)> {
         let judged = self.input.partial().len() >= HEADER_LEN;
-        let (rest, complete) = self.input.fill(octets, HEADER_LEN);
+        let (rest, complete) = self.input.fill(bytes, HEADER_LEN);
         let Some(header) = FrameHeader::parse(self.input.partial()) else {
             return Ok(rest);
         };
@@ -103,7 +103,7 @@ impl Connection {
         result.map(|()| rest).map_err(|violation| (rest, violation))
     }
 
-    /// Whether this frame may come now, by its nine octets alone.
+    /// Whether this frame may come now, by its nine bytes alone.
     fn judge(&self, header: FrameHeader) -> Result<(), Violation> {
         let acknowledges = header.kind == Kind::Settings && header.has(frame::ACK);
         if !self.settings_received
@@ -256,13 +256,13 @@ impl Connection {
             // The answer is there; a request of which content waits for a window would hold its
             // place among the streams for as long as the peer likes.
             self.remove(id);
-            frame::put_rst_stream(self.output.octets(), id, ErrorCode::NO_ERROR);
+            frame::put_rst_stream(self.output.bytes(), id, ErrorCode::NO_ERROR);
         }
     }
 
     /// RFC 9113 §6.3: PRIORITY does nothing, in whatever state the stream is.
     fn on_priority(&mut self, id: StreamId, payload: &[u8]) -> Result<(), Violation> {
-        const RULE: &str = "PRIORITY not of 5 octets";
+        const RULE: &str = "PRIORITY not of 5 bytes";
         self.count_glitch()?;
         if payload.len() == 5 {
             return Ok(());
@@ -281,11 +281,11 @@ impl Connection {
     fn on_ping(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Violation> {
         let payload = *payload
             .first_chunk::<8>()
-            .ok_or(Violation::frame_size("PING not of 8 octets"))?;
+            .ok_or(Violation::frame_size("PING not of 8 bytes"))?;
         if header.has(frame::ACK) {
             return self.on_pong(payload);
         }
-        frame::put_ping(self.output.octets(), payload, frame::ACK);
+        frame::put_ping(self.output.bytes(), payload, frame::ACK);
         self.count_glitch()
     }
 
@@ -336,7 +336,7 @@ impl Connection {
     }
 }
 
-/// Octets of content below which a DATA frame that a server gets is small unless it is the last.
+/// Bytes of content below which a DATA frame that a server gets is small unless it is the last.
 pub(in crate::http2) const SMALL_DATA: usize = 64;
 
 /// What is said of a peer that sends too many of them.

@@ -105,7 +105,7 @@ impl Connection {
         }
 
         let opened_at = self.output.position();
-        let out = self.output.octets();
+        let out = self.output.bytes();
         let start = frame::open_headers(out);
         self.encoder.begin(out);
         template.encoding.encode_pseudo(&mut self.encoder, out);
@@ -119,7 +119,7 @@ impl Connection {
         let id = self.open_stream(opened_at, survey.method, Writing::Done);
         let end_stream = content.is_empty();
         let max_frame = self.peer.max_frame_size;
-        frame::close_headers(self.output.octets(), start, id, end_stream, max_frame);
+        frame::close_headers(self.output.bytes(), start, id, end_stream, max_frame);
         if end_stream {
             self.sent_end(id);
         } else {
@@ -151,7 +151,7 @@ impl Connection {
 
         let opened_at = self.output.position();
         let max_frame = self.peer.max_frame_size;
-        let out = self.output.octets();
+        let out = self.output.bytes();
         let start = frame::open_headers(out);
         self.encoder.begin(out);
         for field in fields {
@@ -163,7 +163,7 @@ impl Connection {
             Writing::Content
         };
         let id = self.open_stream(opened_at, survey.method, writing);
-        frame::close_headers(self.output.octets(), start, id, end_stream, max_frame);
+        frame::close_headers(self.output.bytes(), start, id, end_stream, max_frame);
         if end_stream {
             self.sent_end(id);
         }

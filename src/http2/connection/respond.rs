@@ -86,7 +86,7 @@ impl Connection {
             value: &[digit(100), digit(10), digit(1)],
             indexing: Indexing::Indexed,
         };
-        let out = self.output.octets();
+        let out = self.output.bytes();
         let start = frame::open_headers(out);
         self.encoder.begin(out);
         self.encoder.field(&status, out);

@@ -40,12 +40,12 @@ impl Connection {
         self.send_settings(settings, now);
     }
 
-    /// Lets the client have no more than `octets` of content under way on the connection, by
+    /// Lets the client have no more than `bytes` of content under way on the connection, by
     /// keeping back the credit of what comes first: HTTP/2 begins with 65,535. Server role, before
     /// anything was received.
-    pub fn narrow_connection_window(&mut self, octets: u32) {
+    pub fn narrow_connection_window(&mut self, bytes: u32) {
         if self.role == Role::Server {
-            self.receive_window.narrow(octets);
+            self.receive_window.narrow(bytes);
         }
     }
 
@@ -55,7 +55,7 @@ impl Connection {
     }
 
     pub(super) fn send_settings(&mut self, settings: OurSettings, now: Instant) {
-        settings.put(self.output.octets());
+        settings.put(self.output.bytes());
         self.unacknowledged.sent(settings, now);
     }
 
@@ -89,7 +89,7 @@ impl Connection {
                 Self::join_round(&mut self.round, *id, stream);
             }
         }
-        frame::put_settings_ack(self.output.octets());
+        frame::put_settings_ack(self.output.bytes());
         self.events.push_back(Event::SettingsReceived);
         self.let_out_content();
         if is_first {

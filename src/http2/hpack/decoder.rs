@@ -56,7 +56,7 @@ pub struct Decoder {
 impl Decoder {
     /// `max_table_size` and `max_header_list_size` are what our first SETTINGS say.
     ///
-    /// Until the peer acknowledges them (`set_max_table_size`) the table has the 4,096 octets that
+    /// Until the peer acknowledges them (`set_max_table_size`) the table has the 4,096 bytes that
     /// it has without SETTINGS, and the peer may use either size.
     pub fn new(max_table_size: u32, max_header_list_size: u32) -> Self {
         Self {
@@ -137,9 +137,9 @@ impl Decoder {
     /// RFC 7541 §6.1.
     fn indexed(&self, rest: &mut &[u8], list: &mut List) -> Result<(), DecodeError> {
         let (name, value) = self.entry(integer::decode(rest, 0x7f)?)?;
-        list.octets().extend_from_slice(name);
-        let name_end = list.octets().len();
-        list.octets().extend_from_slice(value);
+        list.bytes().extend_from_slice(name);
+        let name_end = list.bytes().len();
+        list.bytes().extend_from_slice(value);
         list.finish_field(name_end)
     }
 
@@ -147,11 +147,11 @@ impl Decoder {
     /// copied, so that it may come from an entry which this field evicts. Returns its end.
     fn literal(&self, rest: &mut &[u8], mask: u8, list: &mut List) -> Result<usize, DecodeError> {
         match integer::decode(rest, mask)? {
-            0 => string(rest, list.octets())?,
-            index => list.octets().extend_from_slice(self.entry(index)?.0),
+            0 => string(rest, list.bytes())?,
+            index => list.bytes().extend_from_slice(self.entry(index)?.0),
         }
-        let name_end = list.octets().len();
-        string(rest, list.octets())?;
+        let name_end = list.bytes().len();
+        string(rest, list.bytes())?;
         Ok(name_end)
     }
 
@@ -166,18 +166,18 @@ impl Decoder {
     }
 }
 
-/// Takes a string literal (RFC 7541 §5.2). Its octets have to be there before room is made.
+/// Takes a string literal (RFC 7541 §5.2). Its bytes have to be there before room is made.
 fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let is_coded = rest.first().is_some_and(|first| first & 0x80 != 0);
     let len = integer::decode(rest, 0x7f)?;
-    let (octets, after) = rest
+    let (bytes, after) = rest
         .split_at_checked(index(len))
         .ok_or(DecodeError::Compression("string longer than its block"))?;
     *rest = after;
     if is_coded {
-        huffman::decode(octets, out)
+        huffman::decode(bytes, out)
     } else {
-        out.extend_from_slice(octets);
+        out.extend_from_slice(bytes);
         Ok(())
     }
 }
@@ -185,7 +185,7 @@ fn string(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
 /// The list that a block is decoded to, within its limits.
 struct List {
     fields: Fields,
-    /// Sizes of all fields so far, dropped ones too; each counts 32 octets more than it has.
+    /// Sizes of all fields so far, dropped ones too; each counts 32 bytes more than it has.
     size: usize,
     /// Number of all fields so far, dropped ones too.
     count: usize,
@@ -205,9 +205,9 @@ impl List {
         }
     }
 
-    /// The octets of the fields, to which those of the next field are appended.
-    fn octets(&mut self) -> &mut Vec<u8> {
-        self.fields.octets()
+    /// The bytes of the fields, to which those of the next field are appended.
+    fn bytes(&mut self) -> &mut Vec<u8> {
+        self.fields.bytes()
     }
 
     /// Name and value of the field that is not finished yet.
@@ -250,12 +250,12 @@ impl List {
     }
 }
 
-/// Our limit: fields of a list that are kept. Many tiny fields cost more than their octets say;
+/// Our limit: fields of a list that are kept. Many tiny fields cost more than their bytes say;
 /// providers send about ten, callers about twenty.
 pub(super) const MAX_FIELDS: usize = 128;
 
 /// Our limit: a list that is over a limit is decoded on (so that the connection can answer and go
-/// on) until it is this many times over. Then it is an attack, one octet for a whole entry.
+/// on) until it is this many times over. Then it is an attack, one byte for a whole entry.
 pub(in crate::http2) const EXCESS: usize = 4;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The dynamic table (RFC 7541 §2.3.2), of either direction.
 //!
-//! The octets of all entries lie one after the other, oldest first, in one buffer; evicted ones
+//! The bytes of all entries lie one after the other, oldest first, in one buffer; evicted ones
 //! are cut off its front when the buffer is full. It takes at most twice the table's maximum size.
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use super::super::fields::list_size;
 /// Entries, newest first, within a maximum size.
 pub(super) struct DynamicTable {
     /// Names and values, oldest first; what lies before the oldest entry is dead.
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     /// Newest first.
     entries: VecDeque<Entry>,
     /// Sum of the sizes of the entries, as RFC 7541 §4.1 counts them; `size <= max_size`.
@@ -19,7 +19,7 @@ pub(super) struct DynamicTable {
     max_size: usize,
 }
 
-/// Where an entry lies in `octets`: the value follows the name.
+/// Where an entry lies in `bytes`: the value follows the name.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     start: usize,
@@ -39,7 +39,7 @@ pub(super) struct Found {
 impl DynamicTable {
     pub(super) fn new(max_size: usize) -> Self {
         Self {
-            octets: Vec::new(),
+            bytes: Vec::new(),
             entries: VecDeque::new(),
             size: 0,
             max_size,
@@ -68,9 +68,9 @@ impl DynamicTable {
         self.evict_to(room);
         let evicted = self.entries.len() < before;
         self.make_room(name.len().saturating_add(value.len()));
-        let start = self.octets.len();
-        self.octets.extend_from_slice(name);
-        self.octets.extend_from_slice(value);
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(value);
         self.entries.push_front(Entry {
             start,
             name_len: name.len(),
@@ -112,7 +112,7 @@ impl DynamicTable {
     }
 
     fn part(&self, start: usize, len: usize) -> &[u8] {
-        self.octets
+        self.bytes
             .get(start..start.saturating_add(len))
             .unwrap_or_default()
     }
@@ -126,28 +126,28 @@ impl DynamicTable {
                 .saturating_sub(list_size(entry.name_len, entry.value_len));
         }
         if self.entries.is_empty() {
-            self.octets.clear();
+            self.bytes.clear();
         }
     }
 
-    /// Makes room for `len` octets, which with the live ones are at most `max_size`. The buffer is
-    /// kept at twice that, so that its front is cut off once per that many octets, not at each
+    /// Makes room for `len` bytes, which with the live ones are at most `max_size`. The buffer is
+    /// kept at twice that, so that its front is cut off once per that many bytes, not at each
     /// insertion.
     fn make_room(&mut self, len: usize) {
-        if self.octets.capacity().saturating_sub(self.octets.len()) >= len {
+        if self.bytes.capacity().saturating_sub(self.bytes.len()) >= len {
             return;
         }
         let dead = self
             .entries
             .back()
-            .map_or(self.octets.len(), |oldest| oldest.start);
-        self.octets.drain(..dead);
+            .map_or(self.bytes.len(), |oldest| oldest.start);
+        self.bytes.drain(..dead);
         for entry in &mut self.entries {
             entry.start = entry.start.saturating_sub(dead);
         }
-        let wanted = self.octets.len().saturating_add(len).saturating_mul(2);
-        self.octets
-            .reserve_exact(wanted.saturating_sub(self.octets.len()));
+        let wanted = self.bytes.len().saturating_add(len).saturating_mul(2);
+        self.bytes
+            .reserve_exact(wanted.saturating_sub(self.bytes.len()));
     }
 }
 
@@ -166,7 +166,7 @@ impl DynamicTable {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.octets.capacity()
+        self.bytes.capacity()
     }
 
     /// All entries as text, newest first.

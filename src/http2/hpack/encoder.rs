@@ -3,7 +3,7 @@
 //! The table is kept for what repeats. A value that changes each time would, if inserted, push
 //! out those that repeat (some 35 APNs paths fill the table), so it is sent as a literal.
 //!
-//! Its name would still cost its octets each time where the static table has none (`apns-id`,
+//! Its name would still cost its bytes each time where the static table has none (`apns-id`,
 //! `apns-expiration`, `apns-collapse-id`). RFC 7541 has no way to insert a name alone: the first
 //! field of that name is inserted whole, the later ones refer to its name. To keep the table clean
 //! that is done for at most [`MAX_NAMES`] small fields, and again only after an insertion of a
@@ -109,7 +109,7 @@ impl Encoder {
     }
 
     /// Changes whenever the dynamic table does: while it is the same, a field that was encoded
-    /// without insertion is encoded to the same octets again.
+    /// without insertion is encoded to the same bytes again.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -158,15 +158,15 @@ fn number(dynamic: usize) -> usize {
 }
 
 /// Appends a string literal, Huffman-coded where that is shorter (RFC 7541 §5.2).
-fn string(octets: &[u8], out: &mut Vec<u8>) {
-    let coded = huffman::encoded_len(octets);
-    if coded < octets.len() {
+fn string(bytes: &[u8], out: &mut Vec<u8>) {
+    let coded = huffman::encoded_len(bytes);
+    if coded < bytes.len() {
         out.reserve(coded.saturating_add(8));
         integer::encode(coded, 0x7f, 0x80, out);
-        huffman::encode(octets, out);
+        huffman::encode(bytes, out);
     } else {
-        integer::encode(octets.len(), 0x7f, 0x00, out);
-        out.extend_from_slice(octets);
+        integer::encode(bytes.len(), 0x7f, 0x00, out);
+        out.extend_from_slice(bytes);
     }
 }
 
@@ -177,7 +177,7 @@ impl Encoder {
     }
 }
 
-/// Our limit: table octets that we use, whatever the peer offers. A provider's template takes
+/// Our limit: table bytes that we use, whatever the peer offers. A provider's template takes
 /// below 2 KiB; following an offer of many megabytes would spend our memory on the peer's word.
 pub(super) const MAX_TABLE_SIZE: u32 = DEFAULT_TABLE_SIZE;
 
@@ -186,5 +186,5 @@ pub(super) const MAX_TABLE_SIZE: u32 = DEFAULT_TABLE_SIZE;
 pub(super) const MAX_NAMES: u8 = 8;
 
 /// Our limit: a field inserted for the sake of its name takes at most the table's size divided by
-/// this (256 octets of 4,096), so that all `MAX_NAMES` of them take at most half of it.
+/// this (256 bytes of 4,096), so that all `MAX_NAMES` of them take at most half of it.
 pub(super) const NAME_SHARE: usize = 16;

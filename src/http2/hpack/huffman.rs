@@ -6,20 +6,20 @@
 use super::super::fields::index;
 use super::decoder::DecodeError;
 
-/// Octets that `encode` would append.
-pub(super) fn encoded_len(octets: &[u8]) -> usize {
-    let bits: usize = octets.iter().map(|&octet| usize::from(code(octet).1)).sum();
+/// Bytes that `encode` would append.
+pub(super) fn encoded_len(bytes: &[u8]) -> usize {
+    let bits: usize = bytes.iter().map(|&byte| usize::from(code(byte).1)).sum();
     bits.div_ceil(8)
 }
 
-/// Appends the code of each octet, and ones up to a whole octet.
-pub(super) fn encode(octets: &[u8], out: &mut Vec<u8>) {
+/// Appends the code of each byte, and ones up to a whole byte.
+pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     // The lowest `count` bits of `bits` are still to be written; the ones above them are not
     // cleared. There are fewer than 32 of them before, and at most 61 after a code is added.
     let mut bits: u64 = 0;
     let mut count: u32 = 0;
-    for &octet in octets {
-        let (code, length) = code(octet);
+    for &byte in bytes {
+        let (code, length) = code(byte);
         bits = bits.wrapping_shl(u32::from(length)) | u64::from(code);
         count = count.wrapping_add(u32::from(length));
         if let Some(left) = count.checked_sub(32) {
@@ -50,9 +50,9 @@ pub(super) fn decode(mut input: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeEr
         let Some(left) = count.checked_sub(u32::from(length)) else {
             break;
         };
-        let octet = u8::try_from(symbol)
+        let byte = u8::try_from(symbol)
             .map_err(|_| DecodeError::Compression("EOS in a Huffman-coded string"))?;
-        out.push(octet);
+        out.push(byte);
         bits = bits.wrapping_shl(u32::from(length));
         count = left;
     }
@@ -69,7 +69,7 @@ pub(super) fn decode(mut input: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeEr
     Ok(())
 }
 
-/// Takes octets until there are more than 32 bits or no octets.
+/// Takes bytes until there are more than 32 bits or no bytes.
 fn refill(bits: &mut u64, count: &mut u32, input: &mut &[u8]) {
     if let Some((chunk, rest)) = input.split_first_chunk::<4>() {
         let free = 32_u32.wrapping_sub(*count);
@@ -78,9 +78,9 @@ fn refill(bits: &mut u64, count: &mut u32, input: &mut &[u8]) {
         *input = rest;
         return;
     }
-    while let Some((octet, rest)) = input.split_first() {
+    while let Some((byte, rest)) = input.split_first() {
         let free = 56_u32.wrapping_sub(*count);
-        *bits |= u64::from(*octet).wrapping_shl(free);
+        *bits |= u64::from(*byte).wrapping_shl(free);
         *count = count.wrapping_add(8);
         *input = rest;
     }
@@ -113,15 +113,15 @@ fn next_long_symbol(head: u64) -> (u16, u8) {
     )
 }
 
-/// The code of an octet (its lowest bits) and how many bits it has.
-#[expect(clippy::indexing_slicing, reason = "an entry for each octet")]
-pub(super) fn code(octet: u8) -> (u32, u8) {
-    TABLES.codes[usize::from(octet)]
+/// The code of a byte (its lowest bits) and how many bits it has.
+#[expect(clippy::indexing_slicing, reason = "an entry for each byte")]
+pub(super) fn code(byte: u8) -> (u32, u8) {
+    TABLES.codes[usize::from(byte)]
 }
 
 /// What follows from `LENGTHS`.
 struct Tables {
-    /// Code (its lowest bits) and length of each octet.
+    /// Code (its lowest bits) and length of each byte.
     codes: [(u32, u8); 256],
     /// For what the next `PEEK_BITS` bits may be: symbol and length of the code they begin with;
     /// length 0 if it is longer.
@@ -203,7 +203,7 @@ const fn tables() -> Tables {
     tables
 }
 
-/// Of RFC 7541 Appendix B: 256 octets and EOS.
+/// Of RFC 7541 Appendix B: 256 bytes and EOS.
 const SYMBOLS: usize = 257;
 
 /// The symbol that ends no string: its beginning is the padding.
@@ -225,7 +225,7 @@ const EOS_ONLY: Range = Range {
     position: SYMBOLS - 1,
 };
 
-/// Length in bits of the code of each octet, and of EOS (RFC 7541 Appendix B).
+/// Length in bits of the code of each byte, and of EOS (RFC 7541 Appendix B).
 const LENGTHS: [u8; SYMBOLS] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
     28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5,

@@ -24,10 +24,10 @@ pub(super) fn decode(input: &mut &[u8], mask: u8) -> Result<u32, DecodeError> {
         return Ok(u32::from(prefix));
     }
     let mut value = u64::from(mask);
-    for shift in (0..).step_by(GROUP_BITS).take(CONTINUATION_OCTETS) {
-        let octet = take(input)?;
-        value = value.saturating_add(u64::from(octet & GROUP).wrapping_shl(shift));
-        if octet & MORE == 0 {
+    for shift in (0..).step_by(GROUP_BITS).take(CONTINUATION_BYTES) {
+        let byte = take(input)?;
+        value = value.saturating_add(u64::from(byte & GROUP).wrapping_shl(shift));
+        if byte & MORE == 0 {
             return u32::try_from(value)
                 .ok()
                 .filter(|value| *value <= MAX)
@@ -35,7 +35,7 @@ pub(super) fn decode(input: &mut &[u8], mask: u8) -> Result<u32, DecodeError> {
         }
     }
     Err(DecodeError::Compression(
-        "integer of more than 5 continuation octets",
+        "integer of more than 5 continuation bytes",
     ))
 }
 
@@ -51,19 +51,19 @@ fn low_bits(value: usize, mask: u8) -> u8 {
     u8::try_from(value & usize::from(mask)).unwrap_or(mask)
 }
 
-/// The value bits of a continuation octet.
+/// The value bits of a continuation byte.
 const GROUP: u8 = 0x7f;
 
 /// How many they are.
 const GROUP_BITS: usize = 7;
 
-/// The bit of a continuation octet that says that another one follows.
+/// The bit of a continuation byte that says that another one follows.
 const MORE: u8 = 0x80;
 
 /// Our limit: the largest integer that we take. Lengths and indices stay far below; the largest
 /// that a peer may have a use for is a table size, which is to be at most what we advertised.
 pub(super) const MAX: u32 = 1 << 31;
 
-/// Our limit: octets after the prefix. Five hold 2^31 and leave room for some padding with zeros,
+/// Our limit: bytes after the prefix. Five hold 2^31 and leave room for some padding with zeros,
 /// which RFC 7541 §5.1 does not forbid; without a limit the padding would have no end.
-const CONTINUATION_OCTETS: usize = 5;
+const CONTINUATION_BYTES: usize = 5;

@@ -4,8 +4,8 @@
 //! connection and are to see every block of it in order: a block that is skipped, or encoded and
 //! then not sent, leaves the two ends with different tables, which ends the connection.
 //!
-//! Bounded: a dynamic table takes at most twice its size in octets; a decoded list is limited in
-//! octets and in fields while it is decoded; no length is believed before its octets are there.
+//! Bounded: a dynamic table takes at most twice its size in bytes; a decoded list is limited in
+//! bytes and in fields while it is decoded; no length is believed before its bytes are there.
 
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
@@ -24,5 +24,5 @@ pub use decoder::{DecodeError, Decoded, Decoder};
 pub use encoder::Encoder;
 pub use template::Template;
 
-/// The dynamic table's size before any SETTINGS, in octets (RFC 9113 §6.5.2).
+/// The dynamic table's size before any SETTINGS, in bytes (RFC 9113 §6.5.2).
 const DEFAULT_TABLE_SIZE: u32 = 4096;

@@ -17,8 +17,8 @@ use super::{Decoded, Decoder, Encoder};
 /// A list limit that the tests which are not about it do not come near.
 const NO_LIMIT: u32 = 1 << 24;
 
-/// Octets written as hexadecimal digits in groups.
-fn octets(hex: &str) -> Vec<u8> {
+/// Bytes written as hexadecimal digits in groups.
+fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u32> = hex.chars().filter_map(|c| c.to_digit(16)).collect();
     digits
         .chunks(2)

@@ -47,8 +47,8 @@ fn without_a_block_it_ends_the_connection() {
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x4, stream, OK_200));
     end.events();
-    let octets = frame(CONTINUATION, 0x4, stream, &[]);
-    end.expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(CONTINUATION, 0x4, stream, &[]);
+    end.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn a_block_in_many_small_fragments_is_taken() {
     let stream = end.sent_request();
     let block = [OK_200, &literal("name", &"v".repeat(100))].concat();
     end.receive(&frame(HEADERS, END_STREAM, stream, &[]));
-    for octet in &block {
-        end.expect_ignored(&frame(CONTINUATION, 0, stream, &[*octet]));
+    for byte in &block {
+        end.expect_ignored(&frame(CONTINUATION, 0, stream, &[*byte]));
     }
     end.receive(&frame(CONTINUATION, END_HEADERS, stream, &[]));
     assert!(
@@ -91,7 +91,7 @@ fn a_block_is_taken_whose_list_our_max_header_list_size_allows() {
     };
     let mut end = End::client_with(options, &[]);
     let stream = end.sent_request();
-    // A value of 60,000 octets, not Huffman-coded.
+    // A value of 60,000 bytes, not Huffman-coded.
     let value = vec![b'v'; 60_000];
     let block = [OK_200, &[0, 1, b'n', 0x7f, 0xe1, 0xd3, 0x03][..], &value].concat();
     let mut fragments = block.chunks(0x4000).peekable();

@@ -41,8 +41,8 @@ fn padding_may_be_all_but_its_length() {
 fn padding_as_long_as_the_payload_ends_the_connection() {
     for payload in [&[1][..], &[4, 1, 2, 3], &[255, 0]] {
         let (mut end, stream) = answered();
-        let octets = frame(DATA, PADDED, stream, payload);
-        end.expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+        let bytes = frame(DATA, PADDED, stream, payload);
+        end.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
     }
     let (mut end, stream) = answered();
     end.expect_connection_error(
@@ -127,6 +127,6 @@ fn contents_beyond_our_limit_without_end_end_no_connection() {
 fn before_the_head_it_is_malformed() {
     let mut end = End::client();
     let stream = end.sent_request();
-    let octets = frame(DATA, 0, stream, b"x");
-    end.expect_stream_error(&octets, stream, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(DATA, 0, stream, b"x");
+    end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
 }

@@ -32,7 +32,7 @@ fn a_connection_error_fails_each_open_stream_once_and_then_closes() {
 }
 
 #[test]
-fn a_request_of_which_one_octet_was_taken_may_have_been_processed() {
+fn a_request_of_which_one_byte_was_taken_may_have_been_processed() {
     let mut end = End::client();
     let first = end.request(b"content");
     let second = end.request(b"content");
@@ -72,11 +72,11 @@ fn a_request_of_which_one_octet_was_taken_may_have_been_processed() {
 fn what_is_left_of_a_frame_begun_still_goes_out_before_goaway() {
     let mut end = End::client();
     end.request(b"content");
-    let mut octets = end.connection.output()[..20].to_vec();
+    let mut bytes = end.connection.output()[..20].to_vec();
     end.connection.advance_output(20);
     end.receive(&frame(DATA, 0, 0, b"x"));
-    octets.extend(end.connection.output());
-    let kinds: Vec<_> = frames(&octets).iter().map(|frame| frame.kind).collect();
+    bytes.extend(end.connection.output());
+    let kinds: Vec<_> = frames(&bytes).iter().map(|frame| frame.kind).collect();
     assert_eq!(kinds, [HEADERS, DATA, GOAWAY]);
 }
 

@@ -7,8 +7,8 @@ fn a_block_that_does_not_decode_ends_the_connection() {
     let mut end = End::client();
     let stream = end.sent_request();
     // Index 0 names nothing.
-    let octets = frame(HEADERS, 0x5, stream, &[0x80]);
-    end.expect_connection_error(&octets, ErrorCode::COMPRESSION_ERROR);
+    let bytes = frame(HEADERS, 0x5, stream, &[0x80]);
+    end.expect_connection_error(&bytes, ErrorCode::COMPRESSION_ERROR);
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn a_request_over_a_servers_max_header_list_size_fails_alone() {
 fn fields_far_over_our_max_header_list_size_end_the_connection() {
     let mut end = End::client();
     let stream = end.sent_request();
-    // An entry of 4 KiB in the table, and a reference of one octet to it for each 4 KiB more.
+    // An entry of 4 KiB in the table, and a reference of one byte to it for each 4 KiB more.
     let mut block = vec![0x88, 0x40, 1, b'x', 0x7f, 0xa1, 0x1e];
     block.extend([b'y'; 4000]);
     block.extend([0xbe; 100]);
-    let octets = frame(HEADERS, 0x5, stream, &block);
-    end.expect_connection_error(&octets, ErrorCode::ENHANCE_YOUR_CALM);
+    let bytes = frame(HEADERS, 0x5, stream, &block);
+    end.expect_connection_error(&bytes, ErrorCode::ENHANCE_YOUR_CALM);
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn our_table_size_reduction_binds_the_peer_after_its_acknowledgement() {
     end.receive(&frame(HEADERS, 0x5, first, &[0x88, 0x40, 1, b'x', 1, b'y']));
     end.receive(&frame(SETTINGS, ACK, 0, &[]));
     assert!(!end.connection.is_closed());
-    let octets = frame(HEADERS, 0x5, second, OK_200);
-    end.expect_connection_error(&octets, ErrorCode::COMPRESSION_ERROR);
+    let bytes = frame(HEADERS, 0x5, second, OK_200);
+    end.expect_connection_error(&bytes, ErrorCode::COMPRESSION_ERROR);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn our_blocks_longer_than_the_peers_frames_are_continued() {
         field("y", &y),
     ];
     end.connection.open_request(&fields, true, end.now).unwrap();
-    let octets = end.connection.output().to_vec();
+    let bytes = end.connection.output().to_vec();
     let kinds: Vec<_> = end
         .sent()
         .iter()
@@ -148,7 +148,7 @@ fn our_blocks_longer_than_the_peers_frames_are_continued() {
         ..Options::default()
     };
     let mut server = End::server_with(options, &[]);
-    server.receive(&octets);
+    server.receive(&bytes);
     let events = server.events();
     assert!(
         matches!(&events[..], [Event::Head { fields, end_stream: true, .. }]

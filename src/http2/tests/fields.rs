@@ -40,8 +40,8 @@ fn illegal_fields_of_the_peer_fail_the_stream() {
         let block = [OK_200, &literal(name, value)].concat();
         let mut client = End::client();
         let stream = client.sent_request();
-        let octets = frame(HEADERS, 0x5, stream, &block);
-        client.expect_stream_error(&octets, stream, ErrorCode::PROTOCOL_ERROR);
+        let bytes = frame(HEADERS, 0x5, stream, &block);
+        client.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
         let mut server = End::server();
         server.receive(&frame(
             HEADERS,
@@ -115,7 +115,7 @@ fn a_template_of_illegal_fields_refuses_its_requests() {
 }
 
 #[test]
-fn debug_output_of_a_connection_holds_no_octets_of_what_it_sends() {
+fn debug_output_of_a_connection_holds_no_bytes_of_what_it_sends() {
     let mut end = End::client();
     // Huffman coding would make it longer, so it stands in the output as it is.
     let token = "~".repeat(40);

@@ -11,7 +11,7 @@ fn answered(options: Options) -> (End, StreamId) {
     (end, stream)
 }
 
-/// Windows of 65,535 and of 1,000 octets.
+/// Windows of 65,535 and of 1,000 bytes.
 fn small() -> Options {
     Options {
         connection_window: 0xffff,
@@ -40,8 +40,8 @@ fn more_than_the_streams_window_fails_the_stream() {
     let (mut end, stream) = answered(small());
     end.receive(&frame(DATA, 0, stream, &[0; 1000]));
     end.events();
-    let octets = frame(DATA, 0, stream, &[0]);
-    end.expect_stream_error(&octets, stream, ErrorCode::FLOW_CONTROL_ERROR);
+    let bytes = frame(DATA, 0, stream, &[0]);
+    end.expect_stream_error(&bytes, stream, ErrorCode::FLOW_CONTROL_ERROR);
 }
 
 #[test]
@@ -56,14 +56,14 @@ fn more_than_the_connections_window_ends_the_connection() {
     }
     end.receive(&frame(DATA, 0, stream, &[0; 0x3fff]));
     assert!(!end.connection.is_closed());
-    let octets = frame(DATA, 0, stream, &[0]);
-    end.expect_connection_error(&octets, ErrorCode::FLOW_CONTROL_ERROR);
+    let bytes = frame(DATA, 0, stream, &[0]);
+    end.expect_connection_error(&bytes, ErrorCode::FLOW_CONTROL_ERROR);
 }
 
 #[test]
 fn padding_counts_and_is_given_back() {
     let (mut end, stream) = answered(small());
-    // One octet of content, 255 of padding and its length.
+    // One byte of content, 255 of padding and its length.
     let payload = [&[254, b'x'][..], &[0; 254]].concat();
     for _ in 0..2 {
         end.receive(&frame(DATA, PADDED, stream, &payload));
@@ -165,8 +165,8 @@ fn our_smaller_window_binds_the_peer_from_its_acknowledgement_on() {
     end.sent();
     end.receive(&frame(DATA, 0, stream, &[0; 1000]));
     end.events();
-    let octets = frame(DATA, 0, stream, &[0]);
-    end.expect_stream_error(&octets, stream, ErrorCode::FLOW_CONTROL_ERROR);
+    let bytes = frame(DATA, 0, stream, &[0]);
+    end.expect_stream_error(&bytes, stream, ErrorCode::FLOW_CONTROL_ERROR);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn post(end: &mut End, stream: StreamId) {
 }
 
 #[test]
-fn a_narrowed_window_is_the_clients_from_the_first_octet_on() {
+fn a_narrowed_window_is_the_clients_from_the_first_byte_on() {
     let mut end = End::server_with(
         Options {
             connection_window: 0xffff,
@@ -327,12 +327,12 @@ fn a_narrowed_window_is_the_clients_from_the_first_octet_on() {
         end.receive(&frame(DATA, 0, 1, &[0; 5_000]));
         end.connection.release(1, 5_000);
     }
-    // 535 octets are left of what HTTP/2 begins with: what came is not given back but for that
+    // 535 bytes are left of what HTTP/2 begins with: what came is not given back but for that
     // which goes beyond it, in halves of the narrow window.
     let given: u32 = updates(&mut end)
         .iter()
         .filter(|(stream, _)| *stream == 0)
-        .map(|(_, octets)| octets)
+        .map(|(_, bytes)| bytes)
         .sum();
     assert_eq!(given, 0);
     end.receive(&frame(DATA, 0, 1, &[0; 535]));
@@ -344,8 +344,8 @@ fn a_narrowed_window_is_the_clients_from_the_first_octet_on() {
     assert_eq!(given, [(0, 1_000)]);
     end.receive(&frame(DATA, 0, 1, &[0; 1_000]));
     assert!(!end.connection.is_closed());
-    let octets = frame(DATA, 0, 1, &[0]);
-    end.expect_connection_error(&octets, ErrorCode::FLOW_CONTROL_ERROR);
+    let bytes = frame(DATA, 0, 1, &[0]);
+    end.expect_connection_error(&bytes, ErrorCode::FLOW_CONTROL_ERROR);
 }
 
 #[test]
@@ -362,8 +362,8 @@ fn a_later_smaller_window_binds_the_client_from_its_acknowledgement_on() {
     end.receive(&frame(DATA, 0, 3, &[0; 100]));
     end.events();
     assert!(!end.connection.is_closed());
-    let octets = frame(DATA, 0, 3, &[0]);
-    end.expect_stream_error(&octets, 3, ErrorCode::FLOW_CONTROL_ERROR);
+    let bytes = frame(DATA, 0, 3, &[0]);
+    end.expect_stream_error(&bytes, 3, ErrorCode::FLOW_CONTROL_ERROR);
 }
 
 /// RFC 9113 §6.9.1: an empty frame that ends a stream needs no window, not even one above 0.

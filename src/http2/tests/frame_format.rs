@@ -38,8 +38,8 @@ fn frames_of_unknown_types_are_skipped() {
 #[test]
 fn skipped_frames_are_not_buffered() {
     let mut end = End::client();
-    let octets = frame(0xee, 0, 0, &[1; 0x4000]);
-    for piece in octets.chunks(100) {
+    let bytes = frame(0xee, 0, 0, &[1; 0x4000]);
+    for piece in bytes.chunks(100) {
         end.receive(piece);
     }
     end.receive(&frame(PING, 0, 0, &[3; 8]));
@@ -81,24 +81,24 @@ fn frames_of_a_fixed_length_are_refused_at_any_other() {
         for length in lengths {
             let mut end = End::client();
             end.sent_request();
-            let octets = frame(kind, flags, stream, &vec![0; length]);
-            end.expect_connection_error(&octets, ErrorCode::FRAME_SIZE_ERROR);
+            let bytes = frame(kind, flags, stream, &vec![0; length]);
+            end.expect_connection_error(&bytes, ErrorCode::FRAME_SIZE_ERROR);
         }
     }
 }
 
 #[test]
-fn frames_in_one_octet_pieces_mean_the_same() {
+fn frames_in_one_byte_pieces_mean_the_same() {
     let mut end = End::client();
     let stream = end.sent_request();
-    let octets = [
+    let bytes = [
         frame(HEADERS, 0x4, stream, OK_200),
         frame(DATA, 0, stream, b"ab"),
         frame(0x77, 0, 9, b"skipped"),
         frame(DATA, 1, stream, b"c"),
     ];
-    for octet in octets.concat() {
-        end.receive(&[octet]);
+    for byte in bytes.concat() {
+        end.receive(&[byte]);
     }
     let events = end.events();
     assert!(matches!(&events[..], [

@@ -4,11 +4,11 @@ use super::super::bucket::RESETS;
 use super::super::glitches::{BURST, FLOOD, PER_ANSWER};
 use super::*;
 
-/// Sends such octets until the connection retires or closes; how often that was before.
-fn flood(end: &mut End, most: u32, mut octets: impl FnMut(u32) -> Vec<u8>) -> u32 {
+/// Sends such bytes until the connection retires or closes; how often that was before.
+fn flood(end: &mut End, most: u32, mut bytes: impl FnMut(u32) -> Vec<u8>) -> u32 {
     for round in 0..most {
-        let octets = octets(round);
-        end.receive(&octets);
+        let bytes = bytes(round);
+        end.receive(&bytes);
         end.connection.advance_output(usize::MAX);
         while let Some(event) = end.connection.poll_event() {
             if matches!(event, Event::Retiring { .. } | Event::Closed { .. }) {
@@ -48,13 +48,13 @@ fn one_waits() -> (End, StreamId) {
 
 #[test]
 fn what_is_under_way_to_a_server_of_too_many_frames_is_awaited() {
-    for (name, octets) in useless() {
+    for (name, bytes) in useless() {
         let (mut end, stream) = one_waits();
-        let most = flood(&mut end, 2 * BURST, |_| octets.clone());
+        let most = flood(&mut end, 2 * BURST, |_| bytes.clone());
         assert_eq!(most, BURST, "{name}");
         assert!(!end.connection.is_closed(), "{name}");
         assert_eq!(end.connection.available_streams(), 0, "{name}");
-        end.receive(&octets);
+        end.receive(&bytes);
         assert!(!end.connection.is_closed(), "{name}");
         end.events();
         end.sent();
@@ -86,10 +86,10 @@ fn what_is_under_way_to_a_server_of_too_many_frames_is_awaited() {
 
 #[test]
 fn what_comes_in_pieces_counts_as_what_comes_whole() {
-    let octets = frame(0xfa, 0, 1, b"grease");
-    for cut in [1, 8, 9, 10, octets.len() - 1] {
+    let bytes = frame(0xfa, 0, 1, b"grease");
+    for cut in [1, 8, 9, 10, bytes.len() - 1] {
         let (mut end, _) = one_waits();
-        let (first, second) = octets.split_at(cut);
+        let (first, second) = bytes.split_at(cut);
         // Of each round one half.
         let halves = flood(&mut end, 4 * BURST, |half| {
             let is_first = half.is_multiple_of(2);
@@ -114,15 +114,15 @@ fn with_nothing_under_way_such_a_connection_ends_in_good_order() {
 
 #[test]
 fn ten_times_as_many_in_a_second_without_an_answer_end_the_connection() {
-    for (name, octets) in useless() {
+    for (name, bytes) in useless() {
         let (mut end, _) = one_waits();
         for _ in 0..FLOOD {
-            end.receive(&octets);
+            end.receive(&bytes);
             end.connection.advance_output(usize::MAX);
         }
         assert!(!end.connection.is_closed(), "{name}");
         end.events();
-        end.expect_connection_error(&octets, ErrorCode::ENHANCE_YOUR_CALM);
+        end.expect_connection_error(&bytes, ErrorCode::ENHANCE_YOUR_CALM);
     }
     // An answer, or another second, and it begins anew.
     for answered in [true, false] {
@@ -157,7 +157,7 @@ fn fragments_of_one_block_are_a_flood_too() {
 
 #[test]
 fn a_server_ends_the_connection_of_a_flood_at_once() {
-    for octets in [
+    for bytes in [
         frame(PING, 0, 0, &[0; 8]),
         frame(PRIORITY, 0, 1, &[0; 5]),
         frame(0xa, 0, 0, &[]),
@@ -165,7 +165,7 @@ fn a_server_ends_the_connection_of_a_flood_at_once() {
         settings(&[]),
     ] {
         let mut end = End::server();
-        assert_eq!(flood(&mut end, 2 * BURST, |_| octets.clone()), BURST);
+        assert_eq!(flood(&mut end, 2 * BURST, |_| bytes.clone()), BURST);
         assert!(end.connection.is_closed());
     }
 }
@@ -176,19 +176,19 @@ fn small_pieces_of_content_end_a_servers_connection_and_cost_a_client_nothing() 
         max_content: usize::MAX,
         ..Options::default()
     };
-    let pieces = |end: &mut End, stream: StreamId, octets: usize| {
+    let pieces = |end: &mut End, stream: StreamId, bytes: usize| {
         for _ in 0..2 * BURST {
-            end.receive(&frame(DATA, 0, stream, &vec![b'x'; octets]));
-            end.connection.release(stream, octets);
+            end.receive(&frame(DATA, 0, stream, &vec![b'x'; bytes]));
+            end.connection.release(stream, bytes);
             end.events();
             end.connection.advance_output(usize::MAX);
         }
     };
-    for (octets, ends) in [(1, true), (63, true), (64, false)] {
+    for (bytes, ends) in [(1, true), (63, true), (64, false)] {
         let mut end = End::server_with(unlimited(), &[]);
         end.receive(&frame(HEADERS, END_HEADERS, 1, POST));
-        pieces(&mut end, 1, octets);
-        assert_eq!(end.connection.is_closed(), ends, "{octets} octets");
+        pieces(&mut end, 1, bytes);
+        assert_eq!(end.connection.is_closed(), ends, "{bytes} bytes");
     }
     let mut end = End::client_with(unlimited(), &[]);
     let stream = end.sent_request();
@@ -247,9 +247,9 @@ fn rapid_resets_end_a_servers_connection() {
     let mut end = End::server();
     let most = flood(&mut end, 3 * RESETS, |round| {
         let stream = 2 * round + 1;
-        let mut octets = frame(HEADERS, 0x5, stream, GET);
-        octets.extend(rst_stream(stream, ErrorCode::CANCEL));
-        octets
+        let mut bytes = frame(HEADERS, 0x5, stream, GET);
+        bytes.extend(rst_stream(stream, ErrorCode::CANCEL));
+        bytes
     });
     assert_eq!(most, RESETS);
     // Time lets a client cancel as it needs to.
@@ -276,9 +276,9 @@ fn resets_that_a_server_is_made_to_send_count_the_same() {
         let mut end = End::server();
         let most = flood(&mut end, 3 * RESETS, |round| {
             let stream = 2 * round + 1;
-            let mut octets = frame(HEADERS, 0x5, stream, GET);
-            octets.extend(fault(stream));
-            octets
+            let mut bytes = frame(HEADERS, 0x5, stream, GET);
+            bytes.extend(fault(stream));
+            bytes
         });
         assert_eq!(most, RESETS);
     }

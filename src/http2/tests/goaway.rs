@@ -144,8 +144,8 @@ fn debug_data_is_cut_to_1_kib() {
 
 #[test]
 fn on_a_stream_it_ends_the_connection() {
-    let octets = frame(GOAWAY, 0, 1, &[0; 8]);
-    End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(GOAWAY, 0, 1, &[0; 8]);
+    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]

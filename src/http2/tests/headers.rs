@@ -4,15 +4,15 @@ use super::*;
 
 #[test]
 fn on_stream_zero_they_end_the_connection() {
-    let octets = frame(HEADERS, 0x5, 0, OK_200);
-    End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(HEADERS, 0x5, 0, OK_200);
+    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn on_a_stream_that_no_one_opened_they_end_the_clients_connection() {
     for stream in [1, 2, 3, 0x7fff_ffff] {
-        let octets = frame(HEADERS, 0x5, stream, OK_200);
-        End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+        let bytes = frame(HEADERS, 0x5, stream, OK_200);
+        End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
     }
 }
 
@@ -40,8 +40,8 @@ fn padding_and_priority_fields_are_taken_off() {
 fn padding_longer_than_the_payload_ends_the_connection() {
     let mut end = End::client();
     let stream = end.sent_request();
-    let octets = frame(HEADERS, 0x5 | PADDED, stream, &[2, 0x88]);
-    end.expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(HEADERS, 0x5 | PADDED, stream, &[2, 0x88]);
+    end.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn a_payload_shorter_than_its_own_fields_ends_the_connection() {
     ] {
         let mut end = End::client();
         let stream = end.sent_request();
-        let octets = frame(HEADERS, 0x5 | flags, stream, payload);
-        end.expect_connection_error(&octets, ErrorCode::FRAME_SIZE_ERROR);
+        let bytes = frame(HEADERS, 0x5 | flags, stream, payload);
+        end.expect_connection_error(&bytes, ErrorCode::FRAME_SIZE_ERROR);
     }
 }
 

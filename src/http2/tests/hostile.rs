@@ -110,8 +110,8 @@ fn play(mut end: End, client: bool, steps: Vec<Step>) {
     let mut watch = Watch::default();
     for step in steps {
         match step {
-            Step::Receive(octets) => {
-                for piece in octets.chunks(5000) {
+            Step::Receive(bytes) => {
+                for piece in bytes.chunks(5000) {
                     if end.connection.wants_input() {
                         end.receive(piece);
                     }
@@ -187,16 +187,16 @@ proptest! {
     }
 
     #[test]
-    fn random_octets_from_the_first_on_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..2000)) {
+    fn random_bytes_from_the_first_on_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
         let mut client = End::fresh_client(Options::default());
         client.request(b"x");
-        client.receive(&octets);
+        client.receive(&bytes);
         let mut server = End::fresh_server(Options::default());
         server.receive(CLIENT_PREFACE);
-        server.receive(&octets);
+        server.receive(&bytes);
         let mut settled = End::client();
         settled.request(b"x");
-        settled.receive(&octets);
+        settled.receive(&bytes);
     }
 
     #[test]
@@ -204,14 +204,14 @@ proptest! {
         mutations in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in 1..500_usize,
     ) {
-        let mut octets = conversation();
-        for (at, octet) in mutations {
-            let at = at.index(octets.len());
-            octets[at] = octet;
+        let mut bytes = conversation();
+        for (at, byte) in mutations {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
         }
         let mut end = End::fresh_server(Options::default());
         let mut watch = Watch::default();
-        for piece in octets.chunks(cut) {
+        for piece in bytes.chunks(cut) {
             end.receive(piece);
             watch.events(&mut end, false);
         }

@@ -1,4 +1,4 @@
-//! Client and server joined in memory, their octets cut at random places.
+//! Client and server joined in memory, their bytes cut at random places.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -9,12 +9,12 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::super::{Connection, Event, Options, StreamId};
 use super::{field, frames};
 
-/// Two ends and the octets between them.
+/// Two ends and the bytes between them.
 struct Pair {
     client: Connection,
     server: Connection,
     now: Instant,
-    /// Cuts the octets; a seed reproduces a run.
+    /// Cuts the bytes; a seed reproduces a run.
     seed: u64,
 }
 
@@ -38,16 +38,16 @@ impl Pair {
         (self.seed >> 33) as usize % bound
     }
 
-    /// Carries some octets in each direction; false if there are none.
+    /// Carries some bytes in each direction; false if there are none.
     fn carry(&mut self) -> bool {
         let up = (self.random(4000) + 1).min(self.client.output().len());
-        let octets = self.client.output()[..up].to_vec();
+        let bytes = self.client.output()[..up].to_vec();
         self.client.advance_output(up);
-        self.server.receive(&octets, self.now);
+        self.server.receive(&bytes, self.now);
         let down = (self.random(4000) + 1).min(self.server.output().len());
-        let octets = self.server.output()[..down].to_vec();
+        let bytes = self.server.output()[..down].to_vec();
         self.server.advance_output(down);
-        self.client.receive(&octets, self.now);
+        self.client.receive(&bytes, self.now);
         up + down > 0
     }
 

@@ -109,10 +109,10 @@ fn malformed_responses_fail_the_stream() {
             vec![head(s, 0, &[]), frame(HEADERS, 0x5, s, &literal("A", "b"))]
         }),
     ];
-    for (case, octets) in cases {
+    for (case, bytes) in cases {
         let mut end = End::client();
         let stream = end.sent_request();
-        end.receive(&octets(stream).concat());
+        end.receive(&bytes(stream).concat());
         let failed = end.events().pop();
         let malformed = Some(ErrorCode::PROTOCOL_ERROR)
             == failed.and_then(|event| match event {
@@ -169,14 +169,14 @@ fn content_must_be_as_long_as_content_length() {
 fn a_message_without_content_must_not_promise_some() {
     let mut end = End::client();
     let stream = end.sent_request();
-    let octets = head(stream, END_STREAM, &[("content-length", "1")]);
-    end.expect_stream_error(&octets, stream, ErrorCode::PROTOCOL_ERROR);
+    let bytes = head(stream, END_STREAM, &[("content-length", "1")]);
+    end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
     let mut end = End::client();
     let stream = end.sent_request();
     end.receive(&head(stream, 0, &[("content-length", "1")]));
     end.events();
-    let octets = frame(HEADERS, 0x5, stream, &literal("a", "b"));
-    end.expect_stream_error(&octets, stream, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(HEADERS, 0x5, stream, &literal("a", "b"));
+    end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -241,8 +241,8 @@ fn answers_without_content_must_have_none() {
     let stream = end.sent_request();
     end.receive(&status(stream, 0, "204"));
     end.events();
-    let octets = frame(DATA, END_STREAM, stream, b"x");
-    end.expect_stream_error(&octets, stream, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(DATA, END_STREAM, stream, b"x");
+    end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The connection against raw octets, one module per section of RFC 9113; both roles joined; and
+//! The connection against raw bytes, one module per section of RFC 9113; both roles joined; and
 //! what never happens whatever comes.
 
 #![allow(
@@ -68,16 +68,16 @@ const GET: &[u8] = &[0x82, 0x87, 0x84];
 /// `POST https /`.
 const POST: &[u8] = &[0x83, 0x87, 0x84];
 
-/// A frame's octets.
+/// A frame's bytes.
 fn frame(kind: u8, flags: u8, stream: StreamId, payload: &[u8]) -> Vec<u8> {
-    let mut octets = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    octets.extend([kind, flags]);
-    octets.extend(stream.to_be_bytes());
-    octets.extend(payload);
-    octets
+    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
 }
 
-/// A SETTINGS frame's octets.
+/// A SETTINGS frame's bytes.
 fn settings(entries: &[(u16, u32)]) -> Vec<u8> {
     let mut payload = Vec::new();
     for (id, value) in entries {
@@ -103,11 +103,11 @@ fn goaway(last: StreamId, code: ErrorCode, debug: &[u8]) -> Vec<u8> {
 /// A field as HPACK's plainest literal.
 fn literal(name: &str, value: &str) -> Vec<u8> {
     assert!(name.len() < 127 && value.len() < 127);
-    let mut octets = vec![0, name.len() as u8];
-    octets.extend(name.bytes());
-    octets.push(value.len() as u8);
-    octets.extend(value.bytes());
-    octets
+    let mut bytes = vec![0, name.len() as u8];
+    bytes.extend(name.bytes());
+    bytes.push(value.len() as u8);
+    bytes.extend(value.bytes());
+    bytes
 }
 
 fn field<'a>(name: &'a str, value: &'a str) -> Field<'a> {
@@ -127,19 +127,19 @@ struct Sent {
     payload: Vec<u8>,
 }
 
-/// Whole frames out of octets.
-fn frames(mut octets: &[u8]) -> Vec<Sent> {
+/// Whole frames out of bytes.
+fn frames(mut bytes: &[u8]) -> Vec<Sent> {
     let mut sent = Vec::new();
-    while !octets.is_empty() {
-        let header = FrameHeader::parse(octets).expect("nine octets of a header");
+    while !bytes.is_empty() {
+        let header = FrameHeader::parse(bytes).expect("nine bytes of a header");
         let end = 9 + header.length;
         sent.push(Sent {
-            kind: header.kind.octet(),
+            kind: header.kind.byte(),
             flags: header.flags,
             stream: header.stream,
-            payload: octets[9..end].to_vec(),
+            payload: bytes[9..end].to_vec(),
         });
-        octets = &octets[end..];
+        bytes = &bytes[end..];
     }
     sent
 }
@@ -209,8 +209,8 @@ impl End {
         end
     }
 
-    fn receive(&mut self, octets: &[u8]) {
-        self.connection.receive(octets, self.now);
+    fn receive(&mut self, bytes: &[u8]) {
+        self.connection.receive(bytes, self.now);
     }
 
     fn events(&mut self) -> Vec<Event> {
@@ -260,10 +260,10 @@ impl End {
         self.connection.handle_timeout(self.now);
     }
 
-    /// The octets end the connection with that code; nothing is taken afterwards.
+    /// The bytes end the connection with that code; nothing is taken afterwards.
     #[track_caller]
-    fn expect_connection_error(&mut self, octets: &[u8], code: ErrorCode) {
-        self.receive(octets);
+    fn expect_connection_error(&mut self, bytes: &[u8], code: ErrorCode) {
+        self.receive(bytes);
         self.expect_closed_with(code);
     }
 
@@ -283,10 +283,10 @@ impl End {
         assert!(self.events().is_empty());
     }
 
-    /// The octets end that stream with that code, and nothing else.
+    /// The bytes end that stream with that code, and nothing else.
     #[track_caller]
-    fn expect_stream_error(&mut self, octets: &[u8], stream: StreamId, code: ErrorCode) {
-        self.receive(octets);
+    fn expect_stream_error(&mut self, bytes: &[u8], stream: StreamId, code: ErrorCode) {
+        self.receive(bytes);
         let events = self.events();
         assert!(
             matches!(events.last(), Some(Event::StreamFailed { stream: s, cause: Cause::StreamError(c, _), .. })
@@ -309,10 +309,10 @@ impl End {
         );
     }
 
-    /// The octets change nothing and cause nothing.
+    /// The bytes change nothing and cause nothing.
     #[track_caller]
-    fn expect_ignored(&mut self, octets: &[u8]) {
-        self.receive(octets);
+    fn expect_ignored(&mut self, bytes: &[u8]) {
+        self.receive(bytes);
         assert!(self.events().is_empty());
         assert!(self.sent().is_empty());
         assert!(!self.connection.is_closed());

@@ -10,29 +10,29 @@ const FEW: u32 = 3_100;
 /// Under way at once, and answered at once.
 const AT_ONCE: u32 = 50;
 
-/// Octets of `stream` that are the same but for its number.
+/// Bytes of `stream` that are the same but for its number.
 type Manners = fn(StreamId) -> Vec<u8>;
 
-/// The octets of a frame so often.
-fn times(n: usize, octets: &[u8]) -> Vec<u8> {
-    octets.repeat(n)
+/// The bytes of a frame so often.
+fn times(n: usize, bytes: &[u8]) -> Vec<u8> {
+    bytes.repeat(n)
 }
 
-/// A field block in fragments of one octet.
+/// A field block in fragments of one byte.
 fn crumbs(flags: u8, stream: StreamId, block: &[u8]) -> Vec<u8> {
-    let mut octets = frame(HEADERS, flags, stream, &[]);
-    for octet in block {
-        octets.extend(frame(CONTINUATION, 0, stream, &[*octet]));
+    let mut bytes = frame(HEADERS, flags, stream, &[]);
+    for byte in block {
+        bytes.extend(frame(CONTINUATION, 0, stream, &[*byte]));
     }
-    octets.extend(frame(CONTINUATION, END_HEADERS, stream, &[]));
-    octets
+    bytes.extend(frame(CONTINUATION, END_HEADERS, stream, &[]));
+    bytes
 }
 
-/// Content in pieces of one octet, and an empty end.
+/// Content in pieces of one byte, and an empty end.
 fn pieces(stream: StreamId, length: usize) -> Vec<u8> {
-    let mut octets = times(length, &frame(DATA, 0, stream, b"x"));
-    octets.extend(frame(DATA, END_STREAM, stream, b""));
-    octets
+    let mut bytes = times(length, &frame(DATA, 0, stream, b"x"));
+    bytes.extend(frame(DATA, END_STREAM, stream, b""));
+    bytes
 }
 
 /// A window given back in steps, on the stream and on the connection.
@@ -50,7 +50,7 @@ fn interim(stream: StreamId) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &literal(":status", "103"))
 }
 
-/// Octets of content of each request.
+/// Bytes of content of each request.
 const CONTENT: u32 = 4096;
 
 /// What servers may do with each answer.
@@ -134,12 +134,12 @@ const SERVERS: &[(&str, u32, Manners)] = &[
     ("a head of 40 KiB", FEW / 10, |s| {
         let long = [&[0, 1, b'a', 0x7f, 0xc9, 0x4d][..], &[b'v'; 10_056]].concat();
         let block = [OK_200, &long, &long, &long, &long].concat();
-        let mut octets = frame(HEADERS, END_STREAM, s, &[]);
+        let mut bytes = frame(HEADERS, END_STREAM, s, &[]);
         for fragment in block.chunks(0x4000) {
-            octets.extend(frame(CONTINUATION, 0, s, fragment));
+            bytes.extend(frame(CONTINUATION, 0, s, fragment));
         }
-        octets.extend(frame(CONTINUATION, END_HEADERS, s, &[]));
-        octets
+        bytes.extend(frame(CONTINUATION, END_HEADERS, s, &[]));
+        bytes
     }),
 ];
 
@@ -152,10 +152,10 @@ fn servers_of_odd_manners_are_not_left() {
             let content = [b'x'; CONTENT as usize];
             let streams: Vec<_> = (0..AT_ONCE).map(|_| end.request(&content)).collect();
             end.connection.advance_output(usize::MAX);
-            let octets: Vec<u8> = streams.iter().flat_map(|stream| manners(*stream)).collect();
+            let bytes: Vec<u8> = streams.iter().flat_map(|stream| manners(*stream)).collect();
             // As much as is read at once, and nothing written in between.
-            for octets in octets.chunks(0x1_0000) {
-                end.receive(octets);
+            for bytes in bytes.chunks(0x1_0000) {
+                end.receive(bytes);
                 end.connection.advance_output(usize::MAX);
             }
             let mut answered = 0;
@@ -240,9 +240,9 @@ fn clients_of_odd_manners_are_not_left() {
         for _ in 0..requests.div_ceil(AT_ONCE) {
             let streams: Vec<_> = (stream..).step_by(2).take(AT_ONCE as usize).collect();
             stream += 2 * AT_ONCE;
-            let octets: Vec<u8> = streams.iter().flat_map(|stream| manners(*stream)).collect();
-            for octets in octets.chunks(0x1_0000) {
-                end.receive(octets);
+            let bytes: Vec<u8> = streams.iter().flat_map(|stream| manners(*stream)).collect();
+            for bytes in bytes.chunks(0x1_0000) {
+                end.receive(bytes);
                 end.connection.advance_output(usize::MAX);
             }
             let mut whole = 0;

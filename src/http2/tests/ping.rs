@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn it_is_answered_with_the_same_octets() {
+fn it_is_answered_with_the_same_bytes() {
     let mut end = End::client();
     end.receive(&frame(PING, 0, 0, b"12345678"));
     let answer = Sent {
@@ -18,8 +18,8 @@ fn it_is_answered_with_the_same_octets() {
 
 #[test]
 fn on_a_stream_it_ends_the_connection() {
-    let octets = frame(PING, 0, 1, &[0; 8]);
-    End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(PING, 0, 1, &[0; 8]);
+    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]

@@ -40,14 +40,14 @@ fn requests_may_follow_without_waiting_for_the_server() {
 fn server_takes_the_preface_in_any_pieces() {
     let mut end = End::fresh_server(Options::default());
     end.sent();
-    let octets = [
+    let bytes = [
         &CLIENT_PREFACE[..],
         &settings(&[]),
         &frame(HEADERS, 0x5, 1, GET),
     ]
     .concat();
-    for octet in octets {
-        end.receive(&[octet]);
+    for byte in bytes {
+        end.receive(&[byte]);
     }
     assert!(matches!(
         end.events()[..],
@@ -63,12 +63,12 @@ fn server_takes_the_preface_in_any_pieces() {
 }
 
 #[test]
-fn wrong_preface_is_a_connection_error_at_its_first_wrong_octet() {
+fn wrong_preface_is_a_connection_error_at_its_first_wrong_byte() {
     for wrong in 0..CLIENT_PREFACE.len() {
         let mut end = End::fresh_server(Options::default());
-        let mut octets = CLIENT_PREFACE[..=wrong].to_vec();
-        octets[wrong] ^= 0x20;
-        end.expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+        let mut bytes = CLIENT_PREFACE[..=wrong].to_vec();
+        bytes[wrong] ^= 0x20;
+        end.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
     }
 }
 
@@ -95,7 +95,7 @@ fn first_frame_of_either_peer_must_be_settings() {
 }
 
 #[test]
-fn an_http_1_server_is_recognised_by_nine_octets() {
+fn an_http_1_server_is_recognised_by_nine_bytes() {
     let mut end = End::fresh_client(Options::default());
     end.connection.advance_output(24);
     end.expect_connection_error(b"HTTP/1.1 ", ErrorCode::PROTOCOL_ERROR);

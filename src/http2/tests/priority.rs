@@ -13,8 +13,8 @@ fn it_does_nothing_in_any_state() {
 
 #[test]
 fn on_stream_zero_it_ends_the_connection() {
-    let octets = frame(PRIORITY, 0, 0, &[0; 5]);
-    End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(PRIORITY, 0, 0, &[0; 5]);
+    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -22,14 +22,14 @@ fn of_another_length_it_fails_the_stream() {
     for length in [0, 4, 6] {
         let mut end = End::client();
         let stream = end.sent_request();
-        let octets = frame(PRIORITY, 0, stream, &vec![0; length]);
-        end.expect_stream_error(&octets, stream, ErrorCode::FRAME_SIZE_ERROR);
-        end.expect_ignored(&octets);
+        let bytes = frame(PRIORITY, 0, stream, &vec![0; length]);
+        end.expect_stream_error(&bytes, stream, ErrorCode::FRAME_SIZE_ERROR);
+        end.expect_ignored(&bytes);
     }
 }
 
 #[test]
 fn of_another_length_on_an_idle_stream_it_ends_the_connection() {
-    let octets = frame(PRIORITY, 0, 5, &[0; 4]);
-    End::client().expect_connection_error(&octets, ErrorCode::FRAME_SIZE_ERROR);
+    let bytes = frame(PRIORITY, 0, 5, &[0; 4]);
+    End::client().expect_connection_error(&bytes, ErrorCode::FRAME_SIZE_ERROR);
 }

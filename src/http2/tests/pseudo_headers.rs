@@ -34,8 +34,8 @@ fn a_response_has_status_and_nothing_else() {
     ] {
         let mut end = End::client();
         let stream = end.sent_request();
-        let octets = frame(HEADERS, 0x5, stream, &block(fields));
-        end.expect_stream_error(&octets, stream, ErrorCode::PROTOCOL_ERROR);
+        let bytes = frame(HEADERS, 0x5, stream, &block(fields));
+        end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
     }
 }
 
@@ -43,8 +43,8 @@ fn a_response_has_status_and_nothing_else() {
 fn a_response_without_a_status_is_never_a_head() {
     let mut end = End::client();
     let stream = end.sent_request();
-    let octets = frame(HEADERS, 0x5, stream, &[]);
-    end.expect_stream_error(&octets, stream, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(HEADERS, 0x5, stream, &[]);
+    end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
 }
 
 const ILLEGAL_REQUESTS: &[&[(&str, &str)]] = &[

@@ -6,9 +6,9 @@ use super::*;
 fn it_ends_the_connection_in_both_roles() {
     let mut client = End::client();
     let stream = client.sent_request();
-    let octets = frame(PUSH_PROMISE, 0x4, stream, &[&[0, 0, 0, 2], GET].concat());
-    client.expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(PUSH_PROMISE, 0x4, stream, &[&[0, 0, 0, 2], GET].concat());
+    client.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
     let mut server = End::server();
     server.receive(&frame(HEADERS, 0x4, 1, POST));
-    server.expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    server.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }

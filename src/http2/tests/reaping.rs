@@ -13,9 +13,9 @@ fn server(requests: u32) -> End {
     end
 }
 
-fn respond(end: &mut End, stream: StreamId, octets: usize) {
+fn respond(end: &mut End, stream: StreamId, bytes: usize) {
     end.connection
-        .send_response(stream, 200, &[], Some(&vec![b'x'; octets]))
+        .send_response(stream, 200, &[], Some(&vec![b'x'; bytes]))
         .unwrap();
 }
 

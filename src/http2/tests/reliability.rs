@@ -33,7 +33,7 @@ fn a_stream_that_we_reset_for_a_fault_may_have_been_processed() {
 
 #[test]
 fn requests_that_are_reported_as_not_sent_never_reach_the_peer() {
-    // Cut the output at every octet: a server fed with all that was ever offered afterwards sees
+    // Cut the output at every byte: a server fed with all that was ever offered afterwards sees
     // exactly the requests that are not reported as unsent.
     let whole = {
         let mut end = End::client();
@@ -43,10 +43,10 @@ fn requests_that_are_reported_as_not_sent_never_reach_the_peer() {
     for taken in 0..=whole {
         let mut end = End::client();
         (0..3).for_each(|_| _ = end.request(b"content"));
-        let mut octets = end.connection.output()[..taken].to_vec();
+        let mut bytes = end.connection.output()[..taken].to_vec();
         end.connection.advance_output(taken);
         end.connection.close(ErrorCode::NO_ERROR);
-        octets.extend(end.connection.output());
+        bytes.extend(end.connection.output());
         let unsent = end
             .events()
             .iter()
@@ -61,7 +61,7 @@ fn requests_that_are_reported_as_not_sent_never_reach_the_peer() {
             })
             .count();
         let mut server = End::server();
-        server.receive(&octets);
+        server.receive(&bytes);
         let heads = server.events();
         let heads = heads
             .iter()
@@ -118,7 +118,7 @@ fn requests_that_are_taken_back_never_reach_the_peer_and_the_others_are_answered
         let streams = [(); 3].map(|()| end.request(b"content"));
         end.connection.ping([7; 8]);
         let window = end.connection.send_window();
-        let mut octets = end.connection.output()[..taken].to_vec();
+        let mut bytes = end.connection.output()[..taken].to_vec();
         end.connection.advance_output(taken);
         let unsent = streams.map(|stream| end.connection.is_unsent(stream));
         end.connection.take_back_unsent();
@@ -132,10 +132,10 @@ fn requests_that_are_taken_back_never_reach_the_peer_and_the_others_are_answered
         }
         let content = back.len() * b"content".len();
         assert_eq!(end.connection.send_window(), window + content);
-        octets.extend(end.connection.output());
+        bytes.extend(end.connection.output());
         end.connection.advance_output(usize::MAX);
         let mut server = End::server();
-        server.receive(&octets);
+        server.receive(&bytes);
         let heads: Vec<_> = server.events().iter().filter_map(Event::stream).collect();
         assert!(
             !server.connection.is_closed()

@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn on_stream_zero_or_an_idle_one_it_ends_the_connection() {
     for stream in [0, 1, 2] {
-        let octets = rst_stream(stream, ErrorCode::CANCEL);
-        End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+        let bytes = rst_stream(stream, ErrorCode::CANCEL);
+        End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
     }
 }
 

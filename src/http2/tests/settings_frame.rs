@@ -67,14 +67,14 @@ fn legal_extremes_are_taken() {
 
 #[test]
 fn on_a_stream_they_end_the_connection() {
-    let octets = frame(SETTINGS, 0, 1, &[]);
-    End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(SETTINGS, 0, 1, &[]);
+    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn an_acknowledgement_of_nothing_ends_the_connection() {
-    let octets = frame(SETTINGS, ACK, 0, &[]);
-    End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = frame(SETTINGS, ACK, 0, &[]);
+    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -251,12 +251,12 @@ fn a_request_over_the_peers_max_header_list_size_is_sent_and_told_once() {
             .connection
             .send_request(end.template, &path, &[], b"x", end.now);
         let stream = sent.expect("a request that is sent");
-        let octets: Vec<_> = end
+        let bytes: Vec<_> = end
             .sent()
             .iter()
             .map(|frame| (frame.kind, frame.stream))
             .collect();
-        assert_eq!(octets, [(HEADERS, stream), (DATA, stream)]);
+        assert_eq!(bytes, [(HEADERS, stream), (DATA, stream)]);
         let told = end.events();
         if round == 0 {
             // Of five fields.

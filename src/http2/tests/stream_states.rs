@@ -152,7 +152,7 @@ fn bring(role: Role, state: State) -> Option<(End, StreamId)> {
     Some((end, 1))
 }
 
-fn octets(role: Role, what: What, stream: StreamId) -> Vec<u8> {
+fn bytes(role: Role, what: What, stream: StreamId) -> Vec<u8> {
     let head = if role == Role::Client { OK_200 } else { GET };
     match what {
         What::Data => frame(DATA, 0, stream, b"x"),
@@ -214,7 +214,7 @@ fn every_frame_in_every_state_has_the_rfcs_effect() {
                 let Some((mut end, stream)) = bring(role, state) else {
                     continue;
                 };
-                end.receive(&octets(role, what, stream));
+                end.receive(&bytes(role, what, stream));
                 let found = verdict(&mut end, stream);
                 assert_eq!(
                     found,
@@ -235,8 +235,8 @@ fn no_two_frames_in_any_state_end_a_stream_twice() {
                     let Some((mut end, stream)) = bring(role, state) else {
                         continue;
                     };
-                    end.receive(&octets(role, first, stream));
-                    end.receive(&octets(role, second, stream));
+                    end.receive(&bytes(role, first, stream));
+                    end.receive(&bytes(role, second, stream));
                     end.connection.transport_closed();
                     let events = end.events();
                     let ends = events.iter().filter(|event| ends_stream(event)).count();

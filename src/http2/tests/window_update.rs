@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Octets of DATA sent on a stream.
+/// Bytes of DATA sent on a stream.
 fn data_of(sent: &[Sent], stream: StreamId) -> usize {
     let data = sent.iter().filter(|f| f.kind == DATA && f.stream == stream);
     data.map(|frame| frame.payload.len()).sum()
@@ -33,8 +33,8 @@ fn a_window_beyond_the_maximum_is_an_error_of_what_it_is_for() {
 
 #[test]
 fn on_an_idle_stream_it_ends_the_connection() {
-    let octets = window_update(1, 1);
-    End::client().expect_connection_error(&octets, ErrorCode::PROTOCOL_ERROR);
+    let bytes = window_update(1, 1);
+    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -111,6 +111,6 @@ fn a_changed_initial_window_that_overflows_a_stream_ends_the_connection() {
     let mut end = End::client();
     let stream = end.sent_request();
     end.receive(&window_update(stream, 0x7fff_ffff - 0xffff));
-    let octets = settings(&[(4, 0x1_0000)]);
-    end.expect_connection_error(&octets, ErrorCode::FLOW_CONTROL_ERROR);
+    let bytes = settings(&[(4, 0x1_0000)]);
+    end.expect_connection_error(&bytes, ErrorCode::FLOW_CONTROL_ERROR);
 }

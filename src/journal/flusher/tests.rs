@@ -26,7 +26,7 @@ fn flusher(files: &MemoryFiles, settings: &Settings) -> Flusher {
 
 fn settings() -> Settings {
     let mut settings = Settings::new("/journal");
-    settings.reserve_octets = 0;
+    settings.reserve_bytes = 0;
     settings
 }
 
@@ -147,7 +147,7 @@ fn it_is_tried_each_second_whether_pushes_can_be_taken_again_and_not_promised_be
     for breaks in breaks {
         let files = MemoryFiles::default();
         let mut reserving = settings();
-        reserving.reserve_octets = 100;
+        reserving.reserve_bytes = 100;
         let mut flusher = flusher(&files, &reserving);
         let mut now = Moment::now();
         breaks(&files);
@@ -174,9 +174,9 @@ fn it_is_tried_each_second_whether_pushes_can_be_taken_again_and_not_promised_be
 fn of_what_a_write_has_failed_for_no_more_is_unknown_than_was_in_it() {
     let files = MemoryFiles::default();
     let mut flusher = flusher(&files, &settings());
-    let tokens = WRITE_OCTETS / 16;
-    let octets = Group::of([&accepted(1 << 30, tokens)], None).unwrap().len();
-    assert!(octets > WRITE_OCTETS, "{octets}");
+    let tokens = WRITE_BYTES / 16;
+    let bytes = Group::of([&accepted(1 << 30, tokens)], None).unwrap().len();
+    assert!(bytes > WRITE_BYTES, "{bytes}");
     files.break_changes(files.operations()..u64::MAX, Part::All);
     let replies = flusher.append(&[(1 << 30, tokens), (2 << 30, 1)], Moment::now());
     let unknown = replies
@@ -189,13 +189,13 @@ fn of_what_a_write_has_failed_for_no_more_is_unknown_than_was_in_it() {
 fn without_room_for_what_is_outstanding_no_segment_begins_until_there_is() {
     let files = MemoryFiles::default();
     let mut short = settings();
-    (short.segment_octets, short.reserve_octets) = (1, 100);
+    (short.segment_bytes, short.reserve_bytes) = (1, 100);
     let mut flusher = flusher(&files, &short);
     let mut now = Moment::now();
     flusher.settled = [1, 2].map(|id| (id, Some(End::Succeeded))).into();
     assert_eq!(flusher.append(&[(10, 2)], now), [Ok(())]);
     assert!(flusher.store.is_long(false));
-    let live = flusher.store.live_octets();
+    let live = flusher.store.live_bytes();
     flusher.carry_at = now.monotonic;
     files.set_read_only(true);
     let tried = files.operations();

@@ -54,20 +54,16 @@ impl Store {
         let least = if is_full {
             WORTHWHILE
         } else {
-            self.settings.segment_octets
+            self.settings.segment_bytes
         };
-        let limit = least.max(self.live_octets().saturating_mul(2));
+        let limit = least.max(self.live_bytes().saturating_mul(2));
         self.carry.is_none() && self.len > limit
     }
 
-    /// Carries about `octets` forward, or completes the checkpoint.
+    /// Carries about `bytes` forward, or completes the checkpoint.
     ///
     /// [`Trouble::Unreadable`] is no reason to do anything but to come back later.
-    pub(in crate::journal) fn carry(
-        &mut self,
-        octets: usize,
-        now: Duration,
-    ) -> Result<(), Trouble> {
+    pub(in crate::journal) fn carry(&mut self, bytes: usize, now: Duration) -> Result<(), Trouble> {
         if self.stage == Stage::Spoilt {
             self.begin_draft()?;
         }
@@ -79,10 +75,10 @@ impl Store {
             ..Piece::default()
         };
         let empty = piece.batch.frames.len();
-        self.gather_notifications(&mut piece, &mut carry, octets);
+        self.gather_notifications(&mut piece, &mut carry, bytes);
         let is_last = carry.from == u64::MAX && carry.unread.is_none();
         if is_last {
-            self.gather_answers(&mut piece, octets, now);
+            self.gather_answers(&mut piece, bytes, now);
         }
         let is_empty = piece.batch.frames.len() == empty;
         if !is_empty {
@@ -107,8 +103,8 @@ impl Store {
     }
 
     /// Gathers up to the first record that cannot be read.
-    fn gather_notifications(&mut self, piece: &mut Piece, carry: &mut Carry, octets: usize) {
-        while carry.from < u64::MAX && piece.batch.frames.len() < octets && piece.unread.is_none() {
+    fn gather_notifications(&mut self, piece: &mut Piece, carry: &mut Carry, bytes: usize) {
+        while carry.from < u64::MAX && piece.batch.frames.len() < bytes && piece.unread.is_none() {
             let catalogue = self.catalogue.lock();
             let (found, next) = catalogue.index.elsewhere(self.active, carry.from, LOOKS);
             carry.from = next;
@@ -157,14 +153,14 @@ impl Store {
         Some(piece.batch.lose(&head))
     }
 
-    fn gather_answers(&self, piece: &mut Piece, octets: usize, now: Duration) {
+    fn gather_answers(&self, piece: &mut Piece, bytes: usize, now: Duration) {
         let mut catalogue = self.catalogue.lock();
         catalogue.index.prune_answers(now);
         let segments = catalogue.segments.clone();
         let old = catalogue.index.answers_elsewhere(self.active);
         drop(catalogue);
         for place in old {
-            if piece.batch.frames.len() >= octets {
+            if piece.batch.frames.len() >= bytes {
                 break;
             }
             let file = segments.get(&place.segment).map(Arc::clone);

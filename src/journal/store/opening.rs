@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Stage, Store, Trouble, aside, first_octets};
+use super::{Stage, Store, Trouble, aside, first_bytes};
 use crate::journal::catalogue::{Catalogue, Shared};
 use crate::journal::error::{Fault, OpenError};
 use crate::journal::files::{Files, JournalFile, Lock, LockError};
@@ -57,10 +57,10 @@ impl Store {
             *number
         } else {
             let number = found.highest.saturating_add(1);
-            let octets = first_octets(number, number, high_water, doubt, true);
-            let begun = begin(&*files, dir, number, stage, &octets);
+            let bytes = first_bytes(number, number, high_water, doubt, true);
+            let begun = begin(&*files, dir, number, stage, &bytes);
             let file = begun.map_err(|refusal| failed(number)(refusal.into_error()))?;
-            found.good_end = octets.len() as u64;
+            found.good_end = bytes.len() as u64;
             found.fold.complete = true;
             found.segments.insert(number, file);
             number
@@ -141,7 +141,7 @@ impl Store {
 
     /// Begins a draft, if there is room for all of it: half a one would help nobody.
     pub(super) fn begin_draft(&mut self) -> Result<(), Trouble> {
-        if self.free_space() < self.live_octets() {
+        if self.free_space() < self.live_bytes() {
             return Err(Trouble::Full);
         }
         self.next_segment(Stage::Draft)
@@ -154,8 +154,8 @@ impl Store {
             Stage::Draft => number,
             Stage::Open | Stage::Spoilt => self.oldest(),
         };
-        let octets = first_octets(number, base, self.ids, self.doubt, false);
-        let begun = begin(&*self.files, &self.settings.dir, number, stage, &octets);
+        let bytes = first_bytes(number, base, self.ids, self.doubt, false);
+        let begun = begin(&*self.files, &self.settings.dir, number, stage, &bytes);
         let file = match begun {
             Ok(file) => file,
             Err(Refusal::Write(error)) => return Err(self.trouble(&error)),
@@ -167,7 +167,7 @@ impl Store {
         self.active = number;
         self.stage = stage;
         self.file = file;
-        self.len = octets.len() as u64;
+        self.len = bytes.len() as u64;
         self.synced = self.len;
         self.carry = Some(super::Carry::default());
         self.mark_due = true;
@@ -266,14 +266,14 @@ impl Refusal {
     }
 }
 
-/// Begins a segment under the name of a draft; one that is none gets its own with its first octets
+/// Begins a segment under the name of a draft; one that is none gets its own with its first bytes
 /// in it, so that a crash never leaves one without.
 fn begin(
     files: &dyn Files,
     dir: &Path,
     number: u32,
     stage: Stage,
-    octets: &[u8],
+    bytes: &[u8],
 ) -> Result<Arc<dyn JournalFile>, Refusal> {
     let path = dir.join(segment::draft(number));
     let created = match files.create(&path) {
@@ -290,7 +290,7 @@ fn begin(
         }
         Refusal::Write(error)
     };
-    file.write_at(octets, 0).map_err(refused)?;
+    file.write_at(bytes, 0).map_err(refused)?;
     file.sync_data().map_err(Refusal::Sync)?;
     if stage != Stage::Draft {
         let name = dir.join(segment::name(number));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::script::{Ledger, Operation, open, outstanding, run};
 use crate::journal::fixture::{Loss, MemoryFiles, at};
 use crate::journal::frame::FRAME_HEAD;
-use crate::journal::recovery::BEGIN_OCTETS;
+use crate::journal::recovery::BEGIN_BYTES;
 use crate::journal::segment;
 use crate::journal::store::{ASIDE_MAX, Store};
 
@@ -14,8 +14,8 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn garbage(number: u32) -> Vec<u8> {
-    let octet = u8::try_from(number).unwrap();
-    vec![octet; 5000]
+    let byte = u8::try_from(number).unwrap();
+    vec![byte; 5000]
 }
 
 fn aside(files: &MemoryFiles) -> Vec<u32> {
@@ -41,8 +41,8 @@ fn a_journal_of_which_nothing_can_be_read_is_kept_aside_and_the_next_one_is_begu
     }
     let (store, recovered) = open(&files).unwrap();
     assert_eq!((recovered.damaged, recovered.damage.len()), (2, 2));
-    assert_eq!((recovered.octets, recovered.outstanding), (10_000, 0));
-    assert!(recovered.damage.iter().all(|damage| damage.octets == 5000));
+    assert_eq!((recovered.bytes, recovered.outstanding), (10_000, 0));
+    assert!(recovered.damage.iter().all(|damage| damage.bytes == 5000));
     drop(store);
     for number in [3, 4] {
         assert_eq!(
@@ -133,13 +133,13 @@ fn an_older_segment_of_which_nothing_can_be_read_is_kept_when_it_goes() {
 
 #[test]
 fn a_segment_whose_begin_was_interrupted_is_no_damage_unless_it_is_empty_and_is_told() {
-    let most = usize::try_from(BEGIN_OCTETS).unwrap();
-    let begun = [10, 24, 58, most].map(|octets| vec![0; octets]);
+    let most = usize::try_from(BEGIN_BYTES).unwrap();
+    let begun = [10, 24, 58, most].map(|bytes| vec![0; bytes]);
     for content in begun
         .into_iter()
         .chain([vec![], segment::head(2, 1).to_vec()])
     {
-        let octets = content.len();
+        let bytes = content.len();
         let files = MemoryFiles::default();
         run(
             &files,
@@ -148,14 +148,14 @@ fn a_segment_whose_begin_was_interrupted_is_no_damage_unless_it_is_empty_and_is_
         );
         files.put(&path(&segment::name(2)), content);
         let (_, recovered) = open(&files).unwrap();
-        let damaged = u64::from(octets == 0);
+        let damaged = u64::from(bytes == 0);
         assert_eq!(
             (recovered.damaged, recovered.outstanding),
             (damaged, 2),
-            "{octets}"
+            "{bytes}"
         );
-        let told = recovered.torn.map(|torn| (torn.offset, torn.octets));
-        assert_eq!(told, (octets > 0).then_some((0, octets as u64)));
+        let told = recovered.torn.map(|torn| (torn.offset, torn.bytes));
+        assert_eq!(told, (bytes > 0).then_some((0, bytes as u64)));
         assert!(aside(&files).is_empty());
         assert_eq!(files.paths().len(), 1, "it is removed");
     }
@@ -175,13 +175,13 @@ fn what_a_head_without_records_needs_is_missed() {
         for number in told {
             let name = path(&segment::name(number));
             let mut places = recovered.damage.iter();
-            assert!(places.any(|damage| damage.path == name && damage.octets == 0));
+            assert!(places.any(|damage| damage.path == name && damage.bytes == 0));
         }
     }
 }
 
 #[test]
-fn the_first_octets_of_a_segment_are_short() {
+fn the_first_bytes_of_a_segment_are_short() {
     let files = MemoryFiles::default();
     let (mut store, _) = open(&files).unwrap();
     let mut batch = store.batch();
@@ -192,7 +192,7 @@ fn the_first_octets_of_a_segment_are_short() {
     // The first segment of all says too that nothing older is needed.
     let complete = FRAME_HEAD as u64;
     assert!(
-        files.used() - before + complete <= BEGIN_OCTETS,
+        files.used() - before + complete <= BEGIN_BYTES,
         "{}",
         files.used() - before
     );

@@ -10,11 +10,11 @@ use crate::journal::frame;
 use crate::journal::read;
 use crate::journal::reader::{READ_TWICE_MAX, Reader, Step};
 use crate::journal::record::Record;
-use crate::journal::recovery::BEGIN_OCTETS;
+use crate::journal::recovery::BEGIN_BYTES;
 use crate::journal::segment::SEGMENT_HEAD;
 use crate::journal::store::Store;
 
-/// Octets from the end that are looked at one by one.
+/// Bytes from the end that are looked at one by one.
 const TAIL: usize = 4096;
 
 fn segment() -> PathBuf {
@@ -67,10 +67,10 @@ fn whole() -> Vec<u8> {
 fn every_prefix_gives_what_its_whole_writes_say() {
     let (stages, content) = (stages(), whole());
     assert_eq!(stages.last().unwrap().0, content.len());
-    // A segment gets its name with its first octets: nothing but damage makes it shorter.
+    // A segment gets its name with its first bytes: nothing but damage makes it shorter.
     let is_well = |len: &usize| outstanding(&with(&content[..*len])).1.damaged == 0;
     let begin = (0..=content.len()).find(is_well).unwrap();
-    assert!((SEGMENT_HEAD as u64..=BEGIN_OCTETS).contains(&(begin as u64)));
+    assert!((SEGMENT_HEAD as u64..=BEGIN_BYTES).contains(&(begin as u64)));
     for len in SEGMENT_HEAD..=content.len() {
         let files = with(&content[..len]);
         let stage = stages.iter().rev().find(|(whole, _)| *whole <= len);
@@ -83,7 +83,7 @@ fn every_prefix_gives_what_its_whole_writes_say() {
         );
         assert_eq!(recovered.damaged, u64::from(len < begin), "{len}");
         if let Some(torn) = recovered.torn {
-            assert_eq!(torn.offset + torn.octets, len as u64);
+            assert_eq!(torn.offset + torn.bytes, len as u64);
             assert!(
                 stages.iter().all(|(whole, _)| *whole != len),
                 "{len} is whole"
@@ -160,13 +160,13 @@ fn every_flipped_bit_costs_at_most_its_record_and_is_told() {
             let found: BTreeSet<u64> = found.into_keys().collect();
             assert!(
                 recovered.damaged > 0 || recovered.torn.is_some(),
-                "octet {at}, bit {bit}: not told"
+                "byte {at}, bit {bit}: not told"
             );
             if at < SEGMENT_HEAD {
                 let [place] = &recovered.damage[..] else {
-                    panic!("octet {at}, bit {bit}: {:?}", recovered.damage);
+                    panic!("byte {at}, bit {bit}: {:?}", recovered.damage);
                 };
-                assert_eq!((place.offset, place.octets), (0, SEGMENT_HEAD as u64));
+                assert_eq!((place.offset, place.bytes), (0, SEGMENT_HEAD as u64));
             }
             let nothing = BTreeSet::new();
             let part = parts.iter().find(|part| at < part.end);
@@ -177,17 +177,17 @@ fn every_flipped_bit_costs_at_most_its_record_and_is_told() {
             let gained: BTreeSet<u64> = found.difference(&before).copied().collect();
             assert!(
                 lost.is_subset(may_lose),
-                "octet {at}, bit {bit}: lost {lost:?}"
+                "byte {at}, bit {bit}: lost {lost:?}"
             );
             assert!(
                 gained.is_subset(may_gain),
-                "octet {at}, bit {bit}: back {gained:?}"
+                "byte {at}, bit {bit}: back {gained:?}"
             );
             // It can be taken over, twice, and says the same.
             if bit == at % 8 {
                 drop(open(&files).unwrap());
                 drop(open(&files).unwrap());
-                assert_eq!(ids(&files), found, "octet {at}, bit {bit}");
+                assert_eq!(ids(&files), found, "byte {at}, bit {bit}");
             }
         }
     }
@@ -212,10 +212,10 @@ fn damage_in_the_middle_of_what_was_synced_costs_one_notification() {
     assert!(lost.eq(victim.pushes.iter().map(|(index, _)| victim.id(*index).0)));
     assert_eq!((recovered.damaged, recovered.damage.len()), (1, 1));
     let place = &recovered.damage[0];
-    assert!(place.path == segment() && place.octets > 40, "{place:?}");
+    assert!(place.path == segment() && place.bytes > 40, "{place:?}");
     let (offset, len) = (
         usize::try_from(place.offset).unwrap(),
-        usize::try_from(place.octets).unwrap(),
+        usize::try_from(place.bytes).unwrap(),
     );
     assert!((offset..offset + len).contains(&at));
     let said = place.to_string();
@@ -255,7 +255,7 @@ fn many_places_of_damage_are_counted_and_some_are_told() {
 }
 
 #[test]
-fn octets_without_any_sense_are_no_journal_but_no_obstacle() {
+fn bytes_without_any_sense_are_no_journal_but_no_obstacle() {
     for content in [vec![0_u8; 5000], vec![0xf9; 5000], b"a text".repeat(1000)] {
         let files = with(&content);
         let (store, recovered) = open(&files).unwrap();
@@ -333,7 +333,7 @@ fn a_frame_of_a_kind_that_is_not_ours_is_told_and_breaks_what_it_is_in() {
         let [damage] = &recovered.damage[..] else {
             panic!("{recovered:?}");
         };
-        let place = (damage.offset, damage.octets, recovered.damaged);
+        let place = (damage.offset, damage.bytes, recovered.damaged);
         assert_eq!(place, (offset as u64, strange.len() as u64, 1));
     }
 }

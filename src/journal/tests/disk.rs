@@ -25,8 +25,8 @@ fn it_comes_back_after_an_end_and_after_a_crash() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path().join("state/sterna/journal");
     let mut settings = Settings::new(&dir);
-    settings.segment_octets = 10_000;
-    settings.reserve_octets = 0;
+    settings.segment_bytes = 10_000;
+    settings.reserve_bytes = 0;
     let (journal, recovered) = open(settings.clone()).unwrap();
     assert_eq!(recovered, Recovered::default());
     for id in 1..=200 {

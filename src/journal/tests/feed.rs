@@ -114,7 +114,7 @@ fn what_is_settled_at_once_is_not_fed() {
 fn pushes_are_fed_while_their_segments_go() {
     let files = filled();
     let mut small = settings();
-    small.segment_octets = 1;
+    small.segment_bytes = 1;
     let (journal, _) = journal(&files, small);
     let mut fed = BTreeMap::new();
     take(&journal.feed(Platform::Ios, 20), &mut fed);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::script::{journal, open_with, outstanding, settings, until};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
-use crate::journal::flusher::WRITE_OCTETS;
+use crate::journal::flusher::WRITE_BYTES;
 use crate::journal::reading::TRIES;
 use crate::journal::store::{LOOKS, Store, WORTHWHILE};
 use crate::journal::{End, Fault, LAST_WRITES, State, read};
@@ -26,9 +26,9 @@ fn append(store: &mut Store, first_id: u64, tokens: usize) {
 fn more_than_is_written_at_once_takes_several_writes_and_one_sync() {
     let files = MemoryFiles::default();
     let (journal, _) = journal(&files, settings());
-    let tokens = WRITE_OCTETS / 32;
-    let octets = group(1 << 30, tokens).len();
-    assert!(octets < WRITE_OCTETS && 2 * octets > WRITE_OCTETS);
+    let tokens = WRITE_BYTES / 32;
+    let bytes = group(1 << 30, tokens).len();
+    assert!(bytes < WRITE_BYTES && 2 * bytes > WRITE_BYTES);
     let (operations, syncs) = thread::scope(|scope| {
         let held = files.hold_syncs();
         let first = scope.spawn(|| journal.append([&accepted(1, 1)], None));
@@ -66,7 +66,7 @@ fn more_than_is_written_at_once_takes_several_writes_and_one_sync() {
 fn on_a_full_disk_a_new_segment_begins_as_soon_as_it_is_worth_while() {
     let files = MemoryFiles::default();
     let mut long = settings();
-    long.segment_octets = 1 << 30;
+    long.segment_bytes = 1 << 30;
     let (mut store, _) = open_with(&files, long).unwrap();
     let mut id = 1;
     loop {
@@ -93,7 +93,7 @@ fn on_a_full_disk_a_new_segment_begins_as_soon_as_it_is_worth_while() {
 fn what_is_to_be_carried_is_found_behind_more_than_is_looked_at_under_one_lock() {
     let files = MemoryFiles::default();
     let mut long = settings();
-    long.segment_octets = 1 << 30;
+    long.segment_bytes = 1 << 30;
     let (mut store, _) = open_with(&files, long).unwrap();
     let last = LOOKS as u64 * 3;
     append(&mut store, last, 1);

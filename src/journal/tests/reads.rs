@@ -330,7 +330,7 @@ fn no_more_than_the_limit_is_passed_over_and_all_comes_in_the_end() {
 }
 
 #[test]
-fn octets_that_are_read_wrong_once_are_read_again() {
+fn bytes_that_are_read_wrong_once_are_read_again() {
     let (files, all) = two_segments();
     for read in 0.. {
         let files = files.reboot(Loss::Nothing);

@@ -118,7 +118,7 @@ fn by(sync: SyncPolicy) -> Settings {
     let mut settings = settings();
     settings.sync = sync;
     // Long enough for all: nothing is carried meanwhile.
-    settings.segment_octets = 100_000;
+    settings.segment_bytes = 100_000;
     settings
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::script::{journal, open_with, outstanding, settings, until};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{MemoryFiles, accepted, at};
-use crate::journal::{ANSWER_EXTRA, ANSWERS_OCTETS_MAX, End, KEEP_ANSWERS, KeptAnswer};
+use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, End, KEEP_ANSWERS, KeptAnswer};
 use crate::moment::Moment;
 use crate::push::PushId;
 
@@ -77,11 +77,11 @@ fn of_answers_that_are_old_nothing_is_kept_while_no_segment_begins() {
     }
 }
 
-/// Has a journal keep so many answers of so many octets; what the next process knows of them.
-fn keep(count: usize, octets: usize) -> Vec<KeptAnswer> {
+/// Has a journal keep so many answers of so many bytes; what the next process knows of them.
+fn keep(count: usize, bytes: usize) -> Vec<KeptAnswer> {
     let files = MemoryFiles::default();
     let mut long = settings();
-    long.segment_octets = 1 << 30;
+    long.segment_bytes = 1 << 30;
     let (mut store, _) = open_with(&files, long).unwrap();
     let mut id = 0;
     while id < count {
@@ -89,7 +89,7 @@ fn keep(count: usize, octets: usize) -> Vec<KeptAnswer> {
         while id < count && batch.frames.len() < 1 << 20 {
             let time = at(0).unix + Duration::from_micros(id as u64);
             let mut kept = answer(&id.to_string(), time);
-            kept.answer = vec![b'x'; octets].into();
+            kept.answer = vec![b'x'; bytes].into();
             batch.add(&Group::of([], Some(&kept)).unwrap());
             id += 1;
         }
@@ -106,11 +106,11 @@ fn however_many_answers_there_are_none_is_forgotten_that_fits() {
 
 #[test]
 fn of_too_long_answers_the_oldest_are_forgotten() {
-    let octets = 1 << 20;
-    let fit = usize::try_from(ANSWERS_OCTETS_MAX).unwrap() / octets - 1;
+    let bytes = 1 << 20;
+    let fit = usize::try_from(ANSWERS_BYTES_MAX).unwrap() / bytes - 1;
     // Twice as long as that, and it is looked at while it is read.
     for count in [fit, fit + 2, 3 * fit] {
-        let answers = keep(count, octets);
+        let answers = keep(count, bytes);
         let keys: Vec<usize> = answers
             .iter()
             .map(|kept| kept.key.parse().unwrap())

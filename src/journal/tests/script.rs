@@ -20,8 +20,8 @@ use crate::push::Node;
 pub(super) fn settings() -> Settings {
     let mut settings = Settings::new("/journal");
     // Short, so that a few operations fill some.
-    settings.segment_octets = 2000;
-    settings.reserve_octets = 0;
+    settings.segment_bytes = 2000;
+    settings.reserve_bytes = 0;
     settings
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::script::{Ledger, Operation, open, outstanding, run};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
-use crate::journal::store::{DRAFT_OCTETS, Store};
+use crate::journal::store::{DRAFT_BYTES, Store};
 use crate::journal::{FAILED_SYNC, Fault};
 
 fn marker() -> PathBuf {
@@ -151,7 +151,7 @@ fn a_draft_of_more_than_is_written_at_once_has_everything() {
     let files = MemoryFiles::default();
     let (mut store, _) = open(&files).unwrap();
     let mut id = 1;
-    while files.used() < 3 * DRAFT_OCTETS as u64 {
+    while files.used() < 3 * DRAFT_BYTES as u64 {
         let request: Vec<_> = (0..100)
             .map(|number| accepted(id + 30 * number, 30))
             .collect();

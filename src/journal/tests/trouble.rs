@@ -17,8 +17,8 @@ fn a_full_disk_refuses_before_the_cliff_settles_all_the_same_and_recovers_by_its
     const ROOM: u64 = 1000;
     let files = MemoryFiles::default();
     let mut with_reserve = settings();
-    with_reserve.reserve_octets = RESERVE;
-    with_reserve.segment_octets = 1 << 30;
+    with_reserve.reserve_bytes = RESERVE;
+    with_reserve.segment_bytes = 1 << 30;
     files.set_capacity(Some(RESERVE + ROOM));
     let (journal, _) = journal(&files, with_reserve);
     journal.append([&accepted(1, 3)], None).unwrap();
@@ -62,7 +62,7 @@ fn a_full_disk_refuses_before_the_cliff_settles_all_the_same_and_recovers_by_its
 fn a_disk_that_is_full_at_the_start_is_told_before_a_push_is_refused() {
     let files = MemoryFiles::default();
     let mut with_reserve = settings();
-    with_reserve.reserve_octets = RESERVE;
+    with_reserve.reserve_bytes = RESERVE;
     files.set_capacity(Some(RESERVE - 1));
     let (journal, _) = journal(&files, with_reserve);
     let state = journal.state();

@@ -81,9 +81,9 @@ fn a_text_cannot_forge_a_line() {
 
 #[test]
 fn a_text_is_cut_off() {
-    let text = "é".repeat(MAX_TEXT_OCTETS);
+    let text = "é".repeat(MAX_TEXT_BYTES);
     let lines = lines(|say| say(Level::Error, OURS, &text));
-    let expected = format!("[ERROR] {}…", "é".repeat(MAX_TEXT_OCTETS / 2));
+    let expected = format!("[ERROR] {}…", "é".repeat(MAX_TEXT_BYTES / 2));
     assert_eq!(after_time(&lines[0]), expected);
 }
 
@@ -131,9 +131,9 @@ fn beside_lines_of_the_push_log_a_line_is_an_object_as_theirs() {
         say(Level::Warn, "rustls::msgs", "loud");
         say(Level::Info, "rustls::msgs", "quiet");
         say(Level::Debug, OURS, "x");
-        say(Level::Info, OURS, &"é".repeat(MAX_TEXT_OCTETS));
+        say(Level::Info, OURS, &"é".repeat(MAX_TEXT_BYTES));
     });
-    let cut = format!("{}…", "é".repeat(MAX_TEXT_OCTETS / 2));
+    let cut = format!("{}…", "é".repeat(MAX_TEXT_BYTES / 2));
     let expected = [
         ("error", "bad \"quote\"\n{\"level\":\"info\"}\u{2028}\u{1b}"),
         ("warn", "loud"),

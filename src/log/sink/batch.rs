@@ -7,8 +7,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Others may look at them while they are written.
-    octets: Arc<Vec<u8>>,
-    /// `written <= octets.len()`.
+    bytes: Arc<Vec<u8>>,
+    /// `written <= bytes.len()`.
     written: usize,
 }
 
@@ -17,30 +17,30 @@ impl Batch {
     /// and nobody look at them any more, or there is a copy.
     pub(super) fn take(&mut self, pending: &mut Vec<u8>) {
         self.clear();
-        std::mem::swap(Arc::make_mut(&mut self.octets), pending);
+        std::mem::swap(Arc::make_mut(&mut self.bytes), pending);
     }
 
-    /// For others to look at, as [`Batch::left`] octets at their end say.
+    /// For others to look at, as [`Batch::left`] bytes at their end say.
     pub(super) fn shown(&self) -> Arc<Vec<u8>> {
-        Arc::clone(&self.octets)
+        Arc::clone(&self.bytes)
     }
 
     /// Forgets what is left.
     pub(super) fn clear(&mut self) {
-        let octets = Arc::make_mut(&mut self.octets);
-        octets.clear();
-        octets.shrink_to(KEPT_CAPACITY);
+        let bytes = Arc::make_mut(&mut self.bytes);
+        bytes.clear();
+        bytes.shrink_to(KEPT_CAPACITY);
         self.written = 0;
     }
 
-    /// Octets not yet written.
+    /// Bytes not yet written.
     pub(super) fn left(&self) -> usize {
-        self.octets.len() - self.written
+        self.bytes.len() - self.written
     }
 
     /// What is not yet written.
     pub(super) fn rest(&self) -> &[u8] {
-        self.octets.get(self.written..).unwrap_or_default()
+        self.bytes.get(self.written..).unwrap_or_default()
     }
 
     /// Writes once, whole lines if the destination lets it.
@@ -49,11 +49,11 @@ impl Batch {
     ///
     /// The destination's; nothing is lost then.
     pub(super) fn write_some(&mut self, destination: &mut impl Write) -> io::Result<()> {
-        let (lines, _) = first_lines(self.rest(), WRITE_OCTETS);
+        let (lines, _) = first_lines(self.rest(), WRITE_BYTES);
         match destination.write(lines)? {
             0 => Err(io::ErrorKind::WriteZero.into()),
-            octets => {
-                self.written = self.octets.len().min(self.written + octets);
+            bytes => {
+                self.written = self.bytes.len().min(self.written + bytes);
                 Ok(())
             }
         }
@@ -62,45 +62,45 @@ impl Batch {
     /// Goes back to the start of a line that is only partly written, so that another file gets it
     /// whole.
     pub(super) fn back_to_line_start(&mut self) {
-        let written = self.octets.get(..self.written).unwrap_or_default();
+        let written = self.bytes.get(..self.written).unwrap_or_default();
         self.written = after_last_newline(written).unwrap_or(0);
     }
 }
 
-/// Splits off the lines that fit into `octets`, at least one.
-pub(super) fn first_lines(lines: &[u8], octets: usize) -> (&[u8], &[u8]) {
-    let Some((fitting, beyond)) = lines.split_at_checked(octets) else {
+/// Splits off the lines that fit into `bytes`, at least one.
+pub(super) fn first_lines(lines: &[u8], bytes: usize) -> (&[u8], &[u8]) {
+    let Some((fitting, beyond)) = lines.split_at_checked(bytes) else {
         return (lines, &[]);
     };
     let end = after_last_newline(fitting).unwrap_or_else(|| {
-        let rest_of_line = beyond.iter().position(|&octet| octet == b'\n');
+        let rest_of_line = beyond.iter().position(|&byte| byte == b'\n');
         rest_of_line.map_or(lines.len(), |position| fitting.len() + position + 1)
     });
     lines.split_at(end)
 }
 
-fn after_last_newline(octets: &[u8]) -> Option<usize> {
-    let position = octets.iter().rposition(|&octet| octet == b'\n')?;
+fn after_last_newline(bytes: &[u8]) -> Option<usize> {
+    let position = bytes.iter().rposition(|&byte| byte == b'\n')?;
     Some(position + 1)
 }
 
-/// Our limit: octets per write(2), so that room is made step by step while a full buffer drains.
-const WRITE_OCTETS: usize = 1 << 20;
+/// Our limit: bytes per write(2), so that room is made step by step while a full buffer drains.
+const WRITE_BYTES: usize = 1 << 20;
 
-/// Our limit: octets that a buffer keeps for the next time after a burst.
+/// Our limit: bytes that a buffer keeps for the next time after a burst.
 const KEPT_CAPACITY: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Takes a few octets at a time.
+    /// Takes a few bytes at a time.
     struct Dripping(Vec<u8>, usize);
 
     impl Write for Dripping {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            let taken = octets.len().min(self.1);
-            self.0.extend_from_slice(&octets[..taken]);
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.1);
+            self.0.extend_from_slice(&bytes[..taken]);
             Ok(taken)
         }
 
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn a_write_is_bounded_and_ends_with_a_line() {
         let line = [b'x'; 99].iter().chain(b"\n").copied().collect::<Vec<_>>();
-        let mut batch = batch(&line.repeat(WRITE_OCTETS / 100 + 10));
+        let mut batch = batch(&line.repeat(WRITE_BYTES / 100 + 10));
         let mut file = Dripping(Vec::new(), usize::MAX);
         batch.write_some(&mut file).unwrap();
-        assert!(file.0.len() <= WRITE_OCTETS && file.0.len() > WRITE_OCTETS - 100);
+        assert!(file.0.len() <= WRITE_BYTES && file.0.len() > WRITE_BYTES - 100);
         assert!(file.0.ends_with(b"x\n"));
     }
 
@@ -162,14 +162,14 @@ mod tests {
     fn a_burst_does_not_keep_its_memory() {
         let mut batch = batch(&vec![b'x'; 2 * KEPT_CAPACITY]);
         batch.clear();
-        assert!(batch.octets.capacity() <= KEPT_CAPACITY);
+        assert!(batch.bytes.capacity() <= KEPT_CAPACITY);
     }
 
     #[test]
     fn splits_between_lines() {
-        let check = |lines: &str, octets, first: &str| {
-            let (head, tail) = first_lines(lines.as_bytes(), octets);
-            assert_eq!(head, first.as_bytes(), "{lines:?} at {octets}");
+        let check = |lines: &str, bytes, first: &str| {
+            let (head, tail) = first_lines(lines.as_bytes(), bytes);
+            assert_eq!(head, first.as_bytes(), "{lines:?} at {bytes}");
             assert_eq!([head, tail].concat(), lines.as_bytes());
         };
         check("", 4, "");

@@ -37,7 +37,7 @@ impl Gap {
 
 /// How many lines these are; the last one need not be whole.
 pub(super) fn count(lines: &[u8]) -> u64 {
-    lines.split_inclusive(|octet| *octet == b'\n').count() as u64
+    lines.split_inclusive(|byte| *byte == b'\n').count() as u64
 }
 
 /// A number of lines, in words.

@@ -14,13 +14,13 @@ use crate::moment;
 pub(super) struct State {
     /// Lines that the writer has not taken yet.
     pub(super) pending: Vec<u8>,
-    /// Octets that the writer has taken and not written …
+    /// Bytes that the writer has taken and not written …
     pub(super) writing: usize,
     /// … which are at the end of these.
     pub(super) taken: Arc<Vec<u8>>,
     /// Since when the writer waits for the destination; `None` if it has nothing to write.
     pub(super) busy: Option<Busy>,
-    /// Octets ever appended.
+    /// Bytes ever appended.
     pub(super) accepted: u64,
     /// The writer does not gather while less than this has been settled.
     pub(super) wanted: u64,
@@ -113,9 +113,9 @@ impl State {
     }
 
     /// A single line longer than the buffer has room when the buffer is empty.
-    pub(super) fn has_room(&self, octets: usize) -> bool {
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
         let outstanding = self.outstanding();
-        outstanding == 0 || outstanding.saturating_add(octets) <= CAPACITY
+        outstanding == 0 || outstanding.saturating_add(bytes) <= CAPACITY
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -41,12 +41,12 @@ fn drain(mut reader: PipeReader) -> thread::JoinHandle<Vec<u8>> {
     })
 }
 
-/// Fills the buffer with lines of `octets` until there is no room for one more, and none comes
+/// Fills the buffer with lines of `bytes` until there is no room for one more, and none comes
 /// while nobody reads: the writer is in the middle of more than a pipe holds.
-fn fill(sink: &Sink, octets: usize) -> u64 {
-    let line = [vec![b'x'; octets - 1], b"\n".to_vec()].concat();
+fn fill(sink: &Sink, bytes: usize) -> u64 {
+    let line = [vec![b'x'; bytes - 1], b"\n".to_vec()].concat();
     // The writer has them at once, and with them what it never gets rid of.
-    let mut lines = 2 * PIPE / octets;
+    let mut lines = 2 * PIPE / bytes;
     assert!(sink.offer(&line.repeat(lines)));
     loop {
         let is_stuck = sink.0.shared.lock().writing > PIPE;
@@ -60,7 +60,7 @@ fn fill(sink: &Sink, octets: usize) -> u64 {
     }
 }
 
-/// Octets that a pipe holds, by pipe(7).
+/// Bytes that a pipe holds, by pipe(7).
 const PIPE: usize = 1 << 16;
 
 #[test]
@@ -132,7 +132,7 @@ fn a_full_buffer_makes_senders_wait_and_loses_nothing() {
     let filled = fill(&sink, 1 << 10);
     assert!(
         filled * 1024 >= CAPACITY as u64,
-        "the bound is {CAPACITY} octets"
+        "the bound is {CAPACITY} bytes"
     );
     assert!(sink.0.shared.lock().outstanding() <= CAPACITY);
     let (done, is_done) = mpsc::channel();
@@ -156,9 +156,9 @@ fn a_full_buffer_makes_senders_wait_and_loses_nothing() {
     }
     assert_eq!(sink.close(LONG), 0);
     let all = all.join().unwrap();
-    let count = |octet| {
+    let count = |byte| {
         all.split(|&o| o == b'\n')
-            .filter(|line| line.starts_with(&[octet]))
+            .filter(|line| line.starts_with(&[byte]))
             .count()
     };
     assert_eq!((count(b'x') as u64, count(b'y')), (filled, 2));
@@ -169,8 +169,8 @@ fn the_next_episode_raises_the_next_alarm() {
     let (sink, mut reader) = gated();
     let (go, rounds) = mpsc::channel::<u64>();
     let reading = thread::spawn(move || {
-        for octets in rounds {
-            io::copy(&mut (&mut reader).take(octets), &mut io::sink()).unwrap();
+        for bytes in rounds {
+            io::copy(&mut (&mut reader).take(bytes), &mut io::sink()).unwrap();
         }
     });
     for round in 1..=2 {
@@ -451,7 +451,7 @@ fn the_writer_says_how_far_it_has_got() {
         assert!(at >= last, "{at} after {last}");
         last = at;
         let written = fs::metadata(&path).unwrap().len();
-        assert!(written >= at, "{written} octets are there, {at} were told");
+        assert!(written >= at, "{written} bytes are there, {at} were told");
     }
     let discarding = Sink::open(&Destination::Discard).unwrap();
     assert_eq!(discarding.write(b"one\n"), 0, "nobody has to wait for it");

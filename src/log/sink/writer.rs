@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::gap::{Gap, counted};
 use super::state::Busy;
-use super::{Destination, GATHER_OCTETS, GATHER_TIME, Life, Shared, Told};
+use super::{Destination, GATHER_BYTES, GATHER_TIME, Life, Shared, Told};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::{self, Moment};
 
@@ -82,7 +82,7 @@ impl Writer {
             self.heartbeat.busy(now);
             let wait = self.due.saturating_duration_since(now);
             let mut state = moment::wait_while(&shared.work, state, wait, |state| {
-                state.pending.len() < GATHER_OCTETS
+                state.pending.len() < GATHER_BYTES
                     && state.wanted <= state.settled()
                     && state.reopenings_done == state.reopenings_asked
                     && state.life == Life::Open

@@ -167,7 +167,7 @@ fn many_streams_in_flight_are_all_answered() {
         answers == expected,
         "each answer is the echo of its request"
     );
-    assert!(owner.connection.octets_received() > (STREAMS * 4096) as u64);
+    assert!(owner.connection.bytes_received() > (STREAMS * 4096) as u64);
 }
 
 #[test]
@@ -438,7 +438,7 @@ fn a_peer_that_takes_nothing_is_given_up_at_the_write_deadline() {
     assert_eq!(owner.end(), Cause::TransportClosed);
     assert!(started.elapsed() < AMPLE);
     let why = owner.connection.why_closed().unwrap();
-    assert_eq!(why, "the peer took no octets for 0.05 s");
+    assert_eq!(why, "the peer took no bytes for 0.05 s");
     drop(done);
     thread.join().unwrap();
 }
@@ -488,9 +488,9 @@ fn a_peer_is_not_listened_to_while_much_output_waits() {
     while http2.wants_input() {
         http2.ping([0; 8]);
     }
-    let before = owner.connection.octets_received();
+    let before = owner.connection.bytes_received();
     assert_eq!(owner.connection.receive(Instant::now()), 0);
-    assert_eq!(owner.connection.octets_received(), before);
+    assert_eq!(owner.connection.bytes_received(), before);
     assert!(owner.connection.http2().poll_event().is_none());
     // Once it has gone out, what the peer has said is there.
     owner.connection.flush(Instant::now());

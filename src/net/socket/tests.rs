@@ -22,15 +22,15 @@ fn plain(stream: StdTcpStream) -> Socket {
     Socket::new(adopt(stream).unwrap(), peer, None, AMPLE)
 }
 
-/// Reads until `wanted` octets are there or the socket ends.
+/// Reads until `wanted` bytes are there or the socket ends.
 fn read(socket: &mut Socket, wanted: usize) -> Vec<u8> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let deadline = ample();
-    while octets.len() < wanted && socket.end().is_none() {
-        socket.receive(Readiness::UNKNOWN, |chunk| octets.extend_from_slice(chunk));
+    while bytes.len() < wanted && socket.end().is_none() {
+        socket.receive(Readiness::UNKNOWN, |chunk| bytes.extend_from_slice(chunk));
         assert!(Instant::now() < deadline);
     }
-    octets
+    bytes
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_buffer_that_was_filled_says_that_there_is_more() {
         server.write_all(&sent).unwrap();
         server
     });
-    let (mut octets, mut buffer) = (Vec::new(), vec![0; READ_BUFFER]);
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; READ_BUFFER]);
     let deadline = ample();
     while peek.peek(&mut buffer).unwrap_or(0) < READ_BUFFER {
         assert!(Instant::now() < deadline);
@@ -53,16 +53,16 @@ fn a_buffer_that_was_filled_says_that_there_is_more() {
         readable: true,
         closed: false,
     };
-    let full = socket.receive(readable, |chunk| octets.extend_from_slice(chunk));
+    let full = socket.receive(readable, |chunk| bytes.extend_from_slice(chunk));
     assert_eq!((full, socket.has_more()), (READ_BUFFER, true));
     let _server = writer.join().unwrap();
     while peek.peek(&mut buffer).unwrap_or(0) < 1 {
         assert!(Instant::now() < deadline);
     }
-    let rest = socket.receive(Readiness::NOTHING, |chunk| octets.extend_from_slice(chunk));
+    let rest = socket.receive(Readiness::NOTHING, |chunk| bytes.extend_from_slice(chunk));
     assert_eq!((rest, socket.has_more()), (1, false));
-    assert!(octets == content);
-    assert_eq!(socket.octets_received(), content.len() as u64);
+    assert!(bytes == content);
+    assert_eq!(socket.bytes_received(), content.len() as u64);
     assert_eq!(socket.receive(Readiness::NOTHING, |_| unreachable!()), 0);
 }
 
@@ -84,7 +84,7 @@ fn the_end_of_a_plain_socket_is_orderly() {
 fn what_a_peer_said_before_it_went_is_read_after_a_failed_write() {
     let (client, mut server) = pair();
     let mut socket = plain(client);
-    // Octets that the peer leaves unread make its kernel answer with a reset.
+    // Bytes that the peer leaves unread make its kernel answer with a reset.
     assert_eq!(socket.send(b"unread", Instant::now()), 6);
     server.write_all(b"last words").unwrap();
     drop(server);
@@ -94,10 +94,10 @@ fn what_a_peer_said_before_it_went_is_read_after_a_failed_write() {
         assert!(Instant::now() < deadline);
     }
     assert_eq!(socket.end(), None);
-    let mut octets = Vec::new();
-    socket.finish(|chunk| octets.extend_from_slice(chunk));
+    let mut bytes = Vec::new();
+    socket.finish(|chunk| bytes.extend_from_slice(chunk));
     assert!(socket.end().is_some_and(|end| end.failure.is_some()));
-    assert!(octets == b"last words" || octets.is_empty(), "{octets:?}");
+    assert!(bytes == b"last words" || bytes.is_empty(), "{bytes:?}");
 }
 
 /// A TLS client, and what a server does that has shaken hands.
@@ -119,7 +119,7 @@ where
 }
 
 #[test]
-fn octets_on_the_heels_of_the_handshake_are_not_lost() {
+fn bytes_on_the_heels_of_the_handshake_are_not_lost() {
     const LENGTH: usize = 300_000;
     let content: Arc<[u8]> = (0..=u8::MAX).cycle().take(LENGTH).collect();
     let sent = Arc::clone(&content);
@@ -164,12 +164,12 @@ fn new_traffic_keys_go_unnoticed() {
     thread.join().unwrap();
 }
 
-/// Takes that many octets and then breaks.
+/// Takes that many bytes and then breaks.
 struct Breaking(usize);
 
 impl Write for Breaking {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let n = octets.len().min(self.0);
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = bytes.len().min(self.0);
         self.0 -= n;
         match n {
             0 => Err(io::ErrorKind::ConnectionReset.into()),
@@ -183,7 +183,7 @@ impl Write for Breaking {
 }
 
 #[test]
-fn octets_of_which_the_kernel_took_something_are_not_unsent() {
+fn bytes_of_which_the_kernel_took_something_are_not_unsent() {
     for (taken, counted) in [(0, 0), (1, 40_000), (20_000, 40_000)] {
         let (mut socket, thread) = tls(|mut stream| {
             stream.conn.complete_io(&mut stream.sock).unwrap();

@@ -50,7 +50,7 @@ fn legacy(key: &Pem, passphrase: &str) -> Result<Vec<u8>, String> {
     let (cipher, iv) = info
         .and_then(|info| info.split_once(','))
         .ok_or("it says that it is encrypted, and has no DEK-Info header")?;
-    let iv = octets(iv.trim()).ok_or("the DEK-Info header has no hexadecimal vector")?;
+    let iv = bytes(iv.trim()).ok_or("the DEK-Info header has no hexadecimal vector")?;
     match cipher.trim() {
         "AES-128-CBC" => cbc::<Aes128>(key.contents(), &iv, passphrase),
         "AES-192-CBC" => cbc::<Aes192>(key.contents(), &iv, passphrase),
@@ -68,7 +68,7 @@ where
     C: BlockCipherDecrypt + KeyInit,
 {
     let salt = iv
-        .get(..SALT_OCTETS)
+        .get(..SALT_BYTES)
         .ok_or("the DEK-Info vector is too short")?;
     let secret = derived(passphrase.as_bytes(), salt, C::key_size());
     let decryptor = Decryptor::<C>::new_from_slices(&secret, iv)
@@ -80,10 +80,10 @@ where
 
 /// OpenSSL's `EVP_BytesToKey` with MD5 and one round, as its PEM functions have it:
 /// <https://docs.openssl.org/master/man3/PEM_read_bio_PrivateKey/#pem-encryption-format>.
-fn derived(passphrase: &[u8], salt: &[u8], octets: usize) -> Vec<u8> {
+fn derived(passphrase: &[u8], salt: &[u8], bytes: usize) -> Vec<u8> {
     let mut secret = Vec::new();
     let mut last = Vec::new();
-    while secret.len() < octets {
+    while secret.len() < bytes {
         let mut digest = Md5::new();
         digest.update(&last);
         digest.update(passphrase);
@@ -91,18 +91,18 @@ fn derived(passphrase: &[u8], salt: &[u8], octets: usize) -> Vec<u8> {
         last = digest.finalize().to_vec();
         secret.extend_from_slice(&last);
     }
-    secret.truncate(octets);
+    secret.truncate(bytes);
     secret
 }
 
-fn octets(hexadecimal: &str) -> Option<Vec<u8>> {
+fn bytes(hexadecimal: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = hexadecimal.as_bytes().as_chunks::<2>();
-    let octet = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
-    rest.is_empty().then(|| pairs.iter().map(octet).collect())?
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    rest.is_empty().then(|| pairs.iter().map(byte).collect())?
 }
 
 const KEY_TAG: &str = "PRIVATE KEY";
 const PKCS8_TAG: &str = "ENCRYPTED PRIVATE KEY";
 const WRONG_PASSPHRASE: &str = "the passphrase does not fit the key";
 /// The salt is the first half of the vector, or all of it with triple DES.
-const SALT_OCTETS: usize = 8;
+const SALT_BYTES: usize = 8;

@@ -22,13 +22,13 @@ pub struct PemFile<'f> {
     /// Where it is.
     pub path: &'f Path,
     /// What stands in it.
-    pub octets: &'f [u8],
+    pub bytes: &'f [u8],
 }
 
 impl<'f> PemFile<'f> {
     /// What stands in the file at that path, less a byte order mark.
-    pub fn new(path: &'f Path, octets: &'f [u8]) -> Self {
-        Self { path, octets }
+    pub fn new(path: &'f Path, bytes: &'f [u8]) -> Self {
+        Self { path, bytes }
     }
 }
 
@@ -46,8 +46,8 @@ impl Identity {
         key: PemFile<'_>,
         passphrase: Option<&str>,
     ) -> Result<Self, TlsError> {
-        let chain = chain(certificate.octets)
-            .map_err(|error| TlsError::of_file(certificate.path, error))?;
+        let chain =
+            chain(certificate.bytes).map_err(|error| TlsError::of_file(certificate.path, error))?;
         let signing_key = read_key(key, passphrase)?;
         let certified =
             CertifiedKey::from_der(chain, signing_key, &provider()).map_err(|error| {
@@ -93,17 +93,17 @@ fn read_key(
     file: PemFile<'_>,
     passphrase: Option<&str>,
 ) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let PemFile { path, octets } = file;
-    match (is_encrypted(octets), passphrase) {
+    let PemFile { path, bytes } = file;
+    match (is_encrypted(bytes), passphrase) {
         (false, None) => {}
-        (true, given) => return decrypted(octets, given).map_err(|why| cannot_decrypt(path, &why)),
+        (true, given) => return decrypted(bytes, given).map_err(|why| cannot_decrypt(path, &why)),
         (false, Some(_)) => {
             let text = "the private key is not encrypted, and there is a passphrase for it; \
                         remove the passphrase";
             return Err(TlsError::of_file(path, text));
         }
     }
-    PrivateKeyDer::from_pem_slice(octets).map_err(|error| {
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| {
         let text = match error {
             pem::Error::NoItemsFound => "no PEM private key (-----BEGIN PRIVATE KEY-----) in it",
             other => what(&other),

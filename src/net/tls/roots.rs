@@ -221,7 +221,7 @@ impl Roots {
 /// What names others than the system's own: a file, and directories.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Our limit: octets of a file of the system's; the largest bundles have half a MiB.
+/// Our limit: bytes of a file of the system's; the largest bundles have half a MiB.
 const SYSTEM_FILE_MAX: usize = 16 * 1024 * 1024;
 /// Our limit: what is said of the system's certificates, in lines.
 const DOUBTS_MAX: usize = 20;

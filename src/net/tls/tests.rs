@@ -57,7 +57,7 @@ fn from_files(
     Identity::from_pem(chain, pem, passphrase).map_err(|error| error.to_string())
 }
 
-/// `PrivateKeyInfo` (RFC 5208 §5): version, algorithm, then the key in an octet string.
+/// `PrivateKeyInfo` (RFC 5208 §5): version, algorithm, then the key in a byte string.
 fn pkcs8_inner(der: &[u8]) -> &[u8] {
     let (_, body, _) = der_item(der);
     let (_, _, rest) = der_item(body);
@@ -72,11 +72,11 @@ fn der_item(der: &[u8]) -> (u8, &[u8], &[u8]) {
     let (length, start) = match der[1] {
         short @ 0..0x80 => (usize::from(short), 2),
         long => {
-            let octets = usize::from(long & 0x7f);
-            let length = der[2..2 + octets]
+            let bytes = usize::from(long & 0x7f);
+            let length = der[2..2 + bytes]
                 .iter()
-                .fold(0, |length, octet| length << 8 | usize::from(*octet));
-            (length, 2 + octets)
+                .fold(0, |length, byte| length << 8 | usize::from(*byte));
+            (length, 2 + bytes)
         }
     };
     (der[0], &der[start..start + length], &der[start + length..])
@@ -91,7 +91,7 @@ fn pem_of(label: &str, der: &[u8]) -> String {
         }
         let bits = chunk
             .iter()
-            .fold(0_u32, |bits, octet| bits << 8 | u32::from(*octet))
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
             << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let index = (bits >> (18 - 6 * digit)) & 63;

@@ -1,4 +1,4 @@
-//! Whose a certificate is, and from when until when it is valid. Pure: octets in, times out.
+//! Whose a certificate is, and from when until when it is valid. Pure: bytes in, times out.
 //!
 //! rustls looks at this only in a handshake, and has no way to ask. So the few fields before it are
 //! stepped over here (RFC 5280 §4.1).
@@ -60,8 +60,8 @@ fn dated(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The content of the element that begins here, if it has that tag, and what follows it.
-fn element(octets: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = octets.split_first()?;
+fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&found, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     if found != tag {
         return None;
@@ -81,14 +81,14 @@ fn element(octets: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// The time that begins here, and what follows it. Both forms end in `Z` (RFC 5280 §4.1.2.5).
-fn time(octets: &[u8]) -> Option<(i64, &[u8])> {
-    if let Some((text, rest)) = element(octets, UTC_TIME) {
+fn time(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    if let Some((text, rest)) = element(bytes, UTC_TIME) {
         let text = std::str::from_utf8(text).ok()?;
         let year: u8 = text.get(..2)?.parse().ok()?;
         let century = if year >= 50 { "19" } else { "20" };
         return Some((seconds(&format!("{century}{text}"))?, rest));
     }
-    let (text, rest) = element(octets, GENERALIZED_TIME)?;
+    let (text, rest) = element(bytes, GENERALIZED_TIME)?;
     Some((seconds(std::str::from_utf8(text).ok()?)?, rest))
 }
 
@@ -161,10 +161,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_octets_are_read_or_not(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let found = validity(&octets);
-            let _shown = subject(&octets);
-            prop_assert!(found.is_none() || octets.first() == Some(&SEQUENCE));
+        fn any_bytes_are_read_or_not(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let found = validity(&bytes);
+            let _shown = subject(&bytes);
+            prop_assert!(found.is_none() || bytes.first() == Some(&SEQUENCE));
         }
     }
 }

@@ -7,7 +7,7 @@ use ureq::unversioned::transport::Buffers;
 #[derive(Debug)]
 pub(super) struct TextBuffers {
     input: Vec<u8>,
-    /// Octets of `input` that ureq has consumed.
+    /// Bytes of `input` that ureq has consumed.
     consumed: usize,
     /// ureq's last use of the input consumed something.
     progress: bool,
@@ -31,7 +31,7 @@ impl TextBuffers {
         }
     }
 
-    /// Where to append octets for ureq.
+    /// Where to append bytes for ureq.
     pub(super) fn input_mut(&mut self) -> &mut Vec<u8> {
         if self.consumed > 0 {
             self.input.drain(..self.consumed);
@@ -40,7 +40,7 @@ impl TextBuffers {
         &mut self.input
     }
 
-    /// The first `amount` octets that ureq has written.
+    /// The first `amount` bytes that ureq has written.
     pub(super) fn written(&self, amount: usize) -> &[u8] {
         self.output.get(..amount).unwrap_or_default()
     }
@@ -87,5 +87,5 @@ impl Buffers for TextBuffers {
 /// ureq panics or stalls with less: a chunk's framing and some content must fit.
 const MIN_OUTPUT: usize = 1024;
 
-/// Octets lent at once to whoever fills the input through the trait.
+/// Bytes lent at once to whoever fills the input through the trait.
 const SPARE: usize = 4096;

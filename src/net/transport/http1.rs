@@ -1,4 +1,4 @@
-//! HTTP/1.1: ureq's octets as they are, over TLS or plain TCP.
+//! HTTP/1.1: ureq's bytes as they are, over TLS or plain TCP.
 
 use mio::Token;
 use ureq::Error;
@@ -32,7 +32,7 @@ impl Http1Transport {
         let input = self.buffers.input_mut();
         let before = input.len();
         self.socket
-            .receive(readiness, |octets| input.extend_from_slice(octets));
+            .receive(readiness, |bytes| input.extend_from_slice(bytes));
         input.len() > before
     }
 }
@@ -47,13 +47,11 @@ impl Transport for Http1Transport {
         let mut sent = 0;
         loop {
             let now = moment::now();
-            let octets = self.buffers.written(amount);
-            sent += self
-                .socket
-                .send(octets.get(sent..).unwrap_or_default(), now);
+            let bytes = self.buffers.written(amount);
+            sent += self.socket.send(bytes.get(sent..).unwrap_or_default(), now);
             if self.socket.is_broken() && self.socket.end().is_none() {
                 let input = self.buffers.input_mut();
-                self.socket.finish(|octets| input.extend_from_slice(octets));
+                self.socket.finish(|bytes| input.extend_from_slice(bytes));
             }
             if let Some(end) = self.socket.end() {
                 return Err(ended(end));
@@ -87,7 +85,7 @@ impl Transport for Http1Transport {
 
     fn is_open(&mut self) -> bool {
         self.wait.begin();
-        // Octets that nobody asked for are not the start of the next response.
+        // Bytes that nobody asked for are not the start of the next response.
         !self.receive(Readiness::UNKNOWN) && !self.socket.is_broken()
     }
 

@@ -69,8 +69,8 @@ impl Http2Transport {
             exchange,
             ..
         } = self;
-        let mut octets = buffers.written(amount);
-        while let Some(piece) = request.next(&mut octets)? {
+        let mut bytes = buffers.written(amount);
+        while let Some(piece) = request.next(&mut bytes)? {
             match (piece, &mut *exchange) {
                 (Piece::Head(head), _) => *exchange = Some(Exchange::open(connection, &head)?),
                 (Piece::Data { data, last }, Some(exchange)) if exchange.upload != Upload::Over => {
@@ -179,7 +179,7 @@ impl Http2Transport {
             .is_none_or(|exchange| exchange.is_done)
     }
 
-    /// The server is behind: content waits for its windows, or octets for its socket.
+    /// The server is behind: content waits for its windows, or bytes for its socket.
     fn is_behind(&mut self) -> bool {
         let going = |exchange: &&Exchange| exchange.upload != Upload::Over;
         let stream = self
@@ -352,8 +352,8 @@ const OPTIONS: http2::Options = http2::Options {
     max_header_list_size: 64 * 1024,
 };
 
-/// Octets of content that may wait for the server's windows before ureq is held up.
+/// Bytes of content that may wait for the server's windows before ureq is held up.
 const MAX_UNSENT: usize = 64 * 1024;
 
-/// Octets of a response taken while the request is still being sent.
+/// Bytes of a response taken while the request is still being sent.
 const MAX_EARLY: usize = 64 * 1024;

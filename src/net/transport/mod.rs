@@ -1,7 +1,7 @@
 //! A transport for ureq: any `ureq::Agent` given it speaks HTTP/2 through our own connection code,
 //! HTTP/1.1 where ALPN says so, and HTTP/1.1 over plain `http://`.
 //!
-//! ureq hands a transport the octets of an HTTP/1.1 request and expects those of an HTTP/1.1
+//! ureq hands a transport the bytes of an HTTP/1.1 request and expects those of an HTTP/1.1
 //! response. Over HTTP/2 they are translated (`request`, `response`, `http2`); otherwise they pass
 //! as they are (`http1`). The time for an exchange is ours, since ureq's clock goes on while the
 //! process stands still; a limit of ureq's that a call brings holds beside it. What is over ends
@@ -294,7 +294,7 @@ const MAX_CONNECT: Duration = Duration::from_secs(20);
 /// For the TLS handshake, unless ureq's limits are tighter.
 const MAX_HANDSHAKE: Duration = Duration::from_secs(20);
 
-/// For octets that the peer does not take, unless ureq's limits are tighter.
+/// For bytes that the peer does not take, unless ureq's limits are tighter.
 const MAX_WRITE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

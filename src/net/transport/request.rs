@@ -1,6 +1,6 @@
 //! The HTTP/1.1 text that ureq writes, read back: head, then content without its coding.
 //!
-//! Pure: octets in, pieces out. The text comes from this process, so errors are ureq's or the
+//! Pure: bytes in, pieces out. The text comes from this process, so errors are ureq's or the
 //! caller's doing, not a peer's.
 
 #![cfg_attr(
@@ -10,7 +10,7 @@
 
 use std::io;
 
-/// What the next octets meant.
+/// What the next bytes meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     Head(Head),
@@ -45,17 +45,17 @@ pub(super) struct RequestReader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Head,
-    /// Octets of content left.
+    /// Bytes of content left.
     Length(u64),
     /// Size line of a chunk (RFC 9112 §7.1); what was read of the size.
     ChunkSize(u64),
     /// After a semicolon.
     ChunkExtension(u64),
-    /// Octets of a chunk left.
+    /// Bytes of a chunk left.
     Chunk(u64),
     /// The line end after a chunk.
     ChunkEnd,
-    /// Trailer lines; octets of the current one seen, line ends apart.
+    /// Trailer lines; bytes of the current one seen, line ends apart.
     Trailers(usize),
 }
 
@@ -72,13 +72,13 @@ impl RequestReader {
         self.state == State::Head && self.head.is_empty()
     }
 
-    /// Takes octets from the front of `octets` until they make a piece or are used up.
-    pub(super) fn next<'a>(&mut self, octets: &mut &'a [u8]) -> io::Result<Option<Piece<'a>>> {
-        while !octets.is_empty() {
+    /// Takes bytes from the front of `bytes` until they make a piece or are used up.
+    pub(super) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> io::Result<Option<Piece<'a>>> {
+        while !bytes.is_empty() {
             let piece = match self.state {
-                State::Head => self.head(octets)?.map(Piece::Head),
+                State::Head => self.head(bytes)?.map(Piece::Head),
                 State::Length(left) => {
-                    let data = take(octets, left);
+                    let data = take(bytes, left);
                     let left = left.saturating_sub(length(data));
                     let last = left == 0;
                     self.state = if last {
@@ -89,7 +89,7 @@ impl RequestReader {
                     Some(Piece::Data { data, last })
                 }
                 State::Chunk(left) => {
-                    let data = take(octets, left);
+                    let data = take(bytes, left);
                     self.state = match left.saturating_sub(length(data)) {
                         0 => State::ChunkEnd,
                         left => State::Chunk(left),
@@ -97,7 +97,7 @@ impl RequestReader {
                     Some(Piece::Data { data, last: false })
                 }
                 _ => {
-                    let first = take(octets, 1).first().copied().unwrap_or_default();
+                    let first = take(bytes, 1).first().copied().unwrap_or_default();
                     self.state = self.framing(first)?;
                     (self.state == State::Head).then_some(Piece::Data {
                         data: &[],
@@ -112,9 +112,9 @@ impl RequestReader {
         Ok(None)
     }
 
-    /// One octet of the chunked coding's framing.
-    fn framing(&self, octet: u8) -> io::Result<State> {
-        Ok(match (self.state, octet) {
+    /// One byte of the chunked coding's framing.
+    fn framing(&self, byte: u8) -> io::Result<State> {
+        Ok(match (self.state, byte) {
             (State::ChunkSize(0) | State::ChunkExtension(0), b'\n') => State::Trailers(0),
             (State::ChunkSize(size) | State::ChunkExtension(size), b'\n') => State::Chunk(size),
             (State::ChunkSize(size), b'\r') => State::ChunkSize(size),
@@ -138,10 +138,10 @@ impl RequestReader {
     }
 
     /// Collects a head until it is whole.
-    fn head(&mut self, octets: &mut &[u8]) -> io::Result<Option<Head>> {
-        let end = octets.iter().position(|octet| *octet == b'\n');
+    fn head(&mut self, bytes: &mut &[u8]) -> io::Result<Option<Head>> {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
         let through_end = end.and_then(|end| u64::try_from(end).ok()?.checked_add(1));
-        let line = take(octets, through_end.unwrap_or(u64::MAX));
+        let line = take(bytes, through_end.unwrap_or(u64::MAX));
         self.head.extend_from_slice(line);
         if self.head.len() > MAX_HEAD {
             return Err(bad("length of the head"));
@@ -213,22 +213,22 @@ fn nominated(fields: &[httparse::Header<'_>]) -> Vec<String> {
     let values = fields
         .iter()
         .filter(|field| field.name.eq_ignore_ascii_case("connection"));
-    let names = values.flat_map(|field| field.value.split(|octet| *octet == b','));
+    let names = values.flat_map(|field| field.value.split(|byte| *byte == b','));
     names
         .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
         .collect()
 }
 
-/// The number of octets.
-fn length(octets: &[u8]) -> u64 {
-    u64::try_from(octets.len()).unwrap_or(u64::MAX)
+/// The number of bytes.
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// The first `n` octets, or all if there are fewer.
-fn take<'a>(octets: &mut &'a [u8], n: u64) -> &'a [u8] {
-    let n = usize::try_from(n).unwrap_or(usize::MAX).min(octets.len());
-    let (taken, rest) = octets.split_at(n);
-    *octets = rest;
+/// The first `n` bytes, or all if there are fewer.
+fn take<'a>(bytes: &mut &'a [u8], n: u64) -> &'a [u8] {
+    let n = usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+    let (taken, rest) = bytes.split_at(n);
+    *bytes = rest;
     taken
 }
 
@@ -248,7 +248,7 @@ pub(super) const CONNECTION_FIELDS: [&str; 5] = [
     "upgrade",
 ];
 
-/// Octets of a request head; servers take less.
+/// Bytes of a request head; servers take less.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Fields of a request head.

@@ -17,7 +17,7 @@ use super::request::CONNECTION_FIELDS;
 pub(super) enum Framing {
     /// There is none.
     Empty,
-    /// As many octets as content-length says.
+    /// As many bytes as content-length says.
     Length,
     /// By the chunked coding (RFC 9112 §7.1).
     Chunked,
@@ -99,10 +99,10 @@ fn write_fields(out: &mut Vec<u8>, fields: &Fields) -> Result<(), &'static str> 
         {
             continue;
         }
-        if name.is_empty() || !name.iter().all(|octet| is_token(*octet)) {
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
             return Err("field name");
         }
-        if value.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
+        if value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return Err("field value");
         }
         write_field(out, name, value);
@@ -118,8 +118,8 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// RFC 9110 §5.6.2.
-fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

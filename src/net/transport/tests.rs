@@ -174,7 +174,7 @@ fn a_server_sends_no_more_than_is_asked_for() {
     // Another connection, so that the server has had its time to go too far.
     assert_eq!(world.get("/echo").unwrap(), answer(200, 2, ""));
     let sent = world.server.sent.load(Ordering::SeqCst);
-    assert!(sent <= 256 * 1024, "{sent} octets sent ahead");
+    assert!(sent <= 256 * 1024, "{sent} bytes sent ahead");
     let body = response.body_mut().with_config().limit(u64::MAX);
     assert!(body.read_to_string().unwrap() == content);
 }
@@ -417,9 +417,9 @@ fn converse<S: Read + Write>(stream: S, answer: &impl Fn(&str, &[u8]) -> Vec<u8>
         }
         let mut content = vec![0; length];
         stream.read_exact(&mut content).unwrap();
-        let octets = answer(&head[0], &content);
-        let ends = octets.starts_with(b"HTTP/1.0");
-        stream.get_mut().write_all(&octets).unwrap();
+        let bytes = answer(&head[0], &content);
+        let ends = bytes.starts_with(b"HTTP/1.0");
+        stream.get_mut().write_all(&bytes).unwrap();
         stream.get_mut().flush().unwrap();
         if ends {
             return;
@@ -472,7 +472,7 @@ fn http1_is_spoken_where_alpn_says_so_and_without_tls() {
 }
 
 #[test]
-fn http1_connections_with_octets_left_over_are_not_used_again() {
+fn http1_connections_with_bytes_left_over_are_not_used_again() {
     let (agent, url, thread) = http1_world(true, 2);
     let found = text(agent.get(format!("{url}/junk")).call().unwrap()).unwrap();
     assert_eq!(found.2, "ok");

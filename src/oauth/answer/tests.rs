@@ -177,7 +177,7 @@ fn a_success_that_cannot_be_used_will_pass() {
 }
 
 #[test]
-fn the_longest_token_passes_and_one_octet_more_does_not() {
+fn the_longest_token_passes_and_one_byte_more_does_not() {
     let body = |size| json!({"access_token": "x".repeat(size), "expires_in": 9}).to_string();
     assert!(judge(200, body(ACCESS_TOKEN_MAX).as_bytes()).is_ok());
     let failure = failure(200, &body(ACCESS_TOKEN_MAX + 1));
@@ -196,8 +196,8 @@ fn clocks_may_be_a_minute_apart() {
 
 proptest! {
     #[test]
-    fn no_answer_panics(status: u16, octets: Vec<u8>, word: String, said: String) {
-        prop_assert!(judge(status, &octets).is_err());
+    fn no_answer_panics(status: u16, bytes: Vec<u8>, word: String, said: String) {
+        prop_assert!(judge(status, &bytes).is_err());
         prop_assert!(judge(status, error(&word, &said).as_bytes()).is_err());
     }
 }

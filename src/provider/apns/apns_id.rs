@@ -60,9 +60,9 @@ fn text(uuid: u128) -> [u8; 36] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = *b"00000000-0000-0000-0000-000000000000";
     let mut rest = uuid | MARKS;
-    for octet in text.iter_mut().rev().filter(|octet| **octet != b'-') {
+    for byte in text.iter_mut().rev().filter(|byte| **byte != b'-') {
         let digit = usize::try_from(rest & 0xf).unwrap_or_default();
-        *octet = DIGITS.get(digit).copied().unwrap_or(b'0');
+        *byte = DIGITS.get(digit).copied().unwrap_or(b'0');
         rest >>= 4;
     }
     text

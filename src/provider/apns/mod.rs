@@ -49,7 +49,7 @@ pub fn check_device_token(token: &str) -> Result<(), &'static str> {
     if token.len() > DEVICE_TOKEN_MAX {
         return Err("the device token is longer than 400 hexadecimal digits");
     }
-    if !token.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+    if !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("the device token has a character that is not a hexadecimal digit");
     }
     if !token.len().is_multiple_of(2) {
@@ -61,12 +61,7 @@ pub fn check_device_token(token: &str) -> Result<(), &'static str> {
 /// Appends the `:path` of a push, with the device token in lower case.
 pub fn path(token: &DeviceToken, out: &mut Vec<u8>) {
     out.extend_from_slice(b"/3/device/");
-    out.extend(
-        token
-            .as_str()
-            .bytes()
-            .map(|octet| octet.to_ascii_lowercase()),
-    );
+    out.extend(token.as_str().bytes().map(|byte| byte.to_ascii_lowercase()));
 }
 
 /// `apns-expiration`: seconds since the Unix epoch, counted from acceptance; absent unless the

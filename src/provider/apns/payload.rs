@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{BACKGROUND, push_type};
 use crate::push::Notification;
 
-/// Largest payload that APNs takes for `alert` and `background` pushes, in octets.
+/// Largest payload that APNs takes for `alert` and `background` pushes, in bytes.
 pub const PAYLOAD_MAX: usize = 4096;
 
 /// The whole payload.
@@ -81,15 +81,15 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, 
         },
         extend,
     };
-    let octets = serde_json::to_vec(&payload)
+    let bytes = serde_json::to_vec(&payload)
         .map_err(|error| format!("the payload cannot be written as JSON: {error}"))?;
-    if octets.len() > PAYLOAD_MAX {
+    if bytes.len() > PAYLOAD_MAX {
         return Err(format!(
             "the payload is {} bytes, and APNs takes at most {PAYLOAD_MAX}",
-            octets.len()
+            bytes.len()
         ));
     }
-    Ok(octets)
+    Ok(bytes)
 }
 
 /// Makes it a background push if it is to wake the app and nothing in it is to be shown.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::provider::KEY_FILE_MAX;
 
-/// Longest text of a sealed auth token, in octets; ours have about 500.
+/// Longest text of a sealed auth token, in bytes; ours have about 500.
 pub const SEALED_MAX: usize = 4096;
 
 /// Longest key id and team id; Apple's have 10 characters.
@@ -157,7 +157,7 @@ fn check_id(what: &str, id: &str) -> Result<(), String> {
     if id.is_empty() {
         return Err(format!("the {what} is empty"));
     }
-    if id.len() > ID_MAX || !id.bytes().all(|octet| octet.is_ascii_alphanumeric()) {
+    if id.len() > ID_MAX || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(format!(
             "the {what} is not one: Apple's have 10 letters and digits"
         ));

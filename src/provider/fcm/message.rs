@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::provider::{QUOTE_MAX, cut};
 use crate::push::{DeviceToken, Notification};
 
-/// Largest sum of all data keys and values that FCM takes, in octets. How exactly FCM counts is
+/// Largest sum of all data keys and values that FCM takes, in bytes. How exactly FCM counts is
 /// not published, so only what is over it by the plain texts alone is refused here.
 pub const DATA_MAX: usize = 4096;
 
@@ -67,7 +67,7 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, 
 /// by FCM for so many seconds. `None` leaves FCM's default of four weeks; `Some(0)` means "now or
 /// never".
 pub fn write_body(payload: &[u8], token: &DeviceToken, ttl_left: Option<u64>, out: &mut Vec<u8>) {
-    /// Octets that are neither the payload's nor the token's, at most.
+    /// Bytes that are neither the payload's nor the token's, at most.
     const FRAME: usize = 64;
     out.reserve(payload.len() + token.as_str().len() + FRAME);
     out.extend_from_slice(b"{\"message\":{\"token\":\"");
@@ -153,16 +153,16 @@ fn is_reserved(key: &str) -> bool {
 fn write_escaped(text: &str, out: &mut Vec<u8>) {
     if !text
         .bytes()
-        .any(|octet| octet < b' ' || octet == b'"' || octet == b'\\')
+        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
     {
         out.extend_from_slice(text.as_bytes());
         return;
     }
-    for octet in text.bytes() {
-        match octet {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', octet]),
-            0..=0x1f => out.extend_from_slice(format!("\\u{octet:04x}").as_bytes()),
-            _ => out.push(octet),
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
         }
     }
 }

@@ -20,7 +20,7 @@ pub const HOST: &str = "fcm.googleapis.com";
 /// Value of the `content-type` field.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// Longest registration token, in octets. Google promises no length; today's have up to 200.
+/// Longest registration token, in bytes. Google promises no length; today's have up to 200.
 pub const DEVICE_TOKEN_MAX: usize = 4096;
 
 /// Longest project id, in characters; Google's have up to 30, before them perhaps a domain.
@@ -34,7 +34,7 @@ pub fn check_device_token(token: &str) -> Result<(), &'static str> {
     if token.len() > DEVICE_TOKEN_MAX {
         return Err("the registration token is longer than 4096 bytes");
     }
-    let plain = token.bytes().all(|octet| octet.is_ascii_graphic());
+    let plain = token.bytes().all(|byte| byte.is_ascii_graphic());
     if !plain && token.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("the registration token has a space or a control character");
     }
@@ -49,7 +49,7 @@ pub fn check_project_id(project: &str) -> Result<(), &'static str> {
     if project.len() > PROJECT_ID_MAX {
         return Err("the project id is longer than 64 characters");
     }
-    let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"-.:_".contains(&octet);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:_".contains(&byte);
     if !project.bytes().all(fits) {
         return Err("the project id has a character other than letters, digits and -.:_");
     }

@@ -137,7 +137,7 @@ impl ServiceAccount {
     /// The id of its key as a message may show it, if the file has one. Google's are hexadecimal
     /// and drawn by chance.
     pub fn key_id(&self) -> Option<&str> {
-        let is_id = |id: &str| id.bytes().all(|octet| octet.is_ascii_hexdigit());
+        let is_id = |id: &str| id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let id = self.key_id.as_deref()?;
         Some(if is_id(id) { id } else { pasted::shown(id) })
     }

@@ -32,11 +32,11 @@ pub(super) const GOING_AWAY: &[u8] = br#"{"reason":"Shutdown"}"#;
 /// The debug data of the GOAWAY that answers a client certificate that is not ours.
 pub(super) const CERTIFICATE_REFUSED: &[u8] = br#"{"reason":"BadCertificate"}"#;
 
-/// Octets of payload for `voip`.
+/// Bytes of payload for `voip`.
 pub(super) const MAX_VOIP_PAYLOAD: usize = 5_120;
-/// Octets of payload otherwise.
+/// Bytes of payload otherwise.
 const MAX_PAYLOAD: usize = 4_096;
-/// Octets of a collapse id.
+/// Bytes of a collapse id.
 const MAX_COLLAPSE_ID: usize = 64;
 /// Our limit: hexadecimal digits of a device token; Apple names none.
 const MAX_DEVICE_TOKEN: usize = 400;
@@ -200,7 +200,7 @@ impl Session {
     fn check_topic(&self, topic: Option<&[u8]>, wanted: Option<&[u8]>) -> Result<(), Reason> {
         // Neither has a default: a key serves a whole team, and the certificate lists three topics.
         let topic = topic.ok_or(Reason::MISSING_TOPIC)?;
-        let legal = |octet: &u8| octet.is_ascii_alphanumeric() || b".-_".contains(octet);
+        let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
         if topic.is_empty() || !topic.iter().all(legal) {
             return Err(Reason::BAD_TOPIC);
         }
@@ -302,12 +302,12 @@ fn parse_uuid(text: &[u8]) -> Option<u128> {
         return None;
     }
     let mut uuid = 0;
-    for (index, octet) in text.iter().enumerate() {
-        let digit = match octet {
+    for (index, byte) in text.iter().enumerate() {
+        let digit = match byte {
             b'-' if HYPHENS.contains(&index) => continue,
             _ if HYPHENS.contains(&index) => return None,
-            b'0'..=b'9' => octet - b'0',
-            b'a'..=b'f' => octet - b'a' + 10,
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
             _ => return None,
         };
         uuid = uuid << 4 | u128::from(digit);
@@ -319,10 +319,10 @@ fn parse_uuid(text: &[u8]) -> Option<u128> {
 fn format_uuid(uuid: u128) -> [u8; 36] {
     let mut text = [b'-'; 36];
     let mut shift = 128;
-    for (index, octet) in text.iter_mut().enumerate() {
+    for (index, byte) in text.iter_mut().enumerate() {
         if !HYPHENS.contains(&index) {
             shift -= 4;
-            *octet = match u8::try_from(uuid >> shift & 0xf).unwrap_or(0) {
+            *byte = match u8::try_from(uuid >> shift & 0xf).unwrap_or(0) {
                 digit @ 0..=9 => b'0' + digit,
                 digit => b'a' + digit - 10,
             };

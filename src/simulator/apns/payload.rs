@@ -14,8 +14,8 @@ pub(super) struct Payload {
 
 impl Payload {
     /// Reads a payload; `None` if it is not a JSON object, or its `aps` is not one.
-    pub(super) fn read(octets: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(octets).ok()?;
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(bytes).ok()?;
         let mut payload = Self::default();
         let mut json = serde_json::Deserializer::from_str(text);
         Top(&mut payload).deserialize(&mut json).ok()?;

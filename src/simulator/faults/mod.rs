@@ -62,11 +62,11 @@ pub struct Faults {
     pub streams: Option<u32>,
     /// `INITIAL_WINDOW_SIZE`.
     pub stream_window: Option<u32>,
-    /// Octets of content under way on a connection at most, below HTTP/2's 65,535.
+    /// Bytes of content under way on a connection at most, below HTTP/2's 65,535.
     pub connection_window: Option<u32>,
     /// `HEADER_TABLE_SIZE`.
     pub header_table: Option<u32>,
-    /// Octets sent every 10 ms.
+    /// Bytes sent every 10 ms.
     pub slow: Option<NonZeroU32>,
     /// TCP connections are refused.
     pub closed: bool,
@@ -74,7 +74,7 @@ pub struct Faults {
     pub seed: u64,
 }
 
-/// How often a slow server sends its few octets.
+/// How often a slow server sends its few bytes.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// A percentage, whole or with decimals.

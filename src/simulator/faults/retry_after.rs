@@ -34,7 +34,7 @@ impl FromStr for RetryAfter {
             let number = seconds.parse().map(Self::Date);
             return number.map_err(|_| format!("{seconds:?} is not a number of seconds"));
         }
-        let visible = |octet: u8| octet == b' ' || octet.is_ascii_graphic();
+        let visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
         if text.is_empty() || text.len() > MAX_TEXT || !text.bytes().all(visible) {
             return Err(format!(
                 "{text:?} cannot stand in a field: 1 to {MAX_TEXT} visible characters can"

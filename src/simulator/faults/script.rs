@@ -24,7 +24,7 @@ use super::{Fail, Farewell, Faults, Percent, RetryAfter, Strikes};
 use crate::pasted;
 use crate::simulator::endpoint::Provider;
 
-/// Our limit: octets of a script.
+/// Our limit: bytes of a script.
 pub const MAX_SCRIPT: usize = 65_536;
 /// Our limit: phases of a script.
 pub const MAX_PHASES: usize = 256;
@@ -56,15 +56,9 @@ impl Script {
     /// What is wrong, and in which line.
     pub fn read(text: &str, seed: u64) -> Result<Self, String> {
         if text.len() > MAX_SCRIPT {
-            return Err(format!("1: the script is over {MAX_SCRIPT} octets"));
+            return Err(format!("1: the script is over {MAX_SCRIPT} bytes"));
         }
-        let line = |at: usize| {
-            text.bytes()
-                .take(at)
-                .filter(|octet| *octet == b'\n')
-                .count()
-                + 1
-        };
+        let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             format!("{}: {}", line(at), pasted::shown(error.message()))

@@ -47,7 +47,7 @@ pub(in crate::simulator) enum Point {
     Headers,
     /// Its DATA has come, too; it has not been processed.
     Data,
-    /// It has been processed; no octet of its answer is out.
+    /// It has been processed; no byte of its answer is out.
     Processed,
     /// The HEADERS of its answer are out, the rest is not.
     Response,

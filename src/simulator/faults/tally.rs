@@ -230,9 +230,9 @@ impl fmt::Display for Asked {
             Self::RetryAfter => to.write_str("retry_after"),
             Self::Penalty => to.write_str("penalty"),
             Self::Streams(most) => write!(to, "streams {most}"),
-            Self::StreamWindow(octets) => write!(to, "stream_window {octets}"),
-            Self::ConnectionWindow(octets) => write!(to, "connection_window {octets}"),
-            Self::HeaderTable(octets) => write!(to, "header_table {octets}"),
+            Self::StreamWindow(bytes) => write!(to, "stream_window {bytes}"),
+            Self::ConnectionWindow(bytes) => write!(to, "connection_window {bytes}"),
+            Self::HeaderTable(bytes) => write!(to, "header_table {bytes}"),
             Self::Slow => to.write_str("slow"),
             Self::Closed => to.write_str("closed"),
         }

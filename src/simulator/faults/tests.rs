@@ -337,7 +337,7 @@ fn a_script_that_is_wrong_is_refused_with_the_line() {
             "2: closed needs seconds",
         ),
         (&many, "1: there are over 256 phases"),
-        (&long, "1: the script is over 65536 octets"),
+        (&long, "1: the script is over 65536 bytes"),
     ] {
         let error = Script::read(text, 0).unwrap_err();
         let shown = text.get(..40).unwrap_or(text);

@@ -8,14 +8,14 @@ const MAX_TOPIC: usize = 900;
 const MAX_CONDITION_TOPICS: usize = 5;
 /// Characters of an analytics label.
 const MAX_LABEL: usize = 50;
-/// Our limit: octets of a registration token; Google names none.
+/// Our limit: bytes of a registration token; Google names none.
 const MAX_TOKEN: usize = 4_096;
 
 /// The whole seconds of a Duration: digits, up to nine decimals, `s`.
 pub(super) fn duration_secs(text: &str) -> Option<u64> {
     let number = text.strip_suffix('s')?;
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let legal = digits(whole) && digits(decimals) && decimals.len() <= 9;
     legal.then(|| whole.parse().ok()).flatten()
 }
@@ -37,7 +37,7 @@ pub(super) fn is_ttl(text: &str) -> bool {
 /// Whether a text is `#rrggbb`.
 pub(super) fn is_color(text: &str) -> bool {
     let digits = text.strip_prefix('#').unwrap_or_default();
-    digits.len() == 6 && digits.bytes().all(|octet| octet.is_ascii_hexdigit())
+    digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether a text is an analytics label.
@@ -51,7 +51,7 @@ pub(super) fn is_topic(text: &str) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    let legal = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.~%".contains(&octet);
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~%".contains(&byte);
     !text.is_empty() && text.bytes().all(legal)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn is_condition(text: &str) -> bool {
 
 /// Whether a text has the form of a registration token: URL-safe base64 and colons.
 pub(super) fn is_registration_token(text: &str) -> bool {
-    let legal = |octet: u8| octet.is_ascii_alphanumeric() || b"-_:".contains(&octet);
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte);
     !text.is_empty() && text.len() <= MAX_TOKEN && text.bytes().all(legal)
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Message<'de> {
     pub(super) ttl: Option<&'de str>,
     /// Whether it is a trial run.
     pub(super) validate_only: bool,
-    /// Octets of keys and values by [`Meter`].
+    /// Bytes of keys and values by [`Meter`].
     metered: [usize; 3],
     present: bool,
     /// `android` and `android_v2` are there.
@@ -73,7 +73,7 @@ impl<'de> Message<'de> {
         }
     }
 
-    /// Octets that count against the limit on size. Android's `data` replaces the common one.
+    /// Bytes that count against the limit on size. Android's `data` replaces the common one.
     pub(super) fn size(&self) -> usize {
         let [notification, data, android_data] = self.metered;
         notification + if android_data > 0 { android_data } else { data }
@@ -130,11 +130,11 @@ impl Walk<'_> {
         E::custom("violation")
     }
 
-    fn count(&mut self, meter: Option<Meter>, octets: usize) {
-        if let Some(octets_so_far) =
+    fn count(&mut self, meter: Option<Meter>, bytes: usize) {
+        if let Some(bytes_so_far) =
             meter.and_then(|meter| self.message.metered.get_mut(meter as usize))
         {
-            *octets_so_far += octets;
+            *bytes_so_far += bytes;
         }
     }
 }

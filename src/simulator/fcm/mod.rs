@@ -25,11 +25,11 @@ pub(super) const STREAMS: u32 = 100;
 pub(super) const STREAMS_VIOLATED: &[u8] = b"exceeded_max_concurrent_streams";
 /// The debug data of the GOAWAY of a server that goes away.
 pub(super) const GOING_AWAY: &[u8] = b"server_shutting_down";
-/// Our limit: octets of a body; the front end's own is not published.
+/// Our limit: bytes of a body; the front end's own is not published.
 pub(super) const MAX_BODY: usize = 65_536;
-/// Octets of `data` and `notification` in a message to a device.
+/// Bytes of `data` and `notification` in a message to a device.
 const MAX_MESSAGE: usize = 4_096;
-/// Octets of them in a message to a topic.
+/// Bytes of them in a message to a topic.
 const MAX_TOPIC_MESSAGE: usize = 2_048;
 
 /// What all connections share.
@@ -281,9 +281,9 @@ fn key(body: &[u8], ttl: Option<&str>) -> u64 {
 }
 
 /// A quick hash for telling messages apart; no defence against anyone who wants a collision.
-fn hash(seed: u64, octets: &[u8]) -> u64 {
-    let (words, rest) = octets.as_chunks::<8>();
-    let mut state = mix(seed ^ octets.len() as u64);
+fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut state = mix(seed ^ bytes.len() as u64);
     for word in words {
         state = (state ^ u64::from_le_bytes(*word)).wrapping_mul(0x9fb2_1c65_1e98_df25);
         state ^= state >> 32;

@@ -98,15 +98,15 @@ impl Rule {
         }
         let mut key = key.bytes();
         let mut raise = false;
-        for octet in self.name.bytes() {
-            if octet == b'_' {
+        for byte in self.name.bytes() {
+            if byte == b'_' {
                 raise = true;
                 continue;
             }
             let wanted = if raise {
-                octet.to_ascii_uppercase()
+                byte.to_ascii_uppercase()
             } else {
-                octet
+                byte
             };
             raise = false;
             if key.next() != Some(wanted) {

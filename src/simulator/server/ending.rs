@@ -108,7 +108,7 @@ fn close(mut socket: &TcpStream) -> io::Result<()> {
     socket.shutdown(Shutdown::Write)?;
     socket.set_nonblocking(false)?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    let mut octets = [0; 4_096];
-    while socket.read(&mut octets)? > 0 {}
+    let mut bytes = [0; 4_096];
+    while socket.read(&mut bytes)? > 0 {}
     Ok(())
 }

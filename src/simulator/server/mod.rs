@@ -28,7 +28,7 @@ use crate::net::readiness::{Bell, Waiter};
 
 /// Our limit: connections, and so threads, at once; further ones are closed on arrival.
 pub const MAX_CONNECTIONS: usize = 512;
-/// How long a client may take for the handshake, and later for octets of ours.
+/// How long a client may take for the handshake, and later for bytes of ours.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the accepting thread looks around without being woken.
 const ROUND: Duration = Duration::from_secs(1);
@@ -229,8 +229,8 @@ fn serve_http2(
         let kind = strike.kind;
         return ending::carry_out(kind, connection, &raw, &mut waiter, shared);
     }
-    if let Some(octets) = faults.connection_window {
-        connection.http2().narrow_connection_window(octets);
+    if let Some(bytes) = faults.connection_window {
+        connection.http2().narrow_connection_window(bytes);
     }
 
     let certificate = connection.peer_certificates().first().cloned();
@@ -255,14 +255,14 @@ fn serve_http2(
     }
 }
 
-/// Moves octets and events until the connection is over, or something is to befall it.
+/// Moves bytes and events until the connection is over, or something is to befall it.
 fn pump(
     connection: &mut Connection,
     service: &mut Service,
     waiter: &mut Waiter,
     clock: &Clock,
 ) -> io::Result<Option<Doom>> {
-    let mut next_octets = moment::now();
+    let mut next_bytes = moment::now();
     while !connection.is_closed() {
         let now = moment::now();
         let (deaf, mute) = match service.doom().map(|doom| doom.kind) {
@@ -280,9 +280,9 @@ fn pump(
         match service.faults().slow {
             _ if mute => {}
             None => connection.flush(now),
-            Some(octets) if now >= next_octets => {
-                connection.flush_at_most(octets.get() as usize, now);
-                next_octets = now + TICK;
+            Some(bytes) if now >= next_bytes => {
+                connection.flush_at_most(bytes.get() as usize, now);
+                next_bytes = now + TICK;
                 if !connection.http2().output().is_empty() {
                     service.struck(Asked::Slow);
                 }
@@ -309,7 +309,7 @@ fn pump(
             .next_release()
             .into_iter()
             .chain(connection.next_timeout())
-            .chain(drips.then_some(next_octets))
+            .chain(drips.then_some(next_bytes))
             .min();
         let timeout = next.map(|next| next.saturating_duration_since(moment::now()));
         waiter.wait(timeout)?;
@@ -337,15 +337,15 @@ fn options(endpoint: &Endpoint, faults: &Faults) -> Options {
     }
 }
 
-/// Whether the client's first octets, which stay where they are, offer HTTP/2 by ALPN.
+/// Whether the client's first bytes, which stay where they are, offer HTTP/2 by ALPN.
 fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
     let deadline = moment::now() + PATIENCE;
     socket.set_read_timeout(Some(PATIENCE))?;
-    let mut octets = vec![0; MAX_CLIENT_HELLO];
+    let mut bytes = vec![0; MAX_CLIENT_HELLO];
     loop {
-        let count = socket.peek(&mut octets)?;
+        let count = socket.peek(&mut bytes)?;
         let mut acceptor = Acceptor::default();
-        acceptor.read_tls(&mut octets.get(..count).unwrap_or_default())?;
+        acceptor.read_tls(&mut bytes.get(..count).unwrap_or_default())?;
         match acceptor.accept() {
             Ok(Some(accepted)) => {
                 let offered = accepted.client_hello().alpn();
@@ -353,7 +353,7 @@ fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
             }
             // The handshake proper fails in the same way, with its alert.
             Err(_) => return Ok(true),
-            Ok(None) if count == 0 || count == octets.len() || moment::now() >= deadline => {
+            Ok(None) if count == 0 || count == bytes.len() || moment::now() >= deadline => {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             // Peeking cannot wait for more than there is.
@@ -362,5 +362,5 @@ fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Our limit: octets of a TLS record that holds a `ClientHello`.
+/// Our limit: bytes of a TLS record that holds a `ClientHello`.
 const MAX_CLIENT_HELLO: usize = 16_640;

@@ -90,8 +90,8 @@ struct Pending {
     stream: StreamId,
     fields: Fields,
     body: Vec<u8>,
-    /// Octets of content so far.
-    octets: usize,
+    /// Bytes of content so far.
+    bytes: usize,
     draw: Draw,
 }
 
@@ -233,10 +233,10 @@ impl Service {
             } => {
                 self.limit.head_came();
                 self.around.stage.tally.request_came();
-                if let Some(octets) = self.faults.header_table
+                if let Some(bytes) = self.faults.header_table
                     && self.limit.is_all_known()
                 {
-                    self.struck(Asked::HeaderTable(octets));
+                    self.struck(Asked::HeaderTable(bytes));
                 }
                 if self.leaving.is_some_and(|(last, _)| stream > last) {
                     return;
@@ -252,7 +252,7 @@ impl Service {
                     stream,
                     fields,
                     body: Vec::new(),
-                    octets: 0,
+                    bytes: 0,
                     draw: self.dice.draw(&self.faults),
                 };
                 if let Some(strike) = request.draw.strike_at(Point::Headers) {
@@ -274,13 +274,13 @@ impl Service {
                 let Some(at) = self.position(stream) else {
                     return;
                 };
-                let octets = self.pending.get_mut(at).map(|request| {
+                let bytes = self.pending.get_mut(at).map(|request| {
                     request.append(data, max);
-                    request.octets
+                    request.bytes
                 });
                 // The client has more to send, and may not.
                 if let Some(window) = self.faults.stream_window
-                    && octets.is_some_and(|octets| u32::try_from(octets) == Ok(window))
+                    && bytes.is_some_and(|bytes| u32::try_from(bytes) == Ok(window))
                     && !end_stream
                 {
                     self.struck(Asked::StreamWindow(window));
@@ -322,10 +322,10 @@ impl Service {
         {
             self.struck(Asked::Streams(cap));
         }
-        if let Some(octets) = self.faults.connection_window
+        if let Some(bytes) = self.faults.connection_window
             && http2.has_used_window()
         {
-            self.struck(Asked::ConnectionWindow(octets));
+            self.struck(Asked::ConnectionWindow(bytes));
         }
     }
 
@@ -372,7 +372,7 @@ pub(super) const HEADER_TABLE_INITIAL: u32 = 4_096;
 impl Pending {
     /// Appends content, as far as it is within bounds.
     fn append(&mut self, data: Vec<u8>, max: usize) {
-        self.octets += data.len();
+        self.bytes += data.len();
         if self.body.is_empty() && data.len() <= max {
             self.body = data;
         } else {

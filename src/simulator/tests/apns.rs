@@ -561,10 +561,10 @@ async fn only_http2_by_alpn_is_spoken() {
         "{refused}"
     );
     let mut silent = open(address, world.ca(), &[], None).await.unwrap();
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     // Whether the end is orderly is of no interest, only that nothing was said.
-    drop(silent.read_to_end(&mut octets).await);
-    assert_eq!(octets, b"", "a client without ALPN is not served");
+    drop(silent.read_to_end(&mut bytes).await);
+    assert_eq!(bytes, b"", "a client without ALPN is not served");
 }
 
 #[tokio::test]

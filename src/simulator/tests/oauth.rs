@@ -204,9 +204,9 @@ async fn what_http_1_1_is_not_taken() {
 
 /// Reads a response with a content-length.
 async fn read_response(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> (String, Value) {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     loop {
-        let text = String::from_utf8_lossy(&octets).into_owned();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head
                 .split_once("content-length: ")
@@ -220,7 +220,7 @@ async fn read_response(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> (Str
             }
         }
         assert_ne!(
-            stream.read_buf(&mut octets).await.unwrap(),
+            stream.read_buf(&mut bytes).await.unwrap(),
             0,
             "ended early: {text}"
         );

@@ -15,8 +15,8 @@ use crate::simulator::{Provider, Report};
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Shared {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(octets)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -105,8 +105,8 @@ async fn lines_tell_of_each_push() {
     }
     assert_eq!(
         out.text(),
-        "apns #0 200 9f3c0000… 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11 25 octets accepted\n\
-         apns #0 410 0bad4100 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11 25 octets Unregistered\n"
+        "apns #0 200 9f3c0000… 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11 25 bytes accepted\n\
+         apns #0 410 0bad4100 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11 25 bytes Unregistered\n"
     );
 }
 
@@ -204,13 +204,13 @@ fn a_client_hello_without_end_is_not_waited_for() {
     let world = World::new();
     let mut stream = TcpStream::connect(world.addresses().fcm).unwrap();
     // Two records of a handshake message that claims to be longer than both.
-    let mut octets = vec![0x16, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff, 3, 3];
-    octets.resize(5 + 0x4000, 0);
-    octets.extend([0x16, 3, 1, 0x40, 0]);
-    octets.resize(2 * (5 + 0x4000), 0);
+    let mut bytes = vec![0x16, 3, 1, 0x40, 0, 1, 0, 0xff, 0xff, 3, 3];
+    bytes.resize(5 + 0x4000, 0);
+    bytes.extend([0x16, 3, 1, 0x40, 0]);
+    bytes.resize(2 * (5 + 0x4000), 0);
     let started = Instant::now();
-    // The server may cut the connection while octets are still on their way.
-    drop(stream.write_all(&octets));
+    // The server may cut the connection while bytes are still on their way.
+    drop(stream.write_all(&bytes));
     drop(stream.read_to_end(&mut Vec::new()));
     assert!(started.elapsed() < PATIENCE, "waited for more");
 }

@@ -17,8 +17,8 @@ use crate::simulator::{Counts, Faults, Provider, Script};
 struct File(Arc<Mutex<Vec<u8>>>);
 
 impl Write for File {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(octets)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -32,11 +32,11 @@ pub(super) struct Manners {
     pub(super) priorities: bool,
     /// So many 103s.
     pub(super) interims: usize,
-    /// The head in CONTINUATIONs of one octet.
+    /// The head in CONTINUATIONs of one byte.
     pub(super) crumbs: bool,
     /// Padding, also in frames that have nothing else.
     pub(super) padding: bool,
-    /// Content in DATA of one octet, with empty ones in between.
+    /// Content in DATA of one byte, with empty ones in between.
     pub(super) pieces: bool,
     /// `RST_STREAM(NO_ERROR)` behind it.
     pub(super) resets_behind: bool,
@@ -150,15 +150,15 @@ fn serve(socket: TcpStream, number: u64, shared: &Shared) {
     let session = ServerConnection::new(Arc::clone(&shared.tls)).unwrap();
     let mut stream = StreamOwned::new(session, socket);
     let mut line = Line::new(number, shared);
-    let mut octets = vec![0; 0x4000];
+    let mut bytes = vec![0; 0x4000];
     loop {
         if stream.write_all(&std::mem::take(&mut line.out)).is_err() {
             return;
         }
-        let Ok(n @ 1..) = stream.read(&mut octets) else {
+        let Ok(n @ 1..) = stream.read(&mut bytes) else {
             return;
         };
-        line.receive(&octets[..n]);
+        line.receive(&bytes[..n]);
     }
 }
 
@@ -180,7 +180,7 @@ struct Line<'a> {
     requests: BTreeMap<u32, Request>,
     /// What the client allows over all streams.
     window: u32,
-    /// Contents that windows hold back: stream, its window, octets left.
+    /// Contents that windows hold back: stream, its window, bytes left.
     waiting: VecDeque<(u32, u32, u32)>,
 }
 
@@ -201,10 +201,10 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn receive(&mut self, octets: &[u8]) {
-        let preface = self.preface.min(octets.len());
+    fn receive(&mut self, bytes: &[u8]) {
+        let preface = self.preface.min(bytes.len());
         self.preface -= preface;
-        self.input.extend_from_slice(&octets[preface..]);
+        self.input.extend_from_slice(&bytes[preface..]);
         let mut input = std::mem::take(&mut self.input);
         let mut rest = &input[..];
         while let Some(head) = rest.first_chunk::<9>() {
@@ -268,11 +268,11 @@ impl<'a> Line<'a> {
     }
 
     /// The whole window of what came, in steps.
-    fn give_back(&mut self, stream: u32, mut octets: u32) {
-        let step = self.shared.manners.step.unwrap_or(octets).max(1);
-        while octets > 0 {
-            let step = step.min(octets);
-            octets -= step;
+    fn give_back(&mut self, stream: u32, mut bytes: u32) {
+        let step = self.shared.manners.step.unwrap_or(bytes).max(1);
+        while bytes > 0 {
+            let step = step.min(bytes);
+            bytes -= step;
             for id in [0, stream] {
                 self.out
                     .extend(frame(WINDOW_UPDATE, 0, id, &step.to_be_bytes()));
@@ -334,8 +334,8 @@ impl<'a> Line<'a> {
         let manners = self.shared.manners;
         if manners.crumbs {
             self.out.extend(frame(HEADERS, 0, stream, &[]));
-            for octet in block {
-                self.out.extend(frame(CONTINUATION, 0, stream, &[*octet]));
+            for byte in block {
+                self.out.extend(frame(CONTINUATION, 0, stream, &[*byte]));
             }
             self.out
                 .extend(frame(CONTINUATION, END_HEADERS, stream, &[]));
@@ -388,11 +388,11 @@ impl<'a> Line<'a> {
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap();
-    let mut octets = length.to_be_bytes()[1..].to_vec();
-    octets.extend([kind, flags]);
-    octets.extend(stream.to_be_bytes());
-    octets.extend(payload);
-    octets
+    let mut bytes = length.to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
 }
 
 fn settings(entries: &[(u16, u32)]) -> Vec<u8> {

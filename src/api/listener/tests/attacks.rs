@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// Sends octets; checks the answers' statuses and that the connection ends after the last.
-fn check(running: &Running, bystander: &mut Client, octets: impl AsRef<[u8]>, statuses: &[u16]) {
-    let octets = octets.as_ref();
-    let name = String::from_utf8_lossy(octets);
+/// Sends bytes; checks the answers' statuses and that the connection ends after the last.
+fn check(running: &Running, bystander: &mut Client, bytes: impl AsRef<[u8]>, statuses: &[u16]) {
+    let bytes = bytes.as_ref();
+    let name = String::from_utf8_lossy(bytes);
     let mut client = running.client();
-    client.try_send(octets);
+    client.try_send(bytes);
     for &status in statuses {
         assert_eq!(client.answer().status, status, "{name:.300}");
     }
@@ -81,7 +81,7 @@ fn bodies_nobody_announced_are_the_next_request() {
 fn other_protocols() {
     let running = running(patient());
     let mut bystander = running.client();
-    for (octets, status) in [
+    for (bytes, status) in [
         (&b"GET / HTTP/2.0\r\n\r\n"[..], 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
@@ -91,7 +91,7 @@ fn other_protocols() {
         (b"GET /\r\n\r\n", 400),
         (b"HELO example.org\r\n\r\n", 400),
     ] {
-        check(&running, &mut bystander, octets, &[status]);
+        check(&running, &mut bystander, bytes, &[status]);
     }
 }
 
@@ -190,13 +190,13 @@ fn clients_that_never_read_are_dropped_and_starve_nobody() {
     running.serves();
 }
 
-/// Sends one octet whenever nothing has come back for a moment, until an answer comes.
-fn drip(client: &mut Client, octet: &[u8]) -> u16 {
+/// Sends one byte whenever nothing has come back for a moment, until an answer comes.
+fn drip(client: &mut Client, byte: &[u8]) -> u16 {
     loop {
         if let Some(got) = client.poll() {
             return got.status;
         }
-        client.try_send(octet);
+        client.try_send(byte);
     }
 }
 
@@ -328,16 +328,16 @@ fn a_system_without_threads_costs_the_connection_only() {
 #[test]
 fn an_ended_half_request_leaves_nothing_behind() {
     let running = running(patient());
-    for octets in [
+    for bytes in [
         "",
         "GET",
         "GET / HTTP/1.1\r\nHost: a\r\n",
         &post("/", "Content-Length: 3\r\n", "ab"),
     ] {
         let mut client = running.client();
-        client.send(octets);
+        client.send(bytes);
         client.stream.shutdown(std::net::Shutdown::Write).unwrap();
-        assert!(client.is_ended(), "{octets}");
+        assert!(client.is_ended(), "{bytes}");
     }
     let mut client = running.client();
     client.send(get("/normal"));

@@ -352,7 +352,7 @@ fn requests_of_bad_tokens_do_not_take_the_room_for_keys() {
 }
 
 /// A site whose callers show one of these keys, the first of which has kept that much.
-fn site_with_keys(keys: &[&str], octets: usize) -> Site {
+fn site_with_keys(keys: &[&str], bytes: usize) -> Site {
     let mut site = site(Some(10), None);
     let api_keys = ApiKeys::parse(&keys.join("\n")).unwrap();
     let shown = format!("Bearer {}", keys[0]);
@@ -362,7 +362,7 @@ fn site_with_keys(keys: &[&str], octets: usize) -> Site {
         owner: api_keys.admit(Some(shown.as_bytes())),
     };
     let repeats = site.service.repeats.get_mut().unwrap();
-    repeats.keep(keyed, &vec![b'x'; octets], Instant::now());
+    repeats.keep(keyed, &vec![b'x'; bytes], Instant::now());
     let before = site.service.terms.get();
     site.service.terms = Live::new(Terms {
         rules: Rules {

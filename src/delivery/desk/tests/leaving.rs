@@ -8,7 +8,7 @@ use crate::push::ConnectionId;
 /// The lines of the push logs that wait to be handed over.
 fn lines(desk: &Desk<Kind>) -> Vec<serde_json::Value> {
     let lines = desk.unflushed().concat();
-    let lines = lines.split(|octet| *octet == b'\n');
+    let lines = lines.split(|byte| *byte == b'\n');
     lines
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice(line).unwrap())

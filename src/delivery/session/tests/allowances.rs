@@ -18,8 +18,8 @@ fn an_answer_that_comes_in_two_pieces_is_read_whole() {
         let (first, second) = body.split_at(cut);
         for (piece, flags) in [(first, 0), (second, 1)] {
             for stream in [1, 3] {
-                let octets = frame(DATA, flags, stream, piece);
-                wire.client.receive(&octets, wire.now.monotonic);
+                let bytes = frame(DATA, flags, stream, piece);
+                wire.client.receive(&bytes, wire.now.monotonic);
                 wire.events();
             }
         }

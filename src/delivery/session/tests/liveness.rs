@@ -32,7 +32,7 @@ fn what_was_not_written_within_its_time_was_not_sent() {
         wire.outcomes(),
         expected.map(|(id, kind)| (id, kind.to_owned()))
     );
-    assert_eq!(wire.session.retiring(), Some("the peer takes no octets"));
+    assert_eq!(wire.session.retiring(), Some("the peer takes no bytes"));
     // Nor is it sent later.
     wire.settle();
     let heard: Vec<_> = wire.heard.iter().map(|heard| heard.0).collect();
@@ -47,7 +47,7 @@ fn after_a_time_out_a_peer_that_does_not_answer_a_ping_is_given_up() {
     wire.settle();
     wire.now.monotonic += TIMEOUT / 2;
     wire.send(two.next().unwrap());
-    // From here on the peer is silent, and takes octets all the same.
+    // From here on the peer is silent, and takes bytes all the same.
     let mut said = wire.client.output().to_vec();
     wire.client.advance_output(said.len());
     wire.now.monotonic += TIMEOUT / 2;

@@ -1,7 +1,7 @@
 //! The examples of RFC 7541 Appendix C.
 
 use super::super::{Decoder, Encoder, integer};
-use super::{NO_LIMIT, decode, encode, indexed, literal, octets};
+use super::{NO_LIMIT, bytes, decode, encode, indexed, literal};
 
 /// One block of an example, and what the decoder is to be left with.
 struct Example {
@@ -25,7 +25,7 @@ fn check_decoder(table_size: usize, examples: &[Example]) {
             .map(|(n, v)| format!("{n}: {v}"))
             .collect();
         assert_eq!(
-            decode(&mut decoder, &octets(example.block)),
+            decode(&mut decoder, &bytes(example.block)),
             fields,
             "{}",
             example.block
@@ -40,13 +40,13 @@ fn check_decoder(table_size: usize, examples: &[Example]) {
     }
 }
 
-/// Encodes the same lists, all to be indexed, and compares octets and tables.
+/// Encodes the same lists, all to be indexed, and compares bytes and tables.
 fn check_encoder(encoder: &mut Encoder, examples: &[Example]) {
     for example in examples {
         let fields: Vec<_> = example.fields.iter().map(|(n, v)| indexed(n, v)).collect();
         assert_eq!(
             encode(encoder, &fields),
-            octets(example.block),
+            bytes(example.block),
             "{}",
             example.block
         );
@@ -65,7 +65,7 @@ fn c1_integers() {
     let check = |value: u32, mask: u8, hex: &str| {
         let mut out = Vec::new();
         integer::encode(usize::try_from(value).unwrap(), mask, 0, &mut out);
-        assert_eq!(out, octets(hex));
+        assert_eq!(out, bytes(hex));
         assert_eq!(integer::decode(&mut out.as_slice(), mask), Ok(value));
     };
     check(10, 0x1f, "0a");
@@ -197,7 +197,7 @@ const RESPONSES: [&[(&str, &str)]; 3] = [
     ],
 ];
 
-/// The dynamic tables, of 256 octets, after each of `RESPONSES`.
+/// The dynamic tables, of 256 bytes, after each of `RESPONSES`.
 const RESPONSE_TABLES: [(&[&str], usize); 3] = [
     (
         &[
@@ -299,7 +299,7 @@ fn c6_responses_with_huffman() {
     // Our encoder leaves "307" uncoded, since coding it makes it no shorter.
     let mut encoder = Encoder::new();
     encoder.set_peer_table_size(256);
-    assert_eq!(encode(&mut encoder, &[]), octets("3fe1 01"));
+    assert_eq!(encode(&mut encoder, &[]), bytes("3fe1 01"));
     let blocks = [blocks[0], "4803 3330 37c1 c0bf", last];
     check_encoder(&mut encoder, &examples(blocks, RESPONSES, RESPONSE_TABLES));
 }

@@ -1,9 +1,9 @@
 //! Tables and codes against RFC 7541's own text.
 
 use super::super::{DecodeError, huffman, integer, static_table};
-use super::octets;
+use super::bytes;
 
-/// Codes of RFC 7541 Appendix B as its column "code as hex", for each octet.
+/// Codes of RFC 7541 Appendix B as its column "code as hex", for each byte.
 #[expect(clippy::unreadable_literal, reason = "as the RFC writes them")]
 const APPENDIX_B: [u32; 257] = [
     0x1ff8, 0x7fffd8, 0xfffffe2, 0xfffffe3, 0xfffffe4, 0xfffffe5, 0xfffffe6, 0xfffffe7, 0xfffffe8,
@@ -60,14 +60,14 @@ const CODES_OF_LENGTH: [(u8, usize); 21] = [
 
 #[test]
 fn every_code_is_that_of_appendix_b() {
-    for octet in 0..=255 {
-        let (code, length) = huffman::code(octet);
-        assert_eq!(code, APPENDIX_B[usize::from(octet)]);
+    for byte in 0..=255 {
+        let (code, length) = huffman::code(byte);
+        assert_eq!(code, APPENDIX_B[usize::from(byte)]);
         let mut coded = Vec::new();
-        huffman::encode(&[octet], &mut coded);
+        huffman::encode(&[byte], &mut coded);
         let bits: String = coded
             .iter()
-            .flat_map(|octet| format!("{octet:08b}").into_bytes())
+            .flat_map(|byte| format!("{byte:08b}").into_bytes())
             .map(char::from)
             .collect();
         let (code_bits, padding) = bits.split_at(usize::from(length));
@@ -78,7 +78,7 @@ fn every_code_is_that_of_appendix_b() {
         assert_eq!(padding, "1".repeat(coded.len() * 8 - usize::from(length)));
         let mut decoded = Vec::new();
         huffman::decode(&coded, &mut decoded).unwrap();
-        assert_eq!(decoded, [octet]);
+        assert_eq!(decoded, [byte]);
     }
 }
 
@@ -109,7 +109,7 @@ fn huffman_error(coded: &[u8]) -> &'static str {
 }
 
 #[test]
-fn padding_is_ones_and_less_than_an_octet() {
+fn padding_is_ones_and_less_than_a_byte() {
     // 'a' is 00011.
     let mut out = Vec::new();
     huffman::decode(&[0b0001_1111], &mut out).unwrap();
@@ -134,7 +134,7 @@ fn padding_is_ones_and_less_than_an_octet() {
         huffman_error(&[0xff, 0xff, 0xff]),
         "Huffman padding of more than 7 bits"
     );
-    // Eight octets of '0' (00000) and then a whole octet of ones.
+    // Eight bytes of '0' (00000) and then a whole byte of ones.
     assert_eq!(
         huffman_error(&[0, 0, 0, 0, 0, 0xff]),
         "Huffman padding of more than 7 bits"
@@ -180,7 +180,7 @@ fn integers_of_every_length() {
     let check = |value: u32, mask: u8, hex: &str| {
         let mut out = Vec::new();
         integer::encode(usize::try_from(value).unwrap(), mask, 0, &mut out);
-        assert_eq!(out, octets(hex), "{value}");
+        assert_eq!(out, bytes(hex), "{value}");
         let mut rest = out.as_slice();
         assert_eq!(integer::decode(&mut rest, mask), Ok(value));
         assert!(rest.is_empty());
@@ -197,29 +197,29 @@ fn integers_of_every_length() {
 #[test]
 fn integers_have_an_end() {
     let error = |hex: &str| {
-        integer::decode(&mut octets(hex).as_slice(), 0x7f)
+        integer::decode(&mut bytes(hex).as_slice(), 0x7f)
             .unwrap_err()
             .rule()
     };
     // 2^31 and one more.
     assert_eq!(
-        integer::decode(&mut octets("7f 81 ff ff ff 07").as_slice(), 0x7f),
+        integer::decode(&mut bytes("7f 81 ff ff ff 07").as_slice(), 0x7f),
         Ok(integer::MAX)
     );
     assert_eq!(error("7f 82 ff ff ff 07"), "integer above 2^31");
     assert_eq!(error("7f ff ff ff ff 7f"), "integer above 2^31");
-    // Five octets may be padding; six are too many, whatever they say.
+    // Five bytes may be padding; six are too many, whatever they say.
     assert_eq!(
-        integer::decode(&mut octets("7f 80 80 80 80 00").as_slice(), 0x7f),
+        integer::decode(&mut bytes("7f 80 80 80 80 00").as_slice(), 0x7f),
         Ok(127)
     );
     assert_eq!(
         error("7f 80 80 80 80 80 00"),
-        "integer of more than 5 continuation octets"
+        "integer of more than 5 continuation bytes"
     );
     assert_eq!(
         error("7f ff ff ff ff ff ff"),
-        "integer of more than 5 continuation octets"
+        "integer of more than 5 continuation bytes"
     );
     assert_eq!(error("7f 80"), "block ends inside an integer");
     assert_eq!(error("7f"), "block ends inside an integer");

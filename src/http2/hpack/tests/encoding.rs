@@ -2,7 +2,7 @@
 
 use super::super::encoder::{MAX_NAMES, MAX_TABLE_SIZE, NAME_SHARE};
 use super::super::{Decoder, Encoder, Template, static_table};
-use super::{NO_LIMIT, decode, encode, indexed, literal, never_indexed, octets};
+use super::{NO_LIMIT, bytes, decode, encode, indexed, literal, never_indexed};
 use crate::http2::Field;
 
 const AUTH_TOKEN: &str = "bearer eyJhbGciOiJFUzI1NiIsImtpZCI6IkFCQzEyM0RFRkcifQ.\
@@ -68,7 +68,7 @@ fn a_hundred_thousand_pushes_leave_the_table_alone() {
     assert_eq!(encoder.table().listing(), table);
     assert_eq!(encoder.epoch(), epoch);
     assert_eq!(decoder.table().listing(), table);
-    // Seven of an octet each; the path 53, id 30, expiration 10, length 5 at most.
+    // Seven of a byte each; the path 53, id 30, expiration 10, length 5 at most.
     assert!(block.len() <= 7 + 53 + 30 + 10 + 5, "{}", block.len());
 }
 
@@ -111,7 +111,7 @@ fn names_come_back_after_values_have_evicted_them() {
         &mut encoder,
         &[literal("apns-id", "~"), literal("apns-collapse-id", "~")],
     );
-    // Each is an index of two octets and a value of two.
+    // Each is an index of two bytes and a value of two.
     assert_eq!(again.len(), 8);
 }
 
@@ -133,7 +133,7 @@ fn a_field_too_large_to_carry_a_name_is_not_inserted() {
 fn each_kind_of_field_has_its_representation() {
     let mut encoder = Encoder::new();
     let mut check = |field: Field<'_>, hex: &str| {
-        assert_eq!(encode(&mut encoder, &[field]), octets(hex), "{field:?}");
+        assert_eq!(encode(&mut encoder, &[field]), bytes(hex), "{field:?}");
     };
     // Whole field in the static table.
     check(indexed(":method", "POST"), "83");
@@ -175,7 +175,7 @@ fn the_table_is_no_larger_than_the_peer_or_we_want() {
     encode(&mut encoder, &[indexed("server", "sterna")]);
     // More than we use: nothing to say.
     encoder.set_peer_table_size(65_536);
-    assert_eq!(encode(&mut encoder, &[]), octets(""));
+    assert_eq!(encode(&mut encoder, &[]), bytes(""));
     assert_eq!(
         encoder.table().max_size(),
         usize::try_from(MAX_TABLE_SIZE).unwrap()
@@ -184,35 +184,35 @@ fn the_table_is_no_larger_than_the_peer_or_we_want() {
     encoder.set_peer_table_size(100);
     assert_eq!(
         encode(&mut encoder, &[indexed("server", "sterna")]),
-        octets("3f45 be")
+        bytes("3f45 be")
     );
-    assert_eq!(encode(&mut encoder, &[]), octets(""));
+    assert_eq!(encode(&mut encoder, &[]), bytes(""));
     // More again.
     encoder.set_peer_table_size(u32::MAX);
     assert_eq!(
         encode(&mut encoder, &[indexed("server", "sterna")]),
-        octets("3fe11f be")
+        bytes("3fe11f be")
     );
     // None at all, and back between two blocks: the smallest and the last are told.
     encoder.set_peer_table_size(50);
     encoder.set_peer_table_size(0);
     encoder.set_peer_table_size(60);
-    assert_eq!(encode(&mut encoder, &[]), octets("20 3f1d"));
+    assert_eq!(encode(&mut encoder, &[]), bytes("20 3f1d"));
     assert_eq!(encoder.table().size(), 0);
     encoder.set_peer_table_size(0);
     encode(&mut encoder, &[]);
     assert_eq!(
         encode(&mut encoder, &[indexed("server", "~")]),
-        octets("0f27 01 7e")
+        bytes("0f27 01 7e")
     );
     assert_eq!(
         encode(&mut encoder, &[literal("~", "~")]),
-        octets("00 01 7e 01 7e")
+        bytes("00 01 7e 01 7e")
     );
 }
 
 #[test]
-fn a_template_is_a_run_of_octets_until_the_table_changes() {
+fn a_template_is_a_run_of_bytes_until_the_table_changes() {
     let mut encoder = Encoder::new();
     let mut template = Template::new(&pseudo(), &repeating());
     let run = |template: &mut Template, encoder: &mut Encoder| {
@@ -225,7 +225,7 @@ fn a_template_is_a_run_of_octets_until_the_table_changes() {
     let first = run(&mut template, &mut encoder);
     assert!(first.len() > 100);
     let second = run(&mut template, &mut encoder);
-    assert_eq!(second, octets("83 87 c2 c1 c0 bf be"));
+    assert_eq!(second, bytes("83 87 c2 c1 c0 bf be"));
     assert_eq!(run(&mut template, &mut encoder), second);
     // An insertion moves every index by one.
     let epoch = encoder.epoch();
@@ -233,7 +233,7 @@ fn a_template_is_a_run_of_octets_until_the_table_changes() {
     assert_ne!(encoder.epoch(), epoch);
     assert_eq!(
         run(&mut template, &mut encoder),
-        octets("83 87 c3 c2 c1 c0 bf")
+        bytes("83 87 c3 c2 c1 c0 bf")
     );
     // A new size takes the entries away.
     encoder.set_peer_table_size(0);
@@ -288,7 +288,7 @@ fn debug_output_has_no_credentials() {
     encode(&mut encoder, &repeating());
     let shown = format!("{encoder:?} {template:?} {:?}", repeating());
     assert!(!shown.contains("eyJ"), "{shown}");
-    assert!(shown.contains(&format!("authorization: ({} octets)", AUTH_TOKEN.len())));
+    assert!(shown.contains(&format!("authorization: ({} bytes)", AUTH_TOKEN.len())));
     assert!(shown.contains("apns-priority: 10"));
     assert!(static_table::find(b"authorization", b"").is_some());
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::decoder::{EXCESS, MAX_FIELDS};
 use super::super::{DecodeError, Decoder};
-use super::{NO_LIMIT, decode, listing, octets};
+use super::{NO_LIMIT, bytes, decode, listing};
 use crate::http2::ErrorCode;
 
 /// A list limit for the tests that cross it.
@@ -17,15 +17,15 @@ fn fresh() -> Decoder {
 /// The rule that a decoder finds broken by the block.
 #[track_caller]
 fn compression_error(decoder: &mut Decoder, hex: &str) -> &'static str {
-    let error = decoder.decode(&octets(hex)).unwrap_err();
+    let error = decoder.decode(&bytes(hex)).unwrap_err();
     assert_eq!(error.code(), ErrorCode(0x9));
     assert_eq!(error, DecodeError::Compression(error.rule()));
     error.rule()
 }
 
-/// A literal without indexing, its name `n`, its value of that many octets.
+/// A literal without indexing, its name `n`, its value of that many bytes.
 fn literal_of(value_len: usize) -> Vec<u8> {
-    let mut block = octets("00 01 6e");
+    let mut block = bytes("00 01 6e");
     super::super::integer::encode(value_len, 0x7f, 0, &mut block);
     block.extend(std::iter::repeat_n(b'v', value_len));
     block
@@ -53,7 +53,7 @@ fn an_index_names_an_entry() {
     assert_eq!(compression_error(&mut fresh(), "1f 2f 01 76"), rule);
     let mut decoder = fresh();
     assert_eq!(
-        decode(&mut decoder, &octets("40 01 6e 01 76 be")),
+        decode(&mut decoder, &bytes("40 01 6e 01 76 be")),
         ["n: v", "n: v"]
     );
     assert_eq!(compression_error(&mut decoder, "bf"), rule);
@@ -81,7 +81,7 @@ fn a_string_lies_within_its_block() {
 #[test]
 fn empty_names_and_values_are_hpack() {
     assert_eq!(
-        decode(&mut fresh(), &octets("00 00 00  40 80 80")),
+        decode(&mut fresh(), &bytes("00 00 00  40 80 80")),
         [": ", ": "]
     );
     assert!(decode(&mut fresh(), &[]).is_empty());
@@ -92,14 +92,14 @@ fn integers_are_bounded() {
     let padded = "00 ff 80 80 80 80 80 80 80 80 00";
     assert_eq!(
         compression_error(&mut fresh(), padded),
-        "integer of more than 5 continuation octets"
+        "integer of more than 5 continuation bytes"
     );
     let large = "3f ff ff ff ff 7f";
     assert_eq!(compression_error(&mut fresh(), large), "integer above 2^31");
 }
 
 #[test]
-fn a_list_at_the_limit_is_kept_and_one_octet_more_is_not() {
+fn a_list_at_the_limit_is_kept_and_one_byte_more_is_not() {
     let mut decoder = Decoder::new(4096, LIST_LIMIT);
     // Name 1, overhead 32.
     let list = decoder.decode(&literal_of(967)).unwrap();
@@ -111,12 +111,12 @@ fn a_list_at_the_limit_is_kept_and_one_octet_more_is_not() {
 #[test]
 fn a_list_over_the_limit_keeps_its_beginning_and_the_table_right() {
     let mut decoder = Decoder::new(4096, LIST_LIMIT);
-    let block = [octets("88"), inserted_of(1500), octets("82 40 01 6d 01 77")].concat();
+    let block = [bytes("88"), inserted_of(1500), bytes("82 40 01 6d 01 77")].concat();
     let list = decoder.decode(&block).unwrap();
     assert!(list.over_limit);
     assert_eq!(listing(&list.fields), [":status: 200"]);
     // Both insertions of the dropped part are in the table.
-    assert_eq!(decode(&mut decoder, &octets("be")), ["m: w"]);
+    assert_eq!(decode(&mut decoder, &bytes("be")), ["m: w"]);
     assert_eq!(decoder.table().size(), 34 + 1533);
 }
 
@@ -133,7 +133,7 @@ fn a_list_far_over_the_limit_is_an_attack() {
     assert_eq!(error.code(), ErrorCode(0xb));
 }
 
-/// CVE-2016-6581: one large entry and a reference to it in every further octet.
+/// CVE-2016-6581: one large entry and a reference to it in every further byte.
 #[test]
 fn a_bomb_of_references_stops_early() {
     let mut decoder = Decoder::new(4096, 16_384);
@@ -147,10 +147,10 @@ fn a_bomb_of_references_stops_early() {
         .unwrap();
     assert!(list.over_limit);
     assert_eq!(list.fields.len(), 4);
-    assert!(list.fields.octets().capacity() <= 16_384);
+    assert!(list.fields.bytes().capacity() <= 16_384);
 }
 
-/// CVE-2026-49975: tiny fields, each a single octet of the block.
+/// CVE-2026-49975: tiny fields, each a single byte of the block.
 #[test]
 fn the_number_of_fields_is_limited() {
     let mut decoder = fresh();
@@ -176,8 +176,8 @@ fn the_number_of_fields_is_limited() {
 #[test]
 fn an_entry_larger_than_the_table_empties_it() {
     let mut decoder = fresh();
-    decode(&mut decoder, &octets("40 01 6e 01 76"));
-    // Name 1, overhead 32: one that fits exactly, then one octet more.
+    decode(&mut decoder, &bytes("40 01 6e 01 76"));
+    // Name 1, overhead 32: one that fits exactly, then one byte more.
     assert_eq!(decode(&mut decoder, &inserted_of(4063)).len(), 1);
     assert_eq!(decoder.table().size(), 4096);
     assert_eq!(decode(&mut decoder, &inserted_of(4064)).len(), 1);
@@ -193,7 +193,7 @@ fn a_name_may_come_from_the_entry_that_its_field_evicts() {
     let mut decoder = fresh();
     decode(&mut decoder, &inserted_of(4063));
     // Incremental indexing, name of entry 62, value "w".
-    assert_eq!(decode(&mut decoder, &octets("7e 01 77")), ["n: w"]);
+    assert_eq!(decode(&mut decoder, &bytes("7e 01 77")), ["n: w"]);
     assert_eq!(decoder.table().listing(), ["n: w"]);
 }
 
@@ -204,7 +204,7 @@ fn a_size_update_stands_before_the_fields() {
     assert_eq!(compression_error(&mut fresh(), "20 82 20"), rule);
     // Several of them are no fault.
     assert_eq!(
-        decode(&mut fresh(), &octets("20 3f e1 1f 82")),
+        decode(&mut fresh(), &bytes("20 3f e1 1f 82")),
         [":method: GET"]
     );
 }
@@ -212,11 +212,11 @@ fn a_size_update_stands_before_the_fields() {
 #[test]
 fn a_size_update_is_at_most_our_setting() {
     let rule = "table size update above our setting";
-    assert_eq!(decode(&mut fresh(), &octets("3f e1 1f")).len(), 0);
+    assert_eq!(decode(&mut fresh(), &bytes("3f e1 1f")).len(), 0);
     assert_eq!(compression_error(&mut fresh(), "3f e2 1f"), rule);
     // Until the acknowledgement the size without SETTINGS is good, and so is ours.
-    assert!(decode(&mut Decoder::new(0, NO_LIMIT), &octets("3f e1 1f")).is_empty());
-    assert!(decode(&mut Decoder::new(8192, NO_LIMIT), &octets("3f e1 3f")).is_empty());
+    assert!(decode(&mut Decoder::new(0, NO_LIMIT), &bytes("3f e1 1f")).is_empty());
+    assert!(decode(&mut Decoder::new(8192, NO_LIMIT), &bytes("3f e1 3f")).is_empty());
     assert_eq!(
         compression_error(&mut Decoder::new(8192, NO_LIMIT), "3f e2 3f"),
         rule
@@ -229,14 +229,14 @@ fn a_size_update_is_at_most_our_setting() {
 #[test]
 fn a_size_update_empties_the_table() {
     let mut decoder = fresh();
-    decode(&mut decoder, &octets("40 01 6e 01 76"));
+    decode(&mut decoder, &bytes("40 01 6e 01 76"));
     assert_eq!(
-        decode(&mut decoder, &octets("20 3f e1 1f 82")),
+        decode(&mut decoder, &bytes("20 3f e1 1f 82")),
         [":method: GET"]
     );
     assert_eq!(decoder.table().size(), 0);
-    // A table of no octets holds nothing.
-    decode(&mut decoder, &octets("20 40 01 6e 01 76"));
+    // A table of no bytes holds nothing.
+    decode(&mut decoder, &bytes("20 40 01 6e 01 76"));
     assert_eq!(decoder.table().listing(), Vec::<String>::new());
 }
 
@@ -249,16 +249,16 @@ fn an_acknowledged_reduction_is_answered_by_an_update() {
     // With it all is well, and it is not asked for again.
     let mut decoder = fresh();
     decoder.set_max_table_size(100);
-    assert_eq!(decode(&mut decoder, &octets("3f 45 82")), [":method: GET"]);
-    assert_eq!(decode(&mut decoder, &octets("82")), [":method: GET"]);
+    assert_eq!(decode(&mut decoder, &bytes("3f 45 82")), [":method: GET"]);
+    assert_eq!(decode(&mut decoder, &bytes("82")), [":method: GET"]);
     // The peer has stayed below already.
     let mut decoder = fresh();
-    decode(&mut decoder, &octets("20"));
+    decode(&mut decoder, &bytes("20"));
     decoder.set_max_table_size(100);
-    assert_eq!(decode(&mut decoder, &octets("82")), [":method: GET"]);
+    assert_eq!(decode(&mut decoder, &bytes("82")), [":method: GET"]);
     // A larger setting asks for nothing.
     decoder.set_max_table_size(8192);
-    assert_eq!(decode(&mut decoder, &octets("82")), [":method: GET"]);
+    assert_eq!(decode(&mut decoder, &bytes("82")), [":method: GET"]);
 }
 
 #[test]
@@ -280,13 +280,13 @@ fn a_reduction_between_two_blocks_is_not_passed_over() {
     );
     let mut decoder = reduced_and_raised();
     assert_eq!(
-        decode(&mut decoder, &octets("3f 45 3f e1 1f 82")),
+        decode(&mut decoder, &bytes("3f 45 3f e1 1f 82")),
         [":method: GET"]
     );
     assert_eq!(decoder.table().max_size(), 4096);
 }
 
-/// Octets that have a chance of being a block: representations of all kinds with any operands.
+/// Bytes that have a chance of being a block: representations of all kinds with any operands.
 fn block() -> impl Strategy<Value = Vec<u8>> {
     let chunk = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..20),
@@ -296,16 +296,16 @@ fn block() -> impl Strategy<Value = Vec<u8>> {
         ]
         .concat()),
         (0x80_u8..0xc8).prop_map(|first| vec![first]),
-        Just(octets("40 03 61 62 63 02 64 65")),
-        Just(octets("00 84 ff ff ff 7f 00")),
-        Just(octets("3f e1 1f")),
+        Just(bytes("40 03 61 62 63 02 64 65")),
+        Just(bytes("00 84 ff ff ff 7f 00")),
+        Just(bytes("3f e1 1f")),
     ];
     prop::collection::vec(chunk, 0..60).prop_map(|chunks| chunks.concat())
 }
 
 proptest! {
     #[test]
-    fn no_octets_break_the_decoder_or_its_bounds(
+    fn no_bytes_break_the_decoder_or_its_bounds(
         blocks in prop::collection::vec(block(), 1..8),
         sizes in prop::collection::vec(0_u32..10_000, 8),
     ) {
@@ -321,8 +321,8 @@ proptest! {
                     list.fields.iter().map(|(n, v)| n.len() + v.len() + 32).sum();
                 prop_assert!(size <= usize::try_from(LIST_LIMIT).unwrap());
                 prop_assert!(list.fields.len() <= MAX_FIELDS);
-                // Room is made by the octets that came, not by what they claim.
-                let room = list.fields.octets().capacity();
+                // Room is made by the bytes that came, not by what they claim.
+                let room = list.fields.bytes().capacity();
                 prop_assert!(room <= 2 * (size + 2 * block.len()) + 128);
             }
             if size % 3 == 0 {

@@ -127,18 +127,18 @@ proptest! {
     }
 
     #[test]
-    fn coded_strings_decode_to_themselves(octets in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn coded_strings_decode_to_themselves(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut coded = Vec::new();
-        huffman::encode(&octets, &mut coded);
-        prop_assert_eq!(coded.len(), huffman::encoded_len(&octets));
+        huffman::encode(&bytes, &mut coded);
+        prop_assert_eq!(coded.len(), huffman::encoded_len(&bytes));
         let mut decoded = Vec::new();
         huffman::decode(&coded, &mut decoded).unwrap();
-        prop_assert_eq!(&decoded, &octets);
-        // One octet less leaves a code or a symbol short, one more is padding too long.
+        prop_assert_eq!(&decoded, &bytes);
+        // One byte less leaves a code or a symbol short, one more is padding too long.
         if let Some((_, cut)) = coded.split_last() {
             let mut shorter = Vec::new();
             let result = huffman::decode(cut, &mut shorter);
-            prop_assert!(result.is_err() || shorter.len() < octets.len());
+            prop_assert!(result.is_err() || shorter.len() < bytes.len());
         }
         coded.push(0xff);
         prop_assert!(huffman::decode(&coded, &mut Vec::new()).is_err());

@@ -67,7 +67,7 @@ fn what_a_closed_reader_has_missed_is_told_where_the_log_goes_next() {
 fn what_takes_nothing_for_a_while_is_told_once_however_few_lines_wait() {
     let (sink, reader) = gated();
     let line = [vec![b'x'; 1023], b"\n".to_vec()].concat();
-    // One more octet than the pipe holds, in one piece.
+    // One more byte than the pipe holds, in one piece.
     let lines = PIPE / 1024 + 1;
     assert!(sink.offer(&line.repeat(lines)));
     while sink.0.shared.lock().busy.is_none() {

@@ -1,11 +1,11 @@
 use super::*;
 
-/// Reads `text` in pieces of `step` octets: heads, and content with a bar at each end.
+/// Reads `text` in pieces of `step` bytes: heads, and content with a bar at each end.
 fn read(text: &[u8], step: usize) -> io::Result<(Vec<Head>, String)> {
     let mut reader = RequestReader::new();
     let (mut heads, mut content) = (Vec::new(), Vec::new());
-    for mut octets in text.chunks(step) {
-        while let Some(piece) = reader.next(&mut octets)? {
+    for mut bytes in text.chunks(step) {
+        while let Some(piece) = reader.next(&mut bytes)? {
             match piece {
                 Piece::Head(head) => heads.push(head),
                 Piece::Data { data, last } => {
@@ -28,7 +28,7 @@ fn check(text: &str, fields: &[(&str, &str)], content: &str) {
             .iter()
             .flat_map(|head| &head.fields)
             .map(|(name, value)| {
-                let text = |octets| std::str::from_utf8(octets).unwrap();
+                let text = |bytes| std::str::from_utf8(bytes).unwrap();
                 (text(name), text(value))
             })
             .collect();

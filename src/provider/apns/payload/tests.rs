@@ -227,9 +227,9 @@ proptest! {
         let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         notification.extend = extend(&pairs);
         match payload(&notification, as_gaurun) {
-            Ok(octets) => {
-                prop_assert!(octets.len() <= PAYLOAD_MAX);
-                let json: Value = serde_json::from_slice(&octets).unwrap();
+            Ok(bytes) => {
+                prop_assert!(bytes.len() <= PAYLOAD_MAX);
+                let json: Value = serde_json::from_slice(&bytes).unwrap();
                 for (key, _) in &pairs {
                     let last = pairs.iter().rfind(|(k, _)| k == key).map(|(_, v)| *v);
                     prop_assert_eq!(json.get(key).and_then(Value::as_str), last);

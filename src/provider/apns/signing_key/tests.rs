@@ -7,7 +7,7 @@ use crate::provider::fixture::{EC, RSA, UNIX, pem};
 const KEY_ID: &str = "ABC123DEFG";
 const TEAM_ID: &str = "DEF123GHIJ";
 
-/// One element of DER whose content is shorter than 256 octets.
+/// One element of DER whose content is shorter than 256 bytes.
 fn der(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     let content = contents.concat();
     let length = u8::try_from(content.len()).unwrap();
@@ -19,7 +19,7 @@ fn der(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     [head, &content].concat()
 }
 
-/// The private scalar of the fixture's key: the 32 octets after `OCTET STRING(32)`.
+/// The private scalar of the fixture's key: the 32 bytes after `BYTE STRING(32)`.
 fn scalar() -> Vec<u8> {
     let key = EC.serialized_der();
     let at = key
@@ -84,16 +84,16 @@ fn check_refused(file: &str, expected: &str) {
 /// Undoes base64url, of a text without padding.
 fn plain(text: &str) -> String {
     const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let (mut bits, mut count, mut octets) = (0_usize, 0, Vec::new());
+    let (mut bits, mut count, mut bytes) = (0_usize, 0, Vec::new());
     for digit in text.chars() {
         bits = (bits << 6 | DIGITS.find(digit).unwrap()) & 0xffff;
         count += 6;
         if count >= 8 {
             count -= 8;
-            octets.push(u8::try_from(bits >> count & 0xff).unwrap());
+            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
         }
     }
-    String::from_utf8(octets).unwrap()
+    String::from_utf8(bytes).unwrap()
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_token_is_exactly_what_apple_documents() {
     assert_eq!(parts.len(), 3);
     assert_eq!(plain(parts[0]), r#"{"alg":"ES256","kid":"ABC123DEFG"}"#);
     assert_eq!(plain(parts[1]), r#"{"iss":"DEF123GHIJ","iat":1790000000}"#);
-    assert_eq!(parts[2].len(), 86, "64 octets, not DER");
+    assert_eq!(parts[2].len(), 86, "64 bytes, not DER");
 }
 
 #[test]

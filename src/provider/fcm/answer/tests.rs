@@ -473,9 +473,9 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_answer_panics(status: u16, octets: Vec<u8>, json in any_json()) {
-        let head = Head { status, retry_after: Some(&octets), ..Head::default() };
-        for body in [octets.clone(), serde_json::to_vec(&json!({"error": json})).unwrap()] {
+    fn no_answer_panics(status: u16, bytes: Vec<u8>, json in any_json()) {
+        let head = Head { status, retry_after: Some(&bytes), ..Head::default() };
+        for body in [bytes.clone(), serde_json::to_vec(&json!({"error": json})).unwrap()] {
             let answer = answer(head, &body, start());
             prop_assert!(answer.reason.chars().count() <= REASON_MAX);
             prop_assert_eq!(answer.verdict == Verdict::Succeeded, status == 200);

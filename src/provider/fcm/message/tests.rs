@@ -171,13 +171,13 @@ fn what_a_refusal_quotes_is_cut() {
     let mut notification = notification(Android, "m");
     notification.priority = long.as_str().into();
     let error = payload(&notification, false).unwrap_err();
-    assert!(error.len() < 512, "{} octets", error.len());
+    assert!(error.len() < 512, "{} bytes", error.len());
     notification.priority = "".into();
     notification.extend = extend(&[(&format!("google.{long}"), "v")]);
     let error = payload(&notification, false).unwrap_err();
-    assert!(error.len() < 512, "{} octets", error.len());
+    assert!(error.len() < 512, "{} bytes", error.len());
     let error = doubtful_key(&notification).unwrap();
-    assert!(error.len() < 512, "{} octets", error.len());
+    assert!(error.len() < 512, "{} bytes", error.len());
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn keys_that_were_escaped_twice_are_mended() {
 
 #[test]
 fn pkcs1_keys_are_taken() {
-    // What is inside PKCS#8 of RSA-2048, after version, algorithm and octet-string head.
+    // What is inside PKCS#8 of RSA-2048, after version, algorithm and byte-string head.
     let pkcs1 = &RSA.serialized_der()[26..];
     check_signs(&with("private_key", pem("RSA PRIVATE KEY", pkcs1, "\n")).unwrap());
 }

@@ -1,9 +1,9 @@
-//! Numbers and texts as octets.
+//! Numbers and texts as bytes.
 //!
 //! Pure: no file, no clock, no thread.
 //!
-//! A number is LEB128: seven bits an octet, the lowest first, the highest bit set but in the last
-//! octet. A signed one is zigzagged first. A text has its length before it.
+//! A number is LEB128: seven bits a byte, the lowest first, the highest bit set but in the last
+//! byte. A signed one is zigzagged first. A text has its length before it.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
     );
 }
 
-/// Appends octets and their length.
-pub(super) fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
-    put_number(out, octets.len() as u64);
-    out.extend_from_slice(octets);
+/// Appends bytes and their length.
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
 }
 
 /// Appends a time since 1970, to the nanosecond.
@@ -37,16 +37,16 @@ pub(super) fn put_time(out: &mut Vec<u8>, time: Duration) {
     put_number(out, u64::from(time.subsec_nanos()));
 }
 
-/// Octets that are read from the front; each method gives nothing when they are not what it reads.
+/// Bytes that are read from the front; each method gives nothing when they are not what it reads.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Octets<'a>(pub(super) &'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
-impl<'a> Octets<'a> {
+impl<'a> Bytes<'a> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn octet(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
@@ -55,13 +55,13 @@ impl<'a> Octets<'a> {
     pub(super) fn number(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
-            let octet = self.octet()?;
-            let bits = u64::from(octet & 0x7f);
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
             if bits << shift >> shift != bits {
                 return None;
             }
             number |= bits << shift;
-            if octet & 0x80 == 0 {
+            if byte & 0x80 == 0 {
                 return Some(number);
             }
         }
@@ -81,15 +81,15 @@ impl<'a> Octets<'a> {
         Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    pub(super) fn octets(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.number()?).ok()?;
-        let (octets, rest) = self.0.split_at_checked(len)?;
+        let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        Some(octets)
+        Some(bytes)
     }
 
     pub(super) fn text(&mut self) -> Option<&'a str> {
-        str::from_utf8(self.octets()?).ok()
+        str::from_utf8(self.bytes()?).ok()
     }
 
     pub(super) fn time(&mut self) -> Option<Duration> {
@@ -99,9 +99,9 @@ impl<'a> Octets<'a> {
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (octets, rest) = self.0.split_first_chunk()?;
+        let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        Some(*octets)
+        Some(*bytes)
     }
 }
 
@@ -117,31 +117,31 @@ mod tests {
             let mut out = Vec::new();
             put_number(&mut out, number);
             put_signed(&mut out, signed);
-            put_octets(&mut out, text.as_bytes());
+            put_bytes(&mut out, text.as_bytes());
             put_time(&mut out, Duration::new(secs, nanos));
-            let mut octets = Octets(&out);
-            prop_assert_eq!(octets.number(), Some(number));
-            prop_assert_eq!(octets.signed(), Some(signed));
-            prop_assert_eq!(octets.text(), Some(text.as_str()));
-            prop_assert_eq!(octets.time(), Some(Duration::new(secs, nanos)));
-            prop_assert!(octets.is_empty() && octets.octet().is_none());
+            let mut bytes = Bytes(&out);
+            prop_assert_eq!(bytes.number(), Some(number));
+            prop_assert_eq!(bytes.signed(), Some(signed));
+            prop_assert_eq!(bytes.text(), Some(text.as_str()));
+            prop_assert_eq!(bytes.time(), Some(Duration::new(secs, nanos)));
+            prop_assert!(bytes.is_empty() && bytes.byte().is_none());
         }
     }
 
     #[test]
     fn what_is_no_number_no_text_or_no_time_is_refused() {
-        assert_eq!(Octets(&[0xff; 9]).number(), None);
+        assert_eq!(Bytes(&[0xff; 9]).number(), None);
         let mut most = [0xff; 10];
         most[9] = 1;
-        assert_eq!(Octets(&most).number(), Some(u64::MAX));
+        assert_eq!(Bytes(&most).number(), Some(u64::MAX));
         most[9] = 2;
-        assert_eq!(Octets(&most).number(), None);
-        assert_eq!(Octets(&[5, b'a']).octets(), None);
-        assert_eq!(Octets(&[1, 0xff]).text(), None);
+        assert_eq!(Bytes(&most).number(), None);
+        assert_eq!(Bytes(&[5, b'a']).bytes(), None);
+        assert_eq!(Bytes(&[1, 0xff]).text(), None);
         let time = |nanos| {
             let mut out = vec![1];
             put_number(&mut out, nanos);
-            Octets(&out).time()
+            Bytes(&out).time()
         };
         assert_eq!(time(999_999_999), Some(Duration::new(1, 999_999_999)));
         assert_eq!(time(1_000_000_000), None);
