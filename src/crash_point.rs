@@ -18,13 +18,13 @@ pub const fn pass(_name: &str) {}
 #[cfg(debug_assertions)]
 pub fn pass(name: &str) {
     use std::sync::OnceLock;
-    static CRASH: OnceLock<Option<Fate>> = OnceLock::new();
-    static PANIC: OnceLock<Option<Fate>> = OnceLock::new();
-    let crash = CRASH.get_or_init(|| Fate::read("STERNA_CRASH_AT"));
+    static CRASH: OnceLock<Option<Passage>> = OnceLock::new();
+    static PANIC: OnceLock<Option<Passage>> = OnceLock::new();
+    let crash = CRASH.get_or_init(|| Passage::read("STERNA_CRASH_AT"));
     if crash.as_ref().is_some_and(|crash| crash.is_now(name)) {
         die();
     }
-    let panic = PANIC.get_or_init(|| Fate::read("STERNA_PANIC_AT"));
+    let panic = PANIC.get_or_init(|| Passage::read("STERNA_PANIC_AT"));
     assert!(
         !panic.as_ref().is_some_and(|panic| panic.is_now(name)),
         "as asked for at the point {name}"
@@ -35,21 +35,21 @@ pub fn pass(name: &str) {
 #[cfg(debug_assertions)]
 pub fn fails(name: &str) -> bool {
     use std::sync::OnceLock;
-    static FAILURE: OnceLock<Option<Fate>> = OnceLock::new();
-    let failure = FAILURE.get_or_init(|| Fate::read("STERNA_FAIL_AT"));
+    static FAILURE: OnceLock<Option<Passage>> = OnceLock::new();
+    let failure = FAILURE.get_or_init(|| Passage::read("STERNA_FAIL_AT"));
     failure.as_ref().is_some_and(|failure| failure.is_now(name))
 }
 
 /// A point and the number of a passage.
 #[cfg(debug_assertions)]
-struct Fate {
+struct Passage {
     name: String,
     at: u64,
     passed: std::sync::atomic::AtomicU64,
 }
 
 #[cfg(debug_assertions)]
-impl Fate {
+impl Passage {
     fn read(variable: &str) -> Option<Self> {
         let wanted = std::env::var(variable).ok()?;
         let (name, at) = wanted.split_once(':')?;

@@ -10,7 +10,7 @@ use super::reply::Reply;
 
 /// What a request for pushes is answered, with a message of its own.
 #[derive(Serialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct PushReply<'a> {
     message: &'a str,
     accepted: Vec<Taken>,
     rejected: &'a [Rejection],
@@ -33,7 +33,7 @@ pub(super) struct Taken {
     pub(super) count: usize,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> PushReply<'a> {
     /// The answer with these parts.
     pub(super) fn new(
         message: &'a str,
@@ -111,7 +111,7 @@ mod tests {
             check_token: |_, token| if token == "x" { Err("x") } else { Ok(()) },
             payload: Box::new(|_| Ok(Vec::new())),
         };
-        let most = Answer::bytes_max(notification_max, body.len());
+        let most = PushReply::bytes_max(notification_max, body.len());
         let mut body = body.as_bytes().to_vec();
         let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
         let plan = plan(batch, &rules, &Keyless::default(), |_| true, &mut |_| false).unwrap();
@@ -123,7 +123,7 @@ mod tests {
                 count: planned.tokens.len(),
             }
         });
-        let answer = Answer::new("ok", &plan.rejected, &plan.ignored, taken.collect());
+        let answer = PushReply::new("ok", &plan.rejected, &plan.ignored, taken.collect());
         (answer.reply(200).body.len(), most)
     }
 
@@ -149,6 +149,6 @@ mod tests {
 
     #[test]
     fn an_answer_of_the_default_limits_needs_no_room_beyond_a_connections_own() {
-        assert!(Answer::bytes_max(100, 4 << 20) <= super::super::body::FREE);
+        assert!(PushReply::bytes_max(100, 4 << 20) <= super::super::body::FREE);
     }
 }

@@ -8,7 +8,7 @@ mod operating;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::answer::Answer;
+use super::answer::PushReply;
 use super::head::{Head, Refusal};
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
@@ -234,7 +234,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
             return 0;
         }
         let body = usize::try_from(head.content_length()).unwrap_or(most_body);
-        Answer::bytes_max(self.terms.get().rules.notification_max, body)
+        PushReply::bytes_max(self.terms.get().rules.notification_max, body)
     }
 
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply {
@@ -364,7 +364,7 @@ impl<D: Door, H: Host> Service<D, H> {
         let malformed = malformed.first(UNSENT_LOGGED_MAX.saturating_sub(plan.disabled()));
         let refusal = plan.refusal().filter(|_| !terms.rules.as_gaurun);
         let reply = if let Some(message) = refusal {
-            Answer::new(&message, &plan.rejected, &plan.ignored, Vec::new()).reply(400)
+            PushReply::new(&message, &plan.rejected, &plan.ignored, Vec::new()).reply(400)
         } else {
             match self.commit(plan, &request_id, keyed) {
                 Ok(reply) => reply,

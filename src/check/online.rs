@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use ureq::Agent;
 
-use crate::config::{Android, Config, Diagnostic, Endpoint, Ios};
+use crate::config::{Android, Config, Diagnostic, Ios, Origin};
 use crate::config::{FileText, Severity};
 use crate::moment::server_clock::ServerClock;
 use crate::moment::{Moment, http_date};
@@ -20,7 +20,7 @@ use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{self, Account, EXCHANGE_TIMEOUT};
 use crate::pasted;
 use crate::provider::apns::{self, AuthTokens};
-use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, Head, fcm};
+use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, AnswerHead, fcm};
 
 /// What no device token can be.
 const NO_DEVICE_TOKEN: &str = "sterna-check";
@@ -118,7 +118,7 @@ fn ask_apns(ios: &Ios, system: &SystemRoots, clock: &ServerClock) -> Result<Told
     let agent = agent(tls, ios.timeout);
     let url = format!("{base}/3/device/{NO_DEVICE_TOKEN}");
     let response = post(&agent, &url, &fields, PAYLOAD, clock)?;
-    let head = Head {
+    let head = AnswerHead {
         status: response.status,
         apns_id: None,
         retry_after: None,
@@ -160,7 +160,7 @@ fn ask_fcm(
     ];
     let agent = agent(tls, android.timeout);
     let response = post(&agent, &url, &fields, TRIAL, clock)?;
-    let head = Head {
+    let head = AnswerHead {
         status: response.status,
         apns_id: None,
         retry_after: None,
@@ -187,8 +187,8 @@ fn cure(advice: &'static [Advice], reason: &str) -> Option<&'static str> {
         .map(|it| it.cure)
 }
 
-fn base(configured: Option<&Endpoint>, own: &str) -> String {
-    configured.map_or_else(|| format!("https://{own}"), Endpoint::to_string)
+fn base(configured: Option<&Origin>, own: &str) -> String {
+    configured.map_or_else(|| format!("https://{own}"), Origin::to_string)
 }
 
 /// An agent whose requests may take so long.

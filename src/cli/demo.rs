@@ -247,7 +247,7 @@ fn show_line(line: &str) {
 /// The parts of an answer that are shown: what of its request comes to nothing.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer {
+struct Reported {
     message: String,
     error: String,
     rejected: Vec<Rejected>,
@@ -264,9 +264,9 @@ struct Rejected {
 
 fn show_answer(status: u16, body: &[u8]) {
     let is_refused = status >= 400;
-    let answer = serde_json::from_slice(body).unwrap_or_else(|_| Answer {
+    let answer = serde_json::from_slice(body).unwrap_or_else(|_| Reported {
         message: String::from_utf8_lossy(body).into_owned(),
-        ..Answer::default()
+        ..Reported::default()
     });
     let mut lines = Vec::new();
     if is_refused {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::Reload;
 use super::{ExitCode, report};
 use crate::config::{self, DEFAULT_PATH, Environment};
-use crate::control::{self, Answer, AskError, Request, USUAL_PATH};
+use crate::control::{self, AskError, ControlAnswer, Request, USUAL_PATH};
 use crate::regular;
 
 /// Asks, and says what came of it.
@@ -14,18 +14,18 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
     let named = config::control_socket(asked.config.as_deref(), &Environment::read());
     let path = named.unwrap_or_else(|| PathBuf::from(USUAL_PATH));
     match control::ask(&path, Request::Reload { wait: asked.wait }) {
-        Ok(Answer::Asked) => ExitCode::Ok,
-        Ok(Answer::Reloaded { lines }) => print(&lines),
-        Ok(Answer::Kept { problems }) => {
+        Ok(ControlAnswer::Asked) => ExitCode::Ok,
+        Ok(ControlAnswer::Reloaded { lines }) => print(&lines),
+        Ok(ControlAnswer::Kept { problems }) => {
             tell(&problems);
             report("the configuration of before stays in force");
             ExitCode::Config
         }
-        Ok(Answer::Busy { text }) => {
+        Ok(ControlAnswer::Busy { text }) => {
             report(text);
             ExitCode::TemporaryFailure
         }
-        Ok(Answer::Malformed { text }) => {
+        Ok(ControlAnswer::Malformed { text }) => {
             report(format_args!("the daemon does not understand: {text}"));
             ExitCode::Unavailable
         }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::excerpt::Excerpt;
-use super::problem::{ConfigError, Place, Shown, Warning, write_at};
+use super::problem::{ConfigError, Position, Shown, Warning, write_at};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub struct Diagnostic {
     /// The file's name, or the command line.
     pub file: String,
     /// Where in the file.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// The line there.
     pub excerpt: Option<Excerpt>,
     /// Key, value and what is wrong.
@@ -82,7 +82,7 @@ impl Diagnostic {
         let number = self.place.map_or(0, |place| place.line).to_string();
         let gutter = " ".repeat(number.len());
         write!(out, "{gutter}{blue}-->{off} {}", Shown(&self.file))?;
-        if let Some(Place { line, column }) = self.place {
+        if let Some(Position { line, column }) = self.place {
             write!(out, ":{line}:{column}")?;
         }
         out.write_char('\n')?;

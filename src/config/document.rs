@@ -22,7 +22,7 @@ use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
 use super::keys::{self, ANDROID_ENABLED, SECTIONS};
 use super::names::{FCM_V1, FORKS, UnknownName, Verdict};
-use super::problem::{ConfigError, Cut, Place, Problem, Shown, Warning, with_help};
+use super::problem::{ConfigError, Cut, Position, Problem, Shown, Warning, with_help};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
 
 /// A parsed file whose values are being taken out.
@@ -445,11 +445,11 @@ impl<'t> Document<'t> {
     }
 
     /// Where a key's value stands, and its line.
-    pub(super) fn at(&self, key: &Key) -> (Option<Place>, Option<Excerpt>) {
+    pub(super) fn at(&self, key: &Key) -> (Option<Position>, Option<Excerpt>) {
         self.shown_at(self.span(key).as_ref())
     }
 
-    fn shown_at(&self, span: Option<&Range<usize>>) -> (Option<Place>, Option<Excerpt>) {
+    fn shown_at(&self, span: Option<&Range<usize>>) -> (Option<Position>, Option<Excerpt>) {
         let place = span.map(|span| place(self.text, span.start));
         (
             place,
@@ -539,7 +539,7 @@ fn integer(value: &DeValue<'_>) -> Option<u64> {
 }
 
 /// The place of a byte of the text.
-pub(super) fn place(text: &str, offset: usize) -> Place {
+pub(super) fn place(text: &str, offset: usize) -> Position {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before
         .rfind('\n')
@@ -555,7 +555,7 @@ pub(super) fn place(text: &str, offset: usize) -> Place {
         .chars()
         .count()
         .saturating_add(1);
-    Place { line, column }
+    Position { line, column }
 }
 
 const CONTROL: &str = "it must not hold control characters";

@@ -82,12 +82,12 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
 fn write_key(out: &mut String, document: &Document<'_>, key: &'static Key) {
     let (name, path) = (key.name, key.path());
     let written = document.spelt(key);
-    match (fate(document, key), written) {
-        (Fate::Kept, Some(value)) => line(out, &format!("{name} = {value}")),
-        (Fate::Dropped(why), Some(value)) => {
+    match (translation(document, key), written) {
+        (Translation::Kept, Some(value)) => line(out, &format!("{name} = {value}")),
+        (Translation::Dropped(why), Some(value)) => {
             comment(out, &format!("dropped: {name} = {value}: {why}"));
         }
-        (Fate::ByDefault, Some(value)) => {
+        (Translation::ByDefault, Some(value)) => {
             let (was, is, why) = key
                 .gaurun
                 .as_ref()
@@ -99,22 +99,28 @@ fn write_key(out: &mut String, document: &Document<'_>, key: &'static Key) {
             comment(out, "Uncomment to keep the old value:");
             line(out, &format!("#{name} = {value}"));
         }
-        (Fate::Secret(true), _) => {
+        (Translation::Secret(true), _) => {
             comment(
                 out,
                 &format!("kept, not shown: copy {path} from Gaurun's file:"),
             );
             line(out, &format!("#{name} = \"\""));
         }
-        (Fate::Pasted, _) => {
+        (Translation::Pasted, _) => {
             comment(out, &format!("not shown: {path}: {IS_CONTENT}:"));
             line(out, &format!("#{name} = \"\""));
         }
-        (Fate::Added(value, why), _) => {
+        (Translation::Added(value, why), _) => {
             comment(out, &format!("added: {why}"));
             line(out, &value);
         }
-        (Fate::Kept | Fate::Dropped(_) | Fate::ByDefault | Fate::Secret(_), _) => {}
+        (
+            Translation::Kept
+            | Translation::Dropped(_)
+            | Translation::ByDefault
+            | Translation::Secret(_),
+            _,
+        ) => {}
     }
 }
 
@@ -143,7 +149,7 @@ fn is_about(finding: &str, fork: &str) -> bool {
 }
 
 /// What becomes of a key.
-enum Fate {
+enum Translation {
     /// It means the same.
     Kept,
     /// It has no effect any more.
@@ -158,54 +164,54 @@ enum Fate {
     Added(String, &'static str),
 }
 
-fn fate(document: &Document<'_>, key: &'static Key) -> Fate {
+fn translation(document: &Document<'_>, key: &'static Key) -> Translation {
     let is_on = |enabled: &Key| document.bare_flag(enabled) != Some(false);
     match (key.section, key.name) {
-        ("android", "apikey") => Fate::Dropped(
+        ("android", "apikey") => Translation::Dropped(
             "Google closed the API that took this key in 2024; the service account is in its place",
         ),
         ("android", "service_account_path")
             if is_on(&keys::ANDROID_ENABLED) && !document.has_text(key) =>
         {
-            Fate::Added(
+            Translation::Added(
                 format!("{} = {}", key.name, quoted(ACCOUNT_PATH)),
                 "FCM HTTP v1 needs a service account: Firebase console, project settings, service \
                  accounts, generate a key, and put the file there",
             )
         }
-        ("core", "address") if !document.has_text(key) => Fate::Added(
+        ("core", "address") if !document.has_text(key) => Translation::Added(
             "#address = \"0.0.0.0\"\n#allow_unauthenticated = true".to_owned(),
             "Gaurun listens on all interfaces, Sterna on loopback. If callers are on other hosts, \
              uncomment both lines, or better address and api_key_path",
         ),
-        ("core", "compatible_with") if !document.has(key) => Fate::Added(
+        ("core", "compatible_with") if !document.has(key) => Translation::Added(
             format!("{} = {GAURUN:?}", key.name),
             "callers get Gaurun's answers, and badge 0 where they give none. Remove it once they \
              look at what is answered",
         ),
-        ("core", "max_body_bytes") if !document.has(key) => Fate::Added(
+        ("core", "max_body_bytes") if !document.has(key) => Translation::Added(
             format!("#{} = {FCM_BODY}", key.name),
             "Gaurun takes bodies of any size. 100 notifications of 1,000 device tokens are 7 MB for \
              APNs, which the default of 8 MiB takes, and 18 MB for FCM: uncomment it if callers \
              send so many. Bodies may take 30 times this of memory",
         ),
-        ("ios" | "android", "keepalive_conns") => {
-            Fate::Dropped("HTTP/2 carries all pushes over as many connections as workers allows")
-        }
+        ("ios" | "android", "keepalive_conns") => Translation::Dropped(
+            "HTTP/2 carries all pushes over as many connections as workers allows",
+        ),
         ("core", "workers" | "queues" | "pusher_max")
         | ("ios" | "android", "timeout" | "retry_max")
-        | ("log", "level") => Fate::ByDefault,
+        | ("log", "level") => Translation::ByDefault,
         ("log", "operator_log") if !document.has_text(key) && errors_go_to_stderr(document) => {
-            Fate::Added(
+            Translation::Added(
                 "#operator_log = \"/var/log/sterna/operator.log\"".to_owned(),
                 "Sterna's own messages go to standard error, where error_log goes too: they are \
                  lines of JSON as its lines are, so that jq reads the stream. To have them apart, \
                  as plain text, uncomment",
             )
         }
-        _ if matches!(key.allowed, Allowed::Secret) => Fate::Secret(document.has_text(key)),
-        _ if document.hides(key) => Fate::Pasted,
-        _ => Fate::Kept,
+        _ if matches!(key.allowed, Allowed::Secret) => Translation::Secret(document.has_text(key)),
+        _ if document.hides(key) => Translation::Pasted,
+        _ => Translation::Kept,
     }
 }
 

@@ -37,7 +37,7 @@ pub use change::{Change, Effect};
 pub use core::Core;
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use effective::{Setting, Value};
-pub use endpoint::Endpoint;
+pub use endpoint::Origin;
 pub use excerpt::Excerpt;
 pub use file_text::FileText;
 pub use ios::{ApnsCredential, Ios};
@@ -47,7 +47,7 @@ pub use keys::{MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS, all as all_key
 pub use load::{DEFAULT_PATH, Environment, control_socket, read_text};
 pub use log::{HideToken, Log};
 pub use migrate::migrate;
-pub use problem::{ConfigError, Place, Problem, Warning};
+pub use problem::{ConfigError, Position, Problem, Warning};
 pub use secret::Secret;
 
 use std::num::NonZeroUsize;

@@ -7,7 +7,7 @@ use crate::pasted;
 
 /// Where a file says something: both count from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// Line of the file.
     pub line: usize,
     /// Column of the line.
@@ -18,7 +18,7 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where, unless it is about something that is not there.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// The line there.
     pub excerpt: Option<Excerpt>,
     /// Key, value and what would be allowed, in one line.
@@ -94,7 +94,7 @@ pub struct Warning {
     /// The file's name, or the command line.
     pub source: String,
     /// Where in the file.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// The line there.
     pub excerpt: Option<Excerpt>,
     /// Key, value and what happens instead, in one line.
@@ -122,12 +122,12 @@ impl fmt::Display for Warning {
 pub(super) fn write_at(
     f: &mut fmt::Formatter<'_>,
     file: &str,
-    place: Option<Place>,
+    place: Option<Position>,
     text: &str,
     help: Option<&str>,
 ) -> fmt::Result {
     write!(f, "{}", Shown(file))?;
-    if let Some(Place { line, column }) = place {
+    if let Some(Position { line, column }) = place {
         write!(f, ":{line}:{column}")?;
     }
     write!(f, ": {text}")?;

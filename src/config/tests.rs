@@ -335,7 +335,7 @@ fn pusher_max_0_is_one_at_a_time() {
 #[test]
 fn endpoints_are_https_hosts() {
     let check = |text: &str, host: &str, port: u16| {
-        let expected = Endpoint {
+        let expected = Origin {
             host: host.to_owned(),
             port,
         };

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::message::{self, ANSWER_MAX, Answer, Request};
+use super::message::{self, ANSWER_MAX, ControlAnswer, Request};
 use super::server::RELOAD_WITHIN;
 
 use crate::moment;
@@ -36,7 +36,7 @@ impl std::error::Error for AskError {}
 /// # Errors
 ///
 /// When there is none.
-pub fn ask(path: &Path, request: Request) -> Result<Answer, AskError> {
+pub fn ask(path: &Path, request: Request) -> Result<ControlAnswer, AskError> {
     let mut stream = UnixStream::connect(path).map_err(AskError::NoDaemon)?;
     let no_answer = |error: io::Error| AskError::NoAnswer(error.to_string());
     stream
@@ -45,7 +45,7 @@ pub fn ask(path: &Path, request: Request) -> Result<Answer, AskError> {
         .map_err(no_answer)?;
     let deadline = moment::now() + RELOAD_WITHIN + MARGIN;
     let line = read_line(&stream, ANSWER_MAX, deadline).map_err(no_answer)?;
-    Answer::parse(&line).map_err(AskError::NoAnswer)
+    ControlAnswer::parse(&line).map_err(AskError::NoAnswer)
 }
 
 /// Reads up to a newline, which is left out.

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::message::{self, Answer, REQUEST_MAX, Request};
+use super::message::{self, ControlAnswer, REQUEST_MAX, Request};
 use super::server::{Desk, ENDING, READ_WITHIN, RELOAD_WITHIN, WRITE_WITHIN, busy};
 use crate::count::{self, Seldom};
 
@@ -34,7 +34,7 @@ enum Stage {
     /// Its line so far.
     Asks(Vec<u8>),
     /// Where the answer will come from.
-    Waits(Receiver<Answer>),
+    Waits(Receiver<ControlAnswer>),
     /// What it has not taken yet.
     Hears(Vec<u8>),
 }
@@ -170,10 +170,10 @@ impl Stage {
 /// What follows a line.
 fn answer_to(line: &[u8], desk: &Desk) -> Stage {
     let answer = match Request::parse(line) {
-        Err(text) => Answer::Malformed { text },
+        Err(text) => ControlAnswer::Malformed { text },
         Ok(Request::Reload { wait }) => match desk.ask(wait) {
             Ok(Some(answer)) => return Stage::Waits(answer),
-            Ok(None) => Answer::Asked,
+            Ok(None) => ControlAnswer::Asked,
             Err(busy) => busy,
         },
     };

@@ -22,7 +22,7 @@ pub enum Request {
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Answer {
+pub enum ControlAnswer {
     /// The request was taken; its end was not to be waited for.
     Asked,
     /// The new configuration is in force.
@@ -75,7 +75,7 @@ impl Request {
     }
 }
 
-impl Answer {
+impl ControlAnswer {
     /// Reads one line, without its newline.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod message;
 mod server;
 
 pub use client::{AskError, ask};
-pub use message::{Answer, Request};
+pub use message::{ControlAnswer, Request};
 pub use server::{Asked, Control, DESCRIPTORS};
 
 /// Where the socket is under `systemd/sterna.service`, for those whom systemd did not start.

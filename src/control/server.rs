@@ -14,7 +14,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::clients::{CLIENTS_MAX, Clients};
-use super::message::Answer;
+use super::message::ControlAnswer;
 use crate::api::{BindError, Bound, advice};
 use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
@@ -23,13 +23,13 @@ use crate::moment;
 /// A request for a reload, and who is to hear of its end.
 #[derive(Debug)]
 pub struct Asked {
-    waits: Option<Sender<Answer>>,
+    waits: Option<Sender<ControlAnswer>>,
     waker: Arc<Waker>,
 }
 
 impl Asked {
     /// Says what came of it, to whoever waits.
-    pub fn answer(mut self, answer: Answer) {
+    pub fn answer(mut self, answer: ControlAnswer) {
         if let Some(sender) = self.waits.take() {
             // Who asked may have gone.
             drop(sender.try_send(answer));
@@ -56,7 +56,10 @@ pub(super) struct Desk {
 
 impl Desk {
     /// Asks for a reload; where its answer will come from if that is waited for.
-    pub(super) fn ask(&self, waits: bool) -> Result<Option<Receiver<Answer>>, Answer> {
+    pub(super) fn ask(
+        &self,
+        waits: bool,
+    ) -> Result<Option<Receiver<ControlAnswer>>, ControlAnswer> {
         let (sender, answer) = bounded(1);
         let asked = Asked {
             waits: waits.then_some(sender),
@@ -71,9 +74,9 @@ impl Desk {
 }
 
 /// That it cannot be done now, and why.
-pub(super) fn busy(text: &str) -> Answer {
+pub(super) fn busy(text: &str) -> ControlAnswer {
     let text = text.to_owned();
-    Answer::Busy { text }
+    ControlAnswer::Busy { text }
 }
 
 /// The socket and its thread. Dropping it ends both.

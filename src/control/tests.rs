@@ -31,7 +31,7 @@ fn site() -> Site {
 
 impl Site {
     /// Answers the next request so.
-    fn answers(&self, answer: Answer) -> std::thread::JoinHandle<()> {
+    fn answers(&self, answer: ControlAnswer) -> std::thread::JoinHandle<()> {
         let asked = self.control.asked().clone();
         std::thread::spawn(move || asked.recv_timeout(PATIENCE).unwrap().answer(answer))
     }
@@ -51,10 +51,10 @@ impl Site {
 fn who_waits_hears_what_came_of_it() {
     let site = site();
     for answer in [
-        Answer::Reloaded {
+        ControlAnswer::Reloaded {
             lines: vec!["applied: core.queues = 5 (was 6)".to_owned()],
         },
-        Answer::Kept {
+        ControlAnswer::Kept {
             problems: vec!["f:1:2: \"no\"".to_owned(), "another".to_owned()],
         },
     ] {
@@ -69,10 +69,10 @@ fn who_does_not_wait_is_answered_at_once_and_the_request_stays() {
     let site = site();
     let request = Request::Reload { wait: false };
     for _ in 0..server::WAITING {
-        assert_eq!(ask(&site.path, request).unwrap(), Answer::Asked);
+        assert_eq!(ask(&site.path, request).unwrap(), ControlAnswer::Asked);
     }
     let busy = ask(&site.path, request).unwrap();
-    assert!(matches!(busy, Answer::Busy { .. }), "{busy:?}");
+    assert!(matches!(busy, ControlAnswer::Busy { .. }), "{busy:?}");
     assert_eq!(site.control.asked().len(), server::WAITING);
 }
 
@@ -116,7 +116,7 @@ fn what_is_no_request_is_refused_and_harms_nobody() {
     }
     // More than a line may have, without its end: the connection closes without a word.
     assert_eq!(site.say(&vec![b'x'; REQUEST_MAX + 1]), "");
-    let asked = Answer::Reloaded { lines: vec![] };
+    let asked = ControlAnswer::Reloaded { lines: vec![] };
     let daemon = site.answers(asked.clone());
     assert_eq!(ask(&site.path, WAITING_ASK).unwrap(), asked);
     daemon.join().unwrap();
@@ -125,8 +125,9 @@ fn what_is_no_request_is_refused_and_harms_nobody() {
 #[test]
 fn an_answer_is_cut_to_what_a_line_may_have() {
     let problems = vec!["x".repeat(TEXT_MAX / 4); 10];
-    let line = Answer::Kept { problems }.line();
-    let Answer::Kept { problems } = Answer::parse(line.trim_ascii_end()).unwrap() else {
+    let line = ControlAnswer::Kept { problems }.line();
+    let ControlAnswer::Kept { problems } = ControlAnswer::parse(line.trim_ascii_end()).unwrap()
+    else {
         panic!("another answer");
     };
     assert_eq!(problems.len(), 5);
@@ -149,7 +150,7 @@ fn who_waits_hears_of_the_end() {
     drop(asked);
     let answer = asking.join().unwrap();
     assert!(
-        matches!(&answer, Answer::Busy { text } if text.contains("shutting down")),
+        matches!(&answer, ControlAnswer::Busy { text } if text.contains("shutting down")),
         "{answer:?}"
     );
 }
@@ -169,8 +170,8 @@ fn a_silent_client_goes_for_one_too_many_and_who_waits_does_not() {
         0,
         "the first one goes"
     );
-    let daemon = site.answers(Answer::Asked);
-    assert_eq!(ask(&site.path, WAITING_ASK).unwrap(), Answer::Asked);
+    let daemon = site.answers(ControlAnswer::Asked);
+    assert_eq!(ask(&site.path, WAITING_ASK).unwrap(), ControlAnswer::Asked);
     daemon.join().unwrap();
     let last = silent.last_mut().unwrap();
     last.write_all(&Request::Reload { wait: false }.line())
@@ -179,7 +180,7 @@ fn a_silent_client_goes_for_one_too_many_and_who_waits_does_not() {
     let mut answer = String::new();
     last.read_to_string(&mut answer).unwrap();
     assert_eq!(answer, "{\"answer\":\"asked\"}\n", "the last one is there");
-    let answer = Answer::Reloaded { lines: vec![] };
+    let answer = ControlAnswer::Reloaded { lines: vec![] };
     asked.answer(answer.clone());
     assert_eq!(waiting.join().unwrap(), answer);
 }

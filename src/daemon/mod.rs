@@ -43,7 +43,7 @@ use crossbeam_channel::{Receiver, select};
 
 use crate::api::{Bound, Ids, Listener, RequestIds, Service, Turnstile};
 use crate::config::{self, Config};
-use crate::control::{Answer, Asked, Control};
+use crate::control::{Asked, Control, ControlAnswer};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
@@ -68,7 +68,7 @@ use keeping::Keeping;
 use named_files::NamedFiles;
 use numbering::Numbering;
 pub use reload::Source;
-pub use resend::{Fate, Hold, Judge, Resend, Resent};
+pub use resend::{Judge, Judgement, Obstacle, Resend, Resent};
 use routes::SharedRoots;
 use running_lane::RunningLane;
 use state_directory::StateDirectory;
@@ -364,7 +364,7 @@ impl Daemon {
     }
 
     /// A reload of which systemd hears the beginning and the end.
-    fn supervised_reload(&mut self) -> Answer {
+    fn supervised_reload(&mut self) -> ControlAnswer {
         self.supervision.supervisor().reloading();
         let answer = self.reload();
         self.supervision.supervisor().ready();

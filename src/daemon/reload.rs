@@ -17,7 +17,7 @@ use crate::api::Terms;
 use crate::check;
 use crate::config::{self, Android, Change, Config, Diagnostic, Effect, Environment, FileText};
 use crate::config::{Ios, Overrides, Severity, Style, Warning};
-use crate::control::Answer;
+use crate::control::ControlAnswer;
 use crate::delivery::route::Route;
 use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
@@ -65,7 +65,7 @@ impl Daemon {
     ///
     /// This call is the reload from its begin to its end, on every path: what a supervisor is to
     /// be told belongs around it.
-    pub fn reload(&mut self) -> Answer {
+    pub fn reload(&mut self) -> ControlAnswer {
         let prepared = self.prepare();
         // What is said of the reload belongs into the new files, if they were rotated.
         self.logs.reopen();
@@ -80,7 +80,7 @@ impl Daemon {
                     self.logs.opened_again(OPENED_WITHIN)
                 );
                 let lines = told.into_iter().map(|(_, line)| line).collect();
-                Answer::Reloaded { lines }
+                ControlAnswer::Reloaded { lines }
             }
             Err(problems) => {
                 for problem in &problems {
@@ -91,7 +91,7 @@ impl Daemon {
                     self.logs.opened_again(OPENED_WITHIN)
                 );
                 let shown = problems.iter().map(|it| it.render(Style::Plain));
-                Answer::Kept {
+                ControlAnswer::Kept {
                     problems: shown.collect(),
                 }
             }

@@ -23,7 +23,7 @@ use crate::journal::{self, DiskFiles, Fault, Reading};
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
 use crate::push::{Accepted, Platform, Push, PushId};
-use crate::recover::Outstanding;
+use crate::recover::OpenPush;
 use crate::signal::Signal;
 use crate::stats::Stats;
 
@@ -35,7 +35,7 @@ const FEED_EVERY: Duration = Duration::from_millis(20);
 
 /// What is to become of an outstanding push.
 #[derive(Debug)]
-pub enum Fate {
+pub enum Judgement {
     /// It is sent.
     Send(Push),
     /// It is settled as expired.
@@ -43,12 +43,12 @@ pub enum Fate {
     /// It is settled as failed, for this reason: the provider would not take it.
     Unsendable(Push, String),
     /// It stays outstanding.
-    HeldBack(Hold),
+    HeldBack(Obstacle),
 }
 
 /// Why a push stays outstanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hold {
+pub enum Obstacle {
     /// Its line does not hold all of it, and nobody has said to send it all the same.
     Incomplete,
     /// The configuration has no such platform.
@@ -63,7 +63,7 @@ pub enum Hold {
     Kept,
 }
 
-impl fmt::Display for Hold {
+impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Incomplete => f.write_str(
@@ -148,26 +148,26 @@ impl Judge {
     }
 
     /// What is to become of a push.
-    pub fn judge(&self, push: &Outstanding, now: Moment) -> Fate {
+    pub fn judge(&self, push: &OpenPush, now: Moment) -> Judgement {
         let platform = push.notification.platform;
         let is_kept = |journal: &Reading| push.is_sternas() && journal.has(push.push_id());
         if self.journal.as_ref().is_some_and(is_kept) {
-            return Fate::HeldBack(Hold::Kept);
+            return Judgement::HeldBack(Obstacle::Kept);
         }
         let Some(limits) = self.limits(platform) else {
-            return Fate::HeldBack(Hold::Disabled(platform));
+            return Judgement::HeldBack(Obstacle::Disabled(platform));
         };
         if push.texts_of.is_some() {
-            return Fate::HeldBack(Hold::Texts);
+            return Judgement::HeldBack(Obstacle::Texts);
         }
         let may_be_empty = !self.hides_message
             && (self.allows_empty_message || push.notification.content_available);
         let lacks_message = push.notification.message.is_empty() && !may_be_empty;
         if push.is_hidden() || lacks_message {
-            return Fate::HeldBack(Hold::Hidden);
+            return Judgement::HeldBack(Obstacle::Hidden);
         }
         let Some(at) = push.at else {
-            return Fate::HeldBack(Hold::Zone);
+            return Judgement::HeldBack(Obstacle::Zone);
         };
         let mut notification = push.notification.clone();
         let built = routes::check_device_token(platform, push.token.as_str())
@@ -185,16 +185,16 @@ impl Judge {
             payload: payload.into(),
         });
         let Some(push) = Push::nth(&accepted, 0) else {
-            return Fate::HeldBack(Hold::Incomplete);
+            return Judgement::HeldBack(Obstacle::Incomplete);
         };
         if policy::expired(&push, limits, now).is_some() {
-            Fate::Expired(push)
+            Judgement::Expired(push)
         } else if !self.allow_incomplete {
-            Fate::HeldBack(Hold::Incomplete)
+            Judgement::HeldBack(Obstacle::Incomplete)
         } else if let Some(error) = error {
-            Fate::Unsendable(push, error)
+            Judgement::Unsendable(push, error)
         } else {
-            Fate::Send(push)
+            Judgement::Send(push)
         }
     }
 
@@ -251,7 +251,7 @@ pub struct Resend {
 struct Feed {
     running: RunningLane,
     settler: Settler,
-    waiting: VecDeque<Outstanding>,
+    waiting: VecDeque<OpenPush>,
 }
 
 impl Resend {
@@ -264,7 +264,7 @@ impl Resend {
     pub fn start(
         config: &Config,
         judge: Judge,
-        pushes: Vec<Outstanding>,
+        pushes: Vec<OpenPush>,
         outcomes: &Path,
     ) -> Result<Self, StartError> {
         let origins = Origins::default();
@@ -286,7 +286,7 @@ impl Resend {
             patience: config.core.shutdown_timeout,
             total: pushes.len() as u64,
         };
-        let is_ios = |push: &Outstanding| push.notification.platform == Platform::Ios;
+        let is_ios = |push: &OpenPush| push.notification.platform == Platform::Ios;
         let (ios, android): (VecDeque<_>, VecDeque<_>) = pushes.into_iter().partition(is_ios);
         for (platform, waiting) in [(Platform::Ios, ios), (Platform::Android, android)] {
             if !waiting.is_empty() {
@@ -300,7 +300,7 @@ impl Resend {
         &mut self,
         config: &Config,
         platform: Platform,
-        waiting: VecDeque<Outstanding>,
+        waiting: VecDeque<OpenPush>,
     ) -> Result<(), StartError> {
         let limits = self
             .judge
@@ -401,21 +401,21 @@ impl Feed {
             && let Some(room) = lane.reserve(1)
         {
             let fate = judge.judge(outstanding, now);
-            if !matches!(fate, Fate::HeldBack(_)) {
+            if !matches!(fate, Judgement::HeldBack(_)) {
                 origins.put(outstanding.push_id(), origin(outstanding));
             }
             match fate {
-                Fate::Send(push) => lane.enqueue(room, vec![push]),
-                Fate::Expired(push) => {
+                Judgement::Send(push) => lane.enqueue(room, vec![push]),
+                Judgement::Expired(push) => {
                     room.occupy();
                     // It is no younger than when it was judged.
                     let _settled = self.settler.settle_if_expired(push, now).is_none();
                 }
-                Fate::Unsendable(push, why) => {
+                Judgement::Unsendable(push, why) => {
                     room.occupy();
                     self.settler.settle_as_unsendable(&push, &why, now);
                 }
-                Fate::HeldBack(_) => {}
+                Judgement::HeldBack(_) => {}
             }
             self.waiting.pop_front();
         }
@@ -438,7 +438,7 @@ pub(super) fn limits(config: &Config, platform: Platform, max_age: Duration) -> 
 }
 
 fn disabled(platform: Platform) -> StartError {
-    StartError::new(StartErrorKind::Config, Hold::Disabled(platform))
+    StartError::new(StartErrorKind::Config, Obstacle::Disabled(platform))
 }
 
 /// Starts a platform's lane, as the configuration says.
@@ -471,7 +471,7 @@ pub(super) fn outcomes(stats: &Stats) -> [u64; 2] {
 }
 
 /// How the outcome line of a push names it.
-fn origin(outstanding: &Outstanding) -> Origin {
+fn origin(outstanding: &OpenPush) -> Origin {
     Origin {
         id: PushId(outstanding.id),
         accepted: outstanding.accepted.clone(),

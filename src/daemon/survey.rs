@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resend::limits;
-use super::{Hold, routes};
+use super::{Obstacle, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::count;
@@ -30,7 +30,7 @@ pub struct Survey {
     /// Outstanding, but no provider would take them.
     pub unsendable: u64,
     /// Outstanding, and to stay so, by the reason.
-    pub held: BTreeMap<Hold, u64>,
+    pub held: BTreeMap<Obstacle, u64>,
     /// Places that cannot be read.
     pub damaged: u64,
     /// What is wrong, for the operator: the first of those places, and a torn end.
@@ -135,7 +135,7 @@ impl Survey {
         let platform = outstanding.notification.platform;
         let at = outstanding.moment(now);
         let Some(limits) = rules.of(platform) else {
-            let held = self.held.entry(Hold::Disabled(platform)).or_default();
+            let held = self.held.entry(Obstacle::Disabled(platform)).or_default();
             *held += outstanding.pushes.len() as u64;
             return;
         };

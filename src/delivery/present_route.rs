@@ -10,7 +10,7 @@ use super::credential::{Access, Credentials};
 use super::reasons::NO_ACCESS_TOKEN;
 use super::route::{Address, Route};
 use crate::jitter::Random;
-use crate::lane::{EndsWith, Lack, Lane, Refusal, Refused};
+use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Refused};
 use crate::moment::Moment;
 use crate::provider::{apns, fcm};
 use crate::push::Platform;
@@ -81,7 +81,7 @@ impl PresentRoute {
         }
     }
 
-    fn refuse(&self, refusal: Refusal, generation: u64, now: Moment) {
+    fn refuse(&self, refusal: CredentialRefusal, generation: u64, now: Moment) {
         // A clock's nanoseconds spread the first probe well enough.
         let random = Random::new(u64::from(now.unix.subsec_nanos())).draw();
         let told = self
@@ -119,7 +119,7 @@ pub(super) fn refusal(
     route: &Route,
     ends_with: EndsWith,
     now: Moment,
-) -> Refusal {
+) -> CredentialRefusal {
     let platform = match route.address {
         Address::Apns { .. } => Platform::Ios,
         Address::Fcm { .. } => Platform::Android,
@@ -135,7 +135,7 @@ pub(super) fn refusal(
          says, after a reload",
         route.credential_name,
     );
-    Refusal {
+    CredentialRefusal {
         reason: reason.into(),
         text: text.into(),
         ends_with,

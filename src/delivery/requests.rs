@@ -7,7 +7,7 @@ use crate::http2::{Connection, Field, Fields, Indexing, SendError, StreamId, Tem
 use crate::moment::Moment;
 use crate::pasted;
 use crate::provider::apns::{self, ApnsIds};
-use crate::provider::{self, Answer, Head, fcm};
+use crate::provider::{self, Answer, AnswerHead, fcm};
 use crate::push::Push;
 
 use super::credential::Credential;
@@ -79,7 +79,7 @@ impl Requests {
 
     /// Judges a response.
     pub fn read_answer(&self, status: u16, fields: &Fields, content: &[u8], now: Moment) -> Answer {
-        let head = Head {
+        let head = AnswerHead {
             status,
             apns_id: fields.get(b"apns-id"),
             retry_after: fields.get(b"retry-after"),

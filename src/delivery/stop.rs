@@ -30,12 +30,12 @@ pub fn spare(push: &mut Push) {
 mod tests {
     use super::*;
     use crate::moment::Moment;
-    use crate::provider::{Head, apns, fcm};
+    use crate::provider::{AnswerHead, apns, fcm};
 
     fn apns_answer(status: u16, reason: &str) -> Answer {
-        let head = Head {
+        let head = AnswerHead {
             status,
-            ..Head::default()
+            ..AnswerHead::default()
         };
         let body = format!(r#"{{"reason":"{reason}"}}"#);
         apns::answer(head, body.as_bytes(), Moment::now())
@@ -103,9 +103,9 @@ mod tests {
             let kind = format!("type.googleapis.com/{kind}");
             let body =
                 format!(r#"{{"error":{{"details":[{{"@type":"{kind}","{key}":"{word}"}}]}}}}"#);
-            let head = Head {
+            let head = AnswerHead {
                 status,
-                ..Head::default()
+                ..AnswerHead::default()
             };
             fcm::answer(head, body.as_bytes(), Moment::now())
         };

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::index::Place;
-use super::notification::Head;
+use super::index::Location;
+use super::notification::RecordHead;
 use super::settled::End;
 use super::{Attempts, KeptAnswer, frame, record};
 use crate::push::Accepted;
@@ -14,7 +14,7 @@ use crate::push::Accepted;
 #[derive(Debug, Default)]
 pub(super) struct Group {
     frames: Vec<u8>,
-    notifications: Vec<(Head, Span)>,
+    notifications: Vec<(RecordHead, Span)>,
     answer: Option<(Duration, Span)>,
     /// The highest id of its pushes.
     pub(super) highest: u64,
@@ -29,8 +29,8 @@ pub(super) struct Span {
 
 impl Span {
     /// Where it is once its frames are written to a segment from `offset` on.
-    pub(super) fn place(self, segment: u32, offset: u64) -> Place {
-        Place {
+    pub(super) fn place(self, segment: u32, offset: u64) -> Location {
+        Location {
             segment,
             len: u32::try_from(self.len).unwrap_or(u32::MAX),
             offset: offset + self.offset as u64,
@@ -54,7 +54,7 @@ impl Group {
             if !record::put_accepted(&mut group.frames, accepted) {
                 return None;
             }
-            let head = Head {
+            let head = RecordHead {
                 first_id: accepted.first_id.0,
                 tokens,
                 platform: accepted.notification.platform,
@@ -98,7 +98,7 @@ impl Group {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) frames: Vec<u8>,
-    pub(super) notifications: Vec<(Head, Span)>,
+    pub(super) notifications: Vec<(RecordHead, Span)>,
     pub(super) answers: Vec<(Duration, Span)>,
     pub(super) settled: Vec<(u64, Option<End>)>,
     pub(super) attempts: Vec<(u64, Attempts)>,
@@ -165,7 +165,7 @@ impl Batch {
     }
 
     /// What stays of a notification whose record is damaged.
-    pub(super) fn lose(&mut self, head: &Head) -> Span {
+    pub(super) fn lose(&mut self, head: &RecordHead) -> Span {
         let offset = self.frames.len();
         record::put_lost(&mut self.frames, head);
         let len = self.frames.len() - offset;

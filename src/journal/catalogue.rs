@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::files::JournalFile;
 use super::frame::{self, FRAME_HEAD, Look};
-use super::index::{Index, Place, Rest};
+use super::index::{Index, Location, Rest};
 use super::notification::Body;
 use super::outstanding::{Fed, Outstanding};
 use super::record::kind;
@@ -174,7 +174,7 @@ fn piece_of(rest: &Rest) -> Option<Piece> {
 }
 
 /// The line about a record that the disk does not give.
-pub(super) fn unreadable(place: Place, error: &io::Error) -> String {
+pub(super) fn unreadable(place: Location, error: &io::Error) -> String {
     format!(
         "journal: the record at offset {} of {} cannot be read: {error}; its pushes are kept and \
          the record is read again every second: look at the disk",
@@ -222,7 +222,7 @@ pub(super) fn read_outstanding(
 /// read well, twice, and it is not there.
 pub(super) fn read_frame(
     file: &dyn JournalFile,
-    place: Place,
+    place: Location,
 ) -> io::Result<Option<(u8, Vec<u8>)>> {
     let read = read_frame_once(file, place)?;
     if read.is_some() {
@@ -233,7 +233,7 @@ pub(super) fn read_frame(
     read_frame_once(file, place)
 }
 
-fn read_frame_once(file: &dyn JournalFile, place: Place) -> io::Result<Option<(u8, Vec<u8>)>> {
+fn read_frame_once(file: &dyn JournalFile, place: Location) -> io::Result<Option<(u8, Vec<u8>)>> {
     let mut bytes = vec![0; place.len as usize];
     let read = file.read_at(&mut bytes, place.offset)?;
     bytes.truncate(read);

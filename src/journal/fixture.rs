@@ -34,7 +34,7 @@ pub(crate) enum ReadFault {
     /// So many files are no longer there when they are opened to be read.
     Gone(usize),
     /// Those that touch these bytes fail, of files whose name ends so.
-    Place(&'static str, std::ops::Range<u64>),
+    Location(&'static str, std::ops::Range<u64>),
 }
 
 /// How much a change has done that says it has failed.
@@ -118,7 +118,7 @@ impl World {
         let fails = match &self.read_fault {
             Some(ReadFault::Fails(reads)) => reads.contains(&now),
             Some(ReadFault::Garbles(read)) => return Ok(*read == now),
-            Some(ReadFault::Place(suffix, bad)) => {
+            Some(ReadFault::Location(suffix, bad)) => {
                 bytes.start < bad.end && bad.start < bytes.end && named(suffix)
             }
             Some(ReadFault::Gone(_)) | None => false,

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::frame::Frame;
-use super::index::{Index, Place};
-use super::notification::Head;
+use super::index::{Index, Location};
+use super::notification::RecordHead;
 use super::record::Record;
 use super::settled::End;
 use super::{ANSWERS_BYTES_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
@@ -23,7 +23,7 @@ use crate::push::{Node, PushId};
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     pub(super) index: Index,
-    answers: HashMap<Box<str>, (KeptAnswer, Place)>,
+    answers: HashMap<Box<str>, (KeptAnswer, Location)>,
     answer_bytes: u64,
     /// The highest id of each node.
     highest: BTreeMap<Node, u64>,
@@ -45,8 +45,8 @@ pub(super) struct Fold {
 
 #[derive(Debug)]
 enum Member {
-    Notification(Head, Place),
-    Answer(KeptAnswer, Place),
+    Notification(RecordHead, Location),
+    Answer(KeptAnswer, Location),
 }
 
 /// What was found at the end of a segment.
@@ -55,11 +55,11 @@ pub(super) struct Ending {
     /// Where an unfinished group begins.
     pub(super) unfinished: Option<u64>,
     /// Frames of broken groups that were dropped, since nobody was told that they were taken.
-    pub(super) dropped: Vec<Place>,
+    pub(super) dropped: Vec<Location>,
 }
 
 impl Member {
-    fn place(&self) -> Place {
+    fn place(&self) -> Location {
         match self {
             Self::Notification(_, place) | Self::Answer(_, place) => *place,
         }
@@ -84,7 +84,7 @@ impl Fold {
     }
 
     /// Takes a frame; false if its record is not one of ours.
-    pub(super) fn frame(&mut self, frame: &Frame<'_>, place: Place) -> bool {
+    pub(super) fn frame(&mut self, frame: &Frame<'_>, place: Location) -> bool {
         let Some(record) = Record::read(frame.kind, frame.record) else {
             return false;
         };

@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::notification::Head;
+use super::notification::RecordHead;
 use super::{ANSWERS_BYTES_MAX, Attempts, KEEP_ANSWERS};
 use crate::push::{Node, Platform};
 
 /// Where a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) segment: u32,
     /// Bytes of the whole frame.
     pub(super) len: u32,
@@ -38,8 +38,8 @@ pub(super) struct Entry {
 const _: () = assert!(size_of::<(u64, Entry)>() == 32);
 
 impl Entry {
-    pub(super) fn place(&self) -> Place {
-        Place {
+    pub(super) fn place(&self) -> Location {
+        Location {
             segment: self.segment,
             len: self.len,
             offset: self.offset,
@@ -51,7 +51,7 @@ impl Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rest {
     pub(super) first_id: u64,
-    pub(super) place: Place,
+    pub(super) place: Location,
     /// Indexes of the tokens whose pushes are outstanding.
     pub(super) pushes: Vec<(u32, Attempts)>,
     /// Ids of the tokens before, between and after them.
@@ -72,7 +72,7 @@ pub(super) struct Index {
     outstanding: u64,
     live_bytes: u64,
     /// Where the answers are that are kept, the oldest first.
-    answers: VecDeque<(Duration, Place)>,
+    answers: VecDeque<(Duration, Location)>,
     answer_bytes: u64,
     /// For each platform: the id from which on is to be fed, and how many pushes are.
     feeds: [(u64, u64); Platform::ALL.len()],
@@ -169,7 +169,7 @@ impl Index {
     }
 
     /// Adds a notification, or says where else it is now: what is settled stays settled.
-    pub(super) fn insert(&mut self, head: &Head, place: Place, recovered: bool) {
+    pub(super) fn insert(&mut self, head: &RecordHead, place: Location, recovered: bool) {
         let entry = Entry {
             offset: place.offset,
             len: place.len,
@@ -265,10 +265,10 @@ impl Index {
     }
 
     /// What is known of a notification without its record: all but its time.
-    pub(super) fn head(&self, first_id: u64) -> Option<Head> {
+    pub(super) fn head(&self, first_id: u64) -> Option<RecordHead> {
         let entry = self.entries.get(&first_id)?;
         let mut platforms = Platform::ALL.into_iter();
-        Some(Head {
+        Some(RecordHead {
             first_id,
             tokens: entry.tokens,
             platform: platforms.find(|of| seat(*of) == usize::from(entry.platform))?,
@@ -318,7 +318,7 @@ impl Index {
     }
 
     /// Notes where a notification has been copied to, if its record is still where it was.
-    pub(super) fn moved(&mut self, first_id: u64, from: Place, to: Place) {
+    pub(super) fn moved(&mut self, first_id: u64, from: Location, to: Location) {
         if let Some(entry) = self.entries.get_mut(&first_id)
             && entry.place() == from
         {
@@ -425,7 +425,7 @@ impl Index {
     }
 
     /// Keeps an answer.
-    pub(super) fn keep_answer(&mut self, at: Duration, place: Place) {
+    pub(super) fn keep_answer(&mut self, at: Duration, place: Location) {
         self.answers.push_back((at, place));
         self.answer_bytes += u64::from(place.len);
     }
@@ -443,14 +443,14 @@ impl Index {
     }
 
     /// Where the answers are that are not in `segment`.
-    pub(super) fn answers_elsewhere(&self, segment: u32) -> Vec<Place> {
+    pub(super) fn answers_elsewhere(&self, segment: u32) -> Vec<Location> {
         let places = self.answers.iter().map(|(_, place)| *place);
         places.filter(|place| place.segment != segment).collect()
     }
 
     /// Notes where answers have been copied to, and forgets those that could not be read. They
     /// are in the order of [`Index::answers_elsewhere`].
-    pub(super) fn answers_moved(&mut self, moves: &[(Place, Option<Place>)]) {
+    pub(super) fn answers_moved(&mut self, moves: &[(Location, Option<Location>)]) {
         let mut moves = moves.iter().peekable();
         let mut bytes = 0;
         self.answers.retain_mut(|(_, place)| {
@@ -477,13 +477,13 @@ mod tests {
     #[test]
     fn of_what_is_settled_nothing_is_kept_whatever_is_noted_later() {
         let mut index = Index::default();
-        let head = Head {
+        let head = RecordHead {
             first_id: 7,
             tokens: 2,
             platform: Platform::Ios,
             at: Duration::ZERO,
         };
-        let place = Place {
+        let place = Location {
             segment: 1,
             len: 100,
             offset: 40,

@@ -13,7 +13,7 @@ use crate::push::{Accepted, DeviceToken, Extend, Notification, Platform, PushId}
 
 /// The begin of a notification's record, which is all that recovery looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct RecordHead {
     pub(super) first_id: u64,
     pub(super) tokens: u32,
     pub(super) platform: Platform,
@@ -150,7 +150,7 @@ fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
     out.push(END);
 }
 
-impl Head {
+impl RecordHead {
     /// The id of its last push.
     pub(super) fn last_id(&self) -> u64 {
         let others = u64::from(self.tokens.saturating_sub(1));
@@ -183,7 +183,7 @@ impl Body {
     /// Reads a whole record.
     pub(super) fn read(record: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(record);
-        let head = Head::read(&mut bytes)?;
+        let head = RecordHead::read(&mut bytes)?;
         let notification = fields(&mut bytes, head.platform)?;
         // No token is shorter than its length's byte: the count cannot ask for more than that.
         let expected = (head.tokens as usize).min(bytes.0.len());

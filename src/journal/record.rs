@@ -35,7 +35,7 @@ pub(super) mod kind {
 /// A record, as far as recovery reads it.
 #[derive(Debug)]
 pub(super) enum Record<'a> {
-    Accepted(notification::Head),
+    Accepted(notification::RecordHead),
     Answer(KeptAnswer),
     Settled(Runs<'a>),
     Attempts(Vec<(u64, Attempts)>),
@@ -51,7 +51,9 @@ impl<'a> Record<'a> {
     pub(super) fn read(kind: u8, record: &'a [u8]) -> Option<Self> {
         let mut bytes = Bytes(record);
         match kind {
-            kind::ACCEPTED | kind::LOST => notification::Head::read(&mut bytes).map(Self::Accepted),
+            kind::ACCEPTED | kind::LOST => {
+                notification::RecordHead::read(&mut bytes).map(Self::Accepted)
+            }
             kind::ANSWER => answer(&mut bytes).map(Self::Answer),
             kind::SETTLED => Some(Self::Settled(Runs::of(record))),
             kind::ATTEMPTS => attempts(&mut bytes).map(Self::Attempts),
@@ -72,7 +74,7 @@ pub(super) fn put_accepted(out: &mut Vec<u8>, accepted: &Accepted) -> bool {
 }
 
 /// Appends what is known of a notification whose record is damaged.
-pub(super) fn put_lost(out: &mut Vec<u8>, head: &notification::Head) {
+pub(super) fn put_lost(out: &mut Vec<u8>, head: &notification::RecordHead) {
     let fits = frame::put(out, kind::LOST, |out| head.put(out));
     debug_assert!(fits, "a head has a bounded length");
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::{Fault, OpenError};
 use super::files::{Files, JournalFile};
 use super::fold::Fold;
-use super::index::Place;
+use super::index::Location;
 use super::note::{NOTE_MAX, RefusedFrom};
 use super::reader::{Reader, Step};
 use super::record::kind;
@@ -33,7 +33,7 @@ pub(super) struct Found {
     /// Where the newest segment is to be continued.
     pub(super) good_end: u64,
     /// Frames of the newest segment that must not be found again.
-    pub(super) dropped: Vec<Place>,
+    pub(super) dropped: Vec<Location>,
     /// Whether the newest segment is one whose sync has failed.
     pub(super) failed_sync: bool,
 }
@@ -127,7 +127,7 @@ struct Segment {
     frames: u64,
     good_end: u64,
     len: u64,
-    dropped: Vec<Place>,
+    dropped: Vec<Location>,
 }
 
 impl Search<'_> {
@@ -256,7 +256,7 @@ impl Search<'_> {
                     if was_refused && matches!(frame.kind, kind::ACCEPTED | kind::ANSWER) {
                         continue;
                     }
-                    let place = Place {
+                    let place = Location {
                         segment: number,
                         len: u32::try_from(len).unwrap_or(u32::MAX),
                         offset,

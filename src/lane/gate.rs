@@ -46,7 +46,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use terms::{
-    Cleared, EndsWith, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Target, Witness,
+    Cleared, CredentialRefusal, EndsWith, Hold, MaySend, Others, ProbeEnd, Refused, Target, Witness,
 };
 
 use crate::moment::Moment;
@@ -162,7 +162,7 @@ impl Gate {
     /// The credential was refused: to `witness`, or before a push could be sent.
     pub fn refuse(
         &mut self,
-        refusal: Refusal,
+        refusal: CredentialRefusal,
         witness: Option<Witness>,
         now: Moment,
         random: u64,
@@ -245,7 +245,7 @@ impl Gate {
     }
 
     /// What is told of the credential that is refused.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&CredentialRefusal> {
         self.credential.as_ref().map(|closed| &closed.refusal)
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::alarms::Alarms;
 use super::gate::{
-    Cleared, Gate, Hold, MaySend, Others, ProbeEnd, Refusal, Refused, Target, Witness,
+    Cleared, CredentialRefusal, Gate, Hold, MaySend, Others, ProbeEnd, Refused, Target, Witness,
 };
 use super::prevalence::{News, Prevailing, TokenRefusal};
 use super::suspects::{Rebuff, Suspect, is_another};
@@ -91,7 +91,7 @@ impl Lane {
     /// sent. The push that has met it goes last from now on.
     pub fn refuse(
         &self,
-        refusal: Refusal,
+        refusal: CredentialRefusal,
         generation: u64,
         witness: Option<Witness>,
         suspect: Option<Suspect>,

@@ -42,8 +42,8 @@ pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
 pub use attendance::{Attendance, State};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
 pub use gate::{
-    Cleared, DECIDES_WITHIN, EndsWith, FIRST_PROBE, Gate, Hold, MaySend, Others, ProbeEnd, Refusal,
-    Refused, Target, Witness,
+    Cleared, CredentialRefusal, DECIDES_WITHIN, EndsWith, FIRST_PROBE, Gate, Hold, MaySend, Others,
+    ProbeEnd, Refused, Target, Witness,
 };
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer, Wish};
 pub use oldest::Oldest;

@@ -14,13 +14,13 @@ use crate::push::{Push, PushId};
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     heap: BinaryHeap<Item>,
-    hold: Option<Hold>,
+    hold: Option<Respite>,
     swept: Option<Instant>,
 }
 
 /// Nothing is taken before `until`; what was held back is spread over `spread` after it.
 #[derive(Clone, Copy, Debug)]
-struct Hold {
+struct Respite {
     until: Instant,
     spread: Duration,
 }
@@ -40,7 +40,7 @@ impl Shelf {
     /// ask for patience without end, retries are slow and do not stop.
     pub(super) fn hold(&mut self, until: Instant, spread: Duration) {
         if self.hold.is_none_or(|hold| hold.until < until) {
-            self.hold = Some(Hold { until, spread });
+            self.hold = Some(Respite { until, spread });
         }
     }
 

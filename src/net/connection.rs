@@ -26,7 +26,7 @@ use rustls::{ClientConfig, ServerConfig, ServerConnection};
 use super::dial::{Dial, OpenError, Stage, alpn_text};
 use super::readiness::Readiness;
 use super::resolve::Resolver;
-use super::socket::{End, Socket};
+use super::socket::{Socket, SocketEnd};
 use super::{tcp, tls};
 use crate::http2;
 use crate::moment;
@@ -125,7 +125,7 @@ impl Connection {
             stage = Stage::Alpn;
             if socket.alpn() != Some(tls::ALPN_H2) {
                 let text = "the client does not offer HTTP/2 (h2) by ALPN".to_owned();
-                return Err(End::failed(std::io::ErrorKind::InvalidData, text));
+                return Err(SocketEnd::failed(std::io::ErrorKind::InvalidData, text));
             }
             let now = moment::now();
             Self::start(
@@ -135,7 +135,7 @@ impl Connection {
                 now,
             )
         })();
-        accepted.map_err(|end: End| {
+        accepted.map_err(|end: SocketEnd| {
             let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
             OpenError::of_accept(stage, &peer, &end)
         })
@@ -147,7 +147,7 @@ impl Connection {
         http2: http2::Connection,
         registry: &Registry,
         now: Instant,
-    ) -> Result<Self, End> {
+    ) -> Result<Self, SocketEnd> {
         let token = Token(NEXT_TOKEN.fetch_add(1, Ordering::Relaxed));
         socket.register(registry, token)?;
         let mut connection = Self {

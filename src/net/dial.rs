@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use super::resolve::Resolver;
-use super::socket::{End, Socket};
+use super::socket::{Socket, SocketEnd};
 use super::{tcp, tls};
 
 use crate::moment;
@@ -116,7 +116,7 @@ impl Dial<'_> {
 
 impl OpenError {
     /// An error of a connection that a client opened to us.
-    pub(super) fn of_accept(stage: Stage, peer: &dyn fmt::Display, end: &End) -> Self {
+    pub(super) fn of_accept(stage: Stage, peer: &dyn fmt::Display, end: &SocketEnd) -> Self {
         Self {
             stage,
             text: format!("client {peer}: {}", end.text),

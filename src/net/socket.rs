@@ -37,13 +37,13 @@ pub(super) struct Socket {
     write_timeout: Duration,
     received: u64,
     /// A write failed: what the peer said before that (an alert, a GOAWAY) is still to be read.
-    write_failure: Option<End>,
-    end: Option<End>,
+    write_failure: Option<SocketEnd>,
+    end: Option<SocketEnd>,
 }
 
 /// Why a socket is at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct SocketEnd {
     /// `None` for an orderly end: `close_notify`, or the end of a plain socket's bytes.
     pub(super) failure: Option<io::ErrorKind>,
     /// For people.
@@ -84,7 +84,7 @@ impl Socket {
     }
 
     /// Shakes hands, blocking until `deadline` at most.
-    pub(super) fn handshake(&mut self, deadline: Instant) -> Result<(), End> {
+    pub(super) fn handshake(&mut self, deadline: Instant) -> Result<(), SocketEnd> {
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(4);
         self.register(poll.registry(), Token(0))?;
@@ -97,7 +97,7 @@ impl Socket {
             }
             let left = grace.left(deadline, false, now);
             if left.is_zero() {
-                return Err(End::failed(
+                return Err(SocketEnd::failed(
                     io::ErrorKind::TimedOut,
                     "no answer in time".to_owned(),
                 ));
@@ -114,7 +114,7 @@ impl Socket {
     }
 
     /// One round of the handshake: all that can be sent and read without blocking.
-    fn shake(&mut self) -> Result<(), End> {
+    fn shake(&mut self) -> Result<(), SocketEnd> {
         let Some(tls) = &mut self.tls else {
             return Ok(());
         };
@@ -123,7 +123,7 @@ impl Socket {
             let n = match self.stream.read(&mut self.input) {
                 Ok(0) => {
                     let text = "the peer closed the connection during the handshake".to_owned();
-                    return Err(End::failed(io::ErrorKind::UnexpectedEof, text));
+                    return Err(SocketEnd::failed(io::ErrorKind::UnexpectedEof, text));
                 }
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -135,11 +135,11 @@ impl Socket {
             while tls.is_handshaking() && !bytes.is_empty() {
                 if tls.read_tls(&mut bytes)? == 0 {
                     let text = "the peer ended TLS during the handshake".to_owned();
-                    return Err(End::failed(io::ErrorKind::UnexpectedEof, text));
+                    return Err(SocketEnd::failed(io::ErrorKind::UnexpectedEof, text));
                 }
                 if let Err(error) = tls.process_new_packets() {
                     tell(tls, &mut self.stream);
-                    return Err(End::of_tls(&error));
+                    return Err(SocketEnd::of_tls(&error));
                 }
             }
             self.early = Some(bytes.to_vec());
@@ -209,13 +209,13 @@ impl Socket {
         }
     }
 
-    fn end_of_input(&self) -> End {
+    fn end_of_input(&self) -> SocketEnd {
         match self.tls {
-            Some(_) => End::failed(
+            Some(_) => SocketEnd::failed(
                 io::ErrorKind::UnexpectedEof,
                 "the peer closed the connection without close_notify".to_owned(),
             ),
-            None => End::orderly(),
+            None => SocketEnd::orderly(),
         }
     }
 
@@ -278,7 +278,7 @@ impl Socket {
         self.send(&[], now);
         if self.end.is_none() {
             let shut = self.stream.shutdown(Shutdown::Write);
-            self.end = Some(shut.err().map_or_else(End::orderly, End::from));
+            self.end = Some(shut.err().map_or_else(SocketEnd::orderly, SocketEnd::from));
         }
     }
 
@@ -313,7 +313,7 @@ impl Socket {
                 "the peer took no bytes for {} s",
                 self.write_timeout.as_secs_f32()
             );
-            self.end = Some(End::failed(io::ErrorKind::TimedOut, text));
+            self.end = Some(SocketEnd::failed(io::ErrorKind::TimedOut, text));
         }
     }
 
@@ -322,7 +322,7 @@ impl Socket {
         self.end.is_none() && (self.readable || self.early.is_some())
     }
 
-    pub(super) fn end(&self) -> Option<&End> {
+    pub(super) fn end(&self) -> Option<&SocketEnd> {
         self.end.as_ref()
     }
 
@@ -359,12 +359,12 @@ fn decrypt(
     stream: &mut TcpStream,
     mut bytes: &[u8],
     sink: &mut impl FnMut(&[u8]),
-) -> Result<(), End> {
+) -> Result<(), SocketEnd> {
     loop {
         let mut reader = tls.reader();
         loop {
             match reader.fill_buf() {
-                Ok([]) => return Err(End::orderly()),
+                Ok([]) => return Err(SocketEnd::orderly()),
                 Ok(chunk) => {
                     let n = chunk.len();
                     sink(chunk);
@@ -380,7 +380,7 @@ fn decrypt(
         tls.read_tls(&mut bytes)?;
         if let Err(error) = tls.process_new_packets() {
             tell(tls, stream);
-            return Err(End::of_tls(&error));
+            return Err(SocketEnd::of_tls(&error));
         }
     }
 }
@@ -428,7 +428,7 @@ fn write_records(
     (taken, Ok(true))
 }
 
-impl End {
+impl SocketEnd {
     fn orderly() -> Self {
         Self {
             failure: None,
@@ -448,7 +448,7 @@ impl End {
     }
 }
 
-impl From<io::Error> for End {
+impl From<io::Error> for SocketEnd {
     fn from(error: io::Error) -> Self {
         Self::failed(error.kind(), error.to_string())
     }

@@ -36,7 +36,7 @@ pub const QUOTE_MAX: usize = 256;
 
 /// The parts of a response's head that matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head<'a> {
+pub struct AnswerHead<'a> {
     /// `:status`.
     pub status: u16,
     /// `apns-id`, which APNs echoes.
@@ -330,7 +330,7 @@ impl Row {
     }
 
     /// The time by the provider's clock, if this row is about the credential.
-    fn date(&self, head: Head<'_>) -> Option<u64> {
+    fn date(&self, head: AnswerHead<'_>) -> Option<u64> {
         let is_of_credential = match self.verdict {
             Verdict::Stopped => true,
             Verdict::Retry(again) => again.once,

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::Head;
+use super::AnswerHead;
 use crate::moment::{Moment, http_date};
 
 /// Longest wait that a provider can ask for. FCM gives up on a push an hour after its first
@@ -18,7 +18,7 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 ///
 /// A date counts from the answer's own `date`, so that a wall clock that is wrong or has jumped,
 /// here or there, changes no wait; from our clock only if there is none.
-pub(super) fn parse(head: Head<'_>, now: Moment) -> Option<Duration> {
+pub(super) fn parse(head: AnswerHead<'_>, now: Moment) -> Option<Duration> {
     let text = std::str::from_utf8(head.retry_after?).ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a u64 holds still mean "very long".
@@ -46,10 +46,10 @@ mod tests {
         }
     }
 
-    fn head(value: &[u8]) -> Head<'_> {
-        Head {
+    fn head(value: &[u8]) -> AnswerHead<'_> {
+        AnswerHead {
             retry_after: Some(value),
-            ..Head::default()
+            ..AnswerHead::default()
         }
     }
 
@@ -94,7 +94,7 @@ mod tests {
             check(value, None);
         }
         assert_eq!(parse(head(b"\xff\xfe"), now()), None);
-        assert_eq!(parse(Head::default(), now()), None);
+        assert_eq!(parse(AnswerHead::default(), now()), None);
     }
 
     #[test]
@@ -104,12 +104,12 @@ mod tests {
                 unix: Duration::from_secs(now().unix_secs().strict_add_signed(jump)),
                 ..now()
             };
-            let head = Head {
+            let head = AnswerHead {
                 date: Some(b"Sun, 06 Nov 1994 08:48:37 GMT"),
                 ..head(b"Sun, 06 Nov 1994 08:49:37 GMT")
             };
             assert_eq!(parse(head, now), Some(Duration::from_secs(60)), "{jump}");
-            let unreadable = Head {
+            let unreadable = AnswerHead {
                 date: Some(b"now"),
                 ..head
             };

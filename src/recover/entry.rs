@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::fold::{Outcome, Outstanding};
+use super::fold::{OpenPush, Outcome};
 use super::when::{TimeReader, When};
 use crate::push::{DeviceToken, Notification, Platform};
 
@@ -22,7 +22,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) enum What {
     /// It was accepted.
-    Accepted(Box<Outstanding>),
+    Accepted(Box<OpenPush>),
     /// It ended.
     Outcome(Outcome),
     /// So many lines are missing here.
@@ -112,10 +112,10 @@ pub fn whole_tail(line: &[u8]) -> Option<&[u8]> {
     line.get(at..).filter(|_| at > 0)
 }
 
-fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<Outstanding, Damaged> {
+fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<OpenPush, Damaged> {
     let (id, platform) = named(raw)?;
     let text = |text: &Cow<'_, str>| Box::from(&**text);
-    Ok(Outstanding {
+    Ok(OpenPush {
         id,
         token: DeviceToken::new(&*raw.token),
         accepted: text(&raw.time),

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::entry::{self, Entry, What};
-use super::fold::{Fold, OPEN_MAX, Outstanding, TooMany};
+use super::fold::{Fold, OPEN_MAX, OpenPush, TooMany};
 use super::foreign::Form;
 use super::lines::{LINE_MAX, Lines, Next};
 use super::merge::Merge;
@@ -35,7 +35,7 @@ pub struct Found {
     /// Pushes that were accepted.
     pub accepted: u64,
     /// Those of them without an outcome, the oldest first.
-    pub outstanding: Vec<Outstanding>,
+    pub outstanding: Vec<OpenPush>,
     /// Lines that cannot be read: cut, too long, or none of a push log.
     pub damaged: u64,
     /// Whether there is any line of a push log.

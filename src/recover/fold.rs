@@ -13,7 +13,7 @@ pub const OPEN_MAX: usize = 4_000_000;
 
 /// An accepted push without an outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outstanding {
+pub struct OpenPush {
     /// The id in its line; unique only if Sterna gave it.
     pub id: u64,
     /// Where it goes.
@@ -28,7 +28,7 @@ pub struct Outstanding {
     pub at: Option<u64>,
 }
 
-impl Outstanding {
+impl OpenPush {
     /// Whether Sterna accepted it: Gaurun's ids count from 1 in each run and do not get to where
     /// ours begin.
     pub fn is_sternas(&self) -> bool {
@@ -135,7 +135,7 @@ impl std::error::Error for TooMany {}
 /// settle that one only, wherever they stand.
 #[derive(Debug)]
 pub struct Fold {
-    open: HashMap<u64, Vec<Outstanding>>,
+    open: HashMap<u64, Vec<OpenPush>>,
     /// Outcomes of an earlier recovery that were read before their pushes.
     early: HashMap<Named, u64>,
     texts: Texts,
@@ -162,7 +162,7 @@ impl Fold {
     /// # Errors
     ///
     /// When too many are open.
-    pub fn accept(&mut self, mut push: Outstanding) -> Result<(), TooMany> {
+    pub fn accept(&mut self, mut push: OpenPush) -> Result<(), TooMany> {
         self.accepted = self.accepted.saturating_add(1);
         self.texts.complete(&mut push);
         if !self.early.is_empty() && self.take_early(&push.named()) {
@@ -212,7 +212,7 @@ impl Fold {
     }
 
     /// What is left open: the oldest first.
-    pub fn finish(self) -> Vec<Outstanding> {
+    pub fn finish(self) -> Vec<OpenPush> {
         let mut left: Vec<_> = self.open.into_values().flatten().collect();
         left.sort_by(|a, b| (a.at, &a.accepted, a.id).cmp(&(b.at, &b.accepted, b.id)));
         left

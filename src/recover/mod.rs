@@ -23,7 +23,7 @@ mod when;
 
 pub use entry::whole_tail;
 pub use files::{Found, LOGS_MAX, ReadError, is_gzip, read};
-pub use fold::{Fold, OPEN_MAX, Outcome, Outstanding, TooMany};
+pub use fold::{Fold, OPEN_MAX, OpenPush, Outcome, TooMany};
 pub use lines::LINE_MAX;
 pub use when::TimeReader;
 

@@ -69,7 +69,7 @@ impl Logs {
 
 /// Second, id and device token of what is outstanding.
 fn left(found: &Found) -> Vec<(String, u64, String)> {
-    let named = |push: &Outstanding| {
+    let named = |push: &OpenPush| {
         let second = push.accepted.get(17..19).unwrap().to_owned();
         (second, push.id, push.token.as_str().to_owned())
     };
@@ -125,7 +125,7 @@ fn every_field_that_a_line_has_is_read() {
     );
     let found = Logs::of(&[ios, android]).read();
     let expected = [
-        Outstanding {
+        OpenPush {
             id: 7,
             token: DeviceToken::new("AB12"),
             notification: Notification {
@@ -145,7 +145,7 @@ fn every_field_that_a_line_has_is_read() {
             accepted: "2026/11/22 05:15:12 UTC".into(),
             at: Some(1_795_324_512),
         },
-        Outstanding {
+        OpenPush {
             id: 8,
             token: DeviceToken::new("c:A"),
             notification: Notification {

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::fold::Outstanding;
+use super::fold::OpenPush;
 use crate::push::Notification;
 
 /// Our limit: bytes of texts that are remembered. The lines of one notification stand together,
@@ -25,7 +25,7 @@ pub(super) struct Texts {
 
 impl Texts {
     /// Gives a push the texts that stand in another one's line, or remembers its own for others.
-    pub(super) fn complete(&mut self, push: &mut Outstanding) {
+    pub(super) fn complete(&mut self, push: &mut OpenPush) {
         let Some(first) = push.texts_of else {
             return self.remember(push);
         };
@@ -43,7 +43,7 @@ impl Texts {
         }
     }
 
-    fn remember(&mut self, push: &Outstanding) {
+    fn remember(&mut self, push: &OpenPush) {
         let bytes = push.notification.texts_len();
         // Gaurun's lines have theirs, of any length.
         if bytes <= SHORT || bytes > TEXTS_MAX || !push.is_sternas() {
@@ -69,8 +69,8 @@ mod tests {
     use super::*;
     use crate::push::{DeviceToken, Platform};
 
-    fn push(id: u64, message: &str, texts_of: Option<u64>) -> Outstanding {
-        Outstanding {
+    fn push(id: u64, message: &str, texts_of: Option<u64>) -> OpenPush {
+        OpenPush {
             id: (1 << 50) + id,
             token: DeviceToken::new("ab"),
             notification: Notification {

@@ -61,13 +61,13 @@ impl Provider {
 
 /// What the connections to one endpoint share.
 #[derive(Clone)]
-pub(super) enum Endpoint {
+pub(super) enum LookAlike {
     Apns(Arc<apns::Apns>),
     Fcm(Arc<fcm::Fcm>),
     OAuth(Arc<oauth::OAuth>),
 }
 
-impl Endpoint {
+impl LookAlike {
     pub(super) const fn provider(&self) -> Provider {
         match self {
             Self::Apns(_) => Provider::Apns,

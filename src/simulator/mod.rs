@@ -55,7 +55,7 @@ use std::thread::{self, JoinHandle};
 use jsonwebtoken::DecodingKey;
 
 pub use self::credentials::{Credentials, SigningKey};
-use self::endpoint::Endpoint;
+use self::endpoint::LookAlike;
 pub use self::endpoint::Provider;
 use self::faults::Stage;
 pub use self::faults::{
@@ -275,7 +275,7 @@ fn endpoints(
     addresses: &Addresses,
     lifetime: u64,
     access_tokens: &Arc<AccessTokens>,
-) -> io::Result<[Endpoint; 3]> {
+) -> io::Result<[LookAlike; 3]> {
     let mut keys = Vec::new();
     for key in &credentials.signing_keys {
         let public = DecodingKey::from_ec_pem(key.public_key().as_bytes());
@@ -284,15 +284,15 @@ fn endpoints(
     let auth_tokens = apns::AuthTokens::new(credentials.team_id.clone(), keys);
     let public = credentials.service_account_public_key();
     Ok([
-        Endpoint::Apns(Arc::new(apns::Apns {
+        LookAlike::Apns(Arc::new(apns::Apns {
             auth_tokens,
             topic: credentials.topic.clone(),
         })),
-        Endpoint::Fcm(Arc::new(fcm::Fcm {
+        LookAlike::Fcm(Arc::new(fcm::Fcm {
             project: credentials.project_id.clone(),
             access_tokens: Arc::clone(access_tokens),
         })),
-        Endpoint::OAuth(Arc::new(oauth::OAuth {
+        LookAlike::OAuth(Arc::new(oauth::OAuth {
             client_email: credentials.client_email.clone(),
             key_id: credentials.private_key_id.clone(),
             key: DecodingKey::from_rsa_pem(public.as_bytes()).map_err(io::Error::other)?,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use sterna::control::{Answer, Request, ask};
+use sterna::control::{ControlAnswer, Request, ask};
 
 use super::with_control;
 use crate::harness::daemon::Daemon;
@@ -125,7 +125,7 @@ fn write(path: &Path, text: &str, changes: &[(String, Value)]) {
 
 fn reload(control: &Path) -> Vec<String> {
     match ask(control, Request::Reload { wait: true }) {
-        Ok(Answer::Reloaded { lines }) => lines,
+        Ok(ControlAnswer::Reloaded { lines }) => lines,
         other => panic!("{other:?}"),
     }
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::api::answer::Answer;
+use crate::api::answer::PushReply;
 use crate::api::fixture::{PATIENCE, until};
 use crate::api::registry::Registry;
 use crate::api::socket::Socket;
@@ -184,7 +184,7 @@ fn who_waits_for_more_than_there_is_any_more_lets_others_pass() {
 #[test]
 fn whatever_the_limits_a_request_of_the_greatest_size_fits() {
     for most in (10..=28).map(|bits| 1 << bits) {
-        let answer = Answer::bytes_max(NOTIFICATIONS_MAX, most).saturating_sub(FREE);
+        let answer = PushReply::bytes_max(NOTIFICATIONS_MAX, most).saturating_sub(FREE);
         assert!(beside_free(most, answer) <= most * LARGE_BODIES, "{most}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::answer::{Answer, Taken};
+use super::super::answer::{PushReply, Taken};
 use super::super::idempotency::{Keyed, REJECTED_KEPT};
 use super::super::plan::{Fate, Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
 use super::super::reply::{RETRY_AFTER_SECS, Reply};
@@ -29,7 +29,7 @@ impl<D: Door, H: Host> Service<D, H> {
             unlisted,
             taken,
         } = self.number(plan.notifications, request_id)?;
-        let mut answer = Answer::new("ok", &plan.rejected, &plan.ignored, taken);
+        let mut answer = PushReply::new("ok", &plan.rejected, &plan.ignored, taken);
         if keyed.is_some() {
             answer = answer.listing(REJECTED_KEPT);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::daemon::Hold;
+use crate::daemon::Obstacle;
 use crate::push::Platform;
 
 /// Pushes that are held back and told one by one.
@@ -26,7 +26,7 @@ pub(super) struct Figures {
     /// To be settled as failed.
     pub(super) unsendable: u64,
     /// To be left, by the reason.
-    pub(super) held: BTreeMap<Hold, u64>,
+    pub(super) held: BTreeMap<Obstacle, u64>,
     /// The first of them by id and time.
     pub(super) named: Vec<String>,
     /// Lines that the logs say are missing.
@@ -37,7 +37,7 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Counts a push that is to be left.
-    pub(super) fn hold(&mut self, hold: Hold, id: u64, platform: Platform, accepted: &str) {
+    pub(super) fn hold(&mut self, hold: Obstacle, id: u64, platform: Platform, accepted: &str) {
         *self.held.entry(hold).or_default() += 1;
         if self.named.len() < NAMED_MAX {
             // A time that is none may hold anything.

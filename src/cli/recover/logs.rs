@@ -11,10 +11,10 @@ use super::outcomes::{Held, outcomes_path};
 use super::{Failure, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
 use crate::count;
-use crate::daemon::{self, Fate, Judge, Resend, Resent};
+use crate::daemon::{self, Judge, Judgement, Resend, Resent};
 use crate::log::Shape;
 use crate::moment::Moment;
-use crate::recover::{self, Found, LOGS_MAX, Outstanding};
+use crate::recover::{self, Found, LOGS_MAX, OpenPush};
 
 /// Reads the logs, tells what is outstanding in them, and sends it.
 pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure> {
@@ -53,7 +53,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     }
     let max_age = asked.max_age.unwrap_or(config.core.max_age);
     let mut judge = Judge::new(config, max_age, asked.allow_incomplete);
-    if found.outstanding.iter().any(Outstanding::is_sternas) {
+    if found.outstanding.iter().any(OpenPush::is_sternas) {
         judge = judge
             .beside_journal(config, asked.journal.as_deref())
             .map_err(|error| Failure::unreadable(&error))?;
@@ -82,7 +82,7 @@ fn read(logs: &[PathBuf]) -> Result<Found, Failure> {
 }
 
 /// What was found, and what of it is to be sent, or settled unsent.
-fn sort(judge: &Judge, found: Found) -> (Figures, Vec<Outstanding>) {
+fn sort(judge: &Judge, found: Found) -> (Figures, Vec<OpenPush>) {
     let mut figures = Figures {
         total: found.accepted,
         damaged: found.damaged,
@@ -94,10 +94,10 @@ fn sort(judge: &Judge, found: Found) -> (Figures, Vec<Outstanding>) {
     let now = Moment::now();
     for push in found.outstanding {
         match judge.judge(&push, now) {
-            Fate::Send(_) => figures.to_send += 1,
-            Fate::Expired(_) => figures.expired += 1,
-            Fate::Unsendable(..) => figures.unsendable += 1,
-            Fate::HeldBack(hold) => {
+            Judgement::Send(_) => figures.to_send += 1,
+            Judgement::Expired(_) => figures.expired += 1,
+            Judgement::Unsendable(..) => figures.unsendable += 1,
+            Judgement::HeldBack(hold) => {
                 let platform = push.notification.platform;
                 figures.hold(hold, push.id, platform, &push.accepted);
                 continue;
@@ -111,7 +111,7 @@ fn sort(judge: &Judge, found: Found) -> (Figures, Vec<Outstanding>) {
 fn send(
     config: &Config,
     judge: Judge,
-    pushes: Vec<Outstanding>,
+    pushes: Vec<OpenPush>,
     outcomes: &Path,
 ) -> Result<Resent, Failure> {
     if pushes.is_empty() {

@@ -138,10 +138,13 @@ fn syntax_errors_have_a_place_and_no_line() {
 fn columns_count_characters() {
     assert_eq!(
         document::place("ä = 1\né ü = 2", 10),
-        Place { line: 2, column: 3 }
+        Position { line: 2, column: 3 }
     );
-    assert_eq!(document::place("", 0), Place { line: 1, column: 1 });
-    assert_eq!(document::place("a\r\nb", 3), Place { line: 2, column: 1 });
+    assert_eq!(document::place("", 0), Position { line: 1, column: 1 });
+    assert_eq!(
+        document::place("a\r\nb", 3),
+        Position { line: 2, column: 1 }
+    );
 }
 
 #[test]

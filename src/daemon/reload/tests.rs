@@ -16,7 +16,7 @@ use crate::config::{Key, all_keys};
 use crate::daemon::running_lane::RunningLane;
 use crate::delivery::route::Address;
 use crate::journal::{DiskFiles, Journal, Settings};
-use crate::lane::{EndsWith, Lane, RAMP, Refusal, Refused};
+use crate::lane::{CredentialRefusal, EndsWith, Lane, RAMP, Refused};
 use crate::push::{Accepted, DeviceToken, Notification, PushId};
 
 /// What the tests in `tests/reload` look at from outside, …
@@ -127,7 +127,7 @@ impl Running {
     }
 
     /// Writes the file with these values, `DIR` being its directory, and has it read.
-    fn ask(&mut self, changes: &[(&str, &str)]) -> Answer {
+    fn ask(&mut self, changes: &[(&str, &str)]) -> ControlAnswer {
         let directory = self.directory.path().to_str().unwrap();
         let mut keys = self.keys.clone();
         for (key, value) in changes {
@@ -140,7 +140,7 @@ impl Running {
     /// Goes over to these values; what is told.
     fn reload(&mut self, changes: &[(&str, &str)]) -> Vec<String> {
         match self.ask(changes) {
-            Answer::Reloaded { lines } => lines,
+            ControlAnswer::Reloaded { lines } => lines,
             other => panic!("{changes:?}: {other:?}"),
         }
     }
@@ -378,8 +378,8 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
     );
 }
 
-fn refusal() -> Refusal {
-    Refusal {
+fn refusal() -> CredentialRefusal {
+    CredentialRefusal {
         reason: "InvalidProviderToken".into(),
         text: "APNs refuses it".into(),
         ends_with: EndsWith::Probe,
@@ -475,7 +475,7 @@ fn what_the_check_or_the_daemon_alone_refuses_stays_and_what_is_warned_of_does_n
         // Whoever may write anywhere is told of that by trying alone.
         ("log.access_log", "/proc/sterna.log", "/proc/sterna.log"),
     ] {
-        let Answer::Kept { problems } = running.ask(&[(key, &format!("'{file}'"))]) else {
+        let ControlAnswer::Kept { problems } = running.ask(&[(key, &format!("'{file}'"))]) else {
             panic!("{file} is in force");
         };
         assert!(problems.join("").contains(text), "{problems:?}");
@@ -502,7 +502,7 @@ fn what_may_not_be_stays_and_is_told_beside_what_cannot_be_used() {
         ("ios.ca_path", "'DIR/none'"),
         ("core.queues", "5"),
     ];
-    let Answer::Kept { problems } = running.ask(&changes) else {
+    let ControlAnswer::Kept { problems } = running.ask(&changes) else {
         panic!("it is in force");
     };
     let told = problems.join("");

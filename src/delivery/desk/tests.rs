@@ -16,7 +16,7 @@ use crate::delivery::policy::Limits;
 use crate::delivery::register::{Keeper, Register};
 use crate::delivery::route::Address;
 use crate::http2::{self, Event, Options};
-use crate::lane::{EndsWith, GATHER, RAMP, Refusal, Refused, Witness};
+use crate::lane::{CredentialRefusal, EndsWith, GATHER, RAMP, Refused, Witness};
 use crate::log::{Destination, Logs};
 use crate::moment::grace::GRACE;
 use crate::net::connection::{Endpoint, Timeouts};
@@ -499,7 +499,7 @@ fn pushes_that_are_taken_are_noted_as_long_as_some_are() {
         is_discredited: true,
         others_decide: false,
     };
-    let refusal = Refusal {
+    let refusal = CredentialRefusal {
         reason: "Forbidden".into(),
         text: "the credential is not allowed to do this".into(),
         ends_with: EndsWith::Probe,

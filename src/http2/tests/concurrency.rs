@@ -3,17 +3,17 @@
 use super::super::connection::STREAMS_MAX;
 use super::*;
 
-fn limited(limit: u32) -> End {
+fn limited(limit: u32) -> Side {
     let options = Options {
         max_concurrent_streams: Some(limit),
         ..Options::default()
     };
-    End::server_with(options, &[])
+    Side::server_with(options, &[])
 }
 
 #[test]
 fn before_settings_a_client_opens_as_many_as_its_options_say() {
-    let mut end = End::fresh_client(Options {
+    let mut end = Side::fresh_client(Options {
         streams_before_settings: 1,
         ..Options::default()
     });
@@ -25,7 +25,7 @@ fn before_settings_a_client_opens_as_many_as_its_options_say() {
 
 #[test]
 fn a_lowered_limit_lets_open_streams_live_and_opens_no_more() {
-    let mut end = End::client_with(Options::default(), &[(3, 3)]);
+    let mut end = Side::client_with(Options::default(), &[(3, 3)]);
     let streams = [(); 3].map(|()| end.request(&[]));
     assert_eq!(end.connection.available_streams(), 0);
     end.receive(&settings(&[(3, 1)]));
@@ -39,7 +39,7 @@ fn a_lowered_limit_lets_open_streams_live_and_opens_no_more() {
 
 #[test]
 fn a_limit_of_zero_is_legal_and_temporary() {
-    let mut end = End::client_with(Options::default(), &[(3, 0)]);
+    let mut end = Side::client_with(Options::default(), &[(3, 0)]);
     assert_eq!(end.connection.available_streams(), 0);
     end.receive(&settings(&[(3, 1)]));
     assert_eq!(end.connection.available_streams(), 1);
@@ -47,7 +47,7 @@ fn a_limit_of_zero_is_legal_and_temporary() {
 
 #[test]
 fn no_limit_is_our_own_limit() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let limit = STREAMS_MAX as usize;
     assert_eq!(end.connection.available_streams(), limit);
     end.receive(&settings(&[(3, u32::MAX)]));
@@ -59,7 +59,7 @@ fn no_limit_is_our_own_limit() {
 
 #[test]
 fn a_server_without_a_limit_refuses_beyond_our_own() {
-    let mut end = End::server();
+    let mut end = Side::server();
     for index in 0..STREAMS_MAX {
         end.receive(&frame(HEADERS, 0x5, 2 * index + 1, GET));
     }
@@ -70,7 +70,7 @@ fn a_server_without_a_limit_refuses_beyond_our_own() {
 
 #[test]
 fn half_closed_streams_count_and_ended_ones_do_not() {
-    let mut end = End::client_with(Options::default(), &[(3, 2)]);
+    let mut end = Side::client_with(Options::default(), &[(3, 2)]);
     let first = end.sent_request();
     end.request(b"content");
     assert_eq!(end.connection.available_streams(), 0);
@@ -96,7 +96,7 @@ fn a_server_refuses_the_surplus() {
 
 #[test]
 fn a_servers_limit_holds_from_the_start_without_an_acknowledgement() {
-    let mut end = End::fresh_server(Options {
+    let mut end = Side::fresh_server(Options {
         max_concurrent_streams: Some(1),
         ..Options::default()
     });

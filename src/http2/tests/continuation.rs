@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn fragments_make_one_block() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let block = [OK_200, &literal("name", "value")].concat();
     end.receive(&frame(HEADERS, END_STREAM, stream, &block[..3]));
@@ -33,7 +33,7 @@ fn any_other_frame_within_a_block_ends_the_connection() {
         frame(CONTINUATION, 0x4, 3, OK_200),
         frame(0xbb, 0, 1, b""),
     ] {
-        let mut end = End::client();
+        let mut end = Side::client();
         end.sent_request();
         end.sent_request();
         end.receive(&frame(HEADERS, 0, 1, OK_200));
@@ -43,7 +43,7 @@ fn any_other_frame_within_a_block_ends_the_connection() {
 
 #[test]
 fn without_a_block_it_ends_the_connection() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x4, stream, OK_200));
     end.events();
@@ -53,7 +53,7 @@ fn without_a_block_it_ends_the_connection() {
 
 #[test]
 fn a_block_in_many_small_fragments_is_taken() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let block = [OK_200, &literal("name", &"v".repeat(100))].concat();
     end.receive(&frame(HEADERS, END_STREAM, stream, &[]));
@@ -70,7 +70,7 @@ fn a_block_in_many_small_fragments_is_taken() {
 #[test]
 fn a_block_of_64_kib_is_taken_and_a_longer_one_ends_the_connection() {
     for (extra, closed) in [(0, false), (1, true)] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         let quarter = vec![0; 0x4000];
         end.receive(&frame(HEADERS, 0x1, stream, &quarter));
@@ -89,7 +89,7 @@ fn a_block_is_taken_whose_list_our_max_header_list_size_allows() {
         max_header_list_size: 0x1_0000,
         ..Options::default()
     };
-    let mut end = End::client_with(options, &[]);
+    let mut end = Side::client_with(options, &[]);
     let stream = end.sent_request();
     // A value of 60,000 bytes, not Huffman-coded.
     let value = vec![b'v'; 60_000];
@@ -112,7 +112,7 @@ fn a_block_is_taken_whose_list_our_max_header_list_size_allows() {
 
 #[test]
 fn a_block_not_complete_within_10_s_ends_the_connection() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x1, stream, OK_200));
     end.pass(Duration::from_millis(9999));
@@ -127,7 +127,7 @@ fn a_block_not_complete_within_10_s_ends_the_connection() {
 
 #[test]
 fn a_complete_block_has_no_timeout() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x1, stream, OK_200));
     end.receive(&frame(CONTINUATION, END_HEADERS, stream, &[]));

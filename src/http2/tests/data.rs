@@ -3,12 +3,12 @@
 use super::*;
 
 /// A client whose request has got its response head.
-fn answered() -> (End, StreamId) {
+fn answered() -> (Side, StreamId) {
     answered_with(Options::default())
 }
 
-fn answered_with(options: Options) -> (End, StreamId) {
-    let mut end = End::client_with(options, &[]);
+fn answered_with(options: Options) -> (Side, StreamId) {
+    let mut end = Side::client_with(options, &[]);
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x4, stream, OK_200));
     end.events();
@@ -17,7 +17,7 @@ fn answered_with(options: Options) -> (End, StreamId) {
 
 #[test]
 fn on_stream_zero_it_ends_the_connection() {
-    End::client().expect_connection_error(&frame(DATA, 0, 0, b"x"), ErrorCode::PROTOCOL_ERROR);
+    Side::client().expect_connection_error(&frame(DATA, 0, 0, b"x"), ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn contents_beyond_our_limit_without_end_end_no_connection() {
         max_content: 10,
         ..Options::default()
     };
-    let mut end = End::client_with(options, &[]);
+    let mut end = Side::client_with(options, &[]);
     for _ in 0..3000 {
         let stream = end.sent_request();
         end.receive(&frame(HEADERS, 0x4, stream, OK_200));
@@ -125,7 +125,7 @@ fn contents_beyond_our_limit_without_end_end_no_connection() {
 
 #[test]
 fn before_the_head_it_is_malformed() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let bytes = frame(DATA, 0, stream, b"x");
     end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);

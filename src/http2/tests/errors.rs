@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn a_connection_error_fails_each_open_stream_once_and_then_closes() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let sent = [end.request(b"a"), end.request(&[])];
     end.sent();
     let unsent = end.request(b"b");
@@ -33,12 +33,12 @@ fn a_connection_error_fails_each_open_stream_once_and_then_closes() {
 
 #[test]
 fn a_request_of_which_one_byte_was_taken_may_have_been_processed() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let first = end.request(b"content");
     let second = end.request(b"content");
     let half = end.connection.output().len() / 2;
     for (taken, fates) in [(0, [Fate::NotSent; 2]), (1, [Fate::Unknown, Fate::NotSent])] {
-        let mut end = End::client();
+        let mut end = Side::client();
         end.request(b"content");
         end.request(b"content");
         end.connection.advance_output(taken);
@@ -70,7 +70,7 @@ fn a_request_of_which_one_byte_was_taken_may_have_been_processed() {
 
 #[test]
 fn what_is_left_of_a_frame_begun_still_goes_out_before_goaway() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.request(b"content");
     let mut bytes = end.connection.output()[..20].to_vec();
     end.connection.advance_output(20);
@@ -82,7 +82,7 @@ fn what_is_left_of_a_frame_begun_still_goes_out_before_goaway() {
 
 #[test]
 fn goaway_tells_the_rule() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.receive(&frame(PING, 0, 1, &[0; 8]));
     let goaway = end.sent().pop().unwrap();
     assert_eq!(goaway.payload[8..], *b"frame of the connection on a stream");
@@ -91,7 +91,7 @@ fn goaway_tells_the_rule() {
 
 #[test]
 fn a_servers_goaway_names_the_last_stream() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x5, 9, GET));
     end.receive(&frame(PING, 0, 1, &[0; 8]));
     assert_eq!(end.sent().pop().unwrap().payload[..4], [0, 0, 0, 9]);
@@ -103,7 +103,7 @@ fn a_servers_goaway_names_the_last_stream() {
 
 #[test]
 fn nothing_is_sent_or_reported_after_the_end() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.connection.close(ErrorCode::NO_ERROR);
     end.events();
@@ -129,7 +129,7 @@ fn nothing_is_sent_or_reported_after_the_end() {
 
 #[test]
 fn a_transport_that_ends_fails_what_is_open() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.connection.transport_closed();
     assert!(matches!(end.events()[..], [
@@ -141,7 +141,7 @@ fn a_transport_that_ends_fails_what_is_open() {
 
 #[test]
 fn more_resets_than_the_limit_waiting_to_be_read_end_the_connection() {
-    let mut end = End::client_with(Options::default(), &[]);
+    let mut end = Side::client_with(Options::default(), &[]);
     let streams: Vec<_> = (0..=PROVOKED_MAX).map(|_| end.sent_request()).collect();
     for (index, stream) in streams.iter().enumerate() {
         assert!(!end.connection.is_closed(), "after {index}");
@@ -152,7 +152,7 @@ fn more_resets_than_the_limit_waiting_to_be_read_end_the_connection() {
 
 #[test]
 fn resets_that_the_peer_reads_are_not_limited() {
-    let mut end = End::client();
+    let mut end = Side::client();
     for _ in 0..3 * PROVOKED_MAX {
         let stream = end.sent_request();
         end.receive(&frame(DATA, 0, stream, b"before the head"));
@@ -163,12 +163,12 @@ fn resets_that_the_peer_reads_are_not_limited() {
 
 #[test]
 fn no_input_is_wanted_while_much_output_waits() {
-    let mut end = End::server();
+    let mut end = Side::server();
     let refused = Options {
         max_concurrent_streams: Some(0),
         ..Options::default()
     };
-    let mut end_refusing = End::server_with(refused, &[]);
+    let mut end_refusing = Side::server_with(refused, &[]);
     assert!(end.connection.wants_input());
     let mut stream = 1;
     while end_refusing.connection.wants_input() {

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_block_that_does_not_decode_ends_the_connection() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     // Index 0 names nothing.
     let bytes = frame(HEADERS, 0x5, stream, &[0x80]);
@@ -13,7 +13,7 @@ fn a_block_that_does_not_decode_ends_the_connection() {
 
 #[test]
 fn a_block_for_a_reset_stream_is_decoded_nevertheless() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let (first, second) = (end.request(&[]), end.request(&[]));
     end.connection.reset(first, ErrorCode::CANCEL);
     end.sent();
@@ -30,7 +30,7 @@ fn a_block_for_a_refused_stream_is_decoded_nevertheless() {
         max_concurrent_streams: Some(1),
         ..Options::default()
     };
-    let mut end = End::server_with(options, &[]);
+    let mut end = Side::server_with(options, &[]);
     let indexed = [GET, &[0x40, 1, b'x', 1, b'y']].concat();
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     end.receive(&frame(HEADERS, 0x5, 3, &indexed));
@@ -50,7 +50,7 @@ fn of_an_answer_over_our_max_header_list_size_the_first_fields_count() {
         ..Options::default()
     };
     let big = literal("a", &"b".repeat(120));
-    let mut end = End::client_with(options, &[]);
+    let mut end = Side::client_with(options, &[]);
     let stream = end.sent_request();
     let head = [OK_200, &literal("x", "y"), &big, &literal("c", "d")].concat();
     end.receive(&frame(HEADERS, END_HEADERS, stream, &head));
@@ -72,7 +72,7 @@ fn a_request_over_a_servers_max_header_list_size_fails_alone() {
         max_header_list_size: 200,
         ..Options::default()
     };
-    let mut end = End::server_with(options, &[]);
+    let mut end = Side::server_with(options, &[]);
     let big = [GET, &literal("a", &"b".repeat(120))].concat();
     end.receive(&frame(HEADERS, 0x5, 1, &big));
     end.expect_reset(1, ErrorCode::PROTOCOL_ERROR);
@@ -81,7 +81,7 @@ fn a_request_over_a_servers_max_header_list_size_fails_alone() {
 
 #[test]
 fn fields_far_over_our_max_header_list_size_end_the_connection() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     // An entry of 4 KiB in the table, and a reference of one byte to it for each 4 KiB more.
     let mut block = vec![0x88, 0x40, 1, b'x', 0x7f, 0xa1, 0x1e];
@@ -97,7 +97,7 @@ fn our_table_size_reduction_binds_the_peer_after_its_acknowledgement() {
         header_table_size: 0,
         ..Options::default()
     };
-    let mut end = End::fresh_client(options);
+    let mut end = Side::fresh_client(options);
     end.connection.advance_output(24);
     end.receive(&settings(&[]));
     let (first, second) = (end.request(&[]), end.request(&[]));
@@ -111,7 +111,7 @@ fn our_table_size_reduction_binds_the_peer_after_its_acknowledgement() {
 
 #[test]
 fn our_blocks_follow_a_table_size_of_zero() {
-    let mut end = End::client_with(Options::default(), &[(1, 0)]);
+    let mut end = Side::client_with(Options::default(), &[(1, 0)]);
     end.request(&[]);
     // The update to 0 comes first.
     assert_eq!(end.sent()[0].payload[0], 0x20);
@@ -119,7 +119,7 @@ fn our_blocks_follow_a_table_size_of_zero() {
 
 #[test]
 fn our_blocks_longer_than_the_peers_frames_are_continued() {
-    let mut end = End::client();
+    let mut end = Side::client();
     // A character that Huffman coding makes longer, so that the block is as long as its values.
     let (x, y) = ("\\".repeat(0x4000), "\\".repeat(0x3000));
     let fields = [
@@ -147,7 +147,7 @@ fn our_blocks_longer_than_the_peers_frames_are_continued() {
         max_header_list_size: 0x1_0000,
         ..Options::default()
     };
-    let mut server = End::server_with(options, &[]);
+    let mut server = Side::server_with(options, &[]);
     server.receive(&bytes);
     let events = server.events();
     assert!(

@@ -38,11 +38,11 @@ const LEGAL: &[(&str, &str)] = &[
 fn illegal_fields_of_the_peer_fail_the_stream() {
     for (name, value) in ILLEGAL {
         let block = [OK_200, &literal(name, value)].concat();
-        let mut client = End::client();
+        let mut client = Side::client();
         let stream = client.sent_request();
         let bytes = frame(HEADERS, 0x5, stream, &block);
         client.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
-        let mut server = End::server();
+        let mut server = Side::server();
         server.receive(&frame(
             HEADERS,
             0x5,
@@ -56,7 +56,7 @@ fn illegal_fields_of_the_peer_fail_the_stream() {
 #[test]
 fn legal_fields_of_the_peer_are_taken() {
     for (name, value) in LEGAL {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         end.receive(&frame(
             HEADERS,
@@ -72,8 +72,8 @@ fn legal_fields_of_the_peer_are_taken() {
 
 #[test]
 fn illegal_fields_of_ours_are_refused_before_anything_is_encoded() {
-    let mut end = End::client();
-    let mut server = End::server();
+    let mut end = Side::client();
+    let mut server = Side::server();
     server.receive(&frame(HEADERS, 0x5, 1, GET));
     for (name, value) in ILLEGAL {
         let bad = [field(name, value)];
@@ -91,7 +91,7 @@ fn illegal_fields_of_ours_are_refused_before_anything_is_encoded() {
 
 #[test]
 fn a_template_of_illegal_fields_refuses_its_requests() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let pseudo = [
         field(":method", "POST"),
         field(":scheme", "https"),
@@ -116,7 +116,7 @@ fn a_template_of_illegal_fields_refuses_its_requests() {
 
 #[test]
 fn debug_output_of_a_connection_holds_no_bytes_of_what_it_sends() {
-    let mut end = End::client();
+    let mut end = Side::client();
     // Huffman coding would make it longer, so it stands in the output as it is.
     let token = "~".repeat(40);
     let fields = [
@@ -133,7 +133,7 @@ fn debug_output_of_a_connection_holds_no_bytes_of_what_it_sends() {
 
 #[test]
 fn there_are_at_most_16_templates() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let added = (0..20)
         .filter(|_| end.connection.add_template(&[], &[]).is_some())
         .count();
@@ -142,8 +142,8 @@ fn there_are_at_most_16_templates() {
 
 #[test]
 fn a_replaced_template_is_what_the_next_request_says() {
-    let mut end = End::client();
-    let mut server = End::server();
+    let mut end = Side::client();
+    let mut server = Side::server();
     let pseudo = [
         field(":method", "POST"),
         field(":scheme", "https"),

@@ -3,8 +3,8 @@
 use super::super::output::OUTPUT_MAX;
 use super::*;
 
-fn answered(options: Options) -> (End, StreamId) {
-    let mut end = End::client_with(options, &[]);
+fn answered(options: Options) -> (Side, StreamId) {
+    let mut end = Side::client_with(options, &[]);
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x4, stream, OK_200));
     end.events();
@@ -22,7 +22,7 @@ fn small() -> Options {
 }
 
 /// What `WINDOW_UPDATEs` were sent.
-fn updates(end: &mut End) -> Vec<(StreamId, u32)> {
+fn updates(end: &mut Side) -> Vec<(StreamId, u32)> {
     let sent = end.sent();
     let updates = sent.iter().filter(|frame| frame.kind == WINDOW_UPDATE);
     updates
@@ -99,7 +99,7 @@ fn no_more_is_given_back_than_came() {
 
 #[test]
 fn an_ended_stream_gets_no_update_and_the_connection_gets_all_of_it() {
-    let mut end = End::client_with(small(), &[]);
+    let mut end = Side::client_with(small(), &[]);
     let mut given = 0;
     for _ in 0..100 {
         let stream = end.sent_request();
@@ -116,7 +116,7 @@ fn an_ended_stream_gets_no_update_and_the_connection_gets_all_of_it() {
 
 #[test]
 fn discarded_content_is_given_back() {
-    let mut end = End::client_with(small(), &[]);
+    let mut end = Side::client_with(small(), &[]);
     let mut given = 0;
     for round in 0..200 {
         let stream = end.sent_request();
@@ -151,7 +151,7 @@ fn discarded_content_is_given_back() {
 
 #[test]
 fn our_smaller_window_binds_the_peer_from_its_acknowledgement_on() {
-    let mut end = End::fresh_client(small());
+    let mut end = Side::fresh_client(small());
     end.connection.advance_output(24);
     end.receive(&settings(&[]));
     let stream = end.sent_request();
@@ -171,7 +171,7 @@ fn our_smaller_window_binds_the_peer_from_its_acknowledgement_on() {
 
 #[test]
 fn a_blocked_stream_reserves_nothing_of_the_connections_window() {
-    let mut end = End::client_with(Options::default(), &[(4, 100)]);
+    let mut end = Side::client_with(Options::default(), &[(4, 100)]);
     let blocked = end.request(&[0; 5000]);
     assert_eq!(end.connection.unsent(blocked), 4900);
     assert_eq!(end.connection.send_window(), 0xffff - 100);
@@ -184,7 +184,7 @@ fn a_blocked_stream_reserves_nothing_of_the_connections_window() {
 
 #[test]
 fn streams_that_wait_for_the_connections_window_take_turns() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let streams: Vec<_> = (0..4).map(|_| end.request(&vec![0; 40_000])).collect();
     end.sent();
     assert_eq!(end.connection.send_window(), 0);
@@ -197,7 +197,7 @@ fn streams_that_wait_for_the_connections_window_take_turns() {
 
 #[test]
 fn newcomers_do_not_overtake_those_who_wait() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let first = end.request(&vec![0; 70_000]);
     let second = end.request(&[0; 10]);
     end.sent();
@@ -210,7 +210,7 @@ fn newcomers_do_not_overtake_those_who_wait() {
 
 #[test]
 fn content_waits_while_much_output_does() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.receive(&settings(&[(4, 0x7fff_ffff)]));
     end.receive(&window_update(0, 0x7000_0000));
     end.sent();
@@ -230,7 +230,7 @@ fn content_waits_while_much_output_does() {
 
 #[test]
 fn content_in_small_pieces_waits_while_much_output_does() {
-    let mut end = End::server_with(Options::default(), &[(4, 0x7fff_ffff)]);
+    let mut end = Side::server_with(Options::default(), &[(4, 0x7fff_ffff)]);
     end.receive(&window_update(0, 0x7000_0000));
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     end.connection.send_response(1, 200, &[], None).unwrap();
@@ -256,7 +256,7 @@ fn content_in_small_pieces_waits_while_much_output_does() {
 #[test]
 fn frames_are_of_16_kib_at_most_whatever_more_the_peer_takes() {
     for taken in [0x4000, 0xff_ffff] {
-        let mut end = End::client_with(Options::default(), &[(5, taken)]);
+        let mut end = Side::client_with(Options::default(), &[(5, taken)]);
         end.request(&vec![0; 50_000]);
         let longest = end.sent().iter().map(|frame| frame.payload.len()).max();
         assert_eq!(longest, Some(0x4000));
@@ -265,7 +265,7 @@ fn frames_are_of_16_kib_at_most_whatever_more_the_peer_takes() {
 
 #[test]
 fn an_empty_end_needs_no_window() {
-    let mut end = End::client_with(Options::default(), &[(4, 0)]);
+    let mut end = Side::client_with(Options::default(), &[(4, 0)]);
     let stream = end.open("POST", false);
     end.connection.send_data(stream, &[], true).unwrap();
     assert_eq!(end.sent()[1].flags, END_STREAM);
@@ -277,7 +277,7 @@ fn an_empty_end_needs_no_window() {
 
 #[test]
 fn a_reset_stream_leaves_the_round() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.request(&vec![0; 0xffff]);
     let waiting = [end.request(&[0; 10]), end.request(&[0; 10])];
     end.connection.reset(waiting[0], ErrorCode::CANCEL);
@@ -290,7 +290,7 @@ fn a_reset_stream_leaves_the_round() {
 
 #[test]
 fn trailers_follow_the_content_that_waits() {
-    let mut end = End::server_with(Options::default(), &[(4, 5)]);
+    let mut end = Side::server_with(Options::default(), &[(4, 5)]);
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     end.connection.send_response(1, 200, &[], None).unwrap();
     end.connection.send_data(1, b"0123456789", false).unwrap();
@@ -306,13 +306,13 @@ fn trailers_follow_the_content_that_waits() {
 }
 
 /// `POST` on that stream, to a server.
-fn post(end: &mut End, stream: StreamId) {
+fn post(end: &mut Side, stream: StreamId) {
     end.receive(&frame(HEADERS, END_HEADERS, stream, POST));
 }
 
 #[test]
 fn a_narrowed_window_is_the_clients_from_the_first_byte_on() {
-    let mut end = End::server_with(
+    let mut end = Side::server_with(
         Options {
             connection_window: 0xffff,
             stream_window: 0x2_0000,
@@ -350,7 +350,7 @@ fn a_narrowed_window_is_the_clients_from_the_first_byte_on() {
 
 #[test]
 fn a_later_smaller_window_binds_the_client_from_its_acknowledgement_on() {
-    let mut end = End::server();
+    let mut end = Side::server();
     let now = end.now;
     end.connection.change_settings(4_096, 100, now);
     let sent = end.sent();
@@ -373,7 +373,7 @@ fn an_end_without_content_is_taken_by_a_window_below_0() {
         stream_window: 1,
         ..Options::default()
     };
-    let mut end = End::fresh_server(options);
+    let mut end = Side::fresh_server(options);
     end.receive(CLIENT_PREFACE);
     end.receive(&settings(&[]));
     end.receive(&frame(HEADERS, END_HEADERS, 1, POST));

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn reserved_bit_and_undefined_flags_are_ignored() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&frame(
         HEADERS,
@@ -27,7 +27,7 @@ fn reserved_bit_and_undefined_flags_are_ignored() {
 #[test]
 fn frames_of_unknown_types_are_skipped() {
     for kind in (0xa..=0xff).step_by(5).chain(0xa..0x11) {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         end.expect_ignored(&frame(kind, 0xff, stream, &[0xaa; 0x4000]));
         end.receive(&frame(HEADERS, 0x5, stream, OK_200));
@@ -37,7 +37,7 @@ fn frames_of_unknown_types_are_skipped() {
 
 #[test]
 fn skipped_frames_are_not_buffered() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let bytes = frame(0xee, 0, 0, &[1; 0x4000]);
     for piece in bytes.chunks(100) {
         end.receive(piece);
@@ -49,7 +49,7 @@ fn skipped_frames_are_not_buffered() {
 #[test]
 fn a_frame_longer_than_our_max_frame_size_is_refused_by_its_header() {
     for kind in [DATA, HEADERS, SETTINGS, GOAWAY, 0xbb] {
-        let mut end = End::client();
+        let mut end = Side::client();
         end.sent_request();
         let stream = u32::from(kind < 2);
         let header = &frame(kind, 0, stream, &vec![0; 0x4001])[..9];
@@ -59,7 +59,7 @@ fn a_frame_longer_than_our_max_frame_size_is_refused_by_its_header() {
 
 #[test]
 fn a_frame_of_our_max_frame_size_is_taken() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x4, stream, OK_200));
     end.receive(&frame(DATA, 1, stream, &[7; 0x4000]));
@@ -79,7 +79,7 @@ fn frames_of_a_fixed_length_are_refused_at_any_other() {
         (SETTINGS, ACK, 0, [1, 6, 12]),
     ] {
         for length in lengths {
-            let mut end = End::client();
+            let mut end = Side::client();
             end.sent_request();
             let bytes = frame(kind, flags, stream, &vec![0; length]);
             end.expect_connection_error(&bytes, ErrorCode::FRAME_SIZE_ERROR);
@@ -89,7 +89,7 @@ fn frames_of_a_fixed_length_are_refused_at_any_other() {
 
 #[test]
 fn frames_in_one_byte_pieces_mean_the_same() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let bytes = [
         frame(HEADERS, 0x4, stream, OK_200),
@@ -125,7 +125,7 @@ fn a_header_in_pieces_is_judged_before_its_payload_comes() {
         ),
     ] {
         for cut in 1..9 {
-            let mut end = End::client();
+            let mut end = Side::client();
             end.sent_request();
             end.receive(&header[..cut]);
             assert!(!end.connection.is_closed());

@@ -5,7 +5,7 @@ use super::super::glitches::{BURST, FLOOD, PER_ANSWER};
 use super::*;
 
 /// Sends such bytes until the connection retires or closes; how often that was before.
-fn flood(end: &mut End, most: u32, mut bytes: impl FnMut(u32) -> Vec<u8>) -> u32 {
+fn flood(end: &mut Side, most: u32, mut bytes: impl FnMut(u32) -> Vec<u8>) -> u32 {
     for round in 0..most {
         let bytes = bytes(round);
         end.receive(&bytes);
@@ -37,8 +37,8 @@ fn useless() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// A client of which stream 1 was answered and stream 3 waits.
-fn one_waits() -> (End, StreamId) {
-    let mut end = End::client();
+fn one_waits() -> (Side, StreamId) {
+    let mut end = Side::client();
     let first = end.sent_request();
     end.receive(&frame(HEADERS, 0x5, first, OK_200));
     let second = end.sent_request();
@@ -102,7 +102,7 @@ fn what_comes_in_pieces_counts_as_what_comes_whole() {
 
 #[test]
 fn with_nothing_under_way_such_a_connection_ends_in_good_order() {
-    let mut end = End::client();
+    let mut end = Side::client();
     assert_eq!(flood(&mut end, 2 * BURST, |_| settings(&[])), BURST);
     assert!(matches!(
         end.events()[..],
@@ -164,7 +164,7 @@ fn a_server_ends_the_connection_of_a_flood_at_once() {
         window_update(0, 1),
         settings(&[]),
     ] {
-        let mut end = End::server();
+        let mut end = Side::server();
         assert_eq!(flood(&mut end, 2 * BURST, |_| bytes.clone()), BURST);
         assert!(end.connection.is_closed());
     }
@@ -176,7 +176,7 @@ fn small_pieces_of_content_end_a_servers_connection_and_cost_a_client_nothing() 
         max_content: usize::MAX,
         ..Options::default()
     };
-    let pieces = |end: &mut End, stream: StreamId, bytes: usize| {
+    let pieces = |end: &mut Side, stream: StreamId, bytes: usize| {
         for _ in 0..2 * BURST {
             end.receive(&frame(DATA, 0, stream, &vec![b'x'; bytes]));
             end.connection.release(stream, bytes);
@@ -185,12 +185,12 @@ fn small_pieces_of_content_end_a_servers_connection_and_cost_a_client_nothing() 
         }
     };
     for (bytes, ends) in [(1, true), (63, true), (64, false)] {
-        let mut end = End::server_with(unlimited(), &[]);
+        let mut end = Side::server_with(unlimited(), &[]);
         end.receive(&frame(HEADERS, END_HEADERS, 1, POST));
         pieces(&mut end, 1, bytes);
         assert_eq!(end.connection.is_closed(), ends, "{bytes} bytes");
     }
-    let mut end = End::client_with(unlimited(), &[]);
+    let mut end = Side::client_with(unlimited(), &[]);
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, END_HEADERS, stream, OK_200));
     pieces(&mut end, stream, 1);
@@ -229,7 +229,7 @@ fn an_answer_gives_back_so_many() {
 
 #[test]
 fn answers_that_come_after_their_time_outs_cost_no_connection() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let streams: Vec<_> = (0..4000).map(|_| end.sent_request()).collect();
     for stream in &streams {
         end.connection.reset(*stream, ErrorCode::CANCEL);
@@ -244,7 +244,7 @@ fn answers_that_come_after_their_time_outs_cost_no_connection() {
 
 #[test]
 fn rapid_resets_end_a_servers_connection() {
-    let mut end = End::server();
+    let mut end = Side::server();
     let most = flood(&mut end, 3 * RESETS, |round| {
         let stream = 2 * round + 1;
         let mut bytes = frame(HEADERS, 0x5, stream, GET);
@@ -253,7 +253,7 @@ fn rapid_resets_end_a_servers_connection() {
     });
     assert_eq!(most, RESETS);
     // Time lets a client cancel as it needs to.
-    let mut end = End::server();
+    let mut end = Side::server();
     for round in 0..3 * RESETS {
         end.now += Duration::from_millis(31);
         let stream = 2 * round + 1;
@@ -273,7 +273,7 @@ fn resets_that_a_server_is_made_to_send_count_the_same() {
         |stream| frame(DATA, 0, stream, b"after the end"),
     ];
     for fault in faults {
-        let mut end = End::server();
+        let mut end = Side::server();
         let most = flood(&mut end, 3 * RESETS, |round| {
             let stream = 2 * round + 1;
             let mut bytes = frame(HEADERS, 0x5, stream, GET);
@@ -286,7 +286,7 @@ fn resets_that_a_server_is_made_to_send_count_the_same() {
 
 #[test]
 fn broken_answers_without_end_end_a_clients_connection() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let mut answered = 0;
     while end.connection.available_streams() > 0 {
         let stream = end.sent_request();

@@ -13,7 +13,7 @@ fn failed(events: &[Event]) -> Vec<(StreamId, Fate)> {
 
 #[test]
 fn streams_above_the_last_were_not_processed_and_the_others_go_on() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let streams = [(); 4].map(|()| end.sent_request());
     end.receive(&goaway(streams[1], ErrorCode::NO_ERROR, b"bye"));
     let events = end.events();
@@ -45,7 +45,7 @@ fn streams_above_the_last_were_not_processed_and_the_others_go_on() {
 
 #[test]
 fn a_graceful_one_fails_nothing_until_the_second_names_the_last() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let streams = [(); 2].map(|()| end.sent_request());
     end.receive(&goaway(0x7fff_ffff, ErrorCode::NO_ERROR, b""));
     assert_eq!(failed(&end.events()), []);
@@ -56,7 +56,7 @@ fn a_graceful_one_fails_nothing_until_the_second_names_the_last() {
 
 #[test]
 fn a_later_one_does_not_raise_the_last() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&goaway(stream, ErrorCode::NO_ERROR, b""));
     end.receive(&goaway(0x7fff_ffff, ErrorCode::NO_ERROR, b""));
@@ -66,7 +66,7 @@ fn a_later_one_does_not_raise_the_last() {
 
 #[test]
 fn the_first_error_stays_the_reason() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.sent_request();
     for code in [
         ErrorCode::NO_ERROR,
@@ -88,7 +88,7 @@ fn the_first_error_stays_the_reason() {
 
 #[test]
 fn streams_that_a_later_one_drops_fail_for_the_first_error() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.sent_request();
     end.sent_request();
     end.receive(&goaway(3, ErrorCode::ENHANCE_YOUR_CALM, b"too_many_pings"));
@@ -105,7 +105,7 @@ fn streams_that_a_later_one_drops_fail_for_the_first_error() {
 
 #[test]
 fn with_nothing_open_it_closes_at_once() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.receive(&goaway(0, ErrorCode::NO_ERROR, b"session_timed_out"));
     assert!(matches!(
         end.events()[..],
@@ -123,7 +123,7 @@ fn with_nothing_open_it_closes_at_once() {
 
 #[test]
 fn a_transport_that_ends_after_it_leaves_the_processed_unknown() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&goaway(stream, ErrorCode::INTERNAL_ERROR, b""));
     end.connection.transport_closed();
@@ -132,10 +132,10 @@ fn a_transport_that_ends_after_it_leaves_the_processed_unknown() {
 
 #[test]
 fn debug_data_is_cut_to_1_kib() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.receive(&goaway(0, ErrorCode::NO_ERROR, &[b'x'; 1025]));
     assert!(matches!(&end.events()[0], Event::GoAway { debug, .. } if debug.len() == 1024));
-    let mut server = End::server();
+    let mut server = Side::server();
     server
         .connection
         .send_goaway(0, ErrorCode::NO_ERROR, &[b'x'; 1025]);
@@ -145,12 +145,12 @@ fn debug_data_is_cut_to_1_kib() {
 #[test]
 fn on_a_stream_it_ends_the_connection() {
     let bytes = frame(GOAWAY, 0, 1, &[0; 8]);
-    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
+    Side::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn a_client_that_shuts_down_finishes_its_requests() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let now = end.now;
     end.connection.shut_down(now);
@@ -171,7 +171,7 @@ fn a_client_that_shuts_down_finishes_its_requests() {
 
 #[test]
 fn a_server_that_shuts_down_names_the_last_stream_after_a_round_trip() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     let now = end.now;
     end.connection.shut_down(now);
@@ -205,7 +205,7 @@ fn a_server_that_shuts_down_names_the_last_stream_after_a_round_trip() {
 
 #[test]
 fn a_server_does_not_wait_for_that_round_trip_for_ever() {
-    let mut end = End::server();
+    let mut end = Side::server();
     let now = end.now;
     end.connection.shut_down(now);
     end.sent();
@@ -220,7 +220,7 @@ fn a_server_does_not_wait_for_that_round_trip_for_ever() {
 
 #[test]
 fn a_servers_goaway_drops_what_is_above_and_serves_what_is_not() {
-    let mut end = End::server();
+    let mut end = Side::server();
     for stream in [1, 3, 5] {
         end.receive(&frame(HEADERS, 0x4, stream, POST));
     }
@@ -249,7 +249,7 @@ fn a_servers_goaway_drops_what_is_above_and_serves_what_is_not() {
 
 #[test]
 fn a_clients_goaway_lets_its_server_finish() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     end.receive(&goaway(0, ErrorCode::NO_ERROR, b""));
     end.events();

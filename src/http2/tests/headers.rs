@@ -5,14 +5,14 @@ use super::*;
 #[test]
 fn on_stream_zero_they_end_the_connection() {
     let bytes = frame(HEADERS, 0x5, 0, OK_200);
-    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
+    Side::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn on_a_stream_that_no_one_opened_they_end_the_clients_connection() {
     for stream in [1, 2, 3, 0x7fff_ffff] {
         let bytes = frame(HEADERS, 0x5, stream, OK_200);
-        End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
+        Side::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
     }
 }
 
@@ -27,7 +27,7 @@ fn padding_and_priority_fields_are_taken_off() {
             [&[2], &priority[..], OK_200, &[0, 0]].concat(),
         ),
     ] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         end.receive(&frame(HEADERS, 0x5 | flags, stream, &payload));
         assert!(
@@ -38,7 +38,7 @@ fn padding_and_priority_fields_are_taken_off() {
 
 #[test]
 fn padding_longer_than_the_payload_ends_the_connection() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let bytes = frame(HEADERS, 0x5 | PADDED, stream, &[2, 0x88]);
     end.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
@@ -51,7 +51,7 @@ fn a_payload_shorter_than_its_own_fields_ends_the_connection() {
         (PRIORITIZED, &[0, 0, 0, 1]),
         (PADDED | PRIORITIZED, &[1, 0, 0, 0, 1, 16]),
     ] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         let bytes = frame(HEADERS, 0x5 | flags, stream, payload);
         end.expect_connection_error(&bytes, ErrorCode::FRAME_SIZE_ERROR);
@@ -60,7 +60,7 @@ fn a_payload_shorter_than_its_own_fields_ends_the_connection() {
 
 #[test]
 fn a_stream_may_depend_on_itself() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let payload = [&stream.to_be_bytes()[..], &[0], OK_200].concat();
     end.receive(&frame(HEADERS, 0x5 | PRIORITIZED, stream, &payload));

@@ -81,7 +81,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn events(&mut self, end: &mut End, client: bool) {
+    fn events(&mut self, end: &mut Side, client: bool) {
         for event in end.events() {
             assert_eq!(self.closed, 0, "{event:?} after the end");
             if let Some(stream) = event.stream() {
@@ -106,7 +106,7 @@ impl Watch {
     }
 }
 
-fn play(mut end: End, client: bool, steps: Vec<Step>) {
+fn play(mut end: Side, client: bool, steps: Vec<Step>) {
     let mut watch = Watch::default();
     for step in steps {
         match step {
@@ -181,20 +181,20 @@ proptest! {
 
     #[test]
     fn random_frames_and_calls_end_each_stream_once(steps in proptest::collection::vec(any_step(), 0..60)) {
-        play(End::client_with(Options::default(), &[(3, 6)]), true, steps.clone());
+        play(Side::client_with(Options::default(), &[(3, 6)]), true, steps.clone());
         let options = Options { max_concurrent_streams: Some(6), ..Options::default() };
-        play(End::server_with(options, &[]), false, steps);
+        play(Side::server_with(options, &[]), false, steps);
     }
 
     #[test]
     fn random_bytes_from_the_first_on_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
-        let mut client = End::fresh_client(Options::default());
+        let mut client = Side::fresh_client(Options::default());
         client.request(b"x");
         client.receive(&bytes);
-        let mut server = End::fresh_server(Options::default());
+        let mut server = Side::fresh_server(Options::default());
         server.receive(CLIENT_PREFACE);
         server.receive(&bytes);
-        let mut settled = End::client();
+        let mut settled = Side::client();
         settled.request(b"x");
         settled.receive(&bytes);
     }
@@ -209,7 +209,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        let mut end = End::fresh_server(Options::default());
+        let mut end = Side::fresh_server(Options::default());
         let mut watch = Watch::default();
         for piece in bytes.chunks(cut) {
             end.receive(piece);
@@ -224,7 +224,7 @@ proptest! {
 
 /// What a client of ours sends in a few requests.
 fn conversation() -> Vec<u8> {
-    let mut end = End::fresh_client(Options::default());
+    let mut end = Side::fresh_client(Options::default());
     for length in [0, 3, 20_000] {
         end.request(&vec![b'x'; length]);
     }

@@ -22,7 +22,7 @@ fn status(stream: StreamId, flags: u8, status: &str) -> Vec<u8> {
 
 #[test]
 fn a_response_is_head_content_and_trailers() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&head(stream, 0, &[("apns-id", "1")]));
     end.receive(&frame(DATA, 0, stream, b"content"));
@@ -38,7 +38,7 @@ fn a_response_is_head_content_and_trailers() {
 
 #[test]
 fn interim_heads_come_before_the_final_one() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     for interim in ["100", "103", "199"] {
         end.receive(&status(stream, 0, interim));
@@ -60,7 +60,7 @@ fn interim_heads_come_before_the_final_one() {
 
 #[test]
 fn any_number_of_interim_heads_may_come() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let link = literal("link", &"x".repeat(97));
     for _ in 0..500 {
@@ -110,7 +110,7 @@ fn malformed_responses_fail_the_stream() {
         }),
     ];
     for (case, bytes) in cases {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         end.receive(&bytes(stream).concat());
         let failed = end.events().pop();
@@ -136,7 +136,7 @@ fn content_must_be_as_long_as_content_length() {
         ("2", b"abc", false),
         ("1", b"", false),
     ] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         end.receive(&head(stream, 0, &[("content-length", length)]));
         end.receive(&frame(
@@ -167,11 +167,11 @@ fn content_must_be_as_long_as_content_length() {
 
 #[test]
 fn a_message_without_content_must_not_promise_some() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let bytes = head(stream, END_STREAM, &[("content-length", "1")]);
     end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&head(stream, 0, &[("content-length", "1")]));
     end.events();
@@ -189,11 +189,11 @@ fn illegal_content_lengths_are_malformed() {
         &[("content-length", "99999999999999999999")],
         &[("content-length", "1"), ("content-length", "2")],
     ] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         end.expect_stream_error(&head(stream, 0, fields), stream, ErrorCode::PROTOCOL_ERROR);
     }
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&head(
         stream,
@@ -206,7 +206,7 @@ fn illegal_content_lengths_are_malformed() {
 #[test]
 fn answers_without_content_may_have_any_content_length() {
     for code in ["204", "304"] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         let block = [literal(":status", code), literal("content-length", "5")].concat();
         end.receive(&frame(HEADERS, END_HEADERS, stream, &block));
@@ -222,7 +222,7 @@ fn answers_without_content_may_have_any_content_length() {
             ]
         ));
     }
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.open("HEAD", true);
     end.sent();
     end.receive(&head(stream, END_STREAM, &[("content-length", "5")]));
@@ -237,7 +237,7 @@ fn answers_without_content_may_have_any_content_length() {
 
 #[test]
 fn answers_without_content_must_have_none() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&status(stream, 0, "204"));
     end.events();
@@ -252,7 +252,7 @@ fn a_server_sends_no_content_where_there_can_be_none() {
         (GET, 304),
         (&literal(":method", "HEAD")[..], 200),
     ] {
-        let mut end = End::server();
+        let mut end = Side::server();
         let block = if request == GET {
             GET.to_vec()
         } else {
@@ -270,7 +270,7 @@ fn a_server_sends_no_content_where_there_can_be_none() {
 
 #[test]
 fn requests_may_have_trailers() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, END_HEADERS, 1, POST));
     end.receive(&frame(DATA, 0, 1, b"x"));
     end.receive(&frame(HEADERS, 0x5, 1, &literal("a", "b")));
@@ -286,7 +286,7 @@ fn requests_may_have_trailers() {
 
 #[test]
 fn a_malformed_request_is_reset_and_not_reported() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(
         HEADERS,
         0x5,
@@ -301,7 +301,7 @@ fn a_malformed_request_is_reset_and_not_reported() {
 
 #[test]
 fn a_server_answers_in_the_order_of_the_grammar() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     let http2 = &mut end.connection;
     assert_eq!(
@@ -332,7 +332,7 @@ fn a_server_answers_in_the_order_of_the_grammar() {
 
 #[test]
 fn a_client_cannot_respond() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.open("POST", false);
     assert_eq!(
         end.connection.send_response(stream, 200, &[], None),
@@ -342,8 +342,8 @@ fn a_client_cannot_respond() {
 
 #[test]
 fn a_request_says_how_long_its_content_is() {
-    let mut end = End::client();
-    let mut server = End::server();
+    let mut end = Side::client();
+    let mut server = Side::server();
     for (content, length) in [
         (&b""[..], &b"0"[..]),
         (b"abc", b"3"),

@@ -145,13 +145,13 @@ fn frames(mut bytes: &[u8]) -> Vec<Sent> {
 }
 
 /// One end, and the tests in place of the other.
-struct End {
+struct Side {
     connection: Connection,
     now: Instant,
     template: TemplateId,
 }
 
-impl End {
+impl Side {
     /// A client that has said nothing yet.
     fn fresh_client(options: Options) -> Self {
         let now = Instant::now();

@@ -146,7 +146,7 @@ const SERVERS: &[(&str, u32, Manners)] = &[
 #[test]
 fn servers_of_odd_manners_are_not_left() {
     for (name, answers, manners) in SERVERS {
-        let mut end = End::client_with(Options::default(), &[(3, 100)]);
+        let mut end = Side::client_with(Options::default(), &[(3, 100)]);
         end.receive(&window_update(0, 0x10_0000));
         for batch in 0..answers.div_ceil(AT_ONCE) {
             let content = [b'x'; CONTENT as usize];
@@ -182,7 +182,7 @@ fn servers_of_odd_manners_are_not_left() {
 /// A window of 0 that is opened for each request, little by little.
 #[test]
 fn a_server_that_opens_windows_little_by_little_is_not_left() {
-    let mut end = End::client_with(Options::default(), &[(3, 100), (4, 0)]);
+    let mut end = Side::client_with(Options::default(), &[(3, 100), (4, 0)]);
     end.receive(&window_update(0, 0x1000_0000));
     for _ in 0..FEW {
         let stream = end.request(&[b'x'; 512]);
@@ -235,7 +235,7 @@ fn get(stream: StreamId) -> Vec<u8> {
 #[test]
 fn clients_of_odd_manners_are_not_left() {
     for (name, requests, manners) in CLIENTS {
-        let mut end = End::server();
+        let mut end = Side::server();
         let mut stream = 1;
         for _ in 0..requests.div_ceil(AT_ONCE) {
             let streams: Vec<_> = (stream..).step_by(2).take(AT_ONCE as usize).collect();

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn it_is_answered_with_the_same_bytes() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.receive(&frame(PING, 0, 0, b"12345678"));
     let answer = Sent {
         kind: PING,
@@ -19,12 +19,12 @@ fn it_is_answered_with_the_same_bytes() {
 #[test]
 fn on_a_stream_it_ends_the_connection() {
     let bytes = frame(PING, 0, 1, &[0; 8]);
-    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
+    Side::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn the_answer_to_ours_is_reported_once() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.connection.ping(*b"abcdefgh");
     assert_eq!(end.sent()[0].payload, b"abcdefgh");
     end.receive(&frame(PING, ACK, 0, b"abcdefgh"));
@@ -34,7 +34,7 @@ fn the_answer_to_ours_is_reported_once() {
 
 #[test]
 fn of_more_than_16_unanswered_the_oldest_is_forgotten() {
-    let mut end = End::client();
+    let mut end = Side::client();
     for number in 0..17 {
         end.connection.ping([number; 8]);
     }

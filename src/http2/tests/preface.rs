@@ -32,13 +32,13 @@ fn server_sends_settings_first() {
 
 #[test]
 fn requests_may_follow_without_waiting_for_the_server() {
-    let mut end = End::fresh_client(Options::default());
+    let mut end = Side::fresh_client(Options::default());
     assert_eq!(end.request(b"x"), 1);
 }
 
 #[test]
 fn server_takes_the_preface_in_any_pieces() {
-    let mut end = End::fresh_server(Options::default());
+    let mut end = Side::fresh_server(Options::default());
     end.sent();
     let bytes = [
         &CLIENT_PREFACE[..],
@@ -65,7 +65,7 @@ fn server_takes_the_preface_in_any_pieces() {
 #[test]
 fn wrong_preface_is_a_connection_error_at_its_first_wrong_byte() {
     for wrong in 0..CLIENT_PREFACE.len() {
-        let mut end = End::fresh_server(Options::default());
+        let mut end = Side::fresh_server(Options::default());
         let mut bytes = CLIENT_PREFACE[..=wrong].to_vec();
         bytes[wrong] ^= 0x20;
         end.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
@@ -83,12 +83,12 @@ fn first_frame_of_either_peer_must_be_settings() {
         frame(0xbb, 0, 0, b"unknown"),
     ];
     for first in firsts {
-        let mut client = End::fresh_client(Options::default());
+        let mut client = Side::fresh_client(Options::default());
         client.request(&[]);
         client.connection.advance_output(24);
         client.sent();
         client.expect_connection_error(&first, ErrorCode::PROTOCOL_ERROR);
-        let mut server = End::fresh_server(Options::default());
+        let mut server = Side::fresh_server(Options::default());
         server.receive(CLIENT_PREFACE);
         server.expect_connection_error(&first, ErrorCode::PROTOCOL_ERROR);
     }
@@ -96,14 +96,14 @@ fn first_frame_of_either_peer_must_be_settings() {
 
 #[test]
 fn an_http_1_server_is_recognised_by_nine_bytes() {
-    let mut end = End::fresh_client(Options::default());
+    let mut end = Side::fresh_client(Options::default());
     end.connection.advance_output(24);
     end.expect_connection_error(b"HTTP/1.1 ", ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn goaway_instead_of_settings_is_reported_and_ends_the_connection() {
-    let mut end = End::fresh_client(Options::default());
+    let mut end = Side::fresh_client(Options::default());
     end.connection.advance_output(24);
     let stream = end.sent_request();
     end.receive(&goaway(0, ErrorCode::ENHANCE_YOUR_CALM, b"no"));

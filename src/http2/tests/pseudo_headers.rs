@@ -32,7 +32,7 @@ fn a_response_has_status_and_nothing_else() {
         &[(":", "200")],
         &[METHOD, SCHEME, PATH],
     ] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         let bytes = frame(HEADERS, 0x5, stream, &block(fields));
         end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
@@ -41,7 +41,7 @@ fn a_response_has_status_and_nothing_else() {
 
 #[test]
 fn a_response_without_a_status_is_never_a_head() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     let bytes = frame(HEADERS, 0x5, stream, &[]);
     end.expect_stream_error(&bytes, stream, ErrorCode::PROTOCOL_ERROR);
@@ -66,13 +66,13 @@ const ILLEGAL_REQUESTS: &[&[(&str, &str)]] = &[
 #[test]
 fn a_request_has_its_pseudo_headers_once_and_first() {
     for fields in ILLEGAL_REQUESTS {
-        let mut end = End::server();
+        let mut end = Side::server();
         end.receive(&frame(HEADERS, 0x5, 1, &block(fields)));
         end.expect_reset(1, ErrorCode::PROTOCOL_ERROR);
         assert!(end.events().is_empty());
     }
     let differs = [METHOD, SCHEME, PATH, AUTHORITY, ("host", "b")];
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x5, 1, &block(&differs)));
     end.expect_reset(1, ErrorCode::PROTOCOL_ERROR);
 }
@@ -84,10 +84,10 @@ fn legal_requests_are_taken_and_sent() {
         &[AUTHORITY, PATH, SCHEME, METHOD, ("host", "A"), ("a", "b")],
         &[(":method", "CONNECT"), AUTHORITY],
     ] {
-        let mut end = End::server();
+        let mut end = Side::server();
         end.receive(&frame(HEADERS, 0x5, 1, &block(fields)));
         assert!(matches!(end.events()[..], [Event::Head { .. }]));
-        let mut end = End::client();
+        let mut end = Side::client();
         let fields: Vec<_> = fields
             .iter()
             .map(|(name, value)| field(name, value))
@@ -99,7 +99,7 @@ fn legal_requests_are_taken_and_sent() {
 #[test]
 fn illegal_requests_of_ours_are_refused() {
     for fields in ILLEGAL_REQUESTS {
-        let mut end = End::client();
+        let mut end = Side::client();
         let fields: Vec<_> = fields
             .iter()
             .map(|(name, value)| field(name, value))
@@ -112,7 +112,7 @@ fn illegal_requests_of_ours_are_refused() {
 
 #[test]
 fn a_templates_parts_make_one_legal_head() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let path = field(":path", "/");
     for (extra_pseudo, extra) in [
         (&[][..], &[][..]),

@@ -4,11 +4,11 @@ use super::*;
 
 #[test]
 fn it_ends_the_connection_in_both_roles() {
-    let mut client = End::client();
+    let mut client = Side::client();
     let stream = client.sent_request();
     let bytes = frame(PUSH_PROMISE, 0x4, stream, &[&[0, 0, 0, 2], GET].concat());
     client.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
-    let mut server = End::server();
+    let mut server = Side::server();
     server.receive(&frame(HEADERS, 0x4, 1, POST));
     server.expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }

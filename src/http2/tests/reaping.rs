@@ -4,8 +4,8 @@ use super::super::connection::{BLOCKED_MAX, BUFFERED_MAX};
 use super::*;
 
 /// A server to a client whose streams have no window, and requests on it.
-fn server(requests: u32) -> End {
-    let mut end = End::server_with(Options::default(), &[(4, 0)]);
+fn server(requests: u32) -> Side {
+    let mut end = Side::server_with(Options::default(), &[(4, 0)]);
     for number in 0..requests {
         end.receive(&frame(HEADERS, 0x5, 2 * number + 1, GET));
     }
@@ -13,7 +13,7 @@ fn server(requests: u32) -> End {
     end
 }
 
-fn respond(end: &mut End, stream: StreamId, bytes: usize) {
+fn respond(end: &mut Side, stream: StreamId, bytes: usize) {
     end.connection
         .send_response(stream, 200, &[], Some(&vec![b'x'; bytes]))
         .unwrap();
@@ -80,7 +80,7 @@ fn answers_over_the_limit_together_are_not_kept() {
 
 #[test]
 fn a_client_keeps_its_requests_whatever_the_server_does() {
-    let mut end = End::client_with(Options::default(), &[(4, 0)]);
+    let mut end = Side::client_with(Options::default(), &[(4, 0)]);
     let stream = end.request(&vec![0; 2 * BUFFERED_MAX]);
     end.pass(10 * BLOCKED_MAX);
     assert_eq!(end.connection.unsent(stream), 2 * BUFFERED_MAX);

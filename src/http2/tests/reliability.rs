@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_refused_stream_was_not_processed_and_the_connection_goes_on() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&rst_stream(stream, ErrorCode::REFUSED_STREAM));
     assert!(matches!(
@@ -19,7 +19,7 @@ fn a_refused_stream_was_not_processed_and_the_connection_goes_on() {
 
 #[test]
 fn a_stream_that_we_reset_for_a_fault_may_have_been_processed() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x5, stream, GET));
     assert!(matches!(
@@ -36,12 +36,12 @@ fn requests_that_are_reported_as_not_sent_never_reach_the_peer() {
     // Cut the output at every byte: a server fed with all that was ever offered afterwards sees
     // exactly the requests that are not reported as unsent.
     let whole = {
-        let mut end = End::client();
+        let mut end = Side::client();
         (0..3).for_each(|_| _ = end.request(b"content"));
         end.connection.output().len()
     };
     for taken in 0..=whole {
-        let mut end = End::client();
+        let mut end = Side::client();
         (0..3).for_each(|_| _ = end.request(b"content"));
         let mut bytes = end.connection.output()[..taken].to_vec();
         end.connection.advance_output(taken);
@@ -60,7 +60,7 @@ fn requests_that_are_reported_as_not_sent_never_reach_the_peer() {
                 )
             })
             .count();
-        let mut server = End::server();
+        let mut server = Side::server();
         server.receive(&bytes);
         let heads = server.events();
         let heads = heads
@@ -81,7 +81,7 @@ fn a_request_that_is_being_answered_was_processed_whatever_the_peer_says() {
             (OK_200.to_vec(), Fate::Unknown),
             (literal(":status", "103"), Fate::NotProcessed),
         ] {
-            let mut end = End::client();
+            let mut end = Side::client();
             let stream = end.sent_request();
             end.receive(&frame(HEADERS, END_HEADERS, stream, &head));
             end.receive(&denial);
@@ -96,7 +96,7 @@ fn a_request_that_is_being_answered_was_processed_whatever_the_peer_says() {
 }
 
 /// What became of the streams, by number.
-fn fates(end: &mut End) -> Vec<(StreamId, Fate)> {
+fn fates(end: &mut Side) -> Vec<(StreamId, Fate)> {
     let events = end.events().into_iter();
     events
         .filter_map(|event| match event {
@@ -109,12 +109,12 @@ fn fates(end: &mut End) -> Vec<(StreamId, Fate)> {
 #[test]
 fn requests_that_are_taken_back_never_reach_the_peer_and_the_others_are_answered() {
     let whole = {
-        let mut end = End::client();
+        let mut end = Side::client();
         (0..3).for_each(|_| _ = end.request(b"content"));
         end.connection.output().len()
     };
     for taken in 0..=whole {
-        let mut end = End::client();
+        let mut end = Side::client();
         let streams = [(); 3].map(|()| end.request(b"content"));
         end.connection.ping([7; 8]);
         let window = end.connection.send_window();
@@ -134,7 +134,7 @@ fn requests_that_are_taken_back_never_reach_the_peer_and_the_others_are_answered
         assert_eq!(end.connection.send_window(), window + content);
         bytes.extend(end.connection.output());
         end.connection.advance_output(usize::MAX);
-        let mut server = End::server();
+        let mut server = Side::server();
         server.receive(&bytes);
         let heads: Vec<_> = server.events().iter().filter_map(Event::stream).collect();
         assert!(
@@ -165,7 +165,7 @@ fn requests_that_are_taken_back_never_reach_the_peer_and_the_others_are_answered
 
 #[test]
 fn goaway_takes_back_what_was_not_sent_even_below_its_last_stream() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let sent = [end.request(&[]), end.request(&[])];
     end.sent();
     let unsent = [end.request(b"content"), end.request(b"content")];
@@ -181,7 +181,7 @@ fn goaway_takes_back_what_was_not_sent_even_below_its_last_stream() {
 
 #[test]
 fn content_of_a_request_that_was_sent_goes_on_when_others_are_taken_back() {
-    let mut end = End::client_with(Options::default(), &[(4, 70_000)]);
+    let mut end = Side::client_with(Options::default(), &[(4, 70_000)]);
     // Two thirds of the connection's window, then what it has left is for the second.
     let first = end.request(&vec![b'a'; 60_000]);
     end.connection.advance_output(100);
@@ -198,7 +198,7 @@ fn content_of_a_request_that_was_sent_goes_on_when_others_are_taken_back() {
 #[test]
 fn nothing_is_taken_back_from_before_trailers() {
     for trailers_are_out in [false, true] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let first = end.open("POST", false);
         end.sent();
         let second = end.request(b"content");

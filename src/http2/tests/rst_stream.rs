@@ -6,7 +6,7 @@ use super::*;
 fn on_stream_zero_or_an_idle_one_it_ends_the_connection() {
     for stream in [0, 1, 2] {
         let bytes = rst_stream(stream, ErrorCode::CANCEL);
-        End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
+        Side::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
     }
 }
 
@@ -18,7 +18,7 @@ fn it_ends_the_stream_and_is_not_answered() {
         (ErrorCode::NO_ERROR, Fate::Unknown),
         (ErrorCode(0xdead_beef), Fate::Unknown),
     ] {
-        let mut end = End::client();
+        let mut end = Side::client();
         let stream = end.sent_request();
         end.receive(&rst_stream(stream, code));
         assert!(
@@ -32,7 +32,7 @@ fn it_ends_the_stream_and_is_not_answered() {
 
 #[test]
 fn with_no_error_after_a_complete_response_it_is_no_failure() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.request(&vec![0; 100_000]);
     end.sent();
     end.receive(
@@ -54,7 +54,7 @@ fn with_no_error_after_a_complete_response_it_is_no_failure() {
 
 #[test]
 fn before_the_end_of_a_response_it_is_a_failure() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.sent_request();
     end.receive(&frame(HEADERS, 0x4, stream, OK_200));
     end.receive(&rst_stream(stream, ErrorCode::NO_ERROR));
@@ -66,7 +66,7 @@ fn before_the_end_of_a_response_it_is_a_failure() {
 
 #[test]
 fn a_client_ends_a_request_that_was_answered_before_it_was_sent() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let stream = end.request(&vec![0; 100_000]);
     end.sent();
     end.receive(&frame(HEADERS, 0x5, stream, OK_200));
@@ -76,7 +76,7 @@ fn a_client_ends_a_request_that_was_answered_before_it_was_sent() {
 
 #[test]
 fn a_server_hears_of_a_reset_while_the_request_is_incomplete() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x4, 1, POST));
     end.receive(&rst_stream(1, ErrorCode::CANCEL));
     assert!(matches!(
@@ -89,7 +89,7 @@ fn a_server_hears_of_a_reset_while_the_request_is_incomplete() {
 
 #[test]
 fn our_own_reset_is_followed_by_no_event_of_that_stream() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let (stream, other) = (end.sent_request(), end.sent_request());
     end.receive(&frame(HEADERS, 0x4, stream, OK_200));
     end.receive(&frame(DATA, 0, stream, b"x"));
@@ -108,7 +108,7 @@ fn our_own_reset_is_followed_by_no_event_of_that_stream() {
 
 #[test]
 fn a_server_may_reset_with_no_error_after_its_response() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x4, 1, POST));
     end.connection
         .send_response(1, 413, &[], Some(b""))
@@ -122,7 +122,7 @@ fn a_server_may_reset_with_no_error_after_its_response() {
 
 #[test]
 fn a_server_remembers_its_last_256_resets() {
-    let mut end = End::server();
+    let mut end = Side::server();
     let streams: Vec<_> = (0..257).map(|index| 2 * index + 1).collect();
     for stream in &streams {
         end.receive(&frame(HEADERS, 0x4, *stream, POST));

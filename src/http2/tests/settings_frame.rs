@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn they_are_applied_and_acknowledged_at_once_and_in_order() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.receive(
         &[
             settings(&[(3, 1)]),
@@ -38,14 +38,14 @@ fn illegal_values_end_the_connection() {
         (5, 0x3fff, ErrorCode::PROTOCOL_ERROR),
         (5, 0x100_0000, ErrorCode::PROTOCOL_ERROR),
     ] {
-        End::client().expect_connection_error(&settings(&[(id, value)]), code);
+        Side::client().expect_connection_error(&settings(&[(id, value)]), code);
     }
-    End::server().expect_connection_error(&settings(&[(2, 2)]), ErrorCode::PROTOCOL_ERROR);
+    Side::server().expect_connection_error(&settings(&[(2, 2)]), ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn legal_extremes_are_taken() {
-    let mut end = End::client();
+    let mut end = Side::client();
     let extremes = [
         (1, u32::MAX),
         (2, 0),
@@ -59,7 +59,7 @@ fn legal_extremes_are_taken() {
     end.receive(&settings(&extremes));
     assert!(matches!(end.events()[..], [Event::SettingsReceived]));
     // A client may allow pushes; we make none.
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&settings(&[(2, 1)]));
     assert!(matches!(end.events()[..], [Event::SettingsReceived]));
     assert!(!end.connection.is_closed());
@@ -68,18 +68,18 @@ fn legal_extremes_are_taken() {
 #[test]
 fn on_a_stream_they_end_the_connection() {
     let bytes = frame(SETTINGS, 0, 1, &[]);
-    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
+    Side::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn an_acknowledgement_of_nothing_ends_the_connection() {
     let bytes = frame(SETTINGS, ACK, 0, &[]);
-    End::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
+    Side::client().expect_connection_error(&bytes, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn an_acknowledgement_is_reported() {
-    let mut end = End::fresh_client(Options::default());
+    let mut end = Side::fresh_client(Options::default());
     end.receive(&settings(&[]));
     end.receive(&frame(SETTINGS, ACK, 0, &[]));
     assert!(matches!(
@@ -90,7 +90,7 @@ fn an_acknowledgement_is_reported() {
 
 #[test]
 fn ours_not_acknowledged_within_10_s_end_the_connection() {
-    let mut end = End::fresh_client(Options::default());
+    let mut end = Side::fresh_client(Options::default());
     end.connection.advance_output(24);
     end.receive(&settings(&[]));
     end.events();
@@ -106,7 +106,7 @@ fn ours_not_acknowledged_within_10_s_end_the_connection() {
 
 #[test]
 fn once_acknowledged_there_is_no_timeout() {
-    let mut end = End::client();
+    let mut end = Side::client();
     assert_eq!(end.connection.next_timeout(), None);
     end.pass(Duration::from_secs(100));
     assert!(!end.connection.is_closed());
@@ -123,7 +123,7 @@ fn of_two_of_ours_the_older_is_acknowledged_first() {
         [(0, false, true), (1, false, false), (2, true, true)]
     {
         let server = || {
-            let mut end = End::server();
+            let mut end = Side::server();
             end.connection.change_settings(0, 10, end.now);
             end.connection.change_settings(8192, 60_000, end.now);
             for _ in 0..acknowledged {
@@ -146,7 +146,7 @@ fn of_two_of_ours_the_older_is_acknowledged_first() {
 
 #[test]
 fn of_two_of_ours_each_has_its_10_s() {
-    let mut end = End::server();
+    let mut end = Side::server();
     let sent = end.now;
     let secs = Duration::from_secs;
     end.connection.change_settings(4096, 10, sent);
@@ -165,7 +165,7 @@ fn of_two_of_ours_each_has_its_10_s() {
 
 #[test]
 fn of_a_server_that_answers_and_does_not_acknowledge_them_the_answers_are_awaited() {
-    let mut end = End::fresh_client(Options::default());
+    let mut end = Side::fresh_client(Options::default());
     end.connection.advance_output(24);
     end.receive(&settings(&[]));
     let (first, second) = (end.sent_request(), end.sent_request());
@@ -195,7 +195,7 @@ fn a_server_answers_from_its_first_head_on() {
     // `:status: 103` is no field of the static table.
     let early_hints = b"\x08\x03103";
     for head in [OK_200, early_hints] {
-        let mut end = End::fresh_client(Options::default());
+        let mut end = Side::fresh_client(Options::default());
         end.connection.advance_output(24);
         end.receive(&settings(&[]));
         let stream = end.sent_request();
@@ -209,7 +209,7 @@ fn a_server_answers_from_its_first_head_on() {
 
 #[test]
 fn a_server_gives_up_a_client_that_does_not_acknowledge_them() {
-    let mut end = End::fresh_server(Options::default());
+    let mut end = Side::fresh_server(Options::default());
     end.receive(CLIENT_PREFACE);
     end.receive(&settings(&[]));
     end.receive(&frame(HEADERS, 0x5, 1, GET));
@@ -226,7 +226,7 @@ fn a_server_gives_up_a_client_that_does_not_acknowledge_them() {
 /// which come at once, before any can be written, end nothing.
 #[test]
 fn acknowledgements_that_wait_to_be_read_end_nothing_and_hold_input_up() {
-    for mut end in [End::client(), End::server()] {
+    for mut end in [Side::client(), Side::server()] {
         let mut taken = 0;
         while end.connection.wants_input() {
             end.receive(&settings(&[]));
@@ -243,7 +243,7 @@ fn acknowledgements_that_wait_to_be_read_end_nothing_and_hold_input_up() {
 /// RFC 9113 §6.5.2: the limit is advisory.
 #[test]
 fn a_request_over_the_peers_max_header_list_size_is_sent_and_told_once() {
-    let mut end = End::client_with(Options::default(), &[(6, 300)]);
+    let mut end = Side::client_with(Options::default(), &[(6, 300)]);
     let long = "p".repeat(200);
     let path = [field(":path", &long)];
     for round in 0..3 {
@@ -292,7 +292,7 @@ fn a_request_over_the_peers_max_header_list_size_is_sent_and_told_once() {
 
 #[test]
 fn an_answer_over_the_peers_max_header_list_size_is_sent() {
-    let mut end = End::server_with(Options::default(), &[(6, 0)]);
+    let mut end = Side::server_with(Options::default(), &[(6, 0)]);
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     let answered = end
         .connection

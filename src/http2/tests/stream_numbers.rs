@@ -5,20 +5,20 @@ use super::*;
 
 #[test]
 fn a_client_uses_odd_numbers_in_order() {
-    let mut end = End::client();
+    let mut end = Side::client();
     assert_eq!([(); 4].map(|()| end.request(&[])), [1, 3, 5, 7]);
     assert_eq!(end.connection.highest_stream(), 7);
 }
 
 #[test]
 fn a_request_of_an_even_number_ends_the_connection() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.expect_connection_error(&frame(HEADERS, 0x5, 2, GET), ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]
 fn opening_a_stream_closes_all_below_it() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x5, 5, GET));
     assert_eq!(end.connection.highest_stream(), 5);
     end.events();
@@ -27,7 +27,7 @@ fn opening_a_stream_closes_all_below_it() {
 
 #[test]
 fn a_number_is_not_used_twice() {
-    let mut end = End::server();
+    let mut end = Side::server();
     end.receive(&frame(HEADERS, 0x5, 1, GET));
     end.connection.send_response(1, 204, &[], None).unwrap();
     end.events();
@@ -36,7 +36,7 @@ fn a_number_is_not_used_twice() {
 
 #[test]
 fn after_the_last_number_the_connection_drains_and_closes() {
-    let mut end = End::client();
+    let mut end = Side::client();
     end.connection.highest = LAST_REQUEST_STREAM - 4;
     assert_eq!(end.connection.available_streams(), 2);
     let streams = [end.request(&[]), end.request(&[])];

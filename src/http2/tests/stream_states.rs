@@ -119,10 +119,10 @@ fn expected(role: Role, state: State, what: What) -> Verdict {
 }
 
 /// An end with stream 1 in that state, and the number that the frame is for.
-fn bring(role: Role, state: State) -> Option<(End, StreamId)> {
+fn bring(role: Role, state: State) -> Option<(Side, StreamId)> {
     let (mut end, head) = match role {
-        Role::Client => (End::client(), OK_200),
-        Role::Server => (End::server(), POST),
+        Role::Client => (Side::client(), OK_200),
+        Role::Server => (Side::server(), POST),
     };
     let (ours_done, theirs_done) = match state {
         State::Idle => return Some((end, 1)),
@@ -183,7 +183,7 @@ fn bytes(role: Role, what: What, stream: StreamId) -> Vec<u8> {
 }
 
 /// What the end made of it.
-fn verdict(end: &mut End, stream: StreamId) -> Verdict {
+fn verdict(end: &mut Side, stream: StreamId) -> Verdict {
     let closed = end.connection.is_closed();
     for sent in end.sent() {
         let code = |at: usize| {

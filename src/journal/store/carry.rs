@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{Stage, Store, Trouble};
 use crate::journal::batch::{Batch, Span};
 use crate::journal::catalogue::{read_frame, read_from, unreadable};
-use crate::journal::index::{Index, Place, Rest};
+use crate::journal::index::{Index, Location, Rest};
 use crate::journal::{PLACES_MAX, segment};
 
 /// How far it has come.
@@ -35,11 +35,11 @@ pub(in crate::journal) const WORTHWHILE: u64 = 64 << 10;
 #[derive(Debug, Default)]
 struct Piece {
     batch: Batch,
-    notifications: Vec<(u64, Place, Span)>,
+    notifications: Vec<(u64, Location, Span)>,
     /// None for one that is damaged.
-    answers: Vec<(Place, Option<Span>)>,
+    answers: Vec<(Location, Option<Span>)>,
     /// What ended the piece: a record that cannot be read.
-    unread: Option<(Place, io::Error)>,
+    unread: Option<(Location, io::Error)>,
 }
 
 impl Store {
@@ -189,7 +189,7 @@ impl Store {
         index.answers_moved(&moves.collect::<Vec<_>>());
     }
 
-    fn cannot_read(&self, place: Place, error: &io::Error) -> Trouble {
+    fn cannot_read(&self, place: Location, error: &io::Error) -> Trouble {
         let why = unreadable(place, error);
         if self.catalogue.lock().unread.note_carry(true) {
             ::log::error!("{why}; until then no older segment is removed");

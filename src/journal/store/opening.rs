@@ -158,8 +158,8 @@ impl Store {
         let begun = begin(&*self.files, &self.settings.dir, number, stage, &bytes);
         let file = match begun {
             Ok(file) => file,
-            Err(Refusal::Write(error)) => return Err(self.trouble(&error)),
-            Err(Refusal::Sync(error)) => return Err(self.fail(&error)),
+            Err(BeginError::Write(error)) => return Err(self.trouble(&error)),
+            Err(BeginError::Sync(error)) => return Err(self.fail(&error)),
         };
         let mut catalogue = self.catalogue.lock();
         catalogue.segments.insert(number, Arc::clone(&file));
@@ -253,12 +253,12 @@ fn mend(file: &dyn JournalFile, found: &Found) -> io::Result<()> {
 }
 
 /// Why a segment was not begun.
-enum Refusal {
+enum BeginError {
     Write(io::Error),
     Sync(io::Error),
 }
 
-impl Refusal {
+impl BeginError {
     fn into_error(self) -> io::Error {
         match self {
             Self::Write(error) | Self::Sync(error) => error,
@@ -274,7 +274,7 @@ fn begin(
     number: u32,
     stage: Stage,
     bytes: &[u8],
-) -> Result<Arc<dyn JournalFile>, Refusal> {
+) -> Result<Arc<dyn JournalFile>, BeginError> {
     let path = dir.join(segment::draft(number));
     let created = match files.create(&path) {
         // One that was never begun, of a process that crashed.
@@ -283,19 +283,19 @@ fn begin(
         }
         created => created,
     };
-    let file = created.map_err(Refusal::Write)?;
+    let file = created.map_err(BeginError::Write)?;
     let refused = |error| {
         if let Err(error) = files.remove(&path) {
             ::log::warn!("journal: cannot remove {}: {error}", path.display());
         }
-        Refusal::Write(error)
+        BeginError::Write(error)
     };
     file.write_at(bytes, 0).map_err(refused)?;
-    file.sync_data().map_err(Refusal::Sync)?;
+    file.sync_data().map_err(BeginError::Sync)?;
     if stage != Stage::Draft {
         let name = dir.join(segment::name(number));
         files.rename(&path, &name).map_err(refused)?;
     }
-    files.sync_dir(dir).map_err(Refusal::Sync)?;
+    files.sync_dir(dir).map_err(BeginError::Sync)?;
     Ok(file)
 }

@@ -128,7 +128,7 @@ fn a_read_that_fails_at_the_start_is_no_damage_and_changes_nothing() {
 #[test]
 fn no_file_of_a_journal_can_be_read_and_it_waits_for_a_better_day() {
     let (files, all) = two_segments();
-    files.set_read_fault(Some(ReadFault::Place("journal", 0..u64::MAX)));
+    files.set_read_fault(Some(ReadFault::Location("journal", 0..u64::MAX)));
     for _ in 0..3 {
         let error = open(&files).unwrap_err();
         let said = error.to_string();
@@ -206,7 +206,7 @@ fn a_record_that_cannot_be_read_keeps_its_segment_and_nothing_else() {
         (victim, at..at + 1)
     };
     let (mut store, _) = open(&files).unwrap();
-    files.set_read_fault(Some(ReadFault::Place("01.journal", place.1)));
+    files.set_read_fault(Some(ReadFault::Location("01.journal", place.1)));
     let mut unreadable = 0;
     for _ in 0..200 {
         unreadable += usize::from(store.carry(300, at(0).unix).is_err());
@@ -251,7 +251,7 @@ fn a_record_that_cannot_be_read_keeps_its_segment_and_nothing_else() {
 fn what_cannot_be_read_keeps_nothing_once_it_is_settled() {
     let (files, all) = two_segments();
     let (mut store, _) = open(&files).unwrap();
-    files.set_read_fault(Some(ReadFault::Place("01.journal", 0..u64::MAX)));
+    files.set_read_fault(Some(ReadFault::Location("01.journal", 0..u64::MAX)));
     assert!(matches!(
         store.carry(300, at(0).unix),
         Err(Trouble::Unreadable(_))

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::terms::{EndsWith, Refusal, Refused, Target, Witness};
+use super::terms::{CredentialRefusal, EndsWith, Refused, Target, Witness};
 use super::{PROBE_GROWTH, READ_WITHIN, WITNESSES_KEPT};
 use crate::jitter;
 use crate::moment::Moment;
@@ -14,9 +14,9 @@ use crate::push::{ConnectionId, PushId};
 /// A credential that was refused, and how far it is with finding out more.
 #[derive(Debug)]
 pub(super) struct Closed {
-    pub(super) refusal: Refusal,
+    pub(super) refusal: CredentialRefusal,
     /// What a push was refused for, while an access token is wanted to send a probe with.
-    pub(super) behind: Option<Refusal>,
+    pub(super) behind: Option<CredentialRefusal>,
     pub(super) since: Moment,
     pub(super) met: Met,
     /// Those that have met it, each push once, at most [`WITNESSES_KEPT`].
@@ -120,7 +120,7 @@ pub(super) enum Phase {
 
 impl Closed {
     /// Nobody has met it, and it is not judged.
-    pub(super) fn new(refusal: Refusal, now: Moment) -> Self {
+    pub(super) fn new(refusal: CredentialRefusal, now: Moment) -> Self {
         Self {
             refusal,
             behind: None,
@@ -245,7 +245,7 @@ impl Closed {
     }
 
     /// It is refused for another reason now.
-    pub(super) fn turn_to(&mut self, refusal: Refusal) {
+    pub(super) fn turn_to(&mut self, refusal: CredentialRefusal) {
         let before = std::mem::replace(&mut self.refusal, refusal);
         let wants_token = self.refusal.ends_with == EndsWith::AccessToken;
         if wants_token && before.ends_with == EndsWith::Probe {
@@ -254,7 +254,7 @@ impl Closed {
     }
 
     /// Takes note of what ends no probe.
-    pub(super) fn note(&mut self, refusal: Refusal) {
+    pub(super) fn note(&mut self, refusal: CredentialRefusal) {
         if self.refusal.ends_with == EndsWith::AccessToken && refusal.ends_with == EndsWith::Probe {
             self.behind.get_or_insert(refusal);
         }

@@ -45,7 +45,7 @@ pub enum Hold {
 
 /// A credential that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CredentialRefusal {
     /// The provider's word for it.
     pub reason: Arc<str>,
     /// What is wrong, with which file, and what to do.

@@ -26,8 +26,8 @@ fn moment(start: Moment, secs: u64) -> Moment {
     }
 }
 
-fn refusal(ends_with: EndsWith) -> Refusal {
-    Refusal {
+fn refusal(ends_with: EndsWith) -> CredentialRefusal {
+    CredentialRefusal {
         reason: "InvalidProviderToken".into(),
         text: "the auth token is not accepted".into(),
         ends_with,
@@ -313,7 +313,7 @@ fn an_access_token_does_not_open_what_an_answer_closed() {
 #[test]
 fn what_an_answer_closed_is_opened_by_a_good_one_also_after_a_want_of_an_access_token() {
     let start = Moment::now();
-    let want = || Refusal {
+    let want = || CredentialRefusal {
         reason: "NoAccessToken".into(),
         ..refusal(EndsWith::AccessToken)
     };

@@ -49,7 +49,7 @@ impl Watched {
     }
 
     fn refuse_by_route(&self, generation: u64, nth: usize, ends_with: EndsWith) -> Refused {
-        let refusal = Refusal {
+        let refusal = CredentialRefusal {
             reason: "BadCertificate".into(),
             text: "the client certificate is not accepted".into(),
             ends_with,

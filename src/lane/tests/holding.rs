@@ -7,8 +7,8 @@ fn take_last(lane: &Lane, now: Instant) -> Option<Push> {
     lane.take_last(ConnectionId::new(99), now)
 }
 
-fn refusal() -> Refusal {
-    Refusal {
+fn refusal() -> CredentialRefusal {
+    CredentialRefusal {
         reason: "BadCertificate".into(),
         text: "the client certificate is not accepted".into(),
         ends_with: EndsWith::Probe,

@@ -72,7 +72,7 @@ fn the_end_of_a_plain_socket_is_orderly() {
     let mut socket = plain(client);
     drop(server);
     read(&mut socket, 1);
-    assert_eq!(socket.end(), Some(&End::orderly()));
+    assert_eq!(socket.end(), Some(&SocketEnd::orderly()));
     assert_eq!(
         socket.send(b"x", Instant::now()),
         0,
@@ -131,7 +131,7 @@ fn bytes_on_the_heels_of_the_handshake_are_not_lost() {
     assert!(read(&mut socket, LENGTH) == *content);
     thread.join().unwrap();
     read(&mut socket, 1);
-    assert_eq!(socket.end(), Some(&End::orderly()));
+    assert_eq!(socket.end(), Some(&SocketEnd::orderly()));
 }
 
 #[test]

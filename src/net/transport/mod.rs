@@ -34,7 +34,7 @@ use ureq::{Agent, Error, Timeout};
 use super::dial::{Dial, OpenError, Stage};
 use super::readiness::{Bell, Waiter};
 use super::resolve::Resolver;
-use super::socket::End;
+use super::socket::SocketEnd;
 use super::tls;
 use buffers::TextBuffers;
 
@@ -257,7 +257,7 @@ impl OpenError {
 }
 
 /// What ureq is told about a socket that ended.
-fn ended(end: &End) -> Error {
+fn ended(end: &SocketEnd) -> Error {
     let kind = end.failure.unwrap_or(io::ErrorKind::UnexpectedEof);
     failed(kind, end.text.clone())
 }

@@ -9,7 +9,7 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A token endpoint that answers each request from a script, on a port of its own.
-struct Endpoint {
+struct TokenEndpoint {
     uri: String,
     /// The form of each request, in order.
     forms: Receiver<String>,
@@ -17,7 +17,7 @@ struct Endpoint {
     answers: Sender<String>,
 }
 
-impl Endpoint {
+impl TokenEndpoint {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let uri = format!("http://{}/token", listener.local_addr().unwrap());
@@ -147,7 +147,7 @@ fn unix_now() -> u64 {
 
 #[test]
 fn the_form_is_the_one_of_rfc_7523() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     endpoint.grant("ya29.abc..");
     let tokens = endpoint.tokens();
     assert_eq!(wait(&tokens).unwrap(), "Bearer ya29.abc..");
@@ -163,7 +163,7 @@ fn the_form_is_the_one_of_rfc_7523() {
 
 #[test]
 fn eight_threads_at_once_cause_one_exchange() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     let form = endpoint.form();
     assert!(tokens.current(Instant::now()).is_none(), "it never blocks");
@@ -179,7 +179,7 @@ fn eight_threads_at_once_cause_one_exchange() {
 
 #[test]
 fn a_bell_rings_when_a_token_has_come() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     let rung = bell(&tokens);
     endpoint.grant("one");
@@ -193,7 +193,7 @@ fn a_bell_rings_when_a_token_has_come() {
 
 #[test]
 fn a_refused_token_is_replaced_once_for_all_who_had_it() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     endpoint.grant("one");
     let tokens = endpoint.tokens();
     wait(&tokens).unwrap();
@@ -219,7 +219,7 @@ fn a_refused_token_is_replaced_once_for_all_who_had_it() {
 
 #[test]
 fn trouble_that_passes_is_tried_again() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     let rung = bell(&tokens);
     endpoint.answer("503 Unavailable", "", "<html>secret</html>");
@@ -233,7 +233,7 @@ fn trouble_that_passes_is_tried_again() {
 
 #[test]
 fn trouble_that_stays_ends_the_wait_at_once() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     endpoint.answer(
         "400 Bad Request",
@@ -247,7 +247,7 @@ fn trouble_that_stays_ends_the_wait_at_once() {
 
 #[test]
 fn a_wrong_clock_is_corrected_by_the_date_field_once() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     let error = r#"{"error":"invalid_grant","error_description":"Check your iat and exp values"}"#;
     // Half a century from now or more, so that the day of the test does not matter.
@@ -262,7 +262,7 @@ fn a_wrong_clock_is_corrected_by_the_date_field_once() {
 
 #[test]
 fn a_clock_that_cannot_be_corrected_is_trouble() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     let rung = bell(&tokens);
     let error = r#"{"error":"invalid_grant","error_description":"Check your iat and exp values"}"#;
@@ -278,8 +278,8 @@ fn a_clock_that_cannot_be_corrected_is_trouble() {
 
 #[test]
 fn redirects_are_not_followed() {
-    let endpoint = Endpoint::start();
-    let other = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
+    let other = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     endpoint.answer(
         "307 Temporary Redirect",
@@ -295,7 +295,7 @@ fn redirects_are_not_followed() {
 
 #[test]
 fn an_answer_over_the_limit_is_not_read() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     let rung = bell(&tokens);
     endpoint.answer("200 OK", "", &" ".repeat(super::super::ANSWER_BODY_MAX + 1));
@@ -360,7 +360,7 @@ fn a_panic_is_trouble_that_passes() {
 
 #[test]
 fn the_assertion_is_cut_out_of_the_endpoints_text() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let tokens = endpoint.tokens();
     let assertion = format!("head.{}.sig-_", issued_at(&endpoint.form()));
     let error =
@@ -372,7 +372,7 @@ fn the_assertion_is_cut_out_of_the_endpoints_text() {
 
 #[test]
 fn an_assertion_as_long_as_googles_is_cut_out_too() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     let assertion = "eyJ0eXAi".repeat(100);
     let account = Account {
         token_uri: endpoint.uri.clone(),
@@ -388,7 +388,7 @@ fn an_assertion_as_long_as_googles_is_cut_out_too() {
 
 #[test]
 fn dropping_it_ends_the_thread() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     endpoint.grant("one");
     let tokens = endpoint.tokens();
     wait(&tokens).unwrap();
@@ -403,7 +403,7 @@ fn dropping_it_ends_the_thread() {
 
 #[test]
 fn debug_output_has_no_token() {
-    let endpoint = Endpoint::start();
+    let endpoint = TokenEndpoint::start();
     endpoint.grant("secret");
     let tokens = endpoint.tokens();
     wait(&tokens).unwrap();

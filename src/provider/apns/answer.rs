@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::moment::Moment;
 use crate::pasted::quoted;
 use crate::provider::{
-    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, REASON_MAX, Row, TokenEffect, Wait, cut,
-    retry_after,
+    ANSWER_BODY_MAX, Again, Answer, AnswerHead, LaneEffect, REASON_MAX, Row, TokenEffect, Wait,
+    cut, retry_after,
 };
 
 /// The answer table.
@@ -180,7 +180,7 @@ const TOO_MANY_UPDATES: Again = Again {
 };
 
 /// Judges a response.
-pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
+pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
     let apns_id = head
         .apns_id
         .and_then(|id| std::str::from_utf8(id).ok())

@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::moment::Moment;
 use crate::pasted::quoted;
 use crate::provider::{
-    ANSWER_BODY_MAX, Again, Answer, Head, LaneEffect, QUOTE_MAX, REASON_MAX, Row, TokenEffect,
-    Wait, retry_after,
+    ANSWER_BODY_MAX, Again, Answer, AnswerHead, LaneEffect, QUOTE_MAX, REASON_MAX, Row,
+    TokenEffect, Wait, retry_after,
 };
 
 /// The answer table: codes of `FcmError`, then reasons of `ErrorInfo`.
@@ -209,7 +209,7 @@ struct Problem<'a> {
 }
 
 /// Judges a response.
-pub fn answer(head: Head<'_>, body: &[u8], now: Moment) -> Answer {
+pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
     if head.status == 200 {
         return Answer::succeeded();
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn outstanding(id: u64) -> Outstanding {
-    Outstanding {
+fn outstanding(id: u64) -> OpenPush {
+    OpenPush {
         id,
         token: DeviceToken::new("aa"),
         notification: Notification::empty(Platform::Ios),
@@ -48,7 +48,7 @@ fn pushes_with_one_id_are_sent_with_different_ones() {
     later.accepted = "2026/11/22 05:15:13 UTC".into();
     let mut elsewhere = first.clone();
     elsewhere.token = DeviceToken::new("bb");
-    let ids = [&first, &later, &elsewhere, &outstanding(2)].map(Outstanding::push_id);
+    let ids = [&first, &later, &elsewhere, &outstanding(2)].map(OpenPush::push_id);
     for (at, id) in ids.iter().enumerate() {
         assert!(id.0 > 0 && id.0 < 1 << 53, "{id}");
         assert!(!ids[..at].contains(id), "{ids:?}");

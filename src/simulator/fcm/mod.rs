@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use self::message::{Message, Violation};
 pub(super) use self::refusal::{FAILURES, Fault};
-use self::refusal::{Refusal, Wish};
+use self::refusal::{GoogleError, Wish};
 use self::schema::Target;
 use super::answer::{Judgement, Reply, Response, Standing};
 use super::endpoint::Arrival;
@@ -63,9 +63,9 @@ impl Session {
     /// Judges one request.
     pub(super) fn judge<'a>(&mut self, arrival: &Arrival<'a>) -> Judgement<'a> {
         let read = if arrival.body.len() > MAX_BODY {
-            Err(Refusal::new(Fault::BodyTooLarge, ""))
+            Err(GoogleError::new(Fault::BodyTooLarge, ""))
         } else {
-            Message::read(arrival.body).map_err(Refusal::violation)
+            Message::read(arrival.body).map_err(GoogleError::violation)
         };
         let ttl = read.as_ref().ok().and_then(|message| message.ttl);
         let key = Some(key(arrival.body, ttl));
@@ -120,7 +120,7 @@ impl Session {
         key: Option<u64>,
     ) -> Result<(), Ended> {
         self.check_head(arrival)?;
-        check_target(message).map_err(Refusal::violation)?;
+        check_target(message).map_err(GoogleError::violation)?;
         let (target, value) = message
             .target
             .as_ref()
@@ -171,7 +171,7 @@ impl Session {
         if project == self.fcm.project {
             Ok(())
         } else {
-            let refusal = Refusal::new(Fault::PermissionDenied, project);
+            let refusal = GoogleError::new(Fault::PermissionDenied, project);
             Err(refusal.into())
         }
     }
@@ -200,7 +200,7 @@ impl Session {
     }
 
     fn fault(&self, fault: Fault) -> Ended {
-        Refusal::new(fault, &self.fcm.project).into()
+        GoogleError::new(fault, &self.fcm.project).into()
     }
 
     fn accept(&self, arrival: &Arrival<'_>, trial: bool) -> Reply {
@@ -225,14 +225,14 @@ impl Session {
 
 /// Why a message is not accepted.
 enum Ended {
-    Refused(Box<Refusal>),
+    Refused(Box<GoogleError>),
     Refuse,
     Reset,
     Silence,
 }
 
-impl From<Refusal> for Ended {
-    fn from(refusal: Refusal) -> Self {
+impl From<GoogleError> for Ended {
+    fn from(refusal: GoogleError) -> Self {
         Self::Refused(Box::new(refusal))
     }
 }

@@ -7,7 +7,7 @@ use crate::simulator::answer::{Response, Standing};
 
 /// A refusal ready to be sent.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct GoogleError {
     pub(super) response: Response,
     /// `FcmError.errorCode`, or failing that the nearest word.
     pub(super) word: &'static str,
@@ -70,7 +70,7 @@ impl Fault {
 
     /// The word that a refusal for it has.
     pub(in crate::simulator) fn word(self) -> &'static str {
-        Refusal::new(self, "").word
+        GoogleError::new(self, "").word
     }
 }
 
@@ -130,7 +130,7 @@ const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 const QUOTA_FAILURE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
-impl Refusal {
+impl GoogleError {
     /// The refusal for a fault.
     pub(super) fn new(fault: Fault, project: &str) -> Self {
         let fcm = |code: &str| json!({"@type": FCM_ERROR, "errorCode": code});
@@ -315,7 +315,7 @@ const BAD_TOKEN: &str = "The registration token is not a valid FCM registration 
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Refusal, Standing, Wish, wish};
+    use super::{Fault, GoogleError, Standing, Wish, wish};
 
     #[test]
     fn tokens_ask_for_answers_always_or_once() {
@@ -340,7 +340,7 @@ mod tests {
             (Fault::QuotaExceeded, Standing::TurnedAway),
             (Fault::BadGateway, Standing::TurnedAway),
         ] {
-            assert_eq!(Refusal::new(fault, "p").standing, standing, "{fault:?}");
+            assert_eq!(GoogleError::new(fault, "p").standing, standing, "{fault:?}");
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{PATIENCE, Shared};
 use crate::moment;
 use crate::net::connection::Connection;
 use crate::net::readiness::Waiter;
-use crate::simulator::endpoint::Endpoint;
+use crate::simulator::endpoint::LookAlike;
 use crate::simulator::faults::Kind;
 
 /// The only socket of its waiter.
@@ -78,7 +78,7 @@ fn abide(waiter: &mut Waiter, token: Token, shared: &Shared) -> io::Result<()> {
 /// A GOAWAY in the place of SETTINGS, and the end.
 pub(super) fn goaway_first(
     tls: &Arc<ServerConfig>,
-    endpoint: &Endpoint,
+    endpoint: &LookAlike,
     socket: TcpStream,
 ) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;

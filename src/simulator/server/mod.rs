@@ -17,7 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::Acceptor;
 
 pub(super) use self::door::Door;
-use super::endpoint::Endpoint;
+use super::endpoint::LookAlike;
 use super::faults::{Asked, Dice, Farewell, Faults, Kind, Point, Strike, TICK};
 use super::service::{Doom, HEADER_TABLE_INITIAL, Service, Surroundings, WINDOW_INITIAL};
 use super::{Clock, apns, http1, tls};
@@ -202,7 +202,7 @@ fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -
         tally.struck(Asked::GoAway(Farewell::First));
         return ending::goaway_first(&listener.tls, &around.endpoint, socket);
     }
-    if matches!(around.endpoint, Endpoint::Apns(_)) || offers_h2(&socket)? {
+    if matches!(around.endpoint, LookAlike::Apns(_)) || offers_h2(&socket)? {
         serve_http2(listener, shared, socket, number, faults, strike)
     } else {
         http1::serve(listener, &shared.clock, socket, number)
@@ -322,8 +322,8 @@ fn pump(
 }
 
 /// The SETTINGS that were seen of the real ones.
-fn options(endpoint: &Endpoint, faults: &Faults) -> Options {
-    let apns = matches!(endpoint, Endpoint::Apns(_));
+fn options(endpoint: &LookAlike, faults: &Faults) -> Options {
+    let apns = matches!(endpoint, LookAlike::Apns(_));
     let narrow = apns || faults.connection_window.is_some();
     let streams = endpoint.first_streams();
     Options {

@@ -14,16 +14,16 @@ use std::time::Instant;
 
 use self::limit::Limit;
 use self::outgoing::Shelf;
-use super::endpoint::{Endpoint, Session};
+use super::endpoint::{LookAlike, Session};
 use super::faults::{Asked, Dice, Draw, Faults, Kind, Point, Stage};
 use super::ledger::{Ledger, Line};
-use super::record::{Entry, Place, Recorder};
+use super::record::{Arrival, Entry, Recorder};
 use super::report::Reporter;
 use crate::http2::{Connection, ErrorCode, Event, Fields, StreamId};
 
 /// What one connection has to do with the others.
 pub(super) struct Surroundings {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: LookAlike,
     pub(super) ledger: Arc<Ledger>,
     pub(super) reporter: Arc<Reporter>,
     pub(super) recorder: Option<Arc<Recorder>>,
@@ -41,8 +41,8 @@ impl Surroundings {
     }
 
     /// Where a request came in.
-    pub(super) fn place(&self, connection: u64, stream: StreamId, now: Instant) -> Place {
-        Place {
+    pub(super) fn place(&self, connection: u64, stream: StreamId, now: Instant) -> Arrival {
+        Arrival {
             provider: self.endpoint.provider(),
             connection,
             stream,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::parting::LEAVE;
 use super::{Faults, Reporter, Service, Stage, Surroundings};
 use crate::http2::{Connection, ErrorCode, Options};
-use crate::simulator::endpoint::{Endpoint, Provider};
+use crate::simulator::endpoint::{LookAlike, Provider};
 use crate::simulator::faults::Script;
 use crate::simulator::fcm::Fcm;
 use crate::simulator::ledger::Ledger;
@@ -17,7 +17,7 @@ fn service(now: Instant) -> Service {
     };
     let faults = Arc::new(Faults::default());
     let around = Surroundings {
-        endpoint: Endpoint::Fcm(Arc::new(fcm)),
+        endpoint: LookAlike::Fcm(Arc::new(fcm)),
         ledger: Arc::new(Ledger::new(1)),
         reporter: Arc::new(Reporter::Silent),
         recorder: None,

@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
-use super::client::{Answer, Client, finish, open};
+use super::client::{Client, WholeResponse, finish, open};
 use super::{DEVICE, NOW, PAYLOAD, World, remove, set};
 
 impl World {
@@ -18,7 +18,7 @@ impl World {
         change: impl FnOnce(&mut Vec<(String, String)>),
         device_token: &str,
         payload: &[u8],
-    ) -> Answer {
+    ) -> WholeResponse {
         let mut fields = self.apns_fields();
         change(&mut fields);
         let path = format!("/3/device/{device_token}");
@@ -31,7 +31,7 @@ impl World {
 }
 
 /// Checks a refusal.
-fn check(answer: &Answer, status: u16, reason: &str, why: &str) {
+fn check(answer: &WholeResponse, status: u16, reason: &str, why: &str) {
     assert_eq!(answer.status, status, "{why}: {}", answer.text());
     assert_eq!(answer.json()["reason"], reason, "{why}");
     assert_eq!(

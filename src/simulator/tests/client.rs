@@ -27,13 +27,13 @@ pub(super) struct Client {
 
 /// A whole response.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct WholeResponse {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl WholeResponse {
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -124,7 +124,7 @@ impl Client {
         path: &str,
         fields: &[(N, V)],
         body: &[u8],
-    ) -> Result<Answer, h2::Error> {
+    ) -> Result<WholeResponse, h2::Error> {
         let response = self.begin(method, path, fields, body).await?;
         finish(response).await
     }
@@ -165,7 +165,7 @@ impl Client {
 }
 
 /// Awaits the rest of a response.
-pub(super) async fn finish(response: ResponseFuture) -> Result<Answer, h2::Error> {
+pub(super) async fn finish(response: ResponseFuture) -> Result<WholeResponse, h2::Error> {
     let (head, mut stream) = response.await?.into_parts();
     let mut body = Vec::new();
     while let Some(data) = stream.data().await {
@@ -173,7 +173,7 @@ pub(super) async fn finish(response: ResponseFuture) -> Result<Answer, h2::Error
         stream.flow_control().release_capacity(data.len())?;
         body.extend_from_slice(&data);
     }
-    Ok(Answer {
+    Ok(WholeResponse {
         status: head.status.as_u16(),
         headers: head.headers,
         body,

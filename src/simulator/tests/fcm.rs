@@ -3,7 +3,7 @@
 use h2::Reason;
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, NONE};
+use super::client::{Client, NONE, WholeResponse};
 use super::{NOW, World};
 
 const PATH: &str = "/v1/projects/sterna-simulated/messages:send";
@@ -23,11 +23,11 @@ impl Sender {
         }
     }
 
-    async fn send(&mut self, body: &[u8]) -> Answer {
+    async fn send(&mut self, body: &[u8]) -> WholeResponse {
         self.send_to(PATH, body).await
     }
 
-    async fn send_to(&mut self, path: &str, body: &[u8]) -> Answer {
+    async fn send_to(&mut self, path: &str, body: &[u8]) -> WholeResponse {
         let fields = [("authorization", self.authorization.as_str())];
         self.client
             .request("POST", path, &fields, body)
@@ -36,7 +36,7 @@ impl Sender {
     }
 
     /// Sends a message of that registration token.
-    async fn send_token(&mut self, token: &str) -> Answer {
+    async fn send_token(&mut self, token: &str) -> WholeResponse {
         let body = json!({"message": {"token": token, "data": {"message": "hello"}}});
         self.send(body.to_string().as_bytes()).await
     }
@@ -269,7 +269,7 @@ async fn only_access_tokens_that_were_issued_and_hold_are_taken() {
     let world = World::new();
     let mut sender = Sender::new(&world).await;
     let good = sender.authorization.clone();
-    let reason = |answer: &Answer| {
+    let reason = |answer: &WholeResponse| {
         assert_eq!(answer.status, 401, "{}", answer.text());
         let error = answer.json();
         assert_eq!(error["error"]["status"], "UNAUTHENTICATED");

@@ -20,7 +20,7 @@ use rcgen::{KeyPair, RsaKeySize};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use self::client::{Answer, Client, NONE};
+use self::client::{Client, NONE, WholeResponse};
 use super::{Credentials, Options, Simulator};
 
 /// When the tests take place, unless they say otherwise.
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// Asks the token endpoint.
-    async fn exchange(&self, form: &str) -> Answer {
+    async fn exchange(&self, form: &str) -> WholeResponse {
         let mut client = Client::connect(self.addresses().oauth, self.ca()).await;
         client
             .request("POST", "/token", NONE, form.as_bytes())

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use h2::Reason;
 use serde_json::Value;
 
-use super::client::{Answer, Client, finish};
+use super::client::{Client, WholeResponse, finish};
 use super::{DEVICE, PAYLOAD, World};
 use crate::simulator::{Counts, Faults, Provider, Script};
 
@@ -44,7 +44,7 @@ fn scripted(text: &str) -> World {
 }
 
 impl World {
-    async fn try_push(&self, client: &mut Client) -> Result<Answer, h2::Error> {
+    async fn try_push(&self, client: &mut Client) -> Result<WholeResponse, h2::Error> {
         let path = format!("/3/device/{DEVICE}");
         let fields = self.apns_fields();
         client
@@ -59,7 +59,7 @@ impl World {
 }
 
 /// One push that is struck, and what the ledgers say when all is over.
-async fn struck(strike: &str) -> (Result<Answer, h2::Error>, Counts, Vec<Value>) {
+async fn struck(strike: &str) -> (Result<WholeResponse, h2::Error>, Counts, Vec<Value>) {
     let file = File::default();
     let out = file.clone();
     let world = World::with(|options| {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::delivery::outcome::Outcome;
-use crate::provider::{Head, apns};
+use crate::provider::{AnswerHead, apns};
 use crate::push::ConnectionId;
 
 /// The lines of the push logs that wait to be handed over.
@@ -60,7 +60,7 @@ fn what_was_answered_by_then_ends_with_its_answer() {
     let mut hand = VecDeque::new();
     assert!(scene.lane.take(&mut hand));
     let push = hand.remove(0).unwrap();
-    let head = Head {
+    let head = AnswerHead {
         status: 200,
         apns_id: None,
         retry_after: None,

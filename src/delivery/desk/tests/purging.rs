@@ -43,7 +43,7 @@ fn a_probe_that_is_purged_makes_way_for_the_next() {
     let mut scene = Scene::new();
     scene.manners = |_, _| Manners::IsSilent;
     let now = scene.now;
-    let refusal = Refusal {
+    let refusal = CredentialRefusal {
         reason: "Forbidden".into(),
         text: "the credential is not allowed to do this".into(),
         ends_with: EndsWith::Probe,

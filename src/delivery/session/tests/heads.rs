@@ -5,9 +5,9 @@ use crate::http2::ErrorCode;
 use crate::provider::Again;
 
 /// What keeps the rest of an answer away: on streams of the daemon's, on a settled connection.
-type Fate = fn(&mut Wire, StreamId);
+type Strike = fn(&mut Wire, StreamId);
 
-const FATES: &[(&str, Fate)] = &[
+const FATES: &[(&str, Strike)] = &[
     ("more content than we take", |wire, stream| {
         for _ in 0..5 {
             // Nothing, once the stream was reset.

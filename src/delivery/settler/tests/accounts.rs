@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::delivery::register::Keeper;
-use crate::provider::{Head, apns};
+use crate::provider::{AnswerHead, apns};
 
 /// Keeps all that it is told, as a journal does, and counts it.
 #[derive(Clone, Default)]
@@ -226,9 +226,9 @@ fn an_answer_that_an_operator_has_to_look_into_is_an_alarm() {
 
 /// What comes of that answer of APNs.
 fn said(status: u16, reason: &str) -> Outcome {
-    let head = Head {
+    let head = AnswerHead {
         status,
-        ..Head::default()
+        ..AnswerHead::default()
     };
     let body = format!(r#"{{"reason":"{reason}"}}"#);
     Outcome::Answered(apns::answer(head, body.as_bytes(), Moment::now()))

@@ -6,7 +6,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// There is no access token to send with.
 fn want(gate: &mut Gate, now: Moment) -> Refused {
-    let refusal = Refusal {
+    let refusal = CredentialRefusal {
         reason: "NoAccessToken".into(),
         ..refusal(EndsWith::AccessToken)
     };
@@ -159,7 +159,7 @@ fn what_is_said_of_the_credential_while_a_token_is_wanted_is_known_when_it_comes
     let mut gate = held(start);
     assert!(gate_reads(&mut gate, at(start, 31)));
     want(&mut gate, moment(start, 31));
-    let other = Refusal {
+    let other = CredentialRefusal {
         reason: "BadCertificate".into(),
         ..refusal(EndsWith::Probe)
     };

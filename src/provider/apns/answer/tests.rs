@@ -10,9 +10,9 @@ use LaneEffect as Lane;
 use TokenEffect as Token;
 
 fn judge(status: u16, body: &str) -> Answer {
-    let head = Head {
+    let head = AnswerHead {
         status,
-        ..Head::default()
+        ..AnswerHead::default()
     };
     answer(head, body.as_bytes(), start())
 }
@@ -256,11 +256,11 @@ fn a_410_without_a_usable_time_has_that_of_go() {
 
 #[test]
 fn success_keeps_the_apns_id() {
-    let head = Head {
+    let head = AnswerHead {
         status: 200,
         apns_id: Some(b"0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11"),
         retry_after: None,
-        ..Head::default()
+        ..AnswerHead::default()
     };
     let answer = answer(head, b"", start());
     assert_eq!(answer.verdict, Verdict::Succeeded);
@@ -273,11 +273,11 @@ fn success_keeps_the_apns_id() {
 
 #[test]
 fn a_refusal_keeps_apns_id_and_retry_after() {
-    let head = Head {
+    let head = AnswerHead {
         status: 503,
         apns_id: Some(b"abc"),
         retry_after: Some(b"30"),
-        ..Head::default()
+        ..AnswerHead::default()
     };
     let answer = answer(head, br#"{"reason":"ServiceUnavailable"}"#, start());
     assert_eq!(answer.apns_id.as_deref(), Some("abc"));
@@ -347,7 +347,7 @@ proptest! {
     #[test]
     fn no_answer_panics(status: u16, body: Vec<u8>, text: String, timestamp: i64) {
         let retry_after = Some(text.as_bytes());
-        let head = Head { status, apns_id: Some(&body), retry_after, date: retry_after };
+        let head = AnswerHead { status, apns_id: Some(&body), retry_after, date: retry_after };
         let json = serde_json::json!({"reason": text, "timestamp": timestamp});
         for body in [body.clone(), json.to_string().into_bytes()] {
             let answer = answer(head, &body, start());

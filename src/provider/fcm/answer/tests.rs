@@ -11,9 +11,9 @@ use LaneEffect as Lane;
 use TokenEffect as Token;
 
 fn judge(status: u16, body: &str) -> Answer {
-    let head = Head {
+    let head = AnswerHead {
         status,
-        ..Head::default()
+        ..AnswerHead::default()
     };
     answer(head, body.as_bytes(), start())
 }
@@ -401,10 +401,10 @@ fn a_third_party_error_is_not_ours_whatever_apns_said() {
 #[test]
 fn retry_after_is_seconds_or_a_date() {
     let check = |value: &str, secs| {
-        let head = Head {
+        let head = AnswerHead {
             status: 503,
             retry_after: Some(value.as_bytes()),
-            ..Head::default()
+            ..AnswerHead::default()
         };
         let found = answer(head, b"", start()).retry_after;
         assert_eq!(found, Some(Duration::from_secs(secs)));
@@ -474,7 +474,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn no_answer_panics(status: u16, bytes: Vec<u8>, json in any_json()) {
-        let head = Head { status, retry_after: Some(&bytes), ..Head::default() };
+        let head = AnswerHead { status, retry_after: Some(&bytes), ..AnswerHead::default() };
         for body in [bytes.clone(), serde_json::to_vec(&json!({"error": json})).unwrap()] {
             let answer = answer(head, &body, start());
             prop_assert!(answer.reason.chars().count() <= REASON_MAX);
