@@ -5,6 +5,17 @@
 //! unit of queue, retry, log line and statistics.
 
 mod contradictions;
+/// How a push ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The provider took it. That is not yet a phone.
+    Succeeded,
+    /// The provider refused it for good, every attempt failed, or a caller took it back.
+    Failed,
+    /// Its own time or `max_age` passed first.
+    Expired,
+}
+
 #[cfg(test)]
 pub(crate) mod fixture;
 

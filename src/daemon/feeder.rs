@@ -16,7 +16,7 @@ use super::keeping::{JournalKeeper, Keeping, resume};
 use super::running_lane::RunningLane;
 use super::{StartError, StartErrorKind};
 use crate::api::plan::PayloadOf;
-use crate::delivery::outcome::{End, Settlement};
+use crate::delivery::outcome::Settlement;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::purge;
 use crate::delivery::reasons::JOURNAL_DAMAGED;
@@ -28,7 +28,7 @@ use crate::lane::{Asked, Lane, Reservation, Said, Turn};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use crate::push::{self, Accepted, DeviceToken, End, Notification, Platform, Push, PushId};
 
 /// How often it looks whether there is room.
 const LOOKS_EVERY: Duration = Duration::from_millis(20);

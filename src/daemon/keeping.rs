@@ -14,7 +14,6 @@ use crate::api::keys::KeyOwner;
 use crate::api::{Kept, Unrecorded};
 use crate::config;
 use crate::count;
-use crate::delivery::outcome::End;
 use crate::delivery::policy::LANE_RETRY_AFTER_MAX;
 use crate::delivery::register::{Keeper, Register};
 use crate::journal::{
@@ -24,7 +23,7 @@ use crate::journal::{
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::provider::RETRY_AFTER_MAX;
-use crate::push::{Accepted, Contradictions, Platform, Push, PushId, Waits};
+use crate::push::{Accepted, Contradictions, End, Platform, Push, PushId, Waits};
 
 /// A restart forgets no key that would be known without it: the journal keeps answers for as long,
 /// and as much of them, as their requests are let in.
@@ -178,15 +177,7 @@ pub(super) struct JournalKeeper(pub(super) Arc<Journal>);
 
 impl Keeper for JournalKeeper {
     fn settled(&self, ended: &[(PushId, End)]) {
-        let ended = ended.iter().map(|&(id, end)| {
-            let end = match end {
-                End::Succeeded => journal::End::Succeeded,
-                End::Failed => journal::End::Failed,
-                End::Expired => journal::End::Expired,
-            };
-            (id, end)
-        });
-        self.0.settle(ended);
+        self.0.settle(ended.iter().copied());
     }
 
     fn left(&self, push: &Push, waits: Waits, now: Moment) {

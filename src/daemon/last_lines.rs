@@ -15,9 +15,9 @@ use serde::de::IgnoredAny;
 
 use crate::config;
 use crate::delivery::reasons::EXPIRED;
-use crate::journal::{End, Journal, Outstanding};
+use crate::journal::{Journal, Outstanding};
 use crate::log::{Destination, Privacy};
-use crate::push::{self, PushId};
+use crate::push::{self, End, PushId};
 use crate::recover::whole_tail;
 use crate::regular;
 

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use super::keeping::Keeping;
 use crate::api::state::{Ending, PushState};
-use crate::delivery::outcome::End;
 use crate::delivery::register::{Register, Remembered};
 use crate::journal::Journal;
 use crate::lane::{Held, Lane, Wish};
 use crate::moment::Moment;
-use crate::push::PushId;
+use crate::push::{End, PushId};
 
 /// Our limit: how long a connection thread may take to say what it has.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);

@@ -1,5 +1,6 @@
 //! What became of one attempt, and the final word on a push.
 
+use crate::push::End;
 use std::borrow::Cow;
 
 use crate::provider::Answer;
@@ -16,17 +17,6 @@ pub enum Outcome {
     NotProcessed(Cow<'static, str>),
     /// It was sent, and no answer came: the provider may or may not have it. The text says why.
     Unknown(Cow<'static, str>),
-}
-
-/// How a push ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The provider took it. That is not yet a phone.
-    Succeeded,
-    /// The provider refused it for good, or every attempt failed.
-    Failed,
-    /// Its own time or `max_age` passed first.
-    Expired,
 }
 
 /// The final word on a push. There is exactly one for each push that was accepted.

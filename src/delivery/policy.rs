@@ -13,11 +13,11 @@ pub use backoff::{
 };
 pub use contradiction::{CONTRADICTED_FOR, CONTRADICTIONS_MAX, contradicted};
 
-use super::outcome::{End, Outcome, Settlement};
+use super::outcome::{Outcome, Settlement};
 use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, TOO_LATE, UNANSWERED, UNSENDABLE};
 use crate::moment::Moment;
 use crate::provider::{self, Answer, Verdict};
-use crate::push::{Accepted, Platform, Push, Setback};
+use crate::push::{Accepted, End, Platform, Push, Setback};
 
 /// Times in a row that a push may be refused unprocessed before each refusal costs an attempt.
 pub const FREE_REFUSALS: u16 = 5;

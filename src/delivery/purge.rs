@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::outcome::{End, Settlement};
+use super::outcome::Settlement;
 use super::present_route::tell_purged_witnesses;
 use super::reasons;
 use super::settler::Settler;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::push::{Push, PushId};
+use crate::push::{End, Push, PushId};
 
 /// What an operator takes out of a lane goes through here, unless a connection thread has it.
 #[derive(Debug)]

@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::outcome::{End, Settlement};
+use super::outcome::Settlement;
 use super::reasons;
 use crate::crash_point;
 use crate::moment::{self, Moment};
-use crate::push::{Platform, Push, PushId, Waits};
+use crate::push::{End, Platform, Push, PushId, Waits};
 
 /// One push that has ended.
 #[derive(Clone, Debug)]

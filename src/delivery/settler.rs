@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::decided::Decided;
 use super::outage;
-use super::outcome::{End, Outcome, Settlement};
+use super::outcome::{Outcome, Settlement};
 use super::policy::{self, Decision, Limits};
 use super::register::{Marks, Register, Remembered};
 use super::session::Ended;
@@ -21,7 +21,7 @@ use crate::log::line::{self, Line, PushLine, Tail};
 use crate::log::{Logs, Privacy, TimeText};
 use crate::moment::Moment;
 use crate::provider::{Answer, LaneEffect, Verdict};
-use crate::push::{self, Push, PushId, Waits};
+use crate::push::{self, End, Push, PushId, Waits};
 use crate::stats::Stats;
 
 /// Retries are told to the operator as one line per reason in this time.

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use super::index::Location;
 use super::notification::RecordHead;
-use super::settled::End;
 use super::{Attempts, KeptAnswer, frame, record};
-use crate::push::Accepted;
+use crate::push::{Accepted, End};
 
 /// The frames of one request: they are kept together or not at all.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! The thread that writes the journal: everything that has come together in one write, one sync
 //! for all who wait for it.
 
+use crate::push::End;
 use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use std::time::{Duration, Instant};
 use super::batch::Group;
 use super::error::Refused;
 use super::inbox::{Contents, Inbox, Reply};
-use super::settled::End;
 use super::space::Space;
 use super::state::State;
 use super::store::{Failure, Store, Trouble};

@@ -15,9 +15,8 @@ use super::frame::Frame;
 use super::index::{Index, Location};
 use super::notification::RecordHead;
 use super::record::Record;
-use super::settled::End;
 use super::{ANSWERS_BYTES_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
-use crate::push::{Node, PushId};
+use crate::push::{End, Node, PushId};
 
 /// What the records so far come to.
 #[derive(Debug, Default)]

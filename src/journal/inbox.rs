@@ -10,10 +10,9 @@ use crossbeam_channel::Sender;
 use super::Attempts;
 use super::batch::Group;
 use super::error::Refused;
-use super::settled::End;
 use super::state::State;
 use crate::moment;
-use crate::push::Node;
+use crate::push::{End, Node};
 
 /// Told when something is kept, or is not.
 pub(super) type Reply = Sender<Result<(), Refused>>;

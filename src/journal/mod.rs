@@ -100,7 +100,6 @@ pub use place::{IDS, foreign, place, warning};
 pub use reading::{Reading, read};
 pub use report::{Damage, Recovered, Torn};
 pub use settings::{RESERVE_BYTES, SEGMENT_BYTES, Settings, SyncPolicy};
-pub use settled::End;
 pub use state::State;
 
 use self::batch::Group;
@@ -112,7 +111,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
-use crate::push::{Accepted, Platform, PushId};
+use crate::push::{Accepted, End, Platform, PushId};
 
 /// The journal of a daemon. Its methods may be called from any thread.
 #[derive(Debug)]

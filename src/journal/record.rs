@@ -3,9 +3,9 @@
 //! Pure: no file, no clock, no thread.
 
 use super::bytes::{Bytes, put_bytes, put_number, put_time};
-use super::settled::{End, Runs};
+use super::settled::Runs;
 use super::{Attempts, KeptAnswer, frame, notification, settled};
-use crate::push::Accepted;
+use crate::push::{Accepted, End};
 
 /// Kinds of records; a number is never given another meaning.
 pub(super) mod kind {

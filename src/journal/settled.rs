@@ -6,17 +6,7 @@
 //! the count of ids times four plus how they ended. 2 to 4 bytes are usual for a push.
 
 use super::bytes::{Bytes, put_number};
-
-/// How a push ended, as far as the journal keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    /// The provider took it.
-    Succeeded,
-    /// It was refused for good, every attempt failed, or a caller took it back.
-    Failed,
-    /// Its time passed first.
-    Expired,
-}
+use crate::push::End;
 
 /// Consecutive ids that ended alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

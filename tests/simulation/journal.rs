@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use sterna::delivery::outcome::End;
 use sterna::delivery::register::Keeper;
 use sterna::moment::Moment;
-use sterna::push::{Accepted, Contradictions, Platform, Push, PushId, Waits};
+use sterna::push::{Accepted, Contradictions, End, Platform, Push, PushId, Waits};
 
 #[derive(Default)]
 pub(crate) struct Journal(Mutex<Kept>);

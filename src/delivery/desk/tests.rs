@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::delivery::credential::Credentials;
-use crate::delivery::outcome::End;
 use crate::delivery::policy::Limits;
 use crate::delivery::register::{Keeper, Register};
 use crate::delivery::route::Address;
@@ -23,7 +22,7 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
-use crate::push::{ConnectionId, Platform, PushId, Waits, fixture};
+use crate::push::{ConnectionId, End, Platform, PushId, Waits, fixture};
 
 /// What a provider does with the request that is the nth on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

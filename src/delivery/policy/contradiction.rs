@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use super::{Decision, End, Limits, Settlement, expires_at};
+use super::{Decision, Limits, Settlement, expires_at};
 use crate::jitter;
 use crate::lane::Rebuff;
 use crate::moment::Moment;
-use crate::push::Push;
+use crate::push::{End, Push};
 
 /// Times that others contradict what a push has met, before it fails by that.
 pub const CONTRADICTIONS_MAX: u8 = 3;

@@ -11,10 +11,10 @@ use rustix::io::Errno;
 use super::script::until;
 use crate::journal::OpenError;
 use crate::journal::fixture::accepted;
-use crate::journal::{DiskFiles, End, Fault, Files as _, Journal, JournalFile, LOCK, LockError};
+use crate::journal::{DiskFiles, Fault, Files as _, Journal, JournalFile, LOCK, LockError};
 use crate::journal::{Recovered, Settings, place, read};
 use crate::moment::Moment;
-use crate::push::{Platform, PushId};
+use crate::push::{End, Platform, PushId};
 
 fn open(settings: Settings) -> Result<(Journal, Recovered), OpenError> {
     Journal::open(Arc::new(DiskFiles), settings, Moment::now())

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::script::{check, journal, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted, at};
-use crate::journal::{Attempts, End, Fed, Journal};
-use crate::push::{Platform, PushId};
+use crate::journal::{Attempts, Fed, Journal};
+use crate::push::{End, Platform, PushId};
 
 const TRIED: Attempts = Attempts {
     attempts: 2,

@@ -9,9 +9,9 @@ use crate::heartbeat::Heartbeat;
 use crate::journal::catalogue::Shared;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
 use crate::journal::inbox::Inbox;
-use crate::journal::{Attempts, End, Journal, State, SyncPolicy};
+use crate::journal::{Attempts, Journal, State, SyncPolicy};
 use crate::moment;
-use crate::push::{Node, PushId};
+use crate::push::{End, Node, PushId};
 
 const LONG: Duration = Duration::from_secs(10);
 

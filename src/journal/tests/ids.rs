@@ -3,8 +3,8 @@
 use super::script::{journal, open, settings};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted, at};
-use crate::journal::{End, Journal, Settings};
-use crate::push::{Node, Platform, PushId};
+use crate::journal::{Journal, Settings};
+use crate::push::{End, Node, Platform, PushId};
 
 /// Ids of the time before there were nodes: they look like those of node 408.
 const FROM_THE_CLOCK: u64 = 3_590_674_593_201_187;

@@ -1,5 +1,6 @@
 //! What happens beyond our limits.
 
+use crate::push::End;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
 use crate::journal::flusher::WRITE_BYTES;
 use crate::journal::reading::TRIES;
 use crate::journal::store::{LOOKS, Store, WORTHWHILE};
-use crate::journal::{End, Fault, LAST_WRITES, State, read};
+use crate::journal::{Fault, LAST_WRITES, State, read};
 
 fn group(first_id: u64, tokens: usize) -> Group {
     Group::of([&accepted(first_id, tokens)], None).unwrap()

@@ -9,8 +9,8 @@ use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
 use crate::journal::store::{Store, Trouble};
 use crate::journal::unread::{READ_AGAIN, UNREAD_MAX};
-use crate::journal::{End, Fault, Fed, Journal, KEEP_ANSWERS, State, read};
-use crate::push::{Platform, PushId};
+use crate::journal::{Fault, Fed, Journal, KEEP_ANSWERS, State, read};
+use crate::push::{End, Platform, PushId};
 
 const EVERYTHING: usize = 1 << 20;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::script::{journal, open_with, outstanding, settings, until};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{MemoryFiles, accepted, at};
-use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, End, KEEP_ANSWERS, KeptAnswer};
+use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, KEEP_ANSWERS, KeptAnswer};
 use crate::moment::Moment;
-use crate::push::PushId;
+use crate::push::{End, PushId};
 
 fn answer(key: &str, at: Duration) -> KeptAnswer {
     KeptAnswer {

@@ -12,10 +12,10 @@ use crate::journal::fixture::{MemoryFiles, accepted, at};
 use crate::journal::recovery::{Access, find};
 use crate::journal::store::{Store, take_over};
 use crate::journal::{
-    Attempts, End, Files, Journal, KeptAnswer, OpenError, Outstanding, Recovered, Settings, read,
+    Attempts, Files, Journal, KeptAnswer, OpenError, Outstanding, Recovered, Settings, read,
 };
 use crate::moment::Moment;
-use crate::push::Node;
+use crate::push::{End, Node};
 
 pub(super) fn settings() -> Settings {
     let mut settings = Settings::new("/journal");

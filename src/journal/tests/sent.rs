@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::script::{journal, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
-use crate::journal::{Attempts, End, Journal, Settings, State};
-use crate::push::{Platform, PushId};
+use crate::journal::{Attempts, Journal, Settings, State};
+use crate::push::{End, Platform, PushId};
 
 fn noting() -> Settings {
     let mut settings = settings();

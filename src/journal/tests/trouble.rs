@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::script::{journal, open, outstanding, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted};
 use crate::journal::flusher::PANICKED;
-use crate::journal::{Closed, End, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, Refused, State};
-use crate::push::PushId;
+use crate::journal::{Closed, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, Refused, State};
+use crate::push::{End, PushId};
 
 const RESERVE: u64 = 2000;
 
