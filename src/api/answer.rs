@@ -98,7 +98,7 @@ const fn is_zero(number: &usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::keyless::Keyless;
-    use super::super::plan::{Fate, Rules, plan};
+    use super::super::plan::{Rules, plan};
     use super::super::request::{Trailing, decode};
     use super::*;
 
@@ -116,7 +116,7 @@ mod tests {
         let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
         let plan = plan(batch, &rules, &Keyless::default(), |_| true, &mut |_| false).unwrap();
         let taken = plan.notifications.iter().map(|planned| {
-            assert_ne!(planned.fate, Fate::Disabled);
+            assert!(planned.payload.is_some());
             Taken {
                 index: planned.index,
                 first_id: (1 << 53) - 1,

@@ -62,8 +62,8 @@ pub struct Planned {
     pub notification: Notification,
     /// To whom.
     pub tokens: Vec<DeviceToken>,
-    /// What is to become of it.
-    pub fate: Fate,
+    /// What its provider is sent; `None` where its platform is disabled, for which it is logged.
+    pub payload: Option<Vec<u8>>,
 }
 
 /// Device tokens that no provider would take: the first of a request, and how many more there are.
@@ -110,15 +110,6 @@ impl Malformed {
         self.notifications.retain(|(_, tokens)| !tokens.is_empty());
         self
     }
-}
-
-/// What is to become of a notification.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Pushed, with this payload.
-    Push(Vec<u8>),
-    /// Logged as disabled-push, since its platform is disabled.
-    Disabled,
 }
 
 /// The rejected parts of a request: the first ones, as many as an answer has room for, the number
@@ -246,7 +237,7 @@ impl Plan {
         self.notifications
             .iter()
             .filter(|planned| planned.notification.platform == platform)
-            .filter(|planned| planned.fate != Fate::Disabled)
+            .filter(|planned| planned.payload.is_some())
             .map(|planned| planned.tokens.len())
             .sum()
     }
@@ -254,7 +245,7 @@ impl Plan {
     /// Pushes that are logged as disabled-push.
     pub fn disabled(&self) -> usize {
         let planned = self.notifications.iter();
-        let disabled = planned.filter(|planned| planned.fate == Fate::Disabled);
+        let disabled = planned.filter(|planned| planned.payload.is_none());
         disabled.map(|planned| planned.tokens.len()).sum()
     }
 
@@ -380,11 +371,10 @@ fn plan_one(
     if api_key.is_some_and(holds) {
         return Err(HOLDS_KEY.into());
     }
-    let fate = if enabled(platform) {
-        Fate::Push((rules.payload)(&mut notification)?)
-    } else {
-        Fate::Disabled
-    };
+    let is_enabled = enabled(platform);
+    let payload = is_enabled
+        .then(|| (rules.payload)(&mut notification))
+        .transpose()?;
     let logged = notification.texts_len();
     if logged > LOGGED_MAX {
         return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
@@ -405,7 +395,7 @@ fn plan_one(
         }
         // What is longer than all texts of a line may be has none of its own.
         let has_line = token.len() <= LOGGED_MAX;
-        if fate == Fate::Disabled {
+        if !is_enabled {
             reject(disabled(platform), has_line);
             if !has_line {
                 continue;
@@ -428,7 +418,7 @@ fn plan_one(
         index,
         notification,
         tokens: fine,
-        fate,
+        payload,
     }))
 }
 

@@ -103,7 +103,7 @@ fn a_bad_token_rejects_itself_only() {
         .collect();
     assert_eq!(tokens, ["a", "b"]);
     assert_eq!(plan.notifications[0].index, 1);
-    assert_eq!(plan.notifications[0].fate, Fate::Push(b"m".to_vec()));
+    assert_eq!(plan.notifications[0].payload, Some(b"m".to_vec()));
     assert_eq!((plan.pushes(Platform::Ios), plan.refusal()), (2, None));
 }
 
@@ -211,7 +211,7 @@ fn a_disabled_platform_is_no_refusal() {
         ]
     );
     assert_eq!(plan.notifications[0].tokens.len(), 2);
-    assert_eq!(plan.notifications[0].fate, Fate::Disabled);
+    assert_eq!(plan.notifications[0].payload, None);
     assert_eq!(plan.disabled(), 2);
     assert_eq!((plan.pushes(Platform::Android), plan.refusal()), (0, None));
 }

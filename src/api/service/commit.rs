@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::answer::{PushReply, Taken};
 use super::super::idempotency::{Keyed, REJECTED_KEPT};
-use super::super::plan::{Fate, Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
+use super::super::plan::{Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
 use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::{Door, Host, Kept, Service, keys_full};
 use crate::count;
@@ -130,7 +130,7 @@ impl<D: Door, H: Host> Service<D, H> {
             let count = planned.tokens.len();
             let first_id = next;
             next = PushId(next.0.saturating_add(count as u64));
-            if planned.fate == Fate::Disabled {
+            if planned.payload.is_none() {
                 planned.tokens.truncate(UNSENT_LOGGED_MAX - listed);
                 listed += planned.tokens.len();
                 numbered.unlisted += count - planned.tokens.len();
@@ -206,10 +206,7 @@ fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str
         tokens: planned.tokens.into(),
         first_id,
         at,
-        payload: match planned.fate {
-            Fate::Push(payload) => payload.into(),
-            Fate::Disabled => Box::default(),
-        },
+        payload: planned.payload.unwrap_or_default().into(),
     }
 }
 
