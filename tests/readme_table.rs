@@ -1,26 +1,24 @@
-//! The tables of the README say what the code does.
+//! The tables of the documents say what the code does.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
 
+#[path = "harness/documents.rs"]
+mod documents;
+
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 use sterna::cli::ExitCode;
 use sterna::config::{Allowed, Key, NumberDefault, all_keys};
 
 /// Compares what stands between `<!-- name -->` and `<!-- /name -->`.
 fn check(name: &str, expected: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(path).unwrap_or_default();
-    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let found = readme
-        .split_once(&begin)
-        .and_then(|(_, rest)| rest.split_once(&end));
-    let found = found.map_or("", |(table, _)| table.trim_matches('\n'));
-    let expected = expected.trim_matches('\n');
+    let (path, found) = documents::between_marks(name);
+    let (found, expected) = (found.trim_matches('\n'), expected.trim_matches('\n'));
     assert!(
         found == expected,
-        "README.md should have, between {} and {end}:\n\n{expected}\n",
-        begin.trim()
+        "{path} should have, between the marks {name}:\n\n{expected}\n"
     );
 }
 
@@ -79,9 +77,7 @@ fn every_exit_code_is_in_the_table() {
 #[test]
 fn the_limits_that_are_named_are_where_it_is_said() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
-    let (_, rest) = readme.split_once("\n| Limit | Value | Where |").unwrap();
-    let (table, _) = rest.split_once("\n\n").unwrap();
+    let table = documents::paragraph("| Limit | Value | Where |");
     let is_limit = |word: &&str| {
         let is_of_name = |letter: u8| letter.is_ascii_uppercase() || letter == b'_';
         word.bytes().all(is_of_name) && !word.starts_with('_')
@@ -91,15 +87,52 @@ fn the_limits_that_are_named_are_where_it_is_said() {
         let words = || place.split('`').skip(1).step_by(2);
         let paths = words().filter(|word| word.starts_with("src/"));
         let texts = paths.map(|path| {
-            let text = std::fs::read_to_string(format!("{root}/{path}"));
-            text.unwrap_or_else(|error| panic!("README.md names {path}: {error}"))
+            let text = fs::read_to_string(format!("{root}/{path}"));
+            text.unwrap_or_else(|error| panic!("the limits name {path}: {error}"))
         });
         let text: String = texts.collect();
         for limit in words().filter(is_limit) {
             named += 1;
             let declared = format!("const {limit}:");
-            assert!(text.contains(&declared), "README.md: no {limit} in {place}");
+            assert!(text.contains(&declared), "limits: no {limit} in {place}");
         }
     }
     assert!(named > 200, "{named}");
+}
+
+#[test]
+fn the_tests_that_are_named_for_promises_are_there() {
+    let (path, table) = documents::between_marks("promises");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut source = String::new();
+    for directory in ["src", "tests", "benches"] {
+        read_all(&root.join(directory), &mut source);
+    }
+    let lists = table
+        .lines()
+        .skip(2)
+        .map(|row| row.split(" | ").nth(1).unwrap());
+    let named: Vec<&str> = lists
+        .flat_map(|list| list.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 30, "{}", named.len());
+    for name in named {
+        let begin = format!("fn {name}(");
+        assert!(
+            source.contains(&begin),
+            "{path} names the test {name}, which there is not"
+        );
+    }
+}
+
+/// Adds the files of Rust in a directory, and in those below.
+fn read_all(directory: &Path, all: &mut String) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
 }

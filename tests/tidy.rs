@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
 
+#[path = "harness/documents.rs"]
+mod documents;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -450,12 +453,12 @@ fn nothing_is_left_for_later() {
         .into_iter()
         .map(|source| (source.path, source.text))
         .collect();
-    for path in [
-        "README.md",
-        "Cargo.toml",
-        "systemd/sterna.service",
-        ".ci/run",
-    ] {
+    texts.extend(
+        documents::all()
+            .into_iter()
+            .map(|page| (page.path, page.text)),
+    );
+    for path in ["Cargo.toml", "systemd/sterna.service", ".ci/run"] {
         let text = fs::read_to_string(root().join(path)).unwrap_or_default();
         texts.push((path.to_owned(), text));
     }
@@ -571,30 +574,4 @@ fn both_lists_of_banned_crates_agree() {
     ] {
         assert!(from_run.contains(&named), "{named}");
     }
-}
-
-#[test]
-fn the_tests_that_the_readme_names_are_there() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("<!-- promises -->").unwrap();
-    let (table, _) = rest.split_once("<!-- /promises -->").unwrap();
-    let sources = Source::all();
-    let is_there = |name: &str| {
-        let begin = format!("fn {name}(");
-        sources.iter().any(|source| source.text.contains(&begin))
-    };
-    let lists = table
-        .lines()
-        .skip(3)
-        .map(|row| row.split(" | ").nth(1).unwrap());
-    let named: Vec<&str> = lists
-        .flat_map(|list| list.split('`').skip(1).step_by(2))
-        .collect();
-    let findings: Vec<String> = named
-        .iter()
-        .filter(|name| !is_there(name))
-        .map(|name| format!("README.md names the test {name}, which there is not"))
-        .collect();
-    assert!(named.len() > 30, "{}", named.len());
-    check(&findings);
 }

@@ -20,7 +20,7 @@
 //!
 //! Further rows (`--rows stalled`) show what callers notice of an FCM that does not answer: how
 //! soon requests for APNs are answered beside it, how soon those for FCM are refused, and the
-//! memory that the full queue takes beside what the README's formula allows.
+//! memory that the full queue takes beside what the formula of sterna-limits(7) allows.
 //!
 //! Others show what each `journal.sync` costs callers (`--rows journal`), and how soon honest ones
 //! are answered while thousands hold connections (`--rows crowds`).

@@ -32,7 +32,7 @@ pub(crate) struct Stalled {
     pub(crate) queue: u32,
     /// Bytes of memory with the full queue, after all those requests.
     pub(crate) resident: u64,
-    /// What the README's formula allows for that.
+    /// What the formula of sterna-limits(7) allows for that.
     pub(crate) allowed: u64,
 }
 
@@ -144,7 +144,7 @@ fn silent_request(first: u64, pushes: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(b"]}");
 }
 
-/// The README's formula, for these pushes and a handful of callers' connections.
+/// The formula of sterna-limits(7), for these pushes and a handful of callers' connections.
 fn allowed(queue: u32) -> u64 {
     let threads = 2 * std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
     let push = 120 + TOKEN + 600 + 2 * MESSAGE.len() as u64 + PAYLOAD_AROUND + JOURNAL;

@@ -1,7 +1,7 @@
 //! The table of keys: what the file may say, and what is true when it says nothing.
 //!
-//! The parser reads its defaults and ranges from here, and tests hold `etc/sterna.toml` and the
-//! README to it, so that no default stands in two places.
+//! The parser reads its defaults and ranges from here, and tests hold `etc/sterna.toml` and
+//! sterna.toml(5) to it, so that no default stands in two places.
 
 mod android;
 mod core;

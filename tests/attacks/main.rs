@@ -32,7 +32,7 @@ use harness::http::{Client, request};
 use harness::site::Site;
 use harness::{PATIENCE, hex_token, wait_for, wait_until};
 
-/// KiB that the daemon may occupy at any time. README, "Memory": the process, four connection
+/// KiB that the daemon may occupy at any time. sterna-limits(7): the process, four connection
 /// threads, callers; five bodies of 8 MiB that are read at once, which of blanks take as much
 /// again while they are parsed.
 const MEMORY_MAX_KIB: u64 = (48 + 4 * 3 + 5 * 8 * 2) * 1024 + CONNECTIONS as u64 * 200;

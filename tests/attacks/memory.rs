@@ -1,4 +1,4 @@
-//! README, "Memory": it holds for callers who never read what they are answered, and for bodies
+//! sterna-limits(7): it holds for callers who never read what they are answered, and for bodies
 //! that take many times their bytes while they are parsed.
 
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! What README says of the environment, a sentence after the other. The inherited sockets and what
+//! What sterna(1) says of the environment, a sentence after the other. Inherited sockets and what
 //! systemd is told have tests of their own (`service`), and so has `CREDENTIALS_DIRECTORY` above.
 
 use std::fs;
@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::harness::documents;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, closed_port, run, sterna};
 use crate::harness::{hex_token, wait_until};
@@ -21,10 +22,8 @@ fn check(site: &Site, arguments: &[&str], environment: &[(&str, &str)]) -> (Opti
 }
 
 #[test]
-fn the_readme_names_the_variables_that_are_read() {
-    let readme = include_str!("../../README.md");
-    let (_, paragraph) = readme.split_once("\nEnvironment: ").unwrap();
-    let (paragraph, _) = paragraph.split_once("\n\n").unwrap();
+fn the_documents_name_the_variables_that_are_read() {
+    let paragraph = documents::paragraph("Environment: ");
     let mut named: Vec<&str> = paragraph.split('`').skip(1).step_by(2).collect();
     named.sort_unstable();
     named.dedup();

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
+use crate::harness::documents;
+
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check/cases")
 }
@@ -88,14 +90,12 @@ fn broken_configurations_are_told_as_they_should_be() {
 }
 
 #[test]
-fn the_readme_shows_what_is_printed() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = fs::read_to_string(readme).unwrap();
+fn the_documents_show_what_is_printed() {
     let output = sterna(&["check", "-c", "readme.toml"]);
     let printed = String::from_utf8(output.stderr).unwrap();
     let shown = printed.replace("readme.toml", "sterna.toml");
     assert!(
-        readme.contains(&format!("```text\n{shown}```\n")),
+        documents::text().contains(&format!("```text\n{shown}```\n")),
         "{shown}"
     );
 }

@@ -322,7 +322,7 @@ fn a_lane_that_its_provider_refuses_rests_as_long_as_it_is_asked_to_over_a_resta
     drop(daemon);
 }
 
-/// README, "Memory": the queue is full of pushes with a notification each, and three times as many
+/// sterna-limits(7): the queue is full of pushes with a notification each, and three times as many
 /// are offered by many callers at once.
 #[test]
 fn memory_stays_within_the_formula_whatever_is_offered() {

@@ -16,6 +16,7 @@ use std::process::{Command, Output};
 use sterna::config::{Allowed, Key, all_keys};
 
 use crate::harness::daemon::Daemon;
+use crate::harness::documents;
 use crate::harness::site::{Site, read_text, run, sterna};
 use crate::harness::{wait_for, wait_until};
 
@@ -308,11 +309,9 @@ fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
     assert!(log.contains("\"method\":\"(not shown)\""), "{log}");
 }
 
-/// The variables that the README names.
+/// The variables that the documents name.
 fn variables() -> BTreeSet<&'static str> {
-    let readme = include_str!("../../README.md");
-    let (_, rest) = readme.split_once("\nEnvironment: ").unwrap();
-    let (paragraph, _) = rest.split_once("\n\n").unwrap();
+    let paragraph: &'static str = documents::paragraph("Environment: ").leak();
     let is_name = |word: &&str| {
         word.len() > 1
             && word

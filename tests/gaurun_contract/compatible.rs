@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{android, batch, ios};
+use crate::harness::documents;
 use crate::harness::lines::Line;
 use crate::harness::simulator::Simulated;
-use crate::harness::site::{Site, read_text};
+use crate::harness::site::Site;
 use crate::harness::{hex_token, wait_until};
 
 const NOTHING_FINE: &str = "a request of which nothing is fine";
@@ -52,7 +53,7 @@ const LIVES: &str = "time_to_live is -1, and must be between 0 and 2419200 secon
 const PRIORITY: &str = "priority is \"HIGH\", and must be \"high\" or \"normal\"";
 const LARGE: &str = "message and extend are 4207 bytes, and FCM takes at most 4096";
 
-/// The row of the README that it belongs to, a notification's members, and what comes of it: as
+/// The row of sterna-gaurun(7) to which it belongs, its members, and what comes of it: as
 /// Gaurun had it, and without that. `IOS` and `ANDROID` are whom a notification is for.
 const CASES: &[(&str, &str, Came, Came)] = &[
     (
@@ -240,10 +241,9 @@ fn the_queue_is_told_as_gaurun_told_it() {
 }
 
 #[test]
-fn the_readme_marks_what_is_kept() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = read_text(path.as_ref());
-    let marked = readme.lines().filter_map(|line| {
+fn the_documents_mark_what_is_kept() {
+    let text = documents::text();
+    let marked = text.lines().filter_map(|line| {
         let cell = line.strip_prefix("| ")?.split(" | ").next()?;
         cell.strip_suffix(" †")
     });

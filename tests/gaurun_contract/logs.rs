@@ -1,10 +1,9 @@
 //! The lines of the access and error log.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::{MALFORMED, accepted_line, wait_for_lines};
+use crate::harness::documents;
 use crate::harness::site::{Site, read_text};
 use crate::harness::{fcm_token, hex_token, lines, wait_for, wait_until};
 
@@ -174,8 +173,7 @@ fn what_cannot_be_read_is_told_to_its_caller_and_to_the_operator() {
             answer["error"].as_str().unwrap().starts_with(told),
             "{answer}"
         );
-        let readme = read_text(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")));
-        assert!(readme.contains(reply.text()), "{}", reply.text());
+        assert!(documents::text().contains(reply.text()), "{}", reply.text());
         let id = reply.field("X-Request-Id").unwrap().to_owned();
         wait_until("its line", || {
             let log = site.error_log();

@@ -20,6 +20,7 @@
 pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod disk;
+pub(crate) mod documents;
 pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod simulator;

@@ -3,7 +3,7 @@
 //! of fault that the simulator has, and before an HTTP/2 server that is not ours.
 //!
 //! `STERNA_LEDGER_PUSHES=20000 cargo test --release --test ledgers headline` plays the figures of
-//! the README in full; by default each run is small.
+//! benches/README.md in full; by default each run is small.
 
 #![allow(
     clippy::unwrap_used,

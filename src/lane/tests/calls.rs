@@ -237,7 +237,8 @@ fn whoever_has_to_look_at_another_credential_or_probe_is_called_and_nobody_else(
     ]);
 }
 
-/// README: the rate begins at a tenth after a pause, and what a hold or a rest released is such.
+/// sterna-delivery(7): the rate begins at a tenth after a pause, and what a hold or a rest released
+/// is such.
 #[test]
 fn the_ramp_begins_anew_after_a_hold_of_any_kind_and_not_after_a_doubt() {
     let cases: &[(&str, bool, Act)] = &[

@@ -53,7 +53,7 @@ fn later(now: Moment, by: Duration) -> Moment {
 const ANSWERS: fn(usize, usize) -> Manners = |_, _| Manners::Answers;
 const IS_SILENT: fn(usize, usize) -> Manners = |_, _| Manners::IsSilent;
 
-/// README, limits: less than 10 s and 100 answers.
+/// sterna-limits(7): less than 10 s and 100 answers.
 #[test]
 fn a_connection_is_worth_its_opening_by_its_age_or_its_answers() {
     let scene = Scene::new();

@@ -141,7 +141,7 @@ fn each_end_is_counted_as_what_it_is() {
     }
 }
 
-/// README, limits: one line per reason and second.
+/// sterna-limits(7): one line per reason and second.
 #[test]
 fn retries_are_told_once_a_second_by_their_reasons() {
     let (_lane, mut settler, push) = full();
