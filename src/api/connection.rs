@@ -81,8 +81,7 @@ pub(super) fn serve(
             },
         };
         connection.body.clear();
-        handler.answered(&reply);
-        match connection.send(head.as_ref(), reply, phase()) {
+        match connection.send(head.as_ref(), reply, handler, phase()) {
             Ok(Next::Request) if place.fall_idle().is_ok() => crash_point::pass("answer"),
             Ok(Next::Close) => return connection.linger(),
             Ok(Next::Request) | Err(_) => return,
@@ -234,7 +233,13 @@ impl Connection<'_> {
     }
 
     /// Writes an answer, in one go where the socket takes it.
-    fn send(&mut self, head: Option<&Head>, mut reply: Reply, phase: Phase) -> io::Result<Next> {
+    fn send(
+        &mut self,
+        head: Option<&Head>,
+        mut reply: Reply,
+        handler: &dyn Handler,
+        phase: Phase,
+    ) -> io::Result<Next> {
         if self
             .share
             .raise(reply.body.len().saturating_sub(FREE))
@@ -245,6 +250,7 @@ impl Connection<'_> {
                 .with_retry_after(RETRY_AFTER_SECS);
         }
         self.share.lower(reply.body.len().saturating_sub(FREE));
+        handler.answered(&reply);
         reply.close |= phase != Phase::Serving;
         let may_stay = !reply.close && head.is_some_and(|head| head.keep_alive);
         reply.close |= may_stay && self.place.parts();

@@ -39,8 +39,8 @@ pub trait Handler: Send + Sync {
     /// Answers a request; may change the body while it reads it. For more bytes of an answer than
     /// were said before, it asks `more` whether there is room for so many more.
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply;
-    /// Called with each answer of a connection that has its place, also that to a request that
-    /// could not be read.
+    /// Called with each answer that goes out on a connection that has its place, also that to a
+    /// request that could not be read.
     fn answered(&self, _reply: &Reply) {}
 }
 

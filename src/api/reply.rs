@@ -38,11 +38,11 @@ impl Reply {
 
     /// `{"message":"…"}` and a newline.
     pub fn message(status: u16, message: &str) -> Self {
-        Self::refused(status, message, None)
+        Self::explained(status, message, None)
     }
 
-    /// The same with `,"error":"…"`, if there is more to say.
-    pub fn refused(status: u16, message: &str, error: Option<&str>) -> Self {
+    /// `{"message":"…","error":"…"}` and a newline; without `error` if there is no more to say.
+    pub fn explained(status: u16, message: &str, error: Option<&str>) -> Self {
         Self::json_line(status, &Message { message, error })
     }
 

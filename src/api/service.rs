@@ -298,7 +298,7 @@ impl<D: Door, H: Host> Service<D, H> {
             let keyless = Keyless::of(head, terms.keys.as_ref());
             let (empty, mistake) = ("request body is empty", Mistake::no_body());
             self.tell_mistake(&mistake, &keyless, head.id());
-            return Reply::refused(400, empty, Some(&mistake.answer));
+            return Reply::explained(400, empty, Some(&mistake.answer));
         }
         if let Some(why) = self.host.is_not_ready() {
             return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
@@ -354,7 +354,7 @@ impl<D: Door, H: Host> Service<D, H> {
                     self.tell_mistake(mistake, &keyless, head.id());
                 }
                 let error = mistake.as_ref().map(|mistake| &*mistake.answer);
-                return Reply::refused(400, &message, error);
+                return Reply::explained(400, &message, error);
             }
         };
         self.log_rejected(&plan, &keyless, head.id());

@@ -17,6 +17,7 @@ struct Echo {
     /// Those of them that may go on.
     released: AtomicUsize,
     begun: Mutex<Vec<String>>,
+    answered: Mutex<Vec<u16>>,
 }
 
 impl Handler for Echo {
@@ -49,6 +50,10 @@ impl Handler for Echo {
             _ => {}
         }
         Reply::message(200, &format!("{} {} {phase:?}", head.target, body.len()))
+    }
+
+    fn answered(&self, reply: &Reply) {
+        self.answered.lock().unwrap().push(reply.status);
     }
 }
 
@@ -386,6 +391,17 @@ fn an_answer_has_room_before_its_request_is_read() {
     running.echo.released.store(1, Ordering::SeqCst);
     assert_eq!(second.answer().status, 200);
     until("the memory is given back", || budget.left() == LARGE);
+}
+
+#[test]
+fn what_watches_the_answers_hears_of_those_that_go_out() {
+    let running = running(with_room(SHORT, 1 << 20));
+    let mut client = running.client();
+    let got = client.ask(get("/large"));
+    let none = "{\"message\":\"too many large answers at once\"}\n";
+    assert_eq!((got.status, &*got.body), (503, none));
+    assert_eq!(client.ask(get("/")).status, 200);
+    assert_eq!(*running.echo.answered.lock().unwrap(), [503, 200]);
 }
 
 #[test]
