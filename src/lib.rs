@@ -44,8 +44,8 @@
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
-//! - [`count`]: numbers of things, in words for the operator. [`nearest`]: the name that a misspelt
-//!   one was meant to be.
+//! - [`count`]: numbers of things, in words for the operator. [`texts`]: cut, escaped,
+//!   or the known name that a misspelt one was meant to be.
 //! - [`pasted`]: keys in the place of a path, which no message may repeat.
 //! - [`regular`]: opens a file, and nothing else that is in its place.
 //! - [`live`]: values that a reload replaces while others read them.
@@ -79,7 +79,6 @@ pub mod live;
 pub mod log;
 pub mod moment;
 pub mod named;
-pub mod nearest;
 pub mod net;
 pub mod oauth;
 pub mod pasted;
@@ -92,3 +91,4 @@ pub mod signal;
 pub mod simulator;
 pub mod stats;
 pub mod supervisor;
+pub mod texts;

@@ -7,6 +7,8 @@
 
 use std::path::Path;
 
+use crate::texts;
+
 /// What is said of content in the place of a path.
 pub const IS_CONTENT: &str = "this is the content of a key; put it into a file and name that";
 
@@ -85,7 +87,7 @@ pub fn quoted(text: &str, most: usize) -> String {
         out.push_str(part.get(word.len()..).unwrap_or_default());
         follows_scheme = ends_in_scheme(word) || (word.is_empty() && follows_scheme);
     }
-    out.chars().take(most).collect()
+    texts::first(&out, most).to_owned()
 }
 
 /// Whether no message may repeat a text.

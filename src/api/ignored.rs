@@ -9,8 +9,8 @@ use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, FIELDS, Text, Unknown, names as names_field};
 use crate::count::{self, Seldom};
-use crate::nearest::nearest;
 use crate::push::Platform;
+use crate::texts::{self, nearest};
 
 /// The ignored parts of a request: the first ones, and how many there are.
 #[derive(Debug, Default)]
@@ -93,11 +93,9 @@ impl Ignored {
 
     /// Shows no text that has an API key, or as much of that of the request as a cut name has.
     pub(super) fn hide(&mut self, keyless: &Keyless<'_>) {
-        let begin: Option<String> = keyless
-            .shown()
-            .map(|key| key.chars().take(KEY_BEGIN).collect());
+        let begin = keyless.shown().map(|key| texts::first(key, KEY_BEGIN));
         let has_key = |name: &str| {
-            begin.as_ref().is_some_and(|begin| name.contains(begin)) || *keyless.text(name) != *name
+            begin.is_some_and(|begin| name.contains(begin)) || *keyless.text(name) != *name
         };
         for pointer in &mut self.listed {
             if has_key(&name_of(pointer)) {

@@ -16,6 +16,7 @@ use super::keyless::Keyless;
 use super::keys::MAX_KEY;
 use super::request::{FIELDS, names, reference, text_of};
 use crate::pasted::{self, NOT_SHOWN};
+use crate::texts;
 use reading::{BODY, Fault, Form, Shape, Step, What};
 
 /// Why nothing of a request is looked at.
@@ -276,18 +277,12 @@ fn instead_of_json(text: &str) -> Option<(usize, Complaint)> {
 fn excerpt(text: &str, keyless: &Keyless<'_>) -> String {
     // A key that begins in what is shown has its end in this.
     let most = SHOWN_MAX.saturating_add(MAX_KEY);
-    let begin = match text.char_indices().nth(most) {
-        Some((end, _)) => text.get(..end).unwrap_or_default(),
-        None => text,
-    };
+    let begin = texts::first(text, most);
     if pasted::is_content(begin) {
         return NOT_SHOWN.to_owned();
     }
     let quoted = pasted::quoted(&keyless.text(begin), most);
-    match quoted.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("{}…", quoted.get(..end).unwrap_or_default()),
-        None => quoted,
-    }
+    texts::shortened(&quoted, SHOWN_MAX).into_owned()
 }
 
 /// Whether a text is a number or a flag in quotation marks: what is shown of it is no device token

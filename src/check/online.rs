@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use ureq::Agent;
 
-use crate::config::{Android, Config, Diagnostic, Ios, Origin};
+use crate::config::{Android, Config, Diagnostic, Ios, ProviderUrl};
 use crate::config::{FileText, Severity};
 use crate::moment::server_clock::ServerClock;
 use crate::moment::{Moment, http_date};
@@ -187,8 +187,8 @@ fn cure(advice: &'static [Advice], reason: &str) -> Option<&'static str> {
         .map(|it| it.cure)
 }
 
-fn base(configured: Option<&Origin>, own: &str) -> String {
-    configured.map_or_else(|| format!("https://{own}"), Origin::to_string)
+fn base(configured: Option<&ProviderUrl>, own: &str) -> String {
+    configured.map_or_else(|| format!("https://{own}"), ProviderUrl::to_string)
 }
 
 /// An agent whose requests may take so long.

@@ -1,5 +1,6 @@
 //! `sterna demo`: daemon and simulator in one process.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::daemon::{self, Daemon, Source, StartError, StartErrorKind};
 use crate::log::{Shape, forges};
 use crate::signal::Signal;
 use crate::simulator::{Credentials, Provider, Receipt, Report, Simulator};
+use crate::texts;
 
 /// How often the log files are looked at for new lines to show.
 const SHOW_EVERY: Duration = Duration::from_millis(50);
@@ -240,8 +242,11 @@ fn show_line(line: &str) {
         token,
         ..
     } = shown;
-    let line = format!("{kind:<15} id {id} {platform} {}{end}", shortened(&token));
-    tell(&escaped(&line));
+    let line = format!(
+        "{kind:<15} id {id} {platform} {}{end}",
+        texts::shortened(&token, TOKEN_SHOWN)
+    );
+    tell(&harmless(&line));
 }
 
 /// The parts of an answer that are shown: what of its request comes to nothing.
@@ -284,22 +289,14 @@ fn show_answer(status: u16, body: &[u8]) {
     show_parts(&mut lines, "ignored  ", ignored, answer.ignored_omitted);
     if !lines.is_empty() {
         // At once, so that no other line comes between them.
-        let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
+        let lines: Vec<_> = lines.iter().map(|line| harmless(line)).collect();
         tell(&lines.join("\n"));
     }
 }
 
 /// A text of which a terminal obeys nothing.
-fn escaped(text: &str) -> String {
-    let mut shown = String::new();
-    for character in text.chars() {
-        if forges(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+fn harmless(text: &str) -> Cow<'_, str> {
+    texts::escaped(text, forges)
 }
 
 /// Adds a line for each of the first parts, and one for the others.
@@ -326,9 +323,9 @@ fn show_receipt(receipt: &Receipt<'_>) {
         Provider::Fcm | Provider::OAuth => "FCM",
     };
     let body = String::from_utf8_lossy(receipt.body);
-    tell(&escaped(&format!(
+    tell(&harmless(&format!(
         "  {provider} got {} {body}, answers {} {}",
-        shortened(receipt.device_token),
+        texts::shortened(receipt.device_token, TOKEN_SHOWN),
         receipt.status,
         receipt.reason,
     )));
@@ -337,13 +334,6 @@ fn show_receipt(receipt: &Receipt<'_>) {
 fn tell(line: &str) {
     // Nobody is left to tell if even this cannot be written.
     let _written = writeln!(io::stdout().lock(), "{}", line.trim_end());
-}
-
-fn shortened(token: &str) -> String {
-    match token.char_indices().nth(TOKEN_SHOWN) {
-        Some((end, _)) => format!("{}…", token.get(..end).unwrap_or(token)),
-        None => token.to_owned(),
-    }
 }
 
 const ACCESS_LOG: &str = "access.log";

@@ -4,7 +4,7 @@ mod entry;
 
 use super::args::Explain;
 use super::{ExitCode, print, report};
-use crate::nearest::nearest;
+use crate::texts::{self, nearest};
 use entry::Entry;
 
 /// Prints what is known of the reason, or all reasons.
@@ -61,7 +61,7 @@ fn unknown(word: &str, entries: &[Entry]) -> String {
         .collect();
     let near = nearest(word, lower.iter().map(|(lower, _)| lower.as_str()));
     let near = near.and_then(|near| lower.iter().find(|(lower, _)| lower == near));
-    let shown: String = word.chars().take(WORD_SHOWN).collect();
+    let shown = texts::first(word, WORD_SHOWN);
     match near {
         Some((_, reason)) => format!("no reason {shown:?} is known; did you mean {reason}?"),
         None => format!("no reason {shown:?} is known; `sterna explain` lists all"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::document::Document;
 use super::keys;
-use super::{Environment, Origin, number, seconds, small};
+use super::{Environment, ProviderUrl, number, seconds, small};
 
 /// `[android]`, enabled and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Android {
     /// Idle time after which a connection closes.
     pub keepalive_timeout: Duration,
     /// Where FCM is reached instead of Google's own address.
-    pub endpoint: Option<Origin>,
+    pub endpoint: Option<ProviderUrl>,
     /// PEM file of certificate authorities to trust beside the system's.
     pub ca_path: Option<PathBuf>,
 }
@@ -40,7 +40,7 @@ impl Android {
         let rate = number(document, &keys::ANDROID_RATE);
         let keepalive_timeout = seconds(document, &keys::ANDROID_KEEPALIVE_TIMEOUT);
         document.number(&keys::ANDROID_KEEPALIVE_CONNS);
-        let endpoint = Origin::take(document, &keys::ANDROID_ENDPOINT);
+        let endpoint = ProviderUrl::take(document, &keys::ANDROID_ENDPOINT);
         let ca_path = document.file(&keys::ANDROID_CA_PATH);
         if !enabled {
             return None;

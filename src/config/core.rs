@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::bind::UNIX_PATH_MAX;
 use super::document::Document;
-use super::endpoint::is_host_name;
 use super::key::Key;
 use super::keys;
+use super::provider_url::is_host_name;
 use super::{Bind, Environment, Overrides, SocketAccess, seconds, small};
 use crate::push::Node;
 

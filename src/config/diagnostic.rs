@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::excerpt::Excerpt;
 use super::problem::{ConfigError, Position, Shown, Warning, write_at};
+use crate::texts::escaped;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +78,7 @@ impl Diagnostic {
         };
         let (bold, blue, off) = (paint(BOLD), paint(BLUE), paint(OFF));
         let (severity, colour) = (self.severity.name(), paint(self.severity.colour()));
-        let text = OneLine(&self.text);
+        let text = escaped(&self.text, char::is_control);
         writeln!(out, "{colour}{severity}{off}{bold}: {text}{off}")?;
         let number = self.place.map_or(0, |place| place.line).to_string();
         let gutter = " ".repeat(number.len());
@@ -95,7 +96,7 @@ impl Diagnostic {
             writeln!(out, "{gutter} {blue}|{off} {space}{colour}{caret}{off}")?;
         }
         if let Some(help) = &self.help {
-            let help = OneLine(help);
+            let help = escaped(help, char::is_control);
             writeln!(out, "{gutter} {blue}={off} {bold}help{off}: {help}")?;
         }
         Ok(())
@@ -106,22 +107,6 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_at(f, &self.file, self.place, &self.text, self.help.as_deref())
-    }
-}
-
-/// A message that may quote what others wrote: on one line, without control characters.
-struct OneLine<'t>(&'t str);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                f.write_char(character)?;
-            }
-        }
-        Ok(())
     }
 }
 

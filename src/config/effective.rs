@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::core::GAURUN;
 use super::key::Key;
 use super::keys::{self, SECTIONS};
-use super::{Android, ApnsCredential, Bind, Config, Core, HideToken, Ios, Journal, Log, Origin};
+use super::{
+    Android, ApnsCredential, Bind, Config, Core, HideToken, Ios, Journal, Log, ProviderUrl,
+};
 use super::{Secret, Sync};
 
 /// A key and what is in force for it.
@@ -80,7 +82,7 @@ impl Value {
         Self::Number(time.as_secs())
     }
 
-    fn endpoint(endpoint: Option<&Origin>) -> Self {
+    fn endpoint(endpoint: Option<&ProviderUrl>) -> Self {
         endpoint.map_or(Self::Absent, |endpoint| Self::Text(endpoint.to_string()))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::document::Document;
 use super::key::Key;
 use super::keys;
-use super::{Origin, Secret, number, seconds, small};
+use super::{ProviderUrl, Secret, number, seconds, small};
 
 /// `[ios]`, enabled and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Ios {
     /// Idle time after which a connection closes.
     pub keepalive_timeout: Duration,
     /// Where APNs is reached instead of Apple's own address.
-    pub endpoint: Option<Origin>,
+    pub endpoint: Option<ProviderUrl>,
     /// PEM file of certificate authorities to trust beside the system's.
     pub ca_path: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ impl Ios {
         let rate = number(document, &keys::IOS_RATE);
         let keepalive_timeout = seconds(document, &keys::IOS_KEEPALIVE_TIMEOUT);
         document.number(&keys::IOS_KEEPALIVE_CONNS);
-        let endpoint = Origin::take(document, &keys::IOS_ENDPOINT);
+        let endpoint = ProviderUrl::take(document, &keys::IOS_ENDPOINT);
         let ca_path = document.file(&keys::IOS_CA_PATH);
         if !enabled {
             return None;

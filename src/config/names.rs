@@ -8,7 +8,7 @@ use super::all_keys;
 use super::key::Key;
 use super::keys::{self, SECTIONS};
 use super::problem::Shown;
-use crate::nearest::nearest;
+use crate::texts::nearest;
 
 /// A name that is not known.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

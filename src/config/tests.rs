@@ -335,7 +335,7 @@ fn pusher_max_0_is_one_at_a_time() {
 #[test]
 fn endpoints_are_https_hosts() {
     let check = |text: &str, host: &str, port: u16| {
-        let expected = Origin {
+        let expected = ProviderUrl {
             host: host.to_owned(),
             port,
         };
@@ -347,10 +347,10 @@ fn endpoints_are_https_hosts() {
     check("https://127.0.0.1:2197", "127.0.0.1", 2197);
     check("https://[::1]:65535", "::1", 65_535);
     check("https://[2001:db8::1]", "2001:db8::1", 443);
-    let label = "a".repeat(endpoint::LABEL_MAX);
+    let label = "a".repeat(provider_url::LABEL_MAX);
     check(&format!("https://{label}"), &label, 443);
     let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
-    assert_eq!(longest.len(), endpoint::HOST_MAX);
+    assert_eq!(longest.len(), provider_url::HOST_MAX);
     check(&format!("https://{longest}"), &longest, 443);
     for (wrong, part) in [
         ("http://localhost", "must start with https://"),

@@ -68,7 +68,7 @@ use keeping::Keeping;
 use named_files::NamedFiles;
 use numbering::Numbering;
 pub use reload::Source;
-pub use resend::{Judge, Judgement, Obstacle, Resend, Resent};
+pub use resend::{Disposition, Judge, Obstacle, Resend, Resent};
 use routes::SharedRoots;
 use running_lane::RunningLane;
 use state_directory::StateDirectory;

@@ -35,7 +35,7 @@ const FEED_EVERY: Duration = Duration::from_millis(20);
 
 /// What is to become of an outstanding push.
 #[derive(Debug)]
-pub enum Judgement {
+pub enum Disposition {
     /// It is sent.
     Send(Push),
     /// It is settled as expired.
@@ -148,26 +148,26 @@ impl Judge {
     }
 
     /// What is to become of a push.
-    pub fn judge(&self, push: &OpenPush, now: Moment) -> Judgement {
+    pub fn judge(&self, push: &OpenPush, now: Moment) -> Disposition {
         let platform = push.notification.platform;
         let is_kept = |journal: &Reading| push.is_sternas() && journal.has(push.push_id());
         if self.journal.as_ref().is_some_and(is_kept) {
-            return Judgement::HeldBack(Obstacle::Kept);
+            return Disposition::HeldBack(Obstacle::Kept);
         }
         let Some(limits) = self.limits(platform) else {
-            return Judgement::HeldBack(Obstacle::Disabled(platform));
+            return Disposition::HeldBack(Obstacle::Disabled(platform));
         };
         if push.texts_of.is_some() {
-            return Judgement::HeldBack(Obstacle::Texts);
+            return Disposition::HeldBack(Obstacle::Texts);
         }
         let may_be_empty = !self.hides_message
             && (self.allows_empty_message || push.notification.content_available);
         let lacks_message = push.notification.message.is_empty() && !may_be_empty;
         if push.is_hidden() || lacks_message {
-            return Judgement::HeldBack(Obstacle::Hidden);
+            return Disposition::HeldBack(Obstacle::Hidden);
         }
         let Some(at) = push.at else {
-            return Judgement::HeldBack(Obstacle::Zone);
+            return Disposition::HeldBack(Obstacle::Zone);
         };
         let mut notification = push.notification.clone();
         let built = routes::check_device_token(platform, push.token.as_str())
@@ -185,16 +185,16 @@ impl Judge {
             payload: payload.into(),
         });
         let Some(push) = Push::nth(&accepted, 0) else {
-            return Judgement::HeldBack(Obstacle::Incomplete);
+            return Disposition::HeldBack(Obstacle::Incomplete);
         };
         if policy::expired(&push, limits, now).is_some() {
-            Judgement::Expired(push)
+            Disposition::Expired(push)
         } else if !self.allow_incomplete {
-            Judgement::HeldBack(Obstacle::Incomplete)
+            Disposition::HeldBack(Obstacle::Incomplete)
         } else if let Some(error) = error {
-            Judgement::Unsendable(push, error)
+            Disposition::Unsendable(push, error)
         } else {
-            Judgement::Send(push)
+            Disposition::Send(push)
         }
     }
 
@@ -401,21 +401,21 @@ impl Feed {
             && let Some(room) = lane.reserve(1)
         {
             let fate = judge.judge(outstanding, now);
-            if !matches!(fate, Judgement::HeldBack(_)) {
+            if !matches!(fate, Disposition::HeldBack(_)) {
                 origins.put(outstanding.push_id(), origin(outstanding));
             }
             match fate {
-                Judgement::Send(push) => lane.enqueue(room, vec![push]),
-                Judgement::Expired(push) => {
+                Disposition::Send(push) => lane.enqueue(room, vec![push]),
+                Disposition::Expired(push) => {
                     room.occupy();
                     // It is no younger than when it was judged.
                     let _settled = self.settler.settle_if_expired(push, now).is_none();
                 }
-                Judgement::Unsendable(push, why) => {
+                Disposition::Unsendable(push, why) => {
                     room.occupy();
                     self.settler.settle_as_unsendable(&push, &why, now);
                 }
-                Judgement::HeldBack(_) => {}
+                Disposition::HeldBack(_) => {}
             }
             self.waiting.pop_front();
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::credential_files::CredentialFiles;
 use super::state_directory::StateDirectory;
 use super::token_file;
-use crate::config::{Android, ApnsCredential, Config, Ios, Origin};
+use crate::config::{Android, ApnsCredential, Config, Ios, ProviderUrl};
 use crate::delivery::credential::Credentials;
 use crate::delivery::route::{Address, Route};
 use crate::http2;
@@ -277,7 +277,7 @@ fn timeouts(timeout: Duration) -> Timeouts {
 }
 
 /// Host, port and `:authority`.
-fn place(configured: Option<&Origin>, default_host: &str) -> (String, u16, String) {
+fn place(configured: Option<&ProviderUrl>, default_host: &str) -> (String, u16, String) {
     let host = configured
         .map_or(default_host, |endpoint| &endpoint.host)
         .to_owned();

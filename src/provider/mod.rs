@@ -368,14 +368,6 @@ pub fn begun_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(is_begun.into())
 }
 
-/// The first `max` characters of a text.
-fn cut(text: &str, max: usize) -> &str {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => text.get(..end).unwrap_or(text),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,12 +416,5 @@ mod tests {
         check(Platform::Ios, 0, 20, None);
         check(Platform::Ios, -1, 20, None);
         check(Platform::Android, 10, 0, None);
-    }
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        assert_eq!(cut("äöü", 2), "äö");
-        assert_eq!(cut("äöü", 3), "äöü");
-        assert_eq!(cut("", 0), "");
     }
 }

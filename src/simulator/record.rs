@@ -36,7 +36,7 @@ pub(super) struct Entry {
 
 /// Where a request came in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
+pub(super) struct StreamPlace {
     pub(super) provider: Provider,
     pub(super) connection: u64,
     pub(super) stream: u32,
@@ -46,7 +46,11 @@ pub(super) struct Arrival {
 
 impl Entry {
     /// Of a request that ended before it was processed.
-    pub(super) fn unprocessed(place: Arrival, request: &Request<'_>, reason: &'static str) -> Self {
+    pub(super) fn unprocessed(
+        place: StreamPlace,
+        request: &Request<'_>,
+        reason: &'static str,
+    ) -> Self {
         let path = str::from_utf8(request.path).unwrap_or_default();
         let token = match place.provider {
             Provider::Apns => path.rsplit('/').next().unwrap_or_default(),
@@ -70,7 +74,7 @@ impl Entry {
 
     /// Of a request that was judged; its answer has not gone out yet.
     pub(super) fn judged(
-        place: Arrival,
+        place: StreamPlace,
         request: &Request<'_>,
         judgement: &Judgement<'_>,
         processed: bool,

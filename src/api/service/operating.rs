@@ -13,6 +13,7 @@ use super::super::stat::{LaneStat, LaneState, Sending, StatApp};
 use super::super::state::{self, PushState};
 use super::{Door, Host, Purged, Service};
 use crate::push::{Platform, PushId};
+use crate::texts;
 
 impl<D: Door, H: Host> Service<D, H> {
     /// `GET /stat/app`.
@@ -63,7 +64,7 @@ impl<D: Door, H: Host> Service<D, H> {
             let value = Keyless::of(head, terms.keys.as_ref())
                 .text(&value)
                 .into_owned();
-            let value: String = value.chars().take(SHOWN_MAX).collect();
+            let value = texts::first(&value, SHOWN_MAX);
             let wrong = format!("is {value:?}, which is no integer of 64 bits");
             let text = format!("max of /config/pushers {wrong}");
             self.host.log_error(&text, "", head.id());

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use crate::daemon::Obstacle;
 use crate::push::Platform;
+use crate::texts;
 
 /// Pushes that are held back and told one by one.
 const NAMED_MAX: usize = 20;
@@ -41,8 +42,7 @@ impl Figures {
         *self.held.entry(hold).or_default() += 1;
         if self.named.len() < NAMED_MAX {
             // A time that is none may hold anything.
-            let at: String = accepted.chars().take(TIME_SHOWN).collect();
-            let at = at.escape_debug();
+            let at = texts::first(accepted, TIME_SHOWN).escape_debug();
             self.named
                 .push(format!("  id {id} {platform}, accepted {at}"));
         }

@@ -11,7 +11,7 @@ use super::outcomes::{Held, outcomes_path};
 use super::{Failure, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
 use crate::count;
-use crate::daemon::{self, Judge, Judgement, Resend, Resent};
+use crate::daemon::{self, Disposition, Judge, Resend, Resent};
 use crate::log::Shape;
 use crate::moment::Moment;
 use crate::recover::{self, Found, LOGS_MAX, OpenPush};
@@ -94,10 +94,10 @@ fn sort(judge: &Judge, found: Found) -> (Figures, Vec<OpenPush>) {
     let now = Moment::now();
     for push in found.outstanding {
         match judge.judge(&push, now) {
-            Judgement::Send(_) => figures.to_send += 1,
-            Judgement::Expired(_) => figures.expired += 1,
-            Judgement::Unsendable(..) => figures.unsendable += 1,
-            Judgement::HeldBack(hold) => {
+            Disposition::Send(_) => figures.to_send += 1,
+            Disposition::Expired(_) => figures.expired += 1,
+            Disposition::Unsendable(..) => figures.unsendable += 1,
+            Disposition::HeldBack(hold) => {
                 let platform = push.notification.platform;
                 figures.hold(hold, push.id, platform, &push.accepted);
                 continue;

@@ -3,6 +3,7 @@
 use crate::http2::{Cause, ErrorCode};
 use crate::pasted::quoted;
 use crate::provider::apns;
+use crate::texts;
 
 /// Characters of a GOAWAY's text that are told.
 pub(super) const GOAWAY_SHOWN: usize = 200;
@@ -38,18 +39,8 @@ pub(super) fn cause_text(cause: Cause) -> String {
 pub(super) fn goaway_text(code: ErrorCode, said: &str) -> String {
     let most = GOAWAY_SHOWN.saturating_add(1);
     let shown = quoted(said.trim(), most);
-    let mut text = format!("GOAWAY {code} ");
-    let mut characters = shown.chars();
-    for character in characters.by_ref().take(GOAWAY_SHOWN) {
-        if character.is_control() {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
-        }
-    }
-    if characters.next().is_some() {
-        text.push('…');
-    }
+    let shown = texts::shortened(&shown, GOAWAY_SHOWN);
+    let text = format!("GOAWAY {code} {}", texts::escaped(&shown, char::is_control));
     let text = text.trim_end();
     match apns::goaway(said.as_bytes()) {
         Some(row) => format!("{text} ({})", row.meaning),

@@ -7,7 +7,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::super::connection::Connection;
 use super::super::socket::Socket;
-use super::request::{Piece, RequestHead, RequestReader};
+use super::request::{OutgoingHead, Piece, RequestReader};
 use super::response::{self, Framing};
 use super::{Limit, TextBuffers, Wait, ended, failed};
 use crate::http2::{self, Cause, ErrorCode, Event, Fate, Field, Indexing, SendError, StreamId};
@@ -193,7 +193,7 @@ impl Http2Transport {
 }
 
 impl Exchange {
-    fn open(connection: &mut Connection, head: &RequestHead) -> Result<Self, Error> {
+    fn open(connection: &mut Connection, head: &OutgoingHead) -> Result<Self, Error> {
         let literal = |name, value| Field {
             name,
             value,

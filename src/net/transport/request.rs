@@ -13,7 +13,7 @@ use std::io;
 /// What the next bytes meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
-    Head(RequestHead),
+    Head(OutgoingHead),
     /// Content; `last` ends the request.
     Data {
         data: &'a [u8],
@@ -23,7 +23,7 @@ pub(super) enum Piece<'a> {
 
 /// A request head in HTTP/2's terms (RFC 9113 §8.3.1).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct RequestHead {
+pub(super) struct OutgoingHead {
     pub(super) method: Vec<u8>,
     pub(super) path: Vec<u8>,
     pub(super) authority: Vec<u8>,
@@ -138,7 +138,7 @@ impl RequestReader {
     }
 
     /// Collects a head until it is whole.
-    fn head(&mut self, bytes: &mut &[u8]) -> io::Result<Option<RequestHead>> {
+    fn head(&mut self, bytes: &mut &[u8]) -> io::Result<Option<OutgoingHead>> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let through_end = end.and_then(|end| u64::try_from(end).ok()?.checked_add(1));
         let line = take(bytes, through_end.unwrap_or(u64::MAX));
@@ -156,7 +156,7 @@ impl RequestReader {
     }
 }
 
-fn parse_head(text: &[u8]) -> io::Result<(RequestHead, State)> {
+fn parse_head(text: &[u8]) -> io::Result<(OutgoingHead, State)> {
     let mut lines = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut lines);
     match parsed.parse(text) {
@@ -164,7 +164,7 @@ fn parse_head(text: &[u8]) -> io::Result<(RequestHead, State)> {
         Ok(httparse::Status::Partial) => return Err(bad("head")),
         Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
     }
-    let mut head = RequestHead {
+    let mut head = OutgoingHead {
         method: parsed.method.unwrap_or_default().as_bytes().to_vec(),
         path: parsed.path.unwrap_or_default().as_bytes().to_vec(),
         authority: Vec::new(),

@@ -11,8 +11,9 @@ use crate::moment::Moment;
 use crate::pasted::quoted;
 use crate::provider::{
     ANSWER_BODY_MAX, Again, Answer, AnswerHead, LaneEffect, REASON_MAX, Row, TokenEffect, Wait,
-    cut, retry_after,
+    retry_after,
 };
+use crate::texts;
 
 /// The answer table.
 pub static ROWS: &[Row] = &[
@@ -185,7 +186,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         .apns_id
         .and_then(|id| std::str::from_utf8(id).ok())
         .filter(|id| id.bytes().all(|at| at.is_ascii_hexdigit() || at == b'-'))
-        .map(|id| cut(id, REASON_MAX).into());
+        .map(|id| texts::first(id, REASON_MAX).into());
     if head.status == 200 {
         return Answer {
             apns_id,

@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::provider::{QUOTE_MAX, cut};
+use crate::provider::QUOTE_MAX;
 use crate::push::{DeviceToken, Notification};
+use crate::texts;
 
 /// Largest sum of all data keys and values that FCM takes, in bytes. How exactly FCM counts is
 /// not published, so only what is over it by the plain texts alone is refused here.
@@ -92,7 +93,7 @@ pub fn doubtful_key(notification: &Notification) -> Option<String> {
         reserved || key.starts_with("google") || key.starts_with("gcm")
     };
     keys.into_iter().find(|key| doubtful(key)).map(|key| {
-        let key = cut(key, QUOTE_MAX);
+        let key = texts::first(key, QUOTE_MAX);
         format!("FCM may refuse or replace the extend key {key:?}")
     })
 }
@@ -105,7 +106,7 @@ fn priority(word: &str) -> Result<Option<&'static str>, String> {
         "normal" => Ok(Some("NORMAL")),
         _ => Err(format!(
             "priority is {:?}, and must be \"high\" or \"normal\"",
-            cut(word, QUOTE_MAX)
+            texts::first(word, QUOTE_MAX)
         )),
     }
 }
@@ -120,7 +121,7 @@ fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &
         if is_reserved(key) {
             return Err(format!(
                 "extend must not have the key {:?}, which FCM reserves",
-                cut(key, QUOTE_MAX)
+                texts::first(key, QUOTE_MAX)
             ));
         }
         data.insert(key, &extend.value);

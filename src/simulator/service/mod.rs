@@ -17,7 +17,7 @@ use self::outgoing::Shelf;
 use super::endpoint::{LookAlike, Session};
 use super::faults::{Asked, Dice, Draw, Faults, Kind, Point, Stage};
 use super::ledger::{Ledger, Line};
-use super::record::{Arrival, Entry, Recorder};
+use super::record::{Entry, Recorder, StreamPlace};
 use super::report::Reporter;
 use crate::http2::{Connection, ErrorCode, Event, Fields, StreamId};
 
@@ -41,8 +41,8 @@ impl Surroundings {
     }
 
     /// Where a request came in.
-    pub(super) fn place(&self, connection: u64, stream: StreamId, now: Instant) -> Arrival {
-        Arrival {
+    pub(super) fn place(&self, connection: u64, stream: StreamId, now: Instant) -> StreamPlace {
+        StreamPlace {
             provider: self.endpoint.provider(),
             connection,
             stream,

@@ -5,9 +5,9 @@ use crate::http2::ErrorCode;
 use crate::provider::Again;
 
 /// What keeps the rest of an answer away: on streams of the daemon's, on a settled connection.
-type Strike = fn(&mut Wire, StreamId);
+type Fault = fn(&mut Wire, StreamId);
 
-const FATES: &[(&str, Strike)] = &[
+const FATES: &[(&str, Fault)] = &[
     ("more content than we take", |wire, stream| {
         for _ in 0..5 {
             // Nothing, once the stream was reset.

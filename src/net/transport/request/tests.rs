@@ -1,7 +1,7 @@
 use super::*;
 
 /// Reads `text` in pieces of `step` bytes: heads, and content with a bar at each end.
-fn read(text: &[u8], step: usize) -> io::Result<(Vec<RequestHead>, String)> {
+fn read(text: &[u8], step: usize) -> io::Result<(Vec<OutgoingHead>, String)> {
     let mut reader = RequestReader::new();
     let (mut heads, mut content) = (Vec::new(), Vec::new());
     for mut bytes in text.chunks(step) {

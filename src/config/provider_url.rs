@@ -9,14 +9,14 @@ use super::key::Key;
 
 /// Where a provider is reached instead of its own address: `https://host[:port]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct ProviderUrl {
     /// Host name or IP address, without brackets.
     pub host: String,
     /// TCP port, never 0; 443 unless written.
     pub port: u16,
 }
 
-impl Origin {
+impl ProviderUrl {
     /// Takes the key, if the file has it.
     pub(super) fn take(document: &mut Document<'_>, key: &'static Key) -> Option<Self> {
         let text = document.text(key)?;
@@ -27,7 +27,7 @@ impl Origin {
 }
 
 /// As the file would have it.
-impl fmt::Display for Origin {
+impl fmt::Display for ProviderUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
         if host.contains(':') {
@@ -39,7 +39,7 @@ impl fmt::Display for Origin {
 }
 
 /// Reads `https://host[:port]`; the error is a sentence without the value.
-impl FromStr for Origin {
+impl FromStr for ProviderUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
