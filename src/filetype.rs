@@ -4,31 +4,21 @@
 //!
 //! Pure: bytes in, text out. No text repeats a part of the file.
 
-use std::path::{Path, PathBuf};
+mod der;
+mod wanted;
+
+use std::path::Path;
 
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use serde_json::Value;
 
-use crate::regular::shell_word;
-
-/// What a file is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Apple's `.p8` file.
-    SigningKey,
-    /// PEM with our own certificate and its chain.
-    Certificate,
-    /// PEM with the private key of that certificate.
-    CertificateKey,
-    /// PEM with certificates to trust.
-    Authorities,
-    /// Google's service-account file.
-    ServiceAccount,
-    /// Lines of text.
-    Text,
-}
-
-use Wanted::{Authorities, Certificate, CertificateKey, ServiceAccount, SigningKey, Text};
+use self::der::{Der, INTEGER, SEQUENCE, content, is_cut};
+pub use self::wanted::Wanted;
+use self::wanted::Wanted::{
+    Authorities, Certificate, CertificateKey, ServiceAccount, SigningKey, Text,
+};
+use self::wanted::{P8_FILE, converted, place_of, source_of};
+use crate::regular::{shell_word, without_mark};
 
 /// Says what a file is and what to do, if that is known. It was found to be not what is wanted.
 pub fn complaint(file: &[u8], wanted: Wanted, path: &Path) -> Option<String> {
@@ -64,18 +54,8 @@ enum Kind {
     Der(Der),
     /// PEM of another kind than is wanted.
     Pem(Label),
-    RsaKey,
-    OtherCurve,
-}
-
-/// What DER is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Der {
-    Certificate,
-    Pkcs12,
-    Pkcs7,
-    Key,
-    EncryptedKey,
+    /// A key that is none of Apple's: what it is, and whether `openssl` reads the file as it is.
+    OtherKey(&'static str, bool),
 }
 
 /// Whose PEM it is.
@@ -95,20 +75,22 @@ enum Label {
 
 impl Kind {
     fn of(file: &[u8], wanted: Wanted) -> Option<Self> {
+        let file = without_mark(file);
         if file.trim_ascii().is_empty() {
             return (wanted != Text).then_some(Self::Empty);
         }
         if let Some(encoding) = utf_16(file) {
-            return Some(Self::Utf16(encoding));
+            let text = from_utf_16(file, encoding);
+            return Some(Self::Utf16(encoding).around(text.as_bytes(), wanted));
         }
         if wanted == Text {
             return None;
         }
         if let Some(der) = Der::of(file) {
-            return Some(Self::Der(der));
+            return Some(Self::of_der(file, der, wanted).unwrap_or(Self::Der(der)));
         }
         let text = String::from_utf8_lossy(file);
-        let text = text.trim_start_matches('\u{feff}').trim();
+        let text = text.trim();
         let lower: String = text
             .chars()
             .take(HEAD)
@@ -125,17 +107,64 @@ impl Kind {
         }
         let inner = text.trim_matches(['"', '\'']);
         if inner.len() < text.len() && inner.starts_with('{') {
-            let is_string = serde_json::from_str::<String>(text).is_ok();
-            return Some(if is_string {
-                Self::JsonString
-            } else {
-                Self::QuotedJson
+            return Some(match serde_json::from_str::<String>(text) {
+                Ok(string) => Self::JsonString.around(string.as_bytes(), wanted),
+                Err(_) => Self::QuotedJson.around(inner.as_bytes(), wanted),
             });
         }
         if text.contains("-----BEGIN ") {
             return Self::of_pem(text, wanted);
         }
-        Self::of_base64(text)
+        Self::of_base64(text, wanted)
+    }
+
+    /// What holds those bytes, unless it would be of no use without what is around them.
+    fn around(self, inner: &[u8], wanted: Wanted) -> Self {
+        match Self::of(inner, wanted) {
+            Some(Self::OtherKey(what, _)) => Self::OtherKey(what, false),
+            Some(kind) if !kind.serves(wanted) => kind,
+            _ => self,
+        }
+    }
+
+    /// Whether what is wanted can be made of it.
+    fn serves(self, wanted: Wanted) -> bool {
+        match self {
+            Self::Utf16(_)
+            | Self::JsonString
+            | Self::QuotedJson
+            | Self::Quoted
+            | Self::Escaped
+            | Self::Reflowed
+            | Self::Base64OfText => true,
+            Self::BareBase64(der) | Self::Der(der) => der.serves(wanted),
+            Self::Pem(label) => label.serves(wanted),
+            _ => false,
+        }
+    }
+
+    /// What keeps DER that may serve from being converted.
+    fn of_der(file: &[u8], der: Der, wanted: Wanted) -> Option<Self> {
+        if der.serves(wanted) && is_cut(file) {
+            return Some(Self::CutPem);
+        }
+        (wanted == SigningKey && der == Der::Key)
+            .then(|| Self::of_key(file))
+            .flatten()
+    }
+
+    /// What a key in DER is if it is none of Apple's.
+    fn of_key(key: &[u8]) -> Option<Self> {
+        let body = content(key, SEQUENCE).filter(|_| Der::of(key) == Some(Der::Key))?;
+        let has = |id: &[u8]| key.windows(id.len()).any(|window| window == id);
+        // RFC 8017, A.1.2: a version, then the modulus.
+        let is_pkcs_1 = matches!(body, [INTEGER, 1, 0, INTEGER, ..]);
+        let what = match () {
+            () if has(P256) => return None,
+            () if is_pkcs_1 || has(RSA) => AN_RSA_KEY,
+            () => OF_ANOTHER_CURVE,
+        };
+        Some(Self::OtherKey(what, true))
     }
 
     fn of_json(text: &str, wanted: Wanted) -> Option<Self> {
@@ -155,6 +184,14 @@ impl Kind {
     }
 
     fn of_pem(text: &str, wanted: Wanted) -> Option<Self> {
+        let labels: Vec<Label> = LABELS
+            .iter()
+            .filter(|(label, _)| text.contains(&format!("-----BEGIN {label}-----")))
+            .map(|(_, label)| *label)
+            .collect();
+        let Some(serving) = labels.iter().find(|label| label.serves(wanted)) else {
+            return labels.first().map(|label| Self::Pem(*label));
+        };
         if text.starts_with(['"', '\'']) {
             return Some(Self::Quoted);
         }
@@ -174,42 +211,23 @@ impl Kind {
         if !marked.all(stands_alone) {
             return Some(Self::Reflowed);
         }
-        let labels: Vec<Label> = LABELS
-            .iter()
-            .filter(|(label, _)| text.contains(&format!("-----BEGIN {label}-----")))
-            .map(|(_, label)| *label)
-            .collect();
-        let has = |label| labels.contains(&label);
-        let fits = match wanted {
-            Certificate | Authorities => has(Label::Certificate),
-            CertificateKey => [Label::Key, Label::EncryptedKey, Label::EcKey, Label::RsaKey]
-                .iter()
-                .any(|it| has(*it)),
-            SigningKey => has(Label::Key),
-            ServiceAccount | Text => false,
-        };
-        if !fits {
-            return labels.first().map(|label| Self::Pem(*label));
-        }
         let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes());
-        let mut contents = sections.flatten();
-        if is_one && contents.any(|(_, der)| is_cut(&der)) {
+        let sections: Vec<(SectionKind, Vec<u8>)> = sections.flatten().collect();
+        if is_one && sections.iter().any(|(_, der)| is_cut(der)) {
             return Some(Self::CutPem);
         }
-        if wanted == SigningKey {
-            let mut keys = <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()).flatten();
-            let (_, key) = keys.find(|(kind, _)| *kind == SectionKind::PrivateKey)?;
-            let has = |id: &[u8]| key.windows(id.len()).any(|window| window == id);
-            return match () {
-                () if has(RSA) => Some(Self::RsaKey),
-                () if !has(P256) && has(EC) => Some(Self::OtherCurve),
-                () => None,
-            };
+        let keys = [SectionKind::PrivateKey, SectionKind::EcPrivateKey];
+        if wanted == SigningKey
+            && let Some((_, key)) = sections.iter().find(|(kind, _)| keys.contains(kind))
+            && let Some(other) = Self::of_key(key)
+        {
+            return Some(other);
         }
-        None
+        let is_as_wanted = labels.iter().any(|label| label.is_wanted(wanted));
+        (!is_as_wanted).then_some(Self::Pem(*serving))
     }
 
-    fn of_base64(text: &str) -> Option<Self> {
+    fn of_base64(text: &str, wanted: Wanted) -> Option<Self> {
         let is_base64 =
             |at: char| at.is_ascii_alphanumeric() || "+/=".contains(at) || at.is_whitespace();
         if !text.chars().all(is_base64) {
@@ -217,15 +235,15 @@ impl Kind {
         }
         let wrapped = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
         let (_, content) = <(SectionKind, Vec<u8>)>::from_pem_slice(wrapped.as_bytes()).ok()?;
-        match Der::of(&content) {
-            Some(der) => Some(Self::BareBase64(der)),
-            None if content.starts_with(b"-----BEGIN ")
-                || content.trim_ascii().starts_with(b"{") =>
-            {
-                Some(Self::Base64OfText)
-            }
-            None => None,
+        if let Some(der) = Der::of(&content) {
+            return Some(match Self::of_der(&content, der, wanted) {
+                Some(Self::OtherKey(what, _)) => Self::OtherKey(what, false),
+                other => other.unwrap_or(Self::BareBase64(der)),
+            });
         }
+        let inner = without_mark(&content).trim_ascii();
+        (inner.starts_with(b"-----BEGIN ") || inner.starts_with(b"{"))
+            .then(|| Self::Base64OfText.around(inner, wanted))
     }
 
     fn told(self, wanted: Wanted, path: &Path) -> String {
@@ -233,26 +251,31 @@ impl Kind {
         if let Self::Pem(label) = self {
             return label.told(wanted, &file, &out);
         }
-        let Some((what, command)) = self.conversion(&file, &out) else {
+        let made = self.conversion(wanted, &file, &out);
+        let Some((what, command)) = made.filter(|_| self.serves(wanted)) else {
             let source = source_of(wanted);
-            return match self.final_words(&file) {
+            return match self.final_words(wanted, &file) {
                 (what, true) => format!("{what}; {source}"),
                 (what, false) => what,
             };
         };
         let told = format!("{what}; convert it with: {command} (and name that file instead)");
-        if self != Self::Der(Der::Pkcs12) {
-            return told;
-        }
+        let legacy = match self {
+            Self::Der(Der::Pkcs12) => Der::Pkcs12.command(" -legacy", &file, wanted, &out),
+            Self::BareBase64(Der::Pkcs12) => {
+                let read = Der::Pkcs12.command(" -legacy", "", wanted, &out);
+                format!("base64 -d {file} | {read}")
+            }
+            _ => return told,
+        };
         format!(
             "{told}, or if that leaves an empty file, it is encrypted as Keychain does it (RC2), \
-             which OpenSSL 3 reads only with -legacy: openssl pkcs12 -legacy -in {file} -nodes -out \
-             {out}"
+             which OpenSSL 3 reads only with -legacy: {legacy}"
         )
     }
 
     /// What the file is, and the command that makes what is wanted of it.
-    fn conversion(self, file: &str, out: &str) -> Option<(String, String)> {
+    fn conversion(self, wanted: Wanted, file: &str, out: &str) -> Option<(String, String)> {
         let filter = |command: &str| format!("(umask 077; {command} < {file} > {out})");
         let (what, command) = match self {
             Self::Utf16(encoding) => (
@@ -282,7 +305,7 @@ impl Kind {
                 let what = format!(
                     "the file is the base64 of {name} without its -----BEGIN and -----END lines"
                 );
-                let convert = der.converts().replace("-in FILE ", "").replace("OUT", out);
+                let convert = der.command("", "", wanted, out);
                 return Some((what, format!("base64 -d {file} | {convert}")));
             }
             Self::Der(der) => {
@@ -290,8 +313,7 @@ impl Kind {
                     Der::Pkcs12 => "the file is PKCS#12 (.p12)".to_owned(),
                     other => format!("the file is {} in DER, not in PEM", other.name()),
                 };
-                let command = der.converts().replace("FILE", file).replace("OUT", out);
-                return Some((what, command));
+                return Some((what, der.command("", file, wanted, out)));
             }
             _ => return None,
         };
@@ -300,8 +322,12 @@ impl Kind {
 
     /// What the file is that nothing can be made of, and whether it is to be said where another
     /// comes from.
-    fn final_words(self, file: &str) -> (String, bool) {
+    fn final_words(self, wanted: Wanted, file: &str) -> (String, bool) {
         let what = match self {
+            Self::Der(der) | Self::BareBase64(der) => {
+                let (name, place) = (der.name(), place_of(wanted));
+                return (format!("the file is {name}, in the place of {place}"), true);
+            }
             Self::Empty => "the file is empty",
             Self::WebPage => "the file is a web page, as a download without login leaves it",
             Self::AppFile(name) => {
@@ -317,16 +343,10 @@ impl Kind {
                  android.service_account_path"
             }
             Self::CutJson => "the file breaks off in the middle of its JSON",
-            Self::RsaKey | Self::OtherCurve => {
-                let what = if self == Self::RsaKey {
-                    "an RSA key, and Apple's are elliptic-curve keys"
-                } else {
-                    "of another curve than P-256, the only one that APNs takes"
-                };
-                let what = format!(
-                    "the key is {what}, as is shown by: openssl pkey -in {file} -noout -text"
-                );
-                return (what, true);
+            Self::OtherKey(what, is_read) => {
+                let what = format!("the key is {what}");
+                let shown = format!(", as is shown by: openssl pkey -in {file} -noout -text");
+                return (if is_read { what + &shown } else { what }, true);
             }
             _ => "the file breaks off before its -----END line, or is shorter than it says",
         };
@@ -334,51 +354,32 @@ impl Kind {
     }
 }
 
-impl Der {
-    /// What DER it is, of the kinds that are told (X.509, RFC 5208, RFC 5915, RFC 7292, RFC 8017).
-    fn of(file: &[u8]) -> Option<Self> {
-        let body = content(file, SEQUENCE)?;
-        let (tag, inner) = body.split_first()?;
-        match *tag {
-            SEQUENCE => match *content(body, SEQUENCE)?.first()? {
-                VERSION | INTEGER => Some(Self::Certificate),
-                OBJECT_ID => Some(Self::EncryptedKey),
-                _ => None,
-            },
-            // Its length, then its value.
-            INTEGER => match inner {
-                [1, 3, SEQUENCE, ..] => Some(Self::Pkcs12),
-                [1, 0, SEQUENCE | INTEGER, ..] | [1, 1, BYTES, ..] => Some(Self::Key),
-                _ => None,
-            },
-            OBJECT_ID => body.get(2..)?.starts_with(PKCS7).then_some(Self::Pkcs7),
-            _ => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Certificate => "a certificate",
-            Self::Pkcs12 => "PKCS#12 (.p12)",
-            Self::Pkcs7 => "PKCS#7 (.p7b)",
-            Self::Key => "a private key",
-            Self::EncryptedKey => "an encrypted private key",
-        }
-    }
-
-    /// The command that makes PEM of it, of FILE in OUT.
-    const fn converts(self) -> &'static str {
-        match self {
-            Self::Certificate => "openssl x509 -inform DER -in FILE -out OUT",
-            Self::Pkcs12 => "openssl pkcs12 -in FILE -nodes -out OUT",
-            Self::Pkcs7 => "openssl pkcs7 -inform DER -print_certs -in FILE -out OUT",
-            Self::Key => "openssl pkey -inform DER -in FILE -out OUT",
-            Self::EncryptedKey => "openssl pkcs8 -inform DER -in FILE -out OUT",
-        }
-    }
-}
-
 impl Label {
+    /// Whether what is wanted can be made of it.
+    fn serves(self, wanted: Wanted) -> bool {
+        self.is_wanted(wanted)
+            || match wanted {
+                Certificate | Authorities => matches!(self, Self::Trusted | Self::Pkcs7),
+                SigningKey => matches!(self, Self::EcKey | Self::EncryptedKey),
+                CertificateKey | ServiceAccount | Text => false,
+            }
+    }
+
+    /// Whether it is read where that is wanted.
+    fn is_wanted(self, wanted: Wanted) -> bool {
+        match wanted {
+            Certificate | Authorities => self == Self::Certificate,
+            CertificateKey => {
+                matches!(
+                    self,
+                    Self::Key | Self::EncryptedKey | Self::EcKey | Self::RsaKey
+                )
+            }
+            SigningKey => self == Self::Key,
+            ServiceAccount | Text => false,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Certificate | Self::Trusted => "a certificate",
@@ -432,37 +433,6 @@ impl Label {
     }
 }
 
-/// Where what is wanted comes from.
-const fn source_of(wanted: Wanted) -> &'static str {
-    match wanted {
-        SigningKey => {
-            "take the .p8 file as it was downloaded, or make another key in Apple's developer \
-             account, under keys"
-        }
-        Certificate => {
-            "export the certificate again, from Keychain with its key, or download it from Apple's \
-             developer account"
-        }
-        CertificateKey => "export the private key again, from Keychain with its certificate",
-        Authorities => "name the PEM file of those who have issued the server's certificate",
-        ServiceAccount => {
-            "make a key in Firebase console, project settings, service accounts, generate new \
-             private key"
-        }
-        Text => "write it as text in UTF-8",
-    }
-}
-
-/// The file that a conversion writes: beside, and never itself.
-fn converted(path: &Path, wanted: Wanted) -> PathBuf {
-    path.with_extension(match wanted {
-        SigningKey => "converted.p8",
-        Certificate | CertificateKey | Authorities => "converted.pem",
-        ServiceAccount => "converted.json",
-        Text => "converted.txt",
-    })
-}
-
 /// The encoding, as `iconv` calls it, of text with two bytes for each character.
 fn utf_16(file: &[u8]) -> Option<&'static str> {
     match file {
@@ -475,36 +445,22 @@ fn utf_16(file: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What follows the head of an element with that tag, if the file begins with one.
-fn content(der: &[u8], tag: u8) -> Option<&[u8]> {
-    let (head, _) = head(der)?;
-    (der.first() == Some(&tag))
-        .then(|| der.get(head..))
-        .flatten()
+fn from_utf_16(file: &[u8], encoding: &str) -> String {
+    let is_big = encoding == "UTF-16BE" || file.starts_with(&[0xfe, 0xff]);
+    let unit = if is_big {
+        u16::from_be_bytes
+    } else {
+        u16::from_le_bytes
+    };
+    let units = file.as_chunks().0.iter().map(|pair| unit(*pair));
+    let letters = char::decode_utf16(units);
+    letters
+        .map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
 }
 
-/// Bytes of an element's head, and of its content by what that says.
-fn head(der: &[u8]) -> Option<(usize, usize)> {
-    let first = *der.get(1)?;
-    if first < 0x80 {
-        return Some((2, usize::from(first)));
-    }
-    let count = usize::from(first & 0x7f);
-    let digits = der
-        .get(2..2_usize.checked_add(count)?)
-        .filter(|_| (1..=4).contains(&count))?;
-    let length = digits.iter().try_fold(0_usize, |length, digit| {
-        length.checked_mul(256)?.checked_add(usize::from(*digit))
-    })?;
-    Some((count.saturating_add(2), length))
-}
-
-/// Whether there is less of it than it says.
-fn is_cut(der: &[u8]) -> bool {
-    head(der).is_none_or(|(head, length)| der.len() < head.saturating_add(length))
-}
-
-const P8_FILE: &str = "the .p8 file that Apple hands out for token authentication";
+const AN_RSA_KEY: &str = "an RSA key, and Apple's are elliptic-curve keys";
+const OF_ANOTHER_CURVE: &str = "of another curve than P-256, the only one that APNs takes";
 /// Takes away what stands around a text.
 const UNQUOTE: &str = r#"sed "1s/^[\"']//; \$s/[\"'][[:space:]]*\$//""#;
 /// Makes line ends of those in letters.
@@ -530,15 +486,8 @@ static LABELS: [(&str, Label); 13] = [
     ("RSA PUBLIC KEY", Label::PublicKey),
 ];
 
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
-const BYTES: u8 = 0x04;
-const OBJECT_ID: u8 = 0x06;
-const VERSION: u8 = 0xa0;
-/// Object ids: `signedData` of PKCS#7, and of keys RSA, elliptic curves and P-256.
-const PKCS7: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];
+/// Object ids of keys: RSA, and P-256.
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
-const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 /// Characters at the beginning that a web page is known by.
 const HEAD: usize = 64;

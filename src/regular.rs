@@ -26,6 +26,11 @@ pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What a file of text says: all but a byte order mark, which some editors write before it.
+pub fn without_mark(file: &[u8]) -> &[u8] {
+    file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)
+}
+
 /// Opens a file to read it.
 ///
 /// # Errors

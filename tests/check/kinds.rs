@@ -58,19 +58,19 @@ fn check_kind(&(key, made_by, told, is_converted): &(&str, &str, &str, bool)) {
     let (fine, said) = check(&site);
     assert!(fine, "{said}");
     let (right, made) = match key {
-        P8 => ("AuthKey.p8", "a wrong.converted.p8"),
-        CERT => ("cert.pem", "a wrong.converted.pem"),
-        KEY => ("key.pem", "a wrong.converted.pem"),
-        CA => ("ca.pem", "a wrong.converted.pem"),
-        _ => ("service-account.json", "a wrong.converted.json"),
+        P8 => ("AuthKey.p8", "FILE OUT.converted.p8"),
+        CERT => ("cert.pem", "FILE OUT.converted.pem"),
+        KEY => ("key.pem", "FILE OUT.converted.pem"),
+        CA => ("ca.pem", "FILE OUT.converted.pem"),
+        _ => ("service-account.json", "FILE OUT.converted.json"),
     };
     shell(
         &site,
         &made_by
             .replace("RIGHT", right)
-            .replace("WRONG", "'a wrong.one'"),
+            .replace("WRONG", "'FILE OUT.one'"),
     );
-    let site = site.with_path(key, "a wrong.one");
+    let site = site.with_path(key, "FILE OUT.one");
     let (is_fine, said) = check(&site);
     assert!(!is_fine && said.contains(told), "{made_by}: {told}: {said}");
     assert!(
@@ -336,23 +336,125 @@ fn what_cannot_be_converted_is_told_with_where_to_get_another() {
     each(&cases, check_kind);
 }
 
-/// Modern, and as Keychain exports it.
+/// No command is advised that would make something else than is wanted there.
+#[test]
+fn what_does_not_serve_is_not_converted() {
+    let p12 = "openssl pkcs12 -export -in cert.pem -inkey key.pem -passout pass: -out WRONG";
+    let certificate = "openssl x509 -in cert.pem -outform DER -out WRONG";
+    let key = "openssl pkey -in key.pem -outform DER -out WRONG";
+    let other = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384";
+    let other = |how: &str| format!("{other} {how} WRONG");
+    let [other_der, other_sec1, other_base64] = [
+        "-outform DER -out",
+        "| openssl ec -out",
+        "-outform DER | base64 >",
+    ]
+    .map(other);
+    let escaped = r#"awk '{ printf "%s\\n", $0 }' AuthKey.p8 > WRONG"#;
+    let account = "in the place of a service-account file";
+    let signing_key = "in the place of the .p8 file";
+    let in_pem = "holds a private key in PEM, and a service-account file is JSON";
+    let no_certificate = "it: the file holds a private key\n";
+    let cases = [
+        (ACCOUNT, p12, account),
+        (ACCOUNT, certificate, account),
+        (
+            ACCOUNT,
+            "(printf \"'\"; cat AuthKey.p8; printf \"'\") > WRONG",
+            in_pem,
+        ),
+        (ACCOUNT, escaped, in_pem),
+        (ACCOUNT, "tr '\\n' ' ' < AuthKey.p8 > WRONG", in_pem),
+        (ACCOUNT, "base64 AuthKey.p8 > WRONG", in_pem),
+        (ACCOUNT, "sed '/-----/d' AuthKey.p8 > WRONG", account),
+        (P8, p12, signing_key),
+        (P8, certificate, signing_key),
+        (P8, key, "is an RSA key"),
+        (
+            P8,
+            "openssl rsa -in key.pem -traditional -outform DER -out WRONG",
+            "is an RSA key",
+        ),
+        (P8, &other_der, "of another curve than P-256"),
+        (P8, &other_sec1, "of another curve than P-256"),
+        (
+            P8,
+            &other_base64,
+            "of another curve than P-256, the only one that APNs takes\n",
+        ),
+        (
+            P8,
+            "base64 service-account.json > WRONG",
+            "belongs to android.service_account_path",
+        ),
+        (
+            P8,
+            "jq -Rs . service-account.json > WRONG",
+            "belongs to android.service_account_path",
+        ),
+        (
+            KEY,
+            certificate,
+            "is a certificate, in the place of a private key",
+        ),
+        (
+            KEY,
+            "sed '/-----/d' cert.pem > WRONG",
+            "is a certificate, in the place of",
+        ),
+        (CERT, key, "is a private key, in the place of a certificate"),
+        (
+            CERT,
+            "iconv -f UTF-8 -t UTF-16 key.pem > WRONG",
+            no_certificate,
+        ),
+        (
+            CERT,
+            "openssl x509 -in RIGHT -outform DER | head -c 200 > WRONG",
+            "breaks off",
+        ),
+        (CA, key, "is a private key, in the place of certificates"),
+        (CA, "base64 key.pem > WRONG", no_certificate),
+    ];
+    let cases = cases.map(|(key, made_by, told)| (key, made_by, told, false));
+    each(&cases, check_kind);
+}
+
+/// Modern, and as Keychain exports it; the key is not taken along where nobody needs it.
 #[test]
 fn a_certificate_in_pkcs_12_is_taken_out_by_one_of_two_commands() {
-    for (export, is_legacy) in [("", false), (" -legacy -descert", true)] {
+    let is_key_in = |site: &Site| {
+        let made = fs::read_to_string(site.path("both.converted.pem")).unwrap();
+        made.contains("PRIVATE KEY")
+    };
+    for (export, then, is_legacy) in [
+        ("", "", false),
+        (" -legacy -descert", "", true),
+        ("", "base64 both.p12 > b; mv b both.p12", false),
+        (
+            " -legacy -descert",
+            "base64 both.p12 > b; mv b both.p12",
+            true,
+        ),
+    ] {
         let site = site(true);
         shell(
             &site,
             &format!(
-                "openssl pkcs12 -export{export} -in cert.pem -inkey key.pem -passout pass: -out both.p12"
+                "openssl pkcs12 -export{export} -in cert.pem -inkey key.pem -passout pass: -out both.p12; {then}"
             ),
         );
+        let site = site.with_path("ios.ca_path", "both.p12");
+        let (_, said) = check(&site);
+        let advised = command(&said).unwrap();
+        if !is_legacy {
+            shell(&site, &format!("{advised} -passin pass:"));
+            assert!(!is_key_in(&site), "{advised}");
+        }
+        let site = site.with_path("ios.ca_path", "ca.pem");
         let site = site.with_path("ios.pem_cert_path", "both.p12");
         let (is_fine, said) = check(&site);
-        assert!(
-            !is_fine && said.contains("the file is PKCS#12 (.p12)"),
-            "{said}"
-        );
+        assert!(!is_fine && said.contains("PKCS#12 (.p12)"), "{said}");
         let (_, legacy) = said.split_once("only with -legacy: ").unwrap();
         let command = if is_legacy {
             legacy.lines().next().unwrap().to_owned()
