@@ -21,7 +21,7 @@ use crate::net::tls::{self, Identity, MAX_PEM_FILE, PemFile, Roots, SystemRoots,
 use crate::provider::KEY_FILE_MAX;
 use crate::provider::apns::SigningKey;
 use crate::provider::fcm::{ServiceAccount, check_project_id};
-use crate::regular;
+use crate::regular::{self, without_mark};
 
 /// How long before its end a certificate is warned of: time for Apple's portal and a holiday. One
 /// that is made for a short life is warned of in its last third.
@@ -419,11 +419,7 @@ fn read(key: &'static str, path: &Path, wanted: Wanted) -> Result<Vec<u8>, Findi
         Wanted::Certificate | Wanted::CertificateKey | Wanted::Authorities => MAX_PEM_FILE,
         Wanted::SigningKey | Wanted::ServiceAccount | Wanted::Text => KEY_FILE_MAX,
     };
-    let mut file = bytes(key, path, most)?;
-    if file.starts_with(BYTE_ORDER_MARK) {
-        file.drain(..BYTE_ORDER_MARK.len());
-    }
-    Ok(file)
+    Ok(without_mark(&bytes(key, path, most)?).to_vec())
 }
 
 fn bytes(key: &'static str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
@@ -438,6 +434,5 @@ fn bytes(key: &'static str, path: &Path, most: usize) -> Result<Vec<u8>, Finding
 
 const KEYS: &str = "core.api_key_path";
 const HASH_KEY: &str = "log.hash_key_path";
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Our limit: certificates of one file of which something is said.
 const DOUBTS_MAX: usize = 20;

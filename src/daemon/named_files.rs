@@ -116,7 +116,7 @@ impl NamedFile {
 /// Its last day in UTC, and its fingerprint as `openssl x509 -fingerprint -sha256` has it.
 fn certificate(path: &Path) -> String {
     let file = regular::read(path, tls::MAX_PEM_FILE).unwrap_or_default();
-    let chain = tls::chain(&file).unwrap_or_default();
+    let chain = tls::chain(regular::without_mark(&file)).unwrap_or_default();
     let Some(own) = chain.first() else {
         // It was readable when the route was made of it.
         return String::new();

@@ -110,12 +110,14 @@ fn roots_are_those_of_the_environment_and_proxies_are_not_asked() {
     let site = Site::simulated(&simulated.simulator)
         .without("ios.ca_path")
         .without("android.ca_path");
-    let ca = &simulated.simulator.credentials().ca_path;
     let directory = site.path("roots");
     fs::create_dir(&directory).unwrap();
-    fs::copy(ca, directory.join("ca.pem")).unwrap();
+    // Its byte order mark does not matter.
+    let ca = fs::read_to_string(&simulated.simulator.credentials().ca_path).unwrap();
+    fs::write(directory.join("ca.pem"), format!("\u{feff}{ca}")).unwrap();
     fs::write(directory.join("README"), "no certificate\n").unwrap();
     let directories = format!("/nonexistent:{}", directory.display());
+    let ca = directory.join("ca.pem");
     let ca = ca.to_str().unwrap();
     let proxy = format!("http://127.0.0.1:{}", closed_port());
     let file = ("SSL_CERT_FILE", ca);

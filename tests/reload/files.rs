@@ -113,7 +113,7 @@ fn a_new_certificate_is_told_with_its_last_day_and_its_fingerprint() {
     params.not_after = rcgen::date_time_ymd(2031, 5, 7);
     let key = rcgen::KeyPair::generate().unwrap();
     let other = params.self_signed(&key).unwrap();
-    fs::write(site.path("cert.pem"), other.pem()).unwrap();
+    fs::write(site.path("cert.pem"), format!("\u{feff}{}", other.pem())).unwrap();
     fs::write(site.path("key.pem"), key.serialize_pem()).unwrap();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, other.der());
     let bytes = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));

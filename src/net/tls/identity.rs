@@ -26,7 +26,7 @@ pub struct PemFile<'f> {
 }
 
 impl<'f> PemFile<'f> {
-    /// What stands in the file at that path, less a byte order mark.
+    /// What was read from the file at that path; a byte order mark must have been taken away.
     pub fn new(path: &'f Path, bytes: &'f [u8]) -> Self {
         Self { path, bytes }
     }

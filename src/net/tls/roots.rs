@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::{TlsError, identity, subject};
 use crate::pasted;
-use crate::regular;
+use crate::regular::{self, without_mark};
 
 /// Whom we trust.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl SystemRoots {
     fn take_file(&mut self, name: &str, path: &Path) {
         let shown = path.display();
         let found = regular::read(path, SYSTEM_FILE_MAX).map_err(|error| error.to_string());
-        match found.and_then(|file| authorities(&file)) {
+        match found.and_then(|file| authorities(without_mark(&file))) {
             Ok(found) => {
                 let useless = found.useless.iter();
                 let doubts = useless.map(|text| format!("{name}: {shown}: {text}"));
@@ -116,7 +116,7 @@ impl SystemRoots {
             match regular::read(&file, SYSTEM_FILE_MAX) {
                 // Lists of revoked certificates and others may be among them.
                 Ok(file) => {
-                    let found = authorities(&file)
+                    let found = authorities(without_mark(&file))
                         .map(|found| found.good)
                         .unwrap_or_default();
                     self.certificates
@@ -144,13 +144,12 @@ pub struct Authorities {
     pub useless: Vec<String>,
 }
 
-/// Reads certificates to be trusted.
+/// Reads certificates to be trusted from PEM, which begins without a byte order mark.
 ///
 /// # Errors
 ///
 /// When none of them can be.
 pub fn authorities(file: &[u8]) -> Result<Authorities, String> {
-    let file = file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file);
     let mut found = Authorities::default();
     for (number, item) in (1..).zip(CertificateDer::pem_slice_iter(file)) {
         let certificate = match item {
@@ -220,7 +219,6 @@ impl Roots {
 
 /// What names others than the system's own: a file, and directories.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Our limit: bytes of a file of the system's; the largest bundles have half a MiB.
 const SYSTEM_FILE_MAX: usize = 16 * 1024 * 1024;
 /// Our limit: what is said of the system's certificates, in lines.

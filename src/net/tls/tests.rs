@@ -336,8 +336,6 @@ fn one_bad_certificate_among_good_ones_is_left_out_and_named() {
         cut_told.starts_with("certificate 3: ") && cut_told.contains("base64"),
         "{cut_told}"
     );
-    let marked = [BYTE_ORDER_MARK, &one].concat();
-    assert_eq!(authorities(&marked).unwrap().good.len(), 1);
     let key = pem_of("PRIVATE KEY", &[0x30, 0]);
     for (file, expected) in [
         (broken.as_str(), "certificate 1: "),
@@ -348,8 +346,6 @@ fn one_bad_certificate_among_good_ones_is_left_out_and_named() {
         assert!(error.contains(expected), "{error}");
     }
 }
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[test]
 fn no_root_at_all_says_what_to_do() {

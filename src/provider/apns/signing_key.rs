@@ -65,7 +65,6 @@ impl SigningKey {
                 "the key file is over {KEY_FILE_MAX} bytes: it is no signing key"
             ));
         }
-        let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         if !String::from_utf8_lossy(file).contains("-----BEGIN PRIVATE KEY-----") {
             let text = "the file is not a .p8 file: it has no line \"-----BEGIN PRIVATE KEY-----\"";
             return Err(text.to_owned());

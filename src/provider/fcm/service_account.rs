@@ -72,7 +72,6 @@ impl ServiceAccount {
                 "the file is over {KEY_FILE_MAX} bytes: it is no service-account file"
             ));
         }
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file: File = serde_json::from_str(text).map_err(|error| {
             // The error's own text may quote the file.
             let (line, column) = (error.line(), error.column());
