@@ -240,19 +240,17 @@ fn who(
                     None => Finding::of_key(of_chain, error),
                 }]
             })?;
+            let mut doubtful = Vec::new();
             for (index, certificate) in identity.certificates().iter().enumerate() {
                 match dates(certificate, now) {
                     // The others are Apple's business.
                     Dates::Over(text) if index == 0 => {
                         return Err(vec![Finding::at(of_chain, cert_path, text)]);
                     }
-                    dates => doubts.extend(
-                        dates
-                            .doubt()
-                            .map(|text| Finding::at(of_chain, cert_path, text)),
-                    ),
+                    dates => doubtful.extend(dates.doubt()),
                 }
             }
+            doubts.extend(first_at(of_chain, cert_path, doubtful));
             Ok((ApnsIdentity::Certificate, Some(identity)))
         }
     }
@@ -304,21 +302,21 @@ fn roots(
         let file = read(key, path, Wanted::Authorities).map_err(one)?;
         let found = tls::authorities(&file)
             .map_err(|error| vec![unusable((key, path), &file, Wanted::Authorities, error)])?;
+        let mut doubtful = Vec::new();
         for (name, certificate) in &found.good {
             // That they are short-lived is for those to know who have made them.
             if let Dates::Over(text) = dates(certificate, now) {
-                doubts.push(Finding::at(key, path, format_args!("{name}: {text}")));
+                doubtful.push(format!("{name}: {text}"));
             }
         }
-        if doubts.len() == found.good.len() {
+        if doubtful.len() == found.good.len() {
             // Whoever replaces it by mistake would find out by the servers' certificates.
-            return Err(doubts);
+            return Err(first_at(key, path, doubtful));
         }
-        let useless = found.useless.iter();
-        doubts.extend(useless.map(|text| Finding::at(key, path, text)));
+        doubtful.extend(found.useless);
+        doubts = first_at(key, path, doubtful);
         own = found.good.into_iter().map(|(_, it)| it).collect();
     }
-    doubts.truncate(DOUBTS_MAX);
     let roots = Roots::of(system, own).map_err(|error| vec![Finding::of_key("", error)])?;
     Ok((roots, doubts))
 }
@@ -339,6 +337,12 @@ fn both<A, B>(
             Err(errors.flatten().collect())
         }
     }
+}
+
+/// What is said of a file with many certificates.
+fn first_at(key: &'static str, path: &Path, doubtful: Vec<String>) -> Vec<Finding> {
+    let told = tls::first_doubts(doubtful).into_iter();
+    told.map(|text| Finding::at(key, path, text)).collect()
 }
 
 fn one(error: Finding) -> Vec<Finding> {
@@ -434,5 +438,3 @@ fn bytes(key: &'static str, path: &Path, most: usize) -> Result<Vec<u8>, Finding
 
 const KEYS: &str = "core.api_key_path";
 const HASH_KEY: &str = "log.hash_key_path";
-/// Our limit: certificates of one file of which something is said.
-const DOUBTS_MAX: usize = 20;

@@ -2,6 +2,7 @@
 //! systemd is told have tests of their own (`service`), and so has `CREDENTIALS_DIRECTORY` above.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -21,28 +22,65 @@ fn check(site: &Site, arguments: &[&str], environment: &[(&str, &str)]) -> (Opti
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-#[test]
-fn the_documents_name_the_variables_that_are_read() {
+fn is_variable(word: &str) -> bool {
+    let is_of_name = |at: char| at.is_ascii_uppercase() || at.is_ascii_digit() || at == '_';
+    word.starts_with(|at: char| at.is_ascii_uppercase()) && word.chars().all(is_of_name)
+}
+
+/// The variables that the documents' paragraph names.
+fn named() -> Vec<String> {
     let paragraph = documents::paragraph("Environment: ");
-    let mut named: Vec<&str> = paragraph.split('`').skip(1).step_by(2).collect();
-    named.sort_unstable();
-    named.dedup();
-    let read = [
-        "CREDENTIALS_DIRECTORY",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "HOME",
-        "LISTEN_FDS",
-        "NOTIFY_SOCKET",
-        "SERVER_STARTER_PORT",
-        "SSL_CERT_DIR",
-        "SSL_CERT_FILE",
-        "STATE_DIRECTORY",
-        "TZ",
-        "WATCHDOG_USEC",
-        "XDG_STATE_HOME",
-        "credential:NAME",
-    ];
-    assert_eq!(named, read);
+    let words = paragraph.split('`').skip(1).step_by(2);
+    let names = words.filter(|word| is_variable(word));
+    names.map(str::to_owned).collect()
+}
+
+/// All that stands in files of Rust below a directory.
+fn sources(directory: &str) -> Vec<(PathBuf, String)> {
+    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)];
+    let mut found = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+/// Constants included, since their values are looked for in all files that read a variable.
+#[test]
+fn each_variable_that_is_read_is_documented_and_each_that_is_documented_set_by_a_test() {
+    let documents = documents::text();
+    let reads = |text: &str| text.contains("env::var");
+    let mut read = 0;
+    for (path, text) in sources("src").iter().filter(|(_, text)| reads(text)) {
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        for name in product.split('"').filter(|word| is_variable(word)) {
+            // Of builds for tests only.
+            if name.starts_with("STERNA_") {
+                continue;
+            }
+            let is_told = documents.contains(&format!("`{name}`"));
+            assert!(is_told, "no document names {name} of {}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read >= 10, "{read}");
+    let tests = sources("tests");
+    for name in named() {
+        let is_set = |(_, text): &(PathBuf, String)| {
+            let written = [format!("\"{name}\""), format!("\"{name}=")];
+            let mut lines = text.lines().filter(|line| !line.contains("env_remove"));
+            lines.any(|line| written.iter().any(|name| line.contains(name)))
+        };
+        assert!(tests.iter().any(is_set), "no test sets {name}");
+    }
 }
 
 #[test]
@@ -139,6 +177,17 @@ fn roots_are_those_of_the_environment_and_proxies_are_not_asked() {
         let expected = if is_trusted { 0 } else { 78 };
         assert_eq!(code, Some(expected), "{environment:?}: {text}");
     }
+    // What is empty names nothing.
+    let names = named();
+    let empty: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "")).collect();
+    assert_eq!(check(&site, &[], &empty), check(&site, &[], &[]));
+    fs::File::create(site.path("vast.pem"))
+        .unwrap()
+        .set_len((16 << 20) + 1)
+        .unwrap();
+    let vast = site.path("vast.pem").display().to_string();
+    let (_, text) = check(&site, &[], &[("SSL_CERT_FILE", &vast)]);
+    assert!(text.contains("vast.pem: over 16777216 bytes"), "{text}");
     // They are replaced, not added to.
     let (_, text) = check(&site, &[], &[("SSL_CERT_FILE", "/nonexistent/ca.pem")]);
     assert!(text.contains("error: no root certificates"), "{text}");

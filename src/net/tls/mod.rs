@@ -22,7 +22,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 pub use identity::{Identity, MAX_PEM_FILE, PemFile, chain};
-pub use roots::{Authorities, Roots, SystemRoots, authorities};
+pub use roots::{Authorities, Roots, SystemRoots, authorities, first_doubts};
 pub use validity::{Validity, subject, validity};
 
 /// ALPN's name of HTTP/2 over TLS (RFC 9113 §3.1).

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use openssl_probe::ProbeResult;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -32,16 +33,12 @@ pub struct SystemRoots {
 impl SystemRoots {
     /// The system's, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in its place.
     pub fn load() -> Self {
-        let [file, directories] = VARIABLES.map(std::env::var_os);
-        let directories = directories.filter(|named| !named.is_empty());
+        // An empty one is how a unit or a shell takes it back.
+        let [file, directories] =
+            VARIABLES.map(|name| std::env::var_os(name).filter(|named| !named.is_empty()));
         let mut found = Self::default();
         if file.is_none() && directories.is_none() {
-            let system = rustls_native_certs::load_native_certs();
-            found.certificates = system.certs;
-            let errors = system.errors.iter();
-            found.doubts = errors
-                .map(|error| format!("system root certificates: {error}"))
-                .collect();
+            found.take_system();
         }
         let [of_file, of_directories] = VARIABLES;
         if let Some(file) = file {
@@ -55,8 +52,26 @@ impl SystemRoots {
                 }
             });
         }
-        found.doubts.truncate(DOUBTS_MAX);
+        found.doubts = first_doubts(found.doubts);
         found
+    }
+
+    /// Takes those that the distribution has put together, whatever the environment says.
+    fn take_system(&mut self) {
+        let ProbeResult {
+            cert_file,
+            cert_dir,
+        } = openssl_probe::probe();
+        let mut directories = cert_dir.iter().map(PathBuf::as_path);
+        let first = (cert_file.as_deref(), directories.next());
+        let rest = directories.map(|directory| (None, Some(directory)));
+        for (file, directory) in std::iter::once(first).chain(rest) {
+            let found = rustls_native_certs::load_certs_from_paths(file, directory);
+            self.certificates.extend(found.certs);
+            let errors = found.errors.iter();
+            self.doubts
+                .extend(errors.map(|error| format!("system root certificates: {error}")));
+        }
     }
 
     /// Takes what a variable names, unless it holds a key itself.
@@ -85,8 +100,7 @@ impl SystemRoots {
 
     fn take_file(&mut self, name: &str, path: &Path) {
         let shown = path.display();
-        let found = regular::read(path, SYSTEM_FILE_MAX).map_err(|error| error.to_string());
-        match found.and_then(|file| authorities(without_mark(&file))) {
+        match read(path).and_then(|file| authorities(without_mark(&file))) {
             Ok(found) => {
                 let useless = found.useless.iter();
                 let doubts = useless.map(|text| format!("{name}: {shown}: {text}"));
@@ -113,7 +127,7 @@ impl SystemRoots {
         files.sort();
         let before = self.certificates.len();
         for file in files {
-            match regular::read(&file, SYSTEM_FILE_MAX) {
+            match read(&file) {
                 // Lists of revoked certificates and others may be among them.
                 Ok(file) => {
                     let found = authorities(without_mark(&file))
@@ -172,12 +186,31 @@ pub fn authorities(file: &[u8]) -> Result<Authorities, String> {
     if !found.good.is_empty() {
         return Ok(found);
     }
-    found.useless.truncate(DOUBTS_MAX);
     Err(if found.useless.is_empty() {
         "no PEM certificate (-----BEGIN CERTIFICATE-----) in it".to_owned()
     } else {
-        found.useless.join(", ")
+        first_doubts(found.useless).join(", ")
     })
+}
+
+/// What is said of a source of certificates: of the first of them, and how many more there are.
+pub fn first_doubts(mut doubts: Vec<String>) -> Vec<String> {
+    let more = doubts.len().saturating_sub(DOUBTS_MAX);
+    if more > 0 {
+        doubts.truncate(DOUBTS_MAX);
+        doubts.push(format!("the like is to be said of {more} more"));
+    }
+    doubts
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let file = regular::read(path, SYSTEM_FILE_MAX).map_err(|error| error.to_string())?;
+    if file.len() > SYSTEM_FILE_MAX {
+        return Err(format!(
+            "over {SYSTEM_FILE_MAX} bytes, and no file of this kind is that long"
+        ));
+    }
+    Ok(file)
 }
 
 impl Roots {
@@ -196,6 +229,10 @@ impl Roots {
         let mut store = RootCertStore::empty();
         // A system's bundle may hold certificates that no TLS library reads any more.
         let all = system.certificates.iter().cloned().chain(own);
+        let mut all: Vec<CertificateDer<'static>> = all.collect();
+        // A directory has links to its files, and a bundle of them all.
+        all.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        all.dedup();
         let (_, ignored) = store.add_parsable_certificates(all);
         if ignored > 0 {
             log::debug!("{ignored} system root certificates are of no use");
@@ -221,5 +258,5 @@ impl Roots {
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// Our limit: bytes of a file of the system's; the largest bundles have half a MiB.
 const SYSTEM_FILE_MAX: usize = 16 * 1024 * 1024;
-/// Our limit: what is said of the system's certificates, in lines.
+/// Our limit: certificates of one source of which something is said.
 const DOUBTS_MAX: usize = 20;

@@ -348,6 +348,16 @@ fn one_bad_certificate_among_good_ones_is_left_out_and_named() {
 }
 
 #[test]
+fn a_root_that_is_there_twice_is_trusted_once() {
+    let [one, other] = [(); 2].map(|()| fs::read(Authority::new().path()).unwrap());
+    let file = [&*one, &*other, &*one].concat();
+    let own = authorities(&file).unwrap().good;
+    let own = own.into_iter().map(|(_, certificate)| certificate);
+    let roots = Roots::of(&SystemRoots::default(), own).unwrap();
+    assert_eq!(roots.store().len(), 2);
+}
+
+#[test]
 fn no_root_at_all_says_what_to_do() {
     let error = Roots::of(&SystemRoots::default(), []).unwrap_err();
     let error = error.to_string();
