@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use ureq::Agent;
 
+use super::has_error;
 use crate::config::{Android, Config, Diagnostic, Ios, ProviderUrl};
 use crate::config::{FileText, Severity};
 use crate::moment::server_clock::ServerClock;
@@ -31,24 +32,35 @@ const BAD_DEVICE_TOKEN: &str = "BadDeviceToken";
 /// A push like any other.
 const PAYLOAD: &str = r#"{"aps":{"alert":"sterna check"}}"#;
 
-/// Opens each enabled provider and tells what it answered.
-pub fn online(config: &Config, source: &FileText<'_>) -> Vec<Diagnostic> {
+/// Opens each enabled provider and tells what it answered. One whose credentials cannot be used is
+/// not asked, which is all that is said of it if `told` has the error.
+pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Vec<Diagnostic> {
     let (clock, system) = (Arc::<ServerClock>::default(), SystemRoots::load());
     // The token endpoint tells the time, and APNs does not.
-    let fcm = config
-        .android
-        .as_ref()
-        .map(|it| ask_fcm(it, &system, &clock));
-    let apns = config.ios.as_ref().map(|it| ask_apns(it, &system, &clock));
+    let fcm = config.android.as_ref().map(|android| {
+        let found = named::fcm(android, &system, Moment::now());
+        found.map(|found| ask_fcm(android, found.value, &clock))
+    });
+    let apns = config.ios.as_ref().map(|ios| {
+        let found = named::apns(ios, &system, Moment::now());
+        found.map(|found| ask_apns(ios, found.value, &clock))
+    });
     let apart = clock.apart(Moment::now());
     let asked = [
         ("ios.enabled", "APNs", apns),
         ("android.enabled", "FCM", fcm),
     ];
     let mut findings = Vec::new();
-    for (key, name, found) in asked {
+    for (key, name, asked) in asked {
         let apart = apart.as_deref();
-        findings.extend(found.map(|found| report(source, (key, name), found, apart)));
+        findings.extend(asked.map(|asked| match asked {
+            Ok(found) => report(source, (key, name), found, apart),
+            Err(_) if has_error(told) => {
+                let text = format!("{name} was not asked, since what it needs cannot be used");
+                source.whole(Severity::Note, text + "; mend the errors first")
+            }
+            Err(errors) => source.about(Severity::Error, key, format!("{name}: {}", all(&errors))),
+        }));
     }
     findings.extend(apart.map(|text| source.whole(Severity::Warning, text)));
     findings
@@ -95,9 +107,8 @@ fn report(
     source.about(Severity::Error, key, format!("{text}{apart}{cure}"))
 }
 
-fn ask_apns(ios: &Ios, system: &SystemRoots, clock: &ServerClock) -> Result<Told, String> {
-    let found = named::apns(ios, system, Moment::now()).map_err(|errors| all(&errors))?;
-    let Apns { identity, tls } = found.value;
+fn ask_apns(ios: &Ios, found: Apns, clock: &ServerClock) -> Result<Told, String> {
+    let Apns { identity, tls } = found;
     let authorization = match identity {
         ApnsIdentity::Certificate => None,
         ApnsIdentity::Key(key) => {
@@ -134,18 +145,13 @@ fn ask_apns(ios: &Ios, system: &SystemRoots, clock: &ServerClock) -> Result<Told
     })
 }
 
-fn ask_fcm(
-    android: &Android,
-    system: &SystemRoots,
-    clock: &Arc<ServerClock>,
-) -> Result<Told, String> {
-    let found = named::fcm(android, system, Moment::now()).map_err(|errors| all(&errors))?;
+fn ask_fcm(android: &Android, found: Fcm, clock: &Arc<ServerClock>) -> Result<Told, String> {
     let Fcm {
         account,
         project,
         web_tls: tls,
         ..
-    } = found.value;
+    } = found;
     let account = Account {
         token_uri: account.token_uri().to_owned(),
         assertion: Box::new(move |now| account.assertion(now)),
@@ -176,7 +182,7 @@ fn ask_fcm(
 }
 
 fn all(errors: &[Finding]) -> String {
-    let texts: Vec<&str> = errors.iter().map(|error| &*error.text).collect();
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     texts.join(", ")
 }
 

@@ -157,7 +157,8 @@ fn providers_say_whether_they_take_the_credentials() {
     let credentials = Arc::new(Credentials::generate(directory.path()).unwrap());
     let simulator = Simulator::start(Options::new(credentials)).unwrap();
     let text = simulator.config_text();
-    let found = examine(&text, online);
+    let ask = |config: &Config, source: &FileText<'_>| online(config, source, &[]);
+    let found = examine(&text, ask);
     let all = shown(&found);
     assert!(!has_error(&found) && found.len() == 2, "{all}");
     assert!(all.contains("note: APNs at https://127.0.0.1:"), "{all}");
@@ -173,7 +174,7 @@ fn providers_say_whether_they_take_the_credentials() {
     let wrong = text
         .replace("STERNATEAM", "OTHERTEAM1")
         .replace("[android]", "[android]\nproject_id = \"another\"");
-    let found = examine(&wrong, online);
+    let found = examine(&wrong, ask);
     let all = shown(&found);
     assert!(has_error(&found) && found.len() == 2, "{all}");
     assert!(all.contains("answered 403 InvalidProviderToken"), "{all}");
@@ -181,7 +182,7 @@ fn providers_say_whether_they_take_the_credentials() {
     assert!(all.contains("= help: "), "{all}");
     assert!(!all.contains("bearer") && !all.contains("Bearer"), "{all}");
     drop(simulator);
-    let found = examine(&text, online);
+    let found = examine(&text, ask);
     assert_eq!(
         found
             .iter()

@@ -50,8 +50,13 @@ pub(super) fn run(asked: &Check) -> ExitCode {
             // What is refused is to be mended first.
             findings.extend(check::unsaid(config, &source));
         }
-        if asked.online {
-            findings.extend(check::online(config, &source));
+        if asked.online && error.problems.is_empty() {
+            let online = check::online(config, &source, &findings);
+            findings.extend(online);
+        } else if asked.online {
+            // What is refused was read as its default: others would be asked than are meant.
+            let text = "no provider was asked; mend the errors first";
+            findings.push(source.whole(Severity::Note, text));
         }
     }
     findings.sort_by_key(|it| (it.place.is_none(), it.place));

@@ -193,6 +193,34 @@ fn roots_are_those_of_the_environment_and_proxies_are_not_asked() {
     assert!(text.contains("error: no root certificates"), "{text}");
 }
 
+/// What is wrong is told once, and who could be asked is.
+#[test]
+fn providers_are_asked_with_what_can_be_used() {
+    let simulated = Simulated::start();
+    let site = || Site::simulated(&simulated.simulator);
+    let (apns, fcm) = ("APNs at https://", "FCM at https://");
+    let unasked = "note: APNs was not asked, since what it needs cannot be used";
+    let nobody = "note: no provider was asked";
+    for (site, told) in [
+        (site().with_path("log.access_log", "no/where"), [apns, fcm]),
+        (
+            site().with_path("ios.token_auth_key_path", "no.p8"),
+            [unasked, fcm],
+        ),
+        (
+            site().with("ios.timeout", 0),
+            [nobody, "error: ios.timeout = 0"],
+        ),
+    ] {
+        let (code, text) = check(&site, &["--online"], &[]);
+        assert_eq!(code, Some(78), "{text}");
+        assert_eq!(text.matches("error: ").count(), 1, "{text}");
+        assert!(told.iter().all(|told| text.contains(told)), "{text}");
+        assert_eq!(text.contains(apns), told.contains(&apns), "{text}");
+        assert_eq!(text.contains(fcm), told.contains(&fcm), "{text}");
+    }
+}
+
 #[test]
 fn log_lines_have_the_zone_of_the_environment() {
     let site = Site::unreachable();
