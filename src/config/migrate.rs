@@ -8,6 +8,7 @@ use super::document::Document;
 use super::effective::quoted;
 use super::key::{Allowed, Key};
 use super::keys::{self, SECTIONS};
+use super::names::FCM_V1;
 use super::problem::Shown;
 use super::{ConfigError, all_keys};
 use crate::pasted::IS_CONTENT;
@@ -22,9 +23,11 @@ use crate::pasted::IS_CONTENT;
 pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<String, ConfigError> {
     let document = Document::parse(file, text, is_there)?;
     if !document.has_section() {
-        let text = "has none of the sections core, ios, android and log; name Gaurun's \
-                    configuration";
-        return Err(ConfigError::whole(file, text));
+        let known: Vec<&str> = SECTIONS.iter().map(|(section, _)| *section).collect();
+        let known = known.join(", ");
+        let text =
+            format!("has none of the sections {known} and {FCM_V1}; name Gaurun's configuration");
+        return Err(ConfigError::whole(file, &text));
     }
     let mut out = String::new();
     comment(
@@ -66,7 +69,7 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
         })
         .chain(
             rest.iter()
-                .map(|name| format!("{}: {OURS_HOLDS}", Shown(name))),
+                .map(|path| format!("{}: {}", Shown(path), instead_of(path))),
         )
         .collect();
     if !left_out.is_empty() {
@@ -146,6 +149,16 @@ fn is_about(finding: &str, fork: &str) -> bool {
         let about = finding.strip_prefix(name);
         about.is_some_and(|about| about.starts_with(": unknown"))
     })
+}
+
+/// What is said of another key of the section that only a fork has.
+fn instead_of(path: &str) -> &'static str {
+    let name = path.split_once('.').map_or("", |(_, name)| name);
+    if all_keys().any(|key| (key.section, key.name) == ("android", name)) {
+        "the key of that name below [android] holds for FCM HTTP v1 too"
+    } else {
+        "Sterna has no such key"
+    }
 }
 
 /// What becomes of a key.
@@ -247,8 +260,6 @@ fn comment(out: &mut String, text: &str) {
     out.push('\n');
 }
 
-/// What is said of the other keys of a section that only a fork has.
-const OURS_HOLDS: &str = "the key of that name below [android] holds for FCM HTTP v1 too";
 /// Columns of a comment, about.
 const COMMENT_MAX: usize = 90;
 /// Bytes of a body that hold 100 notifications of 1,000 device tokens of FCM's length.

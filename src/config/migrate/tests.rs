@@ -105,13 +105,15 @@ fn what_forks_call_otherwise_is_carried_over() {
         let kept = format!("# kept: it was android.{name}\nservice_account_path = ");
         assert!(text.contains(&kept), "{text}");
     }
-    let later = "[android]\nenabled = false\n[fcm_v1]\nenabled = true\ntimeout = 5\n\
+    let later = "[android]\nenabled = false\n[fcm_v1]\nenabled = true\ntimeout = 5\nanswers = 1\n\
                  credentials_file = \"/a/b.json\"\nproject = \"p\"\n";
     let text = check(&format!("{ios}{later}"), "/a/b.json", Some("p"));
     assert!(
         text.contains("# - fcm_v1.timeout: the key of that name below [android]"),
         "{text}"
     );
+    let other = "# - fcm_v1.answers: Sterna has no such key\n";
+    assert!(text.contains(other), "{text}");
     // Ours goes before a fork's, and a key in the place of its file is not repeated.
     let both = "[android]\nservice_account_path = \"/c.json\"\ncredentials_file = \"/a/b.json\"\n";
     let text = migrate("g", &format!("{ios}{both}"), |_| false).unwrap();
@@ -144,6 +146,13 @@ fn what_has_nothing_of_gauruns_is_no_file_of_it() {
             error.starts_with("g: has none of the sections core, ios"),
             "{error}"
         );
+        // It names those that it would take.
+        let (_, named) = error.split_once("sections ").unwrap();
+        let named = named.split(';').next().unwrap().replace(" and ", ", ");
+        assert_eq!(named.split(", ").count(), 6, "{error}");
+        for section in named.split(", ") {
+            assert!(migrate("g", &format!("[{section}]\n"), |_| false).is_ok());
+        }
     }
     assert!(migrate("g", "[log]\n", |_| false).is_ok());
 }
