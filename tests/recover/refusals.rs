@@ -227,7 +227,7 @@ fn a_push_log_in_another_form_is_told_how_it_is_unpacked() {
     ] {
         let tool = made_by.split(' ').next().unwrap();
         if Command::new(tool).arg("--version").output().is_err() {
-            // Nobody here has packed a log by it.
+            println!("skipped: there is no {tool}");
             continue;
         }
         write(&site, name, shell(made_by));
@@ -239,6 +239,11 @@ fn a_push_log_in_another_form_is_told_how_it_is_unpacked() {
         let (_, command) = told
             .split_once("unpack it with: ")
             .unwrap_or_else(|| panic!("{told}"));
+        let command = command.trim_end();
+        assert!(
+            !command.contains('\n'),
+            "{name}: more than a command: {told}"
+        );
         shell(command);
         let output = recover(
             &site,
