@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use sterna::journal::{DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
-use sterna::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+use sterna::push::{Accepted, DeviceToken, LaneId, Notification, PushId};
 
 /// Pushes unless it is said.
 const PUSHES: u64 = 1_000_000;
@@ -60,11 +60,11 @@ fn measure() -> Result<(), Failure> {
     let (journal, recovered) = Journal::open(Arc::new(DiskFiles), settings, Moment::now())?;
     let took = start.elapsed();
     let more = resident()?.saturating_sub(before);
-    if recovered.outstanding != pushes || journal.unfed(Platform::Ios) != pushes {
+    if recovered.outstanding != pushes || journal.unfed(LaneId::IOS) != pushes {
         return Err(format!("of {pushes} pushes: {recovered}").into());
     }
     let start = Instant::now();
-    let fed = journal.feed(Platform::Ios, 1_000);
+    let fed = journal.feed(LaneId::IOS, 1_000);
     let feeding = start.elapsed();
     writeln!(
         std::io::stdout(),
@@ -98,7 +98,7 @@ fn fill(settings: &Settings, pushes: u64) -> Result<(), Failure> {
 }
 
 fn accepted(id: u64, at: Moment) -> Accepted {
-    let mut notification = Notification::empty(Platform::Ios);
+    let mut notification = Notification::empty(LaneId::IOS);
     notification.message = "Your table is ready: please come to the counter".into();
     notification.push_type = "alert".into();
     Accepted {

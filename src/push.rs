@@ -30,40 +30,88 @@ pub use contradictions::Contradictions;
 use crate::count;
 use crate::moment::Moment;
 
-/// The provider a notification goes to, as the caller names it (1 = iOS, 2 = Android).
+/// Who brings pushes to the devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Platform {
+pub enum Provider {
     /// Apple, by way of APNs.
-    Ios,
+    Apns,
     /// Google, by way of FCM HTTP v1.
-    Android,
+    Fcm,
 }
 
-impl Platform {
-    /// Both platforms, in the order of their wire numbers.
-    pub const ALL: [Self; 2] = [Self::Ios, Self::Android];
-
-    /// The word used in logs, statistics and configuration.
-    pub const fn as_str(self) -> &'static str {
+impl Provider {
+    /// Its word on the wire, in answers and in the push log.
+    pub const fn platform(self) -> &'static str {
         match self {
-            Self::Ios => "ios",
-            Self::Android => "android",
-        }
-    }
-
-    /// The platform of a wire number, if there is one.
-    pub const fn from_number(number: i64) -> Option<Self> {
-        match number {
-            1 => Some(Self::Ios),
-            2 => Some(Self::Android),
-            _ => None,
+            Self::Apns => "ios",
+            Self::Fcm => "android",
         }
     }
 }
 
-impl fmt::Display for Platform {
+/// Which lane: its number, by which it is told from the others, its provider and its name. All of
+/// that stays as long as the process, whatever becomes of the lane: its pushes and their log lines
+/// outlive it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId {
+    number: u16,
+    provider: Provider,
+    name: &'static str,
+}
+
+impl LaneId {
+    /// The lane to Apple of whoever names no app.
+    pub const IOS: Self = Self::new(1, Provider::Apns, "ios");
+    /// The lane to Google of whoever names no app.
+    pub const ANDROID: Self = Self::new(2, Provider::Fcm, "android");
+    /// The lanes that a configuration can have, in the order of their numbers.
+    pub const DEFAULT_APP: [Self; 2] = [Self::IOS, Self::ANDROID];
+
+    /// The lane of that number, which no other one has.
+    pub const fn new(number: u16, provider: Provider, name: &'static str) -> Self {
+        Self {
+            number,
+            provider,
+            name,
+        }
+    }
+
+    /// The lane of the `platform` of a request (1 = iOS, 2 = Android), if there is one.
+    pub fn of_platform(number: i64) -> Option<Self> {
+        let mut lanes = Self::DEFAULT_APP.into_iter();
+        lanes.find(|lane| i64::from(lane.number) == number)
+    }
+
+    /// The lane of the `platform` of a log line, if there is one.
+    pub fn of_platform_word(word: &str) -> Option<Self> {
+        let mut lanes = Self::DEFAULT_APP.into_iter();
+        lanes.find(|lane| lane.platform() == word)
+    }
+
+    /// The number by which the journal knows it, from 1.
+    pub const fn number(self) -> u16 {
+        self.number
+    }
+
+    /// Whom its pushes go to.
+    pub const fn provider(self) -> Provider {
+        self.provider
+    }
+
+    /// Its provider's word on the wire.
+    pub const fn platform(self) -> &'static str {
+        self.provider.platform()
+    }
+
+    /// What operators call it.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+impl fmt::Display for LaneId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.name)
     }
 }
 
@@ -198,7 +246,7 @@ pub struct Extend {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
     /// Where it goes.
-    pub platform: Platform,
+    pub lane: LaneId,
     /// The text: the alert's body, or `data.message` on Android.
     pub message: Box<str>,
     /// The caller's own name for it; logged, not sent.
@@ -237,9 +285,9 @@ pub struct Notification {
 
 impl Notification {
     /// A notification for which nothing was said but where it goes.
-    pub fn empty(platform: Platform) -> Self {
+    pub fn empty(lane: LaneId) -> Self {
         Self {
-            platform,
+            lane,
             message: Box::default(),
             identifier: Box::default(),
             request_id: Arc::default(),
@@ -443,7 +491,7 @@ mod tests {
     #[test]
     fn a_message_names_a_push_with_its_request() {
         let named = |request: &str| {
-            let mut notification = Notification::empty(Platform::Ios);
+            let mut notification = Notification::empty(LaneId::IOS);
             notification.request_id = request.into();
             let accepted = Arc::new(Accepted {
                 notification,

@@ -10,7 +10,7 @@ use sterna::net::resolve::Resolver;
 use sterna::net::{tls, transport};
 use sterna::oauth::{AccessToken, AccessTokens, Account, EXCHANGE_TIMEOUT};
 use sterna::provider::{apns, fcm};
-use sterna::push::{DeviceToken, Platform, PushId};
+use sterna::push::{DeviceToken, LaneId, Provider, PushId};
 
 use super::Failure;
 use super::simulator::Site;
@@ -32,10 +32,10 @@ pub(crate) struct Baseline {
 
 impl Baseline {
     /// The request to a platform's provider; its content goes to a file in that directory.
-    pub(crate) fn new(platform: Platform, site: &Site, directory: &Path) -> Result<Self, Failure> {
-        match platform {
-            Platform::Ios => to_apns(site, directory),
-            Platform::Android => to_fcm(site, directory),
+    pub(crate) fn new(platform: LaneId, site: &Site, directory: &Path) -> Result<Self, Failure> {
+        match platform.provider() {
+            Provider::Apns => to_apns(site, directory),
+            Provider::Fcm => to_fcm(site, directory),
         }
     }
 }
@@ -44,15 +44,12 @@ fn to_apns(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let file = fs::read(&site.key_path)?;
     let key = apns::SigningKey::from_pem(&file, &site.key_id, &site.team_id)?;
     let token = apns::AuthTokens::new(key).current(Moment::now())?;
-    let device = DeviceToken::new(device_token(Platform::Ios, 0));
+    let device = DeviceToken::new(device_token(LaneId::IOS, 0));
     let mut path = Vec::new();
     apns::path(&device, &mut path);
     let id = apns::ApnsIds::NONE.of(PushId(1));
     let content = directory.join("apns.json");
-    fs::write(
-        &content,
-        apns::payload(&notification(Platform::Ios), false)?,
-    )?;
+    fs::write(&content, apns::payload(&notification(LaneId::IOS), false)?)?;
     Ok(Baseline {
         url: format!("{}{}", site.apns_url, String::from_utf8(path)?),
         fields: vec![
@@ -84,8 +81,8 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
         assertion: Box::new(move |now| account.assertion(now)),
     };
     let token = access_token(&AccessTokens::start(account, agent)?)?;
-    let payload = fcm::payload(&notification(Platform::Android), false)?;
-    let device = DeviceToken::new(device_token(Platform::Android, 0));
+    let payload = fcm::payload(&notification(LaneId::ANDROID), false)?;
+    let device = DeviceToken::new(device_token(LaneId::ANDROID, 0));
     let mut body = Vec::new();
     fcm::write_body(&payload, &device, None, &mut body);
     let content = directory.join("fcm.json");

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use sterna::push::Platform;
+use sterna::push::LaneId;
 
 use super::Failure;
 use super::arguments::Plan;
@@ -54,7 +54,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Crowds>, Failure> {
         rows.push((manners.name, ask_all(daemon.address(), requests)?));
     }
     let due = u64::try_from(rows.len())? * u64::from(requests);
-    let settled = daemon.settled_at_last(Platform::Ios, due)?;
+    let settled = daemon.settled_at_last(LaneId::IOS, due)?;
     if settled != (due, 0) {
         return Err(format!("{settled:?} pushes succeeded and failed of {due}").into());
     }
@@ -88,7 +88,7 @@ fn ask_some(
         if serial >= requests {
             return Ok(taken);
         }
-        write_request(Platform::Ios, u64::from(serial), 1, &mut body);
+        write_request(LaneId::IOS, u64::from(serial), 1, &mut body);
         let start = Instant::now();
         let (Answer::Accepted, _) = Caller::connect(address)?.ask(&body)? else {
             return Err("an honest request was answered 503".into());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use sterna::push::Platform;
+use sterna::push::LaneId;
 
 use super::Failure;
 
@@ -129,7 +129,7 @@ impl Daemon {
     /// later than the line in the log.
     pub(crate) fn settled_at_last(
         &self,
-        platform: Platform,
+        platform: LaneId,
         succeeded: u64,
     ) -> Result<(u64, u64), Failure> {
         let start = Instant::now();
@@ -143,11 +143,11 @@ impl Daemon {
     }
 
     /// Pushes settled as succeeded and as failed, by the daemon's own count.
-    pub(crate) fn settled(&self, platform: Platform) -> Result<(u64, u64), Failure> {
+    pub(crate) fn settled(&self, platform: LaneId) -> Result<(u64, u64), Failure> {
         let stat = self.stat("/stat/app")?;
         let number = |key| {
             let number = stat
-                .get(platform.as_str())
+                .get(platform.platform())
                 .and_then(|lane| lane.get(key)?.as_u64());
             number.ok_or_else(|| Failure::from(format!("no {platform} {key} in /stat/app")))
         };

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sterna::push::Platform;
+use sterna::push::LaneId;
 
 use super::Failure;
 use super::arguments::Plan;
@@ -69,7 +69,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Kept>, Failure> {
     let due = u64::from(TURNS) * per_turn;
     let mut rows = Vec::new();
     for (mut kept, posting, _, daemon, _simulator) in sites {
-        let settled = daemon.settled_at_last(Platform::Ios, due)?;
+        let settled = daemon.settled_at_last(LaneId::IOS, due)?;
         if settled != (due, 0) {
             let policy = kept.policy;
             return Err(format!("{policy}: {settled:?} succeeded and failed of {due}").into());
@@ -92,7 +92,7 @@ fn post(callers: &mut [Caller], next: &AtomicU64, end: u64) -> Result<Vec<Durati
             if serial >= end {
                 return Ok::<_, Failure>(took);
             }
-            write_request(Platform::Ios, serial, 1, &mut body);
+            write_request(LaneId::IOS, serial, 1, &mut body);
             loop {
                 match caller.ask(&body)? {
                     (Answer::Accepted, time) => break took.push(time),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sterna::push::Platform;
+use sterna::push::{LaneId, Provider};
 
 use super::Failure;
 use super::arguments::Plan;
@@ -86,17 +86,14 @@ pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-fn baselines(
-    simulator: &Simulator,
-    directory: &Path,
-) -> Result<Vec<(Platform, Baseline)>, Failure> {
+fn baselines(simulator: &Simulator, directory: &Path) -> Result<Vec<(LaneId, Baseline)>, Failure> {
     let baseline = |platform| {
         Ok((
             platform,
             Baseline::new(platform, &simulator.site, directory)?,
         ))
     };
-    Platform::ALL.into_iter().map(baseline).collect()
+    LaneId::DEFAULT_APP.into_iter().map(baseline).collect()
 }
 
 impl Stage {
@@ -119,9 +116,9 @@ impl Stage {
         let simulator = Usage::of(self.simulator.pid())?.since(&simulator);
         // Their threads in the daemon must live until here to be counted.
         drop(callers);
-        let port = match platform {
-            Platform::Ios => self.simulator.site.apns_port,
-            Platform::Android => self.simulator.site.fcm_port,
+        let port = match platform.provider() {
+            Provider::Apns => self.simulator.site.apns_port,
+            Provider::Fcm => self.simulator.site.fcm_port,
         };
         let connections = Daemon::connections_to(port)?;
 

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sterna::push::Platform;
+use sterna::push::LaneId;
 use sterna::simulator::{self, Credentials, Options};
 
 use super::Failure;
@@ -82,7 +82,7 @@ impl Simulator {
     }
 
     /// What the platform's provider has seen so far.
-    pub(crate) fn counts(&mut self, platform: Platform) -> Result<Counts, Failure> {
+    pub(crate) fn counts(&mut self, platform: LaneId) -> Result<Counts, Failure> {
         writeln!(self.questions, "{platform}")?;
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
@@ -121,7 +121,7 @@ pub(crate) fn serve(directory: &Path) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", serde_json::to_string(&site)?)?;
     for line in std::io::stdin().lines() {
-        let provider = if line? == Platform::Ios.as_str() {
+        let provider = if line? == LaneId::IOS.platform() {
             simulator::Provider::Apns
         } else {
             simulator::Provider::Fcm

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::Write as _;
 
-use sterna::push::Platform;
+use sterna::push::LaneId;
 
 use super::Failure;
 use super::arguments::Plan;
@@ -66,7 +66,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Stalled>, Failure> {
             // here, and stays so: a connection for each turn evens that out.
             let mut caller = Caller::connect(daemon.address())?;
             for request in 0..per_turn {
-                write_request(Platform::Ios, serial, 1, &mut body);
+                write_request(LaneId::IOS, serial, 1, &mut body);
                 serial += 1;
                 let (answer, took) = caller.ask(&body)?;
                 let Answer::Accepted = answer else {
@@ -81,7 +81,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Stalled>, Failure> {
     }
     for daemon in [&well, &sick] {
         let due = u64::from(TURNS * per_turn);
-        let settled = daemon.settled_at_last(Platform::Ios, due)?;
+        let settled = daemon.settled_at_last(LaneId::IOS, due)?;
         if settled != (due, 0) {
             return Err(format!("{settled:?} pushes to APNs succeeded and failed of {due}").into());
         }

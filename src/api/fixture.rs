@@ -17,7 +17,7 @@ use super::state::PushState;
 use super::strangers::Stranger;
 use super::{Bound, Ids};
 use crate::moment::Moment;
-use crate::push::{Accepted, Node, Notification, Platform, Push, PushId};
+use crate::push::{Accepted, LaneId, Node, Notification, Provider, Push, PushId};
 use crate::stats::Process;
 
 /// A port of the loopback interface.
@@ -382,20 +382,20 @@ impl Host for Arc<StubHost> {
         self.line(format!("error {text}{error} ({request_id})"));
     }
 
-    fn tries(&self, _: Platform) -> Tries {
+    fn tries(&self, _: LaneId) -> Tries {
         Tries {
             attempts: 12,
             retries: 1,
         }
     }
 
-    fn settled(&self, platform: Platform) -> Settled {
-        match platform {
-            Platform::Ios => Settled {
+    fn settled(&self, platform: LaneId) -> Settled {
+        match platform.provider() {
+            Provider::Apns => Settled {
                 push_success: 5,
                 push_error: 6,
             },
-            Platform::Android => Settled::default(),
+            Provider::Fcm => Settled::default(),
         }
     }
 

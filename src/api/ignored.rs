@@ -9,7 +9,7 @@ use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, FIELDS, Text, Unknown, names as names_field};
 use crate::count::{self, Seldom};
-use crate::push::Platform;
+use crate::push::{LaneId, Provider};
 use crate::texts::{self, nearest};
 
 /// The ignored parts of a request: the first ones, and how many there are.
@@ -30,8 +30,8 @@ pub struct Ignored {
 enum Field {
     /// None of ours.
     Unknown(Text),
-    /// Of no effect for that platform.
-    Unused(Platform, &'static str),
+    /// Of no effect for that provider.
+    Unused(Provider, &'static str),
 }
 
 impl Ignored {
@@ -60,11 +60,11 @@ impl Ignored {
                 self.instead.extend(name.map(|name| (field, name)));
             }
         }
-        let Some(platform) = Platform::from_number(asked.platform) else {
+        let Some(lane) = LaneId::of_platform(asked.platform) else {
             return;
         };
-        for name in unused(platform, asked) {
-            self.note(at(name), Field::Unused(platform, name));
+        for name in unused(lane.provider(), asked) {
+            self.note(at(name), Field::Unused(lane.provider(), name));
         }
     }
 
@@ -153,40 +153,36 @@ fn name_of(path: &str) -> Text {
     name.replace("~1", "/").replace("~0", "~").into()
 }
 
-/// Fields that say something and have no effect for that platform.
-fn unused(platform: Platform, asked: &Asked) -> impl Iterator<Item = &'static str> {
-    use Platform::{Android, Ios};
+/// Fields that say something and have no effect for that provider.
+fn unused(provider: Provider, asked: &Asked) -> impl Iterator<Item = &'static str> {
+    use Provider::{Apns, Fcm};
     // These two make a push without a message a silent one, also for Android.
     let has_message = !asked.message.trim().is_empty();
     let fields = [
-        (Ios, "collapse_key", !asked.collapse_key.is_empty()),
-        (Ios, "priority", !asked.priority.is_empty()),
-        (Ios, "time_to_live", asked.time_to_live != 0),
-        (Ios, "delay_while_idle", asked.delay_while_idle),
-        (Android, "title", !asked.title.is_empty()),
-        (Android, "subtitle", !asked.subtitle.is_empty()),
+        (Apns, "collapse_key", !asked.collapse_key.is_empty()),
+        (Apns, "priority", !asked.priority.is_empty()),
+        (Apns, "time_to_live", asked.time_to_live != 0),
+        (Apns, "delay_while_idle", asked.delay_while_idle),
+        (Fcm, "title", !asked.title.is_empty()),
+        (Fcm, "subtitle", !asked.subtitle.is_empty()),
+        (Fcm, "badge", asked.badge.is_some_and(|badge| badge != 0)),
+        (Fcm, "category", !asked.category.is_empty()),
+        (Fcm, "sound", !asked.sound.is_empty()),
         (
-            Android,
-            "badge",
-            asked.badge.is_some_and(|badge| badge != 0),
-        ),
-        (Android, "category", !asked.category.is_empty()),
-        (Android, "sound", !asked.sound.is_empty()),
-        (
-            Android,
+            Fcm,
             "content_available",
             asked.content_available && has_message,
         ),
-        (Android, "mutable_content", asked.mutable_content),
+        (Fcm, "mutable_content", asked.mutable_content),
         (
-            Android,
+            Fcm,
             "push_type",
             !asked.push_type.is_empty() && (has_message || &*asked.push_type != "background"),
         ),
-        (Android, "expiry", asked.expiry != 0),
-        (Android, "delay_while_idle", asked.delay_while_idle),
+        (Fcm, "expiry", asked.expiry != 0),
+        (Fcm, "delay_while_idle", asked.delay_while_idle),
     ];
-    let said = move |(of, name, is_said)| (is_said && of == platform).then_some(name);
+    let said = move |(of, name, is_said)| (is_said && of == provider).then_some(name);
     fields.into_iter().filter_map(said)
 }
 
@@ -264,7 +260,8 @@ impl Field {
                 let meant = meant.unwrap_or_default();
                 format!("{name:?} is no field of POST /push and was ignored in {requests}{meant}")
             }
-            Self::Unused(platform, name) => {
+            Self::Unused(provider, name) => {
+                let platform = provider.platform();
                 format!("{name:?} has no effect for {platform} and was ignored in {requests}")
             }
         }

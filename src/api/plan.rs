@@ -11,7 +11,7 @@ use super::ignored::{Ignored, MESSAGE, PLATFORM, TOKEN};
 use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
-use crate::push::{DeviceToken, Extend, Notification, Platform};
+use crate::push::{DeviceToken, Extend, LaneId, Notification, Provider};
 
 /// The rules of the site and of the providers.
 pub struct Rules {
@@ -22,7 +22,7 @@ pub struct Rules {
     /// Whether callers get Gaurun's answers (`compatible_with`).
     pub as_gaurun: bool,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
-    pub check_token: fn(Platform, &str) -> Result<(), &'static str>,
+    pub check_token: fn(LaneId, &str) -> Result<(), &'static str>,
     /// The provider's payload of a notification, or why it has none; writes into the notification
     /// what its caller left to us.
     pub payload: Box<PayloadOf>,
@@ -232,11 +232,11 @@ impl Rejections {
 }
 
 impl Plan {
-    /// Pushes that the platform's lane would have to take.
-    pub fn pushes(&self, platform: Platform) -> usize {
+    /// Pushes that the lane would have to take.
+    pub fn pushes(&self, lane: LaneId) -> usize {
         self.notifications
             .iter()
-            .filter(|planned| planned.notification.platform == platform)
+            .filter(|planned| planned.notification.lane == lane)
             .filter(|planned| planned.payload.is_some())
             .map(|planned| planned.tokens.len())
             .sum()
@@ -279,7 +279,7 @@ pub fn plan(
     batch: Batch,
     rules: &Rules,
     keyless: &Keyless<'_>,
-    enabled: impl Fn(Platform) -> bool,
+    enabled: impl Fn(LaneId) -> bool,
     more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Plan, Unplanned> {
     let mut plan = Plan::default();
@@ -334,11 +334,11 @@ fn plan_one(
     mut asked: Asked,
     plan: &mut Plan,
     rules: &Rules,
-    enabled: &impl Fn(Platform) -> bool,
+    enabled: &impl Fn(LaneId) -> bool,
     api_key: Option<&str>,
     more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Option<Planned>, Cow<'static, str>> {
-    let platform = Platform::from_number(asked.platform).ok_or(INVALID_PLATFORM)?;
+    let lane = LaneId::of_platform(asked.platform).ok_or(INVALID_PLATFORM)?;
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() && !wakes && !rules.allows_empty_message {
@@ -360,7 +360,7 @@ fn plan_one(
     if extend > EXTEND_MAX {
         return Err(format!("extend of {extend} bytes over limit({EXTEND_MAX})").into());
     }
-    let mut notification = notification(platform, asked);
+    let mut notification = notification(lane, asked);
     // It would stand in the push log, and on the devices.
     let holds = |key: &str| {
         let extended = notification.extend.iter();
@@ -371,7 +371,7 @@ fn plan_one(
     if api_key.is_some_and(holds) {
         return Err(HOLDS_KEY.into());
     }
-    let is_enabled = enabled(platform);
+    let is_enabled = enabled(lane);
     let payload = is_enabled
         .then(|| (rules.payload)(&mut notification))
         .transpose()?;
@@ -381,31 +381,31 @@ fn plan_one(
     }
     let mut fine = Vec::with_capacity(tokens.len());
     for (place, token) in tokens.into_iter().enumerate() {
-        let mut reject = |error: &'static str, has_own_line| {
-            let rejection = Rejection::of(index, Some(place), error.into());
+        let mut reject = |error: Cow<'static, str>, has_own_line| {
+            let rejection = Rejection::of(index, Some(place), error);
             plan.rejected.push(rejection, has_own_line, more);
         };
         if token.is_empty() {
-            reject("empty token", false);
+            reject("empty token".into(), false);
             continue;
         }
         if api_key == Some(&*token) {
-            reject(HOLDS_KEY, false);
+            reject(HOLDS_KEY.into(), false);
             continue;
         }
         // What is longer than all texts of a line may be has none of its own.
         let has_line = token.len() <= LOGGED_MAX;
         if !is_enabled {
-            reject(disabled(platform), has_line);
+            reject(format!("{lane} is disabled").into(), has_line);
             if !has_line {
                 continue;
             }
-        } else if let Err(error) = (rules.check_token)(platform, &token) {
+        } else if let Err(error) = (rules.check_token)(lane, &token) {
             // It would stand in the push log.
             if api_key.is_some_and(|key| token.contains(key)) {
-                reject(HOLDS_KEY, false);
+                reject(HOLDS_KEY.into(), false);
             } else {
-                reject(error, has_line);
+                reject(error.into(), has_line);
                 if has_line {
                     plan.malformed.push(index, &notification, token);
                 }
@@ -422,9 +422,9 @@ fn plan_one(
     }))
 }
 
-fn notification(platform: Platform, asked: Asked) -> Notification {
+fn notification(lane: LaneId, asked: Asked) -> Notification {
     Notification {
-        platform,
+        lane,
         message: asked.message,
         identifier: asked.identifier,
         // The service knows it; here nothing is known but the body.
@@ -436,9 +436,9 @@ fn notification(platform: Platform, asked: Asked) -> Notification {
         push_type: asked.push_type,
         collapse_key: asked.collapse_key,
         // APNs has its own by the push type.
-        priority: match platform {
-            Platform::Android => asked.priority,
-            Platform::Ios => Text::default(),
+        priority: match lane.provider() {
+            Provider::Fcm => asked.priority,
+            Provider::Apns => Text::default(),
         },
         badge: asked.badge,
         expiry: asked.expiry,
@@ -452,13 +452,6 @@ fn notification(platform: Platform, asked: Asked) -> Notification {
             .into_iter()
             .map(|(key, value)| Extend { key, value })
             .collect(),
-    }
-}
-
-const fn disabled(platform: Platform) -> &'static str {
-    match platform {
-        Platform::Ios => "ios is disabled",
-        Platform::Android => "android is disabled",
     }
 }
 

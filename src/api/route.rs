@@ -3,7 +3,7 @@
 //! Pure: no I/O, no clock. Paths are cleaned and redirected as Go's `ServeMux` does it.
 
 use super::query::{Plus, percent_decoded};
-use crate::push::{Platform, PushId};
+use crate::push::{LaneId, PushId};
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Route {
     /// `/lanes/{name}/pause` and `/lanes/{name}/resume`.
     Lane {
         /// The lane of that name, if there can be one.
-        platform: Option<Platform>,
+        lane: Option<LaneId>,
         /// What it is told.
         order: Order,
     },
@@ -95,10 +95,9 @@ impl Route {
             "resume" => Order::Resume,
             _ => return None,
         };
-        let platform = Platform::ALL
-            .into_iter()
-            .find(|platform| platform.as_str() == name);
-        Some(Self::Lane { platform, order })
+        let mut lanes = LaneId::DEFAULT_APP.into_iter();
+        let lane = lanes.find(|lane| lane.name() == name);
+        Some(Self::Lane { lane, order })
     }
 }
 
@@ -170,8 +169,8 @@ fn percent_encoded(text: &str, kept: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn lane(platform: Option<Platform>, order: Order) -> Route {
-        Route::Lane { platform, order }
+    fn told(lane: Option<LaneId>, order: Order) -> Route {
+        Route::Lane { lane, order }
     }
 
     #[test]
@@ -188,12 +187,12 @@ mod tests {
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),
             ("/pushes?identifier=a", Route::Pushes),
-            ("/lanes/ios/pause", lane(Some(Platform::Ios), Order::Pause)),
+            ("/lanes/ios/pause", told(Some(LaneId::IOS), Order::Pause)),
             (
                 "/lanes/android/resume?x",
-                lane(Some(Platform::Android), Order::Resume),
+                told(Some(LaneId::ANDROID), Order::Resume),
             ),
-            ("/lanes/IOS/pause", lane(None, Order::Pause)),
+            ("/lanes/IOS/pause", told(None, Order::Pause)),
             ("/lanes//pause", Route::Redirect("/lanes/pause".into())),
             ("/lanes/ios", Route::Unknown),
             ("/lanes/ios/pause/", Route::Unknown),

@@ -29,7 +29,7 @@ use super::turnstile::Turnstile;
 use crate::crash_point;
 use crate::live::Live;
 use crate::moment::Moment;
-use crate::push::{Accepted, Platform, Push, PushId};
+use crate::push::{Accepted, LaneId, Provider, Push, PushId};
 use crate::stats::Process;
 
 /// The way into a lane.
@@ -90,9 +90,9 @@ pub trait Host: Send + Sync {
     /// more to say.
     fn log_error(&self, text: &str, error: &str, request_id: &str);
     /// Pushes settled since the start.
-    fn settled(&self, platform: Platform) -> Settled;
+    fn settled(&self, lane: LaneId) -> Settled;
     /// Attempts since the start.
-    fn tries(&self, platform: Platform) -> Tries;
+    fn tries(&self, lane: LaneId) -> Tries;
     /// Streams allowed and in flight.
     fn pushers(&self) -> Pushers;
     /// Changes the streams in flight per connection, at once; 0 means one.
@@ -260,7 +260,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
             Route::Config => Reply::message(400, "method must be GET"),
             Route::Pushers => self.pushers(head, query),
             Route::Pushes => self.purge(head, query),
-            Route::Lane { platform, order } => self.order(head, platform, order),
+            Route::Lane { lane, order } => self.order(head, lane, order),
             Route::Health if phase != Phase::Serving => Reply::message(503, DRAINING),
             Route::Health => self.health(),
             Route::Redirect(location) => redirect(head, location),
@@ -394,7 +394,7 @@ impl<D: Door, H: Host> Service<D, H> {
             message: "Request-body is malformed".to_owned(),
             mistake: Some(Mistake::in_body(body, &error, keyless)),
         })?;
-        let enabled = |platform| self.lane(platform).is_some();
+        let enabled = |lane| self.lane(lane).is_some();
         plan(batch, rules, keyless, enabled, more)
     }
 
@@ -459,10 +459,10 @@ impl<D: Door, H: Host> Service<D, H> {
         }
     }
 
-    fn lane(&self, platform: Platform) -> Option<&D> {
-        match platform {
-            Platform::Ios => self.ios.as_deref(),
-            Platform::Android => self.android.as_deref(),
+    fn lane(&self, lane: LaneId) -> Option<&D> {
+        match lane.provider() {
+            Provider::Apns => self.ios.as_deref(),
+            Provider::Fcm => self.android.as_deref(),
         }
     }
 }

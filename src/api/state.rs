@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::reply::{RETRY_AFTER_SECS, Reply};
-use crate::push::{Node, Platform, PushId};
+use crate::push::{LaneId, Node, PushId};
 
 /// What is known of one push.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,19 +15,19 @@ pub enum PushState {
     /// It waits for its provider; so many attempts have counted.
     Queued {
         /// Where it goes.
-        platform: Platform,
+        lane: LaneId,
     },
     /// It was sent and is not answered.
     InFlight {
         /// Where it goes.
-        platform: Platform,
+        lane: LaneId,
         /// The attempt that is under way, from 1.
         attempt: u16,
     },
     /// It waits for its next attempt.
     Retrying {
         /// Where it goes.
-        platform: Platform,
+        lane: LaneId,
         /// Attempts that have counted.
         attempts: u16,
         /// When it is due, since the Unix epoch.
@@ -47,7 +47,7 @@ pub enum PushState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
     /// Where it went.
-    pub platform: Platform,
+    pub lane: LaneId,
     /// `succeeded`, `failed` or `expired`.
     pub end: &'static str,
     /// The provider's HTTP status, if it answered.
@@ -122,23 +122,19 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             return Reply::message(503, "a connection thread did not say in time what it has")
                 .with_retry_after(RETRY_AFTER_SECS);
         }
-        PushState::Queued { platform } => Shown {
-            platform: platform.as_str(),
+        PushState::Queued { lane } => Shown {
+            platform: lane.platform(),
             state: "accepted",
             ..shown
         },
-        PushState::InFlight { platform, attempt } => Shown {
-            platform: platform.as_str(),
+        PushState::InFlight { lane, attempt } => Shown {
+            platform: lane.platform(),
             state: "in flight",
             attempt: Some(*attempt),
             ..shown
         },
-        PushState::Retrying {
-            platform,
-            attempts,
-            at,
-        } => Shown {
-            platform: platform.as_str(),
+        PushState::Retrying { lane, attempts, at } => Shown {
+            platform: lane.platform(),
             state: "retrying",
             attempts: Some(*attempts),
             at: rfc3339(*at),
@@ -146,7 +142,7 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             ..shown
         },
         PushState::Settling(ending) | PushState::Settled(ending) => Shown {
-            platform: ending.platform.as_str(),
+            platform: ending.lane.platform(),
             state: if matches!(state, PushState::Settled(_)) {
                 "settled"
             } else {
@@ -184,21 +180,21 @@ mod tests {
 
     #[test]
     fn each_state_has_its_fields_and_no_others() {
-        let platform = Platform::Ios;
+        let lane = LaneId::IOS;
         check(
-            &PushState::Queued { platform },
+            &PushState::Queued { lane },
             200,
             r#"{"id":17,"platform":"ios","state":"accepted"}"#,
         );
         let attempt = 2;
         check(
-            &PushState::InFlight { platform, attempt },
+            &PushState::InFlight { lane, attempt },
             200,
             r#"{"id":17,"platform":"ios","state":"in flight","attempt":2}"#,
         );
         check(
             &PushState::Retrying {
-                platform,
+                lane,
                 attempts: 1,
                 at: Duration::from_millis(1_795_336_102_349),
             },
@@ -206,7 +202,7 @@ mod tests {
             r#"{"id":17,"platform":"ios","state":"retrying","attempts":1,"at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
         );
         let ending = Ending {
-            platform: Platform::Android,
+            lane: LaneId::ANDROID,
             end: "failed",
             status: Some(404),
             reason: "UNREGISTERED".to_owned(),

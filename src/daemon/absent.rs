@@ -14,7 +14,7 @@ use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{Accepted, Platform, Push, PushId};
+use crate::push::{Accepted, LaneId, Push, PushId};
 use crate::stats::Stats;
 
 /// Our limit: pushes that are looked at in one go.
@@ -26,10 +26,10 @@ const RESTS: u32 = 50;
 /// They are looked through at least so often, whatever time they have.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// The pushes to one platform, which has no lane.
+/// The pushes of one lane, which is not served.
 #[derive(Debug)]
 pub(super) struct Absent {
-    platform: Platform,
+    id: LaneId,
     /// Nobody takes from it: it is the room of what is settled.
     lane: Arc<Lane>,
     settler: Settler,
@@ -53,15 +53,15 @@ struct Sweep {
 }
 
 impl Absent {
-    /// Those to `platform`, which the configuration disables.
+    /// Those of the lane, which the configuration disables.
     pub(super) fn new(
-        platform: Platform,
+        id: LaneId,
         limits: Limits,
         logs: &Logs,
         stats: &Arc<Stats>,
         register: &Arc<Register>,
     ) -> Self {
-        let lane = Lane::new(platform, AT_A_TIME, 0);
+        let lane = Lane::new(id, AT_A_TIME, 0);
         let of_now = Arc::new(Live::new(limits));
         let settler = Settler::new(
             Arc::clone(&lane),
@@ -71,7 +71,7 @@ impl Absent {
             0,
         );
         Self {
-            platform,
+            id,
             lane,
             settler: settler
                 .with_register(Arc::clone(register))
@@ -85,20 +85,20 @@ impl Absent {
 
     /// Tells the operator of them, if there are any.
     pub(super) fn tell(&self, journal: &Journal) {
-        let unfed = journal.unfed(self.platform);
+        let unfed = journal.unfed(self.id);
         if unfed > 0 {
             ::log::warn!(
                 "{} is disabled: {} in the journal until it is enabled, or until their \
                  time has passed",
-                self.platform,
+                self.id,
                 count::of(unfed, "push to it stays", "pushes to it stay"),
             );
         }
     }
 
     /// Where a reload puts other limits.
-    pub(super) fn limits(&self) -> (Platform, Arc<Live<Limits>>) {
-        (self.platform, Arc::clone(&self.limits))
+    pub(super) fn limits(&self) -> (LaneId, Arc<Live<Limits>>) {
+        (self.id, Arc::clone(&self.limits))
     }
 
     /// Has them looked through at once: the limits are others.
@@ -112,7 +112,7 @@ impl Absent {
 
     /// Settles those whose time has passed, or some of them; when to go on, if any are left.
     pub(super) fn settle(&mut self, journal: &Journal, now: Moment) -> Option<Instant> {
-        let unsettled = journal.unfed(self.platform);
+        let unsettled = journal.unfed(self.id);
         if unsettled == 0 {
             return None;
         }
@@ -126,7 +126,7 @@ impl Absent {
         }
         let sweep = self.sweep.take();
         let mut sweep = sweep.unwrap_or_else(|| Sweep::begin(unsettled, now));
-        let (seen, next) = journal.look(self.platform, sweep.from, AT_A_TIME);
+        let (seen, next) = journal.look(self.id, sweep.from, AT_A_TIME);
         for outstanding in seen {
             self.settle_expired(outstanding, &mut sweep, now);
         }
@@ -211,7 +211,7 @@ mod tests {
         let [access, error, operator] = [(); 3].map(|()| Destination::named("discard"));
         let logs = Logs::open(&access, &error, &operator).unwrap();
         let stats = Arc::new(Stats::new(now));
-        let mut absent = Absent::new(Platform::Ios, limits, &logs, &stats, &Arc::default());
+        let mut absent = Absent::new(LaneId::IOS, limits, &logs, &stats, &Arc::default());
         absent.sweep = Some(Sweep::begin(2, now));
         absent.look_again();
         let next = absent.sweep.unwrap().next_after(now.monotonic);

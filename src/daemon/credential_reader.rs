@@ -35,7 +35,7 @@ pub(super) fn start(
     let heartbeat = Heartbeat::new(moment::now());
     let beats = heartbeat.clone();
     let thread = thread::Builder::new()
-        .name(format!("{}-files", lane.platform()))
+        .name(format!("{}-files", lane.id()))
         .spawn(move || {
             run(&lane, &present_route, &files, &rung, &beats);
             beats.end();
@@ -71,7 +71,6 @@ fn run(
 }
 
 fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &Mutex<CredentialFiles>) {
-    let platform = lane.platform();
     // A reload that comes meanwhile replaces what is made of the old files here.
     let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
     match files.changed() {
@@ -81,13 +80,13 @@ fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &Mutex<Credential
         }
         Ok(Some(route)) => {
             ::log::info!(
-                "{platform}: the credential has changed and is used from now on: {}",
+                "{lane}: the credential has changed and is used from now on: {}",
                 route.credential_name
             );
             present_route.replace(route, Moment::now());
         }
         Err(error) => ::log::error!(
-            "{platform}: the credential files cannot be used, so the one read before stays in \
+            "{lane}: the credential files cannot be used, so the one read before stays in \
              use: {error}"
         ),
     }

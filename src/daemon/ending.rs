@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::lane::Wish;
 use crate::log::OPENED_WITHIN;
 use crate::moment;
-use crate::push::{self, Platform, PushId};
+use crate::push::{self, LaneId, PushId};
 use crate::signal::Signal;
 use crate::stats::Stats;
 
@@ -99,7 +99,7 @@ impl Daemon {
                 (0, stays, within)
             }
             _ => {
-                let unfed = Platform::ALL.map(|platform| self.keeping.unfed(platform));
+                let unfed = LaneId::DEFAULT_APP.map(|lane| self.keeping.unfed(lane));
                 Self::tell_of_lost(unfed.into_iter().sum());
                 Self::tell_of_left(left);
                 (left, left > 0, LOGS_CLOSE_WITHIN)
@@ -123,9 +123,9 @@ impl Daemon {
             let waits = !lane.holds().is_empty() || lane.rests(moment::now());
             let outstanding = lane.outstanding() as u64;
             match (keeps, waits) {
-                (true, true) => self.stats.lane(lane.platform()).figures().in_flight,
+                (true, true) => self.stats.lane(lane.id()).figures().in_flight,
                 (true, false) => outstanding,
-                (false, _) => outstanding.saturating_add(self.keeping.unfed(lane.platform())),
+                (false, _) => outstanding.saturating_add(self.keeping.unfed(lane.id())),
             }
         };
         self.lanes.iter().map(of_lane).sum()
@@ -240,7 +240,7 @@ pub(super) fn await_answers(
     }
     let started = moment::now();
     let in_flight = || {
-        let figures = Platform::ALL.map(|platform| stats.lane(platform).figures());
+        let figures = LaneId::DEFAULT_APP.map(|lane| stats.lane(lane).figures());
         figures.iter().map(|figures| figures.in_flight).sum::<u64>()
     };
     while in_flight() > 0 && moment::since(started) < within && !pause() {}

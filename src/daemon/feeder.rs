@@ -28,7 +28,7 @@ use crate::lane::{Asked, Lane, Reservation, Said, Turn};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, DeviceToken, End, Notification, Platform, Push, PushId};
+use crate::push::{self, Accepted, DeviceToken, End, LaneId, Notification, Push, PushId};
 
 /// How often it looks whether there is room.
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
@@ -45,7 +45,7 @@ pub(super) struct Feeder {
     thread: JoinHandle<()>,
     heartbeat: Heartbeat,
     /// Those of the platforms without a lane.
-    limits: Vec<(Platform, Arc<Live<Limits>>)>,
+    limits: Vec<(LaneId, Arc<Live<Limits>>)>,
 }
 
 /// What it is told.
@@ -134,9 +134,9 @@ impl Feeder {
     }
 
     /// Changes by what the pushes of a platform without a lane expire.
-    pub(super) fn set_limits(&self, of: impl Fn(Platform) -> Limits) {
-        for (platform, limits) in &self.limits {
-            limits.set(of(*platform));
+    pub(super) fn set_limits(&self, of: impl Fn(LaneId) -> Limits) {
+        for (lane, limits) in &self.limits {
+            limits.set(of(*lane));
         }
         self.told.looks_again.store(true, Ordering::Release);
         self.thread.thread().unpark();
@@ -188,14 +188,14 @@ impl Feeding {
         let now = moment::now();
         let mut next: Option<Instant> = None;
         for (lane, settler) in &mut self.lanes {
-            let unfed = self.journal.unfed(lane.platform());
+            let unfed = self.journal.unfed(lane.id());
             if unfed == 0 {
                 continue;
             }
             let mut due = now + LOOKS_EVERY;
             if let Some(room) = room(lane, unfed) {
                 let called_off = self.keeping.called_off.lock();
-                let fed = self.journal.feed(lane.platform(), room.pushes());
+                let fed = self.journal.feed(lane.id(), room.pushes());
                 if feed(lane, settler, room, fed, &self.payload, &called_off) {
                     due = now;
                 }
@@ -314,7 +314,7 @@ fn rest_on(lane: &Lane, until: Instant, now: Moment) {
         let wait = until.saturating_duration_since(now.monotonic);
         ::log::warn!(
             "{}: the provider's wish to wait, {RESTED}, holds for another {} s",
-            lane.platform(),
+            lane.id(),
             wait.as_secs_f32().ceil(),
         );
     }
@@ -334,12 +334,12 @@ fn settle_damaged(
     ::log::error!(
         "{}: the journal is damaged where {} were, which fail with reason journal_damaged (the \
          first: id {first}); look at the disk",
-        lane.platform(),
+        lane.id(),
         push::counted(damaged.len() as u64),
     );
     for id in damaged {
         let accepted = Accepted {
-            notification: Notification::empty(lane.platform()),
+            notification: Notification::empty(lane.id()),
             tokens: [DeviceToken::new("")].into(),
             first_id: *id,
             at: now,
@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn it_feeds_so_much_at_a_time_and_callers_have_half_of_the_lane() {
-        let lane = Lane::new(Platform::Ios, 4 * AT_A_TIME, 1);
+        let lane = Lane::new(LaneId::IOS, 4 * AT_A_TIME, 1);
         let room = |unfed: u64| room(&lane, unfed);
         let first = room(u64::MAX).unwrap();
         assert_eq!(first.pushes(), AT_A_TIME);

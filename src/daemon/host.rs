@@ -20,7 +20,7 @@ use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, Platform, Push, PushId};
+use crate::push::{self, Accepted, LaneId, Push, PushId};
 use crate::stats::{Process, Stats};
 
 /// A lane as the API sees it.
@@ -68,13 +68,13 @@ impl Door for LaneDoor {
     }
 
     fn obey(&self, order: Order) {
-        let (lane, platform) = (&self.0, self.0.platform());
+        let lane = &self.0;
         match order {
             Order::Pause if lane.pause(Moment::now()) => ::log::warn!(
-                "{platform}: paused by hand: nothing is sent until PUT /lanes/{platform}/resume"
+                "{lane}: paused by hand: nothing is sent until PUT /lanes/{lane}/resume"
             ),
             Order::Resume if lane.resume() => ::log::info!(
-                "{platform}: resumed by hand, {} outstanding",
+                "{lane}: resumed by hand, {} outstanding",
                 push::counted(lane.outstanding() as u64)
             ),
             Order::Pause | Order::Resume => {}
@@ -193,18 +193,18 @@ impl DaemonHost {
 
     /// Whether a push may still be in the journal alone, from which it is read for its lane.
     fn is_unread(&self, state: &PushState) -> bool {
-        let PushState::Queued { platform } = state else {
+        let PushState::Queued { lane } = state else {
             return false;
         };
         let mut lanes = self.lanes.iter();
-        lanes.any(|lane| lane.platform() == *platform) && self.keeping.unfed(*platform) > 0
+        lanes.any(|one| one.id() == *lane) && self.keeping.unfed(*lane) > 0
     }
 
     /// Pushes that are still to be read from the journal; those of a disabled platform are not to
     /// be read by this process.
     fn unread(&self) -> u64 {
         let lanes = self.lanes.iter();
-        lanes.map(|lane| self.keeping.unfed(lane.platform())).sum()
+        lanes.map(|lane| self.keeping.unfed(lane.id())).sum()
     }
 
     fn log_tokens(
@@ -319,16 +319,16 @@ impl Host for DaemonHost {
         });
     }
 
-    fn settled(&self, platform: Platform) -> Settled {
-        let figures = self.stats.lane(platform).figures();
+    fn settled(&self, lane: LaneId) -> Settled {
+        let figures = self.stats.lane(lane).figures();
         Settled {
             push_success: figures.push_success,
             push_error: figures.push_error,
         }
     }
 
-    fn tries(&self, platform: Platform) -> Tries {
-        let figures = self.stats.lane(platform).figures();
+    fn tries(&self, lane: LaneId) -> Tries {
+        let figures = self.stats.lane(lane).figures();
         Tries {
             attempts: figures.attempts,
             retries: figures.retries,
@@ -336,7 +336,7 @@ impl Host for DaemonHost {
     }
 
     fn pushers(&self) -> Pushers {
-        let figures = Platform::ALL.map(|platform| self.stats.lane(platform).figures());
+        let figures = LaneId::DEFAULT_APP.map(|lane| self.stats.lane(lane).figures());
         let connections = self.lanes.len().saturating_mul(self.connections_per_lane);
         let limit = self
             .lanes
@@ -428,7 +428,7 @@ mod tests {
         let path = directory.path().join("access.log");
         let discard = Destination::Discard;
         let logs = Logs::open(&Destination::named(&path), &discard, &discard).unwrap();
-        let mut notification = Notification::empty(Platform::Ios);
+        let mut notification = Notification::empty(LaneId::IOS);
         notification.message = "m".repeat(LINES_KEPT / 10).into();
         let accepted = Accepted {
             notification,

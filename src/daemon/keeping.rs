@@ -23,7 +23,7 @@ use crate::journal::{
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::provider::RETRY_AFTER_MAX;
-use crate::push::{Accepted, Contradictions, End, Platform, Push, PushId, Waits};
+use crate::push::{Accepted, Contradictions, End, LaneId, Push, PushId, Waits};
 
 /// A restart forgets no key that would be known without it: the journal keeps answers for as long,
 /// and as much of them, as their requests are let in.
@@ -99,9 +99,9 @@ impl Keeping {
     }
 
     /// Pushes to that platform that are still in the journal alone.
-    pub(super) fn unfed(&self, platform: Platform) -> u64 {
+    pub(super) fn unfed(&self, lane: LaneId) -> u64 {
         let journal = self.journal();
-        journal.map_or(0, |journal| journal.unfed(platform))
+        journal.map_or(0, |journal| journal.unfed(lane))
     }
 
     /// Whether there is a journal, and what is left is found in it by the next start.

@@ -47,7 +47,7 @@ pub(super) fn settle(log: &config::Log, privacy: &Privacy, journal: &Journal) {
             ),
         }
     }
-    told.retain(|told| journal.platform_of(told.id).is_some());
+    told.retain(|told| journal.lane_of(told.id).is_some());
     told.sort_unstable_by_key(|told| (told.id, told.end));
     let mut read = None;
     told.retain(|told| told.token == privacy.token.shown(token(journal, told.id, &mut read)));
@@ -71,8 +71,8 @@ fn token<'a>(journal: &Journal, id: PushId, read: &'a mut Option<Outstanding>) -
     let index = |of: &Outstanding| usize::try_from(id.0.checked_sub(of.first_id.0)?).ok();
     let has = |of: &Outstanding| index(of).is_some_and(|index| index < of.tokens.len());
     if !read.as_ref().is_some_and(has) {
-        let platform = journal.platform_of(id);
-        *read = platform.and_then(|platform| journal.look(platform, id, 1).0.pop());
+        let lane = journal.lane_of(id);
+        *read = lane.and_then(|lane| journal.look(lane, id, 1).0.pop());
     }
     let found = read.as_ref();
     let token = found.and_then(|of| of.tokens.get(index(of)?));

@@ -53,7 +53,7 @@ use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};
 use crate::moment::{self, Moment};
 use crate::pid_file::PidFile;
-use crate::push::{Notification, Platform, PushId};
+use crate::push::{LaneId, Notification, Provider, PushId};
 use crate::signal::{Signal, Signals};
 use crate::stats::Stats;
 use crate::supervisor::{Inherited, Supervisor};
@@ -197,10 +197,10 @@ impl Daemon {
         let stats = Arc::new(Stats::new(Moment::now()));
         let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
         let mut lanes = Vec::new();
-        for (platform, files, route) in routes {
-            let limits = limits(config, platform);
+        for (id, files, route) in routes {
+            let limits = limits(config, id);
             let lane = RunningLane::start(
-                platform,
+                id,
                 &config.core,
                 (route, files),
                 limits,
@@ -209,7 +209,7 @@ impl Daemon {
                 &register,
             )
             .map_err(|error| StartError::new(StartErrorKind::System, error))?;
-            lane.lane.set_rate(rate(config, platform), moment::now());
+            lane.lane.set_rate(rate(config, id), moment::now());
             lanes.push(lane);
         }
         let whereabouts = Whereabouts {
@@ -296,13 +296,13 @@ impl Daemon {
         service.remember(recovered.answers.into_iter().map(keeping::answered));
         last_lines::settle(&config.log, &self.logs.privacy.get(), &journal);
         let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
-        let absent = Platform::ALL.into_iter().filter(|platform| {
+        let absent = LaneId::DEFAULT_APP.into_iter().filter(|id| {
             let mut lanes = lanes.iter();
-            !lanes.any(|running| running.lane.platform() == *platform)
+            !lanes.any(|running| running.lane.id() == *id)
         });
-        let absent = absent.map(|platform| {
-            let limits = limits(config, platform);
-            Absent::new(platform, limits, logs, &self.stats, register)
+        let absent = absent.map(|id| {
+            let limits = limits(config, id);
+            Absent::new(id, limits, logs, &self.stats, register)
         });
         let rules = Arc::clone(service);
         // As they are when a push is fed: a reload may come before.
@@ -428,16 +428,16 @@ pub fn signals() -> Result<Receiver<Signal>, StartError> {
 fn routes(
     config: &Config,
     directory: &StateDirectory,
-) -> Result<Vec<(Platform, CredentialFiles, Route)>, StartError> {
+) -> Result<Vec<(LaneId, CredentialFiles, Route)>, StartError> {
     let mut routes = Vec::new();
     let mut problems = Vec::new();
     let roots = SharedRoots::default();
-    for platform in Platform::ALL {
-        let Some(files) = credential_files(config, platform, &roots, directory) else {
+    for id in LaneId::DEFAULT_APP {
+        let Some(files) = credential_files(config, id, &roots, directory) else {
             continue;
         };
         match files.route() {
-            Ok(route) => routes.push((platform, files, route)),
+            Ok(route) => routes.push((id, files, route)),
             Err(error) => problems.push(error.to_string()),
         }
     }
@@ -451,17 +451,17 @@ fn routes(
 /// The files of a platform's credential, if it is enabled.
 fn credential_files(
     config: &Config,
-    platform: Platform,
+    id: LaneId,
     roots: &SharedRoots,
     directory: &StateDirectory,
 ) -> Option<CredentialFiles> {
     let roots = roots.clone();
-    match platform {
-        Platform::Ios => {
+    match id.provider() {
+        Provider::Apns => {
             let ios = config.ios.as_ref()?;
             Some(routes::ios_files(ios, roots, directory))
         }
-        Platform::Android => {
+        Provider::Fcm => {
             let android = config.android.as_ref()?;
             Some(routes::android_files(android, roots, directory))
         }
@@ -521,15 +521,13 @@ fn service(
     whereabouts: Whereabouts,
 ) -> Result<Arc<ApiService>, StartError> {
     let terms = terms(config)?;
-    let door = |platform| {
-        let running = lanes
-            .iter()
-            .find(|running| running.lane.platform() == platform)?;
+    let door = |id| {
+        let running = lanes.iter().find(|running| running.lane.id() == id)?;
         Some(Arc::new(LaneDoor(Arc::clone(&running.lane))))
     };
     Ok(Arc::new(Service {
-        ios: door(Platform::Ios),
-        android: door(Platform::Android),
+        ios: door(LaneId::IOS),
+        android: door(LaneId::ANDROID),
         terms: Live::new(terms),
         is_on_loopback: bound.is_on_loopback(),
         ids: Ids::of(config.core.node),
@@ -570,18 +568,18 @@ fn listen(bound: Bound, config: &Config, service: Arc<ApiService>) -> Result<Lis
 }
 
 /// Pushes per second that a lane may send; 0 for as many as the provider takes.
-fn rate(config: &Config, platform: Platform) -> u32 {
-    match platform {
-        Platform::Ios => config.ios.as_ref().map_or(0, |ios| ios.rate),
-        Platform::Android => config.android.as_ref().map_or(0, |android| android.rate),
+fn rate(config: &Config, id: LaneId) -> u32 {
+    match id.provider() {
+        Provider::Apns => config.ios.as_ref().map_or(0, |ios| ios.rate),
+        Provider::Fcm => config.android.as_ref().map_or(0, |android| android.rate),
     }
 }
 
 /// What the configuration says about trying again.
-fn limits(config: &Config, platform: Platform) -> Limits {
-    let retry_max = match platform {
-        Platform::Ios => config.ios.as_ref().map(|ios| ios.retry_max),
-        Platform::Android => config.android.as_ref().map(|android| android.retry_max),
+fn limits(config: &Config, id: LaneId) -> Limits {
+    let retry_max = match id.provider() {
+        Provider::Apns => config.ios.as_ref().map(|ios| ios.retry_max),
+        Provider::Fcm => config.android.as_ref().map(|android| android.retry_max),
     };
     Limits {
         retry_max: retry_max.unwrap_or_default(),

@@ -21,7 +21,7 @@ use crate::control::ControlAnswer;
 use crate::delivery::route::Route;
 use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
-use crate::push::Platform;
+use crate::push::{LaneId, Provider};
 
 /// How long the lines of before may take to reach the old log files.
 const OLD_LOGS_WITHIN: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ struct Prepared {
     logs: Option<Beside>,
     named_files: NamedFiles,
     /// Of the lanes whose credential or way has changed.
-    routes: Vec<(Platform, CredentialFiles, Route)>,
+    routes: Vec<(LaneId, CredentialFiles, Route)>,
 }
 
 impl Daemon {
@@ -196,12 +196,12 @@ impl Daemon {
         let files = named_files.changes_since(&self.named_files, &old_terms, &terms);
         told.extend(files.into_iter().map(|line| (Level::Info, line)));
         self.named_files = named_files;
-        for (platform, files, route) in routes {
+        for (id, files, route) in routes {
             let running = self.lanes.iter();
-            let mut running = running.filter(|running| running.lane.platform() == platform);
+            let mut running = running.filter(|running| running.lane.id() == id);
             if let Some(running) = running.next() {
                 let name = &route.credential_name;
-                let line = format!("applied: {platform}: new connections from now on, with {name}");
+                let line = format!("applied: {id}: new connections from now on, with {name}");
                 told.push((Level::Info, line));
                 running.turn_to(files, route);
             }
@@ -214,12 +214,12 @@ impl Daemon {
         }
         for running in &self.lanes {
             let lane = &running.lane;
-            running.set_limits(limits(&in_force, lane.platform()));
+            running.set_limits(limits(&in_force, lane.id()));
             lane.set_capacity(core.queues.get());
             lane.set_first_probe(core.probe_interval);
             // A rate that stays goes on as it is, without another ramp.
-            let rate = super::rate(&in_force, lane.platform());
-            if rate != super::rate(&self.config, lane.platform()) {
+            let rate = super::rate(&in_force, lane.id());
+            if rate != super::rate(&self.config, lane.id()) {
                 lane.set_rate(rate, moment::now());
             }
             // Otherwise what was set by PUT /config/pushers stays.
@@ -239,7 +239,7 @@ impl Daemon {
             told.extend(warning.map(|warning| (Level::Warn, warning)));
         }
         if let Some(feeder) = &self.feeder {
-            feeder.set_limits(|platform| limits(&in_force, platform));
+            feeder.set_limits(|id| limits(&in_force, id));
         }
         self.service.terms.set(terms);
         if let Some(listener) = &self.listener {
@@ -263,19 +263,19 @@ impl Daemon {
         &self,
         new: &Config,
         problems: &mut Problems<'_>,
-    ) -> Vec<(Platform, CredentialFiles, Route)> {
+    ) -> Vec<(LaneId, CredentialFiles, Route)> {
         let mut routes = Vec::new();
         let roots = SharedRoots::default();
         for running in &self.lanes {
-            let platform = running.lane.platform();
-            let Some(files) = credential_files(new, platform, &roots, &self.directory) else {
+            let id = running.lane.id();
+            let Some(files) = credential_files(new, id, &roots, &self.directory) else {
                 continue;
             };
-            if running.uses(&files) && is_same_way(&self.config, new, platform) {
+            if running.uses(&files) && is_same_way(&self.config, new, id) {
                 continue;
             }
             if let Some(route) = problems.note(files.route()) {
-                routes.push((platform, files, route));
+                routes.push((id, files, route));
             }
         }
         routes
@@ -283,9 +283,9 @@ impl Daemon {
 }
 
 /// Whether both say the same of all that a route is made of.
-fn is_same_way(old: &Config, new: &Config, platform: Platform) -> bool {
-    match platform {
-        Platform::Ios => old
+fn is_same_way(old: &Config, new: &Config, id: LaneId) -> bool {
+    match id.provider() {
+        Provider::Apns => old
             .ios
             .as_ref()
             .zip(new.ios.as_ref())
@@ -297,7 +297,7 @@ fn is_same_way(old: &Config, new: &Config, platform: Platform) -> bool {
                     ..new.clone()
                 }
             }),
-        Platform::Android => {
+        Provider::Fcm => {
             let both = old.android.as_ref().zip(new.android.as_ref());
             both.is_some_and(|(old, new)| {
                 let (retry_max, rate) = (old.retry_max, old.rate);

@@ -1,6 +1,6 @@
 //! Sends what a log says was accepted and never settled: the daemon's lanes without its API.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::delivery::settler::Settler;
 use crate::journal::{self, DiskFiles, Fault, Reading};
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
-use crate::push::{Accepted, Platform, Push, PushId};
+use crate::push::{Accepted, LaneId, Provider, Push, PushId};
 use crate::recover::OpenPush;
 use crate::signal::Signal;
 use crate::stats::Stats;
@@ -51,8 +51,8 @@ pub enum Disposition {
 pub enum Obstacle {
     /// Its line does not hold all of it, and nobody has said to send it all the same.
     Incomplete,
-    /// The configuration has no such platform.
-    Disabled(Platform),
+    /// The configuration does not enable its lane.
+    Disabled(LaneId),
     /// The log does not have its device token or its message.
     Hidden,
     /// Its texts are in the line of another push, which no log has.
@@ -70,8 +70,8 @@ impl fmt::Display for Obstacle {
                 "a push log has no extend, priority and push_type; \
                  --allow-incomplete sends pushes without them",
             ),
-            Self::Disabled(platform) => {
-                write!(f, "{platform} is disabled in the configuration")
+            Self::Disabled(lane) => {
+                write!(f, "{lane} is disabled in the configuration")
             }
             Self::Hidden => f.write_str(
                 "their device token or message is not in the log \
@@ -95,7 +95,7 @@ impl fmt::Display for Obstacle {
 
 /// Says what is to become of outstanding pushes.
 pub struct Judge {
-    enabled: [Option<Limits>; 2],
+    enabled: BTreeMap<LaneId, Limits>,
     journal: Option<Reading>,
     allow_incomplete: bool,
     allows_empty_message: bool,
@@ -116,7 +116,7 @@ impl Judge {
     /// By the configuration's rules, but for the age at which a push expires.
     pub fn new(config: &Config, max_age: Duration, allow_incomplete: bool) -> Self {
         Self {
-            enabled: Platform::ALL.map(|platform| limits(config, platform, max_age)),
+            enabled: enabled(config, max_age),
             journal: None,
             allow_incomplete,
             allows_empty_message: config.core.allows_empty_message,
@@ -149,13 +149,13 @@ impl Judge {
 
     /// What is to become of a push.
     pub fn judge(&self, push: &OpenPush, now: Moment) -> Disposition {
-        let platform = push.notification.platform;
+        let lane = push.notification.lane;
         let is_kept = |journal: &Reading| push.is_sternas() && journal.has(push.push_id());
         if self.journal.as_ref().is_some_and(is_kept) {
             return Disposition::HeldBack(Obstacle::Kept);
         }
-        let Some(limits) = self.limits(platform) else {
-            return Disposition::HeldBack(Obstacle::Disabled(platform));
+        let Some(limits) = self.limits(lane) else {
+            return Disposition::HeldBack(Obstacle::Disabled(lane));
         };
         if push.texts_of.is_some() {
             return Disposition::HeldBack(Obstacle::Texts);
@@ -170,7 +170,7 @@ impl Judge {
             return Disposition::HeldBack(Obstacle::Zone);
         };
         let mut notification = push.notification.clone();
-        let built = routes::check_device_token(platform, push.token.as_str())
+        let built = routes::check_device_token(lane, push.token.as_str())
             .map_err(str::to_owned)
             .and_then(|()| (self.payload)(&mut notification));
         let (payload, error) = match built {
@@ -198,12 +198,8 @@ impl Judge {
         }
     }
 
-    fn limits(&self, platform: Platform) -> Option<Limits> {
-        let [ios, android] = self.enabled;
-        match platform {
-            Platform::Ios => ios,
-            Platform::Android => android,
-        }
+    fn limits(&self, lane: LaneId) -> Option<Limits> {
+        self.enabled.get(&lane).copied()
     }
 }
 
@@ -286,12 +282,13 @@ impl Resend {
             patience: config.core.shutdown_timeout,
             total: pushes.len() as u64,
         };
-        let is_ios = |push: &OpenPush| push.notification.platform == Platform::Ios;
-        let (ios, android): (VecDeque<_>, VecDeque<_>) = pushes.into_iter().partition(is_ios);
-        for (platform, waiting) in [(Platform::Ios, ios), (Platform::Android, android)] {
-            if !waiting.is_empty() {
-                resend.add(config, platform, waiting)?;
-            }
+        let mut by_lane = BTreeMap::<LaneId, VecDeque<OpenPush>>::new();
+        for push in pushes {
+            let waiting = by_lane.entry(push.notification.lane).or_default();
+            waiting.push_back(push);
+        }
+        for (lane, waiting) in by_lane {
+            resend.add(config, lane, waiting)?;
         }
         Ok(resend)
     }
@@ -299,26 +296,15 @@ impl Resend {
     fn add(
         &mut self,
         config: &Config,
-        platform: Platform,
+        id: LaneId,
         waiting: VecDeque<OpenPush>,
     ) -> Result<(), StartError> {
-        let limits = self
-            .judge
-            .limits(platform)
-            .ok_or_else(|| disabled(platform))?;
+        let limits = self.judge.limits(id).ok_or_else(|| disabled(id))?;
         let (logs, stats) = (&self.logs, &self.stats);
         let register = Arc::default();
-        let running = start_lane(
-            config,
-            platform,
-            limits,
-            &self.directory,
-            logs,
-            stats,
-            &register,
-        )?;
+        let running = start_lane(config, id, limits, &self.directory, logs, stats, &register)?;
         let lane = Arc::clone(&running.lane);
-        lane.set_rate(super::rate(config, platform), moment::now());
+        lane.set_rate(super::rate(config, id), moment::now());
         let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
         self.feeds.push(Feed {
             running,
@@ -423,12 +409,20 @@ impl Feed {
     }
 }
 
-/// By what rules pushes of a platform end, but for the age at which they expire; none if it is
+/// By what rules pushes end of the lanes that are enabled.
+pub(super) fn enabled(config: &Config, max_age: Duration) -> BTreeMap<LaneId, Limits> {
+    let lanes = LaneId::DEFAULT_APP.into_iter();
+    lanes
+        .filter_map(|lane| Some((lane, limits(config, lane, max_age)?)))
+        .collect()
+}
+
+/// By what rules pushes of a lane end, but for the age at which they expire; none if it is
 /// disabled.
-pub(super) fn limits(config: &Config, platform: Platform, max_age: Duration) -> Option<Limits> {
-    let retry_max = match platform {
-        Platform::Ios => config.ios.as_ref()?.retry_max,
-        Platform::Android => config.android.as_ref()?.retry_max,
+pub(super) fn limits(config: &Config, lane: LaneId, max_age: Duration) -> Option<Limits> {
+    let retry_max = match lane.provider() {
+        Provider::Apns => config.ios.as_ref()?.retry_max,
+        Provider::Fcm => config.android.as_ref()?.retry_max,
     };
     Some(Limits {
         retry_max,
@@ -437,33 +431,33 @@ pub(super) fn limits(config: &Config, platform: Platform, max_age: Duration) -> 
     })
 }
 
-fn disabled(platform: Platform) -> StartError {
-    StartError::new(StartErrorKind::Config, Obstacle::Disabled(platform))
+fn disabled(lane: LaneId) -> StartError {
+    StartError::new(StartErrorKind::Config, Obstacle::Disabled(lane))
 }
 
-/// Starts a platform's lane, as the configuration says.
+/// Starts a lane, as the configuration says.
 pub(super) fn start_lane(
     config: &Config,
-    platform: Platform,
+    lane: LaneId,
     limits: Limits,
     directory: &StateDirectory,
     logs: &Logs,
     stats: &Arc<Stats>,
     register: &Arc<Register>,
 ) -> Result<RunningLane, StartError> {
-    let files = credential_files(config, platform, &SharedRoots::default(), directory);
-    let files = files.ok_or_else(|| disabled(platform))?;
+    let files = credential_files(config, lane, &SharedRoots::default(), directory);
+    let files = files.ok_or_else(|| disabled(lane))?;
     let route = files
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
     let route = (route, files);
-    RunningLane::start(platform, &config.core, route, limits, logs, stats, register)
+    RunningLane::start(lane, &config.core, route, limits, logs, stats, register)
         .map_err(|error| StartError::new(StartErrorKind::System, error))
 }
 
 /// Pushes that have succeeded, and that have failed.
 pub(super) fn outcomes(stats: &Stats) -> [u64; 2] {
-    let figures = Platform::ALL.map(|platform| stats.lane(platform).figures());
+    let figures = LaneId::DEFAULT_APP.map(|lane| stats.lane(lane).figures());
     [
         figures.iter().map(|figures| figures.push_success).sum(),
         figures.iter().map(|figures| figures.push_error).sum(),

@@ -22,7 +22,7 @@ use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{AccessTokens, Account, EXCHANGE_TIMEOUT};
 use crate::provider::apns::{self, AuthTokens};
 use crate::provider::fcm;
-use crate::push::{Notification, Platform};
+use crate::push::{LaneId, Notification, Provider};
 
 /// Longest time for taking what we write, before a connection counts as dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -237,14 +237,14 @@ pub(super) fn payload_of(
 ) -> impl Fn(&mut Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
     let as_gaurun = config.core.is_like_gaurun;
     let doubtful = Once::new();
-    move |notification| match notification.platform {
-        Platform::Ios => {
+    move |notification| match notification.lane.provider() {
+        Provider::Apns => {
             if !as_gaurun {
                 apns::settle_push_type(notification);
             }
             apns::payload(notification, as_gaurun)
         }
-        Platform::Android => {
+        Provider::Fcm => {
             if let Some(text) = fcm::doubtful_key(notification) {
                 doubtful.call_once(|| ::log::warn!("android: {text} (told once)"));
             }
@@ -254,10 +254,10 @@ pub(super) fn payload_of(
 }
 
 /// Checks a device token by its provider's rules.
-pub(super) fn check_device_token(platform: Platform, token: &str) -> Result<(), &'static str> {
-    match platform {
-        Platform::Ios => apns::check_device_token(token),
-        Platform::Android => fcm::check_device_token(token),
+pub(super) fn check_device_token(lane: LaneId, token: &str) -> Result<(), &'static str> {
+    match lane.provider() {
+        Provider::Apns => apns::check_device_token(token),
+        Provider::Fcm => fcm::check_device_token(token),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::Platform;
+use crate::push::LaneId;
 use crate::stats::Stats;
 
 /// How long connection threads may take to end once their lane has stopped.
@@ -51,7 +51,7 @@ impl RunningLane {
     ///
     /// The system's, with the lane's name, when it gives no thread or descriptor.
     pub(super) fn start(
-        platform: Platform,
+        id: LaneId,
         core: &Core,
         (route, files): (Route, CredentialFiles),
         limits: Limits,
@@ -60,11 +60,11 @@ impl RunningLane {
         register: &Arc<Register>,
     ) -> io::Result<Self> {
         let named = |error: io::Error| {
-            let text = format!("{platform}: cannot start a connection thread: {error}");
+            let text = format!("{id}: cannot start a connection thread: {error}");
             io::Error::new(error.kind(), text)
         };
         let count = core.workers.get();
-        let lane = Lane::new(platform, core.queues.get(), count);
+        let lane = Lane::new(id, core.queues.get(), count);
         if let Some(streams) = core.pusher_max {
             lane.set_stream_limit(usize::try_from(streams.get()).unwrap_or(usize::MAX));
         }
@@ -101,7 +101,7 @@ impl RunningLane {
                 Worker::new(seat, lane, Arc::clone(&route), stats, settler).map_err(named)?;
             running.heartbeats.push(worker.heartbeat());
             let thread = std::thread::Builder::new()
-                .name(format!("{platform}-{seat}"))
+                .name(format!("{id}-{seat}"))
                 .spawn(move || worker.run())
                 .map_err(named)?;
             running.threads.push(thread);
@@ -165,7 +165,7 @@ impl RunningLane {
                 std::thread::park_timeout(DRAIN_LOOKS_EVERY);
             }
             if thread.is_finished() && thread.join().is_err() {
-                ::log::error!("{}: a connection thread panicked", self.lane.platform());
+                ::log::error!("{}: a connection thread panicked", self.lane.id());
             }
         }
         let now = Moment::now();

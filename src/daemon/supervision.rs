@@ -53,12 +53,12 @@ impl Supervision {
             self.watch(LOG_WRITERS, heartbeat);
         }
         for running in lanes {
-            let platform = running.lane.platform();
+            let lane = &running.lane;
             for heartbeat in &running.heartbeats {
-                self.watch(format!("{platform} connection"), heartbeat.clone());
+                self.watch(format!("{lane} connection"), heartbeat.clone());
             }
             if let Some(heartbeat) = &running.files_heartbeat {
-                self.watch(format!("{platform} credential files"), heartbeat.clone());
+                self.watch(format!("{lane} credential files"), heartbeat.clone());
             }
         }
     }
@@ -97,13 +97,13 @@ impl Supervision {
         let mut text = doing.to_owned();
         for (running, before) in lanes.iter().zip([": ", "; "]) {
             let lane = &running.lane;
-            let figures = self.stats.lane(lane.platform()).figures();
+            let figures = self.stats.lane(lane.id()).figures();
             let waiting = (lane.outstanding() as u64).saturating_sub(figures.in_flight);
             // Writing to a string does not fail.
             let _written = write!(
                 text,
                 "{before}{} {waiting} waiting, {} in flight, {} succeeded, {} failed",
-                lane.platform(),
+                lane.id(),
                 figures.in_flight,
                 figures.push_success,
                 figures.push_error,
@@ -138,7 +138,7 @@ impl Supervision {
             // Another thread asks for them when the service account is replaced.
             let heartbeat = running.token_heartbeat();
             if heartbeat.is_some_and(|heartbeat| heartbeat.is_overdue(now)) {
-                overdue.push(format!("{} access token", running.lane.platform()));
+                overdue.push(format!("{} access token", running.lane.id()));
             }
         }
         overdue

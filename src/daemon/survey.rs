@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::resend::limits;
+use super::resend::enabled;
 use super::{Obstacle, routes};
 use crate::api::plan::PayloadOf;
 use crate::config::Config;
@@ -15,7 +15,7 @@ use crate::count;
 use crate::delivery::policy::{self, Limits};
 use crate::journal::{self, Damage, DiskFiles, Fault, OpenError, Outstanding, Recovered};
 use crate::moment::Moment;
-use crate::push::{Accepted, Platform, Push};
+use crate::push::{Accepted, LaneId, Push};
 
 /// What a journal holds, by what is to become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Survey {
             survey.troubles.push(torn.to_string());
         }
         let rules = Rules {
-            limits: Platform::ALL.map(|platform| (platform, limits(config, platform, max_age))),
+            limits: enabled(config, max_age),
             payload: Box::new(routes::payload_of(config)),
         };
         for notification in reading {
@@ -132,10 +132,10 @@ impl Survey {
     }
 
     fn count(&mut self, rules: &Rules, mut outstanding: Outstanding, now: Moment) {
-        let platform = outstanding.notification.platform;
+        let lane = outstanding.notification.lane;
         let at = outstanding.moment(now);
-        let Some(limits) = rules.of(platform) else {
-            let held = self.held.entry(Obstacle::Disabled(platform)).or_default();
+        let Some(limits) = rules.limits.get(&lane).copied() else {
+            let held = self.held.entry(Obstacle::Disabled(lane)).or_default();
             *held += outstanding.pushes.len() as u64;
             return;
         };
@@ -164,13 +164,6 @@ impl Survey {
 
 /// By what it is judged.
 struct Rules {
-    limits: [(Platform, Option<Limits>); Platform::ALL.len()],
+    limits: BTreeMap<LaneId, Limits>,
     payload: Box<PayloadOf>,
-}
-
-impl Rules {
-    fn of(&self, platform: Platform) -> Option<Limits> {
-        let mut limits = self.limits.iter();
-        limits.find(|(of, _)| *of == platform)?.1
-    }
 }

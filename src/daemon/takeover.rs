@@ -18,7 +18,7 @@ use crate::delivery::register::Register;
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_BYTES};
 use crate::log::{Destination, Logs};
 use crate::moment::Moment;
-use crate::push::Platform;
+use crate::push::LaneId;
 use crate::signal::Signal;
 use crate::stats::Stats;
 
@@ -134,12 +134,12 @@ impl Sending {
         let stats = Arc::new(Stats::new(Moment::now()));
         let register = Arc::<Register>::default();
         let mut lanes = Vec::new();
-        for platform in Platform::ALL {
-            if journal.unfed(platform) > 0
-                && let Some(limits) = limits(config, platform, max_age)
+        for lane in LaneId::DEFAULT_APP {
+            if journal.unfed(lane) > 0
+                && let Some(limits) = limits(config, lane, max_age)
             {
                 lanes.push(start_lane(
-                    config, platform, limits, directory, &logs, &stats, &register,
+                    config, lane, limits, directory, &logs, &stats, &register,
                 )?);
             }
         }

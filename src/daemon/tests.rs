@@ -35,7 +35,7 @@ fn every_class_of_threads_is_looked_after() {
     let kept = Settings::new(directory.path().join("journal"));
     let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
     let accepted = Accepted {
-        notification: Notification::empty(Platform::Android),
+        notification: Notification::empty(LaneId::ANDROID),
         tokens: [DeviceToken::new("token")].into(),
         first_id: PushId(7),
         at: Moment::now(),
@@ -79,7 +79,7 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
     let daemon = Daemon::start(&config, &[]).unwrap();
     let now = Moment::now();
     let accepted = Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
+        notification: Notification::empty(LaneId::IOS),
         tokens: [DeviceToken::new("ab"), DeviceToken::new("cd")].into(),
         first_id: PushId(7),
         at: now,
@@ -103,7 +103,7 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
     assert_eq!((ended.left, ended.journal_failed), (0, false));
     let kept = Settings::new(directory.path().join("journal"));
     let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
-    let fed = journal.feed(Platform::Ios, 10).notifications;
+    let fed = journal.feed(LaneId::IOS, 10).notifications;
     let [found] = &fed[..] else {
         panic!("{fed:?}");
     };

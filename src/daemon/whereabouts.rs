@@ -54,7 +54,7 @@ impl Whereabouts {
     pub(super) fn is_outstanding(&self, id: PushId) -> bool {
         let journal = self.keeping.journal();
         self.register.find(id).is_none()
-            && journal.is_none_or(|journal| journal.platform_of(id).is_some())
+            && journal.is_none_or(|journal| journal.lane_of(id).is_some())
     }
 
     /// Looks for a push everywhere, as often as it may have gone from one place to another that was
@@ -71,14 +71,14 @@ impl Whereabouts {
 
     /// The journal knows whether it is outstanding; who has it is to be found out.
     fn outstanding(&self, journal: &Journal, id: PushId, now: Moment) -> PushState {
-        let Some(platform) = journal.platform_of(id) else {
+        let Some(lane) = journal.lane_of(id) else {
             // It may have ended since it was looked for, and is remembered then.
             return self.at_rest(id, now).unwrap_or(PushState::Unknown);
         };
         let lanes = self.lanes.iter();
-        let found = Self::in_the_threads(id, lanes.filter(|lane| lane.platform() == platform));
+        let found = Self::in_the_threads(id, lanes.filter(|one| one.id() == lane));
         let found = found.or_else(|| self.at_rest(id, now));
-        found.unwrap_or(PushState::Queued { platform })
+        found.unwrap_or(PushState::Queued { lane })
     }
 
     /// On the shelf, or settled.
@@ -95,7 +95,7 @@ impl Whereabouts {
             let (due, attempts) = lane.find_shelved(id)?;
             let wait = due.saturating_duration_since(now.monotonic);
             Some(PushState::Retrying {
-                platform: lane.platform(),
+                lane: lane.id(),
                 attempts,
                 at: now.unix.saturating_add(wait),
             })
@@ -108,11 +108,11 @@ impl Whereabouts {
         let Some(journal) = self.keeping.journal() else {
             return true;
         };
-        if journal.platform_of(id).is_some() && self.register.await_passed(id, KEPT_WITHIN) {
+        if journal.lane_of(id).is_some() && self.register.await_passed(id, KEPT_WITHIN) {
             // Whatever came of that, the journal knows.
             let _written = journal.keep_settled(KEPT_WITHIN).is_some();
         }
-        journal.platform_of(id).is_none()
+        journal.lane_of(id).is_none()
     }
 
     fn in_the_threads<'a>(
@@ -120,13 +120,13 @@ impl Whereabouts {
         lanes: impl Iterator<Item = &'a Arc<Lane>>,
     ) -> Option<PushState> {
         let mut unclear = None;
-        for lane in lanes {
-            let platform = lane.platform();
-            match lane.ask(id, Wish::Find, ANSWERS_WITHIN) {
-                Ok(Some(Held::InHand)) => return Some(PushState::Queued { platform }),
+        for asked in lanes {
+            let lane = asked.id();
+            match asked.ask(id, Wish::Find, ANSWERS_WITHIN) {
+                Ok(Some(Held::InHand)) => return Some(PushState::Queued { lane }),
                 Ok(Some(Held::InFlight { attempts })) => {
                     let attempt = attempts.saturating_add(1);
-                    return Some(PushState::InFlight { platform, attempt });
+                    return Some(PushState::InFlight { lane, attempt });
                 }
                 Ok(None | Some(Held::Purged)) => {}
                 Err(_) => unclear = Some(PushState::Unclear),
@@ -138,15 +138,15 @@ impl Whereabouts {
     /// The queue says nothing of what is in it, so that all of it is taken out and put back.
     fn in_the_queue(&self, id: PushId) -> Option<PushState> {
         let found = self.lanes.iter().find(|lane| lane.is_queued(id))?;
-        let platform = found.platform();
-        Some(PushState::Queued { platform })
+        let lane = found.id();
+        Some(PushState::Queued { lane })
     }
 }
 
 fn ending(settled: Remembered) -> Ending {
     let settlement = settled.settlement;
     Ending {
-        platform: settled.platform,
+        lane: settled.lane,
         end: match settlement.end {
             End::Succeeded => "succeeded",
             End::Failed => "failed",
@@ -165,11 +165,11 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::push::Platform;
+    use crate::push::LaneId;
 
     #[test]
     fn a_thread_that_does_not_say_what_it_has_is_not_waited_for() {
-        let lane = Lane::new(Platform::Ios, 10, 1);
+        let lane = Lane::new(LaneId::IOS, 10, 1);
         lane.seat(0, Box::new(|| {}));
         let whereabouts = Whereabouts {
             lanes: vec![lane],

@@ -56,7 +56,6 @@ impl Decided {
 }
 
 fn tell(lane: &Lane, news: News) {
-    let platform = lane.platform();
     let (News::Prevails(it) | News::Passed(it)) = news;
     let Prevailing {
         refusal, answers, ..
@@ -69,11 +68,11 @@ fn tell(lane: &Lane, news: News) {
     } = refusal;
     match news {
         News::Prevails(_) => ::log::error!(
-            "{platform}: {answers} of the last {DECIDED} pushes that were answered failed with \
+            "{lane}: {answers} of the last {DECIDED} pushes that were answered failed with \
              {reason}. Likely: {cause} {cure} Pushes go on"
         ),
         News::Passed(_) => ::log::info!(
-            "{platform}: only {answers} of the last {DECIDED} pushes that were answered failed \
+            "{lane}: only {answers} of the last {DECIDED} pushes that were answered failed \
              with {reason}: that alarm is over"
         ),
     }

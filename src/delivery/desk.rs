@@ -218,7 +218,7 @@ impl<T: Transport> Desk<T> {
 
     /// A panic was caught that cost no push.
     pub(super) fn count_panic(&self) {
-        self.stats.lane(self.lane.platform()).panicked();
+        self.stats.lane(self.lane.id()).panicked();
     }
 
     /// What carries its connections.
@@ -254,7 +254,7 @@ impl<T: Transport> Desk<T> {
                      ({HEADER_LIST}), and a push has {size}; pushes are sent all the same, for \
                      that is advice. If they are answered 431, look at what stands between here \
                      and the provider",
-                    self.lane.platform(),
+                    self.lane.id(),
                     link.peer(),
                 );
             }
@@ -501,7 +501,7 @@ impl<T: Transport> Desk<T> {
     /// Tells statistics and retry budget how many pushes are in flight here.
     fn show_in_flight(&mut self) {
         let in_flight = self.links.in_flight();
-        let stats = self.stats.lane(self.lane.platform());
+        let stats = self.stats.lane(self.lane.id());
         match in_flight.checked_sub(self.shown_in_flight) {
             Some(0) => {}
             Some(more) => {

@@ -43,13 +43,12 @@ pub(super) fn look(lane: &Lane, now: Moment) {
     if !goes_on {
         return tell_end(lane, &failing, now);
     }
-    let platform = lane.platform();
     let oldest = lane.oldest().map(|oldest| {
         let waits = now.since(oldest.at).as_secs();
         format!(", the oldest for {waits} s")
     });
     ::log::error!(
-        "{platform}: nothing has been taken for {} s, whatever was tried; the last error: {}. {} \
+        "{lane}: nothing has been taken for {} s, whatever was tried; the last error: {}. {} \
          outstanding{}: they are kept, and sent once it is over. Look at the network of this \
          machine, and at the provider's status page",
         lasted(&failing, now),
@@ -62,7 +61,7 @@ pub(super) fn look(lane: &Lane, now: Moment) {
 fn tell_end(lane: &Lane, ended: &Failing, now: Moment) {
     ::log::info!(
         "{}: the outage is over, after {} s; {} outstanding",
-        lane.platform(),
+        lane.id(),
         lasted(ended, now),
         push::counted(lane.outstanding() as u64),
     );

@@ -17,7 +17,7 @@ use super::outcome::{Outcome, Settlement};
 use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, TOO_LATE, UNANSWERED, UNSENDABLE};
 use crate::moment::Moment;
 use crate::provider::{self, Answer, Verdict};
-use crate::push::{Accepted, End, Platform, Push, Setback};
+use crate::push::{Accepted, End, Provider, Push, Setback};
 
 /// Times in a row that a push may be refused unprocessed before each refusal costs an attempt.
 pub const FREE_REFUSALS: u16 = 5;
@@ -275,9 +275,9 @@ struct Life {
 
 fn life(accepted: &Accepted, limits: Limits) -> Life {
     let (length, rule) = match provider::lifetime(&accepted.notification) {
-        Some(life) if life < limits.max_age => match accepted.notification.platform {
-            Platform::Ios => (life, "its expiry"),
-            Platform::Android => (life, "its time_to_live"),
+        Some(life) if life < limits.max_age => match accepted.notification.lane.provider() {
+            Provider::Apns => (life, "its expiry"),
+            Provider::Fcm => (life, "its time_to_live"),
         },
         _ => (limits.max_age, "max_age"),
     };

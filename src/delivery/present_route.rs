@@ -13,7 +13,7 @@ use crate::jitter::Random;
 use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Refused};
 use crate::moment::Moment;
 use crate::provider::{apns, fcm};
-use crate::push::Platform;
+use crate::push::Provider;
 
 /// A lane's present route.
 #[derive(Debug)]
@@ -120,11 +120,11 @@ pub(super) fn refusal(
     ends_with: EndsWith,
     now: Moment,
 ) -> CredentialRefusal {
-    let platform = match route.address {
-        Address::Apns { .. } => Platform::Ios,
-        Address::Fcm { .. } => Platform::Android,
+    let provider = match route.address {
+        Address::Apns { .. } => Provider::Apns,
+        Address::Fcm { .. } => Provider::Fcm,
     };
-    let cure = cure(platform, reason).unwrap_or("Look at the credential and its rights.");
+    let cure = cure(provider, reason).unwrap_or("Look at the credential and its rights.");
     // Whatever else it may be about: what is signed by a wrong clock is taken nowhere.
     let clock = route.clock.apart(now);
     let clock = clock.filter(|clock| !why.contains(clock.as_str()));
@@ -143,10 +143,10 @@ pub(super) fn refusal(
 }
 
 /// What to do about a reason.
-fn cure(platform: Platform, reason: &str) -> Option<&'static str> {
-    let advice = match platform {
-        Platform::Ios => apns::ADVICE,
-        Platform::Android => fcm::ADVICE,
+fn cure(provider: Provider, reason: &str) -> Option<&'static str> {
+    let advice = match provider {
+        Provider::Apns => apns::ADVICE,
+        Provider::Fcm => fcm::ADVICE,
     };
     let advice = advice.iter().find(|advice| advice.reason == reason);
     advice.map(|advice| advice.cure)
@@ -154,7 +154,6 @@ fn cure(platform: Platform, reason: &str) -> Option<&'static str> {
 
 /// Tells the operator of a refusal, once.
 pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
-    let platform = lane.platform();
     let why = lane.refusal_text().unwrap_or_default();
     match told {
         Refused::Known | Refused::Doubted => {}
@@ -172,13 +171,13 @@ pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
             });
             ::log::log!(
                 level,
-                "{platform}: the lane is held, its pushes wait: {why}; next probe in {:.1} s{}",
+                "{lane}: the lane is held, its pushes wait: {why}; next probe in {:.1} s{}",
                 wait.as_secs_f32(),
                 alone.unwrap_or_default(),
             );
         }
         Refused::Again { wait } => ::log::warn!(
-            "{platform}: the lane stays held: {why}; next probe in {:.1} s",
+            "{lane}: the lane stays held: {why}; next probe in {:.1} s",
             wait.as_secs_f32(),
         ),
     }
@@ -188,7 +187,7 @@ pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
 pub(super) fn tell_release(lane: &Lane) {
     ::log::info!(
         "{}: the credential is taken again, and sending goes on: {} outstanding",
-        lane.platform(),
+        lane.id(),
         crate::push::counted(lane.outstanding() as u64),
     );
 }
@@ -204,7 +203,7 @@ pub(super) fn tell_purged_witnesses(lane: &Lane) {
     ::log::info!(
         "{}: the lane is {state}, as what it was held for was purged; whether the \
          credential is taken is not known",
-        lane.platform(),
+        lane.id(),
     );
 }
 

@@ -13,7 +13,7 @@ use super::outcome::Settlement;
 use super::reasons;
 use crate::crash_point;
 use crate::moment::{self, Moment};
-use crate::push::{End, Platform, Push, PushId, Waits};
+use crate::push::{End, LaneId, Push, PushId, Waits};
 
 /// One push that has ended.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Remembered {
     /// Which.
     pub id: PushId,
     /// Where it went.
-    pub platform: Platform,
+    pub lane: LaneId,
     /// How it ended.
     pub settlement: Settlement,
     /// When, since the Unix epoch.
@@ -302,7 +302,7 @@ mod tests {
     fn round(ids: std::ops::Range<u64>) -> Vec<Remembered> {
         let one = |id| Remembered {
             id: PushId(id),
-            platform: Platform::Ios,
+            lane: LaneId::IOS,
             settlement: Settlement {
                 end: End::Succeeded,
                 status: Some(200),

@@ -209,7 +209,7 @@ impl Settler {
             ::log::warn!(
                 "{}: {} fails with reason {reason}: {error}. It is about this push: look at \
                  its device token and at what is special about it",
-                self.lane.platform(),
+                self.lane.id(),
                 push.named(),
             );
         }
@@ -335,7 +335,7 @@ impl Settler {
         settlement.apns_id = None;
         self.round.push(Remembered {
             id: push.id(),
-            platform: push.notification().platform,
+            lane: push.notification().lane,
             settlement,
             at: now.unix,
         });
@@ -374,11 +374,11 @@ impl Settler {
         let attempts = std::mem::take(&mut self.attempts);
         let retries = std::mem::take(&mut self.retries_begun);
         if attempts + retries > 0 {
-            let stats = self.stats.lane(self.lane.platform());
+            let stats = self.stats.lane(self.lane.id());
             stats.tried(attempts as u64, retries as u64);
         }
         if succeeded + failed > 0 {
-            let stats = self.stats.lane(self.lane.platform());
+            let stats = self.stats.lane(self.lane.id());
             stats.succeeded(succeeded as u64);
             stats.failed(failed as u64);
             self.lane.settled(succeeded + failed);
@@ -409,9 +409,9 @@ impl Settler {
                 unix: now.unix.saturating_add(wait),
                 ..now
             };
-            let (platform, text) = (self.lane.platform(), &answer.error);
+            let (lane, text) = (self.lane.id(), &answer.error);
             ::log::warn!(
-                "{platform}: the provider refuses whatever comes and asks to wait ({} {}: {text}): \
+                "{lane}: the provider refuses whatever comes and asks to wait ({} {}: {text}): \
                  nothing is sent for {} s, until {}",
                 answer.status,
                 answer.reason,
@@ -430,7 +430,7 @@ impl Settler {
         if self.lane.alarms().is_due(&key, now) {
             ::log::error!(
                 "{}: {key}: {} ({}); look into it",
-                self.lane.platform(),
+                self.lane.id(),
                 answer.error,
                 push.named()
             );
@@ -452,7 +452,7 @@ impl Settler {
         for (why, retries) in std::mem::take(&mut self.retries) {
             ::log::info!(
                 "{}: {} to be sent again after {why} (the first: id {}, in {:.1} s)",
-                self.lane.platform(),
+                self.lane.id(),
                 push::counted(retries.pushes),
                 retries.first_id,
                 retries.wait.as_secs_f32(),

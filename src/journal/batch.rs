@@ -56,7 +56,7 @@ impl Group {
             let head = RecordHead {
                 first_id: accepted.first_id.0,
                 tokens,
-                platform: accepted.notification.platform,
+                lane: accepted.notification.lane,
                 at: accepted.at.unix,
             };
             group.highest = group.highest.max(head.last_id());

@@ -13,7 +13,7 @@ use super::outstanding::{Fed, Outstanding};
 use super::record::kind;
 use super::segment;
 use super::unread::{Piece, Unread};
-use crate::push::{Platform, PushId};
+use crate::push::{LaneId, PushId};
 
 /// The index and the files that its places are in.
 #[derive(Debug, Default)]
@@ -39,14 +39,14 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the next pushes of a platform that are to be fed. One that the disk does not give
+    /// Reads the next pushes of a lane that are to be fed. One that the disk does not give
     /// comes later; one that is damaged is named.
-    pub(super) fn feed(&self, platform: Platform, max_pushes: usize, now: Instant) -> Fed {
+    pub(super) fn feed(&self, lane: LaneId, max_pushes: usize, now: Instant) -> Fed {
         let mut fed = Fed::default();
         let mut room = max_pushes;
         while room > 0 {
             let mut catalogue = self.lock();
-            let Some(next) = catalogue.next(platform, room, now) else {
+            let Some(next) = catalogue.next(lane, room, now) else {
                 break;
             };
             // With its descriptor, a file can be read even if it is removed meanwhile.
@@ -62,7 +62,7 @@ impl Shared {
                     self.tell_of_success(&next);
                 }
                 Err(error) => {
-                    self.pass_over(platform, &next, &error, now);
+                    self.pass_over(lane, &next, &error, now);
                     // Each may take the disk long. What failed before comes but once a second.
                     if !next.is_again {
                         break;
@@ -73,11 +73,11 @@ impl Shared {
         fed
     }
 
-    /// Reads pushes of a platform from that id on without feeding them; also the id to go on from,
+    /// Reads pushes of a lane from that id on without feeding them; also the id to go on from,
     /// unless there are no more. What cannot be read is passed over: it is told when it is fed.
     pub(super) fn look(
         &self,
-        platform: Platform,
+        lane: LaneId,
         mut from: u64,
         max_pushes: usize,
     ) -> (Vec<Outstanding>, Option<u64>) {
@@ -85,7 +85,7 @@ impl Shared {
         let mut room = max_pushes;
         while room > 0 {
             let catalogue = self.lock();
-            let Some((rest, next)) = catalogue.index.look(platform, from, room) else {
+            let Some((rest, next)) = catalogue.index.look(lane, from, room) else {
                 return (seen, None);
             };
             let file = catalogue.segments.get(&rest.place.segment).map(Arc::clone);
@@ -97,22 +97,22 @@ impl Shared {
         (seen, Some(from))
     }
 
-    /// How many pushes of a platform are still to be fed.
-    pub(super) fn unfed(&self, platform: Platform) -> u64 {
+    /// How many pushes of a lane are still to be fed.
+    pub(super) fn unfed(&self, lane: LaneId) -> u64 {
         let catalogue = self.lock();
-        let pieces = catalogue.unread.pieces(platform);
+        let pieces = catalogue.unread.pieces(lane);
         let passed = pieces.filter_map(|piece| catalogue.rest_of(piece));
         let passed: u64 = passed.map(|rest| rest.pushes.len() as u64).sum();
-        catalogue.index.unfed(platform).saturating_add(passed)
+        catalogue.index.unfed(lane).saturating_add(passed)
     }
 
-    fn pass_over(&self, platform: Platform, next: &Next, error: &io::Error, now: Instant) {
+    fn pass_over(&self, lane: LaneId, next: &Next, error: &io::Error, now: Instant) {
         let Some(piece) = piece_of(&next.rest) else {
             return;
         };
         let mut catalogue = self.lock();
         let is_first = !next.is_again && !catalogue.unread.is_some();
-        catalogue.unread.pass_over(platform, piece, now);
+        catalogue.unread.pass_over(lane, piece, now);
         drop(catalogue);
         // One line, however many there are: it is the disk that has to be looked at.
         if is_first {
@@ -135,23 +135,23 @@ struct Next {
 }
 
 impl Catalogue {
-    fn next(&mut self, platform: Platform, room: usize, now: Instant) -> Option<Next> {
-        while let Some(piece) = self.unread.take(platform, now) {
+    fn next(&mut self, lane: LaneId, room: usize, now: Instant) -> Option<Next> {
+        while let Some(piece) = self.unread.take(lane, now) {
             let Some(mut rest) = self.rest_of(piece) else {
                 continue;
             };
             let later = rest.pushes.split_off(room.min(rest.pushes.len()));
             if let Some((from, _)) = later.first() {
                 let tokens = (*from, piece.tokens.1);
-                self.unread.give_back(platform, Piece { tokens, ..piece });
+                self.unread.give_back(lane, Piece { tokens, ..piece });
             }
             let is_again = true;
             return Some(Next { rest, is_again });
         }
-        if self.unread.is_full(platform) {
+        if self.unread.is_full(lane) {
             return None;
         }
-        let rest = self.index.feed(platform, room)?;
+        let rest = self.index.feed(lane, room)?;
         let is_again = false;
         Some(Next { rest, is_again })
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use crate::jitter::Random;
 use crate::moment::Moment;
-use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+use crate::push::{Accepted, DeviceToken, LaneId, Notification, PushId};
 use crate::regular::Identity;
 
 /// What is left after the power has failed.
@@ -580,8 +580,8 @@ pub(crate) fn at(secs: u64) -> Moment {
 
 /// An accepted notification with so many tokens; everything in it follows from its id.
 pub(crate) fn accepted(first_id: u64, tokens: usize) -> Accepted {
-    let platform = Platform::ALL[usize::from(first_id.is_multiple_of(3))];
-    let mut notification = Notification::empty(platform);
+    let lane = LaneId::DEFAULT_APP[usize::from(first_id.is_multiple_of(3))];
+    let mut notification = Notification::empty(lane);
     notification.message = format!("message {first_id}").into();
     notification.badge = i64::try_from(first_id).ok();
     Accepted {

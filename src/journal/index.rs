@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::notification::RecordHead;
 use super::{ANSWERS_BYTES_MAX, Attempts, KEEP_ANSWERS};
-use crate::push::{Node, Platform};
+use crate::push::{LaneId, Node};
 
 /// Where a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) struct Entry {
     segment: u32,
     /// How many device tokens it has.
     pub(super) tokens: u32,
-    platform: u8,
+    lane: u16,
     /// Whether it was there when the journal was opened.
     recovered: bool,
 }
@@ -74,8 +74,18 @@ pub(super) struct Index {
     /// Where the answers are that are kept, the oldest first.
     answers: VecDeque<(Duration, Location)>,
     answer_bytes: u64,
-    /// For each platform: the id from which on is to be fed, and how many pushes are.
-    feeds: [(u64, u64); Platform::ALL.len()],
+    /// By the numbers of the lanes that pushes have come for.
+    feeds: BTreeMap<u16, Feed>,
+}
+
+/// What of a lane was outstanding when the journal was opened, and is to be fed.
+#[derive(Clone, Copy, Debug)]
+struct Feed {
+    lane: LaneId,
+    /// The id from which on it is.
+    from: u64,
+    /// How many pushes are.
+    unfed: u64,
 }
 
 /// All pushes up to one, in the order of a daemon's ids; none if that is 0.
@@ -124,13 +134,6 @@ impl Bits {
     }
 }
 
-fn seat(platform: Platform) -> usize {
-    match platform {
-        Platform::Ios => 0,
-        Platform::Android => 1,
-    }
-}
-
 impl Index {
     /// Outstanding pushes.
     pub(super) fn outstanding(&self) -> u64 {
@@ -150,22 +153,21 @@ impl Index {
         last.map_or(0, |(id, _)| *id)
     }
 
-    /// Outstanding pushes of a platform that are still to be fed.
-    pub(super) fn unfed(&self, platform: Platform) -> u64 {
-        self.feeds.get(seat(platform)).map_or(0, |feed| feed.1)
+    /// Outstanding pushes of a lane that are still to be fed.
+    pub(super) fn unfed(&self, lane: LaneId) -> u64 {
+        let feed = self.feeds.get(&lane.number());
+        feed.map_or(0, |feed| feed.unfed)
     }
 
-    /// The same of all platforms.
+    /// The same of all lanes.
     pub(super) fn all_unfed(&self) -> u64 {
-        self.feeds.iter().map(|feed| feed.1).sum()
+        self.feeds.values().map(|feed| feed.unfed).sum()
     }
 
     /// Where a push goes, if it is outstanding.
-    pub(super) fn platform_of(&self, id: u64) -> Option<Platform> {
+    pub(super) fn lane_of(&self, id: u64) -> Option<LaneId> {
         let (_, entry) = self.find(id).filter(|_| self.has(id))?;
-        Platform::ALL
-            .into_iter()
-            .find(|platform| seat(*platform) == usize::from(entry.platform))
+        self.feeds.get(&entry.lane).map(|feed| feed.lane)
     }
 
     /// Adds a notification, or says where else it is now: what is settled stays settled.
@@ -175,12 +177,18 @@ impl Index {
             len: place.len,
             segment: place.segment,
             tokens: head.tokens,
-            platform: u8::try_from(seat(head.platform)).unwrap_or(0),
+            lane: head.lane.number(),
             recovered,
         };
         if head.tokens == 0 {
             return;
         }
+        let feed = Feed {
+            lane: head.lane,
+            from: u64::MAX,
+            unfed: 0,
+        };
+        self.feeds.entry(entry.lane).or_insert(feed);
         self.live_bytes += u64::from(place.len);
         match self.entries.insert(head.first_id, entry) {
             Some(old) if old.tokens == head.tokens => {
@@ -238,11 +246,11 @@ impl Index {
         }
         self.outstanding -= 1;
         self.attempts.remove(&id);
-        if let Some((from, unfed)) = self.feeds.get_mut(usize::from(entry.platform))
+        if let Some(feed) = self.feeds.get_mut(&entry.lane)
             && entry.recovered
-            && id >= *from
+            && id >= feed.from
         {
-            *unfed = unfed.saturating_sub(1);
+            feed.unfed = feed.unfed.saturating_sub(1);
         }
         if self.left_of(first_id, entry.tokens) == 0 || entry.tokens == 1 {
             self.entries.remove(&first_id);
@@ -267,11 +275,10 @@ impl Index {
     /// What is known of a notification without its record: all but its time.
     pub(super) fn head(&self, first_id: u64) -> Option<RecordHead> {
         let entry = self.entries.get(&first_id)?;
-        let mut platforms = Platform::ALL.into_iter();
         Some(RecordHead {
             first_id,
             tokens: entry.tokens,
-            platform: platforms.find(|of| seat(*of) == usize::from(entry.platform))?,
+            lane: self.feeds.get(&entry.lane)?.lane,
             at: Duration::ZERO,
         })
     }
@@ -376,40 +383,40 @@ impl Index {
 
     /// From now on everything that is there is to be fed.
     pub(super) fn start_feeding(&mut self) {
-        let mut feeds = [(0, 0); Platform::ALL.len()];
+        for feed in self.feeds.values_mut() {
+            (feed.from, feed.unfed) = (0, 0);
+        }
         for (first_id, entry) in &mut self.entries {
             entry.recovered = true;
             let settled = self.settled.get(first_id).map_or(0, |bits| bits.count);
-            if let Some((_, unfed)) = feeds.get_mut(usize::from(entry.platform)) {
-                *unfed += u64::from(entry.tokens.saturating_sub(settled));
+            if let Some(feed) = self.feeds.get_mut(&entry.lane) {
+                feed.unfed += u64::from(entry.tokens.saturating_sub(settled));
             }
         }
-        self.feeds = feeds;
     }
 
-    /// The next notification to be fed to a platform, with at most `max` of its pushes.
-    pub(super) fn feed(&mut self, platform: Platform, max: usize) -> Option<Rest> {
-        let (from, unfed) = *self.feeds.get(seat(platform))?;
+    /// The next notification to be fed to a lane, with at most `max` of its pushes.
+    pub(super) fn feed(&mut self, lane: LaneId, max: usize) -> Option<Rest> {
+        let Feed { from, unfed, .. } = *self.feeds.get(&lane.number())?;
         if unfed == 0 || max == 0 {
             return None;
         }
-        let found = self.look(platform, from, max);
-        if let Some(feed) = self.feeds.get_mut(seat(platform)) {
-            *feed = match &found {
-                Some((rest, next)) => (*next, feed.1.saturating_sub(rest.pushes.len() as u64)),
+        let found = self.look(lane, from, max);
+        if let Some(feed) = self.feeds.get_mut(&lane.number()) {
+            (feed.from, feed.unfed) = match &found {
+                Some((rest, next)) => (*next, unfed.saturating_sub(rest.pushes.len() as u64)),
                 None => (u64::MAX, 0),
             };
         }
         found.map(|(rest, _)| rest)
     }
 
-    /// The first notification to a platform with pushes from that id on that were outstanding at
+    /// The first notification to a lane with pushes from that id on that were outstanding at
     /// the start, with at most `max` of them, and the id to go on from. They are not fed by that.
-    pub(super) fn look(&self, platform: Platform, from: u64, max: usize) -> Option<(Rest, u64)> {
+    pub(super) fn look(&self, lane: LaneId, from: u64, max: usize) -> Option<(Rest, u64)> {
         let begun = self.find(from).map(|(first_id, _)| first_id);
         let entries = self.entries.range(begun.unwrap_or(from)..);
-        let mut mine = entries
-            .filter(|(_, entry)| entry.recovered && usize::from(entry.platform) == seat(platform));
+        let mut mine = entries.filter(|(_, entry)| entry.recovered && entry.lane == lane.number());
         let mut rest = mine.find_map(|(first_id, _)| {
             let index = u32::try_from(from.saturating_sub(*first_id)).unwrap_or(u32::MAX);
             let rest = self.rest(*first_id, index)?;
@@ -473,6 +480,13 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::push::Provider;
+
+    const PLACE: Location = Location {
+        segment: 1,
+        len: 100,
+        offset: 40,
+    };
 
     #[test]
     fn of_what_is_settled_nothing_is_kept_whatever_is_noted_later() {
@@ -480,15 +494,10 @@ mod tests {
         let head = RecordHead {
             first_id: 7,
             tokens: 2,
-            platform: Platform::Ios,
+            lane: LaneId::IOS,
             at: Duration::ZERO,
         };
-        let place = Location {
-            segment: 1,
-            len: 100,
-            offset: 40,
-        };
-        index.insert(&head, place, false);
+        index.insert(&head, PLACE, false);
         for id in [7, 8] {
             index.hand(id);
             assert!(index.settle(id));
@@ -498,5 +507,36 @@ mod tests {
         }
         assert!(index.entries.is_empty() && index.settled.is_empty());
         assert_eq!(index.live_bytes(), 0);
+    }
+
+    #[test]
+    fn each_lane_is_fed_its_own_however_many_there_are() {
+        let lanes = [1, 2, 3, 300, u16::MAX].map(|number| {
+            let provider = Provider::Fcm;
+            LaneId::new(number, provider, "a lane")
+        });
+        let mut index = Index::default();
+        for (first_id, lane) in (10..).step_by(10).zip(lanes) {
+            let head = RecordHead {
+                first_id,
+                tokens: 3,
+                lane,
+                at: Duration::ZERO,
+            };
+            index.insert(&head, PLACE, false);
+        }
+        index.start_feeding();
+        assert!(index.settle(11));
+        for (first_id, lane) in (10..).step_by(10).zip(lanes) {
+            let left = if lane == lanes[0] { 2 } else { 3 };
+            assert_eq!(
+                (index.unfed(lane), index.lane_of(first_id)),
+                (left, Some(lane))
+            );
+            assert_eq!(index.feed(lane, 9).unwrap().first_id, first_id);
+            assert_eq!((index.unfed(lane), index.feed(lane, 9)), (0, None));
+        }
+        let stranger = LaneId::new(7, Provider::Apns, "a stranger");
+        assert_eq!((index.unfed(stranger), index.feed(stranger, 9)), (0, None));
     }
 }

@@ -111,7 +111,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
-use crate::push::{Accepted, End, Platform, PushId};
+use crate::push::{Accepted, End, LaneId, PushId};
 
 /// The journal of a daemon. Its methods may be called from any thread.
 #[derive(Debug)]
@@ -344,32 +344,32 @@ impl Journal {
         PushId(self.inbox.last_seen())
     }
 
-    /// Hands out pushes of one provider that were outstanding when the journal was opened, with
+    /// Hands out pushes of one lane that were outstanding when the journal was opened, with
     /// their contents, the oldest first: at most `max_pushes`, each once.
     ///
     /// Reads files; for a thread that may wait.
-    pub fn feed(&self, platform: Platform, max_pushes: usize) -> Fed {
-        self.catalogue.feed(platform, max_pushes, moment::now())
+    pub fn feed(&self, lane: LaneId, max_pushes: usize) -> Fed {
+        self.catalogue.feed(lane, max_pushes, moment::now())
     }
 
-    /// Shows pushes of one provider that were outstanding when the journal was opened and still
+    /// Shows pushes of one lane that were outstanding when the journal was opened and still
     /// are, from an id on and at most `max_pushes`, and the id to go on from if there may be more.
     /// For pushes that are not fed, since nobody sends them.
     ///
     /// Reads files, as [`Journal::feed`].
     pub fn look(
         &self,
-        platform: Platform,
+        lane: LaneId,
         from: PushId,
         max_pushes: usize,
     ) -> (Vec<Outstanding>, Option<PushId>) {
-        let (seen, next) = self.catalogue.look(platform, from.0, max_pushes);
+        let (seen, next) = self.catalogue.look(lane, from.0, max_pushes);
         (seen, next.map(PushId))
     }
 
-    /// How many pushes of one provider are still to be fed.
-    pub fn unfed(&self, platform: Platform) -> u64 {
-        self.catalogue.unfed(platform)
+    /// How many pushes of one lane are still to be fed.
+    pub fn unfed(&self, lane: LaneId) -> u64 {
+        self.catalogue.unfed(lane)
     }
 
     /// How many pushes are outstanding, those that are still to be fed among them.
@@ -384,8 +384,8 @@ impl Journal {
     }
 
     /// Where a push goes, if it is outstanding.
-    pub fn platform_of(&self, id: PushId) -> Option<Platform> {
-        self.catalogue.lock().index.platform_of(id.0)
+    pub fn lane_of(&self, id: PushId) -> Option<LaneId> {
+        self.catalogue.lock().index.lane_of(id.0)
     }
 
     /// How it is: for `/healthz`, the text of a 503, and whether the process must end.

@@ -2,21 +2,21 @@
 //!
 //! Pure: no file, no clock, no thread.
 //!
-//! Id of the first push, number of device tokens, platform and time of acceptance; then the fields
-//! that say something, each with its number before it, 0 after the last; then the device tokens.
-//! The payload is not kept, it is built again.
+//! Id of the first push, number of device tokens, number of the lane and time of acceptance; then
+//! the fields that say something, each with its number before it, 0 after the last; then the device
+//! tokens. The payload is not kept, it is built again.
 
 use std::time::Duration;
 
 use super::bytes::{Bytes, put_bytes, put_number, put_signed, put_time};
-use crate::push::{Accepted, DeviceToken, Extend, Notification, Platform, PushId};
+use crate::push::{Accepted, DeviceToken, Extend, LaneId, Notification, PushId};
 
 /// The begin of a notification's record, which is all that recovery looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordHead {
     pub(super) first_id: u64,
     pub(super) tokens: u32,
-    pub(super) platform: Platform,
+    pub(super) lane: LaneId,
     pub(super) at: Duration,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn put(out: &mut Vec<u8>, accepted: &Accepted) {
         out,
         first_id.0,
         tokens.len() as u64,
-        notification.platform,
+        notification.lane,
         at.unix,
     );
     put_fields(out, notification);
@@ -71,19 +71,16 @@ pub(super) fn put(out: &mut Vec<u8>, accepted: &Accepted) {
     }
 }
 
-fn put_head(out: &mut Vec<u8>, first_id: u64, tokens: u64, platform: Platform, at: Duration) {
+fn put_head(out: &mut Vec<u8>, first_id: u64, tokens: u64, lane: LaneId, at: Duration) {
     put_number(out, first_id);
     put_number(out, tokens);
-    out.push(match platform {
-        Platform::Ios => 1,
-        Platform::Android => 2,
-    });
+    put_number(out, lane.number().into());
     put_time(out, at);
 }
 
 fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
     let Notification {
-        platform: _,
+        lane: _,
         message,
         identifier,
         title,
@@ -159,13 +156,7 @@ impl RecordHead {
 
     /// Appends it, as the begin of a record.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
-        put_head(
-            out,
-            self.first_id,
-            self.tokens.into(),
-            self.platform,
-            self.at,
-        );
+        put_head(out, self.first_id, self.tokens.into(), self.lane, self.at);
     }
 
     /// Reads the begin of a record.
@@ -173,7 +164,7 @@ impl RecordHead {
         Some(Self {
             first_id: bytes.number()?,
             tokens: bytes.number32()?,
-            platform: Platform::from_number(bytes.byte()?.into())?,
+            lane: LaneId::of_platform(bytes.byte()?.into())?,
             at: bytes.time()?,
         })
     }
@@ -184,7 +175,7 @@ impl Body {
     pub(super) fn read(record: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(record);
         let head = RecordHead::read(&mut bytes)?;
-        let notification = fields(&mut bytes, head.platform)?;
+        let notification = fields(&mut bytes, head.lane)?;
         // No token is shorter than its length's byte: the count cannot ask for more than that.
         let expected = (head.tokens as usize).min(bytes.0.len());
         let mut tokens = Vec::with_capacity(expected);
@@ -200,8 +191,8 @@ impl Body {
     }
 }
 
-fn fields(bytes: &mut Bytes<'_>, platform: Platform) -> Option<Notification> {
-    let mut notification = Notification::empty(platform);
+fn fields(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Notification> {
+    let mut notification = Notification::empty(lane);
     loop {
         let number = bytes.byte()?;
         let text = match number {
@@ -277,7 +268,7 @@ mod tests {
             let mut text = || texts.next().unwrap();
             // No `..`: a new field has to be named, and so to be kept.
             Notification {
-                platform: if is_ios { Platform::Ios } else { Platform::Android },
+                lane: if is_ios { LaneId::IOS } else { LaneId::ANDROID },
                 message: text(),
                 identifier: text(),
                 title: text(),
@@ -333,7 +324,7 @@ mod tests {
         let token = "t".repeat(64);
         put(
             &mut record,
-            &accepted(Notification::empty(Platform::Ios), &[token]),
+            &accepted(Notification::empty(LaneId::IOS), &[token]),
         );
         assert!(record.len() < 90, "{}", record.len());
     }

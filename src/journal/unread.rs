@@ -3,12 +3,12 @@
 //!
 //! Pure: no file, no clock, no thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::push::Platform;
+use crate::push::LaneId;
 
-/// Our limit: so many pieces are passed over for a platform; then nothing is fed to it until one
+/// Our limit: so many pieces are passed over for a lane; then nothing is fed to it until one
 /// of them can be read.
 pub(super) const UNREAD_MAX: usize = 64;
 
@@ -26,12 +26,12 @@ pub(super) struct Piece {
 /// What could not be read, by those who did not get it.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
-    feeds: [Passed; Platform::ALL.len()],
+    feeds: BTreeMap<LaneId, Passed>,
     /// Whether something cannot be carried forward.
     carry: bool,
 }
 
-/// What was passed over for a platform.
+/// What was passed over for a lane.
 #[derive(Debug, Default)]
 struct Passed {
     pieces: VecDeque<Piece>,
@@ -39,46 +39,36 @@ struct Passed {
 }
 
 impl Unread {
-    fn of(&mut self, platform: Platform) -> &mut Passed {
-        let [ios, android] = &mut self.feeds;
-        match platform {
-            Platform::Ios => ios,
-            Platform::Android => android,
-        }
-    }
-
     /// Passes over a piece, which comes after all that were passed over before.
-    pub(super) fn pass_over(&mut self, platform: Platform, piece: Piece, now: Instant) {
-        let passed = self.of(platform);
+    pub(super) fn pass_over(&mut self, lane: LaneId, piece: Piece, now: Instant) {
+        let passed = self.feeds.entry(lane).or_default();
         passed.pieces.push_back(piece);
         passed.again_at = now.checked_add(READ_AGAIN);
     }
 
     /// Takes the piece that is to be read again now.
-    pub(super) fn take(&mut self, platform: Platform, now: Instant) -> Option<Piece> {
-        let passed = self.of(platform);
+    pub(super) fn take(&mut self, lane: LaneId, now: Instant) -> Option<Piece> {
+        let passed = self.feeds.entry(lane).or_default();
         let is_due = passed.again_at.is_some_and(|at| at <= now);
         is_due.then(|| passed.pieces.pop_front()).flatten()
     }
 
     /// Gives back what of a piece there was no room for: it is the next one.
-    pub(super) fn give_back(&mut self, platform: Platform, piece: Piece) {
-        self.of(platform).pieces.push_front(piece);
+    pub(super) fn give_back(&mut self, lane: LaneId, piece: Piece) {
+        self.feeds.entry(lane).or_default().pieces.push_front(piece);
     }
 
-    /// Whether no more may be passed over for a platform.
-    pub(super) fn is_full(&mut self, platform: Platform) -> bool {
-        self.of(platform).pieces.len() >= UNREAD_MAX
+    /// Whether no more may be passed over for a lane.
+    pub(super) fn is_full(&mut self, lane: LaneId) -> bool {
+        self.feeds.entry(lane).or_default().pieces.len() >= UNREAD_MAX
     }
 
-    /// What was passed over for a platform.
-    pub(super) fn pieces(&self, platform: Platform) -> impl Iterator<Item = Piece> {
-        let [ios, android] = &self.feeds;
-        let passed = match platform {
-            Platform::Ios => ios,
-            Platform::Android => android,
-        };
-        passed.pieces.iter().copied()
+    /// What was passed over for a lane.
+    pub(super) fn pieces(&self, lane: LaneId) -> impl Iterator<Item = Piece> {
+        let passed = self.feeds.get(&lane);
+        passed
+            .into_iter()
+            .flat_map(|passed| passed.pieces.iter().copied())
     }
 
     /// Notes whether something cannot be carried forward; true if that is new.
@@ -88,7 +78,7 @@ impl Unread {
 
     /// Whether there is something that cannot be read.
     pub(super) fn is_some(&self) -> bool {
-        self.carry || self.feeds.iter().any(|passed| !passed.pieces.is_empty())
+        self.carry || self.feeds.values().any(|passed| !passed.pieces.is_empty())
     }
 }
 
@@ -108,18 +98,18 @@ mod tests {
         let mut unread = Unread::default();
         let start = Instant::now();
         assert!(!unread.is_some());
-        unread.pass_over(Platform::Ios, piece(1), start);
-        unread.pass_over(Platform::Ios, piece(2), start);
-        assert_eq!(unread.take(Platform::Ios, start), None);
+        unread.pass_over(LaneId::IOS, piece(1), start);
+        unread.pass_over(LaneId::IOS, piece(2), start);
+        assert_eq!(unread.take(LaneId::IOS, start), None);
         let later = start + READ_AGAIN;
-        assert_eq!(unread.take(Platform::Android, later), None);
-        assert_eq!(unread.take(Platform::Ios, later), Some(piece(1)));
-        unread.pass_over(Platform::Ios, piece(1), later);
-        assert_eq!(unread.take(Platform::Ios, later), None, "one a pause");
+        assert_eq!(unread.take(LaneId::ANDROID, later), None);
+        assert_eq!(unread.take(LaneId::IOS, later), Some(piece(1)));
+        unread.pass_over(LaneId::IOS, piece(1), later);
+        assert_eq!(unread.take(LaneId::IOS, later), None, "one a pause");
         let later = later + READ_AGAIN;
-        assert_eq!(unread.take(Platform::Ios, later), Some(piece(2)));
-        assert_eq!(unread.take(Platform::Ios, later), Some(piece(1)));
-        assert_eq!(unread.take(Platform::Ios, later), None);
+        assert_eq!(unread.take(LaneId::IOS, later), Some(piece(2)));
+        assert_eq!(unread.take(LaneId::IOS, later), Some(piece(1)));
+        assert_eq!(unread.take(LaneId::IOS, later), None);
         assert!(!unread.is_some());
     }
 
@@ -128,12 +118,12 @@ mod tests {
         let mut unread = Unread::default();
         let now = Instant::now();
         for first_id in 0..UNREAD_MAX as u64 {
-            assert!(!unread.is_full(Platform::Android));
-            unread.pass_over(Platform::Android, piece(first_id), now);
+            assert!(!unread.is_full(LaneId::ANDROID));
+            unread.pass_over(LaneId::ANDROID, piece(first_id), now);
         }
-        assert!(unread.is_full(Platform::Android) && !unread.is_full(Platform::Ios));
-        assert!(unread.take(Platform::Android, now + READ_AGAIN).is_some());
-        assert!(!unread.is_full(Platform::Android));
+        assert!(unread.is_full(LaneId::ANDROID) && !unread.is_full(LaneId::IOS));
+        assert!(unread.take(LaneId::ANDROID, now + READ_AGAIN).is_some());
+        assert!(!unread.is_full(LaneId::ANDROID));
     }
 
     #[test]

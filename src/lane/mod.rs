@@ -55,7 +55,7 @@ pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 pub use suspects::{Rebuff, Suspect};
 
-use crate::push::{ConnectionId, Platform, Push, PushId};
+use crate::push::{ConnectionId, LaneId, Push, PushId};
 use aside::Aside;
 use holding::Holding;
 use inquiry::Inquiries;
@@ -79,7 +79,7 @@ pub type Wake = Box<dyn Fn() + Send + Sync>;
 
 /// One provider's queue.
 pub struct Lane {
-    platform: Platform,
+    id: LaneId,
     capacity: AtomicUsize,
     outstanding: AtomicUsize,
     ready: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
@@ -116,9 +116,9 @@ pub struct Lane {
 
 impl Lane {
     /// A lane for at most `capacity` outstanding pushes, served by `threads` connection threads.
-    pub fn new(platform: Platform, capacity: usize, threads: usize) -> Arc<Self> {
+    pub fn new(id: LaneId, capacity: usize, threads: usize) -> Arc<Self> {
         Arc::new(Self {
-            platform,
+            id,
             capacity: AtomicUsize::new(capacity),
             outstanding: AtomicUsize::new(0),
             ready: crossbeam_channel::unbounded(),
@@ -148,9 +148,9 @@ impl Lane {
         })
     }
 
-    /// Which provider it serves.
-    pub fn platform(&self) -> Platform {
-        self.platform
+    /// Which lane it is.
+    pub fn id(&self) -> LaneId {
+        self.id
     }
 
     /// Pushes that it can hold.
@@ -444,10 +444,17 @@ impl Lane {
     }
 }
 
+/// Its name.
+impl std::fmt::Display for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
 impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lane")
-            .field("platform", &self.platform)
+            .field("id", &self.id)
             .field("outstanding", &self.outstanding())
             .field("capacity", &self.capacity())
             .finish_non_exhaustive()

@@ -23,7 +23,7 @@ fn enqueue(lane: &Arc<Lane>, first_id: u64, count: usize) {
 
 #[test]
 fn room_is_reserved_all_or_nothing_and_held_until_settlement() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     enqueue(&lane, 1, 7);
     assert!(lane.reserve(4).is_none());
     let three = lane.reserve(3).unwrap();
@@ -41,7 +41,7 @@ fn room_is_reserved_all_or_nothing_and_held_until_settlement() {
 
 #[test]
 fn room_reserved_and_not_used_is_given_back() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let reservation = lane.reserve(5).unwrap();
     lane.enqueue(reservation, pushes(1, 2));
     assert_eq!(lane.outstanding(), 2);
@@ -49,7 +49,7 @@ fn room_reserved_and_not_used_is_given_back() {
 
 #[test]
 fn a_large_notification_is_queued_in_chunks_in_order() {
-    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let lane = Lane::new(LaneId::IOS, 1000, 1);
     enqueue(&lane, 1, CHUNK + 1);
     let mut hand = VecDeque::new();
     assert!(lane.take(&mut hand));
@@ -61,7 +61,7 @@ fn a_large_notification_is_queued_in_chunks_in_order() {
 
 #[test]
 fn what_comes_back_goes_before_the_queue() {
-    let lane = Lane::new(Platform::Ios, 100, 1);
+    let lane = Lane::new(LaneId::IOS, 100, 1);
     enqueue(&lane, 1, 2);
     let mut hand = VecDeque::new();
     lane.take(&mut hand);
@@ -74,7 +74,7 @@ fn what_comes_back_goes_before_the_queue() {
 
 #[test]
 fn the_shelf_gives_what_is_due_and_keeps_the_rest() {
-    let lane = Lane::new(Platform::Ios, 100, 1);
+    let lane = Lane::new(LaneId::IOS, 100, 1);
     let now = Instant::now();
     for (push, secs) in pushes(1, 3).into_iter().zip([30, 10, 20]) {
         lane.shelve(push, now + Duration::from_secs(secs));
@@ -91,7 +91,7 @@ fn the_shelf_gives_what_is_due_and_keeps_the_rest() {
 
 #[test]
 fn sifting_keeps_the_order_of_what_it_keeps() {
-    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let lane = Lane::new(LaneId::IOS, 1000, 1);
     enqueue(&lane, 1, 100);
     enqueue(&lane, 101, 10);
     lane.sift(|push| push.id().0.is_multiple_of(2));
@@ -101,7 +101,7 @@ fn sifting_keeps_the_order_of_what_it_keeps() {
 
 #[test]
 fn one_batch_wakes_one_thread_once() {
-    let lane = Lane::new(Platform::Ios, 1000, 2);
+    let lane = Lane::new(LaneId::IOS, 1000, 2);
     let rung: Arc<[AtomicUsize; 2]> = Arc::default();
     for seat in 0..2 {
         let rung = Arc::clone(&rung);
@@ -177,7 +177,7 @@ fn a_thread_that_woke_by_itself_may_not_connect() {
 
 /// A lane whose threads do nothing but count how often each was woken.
 fn watched(threads: usize) -> (Arc<Lane>, Arc<[AtomicUsize; 2]>) {
-    let lane = Lane::new(Platform::Ios, 1000, threads);
+    let lane = Lane::new(LaneId::IOS, 1000, threads);
     let rung: Arc<[AtomicUsize; 2]> = Arc::default();
     for seat in 0..threads {
         let rung = Arc::clone(&rung);
@@ -227,7 +227,7 @@ fn a_sweep_leaves_no_work_beside_a_sleeper() {
 
 #[test]
 fn one_thread_at_a_time_sweeps() {
-    let lane = Lane::new(Platform::Ios, 1, 2);
+    let lane = Lane::new(LaneId::IOS, 1, 2);
     let now = Instant::now();
     assert!(lane.is_sweep_due(now));
     assert!(!lane.is_sweep_due(now + Duration::from_secs(1)));
@@ -236,7 +236,7 @@ fn one_thread_at_a_time_sweeps() {
 
 #[test]
 fn what_is_left_behind_is_counted_once() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     enqueue(&lane, 1, 3);
     lane.leave_behind();
     lane.settled(1);
@@ -247,7 +247,7 @@ fn what_is_left_behind_is_counted_once() {
 
 #[test]
 fn a_push_can_be_found_wherever_the_lane_has_it() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     enqueue(&lane, 1, 3);
     let mut hand = VecDeque::new();
     assert!(lane.take(&mut hand));
@@ -267,7 +267,7 @@ fn a_push_can_be_found_wherever_the_lane_has_it() {
 
 #[test]
 fn room_that_is_spent_is_given_back_by_the_settlement() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let mut room = lane.reserve(3).unwrap();
     room.spend();
     assert_eq!(room.pushes(), 2);
@@ -286,7 +286,7 @@ fn taken(lane: &Lane) -> Vec<Push> {
 
 #[test]
 fn a_due_retry_without_budget_stays_on_the_shelf_and_blocks_no_fresh_push() {
-    let lane = Lane::new(Platform::Ios, 100, 1);
+    let lane = Lane::new(LaneId::IOS, 100, 1);
     let now = Instant::now();
     for push in pushes(1, 10) {
         lane.shelve(push, now);
@@ -305,7 +305,7 @@ fn a_due_retry_without_budget_stays_on_the_shelf_and_blocks_no_fresh_push() {
 
 #[test]
 fn no_retry_starves_each_that_ends_lets_the_one_go_that_waited_longest() {
-    let lane = Lane::new(Platform::Ios, 100, 1);
+    let lane = Lane::new(LaneId::IOS, 100, 1);
     let start = Instant::now();
     let mut now = start;
     for push in pushes(1, 10) {
@@ -333,7 +333,7 @@ fn no_retry_starves_each_that_ends_lets_the_one_go_that_waited_longest() {
 
 #[test]
 fn a_hold_puts_off_what_falls_due_before_its_end_and_spreads_it() {
-    let lane = Lane::new(Platform::Ios, 10_000, 1);
+    let lane = Lane::new(LaneId::IOS, 10_000, 1);
     lane.retry_budget().sent(100_000);
     let now = Instant::now();
     let secs = Duration::from_secs;
@@ -357,7 +357,7 @@ fn a_hold_puts_off_what_falls_due_before_its_end_and_spreads_it() {
 
 #[test]
 fn a_pause_a_resume_and_another_route_undercut_no_wait() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let start = Moment::now();
     let at = |secs| start.monotonic + Duration::from_secs(secs);
     for (push, due) in pushes(1, 2).into_iter().zip([40, 1]) {
@@ -381,7 +381,7 @@ fn a_pause_a_resume_and_another_route_undercut_no_wait() {
 
 #[test]
 fn a_hold_after_the_other_puts_a_retry_off_only_once() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let now = Instant::now();
     let secs = Duration::from_secs;
     lane.shelve(pushes(1, 1).remove(0), now);
@@ -394,7 +394,7 @@ fn a_hold_after_the_other_puts_a_retry_off_only_once() {
 
 #[test]
 fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
-    let lane = Lane::new(Platform::Ios, 100, 1);
+    let lane = Lane::new(LaneId::IOS, 100, 1);
     let now = Instant::now();
     for push in pushes(1, 5) {
         lane.shelve(push, now + Duration::from_secs(1));
@@ -415,7 +415,7 @@ fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
 
 #[test]
 fn the_end_wakes_whoever_reads_the_credential() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let (woken, told) = crossbeam_channel::unbounded();
     lane.on_hold(Box::new(move || woken.send(()).unwrap()));
     assert!(told.is_empty());
@@ -425,7 +425,7 @@ fn the_end_wakes_whoever_reads_the_credential() {
 
 #[test]
 fn sifting_all_meets_each_waiting_push_once_and_keeps_the_due_times() {
-    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let lane = Lane::new(LaneId::IOS, 1000, 1);
     let now = Instant::now();
     enqueue(&lane, 1, 100);
     let reservation = lane.reserve(3).unwrap();
@@ -452,7 +452,7 @@ fn sifting_all_meets_each_waiting_push_once_and_keeps_the_due_times() {
 /// Each would take chunks from under the other.
 #[test]
 fn whoever_sifts_is_alone() {
-    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let lane = Lane::new(LaneId::IOS, 1000, 1);
     enqueue(&lane, 1, 3);
     let mut met = 0;
     lane.sift_all(|_| {
@@ -467,7 +467,7 @@ fn whoever_sifts_is_alone() {
 
 /// A lane at 1,000 pushes per second whose ramp is over, and then.
 fn paced() -> (Arc<Lane>, Instant) {
-    let lane = Lane::new(Platform::Android, 1000, 2);
+    let lane = Lane::new(LaneId::ANDROID, 1000, 2);
     let now = Instant::now();
     lane.set_rate(1_000, now);
     assert_eq!(lane.tickets(now, 1), Tickets::Go(1));
@@ -477,7 +477,7 @@ fn paced() -> (Arc<Lane>, Instant) {
 
 #[test]
 fn a_lane_without_a_rate_gives_as_many_tickets_as_are_wanted() {
-    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let lane = Lane::new(LaneId::IOS, 1000, 1);
     let now = Instant::now();
     for _ in 0..3 {
         assert_eq!(lane.tickets(now, 1_000_000), Tickets::Go(1_000_000));

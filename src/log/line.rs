@@ -136,7 +136,7 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     // The platform and the type are words without anything to escape.
     for part in [
         ",\"platform\":\"",
-        notification.platform.as_str(),
+        notification.lane.platform(),
         "\",\"token\":",
     ] {
         key(out, part);

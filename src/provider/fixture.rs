@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rcgen::KeyPair;
 
 use crate::moment::Moment;
-use crate::push::{Extend, Notification, Platform};
+use crate::push::{Extend, LaneId, Notification};
 
 /// A notification with nothing but a message.
-pub(super) fn notification(platform: Platform, message: &str) -> Notification {
+pub(super) fn notification(platform: LaneId, message: &str) -> Notification {
     Notification {
         message: message.into(),
         ..Notification::empty(platform)

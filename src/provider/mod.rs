@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::moment::http_date;
-use crate::push::{Notification, Platform};
+use crate::push::{Notification, Provider};
 
 pub use retry_after::RETRY_AFTER_MAX;
 
@@ -352,9 +352,9 @@ impl Row {
 
 /// How long after its acceptance a push is worth sending, if the caller said so.
 pub fn lifetime(notification: &Notification) -> Option<Duration> {
-    let secs = match notification.platform {
-        Platform::Ios => notification.expiry,
-        Platform::Android => notification.time_to_live,
+    let secs = match notification.lane.provider() {
+        Provider::Apns => notification.expiry,
+        Provider::Fcm => notification.time_to_live,
     };
     u64::try_from(secs)
         .ok()
@@ -371,6 +371,7 @@ pub fn begun_seconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::push::LaneId;
 
     #[test]
     fn what_may_be_said_to_most_device_tokens_has_its_likely_cause_and_no_other_word_has() {
@@ -402,19 +403,19 @@ mod tests {
 
     #[test]
     fn a_lifetime_is_the_platforms_own_field() {
-        let check = |platform, expiry, time_to_live, expected: Option<u64>| {
+        let check = |lane, expiry, time_to_live, expected: Option<u64>| {
             let notification = Notification {
                 expiry,
                 time_to_live,
-                ..fixture::notification(platform, "m")
+                ..fixture::notification(lane, "m")
             };
             let expected = expected.map(Duration::from_secs);
             assert_eq!(lifetime(&notification), expected);
         };
-        check(Platform::Ios, 10, 20, Some(10));
-        check(Platform::Android, 10, 20, Some(20));
-        check(Platform::Ios, 0, 20, None);
-        check(Platform::Ios, -1, 20, None);
-        check(Platform::Android, 10, 0, None);
+        check(LaneId::IOS, 10, 20, Some(10));
+        check(LaneId::ANDROID, 10, 20, Some(20));
+        check(LaneId::IOS, 0, 20, None);
+        check(LaneId::IOS, -1, 20, None);
+        check(LaneId::ANDROID, 10, 0, None);
     }
 }

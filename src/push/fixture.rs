@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use super::{Accepted, DeviceToken, LaneId, Notification, Push, PushId};
 use crate::moment::Moment;
 
 /// So many to iOS of one notification, accepted at that time, each to a device of its own.
@@ -18,7 +18,7 @@ pub(crate) fn push_to(token: &str, at: Moment) -> Push {
 
 fn all(first_id: u64, tokens: Box<[DeviceToken]>, at: Moment) -> Vec<Push> {
     let accepted = Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
+        notification: Notification::empty(LaneId::IOS),
         tokens,
         first_id: PushId(first_id),
         at,

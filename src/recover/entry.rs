@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::fold::{OpenPush, Outcome};
 use super::when::{TimeReader, When};
-use crate::push::{DeviceToken, Notification, Platform};
+use crate::push::{DeviceToken, LaneId, Notification};
 
 /// What a line says.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ pub fn whole_tail(line: &[u8]) -> Option<&[u8]> {
 }
 
 fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<OpenPush, Damaged> {
-    let (id, platform) = named(raw)?;
+    let (id, lane) = named(raw)?;
     let text = |text: &Cow<'_, str>| Box::from(&**text);
     Ok(OpenPush {
         id,
@@ -136,16 +136,16 @@ fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<OpenPush, Damaged> {
             mutable_content: raw.mutable_content,
             delay_while_idle: raw.delay_while_idle,
             request_id: (*raw.request_id).into(),
-            ..Notification::empty(platform)
+            ..Notification::empty(lane)
         },
     })
 }
 
 fn outcome(raw: &Raw<'_>, failed: bool) -> Result<Outcome, Damaged> {
-    let (id, platform) = named(raw)?;
+    let (id, lane) = named(raw)?;
     Ok(Outcome {
         id,
-        platform,
+        lane,
         token: DeviceToken::new(&*raw.token),
         message: raw.texts_of.is_none().then(|| Box::from(&*raw.message)),
         failed,
@@ -153,11 +153,10 @@ fn outcome(raw: &Raw<'_>, failed: bool) -> Result<Outcome, Damaged> {
     })
 }
 
-fn named(raw: &Raw<'_>) -> Result<(u64, Platform), Damaged> {
-    let named = |platform: &Platform| raw.platform == platform.as_str();
-    let platform = Platform::ALL.into_iter().find(named).ok_or(Damaged)?;
+fn named(raw: &Raw<'_>) -> Result<(u64, LaneId), Damaged> {
+    let lane = LaneId::of_platform_word(&raw.platform).ok_or(Damaged)?;
     let id = raw.id.ok_or(Damaged)?;
-    Ok((id, platform))
+    Ok((id, lane))
 }
 
 /// The types of lines.

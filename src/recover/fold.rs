@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::texts::Texts;
-use crate::push::{DeviceToken, Node, Notification, Platform, PushId};
+use crate::push::{DeviceToken, LaneId, Node, Notification, PushId};
 
 /// Our limit: open pushes kept while logs are read, of about 600 bytes each.
 pub const OPEN_MAX: usize = 4_000_000;
@@ -64,7 +64,7 @@ impl OpenPush {
     fn named(&self) -> Named {
         Named {
             id: self.id,
-            platform: self.notification.platform,
+            lane: self.notification.lane,
             token: self.token.clone(),
             message: self.notification.message.clone(),
             accepted: self.accepted.clone(),
@@ -72,7 +72,7 @@ impl OpenPush {
     }
 
     fn is_of(&self, outcome: &Outcome) -> bool {
-        self.notification.platform == outcome.platform
+        self.notification.lane == outcome.lane
             && self.token == outcome.token
             && outcome
                 .message
@@ -87,7 +87,7 @@ pub struct Outcome {
     /// The id of the push.
     pub id: u64,
     /// Its platform.
-    pub platform: Platform,
+    pub lane: LaneId,
     /// Its device token.
     pub token: DeviceToken,
     /// Its message, if its line has the texts.
@@ -102,7 +102,7 @@ pub struct Outcome {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Named {
     id: u64,
-    platform: Platform,
+    lane: LaneId,
     token: DeviceToken,
     message: Box<str>,
     accepted: Box<str>,
@@ -195,7 +195,7 @@ impl Fold {
         } else if let Some(accepted) = outcome.accepted {
             let named = Named {
                 id: outcome.id,
-                platform: outcome.platform,
+                lane: outcome.lane,
                 token: outcome.token,
                 message: outcome.message.unwrap_or_default(),
                 accepted,

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::lines::{Lines, Next};
 use super::*;
-use crate::push::{DeviceToken, Notification, Platform};
+use crate::push::{DeviceToken, LaneId, Notification};
 
 /// A line of Gaurun's about an iOS push.
 fn line(kind: &str, second: u32, id: u64, token: &str) -> String {
@@ -139,7 +139,7 @@ fn every_field_that_a_line_has_is_read() {
                 mutable_content: true,
                 expiry: 10,
                 identifier: "id-1".into(),
-                ..Notification::empty(Platform::Ios)
+                ..Notification::empty(LaneId::IOS)
             },
             texts_of: None,
             accepted: "2026/11/22 05:15:12 UTC".into(),
@@ -153,7 +153,7 @@ fn every_field_that_a_line_has_is_read() {
                 collapse_key: "ck".into(),
                 delay_while_idle: true,
                 time_to_live: 5,
-                ..Notification::empty(Platform::Android)
+                ..Notification::empty(LaneId::ANDROID)
             },
             texts_of: None,
             accepted: "2026/11/22 05:15:13 UTC".into(),
@@ -477,7 +477,7 @@ fn what_is_no_push_log_is_refused() {
         "{text}"
     );
     let of_gaurun = "{\"level\":\"error\",\"time\":\"2026/11/22 05:15:12 UTC\",\
-                     \"message\":\"invalid platform\"}\n";
+                     \"message\":\"invalid lane\"}\n";
     check(&[of_gaurun], &[], 0, 0);
     let (is_damage, text) = refusal(&[PathBuf::from("/nonexistent/access.log")]);
     assert!(

@@ -67,7 +67,7 @@ impl Texts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::{DeviceToken, Platform};
+    use crate::push::{DeviceToken, LaneId};
 
     fn push(id: u64, message: &str, texts_of: Option<u64>) -> OpenPush {
         OpenPush {
@@ -75,7 +75,7 @@ mod tests {
             token: DeviceToken::new("ab"),
             notification: Notification {
                 message: message.into(),
-                ..Notification::empty(Platform::Ios)
+                ..Notification::empty(LaneId::IOS)
             },
             texts_of: texts_of.map(|id| (1 << 50) + id),
             accepted: "".into(),

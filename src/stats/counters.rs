@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::moment::Moment;
-use crate::push::Platform;
+use crate::push::{LaneId, Provider};
 
 /// The counters of the process, from zero at its start.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ impl Stats {
     }
 
     /// The counters of a platform.
-    pub fn lane(&self, platform: Platform) -> &LaneStats {
-        match platform {
-            Platform::Ios => &self.ios,
-            Platform::Android => &self.android,
+    pub fn lane(&self, lane: LaneId) -> &LaneStats {
+        match lane.provider() {
+            Provider::Apns => &self.ios,
+            Provider::Fcm => &self.android,
         }
     }
 
@@ -137,16 +137,16 @@ mod tests {
     #[test]
     fn each_lane_counts_for_itself() {
         let stats = Stats::new(Moment::now());
-        stats.lane(Platform::Ios).succeeded(2);
-        stats.lane(Platform::Ios).failed(1);
-        stats.android.failed(3);
+        stats.lane(LaneId::IOS).succeeded(2);
+        stats.lane(LaneId::IOS).failed(1);
+        stats.lane(LaneId::ANDROID).failed(3);
         let expected = |push_success, push_error| LaneFigures {
             push_success,
             push_error,
             ..LaneFigures::default()
         };
-        assert_eq!(stats.ios.figures(), expected(2, 1));
-        assert_eq!(stats.android.figures(), expected(0, 3));
+        assert_eq!(stats.lane(LaneId::IOS).figures(), expected(2, 1));
+        assert_eq!(stats.lane(LaneId::ANDROID).figures(), expected(0, 3));
     }
 
     #[test]

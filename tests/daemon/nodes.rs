@@ -22,7 +22,7 @@ use crate::harness::site::{Site, sterna};
 use crate::harness::{batch, hex_token, wait_for, wait_until};
 use sterna::journal::{Attempts, DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
-use sterna::push::{Accepted, DeviceToken, Node, Notification, Platform, PushId};
+use sterna::push::{Accepted, DeviceToken, LaneId, Node, Notification, PushId};
 
 const DAEMONS: u16 = 16;
 const PUSHES: u64 = 20;
@@ -223,7 +223,7 @@ fn a_daemon_without_a_state_directory_says_that_its_ids_are_made_from_the_clock(
 fn leave_by_the_former_build(site: &Site, number: u64) {
     let settings = Settings::new(site.path("journal"));
     let (journal, _) = Journal::open(Arc::new(DiskFiles), settings, Moment::now()).unwrap();
-    let mut notification = Notification::empty(Platform::Ios);
+    let mut notification = Notification::empty(LaneId::IOS);
     notification.message = "from before".into();
     let accepted = Accepted {
         notification,

@@ -20,7 +20,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sterna::push::Platform;
+use sterna::push::LaneId;
 
 use crate::frames;
 use crate::heard::KINDS;
@@ -92,8 +92,8 @@ impl Play {
         let secs = |key, default| Duration::from_secs(words.number(key, default));
         let setting = Setting {
             platform: match words.0[0] {
-                "apns" => Platform::Ios,
-                "fcm" => Platform::Android,
+                "apns" => LaneId::IOS,
+                "fcm" => LaneId::ANDROID,
                 other => panic!("{other}: apns or fcm"),
             },
             threads: usize::try_from(words.number("threads", 1)).unwrap(),

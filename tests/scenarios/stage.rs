@@ -22,7 +22,7 @@ use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
 use sterna::provider::fcm;
-use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use sterna::push::{Accepted, DeviceToken, LaneId, Notification, Provider, Push, PushId};
 use sterna::stats::Stats;
 
 use crate::operator;
@@ -36,7 +36,7 @@ const UNIX: Duration = Duration::from_secs(1_790_000_000);
 /// What the `lane` line says.
 #[derive(Clone, Copy)]
 pub(crate) struct Setting {
-    pub(crate) platform: Platform,
+    pub(crate) platform: LaneId,
     pub(crate) threads: usize,
     pub(crate) timeout: Duration,
     pub(crate) idle: Duration,
@@ -91,13 +91,13 @@ impl Stage {
     pub(crate) fn new(setting: Setting) -> Self {
         operator::lines();
         let origin = Instant::now();
-        let address = match setting.platform {
-            Platform::Ios => Address::Apns {
+        let address = match setting.platform.provider() {
+            Provider::Apns => Address::Apns {
                 authority: "push.example".into(),
                 topic: Some("com.example.app".into()),
                 ids: Arc::default(),
             },
-            Platform::Android => Address::Fcm {
+            Provider::Fcm => Address::Fcm {
                 authority: "push.example".into(),
                 path: "/v1/projects/p/messages:send".into(),
             },
@@ -170,13 +170,13 @@ impl Stage {
     /// So many pushes are accepted, numbered from `first` on.
     pub(crate) fn accept(&mut self, first: u64, count: usize, payload: usize) {
         let notification = Notification::empty(self.setting.platform);
-        let token = |id: u64| match self.setting.platform {
-            Platform::Ios => DeviceToken::new(format!("{id:08x}")),
-            Platform::Android => DeviceToken::new(format!("token-{id}")),
+        let token = |id: u64| match self.setting.platform.provider() {
+            Provider::Apns => DeviceToken::new(format!("{id:08x}")),
+            Provider::Fcm => DeviceToken::new(format!("token-{id}")),
         };
-        let payload = match self.setting.platform {
-            Platform::Ios => vec![b'x'; payload],
-            Platform::Android => fcm::payload(&notification, false).unwrap(),
+        let payload = match self.setting.platform.provider() {
+            Provider::Apns => vec![b'x'; payload],
+            Provider::Fcm => fcm::payload(&notification, false).unwrap(),
         };
         let accepted = Arc::new(Accepted {
             tokens: (first..).take(count).map(token).collect(),
@@ -286,9 +286,9 @@ impl Stage {
         }
         let wire = Wire::new(index);
         let options = Options {
-            streams_before_settings: match self.setting.platform {
-                Platform::Ios => 1,
-                Platform::Android => 100,
+            streams_before_settings: match self.setting.platform.provider() {
+                Provider::Apns => 1,
+                Provider::Fcm => 100,
             },
             ..Options::default()
         };

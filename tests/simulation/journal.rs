@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sterna::delivery::register::Keeper;
 use sterna::moment::Moment;
-use sterna::push::{Accepted, Contradictions, End, Platform, Push, PushId, Waits};
+use sterna::push::{Accepted, Contradictions, End, LaneId, Push, PushId, Waits};
 
 #[derive(Default)]
 pub(crate) struct Journal(Mutex<Kept>);
@@ -32,10 +32,10 @@ impl Journal {
     }
 
     /// The pushes that a process which starts now goes on with, and how long each waits.
-    pub(crate) fn resume(&self, platform: Platform) -> Vec<(Push, Waits)> {
+    pub(crate) fn resume(&self, platform: LaneId) -> Vec<(Push, Waits)> {
         let mut kept = self.kept();
         let of_it = kept.outstanding.iter();
-        let of_it = of_it.filter(|(_, (it, _))| it.notification.platform == platform);
+        let of_it = of_it.filter(|(_, (it, _))| it.notification.lane == platform);
         let pushes: Vec<_> = of_it
             .map(|(_, (accepted, nth))| Push::nth(accepted, *nth).unwrap())
             .collect();

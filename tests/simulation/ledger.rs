@@ -18,7 +18,7 @@ use sterna::delivery::policy::Limits;
 use sterna::delivery::reasons::NO_ACCESS_TOKEN;
 use sterna::lane::{self, Lane};
 use sterna::moment::Moment;
-use sterna::push::{Accepted, Platform};
+use sterna::push::{Accepted, Provider};
 
 use crate::coverage::{Coverage, Kind};
 use crate::reply::{Class, Reply};
@@ -592,9 +592,9 @@ impl Ledger {
 
 /// How long it is worth being sent, if the caller said so.
 pub(crate) fn life_of(accepted: &Accepted) -> Option<Duration> {
-    let secs = match accepted.notification.platform {
-        Platform::Ios => accepted.notification.expiry,
-        Platform::Android => accepted.notification.time_to_live,
+    let secs = match accepted.notification.lane.provider() {
+        Provider::Apns => accepted.notification.expiry,
+        Provider::Fcm => accepted.notification.time_to_live,
     };
     (secs > 0).then(|| Duration::from_secs(u64::try_from(secs).unwrap()))
 }

@@ -15,7 +15,7 @@ use sterna::net::resolve::Resolver;
 use sterna::oauth::AccessTokens;
 use sterna::provider::apns::{ApnsIds, AuthTokens, SigningKey};
 use sterna::provider::fcm;
-use sterna::push::Platform;
+use sterna::push::{LaneId, Provider};
 
 use crate::dice::Dice;
 use crate::issuer::{Issuer, Proof};
@@ -78,17 +78,17 @@ impl Site {
         }
     }
 
-    pub(crate) fn platform(&self) -> Platform {
+    pub(crate) fn platform(&self) -> LaneId {
         match self.proof {
-            Proof::Certificate | Proof::AuthTokens => Platform::Ios,
-            Proof::AccessTokens => Platform::Android,
+            Proof::Certificate | Proof::AuthTokens => LaneId::IOS,
+            Proof::AccessTokens => LaneId::ANDROID,
         }
     }
 
     /// A route with the credential of that number.
     pub(crate) fn route(&self, key: u64, issuer: &Issuer, now: Moment) -> Route {
-        let address = match self.platform() {
-            Platform::Ios => Address::Apns {
+        let address = match self.platform().provider() {
+            Provider::Apns => Address::Apns {
                 authority: APNS.into(),
                 topic: Some(TOPIC.into()),
                 ids: Arc::new(OnceLock::from(ApnsIds::new(
@@ -96,7 +96,7 @@ impl Site {
                     std::iter::once(0..1 << 53),
                 ))),
             },
-            Platform::Android => Address::Fcm {
+            Provider::Fcm => Address::Fcm {
                 authority: FCM.into(),
                 path: fcm::path(PROJECT).into(),
             },

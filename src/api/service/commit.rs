@@ -9,7 +9,7 @@ use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::{Door, Host, Kept, Service, keys_full};
 use crate::count;
 use crate::moment::Moment;
-use crate::push::{Accepted, Notification, Platform, Push, PushId};
+use crate::push::{Accepted, LaneId, Notification, Push, PushId};
 
 impl<D: Door, H: Host> Service<D, H> {
     /// Takes all of the plan or, with the answer as error, nothing of it.
@@ -57,8 +57,8 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         for accepted in pushed {
             self.host.log_accepted(&accepted);
-            let platform = accepted.notification.platform;
-            for lane in reserved.iter_mut().filter(|lane| lane.platform == platform) {
+            let id = accepted.notification.lane;
+            for lane in reserved.iter_mut().filter(|lane| lane.id == id) {
                 lane.pushes.extend(Push::all(&accepted));
             }
         }
@@ -151,25 +151,25 @@ impl<D: Door, H: Host> Service<D, H> {
 
     /// Room for all pushes of a plan in their lanes, or none at all and the answer.
     fn reserve(&self, plan: &Plan) -> Result<Vec<Reserved<'_, D>>, Reply> {
-        let lanes = Platform::ALL.into_iter().filter_map(|platform| {
-            let pushes = plan.pushes(platform);
-            let lane = self.lane(platform).filter(|_| pushes > 0)?;
-            Some((platform, lane, pushes))
+        let lanes = LaneId::DEFAULT_APP.into_iter().filter_map(|id| {
+            let pushes = plan.pushes(id);
+            let lane = self.lane(id).filter(|_| pushes > 0)?;
+            Some((id, lane, pushes))
         });
-        for (platform, lane, pushes) in lanes.clone() {
+        for (id, lane, pushes) in lanes.clone() {
             if pushes > lane.capacity() {
-                let message = never_fits(platform, pushes, lane.capacity());
+                let message = never_fits(id, pushes, lane.capacity());
                 return Err(Reply::message(413, &message));
             }
         }
         lanes
-            .map(|(platform, lane, pushes)| {
+            .map(|(id, lane, pushes)| {
                 let room = lane.reserve(pushes).ok_or_else(|| {
-                    let message = is_full(platform, pushes, lane.outstanding(), lane.capacity());
+                    let message = is_full(id, pushes, lane.outstanding(), lane.capacity());
                     Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
                 })?;
                 Ok(Reserved {
-                    platform,
+                    id,
                     lane,
                     room,
                     pushes: Vec::with_capacity(pushes),
@@ -181,7 +181,7 @@ impl<D: Door, H: Host> Service<D, H> {
 
 /// Room in one lane, and the pushes that will go there.
 struct Reserved<'a, D: Door> {
-    platform: Platform,
+    id: LaneId,
     lane: &'a D,
     room: D::Room,
     pushes: Vec<Push>,
@@ -210,16 +210,14 @@ fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str
     }
 }
 
-fn never_fits(platform: Platform, pushes: usize, capacity: usize) -> String {
-    format!(
-        "number of {platform} pushes({pushes}) over what the {platform} queue can hold({capacity})"
-    )
+fn never_fits(lane: LaneId, pushes: usize, capacity: usize) -> String {
+    format!("number of {lane} pushes({pushes}) over what the {lane} queue can hold({capacity})")
 }
 
-fn is_full(platform: Platform, pushes: usize, outstanding: usize, capacity: usize) -> String {
+fn is_full(lane: LaneId, pushes: usize, outstanding: usize, capacity: usize) -> String {
     let room = capacity.saturating_sub(outstanding);
     format!(
-        "{platform} queue is full: {} not fit, it has room for {room} of {capacity}",
+        "{lane} queue is full: {} not fit, it has room for {room} of {capacity}",
         count::of(pushes, "push does", "pushes do")
     )
 }

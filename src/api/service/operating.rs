@@ -12,7 +12,7 @@ use super::super::route::Order;
 use super::super::stat::{LaneStat, LaneState, Sending, StatApp};
 use super::super::state::{self, PushState};
 use super::{Door, Host, Purged, Service};
-use crate::push::{Platform, PushId};
+use crate::push::{LaneId, PushId};
 use crate::texts;
 
 impl<D: Door, H: Host> Service<D, H> {
@@ -34,16 +34,16 @@ impl<D: Door, H: Host> Service<D, H> {
             queue_usage,
             pusher_max: pushers.max,
             pusher_count: pushers.count,
-            ios: self.lane_stat(Platform::Ios),
-            android: self.lane_stat(Platform::Android),
+            ios: self.lane_stat(LaneId::IOS),
+            android: self.lane_stat(LaneId::ANDROID),
         }
     }
 
-    fn lane_stat(&self, platform: Platform) -> LaneStat {
+    fn lane_stat(&self, lane: LaneId) -> LaneStat {
         LaneStat {
-            settled: self.host.settled(platform),
-            state: self.lane(platform).map(Door::state),
-            tries: self.lane(platform).map(|_| self.host.tries(platform)),
+            settled: self.host.settled(lane),
+            state: self.lane(lane).map(Door::state),
+            tries: self.lane(lane).map(|_| self.host.tries(lane)),
         }
     }
 
@@ -114,13 +114,13 @@ impl<D: Door, H: Host> Service<D, H> {
                 ..state::reply(id, &state, self.ids.node())
             },
             PushState::Unknown | PushState::Unclear => state::reply(id, &state, self.ids.node()),
-            PushState::Queued { platform }
-            | PushState::InFlight { platform, .. }
-            | PushState::Retrying { platform, .. } => match self.lane(*platform) {
+            PushState::Queued { lane }
+            | PushState::InFlight { lane, .. }
+            | PushState::Retrying { lane, .. } => match self.lane(*lane) {
                 None => Reply::message(
                     409,
                     &format!(
-                        "{platform} is disabled: its pushes stay in the journal until it is \
+                        "{lane} is disabled: its pushes stay in the journal until it is \
                          enabled, or until they expire"
                     ),
                 ),
@@ -130,15 +130,15 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 
     /// `PUT /lanes/{name}/pause` and `…/resume`.
-    pub(super) fn order(&self, head: &Head, platform: Option<Platform>, order: Order) -> Reply {
+    pub(super) fn order(&self, head: &Head, id: Option<LaneId>, order: Order) -> Reply {
         if &*head.method != "PUT" {
             return Reply::message(400, "method must be PUT");
         }
-        let Some(platform) = platform else {
+        let Some(id) = id else {
             return Reply::message(404, "no such lane: there are ios and android");
         };
-        let Some(lane) = self.lane(platform) else {
-            return Reply::message(404, &format!("{platform} is disabled"));
+        let Some(lane) = self.lane(id) else {
+            return Reply::message(404, &format!("{id} is disabled"));
         };
         lane.obey(order);
         let (message, state) = ("ok", lane.state());

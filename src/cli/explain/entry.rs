@@ -9,7 +9,7 @@ use crate::delivery::policy::{
 use crate::delivery::reasons;
 use crate::oauth;
 use crate::provider::{Advice, Again, LaneEffect, Row, TokenEffect, Verdict, Wait, apns, fcm};
-use crate::push::Platform;
+use crate::push::Provider;
 
 /// A reason.
 #[derive(Debug, Serialize)]
@@ -39,13 +39,13 @@ pub(super) struct Entry {
 impl Entry {
     /// Every reason there is: APNs', FCM's, the token endpoint's, our own, the connections'.
     pub(super) fn all() -> Vec<Self> {
-        let mut all: Vec<Self> = of_rows(APNS, Platform::Ios, apns::ROWS, apns::ADVICE).collect();
-        all.extend(of_rows(FCM, Platform::Android, fcm::ROWS, fcm::ADVICE));
+        let mut all: Vec<Self> = of_rows(APNS, Provider::Apns, apns::ROWS, apns::ADVICE).collect();
+        all.extend(of_rows(FCM, Provider::Fcm, fcm::ROWS, fcm::ADVICE));
         for (when, row) in fcm::refinements() {
             let advice = fcm::ADVICE.iter().find(|it| it.reason == row.reason);
             all.extend(advice.map(|advice| Self {
                 when: Some(when),
-                ..Self::of_row(FCM, Platform::Android, row, advice)
+                ..Self::of_row(FCM, Provider::Fcm, row, advice)
             }));
         }
         for (status, advice) in fcm::BY_STATUS_ADVICE {
@@ -54,7 +54,7 @@ impl Entry {
                 .find(|row| row.status == *status);
             all.extend(row.map(|row| Self {
                 when: Some("if Google gives no other word"),
-                ..Self::of_row(FCM, Platform::Android, row, advice)
+                ..Self::of_row(FCM, Provider::Fcm, row, advice)
             }));
         }
         all.extend(oauth::ROWS.iter().map(Self::of_exchange));
@@ -108,7 +108,7 @@ impl Entry {
 
     fn of_row(
         source: &'static str,
-        platform: Platform,
+        provider: Provider,
         row: &'static Row,
         advice: &'static Advice,
     ) -> Self {
@@ -131,7 +131,7 @@ impl Entry {
             },
             retry: match row.verdict {
                 _ if by_status => "as its HTTP status says".to_owned(),
-                Verdict::Retry(again) => retry_rule(again, platform),
+                Verdict::Retry(again) => retry_rule(again, provider),
                 Verdict::Stopped => STOPPED_RETRY.to_owned(),
                 Verdict::Succeeded | Verdict::Refused => "never".to_owned(),
             },
@@ -246,18 +246,18 @@ impl Entry {
 /// The rows of a table with their advice.
 fn of_rows(
     source: &'static str,
-    platform: Platform,
+    provider: Provider,
     rows: &'static [Row],
     advice: &'static [Advice],
 ) -> impl Iterator<Item = Entry> {
     rows.iter().filter_map(move |row| {
         let advice = advice.iter().find(|it| it.reason == row.reason)?;
-        Some(Entry::of_row(source, platform, row, advice))
+        Some(Entry::of_row(source, provider, row, advice))
     })
 }
 
 /// When a push is tried again, and at what cost.
-fn retry_rule(again: Again, platform: Platform) -> String {
+fn retry_rule(again: Again, provider: Provider) -> String {
     let longest = minutes(LONGEST_BACKOFF.as_secs());
     let part = |least: u64, first: u64| {
         let least = if least > 0 {
@@ -267,12 +267,10 @@ fn retry_rule(again: Again, platform: Platform) -> String {
         };
         format!("after {least}a random part of {first} s, which doubles up to {longest}")
     };
-    let wait = match (again.wait, platform) {
+    let wait = match (again.wait, provider) {
         (Wait::Now, _) => "at once".to_owned(),
-        (Wait::Backoff, Platform::Ios) => part(0, FIRST_BACKOFF.as_secs()),
-        (Wait::Backoff, Platform::Android) => {
-            part(LEAST_WAIT_FCM.as_secs(), FIRST_BACKOFF.as_secs())
-        }
+        (Wait::Backoff, Provider::Apns) => part(0, FIRST_BACKOFF.as_secs()),
+        (Wait::Backoff, Provider::Fcm) => part(LEAST_WAIT_FCM.as_secs(), FIRST_BACKOFF.as_secs()),
         (Wait::Quota, _) => {
             let first = FIRST_BACKOFF_QUOTA.as_secs();
             part(first, first)
@@ -283,10 +281,10 @@ fn retry_rule(again: Again, platform: Platform) -> String {
     } else {
         ""
     };
-    let credential = match platform {
+    let credential = match provider {
         _ if !again.new_credential => "",
-        Platform::Ios => ", with a new auth token",
-        Platform::Android => ", with a new access token",
+        Provider::Apns => ", with a new auth token",
+        Provider::Fcm => ", with a new access token",
     };
     let cost = if again.counts {
         "counts against retry_max".to_owned()

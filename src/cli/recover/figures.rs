@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::daemon::Obstacle;
-use crate::push::Platform;
+use crate::push::LaneId;
 use crate::texts;
 
 /// Pushes that are held back and told one by one.
@@ -38,13 +38,12 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Counts a push that is to be left.
-    pub(super) fn hold(&mut self, hold: Obstacle, id: u64, platform: Platform, accepted: &str) {
+    pub(super) fn hold(&mut self, hold: Obstacle, id: u64, lane: LaneId, accepted: &str) {
         *self.held.entry(hold).or_default() += 1;
         if self.named.len() < NAMED_MAX {
             // A time that is none may hold anything.
             let at = texts::first(accepted, TIME_SHOWN).escape_debug();
-            self.named
-                .push(format!("  id {id} {platform}, accepted {at}"));
+            self.named.push(format!("  id {id} {lane}, accepted {at}"));
         }
     }
 

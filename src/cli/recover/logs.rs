@@ -98,8 +98,8 @@ fn sort(judge: &Judge, found: Found) -> (Figures, Vec<OpenPush>) {
             Disposition::Expired(_) => figures.expired += 1,
             Disposition::Unsendable(..) => figures.unsendable += 1,
             Disposition::HeldBack(hold) => {
-                let platform = push.notification.platform;
-                figures.hold(hold, push.id, platform, &push.accepted);
+                let lane = push.notification.lane;
+                figures.hold(hold, push.id, lane, &push.accepted);
                 continue;
             }
         }

@@ -13,7 +13,7 @@ use crate::push::{ConnectionId, DeviceToken, Notification};
 
 fn accepted(now: Moment) -> Arc<Accepted> {
     Arc::new(Accepted {
-        notification: Notification::empty(Platform::Ios),
+        notification: Notification::empty(LaneId::IOS),
         tokens: [DeviceToken::new("ab")].into(),
         first_id: PushId(7),
         at: now,
@@ -160,7 +160,7 @@ fn no_push_is_looked_at_before_the_journal_is_read() {
         assert_eq!(keeping.trouble(), None);
         assert_eq!(keeping.warning(), None);
         assert!(!keeping.has_failed());
-        assert_eq!(keeping.unfed(Platform::Ios), 0);
+        assert_eq!(keeping.unfed(LaneId::IOS), 0);
         assert_eq!(keeping.keeps(), keeping.journal().is_some());
     }
 }
@@ -210,7 +210,7 @@ fn what_was_purged_is_kept_once_its_line_is_written() {
     register.set_journal(Box::new(JournalKeeper(Arc::clone(journal))));
     let purged = Remembered {
         id: push(now).id(),
-        platform: Platform::Ios,
+        lane: LaneId::IOS,
         settlement: Settlement {
             end: End::Failed,
             status: None,
@@ -246,7 +246,7 @@ fn what_cannot_be_read_is_a_warning() {
     let keeping = keeping_in(&files);
     files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
     let journal = keeping.journal().unwrap();
-    assert!(journal.feed(Platform::Ios, 1).notifications.is_empty());
+    assert!(journal.feed(LaneId::IOS, 1).notifications.is_empty());
     let warning = keeping.warning().unwrap();
     assert!(warning.contains("outstanding cannot be read"), "{warning}");
     // Pushes are taken all the same.
@@ -287,7 +287,7 @@ fn what_delivery_tells_is_there_after_an_end_in_order_and_after_a_kill() {
         .unwrap();
     let found = |files: &MemoryFiles| {
         let (journal, recovered) = open_in(&files.reboot(Loss::Nothing));
-        let fed = journal.feed(Platform::Ios, 10).notifications;
+        let fed = journal.feed(LaneId::IOS, 10).notifications;
         let of_each = fed.iter().flat_map(|found| {
             let attempts = found.pushes.iter();
             attempts.map(|(index, it)| (found.id(*index), it.attempts, it.maybe_sent))

@@ -149,7 +149,7 @@ impl Running {
     fn state(&mut self) -> BTreeSet<String> {
         let terms = self.daemon.service.terms.get();
         let rules = &terms.rules;
-        let body = (rules.payload)(&mut Notification::empty(Platform::Ios)).unwrap();
+        let body = (rules.payload)(&mut Notification::empty(LaneId::IOS)).unwrap();
         let privacy = self.daemon.logs.privacy.get();
         let mut state = BTreeSet::from([
             format!("notification_max {}", rules.notification_max),
@@ -188,7 +188,7 @@ impl Running {
             ];
             let credential = route.credential_name.split(", ").map(str::to_owned);
             let facts = facts.into_iter().chain(credential);
-            state.extend(facts.map(|fact| format!("{} {fact}", lane.platform())));
+            state.extend(facts.map(|fact| format!("{} {fact}", lane.id())));
         }
         let directory = self.directory.path().to_str().unwrap();
         let facts = state.into_iter();
@@ -202,17 +202,17 @@ impl Running {
     }
 
     /// The numbers of the lanes' routes, each of which has connections of its own.
-    fn routes(&self) -> Vec<(Platform, u64)> {
+    fn routes(&self) -> Vec<(LaneId, u64)> {
         let lanes = self.daemon.lanes.iter();
         let number = |running: &RunningLane| running.route.current().0;
         lanes
-            .map(|running| (running.lane.platform(), number(running)))
+            .map(|running| (running.lane.id(), number(running)))
             .collect()
     }
 
-    fn lane(&self, platform: Platform) -> &Lane {
+    fn lane(&self, platform: LaneId) -> &Lane {
         let mut lanes = self.daemon.lanes.iter();
-        let running = lanes.find(|running| running.lane.platform() == platform);
+        let running = lanes.find(|running| running.lane.id() == platform);
         &running.unwrap().lane
     }
 }
@@ -299,10 +299,10 @@ fn each_key_reaches_those_who_go_by_it_and_touches_nothing_else() {
         let renews = setting.ends_with('=');
         let (row, value) = setting.split_once(" = ").unwrap();
         let value = value.trim_end_matches([' ', '-', '=']).replace(" & ", "\n");
-        for key in each(row, &Platform::ALL) {
+        for key in each(row, &LaneId::DEFAULT_APP) {
             let is_of = |section: &str| key.split_once('.').unwrap().0 == section;
-            let mut concerned = Platform::ALL.to_vec();
-            concerned.retain(|platform| is_of("core") || is_of(platform.as_str()));
+            let mut concerned = LaneId::DEFAULT_APP.to_vec();
+            concerned.retain(|platform| is_of("core") || is_of(platform.platform()));
             let facts = facts
                 .split(',')
                 .map(str::trim)
@@ -326,13 +326,13 @@ fn each_key_reaches_those_who_go_by_it_and_touches_nothing_else() {
 }
 
 /// A text for each of these platforms, if it is for `EACH`.
-fn each(text: &str, platforms: &[Platform]) -> Vec<String> {
+fn each(text: &str, platforms: &[LaneId]) -> Vec<String> {
     if !text.contains("EACH") {
         return vec![text.to_owned()];
     }
     let platforms = platforms.iter();
     platforms
-        .map(|platform| text.replace("EACH", platform.as_str()))
+        .map(|platform| text.replace("EACH", platform.platform()))
         .collect()
 }
 
@@ -344,7 +344,7 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
         let generation = lane.route_generation();
         lane.refuse(refusal(), generation, None, None, now, 0)
     };
-    let lane = running.lane(Platform::Ios);
+    let lane = running.lane(LaneId::IOS);
     lane.set_stream_limit(3);
     lane.pause(now);
     let Refused::Held { wait } = refused(lane) else {
@@ -360,17 +360,17 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
         ("ios.rate", "5"),
         ("android.timeout", "20"),
     ]);
-    let lane = running.lane(Platform::Ios);
+    let lane = running.lane(LaneId::IOS);
     assert_eq!(format!("{:?}", lane.holds()), holds);
     assert_eq!(lane.stream_limit(), 3);
     // Whoever is refused from now on waits by the new interval.
     let twice = Refused::Held { wait: wait * 2 };
-    assert_eq!(refused(running.lane(Platform::Android)), twice);
+    assert_eq!(refused(running.lane(LaneId::ANDROID)), twice);
     running.reload(&[("core.pusher_max", "7")]);
-    assert_eq!(running.lane(Platform::Ios).stream_limit(), 7);
+    assert_eq!(running.lane(LaneId::IOS).stream_limit(), 7);
     // Another way to the provider ends nothing that is by hand.
     running.reload(&[("ios.topic", "\"org.other\"")]);
-    let lane = running.lane(Platform::Ios);
+    let lane = running.lane(LaneId::IOS);
     assert!(
         format!("{:?}", lane.holds()).contains("Operator"),
         "{:?}",
@@ -386,7 +386,7 @@ fn refusal() -> CredentialRefusal {
     }
 }
 
-fn accepted(platform: Platform, id: u64, at: Moment) -> Arc<Accepted> {
+fn accepted(platform: LaneId, id: u64, at: Moment) -> Arc<Accepted> {
     Arc::new(Accepted {
         notification: Notification::empty(platform),
         tokens: [DeviceToken::new("token")].into(),
@@ -408,7 +408,7 @@ fn what_may_have_been_sent_is_known_from_the_reload_on_that_asks_for_it() {
     let now = Moment::now();
     let keep = |running: &Running, id| {
         let keeping = &running.daemon.keeping;
-        let accepted = [accepted(Platform::Ios, id, now)];
+        let accepted = [accepted(LaneId::IOS, id, now)];
         keeping.record(&accepted, None, now.unix).unwrap();
     };
     // Which are in doubt, if the process is killed now.
@@ -419,7 +419,7 @@ fn what_may_have_been_sent_is_known_from_the_reload_on_that_asks_for_it() {
             let file = file.unwrap();
             fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
         }
-        let fed = open(copy.path()).feed(Platform::Ios, 10).notifications;
+        let fed = open(copy.path()).feed(LaneId::IOS, 10).notifications;
         let of_each = fed.iter().map(|found| (found.id(0).0, found.in_doubt));
         of_each.collect::<Vec<_>>()
     };
@@ -448,7 +448,7 @@ fn pushes_to_a_platform_that_is_disabled_expire_by_the_new_age() {
     let mut hour_ago = Moment::now();
     hour_ago.unix -= Duration::from_secs(3600);
     let journal = open(&directory.path().join("journal"));
-    let accepted = accepted(Platform::Android, 7, hour_ago);
+    let accepted = accepted(LaneId::ANDROID, 7, hour_ago);
     journal.append([&*accepted], None).unwrap();
     drop(journal);
     let mut running = Running::start_in(directory, &[("android.enabled", "false")]);

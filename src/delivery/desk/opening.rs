@@ -61,8 +61,8 @@ impl<T: Transport> Desk<T> {
                 if begun.generation != self.generation {
                     link.session().retire(REPLACED);
                 }
-                let (platform, peer) = (self.lane.platform(), link.peer());
-                ::log::debug!("{platform}: connected to {peer}");
+                let (lane, peer) = (self.lane.id(), link.peer());
+                ::log::debug!("{lane}: connected to {peer}");
                 self.links.present = Some(link);
             }
             Err(why) => self.cannot_connect(why, now),
@@ -76,7 +76,7 @@ impl<T: Transport> Desk<T> {
             .cannot_reach(Lack::Connection, &why.to_string(), now);
         ::log::error!(
             "{}: no connection: {why}; {} outstanding, next try in {:.1} s",
-            self.lane.platform(),
+            self.lane.id(),
             push::counted(self.lane.outstanding() as u64),
             wait.as_secs_f32(),
         );

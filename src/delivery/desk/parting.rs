@@ -43,7 +43,7 @@ impl<T: Transport> Desk<T> {
             if let Some(wait) = wait {
                 ::log::warn!(
                     "{}: the connection to {} ended soon, as others before it; next one in {:.1} s",
-                    self.lane.platform(),
+                    self.lane.id(),
                     link.peer(),
                     wait.as_secs_f32(),
                 );
@@ -52,7 +52,7 @@ impl<T: Transport> Desk<T> {
     }
 
     fn part_with(&mut self, parting: Parting, now: Moment) {
-        let platform = self.lane.platform();
+        let lane = self.lane.id();
         let Parting {
             peer,
             why,
@@ -78,12 +78,12 @@ impl<T: Transport> Desk<T> {
             };
             ::log::log!(
                 level,
-                "{platform}: the connection to {peer} was of no use: {why}; next try in {:.1} s",
+                "{lane}: the connection to {peer} was of no use: {why}; next try in {:.1} s",
                 wait.as_secs_f32(),
             );
         } else {
             let answers = count::of(answered, "answer", "answers");
-            ::log::info!("{platform}: connection to {peer} ended after {answers}: {why}");
+            ::log::info!("{lane}: connection to {peer} ended after {answers}: {why}");
         }
     }
 }

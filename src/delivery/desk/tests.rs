@@ -22,7 +22,7 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
-use crate::push::{ConnectionId, End, Platform, PushId, Waits, fixture};
+use crate::push::{ConnectionId, End, LaneId, PushId, Waits, fixture};
 
 /// What a provider does with the request that is the nth on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl Scene {
 
     fn with(threads: usize, resend_unknown: bool, keeper: Option<Counter>) -> Self {
         let now = Moment::now();
-        let lane = Lane::new(Platform::Ios, 10_000, threads);
+        let lane = Lane::new(LaneId::IOS, 10_000, threads);
         let bell = Arc::new(AtomicBool::new(false));
         let rung = Arc::clone(&bell);
         lane.seat(0, Box::new(move || rung.store(true, Ordering::Relaxed)));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::jitter;
 use crate::provider::{Again, Answer, LaneEffect, Wait};
-use crate::push::{Platform, Push};
+use crate::push::{Provider, Push};
 
 /// Longest back-off between two attempts, before it is drawn from.
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
@@ -50,9 +50,9 @@ pub(super) fn after_answer(
     let (least, longest) = match how.wait {
         Wait::Now => (Duration::ZERO, longest_after_refusals(push)),
         Wait::Backoff => {
-            let least = match push.notification().platform {
-                Platform::Ios => Duration::ZERO,
-                Platform::Android => LEAST_WAIT_FCM,
+            let least = match push.notification().lane.provider() {
+                Provider::Apns => Duration::ZERO,
+                Provider::Fcm => LEAST_WAIT_FCM,
             };
             (least, doubled(FIRST_BACKOFF, attempts_before))
         }

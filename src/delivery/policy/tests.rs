@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::provider::{Again, LaneEffect, TokenEffect};
-use crate::push::{DeviceToken, Notification, PushId};
+use crate::push::{DeviceToken, LaneId, Notification, PushId};
 
 const LIMITS: Limits = Limits {
     retry_max: 3,
@@ -30,7 +30,7 @@ fn later(from: Moment, by: Duration) -> Moment {
 }
 
 fn push_with(at: Moment, change: impl FnOnce(&mut Notification)) -> Push {
-    let mut notification = Notification::empty(Platform::Ios);
+    let mut notification = Notification::empty(LaneId::IOS);
     change(&mut notification);
     let accepted = Accepted {
         notification,
@@ -213,11 +213,11 @@ fn a_push_expires_by_its_own_time_or_max_age_counted_from_acceptance() {
     let now = start();
     let expiry = push_with(now, |notification| notification.expiry = 60);
     let ttl = push_with(now, |notification| {
-        notification.platform = Platform::Android;
+        notification.lane = LaneId::ANDROID;
         notification.time_to_live = 60;
     });
     let none = push_with(now, |notification| {
-        notification.platform = Platform::Android;
+        notification.lane = LaneId::ANDROID;
         notification.expiry = 60;
     });
     for (push, life, rule) in [

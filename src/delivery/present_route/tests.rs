@@ -8,12 +8,12 @@ use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::oauth::{AccessTokens, Class};
-use crate::push::DeviceToken;
+use crate::push::{DeviceToken, LaneId};
 
 /// A lane to FCM whose access tokens a test hands out.
 fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
     let hour = Duration::from_secs(3600);
-    let lane = Lane::new(Platform::Android, 10, 1);
+    let lane = Lane::new(LaneId::ANDROID, 10, 1);
     let route = Route {
         endpoint: Endpoint {
             host: "localhost".to_owned(),

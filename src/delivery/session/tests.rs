@@ -11,7 +11,7 @@ use crate::delivery::route::Address;
 use crate::http2::{Field, Fields, Indexing, Options};
 use crate::oauth::AccessToken;
 use crate::provider::fcm;
-use crate::push::{Accepted, DeviceToken, Notification, Platform, PushId};
+use crate::push::{Accepted, DeviceToken, LaneId, Notification, Provider, PushId};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -149,16 +149,16 @@ fn kind(outcome: &Outcome) -> String {
 }
 
 fn pushes(count: usize, change: impl FnOnce(&mut Notification)) -> Vec<Push> {
-    let mut notification = Notification::empty(Platform::Ios);
+    let mut notification = Notification::empty(LaneId::IOS);
     change(&mut notification);
     let now = Moment {
         stood: Duration::ZERO,
         monotonic: Instant::now(),
         unix: Duration::from_secs(1_790_000_000),
     };
-    let payload = match notification.platform {
-        Platform::Ios => apns::payload(&notification, false),
-        Platform::Android => fcm::payload(&notification, false),
+    let payload = match notification.lane.provider() {
+        Provider::Apns => apns::payload(&notification, false),
+        Provider::Fcm => fcm::payload(&notification, false),
     };
     let accepted = Arc::new(Accepted {
         notification,
@@ -174,7 +174,7 @@ fn pushes(count: usize, change: impl FnOnce(&mut Notification)) -> Vec<Push> {
 
 fn android(count: usize) -> Vec<Push> {
     pushes(count, |notification| {
-        notification.platform = Platform::Android;
+        notification.lane = LaneId::ANDROID;
     })
 }
 
@@ -278,7 +278,7 @@ fn a_background_push_has_priority_5() {
 fn an_fcm_push_is_told_how_much_of_its_time_is_left() {
     let mut wire = Wire::new(fcm(), 10);
     let push = pushes(1, |notification| {
-        notification.platform = Platform::Android;
+        notification.lane = LaneId::ANDROID;
         notification.message = "hello".into();
         notification.time_to_live = 100;
     });
@@ -559,7 +559,7 @@ fn deadlines_count_from_acceptance_also_when_a_push_is_tried_again() {
 
     let mut wire = Wire::new(fcm(), 10);
     let push = pushes(1, |notification| {
-        notification.platform = Platform::Android;
+        notification.lane = LaneId::ANDROID;
         notification.time_to_live = 600;
     });
     for (secs, stood, left) in [

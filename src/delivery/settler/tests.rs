@@ -6,13 +6,13 @@ use super::*;
 use crate::log::Destination;
 use crate::provider::{Again, TokenEffect};
 use crate::push::fixture::push_to;
-use crate::push::{ConnectionId, Platform, PushId};
+use crate::push::{ConnectionId, LaneId, PushId};
 
 const PUSHES: usize = 10_000;
 
 /// A lane with all its room taken by [`PUSHES`] pushes to one device, and its settler.
 fn full() -> (Arc<Lane>, Settler, Push) {
-    let lane = Lane::new(Platform::Ios, PUSHES, 1);
+    let lane = Lane::new(LaneId::IOS, PUSHES, 1);
     let push = push_to("ab", Moment::now());
     lane.enqueue(lane.reserve(PUSHES).unwrap(), vec![push.clone(); PUSHES]);
     let nowhere = Destination::Discard;

@@ -18,7 +18,7 @@ use crate::net::fixture::{AMPLE, Authority};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::provider::apns::{AuthTokens, SigningKey};
-use crate::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId, fixture};
+use crate::push::{Accepted, DeviceToken, LaneId, Notification, Push, PushId, fixture};
 use provider::{Order, Provider};
 
 /// A route to a port of this host on which nobody listens.
@@ -85,12 +85,12 @@ fn worker_on(
 
 #[test]
 fn a_panic_is_counted_and_gives_every_push_back_once() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let stats = Arc::new(Stats::new(Moment::now()));
     let mut worker = worker(&lane, &stats);
     enqueue(&lane, 3);
     worker.desk.trap = |desk| {
-        if desk.stats.ios.figures().panics == 0 {
+        if desk.stats.lane(LaneId::IOS).figures().panics == 0 {
             desk.lane.take(&mut desk.hand);
             desk.at_work = desk.hand.pop_front();
             panic!("a fault on purpose");
@@ -99,7 +99,7 @@ fn a_panic_is_counted_and_gives_every_push_back_once() {
         desk.lane.stop();
     };
     thread::spawn(move || worker.run()).join().unwrap();
-    assert_eq!(stats.ios.figures().panics, 1);
+    assert_eq!(stats.lane(LaneId::IOS).figures().panics, 1);
     assert_eq!(
         lane.outstanding(),
         3,
@@ -116,7 +116,7 @@ fn a_panic_is_counted_and_gives_every_push_back_once() {
 
 #[test]
 fn without_a_connection_pushes_wait_and_the_lane_can_still_be_stopped() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let stats = Arc::new(Stats::new(Moment::now()));
     let mut worker = worker(&lane, &stats);
     enqueue(&lane, 3);
@@ -128,15 +128,15 @@ fn without_a_connection_pushes_wait_and_the_lane_can_still_be_stopped() {
     thread::spawn(move || worker.run()).join().unwrap();
     assert_eq!(lane.outstanding(), 3);
     assert_eq!(lane.take_rest().len(), 3);
-    assert_eq!(stats.ios.figures().push_error, 0);
+    assert_eq!(stats.lane(LaneId::IOS).figures().push_error, 0);
 }
 
 #[test]
 fn what_expires_while_nothing_can_be_sent_is_settled() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let stats = Arc::new(Stats::new(Moment::now()));
     let mut worker = worker(&lane, &stats);
-    let mut notification = Notification::empty(Platform::Ios);
+    let mut notification = Notification::empty(LaneId::IOS);
     notification.expiry = 1;
     let at = Moment::now();
     let at = Moment {
@@ -161,7 +161,7 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
     };
     thread::spawn(move || worker.run()).join().unwrap();
     assert_eq!(lane.outstanding(), 0);
-    assert_eq!(stats.ios.figures().push_error, 1);
+    assert_eq!(stats.lane(LaneId::IOS).figures().push_error, 1);
 }
 
 /// A lane and its threads, before a provider that a test plays.
@@ -180,7 +180,7 @@ impl Running {
 
     fn start_with(threads: usize, streams: u32, change: impl FnOnce(&mut Route)) -> Self {
         let provider = Provider::start(streams);
-        let lane = Lane::new(Platform::Ios, 1000, threads);
+        let lane = Lane::new(LaneId::IOS, 1000, threads);
         let stats = Arc::new(Stats::new(Moment::now()));
         let mut route = Route {
             endpoint: provider.endpoint.clone(),
@@ -219,7 +219,7 @@ impl Running {
             assert!(Instant::now() < until, "{:?}", self.lane);
             thread::yield_now();
         }
-        let figures = self.stats.ios.figures();
+        let figures = self.stats.lane(LaneId::IOS).figures();
         (figures.push_success, figures.push_error)
     }
 }
@@ -373,7 +373,7 @@ fn a_panic_while_connecting_is_counted_and_does_not_bar_the_lane() {
     let connection = running.provider.connection();
     connection.order(Order::Answer(connection.request(), 200, ""));
     assert_eq!(running.settled(), (1, 0));
-    assert_eq!(running.stats.ios.figures().panics, 1);
+    assert_eq!(running.stats.lane(LaneId::IOS).figures().panics, 1);
 }
 
 #[test]

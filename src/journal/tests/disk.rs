@@ -14,7 +14,7 @@ use crate::journal::fixture::accepted;
 use crate::journal::{DiskFiles, Fault, Files as _, Journal, JournalFile, LOCK, LockError};
 use crate::journal::{Recovered, Settings, place, read};
 use crate::moment::Moment;
-use crate::push::{End, Platform, PushId};
+use crate::push::{End, LaneId, PushId};
 
 fn open(settings: Settings) -> Result<(Journal, Recovered), OpenError> {
     Journal::open(Arc::new(DiskFiles), settings, Moment::now())
@@ -42,7 +42,7 @@ fn it_comes_back_after_an_end_and_after_a_crash() {
     let (journal, recovered) = open(settings).unwrap();
     let high_water = journal.high_water();
     assert_eq!((recovered.outstanding, high_water), (10, PushId(200)));
-    let fed: usize = Platform::ALL
+    let fed: usize = LaneId::DEFAULT_APP
         .iter()
         .map(|platform| journal.feed(*platform, 100).notifications.len())
         .sum();

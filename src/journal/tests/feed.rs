@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::script::{check, journal, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted, at};
 use crate::journal::{Attempts, Fed, Journal};
-use crate::push::{End, Platform, PushId};
+use crate::push::{End, LaneId, PushId};
 
 const TRIED: Attempts = Attempts {
     attempts: 2,
@@ -51,7 +51,7 @@ fn take(fed: &Fed, pushes: &mut BTreeMap<u64, Attempts>) -> usize {
     taken
 }
 
-fn feed_all(journal: &Journal, platform: Platform, most: usize) -> BTreeMap<u64, Attempts> {
+fn feed_all(journal: &Journal, platform: LaneId, most: usize) -> BTreeMap<u64, Attempts> {
     let mut pushes = BTreeMap::new();
     loop {
         let unfed = journal.unfed(platform);
@@ -71,13 +71,13 @@ fn every_push_is_fed_once_in_pieces_of_any_size() {
     for most in [1, 2, 3, 7, 1000] {
         let (journal, recovered) = journal(&files.reboot(Loss::Nothing), settings());
         assert_eq!(recovered.outstanding, 60);
-        assert_eq!(journal.feed(Platform::Ios, 0).notifications, []);
-        let mut fed = feed_all(&journal, Platform::Ios, most);
+        assert_eq!(journal.feed(LaneId::IOS, 0).notifications, []);
+        let mut fed = feed_all(&journal, LaneId::IOS, most);
         for id in fed.keys() {
             let first_id = (id - 1) / 3 * 3 + 1;
             assert_ne!(first_id % 3, 0, "of the other platform: {id}");
         }
-        fed.extend(feed_all(&journal, Platform::Android, most));
+        fed.extend(feed_all(&journal, LaneId::ANDROID, most));
         assert!(
             fed.keys().copied().eq((1..=120).filter(|id| id % 2 == 1)),
             "{most}"
@@ -96,8 +96,8 @@ fn pushes_that_are_new_or_settled_before_are_not_fed() {
     journal.append([&accepted(1000, 3)], None).unwrap();
     journal.settle([(PushId(1), End::Failed), (PushId(119), End::Failed)]);
     until("settled", || journal.outstanding() == 61);
-    assert_eq!(journal.unfed(Platform::Ios), 58);
-    let fed = feed_all(&journal, Platform::Ios, 10);
+    assert_eq!(journal.unfed(LaneId::IOS), 58);
+    let fed = feed_all(&journal, LaneId::IOS, 10);
     assert!(fed.keys().copied().eq((3..=117).filter(|id| id % 2 == 1)));
 }
 
@@ -107,7 +107,7 @@ fn what_is_settled_at_once_is_not_fed() {
     let ended = [(PushId(1), End::Failed), (PushId(119), End::Succeeded)];
     journal.settle_at_once(ended).unwrap();
     assert_eq!(journal.outstanding(), 58);
-    assert!(!feed_all(&journal, Platform::Ios, 10).contains_key(&1));
+    assert!(!feed_all(&journal, LaneId::IOS, 10).contains_key(&1));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn pushes_are_fed_while_their_segments_go() {
     small.segment_bytes = 1;
     let (journal, _) = journal(&files, small);
     let mut fed = BTreeMap::new();
-    take(&journal.feed(Platform::Ios, 20), &mut fed);
+    take(&journal.feed(LaneId::IOS, 20), &mut fed);
     // Appending makes the segment longer than what is outstanding, so that all is carried forward.
     let mut id = 10_000;
     until("all is in another segment", || {
@@ -129,7 +129,7 @@ fn pushes_are_fed_while_their_segments_go() {
             .iter()
             .any(|path| path.ends_with("0000000001.journal"))
     });
-    while take(&journal.feed(Platform::Ios, 20), &mut fed) > 0 {}
+    while take(&journal.feed(LaneId::IOS, 20), &mut fed) > 0 {}
     assert_eq!(fed.len(), 60);
 }
 
@@ -140,7 +140,7 @@ fn a_record_that_cannot_be_read_any_more_is_named() {
     for path in files.paths() {
         files.damage(&path, b"message 4", b"massage 4");
     }
-    let fed = journal.feed(Platform::Ios, 1000);
+    let fed = journal.feed(LaneId::IOS, 1000);
     assert!(fed.damaged.contains(&PushId(5)), "{:?}", fed.damaged);
     let ids = fed.notifications.iter().flat_map(|some| some.pushes.iter());
     assert_eq!(ids.count() + fed.damaged.len(), 60);
@@ -149,7 +149,7 @@ fn a_record_that_cannot_be_read_any_more_is_named() {
 #[test]
 fn times_are_told_on_the_clocks_of_the_new_process() {
     let (journal, _) = journal(&filled(), settings());
-    let fed = journal.feed(Platform::Ios, 1);
+    let fed = journal.feed(LaneId::IOS, 1);
     let first = fed.notifications.first().unwrap();
     let now = at(100);
     let moment = first.moment(now);
@@ -173,22 +173,20 @@ fn what_is_only_looked_at_stays_to_be_fed_until_it_is_settled() {
     drop(first);
     let (journal, _) = journal(&files, settings());
     let look = |from, most| {
-        let (seen, next) = journal.look(Platform::Ios, PushId(from), most);
+        let (seen, next) = journal.look(LaneId::IOS, PushId(from), most);
         let ids = seen.iter().flat_map(|seen| {
             let pushes = seen.pushes.iter();
             pushes.map(|(index, _)| seen.first_id.0 + u64::from(*index))
         });
         (ids.collect::<Vec<_>>(), next.map(|next| next.0))
     };
-    let all = journal.unfed(Platform::Ios);
+    let all = journal.unfed(LaneId::IOS);
     let (seen, next) = look(0, 6);
     assert_eq!((seen, next), (vec![10, 11, 12, 13, 20, 21], Some(22)));
     assert_eq!(look(22, 100), (vec![22, 23, 40, 41, 42, 43], None));
     assert_eq!(look(100, 100), (vec![], None));
-    assert_eq!(journal.unfed(Platform::Ios), all);
+    assert_eq!(journal.unfed(LaneId::IOS), all);
     journal.settle([(PushId(11), End::Expired), (PushId(22), End::Expired)]);
-    until("they are settled", || {
-        journal.unfed(Platform::Ios) == all - 2
-    });
+    until("they are settled", || journal.unfed(LaneId::IOS) == all - 2);
     assert_eq!(look(0, 6).0, [10, 12, 13, 20, 21, 23]);
 }

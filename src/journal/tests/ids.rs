@@ -4,7 +4,7 @@ use super::script::{journal, open, settings};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted, at};
 use crate::journal::{Journal, Settings};
-use crate::push::{End, Node, Platform, PushId};
+use crate::push::{End, LaneId, Node, PushId};
 
 /// Ids of the time before there were nodes: they look like those of node 408.
 const FROM_THE_CLOCK: u64 = 3_590_674_593_201_187;
@@ -102,7 +102,7 @@ fn what_a_crash_left_in_doubt_is_told_from_what_was_noted_though_its_ids_are_hig
     let own = Node::default().ids().start;
     second.append([&accepted(own, 2)], None).unwrap();
     let (third, _) = journal(&files.reboot(Loss::Nothing), noting());
-    let fed = Platform::ALL.into_iter().flat_map(|platform| {
+    let fed = LaneId::DEFAULT_APP.into_iter().flat_map(|platform| {
         let fed = third.feed(platform, 10).notifications;
         fed.into_iter()
             .map(|found| (found.first_id.0, found.in_doubt))
@@ -130,7 +130,7 @@ fn a_daemon_that_begins_to_note_what_it_sends_leaves_no_later_push_in_doubt() {
     second.set_notes_handed(true).unwrap();
     second.append([&accepted(own + 1, 1)], None).unwrap();
     let (third, _) = journal(&files.reboot(Loss::Nothing), settings());
-    let fed = Platform::ALL.into_iter().flat_map(|platform| {
+    let fed = LaneId::DEFAULT_APP.into_iter().flat_map(|platform| {
         let fed = third.feed(platform, 10).notifications;
         fed.into_iter()
             .map(|found| (found.first_id.0, found.in_doubt))

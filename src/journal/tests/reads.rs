@@ -10,7 +10,7 @@ use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
 use crate::journal::store::{Store, Trouble};
 use crate::journal::unread::{READ_AGAIN, UNREAD_MAX};
 use crate::journal::{Fault, Fed, Journal, KEEP_ANSWERS, State, read};
-use crate::push::{End, Platform, PushId};
+use crate::push::{End, LaneId, PushId};
 
 const EVERYTHING: usize = 1 << 20;
 
@@ -45,7 +45,7 @@ fn ids(fed: &Fed) -> impl Iterator<Item = u64> {
 fn feed_all(store: &Store) -> (BTreeMap<u64, usize>, BTreeSet<u64>) {
     let (mut fed, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     let mut now = Instant::now();
-    for platform in Platform::ALL {
+    for platform in LaneId::DEFAULT_APP {
         for _ in 0..1000 {
             if store.catalogue().unfed(platform) == 0 {
                 break;
@@ -217,7 +217,7 @@ fn a_record_that_cannot_be_read_keeps_its_segment_and_nothing_else() {
     // Others are fed, and it stays to be fed.
     let mut now = Instant::now();
     let mut fed = BTreeSet::new();
-    for platform in Platform::ALL {
+    for platform in LaneId::DEFAULT_APP {
         for _ in 0..200 {
             let some = store.catalogue().feed(platform, 100, now);
             assert!(some.damaged.is_empty());
@@ -233,7 +233,7 @@ fn a_record_that_cannot_be_read_keeps_its_segment_and_nothing_else() {
         .collect();
     assert_eq!(&fed | &victims, all);
     assert!(fed.is_disjoint(&victims));
-    let platform = place.0.notification.platform;
+    let platform = place.0.notification.lane;
     assert_eq!(store.catalogue().unfed(platform), victims.len() as u64);
     // A crash loses nothing of it.
     let rebooted = files.reboot(Loss::Unsynced);
@@ -281,7 +281,7 @@ fn what_is_read_again_comes_once_however_little_there_is_room_for() {
     drop(store);
     let (store, _) = open(&files).unwrap();
     let feed = |room, now| {
-        let fed = store.catalogue().feed(Platform::Ios, room, now);
+        let fed = store.catalogue().feed(LaneId::IOS, room, now);
         ids(&fed).collect::<Vec<_>>()
     };
     let now = Instant::now();
@@ -306,21 +306,21 @@ fn no_more_than_the_limit_is_passed_over_and_all_comes_in_the_end() {
     store.sync().unwrap();
     drop(store);
     let (store, _) = open(&files).unwrap();
-    let all = store.catalogue().unfed(Platform::Ios);
+    let all = store.catalogue().unfed(LaneId::IOS);
     assert_eq!(all, most * 3);
     files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
     let now = Instant::now();
     for reads in 1..=1000 {
-        let fed = store.catalogue().feed(Platform::Ios, EVERYTHING, now);
+        let fed = store.catalogue().feed(LaneId::IOS, EVERYTHING, now);
         assert!(fed.notifications.is_empty() && fed.damaged.is_empty());
         assert!(files.reads() <= reads, "each may take the disk long");
     }
     assert_eq!(files.reads(), UNREAD_MAX as u64, "no more are tried");
-    assert_eq!(store.catalogue().unfed(Platform::Ios), all);
+    assert_eq!(store.catalogue().unfed(LaneId::IOS), all);
     for seconds in 1..=30 {
         let now = now + READ_AGAIN * seconds;
         for _ in 0..10 {
-            store.catalogue().feed(Platform::Ios, EVERYTHING, now);
+            store.catalogue().feed(LaneId::IOS, EVERYTHING, now);
         }
     }
     assert_eq!(files.reads(), UNREAD_MAX as u64 + 30, "one a second");
@@ -418,7 +418,7 @@ fn a_journal_tells_that_it_cannot_read_and_that_it_can() {
     let (journal, _) = Journal::open(shared(&files), settings(), at(0)).unwrap();
     assert!(!journal.has_unread());
     files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
-    assert!(journal.feed(Platform::Ios, 10).notifications.is_empty());
+    assert!(journal.feed(LaneId::IOS, 10).notifications.is_empty());
     assert!(journal.has_unread());
     // Pushes are taken and settled meanwhile.
     let id = 1 << 40;
@@ -426,10 +426,10 @@ fn a_journal_tells_that_it_cannot_read_and_that_it_can() {
     journal.settle([(PushId(id), End::Succeeded)]);
     files.set_read_fault(None);
     until("all is read", || {
-        for platform in Platform::ALL {
+        for platform in LaneId::DEFAULT_APP {
             journal.feed(platform, 1000);
         }
-        Platform::ALL
+        LaneId::DEFAULT_APP
             .iter()
             .all(|platform| journal.unfed(*platform) == 0)
             && !journal.has_unread()

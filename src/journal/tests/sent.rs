@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::script::{journal, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
 use crate::journal::{Attempts, Journal, Settings, State};
-use crate::push::{End, Platform, PushId};
+use crate::push::{End, LaneId, PushId};
 
 fn noting() -> Settings {
     let mut settings = settings();
@@ -16,7 +16,7 @@ fn noting() -> Settings {
 /// Of each push that is fed: whether it is in doubt, and how far it has come.
 fn fed(journal: &Journal) -> BTreeMap<u64, (bool, Attempts)> {
     let mut pushes = BTreeMap::new();
-    for platform in Platform::ALL {
+    for platform in LaneId::DEFAULT_APP {
         for found in journal.feed(platform, 1000).notifications {
             for (index, attempts) in &found.pushes {
                 pushes.insert(found.id(*index).0, (found.in_doubt, *attempts));

@@ -268,9 +268,7 @@ fn a_full_disk_does_not_keep_what_is_outstanding_from_being_sent() {
     let (full, recovered) = journal(&files, settings());
     assert_eq!(recovered.outstanding, 2);
     assert_eq!(
-        full.feed(crate::push::Platform::Ios, 10)
-            .notifications
-            .len(),
+        full.feed(crate::push::LaneId::IOS, 10).notifications.len(),
         1
     );
     assert!(full.append([&accepted(IDS, 1)], None).is_err());

@@ -52,7 +52,7 @@ fn not_processed_a_refused_push_is_for_any_other_connection() {
 
 #[test]
 fn not_processed_what_two_have_refused_is_for_those_who_have_not() {
-    let lane = Lane::new(Platform::Ios, 1000, 2);
+    let lane = Lane::new(LaneId::IOS, 1000, 2);
     let [one, other] = [(); 2].map(|()| lane.new_connection());
     lane.put_back(refused(one, 1, 100));
     lane.put_back(refused(other, 201, 100));
@@ -66,7 +66,7 @@ fn not_processed_what_two_have_refused_is_for_those_who_have_not() {
 
 #[test]
 fn what_waits_for_another_connection_is_sifted_and_left_at_the_end() {
-    let lane = Lane::new(Platform::Ios, 1000, 1);
+    let lane = Lane::new(LaneId::IOS, 1000, 1);
     let one = lane.new_connection();
     lane.put_back(refused(one, 1, 10));
     assert!(take_for(&lane, one).is_empty());
@@ -95,7 +95,7 @@ fn a_thread_without_a_connection_is_called_for_what_no_open_one_takes() {
 #[test]
 fn a_panic_in_a_look_through_the_lane_loses_none_of_what_it_had_in_its_hands() {
     for doomed in [1, 4, 11, 14, 21, 24, 31, 34] {
-        let lane = Lane::new(Platform::Ios, 1000, 1);
+        let lane = Lane::new(LaneId::IOS, 1000, 1);
         let due = Instant::now() + Duration::from_secs(1);
         for push in pushes(1, 4) {
             lane.shelve(push, due);

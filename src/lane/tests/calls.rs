@@ -13,7 +13,7 @@ struct Watched {
 
 impl Watched {
     fn new() -> Self {
-        let lane = Lane::new(Platform::Ios, 100, 1);
+        let lane = Lane::new(LaneId::IOS, 100, 1);
         let rung: Arc<[AtomicUsize; 2]> = Arc::default();
         let bell = |nth: usize| {
             let rung = Arc::clone(&rung);

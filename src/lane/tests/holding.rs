@@ -45,7 +45,7 @@ fn refuse(lane: &Lane, push: &Push, connection: u32, generation: u64, now: Momen
 
 /// A lane that has so many pushes, each to a target of its own, in the hands of whoever asked.
 fn all_taken(count: usize) -> (Arc<Lane>, Vec<Push>) {
-    let lane = Lane::new(Platform::Ios, count, 1);
+    let lane = Lane::new(LaneId::IOS, count, 1);
     enqueue(&lane, 1, count);
     let mut hand = VecDeque::new();
     while lane.take(&mut hand) {}
@@ -54,7 +54,7 @@ fn all_taken(count: usize) -> (Arc<Lane>, Vec<Push>) {
 
 #[test]
 fn a_lane_that_is_held_is_told_apart_and_opens_again() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let now = Moment::now();
     assert_eq!(lane.may_send(now.monotonic), MaySend::Yes);
     assert!(lane.pause(now));

@@ -15,7 +15,7 @@ fn refuse(lane: &Lane, targets: u32, now: Moment) -> Option<Instant> {
 
 #[test]
 fn a_lane_that_rests_sends_nothing_fresh_or_tried_before() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let now = Moment::now();
     let until = refuse(&lane, 2, now).unwrap();
     lane.shelve(pushes(1, 1).remove(0), now.monotonic);
@@ -35,7 +35,7 @@ fn a_lane_that_rests_sends_nothing_fresh_or_tried_before() {
 /// The shelf puts off a push once; the rest holds for all, however often it is prolonged.
 #[test]
 fn a_rest_that_is_prolonged_keeps_what_waited_for_its_first_end() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let now = Moment::now();
     let until = refuse(&lane, 2, now).unwrap();
     lane.shelve(pushes(1, 1).remove(0), now.monotonic);
@@ -52,7 +52,7 @@ fn a_rest_that_is_prolonged_keeps_what_waited_for_its_first_end() {
 
 #[test]
 fn what_one_target_is_told_keeps_no_other_push_waiting() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let now = Moment::now();
     lane.shelve(pushes(1, 1).remove(0), now.monotonic);
     assert_eq!(refuse(&lane, 1, now), None);
@@ -63,7 +63,7 @@ fn what_one_target_is_told_keeps_no_other_push_waiting() {
 
 #[test]
 fn what_a_rest_released_goes_by_the_ramp() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let start = Moment::now();
     let secs = Duration::from_secs;
     lane.set_rate(1000, start.monotonic);
@@ -86,7 +86,7 @@ fn what_a_rest_released_goes_by_the_ramp() {
 
 #[test]
 fn good_answers_to_what_was_in_flight_end_a_rest_and_wake_its_threads() {
-    let lane = Lane::new(Platform::Ios, 10, 1);
+    let lane = Lane::new(LaneId::IOS, 10, 1);
     let bell = Arc::new(AtomicUsize::new(0));
     let rung = Arc::clone(&bell);
     lane.seat(

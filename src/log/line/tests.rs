@@ -3,13 +3,13 @@ use serde_json::Value;
 
 use super::*;
 use crate::log::TokenShown;
-use crate::push::{Extend, Platform};
+use crate::push::{Extend, LaneId};
 
 const AT: &str = "2026/11/22 05:15:12 UTC";
 const TOKEN: &str = "0a1B2c3D4e5F60718293a4b5c6d7e8f90a1B2c3D4e5F60718293a4b5c6d7e8f9";
 const APNS_ID: &str = "eabeae54-14a8-11e5-b60b-1697f925ec7b";
 
-fn bare(platform: Platform, message: &str) -> Notification {
+fn bare(platform: LaneId, message: &str) -> Notification {
     Notification {
         message: message.into(),
         ..Notification::empty(platform)
@@ -23,7 +23,7 @@ fn hello() -> Notification {
         badge: Some(3),
         expiry: 10,
         identifier: "id-1".into(),
-        ..bare(Platform::Ios, "hello")
+        ..bare(LaneId::IOS, "hello")
     }
 }
 
@@ -178,7 +178,7 @@ fn gauruns_disabled_push() {
         collapse_key: "ck".into(),
         delay_while_idle: true,
         time_to_live: 5,
-        ..bare(Platform::Android, "m")
+        ..bare(LaneId::ANDROID, "m")
     };
     let line = PushLine {
         line: Line::Disabled,
@@ -233,7 +233,7 @@ fn every_field_in_gauruns_order() {
             key: "secret".into(),
             value: "value".into(),
         }],
-        ..bare(Platform::Ios, "m")
+        ..bare(LaneId::IOS, "m")
     };
     let keys = [
         "level",
@@ -265,7 +265,7 @@ fn every_field_in_gauruns_order() {
 fn zero_is_not_shown() {
     let notification = Notification {
         badge: Some(0),
-        ..bare(Platform::Ios, "")
+        ..bare(LaneId::IOS, "")
     };
     let keys = [
         "level", "time", "message", "id", "platform", "token", "type", "ptime", "error",
@@ -367,7 +367,7 @@ prop_compose! {
     ) -> Notification {
         let [ios, content_available, mutable_content, delay_while_idle] = flags;
         let text = |index: usize| texts[index].as_str().into();
-        let platform = if ios { Platform::Ios } else { Platform::Android };
+        let platform = if ios { LaneId::IOS } else { LaneId::ANDROID };
         Notification {
             message: text(0),
             identifier: text(1),
@@ -421,7 +421,7 @@ proptest! {
             ("time", AT.into()),
             ("message", (*notification.message).into()),
             ("id", id.into()),
-            ("platform", notification.platform.as_str().into()),
+            ("platform", notification.lane.platform().into()),
             ("token", token.as_str().into()),
             ("type", "failed-push".into()),
         ];
@@ -521,7 +521,7 @@ fn texts_stand_in_each_line_as_long_as_they_are_in_proportion() {
     let fits = Notification {
         message: "m".repeat(most - 1).into(),
         sound: "s".into(),
-        ..bare(Platform::Ios, "")
+        ..bare(LaneId::IOS, "")
     };
     let texts = |written: &str| {
         let line = parsed(written);
@@ -546,9 +546,9 @@ fn texts_stand_in_each_line_as_long_as_they_are_in_proportion() {
     // The first one's are always there.
     assert_eq!(texts(&line(&fits, "ab", 1)), all);
     // What counts is what is written.
-    let escaped = bare(Platform::Ios, &"\u{1}".repeat(most / 6 + 1));
+    let escaped = bare(LaneId::IOS, &"\u{1}".repeat(most / 6 + 1));
     assert_eq!(texts(&line(&escaped, TOKEN, 2)).2, Some(1));
-    let escaped = bare(Platform::Ios, &"\u{1}".repeat(most / 6));
+    let escaped = bare(LaneId::IOS, &"\u{1}".repeat(most / 6));
     assert_eq!(texts(&line(&escaped, TOKEN, 2)).2, None);
     // What is hidden is not written.
     let hiding = Privacy {

@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::provider::fixture::{UNIX, notification, start};
-use crate::push::Platform::Ios;
+use crate::push::LaneId;
 use crate::push::PushId;
 
 fn accepted(expiry: i64) -> Accepted {
     Accepted {
         notification: Notification {
             expiry,
-            ..notification(Ios, "m")
+            ..notification(LaneId::IOS, "m")
         },
         tokens: Box::new([DeviceToken::new("ab")]),
         first_id: PushId(1),
@@ -59,7 +59,7 @@ fn expiration_counts_from_acceptance_and_is_absent_without_a_positive_expiry() {
 
 #[test]
 fn only_background_pushes_have_a_priority() {
-    let mut notification = notification(Ios, "m");
+    let mut notification = notification(LaneId::IOS, "m");
     for word in ["", "alert"] {
         notification.push_type = word.into();
         assert_eq!(

@@ -6,7 +6,7 @@ fn outstanding(id: u64) -> OpenPush {
     OpenPush {
         id,
         token: DeviceToken::new("aa"),
-        notification: Notification::empty(Platform::Ios),
+        notification: Notification::empty(LaneId::IOS),
         texts_of: None,
         accepted: "2026/11/22 05:15:12 UTC".into(),
         at: Some(1),
@@ -17,7 +17,7 @@ fn outstanding(id: u64) -> OpenPush {
 fn open_pushes_are_bounded() {
     let outcome = |id, accepted: Option<&str>| Outcome {
         id,
-        platform: Platform::Ios,
+        lane: LaneId::IOS,
         token: DeviceToken::new("aa"),
         message: Some(Box::default()),
         failed: false,

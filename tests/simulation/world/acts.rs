@@ -7,7 +7,7 @@ use sterna::delivery::purge::Purge;
 use sterna::lane::{NoAnswer, Wish};
 use sterna::moment::Moment;
 use sterna::provider::fcm;
-use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use sterna::push::{Accepted, DeviceToken, Notification, Provider, Push, PushId};
 
 use super::World;
 use crate::coverage::Kind;
@@ -197,9 +197,9 @@ impl World {
             time_to_live: life,
             ..Notification::empty(self.site.platform())
         };
-        let payload = match self.site.platform() {
-            Platform::Ios => vec![b'x'; length],
-            Platform::Android => {
+        let payload = match self.site.platform().provider() {
+            Provider::Apns => vec![b'x'; length],
+            Provider::Fcm => {
                 let notification = Notification {
                     message: "x".repeat(length).into(),
                     ..notification.clone()

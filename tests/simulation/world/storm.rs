@@ -8,7 +8,7 @@ use sterna::delivery::policy::Limits;
 use sterna::lane::Lane;
 use sterna::moment::Moment;
 use sterna::provider::fcm;
-use sterna::push::{Accepted, DeviceToken, Notification, Platform, Push, PushId};
+use sterna::push::{Accepted, DeviceToken, Notification, Provider, Push, PushId};
 
 use super::machine::Machine;
 use super::{ORIGIN, World};
@@ -79,9 +79,9 @@ impl World {
             message: "x".into(),
             ..Notification::empty(platform)
         };
-        let payload = match platform {
-            Platform::Ios => vec![b'x'; 100],
-            Platform::Android => fcm::payload(&notification, false).unwrap(),
+        let payload = match platform.provider() {
+            Provider::Apns => vec![b'x'; 100],
+            Provider::Fcm => fcm::payload(&notification, false).unwrap(),
         };
         let accepted = Arc::new(Accepted {
             notification,

@@ -448,9 +448,9 @@ fn while_the_journal_is_read_no_push_is_taken() {
 #[test]
 fn the_state_of_a_push_is_told() {
     let mut web = web(site(Some(10), None));
-    let platform = Platform::Ios;
+    let lane = LaneId::IOS;
     let ending = Ending {
-        platform,
+        lane,
         end: "succeeded",
         status: Some(200),
         reason: String::new(),
@@ -459,7 +459,7 @@ fn the_state_of_a_push_is_told() {
         at: std::time::Duration::from_secs(1),
     };
     let states = [
-        (5, PushState::Queued { platform }),
+        (5, PushState::Queued { lane }),
         (6, PushState::Settled(ending)),
     ];
     web.host.states.lock().unwrap().extend(states);
@@ -499,7 +499,7 @@ fn the_state_of_a_push_is_told() {
 fn one_push_is_purged_by_its_id() {
     let mut web = web(site(Some(10), None));
     let ending = Ending {
-        platform: Platform::Ios,
+        lane: LaneId::IOS,
         end: "failed",
         status: None,
         reason: "purged".to_owned(),
@@ -507,11 +507,11 @@ fn one_push_is_purged_by_its_id() {
         attempts: 0,
         at: std::time::Duration::from_secs(1),
     };
-    let queued = |platform| PushState::Queued { platform };
+    let queued = |lane| PushState::Queued { lane };
     let states = [
-        (4, queued(Platform::Ios)),
-        (5, queued(Platform::Ios)),
-        (7, queued(Platform::Android)),
+        (4, queued(LaneId::IOS)),
+        (5, queued(LaneId::IOS)),
+        (7, queued(LaneId::ANDROID)),
         (8, PushState::Settled(ending)),
         (9, PushState::Unclear),
     ];

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::moment::Moment;
-use crate::push::{Accepted, ConnectionId, DeviceToken, Notification, Platform, PushId, Setback};
+use crate::push::{Accepted, ConnectionId, DeviceToken, LaneId, Notification, PushId, Setback};
 
 const LIMITS: Limits = Limits {
     retry_max: 0,
@@ -12,7 +12,7 @@ const LIMITS: Limits = Limits {
 
 fn push() -> Push {
     let accepted = Accepted {
-        notification: Notification::empty(Platform::Android),
+        notification: Notification::empty(LaneId::ANDROID),
         tokens: [DeviceToken::new("t")].into(),
         first_id: PushId(1),
         at: Moment::now(),

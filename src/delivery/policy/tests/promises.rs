@@ -9,7 +9,7 @@ fn randoms() -> impl Iterator<Item = u64> {
 
 fn android_at(at: Moment) -> Push {
     push_with(at, |notification| {
-        notification.platform = Platform::Android;
+        notification.lane = LaneId::ANDROID;
     })
 }
 

@@ -58,15 +58,10 @@ fn parts(least: u64, more: u64) -> [Duration; 5] {
 
 /// The nth wait is a random part of `expected[n].1`, on top of `expected[n].0`, whatever was drawn
 /// before.
-fn check_waits(
-    platform: Platform,
-    outcome: fn() -> Outcome,
-    before: usize,
-    expected: &[(u64, u64)],
-) {
+fn check_waits(platform: LaneId, outcome: fn() -> Outcome, before: usize, expected: &[(u64, u64)]) {
     let now = start();
     for (die, random) in DICE.into_iter().enumerate() {
-        let mut push = push_with(now, |notification| notification.platform = platform);
+        let mut push = push_with(now, |notification| notification.lane = platform);
         for _ in 0..before {
             decide(&mut push, outcome(), MANY, now, random);
         }
@@ -81,7 +76,7 @@ fn check_waits(
 
 #[test]
 fn each_wait_is_a_part_of_a_time_that_doubles_up_to_15_minutes() {
-    let ios = Platform::Ios;
+    let ios = LaneId::IOS;
     let of_one = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900].map(|more| (0, more));
     // The first refusal in a row costs no wait, neither by a frame nor by an answer.
     check_waits(ios, refused, 1, &of_one);
@@ -90,13 +85,13 @@ fn each_wait_is_a_part_of_a_time_that_doubles_up_to_15_minutes() {
     let of_ten = [10, 20, 40, 80, 160, 320, 640, 900, 900];
     check_waits(ios, overloaded, 0, &of_ten.map(|more| (0, more)));
     check_waits(
-        Platform::Android,
+        LaneId::ANDROID,
         overloaded,
         0,
         &of_ten.map(|more| (10, more)),
     );
     let of_sixty = [60, 120, 240, 480, 900, 900].map(|more| (60, more));
-    for platform in Platform::ALL {
+    for platform in LaneId::DEFAULT_APP {
         check_waits(platform, quota, 0, &of_sixty);
     }
 }

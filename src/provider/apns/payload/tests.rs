@@ -3,17 +3,17 @@ use serde_json::Value;
 
 use super::*;
 use crate::provider::fixture::{extend, notification};
-use crate::push::Platform::Ios;
+use crate::push::LaneId;
 
 fn check(change: impl FnOnce(&mut Notification), expected: &str) {
-    let mut notification = notification(Ios, "hello");
+    let mut notification = notification(LaneId::IOS, "hello");
     change(&mut notification);
     let payload = payload(&notification, false).unwrap();
     assert_eq!(String::from_utf8(payload).unwrap(), expected);
 }
 
 fn check_refused(change: impl FnOnce(&mut Notification), expected: &str) {
-    let mut notification = notification(Ios, "hello");
+    let mut notification = notification(LaneId::IOS, "hello");
     change(&mut notification);
     assert_eq!(payload(&notification, false).unwrap_err(), expected);
 }
@@ -118,7 +118,7 @@ fn a_push_that_wakes_and_shows_nothing_is_a_background_push_without_alert() {
         (|_| (), "", r#"{"aps":{}}"#),
     ];
     for (change, push_type, expected) in cases {
-        let mut notification = notification(Ios, "");
+        let mut notification = notification(LaneId::IOS, "");
         change(&mut notification);
         settle_push_type(&mut notification);
         assert_eq!(&*notification.push_type, push_type, "{expected}");
@@ -129,7 +129,7 @@ fn a_push_that_wakes_and_shows_nothing_is_a_background_push_without_alert() {
 
 #[test]
 fn as_gaurun_a_blank_text_is_an_alert_and_the_badge_is_0() {
-    let mut notification = notification(Ios, " ");
+    let mut notification = notification(LaneId::IOS, " ");
     notification.push_type = "background".into();
     let payload = payload(&notification, true).unwrap();
     assert_eq!(
@@ -140,7 +140,7 @@ fn as_gaurun_a_blank_text_is_an_alert_and_the_badge_is_0() {
 
 #[test]
 fn an_absent_badge_is_left_out_unless_as_gaurun() {
-    let mut notification = notification(Ios, "m");
+    let mut notification = notification(LaneId::IOS, "m");
     let text = |notification: &Notification, as_gaurun| {
         String::from_utf8(payload(notification, as_gaurun).unwrap()).unwrap()
     };
@@ -198,7 +198,7 @@ fn text_is_escaped_as_json() {
 #[test]
 fn the_largest_payload_passes_and_one_byte_more_does_not() {
     let frame = r#"{"aps":{"alert":""}}"#.len();
-    let mut notification = notification(Ios, &"x".repeat(PAYLOAD_MAX - frame));
+    let mut notification = notification(LaneId::IOS, &"x".repeat(PAYLOAD_MAX - frame));
     assert_eq!(payload(&notification, false).unwrap().len(), PAYLOAD_MAX);
     notification.message = "x".repeat(PAYLOAD_MAX - frame + 1).into();
     assert_eq!(
@@ -218,7 +218,7 @@ proptest! {
         badge in proptest::option::of(0_i64..),
         as_gaurun: bool,
     ) {
-        let mut notification = notification(Ios, &texts[0]);
+        let mut notification = notification(LaneId::IOS, &texts[0]);
         notification.title = texts[1].as_str().into();
         notification.subtitle = texts[2].as_str().into();
         notification.sound = texts[3].as_str().into();

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::provider::fixture::{extend, notification};
-use crate::push::Platform::Android;
+use crate::push::LaneId;
 
 fn body(notification: &Notification, token: &str, ttl_left: Option<u64>) -> String {
     let mut out = Vec::new();
@@ -13,13 +13,13 @@ fn body(notification: &Notification, token: &str, ttl_left: Option<u64>) -> Stri
 }
 
 fn check(change: impl FnOnce(&mut Notification), ttl_left: Option<u64>, expected: &str) {
-    let mut notification = notification(Android, "hello");
+    let mut notification = notification(LaneId::ANDROID, "hello");
     change(&mut notification);
     assert_eq!(body(&notification, "tok:1", ttl_left), expected);
 }
 
 fn check_refused(change: impl FnOnce(&mut Notification), expected: &str) {
-    let mut notification = notification(Android, "hello");
+    let mut notification = notification(LaneId::ANDROID, "hello");
     change(&mut notification);
     assert_eq!(payload(&notification, false).unwrap_err(), expected);
 }
@@ -119,7 +119,7 @@ fn a_silent_push_has_no_message_among_its_data() {
             ("m", false, r#"{"k":"v","message":"m"}"#),
             (" ", true, r#"{"k":"v","message":" "}"#),
         ] {
-            let mut notification = notification(Android, message);
+            let mut notification = notification(LaneId::ANDROID, message);
             notification.extend = extend(&[("k", "v")]);
             wake(&mut notification);
             let payload = payload(&notification, as_gaurun).unwrap();
@@ -141,7 +141,7 @@ fn an_empty_message_is_still_there() {
 #[test]
 fn the_time_to_live_has_a_range() {
     for secs in [0, 1, TIME_TO_LIVE_MAX] {
-        let mut notification = notification(Android, "m");
+        let mut notification = notification(LaneId::ANDROID, "m");
         notification.time_to_live = secs;
         assert!(payload(&notification, false).is_ok());
     }
@@ -168,7 +168,7 @@ fn other_priorities_are_refused() {
 #[test]
 fn what_a_refusal_quotes_is_cut() {
     let long = "x".repeat(100_000);
-    let mut notification = notification(Android, "m");
+    let mut notification = notification(LaneId::ANDROID, "m");
     notification.priority = long.as_str().into();
     let error = payload(&notification, false).unwrap_err();
     assert!(error.len() < 512, "{} bytes", error.len());
@@ -199,7 +199,7 @@ fn reserved_keys_are_refused() {
 
 #[test]
 fn doubtful_keys_are_sent_with_a_word_of_warning() {
-    let mut notification = notification(Android, "m");
+    let mut notification = notification(LaneId::ANDROID, "m");
     for key in [
         "googlemaps",
         "gcm",
@@ -225,7 +225,7 @@ fn doubtful_keys_are_sent_with_a_word_of_warning() {
 
 #[test]
 fn only_what_is_surely_too_large_is_refused() {
-    let mut notification = notification(Android, "");
+    let mut notification = notification(LaneId::ANDROID, "");
     notification.message = "\n".repeat(DATA_MAX - "message".len()).into();
     assert!(
         payload(&notification, false).is_ok(),
@@ -244,7 +244,7 @@ fn only_what_is_surely_too_large_is_refused() {
 #[test]
 fn the_body_is_appended() {
     let mut out = b"x".to_vec();
-    let payload = payload(&notification(Android, "m"), false).unwrap();
+    let payload = payload(&notification(LaneId::ANDROID, "m"), false).unwrap();
     write_body(&payload, &DeviceToken::new("t"), None, &mut out);
     assert!(out.starts_with(br#"x{"message":{"token":"t","data""#));
 }
@@ -258,7 +258,7 @@ proptest! {
         pairs in proptest::collection::vec((any::<String>(), any::<String>()), 0..8),
         ttl_left: Option<u64>,
     ) {
-        let mut notification = notification(Android, &message);
+        let mut notification = notification(LaneId::ANDROID, &message);
         notification.collapse_key = collapse_key.as_str().into();
         let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         notification.extend = extend(&pairs);
