@@ -136,14 +136,14 @@ const NAMED_KNOWS: &[&str] = &[
 /// All rooms but the command line: for the daemon, which wires them.
 const ALL_BUT_CLI: &[&str] = &["*"];
 
-/// Files and directories of `src` that are pure, besides every file whose head says `Pure:`.
+/// Modules of `src` that are pure with all within, besides every file whose head says `Pure:`.
 const PURE: [&str; 6] = [
-    "config/",
-    "delivery/policy.rs",
-    "delivery/session.rs",
-    "http2/",
-    "provider/",
-    "push.rs",
+    "config",
+    "delivery/policy",
+    "delivery/session",
+    "http2",
+    "provider",
+    "push",
 ];
 
 /// The shells inside of pure directories, each of which says in its head what it touches.
