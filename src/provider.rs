@@ -10,6 +10,7 @@ pub mod fcm;
 #[cfg(test)]
 mod fixture;
 mod retry_after;
+mod seam;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::moment::http_date;
 use crate::push::{Notification, Provider};
 
 pub use retry_after::RETRY_AFTER_MAX;
+pub use seam::{Addressing, Draft, KINDS_MAX, NameAndValue, Pings, Shared, Vendor};
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.
 ///
@@ -350,17 +352,31 @@ impl Row {
     }
 }
 
+/// What that provider asks, answers and wants.
+pub fn of(provider: Provider) -> &'static dyn Vendor {
+    match provider {
+        Provider::Apns => &apns::Apns,
+        Provider::Fcm => &fcm::Fcm,
+    }
+}
+
 /// How long after its acceptance a push is worth sending, if the caller said so.
 pub fn lifetime(notification: &Notification) -> Option<Duration> {
-    let secs = match notification.lane.provider() {
-        Provider::Apns => notification.expiry,
-        Provider::Fcm => notification.time_to_live,
-    };
+    let secs = of(notification.lane.provider()).lifetime_secs(notification);
     u64::try_from(secs)
         .ok()
         .filter(|&secs| secs > 0)
         .map(Duration::from_secs)
 }
+
+/// Whether the words of a GOAWAY complain of our PINGs: those of gRPC's servers, Google's among
+/// them.
+pub fn complains_of_pings(said: &[u8]) -> bool {
+    String::from_utf8_lossy(said).contains(TOO_MANY_PINGS)
+}
+
+/// What gRPC's servers say to one who asks too often whether they live.
+const TOO_MANY_PINGS: &str = "too_many_pings";
 
 /// Whole seconds, a begun one among them: so long a push lives that has some time left.
 pub fn begun_seconds(time: Duration) -> u64 {

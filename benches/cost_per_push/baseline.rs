@@ -9,8 +9,8 @@ use sterna::moment::Moment;
 use sterna::net::resolve::Resolver;
 use sterna::net::{tls, transport};
 use sterna::oauth::{AccessToken, AccessTokens, Account, EXCHANGE_TIMEOUT};
-use sterna::provider::{apns, fcm};
-use sterna::push::{DeviceToken, LaneId, Provider, PushId};
+use sterna::provider::{self, Addressing, Draft, apns, fcm};
+use sterna::push::{Accepted, DeviceToken, LaneId, Provider, Push, PushId};
 
 use super::Failure;
 use super::simulator::Site;
@@ -44,29 +44,23 @@ fn to_apns(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let file = fs::read(&site.key_path)?;
     let key = apns::SigningKey::from_pem(&file, &site.key_id, &site.team_id)?;
     let token = apns::AuthTokens::new(key).current(Moment::now())?;
-    let device = DeviceToken::new(device_token(LaneId::IOS, 0));
-    let mut path = Vec::new();
-    apns::path(&device, &mut path);
-    let id = apns::ApnsIds::NONE.of(PushId(1));
+    let address = apns::Address {
+        topic: Some(site.topic.as_str().into()),
+        ..apns::Address::default()
+    };
     let content = directory.join("apns.json");
-    fs::write(&content, apns::payload(&notification(LaneId::IOS), false)?)?;
-    Ok(Baseline {
-        url: format!("{}{}", site.apns_url, String::from_utf8(path)?),
-        fields: vec![
-            format!("authorization: {}", token.authorization()),
-            format!("apns-topic: {}", site.topic),
-            "apns-push-type: alert".to_owned(),
-            format!("apns-id: {}", str::from_utf8(&id)?),
-        ],
-        content,
-        streams: 1_000,
-    })
+    let url = &site.apns_url;
+    let authorization = token.authorization();
+    written(LaneId::IOS, &address, url, authorization, content, 1_000)
 }
 
 fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let text = fs::read_to_string(&site.service_account_path)?;
     let account = fcm::ServiceAccount::parse(&text)?;
-    let project = account.project_id().ok_or("no project")?.to_owned();
+    let address = fcm::Address {
+        authority: Arc::default(),
+        path: fcm::path(account.project_id().ok_or("no project")?).into(),
+    };
     let offers = [tls::ALPN_H2, tls::ALPN_HTTP1];
     let own = tls::authorities(&fs::read(&site.ca_path)?)?;
     let own = own.good.into_iter().map(|(_, certificate)| certificate);
@@ -81,20 +75,56 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
         assertion: Box::new(move |now| account.assertion(now)),
     };
     let token = access_token(&AccessTokens::start(account, agent)?)?;
-    let payload = fcm::payload(&notification(LaneId::ANDROID), false)?;
-    let device = DeviceToken::new(device_token(LaneId::ANDROID, 0));
-    let mut body = Vec::new();
-    fcm::write_body(&payload, &device, None, &mut body);
     let content = directory.join("fcm.json");
-    fs::write(&content, body)?;
+    let url = &site.fcm_url;
+    let authorization = token.authorization();
+    written(LaneId::ANDROID, &address, url, authorization, content, 100)
+}
+
+/// The request for one push to that address below the URL, its content in that file.
+fn written(
+    lane: LaneId,
+    address: &dyn Addressing,
+    url: &str,
+    authorization: &str,
+    content: PathBuf,
+    streams: u32,
+) -> Result<Baseline, Failure> {
+    let mut notification = notification(lane);
+    let payload = provider::of(lane.provider()).payload(&mut notification, false)?;
+    let accepted = Arc::new(Accepted {
+        notification,
+        tokens: [DeviceToken::new(device_token(lane, 0))].into(),
+        first_id: PushId(1),
+        at: Moment::now(),
+        payload: payload.into(),
+    });
+    let push = Push::nth(&accepted, 0).ok_or("no push")?;
+    let mut draft = Draft::default();
+    address.write(&push, Moment::now(), &mut draft);
+    let shared = address.shared(draft.kind, Some(authorization));
+    let shared = shared.ok_or("no such kind of request")?;
+    let path = shared.pseudo.iter().find(|(name, _)| *name == b":path");
+    let path = path.map_or(&*draft.path, |(_, path)| path);
+    let fields = shared.fields.iter().copied().chain(draft.fields());
+    let fields = fields.map(|(name, value)| {
+        let (name, value) = (str::from_utf8(name)?, str::from_utf8(value)?);
+        Ok(format!("{name}: {value}"))
+    });
+    let own = !draft.content.is_empty();
+    fs::write(
+        &content,
+        if own {
+            &*draft.content
+        } else {
+            &*accepted.payload
+        },
+    )?;
     Ok(Baseline {
-        url: format!("{}{}", site.fcm_url, fcm::path(&project)),
-        fields: vec![
-            format!("authorization: {}", token.authorization()),
-            format!("content-type: {}", fcm::CONTENT_TYPE),
-        ],
+        url: format!("{url}{}", str::from_utf8(path)?),
+        fields: fields.collect::<Result<_, Failure>>()?,
         content,
-        streams: 100,
+        streams,
     })
 }
 

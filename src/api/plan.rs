@@ -11,7 +11,8 @@ use super::ignored::{Ignored, MESSAGE, PLATFORM, TOKEN};
 use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
-use crate::push::{DeviceToken, Extend, LaneId, Notification, Provider};
+use crate::provider;
+use crate::push::{DeviceToken, Extend, LaneId, Notification};
 
 /// The rules of the site and of the providers.
 pub struct Rules {
@@ -435,10 +436,10 @@ fn notification(lane: LaneId, asked: Asked) -> Notification {
         sound: asked.sound,
         push_type: asked.push_type,
         collapse_key: asked.collapse_key,
-        // APNs has its own by the push type.
-        priority: match lane.provider() {
-            Provider::Fcm => asked.priority,
-            Provider::Apns => Text::default(),
+        priority: if provider::of(lane.provider()).has_priority() {
+            asked.priority
+        } else {
+            Text::default()
         },
         badge: asked.badge,
         expiry: asked.expiry,

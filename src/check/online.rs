@@ -21,14 +21,12 @@ use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{self, Account, EXCHANGE_TIMEOUT};
 use crate::pasted;
 use crate::provider::apns::{self, AuthTokens};
-use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, AnswerHead, fcm};
+use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, AnswerHead, Vendor, fcm};
 
 /// What no device token can be.
 const NO_DEVICE_TOKEN: &str = "sterna-check";
 /// A message that is validated, to nobody.
 const TRIAL: &str = r#"{"validate_only":true,"message":{"topic":"sterna-check"}}"#;
-/// What APNs says if all but the device token is good.
-const BAD_DEVICE_TOKEN: &str = "BadDeviceToken";
 /// A push like any other.
 const PAYLOAD: &str = r#"{"aps":{"alert":"sterna check"}}"#;
 
@@ -139,7 +137,7 @@ fn ask_apns(ios: &Ios, found: Apns, clock: &ServerClock) -> Result<Told, String>
     let reason = answer.reason.clone();
     Ok(Told {
         host: base,
-        is_good: reason == BAD_DEVICE_TOKEN,
+        is_good: apns::Apns.passes_trial(&answer),
         cure: cure(apns::ADVICE, &reason),
         answer,
     })
@@ -175,7 +173,7 @@ fn ask_fcm(android: &Android, found: Fcm, clock: &Arc<ServerClock>) -> Result<To
     let answer = fcm::answer(head, response.body.as_bytes(), Moment::now());
     Ok(Told {
         host: base,
-        is_good: answer.status == 200,
+        is_good: fcm::Fcm.passes_trial(&answer),
         cure: cure(fcm::ADVICE, &answer.reason),
         answer,
     })

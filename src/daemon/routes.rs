@@ -10,7 +10,7 @@ use super::state_directory::StateDirectory;
 use super::token_file;
 use crate::config::{Android, ApnsCredential, Config, Ios, ProviderUrl};
 use crate::delivery::credential::Credentials;
-use crate::delivery::route::{Address, Route};
+use crate::delivery::route::Route;
 use crate::http2;
 use crate::moment::Moment;
 use crate::moment::server_clock::ServerClock;
@@ -21,8 +21,8 @@ use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{AccessTokens, Account, EXCHANGE_TIMEOUT};
 use crate::provider::apns::{self, AuthTokens};
-use crate::provider::fcm;
-use crate::push::{LaneId, Notification, Provider};
+use crate::provider::{self, fcm};
+use crate::push::{LaneId, Notification};
 
 /// Longest time for taking what we write, before a connection counts as dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -162,11 +162,11 @@ fn ios_route(ios: &Ios, found: Apns, state: &StateDirectory) -> Route {
             http2,
             timeouts: timeouts(ios.timeout),
         },
-        address: Address::Apns {
+        address: Arc::new(apns::Address {
             authority: authority.into(),
             topic: ios.topic.as_deref().map(Arc::from),
             ids: Arc::clone(&state.apns_ids),
-        },
+        }),
         credentials,
         credential_name: match &ios.topic {
             Some(topic) => format!("{name}, topic {topic}"),
@@ -218,10 +218,10 @@ fn android_route(
             http2: options(FCM_STREAMS_BEFORE_SETTINGS),
             timeouts: timeouts(android.timeout),
         },
-        address: Address::Fcm {
+        address: Arc::new(fcm::Address {
             authority: authority.into(),
             path: fcm_path.into(),
-        },
+        }),
         credentials: Credentials::AccessTokens(tokens),
         credential_name,
         clock: Arc::clone(clock),
@@ -237,28 +237,19 @@ pub(super) fn payload_of(
 ) -> impl Fn(&mut Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
     let as_gaurun = config.core.is_like_gaurun;
     let doubtful = Once::new();
-    move |notification| match notification.lane.provider() {
-        Provider::Apns => {
-            if !as_gaurun {
-                apns::settle_push_type(notification);
-            }
-            apns::payload(notification, as_gaurun)
+    move |notification| {
+        let provider = provider::of(notification.lane.provider());
+        if let Some(text) = provider.doubt(notification) {
+            let lane = notification.lane;
+            doubtful.call_once(|| ::log::warn!("{lane}: {text} (told once)"));
         }
-        Provider::Fcm => {
-            if let Some(text) = fcm::doubtful_key(notification) {
-                doubtful.call_once(|| ::log::warn!("android: {text} (told once)"));
-            }
-            fcm::payload(notification, as_gaurun)
-        }
+        provider.payload(notification, as_gaurun)
     }
 }
 
 /// Checks a device token by its provider's rules.
 pub(super) fn check_device_token(lane: LaneId, token: &str) -> Result<(), &'static str> {
-    match lane.provider() {
-        Provider::Apns => apns::check_device_token(token),
-        Provider::Fcm => fcm::check_device_token(token),
-    }
+    provider::of(lane.provider()).check_device_token(token)
 }
 
 fn options(streams_before_settings: u32) -> http2::Options {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub use backoff::{
     FIRST_BACKOFF, FIRST_BACKOFF_QUOTA, FIRST_BACKOFF_UNANSWERED, LANE_RETRY_AFTER_MAX,
-    LEAST_WAIT_FCM, LONGEST_BACKOFF, lane_hold,
+    LONGEST_BACKOFF, lane_hold,
 };
 pub use contradiction::{CONTRADICTED_FOR, CONTRADICTIONS_MAX, contradicted};
 
@@ -17,7 +17,7 @@ use super::outcome::{Outcome, Settlement};
 use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, TOO_LATE, UNANSWERED, UNSENDABLE};
 use crate::moment::Moment;
 use crate::provider::{self, Answer, Verdict};
-use crate::push::{Accepted, End, Provider, Push, Setback};
+use crate::push::{Accepted, End, Push, Setback};
 
 /// Times in a row that a push may be refused unprocessed before each refusal costs an attempt.
 pub const FREE_REFUSALS: u16 = 5;
@@ -275,10 +275,10 @@ struct Life {
 
 fn life(accepted: &Accepted, limits: Limits) -> Life {
     let (length, rule) = match provider::lifetime(&accepted.notification) {
-        Some(life) if life < limits.max_age => match accepted.notification.lane.provider() {
-            Provider::Apns => (life, "its expiry"),
-            Provider::Fcm => (life, "its time_to_live"),
-        },
+        Some(life) if life < limits.max_age => {
+            let provider = provider::of(accepted.notification.lane.provider());
+            (life, provider.lifetime_rule())
+        }
         _ => (limits.max_age, "max_age"),
     };
     Life { length, rule }

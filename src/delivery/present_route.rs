@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::credential::{Access, Credentials};
 use super::reasons::NO_ACCESS_TOKEN;
-use super::route::{Address, Route};
+use super::route::Route;
 use crate::jitter::Random;
 use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Refused};
 use crate::moment::Moment;
-use crate::provider::{apns, fcm};
-use crate::push::Provider;
 
 /// A lane's present route.
 #[derive(Debug)]
@@ -120,11 +118,11 @@ pub(super) fn refusal(
     ends_with: EndsWith,
     now: Moment,
 ) -> CredentialRefusal {
-    let provider = match route.address {
-        Address::Apns { .. } => Provider::Apns,
-        Address::Fcm { .. } => Provider::Fcm,
-    };
-    let cure = cure(provider, reason).unwrap_or("Look at the credential and its rights.");
+    let advice = route.address.provider().advice();
+    let advice = advice.iter().find(|advice| advice.reason == reason);
+    let cure = advice.map_or("Look at the credential and its rights.", |advice| {
+        advice.cure
+    });
     // Whatever else it may be about: what is signed by a wrong clock is taken nowhere.
     let clock = route.clock.apart(now);
     let clock = clock.filter(|clock| !why.contains(clock.as_str()));
@@ -140,16 +138,6 @@ pub(super) fn refusal(
         text: text.into(),
         ends_with,
     }
-}
-
-/// What to do about a reason.
-fn cure(provider: Provider, reason: &str) -> Option<&'static str> {
-    let advice = match provider {
-        Provider::Apns => apns::ADVICE,
-        Provider::Fcm => fcm::ADVICE,
-    };
-    let advice = advice.iter().find(|advice| advice.reason == reason);
-    advice.map(|advice| advice.cure)
 }
 
 /// Tells the operator of a refusal, once.

@@ -5,16 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::route::Address;
 use crate::http2::Connection;
+use crate::provider::Pings;
 
-/// Silence after which an idle connection to APNs is asked: Apple allows one PING an hour.
-const APNS_IDLE: Duration = Duration::from_secs(60 * 60);
-/// Least time between two PINGs to APNs, however many requests time out.
-const APNS_INTERVAL: Duration = Duration::from_secs(30);
-/// Least time between two PINGs to FCM, which throws out who sends them more often, and counts
-/// those on an idle connection twice: it gets none there.
-const FCM_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// How long a peer may keep silent after a PING.
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the interval is doubled at most by a peer that complains of PINGs: FCM's comes to
@@ -36,14 +29,10 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// As the provider likes it.
-    pub(super) fn of(address: &Address) -> Self {
-        let (idle, interval) = match address {
-            Address::Apns { .. } => (Some(APNS_IDLE), APNS_INTERVAL),
-            Address::Fcm { .. } => (None, FCM_INTERVAL),
-        };
+    pub(super) fn of(pings: Pings) -> Self {
         Self {
-            idle,
-            interval,
+            idle: pings.idle,
+            interval: pings.interval,
             heard: None,
             asked: None,
             last_asked: None,
@@ -116,20 +105,14 @@ impl Pulse {
 mod tests {
     use super::*;
     use crate::http2::Options;
+    use crate::provider::{Vendor as _, apns, fcm};
 
     fn apns() -> Pulse {
-        Pulse::of(&Address::Apns {
-            authority: "api.push.apple.com".into(),
-            topic: None,
-            ids: std::sync::Arc::default(),
-        })
+        Pulse::of(apns::Apns.pings())
     }
 
     fn fcm() -> Pulse {
-        Pulse::of(&Address::Fcm {
-            authority: "fcm.googleapis.com".into(),
-            path: "/v1/projects/p/messages:send".into(),
-        })
+        Pulse::of(fcm::Fcm.pings())
     }
 
     /// A connection whose peer is played by the test.
@@ -170,11 +153,11 @@ mod tests {
         let (mut apns, mut fcm) = (apns(), fcm());
         assert!(apns.check(&mut line.http2, true, line.now));
         assert!(fcm.check(&mut line.http2, true, line.now));
-        assert_eq!(apns.next(true), Some(line.now + APNS_IDLE));
+        assert_eq!(apns.next(true), Some(line.now + apns::PING_IDLE));
         assert_eq!(apns.next(false), None);
         assert_eq!(fcm.next(true), None);
         fcm.ask(&mut line.http2, true, line.now);
-        line.now += APNS_IDLE;
+        line.now += apns::PING_IDLE;
         assert!(fcm.check(&mut line.http2, true, line.now));
         assert!(apns.check(&mut line.http2, false, line.now));
         assert!(line.pings().is_empty());
@@ -209,7 +192,7 @@ mod tests {
 
     #[test]
     fn time_outs_in_a_row_do_not_make_a_flood() {
-        for (mut pulse, interval) in [(apns(), APNS_INTERVAL), (fcm(), FCM_INTERVAL)] {
+        for (mut pulse, interval) in [(apns(), apns::PING_INTERVAL), (fcm(), fcm::PING_INTERVAL)] {
             let mut line = Line::new();
             let end = line.now + 10 * interval;
             let mut sent = 0;
@@ -227,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_lives_and_does_not_answer_is_asked_once() {
-        for (mut pulse, interval) in [(apns(), APNS_INTERVAL), (fcm(), FCM_INTERVAL)] {
+        for (mut pulse, interval) in [(apns(), apns::PING_INTERVAL), (fcm(), fcm::PING_INTERVAL)] {
             let mut line = Line::new();
             pulse.ask(&mut line.http2, false, line.now);
             assert_eq!(line.pings().len(), 1);
@@ -250,10 +233,10 @@ mod tests {
             pulse.ask(&mut line.http2, false, line.now);
             let first = line.pings();
             pulse.answered(first[0]);
-            line.now += factor * FCM_INTERVAL / 4 * 3;
+            line.now += factor * fcm::PING_INTERVAL / 4 * 3;
             pulse.ask(&mut line.http2, false, line.now);
             assert!(line.pings().is_empty());
-            line.now += factor * FCM_INTERVAL / 4;
+            line.now += factor * fcm::PING_INTERVAL / 4;
             pulse.ask(&mut line.http2, false, line.now);
             let second = line.pings();
             assert!(

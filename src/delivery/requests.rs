@@ -3,45 +3,43 @@
 //! The fields that all requests share are registered with the connection as templates, so that a
 //! push costs its path, its id and its content only.
 
+use std::sync::Arc;
+
 use crate::http2::{Connection, Field, Fields, Indexing, SendError, StreamId, TemplateId};
 use crate::moment::Moment;
 use crate::pasted;
-use crate::provider::apns::{self, ApnsIds};
-use crate::provider::{self, Answer, AnswerHead, fcm};
+use crate::provider::{Addressing, Answer, AnswerHead, Draft, KINDS_MAX, NameAndValue, Vendor};
 use crate::push::Push;
 
 use super::credential::Credential;
-use super::route::Address;
 
 /// Writes the requests of one connection.
 #[derive(Debug)]
 pub struct Requests {
-    address: Address,
+    address: Arc<dyn Addressing>,
     credential: Option<Credential>,
     /// What was sent with before: answers to that may still come.
     former: Option<Credential>,
-    /// APNs: alert and background. FCM: one.
-    templates: [Option<TemplateId>; 2],
-    path: Vec<u8>,
-    content: Vec<u8>,
+    /// One for each kind of request.
+    templates: [Option<TemplateId>; KINDS_MAX],
+    draft: Draft,
 }
 
 impl Requests {
     /// For a fresh connection to that address.
-    pub fn new(address: Address) -> Self {
+    pub fn new(address: Arc<dyn Addressing>) -> Self {
         Self {
             address,
             credential: None,
             former: None,
-            templates: [None; 2],
-            path: Vec::new(),
-            content: Vec::new(),
+            templates: [None; KINDS_MAX],
+            draft: Draft::default(),
         }
     }
 
-    /// Where they go.
-    pub fn address(&self) -> &Address {
-        &self.address
+    /// Whose they are.
+    pub fn provider(&self) -> &'static dyn Vendor {
+        self.address.provider()
     }
 
     /// Sends with that credential from now on; with none, nothing can be sent.
@@ -50,7 +48,7 @@ impl Requests {
             self.former = std::mem::replace(&mut self.credential, credential);
             if let Some(credential) = &self.credential {
                 for (index, template) in self.templates.iter_mut().enumerate() {
-                    *template = register(&self.address, credential, index, *template, http2);
+                    *template = register(&*self.address, credential, index, *template, http2);
                 }
             }
         }
@@ -68,13 +66,25 @@ impl Requests {
         http2: &mut Connection,
         now: Moment,
     ) -> Result<StreamId, SendError> {
-        match &self.address {
-            Address::Apns { ids, .. } => {
-                let apns_id = ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
-                self.send_to_apns(push, &apns_id, http2, now)
-            }
-            Address::Fcm { .. } => self.send_to_fcm(push, http2, now),
-        }
+        let draft = &mut self.draft;
+        draft.clear();
+        self.address.write(push, now, draft);
+        let template = self.templates.get(draft.kind).copied().flatten();
+        let template = template.ok_or(SendError::NoStream)?;
+        let path = [field((b":path", &draft.path), Indexing::Literal)];
+        let path = if draft.path.is_empty() {
+            &[]
+        } else {
+            &path[..]
+        };
+        let content = if draft.content.is_empty() {
+            &*push.accepted().payload
+        } else {
+            &draft.content
+        };
+        let fields = draft.fields().map(|own| field(own, Indexing::Literal));
+        let fields: Vec<_> = fields.collect();
+        http2.send_request(template, path, &fields, content, now.monotonic)
     }
 
     /// Judges a response.
@@ -90,10 +100,7 @@ impl Requests {
             _ => self.less_tokens(content),
         };
         let content = content.as_bytes();
-        match self.address {
-            Address::Apns { .. } => apns::answer(head, content, now),
-            Address::Fcm { .. } => fcm::answer(head, content, now),
-        }
+        self.provider().answer(head, content, now)
     }
 
     /// What the provider said, less the tokens that it was sent.
@@ -103,105 +110,22 @@ impl Requests {
         let sent: Vec<_> = sent.into_iter().map(pasted::token_of).collect();
         pasted::without(said, &sent)
     }
-
-    fn send_to_apns(
-        &mut self,
-        push: &Push,
-        apns_id: &[u8],
-        http2: &mut Connection,
-        now: Moment,
-    ) -> Result<StreamId, SendError> {
-        let notification = push.notification();
-        let background = apns::push_type(notification) == apns::BACKGROUND;
-        let [alert_template, background_template] = self.templates;
-        let template = if background {
-            background_template
-        } else {
-            alert_template
-        };
-        self.path.clear();
-        apns::path(push.token(), &mut self.path);
-        let path = [literal(b":path", &self.path)];
-        let mut digits = [0; DIGITS];
-        let expiration = apns::expiration(push.accepted()).map(|at| decimal(at, &mut digits));
-        let with_expiration;
-        let without_expiration;
-        let extra: &[Field<'_>] = if let Some(at) = expiration {
-            with_expiration = [
-                literal(b"apns-id", apns_id),
-                literal(b"apns-expiration", at),
-            ];
-            &with_expiration
-        } else {
-            without_expiration = [literal(b"apns-id", apns_id)];
-            &without_expiration
-        };
-        let template = template.ok_or(SendError::NoStream)?;
-        http2.send_request(
-            template,
-            &path,
-            extra,
-            &push.accepted().payload,
-            now.monotonic,
-        )
-    }
-
-    fn send_to_fcm(
-        &mut self,
-        push: &Push,
-        http2: &mut Connection,
-        now: Moment,
-    ) -> Result<StreamId, SendError> {
-        let accepted = push.accepted();
-        let waited = now.since(accepted.at);
-        let ttl_left = provider::lifetime(&accepted.notification)
-            .map(|lifetime| provider::begun_seconds(lifetime.saturating_sub(waited)));
-        self.content.clear();
-        fcm::write_body(&accepted.payload, push.token(), ttl_left, &mut self.content);
-        let template = self.templates[0].ok_or(SendError::NoStream)?;
-        http2.send_request(template, &[], &[], &self.content, now.monotonic)
-    }
 }
 
-/// Registers, or replaces, a connection's template `index`.
+/// Registers, or replaces, a connection's template of a kind of requests.
 fn register(
-    address: &Address,
+    address: &dyn Addressing,
     credential: &Credential,
-    index: usize,
+    kind: usize,
     known: Option<TemplateId>,
     http2: &mut Connection,
 ) -> Option<TemplateId> {
-    let mut pseudo = vec![indexed(b":method", b"POST"), indexed(b":scheme", b"https")];
-    let authorization = credential.authorization().map(str::as_bytes);
-    let mut fields: Vec<_> = authorization
-        .into_iter()
-        .map(|value| indexed(b"authorization", value))
-        .collect();
-    match address {
-        Address::Apns {
-            authority, topic, ..
-        } => {
-            pseudo.push(indexed(b":authority", authority.as_bytes()));
-            if let Some(topic) = topic {
-                fields.push(indexed(b"apns-topic", topic.as_bytes()));
-            }
-            let push_type = if index == 0 {
-                apns::ALERT
-            } else {
-                apns::BACKGROUND
-            };
-            fields.push(indexed(b"apns-push-type", push_type.as_bytes()));
-            if let Some(priority) = apns::priority(push_type) {
-                fields.push(indexed(b"apns-priority", priority.as_bytes()));
-            }
-        }
-        Address::Fcm { .. } if index > 0 => return None,
-        Address::Fcm { authority, path } => {
-            pseudo.push(indexed(b":authority", authority.as_bytes()));
-            pseudo.push(indexed(b":path", path.as_bytes()));
-            fields.push(indexed(b"content-type", fcm::CONTENT_TYPE.as_bytes()));
-        }
-    }
+    let shared = address.shared(kind, credential.authorization())?;
+    let [pseudo, fields] = [shared.pseudo, shared.fields].map(|fields| {
+        let fields = fields.into_iter();
+        let fields = fields.map(|own| field(own, Indexing::Indexed));
+        fields.collect::<Vec<_>>()
+    });
     match known {
         Some(template) => {
             http2.replace_template(template, &pseudo, &fields);
@@ -211,35 +135,10 @@ fn register(
     }
 }
 
-fn indexed<'a>(name: &'a [u8], value: &'a [u8]) -> Field<'a> {
+fn field((name, value): NameAndValue<'_>, indexing: Indexing) -> Field<'_> {
     Field {
         name,
         value,
-        indexing: Indexing::Indexed,
+        indexing,
     }
 }
-
-fn literal<'a>(name: &'a [u8], value: &'a [u8]) -> Field<'a> {
-    Field {
-        name,
-        value,
-        indexing: Indexing::Literal,
-    }
-}
-
-/// A number's decimal digits.
-fn decimal(mut number: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
-    let mut first = DIGITS;
-    for (index, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        first = index;
-        if number == 0 {
-            break;
-        }
-    }
-    digits.get(first..).unwrap_or_default()
-}
-
-/// Digits of the largest `u64`.
-const DIGITS: usize = 20;

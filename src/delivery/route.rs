@@ -1,6 +1,6 @@
 //! Where a lane's pushes go: address, credential, time-outs. Shared by its connection threads.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential::Credentials;
@@ -9,29 +9,8 @@ use super::session::Session;
 use crate::moment::Moment;
 use crate::moment::server_clock::ServerClock;
 use crate::net::connection::Endpoint;
-use crate::provider::apns::ApnsIds;
+use crate::provider::Addressing;
 use crate::push::ConnectionId;
-
-/// What the requests to a provider are addressed with.
-#[derive(Clone, Debug)]
-pub enum Address {
-    /// APNs.
-    Apns {
-        /// `:authority`.
-        authority: Arc<str>,
-        /// `apns-topic`, if one is configured.
-        topic: Option<Arc<str>>,
-        /// What makes `apns-id`; known before there is a push.
-        ids: Arc<OnceLock<ApnsIds>>,
-    },
-    /// FCM.
-    Fcm {
-        /// `:authority`.
-        authority: Arc<str>,
-        /// `:path`, with the project.
-        path: Arc<str>,
-    },
-}
 
 /// A lane's way to its provider.
 #[derive(Debug)]
@@ -39,7 +18,7 @@ pub struct Route {
     /// How connections are opened.
     pub endpoint: Endpoint,
     /// What requests are addressed with.
-    pub address: Address,
+    pub address: Arc<dyn Addressing>,
     /// What they are proved with.
     pub credentials: Credentials,
     /// Which credential that is, for the operator: file and key id.
@@ -60,7 +39,7 @@ impl Route {
 
     /// A session for a fresh connection of that number.
     pub fn session(&self, connection: ConnectionId) -> Session {
-        let requests = Requests::new(self.address.clone());
+        let requests = Requests::new(Arc::clone(&self.address));
         Session::new(requests, self.timeout, connection)
     }
 }

@@ -19,7 +19,7 @@ use super::requests::Requests;
 use crate::http2::{Bucket, Cause, Connection, ErrorCode, Event, Fate, SendError, StreamId};
 use crate::lane::Target;
 use crate::moment::Moment;
-use crate::provider::{LaneEffect, Row, Verdict, apns};
+use crate::provider::{self, LaneEffect, Row, Verdict};
 use crate::push::{ConnectionId, Push, PushId};
 
 /// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
@@ -112,7 +112,7 @@ impl Session {
             connection,
             refusals: 0,
             resets_left: None,
-            pulse: Pulse::of(requests.address()),
+            pulse: Pulse::of(requests.provider().pings()),
             too_many_pings: false,
             list_exceeded: None,
             requests,
@@ -381,14 +381,15 @@ impl Session {
                 }
             }
             Event::GoAway { code, debug, .. } => {
-                self.too_many_pings |= code == ErrorCode::ENHANCE_YOUR_CALM
-                    && String::from_utf8_lossy(&debug).contains(TOO_MANY_PINGS);
-                let refusal = apns::goaway(&debug).filter(|row| row.lane == LaneEffect::Stop);
+                self.too_many_pings |=
+                    code == ErrorCode::ENHANCE_YOUR_CALM && provider::complains_of_pings(&debug);
+                let row = self.requests.provider().goaway(&debug);
+                let refusal = row.filter(|row| row.lane == LaneEffect::Stop);
                 if let Some(row) = refusal.filter(|_| self.refused.is_none()) {
                     self.refused = Some((row, Carried::of(self.flights.values()).only()));
                 }
                 let said = self.requests.less_tokens(&debug);
-                self.retire(goaway_text(code, &said));
+                self.retire(goaway_text(code, &said, row));
             }
             Event::Retiring { why } => self.retire(why),
             Event::ListExceeded { size, limit } => self.list_exceeded = Some((size, limit)),
@@ -513,7 +514,7 @@ impl Session {
         };
         let trouble = if again.is_some_and(|again| again.new_credential) {
             Some(Trouble::Refused)
-        } else if answer.reason == "TooManyProviderTokenUpdates" {
+        } else if self.requests.provider().was_renewed_too_soon(&answer) {
             Some(Trouble::RenewedTooSoon)
         } else {
             None
@@ -586,9 +587,6 @@ impl Session {
 
 /// The status of an answer to a push that was taken.
 const SUCCESS: u16 = 200;
-
-/// What FCM's GOAWAY says of PINGs that come too often.
-const TOO_MANY_PINGS: &str = "too_many_pings";
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! body. With a client certificate on the connection nothing else identifies us; else each request
 //! carries the [`AuthToken`].
 
+mod address;
 mod advice;
 mod answer;
 mod apns_id;
@@ -11,6 +12,7 @@ mod auth_token;
 mod payload;
 mod signing_key;
 
+pub use address::Address;
 pub use advice::{ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, goaway};
 pub use apns_id::ApnsIds;
@@ -18,8 +20,11 @@ pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use payload::{PAYLOAD_MAX, payload, settle_push_type};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
-use crate::provider::begun_seconds;
-use crate::push::{Accepted, DeviceToken, Notification};
+use std::time::Duration;
+
+use crate::moment::Moment;
+use crate::provider::{Advice, Answer, AnswerHead, Pings, Row, Vendor};
+use crate::push::Notification;
 
 /// Where apps from the App Store and `TestFlight` are pushed to.
 pub const PRODUCTION_HOST: &str = "api.push.apple.com";
@@ -58,20 +63,6 @@ pub fn check_device_token(token: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Appends the `:path` of a push, with the device token in lower case.
-pub fn path(token: &DeviceToken, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"/3/device/");
-    out.extend(token.as_str().bytes().map(|byte| byte.to_ascii_lowercase()));
-}
-
-/// `apns-expiration`: seconds since the Unix epoch, counted from acceptance; absent unless the
-/// caller gave a positive `expiry`.
-pub fn expiration(accepted: &Accepted) -> Option<u64> {
-    let lifetime = u64::try_from(accepted.notification.expiry).ok()?;
-    let at = begun_seconds(accepted.at.unix).saturating_add(lifetime);
-    (lifetime > 0).then_some(at.min(EXPIRATION_MAX))
-}
-
 /// `apns-push-type`.
 pub fn push_type(notification: &Notification) -> &'static str {
     if notification.push_type.as_ref() == BACKGROUND {
@@ -81,10 +72,84 @@ pub fn push_type(notification: &Notification) -> &'static str {
     }
 }
 
-/// `apns-priority` for a push type: 5 for a background push, for which Apple calls the default of
-/// 10 an error; otherwise absent, which means 10.
-pub fn priority(push_type: &str) -> Option<&'static str> {
-    (push_type == BACKGROUND).then_some("5")
+/// Silence after which an idle connection is asked whether it lives: Apple allows one PING an hour.
+pub const PING_IDLE: Duration = Duration::from_secs(60 * 60);
+
+/// Least time between two PINGs, however many requests time out.
+pub const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What Apple asks, answers and wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Apns;
+
+impl Vendor for Apns {
+    fn check_device_token(&self, token: &str) -> Result<(), &'static str> {
+        check_device_token(token)
+    }
+
+    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
+        if !as_gaurun {
+            settle_push_type(notification);
+        }
+        payload(notification, as_gaurun)
+    }
+
+    fn doubt(&self, _: &Notification) -> Option<String> {
+        None
+    }
+
+    /// APNs has its own by the push type.
+    fn has_priority(&self) -> bool {
+        false
+    }
+
+    fn lifetime_secs(&self, notification: &Notification) -> i64 {
+        notification.expiry
+    }
+
+    fn lifetime_rule(&self) -> &'static str {
+        "its expiry"
+    }
+
+    fn answer(&self, head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
+        answer(head, body, now)
+    }
+
+    fn goaway(&self, said: &[u8]) -> Option<&'static Row> {
+        goaway(said)
+    }
+
+    fn rows(&self) -> &'static [Row] {
+        ROWS
+    }
+
+    fn advice(&self) -> &'static [Advice] {
+        ADVICE
+    }
+
+    fn least_backoff(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn renewed(&self) -> &'static str {
+        "auth token"
+    }
+
+    fn was_renewed_too_soon(&self, answer: &Answer) -> bool {
+        answer.reason == "TooManyProviderTokenUpdates"
+    }
+
+    /// A trial names no device token, which Apple looks at after everything else.
+    fn passes_trial(&self, answer: &Answer) -> bool {
+        answer.reason == "BadDeviceToken"
+    }
+
+    fn pings(&self) -> Pings {
+        Pings {
+            idle: Some(PING_IDLE),
+            interval: PING_INTERVAL,
+        }
+    }
 }
 
 #[cfg(test)]

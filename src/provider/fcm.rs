@@ -4,15 +4,24 @@
 //! registration token, with an OAuth access token that [`crate::oauth`] obtains for the
 //! [`ServiceAccount`].
 
+mod address;
 mod advice;
 mod answer;
 mod message;
 mod service_account;
 
+pub use address::Address;
 pub use advice::{ADVICE, BY_STATUS_ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, by_status_alone, refinements};
-pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, doubtful_key, payload, write_body};
+pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, payload};
 pub use service_account::{SCOPE, ServiceAccount};
+
+use std::time::Duration;
+
+use self::message::doubtful_key;
+use crate::moment::Moment;
+use crate::provider::{Advice, Answer, AnswerHead, Pings, Row, Vendor};
+use crate::push::Notification;
 
 /// Where FCM listens.
 pub const HOST: &str = "fcm.googleapis.com";
@@ -59,6 +68,83 @@ pub fn check_project_id(project: &str) -> Result<(), &'static str> {
 /// The `:path` of all pushes of a project.
 pub fn path(project: &str) -> String {
     format!("/v1/projects/{project}/messages:send")
+}
+
+/// What is waited before another attempt beside the back-off: Google asks for ten seconds.
+pub const LEAST_BACKOFF: Duration = Duration::from_secs(10);
+
+/// Least time between two PINGs: FCM throws out who sends them more often, and counts those on an
+/// idle connection twice, which gets none.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// What Google asks, answers and wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Fcm;
+
+impl Vendor for Fcm {
+    fn check_device_token(&self, token: &str) -> Result<(), &'static str> {
+        check_device_token(token)
+    }
+
+    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
+        payload(notification, as_gaurun)
+    }
+
+    fn doubt(&self, notification: &Notification) -> Option<String> {
+        doubtful_key(notification)
+    }
+
+    fn has_priority(&self) -> bool {
+        true
+    }
+
+    fn lifetime_secs(&self, notification: &Notification) -> i64 {
+        notification.time_to_live
+    }
+
+    fn lifetime_rule(&self) -> &'static str {
+        "its time_to_live"
+    }
+
+    fn answer(&self, head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
+        answer(head, body, now)
+    }
+
+    fn goaway(&self, _: &[u8]) -> Option<&'static Row> {
+        None
+    }
+
+    fn rows(&self) -> &'static [Row] {
+        ROWS
+    }
+
+    fn advice(&self) -> &'static [Advice] {
+        ADVICE
+    }
+
+    fn least_backoff(&self) -> Duration {
+        LEAST_BACKOFF
+    }
+
+    fn renewed(&self) -> &'static str {
+        "access token"
+    }
+
+    fn was_renewed_too_soon(&self, _: &Answer) -> bool {
+        false
+    }
+
+    /// A trial asks only whether it would be taken.
+    fn passes_trial(&self, answer: &Answer) -> bool {
+        answer.status == 200
+    }
+
+    fn pings(&self) -> Pings {
+        Pings {
+            idle: None,
+            interval: PING_INTERVAL,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use sterna::delivery::credential::Credentials;
 use sterna::delivery::desk::{Desk, Next};
 use sterna::delivery::policy::Limits;
 use sterna::delivery::present_route::PresentRoute;
-use sterna::delivery::route::{Address, Route};
+use sterna::delivery::route::Route;
 use sterna::delivery::settler::Settler;
 use sterna::http2::Options;
 use sterna::lane::Lane;
@@ -21,7 +21,7 @@ use sterna::log::{Destination, Logs};
 use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
-use sterna::provider::fcm;
+use sterna::provider::{Addressing, apns, fcm};
 use sterna::push::{Accepted, DeviceToken, LaneId, Notification, Provider, Push, PushId};
 use sterna::stats::Stats;
 
@@ -91,16 +91,16 @@ impl Stage {
     pub(crate) fn new(setting: Setting) -> Self {
         operator::lines();
         let origin = Instant::now();
-        let address = match setting.platform.provider() {
-            Provider::Apns => Address::Apns {
+        let address: Arc<dyn Addressing> = match setting.platform.provider() {
+            Provider::Apns => Arc::new(apns::Address {
                 authority: "push.example".into(),
                 topic: Some("com.example.app".into()),
                 ids: Arc::default(),
-            },
-            Provider::Fcm => Address::Fcm {
+            }),
+            Provider::Fcm => Arc::new(fcm::Address {
                 authority: "push.example".into(),
                 path: "/v1/projects/p/messages:send".into(),
-            },
+            }),
         };
         let route = Route {
             endpoint: ENDPOINT.clone(),

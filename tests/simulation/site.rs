@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sterna::delivery::credential::Credentials;
 use sterna::delivery::policy::Limits;
-use sterna::delivery::route::{Address, Route};
+use sterna::delivery::route::Route;
 use sterna::delivery::shared_tokens::SharedTokens;
 use sterna::http2;
 use sterna::moment::Moment;
@@ -14,7 +14,7 @@ use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
 use sterna::oauth::AccessTokens;
 use sterna::provider::apns::{ApnsIds, AuthTokens, SigningKey};
-use sterna::provider::fcm;
+use sterna::provider::{Addressing, apns, fcm};
 use sterna::push::{LaneId, Provider};
 
 use crate::dice::Dice;
@@ -87,19 +87,19 @@ impl Site {
 
     /// A route with the credential of that number.
     pub(crate) fn route(&self, key: u64, issuer: &Issuer, now: Moment) -> Route {
-        let address = match self.platform().provider() {
-            Provider::Apns => Address::Apns {
+        let address: Arc<dyn Addressing> = match self.platform().provider() {
+            Provider::Apns => Arc::new(apns::Address {
                 authority: APNS.into(),
                 topic: Some(TOPIC.into()),
                 ids: Arc::new(OnceLock::from(ApnsIds::new(
                     0x9f3c_5e0d_b8a1_472d,
                     std::iter::once(0..1 << 53),
                 ))),
-            },
-            Provider::Fcm => Address::Fcm {
+            }),
+            Provider::Fcm => Arc::new(fcm::Address {
                 authority: FCM.into(),
                 path: fcm::path(PROJECT).into(),
-            },
+            }),
         };
         let credentials = match self.proof {
             Proof::Certificate => Credentials::Certificate,

@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use crate::delivery::policy::{
-    FIRST_BACKOFF, FIRST_BACKOFF_QUOTA, FREE_REFUSALS, LANE_RETRY_AFTER_MAX, LEAST_WAIT_FCM,
-    LONGEST_BACKOFF,
+    FIRST_BACKOFF, FIRST_BACKOFF_QUOTA, FREE_REFUSALS, LANE_RETRY_AFTER_MAX, LONGEST_BACKOFF,
 };
 use crate::delivery::reasons;
 use crate::oauth;
-use crate::provider::{Advice, Again, LaneEffect, Row, TokenEffect, Verdict, Wait, apns, fcm};
+use crate::provider::{
+    self, Advice, Again, LaneEffect, Row, TokenEffect, Verdict, Wait, apns, fcm,
+};
 use crate::push::Provider;
 
 /// A reason.
@@ -267,11 +268,11 @@ fn retry_rule(again: Again, provider: Provider) -> String {
         };
         format!("after {least}a random part of {first} s, which doubles up to {longest}")
     };
-    let wait = match (again.wait, provider) {
-        (Wait::Now, _) => "at once".to_owned(),
-        (Wait::Backoff, Provider::Apns) => part(0, FIRST_BACKOFF.as_secs()),
-        (Wait::Backoff, Provider::Fcm) => part(LEAST_WAIT_FCM.as_secs(), FIRST_BACKOFF.as_secs()),
-        (Wait::Quota, _) => {
+    let provider = provider::of(provider);
+    let wait = match again.wait {
+        Wait::Now => "at once".to_owned(),
+        Wait::Backoff => part(provider.least_backoff().as_secs(), FIRST_BACKOFF.as_secs()),
+        Wait::Quota => {
             let first = FIRST_BACKOFF_QUOTA.as_secs();
             part(first, first)
         }
@@ -281,10 +282,10 @@ fn retry_rule(again: Again, provider: Provider) -> String {
     } else {
         ""
     };
-    let credential = match provider {
-        _ if !again.new_credential => "",
-        Provider::Apns => ", with a new auth token",
-        Provider::Fcm => ", with a new access token",
+    let credential = if again.new_credential {
+        format!(", with a new {}", provider.renewed())
+    } else {
+        String::new()
     };
     let cost = if again.counts {
         "counts against retry_max".to_owned()

@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::{Key, all_keys};
 use crate::daemon::running_lane::RunningLane;
-use crate::delivery::route::Address;
 use crate::journal::{DiskFiles, Journal, Settings};
 use crate::lane::{CredentialRefusal, EndsWith, Lane, RAMP, Refused};
 use crate::push::{Accepted, DeviceToken, Notification, PushId};
@@ -168,9 +167,13 @@ impl Running {
             let (lane, limits) = (&running.lane, running.limits.get());
             let (_, route) = running.route.current();
             let endpoint = &route.endpoint;
-            let (authority, path) = match &route.address {
-                Address::Apns { authority, .. } => (authority, None),
-                Address::Fcm { authority, path } => (authority, Some(path)),
+            let shared = route.address.shared(0, None).unwrap();
+            let field = |name: &[u8]| {
+                let mut fields = shared.pseudo.iter();
+                let value = fields
+                    .find(|(its, _)| *its == name)
+                    .map(|(_, value)| *value);
+                String::from_utf8(value.unwrap_or_default().to_vec()).unwrap()
             };
             let facts = [
                 format!("queues {}", lane.capacity()),
@@ -183,8 +186,8 @@ impl Running {
                 format!("connect {:?}", endpoint.timeouts.connect),
                 format!("timeout {:?}", route.timeout),
                 format!("idle {:?}", route.idle_timeout),
-                format!("authority {authority}"),
-                format!("path {}", path.map_or("", |path| path)),
+                format!("authority {}", field(b":authority")),
+                format!("path {}", field(b":path")),
             ];
             let credential = route.credential_name.split(", ").map(str::to_owned);
             let facts = facts.into_iter().chain(credential);

@@ -13,7 +13,6 @@ use super::*;
 use crate::delivery::credential::Credentials;
 use crate::delivery::policy::Limits;
 use crate::delivery::register::{Keeper, Register};
-use crate::delivery::route::Address;
 use crate::http2::{self, Event, Options};
 use crate::lane::{CredentialRefusal, EndsWith, GATHER, RAMP, Refused, Witness};
 use crate::log::{Destination, Logs};
@@ -22,6 +21,7 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
+use crate::provider::apns;
 use crate::push::{ConnectionId, End, LaneId, PushId, Waits, fixture};
 
 /// What a provider does with the request that is the nth on its connection.
@@ -257,11 +257,11 @@ impl Scene {
                 http2: Options::default(),
                 timeouts: Timeouts::default(),
             },
-            address: Address::Apns {
+            address: Arc::new(apns::Address {
                 authority: "localhost".into(),
                 topic: None,
                 ids: Arc::default(),
-            },
+            }),
             credentials: Credentials::Certificate,
             credential_name: "a certificate".to_owned(),
             clock: Arc::default(),

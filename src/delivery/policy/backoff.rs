@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use crate::jitter;
-use crate::provider::{Again, Answer, LaneEffect, Wait};
-use crate::push::{Provider, Push};
+use crate::provider::{self, Again, Answer, LaneEffect, Wait};
+use crate::push::Push;
 
 /// Longest back-off between two attempts, before it is drawn from.
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
@@ -19,8 +19,6 @@ pub const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 pub const FIRST_BACKOFF_QUOTA: Duration = Duration::from_secs(60);
 /// First back-off after an attempt without an answer, and after refusals in a row.
 pub const FIRST_BACKOFF_UNANSWERED: Duration = Duration::from_secs(1);
-/// Least wait after a 5xx of FCM: Google asks for ten seconds before a retry.
-pub const LEAST_WAIT_FCM: Duration = Duration::from_secs(10);
 /// Longest time that one answer's Retry-After holds back other pushes. A project's
 /// quota fills within a minute; a slip of one server must not cost the lane an hour.
 pub const LANE_RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
@@ -50,10 +48,7 @@ pub(super) fn after_answer(
     let (least, longest) = match how.wait {
         Wait::Now => (Duration::ZERO, longest_after_refusals(push)),
         Wait::Backoff => {
-            let least = match push.notification().lane.provider() {
-                Provider::Apns => Duration::ZERO,
-                Provider::Fcm => LEAST_WAIT_FCM,
-            };
+            let least = provider::of(push.notification().lane.provider()).least_backoff();
             (least, doubled(FIRST_BACKOFF, attempts_before))
         }
         Wait::Quota => (

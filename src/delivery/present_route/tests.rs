@@ -8,6 +8,7 @@ use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::oauth::{AccessTokens, Class};
+use crate::provider::fcm;
 use crate::push::{DeviceToken, LaneId};
 
 /// A lane to FCM whose access tokens a test hands out.
@@ -23,10 +24,10 @@ fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
             http2: Options::default(),
             timeouts: Timeouts::default(),
         },
-        address: Address::Fcm {
+        address: Arc::new(fcm::Address {
             authority: "localhost".into(),
             path: "/v1/projects/p/messages:send".into(),
-        },
+        }),
         credentials: Credentials::AccessTokens(AccessTokens::by_hand(1)),
         credential_name: "service account a@b".to_owned(),
         clock: Arc::default(),

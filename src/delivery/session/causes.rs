@@ -2,7 +2,7 @@
 
 use crate::http2::{Cause, ErrorCode};
 use crate::pasted::quoted;
-use crate::provider::apns;
+use crate::provider::Row;
 use crate::texts;
 
 /// Characters of a GOAWAY's text that are told.
@@ -35,14 +35,14 @@ pub(super) fn cause_text(cause: Cause) -> String {
 }
 
 /// What a GOAWAY says, without what could pass for something else in a log, with its meaning if it
-/// holds a reason that Apple documents.
-pub(super) fn goaway_text(code: ErrorCode, said: &str) -> String {
+/// holds a documented reason.
+pub(super) fn goaway_text(code: ErrorCode, said: &str, row: Option<&Row>) -> String {
     let most = GOAWAY_SHOWN.saturating_add(1);
     let shown = quoted(said.trim(), most);
     let shown = texts::shortened(&shown, GOAWAY_SHOWN);
     let text = format!("GOAWAY {code} {}", texts::escaped(&shown, char::is_control));
     let text = text.trim_end();
-    match apns::goaway(said.as_bytes()) {
+    match row {
         Some(row) => format!("{text} ({})", row.meaning),
         None => text.to_owned(),
     }

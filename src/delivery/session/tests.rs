@@ -7,10 +7,9 @@ mod liveness;
 use std::sync::Arc;
 
 use super::*;
-use crate::delivery::route::Address;
 use crate::http2::{Field, Fields, Indexing, Options};
 use crate::oauth::AccessToken;
-use crate::provider::fcm;
+use crate::provider::{Addressing, apns, fcm};
 use crate::push::{Accepted, DeviceToken, LaneId, Notification, Provider, PushId};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +25,7 @@ struct Wire {
 }
 
 impl Wire {
-    fn new(address: Address, streams: u32) -> Self {
+    fn new(address: Arc<dyn Addressing>, streams: u32) -> Self {
         let now = Moment {
             stood: Duration::ZERO,
             monotonic: Instant::now(),
@@ -178,19 +177,19 @@ fn android(count: usize) -> Vec<Push> {
     })
 }
 
-fn apns() -> Address {
-    Address::Apns {
+fn apns() -> Arc<dyn Addressing> {
+    Arc::new(apns::Address {
         authority: "api.push.apple.com".into(),
         topic: Some("com.example.app".into()),
         ids: Arc::default(),
-    }
+    })
 }
 
-fn fcm() -> Address {
-    Address::Fcm {
+fn fcm() -> Arc<dyn Addressing> {
+    Arc::new(fcm::Address {
         authority: "fcm.googleapis.com".into(),
         path: "/v1/projects/p/messages:send".into(),
-    }
+    })
 }
 
 /// A frame's bytes.

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use super::*;
 use crate::delivery::credential::Credentials;
 use crate::delivery::policy::Limits;
-use crate::delivery::route::{Address, Route};
+use crate::delivery::route::Route;
 use crate::delivery::shared_tokens::SharedTokens;
 use crate::http2::Options;
 use crate::lane::State;
@@ -17,7 +17,7 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::{AMPLE, Authority};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
-use crate::provider::apns::{AuthTokens, SigningKey};
+use crate::provider::apns::{self, AuthTokens, SigningKey};
 use crate::push::{Accepted, DeviceToken, LaneId, Notification, Push, PushId, fixture};
 use provider::{Order, Provider};
 
@@ -42,11 +42,11 @@ fn route_to_nowhere() -> Route {
                 write: second,
             },
         },
-        address: Address::Apns {
+        address: Arc::new(apns::Address {
             authority: "127.0.0.1".into(),
             topic: None,
             ids: Arc::default(),
-        },
+        }),
         credentials: Credentials::Certificate,
         credential_name: "a certificate".to_owned(),
         clock: Arc::default(),

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use super::address::{expiration, path, priority};
 use super::*;
 use crate::provider::fixture::{UNIX, notification, start};
 use crate::push::LaneId;
-use crate::push::PushId;
+use crate::push::{Accepted, DeviceToken, PushId};
 
 fn accepted(expiry: i64) -> Accepted {
     Accepted {

@@ -67,7 +67,12 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, 
 /// Appends the body of one push: a payload of [`payload`], sent to that device token, to be kept
 /// by FCM for so many seconds. `None` leaves FCM's default of four weeks; `Some(0)` means "now or
 /// never".
-pub fn write_body(payload: &[u8], token: &DeviceToken, ttl_left: Option<u64>, out: &mut Vec<u8>) {
+pub(super) fn write_body(
+    payload: &[u8],
+    token: &DeviceToken,
+    ttl_left: Option<u64>,
+    out: &mut Vec<u8>,
+) {
     /// Bytes that are neither the payload's nor the token's, at most.
     const FRAME: usize = 64;
     out.reserve(payload.len() + token.as_str().len() + FRAME);
@@ -86,7 +91,7 @@ pub fn write_body(payload: &[u8], token: &DeviceToken, ttl_left: Option<u64>, ou
 
 /// Says why FCM may refuse a data key that is let through, if so: its pages do not agree on which
 /// keys are reserved.
-pub fn doubtful_key(notification: &Notification) -> Option<String> {
+pub(super) fn doubtful_key(notification: &Notification) -> Option<String> {
     let keys = notification.extend.iter().map(|extend| &*extend.key);
     let doubtful = |key: &str| {
         let reserved = key == "notification" || key == "collapse_key" || key.is_empty();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sterna::http2::Fields;
-use sterna::provider::{apns, fcm};
+use sterna::provider::fcm;
 use sterna::push::Accepted;
 
 use crate::coverage::Kind;
@@ -48,8 +48,7 @@ pub(super) fn head(
 
 fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<String> {
     let nth = usize::try_from(push - accepted.first_id.0).unwrap();
-    let mut path = Vec::new();
-    apns::path(&accepted.tokens[nth], &mut path);
+    let path = format!("/3/device/{}", accepted.tokens[nth].as_str().to_lowercase());
     let life = life_of(accepted);
     let expiration = life.map(|life| seconds(accepted.at.unix + life).to_string());
     let length = accepted.payload.len().to_string();
@@ -57,7 +56,7 @@ fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<Str
         fields,
         &[
             (b":method", Some(b"POST")),
-            (b":path", Some(&path)),
+            (b":path", Some(path.as_bytes())),
             (b":authority", Some(APNS.as_bytes())),
             (b"apns-topic", Some(TOPIC.as_bytes())),
             (b"apns-push-type", Some(b"alert")),

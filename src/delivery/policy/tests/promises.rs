@@ -1,6 +1,7 @@
 //! What is promised of every push, one test for each promise.
 
 use super::*;
+use crate::provider::fcm;
 
 /// A spread of random numbers, with both ends.
 fn randoms() -> impl Iterator<Item = u64> {
@@ -206,7 +207,11 @@ fn back_off_is_exponential_with_full_jitter() {
 fn back_off_adds_its_jitter_to_what_google_asks_for_at_least() {
     let now = start();
     for (verdict, least, longest) in [
-        (RETRYABLE, LEAST_WAIT_FCM, LEAST_WAIT_FCM + FIRST_BACKOFF),
+        (
+            RETRYABLE,
+            fcm::LEAST_BACKOFF,
+            fcm::LEAST_BACKOFF + FIRST_BACKOFF,
+        ),
         (QUOTA, FIRST_BACKOFF_QUOTA, 2 * FIRST_BACKOFF_QUOTA),
     ] {
         let waits = randoms().map(|random| {
@@ -224,7 +229,7 @@ fn back_off_adds_its_jitter_to_what_google_asks_for_at_least() {
 #[test]
 fn permanent_refusals_are_never_retried() {
     let now = start();
-    let rows = provider::apns::ROWS.iter().chain(provider::fcm::ROWS);
+    let rows = provider::apns::ROWS.iter().chain(fcm::ROWS);
     let mut checked = 0;
     for row in rows.filter(|row| row.verdict == Verdict::Refused) {
         let outcome = answer(row.status, row.reason, row.verdict);
@@ -321,7 +326,7 @@ fn a_standstill_takes_from_the_time_of_a_push_and_not_from_that_of_its_retries()
 #[test]
 fn an_expired_credential_fails_no_push_at_whatever_retry_max() {
     let now = start();
-    let rows = provider::apns::ROWS.iter().chain(provider::fcm::ROWS);
+    let rows = provider::apns::ROWS.iter().chain(fcm::ROWS);
     let mut checked = Vec::new();
     for row in rows {
         let Verdict::Retry(again) = row.verdict else {

@@ -1,0 +1,81 @@
+//! Where requests to APNs go and how they are written.
+
+use std::sync::{Arc, OnceLock};
+
+use super::{ALERT, Apns, ApnsIds, BACKGROUND, EXPIRATION_MAX, push_type};
+use crate::moment::Moment;
+use crate::provider::{Addressing, Draft, Shared, Vendor, begun_seconds};
+use crate::push::{Accepted, DeviceToken, Push};
+
+/// What requests to APNs are addressed with.
+#[derive(Clone, Debug, Default)]
+pub struct Address {
+    /// `:authority`.
+    pub authority: Arc<str>,
+    /// `apns-topic`, if one is configured.
+    pub topic: Option<Arc<str>>,
+    /// What makes `apns-id`; known before there is a push.
+    pub ids: Arc<OnceLock<ApnsIds>>,
+}
+
+/// The push type of each kind of request.
+const KINDS: [&str; 2] = [ALERT, BACKGROUND];
+
+impl Addressing for Address {
+    fn provider(&self) -> &'static dyn Vendor {
+        &Apns
+    }
+
+    fn shared<'a>(&'a self, kind: usize, authorization: Option<&'a str>) -> Option<Shared<'a>> {
+        let push_type = KINDS.get(kind)?;
+        let topic = self.topic.as_deref();
+        let fields = [
+            (&b"authorization"[..], authorization),
+            (b"apns-topic", topic),
+            (b"apns-push-type", Some(push_type)),
+            (b"apns-priority", priority(push_type)),
+        ];
+        let fields = fields.into_iter();
+        Some(Shared {
+            pseudo: vec![
+                (b":method", b"POST"),
+                (b":scheme", b"https"),
+                (b":authority", self.authority.as_bytes()),
+            ],
+            fields: fields
+                .filter_map(|(name, value)| Some((name, value?.as_bytes())))
+                .collect(),
+        })
+    }
+
+    fn write(&self, push: &Push, _: Moment, draft: &mut Draft) {
+        let push_type = push_type(push.notification());
+        draft.kind = usize::from(push_type == BACKGROUND);
+        path(push.token(), &mut draft.path);
+        let id = self.ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
+        draft.add(b"apns-id", &id);
+        if let Some(at) = expiration(push.accepted()) {
+            draft.add(b"apns-expiration", at.to_string().as_bytes());
+        }
+    }
+}
+
+/// Appends the `:path` of a push, with the device token in lower case.
+pub(super) fn path(token: &DeviceToken, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"/3/device/");
+    out.extend(token.as_str().bytes().map(|byte| byte.to_ascii_lowercase()));
+}
+
+/// `apns-expiration`: seconds since the Unix epoch, counted from acceptance; absent unless the
+/// caller gave a positive `expiry`.
+pub(super) fn expiration(accepted: &Accepted) -> Option<u64> {
+    let lifetime = u64::try_from(accepted.notification.expiry).ok()?;
+    let at = begun_seconds(accepted.at.unix).saturating_add(lifetime);
+    (lifetime > 0).then_some(at.min(EXPIRATION_MAX))
+}
+
+/// `apns-priority` for a push type: 5 for a background push, for which Apple calls the default of
+/// 10 an error; otherwise absent, which means 10.
+pub(super) fn priority(push_type: &str) -> Option<&'static str> {
+    (push_type == BACKGROUND).then_some("5")
+}
