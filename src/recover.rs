@@ -11,6 +11,8 @@
 //! pushes; which one an outcome belongs to is a matter of position and content, see [`Fold`].
 //!
 //! Only `files` touches files. What is found is sent by [`crate::daemon::Resend`].
+//!
+//! What a journal has outstanding needs no search: [`resume`] makes pushes of either.
 
 mod entry;
 mod files;
@@ -18,6 +20,7 @@ mod fold;
 mod foreign;
 mod lines;
 mod merge;
+mod resume;
 mod texts;
 mod when;
 
@@ -25,6 +28,7 @@ pub use entry::whole_tail;
 pub use files::{Found, LOGS_MAX, ReadError, is_gzip, read};
 pub use fold::{Fold, OPEN_MAX, OpenPush, Outcome, TooMany};
 pub use lines::LINE_MAX;
+pub use resume::{attempts, resume};
 pub use when::TimeReader;
 
 #[cfg(test)]

@@ -120,7 +120,12 @@ const MAY_KNOW: [(&str, &[&str]); 33] = [
     ("pid_file", &["regular"]),
     ("provider", &["moment", "pasted", "push", "texts"]),
     ("push", &["count", "moment"]),
-    ("recover", &["count", "moment", "push", "regular"]),
+    (
+        "recover",
+        &[
+            "count", "delivery", "journal", "moment", "provider", "push", "regular",
+        ],
+    ),
     ("regular", &[]),
     ("signal", &[]),
     ("simulator", &["http2", "moment", "net", "pasted"]),

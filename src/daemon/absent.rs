@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::keeping::resume;
 use crate::count;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::register::Register;
@@ -14,7 +13,8 @@ use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{Accepted, LaneId, Push, PushId};
+use crate::push::{LaneId, PushId};
+use crate::recover::resume;
 use crate::stats::Stats;
 
 /// Our limit: pushes that are looked at in one go.
@@ -142,22 +142,10 @@ impl Absent {
     }
 
     fn settle_expired(&mut self, outstanding: Outstanding, sweep: &mut Sweep, now: Moment) {
-        let at = outstanding.moment(now);
-        let in_doubt = outstanding.in_doubt;
-        let accepted = Arc::new(Accepted {
-            notification: outstanding.notification,
-            tokens: outstanding.tokens,
-            first_id: outstanding.first_id,
-            at,
-            payload: Box::default(),
-        });
-        for (index, attempts) in outstanding.pushes {
-            let (Some(mut push), Some(mut room)) =
-                (Push::nth(&accepted, index as usize), self.lane.reserve(1))
-            else {
+        for (push, _) in resume(outstanding, Vec::new(), now) {
+            let Some(mut room) = self.lane.reserve(1) else {
                 continue;
             };
-            resume(&mut push, &attempts, in_doubt, now);
             match self.settler.settle_if_expired(push, now) {
                 None => {
                     room.spend();

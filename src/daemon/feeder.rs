@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::absent::Absent;
 use super::called_off::Meant;
-use super::keeping::{JournalKeeper, Keeping, resume};
+use super::keeping::{JournalKeeper, Keeping};
 use super::running_lane::RunningLane;
 use super::{StartError, StartErrorKind};
 use crate::api::plan::PayloadOf;
@@ -23,12 +23,13 @@ use crate::delivery::reasons::JOURNAL_DAMAGED;
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
-use crate::journal::{Fed, Journal, Outstanding};
+use crate::journal::{Fed, Journal};
 use crate::lane::{Asked, Lane, Reservation, Said, Turn};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::push::{self, Accepted, DeviceToken, End, LaneId, Notification, Push, PushId};
+use crate::recover::resume;
 
 /// How often it looks whether there is room.
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
@@ -230,30 +231,10 @@ fn feed(
     let mut pushes = Vec::new();
     let mut shelved = false;
     for mut outstanding in fed.notifications {
-        let moment = outstanding.moment(now);
         let payload = payload(&mut outstanding.notification);
         let why = payload.as_ref().err().cloned();
-        let Outstanding {
-            notification,
-            tokens,
-            first_id,
-            in_doubt,
-            pushes: left,
-            ..
-        } = outstanding;
-        let accepted = Arc::new(Accepted {
-            notification,
-            tokens,
-            first_id,
-            at: moment,
-            payload: payload.unwrap_or_default().into(),
-        });
         let mut later = Vec::new();
-        for (index, attempts) in left {
-            let Some(mut push) = Push::nth(&accepted, index as usize) else {
-                continue;
-            };
-            let waits = resume(&mut push, &attempts, in_doubt, now);
+        for (push, waits) in resume(outstanding, payload.unwrap_or_default(), now) {
             if let Some(until) = waits.rest {
                 rest_on(lane, until, now);
             }

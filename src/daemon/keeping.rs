@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::called_off::CalledOff;
 use super::state_directory::StateDirectory;
@@ -14,16 +14,15 @@ use crate::api::keys::KeyOwner;
 use crate::api::{Kept, Unrecorded};
 use crate::config;
 use crate::count;
-use crate::delivery::policy::LANE_RETRY_AFTER_MAX;
 use crate::delivery::register::{Keeper, Register};
 use crate::journal::{
-    self, Attempts, DiskFiles, Fault, Files, Journal, KeptAnswer, Lock, OpenError, Recovered,
-    State, SyncPolicy,
+    self, DiskFiles, Fault, Files, Journal, KeptAnswer, Lock, OpenError, Recovered, State,
+    SyncPolicy,
 };
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::provider::RETRY_AFTER_MAX;
-use crate::push::{Accepted, Contradictions, End, LaneId, Push, PushId, Waits};
+use crate::push::{Accepted, End, LaneId, Push, PushId, Waits};
+use crate::recover::attempts;
 
 /// A restart forgets no key that would be known without it: the journal keeps answers for as long,
 /// and as much of them, as their requests are let in.
@@ -196,65 +195,6 @@ impl Keeper for JournalKeeper {
         // A journal that cannot be written has said so. What is accepted is sent all the same.
         let _unnoted = self.0.hand(pushes.iter().copied()).is_err();
     }
-}
-
-/// How far a push has come, on the clock that outlives the process.
-pub(super) fn attempts(push: &Push, waits: Waits, now: Moment) -> Attempts {
-    let first = push.first_attempt.map(|first| {
-        let ago = now.monotonic.saturating_duration_since(first);
-        now.unix.saturating_sub(ago)
-    });
-    let unix = |at: Instant| {
-        let wait = at.saturating_duration_since(now.monotonic);
-        now.unix.saturating_add(wait)
-    };
-    Attempts {
-        attempts: push.attempts,
-        refusals: push.refusals,
-        maybe_sent: push.maybe_sent,
-        used_its_second_chance: push.used_its_second_chance,
-        contradictions: (
-            push.contradictions.count(),
-            push.contradictions.first_age_secs(),
-        ),
-        first_attempt: first,
-        due: waits.due.map(unix),
-        rest: waits.rest.map(unix),
-    }
-}
-
-/// Goes on where a push was left; `in_doubt` if it may have been sent since. Until when it has
-/// still to wait.
-pub(super) fn resume(push: &mut Push, attempts: &Attempts, in_doubt: bool, now: Moment) -> Waits {
-    push.in_doubt = in_doubt;
-    push.attempts = attempts.attempts;
-    push.refusals = attempts.refusals;
-    push.maybe_sent = attempts.maybe_sent;
-    push.used_its_second_chance = attempts.used_its_second_chance;
-    let (count, first_age) = attempts.contradictions;
-    push.contradictions = Contradictions::kept(count, first_age);
-    push.first_attempt = attempts.first_attempt.map(|first| at(first, now));
-    let rest = attempts.rest;
-    Waits {
-        due: attempts
-            .due
-            .and_then(|due| ahead(due, RETRY_AFTER_MAX, now)),
-        rest: rest.and_then(|rest| ahead(rest, LANE_RETRY_AFTER_MAX, now)),
-    }
-}
-
-/// A point of the wall clock on the monotonic one; one that is still to come counts as now.
-fn at(unix: Duration, now: Moment) -> Instant {
-    let ago = now.unix.saturating_sub(unix);
-    now.monotonic.checked_sub(ago).unwrap_or(now.monotonic)
-}
-
-/// A point of the wall clock that is still to come on the monotonic one. The clock may have been
-/// set meanwhile: one that is further away than `most`, which no wait is, is that far away.
-fn ahead(unix: Duration, most: Duration, now: Moment) -> Option<Instant> {
-    let wait = unix.saturating_sub(now.unix).min(most);
-    let at = now.monotonic.checked_add(wait);
-    at.filter(|_| !wait.is_zero())
 }
 
 /// Makes the configuration's journal, which is in the state directory, ours before it is read.

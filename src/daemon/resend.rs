@@ -19,11 +19,11 @@ use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
-use crate::journal::{self, DiskFiles, Fault, Reading};
+use crate::journal::{self, Attempts, DiskFiles, Fault, Outstanding, Reading};
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
-use crate::push::{Accepted, LaneId, Provider, Push, PushId};
-use crate::recover::OpenPush;
+use crate::push::{LaneId, Provider, Push, PushId};
+use crate::recover::{OpenPush, resume};
 use crate::signal::Signal;
 use crate::stats::Stats;
 
@@ -177,14 +177,15 @@ impl Judge {
             Ok(payload) => (payload, None),
             Err(error) => (Vec::new(), Some(error)),
         };
-        let accepted = Arc::new(Accepted {
+        let outstanding = Outstanding {
             notification,
-            tokens: Box::new([push.token.clone()]),
+            tokens: [push.token.clone()].into(),
             first_id: push.push_id(),
-            at: earlier(now, Duration::from_secs(at)),
-            payload: payload.into(),
-        });
-        let Some(push) = Push::nth(&accepted, 0) else {
+            at: Duration::from_secs(at),
+            in_doubt: false,
+            pushes: vec![(0, Attempts::default())],
+        };
+        let Some((push, _)) = resume(outstanding, payload, now).next() else {
             return Disposition::HeldBack(Obstacle::Incomplete);
         };
         if policy::expired(&push, limits, now).is_some() {
@@ -200,17 +201,6 @@ impl Judge {
 
     fn limits(&self, lane: LaneId) -> Option<Limits> {
         self.enabled.get(&lane).copied()
-    }
-}
-
-/// The moment at which the wall clock showed `unix`.
-fn earlier(now: Moment, unix: Duration) -> Moment {
-    let age = now.unix.saturating_sub(unix);
-    Moment {
-        // Linux counts below its start; where that cannot be, the push is younger than it says.
-        monotonic: now.monotonic.checked_sub(age).unwrap_or(now.monotonic),
-        unix,
-        ..now
     }
 }
 

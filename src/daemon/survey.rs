@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::resend::enabled;
@@ -15,7 +14,8 @@ use crate::count;
 use crate::delivery::policy::{self, Limits};
 use crate::journal::{self, Damage, DiskFiles, Fault, OpenError, Outstanding, Recovered};
 use crate::moment::Moment;
-use crate::push::{Accepted, LaneId, Push};
+use crate::push::LaneId;
+use crate::recover::resume;
 
 /// What a journal holds, by what is to become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,24 +133,13 @@ impl Survey {
 
     fn count(&mut self, rules: &Rules, mut outstanding: Outstanding, now: Moment) {
         let lane = outstanding.notification.lane;
-        let at = outstanding.moment(now);
         let Some(limits) = rules.limits.get(&lane).copied() else {
             let held = self.held.entry(Obstacle::Disabled(lane)).or_default();
             *held += outstanding.pushes.len() as u64;
             return;
         };
         let is_sendable = (rules.payload)(&mut outstanding.notification).is_ok();
-        let accepted = Arc::new(Accepted {
-            notification: outstanding.notification,
-            tokens: outstanding.tokens,
-            first_id: outstanding.first_id,
-            at,
-            payload: Box::default(),
-        });
-        for (index, _) in outstanding.pushes {
-            let Some(push) = Push::nth(&accepted, index as usize) else {
-                continue;
-            };
+        for (push, _) in resume(outstanding, Vec::new(), now) {
             if policy::expired(&push, limits, now).is_some() {
                 self.expired += 1;
             } else if is_sendable {

@@ -9,7 +9,7 @@ use crate::delivery::reasons::PURGED;
 use crate::delivery::register::{Marks, Remembered};
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
 use crate::log::Destination;
-use crate::push::{ConnectionId, DeviceToken, Notification};
+use crate::push::{DeviceToken, Notification};
 
 fn accepted(now: Moment) -> Arc<Accepted> {
     Arc::new(Accepted {
@@ -63,74 +63,6 @@ fn an_answer_has_its_owner_again_after_a_restart() {
     let mut found: Vec<_> = found.collect();
     found.sort_by_key(|answered| given.iter().position(|given| given.key == answered.key));
     assert_eq!(found, given);
-}
-
-#[test]
-fn a_push_goes_on_where_it_was_left() {
-    let now = Moment::now();
-    let mut left = push(now);
-    left.attempts = 3;
-    left.refusals = 2;
-    left.maybe_sent = true;
-    left.used_its_second_chance = true;
-    let connection = ConnectionId::new(1);
-    for age in [5, 7] {
-        left.contradictions
-            .add(connection, Duration::from_secs(age));
-    }
-    left.first_attempt = now.monotonic.checked_sub(Duration::from_secs(60));
-    let secs = Duration::from_secs;
-    let waits = Waits {
-        due: now.monotonic.checked_add(secs(90)),
-        rest: now.monotonic.checked_add(secs(70)),
-    };
-    let kept = attempts(&left, waits, now);
-    // The process that goes on reads other clocks, a minute later.
-    let later = Moment {
-        stood: Duration::ZERO,
-        monotonic: now.monotonic + Duration::from_secs(1000),
-        unix: now.unix + Duration::from_secs(60),
-    };
-    let mut resumed = push(later);
-    let waits = resume(&mut resumed, &kept, true, later);
-    let left = [waits.due, waits.rest].map(|at| at.unwrap() - later.monotonic);
-    assert_eq!(left, [secs(30), secs(10)], "a minute of it has passed");
-    assert_eq!((resumed.attempts, resumed.refusals), (3, 2));
-    assert!(resumed.maybe_sent && resumed.in_doubt && resumed.used_its_second_chance);
-    let met = resumed.contradictions;
-    assert_eq!((met.count(), met.first_age_secs()), (2, 5));
-    assert!(met.began_elsewhere(connection), "of this process");
-    let first = resumed.first_attempt.unwrap();
-    assert_eq!(later.monotonic - first, Duration::from_secs(120));
-    assert_eq!(attempts(&resumed, waits, later), kept);
-}
-
-#[test]
-fn a_clock_that_was_set_makes_no_wait_longer_than_a_provider_may_ask_for() {
-    let now = Moment::now();
-    let secs = Duration::from_secs;
-    let resumed_at = |unix| {
-        let kept = Attempts {
-            due: Some(now.unix + secs(100)),
-            rest: Some(now.unix + secs(100)),
-            ..Attempts::default()
-        };
-        let now = Moment { unix, ..now };
-        let waits = resume(&mut push(now), &kept, false, now);
-        [waits.due, waits.rest].map(|at| at.map(|at| at - now.monotonic))
-    };
-    let most = [Some(RETRY_AFTER_MAX), Some(LANE_RETRY_AFTER_MAX)];
-    assert_eq!(resumed_at(Duration::ZERO), most);
-    assert_eq!(resumed_at(now.unix.saturating_sub(secs(86_400))), most);
-    assert_eq!(resumed_at(now.unix + secs(99)), [Some(secs(1)); 2]);
-    assert_eq!(resumed_at(now.unix + secs(100)), [None; 2], "it is over");
-    assert_eq!(resumed_at(Duration::MAX), [None; 2]);
-}
-
-#[test]
-fn a_clock_that_was_set_back_makes_nothing_older_or_younger_than_now() {
-    let now = Moment::now();
-    assert_eq!(at(now.unix + Duration::from_secs(60), now), now.monotonic);
 }
 
 /// The journal in these files, and what the last process has left in it.
