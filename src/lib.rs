@@ -4,7 +4,7 @@
 //! # The trip of a push
 //!
 //! ```text
-//! caller ──HTTP/1.1──▶ api ──parse──▶ Notification ──one per device token──▶ Push
+//! caller ──▶ http1 ──▶ api ──parse──▶ Notification ──one per device token──▶ Push
 //!                       │ reserve room in the lane, log "accepted", answer 200
 //!                       ▼
 //!                     lane ── ready queue and retry shelf; one for each provider
@@ -32,7 +32,8 @@
 //! - [`check`]: looks at the files, places and providers that a configuration names.
 //! - [`named`]: the files that a configuration names, read by all that use it in one way.
 //! - [`filetype`]: what a file is that is no key, certificate or service account.
-//! - [`api`]: the bounded HTTP/1.1 listener, routes, request parsing, replies.
+//! - [`http1`]: the bounded HTTP/1.1 server: connections, heads, bodies, replies.
+//! - [`api`]: routes, request parsing, and what callers are answered.
 //! - [`push`], [`moment`], [`jitter`]: the units of everything, points in time, spread of retries.
 //! - [`journal`]: what was accepted and is not settled, kept over crashes and power failures.
 //! - [`lane`]: what waits for a provider, and how much may.
@@ -57,7 +58,7 @@
 //!   that a wrong constant cannot agree with itself.
 //!
 //! Who may know whom is held by a test (`tests/tidy.rs`): nobody knows [`cli`] or [`daemon`],
-//! [`http2`] knows nobody, [`simulator`] never knows [`provider`].
+//! [`http2`] knows nobody, [`http1`] nothing of pushes, [`simulator`] never knows [`provider`].
 
 pub mod api;
 pub mod check;
@@ -71,6 +72,7 @@ pub mod delivery;
 pub mod descriptors;
 pub mod filetype;
 pub mod heartbeat;
+pub mod http1;
 pub mod http2;
 pub mod jitter;
 pub mod journal;

@@ -101,6 +101,7 @@ mod tests {
     use super::super::plan::{Rules, plan};
     use super::super::request::{Trailing, decode};
     use super::*;
+    use crate::http1::body::{FREE, LARGE_BODIES, beside_free};
 
     /// What the answer to a body has, and what was said beforehand that it might have.
     fn bytes(body: &str, notification_max: usize) -> (usize, usize) {
@@ -149,6 +150,17 @@ mod tests {
 
     #[test]
     fn an_answer_of_the_default_limits_needs_no_room_beyond_a_connections_own() {
-        assert!(PushReply::bytes_max(100, 4 << 20) <= super::super::body::FREE);
+        assert!(PushReply::bytes_max(100, 4 << 20) <= FREE);
     }
+
+    #[test]
+    fn whatever_the_limits_a_request_of_the_greatest_size_fits() {
+        for most in (10..=28).map(|bits| 1 << bits) {
+            let answer = PushReply::bytes_max(NOTIFICATIONS_MAX, most).saturating_sub(FREE);
+            assert!(beside_free(most, answer) <= most * LARGE_BODIES, "{most}");
+        }
+    }
+
+    /// `core.notification_max` at most.
+    const NOTIFICATIONS_MAX: usize = 100_000;
 }

@@ -21,15 +21,15 @@ use crate::push::{Accepted, LaneId, Node, Notification, Provider, Push, PushId};
 use crate::stats::Process;
 
 /// A port of the loopback interface.
-pub(super) fn loopback() -> Bound {
+pub(crate) fn loopback() -> Bound {
     Bound::tcp(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
 }
 
 /// Longer than anything here takes: reaching it is a failure.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for a condition that other threads bring about.
-pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "in vain: {what}");
@@ -38,21 +38,21 @@ pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// A client that sends what it likes.
-pub(super) struct Client<S = TcpStream> {
-    pub(super) stream: S,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     unread: Vec<u8>,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Got {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Got {
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(": ")?;
             found.eq_ignore_ascii_case(name).then_some(value)
@@ -61,7 +61,7 @@ impl Got {
 }
 
 impl Client {
-    pub(super) fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// The answer that is there within a few milliseconds, if there is one.
-    pub(super) fn poll(&mut self) -> Option<Got> {
+    pub(crate) fn poll(&mut self) -> Option<Got> {
         self.stream
             .set_read_timeout(Some(Duration::from_millis(5)))
             .unwrap();
@@ -85,7 +85,7 @@ impl Client {
 }
 
 impl Client<UnixStream> {
-    pub(super) fn connect_unix(path: &std::path::Path) -> Self {
+    pub(crate) fn connect_unix(path: &std::path::Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self::over(stream)
@@ -96,39 +96,39 @@ impl<S> Client<S>
 where
     for<'a> &'a S: io::Read + io::Write,
 {
-    pub(super) fn over(stream: S) -> Self {
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             unread: Vec::new(),
         }
     }
 
-    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         (&self.stream).write_all(bytes.as_ref()).unwrap();
     }
 
     /// Sends as far as the other side takes it.
-    pub(super) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         (&self.stream).write_all(bytes.as_ref()).is_ok()
     }
 
     /// The next answer.
-    pub(super) fn answer(&mut self) -> Got {
+    pub(crate) fn answer(&mut self) -> Got {
         self.read_answer(true).unwrap()
     }
 
     /// The next answer, to a HEAD request.
-    pub(super) fn answer_to_head(&mut self) -> Got {
+    pub(crate) fn answer_to_head(&mut self) -> Got {
         self.read_answer(false).unwrap()
     }
 
-    pub(super) fn ask(&mut self, request: impl AsRef<[u8]>) -> Got {
+    pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Got {
         self.send(request);
         self.answer()
     }
 
     /// Whether the other side ends the connection without another byte.
-    pub(super) fn is_ended(&mut self) -> bool {
+    pub(crate) fn is_ended(&mut self) -> bool {
         match (&self.stream).read(&mut [0; 1]) {
             Ok(bytes) => bytes == 0 && self.unread.is_empty(),
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
@@ -136,7 +136,7 @@ where
     }
 
     /// Bytes that were read behind the last answer.
-    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+    pub(crate) fn take_unread(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unread)
     }
 

@@ -3,7 +3,7 @@
 //! threads stay within bounds.
 //!
 //! A failed start of a connection's thread cannot be caused from outside: it is injected in the
-//! unit tests of `api::listener`.
+//! unit tests of `http1::listener`.
 
 #![allow(
     clippy::unwrap_used,

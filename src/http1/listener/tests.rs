@@ -3,9 +3,9 @@ use std::sync::{Mutex, atomic::AtomicUsize};
 use std::time::Instant;
 
 use super::*;
-use crate::api::body::FREE;
 use crate::api::fixture::{Client, PATIENCE, loopback, until};
-use crate::api::head::{MAX_FIELDS, MAX_HEAD};
+use crate::http1::body::FREE;
+use crate::http1::head::{MAX_FIELDS, MAX_HEAD};
 
 mod attacks;
 

@@ -35,7 +35,7 @@ struct Waiter {
 
 /// One that is inside, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub struct Turn<'a> {
     turnstile: &'a Turnstile,
     bytes: usize,
 }
@@ -58,7 +58,7 @@ impl Turnstile {
     }
 
     /// Waits for a turn of a request with so long a body.
-    pub(super) fn enter(&self, bytes: usize) -> Turn<'_> {
+    pub fn enter(&self, bytes: usize) -> Turn<'_> {
         let turn = Turn {
             turnstile: self,
             bytes,

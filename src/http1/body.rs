@@ -269,7 +269,7 @@ impl Body {
 }
 
 /// Bytes of the budget for a body of so many, beside others that are `kept`.
-pub(super) fn beside_free(body: usize, kept: usize) -> usize {
+pub(crate) fn beside_free(body: usize, kept: usize) -> usize {
     body.saturating_sub(FREE).saturating_add(kept)
 }
 
@@ -277,7 +277,7 @@ const NO_ROOM: Refusal = Refusal::new(503, "too many large requests at once");
 
 /// Our limit: bytes of a body buffer, and of an answer, that each connection may have beside the
 /// budget.
-pub(super) const FREE: usize = 64 * 1024;
+pub(crate) const FREE: usize = 64 * 1024;
 
 /// Our limit: bytes of a body's or answer's buffer that a connection keeps for the next one.
 pub(super) const KEPT: usize = 16 * 1024;
@@ -285,7 +285,7 @@ pub(super) const KEPT: usize = 16 * 1024;
 /// Our limit: bodies of the greatest allowed size that fit into memory at once. The answer that a
 /// body may have takes up to three and a half times its bytes beside it, so that fewer would turn
 /// some requests away for ever.
-pub(super) const LARGE_BODIES: usize = 5;
+pub(crate) const LARGE_BODIES: usize = 5;
 
 /// How often a request that waits for room looks whose caller lets us wait.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

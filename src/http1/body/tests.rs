@@ -4,11 +4,10 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::api::answer::PushReply;
 use crate::api::fixture::{PATIENCE, until};
-use crate::api::registry::Registry;
-use crate::api::socket::Socket;
-use crate::api::standing::Awaited;
+use crate::http1::registry::Registry;
+use crate::http1::socket::Socket;
+use crate::http1::standing::Awaited;
 
 fn share<'a>(budget: &Arc<Budget>, place: &'a Place) -> Share<'a> {
     Share::new(Arc::clone(budget), place, PATIENCE)
@@ -180,14 +179,3 @@ fn who_waits_for_more_than_there_is_any_more_lets_others_pass() {
         assert_eq!(small.join().unwrap(), Ok(()));
     });
 }
-
-#[test]
-fn whatever_the_limits_a_request_of_the_greatest_size_fits() {
-    for most in (10..=28).map(|bits| 1 << bits) {
-        let answer = PushReply::bytes_max(NOTIFICATIONS_MAX, most).saturating_sub(FREE);
-        assert!(beside_free(most, answer) <= most * LARGE_BODIES, "{most}");
-    }
-}
-
-/// `core.notification_max` at most.
-const NOTIFICATIONS_MAX: usize = 100_000;

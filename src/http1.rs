@@ -1,0 +1,30 @@
+//! A bounded HTTP/1.1 server, which knows nothing of what it is asked for.
+//!
+//! [`Listener`] accepts connections and reads requests, all of it bounded; a [`Handler`] answers
+//! them. What can be decided without a socket is decided in modules that are pure, and say so.
+//!
+//! `tiny_http`'s types and response writer are used, its server is not: one request of 60 bytes
+//! aborts its process, and it bounds neither connections nor heads nor waiting.
+
+pub(crate) mod body;
+pub mod chunked;
+mod connection;
+mod crowd;
+mod doorstep;
+pub mod head;
+mod input;
+pub mod listener;
+pub mod query;
+mod registry;
+pub mod reply;
+pub mod request_id;
+pub mod socket;
+mod standing;
+pub mod turnstile;
+
+pub use connection::Timeouts;
+pub use listener::{BESIDE_CONNECTIONS, Handler, Hooks, Listener, More, Phase, Settings, advice};
+pub use reply::Reply;
+pub use request_id::{RequestId, RequestIds};
+pub use socket::{BindError, Bound, group_number};
+pub use turnstile::{Turn, Turnstile};
