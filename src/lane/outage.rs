@@ -2,9 +2,10 @@
 //!
 //! A lane is *unreachable* from the first connection or access token that could not be had until
 //! one is; where connections come about and carry no answer, until there is an answer. It *fails*
-//! from the first attempt that shows the provider out of order until one shows it well, and what
-//! fails for [`OUTAGE_TOLD_AFTER`] is told. Neither is so while nothing waits: nothing is tried
-//! then, and nobody knows.
+//! from the first attempt that shows the provider out of order until one shows it well. Once the
+//! last one that failed came [`OUTAGE_TOLD_AFTER`] after the first, that is told: time in which
+//! nothing is tried, such as that for which a provider has asked, shows nothing. Neither is so
+//! while nothing waits: nothing is tried then, and nobody knows.
 //!
 //! Pure: time is an argument.
 
@@ -51,6 +52,8 @@ pub struct Failing {
     /// What was met, lately.
     pub why: Arc<str>,
     noted: Instant,
+    /// The last attempt that failed.
+    last: Instant,
     told: Option<Instant>,
 }
 
@@ -115,10 +118,12 @@ impl Outage {
                     since: now,
                     why: why(),
                     noted: now.monotonic,
+                    last: now.monotonic,
                     told: None,
                 });
             }
             Some(known) => {
+                known.last = known.last.max(now.monotonic);
                 let age = now.monotonic.saturating_duration_since(known.noted);
                 if age >= NOTED_EVERY {
                     (known.why, known.noted) = (why(), now.monotonic);
@@ -135,8 +140,9 @@ impl Outage {
     /// Whether to tell of what fails now.
     pub(super) fn look(&mut self, now: Instant) -> Option<Failing> {
         let failing = self.failing.as_mut()?;
-        let lasts = now.saturating_duration_since(failing.since.monotonic);
-        let is_recent = |at| now.saturating_duration_since(at) < OUTAGE_TOLD_EVERY;
+        let since = |at| failing.last.saturating_duration_since(at);
+        let lasts = since(failing.since.monotonic);
+        let is_recent = |at| since(at) < OUTAGE_TOLD_EVERY;
         if lasts < OUTAGE_TOLD_AFTER || failing.told.is_some_and(is_recent) {
             return None;
         }
@@ -226,19 +232,27 @@ mod tests {
         let (mut outage, now) = (Outage::default(), Moment::now());
         outage.fail(|| "503".into(), now);
         outage.fail(|| "500".into(), later(now, 59));
-        assert_eq!(outage.look(later(now, 59).monotonic), None);
-        let told = outage.look(later(now, 60).monotonic).unwrap();
-        assert_eq!((&*told.why, told.since), ("500", now));
-        for secs in [61, 120, 3659] {
+        // Nothing is tried for an hour: the provider has asked for that.
+        for secs in [59, 60, 3600] {
             assert_eq!(outage.look(later(now, secs).monotonic), None, "{secs}");
         }
-        assert!(outage.look(later(now, 3660).monotonic).is_some());
+        let told_at = |outage: &mut Outage, secs| {
+            outage.fail(|| "503".into(), later(now, secs));
+            outage.look(later(now, secs).monotonic)
+        };
+        let told = told_at(&mut outage, 3600).unwrap();
+        assert_eq!((&*told.why, told.since), ("503", now));
+        for secs in [3601, 3660, 7199] {
+            assert_eq!(told_at(&mut outage, secs), None, "{secs}");
+        }
+        assert_eq!(outage.look(later(now, 7200).monotonic), None, "not tried");
+        assert!(told_at(&mut outage, 7200).is_some());
         assert_eq!(outage.note_well().map(|ended| ended.since), Some(now));
         assert!(outage.is_over());
         // The next one is another.
-        outage.fail(|| "503".into(), later(now, 4000));
-        assert_eq!(outage.look(later(now, 4059).monotonic), None);
-        assert!(outage.look(later(now, 4060).monotonic).is_some());
+        for (secs, is_told) in [(8000, false), (8059, false), (8060, true)] {
+            assert_eq!(told_at(&mut outage, secs).is_some(), is_told, "{secs}");
+        }
     }
 
     #[test]
@@ -247,9 +261,11 @@ mod tests {
         outage.fail(|| "503".into(), now);
         outage.is_not_tried();
         assert_eq!(outage.look(later(now, 3600).monotonic), None);
-        outage.fail(|| "503".into(), later(now, 3600));
-        assert_eq!(outage.look(later(now, 3659).monotonic), None);
-        assert!(outage.look(later(now, 3660).monotonic).is_some());
+        for (secs, is_told) in [(3600, false), (3659, false), (3660, true)] {
+            outage.fail(|| "503".into(), later(now, secs));
+            let told = outage.look(later(now, secs).monotonic);
+            assert_eq!(told.is_some(), is_told, "{secs}");
+        }
         outage.is_not_tried();
         assert!(outage.note_well().is_some(), "its end is told");
     }
@@ -258,6 +274,7 @@ mod tests {
     fn where_nothing_waits_nothing_is_out_of_order_but_access_tokens() {
         let (mut outage, now) = (Outage::default(), Moment::now());
         outage.cannot_reach(Lack::Connection, "refused", now);
+        outage.cannot_reach(Lack::Connection, "refused", later(now, 60));
         assert!(outage.look(later(now, 60).monotonic).is_some());
         assert!(outage.nothing_waits().is_some());
         assert!(outage.is_over());

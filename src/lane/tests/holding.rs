@@ -79,6 +79,7 @@ fn a_pause_is_no_time_in_which_all_that_was_tried_failed() {
     assert!(lane.resume());
     assert_eq!(lane.look_at_outage(later(3600)), None);
     lane.fail(|| "503".into(), later(3600));
+    lane.fail(|| "503".into(), later(3660));
     assert!(lane.look_at_outage(later(3660)).is_some());
 }
 
