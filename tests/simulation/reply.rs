@@ -316,16 +316,10 @@ pub(crate) fn half_unavailable(dice: &mut Dice) -> Plan {
     Plan::Answer(dice.one_of(&[TAKEN, table::UNAVAILABLE]))
 }
 
-/// A provider to which no device token is good: another environment, or another project.
-pub(crate) fn refused_tokens(of_fcm: bool) -> Plan {
-    let all = if of_fcm {
-        table::FCM_REFUSALS
-    } else {
-        table::APNS_REFUSALS
-    };
-    let words = ["BadDeviceToken", "SENDER_ID_MISMATCH"];
-    let found = all.iter().find(|reply| words.contains(&reply.reason));
-    Plan::Answer(*found.unwrap())
+/// An APNs to which no device token is good: that of another environment.
+pub(crate) fn refused_tokens() -> Plan {
+    let is_it = |reply: &&Reply| reply.reason == "BadDeviceToken";
+    Plan::Answer(*table::APNS_REFUSALS.iter().find(is_it).unwrap())
 }
 
 /// A provider that refuses whatever comes, and asks the lane to wait.

@@ -1,4 +1,4 @@
-//! A provider's two bad minutes: every second push is answered 503, while pushes go on coming.
+//! Two bad minutes of APNs: every second push is answered 503, while pushes go on coming.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use std::time::Duration;
 use sterna::delivery::policy::Limits;
 use sterna::lane::Lane;
 use sterna::moment::Moment;
-use sterna::provider::fcm;
-use sterna::push::{Accepted, DeviceToken, Notification, Provider, Push, PushId};
+use sterna::push::{Accepted, DeviceToken, Notification, Push, PushId};
 
 use super::machine::Machine;
 use super::{ORIGIN, World};
@@ -34,8 +33,7 @@ impl World {
     /// As long no device token is good, and then each is.
     pub(crate) fn of_wrong_tokens(seed: u64, threads: usize) -> Self {
         let world = Self::of_offers(seed, threads, 10 * EVERY, 2 * BAD);
-        let of_fcm = world.net.borrow().issuer.is_fcm();
-        world.net.borrow_mut().refusing = Some(reply::refused_tokens(of_fcm));
+        world.net.borrow_mut().refusing = Some(reply::refused_tokens());
         world
     }
 
@@ -74,21 +72,16 @@ impl World {
 
     /// A push of no particular kind comes.
     pub(super) fn offer(&mut self, at: Moment) {
-        let platform = self.site.platform();
         let notification = Notification {
             message: "x".into(),
-            ..Notification::empty(platform)
-        };
-        let payload = match platform.provider() {
-            Provider::Apns => vec![b'x'; 100],
-            Provider::Fcm => fcm::payload(&notification, false).unwrap(),
+            ..Notification::empty(self.site.platform())
         };
         let accepted = Arc::new(Accepted {
             notification,
             tokens: Box::new([DeviceToken::new(format!("{:016x}", self.next_id))]),
             first_id: PushId(self.next_id),
             at,
-            payload: payload.into(),
+            payload: vec![b'x'; 100].into(),
         });
         self.next_id += 1;
         let reservation = self.lane.reserve(1).unwrap();
