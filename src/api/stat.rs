@@ -20,7 +20,8 @@ pub struct Settled {
 /// Attempts to push on one platform since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tries {
-    /// Attempts that have ended, whatever came of them.
+    /// Requests to the provider that have ended, whatever came of them, but for those on a
+    /// connection that it refused as a whole.
     pub attempts: u64,
     /// Times that a push was to be sent again after one.
     pub retries: u64,
@@ -63,7 +64,7 @@ pub struct LaneState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<u64>,
     /// Since when nothing has been taken, whatever was tried, in seconds of Unix time; absent
-    /// before that has lasted a minute.
+    /// before that was tried for a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<u64>,
     /// What most of its last answers are, if that points to something wrong.

@@ -192,10 +192,16 @@ impl Settler {
         }
         let random = self.random.draw();
         let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);
-        self.attempts += usize::from(was_made);
-        let is_again = was_made && !matches!(decision, Decision::Settle(_));
-        self.retries_begun += usize::from(is_again);
+        if was_made {
+            self.count_attempt(!matches!(decision, Decision::Settle(_)));
+        }
         self.carry_out(decision, push, now)
+    }
+
+    /// Counts an attempt that decides nothing on its push; `is_again`: that is to be sent again.
+    pub fn count_attempt(&mut self, is_again: bool) {
+        self.attempts += 1;
+        self.retries_begun += usize::from(is_again);
     }
 
     /// Decides what becomes of a push that was refused as if by a bad credential, while others were

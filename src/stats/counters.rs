@@ -53,7 +53,7 @@ pub struct LaneStats {
     push_success: AtomicU64,
     /// Pushes that failed for good. (Gaurun counted attempts here.)
     push_error: AtomicU64,
-    /// Attempts that have ended, whatever came of them.
+    /// Requests to the provider that have ended, whatever came of them.
     attempts: AtomicU64,
     /// Times that a push was to be sent again after an attempt.
     retries: AtomicU64,

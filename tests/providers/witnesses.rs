@@ -118,6 +118,12 @@ fn check(poison: &Poison) {
     // Asked again with nobody beside it, it holds the lane, and is named; nobody is called for what
     // others have contradicted a moment ago.
     poison.wait_held(&daemon, push);
+    wait_until("each request to be counted, and what goes again", || {
+        let stat = daemon.stat();
+        let [attempts, retries] =
+            ["attempts", "retries"].map(|key| stat.number(&format!("/{}/{key}", poison.lane)));
+        attempts == simulated.counts().received && retries == attempts - 300
+    });
     let (status, reason) = (poison.status, poison.reason);
     // The lane is shown held a moment before the line is written.
     wait_until("the operator to be told", || {

@@ -153,6 +153,7 @@ impl<T: Transport> Desk<T> {
             };
             let mut push = ended.push;
             stop::spare(&mut push);
+            self.settler.count_attempt(true);
             self.settler.note_tried(&push, None, now);
             let suspect = Suspect {
                 push,
@@ -184,6 +185,7 @@ impl<T: Transport> Desk<T> {
         if ended.is_spared && self.settler.resends_unknown() {
             let mut push = ended.push;
             stop::spare(&mut push);
+            self.settler.count_attempt(true);
             push.used_its_second_chance = false;
             push.maybe_sent = true;
             return Err(Some(push));

@@ -52,6 +52,7 @@ impl<T: Transport> Desk<T> {
                 return false;
             };
             self.at_work = Some(push.clone());
+            self.settler.count_attempt(false);
             let settlement = purge::settlement_in_flight(&mut push);
             self.settler.settle(&push, settlement, now);
             if self.forget_probe(id) {
