@@ -6,7 +6,7 @@ use crate::moment::Moment;
 use crate::provider::{Answer, TokenAlarm, Verdict};
 use crate::push::Push;
 
-/// Answers that decided on a push, those of one route.
+/// Answers that decided on a push, those to the last route that was answered for.
 #[derive(Debug, Default)]
 pub(super) struct Decided {
     /// At most [`DECIDED`]; the space is kept.
@@ -17,12 +17,14 @@ pub(super) struct Decided {
 }
 
 impl Decided {
-    /// Takes note of an answer to a push of that route, if it is the last word on the push.
+    /// Takes note of an answer to a push of that route, if it is the last word on the push. One to
+    /// a route that has been replaced, on a connection that finishes, counts no more.
     pub(super) fn note(&mut self, answer: &Answer, push: &Push, generation: u64, now: Moment) {
-        if !matches!(answer.verdict, Verdict::Succeeded | Verdict::Refused) {
+        let decides = matches!(answer.verdict, Verdict::Succeeded | Verdict::Refused);
+        if !decides || generation < self.generation {
             return;
         }
-        if self.generation != generation {
+        if generation > self.generation {
             self.generation = generation;
             self.answers.clear();
         }

@@ -10,7 +10,7 @@ use super::credential::{Access, Credentials};
 use super::reasons::NO_ACCESS_TOKEN;
 use super::route::Route;
 use crate::jitter::Random;
-use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Refused};
+use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Prevailing, Refused};
 use crate::moment::Moment;
 
 /// A lane's present route.
@@ -42,12 +42,20 @@ impl PresentRoute {
     /// Puts another in its place. What is in flight finishes; a refused credential is tried anew
     /// at once.
     pub fn replace(self: &Arc<Self>, route: Route, now: Moment) {
-        {
+        let ended = {
             let mut present = self.lock();
             let generation = present.0.wrapping_add(1);
             *present = (generation, Arc::new(route));
             // Under the lock, so that of two that come at once the last one's number stays.
-            self.lane.route_replaced(generation, now.monotonic);
+            self.lane.route_replaced(generation, now.monotonic)
+        };
+        if let Some(Prevailing { refusal, .. }) = ended {
+            ::log::info!(
+                "{}: the configuration or the credential was replaced: the alarm about pushes that \
+                 failed with {} is over, and raised again if most go on to",
+                self.lane.id(),
+                refusal.reason,
+            );
         }
         self.hear_of_access_tokens(now);
     }

@@ -344,7 +344,8 @@ impl Lane {
     }
 
     /// Its route has been replaced: its threads look, and a refused credential is tried at once.
-    pub fn route_replaced(&self, generation: u64, now: Instant) {
+    /// The alarm that was told of answers to the old route, and ends by that.
+    pub fn route_replaced(&self, generation: u64, now: Instant) -> Option<Prevailing> {
         let suspects = self.holding.with(|gate| {
             self.holding.generation.store(generation, Ordering::Release);
             gate.replaced(now);
@@ -355,9 +356,10 @@ impl Lane {
         self.release(suspects.into_iter().flatten());
         self.dial().forget_failures();
         // After the generation has risen: answers to the old route count no more.
-        lock(&self.prevalence).forget();
+        let ended = lock(&self.prevalence).forget();
         lock(&self.outage).forget_unreachable();
         self.wake_all();
+        ended
     }
 
     /// Pushes of route `generation` were decided on: by such refusals, each said to that target, or

@@ -121,14 +121,18 @@ impl Prevalence {
         })
     }
 
-    /// Forgets the answers: they were to another credential, or came of another configuration.
-    /// When which refusal was told stays known.
-    pub(super) fn forget(&mut self) {
+    /// Forgets the answers: they were to another credential, or came of another configuration. What
+    /// prevailed until now, if that was told: if it does again, it is told again.
+    pub(super) fn forget(&mut self) -> Option<Prevailing> {
+        let prevailing = self.prevailing();
         self.answers = [None; DECIDED];
-        self.prevails = None;
         for counted in &mut self.counted {
             counted.answers = 0;
         }
+        let (index, since) = self.prevails.take()?;
+        let told = &mut self.counted.get_mut(index)?.told;
+        told.take_if(|at| *at >= since.monotonic)?;
+        prevailing
     }
 
     /// Whether another good answer would change nothing.
@@ -287,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_and_was_told_is_told_again() {
+        let (mut answers, now) = (Prevalence::default(), Moment::now());
+        for secs in [0, 1] {
+            let news = hear(&mut answers, 100, Some(WRONG), later(now, secs));
+            assert_eq!(told(&news), [("Wrong", true, 51)]);
+            let ended = answers.forget().unwrap();
+            assert_eq!((ended.refusal, ended.since), (WRONG, later(now, secs)));
+            assert!(answers.is_clean());
+            assert_eq!(answers.forget(), None);
+        }
+    }
+
+    #[test]
     fn one_that_passes_as_another_begins_is_told_as_well() {
         const OTHER: TokenRefusal = TokenRefusal {
             reason: "Other",
@@ -306,7 +323,7 @@ mod tests {
             assert!(hear(&mut answers, 18, Some(DEAD), later(now, round)).is_empty());
             assert!(hear(&mut answers, 2, None, later(now, round)).is_empty());
         }
-        answers.forget();
+        assert_eq!(answers.forget(), None);
         assert!(answers.is_clean());
         // Few devices that are pushed to again and again.
         for number in 0..1_000 {

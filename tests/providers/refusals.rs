@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::harness::lines::{self, Line, check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
+use crate::harness::wait_until;
 
 /// A device token that is refused, and the reason and the sentence of its log line.
 const DEAD: &[(u64, &str, u64, &str, &str)] = &[
@@ -211,6 +212,30 @@ fn a_refusal_that_most_pushes_meet_is_an_alarm_until_others_prevail_and_a_usual_
         assert!(shown(platform).is_null());
         assert_eq!(told(platform, reason).len(), 2);
     }
+}
+
+#[test]
+fn an_alarm_ends_with_the_configuration_that_it_came_of_and_is_raised_again() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    let tokens: Vec<String> = (0..100).map(|it| format!("0bad4000{it:056x}")).collect();
+    let body = json!({"notifications": [{"platform": 1, "token": tokens, "message": "m"}]});
+    let push = || {
+        daemon.push(&body);
+        daemon.wait_idle();
+    };
+    push();
+    let site = site.with("ios.timeout", 7);
+    site.write_config();
+    daemon.signal("HUP");
+    let over = "[INFO] ios: the configuration or the credential was replaced: the alarm about \
+                pushes that failed with BadDeviceToken is over";
+    wait_until("its end", || site.operator_log().contains(over));
+    push();
+    let log = site.operator_log();
+    let raised = |line: &&str| line.contains("[ERROR]") && line.contains("Set ios.sandbox");
+    assert_eq!(log.lines().filter(raised).count(), 2, "{log}");
 }
 
 /// The line without its time and the seconds of its `ptime`, which must be such.

@@ -223,7 +223,7 @@ fn whoever_has_to_look_at_another_credential_or_probe_is_called_and_nobody_else(
         (
             "another credential",
             HELD,
-            |it| it.lane.route_replaced(1, it.instant()),
+            |it| assert!(it.lane.route_replaced(1, it.instant()).is_none()),
             THREAD,
         ),
         (

@@ -269,9 +269,14 @@ fn a_provider_that_takes_nothing_for_a_minute_is_told_until_an_answer_shows_it_w
                 monotonic: now.monotonic + Duration::from_secs(secs),
                 ..now
             };
-            settler.conclude(ended(push.clone(), said(500, "InternalServerError")), now);
-            assert!(lane.look_at_outage(later(59)).is_none());
+            for secs in [0, 59] {
+                let failed = ended(push.clone(), said(500, "InternalServerError"));
+                settler.conclude(failed, later(secs));
+                // The lane may rest for an hour.
+                assert!(lane.look_at_outage(later(secs + 3600)).is_none());
+            }
             assert!(lane.failing().is_none());
+            settler.conclude(ended(push.clone(), busy()), later(60));
             assert!(
                 lane.look_at_outage(later(60))
                     .is_some_and(|(_, goes_on)| goes_on)
@@ -296,25 +301,34 @@ fn the_lane_hears_of_each_answer_that_decides_on_a_push_to_its_present_route() {
     let mut hear = |status, reason: &str, times: usize, generation| {
         for number in 0..times {
             let push = push_to(&format!("{number:04x}"), now);
-            let mut ended = ended(push, said(status, reason));
-            ended.generation = generation;
-            settler.conclude(ended, now);
+            let mut present = ended(push, said(status, reason));
+            present.generation = generation;
+            settler.conclude(present, now);
+            // A connection of the route before finishes meanwhile.
+            if let Some(before) = generation.checked_sub(1) {
+                let mut former = ended(push_to("ff", now), good());
+                former.generation = before;
+                settler.conclude(former, now);
+            }
         }
         settler.flush(now.monotonic);
         let prevailing = lane.prevailing();
         prevailing.map(|it| (it.refusal.reason, it.answers))
     };
     assert_eq!(hear(400, "BadDeviceToken", 50, 0), None);
-    assert_eq!(hear(400, "BadDeviceToken", 3 * DECIDED, 7), None);
+    assert!(lane.route_replaced(7, now.monotonic).is_none());
+    assert_eq!(hear(400, "BadDeviceToken", 3 * DECIDED, 6), None);
     let all = Some(("BadDeviceToken", DECIDED));
-    assert_eq!(hear(400, "BadDeviceToken", 3 * DECIDED, 0), all);
+    assert_eq!(hear(400, "BadDeviceToken", 3 * DECIDED, 7), all);
     for reason in ["ServiceUnavailable", "InvalidProviderToken"] {
-        assert_eq!(hear(503, reason, DECIDED, 0), all);
+        assert_eq!(hear(503, reason, DECIDED, 7), all);
     }
-    assert_eq!(hear(200, "", 50, 0), Some(("BadDeviceToken", 50)));
-    assert_eq!(hear(400, "BadPriority", 1, 0), None);
-    hear(400, "BadDeviceToken", DECIDED, 0);
-    lane.route_replaced(7, now.monotonic);
+    assert_eq!(hear(200, "", 50, 7), Some(("BadDeviceToken", 50)));
+    assert_eq!(hear(400, "BadPriority", 1, 7), None);
+    hear(400, "BadDeviceToken", DECIDED, 7);
+    let ended = lane.route_replaced(8, now.monotonic);
+    let ended = ended.map(|it| it.refusal.reason);
+    assert_eq!(ended, Some("BadDeviceToken"), "it is told");
     assert_eq!(lane.prevailing(), None, "another configuration");
 }
 
