@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod grace;
 pub mod server_clock;
+pub mod timers;
 mod wait;
 
 use std::io;

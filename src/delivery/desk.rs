@@ -36,6 +36,7 @@ use crate::crash_point;
 use crate::http2::SendError;
 use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, Rebuff, State, Tickets};
 use crate::moment::Moment;
+use crate::moment::timers::Timers;
 use crate::push::{Push, PushId};
 use crate::stats::Stats;
 
@@ -74,35 +75,46 @@ pub struct Desk<T> {
     probes: Vec<PushId>,
     /// Those that were refused while others are taken, still to be dealt with.
     contradicted: Vec<(Push, Rebuff)>,
-    /// When it was last noted that a push was taken, while nothing was doubted.
-    proof_noted: Option<Instant>,
-    /// Since when a push waits that the present connection has refused.
-    avoided_since: Option<Instant>,
-    /// When the present connection makes way for one that such pushes may go on.
-    makes_way_at: Option<Instant>,
     /// Who asked for pushes to be purged that are settled when the round is flushed.
     purged: Vec<Inquiry>,
     /// The push that is being worked on, in case that ends in a panic.
     pub(super) at_work: Option<Push>,
     /// No other thread is better placed for work that is found queued.
     may_dial: bool,
-    /// No connection is tried before this.
-    pub(super) not_before: Option<Instant>,
+    pub(super) timers: Timers<Timer>,
     /// How often the provider has complained of PINGs.
     ping_complaints: u32,
-    /// There was work, and no credential to send it with.
-    lacks_credential: bool,
-    /// When there will be one, if that is known.
-    credential_at: Option<Instant>,
-    /// There was work, and the lane is held.
+    /// There was work, and no credential to send it with, or the lane is held.
     stands_by: bool,
-    /// The lane's rate is used up, and this thread looks again then.
-    tickets_at: Option<Instant>,
     /// Its share of the pushes in flight that the statistics show.
     shown_in_flight: usize,
     /// Called in each round, to panic in.
     #[cfg(test)]
     pub(super) trap: fn(&mut Self),
+}
+
+/// What a thread looks at the clock for, besides its connections and its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// No connection is tried before.
+    Connect,
+    /// There will be a credential.
+    Credential,
+    /// The lane's rate is used up, and this thread looks again.
+    Tickets,
+    /// Others have had their time to take what the present connection has refused.
+    OthersTake,
+    /// The present connection makes way for one that such pushes may go on.
+    MakeWay,
+    /// It is noted again that a push was taken, while nothing is doubted.
+    NoteProof,
+}
+
+impl Timer {
+    /// Whether a round is due when the time has come; the others only keep something back.
+    fn is_waited_for(self) -> bool {
+        !matches!(self, Self::OthersTake | Self::NoteProof)
+    }
 }
 
 /// What a thread does next.
@@ -143,17 +155,11 @@ impl<T: Transport> Desk<T> {
             probes: Vec::new(),
             contradicted: Vec::new(),
             purged: Vec::new(),
-            proof_noted: None,
-            avoided_since: None,
-            makes_way_at: None,
             at_work: None,
             may_dial: false,
-            not_before: None,
+            timers: Timers::default(),
             ping_complaints: 0,
-            lacks_credential: false,
-            credential_at: None,
             stands_by: false,
-            tickets_at: None,
             shown_in_flight: 0,
             #[cfg(test)]
             trap: |_| {},
@@ -290,10 +296,9 @@ impl<T: Transport> Desk<T> {
 
     /// Sends what the lane has and the connection has room for.
     fn fill(&mut self, now: Moment) {
-        self.lacks_credential = false;
-        self.credential_at = None;
+        self.timers.stop(Timer::Credential);
         self.stands_by = false;
-        if self.tickets_at.take_if(|at| now.monotonic >= *at).is_some() {
+        if self.timers.take_due(Timer::Tickets, now.monotonic) {
             self.lane.stop_waiting_for_tickets();
         }
         if self.lane.is_quiet() {
@@ -323,11 +328,10 @@ impl<T: Transport> Desk<T> {
             return;
         }
         let Some(credential) = self.route.credentials.current(now) else {
-            self.lacks_credential = true;
-            self.credential_at = self.route.credentials.serves_at(now);
+            let serves_at = self.route.credentials.serves_at(now);
+            self.timers.set(Timer::Credential, serves_at);
             self.present_route.look_at_access_token(now);
-            self.lane.put_back(self.hand.drain(..));
-            return self.sweep(now);
+            return self.stand_by(now);
         };
         link.set_credential(credential);
         self.send_all(stream_limit, now);
@@ -354,7 +358,7 @@ impl<T: Transport> Desk<T> {
                 match self.lane.tickets(now.monotonic, wanted) {
                     Tickets::Go(some) => tickets = some,
                     Tickets::UsedUp(again_at) => {
-                        self.tickets_at = again_at;
+                        self.timers.set(Timer::Tickets, again_at);
                         return self.wait_for_tickets(now);
                     }
                 }
@@ -453,10 +457,11 @@ impl<T: Transport> Desk<T> {
         let takes_more = present.as_ref().filter(|link| !link.is_retiring());
         let connection = takes_more.map(|link| link.id());
         let room = present.map(|link| link.room(stream_limit));
+        let waits_to_connect = self.timers.at(Timer::Connect).is_some();
         let state = match room {
             _ if self.lane.is_quiet() => State::Busy,
-            Some(1..) if !self.lacks_credential && !self.stands_by => State::Warm,
-            None if self.dialling.is_none() && self.not_before.is_none() => State::Cold,
+            Some(1..) if !self.stands_by => State::Warm,
+            None if self.dialling.is_none() && !waits_to_connect => State::Cold,
             _ => State::Busy,
         };
         if state == State::Warm && !self.hand.is_empty() {
@@ -478,14 +483,11 @@ impl<T: Transport> Desk<T> {
         let due = self.lane.next_due().map(|at| at.max(soonest));
         let deadlines = [
             self.lane.next_look(now),
-            self.credential_at,
             timeout,
             held,
-            self.not_before,
             due,
             rest,
-            self.tickets_at,
-            self.makes_way_at,
+            self.timers.next(Timer::is_waited_for),
         ];
         let until = deadlines.into_iter().flatten();
         Next::WaitUntil(until.fold(now + LONGEST_WAIT, Instant::min).max(now))
@@ -493,7 +495,7 @@ impl<T: Transport> Desk<T> {
 
     /// Lets another thread be woken when there are tickets again.
     fn give_up_keeping(&mut self) {
-        if self.tickets_at.take().is_some() {
+        if self.timers.stop(Timer::Tickets) {
             self.lane.stop_waiting_for_tickets();
         }
     }

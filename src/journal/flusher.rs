@@ -15,6 +15,7 @@ use super::state::State;
 use super::store::{Failure, Store, Trouble};
 use super::{Attempts, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
+use crate::moment::timers::Timers;
 use crate::moment::{self, Moment};
 
 /// Settlements wait so long for others, unless something is written anyway.
@@ -47,16 +48,23 @@ pub(super) struct Flusher {
     /// Settlements and attempts.
     settled: Vec<(u64, Option<End>)>,
     left: Vec<(u64, Attempts)>,
-    /// When they are written, at the latest.
-    settle_at: Option<Instant>,
-    sync_at: Option<Instant>,
-    /// When it is tried whether requests can be taken again.
-    retry_at: Option<Instant>,
-    /// When settlements that could not be written are tried again.
-    settle_again_at: Instant,
-    carry_at: Instant,
-    /// When it is looked whether the files are still there.
-    look_at: Instant,
+    timers: Timers<Timer>,
+}
+
+/// What the flusher looks at the clock for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timer {
+    /// Settlements and attempts are written, at the latest.
+    Settle,
+    Sync,
+    /// It is tried whether requests can be taken again.
+    Retry,
+    /// Settlements that could not be written are not tried again before.
+    SettleAgain,
+    /// Nothing is carried before.
+    Carry,
+    /// It is looked whether the files are still there.
+    Look,
 }
 
 /// What is done in a round.
@@ -92,8 +100,13 @@ impl Drop for Guard {
 
 impl Flusher {
     pub(super) fn new(store: Store, inbox: Arc<Inbox>, settings: &Settings) -> Self {
+        let mut timers = Timers::default();
+        let now = moment::now();
+        timers.set(Timer::SettleAgain, now);
+        timers.set(Timer::Carry, now);
+        timers.set(Timer::Look, now + LOOK_EVERY);
         Self {
-            heartbeat: Heartbeat::new(moment::now()),
+            heartbeat: Heartbeat::new(now),
             space: Space::new(settings.reserve_bytes),
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
@@ -101,12 +114,7 @@ impl Flusher {
             inbox,
             settled: Vec::new(),
             left: Vec::new(),
-            settle_at: None,
-            sync_at: None,
-            retry_at: None,
-            settle_again_at: moment::now(),
-            carry_at: moment::now(),
-            look_at: moment::now() + LOOK_EVERY,
+            timers,
         }
     }
 
@@ -149,8 +157,8 @@ impl Flusher {
         loop {
             let now = moment::now();
             let has_news = !contents.settled.is_empty() || !contents.left.is_empty();
-            if has_news && self.settle_at.is_none() {
-                self.settle_at = Some(now + SETTLE_GATHER);
+            if has_news {
+                self.timers.start(Timer::Settle, now + SETTLE_GATHER);
             }
             let due = self.due(&contents, now);
             if due.is_some_and(|due| due <= now) {
@@ -170,22 +178,20 @@ impl Flusher {
             || !contents.handed.is_empty()
             || !contents.notes_handed.is_empty()
             || contents.closing;
-        let carries = self.store.is_carrying() && !self.store.has_failed();
-        let times = [
-            asked.then_some(now),
-            (!self.store.has_failed()).then_some(self.look_at),
-            carries.then_some(self.carry_at),
-            self.settle_at,
-            self.sync_at,
-            self.retry_at,
-        ];
-        times.into_iter().flatten().min()
+        let works = !self.store.has_failed();
+        let next = self.timers.next(|timer| match timer {
+            Timer::Settle | Timer::Sync | Timer::Retry => true,
+            Timer::SettleAgain => false,
+            Timer::Carry => works && self.store.is_carrying(),
+            Timer::Look => works,
+        });
+        asked.then_some(now).or(next)
     }
 
     fn take(&mut self, contents: &mut Contents) -> Work {
         self.left.append(&mut contents.left);
         self.settled.append(&mut contents.settled);
-        self.settle_at = None;
+        self.timers.stop(Timer::Settle);
         Work {
             requests: mem::take(&mut contents.requests),
             settled_waiting: mem::take(&mut contents.settled_waiting),
@@ -199,7 +205,7 @@ impl Flusher {
 
     fn round(&mut self, work: Work, now: Moment) {
         self.look_if_due(now);
-        if self.retry_at.is_some_and(|at| at <= now.monotonic) {
+        if self.timers.is_due(Timer::Retry, now.monotonic) {
             self.retry(now);
         }
         let before = self.store.written();
@@ -224,10 +230,10 @@ impl Flusher {
     }
 
     fn look_if_due(&mut self, now: Moment) {
-        if self.look_at > now.monotonic || self.store.has_failed() {
+        if !self.timers.is_due(Timer::Look, now.monotonic) || self.store.has_failed() {
             return;
         }
-        self.look_at = now.monotonic + LOOK_EVERY;
+        self.timers.set(Timer::Look, now.monotonic + LOOK_EVERY);
         if let Err(trouble) = self.store.look() {
             let _state = self.trouble(trouble, now);
         }
@@ -268,7 +274,7 @@ impl Flusher {
             self.note_doubt(&notes.are_handed);
             self.mark_handed(&notes.handed);
             let mut batch = self.store.batch();
-            if self.settle_again_at <= now.monotonic {
+            if self.timers.is_due(Timer::SettleAgain, now.monotonic) {
                 batch.settle(self.settled.clone());
                 batch.leave(self.left.clone());
             }
@@ -304,7 +310,7 @@ impl Flusher {
                     if leaves {
                         self.left = Vec::new();
                     }
-                    self.sync_at.get_or_insert(now.monotonic + SYNC_EVERY);
+                    self.timers.start(Timer::Sync, now.monotonic + SYNC_EVERY);
                     accept(waiting);
                     match self.policy {
                         SyncPolicy::Group => written.append(&mut replies),
@@ -366,7 +372,7 @@ impl Flusher {
         }
         match self.store.sync() {
             Ok(()) => {
-                self.sync_at = None;
+                self.timers.stop(Timer::Sync);
                 accept(waiting);
             }
             Err(failure) => {
@@ -377,24 +383,23 @@ impl Flusher {
     }
 
     fn sync_if_due(&mut self, now: Moment) {
-        if self.sync_at.is_some_and(|at| at <= now.monotonic) {
-            self.sync_at = None;
-            if let Err(failure) = self.store.sync() {
-                let _refused = self.failure(failure, now);
-            }
+        if self.timers.take_due(Timer::Sync, now.monotonic)
+            && let Err(failure) = self.store.sync()
+        {
+            let _refused = self.failure(failure, now);
         }
     }
 
     /// Begins the next segment if it is time to, and carries a piece into it.
     fn go_on_carrying(&mut self, written: usize, now: Moment) {
-        if now.monotonic < self.carry_at || self.store.has_failed() {
+        if !self.timers.is_due(Timer::Carry, now.monotonic) || self.store.has_failed() {
             return;
         }
         let is_full = self.space.free() < self.space.needed();
         let result = if self.store.is_carrying() {
             // At least as much as is new, so that it comes to an end.
             let bytes = written.max(CARRY_BYTES);
-            self.sync_at.get_or_insert(now.monotonic + SYNC_EVERY);
+            self.timers.start(Timer::Sync, now.monotonic + SYNC_EVERY);
             self.store.carry(bytes, now.unix)
         } else if self.store.is_long(is_full) {
             let store = &self.store;
@@ -411,10 +416,10 @@ impl Flusher {
             Ok(()) => {}
             // The old segments are still there: nothing is lost, and requests may fit yet.
             Err(Trouble::Full | Trouble::Unreadable(_)) => {
-                self.carry_at = now.monotonic + RETRY_EVERY;
+                self.timers.set(Timer::Carry, now.monotonic + RETRY_EVERY);
             }
             Err(trouble) => {
-                self.carry_at = now.monotonic + RETRY_EVERY;
+                self.timers.set(Timer::Carry, now.monotonic + RETRY_EVERY);
                 let _state = self.trouble(trouble, now);
             }
         }
@@ -449,7 +454,8 @@ impl Flusher {
 
     /// What a trouble means for those who ask; it is told once, and tried again if that may help.
     fn trouble(&mut self, trouble: Trouble, now: Moment) -> State {
-        self.settle_again_at = now.monotonic + RETRY_EVERY;
+        self.timers
+            .set(Timer::SettleAgain, now.monotonic + RETRY_EVERY);
         attempts::keep_last(&mut self.left);
         let state = match trouble {
             Trouble::Full => {
@@ -465,10 +471,9 @@ impl Flusher {
     }
 
     fn enter(&mut self, state: State, now: Moment) {
-        self.retry_at = match state {
-            State::Full { .. } | State::Unwritable { .. } => Some(now.monotonic + RETRY_EVERY),
-            _ => None,
-        };
+        let retries = matches!(state, State::Full { .. } | State::Unwritable { .. });
+        let at = retries.then_some(now.monotonic + RETRY_EVERY);
+        self.timers.set(Timer::Retry, at);
         let mut contents = self.inbox.lock();
         let is_news = mem::discriminant(&contents.state) != mem::discriminant(&state);
         if contents.state == State::Closed || contents.state.is_fatal() {
@@ -493,7 +498,7 @@ impl Flusher {
     /// Writes what is left and ends.
     fn finish(&mut self) {
         let now = Moment::now();
-        self.settle_again_at = now.monotonic;
+        self.timers.set(Timer::SettleAgain, now.monotonic);
         let written = self.write_all(Vec::new(), Notes::default(), now);
         debug_assert!(written.is_empty(), "no request was written");
         let seen = self.inbox.last_seen();

@@ -10,7 +10,7 @@ use super::super::present_route::{refusal, tell_refusal, tell_release};
 use super::super::session::Ended;
 use super::super::stop;
 use super::super::transport::Transport;
-use super::Desk;
+use super::{Desk, Timer};
 use crate::lane::{Cleared, EndsWith, MaySend, ProbeEnd, Rebuff, Suspect, Target, Witness};
 use crate::moment::Moment;
 use crate::provider::{Answer, Verdict};
@@ -65,7 +65,7 @@ impl<T: Transport> Desk<T> {
         others || self.links.in_flight() > 0
     }
 
-    /// Nothing may be sent: what was taken goes back, and its time goes on.
+    /// Nothing can be sent: what was taken goes back, and its time goes on.
     pub(super) fn stand_by(&mut self, now: Moment) {
         self.stands_by = true;
         self.lane.put_back(self.hand.drain(..));
@@ -197,9 +197,9 @@ impl<T: Transport> Desk<T> {
     fn take_proof(&mut self, generation: u64, now: Moment) {
         let now = now.monotonic;
         if !self.lane.is_held() {
-            let noted = self.proof_noted;
-            if noted.is_none_or(|at| now.saturating_duration_since(at) >= PROOFS_NOTED_EVERY) {
-                self.proof_noted = Some(now);
+            let again_at = self.timers.at(Timer::NoteProof);
+            if again_at.is_none_or(|at| at <= now) {
+                self.timers.set(Timer::NoteProof, now + PROOFS_NOTED_EVERY);
                 self.lane.note_proof(generation, now);
             }
             return;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::super::link::{Begun, Link, REPLACED};
 use super::super::transport::Transport;
-use super::{Desk, LONGEST_WAIT};
+use super::{Desk, LONGEST_WAIT, Timer};
 use crate::lane::{Lack, MaySend, Permit};
 use crate::moment::Moment;
 use crate::push;
@@ -15,13 +15,14 @@ impl<T: Transport> Desk<T> {
         if self.links.present.is_some() || self.dialling.is_some() {
             return false;
         }
-        self.not_before = None;
+        self.timers.stop(Timer::Connect);
         let is_idle = self.lane.is_quiet() || self.lane.waits_for_tickets();
         if !self.may_dial || !self.lane.has_work_for(None) || is_idle {
             return false;
         }
         if self.lane.may_send(now.monotonic) == MaySend::No {
-            self.not_before = now.monotonic.checked_add(LONGEST_WAIT);
+            let latest = now.monotonic.checked_add(LONGEST_WAIT);
+            self.timers.set(Timer::Connect, latest);
             self.sweep(now);
             return false;
         }
@@ -29,13 +30,13 @@ impl<T: Transport> Desk<T> {
             self.present_route.look_at_access_token(now);
             let serves_at = self.route.credentials.serves_at(now);
             let latest = now.monotonic.checked_add(LONGEST_WAIT);
-            self.not_before = serves_at.or(latest);
+            self.timers.set(Timer::Connect, serves_at.or(latest));
             self.sweep(now);
             return false;
         }
         let permit = self.lane.dial().ask(now.monotonic);
         if let Permit::Wait(at) = permit {
-            self.not_before = Some(at);
+            self.timers.set(Timer::Connect, at);
             self.sweep(now);
         }
         self.dialling = (permit == Permit::Go).then_some(Begun {

@@ -7,7 +7,7 @@
 
 use super::super::link::{OTHERS_TAKE_WITHIN, REFUSES};
 use super::super::transport::Transport;
-use super::Desk;
+use super::{Desk, Timer};
 use crate::moment::Moment;
 
 impl<T: Transport> Desk<T> {
@@ -20,16 +20,17 @@ impl<T: Transport> Desk<T> {
 
     /// Finds another connection for pushes that the present one has refused, or lets it retire.
     pub(super) fn make_way(&mut self, moment: Moment) {
-        let (since, now) = (self.avoided_since.take(), moment.monotonic);
-        self.makes_way_at = None;
+        let (others, now) = (self.timers.at(Timer::OthersTake), moment.monotonic);
+        self.timers.stop(Timer::OthersTake);
+        self.timers.stop(Timer::MakeWay);
         let Some(link) = &mut self.links.present else {
             return;
         };
         if link.is_retiring() || self.lane.is_quiet() || !self.lane.is_avoided(link.id()) {
             return;
         }
-        let since = since.unwrap_or(now);
-        let mut at = since + OTHERS_TAKE_WITHIN;
+        let others = others.unwrap_or(now + OTHERS_TAKE_WITHIN);
+        let mut at = others;
         if now >= at && link.session().is_useful() {
             let opens_at = self.lane.dial().opens_at(now);
             at = match opens_at {
@@ -41,8 +42,8 @@ impl<T: Transport> Desk<T> {
         if now >= at {
             link.session().retire(REFUSES);
         } else {
-            self.avoided_since = Some(since);
-            self.makes_way_at = Some(at);
+            self.timers.set(Timer::OthersTake, others);
+            self.timers.set(Timer::MakeWay, at);
             // The time of what waits may pass.
             if self.lane.is_sweep_due(now) {
                 let settler = &mut self.settler;

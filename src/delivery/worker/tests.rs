@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use super::*;
 use crate::delivery::credential::Credentials;
+use crate::delivery::desk::Timer;
 use crate::delivery::policy::Limits;
 use crate::delivery::route::Route;
 use crate::delivery::shared_tokens::SharedTokens;
@@ -121,7 +122,7 @@ fn without_a_connection_pushes_wait_and_the_lane_can_still_be_stopped() {
     let mut worker = worker(&lane, &stats);
     enqueue(&lane, 3);
     worker.desk.trap = |desk| {
-        if desk.not_before.is_some() {
+        if desk.timers.at(Timer::Connect).is_some() {
             desk.lane.stop();
         }
     };
