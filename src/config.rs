@@ -17,6 +17,7 @@ mod credential;
 mod diagnostic;
 mod document;
 mod effective;
+mod environment;
 mod excerpt;
 mod file_text;
 mod ios;
@@ -30,6 +31,7 @@ mod names;
 mod problem;
 mod provider_url;
 mod secret;
+mod toml_text;
 
 pub use android::Android;
 pub use bind::{Bind, Port, SocketAccess};
@@ -37,13 +39,14 @@ pub use change::{Change, Effect};
 pub use core::Core;
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use effective::{Setting, Value};
+pub use environment::Environment;
 pub use excerpt::Excerpt;
 pub use file_text::FileText;
 pub use ios::{ApnsCredential, Ios};
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, Key, NumberDefault};
 pub use keys::{MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
-pub use load::{DEFAULT_PATH, Environment, control_socket, read_text};
+pub use load::{DEFAULT_PATH, control_socket, read_text};
 pub use log::{HideToken, Log};
 pub use migrate::migrate;
 pub use problem::{ConfigError, Position, Problem, Warning};
@@ -130,7 +133,7 @@ impl Config {
         document.look_around(environment);
         // That of the service account matters only where the file names none.
         let others = environment.pasted.iter().map(|(name, _)| *name);
-        for name in others.filter(|name| *name != android::CREDENTIALS_VARIABLE) {
+        for name in others.filter(|name| *name != environment::CREDENTIALS_VARIABLE) {
             document.refuse_whole(environment.complaint(name).unwrap_or_default());
         }
         let core = Core::take(&mut document, overrides, environment);

@@ -4,12 +4,14 @@
 
 mod client;
 mod clients;
+mod desk;
 mod message;
 mod server;
 
 pub use client::{AskError, ask};
+pub use desk::Asked;
 pub use message::{ControlAnswer, Request};
-pub use server::{Asked, Control, DESCRIPTORS};
+pub use server::{Control, DESCRIPTORS};
 
 /// Where the socket is under `systemd/sterna.service`, for those whom systemd did not start.
 pub const USUAL_PATH: &str = "/run/sterna/control";

@@ -21,8 +21,10 @@ mod named_files;
 mod numbering;
 mod reload;
 mod resend;
+mod route_error;
 mod routes;
 mod running_lane;
+mod start_error;
 mod state_directory;
 mod state_file;
 mod supervision;
@@ -33,7 +35,6 @@ mod token_file;
 mod underfoot;
 mod whereabouts;
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -71,6 +72,7 @@ pub use reload::Source;
 pub use resend::{Disposition, Judge, Obstacle, Resend, Resent};
 use routes::SharedRoots;
 use running_lane::RunningLane;
+pub use start_error::{StartError, StartErrorKind};
 use state_directory::StateDirectory;
 pub use state_directory::journal_directory;
 use supervision::Supervision;
@@ -84,50 +86,6 @@ use whereabouts::Whereabouts;
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(20);
 /// How often it is looked whether the journal has failed.
 const JOURNAL_LOOKS_EVERY: Duration = Duration::from_millis(500);
-
-/// Why the daemon did not start.
-#[derive(Debug)]
-pub struct StartError {
-    /// What kind of trouble it is.
-    pub kind: StartErrorKind,
-    text: String,
-}
-
-/// Kinds of trouble at start, each with an exit code of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartErrorKind {
-    /// A file that the configuration names cannot be used.
-    Config,
-    /// A log file or the pid file cannot be created.
-    CannotCreate,
-    /// The system does not let us make such a file, or listen on the port.
-    NoPermission,
-    /// Another instance holds the pid file.
-    AlreadyRunning,
-    /// The port cannot be listened on.
-    CannotListen,
-    /// The system gave no thread or descriptor.
-    System,
-    /// A signal said to end before it served.
-    ToldToEnd,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl StartError {
-    fn new(kind: StartErrorKind, error: impl fmt::Display) -> Self {
-        Self {
-            kind,
-            text: error.to_string(),
-        }
-    }
-}
 
 /// A running daemon.
 pub struct Daemon {

@@ -41,5 +41,8 @@ mod tests;
 pub use bucket::Bucket;
 pub use connection::{Connection, Options, TemplateId};
 pub use error::{ErrorCode, SendError};
-pub use event::{Cause, Event, Fate, StreamId};
+pub use event::{Cause, Event, Fate};
 pub use fields::{Field, Fields, Indexing};
+
+/// A stream's number.
+pub type StreamId = u32;

@@ -20,14 +20,16 @@ mod fold;
 mod foreign;
 mod lines;
 mod merge;
+mod open_push;
 mod resume;
 mod texts;
 mod when;
 
 pub use entry::whole_tail;
 pub use files::{Found, LOGS_MAX, ReadError, is_gzip, read};
-pub use fold::{Fold, OPEN_MAX, OpenPush, Outcome, TooMany};
+pub use fold::{Fold, OPEN_MAX, Outcome, TooMany};
 pub use lines::LINE_MAX;
+pub use open_push::OpenPush;
 pub use resume::{attempts, resume};
 pub use when::TimeReader;
 

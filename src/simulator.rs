@@ -31,8 +31,10 @@
 
 mod answer;
 mod apns;
+mod arrival;
 mod config;
 mod credentials;
+mod date;
 mod endpoint;
 mod faults;
 mod fcm;
@@ -40,6 +42,7 @@ mod http1;
 mod ledger;
 mod oauth;
 mod options;
+mod provider;
 mod record;
 mod report;
 mod request;
@@ -56,7 +59,6 @@ use jsonwebtoken::DecodingKey;
 
 pub use self::credentials::{Credentials, SigningKey};
 use self::endpoint::LookAlike;
-pub use self::endpoint::Provider;
 use self::faults::Stage;
 pub use self::faults::{
     Fail, Failures, Farewell, Faults, MAX_PHASES, MAX_SCRIPT, Percent, RetryAfter, Script, Strikes,
@@ -67,6 +69,7 @@ pub use self::ledger::{Counts, MAX_KEYS};
 use self::oauth::AccessTokens;
 pub use self::oauth::MAX_ACCESS_TOKENS;
 pub use self::options::{Addresses, Clock, Options, Ports};
+pub use self::provider::Provider;
 use self::record::Recorder;
 use self::report::Reporter;
 pub use self::report::{Receipt, Report};

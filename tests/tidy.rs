@@ -162,7 +162,7 @@ const PURE: [&str; 6] = [
 ];
 
 /// The shells inside of pure directories, each of which says in its head what it touches.
-const SHELLS: [&str; 1] = ["config/load.rs"];
+const SHELLS: [&str; 2] = ["config/environment.rs", "config/load.rs"];
 
 /// What a pure file does not touch.
 const IMPURE: [&str; 15] = [

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::Document;
+use super::environment::CREDENTIALS_VARIABLE;
 use super::keys;
 use super::{Environment, ProviderUrl, number, seconds, small};
 
@@ -110,9 +111,6 @@ fn take_project_id(document: &mut Document<'_>) -> Option<String> {
     document.refuse(key);
     None
 }
-
-/// The variable that names the service account if the file does not.
-pub(super) const CREDENTIALS_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Characters of a project id: Google gives 30, and a domain before it in old ones.
 pub(super) const PROJECT_ID_MAX: usize = 64;

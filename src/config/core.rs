@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::bind::UNIX_PATH_MAX;
 use super::document::Document;
 use super::key::Key;
-use super::keys;
+use super::keys::{self, GAURUN};
 use super::provider_url::is_host_name;
 use super::{Bind, Environment, Overrides, SocketAccess, seconds, small};
 use crate::push::Node;
@@ -172,9 +172,6 @@ fn take_control_socket(document: &mut Document<'_>, environment: &Environment) -
 fn take_count(document: &mut Document<'_>, key: &'static Key) -> NonZeroUsize {
     count(document.number(key).unwrap_or(1))
 }
-
-/// Whose callers' ways are kept.
-pub(super) const GAURUN: &str = "gaurun";
 
 /// A number whose range begins at 1.
 fn count(number: u64) -> NonZeroUsize {

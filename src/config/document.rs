@@ -15,14 +15,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Environment;
-use super::core::GAURUN;
 use super::credential;
-use super::effective::{list, quoted};
 use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
-use super::keys::{self, ANDROID_ENABLED, SECTIONS};
+use super::keys::{self, ANDROID_ENABLED, GAURUN, SECTIONS};
 use super::names::{FCM_V1, FORKS, UnknownName, Verdict};
 use super::problem::{ConfigError, Cut, Position, Problem, Shown, Warning, with_help};
+use super::toml_text::{list, quoted};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
 
 /// A parsed file whose values are being taken out.

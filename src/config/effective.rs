@@ -6,9 +6,9 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::core::GAURUN;
 use super::key::Key;
-use super::keys::{self, SECTIONS};
+use super::keys::{self, GAURUN, SECTIONS};
+use super::toml_text::{list, quoted};
 use super::{
     Android, ApnsCredential, Bind, Config, Core, HideToken, Ios, Journal, Log, ProviderUrl,
 };
@@ -325,31 +325,6 @@ fn log(log: &Log) -> Vec<Setting> {
 /// The mode of a file as the file of keys has it.
 fn mode_text(mode: u32) -> String {
     format!("{mode:04o}")
-}
-
-/// A list of strings as TOML spells it.
-pub(super) fn list(texts: &[impl AsRef<str>]) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
-    format!("[{}]", texts.join(", "))
-}
-
-/// A string as TOML spells it.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(character);
-            }
-            control if control.is_control() => {
-                let _written = write!(out, "\\u{:04X}", u32::from(control));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

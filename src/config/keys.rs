@@ -54,6 +54,8 @@ pub(super) const KEEPALIVE_TIMEOUT_MAX: u64 = 24 * 3600;
 /// Idle connections at most; the key has no effect, so any number that Gaurun took will do.
 pub(super) const KEEPALIVE_CONNS_MAX: u64 = 1_000_000;
 
+/// Whose callers' ways are kept.
+pub(super) const GAURUN: &str = "gaurun";
 /// Keys of ours that are there for Gaurun's files alone.
 pub(super) static ONLY_GAURUNS: [&Key; 3] = [
     &ANDROID_APIKEY,

@@ -3,13 +3,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::core::GAURUN;
 use super::document::Document;
-use super::effective::quoted;
 use super::key::{Allowed, Key};
-use super::keys::{self, SECTIONS};
+use super::keys::{self, GAURUN, SECTIONS};
 use super::names::FCM_V1;
 use super::problem::Shown;
+use super::toml_text::quoted;
 use super::{ConfigError, all_keys};
 use crate::pasted::IS_CONTENT;
 

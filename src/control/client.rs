@@ -6,8 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::message::{self, ANSWER_MAX, ControlAnswer, Request};
-use super::server::RELOAD_WITHIN;
+use super::message::{self, ANSWER_MAX, ControlAnswer, RELOAD_WITHIN, Request};
 
 use crate::moment;
 

@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::message::{self, ControlAnswer, REQUEST_MAX, Request};
-use super::server::{Desk, ENDING, READ_WITHIN, RELOAD_WITHIN, WRITE_WITHIN, busy};
+use super::desk::{Desk, ENDING, busy};
+use super::message::{self, ControlAnswer, RELOAD_WITHIN, REQUEST_MAX, Request};
 use crate::count::{self, Seldom};
 
 /// All of them, in the order in which they came.
@@ -218,6 +218,12 @@ const TOO_LONG: &str = "the reload takes too long; see the operator log";
 
 /// All clients are looked at when one of them can go on: there are few.
 const CLIENT: Token = Token(2);
+
+/// Our limit: for a request's one line.
+pub(super) const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// Our limit: for taking the answer.
+pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Our limit: clients at once; the one that has been silent longest goes for a further one.
 pub(super) const CLIENTS_MAX: usize = 16;

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock.
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,9 @@ fn shorten(lines: &mut Vec<String>) {
         ));
     }
 }
+
+/// Our limit: for a reload and those before it; reading a few files takes milliseconds.
+pub(super) const RELOAD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Our limit: bytes of a request's line; one word and one flag need forty.
 pub(super) const REQUEST_MAX: usize = 1024;

@@ -9,75 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::Receiver;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::clients::{CLIENTS_MAX, Clients};
-use super::message::ControlAnswer;
+use super::desk::{Asked, Desk};
 use crate::api::{BindError, Bound, advice};
 use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment;
-
-/// A request for a reload, and who is to hear of its end.
-#[derive(Debug)]
-pub struct Asked {
-    waits: Option<Sender<ControlAnswer>>,
-    waker: Arc<Waker>,
-}
-
-impl Asked {
-    /// Says what came of it, to whoever waits.
-    pub fn answer(mut self, answer: ControlAnswer) {
-        if let Some(sender) = self.waits.take() {
-            // Who asked may have gone.
-            drop(sender.try_send(answer));
-        }
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        // Whoever waits hears of it, or that there will be no answer.
-        self.waits = None;
-        if let Err(error) = self.waker.wake() {
-            ::log::error!("cannot wake the control socket's thread: {error}");
-        }
-    }
-}
-
-/// Where requests for reloads go.
-#[derive(Debug)]
-pub(super) struct Desk {
-    asked: Sender<Asked>,
-    waker: Arc<Waker>,
-}
-
-impl Desk {
-    /// Asks for a reload; where its answer will come from if that is waited for.
-    pub(super) fn ask(
-        &self,
-        waits: bool,
-    ) -> Result<Option<Receiver<ControlAnswer>>, ControlAnswer> {
-        let (sender, answer) = bounded(1);
-        let asked = Asked {
-            waits: waits.then_some(sender),
-            waker: Arc::clone(&self.waker),
-        };
-        match self.asked.try_send(asked) {
-            Ok(()) => Ok(waits.then_some(answer)),
-            Err(TrySendError::Full(_)) => Err(busy("other reloads wait already")),
-            Err(TrySendError::Disconnected(_)) => Err(busy(ENDING)),
-        }
-    }
-}
-
-/// That it cannot be done now, and why.
-pub(super) fn busy(text: &str) -> ControlAnswer {
-    let text = text.to_owned();
-    ControlAnswer::Busy { text }
-}
 
 /// The socket and its thread. Dropping it ends both.
 #[derive(Debug)]
@@ -109,11 +50,7 @@ impl Control {
         poll.registry()
             .register(&mut SourceFd(&bound.raw_fd()), SOCKET, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let (sender, asked) = bounded(WAITING);
-        let desk = Desk {
-            asked: sender,
-            waker: Arc::clone(&waker),
-        };
+        let (desk, asked) = Desk::new(Arc::clone(&waker));
         let (heartbeat, ends) = (Heartbeat::new(moment::now()), Arc::<AtomicBool>::default());
         let door = Door {
             bound,
@@ -229,20 +166,6 @@ const MODE: u32 = 0o600;
 
 const SOCKET: Token = Token(0);
 const WAKER: Token = Token(1);
-
-pub(super) const ENDING: &str = "the daemon is shutting down";
-
-/// Our limit: reloads that wait for their turn.
-pub(super) const WAITING: usize = 4;
-
-/// Our limit: for a request's one line.
-pub(super) const READ_WITHIN: Duration = Duration::from_secs(5);
-
-/// Our limit: for taking the answer.
-pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(5);
-
-/// Our limit: for a reload and those before it; reading a few files takes milliseconds.
-pub(super) const RELOAD_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long it waits when the system has no descriptor for a connection.
 const PAUSE: Duration = Duration::from_millis(100);

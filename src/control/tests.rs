@@ -68,12 +68,12 @@ fn who_waits_hears_what_came_of_it() {
 fn who_does_not_wait_is_answered_at_once_and_the_request_stays() {
     let site = site();
     let request = Request::Reload { wait: false };
-    for _ in 0..server::WAITING {
+    for _ in 0..desk::WAITING {
         assert_eq!(ask(&site.path, request).unwrap(), ControlAnswer::Asked);
     }
     let busy = ask(&site.path, request).unwrap();
     assert!(matches!(busy, ControlAnswer::Busy { .. }), "{busy:?}");
-    assert_eq!(site.control.asked().len(), server::WAITING);
+    assert_eq!(site.control.asked().len(), desk::WAITING);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::routes::RouteError;
+use super::route_error::RouteError;
 use crate::delivery::route::Route;
 use crate::regular;
 

@@ -1,14 +1,13 @@
 //! The journal as the daemon uses it: opened late, or off.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::called_off::CalledOff;
+use super::start_error::StartError;
 use super::state_directory::StateDirectory;
-use super::{StartError, StartErrorKind};
 use crate::api::idempotency::{self, Answered, BodyHash};
 use crate::api::keys::KeyOwner;
 use crate::api::{Kept, Unrecorded};
@@ -16,8 +15,7 @@ use crate::config;
 use crate::count;
 use crate::delivery::register::{Keeper, Register};
 use crate::journal::{
-    self, DiskFiles, Fault, Files, Journal, KeptAnswer, Lock, OpenError, Recovered, State,
-    SyncPolicy,
+    self, DiskFiles, Files, Journal, KeptAnswer, Lock, OpenError, Recovered, State, SyncPolicy,
 };
 use crate::log::Logs;
 use crate::moment::{self, Moment};
@@ -203,7 +201,7 @@ pub(super) fn lock(config: &config::Journal, state: &StateDirectory) -> Result<L
         ::log::warn!("journal.dir: {warning}");
     }
     let dir = state.path.as_deref().unwrap_or(&config.dir);
-    Journal::take_over(&*files(), dir).map_err(|error| refused(&error))
+    Journal::take_over(&*files(), dir).map_err(|error| StartError::of_journal(&error))
 }
 
 /// Takes the journal in that very directory over, to be kept so; `core` says what is noted of the
@@ -251,7 +249,7 @@ pub(super) fn open(
     let started = moment::now();
     let dir = state.path.as_deref().unwrap_or(&config.dir);
     let read = read(dir, config, core, lock);
-    let (journal, recovered) = read.map_err(|error| refused(&error))?;
+    let (journal, recovered) = read.map_err(|error| StartError::of_journal(&error))?;
     let dir = dir.display();
     ::log::info!(
         "journal {dir}: {recovered}, read in {:.3} s",
@@ -298,19 +296,6 @@ const OWNER_FOLLOWS: u8 = 1;
 
 /// Bytes of an owner before its answer.
 const OWNED: usize = 9;
-
-pub(super) fn refused(error: &OpenError) -> StartError {
-    let kind = match &error.fault {
-        Fault::Held(_) => StartErrorKind::AlreadyRunning,
-        Fault::Unusable(error) if error.kind() == ErrorKind::PermissionDenied => {
-            StartErrorKind::NoPermission
-        }
-        Fault::Unusable(_) | Fault::Missing => StartErrorKind::CannotCreate,
-        Fault::UnknownVersion(_) | Fault::Twice(_) => StartErrorKind::Config,
-        Fault::Unreadable(_) | Fault::Io(_) => StartErrorKind::System,
-    };
-    StartError::new(kind, error)
-}
 
 #[cfg(not(debug_assertions))]
 fn files() -> Arc<dyn Files> {

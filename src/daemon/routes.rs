@@ -1,11 +1,11 @@
 //! From the configuration to the two routes: reads keys and certificates, makes TLS set-ups.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use super::credential_files::CredentialFiles;
+use super::route_error::RouteError;
 use super::state_directory::StateDirectory;
 use super::token_file;
 use crate::config::{Android, ApnsCredential, Config, Ios, ProviderUrl};
@@ -30,25 +30,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const FCM_STREAMS_BEFORE_SETTINGS: u32 = 100;
 /// Streams before APNs' SETTINGS: with an auth token it allows one until it has seen a good one.
 const APNS_STREAMS_BEFORE_SETTINGS: u32 = 1;
-
-/// What in the configuration cannot be used: a line for each reason.
-#[derive(Debug)]
-pub(super) struct RouteError(String);
-
-impl RouteError {
-    fn of(findings: &[Finding]) -> Self {
-        let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
-        Self(lines.join("\n"))
-    }
-}
-
-impl fmt::Display for RouteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for RouteError {}
 
 /// Whom the system trusts: read when it is needed first, for all routes that are made together.
 #[derive(Clone, Default)]

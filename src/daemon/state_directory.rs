@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::{StartError, keeping};
+use super::start_error::StartError;
 use crate::config::Config;
 use crate::journal::{self, OpenError};
 use crate::moment::server_clock::ServerClock;
@@ -31,7 +31,7 @@ impl StateDirectory {
     ///
     /// When there is a journal in either of two places.
     pub(super) fn of(config: &Config) -> Result<Self, StartError> {
-        let journal = journal_directory(config).map_err(|error| keeping::refused(&error))?;
+        let journal = journal_directory(config).map_err(|error| StartError::of_journal(&error))?;
         Ok(Self {
             path: journal.or_else(|| without_journal(std::env::var_os("STATE_DIRECTORY"))),
             apns_ids: Arc::default(),

@@ -60,7 +60,7 @@ impl Takeover {
                     );
                     StartError::new(StartErrorKind::AlreadyRunning, text)
                 }
-                _ => keeping::refused(&error),
+                _ => StartError::of_journal(&error),
             })?;
         Ok(Self {
             dir,

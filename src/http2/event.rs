@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use super::{ErrorCode, Fields};
-
-/// A stream's number.
-pub type StreamId = u32;
+use super::{ErrorCode, Fields, StreamId};
 
 /// What a connection reports.
 ///

@@ -12,6 +12,7 @@
 mod decoder;
 mod dynamic_table;
 mod encoder;
+mod error;
 mod huffman;
 mod integer;
 mod static_table;
@@ -20,8 +21,9 @@ mod template;
 mod tests;
 
 pub(super) use decoder::EXCESS;
-pub use decoder::{DecodeError, Decoded, Decoder};
+pub use decoder::{Decoded, Decoder};
 pub use encoder::Encoder;
+pub use error::DecodeError;
 pub use template::Template;
 
 /// The dynamic table's size before any SETTINGS, in bytes (RFC 9113 §6.5.2).

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::fold::{OpenPush, Outcome};
+use super::fold::Outcome;
+use super::open_push::OpenPush;
 use super::when::{TimeReader, When};
 use crate::push::{DeviceToken, LaneId, Notification};
 

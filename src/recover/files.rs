@@ -13,10 +13,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::entry::{self, Entry, What};
-use super::fold::{Fold, OPEN_MAX, OpenPush, TooMany};
+use super::fold::{Fold, OPEN_MAX, TooMany};
 use super::foreign::Form;
 use super::lines::{LINE_MAX, Lines, Next};
 use super::merge::Merge;
+use super::open_push::OpenPush;
 use super::when::TimeReader;
 
 use crate::count;

@@ -5,81 +5,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::open_push::OpenPush;
 use super::texts::Texts;
-use crate::push::{DeviceToken, LaneId, Node, Notification, PushId};
+use crate::push::{DeviceToken, LaneId};
 
 /// Our limit: open pushes kept while logs are read, of about 600 bytes each.
 pub const OPEN_MAX: usize = 4_000_000;
-
-/// An accepted push without an outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenPush {
-    /// The id in its line; unique only if Sterna gave it.
-    pub id: u64,
-    /// Where it goes.
-    pub token: DeviceToken,
-    /// What is pushed, as far as the line tells.
-    pub notification: Notification,
-    /// The push whose line has its texts, if its own has none and that one has not been found.
-    pub texts_of: Option<u64>,
-    /// When it was accepted, as its line spells it.
-    pub accepted: Box<str>,
-    /// The same in seconds since 1970, if the zone is known.
-    pub at: Option<u64>,
-}
-
-impl OpenPush {
-    /// Whether Sterna accepted it: Gaurun's ids count from 1 in each run and do not get to where
-    /// ours begin.
-    pub fn is_sternas(&self) -> bool {
-        self.id >= Node::FIRST_COUNT
-    }
-
-    /// Whether the log was told to hide its device token.
-    pub fn is_hidden(&self) -> bool {
-        let token = self.token.as_str();
-        token.is_empty() || token.starts_with("hash:")
-    }
-
-    /// The id that it is sent with. `apns-id` is made from it, so it is unique and the same each
-    /// time the log is read: Sterna's own, else a number made of all that tells it from others.
-    pub fn push_id(&self) -> PushId {
-        if self.is_sternas() {
-            return PushId(self.id);
-        }
-        // FNV-1a; it need not withstand anybody who chooses his device tokens.
-        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        let parts = [
-            self.accepted.as_bytes(),
-            &self.id.to_be_bytes(),
-            self.token.as_str().as_bytes(),
-            self.notification.message.as_bytes(),
-        ];
-        for byte in parts.into_iter().flatten() {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        PushId((hash >> SPARE_BITS).max(1))
-    }
-
-    fn named(&self) -> Named {
-        Named {
-            id: self.id,
-            lane: self.notification.lane,
-            token: self.token.clone(),
-            message: self.notification.message.clone(),
-            accepted: self.accepted.clone(),
-        }
-    }
-
-    fn is_of(&self, outcome: &Outcome) -> bool {
-        self.notification.lane == outcome.lane
-            && self.token == outcome.token
-            && outcome
-                .message
-                .as_ref()
-                .is_none_or(|message| *message == self.notification.message)
-    }
-}
 
 /// What a line says of the end of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +29,15 @@ pub struct Outcome {
     pub accepted: Option<Box<str>>,
 }
 
+impl Outcome {
+    fn is_of(&self, push: &OpenPush) -> bool {
+        let message = self.message.as_ref();
+        push.notification.lane == self.lane
+            && push.token == self.token
+            && message.is_none_or(|message| *message == push.notification.message)
+    }
+}
+
 /// All by which an earlier recovery named a push.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Named {
@@ -106,6 +46,18 @@ struct Named {
     token: DeviceToken,
     message: Box<str>,
     accepted: Box<str>,
+}
+
+impl Named {
+    fn of(push: &OpenPush) -> Self {
+        Self {
+            id: push.id,
+            lane: push.notification.lane,
+            token: push.token.clone(),
+            message: push.notification.message.clone(),
+            accepted: push.accepted.clone(),
+        }
+    }
 }
 
 /// More open pushes than are kept.
@@ -165,7 +117,7 @@ impl Fold {
     pub fn accept(&mut self, mut push: OpenPush) -> Result<(), TooMany> {
         self.accepted = self.accepted.saturating_add(1);
         self.texts.complete(&mut push);
-        if !self.early.is_empty() && self.take_early(&push.named()) {
+        if !self.early.is_empty() && self.take_early(&Named::of(&push)) {
             return Ok(());
         }
         self.keep()?;
@@ -183,7 +135,7 @@ impl Fold {
         let found = alike.as_ref().and_then(|alike| {
             alike.iter().rposition(|push| {
                 let accepted = outcome.accepted.as_deref();
-                push.is_of(&outcome) && accepted.is_none_or(|accepted| accepted == &*push.accepted)
+                outcome.is_of(push) && accepted.is_none_or(|accepted| accepted == &*push.accepted)
             })
         });
         if let (Some(alike), Some(found)) = (alike, found) {
@@ -239,6 +191,3 @@ impl Fold {
         Ok(())
     }
 }
-
-/// Bits above those of a push id, which JSON readers would round.
-const SPARE_BITS: u32 = 11;

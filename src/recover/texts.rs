@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::fold::OpenPush;
+use super::open_push::OpenPush;
 use crate::push::Notification;
 
 /// Our limit: bytes of texts that are remembered. The lines of one notification stand together,

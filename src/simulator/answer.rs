@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::endpoint::Provider;
 use super::faults::RetryAfter;
+use super::provider::Provider;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -88,14 +88,6 @@ pub(super) struct Response {
     pub(super) content: Vec<u8>,
 }
 
-/// The form of `date` (RFC 9110 §5.6.7).
-pub(super) fn http_date(unix: u64) -> String {
-    let seconds = i64::try_from(unix).unwrap_or(0);
-    let at = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
-    printer.timestamp_to_rfc9110_string(&at).unwrap_or_default()
-}
-
 /// How the ledger counts an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -107,14 +99,4 @@ pub(super) enum Standing {
     TurnedAway,
     /// Not a push: a trial run, a request for an access token.
     Apart,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::http_date;
-
-    #[test]
-    fn dates_have_the_form_of_http() {
-        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
-    }
 }

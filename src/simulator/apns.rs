@@ -17,7 +17,7 @@ use self::payload::Payload;
 pub(super) use self::reason::Reason;
 use self::reason::Wish;
 use super::answer::{Judgement, Reply, Response, Standing};
-use super::endpoint::Arrival;
+use super::arrival::Arrival;
 use super::faults::{Answering, Failure, mix};
 use super::request::{Name, Request};
 

@@ -1,63 +1,12 @@
 //! The three endpoints behind one interface: a request comes in, a judgement comes out.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use super::answer::Judgement;
-use super::faults::Answering;
+use super::arrival::Arrival;
 use super::ledger::Ledger;
-use super::request::Request;
+use super::provider::Provider;
 use super::{apns, fcm, oauth};
-
-/// A request that came in whole, and what chance and the clock add to it.
-pub(super) struct Arrival<'a> {
-    /// Its head.
-    pub(super) request: &'a Request<'a>,
-    /// Its content, cut off one byte above the endpoint's limit.
-    pub(super) body: &'a [u8],
-    /// How it is to be answered.
-    pub(super) answering: Answering,
-    /// A number of its own.
-    pub(super) random: u128,
-    /// Seconds since the epoch.
-    pub(super) now: u64,
-    /// Whether the ledger has seen a push of that key.
-    pub(super) known: &'a dyn Fn(u64) -> bool,
-}
-
-/// Which of the three services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    /// Apple's.
-    Apns,
-    /// Google's.
-    Fcm,
-    /// Google's token endpoint.
-    OAuth,
-}
-
-impl FromStr for Provider {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = [Self::Apns, Self::Fcm, Self::OAuth].into_iter();
-        let mut found = found.filter(|provider| provider.as_str() == text);
-        found
-            .next()
-            .ok_or_else(|| format!("there is no endpoint {text:?}; there are apns, fcm, oauth"))
-    }
-}
-
-impl Provider {
-    /// The word used in reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Apns => "apns",
-            Self::Fcm => "fcm",
-            Self::OAuth => "oauth",
-        }
-    }
-}
 
 /// What the connections to one endpoint share.
 #[derive(Clone)]

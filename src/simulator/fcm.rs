@@ -14,7 +14,7 @@ pub(super) use self::refusal::{FAILURES, Fault};
 use self::refusal::{GoogleError, Wish};
 use self::schema::Target;
 use super::answer::{Judgement, Reply, Response, Standing};
-use super::endpoint::Arrival;
+use super::arrival::Arrival;
 use super::faults::{Answering, Failure, mix};
 use super::oauth::{AccessTokens, NotValid};
 use super::request::Request;

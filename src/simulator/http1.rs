@@ -11,10 +11,13 @@ use std::thread;
 use rustls::{ServerConnection, StreamOwned};
 
 use super::Clock;
-use super::answer::{Judgement, Reply, Response, Standing, http_date};
-use super::endpoint::{Arrival, Provider, Session};
+use super::answer::{Judgement, Reply, Response, Standing};
+use super::arrival::Arrival;
+use super::date::http_date;
+use super::endpoint::Session;
 use super::faults::{Asked, Dice, Kind, Point, Strike};
 use super::ledger::Line;
+use super::provider::Provider;
 use super::record::Entry;
 use super::request::Request;
 use super::server::{Listener, PATIENCE};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::answer::Judgement;
-use super::endpoint::Provider;
+use super::provider::Provider;
 use super::request::{Name, Request};
 
 /// What became of one request.

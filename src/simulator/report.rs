@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::answer::Judgement;
-use super::endpoint::{Arrival, Provider};
+use super::arrival::Arrival;
 use super::ledger::Counts;
+use super::provider::Provider;
 use super::request::Name;
 
 /// Where the news of pushes goes.

@@ -10,7 +10,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
 use super::credentials::Credentials;
-use super::endpoint::Provider;
+use super::provider::Provider;
 
 /// ALPN of HTTP/2.
 pub(super) const H2: &[u8] = b"h2";

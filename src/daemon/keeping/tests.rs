@@ -1,6 +1,3 @@
-use std::io;
-use std::path::PathBuf;
-
 use super::*;
 use crate::api::idempotency::Keyed;
 use crate::config::{Config, Environment, Overrides};
@@ -264,26 +261,4 @@ fn the_journal_is_kept_as_the_configuration_says() {
     );
     let kept = of("resend_unknown = false", "group");
     assert_eq!((kept.sync, kept.notes_handed), (SyncPolicy::Group, true));
-}
-
-#[test]
-fn each_fault_of_a_journal_ends_the_start_in_its_own_way() {
-    use StartErrorKind::{AlreadyRunning, CannotCreate, Config, NoPermission, System};
-    let denied = || io::Error::from(ErrorKind::PermissionDenied);
-    for (fault, kind) in [
-        (Fault::Held(Some(7)), AlreadyRunning),
-        (Fault::Unusable(denied()), NoPermission),
-        (
-            Fault::Unusable(ErrorKind::NotADirectory.into()),
-            CannotCreate,
-        ),
-        (Fault::Missing, CannotCreate),
-        (Fault::UnknownVersion(9), Config),
-        (Fault::Unreadable(denied()), System),
-        (Fault::Io(denied()), System),
-    ] {
-        let path = PathBuf::from("/journal");
-        let error = OpenError { path, fault };
-        assert_eq!(refused(&error).kind, kind, "{error}");
-    }
 }

@@ -1,8 +1,9 @@
 //! Field blocks from the peer.
 
+use super::super::Fields;
 use super::super::fields::{index, list_size};
-use super::super::{ErrorCode, Fields};
 use super::dynamic_table::DynamicTable;
+use super::error::DecodeError;
 use super::{DEFAULT_TABLE_SIZE, huffman, integer, static_table};
 
 /// What a block held.
@@ -12,32 +13,6 @@ pub struct Decoded {
     pub fields: Fields,
     /// The list is over the limit and `fields` is only its beginning.
     pub over_limit: bool,
-}
-
-/// The peer broke a rule with a block; the connection cannot go on. The text names the rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// The block is not HPACK: `COMPRESSION_ERROR`.
-    Compression(&'static str),
-    /// The block asks for too much: `ENHANCE_YOUR_CALM`.
-    EnhanceYourCalm(&'static str),
-}
-
-impl DecodeError {
-    /// The code to close the connection with.
-    pub const fn code(self) -> ErrorCode {
-        match self {
-            Self::Compression(_) => ErrorCode::COMPRESSION_ERROR,
-            Self::EnhanceYourCalm(_) => ErrorCode::ENHANCE_YOUR_CALM,
-        }
-    }
-
-    /// The rule that was broken.
-    pub const fn rule(self) -> &'static str {
-        match self {
-            Self::Compression(rule) | Self::EnhanceYourCalm(rule) => rule,
-        }
-    }
 }
 
 /// Decodes the blocks of one connection.

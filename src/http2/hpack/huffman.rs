@@ -4,7 +4,7 @@
 //! written down and the tables for both directions are computed from it at compile time.
 
 use super::super::fields::index;
-use super::decoder::DecodeError;
+use super::error::DecodeError;
 
 /// Bytes that `encode` would append.
 pub(super) fn encoded_len(bytes: &[u8]) -> usize {

@@ -1,6 +1,6 @@
 //! Integers with a prefix (RFC 7541 §5.1).
 
-use super::decoder::DecodeError;
+use super::error::DecodeError;
 
 /// Appends `value`; `mask` has the bits of the prefix, `pattern` those before it.
 pub(super) fn encode(value: usize, mask: u8, pattern: u8, out: &mut Vec<u8>) {

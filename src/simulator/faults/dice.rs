@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Failure, Faults, Point, Strike, pick};
-use crate::simulator::endpoint::Provider;
+use crate::simulator::provider::Provider;
 
 /// What was drawn for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

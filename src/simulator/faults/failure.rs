@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{Percent, listed, shares};
-use crate::simulator::endpoint::Provider;
+use crate::simulator::provider::Provider;
 use crate::simulator::{apns, fcm, oauth};
 
 /// One failure of one endpoint.

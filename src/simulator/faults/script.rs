@@ -22,7 +22,7 @@ use toml::Spanned;
 
 use super::{Fail, Farewell, Faults, Percent, RetryAfter, Strikes};
 use crate::pasted;
-use crate::simulator::endpoint::Provider;
+use crate::simulator::provider::Provider;
 
 /// Our limit: bytes of a script.
 pub const MAX_SCRIPT: usize = 65_536;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::script::{Phase, Script};
 use super::{Faults, Tally};
-use crate::simulator::endpoint::Provider;
+use crate::simulator::provider::Provider;
 
 /// What is in force at one endpoint.
 #[derive(Debug)]

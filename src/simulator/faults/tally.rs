@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Answering, Failure, Farewell, Faults, Strike};
 use crate::simulator::answer::{Judgement, Reply};
-use crate::simulator::endpoint::Provider;
+use crate::simulator::provider::Provider;
 
 /// One fault that can be asked for, with the value that a script gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
-use crate::simulator::endpoint::Provider;
+use crate::simulator::provider::Provider;
 
 fn draws(faults: &Faults, connection: u64) -> Vec<Answering> {
     let mut dice = Dice::new(faults.seed, Provider::Apns, connection);

@@ -7,9 +7,10 @@ use super::{Doom, Pending, Service};
 use crate::http2::{Connection, ErrorCode, StreamId};
 use crate::simulator::answer::{Judgement, Reply, Standing};
 use crate::simulator::apns;
-use crate::simulator::endpoint::{Arrival, Provider};
+use crate::simulator::arrival::Arrival;
 use crate::simulator::faults::{Asked, Kind, Point, Strike};
 use crate::simulator::ledger::Line;
+use crate::simulator::provider::Provider;
 use crate::simulator::record::Entry;
 use crate::simulator::request::Request;
 

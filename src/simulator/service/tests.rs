@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 use super::parting::LEAVE;
 use super::{Faults, Reporter, Service, Stage, Surroundings};
 use crate::http2::{Connection, ErrorCode, Options};
-use crate::simulator::endpoint::{LookAlike, Provider};
+use crate::simulator::endpoint::LookAlike;
 use crate::simulator::faults::Script;
 use crate::simulator::fcm::Fcm;
 use crate::simulator::ledger::Ledger;
 use crate::simulator::oauth::AccessTokens;
+use crate::simulator::provider::Provider;
 
 fn service(now: Instant) -> Service {
     let fcm = Fcm {
