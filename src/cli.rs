@@ -64,6 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Demo(demo)) => demo::run(&demo),
         Some(Command::Check(asked)) => check::run(&asked),
         Some(Command::Explain(explain)) => explain::run(&explain),
+        Some(Command::Help(help)) => manual::help(&help),
         Some(Command::Man(man)) => manual::pages(&man),
         Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Recover(asked)) => recover::run(&asked),

@@ -4,19 +4,22 @@
 //! # The trip of a push
 //!
 //! ```text
-//! caller ──▶ http1 ──▶ api ──parse──▶ Notification ──one per device token──▶ Push
-//!                       │ reserve room in the lane, log "accepted", answer 200
-//!                       ▼
-//!                     lane ── ready queue and retry shelf; one for each provider
-//!                       ▼
-//!  delivery::worker ── one thread, one TLS connection, many streams in flight
-//!     desk              what it decides, without socket and clock
-//!     net::connection   socket and TLS
-//!     http2             frames, HPACK, windows, streams
-//!     provider          what the request holds, what the answer means
-//!                       ▼
-//!               Outcome ──policy──▶ retry: back to the lane
-//!                                └▶ settlement: one line in the log, one count in stats
+//!  caller ─→ http1 → api ── parse, check, build each payload once
+//!                     │ reserve room in the lanes
+//!                     │ journal: kept, as surely as journal.sync says
+//!                     │ log accepted-push, queue, answer 200
+//!                     ▼
+//!                   lane ── ready queue · what came back · retry shelf; one for each provider
+//!                     ▼ a chunk of pushes; one wake-up per request
+//!         delivery::worker ── a thread, a TLS connection, as many streams as the provider allows
+//!             delivery::desk      what the thread does next: take, send, connect, part, wait
+//!             delivery::session   which stream carries which push
+//!             http2               bytes to events and back
+//!             net::connection     socket and TLS
+//!                     ▼ the provider's answer, or its absence
+//!             delivery::policy ── again at t: back to the lane, same id, same apns-id
+//!                              └─ settled: delivery::settler, one log line, one count, room back;
+//!                                 once the line is written: delivery::register, journal
 //! ```
 //!
 //! # The map
@@ -57,8 +60,45 @@
 //! - [`simulator`]: an APNs, FCM and OAuth look-alike. It shares no table with [`provider`], so
 //!   that a wrong constant cannot agree with itself.
 //!
-//! Who may know whom is held by a test (`tests/tidy.rs`): nobody knows [`cli`] or [`daemon`],
-//! [`http2`] knows nobody, [`http1`] nothing of pushes, [`simulator`] never knows [`provider`].
+//! # What never happens
+//!
+//! `tests/tidy.rs` holds most of it:
+//!
+//! - `http2` never touches a socket, a clock, a thread or another room.
+//! - `http1` knows nothing of what it is asked for: what answers is a `Handler`, which `api` is.
+//! - `journal` touches files through one seam, `journal::Files`, whose double in memory loses what
+//!   was not synced, tears writes, fails and fills up. Its records, its index and its recovery are
+//!   pure.
+//! - `provider`, `push`, `config` but for its loader, `delivery::{policy, session, desk}`, the
+//!   request parser and `recover` but for its `files` do no I/O and read no clock. Time and random
+//!   numbers are arguments.
+//! - `simulator` never sees `provider`: a wrong constant cannot agree with itself.
+//! - Nobody knows `cli`, and only `cli` knows `daemon`.
+//! - No push ends outside of `Settler::settle`, and none ends twice.
+//! - No connection thread waits for an access token, a log that has room, or a caller.
+//! - No async runtime is in the binary's dependency tree (`.ci/run` looks).
+//!
+//! # Where it departs from the first design
+//!
+//! - A thread has one of four states in `lane::attendance` (looking, warm, cold, busy) and not one
+//!   parked flag: work must go to a waiting thread with a connection before one that would have to
+//!   open one. `tests/loom_attendance.rs` checks that no wake-up is lost.
+//! - A lane has a retry budget, `lane::retry_budget`: it bounds retries under way, not retries a
+//!   minute, so that it needs no clock and follows the load by itself.
+//! - What comes back to a lane (due retries, pushes that a lost connection never sent) has a
+//!   channel of its own and goes first.
+//! - A log has one bounded buffer, not one per thread. A thread gathers the lines of a round and
+//!   appends them under one lock: lines keep their order, and the bound is one number.
+//! - After a crash the default is to label, not to know: a record of each push before its bytes
+//!   leave would cost each round of a connection thread a wait for the journal, so it is written
+//!   only where `core.resend_unknown = false` asks for it. Otherwise the journal says at a start
+//!   that all is in doubt and takes that back at an end in order; what a crash leaves in doubt is
+//!   sent again, as the default wants, and its line says `maybe_sent`.
+//! - `api` knows no lane. It names what it needs as two traits, `Door` and `Host`, which `daemon`
+//!   implements; so it is tested without threads and providers.
+//! - Payloads are built when a request is taken, not when it is sent, so that the caller is told.
+//! - `daemon` is a folder: wiring, what the API sees of it (`host`), the ways to the providers
+//!   (`routes`).
 
 pub mod api;
 pub mod check;

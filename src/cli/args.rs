@@ -10,6 +10,7 @@ use clap::builder::styling::Styles;
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use clap_complete::Shell;
 
+use super::manual;
 use crate::config::{MAX_AGE_MAX, Overrides, Port, QUEUES_MAX};
 use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
 
@@ -20,8 +21,11 @@ use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
     version,
     disable_version_flag = true,
     args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     styles = Styles::plain(),
     help_template = HELP,
+    before_help = manual::examples("sterna"),
+    after_help = manual::ending("sterna"),
 )]
 pub(super) struct Cli {
     /// Absent: serve.
@@ -31,90 +35,117 @@ pub(super) struct Cli {
     pub(super) serve: Serve,
 }
 
+/// Examples and exit codes are those of the pages.
 const HELP: &str = "\
 {name} {version}: {about}
 
-Examples:
-  sterna demo                      try it out: no accounts, no files, a push to paste
-  sterna -c gaurun.toml            serve, as Gaurun does
-  sterna -c sterna.toml -p 8080    another port than the file's
-  sterna simulate --dir sim        an APNs and FCM look-alike to test against
-  sterna check -c sterna.toml      all that is wrong with a configuration, at once
-  sterna explain Unregistered      what a reason in a log line means
-  sterna reload --wait             what has changed in the file, put in force
-  sterna recover -n                what the journal has left to send
+{before-help}{usage-heading} {usage}
 
-{usage-heading} {usage}
+{all-args}{after-help}
+";
 
-{all-args}
+const COMMAND_HELP: &str = "\
+{about}
 
-Exit codes: 0 done, 64 command line, 65 damaged data, 69 cannot listen or send, 73 cannot create
-a file, 74 I/O, 75 try again, 77 no permission, 78 configuration.
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}
 ";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the API and push; the same as no subcommand
-    #[command(help_template = SERVE_HELP)]
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-serve"),
+        after_help = manual::ending("sterna-serve"),
+    )]
     Serve(Serve),
     /// Run an APNs and FCM look-alike on this host
-    #[command(help_template = SIMULATE_HELP)]
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-simulate"),
+        after_help = manual::ending("sterna-simulate"),
+    )]
     Simulate(Simulate),
     /// Run daemon and simulator together, with generated credentials
-    #[command(help_template = DEMO_HELP)]
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-demo"),
+        after_help = manual::ending("sterna-demo"),
+    )]
     Demo(Demo),
     /// Have the daemon read its configuration again
-    #[command(help_template = RELOAD_HELP)]
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-reload"),
+        after_help = manual::ending("sterna-reload"),
+    )]
     Reload(Reload),
     /// Send what was accepted and never settled, by the journal or a push log
-    #[command(help_template = RECOVER_HELP)]
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-recover"),
+        after_help = manual::ending("sterna-recover"),
+    )]
     Recover(Recover),
     /// Say all that is wrong with a configuration, and with what it names
-    #[command(help_template = CHECK_HELP)]
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-check"),
+        after_help = manual::ending("sterna-check"),
+    )]
     Check(Check),
     /// Say what a reason in a log line means, and what to do about it
-    #[command(help_template = EXPLAIN_HELP)]
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-explain"),
+        after_help = manual::ending("sterna-explain"),
+    )]
     Explain(Explain),
+    /// Show a page of the manual
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-help"),
+        after_help = manual::ending("sterna-help"),
+    )]
+    Help(Help),
     /// Write the man pages
-    #[command(hide = true, help_template = MAN_HELP)]
+    #[command(
+        hide = true,
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-man"),
+        after_help = manual::ending("sterna-man"),
+    )]
     Man(Man),
     /// Print the completions of a shell
-    #[command(hide = true, help_template = COMPLETIONS_HELP)]
+    #[command(
+        hide = true,
+        help_template = COMMAND_HELP,
+        before_help = manual::examples("sterna-completions"),
+        after_help = manual::ending("sterna-completions"),
+    )]
     Completions(Completions),
 }
 
-const MAN_HELP: &str = "\
-{about}
+/// What is to be shown.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Help {
+    /// The page; absent: which there are
+    #[arg(value_name = "TOPIC")]
+    pub(super) topic: Option<String>,
+}
 
-Examples:
-  sterna man | man -l -
-  sterna man --dir /usr/share/man/man1
-
-{usage-heading} {usage}
-
-{all-args}
-";
-
-/// Where man pages go.
+/// Which man pages go where.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Man {
-    /// Directory for a page of each subcommand; absent: print the page of sterna
+    /// The page to print [default: sterna]
+    #[arg(value_name = "TOPIC", conflicts_with = "dir")]
+    pub(super) topic: Option<String>,
+    /// Directory for a file of each page
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
 }
-
-const COMPLETIONS_HELP: &str = "\
-{about}
-
-Examples:
-  sterna completions bash > /usr/share/bash-completion/completions/sterna
-  sterna completions zsh > /usr/share/zsh/site-functions/_sterna
-  sterna completions --dir DIR     a file for each of bash, zsh and fish
-
-{usage-heading} {usage}
-
-{all-args}
-";
 
 /// Whose completions.
 #[derive(Args, Clone, Debug)]
@@ -126,23 +157,6 @@ pub(super) struct Completions {
     #[arg(long, value_name = "DIR", conflicts_with = "shell")]
     pub(super) dir: Option<PathBuf>,
 }
-
-const CHECK_HELP: &str = "\
-{about}
-
-Examples:
-  sterna check                     the file that the daemon would read; changes nothing
-  sterna check -c sterna.toml --online
-  sterna check --print             what is in force, without secrets
-  sterna check --migrate gaurun.toml > sterna.toml
-
-{usage-heading} {usage}
-
-{all-args}
-
-Exit codes: 0 it can be used, whatever is warned of; 65 the file to migrate is no TOML, or none of
-Gaurun's; 78 it cannot be used.
-";
 
 /// What is to be checked, and how.
 #[derive(Args, Clone, Debug)]
@@ -163,18 +177,6 @@ pub(super) struct Check {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "json", "online", "print"])]
     pub(super) migrate: Option<PathBuf>,
 }
-
-const SERVE_HELP: &str = "\
-{about}
-
-Examples:
-  sterna serve                     with /etc/sterna/sterna.toml
-  sterna serve -c sterna.toml -p unix:/run/sterna/api.sock
-
-{usage-heading} {usage}
-
-{all-args}
-";
 
 /// Gaurun's flags.
 #[derive(Args, Clone, Debug)]
@@ -222,21 +224,6 @@ fn parse_queues(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("must be a number from 1 to {most}"))
 }
 
-const RELOAD_HELP: &str = "\
-{about}
-
-Examples:
-  sterna reload --wait             prints what has changed, or why nothing has
-  sterna reload -c sterna.toml     asks the daemon whose control_socket that file names
-
-{usage-heading} {usage}
-
-{all-args}
-
-Exit codes of --wait: 0 the new configuration is in force, 69 no daemon answers, 75 try again,
-78 the old configuration stays in force.
-";
-
 /// Which daemon is to reload.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Reload {
@@ -247,21 +234,6 @@ pub(super) struct Reload {
     #[arg(long)]
     pub(super) wait: bool,
 }
-
-const SIMULATE_HELP: &str = "\
-{about}
-
-Examples:
-  sterna simulate                  prints where it listens and a line for each push
-  sterna simulate --dir sim --latency 50 --fail 5
-  sterna simulate --goaway-after 1000 --refuse 1 --summary
-  sterna simulate --fail TooManyRequests=3,UNAVAILABLE=2 --strike rst@processed=1
-  sterna simulate --script bad-day.toml --ledger ledger.jsonl
-
-{usage-heading} {usage}
-
-{all-args}
-";
 
 /// Where the simulator listens, and what it does.
 #[derive(Args, Clone, Debug)]
@@ -368,19 +340,6 @@ pub(super) struct Trouble {
 /// Milliseconds of simulated latency at most: a client has given up after ten minutes.
 const LATENCY_MAX_MS: u64 = 600_000;
 
-const EXPLAIN_HELP: &str = "\
-{about}
-
-Examples:
-  sterna explain                   lists every reason of APNs, FCM, Google's tokens and Sterna
-  sterna explain BadDeviceToken    cause and cure, and what becomes of push, lane and token
-  sterna explain 503 --json        all that come with a status, for a program
-
-{usage-heading} {usage}
-
-{all-args}
-";
-
 /// What is to be explained.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Explain {
@@ -391,36 +350,6 @@ pub(super) struct Explain {
     #[arg(long)]
     pub(super) json: bool,
 }
-
-const RECOVER_HELP: &str = "\
-{about}
-
-Examples:
-  sterna recover -n                tells what the journal has, also while the daemon runs
-  sterna recover --max-age 1h --journal /var/lib/sterna
-                                   sends it in the place of a daemon that is stopped
-  sterna recover -n -l gaurun-access.log -l gaurun-error.log
-                                   tells what would be sent, and what not and why
-  sterna recover --allow-incomplete -l gaurun-error.log -l gaurun-access.log
-                                   sends it, appends the outcomes to the last log
-  sterna recover --allow-incomplete --max-age 1h --outcomes recovered.log \\
-      -l access.log.2.gz -l access.log.1 -l access.log -l error.log
-
-{usage-heading} {usage}
-
-{all-args}
-
-Without -l it works on the journal: outcomes are settled there, their lines go to the push logs of
-the configuration, and what is left waits for the next run or the daemon's next start.
-
-Give all logs of a time together, in any order. Run again, it sends nothing twice: outcomes are
-appended as they come, and read back. Send only what no daemon is at work with: stop it first, or
-let the logs be rotated ones.
-
-Exit codes: 0 all settled, or nothing to do; 64 command line; 65 a log or the journal is damaged
-beyond use; 69 some pushes failed; 73 outcomes cannot be written; 74 I/O; 75 pushes are left (held
-back, or interrupted), or a daemon or another recovery is at work; 78 configuration.
-";
 
 /// What is to be recovered, and how.
 #[derive(Args, Clone, Debug)]
@@ -483,19 +412,6 @@ fn parse_age(text: &str) -> Result<Duration, String> {
         .map(Duration::from_secs)
         .ok_or_else(|| "must be a time from 1s to 28d, such as 90s, 15m or 1h".to_owned())
 }
-
-const DEMO_HELP: &str = "\
-{about}
-
-Examples:
-  sterna demo                      prints curl lines to paste, then what becomes of each push,
-                                   and what of a request is refused or ignored
-  sterna demo --port 8080 --latency 50 --fail 5
-
-{usage-heading} {usage}
-
-{all-args}
-";
 
 /// What the demo can do otherwise.
 #[derive(Args, Clone, Debug)]

@@ -1,27 +1,46 @@
-//! `sterna man` and `sterna completions`: both from the argument table, so that they agree with it.
+//! `sterna help`, `sterna man` and `sterna completions`.
+//!
+//! The manual is written once: the Markdown pages of `etc/doc`, named after page and section, which
+//! the binary carries. `help` shows a page as text, `man` writes it for man(1), and what `--help`
+//! says beside the arguments is read out of it. What a page says of the code (synopsis and options,
+//! keys of the configuration, exit codes, limits) stands in it between marks, and tests compare it
+//! with the tables that the program works by. So whoever reads the pages where the source is kept
+//! sees all of them, and no build needs a tool for them.
 
+mod markdown;
+mod pages;
+mod plain;
+mod roff;
+
+use std::fmt::Write as _;
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::args::{Cli, Completions, Man};
+use super::args::{Cli, Completions, Help, Man};
 use super::{ExitCode, print, report};
+use crate::texts::{self, nearest};
+use pages::{PAGES, Page};
 
-/// Prints the man page of `sterna`, or writes those of all subcommands to a directory.
+/// Shows a page, or which there are.
+pub(super) fn help(asked: &Help) -> ExitCode {
+    match &asked.topic {
+        Some(topic) => shown(topic, |page| plain::page(&markdown::blocks(page.text))),
+        None => print(&topics()),
+    }
+}
+
+/// Prints a page as man(1) reads it, or writes all of them to a directory.
 pub(super) fn pages(man: &Man) -> ExitCode {
     let Some(directory) = &man.dir else {
-        let mut bytes = Vec::new();
-        return match clap_mangen::Man::new(Cli::command()).render(&mut bytes) {
-            Ok(()) => print(&String::from_utf8_lossy(&bytes)),
-            Err(_) => ExitCode::Io,
-        };
+        let topic = man.topic.as_deref().unwrap_or("sterna");
+        return shown(topic, Page::roff);
     };
-    written(
-        clap_mangen::generate_to(Cli::command(), directory),
-        directory,
-    )
+    let write = |page: &Page| fs::write(directory.join(page.file()), page.roff());
+    written(PAGES.iter().try_for_each(write), directory)
 }
 
 /// Prints the completions of a shell, or writes those of the usual ones to a directory.
@@ -40,6 +59,65 @@ pub(super) fn completions(asked: &Completions) -> ExitCode {
     written(all, directory)
 }
 
+/// What `--help` of a command says before its usage: the examples of its page.
+pub(super) fn examples(name: &str) -> String {
+    let mut text = "Examples:".to_owned();
+    let examples = Page::of(name).and_then(|page| page.section("EXAMPLES"));
+    let examples = examples.and_then(|section| section.split("```").nth(1));
+    for line in examples.unwrap_or_default().lines().skip(1) {
+        let _written = write!(text, "\n  {line}");
+    }
+    text
+}
+
+/// What `--help` of a command says after its options: the exit codes of its page, and where it is.
+pub(super) fn ending(name: &str) -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    let blocks = Page::of(name)
+        .and_then(|page| page.section("EXIT STATUS"))
+        .map(markdown::blocks);
+    for block in blocks.unwrap_or_default() {
+        if let markdown::Block::Paragraph {
+            mark: markdown::Mark::Term(code),
+            text: meaning,
+            ..
+        } = block
+        {
+            let lead = format!("  {}", plain::plain(&code));
+            text += &plain::wrapped(&lead, 6, &plain::plain(&meaning));
+        }
+    }
+    let topic = name.strip_prefix("sterna-").unwrap_or(name);
+    let _written = write!(text, "\nMore: sterna help {topic}");
+    text
+}
+
+fn shown(topic: &str, show: impl Fn(&Page) -> String) -> ExitCode {
+    let Some(page) = PAGES.iter().find(|page| page.is(topic)) else {
+        report(unknown(topic));
+        return ExitCode::Usage;
+    };
+    print(&show(page))
+}
+
+fn unknown(topic: &str) -> String {
+    let shown = texts::first(topic, TOPIC_SHOWN);
+    match nearest(topic, PAGES.iter().map(Page::topic)) {
+        Some(near) => format!("there is no page {shown:?}; did you mean {near}?"),
+        None => format!("there is no page {shown:?}; `sterna help` lists all"),
+    }
+}
+
+fn topics() -> String {
+    let mut text = "sterna help TOPIC shows one of these pages, sterna COMMAND --help the options \
+                    of a command:\n\n"
+        .to_owned();
+    for page in &PAGES {
+        let _written = writeln!(text, "  {:12} {}", page.topic(), page.about());
+    }
+    text
+}
+
 fn written(result: io::Result<()>, directory: &Path) -> ExitCode {
     match result {
         Ok(()) => ExitCode::Ok,
@@ -52,3 +130,9 @@ fn written(result: io::Result<()>, directory: &Path) -> ExitCode {
 
 /// What is completed.
 const NAME: &str = "sterna";
+
+/// Characters of an unknown topic that are repeated.
+const TOPIC_SHOWN: usize = 64;
+
+#[cfg(test)]
+mod tests;

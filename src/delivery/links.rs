@@ -1,5 +1,14 @@
 //! The connections of one thread: the present one, which takes pushes, and those that retire and
 //! wait for their last answers.
+//!
+//! # What a connection refuses
+//!
+//! What a connection refuses (`REFUSED_STREAM`) goes to another one: to an open one that has room,
+//! after 100 ms to one that is opened for it. Where all threads have theirs, or there is but one,
+//! the connection that refused makes way to a successor: at once if it was of no use, else when it
+//! is 10 s old, so that a provider which refuses now and then is not dialled each time; until then
+//! the others go on. What was refused before the provider had acknowledged our SETTINGS goes again
+//! on the same connection: some servers refuse what comes so early, on each new one.
 
 use std::time::{Duration, Instant};
 

@@ -27,10 +27,14 @@ fn is_variable(word: &str) -> bool {
     word.starts_with(|at: char| at.is_ascii_uppercase()) && word.chars().all(is_of_name)
 }
 
-/// The variables that the documents' paragraph names.
+/// The variables of the documents' table.
 fn named() -> Vec<String> {
-    let paragraph = documents::paragraph("Environment: ");
-    let words = paragraph.split('`').skip(1).step_by(2);
+    let (_, table) = documents::between_marks("environment");
+    let cells = table
+        .lines()
+        .skip(2)
+        .filter_map(|row| row.split(" | ").next());
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
     let names = words.filter(|word| is_variable(word));
     names.map(str::to_owned).collect()
 }
@@ -58,8 +62,12 @@ fn sources(directory: &str) -> Vec<(PathBuf, String)> {
 fn each_variable_that_is_read_is_documented_and_each_that_is_documented_set_by_a_test() {
     let documents = documents::text();
     let reads = |text: &str| text.contains("env::var");
+    let is_product = |path: &Path| !path.ends_with("tests.rs");
     let mut read = 0;
-    for (path, text) in sources("src").iter().filter(|(_, text)| reads(text)) {
+    for (path, text) in sources("src")
+        .iter()
+        .filter(|(path, text)| is_product(path) && reads(text))
+    {
         let product = text.split("#[cfg(test)]").next().unwrap();
         for name in product.split('"').filter(|word| is_variable(word)) {
             // Of builds for tests only.
@@ -191,6 +199,32 @@ fn roots_are_those_of_the_environment_and_proxies_are_not_asked() {
     // They are replaced, not added to.
     let (_, text) = check(&site, &[], &[("SSL_CERT_FILE", "/nonexistent/ca.pem")]);
     assert!(text.contains("error: no root certificates"), "{text}");
+}
+
+/// `script` has the command before a terminal.
+#[test]
+#[expect(clippy::print_stdout, reason = "it says that it is skipped")]
+fn colours_are_for_terminals_and_go_with_no_color() {
+    let site = Site::unreachable().with("core.workers", 0);
+    let file = site.write_config();
+    let check = format!(
+        "{} check -c {}",
+        env!("CARGO_BIN_EXE_sterna"),
+        file.display()
+    );
+    for (no_color, is_coloured) in [("", true), ("1", false)] {
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &check, "/dev/null"])
+            .env("NO_COLOR", no_color);
+        let Ok(output) = script.output() else {
+            println!("skipped: there is no script");
+            return;
+        };
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("core.workers = 0"), "{text}");
+        assert_eq!(text.contains('\u{1b}'), is_coloured, "{text}");
+    }
 }
 
 /// What is wrong is told once, and who could be asked is.

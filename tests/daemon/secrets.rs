@@ -311,14 +311,14 @@ fn an_api_key_that_its_caller_misplaces_is_in_no_log() {
 
 /// The variables that the documents name.
 fn variables() -> BTreeSet<&'static str> {
-    let paragraph: &'static str = documents::paragraph("Environment: ").leak();
+    let table: &'static str = documents::between_marks("environment").1.leak();
     let is_name = |word: &&str| {
         word.len() > 1
             && word
                 .bytes()
                 .all(|byte| byte == b'_' || byte.is_ascii_uppercase())
     };
-    let mut found: BTreeSet<_> = paragraph.split('`').filter(is_name).collect();
+    let mut found: BTreeSet<_> = table.split('`').filter(is_name).collect();
     assert!(found.len() >= 12, "{found:?}");
     found.extend(["RUNTIME_DIRECTORY", "TMPDIR", "LISTEN_PID", "WATCHDOG_PID"]);
     found
@@ -478,6 +478,8 @@ fn no_command_tells_what_stands_in_the_place_of_an_argument() {
             &["simulate", "--script", &canary],
             &["simulate", "--fail", &canary],
             &["demo", "--port", &canary],
+            &["help", &canary],
+            &["man", &canary],
             &["man", "--dir", &canary],
             &["completions", &canary],
         ] {

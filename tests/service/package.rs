@@ -106,6 +106,26 @@ fn man_pages_and_completions_are_those_that_the_binary_writes() {
 }
 
 #[test]
+fn man_shows_each_page_without_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut sterna = sterna();
+    sterna.arg("man").arg("--dir").arg(directory.path());
+    assert!(run(sterna).status.success());
+    for file in fs::read_dir(directory.path()).unwrap() {
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-E", "UTF-8", "-l"]);
+        man.arg(file.unwrap().path()).env("LC_ALL", "C.UTF-8");
+        match man.output() {
+            Ok(output) => assert!(
+                output.status.success() && output.stderr.is_empty(),
+                "{output:?}"
+            ),
+            Err(_) => println!("skipped: there is no man"),
+        }
+    }
+}
+
+#[test]
 fn maintainer_scripts_leave_room_for_what_the_tools_add() {
     let description = description();
     let directory = root().join(description["maintainer-scripts"].as_str().unwrap());

@@ -1,0 +1,207 @@
+//! The tables of the documents say what the code does, and their links lead somewhere.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
+
+#[path = "../harness/documents.rs"]
+mod documents;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use sterna::cli::ExitCode;
+use sterna::config::{Allowed, Key, NumberDefault, all_keys};
+
+/// Compares what stands between `<!-- name -->` and `<!-- /name -->`; with `STERNA_WRITE_GOLDEN` in
+/// the environment it is written anew.
+fn check(name: &str, expected: &str) {
+    let (path, found) = documents::between_marks(name);
+    if std::env::var_os("STERNA_WRITE_GOLDEN").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
+        let text = fs::read_to_string(&path).unwrap();
+        let marked = |inner: &str| format!("<!-- {name} -->\n{inner}<!-- /{name} -->");
+        let text = text.replace(&marked(&found), &marked(expected));
+        fs::write(&path, text).unwrap();
+    }
+    assert!(
+        found == expected,
+        "{path} should have, between the marks {name}:\n\n{expected}\n"
+    );
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn default_cell(key: &Key) -> String {
+    match &key.allowed {
+        Allowed::Number {
+            default: NumberDefault::Absent { means, .. },
+            ..
+        } => (*means).to_owned(),
+        _ => format!("`{}`", key.default_text().unwrap()),
+    }
+}
+
+#[test]
+fn every_key_is_in_the_table() {
+    check("keys", &keys(all_keys()));
+}
+
+#[test]
+fn the_keys_that_matter_are_in_the_readme() {
+    let named = [
+        "core.port",
+        "core.address",
+        "core.api_key_path",
+        "core.compatible_with",
+        "core.max_age",
+        "ios.topic",
+        "ios.sandbox",
+        "android.service_account_path",
+        "journal.sync",
+        "log.access_log",
+    ];
+    let known = named.map(|path| all_keys().find(|key| key.path() == path).unwrap());
+    check("few-keys", &keys(known));
+}
+
+fn keys(keys: impl IntoIterator<Item = &'static Key>) -> String {
+    let mut table = String::from("| Key | Default | Allowed | Meaning |\n|---|---|---|---|\n");
+    for key in keys {
+        let (path, default) = (key.path(), default_cell(key));
+        let (range, meaning) = (cell(&key.range_text()), cell(key.meaning));
+        writeln!(table, "| `{path}` | {default} | {range} | {meaning} |").unwrap();
+    }
+    table
+}
+
+#[test]
+fn every_difference_from_gaurun_is_in_the_table() {
+    let mut table = String::from("| Key | Gaurun 0.14 | Sterna | Why |\n|---|---|---|---|\n");
+    for key in all_keys() {
+        if let Some(difference) = &key.gaurun {
+            let (was, is) = (cell(difference.was), cell(difference.is));
+            writeln!(
+                table,
+                "| `{}` | {was} | {is} | {} |",
+                key.path(),
+                cell(difference.why)
+            )
+            .unwrap();
+        }
+    }
+    check("gaurun-differences", &table);
+}
+
+#[test]
+fn every_exit_code_is_in_the_table() {
+    let mut table = String::from("| Code | Meaning |\n|---|---|\n");
+    for (code, meaning) in ExitCode::TABLE {
+        writeln!(table, "| {} | {meaning} |", code.number()).unwrap();
+    }
+    check("exit-codes", &table);
+}
+
+#[test]
+fn the_tests_that_are_named_for_promises_are_there() {
+    let (path, table) = documents::between_marks("promises");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut source = String::new();
+    for directory in ["src", "tests", "benches"] {
+        read_all(&root.join(directory), &mut source);
+    }
+    let lists = table
+        .lines()
+        .skip(2)
+        .map(|row| row.split(" | ").nth(1).unwrap());
+    let named: Vec<&str> = lists
+        .flat_map(|list| list.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 30, "{}", named.len());
+    for name in named {
+        let begin = format!("fn {name}(");
+        assert!(
+            source.contains(&begin),
+            "{path} names the test {name}, which there is not"
+        );
+    }
+}
+
+/// Adds the files of Rust in a directory, and in those below.
+fn read_all(directory: &Path, all: &mut String) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_newcomer_finds_all_in_a_few_pages() {
+    let readme = documents::all()
+        .into_iter()
+        .find(|page| page.path == "README.md");
+    let lines = readme.unwrap().text.lines().count();
+    assert!(lines <= 350, "README.md has {lines} lines");
+}
+
+#[test]
+fn the_drawing_of_the_readme_is_that_of_the_crate() {
+    let between = |text: &str, head: &str| {
+        let (_, rest) = text.split_once(head).unwrap();
+        let (_, rest) = rest.split_once("```text\n").unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let lines: Vec<&str> = lines
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    let of_crate = between(&lines.join("\n"), "# The trip of a push\n");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    assert_eq!(between(&readme, "## How a push travels\n"), of_crate);
+}
+
+/// The anchor that a head of this text has.
+fn anchor(head: &str) -> String {
+    let kept = head.to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|at| at.is_alphanumeric() || " -_".contains(*at));
+    kept.map(|at| if at == ' ' { '-' } else { at }).collect()
+}
+
+#[test]
+fn each_link_leads_somewhere() {
+    let pages = documents::all();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let anchors = |text: &str| -> Vec<String> {
+        let heads = text.lines().filter(|line| line.starts_with('#'));
+        heads
+            .map(|line| anchor(line.trim_start_matches('#').trim_start()))
+            .collect()
+    };
+    let mut seen = 0;
+    for page in &pages {
+        let links = page.text.split("](").skip(1);
+        for link in links.filter_map(|rest| rest.split(')').next()) {
+            let (file, head) = link.split_once('#').unwrap_or((link, ""));
+            let directory = root.join(&page.path).parent().unwrap().to_owned();
+            let text = if file.is_empty() {
+                page.text.clone()
+            } else {
+                let text = fs::read_to_string(directory.join(file));
+                text.unwrap_or_else(|error| panic!("{} links to {link}: {error}", page.path))
+            };
+            let is_there = head.is_empty() || anchors(&text).iter().any(|at| at == head);
+            assert!(is_there, "{} links to {link}", page.path);
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
