@@ -1,9 +1,16 @@
 //! The tables of the documents say what the code does, and their links lead somewhere.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may end them")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "helpers of tests may end them"
+)]
 
+mod constants;
 #[path = "../harness/documents.rs"]
 mod documents;
+mod limits;
 
 use std::fmt::Write;
 use std::fs;
