@@ -12,6 +12,7 @@ mod callers;
 mod check;
 mod command_line;
 mod disks;
+mod documents;
 mod front;
 #[path = "../gaurun_contract/mod.rs"]
 mod gaurun_contract;

@@ -56,3 +56,61 @@ pub(crate) fn paragraph(begin: &str) -> String {
     let (_, rest) = text.split_once(&begin).unwrap();
     rest.split("\n\n").next().unwrap().to_owned()
 }
+
+/// Whether a document shows this, whatever the numbers are.
+pub(crate) fn shows(answer: &str) -> bool {
+    normal(&text()).contains(normal(answer).trim())
+}
+
+/// The text with each number, and each word of hexadecimal digits, as `N`.
+pub(crate) fn normal(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is_word = |at: char| at.is_ascii_alphanumeric() || at == '-' || at == '_';
+        let end = rest.find(|at| !is_word(at)).unwrap_or(rest.len());
+        if end == 0 {
+            normal.push(first);
+            rest = rest.split_at(first.len_utf8()).1;
+            continue;
+        }
+        let (word, after) = rest.split_at(end);
+        let is_digest = |word: &str| {
+            let is_hex = |at: u8| at.is_ascii_digit() || (b'a'..=b'f').contains(&at);
+            word.len() >= 4
+                && word.bytes().all(|at| is_hex(at) || at == b'-')
+                && (word.len() == 36 || word.bytes().any(|at| at.is_ascii_digit()))
+        };
+        if is_digest(word) {
+            normal.push('N');
+        } else {
+            normal.push_str(word);
+        }
+        rest = after;
+    }
+    numbers_as_one(&normal)
+}
+
+/// Digits, with what groups them and parts them, are `N`.
+fn numbers_as_one(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if !character.is_ascii_digit() {
+            plain.push(character);
+            continue;
+        }
+        plain.push('N');
+        while let Some(next) = characters.peek().copied() {
+            let mut ahead = characters.clone();
+            ahead.next();
+            let joins = matches!(next, '.' | ',')
+                && ahead.next().is_some_and(|after| after.is_ascii_digit());
+            if !next.is_ascii_digit() && !joins {
+                break;
+            }
+            characters.next();
+        }
+    }
+    plain.replace("N.N", "N").replace("N,N", "N")
+}

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::{put_in_force, with_control};
 use crate::harness::daemon::Daemon;
+use crate::harness::documents;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::wait_until;
@@ -85,6 +86,10 @@ fn new_api_keys_are_told_in_numbers_and_no_key_is_shown() {
         fs::write(&path, keys).unwrap();
         let line = format!("applied: core.api_key_path: {shown} holds {expected}\n");
         assert_eq!(put_in_force(&site), line);
+        if expected.starts_with('2') {
+            let path = path.to_str().unwrap();
+            assert!(documents::shows(&line.replace(path, "/etc/sterna/keys")));
+        }
         let line = format!("reload: {line}");
         wait_until("the operator to be told", || {
             site.operator_log().contains(&line)
@@ -134,6 +139,14 @@ fn a_new_certificate_is_told_with_its_last_day_and_its_fingerprint() {
     ] {
         assert!(told.contains(&line), "{line}: {told}");
     }
+    let line = told
+        .lines()
+        .find(|line| line.contains("holds a new certificate"));
+    let line = line
+        .unwrap()
+        .replace(&path("cert.pem"), "/etc/sterna/apns.pem");
+    let line = line.replace(&fingerprint, "5B:0E:…");
+    assert!(documents::shows(&line), "{line}");
     assert!(!told.contains("ios.ca_path"), "{told}");
     assert_eq!(put_in_force(&site), UNCHANGED);
 }
