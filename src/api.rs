@@ -20,14 +20,8 @@ pub mod state;
 pub mod strangers;
 
 #[cfg(test)]
-pub(crate) mod fixture;
+mod fixture;
 
-use crate::http1::turnstile;
-pub use crate::http1::{
-    BESIDE_CONNECTIONS, BindError, Bound, Handler, Hooks, Listener, Phase, Reply, RequestId,
-    RequestIds, Settings, Timeouts, Turnstile, advice, group_number,
-};
-pub use crate::http1::{head, listener, query, reply, request_id};
 pub use ids::Ids;
 pub use keys::{ApiKeys, KeyRotation, KeysError};
 pub use plan::Rules;

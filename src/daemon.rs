@@ -42,13 +42,14 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select};
 
-use crate::api::{Bound, Ids, Listener, RequestIds, Service, Turnstile};
+use crate::api::{Ids, Service};
 use crate::config::{self, Config};
 use crate::control::{Asked, Control, ControlAnswer};
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
 use crate::descriptors;
+use crate::http1::{Bound, Listener, RequestIds, Turnstile};
 use crate::journal::Lock;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};

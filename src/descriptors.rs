@@ -9,10 +9,10 @@ use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::api;
 use crate::config::Config;
 use crate::control;
 use crate::delivery::links::DRAINING_MAX;
+use crate::http1;
 use crate::net::resolve::{MAX_ADDRESSES, MAX_LOOKUPS};
 
 /// Raises the limit of this process to what it may raise it to. The lower one is there for
@@ -94,7 +94,7 @@ impl Share {
     }
 
     fn new(asked: usize, reserve: usize, limit: usize) -> Self {
-        let left = limit.saturating_sub(reserve + api::BESIDE_CONNECTIONS);
+        let left = limit.saturating_sub(reserve + http1::BESIDE_CONNECTIONS);
         Self {
             connections: asked.min(left.max(CALLERS_MIN)),
             asked,
@@ -118,7 +118,7 @@ impl Share {
             ..
         } = self;
         let wanted = self.wanted();
-        let beside = api::BESIDE_CONNECTIONS;
+        let beside = http1::BESIDE_CONNECTIONS;
         let the = match whose {
             Whose::Own => "the",
             Whose::Running => "the running daemon's",
@@ -145,7 +145,7 @@ impl Share {
 
     /// The limit that leaves what is asked for.
     fn wanted(&self) -> usize {
-        let beside = self.reserve.saturating_add(api::BESIDE_CONNECTIONS);
+        let beside = self.reserve.saturating_add(http1::BESIDE_CONNECTIONS);
         beside.saturating_add(self.asked)
     }
 }
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn callers_have_what_is_left_and_both_numbers_are_told() {
-        let beside = api::BESIDE_CONNECTIONS;
+        let beside = http1::BESIDE_CONNECTIONS;
         let share = |limit| Share::new(512, 300, limit);
         let all = share(812 + beside);
         assert_eq!((all.connections, all.warning(Whose::Own)), (512, None));
@@ -206,7 +206,12 @@ mod tests {
 
     #[test]
     fn below_the_reserve_few_callers_are_served_and_it_is_said_who_may_be_left_without() {
-        for limit in [0, 20, 300, 300 + api::BESIDE_CONNECTIONS + CALLERS_MIN - 1] {
+        for limit in [
+            0,
+            20,
+            300,
+            300 + http1::BESIDE_CONNECTIONS + CALLERS_MIN - 1,
+        ] {
             let share = Share::new(512, 300, limit);
             assert_eq!(share.connections, CALLERS_MIN);
             let warning = share.warning(Whose::Own).unwrap();

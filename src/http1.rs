@@ -20,7 +20,10 @@ pub mod reply;
 pub mod request_id;
 pub mod socket;
 mod standing;
-pub mod turnstile;
+mod turnstile;
+
+#[cfg(test)]
+pub(crate) mod fixture;
 
 pub use connection::Timeouts;
 pub use listener::{BESIDE_CONNECTIONS, Handler, Hooks, Listener, More, Phase, Settings, advice};

@@ -31,10 +31,10 @@ const MAY_KNOW: [(&str, &[&str]); 34] = [
     (
         "check",
         &[
-            "api",
             "config",
             "count",
             "descriptors",
+            "http1",
             "journal",
             "log",
             "moment",
@@ -71,7 +71,7 @@ const MAY_KNOW: [(&str, &[&str]); 34] = [
         ],
     ),
     ("config", &["pasted", "push", "regular", "texts"]),
-    ("control", &["api", "count", "heartbeat", "moment"]),
+    ("control", &["count", "heartbeat", "http1", "moment"]),
     ("daemon", ALL_BUT_CLI),
     ("count", &[]),
     ("crash_point", &[]),
@@ -98,7 +98,7 @@ const MAY_KNOW: [(&str, &[&str]); 34] = [
     ),
     (
         "descriptors",
-        &["api", "config", "control", "delivery", "net"],
+        &["config", "control", "delivery", "http1", "net"],
     ),
     ("filetype", &["regular"]),
     ("heartbeat", &[]),

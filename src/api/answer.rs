@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::ignored::{Ignored, LISTED_MAX};
 use super::plan::{Rejection, Rejections, SURE_REJECTED};
-use super::reply::Reply;
+use crate::http1::reply::Reply;
 
 /// What a request for pushes is answered, with a message of its own.
 #[derive(Serialize)]

@@ -295,10 +295,10 @@ const TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
-    use super::super::head::Head;
     use super::super::keys::ApiKeys;
     use super::super::request::{Trailing, decode};
     use super::*;
+    use crate::http1::head::Head;
 
     fn ignored(body: &str) -> Ignored {
         let mut body = body.as_bytes().to_vec();

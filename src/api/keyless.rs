@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-use super::head::Head;
 use super::keys::{ApiKeys, MIN_KEY};
-use super::query::{Plus, percent_decoded};
 use super::route::authority;
+use crate::http1::head::Head;
+use crate::http1::query::{Plus, percent_decoded};
 use crate::pasted::{self, NOT_SHOWN};
 
 /// Takes API keys out of texts: that which a request shows, and those that are known.

@@ -2,7 +2,7 @@
 //!
 //! Pure: no I/O, no clock. Paths are cleaned and redirected as Go's `ServeMux` does it.
 
-use super::query::{Plus, percent_decoded};
+use crate::http1::query::{Plus, percent_decoded};
 use crate::push::{LaneId, PushId};
 
 /// Where a request goes.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::reply::{RETRY_AFTER_SECS, Reply};
+use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::push::{LaneId, Node, PushId};
 
 /// What is known of one push.

@@ -9,8 +9,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::head::{Head, Refusal};
 use super::route;
+use crate::http1::head::{Head, Refusal};
 
 /// Why somebody is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

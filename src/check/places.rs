@@ -10,8 +10,8 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use crate::api::group_number;
 use crate::config::{Bind, Config, Diagnostic, FileText, Severity};
+use crate::http1::group_number;
 use crate::log::{Destination, RATE_LIMITED, append_to_existing};
 use crate::pid_file::PidFile;
 

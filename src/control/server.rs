@@ -15,9 +15,9 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::clients::{CLIENTS_MAX, Clients};
 use super::desk::{Asked, Desk};
-use crate::api::{BindError, Bound, advice};
 use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
+use crate::http1::{BindError, Bound, advice};
 use crate::moment;
 
 /// The socket and its thread. Dropping it ends both.

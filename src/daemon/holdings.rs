@@ -11,9 +11,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::state_directory::StateDirectory;
 use super::{StartError, StartErrorKind, keeping};
-use crate::api::Bound;
 use crate::config::{Config, Core};
 use crate::control::Control;
+use crate::http1::Bound;
 use crate::journal::Lock;
 use crate::log::{Logs, OPENED_WITHIN};
 use crate::moment;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::keeping::{Keeping, LINES_KEPT_WITHIN};
 use super::whereabouts::Whereabouts;
-use crate::api::head::Head;
 use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
 use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending, Settled, Tries};
@@ -15,6 +14,7 @@ use crate::api::strangers::Stranger;
 use crate::config::PUSHER_MAX_MAX;
 use crate::count::{self, Seldom};
 use crate::delivery::purge::Purge;
+use crate::http1::head::Head;
 use crate::lane::{DECIDED, Hold, Lane, Prevailing, Reservation, Resting};
 use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};

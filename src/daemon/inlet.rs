@@ -2,9 +2,9 @@
 //! names.
 
 use super::{StartError, StartErrorKind};
-use crate::api::Bound;
 use crate::config::{Bind, Core};
 use crate::count;
+use crate::http1::Bound;
 use crate::supervisor::{Inherited, InheritedSocket};
 
 /// Where the API listens, and what that is called.

@@ -1,9 +1,10 @@
 //! What callers can rely on, made of the configuration: at the start and again at each reload.
 
 use super::{StartError, StartErrorKind, routes};
-use crate::api::{self, Rules, Terms};
+use crate::api::{Rules, Terms};
 use crate::config::{self, Config, HideToken};
 use crate::descriptors::{self, Share, Whose};
+use crate::http1;
 use crate::log::{Destination, Privacy, RATE_LIMITED, TokenShown};
 use crate::named::{self, Finding};
 
@@ -25,13 +26,13 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
 }
 
 /// The listener's bounds.
-pub(super) fn settings(config: &Config) -> api::Settings {
+pub(super) fn settings(config: &Config) -> http1::Settings {
     let share = Share::of(config, descriptors::limit());
-    api::Settings {
+    http1::Settings {
         max_connections: share.connections,
         is_cut: share.is_cut(),
         max_body_bytes: config.core.max_body_bytes.get(),
-        ..api::Settings::default()
+        ..http1::Settings::default()
     }
 }
 

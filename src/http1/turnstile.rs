@@ -126,7 +126,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
-    use crate::api::fixture::until;
+    use crate::http1::fixture::until;
 
     #[test]
     fn so_many_are_inside_and_the_others_come_in_their_order() {

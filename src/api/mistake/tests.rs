@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::super::head::Head;
 use super::super::keys::ApiKeys;
 use super::super::request::{Trailing, decode};
 use super::*;
+use crate::http1::head::Head;
 
 const SHOWN: &str = "0123456789abcdef+/=";
 const KNOWN: &str = "fedcba9876543210";

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::super::answer::{PushReply, Taken};
 use super::super::idempotency::{Keyed, REJECTED_KEPT};
 use super::super::plan::{Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
-use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::{Door, Host, Kept, Service, keys_full};
 use crate::count;
+use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::moment::Moment;
 use crate::push::{Accepted, LaneId, Notification, Push, PushId};
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::super::head::Head;
 use super::super::keyless::Keyless;
-use super::super::query::{first_value, go_integer};
-use super::super::reply::{RETRY_AFTER_SECS, Reply};
 use super::super::route::Order;
 use super::super::stat::{LaneStat, LaneState, Sending, StatApp};
 use super::super::state::{self, PushState};
 use super::{Door, Host, Purged, Service};
+use crate::http1::head::Head;
+use crate::http1::query::{first_value, go_integer};
+use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::push::{LaneId, PushId};
 use crate::texts;
 

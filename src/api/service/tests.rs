@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::fixture::{Client, Got, Site, StubHost, StubLane, loopback, site};
-use crate::api::{Listener, Settings};
+use crate::api::fixture::{Site, StubHost, StubLane, site};
+use crate::http1::fixture::{Client, Got, loopback};
+use crate::http1::{Listener, Settings};
 
 /// A site behind a listener, and a client of it.
 struct Web {

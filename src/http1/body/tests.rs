@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
-use crate::api::fixture::{PATIENCE, until};
+use crate::http1::fixture::{PATIENCE, until};
 use crate::http1::registry::Registry;
 use crate::http1::socket::Socket;
 use crate::http1::standing::Awaited;

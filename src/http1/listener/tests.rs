@@ -3,8 +3,8 @@ use std::sync::{Mutex, atomic::AtomicUsize};
 use std::time::Instant;
 
 use super::*;
-use crate::api::fixture::{Client, PATIENCE, loopback, until};
 use crate::http1::body::FREE;
+use crate::http1::fixture::{Client, PATIENCE, loopback, until};
 use crate::http1::head::{MAX_FIELDS, MAX_HEAD};
 
 mod attacks;
