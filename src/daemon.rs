@@ -51,20 +51,20 @@ use crate::delivery::route::Route;
 use crate::descriptors;
 use crate::http1::{Bound, Listener, RequestIds, Turnstile};
 use crate::journal::Lock;
+use crate::lane::Lanes;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};
 use crate::moment::{self, Moment};
 use crate::pid_file::PidFile;
 use crate::push::{LaneId, Notification, Provider, PushId};
 use crate::signal::{Signal, Signals};
-use crate::stats::Stats;
 use crate::supervisor::{Inherited, Supervisor};
 use absent::Absent;
 use credential_files::CredentialFiles;
 pub use ending::Ended;
 use feeder::Feeder;
 use holdings::{GOES_WITHIN, Holdings, Turn};
-use host::{DaemonHost, LaneDoor};
+use host::DaemonHost;
 use inlet::OpenPlace;
 use keeping::Keeping;
 use named_files::NamedFiles;
@@ -92,9 +92,8 @@ const JOURNAL_LOOKS_EVERY: Duration = Duration::from_millis(500);
 pub struct Daemon {
     /// `None` only during the start.
     listener: Option<Listener>,
-    lanes: Vec<RunningLane>,
+    lanes: Arc<Live<Lanes<RunningLane>>>,
     logs: Logs,
-    stats: Arc<Stats>,
     register: Arc<Register>,
     keeping: Arc<Keeping>,
     feeder: Option<Feeder>,
@@ -153,30 +152,26 @@ impl Daemon {
         let (owes_reload, is_inherited) = (turn.owes_reload, inherited.is_some());
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
-        let stats = Arc::new(Stats::new(Moment::now()));
         let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
-        let mut lanes = Vec::new();
+        let mut lanes = Lanes::of(LaneId::DEFAULT_APP);
         for (id, files, route) in routes {
+            let known = (id, lanes.stats(id));
             let limits = limits(config, id);
-            let lane = RunningLane::start(
-                id,
-                &config.core,
-                (route, files),
-                limits,
-                &logs,
-                &stats,
-                &register,
-            )
-            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+            let way = (route, files);
+            let lane = RunningLane::start(known, &config.core, way, limits, &logs, &register)
+                .map_err(|error| StartError::new(StartErrorKind::System, error))?;
             lane.lane.set_rate(rate(config, id), moment::now());
-            lanes.push(lane);
+            lanes.serve(id, Some(lane));
         }
+        let supervision = Supervision::new(Supervisor::from_environment());
+        supervision.watch_all(&logs, &lanes);
+        let lanes = Arc::new(Live::new(lanes));
         let whereabouts = Whereabouts {
-            lanes: lanes.iter().map(|lane| Arc::clone(&lane.lane)).collect(),
+            lanes: Arc::clone(&lanes),
             register: Arc::clone(&register),
             keeping: Arc::clone(&keeping),
         };
-        let service = service(config, &bound, &lanes, &logs, &stats, whereabouts)?;
+        let service = service(config, &bound, &lanes, &logs, whereabouts)?;
         let listen = || listen(bound, config, Arc::clone(&service));
         // Whoever holds an inherited socket keeps callers waiting, which is better than a refusal.
         let (now, later) = if is_inherited {
@@ -184,13 +179,10 @@ impl Daemon {
         } else {
             (Some(listen()?), None)
         };
-        let supervision = Supervision::new(Supervisor::from_environment(), &stats);
-        supervision.watch_all(&logs, &lanes);
         let mut daemon = Self {
             listener: now,
             lanes,
             logs,
-            stats,
             register,
             keeping,
             feeder: None,
@@ -254,14 +246,10 @@ impl Daemon {
         self.number(service, journal.high_water())?;
         service.remember(recovered.answers.into_iter().map(keeping::answered));
         last_lines::settle(&config.log, &self.logs.privacy.get(), &journal);
-        let (lanes, logs, register) = (&self.lanes, &self.logs, &self.register);
-        let absent = LaneId::DEFAULT_APP.into_iter().filter(|id| {
-            let mut lanes = lanes.iter();
-            !lanes.any(|running| running.lane.id() == *id)
-        });
-        let absent = absent.map(|id| {
+        let (lanes, logs, register) = (self.lanes.get(), &self.logs, &self.register);
+        let absent = lanes.absent().map(|id| {
             let limits = limits(config, id);
-            Absent::new(id, limits, logs, &self.stats, register)
+            Absent::new((id, lanes.stats(id)), limits, logs, register)
         });
         let rules = Arc::clone(service);
         // As they are when a push is fed: a reload may come before.
@@ -272,7 +260,7 @@ impl Daemon {
         let absent = absent.collect();
         let feeder = Feeder::connect(
             &journal,
-            lanes,
+            &lanes,
             absent,
             logs,
             register,
@@ -316,10 +304,9 @@ impl Daemon {
 
     /// Pushes accepted and not settled.
     pub fn outstanding(&self) -> usize {
-        self.lanes
-            .iter()
-            .map(|running| running.lane.outstanding())
-            .sum()
+        let lanes = self.lanes.get();
+        let serving = lanes.serving();
+        serving.map(|running| running.lane.outstanding()).sum()
     }
 
     /// A reload of which systemd hears the beginning and the end.
@@ -338,7 +325,8 @@ impl Daemon {
             drop(self.supervised_reload());
         }
         loop {
-            self.supervision.report("serving", &self.lanes, &self.logs);
+            self.supervision
+                .report("serving", &self.lanes.get(), &self.logs);
             self.logs.look();
             select! {
                 recv(signals) -> signal => match signal {
@@ -469,24 +457,18 @@ fn say(warning: &config::Warning) {
 }
 
 /// The endpoints with the lanes behind them.
-type ApiService = Service<LaneDoor, DaemonHost>;
+type ApiService = Service<RunningLane, DaemonHost>;
 
 fn service(
     config: &Config,
     bound: &Bound,
-    lanes: &[RunningLane],
+    lanes: &Arc<Live<Lanes<RunningLane>>>,
     logs: &Logs,
-    stats: &Arc<Stats>,
     whereabouts: Whereabouts,
 ) -> Result<Arc<ApiService>, StartError> {
     let terms = terms(config)?;
-    let door = |id| {
-        let running = lanes.iter().find(|running| running.lane.id() == id)?;
-        Some(Arc::new(LaneDoor(Arc::clone(&running.lane))))
-    };
     Ok(Arc::new(Service {
-        ios: door(LaneId::IOS),
-        android: door(LaneId::ANDROID),
+        lanes: Arc::clone(lanes),
         terms: Live::new(terms),
         is_on_loopback: bound.is_on_loopback(),
         ids: Ids::of(config.core.node),
@@ -497,21 +479,13 @@ fn service(
         watcher: OnceLock::new(),
         host: DaemonHost {
             logs: logs.clone(),
-            stats: Arc::clone(stats),
-            lanes: lanes
-                .iter()
-                .map(|running| Arc::clone(&running.lane))
-                .collect(),
+            lanes: Arc::clone(lanes),
             connections_per_lane: config.core.workers.get(),
             keeping: Arc::clone(&whereabouts.keeping),
             whereabouts,
             intruders: Mutex::default(),
             pages: Mutex::default(),
             misnamed: Mutex::default(),
-            purges: lanes
-                .iter()
-                .map(|running| Mutex::new(running.purge(logs)))
-                .collect(),
             config: Live::new(config.effective_json().to_string().into()),
         },
     }))

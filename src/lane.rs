@@ -18,6 +18,7 @@ mod dial;
 mod gate;
 mod holding;
 mod inquiry;
+mod lanes;
 mod oldest;
 mod outage;
 mod pace;
@@ -46,6 +47,7 @@ pub use gate::{
     ProbeEnd, Refused, Target, Witness,
 };
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer, Wish};
+pub use lanes::Lanes;
 pub use oldest::Oldest;
 pub use outage::{Failing, Lack, OUTAGE_TOLD_AFTER, OUTAGE_TOLD_EVERY, Unreachable};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
@@ -56,6 +58,7 @@ pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 pub use suspects::{Rebuff, Suspect};
 
 use crate::push::{ConnectionId, LaneId, Push, PushId};
+use crate::stats::LaneStats;
 use aside::Aside;
 use holding::Holding;
 use inquiry::Inquiries;
@@ -111,12 +114,23 @@ pub struct Lane {
     sifting: Mutex<()>,
     stopped: AtomicBool,
     left_behind: AtomicUsize,
+    stats: Arc<LaneStats>,
     stream_limit: AtomicUsize,
 }
 
 impl Lane {
     /// A lane for at most `capacity` outstanding pushes, served by `threads` connection threads.
     pub fn new(id: LaneId, capacity: usize, threads: usize) -> Arc<Self> {
+        Self::counting(id, capacity, threads, Arc::default())
+    }
+
+    /// [`Lane::new`], with the counters of who served it before.
+    pub fn counting(
+        id: LaneId,
+        capacity: usize,
+        threads: usize,
+        stats: Arc<LaneStats>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             capacity: AtomicUsize::new(capacity),
@@ -144,6 +158,7 @@ impl Lane {
             sifting: Mutex::default(),
             stopped: AtomicBool::new(false),
             left_behind: AtomicUsize::new(0),
+            stats,
             stream_limit: AtomicUsize::new(usize::MAX),
         })
     }
@@ -151,6 +166,11 @@ impl Lane {
     /// Which lane it is.
     pub fn id(&self) -> LaneId {
         self.id
+    }
+
+    /// What is counted of it.
+    pub fn stats(&self) -> &LaneStats {
+        &self.stats
     }
 
     /// Pushes that it can hold.

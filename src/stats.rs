@@ -3,5 +3,5 @@
 mod counters;
 mod process;
 
-pub use self::counters::{LaneFigures, LaneStats, Stats};
+pub use self::counters::{LaneFigures, LaneStats};
 pub use self::process::Process;

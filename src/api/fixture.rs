@@ -9,12 +9,14 @@ use super::Ids;
 use super::plan::Rules;
 use super::route::Order;
 use super::service::{Door, Host, Kept, Purged, Service, Terms, Unrecorded};
-use super::stat::{LaneState, Pushers, Sending, Settled, Tries};
+use super::stat::{LaneState, Pushers, Sending};
 use super::state::PushState;
 use super::strangers::Stranger;
 use crate::http1::head::Head;
+use crate::lane::Lanes;
+use crate::live::Live;
 use crate::moment::Moment;
-use crate::push::{Accepted, LaneId, Node, Notification, Provider, Push, PushId};
+use crate::push::{Accepted, LaneId, Node, Notification, Push, PushId};
 use crate::stats::Process;
 
 /// A lane that keeps what it is given.
@@ -231,23 +233,6 @@ impl Host for Arc<StubHost> {
         self.line(format!("error {text}{error} ({request_id})"));
     }
 
-    fn tries(&self, _: LaneId) -> Tries {
-        Tries {
-            attempts: 12,
-            retries: 1,
-        }
-    }
-
-    fn settled(&self, platform: LaneId) -> Settled {
-        match platform.provider() {
-            Provider::Apns => Settled {
-                push_success: 5,
-                push_error: 6,
-            },
-            Provider::Fcm => Settled::default(),
-        }
-    }
-
     fn pushers(&self) -> Pushers {
         Pushers { max: 7, count: 8 }
     }
@@ -311,7 +296,7 @@ impl Site {
     /// The same, whose callers are treated as Gaurun treated them.
     pub(super) fn like_gaurun(mut self) -> Self {
         let before = self.service.terms.get();
-        self.service.terms = crate::live::Live::new(Terms {
+        self.service.terms = Live::new(Terms {
             rules: Rules {
                 as_gaurun: true,
                 payload: Box::new(payload_of),
@@ -336,10 +321,16 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
         },
         payload: Box::new(payload_of),
     };
+    let mut lanes = Lanes::of([LaneId::IOS, LaneId::ANDROID]);
+    for (id, capacity) in [(LaneId::IOS, ios), (LaneId::ANDROID, android)] {
+        lanes.serve(id, capacity.map(StubLane::new));
+        lanes.stats(id).tried(12, 1);
+    }
+    lanes.stats(LaneId::IOS).succeeded(5);
+    lanes.stats(LaneId::IOS).failed(6);
     let service = Service {
-        ios: ios.map(StubLane::new),
-        android: android.map(StubLane::new),
-        terms: crate::live::Live::new(Terms {
+        lanes: Arc::new(Live::new(lanes)),
+        terms: Live::new(Terms {
             rules,
             keys: None,
             hosts: Vec::new(),

@@ -4,6 +4,7 @@
 //! the notification rejects all of it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
@@ -233,14 +234,14 @@ impl Rejections {
 }
 
 impl Plan {
-    /// Pushes that the lane would have to take.
-    pub fn pushes(&self, lane: LaneId) -> usize {
-        self.notifications
-            .iter()
-            .filter(|planned| planned.notification.lane == lane)
-            .filter(|planned| planned.payload.is_some())
-            .map(|planned| planned.tokens.len())
-            .sum()
+    /// How many pushes each lane would have to take; never none.
+    pub fn pushes(&self) -> BTreeMap<LaneId, usize> {
+        let mut pushes = BTreeMap::new();
+        let planned = self.notifications.iter();
+        for planned in planned.filter(|planned| planned.payload.is_some()) {
+            *pushes.entry(planned.notification.lane).or_default() += planned.tokens.len();
+        }
+        pushes
     }
 
     /// Pushes that are logged as disabled-push.

@@ -3,7 +3,7 @@
 //! Pure: no I/O, no clock. Paths are cleaned and redirected as Go's `ServeMux` does it.
 
 use crate::http1::query::{Plus, percent_decoded};
-use crate::push::{LaneId, PushId};
+use crate::push::PushId;
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub enum Route {
     Pushes,
     /// `/lanes/{name}/pause` and `/lanes/{name}/resume`.
     Lane {
-        /// The lane of that name, if there can be one.
-        lane: Option<LaneId>,
+        /// What the lane is called.
+        name: Box<str>,
         /// What it is told.
         order: Order,
     },
@@ -95,9 +95,8 @@ impl Route {
             "resume" => Order::Resume,
             _ => return None,
         };
-        let mut lanes = LaneId::DEFAULT_APP.into_iter();
-        let lane = lanes.find(|lane| lane.name() == name);
-        Some(Self::Lane { lane, order })
+        let name = name.into();
+        Some(Self::Lane { name, order })
     }
 }
 
@@ -169,8 +168,9 @@ fn percent_encoded(text: &str, kept: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn told(lane: Option<LaneId>, order: Order) -> Route {
-        Route::Lane { lane, order }
+    fn told(name: &str, order: Order) -> Route {
+        let name = name.into();
+        Route::Lane { name, order }
     }
 
     #[test]
@@ -187,12 +187,9 @@ mod tests {
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),
             ("/pushes?identifier=a", Route::Pushes),
-            ("/lanes/ios/pause", told(Some(LaneId::IOS), Order::Pause)),
-            (
-                "/lanes/android/resume?x",
-                told(Some(LaneId::ANDROID), Order::Resume),
-            ),
-            ("/lanes/IOS/pause", told(None, Order::Pause)),
+            ("/lanes/ios/pause", told("ios", Order::Pause)),
+            ("/lanes/android/resume?x", told("android", Order::Resume)),
+            ("/lanes/IOS/pause", told("IOS", Order::Pause)),
             ("/lanes//pause", Route::Redirect("/lanes/pause".into())),
             ("/lanes/ios", Route::Unknown),
             ("/lanes/ios/pause/", Route::Unknown),

@@ -18,7 +18,7 @@ use super::mistake::Mistake;
 use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::request::{Trailing, decode};
 use super::route::{Order, Route};
-use super::stat::{self, LaneState, Pushers, Settled, Tries};
+use super::stat::{self, LaneState, Pushers};
 use super::state::{self, PushState};
 use super::strangers::Stranger;
 use crate::crash_point;
@@ -27,9 +27,10 @@ use crate::http1::Turnstile;
 use crate::http1::head::{Head, Refusal};
 use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
 use crate::http1::{Handler, More, Phase};
+use crate::lane::Lanes;
 use crate::live::Live;
 use crate::moment::Moment;
-use crate::push::{Accepted, LaneId, Provider, Push, PushId};
+use crate::push::{Accepted, Push, PushId};
 use crate::stats::Process;
 
 /// The way into a lane.
@@ -89,10 +90,6 @@ pub trait Host: Send + Sync {
     /// Writes a line of text about a request to the error log, at level `error`, with what there is
     /// more to say.
     fn log_error(&self, text: &str, error: &str, request_id: &str);
-    /// Pushes settled since the start.
-    fn settled(&self, lane: LaneId) -> Settled;
-    /// Attempts since the start.
-    fn tries(&self, lane: LaneId) -> Tries;
     /// Streams allowed and in flight.
     fn pushers(&self) -> Pushers;
     /// Changes the streams in flight per connection, at once; 0 means one.
@@ -176,10 +173,8 @@ pub struct Terms {
 
 /// The endpoints.
 pub struct Service<D, H> {
-    /// The lane of iOS pushes, if enabled.
-    pub ios: Option<Arc<D>>,
-    /// The lane of Android pushes, if enabled.
-    pub android: Option<Arc<D>>,
+    /// The lanes.
+    pub lanes: Arc<Live<Lanes<D>>>,
     /// What is accepted, and from whom.
     pub terms: Live<Terms>,
     /// Whether the API is on a loopback address, where who calls it by another name is a web page.
@@ -260,7 +255,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
             Route::Config => Reply::message(400, "method must be GET"),
             Route::Pushers => self.pushers(head, query),
             Route::Pushes => self.purge(head, query),
-            Route::Lane { lane, order } => self.order(head, lane, order),
+            Route::Lane { name, order } => self.order(head, &name, order),
             Route::Health if phase != Phase::Serving => Reply::message(503, DRAINING),
             Route::Health => self.health(),
             Route::Redirect(location) => redirect(head, location),
@@ -345,7 +340,8 @@ impl<D: Door, H: Host> Service<D, H> {
     ) -> Reply {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
-        let mut plan = match self.plan(&terms.rules, body, &keyless, more) {
+        let lanes = self.lanes.get();
+        let mut plan = match self.plan((&terms.rules, &lanes), body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { message, mistake }) => {
                 let log = mistake.as_ref().map_or("", |mistake| &mistake.log);
@@ -366,7 +362,7 @@ impl<D: Door, H: Host> Service<D, H> {
         let reply = if let Some(message) = refusal {
             PushReply::new(&message, &plan.rejected, &plan.ignored, Vec::new()).reply(400)
         } else {
-            match self.commit(plan, &request_id, keyed) {
+            match self.commit(plan, &lanes, &request_id, keyed) {
                 Ok(reply) => reply,
                 // Nothing of it is taken, and all of it may come again.
                 Err(refused) => return refused,
@@ -379,7 +375,7 @@ impl<D: Door, H: Host> Service<D, H> {
     /// Says what becomes of each part of a body: all that needs the processor alone.
     fn plan(
         &self,
-        rules: &Rules,
+        (rules, lanes): (&Rules, &Lanes<D>),
         body: &mut [u8],
         keyless: &Keyless<'_>,
         more: &mut More<'_>,
@@ -394,7 +390,7 @@ impl<D: Door, H: Host> Service<D, H> {
             message: "Request-body is malformed".to_owned(),
             mistake: Some(Mistake::in_body(body, &error, keyless)),
         })?;
-        let enabled = |lane| self.lane(lane).is_some();
+        let enabled = |lane| lanes.get(lane).is_some();
         plan(batch, rules, keyless, enabled, more)
     }
 
@@ -456,13 +452,6 @@ impl<D: Door, H: Host> Service<D, H> {
         for fault in plan.rejected.faults() {
             self.host
                 .log_error(&keyless.text(&fault.error), "", request_id);
-        }
-    }
-
-    fn lane(&self, lane: LaneId) -> Option<&D> {
-        match lane.provider() {
-            Provider::Apns => self.ios.as_deref(),
-            Provider::Fcm => self.android.as_deref(),
         }
     }
 }

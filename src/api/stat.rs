@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::stats::Process;
+use crate::push::LaneId;
+use crate::stats::{LaneFigures, Process};
 
-/// Pushes settled on one platform since the start.
+/// Pushes settled on one lane since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Settled {
     /// Those that the provider took.
@@ -17,7 +18,16 @@ pub struct Settled {
     pub push_error: u64,
 }
 
-/// Attempts to push on one platform since the start.
+impl From<LaneFigures> for Settled {
+    fn from(figures: LaneFigures) -> Self {
+        Self {
+            push_success: figures.push_success,
+            push_error: figures.push_error,
+        }
+    }
+}
+
+/// Attempts to push on one lane since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tries {
     /// Requests to the provider that have ended, whatever came of them, but for those on a
@@ -25,6 +35,15 @@ pub struct Tries {
     pub attempts: u64,
     /// Times that a push was to be sent again after one.
     pub retries: u64,
+}
+
+impl From<LaneFigures> for Tries {
+    fn from(figures: LaneFigures) -> Self {
+        Self {
+            attempts: figures.attempts,
+            retries: figures.retries,
+        }
+    }
 }
 
 /// Streams to the providers.
@@ -119,7 +138,7 @@ impl LaneState {
     };
 }
 
-/// A platform of `/stat/app`: Gaurun's two keys, and its lane's state if it has a lane.
+/// A lane of `/stat/app`: Gaurun's two keys, and its lane's state if it has a lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LaneStat {
     /// Gaurun's keys.
@@ -133,10 +152,21 @@ pub struct LaneStat {
     pub tries: Option<Tries>,
 }
 
+/// What there is to say of lanes, under their names and in the order of their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByLane<T>(pub Vec<(LaneId, T)>);
+
+impl<T: Serialize> Serialize for ByLane<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let lanes = self.0.iter();
+        serializer.collect_map(lanes.map(|(id, of_lane)| (id.name(), of_lane)))
+    }
+}
+
 /// `/stat/app`: Gaurun's keys in Gaurun's order, ours behind them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatApp {
-    /// Pushes that the queues of all enabled platforms hold at most; as Gaurun has it, of one.
+    /// Pushes that the queues of all enabled lanes hold at most; as Gaurun has it, of one.
     pub queue_max: u64,
     /// Pushes accepted and not yet settled; as Gaurun has it, without those in flight.
     pub queue_usage: u64,
@@ -144,10 +174,9 @@ pub struct StatApp {
     pub pusher_max: u64,
     /// See [`Pushers::count`].
     pub pusher_count: u64,
-    /// Pushes to Apple.
-    pub ios: LaneStat,
-    /// Pushes to Google.
-    pub android: LaneStat,
+    /// Each lane under its name.
+    #[serde(flatten)]
+    pub lanes: ByLane<LaneStat>,
 }
 
 /// `/stat/go`: those of Gaurun's keys that a process without a Go runtime can honestly fill.
@@ -230,30 +259,38 @@ mod tests {
             queue_usage: 1,
             pusher_max: 16,
             pusher_count: 2,
-            ios: LaneStat {
-                settled: Settled {
-                    push_success: 3,
-                    push_error: 4,
-                },
-                state: None,
-                tries: None,
-            },
-            android: LaneStat {
-                settled: Settled::default(),
-                state: Some(LaneState {
-                    state: Sending::Held,
-                    since: Some(1_795_000_000),
-                    reason: Some("SERVICE_DISABLED".into()),
-                    push: Some(17),
-                    seconds_left: None,
-                    error: Some("the API is not enabled".into()),
-                    ..LaneState::OPEN
-                }),
-                tries: Some(Tries {
-                    attempts: 7,
-                    retries: 5,
-                }),
-            },
+            lanes: ByLane(vec![
+                (
+                    LaneId::IOS,
+                    LaneStat {
+                        settled: Settled {
+                            push_success: 3,
+                            push_error: 4,
+                        },
+                        state: None,
+                        tries: None,
+                    },
+                ),
+                (
+                    LaneId::ANDROID,
+                    LaneStat {
+                        settled: Settled::default(),
+                        state: Some(LaneState {
+                            state: Sending::Held,
+                            since: Some(1_795_000_000),
+                            reason: Some("SERVICE_DISABLED".into()),
+                            push: Some(17),
+                            seconds_left: None,
+                            error: Some("the API is not enabled".into()),
+                            ..LaneState::OPEN
+                        }),
+                        tries: Some(Tries {
+                            attempts: 7,
+                            retries: 5,
+                        }),
+                    },
+                ),
+            ]),
         };
         assert_eq!(
             String::from_utf8(app(&stat)).unwrap(),

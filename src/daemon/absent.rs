@@ -15,7 +15,7 @@ use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::push::{LaneId, PushId};
 use crate::recover::resume;
-use crate::stats::Stats;
+use crate::stats::LaneStats;
 
 /// Our limit: pushes that are looked at in one go.
 const AT_A_TIME: usize = 4096;
@@ -55,21 +55,14 @@ struct Sweep {
 impl Absent {
     /// Those of the lane, which the configuration disables.
     pub(super) fn new(
-        id: LaneId,
+        (id, stats): (LaneId, Arc<LaneStats>),
         limits: Limits,
         logs: &Logs,
-        stats: &Arc<Stats>,
         register: &Arc<Register>,
     ) -> Self {
-        let lane = Lane::new(id, AT_A_TIME, 0);
+        let lane = Lane::counting(id, AT_A_TIME, 0, stats);
         let of_now = Arc::new(Live::new(limits));
-        let settler = Settler::new(
-            Arc::clone(&lane),
-            logs.clone(),
-            Arc::clone(stats),
-            limits,
-            0,
-        );
+        let settler = Settler::new(Arc::clone(&lane), logs.clone(), limits, 0);
         Self {
             id,
             lane,
@@ -198,8 +191,12 @@ mod tests {
         };
         let [access, error, operator] = [(); 3].map(|()| Destination::named("discard"));
         let logs = Logs::open(&access, &error, &operator).unwrap();
-        let stats = Arc::new(Stats::new(now));
-        let mut absent = Absent::new(LaneId::IOS, limits, &logs, &stats, &Arc::default());
+        let mut absent = Absent::new(
+            (LaneId::IOS, Arc::default()),
+            limits,
+            &logs,
+            &Arc::default(),
+        );
         absent.sweep = Some(Sweep::begin(2, now));
         absent.look_again();
         let next = absent.sweep.unwrap().next_after(now.monotonic);

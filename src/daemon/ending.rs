@@ -5,6 +5,7 @@
 //! With a journal the lanes fall quiet before their threads end: what was sent is given time to be
 //! answered, so that the next process does not send it again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -13,12 +14,11 @@ use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::count;
 use crate::journal::Journal;
-use crate::lane::Wish;
+use crate::lane::{Lanes, Wish};
 use crate::log::OPENED_WITHIN;
 use crate::moment;
-use crate::push::{self, LaneId, PushId};
+use crate::push::{self, PushId};
 use crate::signal::Signal;
-use crate::stats::Stats;
 
 /// How long callers' requests in progress may take when the daemon ends.
 const CALLERS_END_WITHIN: Duration = Duration::from_secs(1);
@@ -46,6 +46,7 @@ impl Daemon {
     /// Takes nothing more, finishes queue and flight within `shutdown_timeout`, and ends. A second
     /// SIGTERM or SIGINT on `signals` ends the wait.
     pub fn stop(mut self, signals: &Receiver<Signal>) -> Ended {
+        let lanes = self.lanes.get();
         let deadline = moment::now().checked_add(self.shutdown_timeout);
         self.supervision.stopping(self.shutdown_timeout);
         let journal_failed = self.keeping.has_failed();
@@ -74,7 +75,7 @@ impl Daemon {
             self.finish(deadline, signals);
         }
         if self.keeping.journal().is_some() {
-            await_answers(&self.lanes, &self.stats, ANSWERS_WITHIN, || {
+            await_answers(&lanes, ANSWERS_WITHIN, || {
                 std::thread::park_timeout(DRAIN_LOOKS_EVERY);
                 false
             });
@@ -85,22 +86,18 @@ impl Daemon {
             feeder.stop();
             feeder.end();
         }
-        for running in &self.lanes {
+        for running in lanes.serving() {
             running.lane.stop();
         }
-        let left = self
-            .lanes
-            .drain(..)
-            .map(|running| running.end(&self.logs))
-            .sum();
+        let left = lanes.serving().map(|running| running.end()).sum();
         let (left, stays, logs_close_within) = match self.keeping.journal() {
             Some(journal) if self.keeping.keeps() => {
                 let (stays, within) = self.close_journal(journal);
                 (0, stays, within)
             }
             _ => {
-                let unfed = LaneId::DEFAULT_APP.map(|lane| self.keeping.unfed(lane));
-                Self::tell_of_lost(unfed.into_iter().sum());
+                let unfed = lanes.known().map(|lane| self.keeping.unfed(lane));
+                Self::tell_of_lost(unfed.sum());
                 Self::tell_of_left(left);
                 (left, left > 0, LOGS_CLOSE_WITHIN)
             }
@@ -118,17 +115,17 @@ impl Daemon {
     /// not waited for if the journal has it: only what it has in flight.
     fn to_finish(&self) -> u64 {
         let keeps = self.keeping.keeps();
-        let of_lane = |running: &RunningLane| {
+        let of_lane = |running: &Arc<RunningLane>| {
             let lane = &running.lane;
             let waits = !lane.holds().is_empty() || lane.rests(moment::now());
             let outstanding = lane.outstanding() as u64;
             match (keeps, waits) {
-                (true, true) => self.stats.lane(lane.id()).figures().in_flight,
+                (true, true) => lane.stats().figures().in_flight,
                 (true, false) => outstanding,
                 (false, _) => outstanding.saturating_add(self.keeping.unfed(lane.id())),
             }
         };
-        self.lanes.iter().map(of_lane).sum()
+        self.lanes.get().serving().map(of_lane).sum()
     }
 
     /// Waits until everything is settled; false if that was not to be within the time, or somebody
@@ -140,7 +137,8 @@ impl Daemon {
             if is_late || self.keeping.has_failed() && self.keeping.keeps() {
                 return false;
             }
-            self.supervision.report("ending", &self.lanes, &self.logs);
+            self.supervision
+                .report("ending", &self.lanes.get(), &self.logs);
             self.logs.look();
             match moment::receive_within(signals, DRAIN_LOOKS_EVERY) {
                 Ok(Signal::Terminate | Signal::Interrupt) => return false,
@@ -223,15 +221,14 @@ impl Daemon {
 /// Sends nothing more, and waits so long for what is in flight. Pauses by `pause`, which says
 /// whether somebody is in a hurry.
 pub(super) fn await_answers(
-    lanes: &[RunningLane],
-    stats: &Stats,
+    lanes: &Lanes<RunningLane>,
     within: Duration,
     pause: impl Fn() -> bool,
 ) {
-    for running in lanes {
+    for running in lanes.serving() {
         running.lane.fall_quiet();
     }
-    for running in lanes {
+    for running in lanes.serving() {
         // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
         let _noticed = running
             .lane
@@ -240,8 +237,8 @@ pub(super) fn await_answers(
     }
     let started = moment::now();
     let in_flight = || {
-        let figures = LaneId::DEFAULT_APP.map(|lane| stats.lane(lane).figures());
-        figures.iter().map(|figures| figures.in_flight).sum::<u64>()
+        let figures = lanes.figures();
+        figures.map(|figures| figures.in_flight).sum::<u64>()
     };
     while in_flight() > 0 && moment::since(started) < within && !pause() {}
 }

@@ -24,7 +24,7 @@ use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::journal::{Fed, Journal};
-use crate::lane::{Asked, Lane, Reservation, Said, Turn};
+use crate::lane::{Asked, Lane, Lanes, Reservation, Said, Turn};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
@@ -77,7 +77,7 @@ impl Feeder {
     /// lost; what is outstanding there is fed to them, and expires in the others.
     pub(super) fn connect(
         journal: &Arc<Journal>,
-        lanes: &[RunningLane],
+        lanes: &Lanes<RunningLane>,
         absent: Vec<Absent>,
         logs: &Logs,
         register: &Arc<Register>,
@@ -91,8 +91,8 @@ impl Feeder {
         let feeding = Feeding {
             journal: Arc::clone(journal),
             lanes: lanes
-                .iter()
-                .map(|running| (Arc::clone(&running.lane), running.settler(logs)))
+                .serving()
+                .map(|running| (Arc::clone(&running.lane), running.settler()))
                 .collect(),
             absent,
             payload,

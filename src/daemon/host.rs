@@ -5,59 +5,55 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::keeping::{Keeping, LINES_KEPT_WITHIN};
+use super::running_lane::RunningLane;
 use super::whereabouts::Whereabouts;
 use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
-use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending, Settled, Tries};
+use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending};
 use crate::api::state::PushState;
 use crate::api::strangers::Stranger;
 use crate::config::PUSHER_MAX_MAX;
 use crate::count::{self, Seldom};
-use crate::delivery::purge::Purge;
 use crate::http1::head::Head;
-use crate::lane::{DECIDED, Hold, Lane, Prevailing, Reservation, Resting};
+use crate::lane::{DECIDED, Hold, Lanes, Prevailing, Reservation, Resting};
 use crate::live::Live;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, TimeText};
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, LaneId, Push, PushId};
-use crate::stats::{Process, Stats};
+use crate::push::{self, Accepted, Push, PushId};
+use crate::stats::Process;
 
-/// A lane as the API sees it.
-#[derive(Debug)]
-pub(super) struct LaneDoor(pub(super) Arc<Lane>);
-
-impl Door for LaneDoor {
+impl Door for RunningLane {
     type Room = Reservation;
 
     fn capacity(&self) -> usize {
-        self.0.capacity()
+        self.lane.capacity()
     }
 
     fn outstanding(&self) -> usize {
-        self.0.outstanding()
+        self.lane.outstanding()
     }
 
     fn reserve(&self, pushes: usize) -> Option<Reservation> {
-        self.0.reserve(pushes)
+        self.lane.reserve(pushes)
     }
 
     fn enqueue(&self, room: Reservation, pushes: Vec<Push>) {
-        self.0.enqueue(room, pushes);
+        self.lane.enqueue(room, pushes);
     }
 
     fn state(&self) -> LaneState {
         let now = moment::now();
-        let state = lane_state(&self.0.holds(), self.0.resting(now).as_ref(), now);
-        let oldest = self.0.oldest();
+        let state = lane_state(&self.lane.holds(), self.lane.resting(now).as_ref(), now);
+        let oldest = self.lane.oldest();
         let mut shown = LaneState {
             waiting_since: oldest.map(|oldest| oldest.at.unix_secs()),
             oldest: oldest.map(|oldest| oldest.first_id.0),
-            failing_since: self.0.failing().map(|failing| failing.since.unix_secs()),
-            alarm: self.0.prevailing().map(alarm),
+            failing_since: self.lane.failing().map(|failing| failing.since.unix_secs()),
+            alarm: self.lane.prevailing().map(alarm),
             ..state
         };
-        if let Some(unreachable) = self.0.unreachable()
+        if let Some(unreachable) = self.lane.unreachable()
             && shown.state == Sending::Open
         {
             shown.state = Sending::Unreachable;
@@ -68,7 +64,7 @@ impl Door for LaneDoor {
     }
 
     fn obey(&self, order: Order) {
-        let lane = &self.0;
+        let lane = &self.lane;
         match order {
             Order::Pause if lane.pause(Moment::now()) => ::log::warn!(
                 "{lane}: paused by hand: nothing is sent until PUT /lanes/{lane}/resume"
@@ -133,8 +129,7 @@ fn lane_state(holds: &[Hold], resting: Option<&Resting>, now: Instant) -> LaneSt
 #[derive(Debug)]
 pub(super) struct DaemonHost {
     pub(super) logs: Logs,
-    pub(super) stats: Arc<Stats>,
-    pub(super) lanes: Vec<Arc<Lane>>,
+    pub(super) lanes: Arc<Live<Lanes<RunningLane>>>,
     pub(super) connections_per_lane: usize,
     pub(super) keeping: Arc<Keeping>,
     pub(super) whereabouts: Whereabouts,
@@ -142,8 +137,6 @@ pub(super) struct DaemonHost {
     pub(super) intruders: Mutex<Seldom>,
     pub(super) pages: Mutex<Seldom>,
     pub(super) misnamed: Mutex<Seldom>,
-    /// One per lane; they lead to the same lanes.
-    pub(super) purges: Vec<Mutex<Purge>>,
     /// What is in force, as JSON.
     pub(super) config: Live<Vec<u8>>,
 }
@@ -196,15 +189,15 @@ impl DaemonHost {
         let PushState::Queued { lane } = state else {
             return false;
         };
-        let mut lanes = self.lanes.iter();
-        lanes.any(|one| one.id() == *lane) && self.keeping.unfed(*lane) > 0
+        self.lanes.get().get(*lane).is_some() && self.keeping.unfed(*lane) > 0
     }
 
     /// Pushes that are still to be read from the journal; those of a disabled platform are not to
     /// be read by this process.
     fn unread(&self) -> u64 {
-        let lanes = self.lanes.iter();
-        lanes.map(|lane| self.keeping.unfed(lane.id())).sum()
+        let lanes = self.lanes.get();
+        let serving = lanes.serving();
+        serving.map(|lane| self.keeping.unfed(lane.id())).sum()
     }
 
     fn log_tokens(
@@ -319,35 +312,18 @@ impl Host for DaemonHost {
         });
     }
 
-    fn settled(&self, lane: LaneId) -> Settled {
-        let figures = self.stats.lane(lane).figures();
-        Settled {
-            push_success: figures.push_success,
-            push_error: figures.push_error,
-        }
-    }
-
-    fn tries(&self, lane: LaneId) -> Tries {
-        let figures = self.stats.lane(lane).figures();
-        Tries {
-            attempts: figures.attempts,
-            retries: figures.retries,
-        }
-    }
-
     fn pushers(&self) -> Pushers {
-        let figures = LaneId::DEFAULT_APP.map(|lane| self.stats.lane(lane).figures());
-        let connections = self.lanes.len().saturating_mul(self.connections_per_lane);
-        let limit = self
-            .lanes
-            .first()
-            .map_or(usize::MAX, |lane| lane.stream_limit());
+        let lanes = self.lanes.get();
+        let serving = lanes.serving().count();
+        let connections = serving.saturating_mul(self.connections_per_lane);
+        let first = lanes.serving().next();
+        let limit = first.map_or(usize::MAX, |running| running.lane.stream_limit());
         Pushers {
             max: match limit {
                 usize::MAX => 0,
                 streams => streams.saturating_mul(connections) as u64,
             },
-            count: figures.iter().map(|figures| figures.in_flight).sum(),
+            count: lanes.figures().map(|figures| figures.in_flight).sum(),
         }
     }
 
@@ -355,7 +331,8 @@ impl Host for DaemonHost {
         if max > PUSHER_MAX_MAX {
             return Err(PUSHER_MAX_MAX);
         }
-        for lane in &self.lanes {
+        for running in self.lanes.get().serving() {
+            let lane = &running.lane;
             lane.set_stream_limit(usize::try_from(max).unwrap_or(usize::MAX));
         }
         Ok(())
@@ -366,11 +343,9 @@ impl Host for DaemonHost {
         if self.unread() > 0 && !self.keeping.called_off.add(identifier) {
             return Err("too many purges while pushes are still read from the journal");
         }
-        let purge = |purge: &Mutex<Purge>| {
-            let mut purge = purge.lock().unwrap_or_else(PoisonError::into_inner);
-            purge.run(identifier, now)
-        };
-        let purged = self.purges.iter().map(purge).sum();
+        let lanes = self.lanes.get();
+        let serving = lanes.serving();
+        let purged = serving.map(|lane| lane.purge().run(identifier, now)).sum();
         if purged > 0 {
             ::log::info!("{} purged by hand", push::counted(purged as u64));
         }
@@ -379,13 +354,12 @@ impl Host for DaemonHost {
 
     fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
         let now = Moment::now();
-        let waits = |purge: &Mutex<Purge>| {
-            let mut purge = purge.lock().unwrap_or_else(PoisonError::into_inner);
-            purge.run_one(id, now)
-        };
+        let lanes = self.lanes.get();
         let purge = || {
-            let is_held = |lane: &Arc<Lane>| Whereabouts::purge_in_the_threads(id, lane);
-            self.purges.iter().any(waits) || self.lanes.iter().any(is_held)
+            let waits = |running: &Arc<RunningLane>| running.purge().run_one(id, now);
+            let is_held =
+                |running: &Arc<RunningLane>| Whereabouts::purge_in_the_threads(id, &running.lane);
+            lanes.serving().any(waits) || lanes.serving().any(is_held)
         };
         let is_purged =
             || self.whereabouts.is_outstanding(id) && Whereabouts::look_repeatedly(purge);
@@ -420,7 +394,7 @@ impl Host for DaemonHost {
 mod tests {
     use super::*;
     use crate::log::Destination;
-    use crate::push::{DeviceToken, Notification};
+    use crate::push::{DeviceToken, LaneId, Notification};
 
     #[test]
     fn the_lines_of_a_large_request_are_whole_and_in_order() {
@@ -441,8 +415,7 @@ mod tests {
         };
         let host = DaemonHost {
             logs: logs.clone(),
-            stats: Arc::new(Stats::new(Moment::now())),
-            lanes: Vec::new(),
+            lanes: Arc::default(),
             connections_per_lane: 1,
             intruders: Mutex::default(),
             pages: Mutex::default(),
@@ -450,7 +423,6 @@ mod tests {
             config: Live::default(),
             keeping: Arc::default(),
             whereabouts: Whereabouts::default(),
-            purges: Vec::new(),
         };
         host.log_accepted(&accepted);
         assert_eq!(logs.close(Duration::from_secs(30)), 0);

@@ -196,10 +196,9 @@ impl Daemon {
         let files = named_files.changes_since(&self.named_files, &old_terms, &terms);
         told.extend(files.into_iter().map(|line| (Level::Info, line)));
         self.named_files = named_files;
+        let lanes = self.lanes.get();
         for (id, files, route) in routes {
-            let running = self.lanes.iter();
-            let mut running = running.filter(|running| running.lane.id() == id);
-            if let Some(running) = running.next() {
+            if let Some(running) = lanes.get(id) {
                 let name = &route.credential_name;
                 let line = format!("applied: {id}: new connections from now on, with {name}");
                 told.push((Level::Info, line));
@@ -212,7 +211,7 @@ impl Daemon {
         if resends && !resent {
             noted = self.keeping.set_notes_handed(false);
         }
-        for running in &self.lanes {
+        for running in lanes.serving() {
             let lane = &running.lane;
             running.set_limits(limits(&in_force, lane.id()));
             lane.set_capacity(core.queues.get());
@@ -266,8 +265,8 @@ impl Daemon {
     ) -> Vec<(LaneId, CredentialFiles, Route)> {
         let mut routes = Vec::new();
         let roots = SharedRoots::default();
-        for running in &self.lanes {
-            let id = running.lane.id();
+        for running in self.lanes.get().serving() {
+            let id = running.id();
             let Some(files) = credential_files(new, id, &roots, &self.directory) else {
                 continue;
             };

@@ -20,12 +20,13 @@ use crate::delivery::policy::{self, Limits};
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
 use crate::journal::{self, Attempts, DiskFiles, Fault, Outstanding, Reading};
+use crate::lane::Lanes;
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
 use crate::push::{LaneId, Provider, Push, PushId};
 use crate::recover::{OpenPush, resume};
 use crate::signal::Signal;
-use crate::stats::Stats;
+use crate::stats::LaneStats;
 
 /// Our limit: recovered pushes in a lane at a time, waiting or in flight.
 const AHEAD: usize = 4096;
@@ -228,14 +229,14 @@ pub struct Resend {
     directory: StateDirectory,
     logs: Logs,
     origins: Origins,
-    stats: Arc<Stats>,
+    lanes: Lanes<RunningLane>,
     patience: Duration,
     total: u64,
 }
 
 /// A lane and what it is to get.
 struct Feed {
-    running: RunningLane,
+    running: Arc<RunningLane>,
     settler: Settler,
     waiting: VecDeque<OpenPush>,
 }
@@ -261,14 +262,13 @@ impl Resend {
             directory.name_pushes(numbering::apns_ids(dir, config.core.node));
         }
         logs.origins = Some(origins.clone());
-        let stats = Arc::new(Stats::new(Moment::now()));
         let mut resend = Self {
             feeds: Vec::new(),
             judge,
             directory,
             logs,
             origins,
-            stats,
+            lanes: Lanes::of(LaneId::DEFAULT_APP),
             patience: config.core.shutdown_timeout,
             total: pushes.len() as u64,
         };
@@ -290,12 +290,19 @@ impl Resend {
         waiting: VecDeque<OpenPush>,
     ) -> Result<(), StartError> {
         let limits = self.judge.limits(id).ok_or_else(|| disabled(id))?;
-        let (logs, stats) = (&self.logs, &self.stats);
-        let register = Arc::default();
-        let running = start_lane(config, id, limits, &self.directory, logs, stats, &register)?;
+        let (known, register) = ((id, self.lanes.stats(id)), Arc::default());
+        let running = start_lane(
+            config,
+            known,
+            limits,
+            &self.directory,
+            &self.logs,
+            &register,
+        )?;
         let lane = Arc::clone(&running.lane);
         lane.set_rate(super::rate(config, id), moment::now());
-        let settler = Settler::new(lane, logs.clone(), Arc::clone(stats), limits, 0);
+        let settler = Settler::new(lane, self.logs.clone(), limits, 0);
+        self.lanes.serve(id, Some(Arc::clone(&running)));
         self.feeds.push(Feed {
             running,
             settler,
@@ -329,7 +336,7 @@ impl Resend {
     }
 
     fn settled(&self) -> u64 {
-        outcomes(&self.stats).iter().sum()
+        outcomes(&self.lanes).iter().sum()
     }
 
     /// Takes back what is not in flight, and waits for the rest, unless told again.
@@ -354,10 +361,10 @@ impl Resend {
     fn end(mut self) -> Resent {
         for feed in self.feeds.drain(..) {
             feed.running.lane.stop();
-            feed.running.end(&self.logs);
+            feed.running.end();
         }
         let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
-        let [succeeded, failed] = outcomes(&self.stats);
+        let [succeeded, failed] = outcomes(&self.lanes);
         Resent {
             succeeded,
             failed,
@@ -428,29 +435,28 @@ fn disabled(lane: LaneId) -> StartError {
 /// Starts a lane, as the configuration says.
 pub(super) fn start_lane(
     config: &Config,
-    lane: LaneId,
+    (lane, stats): (LaneId, Arc<LaneStats>),
     limits: Limits,
     directory: &StateDirectory,
     logs: &Logs,
-    stats: &Arc<Stats>,
     register: &Arc<Register>,
-) -> Result<RunningLane, StartError> {
+) -> Result<Arc<RunningLane>, StartError> {
     let files = credential_files(config, lane, &SharedRoots::default(), directory);
     let files = files.ok_or_else(|| disabled(lane))?;
     let route = files
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
     let route = (route, files);
-    RunningLane::start(lane, &config.core, route, limits, logs, stats, register)
+    RunningLane::start((lane, stats), &config.core, route, limits, logs, register)
         .map_err(|error| StartError::new(StartErrorKind::System, error))
 }
 
 /// Pushes that have succeeded, and that have failed.
-pub(super) fn outcomes(stats: &Stats) -> [u64; 2] {
-    let figures = LaneId::DEFAULT_APP.map(|lane| stats.lane(lane).figures());
+pub(super) fn outcomes(lanes: &Lanes<RunningLane>) -> [u64; 2] {
+    let (figures, again) = (lanes.figures(), lanes.figures());
     [
-        figures.iter().map(|figures| figures.push_success).sum(),
-        figures.iter().map(|figures| figures.push_error).sum(),
+        figures.map(|figures| figures.push_success).sum(),
+        again.map(|figures| figures.push_error).sum(),
     ]
 }
 

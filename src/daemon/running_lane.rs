@@ -23,7 +23,7 @@ use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::push::LaneId;
-use crate::stats::Stats;
+use crate::stats::LaneStats;
 
 /// How long connection threads may take to end once their lane has stopped.
 const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
@@ -37,11 +37,13 @@ pub(super) struct RunningLane {
     /// Of the thread that reads its credential files again.
     pub(super) files_heartbeat: Option<Heartbeat>,
     pub(super) limits: Arc<Live<Limits>>,
-    stats: Arc<Stats>,
+    logs: Logs,
     register: Arc<Register>,
     pub(super) route: Arc<PresentRoute>,
     files: Arc<Mutex<CredentialFiles>>,
-    threads: Vec<JoinHandle<()>>,
+    /// What settles its waiting pushes by hand.
+    purge: Mutex<Purge>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl RunningLane {
@@ -51,67 +53,69 @@ impl RunningLane {
     ///
     /// The system's, with the lane's name, when it gives no thread or descriptor.
     pub(super) fn start(
-        id: LaneId,
+        (id, stats): (LaneId, Arc<LaneStats>),
         core: &Core,
         (route, files): (Route, CredentialFiles),
         limits: Limits,
         logs: &Logs,
-        stats: &Arc<Stats>,
         register: &Arc<Register>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Arc<Self>> {
         let named = |error: io::Error| {
             let text = format!("{id}: cannot start a connection thread: {error}");
             io::Error::new(error.kind(), text)
         };
         let count = core.workers.get();
-        let lane = Lane::new(id, core.queues.get(), count);
+        let lane = Lane::counting(id, core.queues.get(), count, stats);
         if let Some(streams) = core.pusher_max {
             lane.set_stream_limit(usize::try_from(streams.get()).unwrap_or(usize::MAX));
         }
         lane.set_first_probe(core.probe_interval);
         let route = PresentRoute::new(&lane, route);
+        let limits = Arc::new(Live::new(limits));
+        let purge = Purge::new(
+            Arc::clone(&lane),
+            settler(&lane, &limits, logs, register, 0),
+        );
         let mut running = Self {
             lane: Arc::clone(&lane),
             heartbeats: vec![],
             files_heartbeat: None,
-            limits: Arc::new(Live::new(limits)),
-            stats: Arc::clone(stats),
+            limits,
+            logs: logs.clone(),
             register: Arc::clone(register),
             route: Arc::clone(&route),
             files: Arc::new(Mutex::new(files)),
-            threads: vec![],
+            purge: Mutex::new(purge),
+            threads: Mutex::default(),
         };
         let reader = credential_reader::start(&lane, &route, &running.files);
         let (thread, heartbeat) = reader.map_err(named)?;
-        running.threads.push(thread);
+        let mut threads = vec![thread];
         running.files_heartbeat = Some(heartbeat);
         for seat in 0..count {
             let seed = Moment::now().unix.subsec_nanos().into();
-            let (lane, stats) = (Arc::clone(&lane), Arc::clone(stats));
-            let settler = Settler::new(
-                Arc::clone(&lane),
-                logs.clone(),
-                Arc::clone(&stats),
-                limits,
-                seed,
-            )
-            .with_register(Arc::clone(register))
-            .following(&running.limits);
+            let settler = settler(&lane, &running.limits, logs, register, seed);
             let worker =
-                Worker::new(seat, lane, Arc::clone(&route), stats, settler).map_err(named)?;
+                Worker::new(seat, Arc::clone(&lane), Arc::clone(&route), settler).map_err(named)?;
             running.heartbeats.push(worker.heartbeat());
             let thread = std::thread::Builder::new()
                 .name(format!("{id}-{seat}"))
                 .spawn(move || worker.run())
                 .map_err(named)?;
-            running.threads.push(thread);
+            threads.push(thread);
         }
-        Ok(running)
+        running.threads = Mutex::new(threads);
+        Ok(Arc::new(running))
+    }
+
+    /// Which lane it is.
+    pub(super) fn id(&self) -> LaneId {
+        self.lane.id()
     }
 
     /// What settles its waiting pushes by hand.
-    pub(super) fn purge(&self, logs: &Logs) -> Purge {
-        Purge::new(Arc::clone(&self.lane), self.settler(logs))
+    pub(super) fn purge(&self) -> MutexGuard<'_, Purge> {
+        self.purge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Of the thread that asks for access tokens, if the lane needs them.
@@ -147,29 +151,26 @@ impl RunningLane {
     }
 
     /// A settler for what no connection thread settles.
-    pub(super) fn settler(&self, logs: &Logs) -> Settler {
-        let (lane, stats) = (Arc::clone(&self.lane), Arc::clone(&self.stats));
-        let settler = Settler::new(lane, logs.clone(), stats, *self.limits.get(), 0);
-        settler
-            .with_register(Arc::clone(&self.register))
-            .following(&self.limits)
+    pub(super) fn settler(&self) -> Settler {
+        settler(&self.lane, &self.limits, &self.logs, &self.register, 0)
     }
 
     /// Settles, or leaves to the next start, what a lane that was stopped still holds; says how
     /// much it leaves unsent.
-    pub(super) fn end(mut self, logs: &Logs) -> usize {
+    pub(super) fn end(&self) -> usize {
         let deadline = moment::now() + THREADS_END_WITHIN;
-        for thread in std::mem::take(&mut self.threads) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             // A thread that outlives this waits for a log that is full.
             while !thread.is_finished() && moment::now() < deadline {
                 std::thread::park_timeout(DRAIN_LOOKS_EVERY);
             }
             if thread.is_finished() && thread.join().is_err() {
-                ::log::error!("{}: a connection thread panicked", self.lane.id());
+                ::log::error!("{}: a connection thread panicked", self.lane);
             }
         }
         let now = Moment::now();
-        let mut settler = self.settler(logs);
+        let mut settler = self.settler();
         for (push, due) in self.lane.take_shelf() {
             settler.leave(&push, Some(due), now);
         }
@@ -179,6 +180,18 @@ impl RunningLane {
         settler.flush(now.monotonic);
         self.lane.left_behind()
     }
+}
+
+fn settler(
+    lane: &Arc<Lane>,
+    limits: &Arc<Live<Limits>>,
+    logs: &Logs,
+    register: &Arc<Register>,
+    seed: u64,
+) -> Settler {
+    Settler::new(Arc::clone(lane), logs.clone(), *limits.get(), seed)
+        .with_register(Arc::clone(register))
+        .following(limits)
 }
 
 /// The threads of a lane that is not needed after all end by themselves.

@@ -2,16 +2,15 @@
 //! which is withheld when a thread has not been heard of.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::running_lane::RunningLane;
 use crate::count;
 use crate::heartbeat::{Heartbeat, Heartbeats};
-use crate::lane::Hold;
+use crate::lane::{Hold, Lanes};
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::stats::Stats;
 use crate::supervisor::Supervisor;
 
 /// How much longer than `shutdown_timeout` the end may take: threads, callers and logs have time
@@ -26,18 +25,16 @@ const LOG_WRITERS: &str = "log writer";
 pub(super) struct Supervision {
     supervisor: Supervisor,
     heartbeats: Mutex<Heartbeats>,
-    stats: Arc<Stats>,
     /// The classes of threads that the operator knows to be stuck.
     stuck: Mutex<String>,
 }
 
 impl Supervision {
     /// Nobody is looked after yet.
-    pub(super) fn new(supervisor: Supervisor, stats: &Arc<Stats>) -> Self {
+    pub(super) fn new(supervisor: Supervisor) -> Self {
         Self {
             supervisor,
             heartbeats: Mutex::default(),
-            stats: Arc::clone(stats),
             stuck: Mutex::default(),
         }
     }
@@ -48,11 +45,11 @@ impl Supervision {
     }
 
     /// Looks after the threads of the logs and the lanes.
-    pub(super) fn watch_all(&self, logs: &Logs, lanes: &[RunningLane]) {
+    pub(super) fn watch_all(&self, logs: &Logs, lanes: &Lanes<RunningLane>) {
         for heartbeat in logs.heartbeats() {
             self.watch(LOG_WRITERS, heartbeat);
         }
-        for running in lanes {
+        for running in lanes.serving() {
             let lane = &running.lane;
             for heartbeat in &running.heartbeats {
                 self.watch(format!("{lane} connection"), heartbeat.clone());
@@ -82,10 +79,10 @@ impl Supervision {
 
     /// Says how things are, as often as somebody wants to hear it. `doing` stands before the
     /// figures.
-    pub(super) fn report(&self, doing: &str, lanes: &[RunningLane], logs: &Logs) {
+    pub(super) fn report(&self, doing: &str, lanes: &Lanes<RunningLane>, logs: &Logs) {
         let now = Moment::now();
         if self.supervisor.is_status_due(now) {
-            self.supervisor.status(&self.status(doing, lanes, logs));
+            self.supervisor.status(&Self::status(doing, lanes, logs));
         }
         let alive = || self.all_are_alive(now.monotonic, logs, lanes);
         if self.supervisor.is_watchdog_due(now) && alive() {
@@ -93,21 +90,20 @@ impl Supervision {
         }
     }
 
-    fn status(&self, doing: &str, lanes: &[RunningLane], logs: &Logs) -> String {
+    fn status(doing: &str, lanes: &Lanes<RunningLane>, logs: &Logs) -> String {
         let mut text = doing.to_owned();
-        for (running, before) in lanes.iter().zip([": ", "; "]) {
+        let mut before = ": ";
+        for running in lanes.serving() {
             let lane = &running.lane;
-            let figures = self.stats.lane(lane.id()).figures();
+            let figures = lane.stats().figures();
             let waiting = (lane.outstanding() as u64).saturating_sub(figures.in_flight);
             // Writing to a string does not fail.
             let _written = write!(
                 text,
-                "{before}{} {waiting} waiting, {} in flight, {} succeeded, {} failed",
-                lane.id(),
-                figures.in_flight,
-                figures.push_success,
-                figures.push_error,
+                "{before}{lane} {waiting} waiting, {} in flight, {} succeeded, {} failed",
+                figures.in_flight, figures.push_success, figures.push_error,
             );
+            before = "; ";
             for hold in lane.holds() {
                 let _written = match hold {
                     Hold::Operator { .. } => write!(text, ", paused"),
@@ -130,11 +126,11 @@ impl Supervision {
     }
 
     /// The classes of threads that should have been heard of before now.
-    pub(super) fn overdue(&self, now: Instant, lanes: &[RunningLane]) -> Vec<String> {
+    pub(super) fn overdue(&self, now: Instant, lanes: &Lanes<RunningLane>) -> Vec<String> {
         let heartbeats = lock(&self.heartbeats);
         let overdue = heartbeats.overdue(now).into_iter().map(str::to_owned);
         let mut overdue: Vec<String> = overdue.collect();
-        for running in lanes {
+        for running in lanes.serving() {
             // Another thread asks for them when the service account is replaced.
             let heartbeat = running.token_heartbeat();
             if heartbeat.is_some_and(|heartbeat| heartbeat.is_overdue(now)) {
@@ -145,7 +141,7 @@ impl Supervision {
     }
 
     /// Whether every thread has been heard of. Tells the operator of a change.
-    fn all_are_alive(&self, now: Instant, logs: &Logs, lanes: &[RunningLane]) -> bool {
+    fn all_are_alive(&self, now: Instant, logs: &Logs, lanes: &Lanes<RunningLane>) -> bool {
         let mut overdue = self.overdue(now, lanes);
         if logs.are_waited_for() {
             // Who waits for a log that has no room is as alive as that log's writer. To end the

@@ -16,11 +16,10 @@ use super::{keeping, last_lines, numbering, open_logs, routes};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_BYTES};
+use crate::lane::Lanes;
 use crate::log::{Destination, Logs};
-use crate::moment::Moment;
 use crate::push::LaneId;
 use crate::signal::Signal;
-use crate::stats::Stats;
 
 /// A journal that nobody else has. Dropping it gives it back as it was.
 #[derive(Debug)]
@@ -94,20 +93,18 @@ impl Takeover {
         directory.name_pushes(numbering::apns_ids(&self.dir, config.core.node));
         let sending = Sending::start(self.journal, config, &directory, max_age)?;
         loop {
-            progress(outcomes(&sending.stats).iter().sum(), total);
+            progress(outcomes(&sending.lanes).iter().sum(), total);
             if sending.is_done() {
                 break;
             }
             if is_told_to_end(signals) {
                 let patience = config.core.shutdown_timeout;
                 sending.stop_feeding();
-                await_answers(&sending.lanes, &sending.stats, patience, || {
-                    is_told_to_end(signals)
-                });
+                await_answers(&sending.lanes, patience, || is_told_to_end(signals));
                 break;
             }
         }
-        progress(outcomes(&sending.stats).iter().sum(), total);
+        progress(outcomes(&sending.lanes).iter().sum(), total);
         Ok(sending.end())
     }
 }
@@ -115,9 +112,8 @@ impl Takeover {
 /// The lanes at work.
 struct Sending {
     journal: Arc<Journal>,
-    lanes: Vec<RunningLane>,
+    lanes: Lanes<RunningLane>,
     logs: Logs,
-    stats: Arc<Stats>,
     register: Arc<Register>,
     feeder: Option<Feeder>,
 }
@@ -131,16 +127,15 @@ impl Sending {
         max_age: Duration,
     ) -> Result<Self, StartError> {
         let logs = open_logs(config, &Destination::Stderr)?;
-        let stats = Arc::new(Stats::new(Moment::now()));
         let register = Arc::<Register>::default();
-        let mut lanes = Vec::new();
+        let mut lanes = Lanes::of(LaneId::DEFAULT_APP);
         for lane in LaneId::DEFAULT_APP {
             if journal.unfed(lane) > 0
                 && let Some(limits) = limits(config, lane, max_age)
             {
-                lanes.push(start_lane(
-                    config, lane, limits, directory, &logs, &stats, &register,
-                )?);
+                let known = (lane, lanes.stats(lane));
+                let running = start_lane(config, known, limits, directory, &logs, &register)?;
+                lanes.serve(lane, Some(running));
             }
         }
         last_lines::settle(&config.log, &logs.privacy.get(), &journal);
@@ -159,16 +154,15 @@ impl Sending {
             journal,
             lanes,
             logs,
-            stats,
             register,
             feeder: Some(feeder),
         })
     }
 
     fn is_done(&self) -> bool {
-        let is_empty = |running: &RunningLane| running.lane.outstanding() == 0;
+        let is_empty = |running: &Arc<RunningLane>| running.lane.outstanding() == 0;
         let is_fed = self.feeder.as_ref().is_none_or(Feeder::is_finished);
-        let is_sent = is_fed && self.lanes.iter().all(is_empty);
+        let is_sent = is_fed && self.lanes.serving().all(is_empty);
         is_sent || self.journal.state().is_fatal()
     }
 
@@ -185,11 +179,11 @@ impl Sending {
         if let Some(feeder) = self.feeder.take() {
             feeder.end();
         }
-        for running in &self.lanes {
+        for running in self.lanes.serving() {
             running.lane.stop();
         }
-        for running in self.lanes {
-            running.end(&self.logs);
+        for running in self.lanes.serving() {
+            running.end();
         }
         let _all_written = self.logs.flush(LOGS_CLOSE_WITHIN);
         self.register.written_or_lost();
@@ -200,7 +194,7 @@ impl Sending {
             ::log::error!("{state}");
         }
         let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
-        let [succeeded, failed] = outcomes(&self.stats);
+        let [succeeded, failed] = outcomes(&self.lanes);
         Resent {
             succeeded,
             failed,

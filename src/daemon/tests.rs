@@ -48,7 +48,7 @@ fn every_class_of_threads_is_looked_after() {
     // Nobody can have been heard of in the future.
     let future = Instant::now() + Duration::from_secs(3600);
     assert_eq!(
-        daemon.supervision.overdue(future, &daemon.lanes),
+        daemon.supervision.overdue(future, &daemon.lanes.get()),
         [
             "API accept",
             "control socket",
@@ -61,7 +61,9 @@ fn every_class_of_threads_is_looked_after() {
     );
     // Idle threads are heard of all the same.
     assert_eq!(
-        daemon.supervision.overdue(Instant::now(), &daemon.lanes),
+        daemon
+            .supervision
+            .overdue(Instant::now(), &daemon.lanes.get()),
         [""; 0]
     );
     let ended = daemon.stop(&crossbeam_channel::never());
@@ -89,7 +91,7 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
         .keeping
         .record(&[Arc::clone(&accepted)], None, now.unix);
     kept.unwrap();
-    let lane = Arc::clone(&daemon.lanes[0].lane);
+    let lane = Arc::clone(&daemon.lanes.get().get(LaneId::IOS).unwrap().lane);
     lane.pause(now);
     let mut pushes: Vec<Push> = Push::all(&accepted).collect();
     for push in &mut pushes {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keeping::Keeping;
+use super::running_lane::RunningLane;
 use crate::api::state::{Ending, PushState};
 use crate::delivery::register::{Register, Remembered};
 use crate::journal::Journal;
-use crate::lane::{Held, Lane, Wish};
+use crate::lane::{Held, Lane, Lanes, Wish};
+use crate::live::Live;
 use crate::moment::Moment;
 use crate::push::{End, PushId};
 
@@ -23,7 +25,7 @@ const LOOKS: u32 = 3;
 /// Who might have a push.
 #[derive(Debug, Default)]
 pub(super) struct Whereabouts {
-    pub(super) lanes: Vec<Arc<Lane>>,
+    pub(super) lanes: Arc<Live<Lanes<RunningLane>>>,
     pub(super) register: Arc<Register>,
     pub(super) keeping: Arc<Keeping>,
 }
@@ -41,7 +43,7 @@ impl Whereabouts {
         for _ in 0..LOOKS {
             let found = self.at_rest(id, now);
             let found = found.or_else(|| self.in_the_queue(id));
-            let found = found.or_else(|| Self::in_the_threads(id, self.lanes.iter()));
+            let found = found.or_else(|| Self::in_the_threads(id, &self.serving()));
             if let Some(state) = found {
                 return state;
             }
@@ -75,8 +77,9 @@ impl Whereabouts {
             // It may have ended since it was looked for, and is remembered then.
             return self.at_rest(id, now).unwrap_or(PushState::Unknown);
         };
-        let lanes = self.lanes.iter();
-        let found = Self::in_the_threads(id, lanes.filter(|one| one.id() == lane));
+        let lanes = self.lanes.get();
+        let serving = lanes.get(lane).map(|running| Arc::clone(&running.lane));
+        let found = Self::in_the_threads(id, serving.as_slice());
         let found = found.or_else(|| self.at_rest(id, now));
         found.unwrap_or(PushState::Queued { lane })
     }
@@ -91,7 +94,7 @@ impl Whereabouts {
                 PushState::Settling(ending)
             });
         }
-        self.lanes.iter().find_map(|lane| {
+        self.serving().iter().find_map(|lane| {
             let (due, attempts) = lane.find_shelved(id)?;
             let wait = due.saturating_duration_since(now.monotonic);
             Some(PushState::Retrying {
@@ -115,10 +118,13 @@ impl Whereabouts {
         journal.lane_of(id).is_none()
     }
 
-    fn in_the_threads<'a>(
-        id: PushId,
-        lanes: impl Iterator<Item = &'a Arc<Lane>>,
-    ) -> Option<PushState> {
+    fn serving(&self) -> Vec<Arc<Lane>> {
+        let lanes = self.lanes.get();
+        let serving = lanes.serving();
+        serving.map(|running| Arc::clone(&running.lane)).collect()
+    }
+
+    fn in_the_threads(id: PushId, lanes: &[Arc<Lane>]) -> Option<PushState> {
         let mut unclear = None;
         for asked in lanes {
             let lane = asked.id();
@@ -137,8 +143,8 @@ impl Whereabouts {
 
     /// The queue says nothing of what is in it, so that all of it is taken out and put back.
     fn in_the_queue(&self, id: PushId) -> Option<PushState> {
-        let found = self.lanes.iter().find(|lane| lane.is_queued(id))?;
-        let lane = found.id();
+        let serving = self.serving();
+        let lane = serving.iter().find(|lane| lane.is_queued(id))?.id();
         Some(PushState::Queued { lane })
     }
 }
@@ -171,13 +177,9 @@ mod tests {
     fn a_thread_that_does_not_say_what_it_has_is_not_waited_for() {
         let lane = Lane::new(LaneId::IOS, 10, 1);
         lane.seat(0, Box::new(|| {}));
-        let whereabouts = Whereabouts {
-            lanes: vec![lane],
-            ..Whereabouts::default()
-        };
         let started = Instant::now();
-        let state = whereabouts.of(PushId(1), Moment::now());
-        assert!(matches!(state, PushState::Unclear), "{state:?}");
+        let state = Whereabouts::in_the_threads(PushId(1), &[lane]);
+        assert_eq!(state, Some(PushState::Unclear));
         let took = started.elapsed();
         assert!(took >= ANSWERS_WITHIN, "{took:?}");
     }

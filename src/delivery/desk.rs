@@ -38,7 +38,6 @@ use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, Rebuff, State, Tickets};
 use crate::moment::Moment;
 use crate::moment::timers::Timers;
 use crate::push::{Push, PushId};
-use crate::stats::Stats;
 
 /// The longest a thread waits without looking at its lane.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -59,7 +58,6 @@ pub struct Desk<T> {
     route: Arc<Route>,
     /// The number of the route in use.
     generation: u64,
-    pub(super) stats: Arc<Stats>,
     settler: Settler,
     links: Links<T>,
     /// The next connection is being opened.
@@ -134,7 +132,6 @@ impl<T: Transport> Desk<T> {
         seat: usize,
         lane: Arc<Lane>,
         present_route: Arc<PresentRoute>,
-        stats: Arc<Stats>,
         settler: Settler,
     ) -> Self {
         let (generation, route) = present_route.current();
@@ -144,7 +141,6 @@ impl<T: Transport> Desk<T> {
             present_route,
             route,
             generation,
-            stats,
             settler,
             links: Links::default(),
             dialling: None,
@@ -224,7 +220,7 @@ impl<T: Transport> Desk<T> {
 
     /// A panic was caught that cost no push.
     pub(super) fn count_panic(&self) {
-        self.stats.lane(self.lane.id()).panicked();
+        self.lane.stats().panicked();
     }
 
     /// What carries its connections.
@@ -503,7 +499,7 @@ impl<T: Transport> Desk<T> {
     /// Tells statistics and retry budget how many pushes are in flight here.
     fn show_in_flight(&mut self) {
         let in_flight = self.links.in_flight();
-        let stats = self.stats.lane(self.lane.id());
+        let stats = self.lane.stats();
         match in_flight.checked_sub(self.shown_in_flight) {
             Some(0) => {}
             Some(more) => {

@@ -22,7 +22,6 @@ use crate::log::{Logs, Privacy, TimeText};
 use crate::moment::Moment;
 use crate::provider::{Answer, LaneEffect, Verdict};
 use crate::push::{self, End, Push, PushId, Waits};
-use crate::stats::Stats;
 
 /// Retries are told to the operator as one line per reason in this time.
 const RETRY_REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -41,7 +40,6 @@ const LINES_HELD: usize = 256 * 1024;
 pub struct Settler {
     lane: Arc<Lane>,
     logs: Logs,
-    stats: Arc<Stats>,
     register: Arc<Register>,
     /// What the round has settled.
     round: Vec<Remembered>,
@@ -79,12 +77,11 @@ struct Retries {
 
 impl Settler {
     /// A settler for one thread; `seed` makes its jitter differ from the others'.
-    pub fn new(lane: Arc<Lane>, logs: Logs, stats: Arc<Stats>, limits: Limits, seed: u64) -> Self {
+    pub fn new(lane: Arc<Lane>, logs: Logs, limits: Limits, seed: u64) -> Self {
         Self {
             lane,
             privacy: logs.privacy.reader(),
             logs,
-            stats,
             register: Arc::default(),
             round: Vec::new(),
             limits: Arc::new(Live::new(limits)).reader(),
@@ -380,11 +377,11 @@ impl Settler {
         let attempts = std::mem::take(&mut self.attempts);
         let retries = std::mem::take(&mut self.retries_begun);
         if attempts + retries > 0 {
-            let stats = self.stats.lane(self.lane.id());
+            let stats = self.lane.stats();
             stats.tried(attempts as u64, retries as u64);
         }
         if succeeded + failed > 0 {
-            let stats = self.stats.lane(self.lane.id());
+            let stats = self.lane.stats();
             stats.succeeded(succeeded as u64);
             stats.failed(failed as u64);
             self.lane.settled(succeeded + failed);

@@ -23,7 +23,6 @@ use crate::lane::Lane;
 use crate::moment::{self, Moment};
 use crate::net::connection::Connection;
 use crate::net::readiness::{Readiness, Waiter};
-use crate::stats::Stats;
 
 /// How long a thread pauses after a panic, lest one that recurs at once should fill the log.
 const RESTART_AFTER: Duration = Duration::from_millis(250);
@@ -55,13 +54,12 @@ impl Worker {
         seat: usize,
         lane: Arc<Lane>,
         route: Arc<PresentRoute>,
-        stats: Arc<Stats>,
         settler: Settler,
     ) -> std::io::Result<Self> {
         let waiter = Waiter::new()?;
         let bell = waiter.bell();
         lane.seat(seat, Box::new(move || bell.ring()));
-        let desk = Desk::new(seat, lane, route, stats, settler);
+        let desk = Desk::new(seat, lane, route, settler);
         Ok(Self {
             desk,
             waiter,

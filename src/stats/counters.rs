@@ -1,50 +1,6 @@
 //! Settlements, counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use crate::moment::Moment;
-use crate::push::{LaneId, Provider};
-
-/// The counters of the process, from zero at its start.
-#[derive(Debug)]
-pub struct Stats {
-    /// Pushes to Apple.
-    pub ios: LaneStats,
-    /// Pushes to Google.
-    pub android: LaneStats,
-    started: Moment,
-}
-
-impl Stats {
-    /// Counters at zero, for a process that starts `now`.
-    pub fn new(now: Moment) -> Self {
-        Self {
-            ios: LaneStats::default(),
-            android: LaneStats::default(),
-            started: now,
-        }
-    }
-
-    /// The counters of a platform.
-    pub fn lane(&self, lane: LaneId) -> &LaneStats {
-        match lane.provider() {
-            Provider::Apns => &self.ios,
-            Provider::Fcm => &self.android,
-        }
-    }
-
-    /// When the process started.
-    pub fn started(&self) -> Moment {
-        self.started
-    }
-
-    /// How long the process has been up.
-    pub fn uptime(&self, now: Moment) -> Duration {
-        now.monotonic
-            .saturating_duration_since(self.started.monotonic)
-    }
-}
 
 /// The counters of one lane. Each push is counted once, when it is settled.
 #[derive(Debug, Default)]
@@ -135,21 +91,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_lane_counts_for_itself() {
-        let stats = Stats::new(Moment::now());
-        stats.lane(LaneId::IOS).succeeded(2);
-        stats.lane(LaneId::IOS).failed(1);
-        stats.lane(LaneId::ANDROID).failed(3);
-        let expected = |push_success, push_error| LaneFigures {
-            push_success,
-            push_error,
-            ..LaneFigures::default()
-        };
-        assert_eq!(stats.lane(LaneId::IOS).figures(), expected(2, 1));
-        assert_eq!(stats.lane(LaneId::ANDROID).figures(), expected(0, 3));
-    }
-
-    #[test]
     fn in_flight_goes_up_and_down_and_not_below_zero() {
         let lane = LaneStats::default();
         lane.sent(5);
@@ -157,19 +98,5 @@ mod tests {
         assert_eq!(lane.figures().in_flight, 3);
         lane.returned(4);
         assert_eq!(lane.figures().in_flight, 0);
-    }
-
-    #[test]
-    fn uptime_counts_from_the_start() {
-        let start = Moment::now();
-        let later = Moment {
-            stood: Duration::ZERO,
-            monotonic: start.monotonic + Duration::from_secs(7),
-            unix: Duration::ZERO,
-        };
-        let stats = Stats::new(start);
-        assert_eq!(stats.uptime(later), Duration::from_secs(7));
-        assert_eq!(stats.uptime(start), Duration::ZERO);
-        assert_eq!(stats.started(), start);
     }
 }

@@ -23,7 +23,6 @@ use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
 use sterna::provider::{Addressing, apns, fcm};
 use sterna::push::{Accepted, DeviceToken, LaneId, Notification, Provider, Push, PushId};
-use sterna::stats::Stats;
 
 use crate::operator;
 use crate::wire::{MemoryTransport, Wire};
@@ -127,14 +126,13 @@ impl Stage {
             origin,
             now: origin,
         };
-        let stats = Arc::new(Stats::new(stage.moment()));
         for number in 0..setting.threads {
-            stage.seat(number, &route, &stats);
+            stage.seat(number, &route);
         }
         stage
     }
 
-    fn seat(&mut self, number: usize, route: &Arc<PresentRoute>, stats: &Arc<Stats>) {
+    fn seat(&mut self, number: usize, route: &Arc<PresentRoute>) {
         let nowhere = Destination::Discard;
         let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
         let limits = Limits {
@@ -142,15 +140,15 @@ impl Stage {
             retry_max: self.setting.retry_max,
             max_age: Duration::from_secs(86_400),
         };
-        let (lane, stats) = (Arc::clone(&self.lane), Arc::clone(stats));
-        let settler = Settler::new(Arc::clone(&lane), logs, Arc::clone(&stats), limits, 7);
+        let lane = Arc::clone(&self.lane);
+        let settler = Settler::new(Arc::clone(&lane), logs, limits, 7);
         let bell = Arc::new(AtomicBool::new(false));
         let rung = Arc::clone(&bell);
         lane.seat(
             number,
             Box::new(move || rung.store(true, Ordering::Relaxed)),
         );
-        let mut desk = Desk::new(number, lane, Arc::clone(route), stats, settler);
+        let mut desk = Desk::new(number, lane, Arc::clone(route), settler);
         desk.look();
         self.seats.push(Seat {
             desk,

@@ -10,7 +10,6 @@ use sterna::delivery::present_route::PresentRoute;
 use sterna::delivery::settler::Settler;
 use sterna::lane::Lane;
 use sterna::log::{Destination, Logs};
-use sterna::stats::Stats;
 
 use crate::net::{SimulatedTransport, Trap};
 
@@ -57,7 +56,6 @@ impl Seat {
         number: usize,
         lane: &Arc<Lane>,
         route: &Arc<PresentRoute>,
-        stats: &Arc<Stats>,
         settler: Settler,
         now: Instant,
     ) -> Self {
@@ -67,8 +65,8 @@ impl Seat {
             number,
             Box::new(move || rung.store(true, Ordering::Relaxed)),
         );
-        let (lane, route, stats) = (Arc::clone(lane), Arc::clone(route), Arc::clone(stats));
-        let mut desk = Desk::new(number, lane, route, stats, settler);
+        let (lane, route) = (Arc::clone(lane), Arc::clone(route));
+        let mut desk = Desk::new(number, lane, route, settler);
         desk.look();
         Self {
             desk,
@@ -119,8 +117,8 @@ impl Seat {
 }
 
 /// A settler whose lines go nowhere.
-pub(crate) fn settler(lane: &Arc<Lane>, stats: &Arc<Stats>, limits: Limits, seed: u64) -> Settler {
+pub(crate) fn settler(lane: &Arc<Lane>, limits: Limits, seed: u64) -> Settler {
     let nowhere = Destination::Discard;
     let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
-    Settler::new(Arc::clone(lane), logs, Arc::clone(stats), limits, seed)
+    Settler::new(Arc::clone(lane), logs, limits, seed)
 }

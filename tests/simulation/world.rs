@@ -22,7 +22,6 @@ use sterna::delivery::present_route::PresentRoute;
 use sterna::delivery::transport::Transport as _;
 use sterna::lane::{Lack, Lane};
 use sterna::moment::Moment;
-use sterna::stats::Stats;
 
 use crate::coverage::{Coverage, Kind};
 use crate::dice::Dice;
@@ -78,7 +77,6 @@ pub(crate) struct World {
     /// How often the clock had been set at the last look.
     clock_sets: u64,
     lane: Arc<Lane>,
-    stats: Arc<Stats>,
     present_route: Arc<PresentRoute>,
     /// The number of the credential.
     key: u64,
@@ -140,11 +138,10 @@ impl World {
         lane.set_rate(site.rate, origin);
         let moment = moment_at(origin, origin, 0);
         let present_route = PresentRoute::new(&lane, site.route(0, &issuer, moment));
-        let stats = Arc::new(Stats::new(moment));
         let mut seat = |number| {
-            let settler = settler(&lane, &stats, site.limits, dice.draw());
+            let settler = settler(&lane, site.limits, dice.draw());
             let settler = settler.with_register(machine.register());
-            Seat::new(number, &lane, &present_route, &stats, settler, origin)
+            Seat::new(number, &lane, &present_route, settler, origin)
         };
         let all_seats = (0..site.threads).map(&mut seat).collect();
         let ledger = Ledger::new(origin, Arc::clone(&lane), site.limits, site.rate, traced);
@@ -170,7 +167,6 @@ impl World {
             machine,
             clock_sets: 0,
             lane,
-            stats,
             present_route,
             key: 0,
             site,

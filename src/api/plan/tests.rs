@@ -52,6 +52,10 @@ fn rejected(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+fn pushes(plan: &Plan, lane: LaneId) -> usize {
+    plan.pushes().get(&lane).copied().unwrap_or(0)
+}
+
 #[test]
 fn errors_of_a_notification_are_found_in_gauruns_order() {
     for (notification, error) in [
@@ -104,7 +108,7 @@ fn a_bad_token_rejects_itself_only() {
     assert_eq!(tokens, ["a", "b"]);
     assert_eq!(plan.notifications[0].index, 1);
     assert_eq!(plan.notifications[0].payload, Some(b"m".to_vec()));
-    assert_eq!((plan.pushes(LaneId::IOS), plan.refusal()), (2, None));
+    assert_eq!((pushes(&plan, LaneId::IOS), plan.refusal()), (2, None));
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn a_disabled_platform_is_no_refusal() {
     assert_eq!(plan.notifications[0].tokens.len(), 2);
     assert_eq!(plan.notifications[0].payload, None);
     assert_eq!(plan.disabled(), 2);
-    assert_eq!((plan.pushes(LaneId::ANDROID), plan.refusal()), (0, None));
+    assert_eq!((pushes(&plan, LaneId::ANDROID), plan.refusal()), (0, None));
 }
 
 #[test]
@@ -257,7 +261,7 @@ fn a_message_may_be_empty_where_the_site_allows_it() {
         ..rules()
     };
     let plan = planned(r#"{"platform":1,"token":["a"]}"#, &rules).unwrap();
-    assert_eq!(plan.pushes(LaneId::IOS), 1);
+    assert_eq!(pushes(&plan, LaneId::IOS), 1);
 }
 
 #[test]
@@ -422,6 +426,6 @@ fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
         let last = format!("/notifications/{}/token/1 {error}", texts.len());
         let expected: Vec<_> = pointers.chain([last]).filter(|_| told).collect();
         assert_eq!(rejected(&plan), expected);
-        assert_eq!(plan.pushes(LaneId::IOS), if told { 2 } else { 10 });
+        assert_eq!(pushes(&plan, LaneId::IOS), if told { 2 } else { 10 });
     }
 }

@@ -1,5 +1,6 @@
 //! From a plan to pushes in their lanes: all of it, or nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::answer::{PushReply, Taken};
@@ -8,6 +9,7 @@ use super::super::plan::{Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
 use super::{Door, Host, Kept, Service, keys_full};
 use crate::count;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
+use crate::lane::Lanes;
 use crate::moment::Moment;
 use crate::push::{Accepted, LaneId, Notification, Push, PushId};
 
@@ -19,10 +21,11 @@ impl<D: Door, H: Host> Service<D, H> {
     pub(super) fn commit(
         &self,
         plan: Plan,
+        lanes: &Lanes<D>,
         request_id: &Arc<str>,
         keyed: Option<Keyed<'_>>,
     ) -> Result<Reply, Reply> {
-        let mut reserved = self.reserve(&plan)?;
+        let mut reserved = Self::reserve(&plan, lanes)?;
         let Numbered {
             pushed,
             disabled,
@@ -57,15 +60,11 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         for accepted in pushed {
             self.host.log_accepted(&accepted);
-            let id = accepted.notification.lane;
-            for lane in reserved.iter_mut().filter(|lane| lane.id == id) {
+            if let Some(lane) = reserved.get_mut(&accepted.notification.lane) {
                 lane.pushes.extend(Push::all(&accepted));
             }
         }
-        for Reserved {
-            lane, room, pushes, ..
-        } in reserved
-        {
+        for Reserved { lane, room, pushes } in reserved.into_values() {
             lane.enqueue(room, pushes);
         }
         self.host.await_accepted();
@@ -150,38 +149,32 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 
     /// Room for all pushes of a plan in their lanes, or none at all and the answer.
-    fn reserve(&self, plan: &Plan) -> Result<Vec<Reserved<'_, D>>, Reply> {
-        let lanes = LaneId::DEFAULT_APP.into_iter().filter_map(|id| {
-            let pushes = plan.pushes(id);
-            let lane = self.lane(id).filter(|_| pushes > 0)?;
-            Some((id, lane, pushes))
-        });
-        for (id, lane, pushes) in lanes.clone() {
-            if pushes > lane.capacity() {
-                let message = never_fits(id, pushes, lane.capacity());
+    fn reserve<'l>(
+        plan: &Plan,
+        lanes: &'l Lanes<D>,
+    ) -> Result<BTreeMap<LaneId, Reserved<'l, D>>, Reply> {
+        let asked = plan.pushes();
+        for (id, pushes) in &asked {
+            if let Some(lane) = lanes.get(*id).filter(|lane| *pushes > lane.capacity()) {
+                let message = never_fits(*id, *pushes, lane.capacity());
                 return Err(Reply::message(413, &message));
             }
         }
-        lanes
-            .map(|(id, lane, pushes)| {
-                let room = lane.reserve(pushes).ok_or_else(|| {
-                    let message = is_full(id, pushes, lane.outstanding(), lane.capacity());
-                    Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
-                })?;
-                Ok(Reserved {
-                    id,
-                    lane,
-                    room,
-                    pushes: Vec::with_capacity(pushes),
-                })
-            })
-            .collect()
+        let reserve = |(id, pushes)| {
+            let lane: &D = lanes.get(id)?;
+            let room = lane.reserve(pushes).ok_or_else(|| {
+                let message = is_full(id, pushes, lane.outstanding(), lane.capacity());
+                Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
+            });
+            let pushes = Vec::with_capacity(pushes);
+            Some(room.map(|room| (id, Reserved { lane, room, pushes })))
+        };
+        asked.into_iter().filter_map(reserve).collect()
     }
 }
 
 /// Room in one lane, and the pushes that will go there.
 struct Reserved<'a, D: Door> {
-    id: LaneId,
     lane: &'a D,
     room: D::Room,
     pushes: Vec<Push>,

@@ -1,12 +1,10 @@
 //! The endpoints in operators' hands: limits, lanes, purges, health.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::super::keyless::Keyless;
 use super::super::route::Order;
-use super::super::stat::{LaneStat, LaneState, Sending, StatApp};
+use super::super::stat::{ByLane, LaneStat, LaneState, Sending, StatApp};
 use super::super::state::{self, PushState};
 use super::{Door, Host, Purged, Service};
 use crate::http1::head::Head;
@@ -18,32 +16,33 @@ use crate::texts;
 impl<D: Door, H: Host> Service<D, H> {
     /// `GET /stat/app`.
     pub(super) fn stat_app(&self) -> StatApp {
-        let lanes = || [&self.ios, &self.android].into_iter().flatten();
+        let lanes = self.lanes.get();
         let pushers = self.host.pushers();
-        let capacities = lanes().map(|lane| lane.capacity() as u64);
-        let outstanding: u64 = lanes().map(|lane| lane.outstanding() as u64).sum();
-        let (queue_max, queue_usage) = if self.terms.get().rules.as_gaurun {
+        let capacities = lanes.serving().map(|lane| lane.capacity() as u64);
+        let outstanding = lanes.serving().map(|lane| lane.outstanding() as u64);
+        let outstanding = outstanding.sum();
+        let (queue_max, queue_usage): (u64, u64) = if self.terms.get().rules.as_gaurun {
             // One queue has one capacity, and what is in flight is no more in it.
-            let waiting = outstanding.saturating_sub(pushers.count);
+            let waiting = u64::saturating_sub(outstanding, pushers.count);
             (capacities.max().unwrap_or_default(), waiting)
         } else {
             (capacities.sum(), outstanding)
+        };
+        let of_lane = |id| {
+            let (lane, figures) = (lanes.get(id), lanes.stats(id).figures());
+            let stat = LaneStat {
+                settled: figures.into(),
+                state: lane.map(|lane| lane.state()),
+                tries: lane.map(|_| figures.into()),
+            };
+            (id, stat)
         };
         StatApp {
             queue_max,
             queue_usage,
             pusher_max: pushers.max,
             pusher_count: pushers.count,
-            ios: self.lane_stat(LaneId::IOS),
-            android: self.lane_stat(LaneId::ANDROID),
-        }
-    }
-
-    fn lane_stat(&self, lane: LaneId) -> LaneStat {
-        LaneStat {
-            settled: self.host.settled(lane),
-            state: self.lane(lane).map(Door::state),
-            tries: self.lane(lane).map(|_| self.host.tries(lane)),
+            lanes: ByLane(lanes.known().map(of_lane).collect()),
         }
     }
 
@@ -116,7 +115,7 @@ impl<D: Door, H: Host> Service<D, H> {
             PushState::Unknown | PushState::Unclear => state::reply(id, &state, self.ids.node()),
             PushState::Queued { lane }
             | PushState::InFlight { lane, .. }
-            | PushState::Retrying { lane, .. } => match self.lane(*lane) {
+            | PushState::Retrying { lane, .. } => match self.lanes.get().get(*lane) {
                 None => Reply::message(
                     409,
                     &format!(
@@ -130,14 +129,17 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 
     /// `PUT /lanes/{name}/pause` and `…/resume`.
-    pub(super) fn order(&self, head: &Head, id: Option<LaneId>, order: Order) -> Reply {
+    pub(super) fn order(&self, head: &Head, name: &str, order: Order) -> Reply {
         if &*head.method != "PUT" {
             return Reply::message(400, "method must be PUT");
         }
-        let Some(id) = id else {
-            return Reply::message(404, "no such lane: there are ios and android");
+        let lanes = self.lanes.get();
+        let Some(id) = lanes.named(name) else {
+            let names: Vec<_> = lanes.known().map(LaneId::name).collect();
+            let names = names.join(" and ");
+            return Reply::message(404, &format!("no such lane: there are {names}"));
         };
-        let Some(lane) = self.lane(id) else {
+        let Some(lane) = lanes.get(id) else {
             return Reply::message(404, &format!("{id} is disabled"));
         };
         lane.obey(order);
@@ -157,11 +159,9 @@ impl<D: Door, H: Host> Service<D, H> {
         if let Some(why) = self.host.trouble().or_else(|| self.ids.trouble()) {
             return Reply::message(503, &why);
         }
-        let state = |lane: &Option<Arc<D>>| lane.as_deref().map(|lane| public(lane.state()));
-        let lanes = LaneStates {
-            ios: state(&self.ios),
-            android: state(&self.android),
-        };
+        let lanes = self.lanes.get();
+        let of_lane = |id| Some((id, public(lanes.get(id)?.state())));
+        let lanes = ByLane(lanes.known().filter_map(of_lane).collect());
         let health = Health {
             message: "ok",
             lanes,
@@ -253,17 +253,9 @@ struct Obeyed<'a> {
 #[derive(Serialize)]
 struct Health<'a> {
     message: &'a str,
-    lanes: LaneStates,
+    lanes: ByLane<LaneState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logs: Option<String>,
-}
-
-#[derive(Serialize)]
-struct LaneStates {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ios: Option<LaneState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    android: Option<LaneState>,
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::api::fixture::{Site, StubHost, StubLane, site};
 use crate::http1::fixture::{Client, Got, loopback};
 use crate::http1::{Listener, Settings};
+use crate::push::LaneId;
 
 /// A site behind a listener, and a client of it.
 struct Web {
@@ -19,7 +20,7 @@ struct Web {
 }
 
 fn web(site: Site) -> Web {
-    let ios = site.service.ios.clone();
+    let ios = site.service.lanes.get().get(LaneId::IOS).map(Arc::clone);
     let listener =
         Listener::start(loopback(), Arc::new(site.service), Settings::default()).unwrap();
     Web {
@@ -517,7 +518,8 @@ proptest! {
         let mut body = value.to_string().into_bytes();
         let reply = site.service.answer(&head, &mut body, Phase::Serving, &mut |_| true);
         prop_assert!([200, 400, 413].contains(&reply.status), "{}", reply.status);
-        let queued = site.service.ios.unwrap().tokens().len();
+        let lanes = site.service.lanes.get();
+        let queued = lanes.get(LaneId::IOS).unwrap().tokens().len();
         prop_assert!(reply.status == 200 || queued == 0);
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok());
     }

@@ -163,7 +163,7 @@ impl Running {
         ]);
         // Within less than what starts the ramp over.
         self.at += RAMP / 2;
-        for running in &self.daemon.lanes {
+        for running in self.daemon.lanes.get().serving() {
             let (lane, limits) = (&running.lane, running.limits.get());
             let (_, route) = running.route.current();
             let endpoint = &route.endpoint;
@@ -206,17 +206,14 @@ impl Running {
 
     /// The numbers of the lanes' routes, each of which has connections of its own.
     fn routes(&self) -> Vec<(LaneId, u64)> {
-        let lanes = self.daemon.lanes.iter();
-        let number = |running: &RunningLane| running.route.current().0;
-        lanes
-            .map(|running| (running.lane.id(), number(running)))
-            .collect()
+        let lanes = self.daemon.lanes.get();
+        let number = |running: &Arc<RunningLane>| (running.id(), running.route.current().0);
+        lanes.serving().map(number).collect()
     }
 
-    fn lane(&self, platform: LaneId) -> &Lane {
-        let mut lanes = self.daemon.lanes.iter();
-        let running = lanes.find(|running| running.lane.id() == platform);
-        &running.unwrap().lane
+    fn lane(&self, id: LaneId) -> Arc<Lane> {
+        let lanes = self.daemon.lanes.get();
+        Arc::clone(&lanes.get(id).unwrap().lane)
     }
 }
 
@@ -350,7 +347,7 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
     let lane = running.lane(LaneId::IOS);
     lane.set_stream_limit(3);
     lane.pause(now);
-    let Refused::Held { wait } = refused(lane) else {
+    let Refused::Held { wait } = refused(&lane) else {
         panic!("it was held before");
     };
     let holds = format!("{:?}", lane.holds());
@@ -368,7 +365,7 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
     assert_eq!(lane.stream_limit(), 3);
     // Whoever is refused from now on waits by the new interval.
     let twice = Refused::Held { wait: wait * 2 };
-    assert_eq!(refused(running.lane(LaneId::ANDROID)), twice);
+    assert_eq!(refused(&running.lane(LaneId::ANDROID)), twice);
     running.reload(&[("core.pusher_max", "7")]);
     assert_eq!(running.lane(LaneId::IOS).stream_limit(), 7);
     // Another way to the provider ends nothing that is by hand.

@@ -1,13 +1,11 @@
 use super::*;
 use crate::heartbeat::PATIENCE;
 use crate::log::Destination;
-use crate::moment::Moment;
 
 const MOMENT: Duration = Duration::from_millis(1);
 
 fn supervision() -> Supervision {
-    let stats = Arc::new(Stats::new(Moment::now()));
-    Supervision::new(Supervisor::from_environment(), &stats)
+    Supervision::new(Supervisor::from_environment())
 }
 
 fn discarded() -> Logs {
@@ -30,17 +28,23 @@ fn any_class_that_is_stuck_starves_the_watchdog() {
         for (class, beat) in &beats {
             supervision.watch(*class, beat.clone());
         }
-        assert!(supervision.all_are_alive(start, &logs, &[]));
+        assert!(supervision.all_are_alive(start, &logs, &Lanes::default()));
         let later = start + PATIENCE + MOMENT;
         for (_, beat) in beats.iter().filter(|(class, _)| *class != stuck) {
             beat.busy(later);
         }
-        assert!(!supervision.all_are_alive(later, &logs, &[]), "{stuck}");
+        assert!(
+            !supervision.all_are_alive(later, &logs, &Lanes::default()),
+            "{stuck}"
+        );
         assert_eq!(*lock(&supervision.stuck), stuck);
         for (_, beat) in &beats {
             beat.busy(later);
         }
-        assert!(supervision.all_are_alive(later, &logs, &[]), "{stuck}");
+        assert!(
+            supervision.all_are_alive(later, &logs, &Lanes::default()),
+            "{stuck}"
+        );
         assert_eq!(*lock(&supervision.stuck), "");
     }
 }
@@ -68,11 +72,11 @@ fn who_waits_for_a_full_log_is_as_alive_as_its_writer() {
     supervision.watch(LOG_WRITERS, writer.clone());
     let later = start + PATIENCE + MOMENT;
     assert!(
-        !supervision.all_are_alive(later, &logs, &[]),
+        !supervision.all_are_alive(later, &logs, &Lanes::default()),
         "the writer is stuck"
     );
     writer.busy(later);
-    assert!(supervision.all_are_alive(later, &logs, &[]));
+    assert!(supervision.all_are_alive(later, &logs, &Lanes::default()));
     assert!(logs.close(Duration::ZERO) > 0);
     waiter.join().unwrap();
 }
@@ -81,8 +85,10 @@ fn who_waits_for_a_full_log_is_as_alive_as_its_writer() {
 fn the_status_says_that_a_log_cannot_be_written() {
     let full = Destination::named("/dev/full");
     let logs = Logs::open(&full, &full, &Destination::Discard).unwrap();
-    let supervision = supervision();
-    assert_eq!(supervision.status("serving", &[], &logs), "serving");
+    assert_eq!(
+        Supervision::status("serving", &Lanes::default(), &logs),
+        "serving"
+    );
     logs.access.write(b"{}\n");
     let start = Instant::now();
     while logs.trouble().is_none() {
@@ -90,7 +96,7 @@ fn the_status_says_that_a_log_cannot_be_written() {
         std::thread::park_timeout(MOMENT);
     }
     assert_eq!(
-        supervision.status("serving", &[], &logs),
+        Supervision::status("serving", &Lanes::default(), &logs),
         "serving; the push log cannot be written: No space left on device (os error 28)"
     );
     assert_eq!(logs.close(Duration::ZERO), 1);

@@ -13,7 +13,7 @@ use crate::push::{ConnectionId, PushId};
 impl<T: Transport> Desk<T> {
     /// After a panic: the connections' state cannot be trusted any more, the pushes can.
     pub fn recover(&mut self, panic: &str, now: Moment) {
-        self.stats.lane(self.lane.id()).panicked();
+        self.lane.stats().panicked();
         ::log::error!(
             "{}: connection thread {} panicked ({panic}); its pushes are sent again. \
              This is a fault of Sterna: please report it with this line",

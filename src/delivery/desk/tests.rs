@@ -235,7 +235,6 @@ impl Scene {
         lane.seat(0, Box::new(move || rung.store(true, Ordering::Relaxed)));
         let nowhere = Destination::Discard;
         let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
-        let stats = Arc::new(Stats::new(now));
         let limits = Limits {
             retry_max: 3,
             max_age: Duration::from_secs(3600),
@@ -246,8 +245,7 @@ impl Scene {
             handed = Some(Arc::clone(&keeper.0)).filter(|_| !resend_unknown);
             register.set_journal(Box::new(keeper));
         }
-        let settler = Settler::new(Arc::clone(&lane), logs, Arc::clone(&stats), limits, 1)
-            .with_register(register);
+        let settler = Settler::new(Arc::clone(&lane), logs, limits, 1).with_register(register);
         let route = Route {
             endpoint: Endpoint {
                 host: "localhost".to_owned(),
@@ -269,7 +267,7 @@ impl Scene {
             idle_timeout: 10 * HOUR,
         };
         let route = PresentRoute::new(&lane, route);
-        let desk = Desk::new(0, Arc::clone(&lane), route, stats, settler);
+        let desk = Desk::new(0, Arc::clone(&lane), route, settler);
         Self {
             lane,
             desk,

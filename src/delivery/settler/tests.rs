@@ -17,13 +17,12 @@ fn full() -> (Arc<Lane>, Settler, Push) {
     lane.enqueue(lane.reserve(PUSHES).unwrap(), vec![push.clone(); PUSHES]);
     let nowhere = Destination::Discard;
     let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
-    let stats = Arc::new(Stats::new(Moment::now()));
     let limits = Limits {
         retry_max: 3,
         max_age: Duration::from_secs(3600),
         resend_unknown: true,
     };
-    let settler = Settler::new(Arc::clone(&lane), logs, stats, limits, 1);
+    let settler = Settler::new(Arc::clone(&lane), logs, limits, 1);
     (lane, settler, push)
 }
 

@@ -62,17 +62,12 @@ fn enqueue(lane: &Arc<Lane>, count: usize) {
     lane.enqueue(reservation, pushes);
 }
 
-fn worker(lane: &Arc<Lane>, stats: &Arc<Stats>) -> Worker {
+fn worker(lane: &Arc<Lane>) -> Worker {
     let route = PresentRoute::new(lane, route_to_nowhere());
-    worker_on(0, lane, stats, route)
+    worker_on(0, lane, route)
 }
 
-fn worker_on(
-    seat: usize,
-    lane: &Arc<Lane>,
-    stats: &Arc<Stats>,
-    route: Arc<PresentRoute>,
-) -> Worker {
+fn worker_on(seat: usize, lane: &Arc<Lane>, route: Arc<PresentRoute>) -> Worker {
     let nowhere = Destination::Discard;
     let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
     let limits = Limits {
@@ -80,18 +75,17 @@ fn worker_on(
         max_age: Duration::from_secs(3600),
         resend_unknown: true,
     };
-    let settler = Settler::new(Arc::clone(lane), logs, Arc::clone(stats), limits, 1);
-    Worker::new(seat, Arc::clone(lane), route, Arc::clone(stats), settler).unwrap()
+    let settler = Settler::new(Arc::clone(lane), logs, limits, 1);
+    Worker::new(seat, Arc::clone(lane), route, settler).unwrap()
 }
 
 #[test]
 fn a_panic_is_counted_and_gives_every_push_back_once() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
-    let stats = Arc::new(Stats::new(Moment::now()));
-    let mut worker = worker(&lane, &stats);
+    let mut worker = worker(&lane);
     enqueue(&lane, 3);
     worker.desk.trap = |desk| {
-        if desk.stats.lane(LaneId::IOS).figures().panics == 0 {
+        if desk.lane.stats().figures().panics == 0 {
             desk.lane.take(&mut desk.hand);
             desk.at_work = desk.hand.pop_front();
             panic!("a fault on purpose");
@@ -100,7 +94,7 @@ fn a_panic_is_counted_and_gives_every_push_back_once() {
         desk.lane.stop();
     };
     thread::spawn(move || worker.run()).join().unwrap();
-    assert_eq!(stats.lane(LaneId::IOS).figures().panics, 1);
+    assert_eq!(lane.stats().figures().panics, 1);
     assert_eq!(
         lane.outstanding(),
         3,
@@ -118,8 +112,7 @@ fn a_panic_is_counted_and_gives_every_push_back_once() {
 #[test]
 fn without_a_connection_pushes_wait_and_the_lane_can_still_be_stopped() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
-    let stats = Arc::new(Stats::new(Moment::now()));
-    let mut worker = worker(&lane, &stats);
+    let mut worker = worker(&lane);
     enqueue(&lane, 3);
     worker.desk.trap = |desk| {
         if desk.timers.at(Timer::Connect).is_some() {
@@ -129,14 +122,13 @@ fn without_a_connection_pushes_wait_and_the_lane_can_still_be_stopped() {
     thread::spawn(move || worker.run()).join().unwrap();
     assert_eq!(lane.outstanding(), 3);
     assert_eq!(lane.take_rest().len(), 3);
-    assert_eq!(stats.lane(LaneId::IOS).figures().push_error, 0);
+    assert_eq!(lane.stats().figures().push_error, 0);
 }
 
 #[test]
 fn what_expires_while_nothing_can_be_sent_is_settled() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
-    let stats = Arc::new(Stats::new(Moment::now()));
-    let mut worker = worker(&lane, &stats);
+    let mut worker = worker(&lane);
     let mut notification = Notification::empty(LaneId::IOS);
     notification.expiry = 1;
     let at = Moment::now();
@@ -162,7 +154,7 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
     };
     thread::spawn(move || worker.run()).join().unwrap();
     assert_eq!(lane.outstanding(), 0);
-    assert_eq!(stats.lane(LaneId::IOS).figures().push_error, 1);
+    assert_eq!(lane.stats().figures().push_error, 1);
 }
 
 /// A lane and its threads, before a provider that a test plays.
@@ -170,7 +162,6 @@ struct Running {
     provider: Provider,
     lane: Arc<Lane>,
     route: Arc<PresentRoute>,
-    stats: Arc<Stats>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -182,7 +173,6 @@ impl Running {
     fn start_with(threads: usize, streams: u32, change: impl FnOnce(&mut Route)) -> Self {
         let provider = Provider::start(streams);
         let lane = Lane::new(LaneId::IOS, 1000, threads);
-        let stats = Arc::new(Stats::new(Moment::now()));
         let mut route = Route {
             endpoint: provider.endpoint.clone(),
             timeout: AMPLE,
@@ -192,7 +182,7 @@ impl Running {
         change(&mut route);
         let route = PresentRoute::new(&lane, route);
         let workers: Vec<_> = (0..threads)
-            .map(|seat| worker_on(seat, &lane, &stats, Arc::clone(&route)))
+            .map(|seat| worker_on(seat, &lane, Arc::clone(&route)))
             .collect();
         let started = workers.into_iter();
         let started = started.map(|worker| thread::spawn(move || worker.run()));
@@ -201,7 +191,6 @@ impl Running {
             threads: started.collect(),
             lane,
             route,
-            stats,
         };
         // Who finds work when it starts may connect, whatever connections there are by then.
         let until = Instant::now() + AMPLE;
@@ -220,7 +209,7 @@ impl Running {
             assert!(Instant::now() < until, "{:?}", self.lane);
             thread::yield_now();
         }
-        let figures = self.stats.lane(LaneId::IOS).figures();
+        let figures = self.lane.stats().figures();
         (figures.push_success, figures.push_error)
     }
 }
@@ -374,7 +363,7 @@ fn a_panic_while_connecting_is_counted_and_does_not_bar_the_lane() {
     let connection = running.provider.connection();
     connection.order(Order::Answer(connection.request(), 200, ""));
     assert_eq!(running.settled(), (1, 0));
-    assert_eq!(running.stats.lane(LaneId::IOS).figures().panics, 1);
+    assert_eq!(running.lane.stats().figures().panics, 1);
 }
 
 #[test]

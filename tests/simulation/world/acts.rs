@@ -170,8 +170,8 @@ impl World {
     }
 
     fn purger(&self) -> Purge {
-        let settler = settler(&self.lane, &self.stats, self.site.limits, 0)
-            .with_register(self.machine.register());
+        let settler =
+            settler(&self.lane, self.site.limits, 0).with_register(self.machine.register());
         Purge::new(Arc::clone(&self.lane), settler)
     }
 

@@ -18,8 +18,8 @@ impl World {
     /// What the daemon does once its threads have ended.
     pub(super) fn leave_the_rest(&mut self) {
         let moment = self.moment();
-        let mut settler = settler(&self.lane, &self.stats, self.site.limits, 0)
-            .with_register(self.machine.register());
+        let mut settler =
+            settler(&self.lane, self.site.limits, 0).with_register(self.machine.register());
         if self.stopped {
             for (push, due) in self.lane.take_shelf() {
                 settler.leave(&push, Some(due), moment);
@@ -51,13 +51,13 @@ impl World {
         self.present_route = PresentRoute::new(&self.lane, route);
         let kept = net.issuer.take_resumed();
         (0..kept).for_each(|_| net.ledger.coverage.count(Kind::AuthTokenKept));
-        let (lane, route, stats) = (&self.lane, &self.present_route, &self.stats);
+        let (lane, route) = (&self.lane, &self.present_route);
         let register = self.machine.register();
         self.seats = (0..site.threads)
             .map(|number| {
-                let settler = settler(lane, stats, site.limits, net.dice.draw());
+                let settler = settler(lane, site.limits, net.dice.draw());
                 let settler = settler.with_register(Arc::clone(&register));
-                Seat::new(number, lane, route, stats, settler, now)
+                Seat::new(number, lane, route, settler, now)
             })
             .collect();
         let outstanding = net.ledger.restarted(&self.lane, site.rate, now);

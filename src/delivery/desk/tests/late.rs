@@ -14,7 +14,7 @@ fn scene(way: Way, late: Duration) -> Scene {
 }
 
 fn succeeded(scene: &Scene) -> u64 {
-    scene.desk.stats.lane(LaneId::IOS).figures().push_success
+    scene.desk.lane.stats().figures().push_success
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_push_that_a_thread_has_is_purged_and_told_of_when_its_room_is_free() {
     assert_eq!(scene.settled, [3]);
     assert_eq!(purge(&mut scene, 1), (Some(Held::Purged), 1));
     assert_eq!(scene.settled, [1, 3]);
-    let figures = scene.desk.stats.lane(scene.lane.id()).figures();
+    let figures = scene.lane.stats().figures();
     assert_eq!(figures.attempts, 1, "what was in flight");
     assert_eq!(purge(&mut scene, 1).0, None, "it is gone");
     // The provider may have what was in flight.

@@ -232,7 +232,7 @@ fn a_push_is_found_and_counted_on_whichever_connection_it_is() {
     let found = [1, 2, 3, 4].map(|id| scene.desk.links.find(PushId(id)).is_some());
     assert_eq!(found, [true, true, true, false]);
     let shown = |scene: &Scene| {
-        let figures = scene.desk.stats.lane(LaneId::IOS).figures();
+        let figures = scene.desk.lane.stats().figures();
         (figures.in_flight, scene.lane.retry_budget().in_flight())
     };
     assert_eq!(shown(&scene), (3, 3));

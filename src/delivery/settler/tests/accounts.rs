@@ -118,7 +118,7 @@ fn a_line_tells_the_time_since_the_first_attempt() {
 #[test]
 fn each_end_is_counted_as_what_it_is() {
     let (lane, mut settler, push) = full();
-    let (now, stats) = (Moment::now(), Arc::clone(&settler.stats));
+    let now = Moment::now();
     for (outcome, counted) in [
         (Some(good()), (1, 0)),
         (None, (1, 1)),
@@ -134,7 +134,7 @@ fn each_end_is_counted_as_what_it_is() {
             None => settler.settle_as_unsendable(&push, "a reason", now),
         }
         settler.flush(now.monotonic);
-        let figures = stats.lane(LaneId::IOS).figures();
+        let figures = lane.stats().figures();
         assert_eq!((figures.push_success, figures.push_error), counted);
         let gone = usize::try_from(counted.0 + counted.1).unwrap();
         assert_eq!(lane.outstanding(), PUSHES - gone);
@@ -248,7 +248,7 @@ fn attempts_that_were_made_are_counted_and_those_that_others_follow() {
     ] {
         settler.conclude(ended(push.clone(), outcome), now);
         settler.flush(now.monotonic);
-        let figures = settler.stats.lane(LaneId::IOS).figures();
+        let figures = settler.lane.stats().figures();
         assert_eq!((figures.attempts, figures.retries), (attempts, retries));
     }
 }

@@ -153,7 +153,7 @@ fn a_refused_auth_token_is_tried_once_on_a_fresh_connection_before_it_holds() {
     }
     held(&running, 0);
     assert_eq!(running.lane.outstanding(), 1);
-    assert_eq!(running.stats.lane(LaneId::IOS).figures().push_error, 0);
+    assert_eq!(running.lane.stats().figures().push_error, 0);
 }
 
 #[test]
@@ -192,8 +192,7 @@ fn a_lane_paused_by_hand_sends_nothing_until_it_is_resumed() {
 #[test]
 fn what_expires_while_the_lane_is_held_is_settled() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
-    let stats = Arc::new(Stats::new(Moment::now()));
-    let worker = worker(&lane, &stats);
+    let worker = worker(&lane);
     let mut notification = Notification::empty(LaneId::IOS);
     notification.expiry = 1;
     let at = Moment::now();
@@ -216,7 +215,7 @@ fn what_expires_while_the_lane_is_held_is_settled() {
     lane.stop();
     running.join().unwrap();
     assert_eq!(lane.outstanding(), 0);
-    assert_eq!(stats.lane(LaneId::IOS).figures().push_error, 1);
+    assert_eq!(lane.stats().figures().push_error, 1);
 }
 
 #[test]

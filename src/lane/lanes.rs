@@ -1,0 +1,119 @@
+//! The registry of lanes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::push::LaneId;
+use crate::stats::{LaneFigures, LaneStats};
+
+/// The lanes that a process knows, by number and by name: what is counted of each, and what serves
+/// it. A reload replaces the value as a whole; who has the one before keeps it until the next look.
+#[derive(Debug)]
+pub struct Lanes<L>(BTreeMap<LaneId, Known<L>>);
+
+/// One lane of the registry.
+#[derive(Debug)]
+struct Known<L> {
+    /// From the start of the process, whoever serves it.
+    stats: Arc<LaneStats>,
+    /// `None` where the configuration disables it: its pushes wait in the journal.
+    serving: Option<Arc<L>>,
+}
+
+impl<L> Lanes<L> {
+    /// Lanes that nothing serves yet.
+    pub fn of(ids: impl IntoIterator<Item = LaneId>) -> Self {
+        let known = |id| {
+            let (stats, serving) = (Arc::default(), None);
+            (id, Known { stats, serving })
+        };
+        Self(ids.into_iter().map(known).collect())
+    }
+
+    /// Has a lane served by `serving` from now on, or by nothing.
+    pub fn serve(&mut self, id: LaneId, serving: Option<Arc<L>>) {
+        let stats = self.stats(id);
+        self.0.insert(id, Known { stats, serving });
+    }
+
+    /// All that are known, in the order of their numbers.
+    pub fn known(&self) -> impl Iterator<Item = LaneId> {
+        self.0.keys().copied()
+    }
+
+    /// The lane of that name, if it is known.
+    pub fn named(&self, name: &str) -> Option<LaneId> {
+        self.known().find(|id| id.name() == name)
+    }
+
+    /// What serves a lane, if anything does.
+    pub fn get(&self, id: LaneId) -> Option<&Arc<L>> {
+        self.0.get(&id)?.serving.as_ref()
+    }
+
+    /// What serves lanes, in the order of their numbers.
+    pub fn serving(&self) -> impl Iterator<Item = &Arc<L>> {
+        let lanes = self.0.values();
+        lanes.filter_map(|known| known.serving.as_ref())
+    }
+
+    /// The lanes that nothing serves.
+    pub fn absent(&self) -> impl Iterator<Item = LaneId> {
+        self.known().filter(|id| self.get(*id).is_none())
+    }
+
+    /// The counters of a lane; new ones if it is not known.
+    pub fn stats(&self, id: LaneId) -> Arc<LaneStats> {
+        let known = self.0.get(&id);
+        known.map_or_else(Arc::default, |known| Arc::clone(&known.stats))
+    }
+
+    /// What is counted of each lane that is known.
+    pub fn figures(&self) -> impl Iterator<Item = LaneFigures> {
+        self.0.values().map(|known| known.stats.figures())
+    }
+}
+
+/// A registry to be changed, with the same lanes.
+impl<L> Clone for Lanes<L> {
+    fn clone(&self) -> Self {
+        let same = |(id, known): (&LaneId, &Known<L>)| {
+            let (stats, serving) = (Arc::clone(&known.stats), known.serving.clone());
+            (*id, Known { stats, serving })
+        };
+        Self(self.0.iter().map(same).collect())
+    }
+}
+
+/// No lane at all.
+impl<L> Default for Lanes<L> {
+    fn default() -> Self {
+        Self::of([])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::Provider;
+
+    #[test]
+    fn however_many_lanes_there_are_each_is_found_and_keeps_its_counters() {
+        let (ios, android) = (LaneId::IOS, LaneId::ANDROID);
+        let shop = LaneId::new(300, Provider::Apns, "shop/ios");
+        let mut lanes = Lanes::of([shop, android, ios]);
+        assert_eq!(lanes.known().collect::<Vec<_>>(), [ios, android, shop]);
+        assert_eq!(lanes.named("shop/ios"), Some(shop));
+        assert_eq!(lanes.named("shop"), None);
+        lanes.serve(shop, Some(Arc::new("one")));
+        lanes.stats(shop).succeeded(2);
+        let before = lanes.clone();
+        lanes.serve(shop, None);
+        lanes.serve(ios, Some(Arc::new("another")));
+        assert_eq!(before.get(shop).map(|lane| **lane), Some("one"));
+        assert_eq!((lanes.get(shop), lanes.serving().count()), (None, 1));
+        assert_eq!(lanes.absent().collect::<Vec<_>>(), [android, shop]);
+        let succeeded = lanes.figures().map(|figures| figures.push_success);
+        assert_eq!(succeeded.collect::<Vec<_>>(), [0, 0, 2]);
+    }
+}
