@@ -56,6 +56,7 @@ pub use secret::Secret;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::push::{LaneId, Provider};
 use document::Document;
 
 /// A valid configuration.
@@ -63,7 +64,7 @@ use document::Document;
 pub struct Config {
     /// `[core]`: the API, the lanes, the process.
     pub core: Core,
-    /// `[ios]`, unless disabled. At least one platform is enabled.
+    /// `[ios]`, unless disabled. At least one lane is enabled.
     pub ios: Option<Ios>,
     /// `[android]`, unless disabled.
     pub android: Option<Android>,
@@ -110,6 +111,14 @@ impl Config {
                 file: file.to_owned(),
                 problems: examined.problems,
             }),
+        }
+    }
+
+    /// Whether it has a lane served.
+    pub fn enables(&self, lane: LaneId) -> bool {
+        match lane.provider() {
+            Provider::Apns => self.ios.is_some(),
+            Provider::Fcm => self.android.is_some(),
         }
     }
 

@@ -10,6 +10,7 @@ mod called_off;
 mod crash_files;
 mod credential_files;
 mod credential_reader;
+mod enabling;
 mod ending;
 mod feeder;
 mod holdings;
@@ -164,7 +165,10 @@ impl Daemon {
             lanes.serve(id, Some(lane));
         }
         let supervision = Supervision::new(Supervisor::from_environment());
-        supervision.watch_all(&logs, &lanes);
+        supervision.watch_logs(&logs);
+        lanes
+            .serving()
+            .for_each(|running| supervision.watch_lane(running));
         let lanes = Arc::new(Live::new(lanes));
         let whereabouts = Whereabouts {
             lanes: Arc::clone(&lanes),
@@ -328,6 +332,7 @@ impl Daemon {
             self.supervision
                 .report("serving", &self.lanes.get(), &self.logs);
             self.logs.look();
+            self.end_finished();
             select! {
                 recv(signals) -> signal => match signal {
                     Ok(Signal::Hangup) => drop(self.supervised_reload()),

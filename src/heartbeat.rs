@@ -52,6 +52,10 @@ impl Heartbeat {
         self.due.store(ENDED, Ordering::Relaxed);
     }
 
+    fn has_ended(&self) -> bool {
+        self.due.load(Ordering::Relaxed) == ENDED
+    }
+
     /// Whether it should have been heard of before now.
     pub fn is_overdue(&self, now: Instant) -> bool {
         let now = now.saturating_duration_since(self.origin).as_millis();
@@ -64,8 +68,9 @@ impl Heartbeat {
 pub struct Heartbeats(Vec<(String, Heartbeat)>);
 
 impl Heartbeats {
-    /// Adds a thread.
+    /// Adds a thread, and forgets those that have ended.
     pub fn add(&mut self, class: impl Into<String>, heartbeat: Heartbeat) {
+        self.0.retain(|(_, beat)| !beat.has_ended());
         self.0.push((class.into(), heartbeat));
     }
 

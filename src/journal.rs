@@ -352,6 +352,20 @@ impl Journal {
         self.catalogue.feed(lane, max_pushes, moment::now())
     }
 
+    /// Has everything of a lane fed anew that is outstanding once what was settled and left before
+    /// this call is written. Nobody may have any of it in hand.
+    ///
+    /// # Errors
+    ///
+    /// When the journal is not written any more: nothing is fed anew.
+    pub fn feed_again(&self, lane: LaneId) -> Result<(), Refused> {
+        self.settle_at_once([])?;
+        let mut catalogue = self.catalogue.lock();
+        catalogue.unread.forget(lane);
+        catalogue.index.start_feeding(Some(lane));
+        Ok(())
+    }
+
     /// Shows pushes of one lane that were outstanding when the journal was opened and still
     /// are, from an id on and at most `max_pushes`, and the id to go on from if there may be more.
     /// For pushes that are not fed, since nobody sends them.

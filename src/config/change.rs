@@ -53,8 +53,8 @@ impl Config {
         let written = new.effective();
         let in_force = Self {
             core: self.core.reloaded(new.core)?,
-            ios: where_enabled(self.ios.as_ref(), new.ios),
-            android: where_enabled(self.android.as_ref(), new.android),
+            ios: new.ios,
+            android: new.android,
             journal: self.journal.clone(),
             log: if logs_can_turn {
                 new.log
@@ -67,8 +67,13 @@ impl Config {
             let found = settings.iter().find(|known| known.key.path() == path);
             found.map(|setting| setting.value.clone())
         };
+        // What a lane has besides comes and goes with it.
+        let goes_along = |key: &super::Key| {
+            let flag = format!("{}.enabled", key.section);
+            key.name != "enabled" && value_in(&before, &flag) != value_in(&after, &flag)
+        };
         let mut changes = Vec::new();
-        for setting in &written {
+        for setting in written.iter().filter(|it| !goes_along(it.key)) {
             let key = setting.key.path();
             let was = value_in(&before, &key).unwrap_or(Value::Absent);
             let is_shown = value_in(&after, &key).is_some();
@@ -88,7 +93,7 @@ impl Config {
             });
         }
         // What the new one does not have at all: the other kind of credential.
-        for setting in &before {
+        for setting in before.iter().filter(|it| !goes_along(it.key)) {
             let key = setting.key.path();
             let is_gone = value_in(&written, &key).is_none() && value_in(&after, &key).is_none();
             if is_gone && setting.value != Value::Absent {
@@ -139,13 +144,5 @@ impl Log {
             operator_log: self.operator_log.clone(),
             ..new
         }
-    }
-}
-
-/// A platform is enabled and disabled by a restart only.
-fn where_enabled<T: Clone>(old: Option<&T>, new: Option<T>) -> Option<T> {
-    match (old, new) {
-        (Some(_), Some(new)) => Some(new),
-        (old, _) => old.cloned(),
     }
 }

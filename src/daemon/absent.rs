@@ -76,26 +76,25 @@ impl Absent {
         }
     }
 
-    /// Tells the operator of them, if there are any.
-    pub(super) fn tell(&self, journal: &Journal) {
-        let unfed = journal.unfed(self.id);
-        if unfed > 0 {
-            ::log::warn!(
-                "{} is disabled: {} in the journal until it is enabled, or until their \
-                 time has passed",
-                self.id,
-                count::of(unfed, "push to it stays", "pushes to it stay"),
-            );
-        }
+    /// Whose they are.
+    pub(super) fn id(&self) -> LaneId {
+        self.id
     }
 
-    /// Where a reload puts other limits.
-    pub(super) fn limits(&self) -> (LaneId, Arc<Live<Limits>>) {
-        (self.id, Arc::clone(&self.limits))
+    /// What the operator is told of them, if there are any.
+    pub(super) fn told(&self, journal: &Journal) -> Option<String> {
+        let unfed = Some(journal.unfed(self.id)).filter(|unfed| *unfed > 0)?;
+        let stay = count::of(unfed, "push to it stays", "pushes to it stay");
+        Some(format!(
+            "{} is disabled: {stay} in the journal until it is enabled, or until their time has \
+             passed",
+            self.id,
+        ))
     }
 
-    /// Has them looked through at once: the limits are others.
-    pub(super) fn look_again(&mut self) {
+    /// Has them looked through at once, by other limits.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits.set(limits);
         self.due = moment::now();
         if let Some(sweep) = &mut self.sweep {
             // It has judged some by those before.
@@ -198,7 +197,7 @@ mod tests {
             &Arc::default(),
         );
         absent.sweep = Some(Sweep::begin(2, now));
-        absent.look_again();
+        absent.set_limits(limits);
         let next = absent.sweep.unwrap().next_after(now.monotonic);
         assert_eq!(next, now.monotonic + LOOKS_EVERY);
     }

@@ -1,9 +1,10 @@
 //! Purges of pushes that are still in the journal alone: they are settled when they are read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::push::PushId;
+use crate::push::{Push, PushId};
 
 /// Pushes of earlier processes that are not sent any more.
 #[derive(Debug, Default)]
@@ -12,14 +13,17 @@ pub(super) struct CalledOff(Mutex<Meant>);
 /// Which those are.
 #[derive(Debug, Default)]
 pub(super) struct Meant {
-    identifiers: BTreeSet<Box<str>>,
+    /// With when that was said, since 1970: what is accepted later is not meant.
+    identifiers: BTreeMap<Box<str>, Duration>,
     pushes: BTreeSet<PushId>,
 }
 
 impl Meant {
-    /// Whether a push is meant whose notification has that identifier.
-    pub(super) fn has(&self, identifier: &str, push: PushId) -> bool {
-        self.identifiers.contains(identifier) || self.pushes.contains(&push)
+    /// Whether a push is meant.
+    pub(super) fn has(&self, push: &Push) -> bool {
+        let until = self.identifiers.get(&*push.notification().identifier);
+        until.is_some_and(|until| push.accepted().at.unix <= *until)
+            || self.pushes.contains(&push.id())
     }
 
     fn len(&self) -> usize {
@@ -30,11 +34,15 @@ impl Meant {
 impl CalledOff {
     /// Means those of that identifier from now on; what is just being read is in its lane when
     /// this returns. False if there are too many.
-    pub(super) fn add(&self, identifier: &str) -> bool {
+    pub(super) fn add(&self, identifier: &str, now: Duration) -> bool {
         let mut all = self.lock();
         let has_room = all.len() < CALLED_OFF_MAX;
-        all.identifiers.contains(identifier)
-            || (has_room && all.identifiers.insert(identifier.into()))
+        let is_new = !all.identifiers.contains_key(identifier);
+        if is_new && !has_room {
+            return false;
+        }
+        all.identifiers.insert(identifier.into(), now);
+        true
     }
 
     /// Means one push, as [`CalledOff::add`] those of an identifier.
@@ -57,15 +65,45 @@ const CALLED_OFF_MAX: usize = 1000;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::moment::Moment;
+    use crate::push::{Accepted, DeviceToken, LaneId, Notification};
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_accepted_after_that_is_not_meant() {
+        let called_off = CalledOff::default();
+        assert!(called_off.add("sale", NOW));
+        let push = |secs, identifier: &str| {
+            let mut notification = Notification::empty(LaneId::IOS);
+            notification.identifier = identifier.into();
+            let mut at = Moment::now();
+            at.unix = Duration::from_secs(secs);
+            let accepted = Accepted {
+                notification,
+                tokens: [DeviceToken::new("token")].into(),
+                first_id: PushId(secs),
+                at,
+                payload: Box::default(),
+            };
+            Push::nth(&Arc::new(accepted), 0).unwrap()
+        };
+        let meant = |push: &Push| called_off.lock().has(push);
+        assert!(meant(&push(0, "sale")) && meant(&push(1, "sale")));
+        assert!(!meant(&push(2, "sale")) && !meant(&push(0, "")));
+        assert!(called_off.add_push(PushId(2)) && meant(&push(2, "sale")));
+    }
 
     #[test]
     fn so_many_are_remembered_and_no_more() {
         let called_off = CalledOff::default();
         for number in 0..CALLED_OFF_MAX {
-            assert!(called_off.add(&number.to_string()));
+            assert!(called_off.add(&number.to_string(), NOW));
         }
-        assert!(!called_off.add("one more") && called_off.add("0"));
+        assert!(!called_off.add("one more", NOW) && called_off.add("0", NOW));
         assert!(!called_off.add_push(PushId(1)));
         assert_eq!(called_off.lock().len(), CALLED_OFF_MAX);
     }

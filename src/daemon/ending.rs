@@ -14,7 +14,7 @@ use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::count;
 use crate::journal::Journal;
-use crate::lane::{Lanes, Wish};
+use crate::lane::Wish;
 use crate::log::OPENED_WITHIN;
 use crate::moment;
 use crate::push::{self, PushId};
@@ -25,7 +25,7 @@ const CALLERS_END_WITHIN: Duration = Duration::from_secs(1);
 /// How long a connection thread may take to notice that its lane has fallen quiet.
 const QUIET_WITHIN: Duration = Duration::from_millis(500);
 /// How long what was sent may take to be answered, once nothing more is sent.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// How long the last log lines may take.
 pub(super) const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How long the logs may take to close if they could not be written before.
@@ -75,7 +75,8 @@ impl Daemon {
             self.finish(deadline, signals);
         }
         if self.keeping.journal().is_some() {
-            await_answers(&lanes, ANSWERS_WITHIN, || {
+            let serving: Vec<_> = lanes.serving().map(Arc::clone).collect();
+            await_answers(&serving, ANSWERS_WITHIN, || {
                 std::thread::park_timeout(DRAIN_LOOKS_EVERY);
                 false
             });
@@ -221,14 +222,14 @@ impl Daemon {
 /// Sends nothing more, and waits so long for what is in flight. Pauses by `pause`, which says
 /// whether somebody is in a hurry.
 pub(super) fn await_answers(
-    lanes: &Lanes<RunningLane>,
+    lanes: &[Arc<RunningLane>],
     within: Duration,
     pause: impl Fn() -> bool,
 ) {
-    for running in lanes.serving() {
+    for running in lanes {
         running.lane.fall_quiet();
     }
-    for running in lanes.serving() {
+    for running in lanes {
         // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
         let _noticed = running
             .lane
@@ -237,7 +238,7 @@ pub(super) fn await_answers(
     }
     let started = moment::now();
     let in_flight = || {
-        let figures = lanes.figures();
+        let figures = lanes.iter().map(|running| running.lane.stats().figures());
         figures.map(|figures| figures.in_flight).sum::<u64>()
     };
     while in_flight() > 0 && moment::since(started) < within && !pause() {}

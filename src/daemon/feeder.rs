@@ -6,13 +6,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
 use super::absent::Absent;
 use super::called_off::Meant;
-use super::keeping::{JournalKeeper, Keeping};
+use super::keeping::{JournalKeeper, Keeping, LINES_KEPT_WITHIN};
 use super::running_lane::RunningLane;
 use super::{StartError, StartErrorKind};
 use crate::api::plan::PayloadOf;
@@ -25,7 +26,6 @@ use crate::delivery::settler::Settler;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::journal::{Fed, Journal};
 use crate::lane::{Asked, Lane, Lanes, Reservation, Said, Turn};
-use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::push::{self, Accepted, DeviceToken, End, LaneId, Notification, Push, PushId};
@@ -42,19 +42,26 @@ const RESTED: &str = "asked for before the last start";
 /// The running thread.
 #[derive(Debug)]
 pub(super) struct Feeder {
-    told: Arc<Told>,
+    words: Sender<Word>,
     thread: JoinHandle<()>,
     heartbeat: Heartbeat,
-    /// Those of the platforms without a lane.
-    limits: Vec<(LaneId, Arc<Live<Limits>>)>,
 }
 
 /// What it is told.
-#[derive(Debug, Default)]
-struct Told {
-    stops: AtomicBool,
-    /// The limits of platforms without a lane are others.
-    looks_again: AtomicBool,
+enum Word {
+    /// A lane is served from now on.
+    Serve(Arc<Lane>, Settler),
+    /// A lane is not served any more. Dropped when nothing more is done with its pushes.
+    Leave(
+        LaneId,
+        #[expect(dead_code, reason = "it tells by its end")] Sender<()>,
+    ),
+    /// These are looked after.
+    Keep(Absent),
+    /// By what pushes expire whose lane is not served.
+    Limits(Box<dyn Fn(LaneId) -> Limits + Send>),
+    /// Nothing more is fed.
+    Stop,
 }
 
 /// What it works on.
@@ -69,6 +76,7 @@ struct Feeding {
     payload: Box<PayloadOf>,
     /// What is not to be sent any more.
     keeping: Arc<Keeping>,
+    register: Arc<Register>,
     heartbeat: Heartbeat,
 }
 
@@ -97,6 +105,7 @@ impl Feeder {
             absent,
             payload,
             keeping: Arc::clone(keeping),
+            register: Arc::clone(register),
             heartbeat: Heartbeat::new(moment::now()),
         };
         Self::start(feeding).map_err(|error| {
@@ -105,27 +114,24 @@ impl Feeder {
         })
     }
 
-    /// Starts the thread, which ends by itself when all is fed.
     fn start(mut feeding: Feeding) -> io::Result<Self> {
-        feeding
-            .absent
-            .iter()
-            .for_each(|absent| absent.tell(&feeding.journal));
-        let limits = feeding.absent.iter().map(Absent::limits).collect();
+        for absent in &feeding.absent {
+            if let Some(text) = absent.told(&feeding.journal) {
+                ::log::warn!("{text}");
+            }
+        }
         let heartbeat = feeding.heartbeat.clone();
-        let told = Arc::<Told>::default();
-        let hears = Arc::clone(&told);
+        let (words, heard) = crossbeam_channel::unbounded();
         let thread = std::thread::Builder::new()
             .name("feeder".to_owned())
             .spawn(move || {
-                feeding.run(&hears);
+                feeding.run(&heard);
                 feeding.heartbeat.end();
             })?;
         Ok(Self {
-            told,
+            words,
             thread,
             heartbeat,
-            limits,
         })
     }
 
@@ -134,24 +140,37 @@ impl Feeder {
         self.heartbeat.clone()
     }
 
-    /// Changes by what the pushes of a platform without a lane expire.
-    pub(super) fn set_limits(&self, of: impl Fn(LaneId) -> Limits) {
-        for (lane, limits) in &self.limits {
-            limits.set(of(*lane));
-        }
-        self.told.looks_again.store(true, Ordering::Release);
-        self.thread.thread().unpark();
+    /// Feeds a lane from now on whose pushes were only looked after.
+    pub(super) fn serve(&self, running: &RunningLane) {
+        let lane = Arc::clone(&running.lane);
+        self.tell(Word::Serve(lane, running.settler()));
     }
 
-    /// Whether all is fed.
-    pub(super) fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+    /// Feeds a lane no more; returns when it does not, or the time is over.
+    pub(super) fn leave(&self, lane: LaneId, within: Duration) {
+        let (told, heard) = crossbeam_channel::bounded::<()>(0);
+        self.tell(Word::Leave(lane, told));
+        let _heard = moment::receive_within(&heard, within).is_ok();
+    }
+
+    /// Looks after the pushes of a lane that is not served.
+    pub(super) fn keep(&self, absent: Absent) {
+        self.tell(Word::Keep(absent));
+    }
+
+    /// Changes by what the pushes expire whose lanes are not served.
+    pub(super) fn set_limits(&self, of: impl Fn(LaneId) -> Limits + Send + 'static) {
+        self.tell(Word::Limits(Box::new(of)));
     }
 
     /// Has it feed no more; what is not fed stays in the journal.
     pub(super) fn stop(&self) {
-        self.told.stops.store(true, Ordering::Release);
-        self.thread.thread().unpark();
+        self.tell(Word::Stop);
+    }
+
+    fn tell(&self, word: Word) {
+        // A thread that was stopped hears nothing more.
+        let _heard = self.words.send(word).is_ok();
     }
 
     /// Waits for its end: it may be waiting for a log that is full, so that must have been told to
@@ -164,23 +183,48 @@ impl Feeder {
 }
 
 impl Feeding {
-    fn run(&mut self, told: &Told) {
-        while !told.stops.load(Ordering::Acquire) {
-            self.heartbeat.busy(moment::now());
-            if told.looks_again.swap(false, Ordering::AcqRel) {
-                self.absent.iter_mut().for_each(Absent::look_again);
+    fn run(&mut self, words: &Receiver<Word>) {
+        let mut wait = Duration::ZERO;
+        loop {
+            match moment::receive_within(words, wait) {
+                Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(word) => {
+                    self.heartbeat.busy(moment::now());
+                    self.hear(word);
+                    wait = Duration::ZERO;
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => self.heartbeat.busy(moment::now()),
             }
             let fed = self.feed_lanes();
             let journal = &self.journal;
             let absent = self.absent.iter_mut();
             let due = absent.filter_map(|absent| absent.settle(journal, Moment::now()));
-            let Some(due) = due.chain(fed).min() else {
-                return;
-            };
             let now = moment::now();
-            let due = due.min(now + LONGEST_REST);
+            let latest = now + LONGEST_REST;
+            let due = due.chain(fed).min().unwrap_or(latest).min(latest);
             self.heartbeat.rest(due);
-            std::thread::park_timeout(due.saturating_duration_since(now));
+            wait = due.saturating_duration_since(now);
+        }
+    }
+
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Serve(lane, settler) => {
+                self.absent.retain(|absent| absent.id() != lane.id());
+                // What has expired here is in the journal once its line is in the log.
+                let _all_there = self.register.await_all(LINES_KEPT_WITHIN)
+                    && self.journal.settle_at_once([]).is_ok();
+                self.lanes.push((lane, settler));
+            }
+            Word::Leave(id, _) => self.lanes.retain(|(lane, _)| lane.id() != id),
+            Word::Keep(absent) => self.absent.push(absent),
+            Word::Limits(of) => {
+                for absent in &mut self.absent {
+                    absent.set_limits(of(absent.id()));
+                }
+            }
+            Word::Stop => {}
         }
     }
 
@@ -238,7 +282,7 @@ fn feed(
             if let Some(until) = waits.rest {
                 rest_on(lane, until, now);
             }
-            if called_off.has(&push.notification().identifier, push.id()) {
+            if called_off.has(&push) {
                 settler.settle(&push, purge::settlement(&push), now);
                 room.spend();
                 continue;

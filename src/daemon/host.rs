@@ -340,7 +340,7 @@ impl Host for DaemonHost {
 
     fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
         let now = Moment::now();
-        if self.unread() > 0 && !self.keeping.called_off.add(identifier) {
+        if self.unread() > 0 && !self.keeping.called_off.add(identifier, now.unix) {
             return Err("too many purges while pushes are still read from the journal");
         }
         let lanes = self.lanes.get();

@@ -3,7 +3,9 @@
 //!
 //! It runs on the thread that takes the signals. Callers and lanes go on meanwhile.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::log::Level;
@@ -11,6 +13,7 @@ use ::log::Level;
 use super::credential_files::CredentialFiles;
 use super::named_files::NamedFiles;
 use super::routes::SharedRoots;
+use super::running_lane::RunningLane;
 use super::terms::{privacy, say_of_logs, settings, terms, too_many_connections};
 use super::{Daemon, credential_files, limits};
 use crate::api::Terms;
@@ -48,6 +51,8 @@ struct Prepared {
     named_files: NamedFiles,
     /// Of the lanes whose credential or way has changed.
     routes: Vec<(LaneId, CredentialFiles, Route)>,
+    /// Lanes that were not served.
+    new: Vec<Arc<RunningLane>>,
 }
 
 impl Daemon {
@@ -141,8 +146,20 @@ impl Daemon {
         let looked_at = reloaded.as_ref().map_or(new, |(in_force, _)| in_force);
         let terms = unusable.note(terms(looked_at));
         let privacy = unusable.note(privacy(&looked_at.log));
-        let routes = self.new_routes(looked_at, &mut unusable);
-        let is_usable = checked.is_empty() && unusable.found.is_empty();
+        let (routes, of_new): (Vec<_>, Vec<_>) = {
+            let lanes = self.lanes.get();
+            let routes = self.new_routes(looked_at, &mut unusable).into_iter();
+            routes.partition(|(id, ..)| lanes.get(*id).is_some())
+        };
+        let is_usable = |unusable: &Problems<'_>| checked.is_empty() && unusable.found.is_empty();
+        let mut new = Vec::new();
+        for (id, files, route) in of_new {
+            if is_usable(&unusable) && against.found.is_empty() {
+                let started = self.start_lane(looked_at, id, (route, files));
+                new.extend(unusable.note(started));
+            }
+        }
+        let is_usable = is_usable(&unusable);
         match (logs, reloaded, terms, privacy) {
             (Some(logs), Some((in_force, changes)), Some(terms), Some(privacy)) if is_usable => {
                 Ok(Prepared {
@@ -154,6 +171,7 @@ impl Daemon {
                     logs,
                     named_files,
                     routes,
+                    new,
                 })
             }
             _ => {
@@ -178,6 +196,7 @@ impl Daemon {
             logs,
             named_files,
             routes,
+            new,
         } = prepared;
         if let Some(logs) = logs {
             // What was said so far belongs into the old files; a disk that is stuck has it go into
@@ -237,8 +256,10 @@ impl Daemon {
             let warning = too_many_connections(&in_force);
             told.extend(warning.map(|warning| (Level::Warn, warning)));
         }
+        told.extend(self.turn_lanes(&in_force, new));
         if let Some(feeder) = &self.feeder {
-            feeder.set_limits(|id| limits(&in_force, id));
+            let config = in_force.clone();
+            feeder.set_limits(move |id| limits(&config, id));
         }
         self.service.terms.set(terms);
         if let Some(listener) = &self.listener {
@@ -256,8 +277,24 @@ impl Daemon {
         told
     }
 
-    /// Routes for the lanes that need other ones: what the configuration says of the way has
-    /// changed, or what is in the files has.
+    /// Starts a lane that is not served yet.
+    fn start_lane(
+        &self,
+        config: &Config,
+        id: LaneId,
+        way: (Route, CredentialFiles),
+    ) -> io::Result<Arc<RunningLane>> {
+        let known = (id, self.lanes.get().stats(id));
+        let (core, limits) = (&config.core, limits(config, id));
+        let running = RunningLane::start(known, core, way, limits, &self.logs, &self.register)?;
+        running
+            .lane
+            .set_rate(super::rate(config, id), moment::now());
+        Ok(running)
+    }
+
+    /// Routes for the lanes that are to be served, and for those that need other ones: what the
+    /// configuration says of the way has changed, or what is in the files has.
     fn new_routes(
         &self,
         new: &Config,
@@ -265,12 +302,15 @@ impl Daemon {
     ) -> Vec<(LaneId, CredentialFiles, Route)> {
         let mut routes = Vec::new();
         let roots = SharedRoots::default();
-        for running in self.lanes.get().serving() {
-            let id = running.id();
+        let lanes = self.lanes.get();
+        for id in lanes.known() {
             let Some(files) = credential_files(new, id, &roots, &self.directory) else {
                 continue;
             };
-            if running.uses(&files) && is_same_way(&self.config, new, id) {
+            let is_same = |running: &Arc<RunningLane>| {
+                running.uses(&files) && is_same_way(&self.config, new, id)
+            };
+            if lanes.get(id).is_some_and(is_same) {
                 continue;
             }
             if let Some(route) = problems.note(files.route()) {

@@ -108,6 +108,12 @@ impl RunningLane {
         Ok(Arc::new(running))
     }
 
+    /// Whether all its threads have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        let threads = self.threads.lock();
+        threads.is_ok_and(|threads| threads.is_empty())
+    }
+
     /// Which lane it is.
     pub(super) fn id(&self) -> LaneId {
         self.lane.id()
@@ -160,12 +166,14 @@ impl RunningLane {
     pub(super) fn end(&self) -> usize {
         let deadline = moment::now() + THREADS_END_WITHIN;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        for thread in std::mem::take(&mut *threads) {
             // A thread that outlives this waits for a log that is full.
             while !thread.is_finished() && moment::now() < deadline {
                 std::thread::park_timeout(DRAIN_LOOKS_EVERY);
             }
-            if thread.is_finished() && thread.join().is_err() {
+            if !thread.is_finished() {
+                threads.push(thread);
+            } else if thread.join().is_err() {
                 ::log::error!("{}: a connection thread panicked", self.lane);
             }
         }

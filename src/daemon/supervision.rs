@@ -44,19 +44,21 @@ impl Supervision {
         lock(&self.heartbeats).add(class, heartbeat);
     }
 
-    /// Looks after the threads of the logs and the lanes.
-    pub(super) fn watch_all(&self, logs: &Logs, lanes: &Lanes<RunningLane>) {
+    /// Looks after the threads of the logs.
+    pub(super) fn watch_logs(&self, logs: &Logs) {
         for heartbeat in logs.heartbeats() {
             self.watch(LOG_WRITERS, heartbeat);
         }
-        for running in lanes.serving() {
-            let lane = &running.lane;
-            for heartbeat in &running.heartbeats {
-                self.watch(format!("{lane} connection"), heartbeat.clone());
-            }
-            if let Some(heartbeat) = &running.files_heartbeat {
-                self.watch(format!("{lane} credential files"), heartbeat.clone());
-            }
+    }
+
+    /// Looks after the threads of a lane.
+    pub(super) fn watch_lane(&self, running: &RunningLane) {
+        let lane = &running.lane;
+        for heartbeat in &running.heartbeats {
+            self.watch(format!("{lane} connection"), heartbeat.clone());
+        }
+        if let Some(heartbeat) = &running.files_heartbeat {
+            self.watch(format!("{lane} credential files"), heartbeat.clone());
         }
     }
 

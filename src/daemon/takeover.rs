@@ -100,7 +100,8 @@ impl Takeover {
             if is_told_to_end(signals) {
                 let patience = config.core.shutdown_timeout;
                 sending.stop_feeding();
-                await_answers(&sending.lanes, patience, || is_told_to_end(signals));
+                let serving: Vec<_> = sending.lanes.serving().map(Arc::clone).collect();
+                await_answers(&serving, patience, || is_told_to_end(signals));
                 break;
             }
         }
@@ -161,8 +162,9 @@ impl Sending {
 
     fn is_done(&self) -> bool {
         let is_empty = |running: &Arc<RunningLane>| running.lane.outstanding() == 0;
-        let is_fed = self.feeder.as_ref().is_none_or(Feeder::is_finished);
-        let is_sent = is_fed && self.lanes.serving().all(is_empty);
+        let is_fed = |lane: &Arc<RunningLane>| self.journal.unfed(lane.id()) == 0;
+        // What is fed has its room before.
+        let is_sent = self.lanes.serving().all(|it| is_fed(it) && is_empty(it));
         is_sent || self.journal.state().is_fatal()
     }
 

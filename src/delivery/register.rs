@@ -216,6 +216,17 @@ impl Register {
         self.await_line(inner, |inner| &mut inner.error, line, within)
     }
 
+    /// Waits until the journal has been told of everything that has ended before this call; false
+    /// if a log has not taken its lines within that time.
+    pub fn await_all(&self, within: Duration) -> bool {
+        let logs: [Of; 2] = [|inner| &mut inner.access, |inner| &mut inner.error];
+        logs.into_iter().all(|log| {
+            let mut inner = self.lock();
+            let last = log(&mut inner).pushes.back().map(|push| push.0);
+            last.is_none_or(|line| self.await_line(inner, log, line, within))
+        })
+    }
+
     fn await_line(
         &self,
         mut inner: MutexGuard<'_, Inner>,
@@ -379,6 +390,20 @@ mod tests {
         // Lines that are written by the time their round is entered.
         register.enter(&mut round(4..5), at(200, 0));
         assert_eq!(settled(), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn who_waits_for_all_that_has_ended_waits_for_either_log() {
+        let (register, settled) = with_journal();
+        assert!(register.await_all(Duration::ZERO), "there is nothing");
+        register.enter(&mut round(0..1), at(100, 0));
+        register.enter(&mut failed(1..2, "BadDeviceToken"), at(0, 80));
+        assert!(!register.await_all(Duration::ZERO));
+        register.written(Some(100), None);
+        assert!(!register.await_all(Duration::ZERO));
+        register.written(None, Some(80));
+        assert!(register.await_all(Duration::ZERO));
+        assert_eq!(*settled.lock().unwrap(), [0, 1]);
     }
 
     #[test]

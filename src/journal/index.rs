@@ -381,12 +381,16 @@ impl Index {
             .collect()
     }
 
-    /// From now on everything that is there is to be fed.
-    pub(super) fn start_feeding(&mut self) {
-        for feed in self.feeds.values_mut() {
+    /// From now on everything that is there is to be fed, of all lanes or of that one.
+    pub(super) fn start_feeding(&mut self, only: Option<LaneId>) {
+        let only = only.map(LaneId::number);
+        let is_meant = |lane: u16| only.is_none_or(|only| only == lane);
+        let feeds = self.feeds.values_mut();
+        for feed in feeds.filter(|feed| is_meant(feed.lane.number())) {
             (feed.from, feed.unfed) = (0, 0);
         }
-        for (first_id, entry) in &mut self.entries {
+        let entries = self.entries.iter_mut();
+        for (first_id, entry) in entries.filter(|(_, entry)| is_meant(entry.lane)) {
             entry.recovered = true;
             let settled = self.settled.get(first_id).map_or(0, |bits| bits.count);
             if let Some(feed) = self.feeds.get_mut(&entry.lane) {
@@ -525,7 +529,7 @@ mod tests {
             };
             index.insert(&head, PLACE, false);
         }
-        index.start_feeding();
+        index.start_feeding(None);
         assert!(index.settle(11));
         for (first_id, lane) in (10..).step_by(10).zip(lanes) {
             let left = if lane == lanes[0] { 2 } else { 3 };

@@ -58,6 +58,11 @@ impl Unread {
         self.feeds.entry(lane).or_default().pieces.push_front(piece);
     }
 
+    /// Forgets what was passed over for a lane: all of it is fed anew.
+    pub(super) fn forget(&mut self, lane: LaneId) {
+        self.feeds.remove(&lane);
+    }
+
     /// Whether no more may be passed over for a lane.
     pub(super) fn is_full(&mut self, lane: LaneId) -> bool {
         self.feeds.entry(lane).or_default().pieces.len() >= UNREAD_MAX

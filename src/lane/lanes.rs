@@ -9,7 +9,11 @@ use crate::stats::{LaneFigures, LaneStats};
 /// The lanes that a process knows, by number and by name: what is counted of each, and what serves
 /// it. A reload replaces the value as a whole; who has the one before keeps it until the next look.
 #[derive(Debug)]
-pub struct Lanes<L>(BTreeMap<LaneId, Known<L>>);
+pub struct Lanes<L> {
+    known: BTreeMap<LaneId, Known<L>>,
+    /// What takes nothing more and finishes what it has.
+    leaving: Vec<Arc<L>>,
+}
 
 /// One lane of the registry.
 #[derive(Debug)]
@@ -27,18 +31,38 @@ impl<L> Lanes<L> {
             let (stats, serving) = (Arc::default(), None);
             (id, Known { stats, serving })
         };
-        Self(ids.into_iter().map(known).collect())
+        Self {
+            known: ids.into_iter().map(known).collect(),
+            leaving: Vec::new(),
+        }
     }
 
     /// Has a lane served by `serving` from now on, or by nothing.
     pub fn serve(&mut self, id: LaneId, serving: Option<Arc<L>>) {
         let stats = self.stats(id);
-        self.0.insert(id, Known { stats, serving });
+        self.known.insert(id, Known { stats, serving });
+    }
+
+    /// Has what serves a lane take nothing more, and finish what it has.
+    pub fn let_finish(&mut self, id: LaneId) {
+        let served = self.known.get_mut(&id);
+        let served = served.and_then(|known| known.serving.take());
+        self.leaving.extend(served);
+    }
+
+    /// Forgets what takes nothing more, unless `has_more` says that it has something yet.
+    pub fn forget_finished(&mut self, has_more: impl Fn(&Arc<L>) -> bool) {
+        self.leaving.retain(has_more);
+    }
+
+    /// What takes nothing more.
+    pub fn leaving(&self) -> &[Arc<L>] {
+        &self.leaving
     }
 
     /// All that are known, in the order of their numbers.
     pub fn known(&self) -> impl Iterator<Item = LaneId> {
-        self.0.keys().copied()
+        self.known.keys().copied()
     }
 
     /// The lane of that name, if it is known.
@@ -48,13 +72,14 @@ impl<L> Lanes<L> {
 
     /// What serves a lane, if anything does.
     pub fn get(&self, id: LaneId) -> Option<&Arc<L>> {
-        self.0.get(&id)?.serving.as_ref()
+        self.known.get(&id)?.serving.as_ref()
     }
 
-    /// What serves lanes, in the order of their numbers.
+    /// What serves lanes, in the order of their numbers; then what only finishes what it has.
     pub fn serving(&self) -> impl Iterator<Item = &Arc<L>> {
-        let lanes = self.0.values();
-        lanes.filter_map(|known| known.serving.as_ref())
+        let lanes = self.known.values();
+        let serving = lanes.filter_map(|known| known.serving.as_ref());
+        serving.chain(&self.leaving)
     }
 
     /// The lanes that nothing serves.
@@ -64,13 +89,13 @@ impl<L> Lanes<L> {
 
     /// The counters of a lane; new ones if it is not known.
     pub fn stats(&self, id: LaneId) -> Arc<LaneStats> {
-        let known = self.0.get(&id);
+        let known = self.known.get(&id);
         known.map_or_else(Arc::default, |known| Arc::clone(&known.stats))
     }
 
     /// What is counted of each lane that is known.
     pub fn figures(&self) -> impl Iterator<Item = LaneFigures> {
-        self.0.values().map(|known| known.stats.figures())
+        self.known.values().map(|known| known.stats.figures())
     }
 }
 
@@ -81,7 +106,10 @@ impl<L> Clone for Lanes<L> {
             let (stats, serving) = (Arc::clone(&known.stats), known.serving.clone());
             (*id, Known { stats, serving })
         };
-        Self(self.0.iter().map(same).collect())
+        Self {
+            known: self.known.iter().map(same).collect(),
+            leaving: self.leaving.clone(),
+        }
     }
 }
 
@@ -113,6 +141,12 @@ mod tests {
         assert_eq!(before.get(shop).map(|lane| **lane), Some("one"));
         assert_eq!((lanes.get(shop), lanes.serving().count()), (None, 1));
         assert_eq!(lanes.absent().collect::<Vec<_>>(), [android, shop]);
+        lanes.let_finish(ios);
+        assert_eq!((lanes.get(ios), lanes.serving().count()), (None, 1));
+        lanes.forget_finished(|lane| **lane == "another");
+        assert_eq!(lanes.leaving().len(), 1);
+        lanes.forget_finished(|_| false);
+        assert_eq!(lanes.serving().count(), 0);
         let succeeded = lanes.figures().map(|figures| figures.push_success);
         assert_eq!(succeeded.collect::<Vec<_>>(), [0, 0, 2]);
     }

@@ -15,8 +15,7 @@ use crate::harness::site::Site;
 const API_KEY: &str = "0123456789abcdef-every-key";
 
 /// What waits for a restart, in the order of the alphabet.
-const WAITING: [&str; 13] = [
-    "android.enabled",
+const WAITING: [&str; 11] = [
     "core.address",
     "core.control_socket",
     "core.node",
@@ -25,7 +24,6 @@ const WAITING: [&str; 13] = [
     "core.socket_group",
     "core.socket_mode",
     "core.workers",
-    "ios.enabled",
     "journal.dir",
     "journal.segment_bytes",
     "journal.sync",

@@ -14,6 +14,7 @@ mod broken;
 mod credentials;
 mod every_key;
 mod files;
+mod lanes;
 mod load;
 mod settings;
 mod unit;

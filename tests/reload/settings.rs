@@ -159,14 +159,12 @@ fn what_needs_a_restart_is_named_and_stays() {
         .with_text("core.port", "1")
         .with("core.workers", 7)
         .with_path("core.pid", "pid")
-        .with("core.queues", 9)
-        .with("android.enabled", false);
+        .with("core.queues", 9);
     for _ in 0..2 {
         let told = put_in_force(&site);
         for line in [
             "needs a restart: core.port = 1 (still 0)\n",
             "needs a restart: core.workers = 7 (still 2)\n",
-            "needs a restart: android.enabled = false (still true)\n",
         ] {
             assert!(told.contains(line), "{told}");
         }
@@ -177,7 +175,6 @@ fn what_needs_a_restart_is_named_and_stays() {
         (&shown["core"]["port"], &shown["core"]["queues"]),
         (&json!(0), &json!(9))
     );
-    assert_eq!(shown["android"]["enabled"], true);
     assert!(!site.path("pid").exists());
 }
 

@@ -104,14 +104,21 @@ fn what_needs_a_restart_stays_and_is_named_each_time() {
         changes("journal", "", "sync = \"interval\""),
         ["needs a restart: journal.sync = \"interval\" (still \"group\")"]
     );
-    let (_, told) = change(
-        &format!("{IOS}{ANDROID}"),
-        &format!("{IOS}[android]\nenabled = false"),
+}
+
+/// In one line each, whatever else stands in the section that comes or goes.
+#[test]
+fn a_lane_is_enabled_and_disabled() {
+    let (with, without) = (
+        format!("{IOS}{ANDROID}"),
+        format!("{IOS}[android]\nenabled = false"),
     );
-    assert_eq!(
-        told,
-        ["needs a restart: android.enabled = false (still true)"]
-    );
+    let (in_force, told) = change(&with, &without);
+    assert_eq!(told, ["applied: android.enabled = false (was true)"]);
+    assert!(in_force.ios.is_some() && in_force.android.is_none());
+    let (in_force, told) = change(&without, &with);
+    assert_eq!(told, ["applied: android.enabled = true (was false)"]);
+    assert!(in_force.android.is_some());
 }
 
 #[test]

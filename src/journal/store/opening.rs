@@ -29,7 +29,7 @@ impl Store {
             path: dir.clone(),
             fault: Fault::Io(error),
         })?;
-        found.fold.index.start_feeding();
+        found.fold.index.start_feeding(None);
         let node = settings.node;
         let high_water = found.fold.high_water(node);
         let inherited_doubt = found.fold.doubt(node);

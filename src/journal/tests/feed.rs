@@ -65,6 +65,29 @@ fn feed_all(journal: &Journal, platform: LaneId, most: usize) -> BTreeMap<u64, A
     }
 }
 
+/// What this process has accepted too, and as far as it has come: nobody has it in hand.
+#[test]
+fn what_a_lane_has_left_is_fed_anew_and_the_other_lanes_go_on() {
+    let files = filled();
+    let (first, _) = journal(&files, settings());
+    first.append([&accepted(999, 3)], None).unwrap();
+    drop(first);
+    let (journal, _) = journal(&files, settings());
+    let before = feed_all(&journal, LaneId::IOS, 1000);
+    assert_eq!(journal.feed(LaneId::ANDROID, 1).notifications.len(), 1);
+    let others = journal.unfed(LaneId::ANDROID);
+    journal.append([&accepted(1004, 3)], None).unwrap();
+    journal.settle([(PushId(1005), End::Succeeded)]);
+    journal.leave([(PushId(1006), TRIED)]);
+    let lane = journal.lane_of(PushId(1004)).unwrap();
+    assert_eq!((lane, journal.unfed(lane)), (LaneId::IOS, 0));
+    journal.feed_again(lane).unwrap();
+    let mut expected = before;
+    expected.extend([(1004, Attempts::default()), (1006, TRIED)]);
+    assert_eq!(feed_all(&journal, lane, 7), expected);
+    assert_eq!(journal.unfed(LaneId::ANDROID), others);
+}
+
 #[test]
 fn every_push_is_fed_once_in_pieces_of_any_size() {
     let files = filled();

@@ -1,0 +1,129 @@
+//! Lanes that a reload enables and disables.
+//!
+//! One that is disabled takes nothing more from the next request on. What it has sent is answered;
+//! what it has not stays in the journal, where it is looked after as at a start without the lane.
+//! Without a journal it is sent first: nothing else would keep it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::log::Level;
+
+use super::absent::Absent;
+use super::ending::{ANSWERS_WITHIN, await_answers};
+use super::keeping::LINES_KEPT_WITHIN;
+use super::running_lane::RunningLane;
+use super::{DRAIN_LOOKS_EVERY, Daemon, limits};
+use crate::config::Config;
+use crate::count;
+use crate::journal::Journal;
+
+/// Our limit: how long the feeder may take to let go of a lane.
+const FEEDER_LEAVES_WITHIN: Duration = Duration::from_secs(2);
+
+impl Daemon {
+    /// Has the lanes served that are new, and those no more that `config` disables; says what
+    /// becomes of the pushes of each.
+    pub(super) fn turn_lanes(
+        &self,
+        config: &Config,
+        new: Vec<Arc<RunningLane>>,
+    ) -> Vec<(Level, String)> {
+        let lanes = self.lanes.get();
+        let (journal, mut told) = (self.keeping.journal(), Vec::new());
+        let journal = journal.filter(|_| self.keeping.keeps());
+        let is_gone = |running: &&Arc<RunningLane>| {
+            !config.enables(running.id()) && lanes.get(running.id()).is_some()
+        };
+        let gone: Vec<_> = lanes.serving().filter(is_gone).map(Arc::clone).collect();
+        let mut turned = lanes.as_ref().clone();
+        for running in &gone {
+            match journal {
+                Some(_) => turned.serve(running.id(), None),
+                None => turned.let_finish(running.id()),
+            }
+        }
+        for running in new {
+            self.supervision.watch_lane(&running);
+            if let Some((feeder, journal)) = self.feeder.as_ref().zip(journal) {
+                let unfed = journal.unfed(running.id());
+                feeder.serve(&running);
+                if unfed > 0 {
+                    let waited = count::of(unfed, "push that waited", "pushes that waited");
+                    let line = format!("{}: {waited} in the journal are sent", running.lane);
+                    told.push((Level::Info, line));
+                }
+            }
+            turned.serve(running.id(), Some(running));
+        }
+        self.lanes.set(turned);
+        for running in &gone {
+            told.extend(match journal {
+                Some(journal) => self.put_away(running, journal, config),
+                None => finishes(running),
+            });
+        }
+        told
+    }
+
+    /// Leaves to the journal what a lane has that is served no more.
+    fn put_away(
+        &self,
+        running: &Arc<RunningLane>,
+        journal: &Arc<Journal>,
+        config: &Config,
+    ) -> Option<(Level, String)> {
+        let id = running.id();
+        if let Some(feeder) = &self.feeder {
+            feeder.leave(id, FEEDER_LEAVES_WITHIN);
+        }
+        await_answers(&[Arc::clone(running)], ANSWERS_WITHIN, || {
+            std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+            false
+        });
+        running.lane.stop();
+        running.end();
+        // What has ended and is not settled there yet would be sent again.
+        let is_written = running.has_ended() && self.register.await_all(LINES_KEPT_WITHIN);
+        let stay = is_written && journal.feed_again(id).is_ok();
+        let known = (id, self.lanes.get().stats(id));
+        let absent = Absent::new(known, limits(config, id), &self.logs, &self.register);
+        let told = if stay {
+            absent.told(journal)
+        } else {
+            Some(format!(
+                "{id} is disabled: what it had taken from the journal stays there until the next \
+                 start, since a push log takes no lines"
+            ))
+        };
+        if let Some(feeder) = &self.feeder {
+            feeder.keep(absent);
+        }
+        told.map(|line| (Level::Warn, line))
+    }
+
+    /// Ends the lanes that have sent what they had when they were disabled.
+    pub(super) fn end_finished(&self) {
+        let lanes = self.lanes.get();
+        // Who has looked at the lanes before may yet bring something.
+        let has_more = |running: &Arc<RunningLane>, known_by: usize| {
+            Arc::strong_count(running) > known_by || running.lane.outstanding() > 0
+        };
+        if !lanes.leaving().iter().all(|running| has_more(running, 1)) {
+            let mut turned = lanes.as_ref().clone();
+            turned.forget_finished(|running| has_more(running, 2));
+            self.lanes.set(turned);
+        }
+    }
+}
+
+/// What is said of a lane that no journal takes the pushes of.
+fn finishes(running: &RunningLane) -> Option<(Level, String)> {
+    let outstanding = running.lane.outstanding() as u64;
+    let are = count::of(outstanding, "push is sent", "pushes are sent");
+    let line = format!(
+        "{} is disabled: {are} first, since no journal keeps what it has",
+        running.lane
+    );
+    (outstanding > 0).then_some((Level::Warn, line))
+}
