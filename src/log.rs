@@ -211,7 +211,8 @@ impl Logs {
     }
 
     /// Ends what has lines of pushes only, as [`Logs::close`] ends all, so that the operator log
-    /// can say how many of them are lost; where they share one, those that are not written by then.
+    /// can say how many of them are lost; where they share one, how many it has dropped: those that
+    /// wait are written before that is.
     pub fn close_push_log(&self, within: Duration) -> u64 {
         let start = moment::now();
         let left = || within.saturating_sub(moment::since(start));
@@ -221,7 +222,7 @@ impl Logs {
             Shape::Text => lost,
             Shape::Json => {
                 let _all_written = self.operator.flush(left());
-                lost + self.operator.unwritten()
+                lost + self.operator.dropped()
             }
         }
     }

@@ -121,7 +121,10 @@ const MAY_KNOW: [(&str, &[&str]); 34] = [
     ),
     ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
     ("live", &[]),
-    ("log", &["heartbeat", "live", "moment", "push", "regular"]),
+    (
+        "log",
+        &["count", "heartbeat", "live", "moment", "push", "regular"],
+    ),
     ("moment", &[]),
     ("named", NAMED_KNOWS),
     ("net", &["http2", "moment", "pasted", "regular"]),

@@ -21,6 +21,7 @@ use super::line;
 use super::shape::Shape;
 use super::sink::Sink;
 use super::time_text::TimeText;
+use crate::count;
 use crate::moment::Moment;
 
 /// Sends all that is said through the `log` facade from now on to `sink`; once per process.
@@ -156,7 +157,10 @@ impl Way {
     fn notice(&self) -> String {
         match self.dropped {
             0 => String::new(),
-            dropped => format!(" ({dropped} earlier lines dropped: log was full)"),
+            dropped => {
+                let lines = count::of(dropped, "earlier line was", "earlier lines were");
+                format!(" ({lines} dropped: the log could not take them)")
+            }
         }
     }
 

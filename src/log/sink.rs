@@ -246,9 +246,9 @@ impl Sink {
         self.0.shared.progress.notify_all();
     }
 
-    /// Lines that are not written, or missing without a line that says so.
-    pub(super) fn unwritten(&self) -> u64 {
-        self.0.shared.lock().missing()
+    /// Lines that were dropped, without a line that says so.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.shared.lock().dropped()
     }
 
     /// Writes out what is left and ends the writer; returns the lines that could not be written,

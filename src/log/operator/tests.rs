@@ -114,7 +114,7 @@ fn lines_without_room_are_dropped_and_counted() {
     writeln!(writer, "{} {}", writer.line.len(), 3).unwrap();
     writeln!(writer, "four").unwrap();
     assert_eq!(sink.close(LONG), 0);
-    let expected = "0 3 (2 earlier lines dropped: log was full)\nfour\n";
+    let expected = "0 3 (2 earlier lines were dropped: the log could not take them)\nfour\n";
     assert_eq!(fs::read_to_string(path).unwrap(), expected);
     writeln!(writer, "after the end").unwrap();
     assert_eq!(writer.way.dropped, 1);
@@ -170,7 +170,7 @@ fn an_object_says_how_many_were_dropped_before_it() {
     writer.write(Level::Info, OURS, "three".to_owned());
     assert_eq!(sink.close(LONG), 0);
     let line: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    let told = "three (2 earlier lines dropped: log was full)";
+    let told = "three (2 earlier lines were dropped: the log could not take them)";
     assert_eq!(line["message"], told);
 }
 

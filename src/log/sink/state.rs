@@ -97,9 +97,14 @@ impl State {
         count(self.taken.get(start..).unwrap_or_default()) + count(&self.pending)
     }
 
-    /// Those and the ones that were dropped.
+    /// Lines that nobody will write, and of which no line says so yet.
+    pub(super) fn dropped(&self) -> u64 {
+        self.gap.as_ref().map_or(0, Gap::lines) + self.late
+    }
+
+    /// Those and the ones that wait.
     pub(super) fn missing(&self) -> u64 {
-        self.unwritten() + self.gap.as_ref().map_or(0, Gap::lines) + self.late
+        self.unwritten() + self.dropped()
     }
 
     /// Whether the destination takes nothing, and says no reason.
