@@ -32,10 +32,10 @@ impl Journal {
     }
 
     /// The pushes that a process which starts now goes on with, and how long each waits.
-    pub(crate) fn resume(&self, platform: LaneId) -> Vec<(Push, Waits)> {
+    pub(crate) fn resume(&self, lane: LaneId) -> Vec<(Push, Waits)> {
         let mut kept = self.kept();
         let of_it = kept.outstanding.iter();
-        let of_it = of_it.filter(|(_, (it, _))| it.notification.lane == platform);
+        let of_it = of_it.filter(|(_, (it, _))| it.notification.lane == lane);
         let pushes: Vec<_> = of_it
             .map(|(_, (accepted, nth))| Push::nth(accepted, *nth).unwrap())
             .collect();

@@ -309,15 +309,15 @@ fn beside_each(
     });
 }
 
-/// Promise of every second process: both lanes, with one clock, one journal, one start and one end.
+/// With one clock, one journal, one start and one end.
 #[test]
-fn promises_hold_with_both_lanes_in_one_process() {
-    let one = number("STERNA_SIM_PAIR");
+fn promises_hold_with_any_number_of_lanes_in_one_process() {
+    let one = number("STERNA_SIM_PROCESS");
     let worlds = one.map_or(number("STERNA_SIM_SEEDS").unwrap_or(FIXED) / 5, |_| 1);
     let first = one.or(number("STERNA_SIM_FIRST")).unwrap_or(1);
     let (mut coverage, mut pushes) = (Coverage::default(), 0);
     let reports = each(first..first + worlds, |seed| {
-        world::pair::run(seed, one.is_some())
+        world::process::run(seed, one.is_some())
     });
     for (seed, reports) in (first..).zip(reports) {
         for report in reports {
@@ -326,8 +326,8 @@ fn promises_hold_with_both_lanes_in_one_process() {
             }
             assert!(
                 report.violations.is_empty(),
-                "pair {seed}:\n{}\nplay it again: STERNA_SIM_PAIR={seed} \
-                 cargo test --test simulation both_lanes -- --nocapture",
+                "process {seed}:\n{}\nplay it again: STERNA_SIM_PROCESS={seed} \
+                 cargo test --test simulation number_of_lanes -- --nocapture",
                 report.violations.join("\n")
             );
             coverage.add(&report.coverage);
@@ -335,7 +335,7 @@ fn promises_hold_with_both_lanes_in_one_process() {
         }
     }
     eprintln!(
-        "{worlds} pairs from seed {first}, {pushes} pushes {:?}",
+        "{worlds} processes from seed {first}, {pushes} pushes {:?}",
         coverage.missing()
     );
     if one.is_none() && worlds >= FIXED / 5 {
@@ -350,7 +350,7 @@ fn promises_hold_with_both_lanes_in_one_process() {
 fn a_sick_lane_does_not_touch_a_well_one() {
     let coverages = each(1..51, |seed| {
         let [(alone, none), (beside, sick)] =
-            [true, false].map(|alone| world::pair::well_lane(seed, alone));
+            [true, false].map(|alone| world::process::well_lane(seed, alone));
         assert!(none.is_none(), "it was not alone");
         assert_eq!(alone, beside, "seed {seed}");
         assert!(alone.1.is_empty(), "{:?}", alone.1);

@@ -28,6 +28,7 @@ pub(crate) const TOPIC: &str = "com.example.app";
 /// What is configured.
 #[derive(Clone, Copy)]
 pub(crate) struct Site {
+    pub(crate) lane: LaneId,
     pub(crate) proof: Proof,
     pub(crate) limits: Limits,
     pub(crate) timeout: Duration,
@@ -55,16 +56,28 @@ static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
     }
 });
 
+impl Proof {
+    /// The lane of a process that has no other one to that provider.
+    pub(crate) fn lane(self) -> LaneId {
+        match self {
+            Self::Certificate | Self::AuthTokens => LaneId::IOS,
+            Self::AccessTokens => LaneId::ANDROID,
+        }
+    }
+}
+
 impl Site {
     pub(crate) fn of_chance(dice: &mut Dice) -> Self {
+        let proof = dice.one_of(&[
+            Proof::Certificate,
+            Proof::AuthTokens,
+            Proof::AuthTokens,
+            Proof::AccessTokens,
+            Proof::AccessTokens,
+        ]);
         Self {
-            proof: dice.one_of(&[
-                Proof::Certificate,
-                Proof::AuthTokens,
-                Proof::AuthTokens,
-                Proof::AccessTokens,
-                Proof::AccessTokens,
-            ]),
+            lane: proof.lane(),
+            proof,
             limits: Limits {
                 retry_max: u16::try_from(dice.one_of(&[0, 1, 3, 10])).unwrap(),
                 max_age: Duration::from_secs(dice.one_of(&[90, 1000, 86_400, 86_400])),
@@ -78,16 +91,9 @@ impl Site {
         }
     }
 
-    pub(crate) fn platform(&self) -> LaneId {
-        match self.proof {
-            Proof::Certificate | Proof::AuthTokens => LaneId::IOS,
-            Proof::AccessTokens => LaneId::ANDROID,
-        }
-    }
-
     /// A route with the credential of that number.
     pub(crate) fn route(&self, key: u64, issuer: &Issuer, now: Moment) -> Route {
-        let address: Arc<dyn Addressing> = match self.platform().provider() {
+        let address: Arc<dyn Addressing> = match self.lane.provider() {
             Provider::Apns => Arc::new(apns::Address {
                 authority: APNS.into(),
                 topic: Some(TOPIC.into()),

@@ -4,8 +4,8 @@ mod acts;
 pub(crate) mod alarms;
 mod keeper;
 mod machine;
-pub(crate) mod pair;
 pub(crate) mod poison;
+pub(crate) mod process;
 mod restart;
 mod storm;
 
@@ -133,7 +133,7 @@ impl World {
     fn of(site: Site, machine: Rc<Machine>, acts: Script, mut dice: Dice, traced: bool) -> Self {
         let origin = *ORIGIN;
         let issuer = Issuer::new(site.proof, origin);
-        let lane = Lane::new(site.platform(), site.capacity, site.threads);
+        let lane = Lane::new(site.lane, site.capacity, site.threads);
         lane.set_first_probe(FIRST_PROBE);
         lane.set_rate(site.rate, origin);
         let moment = moment_at(origin, origin, 0);
@@ -186,6 +186,11 @@ impl World {
             draining: false,
             stopped: false,
         }
+    }
+
+    /// Its first push has that id.
+    fn begin_ids(&mut self, first: u64) {
+        (self.first_id, self.next_id) = (first, first);
     }
 
     fn moment(&self) -> Moment {

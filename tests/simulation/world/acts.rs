@@ -195,9 +195,9 @@ impl World {
             identifier: dice.one_of(IDENTIFIERS).into(),
             expiry: life,
             time_to_live: life,
-            ..Notification::empty(self.site.platform())
+            ..Notification::empty(self.site.lane)
         };
-        let payload = match self.site.platform().provider() {
+        let payload = match self.site.lane.provider() {
             Provider::Apns => vec![b'x'; length],
             Provider::Fcm => {
                 let notification = Notification {

@@ -1,4 +1,4 @@
-//! A host and the daemon's process on it: one lane or both, with one clock, one journal, one start
+//! A host and the daemon's process on it: its lanes, with one clock, one journal, one start
 //! and one end.
 
 use std::cell::{Cell, RefCell};

@@ -52,6 +52,7 @@ impl World {
             idle_timeout: Duration::from_secs(dice.one_of(&[5, 60, 600])),
             threads: dice.one_of(&[1, 2, 4]),
             capacity: 100_000,
+            lane: proof.lane(),
             proof,
             rate: 0,
         };

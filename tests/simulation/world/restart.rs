@@ -39,7 +39,7 @@ impl World {
     pub(super) fn start_again(&mut self) {
         let moment = self.moment();
         let (now, site) = (self.now, self.site);
-        self.lane = Lane::new(site.platform(), site.capacity, site.threads);
+        self.lane = Lane::new(site.lane, site.capacity, site.threads);
         self.lane.set_first_probe(FIRST_PROBE);
         self.lane.set_rate(site.rate, now);
         self.stopped = false;
@@ -62,7 +62,7 @@ impl World {
             .collect();
         let outstanding = net.ledger.restarted(&self.lane, site.rate, now);
         let journal = self.machine.journal.as_ref();
-        let pushes = journal.map_or_else(Vec::new, |it| it.resume(site.platform()));
+        let pushes = journal.map_or_else(Vec::new, |it| it.resume(site.lane));
         let resumed: BTreeSet<u64> = pushes.iter().map(|(push, _)| push.id().0).collect();
         if resumed != outstanding || resumed.len() != pushes.len() {
             let what = format!("{resumed:?} are resumed, and {outstanding:?} are outstanding");

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sterna::delivery::policy::Limits;
 use sterna::lane::Lane;
 use sterna::moment::Moment;
-use sterna::push::{Accepted, DeviceToken, Notification, Push, PushId};
+use sterna::provider::fcm;
+use sterna::push::{Accepted, DeviceToken, LaneId, Notification, Provider, Push, PushId};
 
 use super::machine::Machine;
 use super::{ORIGIN, World};
@@ -54,6 +55,7 @@ impl World {
             idle_timeout: Duration::from_secs(60),
             threads,
             capacity: 100_000,
+            lane: LaneId::IOS,
             proof: Proof::Certificate,
             rate: 0,
         };
@@ -74,14 +76,18 @@ impl World {
     pub(super) fn offer(&mut self, at: Moment) {
         let notification = Notification {
             message: "x".into(),
-            ..Notification::empty(self.site.platform())
+            ..Notification::empty(self.site.lane)
+        };
+        let payload = match self.site.lane.provider() {
+            Provider::Apns => vec![b'x'; 100],
+            Provider::Fcm => fcm::payload(&notification, false).unwrap(),
         };
         let accepted = Arc::new(Accepted {
             notification,
             tokens: Box::new([DeviceToken::new(format!("{:016x}", self.next_id))]),
             first_id: PushId(self.next_id),
             at,
-            payload: vec![b'x'; 100].into(),
+            payload: payload.into(),
         });
         self.next_id += 1;
         let reservation = self.lane.reserve(1).unwrap();

@@ -1,6 +1,8 @@
-//! Both lanes of a process.
+//! The lanes of a process.
 
 use std::rc::Rc;
+
+use sterna::push::LaneId;
 
 use super::machine::{self, Machine};
 use super::{Report, World};
@@ -10,34 +12,46 @@ use crate::issuer::Proof;
 use crate::script::Act;
 use crate::site::Site;
 
-/// Where the ids of the second lane's pushes begin.
-const SECOND: u64 = 1_000_000;
+/// So many ids has each lane at most.
+const IDS: u64 = 1_000_000;
 
-/// A process with both lanes: they share its clock, its journal, its start and its end.
+/// What the lanes are called.
+const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
+
+/// A process with some lanes, to either provider: they share its clock, its journal, its start and
+/// its end.
 pub(crate) fn run(seed: u64, traced: bool) -> Vec<Report> {
     let mut dice = Dice::new(seed);
     let machine = Rc::new(Machine::new(dice.chance(700)));
-    let proof = dice.one_of(&[Proof::Certificate, Proof::AuthTokens]);
-    let [one, mut other] = [proof, Proof::AccessTokens].map(|proof| {
-        let mut dice = Dice::new(dice.draw());
-        let site = Site {
-            proof,
-            ..Site::of_chance(&mut dice)
-        };
-        World::of_chance(site, Rc::clone(&machine), dice, traced)
-    });
-    (other.first_id, other.next_id) = (SECOND, SECOND);
+    let many = dice.one_of(&[1, 2, 3, 4, 5]);
+    let numbered = (1..).zip(NAMES).take(many);
+    let mut lanes: Vec<World> = numbered
+        .map(|(number, name)| {
+            let mut dice = Dice::new(dice.draw());
+            let proof = dice.one_of(&[Proof::Certificate, Proof::AuthTokens, Proof::AccessTokens]);
+            let site = Site {
+                proof,
+                lane: LaneId::new(number, proof.lane().provider(), name),
+                ..Site::of_chance(&mut dice)
+            };
+            let mut world = World::of_chance(site, Rc::clone(&machine), dice, traced);
+            world.begin_ids(u64::from(number - 1) * IDS + 1);
+            world
+        })
+        .collect();
     // The process ends as a whole, and has one clock.
     let is_common = |act: &Act| matches!(act, Act::Drain | Act::Stop);
-    other
-        .acts
-        .retain(|_, act| !is_common(act) && !matches!(act, Act::ClockJump));
-    let common = one.acts.iter().filter(|(_, act)| is_common(act));
+    let common = lanes[0].acts.iter().filter(|(_, act)| is_common(act));
     let common: Vec<_> = common.map(|(&(at, _), act)| (at, *act)).collect();
-    for (number, (at, act)) in (1_000_000..).zip(common) {
-        other.acts.insert((at, number), act);
+    for other in lanes.iter_mut().skip(1) {
+        other
+            .acts
+            .retain(|_, act| !is_common(act) && !matches!(act, Act::ClockJump));
+        for (number, (at, act)) in (1_000_000..).zip(&common) {
+            other.acts.insert((*at, number), *act);
+        }
     }
-    machine::run(vec![one, other])
+    machine::run(lanes)
 }
 
 /// A lane whose provider is well: alone, or beside one whose provider is anything but. What it did,
@@ -47,6 +61,7 @@ pub(crate) fn well_lane(seed: u64, is_alone: bool) -> ((u64, Vec<String>), Optio
     let mut dice = Dice::new(seed);
     let site = Site {
         proof: Proof::AuthTokens,
+        lane: Proof::AuthTokens.lane(),
         ..Site::of_chance(&mut dice)
     };
     let mut well = World {
@@ -56,13 +71,14 @@ pub(crate) fn well_lane(seed: u64, is_alone: bool) -> ((u64, Vec<String>), Optio
     let mut dice = Dice::new(seed + 1);
     let site = Site {
         proof: Proof::AccessTokens,
+        lane: Proof::AccessTokens.lane(),
         ..Site::of_chance(&mut dice)
     };
     let mut sick = World {
         troubled: 500,
         ..World::of_chance(site, machine, dice, false)
     };
-    (sick.first_id, sick.next_id) = (SECOND, SECOND);
+    sick.begin_ids(IDS + 1);
     for world in [&mut well, &mut sick] {
         world
             .acts
