@@ -8,6 +8,9 @@ use std::process::{Command, Output};
 use std::str::FromStr as _;
 use std::thread;
 
+use crate::harness::daemon::Daemon;
+use crate::harness::site::{Site, read_text};
+use crate::harness::wait_until;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use syscalls::Sysno;
 
@@ -257,6 +260,61 @@ fn every_exit_code_has_its_occasion() {
         .collect();
     assert_eq!(codes, expected);
     assert_eq!(codes.len(), 9);
+}
+
+/// What the pages of commands say of exit codes, where nothing is served or recovered.
+#[test]
+fn exit_codes_of_small_commands_are_those_of_their_pages() {
+    let full = |arguments: &[&str]| {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sterna"));
+        command.args(arguments).stdout(full.unwrap());
+        command.status().unwrap().code()
+    };
+    for arguments in [
+        &["help"][..],
+        &["help", "api"],
+        &["man"],
+        &["completions", "bash"],
+        &["explain"],
+        &["check", "--json", "-c", "/nonexistent"],
+    ] {
+        assert_eq!(full(arguments), Some(74), "{arguments:?}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("bad-day.toml");
+    std::fs::write(&script, "[").unwrap();
+    let script = script.to_str().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, code) in [
+        (&["help", "nothing"][..], 64),
+        (&["man", "nothing"], 64),
+        (&["help", "api", "logs"], 64),
+        (&["man", "--dir", "/nonexistent"], 73),
+        (&["completions", "--dir", "/nonexistent"], 73),
+        (&["simulate", "--apns-port", &port], 74),
+        (&["simulate", "--script", "/nonexistent"], 74),
+        (&["simulate", "--script", script], 78),
+        (&["demo", "--port", &port], 69),
+        (&["demo", "--port", "0", "--script", "/nonexistent"], 74),
+        (&["demo", "--port", "0", "--script", script], 78),
+    ] {
+        let output = sterna(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+    let site = Site::with_logs();
+    let shared = site.path("shared");
+    let arguments = ["demo", "--port", "0", "--dir", shared.to_str().unwrap()];
+    let mut first = Command::new(env!("CARGO_BIN_EXE_sterna"));
+    site.capture(first.args(arguments));
+    let first = Daemon::spawn(first);
+    wait_until("the first demo", || {
+        read_text(&site.path("stdout")).contains("curl")
+    });
+    assert_eq!(sterna(&arguments).status.code(), Some(75));
+    assert_eq!(first.terminate(), 0);
 }
 
 #[test]
