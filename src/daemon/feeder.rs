@@ -184,18 +184,17 @@ impl Feeder {
 
 impl Feeding {
     fn run(&mut self, words: &Receiver<Word>) {
-        let mut wait = Duration::ZERO;
+        let mut heard = None;
         loop {
-            match moment::receive_within(words, wait) {
-                Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(word) => {
-                    self.heartbeat.busy(moment::now());
-                    self.hear(word);
-                    wait = Duration::ZERO;
-                    continue;
+            // Whoever waits for no time at all lets all others run first.
+            while let Some(word) = heard.take().or_else(|| words.try_recv().ok()) {
+                if matches!(word, Word::Stop) {
+                    return;
                 }
-                Err(RecvTimeoutError::Timeout) => self.heartbeat.busy(moment::now()),
+                self.heartbeat.busy(moment::now());
+                self.hear(word);
             }
+            self.heartbeat.busy(moment::now());
             let fed = self.feed_lanes();
             let journal = &self.journal;
             let absent = self.absent.iter_mut();
@@ -204,7 +203,12 @@ impl Feeding {
             let latest = now + LONGEST_REST;
             let due = due.chain(fed).min().unwrap_or(latest).min(latest);
             self.heartbeat.rest(due);
-            wait = due.saturating_duration_since(now);
+            if due > now {
+                heard = match moment::receive_within(words, due - now) {
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    heard => heard.ok(),
+                };
+            }
         }
     }
 
