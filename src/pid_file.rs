@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -43,7 +43,7 @@ impl PidFile {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(fail(Fault::Held(read_pid(&mut file))));
+                    return Err(fail(Fault::Held(regular::pid_in(&mut *file))));
                 }
                 Err(TryLockError::Error(error)) => return Err(fail(Fault::Io(error))),
             }
@@ -174,12 +174,6 @@ fn is_at(file: &File, path: &Path) -> bool {
     regular::is_at(file, path).unwrap_or(false)
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).ok()?;
-    text.trim_end().parse().ok()
-}
-
 /// Why the file is none of ours, if it is not: it holds something else than a pid, or that of
 /// another program.
 fn foreign(file: &mut File) -> io::Result<Option<Fault>> {
@@ -187,8 +181,8 @@ fn foreign(file: &mut File) -> io::Result<Option<Fault>> {
     if found.len() == 0 {
         return Ok(None);
     }
-    let fits = found.len() <= MAX_BYTES;
-    let Some(pid) = read_pid(file).filter(|_| fits) else {
+    let fits = found.len() <= regular::PID_BYTES as u64;
+    let Some(pid) = regular::pid_in(&mut *file).filter(|_| fits) else {
         return Ok(Some(Fault::Foreign));
     };
     // A pid of ours may have been given again since, after a crash or when the machine was started.
@@ -235,9 +229,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Mode of the file, less the umask: Gaurun's.
 const FILE_MODE: u32 = 0o644;
-
-/// Our limit: bytes of a pid file, a 64-bit number with white space around it.
-const MAX_BYTES: u64 = 32;
 
 /// Our limit: how often the file may vanish between opening and locking it.
 const MAX_TRIES: usize = 10;

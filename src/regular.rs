@@ -20,11 +20,30 @@ use rustix::io::Errno;
 ///
 /// The operating system's, or that it is no file.
 pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let most = (most as u64).saturating_add(1);
+    rest_of(open(path)?, most)
+}
+
+/// Reads what is left of an open file up to that many bytes, and one more where there are more, so
+/// that the caller sees the excess.
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn rest_of(file: impl io::Read, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(most).read_to_end(&mut bytes)?;
+    let most = (most as u64).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+/// Reads the pid that an open file holds, if it holds nothing else.
+pub fn pid_in(file: impl io::Read) -> Option<u32> {
+    let bytes = rest_of(file, PID_BYTES).ok()?;
+    str::from_utf8(&bytes).ok()?.trim_end().parse().ok()
+}
+
+/// Our limit: bytes of a file that holds a pid.
+pub const PID_BYTES: usize = 32;
 
 /// What a file of text says: all but a byte order mark, which some editors write before it.
 pub fn without_mark(file: &[u8]) -> &[u8] {

@@ -2,7 +2,6 @@
 //! only for a moment, keeps a daemon from starting.
 
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -23,9 +22,7 @@ pub(super) fn daemon(config: &Config) -> Option<u32> {
 fn holder(path: &Path) -> Option<u32> {
     let file = regular::open(path).ok()?;
     let wanted = file.metadata().ok()?;
-    let mut text = String::new();
-    file.take(PID_BYTES).read_to_string(&mut text).ok()?;
-    let pid: u32 = text.trim_end().parse().ok()?;
+    let pid = regular::pid_in(file)?;
     let process = Path::new("/proc").join(pid.to_string());
     let Ok(open) = fs::read_dir(process.join("fd")) else {
         // Another user's: that it lives must do.
@@ -36,9 +33,6 @@ fn holder(path: &Path) -> Option<u32> {
         .any(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()))
         .then_some(pid)
 }
-
-/// Bytes of a file that are read for its pid.
-const PID_BYTES: u64 = 32;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Small files of the state directory: read up to a bound, replaced as a whole.
 
 use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::journal::Files;
@@ -23,10 +23,7 @@ pub(super) fn read(path: &Path, most: usize) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    let most = (most as u64).saturating_add(1);
-    let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    regular::rest_of(file, most).map(Some)
 }
 
 /// Writes a file beside it and puts that in its place, so that a reader sees one or the other.

@@ -1,7 +1,7 @@
 //! The file system of the machine.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use rustix::fs::{Advice, OFlags};
 
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use super::place;
-use crate::regular::{self, Identity, Lockable};
+use crate::regular::{self, Identity, Lockable, PID_BYTES};
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,9 +22,6 @@ const FILE_MODE: u32 = 0o600;
 
 /// Our limit: how often others may replace what is being locked.
 const LOCK_TRIES: usize = 10;
-
-/// Bytes of a lock file that are read: a pid and its newline.
-const PID_BYTES: u64 = 32;
 
 impl Files for DiskFiles {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -167,7 +164,9 @@ fn lock_file(path: &Path) -> Result<Lockable, LockError> {
         let mut file = Lockable(opened.map_err(|error| named(path, &error))?);
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(pid_of(&mut file))),
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held(regular::pid_in(&mut *file)));
+            }
             Err(TryLockError::Error(error)) => return Err(named(path, &error).into()),
         }
         if !regular::is_at(&file, path)? {
@@ -201,24 +200,17 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 /// one.
 fn is_foreign(file: &mut File) -> io::Result<bool> {
     let found = file.metadata()?;
-    if found.len() > PID_BYTES {
+    if found.len() > PID_BYTES as u64 {
         return Ok(true);
     }
-    let mut text = Vec::new();
-    file.take(PID_BYTES).read_to_end(&mut text)?;
+    let text = regular::rest_of(file, PID_BYTES)?;
     let is_ours = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'\n' | 0);
     Ok(!text.iter().all(is_ours))
 }
 
 fn pid_at(path: &Path) -> Option<u32> {
     let file = regular::open_itself(OpenOptions::new().read(true), path);
-    pid_of(&mut file.ok()?)
-}
-
-fn pid_of(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(PID_BYTES).read_to_string(&mut text).ok()?;
-    text.trim_end().parse().ok()
+    regular::pid_in(file.ok()?)
 }
 
 /// A full disk does not keep a journal closed for the sake of a message's pid.
