@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use sterna::journal::{DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
+use sterna::provider::{self, apns};
 use sterna::push::{Accepted, DeviceToken, LaneId, Notification, PushId};
 
 /// Pushes unless it is said.
@@ -86,7 +87,7 @@ fn fill(settings: &Settings, pushes: u64) -> Result<(), Failure> {
     let first = now.unix_secs().saturating_mul(2_000_000);
     let mut request = Vec::new();
     for id in first..first.saturating_add(pushes) {
-        request.push(accepted(id, now));
+        request.push(accepted(id, now)?);
         if request.len() as u64 == REQUEST {
             journal.append(&request, None)?;
             request.clear();
@@ -97,17 +98,18 @@ fn fill(settings: &Settings, pushes: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn accepted(id: u64, at: Moment) -> Accepted {
+fn accepted(id: u64, at: Moment) -> Result<Accepted, Failure> {
     let mut notification = Notification::empty(LaneId::IOS);
     notification.message = "Your table is ready: please come to the counter".into();
     notification.push_type = "alert".into();
-    Accepted {
-        notification,
-        tokens: [DeviceToken::new(format!("{id:064x}"))].into(),
-        first_id: PushId(id),
+    let content = apns::payload(&notification, false)?;
+    Ok(provider::accept(
+        &notification,
+        content,
+        [DeviceToken::new(format!("{id:064x}"))],
+        PushId(id),
         at,
-        payload: Box::default(),
-    }
+    ))
 }
 
 /// Bytes of memory that the process holds.

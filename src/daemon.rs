@@ -57,7 +57,7 @@ use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};
 use crate::moment::{self, Moment};
 use crate::pid_file::PidFile;
-use crate::push::{LaneId, Notification, Provider, PushId};
+use crate::push::{LaneId, Provider, PushId};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::{Inherited, Supervisor};
 use absent::Absent;
@@ -255,22 +255,8 @@ impl Daemon {
             let limits = limits(config, id);
             Absent::new((id, lanes.stats(id)), limits, logs, register)
         });
-        let rules = Arc::clone(service);
-        // As they are when a push is fed: a reload may come before.
-        let payload = Box::new(move |notification: &mut Notification| {
-            let terms = rules.terms.get();
-            (terms.rules.payload)(notification)
-        });
         let absent = absent.collect();
-        let feeder = Feeder::connect(
-            &journal,
-            &lanes,
-            absent,
-            logs,
-            register,
-            payload,
-            &self.keeping,
-        )?;
+        let feeder = Feeder::connect(&journal, &lanes, absent, logs, register, &self.keeping)?;
         self.supervision.watch("journal feeder", feeder.heartbeat());
         self.feeder = Some(feeder);
         self.supervision.watch("journal", journal.heartbeat());

@@ -13,7 +13,7 @@
 //! segment is a head (`segment`) and frames (`frame`), each with a record (`record`):
 //!
 //! ```text
-//! accepted   a notification with its device tokens, once; the payload is built again
+//! accepted   a notification as it was accepted, with its device tokens, once
 //! answer     the answer to a request with an idempotency key
 //! settled    runs of consecutive ids that ended alike, some 2 to 4 bytes for a push
 //! attempts   how far outstanding pushes have come
@@ -23,7 +23,13 @@
 //! lost       what is known of a notification whose record the disk has damaged
 //! handed     pushes that were about to be written to a connection
 //! doubt      pushes with ids up to this one may have been sent
+//! lane       the number of a lane in this segment, and its name
+//! cursor     kept for how far a reader of the feed of dead device tokens has come: nobody writes
+//!            it yet, and it is passed over
 //! ```
+//!
+//! The newest segment may end in zeros, room that was made for records to come: they are its end.
+//! Nobody makes such room yet, and an older segment has none.
 //!
 //! A new segment begins with a checkpoint: the ids, then bit by bit everything that is outstanding
 //! in older segments, between new records. Recovery reads the newest segment, and the one before
@@ -48,8 +54,8 @@
 //!
 //! # Parts
 //!
-//! `bytes`, `frame`, `segment`, `notification`, `settled`, `record`, `batch`, `index`, `fold`,
-//! `unread` and `space` are pure. The `store` does one thing after the other to files; the
+//! `bytes`, `frame`, `segment`, `lanes`, `notification`, `settled`, `record`, `batch`, `index`,
+//! `fold`, `unread` and `space` are pure. The `store` does one thing after the other to files; the
 //! `flusher` is its thread, the `inbox` what the thread shares with callers. All files are behind
 //! [`Files`].
 
@@ -68,6 +74,7 @@ mod fold;
 mod frame;
 mod inbox;
 mod index;
+mod lanes;
 mod note;
 mod notification;
 mod outstanding;
@@ -443,8 +450,9 @@ impl Drop for Journal {
     }
 }
 
-/// The format that is written. Older ones are read; a new field of a record is a new version.
-pub const FORMAT_VERSION: u32 = 2;
+/// The format that is written and read. The ones before were never released: they had the fields of
+/// a request, from which the provider's body was built again at each start.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Our limit: places of damage that are told one by one; the rest is counted.
 pub const PLACES_MAX: usize = 32;

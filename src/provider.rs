@@ -15,8 +15,8 @@ mod seam;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::moment::http_date;
-use crate::push::{Notification, Provider};
+use crate::moment::{Moment, http_date};
+use crate::push::{Accepted, Content, DeviceToken, Envelope, Note, Notification, Provider, PushId};
 
 pub use retry_after::RETRY_AFTER_MAX;
 pub use seam::{Addressing, Draft, KINDS_MAX, NameAndValue, Pings, Shared, Vendor};
@@ -360,13 +360,27 @@ pub fn of(provider: Provider) -> &'static dyn Vendor {
     }
 }
 
-/// How long after its acceptance a push is worth sending, if the caller said so.
-pub fn lifetime(notification: &Notification) -> Option<Duration> {
-    let secs = of(notification.lane.provider()).lifetime_secs(notification);
-    u64::try_from(secs)
-        .ok()
-        .filter(|&secs| secs > 0)
-        .map(Duration::from_secs)
+/// What delivery has to know of a notification.
+pub fn envelope(notification: &Notification) -> Envelope {
+    of(notification.lane.provider()).envelope(notification)
+}
+
+/// A notification that is accepted at that time, for these device tokens.
+pub fn accept(
+    notification: &Notification,
+    content: Content,
+    tokens: impl Into<Box<[DeviceToken]>>,
+    first_id: PushId,
+    at: Moment,
+) -> Accepted {
+    Accepted {
+        envelope: envelope(notification),
+        content,
+        note: Note::of(notification),
+        tokens: tokens.into(),
+        first_id,
+        at,
+    }
 }
 
 /// Whether the words of a GOAWAY complain of our PINGs: those of gRPC's servers, Google's among
@@ -426,7 +440,7 @@ mod tests {
                 ..fixture::notification(lane, "m")
             };
             let expected = expected.map(Duration::from_secs);
-            assert_eq!(lifetime(&notification), expected);
+            assert_eq!(envelope(&notification).lifetime(), expected);
         };
         check(LaneId::IOS, 10, 20, Some(10));
         check(LaneId::ANDROID, 10, 20, Some(20));

@@ -1,10 +1,15 @@
 //! The units of everything: a notification, and the pushes it becomes.
 //!
 //! A [`Notification`] is one element of a request. Once its tokens are checked it is an
-//! [`Accepted`], shared by its pushes. A [`Push`] is one notification to one device token: the
-//! unit of queue, retry, log line and statistics.
+//! [`Accepted`], shared by its pushes: what delivery has to know ([`Envelope`]), what the provider
+//! is sent ([`Content`]), what the push log shows ([`Note`]). A [`Push`] is one notification to one
+//! device token: the unit of queue, retry, log line and statistics.
 
+mod content;
 mod contradictions;
+mod envelope;
+mod note;
+
 /// How a push ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
@@ -25,7 +30,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use content::Content;
 pub use contradictions::Contradictions;
+pub use envelope::{Class, Envelope, PushType};
+pub use note::{Note, Texts};
 
 use crate::count;
 use crate::moment::Moment;
@@ -80,6 +88,11 @@ impl LaneId {
     pub fn of_platform(number: i64) -> Option<Self> {
         let mut lanes = Self::DEFAULT_APP.into_iter();
         lanes.find(|lane| i64::from(lane.number) == number)
+    }
+
+    /// The lane that operators call so, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::DEFAULT_APP.into_iter().find(|lane| lane.name == name)
     }
 
     /// The lane of the `platform` of a log line, if there is one.
@@ -240,7 +253,8 @@ pub struct Extend {
     pub value: Box<str>,
 }
 
-/// What a caller asks to be pushed: one element of `notifications`, less its device tokens.
+/// What a caller asks to be pushed: one element of `notifications`, less its device tokens. What of
+/// it is needed once it is accepted has another form: see [`Accepted`].
 ///
 /// Text fields that the caller left out are empty; numbers that it left out are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -309,38 +323,39 @@ impl Notification {
     }
 
     /// The texts that log lines show: all but `extend`.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let texts = [
-            &self.message,
-            &self.identifier,
-            &self.title,
-            &self.subtitle,
-            &self.category,
-            &self.sound,
-            &self.collapse_key,
-        ];
-        texts.into_iter().map(|text| &**text)
+    pub fn texts(&self) -> Texts<'_> {
+        Texts {
+            message: &self.message,
+            identifier: &self.identifier,
+            title: &self.title,
+            subtitle: &self.subtitle,
+            category: &self.category,
+            sound: &self.sound,
+            collapse_key: &self.collapse_key,
+        }
     }
 
     /// Their length in bytes.
     pub fn texts_len(&self) -> usize {
-        self.texts().map(str::len).sum()
+        self.texts().each().map(str::len).iter().sum()
     }
 }
 
 /// A notification that was accepted, shared by all its pushes.
 #[derive(Debug)]
 pub struct Accepted {
-    /// What the caller asked.
-    pub notification: Notification,
+    /// What delivery has to know of it.
+    pub envelope: Envelope,
+    /// What the provider is sent.
+    pub content: Content,
+    /// What the push log shows.
+    pub note: Note,
     /// Its valid device tokens, in the caller's order; never empty.
     pub tokens: Box<[DeviceToken]>,
     /// The id of the first token's push; the others follow consecutively.
     pub first_id: PushId,
-    /// When it was accepted: `expiry`, `time_to_live` and `max_age` count from here.
+    /// When it was accepted: its lifetime and `max_age` count from here.
     pub at: Moment,
-    /// The provider's payload, serialised once (see the provider modules for what it holds).
-    pub payload: Box<[u8]>,
 }
 
 /// So many pushes, in words for the operator.
@@ -435,7 +450,7 @@ impl Push {
 
     /// The push and its request, as a message names them.
     pub fn named(&self) -> String {
-        match &*self.notification().request_id {
+        match &*self.note().request_id {
             "" => format!("push {}", self.id()),
             request => format!("push {} of request {request}", self.id()),
         }
@@ -446,9 +461,19 @@ impl Push {
         &self.accepted
     }
 
-    /// What is pushed.
-    pub fn notification(&self) -> &Notification {
-        &self.accepted.notification
+    /// What delivery has to know of it.
+    pub fn envelope(&self) -> &Envelope {
+        &self.accepted.envelope
+    }
+
+    /// Where it goes.
+    pub fn lane(&self) -> LaneId {
+        self.accepted.envelope.lane
+    }
+
+    /// What the push log shows of it.
+    pub fn note(&self) -> &Note {
+        &self.accepted.note
     }
 
     /// Whether others have contradicted it before.
@@ -461,7 +486,7 @@ impl Push {
         now.saturating_duration_since(self.accepted.at.monotonic)
     }
 
-    /// Where it goes.
+    /// The device that it goes to.
     pub fn token(&self) -> &DeviceToken {
         // `index` was checked against `tokens` when the push was made, and neither ever changes.
         #[expect(clippy::indexing_slicing, reason = "checked in Push::nth")]
@@ -491,14 +516,15 @@ mod tests {
     #[test]
     fn a_message_names_a_push_with_its_request() {
         let named = |request: &str| {
-            let mut notification = Notification::empty(LaneId::IOS);
-            notification.request_id = request.into();
+            let mut note = Note::default();
+            note.request_id = request.into();
             let accepted = Arc::new(Accepted {
-                notification,
+                envelope: Envelope::to(LaneId::IOS),
+                content: Content::default(),
+                note,
                 tokens: vec![DeviceToken::new("a".to_owned())].into(),
                 first_id: PushId(7),
                 at: Moment::now(),
-                payload: Box::default(),
             });
             Push::nth(&accepted, 0).unwrap().named()
         };

@@ -10,7 +10,7 @@ use sterna::net::resolve::Resolver;
 use sterna::net::{tls, transport};
 use sterna::oauth::{AccessToken, AccessTokens, Account, EXCHANGE_TIMEOUT};
 use sterna::provider::{self, Addressing, Draft, apns, fcm};
-use sterna::push::{Accepted, DeviceToken, LaneId, Provider, Push, PushId};
+use sterna::push::{DeviceToken, LaneId, Provider, Push, PushId};
 
 use super::Failure;
 use super::simulator::Site;
@@ -92,13 +92,10 @@ fn written(
 ) -> Result<Baseline, Failure> {
     let mut notification = notification(lane);
     let payload = provider::of(lane.provider()).payload(&mut notification, false)?;
-    let accepted = Arc::new(Accepted {
-        notification,
-        tokens: [DeviceToken::new(device_token(lane, 0))].into(),
-        first_id: PushId(1),
-        at: Moment::now(),
-        payload: payload.into(),
-    });
+    let tokens = [DeviceToken::new(device_token(lane, 0))];
+    let at = Moment::now();
+    let accepted = provider::accept(&notification, payload, tokens, PushId(1), at);
+    let accepted = Arc::new(accepted);
     let push = Push::nth(&accepted, 0).ok_or("no push")?;
     let mut draft = Draft::default();
     address.write(&push, Moment::now(), &mut draft);
@@ -117,7 +114,7 @@ fn written(
         if own {
             &*draft.content
         } else {
-            &*accepted.payload
+            accepted.content.body()
         },
     )?;
     Ok(Baseline {

@@ -102,6 +102,7 @@ mod tests {
     use super::super::request::{Trailing, decode};
     use super::*;
     use crate::http1::body::{FREE, LARGE_BODIES, beside_free};
+    use crate::push::Content;
 
     /// What the answer to a body has, and what was said beforehand that it might have.
     fn bytes(body: &str, notification_max: usize) -> (usize, usize) {
@@ -110,14 +111,14 @@ mod tests {
             allows_empty_message: true,
             as_gaurun: false,
             check_token: |_, token| if token == "x" { Err("x") } else { Ok(()) },
-            payload: Box::new(|_| Ok(Vec::new())),
+            content: Box::new(|_| Ok(Content::default())),
         };
         let most = PushReply::bytes_max(notification_max, body.len());
         let mut body = body.as_bytes().to_vec();
         let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
         let plan = plan(batch, &rules, &Keyless::default(), |_| true, &mut |_| false).unwrap();
         let taken = plan.notifications.iter().map(|planned| {
-            assert!(planned.payload.is_some());
+            assert!(planned.content.is_some());
             Taken {
                 index: planned.index,
                 first_id: (1 << 53) - 1,

@@ -16,7 +16,7 @@ use crate::http1::head::Head;
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::moment::Moment;
-use crate::push::{Accepted, LaneId, Node, Notification, Push, PushId};
+use crate::push::{Accepted, Content, LaneId, Node, Notification, Push, PushId};
 use crate::stats::Process;
 
 /// A lane that keeps what it is given.
@@ -130,9 +130,9 @@ impl StubHost {
 
     fn pushes(&self, kind: &str, accepted: &Accepted) {
         for push in Push::all(&Arc::new(Accepted {
-            notification: accepted.notification.clone(),
+            content: accepted.content.clone(),
+            note: accepted.note.clone(),
             tokens: accepted.tokens.clone(),
-            payload: accepted.payload.clone(),
             ..*accepted
         })) {
             self.line(format!("{kind} {} {}", push.id(), push.token().as_str()));
@@ -285,10 +285,10 @@ pub(super) struct Site {
     pub(super) host: Arc<StubHost>,
 }
 
-fn payload_of(notification: &mut Notification) -> Result<Vec<u8>, String> {
+fn content_of(notification: &mut Notification) -> Result<Content, String> {
     match notification.message.strip_prefix("long") {
         Some(_) => Err("payload of 4097 bytes over limit(4096)".to_owned()),
-        None => Ok(notification.message.as_bytes().to_vec()),
+        None => Ok(Content::whole(notification.message.as_bytes())),
     }
 }
 
@@ -299,7 +299,7 @@ impl Site {
         self.service.terms = Live::new(Terms {
             rules: Rules {
                 as_gaurun: true,
-                payload: Box::new(payload_of),
+                content: Box::new(content_of),
                 ..before.rules
             },
             keys: None,
@@ -319,7 +319,7 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
             Some(_) => Err("bad device token"),
             None => Ok(()),
         },
-        payload: Box::new(payload_of),
+        content: Box::new(content_of),
     };
     let mut lanes = Lanes::of([LaneId::IOS, LaneId::ANDROID]);
     for (id, capacity) in [(LaneId::IOS, ios), (LaneId::ANDROID, android)] {

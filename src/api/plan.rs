@@ -13,7 +13,7 @@ use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
 use crate::provider;
-use crate::push::{DeviceToken, Extend, LaneId, Notification};
+use crate::push::{Content, DeviceToken, Extend, LaneId, Notification};
 
 /// The rules of the site and of the providers.
 pub struct Rules {
@@ -25,13 +25,13 @@ pub struct Rules {
     pub as_gaurun: bool,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
     pub check_token: fn(LaneId, &str) -> Result<(), &'static str>,
-    /// The provider's payload of a notification, or why it has none; writes into the notification
+    /// The provider's content of a notification, or why it has none; writes into the notification
     /// what its caller left to us.
-    pub payload: Box<PayloadOf>,
+    pub content: Box<ContentOf>,
 }
 
-/// See [`Rules::payload`].
-pub type PayloadOf = dyn Fn(&mut Notification) -> Result<Vec<u8>, String> + Send + Sync;
+/// See [`Rules::content`].
+pub type ContentOf = dyn Fn(&mut Notification) -> Result<Content, String> + Send + Sync;
 
 /// What a request comes to.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ pub struct Planned {
     /// To whom.
     pub tokens: Vec<DeviceToken>,
     /// What its provider is sent; `None` where its platform is disabled, for which it is logged.
-    pub payload: Option<Vec<u8>>,
+    pub content: Option<Content>,
 }
 
 /// Device tokens that no provider would take: the first of a request, and how many more there are.
@@ -238,7 +238,7 @@ impl Plan {
     pub fn pushes(&self) -> BTreeMap<LaneId, usize> {
         let mut pushes = BTreeMap::new();
         let planned = self.notifications.iter();
-        for planned in planned.filter(|planned| planned.payload.is_some()) {
+        for planned in planned.filter(|planned| planned.content.is_some()) {
             *pushes.entry(planned.notification.lane).or_default() += planned.tokens.len();
         }
         pushes
@@ -247,7 +247,7 @@ impl Plan {
     /// Pushes that are logged as disabled-push.
     pub fn disabled(&self) -> usize {
         let planned = self.notifications.iter();
-        let disabled = planned.filter(|planned| planned.payload.is_none());
+        let disabled = planned.filter(|planned| planned.content.is_none());
         disabled.map(|planned| planned.tokens.len()).sum()
     }
 
@@ -367,15 +367,15 @@ fn plan_one(
     let holds = |key: &str| {
         let extended = notification.extend.iter();
         let extended = extended.flat_map(|Extend { key, value }| [&**key, value]);
-        let mut texts = notification.texts().chain(extended);
+        let mut texts = notification.texts().each().into_iter().chain(extended);
         texts.any(|text| text.contains(key))
     };
     if api_key.is_some_and(holds) {
         return Err(HOLDS_KEY.into());
     }
     let is_enabled = enabled(lane);
-    let payload = is_enabled
-        .then(|| (rules.payload)(&mut notification))
+    let content = is_enabled
+        .then(|| (rules.content)(&mut notification))
         .transpose()?;
     let logged = notification.texts_len();
     if logged > LOGGED_MAX {
@@ -420,7 +420,7 @@ fn plan_one(
         index,
         notification,
         tokens: fine,
-        payload,
+        content,
     }))
 }
 

@@ -134,7 +134,7 @@ impl Absent {
     }
 
     fn settle_expired(&mut self, outstanding: Outstanding, sweep: &mut Sweep, now: Moment) {
-        for (push, _) in resume(outstanding, Vec::new(), now) {
+        for (push, _) in resume(outstanding, now) {
             let Some(mut room) = self.lane.reserve(1) else {
                 continue;
             };

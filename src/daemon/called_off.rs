@@ -21,7 +21,7 @@ pub(super) struct Meant {
 impl Meant {
     /// Whether a push is meant.
     pub(super) fn has(&self, push: &Push) -> bool {
-        let until = self.identifiers.get(&*push.notification().identifier);
+        let until = self.identifiers.get(push.note().texts().identifier);
         until.is_some_and(|until| push.accepted().at.unix <= *until)
             || self.pushes.contains(&push.id())
     }
@@ -69,7 +69,8 @@ mod tests {
 
     use super::*;
     use crate::moment::Moment;
-    use crate::push::{Accepted, DeviceToken, LaneId, Notification};
+    use crate::provider;
+    use crate::push::{Content, DeviceToken, LaneId, Notification};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -82,13 +83,9 @@ mod tests {
             notification.identifier = identifier.into();
             let mut at = Moment::now();
             at.unix = Duration::from_secs(secs);
-            let accepted = Accepted {
-                notification,
-                tokens: [DeviceToken::new("token")].into(),
-                first_id: PushId(secs),
-                at,
-                payload: Box::default(),
-            };
+            let tokens = [DeviceToken::new("token")];
+            let content = Content::default();
+            let accepted = provider::accept(&notification, content, tokens, PushId(secs), at);
             Push::nth(&Arc::new(accepted), 0).unwrap()
         };
         let meant = |push: &Push| called_off.lock().has(push);

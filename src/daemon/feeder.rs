@@ -16,7 +16,6 @@ use super::called_off::Meant;
 use super::keeping::{JournalKeeper, Keeping, LINES_KEPT_WITHIN};
 use super::running_lane::RunningLane;
 use super::{StartError, StartErrorKind};
-use crate::api::plan::PayloadOf;
 use crate::delivery::outcome::Settlement;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::purge;
@@ -28,7 +27,9 @@ use crate::journal::{Fed, Journal};
 use crate::lane::{Asked, Lane, Lanes, Reservation, Said, Turn};
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, DeviceToken, End, LaneId, Notification, Push, PushId};
+use crate::push::{
+    self, Accepted, Content, DeviceToken, End, Envelope, LaneId, Note, Push, PushId,
+};
 use crate::recover::resume;
 
 /// How often it looks whether there is room.
@@ -72,8 +73,6 @@ struct Feeding {
     lanes: Vec<(Arc<Lane>, Settler)>,
     /// Those that go nowhere.
     absent: Vec<Absent>,
-    /// The provider's payload of a notification, as the rules of the moment make it.
-    payload: Box<PayloadOf>,
     /// What is not to be sent any more.
     keeping: Arc<Keeping>,
     register: Arc<Register>,
@@ -89,7 +88,6 @@ impl Feeder {
         absent: Vec<Absent>,
         logs: &Logs,
         register: &Arc<Register>,
-        payload: Box<PayloadOf>,
         keeping: &Arc<Keeping>,
     ) -> Result<Self, StartError> {
         register.set_journal(Box::new(JournalKeeper(Arc::clone(journal))));
@@ -103,7 +101,6 @@ impl Feeder {
                 .map(|running| (Arc::clone(&running.lane), running.settler()))
                 .collect(),
             absent,
-            payload,
             keeping: Arc::clone(keeping),
             register: Arc::clone(register),
             heartbeat: Heartbeat::new(moment::now()),
@@ -245,7 +242,7 @@ impl Feeding {
             if let Some(room) = room(lane, unfed) {
                 let called_off = self.keeping.called_off.lock();
                 let fed = self.journal.feed(lane.id(), room.pushes());
-                if feed(lane, settler, room, fed, &self.payload, &called_off) {
+                if feed(lane, settler, room, fed, &called_off) {
                     due = now;
                 }
             }
@@ -270,7 +267,6 @@ fn feed(
     settler: &mut Settler,
     mut room: Reservation,
     fed: Fed,
-    payload: &PayloadOf,
     called_off: &Meant,
 ) -> bool {
     let now = Moment::now();
@@ -278,11 +274,9 @@ fn feed(
     settle_damaged(lane, settler, &mut room, &fed.damaged, now);
     let mut pushes = Vec::new();
     let mut shelved = false;
-    for mut outstanding in fed.notifications {
-        let payload = payload(&mut outstanding.notification);
-        let why = payload.as_ref().err().cloned();
+    for outstanding in fed.notifications {
         let mut later = Vec::new();
-        for (push, waits) in resume(outstanding, payload.unwrap_or_default(), now) {
+        for (push, waits) in resume(outstanding, now) {
             if let Some(until) = waits.rest {
                 rest_on(lane, until, now);
             }
@@ -296,8 +290,8 @@ fn feed(
                 room.spend();
                 continue;
             }
-            match (settler.settle_if_expired(push, now), &why) {
-                (Some(push), None) => match waits.due {
+            match settler.settle_if_expired(push, now) {
+                Some(push) => match waits.due {
                     Some(due) => {
                         let due = due.min(settler.expires_at(&push, now));
                         later.push((push, due));
@@ -305,11 +299,7 @@ fn feed(
                     }
                     None => pushes.push(push),
                 },
-                (Some(push), Some(why)) => {
-                    settler.settle(&push, unpayable(&push, why), now);
-                    room.spend();
-                }
-                (None, _) => room.spend(),
+                None => room.spend(),
             }
         }
         // Of its notification, one stands for all.
@@ -368,11 +358,12 @@ fn settle_damaged(
     );
     for id in damaged {
         let accepted = Accepted {
-            notification: Notification::empty(lane.id()),
+            envelope: Envelope::to(lane.id()),
+            content: Content::default(),
+            note: Note::default(),
             tokens: [DeviceToken::new("")].into(),
             first_id: *id,
             at: now,
-            payload: Box::default(),
         };
         if let Some(push) = Push::nth(&Arc::new(accepted), 0) {
             settler.settle(&push, journal_damaged(), now);
@@ -391,18 +382,6 @@ fn journal_damaged() -> Settlement {
             .to_owned(),
         apns_id: None,
         attempt: 0,
-    }
-}
-
-/// The settlement of a push whose payload the present configuration does not allow.
-fn unpayable(push: &Push, why: &str) -> Settlement {
-    Settlement {
-        end: End::Failed,
-        status: None,
-        reason: "unsendable".into(),
-        error: format!("accepted before the last start, and not sendable now: {why}"),
-        apns_id: None,
-        attempt: push.attempts,
     }
 }
 

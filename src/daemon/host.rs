@@ -211,7 +211,8 @@ impl DaemonHost {
             for (token, id) in accepted.tokens.iter().zip(accepted.first_id.0..) {
                 let push_line = PushLine {
                     line,
-                    notification: &accepted.notification,
+                    platform: accepted.envelope.lane.platform(),
+                    note: &accepted.note,
                     id: PushId(id),
                     first_id: accepted.first_id,
                     token: token.as_str(),
@@ -394,7 +395,8 @@ impl Host for DaemonHost {
 mod tests {
     use super::*;
     use crate::log::Destination;
-    use crate::push::{DeviceToken, LaneId, Notification};
+    use crate::provider;
+    use crate::push::{Content, DeviceToken, LaneId, Notification};
 
     #[test]
     fn the_lines_of_a_large_request_are_whole_and_in_order() {
@@ -404,15 +406,15 @@ mod tests {
         let logs = Logs::open(&Destination::named(&path), &discard, &discard).unwrap();
         let mut notification = Notification::empty(LaneId::IOS);
         notification.message = "m".repeat(LINES_KEPT / 10).into();
-        let accepted = Accepted {
-            notification,
-            tokens: (0..100)
+        let accepted = provider::accept(
+            &notification,
+            Content::default(),
+            (0..100)
                 .map(|n| DeviceToken::new(format!("{n:064x}")))
-                .collect(),
-            first_id: PushId(7),
-            at: Moment::now(),
-            payload: Box::default(),
-        };
+                .collect::<Box<_>>(),
+            PushId(7),
+            Moment::now(),
+        );
         let host = DaemonHost {
             logs: logs.clone(),
             lanes: Arc::default(),

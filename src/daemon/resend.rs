@@ -14,7 +14,7 @@ use super::running_lane::RunningLane;
 use super::state_directory::{StateDirectory, journal_directory};
 use super::survey::Unreadable;
 use super::{StartError, StartErrorKind, credential_files, numbering, routes};
-use crate::api::plan::PayloadOf;
+use crate::api::plan::ContentOf;
 use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::register::Register;
@@ -23,7 +23,8 @@ use crate::journal::{self, Attempts, DiskFiles, Fault, Outstanding, Reading};
 use crate::lane::Lanes;
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
-use crate::push::{LaneId, Provider, Push, PushId};
+use crate::provider;
+use crate::push::{Content, LaneId, Note, Provider, Push, PushId};
 use crate::recover::{OpenPush, resume};
 use crate::signal::Signal;
 use crate::stats::LaneStats;
@@ -102,7 +103,7 @@ pub struct Judge {
     allows_empty_message: bool,
     /// Whether a log has no messages.
     hides_message: bool,
-    payload: Box<PayloadOf>,
+    content: Box<ContentOf>,
 }
 
 impl fmt::Debug for Judge {
@@ -122,7 +123,7 @@ impl Judge {
             allow_incomplete,
             allows_empty_message: config.core.allows_empty_message,
             hides_message: config.log.hide_message,
-            payload: Box::new(routes::payload_of(config)),
+            content: Box::new(routes::content_of(config)),
         }
     }
 
@@ -173,20 +174,22 @@ impl Judge {
         let mut notification = push.notification.clone();
         let built = routes::check_device_token(lane, push.token.as_str())
             .map_err(str::to_owned)
-            .and_then(|()| (self.payload)(&mut notification));
-        let (payload, error) = match built {
-            Ok(payload) => (payload, None),
-            Err(error) => (Vec::new(), Some(error)),
+            .and_then(|()| (self.content)(&mut notification));
+        let (content, error) = match built {
+            Ok(content) => (content, None),
+            Err(error) => (Content::default(), Some(error)),
         };
         let outstanding = Outstanding {
-            notification,
+            envelope: provider::envelope(&notification),
+            content,
+            note: Note::of(&notification),
             tokens: [push.token.clone()].into(),
             first_id: push.push_id(),
             at: Duration::from_secs(at),
             in_doubt: false,
             pushes: vec![(0, Attempts::default())],
         };
-        let Some((push, _)) = resume(outstanding, payload, now).next() else {
+        let Some((push, _)) = resume(outstanding, now).next() else {
             return Disposition::HeldBack(Obstacle::Incomplete);
         };
         if policy::expired(&push, limits, now).is_some() {

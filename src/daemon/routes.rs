@@ -22,7 +22,7 @@ use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{AccessTokens, Account, EXCHANGE_TIMEOUT};
 use crate::provider::apns::{self, AuthTokens};
 use crate::provider::{self, fcm};
-use crate::push::{LaneId, Notification};
+use crate::push::{Content, LaneId, Notification};
 
 /// Longest time for taking what we write, before a connection counts as dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -211,11 +211,11 @@ fn android_route(
     })
 }
 
-/// Makes payloads by the providers' rules, settles the push type, and warns once per configuration
+/// Makes contents by the providers' rules, settles the push type, and warns once per configuration
 /// of what may be refused.
-pub(super) fn payload_of(
+pub(super) fn content_of(
     config: &Config,
-) -> impl Fn(&mut Notification) -> Result<Vec<u8>, String> + Send + Sync + 'static {
+) -> impl Fn(&mut Notification) -> Result<Content, String> + Send + Sync + 'static {
     let as_gaurun = config.core.is_like_gaurun;
     let doubtful = Once::new();
     move |notification| {

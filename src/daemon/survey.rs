@@ -6,9 +6,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::Obstacle;
 use super::resend::enabled;
-use super::{Obstacle, routes};
-use crate::api::plan::PayloadOf;
 use crate::config::Config;
 use crate::count;
 use crate::delivery::policy::{self, Limits};
@@ -27,8 +26,6 @@ pub struct Survey {
     pub to_send: u64,
     /// Outstanding, and past their time.
     pub expired: u64,
-    /// Outstanding, but no provider would take them.
-    pub unsendable: u64,
     /// Outstanding, and to stay so, by the reason.
     pub held: BTreeMap<Obstacle, u64>,
     /// Places that cannot be read.
@@ -109,13 +106,10 @@ impl Survey {
         if let Some(torn) = &recovered.torn {
             survey.troubles.push(torn.to_string());
         }
-        let rules = Rules {
-            limits: enabled(config, max_age),
-            payload: Box::new(routes::payload_of(config)),
-        };
+        let limits = enabled(config, max_age);
         for notification in reading {
             match notification {
-                Ok(notification) => survey.count(&rules, notification, now),
+                Ok(notification) => survey.count(&limits, notification, now),
                 Err(damage) => {
                     survey.damaged += 1;
                     survey.troubles.push(damage.to_string());
@@ -131,28 +125,19 @@ impl Survey {
         self.state == (recovered.outstanding, recovered.records)
     }
 
-    fn count(&mut self, rules: &Rules, mut outstanding: Outstanding, now: Moment) {
-        let lane = outstanding.notification.lane;
-        let Some(limits) = rules.limits.get(&lane).copied() else {
+    fn count(&mut self, limits: &BTreeMap<LaneId, Limits>, outstanding: Outstanding, now: Moment) {
+        let lane = outstanding.envelope.lane;
+        let Some(limits) = limits.get(&lane).copied() else {
             let held = self.held.entry(Obstacle::Disabled(lane)).or_default();
             *held += outstanding.pushes.len() as u64;
             return;
         };
-        let is_sendable = (rules.payload)(&mut outstanding.notification).is_ok();
-        for (push, _) in resume(outstanding, Vec::new(), now) {
+        for (push, _) in resume(outstanding, now) {
             if policy::expired(&push, limits, now).is_some() {
                 self.expired += 1;
-            } else if is_sendable {
-                self.to_send += 1;
             } else {
-                self.unsendable += 1;
+                self.to_send += 1;
             }
         }
     }
-}
-
-/// By what it is judged.
-struct Rules {
-    limits: BTreeMap<LaneId, Limits>,
-    payload: Box<PayloadOf>,
 }

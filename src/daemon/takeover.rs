@@ -12,7 +12,7 @@ use super::resend::{is_told_to_end, limits, outcomes, start_lane};
 use super::running_lane::RunningLane;
 use super::state_directory::StateDirectory;
 use super::{Resent, StartError, StartErrorKind, Survey};
-use super::{keeping, last_lines, numbering, open_logs, routes};
+use super::{keeping, last_lines, numbering, open_logs};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_BYTES};
@@ -141,14 +141,12 @@ impl Sending {
         }
         last_lines::settle(&config.log, &logs.privacy.get(), &journal);
         // Those of a platform that is disabled are left as they are.
-        let payload = Box::new(routes::payload_of(config));
         let feeder = Feeder::connect(
             &journal,
             &lanes,
             Vec::new(),
             &logs,
             &register,
-            payload,
             &Arc::default(),
         )?;
         Ok(Self {

@@ -18,7 +18,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             allows_empty_message: config.core.allows_empty_message,
             as_gaurun: config.core.is_like_gaurun,
             check_token: routes::check_device_token,
-            payload: Box::new(routes::payload_of(config)),
+            content: Box::new(routes::content_of(config)),
         },
         keys,
         hosts: config.core.hosts.clone(),

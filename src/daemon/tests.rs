@@ -8,7 +8,8 @@ use rcgen::KeyPair;
 use super::*;
 use crate::config::{Environment, Overrides};
 use crate::journal::{DiskFiles, Journal, Settings};
-use crate::push::{Accepted, DeviceToken, Push, PushId};
+use crate::provider;
+use crate::push::{Content, DeviceToken, Notification, Push, PushId};
 
 /// A daemon of iOS alone, with pushes to Android in its journal.
 fn config(directory: &std::path::Path) -> Config {
@@ -34,13 +35,13 @@ fn every_class_of_threads_is_looked_after() {
     let config = config(directory.path());
     let kept = Settings::new(directory.path().join("journal"));
     let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
-    let accepted = Accepted {
-        notification: Notification::empty(LaneId::ANDROID),
-        tokens: [DeviceToken::new("token")].into(),
-        first_id: PushId(7),
-        at: Moment::now(),
-        payload: Box::default(),
-    };
+    let accepted = provider::accept(
+        &Notification::empty(LaneId::ANDROID),
+        Content::default(),
+        [DeviceToken::new("token")],
+        PushId(7),
+        Moment::now(),
+    );
     journal.append([&accepted], None).unwrap();
     drop(journal);
 
@@ -80,13 +81,13 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
     config.core.shutdown_timeout = Duration::ZERO;
     let daemon = Daemon::start(&config, &[]).unwrap();
     let now = Moment::now();
-    let accepted = Arc::new(Accepted {
-        notification: Notification::empty(LaneId::IOS),
-        tokens: [DeviceToken::new("ab"), DeviceToken::new("cd")].into(),
-        first_id: PushId(7),
-        at: now,
-        payload: Box::default(),
-    });
+    let accepted = Arc::new(provider::accept(
+        &Notification::empty(LaneId::IOS),
+        Content::default(),
+        [DeviceToken::new("ab"), DeviceToken::new("cd")],
+        PushId(7),
+        now,
+    ));
     let kept = daemon
         .keeping
         .record(&[Arc::clone(&accepted)], None, now.unix);

@@ -274,9 +274,9 @@ struct Life {
 }
 
 fn life(accepted: &Accepted, limits: Limits) -> Life {
-    let (length, rule) = match provider::lifetime(&accepted.notification) {
+    let (length, rule) = match accepted.envelope.lifetime() {
         Some(life) if life < limits.max_age => {
-            let provider = provider::of(accepted.notification.lane.provider());
+            let provider = provider::of(accepted.envelope.lane.provider());
             (life, provider.lifetime_rule())
         }
         _ => (limits.max_age, "max_age"),

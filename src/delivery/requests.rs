@@ -78,7 +78,7 @@ impl Requests {
             &path[..]
         };
         let content = if draft.content.is_empty() {
-            &*push.accepted().payload
+            push.accepted().content.body()
         } else {
             &draft.content
         };

@@ -305,7 +305,8 @@ impl Settler {
             } else {
                 Line::Failed
             },
-            notification: push.notification(),
+            platform: push.lane().platform(),
+            note: push.note(),
             id,
             first_id,
             token: push.token().as_str(),
@@ -338,7 +339,7 @@ impl Settler {
         settlement.apns_id = None;
         self.round.push(Remembered {
             id: push.id(),
-            lane: push.notification().lane,
+            lane: push.lane(),
             settlement,
             at: now.unix,
         });

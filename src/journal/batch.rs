@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::index::Location;
 use super::notification::RecordHead;
-use super::{Attempts, KeptAnswer, frame, record};
-use crate::push::{Accepted, End};
+use super::{Attempts, KeptAnswer, frame, notification, record};
+use crate::push::{Accepted, End, LaneId};
 
 /// The frames of one request: they are kept together or not at all.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ impl Group {
             let head = RecordHead {
                 first_id: accepted.first_id.0,
                 tokens,
-                lane: accepted.notification.lane,
+                lane: accepted.envelope.lane,
                 at: accepted.at.unix,
             };
             group.highest = group.highest.max(head.last_id());
@@ -105,6 +105,10 @@ pub(super) struct Batch {
     pub(super) handed: Vec<u64>,
     /// Ids up to which pushes may have been sent.
     pub(super) doubt: Option<u64>,
+    /// Lanes that were named in the segment before.
+    pub(super) known: Vec<LaneId>,
+    /// Lanes that it has named.
+    pub(super) named: Vec<LaneId>,
     /// Whether it begins with the mark that all before it is synced.
     pub(super) marked: bool,
     marked_len: usize,
@@ -136,6 +140,9 @@ impl Batch {
     }
 
     pub(super) fn add(&mut self, group: &Group) {
+        for (head, _) in &group.notifications {
+            self.name(head.lane);
+        }
         let base = self.frames.len();
         let moved = |span: &Span| Span {
             offset: base + span.offset,
@@ -163,8 +170,22 @@ impl Batch {
         record::put_ids(&mut self.frames, last);
     }
 
+    /// Names a lane, before a notification to it: twice where it was not named before, so that
+    /// there is always another name if one is damaged.
+    fn name(&mut self, lane: LaneId) {
+        if self.named.contains(&lane) {
+            return;
+        }
+        record::put_lane(&mut self.frames, lane);
+        if !self.known.contains(&lane) {
+            record::put_lane(&mut self.frames, lane);
+        }
+        self.named.push(lane);
+    }
+
     /// What stays of a notification whose record is damaged.
     pub(super) fn lose(&mut self, head: &RecordHead) -> Span {
+        self.name(head.lane);
         let offset = self.frames.len();
         record::put_lost(&mut self.frames, head);
         let len = self.frames.len() - offset;
@@ -176,7 +197,20 @@ impl Batch {
         self.handed.extend(ids);
     }
 
-    /// Copies a frame of another segment: its record is outside of groups now. False if it does
+    /// Copies a notification's frame of another segment, as [`Batch::copy`].
+    pub(super) fn copy_notification(
+        &mut self,
+        kind: u8,
+        record: &[u8],
+        lane: LaneId,
+    ) -> Option<Span> {
+        self.name(lane);
+        let mut renumbered = Vec::with_capacity(record.len());
+        let is_one = notification::put_renumbered(&mut renumbered, record, lane);
+        is_one.then(|| self.copy(kind, &renumbered)).flatten()
+    }
+
+    /// Copies a frame of another segment: its record is outside of groups now. Nothing if it does
     /// not fit, which it did before.
     pub(super) fn copy(&mut self, kind: u8, record: &[u8]) -> Option<Span> {
         let offset = self.frames.len();

@@ -207,9 +207,11 @@ pub(super) fn read_outstanding(
     let Some((kind::ACCEPTED, record)) = read_frame(file, rest.place)? else {
         return Ok(None);
     };
-    let body = Body::read(&record).filter(|body| body.first_id.0 == rest.first_id);
+    let body = Body::read(&record, rest.lane).filter(|body| body.first_id.0 == rest.first_id);
     Ok(body.map(|body| Outstanding {
-        notification: body.notification,
+        envelope: body.envelope,
+        content: body.content,
+        note: body.note,
         tokens: body.tokens,
         first_id: body.first_id,
         at: body.at,

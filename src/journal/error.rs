@@ -103,10 +103,19 @@ impl fmt::Display for OpenError {
                  other with sterna recover -c FILE --journal {path}",
                 below = below.display()
             ),
+            Fault::UnknownVersion(version) if *version < super::FORMAT_VERSION => write!(
+                f,
+                "the journal segment {path} has format version {version}, this is a version that \
+                 knows {} alone: with the version that wrote it, send what is outstanding \
+                 (sterna recover -c FILE --journal {dir}), then remove the files {dir}/*.journal \
+                 and start again",
+                super::FORMAT_VERSION,
+                dir = self.path.parent().unwrap_or(&self.path).display(),
+            ),
             Fault::UnknownVersion(version) => write!(
                 f,
                 "the journal segment {path} has format version {version}, this is a version that \
-                 knows up to {}: start the newer version that wrote it, or move the directory \
+                 knows {} alone: start the newer version that wrote it, or move the directory \
                  away and lose what is outstanding in it",
                 super::FORMAT_VERSION
             ),

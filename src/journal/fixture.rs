@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use crate::jitter::Random;
 use crate::moment::Moment;
-use crate::push::{Accepted, DeviceToken, LaneId, Notification, PushId};
+use crate::push::{Accepted, Content, DeviceToken, Envelope, LaneId, Note, Notification, PushId};
 use crate::regular::Identity;
 
 /// What is left after the power has failed.
@@ -585,12 +585,13 @@ pub(crate) fn accepted(first_id: u64, tokens: usize) -> Accepted {
     notification.message = format!("message {first_id}").into();
     notification.badge = i64::try_from(first_id).ok();
     Accepted {
-        notification,
+        envelope: Envelope::to(lane),
+        content: Content::whole(format!("content {first_id}").into_bytes()),
+        note: Note::of(&notification),
         tokens: (0..tokens)
             .map(|index| DeviceToken::new(format!("token {index} of {first_id}")))
             .collect(),
         first_id: PushId(first_id),
         at: at(first_id),
-        payload: Box::default(),
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::frame::Frame;
 use super::index::{Index, Location};
+use super::lanes::SegmentLanes;
 use super::notification::RecordHead;
 use super::record::Record;
 use super::{ANSWERS_BYTES_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
@@ -32,8 +33,10 @@ pub(super) struct Fold {
     pub(super) pushes: u64,
     /// Pushes that ended expired.
     pub(super) expired: u64,
-    /// Records read.
+    /// Records read, but for those that name lanes.
     pub(super) records: u64,
+    /// The lanes that this segment has named.
+    pub(super) lanes: SegmentLanes,
     /// Whether this segment needs no older one.
     pub(super) complete: bool,
     /// The open group: where it begins, and what it holds.
@@ -84,9 +87,12 @@ impl Fold {
 
     /// Takes a frame; false if its record is not one of ours.
     pub(super) fn frame(&mut self, frame: &Frame<'_>, place: Location) -> bool {
-        let Some(record) = Record::read(frame.kind, frame.record) else {
+        let Some(record) = Record::read(frame.kind, frame.record, &mut self.lanes) else {
             return false;
         };
+        if matches!(record, Record::Aside) {
+            return true;
+        }
         self.records += 1;
         let member = match record {
             Record::Accepted(head) => Member::Notification(head, place),
@@ -198,7 +204,7 @@ impl Fold {
             Record::Doubt(last) => self.doubt = Some(last),
             Record::Synced => self.trust(),
             Record::Complete => self.complete = true,
-            Record::Accepted(_) | Record::Answer(_) => {}
+            Record::Accepted(_) | Record::Answer(_) | Record::Aside => {}
         }
     }
 

@@ -51,6 +51,7 @@ impl Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rest {
     pub(super) first_id: u64,
+    pub(super) lane: LaneId,
     pub(super) place: Location,
     /// Indexes of the tokens whose pushes are outstanding.
     pub(super) pushes: Vec<(u32, Attempts)>,
@@ -355,6 +356,7 @@ impl Index {
         let entry = self.entries.get(&first_id)?;
         let mut rest = Rest {
             first_id,
+            lane: self.feeds.get(&entry.lane)?.lane,
             place: entry.place(),
             pushes: Vec::new(),
             settled: Vec::new(),

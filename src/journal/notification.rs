@@ -1,15 +1,33 @@
-//! A notification's record: who, what, to whom.
+//! A notification's record: to whom, what, and what is told of it.
 //!
 //! Pure: no file, no clock, no thread.
 //!
-//! Id of the first push, number of device tokens, number of the lane and time of acceptance; then
-//! the fields that say something, each with its number before it, 0 after the last; then the device
-//! tokens. The payload is not kept, it is built again.
+//! ```text
+//! head       id of the first push, number of targets, number of the lane, time of acceptance
+//! envelope   kind of the targets, class; the fields that say something, each with its number
+//!            before it, 0 after the last
+//! content    number of slots, 0 or 2, and their offsets; the provider's body
+//! note       the fields that say something, as in the envelope
+//! targets    one text each
+//! ```
+//!
+//! What the caller gave is frozen by that: whatever a later version makes of a request, this one is
+//! sent as it was accepted. What the configuration gives, the topic, the host, the project, is not
+//! in it, so that correcting it frees what waits.
+//!
+//! Of the kinds of targets 0 is a device token, and the only one that is written; 1 is kept for a
+//! topic, 2 for a condition, 3 for a broadcast channel. Of the fields of an envelope 5 is kept for
+//! a caller's own topic, 6 for a priority, 7 for a collapse id. A record that has one of these is
+//! not read: it would be sent as something else.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::bytes::{Bytes, put_bytes, put_number, put_signed, put_time};
-use crate::push::{Accepted, DeviceToken, Extend, LaneId, Notification, PushId};
+use super::lanes::SegmentLanes;
+use crate::push::{
+    Accepted, Class, Content, DeviceToken, Envelope, LaneId, Note, PushId, PushType, Texts,
+};
 
 /// The begin of a notification's record, which is all that recovery looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,49 +41,61 @@ pub(super) struct RecordHead {
 /// A whole record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Body {
-    pub(super) notification: Notification,
+    pub(super) envelope: Envelope,
+    pub(super) content: Content,
+    pub(super) note: Note,
     pub(super) tokens: Box<[DeviceToken]>,
     pub(super) first_id: PushId,
     pub(super) at: Duration,
 }
 
-const MESSAGE: u8 = 1;
-const IDENTIFIER: u8 = 2;
-const TITLE: u8 = 3;
-const SUBTITLE: u8 = 4;
-const CATEGORY: u8 = 5;
-const SOUND: u8 = 6;
-const PUSH_TYPE: u8 = 7;
-const COLLAPSE_KEY: u8 = 8;
-const PRIORITY: u8 = 9;
-const BADGE: u8 = 10;
-const EXPIRY: u8 = 11;
-const TIME_TO_LIVE: u8 = 12;
-const CONTENT_AVAILABLE: u8 = 13;
-const MUTABLE_CONTENT: u8 = 14;
-const DELAY_WHILE_IDLE: u8 = 15;
-const EXTEND: u8 = 16;
-const REQUEST_ID: u8 = 17;
+/// After the last field.
 const END: u8 = 0;
+
+/// The kind of the targets.
+const DEVICE_TOKENS: u8 = 0;
+
+/// Fields of an envelope.
+mod envelope {
+    pub(super) const BULK: u8 = 1;
+    pub(super) const BACKGROUND: u8 = 2;
+    pub(super) const LIFETIME: u8 = 3;
+    pub(super) const EARLIEST: u8 = 4;
+}
+
+/// Fields of a note.
+mod note {
+    pub(super) const MESSAGE: u8 = 1;
+    pub(super) const IDENTIFIER: u8 = 2;
+    pub(super) const TITLE: u8 = 3;
+    pub(super) const SUBTITLE: u8 = 4;
+    pub(super) const CATEGORY: u8 = 5;
+    pub(super) const SOUND: u8 = 6;
+    pub(super) const COLLAPSE_KEY: u8 = 7;
+    pub(super) const REQUEST_ID: u8 = 8;
+    pub(super) const EXPIRY: u8 = 9;
+    pub(super) const BADGE: u8 = 10;
+    pub(super) const TIME_TO_LIVE: u8 = 11;
+    pub(super) const CONTENT_AVAILABLE: u8 = 12;
+    pub(super) const MUTABLE_CONTENT: u8 = 13;
+    pub(super) const DELAY_WHILE_IDLE: u8 = 14;
+}
 
 /// Appends the record of an accepted notification.
 pub(super) fn put(out: &mut Vec<u8>, accepted: &Accepted) {
     // Taken apart whole, here and below: a new field that is not kept does not compile.
     let Accepted {
-        notification,
+        envelope,
+        content,
+        note,
         tokens,
         first_id,
         at,
-        payload: _,
     } = accepted;
-    put_head(
-        out,
-        first_id.0,
-        tokens.len() as u64,
-        notification.lane,
-        at.unix,
-    );
-    put_fields(out, notification);
+    put_head(out, first_id.0, tokens.len() as u64, envelope.lane, at.unix);
+    put_envelope(out, envelope);
+    put_content(out, content);
+    put_note(out, note);
     for token in tokens {
         put_bytes(out, token.as_str().as_bytes());
     }
@@ -78,73 +108,105 @@ fn put_head(out: &mut Vec<u8>, first_id: u64, tokens: u64, lane: LaneId, at: Dur
     put_time(out, at);
 }
 
-fn put_fields(out: &mut Vec<u8>, notification: &Notification) {
-    let Notification {
+fn put_envelope(out: &mut Vec<u8>, envelope: &Envelope) {
+    let Envelope {
         lane: _,
+        push_type,
+        class,
+        lifetime_secs,
+        earliest_secs,
+    } = envelope;
+    out.push(DEVICE_TOKENS);
+    if *class == Class::Bulk {
+        out.push(envelope::BULK);
+    }
+    if *push_type == PushType::Background {
+        out.push(envelope::BACKGROUND);
+    }
+    for (number, secs) in [
+        (envelope::LIFETIME, lifetime_secs),
+        (envelope::EARLIEST, earliest_secs),
+    ] {
+        if let Some(secs) = secs {
+            out.push(number);
+            put_number(out, secs.get());
+        }
+    }
+    out.push(END);
+}
+
+fn put_content(out: &mut Vec<u8>, content: &Content) {
+    match content.slots() {
+        None => out.push(0),
+        Some((target, ttl)) => {
+            out.push(2);
+            put_number(out, target.into());
+            put_number(out, ttl.into());
+        }
+    }
+    put_bytes(out, content.body());
+}
+
+fn put_note(out: &mut Vec<u8>, note: &Note) {
+    let Texts {
         message,
         identifier,
         title,
         subtitle,
         category,
         sound,
-        push_type,
         collapse_key,
-        priority,
-        request_id,
-        badge,
-        expiry,
-        time_to_live,
-        content_available,
-        mutable_content,
-        delay_while_idle,
-        extend,
-    } = notification;
+    } = note.texts();
     for (number, text) in [
-        (MESSAGE, message),
-        (IDENTIFIER, identifier),
-        (TITLE, title),
-        (SUBTITLE, subtitle),
-        (CATEGORY, category),
-        (SOUND, sound),
-        (PUSH_TYPE, push_type),
-        (COLLAPSE_KEY, collapse_key),
-        (PRIORITY, priority),
+        (note::MESSAGE, message),
+        (note::IDENTIFIER, identifier),
+        (note::TITLE, title),
+        (note::SUBTITLE, subtitle),
+        (note::CATEGORY, category),
+        (note::SOUND, sound),
+        (note::COLLAPSE_KEY, collapse_key),
+        (note::REQUEST_ID, &note.request_id),
     ] {
         if !text.is_empty() {
             out.push(number);
             put_bytes(out, text.as_bytes());
         }
     }
-    if !request_id.is_empty() {
-        out.push(REQUEST_ID);
-        put_bytes(out, request_id.as_bytes());
-    }
-    let said = |number: &i64| Some(*number).filter(|number| *number != 0);
     for (number, value) in [
-        (BADGE, *badge),
-        (EXPIRY, said(expiry)),
-        (TIME_TO_LIVE, said(time_to_live)),
+        (note::BADGE, note.badge),
+        (note::EXPIRY, note.expiry),
+        (note::TIME_TO_LIVE, note.time_to_live),
     ] {
-        if let Some(value) = value {
+        if value != 0 {
             out.push(number);
             put_signed(out, value);
         }
     }
     for (number, is_set) in [
-        (CONTENT_AVAILABLE, content_available),
-        (MUTABLE_CONTENT, mutable_content),
-        (DELAY_WHILE_IDLE, delay_while_idle),
+        (note::CONTENT_AVAILABLE, note.content_available),
+        (note::MUTABLE_CONTENT, note.mutable_content),
+        (note::DELAY_WHILE_IDLE, note.delay_while_idle),
     ] {
-        if *is_set {
+        if is_set {
             out.push(number);
         }
     }
-    for Extend { key, value } in extend {
-        out.push(EXTEND);
-        put_bytes(out, key.as_bytes());
-        put_bytes(out, value.as_bytes());
-    }
     out.push(END);
+}
+
+/// Appends a record, or the begin of one, that has another lane's number, as it is in a segment
+/// where the lane has this one; false if it is none.
+pub(super) fn put_renumbered(out: &mut Vec<u8>, record: &[u8], lane: LaneId) -> bool {
+    let mut bytes = Bytes(record);
+    let (Some(first_id), Some(tokens), Some(_)) = (bytes.number(), bytes.number(), bytes.number())
+    else {
+        return false;
+    };
+    put_number(out, first_id);
+    put_number(out, tokens);
+    put_number(out, lane.number().into());
+    out.extend_from_slice(bytes.0);
+    true
 }
 
 impl RecordHead {
@@ -159,78 +221,99 @@ impl RecordHead {
         put_head(out, self.first_id, self.tokens.into(), self.lane, self.at);
     }
 
-    /// Reads the begin of a record.
-    pub(super) fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
+    /// Reads the begin of a record in a segment that has named these lanes.
+    pub(super) fn read(bytes: &mut Bytes<'_>, lanes: &SegmentLanes) -> Option<Self> {
         Some(Self {
             first_id: bytes.number()?,
             tokens: bytes.number32()?,
-            lane: LaneId::of_platform(bytes.byte()?.into())?,
+            lane: lanes.get(bytes.number16()?)?,
             at: bytes.time()?,
         })
     }
 }
 
 impl Body {
-    /// Reads a whole record.
-    pub(super) fn read(record: &[u8]) -> Option<Self> {
+    /// Reads a whole record, which is known to be of that lane.
+    pub(super) fn read(record: &[u8], lane: LaneId) -> Option<Self> {
         let mut bytes = Bytes(record);
-        let head = RecordHead::read(&mut bytes)?;
-        let notification = fields(&mut bytes, head.lane)?;
+        let first_id = PushId(bytes.number()?);
+        let count = bytes.number32()?;
+        let _number_there = bytes.number16()?;
+        let at = bytes.time()?;
+        let envelope = read_envelope(&mut bytes, lane)?;
+        let content = read_content(&mut bytes)?;
+        let note = read_note(&mut bytes)?;
         // No token is shorter than its length's byte: the count cannot ask for more than that.
-        let expected = (head.tokens as usize).min(bytes.0.len());
+        let expected = (count as usize).min(bytes.0.len());
         let mut tokens = Vec::with_capacity(expected);
-        for _ in 0..head.tokens {
+        for _ in 0..count {
             tokens.push(DeviceToken::new(bytes.text()?));
         }
         bytes.is_empty().then(|| Self {
-            notification,
+            envelope,
+            content,
+            note,
             tokens: tokens.into(),
-            first_id: PushId(head.first_id),
-            at: head.at,
+            first_id,
+            at,
         })
     }
 }
 
-fn fields(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Notification> {
-    let mut notification = Notification::empty(lane);
+fn read_envelope(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Envelope> {
+    let mut read = Envelope::to(lane);
+    if bytes.byte()? != DEVICE_TOKENS {
+        return None;
+    }
     loop {
-        let number = bytes.byte()?;
-        let text = match number {
-            END => return Some(notification),
-            MESSAGE => &mut notification.message,
-            IDENTIFIER => &mut notification.identifier,
-            TITLE => &mut notification.title,
-            SUBTITLE => &mut notification.subtitle,
-            CATEGORY => &mut notification.category,
-            SOUND => &mut notification.sound,
-            PUSH_TYPE => &mut notification.push_type,
-            COLLAPSE_KEY => &mut notification.collapse_key,
-            PRIORITY => &mut notification.priority,
-            _ => {
-                other_field(bytes, number, &mut notification)?;
-                continue;
-            }
-        };
-        *text = bytes.text()?.into();
+        match bytes.byte()? {
+            END => return Some(read),
+            envelope::BULK => read.class = Class::Bulk,
+            envelope::BACKGROUND => read.push_type = PushType::Background,
+            envelope::LIFETIME => read.lifetime_secs = Some(NonZeroU64::new(bytes.number()?)?),
+            envelope::EARLIEST => read.earliest_secs = Some(NonZeroU64::new(bytes.number()?)?),
+            _ => return None,
+        }
     }
 }
 
-fn other_field(bytes: &mut Bytes<'_>, number: u8, notification: &mut Notification) -> Option<()> {
-    match number {
-        REQUEST_ID => notification.request_id = bytes.text()?.into(),
-        BADGE => notification.badge = Some(bytes.signed()?),
-        EXPIRY => notification.expiry = bytes.signed()?,
-        TIME_TO_LIVE => notification.time_to_live = bytes.signed()?,
-        CONTENT_AVAILABLE => notification.content_available = true,
-        MUTABLE_CONTENT => notification.mutable_content = true,
-        DELAY_WHILE_IDLE => notification.delay_while_idle = true,
-        EXTEND => notification.extend.push(Extend {
-            key: bytes.text()?.into(),
-            value: bytes.text()?.into(),
-        }),
-        _ => return None,
+fn read_content(bytes: &mut Bytes<'_>) -> Option<Content> {
+    match bytes.byte()? {
+        0 => Some(Content::whole(bytes.bytes()?)),
+        2 => {
+            let (target, ttl) = (bytes.number32()?, bytes.number32()?);
+            Content::with_slots(bytes.bytes()?, target, ttl)
+        }
+        _ => None,
     }
-    Some(())
+}
+
+fn read_note(bytes: &mut Bytes<'_>) -> Option<Note> {
+    let mut texts = Texts::default();
+    let mut read = Note::default();
+    loop {
+        match bytes.byte()? {
+            END => {
+                read.set_texts(texts);
+                return Some(read);
+            }
+            note::MESSAGE => texts.message = bytes.text()?,
+            note::IDENTIFIER => texts.identifier = bytes.text()?,
+            note::TITLE => texts.title = bytes.text()?,
+            note::SUBTITLE => texts.subtitle = bytes.text()?,
+            note::CATEGORY => texts.category = bytes.text()?,
+            note::SOUND => texts.sound = bytes.text()?,
+            note::COLLAPSE_KEY => texts.collapse_key = bytes.text()?,
+            note::REQUEST_ID => read.request_id = bytes.text()?.into(),
+            note::BADGE => read.badge = bytes.signed()?,
+            note::EXPIRY => read.expiry = bytes.signed()?,
+            note::TIME_TO_LIVE => read.time_to_live = bytes.signed()?,
+            note::CONTENT_AVAILABLE => read.content_available = true,
+            note::MUTABLE_CONTENT => read.mutable_content = true,
+            note::DELAY_WHILE_IDLE => read.delay_while_idle = true,
+            _ => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -242,9 +325,11 @@ mod tests {
     use super::*;
     use crate::moment::Moment;
 
-    fn accepted(notification: Notification, tokens: &[String]) -> Accepted {
+    fn accepted(envelope: Envelope, content: Content, note: Note, tokens: &[String]) -> Accepted {
         Accepted {
-            notification,
+            envelope,
+            content,
+            note,
             tokens: tokens.iter().cloned().map(DeviceToken::new).collect(),
             first_id: PushId(1 << 52),
             at: Moment {
@@ -252,69 +337,96 @@ mod tests {
                 monotonic: Instant::now(),
                 unix: Duration::new(1_795_000_000, 123_456_789),
             },
-            payload: Box::from(*b"payload"),
         }
     }
 
     prop_compose! {
-        fn any_notification()(
-            texts in prop::collection::vec(any::<String>(), 10),
-            (badge, expiry, time_to_live) in any::<(Option<i64>, i64, i64)>(),
-            (content_available, mutable_content, delay_while_idle) in any::<(bool, bool, bool)>(),
-            extend in prop::collection::vec(any::<(String, String)>(), 0..5),
-            is_ios: bool,
-        ) -> Notification {
-            let mut texts = texts.into_iter().map(String::into_boxed_str);
-            let mut text = || texts.next().unwrap();
+        fn any_note()(
+            texts in any::<[String; 7]>(),
+            request_id: String,
+            [badge, expiry, time_to_live] in any::<[i64; 3]>(),
+            [content_available, mutable_content, delay_while_idle] in any::<[bool; 3]>(),
+        ) -> Note {
+            let [message, identifier, title, subtitle, category, sound, collapse_key] = &texts;
+            let mut note = Note::default();
+            note.set_texts(Texts {
+                message,
+                identifier,
+                title,
+                subtitle,
+                category,
+                sound,
+                collapse_key,
+            });
+            note.request_id = request_id.into();
+            (note.badge, note.expiry, note.time_to_live) = (badge, expiry, time_to_live);
+            note.content_available = content_available;
+            note.mutable_content = mutable_content;
+            note.delay_while_idle = delay_while_idle;
+            note
+        }
+    }
+
+    prop_compose! {
+        fn any_envelope()(
+            [is_ios, is_bulk, is_background] in any::<[bool; 3]>(),
+            [lifetime, earliest] in any::<[u64; 2]>(),
+        ) -> Envelope {
             // No `..`: a new field has to be named, and so to be kept.
-            Notification {
+            Envelope {
                 lane: if is_ios { LaneId::IOS } else { LaneId::ANDROID },
-                message: text(),
-                identifier: text(),
-                title: text(),
-                subtitle: text(),
-                category: text(),
-                sound: text(),
-                push_type: text(),
-                collapse_key: text(),
-                priority: text(),
-                request_id: text().into(),
-                badge,
-                expiry,
-                time_to_live,
-                content_available,
-                mutable_content,
-                delay_while_idle,
-                extend: extend
-                    .into_iter()
-                    .map(|(key, value)| Extend { key: key.into(), value: value.into() })
-                    .collect(),
+                push_type: if is_background { PushType::Background } else { PushType::Alert },
+                class: if is_bulk { Class::Bulk } else { Class::Transactional },
+                lifetime_secs: NonZeroU64::new(lifetime),
+                earliest_secs: NonZeroU64::new(earliest),
             }
         }
+    }
+
+    fn any_content() -> impl Strategy<Value = Content> {
+        let parts = any::<(Vec<u8>, Option<(u32, u32)>)>();
+        parts.prop_map(|(body, slots)| {
+            let within = |slot: u32| slot % (u32::try_from(body.len()).unwrap() + 1);
+            let Some((one, other)) = slots.map(|(one, other)| (within(one), within(other))) else {
+                return Content::whole(body);
+            };
+            Content::with_slots(body, one.min(other), one.max(other)).unwrap()
+        })
     }
 
     proptest! {
         #[test]
         fn every_field_survives(
-            notification in any_notification(),
+            envelope in any_envelope(),
+            content in any_content(),
+            note in any_note(),
             tokens in prop::collection::vec(any::<String>(), 1..20),
         ) {
-            let accepted = accepted(notification, &tokens);
+            let accepted = accepted(envelope, content, note, &tokens);
             let mut record = Vec::new();
             put(&mut record, &accepted);
-            let body = Body::read(&record).unwrap();
-            prop_assert_eq!(body.notification, accepted.notification);
-            prop_assert_eq!(body.tokens, accepted.tokens);
-            prop_assert_eq!(body.first_id, accepted.first_id);
-            prop_assert_eq!(body.at, accepted.at.unix);
+            // A segment may have had another number for the lane.
+            let elsewhere = LaneId::new(1 << 15, envelope.lane.provider(), "elsewhere");
+            let mut renumbered = Vec::new();
+            prop_assert!(put_renumbered(&mut renumbered, &record, elsewhere));
+            for record in [record, renumbered] {
+                let body = Body::read(&record, envelope.lane).unwrap();
+                prop_assert_eq!(body.envelope, accepted.envelope);
+                prop_assert_eq!(&body.content, &accepted.content);
+                prop_assert_eq!(&body.note, &accepted.note);
+                prop_assert_eq!(&body.tokens, &accepted.tokens);
+                prop_assert_eq!(body.first_id, accepted.first_id);
+                prop_assert_eq!(body.at, accepted.at.unix);
+            }
         }
 
         #[test]
         fn no_bytes_make_it_panic(record in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut with_head = vec![1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0, 0];
-            let _none_or_some = Body::read(&record);
+            let _none_or_some = Body::read(&record, LaneId::IOS);
+            let _put_or_not = put_renumbered(&mut Vec::new(), &record, LaneId::IOS);
             with_head.extend(record);
-            prop_assert_eq!(Body::read(&with_head), None);
+            prop_assert_eq!(Body::read(&with_head, LaneId::IOS), None);
         }
     }
 
@@ -322,10 +434,29 @@ mod tests {
     fn fields_that_say_nothing_take_no_room() {
         let mut record = Vec::new();
         let token = "t".repeat(64);
-        put(
-            &mut record,
-            &accepted(Notification::empty(LaneId::IOS), &[token]),
-        );
+        let envelope = Envelope::to(LaneId::IOS);
+        let accepted = accepted(envelope, Content::default(), Note::default(), &[token]);
+        put(&mut record, &accepted);
         assert!(record.len() < 90, "{}", record.len());
+    }
+
+    #[test]
+    fn what_would_be_sent_as_something_else_is_not_read() {
+        let read = |kind_and_fields: &[u8]| {
+            let mut record = Vec::new();
+            put_head(&mut record, 7, 1, LaneId::IOS, Duration::from_secs(1));
+            record.extend_from_slice(kind_and_fields);
+            // No slots, no body, nothing in the note, one token of one byte.
+            record.extend_from_slice(&[0, 0, END, 1, b'a']);
+            Body::read(&record, LaneId::IOS).is_some()
+        };
+        assert!(read(&[DEVICE_TOKENS, END]) && read(&[DEVICE_TOKENS, envelope::BULK, END]));
+        for other in [
+            &[1, END][..],
+            &[DEVICE_TOKENS, 5, 0, END],
+            &[DEVICE_TOKENS, 6, END],
+        ] {
+            assert!(!read(other), "{other:?}");
+        }
     }
 }

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use super::Attempts;
 use crate::moment::Moment;
-use crate::push::{DeviceToken, Notification, PushId};
+use crate::push::{Content, DeviceToken, Envelope, Note, PushId};
 
 /// A notification with pushes that were accepted and not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outstanding {
-    /// What the caller asked.
-    pub notification: Notification,
+    /// What delivery has to know of it.
+    pub envelope: Envelope,
+    /// What the provider is sent, as it was built when it was accepted.
+    pub content: Content,
+    /// What the push log shows.
+    pub note: Note,
     /// All its device tokens, in the caller's order, settled ones too: ids count from the first.
     pub tokens: Box<[DeviceToken]>,
     /// The id of the first token's push; the others follow consecutively.

@@ -37,6 +37,8 @@ pub(super) enum Step<'a> {
         bytes: u64,
         /// Whether a frame follows.
         more: bool,
+        /// Whether they are all zero.
+        is_zero: bool,
     },
     /// The end of the file.
     End,
@@ -72,6 +74,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn next(&mut self) -> io::Result<Step<'_>> {
         let gap_start = self.offset();
+        let mut is_zero = true;
         loop {
             self.fill(FRAME_HEAD)?;
             let mut here = self.frame_here()?;
@@ -82,7 +85,7 @@ impl<'a> Reader<'a> {
             if let Some(len) = here {
                 let offset = self.offset();
                 if offset > gap_start {
-                    return Ok(gap(gap_start, offset, true));
+                    return Ok(gap(gap_start, offset, true, is_zero));
                 }
                 let begin = self.at;
                 self.at += len;
@@ -93,12 +96,12 @@ impl<'a> Reader<'a> {
             if self.offset() >= self.file_len {
                 let is_gap = gap_start < self.file_len;
                 return Ok(if is_gap {
-                    gap(gap_start, self.file_len, false)
+                    gap(gap_start, self.file_len, false, is_zero)
                 } else {
                     Step::End
                 });
             }
-            self.skip();
+            is_zero &= self.skip();
         }
     }
 
@@ -129,9 +132,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over a byte, and everything up to the next marker that is in the window.
-    fn skip(&mut self) {
-        self.at = frame::next_marker(&self.window, self.at + 1).unwrap_or(self.window.len());
+    /// Passes over a byte, and everything up to the next marker that is in the window; whether all
+    /// of that is zero.
+    fn skip(&mut self) -> bool {
+        let from = self.at;
+        self.at = frame::next_marker(&self.window, from + 1).unwrap_or(self.window.len());
+        let passed = self.window.get(from..self.at).unwrap_or_default();
+        passed.iter().all(|byte| *byte == 0)
     }
 
     /// Reads what is in the window again, from the disk if the system can.
@@ -171,10 +178,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn gap<'a>(offset: u64, end: u64, more: bool) -> Step<'a> {
+fn gap<'a>(offset: u64, end: u64, more: bool, is_zero: bool) -> Step<'a> {
     Step::Gap {
         offset,
         bytes: end - offset,
         more,
+        is_zero,
     }
 }

@@ -3,9 +3,10 @@
 //! Pure: no file, no clock, no thread.
 
 use super::bytes::{Bytes, put_bytes, put_number, put_time};
+use super::lanes::{self, SegmentLanes};
 use super::settled::Runs;
 use super::{Attempts, KeptAnswer, frame, notification, settled};
-use crate::push::{Accepted, End};
+use crate::push::{Accepted, End, LaneId};
 
 /// Kinds of records; a number is never given another meaning.
 pub(super) mod kind {
@@ -30,6 +31,10 @@ pub(super) mod kind {
     pub(in super::super) const HANDED: u8 = 9;
     /// Pushes with ids up to this one may have been sent, whatever else is said of them.
     pub(in super::super) const DOUBT: u8 = 10;
+    /// The number of a lane in this segment, and its name.
+    pub(in super::super) const LANE: u8 = 11;
+    /// How far a reader of the feed of dead device tokens has come.
+    pub(in super::super) const CURSOR: u8 = 12;
 }
 
 /// A record, as far as recovery reads it.
@@ -44,15 +49,17 @@ pub(super) enum Record<'a> {
     Complete,
     Handed(Runs<'a>),
     Doubt(u64),
+    /// What matters for nothing that is outstanding.
+    Aside,
 }
 
 impl<'a> Record<'a> {
-    /// Reads a record; nothing if it is not one of ours.
-    pub(super) fn read(kind: u8, record: &'a [u8]) -> Option<Self> {
+    /// Reads a record of a segment that has named these lanes; nothing if it is not one of ours.
+    pub(super) fn read(kind: u8, record: &'a [u8], lanes: &mut SegmentLanes) -> Option<Self> {
         let mut bytes = Bytes(record);
         match kind {
             kind::ACCEPTED | kind::LOST => {
-                notification::RecordHead::read(&mut bytes).map(Self::Accepted)
+                notification::RecordHead::read(&mut bytes, lanes).map(Self::Accepted)
             }
             kind::ANSWER => answer(&mut bytes).map(Self::Answer),
             kind::SETTLED => Some(Self::Settled(Runs::of(record))),
@@ -62,6 +69,8 @@ impl<'a> Record<'a> {
             kind::COMPLETE => Some(Self::Complete),
             kind::HANDED => Some(Self::Handed(Runs::of(record))),
             kind::DOUBT => bytes.number().map(Self::Doubt),
+            kind::LANE => lanes.name(record).then_some(Self::Aside),
+            kind::CURSOR => Some(Self::Aside),
             _ => None,
         }
     }
@@ -71,6 +80,11 @@ impl<'a> Record<'a> {
 #[must_use]
 pub(super) fn put_accepted(out: &mut Vec<u8>, accepted: &Accepted) -> bool {
     frame::put(out, kind::ACCEPTED, |out| notification::put(out, accepted))
+}
+
+/// Appends the name of a lane.
+pub(super) fn put_lane(out: &mut Vec<u8>, lane: LaneId) {
+    put_short(out, kind::LANE, |out| lanes::put(out, lane));
 }
 
 /// Appends what is known of a notification whose record is damaged.
@@ -230,7 +244,7 @@ pub(super) fn put_doubt(out: &mut Vec<u8>, last: u64) {
 
 fn put_short(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
     let fits = frame::put(out, kind, write);
-    debug_assert!(fits, "a number fits");
+    debug_assert!(fits, "a number fits, and a name");
 }
 
 /// Our limit: pushes of one list in a record.
@@ -249,7 +263,7 @@ mod tests {
             unreachable!("no frame");
         };
         assert_eq!(frame.len(), frames.len());
-        Record::read(frame.kind, frame.record).unwrap()
+        Record::read(frame.kind, frame.record, &mut SegmentLanes::default()).unwrap()
     }
 
     fn any_state() -> impl Strategy<Value = Attempts> {
@@ -301,7 +315,8 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(kind: u8, record: Vec<u8>) {
-            if let Some(Record::Settled(runs)) = Record::read(kind, &record) {
+            let mut lanes = SegmentLanes::default();
+            if let Some(Record::Settled(runs)) = Record::read(kind, &record, &mut lanes) {
                 let runs = runs.count();
                 prop_assert!(runs <= record.len() / 2);
             }

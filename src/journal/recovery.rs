@@ -10,6 +10,7 @@ use super::error::{Fault, OpenError};
 use super::files::{Files, JournalFile};
 use super::fold::Fold;
 use super::index::Location;
+use super::lanes::SegmentLanes;
 use super::note::{NOTE_MAX, RefusedFrom};
 use super::reader::{Reader, Step};
 use super::record::kind;
@@ -245,8 +246,9 @@ impl Search<'_> {
             let fault = Fault::UnknownVersion(version);
             return Err(OpenError { path, fault });
         }
+        fold.lanes = SegmentLanes::default();
         let mut frames = 0;
-        let mut tail = None;
+        let (mut tail, mut zeros) = (None, None);
         loop {
             match reader.next().map_err(failed)? {
                 Step::Frame(frame, offset) => {
@@ -270,26 +272,32 @@ impl Search<'_> {
                     offset,
                     bytes,
                     more,
+                    ..
                 } if more || !is_last => {
                     fold.gap();
                     self.damage(number, offset, bytes);
                 }
+                Step::Gap {
+                    offset, is_zero, ..
+                } if is_zero => zeros = Some(offset),
                 Step::Gap { offset, .. } => tail = Some(offset),
                 Step::End => break,
             }
         }
         let file_len = reader.file_len();
+        // Without the room that was made for records to come.
+        let used = zeros.unwrap_or(file_len);
         let ending = fold.end_of_segment(is_last);
-        let good_end = ending.unfinished.or(tail).unwrap_or(file_len);
+        let good_end = ending.unfinished.or(tail).unwrap_or(used);
         if head == SegmentHead::Damaged && frames > 0 {
             self.damage(number, 0, SEGMENT_HEAD as u64);
         }
-        self.recovered.bytes += file_len;
-        if is_last && good_end < file_len {
+        self.recovered.bytes += used;
+        if is_last && good_end < used {
             self.recovered.torn = Some(Torn {
                 path,
                 offset: good_end,
-                bytes: file_len - good_end,
+                bytes: used - good_end,
             });
         }
         Ok(Segment {

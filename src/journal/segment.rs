@@ -107,8 +107,7 @@ pub(super) fn read_head(bytes: &[u8], number: u32) -> SegmentHead {
         return SegmentHead::Damaged;
     }
     match version {
-        // What 1 does not have is a flag in how far a push has come.
-        1..=FORMAT_VERSION => SegmentHead::Base(base),
+        FORMAT_VERSION => SegmentHead::Base(base),
         other => SegmentHead::OtherVersion(other),
     }
 }
@@ -146,12 +145,10 @@ mod tests {
     fn a_head_is_known_by_version_number_and_checksum() {
         assert_eq!(read_head(&head(7, 5), 7), SegmentHead::Base(5));
         assert_eq!(read_head(&head(7, 5), 8), SegmentHead::Damaged);
-        assert_eq!(read_head(&head_of(1, 7, 5), 7), SegmentHead::Base(5));
-        let newer = head_of(FORMAT_VERSION + 1, 7, 5);
-        assert_eq!(
-            read_head(&newer, 7),
-            SegmentHead::OtherVersion(FORMAT_VERSION + 1)
-        );
+        for other in [1, FORMAT_VERSION - 1, FORMAT_VERSION + 1] {
+            let found = read_head(&head_of(other, 7, 5), 7);
+            assert_eq!(found, SegmentHead::OtherVersion(other));
+        }
         for bit in 0..SEGMENT_HEAD * 8 {
             let mut bytes = head(7, 5);
             bytes[bit / 8] ^= 1 << (bit % 8);

@@ -35,6 +35,7 @@ use super::files::{Files, JournalFile, Lock};
 use super::note::RefusedFrom;
 use super::segment::SEGMENT_HEAD;
 use super::{FAILED_SYNC, Settings, SyncPolicy, frame, record, segment};
+use crate::push::LaneId;
 
 /// Why something was not written, or not synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +121,8 @@ pub(super) struct Store {
     doubt: u64,
     /// What the segment in use says of that.
     doubt_written: Option<u64>,
+    /// Lanes that this process has named there.
+    named: Vec<LaneId>,
     /// Up to where it is synced.
     synced: u64,
     /// Whether something was synced since the last mark of it.
@@ -179,6 +182,7 @@ impl Store {
     /// An empty batch, for the next write.
     pub(super) fn batch(&self) -> Batch {
         let mut batch = Batch::default();
+        batch.known.clone_from(&self.named);
         if self.mark_due {
             batch.mark();
         }
@@ -247,6 +251,11 @@ impl Store {
         self.len += batch.frames.len() as u64;
         self.written += batch.frames.len() as u64;
         self.mark_due &= !batch.marked;
+        for lane in batch.named.drain(..) {
+            if !self.named.contains(&lane) {
+                self.named.push(lane);
+            }
+        }
         self.doubt_written = batch.doubt.or(self.doubt_written);
         Ok(())
     }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::escape::{length, signed, string, unsigned};
 use super::privacy::Privacy;
-use crate::push::{Notification, PushId};
+use crate::push::{Note, PushId, Texts};
 
 /// How grave a line is, in zap's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +88,10 @@ impl Line {
 pub struct PushLine<'a> {
     /// What happened.
     pub line: Line,
+    /// The word for its provider.
+    pub platform: &'a str,
     /// What is pushed.
-    pub notification: &'a Notification,
+    pub note: &'a Note,
     /// The push's number.
     pub id: PushId,
     /// That of the notification's first push, whose line has its texts in any case.
@@ -123,10 +125,10 @@ pub struct Tail<'a> {
 
 /// Appends the line of a push, less what `privacy` hides.
 pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy) {
-    let notification = push.notification;
+    let note = push.note;
     let has_texts = has_texts(push, privacy);
     let texts = if has_texts {
-        Texts::of(notification, privacy)
+        shown(note, privacy)
     } else {
         Texts::default()
     };
@@ -134,11 +136,7 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     key(out, ",\"id\":");
     unsigned(out, push.id.0);
     // The platform and the type are words without anything to escape.
-    for part in [
-        ",\"platform\":\"",
-        notification.lane.platform(),
-        "\",\"token\":",
-    ] {
+    for part in [",\"platform\":\"", push.platform, "\",\"token\":"] {
         key(out, part);
     }
     privacy.token.write(out, push.token);
@@ -147,9 +145,9 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     }
     seconds(out, push.ptime);
     text(out, ",\"error\":", push.error);
-    set_by_the_caller(out, notification, &texts);
+    set_by_the_caller(out, note, &texts);
     tail(out, &push.tail);
-    request_id(out, &notification.request_id);
+    request_id(out, &note.request_id);
     if !has_texts {
         key(out, ",\"texts_of\":");
         unsigned(out, push.first_id.0);
@@ -158,51 +156,17 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
 }
 
 /// The caller's texts, as far as a line shows them.
-#[derive(Default)]
-struct Texts<'a> {
-    message: &'a str,
-    collapse_key: &'a str,
-    title: &'a str,
-    subtitle: &'a str,
-    category: &'a str,
-    sound: &'a str,
-    identifier: &'a str,
-}
-
-impl<'a> Texts<'a> {
-    fn of(notification: &'a Notification, privacy: &Privacy) -> Self {
-        let read_by_the_user = |text: &'a str| if privacy.hides_message { "" } else { text };
-        Self {
-            message: read_by_the_user(&notification.message),
-            collapse_key: &notification.collapse_key,
-            title: read_by_the_user(&notification.title),
-            subtitle: read_by_the_user(&notification.subtitle),
-            category: &notification.category,
-            sound: &notification.sound,
-            identifier: &notification.identifier,
-        }
+fn shown<'a>(note: &'a Note, privacy: &Privacy) -> Texts<'a> {
+    let texts = note.texts();
+    if !privacy.hides_message {
+        return texts;
     }
-
-    fn sum(&self, length: impl Fn(&str) -> usize) -> usize {
-        let Self {
-            message,
-            collapse_key,
-            title,
-            subtitle,
-            category,
-            sound,
-            identifier,
-        } = *self;
-        let texts = [
-            message,
-            collapse_key,
-            title,
-            subtitle,
-            category,
-            sound,
-            identifier,
-        ];
-        texts.into_iter().map(length).sum()
+    // Those that the user reads.
+    Texts {
+        message: "",
+        title: "",
+        subtitle: "",
+        ..texts
     }
 }
 
@@ -214,9 +178,10 @@ fn has_texts(push: &PushLine<'_>, privacy: &Privacy) -> bool {
     }
     let most = push.token.len().saturating_add(TOKEN_MARKS);
     let most = most.saturating_mul(TEXTS_RATIO);
-    let texts = Texts::of(push.notification, privacy);
-    let raw = texts.sum(str::len);
-    raw.saturating_mul(ESCAPE_MAX) <= most || (raw <= most && texts.sum(length) <= most)
+    let texts = shown(push.note, privacy);
+    let sum = |length: fn(&str) -> usize| texts.each().map(length).iter().sum::<usize>();
+    let raw = sum(str::len);
+    raw.saturating_mul(ESCAPE_MAX) <= most || (raw <= most && sum(length) <= most)
 }
 
 /// Appends the line of a request for pushes; `content_length` is -1 for a chunked body.
@@ -273,23 +238,19 @@ fn end(out: &mut Vec<u8>) {
 }
 
 /// The fields that Gaurun shows only when they are not zero, in its order.
-fn set_by_the_caller(out: &mut Vec<u8>, notification: &Notification, texts: &Texts<'_>) {
+fn set_by_the_caller(out: &mut Vec<u8>, note: &Note, texts: &Texts<'_>) {
     present_text(out, ",\"collapse_key\":", texts.collapse_key);
-    present_flag(out, ",\"delay_while_idle\":", notification.delay_while_idle);
-    present_number(out, ",\"time_to_live\":", notification.time_to_live);
+    present_flag(out, ",\"delay_while_idle\":", note.delay_while_idle);
+    present_number(out, ",\"time_to_live\":", note.time_to_live);
     present_text(out, ",\"title\":", texts.title);
     present_text(out, ",\"subtitle\":", texts.subtitle);
     // Gaurun could not tell a badge of 0 from none.
-    present_number(out, ",\"badge\":", notification.badge.unwrap_or(0));
+    present_number(out, ",\"badge\":", note.badge);
     present_text(out, ",\"category\":", texts.category);
     present_text(out, ",\"sound\":", texts.sound);
-    present_flag(
-        out,
-        ",\"content_available\":",
-        notification.content_available,
-    );
-    present_flag(out, ",\"mutable_content\":", notification.mutable_content);
-    present_number(out, ",\"expiry\":", notification.expiry);
+    present_flag(out, ",\"content_available\":", note.content_available);
+    present_flag(out, ",\"mutable_content\":", note.mutable_content);
+    present_number(out, ",\"expiry\":", note.expiry);
     present_text(out, ",\"identifier\":", texts.identifier);
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::provider::{Advice, Answer, AnswerHead, Pings, Row, Vendor};
-use crate::push::Notification;
+use crate::push::{Content, Envelope, Notification, PushType};
 
 /// Where apps from the App Store and `TestFlight` are pushed to.
 pub const PRODUCTION_HOST: &str = "api.push.apple.com";
@@ -43,8 +43,8 @@ pub const EXPIRATION_MAX: u64 = u32::MAX as u64;
 /// The push type of what is shown, and of all that does not say otherwise.
 pub const ALERT: &str = "alert";
 
-/// The push type of what only wakes the app.
-pub const BACKGROUND: &str = "background";
+/// The push type of what only wakes the app, as callers and Apple call it.
+const BACKGROUND: &str = "background";
 
 /// Says why a device token cannot be sent to, if so.
 pub fn check_device_token(token: &str) -> Result<(), &'static str> {
@@ -63,12 +63,20 @@ pub fn check_device_token(token: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// `apns-push-type`.
-pub fn push_type(notification: &Notification) -> &'static str {
-    if notification.push_type.as_ref() == BACKGROUND {
-        BACKGROUND
+/// What a push does on the device: all that does not say otherwise may be shown.
+fn push_type(notification: &Notification) -> PushType {
+    if &*notification.push_type == BACKGROUND {
+        PushType::Background
     } else {
-        ALERT
+        PushType::Alert
+    }
+}
+
+/// `apns-push-type`.
+fn push_type_word(push_type: PushType) -> &'static str {
+    match push_type {
+        PushType::Alert => ALERT,
+        PushType::Background => BACKGROUND,
     }
 }
 
@@ -87,7 +95,7 @@ impl Vendor for Apns {
         check_device_token(token)
     }
 
-    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
+    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Content, String> {
         if !as_gaurun {
             settle_push_type(notification);
         }
@@ -103,8 +111,11 @@ impl Vendor for Apns {
         false
     }
 
-    fn lifetime_secs(&self, notification: &Notification) -> i64 {
-        notification.expiry
+    fn envelope(&self, notification: &Notification) -> Envelope {
+        Envelope {
+            push_type: push_type(notification),
+            ..Envelope::to(notification.lane).lasting(notification.expiry)
+        }
     }
 
     fn lifetime_rule(&self) -> &'static str {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use self::message::doubtful_key;
 use crate::moment::Moment;
 use crate::provider::{Advice, Answer, AnswerHead, Pings, Row, Vendor};
-use crate::push::Notification;
+use crate::push::{Content, Envelope, Notification};
 
 /// Where FCM listens.
 pub const HOST: &str = "fcm.googleapis.com";
@@ -86,7 +86,7 @@ impl Vendor for Fcm {
         check_device_token(token)
     }
 
-    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
+    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Content, String> {
         payload(notification, as_gaurun)
     }
 
@@ -98,8 +98,8 @@ impl Vendor for Fcm {
         true
     }
 
-    fn lifetime_secs(&self, notification: &Notification) -> i64 {
-        notification.time_to_live
+    fn envelope(&self, notification: &Notification) -> Envelope {
+        Envelope::to(notification.lane).lasting(notification.time_to_live)
     }
 
     fn lifetime_rule(&self) -> &'static str {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Advice, Answer, AnswerHead, Row};
 use crate::moment::Moment;
-use crate::push::{Notification, Push};
+use crate::push::{Content, Envelope, Notification, Push};
 
 /// What one provider asks, answers and wants. Pure.
 pub trait Vendor: fmt::Debug + Send + Sync {
@@ -16,7 +16,7 @@ pub trait Vendor: fmt::Debug + Send + Sync {
 
     /// Builds what is sent of a notification, and settles in it what the caller left open; the
     /// error is for the caller. `as_gaurun`: as Gaurun would.
-    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Vec<u8>, String>;
+    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Content, String>;
 
     /// What the provider may refuse a notification for that is sent all the same.
     fn doubt(&self, notification: &Notification) -> Option<String>;
@@ -24,11 +24,10 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     /// Whether a notification's `priority` is sent.
     fn has_priority(&self) -> bool;
 
-    /// How long after its acceptance a push is worth sending, in seconds, as the caller wrote it;
-    /// 0 or less if the caller said nothing.
-    fn lifetime_secs(&self, notification: &Notification) -> i64;
+    /// What delivery has to know of a notification.
+    fn envelope(&self, notification: &Notification) -> Envelope;
 
-    /// What the caller wrote that in.
+    /// What callers say the lifetime in.
     fn lifetime_rule(&self) -> &'static str;
 
     /// Reads an answer.
@@ -102,7 +101,7 @@ pub struct Draft {
     pub kind: usize,
     /// `:path`; empty where it is shared.
     pub path: Vec<u8>,
-    /// The content; empty where it is the push's payload as it is.
+    /// The content; empty where it is the notification's as it is.
     pub content: Vec<u8>,
     values: Vec<u8>,
     fields: Vec<(&'static [u8], Range<usize>)>,

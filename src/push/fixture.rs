@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Accepted, DeviceToken, LaneId, Notification, Push, PushId};
+use super::{Accepted, Content, DeviceToken, Envelope, LaneId, Note, Push, PushId};
 use crate::moment::Moment;
 
 /// So many to iOS of one notification, accepted at that time, each to a device of its own.
@@ -18,11 +18,12 @@ pub(crate) fn push_to(token: &str, at: Moment) -> Push {
 
 fn all(first_id: u64, tokens: Box<[DeviceToken]>, at: Moment) -> Vec<Push> {
     let accepted = Arc::new(Accepted {
-        notification: Notification::empty(LaneId::IOS),
+        envelope: Envelope::to(LaneId::IOS),
+        content: Content::default(),
+        note: Note::default(),
         tokens,
         first_id: PushId(first_id),
         at,
-        payload: Box::default(),
     });
     Push::all(&accepted).collect()
 }

@@ -13,15 +13,13 @@ use crate::provider::RETRY_AFTER_MAX;
 use crate::push::{Accepted, Contradictions, Push, Waits};
 
 /// The pushes of a record that have not ended, each where it was left and until when it has still
-/// to wait; `payload` is what the provider is sent, if they are to be sent.
-pub fn resume(
-    outstanding: Outstanding,
-    payload: Vec<u8>,
-    now: Moment,
-) -> impl Iterator<Item = (Push, Waits)> {
+/// to wait.
+pub fn resume(outstanding: Outstanding, now: Moment) -> impl Iterator<Item = (Push, Waits)> {
     let at = outstanding.moment(now);
     let Outstanding {
-        notification,
+        envelope,
+        content,
+        note,
         tokens,
         first_id,
         at: _,
@@ -29,11 +27,12 @@ pub fn resume(
         pushes,
     } = outstanding;
     let accepted = Arc::new(Accepted {
-        notification,
+        envelope,
+        content,
+        note,
         tokens,
         first_id,
         at,
-        payload: payload.into(),
     });
     pushes.into_iter().filter_map(move |(index, attempts)| {
         let mut push = Push::nth(&accepted, index as usize)?;

@@ -76,6 +76,38 @@ fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
 }
 
 #[test]
+fn what_was_accepted_is_sent_as_it_was_and_to_the_topic_that_is_configured_now() {
+    let simulated = Simulated::start();
+    let first = Site::unreachable()
+        .with_text("core.compatible_with", "gaurun")
+        .with_text("ios.topic", "com.example.former");
+    let daemon = first.start();
+    let body = json!({"notifications": [
+        {"platform": 1, "token": [hex_token(0)], "message": "m", "extend": [{"key": "k", "val": "v"}]},
+        {"platform": 2, "token": ["android-1"], "message": " ", "content_available": true},
+    ]});
+    assert_eq!(daemon.push(&body).accepted_ids().len(), 2);
+    daemon.kill();
+
+    // By its own rules this one would send neither a badge nor a blank message.
+    let journal = first.path("journal");
+    let second =
+        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
+    second.start().settle();
+    let mut notes = simulated.notes();
+    notes.sort_by_key(|note| note.device_token == "android-1");
+    let bodies = notes
+        .iter()
+        .map(|note| serde_json::from_str::<Value>(&note.body).unwrap());
+    let expected = [
+        json!({"aps": {"alert": "m", "badge": 0}, "k": "v"}),
+        json!({"message": {"token": "android-1", "data": {"message": " "}, "android": {}}}),
+    ];
+    assert_eq!(bodies.collect::<Vec<_>>(), expected);
+    assert_ne!(notes[0].headers["apns-topic"], "com.example.former");
+}
+
+#[test]
 fn a_killed_daemon_goes_on_with_the_same_ids_and_new_ones_are_above() {
     let simulated = Simulated::start();
     let nowhere = Site::unreachable();

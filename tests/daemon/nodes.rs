@@ -22,7 +22,8 @@ use crate::harness::site::{Site, sterna};
 use crate::harness::{batch, hex_token, wait_for, wait_until};
 use sterna::journal::{Attempts, DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
-use sterna::push::{Accepted, DeviceToken, LaneId, Node, Notification, PushId};
+use sterna::provider;
+use sterna::push::{Content, DeviceToken, LaneId, Node, Notification, PushId};
 
 const DAEMONS: u16 = 16;
 const PUSHES: u64 = 20;
@@ -225,13 +226,13 @@ fn leave_by_the_former_build(site: &Site, number: u64) {
     let (journal, _) = Journal::open(Arc::new(DiskFiles), settings, Moment::now()).unwrap();
     let mut notification = Notification::empty(LaneId::IOS);
     notification.message = "from before".into();
-    let accepted = Accepted {
-        notification,
-        tokens: [DeviceToken::new(hex_token(number))].into(),
-        first_id: PushId(FROM_THE_CLOCK),
-        at: Moment::now(),
-        payload: Box::default(),
-    };
+    let accepted = provider::accept(
+        &notification,
+        Content::default(),
+        [DeviceToken::new(hex_token(number))],
+        PushId(FROM_THE_CLOCK),
+        Moment::now(),
+    );
     journal.append([&accepted], None).unwrap();
     journal.leave([(PushId(FROM_THE_CLOCK), Attempts::default())]);
     assert_eq!(journal.close().outstanding, 1);

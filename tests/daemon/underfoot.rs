@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
+use sterna::journal::FORMAT_VERSION;
 
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
@@ -123,10 +124,14 @@ fn a_journal_whose_lock_file_is_removed_has_one_daemon_all_the_same() {
     assert_eq!(daemon.push(&batch(0..1)).status, 200, "the first goes on");
 }
 
-/// What a segment begins with.
+/// What a segment of the present format begins with.
 fn head(number: u32, base: u32) -> Vec<u8> {
+    head_of(FORMAT_VERSION, number, base)
+}
+
+fn head_of(version: u32, number: u32, base: u32) -> Vec<u8> {
     let mut head = b"sternaJ\xf9".to_vec();
-    for field in [1, number, base] {
+    for field in [version, number, base] {
         head.extend(field.to_le_bytes());
     }
     head.extend(crc32c::crc32c(&head).to_le_bytes());
@@ -193,6 +198,37 @@ fn a_segment_that_was_emptied_cut_off_or_removed_is_told_and_no_obstacle() {
         assert!(log.contains(found), "{found}: {log}");
         assert_eq!(daemon.push(&batch(50..51)).status, 200);
     });
+}
+
+#[test]
+fn a_journal_of_a_format_that_was_never_released_is_left_to_the_version_that_wrote_it() {
+    let site = Site::unreachable();
+    let dir = site.path("journal");
+    let shown = dir.display();
+    fs::create_dir(&dir).unwrap();
+    let segment = dir.join("0000000001.journal");
+    for version in 1..FORMAT_VERSION {
+        let content = head_of(version, 1, 1);
+        fs::write(&segment, &content).unwrap();
+        let advice = format!(
+            "has format version {version}, this is a version that knows {FORMAT_VERSION} alone: \
+             with the version that wrote it, send what is outstanding (sterna recover -c FILE \
+             --journal {shown}), then remove the files {shown}/*.journal and start again"
+        );
+        let output = site.run(&[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(&advice), "{said}");
+        let (_, said, code) = recover(&site, &["--dry-run"]);
+        assert!(
+            code == Some(65) && said.contains(&advice),
+            "{code:?} {said}"
+        );
+        assert_eq!(fs::read(&segment).unwrap(), content);
+    }
+    // What was outstanding is sent by then.
+    fs::remove_file(&segment).unwrap();
+    assert_eq!(site.start().push(&batch(0..1)).status, 200);
 }
 
 #[test]

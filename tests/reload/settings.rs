@@ -202,9 +202,9 @@ fn logs_go_on_in_other_files_and_hide_what_they_are_to_hide() {
     assert!(read_text(&site.path("operator.2")).contains("applied: log.access_log"));
 }
 
-/// More was outstanding at the start than the queue holds: the rest comes by the new rules.
+/// More was outstanding at the start than the queue holds: the rest comes after the reload.
 #[test]
-fn what_is_fed_from_the_journal_later_is_made_by_the_rules_of_then() {
+fn what_is_fed_from_the_journal_later_is_what_was_accepted() {
     let nowhere = Site::unreachable();
     let daemon = nowhere.start();
     assert_eq!(daemon.push(&pushes(4)).status, 200);
@@ -224,11 +224,8 @@ fn what_is_fed_from_the_journal_later_is_made_by_the_rules_of_then() {
     wait_until("all to be received", || simulated.notes().len() == 4);
     daemon.settle();
     let notes = simulated.notes();
-    let badges: Vec<bool> = notes
-        .iter()
-        .map(|note| note.body.contains("\"badge\":0"))
-        .collect();
-    assert_eq!((badges[0], badges[3]), (false, true), "{badges:?}");
+    let mut bodies = notes.iter().map(|note| &note.body);
+    assert!(!bodies.any(|body| body.contains("badge")), "{notes:?}");
 }
 
 #[test]

@@ -21,8 +21,8 @@ use sterna::log::{Destination, Logs};
 use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
-use sterna::provider::{Addressing, apns, fcm};
-use sterna::push::{Accepted, DeviceToken, LaneId, Notification, Provider, Push, PushId};
+use sterna::provider::{self, Addressing, apns, fcm};
+use sterna::push::{Content, DeviceToken, LaneId, Notification, Provider, Push, PushId};
 
 use crate::operator;
 use crate::wire::{MemoryTransport, Wire};
@@ -173,16 +173,16 @@ impl Stage {
             Provider::Fcm => DeviceToken::new(format!("token-{id}")),
         };
         let payload = match self.setting.platform.provider() {
-            Provider::Apns => vec![b'x'; payload],
+            Provider::Apns => Content::whole(vec![b'x'; payload]),
             Provider::Fcm => fcm::payload(&notification, false).unwrap(),
         };
-        let accepted = Arc::new(Accepted {
-            tokens: (first..).take(count).map(token).collect(),
-            notification,
-            first_id: PushId(first),
-            at: self.moment(),
-            payload: payload.into(),
-        });
+        let accepted = Arc::new(provider::accept(
+            &notification,
+            payload,
+            (first..).take(count).map(token).collect::<Box<_>>(),
+            PushId(first),
+            self.moment(),
+        ));
         let reservation = self.lane.reserve(count).unwrap();
         self.lane
             .enqueue(reservation, Push::all(&accepted).collect());

@@ -35,7 +35,7 @@ impl Journal {
     pub(crate) fn resume(&self, lane: LaneId) -> Vec<(Push, Waits)> {
         let mut kept = self.kept();
         let of_it = kept.outstanding.iter();
-        let of_it = of_it.filter(|(_, (it, _))| it.notification.lane == lane);
+        let of_it = of_it.filter(|(_, (it, _))| it.envelope.lane == lane);
         let pushes: Vec<_> = of_it
             .map(|(_, (accepted, nth))| Push::nth(accepted, *nth).unwrap())
             .collect();

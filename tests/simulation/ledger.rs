@@ -482,7 +482,7 @@ impl Ledger {
             }
             None if succeeded => None,
             None if reason == "purged" => {
-                let wanted = self.purging == Some(&*record.accepted.notification.identifier);
+                let wanted = self.purging == Some(record.accepted.note.texts().identifier);
                 let wanted = wanted || self.purging_one.contains(&push);
                 self.hold.forget(push, now);
                 (wanted && record.flight.is_none() && status.is_none()).then_some(())
@@ -592,9 +592,9 @@ impl Ledger {
 
 /// How long it is worth being sent, if the caller said so.
 pub(crate) fn life_of(accepted: &Accepted) -> Option<Duration> {
-    let secs = match accepted.notification.lane.provider() {
-        Provider::Apns => accepted.notification.expiry,
-        Provider::Fcm => accepted.notification.time_to_live,
+    let secs = match accepted.envelope.lane.provider() {
+        Provider::Apns => accepted.note.expiry,
+        Provider::Fcm => accepted.note.time_to_live,
     };
     (secs > 0).then(|| Duration::from_secs(u64::try_from(secs).unwrap()))
 }

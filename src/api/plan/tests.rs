@@ -13,11 +13,11 @@ fn rules() -> Rules {
                 Ok(())
             }
         },
-        payload: Box::new(|notification| {
+        content: Box::new(|notification| {
             if notification.message.starts_with("long") {
                 Err("payload too large".to_owned())
             } else {
-                Ok(notification.message.as_bytes().to_vec())
+                Ok(Content::whole(notification.message.as_bytes()))
             }
         }),
     }
@@ -107,7 +107,8 @@ fn a_bad_token_rejects_itself_only() {
         .collect();
     assert_eq!(tokens, ["a", "b"]);
     assert_eq!(plan.notifications[0].index, 1);
-    assert_eq!(plan.notifications[0].payload, Some(b"m".to_vec()));
+    let content = plan.notifications[0].content.as_ref();
+    assert_eq!(content, Some(&Content::whole(*b"m")));
     assert_eq!((pushes(&plan, LaneId::IOS), plan.refusal()), (2, None));
 }
 
@@ -215,7 +216,7 @@ fn a_disabled_platform_is_no_refusal() {
         ]
     );
     assert_eq!(plan.notifications[0].tokens.len(), 2);
-    assert_eq!(plan.notifications[0].payload, None);
+    assert_eq!(plan.notifications[0].content, None);
     assert_eq!(plan.disabled(), 2);
     assert_eq!((pushes(&plan, LaneId::ANDROID), plan.refusal()), (0, None));
 }

@@ -11,7 +11,8 @@ use crate::count;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::lane::Lanes;
 use crate::moment::Moment;
-use crate::push::{Accepted, LaneId, Notification, Push, PushId};
+use crate::provider;
+use crate::push::{Accepted, Content, LaneId, Notification, Push, PushId};
 
 impl<D: Door, H: Host> Service<D, H> {
     /// Takes all of the plan or, with the answer as error, nothing of it.
@@ -60,7 +61,7 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         for accepted in pushed {
             self.host.log_accepted(&accepted);
-            if let Some(lane) = reserved.get_mut(&accepted.notification.lane) {
+            if let Some(lane) = reserved.get_mut(&accepted.envelope.lane) {
                 lane.pushes.extend(Push::all(&accepted));
             }
         }
@@ -84,16 +85,13 @@ impl<D: Door, H: Host> Service<D, H> {
                 omitted += tokens.len();
                 continue;
             };
-            self.host.log_malformed(&Accepted {
-                notification: Notification {
-                    request_id: Arc::clone(request_id),
-                    ..notification
-                },
-                tokens: tokens.into(),
-                first_id,
-                at: self.host.now(),
-                payload: Box::default(),
-            });
+            let shown = Notification {
+                request_id: Arc::clone(request_id),
+                ..notification
+            };
+            let at = self.host.now();
+            let malformed = provider::accept(&shown, Content::default(), tokens, first_id, at);
+            self.host.log_malformed(&malformed);
         }
         if omitted > 0 {
             let further = count::of(omitted, "further device token", "further device tokens");
@@ -129,7 +127,7 @@ impl<D: Door, H: Host> Service<D, H> {
             let count = planned.tokens.len();
             let first_id = next;
             next = PushId(next.0.saturating_add(count as u64));
-            if planned.payload.is_none() {
+            if planned.content.is_none() {
                 planned.tokens.truncate(UNSENT_LOGGED_MAX - listed);
                 listed += planned.tokens.len();
                 numbered.unlisted += count - planned.tokens.len();
@@ -191,16 +189,12 @@ struct Numbered {
 }
 
 fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str>) -> Accepted {
-    Accepted {
-        notification: Notification {
-            request_id: Arc::clone(request_id),
-            ..planned.notification
-        },
-        tokens: planned.tokens.into(),
-        first_id,
-        at,
-        payload: planned.payload.unwrap_or_default().into(),
-    }
+    let notification = Notification {
+        request_id: Arc::clone(request_id),
+        ..planned.notification
+    };
+    let content = planned.content.unwrap_or_default();
+    provider::accept(&notification, content, planned.tokens, first_id, at)
 }
 
 fn never_fits(lane: LaneId, pushes: usize, capacity: usize) -> String {

@@ -71,7 +71,6 @@ fn tell(survey: &Survey, is_dry: bool) -> Result<Figures, Failure> {
         total: survey.named,
         expired: survey.expired,
         damaged: survey.damaged,
-        unsendable: survey.unsendable,
         held: survey.held.clone(),
         ..Figures::default()
     };

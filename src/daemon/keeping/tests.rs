@@ -6,16 +6,17 @@ use crate::delivery::reasons::PURGED;
 use crate::delivery::register::{Marks, Remembered};
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
 use crate::log::Destination;
-use crate::push::{DeviceToken, Notification};
+use crate::provider;
+use crate::push::{Content, DeviceToken, Notification};
 
 fn accepted(now: Moment) -> Arc<Accepted> {
-    Arc::new(Accepted {
-        notification: Notification::empty(LaneId::IOS),
-        tokens: [DeviceToken::new("ab")].into(),
-        first_id: PushId(7),
-        at: now,
-        payload: Box::default(),
-    })
+    Arc::new(provider::accept(
+        &Notification::empty(LaneId::IOS),
+        Content::default(),
+        [DeviceToken::new("ab")],
+        PushId(7),
+        now,
+    ))
 }
 
 fn push(now: Moment) -> Push {

@@ -16,7 +16,8 @@ use crate::config::{Key, all_keys};
 use crate::daemon::running_lane::RunningLane;
 use crate::journal::{DiskFiles, Journal, Settings};
 use crate::lane::{CredentialRefusal, EndsWith, Lane, RAMP, Refused};
-use crate::push::{Accepted, DeviceToken, Notification, PushId};
+use crate::provider;
+use crate::push::{Accepted, Content, DeviceToken, Notification, PushId};
 
 /// What the tests in `tests/reload` look at from outside, …
 const FROM_OUTSIDE: [&str; 11] = [
@@ -148,13 +149,13 @@ impl Running {
     fn state(&mut self) -> BTreeSet<String> {
         let terms = self.daemon.service.terms.get();
         let rules = &terms.rules;
-        let body = (rules.payload)(&mut Notification::empty(LaneId::IOS)).unwrap();
+        let body = (rules.content)(&mut Notification::empty(LaneId::IOS)).unwrap();
         let privacy = self.daemon.logs.privacy.get();
         let mut state = BTreeSet::from([
             format!("notification_max {}", rules.notification_max),
             format!("empty_message {}", rules.allows_empty_message),
             format!("as_gaurun {}", rules.as_gaurun),
-            format!("payload {}", String::from_utf8(body).unwrap()),
+            format!("payload {}", str::from_utf8(body.body()).unwrap()),
             format!("api_keys {}", terms.keys.is_some()),
             format!("hosts {:?}", terms.hosts),
             format!("token {:.5}", privacy.token.shown("ab")),
@@ -387,13 +388,13 @@ fn refusal() -> CredentialRefusal {
 }
 
 fn accepted(platform: LaneId, id: u64, at: Moment) -> Arc<Accepted> {
-    Arc::new(Accepted {
-        notification: Notification::empty(platform),
-        tokens: [DeviceToken::new("token")].into(),
-        first_id: PushId(id),
+    Arc::new(provider::accept(
+        &Notification::empty(platform),
+        Content::default(),
+        [DeviceToken::new("token")],
+        PushId(id),
         at,
-        payload: Box::default(),
-    })
+    ))
 }
 
 fn open(directory: &Path) -> Journal {

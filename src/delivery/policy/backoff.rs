@@ -48,7 +48,7 @@ pub(super) fn after_answer(
     let (least, longest) = match how.wait {
         Wait::Now => (Duration::ZERO, longest_after_refusals(push)),
         Wait::Backoff => {
-            let least = provider::of(push.notification().lane.provider()).least_backoff();
+            let least = provider::of(push.lane().provider()).least_backoff();
             (least, doubled(FIRST_BACKOFF, attempts_before))
         }
         Wait::Quota => (

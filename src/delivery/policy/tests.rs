@@ -4,8 +4,8 @@ mod waits;
 use std::sync::Arc;
 
 use super::*;
-use crate::provider::{Again, LaneEffect, TokenEffect};
-use crate::push::{DeviceToken, LaneId, Notification, PushId};
+use crate::provider::{self, Again, LaneEffect, TokenEffect};
+use crate::push::{Content, DeviceToken, LaneId, Notification, PushId};
 
 const LIMITS: Limits = Limits {
     retry_max: 3,
@@ -32,13 +32,13 @@ fn later(from: Moment, by: Duration) -> Moment {
 fn push_with(at: Moment, change: impl FnOnce(&mut Notification)) -> Push {
     let mut notification = Notification::empty(LaneId::IOS);
     change(&mut notification);
-    let accepted = Accepted {
-        notification,
-        tokens: Box::new([DeviceToken::new("ab")]),
-        first_id: PushId(7),
+    let accepted = provider::accept(
+        &notification,
+        Content::default(),
+        [DeviceToken::new("ab")],
+        PushId(7),
         at,
-        payload: Box::default(),
-    };
+    );
     let mut push = Push::nth(&Arc::new(accepted), 0).unwrap();
     push.first_attempt = Some(at.monotonic);
     push

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::*;
 use crate::http2::{Field, Fields, Indexing, Options};
 use crate::oauth::AccessToken;
-use crate::provider::{Addressing, apns, fcm};
-use crate::push::{Accepted, DeviceToken, LaneId, Notification, Provider, PushId};
+use crate::provider::{self, Addressing, apns, fcm};
+use crate::push::{DeviceToken, LaneId, Notification, Provider, PushId};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -159,15 +159,15 @@ fn pushes(count: usize, change: impl FnOnce(&mut Notification)) -> Vec<Push> {
         Provider::Apns => apns::payload(&notification, false),
         Provider::Fcm => fcm::payload(&notification, false),
     };
-    let accepted = Arc::new(Accepted {
-        notification,
-        tokens: (0..count)
+    let accepted = Arc::new(provider::accept(
+        &notification,
+        payload.unwrap(),
+        (0..count)
             .map(|n| DeviceToken::new(format!("AB{n:02}")))
-            .collect(),
-        first_id: PushId(1),
-        at: now,
-        payload: payload.unwrap().into(),
-    });
+            .collect::<Box<_>>(),
+        PushId(1),
+        now,
+    ));
     Push::all(&accepted).collect()
 }
 

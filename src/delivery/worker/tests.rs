@@ -18,8 +18,9 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::{AMPLE, Authority};
 use crate::net::resolve::Resolver;
 use crate::net::tls;
+use crate::provider::accept;
 use crate::provider::apns::{self, AuthTokens, SigningKey};
-use crate::push::{Accepted, DeviceToken, LaneId, Notification, Push, PushId, fixture};
+use crate::push::{Content, DeviceToken, LaneId, Notification, Push, PushId, fixture};
 use provider::{Order, Provider};
 
 /// A route to a port of this host on which nobody listens.
@@ -136,13 +137,13 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
         monotonic: at.monotonic.checked_sub(Duration::from_secs(2)).unwrap(),
         ..at
     };
-    let accepted = Arc::new(Accepted {
-        notification,
-        tokens: Box::new([DeviceToken::new("ab")]),
-        first_id: PushId(1),
+    let accepted = Arc::new(accept(
+        &notification,
+        Content::default(),
+        [DeviceToken::new("ab")],
+        PushId(1),
         at,
-        payload: Box::default(),
-    });
+    ));
     // The first try to connect fails, so that the second finds it must wait, and looks.
     lane.dial().failed(Instant::now(), 0);
     let reservation = lane.reserve(1).unwrap();

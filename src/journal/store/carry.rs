@@ -115,7 +115,7 @@ impl Store {
             drop(catalogue);
             carry.from = rest.first_id.saturating_add(1);
             let span = match read_from(file, |file| read_frame(file, rest.place)) {
-                Ok(Some((kind, record))) => piece.batch.copy(kind, &record),
+                Ok(Some((kind, record))) => piece.batch.copy_notification(kind, &record, rest.lane),
                 Ok(None) => None,
                 Err(error) => {
                     carry.unread.get_or_insert(rest.first_id);

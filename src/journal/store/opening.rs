@@ -49,7 +49,8 @@ impl Store {
         };
         let mut stage = Stage::Open;
         let active = if let Some((number, file)) = found.segments.last_key_value() {
-            if found.failed_sync {
+            // Its numbers stand for other lanes than ours do: it is written no more either.
+            if found.failed_sync || !found.fold.lanes.are_ours() {
                 stage = Stage::Spoilt;
             } else {
                 mend(&**file, &found).map_err(failed(*number))?;
@@ -90,6 +91,7 @@ impl Store {
             inherited_doubt,
             doubt,
             doubt_written: None,
+            named: Vec::new(),
             synced: found.good_end,
             mark_due: true,
             cut_due: false,
@@ -172,6 +174,7 @@ impl Store {
         self.carry = Some(super::Carry::default());
         self.mark_due = true;
         self.doubt_written = Some(self.doubt);
+        self.named.clear();
         self.cut_due = false;
         Ok(())
     }

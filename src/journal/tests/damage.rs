@@ -7,6 +7,7 @@ use super::script::{Ledger, Operation, open, outstanding, run};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{MemoryFiles, accepted, at};
 use crate::journal::frame;
+use crate::journal::lanes::SegmentLanes;
 use crate::journal::read;
 use crate::journal::reader::{READ_TWICE_MAX, Reader, Step};
 use crate::journal::record::Record;
@@ -113,13 +114,14 @@ fn parts(content: &[u8]) -> Vec<Part> {
     let (mut reader, _) = Reader::open(&*file, 1).unwrap();
     let mut parts: Vec<Part> = Vec::new();
     let mut group = Vec::new();
+    let mut lanes = SegmentLanes::default();
     while let Step::Frame(frame, offset) = reader.next().unwrap() {
         let mut part = Part {
             end: usize::try_from(offset).unwrap() + frame.len(),
             accepts: BTreeSet::new(),
             settles: BTreeSet::new(),
         };
-        match Record::read(frame.kind, frame.record).unwrap() {
+        match Record::read(frame.kind, frame.record, &mut lanes).unwrap() {
             Record::Accepted(head) => {
                 part.accepts = (head.first_id..).take(head.tokens as usize).collect();
             }

@@ -233,7 +233,7 @@ fn a_record_that_cannot_be_read_keeps_its_segment_and_nothing_else() {
         .collect();
     assert_eq!(&fed | &victims, all);
     assert!(fed.is_disjoint(&victims));
-    let platform = place.0.notification.lane;
+    let platform = place.0.envelope.lane;
     assert_eq!(store.catalogue().unfed(platform), victims.len() as u64);
     // A crash loses nothing of it.
     let rebooted = files.reboot(Loss::Unsynced);

@@ -8,7 +8,7 @@ use super::script::{journal, open, outstanding, settings, until};
 use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted};
 use crate::journal::flusher::PANICKED;
 use crate::journal::{Closed, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, Refused, State};
-use crate::push::{End, PushId};
+use crate::push::{End, LaneId, Provider, PushId};
 
 const RESERVE: u64 = 2000;
 
@@ -210,25 +210,63 @@ fn a_directory_that_cannot_be_written_is_no_journal() {
 }
 
 #[test]
-fn an_older_format_is_read_and_goes_on_as_the_present_one() {
+fn room_that_was_made_for_records_to_come_is_the_end_of_a_segment() {
     let files = MemoryFiles::default();
-    let (old, _) = journal(&files, settings());
-    old.append([&accepted(7, 3)], None).unwrap();
-    drop(old);
-    let first = PathBuf::from("/journal/0000000001.journal");
-    let content = of_format(&files, &first, 1);
-    files.put(&first, content.clone());
-    let before = outstanding(&files).0;
-    assert_eq!(before.keys().collect::<Vec<_>>(), [&7, &8, &9]);
-    let (new, _) = journal(&files, settings());
-    new.append([&accepted(20, 1)], None).unwrap();
-    drop(new);
-    let is_segment = |path: &PathBuf| path.extension().is_some_and(|it| it == "journal");
-    for path in files.paths().into_iter().filter(is_segment) {
-        let version = u32::from(files.content(&path)[8]);
-        assert!(version == FORMAT_VERSION || path == first, "{path:?}");
+    let (before, _) = journal(&files, settings());
+    before.append([&accepted(7, 3)], None).unwrap();
+    drop(before);
+    let path = PathBuf::from("/journal/0000000001.journal");
+    let written = files.content(&path);
+    for room in [1, 11, 5000, 3 << 20] {
+        files.put(&path, [&written[..], &vec![0; room]].concat());
+        let (found, recovered) = outstanding(&files);
+        assert_eq!(found.keys().collect::<Vec<_>>(), [&7, &8, &9]);
+        assert_eq!((recovered.torn, recovered.damaged), (None, 0), "{room}");
     }
-    assert!(outstanding(&files).0.contains_key(&20));
+    let (after, recovered) = journal(&files, settings());
+    assert_eq!(
+        (recovered.torn, recovered.bytes),
+        (None, written.len() as u64)
+    );
+    after.append([&accepted(20, 1)], None).unwrap();
+    drop(after);
+    assert!(files.content(&path).len() > 3 << 20, "the room is used");
+    assert!(outstanding(&files).0.keys().eq(&[7, 8, 9, 20]));
+    // A write that was interrupted, with room behind it, is none of that.
+    let torn = [&written[..], &[0xf9, 0xfe, 1], &[0; 5000][..]].concat();
+    files.put(&path, torn);
+    let torn = outstanding(&files).1.torn.unwrap();
+    assert_eq!(torn.offset, written.len() as u64);
+}
+
+#[test]
+fn a_segment_with_other_numbers_for_the_lanes_is_read_and_not_gone_on_with() {
+    let files = MemoryFiles::default();
+    let (before, _) = journal(&files, settings());
+    let swapped = [
+        LaneId::new(LaneId::ANDROID.number(), Provider::Apns, LaneId::IOS.name()),
+        LaneId::new(LaneId::IOS.number(), Provider::Fcm, LaneId::ANDROID.name()),
+    ];
+    for (first_id, lane) in [10, 20].into_iter().zip(swapped) {
+        let mut accepted = accepted(first_id, 2);
+        accepted.envelope.lane = lane;
+        before.append([&accepted], None).unwrap();
+    }
+    drop(before);
+    let ids = |journal: &Journal, lane| {
+        let fed = journal.feed(lane, 9).notifications;
+        fed.iter()
+            .map(|of| (of.first_id.0, of.envelope.lane))
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        let (after, _) = journal(&files, settings());
+        assert_eq!(ids(&after, LaneId::IOS), [(10, LaneId::IOS)]);
+        assert_eq!(ids(&after, LaneId::ANDROID), [(20, LaneId::ANDROID)]);
+        drop(after);
+        let first = PathBuf::from("/journal/0000000001.journal");
+        assert!(!files.paths().contains(&first), "it was replaced");
+    }
 }
 
 /// A segment as it was, but for the version of its format.
@@ -245,17 +283,32 @@ fn a_format_that_is_not_known_is_refused_and_left_alone() {
     let files = MemoryFiles::default();
     drop(open(&files).unwrap());
     let path = PathBuf::from("/journal/0000000001.journal");
-    let content = of_format(&files, &path, 9);
-    files.put(&path, content.clone());
-    let error = open(&files).unwrap_err();
-    assert!(matches!(error.fault, Fault::UnknownVersion(9)), "{error:?}");
-    let said = error.to_string();
-    assert!(said.contains("has format version 9"), "{said}");
-    assert!(
-        said.contains(&format!("up to {FORMAT_VERSION}: start the newer version")),
-        "{said}"
-    );
-    assert_eq!(files.content(&path), content);
+    let drain = "(sterna recover -c FILE --journal /journal), then remove the files \
+                 /journal/*.journal and start again";
+    for (version, advice) in [
+        (1, drain),
+        (2, drain),
+        (9, "start the newer version that wrote it"),
+    ] {
+        let content = of_format(&files, &path, version);
+        files.put(&path, content.clone());
+        let error = open(&files).unwrap_err();
+        let Fault::UnknownVersion(found) = error.fault else {
+            panic!("{error:?}");
+        };
+        assert_eq!(found, u32::from(version));
+        let said = error.to_string();
+        assert!(
+            said.contains(&format!("has format version {version}")),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("knows {FORMAT_VERSION} alone")),
+            "{said}"
+        );
+        assert!(said.contains(advice), "{said}");
+        assert_eq!(files.content(&path), content);
+    }
 }
 
 #[test]
@@ -267,10 +320,7 @@ fn a_full_disk_does_not_keep_what_is_outstanding_from_being_sent() {
     files.set_capacity(Some(files.used()));
     let (full, recovered) = journal(&files, settings());
     assert_eq!(recovered.outstanding, 2);
-    assert_eq!(
-        full.feed(crate::push::LaneId::IOS, 10).notifications.len(),
-        1
-    );
+    assert_eq!(full.feed(LaneId::IOS, 10).notifications.len(), 1);
     assert!(full.append([&accepted(IDS, 1)], None).is_err());
 }
 

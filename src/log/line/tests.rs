@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::log::TokenShown;
-use crate::push::{Extend, LaneId};
+use crate::push::{Extend, LaneId, Notification};
 
 const AT: &str = "2026/11/22 05:15:12 UTC";
 const TOKEN: &str = "0a1B2c3D4e5F60718293a4b5c6d7e8f90a1B2c3D4e5F60718293a4b5c6d7e8f9";
@@ -40,10 +40,11 @@ fn written_by(privacy: &Privacy, line: &PushLine<'_>) -> String {
     line.to_owned()
 }
 
-fn accepted(notification: &Notification) -> PushLine<'_> {
+fn accepted(notification: &Notification) -> PushLine<'static> {
     PushLine {
         line: Line::Accepted,
-        notification,
+        platform: notification.lane.platform(),
+        note: Box::leak(Box::new(Note::of(notification))),
         id: PushId(1),
         first_id: PushId(1),
         token: TOKEN,
@@ -407,7 +408,8 @@ proptest! {
         };
         let line = written(&PushLine {
             line: Line::Failed,
-            notification: &notification,
+            platform: notification.lane.platform(),
+            note: &Note::of(&notification),
             id: PushId(id),
             first_id: PushId(id),
             token: &token,

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{ALERT, Apns, ApnsIds, BACKGROUND, EXPIRATION_MAX, push_type};
+use super::{Apns, ApnsIds, EXPIRATION_MAX, push_type_word};
 use crate::moment::Moment;
 use crate::provider::{Addressing, Draft, Shared, Vendor, begun_seconds};
-use crate::push::{Accepted, DeviceToken, Push};
+use crate::push::{Accepted, Push, PushType};
 
 /// What requests to APNs are addressed with.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Address {
 }
 
 /// The push type of each kind of request.
-const KINDS: [&str; 2] = [ALERT, BACKGROUND];
+const KINDS: [PushType; 2] = [PushType::Alert, PushType::Background];
 
 impl Addressing for Address {
     fn provider(&self) -> &'static dyn Vendor {
@@ -27,12 +27,12 @@ impl Addressing for Address {
     }
 
     fn shared<'a>(&'a self, kind: usize, authorization: Option<&'a str>) -> Option<Shared<'a>> {
-        let push_type = KINDS.get(kind)?;
+        let push_type = *KINDS.get(kind)?;
         let topic = self.topic.as_deref();
         let fields = [
             (&b"authorization"[..], authorization),
             (b"apns-topic", topic),
-            (b"apns-push-type", Some(push_type)),
+            (b"apns-push-type", Some(push_type_word(push_type))),
             (b"apns-priority", priority(push_type)),
         ];
         let fields = fields.into_iter();
@@ -49,9 +49,8 @@ impl Addressing for Address {
     }
 
     fn write(&self, push: &Push, _: Moment, draft: &mut Draft) {
-        let push_type = push_type(push.notification());
-        draft.kind = usize::from(push_type == BACKGROUND);
-        path(push.token(), &mut draft.path);
+        draft.kind = usize::from(push.envelope().push_type == PushType::Background);
+        path(push.token().as_str(), &mut draft.path);
         let id = self.ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
         draft.add(b"apns-id", &id);
         if let Some(at) = expiration(push.accepted()) {
@@ -61,21 +60,21 @@ impl Addressing for Address {
 }
 
 /// Appends the `:path` of a push, with the device token in lower case.
-pub(super) fn path(token: &DeviceToken, out: &mut Vec<u8>) {
+pub(super) fn path(token: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"/3/device/");
-    out.extend(token.as_str().bytes().map(|byte| byte.to_ascii_lowercase()));
+    out.extend(token.bytes().map(|byte| byte.to_ascii_lowercase()));
 }
 
 /// `apns-expiration`: seconds since the Unix epoch, counted from acceptance; absent unless the
 /// caller gave a positive `expiry`.
 pub(super) fn expiration(accepted: &Accepted) -> Option<u64> {
-    let lifetime = u64::try_from(accepted.notification.expiry).ok()?;
+    let lifetime = accepted.envelope.lifetime_secs?.get();
     let at = begun_seconds(accepted.at.unix).saturating_add(lifetime);
-    (lifetime > 0).then_some(at.min(EXPIRATION_MAX))
+    Some(at.min(EXPIRATION_MAX))
 }
 
 /// `apns-priority` for a push type: 5 for a background push, for which Apple calls the default of
 /// 10 an error; otherwise absent, which means 10.
-pub(super) fn priority(push_type: &str) -> Option<&'static str> {
-    (push_type == BACKGROUND).then_some("5")
+pub(super) fn priority(push_type: PushType) -> Option<&'static str> {
+    (push_type == PushType::Background).then_some("5")
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{BACKGROUND, push_type};
-use crate::push::Notification;
+use crate::push::{Content, Notification, PushType};
 
 /// Largest payload that APNs takes for `alert` and `background` pushes, in bytes.
 pub const PAYLOAD_MAX: usize = 4096;
@@ -61,13 +61,13 @@ enum Alert<'a> {
 /// # Errors
 ///
 /// A text that names what the caller has to change.
-pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
+pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, String> {
     let badge = notification.badge.or(as_gaurun.then_some(0));
     if let Some(badge) = badge.filter(|&badge| badge < 0) {
         return Err(format!("badge is {badge}, and must not be negative"));
     }
     let extend = extend(notification)?;
-    let is_background = push_type(notification) == BACKGROUND;
+    let is_background = push_type(notification) == PushType::Background;
     let is_silent = is_background && !as_gaurun && has_blank_texts(notification);
     let content_available = notification.content_available || is_background;
     let payload = Payload {
@@ -89,7 +89,7 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, 
             bytes.len()
         ));
     }
-    Ok(bytes)
+    Ok(Content::whole(bytes))
 }
 
 /// Makes it a background push if it is to wake the app and nothing in it is to be shown.

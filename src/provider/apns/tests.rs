@@ -2,21 +2,23 @@ use std::time::Duration;
 
 use super::address::{expiration, path, priority};
 use super::*;
+use crate::provider::accept;
 use crate::provider::fixture::{UNIX, notification, start};
-use crate::push::LaneId;
-use crate::push::{Accepted, DeviceToken, PushId};
+use crate::push::{Accepted, Content, DeviceToken, LaneId, PushId};
 
 fn accepted(expiry: i64) -> Accepted {
-    Accepted {
-        notification: Notification {
-            expiry,
-            ..notification(LaneId::IOS, "m")
-        },
-        tokens: Box::new([DeviceToken::new("ab")]),
-        first_id: PushId(1),
-        at: start(),
-        payload: Box::new([]),
-    }
+    let notification = Notification {
+        expiry,
+        ..notification(LaneId::IOS, "m")
+    };
+    let tokens = [DeviceToken::new("ab")];
+    accept(
+        &notification,
+        Content::default(),
+        tokens,
+        PushId(1),
+        start(),
+    )
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn the_limit_in_the_text_is_the_limit() {
 #[test]
 fn the_path_folds_the_token_to_lower_case() {
     let mut out = b"x".to_vec();
-    path(&DeviceToken::new("AbCd09"), &mut out);
+    path("AbCd09", &mut out);
     assert_eq!(out, b"x/3/device/abcd09");
 }
 
@@ -60,17 +62,15 @@ fn expiration_counts_from_acceptance_and_is_absent_without_a_positive_expiry() {
 
 #[test]
 fn only_background_pushes_have_a_priority() {
+    let told = |notification: &Notification| {
+        let push_type = push_type(notification);
+        (push_type_word(push_type), priority(push_type))
+    };
     let mut notification = notification(LaneId::IOS, "m");
     for word in ["", "alert"] {
         notification.push_type = word.into();
-        assert_eq!(
-            (push_type(&notification), priority(push_type(&notification))),
-            ("alert", None)
-        );
+        assert_eq!(told(&notification), ("alert", None));
     }
     notification.push_type = "background".into();
-    assert_eq!(
-        (push_type(&notification), priority(push_type(&notification))),
-        ("background", Some("5"))
-    );
+    assert_eq!(told(&notification), ("background", Some("5")));
 }

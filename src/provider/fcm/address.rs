@@ -39,13 +39,10 @@ impl Addressing for Address {
     fn write(&self, push: &Push, now: Moment, draft: &mut Draft) {
         let accepted = push.accepted();
         let waited = now.since(accepted.at);
-        let ttl_left = provider::lifetime(&accepted.notification)
-            .map(|lifetime| provider::begun_seconds(lifetime.saturating_sub(waited)));
-        write_body(
-            &accepted.payload,
-            push.token(),
-            ttl_left,
-            &mut draft.content,
-        );
+        let lifetime = accepted.envelope.lifetime();
+        let ttl_left =
+            lifetime.map(|lifetime| provider::begun_seconds(lifetime.saturating_sub(waited)));
+        let token = push.token().as_str();
+        write_body(&accepted.content, token, ttl_left, &mut draft.content);
     }
 }

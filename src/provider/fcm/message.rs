@@ -1,11 +1,11 @@
 //! The FCM message: Gaurun's Android notification as `data`, so that the app sees what it saw
 //! from the legacy API.
 //!
-//! The part that is the same for all device tokens is serialised once, and left open at its end:
+//! It is serialised once, with slots for what differs from push to push:
 //!
 //! ```text
-//! {"message":{"token":"…",  "data":{…},"android":{"priority":"HIGH"  ,"ttl":"9s"}}}
-//! └── write_body ────────┘  └── payload ──────────────────────────┘  └── write_body
+//! {"message":{"token":"…","data":{…},"android":{"priority":"HIGH","ttl":"9s"}}}
+//!                      └─ the target                             └────────┴─ the time to live
 //! ```
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::provider::QUOTE_MAX;
-use crate::push::{DeviceToken, Notification};
+use crate::push::{Content, Notification};
 use crate::texts;
 
 /// Largest sum of all data keys and values that FCM takes, in bytes. How exactly FCM counts is
@@ -32,7 +32,7 @@ struct Android<'a> {
     priority: Option<&'static str>,
 }
 
-/// Builds what all messages of the notification have in common, for [`write_body`] alone.
+/// Builds the message of all pushes of the notification, for [`write_body`].
 ///
 /// A push that is to wake the app and has nothing to show has no `message` among its data, unless
 /// `as_gaurun`.
@@ -42,7 +42,7 @@ struct Android<'a> {
 /// # Errors
 ///
 /// A text that names what the caller has to change.
-pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, String> {
+pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, String> {
     let secs = notification.time_to_live;
     if !(0..=TIME_TO_LIVE_MAX).contains(&secs) {
         return Err(format!(
@@ -55,38 +55,39 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Vec<u8>, 
     };
     let data = data(notification, !as_gaurun && is_silent(notification))?;
     let json = |error| format!("the message cannot be written as JSON: {error}");
-    let mut out = b"\"data\":".to_vec();
+    let mut out = b"{\"message\":{\"token\":\"".to_vec();
+    let target = out.len();
+    out.extend_from_slice(b"\",\"data\":");
     serde_json::to_writer(&mut out, &data).map_err(json)?;
     out.extend_from_slice(b",\"android\":");
     serde_json::to_writer(&mut out, &android).map_err(json)?;
-    // Left open for the time to live.
+    // Still open for the time to live.
     out.pop();
-    Ok(out)
+    let ttl = out.len();
+    out.extend_from_slice(b"}}}");
+    let slots = u32::try_from(target).ok().zip(u32::try_from(ttl).ok());
+    let content = slots.and_then(|(target, ttl)| Content::with_slots(out, target, ttl));
+    content.ok_or_else(|| "the message is too long".to_owned())
 }
 
-/// Appends the body of one push: a payload of [`payload`], sent to that device token, to be kept
+/// Appends the body of one push: a content of [`payload`], sent to that device token, to be kept
 /// by FCM for so many seconds. `None` leaves FCM's default of four weeks; `Some(0)` means "now or
 /// never".
-pub(super) fn write_body(
-    payload: &[u8],
-    token: &DeviceToken,
-    ttl_left: Option<u64>,
-    out: &mut Vec<u8>,
-) {
-    /// Bytes that are neither the payload's nor the token's, at most.
-    const FRAME: usize = 64;
-    out.reserve(payload.len() + token.as_str().len() + FRAME);
-    out.extend_from_slice(b"{\"message\":{\"token\":\"");
-    write_escaped(token.as_str(), out);
-    out.extend_from_slice(b"\",");
-    out.extend_from_slice(payload);
+pub(super) fn write_body(content: &Content, token: &str, ttl_left: Option<u64>, out: &mut Vec<u8>) {
+    /// Bytes that are neither the content's nor the token's, at most.
+    const TTL: usize = 32;
+    let [before, between, behind] = content.parts();
+    out.reserve(content.body().len() + token.len() + TTL);
+    out.extend_from_slice(before);
+    write_escaped(token, out);
+    out.extend_from_slice(between);
     if let Some(secs) = ttl_left {
-        if !payload.ends_with(b"{") {
+        if !between.ends_with(b"{") {
             out.push(b',');
         }
         out.extend_from_slice(format!("\"ttl\":\"{secs}s\"").as_bytes());
     }
-    out.extend_from_slice(b"}}}");
+    out.extend_from_slice(behind);
 }
 
 /// Says why FCM may refuse a data key that is let through, if so: its pages do not agree on which

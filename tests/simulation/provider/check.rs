@@ -51,7 +51,7 @@ fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<Str
     let path = format!("/3/device/{}", accepted.tokens[nth].as_str().to_lowercase());
     let life = life_of(accepted);
     let expiration = life.map(|life| seconds(accepted.at.unix + life).to_string());
-    let length = accepted.payload.len().to_string();
+    let length = accepted.content.body().len().to_string();
     wrong(
         fields,
         &[
@@ -105,7 +105,7 @@ pub(super) fn content(
 ) -> u64 {
     if !net.issuer.is_fcm() {
         let accepted = net.ledger.accepted(push);
-        if accepted.is_some_and(|accepted| *accepted.payload != *content) {
+        if accepted.is_some_and(|accepted| accepted.content.body() != content) {
             net.ledger
                 .violate(now, format!("{link}/{stream}: wrong content"));
         }
@@ -120,9 +120,9 @@ pub(super) fn content(
         return 0;
     };
     let accepted = net.ledger.accepted(push).unwrap();
-    let start = [br#"{"message":{"token":""#, token.as_bytes(), br#"","#].concat();
-    let rest = content.strip_prefix(&*start);
-    let same_payload = rest.is_some_and(|rest| rest.starts_with(&accepted.payload));
+    let [before, between, _] = accepted.content.parts();
+    let start = [before, token.as_bytes(), between].concat();
+    let same_payload = content.starts_with(&start);
     let (life, waited) = (life_of(accepted), net.ledger.waited(push, (link, stream)));
     let same_ttl = waited.is_none_or(|waited| {
         let left = life.map(|life| seconds(life.saturating_sub(waited)));

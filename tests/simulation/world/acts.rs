@@ -6,8 +6,8 @@ use std::time::Duration;
 use sterna::delivery::purge::Purge;
 use sterna::lane::{NoAnswer, Wish};
 use sterna::moment::Moment;
-use sterna::provider::fcm;
-use sterna::push::{Accepted, DeviceToken, Notification, Provider, Push, PushId};
+use sterna::provider::{self, fcm};
+use sterna::push::{Content, DeviceToken, Notification, Provider, Push, PushId};
 
 use super::World;
 use crate::coverage::Kind;
@@ -198,7 +198,7 @@ impl World {
             ..Notification::empty(self.site.lane)
         };
         let payload = match self.site.lane.provider() {
-            Provider::Apns => vec![b'x'; length],
+            Provider::Apns => Content::whole(vec![b'x'; length]),
             Provider::Fcm => {
                 let notification = Notification {
                     message: "x".repeat(length).into(),
@@ -207,15 +207,15 @@ impl World {
                 fcm::payload(&notification, false).unwrap()
             }
         };
-        let accepted = Arc::new(Accepted {
-            notification,
-            tokens: (0..count)
+        let accepted = Arc::new(provider::accept(
+            &notification,
+            payload,
+            (0..count)
                 .map(|_| DeviceToken::new(format!("{:016x}", dice.draw())))
-                .collect(),
-            first_id: PushId(self.next_id),
+                .collect::<Box<_>>(),
+            PushId(self.next_id),
             at,
-            payload: payload.into(),
-        });
+        ));
         if dice.chance(self.poisoned) {
             let reply = reply::stopping(net.issuer.is_fcm(), dice);
             let poison = self.next_id + dice.index(count) as u64;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use sterna::delivery::policy::Limits;
 use sterna::lane::Lane;
 use sterna::moment::Moment;
-use sterna::provider::fcm;
-use sterna::push::{Accepted, DeviceToken, LaneId, Notification, Provider, Push, PushId};
+use sterna::provider;
+use sterna::push::{DeviceToken, LaneId, Notification, Push, PushId};
 
 use super::machine::Machine;
 use super::{ORIGIN, World};
@@ -74,21 +74,17 @@ impl World {
 
     /// A push of no particular kind comes.
     pub(super) fn offer(&mut self, at: Moment) {
-        let notification = Notification {
-            message: "x".into(),
-            ..Notification::empty(self.site.lane)
-        };
-        let payload = match self.site.lane.provider() {
-            Provider::Apns => vec![b'x'; 100],
-            Provider::Fcm => fcm::payload(&notification, false).unwrap(),
-        };
-        let accepted = Arc::new(Accepted {
-            notification,
-            tokens: Box::new([DeviceToken::new(format!("{:016x}", self.next_id))]),
-            first_id: PushId(self.next_id),
+        let lane = self.site.lane;
+        let mut notification = Notification::empty(lane);
+        notification.message = "x".repeat(100).into();
+        let payload = provider::of(lane.provider()).payload(&mut notification, false);
+        let accepted = Arc::new(provider::accept(
+            &notification,
+            payload.unwrap(),
+            [DeviceToken::new(format!("{:016x}", self.next_id))],
+            PushId(self.next_id),
             at,
-            payload: payload.into(),
-        });
+        ));
         self.next_id += 1;
         let reservation = self.lane.reserve(1).unwrap();
         self.net.borrow_mut().ledger.accept(&accepted);

@@ -8,6 +8,7 @@ use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
 use crate::api::plan::UNSENT_LOGGED_MAX;
 use crate::api::state::Ending;
+use crate::push::Content;
 
 const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;
 
@@ -366,7 +367,7 @@ fn site_with_keys(keys: &[&str], bytes: usize) -> Site {
     let before = site.service.terms.get();
     site.service.terms = Live::new(Terms {
         rules: Rules {
-            payload: Box::new(|_| Ok(Vec::new())),
+            content: Box::new(|_| Ok(Content::default())),
             ..before.rules
         },
         keys: Some(api_keys),

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::moment::Moment;
-use crate::push::{Accepted, ConnectionId, DeviceToken, LaneId, Notification, PushId, Setback};
+use crate::provider;
+use crate::push::{ConnectionId, Content, DeviceToken, LaneId, Notification, PushId, Setback};
 
 const LIMITS: Limits = Limits {
     retry_max: 0,
@@ -11,13 +12,13 @@ const LIMITS: Limits = Limits {
 };
 
 fn push() -> Push {
-    let accepted = Accepted {
-        notification: Notification::empty(LaneId::ANDROID),
-        tokens: [DeviceToken::new("t")].into(),
-        first_id: PushId(1),
-        at: Moment::now(),
-        payload: Box::default(),
-    };
+    let accepted = provider::accept(
+        &Notification::empty(LaneId::ANDROID),
+        Content::default(),
+        [DeviceToken::new("t")],
+        PushId(1),
+        Moment::now(),
+    );
     Push::nth(&Arc::new(accepted), 0).unwrap()
 }
 

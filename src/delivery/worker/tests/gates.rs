@@ -196,16 +196,16 @@ fn what_expires_while_the_lane_is_held_is_settled() {
     let mut notification = Notification::empty(LaneId::IOS);
     notification.expiry = 1;
     let at = Moment::now();
-    let accepted = Arc::new(Accepted {
-        notification,
-        tokens: Box::new([DeviceToken::new("ab")]),
-        first_id: PushId(1),
-        at: Moment {
+    let accepted = Arc::new(accept(
+        &notification,
+        Content::default(),
+        [DeviceToken::new("ab")],
+        PushId(1),
+        Moment {
             monotonic: at.monotonic.checked_sub(Duration::from_secs(2)).unwrap(),
             ..at
         },
-        payload: Box::default(),
-    });
+    ));
     lane.pause(at);
     lane.enqueue(lane.reserve(1).unwrap(), Push::all(&accepted).collect());
     let running = thread::spawn(move || worker.run());

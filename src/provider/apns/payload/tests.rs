@@ -8,8 +8,8 @@ use crate::push::LaneId;
 fn check(change: impl FnOnce(&mut Notification), expected: &str) {
     let mut notification = notification(LaneId::IOS, "hello");
     change(&mut notification);
-    let payload = payload(&notification, false).unwrap();
-    assert_eq!(String::from_utf8(payload).unwrap(), expected);
+    let content = payload(&notification, false).unwrap();
+    assert_eq!(str::from_utf8(content.body()), Ok(expected));
 }
 
 fn check_refused(change: impl FnOnce(&mut Notification), expected: &str) {
@@ -122,8 +122,8 @@ fn a_push_that_wakes_and_shows_nothing_is_a_background_push_without_alert() {
         change(&mut notification);
         settle_push_type(&mut notification);
         assert_eq!(&*notification.push_type, push_type, "{expected}");
-        let payload = payload(&notification, false).unwrap();
-        assert_eq!(String::from_utf8(payload).unwrap(), expected);
+        let content = payload(&notification, false).unwrap();
+        assert_eq!(str::from_utf8(content.body()), Ok(expected));
     }
 }
 
@@ -131,10 +131,10 @@ fn a_push_that_wakes_and_shows_nothing_is_a_background_push_without_alert() {
 fn as_gaurun_a_blank_text_is_an_alert_and_the_badge_is_0() {
     let mut notification = notification(LaneId::IOS, " ");
     notification.push_type = "background".into();
-    let payload = payload(&notification, true).unwrap();
+    let content = payload(&notification, true).unwrap();
     assert_eq!(
-        String::from_utf8(payload).unwrap(),
-        r#"{"aps":{"alert":" ","badge":0,"content-available":1}}"#
+        str::from_utf8(content.body()),
+        Ok(r#"{"aps":{"alert":" ","badge":0,"content-available":1}}"#)
     );
 }
 
@@ -142,7 +142,8 @@ fn as_gaurun_a_blank_text_is_an_alert_and_the_badge_is_0() {
 fn an_absent_badge_is_left_out_unless_as_gaurun() {
     let mut notification = notification(LaneId::IOS, "m");
     let text = |notification: &Notification, as_gaurun| {
-        String::from_utf8(payload(notification, as_gaurun).unwrap()).unwrap()
+        let content = payload(notification, as_gaurun).unwrap();
+        String::from_utf8(content.body().to_vec()).unwrap()
     };
     assert_eq!(text(&notification, false), r#"{"aps":{"alert":"m"}}"#);
     assert_eq!(
@@ -199,7 +200,10 @@ fn text_is_escaped_as_json() {
 fn the_largest_payload_passes_and_one_byte_more_does_not() {
     let frame = r#"{"aps":{"alert":""}}"#.len();
     let mut notification = notification(LaneId::IOS, &"x".repeat(PAYLOAD_MAX - frame));
-    assert_eq!(payload(&notification, false).unwrap().len(), PAYLOAD_MAX);
+    assert_eq!(
+        payload(&notification, false).unwrap().body().len(),
+        PAYLOAD_MAX
+    );
     notification.message = "x".repeat(PAYLOAD_MAX - frame + 1).into();
     assert_eq!(
         payload(&notification, false).unwrap_err(),
@@ -227,9 +231,9 @@ proptest! {
         let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         notification.extend = extend(&pairs);
         match payload(&notification, as_gaurun) {
-            Ok(bytes) => {
-                prop_assert!(bytes.len() <= PAYLOAD_MAX);
-                let json: Value = serde_json::from_slice(&bytes).unwrap();
+            Ok(content) => {
+                prop_assert!(content.body().len() <= PAYLOAD_MAX);
+                let json: Value = serde_json::from_slice(content.body()).unwrap();
                 for (key, _) in &pairs {
                     let last = pairs.iter().rfind(|(k, _)| k == key).map(|(_, v)| *v);
                     prop_assert_eq!(json.get(key).and_then(Value::as_str), last);
