@@ -3,6 +3,10 @@
 //! [`policy`] and [`session`] are pure; [`desk`] is what a connection thread decides, [`worker`]
 //! the thread around it. [`settler`] is the one place where a push ends,
 //! [`purge`] the way there that an operator opens.
+//!
+//! What follows an attempt is told to users in sterna-delivery(7) (`etc/doc`). Whoever changes a
+//! rule of [`policy`] changes it there too; its figures are limits, which a test compares with the
+//! code.
 
 pub mod credential;
 mod decided;

@@ -18,7 +18,7 @@ pub struct Environment {
     /// systemd's directory for sockets of ours.
     pub runtime_dir: Option<PathBuf>,
     /// Whether credentials have to be named: not for who only looks at what was accepted. Then none
-    /// of a [`Config`] may be opened.
+    /// of a [`Config`](super::Config) may be opened.
     pub needs_credentials: bool,
     /// Variables that hold a key where a path belongs, and count as not set; each with why.
     pub pasted: Vec<(&'static str, &'static str)>,

@@ -32,7 +32,7 @@ struct Android<'a> {
     priority: Option<&'static str>,
 }
 
-/// Builds the message of all pushes of the notification, for [`write_body`].
+/// Builds the message of all pushes of the notification, for `write_body`.
 ///
 /// A push that is to wake the app and has nothing to show has no `message` among its data, unless
 /// `as_gaurun`.
