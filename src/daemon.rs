@@ -296,7 +296,9 @@ impl Daemon {
     pub fn outstanding(&self) -> usize {
         let lanes = self.lanes.get();
         let serving = lanes.serving();
-        serving.map(|running| running.lane.outstanding()).sum()
+        serving
+            .map(|running| running.lane.room().outstanding())
+            .sum()
     }
 
     /// A reload of which systemd hears the beginning and the end.

@@ -14,6 +14,7 @@ mod atomics {
 mod alarms;
 mod aside;
 mod attendance;
+mod crew;
 mod dial;
 mod gate;
 mod holding;
@@ -24,51 +25,51 @@ mod outage;
 mod pace;
 mod pacing;
 mod prevalence;
+mod queue;
 mod rest;
 mod resting;
+mod retries;
 mod retry_budget;
+mod room;
+mod shared_outage;
 mod shelf;
 mod sifting;
 mod suspects;
-mod trouble;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, Sender};
 
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
 pub use attendance::{Attendance, State};
+pub use crew::{Crew, Wake};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
 pub use gate::{
     Cleared, CredentialRefusal, DECIDES_WITHIN, EndsWith, FIRST_PROBE, Gate, Hold, MaySend, Others,
     ProbeEnd, Refused, Target, Witness,
 };
-pub use inquiry::{Held, INQUIRIES_MAX, Inquiry, NoAnswer, Wish};
+pub use holding::Holding;
+pub use inquiry::{Held, INQUIRIES_MAX, Inquiries, Inquiry, NoAnswer, Wish};
 pub use lanes::Lanes;
-pub use oldest::Oldest;
+pub use oldest::{Oldest, Waiting};
 pub use outage::{Failing, Lack, OUTAGE_TOLD_AFTER, OUTAGE_TOLD_EVERY, Unreachable};
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
-pub use pacing::Tickets;
+pub use pacing::{Pacing, Tickets};
 pub use prevalence::{DECIDED, MANY_TOKENS, News, PREVALENCE_TOLD_EVERY, Prevailing, TokenRefusal};
 pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
+pub use retries::Retries;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
+pub use room::{Reservation, Room};
+pub use shared_outage::SharedOutage;
 pub use suspects::{Rebuff, Suspect};
 
+use crate::moment::Moment;
 use crate::push::{ConnectionId, LaneId, Push, PushId};
 use crate::stats::LaneStats;
-use aside::Aside;
-use holding::Holding;
-use inquiry::Inquiries;
-use oldest::Waiting;
-use outage::Outage;
-use pacing::Pacing;
 use prevalence::Prevalence;
+use queue::Queue;
 use resting::SharedRest;
-use shelf::Shelf;
-use suspects::Suspects;
 
 /// Pushes in one chunk at the most: enough that channel and wake-up cost nothing beside the
 /// push, few enough that a slow connection does not hoard.
@@ -77,43 +78,27 @@ pub const CHUNK: usize = 64;
 /// While nothing can be sent, one thread looks this often for pushes whose time has passed.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// What wakes a connection thread.
-pub type Wake = Box<dyn Fn() + Send + Sync>;
-
 /// One provider's queue.
 pub struct Lane {
     id: LaneId,
-    capacity: AtomicUsize,
-    outstanding: AtomicUsize,
-    ready: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
-    /// Pushes that come back: due retries, and what a lost connection never sent. They go first.
-    returned: (Sender<Vec<Push>>, Receiver<Vec<Push>>),
-    /// Those that a connection has refused, and that wait for another one.
-    aside: Mutex<Aside>,
-    /// Those that go last while the credential is refused.
-    suspects: Suspects,
+    room: Arc<Room>,
+    queue: Queue,
     /// The number of the next connection.
     connections: AtomicU32,
-    shelf: Mutex<Shelf>,
-    retry_budget: RetryBudget,
-    dial: Mutex<Dial>,
+    retries: Retries,
     pacing: Pacing,
     rest: SharedRest,
     holding: Holding,
     prevalence: Mutex<Prevalence>,
-    outage: Mutex<Outage>,
-    /// Something is wrong with the provider.
-    troubled: AtomicBool,
+    outage: SharedOutage,
     waiting: Mutex<Waiting>,
-    attendance: Attendance,
+    crew: Crew,
     inquiries: Inquiries,
-    wakes: Box<[OnceLock<Wake>]>,
     swept: Mutex<Option<Instant>>,
     quiet: AtomicBool,
     /// Held by the one thread that sifts.
     sifting: Mutex<()>,
     stopped: AtomicBool,
-    left_behind: AtomicUsize,
     stats: Arc<LaneStats>,
     stream_limit: AtomicUsize,
 }
@@ -133,31 +118,22 @@ impl Lane {
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
-            capacity: AtomicUsize::new(capacity),
-            outstanding: AtomicUsize::new(0),
-            ready: crossbeam_channel::unbounded(),
-            returned: crossbeam_channel::unbounded(),
-            aside: Mutex::default(),
-            suspects: Suspects::default(),
+            room: Room::new(capacity),
+            queue: Queue::default(),
             connections: AtomicU32::new(1),
-            shelf: Mutex::default(),
-            retry_budget: RetryBudget::default(),
-            dial: Mutex::default(),
+            retries: Retries::default(),
             pacing: Pacing::default(),
             rest: SharedRest::default(),
             holding: Holding::default(),
             prevalence: Mutex::default(),
-            outage: Mutex::default(),
-            troubled: AtomicBool::new(false),
+            outage: SharedOutage::default(),
             waiting: Mutex::default(),
-            attendance: Attendance::new(threads),
+            crew: Crew::new(threads),
             inquiries: Inquiries::new(threads),
-            wakes: (0..threads).map(|_| OnceLock::new()).collect(),
             swept: Mutex::default(),
             quiet: AtomicBool::new(false),
             sifting: Mutex::default(),
             stopped: AtomicBool::new(false),
-            left_behind: AtomicUsize::new(0),
             stats,
             stream_limit: AtomicUsize::new(usize::MAX),
         })
@@ -173,51 +149,52 @@ impl Lane {
         &self.stats
     }
 
-    /// Pushes that it can hold.
-    pub fn capacity(&self) -> usize {
-        self.capacity.load(Ordering::Relaxed)
+    /// How much it holds, and may.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
-    /// Changes what it can hold; what it holds beyond that stays.
-    pub fn set_capacity(&self, capacity: usize) {
-        self.capacity.store(capacity, Ordering::Relaxed);
+    /// Its connection threads.
+    pub fn crew(&self) -> &Crew {
+        &self.crew
     }
 
-    /// Pushes that it holds: reserved, ready, on the shelf or in flight.
-    pub fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::Relaxed)
+    /// Its pace.
+    pub fn pacing(&self) -> &Pacing {
+        &self.pacing
     }
 
-    /// Reserves room for so many pushes, all or nothing.
-    pub fn reserve(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
-        let capacity = self.capacity();
-        self.outstanding
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |outstanding| {
-                outstanding
-                    .checked_add(pushes)
-                    .filter(|sum| *sum <= capacity)
-            })
-            .ok()?;
-        Some(Reservation {
-            lane: Arc::clone(self),
-            pushes,
-        })
+    /// What holds it.
+    pub fn holding(&self) -> &Holding {
+        &self.holding
+    }
+
+    /// What is wrong with its provider.
+    pub fn outage(&self) -> &SharedOutage {
+        &self.outage
+    }
+
+    /// What waits for another attempt.
+    pub fn retries(&self) -> &Retries {
+        &self.retries
+    }
+
+    /// What its threads are asked.
+    pub fn inquiries(&self) -> &Inquiries {
+        &self.inquiries
+    }
+
+    /// What has waited, and for how long.
+    pub fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        lock(&self.waiting)
     }
 
     /// Queues pushes on their reservation and wakes a thread; room reserved beyond them is given
     /// back. Pushes beyond the reservation would break the bound, so they are not taken.
     pub fn enqueue(&self, mut reservation: Reservation, pushes: Vec<Push>) {
-        debug_assert!(
-            pushes.len() <= reservation.pushes,
-            "more pushes than were reserved"
-        );
-        let taken = pushes.len().min(reservation.pushes);
-        reservation.pushes -= taken;
+        let taken = reservation.take(pushes.len());
         lock(&self.waiting).add(pushes.get(..taken).unwrap_or_default());
-        let mut pushes = pushes.into_iter().take(taken).peekable();
-        while pushes.peek().is_some() {
-            offer(&self.ready.0, pushes.by_ref().take(CHUNK).collect());
-        }
+        self.queue.add(pushes.into_iter().take(taken));
         self.call();
     }
 
@@ -225,16 +202,9 @@ impl Lane {
     pub fn put_back(&self, pushes: impl IntoIterator<Item = Push>) {
         let pushes: Vec<Push> = pushes.into_iter().collect();
         if !pushes.is_empty() {
-            offer(&self.returned.0, pushes);
+            self.queue.returned.put(pushes);
             self.call();
         }
-    }
-
-    /// Puts a push on the shelf until `due`, or until the hold ends.
-    pub fn shelve(&self, mut push: Push, due: Instant) {
-        self.end_retry(&push);
-        push.is_retry = false;
-        lock(&self.shelf).put(push, due);
     }
 
     /// Moves what is due from the shelf to the front of the queue, as far as the retry budget
@@ -244,25 +214,12 @@ impl Lane {
             return;
         }
         loop {
-            // Only who holds the lock begins retries, so that the room cannot shrink meanwhile.
-            let mut guard = lock(&self.shelf);
-            let due = guard.take_due(now, CHUNK.min(self.retry_budget.room()));
-            self.retry_budget.begin(due.len());
-            drop(guard);
+            let due = self.retries.take_due(now);
             if due.is_empty() {
                 return;
             }
-            let retries = due.into_iter().map(|mut push| {
-                push.is_retry = true;
-                push
-            });
-            self.put_back(retries);
+            self.put_back(due);
         }
-    }
-
-    /// When a push on the shelf is due, and its attempts that have counted.
-    pub fn find_shelved(&self, id: PushId) -> Option<(Instant, u16)> {
-        lock(&self.shelf).find(id)
     }
 
     /// What the connection threads have of a push, or have done with it, told within that time.
@@ -271,43 +228,13 @@ impl Lane {
     ///
     /// When a thread does not say.
     pub fn ask(&self, id: PushId, wish: Wish, within: Duration) -> Result<Option<Held>, NoAnswer> {
-        self.inquiries.ask(id, wish, within, || self.wake_all())
-    }
-
-    /// The questions to thread `seat` since its last call.
-    pub fn take_inquiries(&self, seat: usize) -> Vec<Inquiry> {
-        self.inquiries.take(seat)
-    }
-
-    /// When the shelf has something due next; `None` also while the retry budget is used up, since
-    /// whoever ends a retry looks again.
-    pub fn next_due(&self) -> Option<Instant> {
-        if self.retry_budget.room() == 0 {
-            return None;
-        }
-        lock(&self.shelf).next_due()
-    }
-
-    /// How many retries may be under way.
-    pub fn retry_budget(&self) -> &RetryBudget {
-        &self.retry_budget
-    }
-
-    /// The push is settled or shelved again: if it was a retry, its place is free.
-    pub fn end_retry(&self, push: &Push) {
-        if push.is_retry {
-            self.retry_budget.end();
-        }
+        self.inquiries
+            .ask(id, wish, within, || self.crew.wake_all())
     }
 
     /// Takes a chunk of pushes into `hand`; false if there was none.
     pub fn take(&self, hand: &mut VecDeque<Push>) -> bool {
-        let chunk = self
-            .returned
-            .1
-            .try_recv()
-            .or_else(|_| self.ready.1.try_recv());
-        chunk.map(|pushes| hand.extend(pushes)).is_ok()
+        self.queue.take(hand)
     }
 
     /// Whether it is time to look for pushes that have expired in the queue: true for one thread
@@ -321,106 +248,31 @@ impl Lane {
         due
     }
 
-    /// Takes what is on the shelf of a lane that has stopped, with when each is due.
-    pub fn take_shelf(&self) -> Vec<(Push, Instant)> {
-        let _alone = lock(&self.sifting);
-        lock(&self.shelf).take_all()
-    }
-
-    /// Takes everything that is queued or on the shelf, for a lane that has stopped.
-    pub fn take_rest(&self) -> Vec<Push> {
-        // Whoever sifts has some of it in his hands.
-        let _alone = lock(&self.sifting);
-        let mut rest = VecDeque::new();
-        while self.take(&mut rest) {}
-        rest.extend(lock(&self.aside).take_all());
-        let suspects = self.suspects.take_all().into_iter();
-        rest.extend(suspects.map(|suspect| suspect.push));
-        let shelved = lock(&self.shelf).take_all();
-        rest.extend(shelved.into_iter().map(|(push, _)| push));
-        rest.into()
-    }
-
     /// Whether a chunk is waiting, or a push that goes last and may.
     pub fn has_work(&self) -> bool {
-        self.has_queued() || self.is_held() && self.suspects.is_due()
-    }
-
-    /// Whether a chunk is waiting.
-    fn has_queued(&self) -> bool {
-        !self.ready.1.is_empty() || !self.returned.1.is_empty()
-    }
-
-    /// So many pushes were settled; their room is free again.
-    pub fn settled(&self, pushes: usize) {
-        let before = self.outstanding.fetch_sub(pushes, Ordering::Relaxed);
-        debug_assert!(before >= pushes, "settled more than was outstanding");
-    }
-
-    /// One more push is settled unsent because the daemon ends.
-    pub fn leave_behind(&self) {
-        self.left_behind.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Pushes that the end of the daemon left unsent: settled as such, or not settled at all.
-    pub fn left_behind(&self) -> usize {
-        let settled = self.left_behind.load(Ordering::Relaxed);
-        settled.saturating_add(self.outstanding())
-    }
-
-    /// The lane's dialling state.
-    pub fn dial(&self) -> MutexGuard<'_, Dial> {
-        lock(&self.dial)
-    }
-
-    /// The states of its threads.
-    pub fn attendance(&self) -> &Attendance {
-        &self.attendance
-    }
-
-    /// Registers what wakes thread `seat`; the first registration stays.
-    pub fn seat(&self, seat: usize, wake: Wake) {
-        if let Some(cell) = self.wakes.get(seat) {
-            let _already_registered = cell.set(wake).is_err();
-        }
+        self.queue.has_chunks() || self.holding.has_work()
     }
 
     /// Thread `seat` is about to wait in that state. False if it may; true if it must go on, since
     /// there is work for it. Work for another thread is passed on. `connection` is the one that it
     /// may send on, if it has such a one.
     pub fn leave(&self, seat: usize, state: State, connection: Option<ConnectionId>) -> bool {
-        self.attendance.leave(seat, state);
-        if !self.has_work_for(connection) || self.waits_for_tickets() {
+        self.crew.attendance().leave(seat, state);
+        if !self.has_work_for(connection) || self.pacing.waits_for_tickets() {
             return false;
         }
         if state == State::Warm {
-            self.attendance.look(seat);
+            self.crew.attendance().look(seat);
             return true;
         }
-        let called = self.attendance.call(|| self.dial().is_free());
-        match called {
-            Some(called) if called == seat => true,
-            Some(called) => {
-                self.wake(called);
-                false
-            }
-            None => false,
-        }
+        self.crew.pass_on(Some(seat))
     }
 
     /// Wakes a thread for work, unless one is looking already or none could send it.
     pub fn call(&self) {
-        if self.waits_for_tickets() {
-            return;
+        if !self.pacing.waits_for_tickets() {
+            self.crew.call();
         }
-        if let Some(seat) = self.attendance.call(|| self.dial().is_free()) {
-            self.wake(seat);
-        }
-    }
-
-    /// Wakes every thread: a limit changed, or the end has come.
-    pub fn wake_all(&self) {
-        (0..self.wakes.len()).for_each(|seat| self.wake(seat));
     }
 
     /// Whether nothing more is to be sent: answers are awaited, and nothing else.
@@ -431,7 +283,7 @@ impl Lane {
     /// Lets nothing more be sent; for good.
     pub fn fall_quiet(&self) {
         self.quiet.store(true, Ordering::Release);
-        self.wake_all();
+        self.crew.wake_all();
     }
 
     /// Whether time is up: whatever is left is handed back unsent.
@@ -442,8 +294,7 @@ impl Lane {
     /// Ends its threads; for good.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
-        self.wake_all();
-        self.wake_reader();
+        self.wake_all_and_reader();
     }
 
     /// Streams in flight per connection that the operator allows; the provider's limit holds too.
@@ -454,13 +305,267 @@ impl Lane {
     /// Sets [`Lane::stream_limit`]; at least 1.
     pub fn set_stream_limit(&self, streams: usize) {
         self.stream_limit.store(streams.max(1), Ordering::Relaxed);
-        self.wake_all();
+        self.crew.wake_all();
     }
 
-    fn wake(&self, seat: usize) {
-        if let Some(wake) = self.wakes.get(seat).and_then(OnceLock::get) {
-            wake();
+    /// What holds the lane has changed.
+    fn wake_all_and_reader(&self) {
+        self.crew.wake_all();
+        self.crew.wake_reader();
+    }
+
+    /// Lets no more than so many pushes go in a second; 0 for as many as can.
+    pub fn set_rate(&self, per_second: u32, now: Instant) {
+        self.pacing.set_rate(per_second, now);
+        self.crew.wake_all();
+    }
+
+    /// A number for a connection that was opened.
+    pub fn new_connection(&self) -> ConnectionId {
+        ConnectionId::new(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes a chunk of pushes into `hand` that the connection has not refused; false if there was
+    /// none. What it has refused is kept for the others, and those that wait are woken.
+    pub fn take_for(&self, connection: ConnectionId, hand: &mut VecDeque<Push>) -> bool {
+        self.queue
+            .take_for(connection, hand, || self.crew.wake_warm())
+    }
+
+    /// Whether something waits that the connection may take; `None` is one that is still to be
+    /// opened.
+    pub fn has_work_for(&self, connection: Option<ConnectionId>) -> bool {
+        self.has_work() || self.queue.has_aside_for(connection)
+    }
+
+    /// Whether a push waits that the connection has refused.
+    pub fn is_avoided(&self, connection: ConnectionId) -> bool {
+        self.queue.is_avoided(connection)
+    }
+
+    /// Keeps pushes for other connections than those that refused them.
+    fn put_aside(&self, pushes: Vec<Push>) {
+        self.put_back(self.queue.put_aside(pushes));
+        self.crew.wake_warm();
+    }
+
+    /// Lets a push go last that goes where another was refused; it is queued if none is.
+    pub fn put_last(&self, push: Push) {
+        self.release(self.holding.put_last([Suspect { push, met: None }]));
+    }
+
+    /// Queues pushes that have nothing to wait for any more.
+    fn release(&self, suspects: impl IntoIterator<Item = Suspect>) {
+        self.put_back(suspects.into_iter().map(Suspect::released));
+    }
+
+    /// Whether its threads may send. Held, a lane keeps its pushes; their time goes on.
+    pub fn may_send(&self, now: Instant) -> MaySend {
+        if self.rests(now) {
+            MaySend::No
+        } else {
+            self.holding.may_send(now)
         }
+    }
+
+    /// Ends what [`Holding::pause`] began, and lets its threads know; false if it was not so.
+    pub fn resume(&self) -> bool {
+        let resumed = self.holding.resume();
+        self.pacing.restart();
+        self.crew.wake_all();
+        resumed
+    }
+
+    /// The credential of route `generation` was refused: to `witness`, or before a push could be
+    /// sent. The push that has met it goes last from now on.
+    pub fn refuse(
+        &self,
+        refusal: CredentialRefusal,
+        generation: u64,
+        witness: Option<Witness>,
+        suspect: Option<Suspect>,
+        now: Moment,
+        random: u64,
+    ) -> Refused {
+        let suspect = suspect.map(|mut suspect| {
+            // It must not keep other retries back by that.
+            self.retries.end(&suspect.push);
+            suspect.push.is_retry = false;
+            suspect
+        });
+        let (told, may_probe, free) = self
+            .holding
+            .refuse(refusal, generation, witness, suspect, now, random);
+        self.release(free);
+        if told != Refused::Known || may_probe {
+            self.wake_all_and_reader();
+        }
+        told
+    }
+
+    /// Whether what is doubted is to count as refused by now; `in_flight` if pushes are.
+    pub fn judge(&self, in_flight: bool, now: Instant, random: u64) -> Refused {
+        let others_wait = || self.queue.has_chunks() || self.queue.has_aside_for(None);
+        let told = self.holding.judge(in_flight, others_wait, now, random);
+        if told != Refused::Known {
+            self.wake_all_and_reader();
+        }
+        told
+    }
+
+    /// A push of route `generation` was answered as only a credential is that is taken. What that
+    /// changed, and the pushes that were refused, which is about each of them then.
+    pub fn taken(&self, generation: u64, now: Instant) -> (Cleared, Vec<(Push, Rebuff)>) {
+        let (cleared, suspects) = self.holding.taken(generation, now);
+        let (mut refused, mut others) = (Vec::new(), Vec::new());
+        for Suspect { push, met } in suspects {
+            match met {
+                Some(rebuff) => refused.push((push, rebuff)),
+                None => others.push(push),
+            }
+        }
+        self.put_back(others);
+        if !matches!(cleared, Cleared::Nothing | Cleared::Behind) {
+            // One push alone is no reason to go slowly.
+            if cleared == Cleared::Hold {
+                self.pacing.restart();
+            }
+            self.wake_all_and_reader();
+        }
+        (cleared, refused)
+    }
+
+    /// A push has been taken out by hand. What it has met is forgotten; true if that opens the
+    /// lane.
+    pub fn forget(&self, push: PushId) -> bool {
+        if !self.holding.is_held() {
+            return false;
+        }
+        let (opened, suspects, was_witness) = self.holding.forget(push);
+        self.release(suspects);
+        if was_witness {
+            // Others may be tried now, if not all.
+            self.crew.wake_all();
+        }
+        opened
+    }
+
+    /// A probe has ended, and it is not known what that says.
+    pub fn end_probe(
+        &self,
+        push: PushId,
+        generation: u64,
+        end: ProbeEnd,
+        now: Instant,
+        random: u64,
+    ) {
+        self.holding.end_probe(push, generation, end, now, random);
+        self.wake_all_and_reader();
+    }
+
+    /// There is an access token. True if that opens what waited for one.
+    pub fn has_access_token(&self, now: Instant) -> bool {
+        if !self.holding.is_held() {
+            return false;
+        }
+        let (opened, suspects) = self.holding.has_access_token(now);
+        self.release(suspects);
+        if opened {
+            self.pacing.restart();
+            self.crew.wake_all();
+        }
+        opened
+    }
+
+    /// The credential files were read, or could not be: the next push is a probe.
+    pub fn credential_read(&self, now: Instant, random: u64) {
+        self.holding.credential_read(now, random);
+        self.crew.wake_all();
+    }
+
+    /// Its route has been replaced: its threads look, and a refused credential is tried at once.
+    /// The alarm that was told of answers to the old route, and ends by that.
+    pub fn route_replaced(&self, generation: u64, now: Instant) -> Option<Prevailing> {
+        self.release(self.holding.route_replaced(generation, now));
+        self.crew.dial().forget_failures();
+        // After the generation has risen: answers to the old route count no more.
+        let ended = lock(&self.prevalence).forget();
+        self.outage.forget_unreachable();
+        self.crew.wake_all();
+        ended
+    }
+
+    /// Pushes of route `generation` were decided on: by such refusals, each said to that target, or
+    /// otherwise. What of that is to be told.
+    pub fn decided(
+        &self,
+        answers: &[Option<(TokenRefusal, Target)>],
+        generation: u64,
+        now: Moment,
+    ) -> Vec<News> {
+        let mut prevalence = lock(&self.prevalence);
+        let changes_nothing = answers.iter().all(Option::is_none) && prevalence.is_clean();
+        if changes_nothing || generation != self.holding.route_generation() {
+            return Vec::new();
+        }
+        let answers = answers.iter().copied();
+        answers
+            .flat_map(|said| prevalence.add(said, now))
+            .flatten()
+            .collect()
+    }
+
+    /// The refusal of device tokens that most of the last answers are.
+    pub fn prevailing(&self) -> Option<Prevailing> {
+        lock(&self.prevalence).prevailing()
+    }
+
+    /// The provider has answered: what that says of the lane, and how long it is asked to wait.
+    /// Retries wait for that, unless it was said to one target alone.
+    pub fn heard(
+        &self,
+        said: Said,
+        asked: Option<Asked>,
+        why: impl FnOnce() -> Arc<str>,
+        now: Moment,
+    ) -> Turn {
+        let (turn, of_all, is_over) = self.rest.heard(said, asked, why, now);
+        if let Some(Asked { until, spread }) = of_all {
+            self.retries.hold(until, spread);
+        }
+        if is_over {
+            self.pacing.restart();
+        }
+        if is_over || turn == Turn::Lifted {
+            self.crew.wake_all();
+        }
+        turn
+    }
+
+    /// Whether it rests; the ramp of its rate starts over after that.
+    pub fn rests(&self, now: Instant) -> bool {
+        self.resting(now).is_some()
+    }
+
+    /// The rest that is under way.
+    pub fn resting(&self, now: Instant) -> Option<Resting> {
+        let (resting, is_over) = self.rest.resting(now);
+        if is_over {
+            self.pacing.restart();
+        }
+        resting
+    }
+
+    /// What is wrong with the provider and has to be told, and whether that goes on.
+    pub fn look_at_outage(&self, now: Moment) -> Option<(Failing, bool)> {
+        let waits = self.room.outstanding() > 0;
+        self.outage.look(waits, self.holding.is_held(), now)
+    }
+
+    /// Its provider, if that cannot be reached although pushes wait.
+    pub fn unreachable(&self) -> Option<Unreachable> {
+        let waits = self.room.outstanding() > 0;
+        self.outage.unreachable().filter(|_| waits)
     }
 }
 
@@ -475,48 +580,10 @@ impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lane")
             .field("id", &self.id)
-            .field("outstanding", &self.outstanding())
-            .field("capacity", &self.capacity())
+            .field("outstanding", &self.room.outstanding())
+            .field("capacity", &self.room.capacity())
             .finish_non_exhaustive()
     }
-}
-
-/// Room for pushes in a lane. Dropping it gives the room back.
-#[derive(Debug)]
-#[must_use]
-pub struct Reservation {
-    lane: Arc<Lane>,
-    pushes: usize,
-}
-
-impl Reservation {
-    /// Pushes that it has room for.
-    pub fn pushes(&self) -> usize {
-        self.pushes
-    }
-
-    /// Leaves the room of one push to that push's settlement: it ends without being queued.
-    pub fn spend(&mut self) {
-        self.pushes = self.pushes.saturating_sub(1);
-    }
-
-    /// Takes the room for pushes that are settled without ever being queued.
-    pub fn occupy(mut self) {
-        self.pushes = 0;
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        if self.pushes > 0 {
-            self.lane.settled(self.pushes);
-        }
-    }
-}
-
-fn offer(channel: &Sender<Vec<Push>>, chunk: Vec<Push>) {
-    // The lane holds both ends, so the channel cannot be disconnected.
-    let _never_disconnected = channel.send(chunk).is_err();
 }
 
 /// A panic while one of these locks is held leaves a heap or a few numbers, valid either way.

@@ -135,7 +135,7 @@ impl Absent {
 
     fn settle_expired(&mut self, outstanding: Outstanding, sweep: &mut Sweep, now: Moment) {
         for (push, _) in resume(outstanding, now) {
-            let Some(mut room) = self.lane.reserve(1) else {
+            let Some(mut room) = self.lane.room().reserve(1) else {
                 continue;
             };
             match self.settler.settle_if_expired(push, now) {

@@ -26,10 +26,11 @@ pub(super) fn start(
     files: &Arc<Mutex<CredentialFiles>>,
 ) -> std::io::Result<(JoinHandle<()>, Heartbeat)> {
     let (bell, rung) = bounded(1);
-    lane.on_hold(Box::new(move || match bell.try_send(()) {
-        // It has been rung already, or nobody listens any more.
-        Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
-    }));
+    lane.crew()
+        .on_hold(Box::new(move || match bell.try_send(()) {
+            // It has been rung already, or nobody listens any more.
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }));
     let (lane, present_route) = (Arc::clone(lane), Arc::clone(present_route));
     let files = Arc::clone(files);
     let heartbeat = Heartbeat::new(moment::now());
@@ -55,12 +56,15 @@ fn run(
     while !lane.is_stopped() {
         let now = moment::now();
         heartbeat.busy(now);
-        if lane.begin_reading(now) {
+        if lane.holding().begin_reading(now) {
             read(lane, present_route, files);
             lane.credential_read(moment::now(), random.draw());
         }
         let longest = moment::now() + LONGEST_REST;
-        let until = lane.next_reading().map_or(longest, |at| at.min(longest));
+        let until = lane
+            .holding()
+            .next_reading()
+            .map_or(longest, |at| at.min(longest));
         heartbeat.rest(until);
         let rest = until.saturating_duration_since(moment::now());
         match moment::receive_within(rung, rest) {

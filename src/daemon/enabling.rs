@@ -107,7 +107,7 @@ impl Daemon {
         let lanes = self.lanes.get();
         // Who has looked at the lanes before may yet bring something.
         let has_more = |running: &Arc<RunningLane>, known_by: usize| {
-            Arc::strong_count(running) > known_by || running.lane.outstanding() > 0
+            Arc::strong_count(running) > known_by || running.lane.room().outstanding() > 0
         };
         if !lanes.leaving().iter().all(|running| has_more(running, 1)) {
             let mut turned = lanes.as_ref().clone();
@@ -119,7 +119,7 @@ impl Daemon {
 
 /// What is said of a lane that no journal takes the pushes of.
 fn finishes(running: &RunningLane) -> Option<(Level, String)> {
-    let outstanding = running.lane.outstanding() as u64;
+    let outstanding = running.lane.room().outstanding() as u64;
     let are = count::of(outstanding, "push is sent", "pushes are sent");
     let line = format!(
         "{} is disabled: {are} first, since no journal keeps what it has",

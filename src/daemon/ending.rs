@@ -118,8 +118,8 @@ impl Daemon {
         let keeps = self.keeping.keeps();
         let of_lane = |running: &Arc<RunningLane>| {
             let lane = &running.lane;
-            let waits = !lane.holds().is_empty() || lane.rests(moment::now());
-            let outstanding = lane.outstanding() as u64;
+            let waits = !lane.holding().holds().is_empty() || lane.rests(moment::now());
+            let outstanding = lane.room().outstanding() as u64;
             match (keeps, waits) {
                 (true, true) => lane.stats().figures().in_flight,
                 (true, false) => outstanding,

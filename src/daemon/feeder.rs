@@ -255,10 +255,12 @@ impl Feeding {
 /// Room for what is fed next, if the lane is less than half full: no more than there is to feed,
 /// for what is reserved shows as outstanding.
 fn room(lane: &Arc<Lane>, unfed: u64) -> Option<Reservation> {
-    let half = (lane.capacity() / 2).max(1);
-    let room = half.saturating_sub(lane.outstanding()).min(AT_A_TIME);
+    let half = (lane.room().capacity() / 2).max(1);
+    let room = half
+        .saturating_sub(lane.room().outstanding())
+        .min(AT_A_TIME);
     let room = room.min(usize::try_from(unfed).unwrap_or(room));
-    (room > 0).then(|| lane.reserve(room)).flatten()
+    (room > 0).then(|| lane.room().reserve(room)).flatten()
 }
 
 /// Queues what was fed, on that room; false if there was nothing.
@@ -303,21 +305,21 @@ fn feed(
             }
         }
         // Of its notification, one stands for all.
-        lane.has_waiting(
+        lane.waiting().add(
             later
                 .first()
                 .map_or(&[], |(push, _)| std::slice::from_ref(push)),
         );
         shelved |= !later.is_empty();
         for (push, due) in later {
-            lane.shelve(push, due);
+            lane.retries().shelve(push, due);
         }
     }
     settler.flush(now.monotonic);
     lane.enqueue(room, pushes);
     if shelved {
         // Its threads have planned by a shelf that seemed empty.
-        lane.wake_all();
+        lane.crew().wake_all();
     }
     has_fed
 }
@@ -399,6 +401,10 @@ mod tests {
         assert_eq!((second.pushes(), room(1).is_none()), (AT_A_TIME, true));
         drop(first);
         assert_eq!(room(11).unwrap().pushes(), 11);
-        assert_eq!(lane.outstanding(), AT_A_TIME, "the room was given back");
+        assert_eq!(
+            lane.room().outstanding(),
+            AT_A_TIME,
+            "the room was given back"
+        );
     }
 }

@@ -27,15 +27,15 @@ impl Door for RunningLane {
     type Room = Reservation;
 
     fn capacity(&self) -> usize {
-        self.lane.capacity()
+        self.lane.room().capacity()
     }
 
     fn outstanding(&self) -> usize {
-        self.lane.outstanding()
+        self.lane.room().outstanding()
     }
 
     fn reserve(&self, pushes: usize) -> Option<Reservation> {
-        self.lane.reserve(pushes)
+        self.lane.room().reserve(pushes)
     }
 
     fn enqueue(&self, room: Reservation, pushes: Vec<Push>) {
@@ -44,12 +44,20 @@ impl Door for RunningLane {
 
     fn state(&self) -> LaneState {
         let now = moment::now();
-        let state = lane_state(&self.lane.holds(), self.lane.resting(now).as_ref(), now);
-        let oldest = self.lane.oldest();
+        let state = lane_state(
+            &self.lane.holding().holds(),
+            self.lane.resting(now).as_ref(),
+            now,
+        );
+        let oldest = self.lane.waiting().oldest();
         let mut shown = LaneState {
             waiting_since: oldest.map(|oldest| oldest.at.unix_secs()),
             oldest: oldest.map(|oldest| oldest.first_id.0),
-            failing_since: self.lane.failing().map(|failing| failing.since.unix_secs()),
+            failing_since: self
+                .lane
+                .outage()
+                .failing()
+                .map(|failing| failing.since.unix_secs()),
             alarm: self.lane.prevailing().map(alarm),
             ..state
         };
@@ -66,12 +74,12 @@ impl Door for RunningLane {
     fn obey(&self, order: Order) {
         let lane = &self.lane;
         match order {
-            Order::Pause if lane.pause(Moment::now()) => ::log::warn!(
+            Order::Pause if lane.holding().pause(Moment::now()) => ::log::warn!(
                 "{lane}: paused by hand: nothing is sent until PUT /lanes/{lane}/resume"
             ),
             Order::Resume if lane.resume() => ::log::info!(
                 "{lane}: resumed by hand, {} outstanding",
-                push::counted(lane.outstanding() as u64)
+                push::counted(lane.room().outstanding() as u64)
             ),
             Order::Pause | Order::Resume => {}
         }

@@ -233,8 +233,8 @@ impl Daemon {
         for running in lanes.serving() {
             let lane = &running.lane;
             running.set_limits(limits(&in_force, lane.id()));
-            lane.set_capacity(core.queues.get());
-            lane.set_first_probe(core.probe_interval);
+            lane.room().set_capacity(core.queues.get());
+            lane.holding().set_first_probe(core.probe_interval);
             // A rate that stays goes on as it is, without another ramp.
             let rate = super::rate(&in_force, lane.id());
             if rate != super::rate(&self.config, lane.id()) {

@@ -334,7 +334,7 @@ impl Resend {
 
     fn has_more(&self) -> bool {
         let has_more =
-            |feed: &Feed| !feed.waiting.is_empty() || feed.running.lane.outstanding() > 0;
+            |feed: &Feed| !feed.waiting.is_empty() || feed.running.lane.room().outstanding() > 0;
         self.feeds.iter().any(has_more)
     }
 
@@ -353,7 +353,7 @@ impl Resend {
                 .clone()
                 .map(|lane| lane.take_rest().len())
                 .sum::<usize>();
-            let in_flight = lanes.map(|lane| lane.outstanding()).sum::<usize>();
+            let in_flight = lanes.map(|lane| lane.room().outstanding()).sum::<usize>();
             let is_late = deadline.is_some_and(|at| moment::now() >= at);
             if in_flight <= withdrawn || is_late || is_told_to_end(signals) {
                 return;
@@ -382,9 +382,9 @@ impl Feed {
     /// Gives the lane what it has room for.
     fn give(&mut self, judge: &Judge, origins: &Origins, now: Moment) {
         let lane = Arc::clone(&self.running.lane);
-        while lane.outstanding() < AHEAD
+        while lane.room().outstanding() < AHEAD
             && let Some(outstanding) = self.waiting.front()
-            && let Some(room) = lane.reserve(1)
+            && let Some(room) = lane.room().reserve(1)
         {
             let fate = judge.judge(outstanding, now);
             if !matches!(fate, Disposition::HeldBack(_)) {

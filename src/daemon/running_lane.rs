@@ -69,7 +69,7 @@ impl RunningLane {
         if let Some(streams) = core.pusher_max {
             lane.set_stream_limit(usize::try_from(streams.get()).unwrap_or(usize::MAX));
         }
-        lane.set_first_probe(core.probe_interval);
+        lane.holding().set_first_probe(core.probe_interval);
         let route = PresentRoute::new(&lane, route);
         let limits = Arc::new(Live::new(limits));
         let purge = Purge::new(
@@ -186,7 +186,7 @@ impl RunningLane {
             settler.leave(&push, None, now);
         }
         settler.flush(now.monotonic);
-        self.lane.left_behind()
+        self.lane.room().left_behind()
     }
 }
 

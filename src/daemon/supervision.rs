@@ -98,7 +98,7 @@ impl Supervision {
         for running in lanes.serving() {
             let lane = &running.lane;
             let figures = lane.stats().figures();
-            let waiting = (lane.outstanding() as u64).saturating_sub(figures.in_flight);
+            let waiting = (lane.room().outstanding() as u64).saturating_sub(figures.in_flight);
             // Writing to a string does not fail.
             let _written = write!(
                 text,
@@ -106,7 +106,7 @@ impl Supervision {
                 figures.in_flight, figures.push_success, figures.push_error,
             );
             before = "; ";
-            for hold in lane.holds() {
+            for hold in lane.holding().holds() {
                 let _written = match hold {
                     Hold::Operator { .. } => write!(text, ", paused"),
                     Hold::Credential { reason, .. } => write!(text, ", held: {reason}"),
@@ -115,7 +115,7 @@ impl Supervision {
             if lane.rests(moment::now()) {
                 text.push_str(", resting");
             }
-            let failures = lane.dial().failures();
+            let failures = lane.crew().dial().failures();
             if failures > 0 {
                 let failed = count::of(failures, "connection", "connections");
                 let _written = write!(text, ", {failed} in a row failed");

@@ -159,7 +159,7 @@ impl Sending {
     }
 
     fn is_done(&self) -> bool {
-        let is_empty = |running: &Arc<RunningLane>| running.lane.outstanding() == 0;
+        let is_empty = |running: &Arc<RunningLane>| running.lane.room().outstanding() == 0;
         let is_fed = |lane: &Arc<RunningLane>| self.journal.unfed(lane.id()) == 0;
         // What is fed has its room before.
         let is_sent = self.lanes.serving().all(|it| is_fed(it) && is_empty(it));

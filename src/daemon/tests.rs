@@ -93,15 +93,16 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
         .record(&[Arc::clone(&accepted)], None, now.unix);
     kept.unwrap();
     let lane = Arc::clone(&daemon.lanes.get().get(LaneId::IOS).unwrap().lane);
-    lane.pause(now);
+    lane.holding().pause(now);
     let mut pushes: Vec<Push> = Push::all(&accepted).collect();
     for push in &mut pushes {
         push.attempts = 3;
     }
     let (queued, tried) = (pushes.remove(0), pushes.remove(0));
-    lane.reserve(1).unwrap().occupy();
-    lane.shelve(tried, now.monotonic + Duration::from_secs(600));
-    lane.enqueue(lane.reserve(1).unwrap(), vec![queued]);
+    lane.room().reserve(1).unwrap().occupy();
+    lane.retries()
+        .shelve(tried, now.monotonic + Duration::from_secs(600));
+    lane.enqueue(lane.room().reserve(1).unwrap(), vec![queued]);
     let ended = daemon.stop(&crossbeam_channel::never());
     assert_eq!((ended.left, ended.journal_failed), (0, false));
     let kept = Settings::new(directory.path().join("journal"));

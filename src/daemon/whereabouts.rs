@@ -95,7 +95,7 @@ impl Whereabouts {
             });
         }
         self.serving().iter().find_map(|lane| {
-            let (due, attempts) = lane.find_shelved(id)?;
+            let (due, attempts) = lane.retries().find(id)?;
             let wait = due.saturating_duration_since(now.monotonic);
             Some(PushState::Retrying {
                 lane: lane.id(),
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_thread_that_does_not_say_what_it_has_is_not_waited_for() {
         let lane = Lane::new(LaneId::IOS, 10, 1);
-        lane.seat(0, Box::new(|| {}));
+        lane.crew().seat(0, Box::new(|| {}));
         let started = Instant::now();
         let state = Whereabouts::in_the_threads(PushId(1), &[lane]);
         assert_eq!(state, Some(PushState::Unclear));

@@ -164,7 +164,7 @@ impl<T: Transport> Desk<T> {
 
     /// The thread runs: to be called at its start and after each wait.
     pub fn look(&mut self) {
-        self.may_dial = self.lane.attendance().look(self.seat);
+        self.may_dial = self.lane.crew().attendance().look(self.seat);
     }
 
     /// One round. True if a connection is to be opened at once: what comes of that is to be told
@@ -243,13 +243,17 @@ impl<T: Transport> Desk<T> {
                 }
             }
             if link.newly_settled(now.monotonic) {
-                self.lane.dial().settled();
+                self.lane.crew().dial().settled();
             }
             if link.session().take_too_many_pings() {
                 self.ping_complaints = self.ping_complaints.saturating_add(1);
             }
             if let Some((size, limit)) = link.session().take_list_exceeded()
-                && self.lane.alarms().is_due(HEADER_LIST, now.monotonic)
+                && self
+                    .lane
+                    .holding()
+                    .alarms()
+                    .is_due(HEADER_LIST, now.monotonic)
             {
                 ::log::error!(
                     "{}: {} says that it takes {limit} bytes of header fields \
@@ -295,7 +299,7 @@ impl<T: Transport> Desk<T> {
         self.timers.stop(Timer::Credential);
         self.stands_by = false;
         if self.timers.take_due(Timer::Tickets, now.monotonic) {
-            self.lane.stop_waiting_for_tickets();
+            self.lane.pacing().stop_waiting_for_tickets();
         }
         if self.lane.is_quiet() {
             return self.lane.put_back(self.hand.drain(..));
@@ -310,7 +314,7 @@ impl<T: Transport> Desk<T> {
         if self.lane.may_send(now.monotonic) == MaySend::No {
             return self.stand_by(now);
         }
-        if self.lane.has_no_tickets(now.monotonic) {
+        if self.lane.pacing().has_no_tickets(now.monotonic) {
             return self.wait_for_tickets(now);
         }
         if link.room(stream_limit) == 0 {
@@ -351,7 +355,7 @@ impl<T: Transport> Desk<T> {
             }
             if tickets == 0 {
                 let wanted = self.hand.len().min(room).max(1);
-                match self.lane.tickets(now.monotonic, wanted) {
+                match self.lane.pacing().tickets(now.monotonic, wanted) {
                     Tickets::Go(some) => tickets = some,
                     Tickets::UsedUp(again_at) => {
                         self.timers.set(Timer::Tickets, again_at);
@@ -375,7 +379,7 @@ impl<T: Transport> Desk<T> {
             }
             self.at_work = None;
         }
-        self.lane.give_back_tickets(tickets);
+        self.lane.pacing().give_back(tickets);
     }
 
     /// Leaves the pushes to whoever has tickets next, and settles those whose time passes.
@@ -388,7 +392,7 @@ impl<T: Transport> Desk<T> {
     fn stream_limit(&self, now: Instant) -> usize {
         let present = self.links.present.as_ref();
         let is_new = present.is_some_and(|link| !link.has_shown_itself(now));
-        if is_new && self.lane.dial().is_wary() {
+        if is_new && self.lane.crew().dial().is_wary() {
             1
         } else {
             self.lane.stream_limit()
@@ -476,9 +480,9 @@ impl<T: Transport> Desk<T> {
         let held = holds.map(Link::held_until);
         let rest = self.lane.resting(now).map(|resting| resting.until);
         let soonest = rest.unwrap_or(now).max(now + PROMOTE_EVERY);
-        let due = self.lane.next_due().map(|at| at.max(soonest));
+        let due = self.lane.retries().next_due().map(|at| at.max(soonest));
         let deadlines = [
-            self.lane.next_look(now),
+            self.lane.holding().next_look(now),
             timeout,
             held,
             due,
@@ -492,7 +496,7 @@ impl<T: Transport> Desk<T> {
     /// Lets another thread be woken when there are tickets again.
     fn give_up_keeping(&mut self) {
         if self.timers.stop(Timer::Tickets) {
-            self.lane.stop_waiting_for_tickets();
+            self.lane.pacing().stop_waiting_for_tickets();
         }
     }
 
@@ -504,12 +508,12 @@ impl<T: Transport> Desk<T> {
             Some(0) => {}
             Some(more) => {
                 stats.sent(more as u64);
-                self.lane.retry_budget().sent(more);
+                self.lane.retries().budget().sent(more);
             }
             None => {
                 let fewer = self.shown_in_flight - in_flight;
                 stats.returned(fewer as u64);
-                self.lane.retry_budget().returned(fewer);
+                self.lane.retries().budget().returned(fewer);
             }
         }
         self.shown_in_flight = in_flight;

@@ -13,9 +13,9 @@ pub(super) fn note(lane: &Lane, outcome: &Outcome, now: Moment) {
     let why: &dyn Fn() -> Arc<str> = match outcome {
         Outcome::NotSent => return,
         Outcome::Answered(answer) => {
-            lane.answered();
+            lane.outage().answered();
             if !is_out_of_order(answer) {
-                if let Some(ended) = lane.note_well() {
+                if let Some(ended) = lane.outage().note_well() {
                     tell_end(lane, &ended, now);
                 }
                 return;
@@ -27,7 +27,7 @@ pub(super) fn note(lane: &Lane, outcome: &Outcome, now: Moment) {
         }
         Outcome::NotProcessed(text) | Outcome::Unknown(text) => &|| text.to_string().into(),
     };
-    lane.fail(why, now);
+    lane.outage().fail(why, now);
 }
 
 /// What is said of a device was said by a provider that is well.
@@ -43,7 +43,7 @@ pub(super) fn look(lane: &Lane, now: Moment) {
     if !goes_on {
         return tell_end(lane, &failing, now);
     }
-    let oldest = lane.oldest().map(|oldest| {
+    let oldest = lane.waiting().oldest().map(|oldest| {
         let waits = now.since(oldest.at).as_secs();
         format!(", the oldest for {waits} s")
     });
@@ -53,7 +53,7 @@ pub(super) fn look(lane: &Lane, now: Moment) {
          machine, and at the provider's status page",
         lasted(&failing, now),
         failing.why,
-        push::counted(lane.outstanding() as u64),
+        push::counted(lane.room().outstanding() as u64),
         oldest.unwrap_or_default(),
     );
 }
@@ -63,7 +63,7 @@ fn tell_end(lane: &Lane, ended: &Failing, now: Moment) {
         "{}: the outage is over, after {} s; {} outstanding",
         lane.id(),
         lasted(ended, now),
-        push::counted(lane.outstanding() as u64),
+        push::counted(lane.room().outstanding() as u64),
     );
 }
 

@@ -24,7 +24,7 @@ pub struct PresentRoute {
 impl PresentRoute {
     /// The first route of a lane.
     pub fn new(lane: &Arc<Lane>, route: Route) -> Arc<Self> {
-        let generation = lane.route_generation();
+        let generation = lane.holding().route_generation();
         let present = Arc::new(Self {
             lane: Arc::clone(lane),
             present: Mutex::new((generation, Arc::new(route))),
@@ -67,11 +67,13 @@ impl PresentRoute {
         match route.credentials.access(now) {
             Access::Passing(why) => {
                 if let Some(why) = why {
-                    self.lane.cannot_reach(Lack::AccessToken, &why, now);
+                    self.lane
+                        .outage()
+                        .cannot_reach(Lack::AccessToken, &why, now);
                 }
             }
             Access::Granted => {
-                self.lane.has(Lack::AccessToken);
+                self.lane.outage().has(Lack::AccessToken);
                 if self.lane.has_access_token(now.monotonic) {
                     tell_release(&self.lane);
                 }
@@ -104,7 +106,7 @@ impl PresentRoute {
             tokens.on_change(Box::new(move |now| {
                 if let Some(present) = present.upgrade() {
                     present.look_at_access_token(now);
-                    present.lane.wake_all();
+                    present.lane.crew().wake_all();
                 }
             }));
             // The first word may have come before.
@@ -150,7 +152,7 @@ pub(super) fn refusal(
 
 /// Tells the operator of a refusal, once.
 pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
-    let why = lane.refusal_text().unwrap_or_default();
+    let why = lane.holding().refusal_text().unwrap_or_default();
     match told {
         Refused::Known | Refused::Doubted => {}
         Refused::Held { wait } | Refused::HeldForOne { wait } => {
@@ -159,7 +161,7 @@ pub(super) fn tell_refusal(lane: &Lane, told: Refused) {
                 Refused::HeldForOne { .. } => ::log::Level::Warn,
                 _ => ::log::Level::Error,
             };
-            let alone = lane.only_witness().map(|push| {
+            let alone = lane.holding().only_witness().map(|push| {
                 format!(
                     ". No other push has met it: the next to come is tried at once, and DELETE \
                      /push/{push} takes this one out"
@@ -184,14 +186,14 @@ pub(super) fn tell_release(lane: &Lane) {
     ::log::info!(
         "{}: the credential is taken again, and sending goes on: {} outstanding",
         lane.id(),
-        crate::push::counted(lane.outstanding() as u64),
+        crate::push::counted(lane.room().outstanding() as u64),
     );
 }
 
 /// Tells the operator that no push is left to which the credential was refused.
 pub(super) fn tell_purged_witnesses(lane: &Lane) {
     // A pause by hand goes on.
-    let state = if lane.is_held() {
+    let state = if lane.holding().is_held() {
         "held by hand alone"
     } else {
         "open again"

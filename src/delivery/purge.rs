@@ -51,7 +51,7 @@ impl Purge {
 
     fn take_all(&mut self, mut is_meant: impl FnMut(&Push) -> bool, now: Moment) -> usize {
         let (lane, settler, mut purged) = (&self.lane, &mut self.settler, 0);
-        let witnesses = lane.witnesses();
+        let witnesses = lane.holding().witnesses();
         let mut met_it = Vec::new();
         lane.sift_all(|push| {
             if !is_meant(push) || lane.is_stopped() {
@@ -81,7 +81,7 @@ impl Purge {
 
 /// A push was taken out of its lane, which may be held for it.
 pub(super) fn forget(lane: &Lane, push: PushId) {
-    let was_judged = lane.is_judged();
+    let was_judged = lane.holding().is_judged();
     if lane.forget(push) && was_judged {
         tell_purged_witnesses(lane);
     }

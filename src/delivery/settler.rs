@@ -185,7 +185,7 @@ impl Settler {
         if push.is_retry
             && let Some(well) = is_well(&outcome)
         {
-            self.lane.retry_budget().judge(well);
+            self.lane.retries().budget().judge(well);
         }
         let random = self.random.draw();
         let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);
@@ -233,7 +233,7 @@ impl Settler {
                 if due <= now.monotonic {
                     return Some(push);
                 }
-                self.lane.shelve(push, due);
+                self.lane.retries().shelve(push, due);
             }
         }
         None
@@ -247,7 +247,7 @@ impl Settler {
 
     /// Whether a push is still worth sending; one that is not is settled.
     pub fn keeps(&mut self, push: &mut Push, now: Moment) -> bool {
-        if push.setback.is_some() && self.lane.is_held() {
+        if push.setback.is_some() && self.lane.holding().is_held() {
             // What a hold keeps waiting is not late by that.
             push.setback = None;
         }
@@ -278,7 +278,7 @@ impl Settler {
         if self.logs.origins.is_some() {
             return;
         }
-        self.lane.leave_behind();
+        self.lane.room().leave_behind();
         if self.register.leave(push, self.waits(due, now), now) {
             self.left += 1;
             return;
@@ -327,7 +327,7 @@ impl Settler {
         #[cfg(test)]
         (self.trap)(push);
         // From here on it is settled.
-        self.lane.end_retry(push);
+        self.lane.retries().end(push);
         if succeeded {
             self.access.extend_from_slice(&self.line);
             self.succeeded += 1;
@@ -385,9 +385,9 @@ impl Settler {
             let stats = self.lane.stats();
             stats.succeeded(succeeded as u64);
             stats.failed(failed as u64);
-            self.lane.settled(succeeded + failed);
+            self.lane.room().settled(succeeded + failed);
         }
-        self.lane.settled(std::mem::take(&mut self.left));
+        self.lane.room().settled(std::mem::take(&mut self.left));
     }
 
     /// Keeps the lane's other retries back if the answers to several ask for that, and all of it if
@@ -431,7 +431,7 @@ impl Settler {
             return;
         }
         let key = format!("{} {}", answer.status, answer.reason);
-        if self.lane.alarms().is_due(&key, now) {
+        if self.lane.holding().alarms().is_due(&key, now) {
             ::log::error!(
                 "{}: {key}: {} ({}); look into it",
                 self.lane.id(),

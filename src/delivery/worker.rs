@@ -58,7 +58,7 @@ impl Worker {
     ) -> std::io::Result<Self> {
         let waiter = Waiter::new()?;
         let bell = waiter.bell();
-        lane.seat(seat, Box::new(move || bell.ring()));
+        lane.crew().seat(seat, Box::new(move || bell.ring()));
         let desk = Desk::new(seat, lane, route, settler);
         Ok(Self {
             desk,

@@ -59,7 +59,7 @@ impl Inquiry {
 
 /// The questions to each thread of a lane.
 #[derive(Debug)]
-pub(super) struct Inquiries {
+pub struct Inquiries {
     seats: Box<[Seat]>,
 }
 
@@ -78,7 +78,7 @@ impl Inquiries {
     }
 
     /// The questions to thread `seat` since the last call.
-    pub(super) fn take(&self, seat: usize) -> Vec<Inquiry> {
+    pub fn take(&self, seat: usize) -> Vec<Inquiry> {
         match self.seats.get(seat) {
             Some(seat) if seat.asked.load(Ordering::Acquire) > 0 => {
                 let mut open = super::lock(&seat.open);

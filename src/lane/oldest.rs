@@ -30,7 +30,7 @@ const KEPT: usize = 1024;
 
 /// The notifications of a lane's pushes.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub struct Waiting {
     accepted: Row,
     /// Those of an earlier process.
     recovered: Row,
@@ -47,8 +47,8 @@ struct Row {
 }
 
 impl Waiting {
-    /// These pushes were queued.
-    pub(super) fn add(&mut self, pushes: &[Push]) {
+    /// These pushes were queued, or wait elsewhere.
+    pub fn add(&mut self, pushes: &[Push]) {
         let mut before: Option<&Arc<Accepted>> = None;
         for push in pushes {
             let accepted = push.accepted();
@@ -68,7 +68,7 @@ impl Waiting {
     }
 
     /// The oldest of which a push is left.
-    pub(super) fn oldest(&mut self) -> Option<Oldest> {
+    pub fn oldest(&mut self) -> Option<Oldest> {
         let each = [self.accepted.first(), self.recovered.first()];
         each.into_iter()
             .flatten()

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::lock;
 use super::rest::{Asked, Rest, Resting, Said, Turn};
-use super::{Lane, lock};
 use crate::moment::Moment;
 
 /// A lock around the rest, and what is asked for each push and each answer beside it.
@@ -29,49 +29,29 @@ impl SharedRest {
         self.well.store(rest.is_well(), Ordering::Release);
         (result, is_over)
     }
-}
 
-impl Lane {
-    /// The provider has answered: what that says of the lane, and how long it is asked to wait.
-    /// Retries wait for that, unless it was said to one target alone.
-    pub fn heard(
+    /// The provider has answered: what that says of the lane, how long it asks all to wait, and
+    /// whether a rest has passed.
+    pub(super) fn heard(
         &self,
         said: Said,
         asked: Option<Asked>,
         why: impl FnOnce() -> Arc<str>,
         now: Moment,
-    ) -> Turn {
-        if said == Said::Nothing && self.rest.well.load(Ordering::Acquire) {
-            return Turn::None;
+    ) -> (Turn, Option<Asked>, bool) {
+        if said == Said::Nothing && self.well.load(Ordering::Acquire) {
+            return (Turn::None, None, false);
         }
         let heard = |rest: &mut Rest| (rest.heard(said, asked, why, now), rest.asked_of_all());
-        let ((turn, of_all), is_over) = self.rest.with(now.monotonic, heard);
-        if let Some(Asked { until, spread }) = of_all.filter(|_| said != Said::Nothing) {
-            lock(&self.shelf).hold(until, spread);
-        }
-        if is_over {
-            self.restart_pace();
-        }
-        if is_over || turn == Turn::Lifted {
-            self.wake_all();
-        }
-        turn
+        let ((turn, of_all), is_over) = self.with(now.monotonic, heard);
+        (turn, of_all.filter(|_| said != Said::Nothing), is_over)
     }
 
-    /// Whether it rests; the ramp of its rate starts over after that.
-    pub fn rests(&self, now: Instant) -> bool {
-        self.resting(now).is_some()
-    }
-
-    /// The rest that is under way.
-    pub fn resting(&self, now: Instant) -> Option<Resting> {
-        if !self.rest.resting.load(Ordering::Acquire) {
-            return None;
+    /// The rest that is under way, and whether one has passed.
+    pub(super) fn resting(&self, now: Instant) -> (Option<Resting>, bool) {
+        if !self.resting.load(Ordering::Acquire) {
+            return (None, false);
         }
-        let (resting, is_over) = self.rest.with(now, |rest| rest.resting());
-        if is_over {
-            self.restart_pace();
-        }
-        resting
+        self.with(now, |rest| rest.resting())
     }
 }

@@ -23,11 +23,11 @@ impl Lane {
     /// [`SWEEP_EVERY`](super::SWEEP_EVERY) while retries wait longer than until they were due. Does
     /// nothing if another thread is at it.
     pub fn sift_shelf(&self, now: Instant, keep: impl FnMut(&mut Push) -> bool) {
-        if !lock(&self.shelf).is_sweep_due(now) {
+        if !lock(&self.retries.shelf).is_sweep_due(now) {
             return;
         }
         if let Some(_alone) = self.try_alone() {
-            lock(&self.shelf).swept(now);
+            lock(&self.retries.shelf).swept(now);
             self.sift_contents(keep);
         }
     }
@@ -38,10 +38,30 @@ impl Lane {
         // The shelf first: what becomes due while it is looked through is met in the queue.
         self.sift_contents(&mut keep);
         // They have planned by a shelf that seemed empty.
-        self.wake_all();
+        self.crew.wake_all();
         self.sift_queue(keep);
         // Retries may have ended that others on the shelf wait for.
-        self.wake_all();
+        self.crew.wake_all();
+    }
+
+    /// Takes what is on the shelf of a lane that has stopped, with when each is due.
+    pub fn take_shelf(&self) -> Vec<(Push, Instant)> {
+        let _alone = lock(&self.sifting);
+        lock(&self.retries.shelf).take_all()
+    }
+
+    /// Takes everything that is queued or on the shelf, for a lane that has stopped.
+    pub fn take_rest(&self) -> Vec<Push> {
+        // Whoever sifts has some of it in his hands.
+        let _alone = lock(&self.sifting);
+        let mut rest = VecDeque::new();
+        while self.take(&mut rest) {}
+        rest.extend(self.queue.take_aside());
+        let suspects = self.holding.take_suspects().into_iter();
+        rest.extend(suspects.map(|suspect| suspect.push));
+        let shelved = lock(&self.retries.shelf).take_all();
+        rest.extend(shelved.into_iter().map(|(push, _)| push));
+        rest.into()
     }
 
     /// Shows `keep` what waits for another connection than the one that refused it. Does nothing if
@@ -74,40 +94,40 @@ impl Lane {
 
     /// The shelf is looked through outside of its lock, which the connection threads want.
     fn sift_contents(&self, mut keep: impl FnMut(&mut Push) -> bool) {
-        let contents = lock(&self.shelf).take_contents();
+        let contents = lock(&self.retries.shelf).take_contents();
         let rest = contents.into();
-        let put_back = |kept: Vec<_>| lock(&self.shelf).put_back(kept);
+        let put_back = |kept: Vec<_>| lock(&self.retries.shelf).put_back(kept);
         Sieve::new(rest, put_back).sift(|item| keep(item.push_mut()));
     }
 
     fn sift_queue(&self, mut keep: impl FnMut(&mut Push) -> bool) {
-        for (sender, receiver) in [&self.returned, &self.ready] {
-            for _ in 0..receiver.len() {
-                let Ok(chunk) = receiver.try_recv() else {
+        for chunks in [&self.queue.returned, &self.queue.ready] {
+            for _ in 0..chunks.len() {
+                let Some(chunk) = chunks.take() else {
                     break;
                 };
-                Sieve::new(chunk.into(), |kept| super::offer(sender, kept)).sift(&mut keep);
+                Sieve::new(chunk.into(), |kept| chunks.put(kept)).sift(&mut keep);
             }
         }
         self.sift_suspects(&mut keep);
         self.sift_refused(keep);
         // A thread may have gone to sleep while a chunk was out of the queue.
-        if self.has_queued() {
+        if self.queue.has_chunks() {
             self.call();
         }
     }
 
     fn sift_suspects(&self, mut keep: impl FnMut(&mut Push) -> bool) {
-        let suspects = self.suspects.take_all();
+        let suspects = self.holding.take_suspects();
         if !suspects.is_empty() {
             // Should the lane open meanwhile, they are queued.
-            let put_back = |kept| self.put_suspects(kept);
+            let put_back = |kept| self.release(self.holding.put_last(kept));
             Sieve::new(suspects, put_back).sift(|suspect| keep(&mut suspect.push));
         }
     }
 
     fn sift_refused(&self, keep: impl FnMut(&mut Push) -> bool) {
-        let aside = lock(&self.aside).take_all();
+        let aside = self.queue.take_aside();
         if !aside.is_empty() {
             Sieve::new(aside.into(), |kept| self.put_aside(kept)).sift(keep);
         }

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::gate::{Gate, Target};
-use super::{Lane, lock};
+use super::lock;
 use crate::push::{ConnectionId, Push};
 
 /// A push that goes last.
@@ -93,42 +93,16 @@ impl Suspect {
         self.met.is_none() && is_another(gate, &self.push)
     }
 
+    /// The push, which has nothing to wait for any more.
+    pub(super) fn released(mut self) -> Push {
+        self.clear();
+        self.push
+    }
+
     /// Takes back what was said to it: it says nothing of the push.
     fn clear(&mut self) {
         if self.met.take().is_some() {
             self.push.used_its_second_chance = false;
         }
-    }
-}
-
-impl Lane {
-    /// Lets a push go last that goes where another was refused.
-    pub fn put_last(&self, push: Push) {
-        self.put_suspects([Suspect { push, met: None }]);
-    }
-
-    /// Lets these go last, while the credential is refused or doubted; they are queued otherwise.
-    pub(super) fn put_suspects(&self, suspects: impl IntoIterator<Item = Suspect>) {
-        let free = self.holding.with(|gate| {
-            if gate.is_refused() {
-                self.suspects.put(suspects);
-                return Vec::new();
-            }
-            suspects.into_iter().collect()
-        });
-        self.release(free);
-    }
-
-    /// Queues pushes that have nothing to wait for any more.
-    pub(super) fn release(&self, suspects: impl IntoIterator<Item = Suspect>) {
-        self.put_back(suspects.into_iter().map(|mut suspect| {
-            suspect.clear();
-            suspect.push
-        }));
-    }
-
-    /// Whether some wait that go last.
-    pub fn has_suspects(&self) -> bool {
-        !self.suspects.is_empty()
     }
 }

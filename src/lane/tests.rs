@@ -17,7 +17,7 @@ fn ids(pushes: impl IntoIterator<Item = Push>) -> Vec<u64> {
 }
 
 fn enqueue(lane: &Arc<Lane>, first_id: u64, count: usize) {
-    let reservation = lane.reserve(count).unwrap();
+    let reservation = lane.room().reserve(count).unwrap();
     lane.enqueue(reservation, pushes(first_id, count));
 }
 
@@ -25,26 +25,26 @@ fn enqueue(lane: &Arc<Lane>, first_id: u64, count: usize) {
 fn room_is_reserved_all_or_nothing_and_held_until_settlement() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
     enqueue(&lane, 1, 7);
-    assert!(lane.reserve(4).is_none());
-    let three = lane.reserve(3).unwrap();
-    assert_eq!(lane.outstanding(), 10);
+    assert!(lane.room().reserve(4).is_none());
+    let three = lane.room().reserve(3).unwrap();
+    assert_eq!(lane.room().outstanding(), 10);
     drop(three);
-    assert_eq!(lane.outstanding(), 7);
+    assert_eq!(lane.room().outstanding(), 7);
     let mut hand = VecDeque::new();
     assert!(lane.take(&mut hand));
-    assert_eq!(lane.outstanding(), 7, "in flight still counts");
-    lane.settled(7);
-    assert_eq!(lane.outstanding(), 0);
-    assert!(lane.reserve(11).is_none());
-    assert!(lane.reserve(usize::MAX).is_none());
+    assert_eq!(lane.room().outstanding(), 7, "in flight still counts");
+    lane.room().settled(7);
+    assert_eq!(lane.room().outstanding(), 0);
+    assert!(lane.room().reserve(11).is_none());
+    assert!(lane.room().reserve(usize::MAX).is_none());
 }
 
 #[test]
 fn room_reserved_and_not_used_is_given_back() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
-    let reservation = lane.reserve(5).unwrap();
+    let reservation = lane.room().reserve(5).unwrap();
     lane.enqueue(reservation, pushes(1, 2));
-    assert_eq!(lane.outstanding(), 2);
+    assert_eq!(lane.room().outstanding(), 2);
 }
 
 #[test]
@@ -77,16 +77,22 @@ fn the_shelf_gives_what_is_due_and_keeps_the_rest() {
     let lane = Lane::new(LaneId::IOS, 100, 1);
     let now = Instant::now();
     for (push, secs) in pushes(1, 3).into_iter().zip([30, 10, 20]) {
-        lane.shelve(push, now + Duration::from_secs(secs));
+        lane.retries().shelve(push, now + Duration::from_secs(secs));
     }
-    assert_eq!(lane.next_due(), Some(now + Duration::from_secs(10)));
+    assert_eq!(
+        lane.retries().next_due(),
+        Some(now + Duration::from_secs(10))
+    );
     lane.promote_due(now + Duration::from_secs(20));
     let mut hand = VecDeque::new();
     assert!(lane.take(&mut hand));
     assert_eq!(ids(hand), [2, 3]);
-    assert_eq!(lane.next_due(), Some(now + Duration::from_secs(30)));
+    assert_eq!(
+        lane.retries().next_due(),
+        Some(now + Duration::from_secs(30))
+    );
     assert_eq!(ids(lane.take_rest()), [1]);
-    assert_eq!(lane.next_due(), None);
+    assert_eq!(lane.retries().next_due(), None);
 }
 
 #[test]
@@ -105,19 +111,19 @@ fn one_batch_wakes_one_thread_once() {
     let rung: Arc<[AtomicUsize; 2]> = Arc::default();
     for seat in 0..2 {
         let rung = Arc::clone(&rung);
-        lane.seat(
+        lane.crew().seat(
             seat,
             Box::new(move || {
                 rung[seat].fetch_add(1, Ordering::Relaxed);
             }),
         );
-        lane.attendance().leave(seat, State::Warm);
+        lane.crew().attendance().leave(seat, State::Warm);
     }
     enqueue(&lane, 1, 300);
     enqueue(&lane, 301, 300);
     assert_eq!(rung[0].load(Ordering::Relaxed), 1);
     assert_eq!(rung[1].load(Ordering::Relaxed), 0);
-    lane.attendance().leave(0, State::Busy);
+    lane.crew().attendance().leave(0, State::Busy);
     lane.call();
     assert_eq!(
         rung[1].load(Ordering::Relaxed),
@@ -184,7 +190,7 @@ fn watched(threads: usize) -> (Arc<Lane>, Arc<[AtomicUsize; 2]>) {
         let wake = move || {
             rung[seat].fetch_add(1, Ordering::Relaxed);
         };
-        lane.seat(seat, Box::new(wake));
+        lane.crew().seat(seat, Box::new(wake));
     }
     (lane, rung)
 }
@@ -192,8 +198,8 @@ fn watched(threads: usize) -> (Arc<Lane>, Arc<[AtomicUsize; 2]>) {
 #[test]
 fn whoever_turns_busy_beside_work_passes_it_on() {
     let (lane, rung) = watched(2);
-    lane.attendance().look(0);
-    lane.attendance().leave(1, State::Warm);
+    lane.crew().attendance().look(0);
+    lane.crew().attendance().leave(1, State::Warm);
     enqueue(&lane, 1, 1);
     assert_eq!(rung[1].load(Ordering::Relaxed), 0, "thread 0 is looking");
     assert!(!lane.leave(0, State::Busy, None));
@@ -203,12 +209,12 @@ fn whoever_turns_busy_beside_work_passes_it_on() {
 #[test]
 fn a_cold_thread_takes_work_only_if_no_warm_one_can() {
     let (lane, rung) = watched(2);
-    lane.attendance().look(0);
-    lane.attendance().leave(1, State::Warm);
+    lane.crew().attendance().look(0);
+    lane.crew().attendance().leave(1, State::Warm);
     enqueue(&lane, 1, 1);
     assert!(!lane.leave(0, State::Cold, None), "thread 1 is warm");
     assert_eq!(rung[1].load(Ordering::Relaxed), 1);
-    lane.attendance().leave(1, State::Busy);
+    lane.crew().attendance().leave(1, State::Busy);
     assert!(lane.leave(0, State::Cold, None));
     assert_eq!(rung[0].load(Ordering::Relaxed), 0, "it need not be woken");
 }
@@ -238,11 +244,15 @@ fn one_thread_at_a_time_sweeps() {
 fn what_is_left_behind_is_counted_once() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
     enqueue(&lane, 1, 3);
-    lane.leave_behind();
-    lane.settled(1);
-    assert_eq!(lane.left_behind(), 3, "one settled as left, two not at all");
-    lane.settled(2);
-    assert_eq!(lane.left_behind(), 1, "the two were sent after all");
+    lane.room().leave_behind();
+    lane.room().settled(1);
+    assert_eq!(
+        lane.room().left_behind(),
+        3,
+        "one settled as left, two not at all"
+    );
+    lane.room().settled(2);
+    assert_eq!(lane.room().left_behind(), 1, "the two were sent after all");
 }
 
 #[test]
@@ -253,12 +263,12 @@ fn a_push_can_be_found_wherever_the_lane_has_it() {
     assert!(lane.take(&mut hand));
     let shelved = hand.pop_back().unwrap();
     let (id, due) = (shelved.id(), Instant::now() + Duration::from_secs(60));
-    lane.shelve(shelved, due);
+    lane.retries().shelve(shelved, due);
     lane.put_back(hand.drain(..1));
-    assert_eq!(lane.find_shelved(id), Some((due, 0)));
+    assert_eq!(lane.retries().find(id), Some((due, 0)));
     assert!(!lane.is_queued(id));
     let queued = PushId(id.0 - 2);
-    assert!(lane.is_queued(queued) && lane.find_shelved(queued).is_none());
+    assert!(lane.is_queued(queued) && lane.retries().find(queued).is_none());
     assert!(
         lane.take(&mut hand),
         "what was looked through is still there"
@@ -268,13 +278,13 @@ fn a_push_can_be_found_wherever_the_lane_has_it() {
 #[test]
 fn room_that_is_spent_is_given_back_by_the_settlement() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
-    let mut room = lane.reserve(3).unwrap();
+    let mut room = lane.room().reserve(3).unwrap();
     room.spend();
     assert_eq!(room.pushes(), 2);
     drop(room);
-    assert_eq!(lane.outstanding(), 1);
-    lane.settled(1);
-    assert_eq!(lane.outstanding(), 0);
+    assert_eq!(lane.room().outstanding(), 1);
+    lane.room().settled(1);
+    assert_eq!(lane.room().outstanding(), 0);
 }
 
 /// Takes what is at the front of the queue.
@@ -289,16 +299,20 @@ fn a_due_retry_without_budget_stays_on_the_shelf_and_blocks_no_fresh_push() {
     let lane = Lane::new(LaneId::IOS, 100, 1);
     let now = Instant::now();
     for push in pushes(1, 10) {
-        lane.shelve(push, now);
+        lane.retries().shelve(push, now);
     }
     lane.promote_due(now);
     let retries = taken(&lane);
     assert_eq!(retries.len(), LEAST_RETRIES);
-    assert_eq!(lane.next_due(), None, "there is nothing to wake up for");
+    assert_eq!(
+        lane.retries().next_due(),
+        None,
+        "there is nothing to wake up for"
+    );
     lane.promote_due(now + Duration::from_secs(3600));
     enqueue(&lane, 101, 2);
     assert_eq!(ids(taken(&lane)), [101, 102]);
-    lane.retry_budget().sent(60);
+    lane.retries().budget().sent(60);
     lane.promote_due(now);
     assert_eq!(taken(&lane).len(), 10 - LEAST_RETRIES, "10 of 60");
 }
@@ -310,7 +324,7 @@ fn no_retry_starves_each_that_ends_lets_the_one_go_that_waited_longest() {
     let mut now = start;
     for push in pushes(1, 10) {
         let due = start + Duration::from_millis(push.id().0);
-        lane.shelve(push, due);
+        lane.retries().shelve(push, due);
     }
     let mut seen = Vec::new();
     for _ in 0..10 {
@@ -319,8 +333,8 @@ fn no_retry_starves_each_that_ends_lets_the_one_go_that_waited_longest() {
         for retry in taken(&lane) {
             seen.push(retry.id().0);
             // Each one fails again, without end.
-            lane.retry_budget().judge(false);
-            lane.shelve(retry, now);
+            lane.retries().budget().judge(false);
+            lane.retries().shelve(retry, now);
         }
     }
     assert_eq!(seen[..10], (1..=10).collect::<Vec<_>>());
@@ -328,21 +342,21 @@ fn no_retry_starves_each_that_ends_lets_the_one_go_that_waited_longest() {
         let turns = seen.iter().filter(|seen| **seen == id).count();
         assert!((2..=4).contains(&turns), "{id}: {turns} of {}", seen.len());
     }
-    assert_eq!(lane.retry_budget().under_way(), 0);
+    assert_eq!(lane.retries().budget().under_way(), 0);
 }
 
 #[test]
 fn a_hold_puts_off_what_falls_due_before_its_end_and_spreads_it() {
     let lane = Lane::new(LaneId::IOS, 10_000, 1);
-    lane.retry_budget().sent(100_000);
+    lane.retries().budget().sent(100_000);
     let now = Instant::now();
     let secs = Duration::from_secs;
     for push in pushes(1, 1000) {
-        lane.shelve(push, now + secs(1));
+        lane.retries().shelve(push, now + secs(1));
     }
-    lock(&lane.shelf).hold(now + secs(30), secs(3));
+    lock(&lane.retries.shelf).hold(now + secs(30), secs(3));
     for push in pushes(2001, 1000) {
-        lane.shelve(push, now + secs(1));
+        lane.retries().shelve(push, now + secs(1));
     }
     lane.promote_due(now + secs(29));
     assert_eq!(taken(&lane).len(), 0, "the hold is not undercut");
@@ -361,10 +375,10 @@ fn a_pause_a_resume_and_another_route_undercut_no_wait() {
     let start = Moment::now();
     let at = |secs| start.monotonic + Duration::from_secs(secs);
     for (push, due) in pushes(1, 2).into_iter().zip([40, 1]) {
-        lane.shelve(push, at(due));
+        lane.retries().shelve(push, at(due));
     }
-    lock(&lane.shelf).hold(at(30), Duration::ZERO);
-    lane.pause(start);
+    lock(&lane.retries.shelf).hold(at(30), Duration::ZERO);
+    lane.holding().pause(start);
     lane.promote_due(at(10));
     lane.sift_all(|_| true);
     lane.resume();
@@ -384,9 +398,9 @@ fn a_hold_after_the_other_puts_a_retry_off_only_once() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
     let now = Instant::now();
     let secs = Duration::from_secs;
-    lane.shelve(pushes(1, 1).remove(0), now);
+    lane.retries().shelve(pushes(1, 1).remove(0), now);
     for second in 0..40 {
-        lock(&lane.shelf).hold(now + secs(second + 30), secs(3));
+        lock(&lane.retries.shelf).hold(now + secs(second + 30), secs(3));
         lane.promote_due(now + secs(second));
     }
     assert_eq!(ids(taken(&lane)), [1]);
@@ -397,7 +411,7 @@ fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
     let lane = Lane::new(LaneId::IOS, 100, 1);
     let now = Instant::now();
     for push in pushes(1, 5) {
-        lane.shelve(push, now + Duration::from_secs(1));
+        lane.retries().shelve(push, now + Duration::from_secs(1));
     }
     let mut seen = 0;
     lane.sift_shelf(now, |_| {
@@ -405,7 +419,7 @@ fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
         true
     });
     assert_eq!(seen, 0, "none is overdue");
-    lane.retry_budget().begin(LEAST_RETRIES);
+    lane.retries().budget().begin(LEAST_RETRIES);
     let overdue = now + Duration::from_secs(1);
     lane.promote_due(overdue);
     lane.sift_shelf(overdue, |push| push.id().0.is_multiple_of(2));
@@ -417,7 +431,8 @@ fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
 fn the_end_wakes_whoever_reads_the_credential() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
     let (woken, told) = crossbeam_channel::unbounded();
-    lane.on_hold(Box::new(move || woken.send(()).unwrap()));
+    lane.crew()
+        .on_hold(Box::new(move || woken.send(()).unwrap()));
     assert!(told.is_empty());
     lane.stop();
     assert!(lane.is_stopped() && !told.is_empty());
@@ -428,9 +443,9 @@ fn sifting_all_meets_each_waiting_push_once_and_keeps_the_due_times() {
     let lane = Lane::new(LaneId::IOS, 1000, 1);
     let now = Instant::now();
     enqueue(&lane, 1, 100);
-    let reservation = lane.reserve(3).unwrap();
+    let reservation = lane.room().reserve(3).unwrap();
     for (push, secs) in pushes(201, 3).into_iter().zip([30, 10, 20]) {
-        lane.shelve(push, now + Duration::from_secs(secs));
+        lane.retries().shelve(push, now + Duration::from_secs(secs));
     }
     lane.put_back(pushes(301, 2));
     let mut met = Vec::new();
@@ -441,7 +456,10 @@ fn sifting_all_meets_each_waiting_push_once_and_keeps_the_due_times() {
     met.sort_unstable();
     let all: Vec<u64> = (1..=100).chain(201..=203).chain(301..=302).collect();
     assert_eq!(met, all);
-    assert_eq!(lane.next_due(), Some(now + Duration::from_secs(10)));
+    assert_eq!(
+        lane.retries().next_due(),
+        Some(now + Duration::from_secs(10))
+    );
     let mut left = ids(lane.take_rest());
     left.sort_unstable();
     let even: Vec<u64> = all.into_iter().filter(|id| id % 2 == 0).collect();
@@ -470,8 +488,8 @@ fn paced() -> (Arc<Lane>, Instant) {
     let lane = Lane::new(LaneId::ANDROID, 1000, 2);
     let now = Instant::now();
     lane.set_rate(1_000, now);
-    assert_eq!(lane.tickets(now, 1), Tickets::Go(1));
-    assert_eq!(lane.tickets(now + RAMP / 2, 1), Tickets::Go(1));
+    assert_eq!(lane.pacing().tickets(now, 1), Tickets::Go(1));
+    assert_eq!(lane.pacing().tickets(now + RAMP / 2, 1), Tickets::Go(1));
     (lane, now + RAMP + RAMP / 4)
 }
 
@@ -480,24 +498,31 @@ fn a_lane_without_a_rate_gives_as_many_tickets_as_are_wanted() {
     let lane = Lane::new(LaneId::IOS, 1000, 1);
     let now = Instant::now();
     for _ in 0..3 {
-        assert_eq!(lane.tickets(now, 1_000_000), Tickets::Go(1_000_000));
+        assert_eq!(
+            lane.pacing().tickets(now, 1_000_000),
+            Tickets::Go(1_000_000)
+        );
     }
-    lane.give_back_tickets(7);
-    assert!(!lane.waits_for_tickets() && !lane.has_no_tickets(now));
+    lane.pacing().give_back(7);
+    assert!(!lane.pacing().waits_for_tickets() && !lane.pacing().has_no_tickets(now));
 }
 
 #[test]
 fn one_thread_keeps_the_time_when_the_rate_is_used_up() {
     let (lane, now) = paced();
-    assert_eq!(lane.tickets(now, 64), Tickets::Go(50));
+    assert_eq!(lane.pacing().tickets(now, 64), Tickets::Go(50));
     let again = now + GATHER;
-    assert_eq!(lane.tickets(now, 64), Tickets::UsedUp(Some(again)));
-    assert_eq!(lane.tickets(now, 64), Tickets::UsedUp(None), "another");
-    assert!(lane.waits_for_tickets() && lane.has_no_tickets(now));
+    assert_eq!(lane.pacing().tickets(now, 64), Tickets::UsedUp(Some(again)));
+    assert_eq!(
+        lane.pacing().tickets(now, 64),
+        Tickets::UsedUp(None),
+        "another"
+    );
+    assert!(lane.pacing().waits_for_tickets() && lane.pacing().has_no_tickets(now));
     // Also without its keeper it goes on.
-    assert!(!lane.has_no_tickets(again));
-    assert_eq!(lane.tickets(again, 64), Tickets::Go(10));
-    assert!(!lane.waits_for_tickets());
+    assert!(!lane.pacing().has_no_tickets(again));
+    assert_eq!(lane.pacing().tickets(again, 64), Tickets::Go(10));
+    assert!(!lane.pacing().waits_for_tickets());
 }
 
 #[test]
@@ -506,23 +531,26 @@ fn nobody_is_woken_for_what_the_rate_does_not_let_go() {
     let rung = Arc::new(AtomicUsize::new(0));
     for seat in 0..2 {
         let rung = Arc::clone(&rung);
-        lane.seat(
+        lane.crew().seat(
             seat,
             Box::new(move || {
                 rung.fetch_add(1, Ordering::Relaxed);
             }),
         );
-        lane.attendance().leave(seat, State::Warm);
+        lane.crew().attendance().leave(seat, State::Warm);
     }
-    lane.tickets(now, 64);
-    assert_eq!(lane.tickets(now, 1), Tickets::UsedUp(Some(now + GATHER)));
+    lane.pacing().tickets(now, 64);
+    assert_eq!(
+        lane.pacing().tickets(now, 1),
+        Tickets::UsedUp(Some(now + GATHER))
+    );
     enqueue(&lane, 1, 10);
     assert_eq!(rung.load(Ordering::Relaxed), 0);
     assert!(
         !lane.leave(0, State::Warm, None),
         "it would look again at once"
     );
-    lane.stop_waiting_for_tickets();
+    lane.pacing().stop_waiting_for_tickets();
     lane.call();
     assert_eq!(rung.load(Ordering::Relaxed), 1);
     assert!(lane.leave(0, State::Warm, None));
@@ -531,18 +559,22 @@ fn nobody_is_woken_for_what_the_rate_does_not_let_go() {
 #[test]
 fn a_rate_that_is_taken_away_holds_nothing_up() {
     let (lane, now) = paced();
-    lane.tickets(now, 64);
-    assert!(matches!(lane.tickets(now, 1), Tickets::UsedUp(_)));
+    lane.pacing().tickets(now, 64);
+    assert!(matches!(lane.pacing().tickets(now, 1), Tickets::UsedUp(_)));
     lane.set_rate(0, now);
-    assert!(!lane.waits_for_tickets());
-    assert_eq!(lane.tickets(now, 64), Tickets::Go(64));
+    assert!(!lane.pacing().waits_for_tickets());
+    assert_eq!(lane.pacing().tickets(now, 64), Tickets::Go(64));
 }
 
 #[test]
 fn a_lane_that_was_paused_starts_its_ramp_over() {
     let (lane, now) = paced();
-    assert_eq!(lane.tickets(now, 64), Tickets::Go(50));
-    lane.pause(Moment::now());
+    assert_eq!(lane.pacing().tickets(now, 64), Tickets::Go(50));
+    lane.holding().pause(Moment::now());
     lane.resume();
-    assert_eq!(lane.tickets(now + BURST, 64), Tickets::Go(5), "a tenth");
+    assert_eq!(
+        lane.pacing().tickets(now + BURST, 64),
+        Tickets::Go(5),
+        "a tenth"
+    );
 }

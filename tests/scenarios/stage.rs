@@ -144,7 +144,7 @@ impl Stage {
         let settler = Settler::new(Arc::clone(&lane), logs, limits, 7);
         let bell = Arc::new(AtomicBool::new(false));
         let rung = Arc::clone(&bell);
-        lane.seat(
+        lane.crew().seat(
             number,
             Box::new(move || rung.store(true, Ordering::Relaxed)),
         );
@@ -183,7 +183,7 @@ impl Stage {
             PushId(first),
             self.moment(),
         ));
-        let reservation = self.lane.reserve(count).unwrap();
+        let reservation = self.lane.room().reserve(count).unwrap();
         self.lane
             .enqueue(reservation, Push::all(&accepted).collect());
     }

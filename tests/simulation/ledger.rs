@@ -223,7 +223,7 @@ impl Ledger {
             lane::Hold::Credential { reason, .. } => **reason != *NO_ACCESS_TOKEN,
             lane::Hold::Operator { .. } => false,
         };
-        let is_held = self.lane.holds().iter().any(is_tried);
+        let is_held = self.lane.holding().holds().iter().any(is_tried);
         for push in self.hold.replaced(generation, is_held, now) {
             if let Some(record) = self.records.get_mut(&push) {
                 record.used_its_second_chance = false;
@@ -515,7 +515,7 @@ impl Ledger {
         if self.lane.rests(now) {
             self.coverage.count(Kind::LaneRests);
         }
-        let is_held = self.lane.is_refused();
+        let is_held = self.lane.holding().is_refused();
         if self.hold.is_refused() && !self.hold.round_over(is_held) {
             self.violate(now, "the lane is open, though its credential was refused");
             self.hold.forget_all();

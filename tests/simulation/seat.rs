@@ -61,7 +61,7 @@ impl Seat {
     ) -> Self {
         let bell = Arc::new(AtomicBool::new(false));
         let rung = Arc::clone(&bell);
-        lane.seat(
+        lane.crew().seat(
             number,
             Box::new(move || rung.store(true, Ordering::Relaxed)),
         );

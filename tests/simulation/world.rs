@@ -134,7 +134,7 @@ impl World {
         let origin = *ORIGIN;
         let issuer = Issuer::new(site.proof, origin);
         let lane = Lane::new(site.lane, site.capacity, site.threads);
-        lane.set_first_probe(FIRST_PROBE);
+        lane.holding().set_first_probe(FIRST_PROBE);
         lane.set_rate(site.rate, origin);
         let moment = moment_at(origin, origin, 0);
         let present_route = PresentRoute::new(&lane, site.route(0, &issuer, moment));
@@ -335,7 +335,7 @@ impl World {
         }
         let lacks = self.lane.unreachable().map(|known| known.lack);
         let is_told = match dialled.ends_as {
-            Dialled::Refused => lacks.is_some() || self.lane.outstanding() == 0,
+            Dialled::Refused => lacks.is_some() || self.lane.room().outstanding() == 0,
             Dialled::Connected => lacks != Some(Lack::Connection),
         };
         if !is_told {
@@ -382,10 +382,10 @@ impl World {
         }
         let net = &mut *self.net.borrow_mut();
         net.issuer.check_signed(now, &mut net.ledger);
-        if self.lane.is_refused() {
+        if self.lane.holding().is_refused() {
             net.let_all_be_replaced();
         }
-        let (outstanding, unsettled) = (self.lane.outstanding(), net.ledger.unsettled());
+        let (outstanding, unsettled) = (self.lane.room().outstanding(), net.ledger.unsettled());
         if outstanding != unsettled {
             let what = format!("{outstanding} pushes are reserved for, {unsettled} unsettled");
             net.ledger.violate(now, what);
@@ -485,7 +485,7 @@ impl World {
         }
         if ledger.violations.is_empty() {
             ledger.check_end(self.now);
-            if self.lane.outstanding() > 0 {
+            if self.lane.room().outstanding() > 0 {
                 ledger.violate(self.now, "room is reserved at the end".to_owned());
             }
         }

@@ -177,12 +177,12 @@ impl Running {
                 String::from_utf8(value.unwrap_or_default().to_vec()).unwrap()
             };
             let facts = [
-                format!("queues {}", lane.capacity()),
+                format!("queues {}", lane.room().capacity()),
                 format!("streams {}", lane.stream_limit()),
                 format!("retry_max {}", limits.retry_max),
                 format!("max_age {:?}", limits.max_age),
                 format!("resends {}", limits.resend_unknown),
-                format!("tickets {:?}", lane.tickets(self.at, usize::MAX)),
+                format!("tickets {:?}", lane.pacing().tickets(self.at, usize::MAX)),
                 format!("host {}:{}", endpoint.host, endpoint.port),
                 format!("connect {:?}", endpoint.timeouts.connect),
                 format!("timeout {:?}", route.timeout),
@@ -342,16 +342,16 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
     let mut running = Running::start();
     let now = Moment::now();
     let refused = |lane: &Lane| {
-        let generation = lane.route_generation();
+        let generation = lane.holding().route_generation();
         lane.refuse(refusal(), generation, None, None, now, 0)
     };
     let lane = running.lane(LaneId::IOS);
     lane.set_stream_limit(3);
-    lane.pause(now);
+    lane.holding().pause(now);
     let Refused::Held { wait } = refused(&lane) else {
         panic!("it was held before");
     };
-    let holds = format!("{:?}", lane.holds());
+    let holds = format!("{:?}", lane.holding().holds());
     running.reload(&[
         ("core.queues", "5"),
         ("core.max_age", "60"),
@@ -362,7 +362,7 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
         ("android.timeout", "20"),
     ]);
     let lane = running.lane(LaneId::IOS);
-    assert_eq!(format!("{:?}", lane.holds()), holds);
+    assert_eq!(format!("{:?}", lane.holding().holds()), holds);
     assert_eq!(lane.stream_limit(), 3);
     // Whoever is refused from now on waits by the new interval.
     let twice = Refused::Held { wait: wait * 2 };
@@ -373,9 +373,9 @@ fn what_was_set_by_hand_or_met_since_the_start_stays() {
     running.reload(&[("ios.topic", "\"org.other\"")]);
     let lane = running.lane(LaneId::IOS);
     assert!(
-        format!("{:?}", lane.holds()).contains("Operator"),
+        format!("{:?}", lane.holding().holds()).contains("Operator"),
         "{:?}",
-        lane.holds()
+        lane.holding().holds()
     );
 }
 

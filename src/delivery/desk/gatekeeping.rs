@@ -23,7 +23,7 @@ impl<T: Transport> Desk<T> {
     /// Takes the lane's present route, if it has been replaced, and lets a connection go that
     /// belongs to another.
     pub(super) fn follow_route(&mut self) {
-        if self.lane.route_generation() != self.generation {
+        if self.lane.holding().route_generation() != self.generation {
             (self.generation, self.route) = self.present_route.current();
             if let Some(link) = &mut self.links.present {
                 link.session().retire(REPLACED);
@@ -36,9 +36,9 @@ impl<T: Transport> Desk<T> {
     pub(super) fn part_with_refuser(&mut self, now: Moment) {
         if let Some(link) = &mut self.links.present {
             let refusals = link.session().refusals();
-            if self.lane.parts_with(refusals > 0, now.monotonic) {
+            if self.lane.holding().parts_with(refusals > 0, now.monotonic) {
                 link.session().retire(HELD);
-            } else if refusals >= WEDGED_AFTER && !self.lane.is_held() {
+            } else if refusals >= WEDGED_AFTER && !self.lane.holding().is_held() {
                 link.session().retire(WEDGED);
             }
         }
@@ -47,21 +47,21 @@ impl<T: Transport> Desk<T> {
     /// Decides what is open about the credential, as far as it is for this thread to do.
     pub(super) fn look_at_gate(&mut self, now: Moment) {
         outage::look(&self.lane, now);
-        if !self.lane.is_held() {
+        if !self.lane.holding().is_held() {
             return;
         }
         let random = self.settler.random();
         let told = self.lane.judge(self.are_in_flight(), now.monotonic, random);
         tell_refusal(&self.lane, told);
-        self.lane.look_at_last(now.monotonic);
-        if self.lane.has_suspects() {
+        self.lane.holding().look_at_last(now.monotonic);
+        if self.lane.holding().has_suspects() {
             self.sweep(now);
         }
     }
 
     /// Whether pushes of the lane are in flight, on this thread or another.
     fn are_in_flight(&self) -> bool {
-        let others = self.lane.retry_budget().in_flight() > self.shown_in_flight;
+        let others = self.lane.retries().budget().in_flight() > self.shown_in_flight;
         others || self.links.in_flight() > 0
     }
 
@@ -77,7 +77,7 @@ impl<T: Transport> Desk<T> {
     pub(super) fn take_probe(&mut self, now: Moment) -> Option<Push> {
         loop {
             while let Some(push) = self.hand.pop_front() {
-                if self.lane.is_another(&push) {
+                if self.lane.holding().is_another(&push) {
                     return Some(push);
                 }
                 self.lane.put_last(push);
@@ -87,7 +87,7 @@ impl<T: Transport> Desk<T> {
             }
         }
         let link = self.links.present.as_mut()?;
-        let last = self.lane.take_last(link.id(), now.monotonic);
+        let last = self.lane.holding().take_last(link.id(), now.monotonic);
         if last.is_none() && self.lane.has_work() {
             // This connection has refused those that are left.
             link.session().retire(HELD);
@@ -100,7 +100,7 @@ impl<T: Transport> Desk<T> {
         match may_send {
             MaySend::Yes => true,
             MaySend::Probe => {
-                let goes = self.lane.begin_probe(push, now.monotonic);
+                let goes = self.lane.holding().begin_probe(push, now.monotonic);
                 self.probes.extend(goes.then_some(push.id()));
                 goes
             }
@@ -176,7 +176,7 @@ impl<T: Transport> Desk<T> {
                 // A provider that is out of order has not looked at the credential.
                 _ => ProbeEnd::Unanswered,
             };
-            if end == ProbeEnd::Unanswered && self.lane.is_judged() {
+            if end == ProbeEnd::Unanswered && self.lane.holding().is_judged() {
                 // The next one shall not meet what this one has met.
                 self.links.retire(ended.connection, HELD);
             }
@@ -196,11 +196,11 @@ impl<T: Transport> Desk<T> {
     /// A push was answered as only a credential is that is taken: what was refused is contradicted.
     fn take_proof(&mut self, generation: u64, now: Moment) {
         let now = now.monotonic;
-        if !self.lane.is_held() {
+        if !self.lane.holding().is_held() {
             let again_at = self.timers.at(Timer::NoteProof);
             if again_at.is_none_or(|at| at <= now) {
                 self.timers.set(Timer::NoteProof, now + PROOFS_NOTED_EVERY);
-                self.lane.note_proof(generation, now);
+                self.lane.holding().note_proof(generation, now);
             }
             return;
         }

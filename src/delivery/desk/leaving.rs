@@ -10,11 +10,11 @@ use crate::moment::Moment;
 impl<T: Transport> Desk<T> {
     /// Gives everything back or settles it, and closes the connections. [`Desk::flush`] follows.
     pub fn leave(&mut self, now: Moment) {
-        self.lane.attendance().leave(self.seat, State::Busy);
+        self.lane.crew().attendance().leave(self.seat, State::Busy);
         self.give_up_keeping();
         for link in self.links.iter_mut() {
             if link.newly_settled(now.monotonic) {
-                self.lane.dial().settled();
+                self.lane.crew().dial().settled();
             }
         }
         while self.links.end_any(now, &mut self.ended).is_some() {}

@@ -16,7 +16,7 @@ impl<T: Transport> Desk<T> {
             return false;
         }
         self.timers.stop(Timer::Connect);
-        let is_idle = self.lane.is_quiet() || self.lane.waits_for_tickets();
+        let is_idle = self.lane.is_quiet() || self.lane.pacing().waits_for_tickets();
         if !self.may_dial || !self.lane.has_work_for(None) || is_idle {
             return false;
         }
@@ -34,7 +34,7 @@ impl<T: Transport> Desk<T> {
             self.sweep(now);
             return false;
         }
-        let permit = self.lane.dial().ask(now.monotonic);
+        let permit = self.lane.crew().dial().ask(now.monotonic);
         if let Permit::Wait(at) = permit {
             self.timers.set(Timer::Connect, at);
             self.sweep(now);
@@ -54,8 +54,8 @@ impl<T: Transport> Desk<T> {
         });
         match opened {
             Ok(connection) => {
-                self.lane.dial().succeeded();
-                self.lane.has(Lack::Connection);
+                self.lane.crew().dial().succeeded();
+                self.lane.outage().has(Lack::Connection);
                 let id = self.lane.new_connection();
                 let mut link = Link::new(id, connection, &self.route, begun, now);
                 link.session().slow_down_pings(self.ping_complaints);
@@ -72,13 +72,14 @@ impl<T: Transport> Desk<T> {
 
     fn cannot_connect(&mut self, why: &dyn Display, now: Moment) {
         let random = self.settler.random();
-        let wait = self.lane.dial().failed(now.monotonic, random);
+        let wait = self.lane.crew().dial().failed(now.monotonic, random);
         self.lane
+            .outage()
             .cannot_reach(Lack::Connection, &why.to_string(), now);
         ::log::error!(
             "{}: no connection: {why}; {} outstanding, next try in {:.1} s",
             self.lane.id(),
-            push::counted(self.lane.outstanding() as u64),
+            push::counted(self.lane.room().outstanding() as u64),
             wait.as_secs_f32(),
         );
     }

@@ -16,7 +16,7 @@ impl<T: Transport> Desk<T> {
                 self.lane.put_back(self.hand.drain(..));
             }
             if link.newly_settled(now.monotonic) {
-                self.lane.dial().settled();
+                self.lane.crew().dial().settled();
             }
         }
         self.judge_links(now);
@@ -35,10 +35,10 @@ impl<T: Transport> Desk<T> {
             let random = self.settler.random();
             let wait = match worth {
                 Worth::Good => {
-                    self.lane.dial().proved();
+                    self.lane.crew().dial().proved();
                     None
                 }
-                Worth::Short => self.lane.dial().short_lived(now.monotonic, random),
+                Worth::Short => self.lane.crew().dial().short_lived(now.monotonic, random),
             };
             if let Some(wait) = wait {
                 ::log::warn!(
@@ -64,10 +64,10 @@ impl<T: Transport> Desk<T> {
         } = parting;
         if failed {
             if answered == 0 && !stood {
-                self.lane.cannot_reach(Lack::Answer, &why, now);
+                self.lane.outage().cannot_reach(Lack::Answer, &why, now);
             }
             let random = self.settler.random();
-            let mut dial = self.lane.dial();
+            let mut dial = self.lane.crew().dial();
             let wait = dial.was_useless(only_target, was_silent, now.monotonic, random);
             drop(dial);
             // What an answer said of its push is told of that.

@@ -36,11 +36,11 @@ impl<T: Transport> Desk<T> {
             is_spared: false,
             was_early: false,
         }));
-        self.lane.dial().settled();
+        self.lane.crew().dial().settled();
         // What went wrong once may go wrong on the next connection at once.
         let random = self.settler.random();
-        self.lane.dial().back_off(now.monotonic, random);
-        self.lane.attendance().leave(self.seat, State::Busy);
+        self.lane.crew().dial().back_off(now.monotonic, random);
+        self.lane.crew().attendance().leave(self.seat, State::Busy);
         self.give_up_keeping();
         let contradicted = self.contradicted.drain(..);
         self.lane.put_back(contradicted.map(|(push, _)| push));

@@ -32,10 +32,10 @@ impl<T: Transport> Desk<T> {
         let others = others.unwrap_or(now + OTHERS_TAKE_WITHIN);
         let mut at = others;
         if now >= at && link.session().is_useful() {
-            let opens_at = self.lane.dial().opens_at(now);
+            let opens_at = self.lane.crew().dial().opens_at(now);
             at = match opens_at {
                 Some(at) => at,
-                None if self.lane.call_another() => now + OTHERS_TAKE_WITHIN,
+                None if self.lane.crew().call_another() => now + OTHERS_TAKE_WITHIN,
                 None => link.may_make_way_at(),
             };
         }

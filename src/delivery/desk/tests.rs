@@ -232,7 +232,8 @@ impl Scene {
         let lane = Lane::new(LaneId::IOS, 10_000, threads);
         let bell = Arc::new(AtomicBool::new(false));
         let rung = Arc::clone(&bell);
-        lane.seat(0, Box::new(move || rung.store(true, Ordering::Relaxed)));
+        lane.crew()
+            .seat(0, Box::new(move || rung.store(true, Ordering::Relaxed)));
         let nowhere = Destination::Discard;
         let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
         let limits = Limits {
@@ -283,7 +284,7 @@ impl Scene {
     }
 
     fn enqueue(&self, first_id: u64, count: usize) {
-        let room = self.lane.reserve(count).unwrap();
+        let room = self.lane.room().reserve(count).unwrap();
         let pushes = fixture::pushes(first_id, count, self.now);
         self.lane.enqueue(room, pushes);
     }
@@ -370,7 +371,10 @@ fn a_thread_sends_at_the_lanes_rate_and_sleeps_in_between() {
     let bundles = usize::try_from(4 * second.as_millis() / GATHER.as_millis()).unwrap();
     assert!(rounds <= 4 * bundles, "{rounds} rounds in 4 s");
     scene.pass(2 * second);
-    assert_eq!((scene.answered(), scene.lane.outstanding()), (5_002, 0));
+    assert_eq!(
+        (scene.answered(), scene.lane.room().outstanding()),
+        (5_002, 0)
+    );
     // With nothing left it does not wake for tickets.
     let before = scene.rounds;
     scene.pass(9 * second);
@@ -386,7 +390,10 @@ fn without_a_rate_all_goes_at_once() {
     let mut scene = Scene::new();
     scene.enqueue(1, 5_000);
     scene.pass(Duration::from_millis(1));
-    assert_eq!((scene.answered(), scene.lane.outstanding()), (5_000, 0));
+    assert_eq!(
+        (scene.answered(), scene.lane.room().outstanding()),
+        (5_000, 0)
+    );
 }
 
 #[test]
@@ -396,7 +403,7 @@ fn what_expires_while_the_rate_is_used_up_is_settled() {
     scene.enqueue(1, 5_000);
     // An hour is the longest that a push may wait.
     scene.pass(Duration::from_secs(3600 + 20));
-    assert_eq!(scene.lane.outstanding(), 0);
+    assert_eq!(scene.lane.room().outstanding(), 0);
     let answered = scene.answered();
     assert!(answered.abs_diff(3_575) <= 25, "{answered}");
 }
@@ -407,17 +414,17 @@ fn a_thread_that_panics_leaves_the_time_to_another() {
     scene.lane.set_rate(1, scene.now.monotonic);
     scene.enqueue(1, 10);
     scene.pass(Duration::from_millis(1));
-    assert!(scene.lane.waits_for_tickets());
+    assert!(scene.lane.pacing().waits_for_tickets());
     scene.desk.recover("a fault on purpose", scene.now);
-    assert!(!scene.lane.waits_for_tickets());
+    assert!(!scene.lane.pacing().waits_for_tickets());
     // Not another's.
     let now = scene.now.monotonic;
     assert!(matches!(
-        scene.lane.tickets(now, 1),
+        scene.lane.pacing().tickets(now, 1),
         Tickets::UsedUp(Some(_))
     ));
     scene.desk.recover("a fault on purpose", scene.now);
-    assert!(scene.lane.waits_for_tickets());
+    assert!(scene.lane.pacing().waits_for_tickets());
 }
 
 #[test]
@@ -438,19 +445,26 @@ fn a_paused_lane_sends_nothing_and_its_pushes_time_goes_on() {
     let mut scene = Scene::new();
     scene.enqueue(1, 1);
     scene.pass(Duration::from_millis(1));
-    scene.lane.pause(scene.now);
+    scene.lane.holding().pause(scene.now);
     scene.enqueue(2, 100);
     let before = scene.rounds;
     scene.pass(Duration::from_secs(3590));
-    assert_eq!((scene.answered(), scene.lane.outstanding()), (1, 100));
+    assert_eq!(
+        (scene.answered(), scene.lane.room().outstanding()),
+        (1, 100)
+    );
     let rounds = scene.rounds - before;
     assert!(rounds <= 2 * 360, "{rounds} rounds in an hour");
     scene.enqueue(200, 50);
     scene.pass(Duration::from_secs(30));
-    assert_eq!(scene.lane.outstanding(), 50, "the others have expired");
+    assert_eq!(
+        scene.lane.room().outstanding(),
+        50,
+        "the others have expired"
+    );
     scene.lane.resume();
     scene.pass(Duration::from_millis(1));
-    assert_eq!((scene.answered(), scene.lane.outstanding()), (51, 0));
+    assert_eq!((scene.answered(), scene.lane.room().outstanding()), (51, 0));
 }
 
 /// After a crash the next process must know what it may not send again.
@@ -479,7 +493,7 @@ fn what_is_refused_for_the_credential_is_noted_to_wait_again() {
     scene.enqueue(1, 1);
     scene.pass(Duration::from_millis(1));
     let noted = [handed, tried].map(|count| count.load(Ordering::Relaxed));
-    assert_eq!((noted, scene.lane.outstanding()), ([1, 1], 1));
+    assert_eq!((noted, scene.lane.room().outstanding()), ([1, 1], 1));
 }
 
 /// Whom others contradicted before is no reason to call an operator then.

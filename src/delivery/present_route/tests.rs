@@ -57,7 +57,7 @@ fn a_want_of_an_access_token_ends_with_one() {
     tokens.failed(Class::Stopping, "invalid_grant", None, now.monotonic, now);
     assert_eq!(lane.may_send(now.monotonic), MaySend::No);
     grant(&route, now);
-    assert!(!lane.is_held());
+    assert!(!lane.holding().is_held());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn where_pushes_were_refused_one_access_token_after_the_other_another_proves_not
     let now = Moment::now();
     let trouble = crate::delivery::credential::Trouble::Refused;
     for _ in 0..3 {
-        assert!(!lane.is_held());
+        assert!(!lane.holding().is_held());
         grant(&route, now);
         let used = route.credentials.current(now).unwrap();
         for token in ["one", "other"] {
@@ -79,8 +79,8 @@ fn where_pushes_were_refused_one_access_token_after_the_other_another_proves_not
     assert_eq!(lane.may_send(now.monotonic), MaySend::No);
     grant(&route, now);
     assert_eq!(lane.may_send(now.monotonic), MaySend::No);
-    let due = lane.next_reading().unwrap();
-    assert!(lane.begin_reading(due));
+    let due = lane.holding().next_reading().unwrap();
+    assert!(lane.holding().begin_reading(due));
     lane.credential_read(due, 0);
     assert_eq!(lane.may_send(due), MaySend::Probe);
 }

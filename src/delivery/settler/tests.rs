@@ -14,7 +14,10 @@ const PUSHES: usize = 10_000;
 fn full() -> (Arc<Lane>, Settler, Push) {
     let lane = Lane::new(LaneId::IOS, PUSHES, 1);
     let push = push_to("ab", Moment::now());
-    lane.enqueue(lane.reserve(PUSHES).unwrap(), vec![push.clone(); PUSHES]);
+    lane.enqueue(
+        lane.room().reserve(PUSHES).unwrap(),
+        vec![push.clone(); PUSHES],
+    );
     let nowhere = Destination::Discard;
     let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
     let limits = Limits {
@@ -34,9 +37,9 @@ fn lines_do_not_pile_up_within_a_round() {
         settler.settle_as_unsendable(&push, "a reason", now);
         assert!(settler.error.len() < LINES_HELD + 4096);
     }
-    assert!(lane.outstanding() < PUSHES / 2);
+    assert!(lane.room().outstanding() < PUSHES / 2);
     settler.flush(now.monotonic);
-    assert_eq!(lane.outstanding(), 0);
+    assert_eq!(lane.room().outstanding(), 0);
 }
 
 #[test]
@@ -47,8 +50,8 @@ fn what_is_left_behind_is_counted_and_settled() {
         settler.leave(&push, None, now);
     }
     settler.flush(now.monotonic);
-    assert_eq!(lane.outstanding(), PUSHES - 7);
-    assert_eq!(lane.left_behind(), PUSHES);
+    assert_eq!(lane.room().outstanding(), PUSHES - 7);
+    assert_eq!(lane.room().left_behind(), PUSHES);
 }
 
 fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome {
@@ -119,7 +122,7 @@ fn a_retry_has_its_place_in_the_budget_until_it_is_settled_or_shelved() {
     while lane.take(&mut VecDeque::new()) {}
     let now = Moment::now();
     let hour_on = now.monotonic + Duration::from_secs(3600);
-    let under_way = || lane.retry_budget().under_way();
+    let under_way = || lane.retries().budget().under_way();
     settler.conclude(ended(push, lost()), now);
     assert_eq!(under_way(), 0, "it is on the shelf");
     for outcome in [lost(), answered(503, LaneEffect::None, None)] {
@@ -134,7 +137,7 @@ fn a_retry_has_its_place_in_the_budget_until_it_is_settled_or_shelved() {
     let outcome = answered(200, LaneEffect::None, None);
     settler.conclude(ended(never_written.unwrap(), outcome), now);
     assert_eq!(under_way(), 0);
-    assert_eq!(lane.next_due(), None);
+    assert_eq!(lane.retries().next_due(), None);
 }
 
 #[test]
@@ -154,10 +157,10 @@ fn retry_after_holds_back_other_retries_only_if_it_is_said_of_the_lane_and_to_tw
         }
         lane.promote_due(now.monotonic + Duration::from_secs(2));
         lane.promote_due(now.monotonic + Duration::from_secs(59));
-        let early = lane.retry_budget().under_way();
+        let early = lane.retries().budget().under_way();
         assert_eq!(early, usize::from(!is_held), "{effect:?} {tokens:?}");
         lane.promote_due(now.monotonic + Duration::from_secs(67));
-        assert_eq!(lane.retry_budget().under_way(), 3);
+        assert_eq!(lane.retries().budget().under_way(), 3);
     }
 }
 
@@ -198,7 +201,7 @@ fn what_waits_for_its_retry_beyond_the_hour_fails_unless_a_hold_keeps_it() {
             ..now
         };
         if held {
-            lane.pause(now);
+            lane.holding().pause(now);
         }
         let mut kept = settler.settle_if_expired(taken(&lane), then);
         if held {
@@ -207,7 +210,7 @@ fn what_waits_for_its_retry_beyond_the_hour_fails_unless_a_hold_keeps_it() {
         }
         let told = String::from_utf8(settler.error.clone()).unwrap();
         assert_eq!(kept.is_some(), told.is_empty(), "{told}");
-        assert_eq!(kept.is_some(), lane.retry_budget().under_way() == 1);
+        assert_eq!(kept.is_some(), lane.retries().budget().under_way() == 1);
         told
     };
     let in_time = policy::RETRY_WINDOW;

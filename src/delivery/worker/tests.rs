@@ -58,7 +58,7 @@ fn route_to_nowhere() -> Route {
 }
 
 fn enqueue(lane: &Arc<Lane>, count: usize) {
-    let reservation = lane.reserve(count).unwrap();
+    let reservation = lane.room().reserve(count).unwrap();
     let pushes = fixture::pushes(1, count, Moment::now());
     lane.enqueue(reservation, pushes);
 }
@@ -97,7 +97,7 @@ fn a_panic_is_counted_and_gives_every_push_back_once() {
     thread::spawn(move || worker.run()).join().unwrap();
     assert_eq!(lane.stats().figures().panics, 1);
     assert_eq!(
-        lane.outstanding(),
+        lane.room().outstanding(),
         3,
         "nothing was settled, nothing was lost"
     );
@@ -121,7 +121,7 @@ fn without_a_connection_pushes_wait_and_the_lane_can_still_be_stopped() {
         }
     };
     thread::spawn(move || worker.run()).join().unwrap();
-    assert_eq!(lane.outstanding(), 3);
+    assert_eq!(lane.room().outstanding(), 3);
     assert_eq!(lane.take_rest().len(), 3);
     assert_eq!(lane.stats().figures().push_error, 0);
 }
@@ -145,16 +145,16 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
         at,
     ));
     // The first try to connect fails, so that the second finds it must wait, and looks.
-    lane.dial().failed(Instant::now(), 0);
-    let reservation = lane.reserve(1).unwrap();
+    lane.crew().dial().failed(Instant::now(), 0);
+    let reservation = lane.room().reserve(1).unwrap();
     lane.enqueue(reservation, Push::all(&accepted).collect());
     worker.desk.trap = |desk| {
-        if desk.lane.outstanding() == 0 {
+        if desk.lane.room().outstanding() == 0 {
             desk.lane.stop();
         }
     };
     thread::spawn(move || worker.run()).join().unwrap();
-    assert_eq!(lane.outstanding(), 0);
+    assert_eq!(lane.room().outstanding(), 0);
     assert_eq!(lane.stats().figures().push_error, 1);
 }
 
@@ -195,7 +195,7 @@ impl Running {
         };
         // Who finds work when it starts may connect, whatever connections there are by then.
         let until = Instant::now() + AMPLE;
-        let attendance = running.lane.attendance();
+        let attendance = running.lane.crew().attendance();
         while (0..threads).any(|seat| !attendance.is(seat, State::Cold)) {
             assert!(Instant::now() < until, "{:?}", running.lane);
             thread::yield_now();
@@ -206,7 +206,7 @@ impl Running {
     /// Waits until everything is settled; says how many pushes succeeded and how many failed.
     fn settled(&self) -> (u64, u64) {
         let until = Instant::now() + AMPLE;
-        while self.lane.outstanding() > 0 {
+        while self.lane.room().outstanding() > 0 {
             assert!(Instant::now() < until, "{:?}", self.lane);
             thread::yield_now();
         }
@@ -293,7 +293,7 @@ fn a_thread_that_woke_by_itself_opens_no_second_connection() {
     running.settled();
     for _ in 0..50 {
         enqueue(&running.lane, 1);
-        running.lane.wake_all();
+        running.lane.crew().wake_all();
         connection.order(Order::Answer(connection.request(), 200, ""));
     }
     assert_eq!(running.settled(), (51, 0));

@@ -30,7 +30,7 @@ fn not_processed_a_refused_push_is_for_any_other_connection() {
     mixed.insert(1, pushes(20, 1).remove(0));
     lane.put_back(refused(one, 9, 1));
     lane.put_back(mixed);
-    lane.attendance().leave(1, State::Warm);
+    lane.crew().attendance().leave(1, State::Warm);
     let mut hand = VecDeque::new();
     assert!(lane.take_for(one, &mut hand));
     assert_eq!(
@@ -78,17 +78,17 @@ fn what_waits_for_another_connection_is_sifted_and_left_at_the_end() {
 #[test]
 fn a_thread_without_a_connection_is_called_for_what_no_open_one_takes() {
     let (lane, rung) = watched(2);
-    assert!(!lane.call_another(), "all are busy");
-    lane.attendance().leave(1, State::Cold);
+    assert!(!lane.crew().call_another(), "all are busy");
+    lane.crew().attendance().leave(1, State::Cold);
     let now = Instant::now();
-    assert_eq!(lane.dial().ask(now), Permit::Go);
-    assert!(!lane.call_another(), "one is connecting");
-    assert!(lane.dial().opens_at(now) > Some(now));
-    lane.dial().failed(now, 0);
-    let opens_at = lane.dial().opens_at(now);
+    assert_eq!(lane.crew().dial().ask(now), Permit::Go);
+    assert!(!lane.crew().call_another(), "one is connecting");
+    assert!(lane.crew().dial().opens_at(now) > Some(now));
+    lane.crew().dial().failed(now, 0);
+    let opens_at = lane.crew().dial().opens_at(now);
     assert!(opens_at > Some(now) && opens_at <= Some(now + FIRST_WAIT));
-    assert_eq!(lane.dial().opens_at(now + FIRST_WAIT), None);
-    assert!(lane.call_another());
+    assert_eq!(lane.crew().dial().opens_at(now + FIRST_WAIT), None);
+    assert!(lane.crew().call_another());
     assert_eq!(rung[1].load(Ordering::Relaxed), 1);
 }
 
@@ -98,7 +98,7 @@ fn a_panic_in_a_look_through_the_lane_loses_none_of_what_it_had_in_its_hands() {
         let lane = Lane::new(LaneId::IOS, 1000, 1);
         let due = Instant::now() + Duration::from_secs(1);
         for push in pushes(1, 4) {
-            lane.shelve(push, due);
+            lane.retries().shelve(push, due);
         }
         let one = lane.new_connection();
         lane.put_back(refused(one, 21, 4));
@@ -116,7 +116,7 @@ fn a_panic_in_a_look_through_the_lane_loses_none_of_what_it_had_in_its_hands() {
         });
         assert!(catch_unwind(look).is_err());
         if doomed != 1 {
-            assert_eq!(lane.find_shelved(PushId(3)), Some((due, 0)));
+            assert_eq!(lane.retries().find(PushId(3)), Some((due, 0)));
         }
         let mut all = ids(lane.take_rest());
         all.extend(gone);

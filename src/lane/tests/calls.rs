@@ -21,11 +21,11 @@ impl Watched {
                 rung[nth].fetch_add(1, Ordering::Relaxed);
             })
         };
-        lane.seat(0, bell(0));
-        lane.on_hold(bell(1));
+        lane.crew().seat(0, bell(0));
+        lane.crew().on_hold(bell(1));
         let start = Moment::now();
         lane.set_rate(1000, start.monotonic);
-        lane.tickets(start.monotonic, 1);
+        lane.pacing().tickets(start.monotonic, 1);
         let mut watched = Self {
             lane,
             rung,
@@ -33,7 +33,7 @@ impl Watched {
             now: start,
         };
         watched.now.monotonic += RAMP / 2;
-        watched.lane.tickets(watched.now.monotonic, 1);
+        watched.lane.pacing().tickets(watched.now.monotonic, 1);
         watched.now.monotonic += RAMP / 2;
         watched
     }
@@ -45,7 +45,7 @@ impl Watched {
     /// The credential of the present route is refused to that push, on a connection of its own, or
     /// there is no access token to send it with.
     fn refuse(&self, nth: usize, ends_with: EndsWith) -> Refused {
-        self.refuse_by_route(self.lane.route_generation(), nth, ends_with)
+        self.refuse_by_route(self.lane.holding().route_generation(), nth, ends_with)
     }
 
     fn refuse_by_route(&self, generation: u64, nth: usize, ends_with: EndsWith) -> Refused {
@@ -84,8 +84,8 @@ impl Watched {
     /// Held, and its files are read: the next push is the probe.
     fn make_ready(&mut self) {
         self.hold();
-        self.now.monotonic = self.lane.next_reading().unwrap();
-        assert!(self.lane.begin_reading(self.instant()));
+        self.now.monotonic = self.lane.holding().next_reading().unwrap();
+        assert!(self.lane.holding().begin_reading(self.instant()));
         self.lane.credential_read(self.instant(), 0);
     }
 
@@ -126,13 +126,14 @@ const JUDGED: Act = |it| {
     it.lane.judge(false, it.instant(), 0);
 };
 const TAKEN: Act = |it| {
-    it.lane.taken(it.lane.route_generation(), it.instant());
+    it.lane
+        .taken(it.lane.holding().route_generation(), it.instant());
 };
 /// A probe has gone since the credential was replaced.
 const PROBING: Act = |it| {
     it.make_ready();
     it.lane.route_replaced(1, it.instant());
-    assert!(it.lane.begin_probe(&it.pushes[0], it.instant()));
+    assert!(it.lane.holding().begin_probe(&it.pushes[0], it.instant()));
 };
 
 #[test]
@@ -177,8 +178,8 @@ fn whoever_has_to_look_at_another_credential_or_probe_is_called_and_nobody_else(
             "a file that was read",
             |it| {
                 it.hold();
-                it.now.monotonic = it.lane.next_reading().unwrap();
-                assert!(it.lane.begin_reading(it.instant()));
+                it.now.monotonic = it.lane.holding().next_reading().unwrap();
+                assert!(it.lane.holding().begin_reading(it.instant()));
             },
             |it| it.lane.credential_read(it.instant(), 0),
             THREAD,
@@ -229,7 +230,7 @@ fn whoever_has_to_look_at_another_credential_or_probe_is_called_and_nobody_else(
         (
             "an operator who resumes",
             |it| {
-                it.lane.pause(it.now);
+                it.lane.holding().pause(it.now);
             },
             |it| assert!(it.lane.resume()),
             THREAD,
@@ -244,7 +245,7 @@ fn the_ramp_begins_anew_after_a_hold_of_any_kind_and_not_after_a_doubt() {
     let cases: &[(&str, bool, Act)] = &[
         ("nothing", false, |_| {}),
         ("a pause", true, |it| {
-            it.lane.pause(it.now);
+            it.lane.holding().pause(it.now);
             it.lane.resume();
         }),
         ("a hold", true, |it| {
@@ -282,7 +283,7 @@ fn the_ramp_begins_anew_after_a_hold_of_any_kind_and_not_after_a_doubt() {
         act(&mut watched);
         // What makes a burst, 50 ms, of the whole rate or of a tenth of it.
         let expected = if *begins_anew { 5 } else { 50 };
-        let tickets = watched.lane.tickets(watched.instant(), 100);
+        let tickets = watched.lane.pacing().tickets(watched.instant(), 100);
         assert_eq!(tickets, Tickets::Go(expected), "{name}");
     }
 }
@@ -318,47 +319,47 @@ fn a_probe_that_an_old_credential_leaves_unanswered_says_nothing_of_the_new_one(
 #[test]
 fn another_credential_forgets_the_failures_of_connections() {
     let it = Watched::new();
-    it.lane.dial().back_off(it.instant(), 0);
-    assert_eq!(it.lane.dial().failures(), 1);
-    it.lane.dial().back_off(it.instant(), 0);
-    assert_eq!(it.lane.dial().failures(), 2);
+    it.lane.crew().dial().back_off(it.instant(), 0);
+    assert_eq!(it.lane.crew().dial().failures(), 1);
+    it.lane.crew().dial().back_off(it.instant(), 0);
+    assert_eq!(it.lane.crew().dial().failures(), 2);
     it.lane.route_replaced(1, it.instant());
-    assert_eq!(it.lane.dial().failures(), 0);
+    assert_eq!(it.lane.crew().dial().failures(), 0);
 }
 
 #[test]
 fn the_wait_before_the_first_probe_is_the_configuration_s() {
     let it = Watched::new();
-    it.lane.set_first_probe(Duration::from_secs(8));
+    it.lane.holding().set_first_probe(Duration::from_secs(8));
     it.hold();
-    let wait = it.lane.next_reading().unwrap() - it.instant();
+    let wait = it.lane.holding().next_reading().unwrap() - it.instant();
     assert_eq!(wait, Duration::from_secs(4), "half of it at least");
 }
 
 #[test]
 fn tickets_that_were_not_used_are_there_for_the_next() {
     let it = Watched::new();
-    let Tickets::Go(all) = it.lane.tickets(it.instant(), 100) else {
+    let Tickets::Go(all) = it.lane.pacing().tickets(it.instant(), 100) else {
         unreachable!()
     };
     assert!(matches!(
-        it.lane.tickets(it.instant(), 1),
+        it.lane.pacing().tickets(it.instant(), 1),
         Tickets::UsedUp(Some(_))
     ));
     let later = it.instant() + Duration::from_millis(50);
-    assert_eq!(it.lane.tickets(later, 100), Tickets::Go(all));
-    it.lane.give_back_tickets(3);
-    assert_eq!(it.lane.tickets(later, 100), Tickets::Go(3));
+    assert_eq!(it.lane.pacing().tickets(later, 100), Tickets::Go(all));
+    it.lane.pacing().give_back(3);
+    assert_eq!(it.lane.pacing().tickets(later, 100), Tickets::Go(3));
 }
 
 #[test]
 fn a_push_on_the_shelf_is_no_retry_under_way() {
     let it = Watched::new();
-    it.lane.retry_budget().begin(1);
+    it.lane.retries().budget().begin(1);
     let mut push = it.pushes[0].clone();
     push.is_retry = true;
-    it.lane.shelve(push, it.instant());
-    assert_eq!(it.lane.retry_budget().under_way(), 0);
+    it.lane.retries().shelve(push, it.instant());
+    assert_eq!(it.lane.retries().budget().under_way(), 0);
     assert!(!it.lane.take_rest()[0].is_retry);
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// The first of those that go last, on a connection that has refused nothing.
 fn take_last(lane: &Lane, now: Instant) -> Option<Push> {
-    lane.take_last(ConnectionId::new(99), now)
+    lane.holding().take_last(ConnectionId::new(99), now)
 }
 
 fn refusal() -> CredentialRefusal {
@@ -57,12 +57,12 @@ fn a_lane_that_is_held_is_told_apart_and_opens_again() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
     let now = Moment::now();
     assert_eq!(lane.may_send(now.monotonic), MaySend::Yes);
-    assert!(lane.pause(now));
-    assert!(lane.is_held());
-    assert_eq!(lane.holds(), [Hold::Operator { since: now }]);
+    assert!(lane.holding().pause(now));
+    assert!(lane.holding().is_held());
+    assert_eq!(lane.holding().holds(), [Hold::Operator { since: now }]);
     assert_eq!(lane.may_send(now.monotonic), MaySend::No);
     assert!(lane.resume());
-    assert!(!lane.is_held() && lane.holds().is_empty());
+    assert!(!lane.holding().is_held() && lane.holding().holds().is_empty());
 }
 
 #[test]
@@ -73,13 +73,13 @@ fn a_pause_is_no_time_in_which_all_that_was_tried_failed() {
         monotonic: now.monotonic + Duration::from_secs(secs),
         ..now
     };
-    lane.fail(|| "503".into(), now);
-    assert!(lane.pause(now));
+    lane.outage().fail(|| "503".into(), now);
+    assert!(lane.holding().pause(now));
     assert_eq!(lane.look_at_outage(later(3600)), None);
     assert!(lane.resume());
     assert_eq!(lane.look_at_outage(later(3600)), None);
-    lane.fail(|| "503".into(), later(3600));
-    lane.fail(|| "503".into(), later(3660));
+    lane.outage().fail(|| "503".into(), later(3600));
+    lane.outage().fail(|| "503".into(), later(3660));
     assert!(lane.look_at_outage(later(3660)).is_some());
 }
 
@@ -88,10 +88,10 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
     let (lane, pushes) = all_taken(6);
     let now = Moment::now();
     let told = |number: usize, generation| refuse(&lane, &pushes[number], 1, generation, now);
-    let probes = |number: usize| lane.begin_probe(&pushes[number], now.monotonic);
+    let probes = |number: usize| lane.holding().begin_probe(&pushes[number], now.monotonic);
     lane.route_replaced(1, now.monotonic);
     assert_eq!(told(0, 0), Refused::Known);
-    assert!(!lane.is_held());
+    assert!(!lane.holding().is_held());
     assert_eq!(told(1, 1), Refused::Doubted);
     let told_held = lane.judge(false, now.monotonic, 0);
     assert_eq!(told_held, Refused::Known, "the first is queued again");
@@ -105,7 +105,7 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
     assert!(probes(3));
     let (cleared, refused) = lane.taken(2, now.monotonic);
     assert_eq!(cleared, Cleared::Nothing, "it was answered to the old one");
-    assert!(refused.is_empty() && lane.is_held());
+    assert!(refused.is_empty() && lane.holding().is_held());
     assert_eq!(told(3, 2), Refused::Known);
     assert!(probes(4), "another may go");
 }
@@ -117,7 +117,7 @@ fn whom_others_contradicted_holds_the_lane_alone_while_the_present_credential_wa
         let (lane, pushes) = all_taken(1);
         let now = Moment::now();
         lane.route_replaced(1, now.monotonic);
-        lane.note_proof(taken, now.monotonic);
+        lane.holding().note_proof(taken, now.monotonic);
         let (witness, suspect) = met(&pushes[0], 1);
         let witness = Witness {
             is_discredited: true,
@@ -127,7 +127,7 @@ fn whom_others_contradicted_holds_the_lane_alone_while_the_present_credential_wa
         let told = lane.judge(false, now.monotonic, 0);
         let told_alone = matches!(told, Refused::HeldForOne { .. });
         assert_eq!(told_alone, alone, "{told:?}");
-        assert!(lane.is_judged());
+        assert!(lane.holding().is_judged());
     }
 }
 
@@ -138,7 +138,7 @@ fn those_that_go_last_are_met_by_whoever_looks_through_what_waits() {
     refuse(&lane, &pushes[0], 1, 0, now);
     lane.put_last(pushes[1].clone());
     lane.put_last(pushes[2].clone());
-    assert!(lane.has_suspects() && !lane.has_work());
+    assert!(lane.holding().has_suspects() && !lane.has_work());
     assert!(lane.is_queued(PushId(1)) && lane.is_queued(PushId(3)));
     let mut seen = Vec::new();
     lane.sift(|push| {
@@ -151,7 +151,7 @@ fn those_that_go_last_are_met_by_whoever_looks_through_what_waits() {
     });
     assert_eq!(seen, [1, 2, 3, 1, 3], "in their order");
     assert_eq!(ids(lane.take_rest()), [1, 3]);
-    assert!(!lane.has_suspects());
+    assert!(!lane.holding().has_suspects());
 }
 
 #[test]
@@ -198,15 +198,15 @@ fn those_that_go_last_are_work_only_when_a_probe_is_due() {
     let (lane, pushes) = all_taken(2);
     let now = Moment::now();
     let has_work = |now| {
-        lane.look_at_last(now);
+        lane.holding().look_at_last(now);
         lane.has_work()
     };
     refuse(&lane, &pushes[0], 1, 0, now);
     refuse(&lane, &pushes[1], 2, 0, now);
     assert!(!has_work(now.monotonic), "it is doubted");
     lane.judge(false, now.monotonic, 0);
-    let due = lane.next_reading().unwrap();
-    assert!(lane.begin_reading(due));
+    let due = lane.holding().next_reading().unwrap();
+    assert!(lane.holding().begin_reading(due));
     assert!(!has_work(due) && take_last(&lane, due).is_none());
     lane.credential_read(due, 0);
     assert!(has_work(due) && !lane.take(&mut VecDeque::new()));
@@ -215,7 +215,7 @@ fn those_that_go_last_are_work_only_when_a_probe_is_due() {
     lane.put_last(avoiding);
     let probe = take_last(&lane, due).unwrap();
     assert_eq!(probe.id(), PushId(1), "in turn");
-    assert!(lane.begin_probe(&probe, due));
+    assert!(lane.holding().begin_probe(&probe, due));
     assert!(!has_work(due) && take_last(&lane, due).is_none());
     refuse(
         &lane,
@@ -227,8 +227,8 @@ fn those_that_go_last_are_work_only_when_a_probe_is_due() {
             ..now
         },
     );
-    let due = lane.next_reading().unwrap();
-    assert!(lane.begin_reading(due));
+    let due = lane.holding().next_reading().unwrap();
+    assert!(lane.holding().begin_reading(due));
     lane.credential_read(due, 0);
     assert_eq!(take_last(&lane, due).map(|push| push.id()), Some(PushId(2)));
     assert!(
@@ -239,7 +239,11 @@ fn those_that_go_last_are_work_only_when_a_probe_is_due() {
         take_last(&lane, due).is_none() && has_work(due),
         "elsewhere"
     );
-    assert!(lane.take_last(ConnectionId::new(98), due).is_some());
+    assert!(
+        lane.holding()
+            .take_last(ConnectionId::new(98), due)
+            .is_some()
+    );
     lane.put_last(pushes[0].clone());
     assert!(has_work(due) && !lane.take_rest().is_empty());
     assert!(!lane.has_work(), "none is left");
@@ -249,10 +253,10 @@ fn those_that_go_last_are_work_only_when_a_probe_is_due() {
 fn a_push_that_is_refused_keeps_no_place_among_the_retries() {
     let (lane, mut pushes) = all_taken(1);
     let now = Moment::now();
-    lane.retry_budget().begin(1);
+    lane.retries().budget().begin(1);
     pushes[0].is_retry = true;
     refuse(&lane, &pushes[0], 1, 0, now);
-    assert_eq!(lane.retry_budget().under_way(), 0);
+    assert_eq!(lane.retries().budget().under_way(), 0);
     assert!(!lane.take_rest()[0].is_retry);
 }
 
@@ -262,10 +266,10 @@ fn who_takes_the_only_witness_out_opens_the_lane() {
     let now = Moment::now();
     refuse(&lane, &pushes[0], 1, 0, now);
     lane.put_last(pushes[1].clone());
-    assert_eq!(lane.only_witness(), Some(PushId(1)));
-    assert!(!lane.forget(PushId(2)) && lane.is_held());
+    assert_eq!(lane.holding().only_witness(), Some(PushId(1)));
+    assert!(!lane.forget(PushId(2)) && lane.holding().is_held());
     lane.sift_all(|push| push.id() != PushId(1));
-    assert!(lane.forget(PushId(1)) && !lane.is_held());
+    assert!(lane.forget(PushId(1)) && !lane.holding().is_held());
     assert_eq!(ids(taken(&lane)), [2]);
 }
 
@@ -276,12 +280,16 @@ fn who_takes_all_witnesses_out_opens_the_lane() {
     refuse(&lane, &pushes[0], 1, 0, now);
     refuse(&lane, &pushes[1], 2, 0, now);
     lane.judge(false, now.monotonic, 0);
-    assert!(lane.is_judged() && lane.only_witness().is_none());
-    assert_eq!(lane.witnesses(), [PushId(1), PushId(2)]);
+    assert!(lane.holding().is_judged() && lane.holding().only_witness().is_none());
+    assert_eq!(lane.holding().witnesses(), [PushId(1), PushId(2)]);
     assert!(!lane.forget(PushId(1)));
-    assert_eq!(lane.only_witness(), Some(PushId(2)), "of what is left");
+    assert_eq!(
+        lane.holding().only_witness(),
+        Some(PushId(2)),
+        "of what is left"
+    );
     assert_eq!(lane.may_send(now.monotonic), MaySend::Probe, "others may");
-    assert!(lane.forget(PushId(2)) && !lane.is_held());
+    assert!(lane.forget(PushId(2)) && !lane.holding().is_held());
 }
 
 #[test]
@@ -299,18 +307,18 @@ fn those_of_a_connection_that_was_refused_as_a_whole_show_whom_it_is_about() {
     }
     let judged = lane.judge(false, now.monotonic, 0);
     assert_eq!(judged, Refused::Known, "there are others");
-    lane.look_at_last(now.monotonic);
+    lane.holding().look_at_last(now.monotonic);
     assert!(lane.has_work());
     let probe = take_last(&lane, now.monotonic).unwrap();
-    assert!(lane.begin_probe(&probe, now.monotonic));
+    assert!(lane.holding().begin_probe(&probe, now.monotonic));
     assert!(take_last(&lane, now.monotonic).is_none(), "one by one");
     // It may have been that one before.
     refuse(&lane, &probe, 2, 0, now);
     assert_eq!(lane.judge(false, now.monotonic, 0), Refused::Known);
-    assert_eq!(lane.only_witness(), Some(probe.id()));
+    assert_eq!(lane.holding().only_witness(), Some(probe.id()));
     let later = now.monotonic + DECIDES_WITHIN;
     let other = take_last(&lane, later).unwrap();
     assert_ne!(other.id(), probe.id());
-    assert!(lane.begin_probe(&other, later));
+    assert!(lane.holding().begin_probe(&other, later));
     assert_eq!(lane.taken(0, later).0, Cleared::Doubt);
 }

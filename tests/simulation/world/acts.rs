@@ -70,7 +70,7 @@ impl World {
             Act::UsedUp => net.used_up_until = Some(self.now + net.dice.millis(1000, 200_000)),
             Act::Outage => self.outage_until = self.now + net.dice.millis(1000, 60_000),
             Act::Pause => {
-                self.lane.pause(moment);
+                self.lane.holding().pause(moment);
                 net.ledger.hold.paused = true;
                 net.ledger.coverage.count(Kind::Paused);
             }
@@ -182,7 +182,7 @@ impl World {
         let many = dice.one_of(&[1, 3, 20, 70]);
         let count = usize::try_from(dice.between(1, many)).unwrap();
         let unused = if dice.chance(100) { dice.index(5) } else { 0 };
-        let Some(reservation) = self.lane.reserve(count + unused) else {
+        let Some(reservation) = self.lane.room().reserve(count + unused) else {
             net.ledger.coverage.count(Kind::QueueFull);
             return;
         };

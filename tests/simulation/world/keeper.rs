@@ -32,7 +32,7 @@ impl World {
             (Credentials::AccessTokens(tokens), None) => Some(tokens.asks_at(self.now)),
             (_, asking) => asking.as_ref().map(|asking| asking.until),
         };
-        let reading = self.keeper.reading.or(self.lane.next_reading());
+        let reading = self.keeper.reading.or(self.lane.holding().next_reading());
         [asks_at, reading].into_iter().flatten().min()
     }
 
@@ -44,7 +44,7 @@ impl World {
 
     fn read_files(&mut self) -> bool {
         // It is one thread, which may be stuck.
-        if self.keeper.reading.is_none() && self.lane.begin_reading(self.now) {
+        if self.keeper.reading.is_none() && self.lane.holding().begin_reading(self.now) {
             let dice = &mut self.net.borrow_mut().dice;
             let stuck = dice.chance(50);
             let takes = if stuck {

@@ -40,7 +40,7 @@ impl World {
         let moment = self.moment();
         let (now, site) = (self.now, self.site);
         self.lane = Lane::new(site.lane, site.capacity, site.threads);
-        self.lane.set_first_probe(FIRST_PROBE);
+        self.lane.holding().set_first_probe(FIRST_PROBE);
         self.lane.set_rate(site.rate, now);
         self.stopped = false;
         self.draining = false;
@@ -72,7 +72,7 @@ impl World {
             net.ledger.coverage.count(Kind::PushResumed);
             net.ledger.pace.begins(now);
         }
-        let mut room = self.lane.reserve(pushes.len()).unwrap();
+        let mut room = self.lane.room().reserve(pushes.len()).unwrap();
         let mut fresh = Vec::new();
         for (push, waits) in pushes {
             if let Some(until) = waits.rest.filter(|until| *until > now) {
@@ -86,7 +86,7 @@ impl World {
                 Some(due) => {
                     net.ledger.coverage.count(Kind::WaitResumed);
                     let due = due.min(policy::expires_at(push.accepted(), site.limits, moment));
-                    self.lane.shelve(push, due);
+                    self.lane.retries().shelve(push, due);
                     room.spend();
                 }
                 None => fresh.push(push),

@@ -86,7 +86,7 @@ impl World {
             at,
         ));
         self.next_id += 1;
-        let reservation = self.lane.reserve(1).unwrap();
+        let reservation = self.lane.room().reserve(1).unwrap();
         self.net.borrow_mut().ledger.accept(&accepted);
         if let Some(journal) = &self.machine.journal {
             journal.append(&accepted);

@@ -30,7 +30,10 @@ fn a_panic_while_an_answer_is_settled_loses_no_push_and_settles_none_twice() {
         scene.pass(10 * SECOND);
         assert_eq!(scene.panics, 1);
         assert_eq!(scene.settled, [1, 2, 3, 4, 5]);
-        assert_eq!((scene.lane.outstanding(), scene.opened.len()), (0, 2));
+        assert_eq!(
+            (scene.lane.room().outstanding(), scene.opened.len()),
+            (0, 2)
+        );
     }
 }
 
@@ -45,7 +48,7 @@ fn a_panic_gives_back_what_was_to_be_sent_again() {
     doom(2, &mut scene);
     scene.enqueue(1, 5);
     scene.pass(60 * SECOND);
-    assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+    assert_eq!((scene.panics, scene.lane.room().outstanding()), (1, 0));
     assert_eq!(scene.settled, [1, 2, 3, 4, 5]);
 }
 
@@ -54,10 +57,10 @@ fn a_panic_while_what_expired_is_settled_loses_no_push_and_settles_none_twice() 
     for id in [1, 3, 100] {
         let mut scene = Scene::new();
         scene.enqueue(1, 100);
-        scene.lane.pause(scene.now);
+        scene.lane.holding().pause(scene.now);
         doom(id, &mut scene);
         scene.pass(3700 * SECOND);
-        assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+        assert_eq!((scene.panics, scene.lane.room().outstanding()), (1, 0));
         let all: Vec<u64> = (1..=100).collect();
         assert_eq!(scene.settled, all);
     }
@@ -71,7 +74,7 @@ fn a_panic_while_a_push_expires_in_the_hand_settles_it_once() {
     doom(2, &mut scene);
     // With a connection at hand, so that they are met one by one on their way to it.
     scene.pass(60 * SECOND);
-    assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+    assert_eq!((scene.panics, scene.lane.room().outstanding()), (1, 0));
     assert_eq!(scene.settled, [1, 2, 3]);
 }
 
@@ -88,7 +91,7 @@ fn a_panic_as_soon_as_a_push_was_sent_settles_it_once() {
     };
     scene.enqueue(1, 1);
     scene.pass(60 * SECOND);
-    assert_eq!((scene.panics, scene.lane.outstanding()), (1, 0));
+    assert_eq!((scene.panics, scene.lane.room().outstanding()), (1, 0));
     assert_eq!(scene.settled, [1]);
 }
 
@@ -111,5 +114,5 @@ fn a_panic_while_a_connection_is_closed_at_the_end_loses_no_push() {
     scene.desk.flush(now);
     let rest = scene.lane.take_rest();
     let left = scene.settled.len() + rest.len();
-    assert_eq!((left, scene.lane.outstanding()), (3, rest.len()));
+    assert_eq!((left, scene.lane.room().outstanding()), (3, rest.len()));
 }

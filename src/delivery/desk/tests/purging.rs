@@ -6,7 +6,7 @@ fn purge(scene: &mut Scene, id: u64) -> (Option<Held>, usize) {
     let lane = Arc::clone(&scene.lane);
     let asked = std::thread::spawn(move || {
         let held = lane.ask(PushId(id), Wish::Purge, Duration::from_secs(20));
-        (held.unwrap(), lane.outstanding())
+        (held.unwrap(), lane.room().outstanding())
     });
     while !asked.is_finished() {
         scene.pass(Duration::from_micros(1));
@@ -51,8 +51,8 @@ fn a_probe_that_is_purged_makes_way_for_the_next() {
         ends_with: EndsWith::Probe,
     };
     scene.lane.refuse(refusal, 0, None, None, now, 0);
-    let due = scene.lane.next_reading().unwrap();
-    assert!(scene.lane.begin_reading(due));
+    let due = scene.lane.holding().next_reading().unwrap();
+    assert!(scene.lane.holding().begin_reading(due));
     scene.lane.credential_read(now.monotonic, 0);
     scene.enqueue(1, 2);
     scene.pass(Duration::from_millis(1));

@@ -31,7 +31,10 @@ fn not_processed_a_refused_push_goes_to_a_fresh_connection_at_once_if_the_old_on
     };
     scene.enqueue(1, 3);
     scene.pass(OTHERS_TAKE_WITHIN.saturating_sub(MILLI));
-    assert_eq!((scene.opened.len(), scene.lane.outstanding()), (1, 3));
+    assert_eq!(
+        (scene.opened.len(), scene.lane.room().outstanding()),
+        (1, 3)
+    );
     // One that was of no use is a failure: the next one waits as after any other.
     scene.pass(MILLI + crate::lane::FIRST_WAIT);
     assert_eq!(scene.opened.len(), 2);
@@ -60,7 +63,7 @@ fn not_processed_a_connection_that_serves_others_makes_way_when_it_was_worth_its
     let rounds = scene.rounds;
     scene.pass(WORTHY_AGE);
     assert!(scene.rounds - rounds <= 20, "{}", scene.rounds - rounds);
-    assert_eq!(scene.lane.outstanding(), 0);
+    assert_eq!(scene.lane.room().outstanding(), 0);
     assert_eq!(opened_after(&scene, 1), WORTHY_AGE);
 }
 
@@ -97,7 +100,7 @@ fn not_processed_a_provider_that_refuses_everything_is_dialled_with_a_back_off()
     assert!(scene.rounds < 5_000, "{} rounds", scene.rounds);
     scene.manners = |_, _| Manners::Answers;
     scene.pass(Duration::from_secs(3600));
-    assert_eq!(scene.lane.outstanding(), 0);
+    assert_eq!(scene.lane.room().outstanding(), 0);
 }
 
 #[test]
@@ -111,12 +114,13 @@ fn not_processed_with_other_threads_another_connection_is_opened_for_what_was_re
     let rung = Arc::clone(&called);
     scene
         .lane
+        .crew()
         .seat(1, Box::new(move || rung.store(true, Ordering::Relaxed)));
     scene.enqueue(1, 1);
     scene.pass(MILLI);
     scene.enqueue(2, 1);
     scene.pass(MILLI);
-    scene.lane.attendance().leave(1, State::Cold);
+    scene.lane.crew().attendance().leave(1, State::Cold);
     scene.pass(OTHERS_TAKE_WITHIN.saturating_sub(2 * MILLI));
     assert!(!called.load(Ordering::Relaxed));
     scene.pass(2 * MILLI);
@@ -151,8 +155,9 @@ fn not_processed_with_other_threads_what_a_retiring_connection_refused_is_passed
     let rung = Arc::clone(&called);
     scene
         .lane
+        .crew()
         .seat(1, Box::new(move || rung.store(true, Ordering::Relaxed)));
-    scene.lane.attendance().leave(1, State::Cold);
+    scene.lane.crew().attendance().leave(1, State::Cold);
     scene.enqueue(100, 1);
     scene.pass(2 * OTHERS_TAKE_WITHIN);
     let present = scene.desk.links.present.as_ref();

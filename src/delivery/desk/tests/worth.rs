@@ -233,7 +233,7 @@ fn a_push_is_found_and_counted_on_whichever_connection_it_is() {
     assert_eq!(found, [true, true, true, false]);
     let shown = |scene: &Scene| {
         let figures = scene.desk.lane.stats().figures();
-        (figures.in_flight, scene.lane.retry_budget().in_flight())
+        (figures.in_flight, scene.lane.retries().budget().in_flight())
     };
     assert_eq!(shown(&scene), (3, 3));
     // One of them is told to go, and no other.
@@ -273,7 +273,7 @@ fn a_connection_on_which_nothing_ever_comes_is_closed() {
 #[test]
 fn no_connection_is_opened_for_what_may_not_be_sent() {
     let mut paused = Scene::new();
-    paused.lane.pause(paused.now);
+    paused.lane.holding().pause(paused.now);
     let mut quiet = Scene::new();
     quiet.lane.fall_quiet();
     for scene in [&mut paused, &mut quiet] {

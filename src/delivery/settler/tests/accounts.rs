@@ -64,7 +64,7 @@ fn what_the_next_start_finds_gives_its_room_back_and_has_no_line() {
     assert_eq!(settler.unflushed(), [b"", b""]);
     settler.flush(Instant::now());
     assert_eq!(kept.left.load(Ordering::Relaxed), 7);
-    assert_eq!(lane.outstanding(), PUSHES - 7);
+    assert_eq!(lane.room().outstanding(), PUSHES - 7);
 }
 
 #[test]
@@ -89,9 +89,12 @@ fn what_goes_to_another_connection_at_once_does_not_wait_on_the_shelf() {
     let now = Moment::now();
     let again = settler.conclude(ended(push, elsewhere()), now);
     let again = again.expect("a push to be sent at once");
-    assert_eq!(lane.next_due(), None);
+    assert_eq!(lane.retries().next_due(), None);
     assert!(settler.conclude(ended(again, elsewhere()), now).is_none());
-    assert!(lane.next_due().is_some(), "the second time it waits");
+    assert!(
+        lane.retries().next_due().is_some(),
+        "the second time it waits"
+    );
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn each_end_is_counted_as_what_it_is() {
         let figures = lane.stats().figures();
         assert_eq!((figures.push_success, figures.push_error), counted);
         let gone = usize::try_from(counted.0 + counted.1).unwrap();
-        assert_eq!(lane.outstanding(), PUSHES - gone);
+        assert_eq!(lane.room().outstanding(), PUSHES - gone);
     }
 }
 
@@ -196,9 +199,9 @@ fn what_a_lane_is_asked_to_wait_for_holds_retries_also_where_it_does_not_rest() 
     assert!(!lane.rests(now.monotonic));
     lane.promote_due(now.monotonic + Duration::from_secs(2));
     lane.promote_due(now.monotonic + Duration::from_secs(59));
-    assert_eq!(lane.retry_budget().under_way(), 0);
+    assert_eq!(lane.retries().budget().under_way(), 0);
     lane.promote_due(now.monotonic + Duration::from_secs(67));
-    assert_eq!(lane.retry_budget().under_way(), 3);
+    assert_eq!(lane.retries().budget().under_way(), 3);
 }
 
 #[test]
@@ -219,7 +222,10 @@ fn an_answer_that_an_operator_has_to_look_into_is_an_alarm() {
         let (lane, mut settler, push) = full();
         let now = Moment::now();
         settler.conclude(ended(push, answered(400, effect, None)), now);
-        let is_due = lane.alarms().is_due("400 a reason", now.monotonic);
+        let is_due = lane
+            .holding()
+            .alarms()
+            .is_due("400 a reason", now.monotonic);
         assert_eq!(!is_due, is_told, "{effect:?}");
     }
 }
@@ -275,20 +281,20 @@ fn a_provider_that_takes_nothing_for_a_minute_is_told_until_an_answer_shows_it_w
                 // The lane may rest for an hour.
                 assert!(lane.look_at_outage(later(secs + 3600)).is_none());
             }
-            assert!(lane.failing().is_none());
+            assert!(lane.outage().failing().is_none());
             settler.conclude(ended(push.clone(), busy()), later(60));
             assert!(
                 lane.look_at_outage(later(60))
                     .is_some_and(|(_, goes_on)| goes_on)
             );
-            assert_eq!(lane.failing().map(|it| it.since), Some(now));
+            assert_eq!(lane.outage().failing().map(|it| it.since), Some(now));
             assert!(lane.unreachable().is_none(), "it answers");
             settler.conclude(ended(push, well), later(61));
-            assert_eq!(lane.failing().is_none(), is_over);
+            assert_eq!(lane.outage().failing().is_none(), is_over);
         }
         let (lane, mut settler, push) = full();
         settler.conclude(ended(push, out_of_order), Moment::now());
-        assert!(lane.is_troubled());
+        assert!(lane.outage().is_known());
     }
 }
 
@@ -347,8 +353,9 @@ fn the_budget_of_retries_follows_what_becomes_of_them() {
         let (lane, mut settler, mut push) = full();
         while lane.take(&mut VecDeque::new()) {}
         let now = Moment::now();
-        let budget = lane.retry_budget();
-        let shelve = |count| (0..count).for_each(|_| lane.shelve(push.clone(), now.monotonic));
+        let budget = lane.retries().budget();
+        let shelve =
+            |count| (0..count).for_each(|_| lane.retries().shelve(push.clone(), now.monotonic));
         shelve(20);
         lane.promote_due(now.monotonic);
         // Seven are answered well, and raise the limit while it is used up.

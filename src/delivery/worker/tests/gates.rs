@@ -9,19 +9,23 @@ use crate::moment::Moment;
 fn held(running: &Running, probes: u32) {
     let until = Instant::now() + AMPLE;
     let is_held = || {
-        let holds = running.lane.holds();
+        let holds = running.lane.holding().holds();
         matches!(&holds[..], [Hold::Credential { probes: so_far, .. }] if *so_far == probes)
     };
     while !is_held() {
-        assert!(Instant::now() < until, "{:?}", running.lane.holds());
+        assert!(
+            Instant::now() < until,
+            "{:?}",
+            running.lane.holding().holds()
+        );
         thread::yield_now();
     }
 }
 
 /// The credential files have been read: a probe may go.
 fn read(running: &Running) {
-    let due = running.lane.next_reading().unwrap();
-    assert!(running.lane.begin_reading(due));
+    let due = running.lane.holding().next_reading().unwrap();
+    assert!(running.lane.holding().begin_reading(due));
     running.lane.credential_read(Instant::now(), 0);
 }
 
@@ -37,7 +41,7 @@ fn a_refused_credential_holds_the_lane_keeps_its_pushes_and_is_probed_one_by_one
     }
     held(&running, 0);
     first.ends();
-    assert_eq!(running.lane.outstanding(), 3);
+    assert_eq!(running.lane.room().outstanding(), 3);
     for probes in 1..=3 {
         assert!(running.provider.has_no_more());
         read(&running);
@@ -55,7 +59,7 @@ fn a_refused_credential_holds_the_lane_keeps_its_pushes_and_is_probed_one_by_one
         last.order(Order::Answer(last.request(), 200, ""));
     }
     assert_eq!(running.settled(), (3, 0), "however often they were refused");
-    assert!(running.lane.holds().is_empty());
+    assert!(running.lane.holding().holds().is_empty());
 }
 
 #[test]
@@ -106,8 +110,12 @@ fn a_probe_that_a_provider_out_of_order_answers_opens_nothing() {
     let last = running.provider.connection();
     last.order(Order::Answer(last.request(), 200, ""));
     let until = Instant::now() + AMPLE;
-    while !running.lane.holds().is_empty() {
-        assert!(Instant::now() < until, "{:?}", running.lane.holds());
+    while !running.lane.holding().holds().is_empty() {
+        assert!(
+            Instant::now() < until,
+            "{:?}",
+            running.lane.holding().holds()
+        );
         thread::yield_now();
     }
 }
@@ -147,12 +155,12 @@ fn a_refused_auth_token_is_tried_once_on_a_fresh_connection_before_it_holds() {
         second.order(Order::Answer(second.request(), last, refused));
         if last == 200 {
             assert_eq!(running.settled(), (1, 0));
-            assert!(running.lane.holds().is_empty());
+            assert!(running.lane.holding().holds().is_empty());
             second.order(Order::Drop);
         }
     }
     held(&running, 0);
-    assert_eq!(running.lane.outstanding(), 1);
+    assert_eq!(running.lane.room().outstanding(), 1);
     assert_eq!(running.lane.stats().figures().push_error, 0);
 }
 
@@ -167,7 +175,7 @@ fn refusals_of_many_device_tokens_hold_nothing() {
         connection.order(Order::Answer(stream, 400, body));
     }
     assert_eq!(running.settled(), (0, 20));
-    assert!(running.lane.holds().is_empty());
+    assert!(running.lane.holding().holds().is_empty());
 }
 
 #[test]
@@ -176,7 +184,7 @@ fn a_lane_paused_by_hand_sends_nothing_until_it_is_resumed() {
     enqueue(&running.lane, 1);
     let connection = running.provider.connection();
     let in_flight = connection.request();
-    assert!(running.lane.pause(Moment::now()));
+    assert!(running.lane.holding().pause(Moment::now()));
     enqueue(&running.lane, 5);
     let none = connection.requests.recv_timeout(Duration::from_millis(100));
     assert!(none.is_err() && running.provider.has_no_more());
@@ -206,15 +214,18 @@ fn what_expires_while_the_lane_is_held_is_settled() {
             ..at
         },
     ));
-    lane.pause(at);
-    lane.enqueue(lane.reserve(1).unwrap(), Push::all(&accepted).collect());
+    lane.holding().pause(at);
+    lane.enqueue(
+        lane.room().reserve(1).unwrap(),
+        Push::all(&accepted).collect(),
+    );
     let running = thread::spawn(move || worker.run());
-    while lane.outstanding() > 0 && at.monotonic.elapsed() < AMPLE {
+    while lane.room().outstanding() > 0 && at.monotonic.elapsed() < AMPLE {
         thread::yield_now();
     }
     lane.stop();
     running.join().unwrap();
-    assert_eq!(lane.outstanding(), 0);
+    assert_eq!(lane.room().outstanding(), 0);
     assert_eq!(lane.stats().figures().push_error, 1);
 }
 
@@ -290,7 +301,7 @@ fn what_the_old_credential_is_told_after_it_was_replaced_holds_nothing() {
     let new = other.connection();
     new.order(Order::Answer(new.request(), 200, ""));
     assert_eq!(running.settled(), (1, 0));
-    assert!(running.lane.holds().is_empty());
+    assert!(running.lane.holding().holds().is_empty());
 }
 
 fn route_to(provider: &Provider) -> Route {

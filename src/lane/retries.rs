@@ -1,0 +1,103 @@
+//! Pushes that wait for another attempt, and how many of them may be under way.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::retry_budget::RetryBudget;
+use super::shelf::Shelf;
+use super::{CHUNK, lock};
+use crate::push::{Push, PushId};
+
+/// The shelf of a lane behind a lock, and its retry budget.
+#[derive(Debug, Default)]
+pub struct Retries {
+    pub(super) shelf: Mutex<Shelf>,
+    budget: RetryBudget,
+}
+
+impl Retries {
+    /// How many retries may be under way.
+    pub fn budget(&self) -> &RetryBudget {
+        &self.budget
+    }
+
+    /// Puts a push on the shelf until `due`, or until the hold ends.
+    pub fn shelve(&self, mut push: Push, due: Instant) {
+        self.end(&push);
+        push.is_retry = false;
+        lock(&self.shelf).put(push, due);
+    }
+
+    /// Holds back what falls due before `until`, and spreads it over `spread` after that.
+    pub(super) fn hold(&self, until: Instant, spread: Duration) {
+        lock(&self.shelf).hold(until, spread);
+    }
+
+    /// Takes a chunk of what is due, as far as the budget goes; the others wait for it, the
+    /// earliest first.
+    pub(super) fn take_due(&self, now: Instant) -> Vec<Push> {
+        // Only who holds the lock begins retries, so that the room cannot shrink meanwhile.
+        let mut guard = lock(&self.shelf);
+        let mut due = guard.take_due(now, CHUNK.min(self.budget.room()));
+        self.budget.begin(due.len());
+        drop(guard);
+        for push in &mut due {
+            push.is_retry = true;
+        }
+        due
+    }
+
+    /// When the shelf has something due next; `None` also while the budget is used up, since
+    /// whoever ends a retry looks again.
+    pub fn next_due(&self) -> Option<Instant> {
+        if self.budget.room() == 0 {
+            return None;
+        }
+        lock(&self.shelf).next_due()
+    }
+
+    /// When a push on the shelf is due, and its attempts that have counted.
+    pub fn find(&self, id: PushId) -> Option<(Instant, u16)> {
+        lock(&self.shelf).find(id)
+    }
+
+    /// The push is settled or shelved again: if it was a retry, its place is free.
+    pub fn end(&self, push: &Push) {
+        if push.is_retry {
+            self.budget.end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::retry_budget::LEAST_RETRIES;
+    use super::*;
+    use crate::moment::Moment;
+    use crate::push::fixture;
+
+    #[test]
+    fn a_retry_has_its_place_from_when_it_is_taken_until_it_ends() {
+        let (retries, now) = (Retries::default(), Instant::now());
+        for push in fixture::pushes(7, LEAST_RETRIES + 1, Moment::now()) {
+            retries.shelve(push, now);
+        }
+        let mut under_way = Vec::new();
+        loop {
+            let due = retries.take_due(now);
+            if due.is_empty() {
+                break;
+            }
+            under_way.extend(due);
+        }
+        assert_eq!((under_way.len(), retries.next_due()), (LEAST_RETRIES, None));
+        let ended = under_way.pop().unwrap();
+        assert!(ended.is_retry);
+        retries.end(&ended);
+        assert_eq!(retries.next_due(), Some(now));
+        let again = retries.take_due(now).pop().unwrap();
+        assert_eq!(retries.find(again.id()), None);
+        retries.shelve(again, now + Duration::from_secs(1));
+        assert_eq!(retries.next_due(), Some(now + Duration::from_secs(1)));
+    }
+}
