@@ -34,6 +34,7 @@ mod takeover;
 mod terms;
 mod token_file;
 mod underfoot;
+mod unreadable;
 mod whereabouts;
 
 use std::io;
@@ -78,10 +79,11 @@ pub use start_error::{StartError, StartErrorKind};
 use state_directory::StateDirectory;
 pub use state_directory::journal_directory;
 use supervision::Supervision;
-pub use survey::{Survey, Unreadable};
+pub use survey::Survey;
 pub use takeover::Takeover;
 use terms::{privacy, say_of_logs, settings, terms, too_many_connections};
 use underfoot::Underfoot;
+pub use unreadable::Unreadable;
 use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.

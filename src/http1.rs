@@ -11,6 +11,7 @@ pub mod chunked;
 mod connection;
 mod crowd;
 mod doorstep;
+mod handler;
 pub mod head;
 mod input;
 pub mod listener;
@@ -18,6 +19,7 @@ pub mod query;
 mod registry;
 pub mod reply;
 pub mod request_id;
+mod settings;
 pub mod socket;
 mod standing;
 mod turnstile;
@@ -25,9 +27,10 @@ mod turnstile;
 #[cfg(test)]
 pub(crate) mod fixture;
 
-pub use connection::Timeouts;
-pub use listener::{BESIDE_CONNECTIONS, Handler, Hooks, Listener, More, Phase, Settings, advice};
+pub use handler::{Handler, More, Phase};
+pub use listener::{BESIDE_CONNECTIONS, Hooks, Listener, advice};
 pub use reply::Reply;
 pub use request_id::{RequestId, RequestIds};
+pub use settings::{Settings, Timeouts};
 pub use socket::{BindError, Bound, group_number};
 pub use turnstile::{Turn, Turnstile};

@@ -5,154 +5,80 @@
 
 #[path = "harness/documents.rs"]
 mod documents;
+#[path = "tidy/modules.rs"]
+mod modules;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which rooms of the crate a room may know, besides itself. `main` and `lib` are not rooms.
-const MAY_KNOW: [(&str, &[&str]); 34] = [
+use modules::Modules;
+
+/// Which rooms of the crate each room knows, besides itself: exactly those that its code names.
+/// What only its tests name is not counted: they may know whom they like. `main` and `lib` are not
+/// rooms.
+const KNOWS: [(&str, &str); 34] = [
     (
         "api",
-        &[
-            "count",
-            "crash_point",
-            "http1",
-            "lane",
-            "live",
-            "log",
-            "moment",
-            "provider",
-            "pasted",
-            "push",
-            "stats",
-            "texts",
-        ],
+        "count crash_point http1 lane live moment pasted provider push stats texts",
     ),
     (
         "check",
-        &[
-            "config",
-            "count",
-            "descriptors",
-            "http1",
-            "journal",
-            "log",
-            "moment",
-            "named",
-            "net",
-            "oauth",
-            "pasted",
-            "pid_file",
-            "provider",
-            "regular",
-        ],
+        "config count descriptors http1 journal log moment named net oauth pasted pid_file \
+         provider regular",
     ),
     (
         "cli",
-        &[
-            "check",
-            "config",
-            "control",
-            "count",
-            "daemon",
-            "delivery",
-            "log",
-            "oauth",
-            "provider",
-            "push",
-            "moment",
-            "pasted",
-            "recover",
-            "regular",
-            "signal",
-            "simulator",
-            "supervisor",
-            "texts",
-        ],
+        "check config control count daemon delivery log moment oauth pasted provider push \
+         recover regular signal simulator supervisor texts",
     ),
-    ("config", &["pasted", "push", "regular", "texts"]),
-    ("control", &["count", "heartbeat", "http1", "moment"]),
-    ("daemon", ALL_BUT_CLI),
-    ("count", &[]),
-    ("crash_point", &[]),
+    ("config", "pasted push regular texts"),
+    ("control", "count heartbeat http1 moment"),
+    ("count", ""),
+    ("crash_point", ""),
+    (
+        "daemon",
+        "api check config control count crash_point delivery descriptors heartbeat http1 \
+         http2 jitter journal lane live log moment named net oauth pasted pid_file provider \
+         push recover regular signal stats supervisor",
+    ),
     (
         "delivery",
-        &[
-            "count",
-            "crash_point",
-            "heartbeat",
-            "http2",
-            "jitter",
-            "lane",
-            "live",
-            "log",
-            "moment",
-            "net",
-            "oauth",
-            "pasted",
-            "provider",
-            "push",
-            "stats",
-            "texts",
-        ],
+        "count crash_point heartbeat http2 jitter lane live log moment net oauth pasted \
+         provider push texts",
     ),
+    ("descriptors", "config control delivery http1 net"),
+    ("filetype", "regular"),
+    ("heartbeat", ""),
+    ("http1", "count crash_point heartbeat live moment regular"),
+    ("http2", ""),
+    ("jitter", ""),
+    ("journal", "count heartbeat moment push regular"),
+    ("lane", "jitter moment push stats"),
+    ("live", ""),
+    ("log", "count heartbeat live moment push regular"),
+    ("moment", ""),
     (
-        "descriptors",
-        &["config", "control", "delivery", "http1", "net"],
+        "named",
+        "api config count filetype log moment net provider regular",
     ),
-    ("filetype", &["regular"]),
-    ("heartbeat", &[]),
-    (
-        "http1",
-        &[
-            "count",
-            "crash_point",
-            "heartbeat",
-            "live",
-            "moment",
-            "regular",
-        ],
-    ),
-    ("http2", &[]),
-    ("jitter", &[]),
-    (
-        "journal",
-        &["count", "heartbeat", "moment", "push", "regular"],
-    ),
-    ("lane", &["jitter", "log", "moment", "net", "push", "stats"]),
-    ("live", &[]),
-    (
-        "log",
-        &["count", "heartbeat", "live", "moment", "push", "regular"],
-    ),
-    ("moment", &[]),
-    ("named", NAMED_KNOWS),
-    ("net", &["http2", "moment", "pasted", "regular"]),
-    ("oauth", &["heartbeat", "jitter", "moment", "net", "pasted"]),
-    ("pasted", &["texts"]),
-    ("pid_file", &["regular"]),
-    ("provider", &["moment", "pasted", "push", "texts"]),
-    ("push", &["count", "moment"]),
+    ("net", "http2 moment pasted regular"),
+    ("oauth", "heartbeat jitter moment pasted"),
+    ("pasted", "texts"),
+    ("pid_file", "regular"),
+    ("provider", "moment pasted push texts"),
+    ("push", "count moment"),
     (
         "recover",
-        &[
-            "count", "delivery", "journal", "moment", "provider", "push", "regular",
-        ],
+        "count delivery journal moment provider push regular",
     ),
-    ("regular", &[]),
-    ("signal", &[]),
-    ("simulator", &["http2", "moment", "net", "pasted"]),
-    ("stats", &["moment", "push"]),
-    ("supervisor", &["moment"]),
-    ("texts", &[]),
+    ("regular", ""),
+    ("signal", ""),
+    ("simulator", "http2 moment net pasted"),
+    ("stats", ""),
+    ("supervisor", "moment"),
+    ("texts", ""),
 ];
-
-/// For the files that a configuration names: whose they are, and what reads each.
-const NAMED_KNOWS: &[&str] = &[
-    "api", "config", "count", "filetype", "log", "moment", "net", "provider", "regular",
-];
-/// All rooms but the command line: for the daemon, which wires them.
-const ALL_BUT_CLI: &[&str] = &["*"];
 
 /// Modules of `src` that are pure with all within, besides every file whose head says `Pure:`.
 const PURE: [&str; 6] = [
@@ -343,31 +269,60 @@ fn check(findings: &[String]) {
 }
 
 #[test]
-fn rooms_know_only_whom_they_may() {
-    let mut findings = Vec::new();
+fn rooms_know_exactly_whom_they_are_said_to() {
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in Source::all() {
-        let Some(room) = source.room().filter(|room| !["main", "lib"].contains(room)) else {
-            continue;
-        };
-        let Some((_, allowed)) = MAY_KNOW.iter().find(|(name, _)| *name == room) else {
-            findings.push(format!(
-                "{}: the room {room} is not in MAY_KNOW",
-                source.path
-            ));
-            continue;
-        };
-        for named in rooms_named(&source.code()) {
-            let is_allowed = if *allowed == ALL_BUT_CLI {
-                named != "cli"
-            } else {
-                allowed.contains(&named.as_str())
-            };
-            if named != room && !is_allowed {
-                findings.push(format!("{}: {room} must not know {named}", source.path));
-            }
+        if let Some(room) = source.room().filter(|room| !["main", "lib"].contains(room)) {
+            let mut named = rooms_named(&source.code());
+            named.retain(|named| named != room);
+            known.entry(room.to_owned()).or_default().extend(named);
         }
     }
-    check(&findings);
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    let said = KNOWS.map(|(room, knows)| (room.to_owned(), words(knows)));
+    let said: BTreeMap<String, BTreeSet<String>> = said.into();
+    let (is, said_only) = (differences(&known, &said), differences(&said, &known));
+    let is = is.map(|(room, other)| format!("{room} knows {other}, which KNOWS does not say"));
+    let said = said_only.map(|(room, other)| format!("KNOWS: {room} does not know {other}"));
+    check(&is.chain(said).collect::<Vec<_>>());
+
+    // Whoever knows nobody that is left is no part of a circle.
+    let mut left = known;
+    loop {
+        let before = left.len();
+        let rooms: BTreeSet<String> = left.keys().cloned().collect();
+        left.retain(|_, known| !known.is_disjoint(&rooms));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "in or before a circle: {left:?}");
+}
+
+/// What rooms know by the first that they do not know by the second.
+fn differences<'a>(
+    first: &'a BTreeMap<String, BTreeSet<String>>,
+    second: &'a BTreeMap<String, BTreeSet<String>>,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    let all = first
+        .iter()
+        .flat_map(|(room, known)| known.iter().map(move |other| (room, other)));
+    all.filter(|(room, other)| {
+        !second
+            .get(*room)
+            .is_some_and(|known| known.contains(*other))
+    })
+}
+
+/// What two files share is a third file, within a room as between them.
+#[test]
+fn nobody_knows_each_other_in_a_circle() {
+    let sources = Source::all();
+    let product = sources
+        .iter()
+        .filter_map(|source| Some((source.product_path()?, source.code().join("\n"))));
+    let product = product.filter(|(path, _)| *path != "main.rs");
+    check(&Modules::of(product).circles());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use clap::builder::styling::Styles;
 use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use clap_complete::Shell;
 
-use super::manual;
+use super::manual::beside;
 use crate::config::{MAX_AGE_MAX, Overrides, Port, QUEUES_MAX};
 use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
 
@@ -24,8 +24,8 @@ use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
     disable_help_subcommand = true,
     styles = Styles::plain(),
     help_template = HELP,
-    before_help = manual::examples("sterna"),
-    after_help = manual::ending("sterna"),
+    before_help = beside::examples("sterna"),
+    after_help = beside::ending("sterna"),
 )]
 pub(super) struct Cli {
     /// Absent: serve.
@@ -57,73 +57,73 @@ pub(super) enum Command {
     /// Serve the API and push; the same as no subcommand
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-serve"),
-        after_help = manual::ending("sterna-serve"),
+        before_help = beside::examples("sterna-serve"),
+        after_help = beside::ending("sterna-serve"),
     )]
     Serve(Serve),
     /// Run an APNs and FCM look-alike on this host
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-simulate"),
-        after_help = manual::ending("sterna-simulate"),
+        before_help = beside::examples("sterna-simulate"),
+        after_help = beside::ending("sterna-simulate"),
     )]
     Simulate(Simulate),
     /// Run daemon and simulator together, with generated credentials
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-demo"),
-        after_help = manual::ending("sterna-demo"),
+        before_help = beside::examples("sterna-demo"),
+        after_help = beside::ending("sterna-demo"),
     )]
     Demo(Demo),
     /// Have the daemon read its configuration again
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-reload"),
-        after_help = manual::ending("sterna-reload"),
+        before_help = beside::examples("sterna-reload"),
+        after_help = beside::ending("sterna-reload"),
     )]
     Reload(Reload),
     /// Send what was accepted and never settled, by the journal or a push log
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-recover"),
-        after_help = manual::ending("sterna-recover"),
+        before_help = beside::examples("sterna-recover"),
+        after_help = beside::ending("sterna-recover"),
     )]
     Recover(Recover),
     /// Say all that is wrong with a configuration, and with what it names
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-check"),
-        after_help = manual::ending("sterna-check"),
+        before_help = beside::examples("sterna-check"),
+        after_help = beside::ending("sterna-check"),
     )]
     Check(Check),
     /// Say what a reason in a log line means, and what to do about it
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-explain"),
-        after_help = manual::ending("sterna-explain"),
+        before_help = beside::examples("sterna-explain"),
+        after_help = beside::ending("sterna-explain"),
     )]
     Explain(Explain),
     /// Show a page of the manual
     #[command(
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-help"),
-        after_help = manual::ending("sterna-help"),
+        before_help = beside::examples("sterna-help"),
+        after_help = beside::ending("sterna-help"),
     )]
     Help(Help),
     /// Write the man pages
     #[command(
         hide = true,
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-man"),
-        after_help = manual::ending("sterna-man"),
+        before_help = beside::examples("sterna-man"),
+        after_help = beside::ending("sterna-man"),
     )]
     Man(Man),
     /// Print the completions of a shell
     #[command(
         hide = true,
         help_template = COMMAND_HELP,
-        before_help = manual::examples("sterna-completions"),
-        after_help = manual::ending("sterna-completions"),
+        before_help = beside::examples("sterna-completions"),
+        after_help = beside::ending("sterna-completions"),
     )]
     Completions(Completions),
 }

@@ -7,6 +7,7 @@
 //! with the tables that the program works by. So whoever reads the pages where the source is kept
 //! sees all of them, and no build needs a tool for them.
 
+pub(super) mod beside;
 mod markdown;
 mod pages;
 mod plain;
@@ -57,39 +58,6 @@ pub(super) fn completions(asked: &Completions) -> ExitCode {
         clap_complete::generate_to(*shell, &mut command, NAME, directory).map(drop)
     });
     written(all, directory)
-}
-
-/// What `--help` of a command says before its usage: the examples of its page.
-pub(super) fn examples(name: &str) -> String {
-    let mut text = "Examples:".to_owned();
-    let examples = Page::of(name).and_then(|page| page.section("EXAMPLES"));
-    let examples = examples.and_then(|section| section.split("```").nth(1));
-    for line in examples.unwrap_or_default().lines().skip(1) {
-        let _written = write!(text, "\n  {line}");
-    }
-    text
-}
-
-/// What `--help` of a command says after its options: the exit codes of its page, and where it is.
-pub(super) fn ending(name: &str) -> String {
-    let mut text = "Exit codes:\n".to_owned();
-    let blocks = Page::of(name)
-        .and_then(|page| page.section("EXIT STATUS"))
-        .map(markdown::blocks);
-    for block in blocks.unwrap_or_default() {
-        if let markdown::Block::Paragraph {
-            mark: markdown::Mark::Term(code),
-            text: meaning,
-            ..
-        } = block
-        {
-            let lead = format!("  {}", plain::plain(&code));
-            text += &plain::wrapped(&lead, 6, &plain::plain(&meaning));
-        }
-    }
-    let topic = name.strip_prefix("sterna-").unwrap_or(name);
-    let _written = write!(text, "\nMore: sterna help {topic}");
-    text
 }
 
 fn shown(topic: &str, show: impl Fn(&Page) -> String) -> ExitCode {

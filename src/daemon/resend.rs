@@ -12,7 +12,7 @@ use super::ending::LOGS_CLOSE_WITHIN;
 use super::routes::SharedRoots;
 use super::running_lane::RunningLane;
 use super::state_directory::{StateDirectory, journal_directory};
-use super::survey::Unreadable;
+use super::unreadable::Unreadable;
 use super::{StartError, StartErrorKind, credential_files, numbering, routes};
 use crate::api::plan::ContentOf;
 use crate::config::Config;

@@ -1,17 +1,16 @@
 //! What a journal holds, looked at without taking it over.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use super::Obstacle;
 use super::resend::enabled;
+use super::unreadable::Unreadable;
 use crate::config::Config;
 use crate::count;
 use crate::delivery::policy::{self, Limits};
-use crate::journal::{self, Damage, DiskFiles, Fault, OpenError, Outstanding, Recovered};
+use crate::journal::{self, Damage, DiskFiles, Outstanding, Recovered};
 use crate::moment::Moment;
 use crate::push::LaneId;
 use crate::recover::resume;
@@ -34,42 +33,6 @@ pub struct Survey {
     pub troubles: Vec<String>,
     /// All that was outstanding, and the records that were read.
     state: (u64, u64),
-}
-
-/// Why nothing can be said of a journal.
-#[derive(Debug)]
-pub struct Unreadable {
-    is_damage: bool,
-    text: String,
-}
-
-impl Unreadable {
-    /// Whether what was read is the reason; else it could not be read.
-    pub fn is_damage(&self) -> bool {
-        self.is_damage
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Unreadable {}
-
-impl From<OpenError> for Unreadable {
-    fn from(error: OpenError) -> Self {
-        Self {
-            is_damage: match &error.fault {
-                // What is named is no journal.
-                Fault::Missing | Fault::UnknownVersion(_) => true,
-                Fault::Unusable(error) => error.kind() == io::ErrorKind::NotADirectory,
-                _ => false,
-            },
-            text: error.to_string(),
-        }
-    }
 }
 
 impl Survey {

@@ -6,44 +6,15 @@ use std::time::Duration;
 
 use super::body::{Body, Budget, FREE, KEPT, Share, beside_free};
 use super::chunked::Chunked;
+use super::handler::{Handler, Phase};
 use super::head::{Framing, Head, HeadScan, Refusal};
 use super::input::{Input, Unfilled};
-use super::listener::{Handler, Phase, Settings};
 use super::registry::Place;
 use super::reply::{RETRY_AFTER_SECS, Reply};
+use super::settings::Settings;
 use super::standing::Awaited;
 use crate::crash_point;
 use crate::moment;
-
-/// How long a client may take. Each is the time for the whole record, not for one read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// From a head's first byte (on a new connection: from the start) to its last.
-    pub head: Duration,
-    /// From a large request's head to its turn, when there is room for its body.
-    pub room: Duration,
-    /// From a body's first byte, or its turn, to its last.
-    pub body: Duration,
-    /// From an answer to the next head.
-    pub idle: Duration,
-    /// To take an answer.
-    pub write: Duration,
-    /// To take notice of our closing.
-    pub linger: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            head: HEAD_TIMEOUT,
-            room: ROOM_TIMEOUT,
-            body: BODY_TIMEOUT,
-            idle: IDLE_TIMEOUT,
-            write: WRITE_TIMEOUT,
-            linger: LINGER_TIMEOUT,
-        }
-    }
-}
 
 /// Serves a connection until it ends.
 pub(super) fn serve(
@@ -286,22 +257,3 @@ const TOO_SLOW: Refusal = Refusal::new(
     408,
     "request came too slowly while others waited for a connection",
 );
-
-/// Our limit: for a head, which is one packet from an honest caller.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Our limit: for a large request's turn, in which it is not read.
-const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Our limit: for a body. 8 MiB in this time is a line of two megabits a second.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Our limit: between requests. Longer than the 90 s after which Go's client gives a connection
-/// up, so that it is not closed under a caller's next request.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// Our limit: for taking an answer, which mostly fits into the socket's buffer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Our limit: for taking notice of our closing.
-const LINGER_TIMEOUT: Duration = Duration::from_millis(500);

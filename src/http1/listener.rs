@@ -14,85 +14,19 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 
-use super::body::{Budget, LARGE_BODIES};
-use super::connection::{self, Timeouts};
+use super::body::Budget;
+use super::connection;
 use super::crowd::Crowd;
 use super::doorstep::{Doorstep, REFUSED_MAX, SWEEP_EVERY};
-use super::head::{Head, Refusal};
+use super::handler::{Handler, Phase};
 use super::registry::{LEAVING_MAX, Place, Registry, Room};
 use super::reply::{RETRY_AFTER_SECS, Reply};
+use super::settings::Settings;
 use super::socket::{Bound, Socket};
 use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::live::Live;
 use crate::moment;
-
-/// What answers the requests.
-pub trait Handler: Send + Sync {
-    /// Called when a head was read, before its body is. It may name the request; with a refusal
-    /// the body is not read.
-    fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal>;
-    /// Bytes that the body of an answer that promises something may have, known before the
-    /// request's body of `most_body` bytes at most is read: there is room for it then, or the
-    /// request is refused.
-    fn answer_bytes(&self, head: &Head, most_body: usize) -> usize;
-    /// Answers a request; may change the body while it reads it. For more bytes of an answer than
-    /// were said before, it asks `more` whether there is room for so many more.
-    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply;
-    /// Called with each answer that goes out on a connection that has its place, also that to a
-    /// request that could not be read.
-    fn answered(&self, _reply: &Reply) {}
-}
-
-/// Whether there is room for so many more bytes of an answer; there is from then on.
-pub type More<'a> = dyn FnMut(usize) -> bool + 'a;
-
-/// How far the listener is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Connections are accepted.
-    Serving,
-    /// The listening socket is closed; open connections get one answer each.
-    Draining,
-    /// Connections end.
-    Stopped,
-}
-
-/// The listener's bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Most connections open at once, each with a thread, beside [`BESIDE_CONNECTIONS`].
-    pub max_connections: usize,
-    /// Whether more were asked for, and the limit of open files leaves no more.
-    pub is_cut: bool,
-    /// Most bytes of a request body.
-    pub max_body_bytes: usize,
-    /// How long clients may take.
-    pub timeouts: Timeouts,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_connections: 512,
-            is_cut: false,
-            max_body_bytes: 8 * 1024 * 1024,
-            timeouts: Timeouts::default(),
-        }
-    }
-}
-
-impl Settings {
-    /// Bytes of large bodies and answers that may be in memory at once.
-    fn large_bodies(&self) -> usize {
-        self.max_body_bytes.saturating_mul(LARGE_BODIES)
-    }
-
-    /// Our limit: connections that may wait for a large body's turn, so that others are left.
-    fn most_waiting(&self) -> usize {
-        self.max_connections.div_ceil(2)
-    }
-}
 
 /// What the listener does to the operating system, replaceable where failures are tried.
 pub struct Hooks {

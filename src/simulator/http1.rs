@@ -17,10 +17,10 @@ use super::date::http_date;
 use super::endpoint::Session;
 use super::faults::{Asked, Dice, Kind, Point, Strike};
 use super::ledger::Line;
+use super::listener::{Listener, PATIENCE};
 use super::provider::Provider;
 use super::record::Entry;
 use super::request::Request;
-use super::server::{Listener, PATIENCE};
 use super::service::Surroundings;
 
 use crate::moment;

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::credentials::Credentials;
 use super::faults::{Faults, Script};
 use super::report::Report;
-use super::server::MAX_CONNECTIONS;
+
+/// Our limit: connections, and so threads, at once; further ones are closed on arrival.
+pub const MAX_CONNECTIONS: usize = 512;
 
 /// Tells the seconds since the epoch.
 pub type Clock = Box<dyn Fn() -> u64 + Send + Sync>;

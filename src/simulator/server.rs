@@ -6,50 +6,28 @@ mod ending;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::Token;
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::Acceptor;
 
 pub(super) use self::door::Door;
 use super::endpoint::LookAlike;
 use super::faults::{Asked, Dice, Farewell, Faults, Kind, Point, Strike, TICK};
-use super::service::{Doom, HEADER_TABLE_INITIAL, Service, Surroundings, WINDOW_INITIAL};
+use super::listener::{Listener, PATIENCE};
+use super::service::{Doom, HEADER_TABLE_INITIAL, Service, WINDOW_INITIAL};
 use super::{Clock, apns, http1, tls};
 use crate::http2::{ErrorCode, Options};
 use crate::moment;
 use crate::net::connection::Connection;
 use crate::net::readiness::{Bell, Waiter};
 
-/// Our limit: connections, and so threads, at once; further ones are closed on arrival.
-pub const MAX_CONNECTIONS: usize = 512;
-/// How long a client may take for the handshake, and later for bytes of ours.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the accepting thread looks around without being woken.
 const ROUND: Duration = Duration::from_secs(1);
-
-/// An endpoint to which clients connect.
-pub(super) struct Listener {
-    pub(super) tls: Arc<ServerConfig>,
-    pub(super) around: Arc<Surroundings>,
-    /// Connections accepted so far: the next one's number.
-    accepted: AtomicU64,
-}
-
-impl Listener {
-    pub(super) fn new(tls: Arc<ServerConfig>, around: Surroundings) -> Arc<Self> {
-        Arc::new(Self {
-            tls,
-            around: Arc::new(around),
-            accepted: AtomicU64::new(0),
-        })
-    }
-}
 
 /// What all threads share.
 pub(super) struct Shared {

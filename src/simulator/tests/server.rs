@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::client::{NONE, finish};
 use super::{DEVICE, NOW, PAYLOAD, World, set};
-use crate::simulator::server::PATIENCE;
+use crate::simulator::listener::PATIENCE;
 use crate::simulator::{Provider, Report};
 
 /// A writer that the test keeps a hold of.

@@ -1,0 +1,35 @@
+//! What the server asks of those who answer its requests.
+
+use super::head::{Head, Refusal};
+use super::reply::Reply;
+
+/// What answers the requests.
+pub trait Handler: Send + Sync {
+    /// Called when a head was read, before its body is. It may name the request; with a refusal
+    /// the body is not read.
+    fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal>;
+    /// Bytes that the body of an answer that promises something may have, known before the
+    /// request's body of `most_body` bytes at most is read: there is room for it then, or the
+    /// request is refused.
+    fn answer_bytes(&self, head: &Head, most_body: usize) -> usize;
+    /// Answers a request; may change the body while it reads it. For more bytes of an answer than
+    /// were said before, it asks `more` whether there is room for so many more.
+    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply;
+    /// Called with each answer that goes out on a connection that has its place, also that to a
+    /// request that could not be read.
+    fn answered(&self, _reply: &Reply) {}
+}
+
+/// Whether there is room for so many more bytes of an answer; there is from then on.
+pub type More<'a> = dyn FnMut(usize) -> bool + 'a;
+
+/// How far the listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Connections are accepted.
+    Serving,
+    /// The listening socket is closed; open connections get one answer each.
+    Draining,
+    /// Connections end.
+    Stopped,
+}
