@@ -1,12 +1,24 @@
 //! A bounded HTTP/1.1 server, which knows nothing of what it is asked for.
 //!
-//! [`Listener`] accepts connections and reads requests, all of it bounded; a [`Handler`] answers
-//! them. What can be decided without a socket is decided in modules that are pure, and say so.
+//! ```text
+//!  listener ── accepts: a thread for each connection, or a place on the doorstep
+//!  connection ── head and body in, answer out, each within its deadline
+//!    input · socket       waiting
+//!    registry · budget    who is there, and what all may have in memory
+//!  body · chunked · head · reply · query · request_id
+//!                         bytes to values and back (pure)
+//!  standing · crowd       whom to close for whom, what to tell of it (pure)
+//!  handler · settings     what is wanted of those who use it (pure)
+//! ```
+//!
+//! [`Listener`] reads requests, all of it bounded, and a [`Handler`] answers them. Who waits in
+//! another way, as the simulator does over TLS, uses the pure files without the others.
 //!
 //! `tiny_http`'s types and response writer are used, its server is not: one request of 60 bytes
 //! aborts its process, and it bounds neither connections nor heads nor waiting.
 
 pub(crate) mod body;
+mod budget;
 pub mod chunked;
 mod connection;
 mod crowd;
@@ -19,7 +31,7 @@ pub mod query;
 mod registry;
 pub mod reply;
 pub mod request_id;
-mod settings;
+pub(crate) mod settings;
 pub mod socket;
 mod standing;
 mod turnstile;
@@ -27,10 +39,11 @@ mod turnstile;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub use body::BodyScan;
 pub use handler::{Handler, More, Phase};
-pub use listener::{BESIDE_CONNECTIONS, Hooks, Listener, advice};
-pub use reply::Reply;
+pub use listener::{BESIDE_CONNECTIONS, Hooks, Listener};
+pub use reply::{Reply, http_date};
 pub use request_id::{RequestId, RequestIds};
 pub use settings::{Settings, Timeouts};
-pub use socket::{BindError, Bound, group_number};
+pub use socket::{BindError, Bound, advice, group_number, is_pause};
 pub use turnstile::{Turn, Turnstile};

@@ -34,7 +34,6 @@ mod apns;
 mod arrival;
 mod config;
 mod credentials;
-mod date;
 mod endpoint;
 mod faults;
 mod fcm;

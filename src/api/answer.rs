@@ -101,7 +101,8 @@ mod tests {
     use super::super::plan::{Rules, plan};
     use super::super::request::{Trailing, decode};
     use super::*;
-    use crate::http1::body::{FREE, LARGE_BODIES, beside_free};
+    use crate::http1::body::{FREE, beside_free};
+    use crate::http1::settings::LARGE_BODIES;
     use crate::push::Content;
 
     /// What the answer to a body has, and what was said beforehand that it might have.

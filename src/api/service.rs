@@ -475,15 +475,14 @@ fn redirect(head: &Head, location: String) -> Reply {
         .replace('"', "&#34;")
         .replace('\'', "&#39;");
     let link = link.replace('<', "&lt;").replace('>', "&gt;");
-    let mut reply = match &*head.method {
+    let reply = match &*head.method {
         "GET" | "HEAD" => {
             let body = format!("<a href=\"{link}\">Moved Permanently</a>.\n\n");
             Reply::new(301, reply::HTML, body.into_bytes())
         }
         _ => Reply::new(301, reply::HTML, Vec::new()),
     };
-    reply.location = Some(location);
-    reply
+    reply.with_field("Location", location)
 }
 
 fn keys_full(full: Full) -> Reply {

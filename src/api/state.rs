@@ -230,7 +230,8 @@ mod tests {
             r#"{"message":"no such push is outstanding or among the last settled"}"#,
         );
         let unclear = reply(PushId(17), &PushState::Unclear, Node::default());
-        assert_eq!((unclear.status, unclear.retry_after_secs), (503, Some(1)));
+        assert_eq!(unclear.status, 503);
+        assert_eq!(unclear.fields, [("Retry-After", "1".into())]);
     }
 
     #[test]

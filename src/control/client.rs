@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::message::{self, ANSWER_MAX, ControlAnswer, RELOAD_WITHIN, Request};
-
+use crate::http1::is_pause;
 use crate::moment;
 
 /// Why there is no answer.
@@ -69,14 +69,6 @@ fn read_line(mut stream: &UnixStream, most: usize, deadline: Instant) -> io::Res
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Linux says `WouldBlock` when a socket's time-out is over.
-fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-    )
 }
 
 /// What is left for the daemon to answer after the longest reload.

@@ -10,8 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Waker};
 
 use super::clients::{CLIENTS_MAX, Clients};
 use super::desk::{Asked, Desk};
@@ -46,10 +45,8 @@ impl Control {
     ///
     /// The system's, when it gives no thread or descriptor.
     pub fn start(bound: Bound) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        poll.registry()
-            .register(&mut SourceFd(&bound.raw_fd()), SOCKET, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (poll, waker) = bound.watch()?;
+        let waker = Arc::new(waker);
         let (desk, asked) = Desk::new(Arc::clone(&waker));
         let (heartbeat, ends) = (Heartbeat::new(moment::now()), Arc::<AtomicBool>::default());
         let door = Door {
@@ -163,9 +160,6 @@ pub const DESCRIPTORS: usize = 3 + CLIENTS_MAX + 1;
 
 /// Mode of the socket's file: who may reload may as well send signals.
 const MODE: u32 = 0o600;
-
-const SOCKET: Token = Token(0);
-const WAKER: Token = Token(1);
 
 /// How long it waits when the system has no descriptor for a connection.
 const PAUSE: Duration = Duration::from_millis(100);

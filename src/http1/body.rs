@@ -1,230 +1,69 @@
-//! Memory for request bodies and answers, bounded over all connections.
+//! The body of a request: where it ends, and the buffer in which it is gathered.
 //!
-//! A connection's buffer of up to [`FREE`] bytes costs nothing; what is beyond is charged to one
-//! [`Budget`]. Half a thousand clients that each send a large body slowly, or take no answer, would
-//! else hold gigabytes.
-//!
-//! A large request has its turn, in the order in which they come, before its body is read. Nobody
-//! waits for more while it holds some: such requests could wait for each other.
+//! Pure: no I/O, no clock, and room in memory is asked for where there may be none.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+#![cfg_attr(
+    not(test),
+    deny(clippy::arithmetic_side_effects, clippy::as_conversions)
+)]
 
-use super::head::Refusal;
-use super::registry::Place;
-use crate::moment;
+use super::chunked::Chunked;
+use super::head::{Framing, Refusal};
 
-/// Bytes left for large bodies and answers.
+/// Finds the end of a body while it arrives, and what of it is the body's own.
 #[derive(Debug)]
-pub(super) struct Budget {
-    state: Mutex<State>,
-    given: Condvar,
+pub enum BodyScan {
+    /// Of a body whose head tells its length: the bytes that are left.
+    Length(usize),
+    /// Of a chunked body.
+    Chunked(Chunked),
 }
 
-#[derive(Debug)]
-struct State {
-    /// All bytes.
-    whole: usize,
-    /// Those that are taken: more than all after a reload that left less than was taken.
-    taken: usize,
-    /// Requests that wait for some to be given back, the first one first.
-    waiting: VecDeque<u64>,
-    /// Most that may wait.
-    most_waiting: usize,
-    /// The number of the next one that waits.
-    next: u64,
-}
-
-impl State {
-    fn take(&mut self, bytes: usize) -> bool {
-        let taken = self.taken.saturating_add(bytes);
-        let fits = taken <= self.whole;
-        if fits {
-            self.taken = taken;
+impl BodyScan {
+    /// For a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// 413, if its head says that it is longer.
+    pub fn new(framing: Framing, limit: usize) -> Result<Self, Refusal> {
+        match framing {
+            Framing::Length(length) => match usize::try_from(length) {
+                Ok(length) if length <= limit => Ok(Self::Length(length)),
+                _ => Err(Refusal::too_large(limit)),
+            },
+            Framing::Chunked => Ok(Self::Chunked(Chunked::new(limit))),
         }
-        fits
-    }
-}
-
-impl Budget {
-    /// With so many bytes, for which so many requests may wait.
-    pub(super) fn new(bytes: usize, most_waiting: usize) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(State {
-                whole: bytes,
-                taken: 0,
-                waiting: VecDeque::new(),
-                most_waiting,
-                next: 0,
-            }),
-            given: Condvar::new(),
-        })
     }
 
-    #[cfg(test)]
-    pub(super) fn left(&self) -> usize {
-        let state = self.lock();
-        state.whole.saturating_sub(state.taken)
-    }
-
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
-        self.lock().waiting.len()
-    }
-
-    /// Takes bytes if there are enough, before those who wait.
-    fn take_at_once(&self, bytes: usize) -> bool {
-        self.lock().take(bytes)
-    }
-
-    /// Takes bytes if there are enough and nobody waits.
-    fn take_in_turn(&self, bytes: usize) -> bool {
-        let mut state = self.lock();
-        state.waiting.is_empty() && state.take(bytes)
-    }
-
-    /// Takes bytes, after all who wait for some, if that time is long enough. While there are too
-    /// few, connections whose callers let us wait are closed for them, by `free_memory`.
-    fn take(&self, bytes: usize, within: Duration, free_memory: impl Fn(usize)) -> bool {
-        let mut state = self.lock();
-        if state.waiting.is_empty() && state.take(bytes) {
-            return true;
+    /// Whether the body is complete.
+    pub const fn is_done(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunked(chunked) => chunked.is_done(),
         }
-        if bytes > state.whole || state.waiting.len() >= state.most_waiting {
-            return false;
-        }
-        let deadline = moment::now() + within;
-        let number = state.next;
-        state.next += 1;
-        state.waiting.push_back(number);
-        let is_taken = loop {
-            let left = deadline.saturating_duration_since(moment::now());
-            // It may have shrunk meanwhile.
-            if left.is_zero() || bytes > state.whole {
-                break false;
+    }
+
+    /// Takes what it can of `bytes`, hands the body's own to `data`, and says how many it took.
+    ///
+    /// It takes all of them unless the body ends among them.
+    ///
+    /// # Errors
+    ///
+    /// 400, 413 or 431 of a chunked body, and those of `data`.
+    pub fn take<E: From<Refusal>>(
+        &mut self,
+        bytes: &[u8],
+        mut data: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        match self {
+            Self::Length(left) => {
+                let part = bytes.get(..*left).unwrap_or(bytes);
+                data(part)?;
+                *left = left.saturating_sub(part.len());
+                Ok(part.len())
             }
-            let is_first = state.waiting.front() == Some(&number);
-            if is_first {
-                // Under the lock, so that nobody is closed for what was just given back.
-                free_memory(bytes);
-            }
-            let pause = if is_first { left.min(LOOK_EVERY) } else { left };
-            let waited = self.given.wait_timeout(state, pause);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if state.waiting.front() == Some(&number) && state.take(bytes) {
-                break true;
-            }
-        };
-        state.waiting.retain(|&waiting| waiting != number);
-        drop(state);
-        // There may be enough for the next one, too.
-        self.given.notify_all();
-        is_taken
-    }
-
-    fn give(&self, bytes: usize) {
-        if bytes > 0 {
-            let mut state = self.lock();
-            state.taken = state.taken.saturating_sub(bytes);
-            drop(state);
-            self.given.notify_all();
+            Self::Chunked(chunked) => chunked.take(bytes, data),
         }
-    }
-
-    /// Makes it a budget of so many bytes, for which so many requests may wait.
-    pub(super) fn resize(&self, bytes: usize, most_waiting: usize) {
-        let mut state = self.lock();
-        (state.whole, state.most_waiting) = (bytes, most_waiting);
-        drop(state);
-        self.given.notify_all();
-    }
-
-    /// Nothing panics while it holds the lock.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What one connection has of the budget. Dropping it gives it back.
-#[derive(Debug)]
-pub(super) struct Share<'a> {
-    budget: Arc<Budget>,
-    place: &'a Place,
-    bytes: usize,
-    /// How long it waits for its turn.
-    within: Duration,
-    /// How long it was waited for, since that was last asked.
-    delay: Duration,
-}
-
-impl<'a> Share<'a> {
-    pub(super) fn new(budget: Arc<Budget>, place: &'a Place, within: Duration) -> Self {
-        Self {
-            budget,
-            place,
-            bytes: 0,
-            within,
-            delay: Duration::ZERO,
-        }
-    }
-
-    /// How long room was waited for since this was last asked: time in which nothing is read.
-    pub(super) fn take_delay(&mut self) -> Duration {
-        std::mem::take(&mut self.delay)
-    }
-
-    /// Sees to it that it has that many bytes at least, once it is its turn: it gives back first
-    /// what it has.
-    pub(super) fn raise(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let more = bytes.saturating_sub(self.bytes);
-        if more == 0 {
-            return Ok(());
-        }
-        if self.budget.take_in_turn(more) {
-            self.set(bytes);
-            return Ok(());
-        }
-        self.lower(0);
-        let (place, asked) = (self.place, moment::now());
-        let free_memory = |bytes| place.free_memory(bytes);
-        if !self.budget.take(bytes, self.within, free_memory) {
-            return Err(NO_ROOM);
-        }
-        self.delay += moment::since(asked);
-        // Nothing was read before: what the caller owes, it owes from now on.
-        self.place.begin();
-        self.set(bytes);
-        Ok(())
-    }
-
-    /// Sees to it that it has so many more bytes, if there are enough.
-    pub(super) fn raise_at_once(&mut self, more: usize) -> bool {
-        let is_taken = self.budget.take_at_once(more);
-        if is_taken {
-            self.set(self.bytes.saturating_add(more));
-        }
-        is_taken
-    }
-
-    /// Gives back what is beyond that many bytes.
-    pub(super) fn lower(&mut self, bytes: usize) {
-        let less = self.bytes.saturating_sub(bytes);
-        if less > 0 {
-            self.budget.give(less);
-            self.set(bytes);
-        }
-    }
-
-    fn set(&mut self, bytes: usize) {
-        self.bytes = bytes;
-        self.place.hold(bytes);
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.lower(0);
     }
 }
 
@@ -235,19 +74,18 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Appends to the body, which will have `most` bytes at most. Once its buffer has more than
-    /// [`FREE`], room for all of them is in `share`, beside bytes that are `kept` there for
-    /// something else.
+    /// Appends to the body, which will have `most` bytes at most. Before its buffer has more than
+    /// [`FREE`], `make_room` is called for all of them.
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
-        share: &mut Share<'_>,
-        (most, kept): (usize, usize),
+        most: usize,
+        make_room: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let needed = self.bytes.len().saturating_add(bytes.len());
         if needed > self.bytes.capacity() {
             let capacity = if needed > FREE {
-                share.raise(beside_free(most, kept))?;
+                make_room()?;
                 most.max(needed)
             } else {
                 needed.next_power_of_two().clamp(SMALLEST, FREE)
@@ -273,8 +111,6 @@ pub(crate) fn beside_free(body: usize, kept: usize) -> usize {
     body.saturating_sub(FREE).saturating_add(kept)
 }
 
-const NO_ROOM: Refusal = Refusal::new(503, "too many large requests at once");
-
 /// Our limit: bytes of a body buffer, and of an answer, that each connection may have beside the
 /// budget.
 pub(crate) const FREE: usize = 64 * 1024;
@@ -282,16 +118,40 @@ pub(crate) const FREE: usize = 64 * 1024;
 /// Our limit: bytes of a body's or answer's buffer that a connection keeps for the next one.
 pub(super) const KEPT: usize = 16 * 1024;
 
-/// Our limit: bodies of the greatest allowed size that fit into memory at once. The answer that a
-/// body may have takes up to three and a half times its bytes beside it, so that fewer would turn
-/// some requests away for ever.
-pub(crate) const LARGE_BODIES: usize = 5;
-
-/// How often a request that waits for room looks whose caller lets us wait.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-
 /// The first step of the buffer.
 const SMALLEST: usize = 4096;
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    /// The body in `bytes`, how many of them it took, and whether it is complete.
+    fn taken(framing: Framing, bytes: &str) -> Result<(String, usize, bool), Refusal> {
+        let mut scan = BodyScan::new(framing, 9)?;
+        let mut body = Vec::new();
+        let taken = scan.take(bytes.as_bytes(), |data| {
+            body.extend_from_slice(data);
+            Ok::<_, Refusal>(())
+        })?;
+        Ok((String::from_utf8(body).unwrap(), taken, scan.is_done()))
+    }
+
+    #[test]
+    fn a_body_ends_where_its_head_says() {
+        let chunked = "4\r\nbody\r\n0\r\n\r\nnext";
+        for (framing, bytes, body, length, is_done) in [
+            (Framing::Length(0), "next", "", 0, true),
+            (Framing::Length(4), "bod", "bod", 3, false),
+            (Framing::Length(4), "bodynext", "body", 4, true),
+            (Framing::Length(9), "long body", "long body", 9, true),
+            (Framing::Chunked, chunked, "body", chunked.len() - 4, true),
+        ] {
+            let expected = (body.to_owned(), length, is_done);
+            assert_eq!(taken(framing, bytes), Ok(expected), "{framing:?} {bytes}");
+        }
+        for length in [10, u64::MAX] {
+            let refusal = taken(Framing::Length(length), "").unwrap_err();
+            assert_eq!(refusal, Refusal::too_large(9));
+        }
+    }
+}

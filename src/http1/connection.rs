@@ -4,17 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::{Body, Budget, FREE, KEPT, Share, beside_free};
-use super::chunked::Chunked;
+use super::body::{Body, BodyScan, FREE, KEPT, beside_free};
+use super::budget::{Budget, Share};
 use super::handler::{Handler, Phase};
-use super::head::{Framing, Head, HeadScan, Refusal};
+use super::head::{Head, HeadScan, Refusal};
 use super::input::{Input, Unfilled};
 use super::registry::Place;
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::settings::Settings;
 use super::standing::Awaited;
 use crate::crash_point;
-use crate::moment;
+use crate::moment::{self, Moment};
 
 /// Serves a connection until it ends.
 pub(super) fn serve(
@@ -146,24 +146,17 @@ impl Connection<'_> {
     fn body(&mut self, head: &mut Head, handler: &dyn Handler) -> Result<(), Stop> {
         handler.begin(head, &|| self.place.slot.socket.peer())?;
         let limit = self.settings.max_body_bytes;
-        if let Framing::Length(length) = head.framing {
-            if length > limit as u64 {
-                return Err(Refusal::too_large(limit).into());
-            }
-            if length == 0 {
-                return Ok(());
-            }
+        let mut scan = BodyScan::new(head.framing, limit)?;
+        if scan.is_done() {
+            return Ok(());
         }
         let answer = handler.answer_bytes(head, limit).saturating_sub(FREE);
-        let most = match head.framing {
-            Framing::Length(length) => usize::try_from(length).unwrap_or(limit),
-            Framing::Chunked => limit,
-        };
         // One that tells no length may yet be small.
-        self.share.raise(match head.framing {
-            Framing::Length(_) => beside_free(most, answer),
-            Framing::Chunked => answer,
-        })?;
+        let (most, sure) = match scan {
+            BodyScan::Length(length) => (length, length),
+            BodyScan::Chunked(_) => (limit, 0),
+        };
+        self.share.raise(beside_free(sure, answer))?;
         if head.expects_continue && self.input.unread().is_empty() {
             let deadline = moment::now() + self.settings.timeouts.write;
             self.input
@@ -173,32 +166,14 @@ impl Connection<'_> {
         self.share.take_delay();
         let mut deadline = moment::now() + self.settings.timeouts.body;
         let (input, body, share) = (&mut self.input, &mut self.body, &mut self.share);
-        match head.framing {
-            Framing::Length(_) => {
-                let mut left = most;
-                while left > 0 {
-                    let unread = input.unread_or_fill(deadline, body.bytes.len())?;
-                    let taken = unread.len().min(left);
-                    body.push(
-                        unread.get(..taken).unwrap_or_default(),
-                        share,
-                        (most, answer),
-                    )?;
-                    input.consume(taken);
-                    left -= taken;
-                }
-            }
-            Framing::Chunked => {
-                let mut chunked = Chunked::new(limit);
-                while !chunked.is_done() {
-                    // What is said around the data does not count.
-                    let unread = input.unread_or_fill(deadline, body.bytes.len())?;
-                    let taken =
-                        chunked.take(unread, |data| body.push(data, share, (most, answer)))?;
-                    deadline += share.take_delay();
-                    input.consume(taken);
-                }
-            }
+        while !scan.is_done() {
+            // What is said around the data does not count.
+            let unread = input.unread_or_fill(deadline, body.bytes.len())?;
+            let taken = scan.take(unread, |data| {
+                body.push(data, most, || share.raise(beside_free(most, answer)))
+            })?;
+            deadline += share.take_delay();
+            input.consume(taken);
         }
         Ok(())
     }
@@ -231,7 +206,7 @@ impl Connection<'_> {
             Next::Close
         };
         self.output.clear();
-        reply.render(head, &mut self.output);
+        reply.render(head, Moment::now().unix_secs(), &mut self.output);
         let deadline = moment::now() + self.settings.timeouts.write;
         self.input.write(&self.output, deadline)?;
         if self.output.capacity() > KEPT {

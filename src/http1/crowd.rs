@@ -4,8 +4,18 @@
 
 use std::time::Instant;
 
-use super::registry::Tally;
 use crate::count::{self, Seldom};
+
+/// Connections that were closed for others, by what they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Their requests or answers were under way.
+    pub(super) unfinished: u64,
+    /// They were idle.
+    pub(super) idle: u64,
+    /// Their callers were told with an answer to connect again.
+    pub(super) parting: u64,
+}
 
 /// Counts them between two lines.
 #[derive(Debug, Default)]

@@ -1,4 +1,6 @@
-//! What the server asks of those who answer its requests.
+//! What the server wants of those who use it.
+//!
+//! Pure: no I/O, no clock.
 
 use super::head::{Head, Refusal};
 use super::reply::Reply;

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::registry::Place;
-use super::socket::Socket;
+use super::socket::{Socket, is_pause};
 use super::standing::Awaited;
 use crate::moment;
 
@@ -194,14 +194,6 @@ impl Armed {
         self.0 = left.max(Duration::from_millis(1));
         Ok(Some(self.0))
     }
-}
-
-/// Linux says `WouldBlock` when a socket's time-out is over.
-fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-    )
 }
 
 /// A connection's input buffer: a whole head and no more, so what a client sends ahead waits in

@@ -10,11 +10,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
-use rustix::io::Errno;
+use mio::{Events, Poll, Waker};
 
-use super::body::Budget;
+use super::budget::Budget;
 use super::connection;
 use super::crowd::Crowd;
 use super::doorstep::{Doorstep, REFUSED_MAX, SWEEP_EVERY};
@@ -22,11 +20,11 @@ use super::handler::{Handler, Phase};
 use super::registry::{LEAVING_MAX, Place, Registry, Room};
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::settings::Settings;
-use super::socket::{Bound, Socket};
+use super::socket::{Bound, Socket, advice};
 use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::live::Live;
-use crate::moment;
+use crate::moment::{self, Moment};
 
 /// What the listener does to the operating system, replaceable where failures are tried.
 pub struct Hooks {
@@ -83,10 +81,7 @@ impl Listener {
         settings: Settings,
         hooks: Hooks,
     ) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        poll.registry()
-            .register(&mut SourceFd(&bound.raw_fd()), SOCKET, Interest::READABLE)?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let (poll, waker) = bound.watch()?;
         let local_addr = bound.local_addr();
         let shared = Arc::new(Shared {
             handler,
@@ -359,7 +354,7 @@ impl Acceptor {
         Reply::message(503, message)
             .with_retry_after(RETRY_AFTER_SECS)
             .closing()
-            .render(None, &mut answer);
+            .render(None, Moment::now().unix_secs(), &mut answer);
         let linger = self.shared.settings.get().timeouts.linger;
         self.doorstep.refuse(socket, &answer, linger, moment::now());
     }
@@ -382,15 +377,6 @@ impl Shared {
     }
 }
 
-/// What to do, behind the text of an error, when the system gives no descriptor.
-pub fn advice(error: &io::Error) -> &'static str {
-    match Errno::from_io_error(error) {
-        Some(Errno::MFILE) => "; raise LimitNOFILE= in the unit, else ulimit -n as root",
-        Some(Errno::NFILE) => "; raise the host's limit: sysctl fs.file-max",
-        _ => "",
-    }
-}
-
 /// Errors of one connection that was gone before it was accepted.
 fn is_clients_fault(error: &io::Error) -> bool {
     matches!(
@@ -408,9 +394,6 @@ pub const BESIDE_CONNECTIONS: usize = LEAVING_MAX + REFUSED_MAX + 1;
 const SERVING: u8 = 0;
 const DRAINING: u8 = 1;
 const STOPPED: u8 = 2;
-
-const SOCKET: Token = Token(0);
-const WAKER: Token = Token(1);
 
 /// How long to wait when the system has no descriptor or memory for another connection.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::crowd::Tally;
 use super::socket::Socket;
 use super::standing::{Awaited, Claim, Rank, Standing, Verdict, whom_to_close};
 use crate::moment;
@@ -50,17 +51,6 @@ struct Open {
     most_staying: usize,
     /// Those that were closed for others, since it was last asked.
     closed: Tally,
-}
-
-/// Connections that were closed for others, by what they were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// Their requests or answers were under way.
-    pub(super) unfinished: u64,
-    /// They were idle.
-    pub(super) idle: u64,
-    /// Their callers were told with an answer to connect again.
-    pub(super) parting: u64,
 }
 
 /// Whether there is room for another connection.

@@ -1,5 +1,8 @@
 //! Answers, and how they become bytes.
+//!
+//! Pure: no I/O; time is an argument.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use tiny_http::{HTTPVersion, Header, Response, StatusCode};
@@ -15,10 +18,8 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The body.
     pub body: Vec<u8>,
-    /// `Location` of a redirect.
-    pub location: Option<String>,
-    /// `Retry-After`, in seconds.
-    pub retry_after_secs: Option<u32>,
+    /// Further fields, by name.
+    pub fields: Vec<(&'static str, Cow<'static, str>)>,
     /// Whether the connection closes after it, whatever the client wants.
     pub close: bool,
 }
@@ -30,8 +31,7 @@ impl Reply {
             status,
             content_type,
             body,
-            location: None,
-            retry_after_secs: None,
+            fields: Vec::new(),
             close: false,
         }
     }
@@ -55,8 +55,14 @@ impl Reply {
 
     /// The same answer, which also says when to come back.
     #[must_use]
-    pub fn with_retry_after(mut self, secs: u32) -> Self {
-        self.retry_after_secs = Some(secs);
+    pub fn with_retry_after(self, secs: u32) -> Self {
+        self.with_field("Retry-After", secs.to_string())
+    }
+
+    /// The same answer, with a field more.
+    #[must_use]
+    pub fn with_field(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.fields.push((name, value.into()));
         self
     }
 
@@ -70,18 +76,17 @@ impl Reply {
     /// Appends the answer to `out`: the whole record, ready for one write.
     ///
     /// `head` is the request's, if there was one; it decides on version, body and `Connection`.
-    pub fn render(self, head: Option<&Head>, out: &mut Vec<u8>) {
+    /// `unix` is the time of the answer, in seconds since the epoch.
+    pub fn render(self, head: Option<&Head>, unix: u64, out: &mut Vec<u8>) {
         let version = head.map_or(Version::Http11, |head| head.version);
         let keep = !self.close && head.is_some_and(|head| head.keep_alive);
         let is_head = head.is_some_and(|head| &*head.method == "HEAD");
         let mut fields = Vec::with_capacity(8);
+        push_field(&mut fields, "Date", &http_date(unix));
         push_field(&mut fields, "Server", SERVER);
         push_field(&mut fields, "Content-Type", self.content_type);
-        if let Some(location) = &self.location {
-            push_field(&mut fields, "Location", location);
-        }
-        if let Some(secs) = self.retry_after_secs {
-            push_field(&mut fields, "Retry-After", &secs.to_string());
+        for (name, value) in &self.fields {
+            push_field(&mut fields, name, value);
         }
         if self.status == 401 {
             // RFC 9110 §15.5.2
@@ -138,6 +143,14 @@ struct Message<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+}
+
+/// A point in time, in seconds since the epoch, in the form of `Date` (RFC 9110 §5.6.7).
+pub fn http_date(unix: u64) -> String {
+    let seconds = i64::try_from(unix).unwrap_or(0);
+    let at = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    printer.timestamp_to_rfc9110_string(&at).unwrap_or_default()
 }
 
 /// A value that is no header text (not ASCII) is left out.

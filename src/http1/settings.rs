@@ -1,14 +1,13 @@
-//! The bounds of the server.
+//! How much the server may take, and how long its clients.
+//!
+//! Pure: no I/O, no clock.
 
 use std::time::Duration;
-
-use super::body::LARGE_BODIES;
 
 /// The listener's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Most connections open at once, each with a thread, beside
-    /// [`BESIDE_CONNECTIONS`](super::BESIDE_CONNECTIONS).
+    /// Most connections open at once, each with a thread, beside [`BESIDE_CONNECTIONS`].
     pub max_connections: usize,
     /// Whether more were asked for, and the limit of open files leaves no more.
     pub is_cut: bool,
@@ -70,6 +69,11 @@ impl Default for Timeouts {
         }
     }
 }
+
+/// Our limit: bodies of the greatest allowed size that fit into memory at once. The answer that a
+/// body may have takes up to three and a half times its bytes beside it, so that fewer would turn
+/// some requests away for ever.
+pub(crate) const LARGE_BODIES: usize = 5;
 
 /// Our limit: for a head, which is one packet from an honest caller.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,12 +4,15 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token, Waker};
+use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen,
@@ -149,12 +152,23 @@ impl Bound {
         }
     }
 
-    /// For those who wait for connections.
-    pub fn raw_fd(&self) -> RawFd {
-        match &self.0 {
+    /// What waits for connections, and what wakes who waits. Their tokens
+    /// are 0 and 1.
+    ///
+    /// # Errors
+    ///
+    /// The system's, when it gives no descriptor.
+    pub fn watch(&self) -> io::Result<(Poll, Waker)> {
+        let descriptor = match &self.0 {
             Inlet::Tcp(listener) => listener.as_raw_fd(),
             Inlet::Unix { listener, .. } => listener.as_raw_fd(),
-        }
+        };
+        let poll = Poll::new()?;
+        let mut source = SourceFd(&descriptor);
+        poll.registry()
+            .register(&mut source, Token(0), Interest::READABLE)?;
+        let waker = Waker::new(poll.registry(), Token(1))?;
+        Ok((poll, waker))
     }
 }
 
@@ -255,6 +269,23 @@ impl Drop for SocketFile {
             log::warn!("cannot remove {}: {error}", self.path.display());
         }
     }
+}
+
+/// What to do, behind the text of an error, when the system gives no descriptor.
+pub fn advice(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE) => "; raise LimitNOFILE= in the unit, else ulimit -n as root",
+        Some(Errno::NFILE) => "; raise the host's limit: sysctl fs.file-max",
+        _ => "",
+    }
+}
+
+/// Whether a call on a socket is to be made again: Linux says `WouldBlock` when a time-out is over.
+pub fn is_pause(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+    )
 }
 
 /// One connection. Blocking; read, written and shut down through shared references.

@@ -13,7 +13,6 @@ use rustls::{ServerConnection, StreamOwned};
 use super::Clock;
 use super::answer::{Judgement, Reply, Response, Standing};
 use super::arrival::Arrival;
-use super::date::http_date;
 use super::endpoint::Session;
 use super::faults::{Asked, Dice, Kind, Point, Strike};
 use super::ledger::Line;
@@ -23,6 +22,7 @@ use super::record::Entry;
 use super::request::Request;
 use super::service::Surroundings;
 
+use crate::http1::http_date;
 use crate::moment;
 
 /// Our limit: bytes of a request's head.

@@ -3,9 +3,10 @@ use std::sync::{Mutex, atomic::AtomicUsize};
 use std::time::Instant;
 
 use super::*;
-use crate::http1::body::{FREE, LARGE_BODIES};
+use crate::http1::body::FREE;
 use crate::http1::fixture::{Client, PATIENCE, loopback, until};
 use crate::http1::head::{Head, MAX_FIELDS, MAX_HEAD, Refusal};
+use crate::http1::settings::LARGE_BODIES;
 use crate::http1::{More, Timeouts};
 
 mod attacks;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::simulator::date::http_date;
+use crate::http1::http_date;
 
 /// What `retry-after` says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -98,7 +98,7 @@ pub(super) fn respond(
         value,
         indexing,
     };
-    let date = response.date.map(crate::simulator::date::http_date);
+    let date = response.date.map(crate::http1::http_date);
     let mut fields = [field("", &[], Indexing::Literal); 4];
     let mut count = 0;
     let mut put = |added| {

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::*;
+use crate::http1::body::{Body, FREE, KEPT};
 use crate::http1::fixture::{PATIENCE, until};
 use crate::http1::registry::Registry;
 use crate::http1::socket::Socket;
@@ -34,7 +35,7 @@ fn small_bodies_are_free_and_large_ones_share_the_budget() {
     let mut one = (Body::default(), share(&budget, &one));
     let mut other = (Body::default(), share(&budget, &other));
     let push = |(body, share): &mut (Body, Share<'_>), bytes: usize| {
-        body.push(&vec![0; bytes], share, (2 * FREE, 0))
+        body.push(&vec![0; bytes], 2 * FREE, || share.raise(FREE))
     };
     assert_eq!(push(&mut one, FREE), Ok(()));
     assert_eq!(push(&mut other, FREE), Ok(()));
