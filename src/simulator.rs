@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  server ── threads, sockets ── service ── one connection: gathers, answers, holds back
-//!    http1 ─ the same over HTTP/1.1 ┘ │
+//!    single ─ the same in HTTP/1.1  ┘ │
 //!                                     ├─ endpoint ── apns · fcm · oauth: judge a request (pure)
 //!                                     ├─ faults ──── what goes wrong on purpose, and when (pure)
 //!                                     ├─ ledger ──── accepted, refused, doubled, lost
@@ -37,7 +37,6 @@ mod credentials;
 mod endpoint;
 mod faults;
 mod fcm;
-mod http1;
 mod ledger;
 mod listener;
 mod oauth;
@@ -48,6 +47,7 @@ mod report;
 mod request;
 mod server;
 mod service;
+mod single;
 mod tls;
 
 use std::io;

@@ -74,7 +74,7 @@ const KNOWS: [(&str, &str); 34] = [
     ),
     ("regular", ""),
     ("signal", ""),
-    ("simulator", "http2 moment net pasted"),
+    ("simulator", "http1 http2 moment net pasted"),
     ("stats", ""),
     ("supervisor", "moment"),
     ("texts", ""),

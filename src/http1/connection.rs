@@ -10,7 +10,7 @@ use super::handler::{Handler, Phase};
 use super::head::{Head, HeadScan, Refusal};
 use super::input::{Input, Unfilled};
 use super::registry::Place;
-use super::reply::{RETRY_AFTER_SECS, Reply};
+use super::reply::{CONTINUE, RETRY_AFTER_SECS, Reply};
 use super::settings::Settings;
 use super::standing::Awaited;
 use crate::crash_point;
@@ -160,7 +160,7 @@ impl Connection<'_> {
         if head.expects_continue && self.input.unread().is_empty() {
             let deadline = moment::now() + self.settings.timeouts.write;
             self.input
-                .write(b"HTTP/1.1 100 Continue\r\n\r\n", deadline)
+                .write(CONTINUE, deadline)
                 .map_err(|_| Stop::Gone)?;
         }
         self.share.take_delay();

@@ -100,7 +100,20 @@ pub struct Head {
 
 impl Head {
     /// Parses a complete head, as delimited by [`HeadScan`].
+    ///
+    /// # Errors
+    ///
+    /// What its client is to be told of it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        Self::parse_each(bytes, |_, _| {})
+    }
+
+    /// Parses a head as [`Head::parse`] does, and hands the name and value of each field to `each`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Head::parse`].
+    pub fn parse_each(bytes: &[u8], mut each: impl FnMut(&str, &[u8])) -> Result<Self, Refusal> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut fields);
         match request.parse(bytes) {
@@ -122,6 +135,9 @@ impl Head {
             Version::Http11
         };
         let facts = Facts::gather(request.headers)?;
+        for field in request.headers.iter() {
+            each(field.name, field.value);
+        }
         Ok(Self {
             method: method.into(),
             target: target.into(),

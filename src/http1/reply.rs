@@ -160,6 +160,9 @@ fn push_field(fields: &mut Vec<Header>, name: &'static str, value: &str) {
     }
 }
 
+/// What a client hears that waits before it sends a body (RFC 9110 §10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// `Content-Type` of messages, as Gaurun's.
 pub const JSON: &str = "application/json; charset=utf-8";
 

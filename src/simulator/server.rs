@@ -20,7 +20,7 @@ use super::endpoint::LookAlike;
 use super::faults::{Asked, Dice, Farewell, Faults, Kind, Point, Strike, TICK};
 use super::listener::{Listener, PATIENCE};
 use super::service::{Doom, HEADER_TABLE_INITIAL, Service, WINDOW_INITIAL};
-use super::{Clock, apns, http1, tls};
+use super::{Clock, apns, single, tls};
 use crate::http2::{ErrorCode, Options};
 use crate::moment;
 use crate::net::connection::Connection;
@@ -183,7 +183,7 @@ fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -
     if matches!(around.endpoint, LookAlike::Apns(_)) || offers_h2(&socket)? {
         serve_http2(listener, shared, socket, number, faults, strike)
     } else {
-        http1::serve(listener, &shared.clock, socket, number)
+        single::serve(listener, &shared.clock, socket, number)
     }
 }
 
