@@ -7,7 +7,8 @@ use std::time::Duration;
 /// The listener's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Most connections open at once, each with a thread, beside [`BESIDE_CONNECTIONS`].
+    /// Most connections open at once, each with a thread, beside
+    /// [`BESIDE_CONNECTIONS`](super::BESIDE_CONNECTIONS).
     pub max_connections: usize,
     /// Whether more were asked for, and the limit of open files leaves no more.
     pub is_cut: bool,
