@@ -230,7 +230,9 @@ impl Daemon {
         if resends && !resent {
             noted = self.keeping.set_notes_handed(false);
         }
-        for running in lanes.serving() {
+        // One that ends keeps the limits by which it was served: the new ones have none for it.
+        let stays = |running: &&Arc<RunningLane>| in_force.enables(running.id());
+        for running in lanes.serving().filter(stays) {
             let lane = &running.lane;
             running.set_limits(limits(&in_force, lane.id()));
             lane.room().set_capacity(core.queues.get());

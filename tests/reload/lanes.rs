@@ -120,7 +120,8 @@ fn a_lane_that_was_disabled_at_the_start_is_enabled() {
     let mut site = site;
     for number in 0..3 {
         site = site.with("ios.enabled", false);
-        put_in_force(&site);
+        let told = put_in_force(&site);
+        assert!(!told.contains("until the next start"), "{told}");
         site = site.with("ios.enabled", true);
         put_in_force(&site);
         assert_eq!(daemon.push(&batch(10 + number..11 + number)).status, 200);
@@ -139,9 +140,12 @@ fn without_a_journal_a_lane_that_is_disabled_sends_first_what_it_has() {
     let simulated = Simulated::start();
     let site = with_control(Site::simulated(&simulated.simulator))
         .without_journal()
-        .with("ios.rate", 10);
+        .with("ios.rate", 10)
+        .with("ios.retry_max", 1);
     let daemon = site.start();
     let accepted = daemon.push(&batch(0..20)).accepted_ids();
+    let refused = json!([{"platform": 1, "token": ["0bad503000"], "message": "m"}]);
+    daemon.push(&json!({"notifications": refused}));
     let site = site.with("ios.enabled", false);
     let told = put_in_force(&site);
     assert!(
@@ -153,6 +157,10 @@ fn without_a_journal_a_lane_that_is_disabled_sends_first_what_it_has() {
     wait_until("all to be sent", || {
         daemon.stat().number("/ios/push_success") == 20
     });
+    wait_until("what is refused to fail", || {
+        daemon.stat().number("/ios/push_error") == 1
+    });
+    assert_eq!(simulated.received()["0bad503000"], 2, "it is tried again");
     let site = site.with("ios.enabled", true);
     put_in_force(&site);
     assert_eq!(daemon.push(&batch(40..41)).accepted_ids().len(), 1);
