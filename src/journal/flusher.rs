@@ -274,7 +274,9 @@ impl Flusher {
             self.note_doubt(&notes.are_handed);
             self.mark_handed(&notes.handed);
             let mut batch = self.store.batch();
-            if self.timers.is_due(Timer::SettleAgain, now.monotonic) {
+            // Who hands no push waits for what was settled, and hears of nothing else.
+            let is_asked = notes.handed.iter().any(|(ids, _)| ids.is_empty());
+            if is_asked || self.timers.is_due(Timer::SettleAgain, now.monotonic) {
                 batch.settle(self.settled.clone());
                 batch.leave(self.left.clone());
             }
@@ -297,6 +299,8 @@ impl Flusher {
                 replies.push(reply);
             }
             if !batch.has_records() {
+                // Nothing is left to be written for them.
+                self.accept_if_kept(waiting);
                 return written;
             }
             let (bytes, settles) = (batch.frames.len(), !batch.settled.is_empty());
@@ -326,6 +330,16 @@ impl Flusher {
                     return written;
                 }
             }
+        }
+    }
+
+    /// Tells those who wait for what is written already.
+    fn accept_if_kept(&self, waiting: Vec<Reply>) {
+        let state = self.inbox.lock().state.clone();
+        if state.is_fatal() {
+            refuse(waiting, &Refused::whole(state));
+        } else {
+            accept(waiting);
         }
     }
 

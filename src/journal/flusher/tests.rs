@@ -132,6 +132,32 @@ fn what_could_not_be_written_stays_until_it_is_tried_again() {
 }
 
 #[test]
+fn who_waits_for_settlements_to_be_written_is_told_so_only_when_they_are() {
+    let files = MemoryFiles::default();
+    let mut flusher = flusher(&files, &settings());
+    let now = Moment::now();
+    let ask = |flusher: &mut Flusher| {
+        let (reply, kept) = crossbeam_channel::bounded(1);
+        let mut work = Work::default();
+        work.notes.handed.push((Vec::new(), reply));
+        flusher.round(work, now);
+        kept.recv().unwrap().is_ok()
+    };
+    assert!(ask(&mut flusher), "there is nothing to write");
+    flusher.settled = vec![(1, Some(End::Succeeded))];
+    flusher.left = vec![(2, Attempts::default())];
+    files.set_capacity(Some(files.used()));
+    assert!(!ask(&mut flusher));
+    assert_eq!((flusher.settled.len(), flusher.left.len()), (1, 1));
+    files.set_capacity(None);
+    assert!(
+        ask(&mut flusher),
+        "though the time to try again has not come"
+    );
+    assert!(flusher.settled.is_empty() && flusher.left.is_empty());
+}
+
+#[test]
 fn what_cannot_be_written_grows_no_longer_and_is_not_tried_every_time() {
     let files = MemoryFiles::default();
     let mut flusher = flusher(&files, &settings());

@@ -86,6 +86,9 @@ fn what_a_lane_has_left_is_fed_anew_and_the_other_lanes_go_on() {
     expected.extend([(1004, Attempts::default()), (1006, TRIED)]);
     assert_eq!(feed_all(&journal, lane, 7), expected);
     assert_eq!(journal.unfed(LaneId::ANDROID), others);
+    // Nothing is left to be written.
+    journal.feed_again(lane).unwrap();
+    assert_eq!(feed_all(&journal, lane, 7), expected);
 }
 
 #[test]
