@@ -97,6 +97,13 @@ impl Client {
     fn head(&mut self) -> io::Result<Option<Result<(Head, Fields), Refusal>>> {
         let mut scan = HeadScan::default();
         loop {
+            // RFC 9112 §2.2: an empty line before a request is passed over.
+            while self.unread.starts_with(b"\r\n") {
+                self.unread.drain(..2);
+            }
+            if self.unread == b"\r" && self.read_some()? > 0 {
+                continue;
+            }
             match scan.end(&self.unread) {
                 Ok(Some(length)) => {
                     let bytes: Vec<u8> = self.unread.drain(..length).collect();
