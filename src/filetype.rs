@@ -345,7 +345,7 @@ impl Kind {
             Self::CutJson => "the file breaks off in the middle of its JSON",
             Self::OtherKey(what, is_read) => {
                 let what = format!("the key is {what}");
-                let shown = format!(", as is shown by: openssl pkey -in {file} -noout -text");
+                let shown = format!(", as is shown by: openssl pkey -in {file} -noout -text_pub");
                 return (if is_read { what + &shown } else { what }, true);
             }
             _ => "the file breaks off before its -----END line, or is shorter than it says",
