@@ -12,7 +12,18 @@ use crate::regular;
 /// Asks, and says what came of it.
 pub(super) fn run(asked: &Reload) -> ExitCode {
     let named = config::control_socket(asked.config.as_deref(), &Environment::read());
-    let path = named.unwrap_or_else(|| PathBuf::from(USUAL_PATH));
+    let file = asked.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
+    // The usual socket is that of the usual file's daemon: another file's may be any.
+    let usual = (file == Path::new(DEFAULT_PATH)).then(|| PathBuf::from(USUAL_PATH));
+    let Some(path) = named.or(usual) else {
+        say_where_it_looked(file);
+        report(format_args!(
+            "{} names no core.control_socket, by which its daemon could be asked; SIGHUP reloads \
+             without one, as does systemctl reload with the unit's name",
+            file.display()
+        ));
+        return ExitCode::Unavailable;
+    };
     match control::ask(&path, Request::Reload { wait: asked.wait }) {
         Ok(ControlAnswer::Asked) => ExitCode::Ok,
         Ok(ControlAnswer::Reloaded { lines }) => print(&lines),
@@ -32,13 +43,7 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
         Err(error) => {
             report(format_args!("{}: {error}", path.display()));
             if let AskError::NoDaemon(_) = error {
-                let file = asked.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
-                if let Err(error) = regular::open(file) {
-                    let file = file.display();
-                    report(format_args!(
-                        "no configuration was found at {file}: {error}; name the daemon's with -c"
-                    ));
-                }
+                say_where_it_looked(file);
                 report(
                     "a daemon has a control socket if core.control_socket named one at its start, \
                      or if systemd gives it a runtime directory; SIGHUP reloads without one",
@@ -46,6 +51,16 @@ pub(super) fn run(asked: &Reload) -> ExitCode {
             }
             ExitCode::Unavailable
         }
+    }
+}
+
+/// Says so if there is no configuration.
+fn say_where_it_looked(file: &Path) {
+    if let Err(error) = regular::open(file) {
+        let file = file.display();
+        report(format_args!(
+            "no configuration was found at {file}: {error}; name the daemon's with -c"
+        ));
     }
 }
 

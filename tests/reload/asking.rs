@@ -174,6 +174,18 @@ fn without_a_configuration_it_says_where_it_looked() {
 }
 
 #[test]
+fn the_daemon_of_another_file_is_not_asked() {
+    let site = Site::unreachable();
+    site.write_config();
+    let output = reload(&site, &["--wait"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{told}");
+    let file = site.path("sterna.toml");
+    let expected = format!("{} names no core.control_socket", file.display());
+    assert!(told.contains(&expected), "{told}");
+}
+
+#[test]
 fn a_second_daemon_leaves_the_socket_and_a_dead_ones_is_replaced() {
     let site = with_control(Site::unreachable()).without_journal();
     let daemon = site.start();
