@@ -102,6 +102,11 @@ impl Absent {
         }
     }
 
+    /// Has them looked through at once, since others have come.
+    pub(super) fn look_again(&mut self) {
+        (self.due, self.sweep, self.left) = (moment::now(), None, u64::MAX);
+    }
+
     /// Settles those whose time has passed, or some of them; when to go on, if any are left.
     pub(super) fn settle(&mut self, journal: &Journal, now: Moment) -> Option<Instant> {
         let unsettled = journal.unfed(self.id);

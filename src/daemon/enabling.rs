@@ -83,18 +83,21 @@ impl Daemon {
         });
         running.lane.stop();
         running.end();
-        // What has ended and is not settled there yet would be sent again.
-        let is_written = running.has_ended() && self.register.await_all(LINES_KEPT_WITHIN);
-        let stay = is_written && journal.feed_again(id).is_ok();
+        let within = LINES_KEPT_WITHIN + FEEDER_LEAVES_WITHIN;
+        let feeder = self.feeder.as_ref().filter(|_| running.has_ended());
+        let stay = feeder.map_or(Some(false), |feeder| feeder.feed_again(id, within));
         let known = (id, self.lanes.get().stats(id));
         let absent = Absent::new(known, limits(config, id), &self.logs, &self.register);
-        let told = if stay {
-            absent.told(journal)
-        } else {
-            Some(format!(
+        let told = match stay {
+            Some(true) => absent.told(journal),
+            Some(false) => Some(format!(
                 "{id} is disabled: what it had taken from the journal stays there until the next \
                  start, since a push log takes no lines"
-            ))
+            )),
+            None => Some(format!(
+                "{id} is disabled: what it has stays in the journal; how much that is cannot be \
+                 said yet, since the disk is slow"
+            )),
         };
         if let Some(feeder) = &self.feeder {
             feeder.keep(absent);

@@ -57,6 +57,8 @@ enum Word {
         LaneId,
         #[expect(dead_code, reason = "it tells by its end")] Sender<()>,
     ),
+    /// What a lane had that has left is fed anew; whether that is so.
+    Again(LaneId, Sender<bool>),
     /// These are looked after.
     Keep(Absent),
     /// By what pushes expire whose lane is not served.
@@ -150,6 +152,16 @@ impl Feeder {
         let _heard = moment::receive_within(&heard, within).is_ok();
     }
 
+    /// Counts as not fed what a lane had that has left, and whose threads have ended; false if the
+    /// logs or the journal are not written, `None` if it comes to that after this time only.
+    ///
+    /// Here, since nobody but the feeder knows that it feeds the lane no more.
+    pub(super) fn feed_again(&self, lane: LaneId, within: Duration) -> Option<bool> {
+        let (told, heard) = crossbeam_channel::bounded(1);
+        self.tell(Word::Again(lane, told));
+        moment::receive_within(&heard, within).ok()
+    }
+
     /// Looks after the pushes of a lane that is not served.
     pub(super) fn keep(&self, absent: Absent) {
         self.tell(Word::Keep(absent));
@@ -219,6 +231,16 @@ impl Feeding {
                 self.lanes.push((lane, settler));
             }
             Word::Leave(id, _) => self.lanes.retain(|(lane, _)| lane.id() != id),
+            Word::Again(id, told) => {
+                // What has ended and is not settled there yet would be sent again.
+                let is_done = self.register.await_all(LINES_KEPT_WITHIN)
+                    && self.journal.feed_again(id).is_ok();
+                let absent = self.absent.iter_mut();
+                absent
+                    .filter(|absent| absent.id() == id)
+                    .for_each(Absent::look_again);
+                let _waits = told.send(is_done).is_ok();
+            }
             Word::Keep(absent) => self.absent.push(absent),
             Word::Limits(of) => {
                 for absent in &mut self.absent {
