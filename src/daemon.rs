@@ -156,16 +156,7 @@ impl Daemon {
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
-        let mut lanes = Lanes::of(LaneId::DEFAULT_APP);
-        for (id, files, route) in routes {
-            let known = (id, lanes.stats(id));
-            let limits = limits(config, id);
-            let way = (route, files);
-            let lane = RunningLane::start(known, &config.core, way, limits, &logs, &register)
-                .map_err(|error| StartError::new(StartErrorKind::System, error))?;
-            lane.lane.set_rate(rate(config, id), moment::now());
-            lanes.serve(id, Some(lane));
-        }
+        let lanes = lanes(config, routes, &logs, &register)?;
         let supervision = Supervision::new(Supervisor::from_environment());
         supervision.watch_logs(&logs);
         lanes
@@ -209,27 +200,27 @@ impl Daemon {
         if let Some(listen) = later {
             daemon.listener = Some(listen()?);
         }
-        if let Some(listener) = &daemon.listener {
-            daemon.supervision.watch("API accept", listener.heartbeat());
+        let serves_on = daemon.local_addr().map(|address| address.to_string());
+        daemon.be_ready(control, &serves_on.unwrap_or(place))?;
+        Ok(daemon)
+    }
+
+    /// Hears who asks for a reload, and says that the daemon serves.
+    fn be_ready(&mut self, control: Option<Bound>, place: &str) -> Result<(), StartError> {
+        if let Some(listener) = &self.listener {
+            self.supervision.watch("API accept", listener.heartbeat());
         }
-        daemon.control = control
+        self.control = control
             .map(Control::start)
             .transpose()
             .map_err(|error| StartError::new(StartErrorKind::System, error))?;
-        if let Some(control) = &daemon.control {
-            daemon
-                .supervision
+        if let Some(control) = &self.control {
+            self.supervision
                 .watch("control socket", control.heartbeat());
         }
-        ::log::info!(
-            "Sterna {} serves on {}",
-            env!("CARGO_PKG_VERSION"),
-            daemon
-                .local_addr()
-                .map_or(place, |address| address.to_string())
-        );
-        daemon.supervision.supervisor().ready();
-        Ok(daemon)
+        ::log::info!("Sterna {} serves on {place}", env!("CARGO_PKG_VERSION"));
+        self.supervision.supervisor().ready();
+        Ok(())
     }
 
     /// Opens the journal, goes on where the last process ended, and takes pushes from now on.
@@ -408,6 +399,26 @@ fn credential_files(
             Some(routes::android_files(android, roots, directory))
         }
     }
+}
+
+/// The lanes that the configuration enables, served by threads of their own.
+fn lanes(
+    config: &Config,
+    routes: Vec<(LaneId, CredentialFiles, Route)>,
+    logs: &Logs,
+    register: &Arc<Register>,
+) -> Result<Lanes<RunningLane>, StartError> {
+    let mut lanes = Lanes::of(LaneId::DEFAULT_APP);
+    for (id, files, route) in routes {
+        let known = (id, lanes.stats(id));
+        let limits = limits(config, id);
+        let way = (route, files);
+        let lane = RunningLane::start(known, &config.core, way, limits, logs, register)
+            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+        lane.lane.set_rate(rate(config, id), moment::now());
+        lanes.serve(id, Some(lane));
+    }
+    Ok(lanes)
 }
 
 fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError> {
