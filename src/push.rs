@@ -160,6 +160,9 @@ impl fmt::Debug for DeviceToken {
 pub struct PushId(pub u64);
 
 impl PushId {
+    /// All ids are below it.
+    pub(crate) const END: u64 = 1 << 53;
+
     /// The daemon that gives such ids. Before there were nodes, ids were made from the clock: they
     /// look like those of nodes from 256 on, never like those of node 0.
     pub const fn node(self) -> Node {
@@ -509,7 +512,8 @@ mod tests {
             assert_eq!(PushId(ids.end - 1).node(), node);
             before = ids.end - 1;
         }
-        assert_eq!(before, (1 << 53) - 1);
+        assert_eq!(before, PushId::END - 1);
+        assert_eq!(PushId::END, 1 << 53);
         assert_eq!(Node::new(Node::MAX + 1), None);
     }
 

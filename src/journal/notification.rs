@@ -24,6 +24,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::bytes::{Bytes, put_bytes, put_number, put_signed, put_time};
+use super::frame::RECORD_MAX;
 use super::lanes::SegmentLanes;
 use crate::push::{
     Accepted, Class, Content, DeviceToken, Envelope, LaneId, Note, PushId, PushType, Texts,
@@ -221,14 +222,17 @@ impl RecordHead {
         put_head(out, self.first_id, self.tokens.into(), self.lane, self.at);
     }
 
-    /// Reads the begin of a record in a segment that has named these lanes.
+    /// Reads the begin of a record in a segment that has named these lanes. What it claims is
+    /// bounded by what one may hold: memory is asked for by that number of tokens later.
     pub(super) fn read(bytes: &mut Bytes<'_>, lanes: &SegmentLanes) -> Option<Self> {
-        Some(Self {
+        let read = Self {
             first_id: bytes.number()?,
             tokens: bytes.number32()?,
             lane: lanes.get(bytes.number16()?)?,
             at: bytes.time()?,
-        })
+        };
+        let end = read.first_id.checked_add(read.tokens.into())?;
+        (end <= PushId::END && read.tokens as usize <= RECORD_MAX).then_some(read)
     }
 }
 

@@ -6,7 +6,7 @@ use super::bytes::{Bytes, put_bytes, put_number, put_time};
 use super::lanes::{self, SegmentLanes};
 use super::settled::Runs;
 use super::{Attempts, KeptAnswer, frame, notification, settled};
-use crate::push::{Accepted, End, LaneId};
+use crate::push::{Accepted, End, LaneId, PushId};
 
 /// Kinds of records; a number is never given another meaning.
 pub(super) mod kind {
@@ -59,12 +59,16 @@ impl<'a> Record<'a> {
         let mut bytes = Bytes(record);
         match kind {
             kind::ACCEPTED | kind::LOST => {
-                notification::RecordHead::read(&mut bytes, lanes).map(Self::Accepted)
+                let head = notification::RecordHead::read(&mut bytes, lanes)?;
+                // Each token has its length's byte at least.
+                let fits = kind == kind::LOST || head.tokens as usize <= bytes.0.len();
+                fits.then_some(Self::Accepted(head))
             }
             kind::ANSWER => answer(&mut bytes).map(Self::Answer),
             kind::SETTLED => Some(Self::Settled(Runs::of(record))),
             kind::ATTEMPTS => attempts(&mut bytes).map(Self::Attempts),
-            kind::IDS => bytes.number().map(Self::Ids),
+            // A higher one would leave no ids for pushes to come.
+            kind::IDS => bytes.number().filter(|id| *id < PushId::END).map(Self::Ids),
             kind::SYNCED => Some(Self::Synced),
             kind::COMPLETE => Some(Self::Complete),
             kind::HANDED => Some(Self::Handed(Runs::of(record))),
@@ -320,6 +324,44 @@ mod tests {
                 let runs = runs.count();
                 prop_assert!(runs <= record.len() / 2);
             }
+        }
+    }
+
+    #[test]
+    fn no_head_claims_more_than_there_can_be() {
+        let mut lanes = SegmentLanes::default();
+        let mut name = Vec::new();
+        lanes::put(&mut name, LaneId::IOS);
+        assert!(lanes.name(&name));
+        let mut is_read = |kind, first_id: u64, tokens: u64, left: usize| {
+            let mut record = Vec::new();
+            put_number(&mut record, first_id);
+            put_number(&mut record, tokens);
+            put_number(&mut record, LaneId::IOS.number().into());
+            put_time(&mut record, Duration::ZERO);
+            record.extend(vec![0; left]);
+            Record::read(kind, &record, &mut lanes).is_some()
+        };
+        let (last, many) = (PushId::END - 1, u32::MAX.into());
+        for (kind, first_id, tokens, left, expected) in [
+            (kind::ACCEPTED, 1, 20, 20, true),
+            (kind::ACCEPTED, 1, 21, 20, false),
+            (kind::ACCEPTED, 1, many, 20, false),
+            (kind::ACCEPTED, last, 1, 20, true),
+            (kind::ACCEPTED, last, 2, 20, false),
+            (kind::ACCEPTED, u64::MAX, 2, 20, false),
+            (kind::LOST, 1, 21, 0, true),
+            (kind::LOST, last, 2, 0, false),
+            (kind::LOST, 1, many, 0, false),
+        ] {
+            let read = is_read(kind, first_id, tokens, left);
+            assert_eq!(read, expected, "{kind} {first_id} {tokens} {left}");
+        }
+        for (id, expected) in [(last, true), (PushId::END, false)] {
+            let mut record = Vec::new();
+            put_number(&mut record, id);
+            let read = Record::read(kind::IDS, &record, &mut lanes);
+            assert_eq!(read.is_some(), expected, "{id}");
         }
     }
 
