@@ -170,17 +170,23 @@ impl Batch {
         record::put_ids(&mut self.frames, last);
     }
 
-    /// Names a lane, before a notification to it: twice where it was not named before, so that
-    /// there is always another name if one is damaged.
+    /// Names a lane, before a notification to it.
     fn name(&mut self, lane: LaneId) {
         if self.named.contains(&lane) {
             return;
         }
         record::put_lane(&mut self.frames, lane);
-        if !self.known.contains(&lane) {
-            record::put_lane(&mut self.frames, lane);
-        }
         self.named.push(lane);
+    }
+
+    /// Ends it: lanes that were not named before are named once more, so that there is always
+    /// another name if one is damaged, and not in the same sector unless all between is lost too.
+    pub(super) fn end(&mut self) {
+        for lane in &self.named {
+            if !self.known.contains(lane) {
+                record::put_lane(&mut self.frames, *lane);
+            }
+        }
     }
 
     /// What stays of a notification whose record is damaged.

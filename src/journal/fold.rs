@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::frame::Frame;
 use super::index::{Index, Location};
 use super::lanes::SegmentLanes;
-use super::notification::RecordHead;
+use super::notification::{NumberedHead, RecordHead};
 use super::record::Record;
 use super::{ANSWERS_BYTES_MAX, IN_DOUBT, KEEP_ANSWERS, KeptAnswer};
 use crate::push::{End, Node, PushId};
@@ -43,11 +43,14 @@ pub(super) struct Fold {
     group: Option<(u64, Vec<Member>)>,
     /// What is left of broken groups, until it is known what broke them.
     doubtful: Vec<Member>,
+    /// Notifications, by their first ids, whose lanes this segment has not named yet. They are in
+    /// the index, under any lane, so that it takes what is said of them.
+    unnamed: BTreeMap<u64, (NumberedHead, Location)>,
 }
 
 #[derive(Debug)]
 enum Member {
-    Notification(RecordHead, Location),
+    Notification(NumberedHead, Location),
     Answer(KeptAnswer, Location),
 }
 
@@ -58,6 +61,8 @@ pub(super) struct Ending {
     pub(super) unfinished: Option<u64>,
     /// Frames of broken groups that were dropped, since nobody was told that they were taken.
     pub(super) dropped: Vec<Location>,
+    /// Records with outstanding pushes that are lost with the names of their lanes.
+    pub(super) unnamed: Vec<Location>,
 }
 
 impl Member {
@@ -134,6 +139,7 @@ impl Fold {
         let mut ending = Ending {
             unfinished: None,
             dropped: Vec::new(),
+            unnamed: Vec::new(),
         };
         if is_last {
             ending.unfinished = unfinished.map(|(offset, _)| offset);
@@ -148,7 +154,28 @@ impl Fold {
                 .extend(unfinished.into_iter().flat_map(|group| group.1));
             self.trust();
         }
+        ending.unnamed = self.name();
         ending
+    }
+
+    /// Gives the notifications without lanes the lanes that the segment has named since; those that
+    /// have none go. What was settled meanwhile, or stands elsewhere too, is left alone.
+    fn name(&mut self) -> Vec<Location> {
+        let mut lost = Vec::new();
+        for (first_id, (numbered, place)) in std::mem::take(&mut self.unnamed) {
+            let named = numbered.named(&mut self.lanes);
+            if self.index.place_of(first_id) != Some(place) {
+                continue;
+            }
+            if let Some(head) = named {
+                self.index.insert(&head, place, true);
+            } else {
+                let tokens = numbered.unnamed().tokens;
+                self.index.settle_run(first_id, tokens.into());
+                lost.push(place);
+            }
+        }
+        lost
     }
 
     /// The answers that are kept at a time, the oldest first; the index learns where they are.
@@ -216,6 +243,23 @@ impl Fold {
         *highest = id.max(*highest);
     }
 
+    /// The head of a notification with its lane, or with any, until it is named.
+    fn lane_of(&mut self, numbered: NumberedHead, place: Location) -> RecordHead {
+        let head = numbered.unnamed();
+        let known = numbered.named(&mut self.lanes).or_else(|| {
+            // A copy of one in an older segment has the lane of that.
+            let before = self.index.head(head.first_id)?;
+            let is_sure = !self.unnamed.contains_key(&head.first_id);
+            let lane = before.lane;
+            (is_sure && before.tokens == head.tokens).then_some(RecordHead { lane, ..head })
+        });
+        match known {
+            Some(_) => self.unnamed.remove(&head.first_id),
+            None => self.unnamed.insert(head.first_id, (numbered, place)),
+        };
+        known.unwrap_or(head)
+    }
+
     /// What was doubtful is durable: it was the disk that broke it.
     fn trust(&mut self) {
         for member in std::mem::take(&mut self.doubtful) {
@@ -225,7 +269,8 @@ impl Fold {
 
     fn take(&mut self, member: Member) {
         match member {
-            Member::Notification(head, place) => {
+            Member::Notification(numbered, place) => {
+                let head = self.lane_of(numbered, place);
                 self.see(head.last_id());
                 let before = self.index.outstanding();
                 self.index.insert(&head, place, true);

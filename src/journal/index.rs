@@ -273,6 +273,11 @@ impl Index {
         settled
     }
 
+    /// Where the record of a notification is, if it has outstanding pushes.
+    pub(super) fn place_of(&self, first_id: u64) -> Option<Location> {
+        self.entries.get(&first_id).map(Entry::place)
+    }
+
     /// What is known of a notification without its record: all but its time.
     pub(super) fn head(&self, first_id: u64) -> Option<RecordHead> {
         let entry = self.entries.get(&first_id)?;

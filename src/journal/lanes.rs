@@ -3,22 +3,23 @@
 //! Pure: no file, no clock, no thread.
 //!
 //! Each batch of records names the lanes of its notifications before them, the first one of a
-//! process twice, so that damage to one such name leaves another. Within a segment a number stands
-//! for one lane: a process that has other numbers writes another segment.
+//! process again after them, so that damage to one such name leaves another, elsewhere. Within a
+//! segment a number stands for one lane, wherever it is named: a process that has other numbers, or
+//! cannot tell whether it has, writes another segment.
 
 use std::collections::BTreeMap;
 
 use super::bytes::{Bytes, put_bytes, put_number};
 use crate::push::LaneId;
 
-/// What a segment has named so far.
+/// What a segment has named so far, and the numbers that it has used without a name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SegmentLanes(BTreeMap<u16, LaneId>);
+pub(super) struct SegmentLanes(BTreeMap<u16, Option<LaneId>>);
 
 impl SegmentLanes {
-    /// The lane of that number.
-    pub(super) fn get(&self, number: u16) -> Option<LaneId> {
-        self.0.get(&number).copied()
+    /// The lane of that number, which a record has.
+    pub(super) fn get(&mut self, number: u16) -> Option<LaneId> {
+        *self.0.entry(number).or_default()
     }
 
     /// Takes a record that names a lane; false if it names none that there is, or another one than
@@ -31,12 +32,14 @@ impl SegmentLanes {
         else {
             return false;
         };
-        *self.0.entry(number).or_insert(lane) == lane
+        *self.0.entry(number).or_default().get_or_insert(lane) == lane
     }
 
-    /// Whether this process has these numbers too, so that it may write here.
+    /// Whether this process has these numbers too, so that it may write here: a number without a
+    /// name may be another lane's.
     pub(super) fn are_ours(&self) -> bool {
-        self.0.iter().all(|(number, lane)| *number == lane.number())
+        let mut lanes = self.0.iter();
+        lanes.all(|(number, lane)| lane.is_some_and(|lane| *number == lane.number()))
     }
 }
 
@@ -63,6 +66,7 @@ mod tests {
         assert!(!lanes.name(&record(2, "ios")) && !lanes.name(&record(3, "nobody's")));
         assert!(!lanes.name(&[]) && !lanes.name(&[3, 9]));
         assert_eq!((lanes.get(2), lanes.get(3)), (Some(LaneId::ANDROID), None));
+        assert!(!lanes.are_ours(), "3 may be anybody's");
         assert!(lanes.name(&record(3, "ios")) && !lanes.are_ours());
         assert_eq!(lanes.get(3), Some(LaneId::IOS));
     }

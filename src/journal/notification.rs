@@ -43,6 +43,14 @@ pub(super) struct RecordHead {
     pub(super) at: Duration,
 }
 
+/// The same with the number that the segment has for the lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NumberedHead {
+    number: u16,
+    /// All but the lane.
+    head: RecordHead,
+}
+
 /// A whole record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Body {
@@ -225,18 +233,34 @@ impl RecordHead {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_head(out, self.first_id, self.tokens.into(), self.lane, self.at);
     }
+}
 
-    /// Reads the begin of a record in a segment that has named these lanes. What it claims is
-    /// bounded by what one may hold: memory is asked for by that number of tokens later.
-    pub(super) fn read(bytes: &mut Bytes<'_>, lanes: &SegmentLanes) -> Option<Self> {
-        let read = Self {
-            first_id: bytes.number()?,
-            tokens: bytes.number32()?,
-            lane: lanes.get(bytes.number16()?)?,
+impl NumberedHead {
+    /// Reads the begin of a record. What it claims is bounded by what one may hold: memory is asked
+    /// for by that number of tokens later.
+    pub(super) fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
+        let (first_id, tokens) = (bytes.number()?, bytes.number32()?);
+        let number = bytes.number16()?;
+        let head = RecordHead {
+            first_id,
+            tokens,
+            lane: LaneId::IOS,
             at: bytes.time()?,
         };
-        let end = read.first_id.checked_add(read.tokens.into())?;
-        (end <= PushId::END && read.tokens as usize <= RECORD_MAX).then_some(read)
+        let end = first_id.checked_add(tokens.into())?;
+        let fits = end <= PushId::END && tokens as usize <= RECORD_MAX;
+        fits.then_some(Self { number, head })
+    }
+
+    /// The head, of a lane that is not this one before [`NumberedHead::named`] says so.
+    pub(super) fn unnamed(&self) -> RecordHead {
+        self.head
+    }
+
+    /// The head, if the segment has named the lane.
+    pub(super) fn named(&self, lanes: &mut SegmentLanes) -> Option<RecordHead> {
+        let lane = lanes.get(self.number)?;
+        Some(RecordHead { lane, ..self.head })
     }
 }
 

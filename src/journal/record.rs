@@ -40,7 +40,7 @@ pub(super) mod kind {
 /// A record, as far as recovery reads it.
 #[derive(Debug)]
 pub(super) enum Record<'a> {
-    Accepted(notification::RecordHead),
+    Accepted(notification::NumberedHead),
     Answer(KeptAnswer),
     Settled(Runs<'a>),
     Attempts(Vec<(u64, Attempts)>),
@@ -59,10 +59,11 @@ impl<'a> Record<'a> {
         let mut bytes = Bytes(record);
         match kind {
             kind::ACCEPTED | kind::LOST => {
-                let head = notification::RecordHead::read(&mut bytes, lanes)?;
+                let numbered = notification::NumberedHead::read(&mut bytes)?;
+                let head = numbered.unnamed();
                 // Each token has its length's byte at least.
                 let fits = kind == kind::LOST || head.tokens as usize <= bytes.0.len();
-                fits.then_some(Self::Accepted(head))
+                fits.then_some(Self::Accepted(numbered))
             }
             kind::ANSWER => answer(&mut bytes).map(Self::Answer),
             kind::SETTLED => Some(Self::Settled(Runs::of(record))),
@@ -330,9 +331,6 @@ mod tests {
     #[test]
     fn no_head_claims_more_than_there_can_be() {
         let mut lanes = SegmentLanes::default();
-        let mut name = Vec::new();
-        lanes::put(&mut name, LaneId::IOS);
-        assert!(lanes.name(&name));
         let mut is_read = |kind, first_id: u64, tokens: u64, left: usize| {
             let mut record = Vec::new();
             put_number(&mut record, first_id);

@@ -288,6 +288,9 @@ impl Search<'_> {
         // Without the room that was made for records to come.
         let used = zeros.unwrap_or(file_len);
         let ending = fold.end_of_segment(is_last);
+        for place in &ending.unnamed {
+            self.damage(number, place.offset, place.len.into());
+        }
         let good_end = ending.unfinished.or(tail).unwrap_or(used);
         if head == SegmentHead::Damaged && frames > 0 {
             self.damage(number, 0, SEGMENT_HEAD as u64);

@@ -238,6 +238,7 @@ impl Store {
         if self.cut_due {
             self.cut()?;
         }
+        batch.end();
         frame::seal(&mut batch.frames, frame::salt(self.active));
         if let Err(error) = self.file.write_at(&batch.frames, self.len) {
             self.cut_due = true;

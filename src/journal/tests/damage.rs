@@ -10,10 +10,11 @@ use crate::journal::frame;
 use crate::journal::lanes::SegmentLanes;
 use crate::journal::read;
 use crate::journal::reader::{READ_TWICE_MAX, Reader, Step};
-use crate::journal::record::Record;
+use crate::journal::record::{Record, kind};
 use crate::journal::recovery::BEGIN_BYTES;
 use crate::journal::segment::SEGMENT_HEAD;
 use crate::journal::store::Store;
+use crate::push::{End, LaneId};
 
 /// Bytes from the end that are looked at one by one.
 const TAIL: usize = 4096;
@@ -45,13 +46,16 @@ fn with(content: &[u8]) -> MemoryFiles {
     files
 }
 
-/// The journal of the first operations, for each number of them.
+/// The journal of the first operations, for each number of them. Names of lanes at the end of a
+/// write are there once more: it is whole without them.
 fn stages() -> Vec<(usize, BTreeSet<u64>)> {
     let script = script();
     let stages = (0..=script.len()).map(|operations| {
         let files = MemoryFiles::default();
         run(&files, &script[..operations], &mut Ledger::default());
-        (files.content(&segment()).len(), ids(&files))
+        let parts = parts(&files.content(&segment()));
+        let said = parts.iter().rfind(|part| !part.is_name).unwrap();
+        (said.end, ids(&files))
     });
     stages.collect()
 }
@@ -106,6 +110,7 @@ struct Part {
     end: usize,
     accepts: BTreeSet<u64>,
     settles: BTreeSet<u64>,
+    is_name: bool,
 }
 
 fn parts(content: &[u8]) -> Vec<Part> {
@@ -120,9 +125,11 @@ fn parts(content: &[u8]) -> Vec<Part> {
             end: usize::try_from(offset).unwrap() + frame.len(),
             accepts: BTreeSet::new(),
             settles: BTreeSet::new(),
+            is_name: frame.kind == kind::LANE,
         };
         match Record::read(frame.kind, frame.record, &mut lanes).unwrap() {
-            Record::Accepted(head) => {
+            Record::Accepted(numbered) => {
+                let head = numbered.unnamed();
                 part.accepts = (head.first_id..).take(head.tokens as usize).collect();
             }
             Record::Settled(runs) => {
@@ -193,6 +200,84 @@ fn every_flipped_bit_costs_at_most_its_record_and_is_told() {
             }
         }
     }
+}
+
+/// A segment of one write of a hundred notifications, some of them settled in it, with other
+/// records behind it that name no lanes.
+fn one_write() -> Vec<u8> {
+    let files = MemoryFiles::default();
+    let (mut store, _) = open(&files).unwrap();
+    let mut batch = store.batch();
+    for id in 1..=100 {
+        batch.add(&Group::of(&[accepted(id, 1)], None).unwrap());
+    }
+    batch.settle([5, 51, 100].map(|id| (id, Some(End::Succeeded))).into());
+    store.write(batch, at(0).unix).unwrap();
+    store.sync().unwrap();
+    let mut batch = store.batch();
+    for _ in 0..400 {
+        batch.note_ids(1);
+    }
+    store.write(batch, at(0).unix).unwrap();
+    store.sync().unwrap();
+    files.content(&segment())
+}
+
+#[test]
+fn a_block_that_is_lost_costs_what_is_in_it_and_no_names_of_lanes() {
+    let content = one_write();
+    let (before, parts) = (ids(&with(&content)), parts(&content));
+    assert_eq!(before.len(), 97);
+    for block in [512, 4096] {
+        let mut lost_of_all = BTreeSet::new();
+        for from in (0..content.len()).step_by(block) {
+            let to = content.len().min(from + block);
+            let mut damaged = content.clone();
+            damaged[from..to].fill(0);
+            let (found, recovered) = outstanding(&with(&damaged));
+            let found: BTreeSet<u64> = found.into_keys().collect();
+            let (mut may_lose, mut may_gain) = (BTreeSet::<u64>::new(), BTreeSet::<u64>::new());
+            let mut begin = 0;
+            for part in &parts {
+                if begin < to && from < part.end {
+                    may_lose.extend(&part.accepts);
+                    may_gain.extend(&part.settles);
+                }
+                begin = part.end;
+            }
+            let lost: BTreeSet<u64> = before.difference(&found).copied().collect();
+            assert!(lost.is_subset(&may_lose), "{from}: lost {lost:?}");
+            assert!(lost.is_empty() || recovered.damaged > 0, "{from}: not told");
+            let mut gained = found.difference(&before);
+            assert!(gained.all(|id| may_gain.contains(id)), "{from}: back");
+            lost_of_all.extend(lost);
+        }
+        assert_eq!(lost_of_all, before, "every record is in a block");
+    }
+}
+
+#[test]
+fn what_has_no_name_of_its_lane_left_is_told_and_nothing_is_written_behind_it() {
+    let content = one_write();
+    let files = with(&content);
+    files.damage(&segment(), b"android", b"ANDROID");
+    let (found, recovered) = outstanding(&files);
+    let is_android = |id: &u64| accepted(*id, 1).envelope.lane == LaneId::ANDROID;
+    let before = ids(&with(&content));
+    assert!(found.keys().eq(before.iter().filter(|id| !is_android(id))));
+    let lost = before.iter().filter(|id| is_android(id)).count() as u64;
+    assert!(lost > 30, "{lost}");
+    // With the two names themselves.
+    assert_eq!(recovered.damaged, lost + 2);
+    let (store, _) = open(&files).unwrap();
+    assert!(store.ids() >= 100, "no id is given twice");
+    drop(store);
+    let left: Vec<_> = files.paths();
+    assert!(
+        !left.contains(&segment()),
+        "its numbers may be others: {left:?}"
+    );
+    assert!(ids(&files).iter().eq(found.keys()));
 }
 
 #[test]
