@@ -370,6 +370,9 @@ impl Journal {
         let mut catalogue = self.catalogue.lock();
         catalogue.unread.forget(lane);
         catalogue.index.start_feeding(Some(lane));
+        drop(catalogue);
+        // They count among those that are not fed: lanes leave pushes only when they end.
+        self.inbox.lock().left_behind = 0;
         Ok(())
     }
 

@@ -75,6 +75,20 @@ fn who_ends_without_a_word_about_a_push_leaves_it_in_doubt() {
 }
 
 #[test]
+fn what_was_left_and_is_fed_anew_is_in_doubt_again() {
+    let files = MemoryFiles::default();
+    let (first, _) = journal(&files, settings());
+    first.append([&accepted(1, 2)], None).unwrap();
+    let lane = first.lane_of(PushId(1)).unwrap();
+    first.leave([(PushId(1), UNTRIED), (PushId(2), UNTRIED)]);
+    first.feed_again(lane).unwrap();
+    assert_eq!(fed(&first).len(), 2);
+    first.leave([(PushId(1), UNTRIED)]);
+    let _closed = first.close();
+    assert!(after_a_kill(&files).values().all(|(in_doubt, _)| *in_doubt));
+}
+
+#[test]
 fn doubt_is_passed_on_by_a_process_that_ends_in_order() {
     let files = MemoryFiles::default();
     let (killed, _) = journal(&files, settings());
