@@ -96,6 +96,8 @@ pub struct Daemon {
     /// `None` only during the start.
     listener: Option<Listener>,
     lanes: Arc<Live<Lanes<RunningLane>>>,
+    /// Lanes that were put away, to which somebody may yet bring something.
+    held: Vec<Arc<RunningLane>>,
     logs: Logs,
     register: Arc<Register>,
     keeping: Arc<Keeping>,
@@ -179,6 +181,7 @@ impl Daemon {
         let mut daemon = Self {
             listener: now,
             lanes,
+            held: Vec::new(),
             logs,
             register,
             keeping,

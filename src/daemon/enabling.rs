@@ -11,27 +11,35 @@ use ::log::Level;
 
 use super::absent::Absent;
 use super::ending::{ANSWERS_WITHIN, await_answers};
-use super::keeping::LINES_KEPT_WITHIN;
 use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon, limits};
 use crate::config::Config;
 use crate::count;
 use crate::journal::Journal;
+use crate::moment;
 
 /// Our limit: how long the feeder may take to let go of a lane.
 const FEEDER_LEAVES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Our limit: how long requests that have looked at the lanes before may take to let go of one.
+const REQUESTS_LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Our limit: how long the feeder may take to count a lane's pushes anew, which waits for the
+/// push log first.
+const FED_AGAIN_WITHIN: Duration = Duration::from_secs(4);
 
 impl Daemon {
     /// Has the lanes served that are new, and those no more that `config` disables; says what
     /// becomes of the pushes of each.
     pub(super) fn turn_lanes(
-        &self,
+        &mut self,
         config: &Config,
         new: Vec<Arc<RunningLane>>,
     ) -> Vec<(Level, String)> {
         let lanes = self.lanes.get();
         let (journal, mut told) = (self.keeping.journal(), Vec::new());
-        let journal = journal.filter(|_| self.keeping.keeps());
+        let journal = journal.filter(|_| self.keeping.keeps()).map(Arc::clone);
+        let journal = journal.as_ref();
         let is_gone = |running: &&Arc<RunningLane>| {
             !config.enables(running.id()) && lanes.get(running.id()).is_some()
         };
@@ -57,6 +65,7 @@ impl Daemon {
             turned.serve(running.id(), Some(running));
         }
         self.lanes.set(turned);
+        drop(lanes);
         for running in &gone {
             told.extend(match journal {
                 Some(journal) => self.put_away(running, journal, config),
@@ -68,7 +77,7 @@ impl Daemon {
 
     /// Leaves to the journal what a lane has that is served no more.
     fn put_away(
-        &self,
+        &mut self,
         running: &Arc<RunningLane>,
         journal: &Arc<Journal>,
         config: &Config,
@@ -81,11 +90,22 @@ impl Daemon {
             std::thread::park_timeout(DRAIN_LOOKS_EVERY);
             false
         });
+        // What they bring is counted with the rest; the caller has the lane too.
+        let is_held = || Arc::strong_count(running) > 1;
+        let began = moment::now();
+        while is_held() && moment::since(began) < REQUESTS_LEAVE_WITHIN {
+            std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+        }
+        let is_held = is_held();
         running.lane.stop();
         running.end();
-        let within = LINES_KEPT_WITHIN + FEEDER_LEAVES_WITHIN;
+        if is_held {
+            self.held.push(Arc::clone(running));
+        }
         let feeder = self.feeder.as_ref().filter(|_| running.has_ended());
-        let stay = feeder.map_or(Some(false), |feeder| feeder.feed_again(id, within));
+        let stay = feeder.map_or(Some(false), |feeder| {
+            feeder.feed_again(id, FED_AGAIN_WITHIN)
+        });
         let known = (id, self.lanes.get().stats(id));
         let absent = Absent::new(known, limits(config, id), &self.logs, &self.register);
         let told = match stay {
@@ -105,8 +125,36 @@ impl Daemon {
         told.map(|line| (Level::Warn, line))
     }
 
+    /// Counts with what waits in the journal what came to a lane after it was put away.
+    fn look_at_held(&mut self) {
+        let lanes = self.lanes.get();
+        let is_held = |running: &Arc<RunningLane>| Arc::strong_count(running) > 1;
+        let (held, free) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(is_held);
+        self.held = held;
+        for running in free {
+            let id = running.id();
+            let late = running.lane.take_rest().len();
+            if late == 0 {
+                continue;
+            }
+            // What is served again is in its lane's hands, and would be sent twice.
+            let feeder = self.feeder.as_ref().filter(|_| lanes.get(id).is_none());
+            let again = feeder.filter(|_| running.has_ended());
+            if again.and_then(|feeder| feeder.feed_again(id, FED_AGAIN_WITHIN)) != Some(true) {
+                let late = count::of(late as u64, "push", "pushes");
+                ::log::warn!(
+                    "{id}: {late} accepted while it was being disabled may wait in the journal \
+                     until the next start"
+                );
+            }
+        }
+    }
+
     /// Ends the lanes that have sent what they had when they were disabled.
-    pub(super) fn end_finished(&self) {
+    pub(super) fn end_finished(&mut self) {
+        self.look_at_held();
         let lanes = self.lanes.get();
         // Who has looked at the lanes before may yet bring something.
         let has_more = |running: &Arc<RunningLane>, known_by: usize| {

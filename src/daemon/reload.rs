@@ -258,6 +258,8 @@ impl Daemon {
             let warning = too_many_connections(&in_force);
             told.extend(warning.map(|warning| (Level::Warn, warning)));
         }
+        // Whoever has this registry may yet bring something to the lanes of before.
+        drop(lanes);
         told.extend(self.turn_lanes(&in_force, new));
         if let Some(feeder) = &self.feeder {
             let config = in_force.clone();

@@ -74,6 +74,40 @@ fn every_class_of_threads_is_looked_after() {
     );
 }
 
+/// By a request that had looked at the lanes before, and was slow.
+#[test]
+fn what_comes_to_a_lane_after_it_was_put_away_waits_with_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let mut daemon = Daemon::start(&config, &[]).unwrap();
+    let mut without = config;
+    without.ios = None;
+    let before = daemon.lanes.get();
+    let lane = Arc::clone(&before.get(LaneId::IOS).unwrap().lane);
+    let room = lane.room().reserve(1).unwrap();
+    let told = daemon.turn_lanes(&without, Vec::new());
+    assert_eq!(told, [], "nothing waits yet");
+    let now = Moment::now();
+    let accepted = Arc::new(provider::accept(
+        &Notification::empty(LaneId::IOS),
+        Content::default(),
+        [DeviceToken::new("ab")],
+        PushId(7),
+        now,
+    ));
+    let kept = daemon
+        .keeping
+        .record(&[Arc::clone(&accepted)], None, now.unix);
+    kept.unwrap();
+    daemon.end_finished();
+    assert_eq!(daemon.keeping.unfed(LaneId::IOS), 0, "it is on its way");
+    lane.enqueue(room, Push::all(&accepted).collect());
+    drop(before);
+    daemon.end_finished();
+    assert_eq!(daemon.keeping.unfed(LaneId::IOS), 1);
+    daemon.stop(&crossbeam_channel::never());
+}
+
 #[test]
 fn what_waits_at_the_end_waits_on_in_the_next_process() {
     let directory = tempfile::tempdir().unwrap();
