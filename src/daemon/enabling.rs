@@ -51,8 +51,13 @@ impl Daemon {
                 None => turned.let_finish(running.id()),
             }
         }
+        for running in &new {
+            self.supervision.watch_lane(running);
+            turned.serve(running.id(), Some(Arc::clone(running)));
+        }
+        // Before anything is fed: who purges looks for it in the lanes that are served.
+        self.lanes.set(turned);
         for running in new {
-            self.supervision.watch_lane(&running);
             if let Some((feeder, journal)) = self.feeder.as_ref().zip(journal) {
                 let unfed = journal.unfed(running.id());
                 feeder.serve(&running);
@@ -62,9 +67,7 @@ impl Daemon {
                     told.push((Level::Info, line));
                 }
             }
-            turned.serve(running.id(), Some(running));
         }
-        self.lanes.set(turned);
         drop(lanes);
         for running in &gone {
             told.extend(match journal {

@@ -45,9 +45,19 @@ fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() 
     pause(&daemon);
     let kept = daemon.push(&batch(10..17)).accepted_ids();
     assert_eq!(daemon.push(&expiring(20..23)).accepted_ids().len(), 3);
+    let sale = [
+        json!({"platform": 1, "token": [hex_token(25)], "message": "m",
+                       "identifier": "sale"}),
+    ];
+    daemon.push(&json!({"notifications": sale}));
 
     let site = site.with("ios.enabled", false);
-    hang_up(&site, &daemon, "ios is disabled: 10 pushes to it stay");
+    hang_up(&site, &daemon, "ios is disabled: 11 pushes to it stay");
+    let purged = daemon.request("DELETE", "/pushes?identifier=sale", b"");
+    assert_eq!(
+        purged.status, 200,
+        "it is not sent when the lane is enabled"
+    );
     assert!(site.operator_log().contains("applied: ios.enabled = false"));
     let reply = daemon.push(&batch(30..31));
     assert_eq!((reply.status, reply.accepted_ids().len()), (200, 0));
@@ -71,7 +81,7 @@ fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() 
     hang_up(
         &site,
         &daemon,
-        "ios: 7 pushes that waited in the journal are sent",
+        "ios: 8 pushes that waited in the journal are sent",
     );
     wait_until("them to be sent", || {
         daemon.stat().number("/ios/push_success") == 12
@@ -87,7 +97,7 @@ fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() 
     assert_eq!(succeeded.len(), 5 + 1 + 7 + 3, "each once");
     check_same(&of_ios[5..], &[kept, fresh].concat());
     let failed = site.error_log();
-    assert_eq!(ids(&failed, "failed-push").len(), 3, "each once");
+    assert_eq!(ids(&failed, "failed-push").len(), 3 + 1, "each once");
     let received = simulated.received();
     assert_eq!(received.len(), 16);
     assert!(received.values().all(|times| *times == 1), "{received:?}");
