@@ -45,8 +45,6 @@ pub struct Ended {
     pub push: Push,
     /// What became of the attempt.
     pub outcome: Outcome,
-    /// From the request to its end.
-    pub took: Duration,
     /// The number of the route that it was sent by: see [`Session::belongs_to`].
     pub generation: u64,
     /// The connection that it was on.
@@ -256,7 +254,7 @@ impl Session {
         self.count_reset(now.monotonic);
         let rest = Rest::Missing("it was not waited for".to_owned());
         if let Some(answer) = self.answer_of(stream, rest, now) {
-            self.end(stream, answer, now.monotonic, ended);
+            self.end(stream, answer, ended);
             return None;
         }
         let flight = self.flights.remove(&stream)?;
@@ -305,7 +303,6 @@ impl Session {
                     credential_number: self.credential_number,
                     generation: self.generation,
                     is_early: !self.settings_acknowledged,
-                    sent: now.monotonic,
                     head: None,
                     content: Vec::new(),
                 };
@@ -375,7 +372,7 @@ impl Session {
                 let answer = self.answer_of(stream, rest, now);
                 let outcome = answer.unwrap_or_else(|| self.outcome_of(fate, cause));
                 let ended_before = ended.len();
-                self.end(stream, outcome, now.monotonic, ended);
+                self.end(stream, outcome, ended);
                 if !of_stream {
                     self.spare_if_refused(ended.iter_mut().skip(ended_before));
                 }
@@ -428,11 +425,11 @@ impl Session {
                 self.count_reset(now);
                 let text = format!("no answer within {} s", self.timeout.as_secs_f32());
                 if let Some(answer) = self.answer_of(stream, Rest::Missing(text.clone()), at) {
-                    self.end(stream, answer, now, ended);
+                    self.end(stream, answer, ended);
                     continue;
                 }
                 let ended_before = ended.len();
-                self.end(stream, Outcome::Unknown(text.into()), now, ended);
+                self.end(stream, Outcome::Unknown(text.into()), ended);
                 self.spare_if_refused(ended.iter_mut().skip(ended_before));
                 self.timeouts_in_silence = self.timeouts_in_silence.saturating_add(1);
                 self.pulse.ask(http2, self.flights.is_empty(), now);
@@ -480,7 +477,7 @@ impl Session {
                 Some(head) => Outcome::Answered(self.requests.read_answer(SUCCESS, head, &[], now)),
                 None => Outcome::Unknown(why.into()),
             };
-            ended.push(flight.end(outcome, self.connection, is_refused, now.monotonic));
+            ended.push(flight.end(outcome, self.connection, is_refused));
         }
     }
 
@@ -489,7 +486,7 @@ impl Session {
         let answer = self.answer_of(stream, Rest::Came, now);
         // http2 lets no message end without a final head; should it, the answer is no answer.
         let outcome = answer.unwrap_or_else(|| Outcome::Unknown("the answer had no status".into()));
-        self.end(stream, outcome, now.monotonic, ended);
+        self.end(stream, outcome, ended);
     }
 
     /// The answer of a stream as far as it has come, if its head has. The head says what the
@@ -557,9 +554,9 @@ impl Session {
         }
     }
 
-    fn end(&mut self, stream: StreamId, outcome: Outcome, now: Instant, ended: &mut Vec<Ended>) {
+    fn end(&mut self, stream: StreamId, outcome: Outcome, ended: &mut Vec<Ended>) {
         if let Some(flight) = self.flights.remove(&stream) {
-            ended.push(flight.end(outcome, self.connection, self.is_refused(), now));
+            ended.push(flight.end(outcome, self.connection, self.is_refused()));
             self.drop_stale_deadlines();
         }
     }

@@ -1,7 +1,5 @@
 //! How a connection thread goes on after a panic: its connections are lost, its pushes are not.
 
-use std::time::Duration;
-
 use super::super::outcome::Outcome;
 use super::super::session::Ended;
 use super::super::transport::Transport;
@@ -29,7 +27,6 @@ impl<T: Transport> Desk<T> {
         self.ended.extend(at_work.map(|push| Ended {
             push,
             outcome: Outcome::Unknown(why.into()),
-            took: Duration::ZERO,
             generation: self.generation,
             connection: ConnectionId::new(0),
             is_refused: false,

@@ -1,7 +1,5 @@
 //! A push on its stream, and whom a connection's pushes went to.
 
-use std::time::Instant;
-
 use super::super::outcome::Outcome;
 use super::Ended;
 use crate::http2::Fields;
@@ -16,24 +14,15 @@ pub(super) struct Flight {
     pub(super) credential_number: u32,
     pub(super) generation: u64,
     pub(super) is_early: bool,
-    pub(super) sent: Instant,
     pub(super) head: Option<Fields>,
     pub(super) content: Vec<u8>,
 }
 
 impl Flight {
-    pub(super) fn end(
-        self,
-        outcome: Outcome,
-        connection: ConnectionId,
-        is_refused: bool,
-        now: Instant,
-    ) -> Ended {
-        let took = now.saturating_duration_since(self.sent);
+    pub(super) fn end(self, outcome: Outcome, connection: ConnectionId, is_refused: bool) -> Ended {
         Ended {
             push: self.push,
             outcome,
-            took,
             generation: self.generation,
             connection,
             is_refused,

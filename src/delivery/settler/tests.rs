@@ -79,7 +79,6 @@ fn ended(push: Push, outcome: Outcome) -> Ended {
     Ended {
         push,
         outcome,
-        took: Duration::ZERO,
         generation: 0,
         connection: ConnectionId::new(1),
         is_refused: false,

@@ -69,7 +69,6 @@ fn what_was_answered_by_then_ends_with_its_answer() {
     scene.desk.ended.push(Ended {
         push,
         outcome: Outcome::Answered(apns::answer(head, b"", scene.now)),
-        took: Duration::ZERO,
         generation: 0,
         connection: ConnectionId::new(1),
         is_refused: false,
