@@ -188,6 +188,10 @@ fn put_state(out: &mut Vec<u8>, id: u64, state: Attempts) {
 fn attempts(bytes: &mut Bytes<'_>) -> Option<Vec<(u64, Attempts)>> {
     let mut states = Vec::new();
     while !bytes.is_empty() {
+        // A state in memory is many times as long as here.
+        if states.len() == LIST_MAX {
+            return None;
+        }
         let id = bytes.number()?;
         let (attempts, refusals) = (bytes.number16()?, bytes.number16()?);
         let flags = bytes.byte()?;
@@ -376,5 +380,18 @@ mod tests {
             unreachable!("another record");
         };
         assert_eq!(last, [(LIST_MAX as u64, state)]);
+        let record = |frames: &[u8]| frames[frame::FRAME_HEAD..].to_vec();
+        let (first, last) = out.split_at(first.len());
+        for (record, is_read) in [
+            (record(first), true),
+            ([record(first), record(last)].concat(), false),
+        ] {
+            let read = Record::read(kind::ATTEMPTS, &record, &mut SegmentLanes::default());
+            assert_eq!(
+                read.is_some(),
+                is_read,
+                "as much as one holds, and one more"
+            );
+        }
     }
 }
