@@ -8,6 +8,7 @@ use crate::journal::frame::FRAME_HEAD;
 use crate::journal::recovery::BEGIN_BYTES;
 use crate::journal::segment;
 use crate::journal::store::{ASIDE_MAX, Store};
+use crate::push::PushId;
 
 fn path(name: &str) -> PathBuf {
     Path::new("/journal").join(name)
@@ -185,8 +186,13 @@ fn the_first_bytes_of_a_segment_are_short() {
     let files = MemoryFiles::default();
     let (mut store, _) = open(&files).unwrap();
     let mut batch = store.batch();
-    batch.note_ids(u64::MAX);
+    batch.note_ids(PushId::END - 1);
     store.write(batch, at(0).unix).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let (mut store, _) = open(&files).unwrap();
+    assert_eq!(store.ids(), PushId::END - 1, "there is none that is longer");
+    store.set_doubt(u64::MAX);
     let before = files.used();
     store.rotate().unwrap();
     // The first segment of all says too that nothing older is needed.
