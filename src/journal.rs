@@ -284,7 +284,8 @@ impl Journal {
         }
     }
 
-    /// The same, and waits until it is written: from then on they are not fed.
+    /// Settles pushes as [`Journal::settle`], and waits until that is written: from then on they
+    /// are not fed.
     pub fn settle_at_once(
         &self,
         settled: impl IntoIterator<Item = (PushId, End)>,
@@ -303,7 +304,8 @@ impl Journal {
         self.inbox.ring();
     }
 
-    /// The same of pushes that this process touches no more: they are for the next start.
+    /// Takes note as [`Journal::note`] of pushes that this process touches no more: they are for
+    /// the next start.
     pub fn leave(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
         let pushes = pushes.into_iter().map(|(id, state)| (id.0, state));
         let mut contents = self.inbox.lock();
