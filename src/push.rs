@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 pub use content::Content;
 pub use contradictions::Contradictions;
-pub use envelope::{Class, Envelope, PushType};
+pub use envelope::{Envelope, PushType};
 pub use note::{Note, Texts};
 
 use crate::count;
@@ -48,7 +48,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// Its word on the wire, in answers and in the push log.
+    /// The provider's word on the wire, in answers and in the push log.
     pub const fn platform(self) -> &'static str {
         match self {
             Self::Apns => "ios",
@@ -101,7 +101,7 @@ impl LaneId {
         lanes.find(|lane| lane.platform() == word)
     }
 
-    /// The number by which the journal knows it, from 1.
+    /// The number by which the journal knows the lane, from 1.
     pub const fn number(self) -> u16 {
         self.number
     }
@@ -111,12 +111,12 @@ impl LaneId {
         self.provider
     }
 
-    /// Its provider's word on the wire.
+    /// The lane's provider's word on the wire.
     pub const fn platform(self) -> &'static str {
         self.provider.platform()
     }
 
-    /// What operators call it.
+    /// What operators call the lane.
     pub const fn name(self) -> &'static str {
         self.name
     }
@@ -338,7 +338,7 @@ impl Notification {
         }
     }
 
-    /// Their length in bytes.
+    /// Length of the texts in bytes.
     pub fn texts_len(&self) -> usize {
         self.texts().each().map(str::len).iter().sum()
     }
@@ -441,7 +441,7 @@ impl Push {
         })
     }
 
-    /// Its id.
+    /// The push's id.
     pub fn id(&self) -> PushId {
         PushId(
             self.accepted
@@ -459,22 +459,22 @@ impl Push {
         }
     }
 
-    /// The accepted notification that it belongs to.
+    /// The accepted notification that the push belongs to.
     pub fn accepted(&self) -> &Arc<Accepted> {
         &self.accepted
     }
 
-    /// What delivery has to know of it.
+    /// What delivery has to know of the push's notification.
     pub fn envelope(&self) -> &Envelope {
         &self.accepted.envelope
     }
 
-    /// Where it goes.
+    /// Where the push goes.
     pub fn lane(&self) -> LaneId {
         self.accepted.envelope.lane
     }
 
-    /// What the push log shows of it.
+    /// What the push log shows of the push's notification.
     pub fn note(&self) -> &Note {
         &self.accepted.note
     }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! head       id of the first push, number of targets, number of the lane, time of acceptance
-//! envelope   kind of the targets, class; the fields that say something, each with its number
+//! envelope   kind of the targets; the fields that say something, each with its number
 //!            before it, 0 after the last
 //! content    number of slots, 0 or 2, and their offsets; the provider's body
 //! note       the fields that say something, as in the envelope
@@ -31,7 +31,7 @@ use super::bytes::{Bytes, put_bytes, put_number, put_signed, put_time};
 use super::frame::RECORD_MAX;
 use super::lanes::SegmentLanes;
 use crate::push::{
-    Accepted, Class, Content, DeviceToken, Envelope, LaneId, Note, PushId, PushType, Texts,
+    Accepted, Content, DeviceToken, Envelope, LaneId, Note, PushId, PushType, Texts,
 };
 
 /// The begin of a notification's record, which is all that recovery looks at.
@@ -70,10 +70,8 @@ const DEVICE_TOKENS: u8 = 0;
 
 /// Fields of an envelope.
 mod envelope {
-    pub(super) const BULK: u8 = 1;
     pub(super) const BACKGROUND: u8 = 2;
     pub(super) const LIFETIME: u8 = 3;
-    pub(super) const EARLIEST: u8 = 4;
 }
 
 /// Fields of a note.
@@ -92,6 +90,17 @@ mod note {
     pub(super) const CONTENT_AVAILABLE: u8 = 12;
     pub(super) const MUTABLE_CONTENT: u8 = 13;
     pub(super) const DELAY_WHILE_IDLE: u8 = 14;
+
+    /// The texts, in the order of [`Texts::each`](crate::push::Texts::each).
+    pub(super) const TEXTS: [u8; 7] = [
+        MESSAGE,
+        IDENTIFIER,
+        TITLE,
+        SUBTITLE,
+        CATEGORY,
+        SOUND,
+        COLLAPSE_KEY,
+    ];
 }
 
 /// Appends the record of an accepted notification.
@@ -125,25 +134,15 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &Envelope) {
     let Envelope {
         lane: _,
         push_type,
-        class,
         lifetime_secs,
-        earliest_secs,
     } = envelope;
     out.push(DEVICE_TOKENS);
-    if *class == Class::Bulk {
-        out.push(envelope::BULK);
-    }
     if *push_type == PushType::Background {
         out.push(envelope::BACKGROUND);
     }
-    for (number, secs) in [
-        (envelope::LIFETIME, lifetime_secs),
-        (envelope::EARLIEST, earliest_secs),
-    ] {
-        if let Some(secs) = secs {
-            out.push(number);
-            put_number(out, secs.get());
-        }
+    if let Some(secs) = lifetime_secs {
+        out.push(envelope::LIFETIME);
+        put_number(out, secs.get());
     }
     out.push(END);
 }
@@ -161,25 +160,8 @@ fn put_content(out: &mut Vec<u8>, content: &Content) {
 }
 
 fn put_note(out: &mut Vec<u8>, note: &Note) {
-    let Texts {
-        message,
-        identifier,
-        title,
-        subtitle,
-        category,
-        sound,
-        collapse_key,
-    } = note.texts();
-    for (number, text) in [
-        (note::MESSAGE, message),
-        (note::IDENTIFIER, identifier),
-        (note::TITLE, title),
-        (note::SUBTITLE, subtitle),
-        (note::CATEGORY, category),
-        (note::SOUND, sound),
-        (note::COLLAPSE_KEY, collapse_key),
-        (note::REQUEST_ID, &note.request_id),
-    ] {
+    let texts = note::TEXTS.into_iter().zip(note.texts().each());
+    for (number, text) in texts.chain([(note::REQUEST_ID, &*note.request_id)]) {
         if !text.is_empty() {
             out.push(number);
             put_bytes(out, text.as_bytes());
@@ -302,7 +284,6 @@ fn read_envelope(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Envelope> {
             END => return Some(read),
             envelope::BACKGROUND => read.push_type = PushType::Background,
             envelope::LIFETIME => read.lifetime_secs = Some(NonZeroU64::new(bytes.number()?)?),
-            // BULK and EARLIEST too, which nothing heeds yet.
             _ => return None,
         }
     }
@@ -378,17 +359,8 @@ mod tests {
             [badge, expiry, time_to_live] in any::<[i64; 3]>(),
             [content_available, mutable_content, delay_while_idle] in any::<[bool; 3]>(),
         ) -> Note {
-            let [message, identifier, title, subtitle, category, sound, collapse_key] = &texts;
             let mut note = Note::default();
-            note.set_texts(Texts {
-                message,
-                identifier,
-                title,
-                subtitle,
-                category,
-                sound,
-                collapse_key,
-            });
+            note.set_texts(Texts::of(texts.each_ref().map(String::as_str)));
             note.request_id = request_id.into();
             (note.badge, note.expiry, note.time_to_live) = (badge, expiry, time_to_live);
             note.content_available = content_available;
@@ -407,10 +379,7 @@ mod tests {
             Envelope {
                 lane: if is_ios { LaneId::IOS } else { LaneId::ANDROID },
                 push_type: if is_background { PushType::Background } else { PushType::Alert },
-                // Nobody can ask for others yet, and a record that has one is not read.
-                class: Class::Transactional,
                 lifetime_secs: NonZeroU64::new(lifetime),
-                earliest_secs: None,
             }
         }
     }
@@ -485,8 +454,8 @@ mod tests {
         assert!(read(&[DEVICE_TOKENS, END]) && read(&[DEVICE_TOKENS, envelope::BACKGROUND, END]));
         for other in [
             &[1, END][..],
-            &[DEVICE_TOKENS, envelope::BULK, END],
-            &[DEVICE_TOKENS, envelope::EARLIEST, 1, END],
+            &[DEVICE_TOKENS, 1, END],
+            &[DEVICE_TOKENS, 4, 1, END],
             &[DEVICE_TOKENS, 5, 0, END],
             &[DEVICE_TOKENS, 6, END],
         ] {

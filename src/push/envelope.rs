@@ -15,15 +15,11 @@ pub struct Envelope {
     pub lane: LaneId,
     /// What it does on the device.
     pub push_type: PushType,
-    /// What goes first where both wait.
-    pub class: Class,
     /// So many seconds after its acceptance it is worthless, if its caller has said so.
     pub lifetime_secs: Option<NonZeroU64>,
-    /// Not to be sent before, in seconds since 1970; nobody can ask for that yet.
-    pub earliest_secs: Option<NonZeroU64>,
 }
 
-const _: () = assert!(size_of::<Envelope>() == 48);
+const _: () = assert!(size_of::<Envelope>() == 40);
 
 /// What a push does on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,28 +30,17 @@ pub enum PushType {
     Background,
 }
 
-/// What goes first where both wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Somebody waits for it.
-    Transactional,
-    /// It is one of many; nobody can ask for that yet.
-    Bulk,
-}
-
 impl Envelope {
-    /// One of which nothing was said but where it goes.
+    /// The envelope of a notification of which nothing was said but where it goes.
     pub fn to(lane: LaneId) -> Self {
         Self {
             lane,
             push_type: PushType::Alert,
-            class: Class::Transactional,
             lifetime_secs: None,
-            earliest_secs: None,
         }
     }
 
-    /// The same, which is worthless after so many seconds; 0 or less means not said.
+    /// This envelope, whose pushes are worthless after so many seconds; 0 or less means not said.
     #[must_use]
     pub fn lasting(self, secs: i64) -> Self {
         Self {

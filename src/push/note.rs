@@ -72,7 +72,8 @@ impl<'a> Texts<'a> {
         ]
     }
 
-    fn of(
+    /// The texts in the order of [`Texts::each`].
+    pub(crate) fn of(
         [
             message,
             identifier,
