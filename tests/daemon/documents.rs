@@ -60,11 +60,17 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// The commands of a block: lines, but for those within quotation marks.
+/// The commands of a block, without their comments: lines, but for those within quotation marks.
 fn commands(block: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut is_open = false;
     for line in block.lines().filter(|line| !line.trim().is_empty()) {
+        let is_quoted = |before: &str| is_open ^ (before.matches('\'').count() % 2 == 1);
+        let line = match line.split_once(" #") {
+            // An apostrophe in a comment would take the commands behind it for quoted.
+            Some((before, _)) if !is_quoted(before) => before.trim_end(),
+            _ => line,
+        };
         if is_open {
             let last = commands.last_mut().unwrap();
             write!(last, "\n{line}").unwrap();
@@ -73,6 +79,7 @@ fn commands(block: &str) -> Vec<String> {
         }
         is_open ^= line.matches('\'').count() % 2 == 1;
     }
+    assert!(!is_open, "a quotation mark is not closed: {block}");
     commands
 }
 
@@ -243,9 +250,6 @@ impl Scene {
         let config = self.other.path("sterna.toml");
         let config = config.to_str().unwrap();
         let mut command = command
-            .split(" #")
-            .next()
-            .unwrap()
             .replace("cargo run -- ", "sterna ")
             .replace("/etc/sterna/sterna.toml", config)
             .replace(" gaurun.toml", &format!(" {config}"))
