@@ -11,6 +11,7 @@ use super::credential_files::COMPARED;
 use crate::api::{KeyRotation, Terms};
 use crate::config::{ApnsCredential, Config, HideToken};
 use crate::net::tls;
+use crate::push::Provider;
 use crate::regular;
 
 /// The files, as they were when they were read.
@@ -50,6 +51,17 @@ impl Holds {
             Self::HashKey => "log.hash_key_path",
         }
     }
+
+    /// Whose it is; `None` if it is no provider's.
+    const fn provider(self) -> Option<Provider> {
+        match self {
+            Self::Certificate | Self::CertificateKey | Self::SigningKey | Self::IosAuthorities => {
+                Some(Provider::Apns)
+            }
+            Self::ServiceAccount | Self::AndroidAuthorities => Some(Provider::Fcm),
+            Self::ApiKeys | Self::HashKey => None,
+        }
+    }
 }
 
 impl NamedFiles {
@@ -65,14 +77,21 @@ impl NamedFiles {
         Self(files.collect())
     }
 
-    /// A line for each that holds something else than `before`. `old` and `new` have the API keys.
+    /// A line for each that holds something else than `before`, but for those of a platform that
+    /// was disabled. `old` and `new` have the API keys.
     pub(super) fn changes_since(&self, before: &Self, old: &Terms, new: &Terms) -> Vec<String> {
         let is_new = |file: &&NamedFile| {
             let was = before.0.iter().find(|known| known.holds == file.holds);
             let was = was.and_then(|known| known.content.as_ref());
             was.map(AsRef::as_ref) != file.content.as_ref().map(AsRef::as_ref)
         };
-        let files = self.0.iter().filter(is_new);
+        // Nothing is known of those of a platform that was disabled: they may be as old as it.
+        let is_known = |file: &&NamedFile| {
+            let provider = file.holds.provider();
+            let mut known = before.0.iter().map(|known| known.holds.provider());
+            provider.is_none() || known.any(|of| of == provider)
+        };
+        let files = self.0.iter().filter(is_new).filter(is_known);
         let line = |file: &NamedFile| {
             let (key, path) = (file.holds.key(), file.path.display());
             let what = file.described(old, new);

@@ -83,6 +83,8 @@ fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() 
         &daemon,
         "ios: 8 pushes that waited in the journal are sent",
     );
+    let log = site.operator_log();
+    assert!(!log.contains(" holds "), "no file is another: {log}");
     wait_until("them to be sent", || {
         daemon.stat().number("/ios/push_success") == 12
     });
