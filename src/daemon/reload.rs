@@ -250,6 +250,15 @@ impl Daemon {
                 lane.set_stream_limit(streams.and_then(Result::ok).unwrap_or(usize::MAX));
             }
         }
+        if core.pusher_max == self.config.core.pusher_max {
+            // It holds for a lane too that was not served when it was set.
+            if let Some(served) = lanes.serving().next() {
+                let streams = served.lane.stream_limit();
+                for running in &new {
+                    running.lane.set_stream_limit(streams);
+                }
+            }
+        }
         if resent && !resends {
             noted = self.keeping.set_notes_handed(true);
         }

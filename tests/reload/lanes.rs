@@ -42,6 +42,9 @@ fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() 
     let daemon = site.start();
     daemon.push(&batch(0..5));
     daemon.wait_idle();
+    let of_streams = daemon.request("PUT", "/config/pushers?max=7", b"");
+    assert_eq!(of_streams.status, 200);
+    let streams = daemon.stat().number("/pusher_max");
     pause(&daemon);
     let kept = daemon.push(&batch(10..17)).accepted_ids();
     assert_eq!(daemon.push(&expiring(20..23)).accepted_ids().len(), 3);
@@ -88,6 +91,7 @@ fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() 
     wait_until("them to be sent", || {
         daemon.stat().number("/ios/push_success") == 12
     });
+    assert_eq!(daemon.stat().number("/pusher_max"), streams);
     let fresh = daemon.push(&batch(40..43)).accepted_ids();
     daemon.settle();
     let lines = site.access_log();
