@@ -1,4 +1,4 @@
-//! Pushes to a platform that is disabled: they wait in the journal for another start, and expire
+//! Pushes to a platform that is disabled: they wait in the journal until it is enabled, and expire
 //! there in their time.
 
 use std::sync::Arc;
