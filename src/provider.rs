@@ -19,7 +19,7 @@ use crate::moment::{Moment, http_date};
 use crate::push::{Accepted, Content, DeviceToken, Envelope, Note, Notification, Provider, PushId};
 
 pub use retry_after::RETRY_AFTER_MAX;
-pub use seam::{Addressing, Draft, KINDS_MAX, NameAndValue, Pings, Shared, Vendor};
+pub use seam::{Addressing, Draft, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Pings, Shared, Vendor};
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.
 ///

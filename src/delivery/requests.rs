@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::http2::{Connection, Field, Fields, Indexing, SendError, StreamId, TemplateId};
 use crate::moment::Moment;
 use crate::pasted;
-use crate::provider::{Addressing, Answer, AnswerHead, Draft, KINDS_MAX, NameAndValue, Vendor};
+use crate::provider::{
+    Addressing, Answer, AnswerHead, Draft, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Vendor,
+};
 use crate::push::Push;
 
 use super::credential::Credential;
@@ -82,9 +84,14 @@ impl Requests {
         } else {
             &draft.content
         };
-        let fields = draft.fields().map(|own| field(own, Indexing::Literal));
-        let fields: Vec<_> = fields.collect();
-        http2.send_request(template, path, &fields, content, now.monotonic)
+        let mut fields = [field((b"", b""), Indexing::Literal); OWN_FIELDS_MAX];
+        let own = draft.fields();
+        let count = own.len();
+        for (place, own) in fields.iter_mut().zip(own) {
+            *place = field(own, Indexing::Literal);
+        }
+        let fields = fields.get(..count).ok_or(SendError::BadHead)?;
+        http2.send_request(template, path, fields, content, now.monotonic)
     }
 
     /// Judges a response.

@@ -2,6 +2,7 @@
 //! answers and manners, and how its requests are written.
 
 use std::fmt;
+use std::io::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -82,6 +83,9 @@ pub trait Addressing: fmt::Debug + Send + Sync {
 /// Kinds of requests to one provider that share fields with their like.
 pub const KINDS_MAX: usize = 2;
 
+/// Header fields that one request has beside those that it shares.
+pub const OWN_FIELDS_MAX: usize = 2;
+
 /// Name and value of a header field.
 pub type NameAndValue<'a> = (&'a [u8], &'a [u8]);
 
@@ -121,6 +125,14 @@ impl Draft {
     pub(super) fn add(&mut self, name: &'static [u8], value: &[u8]) {
         let begin = self.values.len();
         self.values.extend_from_slice(value);
+        self.fields.push((name, begin..self.values.len()));
+    }
+
+    /// Adds a header field whose value is a number.
+    pub(super) fn add_number(&mut self, name: &'static [u8], value: u64) {
+        let begin = self.values.len();
+        // Writing to a vector does not fail.
+        let _written = write!(self.values, "{value}");
         self.fields.push((name, begin..self.values.len()));
     }
 

@@ -54,7 +54,7 @@ impl Addressing for Address {
         let id = self.ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
         draft.add(b"apns-id", &id);
         if let Some(at) = expiration(push.accepted()) {
-            draft.add(b"apns-expiration", at.to_string().as_bytes());
+            draft.add_number(b"apns-expiration", at);
         }
     }
 }
