@@ -91,6 +91,10 @@ impl Daemon {
             running.lane.stop();
         }
         let left = lanes.serving().map(|running| running.end()).sum();
+        // What came to others after they were put away has not been sent either.
+        for running in &self.held {
+            running.end();
+        }
         let (left, stays, logs_close_within) = match self.keeping.journal() {
             Some(journal) if self.keeping.keeps() => {
                 let (stays, within) = self.close_journal(journal);

@@ -7,9 +7,9 @@ use rcgen::KeyPair;
 
 use super::*;
 use crate::config::{Environment, Overrides};
-use crate::journal::{DiskFiles, Journal, Settings};
+use crate::journal::{DiskFiles, Journal, Outstanding, Settings};
 use crate::provider;
-use crate::push::{Content, DeviceToken, Notification, Push, PushId};
+use crate::push::{Accepted, Content, DeviceToken, Notification, Push, PushId};
 
 /// A daemon of iOS alone, with pushes to Android in its journal.
 fn config(directory: &std::path::Path) -> Config {
@@ -29,20 +29,42 @@ fn config(directory: &std::path::Path) -> Config {
         .0
 }
 
+/// A notification to that lane, with one push for each device token.
+fn notification(lane: LaneId, tokens: &[&str], now: Moment) -> Arc<Accepted> {
+    let tokens: Box<[_]> = tokens
+        .iter()
+        .map(|token| DeviceToken::new(*token))
+        .collect();
+    let notification = Notification::empty(lane);
+    let accepted = provider::accept(&notification, Content::default(), tokens, PushId(7), now);
+    Arc::new(accepted)
+}
+
+/// One to iOS, which the daemon's journal has.
+fn accepted(daemon: &Daemon, tokens: &[&str], now: Moment) -> Arc<Accepted> {
+    let accepted = notification(LaneId::IOS, tokens, now);
+    let kept = [Arc::clone(&accepted)];
+    daemon.keeping.record(&kept, None, now.unix).unwrap();
+    accepted
+}
+
+/// What the next process finds.
+fn found(directory: &std::path::Path) -> Outstanding {
+    let kept = Settings::new(directory.join("journal"));
+    let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
+    let mut fed = journal.feed(LaneId::IOS, 10).notifications;
+    assert_eq!(fed.len(), 1, "{fed:?}");
+    fed.remove(0)
+}
+
 #[test]
 fn every_class_of_threads_is_looked_after() {
     let directory = tempfile::tempdir().unwrap();
     let config = config(directory.path());
     let kept = Settings::new(directory.path().join("journal"));
     let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
-    let accepted = provider::accept(
-        &Notification::empty(LaneId::ANDROID),
-        Content::default(),
-        [DeviceToken::new("token")],
-        PushId(7),
-        Moment::now(),
-    );
-    journal.append([&accepted], None).unwrap();
+    let accepted = notification(LaneId::ANDROID, &["token"], Moment::now());
+    journal.append([&*accepted], None).unwrap();
     drop(journal);
 
     let daemon = Daemon::start(&config, &[]).unwrap();
@@ -74,9 +96,15 @@ fn every_class_of_threads_is_looked_after() {
     );
 }
 
-/// By a request that had looked at the lanes before, and was slow.
 #[test]
 fn what_comes_to_a_lane_after_it_was_put_away_waits_with_the_rest() {
+    for ends_first in [false, true] {
+        comes_late(ends_first);
+    }
+}
+
+/// By a request that had looked at the lanes before, and was slow.
+fn comes_late(ends_first: bool) {
     let directory = tempfile::tempdir().unwrap();
     let config = config(directory.path());
     let mut daemon = Daemon::start(&config, &[]).unwrap();
@@ -87,25 +115,17 @@ fn what_comes_to_a_lane_after_it_was_put_away_waits_with_the_rest() {
     let room = lane.room().reserve(1).unwrap();
     let told = daemon.turn_lanes(&without, Vec::new());
     assert_eq!(told, [], "nothing waits yet");
-    let now = Moment::now();
-    let accepted = Arc::new(provider::accept(
-        &Notification::empty(LaneId::IOS),
-        Content::default(),
-        [DeviceToken::new("ab")],
-        PushId(7),
-        now,
-    ));
-    let kept = daemon
-        .keeping
-        .record(&[Arc::clone(&accepted)], None, now.unix);
-    kept.unwrap();
+    let accepted = accepted(&daemon, &["ab"], Moment::now());
     daemon.end_finished();
     assert_eq!(daemon.keeping.unfed(LaneId::IOS), 0, "it is on its way");
     lane.enqueue(room, Push::all(&accepted).collect());
-    drop(before);
-    daemon.end_finished();
-    assert_eq!(daemon.keeping.unfed(LaneId::IOS), 1);
+    if !ends_first {
+        drop(before);
+        daemon.end_finished();
+        assert_eq!(daemon.keeping.unfed(LaneId::IOS), 1);
+    }
     daemon.stop(&crossbeam_channel::never());
+    assert!(!found(directory.path()).in_doubt, "nobody has sent it");
 }
 
 #[test]
@@ -115,17 +135,7 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
     config.core.shutdown_timeout = Duration::ZERO;
     let daemon = Daemon::start(&config, &[]).unwrap();
     let now = Moment::now();
-    let accepted = Arc::new(provider::accept(
-        &Notification::empty(LaneId::IOS),
-        Content::default(),
-        [DeviceToken::new("ab"), DeviceToken::new("cd")],
-        PushId(7),
-        now,
-    ));
-    let kept = daemon
-        .keeping
-        .record(&[Arc::clone(&accepted)], None, now.unix);
-    kept.unwrap();
+    let accepted = accepted(&daemon, &["ab", "cd"], now);
     let lane = Arc::clone(&daemon.lanes.get().get(LaneId::IOS).unwrap().lane);
     lane.holding().pause(now);
     let mut pushes: Vec<Push> = Push::all(&accepted).collect();
@@ -139,12 +149,7 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
     lane.enqueue(lane.room().reserve(1).unwrap(), vec![queued]);
     let ended = daemon.stop(&crossbeam_channel::never());
     assert_eq!((ended.left, ended.journal_failed), (0, false));
-    let kept = Settings::new(directory.path().join("journal"));
-    let (journal, _) = Journal::open(Arc::new(DiskFiles), kept, Moment::now()).unwrap();
-    let fed = journal.feed(LaneId::IOS, 10).notifications;
-    let [found] = &fed[..] else {
-        panic!("{fed:?}");
-    };
+    let found = found(directory.path());
     let attempts = found.pushes.iter().map(|(_, it)| (it.attempts, it.due));
     let attempts: Vec<_> = attempts.collect();
     assert!(!found.in_doubt);
