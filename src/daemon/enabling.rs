@@ -115,11 +115,11 @@ impl Daemon {
             Some(true) => absent.told(journal),
             Some(false) => Some(format!(
                 "{id} is disabled: what it had taken from the journal stays there until the next \
-                 start, since a push log takes no lines"
+                 start, since a push log or the journal cannot be written"
             )),
             None => Some(format!(
                 "{id} is disabled: what it has stays in the journal; how much that is cannot be \
-                 said yet, since the disk is slow"
+                 said yet, since a push log or the disk is slow"
             )),
         };
         if let Some(feeder) = &self.feeder {
