@@ -81,9 +81,8 @@ fn what_was_purged_before_it_was_read_from_the_journal_is_not_sent() {
     }
     daemon.kill();
     let away = Simulated::start();
-    let journal = nowhere.path("journal");
     let site = Site::simulated(&away.simulator)
-        .with_text("journal.dir", journal.to_str().unwrap())
+        .with_journal_of(&nowhere)
         .with("core.queues", 100);
     let away = away.stop();
     let daemon = site.start();
@@ -169,8 +168,7 @@ fn what_is_said_to_be_settled_is_so_after_a_kill() {
     );
     daemon.kill();
     drop(unread);
-    let journal = stuck.path("journal");
-    let next = site().with_text("journal.dir", journal.to_str().unwrap());
+    let next = site().with_journal_of(&stuck);
     let daemon = next.start();
     daemon.settle();
     let times = simulated.received();

@@ -48,8 +48,7 @@ fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
     assert!(log.contains(&left), "{left:?} is not in {log}");
     assert_eq!(first.error_log().len(), 0, "nothing has failed");
 
-    let journal = first.path("journal");
-    let second = site(100).with_text("journal.dir", journal.to_str().unwrap());
+    let second = site(100).with_journal_of(&first);
     let daemon = second.start();
     wait_until("the rest to be received", || {
         simulated.received().len() == 200
@@ -90,9 +89,7 @@ fn what_was_accepted_is_sent_as_it_was_and_to_the_topic_that_is_configured_now()
     daemon.kill();
 
     // By its own rules this one would send neither a badge nor a blank message.
-    let journal = first.path("journal");
-    let second =
-        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
+    let second = Site::simulated(&simulated.simulator).with_journal_of(&first);
     second.start().settle();
     let mut notes = simulated.notes();
     notes.sort_by_key(|note| note.device_token == "android-1");
@@ -115,9 +112,7 @@ fn a_killed_daemon_goes_on_with_the_same_ids_and_new_ones_are_above() {
     let reply = daemon.push(&batch(0..50));
     let accepted = reply.accepted_ids();
     daemon.kill();
-    let journal = nowhere.path("journal");
-    let site =
-        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
+    let site = Site::simulated(&simulated.simulator).with_journal_of(&nowhere);
     let daemon = site.start();
     let later = daemon.push(&batch(100..101)).accepted_ids();
     assert!(
@@ -209,10 +204,7 @@ fn pushes_to_a_platform_that_is_disabled_wait_in_the_journal() {
     let daemon = nowhere.start();
     let accepted = daemon.push(&batch(0..7)).accepted_ids();
     daemon.kill();
-    let journal = nowhere.path("journal");
-    let site = || {
-        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap())
-    };
+    let site = || Site::simulated(&simulated.simulator).with_journal_of(&nowhere);
     let disabled = site().with("ios.enabled", false);
     let daemon = disabled.start();
     // They are not to be read by this process: who asks until all are read would ask for ever.
@@ -254,10 +246,9 @@ fn pushes_to_a_platform_that_is_disabled_expire_all_the_same() {
     let soon = with_expiry(0..4, 2);
     let late = with_expiry(4..7, 600);
     daemon.kill();
-    let journal = nowhere.path("journal");
     let site = || {
         Site::unreachable()
-            .with_text("journal.dir", journal.to_str().unwrap())
+            .with_journal_of(&nowhere)
             .with("ios.enabled", false)
     };
     let disabled = site();
@@ -360,9 +351,7 @@ fn what_has_expired_meanwhile_is_settled_as_expired() {
     wait_until("its time to pass", || {
         begun.elapsed() > Duration::from_secs(1)
     });
-    let journal = nowhere.path("journal");
-    let site =
-        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
+    let site = Site::simulated(&simulated.simulator).with_journal_of(&nowhere);
     let daemon = site.start();
     wait_until("it to be settled", || !site.error_log().is_empty());
     daemon.settle();
@@ -376,8 +365,7 @@ fn what_has_expired_meanwhile_is_settled_as_expired() {
 fn a_journal_has_one_daemon() {
     let first = Site::unreachable();
     let daemon = first.start();
-    let journal = first.path("journal");
-    let second = Site::unreachable().with_text("journal.dir", journal.to_str().unwrap());
+    let second = Site::unreachable().with_journal_of(&first);
     let output = second.run(&[]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(75), "{stderr}");

@@ -108,7 +108,7 @@ fn a_journal_whose_lock_file_is_removed_has_one_daemon_all_the_same() {
     let journal = first.path("journal");
     let lock = journal.join("journal.lock");
     fs::remove_file(&lock).unwrap();
-    let second = || Site::unreachable().with_text("journal.dir", journal.to_str().unwrap());
+    let second = || Site::unreachable().with_journal_of(&first);
     let output = second().run(&[]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(75), "{stderr}");
@@ -488,8 +488,7 @@ fn a_pipe_that_takes_the_place_of_a_file_holds_up_nobody_who_runs() {
         make_pipe(&site.path(name));
     };
     replace("journal/journal.lock");
-    let journal = site.path("journal");
-    let second = Site::unreachable().with_text("journal.dir", journal.to_str().unwrap());
+    let second = Site::unreachable().with_journal_of(&site);
     let output = second.run(&[]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(75), "{said}");

@@ -123,6 +123,12 @@ impl Site {
         self.with_text(key, path.to_str().unwrap())
     }
 
+    /// Goes on with what another site's daemon has accepted and not settled.
+    pub(crate) fn with_journal_of(self, other: &Self) -> Self {
+        let journal = other.path("journal");
+        self.with_text("journal.dir", journal.to_str().unwrap())
+    }
+
     /// Listens on a Unix socket of the site.
     pub(crate) fn on_unix_socket(self) -> Self {
         let port = format!("unix:{}", self.path("api.sock").display());

@@ -117,9 +117,7 @@ fn a_lane_that_was_disabled_at_the_start_is_enabled() {
     let daemon = nowhere.start();
     let accepted = daemon.push(&batch(0..7)).accepted_ids();
     daemon.kill();
-    let journal = nowhere.path("journal");
-    let site =
-        Site::simulated(&simulated.simulator).with_text("journal.dir", journal.to_str().unwrap());
+    let site = Site::simulated(&simulated.simulator).with_journal_of(&nowhere);
     let site = with_control(site).with("ios.enabled", false);
     let daemon = site.start();
     assert_eq!(state(&daemon, accepted[0]), "accepted");

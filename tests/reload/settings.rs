@@ -212,9 +212,8 @@ fn what_is_fed_from_the_journal_later_is_what_was_accepted() {
     let simulated = Simulated::with(|options| {
         options.faults.latency = std::time::Duration::from_millis(300);
     });
-    let journal = nowhere.path("journal");
     let site = with_control(Site::simulated(&simulated.simulator))
-        .with_text("journal.dir", journal.to_str().unwrap())
+        .with_journal_of(&nowhere)
         .with("core.workers", 1)
         .with("core.queues", 2);
     let daemon = site.start();
