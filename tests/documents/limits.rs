@@ -81,7 +81,10 @@ fn each_limit_is_in_the_file_and_has_the_value_that_are_said() {
     let mut findings = String::new();
     let mut named = BTreeSet::new();
     for row in rows() {
-        let words = row.cells.join(" | ");
+        let mut words = row.cells.clone();
+        // The number in a file's name is no value.
+        let _place = words.get_mut(2).map(String::clear);
+        let words = words.join(" | ");
         for (name, file) in &row.names {
             named.insert((name.clone(), file.clone()));
             if name.chars().any(char::is_lowercase) {
