@@ -128,8 +128,9 @@ impl Daemon {
         Self::start_on(None, config, warnings, &crossbeam_channel::never())
     }
 
-    /// The same on an inherited socket, if there is one, instead of `core.port` and `core.address`.
-    /// A daemon that server-starter is about to end is waited for, unless `signals` say to end.
+    /// [`Daemon::start`] on an inherited socket, if there is one, instead of `core.port` and
+    /// `core.address`. A daemon that server-starter is about to end is waited for, unless `signals`
+    /// say to end.
     pub fn start_on(
         inherited: Option<Inherited>,
         config: &Config,
@@ -274,7 +275,7 @@ impl Daemon {
         self.listener.as_ref()?.local_addr()
     }
 
-    /// The same, which from now on shows `watcher` the status and body of each answer of the API.
+    /// The daemon, which from now on shows `watcher` status and body of each answer of the API.
     #[must_use]
     pub fn watched(self, watcher: impl Fn(u16, &[u8]) + Send + Sync + 'static) -> Self {
         // Only the first one watches.

@@ -144,32 +144,32 @@ impl Lane {
         self.id
     }
 
-    /// What is counted of it.
+    /// What is counted of the lane.
     pub fn stats(&self) -> &LaneStats {
         &self.stats
     }
 
-    /// How much it holds, and may.
+    /// How many pushes the lane holds, and may.
     pub fn room(&self) -> &Arc<Room> {
         &self.room
     }
 
-    /// Its connection threads.
+    /// The connection threads of the lane.
     pub fn crew(&self) -> &Crew {
         &self.crew
     }
 
-    /// Its pace.
+    /// The pace of the lane.
     pub fn pacing(&self) -> &Pacing {
         &self.pacing
     }
 
-    /// What holds it.
+    /// What holds the lane.
     pub fn holding(&self) -> &Holding {
         &self.holding
     }
 
-    /// What is wrong with its provider.
+    /// What is wrong with the lane's provider.
     pub fn outage(&self) -> &SharedOutage {
         &self.outage
     }
@@ -179,7 +179,7 @@ impl Lane {
         &self.retries
     }
 
-    /// What its threads are asked.
+    /// What the connection threads are asked.
     pub fn inquiries(&self) -> &Inquiries {
         &self.inquiries
     }
@@ -483,7 +483,7 @@ impl Lane {
         self.crew.wake_all();
     }
 
-    /// Its route has been replaced: its threads look, and a refused credential is tried at once.
+    /// The route has been replaced: the threads look, and a refused credential is tried at once.
     /// The alarm that was told of answers to the old route, and ends by that.
     pub fn route_replaced(&self, generation: u64, now: Instant) -> Option<Prevailing> {
         self.release(self.holding.route_replaced(generation, now));
@@ -562,7 +562,7 @@ impl Lane {
         self.outage.look(waits, self.holding.is_held(), now)
     }
 
-    /// Its provider, if that cannot be reached although pushes wait.
+    /// The lane's provider, if that cannot be reached although pushes wait.
     pub fn unreachable(&self) -> Option<Unreachable> {
         let waits = self.room.outstanding() > 0;
         self.outage.unreachable().filter(|_| waits)

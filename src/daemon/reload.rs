@@ -56,7 +56,7 @@ struct Prepared {
 }
 
 impl Daemon {
-    /// The same, which reads its configuration there when it is to reload.
+    /// The daemon, which reads its configuration there when it is to reload.
     #[must_use]
     pub fn reading(self, source: Source) -> Self {
         Self {

@@ -5,21 +5,21 @@ use crate::provider::Advice;
 
 /// The time of the push has passed.
 pub const EXPIRED: &str = "expired";
-/// Its record in the journal is damaged.
+/// The record of the push in the journal is damaged.
 pub const JOURNAL_DAMAGED: &str = "journal_damaged";
 /// An operator has purged it from the queue.
 pub const PURGED: &str = "purged";
 /// A lane is held for want of an access token.
 pub const NO_ACCESS_TOKEN: &str = "NoAccessToken";
-/// It was refused unprocessed too often.
+/// The push was refused unprocessed too often.
 pub const REFUSED: &str = "refused";
-/// It was left over at the end of the daemon.
+/// The push was left over at the end of the daemon.
 pub const SHUTDOWN: &str = "shutdown";
-/// It waited for another attempt until it was too late for one.
+/// The push waited for another attempt until it was too late for one.
 pub const TOO_LATE: &str = "too_late";
-/// Its last attempt had no answer.
+/// The last attempt had no answer.
 pub const UNANSWERED: &str = "unanswered";
-/// Its request cannot be written.
+/// The request of the push cannot be written.
 pub const UNSENDABLE: &str = "unsendable";
 
 /// Reasons of settlements that Sterna gives itself, each after what happened.

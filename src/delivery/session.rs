@@ -132,7 +132,7 @@ impl Session {
         }
     }
 
-    /// Its pushes go by the route of that number.
+    /// The pushes of this connection go by the route of that number.
     pub fn belongs_to(&mut self, generation: u64) {
         self.generation = generation;
     }
@@ -223,7 +223,7 @@ impl Session {
             .min(http2.available_streams())
     }
 
-    /// It was asked by a PING whether it lives and has said nothing since: it gets no pushes.
+    /// Whether the peer was asked by a PING and has said nothing since: it gets no pushes.
     pub fn is_in_doubt(&self) -> bool {
         self.pulse.is_in_doubt()
     }

@@ -103,7 +103,7 @@ impl Settler {
         }
     }
 
-    /// The same, which enters what it settles in that register.
+    /// The settler, which enters what it settles in that register.
     #[must_use]
     pub fn with_register(mut self, register: Arc<Register>) -> Self {
         self.register = register;
@@ -115,7 +115,7 @@ impl Settler {
         self.register.keeps()
     }
 
-    /// The same, whose limits are `limits` as they are at each decision.
+    /// The settler, whose limits are `limits` as they are at each decision.
     #[must_use]
     pub fn following(self, limits: &Arc<Live<Limits>>) -> Self {
         let limits = limits.reader();

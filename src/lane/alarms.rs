@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The same is told again after this.
+/// What an alarm has told is told again after this.
 pub const ALARM_EVERY: Duration = Duration::from_secs(60);
 /// Different reasons told apart; further ones count as one.
 pub const ALARM_REASONS: usize = 32;

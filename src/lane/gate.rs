@@ -363,7 +363,7 @@ impl Gate {
         true
     }
 
-    /// That push is the probe no more, and nothing was learnt by it: another may go. True if it
+    /// A push is the probe no more, and nothing was learnt by it: another may go. True if it
     /// was the probe.
     pub fn withdraw_probe(&mut self, push: PushId) -> bool {
         let closed = self.credential.as_mut();

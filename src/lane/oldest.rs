@@ -47,7 +47,7 @@ struct Row {
 }
 
 impl Waiting {
-    /// These pushes were queued, or wait elsewhere.
+    /// Takes note of pushes that were queued, or wait elsewhere.
     pub fn add(&mut self, pushes: &[Push]) {
         let mut before: Option<&Arc<Accepted>> = None;
         for push in pushes {

@@ -16,7 +16,7 @@ use crate::moment::Moment;
 
 /// How long everything that is tried has to fail before the operator is told.
 pub const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(60);
-/// It is told again after this.
+/// An outage that goes on is told again after this.
 pub const OUTAGE_TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 /// The last error of many attempts is noted so often.

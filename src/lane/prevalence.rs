@@ -16,7 +16,7 @@ use crate::moment::Moment;
 pub const DECIDED: usize = 100;
 /// So many device tokens have to be refused before a refusal points to something else.
 pub const MANY_TOKENS: usize = 10;
-/// The same refusal is told again after this.
+/// A refusal that goes on prevailing is told again after this.
 pub const PREVALENCE_TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 /// Different refusals told apart; further ones count as good answers.

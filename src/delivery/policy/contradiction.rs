@@ -14,7 +14,7 @@ use crate::push::{End, Push};
 
 /// Times that others contradict what a push has met, before it fails by that.
 pub const CONTRADICTIONS_MAX: u8 = 3;
-/// It does not fail sooner than this after the first.
+/// A push that others contradict does not fail sooner than this after the first time.
 pub const CONTRADICTED_FOR: Duration = Duration::from_secs(60);
 /// The wait after the first, before it is drawn from.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

@@ -81,7 +81,7 @@ pub struct Witness {
 pub struct Target(u64);
 
 impl Target {
-    /// That of a device token.
+    /// The target that a device token stands for.
     pub fn of(token: &DeviceToken) -> Self {
         let mut hasher = DefaultHasher::new();
         token.hash(&mut hasher);
