@@ -118,8 +118,8 @@ impl Daemon {
                  start, since a push log or the journal cannot be written"
             )),
             None => Some(format!(
-                "{id} is disabled: what it has stays in the journal; how much that is cannot be \
-                 said yet, since a push log or the disk is slow"
+                "{id} is disabled: what it has stays in the journal, perhaps until the next start; \
+                 how much that is cannot be said yet, since a push log or the disk is slow"
             )),
         };
         if let Some(feeder) = &self.feeder {
