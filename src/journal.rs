@@ -29,7 +29,8 @@
 //! ```
 //!
 //! The newest segment may end in zeros, room that was made for records to come: they are its end.
-//! Nobody makes such room yet, and an older segment has none.
+//! Nobody makes such room yet, but a power failure may leave some. It is cut off before another
+//! segment is begun.
 //!
 //! A new segment begins with a checkpoint: the ids, then bit by bit everything that is outstanding
 //! in older segments, between new records. Recovery reads the newest segment, and the one before

@@ -29,7 +29,7 @@ pub(super) const MAX_CONNECTIONS_MAX: u64 = 16_384;
 pub(super) const HOSTS_MAX: usize = 100;
 /// Bytes of a body at least: room for one small notification.
 pub(super) const MAX_BODY_BYTES_MIN: u64 = 1024;
-/// Bytes of a body at most: eight of the greatest size may be in memory at once, and what is read
+/// Bytes of a body at most: five of the greatest size may be in memory at once, and what is read
 /// from them takes some times as much.
 pub(super) const MAX_BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of a journal's segment at least: a segment of one push would be all overhead.

@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub(super) highest: u32,
     /// Where the newest segment is to be continued.
     pub(super) good_end: u64,
+    /// Whether its file goes on behind that.
+    pub(super) has_more: bool,
     /// Frames of the newest segment that must not be found again.
     pub(super) dropped: Vec<Location>,
     /// Whether the newest segment is one whose sync has failed.
@@ -338,6 +340,7 @@ impl Found {
             damaged: BTreeSet::new(),
             highest: 0,
             good_end: 0,
+            has_more: false,
             dropped: Vec::new(),
             failed_sync: false,
         }
@@ -356,6 +359,7 @@ fn found(
         segments,
         highest: number,
         good_end: newest.good_end,
+        has_more: newest.len > newest.good_end,
         dropped: newest.dropped,
         ..Found::nothing()
     }

@@ -92,6 +92,7 @@ pub(super) const DRAFT_BYTES: usize = 1 << 20;
 
 /// See the module.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Store {
     files: Arc<dyn Files>,
     settings: Settings,
@@ -129,6 +130,8 @@ pub(super) struct Store {
     mark_due: bool,
     /// Whether a failed write may have left bytes behind `len`.
     cut_due: bool,
+    /// Whether zeros may follow there, room that was found and may be used.
+    has_room: bool,
     failed: Option<Fatal>,
     written: u64,
 }
@@ -330,6 +333,7 @@ impl Store {
             return Err(self.fail(&error));
         }
         self.cut_due = false;
+        self.has_room = false;
         self.is_synced();
         Ok(())
     }

@@ -95,6 +95,7 @@ impl Store {
             synced: found.good_end,
             mark_due: true,
             cut_due: false,
+            has_room: found.has_more,
             failed: None,
             written: 0,
             settings,
@@ -133,8 +134,8 @@ impl Store {
         if self.stage == Stage::Spoilt {
             return self.begin_draft();
         }
-        if self.cut_due {
-            // All of an older segment is believed.
+        if self.cut_due || self.has_room {
+            // All of an older segment is believed, and zeros are none of its records.
             self.cut()?;
         }
         self.sync()?;
@@ -176,6 +177,7 @@ impl Store {
         self.doubt_written = Some(self.doubt);
         self.named.clear();
         self.cut_due = false;
+        self.has_room = false;
         Ok(())
     }
 

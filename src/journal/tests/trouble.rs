@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::script::{journal, open, outstanding, settings, until};
+use crate::journal::files::Files as _;
 use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted};
 use crate::journal::flusher::PANICKED;
 use crate::journal::{Closed, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, Refused, State};
@@ -232,6 +233,15 @@ fn room_that_was_made_for_records_to_come_is_the_end_of_a_segment() {
     drop(after);
     assert!(files.content(&path).len() > 3 << 20, "the room is used");
     assert!(outstanding(&files).0.keys().eq(&[7, 8, 9, 20]));
+    // In an older segment, which has all its records, it would be damage.
+    let (mut store, _) = open(&files).unwrap();
+    store.rotate().unwrap();
+    drop(store);
+    let (found, recovered) = outstanding(&files);
+    assert!(found.keys().eq(&[7, 8, 9, 20]));
+    assert_eq!((recovered.segments, recovered.damaged), (2, 0));
+    let begun = PathBuf::from("/journal/0000000002.journal");
+    files.remove(&begun).unwrap();
     // A write that was interrupted, with room behind it, is none of that.
     let torn = [&written[..], &[0xf9, 0xfe, 1], &[0; 5000][..]].concat();
     files.put(&path, torn);
