@@ -226,7 +226,7 @@ impl MemoryFiles {
         let mut world = self.world();
         let inode = world.entries[path];
         let content = &mut world.inodes[inode].content;
-        for at in 0..content.len().saturating_sub(old.len()) {
+        for at in 0..=content.len().saturating_sub(old.len()) {
             if content[at..].starts_with(old) {
                 content[at..at + new.len()].copy_from_slice(new);
             }

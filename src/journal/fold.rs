@@ -43,6 +43,8 @@ pub(super) struct Fold {
     group: Option<(u64, Vec<Member>)>,
     /// What is left of broken groups, until it is known what broke them.
     doubtful: Vec<Member>,
+    /// Whole groups that lack names of lanes: as doubtful, unless this segment names them yet.
+    nameless: Vec<Vec<Member>>,
     /// Notifications, by their first ids, whose lanes this segment has not named yet. They are in
     /// the index, under any lane, so that it takes what is said of them.
     unnamed: BTreeMap<u64, (NumberedHead, Location)>,
@@ -119,8 +121,11 @@ impl Fold {
             None => self.doubtful.push(member),
         }
         if !frame.more {
-            for member in self.group.take().into_iter().flat_map(|group| group.1) {
-                self.take(member);
+            let members = self.group.take().map_or_else(Vec::new, |group| group.1);
+            if self.are_named(&members) {
+                self.take_all(members);
+            } else {
+                self.nameless.push(members);
             }
         }
         true
@@ -143,6 +148,13 @@ impl Fold {
         };
         if is_last {
             ending.unfinished = unfinished.map(|(offset, _)| offset);
+            for members in std::mem::take(&mut self.nameless) {
+                if self.are_named(&members) {
+                    self.take_all(members);
+                } else {
+                    self.doubtful.extend(members);
+                }
+            }
             ending.dropped = self
                 .doubtful
                 .drain(..)
@@ -262,7 +274,21 @@ impl Fold {
 
     /// What was doubtful is durable: it was the disk that broke it.
     fn trust(&mut self) {
-        for member in std::mem::take(&mut self.doubtful) {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        let nameless = std::mem::take(&mut self.nameless);
+        self.take_all(doubtful.into_iter().chain(nameless.into_iter().flatten()));
+    }
+
+    /// Whether the segment has named the lanes of all these.
+    fn are_named(&self, members: &[Member]) -> bool {
+        members.iter().all(|member| match member {
+            Member::Notification(numbered, _) => numbered.is_named(&self.lanes),
+            Member::Answer(..) => true,
+        })
+    }
+
+    fn take_all(&mut self, members: impl IntoIterator<Item = Member>) {
+        for member in members {
             self.take(member);
         }
     }

@@ -22,6 +22,11 @@ impl SegmentLanes {
         *self.0.entry(number).or_default()
     }
 
+    /// Whether that number has a name.
+    pub(super) fn has(&self, number: u16) -> bool {
+        self.0.get(&number).is_some_and(Option::is_some)
+    }
+
     /// Takes a record that names a lane; false if it names none that there is, or another one than
     /// before.
     pub(super) fn name(&mut self, record: &[u8]) -> bool {

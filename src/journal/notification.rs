@@ -239,6 +239,11 @@ impl NumberedHead {
         self.head
     }
 
+    /// Whether the segment has named the lane.
+    pub(super) fn is_named(&self, lanes: &SegmentLanes) -> bool {
+        lanes.has(self.number)
+    }
+
     /// The head, if the segment has named the lane.
     pub(super) fn named(&self, lanes: &mut SegmentLanes) -> Option<RecordHead> {
         let lane = lanes.get(self.number)?;

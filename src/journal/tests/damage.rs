@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::script::{Ledger, Operation, open, outstanding, run};
+use crate::journal::KeptAnswer;
 use crate::journal::batch::Group;
 use crate::journal::fixture::{MemoryFiles, accepted, at};
 use crate::journal::frame;
@@ -278,6 +279,37 @@ fn what_has_no_name_of_its_lane_left_is_told_and_nothing_is_written_behind_it() 
         "its numbers may be others: {left:?}"
     );
     assert!(ids(&files).iter().eq(found.keys()));
+}
+
+#[test]
+fn of_a_request_that_lacks_a_lanes_name_nothing_is_kept_unless_it_was_synced() {
+    let kept = KeptAnswer {
+        key: "key".into(),
+        body_hash: [0; 32],
+        answer: [].into(),
+        at: at(0).unix,
+    };
+    for (is_marked, expected) in [(false, vec![]), (true, vec![2])] {
+        let files = MemoryFiles::default();
+        let (mut store, _) = open(&files).unwrap();
+        let mut batch = store.batch();
+        batch.add(&Group::of(&[accepted(2, 1), accepted(3, 1)], Some(&kept)).unwrap());
+        store.write(batch, at(0).unix).unwrap();
+        store.sync().unwrap();
+        if is_marked {
+            let mut batch = store.batch();
+            batch.note_ids(3);
+            store.write(batch, at(0).unix).unwrap();
+        }
+        drop(store);
+        // As a write that was interrupted may leave it, or the disk.
+        files.damage(&segment(), b"android", b"ANDROID");
+        let (found, recovered) = outstanding(&files);
+        assert!(found.keys().eq(&expected), "{found:?}");
+        assert_eq!(recovered.answers.len(), expected.len());
+        drop(open(&files).unwrap());
+        assert!(ids(&files).iter().eq(&expected), "nor later");
+    }
 }
 
 #[test]
