@@ -8,8 +8,6 @@ mod absent;
 mod called_off;
 #[cfg(debug_assertions)]
 mod crash_files;
-mod credential_files;
-mod credential_reader;
 mod enabling;
 mod ending;
 mod feeder;
@@ -22,9 +20,7 @@ mod named_files;
 mod numbering;
 mod reload;
 mod resend;
-mod route_error;
 mod routes;
-mod running_lane;
 mod start_error;
 mod state_directory;
 mod state_file;
@@ -39,6 +35,7 @@ mod whereabouts;
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -47,9 +44,11 @@ use crossbeam_channel::{Receiver, select};
 use crate::api::{Ids, Service};
 use crate::config::{self, Config};
 use crate::control::{Asked, Control, ControlAnswer};
+use crate::delivery::credential_files::CredentialFiles;
 use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
 use crate::delivery::route::Route;
+use crate::delivery::running_lane::{RunningLane, Sizing};
 use crate::descriptors;
 use crate::http1::{Bound, Listener, RequestIds, Turnstile};
 use crate::journal::Lock;
@@ -62,7 +61,6 @@ use crate::push::{LaneId, Provider, PushId};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::{Inherited, Supervisor};
 use absent::Absent;
-use credential_files::CredentialFiles;
 pub use ending::Ended;
 use feeder::Feeder;
 use holdings::{GOES_WITHIN, Holdings, Turn};
@@ -74,7 +72,6 @@ use numbering::Numbering;
 pub use reload::Source;
 pub use resend::{Disposition, Judge, Obstacle, Resend, Resent};
 use routes::SharedRoots;
-use running_lane::RunningLane;
 pub use start_error::{StartError, StartErrorKind};
 use state_directory::StateDirectory;
 pub use state_directory::journal_directory;
@@ -417,7 +414,7 @@ fn lanes(
         let known = (id, lanes.stats(id));
         let limits = limits(config, id);
         let way = (route, files);
-        let lane = RunningLane::start(known, &config.core, way, limits, logs, register)
+        let lane = RunningLane::start(known, sizing(&config.core), way, limits, logs, register)
             .map_err(|error| StartError::new(StartErrorKind::System, error))?;
         lane.lane.set_rate(rate(config, id), moment::now());
         lanes.serve(id, Some(lane));
@@ -508,6 +505,16 @@ fn listen(bound: Bound, config: &Config, service: Arc<ApiService>) -> Result<Lis
             format_args!("cannot start the API: {error}"),
         )
     })
+}
+
+/// How large the lanes are.
+fn sizing(core: &config::Core) -> Sizing {
+    Sizing {
+        workers: core.workers.get(),
+        capacity: core.queues.get(),
+        streams: core.pusher_max.map(NonZeroU32::get),
+        first_probe: core.probe_interval,
+    }
 }
 
 /// Pushes per second that a lane may send; 0 for as many as the provider takes.

@@ -9,6 +9,8 @@
 //! code.
 
 pub mod credential;
+pub mod credential_files;
+mod credential_reader;
 mod decided;
 pub mod desk;
 mod dialling;
@@ -24,6 +26,7 @@ pub mod reasons;
 pub mod register;
 pub mod requests;
 pub mod route;
+pub mod running_lane;
 pub mod session;
 pub mod settler;
 pub mod shared_tokens;

@@ -39,13 +39,13 @@ const KNOWS: [(&str, &str); 34] = [
     (
         "daemon",
         "api check config control count crash_point delivery descriptors heartbeat http1 \
-         http2 jitter journal lane live log moment named net oauth pasted pid_file provider \
+         http2 journal lane live log moment named net oauth pasted pid_file provider \
          push recover regular signal stats supervisor",
     ),
     (
         "delivery",
         "count crash_point heartbeat http2 jitter lane live log moment net oauth pasted \
-         provider push texts",
+         provider push regular stats texts",
     ),
     ("descriptors", "config control delivery http1 net"),
     ("filetype", "regular"),

@@ -11,10 +11,10 @@ use ::log::Level;
 
 use super::absent::Absent;
 use super::ending::{ANSWERS_WITHIN, await_answers};
-use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon, limits};
 use crate::config::Config;
 use crate::count;
+use crate::delivery::running_lane::RunningLane;
 use crate::journal::Journal;
 use crate::moment;
 

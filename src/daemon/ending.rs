@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::running_lane::RunningLane;
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::count;
+use crate::delivery::running_lane::RunningLane;
 use crate::journal::Journal;
 use crate::lane::Wish;
 use crate::log::OPENED_WITHIN;

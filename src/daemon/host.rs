@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::keeping::{Keeping, LINES_KEPT_WITHIN};
-use super::running_lane::RunningLane;
 use super::whereabouts::Whereabouts;
 use crate::api::route::Order;
 use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
@@ -14,6 +13,7 @@ use crate::api::state::PushState;
 use crate::api::strangers::Stranger;
 use crate::config::PUSHER_MAX_MAX;
 use crate::count::{self, Seldom};
+use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::Head;
 use crate::lane::{DECIDED, Hold, Lanes, Prevailing, Reservation, Resting};
 use crate::live::Live;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{self, SHA256};
 use jiff::Timestamp;
 
-use super::credential_files::COMPARED;
 use crate::api::{KeyRotation, Terms};
 use crate::config::{ApnsCredential, Config, HideToken};
+use crate::delivery::credential_files::COMPARED;
 use crate::net::tls;
 use crate::push::Provider;
 use crate::regular;

@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use ::log::Level;
 
-use super::credential_files::CredentialFiles;
 use super::named_files::NamedFiles;
 use super::routes::SharedRoots;
-use super::running_lane::RunningLane;
 use super::terms::{privacy, say_of_logs, settings, terms, too_many_connections};
 use super::{Daemon, credential_files, limits};
 use crate::api::Terms;
@@ -21,7 +19,9 @@ use crate::check;
 use crate::config::{self, Android, Change, Config, Diagnostic, Effect, Environment, FileText};
 use crate::config::{Ios, Overrides, Severity, Style, Warning};
 use crate::control::ControlAnswer;
+use crate::delivery::credential_files::CredentialFiles;
 use crate::delivery::route::Route;
+use crate::delivery::running_lane::RunningLane;
 use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
 use crate::push::{LaneId, Provider};
@@ -298,8 +298,8 @@ impl Daemon {
         way: (Route, CredentialFiles),
     ) -> io::Result<Arc<RunningLane>> {
         let known = (id, self.lanes.get().stats(id));
-        let (core, limits) = (&config.core, limits(config, id));
-        let running = RunningLane::start(known, core, way, limits, &self.logs, &self.register)?;
+        let (sizing, limits) = (super::sizing(&config.core), limits(config, id));
+        let running = RunningLane::start(known, sizing, way, limits, &self.logs, &self.register)?;
         running
             .lane
             .set_rate(super::rate(config, id), moment::now());

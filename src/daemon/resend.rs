@@ -10,7 +10,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ending::LOGS_CLOSE_WITHIN;
 use super::routes::SharedRoots;
-use super::running_lane::RunningLane;
 use super::state_directory::{StateDirectory, journal_directory};
 use super::unreadable::Unreadable;
 use super::{StartError, StartErrorKind, credential_files, numbering, routes};
@@ -18,6 +17,7 @@ use crate::api::plan::ContentOf;
 use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::register::Register;
+use crate::delivery::running_lane::RunningLane;
 use crate::delivery::settler::Settler;
 use crate::journal::{self, Attempts, DiskFiles, Fault, Outstanding, Reading};
 use crate::lane::Lanes;
@@ -450,7 +450,8 @@ pub(super) fn start_lane(
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
     let route = (route, files);
-    RunningLane::start((lane, stats), &config.core, route, limits, logs, register)
+    let sizing = super::sizing(&config.core);
+    RunningLane::start((lane, stats), sizing, route, limits, logs, register)
         .map_err(|error| StartError::new(StartErrorKind::System, error))
 }
 

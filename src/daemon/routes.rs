@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
-use super::credential_files::CredentialFiles;
-use super::route_error::RouteError;
 use super::state_directory::StateDirectory;
 use super::token_file;
 use crate::config::{Android, ApnsCredential, Config, Ios, ProviderUrl};
 use crate::delivery::credential::Credentials;
+use crate::delivery::credential_files::{CredentialFiles, Unroutable};
 use crate::delivery::route::Route;
 use crate::http2;
 use crate::moment::Moment;
@@ -86,12 +85,17 @@ pub(super) fn android_files(
 }
 
 /// What was read; the operator hears the doubts about it.
-fn told<T>(found: Result<Found<T>, Vec<Finding>>) -> Result<T, RouteError> {
-    let Found { value, doubts } = found.map_err(|findings| RouteError::of(&findings))?;
+fn told<T>(found: Result<Found<T>, Vec<Finding>>) -> Result<T, Unroutable> {
+    let Found { value, doubts } = found.map_err(|findings| unroutable(&findings))?;
     for doubt in doubts {
         ::log::warn!("{doubt}");
     }
     Ok(value)
+}
+
+fn unroutable(findings: &[Finding]) -> Unroutable {
+    let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
+    Unroutable(lines.join("\n"))
 }
 
 /// The way to APNs.
@@ -164,7 +168,7 @@ fn android_route(
     android: &Android,
     found: Fcm,
     clock: &Arc<ServerClock>,
-) -> Result<Route, RouteError> {
+) -> Result<Route, Unroutable> {
     let Fcm {
         account,
         project,
@@ -187,7 +191,7 @@ fn android_route(
         clock: Arc::clone(clock),
     };
     let tokens = AccessTokens::start(account, agent).map_err(|error| {
-        RouteError(format!("android: no thread for the access tokens: {error}"))
+        Unroutable(format!("android: no thread for the access tokens: {error}"))
     })?;
     let (host, port, authority) = place(android.endpoint.as_ref(), fcm::HOST);
     Ok(Route {

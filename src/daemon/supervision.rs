@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::running_lane::RunningLane;
 use crate::count;
+use crate::delivery::running_lane::RunningLane;
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::lane::{Hold, Lanes};
 use crate::log::Logs;

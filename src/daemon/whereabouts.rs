@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keeping::Keeping;
-use super::running_lane::RunningLane;
 use crate::api::state::{Ending, PushState};
 use crate::delivery::register::{Register, Remembered};
+use crate::delivery::running_lane::RunningLane;
 use crate::journal::Journal;
 use crate::lane::{Held, Lane, Lanes, Wish};
 use crate::live::Live;

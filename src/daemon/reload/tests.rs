@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{Key, all_keys};
-use crate::daemon::running_lane::RunningLane;
+use crate::delivery::running_lane::RunningLane;
 use crate::journal::{DiskFiles, Journal, Settings};
 use crate::lane::{CredentialRefusal, EndsWith, Lane, RAMP, Refused};
 use crate::provider;

@@ -5,18 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::DRAIN_LOOKS_EVERY;
+use super::credential::Credentials;
 use super::credential_files::CredentialFiles;
 use super::credential_reader;
-use crate::config::Core;
-use crate::delivery::credential::Credentials;
-use crate::delivery::policy::Limits;
-use crate::delivery::present_route::PresentRoute;
-use crate::delivery::purge::Purge;
-use crate::delivery::register::Register;
-use crate::delivery::route::Route;
-use crate::delivery::settler::Settler;
-use crate::delivery::worker::Worker;
+use super::policy::Limits;
+use super::present_route::PresentRoute;
+use super::purge::Purge;
+use super::register::Register;
+use super::route::Route;
+use super::settler::Settler;
+use super::worker::Worker;
 use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
 use crate::live::Live;
@@ -28,18 +26,37 @@ use crate::stats::LaneStats;
 /// How long connection threads may take to end once their lane has stopped.
 const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether they have.
+const LOOKS_EVERY: Duration = Duration::from_millis(20);
+
+/// How large a lane is, and how it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizing {
+    /// Its connection threads.
+    pub workers: usize,
+    /// Pushes that it holds at most.
+    pub capacity: usize,
+    /// Streams in flight on a connection at most, if not only the provider limits them.
+    pub streams: Option<u32>,
+    /// How long a refused credential rests before it is tried again first.
+    pub first_probe: Duration,
+}
+
 /// A lane and its threads. Dropping it ends them.
 #[derive(Debug)]
-pub(super) struct RunningLane {
-    pub(super) lane: Arc<Lane>,
+pub struct RunningLane {
+    /// The lane.
+    pub lane: Arc<Lane>,
     /// Of its connection threads.
-    pub(super) heartbeats: Vec<Heartbeat>,
+    pub heartbeats: Vec<Heartbeat>,
     /// Of the thread that reads its credential files again.
-    pub(super) files_heartbeat: Option<Heartbeat>,
-    pub(super) limits: Arc<Live<Limits>>,
+    pub files_heartbeat: Option<Heartbeat>,
+    /// What ends its pushes.
+    pub limits: Arc<Live<Limits>>,
     logs: Logs,
     register: Arc<Register>,
-    pub(super) route: Arc<PresentRoute>,
+    /// Its way to the provider.
+    pub route: Arc<PresentRoute>,
     files: Arc<Mutex<CredentialFiles>>,
     /// What settles its waiting pushes by hand.
     purge: Mutex<Purge>,
@@ -52,9 +69,9 @@ impl RunningLane {
     /// # Errors
     ///
     /// The system's, with the lane's name, when it gives no thread or descriptor.
-    pub(super) fn start(
+    pub fn start(
         (id, stats): (LaneId, Arc<LaneStats>),
-        core: &Core,
+        sizing: Sizing,
         (route, files): (Route, CredentialFiles),
         limits: Limits,
         logs: &Logs,
@@ -64,12 +81,12 @@ impl RunningLane {
             let text = format!("{id}: cannot start a connection thread: {error}");
             io::Error::new(error.kind(), text)
         };
-        let count = core.workers.get();
-        let lane = Lane::counting(id, core.queues.get(), count, stats);
-        if let Some(streams) = core.pusher_max {
-            lane.set_stream_limit(usize::try_from(streams.get()).unwrap_or(usize::MAX));
+        let count = sizing.workers;
+        let lane = Lane::counting(id, sizing.capacity, count, stats);
+        if let Some(streams) = sizing.streams {
+            lane.set_stream_limit(usize::try_from(streams).unwrap_or(usize::MAX));
         }
-        lane.holding().set_first_probe(core.probe_interval);
+        lane.holding().set_first_probe(sizing.first_probe);
         let route = PresentRoute::new(&lane, route);
         let limits = Arc::new(Live::new(limits));
         let purge = Purge::new(
@@ -109,23 +126,23 @@ impl RunningLane {
     }
 
     /// Whether all its threads have ended.
-    pub(super) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         let threads = self.threads.lock();
         threads.is_ok_and(|threads| threads.is_empty())
     }
 
     /// Which lane it is.
-    pub(super) fn id(&self) -> LaneId {
+    pub fn id(&self) -> LaneId {
         self.lane.id()
     }
 
     /// What settles its waiting pushes by hand.
-    pub(super) fn purge(&self) -> MutexGuard<'_, Purge> {
+    pub fn purge(&self) -> MutexGuard<'_, Purge> {
         self.purge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Of the thread that asks for access tokens, if the lane needs them.
-    pub(super) fn token_heartbeat(&self) -> Option<Heartbeat> {
+    pub fn token_heartbeat(&self) -> Option<Heartbeat> {
         let (_, route) = self.route.current();
         match &route.credentials {
             Credentials::AccessTokens(tokens) => Some(tokens.heartbeat()),
@@ -134,12 +151,12 @@ impl RunningLane {
     }
 
     /// Whether those are the files in use, as they were read last.
-    pub(super) fn uses(&self, files: &CredentialFiles) -> bool {
+    pub fn uses(&self, files: &CredentialFiles) -> bool {
         self.lock_files().are(files)
     }
 
     /// Goes over to another route; what is in flight finishes on the old one.
-    pub(super) fn turn_to(&self, files: CredentialFiles, route: Route) {
+    pub fn turn_to(&self, files: CredentialFiles, route: Route) {
         // The lock is held until the route is in place, lest the reader puts an older one there.
         let mut present = self.lock_files();
         *present = files;
@@ -152,24 +169,24 @@ impl RunningLane {
     }
 
     /// Changes the limits, from the next decision on.
-    pub(super) fn set_limits(&self, limits: Limits) {
+    pub fn set_limits(&self, limits: Limits) {
         self.limits.set(limits);
     }
 
     /// A settler for what no connection thread settles.
-    pub(super) fn settler(&self) -> Settler {
+    pub fn settler(&self) -> Settler {
         settler(&self.lane, &self.limits, &self.logs, &self.register, 0)
     }
 
     /// Settles, or leaves to the next start, what a lane that was stopped still holds; says how
     /// much it leaves unsent.
-    pub(super) fn end(&self) -> usize {
+    pub fn end(&self) -> usize {
         let deadline = moment::now() + THREADS_END_WITHIN;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in std::mem::take(&mut *threads) {
             // A thread that outlives this waits for a log that is full.
             while !thread.is_finished() && moment::now() < deadline {
-                std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+                std::thread::park_timeout(LOOKS_EVERY);
             }
             if !thread.is_finished() {
                 threads.push(thread);

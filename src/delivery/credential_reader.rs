@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
 
 use super::credential_files::CredentialFiles;
-use crate::delivery::present_route::PresentRoute;
+use super::present_route::PresentRoute;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
 use crate::lane::Lane;

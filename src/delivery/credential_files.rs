@@ -3,18 +3,29 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::route_error::RouteError;
-use crate::delivery::route::Route;
+use super::route::Route;
 use crate::regular;
 
-/// Bytes of a file that are compared: more than any credential file may have.
-pub(super) const COMPARED: usize = 1024 * 1024;
+/// Our limit: bytes of a file that are compared: more than any credential file may have.
+pub const COMPARED: usize = 1024 * 1024;
+
+/// Why there is no route: a line for each thing in the configuration that cannot be used.
+#[derive(Debug)]
+pub struct Unroutable(pub String);
+
+impl fmt::Display for Unroutable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unroutable {}
 
 /// Makes a route from the configuration and what the files hold now.
-pub(super) type Build = Box<dyn Fn() -> Result<Route, RouteError> + Send>;
+pub type Build = Box<dyn Fn() -> Result<Route, Unroutable> + Send>;
 
 /// The files of one lane's credential.
-pub(super) struct CredentialFiles {
+pub struct CredentialFiles {
     paths: Vec<PathBuf>,
     /// What they held when a route was made of them last; `None` for one that could not be read.
     known: Vec<Option<Vec<u8>>>,
@@ -23,7 +34,7 @@ pub(super) struct CredentialFiles {
 
 impl CredentialFiles {
     /// Files, and what makes a route of them.
-    pub(super) fn new(paths: Vec<PathBuf>, build: Build) -> Self {
+    pub fn new(paths: Vec<PathBuf>, build: Build) -> Self {
         Self {
             known: content(&paths),
             paths,
@@ -32,17 +43,21 @@ impl CredentialFiles {
     }
 
     /// Whether these are the same files with the same content.
-    pub(super) fn are(&self, others: &Self) -> bool {
+    pub fn are(&self, others: &Self) -> bool {
         self.paths == others.paths && self.known == others.known
     }
 
     /// Makes the first route.
-    pub(super) fn route(&self) -> Result<Route, RouteError> {
+    ///
+    /// # Errors
+    ///
+    /// What in the configuration or the files cannot be used.
+    pub fn route(&self) -> Result<Route, Unroutable> {
         (self.build)()
     }
 
     /// A route of what the files hold now; `None` if they have not changed since the last one.
-    pub(super) fn changed(&mut self) -> Result<Option<Route>, RouteError> {
+    pub(super) fn changed(&mut self) -> Result<Option<Route>, Unroutable> {
         let now = content(&self.paths);
         if now == self.known {
             return Ok(None);
