@@ -1,8 +1,8 @@
 //! Delivery: from a lane's queue to a settlement, attempt by attempt.
 //!
 //! [`policy`] and [`session`] are pure; [`desk`] is what a connection thread decides, [`worker`]
-//! the thread around it. [`settler`] is the one place where a push ends,
-//! [`purge`] the way there that an operator opens.
+//! the thread around it. [`settler`] is the one place where a push ends, and
+//! tells push log, backlog and statistics; [`purge`] is the way there that an operator opens.
 //!
 //! What follows an attempt is told to users in sterna-delivery(7) (`etc/doc`). Whoever changes a
 //! rule of [`policy`] changes it there too; its figures are limits, which a test compares with the
@@ -30,6 +30,7 @@ pub mod running_lane;
 pub mod session;
 pub mod settler;
 pub mod shared_tokens;
+mod sinks;
 pub mod stop;
 pub mod transport;
 pub mod worker;

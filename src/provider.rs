@@ -33,6 +33,10 @@ pub const KEY_FILE_MAX: usize = 64 * 1024;
 /// Longest provider's word that is kept, in characters; the longest documented one has 35.
 pub const REASON_MAX: usize = 64;
 
+/// Longest name of a message that is kept, in characters; a longer one counts as none. FCM's have
+/// about 75.
+pub const MESSAGE_NAME_MAX: usize = 256;
+
 /// Longest text of a provider that is quoted in a log line, in characters.
 pub const QUOTE_MAX: usize = 256;
 
@@ -70,6 +74,9 @@ pub struct Answer {
     pub proves: bool,
     /// The `apns-id` that came with it.
     pub apns_id: Option<Box<str>>,
+    /// The name of the message that was taken, of visible ASCII and at most [`MESSAGE_NAME_MAX`]
+    /// (FCM 200).
+    pub message_name: Option<Box<str>>,
     /// Since when the device token is dead, in milliseconds since the Unix epoch (APNs 410).
     pub gone_since_ms: Option<u64>,
     /// How long the provider asks us to wait, at most [`RETRY_AFTER_MAX`].
@@ -233,6 +240,7 @@ impl Answer {
             token_alarm: None,
             proves: true,
             apns_id: None,
+            message_name: None,
             gone_since_ms: None,
             retry_after: None,
             date: None,

@@ -398,15 +398,8 @@ fn settle_damaged(
 
 /// The settlement of a push whose record the disk has damaged.
 fn journal_damaged() -> Settlement {
-    Settlement {
-        end: End::Failed,
-        status: None,
-        reason: JOURNAL_DAMAGED.into(),
-        error: "its record in the journal is damaged; what it held, its device token too, is lost"
-            .to_owned(),
-        apns_id: None,
-        attempt: 0,
-    }
+    let error = "its record in the journal is damaged; what it held, its device token too, is lost";
+    Settlement::of_ours(End::Failed, JOURNAL_DAMAGED, error.to_owned(), 0)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What became of one attempt, and the final word on a push.
 
-use crate::push::End;
 use std::borrow::Cow;
+use std::time::Duration;
 
-use crate::provider::Answer;
+use crate::provider::{Answer, TokenEffect};
+use crate::push::End;
 
 /// The result of one attempt to send a push.
 #[derive(Debug)]
@@ -32,6 +33,33 @@ pub struct Settlement {
     pub error: String,
     /// The `apns-id` of the provider's answer.
     pub apns_id: Option<Box<str>>,
+    /// The name that FCM gave the message which it took.
+    pub message_name: Option<Box<str>>,
+    /// What the provider's answer means for the device token.
+    pub token: TokenEffect,
+    /// Since when the device token is dead, in milliseconds since the Unix epoch, if the provider
+    /// said so.
+    pub gone_since_ms: Option<u64>,
     /// Attempts that counted.
     pub attempt: u16,
+    /// How long it took from the first attempt; known once it is settled.
+    pub took: Duration,
+}
+
+impl Settlement {
+    /// A settlement that no provider's answer decided, with our word for it.
+    pub fn of_ours(end: End, reason: &'static str, error: String, attempt: u16) -> Self {
+        Self {
+            end,
+            status: None,
+            reason: reason.into(),
+            error,
+            apns_id: None,
+            message_name: None,
+            token: TokenEffect::Keep,
+            gone_since_ms: None,
+            attempt,
+            took: Duration::ZERO,
+        }
+    }
 }

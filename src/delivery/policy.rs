@@ -107,13 +107,9 @@ pub fn decide(
 /// The settlement of a push whose time has passed, if it has.
 pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
     let Life { length, rule } = life(push.accepted(), limits);
-    (now.since(push.accepted().at) >= length).then(|| Settlement {
-        end: End::Expired,
-        status: None,
-        reason: EXPIRED.into(),
-        error: format!("expired: {rule} passed before the provider took it"),
-        apns_id: None,
-        attempt: push.attempts,
+    (now.since(push.accepted().at) >= length).then(|| {
+        let error = format!("expired: {rule} passed before the provider took it");
+        Settlement::of_ours(End::Expired, EXPIRED, error, push.attempts)
     })
 }
 
@@ -206,7 +202,11 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
         reason: answer.reason,
         error: answer.error,
         apns_id: answer.apns_id,
+        message_name: answer.message_name,
+        token: answer.token,
+        gone_since_ms: answer.gone_since_ms,
         attempt: push.attempts,
+        took: Duration::ZERO,
     };
     match again_how {
         Some(how) if is_free || is_second_chance || !is_used_up(push, limits) => {
@@ -258,12 +258,8 @@ fn again(
 
 fn failure(push: &Push, status: Option<u16>, reason: &'static str, error: String) -> Settlement {
     Settlement {
-        end: End::Failed,
         status,
-        reason: reason.into(),
-        error,
-        apns_id: None,
-        attempt: push.attempts,
+        ..Settlement::of_ours(End::Failed, reason, error, push.attempts)
     }
 }
 

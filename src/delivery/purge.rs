@@ -110,12 +110,10 @@ pub(super) fn settlement_in_flight(push: &mut Push) -> Settlement {
 }
 
 fn purged(push: &Push, error: &str) -> Settlement {
-    Settlement {
-        end: End::Failed,
-        status: None,
-        reason: reasons::PURGED.into(),
-        error: error.to_owned(),
-        apns_id: None,
-        attempt: push.attempts,
-    }
+    Settlement::of_ours(
+        End::Failed,
+        reasons::PURGED,
+        error.to_owned(),
+        push.attempts,
+    )
 }

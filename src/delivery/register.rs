@@ -314,14 +314,7 @@ mod tests {
         let one = |id| Remembered {
             id: PushId(id),
             lane: LaneId::IOS,
-            settlement: Settlement {
-                end: End::Succeeded,
-                status: Some(200),
-                reason: "".into(),
-                error: String::new(),
-                apns_id: None,
-                attempt: 1,
-            },
+            settlement: Settlement::of_ours(End::Succeeded, "", String::new(), 1),
             at: Duration::from_secs(1),
         };
         ids.map(one).collect()

@@ -1,8 +1,5 @@
-//! Writes what became of pushes: settlements to log, statistics and lane, retries back to the
-//! lane.
-//!
-//! One per connection thread. Lines are gathered over one round of the thread's loop and handed to
-//! the log's writer at once; the room of settled pushes is given back after their lines.
+//! What becomes of pushes after an attempt: settlements go to their sinks, retries back to the
+//! lane. One settler for each connection thread.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,16 +9,16 @@ use super::decided::Decided;
 use super::outage;
 use super::outcome::{Outcome, Settlement};
 use super::policy::{self, Decision, Limits};
-use super::register::{Marks, Register, Remembered};
+use super::register::Register;
 use super::session::Ended;
+use super::sinks::Sinks;
 use crate::jitter::Random;
 use crate::lane::{Asked, Lane, Rebuff, Said, Target, Turn};
 use crate::live::{Live, Reader};
-use crate::log::line::{self, Line, PushLine, Tail};
-use crate::log::{Logs, Privacy, TimeText};
+use crate::log::Logs;
 use crate::moment::Moment;
 use crate::provider::{Answer, LaneEffect, Verdict};
-use crate::push::{self, End, Push, PushId, Waits};
+use crate::push::{self, Push, PushId, Waits};
 
 /// Retries are told to the operator as one line per reason in this time.
 const RETRY_REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -31,34 +28,13 @@ const RETRY_REASONS: usize = 32;
 /// What the reasons beyond them are counted as.
 const OTHER_REASONS: &str = "other reasons";
 
-/// Bytes of lines that are gathered before they go to the log within a round: a million pushes
-/// may expire in one.
-const LINES_HELD: usize = 256 * 1024;
-
 /// Where settlements and retries of one lane go.
 #[derive(Debug)]
 pub struct Settler {
     lane: Arc<Lane>,
-    logs: Logs,
-    register: Arc<Register>,
-    /// What the round has settled.
-    round: Vec<Remembered>,
+    sinks: Sinks,
     limits: Reader<Limits>,
-    privacy: Reader<Privacy>,
     random: Random,
-    time_text: TimeText,
-    /// The line of the push that is being settled.
-    line: Vec<u8>,
-    access: Vec<u8>,
-    error: Vec<u8>,
-    succeeded: usize,
-    failed: usize,
-    /// Attempts that were made.
-    attempts: usize,
-    /// Pushes that are to be sent again after one.
-    retries_begun: usize,
-    /// Left to the next start.
-    left: usize,
     /// What the lane has still to hear of.
     decided: Decided,
     retries: BTreeMap<String, Retries>,
@@ -79,22 +55,10 @@ impl Settler {
     /// A settler for one thread; `seed` makes its jitter differ from the others'.
     pub fn new(lane: Arc<Lane>, logs: Logs, limits: Limits, seed: u64) -> Self {
         Self {
+            sinks: Sinks::new(Arc::clone(&lane), logs),
             lane,
-            privacy: logs.privacy.reader(),
-            logs,
-            register: Arc::default(),
-            round: Vec::new(),
             limits: Arc::new(Live::new(limits)).reader(),
             random: Random::new(seed),
-            time_text: TimeText::new(),
-            line: Vec::new(),
-            access: Vec::new(),
-            error: Vec::new(),
-            succeeded: 0,
-            failed: 0,
-            attempts: 0,
-            retries_begun: 0,
-            left: 0,
             decided: Decided::default(),
             retries: BTreeMap::new(),
             reported: None,
@@ -106,13 +70,13 @@ impl Settler {
     /// The settler, which enters what it settles in that register.
     #[must_use]
     pub fn with_register(mut self, register: Arc<Register>) -> Self {
-        self.register = register;
+        self.sinks.register = register;
         self
     }
 
     /// Whether what is left outlives the process.
     pub fn keeps_what_is_left(&self) -> bool {
-        self.register.keeps()
+        self.sinks.register.keeps()
     }
 
     /// The settler, whose limits are `limits` as they are at each decision.
@@ -135,13 +99,13 @@ impl Settler {
     /// Whether it is noted of each push that its bytes are about to leave: where none that may
     /// have been sent is sent again, that must be known after a crash too.
     pub fn notes_handed(&self) -> bool {
-        !self.resends_unknown() && self.register.keeps()
+        !self.resends_unknown() && self.sinks.register.keeps()
     }
 
     /// Notes it of these, and forgets them.
     pub fn note_handed(&self, pushes: &mut Vec<PushId>) {
         if !pushes.is_empty() {
-            self.register.handed(pushes);
+            self.sinks.register.handed(pushes);
             pushes.clear();
         }
     }
@@ -150,7 +114,7 @@ impl Settler {
     /// come, if a crash may not forget that.
     pub fn note_tried(&self, push: &Push, due: Option<Instant>, now: Moment) {
         if push.attempts > 0 || due.is_some() || self.notes_handed() {
-            self.register.tried(push, self.waits(due, now), now);
+            self.sinks.register.tried(push, self.waits(due, now), now);
         }
     }
 
@@ -197,8 +161,8 @@ impl Settler {
 
     /// Counts an attempt that decides nothing on its push; `is_again`: that is to be sent again.
     pub fn count_attempt(&mut self, is_again: bool) {
-        self.attempts += 1;
-        self.retries_begun += usize::from(is_again);
+        self.sinks.tally.attempts += 1;
+        self.sinks.tally.retries += usize::from(is_again);
     }
 
     /// Decides what becomes of a push that was refused as if by a bad credential, while others were
@@ -275,12 +239,12 @@ impl Settler {
     /// nothing outlives this one. What was recovered from a log is not settled: it stays
     /// outstanding there, for the next time. `due` is when it was to be tried again.
     pub fn leave(&mut self, push: &Push, due: Option<Instant>, now: Moment) {
-        if self.logs.origins.is_some() {
+        if self.sinks.logs.origins.is_some() {
             return;
         }
         self.lane.room().leave_behind();
-        if self.register.leave(push, self.waits(due, now), now) {
-            self.left += 1;
+        if self.sinks.register.leave(push, self.waits(due, now), now) {
+            self.sinks.tally.left += 1;
             return;
         }
         self.settle(push, policy::left_at_shutdown(push), now);
@@ -288,106 +252,31 @@ impl Settler {
 
     /// Settles a push: the one place where a push ends. A panic in here has not settled it.
     pub fn settle(&mut self, push: &Push, mut settlement: Settlement, now: Moment) {
-        if self.access.len().max(self.error.len()) >= LINES_HELD {
-            self.hand_over();
-        }
-        let succeeded = settlement.end == End::Succeeded;
         let first_attempt = push.first_attempt.unwrap_or(now.monotonic);
-        let origins = self.logs.origins.as_ref();
-        let origin = origins.and_then(|origins| origins.take(push.id()));
-        let (id, first_id) = match &origin {
-            None => (push.id(), push.accepted().first_id),
-            Some(origin) => (origin.id, origin.id),
-        };
-        let push_line = PushLine {
-            line: if succeeded {
-                Line::Succeeded
-            } else {
-                Line::Failed
-            },
-            platform: push.lane().platform(),
-            note: push.note(),
-            id,
-            first_id,
-            token: push.token().as_str(),
-            ptime: now.monotonic.saturating_duration_since(first_attempt),
-            error: &settlement.error,
-            tail: Tail {
-                status: settlement.status,
-                reason: &settlement.reason,
-                apns_id: settlement.apns_id.as_deref(),
-                attempt: Some(settlement.attempt),
-                maybe_sent: push.maybe_sent || push.in_doubt,
-                accepted: origin.as_ref().map(|origin| &*origin.accepted),
-            },
-        };
-        self.line.clear();
-        let time = self.time_text.at(now);
-        line::push(&mut self.line, time, &push_line, self.privacy.get());
+        settlement.took = now.monotonic.saturating_duration_since(first_attempt);
+        self.sinks.write(push, &settlement, now);
         #[cfg(test)]
         (self.trap)(push);
         // From here on it is settled.
         self.lane.retries().end(push);
-        if succeeded {
-            self.access.extend_from_slice(&self.line);
-            self.succeeded += 1;
-        } else {
-            self.error.extend_from_slice(&self.line);
-            self.failed += 1;
-        }
-        // It says nothing that the push's id does not.
-        settlement.apns_id = None;
-        self.round.push(Remembered {
-            id: push.id(),
-            lane: push.lane(),
-            settlement,
-            at: now.unix,
-        });
+        self.sinks.tell(push, settlement, now);
     }
 
     /// Lines that [`Settler::flush`] has still to hand to the logs: access, error.
     pub fn unflushed(&self) -> [&[u8]; 2] {
-        [&self.access, &self.error]
+        self.sinks.unflushed()
     }
 
     /// Hands the round's lines to the logs, gives the settled pushes' room back, and tells the
     /// operator of retries.
     pub fn flush(&mut self, now: Instant) {
-        self.hand_over();
+        self.sinks.hand_over();
         self.decided.hand_over(&self.lane);
         let since = self.reported.map(|at| now.saturating_duration_since(at));
         if !self.retries.is_empty() && since.is_none_or(|since| since >= RETRY_REPORT_EVERY) {
             self.report_retries();
             self.reported = Some(now);
         }
-    }
-
-    fn hand_over(&mut self) {
-        let mut end = Marks::default();
-        if !self.access.is_empty() {
-            end.access = self.logs.access.write(&self.access);
-            self.access.clear();
-        }
-        if !self.error.is_empty() {
-            end.error = self.logs.error.write(&self.error);
-            self.error.clear();
-        }
-        self.register.enter(&mut self.round, end);
-        let succeeded = std::mem::take(&mut self.succeeded);
-        let failed = std::mem::take(&mut self.failed);
-        let attempts = std::mem::take(&mut self.attempts);
-        let retries = std::mem::take(&mut self.retries_begun);
-        if attempts + retries > 0 {
-            let stats = self.lane.stats();
-            stats.tried(attempts as u64, retries as u64);
-        }
-        if succeeded + failed > 0 {
-            let stats = self.lane.stats();
-            stats.succeeded(succeeded as u64);
-            stats.failed(failed as u64);
-            self.lane.room().settled(succeeded + failed);
-        }
-        self.lane.room().settled(std::mem::take(&mut self.left));
     }
 
     /// Keeps the lane's other retries back if the answers to several ask for that, and all of it if
@@ -420,7 +309,7 @@ impl Settler {
                 answer.status,
                 answer.reason,
                 wait.as_secs_f32().ceil(),
-                self.time_text.at(end),
+                self.sinks.time_text.at(end),
             );
         }
     }

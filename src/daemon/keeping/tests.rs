@@ -141,14 +141,7 @@ fn what_was_purged_is_kept_once_its_line_is_written() {
     let purged = Remembered {
         id: push(now).id(),
         lane: LaneId::IOS,
-        settlement: Settlement {
-            end: End::Failed,
-            status: None,
-            reason: PURGED.into(),
-            error: String::new(),
-            apns_id: None,
-            attempt: 0,
-        },
+        settlement: Settlement::of_ours(End::Failed, PURGED, String::new(), 0),
         at: now.unix,
     };
     let line = Marks {

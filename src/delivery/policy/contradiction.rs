@@ -38,16 +38,14 @@ pub fn contradicted(
     let is_third = met.count() >= CONTRADICTIONS_MAX;
     if is_third && left.is_zero() && met.began_elsewhere(connection) {
         push.attempts = push.attempts.saturating_add(1);
+        let error = format!(
+            "{}; {CONTRADICTIONS_MAX} times, while other pushes were taken",
+            rebuff.error
+        );
         return Decision::Settle(Settlement {
-            end: End::Failed,
             status: Some(rebuff.status),
             reason: rebuff.reason,
-            error: format!(
-                "{}; {CONTRADICTIONS_MAX} times, while other pushes were taken",
-                rebuff.error
-            ),
-            apns_id: None,
-            attempt: push.attempts,
+            ..Settlement::of_ours(End::Failed, "", error, push.attempts)
         });
     }
     // The hour in which it may be tried again after other answers begins with the next attempt.

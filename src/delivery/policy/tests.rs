@@ -55,11 +55,12 @@ fn answer(status: u16, reason: &'static str, verdict: Verdict) -> Outcome {
         error: format!("text of {reason}"),
         verdict,
         lane: LaneEffect::None,
-        token: TokenEffect::Keep,
+        token: TokenEffect::Suspect,
         token_alarm: None,
         proves: false,
         apns_id: Some("an-id".into()),
-        gone_since_ms: None,
+        message_name: Some("a-name".into()),
+        gone_since_ms: Some(17),
         retry_after: None,
         date: None,
     })
@@ -97,6 +98,9 @@ fn success_and_refusal_settle_at_once_with_the_provider_s_words() {
         (End::Succeeded, Some(200), 1)
     );
     assert_eq!(settlement.apns_id.as_deref(), Some("an-id"));
+    assert_eq!(settlement.message_name.as_deref(), Some("a-name"));
+    let of_token = (settlement.token, settlement.gone_since_ms);
+    assert_eq!(of_token, (TokenEffect::Suspect, Some(17)));
 
     for verdict in [Verdict::Refused, Verdict::Stopped] {
         let mut push = push_at(now);

@@ -3,6 +3,7 @@ mod accounts;
 use std::collections::VecDeque;
 
 use super::*;
+use crate::delivery::sinks::LINES_HELD;
 use crate::log::Destination;
 use crate::provider::{Again, TokenEffect};
 use crate::push::fixture::push_to;
@@ -35,7 +36,7 @@ fn lines_do_not_pile_up_within_a_round() {
     let now = Moment::now();
     for _ in 0..PUSHES {
         settler.settle_as_unsendable(&push, "a reason", now);
-        assert!(settler.error.len() < LINES_HELD + 4096);
+        assert!(settler.unflushed()[1].len() < LINES_HELD + 4096);
     }
     assert!(lane.room().outstanding() < PUSHES / 2);
     settler.flush(now.monotonic);
@@ -69,6 +70,7 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         token_alarm: None,
         proves: false,
         apns_id: None,
+        message_name: None,
         gone_since_ms: None,
         retry_after: retry_after.map(Duration::from_secs),
         date: None,
@@ -109,7 +111,7 @@ fn unknown_outcomes_show_as_maybe_sent_in_the_log_line() {
     };
     let mut settler = settler.following(&Arc::new(Live::new(limits)));
     assert!(settler.conclude(ended(push, lost()), now).is_none());
-    let line = String::from_utf8(settler.error.clone()).unwrap();
+    let line = String::from_utf8(settler.unflushed()[1].to_vec()).unwrap();
     assert!(line.contains(r#""reason":"unanswered""#), "{line}");
     assert!(line.ends_with("\"maybe_sent\":true}\n"), "{line}");
     assert!(line.contains(r#""attempt":1"#), "{line}");
@@ -171,10 +173,10 @@ fn what_a_crash_left_in_doubt_shows_as_maybe_sent_and_may_still_be_tried_again()
     push.attempts = 3;
     // The one resending that an unanswered push has in any case is not used up.
     assert!(settler.conclude(ended(push.clone(), lost()), now).is_none());
-    assert!(settler.error.is_empty());
+    assert!(settler.unflushed()[1].is_empty());
     push.attempts = 3;
     settler.conclude(ended(push, answered(200, LaneEffect::None, None)), now);
-    let line = String::from_utf8(settler.access.clone()).unwrap();
+    let line = String::from_utf8(settler.unflushed()[0].to_vec()).unwrap();
     assert!(
         line.ends_with("\"attempt\":4,\"maybe_sent\":true}\n"),
         "{line}"
@@ -207,7 +209,7 @@ fn what_waits_for_its_retry_beyond_the_hour_fails_unless_a_hold_keeps_it() {
             lane.resume();
             kept = kept.and_then(|push| settler.settle_if_expired(push, then));
         }
-        let told = String::from_utf8(settler.error.clone()).unwrap();
+        let told = String::from_utf8(settler.unflushed()[1].to_vec()).unwrap();
         assert_eq!(kept.is_some(), told.is_empty(), "{told}");
         assert_eq!(kept.is_some(), lane.retries().budget().under_way() == 1);
         told

@@ -211,6 +211,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         token_alarm: row.token_alarm(),
         proves: row.proves,
         apns_id,
+        message_name: None,
         gone_since_ms,
         retry_after: retry_after::parse(head, now),
         date: row.date(head),

@@ -7,13 +7,14 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::moment::Moment;
 use crate::pasted::quoted;
 use crate::provider::{
-    ANSWER_BODY_MAX, Again, Answer, AnswerHead, LaneEffect, QUOTE_MAX, REASON_MAX, Row,
-    TokenEffect, Wait, retry_after,
+    ANSWER_BODY_MAX, Again, Answer, AnswerHead, LaneEffect, MESSAGE_NAME_MAX, QUOTE_MAX,
+    REASON_MAX, Row, TokenEffect, Wait, retry_after,
 };
 
 /// The answer table: codes of `FcmError`, then reasons of `ErrorInfo`.
@@ -211,7 +212,10 @@ struct Problem<'a> {
 /// Judges a response.
 pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
     if head.status == 200 {
-        return Answer::succeeded();
+        return Answer {
+            message_name: message_name(body),
+            ..Answer::succeeded()
+        };
     }
     let body = if body.len() > ANSWER_BODY_MAX {
         Value::Null
@@ -230,10 +234,27 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         token_alarm: row.token_alarm(),
         proves: row.proves,
         apns_id: None,
+        message_name: None,
         gone_since_ms: None,
         retry_after: retry_after::parse(head, now),
         date: row.date(head),
     }
+}
+
+/// The name of the message that FCM has taken; none if the body does not have one that can be
+/// shown as it is.
+fn message_name(body: &[u8]) -> Option<Box<str>> {
+    #[derive(Deserialize)]
+    struct Taken<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    }
+    let is_short = body.len() <= ANSWER_BODY_MAX;
+    let taken: Taken<'_> = is_short.then(|| serde_json::from_slice(body).ok())??;
+    let is_fine = taken.name.len() <= MESSAGE_NAME_MAX
+        && taken.name.starts_with("projects/")
+        && taken.name.bytes().all(|byte| byte.is_ascii_graphic());
+    is_fine.then(|| taken.name.into())
 }
 
 impl<'a> Problem<'a> {

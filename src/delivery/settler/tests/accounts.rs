@@ -4,17 +4,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::delivery::register::Keeper;
-use crate::provider::{AnswerHead, apns};
+use crate::provider::{AnswerHead, TokenEffect, apns, fcm};
+use crate::push::End;
 
 /// Keeps all that it is told, as a journal does, and counts it.
 #[derive(Clone, Default)]
 struct Kept {
+    settled: Arc<AtomicUsize>,
     left: Arc<AtomicUsize>,
     tried: Arc<AtomicUsize>,
 }
 
 impl Keeper for Kept {
-    fn settled(&self, _: &[(PushId, End)]) {}
+    fn settled(&self, ended: &[(PushId, End)]) {
+        self.settled.fetch_add(ended.len(), Ordering::Relaxed);
+    }
 
     fn left(&self, _: &Push, _: Waits, _: Moment) {
         self.left.fetch_add(1, Ordering::Relaxed);
@@ -68,6 +72,50 @@ fn what_the_next_start_finds_gives_its_room_back_and_has_no_line() {
 }
 
 #[test]
+fn each_sink_hears_once_of_a_settlement_that_keeps_what_the_answer_said() {
+    let (lane, settler, push) = full();
+    let (mut settler, kept) = keeping(settler);
+    let now = Moment::now();
+    let long = Duration::from_millis(2500);
+    let mut settle = |status, body: &[u8], judge: fn(AnswerHead<'_>, &[u8], Moment) -> Answer| {
+        let head = AnswerHead {
+            status,
+            ..AnswerHead::default()
+        };
+        let mut push = push.clone();
+        push.first_attempt = Some(now.monotonic);
+        let later = Moment {
+            monotonic: now.monotonic + long,
+            ..now
+        };
+        let outcome = Outcome::Answered(judge(head, body, now));
+        assert!(settler.conclude(ended(push, outcome), later).is_none());
+        let lines = settler.unflushed().concat();
+        let lines = lines.split(|byte| *byte == b'\n').count() - 1;
+        settler.flush(later.monotonic);
+        settler.flush(later.monotonic);
+        let found = settler.sinks.register.find(PushId(1)).unwrap();
+        (found.settlement, lines)
+    };
+    let (gone, written) = settle(
+        410,
+        br#"{"reason":"Unregistered","timestamp":1577836800000}"#,
+        apns::answer,
+    );
+    assert_eq!((gone.end, gone.took, written), (End::Failed, long, 1));
+    let said = (gone.token, gone.gone_since_ms);
+    assert_eq!(said, (TokenEffect::Dead, Some(1_577_836_800_000)));
+    let (taken, written) = settle(200, br#"{"name":"projects/p/messages/0:1%2"}"#, fcm::answer);
+    assert_eq!((taken.end, taken.took, written), (End::Succeeded, long, 1));
+    let said = (taken.token, taken.message_name.as_deref());
+    assert_eq!(said, (TokenEffect::Keep, Some("projects/p/messages/0:1%2")));
+    let figures = lane.stats().figures();
+    let counted = (figures.push_success, figures.push_error);
+    assert_eq!((counted, kept.settled.load(Ordering::Relaxed)), ((1, 1), 2));
+    assert_eq!(lane.room().outstanding(), PUSHES - 2);
+}
+
+#[test]
 fn a_retry_is_noted_with_when_it_is_due_also_if_it_cost_no_attempt() {
     let (_lane, settler, push) = full();
     let (mut settler, kept) = keeping(settler);
@@ -109,7 +157,7 @@ fn a_line_tells_the_time_since_the_first_attempt() {
     settler.conclude(ended(push.clone(), good()), now);
     push.first_attempt = None;
     settler.conclude(ended(push, good()), now);
-    let lines = String::from_utf8(settler.access.clone()).unwrap();
+    let lines = String::from_utf8(settler.unflushed()[0].to_vec()).unwrap();
     let times: Vec<f64> = lines
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())

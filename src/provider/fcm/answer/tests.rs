@@ -482,3 +482,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_name_of_a_message_is_kept_if_it_can_be_shown_as_it_is() {
+    let name = |body: &str| judge(200, body).message_name;
+    let given = "projects/a/messages/0:1500415314455276%31bd1c96";
+    let body = format!("{{\n  \"name\": \"{given}\"\n}}\n");
+    assert_eq!(name(&body).as_deref(), Some(given));
+    let longest = format!("projects/{}", "x".repeat(MESSAGE_NAME_MAX - 9));
+    assert!(name(&json!({"name": longest}).to_string()).is_some());
+    let padded = format!("{{\"name\":\"{given}\"{}}}", " ".repeat(ANSWER_BODY_MAX));
+    for body in [
+        String::new(),
+        "projects/a".to_owned(),
+        json!({"name": 1}).to_string(),
+        json!({"names": given}).to_string(),
+        json!({"name": "other/a"}).to_string(),
+        json!({"name": format!("{longest}x")}).to_string(),
+        json!({"name": "projects/a\nb"}).to_string(),
+        json!({"name": "projects/ä"}).to_string(),
+        padded,
+    ] {
+        assert_eq!(name(&body), None, "{body}");
+        assert_eq!(judge(200, &body).verdict, Verdict::Succeeded);
+    }
+}
