@@ -116,9 +116,10 @@ impl Daemon {
         }
     }
 
-    /// Pushes that may yet be settled. What a lane that is paused, held or resting keeps back is
-    /// not waited for if the journal has it: only what it has in flight.
-    fn to_finish(&self) -> u64 {
+    /// Pushes that may yet be settled by then. If the journal has them, what a lane that is paused,
+    /// held or resting keeps back is not waited for, only what it has in flight; nor retries that
+    /// are not due by then.
+    fn to_finish(&self, deadline: Option<Instant>) -> u64 {
         let keeps = self.keeping.keeps();
         let of_lane = |running: &Arc<RunningLane>| {
             let lane = &running.lane;
@@ -126,7 +127,10 @@ impl Daemon {
             let outstanding = lane.room().outstanding() as u64;
             match (keeps, waits) {
                 (true, true) => lane.stats().figures().in_flight,
-                (true, false) => outstanding,
+                (true, false) => {
+                    let later = deadline.map_or(0, |at| lane.retries().due_from(at));
+                    outstanding.saturating_sub(later as u64)
+                }
                 (false, _) => outstanding.saturating_add(self.keeping.unfed(lane.id())),
             }
         };
@@ -136,7 +140,7 @@ impl Daemon {
     /// Waits until everything is settled; false if that was not to be within the time, or somebody
     /// is in a hurry.
     fn finish(&self, deadline: Option<Instant>, signals: &Receiver<Signal>) -> bool {
-        while self.to_finish() > 0 {
+        while self.to_finish(deadline) > 0 {
             let is_late = deadline.is_some_and(|at| moment::now() >= at);
             // What no journal keeps is sent while there is time.
             if is_late || self.keeping.has_failed() && self.keeping.keeps() {

@@ -56,6 +56,11 @@ impl Retries {
         lock(&self.shelf).next_due()
     }
 
+    /// Pushes on the shelf; none while any of them is due before `at`.
+    pub fn due_from(&self, at: Instant) -> usize {
+        lock(&self.shelf).all_due_from(at).unwrap_or_default()
+    }
+
     /// When a push on the shelf is due, and its attempts that have counted.
     pub fn find(&self, id: PushId) -> Option<(Instant, u16)> {
         lock(&self.shelf).find(id)
@@ -71,6 +76,7 @@ impl Retries {
 
 #[cfg(test)]
 mod tests {
+    use super::super::GATHER;
     use super::super::retry_budget::LEAST_RETRIES;
     use super::*;
     use crate::moment::Moment;
@@ -98,6 +104,11 @@ mod tests {
         let again = retries.take_due(now).pop().unwrap();
         assert_eq!(retries.find(again.id()), None);
         retries.shelve(again, now + Duration::from_secs(1));
-        assert_eq!(retries.next_due(), Some(now + Duration::from_secs(1)));
+        let due = now + Duration::from_secs(1);
+        assert_eq!(retries.next_due(), Some(due));
+        assert_eq!(
+            (retries.due_from(due), retries.due_from(due + GATHER)),
+            (1, 0)
+        );
     }
 }

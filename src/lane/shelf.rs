@@ -49,6 +49,12 @@ impl Shelf {
         self.heap.peek().map(|item| item.due)
     }
 
+    /// How many pushes are on it, if none is due before `at`; looks at one of them.
+    pub(super) fn all_due_from(&self, at: Instant) -> Option<usize> {
+        let later = self.next_due().is_none_or(|due| due >= at);
+        later.then_some(self.heap.len())
+    }
+
     /// Takes at most `most` pushes that are due at `now`.
     pub(super) fn take_due(&mut self, now: Instant, most: usize) -> Vec<Push> {
         let mut due = Vec::new();

@@ -19,6 +19,30 @@ use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, run, sterna};
 use crate::harness::{batch, hex_token, wait_for, wait_until};
 
+/// A provider that asks a single push for patience does not keep an end waiting for it.
+#[test]
+fn a_retry_that_is_due_after_the_time_for_the_end_is_left_at_once() {
+    let simulated = Simulated::with(|options| {
+        options.faults.retry_after = Some("900".parse().unwrap());
+    });
+    let site = Site::simulated(&simulated.simulator).with("core.shutdown_timeout", 600);
+    let daemon = site.start();
+    let token = ["0bad5030".to_owned()];
+    let notification = json!({"platform": 1, "message": "m", "token": token});
+    let reply = daemon.push(&json!({"notifications": [notification]}));
+    let id = reply.accepted_ids()[0];
+    wait_until("the push to wait for its retry", || {
+        let state = daemon.request("GET", &format!("/push/{id}"), b"").json();
+        state["state"] == "retrying"
+    });
+    assert_eq!(daemon.terminate(), 0);
+    let log = site.operator_log();
+    assert!(
+        log.contains("shut down, 1 push stays in the journal"),
+        "{log}"
+    );
+}
+
 #[test]
 fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
     let simulated = Simulated::with(|options| {
