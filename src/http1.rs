@@ -5,6 +5,7 @@
 //!  connection ── head and body in, answer out, each within its deadline
 //!    input · socket       waiting
 //!    registry · budget    who is there, and what all may have in memory
+//!    turnstile            how many at once do what takes a processor
 //!  body · chunked · head · reply · query · request_id
 //!                         bytes to values and back (pure)
 //!  standing · crowd       whom to close for whom, what to tell of it (pure)

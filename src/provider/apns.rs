@@ -130,10 +130,6 @@ impl Vendor for Apns {
         goaway(said)
     }
 
-    fn rows(&self) -> &'static [Row] {
-        ROWS
-    }
-
     fn advice(&self) -> &'static [Advice] {
         ADVICE
     }

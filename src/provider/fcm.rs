@@ -114,10 +114,6 @@ impl Vendor for Fcm {
         None
     }
 
-    fn rows(&self) -> &'static [Row] {
-        ROWS
-    }
-
     fn advice(&self) -> &'static [Advice] {
         ADVICE
     }

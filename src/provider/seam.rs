@@ -37,9 +37,6 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     /// The row of what a GOAWAY's debug data says, if it has a known reason.
     fn goaway(&self, said: &[u8]) -> Option<&'static Row>;
 
-    /// The answer table.
-    fn rows(&self) -> &'static [Row];
-
     /// What a person can do about each reason.
     fn advice(&self) -> &'static [Advice];
 

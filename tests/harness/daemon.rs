@@ -118,7 +118,13 @@ impl Daemon {
         wait_until("all pushes to be settled", || {
             // As Gaurun, what is in flight is no more in the queue.
             let stat = self.stat();
-            stat.number("/queue_usage") == 0 && stat.number("/pusher_count") == 0
+            let is_idle = stat.number("/queue_usage") == 0 && stat.number("/pusher_count") == 0;
+            // What the journal has is in neither before it is read.
+            is_idle
+                && !self
+                    .request("GET", "/healthz", b"")
+                    .text()
+                    .contains("recovering:")
         });
     }
 
