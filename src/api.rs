@@ -26,5 +26,4 @@ pub use ids::Ids;
 pub use keys::{ApiKeys, KeyRotation, KeysError};
 pub use plan::Rules;
 pub use service::{Door, Host, Kept, Service, Terms, Unrecorded};
-pub use state::{Ending, PushState};
 pub use strangers::Stranger;

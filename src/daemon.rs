@@ -4,18 +4,14 @@
 //! threads, listener, journal. A failure before the listener leaves nothing behind but a directory
 //! for the journal; until that is read, the listener refuses. End: see `ending`.
 
-mod absent;
-mod called_off;
 #[cfg(debug_assertions)]
 mod crash_files;
 mod enabling;
 mod ending;
-mod feeder;
 mod holdings;
 mod host;
 mod inlet;
-mod keeping;
-mod last_lines;
+mod journal_opening;
 mod named_files;
 mod numbering;
 mod reload;
@@ -31,7 +27,6 @@ mod terms;
 mod token_file;
 mod underfoot;
 mod unreadable;
-mod whereabouts;
 
 use std::io;
 use std::net::SocketAddr;
@@ -41,7 +36,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select};
 
+use crate::api::idempotency::Answered;
 use crate::api::{Ids, Service};
+use crate::backlog::{self, Absent, Backlog, Feeder, Whereabouts};
 use crate::config::{self, Config};
 use crate::control::{Asked, Control, ControlAnswer};
 use crate::delivery::credential_files::CredentialFiles;
@@ -60,13 +57,10 @@ use crate::pid_file::PidFile;
 use crate::push::{LaneId, Provider, PushId};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::{Inherited, Supervisor};
-use absent::Absent;
 pub use ending::Ended;
-use feeder::Feeder;
 use holdings::{GOES_WITHIN, Holdings, Turn};
 use host::DaemonHost;
 use inlet::OpenPlace;
-use keeping::Keeping;
 use named_files::NamedFiles;
 use numbering::Numbering;
 pub use reload::Source;
@@ -81,7 +75,6 @@ pub use takeover::Takeover;
 use terms::{privacy, say_of_logs, settings, terms, too_many_connections};
 use underfoot::Underfoot;
 pub use unreadable::Unreadable;
-use whereabouts::Whereabouts;
 
 /// How often the wait for the lanes looks whether they are done.
 const DRAIN_LOOKS_EVERY: Duration = Duration::from_millis(20);
@@ -97,7 +90,7 @@ pub struct Daemon {
     held: Vec<Arc<RunningLane>>,
     logs: Logs,
     register: Arc<Register>,
-    keeping: Arc<Keeping>,
+    backlog: Arc<Backlog>,
     feeder: Option<Feeder>,
     supervision: Supervision,
     shutdown_timeout: Duration,
@@ -155,7 +148,7 @@ impl Daemon {
         let (owes_reload, is_inherited) = (turn.owes_reload, inherited.is_some());
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
-        let (register, keeping) = (Arc::<Register>::default(), Arc::<Keeping>::default());
+        let (register, backlog) = (Arc::<Register>::default(), Arc::<Backlog>::default());
         let lanes = lanes(config, routes, &logs, &register)?;
         let supervision = Supervision::new(Supervisor::from_environment());
         supervision.watch_logs(&logs);
@@ -166,7 +159,8 @@ impl Daemon {
         let whereabouts = Whereabouts {
             lanes: Arc::clone(&lanes),
             register: Arc::clone(&register),
-            keeping: Arc::clone(&keeping),
+            backlog: Arc::clone(&backlog),
+            logs: logs.clone(),
         };
         let service = service(config, &bound, &lanes, &logs, whereabouts)?;
         let listen = || listen(bound, config, Arc::clone(&service));
@@ -182,7 +176,7 @@ impl Daemon {
             held: Vec::new(),
             logs,
             register,
-            keeping,
+            backlog,
             feeder: None,
             supervision,
             shutdown_timeout: config.core.shutdown_timeout,
@@ -237,24 +231,28 @@ impl Daemon {
                  this process dies"
             );
             self.number(service, PushId(0))?;
-            self.keeping.ready(None);
+            self.backlog.ready();
             return Ok(());
         };
-        let (journal, recovered) = keeping::open(journal, &config.core, &self.directory, lock)?;
+        let (journal, recovered) =
+            journal_opening::open(journal, &config.core, &self.directory, lock)?;
         self.number(service, journal.high_water())?;
-        service.remember(recovered.answers.into_iter().map(keeping::answered));
-        last_lines::settle(&config.log, &self.logs.privacy.get(), &journal);
+        service.remember(recovered.answers.into_iter().map(Answered::from));
+        let heartbeat = journal.heartbeat();
+        self.backlog.open(journal);
+        settle_last_lines(config, &self.logs, &self.backlog);
         let (lanes, logs, register) = (self.lanes.get(), &self.logs, &self.register);
         let absent = lanes.absent().map(|id| {
             let limits = limits(config, id);
             Absent::new((id, lanes.stats(id)), limits, logs, register)
         });
         let absent = absent.collect();
-        let feeder = Feeder::connect(&journal, &lanes, absent, logs, register, &self.keeping)?;
+        let feeder = Feeder::connect(&self.backlog, &lanes, absent, logs, register)
+            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
         self.supervision.watch("journal feeder", feeder.heartbeat());
         self.feeder = Some(feeder);
-        self.supervision.watch("journal", journal.heartbeat());
-        self.keeping.ready(Some(journal));
+        self.supervision.watch("journal", heartbeat);
+        self.backlog.ready();
         Ok(())
     }
 
@@ -329,7 +327,7 @@ impl Daemon {
                     Err(_) => asked = crossbeam_channel::never(),
                 },
                 default(self.supervision.interval(JOURNAL_LOOKS_EVERY)) => {
-                    if self.keeping.has_failed() {
+                    if self.backlog.failure().is_some() {
                         return self.stop(signals);
                     }
                     self.underfoot.look();
@@ -442,6 +440,12 @@ fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError
     Ok(logs)
 }
 
+/// Settles what the ends of the push logs say has ended.
+fn settle_last_lines(config: &Config, logs: &Logs, backlog: &Backlog) {
+    let names = [&*config.log.access_log, &*config.log.error_log];
+    backlog::settle_last_lines(names, &logs.privacy.get(), backlog);
+}
+
 /// Says what is wrong with what it begins with, and does not keep it from beginning.
 fn warn(raised: io::Result<()>, config: &Config, warnings: &[config::Warning]) {
     if let Err(error) = raised {
@@ -488,7 +492,7 @@ fn service(
             logs: logs.clone(),
             lanes: Arc::clone(lanes),
             connections_per_lane: config.core.workers.get(),
-            keeping: Arc::clone(&whereabouts.keeping),
+            backlog: Arc::clone(&whereabouts.backlog),
             whereabouts,
             intruders: Mutex::default(),
             pages: Mutex::default(),

@@ -131,7 +131,7 @@ pub struct Journal {
 }
 
 /// What is left when the journal is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Closed {
     /// Pushes that stay outstanding, for the next start.
     pub outstanding: u64,

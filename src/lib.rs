@@ -6,7 +6,7 @@
 //! ```text
 //!  caller ─→ http1 → api ── parse, check, build each payload once
 //!                     │ reserve room in the lanes
-//!                     │ journal: kept, as surely as journal.sync says
+//!                     │ backlog: kept in the journal, as surely as journal.sync says
 //!                     │ log accepted-push, queue, answer 200
 //!                     ▼
 //!                   lane ── ready queue · what came back · retry shelf; one for each provider
@@ -19,7 +19,7 @@
 //!                     ▼ the provider's answer, or its absence
 //!             delivery::policy ── again at t: back to the lane, same id, same apns-id
 //!                              └─ settled: delivery::settler, one log line, one count, room back;
-//!                                 once the line is written: delivery::register, journal
+//!                                 once the line is written: delivery::register, backlog
 //! ```
 //!
 //! # The map
@@ -38,7 +38,8 @@
 //! - [`http1`]: the bounded HTTP/1.1 server: connections, heads, bodies, replies.
 //! - [`api`]: routes, request parsing, and what callers are answered.
 //! - [`push`], [`moment`], [`jitter`]: the units of everything, points in time, spread of retries.
-//! - [`journal`]: what was accepted and is not settled, kept over crashes and power failures.
+//! - [`backlog`]: what was accepted and is not settled, and the way back to the lanes of what an
+//!   earlier process has left. [`journal`]: the same on the disk, over crashes and power failures.
 //! - [`lane`]: what waits for a provider, and how much may.
 //! - [`delivery`]: pushes to attempts, attempts to outcomes, outcomes to retries or settlements.
 //! - [`provider`]: payloads, headers, tokens and answer tables of APNs and FCM.
@@ -101,6 +102,7 @@
 //!   (`routes`).
 
 pub mod api;
+pub mod backlog;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -17,10 +17,14 @@ use modules::Modules;
 /// Which rooms of the crate each room knows, besides itself: exactly those that its code names.
 /// What only its tests name is not counted: they may know whom they like. `main` and `lib` are not
 /// rooms.
-const KNOWS: [(&str, &str); 34] = [
+const KNOWS: [(&str, &str); 35] = [
     (
         "api",
-        "count crash_point http1 lane live moment pasted provider push stats texts",
+        "backlog count crash_point http1 lane live moment pasted provider push stats texts",
+    ),
+    (
+        "backlog",
+        "count delivery heartbeat journal lane live log moment push recover regular stats",
     ),
     (
         "check",
@@ -38,7 +42,7 @@ const KNOWS: [(&str, &str); 34] = [
     ("crash_point", ""),
     (
         "daemon",
-        "api check config control count crash_point delivery descriptors heartbeat http1 \
+        "api backlog check config control count crash_point delivery descriptors heartbeat http1 \
          http2 journal lane live log moment named net oauth pasted pid_file provider \
          push recover regular signal stats supervisor",
     ),

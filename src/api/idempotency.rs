@@ -3,6 +3,8 @@
 //!
 //! Pure: no I/O, no clock, no lock.
 
+mod kept;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -19,8 +19,9 @@ use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::request::{Trailing, decode};
 use super::route::{Order, Route};
 use super::stat::{self, LaneState, Pushers};
-use super::state::{self, PushState};
+use super::state;
 use super::strangers::Stranger;
+use crate::backlog::{Purged, PushState, Refused};
 use crate::crash_point;
 use crate::http1::RequestIds;
 use crate::http1::Turnstile;
@@ -135,6 +136,15 @@ pub struct Unrecorded {
     pub is_unknown: bool,
 }
 
+impl From<Refused> for Unrecorded {
+    fn from(refused: Refused) -> Self {
+        Self {
+            why: refused.to_string(),
+            is_unknown: refused.is_unknown,
+        }
+    }
+}
+
 impl Unrecorded {
     /// Only a request of which nothing is taken may be sent to another daemon: a 503 says that.
     fn reply(&self) -> Reply {
@@ -147,18 +157,6 @@ impl Unrecorded {
         }
         Reply::message(503, &self.why).with_retry_after(RETRY_AFTER_SECS)
     }
-}
-
-/// What came of settling pushes by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purged {
-    /// How many were settled.
-    pub pushes: usize,
-    /// How many of an earlier process, of any identifier, are still to be read from the journal;
-    /// those that are meant are settled then.
-    pub unread: u64,
-    /// Why they, or others that were purged before, would come back after a crash, if they would.
-    pub unkept: Option<String>,
 }
 
 /// What callers can rely on until a reload changes it.

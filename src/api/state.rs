@@ -6,61 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::backlog::PushState;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
-use crate::push::{LaneId, Node, PushId};
-
-/// What is known of one push.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PushState {
-    /// It waits for its provider; so many attempts have counted.
-    Queued {
-        /// Where it goes.
-        lane: LaneId,
-    },
-    /// It was sent and is not answered.
-    InFlight {
-        /// Where it goes.
-        lane: LaneId,
-        /// The attempt that is under way, from 1.
-        attempt: u16,
-    },
-    /// It waits for its next attempt.
-    Retrying {
-        /// Where it goes.
-        lane: LaneId,
-        /// Attempts that have counted.
-        attempts: u16,
-        /// When it is due, since the Unix epoch.
-        at: Duration,
-    },
-    /// It has ended, and that is not kept yet: after a crash it would be outstanding.
-    Settling(Ending),
-    /// It has ended.
-    Settled(Ending),
-    /// No push of that id is outstanding or remembered.
-    Unknown,
-    /// A connection thread did not answer in time.
-    Unclear,
-}
-
-/// How a push ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// Where it went.
-    pub lane: LaneId,
-    /// `succeeded`, `failed` or `expired`.
-    pub end: &'static str,
-    /// The provider's HTTP status, if it answered.
-    pub status: Option<u16>,
-    /// The provider's word or ours; empty on success.
-    pub reason: String,
-    /// The sentence for people; empty on success.
-    pub error: String,
-    /// Attempts that counted.
-    pub attempts: u16,
-    /// When it ended, since the Unix epoch.
-    pub at: Duration,
-}
+use crate::push::{Node, PushId};
 
 /// The answer's body. What does not apply is absent.
 #[derive(Debug, Default, Serialize)]
@@ -171,6 +119,8 @@ fn rfc3339(unix: Duration) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backlog::Ending;
+    use crate::push::LaneId;
 
     fn check(state: &PushState, status: u16, body: &str) {
         let reply = reply(PushId(17), state, Node::default());

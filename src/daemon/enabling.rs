@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use ::log::Level;
 
-use super::absent::Absent;
 use super::ending::{ANSWERS_WITHIN, await_answers};
 use super::{DRAIN_LOOKS_EVERY, Daemon, limits};
+use crate::backlog::Absent;
 use crate::config::Config;
 use crate::count;
 use crate::delivery::running_lane::RunningLane;
-use crate::journal::Journal;
 use crate::moment;
 
 /// Our limit: how long the feeder may take to let go of a lane.
@@ -37,18 +36,17 @@ impl Daemon {
         new: Vec<Arc<RunningLane>>,
     ) -> Vec<(Level, String)> {
         let lanes = self.lanes.get();
-        let (journal, mut told) = (self.keeping.journal(), Vec::new());
-        let journal = journal.filter(|_| self.keeping.keeps()).map(Arc::clone);
-        let journal = journal.as_ref();
+        let (keeps, mut told) = (self.backlog.keeps(), Vec::new());
         let is_gone = |running: &&Arc<RunningLane>| {
             !config.enables(running.id()) && lanes.get(running.id()).is_some()
         };
         let gone: Vec<_> = lanes.serving().filter(is_gone).map(Arc::clone).collect();
         let mut turned = lanes.as_ref().clone();
         for running in &gone {
-            match journal {
-                Some(_) => turned.serve(running.id(), None),
-                None => turned.let_finish(running.id()),
+            if keeps {
+                turned.serve(running.id(), None);
+            } else {
+                turned.let_finish(running.id());
             }
         }
         for running in &new {
@@ -58,11 +56,11 @@ impl Daemon {
         // Before anything is fed: who purges looks for it in the lanes that are served.
         self.lanes.set(turned);
         for running in new {
-            if let Some((feeder, journal)) = self.feeder.as_ref().zip(journal) {
-                let unfed = journal.unfed(running.id());
+            if let Some(feeder) = self.feeder.as_ref().filter(|_| keeps) {
+                let unclaimed = self.backlog.unclaimed(running.id());
                 feeder.serve(&running);
-                if unfed > 0 {
-                    let waited = count::of(unfed, "push that waited", "pushes that waited");
+                if unclaimed > 0 {
+                    let waited = count::of(unclaimed, "push that waited", "pushes that waited");
                     let line = format!("{}: {waited} in the journal are sent", running.lane);
                     told.push((Level::Info, line));
                 }
@@ -70,21 +68,17 @@ impl Daemon {
         }
         drop(lanes);
         for running in &gone {
-            told.extend(match journal {
-                Some(journal) => self.put_away(running, journal, config),
-                None => finishes(running),
+            told.extend(if keeps {
+                self.put_away(running, config)
+            } else {
+                finishes(running)
             });
         }
         told
     }
 
     /// Leaves to the journal what a lane has that is served no more.
-    fn put_away(
-        &mut self,
-        running: &Arc<RunningLane>,
-        journal: &Arc<Journal>,
-        config: &Config,
-    ) -> Option<(Level, String)> {
+    fn put_away(&mut self, running: &Arc<RunningLane>, config: &Config) -> Option<(Level, String)> {
         let id = running.id();
         if let Some(feeder) = &self.feeder {
             feeder.leave(id, FEEDER_LEAVES_WITHIN);
@@ -112,7 +106,7 @@ impl Daemon {
         let known = (id, self.lanes.get().stats(id));
         let absent = Absent::new(known, limits(config, id), &self.logs, &self.register);
         let told = match stay {
-            Some(true) => absent.told(journal),
+            Some(true) => absent.told(&self.backlog),
             Some(false) => Some(format!(
                 "{id} is disabled: what it had taken from the journal stays there until the next \
                  start, since a push log or the journal cannot be written"

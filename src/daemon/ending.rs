@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::{DRAIN_LOOKS_EVERY, Daemon};
+use crate::backlog::Closed;
 use crate::count;
 use crate::delivery::running_lane::RunningLane;
-use crate::journal::Journal;
 use crate::lane::Wish;
 use crate::log::OPENED_WITHIN;
 use crate::moment;
@@ -49,7 +49,7 @@ impl Daemon {
         let lanes = self.lanes.get();
         let deadline = moment::now().checked_add(self.shutdown_timeout);
         self.supervision.stopping(self.shutdown_timeout);
-        let journal_failed = self.keeping.has_failed();
+        let journal_failed = self.backlog.failure().is_some();
         ::log::info!(
             "shutting down: {} to finish within {} s",
             push::counted(self.outstanding() as u64),
@@ -59,7 +59,7 @@ impl Daemon {
             listener.drain();
         }
         // What no journal keeps is fed and sent while there is time.
-        if let Some(feeder) = self.feeder.as_ref().filter(|_| self.keeping.keeps()) {
+        if let Some(feeder) = self.feeder.as_ref().filter(|_| self.backlog.keeps()) {
             feeder.stop();
         }
         let finished = self.finish(deadline, signals);
@@ -74,7 +74,7 @@ impl Daemon {
             // A request that was in progress when the draining began may have been accepted since.
             self.finish(deadline, signals);
         }
-        if self.keeping.journal().is_some() {
+        if self.backlog.is_kept() {
             let serving: Vec<_> = lanes.serving().map(Arc::clone).collect();
             await_answers(&serving, ANSWERS_WITHIN, || {
                 std::thread::park_timeout(DRAIN_LOOKS_EVERY);
@@ -95,24 +95,21 @@ impl Daemon {
         for running in &self.held {
             running.end();
         }
-        let (left, stays, logs_close_within) = match self.keeping.journal() {
-            Some(journal) if self.keeping.keeps() => {
-                let (stays, within) = self.close_journal(journal);
-                (0, stays, within)
-            }
-            _ => {
-                let unfed = lanes.known().map(|lane| self.keeping.unfed(lane));
-                Self::tell_of_lost(unfed.sum());
-                Self::tell_of_left(left);
-                (left, left > 0, LOGS_CLOSE_WITHIN)
-            }
+        let (left, stays, logs_close_within) = if self.backlog.keeps() {
+            let (stays, within) = self.close_backlog();
+            (0, stays, within)
+        } else {
+            let unclaimed = lanes.known().map(|lane| self.backlog.unclaimed(lane));
+            Self::tell_of_lost(unclaimed.sum());
+            Self::tell_of_left(left);
+            (left, left > 0, LOGS_CLOSE_WITHIN)
         };
         Self::last_words(stays, self.logs.close_push_log(logs_close_within));
         let unlogged = self.logs.close(logs_close_within);
         Ended {
             left,
             unlogged,
-            journal_failed: journal_failed || self.keeping.has_failed(),
+            journal_failed: journal_failed || self.backlog.failure().is_some(),
         }
     }
 
@@ -120,7 +117,7 @@ impl Daemon {
     /// held or resting keeps back is not waited for, only what it has in flight; nor retries that
     /// are not due by then.
     fn to_finish(&self, deadline: Option<Instant>) -> u64 {
-        let keeps = self.keeping.keeps();
+        let keeps = self.backlog.keeps();
         let of_lane = |running: &Arc<RunningLane>| {
             let lane = &running.lane;
             let waits = !lane.holding().holds().is_empty() || lane.rests(moment::now());
@@ -131,7 +128,7 @@ impl Daemon {
                     let later = deadline.map_or(0, |at| lane.retries().due_from(at));
                     outstanding.saturating_sub(later as u64)
                 }
-                (false, _) => outstanding.saturating_add(self.keeping.unfed(lane.id())),
+                (false, _) => outstanding.saturating_add(self.backlog.unclaimed(lane.id())),
             }
         };
         self.lanes.get().serving().map(of_lane).sum()
@@ -143,7 +140,7 @@ impl Daemon {
         while self.to_finish(deadline) > 0 {
             let is_late = deadline.is_some_and(|at| moment::now() >= at);
             // What no journal keeps is sent while there is time.
-            if is_late || self.keeping.has_failed() && self.keeping.keeps() {
+            if is_late || self.backlog.failure().is_some() && self.backlog.keeps() {
                 return false;
             }
             self.supervision
@@ -163,28 +160,27 @@ impl Daemon {
         true
     }
 
-    /// Closes the journal over what is left, and says whether anything is. Nothing is left that is
+    /// Closes the backlog over what is left, and says whether anything is. Nothing is left that is
     /// not kept, unless the journal has failed: that is told by its own exit code.
-    fn close_journal(&self, journal: &Journal) -> (bool, Duration) {
+    fn close_backlog(&self) -> (bool, Duration) {
         let written = self.logs.flush(LOGS_CLOSE_WITHIN);
         self.register.written_or_lost();
-        let state = journal.state();
-        let closed = journal.close();
-        let stay = if closed.outstanding == 1 {
-            "stays"
-        } else {
-            "stay"
-        };
-        let kept = format!("{} {stay}", push::counted(closed.outstanding));
-        if state.is_fatal() {
-            ::log::error!("{state}; {kept} in it for the next start");
-        } else if closed.outstanding > 0 {
+        let failure = self.backlog.failure();
+        let Closed {
+            outstanding,
+            unwritten,
+        } = self.backlog.close().unwrap_or_default();
+        let stay = if outstanding == 1 { "stays" } else { "stay" };
+        let kept = format!("{} {stay}", push::counted(outstanding));
+        if let Some(failure) = &failure {
+            ::log::error!("{failure}; {kept} in it for the next start");
+        } else if outstanding > 0 {
             ::log::info!("shut down, {kept} in the journal for the next start");
         }
-        if closed.unwritten > 0 {
+        if unwritten > 0 {
             ::log::error!(
                 "the journal could not be written: {} may be sent twice",
-                push::counted(closed.unwritten),
+                push::counted(unwritten),
             );
         }
         let within = if written {
@@ -192,7 +188,7 @@ impl Daemon {
         } else {
             STUCK_LOGS_CLOSE_WITHIN
         };
-        (state.is_fatal() || closed.outstanding > 0, within)
+        (failure.is_some() || outstanding > 0, within)
     }
 
     /// Says what else is left behind: lines of the push log, which nobody can say again.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::state_directory::StateDirectory;
-use super::{StartError, StartErrorKind, keeping};
+use super::{StartError, StartErrorKind, journal_opening};
 use crate::config::{Config, Core};
 use crate::control::Control;
 use crate::http1::Bound;
@@ -50,7 +50,7 @@ impl Holdings {
         let journal = config.journal.as_ref();
         let take = || {
             journal
-                .map(|journal| keeping::lock(journal, state))
+                .map(|journal| journal_opening::lock(journal, state))
                 .transpose()
         };
         let journal = turn.await_for(take)?;

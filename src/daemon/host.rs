@@ -4,13 +4,11 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::keeping::{Keeping, LINES_KEPT_WITHIN};
-use super::whereabouts::Whereabouts;
 use crate::api::route::Order;
-use crate::api::service::{Door, Host, Kept, Purged, Unrecorded};
+use crate::api::service::{Door, Host, Kept, Unrecorded};
 use crate::api::stat::{LaneAlarm, LaneState, Pushers, Sending};
-use crate::api::state::PushState;
 use crate::api::strangers::Stranger;
+use crate::backlog::{Backlog, Purged, PushState, Whereabouts};
 use crate::config::PUSHER_MAX_MAX;
 use crate::count::{self, Seldom};
 use crate::delivery::running_lane::RunningLane;
@@ -139,7 +137,7 @@ pub(super) struct DaemonHost {
     pub(super) logs: Logs,
     pub(super) lanes: Arc<Live<Lanes<RunningLane>>>,
     pub(super) connections_per_lane: usize,
-    pub(super) keeping: Arc<Keeping>,
+    pub(super) backlog: Arc<Backlog>,
     pub(super) whereabouts: Whereabouts,
     /// Requests without a valid API key; those of web pages; those with a foreign name.
     pub(super) intruders: Mutex<Seldom>,
@@ -178,36 +176,6 @@ impl DaemonHost {
         });
     }
 
-    /// What to answer when so many pushes were settled by hand, once that is kept; `unread` are
-    /// those of which that is not known.
-    fn purged(&self, pushes: usize, unread: u64) -> Purged {
-        let register = &self.whereabouts.register;
-        let kept = self
-            .keeping
-            .keep_purged(register, &self.logs, LINES_KEPT_WITHIN);
-        Purged {
-            pushes,
-            unread,
-            unkept: kept.err(),
-        }
-    }
-
-    /// Whether a push may still be in the journal alone, from which it is read for its lane.
-    fn is_unread(&self, state: &PushState) -> bool {
-        let PushState::Queued { lane } = state else {
-            return false;
-        };
-        self.lanes.get().get(*lane).is_some() && self.keeping.unfed(*lane) > 0
-    }
-
-    /// Pushes that are still to be read from the journal; those of a disabled platform are read
-    /// only if it is enabled.
-    fn unread(&self) -> u64 {
-        let lanes = self.lanes.get();
-        let serving = lanes.serving();
-        serving.map(|lane| self.keeping.unfed(lane.id())).sum()
-    }
-
     fn log_tokens(
         &self,
         sink: &crate::log::Sink,
@@ -244,15 +212,15 @@ impl Host for DaemonHost {
     }
 
     fn is_not_ready(&self) -> Option<&'static str> {
-        self.keeping.is_not_ready()
+        self.backlog.is_not_ready()
     }
 
     fn trouble(&self) -> Option<String> {
-        self.keeping.trouble()
+        self.backlog.trouble()
     }
 
     fn warning(&self) -> Option<&'static str> {
-        self.keeping.warning()
+        self.backlog.warning()
     }
 
     fn log_trouble(&self) -> Option<String> {
@@ -260,7 +228,10 @@ impl Host for DaemonHost {
     }
 
     fn record(&self, accepted: &[Arc<Accepted>], kept: Option<Kept<'_>>) -> Result<(), Unrecorded> {
-        self.keeping.record(accepted, kept, Moment::now().unix)
+        let answer = kept.map(|kept| kept.keyed.kept(kept.answer, Moment::now().unix));
+        self.backlog
+            .accept(accepted, answer.as_ref())
+            .map_err(Unrecorded::from)
     }
 
     fn push_state(&self, id: PushId) -> PushState {
@@ -300,7 +271,7 @@ impl Host for DaemonHost {
     }
 
     fn await_accepted(&self) {
-        if self.keeping.journal().is_none() {
+        if !self.backlog.is_kept() {
             // If the log takes nothing, that is told and has an end elsewhere.
             let _in_time = self.logs.access.flush(LINES_WITHIN);
         }
@@ -348,50 +319,11 @@ impl Host for DaemonHost {
     }
 
     fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
-        let now = Moment::now();
-        // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
-        let known = self.lanes.get();
-        let waits = known.known().any(|lane| self.keeping.unfed(lane) > 0);
-        let is_lost = waits && !self.keeping.called_off.add(identifier, now.unix);
-        if is_lost && self.unread() > 0 {
-            return Err("too many purges while pushes are still read from the journal");
-        }
-        let lanes = self.lanes.get();
-        let serving = lanes.serving();
-        let purged = serving.map(|lane| lane.purge().run(identifier, now)).sum();
-        if purged > 0 {
-            ::log::info!("{} purged by hand", push::counted(purged as u64));
-        }
-        Ok(self.purged(purged, self.unread()))
+        self.whereabouts.purge(identifier)
     }
 
     fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
-        let now = Moment::now();
-        let lanes = self.lanes.get();
-        let purge = || {
-            let waits = |running: &Arc<RunningLane>| running.purge().run_one(id, now);
-            let is_held =
-                |running: &Arc<RunningLane>| Whereabouts::purge_in_the_threads(id, &running.lane);
-            lanes.serving().any(waits) || lanes.serving().any(is_held)
-        };
-        let is_purged =
-            || self.whereabouts.is_outstanding(id) && Whereabouts::look_repeatedly(purge);
-        if !is_purged() {
-            let state = self.whereabouts.of(id, now);
-            // What is called off may have come into its lane meanwhile.
-            if !self.is_unread(&state) || !self.keeping.called_off.add_push(id) {
-                return Err(state);
-            } else if !is_purged() {
-                let state = self.whereabouts.of(id, now);
-                return if self.is_unread(&state) {
-                    Ok(self.purged(0, 1))
-                } else {
-                    Err(state)
-                };
-            }
-        }
-        ::log::info!("push {id} purged by hand");
-        Ok(self.purged(1, 0))
+        self.whereabouts.purge_push(id)
     }
 
     fn config(&self) -> Vec<u8> {
@@ -435,8 +367,13 @@ mod tests {
             pages: Mutex::default(),
             misnamed: Mutex::default(),
             config: Live::default(),
-            keeping: Arc::default(),
-            whereabouts: Whereabouts::default(),
+            backlog: Arc::default(),
+            whereabouts: Whereabouts {
+                lanes: Arc::default(),
+                register: Arc::default(),
+                backlog: Arc::default(),
+                logs: logs.clone(),
+            },
         };
         host.log_accepted(&accepted);
         assert_eq!(logs.close(Duration::from_secs(30)), 0);

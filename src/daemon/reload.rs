@@ -228,7 +228,7 @@ impl Daemon {
         let (resends, resent) = (core.resend_unknown, self.config.core.resend_unknown);
         let mut noted = Ok(());
         if resends && !resent {
-            noted = self.keeping.set_notes_handed(false);
+            noted = self.backlog.set_notes_handed(false);
         }
         // One that ends keeps the limits by which it was served: the new ones have none for it.
         let stays = |running: &&Arc<RunningLane>| in_force.enables(running.id());
@@ -260,7 +260,7 @@ impl Daemon {
             }
         }
         if resent && !resends {
-            noted = self.keeping.set_notes_handed(true);
+            noted = self.backlog.set_notes_handed(true);
         }
         told.extend(noted.err().map(|why| (Level::Warn, why)));
         if core.max_connections != self.config.core.max_connections {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::ending::{LOGS_CLOSE_WITHIN, await_answers};
-use super::feeder::Feeder;
 use super::resend::{is_told_to_end, limits, outcomes, start_lane};
 use super::state_directory::StateDirectory;
 use super::{Resent, StartError, StartErrorKind, Survey};
-use super::{keeping, last_lines, numbering, open_logs};
+use super::{journal_opening, numbering, open_logs, settle_last_lines};
+use crate::backlog::{Backlog, Closed, Feeder};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
 use crate::delivery::running_lane::RunningLane;
@@ -47,8 +47,8 @@ impl Takeover {
                 segment_bytes: SEGMENT_BYTES,
             },
         };
-        let (journal, recovered) =
-            keeping::take_over(&settings, &config.core).map_err(|error| match &error.fault {
+        let (journal, recovered) = journal_opening::take_over(&settings, &config.core).map_err(
+            |error| match &error.fault {
                 Fault::Held(pid) => {
                     let pid = pid.map(|pid| format!(", with pid {pid}"));
                     let text = format!(
@@ -60,7 +60,8 @@ impl Takeover {
                     StartError::new(StartErrorKind::AlreadyRunning, text)
                 }
                 _ => StartError::of_journal(&error),
-            })?;
+            },
+        )?;
         Ok(Self {
             dir,
             journal,
@@ -112,7 +113,7 @@ impl Takeover {
 
 /// The lanes at work.
 struct Sending {
-    journal: Arc<Journal>,
+    backlog: Arc<Backlog>,
     lanes: Lanes<RunningLane>,
     logs: Logs,
     register: Arc<Register>,
@@ -139,18 +140,14 @@ impl Sending {
                 lanes.serve(lane, Some(running));
             }
         }
-        last_lines::settle(&config.log, &logs.privacy.get(), &journal);
+        let backlog = Arc::<Backlog>::default();
+        backlog.open(journal);
+        settle_last_lines(config, &logs, &backlog);
         // Those of a platform that is disabled are left as they are.
-        let feeder = Feeder::connect(
-            &journal,
-            &lanes,
-            Vec::new(),
-            &logs,
-            &register,
-            &Arc::default(),
-        )?;
+        let feeder = Feeder::connect(&backlog, &lanes, Vec::new(), &logs, &register)
+            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
         Ok(Self {
-            journal,
+            backlog,
             lanes,
             logs,
             register,
@@ -160,10 +157,10 @@ impl Sending {
 
     fn is_done(&self) -> bool {
         let is_empty = |running: &Arc<RunningLane>| running.lane.room().outstanding() == 0;
-        let is_fed = |lane: &Arc<RunningLane>| self.journal.unfed(lane.id()) == 0;
+        let is_fed = |lane: &Arc<RunningLane>| self.backlog.unclaimed(lane.id()) == 0;
         // What is fed has its room before.
         let is_sent = self.lanes.serving().all(|it| is_fed(it) && is_empty(it));
-        is_sent || self.journal.state().is_fatal()
+        is_sent || self.backlog.failure().is_some()
     }
 
     fn stop_feeding(&self) {
@@ -187,21 +184,24 @@ impl Sending {
         }
         let _all_written = self.logs.flush(LOGS_CLOSE_WITHIN);
         self.register.written_or_lost();
-        let closed = self.journal.close();
+        let Closed {
+            outstanding,
+            unwritten,
+        } = self.backlog.close().unwrap_or_default();
         // The last sync may be the one that failed.
-        let state = self.journal.state();
-        if state.is_fatal() {
-            ::log::error!("{state}");
+        let failure = self.backlog.failure();
+        if let Some(failure) = &failure {
+            ::log::error!("{failure}");
         }
         let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
         let [succeeded, failed] = outcomes(&self.lanes);
         Resent {
             succeeded,
             failed,
-            left: closed.outstanding,
+            left: outstanding,
             unlogged,
-            unkept: closed.unwritten,
-            journal_failed: state.is_fatal(),
+            unkept: unwritten,
+            journal_failed: failure.is_some(),
         }
     }
 }

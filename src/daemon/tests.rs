@@ -44,7 +44,7 @@ fn notification(lane: LaneId, tokens: &[&str], now: Moment) -> Arc<Accepted> {
 fn accepted(daemon: &Daemon, tokens: &[&str], now: Moment) -> Arc<Accepted> {
     let accepted = notification(LaneId::IOS, tokens, now);
     let kept = [Arc::clone(&accepted)];
-    daemon.keeping.record(&kept, None, now.unix).unwrap();
+    daemon.backlog.accept(&kept, None).unwrap();
     accepted
 }
 
@@ -117,12 +117,12 @@ fn comes_late(ends_first: bool) {
     assert_eq!(told, [], "nothing waits yet");
     let accepted = accepted(&daemon, &["ab"], Moment::now());
     daemon.end_finished();
-    assert_eq!(daemon.keeping.unfed(LaneId::IOS), 0, "it is on its way");
+    assert_eq!(daemon.backlog.unclaimed(LaneId::IOS), 0, "it is on its way");
     lane.enqueue(room, Push::all(&accepted).collect());
     if !ends_first {
         drop(before);
         daemon.end_finished();
-        assert_eq!(daemon.keeping.unfed(LaneId::IOS), 1);
+        assert_eq!(daemon.backlog.unclaimed(LaneId::IOS), 1);
     }
     daemon.stop(&crossbeam_channel::never());
     assert!(!found(directory.path()).in_doubt, "nobody has sent it");

@@ -1,12 +1,12 @@
 //! The settlements of late: the last ones for whoever asks, and those whose log lines are not yet
-//! written, for the journal.
+//! written, for the backlog.
 //!
-//! A push that is settled in the journal is never sent again, so its line must be in the log
+//! A push that is settled in the backlog is never sent again, so its line must be in the log
 //! before. Nobody waits for that: connection threads leave the ids here with the place that their
 //! lines have in the logs, and the logs' writers pass them on as they get there.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::outcome::Settlement;
@@ -37,17 +37,17 @@ pub struct Marks {
     pub error: u64,
 }
 
-/// A journal, as far as delivery tells it something. Only [`Keeper::handed`] may wait for a disk.
+/// The backlog, as far as delivery tells it something. Only [`Keeper::hand`] may wait for a disk.
 pub trait Keeper: Send + Sync {
     /// These pushes have ended, and their lines are written.
-    fn settled(&self, ended: &[(PushId, End)]);
+    fn settle(&self, ended: &[(PushId, End)]);
     /// This push stays outstanding, for the next start.
-    fn left(&self, push: &Push, waits: Waits, now: Moment);
+    fn release(&self, push: &Push, waits: Waits, now: Moment);
     /// This push was tried, that is over, and it will be tried again.
-    fn tried(&self, push: &Push, waits: Waits, now: Moment);
+    fn note(&self, push: &Push, waits: Waits, now: Moment);
     /// These pushes are about to be written to a connection. Returns when that would be known
     /// after a crash.
-    fn handed(&self, pushes: &[PushId]);
+    fn hand(&self, pushes: &[PushId]);
     /// Whether it still keeps what it is told; once it does not, it never does again.
     fn keeps(&self) -> bool {
         true
@@ -60,7 +60,7 @@ pub struct Register {
     inner: Mutex<Inner>,
     /// Rung when pushes were passed on, if somebody waits for that.
     passed_on: Condvar,
-    journal: OnceLock<Box<dyn Keeper>>,
+    backlog: OnceLock<Arc<dyn Keeper>>,
 }
 
 #[derive(Default)]
@@ -115,40 +115,40 @@ impl Unwritten {
 type Of = fn(&mut Inner) -> &mut Unwritten;
 
 impl Register {
-    /// From now on tells the journal; the first call counts.
-    pub fn set_journal(&self, journal: Box<dyn Keeper>) {
-        let _already_set = self.journal.set(journal).is_err();
+    /// From now on tells the backlog; the first call counts.
+    pub fn set_backlog(&self, backlog: Arc<dyn Keeper>) {
+        let _already_set = self.backlog.set(backlog).is_err();
     }
 
-    /// Whether there is a journal that keeps what it is told.
+    /// Whether there is a backlog that keeps what it is told.
     pub fn keeps(&self) -> bool {
         self.keeper().is_some()
     }
 
     fn keeper(&self) -> Option<&dyn Keeper> {
-        let journal = self.journal.get().filter(|journal| journal.keeps());
-        journal.map(AsRef::as_ref)
+        let backlog = self.backlog.get().filter(|backlog| backlog.keeps());
+        backlog.map(AsRef::as_ref)
     }
 
     /// Leaves a push to the next start; false if nothing outlives this one.
     pub fn leave(&self, push: &Push, waits: Waits, now: Moment) -> bool {
-        let journal = self.keeper();
-        journal
-            .map(|journal| journal.left(push, waits, now))
+        let backlog = self.keeper();
+        backlog
+            .map(|backlog| backlog.release(push, waits, now))
             .is_some()
     }
 
     /// Notes how far a push has come that will be tried again.
     pub fn tried(&self, push: &Push, waits: Waits, now: Moment) {
-        if let Some(journal) = self.journal.get() {
-            journal.tried(push, waits, now);
+        if let Some(backlog) = self.backlog.get() {
+            backlog.note(push, waits, now);
         }
     }
 
     /// Notes that the bytes of these pushes leave from now on.
     pub fn handed(&self, pushes: &[PushId]) {
-        if let Some(journal) = self.journal.get() {
-            journal.handed(pushes);
+        if let Some(backlog) = self.backlog.get() {
+            backlog.hand(pushes);
         }
     }
 
@@ -158,7 +158,7 @@ impl Register {
             return;
         }
         let mut inner = self.lock();
-        if self.journal.get().is_some() {
+        if self.backlog.get().is_some() {
             for one in round.iter() {
                 // That is 0 where the line was dropped: it is waited for no longer.
                 match one.settlement.end {
@@ -193,7 +193,7 @@ impl Register {
         self.written(Some(u64::MAX), Some(u64::MAX));
     }
 
-    /// Waits until the journal has been told of a push that has ended; false if its log has not
+    /// Waits until the backlog has been told of a push that has ended; false if its log has not
     /// taken its line within that time, or is known to have stood still for so long.
     pub fn await_passed(&self, id: PushId, within: Duration) -> bool {
         let mut inner = self.lock();
@@ -208,7 +208,7 @@ impl Register {
         true
     }
 
-    /// Waits until the journal has been told of everything that was settled by hand before this
+    /// Waits until the backlog has been told of everything that was settled by hand before this
     /// call; false if the error log has not taken its lines within that time.
     pub fn await_by_hand(&self, within: Duration) -> bool {
         let inner = self.lock();
@@ -216,7 +216,7 @@ impl Register {
         self.await_line(inner, |inner| &mut inner.error, line, within)
     }
 
-    /// Waits until the journal has been told of everything that has ended before this call; false
+    /// Waits until the backlog has been told of everything that has ended before this call; false
     /// if a log has not taken its lines within that time.
     pub fn await_all(&self, within: Duration) -> bool {
         let logs: [Of; 2] = [|inner| &mut inner.access, |inner| &mut inner.error];
@@ -251,9 +251,9 @@ impl Register {
         found.cloned()
     }
 
-    /// Gives the journal what is written.
+    /// Gives the backlog what is written.
     fn pass_on(&self, mut inner: MutexGuard<'_, Inner>) {
-        let Some(journal) = self.journal.get() else {
+        let Some(backlog) = self.backlog.get() else {
             return;
         };
         let mut ended: Vec<(PushId, End)> = inner.access.take_written().collect();
@@ -261,9 +261,9 @@ impl Register {
         if ended.is_empty() {
             return;
         }
-        // Under the lock: whoever has called after that finds everything with the journal,
+        // Under the lock: whoever has called after that finds everything with the backlog,
         // which the end closes then.
-        journal.settled(&ended);
+        backlog.settle(&ended);
         let is_waited_for = inner.waiting > 0;
         drop(inner);
         if is_waited_for {
@@ -289,25 +289,23 @@ pub const SETTLED_KEPT: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     struct Kept(Arc<Mutex<Vec<u64>>>);
 
     impl Keeper for Kept {
-        fn settled(&self, ended: &[(PushId, End)]) {
+        fn settle(&self, ended: &[(PushId, End)]) {
             let ids = ended.iter().map(|(id, _)| id.0);
             self.0.lock().unwrap().extend(ids);
         }
 
-        fn left(&self, push: &Push, _: Waits, _: Moment) {
+        fn release(&self, push: &Push, _: Waits, _: Moment) {
             self.0.lock().unwrap().push(push.id().0);
         }
 
-        fn tried(&self, _: &Push, _: Waits, _: Moment) {}
+        fn note(&self, _: &Push, _: Waits, _: Moment) {}
 
-        fn handed(&self, _: &[PushId]) {}
+        fn hand(&self, _: &[PushId]) {}
     }
 
     fn round(ids: std::ops::Range<u64>) -> Vec<Remembered> {
@@ -323,7 +321,7 @@ mod tests {
     fn with_journal() -> (Register, Arc<Mutex<Vec<u64>>>) {
         let (register, settled) = (Register::default(), Arc::<Mutex<Vec<u64>>>::default());
         let kept = Arc::clone(&settled);
-        register.set_journal(Box::new(Kept(kept)));
+        register.set_backlog(Arc::new(Kept(kept)));
         (register, settled)
     }
 
@@ -487,20 +485,20 @@ mod tests {
     struct LooksAtTheLock(std::sync::Weak<Register>, Arc<Mutex<Vec<bool>>>);
 
     impl Keeper for LooksAtTheLock {
-        fn settled(&self, _: &[(PushId, End)]) {
+        fn settle(&self, _: &[(PushId, End)]) {
             let register = self.0.upgrade().unwrap();
             let is_held = register.inner.try_lock().is_err();
             self.1.lock().unwrap().push(is_held);
         }
 
-        fn left(&self, _: &Push, _: Waits, _: Moment) {}
+        fn release(&self, _: &Push, _: Waits, _: Moment) {}
 
-        fn tried(&self, _: &Push, _: Waits, _: Moment) {}
+        fn note(&self, _: &Push, _: Waits, _: Moment) {}
 
-        fn handed(&self, _: &[PushId]) {}
+        fn hand(&self, _: &[PushId]) {}
     }
 
-    /// The end says that nothing more is written, and closes the journal: what another thread was
+    /// The end says that nothing more is written, and closes the backlog: what another thread was
     /// about to hand over must be there by then.
     #[test]
     fn nobody_gets_past_a_hand_over_in_progress() {
@@ -509,7 +507,7 @@ mod tests {
             Arc::<Mutex<Vec<bool>>>::default(),
         );
         let looks = LooksAtTheLock(Arc::downgrade(&register), Arc::clone(&held));
-        register.set_journal(Box::new(looks));
+        register.set_backlog(Arc::new(looks));
         register.enter(&mut round(0..1), at(100, 0));
         register.written(Some(100), None);
         assert_eq!(*held.lock().unwrap(), [true]);

@@ -70,7 +70,7 @@ impl Journal {
 pub(crate) struct Hold(pub(crate) Arc<Journal>);
 
 impl Keeper for Hold {
-    fn settled(&self, ended: &[(PushId, End)]) {
+    fn settle(&self, ended: &[(PushId, End)]) {
         let mut kept = self.0.kept();
         for (id, _) in ended {
             if kept.outstanding.remove(&id.0).is_none() {
@@ -81,20 +81,20 @@ impl Keeper for Hold {
         }
     }
 
-    fn left(&self, push: &Push, waits: Waits, _: Moment) {
-        self.note(push, waits, "left");
+    fn release(&self, push: &Push, waits: Waits, _: Moment) {
+        self.keep(push, waits, "left");
     }
 
-    fn tried(&self, push: &Push, waits: Waits, _: Moment) {
-        self.note(push, waits, "tried");
+    fn note(&self, push: &Push, waits: Waits, _: Moment) {
+        self.keep(push, waits, "tried");
     }
 
     /// No process is killed here.
-    fn handed(&self, _: &[PushId]) {}
+    fn hand(&self, _: &[PushId]) {}
 }
 
 impl Hold {
-    fn note(&self, push: &Push, waits: Waits, what: &str) {
+    fn keep(&self, push: &Push, waits: Waits, what: &str) {
         let mut kept = self.0.kept();
         if kept.outstanding.contains_key(&push.id().0) {
             kept.left.insert(push.id().0, (push.clone(), waits));

@@ -408,9 +408,8 @@ fn what_may_have_been_sent_is_known_from_the_reload_on_that_asks_for_it() {
     let mut running = Running::start();
     let now = Moment::now();
     let keep = |running: &Running, id| {
-        let keeping = &running.daemon.keeping;
         let accepted = [accepted(LaneId::IOS, id, now)];
-        keeping.record(&accepted, None, now.unix).unwrap();
+        running.daemon.backlog.accept(&accepted, None).unwrap();
     };
     // Which are in doubt, if the process is killed now.
     let in_doubt = |running: &Running| {
@@ -434,7 +433,7 @@ fn what_may_have_been_sent_is_known_from_the_reload_on_that_asks_for_it() {
     running.reload(&[]);
     assert_eq!(in_doubt(&running), [(1, true), (2, true)]);
     // A journal that takes nothing more is told to who asks it for that.
-    let _closed = running.daemon.keeping.journal().unwrap().close();
+    let _closed = running.daemon.backlog.close().unwrap();
     let line = "a crash would not know what was sent: ";
     for (resends, is_told) in [(true, false), (false, true), (false, false), (true, true)] {
         let told = running.reload(&[("core.resend_unknown", &resends.to_string())]);
@@ -453,11 +452,11 @@ fn pushes_to_a_platform_that_is_disabled_expire_by_the_new_age() {
     journal.append([&*accepted], None).unwrap();
     drop(journal);
     let mut running = Running::start_in(directory, &[("android.enabled", "false")]);
-    let journal = Arc::clone(running.daemon.keeping.journal().unwrap());
-    assert_eq!(journal.outstanding(), 1);
+    let backlog = Arc::clone(&running.daemon.backlog);
+    assert_eq!(backlog.outstanding(), 1);
     running.reload(&[("core.max_age", "60")]);
     let end = moment::now() + Duration::from_secs(30);
-    while journal.outstanding() > 0 {
+    while backlog.outstanding() > 0 {
         assert!(moment::now() < end, "it has not expired");
         std::thread::park_timeout(Duration::from_millis(2));
     }

@@ -204,15 +204,15 @@ struct Scene {
 struct Counter(Arc<AtomicUsize>, Arc<AtomicUsize>);
 
 impl Keeper for Counter {
-    fn settled(&self, _: &[(PushId, End)]) {}
+    fn settle(&self, _: &[(PushId, End)]) {}
 
-    fn left(&self, _: &Push, _: Waits, _: Moment) {}
+    fn release(&self, _: &Push, _: Waits, _: Moment) {}
 
-    fn tried(&self, _: &Push, _: Waits, _: Moment) {
+    fn note(&self, _: &Push, _: Waits, _: Moment) {
         self.1.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn handed(&self, pushes: &[PushId]) {
+    fn hand(&self, pushes: &[PushId]) {
         self.0.fetch_add(pushes.len(), Ordering::Relaxed);
     }
 }
@@ -244,7 +244,7 @@ impl Scene {
         let (register, mut handed) = (Arc::<Register>::default(), None);
         if let Some(keeper) = keeper {
             handed = Some(Arc::clone(&keeper.0)).filter(|_| !resend_unknown);
-            register.set_journal(Box::new(keeper));
+            register.set_backlog(Arc::new(keeper));
         }
         let settler = Settler::new(Arc::clone(&lane), logs, limits, 1).with_register(register);
         let route = Route {

@@ -42,7 +42,7 @@ impl Machine {
     fn start(&self) {
         let register = Register::default();
         if let Some(journal) = &self.journal {
-            register.set_journal(Box::new(Hold(Arc::clone(journal))));
+            register.set_backlog(Arc::new(Hold(Arc::clone(journal))));
         }
         // Lines are written as soon as they are there.
         register.written_or_lost();

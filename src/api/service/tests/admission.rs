@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
 use crate::api::plan::UNSENT_LOGGED_MAX;
-use crate::api::state::Ending;
+use crate::backlog::Ending;
 use crate::push::Content;
 
 const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;

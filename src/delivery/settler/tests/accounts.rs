@@ -16,25 +16,25 @@ struct Kept {
 }
 
 impl Keeper for Kept {
-    fn settled(&self, ended: &[(PushId, End)]) {
+    fn settle(&self, ended: &[(PushId, End)]) {
         self.settled.fetch_add(ended.len(), Ordering::Relaxed);
     }
 
-    fn left(&self, _: &Push, _: Waits, _: Moment) {
+    fn release(&self, _: &Push, _: Waits, _: Moment) {
         self.left.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn tried(&self, _: &Push, _: Waits, _: Moment) {
+    fn note(&self, _: &Push, _: Waits, _: Moment) {
         self.tried.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn handed(&self, _: &[PushId]) {}
+    fn hand(&self, _: &[PushId]) {}
 }
 
 fn keeping(settler: Settler) -> (Settler, Kept) {
     let kept = Kept::default();
     let register = Arc::<Register>::default();
-    register.set_journal(Box::new(kept.clone()));
+    register.set_backlog(Arc::new(kept.clone()));
     (settler.with_register(register), kept)
 }
 

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Backlog;
 use crate::count;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::register::Register;
 use crate::delivery::settler::Settler;
-use crate::journal::{Journal, Outstanding};
+use crate::journal::Outstanding;
 use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
@@ -28,7 +29,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The pushes of one lane, which is not served.
 #[derive(Debug)]
-pub(super) struct Absent {
+pub struct Absent {
     id: LaneId,
     /// Nobody takes from it: it is the room of what is settled.
     lane: Arc<Lane>,
@@ -54,7 +55,7 @@ struct Sweep {
 
 impl Absent {
     /// Those of the lane, which the configuration disables.
-    pub(super) fn new(
+    pub fn new(
         (id, stats): (LaneId, Arc<LaneStats>),
         limits: Limits,
         logs: &Logs,
@@ -77,13 +78,13 @@ impl Absent {
     }
 
     /// Whose they are.
-    pub(super) fn id(&self) -> LaneId {
+    pub fn id(&self) -> LaneId {
         self.id
     }
 
     /// What the operator is told of them, if there are any.
-    pub(super) fn told(&self, journal: &Journal) -> Option<String> {
-        let unfed = Some(journal.unfed(self.id)).filter(|unfed| *unfed > 0)?;
+    pub fn told(&self, backlog: &Backlog) -> Option<String> {
+        let unfed = Some(backlog.unclaimed(self.id)).filter(|unfed| *unfed > 0)?;
         let stay = count::of(unfed, "push to it stays", "pushes to it stay");
         Some(format!(
             "{} is disabled: {stay} in the journal until it is enabled, or until their time has \
@@ -93,7 +94,7 @@ impl Absent {
     }
 
     /// Has them looked through at once, by other limits.
-    pub(super) fn set_limits(&mut self, limits: Limits) {
+    pub fn set_limits(&mut self, limits: Limits) {
         self.limits.set(limits);
         self.due = moment::now();
         if let Some(sweep) = &mut self.sweep {
@@ -103,13 +104,13 @@ impl Absent {
     }
 
     /// Has them looked through at once, since others have come.
-    pub(super) fn look_again(&mut self) {
+    pub fn look_again(&mut self) {
         (self.due, self.sweep, self.left) = (moment::now(), None, u64::MAX);
     }
 
     /// Settles those whose time has passed, or some of them; when to go on, if any are left.
-    pub(super) fn settle(&mut self, journal: &Journal, now: Moment) -> Option<Instant> {
-        let unsettled = journal.unfed(self.id);
+    pub fn settle(&mut self, backlog: &Backlog, now: Moment) -> Option<Instant> {
+        let unsettled = backlog.unclaimed(self.id);
         if unsettled == 0 {
             return None;
         }
@@ -123,7 +124,7 @@ impl Absent {
         }
         let sweep = self.sweep.take();
         let mut sweep = sweep.unwrap_or_else(|| Sweep::begin(unsettled, now));
-        let (seen, next) = journal.look(self.id, sweep.from, AT_A_TIME);
+        let (seen, next) = backlog.look(self.id, sweep.from, AT_A_TIME);
         for outstanding in seen {
             self.settle_expired(outstanding, &mut sweep, now);
         }

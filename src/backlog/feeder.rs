@@ -1,5 +1,5 @@
-//! The thread that queues again what was outstanding when the journal was opened, and settles what
-//! expires there for want of a lane.
+//! The thread that queues again what an earlier process has left, and settles what expires in the
+//! backlog for want of a lane.
 //!
 //! More may be outstanding than the lanes hold, and callers want room too: it feeds while a lane
 //! is less than half full.
@@ -13,8 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::absent::Absent;
 use super::called_off::Meant;
-use super::keeping::{JournalKeeper, Keeping, LINES_KEPT_WITHIN};
-use super::{StartError, StartErrorKind};
+use super::{Backlog, LINES_KEPT_WITHIN};
 use crate::delivery::outcome::Settlement;
 use crate::delivery::policy::{self, Limits};
 use crate::delivery::purge;
@@ -23,7 +22,7 @@ use crate::delivery::register::Register;
 use crate::delivery::running_lane::RunningLane;
 use crate::delivery::settler::Settler;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
-use crate::journal::{Fed, Journal};
+use crate::journal::Fed;
 use crate::lane::{Asked, Lane, Lanes, Reservation, Said, Turn};
 use crate::log::Logs;
 use crate::moment::{self, Moment};
@@ -42,7 +41,7 @@ const RESTED: &str = "asked for before the last start";
 
 /// The running thread.
 #[derive(Debug)]
-pub(super) struct Feeder {
+pub struct Feeder {
     words: Sender<Word>,
     thread: JoinHandle<()>,
     heartbeat: Heartbeat,
@@ -69,53 +68,53 @@ enum Word {
 
 /// What it works on.
 struct Feeding {
-    /// Where the pushes are.
-    journal: Arc<Journal>,
     /// Where they go, and who settles what is not worth sending any more.
     lanes: Vec<(Arc<Lane>, Settler)>,
     /// Those that go nowhere.
     absent: Vec<Absent>,
-    /// What is not to be sent any more.
-    keeping: Arc<Keeping>,
+    /// Where the pushes are, and which are not to be sent any more.
+    backlog: Arc<Backlog>,
     register: Arc<Register>,
     heartbeat: Heartbeat,
 }
 
 impl Feeder {
-    /// From now on what ends in these lanes is settled in the journal, once its line is written or
+    /// From now on what ends in these lanes is settled in the backlog, once its line is written or
     /// lost; what is outstanding there is fed to them, and expires in the others.
-    pub(super) fn connect(
-        journal: &Arc<Journal>,
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn connect(
+        backlog: &Arc<Backlog>,
         lanes: &Lanes<RunningLane>,
         absent: Vec<Absent>,
         logs: &Logs,
         register: &Arc<Register>,
-        keeping: &Arc<Keeping>,
-    ) -> Result<Self, StartError> {
-        register.set_journal(Box::new(JournalKeeper(Arc::clone(journal))));
+    ) -> io::Result<Self> {
+        register.set_backlog(Arc::<Backlog>::clone(backlog));
         let told = Arc::clone(register);
         logs.on_written(move |access, error| told.written(access, error));
         logs.shed();
         let feeding = Feeding {
-            journal: Arc::clone(journal),
             lanes: lanes
                 .serving()
                 .map(|running| (Arc::clone(&running.lane), running.settler()))
                 .collect(),
             absent,
-            keeping: Arc::clone(keeping),
+            backlog: Arc::clone(backlog),
             register: Arc::clone(register),
             heartbeat: Heartbeat::new(moment::now()),
         };
         Self::start(feeding).map_err(|error| {
             let text = format!("no thread for the journal's pushes: {error}");
-            StartError::new(StartErrorKind::System, text)
+            io::Error::new(error.kind(), text)
         })
     }
 
     fn start(mut feeding: Feeding) -> io::Result<Self> {
         for absent in &feeding.absent {
-            if let Some(text) = absent.told(&feeding.journal) {
+            if let Some(text) = absent.told(&feeding.backlog) {
                 ::log::warn!("{text}");
             }
         }
@@ -135,18 +134,18 @@ impl Feeder {
     }
 
     /// What tells that it lives.
-    pub(super) fn heartbeat(&self) -> Heartbeat {
+    pub fn heartbeat(&self) -> Heartbeat {
         self.heartbeat.clone()
     }
 
     /// Feeds a lane from now on whose pushes were only looked after.
-    pub(super) fn serve(&self, running: &RunningLane) {
+    pub fn serve(&self, running: &RunningLane) {
         let lane = Arc::clone(&running.lane);
         self.tell(Word::Serve(lane, running.settler()));
     }
 
     /// Feeds a lane no more; returns when it does not, or the time is over.
-    pub(super) fn leave(&self, lane: LaneId, within: Duration) {
+    pub fn leave(&self, lane: LaneId, within: Duration) {
         let (told, heard) = crossbeam_channel::bounded::<()>(0);
         self.tell(Word::Leave(lane, told));
         let _heard = moment::receive_within(&heard, within).is_ok();
@@ -156,24 +155,24 @@ impl Feeder {
     /// logs or the journal are not written, `None` if it comes to that after this time only.
     ///
     /// Here, since nobody but the feeder knows that it feeds the lane no more.
-    pub(super) fn feed_again(&self, lane: LaneId, within: Duration) -> Option<bool> {
+    pub fn feed_again(&self, lane: LaneId, within: Duration) -> Option<bool> {
         let (told, heard) = crossbeam_channel::bounded(1);
         self.tell(Word::Again(lane, told));
         moment::receive_within(&heard, within).ok()
     }
 
     /// Looks after the pushes of a lane that is not served.
-    pub(super) fn keep(&self, absent: Absent) {
+    pub fn keep(&self, absent: Absent) {
         self.tell(Word::Keep(absent));
     }
 
     /// Changes by what the pushes expire whose lanes are not served.
-    pub(super) fn set_limits(&self, of: impl Fn(LaneId) -> Limits + Send + 'static) {
+    pub fn set_limits(&self, of: impl Fn(LaneId) -> Limits + Send + 'static) {
         self.tell(Word::Limits(Box::new(of)));
     }
 
     /// Has it feed no more; what is not fed stays in the journal.
-    pub(super) fn stop(&self) {
+    pub fn stop(&self) {
         self.tell(Word::Stop);
     }
 
@@ -184,7 +183,7 @@ impl Feeder {
 
     /// Waits for its end: it may be waiting for a log that is full, so that must have been told to
     /// hurry.
-    pub(super) fn end(self) {
+    pub fn end(self) {
         if self.thread.join().is_err() {
             ::log::error!("the feeder of the journal's pushes panicked");
         }
@@ -205,9 +204,9 @@ impl Feeding {
             }
             self.heartbeat.busy(moment::now());
             let fed = self.feed_lanes();
-            let journal = &self.journal;
+            let backlog = &self.backlog;
             let absent = self.absent.iter_mut();
-            let due = absent.filter_map(|absent| absent.settle(journal, Moment::now()));
+            let due = absent.filter_map(|absent| absent.settle(backlog, Moment::now()));
             let now = moment::now();
             let latest = now + LONGEST_REST;
             let due = due.chain(fed).min().unwrap_or(latest).min(latest);
@@ -227,14 +226,14 @@ impl Feeding {
                 self.absent.retain(|absent| absent.id() != lane.id());
                 // What has expired here is in the journal once its line is in the log.
                 let _all_there = self.register.await_all(LINES_KEPT_WITHIN)
-                    && self.journal.settle_at_once([]).is_ok();
+                    && self.backlog.settle_at_once([]).is_ok();
                 self.lanes.push((lane, settler));
             }
             Word::Leave(id, _) => self.lanes.retain(|(lane, _)| lane.id() != id),
             Word::Again(id, told) => {
                 // What has ended and is not settled there yet would be sent again.
-                let is_done = self.register.await_all(LINES_KEPT_WITHIN)
-                    && self.journal.feed_again(id).is_ok();
+                let is_done =
+                    self.register.await_all(LINES_KEPT_WITHIN) && self.backlog.claim_again(id);
                 let absent = self.absent.iter_mut();
                 absent
                     .filter(|absent| absent.id() == id)
@@ -256,14 +255,14 @@ impl Feeding {
         let now = moment::now();
         let mut next: Option<Instant> = None;
         for (lane, settler) in &mut self.lanes {
-            let unfed = self.journal.unfed(lane.id());
+            let unfed = self.backlog.unclaimed(lane.id());
             if unfed == 0 {
                 continue;
             }
             let mut due = now + LOOKS_EVERY;
             if let Some(room) = room(lane, unfed) {
-                let called_off = self.keeping.called_off.lock();
-                let fed = self.journal.feed(lane.id(), room.pushes());
+                let called_off = self.backlog.called_off.lock();
+                let fed = self.backlog.claim(lane.id(), room.pushes());
                 if feed(lane, settler, room, fed, &called_off) {
                     due = now;
                 }

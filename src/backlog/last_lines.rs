@@ -13,9 +13,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::config;
+use super::Backlog;
 use crate::delivery::reasons::EXPIRED;
-use crate::journal::{Journal, Outstanding};
+use crate::journal::Outstanding;
 use crate::log::{Destination, Privacy};
 use crate::push::{self, End, PushId};
 use crate::recover::whole_tail;
@@ -25,16 +25,16 @@ use crate::regular;
 /// milliseconds, so that this is much; a line before that may have a second one.
 const END_BYTES: u64 = 8 << 20;
 
-/// Settles in the journal what the ends of the logs say has ended; `privacy` is how they show
-/// device tokens.
-pub(super) fn settle(log: &config::Log, privacy: &Privacy, journal: &Journal) {
-    if journal.outstanding() == 0 {
+/// Settles in the backlog what the ends of the push logs of these names say has ended; `privacy` is
+/// how they show device tokens.
+pub fn settle(logs: [&str; 2], privacy: &Privacy, backlog: &Backlog) {
+    if backlog.outstanding() == 0 {
         return;
     }
     let mut told = Vec::new();
-    let mut paths = vec![&log.access_log, &log.error_log];
-    paths.dedup();
-    for path in paths {
+    let mut logs = logs.to_vec();
+    logs.dedup();
+    for path in logs {
         let Destination::File { path, .. } = Destination::named(path) else {
             continue;
         };
@@ -47,16 +47,16 @@ pub(super) fn settle(log: &config::Log, privacy: &Privacy, journal: &Journal) {
             ),
         }
     }
-    told.retain(|told| journal.lane_of(told.id).is_some());
+    told.retain(|told| backlog.lane_of(told.id).is_some());
     told.sort_unstable_by_key(|told| (told.id, told.end));
     let mut read = None;
-    told.retain(|told| told.token == privacy.token.shown(token(journal, told.id, &mut read)));
+    told.retain(|told| told.token == privacy.token.shown(token(backlog, told.id, &mut read)));
     told.dedup_by_key(|told| told.id);
     if told.is_empty() {
         return;
     }
     let count = push::counted(told.len() as u64);
-    match journal.settle_at_once(told.iter().map(|told| (told.id, told.end))) {
+    match backlog.settle_at_once(told.iter().map(|told| (told.id, told.end))) {
         Ok(()) => ::log::info!("{count} had ended before the crash, as the logs say"),
         Err(refused) => ::log::warn!(
             "{count} had ended before the crash, which cannot be kept, so that they may be sent \
@@ -67,12 +67,12 @@ pub(super) fn settle(log: &config::Log, privacy: &Privacy, journal: &Journal) {
 
 /// The device token of an outstanding push; as the line of a push whose record is damaged has it,
 /// if its record is. `read` is the notification that was read last: many pushes may be of one.
-fn token<'a>(journal: &Journal, id: PushId, read: &'a mut Option<Outstanding>) -> &'a str {
+fn token<'a>(backlog: &Backlog, id: PushId, read: &'a mut Option<Outstanding>) -> &'a str {
     let index = |of: &Outstanding| usize::try_from(id.0.checked_sub(of.first_id.0)?).ok();
     let has = |of: &Outstanding| index(of).is_some_and(|index| index < of.tokens.len());
     if !read.as_ref().is_some_and(has) {
-        let lane = journal.lane_of(id);
-        *read = lane.and_then(|lane| journal.look(lane, id, 1).0.pop());
+        let lane = backlog.lane_of(id);
+        *read = lane.and_then(|lane| backlog.look(lane, id, 1).0.pop());
     }
     let found = read.as_ref();
     let token = found.and_then(|of| of.tokens.get(index(of)?));

@@ -1,17 +1,16 @@
-//! Where a push is: asked of everybody who might have it.
+//! Where a push is, asked of everybody who might have it; and how an operator takes it out there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keeping::Keeping;
-use crate::api::state::{Ending, PushState};
+use super::{Backlog, Ending, LINES_KEPT_WITHIN, PushState};
 use crate::delivery::register::{Register, Remembered};
 use crate::delivery::running_lane::RunningLane;
-use crate::journal::Journal;
 use crate::lane::{Held, Lane, Lanes, Wish};
 use crate::live::Live;
+use crate::log::Logs;
 use crate::moment::Moment;
-use crate::push::{End, PushId};
+use crate::push::{self, End, PushId};
 
 /// Our limit: how long a connection thread may take to say what it has.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
@@ -22,12 +21,29 @@ const KEPT_WITHIN: Duration = Duration::from_millis(500);
 /// How often a push is looked for everywhere before it counts as unknown.
 const LOOKS: u32 = 3;
 
+/// What came of settling pushes by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// How many were settled.
+    pub pushes: usize,
+    /// How many of an earlier process, of any identifier, are still to be read from the journal;
+    /// those that are meant are settled then.
+    pub unread: u64,
+    /// Why they, or others that were purged before, would come back after a crash, if they would.
+    pub unkept: Option<String>,
+}
+
 /// Who might have a push.
-#[derive(Debug, Default)]
-pub(super) struct Whereabouts {
-    pub(super) lanes: Arc<Live<Lanes<RunningLane>>>,
-    pub(super) register: Arc<Register>,
-    pub(super) keeping: Arc<Keeping>,
+#[derive(Debug)]
+pub struct Whereabouts {
+    /// The lanes, whose threads are asked.
+    pub lanes: Arc<Live<Lanes<RunningLane>>>,
+    /// What has ended.
+    pub register: Arc<Register>,
+    /// What has not.
+    pub backlog: Arc<Backlog>,
+    /// Where the lines of what is purged go.
+    pub logs: Logs,
 }
 
 impl Whereabouts {
@@ -35,10 +51,10 @@ impl Whereabouts {
     ///
     /// It goes from place to place while it is looked for, so that it counts as unknown only when
     /// it was found nowhere several times.
-    pub(super) fn of(&self, id: PushId, now: Moment) -> PushState {
-        if let Some(journal) = self.keeping.journal() {
+    pub fn of(&self, id: PushId, now: Moment) -> PushState {
+        if self.backlog.is_kept() {
             let found = self.at_rest(id, now);
-            return found.unwrap_or_else(|| self.outstanding(journal, id, now));
+            return found.unwrap_or_else(|| self.outstanding(id, now));
         }
         for _ in 0..LOOKS {
             let found = self.at_rest(id, now);
@@ -52,28 +68,113 @@ impl Whereabouts {
         found.unwrap_or(PushState::Unknown)
     }
 
+    /// Settles the waiting pushes of that identifier as failed, and waits until a crash cannot
+    /// bring them back.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was done.
+    pub fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
+        let now = Moment::now();
+        // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
+        let known = self.lanes.get();
+        let waits = known.known().any(|lane| self.backlog.unclaimed(lane) > 0);
+        let is_lost = waits && !self.backlog.called_off.add(identifier, now.unix);
+        if is_lost && self.unread() > 0 {
+            return Err("too many purges while pushes are still read from the journal");
+        }
+        let lanes = self.lanes.get();
+        let serving = lanes.serving();
+        let purged = serving.map(|lane| lane.purge().run(identifier, now)).sum();
+        if purged > 0 {
+            ::log::info!("{} purged by hand", push::counted(purged as u64));
+        }
+        Ok(self.purged(purged, self.unread()))
+    }
+
+    /// Settles one push as failed, wherever it is, and waits likewise.
+    ///
+    /// # Errors
+    ///
+    /// How it ended before, or where it is if it could not be got hold of.
+    pub fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
+        let now = Moment::now();
+        let lanes = self.lanes.get();
+        let purge = || {
+            let waits = |running: &Arc<RunningLane>| running.purge().run_one(id, now);
+            let is_held =
+                |running: &Arc<RunningLane>| Self::purge_in_the_threads(id, &running.lane);
+            lanes.serving().any(waits) || lanes.serving().any(is_held)
+        };
+        let is_purged = || self.is_outstanding(id) && Self::look_repeatedly(purge);
+        if !is_purged() {
+            let state = self.of(id, now);
+            // What is called off may have come into its lane meanwhile.
+            if !self.is_unread(&state) || !self.backlog.called_off.add_push(id) {
+                return Err(state);
+            } else if !is_purged() {
+                let state = self.of(id, now);
+                return if self.is_unread(&state) {
+                    Ok(self.purged(0, 1))
+                } else {
+                    Err(state)
+                };
+            }
+        }
+        ::log::info!("push {id} purged by hand");
+        Ok(self.purged(1, 0))
+    }
+
+    /// What to answer when so many pushes were settled by hand, once that is kept; `unread` are
+    /// those of which that is not known.
+    fn purged(&self, pushes: usize, unread: u64) -> Purged {
+        let kept = self
+            .backlog
+            .keep_purged(&self.register, &self.logs, LINES_KEPT_WITHIN);
+        Purged {
+            pushes,
+            unread,
+            unkept: kept.err(),
+        }
+    }
+
+    /// Whether a push may still be in the journal alone, from which it is read for its lane.
+    fn is_unread(&self, state: &PushState) -> bool {
+        let PushState::Queued { lane } = state else {
+            return false;
+        };
+        self.lanes.get().get(*lane).is_some() && self.backlog.unclaimed(*lane) > 0
+    }
+
+    /// Pushes that are still to be read from the journal; those of a disabled platform are read
+    /// only if it is enabled.
+    fn unread(&self) -> u64 {
+        let lanes = self.lanes.get();
+        let serving = lanes.serving();
+        serving.map(|lane| self.backlog.unclaimed(lane.id())).sum()
+    }
+
     /// Whether a push has not ended yet, as far as is known without a look for it.
-    pub(super) fn is_outstanding(&self, id: PushId) -> bool {
-        let journal = self.keeping.journal();
-        self.register.find(id).is_none()
-            && journal.is_none_or(|journal| journal.lane_of(id).is_some())
+    fn is_outstanding(&self, id: PushId) -> bool {
+        let is_kept = || !self.backlog.is_kept() || self.backlog.lane_of(id).is_some();
+        self.register.find(id).is_none() && is_kept()
     }
 
     /// Looks for a push everywhere, as often as it may have gone from one place to another that was
     /// looked at before; whether it was found.
-    pub(super) fn look_repeatedly(mut look: impl FnMut() -> bool) -> bool {
+    fn look_repeatedly(mut look: impl FnMut() -> bool) -> bool {
         (0..LOOKS).any(|_| look())
     }
 
     /// Has a connection thread settle a push, if one has it; whether it did.
-    pub(super) fn purge_in_the_threads(id: PushId, lane: &Lane) -> bool {
+    fn purge_in_the_threads(id: PushId, lane: &Lane) -> bool {
         let purged = lane.ask(id, Wish::Purge, ANSWERS_WITHIN);
         purged == Ok(Some(Held::Purged))
     }
 
-    /// The journal knows whether it is outstanding; who has it is to be found out.
-    fn outstanding(&self, journal: &Journal, id: PushId, now: Moment) -> PushState {
-        let Some(lane) = journal.lane_of(id) else {
+    /// The backlog knows whether it is outstanding; who has it is to be found out.
+    fn outstanding(&self, id: PushId, now: Moment) -> PushState {
+        let Some(lane) = self.backlog.lane_of(id) else {
             // It may have ended since it was looked for, and is remembered then.
             return self.at_rest(id, now).unwrap_or(PushState::Unknown);
         };
@@ -108,14 +209,11 @@ impl Whereabouts {
     /// Whether a push that has ended stays so after a crash. That takes some milliseconds, for
     /// which this waits.
     fn is_kept(&self, id: PushId) -> bool {
-        let Some(journal) = self.keeping.journal() else {
-            return true;
-        };
-        if journal.lane_of(id).is_some() && self.register.await_passed(id, KEPT_WITHIN) {
-            // Whatever came of that, the journal knows.
-            let _written = journal.keep_settled(KEPT_WITHIN).is_some();
+        if self.backlog.lane_of(id).is_some() && self.register.await_passed(id, KEPT_WITHIN) {
+            // Whatever came of that, the backlog knows.
+            let _written = self.backlog.keep_settled(KEPT_WITHIN).is_some();
         }
-        journal.lane_of(id).is_none()
+        self.backlog.lane_of(id).is_none()
     }
 
     fn serving(&self) -> Vec<Arc<Lane>> {

@@ -1,0 +1,292 @@
+//! What was accepted and is not settled, whoever keeps it: the seam between the API and delivery
+//! on one side, and the local disk on the other.
+//!
+//! ```text
+//! api ── accept ──▶          ◀── claim ── feeder ──▶ lanes        state   whether it keeps
+//!                   backlog                                       close   what stays in it
+//! delivery ── note, hand, settle, release ──▶
+//! ```
+//!
+//! What is accepted goes to its lane at once and is here besides. What an earlier process has left
+//! is claimed by the feeder, for the lanes as they have room; what has no lane stays unclaimed and
+//! expires here (`absent`). A push is noted when it was tried and is to be tried again, handed when
+//! its bytes are about to leave, settled once its line is in the push log, and released when this
+//! process will not come to it. Where it is at any time [`Whereabouts`] finds out, which also takes
+//! it out by hand.
+//!
+//! # Who keeps it
+//!
+//! The [`journal`](crate::journal), on the local disk; or nobody, and then a push is lost with the
+//! process. No other module of this room names the journal, nor does the API or delivery, so that a
+//! second keeper, a queue that several daemons share, is an enum beside [`Backlog::open`] and
+//! nothing else. Such a one will need:
+//!
+//! - a claim that ends by itself: a daemon that dies gives back what it has claimed, after a time
+//!   that the claims of living ones are renewed within;
+//! - claims of what others have accepted, not of an earlier process alone, so that a claim may find
+//!   nothing now and something later, and has to wake the feeder;
+//! - a release that is for another daemon at once, not for the next start;
+//! - ids that are told from those of other daemons, which [`Node`](crate::push::Node) provides, and
+//!   a place to ask for an id that this daemon has not had ([`Backlog::lane_of`]);
+//! - a state that comes and goes: today only a full disk does, a network will more often.
+
+mod absent;
+mod called_off;
+mod feeder;
+mod last_lines;
+mod push_state;
+mod whereabouts;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::delivery::register::{Keeper, Register};
+use crate::journal::{Fed, Journal, Outstanding, State};
+use crate::log::Logs;
+use crate::moment::Moment;
+use crate::push::{Accepted, End, LaneId, Push, PushId, Waits};
+use crate::recover::attempts;
+
+pub use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, Closed, KEEP_ANSWERS};
+pub use crate::journal::{KeptAnswer, Refused};
+pub use absent::Absent;
+pub use feeder::Feeder;
+pub use last_lines::settle as settle_last_lines;
+pub use push_state::{Ending, PushState};
+pub use whereabouts::{Purged, Whereabouts};
+
+use called_off::CalledOff;
+
+/// Why no push is looked at while the journal is being read.
+const RECOVERING: &str = "recovering: the journal is being read";
+
+/// What is said while the disk does not give all that is outstanding.
+const UNREAD: &str = "some of what is outstanding cannot be read; it is tried every second, and \
+                      the operator log names the file";
+
+/// Our limit: who settles pushes by hand waits so long for the push log, which has their lines
+/// before the journal has the settlements …
+const LINES_KEPT_WITHIN: Duration = Duration::from_secs(2);
+
+/// … and so long for the journal.
+const SETTLED_KEPT_WITHIN: Duration = Duration::from_secs(5);
+
+/// What was accepted and is not settled. Its methods may be called from any thread.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    is_ready: AtomicBool,
+    /// None until it is open, or if nobody keeps anything.
+    journal: OnceLock<Arc<Journal>>,
+    /// What is purged of what is not claimed.
+    called_off: CalledOff,
+}
+
+impl Backlog {
+    /// From now on that journal keeps it; the first call counts.
+    pub fn open(&self, journal: Arc<Journal>) {
+        let _already_open = self.journal.set(journal).is_err();
+    }
+
+    /// From now on pushes are taken.
+    pub fn ready(&self) {
+        self.is_ready.store(true, Ordering::Release);
+    }
+
+    fn journal(&self) -> Option<&Journal> {
+        self.journal.get().map(AsRef::as_ref)
+    }
+
+    /// Whether somebody was to keep it, from the start on.
+    pub fn is_kept(&self) -> bool {
+        self.journal().is_some()
+    }
+
+    /// Whether what is left is found by the next start.
+    pub fn keeps(&self) -> bool {
+        self.journal().is_some_and(Journal::keeps)
+    }
+
+    /// Why no push is looked at yet.
+    pub fn is_not_ready(&self) -> Option<&'static str> {
+        let is_ready = self.is_ready.load(Ordering::Acquire);
+        (!is_ready).then_some(RECOVERING)
+    }
+
+    /// Why pushes are refused.
+    pub fn trouble(&self) -> Option<String> {
+        if let Some(why) = self.is_not_ready() {
+            return Some(why.to_owned());
+        }
+        match self.journal()?.state() {
+            State::Serving => None,
+            state => Some(state.to_string()),
+        }
+    }
+
+    /// What is wrong although pushes are taken.
+    pub fn warning(&self) -> Option<&'static str> {
+        self.journal()?.has_unread().then_some(UNREAD)
+    }
+
+    /// Why the process must end, if it must: what keeps the backlog has failed for good.
+    pub fn failure(&self) -> Option<String> {
+        let state = self.journal()?.state();
+        state.is_fatal().then(|| state.to_string())
+    }
+
+    /// Keeps the notifications of one request, and its answer if it has a key: all or nothing.
+    /// Waits until that is so.
+    ///
+    /// # Errors
+    ///
+    /// Why not, and whether it is known that nothing is kept.
+    pub fn accept(
+        &self,
+        accepted: &[Arc<Accepted>],
+        answer: Option<&KeptAnswer>,
+    ) -> Result<(), Refused> {
+        let accepted = accepted.iter().map(AsRef::as_ref);
+        let journal = self.journal();
+        journal.map_or(Ok(()), |journal| journal.append(accepted, answer))
+    }
+
+    /// Hands out pushes of one lane that an earlier process has left, with their contents, the
+    /// oldest first: at most `max_pushes`, each once. May wait for a disk.
+    fn claim(&self, lane: LaneId, max_pushes: usize) -> Fed {
+        let journal = self.journal();
+        journal.map_or_else(Fed::default, |journal| journal.feed(lane, max_pushes))
+    }
+
+    /// Pushes of one lane that are still to be claimed.
+    pub fn unclaimed(&self, lane: LaneId) -> u64 {
+        self.journal().map_or(0, |journal| journal.unfed(lane))
+    }
+
+    /// Has everything of a lane claimed anew that is outstanding; nobody may have any of it in
+    /// hand. False if the journal is not written any more.
+    fn claim_again(&self, lane: LaneId) -> bool {
+        let journal = self.journal();
+        journal.is_none_or(|journal| journal.feed_again(lane).is_ok())
+    }
+
+    /// Shows pushes of one lane that are not claimed, from an id on and at most `max_pushes`, and
+    /// the id to go on from if there may be more. May wait for a disk.
+    fn look(
+        &self,
+        lane: LaneId,
+        from: PushId,
+        max_pushes: usize,
+    ) -> (Vec<Outstanding>, Option<PushId>) {
+        let journal = self.journal();
+        journal.map_or_else(Default::default, |journal| {
+            journal.look(lane, from, max_pushes)
+        })
+    }
+
+    /// Pushes that are kept and not settled.
+    pub fn outstanding(&self) -> u64 {
+        self.journal().map_or(0, Journal::outstanding)
+    }
+
+    /// Where a push goes, if it is kept and not settled.
+    pub fn lane_of(&self, id: PushId) -> Option<LaneId> {
+        self.journal()?.lane_of(id)
+    }
+
+    /// Settles pushes that nobody claims any more, and all that were settled before, and waits
+    /// until that is written: from then on they are not claimed.
+    ///
+    /// # Errors
+    ///
+    /// When the journal is not written any more.
+    fn settle_at_once(
+        &self,
+        settled: impl IntoIterator<Item = (PushId, End)>,
+    ) -> Result<(), Refused> {
+        let journal = self.journal();
+        journal.map_or(Ok(()), |journal| journal.settle_at_once(settled))
+    }
+
+    /// Waits until everything that was settled before this call is kept, so that a crash does not
+    /// bring it back; `None` if `within` was too short to know.
+    fn keep_settled(&self, within: Duration) -> Option<Result<(), Refused>> {
+        let journal = self.journal();
+        journal.map_or(Some(Ok(())), |journal| journal.keep_settled(within))
+    }
+
+    /// Waits until everything that was settled by hand so far is kept, if somebody keeps anything:
+    /// so long for its lines, then [`SETTLED_KEPT_WITHIN`] for the journal.
+    ///
+    /// # Errors
+    ///
+    /// Why a crash would bring some of it back.
+    fn keep_purged(
+        &self,
+        register: &Register,
+        logs: &Logs,
+        lines_within: Duration,
+    ) -> Result<(), String> {
+        if !self.is_kept() {
+            return Ok(());
+        }
+        if !register.await_by_hand(lines_within) {
+            let trouble = logs.trouble();
+            return Err(trouble.unwrap_or_else(|| "a push log takes no lines".to_owned()));
+        }
+        match self.keep_settled(SETTLED_KEPT_WITHIN) {
+            Some(kept) => kept.map_err(|refused| refused.to_string()),
+            None => Err("the disk under the journal does not answer".to_owned()),
+        }
+    }
+
+    /// Says whether all that is sent is noted before: before that ceases, after it has begun.
+    ///
+    /// # Errors
+    ///
+    /// Why a crash would not know it.
+    pub fn set_notes_handed(&self, notes_handed: bool) -> Result<(), String> {
+        let journal = self.journal();
+        let noted = journal.map_or(Ok(()), |journal| journal.set_notes_handed(notes_handed));
+        noted.map_err(|refused| format!("a crash would not know what was sent: {refused}"))
+    }
+
+    /// Takes nothing more, writes what is left, and says what stays for the next start.
+    pub fn close(&self) -> Option<Closed> {
+        self.journal().map(Journal::close)
+    }
+}
+
+impl Keeper for Backlog {
+    fn settle(&self, ended: &[(PushId, End)]) {
+        if let Some(journal) = self.journal() {
+            journal.settle(ended.iter().copied());
+        }
+    }
+
+    fn release(&self, push: &Push, waits: Waits, now: Moment) {
+        if let Some(journal) = self.journal() {
+            journal.leave([(push.id(), attempts(push, waits, now))]);
+        }
+    }
+
+    fn note(&self, push: &Push, waits: Waits, now: Moment) {
+        if let Some(journal) = self.journal() {
+            journal.note([(push.id(), attempts(push, waits, now))]);
+        }
+    }
+
+    fn keeps(&self) -> bool {
+        Self::keeps(self)
+    }
+
+    fn hand(&self, pushes: &[PushId]) {
+        if let Some(journal) = self.journal() {
+            // One that cannot be written has said so. What is accepted is sent all the same.
+            let _unnoted = journal.hand(pushes.iter().copied()).is_err();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Where a push is, as far as it can be told.
+
+use std::time::Duration;
+
+use crate::push::LaneId;
+
+/// What is known of one push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushState {
+    /// It waits for its provider; so many attempts have counted.
+    Queued {
+        /// Where it goes.
+        lane: LaneId,
+    },
+    /// It was sent and is not answered.
+    InFlight {
+        /// Where it goes.
+        lane: LaneId,
+        /// The attempt that is under way, from 1.
+        attempt: u16,
+    },
+    /// It waits for its next attempt.
+    Retrying {
+        /// Where it goes.
+        lane: LaneId,
+        /// Attempts that have counted.
+        attempts: u16,
+        /// When it is due, since the Unix epoch.
+        at: Duration,
+    },
+    /// It has ended, and that is not kept yet: after a crash it would be outstanding.
+    Settling(Ending),
+    /// It has ended.
+    Settled(Ending),
+    /// No push of that id is outstanding or remembered.
+    Unknown,
+    /// A connection thread did not answer in time.
+    Unclear,
+}
+
+/// How a push ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Where it went.
+    pub lane: LaneId,
+    /// `succeeded`, `failed` or `expired`.
+    pub end: &'static str,
+    /// The provider's HTTP status, if it answered.
+    pub status: Option<u16>,
+    /// The provider's word or ours; empty on success.
+    pub reason: String,
+    /// The sentence for people; empty on success.
+    pub error: String,
+    /// Attempts that counted.
+    pub attempts: u16,
+    /// When it ended, since the Unix epoch.
+    pub at: Duration,
+}

@@ -1,0 +1,188 @@
+use super::*;
+use crate::delivery::outcome::Settlement;
+use crate::delivery::reasons::PURGED;
+use crate::delivery::register::{Marks, Remembered};
+use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
+use crate::journal::{self, Recovered};
+use crate::log::Destination;
+use crate::provider;
+use crate::push::{Content, DeviceToken, Notification};
+
+fn accepted(now: Moment) -> Arc<Accepted> {
+    Arc::new(provider::accept(
+        &Notification::empty(LaneId::IOS),
+        Content::default(),
+        [DeviceToken::new("ab")],
+        PushId(7),
+        now,
+    ))
+}
+
+fn push(now: Moment) -> Push {
+    Push::nth(&accepted(now), 0).unwrap()
+}
+
+/// The journal in these files, and what the last process has left in it.
+fn open_in(files: &MemoryFiles) -> (Arc<Journal>, Recovered) {
+    let mut settings = journal::Settings::new("/journal");
+    settings.reserve_bytes = 0;
+    let opened = Journal::open(Arc::new(files.clone()), settings, Moment::now());
+    let (journal, recovered) = opened.unwrap();
+    (Arc::new(journal), recovered)
+}
+
+fn backlog_in(files: &MemoryFiles) -> Backlog {
+    let backlog = Backlog::default();
+    backlog.open(open_in(files).0);
+    backlog.ready();
+    backlog
+}
+
+#[test]
+fn no_push_is_looked_at_before_the_journal_is_read() {
+    let backlog = Backlog::default();
+    let why = "recovering: the journal is being read";
+    assert_eq!(backlog.is_not_ready(), Some(why));
+    assert_eq!(backlog.trouble().as_deref(), Some(why));
+    backlog.ready();
+    for backlog in [backlog, backlog_in(&MemoryFiles::default())] {
+        assert_eq!(backlog.is_not_ready(), None);
+        assert_eq!(backlog.trouble(), None);
+        assert_eq!(backlog.warning(), None);
+        assert!(backlog.failure().is_none());
+        assert_eq!(backlog.unclaimed(LaneId::IOS), 0);
+        assert_eq!(backlog.keeps(), backlog.is_kept());
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_journal_is_said_and_a_failed_sync_is_for_good() {
+    let (files, now) = (MemoryFiles::default(), Moment::now());
+    let (register, logs) = (Register::default(), no_logs());
+    let accept = |backlog: &Backlog| backlog.accept(&[accepted(now)], None);
+    let backlog = backlog_in(&files);
+    accept(&backlog).unwrap();
+    let purged = backlog.keep_purged(&register, &logs, LINES_KEPT_WITHIN);
+    assert_eq!((backlog.trouble(), purged), (None, Ok(())));
+    files.fail_syncs(true);
+    // No note can be left of it either.
+    assert!(accept(&backlog).unwrap_err().is_unknown);
+    let trouble = backlog.trouble().unwrap();
+    assert_eq!(
+        backlog.keep_purged(&register, &logs, LINES_KEPT_WITHIN),
+        Err(trouble)
+    );
+    assert!(backlog.failure().is_some() && backlog.keeps());
+    assert!(backlog.set_notes_handed(true).is_err());
+
+    let files = MemoryFiles::default();
+    let backlog = backlog_in(&files);
+    files.set_capacity(Some(files.used()));
+    let refused = accept(&backlog).unwrap_err();
+    let trouble = backlog.trouble().unwrap();
+    assert!(trouble.contains("/journal is full"), "{trouble}");
+    assert_eq!((refused.to_string(), refused.is_unknown), (trouble, false));
+    assert!(backlog.failure().is_none() && backlog.keeps());
+}
+
+fn no_logs() -> Logs {
+    let nowhere = Destination::named("discard");
+    Logs::open(&nowhere, &nowhere, &nowhere).unwrap()
+}
+
+#[test]
+fn what_was_purged_is_kept_once_its_line_is_written() {
+    let (files, now) = (MemoryFiles::default(), Moment::now());
+    let backlog = backlog_in(&files);
+    backlog.accept(&[accepted(now)], None).unwrap();
+    let backlog = Arc::new(backlog);
+    let (register, logs) = (Register::default(), no_logs());
+    register.set_backlog(Arc::<Backlog>::clone(&backlog));
+    let purged = Remembered {
+        id: push(now).id(),
+        lane: LaneId::IOS,
+        settlement: Settlement::of_ours(End::Failed, PURGED, String::new(), 0),
+        at: now.unix,
+    };
+    let line = Marks {
+        access: 0,
+        error: 10,
+    };
+    register.enter(&mut vec![purged], line);
+    let keep = || backlog.keep_purged(&register, &logs, Duration::ZERO);
+    assert_eq!(keep(), Err("a push log takes no lines".to_owned()));
+    assert_eq!(backlog.outstanding(), 1);
+    register.written(None, Some(10));
+    assert_eq!((keep(), backlog.outstanding()), (Ok(()), 0));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_warning() {
+    let (files, now) = (MemoryFiles::default(), Moment::now());
+    backlog_in(&files).accept(&[accepted(now)], None).unwrap();
+    let backlog = backlog_in(&files.reboot(Loss::Nothing));
+    assert_eq!(backlog.warning(), None);
+    drop(backlog);
+    let files = files.reboot(Loss::Nothing);
+    let backlog = backlog_in(&files);
+    files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
+    assert!(backlog.claim(LaneId::IOS, 1).notifications.is_empty());
+    let warning = backlog.warning().unwrap();
+    assert!(warning.contains("outstanding cannot be read"), "{warning}");
+    // Pushes are taken all the same.
+    assert_eq!(backlog.trouble(), None);
+}
+
+#[test]
+fn what_delivery_tells_is_there_after_an_end_in_order_and_after_a_kill() {
+    let (files, now) = (MemoryFiles::default(), Moment::now());
+    let backlog = backlog_in(&files);
+    let accepted = Accepted {
+        tokens: ["ab"; 6].map(DeviceToken::new).into(),
+        ..Arc::into_inner(accepted(now)).unwrap()
+    };
+    let accepted = Arc::new(accepted);
+    backlog.accept(&[Arc::clone(&accepted)], None).unwrap();
+    assert!(backlog.keeps());
+    let mut pushes: Vec<Push> = Push::all(&accepted).collect();
+    for (attempts, push) in (1..).zip(&mut pushes) {
+        push.attempts = attempts;
+    }
+    let [tried, left, handed, succeeded, failed, expired] = &pushes[..] else {
+        panic!("{pushes:?}");
+    };
+    backlog.note(tried, Waits::default(), now);
+    backlog.release(left, Waits::default(), now);
+    backlog.hand(&[handed.id()]);
+    backlog.settle(&[
+        (succeeded.id(), End::Succeeded),
+        (failed.id(), End::Failed),
+        (expired.id(), End::Expired),
+    ]);
+    // Those before it are written by the time that this is.
+    backlog
+        .keep_settled(Duration::from_secs(30))
+        .unwrap()
+        .unwrap();
+    let found = |files: &MemoryFiles| {
+        let (journal, recovered) = open_in(&files.reboot(Loss::Nothing));
+        let fed = journal.feed(LaneId::IOS, 10).notifications;
+        let of_each = fed.iter().flat_map(|found| {
+            let attempts = found.pushes.iter();
+            attempts.map(|(index, it)| (found.id(*index), it.attempts, it.maybe_sent))
+        });
+        (of_each.collect::<Vec<_>>(), recovered.expired)
+    };
+    let killed = found(&files);
+    let _closed = backlog.close();
+    let (ended, expired) = found(&files);
+    let [tried, left, handed] = [tried, left, handed].map(Push::id);
+    assert_eq!(
+        ended,
+        [(tried, 1, false), (left, 2, false), (handed, 0, true)]
+    );
+    assert_eq!((killed.1, expired), (1, 1));
+    // What is left at the end alone is written at the end alone.
+    assert_eq!(killed.0[0], ended[0]);
+    assert_eq!(killed.0[2], ended[2]);
+}
