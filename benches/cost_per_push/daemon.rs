@@ -162,9 +162,14 @@ impl Daemon {
     }
 
     fn stat(&self, path: &str) -> Result<Value, Failure> {
+        self.ask("GET", path)
+    }
+
+    /// What it answers to a request without a body.
+    pub(crate) fn ask(&self, method: &str, path: &str) -> Result<Value, Failure> {
         let mut stream = TcpStream::connect(self.address)?;
         let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

@@ -22,8 +22,13 @@
 //! soon requests for APNs are answered beside it, how soon those for FCM are refused, and the
 //! memory that the full queue takes beside what the formula of sterna-limits(7) allows.
 //!
-//! Others show what each `journal.sync` costs callers (`--rows journal`), and how soon honest ones
-//! are answered while thousands hold connections (`--rows crowds`).
+//! Others show what each `journal.sync` costs callers (`--rows journal`), how soon honest ones are
+//! answered while thousands hold connections (`--rows crowds`), and what a push takes of memory
+//! while it waits (`--rows memory`), which is the same in a debug build:
+//!
+//! ```text
+//! cargo bench --profile dev --bench cost_per_push -- --rows memory
+//! ```
 //!
 //! It is a test as well: it exits 1 if a push was lost, doubled or failed, or if the memory is
 //! more than the formula allows. `cargo test` runs it with few pushes, so that it cannot rot.
@@ -39,6 +44,7 @@ mod h2load;
 mod keeping;
 mod latencies;
 mod measure;
+mod memory;
 mod report;
 mod simulator;
 mod stalled;
@@ -82,6 +88,10 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     let kept = keeping::run(plan)?;
     if !kept.is_empty() {
         report::kept(&mut out, &kept)?;
+    }
+    let taken = memory::run(plan)?;
+    if !taken.is_empty() {
+        report::taken(&mut out, &taken)?;
     }
     if let Some(stalled) = stalled::run(plan)? {
         report::stalled(&mut out, &stalled)?;

@@ -10,6 +10,7 @@ use super::crowds::Crowds;
 use super::h2load;
 use super::keeping::Kept;
 use super::measure::{Row, Sample, by_thread};
+use super::memory::Taken;
 use super::stalled::Stalled;
 
 /// Says what is going to be measured, and with what.
@@ -76,6 +77,16 @@ pub(crate) fn kept(out: &mut impl Write, rows: &[Kept]) -> io::Result<()> {
             "{:44} {} {:>9.0}",
             row.policy, row.answers, row.per_second
         )?;
+    }
+    Ok(())
+}
+
+/// Prints what pushes take of memory while they wait.
+pub(crate) fn taken(out: &mut impl Write, rows: &[Taken]) -> io::Result<()> {
+    writeln!(out, "\n{:44} {:>8} {:>8}", "waiting", "pushes", "bytes")?;
+    for row in rows {
+        let waiting = row.waiting.to_string();
+        writeln!(out, "{waiting:44} {:>8} {:>8}", row.pushes, row.bytes)?;
     }
     Ok(())
 }
