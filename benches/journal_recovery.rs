@@ -105,7 +105,7 @@ fn accepted(id: u64, at: Moment) -> Result<Accepted, Failure> {
     let content = apns::payload(&notification, false)?;
     Ok(provider::accept(
         &notification,
-        content,
+        &content,
         [DeviceToken::new(format!("{id:064x}"))],
         PushId(id),
         at,

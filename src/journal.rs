@@ -63,7 +63,6 @@
 mod answer;
 mod attempts;
 mod batch;
-mod bytes;
 mod catalogue;
 mod disk;
 mod error;

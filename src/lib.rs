@@ -112,6 +112,7 @@ pub mod crash_point;
 pub mod daemon;
 pub mod delivery;
 pub mod descriptors;
+mod encoding;
 pub mod filetype;
 pub mod heartbeat;
 pub mod http1;

@@ -16,7 +16,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::moment::{Moment, http_date};
-use crate::push::{Accepted, Content, DeviceToken, Envelope, Note, Notification, Provider, PushId};
+use crate::push::{
+    Accepted, Content, DeviceTokens, Envelope, Note, Notification, Parcel, Provider, PushId,
+};
 
 pub use retry_after::RETRY_AFTER_MAX;
 pub use seam::{Addressing, Draft, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Pings, Shared, Vendor};
@@ -376,16 +378,14 @@ pub fn envelope(notification: &Notification) -> Envelope {
 /// A notification that is accepted at that time, for these device tokens.
 pub fn accept(
     notification: &Notification,
-    content: Content,
-    tokens: impl Into<Box<[DeviceToken]>>,
+    content: &Content,
+    tokens: impl Into<DeviceTokens>,
     first_id: PushId,
     at: Moment,
 ) -> Accepted {
     Accepted {
         envelope: envelope(notification),
-        content,
-        note: Note::of(notification),
-        tokens: tokens.into(),
+        parcel: Parcel::new(content, &Note::of(notification), &tokens.into()),
         first_id,
         at,
     }

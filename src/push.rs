@@ -1,14 +1,17 @@
 //! The units of everything: a notification, and the pushes it becomes.
 //!
 //! A [`Notification`] is one element of a request. Once its tokens are checked it is an
-//! [`Accepted`], shared by its pushes: what delivery has to know ([`Envelope`]), what the provider
-//! is sent ([`Content`]), what the push log shows ([`Note`]). A [`Push`] is one notification to one
-//! device token: the unit of queue, retry, log line and statistics.
+//! [`Accepted`], shared by its pushes: what delivery has to know ([`Envelope`]), and in one buffer
+//! ([`Parcel`]) what the provider is sent ([`Content`]), what the push log shows ([`Note`]) and to
+//! whom it goes ([`DeviceTokens`]). A [`Push`] is one notification to one device token: the unit of
+//! queue, retry, log line and statistics.
 
 mod content;
 mod contradictions;
 mod envelope;
 mod note;
+mod parcel;
+mod tokens;
 
 /// How a push ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +37,8 @@ pub use content::Content;
 pub use contradictions::Contradictions;
 pub use envelope::{Envelope, PushType};
 pub use note::{Note, Texts};
+pub use parcel::Parcel;
+pub use tokens::{DeviceTokens, PackedToken};
 
 use crate::count;
 use crate::moment::Moment;
@@ -349,12 +354,9 @@ impl Notification {
 pub struct Accepted {
     /// What delivery has to know of it.
     pub envelope: Envelope,
-    /// What the provider is sent.
-    pub content: Content,
-    /// What the push log shows.
-    pub note: Note,
-    /// Its valid device tokens, in the caller's order; never empty.
-    pub tokens: Box<[DeviceToken]>,
+    /// What the provider is sent, what the push log shows, and its valid device tokens, of which
+    /// there is one at least.
+    pub parcel: Parcel,
     /// The id of the first token's push; the others follow consecutively.
     pub first_id: PushId,
     /// When it was accepted: its lifetime and `max_age` count from here.
@@ -419,15 +421,14 @@ const _: () = assert!(size_of::<Push>() == 48);
 impl Push {
     /// The pushes of an accepted notification, in the order of its tokens.
     pub fn all(accepted: &Arc<Accepted>) -> impl Iterator<Item = Self> {
-        (0..accepted.tokens.len()).filter_map(|index| Self::nth(accepted, index))
+        (0..accepted.parcel.count()).filter_map(|index| Self::nth(accepted, index))
     }
 
     /// The push to the token at `index`, if there is one.
-    pub fn nth(accepted: &Arc<Accepted>, index: usize) -> Option<Self> {
-        accepted.tokens.get(index)?;
-        Some(Self {
+    pub fn nth(accepted: &Arc<Accepted>, index: u32) -> Option<Self> {
+        (index < accepted.parcel.count()).then(|| Self {
             accepted: Arc::clone(accepted),
-            index: u32::try_from(index).ok()?,
+            index,
             attempts: 0,
             refusals: 0,
             refused_by: None,
@@ -453,7 +454,7 @@ impl Push {
 
     /// The push and its request, as a message names them.
     pub fn named(&self) -> String {
-        match &*self.note().request_id {
+        match self.note().request_id {
             "" => format!("push {}", self.id()),
             request => format!("push {} of request {request}", self.id()),
         }
@@ -475,8 +476,8 @@ impl Push {
     }
 
     /// What the push log shows of the push's notification.
-    pub fn note(&self) -> &Note {
-        &self.accepted.note
+    pub fn note(&self) -> Note<'_> {
+        self.accepted.parcel.note()
     }
 
     /// Whether others have contradicted it before.
@@ -490,10 +491,37 @@ impl Push {
     }
 
     /// The device that it goes to.
-    pub fn token(&self) -> &DeviceToken {
-        // `index` was checked against `tokens` when the push was made, and neither ever changes.
-        #[expect(clippy::indexing_slicing, reason = "checked in Push::nth")]
-        &self.accepted.tokens[self.index as usize]
+    pub fn token(&self) -> PackedToken<'_> {
+        // There is one: `Push::nth` has looked.
+        self.accepted.parcel.token(self.index).unwrap_or_default()
+    }
+
+    /// Whether nothing has become of it so far, so that its place says all of it.
+    pub fn is_fresh(&self) -> bool {
+        // Taken apart whole: a new field has to be looked at.
+        let Self {
+            accepted: _,
+            index: _,
+            attempts: 0,
+            refusals: 0,
+            refused_by: None,
+            maybe_sent: false,
+            in_doubt: false,
+            used_its_second_chance: false,
+            is_retry: false,
+            first_attempt: None,
+            setback: None,
+            contradictions,
+        } = self
+        else {
+            return false;
+        };
+        *contradictions == Contradictions::default()
+    }
+
+    /// The place of its device token.
+    pub fn index(&self) -> u32 {
+        self.index
     }
 }
 
@@ -520,13 +548,13 @@ mod tests {
     #[test]
     fn a_message_names_a_push_with_its_request() {
         let named = |request: &str| {
-            let mut note = Note::default();
-            note.request_id = request.into();
+            let note = Note {
+                request_id: request,
+                ..Note::default()
+            };
             let accepted = Arc::new(Accepted {
                 envelope: Envelope::to(LaneId::IOS),
-                content: Content::default(),
-                note,
-                tokens: vec![DeviceToken::new("a".to_owned())].into(),
+                parcel: Parcel::new(&Content::default(), &note, &["a"].into_iter().collect()),
                 first_id: PushId(7),
                 at: Moment::now(),
             });

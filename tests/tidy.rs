@@ -17,7 +17,7 @@ use modules::Modules;
 /// Which rooms of the crate each room knows, besides itself: exactly those that its code names.
 /// What only its tests name is not counted: they may know whom they like. `main` and `lib` are not
 /// rooms.
-const KNOWS: [(&str, &str); 35] = [
+const KNOWS: [(&str, &str); 36] = [
     (
         "api",
         "backlog count crash_point http1 lane live moment pasted provider push stats texts",
@@ -52,12 +52,13 @@ const KNOWS: [(&str, &str); 35] = [
          provider push regular stats texts",
     ),
     ("descriptors", "config control delivery http1 net"),
+    ("encoding", ""),
     ("filetype", "regular"),
     ("heartbeat", ""),
     ("http1", "count crash_point heartbeat live moment regular"),
     ("http2", ""),
     ("jitter", ""),
-    ("journal", "count heartbeat moment push regular"),
+    ("journal", "count encoding heartbeat moment push regular"),
     ("lane", "jitter moment push stats"),
     ("live", ""),
     ("log", "count heartbeat live moment push regular"),
@@ -71,7 +72,7 @@ const KNOWS: [(&str, &str); 35] = [
     ("pasted", "texts"),
     ("pid_file", "regular"),
     ("provider", "moment pasted push texts"),
-    ("push", "count moment"),
+    ("push", "count encoding moment"),
     (
         "recover",
         "count delivery journal moment provider push regular",

@@ -94,7 +94,7 @@ fn written(
     let payload = provider::of(lane.provider()).payload(&mut notification, false)?;
     let tokens = [DeviceToken::new(device_token(lane, 0))];
     let at = Moment::now();
-    let accepted = provider::accept(&notification, payload, tokens, PushId(1), at);
+    let accepted = provider::accept(&notification, &payload, tokens, PushId(1), at);
     let accepted = Arc::new(accepted);
     let push = Push::nth(&accepted, 0).ok_or("no push")?;
     let mut draft = Draft::default();
@@ -114,7 +114,7 @@ fn written(
         if own {
             &*draft.content
         } else {
-            accepted.content.body()
+            accepted.parcel.body()
         },
     )?;
     Ok(Baseline {

@@ -147,7 +147,7 @@ fn silent_request(first: u64, pushes: u32, out: &mut Vec<u8>) {
 /// The formula of sterna-limits(7), for these pushes and a handful of callers' connections.
 fn allowed(queue: u32) -> u64 {
     let threads = 2 * std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
-    let push = 120 + TOKEN + 600 + 2 * MESSAGE.len() as u64 + PAYLOAD_AROUND + JOURNAL;
+    let push = 8 + TOKEN + 400 + MESSAGE.len() as u64 + PAYLOAD_AROUND + JOURNAL + TRIED;
     (48 << 20) + threads * (3 << 20) + u64::from(queue) * push
 }
 
@@ -161,6 +161,8 @@ const BATCH: u32 = 100;
 const TOKEN: u64 = 159;
 /// Bytes of a payload beside the message.
 const PAYLOAD_AROUND: u64 = 100;
+/// Bytes more of a push that has been tried.
+const TRIED: u64 = 200;
 /// Bytes of memory that the journal has for a notification.
 const JOURNAL: u64 = 70;
 const MESSAGE: &str = "Your order has left our warehouse and arrives tomorrow.";

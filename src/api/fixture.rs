@@ -48,7 +48,7 @@ impl StubLane {
         let pushes = self.pushes.lock().unwrap();
         let tokens = pushes
             .iter()
-            .map(|push| (push.token().as_str().to_owned(), push.id().0));
+            .map(|push| (push.token().text().into_owned(), push.id().0));
         tokens.collect()
     }
 }
@@ -130,12 +130,10 @@ impl StubHost {
 
     fn pushes(&self, kind: &str, accepted: &Accepted) {
         for push in Push::all(&Arc::new(Accepted {
-            content: accepted.content.clone(),
-            note: accepted.note.clone(),
-            tokens: accepted.tokens.clone(),
+            parcel: accepted.parcel.clone(),
             ..*accepted
         })) {
-            self.line(format!("{kind} {} {}", push.id(), push.token().as_str()));
+            self.line(format!("{kind} {} {}", push.id(), push.token().text()));
         }
     }
 

@@ -13,7 +13,7 @@ use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Text};
 use crate::provider;
-use crate::push::{Content, DeviceToken, Extend, LaneId, Notification};
+use crate::push::{Content, DeviceTokens, Extend, LaneId, Notification};
 
 /// The rules of the site and of the providers.
 pub struct Rules {
@@ -63,7 +63,7 @@ pub struct Planned {
     /// What is to be pushed.
     pub notification: Notification,
     /// To whom.
-    pub tokens: Vec<DeviceToken>,
+    pub tokens: DeviceTokens,
     /// What its provider is sent; `None` where its platform is disabled, for which it is logged.
     pub content: Option<Content>,
 }
@@ -72,7 +72,7 @@ pub struct Planned {
 #[derive(Debug, Default)]
 pub struct Malformed {
     /// Each notification that has some, less what no log line shows.
-    pub notifications: Vec<(Notification, Vec<DeviceToken>)>,
+    pub notifications: Vec<(Notification, DeviceTokens)>,
     /// The place of the last of those in the request.
     index: usize,
     listed: usize,
@@ -81,7 +81,7 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    fn push(&mut self, index: usize, notification: &Notification, token: Text) {
+    fn push(&mut self, index: usize, notification: &Notification, token: &str) {
         if self.listed == UNSENT_LOGGED_MAX {
             self.omitted += 1;
             return;
@@ -92,11 +92,11 @@ impl Malformed {
                 extend: Vec::new(),
                 ..notification.clone()
             };
-            self.notifications.push((shown, Vec::new()));
+            self.notifications.push((shown, DeviceTokens::default()));
             self.index = index;
         }
         if let Some((_, tokens)) = self.notifications.last_mut() {
-            tokens.push(DeviceToken::new(token));
+            tokens.push(token);
         }
     }
 
@@ -381,7 +381,7 @@ fn plan_one(
     if logged > LOGGED_MAX {
         return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
     }
-    let mut fine = Vec::with_capacity(tokens.len());
+    let mut fine = DeviceTokens::default();
     for (place, token) in tokens.into_iter().enumerate() {
         let mut reject = |error: Cow<'static, str>, has_own_line| {
             let rejection = Rejection::of(index, Some(place), error);
@@ -409,12 +409,12 @@ fn plan_one(
             } else {
                 reject(error.into(), has_line);
                 if has_line {
-                    plan.malformed.push(index, &notification, token);
+                    plan.malformed.push(index, &notification, &token);
                 }
             }
             continue;
         }
-        fine.push(DeviceToken::new(token));
+        fine.push(&token);
     }
     Ok((!fine.is_empty()).then_some(Planned {
         index,

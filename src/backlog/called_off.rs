@@ -21,7 +21,7 @@ pub(super) struct Meant {
 impl Meant {
     /// Whether a push is meant.
     pub(super) fn has(&self, push: &Push) -> bool {
-        let until = self.identifiers.get(push.note().texts().identifier);
+        let until = self.identifiers.get(push.note().texts.identifier);
         until.is_some_and(|until| push.accepted().at.unix <= *until)
             || self.pushes.contains(&push.id())
     }
@@ -85,7 +85,7 @@ mod tests {
             at.unix = Duration::from_secs(secs);
             let tokens = [DeviceToken::new("token")];
             let content = Content::default();
-            let accepted = provider::accept(&notification, content, tokens, PushId(secs), at);
+            let accepted = provider::accept(&notification, &content, tokens, PushId(secs), at);
             Push::nth(&Arc::new(accepted), 0).unwrap()
         };
         let meant = |push: &Push| called_off.lock().has(push);

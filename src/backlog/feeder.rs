@@ -26,9 +26,7 @@ use crate::journal::Fed;
 use crate::lane::{Asked, Lane, Lanes, Reservation, Said, Turn};
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{
-    self, Accepted, Content, DeviceToken, End, Envelope, LaneId, Note, Push, PushId,
-};
+use crate::push::{self, Accepted, Content, End, Envelope, LaneId, Note, Parcel, Push, PushId};
 use crate::recover::resume;
 
 /// How often it looks whether there is room.
@@ -379,12 +377,11 @@ fn settle_damaged(
         lane.id(),
         push::counted(damaged.len() as u64),
     );
+    let (content, note) = (Content::default(), Note::default());
     for id in damaged {
         let accepted = Accepted {
             envelope: Envelope::to(lane.id()),
-            content: Content::default(),
-            note: Note::default(),
-            tokens: [DeviceToken::new("")].into(),
+            parcel: Parcel::new(&content, &note, &[""].into_iter().collect()),
             first_id: *id,
             at: now,
         };

@@ -17,7 +17,7 @@ use super::Backlog;
 use crate::delivery::reasons::EXPIRED;
 use crate::journal::Outstanding;
 use crate::log::{Destination, Privacy};
-use crate::push::{self, End, PushId};
+use crate::push::{self, End, PackedToken, PushId};
 use crate::recover::whole_tail;
 use crate::regular;
 
@@ -50,7 +50,7 @@ pub fn settle(logs: [&str; 2], privacy: &Privacy, backlog: &Backlog) {
     told.retain(|told| backlog.lane_of(told.id).is_some());
     told.sort_unstable_by_key(|told| (told.id, told.end));
     let mut read = None;
-    told.retain(|told| told.token == privacy.token.shown(token(backlog, told.id, &mut read)));
+    told.retain(|told| told.token == privacy.token.shown(&token(backlog, told.id, &mut read)));
     told.dedup_by_key(|told| told.id);
     if told.is_empty() {
         return;
@@ -67,16 +67,16 @@ pub fn settle(logs: [&str; 2], privacy: &Privacy, backlog: &Backlog) {
 
 /// The device token of an outstanding push; as the line of a push whose record is damaged has it,
 /// if its record is. `read` is the notification that was read last: many pushes may be of one.
-fn token<'a>(backlog: &Backlog, id: PushId, read: &'a mut Option<Outstanding>) -> &'a str {
-    let index = |of: &Outstanding| usize::try_from(id.0.checked_sub(of.first_id.0)?).ok();
-    let has = |of: &Outstanding| index(of).is_some_and(|index| index < of.tokens.len());
+fn token<'a>(backlog: &Backlog, id: PushId, read: &'a mut Option<Outstanding>) -> Cow<'a, str> {
+    let index = |of: &Outstanding| u32::try_from(id.0.checked_sub(of.first_id.0)?).ok();
+    let has = |of: &Outstanding| index(of).is_some_and(|index| index < of.parcel.count());
     if !read.as_ref().is_some_and(has) {
         let lane = backlog.lane_of(id);
         *read = lane.and_then(|lane| backlog.look(lane, id, 1).0.pop());
     }
     let found = read.as_ref();
-    let token = found.and_then(|of| of.tokens.get(index(of)?));
-    token.map_or("", |token| token.as_str())
+    let token = found.and_then(|of| of.parcel.token(index(of)?));
+    token.map(PackedToken::text).unwrap_or_default()
 }
 
 /// The last [`END_BYTES`] of a file; nothing of what is none.

@@ -6,12 +6,12 @@ use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
 use crate::journal::{self, Recovered};
 use crate::log::Destination;
 use crate::provider;
-use crate::push::{Content, DeviceToken, Notification};
+use crate::push::{Content, DeviceToken, Note, Notification, Parcel};
 
 fn accepted(now: Moment) -> Arc<Accepted> {
     Arc::new(provider::accept(
         &Notification::empty(LaneId::IOS),
-        Content::default(),
+        &Content::default(),
         [DeviceToken::new("ab")],
         PushId(7),
         now,
@@ -137,8 +137,9 @@ fn what_cannot_be_read_is_a_warning() {
 fn what_delivery_tells_is_there_after_an_end_in_order_and_after_a_kill() {
     let (files, now) = (MemoryFiles::default(), Moment::now());
     let backlog = backlog_in(&files);
+    let tokens = ["ab"; 6].into_iter().collect();
     let accepted = Accepted {
-        tokens: ["ab"; 6].map(DeviceToken::new).into(),
+        parcel: Parcel::new(&Content::default(), &Note::default(), &tokens),
         ..Arc::into_inner(accepted(now)).unwrap()
     };
     let accepted = Arc::new(accepted);

@@ -184,14 +184,15 @@ impl DaemonHost {
     ) {
         let privacy = self.logs.privacy.get();
         Self::with_lines(sink, |out, at| {
-            for (token, id) in accepted.tokens.iter().zip(accepted.first_id.0..) {
+            let note = accepted.parcel.note();
+            for (token, id) in accepted.parcel.tokens().zip(accepted.first_id.0..) {
                 let push_line = PushLine {
                     line,
                     platform: accepted.envelope.lane.platform(),
-                    note: &accepted.note,
+                    note,
                     id: PushId(id),
                     first_id: accepted.first_id,
-                    token: token.as_str(),
+                    token: &token.text(),
                     ptime: Duration::ZERO,
                     error,
                     tail: Tail::default(),
@@ -352,7 +353,7 @@ mod tests {
         notification.message = "m".repeat(LINES_KEPT / 10).into();
         let accepted = provider::accept(
             &notification,
-            Content::default(),
+            &Content::default(),
             (0..100)
                 .map(|n| DeviceToken::new(format!("{n:064x}")))
                 .collect::<Box<_>>(),

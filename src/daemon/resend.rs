@@ -24,7 +24,7 @@ use crate::lane::Lanes;
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
 use crate::provider;
-use crate::push::{Content, LaneId, Note, Provider, Push, PushId};
+use crate::push::{Content, LaneId, Note, Parcel, Provider, Push, PushId};
 use crate::recover::{OpenPush, resume};
 use crate::signal::Signal;
 use crate::stats::LaneStats;
@@ -179,11 +179,10 @@ impl Judge {
             Ok(content) => (content, None),
             Err(error) => (Content::default(), Some(error)),
         };
+        let tokens = [push.token.as_str()].into_iter().collect();
         let outstanding = Outstanding {
             envelope: provider::envelope(&notification),
-            content,
-            note: Note::of(&notification),
-            tokens: [push.token.clone()].into(),
+            parcel: Parcel::new(&content, &Note::of(&notification), &tokens),
             first_id: push.push_id(),
             at: Duration::from_secs(at),
             in_doubt: false,

@@ -36,7 +36,7 @@ fn notification(lane: LaneId, tokens: &[&str], now: Moment) -> Arc<Accepted> {
         .map(|token| DeviceToken::new(*token))
         .collect();
     let notification = Notification::empty(lane);
-    let accepted = provider::accept(&notification, Content::default(), tokens, PushId(7), now);
+    let accepted = provider::accept(&notification, &Content::default(), tokens, PushId(7), now);
     Arc::new(accepted)
 }
 

@@ -33,7 +33,7 @@ impl Purge {
 
     /// [`Purge::run`], if [`Purge::flush`] follows.
     pub fn take(&mut self, identifier: &str, now: Moment) -> usize {
-        self.take_all(|push| push.note().texts().identifier == identifier, now)
+        self.take_all(|push| push.note().texts.identifier == identifier, now)
     }
 
     /// Settles the push of that id, if it waits in the lane; whether it did. What a lane that has

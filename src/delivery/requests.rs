@@ -80,7 +80,7 @@ impl Requests {
             &path[..]
         };
         let content = if draft.content.is_empty() {
-            push.accepted().content.body()
+            push.accepted().parcel.body()
         } else {
             &draft.content
         };

@@ -94,7 +94,6 @@ impl fmt::Debug for SharedTokens {
 mod tests {
     use super::*;
     use crate::provider::apns::SigningKey;
-    use crate::push::DeviceToken;
 
     /// An operator is told that the clock is wrong, which one push's word is too little for.
     #[test]
@@ -104,7 +103,7 @@ mod tests {
         let tokens = SharedTokens::new(AuthTokens::new(key), None);
         let now = Moment::now();
         let used = tokens.current(now).unwrap();
-        let [one, other] = ["1", "2"].map(|text| Target::of(&DeviceToken::new(text)));
+        let [one, other] = ["1", "2"].map(Target::to);
         let expired = |target| tokens.expired(&used, target, now);
         assert_eq!(expired(one), Renewal::Superseded);
         assert_eq!(

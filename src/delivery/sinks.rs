@@ -88,7 +88,7 @@ impl Sinks {
             note: push.note(),
             id,
             first_id,
-            token: push.token().as_str(),
+            token: &push.token().text(),
             ptime: settlement.took,
             error: &settlement.error,
             tail: Tail {

@@ -45,7 +45,7 @@ impl Group {
     ) -> Option<Self> {
         let mut group = Self::default();
         for accepted in accepted {
-            let tokens = u32::try_from(accepted.tokens.len()).ok()?;
+            let tokens = accepted.parcel.count();
             if tokens == 0 {
                 continue;
             }

@@ -210,9 +210,7 @@ pub(super) fn read_outstanding(
     let body = Body::read(&record, rest.lane).filter(|body| body.first_id.0 == rest.first_id);
     Ok(body.map(|body| Outstanding {
         envelope: body.envelope,
-        content: body.content,
-        note: body.note,
-        tokens: body.tokens,
+        parcel: body.parcel,
         first_id: body.first_id,
         at: body.at,
         in_doubt: rest.in_doubt,

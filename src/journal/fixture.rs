@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use crate::jitter::Random;
 use crate::moment::Moment;
-use crate::push::{Accepted, Content, DeviceToken, Envelope, LaneId, Note, Notification, PushId};
+use crate::push::{
+    Accepted, Content, DeviceToken, Envelope, LaneId, Note, Notification, Parcel, PushId,
+};
 use crate::regular::Identity;
 
 /// What is left after the power has failed.
@@ -584,13 +586,11 @@ pub(crate) fn accepted(first_id: u64, tokens: usize) -> Accepted {
     let mut notification = Notification::empty(lane);
     notification.message = format!("message {first_id}").into();
     notification.badge = i64::try_from(first_id).ok();
+    let content = Content::whole(format!("content {first_id}").into_bytes());
+    let tokens = (0..tokens).map(|n| DeviceToken::new(format!("token {n} of {first_id}")));
     Accepted {
         envelope: Envelope::to(lane),
-        content: Content::whole(format!("content {first_id}").into_bytes()),
-        note: Note::of(&notification),
-        tokens: (0..tokens)
-            .map(|index| DeviceToken::new(format!("token {index} of {first_id}")))
-            .collect(),
+        parcel: Parcel::new(&content, &Note::of(&notification), &tokens.into()),
         first_id: PushId(first_id),
         at: at(first_id),
     }

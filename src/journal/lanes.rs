@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bytes::{Bytes, put_bytes, put_number};
+use crate::encoding::{Bytes, put_bytes, put_number};
 use crate::push::LaneId;
 
 /// What a segment has named so far, and the numbers that it has used without a name.

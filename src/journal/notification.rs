@@ -7,7 +7,7 @@
 //! envelope   kind of the targets; the fields that say something, each with its number
 //!            before it, 0 after the last
 //! content    number of slots, 0 or 2, and their offsets; the provider's body
-//! note       the fields that say something, as in the envelope
+//! note       the fields that say something, as in the envelope: see [`Note`]
 //! targets    one text each
 //! ```
 //!
@@ -27,11 +27,11 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::bytes::{Bytes, put_bytes, put_number, put_signed, put_time};
 use super::frame::RECORD_MAX;
 use super::lanes::SegmentLanes;
+use crate::encoding::{Bytes, put_bytes, put_number, put_time};
 use crate::push::{
-    Accepted, Content, DeviceToken, Envelope, LaneId, Note, PushId, PushType, Texts,
+    Accepted, Content, DeviceTokens, Envelope, LaneId, Note, Parcel, PushId, PushType,
 };
 
 /// The begin of a notification's record, which is all that recovery looks at.
@@ -55,9 +55,7 @@ pub(super) struct NumberedHead {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Body {
     pub(super) envelope: Envelope,
-    pub(super) content: Content,
-    pub(super) note: Note,
-    pub(super) tokens: Box<[DeviceToken]>,
+    pub(super) parcel: Parcel,
     pub(super) first_id: PushId,
     pub(super) at: Duration,
 }
@@ -74,52 +72,28 @@ mod envelope {
     pub(super) const LIFETIME: u8 = 3;
 }
 
-/// Fields of a note.
-mod note {
-    pub(super) const MESSAGE: u8 = 1;
-    pub(super) const IDENTIFIER: u8 = 2;
-    pub(super) const TITLE: u8 = 3;
-    pub(super) const SUBTITLE: u8 = 4;
-    pub(super) const CATEGORY: u8 = 5;
-    pub(super) const SOUND: u8 = 6;
-    pub(super) const COLLAPSE_KEY: u8 = 7;
-    pub(super) const REQUEST_ID: u8 = 8;
-    pub(super) const EXPIRY: u8 = 9;
-    pub(super) const BADGE: u8 = 10;
-    pub(super) const TIME_TO_LIVE: u8 = 11;
-    pub(super) const CONTENT_AVAILABLE: u8 = 12;
-    pub(super) const MUTABLE_CONTENT: u8 = 13;
-    pub(super) const DELAY_WHILE_IDLE: u8 = 14;
-
-    /// The texts, in the order of [`Texts::each`](crate::push::Texts::each).
-    pub(super) const TEXTS: [u8; 7] = [
-        MESSAGE,
-        IDENTIFIER,
-        TITLE,
-        SUBTITLE,
-        CATEGORY,
-        SOUND,
-        COLLAPSE_KEY,
-    ];
-}
-
 /// Appends the record of an accepted notification.
 pub(super) fn put(out: &mut Vec<u8>, accepted: &Accepted) {
     // Taken apart whole, here and below: a new field that is not kept does not compile.
     let Accepted {
         envelope,
-        content,
-        note,
-        tokens,
+        parcel,
         first_id,
         at,
     } = accepted;
-    put_head(out, first_id.0, tokens.len() as u64, envelope.lane, at.unix);
+    put_head(
+        out,
+        first_id.0,
+        parcel.count().into(),
+        envelope.lane,
+        at.unix,
+    );
     put_envelope(out, envelope);
-    put_content(out, content);
-    put_note(out, note);
-    for token in tokens {
-        put_bytes(out, token.as_str().as_bytes());
+    put_content(out, parcel);
+    parcel.note().put(out, &[]);
+    for token in parcel.tokens() {
+        put_number(out, token.len() as u64);
+        token.write(out);
     }
 }
 
@@ -147,8 +121,8 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &Envelope) {
     out.push(END);
 }
 
-fn put_content(out: &mut Vec<u8>, content: &Content) {
-    match content.slots() {
+fn put_content(out: &mut Vec<u8>, parcel: &Parcel) {
+    match parcel.slots() {
         None => out.push(0),
         Some((target, ttl)) => {
             out.push(2);
@@ -156,37 +130,7 @@ fn put_content(out: &mut Vec<u8>, content: &Content) {
             put_number(out, ttl.into());
         }
     }
-    put_bytes(out, content.body());
-}
-
-fn put_note(out: &mut Vec<u8>, note: &Note) {
-    let texts = note::TEXTS.into_iter().zip(note.texts().each());
-    for (number, text) in texts.chain([(note::REQUEST_ID, &*note.request_id)]) {
-        if !text.is_empty() {
-            out.push(number);
-            put_bytes(out, text.as_bytes());
-        }
-    }
-    for (number, value) in [
-        (note::BADGE, note.badge),
-        (note::EXPIRY, note.expiry),
-        (note::TIME_TO_LIVE, note.time_to_live),
-    ] {
-        if value != 0 {
-            out.push(number);
-            put_signed(out, value);
-        }
-    }
-    for (number, is_set) in [
-        (note::CONTENT_AVAILABLE, note.content_available),
-        (note::MUTABLE_CONTENT, note.mutable_content),
-        (note::DELAY_WHILE_IDLE, note.delay_while_idle),
-    ] {
-        if is_set {
-            out.push(number);
-        }
-    }
-    out.push(END);
+    put_bytes(out, parcel.body());
 }
 
 /// Appends a record, or the begin of one, that has another lane's number, as it is in a segment
@@ -261,18 +205,12 @@ impl Body {
         let at = bytes.time()?;
         let envelope = read_envelope(&mut bytes, lane)?;
         let content = read_content(&mut bytes)?;
-        let note = read_note(&mut bytes)?;
-        // No token is shorter than its length's byte: the count cannot ask for more than that.
-        let expected = (count as usize).min(bytes.0.len());
-        let mut tokens = Vec::with_capacity(expected);
-        for _ in 0..count {
-            tokens.push(DeviceToken::new(bytes.text()?));
-        }
+        let note = Note::read(&mut bytes, &[])?;
+        let tokens = (0..count).map(|_| bytes.text());
+        let tokens = tokens.collect::<Option<DeviceTokens>>()?;
         bytes.is_empty().then(|| Self {
             envelope,
-            content,
-            note,
-            tokens: tokens.into(),
+            parcel: Parcel::new(&content, &note, &tokens),
             first_id,
             at,
         })
@@ -305,34 +243,6 @@ fn read_content(bytes: &mut Bytes<'_>) -> Option<Content> {
     }
 }
 
-fn read_note(bytes: &mut Bytes<'_>) -> Option<Note> {
-    let mut texts = Texts::default();
-    let mut read = Note::default();
-    loop {
-        match bytes.byte()? {
-            END => {
-                read.set_texts(texts);
-                return Some(read);
-            }
-            note::MESSAGE => texts.message = bytes.text()?,
-            note::IDENTIFIER => texts.identifier = bytes.text()?,
-            note::TITLE => texts.title = bytes.text()?,
-            note::SUBTITLE => texts.subtitle = bytes.text()?,
-            note::CATEGORY => texts.category = bytes.text()?,
-            note::SOUND => texts.sound = bytes.text()?,
-            note::COLLAPSE_KEY => texts.collapse_key = bytes.text()?,
-            note::REQUEST_ID => read.request_id = bytes.text()?.into(),
-            note::BADGE => read.badge = bytes.signed()?,
-            note::EXPIRY => read.expiry = bytes.signed()?,
-            note::TIME_TO_LIVE => read.time_to_live = bytes.signed()?,
-            note::CONTENT_AVAILABLE => read.content_available = true,
-            note::MUTABLE_CONTENT => read.mutable_content = true,
-            note::DELAY_WHILE_IDLE => read.delay_while_idle = true,
-            _ => return None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -341,13 +251,18 @@ mod tests {
 
     use super::*;
     use crate::moment::Moment;
+    use crate::push::Texts;
 
-    fn accepted(envelope: Envelope, content: Content, note: Note, tokens: &[String]) -> Accepted {
+    fn accepted(
+        envelope: Envelope,
+        content: &Content,
+        note: &Note<'_>,
+        tokens: &[String],
+    ) -> Accepted {
+        let tokens = tokens.iter().map(String::as_str).collect();
         Accepted {
             envelope,
-            content,
-            note,
-            tokens: tokens.iter().cloned().map(DeviceToken::new).collect(),
+            parcel: Parcel::new(content, note, &tokens),
             first_id: PushId(1 << 52),
             at: Moment {
                 stood: Duration::ZERO,
@@ -363,15 +278,19 @@ mod tests {
             request_id: String,
             [badge, expiry, time_to_live] in any::<[i64; 3]>(),
             [content_available, mutable_content, delay_while_idle] in any::<[bool; 3]>(),
-        ) -> Note {
-            let mut note = Note::default();
-            note.set_texts(Texts::of(texts.each_ref().map(String::as_str)));
-            note.request_id = request_id.into();
-            (note.badge, note.expiry, note.time_to_live) = (badge, expiry, time_to_live);
-            note.content_available = content_available;
-            note.mutable_content = mutable_content;
-            note.delay_while_idle = delay_while_idle;
-            note
+        ) -> Note<'static> {
+            let leaked = |text: String| &*text.leak();
+            // No `..`: a new field has to be named, and so to be kept.
+            Note {
+                texts: Texts::of(texts.map(leaked)),
+                request_id: leaked(request_id),
+                badge,
+                expiry,
+                time_to_live,
+                content_available,
+                mutable_content,
+                delay_while_idle,
+            }
         }
     }
 
@@ -408,7 +327,7 @@ mod tests {
             note in any_note(),
             tokens in prop::collection::vec(any::<String>(), 1..20),
         ) {
-            let accepted = accepted(envelope, content, note, &tokens);
+            let accepted = accepted(envelope, &content, &note, &tokens);
             let mut record = Vec::new();
             put(&mut record, &accepted);
             // A segment may have had another number for the lane.
@@ -418,9 +337,7 @@ mod tests {
             for record in [record, renumbered] {
                 let body = Body::read(&record, envelope.lane).unwrap();
                 prop_assert_eq!(body.envelope, accepted.envelope);
-                prop_assert_eq!(&body.content, &accepted.content);
-                prop_assert_eq!(&body.note, &accepted.note);
-                prop_assert_eq!(&body.tokens, &accepted.tokens);
+                prop_assert_eq!(&body.parcel, &accepted.parcel);
                 prop_assert_eq!(body.first_id, accepted.first_id);
                 prop_assert_eq!(body.at, accepted.at.unix);
             }
@@ -441,7 +358,7 @@ mod tests {
         let mut record = Vec::new();
         let token = "t".repeat(64);
         let envelope = Envelope::to(LaneId::IOS);
-        let accepted = accepted(envelope, Content::default(), Note::default(), &[token]);
+        let accepted = accepted(envelope, &Content::default(), &Note::default(), &[token]);
         put(&mut record, &accepted);
         assert!(record.len() < 90, "{}", record.len());
     }

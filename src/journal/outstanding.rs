@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use super::Attempts;
 use crate::moment::Moment;
-use crate::push::{Content, DeviceToken, Envelope, Note, PushId};
+use crate::push::{Envelope, Parcel, PushId};
 
 /// A notification with pushes that were accepted and not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outstanding {
     /// What delivery has to know of it.
     pub envelope: Envelope,
-    /// What the provider is sent, as it was built when it was accepted.
-    pub content: Content,
-    /// What the push log shows.
-    pub note: Note,
-    /// All its device tokens, in the caller's order, settled ones too: ids count from the first.
-    pub tokens: Box<[DeviceToken]>,
+    /// What the provider is sent, as it was built when it was accepted, what the push log shows,
+    /// and all its device tokens, settled ones too: ids count from the first.
+    pub parcel: Parcel,
     /// The id of the first token's push; the others follow consecutively.
     pub first_id: PushId,
     /// When it was accepted, since 1970.

@@ -2,10 +2,10 @@
 //!
 //! Pure: no file, no clock, no thread.
 
-use super::bytes::{Bytes, put_bytes, put_number, put_time};
 use super::lanes::{self, SegmentLanes};
 use super::settled::Runs;
 use super::{Attempts, KeptAnswer, frame, notification, settled};
+use crate::encoding::{Bytes, put_bytes, put_number, put_time};
 use crate::push::{Accepted, End, LaneId, PushId};
 
 /// Kinds of records; a number is never given another meaning.

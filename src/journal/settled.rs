@@ -5,7 +5,7 @@
 //! A run of consecutive ids that ended alike is two numbers: the gap since the run before, and
 //! the count of ids times four plus how they ended. 2 to 4 bytes are usual for a push.
 
-use super::bytes::{Bytes, put_number};
+use crate::encoding::{Bytes, put_number};
 use crate::push::End;
 
 /// Consecutive ids that ended alike.

@@ -168,7 +168,6 @@ impl Dial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::DeviceToken;
 
     #[test]
     fn one_thread_connects_at_a_time() {
@@ -259,7 +258,7 @@ mod tests {
     fn connections_that_one_target_alone_has_met_the_end_of_keep_others_waiting_no_longer() {
         let now = Instant::now();
         let mut dial = Dial::default();
-        let [one, other] = ["1", "2"].map(|token| Some(Target::of(&DeviceToken::new(token))));
+        let [one, other] = ["1", "2"].map(|token| Some(Target::to(token)));
         let mut secs = |target| {
             let wait = dial.was_useless(target, false, now, u64::MAX);
             (wait.as_millis() + 500) / 1000

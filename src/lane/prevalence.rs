@@ -204,7 +204,6 @@ impl Prevalence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::DeviceToken;
 
     const WRONG: TokenRefusal = TokenRefusal {
         reason: "Wrong",
@@ -226,7 +225,7 @@ mod tests {
     }
 
     fn target(number: usize) -> Target {
-        Target::of(&DeviceToken::new(format!("{number:064x}")))
+        Target::to(&format!("{number:064x}"))
     }
 
     /// As many answers of that kind, each to another device; what was told of them.

@@ -4,25 +4,84 @@
 //! Bounded by the lane's room; the channels carry chunks.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::aside::Aside;
 use super::{CHUNK, lock};
-use crate::push::{ConnectionId, Push};
+use crate::push::{Accepted, ConnectionId, Push};
 
 /// Chunks of pushes, both ends: so the channel cannot be disconnected.
 #[derive(Debug)]
-pub(super) struct Chunks(Sender<Vec<Push>>, Receiver<Vec<Push>>);
+pub(super) struct Chunks(Sender<Chunk>, Receiver<Chunk>);
+
+/// Pushes that wait together. Those of which nothing has become yet wait as places in their
+/// notifications.
+#[derive(Debug)]
+enum Chunk {
+    Span(Span),
+    Spans(Box<[Span]>),
+    Tried(Vec<Push>),
+}
+
+/// Pushes of one notification to device tokens that follow each other.
+#[derive(Debug)]
+struct Span {
+    accepted: Arc<Accepted>,
+    from: u32,
+    to: u32,
+}
+
+const _: () = assert!(size_of::<Chunk>() == 24);
+
+impl Chunk {
+    fn of(pushes: Vec<Push>) -> Self {
+        if !pushes.iter().all(Push::is_fresh) {
+            return Self::Tried(pushes);
+        }
+        let mut spans: Vec<Span> = Vec::new();
+        for push in &pushes {
+            let (accepted, index) = (push.accepted(), push.index());
+            match spans.last_mut() {
+                Some(last) if Arc::ptr_eq(&last.accepted, accepted) && last.to == index => {
+                    last.to += 1;
+                }
+                _ => spans.push(Span {
+                    accepted: Arc::clone(accepted),
+                    from: index,
+                    to: index + 1,
+                }),
+            }
+        }
+        match <[Span; 1]>::try_from(spans) {
+            Ok([span]) => Self::Span(span),
+            Err(spans) => Self::Spans(spans.into()),
+        }
+    }
+
+    fn pushes(self) -> Vec<Push> {
+        match self {
+            Self::Span(span) => span.pushes().collect(),
+            Self::Spans(spans) => spans.iter().flat_map(Span::pushes).collect(),
+            Self::Tried(pushes) => pushes,
+        }
+    }
+}
+
+impl Span {
+    fn pushes(&self) -> impl Iterator<Item = Push> {
+        (self.from..self.to).filter_map(|index| Push::nth(&self.accepted, index))
+    }
+}
 
 impl Chunks {
     pub(super) fn put(&self, chunk: Vec<Push>) {
-        let _never_disconnected = self.0.send(chunk).is_err();
+        let _never_disconnected = self.0.send(Chunk::of(chunk)).is_err();
     }
 
     pub(super) fn take(&self) -> Option<Vec<Push>> {
-        self.1.try_recv().ok()
+        self.1.try_recv().ok().map(Chunk::pushes)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,6 +189,34 @@ mod tests {
     use super::*;
     use crate::moment::Moment;
     use crate::push::fixture;
+
+    #[test]
+    fn pushes_wait_in_their_order_and_fresh_ones_as_places_in_their_notifications() {
+        let now = Moment::now();
+        let [one, other] = [(1, 5), (9, 2)].map(|(id, count)| fixture::pushes(id, count, now));
+        let mut tried = one.clone();
+        tried[1].attempts = 1;
+        for (pushes, is_span, is_tried) in [
+            (one.clone(), true, false),
+            (one[2..4].to_vec(), true, false),
+            ([&one[3..], &other].concat(), false, false),
+            (
+                vec![one[2].clone(), one[1].clone(), one[4].clone()],
+                false,
+                false,
+            ),
+            (tried, false, true),
+        ] {
+            let chunk = Chunk::of(pushes.clone());
+            assert_eq!(matches!(chunk, Chunk::Span(_)), is_span, "{chunk:?}");
+            assert_eq!(matches!(chunk, Chunk::Tried(_)), is_tried, "{chunk:?}");
+            let told = |pushes: &[Push]| -> Vec<_> {
+                let each = pushes.iter().map(|push| (push.id(), push.attempts));
+                each.collect()
+            };
+            assert_eq!(told(&chunk.pushes()), told(&pushes));
+        }
+    }
 
     #[test]
     fn what_a_connection_has_refused_is_kept_for_another() {

@@ -207,7 +207,6 @@ const _: () = assert!(ANSWERS > 0 && ANSWERS < u64::BITS - 1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::DeviceToken;
 
     const ASKED: Duration = Duration::from_secs(30);
 
@@ -231,7 +230,7 @@ mod tests {
     }
 
     fn refused_to(rest: &mut Rest, target: &str, now: Moment) -> Turn {
-        let target = Target::of(&DeviceToken::new(target));
+        let target = Target::to(target);
         rest.heard(
             Said::Refused(target),
             Some(asked(now)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::moment::Moment;
-use crate::push::{DeviceToken, PushId, fixture};
+use crate::push::{PushId, fixture};
 
 fn pushes(first_id: u64, count: usize) -> Vec<Push> {
     fixture::pushes(first_id, count, Moment::now())

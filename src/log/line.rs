@@ -91,7 +91,7 @@ pub struct PushLine<'a> {
     /// The word for its provider.
     pub platform: &'a str,
     /// What is pushed.
-    pub note: &'a Note,
+    pub note: Note<'a>,
     /// The push's number.
     pub id: PushId,
     /// That of the notification's first push, whose line has its texts in any case.
@@ -128,7 +128,7 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     let note = push.note;
     let has_texts = has_texts(push, privacy);
     let texts = if has_texts {
-        shown(note, privacy)
+        shown(&note, privacy)
     } else {
         Texts::default()
     };
@@ -145,9 +145,9 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     }
     seconds(out, push.ptime);
     text(out, ",\"error\":", push.error);
-    set_by_the_caller(out, note, &texts);
+    set_by_the_caller(out, &note, &texts);
     tail(out, &push.tail);
-    request_id(out, &note.request_id);
+    request_id(out, note.request_id);
     if !has_texts {
         key(out, ",\"texts_of\":");
         unsigned(out, push.first_id.0);
@@ -156,8 +156,8 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
 }
 
 /// The caller's texts, as far as a line shows them.
-fn shown<'a>(note: &'a Note, privacy: &Privacy) -> Texts<'a> {
-    let texts = note.texts();
+fn shown<'a>(note: &Note<'a>, privacy: &Privacy) -> Texts<'a> {
+    let texts = note.texts;
     if !privacy.hides_message {
         return texts;
     }
@@ -178,7 +178,7 @@ fn has_texts(push: &PushLine<'_>, privacy: &Privacy) -> bool {
     }
     let most = push.token.len().saturating_add(TOKEN_MARKS);
     let most = most.saturating_mul(TEXTS_RATIO);
-    let texts = shown(push.note, privacy);
+    let texts = shown(&push.note, privacy);
     let sum = |length: fn(&str) -> usize| texts.each().map(length).iter().sum::<usize>();
     let raw = sum(str::len);
     raw.saturating_mul(ESCAPE_MAX) <= most || (raw <= most && sum(length) <= most)
@@ -238,7 +238,7 @@ fn end(out: &mut Vec<u8>) {
 }
 
 /// The fields that Gaurun shows only when they are not zero, in its order.
-fn set_by_the_caller(out: &mut Vec<u8>, note: &Note, texts: &Texts<'_>) {
+fn set_by_the_caller(out: &mut Vec<u8>, note: &Note<'_>, texts: &Texts<'_>) {
     present_text(out, ",\"collapse_key\":", texts.collapse_key);
     present_flag(out, ",\"delay_while_idle\":", note.delay_while_idle);
     present_number(out, ",\"time_to_live\":", note.time_to_live);

@@ -44,16 +44,20 @@ impl Content {
     /// What stands before the target, between it and the time to live, and behind that; nothing
     /// but the first of a body without slots.
     pub fn parts(&self) -> [&[u8]; 3] {
-        let body = &*self.body;
-        let Some((target, ttl)) = self.slots else {
-            return [body, &[], &[]];
-        };
-        let (front, behind) = body.split_at_checked(ttl as usize).unwrap_or((body, &[]));
-        let (before, between) = front
-            .split_at_checked(target as usize)
-            .unwrap_or((front, &[]));
-        [before, between, behind]
+        parts(&self.body, self.slots)
     }
+}
+
+/// The parts of a body between its slots.
+pub(super) fn parts(body: &[u8], slots: Option<(u32, u32)>) -> [&[u8]; 3] {
+    let Some((target, ttl)) = slots else {
+        return [body, &[], &[]];
+    };
+    let (front, behind) = body.split_at_checked(ttl as usize).unwrap_or((body, &[]));
+    let (before, between) = front
+        .split_at_checked(target as usize)
+        .unwrap_or((front, &[]));
+    [before, between, behind]
 }
 
 #[cfg(test)]

@@ -18,9 +18,7 @@ pub fn resume(outstanding: Outstanding, now: Moment) -> impl Iterator<Item = (Pu
     let at = outstanding.moment(now);
     let Outstanding {
         envelope,
-        content,
-        note,
-        tokens,
+        parcel,
         first_id,
         at: _,
         in_doubt,
@@ -28,14 +26,12 @@ pub fn resume(outstanding: Outstanding, now: Moment) -> impl Iterator<Item = (Pu
     } = outstanding;
     let accepted = Arc::new(Accepted {
         envelope,
-        content,
-        note,
-        tokens,
+        parcel,
         first_id,
         at,
     });
     pushes.into_iter().filter_map(move |(index, attempts)| {
-        let mut push = Push::nth(&accepted, index as usize)?;
+        let mut push = Push::nth(&accepted, index)?;
         let waits = go_on(&mut push, &attempts, in_doubt, now);
         Some((push, waits))
     })

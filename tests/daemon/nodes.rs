@@ -228,7 +228,7 @@ fn leave_by_the_former_build(site: &Site, number: u64) {
     notification.message = "from before".into();
     let accepted = provider::accept(
         &notification,
-        Content::default(),
+        &Content::default(),
         [DeviceToken::new(hex_token(number))],
         PushId(FROM_THE_CLOCK),
         Moment::now(),

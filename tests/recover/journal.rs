@@ -29,8 +29,8 @@ fn outstanding(site: &Site) -> BTreeMap<u64, String> {
     for notification in reading {
         let notification = notification.unwrap();
         for (index, _) in &notification.pushes {
-            let token = notification.tokens.get(*index as usize).unwrap();
-            pushes.insert(notification.id(*index).0, token.as_str().to_owned());
+            let token = notification.parcel.token(*index).unwrap();
+            pushes.insert(notification.id(*index).0, token.text().into_owned());
         }
     }
     pushes

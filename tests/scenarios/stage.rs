@@ -178,8 +178,8 @@ impl Stage {
         };
         let accepted = Arc::new(provider::accept(
             &notification,
-            payload,
-            (first..).take(count).map(token).collect::<Box<_>>(),
+            &payload,
+            (first..).take(count).map(token),
             PushId(first),
             self.moment(),
         ));

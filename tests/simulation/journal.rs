@@ -13,7 +13,7 @@ pub(crate) struct Journal(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     /// What is accepted and not settled.
-    outstanding: BTreeMap<u64, (Arc<Accepted>, usize)>,
+    outstanding: BTreeMap<u64, (Arc<Accepted>, u32)>,
     /// How far some of it has come.
     left: BTreeMap<u64, (Push, Waits)>,
     faults: Vec<String>,
@@ -22,8 +22,8 @@ struct Kept {
 impl Journal {
     pub(crate) fn append(&self, accepted: &Arc<Accepted>) {
         let mut kept = self.kept();
-        for nth in 0..accepted.tokens.len() {
-            let id = accepted.first_id.0 + nth as u64;
+        for nth in 0..accepted.parcel.count() {
+            let id = accepted.first_id.0 + u64::from(nth);
             let again = kept.outstanding.insert(id, (Arc::clone(accepted), nth));
             if again.is_some() {
                 kept.faults.push(format!("the id {id} comes twice"));

@@ -155,9 +155,9 @@ impl Ledger {
         self.pace.begins(accepted.at.monotonic);
         let life =
             life_of(accepted).map_or(self.limits.max_age, |life| life.min(self.limits.max_age));
-        for (id, token) in (accepted.first_id.0..).zip(&accepted.tokens) {
+        for (id, token) in (accepted.first_id.0..).zip(accepted.parcel.tokens()) {
             self.records.insert(id, Record::new(accepted, life));
-            self.tokens.insert(token.as_str().to_owned(), id);
+            self.tokens.insert(token.text().into_owned(), id);
             self.unsettled += 1;
         }
     }
@@ -482,7 +482,7 @@ impl Ledger {
             }
             None if succeeded => None,
             None if reason == "purged" => {
-                let wanted = self.purging == Some(record.accepted.note.texts().identifier);
+                let wanted = self.purging == Some(record.accepted.parcel.note().texts.identifier);
                 let wanted = wanted || self.purging_one.contains(&push);
                 self.hold.forget(push, now);
                 (wanted && record.flight.is_none() && status.is_none()).then_some(())
@@ -593,8 +593,8 @@ impl Ledger {
 /// How long it is worth being sent, if the caller said so.
 pub(crate) fn life_of(accepted: &Accepted) -> Option<Duration> {
     let secs = match accepted.envelope.lane.provider() {
-        Provider::Apns => accepted.note.expiry,
-        Provider::Fcm => accepted.note.time_to_live,
+        Provider::Apns => accepted.parcel.note().expiry,
+        Provider::Fcm => accepted.parcel.note().time_to_live,
     };
     (secs > 0).then(|| Duration::from_secs(u64::try_from(secs).unwrap()))
 }

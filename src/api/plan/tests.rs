@@ -1,5 +1,6 @@
 use super::*;
 use crate::api::request::{Trailing, decode};
+use crate::push::{Note, Parcel};
 
 fn rules() -> Rules {
     Rules {
@@ -100,16 +101,17 @@ fn a_bad_token_rejects_itself_only() {
             "/notifications/1/token/2 bad token",
         ]
     );
-    let tokens: Vec<&str> = plan.notifications[0]
-        .tokens
-        .iter()
-        .map(DeviceToken::as_str)
-        .collect();
-    assert_eq!(tokens, ["a", "b"]);
+    assert_eq!(texts(&plan.notifications[0].tokens), ["a", "b"]);
     assert_eq!(plan.notifications[0].index, 1);
     let content = plan.notifications[0].content.as_ref();
     assert_eq!(content, Some(&Content::whole(*b"m")));
     assert_eq!((pushes(&plan, LaneId::IOS), plan.refusal()), (2, None));
+}
+
+fn texts(tokens: &DeviceTokens) -> Vec<String> {
+    let packed = Parcel::new(&Content::default(), &Note::default(), tokens);
+    let texts = packed.tokens().map(|token| token.text().into_owned());
+    texts.collect()
 }
 
 #[test]
@@ -121,8 +123,7 @@ fn malformed_tokens_have_lines_of_their_own() {
         let notifications = plan.malformed.notifications.iter();
         let texts = notifications.map(|(notification, tokens)| {
             assert!(notification.extend.is_empty(), "no line shows it");
-            let tokens: Vec<&str> = tokens.iter().map(DeviceToken::as_str).collect();
-            format!("{} {}", notification.message, tokens.join(" "))
+            format!("{} {}", notification.message, texts(tokens).join(" "))
         });
         texts.collect()
     };

@@ -90,7 +90,7 @@ impl<D: Door, H: Host> Service<D, H> {
                 ..notification
             };
             let at = self.host.now();
-            let malformed = provider::accept(&shown, Content::default(), tokens, first_id, at);
+            let malformed = provider::accept(&shown, &Content::default(), tokens, first_id, at);
             self.host.log_malformed(&malformed);
         }
         if omitted > 0 {
@@ -194,7 +194,7 @@ fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str
         ..planned.notification
     };
     let content = planned.content.unwrap_or_default();
-    provider::accept(&notification, content, planned.tokens, first_id, at)
+    provider::accept(&notification, &content, planned.tokens, first_id, at)
 }
 
 fn never_fits(lane: LaneId, pushes: usize, capacity: usize) -> String {

@@ -390,7 +390,7 @@ fn refusal() -> CredentialRefusal {
 fn accepted(platform: LaneId, id: u64, at: Moment) -> Arc<Accepted> {
     Arc::new(provider::accept(
         &Notification::empty(platform),
-        Content::default(),
+        &Content::default(),
         [DeviceToken::new("token")],
         PushId(id),
         at,

@@ -34,7 +34,7 @@ fn push_with(at: Moment, change: impl FnOnce(&mut Notification)) -> Push {
     change(&mut notification);
     let accepted = provider::accept(
         &notification,
-        Content::default(),
+        &Content::default(),
         [DeviceToken::new("ab")],
         PushId(7),
         at,

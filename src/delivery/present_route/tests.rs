@@ -9,7 +9,7 @@ use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::oauth::{AccessTokens, Class};
 use crate::provider::fcm;
-use crate::push::{DeviceToken, LaneId};
+use crate::push::LaneId;
 
 /// A lane to FCM whose access tokens a test hands out.
 fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
@@ -71,7 +71,7 @@ fn where_pushes_were_refused_one_access_token_after_the_other_another_proves_not
         grant(&route, now);
         let used = route.credentials.current(now).unwrap();
         for token in ["one", "other"] {
-            let target = Target::of(&DeviceToken::new(token));
+            let target = Target::to(token);
             route.credentials.report(trouble, target, &used, now);
         }
     }

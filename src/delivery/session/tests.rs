@@ -161,7 +161,7 @@ fn pushes(count: usize, change: impl FnOnce(&mut Notification)) -> Vec<Push> {
     };
     let accepted = Arc::new(provider::accept(
         &notification,
-        payload.unwrap(),
+        &payload.unwrap(),
         (0..count)
             .map(|n| DeviceToken::new(format!("AB{n:02}")))
             .collect::<Box<_>>(),

@@ -139,7 +139,7 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
     };
     let accepted = Arc::new(accept(
         &notification,
-        Content::default(),
+        &Content::default(),
         [DeviceToken::new("ab")],
         PushId(1),
         at,

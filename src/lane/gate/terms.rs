@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::moment::Moment;
-use crate::push::{ConnectionId, DeviceToken, PushId};
+use crate::push::{ConnectionId, PackedToken, PushId};
 
 /// Whether a lane may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +82,16 @@ pub struct Target(u64);
 
 impl Target {
     /// The target that a device token stands for.
-    pub fn of(token: &DeviceToken) -> Self {
+    pub fn of(token: PackedToken<'_>) -> Self {
         let mut hasher = DefaultHasher::new();
         token.hash(&mut hasher);
         Self(hasher.finish())
+    }
+
+    /// The target that a device token of that text stands for.
+    #[cfg(test)]
+    pub(crate) fn to(token: &str) -> Self {
+        Self::of(crate::push::fixture::push_to(token, Moment::now()).token())
     }
 
     /// A number that it shares with no other, but by a rare chance.

@@ -2,7 +2,7 @@ mod doubts;
 mod phases;
 
 use super::*;
-use crate::push::{ConnectionId, DeviceToken};
+use crate::push::ConnectionId;
 
 const PUSH: PushId = PushId(7);
 const OTHERS: Others = Others {
@@ -35,7 +35,7 @@ fn refusal(ends_with: EndsWith) -> CredentialRefusal {
 }
 
 fn target(number: u64) -> Target {
-    Target::of(&DeviceToken::new(number.to_string()))
+    Target::to(&number.to_string())
 }
 
 /// That push, each to a target of its own, on that connection, with nothing else in flight.

@@ -7,7 +7,7 @@ fn refuse(lane: &Lane, targets: u32, now: Moment) -> Option<Instant> {
     let until = now.monotonic + Duration::from_secs(30);
     let spread = Duration::from_secs(3);
     for number in 0..targets {
-        let said = Said::Refused(Target::of(&DeviceToken::new(number.to_string())));
+        let said = Said::Refused(Target::to(&number.to_string()));
         lane.heard(said, Some(Asked { until, spread }), || "429".into(), now);
     }
     lane.resting(now.monotonic).map(|resting| resting.until)

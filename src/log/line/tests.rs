@@ -40,11 +40,11 @@ fn written_by(privacy: &Privacy, line: &PushLine<'_>) -> String {
     line.to_owned()
 }
 
-fn accepted(notification: &Notification) -> PushLine<'static> {
+fn accepted(notification: &Notification) -> PushLine<'_> {
     PushLine {
         line: Line::Accepted,
         platform: notification.lane.platform(),
-        note: Box::leak(Box::new(Note::of(notification))),
+        note: Note::of(notification),
         id: PushId(1),
         first_id: PushId(1),
         token: TOKEN,
@@ -409,7 +409,7 @@ proptest! {
         let line = written(&PushLine {
             line: Line::Failed,
             platform: notification.lane.platform(),
-            note: &Note::of(&notification),
+            note: Note::of(&notification),
             id: PushId(id),
             first_id: PushId(id),
             token: &token,

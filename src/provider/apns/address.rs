@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::{Apns, ApnsIds, EXPIRATION_MAX, push_type_word};
 use crate::moment::Moment;
 use crate::provider::{Addressing, Draft, Shared, Vendor, begun_seconds};
-use crate::push::{Accepted, Push, PushType};
+use crate::push::{Accepted, PackedToken, Push, PushType};
 
 /// What requests to APNs are addressed with.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Addressing for Address {
 
     fn write(&self, push: &Push, _: Moment, draft: &mut Draft) {
         draft.kind = usize::from(push.envelope().push_type == PushType::Background);
-        path(push.token().as_str(), &mut draft.path);
+        path(push.token(), &mut draft.path);
         let id = self.ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
         draft.add(b"apns-id", &id);
         if let Some(at) = expiration(push.accepted()) {
@@ -60,9 +60,10 @@ impl Addressing for Address {
 }
 
 /// Appends the `:path` of a push, with the device token in lower case.
-pub(super) fn path(token: &str, out: &mut Vec<u8>) {
+pub(super) fn path(token: PackedToken<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"/3/device/");
-    out.extend(token.bytes().map(|byte| byte.to_ascii_lowercase()));
+    token.write(out);
+    out.make_ascii_lowercase();
 }
 
 /// `apns-expiration`: seconds since the Unix epoch, counted from acceptance; absent unless the

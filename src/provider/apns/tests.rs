@@ -4,6 +4,7 @@ use super::address::{expiration, path, priority};
 use super::*;
 use crate::provider::accept;
 use crate::provider::fixture::{UNIX, notification, start};
+use crate::push::fixture::push_to;
 use crate::push::{Accepted, Content, DeviceToken, LaneId, PushId};
 
 fn accepted(expiry: i64) -> Accepted {
@@ -14,7 +15,7 @@ fn accepted(expiry: i64) -> Accepted {
     let tokens = [DeviceToken::new("ab")];
     accept(
         &notification,
-        Content::default(),
+        &Content::default(),
         tokens,
         PushId(1),
         start(),
@@ -45,7 +46,7 @@ fn the_limit_in_the_text_is_the_limit() {
 #[test]
 fn the_path_folds_the_token_to_lower_case() {
     let mut out = b"x".to_vec();
-    path("AbCd09", &mut out);
+    path(push_to("AbCd09", start()).token(), &mut out);
     assert_eq!(out, b"x/3/device/abcd09");
 }
 

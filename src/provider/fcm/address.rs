@@ -42,7 +42,12 @@ impl Addressing for Address {
         let lifetime = accepted.envelope.lifetime();
         let ttl_left =
             lifetime.map(|lifetime| provider::begun_seconds(lifetime.saturating_sub(waited)));
-        let token = push.token().as_str();
-        write_body(&accepted.content, token, ttl_left, &mut draft.content);
+        let token = push.token().text();
+        write_body(
+            accepted.parcel.parts(),
+            &token,
+            ttl_left,
+            &mut draft.content,
+        );
     }
 }

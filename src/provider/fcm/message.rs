@@ -70,14 +70,15 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, 
     content.ok_or_else(|| "the message is too long".to_owned())
 }
 
-/// Appends the body of one push: a content of [`payload`], sent to that device token, to be kept
-/// by FCM for so many seconds. `None` leaves FCM's default of four weeks; `Some(0)` means "now or
-/// never".
-pub(super) fn write_body(content: &Content, token: &str, ttl_left: Option<u64>, out: &mut Vec<u8>) {
+/// Appends the body of one push: the parts of a content of [`payload`], sent to that device token,
+/// to be kept by FCM for so many seconds. `None` leaves FCM's default of four weeks; `Some(0)`
+/// means "now or never".
+pub(super) fn write_body(parts: [&[u8]; 3], token: &str, ttl_left: Option<u64>, out: &mut Vec<u8>) {
     /// Bytes that are neither the content's nor the token's, at most.
     const TTL: usize = 32;
-    let [before, between, behind] = content.parts();
-    out.reserve(content.body().len() + token.len() + TTL);
+    let [before, between, behind] = parts;
+    let len = before.len() + between.len() + behind.len();
+    out.reserve(len + token.len() + TTL);
     out.extend_from_slice(before);
     write_escaped(token, out);
     out.extend_from_slice(between);

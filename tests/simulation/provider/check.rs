@@ -47,11 +47,14 @@ pub(super) fn head(
 }
 
 fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<String> {
-    let nth = usize::try_from(push - accepted.first_id.0).unwrap();
-    let path = format!("/3/device/{}", accepted.tokens[nth].as_str().to_lowercase());
+    let nth = u32::try_from(push - accepted.first_id.0).unwrap();
+    let path = format!(
+        "/3/device/{}",
+        accepted.parcel.token(nth).unwrap().text().to_lowercase()
+    );
     let life = life_of(accepted);
     let expiration = life.map(|life| seconds(accepted.at.unix + life).to_string());
-    let length = accepted.content.body().len().to_string();
+    let length = accepted.parcel.body().len().to_string();
     wrong(
         fields,
         &[
@@ -105,7 +108,7 @@ pub(super) fn content(
 ) -> u64 {
     if !net.issuer.is_fcm() {
         let accepted = net.ledger.accepted(push);
-        if accepted.is_some_and(|accepted| accepted.content.body() != content) {
+        if accepted.is_some_and(|accepted| accepted.parcel.body() != content) {
             net.ledger
                 .violate(now, format!("{link}/{stream}: wrong content"));
         }
@@ -120,7 +123,7 @@ pub(super) fn content(
         return 0;
     };
     let accepted = net.ledger.accepted(push).unwrap();
-    let [before, between, _] = accepted.content.parts();
+    let [before, between, _] = accepted.parcel.parts();
     let start = [before, token.as_bytes(), between].concat();
     let same_payload = content.starts_with(&start);
     let (life, waited) = (life_of(accepted), net.ledger.waited(push, (link, stream)));

@@ -209,10 +209,8 @@ impl World {
         };
         let accepted = Arc::new(provider::accept(
             &notification,
-            payload,
-            (0..count)
-                .map(|_| DeviceToken::new(format!("{:016x}", dice.draw())))
-                .collect::<Box<_>>(),
+            &payload,
+            (0..count).map(|_| DeviceToken::new(format!("{:016x}", dice.draw()))),
             PushId(self.next_id),
             at,
         ));

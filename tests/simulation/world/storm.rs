@@ -80,7 +80,7 @@ impl World {
         let payload = provider::of(lane.provider()).payload(&mut notification, false);
         let accepted = Arc::new(provider::accept(
             &notification,
-            payload.unwrap(),
+            &payload.unwrap(),
             [DeviceToken::new(format!("{:016x}", self.next_id))],
             PushId(self.next_id),
             at,

@@ -14,7 +14,7 @@ const LIMITS: Limits = Limits {
 fn push() -> Push {
     let accepted = provider::accept(
         &Notification::empty(LaneId::ANDROID),
-        Content::default(),
+        &Content::default(),
         [DeviceToken::new("t")],
         PushId(1),
         Moment::now(),

@@ -206,7 +206,7 @@ fn what_expires_while_the_lane_is_held_is_settled() {
     let at = Moment::now();
     let accepted = Arc::new(accept(
         &notification,
-        Content::default(),
+        &Content::default(),
         [DeviceToken::new("ab")],
         PushId(1),
         Moment {

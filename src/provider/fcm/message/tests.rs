@@ -8,7 +8,7 @@ use crate::push::LaneId;
 fn body(notification: &Notification, token: &str, ttl_left: Option<u64>) -> String {
     let mut out = Vec::new();
     let payload = payload(notification, false).unwrap();
-    write_body(&payload, token, ttl_left, &mut out);
+    write_body(payload.parts(), token, ttl_left, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -245,7 +245,7 @@ fn only_what_is_surely_too_large_is_refused() {
 fn the_body_is_appended() {
     let mut out = b"x".to_vec();
     let payload = payload(&notification(LaneId::ANDROID, "m"), false).unwrap();
-    write_body(&payload, "t", None, &mut out);
+    write_body(payload.parts(), "t", None, &mut out);
     assert!(out.starts_with(br#"x{"message":{"token":"t","data""#));
 }
 
@@ -269,7 +269,7 @@ proptest! {
             return Ok(());
         };
         let mut out = Vec::new();
-        write_body(&payload, &token, ttl_left, &mut out);
+        write_body(payload.parts(), &token, ttl_left, &mut out);
         let json: Value = serde_json::from_slice(&out).unwrap();
         let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
         prop_assert_eq!(text("/message/token"), Some(token.as_str()));

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 /// Appends a number.
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
@@ -18,7 +18,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends a number that may be negative.
-pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
+pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(
         out,
         number.cast_unsigned() << 1 ^ (number >> 63).cast_unsigned(),
@@ -26,33 +26,33 @@ pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
 }
 
 /// Appends bytes and their length.
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Appends a time since 1970, to the nanosecond.
-pub(super) fn put_time(out: &mut Vec<u8>, time: Duration) {
+pub(crate) fn put_time(out: &mut Vec<u8>, time: Duration) {
     put_number(out, time.as_secs());
     put_number(out, u64::from(time.subsec_nanos()));
 }
 
 /// Bytes that are read from the front; each method gives nothing when they are not what it reads.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    pub(super) fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -68,37 +68,37 @@ impl<'a> Bytes<'a> {
         None
     }
 
-    pub(super) fn number32(&mut self) -> Option<u32> {
+    pub(crate) fn number32(&mut self) -> Option<u32> {
         self.number()?.try_into().ok()
     }
 
-    pub(super) fn number16(&mut self) -> Option<u16> {
+    pub(crate) fn number16(&mut self) -> Option<u16> {
         self.number()?.try_into().ok()
     }
 
-    pub(super) fn signed(&mut self) -> Option<i64> {
+    pub(crate) fn signed(&mut self) -> Option<i64> {
         let number = self.number()?;
         Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.number()?).ok()?;
         let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(bytes)
     }
 
-    pub(super) fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         str::from_utf8(self.bytes()?).ok()
     }
 
-    pub(super) fn time(&mut self) -> Option<Duration> {
+    pub(crate) fn time(&mut self) -> Option<Duration> {
         let secs = self.number()?;
         let nanos = self.number32().filter(|nanos| *nanos < 1_000_000_000)?;
         Some(Duration::new(secs, nanos))
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*bytes)

@@ -1,0 +1,226 @@
+//! Device tokens, packed one after the other.
+//!
+//! Pure: no file, no clock, no thread.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::DeviceToken;
+
+/// How a token is packed, before its bytes: as the text that it is, or else the letter that its
+/// hexadecimal digits begin with, where two of them are one byte.
+const TEXT: u8 = 0;
+
+/// The device tokens of a notification, in the caller's order, on their way into its
+/// [`Parcel`](super::Parcel). One of hexadecimal digits takes half of its length, provided that
+/// they are of one case: so all are given back as the caller spelled them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct DeviceTokens {
+    pub(super) bytes: Vec<u8>,
+    /// Where each ends.
+    pub(super) ends: Vec<u32>,
+}
+
+impl DeviceTokens {
+    /// Adds a token, without checking it.
+    pub fn push(&mut self, token: &str) {
+        let begin = self.bytes.len();
+        let packed = [b'a', b'A'].into_iter().any(|letter| {
+            self.bytes.truncate(begin);
+            self.bytes.push(letter);
+            pack(token, letter, &mut self.bytes)
+        });
+        if !packed {
+            self.bytes.truncate(begin);
+            self.bytes.push(TEXT);
+            self.bytes.extend_from_slice(token.as_bytes());
+        }
+        self.ends.push(place(&self.bytes));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Keeps the first ones, so many at most.
+    pub fn truncate(&mut self, most: usize) {
+        self.ends.truncate(most);
+        let end = self.ends.last().map_or(0, |end| *end as usize);
+        self.bytes.truncate(end);
+    }
+
+    /// Bytes of each, if all take equally many; else 0.
+    pub(super) fn stride(&self) -> u32 {
+        let first = self.ends.first().copied().unwrap_or_default();
+        let mut steps = self
+            .ends
+            .iter()
+            .zip((first..).step_by(first.max(1) as usize));
+        if steps.all(|(end, step)| *end == step) {
+            first
+        } else {
+            0
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a str> for DeviceTokens {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(tokens: I) -> Self {
+        let mut all = Self::default();
+        tokens.into_iter().for_each(|token| all.push(token));
+        all
+    }
+}
+
+impl<I: IntoIterator<Item = DeviceToken>> From<I> for DeviceTokens {
+    fn from(tokens: I) -> Self {
+        let mut all = Self::default();
+        tokens
+            .into_iter()
+            .for_each(|token| all.push(token.as_str()));
+        all
+    }
+}
+
+/// Device tokens reach the push log only, so `{:?}` hides them.
+impl fmt::Debug for DeviceTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceTokens({})", self.len())
+    }
+}
+
+/// One of the device tokens of a notification, where it lies packed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct PackedToken<'a> {
+    spelling: u8,
+    bytes: &'a [u8],
+}
+
+impl<'a> PackedToken<'a> {
+    pub(super) fn at(packed: &'a [u8]) -> Option<Self> {
+        let (&spelling, bytes) = packed.split_first()?;
+        Some(Self { spelling, bytes })
+    }
+
+    /// The caller's spelling.
+    pub fn text(self) -> Cow<'a, str> {
+        if self.spelling == TEXT {
+            // A text was packed.
+            return Cow::Borrowed(str::from_utf8(self.bytes).unwrap_or_default());
+        }
+        let mut text = Vec::new();
+        self.write(&mut text);
+        Cow::Owned(String::from_utf8(text).unwrap_or_default())
+    }
+
+    /// Appends the caller's spelling.
+    pub fn write(self, out: &mut Vec<u8>) {
+        if self.spelling == TEXT {
+            return out.extend_from_slice(self.bytes);
+        }
+        let digit = |value: u8| match value {
+            0..=9 => b'0' + value,
+            _ => self.spelling + (value - 10),
+        };
+        out.reserve(self.len());
+        for byte in self.bytes {
+            out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
+    }
+
+    /// Bytes of the caller's spelling.
+    pub fn len(self) -> usize {
+        let per_byte = if self.spelling == TEXT { 1 } else { 2 };
+        self.bytes.len() * per_byte
+    }
+
+    /// Whether it is the empty text.
+    pub fn is_empty(self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Device tokens reach the push log only, so `{:?}` hides them.
+impl fmt::Debug for PackedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackedToken({} bytes)", self.len())
+    }
+}
+
+/// Where the next byte goes. No request is as long as a place can be, and no record.
+pub(super) fn place(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// Appends the bytes of which a token is the hexadecimal digits, of that letter's case; false if it
+/// is something else.
+fn pack(token: &str, letter: u8, out: &mut Vec<u8>) -> bool {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        _ => digit
+            .checked_sub(letter)
+            .filter(|value| *value < 6)
+            .map(|value| value + 10),
+    };
+    let (pairs, rest) = token.as_bytes().as_chunks();
+    let bytes = pairs
+        .iter()
+        .map_while(|[high, low]| Some(value(*high)? << 4 | value(*low)?));
+    let before = out.len();
+    out.extend(bytes);
+    !pairs.is_empty() && rest.is_empty() && out.len() - before == pairs.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn digits_of_one_case_take_half_and_all_else_stays_a_text() {
+        for (token, takes) in [
+            ("00ff", 3),
+            ("00FF", 3),
+            ("1234", 3),
+            ("00fF", 5),
+            ("00f", 4),
+            ("0g", 3),
+            ("00 f", 5),
+            ("", 1),
+            ("ä:ff", 6),
+        ] {
+            let tokens = DeviceTokens::from_iter([token]);
+            assert_eq!(tokens.bytes.len(), takes, "{token}");
+            let packed = PackedToken::at(&tokens.bytes).unwrap();
+            assert_eq!((packed.text(), packed.len()), (token.into(), token.len()));
+            assert_eq!(packed.is_empty(), token.is_empty());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_is_given_back_as_it_was_spelled(
+            token in "[0-9a-f]{0,9}|[0-9A-F]{0,9}|[0-9a-fA-F]{0,5}|\\PC{0,9}",
+        ) {
+            let tokens = DeviceTokens::from_iter([&*token]);
+            let mut written = Vec::new();
+            PackedToken::at(&tokens.bytes).unwrap().write(&mut written);
+            prop_assert_eq!(written, token.as_bytes());
+        }
+    }
+
+    #[test]
+    fn debugging_shows_no_token() {
+        let tokens = DeviceTokens::from_iter(["0bad4000"]);
+        let packed = PackedToken::at(&tokens.bytes).unwrap();
+        let shown = format!("{tokens:?} {packed:?}");
+        assert_eq!(shown, "DeviceTokens(1) PackedToken(8 bytes)");
+    }
+}
