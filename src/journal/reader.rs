@@ -123,10 +123,6 @@ impl<'a> Reader<'a> {
                         return Ok(None);
                     }
                     self.fill(needed)?;
-                    if self.window.len() - self.at <= available {
-                        // The file is shorter than it was.
-                        self.file_len = self.start + self.window.len() as u64;
-                    }
                 }
             }
         }
@@ -172,6 +168,7 @@ impl<'a> Reader<'a> {
         let read = self.file.read_at(into, self.start + have as u64)?;
         self.window.truncate(have + read);
         if read < more {
+            // The file is shorter than it was.
             self.file_len = self.start + self.window.len() as u64;
         }
         Ok(())

@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use super::script::{Ledger, Operation, open, outstanding, run, settings, shared, until};
 use crate::journal::batch::Group;
+use crate::journal::files::Files as _;
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
+use crate::journal::reader::{Reader, Step};
+use crate::journal::segment::SEGMENT_HEAD;
 use crate::journal::store::{Store, Trouble};
 use crate::journal::unread::{READ_AGAIN, UNREAD_MAX};
 use crate::journal::{Fault, Fed, Journal, KEEP_ANSWERS, State, read};
@@ -489,4 +492,22 @@ fn what_a_reader_does_not_get_is_not_called_damaged() {
         "{said}"
     );
     assert!(!said.contains("lost"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_read_ends_where_it_is_cut() {
+    let (files, _) = two_segments();
+    let path = PathBuf::from("/journal/0000000001.journal");
+    let mut content = files.content(&path);
+    let head = content.split_at(SEGMENT_HEAD).0.to_vec();
+    content = head.into_iter().chain(vec![b'x'; 3 << 20]).collect();
+    files.put(&path, content);
+    let file = files.open(&path).unwrap();
+    let (mut reader, _) = Reader::open(&*file, 1).unwrap();
+    file.truncate(2 << 20).unwrap();
+    let Step::Gap { bytes, more, .. } = reader.next().unwrap() else {
+        panic!("there is no frame");
+    };
+    assert_eq!((bytes, more), ((2 << 20) - SEGMENT_HEAD as u64, false));
+    assert!(matches!(reader.next().unwrap(), Step::End));
 }

@@ -5,8 +5,9 @@ use std::thread;
 use std::time::Instant;
 
 use super::script::{journal, open, outstanding, settings, until};
+use crate::journal::batch::Group;
 use crate::journal::files::Files as _;
-use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted};
+use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted, at};
 use crate::journal::flusher::PANICKED;
 use crate::journal::{Closed, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, Refused, State};
 use crate::push::{End, LaneId, Provider, PushId};
@@ -93,6 +94,26 @@ fn a_write_that_finds_no_room_is_taken_back() {
         assert!(found.keys().eq(&[1, 2, 50]), "{found:?}");
         assert_eq!((recovered.damaged, recovered.torn), (0, None));
     }
+}
+
+#[test]
+fn what_could_not_be_taken_back_is_before_anything_else_is_written() {
+    let files = MemoryFiles::default();
+    let (mut store, _) = open(&files).unwrap();
+    let mut write = |first_id, tokens| {
+        let mut batch = store.batch();
+        batch.add(&Group::of(&[accepted(first_id, tokens)], None).unwrap());
+        store.write(batch, at(0).unix)
+    };
+    write(1, 1).unwrap();
+    let next = files.operations();
+    files.break_changes(next..next + 2, Part::Half);
+    write(10, 30).unwrap_err();
+    assert_eq!(files.broken(), 2);
+    write(50, 1).unwrap();
+    let (found, recovered) = outstanding(&files.reboot(Loss::Nothing));
+    assert!(found.keys().eq(&[1, 50]), "{found:?}");
+    assert_eq!((recovered.damaged, recovered.torn), (0, None));
 }
 
 #[test]

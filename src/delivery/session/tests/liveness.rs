@@ -78,9 +78,10 @@ fn a_ping_that_is_answered_keeps_the_connection() {
     let mut wire = Wire::apns(10);
     wire.send(pushes(1, |_| {}).remove(0));
     wire.settle();
-    for _ in 0..2 {
+    for was_silent in [false, true] {
         wire.now.monotonic += TIMEOUT;
         let at = wire.now.monotonic;
+        assert_eq!(wire.session.is_silent(), was_silent);
         wire.time_out(at);
         wire.settle();
         wire.events();
