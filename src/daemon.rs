@@ -149,12 +149,9 @@ impl Daemon {
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let (register, backlog) = (Arc::<Register>::default(), Arc::<Backlog>::default());
-        let lanes = lanes(config, routes, &logs, &register)?;
+        let lanes = lanes(config, routes, &logs, &register);
         let supervision = Supervision::new(Supervisor::from_environment());
         supervision.watch_logs(&logs);
-        lanes
-            .serving()
-            .for_each(|running| supervision.watch_lane(running));
         let lanes = Arc::new(Live::new(lanes));
         let whereabouts = Whereabouts {
             lanes: Arc::clone(&lanes),
@@ -309,9 +306,7 @@ impl Daemon {
             drop(self.supervised_reload());
         }
         loop {
-            self.supervision
-                .report("serving", &self.lanes.get(), &self.logs);
-            self.logs.look();
+            self.look("serving");
             self.end_finished();
             select! {
                 recv(signals) -> signal => match signal {
@@ -334,6 +329,14 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// What is to be done again and again; `doing` is told to who supervises the daemon.
+    fn look(&self, doing: &str) {
+        let lanes = self.lanes.get();
+        self.supervision.report(doing, &lanes, &self.logs);
+        self.logs.look();
+        lanes.serving().for_each(|running| running.look());
     }
 
     fn asked(&self) -> Receiver<Asked> {
@@ -406,18 +409,17 @@ fn lanes(
     routes: Vec<(LaneId, CredentialFiles, Route)>,
     logs: &Logs,
     register: &Arc<Register>,
-) -> Result<Lanes<RunningLane>, StartError> {
+) -> Lanes<RunningLane> {
     let mut lanes = Lanes::of(LaneId::DEFAULT_APP);
     for (id, files, route) in routes {
         let known = (id, lanes.stats(id));
         let limits = limits(config, id);
         let way = (route, files);
-        let lane = RunningLane::start(known, sizing(&config.core), way, limits, logs, register)
-            .map_err(|error| StartError::new(StartErrorKind::System, error))?;
+        let lane = RunningLane::new(known, sizing(&config.core), way, limits, logs, register);
         lane.lane.set_rate(rate(config, id), moment::now());
         lanes.serve(id, Some(lane));
     }
-    Ok(lanes)
+    lanes
 }
 
 fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError> {

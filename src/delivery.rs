@@ -1,8 +1,9 @@
 //! Delivery: from a lane's queue to a settlement, attempt by attempt.
 //!
 //! [`policy`] and [`session`] are pure; [`desk`] is what a connection thread decides, [`worker`]
-//! the thread around it. [`settler`] is the one place where a push ends, and
-//! tells push log, backlog and statistics; [`purge`] is the way there that an operator opens.
+//! the thread around it, [`threads`] when there is one. [`settler`] is the one place where a push
+//! ends, and tells push log, backlog and statistics; [`purge`] is the way there that an operator
+//! opens.
 //!
 //! What follows an attempt is told to users in sterna-delivery(7) (`etc/doc`). Whoever changes a
 //! rule of [`policy`] changes it there too; its figures are limits, which a test compares with the
@@ -10,7 +11,7 @@
 
 pub mod credential;
 pub mod credential_files;
-mod credential_reader;
+pub mod credential_reader;
 mod decided;
 pub mod desk;
 mod dialling;
@@ -32,5 +33,6 @@ pub mod settler;
 pub mod shared_tokens;
 mod sinks;
 pub mod stop;
+pub mod threads;
 pub mod transport;
 pub mod worker;

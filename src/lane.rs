@@ -14,6 +14,7 @@ mod atomics {
 mod alarms;
 mod aside;
 mod attendance;
+mod calls;
 mod crew;
 mod dial;
 mod gate;
@@ -42,8 +43,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
-pub use attendance::{Attendance, State};
-pub use crew::{Crew, Wake};
+pub use attendance::{Attendance, Call, State};
+pub use crew::{Crew, Start, Wake};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
 pub use gate::{
     Cleared, CredentialRefusal, DECIDES_WITHIN, EndsWith, FIRST_PROBE, Gate, Hold, MaySend, Others,
@@ -93,7 +94,6 @@ pub struct Lane {
     outage: SharedOutage,
     waiting: Mutex<Waiting>,
     crew: Crew,
-    inquiries: Inquiries,
     swept: Mutex<Option<Instant>>,
     quiet: AtomicBool,
     /// Held by the one thread that sifts.
@@ -104,7 +104,8 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A lane for at most `capacity` outstanding pushes, served by `threads` connection threads.
+    /// A lane for at most `capacity` outstanding pushes, served by up to `threads` connection
+    /// threads.
     pub fn new(id: LaneId, capacity: usize, threads: usize) -> Arc<Self> {
         Self::counting(id, capacity, threads, Arc::default())
     }
@@ -129,7 +130,6 @@ impl Lane {
             outage: SharedOutage::default(),
             waiting: Mutex::default(),
             crew: Crew::new(threads),
-            inquiries: Inquiries::new(threads),
             swept: Mutex::default(),
             quiet: AtomicBool::new(false),
             sifting: Mutex::default(),
@@ -179,11 +179,6 @@ impl Lane {
         &self.retries
     }
 
-    /// What the connection threads are asked.
-    pub fn inquiries(&self) -> &Inquiries {
-        &self.inquiries
-    }
-
     /// What has waited, and for how long.
     pub fn waiting(&self) -> MutexGuard<'_, Waiting> {
         lock(&self.waiting)
@@ -228,8 +223,8 @@ impl Lane {
     ///
     /// When a thread does not say.
     pub fn ask(&self, id: PushId, wish: Wish, within: Duration) -> Result<Option<Held>, NoAnswer> {
-        self.inquiries
-            .ask(id, wish, within, || self.crew.wake_all())
+        let inquiries = self.crew.inquiries();
+        inquiries.ask(id, wish, within, || self.crew.wake_all())
     }
 
     /// Takes a chunk of pushes into `hand`; false if there was none.
@@ -251,28 +246,6 @@ impl Lane {
     /// Whether a chunk is waiting, or a push that goes last and may.
     pub fn has_work(&self) -> bool {
         self.queue.has_chunks() || self.holding.has_work()
-    }
-
-    /// Thread `seat` is about to wait in that state. False if it may; true if it must go on, since
-    /// there is work for it. Work for another thread is passed on. `connection` is the one that it
-    /// may send on, if it has such a one.
-    pub fn leave(&self, seat: usize, state: State, connection: Option<ConnectionId>) -> bool {
-        self.crew.attendance().leave(seat, state);
-        if !self.has_work_for(connection) || self.pacing.waits_for_tickets() {
-            return false;
-        }
-        if state == State::Warm {
-            self.crew.attendance().look(seat);
-            return true;
-        }
-        self.crew.pass_on(Some(seat))
-    }
-
-    /// Wakes a thread for work, unless one is looking already or none could send it.
-    pub fn call(&self) {
-        if !self.pacing.waits_for_tickets() {
-            self.crew.call();
-        }
     }
 
     /// Whether nothing more is to be sent: answers are awaited, and nothing else.

@@ -14,11 +14,12 @@ mod atomics {
 )]
 mod attendance;
 
-use attendance::{Attendance, State};
+use attendance::{Attendance, Call, State};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
-/// A queue that counts, and one bell per thread that remembers being rung.
+/// A queue that counts, and one bell per thread that remembers being rung, or that another thread
+/// was started in its place.
 struct Lane {
     attendance: Attendance,
     queued: AtomicUsize,
@@ -34,19 +35,33 @@ impl Lane {
         })
     }
 
+    /// One whose threads run.
+    fn running(threads: usize) -> Arc<Self> {
+        let lane = Self::new(threads);
+        (0..threads).for_each(|seat| lane.attendance.arrive(seat));
+        lane
+    }
+
     fn add(&self) {
         self.queued.fetch_add(1, Ordering::Release);
         self.ring();
     }
 
     fn ring(&self) {
-        if let Some(seat) = self.attendance.call(|| true) {
-            self.bells[seat].store(1, Ordering::Release);
+        if let Some(Call::Wake(seat) | Call::Start(seat)) = self.attendance.call(|| true) {
+            self.bells[seat].fetch_add(1, Ordering::AcqRel);
         }
     }
 
     fn has_work(&self) -> bool {
         self.queued.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether thread `seat` has ended, or goes on since it is needed.
+    fn dismiss(&self, seat: usize) -> bool {
+        self.attendance.leave(seat, State::Absent);
+        let is_needed = self.has_work() && self.attendance.present() == 0;
+        !is_needed || !self.attendance.come_back(seat)
     }
 
     /// Whether thread `seat` would sleep on now.
@@ -63,7 +78,7 @@ impl Lane {
 #[test]
 fn work_never_waits_for_a_sleeper_that_was_not_rung() {
     loom::model(|| {
-        let lane = Lane::new(1);
+        let lane = Lane::running(1);
         lane.attendance.look(0);
         let producer = {
             let lane = Arc::clone(&lane);
@@ -84,7 +99,7 @@ fn work_never_waits_for_a_sleeper_that_was_not_rung() {
 #[test]
 fn a_thread_that_turns_busy_passes_the_work_on() {
     loom::model(|| {
-        let lane = Lane::new(2);
+        let lane = Lane::running(2);
         lane.attendance.look(0);
         lane.attendance.leave(1, State::Cold);
         let producer = {
@@ -107,7 +122,7 @@ fn a_thread_that_turns_busy_passes_the_work_on() {
 #[test]
 fn two_producers_and_a_parking_thread_lose_nothing() {
     loom::model(|| {
-        let lane = Lane::new(1);
+        let lane = Lane::running(1);
         lane.attendance.look(0);
         let producers: Vec<_> = (0..2)
             .map(|_| {
@@ -129,7 +144,7 @@ fn two_producers_and_a_parking_thread_lose_nothing() {
 #[test]
 fn two_threads_that_go_cold_beside_work_do_not_both_sleep() {
     loom::model(|| {
-        let lane = Lane::new(2);
+        let lane = Lane::running(2);
         lane.attendance.look(0);
         lane.attendance.look(1);
         lane.queued.store(1, Ordering::Release);
@@ -145,5 +160,40 @@ fn two_threads_that_go_cold_beside_work_do_not_both_sleep() {
         other.join().unwrap();
         let rung = lane.bells.iter().map(|bell| bell.load(Ordering::Acquire));
         assert!(rung.sum::<usize>() > 0, "both sleep beside work");
+    });
+}
+
+/// Either it goes on, or another is started in its place, and never both.
+#[test]
+fn work_that_comes_while_the_last_thread_ends_has_one_thread() {
+    loom::model(|| {
+        let lane = Lane::running(1);
+        lane.attendance.look(0);
+        let producer = {
+            let lane = Arc::clone(&lane);
+            loom::thread::spawn(move || lane.add())
+        };
+        let has_ended = lane.dismiss(0);
+        producer.join().unwrap();
+        let started = lane.bells[0].load(Ordering::Acquire);
+        assert_eq!(started, usize::from(has_ended), "beside {has_ended}");
+    });
+}
+
+/// What waits and calls for nobody, as a retry does, keeps the last of them.
+#[test]
+fn two_threads_that_end_beside_what_waits_do_not_both_end() {
+    loom::model(|| {
+        let lane = Lane::running(2);
+        lane.attendance.look(0);
+        lane.attendance.look(1);
+        lane.queued.store(1, Ordering::Release);
+        let other = {
+            let lane = Arc::clone(&lane);
+            loom::thread::spawn(move || lane.dismiss(1))
+        };
+        let has_ended = lane.dismiss(0);
+        let other_has_ended = other.join().unwrap();
+        assert!(!(has_ended && other_has_ended), "nobody is left");
     });
 }

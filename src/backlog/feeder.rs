@@ -339,6 +339,7 @@ fn feed(
     if shelved {
         // Its threads have planned by a shelf that seemed empty.
         lane.crew().wake_all();
+        lane.call_first();
     }
     has_fed
 }

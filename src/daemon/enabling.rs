@@ -50,7 +50,6 @@ impl Daemon {
             }
         }
         for running in &new {
-            self.supervision.watch_lane(running);
             turned.serve(running.id(), Some(Arc::clone(running)));
         }
         // Before anything is fed: who purges looks for it in the lanes that are served.
@@ -96,6 +95,11 @@ impl Daemon {
         let is_held = is_held();
         running.lane.stop();
         running.end();
+        // The registry has them no more.
+        for heartbeat in running.threads.heartbeats() {
+            self.supervision
+                .watch(format!("{id} connection"), heartbeat);
+        }
         if is_held {
             self.held.push(Arc::clone(running));
         }

@@ -143,9 +143,7 @@ impl Daemon {
             if is_late || self.backlog.failure().is_some() && self.backlog.keeps() {
                 return false;
             }
-            self.supervision
-                .report("ending", &self.lanes.get(), &self.logs);
-            self.logs.look();
+            self.look("ending");
             match moment::receive_within(signals, DRAIN_LOOKS_EVERY) {
                 Ok(Signal::Terminate | Signal::Interrupt) => return false,
                 Ok(Signal::Hangup | Signal::User1) => {

@@ -3,7 +3,6 @@
 //!
 //! It runs on the thread that takes the signals. Callers and lanes go on meanwhile.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,8 +154,7 @@ impl Daemon {
         let mut new = Vec::new();
         for (id, files, route) in of_new {
             if is_usable(&unusable) && against.found.is_empty() {
-                let started = self.start_lane(looked_at, id, (route, files));
-                new.extend(unusable.note(started));
+                new.push(self.new_lane(looked_at, id, (route, files)));
             }
         }
         let is_usable = is_usable(&unusable);
@@ -221,7 +219,7 @@ impl Daemon {
                 let name = &route.credential_name;
                 let line = format!("applied: {id}: new connections from now on, with {name}");
                 told.push((Level::Info, line));
-                running.turn_to(files, route);
+                running.credential.turn_to(files, route);
             }
         }
         let core = &in_force.core;
@@ -290,20 +288,20 @@ impl Daemon {
         told
     }
 
-    /// Starts a lane that is not served yet.
-    fn start_lane(
+    /// A lane that is not served yet.
+    fn new_lane(
         &self,
         config: &Config,
         id: LaneId,
         way: (Route, CredentialFiles),
-    ) -> io::Result<Arc<RunningLane>> {
+    ) -> Arc<RunningLane> {
         let known = (id, self.lanes.get().stats(id));
         let (sizing, limits) = (super::sizing(&config.core), limits(config, id));
-        let running = RunningLane::start(known, sizing, way, limits, &self.logs, &self.register)?;
+        let running = RunningLane::new(known, sizing, way, limits, &self.logs, &self.register);
         running
             .lane
             .set_rate(super::rate(config, id), moment::now());
-        Ok(running)
+        running
     }
 
     /// Routes for the lanes that are to be served, and for those that need other ones: what the
@@ -321,7 +319,7 @@ impl Daemon {
                 continue;
             };
             let is_same = |running: &Arc<RunningLane>| {
-                running.uses(&files) && is_same_way(&self.config, new, id)
+                running.credential.uses(&files) && is_same_way(&self.config, new, id)
             };
             if lanes.get(id).is_some_and(is_same) {
                 continue;

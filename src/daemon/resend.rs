@@ -320,6 +320,7 @@ impl Resend {
             let now = Moment::now();
             for feed in &mut self.feeds {
                 feed.give(&self.judge, &self.origins, now);
+                feed.running.look();
             }
             progress(self.settled(), self.total);
             if is_told_to_end(signals) {
@@ -450,8 +451,10 @@ pub(super) fn start_lane(
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
     let route = (route, files);
     let sizing = super::sizing(&config.core);
-    RunningLane::start((lane, stats), sizing, route, limits, logs, register)
-        .map_err(|error| StartError::new(StartErrorKind::System, error))
+    let known = (lane, stats);
+    Ok(RunningLane::new(
+        known, sizing, route, limits, logs, register,
+    ))
 }
 
 /// Pushes that have succeeded, and that have failed.

@@ -51,17 +51,6 @@ impl Supervision {
         }
     }
 
-    /// Looks after the threads of a lane.
-    pub(super) fn watch_lane(&self, running: &RunningLane) {
-        let lane = &running.lane;
-        for heartbeat in &running.heartbeats {
-            self.watch(format!("{lane} connection"), heartbeat.clone());
-        }
-        if let Some(heartbeat) = &running.files_heartbeat {
-            self.watch(format!("{lane} credential files"), heartbeat.clone());
-        }
-    }
-
     /// What is told; the other methods of it are for the daemon's life.
     pub(super) fn supervisor(&self) -> &Supervisor {
         &self.supervisor
@@ -132,13 +121,7 @@ impl Supervision {
         let heartbeats = lock(&self.heartbeats);
         let overdue = heartbeats.overdue(now).into_iter().map(str::to_owned);
         let mut overdue: Vec<String> = overdue.collect();
-        for running in lanes.serving() {
-            // Another thread asks for them when the service account is replaced.
-            let heartbeat = running.token_heartbeat();
-            if heartbeat.is_some_and(|heartbeat| heartbeat.is_overdue(now)) {
-                overdue.push(format!("{} access token", running.lane.id()));
-            }
-        }
+        overdue.extend(lanes.serving().flat_map(|running| running.overdue(now)));
         overdue
     }
 

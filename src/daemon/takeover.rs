@@ -95,6 +95,7 @@ impl Takeover {
         let sending = Sending::start(self.journal, config, &directory, max_age)?;
         loop {
             progress(outcomes(&sending.lanes).iter().sum(), total);
+            sending.lanes.serving().for_each(|running| running.look());
             if sending.is_done() {
                 break;
             }

@@ -8,6 +8,7 @@ use rcgen::KeyPair;
 use super::*;
 use crate::config::{Environment, Overrides};
 use crate::journal::{DiskFiles, Journal, Outstanding, Settings};
+use crate::lane::{CredentialRefusal, EndsWith};
 use crate::provider;
 use crate::push::{Accepted, Content, DeviceToken, Notification, Push, PushId};
 
@@ -70,16 +71,34 @@ fn every_class_of_threads_is_looked_after() {
     let daemon = Daemon::start(&config, &[]).unwrap();
     // Nobody can have been heard of in the future.
     let future = Instant::now() + Duration::from_secs(3600);
+    let idle = daemon.supervision.overdue(future, &daemon.lanes.get());
+    assert!(
+        !idle.join(" ").contains("ios"),
+        "an idle lane has none: {idle:?}"
+    );
+    let lane = Arc::clone(&daemon.lanes.get().get(LaneId::IOS).unwrap().lane);
+    let accepted = self::accepted(&daemon, &["token"], Moment::now());
+    lane.holding().pause(Moment::now());
+    lane.enqueue(
+        lane.room().reserve(1).unwrap(),
+        Push::all(&accepted).collect(),
+    );
+    let refusal = CredentialRefusal {
+        reason: "InvalidProviderToken".into(),
+        text: "no key of this team".into(),
+        ends_with: EndsWith::Probe,
+    };
+    lane.refuse(refusal, 0, None, None, Moment::now(), 0);
     assert_eq!(
         daemon.supervision.overdue(future, &daemon.lanes.get()),
         [
             "API accept",
             "control socket",
-            "ios connection",
-            "ios credential files",
             "journal",
             "journal feeder",
             "log writer",
+            "ios connection",
+            "ios credential files",
         ]
     );
     // Idle threads are heard of all the same.

@@ -1,97 +1,203 @@
-//! The thread that reads a lane's credential files again while the lane is held for them.
+//! Reads a lane's credential files again while the lane is held for them: on a thread that runs as
+//! long as that lasts.
 //!
 //! New content makes a new route beside the old one; a broken file leaves the old one in use and
 //! is told. After each reading one push may go as a probe.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::credential_files::CredentialFiles;
 use super::present_route::PresentRoute;
+use super::route::Route;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
 use crate::lane::Lane;
 use crate::moment::{self, Moment};
 
-/// Starts the thread, which ends with its lane, and says what tells that it lives.
-///
-/// # Errors
-///
-/// When the system gives no thread.
-pub(super) fn start(
-    lane: &Arc<Lane>,
-    present_route: &Arc<PresentRoute>,
-    files: &Arc<Mutex<CredentialFiles>>,
-) -> std::io::Result<(JoinHandle<()>, Heartbeat)> {
-    let (bell, rung) = bounded(1);
-    lane.crew()
-        .on_hold(Box::new(move || match bell.try_send(()) {
-            // It has been rung already, or nobody listens any more.
-            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
-        }));
-    let (lane, present_route) = (Arc::clone(lane), Arc::clone(present_route));
-    let files = Arc::clone(files);
-    let heartbeat = Heartbeat::new(moment::now());
-    let beats = heartbeat.clone();
-    let thread = thread::Builder::new()
-        .name(format!("{}-files", lane.id()))
-        .spawn(move || {
-            run(&lane, &present_route, &files, &rung, &beats);
-            beats.end();
-        })?;
-    Ok((thread, heartbeat))
+/// The files of a lane's credential, and the thread that reads them while the lane is held.
+#[derive(Debug)]
+pub struct CredentialReader {
+    lane: Arc<Lane>,
+    present_route: Arc<PresentRoute>,
+    files: Mutex<CredentialFiles>,
+    running: Mutex<Option<Running>>,
 }
 
-fn run(
-    lane: &Lane,
-    present_route: &Arc<PresentRoute>,
-    files: &Mutex<CredentialFiles>,
-    rung: &Receiver<()>,
-    heartbeat: &Heartbeat,
-) {
-    let seed = Moment::now().unix.subsec_nanos();
-    let mut random = Random::new(u64::from(seed));
-    while !lane.is_stopped() {
-        let now = moment::now();
-        heartbeat.busy(now);
-        if lane.holding().begin_reading(now) {
-            read(lane, present_route, files);
-            lane.credential_read(moment::now(), random.draw());
+#[derive(Debug)]
+struct Running {
+    bell: Sender<()>,
+    thread: JoinHandle<()>,
+    heartbeat: Heartbeat,
+}
+
+impl CredentialReader {
+    /// That of a lane, which wakes it when it is held.
+    pub(super) fn of(
+        lane: &Arc<Lane>,
+        present_route: &Arc<PresentRoute>,
+        files: CredentialFiles,
+    ) -> Arc<Self> {
+        let reader = Arc::new(Self {
+            lane: Arc::clone(lane),
+            present_route: Arc::clone(present_route),
+            files: Mutex::new(files),
+            running: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&reader);
+        lane.crew().on_hold(Box::new(move || {
+            if let Some(reader) = weak.upgrade() {
+                reader.call();
+            }
+        }));
+        // What is refused at once was refused before anybody could hear of it.
+        reader.look();
+        reader
+    }
+
+    /// Has the thread look, or be started, now that there is news of the lane.
+    fn call(self: &Arc<Self>) {
+        if let Some(running) = &*self.lock() {
+            // It has been rung already, or looks no more.
+            let _is_unheard = running.bell.try_send(()).is_err();
         }
-        let longest = moment::now() + LONGEST_REST;
-        let until = lane
-            .holding()
-            .next_reading()
-            .map_or(longest, |at| at.min(longest));
-        heartbeat.rest(until);
-        let rest = until.saturating_duration_since(moment::now());
-        match moment::receive_within(rung, rest) {
-            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+        self.look();
+    }
+
+    /// Starts the thread if there is something to read and it does not run. To be called again and
+    /// again, since there may have been no thread to be had.
+    pub(super) fn look(self: &Arc<Self>) {
+        let mut running = self.lock();
+        let runs = |known: &Running| !known.thread.is_finished();
+        if !running.as_ref().is_some_and(runs) && self.is_needed() {
+            match self.start() {
+                Ok(started) => *running = Some(started),
+                Err(error) => self.tell(&error),
+            }
         }
     }
-}
 
-fn read(lane: &Lane, present_route: &Arc<PresentRoute>, files: &Mutex<CredentialFiles>) {
-    // A reload that comes meanwhile replaces what is made of the old files here.
-    let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-    match files.changed() {
-        Ok(None) => {
-            let (_, route) = present_route.current();
-            route.credentials.ask_again(Moment::now());
-        }
-        Ok(Some(route)) => {
-            ::log::info!(
-                "{lane}: the credential has changed and is used from now on: {}",
-                route.credential_name
+    fn is_needed(&self) -> bool {
+        !self.lane.is_stopped() && self.lane.holding().next_reading().is_some()
+    }
+
+    fn start(self: &Arc<Self>) -> io::Result<Running> {
+        let (bell, rung) = bounded(1);
+        let heartbeat = Heartbeat::new(moment::now());
+        let (reader, beats) = (Arc::clone(self), heartbeat.clone());
+        let thread = thread::Builder::new()
+            .name(format!("{}-files", self.lane))
+            .spawn(move || {
+                reader.run(&rung, &beats);
+                beats.end();
+            })?;
+        Ok(Running {
+            bell,
+            thread,
+            heartbeat,
+        })
+    }
+
+    fn tell(&self, error: &io::Error) {
+        let mut alarms = self.lane.holding().alarms();
+        if alarms.is_due("no thread for the credential files", moment::now()) {
+            ::log::error!(
+                "{}: cannot start the thread that reads the credential files again: {error}. It is \
+                 tried again: look at the limit of threads",
+                self.lane
             );
-            present_route.replace(route, Moment::now());
         }
-        Err(error) => ::log::error!(
-            "{lane}: the credential files cannot be used, so the one read before stays in \
-             use: {error}"
-        ),
+    }
+
+    fn run(&self, rung: &Receiver<()>, heartbeat: &Heartbeat) {
+        let (lane, seed) = (&self.lane, Moment::now().unix.subsec_nanos());
+        let mut random = Random::new(u64::from(seed));
+        loop {
+            let now = moment::now();
+            heartbeat.busy(now);
+            if lane.holding().begin_reading(now) {
+                self.read();
+                lane.credential_read(moment::now(), random.draw());
+            }
+            {
+                // Under the lock: who finds no thread here has told its news before.
+                let mut running = self.lock();
+                if !self.is_needed() {
+                    *running = None;
+                    return;
+                }
+            }
+            let longest = moment::now() + LONGEST_REST;
+            let due = lane.holding().next_reading();
+            let until = due.map_or(longest, |at| at.min(longest));
+            heartbeat.rest(until);
+            let rest = until.saturating_duration_since(moment::now());
+            // The bell is held by whoever could ring it.
+            let _rung_or_due = moment::receive_within(rung, rest).is_ok();
+        }
+    }
+
+    fn read(&self) {
+        // A reload that comes meanwhile replaces what is made of the old files here.
+        let (lane, mut files) = (&self.lane, self.lock_files());
+        match files.changed() {
+            Ok(None) => {
+                let (_, route) = self.present_route.current();
+                route.credentials.ask_again(Moment::now());
+            }
+            Ok(Some(route)) => {
+                ::log::info!(
+                    "{lane}: the credential has changed and is used from now on: {}",
+                    route.credential_name
+                );
+                self.present_route.replace(route, Moment::now());
+            }
+            Err(error) => ::log::error!(
+                "{lane}: the credential files cannot be used, so the one read before stays in \
+                 use: {error}"
+            ),
+        }
+    }
+
+    /// Whether those are the files in use, as they were read last.
+    pub fn uses(&self, files: &CredentialFiles) -> bool {
+        self.lock_files().are(files)
+    }
+
+    /// Goes over to other files and the route that was made of them.
+    pub fn turn_to(&self, files: CredentialFiles, route: Route) {
+        // The lock is held until the route is in place, lest an older one is put there.
+        let mut present = self.lock_files();
+        *present = files;
+        self.present_route.replace(route, Moment::now());
+    }
+
+    /// Whether the thread runs, and should have been heard of before now.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        let running = self.lock();
+        running
+            .as_ref()
+            .is_some_and(|known| known.heartbeat.is_overdue(now))
+    }
+
+    /// Whether no thread runs.
+    pub(super) fn has_ended(&self) -> bool {
+        let running = self.lock();
+        running
+            .as_ref()
+            .is_none_or(|known| known.thread.is_finished())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaced as a whole.
+    fn lock_files(&self) -> MutexGuard<'_, CredentialFiles> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

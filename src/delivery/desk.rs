@@ -34,7 +34,7 @@ use super::settler::Settler;
 use super::transport::Transport;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, Rebuff, State, Tickets};
+use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, Rebuff, State, Tickets, Wake};
 use crate::moment::Moment;
 use crate::moment::timers::Timers;
 use crate::push::{Push, PushId};
@@ -44,6 +44,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Retries that fall due within this are taken from the shelf together: a wake-up each would cost
 /// more than the push.
 const PROMOTE_EVERY: Duration = Duration::from_millis(20);
+
+/// Our limit: how long a thread waits for work without a connection before it ends at its next look
+/// at the lane. A connection without pushes is closed after the lane's `keepalive_timeout`.
+pub const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// What alarms of a provider that wants fewer fields are known as.
 const HEADER_LIST: &str = "MAX_HEADER_LIST_SIZE";
@@ -80,8 +84,6 @@ pub struct Desk<T> {
     /// No other thread is better placed for work that is found queued.
     may_dial: bool,
     pub(super) timers: Timers<Timer>,
-    /// How often the provider has complained of PINGs.
-    ping_complaints: u32,
     /// There was work, and no credential to send it with, or the lane is held.
     stands_by: bool,
     /// Its share of the pushes in flight that the statistics show.
@@ -106,12 +108,14 @@ pub(super) enum Timer {
     MakeWay,
     /// It is noted again that a push was taken, while nothing is doubted.
     NoteProof,
+    /// This thread has had nothing to do for long.
+    Idle,
 }
 
 impl Timer {
     /// Whether a round is due when the time has come; the others only keep something back.
     fn is_waited_for(self) -> bool {
-        !matches!(self, Self::OthersTake | Self::NoteProof)
+        !matches!(self, Self::OthersTake | Self::NoteProof | Self::Idle)
     }
 }
 
@@ -122,8 +126,11 @@ pub enum Next {
     Round,
     /// Wait for input or the bell, at most until then.
     WaitUntil(Instant),
-    /// The lane is done.
+    /// The lane is done: [`Desk::leave`] follows.
     End,
+    /// The thread has had nothing to do for long, has nothing, and ends at once: the lane starts
+    /// another when it needs one.
+    Dismissed,
 }
 
 impl<T: Transport> Desk<T> {
@@ -154,12 +161,16 @@ impl<T: Transport> Desk<T> {
             at_work: None,
             may_dial: false,
             timers: Timers::default(),
-            ping_complaints: 0,
             stands_by: false,
             shown_in_flight: 0,
             #[cfg(test)]
             trap: |_| {},
         }
+    }
+
+    /// The thread has started, and is woken by that: [`Desk::look`] follows.
+    pub fn sit_down(&self, wake: Wake) {
+        self.lane.crew().seat(self.seat, wake);
     }
 
     /// The thread runs: to be called at its start and after each wait.
@@ -246,7 +257,7 @@ impl<T: Transport> Desk<T> {
                 self.lane.crew().dial().settled();
             }
             if link.session().take_too_many_pings() {
-                self.ping_complaints = self.ping_complaints.saturating_add(1);
+                self.lane.crew().dial().complained_of_pings();
             }
             if let Some((size, limit)) = link.session().take_list_exceeded()
                 && self
@@ -461,11 +472,21 @@ impl<T: Transport> Desk<T> {
         let state = match room {
             _ if self.lane.is_quiet() => State::Busy,
             Some(1..) if !self.stands_by => State::Warm,
-            None if self.dialling.is_none() && !waits_to_connect => State::Cold,
+            None if waits_to_connect => State::Waiting,
+            None if self.dialling.is_none() => State::Cold,
             _ => State::Busy,
         };
         if state == State::Warm && !self.hand.is_empty() {
             return Next::Round;
+        }
+        // While tickets are waited for, nobody else is called.
+        if state == State::Cold && self.timers.at(Timer::Tickets).is_none() {
+            self.timers.start(Timer::Idle, now + IDLE_MAX);
+        } else {
+            self.timers.stop(Timer::Idle);
+        }
+        if self.timers.take_due(Timer::Idle, now) && self.lane.dismiss(self.seat) {
+            return Next::Dismissed;
         }
         if self.lane.leave(self.seat, state, connection) {
             self.may_dial = true;

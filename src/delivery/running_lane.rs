@@ -1,21 +1,18 @@
-//! A lane and its connection threads, from start to end.
+//! A lane and what serves it, from start to end.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::credential::Credentials;
 use super::credential_files::CredentialFiles;
-use super::credential_reader;
+use super::credential_reader::CredentialReader;
 use super::policy::Limits;
 use super::present_route::PresentRoute;
 use super::purge::Purge;
 use super::register::Register;
 use super::route::Route;
 use super::settler::Settler;
-use super::worker::Worker;
-use crate::heartbeat::Heartbeat;
+use super::threads::{LOOKS_EVERY, Threads};
 use crate::lane::Lane;
 use crate::live::Live;
 use crate::log::Logs;
@@ -25,9 +22,6 @@ use crate::stats::LaneStats;
 
 /// How long connection threads may take to end once their lane has stopped.
 const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
-
-/// How often it is looked whether they have.
-const LOOKS_EVERY: Duration = Duration::from_millis(20);
 
 /// How large a lane is, and how it begins.
 #[derive(Clone, Copy, Debug)]
@@ -42,93 +36,68 @@ pub struct Sizing {
     pub first_probe: Duration,
 }
 
-/// A lane and its threads. Dropping it ends them.
+/// A lane and what serves it; its threads are started when it needs them. Dropping it ends them.
 #[derive(Debug)]
 pub struct RunningLane {
     /// The lane.
     pub lane: Arc<Lane>,
-    /// Of its connection threads.
-    pub heartbeats: Vec<Heartbeat>,
-    /// Of the thread that reads its credential files again.
-    pub files_heartbeat: Option<Heartbeat>,
     /// What ends its pushes.
     pub limits: Arc<Live<Limits>>,
-    logs: Logs,
-    register: Arc<Register>,
     /// Its way to the provider.
     pub route: Arc<PresentRoute>,
-    files: Arc<Mutex<CredentialFiles>>,
+    /// Its connection threads.
+    pub threads: Arc<Threads>,
+    /// The files of its credential.
+    pub credential: Arc<CredentialReader>,
+    logs: Logs,
+    register: Arc<Register>,
     /// What settles its waiting pushes by hand.
     purge: Mutex<Purge>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl RunningLane {
-    /// Starts the threads.
-    ///
-    /// # Errors
-    ///
-    /// The system's, with the lane's name, when it gives no thread or descriptor.
-    pub fn start(
+    /// Makes it; nothing of it runs before there is something to do.
+    pub fn new(
         (id, stats): (LaneId, Arc<LaneStats>),
         sizing: Sizing,
         (route, files): (Route, CredentialFiles),
         limits: Limits,
         logs: &Logs,
         register: &Arc<Register>,
-    ) -> io::Result<Arc<Self>> {
-        let named = |error: io::Error| {
-            let text = format!("{id}: cannot start a connection thread: {error}");
-            io::Error::new(error.kind(), text)
-        };
-        let count = sizing.workers;
-        let lane = Lane::counting(id, sizing.capacity, count, stats);
+    ) -> Arc<Self> {
+        let lane = Lane::counting(id, sizing.capacity, sizing.workers, stats);
         if let Some(streams) = sizing.streams {
             lane.set_stream_limit(usize::try_from(streams).unwrap_or(usize::MAX));
         }
         lane.holding().set_first_probe(sizing.first_probe);
         let route = PresentRoute::new(&lane, route);
         let limits = Arc::new(Live::new(limits));
-        let purge = Purge::new(
-            Arc::clone(&lane),
-            settler(&lane, &limits, logs, register, 0),
-        );
-        let mut running = Self {
-            lane: Arc::clone(&lane),
-            heartbeats: vec![],
-            files_heartbeat: None,
+        let settlers = {
+            let (lane, limits) = (Arc::clone(&lane), Arc::clone(&limits));
+            let (logs, register) = (logs.clone(), Arc::clone(register));
+            move |seed| settler(&lane, &limits, &logs, &register, seed)
+        };
+        Arc::new(Self {
+            purge: Mutex::new(Purge::new(Arc::clone(&lane), settlers(0))),
+            threads: Threads::of(&lane, &route, Box::new(settlers)),
+            credential: CredentialReader::of(&lane, &route, files),
+            lane,
             limits,
+            route,
             logs: logs.clone(),
             register: Arc::clone(register),
-            route: Arc::clone(&route),
-            files: Arc::new(Mutex::new(files)),
-            purge: Mutex::new(purge),
-            threads: Mutex::default(),
-        };
-        let reader = credential_reader::start(&lane, &route, &running.files);
-        let (thread, heartbeat) = reader.map_err(named)?;
-        let mut threads = vec![thread];
-        running.files_heartbeat = Some(heartbeat);
-        for seat in 0..count {
-            let seed = Moment::now().unix.subsec_nanos().into();
-            let settler = settler(&lane, &running.limits, logs, register, seed);
-            let worker =
-                Worker::new(seat, Arc::clone(&lane), Arc::clone(&route), settler).map_err(named)?;
-            running.heartbeats.push(worker.heartbeat());
-            let thread = std::thread::Builder::new()
-                .name(format!("{id}-{seat}"))
-                .spawn(move || worker.run())
-                .map_err(named)?;
-            threads.push(thread);
-        }
-        running.threads = Mutex::new(threads);
-        Ok(Arc::new(running))
+        })
     }
 
     /// Whether all its threads have ended.
     pub fn has_ended(&self) -> bool {
-        let threads = self.threads.lock();
-        threads.is_ok_and(|threads| threads.is_empty())
+        self.threads.end(Duration::ZERO) && self.credential.has_ended()
+    }
+
+    /// Tries again to start threads that could not be.
+    pub fn look(&self) {
+        self.lane.call_first();
+        self.credential.look();
     }
 
     /// Which lane it is.
@@ -141,31 +110,20 @@ impl RunningLane {
         self.purge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Of the thread that asks for access tokens, if the lane needs them.
-    pub fn token_heartbeat(&self) -> Option<Heartbeat> {
+    /// The classes of its threads of which one should have been heard of before now.
+    pub fn overdue(&self, now: Instant) -> impl Iterator<Item = String> {
         let (_, route) = self.route.current();
-        match &route.credentials {
-            Credentials::AccessTokens(tokens) => Some(tokens.heartbeat()),
-            Credentials::AuthTokens(_) | Credentials::Certificate => None,
-        }
-    }
-
-    /// Whether those are the files in use, as they were read last.
-    pub fn uses(&self, files: &CredentialFiles) -> bool {
-        self.lock_files().are(files)
-    }
-
-    /// Goes over to another route; what is in flight finishes on the old one.
-    pub fn turn_to(&self, files: CredentialFiles, route: Route) {
-        // The lock is held until the route is in place, lest the reader puts an older one there.
-        let mut present = self.lock_files();
-        *present = files;
-        self.route.replace(route, Moment::now());
-    }
-
-    /// Replaced as a whole.
-    fn lock_files(&self) -> MutexGuard<'_, CredentialFiles> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        let asks_late = match &route.credentials {
+            Credentials::AccessTokens(tokens) => tokens.heartbeat().is_overdue(now),
+            Credentials::AuthTokens(_) | Credentials::Certificate => false,
+        };
+        let classes = [
+            (self.threads.are_overdue(now), "connection"),
+            (self.credential.is_overdue(now), "credential files"),
+            (asks_late, "access token"),
+        ];
+        let overdue = classes.into_iter().filter(|(is_overdue, _)| *is_overdue);
+        overdue.map(|(_, class)| format!("{} {class}", self.lane))
     }
 
     /// Changes the limits, from the next decision on.
@@ -181,18 +139,10 @@ impl RunningLane {
     /// Settles, or leaves to the next start, what a lane that was stopped still holds; says how
     /// much it leaves unsent.
     pub fn end(&self) -> usize {
-        let deadline = moment::now() + THREADS_END_WITHIN;
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in std::mem::take(&mut *threads) {
-            // A thread that outlives this waits for a log that is full.
-            while !thread.is_finished() && moment::now() < deadline {
-                std::thread::park_timeout(LOOKS_EVERY);
-            }
-            if !thread.is_finished() {
-                threads.push(thread);
-            } else if thread.join().is_err() {
-                ::log::error!("{}: a connection thread panicked", self.lane);
-            }
+        let began = moment::now();
+        self.threads.end(THREADS_END_WITHIN);
+        while !self.credential.has_ended() && moment::since(began) < THREADS_END_WITHIN {
+            std::thread::park_timeout(LOOKS_EVERY);
         }
         let now = Moment::now();
         let mut settler = self.settler();
@@ -225,3 +175,6 @@ impl Drop for RunningLane {
         self.lane.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,8 +57,6 @@ impl Worker {
         settler: Settler,
     ) -> std::io::Result<Self> {
         let waiter = Waiter::new()?;
-        let bell = waiter.bell();
-        lane.crew().seat(seat, Box::new(move || bell.ring()));
         let desk = Desk::new(seat, lane, route, settler);
         Ok(Self {
             desk,
@@ -73,8 +71,10 @@ impl Worker {
         self.heartbeat.clone()
     }
 
-    /// Works until the lane is stopped.
+    /// Works until the lane is stopped, or this thread has had nothing to do for long.
     pub fn run(mut self) {
+        let bell = self.waiter.bell();
+        self.desk.sit_down(Box::new(move || bell.ring()));
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work())) {
             self.desk.recover(panic_text(&*panic), Moment::now());
             self.wait(moment::now() + RESTART_AFTER);
@@ -98,6 +98,7 @@ impl Worker {
                     self.desk.leave(now);
                     return self.desk.flush(now);
                 }
+                Next::Dismissed => return,
             }
         }
     }

@@ -1,19 +1,24 @@
 //! Who looks after a lane's queue: one state per connection thread, so that a push wakes exactly
-//! the thread that should take it, and no thread when one is looking already.
+//! the thread that should take it, and no thread when one is looking already. A thread that is not
+//! needed ends; its seat is absent until work asks for it.
 //!
 //! ```text
 //!            sees work                  all streams in use, or connecting
 //!   Warm ───────────────→ Looking ───────────────────────────────────────→ Busy
 //!   Cold ←─────────────── (runs)  ←─────────────────────────────────────── (runs or waits)
-//!        nothing to take                       a stream came free
+//!        nothing to take   ↑   │               a stream came free
+//!                  started │   │ idle for long
+//!                          └─ Absent
 //! ```
 //!
 //! The rule that loses no wake-up (the store-buffering pattern): whoever adds work makes it
 //! visible, fences, then reads the states; whoever stops looking writes its state, fences, then
 //! reads the queue. One of the two sees the other: `tests/loom_attendance.rs` checks it over all
-//! interleavings, which is why the atomics come from the parent module.
+//! interleavings, which is why the atomics come from the parent module. The same holds of a thread
+//! that ends: it is absent first, and then reads what waits; if that needs it, it comes back, or
+//! whoever brought it has claimed the seat and starts another thread on it.
 //!
-//! Pure: atomics only. The caller rings the thread that [`Attendance::call`] names.
+//! Pure: atomics only. The caller rings or starts the thread that [`Attendance::call`] names.
 
 use super::atomics::{AtomicU8, Ordering, fence};
 
@@ -29,6 +34,19 @@ pub enum State {
     Cold = 2,
     /// Has no room, or is connecting; looks at the queue by itself once that has changed.
     Busy = 3,
+    /// Waits until it may connect, for work that is there, and looks at the queue by itself then.
+    Waiting = 4,
+    /// Does not run: started only when nobody else can take the work.
+    Absent = 5,
+}
+
+/// Who is to look after work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The thread on this seat, which waits.
+    Wake(usize),
+    /// A new thread on this seat.
+    Start(usize),
 }
 
 /// The states of a lane's connection threads, by index.
@@ -38,13 +56,35 @@ pub struct Attendance {
 }
 
 impl Attendance {
-    /// As many seats as the lane has threads, all busy until their threads have started.
+    /// As many seats as the lane may have threads, none of which runs.
     pub fn new(threads: usize) -> Self {
         Self {
             seats: (0..threads)
-                .map(|_| AtomicU8::new(State::Busy as u8))
+                .map(|_| AtomicU8::new(State::Absent as u8))
                 .collect(),
         }
+    }
+
+    /// A thread has started on that seat. It is busy, unless it was called: then it looks.
+    pub fn arrive(&self, seat: usize) {
+        self.exchange(seat, State::Absent, State::Busy);
+    }
+
+    /// Thread `seat` is needed after all, and goes on, unless another is being started on its seat.
+    pub fn come_back(&self, seat: usize) -> bool {
+        self.exchange(seat, State::Absent, State::Looking)
+    }
+
+    /// No thread came of the call to that seat.
+    pub fn stay_away(&self, seat: usize) {
+        self.exchange(seat, State::Looking, State::Absent);
+    }
+
+    /// Threads that run, or are being started.
+    pub fn present(&self) -> usize {
+        fence(Ordering::SeqCst);
+        let is_present = |seat: &&AtomicU8| seat.load(Ordering::SeqCst) != State::Absent as u8;
+        self.seats.iter().filter(is_present).count()
     }
 
     /// Thread `seat` runs and will look at the queue before it waits. True if it is entitled to
@@ -76,10 +116,10 @@ impl Attendance {
         seat.is_some_and(|seat| seat.load(Ordering::SeqCst) == state as u8)
     }
 
-    /// Work is there: names the thread to wake, if one must be woken. It counts as looking from
-    /// here on. A cold thread is named only if `may_connect`: who is connecting looks at the queue
-    /// when that is done.
-    pub fn call(&self, may_connect: impl FnOnce() -> bool) -> Option<usize> {
+    /// Work is there: names the thread to wake or to start, if one must be. It counts as looking
+    /// from here on. One without a connection is named only if `may_connect`: who is connecting
+    /// looks at the queue when that is done.
+    pub fn call(&self, may_connect: impl FnOnce() -> bool) -> Option<Call> {
         fence(Ordering::SeqCst);
         // A warm thread that wakes by itself between being seen and being claimed is looking now:
         // that calls for another look, not for another connection.
@@ -96,31 +136,47 @@ impl Attendance {
                 break;
             }
             let claimed = self.claim(State::Warm);
-            if claimed.is_some() {
-                return claimed;
+            if let Some(claimed) = claimed {
+                return Some(Call::Wake(claimed));
             }
         }
         self.call_cold(may_connect)
     }
 
-    /// Names a thread without a connection, if there is one and it may connect. It counts as
-    /// looking from here on.
-    pub fn call_cold(&self, may_connect: impl FnOnce() -> bool) -> Option<usize> {
-        let is_cold = |seat: &AtomicU8| seat.load(Ordering::SeqCst) == State::Cold as u8;
-        let wanted = self.seats.iter().any(is_cold) && may_connect();
-        wanted.then(|| self.claim(State::Cold)).flatten()
+    /// Names a thread without a connection, if there is one and it may connect; else one that is
+    /// to be started for that. It counts as looking from here on.
+    pub fn call_cold(&self, may_connect: impl FnOnce() -> bool) -> Option<Call> {
+        let has_none = |seat: &AtomicU8| {
+            let state = seat.load(Ordering::SeqCst);
+            state == State::Cold as u8 || state == State::Absent as u8
+        };
+        if !self.seats.iter().any(has_none) || !may_connect() {
+            return None;
+        }
+        // In this order: who is cold may turn absent meanwhile.
+        let cold = self.claim(State::Cold).map(Call::Wake);
+        cold.or_else(|| self.call_absent())
+    }
+
+    /// Names a thread that is to be started, unless one waits for what that would wait for too. It
+    /// counts as looking from here on.
+    pub fn call_absent(&self) -> Option<Call> {
+        let waits = |seat: &AtomicU8| seat.load(Ordering::SeqCst) == State::Waiting as u8;
+        let claimed = (!self.seats.iter().any(waits)).then(|| self.claim(State::Absent));
+        claimed.flatten().map(Call::Start)
     }
 
     /// Turns the first thread in the state `wanted` into a looking one.
     fn claim(&self, wanted: State) -> Option<usize> {
-        self.seats.iter().position(|seat| {
-            seat.compare_exchange(
-                wanted as u8,
-                State::Looking as u8,
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            )
-            .is_ok()
+        (0..self.seats.len()).find(|seat| self.exchange(*seat, wanted, State::Looking))
+    }
+
+    /// Turns a thread that is in one state into the other; whether it was.
+    fn exchange(&self, seat: usize, from: State, to: State) -> bool {
+        let (from, to) = (from as u8, to as u8);
+        self.seats.get(seat).is_some_and(|seat| {
+            seat.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
         })
     }
 }

@@ -1,31 +1,40 @@
-//! The connection threads of a lane: who looks after its queue, who is woken for work, and which
-//! of them may connect.
+//! The connection threads of a lane: who looks after its queue, who is woken or started for work,
+//! and which of them may connect.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-use super::attendance::{Attendance, State};
+use super::attendance::{Attendance, Call, State};
 use super::dial::Dial;
+use super::inquiry::Inquiries;
 use super::lock;
 
 /// What wakes a connection thread.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
-/// The threads of a lane.
+/// Starts a thread on a seat, which is to take it by [`Crew::seat`]; false if it could not.
+pub type Start = Box<dyn Fn(usize) -> bool + Send + Sync>;
+
+/// The threads of a lane: as many as work asks for, up to the number of its seats.
 pub struct Crew {
     attendance: Attendance,
-    wakes: Box<[OnceLock<Wake>]>,
+    /// What wakes those that run.
+    wakes: Box<[Mutex<Option<Wake>>]>,
+    start: OnceLock<Start>,
+    inquiries: Inquiries,
     dial: Mutex<Dial>,
     /// Wakes who reads the credential files again.
     reader: OnceLock<Wake>,
 }
 
 impl Crew {
-    /// A crew of so many threads.
+    /// A crew of at most so many threads.
     pub fn new(threads: usize) -> Self {
         Self {
             attendance: Attendance::new(threads),
-            wakes: (0..threads).map(|_| OnceLock::new()).collect(),
+            wakes: (0..threads).map(|_| Mutex::default()).collect(),
+            start: OnceLock::new(),
+            inquiries: Inquiries::new(threads),
             dial: Mutex::default(),
             reader: OnceLock::new(),
         }
@@ -41,36 +50,76 @@ impl Crew {
         &self.attendance
     }
 
-    /// Registers what wakes thread `seat`; the first registration stays.
-    pub fn seat(&self, seat: usize, wake: Wake) {
-        if let Some(cell) = self.wakes.get(seat) {
-            let _already_registered = cell.set(wake).is_err();
-        }
+    /// What the threads are asked.
+    pub fn inquiries(&self) -> &Inquiries {
+        &self.inquiries
     }
 
-    /// Wakes a thread for work, unless one is looking already or none could send it.
+    /// Registers what starts threads; the first registration stays. Without one they come by
+    /// themselves.
+    pub fn on_start(&self, start: Start) {
+        let _already_registered = self.start.set(start).is_err();
+    }
+
+    /// A thread takes that seat, and is woken by that from now on.
+    pub fn seat(&self, seat: usize, wake: Wake) {
+        if let Some(place) = self.wakes.get(seat) {
+            *lock(place) = Some(wake);
+        }
+        self.inquiries.open(seat);
+        self.attendance.arrive(seat);
+    }
+
+    /// Thread `seat`, which has nothing in its hands, ends unless `is_needed` says otherwise then:
+    /// true if it must end. What is asked of it has to be answered before.
+    pub(super) fn dismiss(&self, seat: usize, is_needed: impl FnOnce() -> bool) -> bool {
+        if !self.inquiries.close(seat) {
+            return false;
+        }
+        let wake = self.wakes.get(seat).and_then(|place| lock(place).take());
+        self.attendance.leave(seat, State::Absent);
+        if !is_needed() || !self.attendance.come_back(seat) {
+            return true;
+        }
+        if let Some(wake) = wake {
+            self.seat(seat, wake);
+        }
+        false
+    }
+
+    /// Wakes a thread for work, or starts one, unless one is looking already or none could send it.
     pub fn call(&self) {
         self.pass_on(None);
     }
 
-    /// Wakes a thread that has no connection, if one could be opened, for pushes that none of the
-    /// open ones takes; false if there is none.
+    /// Wakes or starts a thread that has no connection, if one could be opened, for pushes that
+    /// none of the open ones takes; false if there is none.
     pub fn call_another(&self) -> bool {
         let called = self.attendance.call_cold(|| self.dial().is_free());
-        called.inspect(|seat| self.wake(*seat)).is_some()
+        called.is_some_and(|called| self.rouse(called))
+    }
+
+    /// Starts a thread if none runs.
+    pub(super) fn call_first(&self) {
+        if self.attendance.present() == 0
+            && let Some(called) = self.attendance.call_absent()
+        {
+            self.rouse(called);
+        }
     }
 
     /// Passes work on from a thread that is about to wait: true if it is for that one.
     pub(super) fn pass_on(&self, from: Option<usize>) -> bool {
-        let called = self.attendance.call(|| self.dial().is_free());
-        let is_own = called.is_some() && called == from;
-        if let Some(seat) = called.filter(|_| !is_own) {
-            self.wake(seat);
+        match self.attendance.call(|| self.dial().is_free()) {
+            Some(Call::Wake(seat)) if Some(seat) == from => true,
+            called => {
+                called.map(|called| self.rouse(called));
+                false
+            }
         }
-        is_own
     }
 
-    /// Wakes every thread: a limit changed, or the end has come.
+    /// Wakes every thread that runs: a limit changed, or the end has come.
     pub fn wake_all(&self) {
         (0..self.wakes.len()).for_each(|seat| self.wake(seat));
     }
@@ -94,8 +143,24 @@ impl Crew {
         }
     }
 
+    /// Has a thread look that was named; false if it could not be started.
+    fn rouse(&self, called: Call) -> bool {
+        match called {
+            Call::Wake(seat) => self.wake(seat),
+            Call::Start(seat) => {
+                if !self.start.get().is_some_and(|start| start(seat)) {
+                    self.attendance.stay_away(seat);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     fn wake(&self, seat: usize) {
-        if let Some(wake) = self.wakes.get(seat).and_then(OnceLock::get) {
+        if let Some(place) = self.wakes.get(seat)
+            && let Some(wake) = &*lock(place)
+        {
             wake();
         }
     }
@@ -136,6 +201,43 @@ mod tests {
         crew.attendance.leave(0, State::Cold);
         assert!(crew.pass_on(Some(0)), "nobody else can");
         assert_eq!(*lock(&woken), [1]);
+    }
+
+    #[test]
+    fn who_is_not_needed_ends_and_another_is_started_on_its_seat() {
+        let (crew, woken) = crew(1);
+        let started = Arc::new(Mutex::new(vec![]));
+        let noted = Arc::clone(&started);
+        crew.on_start(Box::new(move |seat| {
+            let mut started = lock(&noted);
+            started.push(seat);
+            started.len() > 1
+        }));
+        crew.attendance.look(0);
+        assert!(!crew.dismiss(0, || true), "work has come meanwhile");
+        crew.wake_all();
+        assert_eq!(*lock(&woken), [0], "it is woken as before");
+        assert!(crew.dismiss(0, || false));
+        crew.wake_all();
+        assert_eq!(*lock(&woken), [0], "and no more");
+        crew.call();
+        assert_eq!(crew.attendance.present(), 0, "it could not be started");
+        crew.call_first();
+        crew.call_first();
+        assert_eq!((*lock(&started)).len(), 2, "at the next try it could");
+    }
+
+    #[test]
+    fn whoever_is_called_to_the_seat_of_one_that_ends_has_it() {
+        let (crew, _) = crew(1);
+        crew.on_start(Box::new(|_| true));
+        crew.attendance.look(0);
+        let comes = || {
+            crew.call();
+            true
+        };
+        assert!(crew.dismiss(0, comes), "another has been started for it");
+        assert_eq!(crew.attendance.present(), 1);
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Dial {
     is_wary: bool,
     /// When [`SHORT_LIVED_BURST`] short-lived connections may be replaced at once again.
     full_at: Option<Instant>,
+    /// How often the provider has complained of PINGs.
+    ping_complaints: u32,
 }
 
 impl Dial {
@@ -151,6 +153,16 @@ impl Dial {
     /// push that ended the last, which would end others with it again.
     pub fn is_wary(&self) -> bool {
         self.is_wary
+    }
+
+    /// The provider has complained of PINGs on a connection: fewer go on those to come.
+    pub fn complained_of_pings(&mut self) {
+        self.ping_complaints = self.ping_complaints.saturating_add(1);
+    }
+
+    /// How often the provider has complained of PINGs.
+    pub fn ping_complaints(&self) -> u32 {
+        self.ping_complaints
     }
 
     /// The next try waits between half and all of a time that doubles with each failure in a row;

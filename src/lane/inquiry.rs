@@ -67,7 +67,8 @@ pub struct Inquiries {
 struct Seat {
     /// The length of `open`, so that a thread that was asked nothing takes no lock.
     asked: AtomicUsize,
-    open: Mutex<Vec<Inquiry>>,
+    /// `None` while no thread runs, which has nothing then.
+    open: Mutex<Option<Vec<Inquiry>>>,
 }
 
 impl Inquiries {
@@ -77,19 +78,36 @@ impl Inquiries {
         }
     }
 
+    /// Thread `seat` runs, and is asked from now on.
+    pub(super) fn open(&self, seat: usize) {
+        if let Some(seat) = self.seats.get(seat) {
+            super::lock(&seat.open).get_or_insert_default();
+        }
+    }
+
+    /// Thread `seat` has no push and is asked no more; false if it has been, and is to answer.
+    pub(super) fn close(&self, seat: usize) -> bool {
+        self.seats.get(seat).is_none_or(|seat| {
+            let mut open = super::lock(&seat.open);
+            let is_asked = open.as_ref().is_some_and(|open| !open.is_empty());
+            open.take_if(|_| !is_asked);
+            !is_asked
+        })
+    }
+
     /// The questions to thread `seat` since the last call.
     pub fn take(&self, seat: usize) -> Vec<Inquiry> {
         match self.seats.get(seat) {
             Some(seat) if seat.asked.load(Ordering::Acquire) > 0 => {
                 let mut open = super::lock(&seat.open);
                 seat.asked.store(0, Ordering::Release);
-                std::mem::take(&mut open)
+                open.as_mut().map(std::mem::take).unwrap_or_default()
             }
             _ => Vec::new(),
         }
     }
 
-    /// Asks every thread and waits for their answers; `wake` rings them.
+    /// Asks every thread that runs and waits for their answers; `wake` rings them.
     pub(super) fn ask(
         &self,
         id: PushId,
@@ -98,19 +116,24 @@ impl Inquiries {
         wake: impl FnOnce(),
     ) -> Result<Option<Held>, NoAnswer> {
         let (answer, answers) = crossbeam_channel::bounded(self.seats.len());
+        let mut many = 0;
         for seat in &self.seats {
             let mut open = super::lock(&seat.open);
+            let Some(open) = open.as_mut() else {
+                continue;
+            };
             if open.len() >= INQUIRIES_MAX {
                 return Err(NoAnswer);
             }
             let answer = answer.clone();
             open.push(Inquiry { id, wish, answer });
             seat.asked.store(open.len(), Ordering::Release);
+            many += 1;
         }
         drop(answer);
         wake();
         let asked = moment::now();
-        for _ in &self.seats {
+        for _ in 0..many {
             let left = within.saturating_sub(moment::since(asked));
             match moment::receive_within(&answers, left) {
                 Ok(Some(held)) => return Ok(Some(held)),
@@ -131,9 +154,16 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(20);
 
+    /// Those of so many threads that run.
+    fn inquiries(threads: usize) -> Inquiries {
+        let inquiries = Inquiries::new(threads);
+        (0..threads).for_each(|seat| inquiries.open(seat));
+        inquiries
+    }
+
     #[test]
     fn who_has_it_says_so() {
-        let inquiries = Inquiries::new(2);
+        let inquiries = inquiries(2);
         let held = Held::InFlight { attempts: 1 };
         let answered = inquiries.ask(PushId(7), Wish::Find, Duration::from_secs(20), || {
             for (seat, held) in [(0, None), (1, Some(held))] {
@@ -149,7 +179,7 @@ mod tests {
 
     #[test]
     fn it_is_gone_only_when_all_have_said_so() {
-        let inquiries = Inquiries::new(2);
+        let inquiries = inquiries(2);
         let answer = |seat| {
             for inquiry in inquiries.take(seat) {
                 inquiry.answer(None);
@@ -165,8 +195,22 @@ mod tests {
     }
 
     #[test]
+    fn who_does_not_run_is_not_asked_and_who_was_asked_answers_before_it_ends() {
+        let inquiries = inquiries(2);
+        assert!(inquiries.close(0));
+        let ask = |id| inquiries.ask(PushId(id), Wish::Find, Duration::ZERO, || ());
+        assert_eq!(ask(7), Err(NoAnswer));
+        assert!(inquiries.take(0).is_empty() && !inquiries.close(1));
+        assert_eq!(inquiries.take(1).len(), 1);
+        assert!(inquiries.close(1));
+        assert_eq!(ask(8), Ok(None), "nobody runs");
+        inquiries.open(1);
+        assert_eq!(ask(9), Err(NoAnswer));
+    }
+
+    #[test]
     fn questions_are_bounded() {
-        let inquiries = Inquiries::new(1);
+        let inquiries = inquiries(1);
         for _ in 0..INQUIRIES_MAX {
             let asked = inquiries.ask(PushId(7), Wish::Find, Duration::ZERO, || ());
             assert_eq!(asked, Err(NoAnswer));

@@ -1,4 +1,5 @@
 mod aside;
+mod attendance;
 mod calls;
 mod holding;
 mod resting;
@@ -130,55 +131,6 @@ fn one_batch_wakes_one_thread_once() {
         1,
         "the busy thread passes the rest on"
     );
-}
-
-#[test]
-fn nobody_is_woken_while_one_is_looking() {
-    let attendance = Attendance::new(3);
-    attendance.leave(0, State::Warm);
-    attendance.look(2);
-    assert_eq!(attendance.call(|| true), None);
-}
-
-#[test]
-fn a_warm_thread_is_woken_before_a_cold_one() {
-    let attendance = Attendance::new(3);
-    attendance.leave(0, State::Cold);
-    attendance.leave(1, State::Warm);
-    assert_eq!(attendance.call(|| true), Some(1));
-    assert_eq!(
-        attendance.call(|| true),
-        None,
-        "the one that was woken is looking"
-    );
-    attendance.leave(1, State::Busy);
-    assert_eq!(attendance.call(|| true), Some(0));
-}
-
-#[test]
-fn busy_threads_are_left_alone() {
-    let attendance = Attendance::new(2);
-    assert_eq!(attendance.call(|| true), None);
-}
-
-#[test]
-fn no_cold_thread_is_woken_while_one_connects() {
-    let attendance = Attendance::new(2);
-    attendance.leave(0, State::Cold);
-    assert_eq!(attendance.call(|| false), None);
-    attendance.leave(1, State::Warm);
-    assert_eq!(attendance.call(|| false), Some(1), "a warm one is");
-}
-
-#[test]
-fn a_thread_that_woke_by_itself_may_not_connect() {
-    let attendance = Attendance::new(1);
-    assert!(attendance.look(0), "at its start");
-    attendance.leave(0, State::Cold);
-    assert!(!attendance.look(0));
-    attendance.leave(0, State::Cold);
-    assert_eq!(attendance.call(|| true), Some(0));
-    assert!(attendance.look(0));
 }
 
 /// A lane whose threads do nothing but count how often each was woken.

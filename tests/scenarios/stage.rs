@@ -29,6 +29,8 @@ use crate::wire::{MemoryTransport, Wire};
 
 /// Rounds at one point in time, after which a thread is taken for a busy loop.
 const ROUNDS_AT_ONCE: u32 = 2000;
+/// How long one waits who does not run.
+const NEVER: Duration = Duration::from_secs(1_000_000_000);
 /// The wall clock at the beginning.
 const UNIX: Duration = Duration::from_secs(1_790_000_000);
 
@@ -45,7 +47,9 @@ pub(crate) struct Setting {
 
 struct Seat {
     desk: Desk<MemoryTransport>,
+    /// It is woken, or started if it does not run.
     bell: Arc<AtomicBool>,
+    runs: bool,
     wait_until: Instant,
 }
 
@@ -129,6 +133,16 @@ impl Stage {
         for number in 0..setting.threads {
             stage.seat(number, &route);
         }
+        let bells: Vec<_> = stage
+            .seats
+            .iter()
+            .map(|seat| Arc::clone(&seat.bell))
+            .collect();
+        let start = move |seat: usize| {
+            bells[seat].store(true, Ordering::Relaxed);
+            true
+        };
+        stage.lane.crew().on_start(Box::new(start));
         stage
     }
 
@@ -142,18 +156,11 @@ impl Stage {
         };
         let lane = Arc::clone(&self.lane);
         let settler = Settler::new(Arc::clone(&lane), logs, limits, 7);
-        let bell = Arc::new(AtomicBool::new(false));
-        let rung = Arc::clone(&bell);
-        lane.crew().seat(
-            number,
-            Box::new(move || rung.store(true, Ordering::Relaxed)),
-        );
-        let mut desk = Desk::new(number, lane, Arc::clone(route), settler);
-        desk.look();
         self.seats.push(Seat {
-            desk,
-            bell,
-            wait_until: self.now,
+            desk: Desk::new(number, lane, Arc::clone(route), settler),
+            bell: Arc::default(),
+            runs: false,
+            wait_until: self.now + NEVER,
         });
     }
 
@@ -241,6 +248,11 @@ impl Stage {
         if !rung && !ready && seat.wait_until > self.now {
             return false;
         }
+        if !std::mem::replace(&mut seat.runs, true) {
+            let bell = Arc::clone(&seat.bell);
+            let wake = move || bell.store(true, Ordering::Relaxed);
+            seat.desk.sit_down(Box::new(wake));
+        }
         seat.desk.look();
         for _ in 0..ROUNDS_AT_ONCE {
             let dials = self.seats[index].desk.round(moment);
@@ -269,6 +281,10 @@ impl Stage {
                     return true;
                 }
                 Next::End => return false,
+                Next::Dismissed => {
+                    (seat.runs, seat.wait_until) = (false, self.now + NEVER);
+                    return true;
+                }
             }
         }
         panic!("thread {index} is in a busy loop");

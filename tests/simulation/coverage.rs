@@ -83,6 +83,8 @@ kinds! {
     Resumed "lane resumed by hand"
     Purged "settled as purged"
     RateUsedUp "rate used up"
+    ThreadStarted "thread started for work"
+    ThreadDismissed "thread ended that had nothing to do"
     Panicked "panic of a thread"
     StoodStill "thread that stood still"
     StoodStillPast "thread that stood still past a deadline, with bytes unread"

@@ -1,7 +1,7 @@
 //! A connection thread, as the world runs it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sterna::delivery::desk::Desk;
@@ -29,6 +29,32 @@ pub(crate) struct Dialling {
     pub(crate) generation: u64,
 }
 
+/// Those whom a lane has called for.
+#[derive(Clone, Default)]
+pub(crate) struct Called(Arc<Mutex<Vec<usize>>>);
+
+impl Called {
+    /// Those of that lane, from now on.
+    pub(crate) fn of(lane: &Lane) -> Self {
+        let called = Self::default();
+        let theirs = called.clone();
+        lane.crew().on_start(Box::new(move |seat| {
+            theirs.0.lock().unwrap().push(seat);
+            true
+        }));
+        called
+    }
+
+    /// Those since the last call.
+    pub(crate) fn take(&self) -> Vec<usize> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+}
+
 pub(crate) struct Seat {
     pub(crate) desk: Desk<SimulatedTransport>,
     pub(crate) bell: Arc<AtomicBool>,
@@ -36,7 +62,10 @@ pub(crate) struct Seat {
     /// It goes on without a wait.
     pub(crate) again: bool,
     pub(crate) dialling: Option<Dialling>,
+    /// It does not run.
     pub(crate) over: bool,
+    /// When it began to.
+    pub(crate) begun: Option<Instant>,
     /// Bytes have come, or there is room for some.
     pub(crate) has_bytes: bool,
     /// Rounds in a row at one point in time.
@@ -52,6 +81,7 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
+    /// One that does not run.
     pub(crate) fn new(
         number: usize,
         lane: &Arc<Lane>,
@@ -59,22 +89,15 @@ impl Seat {
         settler: Settler,
         now: Instant,
     ) -> Self {
-        let bell = Arc::new(AtomicBool::new(false));
-        let rung = Arc::clone(&bell);
-        lane.crew().seat(
-            number,
-            Box::new(move || rung.store(true, Ordering::Relaxed)),
-        );
         let (lane, route) = (Arc::clone(lane), Arc::clone(route));
-        let mut desk = Desk::new(number, lane, route, settler);
-        desk.look();
         Self {
-            desk,
-            bell,
+            desk: Desk::new(number, lane, route, settler),
+            bell: Arc::default(),
             wait_until: now,
             again: false,
             dialling: None,
-            over: false,
+            over: true,
+            begun: None,
             has_bytes: false,
             rounds: (now, 0),
             in_second: (now, 0),
@@ -82,6 +105,14 @@ impl Seat {
             stands_until: None,
             doom: None,
         }
+    }
+
+    /// It runs.
+    pub(crate) fn start(&mut self, now: Instant) {
+        let rung = Arc::clone(&self.bell);
+        let wake = move || rung.store(true, Ordering::Relaxed);
+        self.desk.sit_down(Box::new(wake));
+        (self.over, self.begun, self.wait_until) = (false, Some(now), now);
     }
 
     /// One more round; so many in a row at this point in time, and so many within a second that no

@@ -31,7 +31,7 @@ use crate::net::{Link, Net, SimulatedTransport};
 use crate::provider::Peer;
 use crate::reply::ALWAYS_REFUSING;
 use crate::script::{self, Script};
-use crate::seat::{Dialled, Dialling, Seat, settler};
+use crate::seat::{Called, Dialled, Dialling, Seat, settler};
 use crate::site::Site;
 use alarms::Reasons;
 use keeper::Keeper;
@@ -77,6 +77,7 @@ pub(crate) struct World {
     /// How often the clock had been set at the last look.
     clock_sets: u64,
     lane: Arc<Lane>,
+    called: Called,
     present_route: Arc<PresentRoute>,
     /// The number of the credential.
     key: u64,
@@ -130,7 +131,7 @@ impl World {
     }
 
     /// A world without trouble.
-    fn of(site: Site, machine: Rc<Machine>, acts: Script, mut dice: Dice, traced: bool) -> Self {
+    fn of(site: Site, machine: Rc<Machine>, acts: Script, dice: Dice, traced: bool) -> Self {
         let origin = *ORIGIN;
         let issuer = Issuer::new(site.proof, origin);
         let lane = Lane::new(site.lane, site.capacity, site.threads);
@@ -138,12 +139,7 @@ impl World {
         lane.set_rate(site.rate, origin);
         let moment = moment_at(origin, origin, 0);
         let present_route = PresentRoute::new(&lane, site.route(0, &issuer, moment));
-        let mut seat = |number| {
-            let settler = settler(&lane, site.limits, dice.draw());
-            let settler = settler.with_register(machine.register());
-            Seat::new(number, &lane, &present_route, settler, origin)
-        };
-        let all_seats = (0..site.threads).map(&mut seat).collect();
+        let called = Called::of(&lane);
         let ledger = Ledger::new(origin, Arc::clone(&lane), site.limits, site.rate, traced);
         let net = Net {
             origin,
@@ -160,18 +156,19 @@ impl World {
             issuer,
             trap: None,
         };
-        Self {
+        let mut world = Self {
             net: Rc::new(RefCell::new(net)),
             origin,
             now: origin,
             machine,
             clock_sets: 0,
             lane,
+            called,
             present_route,
             key: 0,
             site,
             keeper: Keeper::default(),
-            seats: all_seats,
+            seats: Vec::new(),
             peers: Vec::new(),
             acts,
             next_id: 1,
@@ -185,7 +182,36 @@ impl World {
             digest_until_healed: 0,
             draining: false,
             stopped: false,
+        };
+        world.seats = (0..site.threads).map(|seat| world.seat(seat)).collect();
+        world
+    }
+
+    /// A thread that does not run yet.
+    fn seat(&self, number: usize) -> Seat {
+        let (lane, seed) = (&self.lane, self.net.borrow_mut().dice.draw());
+        let settler = settler(lane, self.site.limits, seed).with_register(self.machine.register());
+        Seat::new(number, lane, &self.present_route, settler, self.now)
+    }
+
+    /// Starts the threads that the lane has called for.
+    fn start_called(&mut self) -> bool {
+        let called = self.called.take();
+        for number in &called {
+            if !self.seats[*number].over {
+                self.violate(&format!("thread {number} is started beside itself"));
+            }
+            if self.seats[*number].begun.is_some() {
+                self.seats[*number] = self.seat(*number);
+            }
+            self.seats[*number].start(self.now);
+            self.net
+                .borrow_mut()
+                .ledger
+                .coverage
+                .count(Kind::ThreadStarted);
         }
+        !called.is_empty()
     }
 
     /// Its first push has that id.
@@ -208,7 +234,7 @@ impl World {
         if std::mem::replace(&mut self.clock_sets, sets) != sets {
             self.net.borrow_mut().issuer.clock_set = Some(self.now);
         }
-        let mut moved = self.act() | self.keep();
+        let mut moved = self.act() | self.keep() | self.start_called();
         for index in 0..self.seats.len() {
             moved |= self.step(index);
         }
@@ -219,7 +245,15 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.seats.iter().all(|seat| seat.over)
+        self.stopped && self.called.is_empty() && self.seats.iter().all(|seat| seat.over)
+    }
+
+    /// What waits is looked after by somebody, whoever has ended meanwhile.
+    fn check_threads(&self) {
+        let is_left = self.seats.iter().all(|seat| seat.over) && self.called.is_empty();
+        if is_left && !self.stopped && self.lane.room().outstanding() > 0 {
+            self.violate("pushes wait, and no thread runs");
+        }
     }
 
     fn is_settled(&self) -> bool {
@@ -377,6 +411,14 @@ impl World {
                     seat.desk.leave(moment);
                     Self::read_logs(&self.net, &mut seat.desk, moment);
                     seat.over = true;
+                }
+                Next::Dismissed => {
+                    seat.over = true;
+                    self.net
+                        .borrow_mut()
+                        .ledger
+                        .coverage
+                        .count(Kind::ThreadDismissed);
                 }
             }
         }

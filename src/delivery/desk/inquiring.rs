@@ -12,7 +12,7 @@ use crate::push::PushId;
 impl<T: Transport> Desk<T> {
     /// Tells whoever asked what is here. What is purged is told of when its line is with the log.
     pub(super) fn answer_inquiries(&mut self, now: Moment) {
-        for inquiry in self.lane.inquiries().take(self.seat) {
+        for inquiry in self.lane.crew().inquiries().take(self.seat) {
             match inquiry.wish {
                 Wish::Find => {
                     let held = self.find(inquiry.id);

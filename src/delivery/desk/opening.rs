@@ -54,11 +54,15 @@ impl<T: Transport> Desk<T> {
         });
         match opened {
             Ok(connection) => {
-                self.lane.crew().dial().succeeded();
+                let ping_complaints = {
+                    let mut dial = self.lane.crew().dial();
+                    dial.succeeded();
+                    dial.ping_complaints()
+                };
                 self.lane.outage().has(Lack::Connection);
                 let id = self.lane.new_connection();
                 let mut link = Link::new(id, connection, &self.route, begun, now);
-                link.session().slow_down_pings(self.ping_complaints);
+                link.session().slow_down_pings(ping_complaints);
                 if begun.generation != self.generation {
                     link.session().retire(REPLACED);
                 }

@@ -195,6 +195,8 @@ struct Scene {
     manners: fn(usize, usize) -> Manners,
     /// When connections were opened.
     opened: Vec<Instant>,
+    /// When the thread ended that had nothing to do.
+    dismissed: Vec<Instant>,
     /// The ids in the lines of the push logs.
     settled: Vec<u64>,
     panics: usize,
@@ -231,9 +233,6 @@ impl Scene {
         let now = Moment::now();
         let lane = Lane::new(LaneId::IOS, 10_000, threads);
         let bell = Arc::new(AtomicBool::new(false));
-        let rung = Arc::clone(&bell);
-        lane.crew()
-            .seat(0, Box::new(move || rung.store(true, Ordering::Relaxed)));
         let nowhere = Destination::Discard;
         let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
         let limits = Limits {
@@ -269,7 +268,7 @@ impl Scene {
         };
         let route = PresentRoute::new(&lane, route);
         let desk = Desk::new(0, Arc::clone(&lane), route, settler);
-        Self {
+        let scene = Self {
             lane,
             desk,
             now,
@@ -278,9 +277,19 @@ impl Scene {
             handed,
             manners: |_, _| Manners::Answers,
             opened: Vec::new(),
+            dismissed: Vec::new(),
             settled: Vec::new(),
             panics: 0,
-        }
+        };
+        scene.sit_down();
+        scene
+    }
+
+    /// The thread runs, as if it had come by itself.
+    fn sit_down(&self) {
+        let rung = Arc::clone(&self.bell);
+        let wake = move || rung.store(true, Ordering::Relaxed);
+        self.desk.sit_down(Box::new(wake));
     }
 
     fn enqueue(&self, first_id: u64, count: usize) {
@@ -324,6 +333,11 @@ impl Scene {
                     }
                 }
                 Next::End => return,
+                Next::Dismissed => {
+                    self.dismissed.push(self.now.monotonic);
+                    self.now.monotonic = end;
+                    return self.sit_down();
+                }
             }
         }
     }

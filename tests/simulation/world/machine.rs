@@ -114,6 +114,7 @@ fn advance(worlds: &mut [World]) {
     for world in worlds {
         let now = world.now;
         world.net.borrow_mut().ledger.check_waiting(now);
+        world.check_threads();
     }
 }
 

@@ -1,7 +1,6 @@
 //! The daemon ends and begins anew, with what it has kept.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sterna::delivery::policy;
@@ -12,7 +11,7 @@ use super::World;
 use super::keeper::Keeper;
 use crate::coverage::Kind;
 use crate::ledger::FIRST_PROBE;
-use crate::seat::{Seat, settler};
+use crate::seat::{Called, settler};
 
 impl World {
     /// What the daemon does once its threads have ended.
@@ -45,21 +44,13 @@ impl World {
         self.stopped = false;
         self.draining = false;
         self.keeper = Keeper::default();
-        let net = &mut *self.net.borrow_mut();
+        let mut net = self.net.borrow_mut();
         self.lane.set_stream_limit(net.pusher_max);
+        self.called = Called::of(&self.lane);
         let route = site.route(self.key, &net.issuer, moment);
         self.present_route = PresentRoute::new(&self.lane, route);
         let kept = net.issuer.take_resumed();
         (0..kept).for_each(|_| net.ledger.coverage.count(Kind::AuthTokenKept));
-        let (lane, route) = (&self.lane, &self.present_route);
-        let register = self.machine.register();
-        self.seats = (0..site.threads)
-            .map(|number| {
-                let settler = settler(lane, site.limits, net.dice.draw());
-                let settler = settler.with_register(Arc::clone(&register));
-                Seat::new(number, lane, route, settler, now)
-            })
-            .collect();
         let outstanding = net.ledger.restarted(&self.lane, site.rate, now);
         let journal = self.machine.journal.as_ref();
         let pushes = journal.map_or_else(Vec::new, |it| it.resume(site.lane));
@@ -92,6 +83,9 @@ impl World {
                 None => fresh.push(push),
             }
         }
+        drop(net);
+        self.seats = (0..site.threads).map(|seat| self.seat(seat)).collect();
         self.lane.enqueue(room, fresh);
+        self.lane.call_first();
     }
 }

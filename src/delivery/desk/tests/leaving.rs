@@ -16,6 +16,45 @@ fn lines(desk: &Desk<Kind>) -> Vec<serde_json::Value> {
 }
 
 #[test]
+fn a_thread_without_anything_to_do_closes_its_connection_and_ends() {
+    let mut scene = Scene::new();
+    let start = scene.now.monotonic;
+    scene.enqueue(1, 2);
+    scene.pass(10 * HOUR);
+    assert!(scene.dismissed.is_empty(), "its connection is open");
+    scene.pass(IDLE_MAX + 2 * LONGEST_WAIT);
+    assert_eq!(
+        (scene.desk.transports().count(), scene.dismissed.len()),
+        (0, 1)
+    );
+    let after = scene.dismissed[0].duration_since(start + 10 * HOUR);
+    assert!(
+        after >= IDLE_MAX && after <= IDLE_MAX + LONGEST_WAIT,
+        "{after:?}"
+    );
+    // Whoever has come for it, what follows goes at once.
+    scene.enqueue(3, 2);
+    scene.pass(Duration::ZERO);
+    assert_eq!((scene.opened.len(), scene.answered()), (2, 2));
+}
+
+#[test]
+fn the_last_thread_does_not_end_while_pushes_wait() {
+    let mut scene = Scene::with_threads(2);
+    scene.lane.holding().pause(scene.now);
+    scene.enqueue(1, 1);
+    scene.pass(3 * IDLE_MAX);
+    assert!(scene.dismissed.is_empty(), "there is work");
+    let mut hand = VecDeque::new();
+    assert!(scene.lane.take(&mut hand));
+    scene.pass(3 * IDLE_MAX);
+    assert!(scene.dismissed.is_empty(), "there may be work");
+    scene.lane.crew().attendance().leave(1, State::Cold);
+    scene.pass(2 * IDLE_MAX);
+    assert_eq!(scene.dismissed.len(), 1, "another sees to it");
+}
+
+#[test]
 fn a_push_in_flight_at_the_end_is_said_to_be_maybe_sent() {
     let mut scene = Scene::new();
     scene.manners = |_, nth| match nth {

@@ -1,0 +1,134 @@
+use std::fs;
+
+use super::*;
+use crate::http2::Options;
+use crate::lane::{CredentialRefusal, EndsWith};
+use crate::log::Destination;
+use crate::net::connection::{Endpoint, Timeouts};
+use crate::net::fixture::{AMPLE, Authority};
+use crate::net::resolve::Resolver;
+use crate::net::tls;
+use crate::provider::apns;
+use crate::push::{self, Provider};
+
+/// A way to a port on which nobody listens.
+fn way(authority: &Authority) -> (Route, CredentialFiles) {
+    let route = Route {
+        endpoint: Endpoint {
+            host: "127.0.0.1".to_owned(),
+            port: 9,
+            tls: authority.client(&[tls::ALPN_H2]),
+            resolver: Arc::new(Resolver::system()),
+            http2: Options::default(),
+            timeouts: Timeouts::default(),
+        },
+        address: Arc::new(apns::Address {
+            authority: "127.0.0.1".into(),
+            topic: None,
+            ids: Arc::default(),
+        }),
+        credentials: Credentials::Certificate,
+        credential_name: "a certificate".to_owned(),
+        clock: Arc::default(),
+        timeout: AMPLE,
+        idle_timeout: AMPLE,
+    };
+    let files = CredentialFiles::new(Vec::new(), Box::new(|| unreachable!("there are no files")));
+    (route, files)
+}
+
+/// So many lanes of up to four threads each, called by that name and a number.
+fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
+    let sizing = Sizing {
+        workers: 4,
+        capacity: 1000,
+        streams: None,
+        first_probe: AMPLE,
+    };
+    let nowhere = Destination::Discard;
+    let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
+    let limits = Limits {
+        retry_max: 3,
+        max_age: AMPLE,
+        resend_unknown: true,
+    };
+    let authority = Authority::new();
+    let lane = |number| {
+        let name: &'static str = format!("{name}{number}").leak();
+        let known = (
+            LaneId::new(number, Provider::Apns, name),
+            Arc::<LaneStats>::default(),
+        );
+        let register = Arc::<Register>::default();
+        RunningLane::new(known, sizing, way(&authority), limits, &logs, &register)
+    };
+    (1..=many).map(lane).collect()
+}
+
+/// Threads of this process whose name begins so.
+fn threads(name: &str) -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")));
+    // One may have ended since it was listed.
+    let names = names.filter_map(Result::ok);
+    names.filter(|it| it.starts_with(name)).count()
+}
+
+/// Waits until there are so many threads whose name begins so.
+fn await_threads(name: &str, many: usize) {
+    let until = moment::now() + AMPLE;
+    while threads(name) != many {
+        let there = threads(name);
+        assert!(moment::now() < until, "{there} threads {name}, not {many}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn fifty_idle_lanes_have_no_thread_and_one_each_when_there_is_something_to_send() {
+    let lanes = lanes("fifty", 50);
+    assert_eq!(threads("fifty"), 0, "an idle lane has none");
+    for running in &lanes {
+        let pushes = push::fixture::pushes(1, 3, Moment::now());
+        let room = running.lane.room().reserve(3).unwrap();
+        running.lane.enqueue(room, pushes);
+    }
+    await_threads("fifty", 50);
+    for running in &lanes {
+        running.lane.stop();
+        running.end();
+        assert!(running.has_ended());
+    }
+    await_threads("fifty", 0);
+}
+
+#[test]
+fn the_files_of_a_credential_are_read_by_a_thread_while_the_lane_is_held_for_it() {
+    let lanes = lanes("held", 2);
+    let lane = &lanes[0].lane;
+    let refusal = CredentialRefusal {
+        reason: "InvalidProviderToken".into(),
+        text: "no key of this team".into(),
+        ends_with: EndsWith::Probe,
+    };
+    for _ in 0..2 {
+        lane.refuse(refusal.clone(), 0, None, None, Moment::now(), 0);
+        await_threads("held", 1);
+        lane.taken(0, moment::now());
+        await_threads("held", 0);
+    }
+}
+
+#[test]
+fn a_lane_that_has_stopped_starts_no_thread() {
+    let lanes = lanes("stopped", 1);
+    let lane = &lanes[0].lane;
+    lane.stop();
+    lane.enqueue(
+        lane.room().reserve(1).unwrap(),
+        push::fixture::pushes(1, 1, Moment::now()),
+    );
+    lanes[0].look();
+    assert_eq!(threads("stopped"), 0);
+    assert_eq!(lane.take_rest().len(), 1);
+}

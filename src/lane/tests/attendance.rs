@@ -1,0 +1,83 @@
+//! Whom work is for: who is woken, and who is started.
+
+use super::*;
+
+/// That of so many threads that run and are busy.
+fn attendance(threads: usize) -> Attendance {
+    let attendance = Attendance::new(threads);
+    (0..threads).for_each(|seat| attendance.arrive(seat));
+    attendance
+}
+
+#[test]
+fn nobody_is_woken_while_one_is_looking() {
+    let attendance = attendance(3);
+    attendance.leave(0, State::Warm);
+    attendance.look(2);
+    assert_eq!(attendance.call(|| true), None);
+}
+
+#[test]
+fn a_warm_thread_is_woken_before_a_cold_one() {
+    let attendance = attendance(3);
+    attendance.leave(0, State::Cold);
+    attendance.leave(1, State::Warm);
+    assert_eq!(attendance.call(|| true), Some(Call::Wake(1)));
+    assert_eq!(
+        attendance.call(|| true),
+        None,
+        "the one that was woken is looking"
+    );
+    attendance.leave(1, State::Busy);
+    assert_eq!(attendance.call(|| true), Some(Call::Wake(0)));
+}
+
+#[test]
+fn busy_threads_are_left_alone() {
+    let attendance = attendance(2);
+    assert_eq!(attendance.call(|| true), None);
+}
+
+#[test]
+fn no_cold_thread_is_woken_while_one_connects() {
+    let attendance = attendance(2);
+    attendance.leave(0, State::Cold);
+    assert_eq!(attendance.call(|| false), None);
+    attendance.leave(1, State::Warm);
+    assert_eq!(
+        attendance.call(|| false),
+        Some(Call::Wake(1)),
+        "a warm one is"
+    );
+}
+
+#[test]
+fn a_thread_that_woke_by_itself_may_not_connect() {
+    let attendance = attendance(1);
+    assert!(attendance.look(0), "at its start");
+    attendance.leave(0, State::Cold);
+    assert!(!attendance.look(0));
+    attendance.leave(0, State::Cold);
+    assert_eq!(attendance.call(|| true), Some(Call::Wake(0)));
+    assert!(attendance.look(0));
+}
+
+#[test]
+fn a_thread_is_started_if_none_that_runs_can_take_the_work() {
+    let attendance = attendance(3);
+    attendance.leave(2, State::Absent);
+    attendance.leave(1, State::Cold);
+    assert_eq!(attendance.present(), 2);
+    assert_eq!(attendance.call(|| false), None, "one is connecting");
+    assert_eq!(attendance.call(|| true), Some(Call::Wake(1)));
+    attendance.leave(1, State::Waiting);
+    assert_eq!(attendance.call(|| true), None, "it would have to wait too");
+    attendance.leave(1, State::Busy);
+    assert_eq!(attendance.call(|| true), Some(Call::Start(2)));
+    assert_eq!(attendance.call(|| true), None, "it is about to look");
+    assert!(attendance.look(2), "and may connect");
+    attendance.leave(2, State::Absent);
+    assert!(attendance.come_back(2) && !attendance.come_back(2));
+    attendance.stay_away(2);
+    assert_eq!(attendance.present(), 2, "no thread came of it");
+}
