@@ -1,7 +1,8 @@
-//! Access tokens for Google's APIs: one exchange at a time for all threads, ahead of expiry.
+//! Access tokens for Google's APIs: one exchange at a time for all threads of a lane, ahead of
+//! expiry.
 //!
-//! [`AccessTokens`] is the shell: a thread that exchanges signed assertions for access tokens and
-//! rings bells, so that a connection thread never waits for it. When to exchange, when to back
+//! [`AccessTokens`] is the shell: it exchanges signed assertions for access tokens and rings bells,
+//! so that a connection thread never waits for it. When to exchange, when to back
 //! off and which token is good is decided by the pure state machine in `refresh`; what the token
 //! endpoint's answers mean is a table in `answer`.
 //!

@@ -1,6 +1,8 @@
-//! The shell: one thread that asks for tokens, and what the other threads see of it.
+//! The shell: one thread that asks for the tokens of all accounts, and what others see of them.
 //!
-//! Without the thread, whoever made it asks and says what came.
+//! It knows when each is due; an exchange has a thread of its own while it lasts, so that a slow
+//! endpoint keeps no other account waiting. An account for which that thread does nothing is asked
+//! for by whoever made it, who says what came.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -8,9 +10,11 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::answer::{Class, Failure, Grant};
 use super::exchange::{EXCHANGE_TIMEOUT, exchange};
@@ -23,20 +27,21 @@ use crate::moment::{self, Moment};
 /// A bell that is rung when there is news.
 type Bell = Arc<dyn Fn(Moment) + Send + Sync>;
 
-/// The access tokens of one account, kept fresh by a thread of their own.
+/// The access tokens of one account, kept fresh by the thread that does so for all of them.
 ///
-/// Dropping it ends the thread, after the exchange under way if there is one.
+/// Dropping it ends that, after the exchange under way if there is one.
 ///
 /// A token grows old at Google: all points in time are those of [`Moment::elsewhere`].
 pub struct AccessTokens {
     shared: Arc<Shared>,
-    heartbeat: Heartbeat,
 }
 
 struct Shared {
     state: Mutex<State>,
-    /// Signalled when there is news, and when the thread has to look again.
-    changed: Condvar,
+    /// How a token is asked for; `None` if whoever made it does so.
+    asker: Option<(Account, ureq::Agent)>,
+    /// Of the thread that is to look after it.
+    heartbeat: Heartbeat,
     /// A token that is taken would be news.
     is_in_question: AtomicBool,
 }
@@ -45,48 +50,66 @@ struct State {
     refresh: Refresh,
     random: Random,
     bells: Vec<Bell>,
-    ended: bool,
+    /// An exchange is under way.
+    asks: bool,
 }
 
+/// The accounts of this process whose tokens are kept fresh.
+struct Renewals {
+    accounts: Mutex<Accounts>,
+    /// Rung when one of them has to be looked at.
+    bell: (Sender<()>, Receiver<()>),
+}
+
+#[derive(Default)]
+struct Accounts {
+    known: Vec<Weak<Shared>>,
+    /// The thread runs, as long as there are any.
+    is_looked_after: bool,
+}
+
+static RENEWALS: LazyLock<Renewals> = LazyLock::new(|| Renewals {
+    accounts: Mutex::default(),
+    bell: bounded(1),
+});
+
 impl AccessTokens {
-    /// Starts the thread, which asks for the first token at once.
+    /// Has tokens asked for from now on: the first at once.
     ///
     /// # Errors
     ///
     /// The operating system's, if it has no thread to give.
     pub fn start(account: Account, agent: ureq::Agent) -> io::Result<Self> {
-        let tokens = Self::by_hand(random());
-        let theirs = Arc::clone(&tokens.shared);
-        let beat = tokens.heartbeat.clone();
-        thread::Builder::new()
-            .name("oauth".to_owned())
-            .spawn(move || run(&theirs, &account, &agent, &beat))?;
+        let tokens = Self::of(random(), Some((account, agent)));
+        RENEWALS.add(&tokens.shared)?;
         Ok(tokens)
     }
 
-    /// The same without a thread: to be asked by [`AccessTokens::asks_at`] when a token is wanted,
-    /// and to be told what came.
+    /// Tokens for which whoever has them asks: when one is wanted is told by
+    /// [`AccessTokens::asks_at`], and what came is told to it.
     pub fn by_hand(seed: u64) -> Self {
+        Self::of(seed, None)
+    }
+
+    fn of(seed: u64, asker: Option<(Account, ureq::Agent)>) -> Self {
         let state = State {
             refresh: Refresh::default(),
             random: Random::new(seed),
             bells: Vec::new(),
-            ended: false,
+            asks: false,
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            asker,
+            heartbeat: Heartbeat::new(moment::now()),
             is_in_question: AtomicBool::new(false),
         });
-        Self {
-            shared,
-            heartbeat: Heartbeat::new(moment::now()),
-        }
+        Self { shared }
     }
 
-    /// What tells that the thread lives.
+    /// What tells that somebody looks after them.
     pub fn heartbeat(&self) -> Heartbeat {
-        self.heartbeat.clone()
+        self.shared.heartbeat.clone()
     }
 
     /// When a token is wanted: at `now`, or later.
@@ -141,7 +164,7 @@ impl AccessTokens {
     /// Asks for a token at once, if there is none and an operator may have acted.
     pub fn ask_again(&self, now: Instant) {
         self.shared.lock().refresh.ask_again(now);
-        self.shared.changed.notify_all();
+        RENEWALS.look();
     }
 
     /// FCM refused a token with 401 to that target: it is given up, and another asked for, if it
@@ -164,7 +187,7 @@ impl AccessTokens {
                 ::log::warn!("oauth: {text}; pushes to Android wait, another is asked for later");
             }
         }
-        self.shared.changed.notify_all();
+        RENEWALS.look();
     }
 
     /// FCM has taken a token.
@@ -189,8 +212,7 @@ impl AccessTokens {
 
 impl Drop for AccessTokens {
     fn drop(&mut self) {
-        self.shared.lock().ended = true;
-        self.shared.changed.notify_all();
+        RENEWALS.look();
     }
 }
 
@@ -234,50 +256,105 @@ impl Shared {
                 state.refresh.failed(failure, now.elsewhere(), random);
             }
         }
+        state.asks = false;
         self.note_question(&state);
         let bells = state.bells.clone();
         drop(state);
-        self.changed.notify_all();
+        RENEWALS.look();
         for bell in bells {
             bell(now);
         }
     }
-}
 
-/// The thread.
-fn run(shared: &Shared, account: &Account, agent: &ureq::Agent, heartbeat: &Heartbeat) {
-    let mut state = shared.lock();
-    while !state.ended {
-        let now = Moment::now();
+    /// Begins an exchange if one is due; says how long there is nothing else to do.
+    fn look(self: &Arc<Self>, now: Moment) -> Duration {
+        let mut state = self.lock();
+        if state.asks {
+            return LONGEST_REST;
+        }
         match state.refresh.next(now.elsewhere()) {
             Next::WaitUntil(at) => {
                 let wait = at.saturating_duration_since(now.elsewhere());
                 let wait = wait.min(LONGEST_REST);
-                heartbeat.rest(now.monotonic + wait);
-                let waited = shared.changed.wait_timeout(state, wait);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                self.heartbeat.rest(now.monotonic + wait);
+                wait
             }
             Next::Exchange => {
+                state.asks = true;
                 drop(state);
                 // It may be done twice.
-                heartbeat.rest(now.monotonic + 2 * EXCHANGE_TIMEOUT);
-                ask(shared, account, agent);
-                state = shared.lock();
+                self.heartbeat.rest(now.monotonic + 2 * EXCHANGE_TIMEOUT);
+                let theirs = Arc::clone(self);
+                let builder = thread::Builder::new().name("oauth exchange".to_owned());
+                if let Err(error) = builder.spawn(move || theirs.ask()) {
+                    let failure = Failure::passing(format!("no thread for an exchange: {error}"));
+                    self.take(Err(failure), now.elsewhere(), now);
+                }
+                LONGEST_REST
             }
         }
     }
-    heartbeat.end();
+
+    /// Asks for a token and tells everyone.
+    fn ask(&self) {
+        let Some((account, agent)) = &self.asker else {
+            return;
+        };
+        let mut asked = Moment::now();
+        let result = moment::again_after_standstill(|| {
+            asked = Moment::now();
+            catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
+                .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())))
+        });
+        self.take(result, asked.elsewhere(), Moment::now());
+    }
 }
 
-/// Asks for a token and tells everyone.
-fn ask(shared: &Shared, account: &Account, agent: &ureq::Agent) {
-    let mut asked = Moment::now();
-    let result = moment::again_after_standstill(|| {
-        asked = Moment::now();
-        catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
-            .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())))
-    });
-    shared.take(result, asked.elsewhere(), Moment::now());
+impl Renewals {
+    /// Looks after an account for as long as somebody has it.
+    fn add(&'static self, account: &Arc<Shared>) -> io::Result<()> {
+        let mut accounts = self.lock();
+        if !accounts.is_looked_after {
+            let builder = thread::Builder::new().name("oauth".to_owned());
+            builder.spawn(|| self.run())?;
+            accounts.is_looked_after = true;
+        }
+        accounts.known.push(Arc::downgrade(account));
+        drop(accounts);
+        self.look();
+        Ok(())
+    }
+
+    /// Has the thread look.
+    fn look(&self) {
+        // It has been rung already.
+        let _is_full = self.bell.0.try_send(()).is_err();
+    }
+
+    /// The thread.
+    fn run(&self) {
+        loop {
+            let mut accounts = self.lock();
+            accounts.known.retain(|known| known.strong_count() > 0);
+            if accounts.known.is_empty() {
+                accounts.is_looked_after = false;
+                return;
+            }
+            let known: Vec<_> = accounts.known.iter().filter_map(Weak::upgrade).collect();
+            drop(accounts);
+            let now = Moment::now();
+            let waits = known.iter().map(|account| account.look(now));
+            let wait = waits.min().unwrap_or_default();
+            drop(known);
+            // The bell is this process's own.
+            let _rung_or_due = moment::receive_within(&self.bell.1, wait).is_ok();
+        }
+    }
+
+    /// The list is whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A random number: a fresh hasher's keys are random.
