@@ -18,6 +18,7 @@ use crate::moment::Moment;
 use crate::named::{self, Finding};
 use crate::net::tls::SystemRoots;
 use crate::pasted;
+use crate::push::LaneId;
 pub use clock::from_the_future;
 pub use online::online;
 
@@ -45,7 +46,7 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagn
 /// What the configuration leaves to a default that suits few.
 pub fn unsaid(config: &Config, source: &FileText<'_>) -> Option<Diagnostic> {
     let key = "ios.sandbox";
-    let is_apples = config.ios.as_ref()?.endpoint.is_none();
+    let is_apples = config.lane(LaneId::IOS)?.endpoint.is_none();
     let text = "ios.sandbox is not set: pushes go to Apple's development environment, which \
                 refuses device tokens of apps from the App Store and TestFlight; write \
                 sandbox = false below [ios] for those, else sandbox = true";
@@ -82,12 +83,8 @@ pub fn credentials(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<D
         }
     };
     let system = SystemRoots::load();
-    let apns = config.ios.as_ref();
-    let apns = apns.map(|ios| named::apns(ios, &system, now).map(|found| found.doubts));
-    let fcm = config.android.as_ref();
-    let fcm = fcm.map(|android| named::fcm(android, &system, now).map(|found| found.doubts));
-    for read in apns.into_iter().chain(fcm) {
-        match read {
+    for (_, lane) in config.enabled() {
+        match named::doubts(lane, &system, now) {
             Ok(doubts) => doubts.iter().for_each(|it| say(Severity::Warning, it)),
             Err(errors) => errors.iter().for_each(|it| say(Severity::Error, it)),
         }

@@ -6,11 +6,9 @@
 //! repeated. What is legal but has no effect, or another effect than it had in Gaurun, is a
 //! [`Warning`].
 //!
-//! A [`Config`] that exists is valid: a disabled platform is `None`, an enabled one has exactly
+//! A [`Config`] that exists is valid: a disabled lane is `None`, an enabled one has exactly
 //! one kind of credential. Key and certificate files are named here, never read.
 
-mod android;
-mod bind;
 mod change;
 mod core;
 mod credential;
@@ -20,10 +18,10 @@ mod effective;
 mod environment;
 mod excerpt;
 mod file_text;
-mod ios;
 mod journal;
 mod key;
 mod keys;
+mod lane;
 mod load;
 mod log;
 mod migrate;
@@ -31,43 +29,45 @@ mod names;
 mod problem;
 mod provider_url;
 mod secret;
+mod section;
+mod sections;
 mod toml_text;
+mod value;
 
-pub use android::Android;
-pub use bind::{Bind, Port, SocketAccess};
 pub use change::{Change, Effect};
-pub use core::Core;
+pub use core::{Bind, Core, Port, SocketAccess};
 pub use diagnostic::{Diagnostic, Severity, Style};
-pub use effective::{Setting, Value};
 pub use environment::Environment;
 pub use excerpt::Excerpt;
 pub use file_text::FileText;
-pub use ios::{ApnsCredential, Ios};
 pub use journal::{Journal, Sync};
-pub use key::{Allowed, Difference, Key, NumberDefault};
-pub use keys::{MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS, all as all_keys};
+pub use key::{Allowed, Difference, InForce, Key, Migration, NumberDefault};
+pub use keys::{MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS};
+pub use lane::{ApnsConfig, ApnsCredential, FcmConfig, LaneConfig, ProviderConfig};
 pub use load::{DEFAULT_PATH, control_socket, read_text};
 pub use log::{HideToken, Log};
 pub use migrate::migrate;
 pub use problem::{ConfigError, Position, Problem, Warning};
 pub use provider_url::ProviderUrl;
 pub use secret::Secret;
+pub use sections::all_keys;
+pub use value::{Setting, Value};
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
-use crate::push::{LaneId, Provider};
+use crate::push::LaneId;
 use document::Document;
+use section::{Section, Surroundings};
 
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `[core]`: the API, the lanes, the process.
     pub core: Core,
-    /// `[ios]`, unless disabled. At least one lane is enabled.
-    pub ios: Option<Ios>,
-    /// `[android]`, unless disabled.
-    pub android: Option<Android>,
+    /// The lanes that the file can name, by their ids; `None` for one that is disabled. At least
+    /// one is enabled.
+    pub lanes: BTreeMap<LaneId, Option<LaneConfig>>,
     /// `[journal]`, unless it is off.
     pub journal: Option<Journal>,
     /// `[log]`: where the logs go.
@@ -114,12 +114,20 @@ impl Config {
         }
     }
 
-    /// Whether it has a lane served.
-    pub fn enables(&self, lane: LaneId) -> bool {
-        match lane.provider() {
-            Provider::Apns => self.ios.is_some(),
-            Provider::Fcm => self.android.is_some(),
-        }
+    /// What a lane is served by, if it is enabled.
+    pub fn lane(&self, lane: LaneId) -> Option<&LaneConfig> {
+        self.lanes.get(&lane)?.as_ref()
+    }
+
+    /// The lanes that are enabled, in the order of their ids.
+    pub fn enabled(&self) -> impl Iterator<Item = (LaneId, &LaneConfig)> {
+        let lanes = self.lanes.iter();
+        lanes.filter_map(|(id, lane)| Some((*id, lane.as_ref()?)))
+    }
+
+    /// Every lane that the file can name, enabled or not, in the order of their ids.
+    pub fn known(&self) -> impl Iterator<Item = LaneId> + '_ {
+        self.lanes.keys().copied()
     }
 
     /// As [`Config::parse`], with what could be understood of a file that cannot be used.
@@ -129,7 +137,8 @@ impl Config {
         overrides: Overrides,
         environment: &Environment,
     ) -> Examined {
-        let mut document = match Document::parse(file, text, environment.is_there) {
+        let mut document = match Document::parse(file, text, environment.is_there, sections::all())
+        {
             Ok(document) => document,
             Err(error) => {
                 return Examined {
@@ -145,18 +154,26 @@ impl Config {
         for name in others.filter(|name| *name != environment::CREDENTIALS_VARIABLE) {
             document.refuse_whole(environment.complaint(name).unwrap_or_default());
         }
-        let core = Core::take(&mut document, overrides, environment);
-        let ios = Ios::take(&mut document);
-        let android = Android::take(&mut document, environment);
-        let journal = Journal::take(&mut document, environment);
-        let log = Log::take(&mut document);
-        if !document.flag(&keys::IOS_ENABLED) && !document.flag(&keys::ANDROID_ENABLED) {
+        let surroundings = Surroundings {
+            overrides,
+            environment,
+        };
+        let core = sections::CORE.take(&mut document, &surroundings);
+        let mut lanes = BTreeMap::new();
+        for keys in sections::LANES {
+            lanes.insert(keys.id, keys.take(&mut document, &surroundings));
+        }
+        let journal = sections::JOURNAL.take(&mut document, &surroundings);
+        let log = sections::LOG.take(&mut document, &surroundings);
+        if !sections::LANES
+            .iter()
+            .any(|keys| document.flag(&keys.enabled))
+        {
             document.refuse_whole("no platform is enabled: enable ios, android or both");
         }
         let config = core.zip(log).map(|(core, log)| Self {
             core,
-            ios,
-            android,
+            lanes,
             journal,
             log,
         });
@@ -168,28 +185,6 @@ impl Config {
         }
     }
 }
-
-/// A key in seconds that always has a value.
-fn seconds(document: &mut Document<'_>, key: &'static Key) -> Duration {
-    Duration::from_secs(document.number(key).unwrap_or(0))
-}
-
-/// A key that counts no further than 2^32 - 1 and always has a value.
-fn number(document: &mut Document<'_>, key: &'static Key) -> u32 {
-    let number = document.number(key).unwrap_or(0);
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// A key that counts no further than 65535 and always has a value.
-fn small(document: &mut Document<'_>, key: &'static Key) -> u16 {
-    document
-        .number(key)
-        .and_then(|number| u16::try_from(number).ok())
-        .unwrap_or(u16::MAX)
-}
-
-const NO_EFFECT: &str =
-    "has no effect: HTTP/2 carries all pushes over as many connections as core.workers allows";
 
 #[cfg(test)]
 pub(crate) mod fixture;

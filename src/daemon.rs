@@ -54,7 +54,7 @@ use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};
 use crate::moment::{self, Moment};
 use crate::pid_file::PidFile;
-use crate::push::{LaneId, Provider, PushId};
+use crate::push::{LaneId, PushId};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::{Inherited, Supervisor};
 pub use ending::Ended;
@@ -367,10 +367,8 @@ fn routes(
     let mut routes = Vec::new();
     let mut problems = Vec::new();
     let roots = SharedRoots::default();
-    for id in LaneId::DEFAULT_APP {
-        let Some(files) = credential_files(config, id, &roots, directory) else {
-            continue;
-        };
+    for (id, lane) in config.enabled() {
+        let files = routes::credential_files(lane, roots.clone(), directory);
         match files.route() {
             Ok(route) => routes.push((id, files, route)),
             Err(error) => problems.push(error.to_string()),
@@ -383,26 +381,6 @@ fn routes(
     }
 }
 
-/// The files of a platform's credential, if it is enabled.
-fn credential_files(
-    config: &Config,
-    id: LaneId,
-    roots: &SharedRoots,
-    directory: &StateDirectory,
-) -> Option<CredentialFiles> {
-    let roots = roots.clone();
-    match id.provider() {
-        Provider::Apns => {
-            let ios = config.ios.as_ref()?;
-            Some(routes::ios_files(ios, roots, directory))
-        }
-        Provider::Fcm => {
-            let android = config.android.as_ref()?;
-            Some(routes::android_files(android, roots, directory))
-        }
-    }
-}
-
 /// The lanes that the configuration enables, served by threads of their own.
 fn lanes(
     config: &Config,
@@ -410,7 +388,7 @@ fn lanes(
     logs: &Logs,
     register: &Arc<Register>,
 ) -> Lanes<RunningLane> {
-    let mut lanes = Lanes::of(LaneId::DEFAULT_APP);
+    let mut lanes = Lanes::of(config.known());
     for (id, files, route) in routes {
         let known = (id, lanes.stats(id));
         let limits = limits(config, id);
@@ -525,20 +503,13 @@ fn sizing(core: &config::Core) -> Sizing {
 
 /// Pushes per second that a lane may send; 0 for as many as the provider takes.
 fn rate(config: &Config, id: LaneId) -> u32 {
-    match id.provider() {
-        Provider::Apns => config.ios.as_ref().map_or(0, |ios| ios.rate),
-        Provider::Fcm => config.android.as_ref().map_or(0, |android| android.rate),
-    }
+    config.lane(id).map_or(0, |lane| lane.rate)
 }
 
 /// What the configuration says about trying again.
 fn limits(config: &Config, id: LaneId) -> Limits {
-    let retry_max = match id.provider() {
-        Provider::Apns => config.ios.as_ref().map(|ios| ios.retry_max),
-        Provider::Fcm => config.android.as_ref().map(|android| android.retry_max),
-    };
     Limits {
-        retry_max: retry_max.unwrap_or_default(),
+        retry_max: config.lane(id).map_or(0, |lane| lane.retry_max),
         max_age: config.core.max_age,
         resend_unknown: config.core.resend_unknown,
     }

@@ -83,7 +83,7 @@ pub struct Share {
 impl Share {
     /// Of a daemon with that configuration and that limit.
     pub fn of(config: &Config, limit: usize) -> Self {
-        let lanes = usize::from(config.ios.is_some()) + usize::from(config.android.is_some());
+        let lanes = config.enabled().count();
         let workers = config.core.workers.get().saturating_mul(THREAD);
         let lanes = lanes.saturating_mul(workers.saturating_add(LANE));
         Self::new(

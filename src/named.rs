@@ -11,7 +11,8 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use crate::api::ApiKeys;
-use crate::config::{Android, ApnsCredential, Core, HideToken, Ios, Log, Secret};
+use crate::config::{ApnsConfig, ApnsCredential, Core, FcmConfig, HideToken, LaneConfig};
+use crate::config::{Log, ProviderConfig, Secret};
 use crate::count;
 use crate::filetype::{self, Wanted};
 use crate::log::HASH_KEY_MIN;
@@ -103,15 +104,36 @@ pub struct Fcm {
     pub web_tls: Arc<ClientConfig>,
 }
 
-/// Reads what `[ios]` names.
+/// Reads what a lane's section names, of which only the doubts are wanted.
 ///
 /// # Errors
 ///
 /// All that keeps it from being used.
-pub fn apns(ios: &Ios, system: &SystemRoots, now: Moment) -> Result<Found<Apns>, Vec<Finding>> {
+pub fn doubts(
+    lane: &LaneConfig,
+    system: &SystemRoots,
+    now: Moment,
+) -> Result<Vec<Finding>, Vec<Finding>> {
+    match &lane.provider {
+        ProviderConfig::Apns(own) => apns(lane, own, system, now).map(|found| found.doubts),
+        ProviderConfig::Fcm(own) => fcm(lane, own, system, now).map(|found| found.doubts),
+    }
+}
+
+/// Reads what the section of a lane to APNs names.
+///
+/// # Errors
+///
+/// All that keeps it from being used.
+pub fn apns(
+    lane: &LaneConfig,
+    own: &ApnsConfig,
+    system: &SystemRoots,
+    now: Moment,
+) -> Result<Found<Apns>, Vec<Finding>> {
     let mut doubts = Vec::new();
-    let who = who(&ios.credential, now, &mut doubts);
-    let roots = roots("ios.ca_path", ios.ca_path.as_deref(), system, now);
+    let who = who(&own.credential, now, &mut doubts);
+    let roots = roots("ios.ca_path", lane.ca_path.as_deref(), system, now);
     let ((identity, certificate), roots) = both(who, roots, &mut doubts)?;
     let tls = tls::client_config(&roots, certificate, &[tls::ALPN_H2]);
     let tls = tls.map_err(|error| vec![Finding::of_key("ios", error)])?;
@@ -119,19 +141,20 @@ pub fn apns(ios: &Ios, system: &SystemRoots, now: Moment) -> Result<Found<Apns>,
     Ok(Found { value, doubts })
 }
 
-/// Reads what `[android]` names.
+/// Reads what the section of a lane to FCM names.
 ///
 /// # Errors
 ///
 /// All that keeps it from being used.
 pub fn fcm(
-    android: &Android,
+    lane: &LaneConfig,
+    own: &FcmConfig,
     system: &SystemRoots,
     now: Moment,
 ) -> Result<Found<Fcm>, Vec<Finding>> {
     let mut doubts = Vec::new();
-    let account = account(android);
-    let roots = roots("android.ca_path", android.ca_path.as_deref(), system, now);
+    let account = account(own);
+    let roots = roots("android.ca_path", lane.ca_path.as_deref(), system, now);
     let ((account, project), roots) = both(account, roots, &mut doubts)?;
     let tls = |protocols: &[&[u8]]| {
         let tls = tls::client_config(&roots, None, protocols);
@@ -268,11 +291,8 @@ fn other_id(path: &Path, key_id: &str) -> Option<String> {
     })
 }
 
-fn account(android: &Android) -> Result<(ServiceAccount, String), Vec<Finding>> {
-    let (key, path) = (
-        "android.service_account_path",
-        &android.service_account_path,
-    );
+fn account(own: &FcmConfig) -> Result<(ServiceAccount, String), Vec<Finding>> {
+    let (key, path) = ("android.service_account_path", &own.service_account_path);
     let wrong = |error: &dyn fmt::Display| vec![Finding::at(key, path, error)];
     let file = read(key, path, Wanted::ServiceAccount).map_err(one)?;
     let unusable = |error: &dyn fmt::Display| {
@@ -280,7 +300,7 @@ fn account(android: &Android) -> Result<(ServiceAccount, String), Vec<Finding>> 
     };
     let text = std::str::from_utf8(&file).map_err(|error| unusable(&error))?;
     let account = ServiceAccount::parse(text).map_err(|error| unusable(&error))?;
-    let project = android.project_id.as_deref().or(account.project_id());
+    let project = own.project_id.as_deref().or(account.project_id());
     let Some(project) = project.map(str::to_owned) else {
         return Err(wrong(&"it names no project_id; set android.project_id"));
     };

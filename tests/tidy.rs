@@ -29,7 +29,7 @@ const KNOWS: [(&str, &str); 36] = [
     (
         "check",
         "config count descriptors http1 journal log moment named net oauth pasted pid_file \
-         provider regular",
+         provider push regular",
     ),
     (
         "cli",

@@ -10,8 +10,8 @@ use rustls::ClientConfig;
 use ureq::Agent;
 
 use super::has_error;
-use crate::config::{Android, Config, Diagnostic, Ios, ProviderUrl};
-use crate::config::{FileText, Severity};
+use crate::config::{ApnsConfig, Config, Diagnostic, FileText, LaneConfig};
+use crate::config::{ProviderConfig, ProviderUrl, Severity};
 use crate::moment::server_clock::ServerClock;
 use crate::moment::{Moment, http_date};
 use crate::named::{self, Apns, ApnsIdentity, Fcm, Finding};
@@ -34,31 +34,38 @@ const PAYLOAD: &str = r#"{"aps":{"alert":"sterna check"}}"#;
 /// not asked, which is all that is said of it if `told` has the error.
 pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Vec<Diagnostic> {
     let (clock, system) = (Arc::<ServerClock>::default(), SystemRoots::load());
+    let mut lanes: Vec<_> = config.enabled().collect();
     // The token endpoint tells the time, and APNs does not.
-    let fcm = config.android.as_ref().map(|android| {
-        let found = named::fcm(android, &system, Moment::now());
-        found.map(|found| ask_fcm(android, found.value, &clock))
+    lanes.sort_by_key(|(_, lane)| lane.apns().is_some());
+    let asked = lanes.into_iter().map(|(id, lane)| {
+        let now = Moment::now();
+        match &lane.provider {
+            ProviderConfig::Apns(own) => {
+                let found = named::apns(lane, own, &system, now);
+                let asked = found.map(|found| ask_apns((lane, own), found.value, &clock));
+                (id, "APNs", asked)
+            }
+            ProviderConfig::Fcm(own) => {
+                let found = named::fcm(lane, own, &system, now);
+                let asked = found.map(|found| ask_fcm(lane, found.value, &clock));
+                (id, "FCM", asked)
+            }
+        }
     });
-    let apns = config.ios.as_ref().map(|ios| {
-        let found = named::apns(ios, &system, Moment::now());
-        found.map(|found| ask_apns(ios, found.value, &clock))
-    });
+    let mut asked: Vec<_> = asked.collect();
+    asked.sort_by_key(|(id, ..)| *id);
     let apart = clock.apart(Moment::now());
-    let asked = [
-        ("ios.enabled", "APNs", apns),
-        ("android.enabled", "FCM", fcm),
-    ];
     let mut findings = Vec::new();
-    for (key, name, asked) in asked {
-        let apart = apart.as_deref();
-        findings.extend(asked.map(|asked| match asked {
+    for (id, name, asked) in asked {
+        let (key, apart) = (&*format!("{id}.enabled"), apart.as_deref());
+        findings.push(match asked {
             Ok(found) => report(source, (key, name), found, apart),
             Err(_) if has_error(told) => {
                 let text = format!("{name} was not asked, since what it needs cannot be used");
                 source.whole(Severity::Note, text + "; mend the errors first")
             }
             Err(errors) => source.about(Severity::Error, key, format!("{name}: {}", all(&errors))),
-        }));
+        });
     }
     findings.extend(apart.map(|text| source.whole(Severity::Warning, text)));
     findings
@@ -105,7 +112,11 @@ fn report(
     source.about(Severity::Error, key, format!("{text}{apart}{cure}"))
 }
 
-fn ask_apns(ios: &Ios, found: Apns, clock: &ServerClock) -> Result<Told, String> {
+fn ask_apns(
+    (lane, own): (&LaneConfig, &ApnsConfig),
+    found: Apns,
+    clock: &ServerClock,
+) -> Result<Told, String> {
     let Apns { identity, tls } = found;
     let authorization = match identity {
         ApnsIdentity::Certificate => None,
@@ -115,16 +126,11 @@ fn ask_apns(ios: &Ios, found: Apns, clock: &ServerClock) -> Result<Told, String>
             Some(token.authorization().to_owned())
         }
     };
-    let own = if ios.sandbox {
-        apns::SANDBOX_HOST
-    } else {
-        apns::PRODUCTION_HOST
-    };
-    let base = base(ios.endpoint.as_ref(), own);
+    let base = base(lane.endpoint.as_ref(), apns::host(own.sandbox));
     let mut fields = vec![("apns-push-type", apns::ALERT.to_owned())];
     fields.extend(authorization.map(|value| ("authorization", value)));
-    fields.extend(ios.topic.clone().map(|topic| ("apns-topic", topic)));
-    let agent = agent(tls, ios.timeout);
+    fields.extend(own.topic.clone().map(|topic| ("apns-topic", topic)));
+    let agent = agent(tls, lane.timeout);
     let url = format!("{base}/3/device/{NO_DEVICE_TOKEN}");
     let response = post(&agent, &url, &fields, PAYLOAD, clock)?;
     let head = AnswerHead {
@@ -143,7 +149,7 @@ fn ask_apns(ios: &Ios, found: Apns, clock: &ServerClock) -> Result<Told, String>
     })
 }
 
-fn ask_fcm(android: &Android, found: Fcm, clock: &Arc<ServerClock>) -> Result<Told, String> {
+fn ask_fcm(lane: &LaneConfig, found: Fcm, clock: &Arc<ServerClock>) -> Result<Told, String> {
     let Fcm {
         account,
         project,
@@ -156,13 +162,13 @@ fn ask_fcm(android: &Android, found: Fcm, clock: &Arc<ServerClock>) -> Result<To
         clock: Arc::clone(clock),
     };
     let token = oauth::exchange_once(&account, &agent(Arc::clone(&tls), EXCHANGE_TIMEOUT))?;
-    let base = base(android.endpoint.as_ref(), fcm::HOST);
+    let base = base(lane.endpoint.as_ref(), fcm::HOST);
     let url = format!("{base}{}", fcm::path(&project));
     let fields = [
         ("authorization", token.authorization().to_owned()),
         ("content-type", fcm::CONTENT_TYPE.to_owned()),
     ];
-    let agent = agent(tls, android.timeout);
+    let agent = agent(tls, lane.timeout);
     let response = post(&agent, &url, &fields, TRIAL, clock)?;
     let head = AnswerHead {
         status: response.status,

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use super::{Bind, Config, Core, Log, Value, keys};
+use super::key::InForce;
+use super::section::Section;
+use super::{Bind, Config, Core, Key, Value, sections};
 
 /// A key whose value differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +53,17 @@ impl Config {
     /// Why it must not go there, although `new` is a valid configuration.
     pub fn reloaded(&self, new: Self, logs_can_turn: bool) -> Result<(Self, Vec<Change>), String> {
         let written = new.effective();
+        self.core.check_open(&new.core)?;
+        let stays = |key: &Key| match key.in_force {
+            InForce::AtReload => false,
+            InForce::AtReloadOfLogs => !logs_can_turn,
+            InForce::AtStart => true,
+        };
         let in_force = Self {
-            core: self.core.reloaded(new.core)?,
-            ios: new.ios,
-            android: new.android,
+            core: sections::CORE.reloaded(&self.core, new.core, &stays),
+            lanes: new.lanes,
             journal: self.journal.clone(),
-            log: if logs_can_turn {
-                new.log
-            } else {
-                self.log.where_they_are(new.log)
-            },
+            log: sections::LOG.reloaded(&self.log, new.log, &stays),
         };
         let (before, after) = (self.effective(), in_force.effective());
         let value_in = |settings: &[super::Setting], path: &str| {
@@ -68,7 +71,7 @@ impl Config {
             found.map(|setting| setting.value.clone())
         };
         // What a lane has besides comes and goes with it.
-        let goes_along = |key: &super::Key| {
+        let goes_along = |key: &Key| {
             let flag = format!("{}.enabled", key.section);
             key.name != "enabled" && value_in(&before, &flag) != value_in(&after, &flag)
         };
@@ -110,39 +113,19 @@ impl Config {
 }
 
 impl Core {
-    /// The new section, with what stays as it is until a restart.
-    fn reloaded(&self, new: Self) -> Result<Self, String> {
+    /// Whether a daemon that listens here may go over to what is new.
+    fn check_open(&self, new: &Self) -> Result<(), String> {
         let open = match &self.bind {
             Bind::Tcp(address) => !address.ip().to_canonical().is_loopback(),
             Bind::Unix(_) => false,
         };
         if open && new.api_key_path.is_none() && !new.allow_unauthenticated {
-            let (keys, address) = (keys::CORE_API_KEY_PATH.path(), &self.bind);
+            let (keys, address) = (sections::CORE.api_key_path.path(), &self.bind);
             return Err(format!(
                 "{keys}: cannot be left out while the daemon listens on {address}, where other \
                  hosts could push without credentials then; a new core.address needs a restart"
             ));
         }
-        Ok(Self {
-            bind: self.bind.clone(),
-            socket_access: self.socket_access.clone(),
-            workers: self.workers,
-            pid: self.pid.clone(),
-            control_socket: self.control_socket.clone(),
-            node: self.node,
-            ..new
-        })
-    }
-}
-
-impl Log {
-    /// The new section, its logs where these are.
-    fn where_they_are(&self, new: Self) -> Self {
-        Self {
-            access_log: self.access_log.clone(),
-            error_log: self.error_log.clone(),
-            operator_log: self.operator_log.clone(),
-            ..new
-        }
+        Ok(())
     }
 }

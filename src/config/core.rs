@@ -1,127 +1,302 @@
 //! `[core]`: the API, the lanes, the process.
 
+pub(super) mod bind;
+
+pub use bind::{Bind, Port, SocketAccess};
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::bind::UNIX_PATH_MAX;
+use super::Environment;
 use super::document::Document;
+use super::key::InForce::AtStart;
 use super::key::Key;
-use super::keys::{self, GAURUN};
+use super::key::Migration::ByDefault;
+use super::keys::{
+    GAURUN, HOSTS_MAX, MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN, MAX_CONNECTIONS_MAX,
+    NOTIFICATION_MAX_MAX, PROBE_INTERVAL_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX,
+    WORKERS_MAX,
+};
 use super::provider_url::is_host_name;
-use super::{Bind, Environment, Overrides, SocketAccess, seconds, small};
+use super::section::{Surroundings, section};
+use super::value::{FromFile, ToValue, Value, of_mode};
 use crate::push::Node;
+use bind::UNIX_PATH_MAX;
 
-/// `[core]`: the API, the lanes, the process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a key of the file, and none depends on another"
-)]
-pub struct Core {
-    /// Where the API listens: `port` and `address`.
-    pub bind: Bind,
-    /// Who may connect to a Unix socket: `socket_mode` and `socket_group`.
-    pub socket_access: SocketAccess,
+section! {
+    /// `[core]`: the API, the lanes, the process.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Core, keys CoreKeys of (),
+    by (keys, document, surroundings), shown of core:
+
+    port = Key::text(
+        "1056",
+        "a number from 0 to 65535 (0: any free port), or \"unix:/path\"",
+        "Where the API listens: a TCP port of `address`, or a Unix socket",
+    )
+    .in_force(AtStart),
+    shown Some(port(&core.bind));
+    address = Key::text(
+        "127.0.0.1",
+        "an IP address, or \"localhost\"",
+        "IP address that the TCP port is bound to; one that other hosts can reach needs \
+         `api_key_path` or `allow_unauthenticated`",
+    )
+    .unlike_gaurun(
+        "all interfaces",
+        "loopback",
+        "without API keys, whoever reaches the API can push to every device",
+    )
+    .in_force(AtStart),
+    shown Some(address(&core.bind));
     /// The file of API keys; `None` lets everyone call.
-    pub api_key_path: Option<PathBuf>,
+    pub api_key_path: Option<PathBuf> = Key::text(
+        "",
+        "a path",
+        "File of API keys, one a line; every request but `/healthz` must show one as \
+         `Authorization: Bearer KEY`",
+    )
+    .unlike_gaurun(
+        "callers need no key",
+        "so by default",
+        "the network need not be trusted any more",
+    );
     /// Whether other hosts may call without API keys.
-    pub allow_unauthenticated: bool,
+    pub allow_unauthenticated: bool = Key::flag(
+        false,
+        "Lets `address` be one that other hosts can reach, although any caller may push",
+    )
+    .unlike_gaurun(
+        "always so",
+        "false",
+        "opening the API to a network is a decision to be written down",
+    );
     /// Names by which callers may call beside `localhost`, in lower case.
-    pub hosts: Vec<String>,
+    pub hosts: Vec<String> { Some(take_hosts(keys, document)) } = Key::list(
+        "a list of up to 100 host names without scheme and port, such as [\"push.example\"]",
+        "Names beside `localhost` and IP addresses by which callers may call an API on loopback \
+         that asks for no API key; with any other `Host` a request is answered 403",
+    )
+    .unlike_gaurun(
+        "any `Host`",
+        "`localhost`, IP addresses, and what is listed",
+        "a web page can give its own name the address of this host, and push through a browser \
+         here",
+    );
+    socket_mode = Key::text(
+        "",
+        "octal digits such as \"0660\"",
+        "Mode of the Unix socket's file; empty: what the umask leaves",
+    )
+    .in_force(AtStart),
+    shown Some(core.socket_access.mode.map_or(Value::Absent, of_mode));
+    socket_group = Key::text(
+        "",
+        "a group's name or number",
+        "Group of the Unix socket's file; empty: the daemon's own",
+    )
+    .in_force(AtStart),
+    shown Some(core.socket_access.group.value());
     /// Connection threads per lane.
-    pub workers: NonZeroUsize,
+    pub workers: NonZeroUsize { Some(take_workers(keys, document, surroundings)) } = Key::optional(
+        ("one per CPU", 4),
+        (1, WORKERS_MAX),
+        "threads",
+        "Connection threads for each provider; every one keeps many pushes in flight",
+    )
+    .unlike_gaurun(
+        "any number; shared by both platforms",
+        "up to 256 for each provider; a greater number is lowered, with a warning",
+        "a thread holds a connection with hundreds of pushes in flight, not one push",
+    )
+    .in_force(AtStart)
+    .migrated(ByDefault);
     /// Pushes that a lane holds at most, from reservation to settlement.
-    pub queues: NonZeroUsize,
+    pub queues: NonZeroUsize { take_queues(keys, document, surroundings) } = Key::number(
+        1_000_000,
+        (1, QUEUES_MAX),
+        "pushes",
+        "Pushes that may wait or be in flight for each provider; a request that finds no room is \
+         answered 503",
+    )
+    .unlike_gaurun(
+        "8192, shared by both platforms; requests beyond it waited in memory without bound",
+        "1000000 for each provider; requests beyond it are answered 503",
+        "a bound that holds must leave room for a burst; memory is taken only for what waits",
+    )
+    .migrated(ByDefault);
     /// Notifications in one request at most.
-    pub notification_max: NonZeroUsize,
+    pub notification_max: NonZeroUsize = Key::number(
+        100,
+        (1, NOTIFICATION_MAX_MAX),
+        "notifications",
+        "Notifications that one request may carry",
+    );
     /// Streams in flight per connection; `None` is the provider's own limit.
-    pub pusher_max: Option<NonZeroU32>,
+    pub pusher_max: Option<NonZeroU32> { Some(take_pusher_max(keys, document)) } = Key::optional(
+        ("as many as the provider allows", 100),
+        (0, PUSHER_MAX_MAX),
+        "streams",
+        "Pushes in flight per connection; 0 is one at a time; `PUT /config/pushers` changes it at \
+         run time",
+    )
+    .unlike_gaurun(
+        "0: one push in flight per worker",
+        "absent: the provider's own limit of streams",
+        "waiting for each answer before the next push wastes the connection",
+    )
+    .migrated(ByDefault);
     /// How long queue and flight may take to empty at shutdown.
-    pub shutdown_timeout: Duration,
+    pub shutdown_timeout: Duration = Key::number(
+        10,
+        (0, SHUTDOWN_TIMEOUT_MAX),
+        "seconds",
+        "Time to finish waiting and in-flight pushes after SIGTERM; what is left then stays in \
+         the journal, and fails with reason `shutdown` if that is off",
+    )
+    .unlike_gaurun(
+        "10, for open requests only; pushes in flight were awaited without limit, waiting ones \
+         lost",
+        "10, for everything",
+        "a stop that has no limit ends in SIGKILL",
+    );
     /// The pid file, if one is wanted.
-    pub pid: Option<PathBuf>,
+    pub pid: Option<PathBuf> = Key::text(
+        "",
+        "a path",
+        "File that holds the process id while the daemon runs; locked, removed at exit",
+    )
+    .unlike_gaurun(
+        "overwritten by a second instance, left behind at exit",
+        "locked, removed at exit",
+        "two daemons on one file, or a stale number, kill the wrong process",
+    )
+    .in_force(AtStart);
     /// Whether a notification may have an empty `message`.
-    pub allows_empty_message: bool,
-    /// Whether callers and their pushes are treated as Gaurun treated them.
-    pub is_like_gaurun: bool,
+    pub allows_empty_message: bool = Key::flag(
+        false,
+        "Accepts notifications whose `message` is empty",
+    );
+    compatible_with = Key::text(
+        "",
+        "\"gaurun\", or \"\"",
+        "\"gaurun\": callers get Gaurun's 200 for a request of which nothing is fine, a \
+         notification without `badge` has 0, a blank text is an alert, and `/stat/app` counts \
+         Gaurun's queue. Left out, it is \"gaurun\" if the file has a key that only Gaurun had",
+    )
+    .unlike_gaurun(
+        "always so",
+        "\"\" or \"gaurun\"",
+        "a caller should learn what is not pushed, and a push be able to leave the badge alone",
+    ),
+    // Left out, it might mean the other.
+    shown Some(Value::Text(if core.is_like_gaurun { GAURUN } else { "" }.to_owned()));
     /// Callers' connections served at once.
-    pub max_connections: NonZeroUsize,
+    pub max_connections: NonZeroUsize = Key::number(
+        512,
+        (1, MAX_CONNECTIONS_MAX),
+        "connections",
+        "Callers' connections open at once; a further one takes the place of one that is behind \
+         with its request or answer, else of the longest idle, of a second at least",
+    )
+    .unlike_gaurun("no limit", "512", "each costs a thread, and callers must not exhaust the host");
     /// Bytes of one request body at most.
-    pub max_body_bytes: NonZeroUsize,
+    pub max_body_bytes: NonZeroUsize = Key::number(
+        8 * 1024 * 1024,
+        (MAX_BODY_BYTES_MIN, MAX_BODY_BYTES_MAX),
+        "bytes",
+        "Size of one request body; a larger one is answered 413. 100 notifications of 1,000 \
+         device tokens each are 7 MB of APNs tokens, 18 MB of FCM tokens",
+    )
+    .unlike_gaurun("no limit", "8388608", "one request must not exhaust the host's memory");
     /// Age at which a push that is still unsettled becomes `expired`.
-    pub max_age: Duration,
+    pub max_age: Duration = Key::number(
+        24 * 3600,
+        (1, MAX_AGE_MAX),
+        "seconds",
+        "Age at which a push that is still unsettled fails with reason `expired`",
+    )
+    .unlike_gaurun("no limit", "86400", "nobody wants last week's push when a provider comes back");
     /// Whether a push that may have reached the provider is sent again.
-    pub resend_unknown: bool,
+    pub resend_unknown: bool = Key::flag(
+        true,
+        "Sends a push again when its connection or its answer was lost, at least once whatever \
+         `retry_max`, so that it may come twice; false: it fails with reason `unanswered`",
+    )
+    .unlike_gaurun(
+        "FCM: after a time-out only; APNs: never",
+        "true",
+        "a push that came twice is a lesser evil than one that never came",
+    );
     /// Wait before a credential that the provider refuses is tried again; it grows with each try.
-    pub probe_interval: Duration,
+    pub probe_interval: Duration = Key::number(
+        30,
+        (1, PROBE_INTERVAL_MAX),
+        "seconds",
+        "Wait before a credential that the provider refuses is read again and tried with one \
+         push; it doubles with each refusal, up to ten times as long",
+    );
     /// The socket over which `sterna reload` asks, if not in the runtime directory.
-    pub control_socket: Option<PathBuf>,
+    pub control_socket: Option<PathBuf> { Some(take_control_socket(keys, document, surroundings.environment)) } = Key::text(
+        "",
+        "a path",
+        "Unix socket, mode 0600, over which `sterna reload` asks; empty: `control` in the runtime \
+         directory that systemd names, and none without one",
+    )
+    .in_force(AtStart);
     /// This daemon among those of its site.
-    pub node: Node,
-}
-
-impl Core {
-    /// Takes the section. `None` if it cannot be used for reasons now noted.
-    pub(super) fn take(
-        document: &mut Document<'_>,
-        overrides: Overrides,
-        environment: &Environment,
-    ) -> Option<Self> {
-        let Overrides {
-            port,
-            workers,
-            queues,
-        } = overrides;
-        let api_key_path = document.file(&keys::CORE_API_KEY_PATH);
-        let hosts = document.list(&keys::CORE_HOSTS, keys::HOSTS_MAX, is_host_name);
-        Some(Self {
-            socket_access: SocketAccess::take(document),
-            allow_unauthenticated: document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED),
-            workers: take_workers(document, workers).unwrap_or(environment.cpus),
-            queues: take_queues(document, queues),
-            notification_max: take_count(document, &keys::CORE_NOTIFICATION_MAX),
-            pusher_max: take_pusher_max(document),
-            shutdown_timeout: seconds(document, &keys::CORE_SHUTDOWN_TIMEOUT),
-            pid: document.text(&keys::CORE_PID).map(PathBuf::from),
-            allows_empty_message: document.flag(&keys::CORE_ALLOWS_EMPTY_MESSAGE),
-            is_like_gaurun: take_compatibility(document),
-            max_connections: take_count(document, &keys::CORE_MAX_CONNECTIONS),
-            max_body_bytes: take_count(document, &keys::CORE_MAX_BODY_BYTES),
-            max_age: seconds(document, &keys::CORE_MAX_AGE),
-            resend_unknown: document.flag(&keys::CORE_RESEND_UNKNOWN),
-            probe_interval: seconds(document, &keys::CORE_PROBE_INTERVAL),
-            control_socket: take_control_socket(document, environment),
-            node: Node::new(small(document, &keys::CORE_NODE)).unwrap_or_default(),
-            // Last, so that the problems of the others are found even without it.
-            bind: Bind::take(document, port, api_key_path.is_some(), !hosts.is_empty())?,
-            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            api_key_path,
-        })
-    }
+    pub node: Node = Key::number(
+        0,
+        (0, Node::MAX as u64),
+        "(each daemon of a site its own)",
+        "Number of this daemon among those of its site; it stands in the high bits of its push \
+         ids, so that no two daemons give the same",
+    )
+    .in_force(AtStart);
+    => parts:
+    /// Where the API listens: `port` and `address`.
+    pub bind: Bind {
+        let has_hosts = hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
+        let has_keys = api_key_path.as_ref().is_some_and(Option::is_some);
+        Bind::take(keys, document, surroundings, has_keys, has_hosts)
+    } of port;
+    /// Who may connect to a Unix socket: `socket_mode` and `socket_group`.
+    pub socket_access: SocketAccess { Some(SocketAccess::take(keys, document)) } of socket_mode;
+    /// Whether callers and their pushes are treated as Gaurun treated them.
+    pub is_like_gaurun: bool { Some(take_compatibility(keys, document)) } of compatible_with;
 }
 
 /// What the file says; else a key that only Gaurun had says it.
-fn take_compatibility(document: &mut Document<'_>) -> bool {
-    let key = &keys::CORE_COMPATIBLE_WITH;
+fn take_compatibility(keys: &'static CoreKeys, document: &mut Document<'_>) -> bool {
+    let key = &keys.compatible_with;
     match document.text(key).as_deref() {
         Some(GAURUN) => true,
         Some(_) => {
             document.refuse(key);
             false
         }
-        None => !document.has(key) && document.assume_gaurun(),
+        None => !document.has(key) && document.assume_gaurun(key),
     }
 }
 
-fn take_workers(document: &mut Document<'_>, flag: Option<NonZeroUsize>) -> Option<NonZeroUsize> {
-    let key = &keys::CORE_WORKERS;
-    let most = count(keys::WORKERS_MAX);
+fn take_hosts(keys: &'static CoreKeys, document: &mut Document<'_>) -> Vec<String> {
+    let hosts = document.list(&keys.hosts, HOSTS_MAX, is_host_name);
+    hosts.iter().map(|host| host.to_ascii_lowercase()).collect()
+}
+
+fn take_workers(
+    keys: &'static CoreKeys,
+    document: &mut Document<'_>,
+    surroundings: &Surroundings<'_>,
+) -> NonZeroUsize {
+    let (key, flag) = (&keys.workers, surroundings.overrides.workers);
+    let most = count(WORKERS_MAX);
     let lowered = format!(
         "lowered to {most}: a worker is a connection with many pushes in flight, not one push"
     );
     let written = match document.any_number(key) {
-        Some(number) if number > keys::WORKERS_MAX => {
+        Some(number) if number > WORKERS_MAX => {
             if flag.is_none() {
                 document.warn(key, &lowered);
             }
@@ -132,32 +307,40 @@ fn take_workers(document: &mut Document<'_>, flag: Option<NonZeroUsize>) -> Opti
     match flag {
         Some(workers) if workers > most => {
             document.warn_flag(format!("-w {workers}: {lowered}"));
-            Some(most)
+            most
         }
-        Some(workers) => Some(workers),
-        None => written,
+        Some(workers) => workers,
+        None => written.unwrap_or(surroundings.environment.cpus),
     }
 }
 
-fn take_queues(document: &mut Document<'_>, flag: Option<NonZeroUsize>) -> NonZeroUsize {
-    let key = &keys::CORE_QUEUES;
-    let written = take_count(document, key);
-    if let Some(queues) = flag.filter(|queues| *queues > count(keys::QUEUES_MAX)) {
+fn take_queues(
+    keys: &'static CoreKeys,
+    document: &mut Document<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Option<NonZeroUsize> {
+    let (key, flag) = (&keys.queues, surroundings.overrides.queues);
+    let written = NonZeroUsize::take(document, key);
+    if let Some(queues) = flag.filter(|queues| *queues > count(QUEUES_MAX)) {
         document.refuse_whole(format!("-q {queues}: must be {}", key.range_text()));
     }
-    flag.unwrap_or(written)
+    flag.or(written)
 }
 
-fn take_pusher_max(document: &mut Document<'_>) -> Option<NonZeroU32> {
-    let streams = document.number(&keys::CORE_PUSHER_MAX)?;
+fn take_pusher_max(keys: &'static CoreKeys, document: &mut Document<'_>) -> Option<NonZeroU32> {
+    let streams = document.number(&keys.pusher_max)?;
     let streams = u32::try_from(streams).unwrap_or(u32::MAX);
     // Gaurun's 0 means one push at a time.
     Some(NonZeroU32::new(streams).unwrap_or(NonZeroU32::MIN))
 }
 
 /// As a Unix socket's path, it has the length that the kernel takes.
-fn take_control_socket(document: &mut Document<'_>, environment: &Environment) -> Option<PathBuf> {
-    let key = &keys::CORE_CONTROL_SOCKET;
+fn take_control_socket(
+    keys: &'static CoreKeys,
+    document: &mut Document<'_>,
+    environment: &Environment,
+) -> Option<PathBuf> {
+    let key = &keys.control_socket;
     let Some(text) = document.text(key) else {
         return environment.control_socket();
     };
@@ -169,12 +352,22 @@ fn take_control_socket(document: &mut Document<'_>, environment: &Environment) -
     Some(PathBuf::from(text))
 }
 
-fn take_count(document: &mut Document<'_>, key: &'static Key) -> NonZeroUsize {
-    count(document.number(key).unwrap_or(1))
-}
-
 /// A number whose range begins at 1.
 fn count(number: u64) -> NonZeroUsize {
     let number = usize::try_from(number).unwrap_or(usize::MAX);
     NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn port(bind: &Bind) -> Value {
+    match bind {
+        Bind::Tcp(address) => Value::Number(address.port().into()),
+        Bind::Unix(_) => Value::Text(bind.to_string()),
+    }
+}
+
+fn address(bind: &Bind) -> Value {
+    match bind {
+        Bind::Tcp(address) => Value::Text(address.ip().to_string()),
+        Bind::Unix(_) => Value::Absent,
+    }
 }

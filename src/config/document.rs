@@ -18,8 +18,8 @@ use super::Environment;
 use super::credential;
 use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
-use super::keys::{self, ANDROID_ENABLED, GAURUN, SECTIONS};
-use super::names::{FCM_V1, FORKS, UnknownName, Verdict};
+use super::keys::{FCM_V1, GAURUN, SECTIONS};
+use super::names::{UnknownName, Verdict};
 use super::problem::{ConfigError, Cut, Position, Problem, Shown, Warning, with_help};
 use super::toml_text::{list, quoted};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
@@ -32,6 +32,8 @@ pub(super) struct Document<'t> {
     file: &'t str,
     text: &'t str,
     table: DeTable<'t>,
+    /// All keys that a file may have.
+    known: &'static [&'static Key],
     /// systemd's directory of credentials.
     credentials: Option<PathBuf>,
     /// Whether credentials have to be named, and to be there.
@@ -47,7 +49,7 @@ pub(super) struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// Parses `text` and checks that every name in it is known. What is no name of a file that
+    /// Parses `text` and checks that every name in it is `known`. What is no name of a file that
     /// `is_there` is not shown where one has to be.
     ///
     /// # Errors
@@ -57,11 +59,14 @@ impl<'t> Document<'t> {
         file: &'t str,
         text: &'t str,
         is_there: fn(&Path) -> bool,
+        known: &'static [&'static Key],
     ) -> Result<Self, ConfigError> {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             let errors = errors.iter().take(PROBLEMS_MAX);
-            let problems = errors.map(|error| syntax_problem(text, error)).collect();
+            let problems = errors
+                .map(|error| syntax_problem(text, error, known))
+                .collect();
             return Err(ConfigError {
                 file: file.to_owned(),
                 problems,
@@ -71,8 +76,9 @@ impl<'t> Document<'t> {
         let mut document = Self {
             file,
             text,
-            hidden: excerpt::hidden(&table, is_there),
+            hidden: excerpt::hidden(&table, is_there, known),
             table,
+            known,
             credentials: None,
             needs_credentials: true,
             is_there,
@@ -80,11 +86,11 @@ impl<'t> Document<'t> {
             problems: vec![],
             warnings: vec![],
         };
-        let unknown = UnknownName::all(&document.table);
+        let unknown = UnknownName::all(&document.table, known);
         // One more than are noted, so that the excess is.
         for name in unknown.iter().take(PROBLEMS_MAX.saturating_add(1)) {
             let span = Some(name.offset..name.end);
-            match name.verdict() {
+            match name.verdict(known) {
                 Verdict::Refused(text, help) => document.note(span.as_ref(), text, Some(help)),
                 Verdict::NoEffect(text) => {
                     document
@@ -259,8 +265,9 @@ impl<'t> Document<'t> {
     }
 
     /// Whether the file has a name that only Gaurun had; the first of them is told.
-    pub(super) fn assume_gaurun(&mut self) -> bool {
-        let known = keys::ONLY_GAURUNS.iter().filter_map(|key| {
+    pub(super) fn assume_gaurun(&mut self, key: &Key) -> bool {
+        let only_gauruns = self.known.iter().filter(|key| key.is_only_gauruns());
+        let known = only_gauruns.filter_map(|key| {
             let span = self.span(key)?;
             Some((span, key.path()))
         });
@@ -269,7 +276,6 @@ impl<'t> Document<'t> {
         let Some((span, path)) = first else {
             return false;
         };
-        let key = &keys::CORE_COMPATIBLE_WITH;
         let text = format!(
             "{} = {GAURUN:?} is assumed, since only Gaurun had {path}",
             key.path()
@@ -339,7 +345,7 @@ impl<'t> Document<'t> {
             let section = self.table.get(section)?.as_ref().as_table()?;
             Some(section.get(name)?.as_ref())
         };
-        if key.path() == ANDROID_ENABLED.path() {
+        if (key.section, key.name) == ("android", "enabled") {
             // In that fork, [android] is the API that is closed.
             let is_on = of(FCM_V1, key.name)?.as_bool()?;
             let is_other = self.bare_flag(key) == Some(false);
@@ -349,13 +355,12 @@ impl<'t> Document<'t> {
         if self.has_text(key) {
             return None;
         }
-        let mut forks = FORKS.iter().filter(|fork| fork.ours.path() == key.path());
-        forks.find_map(|fork| {
-            let value = of(fork.section, fork.name)?;
+        key.forks.iter().find_map(|(section, name)| {
+            let value = of(section, name)?;
             let text = value.as_str().filter(|text| !text.is_empty())?;
             let hides =
                 excerpt::holds_key(value) || excerpt::is_no_file_of(key, text, self.is_there);
-            Some((fork.path(), (!hides).then(|| quoted(text))))
+            Some((format!("{section}.{name}"), (!hides).then(|| quoted(text))))
         })
     }
 
@@ -516,11 +521,13 @@ fn must_be(key: &Key) -> String {
 }
 
 /// The message of a syntax error; of its line only what cannot be a secret.
-fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+fn syntax_problem(text: &str, error: &toml::de::Error, known: &[&Key]) -> Problem {
     let span = error.span();
     Problem {
         place: span.as_ref().map(|span| place(text, span.start)),
-        excerpt: span.as_ref().map(|span| Excerpt::of_broken(text, span)),
+        excerpt: span
+            .as_ref()
+            .map(|span| Excerpt::of_broken(text, span, known)),
         text: format!("not valid TOML: {}", Shown(error.message())),
         help: None,
     }

@@ -7,7 +7,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use unicode_width::UnicodeWidthChar;
 
-use super::all_keys;
 use super::credential;
 use super::key::{Allowed, Key};
 use crate::pasted::{self, NOT_SHOWN};
@@ -86,10 +85,10 @@ impl Excerpt {
 
     /// The same for a text that could not be read as TOML, so that it is not known what in it is
     /// secret: only what follows a key that is none is shown.
-    pub(super) fn of_broken(text: &str, span: &Range<usize>) -> Self {
+    pub(super) fn of_broken(text: &str, span: &Range<usize>, known: &[&Key]) -> Self {
         let line = line_around(text, span.start);
         let shown = text.get(line.clone()).unwrap_or_default();
-        let hidden = hidden_of_broken(shown, has_long_strings(text));
+        let hidden = hidden_of_broken(shown, has_long_strings(text), known);
         let begin = hidden.map(|offset| line.start.saturating_add(offset));
         let hidden: Vec<_> = begin
             .into_iter()
@@ -128,13 +127,18 @@ fn seems_secret(line: &str) -> bool {
 
 /// The parts of a file's text that are secret, or may be: the values of all keys that are not known
 /// to be none, and what is a key wherever it stands.
-pub(super) fn hidden(table: &DeTable<'_>, is_there: fn(&Path) -> bool) -> Vec<Range<usize>> {
+pub(super) fn hidden(
+    table: &DeTable<'_>,
+    is_there: fn(&Path) -> bool,
+    known: &[&Key],
+) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    collect(table, is_there, &mut found);
+    collect(table, (is_there, known), &mut found);
     found
 }
 
-fn collect(table: &DeTable<'_>, is_there: fn(&Path) -> bool, found: &mut Vec<Range<usize>>) {
+fn collect(table: &DeTable<'_>, by: (fn(&Path) -> bool, &[&Key]), found: &mut Vec<Range<usize>>) {
+    let (is_there, known) = by;
     for (name, value) in table {
         if pasted::is_secret(name.as_ref()) {
             found.push(name.span());
@@ -143,17 +147,17 @@ fn collect(table: &DeTable<'_>, is_there: fn(&Path) -> bool, found: &mut Vec<Ran
             DeValue::Table(_) | DeValue::Array(_) if names_a_secret(name.as_ref()) => {
                 bury(value, found);
             }
-            DeValue::Table(inner) => collect(inner, is_there, found),
+            DeValue::Table(inner) => collect(inner, by, found),
             DeValue::Array(values) if values.iter().any(|value| value.as_ref().is_table()) => {
                 let tables = values.iter().filter_map(|value| value.as_ref().as_table());
                 for inner in tables {
-                    collect(inner, is_there, found);
+                    collect(inner, by, found);
                 }
             }
-            DeValue::String(text) if names_no_file(name.as_ref(), text, is_there) => {
+            DeValue::String(text) if names_no_file(name.as_ref(), text, is_there, known) => {
                 found.push(value.span());
             }
-            _ if is_open(name.as_ref()) && !holds_key(value.as_ref()) => {}
+            _ if is_open(name.as_ref(), known) && !holds_key(value.as_ref()) => {}
             value if is_plain(value) && !names_a_secret(name.as_ref()) => {}
             _ => found.push(value.span()),
         }
@@ -176,8 +180,8 @@ fn bury(value: &Spanned<DeValue<'_>>, found: &mut Vec<Range<usize>>) {
     }
 }
 
-fn names_no_file(name: &str, text: &str, is_there: fn(&Path) -> bool) -> bool {
-    let mut named = all_keys().filter(|key| key.name == name);
+fn names_no_file(name: &str, text: &str, is_there: fn(&Path) -> bool, known: &[&Key]) -> bool {
+    let mut named = known.iter().filter(|key| key.name == name);
     named.any(|key| is_no_file_of(key, text, is_there))
 }
 
@@ -203,8 +207,8 @@ pub(super) fn holds_key(value: &DeValue<'_>) -> bool {
 
 /// Whether values of a key of this name may be shown. Not if it is misspelt: whoever wrote it may
 /// have meant a secret's, whatever other key it resembles more.
-fn is_open(name: &str) -> bool {
-    let mut named = all_keys().filter(|key| key.name == name).peekable();
+fn is_open(name: &str, known: &[&Key]) -> bool {
+    let mut named = known.iter().filter(|key| key.name == name).peekable();
     named.peek().is_some() && named.all(|key| !matches!(key.allowed, Allowed::Secret))
 }
 
@@ -222,12 +226,8 @@ fn names_a_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| lower.contains(word))
 }
 
-fn is_known(name: &str) -> bool {
-    all_keys().any(|key| key.name == name)
-}
-
 /// From where on a line of broken TOML is hidden, if it is.
-fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
+fn hidden_of_broken(line: &str, has_long_strings: bool, known: &[&Key]) -> Option<usize> {
     let indent = line.len().saturating_sub(line.trim_start().len());
     let rest = line.trim_start();
     if has_long_strings || rest.is_empty() || seems_secret(rest) {
@@ -244,7 +244,7 @@ fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
     let after = rest.get(name.len()..).unwrap_or_default();
     // A second key on the line may be that of a secret.
     let is_single = rest.matches('=').count() <= 1 && !names_a_secret(after);
-    if is_open(name) && is_single {
+    if is_open(name, known) && is_single {
         return None;
     }
     let bare = |at: char| at.is_ascii_alphanumeric() || "_-.".contains(at);
@@ -252,7 +252,7 @@ fn hidden_of_broken(line: &str, has_long_strings: bool) -> Option<usize> {
     // with two of them the base64 of one.
     let value = after.trim_start().strip_prefix('=');
     let has_value = value.is_some_and(|value| !value.starts_with('=') && !value.is_empty());
-    let is_name = name.chars().all(bare) && (has_value || is_known(name));
+    let is_name = name.chars().all(bare) && (has_value || known.iter().any(|key| key.name == name));
     if !is_name {
         return Some(indent);
     }

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use super::all_keys;
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::problem::with_help;
+use super::sections::{self, all_keys};
 
 /// A configuration file's text and where its keys stand.
 pub struct FileText<'t> {
@@ -18,7 +18,7 @@ pub struct FileText<'t> {
 impl<'t> FileText<'t> {
     /// Reads a text; `file` is its name, and `is_there` looks for the files that it names.
     pub fn read(file: &'t str, text: &'t str, is_there: fn(&Path) -> bool) -> Self {
-        let document = Document::parse(file, text, is_there).ok();
+        let document = Document::parse(file, text, is_there, sections::all()).ok();
         Self { file, document }
     }
 

@@ -2,18 +2,52 @@
 
 use std::path::PathBuf;
 
+use super::Environment;
 use super::document::Document;
-use super::{Environment, keys};
+use super::key::InForce::AtStart;
+use super::key::Key;
+use super::keys::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use super::section::section;
+use super::value::{ToValue, Value};
 
-/// `[journal]`, unless it is off.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Journal {
+section! {
+    /// `[journal]`, unless it is off.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Journal, keys JournalKeys of (),
+    by (keys, document, surroundings), shown of journal:
+
     /// Its directory.
-    pub dir: PathBuf,
+    pub dir: PathBuf { take_dir(keys, document, surroundings.environment) } = Key::text(
+        "",
+        "a path",
+        "Directory of the journal, of one daemon only; absent: systemd's `STATE_DIRECTORY`, else \
+         `sterna` in `XDG_STATE_HOME` or `~/.local/state`",
+    )
+    .in_force(AtStart);
     /// When a push counts as kept.
-    pub sync: Sync,
+    pub sync: Sync { Sync::take(keys, document) } = Key::text(
+        "group",
+        "\"group\", \"interval\" or \"off\"",
+        "When a push counts as kept, before the answer goes out: on the disk, one sync for all \
+         that arrive meanwhile; with the system, which loses up to 100 ms at a power failure; not \
+         at all",
+    )
+    .unlike_gaurun(
+        "no journal: what was queued is lost with the process",
+        "group",
+        "a 200 is a promise that outlives the process",
+    )
+    .in_force(AtStart);
     /// Bytes from which on a segment is followed by a new one.
-    pub segment_bytes: u64,
+    pub segment_bytes: u64 = Key::number(
+        64 * 1024 * 1024,
+        (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+        "bytes",
+        "Size from which on a segment of the journal is followed by a new one, once it is also \
+         twice the size of what is outstanding",
+    )
+    .in_force(AtStart);
+    => parts:
 }
 
 /// When a push counts as kept.
@@ -25,41 +59,54 @@ pub enum Sync {
     Interval,
 }
 
-impl Journal {
-    /// Takes the section; `None` if there is to be no journal, or for reasons now noted.
-    pub(super) fn take(document: &mut Document<'_>, environment: &Environment) -> Option<Self> {
-        let dir = document.text(&keys::JOURNAL_DIR).map(PathBuf::from);
-        let key = &keys::JOURNAL_SYNC;
-        let segment_bytes = document.number(&keys::JOURNAL_SEGMENT_BYTES)?;
-        let sync = match document.text(key)?.as_str() {
-            "group" => Sync::Group,
-            "interval" => Sync::Interval,
-            "off" => {
-                if dir.is_some() {
-                    document.warn(
-                        &keys::JOURNAL_DIR,
-                        "has no effect beside journal.sync = \"off\"",
-                    );
-                }
-                return None;
-            }
+impl Sync {
+    /// `None` if there is to be no journal, or for reasons now noted.
+    fn take(keys: &'static JournalKeys, document: &mut Document<'_>) -> Option<Self> {
+        match document.text(&keys.sync)?.as_str() {
+            "group" => Some(Self::Group),
+            "interval" => Some(Self::Interval),
+            OFF => None,
             _ => {
-                document.refuse(key);
-                return None;
+                document.refuse(&keys.sync);
+                None
             }
-        };
-        let Some(dir) = dir.or_else(|| environment.state_dir.clone()) else {
-            document.refuse_whole(
-                "journal.dir: name the directory of the journal: neither STATE_DIRECTORY nor \
-                 XDG_STATE_HOME nor HOME says where it could be; or set journal.sync = \"off\" and \
-                 lose what is queued with the process",
-            );
-            return None;
-        };
-        Some(Self {
-            dir,
-            sync,
-            segment_bytes,
-        })
+        }
     }
 }
+
+impl ToValue for Sync {
+    fn value(&self) -> Value {
+        let word = match self {
+            Self::Group => "group",
+            Self::Interval => "interval",
+        };
+        Value::Text(word.to_owned())
+    }
+}
+
+/// The directory of a journal that there is to be; else what is said of one that is named.
+fn take_dir(
+    keys: &'static JournalKeys,
+    document: &mut Document<'_>,
+    environment: &Environment,
+) -> Option<PathBuf> {
+    let dir = document.text(&keys.dir).map(PathBuf::from);
+    if Sync::take(keys, document).is_none() {
+        if dir.is_some() && document.text(&keys.sync).as_deref() == Some(OFF) {
+            document.warn(&keys.dir, "has no effect beside journal.sync = \"off\"");
+        }
+        return None;
+    }
+    let dir = dir.or_else(|| environment.state_dir.clone());
+    if dir.is_none() {
+        document.refuse_whole(
+            "journal.dir: name the directory of the journal: neither STATE_DIRECTORY nor \
+             XDG_STATE_HOME nor HOME says where it could be; or set journal.sync = \"off\" and \
+             lose what is queued with the process",
+        );
+    }
+    dir
+}
+
+/// The word for no journal.
+pub(super) const OFF: &str = "off";

@@ -1,7 +1,9 @@
 //! What is known of one key of the file.
 
+use crate::push::Provider;
+
 /// One key of the file.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// The table that it stands in, without brackets.
     pub section: &'static str,
@@ -13,10 +15,40 @@ pub struct Key {
     pub meaning: &'static str,
     /// What was otherwise in Gaurun 0.14, if anything.
     pub gaurun: Option<Difference>,
+    /// When a new value is in force.
+    pub in_force: InForce,
+    /// What becomes of the value that Gaurun's file has.
+    pub migration: Migration,
+    /// Section and name that forks of Gaurun have for it, the likeliest first.
+    pub forks: &'static [(&'static str, &'static str)],
+    /// The provider whose lanes have it; `None` for all.
+    pub provider: Option<Provider>,
+}
+
+/// When a key's new value is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InForce {
+    /// From the next reload on.
+    AtReload,
+    /// From the next reload on, if the files of the logs can be changed.
+    AtReloadOfLogs,
+    /// From the next start on.
+    AtStart,
+}
+
+/// What becomes of a value of Gaurun's.
+#[derive(Clone, Copy, Debug)]
+pub enum Migration {
+    /// It means the same.
+    Kept,
+    /// It has no effect any more, for this reason: only Gaurun has use for the key.
+    Dropped(&'static str),
+    /// Our default is better than what suited Gaurun.
+    ByDefault,
 }
 
 /// The values that a key may have.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Allowed {
     /// `true` or `false`.
     Flag {
@@ -51,7 +83,7 @@ pub enum Allowed {
 }
 
 /// What a number is when the file does not give it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum NumberDefault {
     /// This number.
     Is(u64),
@@ -65,7 +97,7 @@ pub enum NumberDefault {
 }
 
 /// How a key differs from Gaurun 0.14's.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Difference {
     /// What Gaurun does.
     pub was: &'static str,
@@ -79,6 +111,11 @@ impl Key {
     /// The key with its section, as messages name it: `core.port`.
     pub fn path(&self) -> String {
         format!("{}.{}", self.section, self.name)
+    }
+
+    /// Whether it is there for Gaurun's files alone.
+    pub(super) fn is_only_gauruns(&self) -> bool {
+        matches!(self.migration, Migration::Dropped(_))
     }
 
     /// Whether its value names a file or a directory.
@@ -121,123 +158,111 @@ impl Key {
 
     /// A number that is always there when absent from the file.
     pub(super) const fn number(
-        section: &'static str,
-        name: &'static str,
         default: u64,
         (min, max): (u64, u64),
         unit: &'static str,
         meaning: &'static str,
     ) -> Self {
         let default = NumberDefault::Is(default);
-        let allowed = Allowed::Number {
-            default,
-            min,
-            max,
-            unit,
-        };
-        Self {
-            section,
-            name,
-            allowed,
+        Self::new(
+            Allowed::Number {
+                default,
+                min,
+                max,
+                unit,
+            },
             meaning,
-            gaurun: None,
-        }
+        )
     }
 
-    /// A number whose absence means something else than any number.
+    /// A number whose absence means something else than any number; an example of one.
     pub(super) const fn optional(
-        section: &'static str,
-        name: &'static str,
-        default: NumberDefault,
+        (means, example): (&'static str, u64),
         (min, max): (u64, u64),
         unit: &'static str,
         meaning: &'static str,
     ) -> Self {
-        let allowed = Allowed::Number {
-            default,
-            min,
-            max,
-            unit,
-        };
-        Self {
-            section,
-            name,
-            allowed,
+        let default = NumberDefault::Absent { means, example };
+        Self::new(
+            Allowed::Number {
+                default,
+                min,
+                max,
+                unit,
+            },
             meaning,
-            gaurun: None,
-        }
+        )
     }
 
-    pub(super) const fn flag(
-        section: &'static str,
-        name: &'static str,
-        default: bool,
-        meaning: &'static str,
-    ) -> Self {
-        Self {
-            section,
-            name,
-            allowed: Allowed::Flag { default },
-            meaning,
-            gaurun: None,
-        }
+    pub(super) const fn flag(default: bool, meaning: &'static str) -> Self {
+        Self::new(Allowed::Flag { default }, meaning)
     }
 
     pub(super) const fn text(
-        section: &'static str,
-        name: &'static str,
         default: &'static str,
         form: &'static str,
         meaning: &'static str,
     ) -> Self {
+        Self::new(Allowed::Text { default, form }, meaning)
+    }
+
+    pub(super) const fn list(form: &'static str, meaning: &'static str) -> Self {
+        Self::new(Allowed::List { form }, meaning)
+    }
+
+    pub(super) const fn secret(meaning: &'static str) -> Self {
+        Self::new(Allowed::Secret, meaning)
+    }
+
+    const fn new(allowed: Allowed, meaning: &'static str) -> Self {
         Self {
-            section,
-            name,
-            allowed: Allowed::Text { default, form },
+            section: "",
+            name: "",
+            allowed,
             meaning,
             gaurun: None,
+            in_force: InForce::AtReload,
+            migration: Migration::Kept,
+            forks: &[],
+            provider: None,
         }
     }
 
-    pub(super) const fn list(
-        section: &'static str,
-        name: &'static str,
-        form: &'static str,
-        meaning: &'static str,
-    ) -> Self {
+    /// The key where it stands.
+    pub(super) const fn named(self, section: &'static str, name: &'static str) -> Self {
         Self {
             section,
             name,
-            allowed: Allowed::List { form },
-            meaning,
-            gaurun: None,
+            ..self
         }
     }
 
-    pub(super) const fn secret(
-        section: &'static str,
-        name: &'static str,
-        meaning: &'static str,
-    ) -> Self {
-        Self {
-            section,
-            name,
-            allowed: Allowed::Secret,
-            meaning,
-            gaurun: None,
-        }
-    }
-
-    /// The same key, with what it does otherwise than Gaurun's.
+    /// The key, with what it does otherwise than Gaurun's.
     pub(super) const fn unlike_gaurun(
         self,
         was: &'static str,
         is: &'static str,
         why: &'static str,
     ) -> Self {
-        Self {
-            gaurun: Some(Difference { was, is, why }),
-            ..self
-        }
+        let gaurun = Some(Difference { was, is, why });
+        Self { gaurun, ..self }
+    }
+
+    pub(super) const fn in_force(self, in_force: InForce) -> Self {
+        Self { in_force, ..self }
+    }
+
+    pub(super) const fn migrated(self, migration: Migration) -> Self {
+        Self { migration, ..self }
+    }
+
+    pub(super) const fn in_forks(self, forks: &'static [(&'static str, &'static str)]) -> Self {
+        Self { forks, ..self }
+    }
+
+    /// The key, of that provider's lanes alone.
+    pub(super) const fn only_of(self, provider: Provider) -> Self {
+        let provider = Some(provider);
+        Self { provider, ..self }
     }
 }

@@ -1,16 +1,4 @@
-//! The table of keys: what the file may say, and what is true when it says nothing.
-//!
-//! The parser reads its defaults and ranges from here, and tests hold `etc/sterna.toml` and
-//! sterna.toml(5) to it, so that no default stands in two places.
-
-mod android;
-mod core;
-mod ios;
-mod journal;
-mod log;
-
-use super::key::Key;
-pub(super) use {android::*, core::*, ios::*, journal::*, log::*};
+//! What the tables of keys share: their limits, words and forms.
 
 /// Threads per lane at most. Each holds a connection with up to 1000 pushes in flight, and
 /// providers look askance at more connections than that from one host.
@@ -56,25 +44,13 @@ pub(super) const KEEPALIVE_CONNS_MAX: u64 = 1_000_000;
 
 /// Whose callers' ways are kept.
 pub(super) const GAURUN: &str = "gaurun";
-/// Keys of ours that are there for Gaurun's files alone.
-pub(super) static ONLY_GAURUNS: [&Key; 3] = [
-    &ANDROID_APIKEY,
-    &IOS_KEEPALIVE_CONNS,
-    &ANDROID_KEEPALIVE_CONNS,
-];
+/// The section that Gaurun's later branch has for FCM HTTP v1, beside the closed API's `[android]`.
+pub(super) const FCM_V1: &str = "fcm_v1";
 
-const CONNS_WHY: &str = "HTTP/2 carries all pushes over as many connections as `workers` allows";
-const ENDPOINT_FORM: &str = "\"https://host\" or \"https://host:port\"";
-const CA_PATH_MEANING: &str =
+pub(super) const ENDPOINT_FORM: &str = "\"https://host\" or \"https://host:port\"";
+pub(super) const CA_PATH_MEANING: &str =
     "PEM file of certificate authorities to trust beside the system's own";
-const DESTINATION_FORM: &str = "\"stdout\", \"stderr\", \"discard\", or a path";
-
-/// Every key, in the order of the documentation.
-pub fn all() -> impl Iterator<Item = &'static Key> {
-    [CORE_KEYS, IOS_KEYS, ANDROID_KEYS, JOURNAL_KEYS, LOG_KEYS]
-        .into_iter()
-        .flatten()
-}
+pub(super) const DESTINATION_FORM: &str = "\"stdout\", \"stderr\", \"discard\", or a path";
 
 /// The sections, in the order of the documentation, each with its meaning.
 pub static SECTIONS: [(&str, &str); 5] = [

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::environment::Environment;
-use super::{Config, ConfigError, Overrides, Warning, keys};
+use super::{Config, ConfigError, Overrides, Warning, sections};
 use crate::pasted;
 use crate::regular;
 
@@ -27,10 +27,10 @@ pub fn control_socket(path: Option<&Path>, environment: &Environment) -> Option<
     let bytes = regular::read(path, FILE_MAX).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let (table, _) = DeTable::parse_recoverable(&text);
-    let section = table.get_ref().get(keys::CORE_CONTROL_SOCKET.section);
+    let section = table.get_ref().get(sections::CORE.control_socket.section);
     let value = section
         .and_then(|section| section.get_ref().as_table())
-        .and_then(|section| section.get(keys::CORE_CONTROL_SOCKET.name))
+        .and_then(|section| section.get(sections::CORE.control_socket.name))
         .and_then(|value| value.get_ref().as_str());
     match value {
         Some(path) if !path.is_empty() && !pasted::is_secret(path) => Some(PathBuf::from(path)),

@@ -5,25 +5,93 @@ use std::path::PathBuf;
 use ::log::LevelFilter;
 
 use super::document::Document;
-use super::keys;
+use super::key::InForce::AtReloadOfLogs;
+use super::key::Key;
+use super::key::Migration::ByDefault;
+use super::keys::DESTINATION_FORM;
+use super::section::section;
+use super::value::{ToValue, Value, of_mode};
 
-/// `[log]`: where the logs go, each `stdout`, `stderr`, `discard` or a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
+section! {
+    /// `[log]`: where the logs go, each `stdout`, `stderr`, `discard` or a path.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Log, keys LogKeys of (),
+    by (keys, document, _surroundings), shown of log:
+
     /// Requests, accepted and succeeded pushes.
-    pub access_log: String,
+    pub access_log: String = Key::text(
+        "stdout",
+        DESTINATION_FORM,
+        "Requests, accepted and succeeded pushes: one JSON object a line",
+    )
+    .in_force(AtReloadOfLogs);
     /// Failed and disabled pushes, and refused requests.
-    pub error_log: String,
+    pub error_log: String = Key::text(
+        "stderr",
+        DESTINATION_FORM,
+        "Failed and disabled pushes, and what was wrong with requests: one JSON object a line",
+    )
+    .in_force(AtReloadOfLogs);
     /// What happens to the process, for its operator.
-    pub operator_log: String,
+    pub operator_log: String = Key::text(
+        "stderr",
+        DESTINATION_FORM,
+        "What happens to the daemon: plain text, or lines of JSON where the access or error log \
+         has the same place",
+    )
+    .unlike_gaurun(
+        "lines without a type in the error log",
+        "a log of its own; in the same place, lines of JSON as there",
+        "the error log holds what became of pushes and requests, and nothing else",
+    )
+    .in_force(AtReloadOfLogs);
     /// Mode that their files are created with.
-    pub mode: u32,
+    pub mode: u32 { document.mode(&keys.mode, OWNER_WRITES) } = Key::text(
+        "0640",
+        "octal digits such as \"0640\", with which the owner may write",
+        "Mode that the file of a log is created with, whatever the umask; one that is there keeps \
+         its own",
+    )
+    .unlike_gaurun(
+        "0644, less the umask",
+        "0640",
+        "device tokens and texts are in the push log, and not for every user of the host",
+    ),
+    shown Some(of_mode(log.mode));
     /// How the first two show device tokens.
-    pub hide_token: HideToken,
+    pub hide_token: HideToken { HideToken::take(keys, document) } = Key::text(
+        "no",
+        "\"no\", \"hash\" or \"yes\"",
+        "How the access and error log show device tokens: as they are, as a keyed hash that still \
+         joins lines, or not at all",
+    );
+    hash_key_path = Key::text(
+        "",
+        "a path",
+        "The key of `hide_token = \"hash\"`: a file of 16 bytes or more, the same on all daemons \
+         whose lines are to be joined",
+    ),
+    shown Some(log.hide_token.key_path().map_or(Value::Absent, ToValue::value));
     /// Whether the first two leave out what the user reads.
-    pub hide_message: bool,
+    pub hide_message: bool = Key::flag(
+        false,
+        "Leaves `message`, `title` and `subtitle` out of the access and error log",
+    );
     /// Least severe operator line that is written.
-    pub level: LevelFilter,
+    pub level: LevelFilter { take_level(keys, document) } = Key::text(
+        "info",
+        "\"debug\", \"info\", \"warn\" or \"error\" (\"dpanic\", \"panic\" and \"fatal\" count as \
+         error)",
+        "Least severe line that the operator log takes; outcomes of pushes are always written. At \
+         \"debug\" text after a request's JSON is refused, as by Gaurun",
+    )
+    .unlike_gaurun(
+        "error; \"panic\" and \"fatal\" dropped the outcomes of failed pushes too",
+        "info; outcomes are always written",
+        "an outcome that is not written cannot be found again",
+    )
+    .migrated(ByDefault);
+    => parts:
 }
 
 impl Log {
@@ -34,26 +102,6 @@ impl Log {
             ("log.error_log", &self.error_log),
             ("log.operator_log", &self.operator_log),
         ]
-    }
-
-    /// Takes the section. `None` if it cannot be used for reasons now noted.
-    pub(super) fn take(document: &mut Document<'_>) -> Option<Self> {
-        let access_log = document.text(&keys::LOG_ACCESS_LOG);
-        let error_log = document.text(&keys::LOG_ERROR_LOG);
-        let operator_log = document.text(&keys::LOG_OPERATOR_LOG);
-        let mode = document.mode(&keys::LOG_MODE, OWNER_WRITES);
-        let hide_token = HideToken::take(document);
-        let hide_message = document.flag(&keys::LOG_HIDE_MESSAGE);
-        let level = take_level(document);
-        Some(Self {
-            hide_token: hide_token?,
-            hide_message,
-            access_log: access_log?,
-            error_log: error_log?,
-            operator_log: operator_log?,
-            mode: mode?,
-            level: level?,
-        })
     }
 }
 
@@ -75,9 +123,9 @@ pub enum HideToken {
 }
 
 impl HideToken {
-    fn take(document: &mut Document<'_>) -> Option<Self> {
-        let key = &keys::LOG_HIDE_TOKEN;
-        let key_path = document.file(&keys::LOG_HASH_KEY_PATH);
+    fn take(keys: &'static LogKeys, document: &mut Document<'_>) -> Option<Self> {
+        let key = &keys.hide_token;
+        let key_path = document.file(&keys.hash_key_path);
         let chosen = match document.text(key)?.as_str() {
             "no" => Self::No,
             "yes" => Self::Yes,
@@ -97,16 +145,41 @@ impl HideToken {
             }
         };
         document.warn_first(
-            &[&keys::LOG_HASH_KEY_PATH],
+            &[&keys.hash_key_path],
             "ignored: log.hide_token is not \"hash\"",
         );
         Some(chosen)
     }
+
+    /// The file with the key of hashes.
+    fn key_path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Hash { key_path } => Some(key_path),
+            Self::No | Self::Yes => None,
+        }
+    }
+}
+
+impl ToValue for HideToken {
+    fn value(&self) -> Value {
+        let word = match self {
+            Self::No => "no",
+            Self::Hash { .. } => "hash",
+            Self::Yes => "yes",
+        };
+        Value::Text(word.to_owned())
+    }
+}
+
+impl ToValue for LevelFilter {
+    fn value(&self) -> Value {
+        Value::Text(self.as_str().to_ascii_lowercase())
+    }
 }
 
 /// Reads the level names of zap, which Gaurun's files use, in whatever case.
-fn take_level(document: &mut Document<'_>) -> Option<LevelFilter> {
-    let key = &keys::LOG_LEVEL;
+fn take_level(keys: &'static LogKeys, document: &mut Document<'_>) -> Option<LevelFilter> {
+    let key = &keys.level;
     let level = match document.text(key)?.to_ascii_lowercase().as_str() {
         "debug" => LevelFilter::Debug,
         "info" => LevelFilter::Info,

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use super::ConfigError;
 use super::document::Document;
-use super::key::{Allowed, Key};
-use super::keys::{self, GAURUN, SECTIONS};
-use super::names::FCM_V1;
+use super::key::{Allowed, Key, Migration};
+use super::keys::{FCM_V1, GAURUN, SECTIONS};
 use super::problem::Shown;
+use super::sections::{self, all_keys};
 use super::toml_text::quoted;
-use super::{ConfigError, all_keys};
 use crate::pasted::IS_CONTENT;
 
 /// Writes a commented configuration that does what Gaurun's file `text` did, or says why not.
@@ -20,7 +20,7 @@ use crate::pasted::IS_CONTENT;
 ///
 /// When the text is no TOML, or has none of Gaurun's sections.
 pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<String, ConfigError> {
-    let document = Document::parse(file, text, is_there)?;
+    let document = Document::parse(file, text, is_there, sections::all())?;
     if !document.has_section() {
         let known: Vec<&str> = SECTIONS.iter().map(|(section, _)| *section).collect();
         let known = known.join(", ");
@@ -178,12 +178,14 @@ enum Translation {
 
 fn translation(document: &Document<'_>, key: &'static Key) -> Translation {
     let is_on = |enabled: &Key| document.bare_flag(enabled) != Some(false);
+    match key.migration {
+        Migration::Kept => {}
+        Migration::Dropped(why) => return Translation::Dropped(why),
+        Migration::ByDefault => return Translation::ByDefault,
+    }
     match (key.section, key.name) {
-        ("android", "apikey") => Translation::Dropped(
-            "Google closed the API that took this key in 2024; the service account is in its place",
-        ),
         ("android", "service_account_path")
-            if is_on(&keys::ANDROID_ENABLED) && !document.has_text(key) =>
+            if is_on(&sections::ANDROID.enabled) && !document.has_text(key) =>
         {
             Translation::Added(
                 format!("{} = {}", key.name, quoted(ACCOUNT_PATH)),
@@ -207,12 +209,6 @@ fn translation(document: &Document<'_>, key: &'static Key) -> Translation {
              APNs, which the default of 8 MiB takes, and 18 MB for FCM: uncomment it if callers \
              send so many. Bodies may take 30 times this of memory",
         ),
-        ("ios" | "android", "keepalive_conns") => Translation::Dropped(
-            "HTTP/2 carries all pushes over as many connections as workers allows",
-        ),
-        ("core", "workers" | "queues" | "pusher_max")
-        | ("ios" | "android", "timeout" | "retry_max")
-        | ("log", "level") => Translation::ByDefault,
         ("log", "operator_log") if !document.has_text(key) && errors_go_to_stderr(document) => {
             Translation::Added(
                 "#operator_log = \"/var/log/sterna/operator.log\"".to_owned(),
@@ -233,7 +229,7 @@ fn errors_go_to_stderr(document: &Document<'_>) -> bool {
         Some(value) => ["\"stderr\"", "\"/dev/stderr\""].contains(&value.as_str()),
         None => key.default_text().as_deref() == Some("\"stderr\""),
     };
-    goes(&keys::LOG_ERROR_LOG) || goes(&keys::LOG_ACCESS_LOG)
+    goes(&sections::LOG.error_log) || goes(&sections::LOG.access_log)
 }
 
 fn line(out: &mut String, text: &str) {

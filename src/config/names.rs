@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
-use super::all_keys;
 use super::key::Key;
-use super::keys::{self, SECTIONS};
+use super::keys::{FCM_V1, SECTIONS};
 use super::problem::Shown;
 use crate::texts::nearest;
 
@@ -32,7 +31,7 @@ pub(super) enum Verdict {
 
 impl UnknownName {
     /// All of them, in the file's order.
-    pub(super) fn all(table: &DeTable<'_>) -> Vec<Self> {
+    pub(super) fn all(table: &DeTable<'_>, known: &[&Key]) -> Vec<Self> {
         let mut found = Vec::new();
         for (section, value) in table {
             let Range { start: offset, end } = section.span();
@@ -52,10 +51,8 @@ impl UnknownName {
             for name in keys.keys() {
                 let Range { start: offset, end } = name.span();
                 let name = name.as_ref().to_string();
-                let known = |section: &str, name: &str| {
-                    all_keys().any(|key| key.section == section && key.name == name)
-                };
-                if !known(&section, &name) {
+                let mut known = known.iter();
+                if !known.any(|key| (key.section, key.name) == (&section, &name)) {
                     found.push(Self {
                         offset,
                         end,
@@ -78,7 +75,7 @@ impl UnknownName {
     }
 
     /// What it leads to, and what to say.
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self, known: &[&Key]) -> Verdict {
         let (section, name) = (self.section.as_str(), self.name.as_deref());
         let retired = RETIRED
             .iter()
@@ -92,8 +89,8 @@ impl UnknownName {
             }
             (Some(None), Some(name)) => Verdict::NoEffect(format!("{section}.{name}: {NO_LONGER}")),
             (Some(None), None) => Verdict::NoEffect(format!("{section}: {NO_LONGER}")),
-            (None, Some(name)) => unknown_key(section, name),
-            (None, None) => unknown_section(section),
+            (None, Some(name)) => unknown_key(section, name, known),
+            (None, None) => unknown_section(section, known),
         }
     }
 }
@@ -141,80 +138,14 @@ static RETIRED: [Retired; 7] = [
     Retired::new("ios", Some("keepalive_idle_timeout")),
 ];
 
-/// A key of a Gaurun that somebody has taught FCM HTTP v1, or auth tokens in another way than 0.14.
-pub(super) struct Fork {
-    pub(super) section: &'static str,
-    pub(super) name: &'static str,
-    /// What it is called here.
-    pub(super) ours: &'static Key,
-}
-
-impl Fork {
-    const fn new(section: &'static str, name: &'static str, ours: &'static Key) -> Self {
-        Self {
-            section,
-            name,
-            ours,
-        }
-    }
-
-    /// The key with its section, as messages name it.
-    pub(super) fn path(&self) -> String {
-        format!("{}.{}", self.section, self.name)
-    }
-}
-
-/// The section that Gaurun's later branch has for FCM HTTP v1, beside the closed API's `[android]`.
-pub(super) const FCM_V1: &str = "fcm_v1";
-
-/// Those that are known, of one of our keys the likeliest first.
-pub(super) static FORKS: [Fork; 12] = [
-    Fork::new(
-        FCM_V1,
-        "credentials_file",
-        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
-    ),
-    Fork::new(
-        FCM_V1,
-        "service_account_key_path",
-        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
-    ),
-    Fork::new(FCM_V1, "project", &keys::ANDROID_PROJECT_ID),
-    Fork::new(FCM_V1, "project_id", &keys::ANDROID_PROJECT_ID),
-    Fork::new(
-        "android",
-        "credentials_file",
-        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
-    ),
-    Fork::new(
-        "android",
-        "credentials_path",
-        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
-    ),
-    Fork::new(
-        "android",
-        "service_account_key_path",
-        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
-    ),
-    Fork::new(
-        "android",
-        "service_account_file",
-        &keys::ANDROID_SERVICE_ACCOUNT_PATH,
-    ),
-    Fork::new("android", "project", &keys::ANDROID_PROJECT_ID),
-    Fork::new("ios", "auth_key_path", &keys::IOS_TOKEN_AUTH_KEY_PATH),
-    Fork::new("ios", "key_id", &keys::IOS_TOKEN_AUTH_KEY_ID),
-    Fork::new("ios", "team_id", &keys::IOS_TOKEN_AUTH_TEAM_ID),
-];
-
-fn unknown_section(name: &str) -> Verdict {
+fn unknown_section(name: &str, known: &[&Key]) -> Verdict {
     let shown = Shown(name);
     if SECTIONS.iter().any(|(known, _)| *known == name) {
         let text = format!("{shown}: must be a table, written as [{shown}]");
         let help = format!("the keys of {shown} stand below a line [{shown}]");
         return Verdict::Refused(text, help);
     }
-    if let Some(key) = all_keys().find(|key| key.name == name) {
+    if let Some(key) = known.iter().find(|key| key.name == name) {
         let text = format!("{shown}: stands outside its section");
         return Verdict::Refused(text, format!("write it below [{}]", key.section));
     }
@@ -225,18 +156,15 @@ fn unknown_section(name: &str) -> Verdict {
     Verdict::Refused(format!("{shown}: unknown section"), help)
 }
 
-fn unknown_key(section: &str, name: &str) -> Verdict {
-    let own = all_keys()
-        .filter(|key| key.section == section)
-        .map(|key| key.name);
-    let elsewhere = all_keys().find(|key| key.name == name);
-    let fork = FORKS
-        .iter()
-        .find(|fork| (fork.section, fork.name) == (section, name));
-    let help = if let Some(fork) = fork {
+fn unknown_key(section: &str, name: &str, known: &[&Key]) -> Verdict {
+    let own = known.iter().filter(|key| key.section == section);
+    let own = own.map(|key| key.name);
+    let elsewhere = known.iter().find(|key| key.name == name);
+    let mut keys = known.iter();
+    let help = if let Some(ours) = keys.find(|key| key.forks.contains(&(section, name))) {
         format!(
             "write {} for it, or have it done by: sterna check --migrate",
-            fork.ours.path()
+            ours.path()
         )
     } else if let Some(key) = elsewhere {
         format!("did you mean {}?", key.path())

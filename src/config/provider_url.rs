@@ -4,9 +4,6 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use super::document::Document;
-use super::key::Key;
-
 /// Where a provider is reached instead of its own address: `https://host[:port]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderUrl {
@@ -14,16 +11,6 @@ pub struct ProviderUrl {
     pub host: String,
     /// TCP port, never 0; 443 unless written.
     pub port: u16,
-}
-
-impl ProviderUrl {
-    /// Takes the key, if the file has it.
-    pub(super) fn take(document: &mut Document<'_>, key: &'static Key) -> Option<Self> {
-        let text = document.text(key)?;
-        text.parse()
-            .map_err(|reason: &str| document.refuse_because(key, reason))
-            .ok()
-    }
 }
 
 /// As the file would have it.

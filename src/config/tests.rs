@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::fixture::environment;
 use super::*;
@@ -87,31 +88,43 @@ fn credentials_alone_are_a_configuration() {
             control_socket: None,
             node: crate::push::Node::default(),
         },
-        ios: Some(Ios {
-            credential: ApnsCredential::Token {
-                key_path: "key.p8".into(),
-                key_id: "ABCDE12345".into(),
-                team_id: "TEAM123456".into(),
-            },
-            sandbox: true,
-            topic: Some("com.example.app".into()),
-            timeout: Duration::from_secs(10),
-            retry_max: 10,
-            rate: 0,
-            keepalive_timeout: Duration::from_secs(90),
-            endpoint: None,
-            ca_path: None,
-        }),
-        android: Some(Android {
-            service_account_path: "account.json".into(),
-            project_id: None,
-            timeout: Duration::from_secs(15),
-            retry_max: 10,
-            rate: 9_000,
-            keepalive_timeout: Duration::from_secs(90),
-            endpoint: None,
-            ca_path: None,
-        }),
+        lanes: BTreeMap::from([
+            (
+                LaneId::IOS,
+                Some(LaneConfig {
+                    timeout: Duration::from_secs(10),
+                    retry_max: 10,
+                    rate: 0,
+                    keepalive_timeout: Duration::from_secs(90),
+                    endpoint: None,
+                    ca_path: None,
+                    provider: ProviderConfig::Apns(ApnsConfig {
+                        credential: ApnsCredential::Token {
+                            key_path: "key.p8".into(),
+                            key_id: "ABCDE12345".into(),
+                            team_id: "TEAM123456".into(),
+                        },
+                        sandbox: true,
+                        topic: Some("com.example.app".into()),
+                    }),
+                }),
+            ),
+            (
+                LaneId::ANDROID,
+                Some(LaneConfig {
+                    timeout: Duration::from_secs(15),
+                    retry_max: 10,
+                    rate: 9_000,
+                    keepalive_timeout: Duration::from_secs(90),
+                    endpoint: None,
+                    ca_path: None,
+                    provider: ProviderConfig::Fcm(FcmConfig {
+                        service_account_path: "account.json".into(),
+                        project_id: None,
+                    }),
+                }),
+            ),
+        ]),
         journal: Some(Journal {
             dir: PathBuf::from("/var/lib/sterna"),
             sync: Sync::Group,
@@ -175,8 +188,9 @@ level = "error"
     let mended = sample.replace("apikey =", "service_account_path = \"a.json\"\napikey =");
     let (config, warnings) = parse(&mended).unwrap();
     assert_eq!(config.core.workers.get(), 8);
-    assert_eq!(config.ios.unwrap().timeout, Duration::from_secs(5));
-    let android = config.android.unwrap();
+    let ios = config.lane(LaneId::IOS).unwrap();
+    assert_eq!(ios.timeout, Duration::from_secs(5));
+    let android = config.lane(LaneId::ANDROID).unwrap();
     assert_eq!(
         (android.timeout, android.retry_max),
         (Duration::from_secs(10), 1)
@@ -245,7 +259,7 @@ fn port_is_gauruns() {
     assert_eq!(bind("port = 65535"), tcp(65_535));
     assert_eq!(bind("port = \"0\""), tcp(0));
     assert_eq!(bind("port = \"unix:/run/s\""), Bind::Unix("/run/s".into()));
-    let longest = format!("/{}", "s".repeat(bind::UNIX_PATH_MAX - 1));
+    let longest = format!("/{}", "s".repeat(core::bind::UNIX_PATH_MAX - 1));
     assert_eq!(
         bind(&format!("port = \"unix:{longest}\"")),
         Bind::Unix(PathBuf::from(&longest))
@@ -340,8 +354,9 @@ fn endpoints_are_https_hosts() {
             port,
         };
         assert_eq!(text.parse(), Ok(expected.clone()), "{text}");
-        let ios = accepted("ios", &format!("endpoint = \"{text}\"")).ios;
-        assert_eq!(ios.unwrap().endpoint, Some(expected));
+        let config = accepted("ios", &format!("endpoint = \"{text}\""));
+        let ios = config.lane(LaneId::IOS).unwrap();
+        assert_eq!(ios.endpoint, Some(expected));
     };
     check("https://localhost", "localhost", 443);
     check("https://127.0.0.1:2197", "127.0.0.1", 2197);

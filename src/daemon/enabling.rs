@@ -38,7 +38,7 @@ impl Daemon {
         let lanes = self.lanes.get();
         let (keeps, mut told) = (self.backlog.keeps(), Vec::new());
         let is_gone = |running: &&Arc<RunningLane>| {
-            !config.enables(running.id()) && lanes.get(running.id()).is_some()
+            config.lane(running.id()).is_none() && lanes.get(running.id()).is_some()
         };
         let gone: Vec<_> = lanes.serving().filter(is_gone).map(Arc::clone).collect();
         let mut turned = lanes.as_ref().clone();

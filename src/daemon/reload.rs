@@ -12,18 +12,18 @@ use ::log::Level;
 use super::named_files::NamedFiles;
 use super::routes::SharedRoots;
 use super::terms::{privacy, say_of_logs, settings, terms, too_many_connections};
-use super::{Daemon, credential_files, limits};
+use super::{Daemon, limits, routes};
 use crate::api::Terms;
 use crate::check;
-use crate::config::{self, Android, Change, Config, Diagnostic, Effect, Environment, FileText};
-use crate::config::{Ios, Overrides, Severity, Style, Warning};
+use crate::config::{self, Change, Config, Diagnostic, Effect, Environment, FileText};
+use crate::config::{Overrides, Severity, Style, Warning};
 use crate::control::ControlAnswer;
 use crate::delivery::credential_files::CredentialFiles;
 use crate::delivery::route::Route;
 use crate::delivery::running_lane::RunningLane;
 use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
-use crate::push::{LaneId, Provider};
+use crate::push::LaneId;
 
 /// How long the lines of before may take to reach the old log files.
 const OLD_LOGS_WITHIN: Duration = Duration::from_secs(1);
@@ -229,7 +229,7 @@ impl Daemon {
             noted = self.backlog.set_notes_handed(false);
         }
         // One that ends keeps the limits by which it was served: the new ones have none for it.
-        let stays = |running: &&Arc<RunningLane>| in_force.enables(running.id());
+        let stays = |running: &&Arc<RunningLane>| in_force.lane(running.id()).is_some();
         for running in lanes.serving().filter(stays) {
             let lane = &running.lane;
             running.set_limits(limits(&in_force, lane.id()));
@@ -314,12 +314,14 @@ impl Daemon {
         let mut routes = Vec::new();
         let roots = SharedRoots::default();
         let lanes = self.lanes.get();
-        for id in lanes.known() {
-            let Some(files) = credential_files(new, id, &roots, &self.directory) else {
-                continue;
-            };
+        for (id, lane) in new.enabled() {
+            let files = routes::credential_files(lane, roots.clone(), &self.directory);
             let is_same = |running: &Arc<RunningLane>| {
-                running.credential.uses(&files) && is_same_way(&self.config, new, id)
+                let is_same_way = self
+                    .config
+                    .lane(id)
+                    .is_some_and(|old| old.connects_as(lane));
+                running.credential.uses(&files) && is_same_way
             };
             if lanes.get(id).is_some_and(is_same) {
                 continue;
@@ -329,35 +331,6 @@ impl Daemon {
             }
         }
         routes
-    }
-}
-
-/// Whether both say the same of all that a route is made of.
-fn is_same_way(old: &Config, new: &Config, id: LaneId) -> bool {
-    match id.provider() {
-        Provider::Apns => old
-            .ios
-            .as_ref()
-            .zip(new.ios.as_ref())
-            .is_some_and(|(old, new)| {
-                let (retry_max, rate) = (old.retry_max, old.rate);
-                *old == Ios {
-                    retry_max,
-                    rate,
-                    ..new.clone()
-                }
-            }),
-        Provider::Fcm => {
-            let both = old.android.as_ref().zip(new.android.as_ref());
-            both.is_some_and(|(old, new)| {
-                let (retry_max, rate) = (old.retry_max, old.rate);
-                *old == Android {
-                    retry_max,
-                    rate,
-                    ..new.clone()
-                }
-            })
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::ending::LOGS_CLOSE_WITHIN;
 use super::routes::SharedRoots;
 use super::state_directory::{StateDirectory, journal_directory};
 use super::unreadable::Unreadable;
-use super::{StartError, StartErrorKind, credential_files, numbering, routes};
+use super::{StartError, StartErrorKind, numbering, routes};
 use crate::api::plan::ContentOf;
 use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
@@ -24,7 +24,7 @@ use crate::lane::Lanes;
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
 use crate::provider;
-use crate::push::{Content, LaneId, Note, Parcel, Provider, Push, PushId};
+use crate::push::{Content, LaneId, Note, Parcel, Push, PushId};
 use crate::recover::{OpenPush, resume};
 use crate::signal::Signal;
 use crate::stats::LaneStats;
@@ -270,7 +270,7 @@ impl Resend {
             directory,
             logs,
             origins,
-            lanes: Lanes::of(LaneId::DEFAULT_APP),
+            lanes: Lanes::of(config.known()),
             patience: config.core.shutdown_timeout,
             total: pushes.len() as u64,
         };
@@ -411,7 +411,7 @@ impl Feed {
 
 /// By what rules pushes end of the lanes that are enabled.
 pub(super) fn enabled(config: &Config, max_age: Duration) -> BTreeMap<LaneId, Limits> {
-    let lanes = LaneId::DEFAULT_APP.into_iter();
+    let lanes = config.enabled().map(|(id, _)| id);
     lanes
         .filter_map(|lane| Some((lane, limits(config, lane, max_age)?)))
         .collect()
@@ -420,14 +420,9 @@ pub(super) fn enabled(config: &Config, max_age: Duration) -> BTreeMap<LaneId, Li
 /// By what rules pushes of a lane end, but for the age at which they expire; none if it is
 /// disabled.
 pub(super) fn limits(config: &Config, lane: LaneId, max_age: Duration) -> Option<Limits> {
-    let retry_max = match lane.provider() {
-        Provider::Apns => config.ios.as_ref()?.retry_max,
-        Provider::Fcm => config.android.as_ref()?.retry_max,
-    };
-    Some(Limits {
-        retry_max,
+    config.lane(lane).map(|_| Limits {
         max_age,
-        resend_unknown: config.core.resend_unknown,
+        ..super::limits(config, lane)
     })
 }
 
@@ -444,8 +439,8 @@ pub(super) fn start_lane(
     logs: &Logs,
     register: &Arc<Register>,
 ) -> Result<Arc<RunningLane>, StartError> {
-    let files = credential_files(config, lane, &SharedRoots::default(), directory);
-    let files = files.ok_or_else(|| disabled(lane))?;
+    let settings = config.lane(lane).ok_or_else(|| disabled(lane))?;
+    let files = routes::credential_files(settings, SharedRoots::default(), directory);
     let route = files
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;

@@ -1,12 +1,12 @@
 //! From the configuration to the two routes: reads keys and certificates, makes TLS set-ups.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use super::state_directory::StateDirectory;
 use super::token_file;
-use crate::config::{Android, ApnsCredential, Config, Ios, ProviderUrl};
+use crate::config::ProviderUrl;
+use crate::config::{ApnsConfig, ApnsCredential, Config, FcmConfig, LaneConfig, ProviderConfig};
 use crate::delivery::credential::Credentials;
 use crate::delivery::credential_files::{CredentialFiles, Unroutable};
 use crate::delivery::route::Route;
@@ -46,40 +46,25 @@ impl SharedRoots {
     }
 }
 
-/// The files of the APNs credential; auth tokens outlive the process in `state`.
-pub(super) fn ios_files(ios: &Ios, roots: SharedRoots, state: &StateDirectory) -> CredentialFiles {
-    let (ios, state) = (ios.clone(), state.clone());
-    let paths: Vec<PathBuf> = match &ios.credential {
-        ApnsCredential::Certificate {
-            cert_path,
-            key_path,
-            ..
-        } => vec![cert_path.clone(), key_path.clone()],
-        ApnsCredential::Token { key_path, .. } => vec![key_path.clone()],
-    };
-    let paths = paths.into_iter().chain(ios.ca_path.clone()).collect();
-    let build = move || {
-        let found = named::apns(&ios, roots.get(), Moment::now());
-        Ok(ios_route(&ios, told(found)?, &state))
-    };
-    CredentialFiles::new(paths, Box::new(build))
-}
-
-/// The file of the FCM credential.
-pub(super) fn android_files(
-    android: &Android,
+/// The files of a lane's credential; auth tokens outlive the process in `state`.
+pub(super) fn credential_files(
+    lane: &LaneConfig,
     roots: SharedRoots,
     state: &StateDirectory,
 ) -> CredentialFiles {
-    let (android, clock) = (android.clone(), Arc::clone(&state.clock));
-    let account = android.service_account_path.clone();
-    let paths = [account]
-        .into_iter()
-        .chain(android.ca_path.clone())
-        .collect();
+    let (lane, state, paths) = (lane.clone(), state.clone(), lane.files());
     let build = move || {
-        let found = named::fcm(&android, roots.get(), Moment::now());
-        android_route(&android, told(found)?, &clock)
+        let now = Moment::now();
+        match &lane.provider {
+            ProviderConfig::Apns(own) => {
+                let found = named::apns(&lane, own, roots.get(), now);
+                Ok(apns_route(&lane, own, told(found)?, &state))
+            }
+            ProviderConfig::Fcm(own) => {
+                let found = named::fcm(&lane, own, roots.get(), now);
+                fcm_route(&lane, own, told(found)?, &state.clock)
+            }
+        }
     };
     CredentialFiles::new(paths, Box::new(build))
 }
@@ -99,8 +84,8 @@ fn unroutable(findings: &[Finding]) -> Unroutable {
 }
 
 /// The way to APNs.
-fn ios_route(ios: &Ios, found: Apns, state: &StateDirectory) -> Route {
-    let (name, key_id) = match &ios.credential {
+fn apns_route(lane: &LaneConfig, own: &ApnsConfig, found: Apns, state: &StateDirectory) -> Route {
+    let (name, key_id) = match &own.credential {
         ApnsCredential::Certificate {
             cert_path,
             key_path,
@@ -131,12 +116,7 @@ fn ios_route(ios: &Ios, found: Apns, state: &StateDirectory) -> Route {
             Credentials::AuthTokens(Box::new(tokens))
         }
     };
-    let default_host = if ios.sandbox {
-        apns::SANDBOX_HOST
-    } else {
-        apns::PRODUCTION_HOST
-    };
-    let (host, port, authority) = place(ios.endpoint.as_ref(), default_host);
+    let (host, port, authority) = place(lane.endpoint.as_ref(), apns::host(own.sandbox));
     let http2 = options(APNS_STREAMS_BEFORE_SETTINGS);
     Route {
         endpoint: Endpoint {
@@ -145,27 +125,28 @@ fn ios_route(ios: &Ios, found: Apns, state: &StateDirectory) -> Route {
             tls: found.tls,
             resolver: Arc::new(Resolver::system()),
             http2,
-            timeouts: timeouts(ios.timeout),
+            timeouts: timeouts(lane.timeout),
         },
         address: Arc::new(apns::Address {
             authority: authority.into(),
-            topic: ios.topic.as_deref().map(Arc::from),
+            topic: own.topic.as_deref().map(Arc::from),
             ids: Arc::clone(&state.apns_ids),
         }),
         credentials,
-        credential_name: match &ios.topic {
+        credential_name: match &own.topic {
             Some(topic) => format!("{name}, topic {topic}"),
             None => name,
         },
         clock: Arc::clone(&state.clock),
-        timeout: ios.timeout,
-        idle_timeout: ios.keepalive_timeout,
+        timeout: lane.timeout,
+        idle_timeout: lane.keepalive_timeout,
     }
 }
 
 /// The way to FCM, and the access tokens that it needs.
-fn android_route(
-    android: &Android,
+fn fcm_route(
+    lane: &LaneConfig,
+    own: &FcmConfig,
     found: Fcm,
     clock: &Arc<ServerClock>,
 ) -> Result<Route, Unroutable> {
@@ -180,7 +161,7 @@ fn android_route(
     let agent = transport::agent(connector, transport::config().build());
     let credential_name = format!(
         "service_account_path {}, {}, key id {}, project {project}",
-        android.service_account_path.display(),
+        own.service_account_path.display(),
         account.client_email(),
         account.key_id().unwrap_or("not given"),
     );
@@ -193,7 +174,7 @@ fn android_route(
     let tokens = AccessTokens::start(account, agent).map_err(|error| {
         Unroutable(format!("android: no thread for the access tokens: {error}"))
     })?;
-    let (host, port, authority) = place(android.endpoint.as_ref(), fcm::HOST);
+    let (host, port, authority) = place(lane.endpoint.as_ref(), fcm::HOST);
     Ok(Route {
         endpoint: Endpoint {
             host,
@@ -201,7 +182,7 @@ fn android_route(
             tls,
             resolver,
             http2: options(FCM_STREAMS_BEFORE_SETTINGS),
-            timeouts: timeouts(android.timeout),
+            timeouts: timeouts(lane.timeout),
         },
         address: Arc::new(fcm::Address {
             authority: authority.into(),
@@ -210,8 +191,8 @@ fn android_route(
         credentials: Credentials::AccessTokens(tokens),
         credential_name,
         clock: Arc::clone(clock),
-        timeout: android.timeout,
-        idle_timeout: android.keepalive_timeout,
+        timeout: lane.timeout,
+        idle_timeout: lane.keepalive_timeout,
     })
 }
 

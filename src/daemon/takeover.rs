@@ -18,7 +18,6 @@ use crate::delivery::running_lane::RunningLane;
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_BYTES};
 use crate::lane::Lanes;
 use crate::log::{Destination, Logs};
-use crate::push::LaneId;
 use crate::signal::Signal;
 
 /// A journal that nobody else has. Dropping it gives it back as it was.
@@ -131,8 +130,8 @@ impl Sending {
     ) -> Result<Self, StartError> {
         let logs = open_logs(config, &Destination::Stderr)?;
         let register = Arc::<Register>::default();
-        let mut lanes = Lanes::of(LaneId::DEFAULT_APP);
-        for lane in LaneId::DEFAULT_APP {
+        let mut lanes = Lanes::of(config.known());
+        for lane in config.known() {
             if journal.unfed(lane) > 0
                 && let Some(limits) = limits(config, lane, max_age)
             {

@@ -128,7 +128,7 @@ fn comes_late(ends_first: bool) {
     let config = config(directory.path());
     let mut daemon = Daemon::start(&config, &[]).unwrap();
     let mut without = config;
-    without.ios = None;
+    without.lanes.insert(LaneId::IOS, None);
     let before = daemon.lanes.get();
     let lane = Arc::clone(&before.get(LaneId::IOS).unwrap().lane);
     let room = lane.room().reserve(1).unwrap();

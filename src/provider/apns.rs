@@ -26,11 +26,14 @@ use crate::moment::Moment;
 use crate::provider::{Advice, Answer, AnswerHead, Pings, Row, Vendor};
 use crate::push::{Content, Envelope, Notification, PushType};
 
-/// Where apps from the App Store and `TestFlight` are pushed to.
-pub const PRODUCTION_HOST: &str = "api.push.apple.com";
-
-/// Where apps under development are pushed to.
-pub const SANDBOX_HOST: &str = "api.sandbox.push.apple.com";
+/// Where apps from the App Store and `TestFlight` are pushed to, or those under development.
+pub const fn host(sandbox: bool) -> &'static str {
+    if sandbox {
+        "api.sandbox.push.apple.com"
+    } else {
+        "api.push.apple.com"
+    }
+}
 
 /// Longest device token, in hexadecimal digits. Apple promises no size; 64 digits are usual, and
 /// 200 were announced as the limit to reckon with.

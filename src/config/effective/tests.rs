@@ -1,7 +1,7 @@
 //! What is in force can be read again.
 
 use super::super::fixture::environment;
-use super::super::{Overrides, all_keys};
+use super::super::{Key, Overrides, all_keys};
 use super::*;
 
 fn parse(text: &str) -> Config {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::sections;
 use super::*;
 
 /// Shows a line in which `meant` is meant, and puts carets where they would stand.
@@ -39,7 +40,7 @@ fn the_caret_of_an_empty_span_stands_at_its_place() {
         let excerpt = Excerpt::of(line, &(place..place), hidden.as_slice());
         assert_eq!((excerpt.before, excerpt.width), (caret, 1), "{place}");
     }
-    let broken = Excerpt::of_broken(" = 5", &(1..1));
+    let broken = Excerpt::of_broken(" = 5", &(1..1), sections::all());
     assert_eq!((broken.before, broken.width), (1, 1), "{broken:?}");
 }
 
@@ -109,11 +110,14 @@ fn of_broken_toml_only_the_values_of_known_keys_are_shown() {
         ("hunter2\"", "(not shown)"),
         ("\"apikey\" = hunter2", "(not shown)"),
     ] {
-        assert_eq!(Excerpt::of_broken(line, &(0..1)).line, expected);
+        assert_eq!(
+            Excerpt::of_broken(line, &(0..1), sections::all()).line,
+            expected
+        );
     }
     let text = "apikey = \"\"\"\nhunter2\ntopic = \"\n";
     for start in [13, 21] {
-        let excerpt = Excerpt::of_broken(text, &(start..start + 1));
+        let excerpt = Excerpt::of_broken(text, &(start..start + 1), sections::all());
         assert_eq!(excerpt.line, "(not shown)");
     }
 }
@@ -129,7 +133,7 @@ proptest! {
         let (span, hidden) = (start..start + length, hidden..hidden + 3);
         for excerpt in [
             Excerpt::of(&text, &span, std::slice::from_ref(&hidden)),
-            Excerpt::of_broken(&text, &span),
+            Excerpt::of_broken(&text, &span, sections::all()),
         ] {
             prop_assert!(!excerpt.line.contains(char::is_control));
             prop_assert!(excerpt.width >= 1);
@@ -142,7 +146,7 @@ fn no_comment_is_shown() {
     let check = |line: &str, expected: &str, of_broken: &str| {
         let excerpt = Excerpt::of(line, &(0..1), &[]);
         assert_eq!(excerpt.line, expected);
-        let excerpt = Excerpt::of_broken(line, &(0..1));
+        let excerpt = Excerpt::of_broken(line, &(0..1), sections::all());
         assert_eq!(excerpt.line, of_broken);
     };
     check("topic = 1 # was: hunter2", "topic = 1", "topic = 1");
@@ -185,7 +189,7 @@ fn nothing_below_the_name_of_a_secret_is_shown() {
     ] {
         let (table, errors) = DeTable::parse_recoverable(text);
         assert!(errors.is_empty());
-        let hidden = hidden(table.get_ref(), |_| true);
+        let hidden = hidden(table.get_ref(), |_| true, sections::all());
         assert_eq!(Excerpt::of(text, &(0..1), &hidden).line, expected);
     }
 }

@@ -3,6 +3,7 @@
 use super::super::fixture::environment;
 use super::super::{ApnsCredential, Config, Overrides};
 use super::*;
+use crate::push::LaneId;
 
 const GAURUN: &str = include_str!("../../../tests/gaurun_contract/gaurun.toml");
 
@@ -18,8 +19,9 @@ fn gauruns_sample_becomes_a_file_without_problems_and_warnings() {
     let (config, warnings) = parse(&text);
     assert_eq!(warnings, [""; 0], "{text}");
     assert!(config.core.is_like_gaurun);
-    let android = config.android.unwrap();
-    assert_eq!(android.service_account_path.to_str(), Some(ACCOUNT_PATH));
+    let android = config.lane(LaneId::ANDROID).unwrap();
+    let fcm = android.fcm().unwrap();
+    assert_eq!(fcm.service_account_path.to_str(), Some(ACCOUNT_PATH));
     assert_eq!(
         (android.retry_max, config.core.queues.get()),
         (10, 1_000_000)
@@ -49,7 +51,7 @@ fn a_secret_is_named_and_not_repeated() {
     assert!(text.contains("copy ios.pem_key_passphrase from"), "{text}");
     assert!(text.contains("\n# - ios2: unknown section"), "{text}");
     let (config, _) = parse(&text);
-    assert!(config.ios.is_some() && config.android.is_none());
+    assert!(config.lane(LaneId::IOS).is_some() && config.lane(LaneId::ANDROID).is_none());
 }
 
 #[test]
@@ -87,13 +89,9 @@ fn what_forks_call_otherwise_is_carried_over() {
     let check = |text: &str, account: &str, project: Option<&str>| {
         let text = migrate("g", text, |_| false).unwrap();
         let (config, _) = parse(&text);
-        let android = config.android.unwrap();
-        assert_eq!(
-            android.service_account_path.to_str(),
-            Some(account),
-            "{text}"
-        );
-        assert_eq!(android.project_id.as_deref(), project, "{text}");
+        let fcm = config.lane(LaneId::ANDROID).unwrap().fcm().unwrap();
+        assert_eq!(fcm.service_account_path.to_str(), Some(account), "{text}");
+        assert_eq!(fcm.project_id.as_deref(), project, "{text}");
         assert!(!text.contains("unknown"), "{text}");
         text
     };
@@ -131,7 +129,7 @@ fn what_forks_call_otherwise_is_carried_over() {
     let jwt = "[ios]\nuse_jwt = true\nauth_key_path = \"/k.p8\"\nkey_id = \"ABCDE12345\"\n\
                team_id = \"TEAM123456\"\ntopic = \"a.b\"\n[android]\nenabled = false\n";
     let (config, _) = parse(&migrate("g", jwt, |_| false).unwrap());
-    let credential = config.ios.unwrap().credential;
+    let credential = &config.lane(LaneId::IOS).unwrap().apns().unwrap().credential;
     assert!(
         matches!(credential, ApnsCredential::Token { .. }),
         "{credential:?}"

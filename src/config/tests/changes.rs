@@ -115,10 +115,10 @@ fn a_lane_is_enabled_and_disabled() {
     );
     let (in_force, told) = change(&with, &without);
     assert_eq!(told, ["applied: android.enabled = false (was true)"]);
-    assert!(in_force.ios.is_some() && in_force.android.is_none());
+    assert!(in_force.lane(LaneId::IOS).is_some() && in_force.lane(LaneId::ANDROID).is_none());
     let (in_force, told) = change(&without, &with);
     assert_eq!(told, ["applied: android.enabled = true (was false)"]);
-    assert!(in_force.android.is_some());
+    assert!(in_force.lane(LaneId::ANDROID).is_some());
 }
 
 #[test]

@@ -7,15 +7,17 @@ const TOKEN: &str = "token_auth_key_path = \"k\"\ntoken_auth_key_id = \"ABCDE123
 const CERTIFICATE: &str = "pem_cert_path = \"c.pem\"\npem_key_path = \"k.pem\"\n";
 
 /// A file with these lines as its iOS section.
-fn ios(lines: &str) -> Result<(Option<Ios>, Vec<String>), String> {
+fn ios(lines: &str) -> Result<(Option<ApnsConfig>, Vec<String>), String> {
     let text = format!("[android]\nenabled = false\n[ios]\n{lines}");
-    parse(&text).map(|(config, warnings)| (config.ios, warnings))
+    let apns = |config: &Config| config.lane(LaneId::IOS)?.apns().cloned();
+    parse(&text).map(|(config, warnings)| (apns(&config), warnings))
 }
 
 /// A file with these lines as its Android section.
-fn android(lines: &str) -> Result<(Option<Android>, Vec<String>), String> {
+fn android(lines: &str) -> Result<(Option<FcmConfig>, Vec<String>), String> {
     let text = format!("[ios]\nenabled = false\n[android]\n{lines}");
-    parse(&text).map(|(config, warnings)| (config.android, warnings))
+    let fcm = |config: &Config| config.lane(LaneId::ANDROID)?.fcm().cloned();
+    parse(&text).map(|(config, warnings)| (fcm(&config), warnings))
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn apple_identifiers_have_ten_characters() {
 
 #[test]
 fn topics_and_projects_have_a_form() {
-    let longest = "t".repeat(ios::TOPIC_MAX);
+    let longest = "t".repeat(lane::apns::TOPIC_MAX);
     let topic = |topic: &str| ios(&format!("{CERTIFICATE}topic = \"{topic}\""));
     assert_eq!(
         topic(&longest).unwrap().0.unwrap().topic,
@@ -124,7 +126,7 @@ fn topics_and_projects_have_a_form() {
             "{wrong}"
         );
     }
-    let longest = "p".repeat(android::PROJECT_ID_MAX);
+    let longest = "p".repeat(lane::fcm::PROJECT_ID_MAX);
     let project = |id: &str| {
         android(&format!(
             "service_account_path = \"a\"\nproject_id = \"{id}\""
@@ -163,7 +165,8 @@ fn the_environment_names_the_service_account_if_the_file_does_not() {
     environment.google_application_credentials = Some("/env.json".into());
     let path = |text: &str| {
         let (config, _) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
-        config.android.unwrap().service_account_path
+        let fcm = config.lane(LaneId::ANDROID).unwrap().fcm().unwrap();
+        fcm.service_account_path.clone()
     };
     assert_eq!(path("[ios]\nenabled = false\n"), Path::new("/env.json"));
     assert_eq!(
@@ -197,9 +200,9 @@ fn a_disabled_platform_needs_nothing_but_valid_values() {
         "{IOS}[android]\nenabled = false\napikey = \"a\"\ntimeout = 1\nkeepalive_conns = 1\n"
     ))
     .unwrap();
-    assert_eq!((config.android, warnings.len()), (None, 1));
+    assert_eq!((config.lane(LaneId::ANDROID), warnings.len()), (None, 1));
     assert!(warnings[0].contains("core.compatible_with"), "{warnings:?}");
-    assert!(config.ios.is_some());
+    assert!(config.lane(LaneId::IOS).is_some());
     let error = parse(&format!("{IOS}[android]\nenabled = false\ntimeout = 0\n")).unwrap_err();
     assert!(error.contains("android.timeout = 0: must be"), "{error}");
 }

@@ -7,10 +7,10 @@ use super::*;
 const FILE: &str = include_str!("../../../etc/sterna.toml");
 
 /// What the file sets: a service's own places, which logrotate.conf knows.
-const SET: [(&Key, &str); 3] = [
-    (&keys::LOG_ACCESS_LOG, "/var/log/sterna/access.log"),
-    (&keys::LOG_ERROR_LOG, "/var/log/sterna/error.log"),
-    (&keys::LOG_OPERATOR_LOG, "/var/log/sterna/operator.log"),
+static SET: [(&Key, &str); 3] = [
+    (&sections::LOG.access_log, "/var/log/sterna/access.log"),
+    (&sections::LOG.error_log, "/var/log/sterna/error.log"),
+    (&sections::LOG.operator_log, "/var/log/sterna/operator.log"),
 ];
 
 /// The file as the key table has it.
@@ -174,7 +174,7 @@ fn the_unit_agrees_with_the_code() {
     let Allowed::Number {
         default: NumberDefault::Is(drain),
         ..
-    } = keys::CORE_SHUTDOWN_TIMEOUT.allowed
+    } = sections::CORE.shutdown_timeout.allowed
     else {
         panic!("the drain has no default");
     };

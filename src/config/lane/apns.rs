@@ -1,34 +1,21 @@
-//! `[ios]`: how pushes reach Apple.
+//! What a lane to Apple has of its own: the credential, the environment, the topic.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::document::Document;
-use super::key::Key;
-use super::keys;
-use super::{ProviderUrl, Secret, number, seconds, small};
+use super::super::Secret;
+use super::super::document::Document;
+use super::super::key::Key;
+use super::LaneKeys;
 
-/// `[ios]`, enabled and complete.
+/// What a lane to APNs has of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ios {
+pub struct ApnsConfig {
     /// Who we are to APNs.
     pub credential: ApnsCredential,
     /// Whether pushes go to the development environment.
     pub sandbox: bool,
     /// `apns-topic`; `None` only with a certificate.
     pub topic: Option<String>,
-    /// Time that an attempt, or opening a connection, may take.
-    pub timeout: Duration,
-    /// Attempts after the first.
-    pub retry_max: u16,
-    /// Pushes per second at most; 0 for as fast as the provider takes them.
-    pub rate: u32,
-    /// Idle time after which a connection closes.
-    pub keepalive_timeout: Duration,
-    /// Where APNs is reached instead of Apple's own address.
-    pub endpoint: Option<ProviderUrl>,
-    /// PEM file of certificate authorities to trust beside the system's.
-    pub ca_path: Option<PathBuf>,
 }
 
 /// How we prove to APNs who we are.
@@ -54,27 +41,16 @@ pub enum ApnsCredential {
     },
 }
 
-impl Ios {
-    /// Takes the section. `None` if it is disabled, or cannot be used for reasons now noted.
-    pub(super) fn take(document: &mut Document<'_>) -> Option<Self> {
-        let enabled = document.flag(&keys::IOS_ENABLED);
-        let written = Credentials::take(document);
-        let sandbox = document.flag(&keys::IOS_SANDBOX);
-        let topic = take_topic(document);
-        let timeout = seconds(document, &keys::IOS_TIMEOUT);
-        let retry_max = small(document, &keys::IOS_RETRY_MAX);
-        let rate = number(document, &keys::IOS_RATE);
-        let keepalive_timeout = seconds(document, &keys::IOS_KEEPALIVE_TIMEOUT);
-        document.number(&keys::IOS_KEEPALIVE_CONNS);
-        let endpoint = ProviderUrl::take(document, &keys::IOS_ENDPOINT);
-        let ca_path = document.file(&keys::IOS_CA_PATH);
-        if !enabled {
+impl ApnsConfig {
+    /// Takes its keys. `None` if the lane is disabled, or for reasons now noted.
+    pub(super) fn take(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<Self> {
+        let written = Credentials::take(keys, document);
+        let sandbox = document.flag(&keys.sandbox);
+        let topic = take_topic(keys, document);
+        if !document.flag(&keys.enabled) {
             return None;
         }
-        if document.has(&keys::IOS_KEEPALIVE_CONNS) {
-            document.warn(&keys::IOS_KEEPALIVE_CONNS, super::NO_EFFECT);
-        }
-        let credential = match written.choose(document) {
+        let credential = match written.choose(keys, document) {
             None if !document.needs_credentials() => ApnsCredential::Token {
                 key_path: PathBuf::new(),
                 key_id: String::new(),
@@ -82,23 +58,17 @@ impl Ios {
             },
             chosen => chosen?,
         };
-        let has_none = !document.has(&keys::IOS_TOPIC) || document.is_empty_text(&keys::IOS_TOPIC);
+        let has_none = !document.has(&keys.topic) || document.is_empty_text(&keys.topic);
         let has_to = document.needs_credentials();
         if has_none && has_to && matches!(credential, ApnsCredential::Token { .. }) {
             let text = "must be the app's bundle id: APNs refuses every push without it when \
                         token authentication is used";
-            document.refuse_because(&keys::IOS_TOPIC, text);
+            document.refuse_because(&keys.topic, text);
         }
         Some(Self {
             credential,
             sandbox,
             topic,
-            timeout,
-            retry_max,
-            rate,
-            keepalive_timeout,
-            endpoint,
-            ca_path,
         })
     }
 }
@@ -114,26 +84,30 @@ struct Credentials {
 }
 
 impl Credentials {
-    fn take(document: &mut Document<'_>) -> Self {
+    fn take(keys: &'static LaneKeys, document: &mut Document<'_>) -> Self {
         Self {
-            cert_path: document.file(&keys::IOS_PEM_CERT_PATH),
-            cert_key_path: document.file(&keys::IOS_PEM_KEY_PATH),
-            passphrase: document.text(&keys::IOS_PEM_KEY_PASSPHRASE).map(Secret),
-            token_key_path: document.file(&keys::IOS_TOKEN_AUTH_KEY_PATH),
-            key_id: take_identifier(document, &keys::IOS_TOKEN_AUTH_KEY_ID),
-            team_id: take_identifier(document, &keys::IOS_TOKEN_AUTH_TEAM_ID),
+            cert_path: document.file(&keys.pem_cert_path),
+            cert_key_path: document.file(&keys.pem_key_path),
+            passphrase: document.text(&keys.pem_key_passphrase).map(Secret),
+            token_key_path: document.file(&keys.token_auth_key_path),
+            key_id: take_identifier(document, &keys.token_auth_key_id),
+            team_id: take_identifier(document, &keys.token_auth_team_id),
         }
     }
 
     /// The one complete credential.
-    fn choose(self, document: &mut Document<'_>) -> Option<ApnsCredential> {
-        let missing = Self::missing(document);
+    fn choose(
+        self,
+        keys: &'static LaneKeys,
+        document: &mut Document<'_>,
+    ) -> Option<ApnsCredential> {
+        let missing = Self::missing(keys, document);
         let certificate = self.cert_path.zip(self.cert_key_path);
         let token = self.token_key_path.zip(self.key_id).zip(self.team_id);
         match (certificate, token) {
             (Some(_), Some(_)) => {
                 document.refuse_because(
-                    &keys::IOS_TOKEN_AUTH_KEY_PATH,
+                    &keys.token_auth_key_path,
                     "only one of certificate and token authentication can be used; remove the \
                      pem_* or the token_auth_* keys",
                 );
@@ -142,7 +116,7 @@ impl Credentials {
             (Some((cert_path, key_path)), None) => {
                 let warning = "ignored: the token_auth_* keys are incomplete, and certificate \
                                authentication is used";
-                document.warn_first(&TOKEN_KEYS, warning);
+                document.warn_first(&token_keys(keys), warning);
                 Some(ApnsCredential::Certificate {
                     cert_path,
                     key_path,
@@ -151,7 +125,7 @@ impl Credentials {
             }
             (None, Some(((key_path, key_id), team_id))) => {
                 let warning = "ignored: token authentication is used";
-                document.warn_first(&CERTIFICATE_KEYS, warning);
+                document.warn_first(&certificate_keys(keys), warning);
                 Some(ApnsCredential::Token {
                     key_path,
                     key_id,
@@ -168,7 +142,7 @@ impl Credentials {
     }
 
     /// What to say if neither kind is complete; nothing if what is there was refused.
-    fn missing(document: &Document<'_>) -> Option<String> {
+    fn missing(keys: &'static LaneKeys, document: &Document<'_>) -> Option<String> {
         let lacking = |keys: &[&'static Key]| {
             let names = keys
                 .iter()
@@ -177,18 +151,23 @@ impl Credentials {
             let names: Vec<String> = names.collect();
             (!names.is_empty()).then(|| names.join(", "))
         };
-        let text = if TOKEN_KEYS.iter().any(|key| document.has_text(key)) {
-            let lacking = lacking(&TOKEN_KEYS)?;
-            format!("ios: token authentication lacks {lacking}")
-        } else if CERTIFICATE_KEYS.iter().any(|key| document.has_text(key)) {
-            let lacking = lacking(&[&keys::IOS_PEM_CERT_PATH, &keys::IOS_PEM_KEY_PATH])?;
-            format!("ios: certificate authentication lacks {lacking}")
+        let section = keys.enabled.section;
+        let text = if token_keys(keys).iter().any(|key| document.has_text(key)) {
+            let lacking = lacking(&token_keys(keys))?;
+            format!("{section}: token authentication lacks {lacking}")
+        } else if certificate_keys(keys)
+            .iter()
+            .any(|key| document.has_text(key))
+        {
+            let lacking = lacking(&[&keys.pem_cert_path, &keys.pem_key_path])?;
+            format!("{section}: certificate authentication lacks {lacking}")
         } else {
-            let text = "ios: no credential: set token_auth_key_path, token_auth_key_id and \
-                        token_auth_team_id, or pem_cert_path and pem_key_path";
-            text.to_owned()
+            format!(
+                "{section}: no credential: set token_auth_key_path, token_auth_key_id and \
+                 token_auth_team_id, or pem_cert_path and pem_key_path"
+            )
         };
-        Some(format!("{text}; or set ios.enabled = false"))
+        Some(format!("{text}; or set {section}.enabled = false"))
     }
 }
 
@@ -201,8 +180,8 @@ fn take_identifier(document: &mut Document<'_>, key: &'static Key) -> Option<Str
     None
 }
 
-fn take_topic(document: &mut Document<'_>) -> Option<String> {
-    let key = &keys::IOS_TOPIC;
+fn take_topic(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<String> {
+    let key = &keys.topic;
     let text = document.text(key)?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if text.len() <= TOPIC_MAX && text.bytes().all(allowed) {
@@ -212,18 +191,23 @@ fn take_topic(document: &mut Document<'_>) -> Option<String> {
     None
 }
 
-static TOKEN_KEYS: [&Key; 3] = [
-    &keys::IOS_TOKEN_AUTH_KEY_PATH,
-    &keys::IOS_TOKEN_AUTH_KEY_ID,
-    &keys::IOS_TOKEN_AUTH_TEAM_ID,
-];
-static CERTIFICATE_KEYS: [&Key; 3] = [
-    &keys::IOS_PEM_CERT_PATH,
-    &keys::IOS_PEM_KEY_PATH,
-    &keys::IOS_PEM_KEY_PASSPHRASE,
-];
+fn token_keys(keys: &'static LaneKeys) -> [&'static Key; 3] {
+    [
+        &keys.token_auth_key_path,
+        &keys.token_auth_key_id,
+        &keys.token_auth_team_id,
+    ]
+}
+
+fn certificate_keys(keys: &'static LaneKeys) -> [&'static Key; 3] {
+    [
+        &keys.pem_cert_path,
+        &keys.pem_key_path,
+        &keys.pem_key_passphrase,
+    ]
+}
 
 /// Characters of a key id and of a team id: Apple gives them ten.
-pub(super) const IDENTIFIER_LEN: usize = 10;
+pub(in super::super) const IDENTIFIER_LEN: usize = 10;
 /// Characters of a topic: a bundle id, of 155 at most, and the suffix of a push type.
-pub(super) const TOPIC_MAX: usize = 255;
+pub(in super::super) const TOPIC_MAX: usize = 255;

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::document::Document;
-use super::keys;
+use super::super::document::Document;
+use super::super::section::Surroundings;
+use super::CoreKeys;
 
 /// Where the API listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub struct SocketAccess {
 }
 
 impl SocketAccess {
-    pub(super) fn take(document: &mut Document<'_>) -> Self {
-        let mode = document.mode(&keys::CORE_SOCKET_MODE, 0);
-        let group = document.text(&keys::CORE_SOCKET_GROUP);
+    pub(super) fn take(keys: &'static CoreKeys, document: &mut Document<'_>) -> Self {
+        let mode = document.mode(&keys.socket_mode, 0);
+        let group = document.text(&keys.socket_group);
         Self { mode, group }
     }
 }
@@ -49,37 +50,35 @@ impl Bind {
     /// Takes its keys; `port` of the command line goes before the file's. `has_keys`: callers must
     /// show an API key; `has_hosts`: some names are let in.
     pub(super) fn take(
+        keys: &'static CoreKeys,
         document: &mut Document<'_>,
-        port: Option<Port>,
+        surroundings: &Surroundings<'_>,
         has_keys: bool,
         has_hosts: bool,
     ) -> Option<Self> {
-        let address = address(document);
-        let unauthenticated = document.flag(&keys::CORE_ALLOW_UNAUTHENTICATED);
-        let written = file_port(document);
-        match port.or(written)? {
+        let address = address(keys, document);
+        let unauthenticated = document.flag(&keys.allow_unauthenticated);
+        let written = file_port(keys, document);
+        match surroundings.overrides.port.clone().or(written)? {
             Port::Unix(path) => {
                 if has_hosts {
-                    document.warn(
-                        &keys::CORE_HOSTS,
-                        "ignored: the API listens on a Unix socket",
-                    );
+                    document.warn(&keys.hosts, "ignored: the API listens on a Unix socket");
                 }
                 Some(Self::Unix(path))
             }
             Port::Tcp(port) => {
                 let address = address?;
                 if has_hosts && has_keys {
-                    document.warn(&keys::CORE_HOSTS, "ignored: callers show API keys");
+                    document.warn(&keys.hosts, "ignored: callers show API keys");
                 } else if has_hosts && !address.to_canonical().is_loopback() {
                     let why = "ignored: other hosts reach the API by any name";
-                    document.warn(&keys::CORE_HOSTS, why);
+                    document.warn(&keys.hosts, why);
                 }
-                let unix_only = [&keys::CORE_SOCKET_MODE, &keys::CORE_SOCKET_GROUP];
+                let unix_only = [&keys.socket_mode, &keys.socket_group];
                 document.warn_first(&unix_only, "ignored: the API listens on a TCP port");
                 if !has_keys && !unauthenticated && !address.to_canonical().is_loopback() {
                     document.refuse_because(
-                        &keys::CORE_ADDRESS,
+                        &keys.address,
                         "other hosts could push without credentials; set api_key_path, or \
                          allow_unauthenticated = true if they may, or use 127.0.0.1",
                     );
@@ -136,8 +135,8 @@ impl FromStr for Port {
     }
 }
 
-fn file_port(document: &mut Document<'_>) -> Option<Port> {
-    let key = &keys::CORE_PORT;
+fn file_port(keys: &'static CoreKeys, document: &mut Document<'_>) -> Option<Port> {
+    let key = &keys.port;
     let text = match document.any_number(key) {
         Some(number) => number.to_string(),
         // An empty port is not "the default": Gaurun refused it too.
@@ -149,8 +148,8 @@ fn file_port(document: &mut Document<'_>) -> Option<Port> {
         .ok()
 }
 
-fn address(document: &mut Document<'_>) -> Option<IpAddr> {
-    let key = &keys::CORE_ADDRESS;
+fn address(keys: &'static CoreKeys, document: &mut Document<'_>) -> Option<IpAddr> {
+    let key = &keys.address;
     let text = document.text(key)?;
     if text == "localhost" {
         return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -170,4 +169,4 @@ const INVALID_PORT: &str = "invalid port: must be a number from 0 to 65535 or a 
                             with 'unix:/'";
 
 /// Bytes of a Unix socket's path: what the kernel's `sun_path` holds beside its final NUL.
-pub(super) const UNIX_PATH_MAX: usize = 107;
+pub(in super::super) const UNIX_PATH_MAX: usize = 107;

@@ -1,0 +1,350 @@
+//! `[ios]` and `[android]`: a lane's section, of which each lane has one.
+
+pub(super) mod apns;
+pub(super) mod fcm;
+
+pub use apns::{ApnsConfig, ApnsCredential};
+pub use fcm::FcmConfig;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::document::Document;
+use super::key::Key;
+use super::key::Migration::{ByDefault, Dropped};
+use super::keys::{
+    CA_PATH_MEANING, ENDPOINT_FORM, FCM_TIMEOUT_MIN, FCM_V1, KEEPALIVE_CONNS_MAX,
+    KEEPALIVE_TIMEOUT_MAX, RATE_MAX, RETRY_MAX_MAX, TIMEOUT_MAX,
+};
+use super::section::{Section, Surroundings, section};
+use super::value::{FromFile, ToValue, Value};
+use super::{ProviderUrl, Secret};
+use crate::push::LaneId;
+use crate::push::Provider::{Apns, Fcm};
+
+section! {
+    /// What a lane is served by: `[ios]` or `[android]`, enabled and complete.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct LaneConfig, keys LaneKeys of (id: LaneId),
+    by (keys, document, surroundings), shown of lane:
+
+    enabled = Key::flag(true, each(id, "Pushes to APNs", "Pushes to FCM")),
+    shown Some(Value::Flag(true));
+    pem_cert_path = Key::text(
+        "",
+        "a path",
+        "Certificate authentication: PEM file with the certificate and its chain",
+    )
+    .only_of(Apns),
+    shown lane.certificate().map(|(cert_path, ..)| cert_path.value());
+    pem_key_path = Key::text(
+        "",
+        "a path",
+        "Certificate authentication: PEM file with the certificate's private key",
+    )
+    .only_of(Apns),
+    shown lane.certificate().map(|(_, key_path, _)| key_path.value());
+    pem_key_passphrase = Key::secret(
+        "Certificate authentication: decrypts `pem_key_path`; beside its key it protects little",
+    )
+    .only_of(Apns),
+    shown lane.certificate().map(|(.., passphrase)| passphrase.value());
+    token_auth_key_path = Key::text("", "a path", "Token authentication: Apple's .p8 key file")
+    .in_forks(&[("ios", "auth_key_path")])
+    .only_of(Apns),
+    shown lane.signing_key().map(|(key_path, ..)| key_path.value());
+    token_auth_key_id = Key::text(
+        "",
+        "10 letters and digits",
+        "Token authentication: the key's id",
+    )
+    .in_forks(&[("ios", "key_id")])
+    .only_of(Apns),
+    shown lane.signing_key().map(|(_, key_id, _)| key_id.value());
+    token_auth_team_id = Key::text(
+        "",
+        "10 letters and digits",
+        "Token authentication: the team's id",
+    )
+    .in_forks(&[("ios", "team_id")])
+    .only_of(Apns),
+    shown lane.signing_key().map(|(.., team_id)| team_id.value());
+    sandbox = Key::flag(
+        true,
+        "Pushes to Apple's development environment; false for apps from the App Store",
+    )
+    .only_of(Apns),
+    shown lane.apns().map(|apns| apns.sandbox.value());
+    topic = Key::text(
+        "",
+        "up to 255 letters, digits, dots, hyphens and underscores",
+        "`apns-topic`: the app's bundle id; needed with token authentication",
+    )
+    .unlike_gaurun(
+        "may be empty",
+        "needed with token authentication",
+        "APNs answers MissingTopic to every push without it",
+    )
+    .only_of(Apns),
+    shown lane.apns().map(|apns| apns.topic.value());
+    apikey = Key::secret(
+        "Ignored beside a service account, refused without one: Google closed the API that took \
+         it",
+    )
+    .unlike_gaurun(
+        "the only credential",
+        "ignored beside a service account, refused without one",
+        "Google closed the legacy FCM API in 2024",
+    )
+    .only_of(Fcm)
+    .migrated(Dropped(APIKEY_DROPPED)),
+    shown None;
+    service_account_path = Key::text(
+        "",
+        "a path",
+        "Google's service-account file (JSON); absent: the environment's \
+         `GOOGLE_APPLICATION_CREDENTIALS`",
+    )
+    .in_forks(&[
+        (FCM_V1, "credentials_file"),
+        (FCM_V1, "service_account_key_path"),
+        ("android", "credentials_file"),
+        ("android", "credentials_path"),
+        ("android", "service_account_key_path"),
+        ("android", "service_account_file"),
+    ])
+    .only_of(Fcm),
+    shown lane.fcm().map(|fcm| fcm.service_account_path.value());
+    project_id = Key::text(
+        "",
+        "up to 64 letters, digits, hyphens, underscores, dots and colons",
+        "Firebase project to push for; absent: the service-account file's",
+    )
+    .in_forks(&[(FCM_V1, "project"), (FCM_V1, "project_id"), ("android", "project")])
+    .only_of(Fcm),
+    shown lane.fcm().map(|fcm| fcm.project_id.value());
+    /// Time that an attempt, or opening a connection, may take.
+    pub timeout: Duration { take_timeout(keys, document) } = each(
+        id,
+        Key::number(
+            10,
+            (1, TIMEOUT_MAX),
+            "seconds",
+            "Time for one attempt; also for connecting, and for the TLS handshake after it",
+        )
+        .unlike_gaurun(
+            "5",
+            "10",
+            "an answer given up on may have been a success: a retry doubles the push",
+        ),
+        Key::number(
+            15,
+            (1, TIMEOUT_MAX),
+            "seconds",
+            "Time for one attempt; also for connecting, and for the TLS handshake after it; less \
+             than 10 is raised to 10",
+        )
+        .unlike_gaurun(
+            "5",
+            "15; less than 10 is raised to 10, with a warning",
+            "Google asks for at least 10 seconds; less makes duplicates",
+        ),
+    )
+    .migrated(ByDefault);
+    /// Attempts after the first.
+    pub retry_max: u16 = Key::number(
+        10,
+        (0, RETRY_MAX_MAX),
+        "retries",
+        "Attempts after the first, within an hour and the push's own expiry",
+    )
+    .unlike_gaurun(
+        each(id, "1, and without effect", "1, at once, and after time-outs only"),
+        "10, with exponential back-off",
+        "a provider's bad minute must not cost pushes",
+    )
+    .migrated(ByDefault);
+    /// Pushes per second at most; 0 for as fast as the provider takes them.
+    pub rate: u32 = each(
+        id,
+        Key::number(
+            0,
+            (0, RATE_MAX),
+            "pushes per second",
+            "Pushes that may be sent, over all connections and with retries; the first minute \
+             begins at a tenth of it; 0: as many as APNs takes",
+        ),
+        Key::number(
+            9_000,
+            (0, RATE_MAX),
+            "pushes per second",
+            "Pushes that may be sent, over all connections and with retries; the first minute \
+             begins at a tenth of it. Google gives a project 10,000: divide them among its \
+             daemons; 0: as many as FCM takes",
+        )
+        .unlike_gaurun(
+            "no limit",
+            "9000",
+            "FCM answers 429 to what goes beyond a project's quota, and asks for an even pace",
+        ),
+    );
+    /// Idle time after which a connection closes.
+    pub keepalive_timeout: Duration = Key::number(
+        90,
+        (1, KEEPALIVE_TIMEOUT_MAX),
+        "seconds",
+        "Time without a push after which a connection closes",
+    );
+    keepalive_conns = Key::optional(
+        ("none", 4),
+        (0, KEEPALIVE_CONNS_MAX),
+        "connections",
+        "Accepted from Gaurun's files; has no effect",
+    )
+    .unlike_gaurun("idle connections kept", "no effect, with a warning", CONNS_WHY)
+    .migrated(Dropped(CONNS_DROPPED)),
+    shown None;
+    /// Where the provider is reached instead of its own address.
+    pub endpoint: Option<ProviderUrl> = Key::text("", ENDPOINT_FORM, each(
+            id,
+            "Where APNs is reached instead of Apple's own address",
+            "Where FCM is reached instead of Google's own address",
+        ));
+    /// PEM file of certificate authorities to trust beside the system's.
+    pub ca_path: Option<PathBuf> = Key::text("", "a path", CA_PATH_MEANING);
+    => parts:
+    /// What is the provider's own: who we are to it, and where the pushes go.
+    pub provider: ProviderConfig { ProviderConfig::take(keys, document, surroundings) } of enabled;
+}
+
+/// What one provider has, and the other has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderConfig {
+    /// APNs.
+    Apns(ApnsConfig),
+    /// FCM.
+    Fcm(FcmConfig),
+}
+
+impl LaneConfig {
+    /// What APNs has, if the lane leads there.
+    pub fn apns(&self) -> Option<&ApnsConfig> {
+        match &self.provider {
+            ProviderConfig::Apns(apns) => Some(apns),
+            ProviderConfig::Fcm(_) => None,
+        }
+    }
+
+    /// What FCM has, if the lane leads there.
+    pub fn fcm(&self) -> Option<&FcmConfig> {
+        match &self.provider {
+            ProviderConfig::Fcm(fcm) => Some(fcm),
+            ProviderConfig::Apns(_) => None,
+        }
+    }
+
+    /// The files that connections are made with: the credential's, and whom to trust.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let files: Vec<&PathBuf> = match &self.provider {
+            ProviderConfig::Apns(apns) => match &apns.credential {
+                ApnsCredential::Certificate {
+                    cert_path,
+                    key_path,
+                    ..
+                } => vec![cert_path, key_path],
+                ApnsCredential::Token { key_path, .. } => vec![key_path],
+            },
+            ProviderConfig::Fcm(fcm) => vec![&fcm.service_account_path],
+        };
+        files.into_iter().chain(&self.ca_path).cloned().collect()
+    }
+
+    /// Whether both say the same of all that connections are made of.
+    pub fn connects_as(&self, other: &Self) -> bool {
+        let (retry_max, rate) = (self.retry_max, self.rate);
+        *self
+            == Self {
+                retry_max,
+                rate,
+                ..other.clone()
+            }
+    }
+
+    fn certificate(&self) -> Option<(&PathBuf, &PathBuf, &Option<Secret>)> {
+        match &self.apns()?.credential {
+            ApnsCredential::Certificate {
+                cert_path,
+                key_path,
+                passphrase,
+            } => Some((cert_path, key_path, passphrase)),
+            ApnsCredential::Token { .. } => None,
+        }
+    }
+
+    fn signing_key(&self) -> Option<(&PathBuf, &String, &String)> {
+        match &self.apns()?.credential {
+            ApnsCredential::Token {
+                key_path,
+                key_id,
+                team_id,
+            } => Some((key_path, key_id, team_id)),
+            ApnsCredential::Certificate { .. } => None,
+        }
+    }
+}
+
+impl LaneKeys {
+    /// Those that lanes to this one's provider have, in the order of the documentation.
+    pub(super) fn own(&'static self) -> impl Iterator<Item = &'static Key> {
+        let of_provider = |key: &&Key| key.provider.is_none_or(|of| of == self.id.provider());
+        self.keys().into_iter().filter(of_provider)
+    }
+}
+
+impl ProviderConfig {
+    /// Takes the keys of one provider. `None` if the lane is disabled, or for reasons now noted.
+    fn take(
+        keys: &'static LaneKeys,
+        document: &mut Document<'_>,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Self> {
+        document.number(&keys.keepalive_conns);
+        if document.flag(&keys.enabled) && document.has(&keys.keepalive_conns) {
+            document.warn(&keys.keepalive_conns, NO_EFFECT);
+        }
+        match keys.id.provider() {
+            Apns => ApnsConfig::take(keys, document).map(Self::Apns),
+            Fcm => FcmConfig::take(keys, document, surroundings.environment).map(Self::Fcm),
+        }
+    }
+}
+
+fn take_timeout(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<Duration> {
+    let timeout = Duration::take(document, &keys.timeout)?;
+    let least = Duration::from_secs(each(keys.id, 0, FCM_TIMEOUT_MIN));
+    if timeout < least && document.flag(&keys.enabled) {
+        document.warn(
+            &keys.timeout,
+            format_args!(
+                "raised to {}: Google asks for no less, and giving up sooner makes duplicates",
+                least.as_secs()
+            ),
+        );
+    }
+    Some(timeout.max(least))
+}
+
+/// What holds for the lane's provider.
+const fn each<T: Copy>(id: LaneId, apns: T, fcm: T) -> T {
+    match id.provider() {
+        Apns => apns,
+        Fcm => fcm,
+    }
+}
+
+const CONNS_WHY: &str = "HTTP/2 carries all pushes over as many connections as `workers` allows";
+const CONNS_DROPPED: &str = "HTTP/2 carries all pushes over as many connections as workers allows";
+const NO_EFFECT: &str =
+    "has no effect: HTTP/2 carries all pushes over as many connections as core.workers allows";
+const APIKEY_DROPPED: &str =
+    "Google closed the API that took this key in 2024; the service account is in its place";
