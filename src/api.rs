@@ -1,8 +1,8 @@
 //! The endpoints: what callers ask, what they are told.
 //!
-//! [`Service`] answers the requests that [`http1`](crate::http1) reads. The daemon supplies the
-//! lanes as [`Door`]s and itself as [`Host`]. What can be decided without a lock is decided in
-//! modules that are pure, and say so.
+//! [`Service`] answers the requests that [`http1`](crate::http1) reads, and asks lanes, backlog and
+//! logs by itself: the daemon only puts them there. What can be decided without a lock is decided
+//! in modules that are pure, and say so.
 
 mod answer;
 pub mod idempotency;
@@ -10,6 +10,8 @@ pub mod ids;
 pub mod ignored;
 mod keyless;
 pub mod keys;
+mod lane_state;
+mod lines;
 mod mistake;
 pub mod plan;
 pub mod request;
@@ -18,12 +20,14 @@ pub mod service;
 pub mod stat;
 pub mod state;
 pub mod strangers;
+mod turned_away;
 
 #[cfg(test)]
 mod fixture;
 
 pub use ids::Ids;
 pub use keys::{ApiKeys, KeyRotation, KeysError};
+pub use lines::Lines;
 pub use plan::Rules;
-pub use service::{Door, Host, Kept, Service, Terms, Unrecorded};
-pub use strangers::Stranger;
+pub use service::{Service, Terms};
+pub use turned_away::TurnedAway;

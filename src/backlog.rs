@@ -33,6 +33,8 @@
 mod absent;
 mod called_off;
 mod feeder;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod last_lines;
 mod push_state;
 mod whereabouts;
@@ -80,6 +82,8 @@ pub struct Backlog {
     journal: OnceLock<Arc<Journal>>,
     /// What is purged of what is not claimed.
     called_off: CalledOff,
+    #[cfg(test)]
+    pub(crate) trap: fixture::Trap,
 }
 
 impl Backlog {
@@ -146,6 +150,8 @@ impl Backlog {
         accepted: &[Arc<Accepted>],
         answer: Option<&KeptAnswer>,
     ) -> Result<(), Refused> {
+        #[cfg(test)]
+        self.trap.pass(accepted, answer)?;
         let accepted = accepted.iter().map(AsRef::as_ref);
         let journal = self.journal();
         journal.map_or(Ok(()), |journal| journal.append(accepted, answer))

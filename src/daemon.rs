@@ -9,7 +9,6 @@ mod crash_files;
 mod enabling;
 mod ending;
 mod holdings;
-mod host;
 mod inlet;
 mod journal_opening;
 mod named_files;
@@ -37,7 +36,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, select};
 
 use crate::api::idempotency::Answered;
-use crate::api::{Ids, Service};
+use crate::api::{Ids, Lines, Service, TurnedAway};
 use crate::backlog::{self, Absent, Backlog, Feeder, Whereabouts};
 use crate::config::{self, Config};
 use crate::control::{Asked, Control, ControlAnswer};
@@ -59,7 +58,6 @@ use crate::signal::{Signal, Signals};
 use crate::supervisor::{Inherited, Supervisor};
 pub use ending::Ended;
 use holdings::{GOES_WITHIN, Holdings, Turn};
-use host::DaemonHost;
 use inlet::OpenPlace;
 use named_files::NamedFiles;
 use numbering::Numbering;
@@ -106,7 +104,7 @@ pub struct Daemon {
     directory: StateDirectory,
     /// SIGHUP came before it could be heeded.
     owes_reload: bool,
-    service: Arc<ApiService>,
+    service: Arc<Service>,
     control: Option<Control>,
     underfoot: Underfoot,
     _pid_file: Option<PidFile>,
@@ -220,7 +218,7 @@ impl Daemon {
         &mut self,
         config: &Config,
         lock: Option<Lock>,
-        service: &Arc<ApiService>,
+        service: &Arc<Service>,
     ) -> Result<(), StartError> {
         let Some((journal, lock)) = config.journal.as_ref().zip(lock) else {
             ::log::warn!(
@@ -254,7 +252,7 @@ impl Daemon {
     }
 
     /// Goes on with the ids of the state directory; `high_water` is the journal's last one.
-    fn number(&self, service: &ApiService, high_water: PushId) -> Result<(), StartError> {
+    fn number(&self, service: &Service, high_water: PushId) -> Result<(), StartError> {
         let (dir, node) = (self.directory.path.as_deref(), service.ids.node());
         let numbering = Numbering::begin(dir, node, high_water, Moment::now())?;
         self.directory.name_pushes(numbering.apns_ids);
@@ -447,16 +445,13 @@ fn say(warning: &config::Warning) {
     }
 }
 
-/// The endpoints with the lanes behind them.
-type ApiService = Service<RunningLane, DaemonHost>;
-
 fn service(
     config: &Config,
     bound: &Bound,
     lanes: &Arc<Live<Lanes<RunningLane>>>,
     logs: &Logs,
     whereabouts: Whereabouts,
-) -> Result<Arc<ApiService>, StartError> {
+) -> Result<Arc<Service>, StartError> {
     let terms = terms(config)?;
     Ok(Arc::new(Service {
         lanes: Arc::clone(lanes),
@@ -468,21 +463,17 @@ fn service(
         request_ids: RequestIds::starting(numbering::random()?),
         turnstile: Turnstile::default(),
         watcher: OnceLock::new(),
-        host: DaemonHost {
-            logs: logs.clone(),
-            lanes: Arc::clone(lanes),
-            connections_per_lane: config.core.workers.get(),
-            backlog: Arc::clone(&whereabouts.backlog),
-            whereabouts,
-            intruders: Mutex::default(),
-            pages: Mutex::default(),
-            misnamed: Mutex::default(),
-            config: Live::new(config.effective_json().to_string().into()),
-        },
+        backlog: Arc::clone(&whereabouts.backlog),
+        whereabouts,
+        lines: Lines(logs.clone()),
+        turned_away: TurnedAway::default(),
+        config: Live::new(config.effective_json().to_string().into()),
+        connections_per_lane: config.core.workers.get(),
+        streams_max: config::PUSHER_MAX_MAX,
     }))
 }
 
-fn listen(bound: Bound, config: &Config, service: Arc<ApiService>) -> Result<Listener, StartError> {
+fn listen(bound: Bound, config: &Config, service: Arc<Service>) -> Result<Listener, StartError> {
     Listener::start(bound, service, settings(config)).map_err(|error| {
         StartError::new(
             StartErrorKind::System,

@@ -95,11 +95,10 @@
 //!   only where `core.resend_unknown = false` asks for it. Otherwise the journal says at a start
 //!   that all is in doubt and takes that back at an end in order; what a crash leaves in doubt is
 //!   sent again, as the default wants, and its line says `maybe_sent`.
-//! - `api` knows no lane. It names what it needs as two traits, `Door` and `Host`, which `daemon`
-//!   implements; so it is tested without threads and providers.
+//! - `api` asks lanes, `backlog` and logs by itself: `daemon` is on no push's way. Its tests have
+//!   lanes without connection threads, and a log that they read back.
 //! - Payloads are built when a request is taken, not when it is sent, so that the caller is told.
-//! - `daemon` is a folder: wiring, what the API sees of it (`host`), the ways to the providers
-//!   (`routes`).
+//! - `daemon` is a folder: wiring, and the ways to the providers (`routes`).
 
 pub mod api;
 pub mod backlog;

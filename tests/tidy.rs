@@ -20,7 +20,8 @@ use modules::Modules;
 const KNOWS: [(&str, &str); 36] = [
     (
         "api",
-        "backlog count crash_point http1 lane live moment pasted provider push stats texts",
+        "backlog count crash_point delivery http1 lane live log moment pasted provider push stats \
+         texts",
     ),
     (
         "backlog",

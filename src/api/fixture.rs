@@ -1,286 +1,202 @@
-//! What the tests of this room share: a stub lane and a stub daemon.
+//! What the tests of this room share: the endpoints with lanes that nobody sends from, a log that
+//! is read back, and a backlog that says what it is asked to keep.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::time::Duration;
 
-use super::Ids;
+use rustls::ClientConfig;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
 use super::plan::Rules;
-use super::route::Order;
-use super::service::{Door, Host, Kept, Service, Terms, Unrecorded};
-use super::stat::{LaneState, Pushers, Sending};
-use super::strangers::Stranger;
-use crate::backlog::{Purged, PushState};
-use crate::http1::head::Head;
+use super::request::Trailing;
+use super::service::{Service, Terms};
+use super::{Ids, Lines, TurnedAway};
+use crate::backlog::fixture::refused;
+use crate::backlog::{Backlog, KeptAnswer, Refused, Whereabouts};
+use crate::delivery::credential::Credentials;
+use crate::delivery::credential_files::CredentialFiles;
+use crate::delivery::policy::Limits;
+use crate::delivery::register::Register;
+use crate::delivery::route::Route;
+use crate::delivery::running_lane::{RunningLane, Sizing};
+use crate::http1::{RequestIds, Turnstile};
+use crate::http2;
 use crate::lane::Lanes;
 use crate::live::Live;
-use crate::moment::Moment;
-use crate::push::{Accepted, Content, LaneId, Node, Notification, Push, PushId};
-use crate::stats::Process;
+use crate::log::{Destination, Logs};
+use crate::net::connection::{Endpoint, Timeouts};
+use crate::net::fixture::Authority;
+use crate::net::resolve::Resolver;
+use crate::net::tls;
+use crate::provider::apns;
+use crate::push::{Accepted, Content, LaneId, Node, Notification, Push};
+use crate::stats::LaneStats;
 
-/// A lane that keeps what it is given.
-pub(super) struct StubLane {
-    capacity: usize,
-    outstanding: Arc<AtomicUsize>,
-    pub(super) pushes: Mutex<Vec<Push>>,
-    pub(super) state: Mutex<LaneState>,
+/// A lane without connection threads, and what was taken from its queue.
+pub(super) struct Queued {
+    pub(super) running: Arc<RunningLane>,
+    taken: Mutex<Vec<Push>>,
 }
 
-/// Room in a [`StubLane`], given back when it is dropped unused.
-pub(super) struct StubRoom {
-    pushes: usize,
-    outstanding: Arc<AtomicUsize>,
-}
-
-impl StubLane {
-    pub(super) fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self {
-            capacity,
-            outstanding: Arc::default(),
-            pushes: Mutex::default(),
-            state: Mutex::new(LaneState::OPEN),
-        })
-    }
-
-    /// The device tokens and ids of the pushes it has.
+impl Queued {
+    /// The device tokens and ids of the pushes that were queued so far.
     pub(super) fn tokens(&self) -> Vec<(String, u64)> {
-        let pushes = self.pushes.lock().unwrap();
-        let tokens = pushes
+        let mut taken = self.taken.lock().unwrap();
+        taken.extend(self.running.lane.take_rest());
+        let tokens = taken
             .iter()
             .map(|push| (push.token().text().into_owned(), push.id().0));
         tokens.collect()
     }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.running.lane.room().outstanding()
+    }
 }
 
-impl Door for StubLane {
-    type Room = StubRoom;
+/// What is behind the endpoints.
+pub(super) struct Backstage {
+    logs: Logs,
+    path: PathBuf,
+    _directory: TempDir,
+    /// Bytes of the log that were looked at.
+    seen: AtomicUsize,
+    pub(super) register: Arc<Register>,
+    /// Why nothing can be kept.
+    pub(super) unrecordable: Mutex<Option<&'static str>>,
+    /// Whether it does not know what it has kept.
+    pub(super) forgets_what_it_took: AtomicBool,
+    /// Called before something is kept.
+    pub(super) recording: Mutex<Option<Box<dyn Fn() + Send>>>,
+}
 
-    fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::SeqCst)
-    }
-
-    fn reserve(&self, pushes: usize) -> Option<StubRoom> {
-        if self.outstanding() + pushes > self.capacity {
-            return None;
-        }
-        self.outstanding.fetch_add(pushes, Ordering::SeqCst);
-        Some(StubRoom {
-            pushes,
-            outstanding: Arc::clone(&self.outstanding),
+impl Backstage {
+    fn open() -> Arc<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("push.log");
+        let log = Destination::named(&path);
+        Arc::new(Self {
+            logs: Logs::open(&log, &log, &Destination::Discard).unwrap(),
+            path,
+            _directory: directory,
+            seen: AtomicUsize::default(),
+            register: Arc::default(),
+            unrecordable: Mutex::default(),
+            forgets_what_it_took: AtomicBool::default(),
+            recording: Mutex::default(),
         })
     }
 
-    fn enqueue(&self, mut room: StubRoom, pushes: Vec<Push>) {
-        assert_eq!(
-            std::mem::take(&mut room.pushes),
-            pushes.len(),
-            "reserved and enqueued"
-        );
-        self.pushes.lock().unwrap().extend(pushes);
-    }
-
-    fn state(&self) -> LaneState {
-        self.state.lock().unwrap().clone()
-    }
-
-    fn obey(&self, order: Order) {
-        let mut state = self.state.lock().unwrap();
-        state.state = match order {
-            Order::Pause => Sending::Paused,
-            Order::Resume => Sending::Open,
-        };
-    }
-}
-
-impl Drop for StubRoom {
-    fn drop(&mut self) {
-        self.outstanding.fetch_sub(self.pushes, Ordering::SeqCst);
-    }
-}
-
-/// A daemon that remembers what it is told.
-#[derive(Default)]
-pub(super) struct StubHost {
-    pub(super) lines: Mutex<Vec<String>>,
-    pub(super) is_debug: AtomicBool,
-    pub(super) pushers: Mutex<Option<u64>>,
-    /// Why nothing is looked at.
-    pub(super) not_ready: Mutex<Option<&'static str>>,
-    pub(super) warning: Mutex<Option<&'static str>>,
-    /// Why nothing can be recorded.
-    pub(super) unrecordable: Mutex<Option<&'static str>>,
-    /// Whether it does not know what it has recorded.
-    pub(super) forgets_what_it_took: AtomicBool,
-    /// Called before something is recorded.
-    pub(super) recording: Mutex<Option<Box<dyn Fn() + Send>>>,
-    pub(super) states: Mutex<BTreeMap<u64, PushState>>,
-    /// Why the push log cannot be written.
-    pub(super) unloggable: Mutex<Option<&'static str>>,
-}
-
-impl StubHost {
-    fn line(&self, line: String) {
-        self.lines.lock().unwrap().push(line);
-    }
-
-    fn pushes(&self, kind: &str, accepted: &Accepted) {
-        for push in Push::all(&Arc::new(Accepted {
-            parcel: accepted.parcel.clone(),
-            ..*accepted
-        })) {
-            self.line(format!("{kind} {} {}", push.id(), push.token().text()));
-        }
-    }
-
-    /// The lines since the last call.
-    pub(super) fn take_lines(&self) -> Vec<String> {
-        std::mem::take(&mut *self.lines.lock().unwrap())
-    }
-}
-
-impl Host for Arc<StubHost> {
-    fn now(&self) -> Moment {
-        Moment {
-            stood: Duration::ZERO,
-            monotonic: Instant::now(),
-            unix: Duration::from_secs(1_795_000_000),
-        }
-    }
-
-    fn is_not_ready(&self) -> Option<&'static str> {
-        *self.not_ready.lock().unwrap()
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.is_not_ready().map(str::to_owned)
-    }
-
-    fn warning(&self) -> Option<&'static str> {
-        *self.warning.lock().unwrap()
-    }
-
-    fn log_trouble(&self) -> Option<String> {
-        self.unloggable.lock().unwrap().map(str::to_owned)
-    }
-
-    fn record(&self, accepted: &[Arc<Accepted>], kept: Option<Kept<'_>>) -> Result<(), Unrecorded> {
+    /// Says in the log, between the lines of pushes, what is to be kept.
+    fn record(
+        &self,
+        accepted: &[Arc<Accepted>],
+        answer: Option<&KeptAnswer>,
+    ) -> Result<(), Refused> {
         if let Some(recording) = &*self.recording.lock().unwrap() {
             recording();
         }
         if let Some(why) = *self.unrecordable.lock().unwrap() {
-            return Err(Unrecorded {
-                why: why.to_owned(),
-                is_unknown: self.forgets_what_it_took.load(Ordering::SeqCst),
-            });
+            let forgets = self.forgets_what_it_took.load(Ordering::SeqCst);
+            return Err(refused(why, forgets));
         }
-        let ids = accepted.iter().map(|accepted| accepted.first_id);
-        let ids: Vec<u64> = ids.map(|id| id.0).collect();
-        let key = kept.map(|kept| kept.keyed.key);
-        self.line(format!("recorded {ids:?} {key:?}"));
+        let ids: Vec<u64> = accepted.iter().map(|it| it.first_id.0).collect();
+        let key = answer.map(|answer| &answer.key);
+        let line = json!({"type": "recorded", "told": format!("{ids:?} {key:?}")});
+        self.logs.access.write(format!("{line}\n").as_bytes());
         Ok(())
     }
 
-    fn push_state(&self, id: PushId) -> PushState {
-        let states = self.states.lock().unwrap();
-        states.get(&id.0).cloned().unwrap_or(PushState::Unknown)
+    /// The lines since the last call, in few words.
+    pub(super) fn take_lines(&self) -> Vec<String> {
+        assert!(self.logs.access.flush(Duration::from_secs(30)));
+        let text = std::fs::read(&self.path).unwrap();
+        let seen = self.seen.swap(text.len(), Ordering::SeqCst);
+        let lines = text[seen..].split(|byte| *byte == b'\n');
+        lines.filter(|line| !line.is_empty()).map(told).collect()
     }
+}
 
-    fn is_debug(&self) -> bool {
-        self.is_debug.load(Ordering::SeqCst)
-    }
-
-    fn note_stranger(&self, stranger: Stranger, peer: &dyn Fn() -> String) {
-        self.line(format!("{stranger:?} {}", peer()));
-    }
-
-    fn log_request(&self, head: &Head) {
-        self.line(format!(
+/// A line in few words.
+fn told(line: &[u8]) -> String {
+    let line: Value = serde_json::from_slice(line).unwrap();
+    let text = |key: &str| line[key].as_str().unwrap_or_default();
+    let of_push = |what: &str| format!("{what} {} {}", line["id"], text("token"));
+    match text("type") {
+        "recorded" => format!("recorded {}", text("told")),
+        "accepted-request" => format!(
             "request {} {} {} {}",
-            head.target,
-            head.method,
-            head.proto(),
-            head.content_length()
-        ));
-    }
-
-    fn log_accepted(&self, accepted: &Accepted) {
-        self.pushes("accepted", accepted);
-    }
-
-    fn await_accepted(&self) {}
-
-    fn log_disabled(&self, disabled: &Accepted) {
-        self.pushes("disabled", disabled);
-    }
-
-    fn log_malformed(&self, malformed: &Accepted) {
-        self.pushes("malformed", malformed);
-    }
-
-    fn log_error(&self, text: &str, error: &str, request_id: &str) {
-        let error = if error.is_empty() {
-            ""
-        } else {
-            &format!(": {error}")
-        };
-        self.line(format!("error {text}{error} ({request_id})"));
-    }
-
-    fn pushers(&self) -> Pushers {
-        Pushers { max: 7, count: 8 }
-    }
-
-    fn set_pushers(&self, max: u64) -> Result<(), u64> {
-        *self.pushers.lock().unwrap() = Some(max);
-        Ok(())
-    }
-
-    fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
-        self.line(format!("purge {identifier}"));
-        let unkept = self.unrecordable.lock().unwrap();
-        Ok(Purged {
-            pushes: identifier.len(),
-            unread: 0,
-            unkept: unkept.map(str::to_owned),
-        })
-    }
-
-    fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
-        self.line(format!("purge {id}"));
-        match self.push_state(id) {
-            PushState::Queued { .. } if id.0.is_multiple_of(2) => Ok(Purged {
-                pushes: 1,
-                unread: 0,
-                unkept: None,
-            }),
-            state => Err(state),
+            text("uri"),
+            text("method"),
+            text("proto"),
+            line["content_length"]
+        ),
+        "accepted-push" => of_push("accepted"),
+        "disabled-push" => of_push("disabled"),
+        "failed-push" if text("error") == "bad device token" => of_push("malformed"),
+        "failed-push" => of_push(text("reason")),
+        _ => {
+            let (message, error) = (text("message"), text("error"));
+            let colon = if error.is_empty() { "" } else { ": " };
+            format!("error {message}{colon}{error} ({})", text("request_id"))
         }
     }
+}
 
-    fn config(&self) -> Vec<u8> {
-        br#"{"core":{"port":"1056"}}"#.to_vec()
-    }
+static TLS: LazyLock<Arc<ClientConfig>> =
+    LazyLock::new(|| Authority::new().client(&[tls::ALPN_H2]));
 
-    fn process(&self) -> Process {
-        Process {
-            cpus: Some(2),
-            threads: Some(9),
-            resident_bytes: Some(4096),
-            cpu_time: Some(Duration::from_secs(1)),
-        }
+fn route() -> Route {
+    let hour = Duration::from_secs(3600);
+    Route {
+        endpoint: Endpoint {
+            host: "localhost".to_owned(),
+            port: 443,
+            tls: Arc::clone(&TLS),
+            resolver: Arc::new(Resolver::system()),
+            http2: http2::Options::default(),
+            timeouts: Timeouts::default(),
+        },
+        address: Arc::new(apns::Address {
+            authority: "localhost".into(),
+            topic: None,
+            ids: Arc::default(),
+        }),
+        credentials: Credentials::Certificate,
+        credential_name: "a certificate".to_owned(),
+        clock: Arc::default(),
+        timeout: hour,
+        idle_timeout: hour,
     }
+}
+
+fn lane(known: (LaneId, Arc<LaneStats>), capacity: usize, behind: &Backstage) -> Arc<RunningLane> {
+    let sizing = Sizing {
+        workers: 0,
+        capacity,
+        streams: None,
+        first_probe: Duration::from_secs(30),
+    };
+    let limits = Limits {
+        retry_max: 3,
+        max_age: Duration::from_secs(3600),
+        resend_unknown: true,
+    };
+    let files = CredentialFiles::new(Vec::new(), Box::new(|| Ok(route())));
+    let way = (route(), files);
+    let (logs, register) = (&behind.logs, &behind.register);
+    RunningLane::new(known, sizing, way, limits, logs, register)
 }
 
 /// The endpoints of a daemon with both platforms, whose tokens may not begin with `bad`, whose
 /// messages may not begin with `long`, and whose next push id is 1.
 pub(super) struct Site {
-    pub(super) service: Service<StubLane, Arc<StubHost>>,
-    pub(super) host: Arc<StubHost>,
+    pub(super) service: Service,
+    pub(super) ios: Option<Arc<Queued>>,
+    pub(super) host: Arc<Backstage>,
 }
 
 fn content_of(notification: &mut Notification) -> Result<Content, String> {
@@ -292,23 +208,37 @@ fn content_of(notification: &mut Notification) -> Result<Content, String> {
 
 impl Site {
     /// The same, whose callers are treated as Gaurun treated them.
-    pub(super) fn like_gaurun(mut self) -> Self {
+    pub(super) fn like_gaurun(self) -> Self {
+        self.with(|terms| terms.rules.as_gaurun = true)
+    }
+
+    /// The same on other terms.
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Terms)) -> Self {
         let before = self.service.terms.get();
-        self.service.terms = Live::new(Terms {
+        let mut terms = Terms {
             rules: Rules {
-                as_gaurun: true,
                 content: Box::new(content_of),
                 ..before.rules
             },
             keys: None,
             hosts: Vec::new(),
-        });
+            trailing: before.trailing,
+        };
+        change(&mut terms);
+        self.service.terms = Live::new(terms);
         self
     }
 }
 
 pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
-    let host = Arc::<StubHost>::default();
+    let site = unready_site(ios, android);
+    site.service.backlog.ready();
+    site
+}
+
+/// The same while the journal is being read.
+pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
+    let host = Backstage::open();
     let rules = Rules {
         notification_max: 100,
         allows_empty_message: false,
@@ -321,28 +251,50 @@ pub(super) fn site(ios: Option<usize>, android: Option<usize>) -> Site {
     };
     let mut lanes = Lanes::of([LaneId::IOS, LaneId::ANDROID]);
     for (id, capacity) in [(LaneId::IOS, ios), (LaneId::ANDROID, android)] {
-        lanes.serve(id, capacity.map(StubLane::new));
+        let known = (id, lanes.stats(id));
+        lanes.serve(id, capacity.map(|capacity| lane(known, capacity, &host)));
         lanes.stats(id).tried(12, 1);
     }
     lanes.stats(LaneId::IOS).succeeded(5);
     lanes.stats(LaneId::IOS).failed(6);
+    lanes.stats(LaneId::IOS).sent(8);
+    let queued = |running: &Arc<RunningLane>| Queued {
+        running: Arc::clone(running),
+        taken: Mutex::default(),
+    };
+    let ios = lanes.get(LaneId::IOS).map(queued).map(Arc::new);
+    let (lanes, backlog) = (Arc::new(Live::new(lanes)), Arc::<Backlog>::default());
+    let behind = Arc::clone(&host);
+    (backlog.trap).set(move |accepted, answer| behind.record(accepted, answer));
     let service = Service {
-        lanes: Arc::new(Live::new(lanes)),
+        whereabouts: Whereabouts {
+            lanes: Arc::clone(&lanes),
+            register: Arc::clone(&host.register),
+            backlog: Arc::clone(&backlog),
+            logs: host.logs.clone(),
+        },
+        lanes,
+        backlog,
+        lines: Lines(host.logs.clone()),
+        turned_away: TurnedAway::default(),
+        config: Live::new(br#"{"core":{"port":"1056"}}"#.to_vec()),
+        connections_per_lane: 2,
+        streams_max: 1000,
         terms: Live::new(Terms {
             rules,
             keys: None,
             hosts: Vec::new(),
+            trailing: Trailing::Ignored,
         }),
         is_on_loopback: false,
         ids: counting(),
         repeats: Mutex::default(),
         told: Mutex::default(),
-        request_ids: crate::http1::RequestIds::starting(0xabc),
-        turnstile: crate::http1::Turnstile::default(),
-        watcher: std::sync::OnceLock::new(),
-        host: Arc::clone(&host),
+        request_ids: RequestIds::starting(0xabc),
+        turnstile: Turnstile::default(),
+        watcher: OnceLock::new(),
     };
-    Site { service, host }
+    Site { service, ios, host }
 }
 
 /// Ids from 1 on.

@@ -14,15 +14,18 @@ use super::ids::Ids;
 use super::ignored::{Ignored, Told};
 use super::keyless::Keyless;
 use super::keys::ApiKeys;
+use super::lines::Lines;
 use super::mistake::Mistake;
 use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::request::{Trailing, decode};
-use super::route::{Order, Route};
-use super::stat::{self, LaneState, Pushers};
+use super::route::Route;
+use super::stat;
 use super::state;
 use super::strangers::Stranger;
-use crate::backlog::{Purged, PushState, Refused};
+use super::turned_away::TurnedAway;
+use crate::backlog::{Backlog, Whereabouts};
 use crate::crash_point;
+use crate::delivery::running_lane::RunningLane;
 use crate::http1::RequestIds;
 use crate::http1::Turnstile;
 use crate::http1::head::{Head, Refusal};
@@ -30,134 +33,9 @@ use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
 use crate::http1::{Handler, More, Phase};
 use crate::lane::Lanes;
 use crate::live::Live;
-use crate::moment::Moment;
-use crate::push::{Accepted, Push, PushId};
+use crate::moment::{self, Moment};
+use crate::push::PushId;
 use crate::stats::Process;
-
-/// The way into a lane.
-pub trait Door: Send + Sync {
-    /// Room in the queue; dropping it gives the room back.
-    type Room;
-    /// Pushes that the queue holds at most.
-    fn capacity(&self) -> usize;
-    /// Pushes accepted and not yet settled.
-    fn outstanding(&self) -> usize;
-    /// Room for that many pushes, or nothing.
-    fn reserve(&self, pushes: usize) -> Option<Self::Room>;
-    /// Puts the pushes into the room reserved for them.
-    fn enqueue(&self, room: Self::Room, pushes: Vec<Push>);
-    /// Whether it sends.
-    fn state(&self) -> LaneState;
-    /// Pauses it, or lets it go on.
-    fn obey(&self, order: Order);
-}
-
-/// The rest of the daemon, as the endpoints need it.
-pub trait Host: Send + Sync {
-    /// Reads the clocks.
-    fn now(&self) -> Moment;
-    /// Why no push is looked at yet, if none is: the journal is being read.
-    fn is_not_ready(&self) -> Option<&'static str>;
-    /// Why pushes are refused at present, as far as is known without trying.
-    fn trouble(&self) -> Option<String>;
-    /// What is wrong with the journal although pushes are taken.
-    fn warning(&self) -> Option<&'static str>;
-    /// What keeps the push log from being written, without paths.
-    fn log_trouble(&self) -> Option<String>;
-    /// Keeps what is about to be accepted, as surely as the site wants it, with the answer that
-    /// goes out under a caller's key.
-    ///
-    /// # Errors
-    ///
-    /// Why not, and whether it is known that nothing is.
-    fn record(&self, accepted: &[Arc<Accepted>], kept: Option<Kept<'_>>) -> Result<(), Unrecorded>;
-    /// Where a push is, or how it ended.
-    fn push_state(&self, id: PushId) -> PushState;
-    /// Whether the log level is `debug`, at which Gaurun refuses text after the JSON value.
-    fn is_debug(&self) -> bool;
-    /// Takes note of a request that is not let in, for the operator; `peer` is who sent it.
-    fn note_stranger(&self, stranger: Stranger, peer: &dyn Fn() -> String);
-    /// Writes an accepted-request line.
-    fn log_request(&self, head: &Head);
-    /// Writes an accepted-push line for each token.
-    fn log_accepted(&self, accepted: &Accepted);
-    /// Waits until the accepted-push lines are in their file, where nothing but they would tell of
-    /// the pushes after a crash.
-    fn await_accepted(&self);
-    /// Writes a disabled-push line for each token.
-    fn log_disabled(&self, disabled: &Accepted);
-    /// Writes a failed-push line for each token, which no provider would take.
-    fn log_malformed(&self, malformed: &Accepted);
-    /// Writes a line of text about a request to the error log, at level `error`, with what there is
-    /// more to say.
-    fn log_error(&self, text: &str, error: &str, request_id: &str);
-    /// Streams allowed and in flight.
-    fn pushers(&self) -> Pushers;
-    /// Changes the streams in flight per connection, at once; 0 means one.
-    ///
-    /// # Errors
-    ///
-    /// More than may be: how many those are.
-    fn set_pushers(&self, max: u64) -> Result<(), u64>;
-    /// Settles the waiting pushes of that identifier as failed, and waits until a crash cannot
-    /// bring them back.
-    ///
-    /// # Errors
-    ///
-    /// Why nothing was done.
-    fn purge(&self, identifier: &str) -> Result<Purged, &'static str>;
-    /// Settles one push as failed, wherever it is, and waits likewise.
-    ///
-    /// # Errors
-    ///
-    /// How it ended before, or where it is if it could not be got hold of.
-    fn purge_push(&self, id: PushId) -> Result<Purged, PushState>;
-    /// The configuration in force, without secrets, as JSON.
-    fn config(&self) -> Vec<u8>;
-    /// What the operating system says of this process.
-    fn process(&self) -> Process;
-}
-
-/// An answer that is to be given again to whoever asks under the same key.
-#[derive(Clone, Copy, Debug)]
-pub struct Kept<'a> {
-    /// Key and body of the request.
-    pub keyed: Keyed<'a>,
-    /// The body of the answer.
-    pub answer: &'a [u8],
-}
-
-/// Why a request is not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unrecorded {
-    /// What is wrong.
-    pub why: String,
-    /// Whether its pushes may be recorded all the same, and be sent after the next start.
-    pub is_unknown: bool,
-}
-
-impl From<Refused> for Unrecorded {
-    fn from(refused: Refused) -> Self {
-        Self {
-            why: refused.to_string(),
-            is_unknown: refused.is_unknown,
-        }
-    }
-}
-
-impl Unrecorded {
-    /// Only a request of which nothing is taken may be sent to another daemon: a 503 says that.
-    fn reply(&self) -> Reply {
-        if self.is_unknown {
-            let message = format!(
-                "it is not known whether the pushes were taken: {}",
-                self.why
-            );
-            return Reply::message(500, &message);
-        }
-        Reply::message(503, &self.why).with_retry_after(RETRY_AFTER_SECS)
-    }
-}
 
 /// What callers can rely on until a reload changes it.
 pub struct Terms {
@@ -167,12 +45,29 @@ pub struct Terms {
     pub keys: Option<ApiKeys>,
     /// Names by which this host may be called beside `localhost`, in lower case.
     pub hosts: Vec<String>,
+    /// What becomes of text after the JSON value of a body: Gaurun refuses it at the log level
+    /// `debug`.
+    pub trailing: Trailing,
 }
 
 /// The endpoints.
-pub struct Service<D, H> {
+pub struct Service {
     /// The lanes.
-    pub lanes: Arc<Live<Lanes<D>>>,
+    pub lanes: Arc<Live<Lanes<RunningLane>>>,
+    /// What keeps what is accepted.
+    pub backlog: Arc<Backlog>,
+    /// Who finds a push, and purges it.
+    pub whereabouts: Whereabouts,
+    /// What is written of requests, and of pushes before a lane has them.
+    pub lines: Lines,
+    /// Whom the operator was told of that was not let in.
+    pub turned_away: TurnedAway,
+    /// The configuration in force, without secrets, as JSON.
+    pub config: Live<Vec<u8>>,
+    /// Connections to its provider that a lane has at most.
+    pub connections_per_lane: usize,
+    /// Most streams that `PUT /config/pushers` may ask for.
+    pub streams_max: u64,
     /// What is accepted, and from whom.
     pub terms: Live<Terms>,
     /// Whether the API is on a loopback address, where who calls it by another name is a web page.
@@ -189,14 +84,12 @@ pub struct Service<D, H> {
     pub turnstile: Turnstile,
     /// Who watches the answers, if anybody does.
     pub watcher: OnceLock<Box<Watcher>>,
-    /// The rest of the daemon.
-    pub host: H,
 }
 
 /// What is to be done with each answer: its status and its body.
 pub type Watcher = dyn Fn(u16, &[u8]) + Send + Sync;
 
-impl<D: Door, H: Host> Handler for Service<D, H> {
+impl Handler for Service {
     fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal> {
         let id = head.request_id.take();
         let terms = self.terms.get();
@@ -205,17 +98,17 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
         head.request_id = id.or_else(|| Some(self.request_ids.next()));
         let route = Route::of(&head.target).0;
         if let Some(stranger) = self.stranger(&terms, head, &route) {
-            self.host.note_stranger(stranger, peer);
+            self.turned_away.note(stranger, peer);
             return Err(stranger.refusal());
         }
         if route == Route::Push {
             let keyless = Keyless::of(head, terms.keys.as_ref());
-            self.host.log_request(&keyless.head(head));
+            self.lines.request(&keyless.head(head));
             if let Some(coding) = head.coding
                 && head.content_length() != 0
             {
                 let refusal = Refusal::coded(coding);
-                self.host.log_error(&refusal.message, "", head.id());
+                self.lines.error(&refusal.message, "", head.id());
                 return Err(refusal);
             }
         }
@@ -240,15 +133,15 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
             Route::PushState(id) => self.push_state(head, id),
             Route::StatApp => Reply::new(200, reply::JSON, stat::app(&self.stat_app())),
             Route::StatGo => {
-                let body = stat::go(&self.host.process(), self.host.now().unix);
+                let body = stat::go(&Process::read(), Moment::now().unix);
                 Reply::new(200, reply::JSON_BARE, body)
             }
             Route::StatRuntime => {
-                let body = stat::runtime(&self.host.process(), self.host.now().unix);
+                let body = stat::runtime(&Process::read(), Moment::now().unix);
                 Reply::new(200, reply::JSON_BARE, body)
             }
             Route::Config if matches!(&*head.method, "GET" | "HEAD") => {
-                Reply::new(200, reply::JSON_BARE, self.host.config())
+                Reply::new(200, reply::JSON_BARE, self.config.get().to_vec())
             }
             Route::Config => Reply::message(400, "method must be GET"),
             Route::Pushers => self.pushers(head, query),
@@ -269,7 +162,7 @@ impl<D: Door, H: Host> Handler for Service<D, H> {
     }
 }
 
-impl<D: Door, H: Host> Service<D, H> {
+impl Service {
     /// Why the request is not let in, if it is not.
     fn stranger(&self, terms: &Terms, head: &Head, route: &Route) -> Option<Stranger> {
         let Some(keys) = &terms.keys else {
@@ -293,7 +186,7 @@ impl<D: Door, H: Host> Service<D, H> {
             self.tell_mistake(&mistake, &keyless, head.id());
             return Reply::explained(400, empty, Some(&mistake.answer));
         }
-        if let Some(why) = self.host.is_not_ready() {
+        if let Some(why) = self.backlog.is_not_ready() {
             return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
         }
         crash_point::pass("read");
@@ -307,7 +200,7 @@ impl<D: Door, H: Host> Service<D, H> {
             body: BodyHash::of(body),
             owner: keys.and_then(|keys| keys.admit(head.authorization.as_deref())),
         };
-        let seen = self.repeats().ask(keyed, self.host.now().monotonic);
+        let seen = self.repeats().ask(keyed, moment::now());
         let busy = |status, text| Reply::message(status, text).with_retry_after(RETRY_AFTER_SECS);
         match seen {
             Seen::New => {
@@ -315,7 +208,7 @@ impl<D: Door, H: Host> Service<D, H> {
                 // Few rejected parts are listed in what is kept.
                 let reply = self.take(head, body, Some(keyed), &mut |_| false);
                 if reply.status == 200 {
-                    let at = self.host.now().monotonic;
+                    let at = moment::now();
                     self.repeats().keep(keyed, &reply.body, at);
                 }
                 drop(ticket);
@@ -339,11 +232,11 @@ impl<D: Door, H: Host> Service<D, H> {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
         let lanes = self.lanes.get();
-        let mut plan = match self.plan((&terms.rules, &lanes), body, &keyless, more) {
+        let mut plan = match self.plan((&terms, &lanes), body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { message, mistake }) => {
                 let log = mistake.as_ref().map_or("", |mistake| &mistake.log);
-                self.host.log_error(&message, &keyless.text(log), head.id());
+                self.lines.error(&message, &keyless.text(log), head.id());
                 if let Some(mistake) = &mistake {
                     self.tell_mistake(mistake, &keyless, head.id());
                 }
@@ -373,21 +266,18 @@ impl<D: Door, H: Host> Service<D, H> {
     /// Says what becomes of each part of a body: all that needs the processor alone.
     fn plan(
         &self,
-        (rules, lanes): (&Rules, &Lanes<D>),
+        (terms, lanes): (&Terms, &Lanes<RunningLane>),
         body: &mut [u8],
         keyless: &Keyless<'_>,
         more: &mut More<'_>,
     ) -> Result<Plan, Unplanned> {
-        let trailing = if self.host.is_debug() {
-            Trailing::Refused
-        } else {
-            Trailing::Ignored
-        };
         let _turn = self.turnstile.enter(body.len());
-        let batch = decode(body, rules.notification_max, trailing).map_err(|error| Unplanned {
-            message: "Request-body is malformed".to_owned(),
-            mistake: Some(Mistake::in_body(body, &error, keyless)),
-        })?;
+        let rules = &terms.rules;
+        let batch =
+            decode(body, rules.notification_max, terms.trailing).map_err(|error| Unplanned {
+                message: "Request-body is malformed".to_owned(),
+                mistake: Some(Mistake::in_body(body, &error, keyless)),
+            })?;
         let enabled = |lane| lanes.get(lane).is_some();
         plan(batch, rules, keyless, enabled, more)
     }
@@ -401,25 +291,25 @@ impl<D: Door, H: Host> Service<D, H> {
         let Some(id) = id else {
             return Reply::message(400, "malformed push id");
         };
-        if let Some(why) = self.host.is_not_ready() {
+        if let Some(why) = self.backlog.is_not_ready() {
             return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
         }
         if is_delete {
             return self.purge_push(id);
         }
-        state::reply(id, &self.host.push_state(id), self.ids.node())
+        state::reply(id, &self.whereabouts.of(id, Moment::now()), self.ids.node())
     }
 
     /// Takes over what an earlier process has answered under callers' keys.
     pub fn remember(&self, answers: impl IntoIterator<Item = Answered>) {
-        self.repeats().restore(answers, self.host.now());
+        self.repeats().restore(answers, Moment::now());
     }
 
     fn tell_ignored(&self, ignored: &Ignored, keyless: &Keyless<'_>, request_id: &str) {
         if ignored.is_empty() {
             return;
         }
-        let now = self.host.now().monotonic;
+        let now = moment::now();
         let lines = self.told().tell(ignored, request_id, now);
         for line in lines {
             ::log::warn!("{}", keyless.text(&line));
@@ -427,7 +317,7 @@ impl<D: Door, H: Host> Service<D, H> {
     }
 
     fn tell_mistake(&self, mistake: &Mistake, keyless: &Keyless<'_>, request_id: &str) {
-        let now = self.host.now().monotonic;
+        let now = moment::now();
         let line = self.told().tell_mistake(mistake, request_id, now);
         if let Some(line) = line {
             ::log::warn!("{}", keyless.text(&line));
@@ -448,19 +338,19 @@ impl<D: Door, H: Host> Service<D, H> {
     /// request's id; so at most `notification_max` lines.
     fn log_rejected(&self, plan: &Plan, keyless: &Keyless<'_>, request_id: &str) {
         for fault in plan.rejected.faults() {
-            self.host
-                .log_error(&keyless.text(&fault.error), "", request_id);
+            self.lines
+                .error(&keyless.text(&fault.error), "", request_id);
         }
     }
 }
 
 /// A key in progress; dropping it frees the key, unless an answer is kept for it by then.
-struct Ticket<'a, D: Door, H: Host> {
-    service: &'a Service<D, H>,
+struct Ticket<'a> {
+    service: &'a Service,
     key: &'a str,
 }
 
-impl<D: Door, H: Host> Drop for Ticket<'_, D, H> {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         self.service.repeats().forget(self.key);
     }

@@ -278,7 +278,7 @@ impl Daemon {
         }
         self.shutdown_timeout = core.shutdown_timeout;
         let json = in_force.effective_json().to_string();
-        self.service.host.config.set(json.into());
+        self.service.config.set(json.into());
         self.config = in_force;
         let summary = summary(&told, &changes);
         told.extend(summary.map(|line| (Level::Warn, line)));

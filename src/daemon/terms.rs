@@ -1,6 +1,7 @@
 //! What callers can rely on, made of the configuration: at the start and again at each reload.
 
 use super::{StartError, StartErrorKind, routes};
+use crate::api::request::Trailing;
 use crate::api::{Rules, Terms};
 use crate::config::{self, Config, HideToken};
 use crate::descriptors::{self, Share, Whose};
@@ -22,6 +23,11 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
         },
         keys,
         hosts: config.core.hosts.clone(),
+        trailing: if config.log.level >= ::log::LevelFilter::Debug {
+            Trailing::Refused
+        } else {
+            Trailing::Ignored
+        },
     })
 }
 

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use super::super::answer::{PushReply, Taken};
 use super::super::idempotency::{Keyed, REJECTED_KEPT};
 use super::super::plan::{Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
-use super::{Door, Host, Kept, Service, keys_full};
+use super::{Service, keys_full};
+use crate::backlog::Refused;
 use crate::count;
+use crate::delivery::running_lane::RunningLane;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
-use crate::lane::Lanes;
+use crate::lane::{Lane, Lanes, Reservation};
 use crate::moment::Moment;
 use crate::provider;
 use crate::push::{Accepted, Content, LaneId, Notification, Push, PushId};
 
-impl<D: Door, H: Host> Service<D, H> {
+impl Service {
     /// Takes all of the plan or, with the answer as error, nothing of it.
     ///
     /// Room first, so that nothing is recorded that cannot be queued; then the record, so that
@@ -22,7 +24,7 @@ impl<D: Door, H: Host> Service<D, H> {
     pub(super) fn commit(
         &self,
         plan: Plan,
-        lanes: &Lanes<D>,
+        lanes: &Lanes<RunningLane>,
         request_id: &Arc<str>,
         keyed: Option<Keyed<'_>>,
     ) -> Result<Reply, Reply> {
@@ -42,14 +44,13 @@ impl<D: Door, H: Host> Service<D, H> {
             let held = self.repeats().hold(keyed, &reply.body);
             held.map_err(keys_full)?;
         }
-        let answer = &reply.body;
-        let kept = keyed.map(|keyed| Kept { keyed, answer });
-        if !pushed.is_empty() || kept.is_some() {
-            let recorded = self.host.record(&pushed, kept);
-            recorded.map_err(|unrecorded| unrecorded.reply())?;
+        let answer = keyed.map(|keyed| keyed.kept(&reply.body, Moment::now().unix));
+        if !pushed.is_empty() || answer.is_some() {
+            let accepted = self.backlog.accept(&pushed, answer.as_ref());
+            accepted.map_err(|refused| not_kept(&refused))?;
         }
         for accepted in &disabled {
-            self.host.log_disabled(accepted);
+            self.lines.disabled(accepted);
         }
         if unlisted > 0 {
             let further = count::of(unlisted, "further push", "further pushes");
@@ -57,10 +58,10 @@ impl<D: Door, H: Host> Service<D, H> {
                 "{further} of a request to a disabled platform, over the {UNSENT_LOGGED_MAX} \
                  that are listed"
             );
-            self.host.log_error(&text, "", request_id);
+            self.lines.error(&text, "", request_id);
         }
         for accepted in pushed {
-            self.host.log_accepted(&accepted);
+            self.lines.accepted(&accepted);
             if let Some(lane) = reserved.get_mut(&accepted.envelope.lane) {
                 lane.pushes.extend(Push::all(&accepted));
             }
@@ -68,7 +69,10 @@ impl<D: Door, H: Host> Service<D, H> {
         for Reserved { lane, room, pushes } in reserved.into_values() {
             lane.enqueue(room, pushes);
         }
-        self.host.await_accepted();
+        // Nothing else would tell of the pushes after a crash.
+        if !self.backlog.is_kept() {
+            self.lines.await_accepted();
+        }
         Ok(reply)
     }
 
@@ -89,15 +93,15 @@ impl<D: Door, H: Host> Service<D, H> {
                 request_id: Arc::clone(request_id),
                 ..notification
             };
-            let at = self.host.now();
+            let at = Moment::now();
             let malformed = provider::accept(&shown, &Content::default(), tokens, first_id, at);
-            self.host.log_malformed(&malformed);
+            self.lines.malformed(&malformed);
         }
         if omitted > 0 {
             let further = count::of(omitted, "further device token", "further device tokens");
             let text =
                 format!("{further} of a request, malformed too, beyond those that are listed");
-            self.host.log_error(&text, "", request_id);
+            self.lines.error(&text, "", request_id);
         }
     }
 
@@ -111,10 +115,10 @@ impl<D: Door, H: Host> Service<D, H> {
         let taken = self.ids.take(tokens.sum::<usize>() as u64);
         let mut next = taken.map_err(|why| {
             // A disk that is full, or has failed, has one name for both.
-            let why = self.host.trouble().unwrap_or(why);
+            let why = self.backlog.trouble().unwrap_or(why);
             Reply::message(503, &why).with_retry_after(RETRY_AFTER_SECS)
         })?;
-        let at = self.host.now();
+        let at = Moment::now();
         let mut numbered = Numbered {
             pushed: Vec::with_capacity(notifications.len()),
             disabled: Vec::new(),
@@ -149,19 +153,21 @@ impl<D: Door, H: Host> Service<D, H> {
     /// Room for all pushes of a plan in their lanes, or none at all and the answer.
     fn reserve<'l>(
         plan: &Plan,
-        lanes: &'l Lanes<D>,
-    ) -> Result<BTreeMap<LaneId, Reserved<'l, D>>, Reply> {
+        lanes: &'l Lanes<RunningLane>,
+    ) -> Result<BTreeMap<LaneId, Reserved<'l>>, Reply> {
         let asked = plan.pushes();
         for (id, pushes) in &asked {
-            if let Some(lane) = lanes.get(*id).filter(|lane| *pushes > lane.capacity()) {
-                let message = never_fits(*id, *pushes, lane.capacity());
+            let capacity = lanes.get(*id).map(|running| running.lane.room().capacity());
+            if let Some(capacity) = capacity.filter(|capacity| pushes > capacity) {
+                let message = never_fits(*id, *pushes, capacity);
                 return Err(Reply::message(413, &message));
             }
         }
         let reserve = |(id, pushes)| {
-            let lane: &D = lanes.get(id)?;
-            let room = lane.reserve(pushes).ok_or_else(|| {
-                let message = is_full(id, pushes, lane.outstanding(), lane.capacity());
+            let lane: &Lane = &lanes.get(id)?.lane;
+            let room = lane.room().reserve(pushes).ok_or_else(|| {
+                let (outstanding, capacity) = (lane.room().outstanding(), lane.room().capacity());
+                let message = is_full(id, pushes, outstanding, capacity);
                 Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
             });
             let pushes = Vec::with_capacity(pushes);
@@ -172,9 +178,9 @@ impl<D: Door, H: Host> Service<D, H> {
 }
 
 /// Room in one lane, and the pushes that will go there.
-struct Reserved<'a, D: Door> {
-    lane: &'a D,
-    room: D::Room,
+struct Reserved<'a> {
+    lane: &'a Lane,
+    room: Reservation,
     pushes: Vec<Push>,
 }
 
@@ -195,6 +201,15 @@ fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str
     };
     let content = planned.content.unwrap_or_default();
     provider::accept(&notification, &content, planned.tokens, first_id, at)
+}
+
+/// Only a request of which nothing is kept may be sent to another daemon: a 503 says that.
+fn not_kept(refused: &Refused) -> Reply {
+    if refused.is_unknown {
+        let message = format!("it is not known whether the pushes were taken: {refused}");
+        return Reply::message(500, &message);
+    }
+    Reply::message(503, &refused.to_string()).with_retry_after(RETRY_AFTER_SECS)
 }
 
 fn never_fits(lane: LaneId, pushes: usize, capacity: usize) -> String {

@@ -3,25 +3,28 @@
 use serde::Serialize;
 
 use super::super::keyless::Keyless;
+use super::super::lane_state;
 use super::super::route::Order;
-use super::super::stat::{ByLane, LaneStat, LaneState, Sending, StatApp};
+use super::super::stat::{ByLane, LaneStat, LaneState, Pushers, Sending, StatApp};
 use super::super::state;
-use super::{Door, Host, Service};
+use super::Service;
 use crate::backlog::{Purged, PushState};
+use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::Head;
 use crate::http1::query::{first_value, go_integer};
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
+use crate::lane::Lanes;
 use crate::push::{LaneId, PushId};
 use crate::texts;
 
-impl<D: Door, H: Host> Service<D, H> {
+impl Service {
     /// `GET /stat/app`.
     pub(super) fn stat_app(&self) -> StatApp {
         let lanes = self.lanes.get();
-        let pushers = self.host.pushers();
-        let capacities = lanes.serving().map(|lane| lane.capacity() as u64);
-        let outstanding = lanes.serving().map(|lane| lane.outstanding() as u64);
-        let outstanding = outstanding.sum();
+        let pushers = self.present_pushers(&lanes);
+        let rooms = || lanes.serving().map(|running| running.lane.room());
+        let capacities = rooms().map(|room| room.capacity() as u64);
+        let outstanding = rooms().map(|room| room.outstanding() as u64).sum();
         let (queue_max, queue_usage): (u64, u64) = if self.terms.get().rules.as_gaurun {
             // One queue has one capacity, and what is in flight is no more in it.
             let waiting = u64::saturating_sub(outstanding, pushers.count);
@@ -33,7 +36,7 @@ impl<D: Door, H: Host> Service<D, H> {
             let (lane, figures) = (lanes.get(id), lanes.stats(id).figures());
             let stat = LaneStat {
                 settled: figures.into(),
-                state: lane.map(|lane| lane.state()),
+                state: lane.map(|running| lane_state::of(&running.lane)),
                 tries: lane.map(|_| figures.into()),
             };
             (id, stat)
@@ -54,7 +57,7 @@ impl<D: Door, H: Host> Service<D, H> {
         }
         let Ok(value) = first_value(query, "max") else {
             let text = "query string of /config/pushers could not be parsed";
-            self.host.log_error(text, "", head.id());
+            self.lines.error(text, "", head.id());
             return Reply::message(400, "url parameters could not be parsed");
         };
         let value = value.filter(|value| !value.is_empty());
@@ -67,13 +70,18 @@ impl<D: Door, H: Host> Service<D, H> {
             let value = texts::first(&value, SHOWN_MAX);
             let wrong = format!("is {value:?}, which is no integer of 64 bits");
             let text = format!("max of /config/pushers {wrong}");
-            self.host.log_error(&text, "", head.id());
+            self.lines.error(&text, "", head.id());
         }
         let Some(max) = max.and_then(|max| u64::try_from(max).ok()) else {
             return Reply::message(400, "malformed value");
         };
-        if let Err(limit) = self.host.set_pushers(max) {
+        let limit = self.streams_max;
+        if max > limit {
             return Reply::message(400, &format!("max is over the limit({limit})"));
+        }
+        for running in self.lanes.get().serving() {
+            let streams = usize::try_from(max).unwrap_or(usize::MAX);
+            running.lane.set_stream_limit(streams);
         }
         let (message, until) = ("ok", UNTIL_THE_END);
         Reply::json_line(200, &Set { message, until })
@@ -91,10 +99,10 @@ impl<D: Door, H: Host> Service<D, H> {
             // Every push whose caller gave it no name would be meant.
             None | Some("") => Reply::message(400, "identifier is missing or empty"),
             Some(identifier) => {
-                if let Some(why) = self.host.is_not_ready() {
+                if let Some(why) = self.backlog.is_not_ready() {
                     return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
                 }
-                match self.host.purge(identifier) {
+                match self.whereabouts.purge(identifier) {
                     Ok(done) => purged(&done),
                     Err(why) => Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS),
                 }
@@ -104,16 +112,20 @@ impl<D: Door, H: Host> Service<D, H> {
 
     /// `DELETE /push/{id}`.
     pub(super) fn purge_push(&self, id: PushId) -> Reply {
-        let state = match self.host.purge_push(id) {
-            Ok(done) => return purged(&done),
-            Err(state) => state,
-        };
-        match &state {
+        match self.whereabouts.purge_push(id) {
+            Ok(done) => purged(&done),
+            Err(state) => self.not_purged(id, &state),
+        }
+    }
+
+    /// The answer to who would have a push purged that has ended, or was not got hold of.
+    pub(super) fn not_purged(&self, id: PushId, state: &PushState) -> Reply {
+        match state {
             PushState::Settling(_) | PushState::Settled(_) => Reply {
                 status: 409,
-                ..state::reply(id, &state, self.ids.node())
+                ..state::reply(id, state, self.ids.node())
             },
-            PushState::Unknown | PushState::Unclear => state::reply(id, &state, self.ids.node()),
+            PushState::Unknown | PushState::Unclear => state::reply(id, state, self.ids.node()),
             PushState::Queued { lane }
             | PushState::InFlight { lane, .. }
             | PushState::Retrying { lane, .. } => match self.lanes.get().get(*lane) {
@@ -143,8 +155,8 @@ impl<D: Door, H: Host> Service<D, H> {
         let Some(lane) = lanes.get(id) else {
             return Reply::message(404, &format!("{id} is disabled"));
         };
-        lane.obey(order);
-        let (message, state) = ("ok", lane.state());
+        lane_state::obey(&lane.lane, order);
+        let (message, state) = ("ok", lane_state::of(&lane.lane));
         let until = (order == Order::Pause).then_some(UNTIL_THE_END);
         let body = Obeyed {
             message,
@@ -157,20 +169,44 @@ impl<D: Door, H: Host> Service<D, H> {
     /// `/healthz`: fine as long as pushes are taken. A lane that does not send takes them, and a
     /// log that cannot be written keeps nobody from it.
     pub(super) fn health(&self) -> Reply {
-        if let Some(why) = self.host.trouble().or_else(|| self.ids.trouble()) {
+        if let Some(why) = self.backlog.trouble().or_else(|| self.ids.trouble()) {
             return Reply::message(503, &why);
         }
         let lanes = self.lanes.get();
-        let of_lane = |id| Some((id, public(lanes.get(id)?.state())));
-        let lanes = ByLane(lanes.known().filter_map(of_lane).collect());
-        let health = Health {
-            message: "ok",
-            lanes,
-            journal: self.host.warning(),
-            logs: self.host.log_trouble(),
-        };
-        Reply::json_line(200, &health)
+        let of_lane = |id| Some((id, lane_state::of(&lanes.get(id)?.lane)));
+        let lanes = lanes.known().filter_map(of_lane);
+        healthy(lanes, self.backlog.warning(), self.lines.0.trouble())
     }
+
+    /// Streams to the providers.
+    fn present_pushers(&self, lanes: &Lanes<RunningLane>) -> Pushers {
+        let serving = lanes.serving().count();
+        let connections = serving.saturating_mul(self.connections_per_lane);
+        let first = lanes.serving().next();
+        let limit = first.map_or(usize::MAX, |running| running.lane.stream_limit());
+        Pushers {
+            max: match limit {
+                usize::MAX => 0,
+                streams => streams.saturating_mul(connections) as u64,
+            },
+            count: lanes.figures().map(|figures| figures.in_flight).sum(),
+        }
+    }
+}
+
+/// The answer of a daemon that takes pushes, with what is wrong although it does.
+pub(super) fn healthy(
+    lanes: impl Iterator<Item = (LaneId, LaneState)>,
+    journal: Option<&str>,
+    logs: Option<String>,
+) -> Reply {
+    let health = Health {
+        message: "ok",
+        lanes: ByLane(lanes.map(|(id, state)| (id, public(state))).collect()),
+        journal,
+        logs,
+    };
+    Reply::json_line(200, &health)
 }
 
 /// Our limit: characters of a value of a query that a line shows.

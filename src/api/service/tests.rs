@@ -1,12 +1,10 @@
 mod admission;
 mod health;
 
-use std::sync::atomic::Ordering;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::fixture::{Site, StubHost, StubLane, site};
+use crate::api::fixture::{Backstage, Queued, Site, site, unready_site};
 use crate::http1::fixture::{Client, Got, loopback};
 use crate::http1::{Listener, Settings};
 use crate::push::LaneId;
@@ -15,18 +13,17 @@ use crate::push::LaneId;
 struct Web {
     listener: Listener,
     client: Client,
-    ios: Option<Arc<StubLane>>,
-    host: Arc<StubHost>,
+    ios: Option<Arc<Queued>>,
+    host: Arc<Backstage>,
 }
 
 fn web(site: Site) -> Web {
-    let ios = site.service.lanes.get().get(LaneId::IOS).map(Arc::clone);
     let listener =
         Listener::start(loopback(), Arc::new(site.service), Settings::default()).unwrap();
     Web {
         client: Client::connect(listener.local_addr().unwrap()),
         listener,
-        ios,
+        ios: site.ios,
         host: site.host,
     }
 }
@@ -157,32 +154,56 @@ fn answers_are_gauruns() {
 
 #[test]
 fn statistics_are_told_to_anybody() {
-    let mut web = web(site(Some(100), Some(50)));
+    let site = site(Some(100), Some(50));
+    for running in site.service.lanes.get().serving() {
+        running.lane.set_stream_limit(7);
+    }
+    let mut web = web(site);
     drop(web.push(r#"{"token":["a","b"],"platform":1,"message":"m"}"#));
+    let lane = Arc::clone(&web.ios.as_ref().unwrap().running.lane);
     for method in ["GET", "POST", "DELETE"] {
         let got = web.ask(method, "/stat/app", "");
         assert_eq!((got.status, got.field("content-type")), (200, Some(JSON)));
+        let oldest = lane.waiting().oldest().unwrap();
+        let since = oldest.at.unix_secs();
         assert_eq!(
             got.body,
-            "{\n \"queue_max\": 150,\n \"queue_usage\": 2,\n \"pusher_max\": 7,\n \
+            "{\n \"queue_max\": 150,\n \"queue_usage\": 2,\n \"pusher_max\": 28,\n \
              \"pusher_count\": 8,\n \"ios\": {\n  \"push_success\": 5,\n  \"push_error\": 6,\n  \
-             \"state\": \"open\",\n  \"attempts\": 12,\n  \"retries\": 1\n },\n \
+             \"state\": \"open\",\n  \"waiting_since\": SINCE,\n  \"oldest\": 1,\n  \
+             \"attempts\": 12,\n  \"retries\": 1\n },\n \
              \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
              \"state\": \"open\",\n  \"attempts\": 12,\n  \"retries\": 1\n }\n}"
+                .replace("SINCE", &since.to_string())
         );
         let got = web.ask(method, "/stat/go", "");
         assert_eq!(
             (got.status, got.field("content-type")),
             (200, Some("application/json"))
         );
-        assert_eq!(
-            got.body,
-            "{\n  \"time\": 1795000000000000000,\n  \"cpu_num\": 2,\n  \"goroutine_num\": 9,\n  \
-             \"memory_sys\": 4096\n}"
+        let shown = |body: &str| {
+            let figures: Vec<_> = body.lines().map(str::trim).collect();
+            let figures = figures.iter().filter_map(|line| line.split_once(": "));
+            let figures = figures.map(|(key, figure)| {
+                let figure = figure.trim_end_matches(',').parse::<f64>();
+                (key.trim_matches('"').to_owned(), figure.unwrap_or_default())
+            });
+            figures.collect::<Vec<_>>()
+        };
+        let figures = shown(&got.body);
+        let keys: Vec<&str> = figures.iter().map(|(key, _)| &**key).collect();
+        assert_eq!(keys, ["time", "cpu_num", "goroutine_num", "memory_sys"]);
+        assert!(
+            figures.iter().all(|(_, figure)| *figure > 0.0),
+            "{}",
+            got.body
         );
         let got = web.ask(method, "/stat/runtime", "");
+        let resident = shown(&got.body)
+            .into_iter()
+            .find(|(key, _)| key == "memory_resident_bytes");
         assert!(
-            got.body.contains("\"memory_resident_bytes\": 4096"),
+            resident.is_some_and(|(_, bytes)| bytes > 0.0),
             "{}",
             got.body
         );
@@ -211,14 +232,22 @@ fn as_gaurun_one_queue_is_told_of_without_what_is_in_flight() {
 #[test]
 fn pushes_are_purged_by_their_identifier() {
     let mut web = web(site(Some(100), None));
+    let one = |tokens: &str, identifier: &str| {
+        let named = format!(r#""message":"m","identifier":"{identifier}""#);
+        format!(r#"{{"platform":1,"token":[{tokens}],{named}}}"#)
+    };
+    let pushed = [one(r#""a","b""#, "a b&"), one(r#""c""#, "a")].join(",");
+    assert_eq!(web.push(&pushed).status, 200);
+    web.host.take_lines();
     let got = web.ask("DELETE", "/pushes?x=y&identifier=a%20b%26", "");
-    let body = "{\"message\":\"ok\",\"purged\":4}\n";
+    let body = "{\"message\":\"ok\",\"purged\":2}\n";
     assert_eq!((got.status, &*got.body), (200, body));
-    assert_eq!(web.host.take_lines(), ["purge a b&"]);
+    assert_eq!(web.host.take_lines(), ["purged 1 a", "purged 2 b"]);
+    assert_eq!(web.ios.unwrap().tokens(), [("c".to_owned(), 3)]);
     // What the last process has left cannot be purged before it is there.
-    *web.host.not_ready.lock().unwrap() = Some("reading the journal");
+    let mut web = self::web(unready_site(Some(100), None));
     let got = web.ask("DELETE", "/pushes?identifier=a", "");
-    let refused = "{\"message\":\"reading the journal\"}\n";
+    let refused = "{\"message\":\"recovering: the journal is being read\"}\n";
     assert_eq!((got.status, &*got.body), (503, refused));
     assert!(web.host.take_lines().is_empty());
 }
@@ -257,8 +286,10 @@ fn other_paths_are_gos() {
 #[test]
 fn integers_of_config_pushers_are_gos() {
     let mut web = web(site(Some(1), None));
+    let limit = |web: &Web| web.ios.as_ref().unwrap().running.lane.stream_limit();
     for (text, max) in [
-        ("0", 0),
+        // Less than one is none.
+        ("0", 1),
         ("0x10", 16),
         ("0b1", 1),
         ("0o7", 7),
@@ -270,13 +301,16 @@ fn integers_of_config_pushers_are_gos() {
                 .status,
             200
         );
-        assert_eq!(*web.host.pushers.lock().unwrap(), Some(max), "{text}");
+        assert_eq!(limit(&web), max, "{text}");
     }
     assert_eq!(
         web.ask("PUT", "/config/pushers?max=3&max=x", "").status,
         200
     );
-    assert_eq!(*web.host.pushers.lock().unwrap(), Some(3));
+    assert_eq!(limit(&web), 3);
+    let got = web.ask("PUT", "/config/pushers?max=1001", "");
+    let refused = "{\"message\":\"max is over the limit(1000)\"}\n";
+    assert_eq!((got.status, &*got.body, limit(&web)), (400, refused, 3));
 }
 
 #[test]
@@ -432,7 +466,8 @@ fn what_no_queue_can_hold_is_too_large() {
 fn debug_refuses_text_after_the_value() {
     let mut web = web(site(Some(3), None));
     assert_eq!(web.ask("POST", "/push", &format!("{ONE}x")).status, 200);
-    web.host.is_debug.store(true, Ordering::SeqCst);
+    let site = site(Some(3), None).with(|terms| terms.trailing = Trailing::Refused);
+    let mut web = self::web(site);
     assert_eq!(web.ask("POST", "/push", &format!("{ONE}x")).status, 400);
     assert_eq!(web.ask("POST", "/push", ONE).status, 200);
 }
@@ -516,8 +551,7 @@ proptest! {
         let mut body = value.to_string().into_bytes();
         let reply = site.service.answer(&head, &mut body, Phase::Serving, &mut |_| true);
         prop_assert!([200, 400, 413].contains(&reply.status), "{}", reply.status);
-        let lanes = site.service.lanes.get();
-        let queued = lanes.get(LaneId::IOS).unwrap().tokens().len();
+        let queued = site.ios.unwrap().tokens().len();
         prop_assert!(reply.status == 200 || queued == 0);
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok());
     }

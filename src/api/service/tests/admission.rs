@@ -7,8 +7,10 @@ use std::time::Instant;
 use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
 use crate::api::plan::UNSENT_LOGGED_MAX;
-use crate::backlog::Ending;
-use crate::push::Content;
+use crate::backlog::{Purged, PushState};
+use crate::delivery::outcome::Settlement;
+use crate::delivery::register::{Marks, Remembered};
+use crate::push::{Content, End};
 
 const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;
 
@@ -187,7 +189,10 @@ fn what_cannot_be_recorded_is_not_taken() {
     *web.host.unrecordable.lock().unwrap() = Some("the disk is full");
     let got = web.ask("POST", "/push", BODY);
     assert_eq!((got.status, got.field("retry-after")), (503, Some("1")));
-    assert_eq!(got.body, "{\"message\":\"the disk is full\"}\n");
+    assert_eq!(
+        got.body,
+        "{\"message\":\"the journal cannot be written: the disk is full; it is tried again\"}\n"
+    );
     assert_eq!(web.host.take_lines().len(), 1, "the request line alone");
     assert!(web.ios.as_ref().unwrap().tokens().is_empty());
     *web.host.unrecordable.lock().unwrap() = None;
@@ -203,7 +208,8 @@ fn what_may_be_recorded_is_not_said_not_to_be_taken() {
     web.host.forgets_what_it_took.store(true, Ordering::SeqCst);
     let got = web.keyed("k", BODY);
     assert_eq!((got.status, got.field("retry-after")), (500, None));
-    let said = "it is not known whether the pushes were taken: the disk is broken";
+    let said = "it is not known whether the pushes were taken: the journal cannot be written: the \
+                disk is broken; it is tried again";
     assert_eq!(got.body, format!("{{\"message\":\"{said}\"}}\n"));
     assert!(web.ios.as_ref().unwrap().tokens().is_empty());
     *web.host.unrecordable.lock().unwrap() = None;
@@ -213,12 +219,15 @@ fn what_may_be_recorded_is_not_said_not_to_be_taken() {
 /// No 503: that would say that another daemon may be asked instead.
 #[test]
 fn a_purge_that_a_crash_would_undo_says_so() {
-    let mut web = web(site(Some(2), None));
-    *web.host.unrecordable.lock().unwrap() = Some("the disk is full");
-    let got = web.ask("DELETE", "/pushes?identifier=abc", "");
-    assert_eq!((got.status, got.field("retry-after")), (500, None));
+    let got = operating::purged(&Purged {
+        pushes: 3,
+        unread: 0,
+        unkept: Some("the disk is full".to_owned()),
+    });
+    assert_eq!((got.status, got.fields.len()), (500, 0));
+    let body = String::from_utf8(got.body).unwrap();
     for said in ["would bring them back: the disk is full", "\"purged\":3"] {
-        assert!(got.body.contains(said), "{}", got.body);
+        assert!(body.contains(said), "{body}");
     }
 }
 
@@ -364,16 +373,10 @@ fn site_with_keys(keys: &[&str], bytes: usize) -> Site {
     };
     let repeats = site.service.repeats.get_mut().unwrap();
     repeats.keep(keyed, &vec![b'x'; bytes], Instant::now());
-    let before = site.service.terms.get();
-    site.service.terms = Live::new(Terms {
-        rules: Rules {
-            content: Box::new(|_| Ok(Content::default())),
-            ..before.rules
-        },
-        keys: Some(api_keys),
-        hosts: Vec::new(),
-    });
-    site
+    site.with(|terms| {
+        terms.rules.content = Box::new(|_| Ok(Content::default()));
+        terms.keys = Some(api_keys);
+    })
 }
 
 #[test]
@@ -426,8 +429,9 @@ fn a_key_in_progress_is_a_conflict() {
 
 #[test]
 fn while_the_journal_is_read_no_push_is_taken() {
-    let mut web = web(site(Some(10), None));
-    *web.host.not_ready.lock().unwrap() = Some("recovering");
+    let site = unready_site(Some(10), None);
+    let backlog = Arc::clone(&site.service.backlog);
+    let mut web = web(site);
     for (method, target, body) in [
         ("POST", "/push", BODY),
         ("GET", "/healthz", ""),
@@ -437,33 +441,41 @@ fn while_the_journal_is_read_no_push_is_taken() {
         let got = web.ask(method, target, body);
         assert_eq!(
             (got.status, &*got.body),
-            (503, "{\"message\":\"recovering\"}\n"),
+            (
+                503,
+                "{\"message\":\"recovering: the journal is being read\"}\n"
+            ),
             "{target}"
         );
     }
     assert_eq!(web.ask("GET", "/stat/app", "").status, 200);
-    *web.host.not_ready.lock().unwrap() = None;
+    backlog.ready();
     assert_eq!(web.ask("POST", "/push", BODY).status, 200);
+}
+
+/// Has a push that is not queued have ended.
+fn settled(web: &Web, id: u64, settlement: Settlement) {
+    let ended = Remembered {
+        id: PushId(id),
+        lane: LaneId::IOS,
+        settlement,
+        at: std::time::Duration::from_secs(1),
+    };
+    let register = &web.host.register;
+    register.enter(&mut vec![ended], Marks::default());
 }
 
 #[test]
 fn the_state_of_a_push_is_told() {
     let mut web = web(site(Some(10), None));
-    let lane = LaneId::IOS;
-    let ending = Ending {
-        lane,
-        end: "succeeded",
+    let five = r#"{"platform":1,"message":"m","token":["a","b","c","d","e"]}"#;
+    assert_eq!(web.push(five).status, 200);
+    web.host.take_lines();
+    let settlement = Settlement {
         status: Some(200),
-        reason: String::new(),
-        error: String::new(),
-        attempts: 1,
-        at: std::time::Duration::from_secs(1),
+        ..Settlement::of_ours(End::Succeeded, "", String::new(), 1)
     };
-    let states = [
-        (5, PushState::Queued { lane }),
-        (6, PushState::Settled(ending)),
-    ];
-    web.host.states.lock().unwrap().extend(states);
+    settled(&web, 6, settlement);
     for (target, status, body) in [
         (
             "/push/5",
@@ -499,32 +511,18 @@ fn the_state_of_a_push_is_told() {
 #[test]
 fn one_push_is_purged_by_its_id() {
     let mut web = web(site(Some(10), None));
-    let ending = Ending {
-        lane: LaneId::IOS,
-        end: "failed",
-        status: None,
-        reason: "purged".to_owned(),
-        error: "purged by an operator while it waited".to_owned(),
-        attempts: 0,
-        at: std::time::Duration::from_secs(1),
-    };
-    let queued = |lane| PushState::Queued { lane };
-    let states = [
-        (4, queued(LaneId::IOS)),
-        (5, queued(LaneId::IOS)),
-        (7, queued(LaneId::ANDROID)),
-        (8, PushState::Settled(ending)),
-        (9, PushState::Unclear),
-    ];
-    web.host.states.lock().unwrap().extend(states);
+    let four = r#"{"platform":1,"message":"m","token":["a","b","c","d"]}"#;
+    assert_eq!(web.push(four).status, 200);
+    web.host.take_lines();
+    let error = "an error of ours".to_owned();
+    let failed = Settlement::of_ours(End::Failed, "purged", error, 0);
+    settled(&web, 8, failed);
     for (id, status, said) in [
         ("4", 200, "{\"message\":\"ok\",\"purged\":1}\n"),
-        // It is there, and was not got hold of.
-        ("5", 503, "ask again"),
+        // It has ended by that.
+        ("4", 409, "\"end\":\"failed\",\"reason\":\"purged\""),
         ("6", 404, "no such push is outstanding"),
-        ("7", 409, "android is disabled"),
         ("8", 409, "\"end\":\"failed\",\"reason\":\"purged\""),
-        ("9", 503, "a connection thread did not say"),
         ("x", 400, "malformed push id"),
     ] {
         let got = web.ask("DELETE", &format!("/push/{id}"), "");
@@ -533,6 +531,21 @@ fn one_push_is_purged_by_its_id() {
         let retry_after = (status == 503).then_some("1");
         assert_eq!(got.field("retry-after"), retry_after, "{id}");
     }
-    let purged = ["4", "5", "6", "7", "8", "9"].map(|id| format!("purge {id}"));
-    assert_eq!(web.host.take_lines(), purged);
+    assert_eq!(web.host.take_lines(), ["purged 4 d"]);
+    assert_eq!(web.ios.unwrap().tokens().len(), 3);
+    let service = site(Some(10), None).service;
+    let queued = |lane| PushState::Queued { lane };
+    for (state, status, said) in [
+        // It is there, and was not got hold of.
+        (queued(LaneId::IOS), 503, "ask again"),
+        (queued(LaneId::ANDROID), 409, "android is disabled"),
+        (PushState::Unclear, 503, "a connection thread did not say"),
+    ] {
+        let got = service.not_purged(PushId(5), &state);
+        let body = String::from_utf8(got.body).unwrap();
+        assert_eq!(got.status, status, "{body}");
+        assert!(body.contains(said), "{body}");
+        let retry_after = (status == 503).then_some(("Retry-After", "1".into()));
+        assert_eq!(got.fields.first().cloned(), retry_after, "{body}");
+    }
 }

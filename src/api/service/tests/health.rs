@@ -1,12 +1,23 @@
 //! What is told of lanes, journal and logs.
 
 use super::*;
+use crate::api::lane_state;
+use crate::api::stat::{ByLane, LaneStat, LaneState, Sending, StatApp};
+
+/// What `/healthz` answers where pushes are taken.
+fn healthy(lanes: &[(LaneId, LaneState)], journal: Option<&str>, logs: Option<&str>) -> String {
+    let lanes = lanes.iter().cloned();
+    let reply = operating::healthy(lanes, journal, logs.map(str::to_owned));
+    assert_eq!(reply.status, 200);
+    String::from_utf8(reply.body).unwrap()
+}
 
 #[test]
 fn a_lane_is_paused_and_resumed_and_says_so() {
     let mut web = web(site(Some(100), None));
-    let health = |state: &str| {
-        format!("{{\"message\":\"ok\",\"lanes\":{{\"ios\":{{\"state\":\"{state}\"}}}}}}\n")
+    let since = |web: &Web| {
+        let state = lane_state::of(&web.ios.as_ref().unwrap().running.lane);
+        state.since
     };
     for (order, state) in [
         ("resume", "open"),
@@ -19,10 +30,15 @@ fn a_lane_is_paused_and_resumed_and_says_so() {
             "pause" => ",\"until\":\"the process ends\"",
             _ => "",
         };
-        let obeyed = format!("{{\"message\":\"ok\",\"state\":\"{state}\"{until}}}\n");
+        let since = since(&web);
+        assert_eq!(since.is_some(), state == "paused");
+        let since = since.map_or(String::new(), |since| format!(",\"since\":{since}"));
+        let shown = format!("\"state\":\"{state}\"{since}");
+        let obeyed = format!("{{\"message\":\"ok\",{shown}{until}}}\n");
         assert_eq!((got.status, got.body), (200, obeyed));
         let got = web.ask("GET", "/healthz", "");
-        assert_eq!((got.status, got.body), (200, health(state)));
+        let health = format!("{{\"message\":\"ok\",\"lanes\":{{\"ios\":{{{shown}}}}}}}\n");
+        assert_eq!((got.status, got.body), (200, health));
         let stat = web.ask("GET", "/stat/app", "").body;
         let shown = format!("\"push_error\": 6,\n  \"state\": \"{state}\",\n");
         assert!(stat.contains(&shown), "{stat}");
@@ -34,10 +50,8 @@ fn a_lane_is_paused_and_resumed_and_says_so() {
 
 #[test]
 fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
-    let mut web = web(site(Some(100), Some(100)));
-    let ios = web.ios.clone().unwrap();
-    *ios.state.lock().unwrap() = LaneState {
-        state: stat::Sending::Held,
+    let held = LaneState {
+        state: Sending::Held,
         since: Some(1_795_000_000),
         reason: Some("InvalidProviderToken".to_owned()),
         push: Some(4711),
@@ -46,24 +60,38 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
         oldest: Some(4700),
         ..LaneState::OPEN
     };
-    let got = web.ask("GET", "/healthz", "");
+    let lanes = [
+        (LaneId::IOS, held.clone()),
+        (LaneId::ANDROID, LaneState::OPEN),
+    ];
     let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"held\",\"since\":1795000000,\
                 \"reason\":\"InvalidProviderToken\",\"push\":4711},\
                 \"android\":{\"state\":\"open\"}}}\n";
-    assert_eq!((got.status, &*got.body), (200, body));
-    let stat = web.ask("GET", "/stat/app", "").body;
+    assert_eq!(healthy(&lanes, None, None), body);
+    let of_lane = LaneStat {
+        settled: stat::Settled::default(),
+        state: Some(held),
+        tries: None,
+    };
+    let stat = stat::app(&StatApp {
+        queue_max: 0,
+        queue_usage: 0,
+        pusher_max: 0,
+        pusher_count: 0,
+        lanes: ByLane(vec![(LaneId::IOS, of_lane)]),
+    });
+    let stat = String::from_utf8(stat).unwrap();
     let shown = "\"state\": \"held\",\n  \"since\": 1795000000,\n  \
                  \"reason\": \"InvalidProviderToken\",\n  \"push\": 4711,\n  \
                  \"error\": \"look into \\\"AuthKey.p8\\\"\",\n  \
-                 \"waiting_since\": 1794999999,\n  \"oldest\": 4700,\n";
+                 \"waiting_since\": 1794999999,\n  \"oldest\": 4700\n";
     assert!(stat.contains(shown), "{stat}");
 }
 
 #[test]
 fn a_lane_whose_provider_cannot_be_reached_says_why_and_takes_pushes() {
-    let mut web = web(site(Some(100), None));
-    *web.ios.clone().unwrap().state.lock().unwrap() = LaneState {
-        state: stat::Sending::Unreachable,
+    let unreachable = LaneState {
+        state: Sending::Unreachable,
         since: Some(1_795_000_000),
         error: Some("connection refused".to_owned()),
         waiting_since: Some(1_794_999_999),
@@ -71,30 +99,28 @@ fn a_lane_whose_provider_cannot_be_reached_says_why_and_takes_pushes() {
         failing_since: Some(1_794_999_990),
         ..LaneState::OPEN
     };
-    let got = web.ask("GET", "/healthz", "");
     let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"unreachable\",\
                 \"since\":1795000000,\"error\":\"connection refused\",\
                 \"waiting_since\":1794999999,\"oldest\":4700,\
                 \"failing_since\":1794999990}}}\n";
-    assert_eq!((got.status, &*got.body), (200, body));
+    assert_eq!(healthy(&[(LaneId::IOS, unreachable)], None, None), body);
 }
 
 #[test]
 fn what_is_wrong_while_pushes_are_taken_is_told_with_an_answer_of_200() {
-    let mut web = web(site(Some(100), None));
-    *web.host.warning.lock().unwrap() = Some("a warning");
-    let got = web.ask("GET", "/healthz", "");
+    let lanes = [(LaneId::IOS, LaneState::OPEN)];
     let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"open\"}},\
                 \"journal\":\"a warning\"}\n";
-    assert_eq!((got.status, &*got.body), (200, body));
+    assert_eq!(healthy(&lanes, Some("a warning"), None), body);
 }
 
 #[test]
 fn a_log_that_cannot_be_written_is_told_and_keeps_nobody_from_pushing() {
-    let mut web = web(site(Some(100), None));
-    *web.host.unloggable.lock().unwrap() = Some("the access log takes nothing");
-    let got = web.ask("GET", "/healthz", "");
+    let (lanes, why) = (
+        [(LaneId::IOS, LaneState::OPEN)],
+        "the access log takes nothing",
+    );
     let body = "{\"message\":\"ok\",\"lanes\":{\"ios\":{\"state\":\"open\"}},\
                 \"logs\":\"the access log takes nothing\"}\n";
-    assert_eq!((got.status, &*got.body), (200, body));
+    assert_eq!(healthy(&lanes, None, Some(why)), body);
 }
