@@ -11,10 +11,13 @@ mod ending;
 mod holdings;
 mod inlet;
 mod journal_opening;
+mod judge;
+mod lane_making;
 mod named_files;
 mod numbering;
 mod reload;
 mod resend;
+mod resent;
 mod routes;
 mod start_error;
 mod state_directory;
@@ -29,7 +32,6 @@ mod unreadable;
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -40,30 +42,28 @@ use crate::api::{Ids, Lines, Service, TurnedAway};
 use crate::backlog::{self, Absent, Backlog, Feeder, Whereabouts};
 use crate::config::{self, Config};
 use crate::control::{Asked, Control, ControlAnswer};
-use crate::delivery::credential_files::CredentialFiles;
-use crate::delivery::policy::Limits;
 use crate::delivery::register::Register;
-use crate::delivery::route::Route;
-use crate::delivery::running_lane::{RunningLane, Sizing};
+use crate::delivery::running_lane::RunningLane;
 use crate::descriptors;
 use crate::http1::{Bound, Listener, RequestIds, Turnstile};
 use crate::journal::Lock;
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};
-use crate::moment::{self, Moment};
+use crate::moment::Moment;
 use crate::pid_file::PidFile;
-use crate::push::{LaneId, PushId};
+use crate::push::PushId;
 use crate::signal::{Signal, Signals};
 use crate::supervisor::{Inherited, Supervisor};
 pub use ending::Ended;
 use holdings::{GOES_WITHIN, Holdings, Turn};
 use inlet::OpenPlace;
+pub use judge::{Disposition, Judge, Obstacle};
 use named_files::NamedFiles;
 use numbering::Numbering;
 pub use reload::Source;
-pub use resend::{Disposition, Judge, Obstacle, Resend, Resent};
-use routes::SharedRoots;
+pub use resend::Resend;
+pub use resent::Resent;
 pub use start_error::{StartError, StartErrorKind};
 use state_directory::StateDirectory;
 pub use state_directory::journal_directory;
@@ -130,7 +130,7 @@ impl Daemon {
         let logs = open_logs(config, &operator)?;
         warn(raised, config, warnings);
         let (named_files, directory) = (NamedFiles::of(config), StateDirectory::of(config)?);
-        let routes = routes(config, &directory)?;
+        let routes = lane_making::routes(config, &directory)?;
         let follows = inherited.as_ref().is_some_and(Inherited::follows_another);
         let mut turn = Turn {
             signals,
@@ -147,7 +147,7 @@ impl Daemon {
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let (register, backlog) = (Arc::<Register>::default(), Arc::<Backlog>::default());
-        let lanes = lanes(config, routes, &logs, &register);
+        let lanes = lane_making::lanes(config, routes, &logs, &register);
         let supervision = Supervision::new(Supervisor::from_environment());
         supervision.watch_logs(&logs);
         let lanes = Arc::new(Live::new(lanes));
@@ -238,7 +238,7 @@ impl Daemon {
         settle_last_lines(config, &self.logs, &self.backlog);
         let (lanes, logs, register) = (self.lanes.get(), &self.logs, &self.register);
         let absent = lanes.absent().map(|id| {
-            let limits = limits(config, id);
+            let limits = lane_making::limits(config, id);
             Absent::new((id, lanes.stats(id)), limits, logs, register)
         });
         let absent = absent.collect();
@@ -357,47 +357,6 @@ pub fn signals() -> Result<Receiver<Signal>, StartError> {
     })
 }
 
-/// The lanes' routes and the files of their credentials; all problems at once if there are any.
-fn routes(
-    config: &Config,
-    directory: &StateDirectory,
-) -> Result<Vec<(LaneId, CredentialFiles, Route)>, StartError> {
-    let mut routes = Vec::new();
-    let mut problems = Vec::new();
-    let roots = SharedRoots::default();
-    for (id, lane) in config.enabled() {
-        let files = routes::credential_files(lane, roots.clone(), directory);
-        match files.route() {
-            Ok(route) => routes.push((id, files, route)),
-            Err(error) => problems.push(error.to_string()),
-        }
-    }
-    if problems.is_empty() {
-        Ok(routes)
-    } else {
-        Err(StartError::new(StartErrorKind::Config, problems.join("\n")))
-    }
-}
-
-/// The lanes that the configuration enables, served by threads of their own.
-fn lanes(
-    config: &Config,
-    routes: Vec<(LaneId, CredentialFiles, Route)>,
-    logs: &Logs,
-    register: &Arc<Register>,
-) -> Lanes<RunningLane> {
-    let mut lanes = Lanes::of(config.known());
-    for (id, files, route) in routes {
-        let known = (id, lanes.stats(id));
-        let limits = limits(config, id);
-        let way = (route, files);
-        let lane = RunningLane::new(known, sizing(&config.core), way, limits, logs, register);
-        lane.lane.set_rate(rate(config, id), moment::now());
-        lanes.serve(id, Some(lane));
-    }
-    lanes
-}
-
 fn open_logs(config: &Config, operator: &Destination) -> Result<Logs, StartError> {
     let [access, error] = [&config.log.access_log, &config.log.error_log]
         .map(|name| Destination::named(name).created_with(config.log.mode));
@@ -480,30 +439,6 @@ fn listen(bound: Bound, config: &Config, service: Arc<Service>) -> Result<Listen
             format_args!("cannot start the API: {error}"),
         )
     })
-}
-
-/// How large the lanes are.
-fn sizing(core: &config::Core) -> Sizing {
-    Sizing {
-        workers: core.workers.get(),
-        capacity: core.queues.get(),
-        streams: core.pusher_max.map(NonZeroU32::get),
-        first_probe: core.probe_interval,
-    }
-}
-
-/// Pushes per second that a lane may send; 0 for as many as the provider takes.
-fn rate(config: &Config, id: LaneId) -> u32 {
-    config.lane(id).map_or(0, |lane| lane.rate)
-}
-
-/// What the configuration says about trying again.
-fn limits(config: &Config, id: LaneId) -> Limits {
-    Limits {
-        retry_max: config.lane(id).map_or(0, |lane| lane.retry_max),
-        max_age: config.core.max_age,
-        resend_unknown: config.core.resend_unknown,
-    }
 }
 
 #[cfg(test)]

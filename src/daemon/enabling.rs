@@ -10,7 +10,8 @@ use std::time::Duration;
 use ::log::Level;
 
 use super::ending::{ANSWERS_WITHIN, await_answers};
-use super::{DRAIN_LOOKS_EVERY, Daemon, limits};
+use super::lane_making::limits;
+use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::backlog::Absent;
 use crate::config::Config;
 use crate::count;

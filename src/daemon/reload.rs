@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use ::log::Level;
 
+use super::lane_making::{self, limits, rate};
 use super::named_files::NamedFiles;
 use super::routes::SharedRoots;
 use super::terms::{privacy, say_of_logs, settings, terms, too_many_connections};
-use super::{Daemon, limits, routes};
+use super::{Daemon, routes};
 use crate::api::Terms;
 use crate::check;
 use crate::config::{self, Change, Config, Diagnostic, Effect, Environment, FileText};
@@ -236,9 +237,9 @@ impl Daemon {
             lane.room().set_capacity(core.queues.get());
             lane.holding().set_first_probe(core.probe_interval);
             // A rate that stays goes on as it is, without another ramp.
-            let rate = super::rate(&in_force, lane.id());
-            if rate != super::rate(&self.config, lane.id()) {
-                lane.set_rate(rate, moment::now());
+            let pace = rate(&in_force, lane.id());
+            if pace != rate(&self.config, lane.id()) {
+                lane.set_rate(pace, moment::now());
             }
             // Otherwise what was set by PUT /config/pushers stays.
             if core.pusher_max != self.config.core.pusher_max {
@@ -296,12 +297,8 @@ impl Daemon {
         way: (Route, CredentialFiles),
     ) -> Arc<RunningLane> {
         let known = (id, self.lanes.get().stats(id));
-        let (sizing, limits) = (super::sizing(&config.core), limits(config, id));
-        let running = RunningLane::new(known, sizing, way, limits, &self.logs, &self.register);
-        running
-            .lane
-            .set_rate(super::rate(config, id), moment::now());
-        running
+        let limits = limits(config, id);
+        lane_making::lane(config, known, way, limits, &self.logs, &self.register)
     }
 
     /// Routes for the lanes that are to be served, and for those that need other ones: what the

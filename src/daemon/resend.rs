@@ -1,228 +1,29 @@
 //! Sends what a log says was accepted and never settled: the daemon's lanes without its API.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::Receiver;
 
 use super::ending::LOGS_CLOSE_WITHIN;
-use super::routes::SharedRoots;
-use super::state_directory::{StateDirectory, journal_directory};
-use super::unreadable::Unreadable;
-use super::{StartError, StartErrorKind, numbering, routes};
-use crate::api::plan::ContentOf;
+use super::judge::{Disposition, Judge, Obstacle};
+use super::resent::{Resent, is_told_to_end, outcomes};
+use super::state_directory::StateDirectory;
+use super::{StartError, StartErrorKind, lane_making, numbering};
 use crate::config::Config;
-use crate::delivery::policy::{self, Limits};
-use crate::delivery::register::Register;
 use crate::delivery::running_lane::RunningLane;
 use crate::delivery::settler::Settler;
-use crate::journal::{self, Attempts, DiskFiles, Fault, Outstanding, Reading};
 use crate::lane::Lanes;
 use crate::log::{self, Destination, Logs, Origin, Origins};
 use crate::moment::{self, Moment};
-use crate::provider;
-use crate::push::{Content, LaneId, Note, Parcel, Push, PushId};
-use crate::recover::{OpenPush, resume};
+use crate::push::{LaneId, PushId};
+use crate::recover::OpenPush;
 use crate::signal::Signal;
-use crate::stats::LaneStats;
 
 /// Our limit: recovered pushes in a lane at a time, waiting or in flight.
 const AHEAD: usize = 4096;
-
-/// How often the lanes are given more.
-const FEED_EVERY: Duration = Duration::from_millis(20);
-
-/// What is to become of an outstanding push.
-#[derive(Debug)]
-pub enum Disposition {
-    /// It is sent.
-    Send(Push),
-    /// It is settled as expired.
-    Expired(Push),
-    /// It is settled as failed, for this reason: the provider would not take it.
-    Unsendable(Push, String),
-    /// It stays outstanding.
-    HeldBack(Obstacle),
-}
-
-/// Why a push stays outstanding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Obstacle {
-    /// Its line does not hold all of it, and nobody has said to send it all the same.
-    Incomplete,
-    /// The configuration does not enable its lane.
-    Disabled(LaneId),
-    /// The log does not have its device token or its message.
-    Hidden,
-    /// Its texts are in the line of another push, which no log has.
-    Texts,
-    /// When it was accepted is not told, or in a zone that is not this machine's.
-    Zone,
-    /// The journal has it too, and would send it again.
-    Kept,
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Incomplete => f.write_str(
-                "a push log has no extend, priority and push_type; \
-                 --allow-incomplete sends pushes without them",
-            ),
-            Self::Disabled(lane) => {
-                write!(f, "{lane} is disabled in the configuration")
-            }
-            Self::Hidden => f.write_str(
-                "their device token or message is not in the log \
-                 (log.hide_token, log.hide_message, or an empty message)",
-            ),
-            Self::Texts => f.write_str(
-                "their texts are in the line of the push that texts_of names, \
-                 which is not before them in these logs",
-            ),
-            Self::Zone => f.write_str(
-                "their time is neither in UTC nor in this machine's zone; \
-                 set TZ to the zone of the log (TZ=Asia/Tokyo)",
-            ),
-            Self::Kept => f.write_str(
-                "the journal has them too; start the daemon on it, or run sterna recover with \
-                 the same -c and --journal and without -l",
-            ),
-        }
-    }
-}
-
-/// Says what is to become of outstanding pushes.
-pub struct Judge {
-    enabled: BTreeMap<LaneId, Limits>,
-    journal: Option<Reading>,
-    allow_incomplete: bool,
-    allows_empty_message: bool,
-    /// Whether a log has no messages.
-    hides_message: bool,
-    content: Box<ContentOf>,
-}
-
-impl fmt::Debug for Judge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Judge")
-            .field("enabled", &self.enabled)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Judge {
-    /// By the configuration's rules, but for the age at which a push expires.
-    pub fn new(config: &Config, max_age: Duration, allow_incomplete: bool) -> Self {
-        Self {
-            enabled: enabled(config, max_age),
-            journal: None,
-            allow_incomplete,
-            allows_empty_message: config.core.allows_empty_message,
-            hides_message: config.log.hide_message,
-            content: Box::new(routes::content_of(config)),
-        }
-    }
-
-    /// Holds back what is outstanding in a journal too: in `named`, or in the configuration's if
-    /// there is one yet.
-    ///
-    /// # Errors
-    ///
-    /// When there is a journal that cannot be read.
-    pub fn beside_journal(self, config: &Config, named: Option<&Path>) -> Result<Self, Unreadable> {
-        let dir = match named {
-            Some(named) => Some(named.to_owned()),
-            None => journal_directory(config)?,
-        };
-        let Some(dir) = dir else {
-            return Ok(self);
-        };
-        let journal = match journal::read(&DiskFiles, &dir, Moment::now()) {
-            Ok(reading) => Some(reading),
-            Err(error) if named.is_none() && matches!(error.fault, Fault::Missing) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { journal, ..self })
-    }
-
-    /// What is to become of a push.
-    pub fn judge(&self, push: &OpenPush, now: Moment) -> Disposition {
-        let lane = push.notification.lane;
-        let is_kept = |journal: &Reading| push.is_sternas() && journal.has(push.push_id());
-        if self.journal.as_ref().is_some_and(is_kept) {
-            return Disposition::HeldBack(Obstacle::Kept);
-        }
-        let Some(limits) = self.limits(lane) else {
-            return Disposition::HeldBack(Obstacle::Disabled(lane));
-        };
-        if push.texts_of.is_some() {
-            return Disposition::HeldBack(Obstacle::Texts);
-        }
-        let may_be_empty = !self.hides_message
-            && (self.allows_empty_message || push.notification.content_available);
-        let lacks_message = push.notification.message.is_empty() && !may_be_empty;
-        if push.is_hidden() || lacks_message {
-            return Disposition::HeldBack(Obstacle::Hidden);
-        }
-        let Some(at) = push.at else {
-            return Disposition::HeldBack(Obstacle::Zone);
-        };
-        let mut notification = push.notification.clone();
-        let built = routes::check_device_token(lane, push.token.as_str())
-            .map_err(str::to_owned)
-            .and_then(|()| (self.content)(&mut notification));
-        let (content, error) = match built {
-            Ok(content) => (content, None),
-            Err(error) => (Content::default(), Some(error)),
-        };
-        let tokens = [push.token.as_str()].into_iter().collect();
-        let outstanding = Outstanding {
-            envelope: provider::envelope(&notification),
-            parcel: Parcel::new(&content, &Note::of(&notification), &tokens),
-            first_id: push.push_id(),
-            at: Duration::from_secs(at),
-            in_doubt: false,
-            pushes: vec![(0, Attempts::default())],
-        };
-        let Some((push, _)) = resume(outstanding, now).next() else {
-            return Disposition::HeldBack(Obstacle::Incomplete);
-        };
-        if policy::expired(&push, limits, now).is_some() {
-            Disposition::Expired(push)
-        } else if !self.allow_incomplete {
-            Disposition::HeldBack(Obstacle::Incomplete)
-        } else if let Some(error) = error {
-            Disposition::Unsendable(push, error)
-        } else {
-            Disposition::Send(push)
-        }
-    }
-
-    fn limits(&self, lane: LaneId) -> Option<Limits> {
-        self.enabled.get(&lane).copied()
-    }
-}
-
-/// What became of pushes that were sent again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resent {
-    /// The provider took them.
-    pub succeeded: u64,
-    /// The provider refused them, or every attempt failed.
-    pub failed: u64,
-    /// Not settled: they are outstanding as before.
-    pub left: u64,
-    /// Lines of outcomes that could not be written.
-    pub unlogged: u64,
-    /// Settlements that could not be written to the journal: those pushes would be sent again.
-    pub unkept: u64,
-    /// The journal has failed, which is why it ended.
-    pub journal_failed: bool,
-}
 
 /// The lanes that send pushes again, each outcome being appended to a log.
 pub struct Resend {
@@ -291,18 +92,13 @@ impl Resend {
         id: LaneId,
         waiting: VecDeque<OpenPush>,
     ) -> Result<(), StartError> {
-        let limits = self.judge.limits(id).ok_or_else(|| disabled(id))?;
+        let enabled = self.judge.limits(id).zip(config.lane(id));
+        let (limits, settings) = enabled
+            .ok_or_else(|| StartError::new(StartErrorKind::Config, Obstacle::Disabled(id)))?;
         let (known, register) = ((id, self.lanes.stats(id)), Arc::default());
-        let running = start_lane(
-            config,
-            known,
-            limits,
-            &self.directory,
-            &self.logs,
-            &register,
-        )?;
+        let parts = (&self.directory, &self.logs, &register);
+        let running = lane_making::lane_of_files(config, settings, known, limits, parts)?;
         let lane = Arc::clone(&running.lane);
-        lane.set_rate(super::rate(config, id), moment::now());
         let settler = Settler::new(lane, self.logs.clone(), limits, 0);
         self.lanes.serve(id, Some(Arc::clone(&running)));
         self.feeds.push(Feed {
@@ -409,75 +205,11 @@ impl Feed {
     }
 }
 
-/// By what rules pushes end of the lanes that are enabled.
-pub(super) fn enabled(config: &Config, max_age: Duration) -> BTreeMap<LaneId, Limits> {
-    let lanes = config.enabled().map(|(id, _)| id);
-    lanes
-        .filter_map(|lane| Some((lane, limits(config, lane, max_age)?)))
-        .collect()
-}
-
-/// By what rules pushes of a lane end, but for the age at which they expire; none if it is
-/// disabled.
-pub(super) fn limits(config: &Config, lane: LaneId, max_age: Duration) -> Option<Limits> {
-    config.lane(lane).map(|_| Limits {
-        max_age,
-        ..super::limits(config, lane)
-    })
-}
-
-fn disabled(lane: LaneId) -> StartError {
-    StartError::new(StartErrorKind::Config, Obstacle::Disabled(lane))
-}
-
-/// Starts a lane, as the configuration says.
-pub(super) fn start_lane(
-    config: &Config,
-    (lane, stats): (LaneId, Arc<LaneStats>),
-    limits: Limits,
-    directory: &StateDirectory,
-    logs: &Logs,
-    register: &Arc<Register>,
-) -> Result<Arc<RunningLane>, StartError> {
-    let settings = config.lane(lane).ok_or_else(|| disabled(lane))?;
-    let files = routes::credential_files(settings, SharedRoots::default(), directory);
-    let route = files
-        .route()
-        .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
-    let route = (route, files);
-    let sizing = super::sizing(&config.core);
-    let known = (lane, stats);
-    Ok(RunningLane::new(
-        known, sizing, route, limits, logs, register,
-    ))
-}
-
-/// Pushes that have succeeded, and that have failed.
-pub(super) fn outcomes(lanes: &Lanes<RunningLane>) -> [u64; 2] {
-    let (figures, again) = (lanes.figures(), lanes.figures());
-    [
-        figures.map(|figures| figures.push_success).sum(),
-        again.map(|figures| figures.push_error).sum(),
-    ]
-}
-
 /// How the outcome line of a push names it.
 fn origin(outstanding: &OpenPush) -> Origin {
     Origin {
         id: PushId(outstanding.id),
         accepted: outstanding.accepted.clone(),
-    }
-}
-
-/// Waits a moment; whether a signal says that it is enough.
-pub(super) fn is_told_to_end(signals: &Receiver<Signal>) -> bool {
-    match moment::receive_within(signals, FEED_EVERY) {
-        Ok(Signal::Terminate | Signal::Interrupt) => true,
-        Ok(Signal::Hangup | Signal::User1) | Err(RecvTimeoutError::Timeout) => false,
-        Err(RecvTimeoutError::Disconnected) => {
-            std::thread::park_timeout(FEED_EVERY);
-            false
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Obstacle;
-use super::resend::enabled;
+use super::judge::Obstacle;
+use super::lane_making::enabled;
 use super::unreadable::Unreadable;
 use crate::config::Config;
 use crate::count;

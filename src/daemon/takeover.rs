@@ -7,7 +7,8 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::ending::{LOGS_CLOSE_WITHIN, await_answers};
-use super::resend::{is_told_to_end, limits, outcomes, start_lane};
+use super::lane_making::{enabled, lane_of_files};
+use super::resent::{is_told_to_end, outcomes};
 use super::state_directory::StateDirectory;
 use super::{Resent, StartError, StartErrorKind, Survey};
 use super::{journal_opening, numbering, open_logs, settle_last_lines};
@@ -131,12 +132,13 @@ impl Sending {
         let logs = open_logs(config, &Destination::Stderr)?;
         let register = Arc::<Register>::default();
         let mut lanes = Lanes::of(config.known());
-        for lane in config.known() {
+        for (lane, limits) in enabled(config, max_age) {
             if journal.unfed(lane) > 0
-                && let Some(limits) = limits(config, lane, max_age)
+                && let Some(settings) = config.lane(lane)
             {
                 let known = (lane, lanes.stats(lane));
-                let running = start_lane(config, known, limits, directory, &logs, &register)?;
+                let parts = (directory, &logs, &register);
+                let running = lane_of_files(config, settings, known, limits, parts)?;
                 lanes.serve(lane, Some(running));
             }
         }

@@ -8,9 +8,10 @@ use rcgen::KeyPair;
 use super::*;
 use crate::config::{Environment, Overrides};
 use crate::journal::{DiskFiles, Journal, Outstanding, Settings};
-use crate::lane::{CredentialRefusal, EndsWith};
+use crate::lane::{CredentialRefusal, EndsWith, Tickets};
+use crate::moment;
 use crate::provider;
-use crate::push::{Accepted, Content, DeviceToken, Notification, Push, PushId};
+use crate::push::{Accepted, Content, DeviceToken, LaneId, Notification, Push, PushId};
 
 /// A daemon of iOS alone, with pushes to Android in its journal.
 fn config(directory: &std::path::Path) -> Config {
@@ -20,7 +21,7 @@ fn config(directory: &std::path::Path) -> Config {
     let text = format!(
         "[core]\nport = \"0\"\nworkers = 2\ncontrol_socket = \"{0}/control\"\n[ios]\ntoken_auth_key_path = {key:?}\n\
          token_auth_key_id = \"STERNAKEY1\"\ntoken_auth_team_id = \"STERNATEAM\"\n\
-         topic = \"org.example.sterna\"\n[android]\nenabled = false\n[journal]\ndir = {journal:?}\n\
+         topic = \"org.example.sterna\"\nrate = 2000\n[android]\nenabled = false\n[journal]\ndir = {journal:?}\n\
          [log]\naccess_log = \"{0}/access\"\nerror_log = \"{0}/error\"\noperator_log = \"discard\"\n",
         directory.display(),
     );
@@ -179,4 +180,25 @@ fn what_waits_at_the_end_waits_on_in_the_next_process() {
         .saturating_sub(now.unix)
         .as_secs_f32();
     assert_eq!((attempts[1].0, due.round()), (3, 600.0));
+}
+
+#[test]
+fn what_sends_a_journal_s_pushes_again_keeps_to_the_rate() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let logs = open_logs(&config, &Destination::Discard).unwrap();
+    let state = StateDirectory::of(&config).unwrap();
+    let register = Arc::default();
+    let lane = lane_making::lane_of_files(
+        &config,
+        config.lane(LaneId::IOS).unwrap(),
+        (LaneId::IOS, Arc::default()),
+        lane_making::limits(&config, LaneId::IOS),
+        (&state, &logs, &register),
+    );
+    let tickets = lane.unwrap().lane.pacing().tickets(moment::now(), 1000);
+    assert!(
+        !matches!(tickets, Tickets::Go(1000)),
+        "a tenth of 2000 in the first second: {tickets:?}"
+    );
 }

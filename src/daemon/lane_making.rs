@@ -1,0 +1,130 @@
+//! Lanes, made as the configuration has them; nothing of them runs before there is something to do.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::routes::{self, SharedRoots};
+use super::state_directory::StateDirectory;
+use super::{StartError, StartErrorKind};
+use crate::config::{self, Config};
+use crate::delivery::credential_files::CredentialFiles;
+use crate::delivery::policy::Limits;
+use crate::delivery::register::Register;
+use crate::delivery::route::Route;
+use crate::delivery::running_lane::{RunningLane, Sizing};
+use crate::lane::Lanes;
+use crate::log::Logs;
+use crate::moment;
+use crate::push::LaneId;
+use crate::stats::LaneStats;
+
+/// The lanes' routes and the files of their credentials; all problems at once if there are any.
+pub(super) fn routes(
+    config: &Config,
+    directory: &StateDirectory,
+) -> Result<Vec<(LaneId, CredentialFiles, Route)>, StartError> {
+    let mut routes = Vec::new();
+    let mut problems = Vec::new();
+    let roots = SharedRoots::default();
+    for (id, lane) in config.enabled() {
+        let files = routes::credential_files(lane, roots.clone(), directory);
+        match files.route() {
+            Ok(route) => routes.push((id, files, route)),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() {
+        Ok(routes)
+    } else {
+        Err(StartError::new(StartErrorKind::Config, problems.join("\n")))
+    }
+}
+
+/// The lanes that the configuration enables, served by threads of their own.
+pub(super) fn lanes(
+    config: &Config,
+    routes: Vec<(LaneId, CredentialFiles, Route)>,
+    logs: &Logs,
+    register: &Arc<Register>,
+) -> Lanes<RunningLane> {
+    let mut lanes = Lanes::of(config.known());
+    for (id, files, route) in routes {
+        let known = (id, lanes.stats(id));
+        let lane = lane(
+            config,
+            known,
+            (route, files),
+            limits(config, id),
+            logs,
+            register,
+        );
+        lanes.serve(id, Some(lane));
+    }
+    lanes
+}
+
+/// A lane that goes that way, whose pushes end by those rules.
+pub(super) fn lane(
+    config: &Config,
+    known: (LaneId, Arc<LaneStats>),
+    way: (Route, CredentialFiles),
+    limits: Limits,
+    logs: &Logs,
+    register: &Arc<Register>,
+) -> Arc<RunningLane> {
+    let (rate, sizing) = (rate(config, known.0), sizing(&config.core));
+    let running = RunningLane::new(known, sizing, way, limits, logs, register);
+    running.lane.set_rate(rate, moment::now());
+    running
+}
+
+/// [`lane`], with the files that its settings name.
+pub(super) fn lane_of_files(
+    config: &Config,
+    settings: &config::LaneConfig,
+    known: (LaneId, Arc<LaneStats>),
+    limits: Limits,
+    (directory, logs, register): (&StateDirectory, &Logs, &Arc<Register>),
+) -> Result<Arc<RunningLane>, StartError> {
+    let files = routes::credential_files(settings, SharedRoots::default(), directory);
+    let route = files
+        .route()
+        .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
+    let way = (route, files);
+    Ok(lane(config, known, way, limits, logs, register))
+}
+
+/// By what rules pushes end of the lanes that are enabled, but for the age at which they expire.
+pub(super) fn enabled(config: &Config, max_age: Duration) -> BTreeMap<LaneId, Limits> {
+    let limits = |id| Limits {
+        max_age,
+        ..limits(config, id)
+    };
+    config.enabled().map(|(id, _)| (id, limits(id))).collect()
+}
+
+/// How large the lanes are.
+fn sizing(core: &config::Core) -> Sizing {
+    Sizing {
+        workers: core.workers.get(),
+        capacity: core.queues.get(),
+        streams: core.pusher_max.map(NonZeroU32::get),
+        first_probe: core.probe_interval,
+    }
+}
+
+/// Pushes per second that a lane may send; 0 for as many as the provider takes.
+pub(super) fn rate(config: &Config, id: LaneId) -> u32 {
+    config.lane(id).map_or(0, |lane| lane.rate)
+}
+
+/// What the configuration says about trying again.
+pub(super) fn limits(config: &Config, id: LaneId) -> Limits {
+    Limits {
+        retry_max: config.lane(id).map_or(0, |lane| lane.retry_max),
+        max_age: config.core.max_age,
+        resend_unknown: config.core.resend_unknown,
+    }
+}
