@@ -13,6 +13,7 @@
 //! grows one connection after the other while all streams of the open ones are in use. A
 //! connection that retires keeps its last pushes until they are answered, beside its successor.
 
+mod followed_route;
 mod gatekeeping;
 mod inquiring;
 mod leaving;
@@ -20,21 +21,25 @@ mod opening;
 mod parting;
 mod recovery;
 mod refusing;
+mod shown_in_flight;
+mod trays;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::link::{Begun, Link};
+use followed_route::FollowedRoute;
+use shown_in_flight::ShownInFlight;
+use trays::Trays;
+
+use super::link::Link;
 use super::links::Links;
 use super::present_route::PresentRoute;
 use super::route::Route;
-use super::session::Ended;
 use super::settler::Settler;
 use super::transport::Transport;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, Rebuff, State, Tickets, Wake};
+use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, State, Tickets, Wake};
 use crate::moment::Moment;
 use crate::moment::timers::Timers;
 use crate::push::{Push, PushId};
@@ -57,37 +62,20 @@ const HEADER_LIST: &str = "MAX_HEADER_LIST_SIZE";
 pub struct Desk<T> {
     seat: usize,
     pub(super) lane: Arc<Lane>,
-    present_route: Arc<PresentRoute>,
-    /// What [`Desk::generation`] numbers.
-    route: Arc<Route>,
-    /// The number of the route in use.
-    generation: u64,
+    following: FollowedRoute,
     settler: Settler,
     links: Links<T>,
-    /// The next connection is being opened.
-    dialling: Option<Begun>,
-    /// Pushes taken from the lane and not yet sent; none without a connection.
-    pub(super) hand: VecDeque<Push>,
-    ended: Vec<Ended>,
-    /// Pushes whose bytes leave when the round is flushed, where that is to be noted first.
-    sent: Vec<PushId>,
-    /// What goes back to the lane at once after its attempt.
-    again: Vec<Push>,
+    pub(super) trays: Trays,
     /// Those in flight that were sent to try a credential.
     probes: Vec<PushId>,
-    /// Those that were refused while others are taken, still to be dealt with.
-    contradicted: Vec<(Push, Rebuff)>,
     /// Who asked for pushes to be purged that are settled when the round is flushed.
     purged: Vec<Inquiry>,
-    /// The push that is being worked on, in case that ends in a panic.
-    pub(super) at_work: Option<Push>,
     /// No other thread is better placed for work that is found queued.
     may_dial: bool,
     pub(super) timers: Timers<Timer>,
     /// There was work, and no credential to send it with, or the lane is held.
     stands_by: bool,
-    /// Its share of the pushes in flight that the statistics show.
-    shown_in_flight: usize,
+    shown: ShownInFlight,
     /// Called in each round, to panic in.
     #[cfg(test)]
     pub(super) trap: fn(&mut Self),
@@ -141,28 +129,19 @@ impl<T: Transport> Desk<T> {
         present_route: Arc<PresentRoute>,
         settler: Settler,
     ) -> Self {
-        let (generation, route) = present_route.current();
         Self {
             seat,
             lane,
-            present_route,
-            route,
-            generation,
+            following: FollowedRoute::new(present_route),
             settler,
             links: Links::default(),
-            dialling: None,
-            hand: VecDeque::new(),
-            ended: Vec::new(),
-            sent: Vec::new(),
-            again: Vec::new(),
+            trays: Trays::default(),
             probes: Vec::new(),
-            contradicted: Vec::new(),
             purged: Vec::new(),
-            at_work: None,
             may_dial: false,
             timers: Timers::default(),
             stands_by: false,
-            shown_in_flight: 0,
+            shown: ShownInFlight::default(),
             #[cfg(test)]
             trap: |_| {},
         }
@@ -186,8 +165,8 @@ impl<T: Transport> Desk<T> {
         let settler = &mut self.settler;
         self.lane
             .sift_shelf(now.monotonic, |push| settler.keeps(push, now));
-        self.links.receive(now, &mut self.ended);
-        if !self.ended.is_empty() {
+        self.links.receive(now, &mut self.trays.ended);
+        if !self.trays.ended.is_empty() {
             crash_point::pass("response");
         }
         self.take_news(now);
@@ -195,14 +174,14 @@ impl<T: Transport> Desk<T> {
         self.answer_inquiries(now);
         self.part_with_refuser(now);
         if let Some(link) = &mut self.links.present {
-            link.retire_if_idle(now, self.route.idle_timeout);
+            link.retire_if_idle(now, self.following.route.idle_timeout);
         }
         self.fill(now);
         #[cfg(test)]
         (self.trap)(self);
-        self.settler.note_handed(&mut self.sent);
-        self.links.flush(now, &mut self.ended);
-        if self.links.in_flight() > self.shown_in_flight {
+        self.settler.note_handed();
+        self.links.flush(now, &mut self.trays.ended);
+        if self.shown.is_below(self.links.in_flight()) {
             crash_point::pass("send");
         }
         self.make_way(now);
@@ -214,7 +193,7 @@ impl<T: Transport> Desk<T> {
 
     /// What the next connection is to be opened by.
     pub fn route(&self) -> &Arc<Route> {
-        &self.route
+        &self.following.route
     }
 
     /// Lines of settlements that [`Desk::flush`] has still to hand to the logs: access, error.
@@ -225,7 +204,7 @@ impl<T: Transport> Desk<T> {
     /// Hands the logs what a round has settled, and gives its room back.
     pub fn flush(&mut self, now: Moment) {
         self.settler.flush(now.monotonic);
-        self.show_in_flight();
+        self.shown.show(self.links.in_flight(), &self.lane);
         self.answer_purges();
     }
 
@@ -245,7 +224,7 @@ impl<T: Transport> Desk<T> {
             let session = link.session();
             let (proved, troubles) = (session.take_proof(), session.take_troubles());
             if let Some(used) = session.credential() {
-                let credentials = &self.route.credentials;
+                let credentials = &self.following.route.credentials;
                 if proved {
                     credentials.proved(used);
                 }
@@ -283,8 +262,8 @@ impl<T: Transport> Desk<T> {
     /// Settles what has ended, or gives it back to the lane.
     fn conclude(&mut self, now: Moment) {
         self.refusals_first();
-        while let Some(ended) = self.ended.pop() {
-            self.at_work = Some(ended.push.clone());
+        while let Some(ended) = self.trays.ended.pop() {
+            self.trays.at_work = Some(ended.push.clone());
             let is_refused = ended.is_refused;
             let again = match self.keep_back(ended, now) {
                 Ok(ended) => self.settler.conclude(ended, now),
@@ -297,12 +276,12 @@ impl<T: Transport> Desk<T> {
             match again {
                 // It may be why the connection was refused: others show that before it goes again.
                 Some(push) if is_refused => self.lane.put_last(push),
-                again => self.again.extend(again),
+                again => self.trays.again.extend(again),
             }
-            self.at_work = None;
+            self.trays.at_work = None;
         }
         self.conclude_contradicted(now);
-        self.lane.put_back(self.again.drain(..));
+        self.lane.put_back(self.trays.again.drain(..));
     }
 
     /// Sends what the lane has and the connection has room for.
@@ -313,13 +292,13 @@ impl<T: Transport> Desk<T> {
             self.lane.pacing().stop_waiting_for_tickets();
         }
         if self.lane.is_quiet() {
-            return self.lane.put_back(self.hand.drain(..));
+            return self.trays.hand_back(&self.lane);
         }
         let stream_limit = self.stream_limit(now.monotonic);
         let Some(link) = &mut self.links.present else {
             return;
         };
-        if self.hand.is_empty() && !self.lane.has_work_for(Some(link.id())) {
+        if self.trays.hand.is_empty() && !self.lane.has_work_for(Some(link.id())) {
             return;
         }
         if self.lane.may_send(now.monotonic) == MaySend::No {
@@ -330,7 +309,7 @@ impl<T: Transport> Desk<T> {
         }
         if link.room(stream_limit) == 0 {
             if link.holds_up(now.monotonic) {
-                self.lane.put_back(self.hand.drain(..));
+                self.trays.hand_back(&self.lane);
             }
             if link.is_stuck(now.monotonic) {
                 // The time of what waits may pass.
@@ -338,10 +317,9 @@ impl<T: Transport> Desk<T> {
             }
             return;
         }
-        let Some(credential) = self.route.credentials.current(now) else {
-            let serves_at = self.route.credentials.serves_at(now);
+        let Some(credential) = self.following.route.credentials.current(now) else {
+            let serves_at = self.following.await_credential(now);
             self.timers.set(Timer::Credential, serves_at);
-            self.present_route.look_at_access_token(now);
             return self.stand_by(now);
         };
         link.set_credential(credential);
@@ -361,11 +339,11 @@ impl<T: Transport> Desk<T> {
                 self.stand_by(now);
                 break;
             }
-            if self.hand.is_empty() && may_send == MaySend::Yes && !self.take_work() {
+            if self.trays.hand.is_empty() && may_send == MaySend::Yes && !self.take_work() {
                 break;
             }
             if tickets == 0 {
-                let wanted = self.hand.len().min(room).max(1);
+                let wanted = self.trays.hand.len().min(room).max(1);
                 match self.lane.pacing().tickets(now.monotonic, wanted) {
                     Tickets::Go(some) => tickets = some,
                     Tickets::UsedUp(again_at) => {
@@ -376,26 +354,26 @@ impl<T: Transport> Desk<T> {
             }
             let push = match may_send {
                 MaySend::Probe => self.take_probe(now),
-                MaySend::Yes | MaySend::No => self.hand.pop_front(),
+                MaySend::Yes | MaySend::No => self.trays.hand.pop_front(),
             };
             let Some(push) = push else {
                 self.stand_by(now);
                 break;
             };
-            self.at_work = Some(push.clone());
+            self.trays.at_work = Some(push.clone());
             if let Some(push) = self.settler.settle_if_expired(push, now)
                 && self.send(push, may_send, now)
             {
                 tickets -= 1;
             }
-            self.at_work = None;
+            self.trays.at_work = None;
         }
         self.lane.pacing().give_back(tickets);
     }
 
     /// Leaves the pushes to whoever has tickets next, and settles those whose time passes.
     fn wait_for_tickets(&mut self, now: Moment) {
-        self.lane.put_back(self.hand.drain(..));
+        self.trays.hand_back(&self.lane);
         self.sweep(now);
     }
 
@@ -421,28 +399,26 @@ impl<T: Transport> Desk<T> {
         let id = push.id();
         let goes = self.lets_go(&push, may_send, now);
         let Some(link) = self.links.present.as_mut().filter(|_| goes) else {
-            self.hand.push_front(push);
+            self.trays.hand.push_front(push);
             return false;
         };
         let Err(refused) = link.send(push, now) else {
-            if self.settler.notes_handed() {
-                self.sent.push(id);
-            }
+            self.settler.hand(id);
             return true;
         };
         let (push, error) = *refused;
         if error == SendError::BadHead {
             let text = "a field of the request has characters that HTTP/2 does not carry";
             self.settler.settle_as_unsendable(&push, text, now);
-            self.at_work = None;
+            self.trays.at_work = None;
         } else {
-            self.at_work = None;
-            self.hand.push_front(push);
+            self.trays.at_work = None;
+            self.trays.hand.push_front(push);
             link.session().retire("it takes no more streams");
         }
         if may_send == MaySend::Probe {
             self.forget_probe(id);
-            self.end_probe(id, self.generation, ProbeEnd::NotSent, now);
+            self.end_probe(id, self.following.generation, ProbeEnd::NotSent, now);
         }
         false
     }
@@ -473,10 +449,10 @@ impl<T: Transport> Desk<T> {
             _ if self.lane.is_quiet() => State::Busy,
             Some(1..) if !self.stands_by => State::Warm,
             None if waits_to_connect => State::Waiting,
-            None if self.dialling.is_none() => State::Cold,
+            None if self.links.dialling.is_none() => State::Cold,
             _ => State::Busy,
         };
-        if state == State::Warm && !self.hand.is_empty() {
+        if state == State::Warm && !self.trays.hand.is_empty() {
             return Next::Round;
         }
         // While tickets are waited for, nobody else is called.
@@ -492,12 +468,12 @@ impl<T: Transport> Desk<T> {
             self.may_dial = true;
             return Next::Round;
         }
-        let timeout = self.links.next_timeout(self.route.idle_timeout);
+        let timeout = self.links.next_timeout(self.following.route.idle_timeout);
         let holds = self
             .links
             .present
             .as_ref()
-            .filter(|_| !self.hand.is_empty());
+            .filter(|_| !self.trays.hand.is_empty());
         let held = holds.map(Link::held_until);
         let rest = self.lane.resting(now).map(|resting| resting.until);
         let soonest = rest.unwrap_or(now).max(now + PROMOTE_EVERY);
@@ -519,25 +495,6 @@ impl<T: Transport> Desk<T> {
         if self.timers.stop(Timer::Tickets) {
             self.lane.pacing().stop_waiting_for_tickets();
         }
-    }
-
-    /// Tells statistics and retry budget how many pushes are in flight here.
-    fn show_in_flight(&mut self) {
-        let in_flight = self.links.in_flight();
-        let stats = self.lane.stats();
-        match in_flight.checked_sub(self.shown_in_flight) {
-            Some(0) => {}
-            Some(more) => {
-                stats.sent(more as u64);
-                self.lane.retries().budget().sent(more);
-            }
-            None => {
-                let fewer = self.shown_in_flight - in_flight;
-                stats.returned(fewer as u64);
-                self.lane.retries().budget().returned(fewer);
-            }
-        }
-        self.shown_in_flight = in_flight;
     }
 }
 

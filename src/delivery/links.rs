@@ -12,7 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::link::{Link, Parting};
+use super::link::{Begun, Link, Parting};
 use super::session::Ended;
 use super::transport::Transport;
 use crate::moment::Moment;
@@ -29,6 +29,8 @@ pub(super) struct Links<T> {
     pub(super) present: Option<Link<T>>,
     /// At most [`DRAINING_MAX`].
     draining: Vec<Link<T>>,
+    /// The next one, which is being opened.
+    pub(super) dialling: Option<Begun>,
 }
 
 impl<T> Default for Links<T> {
@@ -36,6 +38,7 @@ impl<T> Default for Links<T> {
         Self {
             present: None,
             draining: Vec::new(),
+            dialling: None,
         }
     }
 }

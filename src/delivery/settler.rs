@@ -39,6 +39,8 @@ pub struct Settler {
     decided: Decided,
     retries: BTreeMap<String, Retries>,
     reported: Option<Instant>,
+    /// Pushes whose bytes are about to leave, which is not noted yet.
+    handed: Vec<PushId>,
     /// Called before each settlement, to panic in.
     #[cfg(test)]
     pub(super) trap: fn(&Push),
@@ -62,6 +64,7 @@ impl Settler {
             decided: Decided::default(),
             retries: BTreeMap::new(),
             reported: None,
+            handed: Vec::new(),
             #[cfg(test)]
             trap: |_| {},
         }
@@ -102,11 +105,18 @@ impl Settler {
         !self.resends_unknown() && self.sinks.register.keeps()
     }
 
-    /// Notes it of these, and forgets them.
-    pub fn note_handed(&self, pushes: &mut Vec<PushId>) {
-        if !pushes.is_empty() {
-            self.sinks.register.handed(pushes);
-            pushes.clear();
+    /// The bytes of a push leave when the round is flushed, where that is to be noted first.
+    pub fn hand(&mut self, push: PushId) {
+        if self.notes_handed() {
+            self.handed.push(push);
+        }
+    }
+
+    /// Notes of which pushes the bytes leave now.
+    pub fn note_handed(&mut self) {
+        if !self.handed.is_empty() {
+            self.sinks.register.handed(&self.handed);
+            self.handed.clear();
         }
     }
 

@@ -23,11 +23,11 @@ impl<T: Transport> Desk<T> {
     /// Takes the lane's present route, if it has been replaced, and lets a connection go that
     /// belongs to another.
     pub(super) fn follow_route(&mut self) {
-        if self.lane.holding().route_generation() != self.generation {
-            (self.generation, self.route) = self.present_route.current();
-            if let Some(link) = &mut self.links.present {
-                link.session().retire(REPLACED);
-            }
+        let replaced = self
+            .following
+            .follow(self.lane.holding().route_generation());
+        if let Some(link) = self.links.present.as_mut().filter(|_| replaced) {
+            link.session().retire(REPLACED);
         }
     }
 
@@ -61,14 +61,13 @@ impl<T: Transport> Desk<T> {
 
     /// Whether pushes of the lane are in flight, on this thread or another.
     fn are_in_flight(&self) -> bool {
-        let others = self.lane.retries().budget().in_flight() > self.shown_in_flight;
-        others || self.links.in_flight() > 0
+        self.shown.has_others(&self.lane) || self.links.in_flight() > 0
     }
 
     /// Nothing can be sent: what was taken goes back, and its time goes on.
     pub(super) fn stand_by(&mut self, now: Moment) {
         self.stands_by = true;
-        self.lane.put_back(self.hand.drain(..));
+        self.trays.hand_back(&self.lane);
         self.sweep(now);
     }
 
@@ -76,7 +75,7 @@ impl<T: Transport> Desk<T> {
     /// met its refusal, now or before, if there is one. They go last.
     pub(super) fn take_probe(&mut self, now: Moment) -> Option<Push> {
         loop {
-            while let Some(push) = self.hand.pop_front() {
+            while let Some(push) = self.trays.hand.pop_front() {
                 if self.lane.holding().is_another(&push) {
                     return Some(push);
                 }
@@ -121,11 +120,7 @@ impl<T: Transport> Desk<T> {
             let is_probe = self.probes.contains(&ended.push.id());
             stopping_answer(ended, is_probe).is_some()
         };
-        if self.ended.len() > 1 && self.ended.iter().any(stops) {
-            let mut ended = std::mem::take(&mut self.ended);
-            ended.sort_by_cached_key(stops);
-            self.ended = ended;
-        }
+        self.trays.put_first(stops);
     }
 
     /// Keeps a push from its settlement whose answer may not be about it but about the credential.
@@ -142,7 +137,7 @@ impl<T: Transport> Desk<T> {
         }
         if let Some(answer) = stopping_answer(&ended, is_probe) {
             if let Some(date) = answer.date {
-                self.route.clock.note(date, now);
+                self.following.route.clock.note(date, now);
             }
             let (reason, why) = words(answer, id);
             let rebuff = Rebuff {
@@ -205,7 +200,7 @@ impl<T: Transport> Desk<T> {
             return;
         }
         let (cleared, refused) = self.lane.taken(generation, now);
-        self.contradicted.extend(refused);
+        self.trays.contradicted.extend(refused);
         if matches!(cleared, Cleared::Hold | Cleared::HoldForOne) {
             tell_release(&self.lane);
         }
@@ -213,11 +208,11 @@ impl<T: Transport> Desk<T> {
 
     /// Settles what others contradict, or has it wait for another attempt.
     pub(super) fn conclude_contradicted(&mut self, now: Moment) {
-        while let Some((push, rebuff)) = self.contradicted.pop() {
-            self.at_work = Some(push.clone());
+        while let Some((push, rebuff)) = self.trays.contradicted.pop() {
+            self.trays.at_work = Some(push.clone());
             let again = self.settler.contradict(push, rebuff, now);
-            self.again.extend(again);
-            self.at_work = None;
+            self.trays.again.extend(again);
+            self.trays.at_work = None;
         }
     }
 
@@ -254,7 +249,7 @@ impl<T: Transport> Desk<T> {
         generation: u64,
         now: Moment,
     ) {
-        let refusal = refusal(reason, why, &self.route, EndsWith::Probe, now);
+        let refusal = refusal(reason, why, &self.following.route, EndsWith::Probe, now);
         let random = self.settler.random();
         let witness = Witness {
             push,
@@ -265,7 +260,7 @@ impl<T: Transport> Desk<T> {
         let lane = &self.lane;
         let told = lane.refuse(refusal, generation, Some(witness), suspect, now, random);
         // The lane has it.
-        self.at_work = None;
+        self.trays.at_work = None;
         tell_refusal(&self.lane, told);
     }
 }

@@ -35,31 +35,29 @@ impl<T: Transport> Desk<T> {
         let in_flight = in_flight.map(|push| Held::InFlight {
             attempts: push.attempts,
         });
-        let is_in_hand = || self.hand.iter().any(|push| push.id() == id);
-        in_flight.or_else(|| is_in_hand().then_some(Held::InHand))
+        in_flight.or_else(|| self.trays.is_in_hand(id).then_some(Held::InHand))
     }
 
     /// Settles a push that is here; false if it is not.
     fn purge(&mut self, id: PushId, now: Moment) -> bool {
-        let in_hand = self.hand.iter().position(|push| push.id() == id);
-        if let Some(push) = in_hand.and_then(|index| self.hand.remove(index)) {
-            self.at_work = Some(push.clone());
+        if let Some(push) = self.trays.take_from_hand(id) {
+            self.trays.at_work = Some(push.clone());
             self.settler.settle(&push, purge::settlement(&push), now);
         } else {
-            let ended = &mut self.ended;
+            let ended = &mut self.trays.ended;
             let cancel = |link: &mut Link<T>| link.cancel(id, now, ended);
             let Some(mut push) = self.links.iter_mut().find_map(cancel) else {
                 return false;
             };
-            self.at_work = Some(push.clone());
+            self.trays.at_work = Some(push.clone());
             self.settler.count_attempt(false);
             let settlement = purge::settlement_in_flight(&mut push);
             self.settler.settle(&push, settlement, now);
             if self.forget_probe(id) {
-                self.end_probe(id, self.generation, ProbeEnd::NotSent, now);
+                self.end_probe(id, self.following.generation, ProbeEnd::NotSent, now);
             }
         }
-        self.at_work = None;
+        self.trays.at_work = None;
         purge::forget(&self.lane, id);
         true
     }

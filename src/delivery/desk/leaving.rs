@@ -17,9 +17,9 @@ impl<T: Transport> Desk<T> {
                 self.lane.crew().dial().settled();
             }
         }
-        while self.links.end_any(now, &mut self.ended).is_some() {}
+        while self.links.end_any(now, &mut self.trays.ended).is_some() {}
         self.leave_ended(now);
-        self.lane.put_back(self.hand.drain(..));
+        self.trays.hand_back(&self.lane);
     }
 
     /// Settles what was answered, and leaves the rest to the next start.
@@ -29,15 +29,15 @@ impl<T: Transport> Desk<T> {
         }
         let is_answered = |ended: &mut Ended| matches!(ended.outcome, Outcome::Answered(_));
         let mut unanswered: Vec<Ended> = Vec::new();
-        unanswered.extend(self.ended.extract_if(.., |ended| !is_answered(ended)));
+        unanswered.extend(self.trays.ended.extract_if(.., |ended| !is_answered(ended)));
         for ended in unanswered {
             let mut push = ended.push;
             push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
-            self.again.push(push);
+            self.trays.again.push(push);
         }
-        while let Some(push) = self.again.last() {
+        while let Some(push) = self.trays.again.last() {
             self.settler.leave(push, None, now);
-            self.again.pop();
+            self.trays.again.pop();
         }
         self.conclude(now);
     }

@@ -12,7 +12,7 @@ use crate::push;
 impl<T: Transport> Desk<T> {
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
-        if self.links.present.is_some() || self.dialling.is_some() {
+        if self.links.present.is_some() || self.links.dialling.is_some() {
             return false;
         }
         self.timers.stop(Timer::Connect);
@@ -26,9 +26,8 @@ impl<T: Transport> Desk<T> {
             self.sweep(now);
             return false;
         }
-        if !self.route.can_send(now) {
-            self.present_route.look_at_access_token(now);
-            let serves_at = self.route.credentials.serves_at(now);
+        if !self.following.route.can_send(now) {
+            let serves_at = self.following.await_credential(now);
             let latest = now.monotonic.checked_add(LONGEST_WAIT);
             self.timers.set(Timer::Connect, serves_at.or(latest));
             self.sweep(now);
@@ -39,17 +38,17 @@ impl<T: Transport> Desk<T> {
             self.timers.set(Timer::Connect, at);
             self.sweep(now);
         }
-        self.dialling = (permit == Permit::Go).then_some(Begun {
-            generation: self.generation,
+        self.links.dialling = (permit == Permit::Go).then_some(Begun {
+            generation: self.following.generation,
             at: now,
         });
-        self.dialling.is_some()
+        self.links.dialling.is_some()
     }
 
     /// Takes over the connection that was opened, or the reason why there is none.
     pub fn opened(&mut self, opened: Result<T, &dyn Display>, now: Moment) {
-        let begun = self.dialling.take().unwrap_or(Begun {
-            generation: self.generation,
+        let begun = self.links.dialling.take().unwrap_or(Begun {
+            generation: self.following.generation,
             at: now,
         });
         match opened {
@@ -61,9 +60,9 @@ impl<T: Transport> Desk<T> {
                 };
                 self.lane.outage().has(Lack::Connection);
                 let id = self.lane.new_connection();
-                let mut link = Link::new(id, connection, &self.route, begun, now);
+                let mut link = Link::new(id, connection, &self.following.route, begun, now);
                 link.session().slow_down_pings(ping_complaints);
-                if begun.generation != self.generation {
+                if begun.generation != self.following.generation {
                     link.session().retire(REPLACED);
                 }
                 let (lane, peer) = (self.lane.id(), link.peer());

@@ -13,7 +13,7 @@ impl<T: Transport> Desk<T> {
     pub(super) fn part(&mut self, now: Moment) {
         if let Some(link) = &mut self.links.present {
             if link.is_retiring() || link.is_over() {
-                self.lane.put_back(self.hand.drain(..));
+                self.trays.hand_back(&self.lane);
             }
             if link.newly_settled(now.monotonic) {
                 self.lane.crew().dial().settled();
@@ -21,7 +21,7 @@ impl<T: Transport> Desk<T> {
         }
         self.judge_links(now);
         self.links.part();
-        while let Some(parting) = self.links.end_one(now, &mut self.ended) {
+        while let Some(parting) = self.links.end_one(now, &mut self.trays.ended) {
             self.part_with(parting, now);
         }
     }

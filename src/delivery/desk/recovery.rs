@@ -6,7 +6,7 @@ use super::super::transport::Transport;
 use super::Desk;
 use crate::lane::State;
 use crate::moment::Moment;
-use crate::push::{ConnectionId, PushId};
+use crate::push::ConnectionId;
 
 impl<T: Transport> Desk<T> {
     /// After a panic: the connections' state cannot be trusted any more, the pushes can.
@@ -20,14 +20,13 @@ impl<T: Transport> Desk<T> {
         );
         let why = "a connection thread panicked";
         for mut link in self.links.take() {
-            link.abandon(why, now, &mut self.ended);
+            link.abandon(why, now, &mut self.trays.ended);
         }
-        let at_work = self.at_work.take();
-        let at_work = at_work.filter(|push| !self.has(push.id()));
-        self.ended.extend(at_work.map(|push| Ended {
+        let lost = self.trays.take_lost();
+        self.trays.ended.extend(lost.map(|push| Ended {
             push,
             outcome: Outcome::Unknown(why.into()),
-            generation: self.generation,
+            generation: self.following.generation,
             connection: ConnectionId::new(0),
             is_refused: false,
             is_spared: false,
@@ -39,17 +38,10 @@ impl<T: Transport> Desk<T> {
         self.lane.crew().dial().back_off(now.monotonic, random);
         self.lane.crew().attendance().leave(self.seat, State::Busy);
         self.give_up_keeping();
-        let contradicted = self.contradicted.drain(..);
+        let contradicted = self.trays.contradicted.drain(..);
         self.lane.put_back(contradicted.map(|(push, _)| push));
-        self.lane.put_back(self.again.drain(..));
-        self.lane.put_back(self.hand.drain(..));
-        self.show_in_flight();
-    }
-
-    /// Whether a push has its place here besides being worked on.
-    fn has(&self, id: PushId) -> bool {
-        let ended = self.ended.iter().map(|ended| &ended.push);
-        let mut all = ended.chain(&self.hand).chain(&self.again);
-        all.any(|push| push.id() == id)
+        self.lane.put_back(self.trays.again.drain(..));
+        self.trays.hand_back(&self.lane);
+        self.shown.show(self.links.in_flight(), &self.lane);
     }
 }

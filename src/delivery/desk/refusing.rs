@@ -15,7 +15,7 @@ impl<T: Transport> Desk<T> {
     /// none.
     pub(super) fn take_work(&mut self) -> bool {
         let present = self.links.present.as_ref();
-        present.is_some_and(|link| self.lane.take_for(link.id(), &mut self.hand))
+        present.is_some_and(|link| self.lane.take_for(link.id(), &mut self.trays.hand))
     }
 
     /// Finds another connection for pushes that the present one has refused, or lets it retire.

@@ -5,6 +5,7 @@ mod purging;
 mod refusing;
 mod worth;
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,6 +14,7 @@ use super::*;
 use crate::delivery::credential::Credentials;
 use crate::delivery::policy::Limits;
 use crate::delivery::register::{Keeper, Register};
+use crate::delivery::session::Ended;
 use crate::http2::{self, Event, Options};
 use crate::lane::{CredentialRefusal, EndsWith, GATHER, RAMP, Refused, Witness};
 use crate::log::{Destination, Logs};

@@ -87,8 +87,8 @@ fn a_panic_is_counted_and_gives_every_push_back_once() {
     enqueue(&lane, 3);
     worker.desk.trap = |desk| {
         if desk.lane.stats().figures().panics == 0 {
-            desk.lane.take(&mut desk.hand);
-            desk.at_work = desk.hand.pop_front();
+            desk.lane.take(&mut desk.trays.hand);
+            desk.trays.at_work = desk.trays.hand.pop_front();
             panic!("a fault on purpose");
         }
         // The second time round it has recovered: the rest is for the assertions.

@@ -105,7 +105,7 @@ fn what_was_answered_by_then_ends_with_its_answer() {
         retry_after: None,
         date: None,
     };
-    scene.desk.ended.push(Ended {
+    scene.desk.trays.ended.push(Ended {
         push,
         outcome: Outcome::Answered(apns::answer(head, b"", scene.now)),
         generation: 0,

@@ -85,7 +85,7 @@ fn a_panic_as_soon_as_a_push_was_sent_settles_it_once() {
     scene.desk.trap = |desk| {
         if desk.links.in_flight() > 0 {
             desk.trap = |_| {};
-            desk.at_work = desk.links.find(PushId(1)).cloned();
+            desk.trays.at_work = desk.links.find(PushId(1)).cloned();
             panic!("a fault on purpose");
         }
     };

@@ -27,7 +27,7 @@ fn begun_at(at: Moment, scene: &Scene, manners: fn(usize, usize) -> Manners) -> 
     Link::new(
         id,
         kind,
-        &scene.desk.route,
+        &scene.desk.following.route,
         Begun { generation, at },
         scene.now,
     )
@@ -252,9 +252,15 @@ fn pushes_that_a_connection_has_no_room_for_are_others_after_a_second() {
     scene.lane.set_stream_limit(1);
     scene.enqueue(1, 3);
     scene.pass(SECOND.saturating_sub(MILLI));
-    assert_eq!((scene.desk.hand.len(), scene.lane.has_work()), (2, false));
+    assert_eq!(
+        (scene.desk.trays.hand.len(), scene.lane.has_work()),
+        (2, false)
+    );
     scene.pass(2 * MILLI);
-    assert_eq!((scene.desk.hand.len(), scene.lane.has_work()), (0, true));
+    assert_eq!(
+        (scene.desk.trays.hand.len(), scene.lane.has_work()),
+        (0, true)
+    );
 }
 
 #[test]
@@ -292,7 +298,7 @@ fn a_connection_that_was_opened_for_an_old_route_takes_no_push() {
     scene.enqueue(1, 1);
     scene.desk.look();
     assert!(scene.desk.round(scene.now), "it wants a connection");
-    scene.desk.generation += 1;
+    scene.desk.following.generation += 1;
     let kind = Kind::new(0, ANSWERS, None, scene.now.monotonic);
     scene.desk.opened(Ok(kind), scene.now);
     let present = scene.desk.links.present.as_ref().unwrap();
