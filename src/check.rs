@@ -18,7 +18,6 @@ use crate::moment::Moment;
 use crate::named::{self, Finding};
 use crate::net::tls::SystemRoots;
 use crate::pasted;
-use crate::push::LaneId;
 pub use clock::from_the_future;
 pub use online::online;
 
@@ -46,7 +45,8 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagn
 /// What the configuration leaves to a default that suits few.
 pub fn unsaid(config: &Config, source: &FileText<'_>) -> Option<Diagnostic> {
     let key = "ios.sandbox";
-    let is_apples = config.lane(LaneId::IOS)?.endpoint.is_none();
+    let mut lanes = config.enabled();
+    let is_apples = lanes.any(|(_, lane)| lane.apns().is_some() && lane.endpoint.is_none());
     let text = "ios.sandbox is not set: pushes go to Apple's development environment, which \
                 refuses device tokens of apps from the App Store and TestFlight; write \
                 sandbox = false below [ios] for those, else sandbox = true";

@@ -30,7 +30,7 @@ const KNOWS: [(&str, &str); 36] = [
     (
         "check",
         "config count descriptors http1 journal log moment named net oauth pasted pid_file \
-         provider push regular",
+         provider regular",
     ),
     (
         "cli",
@@ -84,6 +84,18 @@ const KNOWS: [(&str, &str); 36] = [
     ("stats", ""),
     ("supervisor", "moment"),
     ("texts", ""),
+];
+
+/// Product code that tells the providers apart by their names, and why.
+const TELLS_PROVIDERS: [(&str, &str); 5] = [
+    ("push.rs", "names them, and reads the wire's word for them"),
+    ("provider.rs", "has what each asks, answers and wants"),
+    ("config/lane.rs", "has a row for each key, and whose it is"),
+    ("config/sections.rs", "has the section of each lane"),
+    (
+        "journal/notification.rs",
+        "has one in the place of a lane whose name is not read yet",
+    ),
 ];
 
 /// Modules of `src` that are pure with all within, besides every file whose head says `Pure:`.
@@ -497,6 +509,27 @@ fn lines_and_files_are_short_and_begin_with_their_purpose() {
         }
     }
     check(&findings);
+}
+
+/// Everything else asks the provider that a lane has.
+#[test]
+fn providers_are_told_apart_by_few() {
+    let sources = Source::all();
+    let mut telling = BTreeSet::new();
+    for source in &sources {
+        let text = source.code().join("\n");
+        // The simulator's look-alikes have words of their own.
+        let is_simulators = source.room() == Some("simulator") || text.contains("simulator::");
+        let path = source.product_path().filter(|_| !is_simulators);
+        let names = ["Provider", "LaneId"].into_iter().flat_map(|of| {
+            ["Apns", "Fcm", "IOS", "ANDROID", "DEFAULT_APP", "{"]
+                .map(|name| format!("{of}::{name}"))
+        });
+        let is_telling = names.into_iter().any(|name| text.contains(&name));
+        telling.extend(path.filter(|_| is_telling));
+    }
+    let said: BTreeSet<&str> = TELLS_PROVIDERS.iter().map(|(path, _)| *path).collect();
+    assert_eq!(telling, said);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, FIELDS, Text, Unknown, names as names_field};
 use crate::count::{self, Seldom};
+use crate::provider;
 use crate::push::{LaneId, Provider};
 use crate::texts::{self, nearest};
 
@@ -155,35 +156,29 @@ fn name_of(path: &str) -> Text {
 
 /// Fields that say something and have no effect for that provider.
 fn unused(provider: Provider, asked: &Asked) -> impl Iterator<Item = &'static str> {
-    use Provider::{Apns, Fcm};
     // These two make a push without a message a silent one, also for Android.
     let has_message = !asked.message.trim().is_empty();
-    let fields = [
-        (Apns, "collapse_key", !asked.collapse_key.is_empty()),
-        (Apns, "priority", !asked.priority.is_empty()),
-        (Apns, "time_to_live", asked.time_to_live != 0),
-        (Apns, "delay_while_idle", asked.delay_while_idle),
-        (Fcm, "title", !asked.title.is_empty()),
-        (Fcm, "subtitle", !asked.subtitle.is_empty()),
-        (Fcm, "badge", asked.badge.is_some_and(|badge| badge != 0)),
-        (Fcm, "category", !asked.category.is_empty()),
-        (Fcm, "sound", !asked.sound.is_empty()),
+    let said = [
+        ("collapse_key", !asked.collapse_key.is_empty()),
+        ("priority", !asked.priority.is_empty()),
+        ("time_to_live", asked.time_to_live != 0),
+        ("title", !asked.title.is_empty()),
+        ("subtitle", !asked.subtitle.is_empty()),
+        ("badge", asked.badge.is_some_and(|badge| badge != 0)),
+        ("category", !asked.category.is_empty()),
+        ("sound", !asked.sound.is_empty()),
+        ("content_available", asked.content_available && has_message),
+        ("mutable_content", asked.mutable_content),
         (
-            Fcm,
-            "content_available",
-            asked.content_available && has_message,
-        ),
-        (Fcm, "mutable_content", asked.mutable_content),
-        (
-            Fcm,
             "push_type",
             !asked.push_type.is_empty() && (has_message || &*asked.push_type != "background"),
         ),
-        (Fcm, "expiry", asked.expiry != 0),
-        (Fcm, "delay_while_idle", asked.delay_while_idle),
+        ("expiry", asked.expiry != 0),
+        ("delay_while_idle", asked.delay_while_idle),
     ];
-    let said = move |(of, name, is_said)| (is_said && of == provider).then_some(name);
-    fields.into_iter().filter_map(said)
+    let unused = provider::of(provider).unused_fields();
+    let said = said.into_iter().filter(|(_, is_said)| *is_said);
+    said.filter_map(|(name, _)| unused.contains(&name).then_some(name))
 }
 
 /// The field that was probably meant.

@@ -21,7 +21,7 @@ use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{self, Account, EXCHANGE_TIMEOUT};
 use crate::pasted;
 use crate::provider::apns::{self, AuthTokens};
-use crate::provider::{ANSWER_BODY_MAX, Advice, Answer, AnswerHead, Vendor, fcm};
+use crate::provider::{self, ANSWER_BODY_MAX, Advice, Answer, AnswerHead, Vendor, fcm};
 
 /// What no device token can be.
 const NO_DEVICE_TOKEN: &str = "sterna-check";
@@ -39,18 +39,14 @@ pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Ve
     lanes.sort_by_key(|(_, lane)| lane.apns().is_some());
     let asked = lanes.into_iter().map(|(id, lane)| {
         let now = Moment::now();
-        match &lane.provider {
-            ProviderConfig::Apns(own) => {
-                let found = named::apns(lane, own, &system, now);
-                let asked = found.map(|found| ask_apns((lane, own), found.value, &clock));
-                (id, "APNs", asked)
-            }
+        let asked = match &lane.provider {
+            ProviderConfig::Apns(own) => named::apns(lane, own, &system, now)
+                .map(|found| ask_apns((lane, own), found.value, &clock)),
             ProviderConfig::Fcm(own) => {
-                let found = named::fcm(lane, own, &system, now);
-                let asked = found.map(|found| ask_fcm(lane, found.value, &clock));
-                (id, "FCM", asked)
+                named::fcm(lane, own, &system, now).map(|found| ask_fcm(lane, found.value, &clock))
             }
-        }
+        };
+        (id, provider::of(id.provider()).name(), asked)
     });
     let mut asked: Vec<_> = asked.collect();
     asked.sort_by_key(|(id, ..)| *id);

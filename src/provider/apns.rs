@@ -94,6 +94,10 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Apns;
 
 impl Vendor for Apns {
+    fn name(&self) -> &'static str {
+        "APNs"
+    }
+
     fn check_device_token(&self, token: &str) -> Result<(), &'static str> {
         check_device_token(token)
     }
@@ -107,6 +111,15 @@ impl Vendor for Apns {
 
     fn doubt(&self, _: &Notification) -> Option<String> {
         None
+    }
+
+    fn unused_fields(&self) -> &'static [&'static str] {
+        &[
+            "collapse_key",
+            "priority",
+            "time_to_live",
+            "delay_while_idle",
+        ]
     }
 
     /// APNs has its own by the push type.

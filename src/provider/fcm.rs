@@ -82,6 +82,10 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(5 * 60);
 pub struct Fcm;
 
 impl Vendor for Fcm {
+    fn name(&self) -> &'static str {
+        "FCM"
+    }
+
     fn check_device_token(&self, token: &str) -> Result<(), &'static str> {
         check_device_token(token)
     }
@@ -92,6 +96,21 @@ impl Vendor for Fcm {
 
     fn doubt(&self, notification: &Notification) -> Option<String> {
         doubtful_key(notification)
+    }
+
+    fn unused_fields(&self) -> &'static [&'static str] {
+        &[
+            "title",
+            "subtitle",
+            "badge",
+            "category",
+            "sound",
+            "content_available",
+            "mutable_content",
+            "push_type",
+            "expiry",
+            "delay_while_idle",
+        ]
     }
 
     fn has_priority(&self) -> bool {

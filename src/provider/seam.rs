@@ -12,6 +12,9 @@ use crate::push::{Content, Envelope, Notification, Push};
 
 /// What one provider asks, answers and wants. Pure.
 pub trait Vendor: fmt::Debug + Send + Sync {
+    /// What messages call the provider.
+    fn name(&self) -> &'static str;
+
     /// Says why a device token cannot be sent to, if so.
     fn check_device_token(&self, token: &str) -> Result<(), &'static str>;
 
@@ -21,6 +24,9 @@ pub trait Vendor: fmt::Debug + Send + Sync {
 
     /// What the provider may refuse a notification for that is sent all the same.
     fn doubt(&self, notification: &Notification) -> Option<String>;
+
+    /// The fields of Gaurun's notifications that have no effect.
+    fn unused_fields(&self) -> &'static [&'static str];
 
     /// Whether a notification's `priority` is sent.
     fn has_priority(&self) -> bool;

@@ -8,9 +8,8 @@ use crate::delivery::policy::{
 use crate::delivery::reasons;
 use crate::oauth;
 use crate::provider::{
-    self, Advice, Again, LaneEffect, Row, TokenEffect, Verdict, Wait, apns, fcm,
+    Advice, Again, LaneEffect, Row, TokenEffect, Vendor, Verdict, Wait, apns, fcm,
 };
-use crate::push::Provider;
 
 /// A reason.
 #[derive(Debug, Serialize)]
@@ -40,13 +39,13 @@ pub(super) struct Entry {
 impl Entry {
     /// Every reason there is: APNs', FCM's, the token endpoint's, our own, the connections'.
     pub(super) fn all() -> Vec<Self> {
-        let mut all: Vec<Self> = of_rows(APNS, Provider::Apns, apns::ROWS, apns::ADVICE).collect();
-        all.extend(of_rows(FCM, Provider::Fcm, fcm::ROWS, fcm::ADVICE));
+        let mut all: Vec<Self> = of_rows(&apns::Apns, apns::ROWS).collect();
+        all.extend(of_rows(&fcm::Fcm, fcm::ROWS));
         for (when, row) in fcm::refinements() {
             let advice = fcm::ADVICE.iter().find(|it| it.reason == row.reason);
             all.extend(advice.map(|advice| Self {
                 when: Some(when),
-                ..Self::of_row(FCM, Provider::Fcm, row, advice)
+                ..Self::of_row(&fcm::Fcm, row, advice)
             }));
         }
         for (status, advice) in fcm::BY_STATUS_ADVICE {
@@ -55,7 +54,7 @@ impl Entry {
                 .find(|row| row.status == *status);
             all.extend(row.map(|row| Self {
                 when: Some("if Google gives no other word"),
-                ..Self::of_row(FCM, Provider::Fcm, row, advice)
+                ..Self::of_row(&fcm::Fcm, row, advice)
             }));
         }
         all.extend(oauth::ROWS.iter().map(Self::of_exchange));
@@ -107,15 +106,10 @@ impl Entry {
         head + &parts.collect::<String>()
     }
 
-    fn of_row(
-        source: &'static str,
-        provider: Provider,
-        row: &'static Row,
-        advice: &'static Advice,
-    ) -> Self {
+    fn of_row(provider: &'static dyn Vendor, row: &'static Row, advice: &'static Advice) -> Self {
         let by_status = row.status == 0;
         Self {
-            source,
+            source: provider.name(),
             reason: advice.reason,
             status: (!by_status).then_some(row.status),
             when: None,
@@ -244,21 +238,17 @@ impl Entry {
     }
 }
 
-/// The rows of a table with their advice.
-fn of_rows(
-    source: &'static str,
-    provider: Provider,
-    rows: &'static [Row],
-    advice: &'static [Advice],
-) -> impl Iterator<Item = Entry> {
+/// The rows of a provider's answer table with their advice.
+fn of_rows(provider: &'static dyn Vendor, rows: &'static [Row]) -> impl Iterator<Item = Entry> {
     rows.iter().filter_map(move |row| {
-        let advice = advice.iter().find(|it| it.reason == row.reason)?;
-        Some(Entry::of_row(source, provider, row, advice))
+        let mut advice = provider.advice().iter();
+        let advice = advice.find(|it| it.reason == row.reason)?;
+        Some(Entry::of_row(provider, row, advice))
     })
 }
 
 /// When a push is tried again, and at what cost.
-fn retry_rule(again: Again, provider: Provider) -> String {
+fn retry_rule(again: Again, provider: &dyn Vendor) -> String {
     let longest = minutes(LONGEST_BACKOFF.as_secs());
     let part = |least: u64, first: u64| {
         let least = if least > 0 {
@@ -268,7 +258,6 @@ fn retry_rule(again: Again, provider: Provider) -> String {
         };
         format!("after {least}a random part of {first} s, which doubles up to {longest}")
     };
-    let provider = provider::of(provider);
     let wait = match again.wait {
         Wait::Now => "at once".to_owned(),
         Wait::Backoff => part(provider.least_backoff().as_secs(), FIRST_BACKOFF.as_secs()),
@@ -317,9 +306,6 @@ fn wrapped(name: &str, text: &str) -> String {
     lines.push('\n');
     lines
 }
-
-const APNS: &str = "APNs";
-const FCM: &str = "FCM";
 
 /// What a refused credential does to the push that met it, and to its lane.
 const STOPPED_PUSH: &str =
