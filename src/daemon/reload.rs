@@ -197,6 +197,35 @@ impl Daemon {
             routes,
             new,
         } = prepared;
+        self.turn_logs(logs, privacy, &in_force);
+        warnings.iter().for_each(super::say);
+        if in_force.log != self.config.log {
+            say_of_logs(&in_force.log);
+        }
+        let mut told: Vec<(Level, String)> = changes.iter().map(told_of).collect();
+        told.extend(self.turn_named_files(named_files, &terms));
+        told.extend(self.turn_routes(routes));
+        told.extend(self.turn_limits(&in_force, &new));
+        let max_connections = self.config.core.max_connections;
+        if in_force.core.max_connections != max_connections {
+            let warning = too_many_connections(&in_force);
+            told.extend(warning.map(|warning| (Level::Warn, warning)));
+        }
+        // Nobody here has the registry any more, who might yet bring something to the lanes of
+        // before.
+        told.extend(self.turn_lanes(&in_force, new));
+        self.turn_callers(&in_force, terms);
+        self.config = in_force;
+        let summary = summary(&told, &changes);
+        told.extend(summary.map(|line| (Level::Warn, line)));
+        if told.is_empty() {
+            told.push((Level::Info, "nothing has changed".to_owned()));
+        }
+        told
+    }
+
+    /// Has the logs go on where and how the configuration says.
+    fn turn_logs(&self, logs: Option<Beside>, privacy: Privacy, in_force: &Config) {
         if let Some(logs) = logs {
             // What was said so far belongs into the old files; a disk that is stuck has it go into
             // the new ones.
@@ -205,16 +234,22 @@ impl Daemon {
         }
         self.logs.privacy.set(privacy);
         log::operator::set_level(in_force.log.level);
-        warnings.iter().for_each(super::say);
-        if in_force.log != self.config.log {
-            say_of_logs(&in_force.log);
-        }
-        let mut told: Vec<(Level, String)> = changes.iter().map(told_of).collect();
+    }
+
+    /// Says which of the files with keys hold something else, from here on known by that.
+    fn turn_named_files(&mut self, files: NamedFiles, terms: &Terms) -> Vec<(Level, String)> {
         let old_terms = self.service.terms.get();
-        let files = named_files.changes_since(&self.named_files, &old_terms, &terms);
-        told.extend(files.into_iter().map(|line| (Level::Info, line)));
-        self.named_files = named_files;
-        let lanes = self.lanes.get();
+        let changes = files.changes_since(&self.named_files, &old_terms, terms);
+        self.named_files = files;
+        changes
+            .into_iter()
+            .map(|line| (Level::Info, line))
+            .collect()
+    }
+
+    /// Has lanes that are served connect in another way.
+    fn turn_routes(&self, routes: Vec<(LaneId, CredentialFiles, Route)>) -> Vec<(Level, String)> {
+        let (lanes, mut told) = (self.lanes.get(), Vec::new());
         for (id, files, route) in routes {
             if let Some(running) = lanes.get(id) {
                 let name = &route.credential_name;
@@ -223,70 +258,70 @@ impl Daemon {
                 running.credential.turn_to(files, route);
             }
         }
+        told
+    }
+
+    /// Has the lanes that stay go by the new limits, and those that come by what was set by hand.
+    fn turn_limits(&self, in_force: &Config, new: &[Arc<RunningLane>]) -> Option<(Level, String)> {
+        let (lanes, was) = (self.lanes.get(), &self.config.core);
         let core = &in_force.core;
-        let (resends, resent) = (core.resend_unknown, self.config.core.resend_unknown);
         let mut noted = Ok(());
-        if resends && !resent {
+        if core.resend_unknown && !was.resend_unknown {
             noted = self.backlog.set_notes_handed(false);
         }
         // One that ends keeps the limits by which it was served: the new ones have none for it.
         let stays = |running: &&Arc<RunningLane>| in_force.lane(running.id()).is_some();
         for running in lanes.serving().filter(stays) {
-            let lane = &running.lane;
-            running.set_limits(limits(&in_force, lane.id()));
-            lane.room().set_capacity(core.queues.get());
-            lane.holding().set_first_probe(core.probe_interval);
-            // A rate that stays goes on as it is, without another ramp.
-            let pace = rate(&in_force, lane.id());
-            if pace != rate(&self.config, lane.id()) {
-                lane.set_rate(pace, moment::now());
-            }
-            // Otherwise what was set by PUT /config/pushers stays.
-            if core.pusher_max != self.config.core.pusher_max {
-                let streams = core
-                    .pusher_max
-                    .map(|streams| usize::try_from(streams.get()));
-                lane.set_stream_limit(streams.and_then(Result::ok).unwrap_or(usize::MAX));
-            }
+            self.turn_lane(running, in_force);
         }
-        if core.pusher_max == self.config.core.pusher_max {
+        if core.pusher_max == was.pusher_max {
             // It holds for a lane too that was not served when it was set.
             if let Some(served) = lanes.serving().next() {
                 let streams = served.lane.stream_limit();
-                for running in &new {
+                for running in new {
                     running.lane.set_stream_limit(streams);
                 }
             }
         }
-        if resent && !resends {
+        if was.resend_unknown && !core.resend_unknown {
             noted = self.backlog.set_notes_handed(true);
         }
-        told.extend(noted.err().map(|why| (Level::Warn, why)));
-        if core.max_connections != self.config.core.max_connections {
-            let warning = too_many_connections(&in_force);
-            told.extend(warning.map(|warning| (Level::Warn, warning)));
+        noted.err().map(|why| (Level::Warn, why))
+    }
+
+    /// Has a lane go by the new limits.
+    fn turn_lane(&self, running: &RunningLane, in_force: &Config) {
+        let (lane, core) = (&running.lane, &in_force.core);
+        running.set_limits(limits(in_force, lane.id()));
+        lane.room().set_capacity(core.queues.get());
+        lane.holding().set_first_probe(core.probe_interval);
+        // A rate that stays goes on as it is, without another ramp.
+        let pace = rate(in_force, lane.id());
+        if pace != rate(&self.config, lane.id()) {
+            lane.set_rate(pace, moment::now());
         }
-        // Whoever has this registry may yet bring something to the lanes of before.
-        drop(lanes);
-        told.extend(self.turn_lanes(&in_force, new));
+        // Otherwise what was set by PUT /config/pushers stays.
+        if core.pusher_max != self.config.core.pusher_max {
+            let streams = core
+                .pusher_max
+                .map(|streams| usize::try_from(streams.get()));
+            lane.set_stream_limit(streams.and_then(Result::ok).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// Has callers, and pushes that no lane serves, go by what is new.
+    fn turn_callers(&mut self, in_force: &Config, terms: Terms) {
         if let Some(feeder) = &self.feeder {
             let config = in_force.clone();
             feeder.set_limits(move |id| limits(&config, id));
         }
         self.service.terms.set(terms);
         if let Some(listener) = &self.listener {
-            listener.set(settings(&in_force));
+            listener.set(settings(in_force));
         }
-        self.shutdown_timeout = core.shutdown_timeout;
+        self.shutdown_timeout = in_force.core.shutdown_timeout;
         let json = in_force.effective_json().to_string();
         self.service.config.set(json.into());
-        self.config = in_force;
-        let summary = summary(&told, &changes);
-        told.extend(summary.map(|line| (Level::Warn, line)));
-        if told.is_empty() {
-            told.push((Level::Info, "nothing has changed".to_owned()));
-        }
-        told
     }
 
     /// A lane that is not served yet.
