@@ -99,6 +99,7 @@ const END: u8 = 0;
 
 /// The numbers of the texts, in the order of [`Texts::each`], and of the other fields.
 const TEXTS: [u8; 7] = [1, 2, 3, 4, 5, 6, 7];
+const IDENTIFIER: u8 = 2;
 const REQUEST_ID: u8 = 8;
 const EXPIRY: u8 = 9;
 const BADGE: u8 = 10;
@@ -144,7 +145,10 @@ impl<'a> Note<'a> {
             if text.is_empty() {
                 continue;
             }
-            if let Some(at) = place_in(body, text) {
+            // No provider is sent the others: where they stand is chance.
+            let is_sent = !matches!(number, IDENTIFIER | REQUEST_ID);
+            let at = is_sent.then(|| place_in(body, text)).flatten();
+            if let Some(at) = at {
                 out.push(number | IN_BODY);
                 put_number(out, at as u64);
                 put_number(out, text.len() as u64);
@@ -198,8 +202,8 @@ impl<'a> Note<'a> {
                         bytes.text()?
                     } else {
                         let (at, len) = (bytes.number32()?, bytes.number32()?);
-                        let text = body.get(at as usize..)?.get(..len as usize)?;
-                        str::from_utf8(text).ok()?
+                        let rest = body.get(at as usize..).filter(|rest| !rest.is_empty());
+                        str::from_utf8(rest?.get(..len as usize)?).ok()?
                     };
                 }
             }

@@ -42,19 +42,21 @@ impl Parcel {
         let len = body.len() + told.len() + tokens.bytes.len() + size_of_val(ends);
         let mut bytes = Vec::with_capacity(len);
         bytes.extend_from_slice(body);
-        let note = place(&bytes);
+        let note_begins = place(&bytes);
         bytes.extend_from_slice(&told);
         let begin = place(&bytes);
         bytes.extend_from_slice(&tokens.bytes);
         bytes.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
-        Self {
+        let packed = Self {
             bytes: bytes.into(),
             slots: content.slots(),
-            note,
+            note: note_begins,
             tokens: begin,
             count: u32::try_from(tokens.len()).unwrap_or(u32::MAX),
             stride,
-        }
+        };
+        debug_assert!(packed.note() == *note, "a note that cannot be read");
+        packed
     }
 
     /// The provider's body: all of it but what goes into its slots.
@@ -174,15 +176,15 @@ mod tests {
     proptest! {
         #[test]
         fn all_that_is_packed_is_given_back(
-            body: String,
-            [message, title] in any::<[String; 2]>(),
-            is_in_body: bool,
+            // Of few characters, so that any text may stand in the body.
+            body in "[a-b\"ä]{0,16}",
+            texts in prop::array::uniform8("[a-b\"ä]{0,4}"),
             tokens in prop::collection::vec("[0-9a-f]{2}|[0-9A-F]{4}|\\PC{0,3}", 0..20),
         ) {
-            let body = if is_in_body { format!("{body}\"{message}\"") } else { body };
+            let [texts @ .., request_id] = texts.each_ref().map(String::as_str);
             let note = Note {
-                texts: Texts { message: &message, title: &title, ..Texts::default() },
-                request_id: &title,
+                texts: Texts::of(texts),
+                request_id,
                 badge: -1,
                 ..Note::default()
             };
