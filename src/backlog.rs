@@ -82,6 +82,8 @@ pub struct Backlog {
     journal: OnceLock<Arc<Journal>>,
     /// What is purged of what is not claimed.
     called_off: CalledOff,
+    /// A lane has left pushes that are not counted as unclaimed.
+    has_uncounted: AtomicBool,
     #[cfg(test)]
     pub(crate) trap: fixture::Trap,
 }
@@ -167,6 +169,12 @@ impl Backlog {
     /// Pushes of one lane that are still to be claimed.
     pub fn unclaimed(&self, lane: LaneId) -> u64 {
         self.journal().map_or(0, |journal| journal.unfed(lane))
+    }
+
+    /// Takes note that a lane has left pushes here that count as unclaimed late, or never in this
+    /// process.
+    pub fn leave_uncounted(&self) {
+        self.has_uncounted.store(true, Ordering::Relaxed);
     }
 
     /// Has everything of a lane claimed anew that is outstanding; nobody may have any of it in

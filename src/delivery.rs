@@ -15,6 +15,8 @@ pub mod credential_reader;
 mod decided;
 pub mod desk;
 mod dialling;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod link;
 pub mod links;
 mod outage;

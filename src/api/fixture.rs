@@ -3,10 +3,9 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -16,24 +15,14 @@ use super::service::{Service, Terms};
 use super::{Ids, Lines, TurnedAway};
 use crate::backlog::fixture::refused;
 use crate::backlog::{Backlog, KeptAnswer, Refused, Whereabouts};
-use crate::delivery::credential::Credentials;
-use crate::delivery::credential_files::CredentialFiles;
-use crate::delivery::policy::Limits;
+use crate::delivery::fixture::idle_lane;
 use crate::delivery::register::Register;
-use crate::delivery::route::Route;
-use crate::delivery::running_lane::{RunningLane, Sizing};
+use crate::delivery::running_lane::RunningLane;
 use crate::http1::{RequestIds, Turnstile};
-use crate::http2;
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::log::{Destination, Logs};
-use crate::net::connection::{Endpoint, Timeouts};
-use crate::net::fixture::Authority;
-use crate::net::resolve::Resolver;
-use crate::net::tls;
-use crate::provider::apns;
 use crate::push::{Accepted, Content, LaneId, Node, Notification, Push};
-use crate::stats::LaneStats;
 
 /// A lane without connection threads, and what was taken from its queue.
 pub(super) struct Queued {
@@ -146,51 +135,6 @@ fn told(line: &[u8]) -> String {
     }
 }
 
-static TLS: LazyLock<Arc<ClientConfig>> =
-    LazyLock::new(|| Authority::new().client(&[tls::ALPN_H2]));
-
-fn route() -> Route {
-    let hour = Duration::from_secs(3600);
-    Route {
-        endpoint: Endpoint {
-            host: "localhost".to_owned(),
-            port: 443,
-            tls: Arc::clone(&TLS),
-            resolver: Arc::new(Resolver::system()),
-            http2: http2::Options::default(),
-            timeouts: Timeouts::default(),
-        },
-        address: Arc::new(apns::Address {
-            authority: "localhost".into(),
-            topic: None,
-            ids: Arc::default(),
-        }),
-        credentials: Credentials::Certificate,
-        credential_name: "a certificate".to_owned(),
-        clock: Arc::default(),
-        timeout: hour,
-        idle_timeout: hour,
-    }
-}
-
-fn lane(known: (LaneId, Arc<LaneStats>), capacity: usize, behind: &Backstage) -> Arc<RunningLane> {
-    let sizing = Sizing {
-        workers: 0,
-        capacity,
-        streams: None,
-        first_probe: Duration::from_secs(30),
-    };
-    let limits = Limits {
-        retry_max: 3,
-        max_age: Duration::from_secs(3600),
-        resend_unknown: true,
-    };
-    let files = CredentialFiles::new(Vec::new(), Box::new(|| Ok(route())));
-    let way = (route(), files);
-    let (logs, register) = (&behind.logs, &behind.register);
-    RunningLane::new(known, sizing, way, limits, logs, register)
-}
-
 /// The endpoints of a daemon with both platforms, whose tokens may not begin with `bad`, whose
 /// messages may not begin with `long`, and whose next push id is 1.
 pub(super) struct Site {
@@ -252,7 +196,10 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
     let mut lanes = Lanes::of([LaneId::IOS, LaneId::ANDROID]);
     for (id, capacity) in [(LaneId::IOS, ios), (LaneId::ANDROID, android)] {
         let known = (id, lanes.stats(id));
-        lanes.serve(id, capacity.map(|capacity| lane(known, capacity, &host)));
+        lanes.serve(
+            id,
+            capacity.map(|capacity| idle_lane(known, capacity, &host.logs, &host.register)),
+        );
         lanes.stats(id).tried(12, 1);
     }
     lanes.stats(LaneId::IOS).succeeded(5);

@@ -32,10 +32,21 @@ impl Meant {
 }
 
 impl CalledOff {
-    /// Means those of that identifier from now on; what is just being read is in its lane when
-    /// this returns. False if there are too many.
-    pub(super) fn add(&self, identifier: &str, now: Duration) -> bool {
+    /// Means those of that identifier from now on, if `waits` says that something is still to be
+    /// read; what is just being read is in its lane when this returns. False if there are too
+    /// many.
+    pub(super) fn add(
+        &self,
+        identifier: &str,
+        now: Duration,
+        waits: impl FnOnce() -> bool,
+    ) -> bool {
         let mut all = self.lock();
+        if !waits() {
+            // Whatever was meant has been read, or is no more.
+            *all = Meant::default();
+            return true;
+        }
         let has_room = all.len() < CALLED_OFF_MAX;
         let is_new = !all.identifiers.contains_key(identifier);
         if is_new && !has_room {
@@ -77,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_accepted_after_that_is_not_meant() {
         let called_off = CalledOff::default();
-        assert!(called_off.add("sale", NOW));
+        assert!(called_off.add("sale", NOW, || true));
         let push = |secs, identifier: &str| {
             let mut notification = Notification::empty(LaneId::IOS);
             notification.identifier = identifier.into();
@@ -98,10 +109,13 @@ mod tests {
     fn so_many_are_remembered_and_no_more() {
         let called_off = CalledOff::default();
         for number in 0..CALLED_OFF_MAX {
-            assert!(called_off.add(&number.to_string(), NOW));
+            assert!(called_off.add(&number.to_string(), NOW, || true));
         }
-        assert!(!called_off.add("one more", NOW) && called_off.add("0", NOW));
+        assert!(!called_off.add("one more", NOW, || true) && called_off.add("0", NOW, || true));
         assert!(!called_off.add_push(PushId(1)));
         assert_eq!(called_off.lock().len(), CALLED_OFF_MAX);
+        // Once nothing is left to be read there is room for more.
+        assert!(called_off.add("one more", NOW, || false));
+        assert_eq!(called_off.lock().len(), 0);
     }
 }

@@ -1,9 +1,12 @@
 use super::*;
+use crate::delivery::fixture::idle_lane;
 use crate::delivery::outcome::Settlement;
 use crate::delivery::reasons::PURGED;
 use crate::delivery::register::{Marks, Remembered};
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
 use crate::journal::{self, Recovered};
+use crate::lane::Lanes;
+use crate::live::Live;
 use crate::log::Destination;
 use crate::provider;
 use crate::push::{Content, DeviceToken, Note, Notification, Parcel};
@@ -186,4 +189,65 @@ fn what_delivery_tells_is_there_after_an_end_in_order_and_after_a_kill() {
     // What is left at the end alone is written at the end alone.
     assert_eq!(killed.0[0], ended[0]);
     assert_eq!(killed.0[2], ended[2]);
+}
+
+#[test]
+fn a_purge_means_what_a_lane_that_is_put_away_has_still_to_leave_here() {
+    let (lane, now) = (LaneId::IOS, Moment::now());
+    let backlog = Arc::new(backlog_in(&MemoryFiles::default()));
+    let (register, logs) = (Arc::<Register>::default(), no_logs());
+    register.set_backlog(Arc::<Backlog>::clone(&backlog));
+    let mut lanes = Lanes::of([lane]);
+    let running = idle_lane((lane, lanes.stats(lane)), 1, &logs, &register);
+    backlog.accept(&[accepted(now)], None).unwrap();
+    let room = running.lane.room().reserve(1).unwrap();
+    running.lane.enqueue(room, vec![push(now)]);
+    lanes.serve(lane, Some(Arc::clone(&running)));
+    lanes.let_finish(lane);
+    let lanes = Arc::new(Live::new(lanes));
+    let whereabouts = Whereabouts {
+        lanes: Arc::clone(&lanes),
+        register,
+        backlog: Arc::clone(&backlog),
+        logs,
+    };
+    running.lane.stop();
+    assert_eq!(backlog.unclaimed(lane), 0, "they are on their way");
+    // The name of pushes whose caller gave them none.
+    assert_eq!(whereabouts.purge("").unwrap().pushes, 0);
+    running.end();
+    assert!(backlog.claim_again(lane));
+    lanes.set(Lanes::of([lane]));
+    assert_eq!(backlog.unclaimed(lane), 1);
+    assert!(backlog.called_off.lock().has(&push(now)));
+    // When no more can be remembered for those of a disabled platform, that is said.
+    assert!(!whereabouts.purge("sale").unwrap().misses_disabled);
+    let mut numbers = 0..;
+    let mut add = || {
+        let name = numbers.next().unwrap().to_string();
+        backlog.called_off.add(&name, now.unix, || true)
+    };
+    while add() {}
+    let purged = whereabouts.purge("one more").unwrap();
+    assert!(purged.misses_disabled);
+    assert!(
+        !whereabouts.purge("").unwrap().misses_disabled,
+        "it is known"
+    );
+    // Pushes of a lane that is served come by themselves, so that it may be asked again.
+    let known = (lane, lanes.get().stats(lane));
+    let served = idle_lane(known, 1, &whereabouts.logs, &whereabouts.register);
+    let mut serving = Lanes::of([lane]);
+    serving.serve(lane, Some(served));
+    lanes.set(serving);
+    assert!(whereabouts.purge("one more").is_err());
+    // Nothing is left to be read, so that nothing is to be remembered.
+    assert_eq!(backlog.claim(lane, 1).notifications.len(), 1);
+    let purged = whereabouts.purge("one more").unwrap();
+    assert_eq!((purged.misses_disabled, purged.unread), (false, 0));
+    // Some may come late, or not at all.
+    assert!(!backlog.called_off.lock().has(&push(now)));
+    backlog.leave_uncounted();
+    assert!(whereabouts.purge("").is_ok());
+    assert!(backlog.called_off.lock().has(&push(now)));
 }

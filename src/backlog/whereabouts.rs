@@ -1,6 +1,7 @@
 //! Where a push is, asked of everybody who might have it; and how an operator takes it out there.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Backlog, Ending, LINES_KEPT_WITHIN, PushState};
@@ -31,6 +32,9 @@ pub struct Purged {
     pub unread: u64,
     /// Why they, or others that were purged before, would come back after a crash, if they would.
     pub unkept: Option<String>,
+    /// Whether those that wait in the journal for a platform to be enabled are not meant, since too
+    /// many purges are remembered for them.
+    pub misses_disabled: bool,
 }
 
 /// Who might have a push.
@@ -76,20 +80,43 @@ impl Whereabouts {
     /// Why nothing was done.
     pub fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
         let now = Moment::now();
-        // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
-        let known = self.lanes.get();
-        let waits = known.known().any(|lane| self.backlog.unclaimed(lane) > 0);
-        let is_lost = waits && !self.backlog.called_off.add(identifier, now.unix);
-        if is_lost && self.unread() > 0 {
-            return Err("too many purges while pushes are still read from the journal");
+        let (mut purged, mut misses_disabled) = (0, false);
+        loop {
+            let lanes = self.lanes.get();
+            // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
+            let is_lost = !self
+                .backlog
+                .called_off
+                .add(identifier, now.unix, || self.may_wait(&lanes));
+            if is_lost && self.unread() > 0 {
+                return Err("too many purges while pushes are still read from the journal");
+            }
+            misses_disabled |= is_lost;
+            let serving = lanes.serving();
+            let run = |running: &Arc<RunningLane>| running.purge().run(identifier, now);
+            purged += serving.map(run).sum::<usize>();
+            // A reload may have put a lane away that was served.
+            if Arc::ptr_eq(&lanes, &self.lanes.get()) {
+                break;
+            }
         }
-        let lanes = self.lanes.get();
-        let serving = lanes.serving();
-        let purged = serving.map(|lane| lane.purge().run(identifier, now)).sum();
         if purged > 0 {
             ::log::info!("{} purged by hand", push::counted(purged as u64));
         }
-        Ok(self.purged(purged, self.unread()))
+        Ok(Purged {
+            misses_disabled,
+            ..self.purged(purged, self.unread())
+        })
+    }
+
+    /// Whether pushes may be left that are in no lane's hands yet. Those of a lane that is being
+    /// put away are on their way there, and do not count as unclaimed before they have come.
+    fn may_wait(&self, lanes: &Lanes<RunningLane>) -> bool {
+        let is_unclaimed = |lane| self.backlog.unclaimed(lane) > 0;
+        let on_the_way = self.backlog.keeps() && !lanes.leaving().is_empty();
+        on_the_way
+            || self.backlog.has_uncounted.load(Ordering::Relaxed)
+            || lanes.known().any(is_unclaimed)
     }
 
     /// Settles one push as failed, wherever it is, and waits likewise.
@@ -135,6 +162,7 @@ impl Whereabouts {
             pushes,
             unread,
             unkept: kept.err(),
+            misses_disabled: false,
         }
     }
 

@@ -44,11 +44,7 @@ impl Daemon {
         let gone: Vec<_> = lanes.serving().filter(is_gone).map(Arc::clone).collect();
         let mut turned = lanes.as_ref().clone();
         for running in &gone {
-            if keeps {
-                turned.serve(running.id(), None);
-            } else {
-                turned.let_finish(running.id());
-            }
+            turned.let_finish(running.id());
         }
         for running in &new {
             turned.serve(running.id(), Some(Arc::clone(running)));
@@ -87,8 +83,9 @@ impl Daemon {
             std::thread::park_timeout(DRAIN_LOOKS_EVERY);
             false
         });
-        // What they bring is counted with the rest; the caller has the lane too.
-        let is_held = || Arc::strong_count(running) > 1;
+        // What they bring is counted with the rest; the caller has the lane too, and so has the
+        // registry: who purges has to know of it until its pushes count as those of the backlog.
+        let is_held = || Arc::strong_count(running) > 2;
         let began = moment::now();
         while is_held() && moment::since(began) < REQUESTS_LEAVE_WITHIN {
             std::thread::park_timeout(DRAIN_LOOKS_EVERY);
@@ -108,7 +105,14 @@ impl Daemon {
         let stay = feeder.map_or(Some(false), |feeder| {
             feeder.feed_again(id, FED_AGAIN_WITHIN)
         });
-        let known = (id, self.lanes.get().stats(id));
+        if stay != Some(true) {
+            self.backlog.leave_uncounted();
+        }
+        let lanes = self.lanes.get();
+        let mut turned = lanes.as_ref().clone();
+        turned.forget_finished(|leaving| !Arc::ptr_eq(leaving, running));
+        self.lanes.set(turned);
+        let known = (id, lanes.stats(id));
         let absent = Absent::new(known, limits(config, id), &self.logs, &self.register);
         let told = match stay {
             Some(true) => absent.told(&self.backlog),

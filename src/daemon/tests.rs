@@ -202,3 +202,36 @@ fn what_sends_a_journal_s_pushes_again_keeps_to_the_rate() {
         "a tenth of 2000 in the first second: {tickets:?}"
     );
 }
+
+#[test]
+fn what_a_lane_has_that_is_being_put_away_is_purged() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let mut daemon = Daemon::start(&config, &[]).unwrap();
+    let mut without = config;
+    without.lanes.insert(LaneId::IOS, None);
+    let accepted = accepted(&daemon, &["ab"], Moment::now());
+    // Whoever holds the registry of before has the lane wait.
+    let before = daemon.lanes.get();
+    let lane = &before.get(LaneId::IOS).unwrap().lane;
+    lane.holding().pause(Moment::now());
+    let room = lane.room().reserve(1).unwrap();
+    lane.enqueue(room, Push::all(&accepted).collect());
+    let (lanes, service) = (Arc::clone(&daemon.lanes), Arc::clone(&daemon.service));
+    std::thread::scope(|scope| {
+        let purge = scope.spawn(|| {
+            while lanes.get().get(LaneId::IOS).is_some() {
+                std::thread::yield_now();
+            }
+            // The name of pushes whose caller gave them none.
+            service.whereabouts.purge("").unwrap()
+        });
+        let told = daemon.turn_lanes(&without, Vec::new());
+        assert_eq!(purge.join().unwrap().pushes, 1);
+        assert_eq!(told, [], "nothing waits to be sent");
+    });
+    assert_eq!(daemon.backlog.unclaimed(LaneId::IOS), 0);
+    assert_eq!(daemon.backlog.lane_of(accepted.first_id), None);
+    drop(before);
+    daemon.stop(&crossbeam_channel::never());
+}

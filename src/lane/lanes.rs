@@ -11,7 +11,7 @@ use crate::stats::{LaneFigures, LaneStats};
 #[derive(Debug)]
 pub struct Lanes<L> {
     known: BTreeMap<LaneId, Known<L>>,
-    /// What takes nothing more and finishes what it has.
+    /// What takes nothing more, and finishes what it has or leaves it to the backlog.
     leaving: Vec<Arc<L>>,
 }
 
@@ -43,7 +43,7 @@ impl<L> Lanes<L> {
         self.known.insert(id, Known { stats, serving });
     }
 
-    /// Has what serves a lane take nothing more, and finish what it has.
+    /// Has what serves a lane take nothing more, and finish what it has, or leave it.
     pub fn let_finish(&mut self, id: LaneId) {
         let served = self.known.get_mut(&id);
         let served = served.and_then(|known| known.serving.take());

@@ -230,6 +230,11 @@ fn public(state: LaneState) -> LaneState {
 const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not yet read back from \
                           the journal: ask again";
 
+/// What is said of a purge that reaches the lanes alone.
+const MISSES_DISABLED: &str = "purged, but for pushes that wait in the journal for a disabled \
+                               platform: too many purges are remembered for them; ask again once \
+                               it is enabled and its pushes are read";
+
 /// The answer to who has had pushes purged. No 503 even if that is not kept: it would say that
 /// nothing was done, and who is in front of several daemons would ask the next one.
 pub(super) fn purged(purged: &Purged) -> Reply {
@@ -237,8 +242,10 @@ pub(super) fn purged(purged: &Purged) -> Reply {
         pushes,
         unread,
         unkept,
+        misses_disabled,
     } = purged;
     let (status, message) = match unkept {
+        None if *misses_disabled => (500, MISSES_DISABLED.to_owned()),
         None => (200, "ok".to_owned()),
         Some(why) => (
             500,

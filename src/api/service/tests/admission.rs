@@ -219,15 +219,31 @@ fn what_may_be_recorded_is_not_said_not_to_be_taken() {
 /// No 503: that would say that another daemon may be asked instead.
 #[test]
 fn a_purge_that_a_crash_would_undo_says_so() {
-    let got = operating::purged(&Purged {
-        pushes: 3,
-        unread: 0,
-        unkept: Some("the disk is full".to_owned()),
-    });
-    assert_eq!((got.status, got.fields.len()), (500, 0));
-    let body = String::from_utf8(got.body).unwrap();
-    for said in ["would bring them back: the disk is full", "\"purged\":3"] {
-        assert!(body.contains(said), "{body}");
+    for (unkept, misses_disabled, said) in [
+        (
+            Some("the disk is full"),
+            false,
+            "would bring them back: the disk is full",
+        ),
+        // Nor may one be taken for whole that misses some.
+        (
+            None,
+            true,
+            "but for pushes that wait in the journal for a disabled platform",
+        ),
+    ] {
+        let got = operating::purged(&Purged {
+            pushes: 3,
+            unread: 0,
+            unkept: unkept.map(str::to_owned),
+            misses_disabled,
+        });
+        assert_eq!((got.status, got.fields.len()), (500, 0));
+        let body = String::from_utf8(got.body).unwrap();
+        assert!(
+            body.contains(said) && body.contains("\"purged\":3"),
+            "{body}"
+        );
     }
 }
 
