@@ -31,7 +31,6 @@ mod provider_url;
 mod secret;
 mod section;
 mod sections;
-mod toml_text;
 mod value;
 
 pub use change::{Change, Effect};

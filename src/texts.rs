@@ -1,9 +1,10 @@
 //! Texts as people are shown them: the nearest known name, the first characters, nothing that a
-//! terminal or a log would obey.
+//! terminal or a log would obey, and as TOML spells them.
 //!
 //! Pure.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// The candidate nearest to `name`, if one is near enough to have been meant.
 pub fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
@@ -54,6 +55,35 @@ pub fn escaped(text: &str, unfit: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Texts as an array of TOML.
+pub fn toml_list(texts: &[impl AsRef<str>]) -> String {
+    let texts: Vec<String> = texts
+        .iter()
+        .map(|text| toml_string(text.as_ref()))
+        .collect();
+    format!("[{}]", texts.join(", "))
+}
+
+/// A text as a basic string of TOML, with its quotation marks.
+pub fn toml_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(character);
+            }
+            control if control.is_control() => {
+                // Writing to a text cannot fail.
+                let _written = write!(out, "\\u{:04X}", u32::from(control));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Bytes of a name that is still compared: longer than any known one can be misspelt.
 const NAME_MAX: usize = 64;
 
@@ -71,6 +101,14 @@ mod tests {
         ] {
             assert_eq!(first(text, most), begin);
             assert_eq!(shortened(text, most), short);
+        }
+    }
+
+    #[test]
+    fn text_is_quoted_as_toml_has_it() {
+        for text in ["plain", "a\"b\\c", "line\nbreak", "ünï"] {
+            let document: toml::Table = format!("key = {}", toml_string(text)).parse().unwrap();
+            assert_eq!(document["key"].as_str(), Some(text));
         }
     }
 

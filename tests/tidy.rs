@@ -80,7 +80,7 @@ const KNOWS: [(&str, &str); 36] = [
     ),
     ("regular", ""),
     ("signal", ""),
-    ("simulator", "http1 http2 moment net pasted"),
+    ("simulator", "http1 http2 moment net pasted texts"),
     ("stats", ""),
     ("supervisor", "moment"),
     ("texts", ""),

@@ -21,8 +21,8 @@ use super::key::{Allowed, Key, NumberDefault};
 use super::keys::{FCM_V1, GAURUN, SECTIONS};
 use super::names::{UnknownName, Verdict};
 use super::problem::{ConfigError, Cut, Position, Problem, Shown, Warning, with_help};
-use super::toml_text::{list, quoted};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
+use crate::texts::{toml_list, toml_string};
 
 /// A parsed file whose values are being taken out.
 ///
@@ -326,8 +326,8 @@ impl<'t> Document<'t> {
         let value = self.value(key)?;
         match (value.as_ref().as_str(), &key.allowed) {
             _ if self.hides(key) => Some(NOT_SHOWN.to_owned()),
-            (Some(text), _) => Some(quoted(text)),
-            (None, Allowed::List { .. }) => Some(list(&strings(value.as_ref())?)),
+            (Some(text), _) => Some(toml_string(text)),
+            (None, Allowed::List { .. }) => Some(toml_list(&strings(value.as_ref())?)),
             (None, _) => Some(Cut(self.text.get(value.span())?).to_string()),
         }
     }
@@ -360,7 +360,10 @@ impl<'t> Document<'t> {
             let text = value.as_str().filter(|text| !text.is_empty())?;
             let hides =
                 excerpt::holds_key(value) || excerpt::is_no_file_of(key, text, self.is_there);
-            Some((format!("{section}.{name}"), (!hides).then(|| quoted(text))))
+            Some((
+                format!("{section}.{name}"),
+                (!hides).then(|| toml_string(text)),
+            ))
         })
     }
 

@@ -9,8 +9,8 @@ use super::key::{Allowed, Key, Migration};
 use super::keys::{FCM_V1, GAURUN, SECTIONS};
 use super::problem::Shown;
 use super::sections::{self, all_keys};
-use super::toml_text::quoted;
 use crate::pasted::IS_CONTENT;
+use crate::texts::toml_string;
 
 /// Writes a commented configuration that does what Gaurun's file `text` did, or says why not.
 /// Secrets are not repeated, nor what is in the place of a file that `is_there` does not find and
@@ -188,7 +188,7 @@ fn translation(document: &Document<'_>, key: &'static Key) -> Translation {
             if is_on(&sections::ANDROID.enabled) && !document.has_text(key) =>
         {
             Translation::Added(
-                format!("{} = {}", key.name, quoted(ACCOUNT_PATH)),
+                format!("{} = {}", key.name, toml_string(ACCOUNT_PATH)),
                 "FCM HTTP v1 needs a service account: Firebase console, project settings, service \
                  accounts, generate a key, and put the file there",
             )

@@ -149,9 +149,12 @@ fn unknown_section(name: &str, known: &[&Key]) -> Verdict {
         let text = format!("{shown}: stands outside its section");
         return Verdict::Refused(text, format!("write it below [{}]", key.section));
     }
-    let help = match nearest(name, SECTIONS.iter().map(|(section, _)| *section)) {
-        Some(known) => format!("did you mean [{known}]?"),
-        None => "known are core, ios, android, journal and log".to_owned(),
+    let names: Vec<&str> = SECTIONS.iter().map(|(section, _)| *section).collect();
+    let help = if let Some(known) = nearest(name, names.iter().copied()) {
+        format!("did you mean [{known}]?")
+    } else {
+        let (last, others) = names.split_last().unwrap_or((&"", &[]));
+        format!("known are {} and {last}", others.join(", "))
     };
     Verdict::Refused(format!("{shown}: unknown section"), help)
 }

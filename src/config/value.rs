@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::document::Document;
 use super::key::Key;
-use super::toml_text::{list, quoted};
 use super::{ProviderUrl, Secret};
 use crate::push::Node;
+use crate::texts::{toml_list, toml_string};
 
 /// A key and what is in force for it.
 #[derive(Clone, Debug)]
@@ -48,9 +48,9 @@ impl fmt::Display for Value {
             Self::Absent => f.write_str("\"\""),
             Self::Flag(flag) => flag.fmt(f),
             Self::Number(number) => number.fmt(f),
-            Self::Text(text) => f.write_str(&quoted(text)),
-            Self::Path(path) => f.write_str(&quoted(&path.display().to_string())),
-            Self::List(texts) => f.write_str(&list(texts)),
+            Self::Text(text) => f.write_str(&toml_string(text)),
+            Self::Path(path) => f.write_str(&toml_string(&path.display().to_string())),
+            Self::List(texts) => f.write_str(&toml_list(texts)),
             Self::Secret(_) => f.write_str("(not shown)"),
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::credentials::Credentials;
 use super::options::Addresses;
+use crate::texts::toml_string;
 
 /// A `sterna.toml` with which the daemon pushes to this simulator.
 pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
@@ -20,7 +21,7 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
         // Writing to a string cannot fail.
         let _ = match value {
             "" => writeln!(text, "{key}"),
-            value => writeln!(text, "{key} = {}", quoted(value)),
+            value => writeln!(text, "{key} = {}", toml_string(value)),
         };
     };
     let path = |path: &Path| path.display().to_string();
@@ -59,36 +60,6 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
     text
 }
 
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => {
-                // Writing to a string cannot fail.
-                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 /// Bytes of a Unix socket's path at most, as Linux has it, less the zero at its end. Where more
 /// would be needed the daemon has no control socket and is reloaded by SIGHUP.
 const SOCKET_PATH_MAX: usize = 107;
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn text_is_quoted_as_toml_has_it() {
-        for text in ["plain", "a\"b\\c", "line\nbreak", "ünï"] {
-            let document: toml::Table = format!("key = {}", quoted(text)).parse().unwrap();
-            assert_eq!(document["key"].as_str(), Some(text));
-        }
-    }
-}

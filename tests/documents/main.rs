@@ -17,7 +17,7 @@ use std::fs;
 use std::path::Path;
 
 use sterna::cli::ExitCode;
-use sterna::config::{Allowed, Key, NumberDefault, all_keys};
+use sterna::config::{Allowed, InForce, Key, NumberDefault, all_keys};
 
 /// Compares what stands between `<!-- name -->` and `<!-- /name -->`; with `STERNA_WRITE_GOLDEN` in
 /// the environment it is written anew.
@@ -53,6 +53,36 @@ fn default_cell(key: &Key) -> String {
 #[test]
 fn every_key_is_in_the_table() {
     check("keys", &keys(all_keys()));
+}
+
+/// Those of the API and the process by their names, those of the journal as a whole.
+#[test]
+fn every_key_that_needs_a_restart_is_named() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/doc/sterna-reload.1.md");
+    let text = fs::read_to_string(path).unwrap();
+    let (_, item) = text
+        .split_once("- Needs a restart, and is named each time: ")
+        .unwrap();
+    let (named, rest) = item.split_once("; all of `[journal]`; ").unwrap();
+    assert!(rest.starts_with("log files"), "{rest}");
+    let named: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
+    let waits = |section| {
+        let keys = all_keys().filter(move |key| key.section == section);
+        keys.filter(|key| key.in_force == InForce::AtStart)
+            .map(Key::path)
+    };
+    let core: Vec<String> = waits("core").collect();
+    assert_eq!(named.join(" "), core.join(" ").replace(" core.", " "));
+    let all: Vec<String> = all_keys().map(Key::path).collect();
+    let of_journal = all.iter().filter(|path| path.starts_with("journal."));
+    assert!(of_journal.eq(waits("journal").collect::<Vec<_>>().iter()));
+    assert_eq!(
+        waits("ios")
+            .chain(waits("android"))
+            .chain(waits("log"))
+            .next(),
+        None
+    );
 }
 
 #[test]

@@ -157,7 +157,8 @@ fn is_reserved(key: &str) -> bool {
     word || key.starts_with("google.") || key.starts_with("gcm.")
 }
 
-/// Appends a text as the inside of a JSON string.
+/// Appends a text as the inside of a JSON string. Tokens are written with each attempt: most need
+/// no escape, and none another allocation.
 fn write_escaped(text: &str, out: &mut Vec<u8>) {
     if !text
         .bytes()
