@@ -170,6 +170,12 @@ impl Config {
         {
             document.refuse_whole("no platform is enabled: enable ios, android or both");
         }
+        let enabled = lanes.values().flatten().count();
+        let connections = core.as_ref().and_then(|core| core.provider_connections);
+        if connections.is_some_and(|connections| connections.get() < enabled) {
+            let reason = format!("each of the {enabled} providers that are enabled needs one");
+            document.refuse_because(&sections::CORE.provider_connections, reason);
+        }
         let config = core.zip(log).map(|(core, log)| Self {
             core,
             lanes,

@@ -84,8 +84,11 @@ impl Share {
     /// Of a daemon with that configuration and that limit.
     pub fn of(config: &Config, limit: usize) -> Self {
         let lanes = config.enabled().count();
-        let workers = config.core.workers.get().saturating_mul(THREAD);
-        let lanes = lanes.saturating_mul(workers.saturating_add(LANE));
+        let workers = lanes.saturating_mul(config.core.workers.get());
+        let most = config.core.provider_connections;
+        let workers = most.map_or(workers, |most| workers.min(most.get()));
+        let lanes = lanes.saturating_mul(LANE);
+        let lanes = lanes.saturating_add(workers.saturating_mul(THREAD));
         Self::new(
             config.core.max_connections.get(),
             lanes.saturating_add(OTHERS),

@@ -15,6 +15,7 @@ mod alarms;
 mod aside;
 mod attendance;
 mod calls;
+mod connection_limit;
 mod crew;
 mod dial;
 mod gate;
@@ -44,6 +45,7 @@ use std::time::{Duration, Instant};
 
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
 pub use attendance::{Attendance, Call, State};
+pub use connection_limit::ConnectionLimit;
 pub use crew::{Crew, Start, Wake};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
 pub use gate::{

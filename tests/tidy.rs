@@ -45,7 +45,7 @@ const KNOWS: [(&str, &str); 36] = [
         "daemon",
         "api backlog check config control count crash_point delivery descriptors heartbeat http1 \
          http2 journal lane live log moment named net oauth pasted pid_file provider \
-         push recover regular signal stats supervisor",
+         push recover regular signal supervisor",
     ),
     (
         "delivery",

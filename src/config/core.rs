@@ -15,8 +15,8 @@ use super::key::Key;
 use super::key::Migration::ByDefault;
 use super::keys::{
     GAURUN, HOSTS_MAX, MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN, MAX_CONNECTIONS_MAX,
-    NOTIFICATION_MAX_MAX, PROBE_INTERVAL_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX,
-    WORKERS_MAX,
+    NOTIFICATION_MAX_MAX, PROBE_INTERVAL_MAX, PROVIDER_CONNECTIONS_MAX, PUSHER_MAX_MAX, QUEUES_MAX,
+    SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
 };
 use super::provider_url::is_host_name;
 use super::section::{Surroundings, section};
@@ -112,6 +112,16 @@ section! {
     )
     .in_force(AtStart)
     .migrated(ByDefault);
+    /// Connection threads of all lanes together at most; `None` if `workers` alone bounds them.
+    pub provider_connections: Option<NonZeroUsize> {
+        Some(document.number(&keys.provider_connections).map(count))
+    } = Key::optional(
+        ("`workers` for each provider", 8),
+        (1, PROVIDER_CONNECTIONS_MAX),
+        "connections",
+        "Connections to all providers together, of which each that has pushes needs one; the one \
+         that was idle longest yields its own to one that has pushes",
+    );
     /// Pushes that a lane holds at most, from reservation to settlement.
     pub queues: NonZeroUsize { take_queues(keys, document, surroundings) } = Key::number(
         1_000_000,

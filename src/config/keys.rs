@@ -3,6 +3,8 @@
 /// Threads per lane at most. Each holds a connection with up to 1000 pushes in flight, and
 /// providers look askance at more connections than that from one host.
 pub(super) const WORKERS_MAX: u64 = 256;
+/// Connection threads of all lanes at most: as many as 256 lanes have of which each has the most.
+pub(super) const PROVIDER_CONNECTIONS_MAX: u64 = 65_536;
 /// Pushes per lane at most: a hundred bytes each is the memory of a large host.
 pub const QUEUES_MAX: u64 = 100_000_000;
 /// Notifications per request at most; the body's size bounds them earlier.

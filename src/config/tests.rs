@@ -73,6 +73,7 @@ fn credentials_alone_are_a_configuration() {
             hosts: Vec::new(),
             bind: Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], 1056))),
             workers: NonZeroUsize::new(6).unwrap(),
+            provider_connections: None,
             queues: NonZeroUsize::new(1_000_000).unwrap(),
             notification_max: NonZeroUsize::new(100).unwrap(),
             pusher_max: None,
@@ -210,48 +211,6 @@ level = "error"
 }
 
 #[test]
-fn numbers_end_at_their_range() {
-    for key in all_keys() {
-        let Allowed::Number { min, max, unit, .. } = key.allowed else {
-            continue;
-        };
-        let line = |number: u64| format!("{} = {number}", key.name);
-        accepted(key.section, &line(min));
-        accepted(key.section, &line(max));
-        let range = format!("must be {min} to {max} {unit}");
-        if let Some(under) = min.checked_sub(1) {
-            check_refused(key.section, &line(under), &[&range]);
-        }
-        if key.name == "workers" {
-            assert_eq!(
-                accepted(key.section, &line(max + 1)).core.workers.get(),
-                256
-            );
-            assert!(
-                warned(key.section, &line(max + 1))[0].contains("workers = 257: lowered to 256")
-            );
-        } else {
-            check_refused(key.section, &line(max + 1), &[&range, &key.path()]);
-        }
-        for wrong in [
-            "-1",
-            "1.5",
-            "\"1\"",
-            "true",
-            "[1]",
-            "1979-05-27",
-            "99999999999999999999",
-        ] {
-            check_refused(
-                key.section,
-                &format!("{} = {wrong}", key.name),
-                &[&range, wrong],
-            );
-        }
-    }
-}
-
-#[test]
 fn port_is_gauruns() {
     let bind = |lines: &str| accepted("core", lines).core.bind;
     let tcp = |port: u16| Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
@@ -336,14 +295,6 @@ fn other_hosts_are_let_in_only_on_purpose() {
         &["the port goes into core.port"],
     );
     check_refused("core", "address = \"[::1]\"", &["must be an IP address"]);
-}
-
-#[test]
-fn pusher_max_0_is_one_at_a_time() {
-    let streams = |lines: &str| accepted("core", lines).core.pusher_max.map(NonZeroU32::get);
-    assert_eq!(streams(""), None);
-    assert_eq!(streams("pusher_max = 0"), Some(1));
-    assert_eq!(streams("pusher_max = 16"), Some(16));
 }
 
 #[test]
@@ -551,6 +502,7 @@ mod changes;
 mod credentials;
 mod etc;
 mod messages;
+mod numbers;
 
 #[test]
 fn the_journal_is_in_the_state_directory_unless_it_is_said_where() {

@@ -1,7 +1,7 @@
 //! Lanes, made as the configuration has them; nothing of them runs before there is something to do.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,6 @@ use crate::lane::Lanes;
 use crate::log::Logs;
 use crate::moment;
 use crate::push::LaneId;
-use crate::stats::LaneStats;
 
 /// The lanes' routes and the files of their credentials; all problems at once if there are any.
 pub(super) fn routes(
@@ -42,6 +41,13 @@ pub(super) fn routes(
     }
 }
 
+/// The lanes that the configuration knows, none of which is served yet.
+pub(super) fn none(config: &Config) -> Lanes<RunningLane> {
+    let lanes = Lanes::of(config.known());
+    lanes.limit().set_most(provider_connections(&config.core));
+    lanes
+}
+
 /// The lanes that the configuration enables, served by threads of their own.
 pub(super) fn lanes(
     config: &Config,
@@ -49,12 +55,11 @@ pub(super) fn lanes(
     logs: &Logs,
     register: &Arc<Register>,
 ) -> Lanes<RunningLane> {
-    let mut lanes = Lanes::of(config.known());
+    let mut lanes = none(config);
     for (id, files, route) in routes {
-        let known = (id, lanes.stats(id));
         let lane = lane(
             config,
-            known,
+            (id, &lanes),
             (route, files),
             limits(config, id),
             logs,
@@ -68,15 +73,15 @@ pub(super) fn lanes(
 /// A lane that goes that way, whose pushes end by those rules.
 pub(super) fn lane(
     config: &Config,
-    known: (LaneId, Arc<LaneStats>),
+    (id, lanes): (LaneId, &Lanes<RunningLane>),
     way: (Route, CredentialFiles),
     limits: Limits,
     logs: &Logs,
     register: &Arc<Register>,
 ) -> Arc<RunningLane> {
-    let (rate, sizing) = (rate(config, known.0), sizing(&config.core));
-    let running = RunningLane::new(known, sizing, way, limits, logs, register);
-    running.lane.set_rate(rate, moment::now());
+    let (known, sizing) = ((id, lanes.stats(id)), sizing(&config.core, lanes));
+    let running = RunningLane::new(known, &sizing, way, limits, logs, register);
+    running.lane.set_rate(rate(config, id), moment::now());
     running
 }
 
@@ -84,7 +89,7 @@ pub(super) fn lane(
 pub(super) fn lane_of_files(
     config: &Config,
     settings: &config::LaneConfig,
-    known: (LaneId, Arc<LaneStats>),
+    known: (LaneId, &Lanes<RunningLane>),
     limits: Limits,
     (directory, logs, register): (&StateDirectory, &Logs, &Arc<Register>),
 ) -> Result<Arc<RunningLane>, StartError> {
@@ -105,10 +110,17 @@ pub(super) fn enabled(config: &Config, max_age: Duration) -> BTreeMap<LaneId, Li
     config.enabled().map(|(id, _)| (id, limits(id))).collect()
 }
 
-/// How large the lanes are.
-fn sizing(core: &config::Core) -> Sizing {
+/// Connection threads of all lanes together.
+pub(super) fn provider_connections(core: &config::Core) -> usize {
+    core.provider_connections
+        .map_or(usize::MAX, NonZeroUsize::get)
+}
+
+/// How large those lanes are.
+fn sizing(core: &config::Core, lanes: &Lanes<RunningLane>) -> Sizing {
     Sizing {
         workers: core.workers.get(),
+        limit: Arc::clone(lanes.limit()),
         capacity: core.queues.get(),
         streams: core.pusher_max.map(NonZeroU32::get),
         first_probe: core.probe_interval,

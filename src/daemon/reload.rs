@@ -269,6 +269,9 @@ impl Daemon {
         if core.resend_unknown && !was.resend_unknown {
             noted = self.backlog.set_notes_handed(false);
         }
+        lanes
+            .limit()
+            .set_most(lane_making::provider_connections(core));
         // One that ends keeps the limits by which it was served: the new ones have none for it.
         let stays = |running: &&Arc<RunningLane>| in_force.lane(running.id()).is_some();
         for running in lanes.serving().filter(stays) {
@@ -331,9 +334,16 @@ impl Daemon {
         id: LaneId,
         way: (Route, CredentialFiles),
     ) -> Arc<RunningLane> {
-        let known = (id, self.lanes.get().stats(id));
+        let lanes = self.lanes.get();
         let limits = limits(config, id);
-        lane_making::lane(config, known, way, limits, &self.logs, &self.register)
+        lane_making::lane(
+            config,
+            (id, &lanes),
+            way,
+            limits,
+            &self.logs,
+            &self.register,
+        )
     }
 
     /// Routes for the lanes that are to be served, and for those that need other ones: what the

@@ -71,7 +71,7 @@ impl Resend {
             directory,
             logs,
             origins,
-            lanes: Lanes::of(config.known()),
+            lanes: lane_making::none(config),
             patience: config.core.shutdown_timeout,
             total: pushes.len() as u64,
         };
@@ -95,8 +95,8 @@ impl Resend {
         let enabled = self.judge.limits(id).zip(config.lane(id));
         let (limits, settings) = enabled
             .ok_or_else(|| StartError::new(StartErrorKind::Config, Obstacle::Disabled(id)))?;
-        let (known, register) = ((id, self.lanes.stats(id)), Arc::default());
-        let parts = (&self.directory, &self.logs, &register);
+        let register = Arc::default();
+        let (known, parts) = ((id, &self.lanes), (&self.directory, &self.logs, &register));
         let running = lane_making::lane_of_files(config, settings, known, limits, parts)?;
         let lane = Arc::clone(&running.lane);
         let settler = Settler::new(lane, self.logs.clone(), limits, 0);

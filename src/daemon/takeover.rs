@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::ending::{LOGS_CLOSE_WITHIN, await_answers};
-use super::lane_making::{enabled, lane_of_files};
+use super::lane_making::{self, enabled, lane_of_files};
 use super::resent::{is_told_to_end, outcomes};
 use super::state_directory::StateDirectory;
 use super::{Resent, StartError, StartErrorKind, Survey};
@@ -131,13 +131,13 @@ impl Sending {
     ) -> Result<Self, StartError> {
         let logs = open_logs(config, &Destination::Stderr)?;
         let register = Arc::<Register>::default();
-        let mut lanes = Lanes::of(config.known());
+        let mut lanes = lane_making::none(config);
         for (lane, limits) in enabled(config, max_age) {
             if journal.unfed(lane) > 0
                 && let Some(settings) = config.lane(lane)
             {
-                let known = (lane, lanes.stats(lane));
                 let parts = (directory, &logs, &register);
+                let known = (lane, &lanes);
                 let running = lane_of_files(config, settings, known, limits, parts)?;
                 lanes.serve(lane, Some(running));
             }

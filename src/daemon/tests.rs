@@ -192,7 +192,7 @@ fn what_sends_a_journal_s_pushes_again_keeps_to_the_rate() {
     let lane = lane_making::lane_of_files(
         &config,
         config.lane(LaneId::IOS).unwrap(),
-        (LaneId::IOS, Arc::default()),
+        (LaneId::IOS, &lane_making::none(&config)),
         lane_making::limits(&config, LaneId::IOS),
         (&state, &logs, &register),
     );

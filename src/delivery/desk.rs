@@ -23,6 +23,7 @@ mod recovery;
 mod refusing;
 mod shown_in_flight;
 mod trays;
+mod yielding;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,6 +76,8 @@ pub struct Desk<T> {
     pub(super) timers: Timers<Timer>,
     /// There was work, and no credential to send it with, or the lane is held.
     stands_by: bool,
+    /// It yields its place to a thread of another lane.
+    is_going: bool,
     shown: ShownInFlight,
     /// Called in each round, to panic in.
     #[cfg(test)]
@@ -141,6 +144,7 @@ impl<T: Transport> Desk<T> {
             may_dial: false,
             timers: Timers::default(),
             stands_by: false,
+            is_going: false,
             shown: ShownInFlight::default(),
             #[cfg(test)]
             trap: |_| {},
@@ -173,6 +177,7 @@ impl<T: Transport> Desk<T> {
         // What has come by now is said before what is asked.
         self.answer_inquiries(now);
         self.part_with_refuser(now);
+        self.yield_place();
         if let Some(link) = &mut self.links.present {
             link.retire_if_idle(now, self.following.route.idle_timeout);
         }
@@ -439,6 +444,10 @@ impl<T: Transport> Desk<T> {
         if self.links.have_more() {
             return Next::Round;
         }
+        self.lane.note_idle(now);
+        if self.has_yielded() {
+            return Next::Dismissed;
+        }
         let stream_limit = self.stream_limit(now);
         let present = self.links.present.as_mut();
         let takes_more = present.as_ref().filter(|link| !link.is_retiring());
@@ -446,7 +455,7 @@ impl<T: Transport> Desk<T> {
         let room = present.map(|link| link.room(stream_limit));
         let waits_to_connect = self.timers.at(Timer::Connect).is_some();
         let state = match room {
-            _ if self.lane.is_quiet() => State::Busy,
+            _ if self.lane.is_quiet() || self.is_going => State::Busy,
             Some(1..) if !self.stands_by => State::Warm,
             None if waits_to_connect => State::Waiting,
             None if self.links.dialling.is_none() => State::Cold,

@@ -56,6 +56,7 @@ pub(crate) fn idle_lane(
     register: &Arc<Register>,
 ) -> Arc<RunningLane> {
     let sizing = Sizing {
+        limit: Arc::default(),
         workers: 0,
         capacity,
         streams: None,
@@ -68,5 +69,5 @@ pub(crate) fn idle_lane(
     };
     let files = CredentialFiles::new(Vec::new(), Box::new(|| Ok(route())));
     let way = (route(), files);
-    RunningLane::new(known, sizing, way, limits, logs, register)
+    RunningLane::new(known, &sizing, way, limits, logs, register)
 }

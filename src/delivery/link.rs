@@ -242,7 +242,7 @@ impl<T: Transport> Link<T> {
         let old = until.saturating_duration_since(self.opened) >= WORTHY_AGE;
         let answered = self.session.answered();
         let busy = self.session.is_useful() && (old || answered >= WORTHY_ANSWERS);
-        let idle = self.session.retiring() == Some(IDLE);
+        let idle = matches!(self.session.retiring(), Some(IDLE | YIELDED));
         // Its provider may part with it while most of the answers are under way: they decide.
         let in_flight = u64::try_from(self.in_flight()).unwrap_or(u64::MAX);
         let is_open = answered.saturating_add(in_flight) >= WORTHY_ANSWERS;
@@ -330,6 +330,7 @@ impl<T: Transport> Link<T> {
             failed: !(self.session.is_useful()
                 || self.session.is_refused()
                 || why == IDLE
+                || why == YIELDED
                 || why == REPLACED
                 || why == HELD),
             peer: self.peer(),
@@ -372,6 +373,9 @@ const IDLE: &str = "idle";
 
 /// Why a connection ends that has refused pushes which no other connection takes.
 pub(super) const REFUSES: &str = "it refused pushes that no other connection takes";
+
+/// Why a connection ends whose thread yields its place.
+pub(super) const YIELDED: &str = "core.provider_connections: another lane has its place";
 
 /// Why a connection of a route that is no longer the lane's ends.
 pub(super) const REPLACED: &str = "its route was replaced";

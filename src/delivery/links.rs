@@ -56,6 +56,11 @@ impl<T: Transport> Links<T> {
         links.for_each(|link| link.flush(now, ended));
     }
 
+    /// Whether there is none, nor one that drains.
+    pub(super) fn are_none(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
     /// There is input that no wait will report.
     pub(super) fn have_more(&self) -> bool {
         self.iter().any(Link::has_more)

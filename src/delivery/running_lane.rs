@@ -13,7 +13,7 @@ use super::register::Register;
 use super::route::Route;
 use super::settler::Settler;
 use super::threads::{LOOKS_EVERY, Threads};
-use crate::lane::Lane;
+use crate::lane::{ConnectionLimit, Lane};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::{self, Moment};
@@ -24,10 +24,12 @@ use crate::stats::LaneStats;
 const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 
 /// How large a lane is, and how it begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sizing {
-    /// Its connection threads.
+    /// Its connection threads at most.
     pub workers: usize,
+    /// What bounds those of all lanes together.
+    pub limit: Arc<ConnectionLimit>,
     /// Pushes that it holds at most.
     pub capacity: usize,
     /// Streams in flight on a connection at most, if not only the provider limits them.
@@ -59,13 +61,14 @@ impl RunningLane {
     /// Makes it; nothing of it runs before there is something to do.
     pub fn new(
         (id, stats): (LaneId, Arc<LaneStats>),
-        sizing: Sizing,
+        sizing: &Sizing,
         (route, files): (Route, CredentialFiles),
         limits: Limits,
         logs: &Logs,
         register: &Arc<Register>,
     ) -> Arc<Self> {
         let lane = Lane::counting(id, sizing.capacity, sizing.workers, stats);
+        sizing.limit.join(&lane);
         if let Some(streams) = sizing.streams {
             lane.set_stream_limit(usize::try_from(streams).unwrap_or(usize::MAX));
         }

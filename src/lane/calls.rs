@@ -1,6 +1,8 @@
 //! Who is called for the work of a lane, and which of its threads may wait or end.
 
 use super::Lane;
+use std::time::Instant;
+
 use super::attendance::State;
 use crate::push::ConnectionId;
 
@@ -42,6 +44,49 @@ impl Lane {
         let is_needed =
             |others: usize| self.has_work_for(None) || (others == 0 && self.room.outstanding() > 0);
         let present = || self.crew.attendance().present();
-        !is_needed(present().saturating_sub(1)) && self.crew.dismiss(seat, || is_needed(present()))
+        if is_needed(present().saturating_sub(1))
+            || !self.crew.dismiss(seat, || is_needed(present()))
+        {
+            return false;
+        }
+        self.crew.has_ended(seat, false);
+        true
+    }
+
+    /// Thread `seat`, which has nothing in its hands, ends to yield its place to another lane: true
+    /// if it must. It goes on only if it is asked something.
+    pub fn withdraw(&self, seat: usize) -> bool {
+        let withdraws = self.crew.dismiss(seat, || false);
+        if withdraws {
+            self.crew.has_ended(seat, true);
+            self.call_for_work();
+        }
+        withdraws
+    }
+
+    /// Thread `seat` has ended with its lane; `is_going` if it had to for the sake of another.
+    pub fn has_ended(&self, seat: usize, is_going: bool) {
+        self.crew.has_ended(seat, is_going);
+    }
+
+    /// Whether thread `seat` is to go for the sake of another lane; true once. A busy lane keeps
+    /// its last one.
+    pub fn is_to_go(&self, seat: usize) -> bool {
+        self.crew.is_to_go(seat, self.room.outstanding() > 0)
+    }
+
+    /// Notes whether the lane is idle, and since when: one that is yields to others.
+    pub fn note_idle(&self, now: Instant) {
+        self.crew.note_idle(self.room.outstanding() == 0, now);
+    }
+
+    /// Calls a thread if there is work for one that is still to connect, or for the first.
+    pub(super) fn call_for_work(&self) {
+        if !self.is_stopped() {
+            if self.has_work_for(None) {
+                self.call();
+            }
+            self.call_first();
+        }
     }
 }

@@ -2,9 +2,12 @@
 //! and which of them may connect.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Instant;
 
 use super::attendance::{Attendance, Call, State};
+use super::connection_limit::ConnectionLimit;
 use super::dial::Dial;
 use super::inquiry::Inquiries;
 use super::lock;
@@ -21,6 +24,12 @@ pub struct Crew {
     /// What wakes those that run.
     wakes: Box<[Mutex<Option<Wake>>]>,
     start: OnceLock<Start>,
+    /// What bounds their number, and as whom that knows them.
+    limit: OnceLock<(Arc<ConnectionLimit>, u64)>,
+    /// Those that are asked to go for the sake of another lane.
+    to_go: Box<[AtomicBool]>,
+    /// Since when there has been nothing to do.
+    idle_since: Mutex<Option<Instant>>,
     inquiries: Inquiries,
     dial: Mutex<Dial>,
     /// Wakes who reads the credential files again.
@@ -34,6 +43,9 @@ impl Crew {
             attendance: Attendance::new(threads),
             wakes: (0..threads).map(|_| Mutex::default()).collect(),
             start: OnceLock::new(),
+            limit: OnceLock::new(),
+            to_go: (0..threads).map(|_| AtomicBool::new(false)).collect(),
+            idle_since: Mutex::default(),
             inquiries: Inquiries::new(threads),
             dial: Mutex::default(),
             reader: OnceLock::new(),
@@ -85,6 +97,80 @@ impl Crew {
             self.seat(seat, wake);
         }
         false
+    }
+
+    /// Has the number of threads bounded by that, as of `id`; the first stays.
+    pub(super) fn share(&self, limit: Arc<ConnectionLimit>, id: u64) {
+        let _already_shares = self.limit.set((limit, id)).is_err();
+    }
+
+    /// Thread `seat` has ended and yields its place, as it had to if it `is_going`.
+    pub(super) fn has_ended(&self, seat: usize, is_going: bool) {
+        let was_asked = self.takes_leave(seat) || is_going;
+        if let Some((limit, id)) = self.limit.get() {
+            limit.give_back(*id, was_asked);
+            limit.hand_on();
+        }
+    }
+
+    /// Asks a thread to go, the one that is missed least; false if there is none.
+    pub(super) fn ask_to_go(&self) -> bool {
+        let states = [
+            State::Cold,
+            State::Waiting,
+            State::Warm,
+            State::Busy,
+            State::Looking,
+        ];
+        let by_state = states.into_iter().flat_map(|state| {
+            let seats = 0..self.wakes.len();
+            seats.filter(move |seat| self.attendance.is(*seat, state))
+        });
+        let is_free = |seat: &usize| {
+            let flag = self.to_go.get(*seat);
+            flag.is_some_and(|flag| !flag.swap(true, Ordering::AcqRel))
+        };
+        let asked = by_state.into_iter().find(is_free);
+        asked.inspect(|seat| self.wake(*seat)).is_some()
+    }
+
+    /// Whether thread `seat` is asked to go; true once.
+    fn takes_leave(&self, seat: usize) -> bool {
+        let flag = self.to_go.get(seat);
+        flag.is_some_and(|flag| flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::AcqRel))
+    }
+
+    /// Whether thread `seat` is to go, which it is not if the lane `is_busy` with it alone.
+    pub(super) fn is_to_go(&self, seat: usize, is_busy: bool) -> bool {
+        if !self.takes_leave(seat) {
+            return false;
+        }
+        let limit = self.limit.get();
+        let goes = limit.is_none_or(|(limit, id)| limit.goes(*id, is_busy));
+        if !goes {
+            // Others hear of it when there is nothing to do again, however soon that is.
+            *lock(&self.idle_since) = None;
+        }
+        goes
+    }
+
+    /// Notes whether there is nothing to do.
+    pub(super) fn note_idle(&self, is_idle: bool, now: Instant) {
+        let Some((limit, _)) = self.limit.get() else {
+            return;
+        };
+        let mut since = lock(&self.idle_since);
+        let is_news = is_idle && since.is_none();
+        *since = is_idle.then(|| since.unwrap_or(now));
+        drop(since);
+        if is_news {
+            limit.look();
+        }
+    }
+
+    /// Since when there has been nothing to do.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        *lock(&self.idle_since)
     }
 
     /// Wakes a thread for work, or starts one, unless one is looking already or none could send it.
@@ -148,8 +234,14 @@ impl Crew {
         match called {
             Call::Wake(seat) => self.wake(seat),
             Call::Start(seat) => {
+                let limit = self.limit.get();
+                if !limit.is_none_or(|(limit, id)| limit.take(*id)) {
+                    self.attendance.stay_away(seat);
+                    return false;
+                }
                 if !self.start.get().is_some_and(|start| start(seat)) {
                     self.attendance.stay_away(seat);
+                    self.has_ended(seat, false);
                     return false;
                 }
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::connection_limit::ConnectionLimit;
 use crate::push::LaneId;
 use crate::stats::{LaneFigures, LaneStats};
 
@@ -13,6 +14,8 @@ pub struct Lanes<L> {
     known: BTreeMap<LaneId, Known<L>>,
     /// What takes nothing more, and finishes what it has or leaves it to the backlog.
     leaving: Vec<Arc<L>>,
+    /// What bounds the connection threads of all of them.
+    limit: Arc<ConnectionLimit>,
 }
 
 /// One lane of the registry.
@@ -34,6 +37,7 @@ impl<L> Lanes<L> {
         Self {
             known: ids.into_iter().map(known).collect(),
             leaving: Vec::new(),
+            limit: Arc::default(),
         }
     }
 
@@ -58,6 +62,11 @@ impl<L> Lanes<L> {
     /// What takes nothing more.
     pub fn leaving(&self) -> &[Arc<L>] {
         &self.leaving
+    }
+
+    /// What bounds the connection threads of all of them, also of those to come.
+    pub fn limit(&self) -> &Arc<ConnectionLimit> {
+        &self.limit
     }
 
     /// All that are known, in the order of their numbers.
@@ -109,6 +118,7 @@ impl<L> Clone for Lanes<L> {
         Self {
             known: self.known.iter().map(same).collect(),
             leaving: self.leaving.clone(),
+            limit: Arc::clone(&self.limit),
         }
     }
 }

@@ -64,7 +64,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("core.hosts", _) => one(json!(["push.example"])),
         ("core.socket_group", _) => one(json!("0")),
         ("core.compatible_with", _) => one(json!("gaurun")),
-        ("core.pusher_max", _) => one(json!(7)),
+        ("core.pusher_max" | "core.provider_connections", _) => one(json!(7)),
         ("core.api_key_path", _) => {
             fs::write(site.path("keys"), API_KEY).unwrap();
             one(json!(site.path("keys")))

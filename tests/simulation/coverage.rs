@@ -84,6 +84,7 @@ kinds! {
     Purged "settled as purged"
     RateUsedUp "rate used up"
     ThreadStarted "thread started for work"
+    BoundReached "as many threads as there may be"
     ThreadDismissed "thread ended that had nothing to do"
     Panicked "panic of a thread"
     StoodStill "thread that stood still"

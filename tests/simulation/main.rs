@@ -339,7 +339,13 @@ fn promises_hold_with_any_number_of_lanes_in_one_process() {
         coverage.missing()
     );
     if one.is_none() && worlds >= FIXED / 5 {
-        for kind in [Kind::Restarted, Kind::PushResumed, Kind::AuthTokenKept] {
+        let needed = [
+            Kind::Restarted,
+            Kind::PushResumed,
+            Kind::AuthTokenKept,
+            Kind::BoundReached,
+        ];
+        for kind in needed {
             assert!(coverage.of(kind) > 0, "{kind:?} never happened");
         }
     }

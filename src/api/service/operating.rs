@@ -182,6 +182,7 @@ impl Service {
     fn present_pushers(&self, lanes: &Lanes<RunningLane>) -> Pushers {
         let serving = lanes.serving().count();
         let connections = serving.saturating_mul(self.connections_per_lane);
+        let connections = connections.min(lanes.limit().most());
         let first = lanes.serving().next();
         let limit = first.map_or(usize::MAX, |running| running.lane.stream_limit());
         Pushers {

@@ -136,6 +136,8 @@ fn the_examples_of_the_file_are_valid() {
     let (config, _) = parse(&examples).unwrap();
     assert_eq!(config.core.workers.get(), 4);
     assert_eq!(config.core.pusher_max.map(NonZeroU32::get), Some(100));
+    let connections = config.core.provider_connections;
+    assert_eq!(connections.map(NonZeroUsize::get), Some(8));
 }
 
 /// A setting of the unit.

@@ -161,6 +161,7 @@ impl Running {
             format!("token {:.5}", privacy.token.shown("ab")),
             format!("hides_message {}", privacy.hides_message),
             format!("shutdown {:?}", self.daemon.shutdown_timeout),
+            format!("connections {}", self.daemon.lanes.get().limit().most()),
         ]);
         // Within less than what starts the ramp over.
         self.at += RAMP / 2;
@@ -257,6 +258,7 @@ fn authority(until: Duration) -> String {
 /// `EACH` is either platform, `DIR` the directory.
 const TABLE: &str = "\
 core.queues = 5 -> EACH queues 5
+core.provider_connections = 2 -> connections 2
 core.pusher_max = 7 -> EACH streams 7
 core.pusher_max = 0 -> EACH streams 1
 core.max_age = 60 -> EACH max_age 60s

@@ -20,6 +20,7 @@ impl<T: Transport> Desk<T> {
         while self.links.end_any(now, &mut self.trays.ended).is_some() {}
         self.leave_ended(now);
         self.trays.hand_back(&self.lane);
+        self.lane.has_ended(self.seat, self.is_going);
     }
 
     /// Settles what was answered, and leaves the rest to the next start.

@@ -12,7 +12,8 @@ use crate::push;
 impl<T: Transport> Desk<T> {
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
-        if self.links.present.is_some() || self.links.dialling.is_some() {
+        let has_one = self.links.present.is_some() || self.links.dialling.is_some();
+        if has_one || self.is_going {
             return false;
         }
         self.timers.stop(Timer::Connect);

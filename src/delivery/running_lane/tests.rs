@@ -41,6 +41,7 @@ fn way(authority: &Authority) -> (Route, CredentialFiles) {
 fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
     let sizing = Sizing {
         workers: 4,
+        limit: Arc::default(),
         capacity: 1000,
         streams: None,
         first_probe: AMPLE,
@@ -60,7 +61,7 @@ fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
             Arc::<LaneStats>::default(),
         );
         let register = Arc::<Register>::default();
-        RunningLane::new(known, sizing, way(&authority), limits, &logs, &register)
+        RunningLane::new(known, &sizing, way(&authority), limits, &logs, &register)
     };
     (1..=many).map(lane).collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sterna::delivery::register::Register;
+use sterna::lane::ConnectionLimit;
 
 use super::{ENDED_WITHIN, Report, SETTLED_WITHIN, World};
 use crate::coverage::Kind;
@@ -24,6 +25,9 @@ pub(crate) struct Machine {
     /// What outlives the process, if it keeps a journal.
     pub(super) journal: Option<Arc<Journal>>,
     register: RefCell<Arc<Register>>,
+    /// How many threads all lanes together may have.
+    most: usize,
+    limit: RefCell<Arc<ConnectionLimit>>,
 }
 
 impl Machine {
@@ -33,13 +37,28 @@ impl Machine {
             clock_sets: Cell::new(0),
             journal: keeps.then(Arc::default),
             register: RefCell::default(),
+            most: usize::MAX,
+            limit: RefCell::default(),
         };
         machine.start();
         machine
     }
 
+    /// One whose lanes have no more threads than that together.
+    pub(super) fn bounded(self, most: usize) -> Self {
+        let machine = Self { most, ..self };
+        machine.start();
+        machine
+    }
+
+    /// What bounds the threads.
+    pub(super) fn limit(&self) -> Arc<ConnectionLimit> {
+        Arc::clone(&self.limit.borrow())
+    }
+
     /// A process begins.
     fn start(&self) {
+        self.limit.replace(ConnectionLimit::new(self.most));
         let register = Register::default();
         if let Some(journal) = &self.journal {
             register.set_backlog(Arc::new(Hold(Arc::clone(journal))));
@@ -111,10 +130,18 @@ fn advance(worlds: &mut [World]) {
             set_time(worlds, now + SETTLED_WITHIN);
         }
     }
+    let running: usize = worlds.iter().map(World::threads).sum();
+    let most = worlds[0].machine.most;
+    if running > most {
+        worlds[0].violate("more threads run than may");
+    }
+    if running == most {
+        worlds[0].count(Kind::BoundReached);
+    }
     for world in worlds {
         let now = world.now;
         world.net.borrow_mut().ledger.check_waiting(now);
-        world.check_threads();
+        world.check_threads(running == most);
     }
 }
 

@@ -22,8 +22,11 @@ const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
 /// its end.
 pub(crate) fn run(seed: u64, traced: bool) -> Vec<Report> {
     let mut dice = Dice::new(seed);
-    let machine = Rc::new(Machine::new(dice.chance(700)));
+    let machine = Machine::new(dice.chance(700));
     let many = dice.one_of(&[1, 2, 3, 4, 5]);
+    // Each lane needs one when all are busy.
+    let beyond = Dice::new(dice.draw()).one_of(&[0, 1, 2, usize::MAX - many]);
+    let machine = Rc::new(machine.bounded(many + beyond));
     let numbered = (1..).zip(NAMES).take(many);
     let mut lanes: Vec<World> = numbered
         .map(|(number, name)| {

@@ -46,6 +46,7 @@ impl World {
         self.keeper = Keeper::default();
         let mut net = self.net.borrow_mut();
         self.lane.set_stream_limit(net.pusher_max);
+        self.machine.limit().join(&self.lane);
         self.called = Called::of(&self.lane);
         let route = site.route(self.key, &net.issuer, moment);
         self.present_route = PresentRoute::new(&self.lane, route);

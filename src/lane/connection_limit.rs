@@ -1,0 +1,243 @@
+//! How many connection threads all lanes together may have, and which lane yields one to another.
+//!
+//! A lane that wants a thread takes a place, or waits for one; then another is asked to yield. The
+//! lane that was idle longest is, and if none is idle, for a lane without a thread, the one that
+//! has the most: a busy lane keeps one. A thread that is to go sends nothing more, and ends once
+//! what it has sent is answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
+
+use super::{Lane, lock};
+
+/// The bound on the connection threads of all lanes that share it.
+#[derive(Debug, Default)]
+pub struct ConnectionLimit(Mutex<Places>);
+
+#[derive(Debug)]
+struct Places {
+    most: usize,
+    taken: usize,
+    /// By the order in which they came.
+    members: BTreeMap<u64, Member>,
+    /// Lanes that have come.
+    joined: u64,
+    /// How often one has waited for a place.
+    waits: u64,
+}
+
+/// A lane that shares the places.
+#[derive(Debug)]
+struct Member {
+    lane: Weak<Lane>,
+    /// Places that it has.
+    threads: usize,
+    /// Of those, how many it was asked to yield.
+    asked: usize,
+    /// Where it stands among those that wait for one.
+    waits: Option<u64>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            most: usize::MAX,
+            taken: 0,
+            members: BTreeMap::new(),
+            joined: 0,
+            waits: 0,
+        }
+    }
+}
+
+impl Member {
+    /// Threads that stay.
+    fn stay(&self) -> usize {
+        self.threads.saturating_sub(self.asked)
+    }
+
+    fn is_idle(&self) -> bool {
+        let lane = self.lane.upgrade();
+        lane.is_none_or(|lane| lane.room().outstanding() == 0)
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        self.lane.upgrade()?.crew().idle_since()
+    }
+
+    /// Has one of its threads go.
+    fn ask(&mut self) {
+        if self
+            .lane
+            .upgrade()
+            .is_some_and(|lane| lane.crew().ask_to_go())
+        {
+            self.asked += 1;
+        }
+    }
+}
+
+impl Places {
+    /// Asks another lane than that one to yield a place: one that is idle, or, if that is for a
+    /// lane without a thread, one that is busy and keeps others.
+    fn ask_one(&mut self, other_than: Option<u64>, has_none: bool) {
+        let others = self.members.iter_mut();
+        let others = others.filter(|(id, it)| Some(**id) != other_than && it.stay() > 0);
+        let (idle, busy): (Vec<_>, Vec<_>) = others.partition(|(_, it)| it.is_idle());
+        // Who has become idle a moment ago does not know yet since when.
+        let longest = idle.into_iter().min_by_key(|(_, it)| {
+            let since = it.idle_since();
+            (since.is_none(), since)
+        });
+        let busy = busy.into_iter().filter(|(_, it)| has_none && it.stay() > 1);
+        let yields = longest.or_else(|| busy.max_by_key(|(_, it)| it.stay()));
+        if let Some((_, member)) = yields {
+            member.ask();
+        }
+    }
+
+    /// Asks for as many places as are waited for.
+    fn ask_for_waiting(&mut self) {
+        let waiting = self.members.iter().filter(|(_, it)| it.waits.is_some());
+        let first = waiting
+            .clone()
+            .min_by_key(|(_, it)| (it.stay() > 0, it.waits));
+        if let Some((id, has_none)) = first.map(|(id, it)| (*id, it.stay() == 0))
+            && waiting.count() > self.asked()
+        {
+            self.ask_one(Some(id), has_none);
+        }
+    }
+
+    /// Places that are being yielded.
+    fn asked(&self) -> usize {
+        self.members.values().map(|it| it.asked).sum()
+    }
+
+    /// The lane that may have the place that is free, if one is.
+    fn next(&mut self) -> Option<Weak<Lane>> {
+        let is_free = self.taken < self.most;
+        let waiting = self.members.values_mut();
+        let waiting = waiting.filter(|it| is_free && it.waits.is_some());
+        let next = waiting.min_by_key(|it| (it.threads > 0, it.waits))?;
+        next.waits = None;
+        Some(Weak::clone(&next.lane))
+    }
+}
+
+impl ConnectionLimit {
+    /// So many at most.
+    pub fn new(most: usize) -> Arc<Self> {
+        let limit = Self::default();
+        lock(&limit.0).most = most;
+        Arc::new(limit)
+    }
+
+    /// Threads that there may be.
+    pub fn most(&self) -> usize {
+        lock(&self.0).most
+    }
+
+    /// Has that lane, which has no thread yet, share the places.
+    pub fn join(self: &Arc<Self>, lane: &Arc<Lane>) {
+        let mut places = lock(&self.0);
+        let is_there = |it: &mut Member| it.threads > 0 || it.lane.strong_count() > 0;
+        places.members.retain(|_, it| is_there(it));
+        places.joined += 1;
+        let (id, lane_of) = (places.joined, Arc::downgrade(lane));
+        let member = Member {
+            lane: lane_of,
+            threads: 0,
+            asked: 0,
+            waits: None,
+        };
+        places.members.insert(id, member);
+        drop(places);
+        lane.crew().share(Arc::clone(self), id);
+    }
+
+    /// Lets there be so many from now on: those beyond that are asked to go, and as long as every
+    /// lane is busy with one alone, there are more.
+    pub fn set_most(&self, most: usize) {
+        let mut places = lock(&self.0);
+        places.most = most;
+        let mut asked = None;
+        while asked != Some(places.asked()) && places.taken - places.asked() > most {
+            asked = Some(places.asked());
+            places.ask_one(None, true);
+        }
+        drop(places);
+        self.hand_on();
+    }
+
+    /// Takes a place for a thread of that lane; else it is called when there is one.
+    pub(super) fn take(&self, id: u64) -> bool {
+        let places = &mut *lock(&self.0);
+        let is_free = places.taken < places.most;
+        let Some(member) = places.members.get_mut(&id) else {
+            return true;
+        };
+        if is_free {
+            (member.threads, member.waits) = (member.threads + 1, None);
+            places.taken += 1;
+        } else if member.waits.is_none() {
+            places.waits += 1;
+            member.waits = Some(places.waits);
+            places.ask_for_waiting();
+        }
+        is_free
+    }
+
+    /// A thread of that lane has ended; `was_asked` to.
+    pub(super) fn give_back(&self, id: u64, was_asked: bool) {
+        let places = &mut *lock(&self.0);
+        if let Some(member) = places.members.get_mut(&id).filter(|it| it.threads > 0) {
+            member.threads -= 1;
+            member.asked = member.asked.saturating_sub(usize::from(was_asked));
+            places.taken -= 1;
+        }
+    }
+
+    /// Whether a thread of that lane that was asked to go is to, now that the lane `is_busy` or
+    /// not.
+    pub(super) fn goes(&self, id: u64, is_busy: bool) -> bool {
+        let places = &mut *lock(&self.0);
+        let Some(member) = places.members.get_mut(&id) else {
+            return true;
+        };
+        let goes = !is_busy || member.stay() > 0;
+        if !goes {
+            member.asked = member.asked.saturating_sub(1);
+            places.ask_for_waiting();
+        }
+        goes
+    }
+
+    /// A lane has become idle: it yields to one that waits.
+    pub(super) fn look(&self) {
+        lock(&self.0).ask_for_waiting();
+    }
+
+    /// Calls those that wait, as far as places are free, and asks for the others.
+    pub(super) fn hand_on(&self) {
+        while let Some(next) = self.next() {
+            if let Some(lane) = next.upgrade() {
+                lane.call_for_work();
+            }
+        }
+    }
+
+    /// Who is to be called next; asks for places if none is free.
+    fn next(&self) -> Option<Weak<Lane>> {
+        let mut places = lock(&self.0);
+        let next = places.next();
+        if next.is_none() {
+            places.ask_for_waiting();
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+use std::time::Duration;
+
+use super::*;
+use crate::lane::State;
+use crate::moment::Moment;
+use crate::push::{LaneId, Provider, fixture};
+
+/// Lanes of up to three threads each, which share so many places.
+struct Site {
+    limit: Arc<ConnectionLimit>,
+    lanes: Vec<Arc<Lane>>,
+    start: Instant,
+}
+
+impl Site {
+    fn new(most: usize, lanes: u16) -> Self {
+        let limit = ConnectionLimit::new(most);
+        let lane = |number| {
+            let lane = Lane::new(LaneId::new(number, Provider::Apns, "lane"), 100, 3);
+            limit.join(&lane);
+            let weak = Arc::downgrade(&lane);
+            let start = move |seat| {
+                let lane = weak.upgrade().unwrap();
+                lane.crew().seat(seat, Box::new(|| ()));
+                lane.crew().attendance().leave(seat, State::Busy);
+                true
+            };
+            lane.crew().on_start(Box::new(start));
+            lane
+        };
+        Self {
+            lanes: (1..=lanes).map(lane).collect(),
+            limit,
+            start: Instant::now(),
+        }
+    }
+
+    /// So many pushes come to a lane.
+    fn enqueue(&self, lane: usize, pushes: usize) {
+        let lane = &self.lanes[lane];
+        let room = lane.room().reserve(pushes).unwrap();
+        lane.enqueue(room, fixture::pushes(1, pushes, Moment::now()));
+    }
+
+    /// All of them are settled, that many seconds after the start.
+    fn settle(&self, lane: usize, secs: u64) {
+        let lane = &self.lanes[lane];
+        lane.room().settled(lane.take_rest().len());
+        lane.note_idle(self.start + Duration::from_secs(secs));
+    }
+
+    /// Its threads look; those that were asked to go do.
+    fn look(&self, lane: usize) {
+        let lane = &self.lanes[lane];
+        let seats = 0..3;
+        let go = seats.filter(|seat| lane.is_to_go(*seat));
+        let go: Vec<_> = go.collect();
+        assert!(go.into_iter().all(|seat| lane.withdraw(seat)));
+    }
+
+    /// The threads of each lane.
+    fn threads(&self) -> Vec<usize> {
+        let present = |lane: &Arc<Lane>| lane.crew().attendance().present();
+        let threads: Vec<_> = self.lanes.iter().map(present).collect();
+        assert!(threads.iter().sum::<usize>() <= self.limit.most());
+        threads
+    }
+}
+
+#[test]
+fn the_lane_that_was_idle_longest_yields_and_the_bound_holds() {
+    let site = Site::new(2, 3);
+    site.enqueue(0, 1);
+    site.enqueue(1, 1);
+    assert_eq!(site.threads(), [1, 1, 0]);
+    site.settle(1, 1);
+    site.settle(0, 2);
+    site.enqueue(2, 1);
+    assert_eq!(site.threads(), [1, 1, 0], "none is free yet");
+    site.look(0);
+    assert_eq!(site.threads(), [1, 1, 0], "it was idle for less long");
+    site.look(1);
+    assert_eq!(site.threads(), [1, 0, 1]);
+}
+
+#[test]
+fn each_busy_lane_keeps_one_thread() {
+    let site = Site::new(3, 3);
+    (0..3).for_each(|_| site.enqueue(0, 1));
+    assert_eq!(site.threads(), [3, 0, 0]);
+    site.enqueue(0, 1);
+    site.enqueue(1, 1);
+    site.look(0);
+    assert_eq!(site.threads(), [2, 1, 0]);
+    site.enqueue(1, 1);
+    site.look(0);
+    assert_eq!(
+        site.threads(),
+        [2, 1, 0],
+        "who has one takes none from who is busy"
+    );
+    site.enqueue(2, 1);
+    site.look(0);
+    site.look(1);
+    assert_eq!(site.threads(), [1, 1, 1]);
+    (0..3).for_each(|lane| site.enqueue(lane, 1));
+    (0..3).for_each(|lane| site.look(lane));
+    assert_eq!(site.threads(), [1, 1, 1]);
+    site.settle(2, 1);
+    site.look(2);
+    assert_eq!(site.threads(), [2, 1, 0], "who has waited longest");
+}
+
+#[test]
+fn who_turns_busy_before_it_has_gone_keeps_its_last_thread() {
+    let site = Site::new(1, 2);
+    site.enqueue(0, 1);
+    site.settle(0, 1);
+    site.enqueue(1, 1);
+    site.enqueue(0, 1);
+    site.look(0);
+    assert_eq!(site.threads(), [1, 0]);
+    site.settle(0, 2);
+    site.look(0);
+    assert_eq!(site.threads(), [0, 1], "it was asked again");
+    site.settle(1, 3);
+    site.enqueue(0, 1);
+    assert!(site.lanes[1].dismiss(0), "by itself, having been asked");
+    assert_eq!(site.threads(), [1, 0]);
+}
+
+#[test]
+fn another_bound_holds_from_then_on() {
+    let site = Site::new(3, 2);
+    (0..3).for_each(|_| site.enqueue(0, 1));
+    site.enqueue(1, 1);
+    site.look(0);
+    assert_eq!(site.threads(), [2, 1]);
+    site.limit.set_most(2);
+    site.look(0);
+    site.look(1);
+    assert_eq!(site.threads(), [1, 1]);
+    site.enqueue(0, 1);
+    assert_eq!(site.threads(), [1, 1]);
+    site.limit.set_most(usize::MAX);
+    assert_eq!(site.threads(), [2, 1], "who waits need not come again");
+}
