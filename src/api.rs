@@ -5,6 +5,7 @@
 //! in modules that are pure, and say so.
 
 mod answer;
+pub mod content;
 pub mod idempotency;
 pub mod ids;
 pub mod ignored;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::lane_making::enabled;
-use super::routes;
 use super::state_directory::journal_directory;
 use super::unreadable::Unreadable;
+use crate::api::content::{check_device_token, content_of};
 use crate::api::plan::ContentOf;
 use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
@@ -106,7 +106,7 @@ impl Judge {
             allow_incomplete,
             allows_empty_message: config.core.allows_empty_message,
             hides_message: config.log.hide_message,
-            content: Box::new(routes::content_of(config)),
+            content: Box::new(content_of(config.core.is_like_gaurun)),
         }
     }
 
@@ -155,7 +155,7 @@ impl Judge {
             return Disposition::HeldBack(Obstacle::Zone);
         };
         let mut notification = push.notification.clone();
-        let built = routes::check_device_token(lane, push.token.as_str())
+        let built = check_device_token(lane, push.token.as_str())
             .map_err(str::to_owned)
             .and_then(|()| (self.content)(&mut notification));
         let (content, error) = match built {

@@ -1,12 +1,12 @@
 //! From the configuration to the two routes: reads keys and certificates, makes TLS set-ups.
 
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::state_directory::StateDirectory;
 use super::token_file;
 use crate::config::ProviderUrl;
-use crate::config::{ApnsConfig, ApnsCredential, Config, FcmConfig, LaneConfig, ProviderConfig};
+use crate::config::{ApnsConfig, ApnsCredential, FcmConfig, LaneConfig, ProviderConfig};
 use crate::delivery::credential::Credentials;
 use crate::delivery::credential_files::{CredentialFiles, Unroutable};
 use crate::delivery::route::Route;
@@ -20,8 +20,7 @@ use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{AccessTokens, Account, EXCHANGE_TIMEOUT};
 use crate::provider::apns::{self, AuthTokens};
-use crate::provider::{self, fcm};
-use crate::push::{Content, LaneId, Notification};
+use crate::provider::fcm;
 
 /// Longest time for taking what we write, before a connection counts as dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -194,28 +193,6 @@ fn fcm_route(
         timeout: lane.timeout,
         idle_timeout: lane.keepalive_timeout,
     })
-}
-
-/// Makes contents by the providers' rules, settles the push type, and warns once per configuration
-/// of what may be refused.
-pub(super) fn content_of(
-    config: &Config,
-) -> impl Fn(&mut Notification) -> Result<Content, String> + Send + Sync + 'static {
-    let as_gaurun = config.core.is_like_gaurun;
-    let doubtful = Once::new();
-    move |notification| {
-        let provider = provider::of(notification.lane.provider());
-        if let Some(text) = provider.doubt(notification) {
-            let lane = notification.lane;
-            doubtful.call_once(|| ::log::warn!("{lane}: {text} (told once)"));
-        }
-        provider.payload(notification, as_gaurun)
-    }
-}
-
-/// Checks a device token by its provider's rules.
-pub(super) fn check_device_token(lane: LaneId, token: &str) -> Result<(), &'static str> {
-    provider::of(lane.provider()).check_device_token(token)
 }
 
 fn options(streams_before_settings: u32) -> http2::Options {

@@ -1,6 +1,7 @@
 //! What callers can rely on, made of the configuration: at the start and again at each reload.
 
-use super::{StartError, StartErrorKind, routes};
+use super::{StartError, StartErrorKind};
+use crate::api::content::{check_device_token, content_of};
 use crate::api::request::Trailing;
 use crate::api::{Rules, Terms};
 use crate::config::{self, Config, HideToken};
@@ -18,8 +19,8 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             notification_max: config.core.notification_max.get(),
             allows_empty_message: config.core.allows_empty_message,
             as_gaurun: config.core.is_like_gaurun,
-            check_token: routes::check_device_token,
-            content: Box::new(routes::content_of(config)),
+            check_token: check_device_token,
+            content: Box::new(content_of(config.core.is_like_gaurun)),
         },
         keys,
         hosts: config.core.hosts.clone(),
