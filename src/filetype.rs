@@ -22,13 +22,13 @@ use crate::regular::{shell_word, without_mark};
 
 /// Says what a file is and what to do, if that is known. It was found to be not what is wanted.
 pub fn complaint(file: &[u8], wanted: Wanted, path: &Path) -> Option<String> {
-    let kind = Kind::of(file, wanted)?;
+    let kind = OtherKind::of(file, wanted)?;
     Some(kind.told(wanted, path))
 }
 
 /// A kind of file that is none of those that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum OtherKind {
     Empty,
     Utf16(&'static str),
     WebPage,
@@ -73,7 +73,7 @@ enum Label {
     OpenSsh,
 }
 
-impl Kind {
+impl OtherKind {
     fn of(file: &[u8], wanted: Wanted) -> Option<Self> {
         let file = without_mark(file);
         if file.trim_ascii().is_empty() {

@@ -110,7 +110,7 @@ pub use settings::{RESERVE_BYTES, SEGMENT_BYTES, Settings, SyncPolicy};
 pub use state::State;
 
 use self::batch::Group;
-use self::catalogue::Shared;
+use self::catalogue::SharedCatalogue;
 use self::flusher::Flusher;
 use self::inbox::{Contents, Inbox, Reply};
 use self::store::Store;
@@ -124,7 +124,7 @@ use crate::push::{Accepted, End, LaneId, PushId};
 #[derive(Debug)]
 pub struct Journal {
     inbox: Arc<Inbox>,
-    catalogue: Shared,
+    catalogue: SharedCatalogue,
     flusher: Mutex<Option<JoinHandle<()>>>,
     heartbeat: Heartbeat,
 }

@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
-pub use attendance::{Attendance, Call, State};
+pub use attendance::{Attendance, Call, SeatState};
 pub use connection_limit::ConnectionLimit;
 pub use crew::{Crew, Start, Wake};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use clock::{Clock, LOOK_EVERY, Reading, TOLD_FROM};
+use clock::{Clock, ClockReading, LOOK_EVERY, TOLD_FROM};
 pub use wait::{receive_within, wait_while};
 
 /// A point in time: the monotonic clock for waiting, the wall clock for what is told to others.
@@ -147,7 +147,7 @@ const STACK: usize = 256 * 1024;
 
 fn read() -> (Instant, Duration) {
     let (instant, beginning) = *BEGINNING;
-    let Reading { ran, stood } = CLOCK.read(passed);
+    let ClockReading { ran, stood } = CLOCK.read(passed);
     (instant + ran.saturating_sub(beginning), stood)
 }
 

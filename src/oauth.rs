@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::moment::server_clock::ServerClock;
-pub use answer::{ACCESS_TOKEN_MAX, ANSWER_BODY_MAX, Class, ROWS, Row};
+pub use answer::{ACCESS_TOKEN_MAX, ANSWER_BODY_MAX, Class, ExchangeRow, ROWS};
 pub use exchange::{EXCHANGE_TIMEOUT, exchange_once};
 pub use tokens::AccessTokens;
 

@@ -194,8 +194,11 @@ fn is_drawn_by_chance(word: &str) -> bool {
             let digits = run.bytes().filter(u8::is_ascii_digit).count();
             hex >= HEX_LEAST && digits >= HEX_LEAST / 4 && digits < hex
         });
-    let kinds: Vec<Kind> = word.bytes().filter_map(Kind::of).collect();
-    let digits = kinds.iter().filter(|kind| **kind == Kind::Digit).count();
+    let kinds: Vec<CharacterClass> = word.bytes().filter_map(CharacterClass::of).collect();
+    let digits = kinds
+        .iter()
+        .filter(|kind| **kind == CharacterClass::Digit)
+        .count();
     let changes = kinds.windows(2).filter(|pair| pair.first() != pair.last());
     let changes = changes.count().saturating_mul(20);
     // Of a hundred characters drawn from 62, 16 are digits, and 63 are of another kind than the one
@@ -210,13 +213,13 @@ fn is_drawn_by_chance(word: &str) -> bool {
 
 /// The bytes that count.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CharacterClass {
     Digit,
     Small,
     Capital,
 }
 
-impl Kind {
+impl CharacterClass {
     const fn of(byte: u8) -> Option<Self> {
         match byte {
             b'0'..=b'9' => Some(Self::Digit),

@@ -34,18 +34,18 @@ impl PidFile {
         for _ in 0..MAX_TRIES {
             let opened = open(path).map_err(|error| {
                 fail(if regular::is_link(&error) {
-                    Fault::Link
+                    PidFileFault::Link
                 } else {
-                    Fault::Io(error)
+                    PidFileFault::Io(error)
                 })
             })?;
             let mut file = Lockable(opened);
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(fail(Fault::Held(regular::pid_in(&mut *file))));
+                    return Err(fail(PidFileFault::Held(regular::pid_in(&mut *file))));
                 }
-                Err(TryLockError::Error(error)) => return Err(fail(Fault::Io(error))),
+                Err(TryLockError::Error(error)) => return Err(fail(PidFileFault::Io(error))),
             }
             // Its last owner may have removed it while we waited for the lock.
             if is_at(&file, path) {
@@ -54,7 +54,7 @@ impl PidFile {
                 return Ok(Self { path, file });
             }
         }
-        Err(fail(Fault::Unsteady))
+        Err(fail(PidFileFault::Unsteady))
     }
 
     /// Why a file that is there is none of ours, so that [`PidFile::create`] does not overwrite it.
@@ -62,7 +62,7 @@ impl PidFile {
         let is_other = || fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
         match regular::open_itself(OpenOptions::new().read(true), path) {
             Ok(mut file) => match foreign(&mut file).ok()?? {
-                Fault::Theirs(..) => Some("the file is that of another program, which runs"),
+                PidFileFault::Theirs(..) => Some("the file is that of another program, which runs"),
                 _ => Some(NO_PID),
             },
             Err(_) => is_other().then_some(NO_PID),
@@ -85,11 +85,11 @@ impl Drop for PidFile {
 #[derive(Debug)]
 pub struct PidFileError {
     path: PathBuf,
-    fault: Fault,
+    fault: PidFileFault,
 }
 
 #[derive(Debug)]
-enum Fault {
+enum PidFileFault {
     NoDirectory(PathBuf),
     Held(Option<u32>),
     Foreign,
@@ -103,12 +103,13 @@ enum Fault {
 impl PidFileError {
     /// Whether another instance is running.
     pub fn is_held(&self) -> bool {
-        matches!(self.fault, Fault::Held(_))
+        matches!(self.fault, PidFileFault::Held(_))
     }
 
     /// Whether the system does not let us make it.
     pub fn is_denied(&self) -> bool {
-        matches!(&self.fault, Fault::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+        use io::ErrorKind::PermissionDenied;
+        matches!(&self.fault, PidFileFault::Io(error) if error.kind() == PermissionDenied)
     }
 }
 
@@ -116,31 +117,35 @@ impl fmt::Display for PidFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.fault {
-            Fault::NoDirectory(directory) => write!(
+            PidFileFault::NoDirectory(directory) => write!(
                 f,
                 "failed to create pid file {path}: directory {} does not exist",
                 directory.display()
             ),
-            Fault::Held(Some(pid)) => write!(
+            PidFileFault::Held(Some(pid)) => write!(
                 f,
                 "another instance is running with pid {pid}: it holds pid file {path}"
             ),
-            Fault::Held(None) => write!(f, "another instance is running: it holds pid file {path}"),
-            Fault::Foreign => write!(
+            PidFileFault::Held(None) => {
+                write!(f, "another instance is running: it holds pid file {path}")
+            }
+            PidFileFault::Foreign => write!(
                 f,
                 "{path} is not a pid file (it holds something else than a number); not overwritten"
             ),
-            Fault::Theirs(pid, name) => write!(
+            PidFileFault::Theirs(pid, name) => write!(
                 f,
                 "{path} is the pid file of {name}, which runs with pid {pid}; not overwritten, \
                  name another one"
             ),
-            Fault::Link => write!(
+            PidFileFault::Link => write!(
                 f,
                 "{path} is a symbolic link, and a pid file is not written through one; remove it"
             ),
-            Fault::Unsteady => write!(f, "pid file {path} is replaced again and again by others"),
-            Fault::Io(error) => write!(f, "failed to create pid file {path}: {error}"),
+            PidFileFault::Unsteady => {
+                write!(f, "pid file {path} is replaced again and again by others")
+            }
+            PidFileFault::Io(error) => write!(f, "failed to create pid file {path}: {error}"),
         }
     }
 }
@@ -148,16 +153,16 @@ impl fmt::Display for PidFileError {
 impl std::error::Error for PidFileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.fault {
-            Fault::Io(error) => Some(error),
+            PidFileFault::Io(error) => Some(error),
             _ => None,
         }
     }
 }
 
-fn check_directory(path: &Path) -> Result<(), Fault> {
+fn check_directory(path: &Path) -> Result<(), PidFileFault> {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() && !directory.is_dir() => {
-            Err(Fault::NoDirectory(directory.to_owned()))
+            Err(PidFileFault::NoDirectory(directory.to_owned()))
         }
         _ => Ok(()),
     }
@@ -176,20 +181,20 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Why the file is none of ours, if it is not: it holds something else than a pid, or that of
 /// another program.
-fn foreign(file: &mut File) -> io::Result<Option<Fault>> {
+fn foreign(file: &mut File) -> io::Result<Option<PidFileFault>> {
     let found = file.metadata()?;
     if found.len() == 0 {
         return Ok(None);
     }
     let fits = found.len() <= regular::PID_BYTES as u64;
     let Some(pid) = regular::pid_in(&mut *file).filter(|_| fits) else {
-        return Ok(Some(Fault::Foreign));
+        return Ok(Some(PidFileFault::Foreign));
     };
     // A pid of ours may have been given again since, after a crash or when the machine was started.
     let wrote_it = |begun| found.modified().is_ok_and(|at| begun <= at + TICK);
     let theirs = name_of(&pid.to_string()).filter(|name| Some(name) != name_of("self").as_ref());
     let theirs = theirs.filter(|_| begun(pid).is_some_and(wrote_it));
-    Ok(theirs.map(|name| Fault::Theirs(pid, name)))
+    Ok(theirs.map(|name| PidFileFault::Theirs(pid, name)))
 }
 
 /// What a process that lives is called.
@@ -212,13 +217,13 @@ fn begun(pid: u32) -> Option<SystemTime> {
 }
 
 /// Overwrites a pid, and nothing else: a wrong path in the configuration must not cost a file.
-fn write_pid(file: &mut File) -> Result<(), Fault> {
-    if let Some(fault) = foreign(file).map_err(Fault::Io)? {
+fn write_pid(file: &mut File) -> Result<(), PidFileFault> {
+    if let Some(fault) = foreign(file).map_err(PidFileFault::Io)? {
         return Err(fault);
     }
-    file.rewind().map_err(Fault::Io)?;
-    file.set_len(0).map_err(Fault::Io)?;
-    write!(file, "{}", std::process::id()).map_err(Fault::Io)
+    file.rewind().map_err(PidFileFault::Io)?;
+    file.set_len(0).map_err(PidFileFault::Io)?;
+    write!(file, "{}", std::process::id()).map_err(PidFileFault::Io)
 }
 
 /// What a file is that is no pid file.

@@ -21,7 +21,9 @@ use crate::push::{
 };
 
 pub use retry_after::RETRY_AFTER_MAX;
-pub use seam::{Addressing, Draft, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Pings, Shared, Vendor};
+pub use seam::{
+    Addressing, Draft, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Pings, SharedFields, Vendor,
+};
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.
 ///

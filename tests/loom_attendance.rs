@@ -14,7 +14,7 @@ mod atomics {
 )]
 mod attendance;
 
-use attendance::{Attendance, Call, State};
+use attendance::{Attendance, Call, SeatState};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
@@ -59,14 +59,14 @@ impl Lane {
 
     /// Whether thread `seat` has ended, or goes on since it is needed.
     fn dismiss(&self, seat: usize) -> bool {
-        self.attendance.leave(seat, State::Absent);
+        self.attendance.leave(seat, SeatState::Absent);
         let is_needed = self.has_work() && self.attendance.present() == 0;
         !is_needed || !self.attendance.come_back(seat)
     }
 
     /// Whether thread `seat` would sleep on now.
     fn park(&self, seat: usize) -> bool {
-        self.attendance.leave(seat, State::Warm);
+        self.attendance.leave(seat, SeatState::Warm);
         if self.has_work() {
             self.attendance.look(seat);
             return false;
@@ -101,12 +101,12 @@ fn a_thread_that_turns_busy_passes_the_work_on() {
     loom::model(|| {
         let lane = Lane::running(2);
         lane.attendance.look(0);
-        lane.attendance.leave(1, State::Cold);
+        lane.attendance.leave(1, SeatState::Cold);
         let producer = {
             let lane = Arc::clone(&lane);
             loom::thread::spawn(move || lane.add())
         };
-        lane.attendance.leave(0, State::Busy);
+        lane.attendance.leave(0, SeatState::Busy);
         if lane.has_work() {
             lane.ring();
         }
@@ -151,11 +151,11 @@ fn two_threads_that_go_cold_beside_work_do_not_both_sleep() {
         let other = {
             let lane = Arc::clone(&lane);
             loom::thread::spawn(move || {
-                lane.attendance.leave(1, State::Cold);
+                lane.attendance.leave(1, SeatState::Cold);
                 lane.ring();
             })
         };
-        lane.attendance.leave(0, State::Cold);
+        lane.attendance.leave(0, SeatState::Cold);
         lane.ring();
         other.join().unwrap();
         let rung = lane.bells.iter().map(|bell| bell.load(Ordering::Acquire));

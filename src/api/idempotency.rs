@@ -91,7 +91,7 @@ pub enum Full {
 /// each key in `answered` is in it.
 #[derive(Debug, Default)]
 pub struct Keys {
-    known: HashMap<Arc<str>, Known>,
+    known: HashMap<Arc<str>, KnownKey>,
     /// In the order in which they are forgotten.
     answered: VecDeque<(Instant, Arc<str>)>,
     bytes: usize,
@@ -99,7 +99,7 @@ pub struct Keys {
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownKey {
     body: BodyHash,
     owner: Option<KeyOwner>,
     /// None while it is in progress.
@@ -124,7 +124,7 @@ impl Keys {
                 if let Err(full) = self.room_for(owner, cost) {
                     return Seen::Full(full);
                 }
-                let known = Known {
+                let known = KnownKey {
                     body,
                     owner,
                     answer,
@@ -145,7 +145,7 @@ impl Keys {
         self.room_for(keyed.owner, answer.len())?;
         if let Some(known) = self.remove(keyed.key) {
             let cost = cost(keyed.key, answer);
-            self.put(keyed.key.into(), Known { cost, ..known });
+            self.put(keyed.key.into(), KnownKey { cost, ..known });
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Keys {
     pub fn keep(&mut self, keyed: Keyed<'_>, answer: &[u8], at: Instant) {
         let key: Arc<str> = keyed.key.into();
         let before = self.remove(keyed.key);
-        let known = Known {
+        let known = KnownKey {
             body: keyed.body,
             owner: keyed.owner,
             answer: Some(answer.into()),
@@ -216,7 +216,7 @@ impl Keys {
         }
     }
 
-    fn put(&mut self, key: Arc<str>, known: Known) {
+    fn put(&mut self, key: Arc<str>, known: KnownKey) {
         self.bytes = self.bytes.saturating_add(known.cost);
         if let Some(owner) = known.owner {
             let share = self.shares.entry(owner).or_default();
@@ -225,7 +225,7 @@ impl Keys {
         self.known.insert(key, known);
     }
 
-    fn remove(&mut self, key: &str) -> Option<Known> {
+    fn remove(&mut self, key: &str) -> Option<KnownKey> {
         let known = self.known.remove(key)?;
         self.bytes = self.bytes.saturating_sub(known.cost);
         if let Some(owner) = known.owner {

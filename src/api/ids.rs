@@ -16,18 +16,18 @@ pub type More = Box<dyn FnMut(u64) -> Result<Range<u64>, String> + Send>;
 /// Where the next push ids come from.
 pub struct Ids {
     node: Node,
-    block: Mutex<Block>,
+    block: Mutex<IdBlock>,
 }
 
 /// Ids that are ours and were not given yet.
-struct Block {
+struct IdBlock {
     left: Range<u64>,
     more: Option<More>,
     /// Whether the last time there were none.
     is_short: bool,
 }
 
-impl Block {
+impl IdBlock {
     /// Makes room for so many consecutive ones.
     fn fill(&mut self, count: u64) -> Result<(), String> {
         let left = self.left.end.saturating_sub(self.left.start);
@@ -50,7 +50,7 @@ impl Block {
 impl Ids {
     /// Ids of that daemon, of which none can be given yet.
     pub fn of(node: Node) -> Self {
-        let block = Block {
+        let block = IdBlock {
             left: 0..0,
             more: None,
             is_short: false,
@@ -68,7 +68,7 @@ impl Ids {
 
     /// From now on ids are given: those of a block, then those that `more` says.
     pub fn begin(&self, block: Range<u64>, more: More) {
-        *self.block() = Block {
+        *self.block() = IdBlock {
             left: block,
             more: Some(more),
             is_short: false,
@@ -97,7 +97,7 @@ impl Ids {
         Ok(PushId(first))
     }
 
-    fn block(&self) -> MutexGuard<'_, Block> {
+    fn block(&self) -> MutexGuard<'_, IdBlock> {
         // No code panics while it holds the lock; if it did, a block would be lost, and no more.
         self.block.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,7 +20,7 @@ pub struct Ignored {
     /// What the listed ones take in an answer.
     bytes: usize,
     count: usize,
-    fields: BTreeSet<Field>,
+    fields: BTreeSet<IgnoredField>,
     /// Unknown fields of notifications that lack one which they need, by that one. For `token` it
     /// is any, that which was meant for it if one was; for others one that was meant for them.
     instead: BTreeMap<&'static str, Text>,
@@ -28,7 +28,7 @@ pub struct Ignored {
 
 /// A field that is ignored wherever it stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Field {
+enum IgnoredField {
     /// None of ours.
     Unknown(Text),
     /// Of no effect for that provider.
@@ -65,19 +65,19 @@ impl Ignored {
             return;
         };
         for name in unused(lane.provider(), asked) {
-            self.note(at(name), Field::Unused(lane.provider(), name));
+            self.note(at(name), IgnoredField::Unused(lane.provider(), name));
         }
     }
 
     fn unknown(&mut self, unknown: &Unknown, at: impl Fn(&str) -> String) {
         for path in &unknown.paths {
-            self.note(at(path), Field::Unknown(name_of(path)));
+            self.note(at(path), IgnoredField::Unknown(name_of(path)));
         }
         let unlisted = unknown.count.saturating_sub(unknown.paths.len());
         self.count = self.count.saturating_add(unlisted);
     }
 
-    fn note(&mut self, pointer: String, field: Field) {
+    fn note(&mut self, pointer: String, field: IgnoredField) {
         if self.omitted() == 0 {
             let text = serde_json::to_string(&pointer);
             let bytes = text.map_or(LISTED_MAX, |text| text.len().saturating_add(1));
@@ -105,8 +105,8 @@ impl Ignored {
             }
         }
         self.fields.retain(|field| match field {
-            Field::Unknown(name) => !has_key(name),
-            Field::Unused(..) => true,
+            IgnoredField::Unknown(name) => !has_key(name),
+            IgnoredField::Unused(..) => true,
         });
         for name in self.instead.values_mut() {
             if has_key(name) {
@@ -194,7 +194,7 @@ fn meant(name: &str) -> Option<&'static str> {
 /// What the operator was told of ignored fields, and of requests that could not be read.
 #[derive(Debug, Default)]
 pub struct Told {
-    fields: BTreeMap<Field, Seldom>,
+    fields: BTreeMap<IgnoredField, Seldom>,
     /// By their kinds.
     mistakes: BTreeMap<String, Seldom>,
 }
@@ -211,7 +211,7 @@ impl Told {
         let mut lines = Vec::new();
         for field in &ignored.fields {
             if !self.fields.contains_key(field) {
-                let is_unknown = |field: &&Field| matches!(field, Field::Unknown(_));
+                let is_unknown = |field: &&IgnoredField| matches!(field, IgnoredField::Unknown(_));
                 let unknown = self.fields.keys().filter(is_unknown).count();
                 if is_unknown(&field) && unknown >= TOLD_FIELDS_MAX {
                     continue;
@@ -247,7 +247,7 @@ impl Told {
     }
 }
 
-impl Field {
+impl IgnoredField {
     fn told(&self, requests: &str) -> String {
         match self {
             Self::Unknown(name) => {

@@ -17,7 +17,7 @@ use super::keys::MAX_KEY;
 use super::request::{FIELDS, names, reference, text_of};
 use crate::pasted::{self, NOT_SHOWN};
 use crate::texts;
-use reading::{BODY, Fault, Form, Shape, Step, What};
+use reading::{BODY, Fault, Form, Step, ValueShape, What};
 
 /// Why nothing of a request is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ struct Complaint {
 
 impl Complaint {
     /// A value of another form than was expected, at the begin of `rest`.
-    fn of_value(expected: &Shape, rest: &str, keyless: &Keyless<'_>) -> Self {
+    fn of_value(expected: &ValueShape, rest: &str, keyless: &Keyless<'_>) -> Self {
         let value = reading::value(rest).unwrap_or_default();
         let inner = |open| {
             let inner = rest.strip_prefix(open).unwrap_or_default();
@@ -164,7 +164,7 @@ impl Complaint {
                     Form::Object(_) | Form::Array(_) if text.starts_with(['{', '[']) => {
                         advice = TWICE;
                     }
-                    Form::Array(Shape {
+                    Form::Array(ValueShape {
                         form: Form::Text, ..
                     }) => advice = BRACKETS,
                     _ => {}

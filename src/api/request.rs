@@ -176,7 +176,7 @@ pub fn decode(
 fn decode_text(text: &str, most: usize, trailing: Trailing) -> Result<Batch, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let mut batch = Batch::default();
-    Envelope {
+    OutermostObject {
         batch: &mut batch,
         most,
     }
@@ -254,7 +254,7 @@ pub(super) fn names(key: &str, field: &str) -> bool {
 }
 
 /// A key of the JSON objects we read: its place among `F`'s names, or what it is.
-struct Key<F>(Result<usize, Text>, PhantomData<F>);
+struct FieldKey<F>(Result<usize, Text>, PhantomData<F>);
 
 /// The name as part of a JSON pointer; of a long one the begin.
 pub(super) fn reference(name: &str) -> Text {
@@ -274,21 +274,21 @@ pub(super) fn reference(name: &str) -> Text {
 }
 
 /// Something with named fields.
-trait Named {
+trait FieldNames {
     const NAMES: &'static [&'static str];
 }
 
-impl<'de, F: Named> Deserialize<'de> for Key<F> {
+impl<'de, F: FieldNames> Deserialize<'de> for FieldKey<F> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct KeyVisitor<F>(PhantomData<F>);
-        impl<F: Named> Visitor<'_> for KeyVisitor<F> {
-            type Value = Key<F>;
+        impl<F: FieldNames> Visitor<'_> for KeyVisitor<F> {
+            type Value = FieldKey<F>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a name")
             }
-            fn visit_str<E>(self, key: &str) -> Result<Key<F>, E> {
+            fn visit_str<E>(self, key: &str) -> Result<FieldKey<F>, E> {
                 let field = F::NAMES.iter().position(|name| names(key, name));
-                Ok(Key(field.ok_or_else(|| reference(key)), PhantomData))
+                Ok(FieldKey(field.ok_or_else(|| reference(key)), PhantomData))
             }
         }
         deserializer.deserialize_str(KeyVisitor(PhantomData))
@@ -397,23 +397,23 @@ impl<'de, T: Deserialize<'de> + Default, F: FnMut(T)> Visitor<'de> for Each<T, F
 }
 
 /// The outermost object.
-struct Envelope<'a> {
+struct OutermostObject<'a> {
     batch: &'a mut Batch,
     most: usize,
 }
 
-impl Named for Envelope<'_> {
+impl FieldNames for OutermostObject<'_> {
     const NAMES: &'static [&'static str] = &["notifications"];
 }
 
-impl<'de> DeserializeSeed<'de> for Envelope<'_> {
+impl<'de> DeserializeSeed<'de> for OutermostObject<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_option(self)
     }
 }
 
-impl<'de> Visitor<'de> for Envelope<'_> {
+impl<'de> Visitor<'de> for OutermostObject<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -429,7 +429,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Key(field, _)) = map.next_key::<Key<Self>>()? {
+        while let Some(FieldKey(field, _)) = map.next_key::<FieldKey<Self>>()? {
             if let Err(name) = field {
                 self.batch.unknown.note(name);
                 map.next_value::<serde::de::IgnoredAny>()?;
@@ -450,7 +450,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
 /// Reads an object into a value of its type, each field through [`Fill`].
 macro_rules! read_object {
     ($type:ident, $expecting:literal, $($field:ident)*) => {
-        impl Named for $type {
+        impl FieldNames for $type {
             const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
         }
 
@@ -464,7 +464,7 @@ macro_rules! read_object {
                     }
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$type, A::Error> {
                         let mut object = $type::default();
-                        while let Some(Key(field, _)) = map.next_key::<Key<$type>>()? {
+                        while let Some(FieldKey(field, _)) = map.next_key::<FieldKey<$type>>()? {
                             let field = match field {
                                 Ok(field) => $type::NAMES.get(field).copied(),
                                 Err(name) => {

@@ -12,7 +12,7 @@ use crate::push::{Node, PushId};
 
 /// The answer's body. What does not apply is absent.
 #[derive(Debug, Default, Serialize)]
-struct Shown<'a> {
+struct StateBody<'a> {
     id: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     platform: &'a str,
@@ -60,9 +60,9 @@ pub fn unknown(id: PushId, own: Node) -> Reply {
 
 /// The answer of the daemon of the number `own` to who asks for that push.
 pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
-    let shown = Shown {
+    let shown = StateBody {
         id: id.0,
-        ..Shown::default()
+        ..StateBody::default()
     };
     let shown = match state {
         PushState::Unknown => return unknown(id, own),
@@ -70,18 +70,18 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             return Reply::message(503, "a connection thread did not say in time what it has")
                 .with_retry_after(RETRY_AFTER_SECS);
         }
-        PushState::Queued { lane } => Shown {
+        PushState::Queued { lane } => StateBody {
             platform: lane.platform(),
             state: "accepted",
             ..shown
         },
-        PushState::InFlight { lane, attempt } => Shown {
+        PushState::InFlight { lane, attempt } => StateBody {
             platform: lane.platform(),
             state: "in flight",
             attempt: Some(*attempt),
             ..shown
         },
-        PushState::Retrying { lane, attempts, at } => Shown {
+        PushState::Retrying { lane, attempts, at } => StateBody {
             platform: lane.platform(),
             state: "retrying",
             attempts: Some(*attempts),
@@ -89,7 +89,7 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             at_unix: Some(at.as_secs()),
             ..shown
         },
-        PushState::Settling(ending) | PushState::Settled(ending) => Shown {
+        PushState::Settling(ending) | PushState::Settled(ending) => StateBody {
             platform: ending.lane.platform(),
             state: if matches!(state, PushState::Settled(_)) {
                 "settled"

@@ -94,7 +94,7 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
 
 /// A line, as far as it matters here.
 #[derive(Deserialize)]
-struct Raw<'a> {
+struct RawOutcome<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     id: u64,
@@ -108,7 +108,7 @@ struct Raw<'a> {
 
 /// What a line says of the end of a push.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+struct ToldEnd {
     id: PushId,
     end: End,
     /// As the log shows it.
@@ -116,20 +116,20 @@ struct Told {
 }
 
 /// The pushes whose ends are told in whole lines; a crash may have cut off the last newline.
-fn outcomes(text: &[u8]) -> impl Iterator<Item = Told> {
+fn outcomes(text: &[u8]) -> impl Iterator<Item = ToldEnd> {
     let lines = text.split(|byte| *byte == b'\n');
     lines.filter_map(|line| outcome(line).or_else(|| outcome(whole_tail(line)?)))
 }
 
-fn outcome(line: &[u8]) -> Option<Told> {
-    let raw: Raw<'_> = serde_json::from_slice(line).ok()?;
+fn outcome(line: &[u8]) -> Option<ToldEnd> {
+    let raw: RawOutcome<'_> = serde_json::from_slice(line).ok()?;
     let end = match &*raw.kind {
         "succeeded-push" => End::Succeeded,
         "failed-push" if raw.reason == EXPIRED => End::Expired,
         "failed-push" => End::Failed,
         _ => return None,
     };
-    raw.accepted.is_none().then(|| Told {
+    raw.accepted.is_none().then(|| ToldEnd {
         id: PushId(raw.id),
         end,
         token: raw.token.into_owned(),
@@ -143,8 +143,8 @@ mod tests {
 
     use super::*;
 
-    fn told(id: u64, end: End, token: &str) -> Told {
-        Told {
+    fn told(id: u64, end: End, token: &str) -> ToldEnd {
+        ToldEnd {
             id: PushId(id),
             end,
             token: token.to_owned(),

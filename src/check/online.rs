@@ -68,7 +68,7 @@ pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Ve
 }
 
 /// What a provider answered.
-struct Told {
+struct Trial {
     host: String,
     /// What of it was no success.
     answer: Answer,
@@ -80,7 +80,7 @@ struct Told {
 fn report(
     source: &FileText<'_>,
     (key, name): (&str, &str),
-    found: Result<Told, String>,
+    found: Result<Trial, String>,
     apart: Option<&str>,
 ) -> Diagnostic {
     let (text, cure) = match found {
@@ -112,7 +112,7 @@ fn ask_apns(
     (lane, own): (&LaneConfig, &ApnsConfig),
     found: Apns,
     clock: &ServerClock,
-) -> Result<Told, String> {
+) -> Result<Trial, String> {
     let Apns { identity, tls } = found;
     let authorization = match identity {
         ApnsIdentity::Certificate => None,
@@ -137,7 +137,7 @@ fn ask_apns(
     };
     let answer = apns::answer(head, response.body.as_bytes(), Moment::now());
     let reason = answer.reason.clone();
-    Ok(Told {
+    Ok(Trial {
         host: base,
         is_good: apns::Apns.passes_trial(&answer),
         cure: cure(apns::ADVICE, &reason),
@@ -145,7 +145,7 @@ fn ask_apns(
     })
 }
 
-fn ask_fcm(lane: &LaneConfig, found: Fcm, clock: &Arc<ServerClock>) -> Result<Told, String> {
+fn ask_fcm(lane: &LaneConfig, found: Fcm, clock: &Arc<ServerClock>) -> Result<Trial, String> {
     let Fcm {
         account,
         project,
@@ -173,7 +173,7 @@ fn ask_fcm(lane: &LaneConfig, found: Fcm, clock: &Arc<ServerClock>) -> Result<To
         date: None,
     };
     let answer = fcm::answer(head, response.body.as_bytes(), Moment::now());
-    Ok(Told {
+    Ok(Trial {
         host: base,
         is_good: fcm::Fcm.passes_trial(&answer),
         cure: cure(fcm::ADVICE, &answer.reason),

@@ -38,15 +38,15 @@ pub(super) fn run(demo: &Demo) -> ExitCode {
     };
     match play(demo, &signals) {
         Ok(code) => code,
-        Err(Failure::Io(error)) => {
+        Err(DemoFailure::Io(error)) => {
             report(format_args!("the demo cannot run: {error}"));
             simulate::exit_code(&error)
         }
-        Err(Failure::Config(text)) => {
+        Err(DemoFailure::Config(text)) => {
             report(text);
             ExitCode::Config
         }
-        Err(Failure::Start(error)) => {
+        Err(DemoFailure::Start(error)) => {
             let code = refused(Shape::Text, &error);
             if error.kind == StartErrorKind::CannotListen {
                 report("another port: --port 8080, or --port 0 for any free one");
@@ -56,19 +56,19 @@ pub(super) fn run(demo: &Demo) -> ExitCode {
     }
 }
 
-enum Failure {
+enum DemoFailure {
     Io(io::Error),
     Config(String),
     Start(StartError),
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for DemoFailure {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, Failure> {
+fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, DemoFailure> {
     let directory = Directory::of(&demo.behaviour)?;
     let quiet = demo.behaviour.summary;
     let sent = if quiet {
@@ -86,8 +86,8 @@ fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, Failure> {
     };
     let environment = Environment::read();
     let read = Config::parse(CONFIG_NAME, &text, overrides.clone(), &environment);
-    let (config, warnings) = read.map_err(|error| Failure::Config(error.to_string()))?;
-    let daemon = Daemon::start(&config, &warnings).map_err(Failure::Start)?;
+    let (config, warnings) = read.map_err(|error| DemoFailure::Config(error.to_string()))?;
+    let daemon = Daemon::start(&config, &warnings).map_err(DemoFailure::Start)?;
     let daemon = daemon.reading(Source {
         path: Some(path),
         overrides,
@@ -188,7 +188,7 @@ fn introduce(
 
 /// The part of a push log line that is shown.
 #[derive(Deserialize)]
-struct Shown {
+struct ShownLine {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -226,7 +226,7 @@ fn follow(logs: &[std::path::PathBuf], ended: &AtomicBool) {
 }
 
 fn show_line(line: &str) {
-    let Ok(shown) = serde_json::from_str::<Shown>(line) else {
+    let Ok(shown) = serde_json::from_str::<ShownLine>(line) else {
         return;
     };
     let end = match shown.kind.as_str() {
@@ -235,7 +235,7 @@ fn show_line(line: &str) {
         "failed-push" | "disabled-push" => format!(": {}", shown.error),
         _ => return,
     };
-    let Shown {
+    let ShownLine {
         kind,
         id,
         platform,

@@ -5,11 +5,11 @@ mod entry;
 use super::args::Explain;
 use super::{ExitCode, print, report};
 use crate::texts::{self, nearest};
-use entry::Entry;
+use entry::Explained;
 
 /// Prints what is known of the reason, or all reasons.
 pub(super) fn run(explain: &Explain) -> ExitCode {
-    let entries = Entry::all();
+    let entries = Explained::all();
     let Some(word) = explain.reason.as_deref() else {
         return print(&listed(&entries, explain.json));
     };
@@ -26,8 +26,8 @@ pub(super) fn run(explain: &Explain) -> ExitCode {
 }
 
 /// The entries that a word means. A provider's 5xx that no table has is judged as a 500.
-fn find<'a>(word: &str, entries: &'a [Entry]) -> Vec<&'a Entry> {
-    let of = |word: &str| -> Vec<&Entry> {
+fn find<'a>(word: &str, entries: &'a [Explained]) -> Vec<&'a Explained> {
+    let of = |word: &str| -> Vec<&Explained> {
         let entries = entries.iter();
         entries.filter(|entry| entry.is(word)).collect()
     };
@@ -40,21 +40,21 @@ fn find<'a>(word: &str, entries: &'a [Entry]) -> Vec<&'a Entry> {
     }
 }
 
-fn listed(entries: &[Entry], as_json: bool) -> String {
+fn listed(entries: &[Explained], as_json: bool) -> String {
     if as_json {
         return json(&entries.iter().collect::<Vec<_>>());
     }
-    entries.iter().map(Entry::line).collect()
+    entries.iter().map(Explained::line).collect()
 }
 
-fn json(entries: &[&Entry]) -> String {
+fn json(entries: &[&Explained]) -> String {
     // Strings and numbers can always be written.
     let text = serde_json::to_string_pretty(entries).unwrap_or_default();
     format!("{text}\n")
 }
 
 /// What is said of a word that is in no table.
-fn unknown(word: &str, entries: &[Entry]) -> String {
+fn unknown(word: &str, entries: &[Explained]) -> String {
     let lower: Vec<(String, &str)> = entries
         .iter()
         .map(|entry| (entry.reason.to_lowercase(), entry.reason))

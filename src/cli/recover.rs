@@ -39,7 +39,7 @@ pub(super) fn run(asked: &Recover) -> ExitCode {
     };
     match recovered {
         Ok(code) => code,
-        Err(Failure(code, text)) => {
+        Err(NothingSent(code, text)) => {
             report(text);
             code
         }
@@ -47,9 +47,9 @@ pub(super) fn run(asked: &Recover) -> ExitCode {
 }
 
 /// Why nothing was sent.
-struct Failure(ExitCode, String);
+struct NothingSent(ExitCode, String);
 
-impl Failure {
+impl NothingSent {
     fn new(code: ExitCode, text: impl fmt::Display) -> Self {
         Self(code, text.to_string())
     }
@@ -65,7 +65,7 @@ impl Failure {
 }
 
 /// Tells what became of pushes; how many have failed that could have been sent.
-fn tell_resent(resent: Resent, figures: &Figures, left: u64) -> Result<u64, Failure> {
+fn tell_resent(resent: Resent, figures: &Figures, left: u64) -> Result<u64, NothingSent> {
     // Those that had expired are settled as failed; what expired on the way has failed.
     let failed = resent.failed.saturating_sub(figures.expired);
     writeln!(
@@ -89,8 +89,8 @@ fn code_of(left: u64, failed: u64) -> ExitCode {
     }
 }
 
-fn stdout_failed(error: &io::Error) -> Failure {
-    Failure::new(
+fn stdout_failed(error: &io::Error) -> NothingSent {
+    NothingSent::new(
         ExitCode::Io,
         format_args!("standard output cannot be written: {error}"),
     )

@@ -24,13 +24,13 @@ pub(super) struct Clients {
 #[derive(Debug)]
 struct Client {
     stream: UnixStream,
-    stage: Stage,
+    stage: ClientStage,
     /// When this stage is over.
     due: Instant,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum ClientStage {
     /// Its line so far.
     Asks(Vec<u8>),
     /// Where the answer will come from.
@@ -57,7 +57,7 @@ impl Clients {
         }
         let mut client = Client {
             stream,
-            stage: Stage::Asks(Vec::new()),
+            stage: ClientStage::Asks(Vec::new()),
             due: now + READ_WITHIN,
         };
         // What it asks for is mostly there already.
@@ -71,9 +71,9 @@ impl Clients {
             self.go_on(desk, now);
         }
         if self.all.len() > CLIENTS_MAX {
-            let is_silent = |client: &Client| matches!(client.stage, Stage::Asks(_));
+            let is_silent = |client: &Client| matches!(client.stage, ClientStage::Asks(_));
             let silent = self.all.iter().position(is_silent);
-            let deaf = |client: &Client| matches!(client.stage, Stage::Hears(_));
+            let deaf = |client: &Client| matches!(client.stage, ClientStage::Hears(_));
             let goes = silent.or_else(|| self.all.iter().position(deaf));
             // Few can wait for reloads: there is always one of the others.
             drop(self.all.remove(goes.unwrap_or(CLIENTS_MAX)));
@@ -99,7 +99,7 @@ impl Clients {
     /// Tells those who wait that there will be no other answer.
     pub(super) fn end(&mut self) {
         for client in &mut self.all {
-            if let Stage::Waits(answer) = &client.stage {
+            if let ClientStage::Waits(answer) = &client.stage {
                 let answer = answer.try_recv().unwrap_or_else(|_| busy(ENDING));
                 // Nobody waits for who does not take it at once.
                 drop(client.stream.write(&answer.line()));
@@ -126,17 +126,19 @@ impl Client {
     fn go_on(&mut self, desk: &Desk, now: Instant) -> io::Result<bool> {
         loop {
             let next = match &mut self.stage {
-                Stage::Asks(line) => {
+                ClientStage::Asks(line) => {
                     let is_whole = read_on(&self.stream, line)?;
                     is_whole.then(|| answer_to(line, desk))
                 }
-                Stage::Waits(answer) => match answer.try_recv() {
-                    Ok(answer) => Some(Stage::Hears(answer.line())),
-                    Err(TryRecvError::Disconnected) => Some(Stage::Hears(busy(ENDING).line())),
+                ClientStage::Waits(answer) => match answer.try_recv() {
+                    Ok(answer) => Some(ClientStage::Hears(answer.line())),
+                    Err(TryRecvError::Disconnected) => {
+                        Some(ClientStage::Hears(busy(ENDING).line()))
+                    }
                     Err(TryRecvError::Empty) if now < self.due => None,
-                    Err(TryRecvError::Empty) => Some(Stage::Hears(busy(TOO_LONG).line())),
+                    Err(TryRecvError::Empty) => Some(ClientStage::Hears(busy(TOO_LONG).line())),
                 },
-                Stage::Hears(rest) => {
+                ClientStage::Hears(rest) => {
                     write_on(&self.stream, rest)?;
                     if rest.is_empty() {
                         return Ok(false);
@@ -157,7 +159,7 @@ impl Client {
     }
 }
 
-impl Stage {
+impl ClientStage {
     fn within(&self) -> Duration {
         match self {
             Self::Asks(_) => READ_WITHIN,
@@ -168,16 +170,16 @@ impl Stage {
 }
 
 /// What follows a line.
-fn answer_to(line: &[u8], desk: &Desk) -> Stage {
+fn answer_to(line: &[u8], desk: &Desk) -> ClientStage {
     let answer = match Request::parse(line) {
         Err(text) => ControlAnswer::Malformed { text },
         Ok(Request::Reload { wait }) => match desk.ask(wait) {
-            Ok(Some(answer)) => return Stage::Waits(answer),
+            Ok(Some(answer)) => return ClientStage::Waits(answer),
             Ok(None) => ControlAnswer::Asked,
             Err(busy) => busy,
         },
     };
-    Stage::Hears(answer.line())
+    ClientStage::Hears(answer.line())
 }
 
 /// Reads what is there; whether the line is whole, and then without its newline.

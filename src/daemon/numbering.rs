@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use self::book::{Book, Fault, UsedUp};
+use self::book::{Book, BookFault, UsedUp};
 use super::state_file::{self, Surely};
 use super::{StartError, StartErrorKind};
 use crate::api::ids::More;
@@ -267,8 +267,8 @@ fn read_or_renew(dir: &Path, node: Node) -> Result<Book, StartError> {
     let path = dir.join(IDS);
     match read(dir)? {
         Some(Ok(book)) => return Ok(book),
-        Some(Err(Fault::Newer)) => {
-            let text = format!("push ids: {}: {}", path.display(), Fault::Newer);
+        Some(Err(BookFault::Newer)) => {
+            let text = format!("push ids: {}: {}", path.display(), BookFault::Newer);
             return Err(StartError::new(StartErrorKind::Config, text));
         }
         Some(Err(fault)) => {
@@ -286,14 +286,14 @@ fn read_or_renew(dir: &Path, node: Node) -> Result<Book, StartError> {
     Ok(Book::new(random()?))
 }
 
-fn read(dir: &Path) -> Result<Option<Result<Book, Fault>>, StartError> {
+fn read(dir: &Path) -> Result<Option<Result<Book, BookFault>>, StartError> {
     let path = dir.join(IDS);
     let bytes = state_file::read(&path, BOOK_MAX).map_err(|error| refused(&path, &error))?;
     Ok(bytes.map(|bytes| parse(&bytes)))
 }
 
-fn parse(bytes: &[u8]) -> Result<Book, Fault> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Fault::Damaged("it is no text"))?;
+fn parse(bytes: &[u8]) -> Result<Book, BookFault> {
+    let text = std::str::from_utf8(bytes).map_err(|_| BookFault::Damaged("it is no text"))?;
     Book::read(text)
 }
 

@@ -27,7 +27,7 @@ const AHEAD: usize = 4096;
 
 /// The lanes that send pushes again, each outcome being appended to a log.
 pub struct Resend {
-    feeds: Vec<Feed>,
+    feeds: Vec<ResendFeed>,
     judge: Judge,
     directory: StateDirectory,
     logs: Logs,
@@ -38,7 +38,7 @@ pub struct Resend {
 }
 
 /// A lane and what it is to get.
-struct Feed {
+struct ResendFeed {
     running: Arc<RunningLane>,
     settler: Settler,
     waiting: VecDeque<OpenPush>,
@@ -101,7 +101,7 @@ impl Resend {
         let lane = Arc::clone(&running.lane);
         let settler = Settler::new(lane, self.logs.clone(), limits, 0);
         self.lanes.serve(id, Some(Arc::clone(&running)));
-        self.feeds.push(Feed {
+        self.feeds.push(ResendFeed {
             running,
             settler,
             waiting,
@@ -129,8 +129,9 @@ impl Resend {
     }
 
     fn has_more(&self) -> bool {
-        let has_more =
-            |feed: &Feed| !feed.waiting.is_empty() || feed.running.lane.room().outstanding() > 0;
+        let has_more = |feed: &ResendFeed| {
+            !feed.waiting.is_empty() || feed.running.lane.room().outstanding() > 0
+        };
         self.feeds.iter().any(has_more)
     }
 
@@ -174,7 +175,7 @@ impl Resend {
     }
 }
 
-impl Feed {
+impl ResendFeed {
     /// Gives the lane what it has room for.
     fn give(&mut self, judge: &Judge, origins: &Origins, now: Moment) {
         let lane = Arc::clone(&self.running.lane);

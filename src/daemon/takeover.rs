@@ -92,7 +92,7 @@ impl Takeover {
         // Its pushes keep the names that they have, wherever the daemon's own are.
         let directory = StateDirectory::of(config)?;
         directory.name_pushes(numbering::apns_ids(&self.dir, config.core.node));
-        let sending = Sending::start(self.journal, config, &directory, max_age)?;
+        let sending = LanesAtWork::start(self.journal, config, &directory, max_age)?;
         loop {
             progress(outcomes(&sending.lanes).iter().sum(), total);
             sending.lanes.serving().for_each(|running| running.look());
@@ -113,7 +113,7 @@ impl Takeover {
 }
 
 /// The lanes at work.
-struct Sending {
+struct LanesAtWork {
     backlog: Arc<Backlog>,
     lanes: Lanes<RunningLane>,
     logs: Logs,
@@ -121,7 +121,7 @@ struct Sending {
     feeder: Option<Feeder>,
 }
 
-impl Sending {
+impl LanesAtWork {
     /// Starts the lanes for which there is something.
     fn start(
         journal: Arc<Journal>,

@@ -40,7 +40,7 @@ use super::settler::Settler;
 use super::transport::Transport;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, State, Tickets, Wake};
+use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, SeatState, Tickets, Wake};
 use crate::moment::Moment;
 use crate::moment::timers::Timers;
 use crate::push::{Push, PushId};
@@ -455,17 +455,17 @@ impl<T: Transport> Desk<T> {
         let room = present.map(|link| link.room(stream_limit));
         let waits_to_connect = self.timers.at(Timer::Connect).is_some();
         let state = match room {
-            _ if self.lane.is_quiet() || self.is_going => State::Busy,
-            Some(1..) if !self.stands_by => State::Warm,
-            None if waits_to_connect => State::Waiting,
-            None if self.links.dialling.is_none() => State::Cold,
-            _ => State::Busy,
+            _ if self.lane.is_quiet() || self.is_going => SeatState::Busy,
+            Some(1..) if !self.stands_by => SeatState::Warm,
+            None if waits_to_connect => SeatState::Waiting,
+            None if self.links.dialling.is_none() => SeatState::Cold,
+            _ => SeatState::Busy,
         };
-        if state == State::Warm && !self.trays.hand.is_empty() {
+        if state == SeatState::Warm && !self.trays.hand.is_empty() {
             return Next::Round;
         }
         // While tickets are waited for, nobody else is called.
-        if state == State::Cold && self.timers.at(Timer::Tickets).is_none() {
+        if state == SeatState::Cold && self.timers.at(Timer::Tickets).is_none() {
             self.timers.start(Timer::Idle, now + IDLE_MAX);
         } else {
             self.timers.stop(Timer::Idle);

@@ -20,12 +20,12 @@ use crate::net::readiness::Waiter;
 /// A connection on its way.
 #[derive(Debug)]
 pub(super) struct Dialling {
-    result: Receiver<Result<Connection, Failure>>,
+    result: Receiver<Result<Connection, DialFailure>>,
 }
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct DialFailure {
     /// For the operator.
     pub(super) text: String,
     /// It is our own fault.
@@ -50,11 +50,11 @@ impl Dialling {
                 let open = || moment::again_after_standstill(open);
                 let opened = match catch_unwind(AssertUnwindSafe(open)) {
                     Ok(Ok(connection)) => Ok(connection),
-                    Ok(Err(error)) => Err(Failure {
+                    Ok(Err(error)) => Err(DialFailure {
                         text: error.to_string(),
                         panicked: false,
                     }),
-                    Err(panic) => Err(Failure {
+                    Err(panic) => Err(DialFailure {
                         text: format!("a panic: {}", panic_text(&*panic)),
                         panicked: true,
                     }),
@@ -67,7 +67,7 @@ impl Dialling {
     }
 
     /// How it went, once it is known; then it is over.
-    pub(super) fn result(&self) -> Option<Result<Connection, Failure>> {
+    pub(super) fn result(&self) -> Option<Result<Connection, DialFailure>> {
         self.result.try_recv().ok()
     }
 }

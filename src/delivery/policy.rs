@@ -106,7 +106,7 @@ pub fn decide(
 
 /// The settlement of a push whose time has passed, if it has.
 pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
-    let Life { length, rule } = life(push.accepted(), limits);
+    let Lifetime { length, rule } = life(push.accepted(), limits);
     (now.since(push.accepted().at) >= length).then(|| {
         let error = format!("expired: {rule} passed before the provider took it");
         Settlement::of_ours(End::Expired, EXPIRED, error, push.attempts)
@@ -264,12 +264,12 @@ fn failure(push: &Push, status: Option<u16>, reason: &'static str, error: String
 }
 
 /// How long after its acceptance a push is worthless, and by which rule.
-struct Life {
+struct Lifetime {
     length: Duration,
     rule: &'static str,
 }
 
-fn life(accepted: &Accepted, limits: Limits) -> Life {
+fn life(accepted: &Accepted, limits: Limits) -> Lifetime {
     let (length, rule) = match accepted.envelope.lifetime() {
         Some(life) if life < limits.max_age => {
             let provider = provider::of(accepted.envelope.lane.provider());
@@ -277,7 +277,7 @@ fn life(accepted: &Accepted, limits: Limits) -> Life {
         }
         _ => (limits.max_age, "max_age"),
     };
-    Life { length, rule }
+    Lifetime { length, rule }
 }
 
 #[cfg(test)]

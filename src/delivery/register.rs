@@ -57,14 +57,14 @@ pub trait Keeper: Send + Sync {
 /// The settlements of late.
 #[derive(Default)]
 pub struct Register {
-    inner: Mutex<Inner>,
+    inner: Mutex<RegisterState>,
     /// Rung when pushes were passed on, if somebody waits for that.
     passed_on: Condvar,
     backlog: OnceLock<Arc<dyn Keeper>>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct RegisterState {
     last: VecDeque<Remembered>,
     access: Unwritten,
     error: Unwritten,
@@ -112,7 +112,7 @@ impl Unwritten {
 }
 
 /// One of the two logs.
-type Of = fn(&mut Inner) -> &mut Unwritten;
+type Of = fn(&mut RegisterState) -> &mut Unwritten;
 
 impl Register {
     /// From now on tells the backlog; the first call counts.
@@ -229,13 +229,13 @@ impl Register {
 
     fn await_line(
         &self,
-        mut inner: MutexGuard<'_, Inner>,
+        mut inner: MutexGuard<'_, RegisterState>,
         log: Of,
         line: u64,
         within: Duration,
     ) -> bool {
         inner.waiting += 1;
-        let waits = |inner: &mut Inner| !log(inner).is_passed(line);
+        let waits = |inner: &mut RegisterState| !log(inner).is_passed(line);
         inner = moment::wait_while(&self.passed_on, inner, within, waits);
         inner.waiting -= 1;
         let unwritten = log(&mut inner);
@@ -252,7 +252,7 @@ impl Register {
     }
 
     /// Gives the backlog what is written.
-    fn pass_on(&self, mut inner: MutexGuard<'_, Inner>) {
+    fn pass_on(&self, mut inner: MutexGuard<'_, RegisterState>) {
         let Some(backlog) = self.backlog.get() else {
             return;
         };
@@ -272,7 +272,7 @@ impl Register {
         crash_point::pass("settle");
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, RegisterState> {
         // No code panics while it holds the lock; if it did, a few ids would be settled late.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

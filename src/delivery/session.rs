@@ -9,7 +9,7 @@ mod flight;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use causes::{Rest, SILENT, cause_text, goaway_text};
+use causes::{RestOfAnswer, SILENT, cause_text, goaway_text};
 use flight::{Carried, Flight};
 
 use super::credential::{Credential, Trouble};
@@ -252,7 +252,7 @@ impl Session {
         let (&stream, _) = flights.find(|(_, flight)| flight.push.id() == id)?;
         http2.reset(stream, ErrorCode::CANCEL);
         self.count_reset(now.monotonic);
-        let rest = Rest::Missing("it was not waited for".to_owned());
+        let rest = RestOfAnswer::Missing("it was not waited for".to_owned());
         if let Some(answer) = self.answer_of(stream, rest, now) {
             self.end(stream, answer, ended);
             return None;
@@ -366,8 +366,8 @@ impl Session {
                     Cause::ResetByPeer(_) | Cause::StreamError(..) | Cause::OurLimit(_)
                 );
                 let rest = match cause {
-                    Cause::OurLimit(_) => Rest::TooLong,
-                    _ => Rest::Missing(cause_text(cause)),
+                    Cause::OurLimit(_) => RestOfAnswer::TooLong,
+                    _ => RestOfAnswer::Missing(cause_text(cause)),
                 };
                 let answer = self.answer_of(stream, rest, now);
                 let outcome = answer.unwrap_or_else(|| self.outcome_of(fate, cause));
@@ -424,7 +424,9 @@ impl Session {
                 http2.reset(stream, ErrorCode::CANCEL);
                 self.count_reset(now);
                 let text = format!("no answer within {} s", self.timeout.as_secs_f32());
-                if let Some(answer) = self.answer_of(stream, Rest::Missing(text.clone()), at) {
+                if let Some(answer) =
+                    self.answer_of(stream, RestOfAnswer::Missing(text.clone()), at)
+                {
                     self.end(stream, answer, ended);
                     continue;
                 }
@@ -483,7 +485,7 @@ impl Session {
 
     /// The answer of a stream is complete.
     fn finish(&mut self, stream: StreamId, now: Moment, ended: &mut Vec<Ended>) {
-        let answer = self.answer_of(stream, Rest::Came, now);
+        let answer = self.answer_of(stream, RestOfAnswer::Came, now);
         // http2 lets no message end without a final head; should it, the answer is no answer.
         let outcome = answer.unwrap_or_else(|| Outcome::Unknown("the answer had no status".into()));
         self.end(stream, outcome, ended);
@@ -491,7 +493,7 @@ impl Session {
 
     /// The answer of a stream as far as it has come, if its head has. The head says what the
     /// provider has done; the rest, if it has refused the push, why.
-    fn answer_of(&mut self, stream: StreamId, rest: Rest, now: Moment) -> Option<Outcome> {
+    fn answer_of(&mut self, stream: StreamId, rest: RestOfAnswer, now: Moment) -> Option<Outcome> {
         // It stays in its place while its answer is read, in case that ends in a panic.
         let flight = self.flights.get(&stream)?;
         let credential_number = flight.credential_number;
@@ -501,9 +503,9 @@ impl Session {
         self.timeouts_in_silence = 0;
         let read = |content| self.requests.read_answer(status, head, content, now);
         let answer = match rest {
-            Rest::Came => read(&flight.content),
-            Rest::TooLong => read(&[]),
-            Rest::Missing(why) => read(&[]).without_its_reason(&why),
+            RestOfAnswer::Came => read(&flight.content),
+            RestOfAnswer::TooLong => read(&[]),
+            RestOfAnswer::Missing(why) => read(&[]).without_its_reason(&why),
         };
         let again = match answer.verdict {
             Verdict::Retry(again) => Some(again),

@@ -37,7 +37,7 @@ pub struct Settler {
     random: Random,
     /// What the lane has still to hear of.
     decided: Decided,
-    retries: BTreeMap<String, Retries>,
+    retries: BTreeMap<String, RetriesToTell>,
     reported: Option<Instant>,
     /// Pushes whose bytes are about to leave, which is not noted yet.
     handed: Vec<PushId>,
@@ -47,7 +47,7 @@ pub struct Settler {
 }
 
 #[derive(Debug)]
-struct Retries {
+struct RetriesToTell {
     pushes: u64,
     first_id: u64,
     wait: Duration,
@@ -343,7 +343,7 @@ impl Settler {
     fn note_retry(&mut self, push: &Push, why: String, wait: Duration) {
         let known = self.retries.len() < RETRY_REASONS || self.retries.contains_key(&why);
         let key = if known { why } else { OTHER_REASONS.to_owned() };
-        let retries = self.retries.entry(key).or_insert_with(|| Retries {
+        let retries = self.retries.entry(key).or_insert_with(|| RetriesToTell {
             pushes: 0,
             first_id: push.id().0,
             wait,

@@ -12,11 +12,11 @@ pub type Keep = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A lock around the auth tokens of one key.
 pub struct SharedTokens {
-    inner: Mutex<Inner>,
+    inner: Mutex<AuthTokensState>,
     keep: Option<Keep>,
 }
 
-struct Inner {
+struct AuthTokensState {
     tokens: AuthTokens,
     /// The target that alone was told that a young token has expired.
     expired_to: Option<Target>,
@@ -26,7 +26,7 @@ impl SharedTokens {
     /// Shares `tokens`; whenever another one comes into use it is handed to `keep`.
     pub fn new(tokens: AuthTokens, keep: Option<Keep>) -> Self {
         Self {
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(AuthTokensState {
                 tokens,
                 expired_to: None,
             }),
@@ -77,7 +77,7 @@ impl SharedTokens {
     }
 
     /// What is behind the lock is whole between any two statements.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, AuthTokensState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

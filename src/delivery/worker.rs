@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Next};
-use super::dialling::{Dialling, Failure, panic_text};
+use super::dialling::{DialFailure, Dialling, panic_text};
 use super::present_route::PresentRoute;
 use super::settler::Settler;
 use super::transport::Transport;
@@ -119,7 +119,7 @@ impl Worker {
         self.desk.flush(now);
     }
 
-    fn adopt(&mut self, opened: Result<Connection, Failure>, now: Moment) {
+    fn adopt(&mut self, opened: Result<Connection, DialFailure>, now: Moment) {
         match opened {
             Ok(connection) => {
                 let readiness = Readiness::UNKNOWN;
@@ -129,7 +129,7 @@ impl Worker {
                 };
                 self.desk.opened(Ok(wire), now);
             }
-            Err(Failure { text, panicked }) => {
+            Err(DialFailure { text, panicked }) => {
                 if panicked {
                     self.desk.count_panic();
                 }

@@ -18,12 +18,12 @@ use crate::moment;
 /// Bytes left for large bodies and answers.
 #[derive(Debug)]
 pub(super) struct Budget {
-    state: Mutex<State>,
+    state: Mutex<Pool>,
     given: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct Pool {
     /// All bytes.
     whole: usize,
     /// Those that are taken: more than all after a reload that left less than was taken.
@@ -36,7 +36,7 @@ struct State {
     next: u64,
 }
 
-impl State {
+impl Pool {
     fn take(&mut self, bytes: usize) -> bool {
         let taken = self.taken.saturating_add(bytes);
         let fits = taken <= self.whole;
@@ -51,7 +51,7 @@ impl Budget {
     /// With so many bytes, for which so many requests may wait.
     pub(super) fn new(bytes: usize, most_waiting: usize) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(Pool {
                 whole: bytes,
                 taken: 0,
                 waiting: VecDeque::new(),
@@ -141,14 +141,14 @@ impl Budget {
     }
 
     /// Nothing panics while it holds the lock.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Pool> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What one connection has of the budget. Dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Share<'a> {
+pub(super) struct BudgetShare<'a> {
     budget: Arc<Budget>,
     place: &'a Place,
     bytes: usize,
@@ -158,7 +158,7 @@ pub(super) struct Share<'a> {
     delay: Duration,
 }
 
-impl<'a> Share<'a> {
+impl<'a> BudgetShare<'a> {
     pub(super) fn new(budget: Arc<Budget>, place: &'a Place, within: Duration) -> Self {
         Self {
             budget,
@@ -222,7 +222,7 @@ impl<'a> Share<'a> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for BudgetShare<'_> {
     fn drop(&mut self) {
         self.lower(0);
     }

@@ -12,7 +12,7 @@ use super::head::Refusal;
 /// Decodes one chunked body.
 #[derive(Debug)]
 pub struct Chunked {
-    state: State,
+    state: ChunkState,
     /// Bytes of the body so far.
     length: usize,
     /// Most bytes the body may have.
@@ -20,7 +20,7 @@ pub struct Chunked {
 }
 
 #[derive(Debug)]
-enum State {
+enum ChunkState {
     /// In the line that opens a chunk; how many bytes of it are known.
     Line(LineState),
     /// In the chunk's data; how many bytes are left of it.
@@ -53,7 +53,7 @@ impl Chunked {
     /// A decoder for a body of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {
-            state: State::Line(LineState::default()),
+            state: ChunkState::Line(LineState::default()),
             length: 0,
             limit,
         }
@@ -61,7 +61,7 @@ impl Chunked {
 
     /// Whether the body and its trailers are complete.
     pub const fn is_done(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, ChunkState::Done)
     }
 
     /// Takes what it can of `bytes`, hands the body's own to `data`, and says how many it took.
@@ -74,13 +74,13 @@ impl Chunked {
     ) -> Result<usize, E> {
         let mut rest = bytes;
         while let (false, Some((&byte, after))) = (self.is_done(), rest.split_first()) {
-            if let State::Data(left) = self.state {
+            if let ChunkState::Data(left) = self.state {
                 let (run, beyond) = rest.split_at(left.min(rest.len()));
                 data(run)?;
                 rest = beyond;
                 self.state = match left.saturating_sub(run.len()) {
-                    0 => State::DataEnd(0),
-                    left => State::Data(left),
+                    0 => ChunkState::DataEnd(0),
+                    left => ChunkState::Data(left),
                 };
             } else {
                 self.step(byte)?;
@@ -93,7 +93,7 @@ impl Chunked {
     /// Takes one byte that is not data.
     fn step(&mut self, byte: u8) -> Result<(), Refusal> {
         match &mut self.state {
-            State::Line(line) => {
+            ChunkState::Line(line) => {
                 if line.step(byte)? {
                     let size = line.size;
                     self.length = self.length.saturating_add(size);
@@ -101,21 +101,23 @@ impl Chunked {
                         return Err(Refusal::too_large(self.limit));
                     }
                     self.state = if size == 0 {
-                        State::Trailers(TrailerState::default())
+                        ChunkState::Trailers(TrailerState::default())
                     } else {
-                        State::Data(size)
+                        ChunkState::Data(size)
                     };
                 }
             }
-            State::DataEnd(0) if byte == b'\r' => self.state = State::DataEnd(1),
-            State::DataEnd(1) if byte == b'\n' => self.state = State::Line(LineState::default()),
-            State::DataEnd(_) => return Err(MALFORMED),
-            State::Trailers(trailers) => {
+            ChunkState::DataEnd(0) if byte == b'\r' => self.state = ChunkState::DataEnd(1),
+            ChunkState::DataEnd(1) if byte == b'\n' => {
+                self.state = ChunkState::Line(LineState::default());
+            }
+            ChunkState::DataEnd(_) => return Err(MALFORMED),
+            ChunkState::Trailers(trailers) => {
                 if trailers.step(byte)? {
-                    self.state = State::Done;
+                    self.state = ChunkState::Done;
                 }
             }
-            State::Data(_) | State::Done => {}
+            ChunkState::Data(_) | ChunkState::Done => {}
         }
         Ok(())
     }

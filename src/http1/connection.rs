@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{Body, BodyScan, FREE, KEPT, beside_free};
-use super::budget::{Budget, Share};
+use super::budget::{Budget, BudgetShare};
 use super::handler::{Handler, Phase};
 use super::head::{Head, HeadScan, Refusal};
-use super::input::{Input, Unfilled};
+use super::input::{RequestInput, Unfilled};
 use super::registry::Place;
 use super::reply::{CONTINUE, RETRY_AFTER_SECS, Reply};
 use super::settings::Settings;
@@ -25,12 +25,12 @@ pub(super) fn serve(
     phase: impl Fn() -> Phase,
 ) {
     let begun = settings();
-    let mut connection = Connection {
+    let mut connection = Conversation {
         place,
         settings: begun,
-        input: Input::new(place),
+        input: RequestInput::new(place),
         body: Body::default(),
-        share: Share::new(budget, place, begun.timeouts.room),
+        share: BudgetShare::new(budget, place, begun.timeouts.room),
         output: Vec::new(),
     };
     let mut wait = connection.settings.timeouts.head;
@@ -53,9 +53,9 @@ pub(super) fn serve(
         };
         connection.body.clear();
         match connection.send(head.as_ref(), reply, handler, phase()) {
-            Ok(Next::Request) if place.fall_idle().is_ok() => crash_point::pass("answer"),
-            Ok(Next::Close) => return connection.linger(),
-            Ok(Next::Request) | Err(_) => return,
+            Ok(AfterAnswer::Request) if place.fall_idle().is_ok() => crash_point::pass("answer"),
+            Ok(AfterAnswer::Close) => return connection.linger(),
+            Ok(AfterAnswer::Request) | Err(_) => return,
         }
         if phase() == Phase::Stopped {
             return;
@@ -64,12 +64,12 @@ pub(super) fn serve(
     }
 }
 
-struct Connection<'a> {
+struct Conversation<'a> {
     place: &'a Place,
     settings: Settings,
-    input: Input<'a>,
+    input: RequestInput<'a>,
     body: Body,
-    share: Share<'a>,
+    share: BudgetShare<'a>,
     output: Vec<u8>,
 }
 
@@ -101,12 +101,12 @@ impl From<Unfilled> for Stop {
 struct Gone;
 
 /// What follows an answer.
-enum Next {
+enum AfterAnswer {
     Request,
     Close,
 }
 
-impl Connection<'_> {
+impl Conversation<'_> {
     /// Waits for the next head, the first byte of it for at most `wait`.
     fn head(&mut self, wait: Duration) -> Result<Result<Head, Refusal>, Gone> {
         let started = moment::now();
@@ -185,7 +185,7 @@ impl Connection<'_> {
         mut reply: Reply,
         handler: &dyn Handler,
         phase: Phase,
-    ) -> io::Result<Next> {
+    ) -> io::Result<AfterAnswer> {
         if self
             .share
             .raise(reply.body.len().saturating_sub(FREE))
@@ -201,9 +201,9 @@ impl Connection<'_> {
         let may_stay = !reply.close && head.is_some_and(|head| head.keep_alive);
         reply.close |= may_stay && self.place.parts();
         let next = if may_stay && !reply.close {
-            Next::Request
+            AfterAnswer::Request
         } else {
-            Next::Close
+            AfterAnswer::Close
         };
         self.output.clear();
         reply.render(head, Moment::now().unix_secs(), &mut self.output);

@@ -8,7 +8,7 @@ use crate::count::{self, Seldom};
 
 /// Connections that were closed for others, by what they were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct CrowdTally {
     /// Their requests or answers were under way.
     pub(super) unfinished: u64,
     /// They were idle.
@@ -21,7 +21,7 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
     seldom: Seldom,
-    closed: Tally,
+    closed: CrowdTally,
     refused: u64,
 }
 
@@ -32,7 +32,7 @@ impl Crowd {
     }
 
     /// Those that were closed for others.
-    pub(super) fn closed(&mut self, more: Tally) {
+    pub(super) fn closed(&mut self, more: CrowdTally) {
         self.closed.unfinished = self.closed.unfinished.saturating_add(more.unfinished);
         self.closed.idle = self.closed.idle.saturating_add(more.idle);
         self.closed.parting = self.closed.parting.saturating_add(more.parting);
@@ -40,12 +40,12 @@ impl Crowd {
 
     /// What to tell, if it is time. `is_cut`: the limit of open files leaves no more than `most`.
     pub(super) fn tell(&mut self, most: usize, is_cut: bool, now: Instant) -> Option<String> {
-        let Tally {
+        let CrowdTally {
             unfinished,
             idle,
             parting,
         } = self.closed;
-        let is_news = self.closed != Tally::default() || self.refused > 0;
+        let is_news = self.closed != CrowdTally::default() || self.refused > 0;
         if !is_news || self.seldom.note(now).is_none() {
             return None;
         }
@@ -66,7 +66,7 @@ impl Crowd {
             count::of(parting, "caller was", "callers were"),
             count::of(self.refused, "new one was", "new ones were"),
         );
-        (self.closed, self.refused) = (Tally::default(), 0);
+        (self.closed, self.refused) = (CrowdTally::default(), 0);
         Some(text)
     }
 }
@@ -83,7 +83,7 @@ mod tests {
         let mut crowd = Crowd::default();
         let mut told = Vec::new();
         for second in 0..=120 {
-            crowd.closed(Tally {
+            crowd.closed(CrowdTally {
                 unfinished: u64::from(second > 1),
                 idle: 1,
                 parting: 2,

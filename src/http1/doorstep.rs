@@ -7,18 +7,24 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::socket::Socket;
+use super::socket::ListeningSocket;
 
 /// Those that were refused and have not gone yet.
 #[derive(Debug, Default)]
 pub(super) struct Doorstep {
     /// Each with the time at which it is left, in that order.
-    refused: VecDeque<(Instant, Socket)>,
+    refused: VecDeque<(Instant, ListeningSocket)>,
 }
 
 impl Doorstep {
     /// Gives the answer to a caller and stays for `linger` at most, while it reads it.
-    pub(super) fn refuse(&mut self, socket: Socket, answer: &[u8], linger: Duration, now: Instant) {
+    pub(super) fn refuse(
+        &mut self,
+        socket: ListeningSocket,
+        answer: &[u8],
+        linger: Duration,
+        now: Instant,
+    ) {
         // Who does not even take this much hears nothing.
         drop(socket.write_now(answer));
         socket.finish();
@@ -41,7 +47,7 @@ impl Doorstep {
 }
 
 /// Throws away what a caller has sent; false if it has gone.
-fn is_there(socket: &Socket) -> bool {
+fn is_there(socket: &ListeningSocket) -> bool {
     let mut bytes = [0; 16 * 1024];
     for _ in 0..READS {
         match socket.read_now(&mut bytes) {
@@ -76,7 +82,7 @@ mod tests {
 
     fn refuse(doorstep: &mut Doorstep, now: Instant) -> UnixStream {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        doorstep.refuse(Socket::Unix(ours), b"no", LINGER, now);
+        doorstep.refuse(ListeningSocket::Unix(ours), b"no", LINGER, now);
         theirs
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::registry::Place;
-use super::socket::{Socket, is_pause};
+use super::socket::{ListeningSocket, is_pause};
 use super::standing::Awaited;
 use crate::moment;
 
@@ -12,7 +12,7 @@ use crate::moment;
 /// are set on the socket.
 ///
 /// Invariant: 0 <= `start` <= `end` <= `buffer.len()`; the unread bytes are `start..end`.
-pub(super) struct Input<'a> {
+pub(super) struct RequestInput<'a> {
     place: &'a Place,
     buffer: Vec<u8>,
     start: usize,
@@ -32,7 +32,7 @@ pub(super) enum Unfilled {
     Gone,
 }
 
-impl<'a> Input<'a> {
+impl<'a> RequestInput<'a> {
     pub(super) fn new(place: &'a Place) -> Self {
         Self {
             place,
@@ -163,7 +163,12 @@ impl<'a> Input<'a> {
     }
 
     /// Waits until some of it is taken.
-    fn write_part(&mut self, socket: &Socket, part: &[u8], deadline: Instant) -> io::Result<usize> {
+    fn write_part(
+        &mut self,
+        socket: &ListeningSocket,
+        part: &[u8],
+        deadline: Instant,
+    ) -> io::Result<usize> {
         if let Some(timeout) = self.write_timeout.change(deadline)? {
             socket.set_write_timeout(timeout)?;
         }
@@ -214,8 +219,8 @@ mod tests {
     #[test]
     fn the_half_of_an_empty_line_is_the_begin_of_nothing() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let place = Registry::new().enter(Socket::Unix(ours));
-        let mut input = Input::new(&place);
+        let place = Registry::new().enter(ListeningSocket::Unix(ours));
+        let mut input = RequestInput::new(&place);
         let mut more = |bytes: &[u8]| {
             theirs.write_all(bytes).unwrap();
             let deadline = moment::now() + Duration::from_secs(10);

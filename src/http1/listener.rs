@@ -20,7 +20,7 @@ use super::handler::{Handler, Phase};
 use super::registry::{LEAVING_MAX, Place, Registry, Room};
 use super::reply::{RETRY_AFTER_SECS, Reply};
 use super::settings::Settings;
-use super::socket::{Bound, Socket, advice};
+use super::socket::{Bound, ListeningSocket, advice};
 use crate::count::{self, Seldom};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::live::Live;
@@ -53,14 +53,14 @@ impl Default for Hooks {
 
 /// A running listener. Dropping it stops it.
 pub struct Listener {
-    shared: Arc<Shared>,
+    shared: Arc<ListenerShared>,
     waker: Waker,
     acceptor: Option<JoinHandle<()>>,
     local_addr: Option<SocketAddr>,
     heartbeat: Heartbeat,
 }
 
-struct Shared {
+struct ListenerShared {
     handler: Arc<dyn Handler>,
     settings: Live<Settings>,
     budget: Arc<Budget>,
@@ -83,7 +83,7 @@ impl Listener {
     ) -> io::Result<Self> {
         let (poll, waker) = bound.watch()?;
         let local_addr = bound.local_addr();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ListenerShared {
             handler,
             budget: Budget::new(settings.large_bodies(), settings.most_waiting()),
             settings: Live::new(settings),
@@ -183,7 +183,7 @@ impl Drop for Listener {
     }
 }
 
-impl Shared {
+impl ListenerShared {
     fn phase(&self) -> Phase {
         match self.phase.load(Ordering::SeqCst) {
             SERVING => Phase::Serving,
@@ -203,10 +203,10 @@ struct Acceptor {
     bound: Bound,
     poll: Poll,
     hooks: Hooks,
-    shared: Arc<Shared>,
+    shared: Arc<ListenerShared>,
     /// One that was accepted and waits for a place, and when it came. Those behind it wait in the
     /// kernel's queue.
-    newcomer: Option<(Socket, Instant)>,
+    newcomer: Option<(ListeningSocket, Instant)>,
     /// Since when one has always waited because all were busy.
     crowded: Option<Instant>,
     /// When one last had a place.
@@ -281,7 +281,7 @@ impl Acceptor {
     }
 
     /// Gives a newcomer a place, or the reason why there is none; or says when to try again.
-    fn place(&mut self, (socket, came): (Socket, Instant)) -> Option<Duration> {
+    fn place(&mut self, (socket, came): (ListeningSocket, Instant)) -> Option<Duration> {
         let now = moment::now();
         self.heartbeat.busy(now);
         let waited = now.saturating_duration_since(came);
@@ -331,7 +331,7 @@ impl Acceptor {
     }
 
     /// Gives a connection a thread, or the reason why there is none.
-    fn admit(&mut self, socket: Socket) {
+    fn admit(&mut self, socket: ListeningSocket) {
         let place = self.shared.registry.enter(socket);
         let slot = Arc::clone(&place.slot);
         let shared = Arc::clone(&self.shared);
@@ -349,7 +349,7 @@ impl Acceptor {
         }
     }
 
-    fn refuse(&mut self, socket: Socket, message: &str) {
+    fn refuse(&mut self, socket: ListeningSocket, message: &str) {
         let mut answer = Vec::new();
         Reply::message(503, message)
             .with_retry_after(RETRY_AFTER_SECS)
@@ -369,7 +369,7 @@ impl Acceptor {
     }
 }
 
-impl Shared {
+impl ListenerShared {
     fn serve(&self, place: &Place) {
         let budget = Arc::clone(&self.budget);
         let (settings, phase) = (|| *self.settings.get(), || self.phase());

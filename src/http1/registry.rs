@@ -4,23 +4,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::crowd::Tally;
-use super::socket::Socket;
-use super::standing::{Awaited, Claim, Rank, Standing, Verdict, whom_to_close};
+use super::crowd::CrowdTally;
+use super::socket::ListeningSocket;
+use super::standing::{Awaited, Claim, Rank, Standing, StandingVerdict, whom_to_close};
 use crate::moment;
 
 /// One open connection, shared by its thread and the acceptor.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) socket: Socket,
-    state: Mutex<State>,
+    pub(super) socket: ListeningSocket,
+    state: Mutex<PlaceState>,
 }
 
 /// The lock orders what a thread does with its connection and what is done to it: no request that
 /// was begun is cut off as idle, and a connection that falls idle while the listener stops is seen
 /// by one of the two.
 #[derive(Debug)]
-struct State {
+struct PlaceState {
     standing: Standing,
     /// Closed for another, or at the end.
     evicted: bool,
@@ -50,7 +50,7 @@ struct Open {
     /// Most that may stay.
     most_staying: usize,
     /// Those that were closed for others, since it was last asked.
-    closed: Tally,
+    closed: CrowdTally,
 }
 
 /// Whether there is room for another connection.
@@ -70,11 +70,11 @@ pub(super) struct Place {
     pub(super) slot: Arc<Slot>,
     /// Behind the slot: who leaves has the last hand on the socket, which is closed in the moment
     /// in which it is no more counted.
-    entry: Entry,
+    entry: Enrolled,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Enrolled {
     registry: Arc<Registry>,
     number: u64,
 }
@@ -91,10 +91,10 @@ impl Registry {
     }
 
     /// Registers a connection whose first request is awaited from now on.
-    pub(super) fn enter(self: &Arc<Self>, socket: Socket) -> Place {
+    pub(super) fn enter(self: &Arc<Self>, socket: ListeningSocket) -> Place {
         let slot = Arc::new(Slot {
             socket,
-            state: Mutex::new(State {
+            state: Mutex::new(PlaceState {
                 standing: Standing::new(moment::now()),
                 evicted: false,
                 leaving: false,
@@ -109,7 +109,7 @@ impl Registry {
         let registry = Arc::clone(self);
         Place {
             slot,
-            entry: Entry { registry, number },
+            entry: Enrolled { registry, number },
         }
     }
 
@@ -128,7 +128,7 @@ impl Registry {
     }
 
     /// What was closed for others since this was last asked.
-    pub(super) fn take_closed(&self) -> Tally {
+    pub(super) fn take_closed(&self) -> CrowdTally {
         std::mem::take(&mut self.lock().closed)
     }
 
@@ -150,9 +150,9 @@ impl Registry {
             leaving.sum::<usize>()
         };
         let now = moment::now();
-        let is_asked = |state: &State| state.holds > 0 && !state.standing.is_on_its_way(now);
+        let is_asked = |state: &PlaceState| state.holds > 0 && !state.standing.is_on_its_way(now);
         while is_coming(&open) < bytes {
-            let Closed::One = open.close_one(0, is_asked) else {
+            let Eviction::One = open.close_one(0, is_asked) else {
                 break;
             };
         }
@@ -191,7 +191,7 @@ impl Registry {
 }
 
 /// What came of closing one connection for another.
-enum Closed {
+enum Eviction {
     One,
     Later(Duration),
     Nobody,
@@ -204,16 +204,16 @@ impl Open {
                 return Room::Soon(MOMENT);
             }
             match self.close_one(most, |_| true) {
-                Closed::One => {}
-                Closed::Later(time) => return Room::Soon(time),
-                Closed::Nobody => return Room::Busy,
+                Eviction::One => {}
+                Eviction::Later(time) => return Room::Soon(time),
+                Eviction::Nobody => return Room::Busy,
             }
         }
         Room::Free
     }
 
     /// Closes one of the connections for which `is_asked` says so.
-    fn close_one(&mut self, most: usize, is_asked: impl Fn(&State) -> bool) -> Closed {
+    fn close_one(&mut self, most: usize, is_asked: impl Fn(&PlaceState) -> bool) -> Eviction {
         let now = moment::now();
         let mut claims: Vec<Claim> = Vec::new();
         for (&number, slot) in &self.slots {
@@ -228,10 +228,10 @@ impl Open {
         let mut are_spared = false;
         loop {
             let number = match whom_to_close(&claims, most) {
-                Verdict::Close(number) => number,
-                Verdict::Later(time) => return Closed::Later(time.min(MOMENT)),
-                Verdict::Nobody if are_spared => return Closed::Later(MOMENT),
-                Verdict::Nobody => return Closed::Nobody,
+                StandingVerdict::Close(number) => number,
+                StandingVerdict::Later(time) => return Eviction::Later(time.min(MOMENT)),
+                StandingVerdict::Nobody if are_spared => return Eviction::Later(MOMENT),
+                StandingVerdict::Nobody => return Eviction::Nobody,
             };
             claims.retain(|claim| claim.number != number);
             let Some(slot) = self.slots.get(&number) else {
@@ -255,13 +255,13 @@ impl Open {
                 Rank::Behind | Rank::Keeping => self.closed.unfinished += 1,
                 Rank::Idle => self.closed.idle += 1,
             }
-            return Closed::One;
+            return Eviction::One;
         }
     }
 }
 
 impl Slot {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PlaceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -276,7 +276,7 @@ impl Slot {
 
     /// Wakes the thread, which reads on no more. What it has read whole is still answered, and who
     /// has begun a request hears why that is not.
-    fn evict(&self, state: &mut State) {
+    fn evict(&self, state: &mut PlaceState) {
         state.evicted = true;
         match state.standing.awaited() {
             Awaited::Taking | Awaited::Farewell => self.socket.shut(),
@@ -360,7 +360,7 @@ impl Place {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Enrolled {
     fn drop(&mut self) {
         let mut open = self.registry.lock();
         if let Some(slot) = open.slots.remove(&self.number) {
@@ -394,7 +394,7 @@ mod tests {
 
     fn enter(registry: &Arc<Registry>) -> (Place, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (registry.enter(Socket::Unix(ours)), theirs)
+        (registry.enter(ListeningSocket::Unix(ours)), theirs)
     }
 
     fn hears_no_more(place: &Place) -> bool {
@@ -433,7 +433,7 @@ mod tests {
         assert!(!busy.is_evicted() && busy.parts());
         let tally = registry.take_closed();
         assert_eq!((tally.unfinished, tally.idle, tally.parting), (1, 2, 1));
-        assert_eq!(registry.take_closed(), Tally::default());
+        assert_eq!(registry.take_closed(), CrowdTally::default());
         busy.fall_idle().unwrap();
         room(&registry, 1);
         assert!(hears_no_more(&busy));
@@ -443,7 +443,7 @@ mod tests {
         parting.wait(Awaited::Farewell, 0).unwrap();
         room(&registry, 1);
         assert!(parting.is_evicted());
-        assert_eq!(registry.take_closed(), Tally::default());
+        assert_eq!(registry.take_closed(), CrowdTally::default());
     }
 
     #[test]

@@ -25,18 +25,18 @@ use crate::regular::Identity;
 #[derive(Debug)]
 pub struct BindError {
     place: String,
-    cause: Cause,
+    cause: Obstruction,
 }
 
 /// What is in the way.
 #[derive(Debug)]
-struct Cause {
+struct Obstruction {
     text: String,
     /// Whether the system does not let us.
     is_denied: bool,
 }
 
-impl From<String> for Cause {
+impl From<String> for Obstruction {
     fn from(text: String) -> Self {
         let is_denied = false;
         Self { text, is_denied }
@@ -116,7 +116,7 @@ impl Bound {
         Ok(Self(inlet))
     }
 
-    fn new(place: String, inlet: Result<Inlet, Cause>) -> Result<Self, BindError> {
+    fn new(place: String, inlet: Result<Inlet, Obstruction>) -> Result<Self, BindError> {
         inlet.map(Self).map_err(|cause| BindError { place, cause })
     }
 
@@ -135,10 +135,10 @@ impl Bound {
     }
 
     /// Takes the next connection; `WouldBlock` if there is none.
-    pub(super) fn accept(&self) -> io::Result<Socket> {
+    pub(super) fn accept(&self) -> io::Result<ListeningSocket> {
         let socket = match &self.0 {
-            Inlet::Tcp(listener) => Socket::Tcp(listener.accept()?.0),
-            Inlet::Unix { listener, .. } => Socket::Unix(listener.accept()?.0),
+            Inlet::Tcp(listener) => ListeningSocket::Tcp(listener.accept()?.0),
+            Inlet::Unix { listener, .. } => ListeningSocket::Unix(listener.accept()?.0),
         };
         socket.prepare();
         Ok(socket)
@@ -172,7 +172,7 @@ impl Bound {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> Result<Inlet, Cause> {
+fn bind_tcp(address: SocketAddr) -> Result<Inlet, Obstruction> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => format!("{error}; see who has the port: ss -lntp").into(),
         _ => text(error),
@@ -183,7 +183,7 @@ fn bind_tcp(address: SocketAddr) -> Result<Inlet, Cause> {
     Ok(Inlet::Tcp(listener))
 }
 
-fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inlet, Cause> {
+fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inlet, Obstruction> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
             return Err("there is a file that is no socket".to_owned().into());
@@ -252,8 +252,8 @@ pub fn group_number(group: &str) -> Result<u32, String> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn text(error: io::Error) -> Cause {
-    Cause {
+fn text(error: io::Error) -> Obstruction {
+    Obstruction {
         is_denied: error.kind() == io::ErrorKind::PermissionDenied,
         text: error.to_string(),
     }
@@ -290,7 +290,7 @@ pub fn is_pause(error: &io::Error) -> bool {
 
 /// One connection. Blocking; read, written and shut down through shared references.
 #[derive(Debug)]
-pub(super) enum Socket {
+pub(super) enum ListeningSocket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -305,7 +305,7 @@ macro_rules! on_socket {
     };
 }
 
-impl Socket {
+impl ListeningSocket {
     /// An answer is one write, so Nagle's delay has nothing to gather; and the kernel would hold
     /// megabytes for a caller who reads none. A connection that died already is found out by its
     /// first read.

@@ -71,7 +71,7 @@ pub(super) struct Claim {
 
 /// Which connection is closed for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum StandingVerdict {
     /// That one.
     Close(u64),
     /// One of them, but all are too young now.
@@ -196,16 +196,16 @@ fn micros(time: Duration) -> i64 {
 /// A caller that has just come or was just answered may be about to send its request. So nobody is
 /// closed before [`TENURE`], or [`IDLE_TENURE`], and while newcomers are few, an idle connection
 /// goes for the next one. Once they are many, they go for each other.
-pub(super) fn whom_to_close(claims: &[Claim], most: usize) -> Verdict {
+pub(super) fn whom_to_close(claims: &[Claim], most: usize) -> StandingVerdict {
     let of = |rank| claims.iter().filter(move |claim| claim.rank == rank);
     let oldest = |rank| of(rank).min_by_key(|claim| (claim.since, claim.number));
     let (behind, idle) = (oldest(Rank::Behind), oldest(Rank::Idle));
     let are_many = of(Rank::Behind).count() >= (most / NEWCOMERS).max(1);
     let first = behind.filter(|claim| are_many || claim.spared.is_zero());
     match first.or(idle).or(oldest(Rank::Keeping)).or(behind) {
-        Some(claim) if claim.spared.is_zero() => Verdict::Close(claim.number),
-        Some(claim) => Verdict::Later(claim.spared),
-        None => Verdict::Nobody,
+        Some(claim) if claim.spared.is_zero() => StandingVerdict::Close(claim.number),
+        Some(claim) => StandingVerdict::Later(claim.spared),
+        None => StandingVerdict::Nobody,
     }
 }
 

@@ -14,20 +14,20 @@ use std::thread::{self, Thread};
 #[derive(Debug)]
 pub struct Turnstile {
     most: usize,
-    queue: Mutex<Queue>,
+    queue: Mutex<Entrants>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct Entrants {
     /// Requests that are inside.
     inside: usize,
     /// Bytes of their bodies.
     bytes: usize,
-    waiting: VecDeque<Arc<Waiter>>,
+    waiting: VecDeque<Arc<WaitingRequest>>,
 }
 
 #[derive(Debug)]
-struct Waiter {
+struct WaitingRequest {
     thread: Thread,
     bytes: usize,
     is_in: AtomicBool,
@@ -67,7 +67,7 @@ impl Turnstile {
         if queue.waiting.is_empty() && queue.let_in(bytes, self.most) {
             return turn;
         }
-        let waiter = Arc::new(Waiter {
+        let waiter = Arc::new(WaitingRequest {
             thread: thread::current(),
             bytes,
             is_in: AtomicBool::new(false),
@@ -81,12 +81,12 @@ impl Turnstile {
     }
 
     /// Nothing panics while it holds the lock.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Entrants> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl Entrants {
     /// One more, if it fits beside those that are inside.
     fn let_in(&mut self, bytes: usize, most: usize) -> bool {
         let together = self.bytes.saturating_add(bytes);

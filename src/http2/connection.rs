@@ -26,8 +26,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use self::goaway::Farewell;
-use self::message::Block;
-use self::request::Template;
+use self::message::FieldBlock;
+use self::request::RegisteredTemplate;
 use super::bucket::Bucket;
 use super::error::Violation;
 use super::glitches::Glitches;
@@ -53,7 +53,7 @@ pub struct Connection {
     preface: &'static [u8],
     input: Input,
     /// A field block whose CONTINUATIONs are still to come.
-    block: Option<Block>,
+    block: Option<FieldBlock>,
     decoder: hpack::Decoder,
     /// The peer's first SETTINGS were applied.
     settings_received: bool,
@@ -86,7 +86,7 @@ pub struct Connection {
 
     output: Output,
     encoder: hpack::Encoder,
-    templates: Vec<Template>,
+    templates: Vec<RegisteredTemplate>,
     /// Bytes that we may send over all streams. Charged when content is written, never reserved:
     /// a blocked stream must not keep others from sending.
     send_window: SendWindow,

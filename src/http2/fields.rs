@@ -40,7 +40,12 @@ impl Field<'_> {
 
 impl fmt::Debug for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.indexing, Shown(self.name, self.value))
+        write!(
+            f,
+            "{:?} {}",
+            self.indexing,
+            ShownField(self.name, self.value)
+        )
     }
 }
 
@@ -151,15 +156,15 @@ impl Fields {
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.iter().map(|(name, value)| Shown(name, value)))
+            .entries(self.iter().map(|(name, value)| ShownField(name, value)))
             .finish()
     }
 }
 
 /// A field as `Debug` shows it.
-struct Shown<'a>(&'a [u8], &'a [u8]);
+struct ShownField<'a>(&'a [u8], &'a [u8]);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for ShownField<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name, value) = self;
         if SECRET.contains(name) {
@@ -170,7 +175,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-impl fmt::Debug for Shown<'_> {
+impl fmt::Debug for ShownField<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

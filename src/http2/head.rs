@@ -1,7 +1,7 @@
 //! What makes a head legal (RFC 9113 §8.2, §8.3), for what comes and for what goes.
 //!
 //! A head from the peer that breaks a rule is malformed, a stream error; one of our caller's is
-//! refused before it is encoded. The rules are the same: [`Survey`] goes over the fields once.
+//! refused before it is encoded. The rules are the same: [`HeadSurvey`] goes over the fields once.
 
 use super::fields::list_size;
 use super::stream::Expected;
@@ -24,7 +24,7 @@ impl ResponseHead {
 
 /// Validates a response head from the peer.
 pub(super) fn response(fields: &Fields) -> Result<ResponseHead, &'static str> {
-    let survey = Survey::of_received(fields)?;
+    let survey = HeadSurvey::of_received(fields)?;
     if survey.seen != STATUS {
         return Err("response without exactly :status as pseudo-headers");
     }
@@ -50,7 +50,7 @@ pub(super) struct RequestHead {
 
 /// Validates a request head from the peer.
 pub(super) fn request(fields: &Fields) -> Result<RequestHead, &'static str> {
-    let survey = Survey::of_received(fields)?;
+    let survey = HeadSurvey::of_received(fields)?;
     if !survey.has_request_pseudo_headers() {
         return Err("request without its pseudo-headers");
     }
@@ -69,7 +69,7 @@ pub(super) fn request(fields: &Fields) -> Result<RequestHead, &'static str> {
 
 /// Validates trailers from the peer.
 pub(super) fn trailers(fields: &Fields) -> Result<(), &'static str> {
-    match Survey::of_received(fields)?.seen {
+    match HeadSurvey::of_received(fields)?.seen {
         0 => Ok(()),
         _ => Err("pseudo-header in trailers"),
     }
@@ -91,7 +91,7 @@ pub(super) enum Method {
 
 /// A legal list of fields as far as it was gone over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Survey {
+pub(super) struct HeadSurvey {
     /// Bits of the pseudo-headers seen.
     seen: u8,
     pub(super) method: Method,
@@ -102,7 +102,7 @@ pub(super) struct Survey {
     pub(super) list_size: usize,
 }
 
-impl Survey {
+impl HeadSurvey {
     fn of_received(fields: &Fields) -> Result<Self, &'static str> {
         let mut survey = Self::default();
         for (name, value) in fields.iter() {

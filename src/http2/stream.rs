@@ -27,7 +27,7 @@ use super::{ErrorCode, Indexing, StreamId};
 
 /// The RFC's state of a stream that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum StreamState {
     /// Both sides may send.
     Open,
     /// We have sent `END_STREAM`.
@@ -41,7 +41,7 @@ pub(super) enum State {
 /// What happens to a stream. `WINDOW_UPDATE` and PRIORITY change no state and are legal in all;
 /// `RST_STREAM` leaves no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
+pub(super) enum StreamInput {
     /// We send HEADERS or DATA without `END_STREAM`.
     Send,
     /// We send HEADERS or DATA with `END_STREAM`.
@@ -52,11 +52,11 @@ pub(super) enum Input {
     ReceiveEnd,
 }
 
-impl State {
+impl StreamState {
     /// The state after `input`; `None` if it is illegal here.
-    pub(super) const fn after(self, input: Input) -> Option<Self> {
-        use Input::{Receive, ReceiveEnd, Send, SendEnd};
-        use State::{Closed, HalfClosedLocal, HalfClosedRemote, Open};
+    pub(super) const fn after(self, input: StreamInput) -> Option<Self> {
+        use StreamInput::{Receive, ReceiveEnd, Send, SendEnd};
+        use StreamState::{Closed, HalfClosedLocal, HalfClosedRemote, Open};
         match (self, input) {
             (Open, Send | Receive) => Some(Open),
             (Open, SendEnd) | (HalfClosedLocal, Receive) => Some(HalfClosedLocal),
@@ -68,9 +68,9 @@ impl State {
     }
 }
 
-/// What of the peer's message has come (RFC 9113 §8.1); its end is in `State`.
+/// What of the peer's message has come (RFC 9113 §8.1); its end is in `StreamState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum MessagePart {
     /// Interim heads at most.
     Head,
     /// The final head; content or trailers may follow.
@@ -143,8 +143,8 @@ impl fmt::Debug for Waiting {
 /// A stream that is open or half-closed.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub(super) state: State,
-    pub(super) reading: Reading,
+    pub(super) state: StreamState,
+    pub(super) reading: MessagePart,
     pub(super) writing: Writing,
     pub(super) send_window: SendWindow,
     pub(super) receive_window: ReceiveWindow,
@@ -165,8 +165,8 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(send_window: SendWindow, receive_window: ReceiveWindow) -> Self {
         Self {
-            state: State::Open,
-            reading: Reading::Head,
+            state: StreamState::Open,
+            reading: MessagePart::Head,
             writing: Writing::Head,
             send_window,
             receive_window,
@@ -182,12 +182,12 @@ impl Stream {
 
     /// The peer's `END_STREAM` has not come.
     pub(super) const fn receives(&self) -> bool {
-        matches!(self.state, State::Open | State::HalfClosedLocal)
+        matches!(self.state, StreamState::Open | StreamState::HalfClosedLocal)
     }
 
     /// HEADERS or DATA came: is that legal?
     pub(super) fn check_receives(&self, id: StreamId) -> Result<(), Violation> {
-        match self.state.after(Input::Receive) {
+        match self.state.after(StreamInput::Receive) {
             Some(_) => Ok(()),
             None => Err(Violation::Stream(
                 id,
@@ -198,8 +198,8 @@ impl Stream {
     }
 
     /// Takes account of `END_STREAM` in either direction, once everything else was in order.
-    pub(super) fn end(&mut self, input: Input) {
-        self.state = self.state.after(input).unwrap_or(State::Closed);
+    pub(super) fn end(&mut self, input: StreamInput) {
+        self.state = self.state.after(input).unwrap_or(StreamState::Closed);
     }
 
     /// DATA came: `payload` bytes with padding, `content` without. Whatever the verdict, the
@@ -213,7 +213,7 @@ impl Stream {
     ) -> Result<(), Violation> {
         self.unreleased = self.unreleased.saturating_add(payload);
         self.check_receives(id)?;
-        if self.reading == Reading::Head {
+        if self.reading == MessagePart::Head {
             return Err(Violation::malformed(id, "DATA before the final head"));
         }
         self.receive_window.take(payload).ok_or(Violation::Stream(

@@ -13,20 +13,20 @@ use crate::push::{Accepted, End, LaneId};
 #[derive(Debug, Default)]
 pub(super) struct Group {
     frames: Vec<u8>,
-    notifications: Vec<(RecordHead, Span)>,
-    answer: Option<(Duration, Span)>,
+    notifications: Vec<(RecordHead, FrameSpan)>,
+    answer: Option<(Duration, FrameSpan)>,
     /// The highest id of its pushes.
     pub(super) highest: u64,
 }
 
 /// A frame among others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct FrameSpan {
     offset: usize,
     len: usize,
 }
 
-impl Span {
+impl FrameSpan {
     /// Where it is once its frames are written to a segment from `offset` on.
     pub(super) fn place(self, segment: u32, offset: u64) -> Location {
         Location {
@@ -75,8 +75,8 @@ impl Group {
         Some(group)
     }
 
-    fn span_from(&self, offset: usize) -> Span {
-        Span {
+    fn span_from(&self, offset: usize) -> FrameSpan {
+        FrameSpan {
             offset,
             len: self.frames.len() - offset,
         }
@@ -95,10 +95,10 @@ impl Group {
 
 /// What is written at once.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct WriteBatch {
     pub(super) frames: Vec<u8>,
-    pub(super) notifications: Vec<(RecordHead, Span)>,
-    pub(super) answers: Vec<(Duration, Span)>,
+    pub(super) notifications: Vec<(RecordHead, FrameSpan)>,
+    pub(super) answers: Vec<(Duration, FrameSpan)>,
     pub(super) settled: Vec<(u64, Option<End>)>,
     pub(super) attempts: Vec<(u64, Attempts)>,
     /// Pushes that are about to be written to a connection.
@@ -114,7 +114,7 @@ pub(super) struct Batch {
     marked_len: usize,
 }
 
-impl Batch {
+impl WriteBatch {
     /// Marks that all before it is synced; comes first.
     pub(super) fn mark(&mut self) {
         record::put_synced(&mut self.frames);
@@ -144,7 +144,7 @@ impl Batch {
             self.name(head.lane);
         }
         let base = self.frames.len();
-        let moved = |span: &Span| Span {
+        let moved = |span: &FrameSpan| FrameSpan {
             offset: base + span.offset,
             len: span.len,
         };
@@ -190,12 +190,12 @@ impl Batch {
     }
 
     /// What stays of a notification whose record is damaged.
-    pub(super) fn lose(&mut self, head: &RecordHead) -> Span {
+    pub(super) fn lose(&mut self, head: &RecordHead) -> FrameSpan {
         self.name(head.lane);
         let offset = self.frames.len();
         record::put_lost(&mut self.frames, head);
         let len = self.frames.len() - offset;
-        Span { offset, len }
+        FrameSpan { offset, len }
     }
 
     pub(super) fn hand(&mut self, ids: Vec<u64>) {
@@ -203,13 +203,13 @@ impl Batch {
         self.handed.extend(ids);
     }
 
-    /// Copies a notification's frame of another segment, as [`Batch::copy`].
+    /// Copies a notification's frame of another segment, as [`WriteBatch::copy`].
     pub(super) fn copy_notification(
         &mut self,
         kind: u8,
         record: &[u8],
         lane: LaneId,
-    ) -> Option<Span> {
+    ) -> Option<FrameSpan> {
         self.name(lane);
         let mut renumbered = Vec::with_capacity(record.len());
         let is_one = notification::put_renumbered(&mut renumbered, record, lane);
@@ -218,10 +218,10 @@ impl Batch {
 
     /// Copies a frame of another segment: its record is outside of groups now. Nothing if it does
     /// not fit, which it did before.
-    pub(super) fn copy(&mut self, kind: u8, record: &[u8]) -> Option<Span> {
+    pub(super) fn copy(&mut self, kind: u8, record: &[u8]) -> Option<FrameSpan> {
         let offset = self.frames.len();
         let fits = frame::put(&mut self.frames, kind, |out| out.extend_from_slice(record));
         let len = self.frames.len() - offset;
-        fits.then_some(Span { offset, len })
+        fits.then_some(FrameSpan { offset, len })
     }
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 use super::files::JournalFile;
 use super::frame::{self, FRAME_HEAD, Look};
 use super::index::{Index, Location, Rest};
-use super::notification::Body;
+use super::notification::RecordBody;
 use super::outstanding::{Fed, Outstanding};
 use super::record::kind;
 use super::segment;
-use super::unread::{Piece, Unread};
+use super::unread::{Unread, UnreadPiece};
 use crate::push::{LaneId, PushId};
 
 /// The index and the files that its places are in.
@@ -27,9 +27,9 @@ pub(super) struct Catalogue {
 /// The catalogue, shared between the flusher, which alone changes what is outstanding, and those
 /// who read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shared(Arc<Mutex<Catalogue>>);
+pub(super) struct SharedCatalogue(Arc<Mutex<Catalogue>>);
 
-impl Shared {
+impl SharedCatalogue {
     pub(super) fn new(catalogue: Catalogue) -> Self {
         Self(Arc::new(Mutex::new(catalogue)))
     }
@@ -106,7 +106,7 @@ impl Shared {
         catalogue.index.unfed(lane).saturating_add(passed)
     }
 
-    fn pass_over(&self, lane: LaneId, next: &Next, error: &io::Error, now: Instant) {
+    fn pass_over(&self, lane: LaneId, next: &ToRead, error: &io::Error, now: Instant) {
         let Some(piece) = piece_of(&next.rest) else {
             return;
         };
@@ -120,7 +120,7 @@ impl Shared {
         }
     }
 
-    fn tell_of_success(&self, next: &Next) {
+    fn tell_of_success(&self, next: &ToRead) {
         if next.is_again && !self.lock().unread.is_some() {
             ::log::warn!("journal: what could not be read was read by now");
         }
@@ -128,14 +128,14 @@ impl Shared {
 }
 
 /// What is to be read next.
-struct Next {
+struct ToRead {
     rest: Rest,
     /// Whether it could not be read before.
     is_again: bool,
 }
 
 impl Catalogue {
-    fn next(&mut self, lane: LaneId, room: usize, now: Instant) -> Option<Next> {
+    fn next(&mut self, lane: LaneId, room: usize, now: Instant) -> Option<ToRead> {
         while let Some(piece) = self.unread.take(lane, now) {
             let Some(mut rest) = self.rest_of(piece) else {
                 continue;
@@ -143,21 +143,21 @@ impl Catalogue {
             let later = rest.pushes.split_off(room.min(rest.pushes.len()));
             if let Some((from, _)) = later.first() {
                 let tokens = (*from, piece.tokens.1);
-                self.unread.give_back(lane, Piece { tokens, ..piece });
+                self.unread.give_back(lane, UnreadPiece { tokens, ..piece });
             }
             let is_again = true;
-            return Some(Next { rest, is_again });
+            return Some(ToRead { rest, is_again });
         }
         if self.unread.is_full(lane) {
             return None;
         }
         let rest = self.index.feed(lane, room)?;
         let is_again = false;
-        Some(Next { rest, is_again })
+        Some(ToRead { rest, is_again })
     }
 
     /// What of a piece is outstanding, if anything is.
-    fn rest_of(&self, piece: Piece) -> Option<Rest> {
+    fn rest_of(&self, piece: UnreadPiece) -> Option<Rest> {
         let (from, to) = piece.tokens;
         let mut rest = self.index.rest(piece.first_id, from)?;
         rest.pushes.retain(|(index, _)| *index <= to);
@@ -165,9 +165,9 @@ impl Catalogue {
     }
 }
 
-fn piece_of(rest: &Rest) -> Option<Piece> {
+fn piece_of(rest: &Rest) -> Option<UnreadPiece> {
     let (first, last) = (rest.pushes.first()?.0, rest.pushes.last()?.0);
-    Some(Piece {
+    Some(UnreadPiece {
         first_id: rest.first_id,
         tokens: (first, last),
     })
@@ -207,7 +207,7 @@ pub(super) fn read_outstanding(
     let Some((kind::ACCEPTED, record)) = read_frame(file, rest.place)? else {
         return Ok(None);
     };
-    let body = Body::read(&record, rest.lane).filter(|body| body.first_id.0 == rest.first_id);
+    let body = RecordBody::read(&record, rest.lane).filter(|body| body.first_id.0 == rest.first_id);
     Ok(body.map(|body| Outstanding {
         envelope: body.envelope,
         parcel: body.parcel,

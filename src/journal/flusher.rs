@@ -12,7 +12,7 @@ use super::error::Refused;
 use super::inbox::{Contents, Inbox, Reply};
 use super::space::Space;
 use super::state::State;
-use super::store::{Failure, Store, Trouble};
+use super::store::{Store, StoreTrouble, WriteFailure};
 use super::{Attempts, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::timers::Timers;
@@ -48,12 +48,12 @@ pub(super) struct Flusher {
     /// Settlements and attempts.
     settled: Vec<(u64, Option<End>)>,
     left: Vec<(u64, Attempts)>,
-    timers: Timers<Timer>,
+    timers: Timers<FlusherTimer>,
 }
 
 /// What the flusher looks at the clock for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Timer {
+enum FlusherTimer {
     /// Settlements and attempts are written, at the latest.
     Settle,
     Sync,
@@ -102,9 +102,9 @@ impl Flusher {
     pub(super) fn new(store: Store, inbox: Arc<Inbox>, settings: &Settings) -> Self {
         let mut timers = Timers::default();
         let now = moment::now();
-        timers.set(Timer::SettleAgain, now);
-        timers.set(Timer::Carry, now);
-        timers.set(Timer::Look, now + LOOK_EVERY);
+        timers.set(FlusherTimer::SettleAgain, now);
+        timers.set(FlusherTimer::Carry, now);
+        timers.set(FlusherTimer::Look, now + LOOK_EVERY);
         Self {
             heartbeat: Heartbeat::new(now),
             space: Space::new(settings.reserve_bytes),
@@ -158,7 +158,7 @@ impl Flusher {
             let now = moment::now();
             let has_news = !contents.settled.is_empty() || !contents.left.is_empty();
             if has_news {
-                self.timers.start(Timer::Settle, now + SETTLE_GATHER);
+                self.timers.start(FlusherTimer::Settle, now + SETTLE_GATHER);
             }
             let due = self.due(&contents, now);
             if due.is_some_and(|due| due <= now) {
@@ -180,10 +180,10 @@ impl Flusher {
             || contents.closing;
         let works = !self.store.has_failed();
         let next = self.timers.next(|timer| match timer {
-            Timer::Settle | Timer::Sync | Timer::Retry => true,
-            Timer::SettleAgain => false,
-            Timer::Carry => works && self.store.is_carrying(),
-            Timer::Look => works,
+            FlusherTimer::Settle | FlusherTimer::Sync | FlusherTimer::Retry => true,
+            FlusherTimer::SettleAgain => false,
+            FlusherTimer::Carry => works && self.store.is_carrying(),
+            FlusherTimer::Look => works,
         });
         asked.then_some(now).or(next)
     }
@@ -191,7 +191,7 @@ impl Flusher {
     fn take(&mut self, contents: &mut Contents) -> Work {
         self.left.append(&mut contents.left);
         self.settled.append(&mut contents.settled);
-        self.timers.stop(Timer::Settle);
+        self.timers.stop(FlusherTimer::Settle);
         Work {
             requests: mem::take(&mut contents.requests),
             settled_waiting: mem::take(&mut contents.settled_waiting),
@@ -205,7 +205,7 @@ impl Flusher {
 
     fn round(&mut self, work: Work, now: Moment) {
         self.look_if_due(now);
-        if self.timers.is_due(Timer::Retry, now.monotonic) {
+        if self.timers.is_due(FlusherTimer::Retry, now.monotonic) {
             self.retry(now);
         }
         let before = self.store.written();
@@ -230,10 +230,11 @@ impl Flusher {
     }
 
     fn look_if_due(&mut self, now: Moment) {
-        if !self.timers.is_due(Timer::Look, now.monotonic) || self.store.has_failed() {
+        if !self.timers.is_due(FlusherTimer::Look, now.monotonic) || self.store.has_failed() {
             return;
         }
-        self.timers.set(Timer::Look, now.monotonic + LOOK_EVERY);
+        self.timers
+            .set(FlusherTimer::Look, now.monotonic + LOOK_EVERY);
         if let Err(trouble) = self.store.look() {
             let _state = self.trouble(trouble, now);
         }
@@ -276,7 +277,7 @@ impl Flusher {
             let mut batch = self.store.batch();
             // Who hands no push waits for what was settled, and hears of nothing else.
             let is_asked = notes.handed.iter().any(|(ids, _)| ids.is_empty());
-            if is_asked || self.timers.is_due(Timer::SettleAgain, now.monotonic) {
+            if is_asked || self.timers.is_due(FlusherTimer::SettleAgain, now.monotonic) {
                 batch.settle(self.settled.clone());
                 batch.leave(self.left.clone());
             }
@@ -314,7 +315,8 @@ impl Flusher {
                     if leaves {
                         self.left = Vec::new();
                     }
-                    self.timers.start(Timer::Sync, now.monotonic + SYNC_EVERY);
+                    self.timers
+                        .start(FlusherTimer::Sync, now.monotonic + SYNC_EVERY);
                     accept(waiting);
                     match self.policy {
                         SyncPolicy::Group => written.append(&mut replies),
@@ -386,7 +388,7 @@ impl Flusher {
         }
         match self.store.sync() {
             Ok(()) => {
-                self.timers.stop(Timer::Sync);
+                self.timers.stop(FlusherTimer::Sync);
                 accept(waiting);
             }
             Err(failure) => {
@@ -397,7 +399,7 @@ impl Flusher {
     }
 
     fn sync_if_due(&mut self, now: Moment) {
-        if self.timers.take_due(Timer::Sync, now.monotonic)
+        if self.timers.take_due(FlusherTimer::Sync, now.monotonic)
             && let Err(failure) = self.store.sync()
         {
             let _refused = self.failure(failure, now);
@@ -406,14 +408,15 @@ impl Flusher {
 
     /// Begins the next segment if it is time to, and carries a piece into it.
     fn go_on_carrying(&mut self, written: usize, now: Moment) {
-        if !self.timers.is_due(Timer::Carry, now.monotonic) || self.store.has_failed() {
+        if !self.timers.is_due(FlusherTimer::Carry, now.monotonic) || self.store.has_failed() {
             return;
         }
         let is_full = self.space.free() < self.space.needed();
         let result = if self.store.is_carrying() {
             // At least as much as is new, so that it comes to an end.
             let bytes = written.max(CARRY_BYTES);
-            self.timers.start(Timer::Sync, now.monotonic + SYNC_EVERY);
+            self.timers
+                .start(FlusherTimer::Sync, now.monotonic + SYNC_EVERY);
             self.store.carry(bytes, now.unix)
         } else if self.store.is_long(is_full) {
             let store = &self.store;
@@ -429,11 +432,13 @@ impl Flusher {
         match result {
             Ok(()) => {}
             // The old segments are still there: nothing is lost, and requests may fit yet.
-            Err(Trouble::Full | Trouble::Unreadable(_)) => {
-                self.timers.set(Timer::Carry, now.monotonic + RETRY_EVERY);
+            Err(StoreTrouble::Full | StoreTrouble::Unreadable(_)) => {
+                self.timers
+                    .set(FlusherTimer::Carry, now.monotonic + RETRY_EVERY);
             }
             Err(trouble) => {
-                self.timers.set(Timer::Carry, now.monotonic + RETRY_EVERY);
+                self.timers
+                    .set(FlusherTimer::Carry, now.monotonic + RETRY_EVERY);
                 let _state = self.trouble(trouble, now);
             }
         }
@@ -459,7 +464,7 @@ impl Flusher {
     }
 
     /// What to say to those whose requests were not written, or not synced.
-    fn failure(&mut self, failure: Failure, now: Moment) -> Refused {
+    fn failure(&mut self, failure: WriteFailure, now: Moment) -> Refused {
         Refused {
             is_unknown: failure.may_come_back,
             state: self.trouble(failure.trouble, now),
@@ -467,18 +472,20 @@ impl Flusher {
     }
 
     /// What a trouble means for those who ask; it is told once, and tried again if that may help.
-    fn trouble(&mut self, trouble: Trouble, now: Moment) -> State {
+    fn trouble(&mut self, trouble: StoreTrouble, now: Moment) -> State {
         self.timers
-            .set(Timer::SettleAgain, now.monotonic + RETRY_EVERY);
+            .set(FlusherTimer::SettleAgain, now.monotonic + RETRY_EVERY);
         attempts::keep_last(&mut self.left);
         let state = match trouble {
-            Trouble::Full => {
+            StoreTrouble::Full => {
                 self.space.is_used_up(now.monotonic);
                 self.full()
             }
-            Trouble::Unwritable(why) | Trouble::Unreadable(why) => State::Unwritable { why },
-            Trouble::Failed(why) => State::Failed { why },
-            Trouble::Gone(why) => State::Gone { why },
+            StoreTrouble::Unwritable(why) | StoreTrouble::Unreadable(why) => {
+                State::Unwritable { why }
+            }
+            StoreTrouble::Failed(why) => State::Failed { why },
+            StoreTrouble::Gone(why) => State::Gone { why },
         };
         self.enter(state.clone(), now);
         state
@@ -487,7 +494,7 @@ impl Flusher {
     fn enter(&mut self, state: State, now: Moment) {
         let retries = matches!(state, State::Full { .. } | State::Unwritable { .. });
         let at = retries.then_some(now.monotonic + RETRY_EVERY);
-        self.timers.set(Timer::Retry, at);
+        self.timers.set(FlusherTimer::Retry, at);
         let mut contents = self.inbox.lock();
         let is_news = mem::discriminant(&contents.state) != mem::discriminant(&state);
         if contents.state == State::Closed || contents.state.is_fatal() {
@@ -512,7 +519,7 @@ impl Flusher {
     /// Writes what is left and ends.
     fn finish(&mut self) {
         let now = Moment::now();
-        self.timers.set(Timer::SettleAgain, now.monotonic);
+        self.timers.set(FlusherTimer::SettleAgain, now.monotonic);
         let written = self.write_all(Vec::new(), Notes::default(), now);
         debug_assert!(written.is_empty(), "no request was written");
         let seen = self.inbox.last_seen();
@@ -523,9 +530,9 @@ impl Flusher {
                 failure.trouble
             );
         }
-        let state = match finished.map_err(Trouble::from) {
-            Err(Trouble::Failed(why)) => State::Failed { why },
-            Err(Trouble::Gone(why)) => State::Gone { why },
+        let state = match finished.map_err(StoreTrouble::from) {
+            Err(StoreTrouble::Failed(why)) => State::Failed { why },
+            Err(StoreTrouble::Gone(why)) => State::Gone { why },
             _ => State::Closed,
         };
         self.inbox.lock().unwritten += self.settled.len() as u64;

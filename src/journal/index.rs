@@ -24,7 +24,7 @@ pub(super) struct Location {
 
 /// A notification with outstanding pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     offset: u64,
     len: u32,
     segment: u32,
@@ -35,9 +35,9 @@ pub(super) struct Entry {
     recovered: bool,
 }
 
-const _: () = assert!(size_of::<(u64, Entry)>() == 32);
+const _: () = assert!(size_of::<(u64, IndexEntry)>() == 32);
 
-impl Entry {
+impl IndexEntry {
     pub(super) fn place(&self) -> Location {
         Location {
             segment: self.segment,
@@ -64,7 +64,7 @@ pub(super) struct Rest {
 /// What is outstanding.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, IndexEntry>,
     /// Settled ones of several tokens.
     settled: HashMap<u64, Bits>,
     attempts: HashMap<u64, Attempts>,
@@ -76,12 +76,12 @@ pub(super) struct Index {
     answers: VecDeque<(Duration, Location)>,
     answer_bytes: u64,
     /// By the numbers of the lanes that pushes have come for.
-    feeds: BTreeMap<u16, Feed>,
+    feeds: BTreeMap<u16, LaneFeed>,
 }
 
 /// What of a lane was outstanding when the journal was opened, and is to be fed.
 #[derive(Clone, Copy, Debug)]
-struct Feed {
+struct LaneFeed {
     lane: LaneId,
     /// The id from which on it is.
     from: u64,
@@ -173,7 +173,7 @@ impl Index {
 
     /// Adds a notification, or says where else it is now: what is settled stays settled.
     pub(super) fn insert(&mut self, head: &RecordHead, place: Location, recovered: bool) {
-        let entry = Entry {
+        let entry = IndexEntry {
             offset: place.offset,
             len: place.len,
             segment: place.segment,
@@ -184,7 +184,7 @@ impl Index {
         if head.tokens == 0 {
             return;
         }
-        let feed = Feed {
+        let feed = LaneFeed {
             lane: head.lane,
             from: u64::MAX,
             unfed: 0,
@@ -213,7 +213,7 @@ impl Index {
     }
 
     /// The notification that a push belongs to.
-    fn find(&self, id: u64) -> Option<(u64, Entry)> {
+    fn find(&self, id: u64) -> Option<(u64, IndexEntry)> {
         let (first_id, entry) = self.entries.range(..=id).next_back()?;
         (id - first_id < u64::from(entry.tokens)).then_some((*first_id, *entry))
     }
@@ -275,7 +275,7 @@ impl Index {
 
     /// Where the record of a notification is, if it has outstanding pushes.
     pub(super) fn place_of(&self, first_id: u64) -> Option<Location> {
-        self.entries.get(&first_id).map(Entry::place)
+        self.entries.get(&first_id).map(IndexEntry::place)
     }
 
     /// What is known of a notification without its record: all but its time.
@@ -408,7 +408,7 @@ impl Index {
 
     /// The next notification to be fed to a lane, with at most `max` of its pushes.
     pub(super) fn feed(&mut self, lane: LaneId, max: usize) -> Option<Rest> {
-        let Feed { from, unfed, .. } = *self.feeds.get(&lane.number())?;
+        let LaneFeed { from, unfed, .. } = *self.feeds.get(&lane.number())?;
         if unfed == 0 || max == 0 {
             return None;
         }

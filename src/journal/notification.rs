@@ -53,7 +53,7 @@ pub(super) struct NumberedHead {
 
 /// A whole record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Body {
+pub(super) struct RecordBody {
     pub(super) envelope: Envelope,
     pub(super) parcel: Parcel,
     pub(super) first_id: PushId,
@@ -195,7 +195,7 @@ impl NumberedHead {
     }
 }
 
-impl Body {
+impl RecordBody {
     /// Reads a whole record, which is known to be of that lane.
     pub(super) fn read(record: &[u8], lane: LaneId) -> Option<Self> {
         let mut bytes = Bytes(record);
@@ -335,7 +335,7 @@ mod tests {
             let mut renumbered = Vec::new();
             prop_assert!(put_renumbered(&mut renumbered, &record, elsewhere));
             for record in [record, renumbered] {
-                let body = Body::read(&record, envelope.lane).unwrap();
+                let body = RecordBody::read(&record, envelope.lane).unwrap();
                 prop_assert_eq!(body.envelope, accepted.envelope);
                 prop_assert_eq!(&body.parcel, &accepted.parcel);
                 prop_assert_eq!(body.first_id, accepted.first_id);
@@ -346,10 +346,10 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(record in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut with_head = vec![1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0, 0];
-            let _none_or_some = Body::read(&record, LaneId::IOS);
+            let _none_or_some = RecordBody::read(&record, LaneId::IOS);
             let _put_or_not = put_renumbered(&mut Vec::new(), &record, LaneId::IOS);
             with_head.extend(record);
-            prop_assert_eq!(Body::read(&with_head, LaneId::IOS), None);
+            prop_assert_eq!(RecordBody::read(&with_head, LaneId::IOS), None);
         }
     }
 
@@ -371,7 +371,7 @@ mod tests {
             record.extend_from_slice(kind_and_fields);
             // No slots, no body, nothing in the note, one token of one byte.
             record.extend_from_slice(&[0, 0, END, 1, b'a']);
-            Body::read(&record, LaneId::IOS).is_some()
+            RecordBody::read(&record, LaneId::IOS).is_some()
         };
         assert!(read(&[DEVICE_TOKENS, END]) && read(&[DEVICE_TOKENS, envelope::BACKGROUND, END]));
         for other in [

@@ -28,7 +28,7 @@ pub(super) struct Reader<'a> {
 
 /// The next thing in a segment.
 #[derive(Debug)]
-pub(super) enum Step<'a> {
+pub(super) enum ReaderStep<'a> {
     /// A frame and its offset.
     Frame(Frame<'a>, u64),
     /// Bytes that are no frame, until the next frame or the end of the file.
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         self.file_len
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Step<'_>> {
+    pub(super) fn next(&mut self) -> io::Result<ReaderStep<'_>> {
         let gap_start = self.offset();
         let mut is_zero = true;
         loop {
@@ -91,14 +91,14 @@ impl<'a> Reader<'a> {
                 self.at += len;
                 let bytes = self.window.get(begin..).unwrap_or_default();
                 let frame = frame::known(bytes);
-                return Ok(frame.map_or(Step::End, |frame| Step::Frame(frame, offset)));
+                return Ok(frame.map_or(ReaderStep::End, |frame| ReaderStep::Frame(frame, offset)));
             }
             if self.offset() >= self.file_len {
                 let is_gap = gap_start < self.file_len;
                 return Ok(if is_gap {
                     gap(gap_start, self.file_len, false, is_zero)
                 } else {
-                    Step::End
+                    ReaderStep::End
                 });
             }
             is_zero &= self.skip();
@@ -175,8 +175,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn gap<'a>(offset: u64, end: u64, more: bool, is_zero: bool) -> Step<'a> {
-    Step::Gap {
+fn gap<'a>(offset: u64, end: u64, more: bool, is_zero: bool) -> ReaderStep<'a> {
+    ReaderStep::Gap {
         offset,
         bytes: end - offset,
         more,

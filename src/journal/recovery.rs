@@ -12,7 +12,7 @@ use super::fold::Fold;
 use super::index::Location;
 use super::lanes::SegmentLanes;
 use super::note::{NOTE_MAX, RefusedFrom};
-use super::reader::{Reader, Step};
+use super::reader::{Reader, ReaderStep};
 use super::record::kind;
 use super::report::{Damage, Recovered, Torn};
 use super::segment::{self, SEGMENT_HEAD, SegmentHead};
@@ -253,7 +253,7 @@ impl Search<'_> {
         let (mut tail, mut zeros) = (None, None);
         loop {
             match reader.next().map_err(failed)? {
-                Step::Frame(frame, offset) => {
+                ReaderStep::Frame(frame, offset) => {
                     frames += 1;
                     let len = frame.len();
                     let was_refused = self.refused.is_some_and(|it| it.covers(number, offset));
@@ -270,7 +270,7 @@ impl Search<'_> {
                         self.damage(number, offset, len as u64);
                     }
                 }
-                Step::Gap {
+                ReaderStep::Gap {
                     offset,
                     bytes,
                     more,
@@ -279,11 +279,11 @@ impl Search<'_> {
                     fold.gap();
                     self.damage(number, offset, bytes);
                 }
-                Step::Gap {
+                ReaderStep::Gap {
                     offset, is_zero, ..
                 } if is_zero => zeros = Some(offset),
-                Step::Gap { offset, .. } => tail = Some(offset),
-                Step::End => break,
+                ReaderStep::Gap { offset, .. } => tail = Some(offset),
+                ReaderStep::End => break,
             }
         }
         let file_len = reader.file_len();

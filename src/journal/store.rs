@@ -28,8 +28,8 @@ pub(super) use self::carry::Carry;
 #[cfg(test)]
 pub(super) use self::carry::{LOOKS, WORTHWHILE};
 pub(super) use self::opening::take_over;
-use super::batch::Batch;
-use super::catalogue::Shared;
+use super::batch::WriteBatch;
+use super::catalogue::SharedCatalogue;
 use super::disk::is_full;
 use super::files::{Files, JournalFile, Lock};
 use super::note::RefusedFrom;
@@ -39,7 +39,7 @@ use crate::push::LaneId;
 
 /// Why something was not written, or not synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum StoreTrouble {
     /// The disk is full.
     Full,
     /// The system refuses, perhaps not for ever.
@@ -54,15 +54,15 @@ pub(super) enum Trouble {
 
 /// A write or a sync that did not come to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) trouble: Trouble,
+pub(super) struct WriteFailure {
+    pub(super) trouble: StoreTrouble,
     /// Whether requests that were to be kept by it may be found by the next process all the same.
     pub(super) may_come_back: bool,
 }
 
 /// Before anything was written.
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
+impl From<StoreTrouble> for WriteFailure {
+    fn from(trouble: StoreTrouble) -> Self {
         Self {
             trouble,
             may_come_back: false,
@@ -70,15 +70,15 @@ impl From<Trouble> for Failure {
     }
 }
 
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
+impl From<WriteFailure> for StoreTrouble {
+    fn from(failure: WriteFailure) -> Self {
         failure.trouble
     }
 }
 
 /// What the segment in use may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum SegmentUse {
     /// Everything.
     Open,
     /// Nothing: a sync of it has failed in an earlier process.
@@ -102,9 +102,9 @@ pub(super) struct Store {
     lock_trouble: Option<String>,
     /// Whether it is looked at whether files are where they were.
     watches: bool,
-    catalogue: Shared,
+    catalogue: SharedCatalogue,
     active: u32,
-    stage: Stage,
+    stage: SegmentUse,
     /// The highest number that a segment has had, those that are kept aside among them.
     highest: u32,
     /// Segments of which something is damaged: they are not removed but kept aside.
@@ -139,14 +139,14 @@ pub(super) struct Store {
 /// Why nothing is written any more.
 #[derive(Clone, Debug)]
 struct Fatal {
-    trouble: Trouble,
+    trouble: StoreTrouble,
     /// Whether it is certain that the next process finds nothing that was refused since.
     has_noted: bool,
 }
 
 impl Store {
     /// What is outstanding.
-    pub(super) fn catalogue(&self) -> &Shared {
+    pub(super) fn catalogue(&self) -> &SharedCatalogue {
         &self.catalogue
     }
 
@@ -183,8 +183,8 @@ impl Store {
     }
 
     /// An empty batch, for the next write.
-    pub(super) fn batch(&self) -> Batch {
-        let mut batch = Batch::default();
+    pub(super) fn batch(&self) -> WriteBatch {
+        let mut batch = WriteBatch::default();
         batch.known.clone_from(&self.named);
         if self.mark_due {
             batch.mark();
@@ -196,7 +196,11 @@ impl Store {
     }
 
     /// Writes a batch whole, or nothing of it.
-    pub(super) fn write(&mut self, mut batch: Batch, now: Duration) -> Result<(), Failure> {
+    pub(super) fn write(
+        &mut self,
+        mut batch: WriteBatch,
+        now: Duration,
+    ) -> Result<(), WriteFailure> {
         if !batch.has_records() {
             return Ok(());
         }
@@ -229,14 +233,14 @@ impl Store {
     }
 
     /// Replaces a segment that may not be written, whatever time that takes.
-    fn make_fit(&mut self, now: Duration) -> Result<(), Trouble> {
-        while self.stage != Stage::Open {
+    fn make_fit(&mut self, now: Duration) -> Result<(), StoreTrouble> {
+        while self.stage != SegmentUse::Open {
             self.carry(DRAFT_BYTES, now)?;
         }
         Ok(())
     }
 
-    fn write_frames(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+    fn write_frames(&mut self, batch: &mut WriteBatch) -> Result<(), WriteFailure> {
         self.check()?;
         if self.cut_due {
             self.cut()?;
@@ -265,7 +269,7 @@ impl Store {
     }
 
     /// Makes what was written durable.
-    pub(super) fn sync(&mut self) -> Result<(), Failure> {
+    pub(super) fn sync(&mut self) -> Result<(), WriteFailure> {
         if let Err(trouble) = self.check() {
             return Err(self.in_doubt(trouble));
         }
@@ -291,9 +295,9 @@ impl Store {
     }
 
     /// A failure after something was written.
-    fn in_doubt(&self, trouble: Trouble) -> Failure {
+    fn in_doubt(&self, trouble: StoreTrouble) -> WriteFailure {
         let has_noted = self.failed.as_ref().is_some_and(|fatal| fatal.has_noted);
-        Failure {
+        WriteFailure {
             trouble,
             may_come_back: !has_noted,
         }
@@ -306,7 +310,7 @@ impl Store {
         last_id: u64,
         has_told_all: bool,
         now: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), WriteFailure> {
         self.sync()?;
         if has_told_all {
             self.set_doubt(self.inherited_doubt);
@@ -317,7 +321,7 @@ impl Store {
         self.sync()
     }
 
-    fn check(&self) -> Result<(), Trouble> {
+    fn check(&self) -> Result<(), StoreTrouble> {
         match &self.failed {
             Some(fatal) => Err(fatal.trouble.clone()),
             None => Ok(()),
@@ -325,7 +329,7 @@ impl Store {
     }
 
     /// Removes what a failed write may have left, durably, so that it does not come back.
-    fn cut(&mut self) -> Result<(), Trouble> {
+    fn cut(&mut self) -> Result<(), StoreTrouble> {
         if let Err(error) = self.file.truncate(self.len) {
             return Err(self.trouble(&error));
         }
@@ -338,16 +342,16 @@ impl Store {
         Ok(())
     }
 
-    fn trouble(&self, error: &io::Error) -> Trouble {
+    fn trouble(&self, error: &io::Error) -> StoreTrouble {
         if is_full(error) {
-            return Trouble::Full;
+            return StoreTrouble::Full;
         }
-        Trouble::Unwritable(format!("{}: {error}", self.path().display()))
+        StoreTrouble::Unwritable(format!("{}: {error}", self.path().display()))
     }
 
     /// A failed sync: the system may have forgotten what it could not write, so that neither this
     /// process nor the next one may build on this file.
-    fn fail(&mut self, error: &io::Error) -> Trouble {
+    fn fail(&mut self, error: &io::Error) -> StoreTrouble {
         let why = format!(
             "sync of {} failed: {error}; look at the disk, then start again",
             self.path().display()
@@ -356,7 +360,7 @@ impl Store {
         if let Err(error) = &noted {
             ::log::warn!("journal: cannot leave a note of the failed sync: {error}");
         }
-        self.end(Trouble::Failed(why), noted.is_ok())
+        self.end(StoreTrouble::Failed(why), noted.is_ok())
     }
 
     /// Leaves a note of the failed sync: requests that waited for it are refused, and what of them
@@ -373,7 +377,7 @@ impl Store {
         let file = match self.files.create(&self.settings.dir.join(FAILED_SYNC)) {
             // No request is in a draft: what the note says of another segment is what counts.
             Err(error)
-                if error.kind() == ErrorKind::AlreadyExists && self.stage == Stage::Draft =>
+                if error.kind() == ErrorKind::AlreadyExists && self.stage == SegmentUse::Draft =>
             {
                 return Ok(());
             }
@@ -388,8 +392,8 @@ impl Store {
 
     fn path(&self) -> PathBuf {
         let name = match self.stage {
-            Stage::Draft => segment::draft(self.active),
-            Stage::Open | Stage::Spoilt => segment::name(self.active),
+            SegmentUse::Draft => segment::draft(self.active),
+            SegmentUse::Open | SegmentUse::Spoilt => segment::name(self.active),
         };
         self.settings.dir.join(name)
     }

@@ -17,7 +17,7 @@ pub(super) const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Consecutive pushes of one notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(super) struct UnreadPiece {
     pub(super) first_id: u64,
     /// Indexes of the first and the last token.
     pub(super) tokens: (u32, u32),
@@ -34,27 +34,27 @@ pub(super) struct Unread {
 /// What was passed over for a lane.
 #[derive(Debug, Default)]
 struct Passed {
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<UnreadPiece>,
     again_at: Option<Instant>,
 }
 
 impl Unread {
     /// Passes over a piece, which comes after all that were passed over before.
-    pub(super) fn pass_over(&mut self, lane: LaneId, piece: Piece, now: Instant) {
+    pub(super) fn pass_over(&mut self, lane: LaneId, piece: UnreadPiece, now: Instant) {
         let passed = self.feeds.entry(lane).or_default();
         passed.pieces.push_back(piece);
         passed.again_at = now.checked_add(READ_AGAIN);
     }
 
     /// Takes the piece that is to be read again now.
-    pub(super) fn take(&mut self, lane: LaneId, now: Instant) -> Option<Piece> {
+    pub(super) fn take(&mut self, lane: LaneId, now: Instant) -> Option<UnreadPiece> {
         let passed = self.feeds.entry(lane).or_default();
         let is_due = passed.again_at.is_some_and(|at| at <= now);
         is_due.then(|| passed.pieces.pop_front()).flatten()
     }
 
     /// Gives back what of a piece there was no room for: it is the next one.
-    pub(super) fn give_back(&mut self, lane: LaneId, piece: Piece) {
+    pub(super) fn give_back(&mut self, lane: LaneId, piece: UnreadPiece) {
         self.feeds.entry(lane).or_default().pieces.push_front(piece);
     }
 
@@ -69,7 +69,7 @@ impl Unread {
     }
 
     /// What was passed over for a lane.
-    pub(super) fn pieces(&self, lane: LaneId) -> impl Iterator<Item = Piece> {
+    pub(super) fn pieces(&self, lane: LaneId) -> impl Iterator<Item = UnreadPiece> {
         let passed = self.feeds.get(&lane);
         passed
             .into_iter()
@@ -91,8 +91,8 @@ impl Unread {
 mod tests {
     use super::*;
 
-    fn piece(first_id: u64) -> Piece {
-        Piece {
+    fn piece(first_id: u64) -> UnreadPiece {
+        UnreadPiece {
             first_id,
             tokens: (0, 0),
         }

@@ -25,7 +25,7 @@ use super::atomics::{AtomicU8, Ordering, fence};
 /// What a connection thread does, as those who bring work see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum State {
+pub enum SeatState {
     /// Runs, and will look at the queue before it waits.
     Looking = 0,
     /// Waits, with a connection that has room.
@@ -60,30 +60,30 @@ impl Attendance {
     pub fn new(threads: usize) -> Self {
         Self {
             seats: (0..threads)
-                .map(|_| AtomicU8::new(State::Absent as u8))
+                .map(|_| AtomicU8::new(SeatState::Absent as u8))
                 .collect(),
         }
     }
 
     /// A thread has started on that seat. It is busy, unless it was called: then it looks.
     pub fn arrive(&self, seat: usize) {
-        self.exchange(seat, State::Absent, State::Busy);
+        self.exchange(seat, SeatState::Absent, SeatState::Busy);
     }
 
     /// Thread `seat` is needed after all, and goes on, unless another is being started on its seat.
     pub fn come_back(&self, seat: usize) -> bool {
-        self.exchange(seat, State::Absent, State::Looking)
+        self.exchange(seat, SeatState::Absent, SeatState::Looking)
     }
 
     /// No thread came of the call to that seat.
     pub fn stay_away(&self, seat: usize) {
-        self.exchange(seat, State::Looking, State::Absent);
+        self.exchange(seat, SeatState::Looking, SeatState::Absent);
     }
 
     /// Threads that run, or are being started.
     pub fn present(&self) -> usize {
         fence(Ordering::SeqCst);
-        let is_present = |seat: &&AtomicU8| seat.load(Ordering::SeqCst) != State::Absent as u8;
+        let is_present = |seat: &&AtomicU8| seat.load(Ordering::SeqCst) != SeatState::Absent as u8;
         self.seats.iter().filter(is_present).count()
     }
 
@@ -94,15 +94,15 @@ impl Attendance {
         let Some(state) = self.seats.get(seat) else {
             return false;
         };
-        let before = state.swap(State::Looking as u8, Ordering::SeqCst);
+        let before = state.swap(SeatState::Looking as u8, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        before != State::Cold as u8
+        before != SeatState::Cold as u8
     }
 
     /// Thread `seat` is about to wait, or to be busy. It must read the queue after this: if work
     /// is there, a warm thread calls [`Attendance::look`] and goes on, any other passes the work
     /// on by [`Attendance::call`], which may name the caller itself.
-    pub fn leave(&self, seat: usize, state: State) {
+    pub fn leave(&self, seat: usize, state: SeatState) {
         if let Some(cell) = self.seats.get(seat) {
             cell.store(state as u8, Ordering::SeqCst);
             fence(Ordering::SeqCst);
@@ -110,7 +110,7 @@ impl Attendance {
     }
 
     /// Whether thread `seat` is in that state.
-    pub fn is(&self, seat: usize, state: State) -> bool {
+    pub fn is(&self, seat: usize, state: SeatState) -> bool {
         fence(Ordering::SeqCst);
         let seat = self.seats.get(seat);
         seat.is_some_and(|seat| seat.load(Ordering::SeqCst) == state as u8)
@@ -127,15 +127,15 @@ impl Attendance {
             let mut warm = false;
             for seat in &self.seats {
                 let state = seat.load(Ordering::SeqCst);
-                if state == State::Looking as u8 {
+                if state == SeatState::Looking as u8 {
                     return None;
                 }
-                warm |= state == State::Warm as u8;
+                warm |= state == SeatState::Warm as u8;
             }
             if !warm {
                 break;
             }
-            let claimed = self.claim(State::Warm);
+            let claimed = self.claim(SeatState::Warm);
             if let Some(claimed) = claimed {
                 return Some(Call::Wake(claimed));
             }
@@ -148,31 +148,31 @@ impl Attendance {
     pub fn call_cold(&self, may_connect: impl FnOnce() -> bool) -> Option<Call> {
         let has_none = |seat: &AtomicU8| {
             let state = seat.load(Ordering::SeqCst);
-            state == State::Cold as u8 || state == State::Absent as u8
+            state == SeatState::Cold as u8 || state == SeatState::Absent as u8
         };
         if !self.seats.iter().any(has_none) || !may_connect() {
             return None;
         }
         // In this order: who is cold may turn absent meanwhile.
-        let cold = self.claim(State::Cold).map(Call::Wake);
+        let cold = self.claim(SeatState::Cold).map(Call::Wake);
         cold.or_else(|| self.call_absent())
     }
 
     /// Names a thread that is to be started, unless one waits for what that would wait for too. It
     /// counts as looking from here on.
     pub fn call_absent(&self) -> Option<Call> {
-        let waits = |seat: &AtomicU8| seat.load(Ordering::SeqCst) == State::Waiting as u8;
-        let claimed = (!self.seats.iter().any(waits)).then(|| self.claim(State::Absent));
+        let waits = |seat: &AtomicU8| seat.load(Ordering::SeqCst) == SeatState::Waiting as u8;
+        let claimed = (!self.seats.iter().any(waits)).then(|| self.claim(SeatState::Absent));
         claimed.flatten().map(Call::Start)
     }
 
     /// Turns the first thread in the state `wanted` into a looking one.
-    fn claim(&self, wanted: State) -> Option<usize> {
-        (0..self.seats.len()).find(|seat| self.exchange(*seat, wanted, State::Looking))
+    fn claim(&self, wanted: SeatState) -> Option<usize> {
+        (0..self.seats.len()).find(|seat| self.exchange(*seat, wanted, SeatState::Looking))
     }
 
     /// Turns a thread that is in one state into the other; whether it was.
-    fn exchange(&self, seat: usize, from: State, to: State) -> bool {
+    fn exchange(&self, seat: usize, from: SeatState, to: SeatState) -> bool {
         let (from, to) = (from as u8, to as u8);
         self.seats.get(seat).is_some_and(|seat| {
             seat.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)

@@ -3,19 +3,19 @@
 use super::Lane;
 use std::time::Instant;
 
-use super::attendance::State;
+use super::attendance::SeatState;
 use crate::push::ConnectionId;
 
 impl Lane {
     /// Thread `seat` is about to wait in that state. False if it may; true if it must go on, since
     /// there is work for it. Work for another thread is passed on. `connection` is the one that it
     /// may send on, if it has such a one.
-    pub fn leave(&self, seat: usize, state: State, connection: Option<ConnectionId>) -> bool {
+    pub fn leave(&self, seat: usize, state: SeatState, connection: Option<ConnectionId>) -> bool {
         self.crew.attendance().leave(seat, state);
         if !self.has_work_for(connection) || self.pacing.waits_for_tickets() {
             return false;
         }
-        if state == State::Warm {
+        if state == SeatState::Warm {
             self.crew.attendance().look(seat);
             return true;
         }

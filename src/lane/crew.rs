@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
-use super::attendance::{Attendance, Call, State};
+use super::attendance::{Attendance, Call, SeatState};
 use super::connection_limit::ConnectionLimit;
 use super::dial::Dial;
 use super::inquiry::Inquiries;
@@ -89,7 +89,7 @@ impl Crew {
             return false;
         }
         let wake = self.wakes.get(seat).and_then(|place| lock(place).take());
-        self.attendance.leave(seat, State::Absent);
+        self.attendance.leave(seat, SeatState::Absent);
         if !is_needed() || !self.attendance.come_back(seat) {
             return true;
         }
@@ -116,11 +116,11 @@ impl Crew {
     /// Asks a thread to go, the one that is missed least; false if there is none.
     pub(super) fn ask_to_go(&self) -> bool {
         let states = [
-            State::Cold,
-            State::Waiting,
-            State::Warm,
-            State::Busy,
-            State::Looking,
+            SeatState::Cold,
+            SeatState::Waiting,
+            SeatState::Warm,
+            SeatState::Busy,
+            SeatState::Looking,
         ];
         let by_state = states.into_iter().flat_map(|state| {
             let seats = 0..self.wakes.len();
@@ -214,7 +214,7 @@ impl Crew {
     /// no connection is called if none takes it.
     pub(super) fn wake_warm(&self) {
         let seats = 0..self.wakes.len();
-        let warm = seats.filter(|seat| self.attendance.is(*seat, State::Warm));
+        let warm = seats.filter(|seat| self.attendance.is(*seat, SeatState::Warm));
         warm.for_each(|seat| self.wake(seat));
     }
 
@@ -286,11 +286,11 @@ mod tests {
     fn work_is_passed_on_and_the_caller_may_have_it_itself() {
         let (crew, woken) = crew(2);
         assert!(!crew.pass_on(Some(0)), "both are busy");
-        crew.attendance.leave(1, State::Warm);
+        crew.attendance.leave(1, SeatState::Warm);
         assert!(!crew.pass_on(Some(0)));
         assert_eq!(*lock(&woken), [1]);
-        crew.attendance.leave(1, State::Busy);
-        crew.attendance.leave(0, State::Cold);
+        crew.attendance.leave(1, SeatState::Busy);
+        crew.attendance.leave(0, SeatState::Cold);
         assert!(crew.pass_on(Some(0)), "nobody else can");
         assert_eq!(*lock(&woken), [1]);
     }
@@ -335,8 +335,8 @@ mod tests {
     #[test]
     fn who_has_no_connection_is_called_only_if_one_may_be_opened() {
         let (crew, woken) = crew(2);
-        crew.attendance.leave(0, State::Warm);
-        crew.attendance.leave(1, State::Cold);
+        crew.attendance.leave(0, SeatState::Warm);
+        crew.attendance.leave(1, SeatState::Cold);
         crew.wake_warm();
         assert_eq!(*lock(&woken), [0]);
         crew.dial().succeeded();

@@ -51,7 +51,7 @@ pub use terms::{
 
 use crate::moment::Moment;
 use crate::push::PushId;
-use closed::{Closed, Met, Phase, later, wait_before};
+use closed::{ClosedGate, HoldPhase, Met, later, wait_before};
 
 /// Wait before the first probe of a refused credential, unless the configuration says otherwise.
 pub const FIRST_PROBE: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub(super) const PROVED_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Gate {
     by_hand: Option<Moment>,
-    credential: Option<Closed>,
+    credential: Option<ClosedGate>,
     first_probe: Duration,
     /// When a push was taken last, to about a second.
     proved_at: Option<Instant>,
@@ -169,7 +169,7 @@ impl Gate {
     ) -> Refused {
         let (first_probe, is_proved) = (self.first_probe, self.is_proved(now.monotonic));
         let Some(closed) = &mut self.credential else {
-            let closed = self.credential.insert(Closed::new(refusal, now));
+            let closed = self.credential.insert(ClosedGate::new(refusal, now));
             return match witness {
                 None => closed.hold(is_proved, first_probe, now.monotonic, random),
                 Some(witness) => {
@@ -241,7 +241,7 @@ impl Gate {
     /// The pushes that have met a refusal of the credential, as far as they are known.
     pub fn witnesses(&self) -> Vec<PushId> {
         let closed = self.credential.iter();
-        closed.flat_map(Closed::pushes).collect()
+        closed.flat_map(ClosedGate::pushes).collect()
     }
 
     /// What is told of the credential that is refused.
@@ -287,9 +287,9 @@ impl Gate {
     pub fn next_reading(&self) -> Option<Instant> {
         let closed = self.credential.as_ref().filter(|closed| closed.is_judged)?;
         match closed.phase {
-            Phase::Waiting | Phase::Ready => Some(closed.next_probe),
-            Phase::Reading => None,
-            Phase::Probing { since, .. } => Some(later(since, PROBE_ENDS_WITHIN)),
+            HoldPhase::Waiting | HoldPhase::Ready => Some(closed.next_probe),
+            HoldPhase::Reading => None,
+            HoldPhase::Probing { since, .. } => Some(later(since, PROBE_ENDS_WITHIN)),
         }
     }
 
@@ -299,7 +299,7 @@ impl Gate {
         if let Some(closed) = &mut self.credential
             && due
         {
-            closed.phase = Phase::Reading;
+            closed.phase = HoldPhase::Reading;
         }
         due
     }
@@ -311,7 +311,7 @@ impl Gate {
         let Some(closed) = &mut self.credential else {
             return;
         };
-        if closed.phase != Phase::Reading {
+        if closed.phase != HoldPhase::Reading {
             return;
         }
         match closed.refusal.ends_with {
@@ -322,7 +322,7 @@ impl Gate {
                 // If no push comes to be the probe, the files are read again after as long.
                 let wait = wait_before(first_probe, closed.probes, random);
                 closed.next_probe = later(now, wait);
-                closed.phase = Phase::Ready;
+                closed.phase = HoldPhase::Ready;
             }
         }
     }
@@ -353,7 +353,7 @@ impl Gate {
             return false;
         };
         if closed.takes_any(now) {
-            closed.phase = Phase::Probing { push, since: now };
+            closed.phase = HoldPhase::Probing { push, since: now };
         } else if !is_another || !closed.takes_another(now) {
             return false;
         }
@@ -368,7 +368,9 @@ impl Gate {
     pub fn withdraw_probe(&mut self, push: PushId) -> bool {
         let closed = self.credential.as_mut();
         let probing = closed.filter(|closed| closed.is_probing(push));
-        probing.map(|closed| closed.phase = Phase::Ready).is_some()
+        probing
+            .map(|closed| closed.phase = HoldPhase::Ready)
+            .is_some()
     }
 
     /// A push that went as a probe has ended, and it is not known what that says. One that the gate
@@ -391,7 +393,7 @@ impl Gate {
                     closed.others_sent = closed.others_sent.saturating_sub(1);
                 }
                 if is_probing {
-                    closed.phase = Phase::Ready;
+                    closed.phase = HoldPhase::Ready;
                 }
             }
         }
@@ -444,7 +446,7 @@ impl Gate {
         if let Some(closed) = &mut self.credential {
             closed.forget_witnesses();
             closed.behind = None;
-            closed.phase = Phase::Ready;
+            closed.phase = HoldPhase::Ready;
             closed.next_probe = later(now, self.first_probe);
         }
     }
@@ -453,7 +455,7 @@ impl Gate {
     /// refusal.
     pub fn forget(&mut self, push: PushId) -> bool {
         self.withdraw_probe(push);
-        let ends = |closed: &mut Closed| {
+        let ends = |closed: &mut ClosedGate| {
             let is_nothing = closed.forget(push);
             closed.behind.take_if(|_| is_nothing);
             is_nothing && closed.refusal.ends_with == EndsWith::Probe

@@ -11,7 +11,7 @@ use crate::stats::{LaneFigures, LaneStats};
 /// it. A reload replaces the value as a whole; who has the one before keeps it until the next look.
 #[derive(Debug)]
 pub struct Lanes<L> {
-    known: BTreeMap<LaneId, Known<L>>,
+    known: BTreeMap<LaneId, RegisteredLane<L>>,
     /// What takes nothing more, and finishes what it has or leaves it to the backlog.
     leaving: Vec<Arc<L>>,
     /// What bounds the connection threads of all of them.
@@ -20,7 +20,7 @@ pub struct Lanes<L> {
 
 /// One lane of the registry.
 #[derive(Debug)]
-struct Known<L> {
+struct RegisteredLane<L> {
     /// From the start of the process, whoever serves it.
     stats: Arc<LaneStats>,
     /// `None` where the configuration disables it: its pushes wait in the journal.
@@ -32,7 +32,7 @@ impl<L> Lanes<L> {
     pub fn of(ids: impl IntoIterator<Item = LaneId>) -> Self {
         let known = |id| {
             let (stats, serving) = (Arc::default(), None);
-            (id, Known { stats, serving })
+            (id, RegisteredLane { stats, serving })
         };
         Self {
             known: ids.into_iter().map(known).collect(),
@@ -44,7 +44,7 @@ impl<L> Lanes<L> {
     /// Has a lane served by `serving` from now on, or by nothing.
     pub fn serve(&mut self, id: LaneId, serving: Option<Arc<L>>) {
         let stats = self.stats(id);
-        self.known.insert(id, Known { stats, serving });
+        self.known.insert(id, RegisteredLane { stats, serving });
     }
 
     /// Has what serves a lane take nothing more, and finish what it has, or leave it.
@@ -111,9 +111,9 @@ impl<L> Lanes<L> {
 /// A registry to be changed, with the same lanes.
 impl<L> Clone for Lanes<L> {
     fn clone(&self) -> Self {
-        let same = |(id, known): (&LaneId, &Known<L>)| {
+        let same = |(id, known): (&LaneId, &RegisteredLane<L>)| {
             let (stats, serving) = (Arc::clone(&known.stats), known.serving.clone());
-            (*id, Known { stats, serving })
+            (*id, RegisteredLane { stats, serving })
         };
         Self {
             known: self.known.iter().map(same).collect(),

@@ -31,16 +31,16 @@ const KEPT: usize = 1024;
 /// The notifications of a lane's pushes.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    accepted: Row,
+    accepted: WaitingRow,
     /// Those of an earlier process.
-    recovered: Row,
+    recovered: WaitingRow,
     /// When the last one was accepted.
     latest: Option<Duration>,
 }
 
 /// Notifications in the order of their acceptance.
 #[derive(Debug, Default)]
-struct Row {
+struct WaitingRow {
     row: VecDeque<Weak<Accepted>>,
     /// How many there may be before the dead ones are dropped.
     limit: usize,
@@ -76,7 +76,7 @@ impl Waiting {
     }
 }
 
-impl Row {
+impl WaitingRow {
     fn add(&mut self, accepted: &Arc<Accepted>) {
         self.drop_dead_front();
         if self.row.len() >= self.limit.max(KEPT) {

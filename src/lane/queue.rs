@@ -20,14 +20,14 @@ pub(super) struct Chunks(Sender<Chunk>, Receiver<Chunk>);
 /// notifications.
 #[derive(Debug)]
 enum Chunk {
-    Span(Span),
-    Spans(Box<[Span]>),
+    Span(PushSpan),
+    Spans(Box<[PushSpan]>),
     Tried(Vec<Push>),
 }
 
 /// Pushes of one notification to device tokens that follow each other.
 #[derive(Debug)]
-struct Span {
+struct PushSpan {
     accepted: Arc<Accepted>,
     from: u32,
     to: u32,
@@ -40,21 +40,21 @@ impl Chunk {
         if !pushes.iter().all(Push::is_fresh) {
             return Self::Tried(pushes);
         }
-        let mut spans: Vec<Span> = Vec::new();
+        let mut spans: Vec<PushSpan> = Vec::new();
         for push in &pushes {
             let (accepted, index) = (push.accepted(), push.index());
             match spans.last_mut() {
                 Some(last) if Arc::ptr_eq(&last.accepted, accepted) && last.to == index => {
                     last.to += 1;
                 }
-                _ => spans.push(Span {
+                _ => spans.push(PushSpan {
                     accepted: Arc::clone(accepted),
                     from: index,
                     to: index + 1,
                 }),
             }
         }
-        match <[Span; 1]>::try_from(spans) {
+        match <[PushSpan; 1]>::try_from(spans) {
             Ok([span]) => Self::Span(span),
             Err(spans) => Self::Spans(spans.into()),
         }
@@ -63,13 +63,13 @@ impl Chunk {
     fn pushes(self) -> Vec<Push> {
         match self {
             Self::Span(span) => span.pushes().collect(),
-            Self::Spans(spans) => spans.iter().flat_map(Span::pushes).collect(),
+            Self::Spans(spans) => spans.iter().flat_map(PushSpan::pushes).collect(),
             Self::Tried(pushes) => pushes,
         }
     }
 }
 
-impl Span {
+impl PushSpan {
     fn pushes(&self) -> impl Iterator<Item = Push> {
         (self.from..self.to).filter_map(|index| Push::nth(&self.accepted, index))
     }

@@ -118,13 +118,13 @@ fn one_batch_wakes_one_thread_once() {
                 rung[seat].fetch_add(1, Ordering::Relaxed);
             }),
         );
-        lane.crew().attendance().leave(seat, State::Warm);
+        lane.crew().attendance().leave(seat, SeatState::Warm);
     }
     enqueue(&lane, 1, 300);
     enqueue(&lane, 301, 300);
     assert_eq!(rung[0].load(Ordering::Relaxed), 1);
     assert_eq!(rung[1].load(Ordering::Relaxed), 0);
-    lane.crew().attendance().leave(0, State::Busy);
+    lane.crew().attendance().leave(0, SeatState::Busy);
     lane.call();
     assert_eq!(
         rung[1].load(Ordering::Relaxed),
@@ -151,10 +151,10 @@ fn watched(threads: usize) -> (Arc<Lane>, Arc<[AtomicUsize; 2]>) {
 fn whoever_turns_busy_beside_work_passes_it_on() {
     let (lane, rung) = watched(2);
     lane.crew().attendance().look(0);
-    lane.crew().attendance().leave(1, State::Warm);
+    lane.crew().attendance().leave(1, SeatState::Warm);
     enqueue(&lane, 1, 1);
     assert_eq!(rung[1].load(Ordering::Relaxed), 0, "thread 0 is looking");
-    assert!(!lane.leave(0, State::Busy, None));
+    assert!(!lane.leave(0, SeatState::Busy, None));
     assert_eq!(rung[1].load(Ordering::Relaxed), 1);
 }
 
@@ -162,12 +162,12 @@ fn whoever_turns_busy_beside_work_passes_it_on() {
 fn a_cold_thread_takes_work_only_if_no_warm_one_can() {
     let (lane, rung) = watched(2);
     lane.crew().attendance().look(0);
-    lane.crew().attendance().leave(1, State::Warm);
+    lane.crew().attendance().leave(1, SeatState::Warm);
     enqueue(&lane, 1, 1);
-    assert!(!lane.leave(0, State::Cold, None), "thread 1 is warm");
+    assert!(!lane.leave(0, SeatState::Cold, None), "thread 1 is warm");
     assert_eq!(rung[1].load(Ordering::Relaxed), 1);
-    lane.crew().attendance().leave(1, State::Busy);
-    assert!(lane.leave(0, State::Cold, None));
+    lane.crew().attendance().leave(1, SeatState::Busy);
+    assert!(lane.leave(0, SeatState::Cold, None));
     assert_eq!(rung[0].load(Ordering::Relaxed), 0, "it need not be woken");
 }
 
@@ -177,7 +177,7 @@ fn a_sweep_leaves_no_work_beside_a_sleeper() {
     enqueue(&lane, 1, 1);
     lane.sift(|_| {
         // While the only chunk is out of the queue, the thread finds nothing and goes to sleep.
-        assert!(!lane.leave(0, State::Warm, None));
+        assert!(!lane.leave(0, SeatState::Warm, None));
         true
     });
     assert_eq!(rung[0].load(Ordering::Relaxed), 1);
@@ -489,7 +489,7 @@ fn nobody_is_woken_for_what_the_rate_does_not_let_go() {
                 rung.fetch_add(1, Ordering::Relaxed);
             }),
         );
-        lane.crew().attendance().leave(seat, State::Warm);
+        lane.crew().attendance().leave(seat, SeatState::Warm);
     }
     lane.pacing().tickets(now, 64);
     assert_eq!(
@@ -499,13 +499,13 @@ fn nobody_is_woken_for_what_the_rate_does_not_let_go() {
     enqueue(&lane, 1, 10);
     assert_eq!(rung.load(Ordering::Relaxed), 0);
     assert!(
-        !lane.leave(0, State::Warm, None),
+        !lane.leave(0, SeatState::Warm, None),
         "it would look again at once"
     );
     lane.pacing().stop_waiting_for_tickets();
     lane.call();
     assert_eq!(rung.load(Ordering::Relaxed), 1);
-    assert!(lane.leave(0, State::Warm, None));
+    assert!(lane.leave(0, SeatState::Warm, None));
 }
 
 #[test]

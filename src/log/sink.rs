@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use self::batch::first_lines;
 use self::gap::{Gap, count, counted};
-use self::state::{Life, State};
+use self::state::{Life, SinkState};
 use self::writer::Writer;
 use super::destination::Destination;
 use crate::heartbeat::Heartbeat;
@@ -65,7 +65,7 @@ impl Sink {
 
     fn start(destination: &Destination, file: Option<File>) -> io::Result<Self> {
         let identity = file.as_ref().map(Identity::of_file).transpose()?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SinkShared {
             heartbeat: Heartbeat::new(moment::now()),
             state: Mutex::default(),
             work: Condvar::new(),
@@ -119,7 +119,7 @@ impl Sink {
     ///
     /// It is told on the writer's thread and must not wait for this log.
     pub fn on_written(&self, told: Box<dyn Fn(u64) + Send + Sync>) {
-        let _already_told = self.0.shared.told.set(Told(told)).is_err();
+        let _already_told = self.0.shared.told.set(ProgressListener(told)).is_err();
     }
 
     /// Hands over one or more whole lines if there is room for them; never waits.
@@ -180,7 +180,7 @@ impl Sink {
         let (bytes, reopenings) = (state.accepted, state.reopenings_asked);
         state.wanted = state.wanted.max(bytes);
         shared.work.notify_one();
-        let waits = |state: &mut State| {
+        let waits = |state: &mut SinkState| {
             state.life < Life::Ended
                 && (state.settled() < bytes || state.reopenings_done < reopenings)
         };
@@ -268,7 +268,7 @@ impl Sink {
         if !state.is_over() {
             state.life = state.life.max(Life::Closing);
             shared.work.notify_one();
-            let lives = |state: &mut State| state.life < Life::Ended;
+            let lives = |state: &mut SinkState| state.life < Life::Ended;
             state = moment::wait_while(&shared.progress, state, within, lives);
         }
         state.life = state.life.max(Life::Abandoned);
@@ -346,7 +346,7 @@ impl Sink {
     }
 
     /// Drops lines and counts them; nobody needs to wait for their end.
-    fn lose(&self, mut state: MutexGuard<'_, State>, lines: &[u8]) -> u64 {
+    fn lose(&self, mut state: MutexGuard<'_, SinkState>, lines: &[u8]) -> u64 {
         let is_first = state.gap.is_none();
         let gap = state.gap.get_or_insert_with(|| Gap::since(Moment::now()));
         gap.lose(lines);
@@ -365,7 +365,7 @@ impl Sink {
 /// What all clones of a [`Sink`] share; the last one to go ends the writer.
 #[derive(Debug)]
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<SinkShared>,
     destination: Mutex<Destination>,
     /// That of its first file; `None` if it discards.
     identity: Option<Identity>,
@@ -390,35 +390,35 @@ impl Drop for Handle {
 
 /// Between those who write lines and the writer.
 #[derive(Debug)]
-struct Shared {
+struct SinkShared {
     /// The writer's.
     heartbeat: Heartbeat,
-    state: Mutex<State>,
+    state: Mutex<SinkState>,
     /// Rung for the writer: lines, a reopening, a flush, the end.
     work: Condvar,
     /// Rung by the writer: bytes written, a reopening done, its end.
     progress: Condvar,
     /// Who is told by the writer how far it has got.
-    told: OnceLock<Told>,
+    told: OnceLock<ProgressListener>,
 }
 
-struct Told(Box<dyn Fn(u64) + Send + Sync>);
+struct ProgressListener(Box<dyn Fn(u64) + Send + Sync>);
 
-impl std::fmt::Debug for Told {
+impl std::fmt::Debug for ProgressListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Told")
+        f.write_str("ProgressListener")
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SinkShared {
+    fn lock(&self) -> MutexGuard<'_, SinkState> {
         // No code panics while it holds the lock; if it did, the state would still be sound.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends lines for which there is room, and wakes the writer if it may be asleep over it;
     /// says where they end.
-    fn push(&self, mut state: MutexGuard<'_, State>, lines: &[u8]) -> u64 {
+    fn push(&self, mut state: MutexGuard<'_, SinkState>, lines: &[u8]) -> u64 {
         let before = state.pending.len();
         state.pending.extend_from_slice(lines);
         let after = state.pending.len();
@@ -434,9 +434,9 @@ impl Shared {
     /// Waits until there is room, or none is needed any more.
     fn wait_for_room<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        mut state: MutexGuard<'a, SinkState>,
         bytes: usize,
-    ) -> (MutexGuard<'a, State>, Waited) {
+    ) -> (MutexGuard<'a, SinkState>, Waited) {
         while !state.is_over() && !state.has_room(bytes) {
             if state.is_in_vain() {
                 return (state, Waited::InVain);
@@ -447,7 +447,7 @@ impl Shared {
                 continue;
             };
             let settled = state.settled();
-            let is_stuck = |state: &mut State| {
+            let is_stuck = |state: &mut SinkState| {
                 !state.is_over() && !state.is_in_vain() && state.settled() == settled
             };
             state = moment::wait_while(&self.progress, state, patience, is_stuck);

@@ -30,7 +30,7 @@ pub struct Clock {
 
 /// What a [`Clock`] shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ClockReading {
     /// For how long the process has run.
     pub ran: Duration,
     /// For how long it has stood still, less [`COUNTED_MAX`] each time.
@@ -49,7 +49,7 @@ impl Clock {
     }
 
     /// Reads it. `passed` says how much time has passed, and may be asked again.
-    pub fn read(&self, passed: impl Fn() -> Duration) -> Reading {
+    pub fn read(&self, passed: impl Fn() -> Duration) -> ClockReading {
         loop {
             let stood = self.stood.load(Ordering::Acquire);
             let now = nanos(passed());
@@ -58,7 +58,7 @@ impl Clock {
                 self.catch_up(now);
             } else if self.stood.load(Ordering::Acquire) == stood {
                 // Whatever stood still between these lines, the two belong together.
-                return Reading {
+                return ClockReading {
                     ran: Duration::from_nanos(now.saturating_sub(stood)),
                     stood: Duration::from_nanos(stood),
                 };
@@ -147,7 +147,7 @@ mod tests {
             }
         }
 
-        fn read(&self) -> Reading {
+        fn read(&self) -> ClockReading {
             self.clock.read(|| self.now.get())
         }
     }

@@ -23,7 +23,7 @@ use mio::{Registry, Token};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig, ServerConnection};
 
-use super::dial::{Dial, OpenError, Stage, alpn_text};
+use super::dial::{DialAttempt, OpenError, Stage, alpn_text};
 use super::readiness::Readiness;
 use super::resolve::Resolver;
 use super::socket::{Socket, SocketEnd};
@@ -74,7 +74,7 @@ impl Connection {
     /// Connects to `endpoint` and registers the socket with the owner's waiter. Blocks for the
     /// endpoint's time-outs at most. The preface is sent before it returns.
     pub fn open(endpoint: &Endpoint, registry: &Registry) -> Result<Self, OpenError> {
-        let dial = Dial {
+        let dial = DialAttempt {
             host: &endpoint.host,
             port: endpoint.port,
             tls: Some(&endpoint.tls),

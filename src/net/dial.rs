@@ -38,7 +38,7 @@ pub struct OpenError {
 }
 
 /// Where to and how long.
-pub(super) struct Dial<'a> {
+pub(super) struct DialAttempt<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
     /// `None` for a plain socket.
@@ -56,7 +56,7 @@ pub(super) struct Dial<'a> {
     pub(super) deadline: Option<Instant>,
 }
 
-impl Dial<'_> {
+impl DialAttempt<'_> {
     /// Looks up, connects, shakes hands; blocks until then.
     pub(super) fn open(&self) -> Result<Socket, OpenError> {
         let start = moment::now();

@@ -25,7 +25,7 @@ type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 /// Looks names up for all threads.
 #[derive(Clone)]
 pub struct Resolver {
-    shared: Arc<Shared>,
+    shared: Arc<ResolverShared>,
 }
 
 /// Why a name has no addresses.
@@ -37,7 +37,7 @@ pub enum ResolveError {
     Failed(String),
 }
 
-struct Shared {
+struct ResolverShared {
     lookup: Box<Lookup>,
     names: Mutex<Names>,
     /// Signals that a lookup has ended.
@@ -80,7 +80,7 @@ impl Resolver {
         F: Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
     {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(ResolverShared {
                 lookup: Box::new(lookup),
                 names: Mutex::new(Names::default()),
                 ended: Condvar::new(),
@@ -161,7 +161,7 @@ impl Resolver {
     }
 }
 
-impl Shared {
+impl ResolverShared {
     fn lock(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,7 +31,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error, Timeout};
 
-use super::dial::{Dial, OpenError, Stage};
+use super::dial::{DialAttempt, OpenError, Stage};
 use super::readiness::{Bell, Waiter};
 use super::resolve::Resolver;
 use super::socket::SocketEnd;
@@ -65,7 +65,7 @@ impl HttpConnector {
         let end = now.checked_add(self.within);
         let limit = Limit::new(details.timeout, end, now);
         let resolve = details.config.timeouts().resolve;
-        let dial = Dial {
+        let dial = DialAttempt {
             host,
             port,
             tls: details.needs_tls().then_some(&self.tls),
@@ -94,7 +94,7 @@ impl HttpConnector {
         let shut: Arc<dyn ShutdownHandle> = Arc::<Interrupt>::clone(&interrupt);
         (details.register_shutdown)(Arc::downgrade(&shut))?;
         let buffers = TextBuffers::new(details.config.output_buffer_size());
-        let wait = Wait {
+        let wait = CallWait {
             waiter,
             interrupt,
             within: self.within,
@@ -157,7 +157,7 @@ impl UreqResolver for NoLookup {
 
 /// What a blocked call waits with.
 #[derive(Debug)]
-struct Wait {
+struct CallWait {
     waiter: Waiter,
     interrupt: Arc<Interrupt>,
     /// The time for one exchange.
@@ -182,7 +182,7 @@ impl ShutdownHandle for Interrupt {
     }
 }
 
-impl Wait {
+impl CallWait {
     /// Another exchange begins.
     fn begin(&mut self) {
         self.end = moment::now().checked_add(self.within);

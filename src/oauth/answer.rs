@@ -29,7 +29,7 @@ pub(super) struct Grant {
 
 /// Why there is no access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct ExchangeFailure {
     pub(super) class: Class,
     /// For the operator; without secrets.
     pub(super) text: String,
@@ -52,7 +52,7 @@ pub enum Class {
 
 /// What an `error` word of the token endpoint means.
 #[derive(Debug)]
-pub struct Row {
+pub struct ExchangeRow {
     /// The word.
     pub error: &'static str,
     /// A part of `error_description` that tells rows of the same word apart; Google has no other
@@ -65,7 +65,7 @@ pub struct Row {
 }
 
 /// The answer table of the token endpoint.
-pub static ROWS: &[Row] = &[
+pub static ROWS: &[ExchangeRow] = &[
     row(
         "internal_failure",
         "",
@@ -175,8 +175,8 @@ const fn row(
     description: &'static str,
     class: Class,
     meaning: &'static str,
-) -> Row {
-    Row {
+) -> ExchangeRow {
+    ExchangeRow {
         error,
         description,
         class,
@@ -184,7 +184,7 @@ const fn row(
     }
 }
 
-impl Failure {
+impl ExchangeFailure {
     /// Trouble that will pass, as far as anyone knows.
     pub(super) fn passing(text: String) -> Self {
         Self {
@@ -197,11 +197,11 @@ impl Failure {
 }
 
 /// Judges an answer of the token endpoint.
-pub(super) fn judge(status: u16, body: &[u8]) -> Result<Grant, Failure> {
+pub(super) fn judge(status: u16, body: &[u8]) -> Result<Grant, ExchangeFailure> {
     let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     if status == 200 {
         return grant(&json)
-            .map_err(|text| Failure::passing(format!("the token endpoint sent {text}")));
+            .map_err(|text| ExchangeFailure::passing(format!("the token endpoint sent {text}")));
     }
     // Front ends put an object where the word should be.
     let error = json.get("error").unwrap_or(&Value::Null);
@@ -221,20 +221,20 @@ pub(super) fn judge(status: u16, body: &[u8]) -> Result<Grant, Failure> {
         Some(row) => row.class,
         None => Class::Stopping,
     };
-    Err(Failure {
+    Err(ExchangeFailure {
         class,
-        ..Failure::passing(sentence(status, row, &word, &said))
+        ..ExchangeFailure::passing(sentence(status, row, &word, &said))
     })
 }
 
 /// Some answers have the word that means "try again" in the wrong field.
-fn passing_description(said: &str) -> Option<&'static Row> {
-    let passing = |row: &&Row| row.class == Class::Passing && row.error == said;
+fn passing_description(said: &str) -> Option<&'static ExchangeRow> {
+    let passing = |row: &&ExchangeRow| row.class == Class::Passing && row.error == said;
     ROWS.iter().find(passing)
 }
 
 /// The sentence for the operator.
-fn sentence(status: u16, row: Option<&Row>, word: &str, said: &str) -> String {
+fn sentence(status: u16, row: Option<&ExchangeRow>, word: &str, said: &str) -> String {
     let mut sentence = match row {
         Some(row) => format!("{} (status {status}", row.meaning),
         None => format!("no access token (status {status}"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::answer::{self, ANSWER_BODY_MAX, Class, Failure, Grant};
+use super::answer::{self, ANSWER_BODY_MAX, Class, ExchangeFailure, Grant};
 use super::{AccessToken, Account};
 use crate::moment::{Moment, http_date, server_clock};
 use crate::pasted;
@@ -14,7 +14,7 @@ pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 const FORM: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
 
 /// Asks for an access token; if it turns out that our clock is wrong, once more by the endpoint's.
-pub(super) fn exchange(account: &Account, agent: &ureq::Agent) -> Result<Grant, Failure> {
+pub(super) fn exchange(account: &Account, agent: &ureq::Agent) -> Result<Grant, ExchangeFailure> {
     let asked = Moment::now();
     let result = post(account, agent, asked.unix_secs());
     let skew = match &result {
@@ -48,12 +48,12 @@ pub fn exchange_once(account: &Account, agent: &ureq::Agent) -> Result<AccessTok
 }
 
 /// Sends one request, with an assertion of that time.
-fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant, Failure> {
-    let assertion = (account.assertion)(issued_at).map_err(|text| Failure {
+fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant, ExchangeFailure> {
+    let assertion = (account.assertion)(issued_at).map_err(|text| ExchangeFailure {
         class: Class::Stopping,
-        ..Failure::passing(text)
+        ..ExchangeFailure::passing(text)
     })?;
-    let unreachable = |error| Failure::passing(why_no_answer(&error));
+    let unreachable = |error| ExchangeFailure::passing(why_no_answer(&error));
     let mut response = agent
         .post(&account.token_uri)
         .config()
@@ -83,7 +83,7 @@ fn post(account: &Account, agent: &ureq::Agent, issued_at: u64) -> Result<Grant,
         account.clock.note(theirs, now);
     }
     let apart = theirs.and_then(|theirs| server_clock::apart(theirs, now.unix_secs()));
-    answer::judge(status, body.as_bytes()).map_err(|failure| Failure {
+    answer::judge(status, body.as_bytes()).map_err(|failure| ExchangeFailure {
         retry_after: retry_after.map(Duration::from_secs),
         skew: answer::skew(now.unix_secs(), theirs),
         text: match apart.filter(|_| failure.class != Class::Passing) {

@@ -14,7 +14,7 @@
 use std::time::{Duration, Instant};
 
 use super::AccessToken;
-use super::answer::{Class, Failure, Grant};
+use super::answer::{Class, ExchangeFailure, Grant};
 use crate::jitter::{half_to_all, part_of};
 
 /// How long before its end a token is replaced: between once and twice this, at random, so that
@@ -57,7 +57,7 @@ const DOUBTED_EVERY: Duration = Duration::from_secs(60);
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextExchange {
     /// Ask for a token.
     Exchange,
     /// Nothing before that.
@@ -79,7 +79,7 @@ pub(super) enum Invalidation {
 
 /// A token and its times.
 #[derive(Clone, Debug)]
-struct Held {
+struct DatedToken {
     token: AccessToken,
     since: Instant,
     refresh_at: Instant,
@@ -93,7 +93,7 @@ struct Held {
 /// The state of one account's access tokens.
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
-    held: Option<Held>,
+    held: Option<DatedToken>,
     /// How many tokens there have been.
     count: u64,
     /// No exchange before this.
@@ -104,7 +104,7 @@ pub(super) struct Refresh {
     invalidations: u32,
     /// When another was asked for since one target was refused.
     doubted: Option<Instant>,
-    trouble: Option<Failure>,
+    trouble: Option<ExchangeFailure>,
 }
 
 impl Refresh {
@@ -124,7 +124,7 @@ impl Refresh {
 
     /// Whether good answers would change anything.
     pub(super) fn is_in_question(&self) -> bool {
-        let is_doubted = |held: &Held| held.refused_to.is_some();
+        let is_doubted = |held: &DatedToken| held.refused_to.is_some();
         self.invalidations > 0 || self.held.as_ref().is_some_and(is_doubted)
     }
 
@@ -138,20 +138,20 @@ impl Refresh {
     }
 
     /// Why there is no token, or no new one.
-    pub(super) fn trouble(&self) -> Option<&Failure> {
+    pub(super) fn trouble(&self) -> Option<&ExchangeFailure> {
         self.trouble.as_ref()
     }
 
     /// What to do at that time.
-    pub(super) fn next(&self, now: Instant) -> Next {
+    pub(super) fn next(&self, now: Instant) -> NextExchange {
         let due = self.held.as_ref().map_or(now, |held| held.refresh_at);
         let at = self
             .not_before
             .map_or(due, |not_before| due.max(not_before));
         if at <= now {
-            Next::Exchange
+            NextExchange::Exchange
         } else {
-            Next::WaitUntil(at)
+            NextExchange::WaitUntil(at)
         }
     }
 
@@ -162,7 +162,7 @@ impl Refresh {
         let refresh_in = grant.life.saturating_sub(ahead).max(grant.life / 2);
         let margin = EXPIRY_MARGIN.min(grant.life / 4);
         let usable_for = grant.life.saturating_sub(margin);
-        self.held = Some(Held {
+        self.held = Some(DatedToken {
             token: AccessToken {
                 authorization: format!("Bearer {}", grant.token).into(),
                 number: self.count,
@@ -179,7 +179,7 @@ impl Refresh {
     }
 
     /// Takes note of a failure.
-    pub(super) fn failed(&mut self, failure: Failure, now: Instant, random: u64) {
+    pub(super) fn failed(&mut self, failure: ExchangeFailure, now: Instant, random: u64) {
         let wait = match failure.class {
             Class::Passing => doubled(BACKOFF_FIRST, self.failures, BACKOFF_MAX),
             Class::Clock => CLOCK_WAIT,
@@ -196,7 +196,7 @@ impl Refresh {
 
     /// Forgets how long to wait after a failure that needs an operator, if there is no token.
     pub(super) fn ask_again(&mut self, now: Instant) {
-        let needs_operator = |trouble: &Failure| trouble.class == Class::Stopping;
+        let needs_operator = |trouble: &ExchangeFailure| trouble.class == Class::Stopping;
         if self.trouble.as_ref().is_some_and(needs_operator) && self.current(now).is_none() {
             self.not_before = None;
         }
@@ -250,9 +250,9 @@ impl Refresh {
         };
         let wait = doubled(REFRESH_AHEAD / 10, over, REFRESH_AHEAD);
         self.not_before = Some(now + half_to_all(wait, random));
-        self.trouble = Some(Failure {
+        self.trouble = Some(ExchangeFailure {
             class: Class::Stopping,
-            ..Failure::passing(format!(
+            ..ExchangeFailure::passing(format!(
                 "FCM refused {} new access tokens in a row: check the service account's project \
                  and rights",
                 self.invalidations

@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::answer::{Class, Failure, Grant};
+use super::answer::{Class, ExchangeFailure, Grant};
 use super::exchange::{EXCHANGE_TIMEOUT, exchange};
-use super::refresh::{Invalidation, Next, Refresh};
+use super::refresh::{Invalidation, NextExchange, Refresh};
 use super::{AccessToken, Account};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
 use crate::moment::{self, Moment};
 
 /// A bell that is rung when there is news.
-type Bell = Arc<dyn Fn(Moment) + Send + Sync>;
+type NewsBell = Arc<dyn Fn(Moment) + Send + Sync>;
 
 /// The access tokens of one account, kept fresh by the thread that does so for all of them.
 ///
@@ -33,11 +33,11 @@ type Bell = Arc<dyn Fn(Moment) + Send + Sync>;
 ///
 /// A token grows old at Google: all points in time are those of [`Moment::elsewhere`].
 pub struct AccessTokens {
-    shared: Arc<Shared>,
+    shared: Arc<TokensShared>,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct TokensShared {
+    state: Mutex<TokensState>,
     /// How a token is asked for; `None` if whoever made it does so.
     asker: Option<(Account, ureq::Agent)>,
     /// Of the thread that is to look after it.
@@ -46,10 +46,10 @@ struct Shared {
     is_in_question: AtomicBool,
 }
 
-struct State {
+struct TokensState {
     refresh: Refresh,
     random: Random,
-    bells: Vec<Bell>,
+    bells: Vec<NewsBell>,
     /// An exchange is under way.
     asks: bool,
 }
@@ -63,7 +63,7 @@ struct Renewals {
 
 #[derive(Default)]
 struct Accounts {
-    known: Vec<Weak<Shared>>,
+    known: Vec<Weak<TokensShared>>,
     /// The thread runs, as long as there are any.
     is_looked_after: bool,
 }
@@ -92,13 +92,13 @@ impl AccessTokens {
     }
 
     fn of(seed: u64, asker: Option<(Account, ureq::Agent)>) -> Self {
-        let state = State {
+        let state = TokensState {
             refresh: Refresh::default(),
             random: Random::new(seed),
             bells: Vec::new(),
             asks: false,
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(TokensShared {
             state: Mutex::new(state),
             asker,
             heartbeat: Heartbeat::new(moment::now()),
@@ -115,8 +115,8 @@ impl AccessTokens {
     /// When a token is wanted: at `now`, or later.
     pub fn asks_at(&self, now: Instant) -> Instant {
         match self.shared.lock().refresh.next(now) {
-            Next::Exchange => now,
-            Next::WaitUntil(at) => at,
+            NextExchange::Exchange => now,
+            NextExchange::WaitUntil(at) => at,
         }
     }
 
@@ -134,10 +134,10 @@ impl AccessTokens {
         asked: Instant,
         now: Moment,
     ) {
-        let failure = Failure {
+        let failure = ExchangeFailure {
             class,
             retry_after,
-            ..Failure::passing(why.to_owned())
+            ..ExchangeFailure::passing(why.to_owned())
         };
         self.shared.take(Err(failure), asked, now);
     }
@@ -225,19 +225,19 @@ impl fmt::Debug for AccessTokens {
     }
 }
 
-impl Shared {
+impl TokensShared {
     /// The state is whole between any two statements, so that a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TokensState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_question(&self, state: &State) {
+    fn note_question(&self, state: &TokensState) {
         let is_in_question = state.refresh.is_in_question();
         self.is_in_question.store(is_in_question, Ordering::Release);
     }
 
     /// Takes what came of an exchange, and tells everyone.
-    fn take(&self, result: Result<Grant, Failure>, asked: Instant, now: Moment) {
+    fn take(&self, result: Result<Grant, ExchangeFailure>, asked: Instant, now: Moment) {
         let mut state = self.lock();
         let random = state.random.draw();
         match result {
@@ -273,13 +273,13 @@ impl Shared {
             return LONGEST_REST;
         }
         match state.refresh.next(now.elsewhere()) {
-            Next::WaitUntil(at) => {
+            NextExchange::WaitUntil(at) => {
                 let wait = at.saturating_duration_since(now.elsewhere());
                 let wait = wait.min(LONGEST_REST);
                 self.heartbeat.rest(now.monotonic + wait);
                 wait
             }
-            Next::Exchange => {
+            NextExchange::Exchange => {
                 state.asks = true;
                 drop(state);
                 // It may be done twice.
@@ -287,7 +287,8 @@ impl Shared {
                 let theirs = Arc::clone(self);
                 let builder = thread::Builder::new().name("oauth exchange".to_owned());
                 if let Err(error) = builder.spawn(move || theirs.ask()) {
-                    let failure = Failure::passing(format!("no thread for an exchange: {error}"));
+                    let failure =
+                        ExchangeFailure::passing(format!("no thread for an exchange: {error}"));
                     self.take(Err(failure), now.elsewhere(), now);
                 }
                 LONGEST_REST
@@ -303,8 +304,11 @@ impl Shared {
         let mut asked = Moment::now();
         let result = moment::again_after_standstill(|| {
             asked = Moment::now();
-            catch_unwind(AssertUnwindSafe(|| exchange(account, agent)))
-                .unwrap_or_else(|_| Err(Failure::passing("a panic in the exchange".to_owned())))
+            catch_unwind(AssertUnwindSafe(|| exchange(account, agent))).unwrap_or_else(|_| {
+                Err(ExchangeFailure::passing(
+                    "a panic in the exchange".to_owned(),
+                ))
+            })
         });
         self.take(result, asked.elsewhere(), Moment::now());
     }
@@ -312,7 +316,7 @@ impl Shared {
 
 impl Renewals {
     /// Looks after an account for as long as somebody has it.
-    fn add(&'static self, account: &Arc<Shared>) -> io::Result<()> {
+    fn add(&'static self, account: &Arc<TokensShared>) -> io::Result<()> {
         let mut accounts = self.lock();
         if !accounts.is_looked_after {
             let builder = thread::Builder::new().name("oauth".to_owned());

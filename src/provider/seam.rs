@@ -77,7 +77,11 @@ pub trait Addressing: fmt::Debug + Send + Sync {
     fn provider(&self) -> &'static dyn Vendor;
 
     /// The header fields that all requests of a kind share, where [`Draft::kind`] can be that.
-    fn shared<'a>(&'a self, kind: usize, authorization: Option<&'a str>) -> Option<Shared<'a>>;
+    fn shared<'a>(
+        &'a self,
+        kind: usize,
+        authorization: Option<&'a str>,
+    ) -> Option<SharedFields<'a>>;
 
     /// Writes the request of one push.
     fn write(&self, push: &Push, now: Moment, draft: &mut Draft);
@@ -94,7 +98,7 @@ pub type NameAndValue<'a> = (&'a [u8], &'a [u8]);
 
 /// Header fields that many requests share.
 #[derive(Debug, Default)]
-pub struct Shared<'a> {
+pub struct SharedFields<'a> {
     /// Pseudo-header fields.
     pub pseudo: Vec<NameAndValue<'a>>,
     /// Others.

@@ -41,7 +41,7 @@ pub(super) struct Damaged;
 
 /// The line as JSON. Names of later versions are passed over.
 #[derive(Deserialize)]
-struct Raw<'a> {
+struct RawLine<'a> {
     #[serde(borrow, default)]
     level: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -89,7 +89,7 @@ struct Raw<'a> {
 
 /// Reads a line.
 pub(super) fn read(line: &[u8], times: &mut TimeReader) -> Result<Entry, Damaged> {
-    let raw: Raw<'_> = serde_json::from_slice(line).map_err(|_| Damaged)?;
+    let raw: RawLine<'_> = serde_json::from_slice(line).map_err(|_| Damaged)?;
     let at = times.read(&raw.time);
     let error = raw.level == "error";
     let what = match &*raw.kind {
@@ -113,7 +113,7 @@ pub fn whole_tail(line: &[u8]) -> Option<&[u8]> {
     line.get(at..).filter(|_| at > 0)
 }
 
-fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<OpenPush, Damaged> {
+fn outstanding(raw: &RawLine<'_>, at: Option<When>) -> Result<OpenPush, Damaged> {
     let (id, lane) = named(raw)?;
     let text = |text: &Cow<'_, str>| Box::from(&**text);
     Ok(OpenPush {
@@ -142,7 +142,7 @@ fn outstanding(raw: &Raw<'_>, at: Option<When>) -> Result<OpenPush, Damaged> {
     })
 }
 
-fn outcome(raw: &Raw<'_>, failed: bool) -> Result<Outcome, Damaged> {
+fn outcome(raw: &RawLine<'_>, failed: bool) -> Result<Outcome, Damaged> {
     let (id, lane) = named(raw)?;
     Ok(Outcome {
         id,
@@ -154,7 +154,7 @@ fn outcome(raw: &Raw<'_>, failed: bool) -> Result<Outcome, Damaged> {
     })
 }
 
-fn named(raw: &Raw<'_>) -> Result<(u64, LaneId), Damaged> {
+fn named(raw: &RawLine<'_>) -> Result<(u64, LaneId), Damaged> {
     let lane = LaneId::of_platform_word(&raw.platform).ok_or(Damaged)?;
     let id = raw.id.ok_or(Damaged)?;
     Ok((id, lane))

@@ -14,8 +14,8 @@ use jiff::tz::TimeZone;
 
 use super::entry::{self, Entry, What};
 use super::fold::{Fold, OPEN_MAX, TooMany};
-use super::foreign::Form;
-use super::lines::{LINE_MAX, Lines, Next};
+use super::foreign::ForeignForm;
+use super::lines::{LINE_MAX, Lines, NextLine};
 use super::merge::Merge;
 use super::open_push::OpenPush;
 use super::when::TimeReader;
@@ -51,29 +51,29 @@ pub struct Found {
 #[derive(Debug)]
 pub struct ReadError {
     path: Option<PathBuf>,
-    fault: Fault,
+    fault: LogFault,
 }
 
 #[derive(Debug)]
-enum Fault {
+enum LogFault {
     Io(io::Error),
     /// Compressed, and broken after so many lines.
     BreaksOff(u64, io::Error),
     /// So many lines, and none of them of a push log; and their form, if it is known.
-    Foreign(u64, Option<Form>),
+    Foreign(u64, Option<ForeignForm>),
     /// Not plain text, nor gzipped.
-    Packed(Form),
+    Packed(ForeignForm),
     TooMany(TooMany),
 }
 
 impl ReadError {
     /// Whether it is the data, which no further try makes better.
     pub fn is_damage(&self) -> bool {
-        !matches!(self.fault, Fault::Io(_))
+        !matches!(self.fault, LogFault::Io(_))
     }
 
     /// Says what it is and how a push log is made of it.
-    fn advise(&self, form: Option<&Form>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn advise(&self, form: Option<&ForeignForm>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(form) = form else { return Ok(()) };
         write!(f, ": it is {}", form.what)?;
         let file = self.path.as_deref().map(regular::shell_word);
@@ -90,23 +90,23 @@ impl fmt::Display for ReadError {
             write!(f, "{}: ", path.display())?;
         }
         match &self.fault {
-            Fault::Io(error) => write!(f, "cannot be read: {error}"),
-            Fault::BreaksOff(lines, error) => write!(
+            LogFault::Io(error) => write!(f, "cannot be read: {error}"),
+            LogFault::BreaksOff(lines, error) => write!(
                 f,
                 "breaks off after {}: {error}; the outcomes that stood there are missing, and \
                  their pushes would be sent again",
                 count::of(lines, "line", "lines")
             ),
-            Fault::Foreign(lines, form) => {
+            LogFault::Foreign(lines, form) => {
                 let lines = count::of(lines, "line", "lines");
                 write!(f, "is no push log: {lines}, and none is JSON of one")?;
                 self.advise(form.as_ref(), f)
             }
-            Fault::Packed(form) => {
+            LogFault::Packed(form) => {
                 f.write_str("is no push log as it is")?;
                 self.advise(Some(form), f)
             }
-            Fault::TooMany(error) => error.fmt(f),
+            LogFault::TooMany(error) => error.fmt(f),
         }
     }
 }
@@ -120,16 +120,16 @@ impl std::error::Error for ReadError {}
 /// When a file cannot be read or is no push log, or when too many pushes are open.
 pub fn read(paths: &[PathBuf]) -> Result<Found, ReadError> {
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-    let mut logs: Vec<Log> = Vec::new();
+    let mut logs: Vec<OpenLog> = Vec::new();
     for path in paths {
-        let log = Log::open(path, TimeReader::in_zone(zone.clone()))?;
+        let log = OpenLog::open(path, TimeReader::in_zone(zone.clone()))?;
         if !logs.iter().any(|other| other.identity == log.identity) {
             logs.push(log);
         }
     }
     let too_many = |error| ReadError {
         path: None,
-        fault: Fault::TooMany(error),
+        fault: LogFault::TooMany(error),
     };
     let mut fold = Fold::new(OPEN_MAX);
     let mut merge = Merge::new(logs, Timestamp::now().as_second())?;
@@ -158,7 +158,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Found, ReadError> {
 }
 
 /// One file.
-struct Log {
+struct OpenLog {
     path: PathBuf,
     identity: Identity,
     lines: Lines<Box<dyn BufRead>>,
@@ -169,23 +169,23 @@ struct Log {
     lost: u64,
     has_errors: bool,
     /// That of its first line, if that is of no push log.
-    form: Option<Form>,
+    form: Option<ForeignForm>,
 }
 
-impl Log {
+impl OpenLog {
     fn open(path: &Path, times: TimeReader) -> Result<Self, ReadError> {
         let fail = |error| ReadError {
             path: Some(path.to_owned()),
-            fault: Fault::Io(error),
+            fault: LogFault::Io(error),
         };
         let file = open(path).map_err(fail)?;
         let identity = Identity::of_file(&file).map_err(fail)?;
         let mut input = BufReader::with_capacity(READ_BYTES, file);
         let head = input.fill_buf().map_err(fail)?;
-        if let Some(form) = Form::of_head(head) {
+        if let Some(form) = ForeignForm::of_head(head) {
             return Err(ReadError {
                 path: Some(path.to_owned()),
-                fault: Fault::Packed(form),
+                fault: LogFault::Packed(form),
             });
         }
         let is_compressed = is_gzip(head);
@@ -210,31 +210,31 @@ impl Log {
     }
 
     /// The next line about a push.
-    fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
+    fn next_entry(&mut self) -> Result<Option<Entry>, LogFault> {
         loop {
             let line = match self.lines.next() {
-                Ok(Next::End) if self.read > 0 && self.read == self.damaged => {
-                    return Err(Fault::Foreign(self.read, self.form));
+                Ok(NextLine::End) if self.read > 0 && self.read == self.damaged => {
+                    return Err(LogFault::Foreign(self.read, self.form));
                 }
-                Ok(Next::End) => return Ok(None),
-                Ok(Next::TooLong) => {
+                Ok(NextLine::End) => return Ok(None),
+                Ok(NextLine::TooLong) => {
                     self.read += 1;
                     self.damaged += 1;
                     continue;
                 }
-                Ok(Next::Line(line)) if line.trim_ascii().is_empty() => continue,
-                Ok(Next::Line(line)) => line,
+                Ok(NextLine::Line(line)) if line.trim_ascii().is_empty() => continue,
+                Ok(NextLine::Line(line)) => line,
                 Err(error) if self.is_compressed && is_of_gzip(&error) => {
-                    return Err(Fault::BreaksOff(self.read, error));
+                    return Err(LogFault::BreaksOff(self.read, error));
                 }
-                Err(error) => return Err(Fault::Io(error)),
+                Err(error) => return Err(LogFault::Io(error)),
             };
             self.read += 1;
             let mut read = entry::read(line, &mut self.times);
             if read.is_err() {
                 self.damaged += 1;
                 if self.read == 1 {
-                    self.form = Form::of_line(line);
+                    self.form = ForeignForm::of_line(line);
                 }
                 if let Some(tail) = entry::whole_tail(line) {
                     read = entry::read(tail, &mut self.times);
@@ -257,7 +257,7 @@ impl Log {
     }
 }
 
-impl Iterator for Log {
+impl Iterator for OpenLog {
     type Item = Result<Entry, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {

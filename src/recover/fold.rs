@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::open_push::OpenPush;
-use super::texts::Texts;
+use super::texts::RememberedTexts;
 use crate::push::{DeviceToken, LaneId};
 
 /// Our limit: open pushes kept while logs are read, of about 600 bytes each.
@@ -40,7 +40,7 @@ impl Outcome {
 
 /// All by which an earlier recovery named a push.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Named {
+struct RecoveredName {
     id: u64,
     lane: LaneId,
     token: DeviceToken,
@@ -48,7 +48,7 @@ struct Named {
     accepted: Box<str>,
 }
 
-impl Named {
+impl RecoveredName {
     fn of(push: &OpenPush) -> Self {
         Self {
             id: push.id,
@@ -89,8 +89,8 @@ impl std::error::Error for TooMany {}
 pub struct Fold {
     open: HashMap<u64, Vec<OpenPush>>,
     /// Outcomes of an earlier recovery that were read before their pushes.
-    early: HashMap<Named, u64>,
-    texts: Texts,
+    early: HashMap<RecoveredName, u64>,
+    texts: RememberedTexts,
     kept: usize,
     most: usize,
     accepted: u64,
@@ -102,7 +102,7 @@ impl Fold {
         Self {
             open: HashMap::new(),
             early: HashMap::new(),
-            texts: Texts::default(),
+            texts: RememberedTexts::default(),
             kept: 0,
             most,
             accepted: 0,
@@ -117,7 +117,7 @@ impl Fold {
     pub fn accept(&mut self, mut push: OpenPush) -> Result<(), TooMany> {
         self.accepted = self.accepted.saturating_add(1);
         self.texts.complete(&mut push);
-        if !self.early.is_empty() && self.take_early(&Named::of(&push)) {
+        if !self.early.is_empty() && self.take_early(&RecoveredName::of(&push)) {
             return Ok(());
         }
         self.keep()?;
@@ -145,7 +145,7 @@ impl Fold {
                 self.open.remove(&outcome.id);
             }
         } else if let Some(accepted) = outcome.accepted {
-            let named = Named {
+            let named = RecoveredName {
                 id: outcome.id,
                 lane: outcome.lane,
                 token: outcome.token,
@@ -171,7 +171,7 @@ impl Fold {
     }
 
     /// Whether an outcome of that push has come before it.
-    fn take_early(&mut self, named: &Named) -> bool {
+    fn take_early(&mut self, named: &RecoveredName) -> bool {
         let Some(times) = self.early.get_mut(named) else {
             return false;
         };

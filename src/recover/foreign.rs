@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 /// A form that a push log may be in and that is not read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Form {
+pub(super) struct ForeignForm {
     /// What it is, as in "it is …".
     pub(super) what: &'static str,
     /// The command that writes a push log, before the file's name.
     unpack: Option<&'static str>,
 }
 
-impl Form {
+impl ForeignForm {
     /// The form that a file's first bytes are of.
     pub(super) fn of_head(head: &[u8]) -> Option<Self> {
         let found = BY_HEAD.iter().find(|(magic, _)| head.starts_with(magic));
@@ -48,17 +48,17 @@ impl Form {
     }
 }
 
-const DOCKER: Form = Form {
+const DOCKER: ForeignForm = ForeignForm {
     what: "lines that Docker has wrapped",
     unpack: Some("jq -j .log"),
 };
-const SYSTEMD: Form = Form {
+const SYSTEMD: ForeignForm = ForeignForm {
     what: "lines that systemd's journal has wrapped",
     unpack: Some("jq -r .MESSAGE"),
 };
 
 /// What files of each form begin with.
-static BY_HEAD: [(&[u8], Form); 8] = [
+static BY_HEAD: [(&[u8], ForeignForm); 8] = [
     (
         b"\x28\xb5\x2f\xfd",
         packed("compressed with zstd", "zstd -dc"),
@@ -80,15 +80,15 @@ static BY_HEAD: [(&[u8], Form); 8] = [
     ),
     (
         b"sternaJ\xf9",
-        Form {
+        ForeignForm {
             what: "a segment of a Sterna journal, whose directory is named with --journal",
             unpack: None,
         },
     ),
 ];
 
-const fn packed(what: &'static str, unpack: &'static str) -> Form {
-    Form {
+const fn packed(what: &'static str, unpack: &'static str) -> ForeignForm {
+    ForeignForm {
         what,
         unpack: Some(unpack),
     }

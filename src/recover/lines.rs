@@ -11,7 +11,7 @@ const KEPT: usize = 1 << 20;
 
 /// What comes next in a log.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
+pub(super) enum NextLine<'a> {
     /// A line, without its end.
     Line(&'a [u8]),
     /// A line over the limit, which was skipped.
@@ -43,7 +43,7 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     ///
     /// Those of reading; what was read of the line is lost then.
-    pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
+    pub(super) fn next(&mut self) -> io::Result<NextLine<'_>> {
         self.line.clear();
         self.line.shrink_to(KEPT);
         let mut seen = 0_usize;
@@ -64,9 +64,9 @@ impl<R: BufRead> Lines<R> {
             self.input.consume(used);
             if end.is_some() || is_over {
                 return Ok(match seen {
-                    0 if is_over => Next::End,
-                    seen if seen > self.most => Next::TooLong,
-                    _ => Next::Line(&self.line),
+                    0 if is_over => NextLine::End,
+                    seen if seen > self.most => NextLine::TooLong,
+                    _ => NextLine::Line(&self.line),
                 });
             }
         }

@@ -14,12 +14,12 @@ use super::entry::{Entry, What};
 /// leaves them, then the one that was named first.
 #[derive(Debug)]
 pub(super) struct Merge<I> {
-    logs: Vec<Log<I>>,
+    logs: Vec<MergedLog<I>>,
     now: i64,
 }
 
 #[derive(Debug)]
-struct Log<I> {
+struct MergedLog<I> {
     entries: I,
     /// Its next line, and when that counts as written.
     head: Option<Entry>,
@@ -38,7 +38,7 @@ where
     pub(super) fn new(logs: impl IntoIterator<Item = I>, now: i64) -> Result<Self, E> {
         let mut started = Vec::new();
         for entries in logs {
-            let mut log = Log {
+            let mut log = MergedLog {
                 entries,
                 head: None,
                 at: i64::MIN,
@@ -87,7 +87,7 @@ where
     }
 }
 
-impl<I, E> Log<I>
+impl<I, E> MergedLog<I>
 where
     I: Iterator<Item = Result<Entry, E>>,
 {

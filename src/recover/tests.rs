@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
-use super::lines::{Lines, Next};
+use super::lines::{Lines, NextLine};
 use super::*;
 use crate::push::{DeviceToken, LaneId, Notification};
 
@@ -408,12 +408,12 @@ fn long_lines_are_read_and_longer_ones_skipped() {
 #[test]
 fn lines_are_bounded_to_the_byte() {
     let mut lines = Lines::new(BufReader::with_capacity(3, &b"abcd\n\nabcde\nabcd"[..]), 4);
-    assert_eq!(lines.next().unwrap(), Next::Line(b"abcd"));
-    assert_eq!(lines.next().unwrap(), Next::Line(b""));
-    assert_eq!(lines.next().unwrap(), Next::TooLong);
-    assert_eq!(lines.next().unwrap(), Next::Line(b"abcd"));
-    assert_eq!(lines.next().unwrap(), Next::End);
-    assert_eq!(lines.next().unwrap(), Next::End);
+    assert_eq!(lines.next().unwrap(), NextLine::Line(b"abcd"));
+    assert_eq!(lines.next().unwrap(), NextLine::Line(b""));
+    assert_eq!(lines.next().unwrap(), NextLine::TooLong);
+    assert_eq!(lines.next().unwrap(), NextLine::Line(b"abcd"));
+    assert_eq!(lines.next().unwrap(), NextLine::End);
+    assert_eq!(lines.next().unwrap(), NextLine::End);
 }
 
 fn refusal(paths: &[PathBuf]) -> (bool, String) {

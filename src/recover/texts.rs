@@ -17,13 +17,13 @@ const SHORT: usize = 192;
 
 /// The texts of the last pushes whose lines have them.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct RememberedTexts {
     of: HashMap<u64, Notification>,
     oldest: VecDeque<u64>,
     bytes: usize,
 }
 
-impl Texts {
+impl RememberedTexts {
     /// Gives a push the texts that stand in another one's line, or remembers its own for others.
     pub(super) fn complete(&mut self, push: &mut OpenPush) {
         let Some(first) = push.texts_of else {
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_and_the_oldest_goes() {
-        let mut texts = Texts::default();
+        let mut texts = RememberedTexts::default();
         let long = "m".repeat(TEXTS_MAX / 4);
         for id in 0..5 {
             texts.complete(&mut push(id, &long, None));

@@ -14,12 +14,12 @@ use crate::moment::Moment;
 pub struct Supervisor {
     is_there: bool,
     watchdog: Option<Duration>,
-    told: Mutex<Told>,
+    told: Mutex<LastSaid>,
 }
 
 /// What was said last.
 #[derive(Debug, Default)]
-struct Told {
+struct LastSaid {
     status: String,
     /// When the status line was made.
     shown: Option<Moment>,
@@ -127,7 +127,7 @@ impl Supervisor {
     }
 
     /// No code panics while it holds the lock.
-    fn lock(&self) -> MutexGuard<'_, Told> {
+    fn lock(&self) -> MutexGuard<'_, LastSaid> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

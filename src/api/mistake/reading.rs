@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::super::request::names;
 
 /// What is expected somewhere. `null` is fine everywhere.
-pub(super) struct Shape {
+pub(super) struct ValueShape {
     /// In words.
     pub(super) expected: &'static str,
     pub(super) form: Form,
@@ -18,8 +18,8 @@ pub(super) struct Shape {
 /// A type of JSON, as far as it matters.
 pub(super) enum Form {
     /// What its members are; others are not looked at.
-    Object(&'static [(&'static str, Shape)]),
-    Array(&'static Shape),
+    Object(&'static [(&'static str, ValueShape)]),
+    Array(&'static ValueShape),
     Text,
     Integer,
     Flag,
@@ -35,7 +35,7 @@ pub(super) struct Fault<'t> {
 /// What is wrong.
 pub(super) enum What<'t> {
     /// A value of another form.
-    Value(&'static Shape, &'t str),
+    Value(&'static ValueShape, &'t str),
     /// It is no JSON from somewhere on.
     Syntax,
 }
@@ -51,7 +51,7 @@ pub(super) enum Step {
 
 /// Finds the first fault; `None` if there is none.
 pub(super) fn find(text: &str) -> Option<Fault<'_>> {
-    let mut reading = Reading {
+    let mut reading = JsonWalk {
         rest: text,
         path: Vec::new(),
     };
@@ -67,14 +67,14 @@ pub(super) fn value(text: &str) -> Option<&str> {
     value.ok().map(RawValue::get)
 }
 
-struct Reading<'t> {
+struct JsonWalk<'t> {
     rest: &'t str,
     /// To the value that is being read. Where reading ends with a fault it stays.
     path: Vec<Step>,
 }
 
-impl<'t> Reading<'t> {
-    fn value(&mut self, shape: Option<&'static Shape>) -> Result<(), What<'t>> {
+impl<'t> JsonWalk<'t> {
+    fn value(&mut self, shape: Option<&'static ValueShape>) -> Result<(), What<'t>> {
         let Some(shape) = shape else {
             return self.skip().map(drop);
         };
@@ -101,7 +101,7 @@ impl<'t> Reading<'t> {
         }
     }
 
-    fn object(&mut self, fields: &'static [(&'static str, Shape)]) -> Result<(), What<'t>> {
+    fn object(&mut self, fields: &'static [(&'static str, ValueShape)]) -> Result<(), What<'t>> {
         self.take('{')?;
         if self.take('}').is_ok() {
             return Ok(());
@@ -127,7 +127,7 @@ impl<'t> Reading<'t> {
         }
     }
 
-    fn array(&mut self, item: &'static Shape) -> Result<(), What<'t>> {
+    fn array(&mut self, item: &'static ValueShape) -> Result<(), What<'t>> {
         self.take('[')?;
         if self.take(']').is_ok() {
             return Ok(());
@@ -166,21 +166,21 @@ impl<'t> Reading<'t> {
 }
 
 /// The body of a `POST /push`.
-pub(super) const BODY: Shape = Shape {
+pub(super) const BODY: ValueShape = ValueShape {
     expected: "an object {\"notifications\":[…]}",
     form: Form::Object(&[("notifications", NOTIFICATIONS)]),
 };
 
-const NOTIFICATIONS: Shape = Shape {
+const NOTIFICATIONS: ValueShape = ValueShape {
     expected: "an array of notifications",
-    form: Form::Array(&Shape {
+    form: Form::Array(&ValueShape {
         expected: "an object",
         form: Form::Object(NOTIFICATION),
     }),
 };
 
 /// As [`Asked`](super::super::request::Asked) has them.
-const NOTIFICATION: &[(&str, Shape)] = &[
+const NOTIFICATION: &[(&str, ValueShape)] = &[
     ("token", TOKENS),
     ("platform", INTEGER),
     ("message", TEXT),
@@ -201,30 +201,30 @@ const NOTIFICATION: &[(&str, Shape)] = &[
     ("extend", EXTEND),
 ];
 
-const TOKENS: Shape = Shape {
+const TOKENS: ValueShape = ValueShape {
     expected: "an array of strings",
     form: Form::Array(&TEXT),
 };
 
-const EXTEND: Shape = Shape {
+const EXTEND: ValueShape = ValueShape {
     expected: "an array of {\"key\":…,\"val\":…}",
-    form: Form::Array(&Shape {
+    form: Form::Array(&ValueShape {
         expected: "an object {\"key\":…,\"val\":…}",
         form: Form::Object(&[("key", TEXT), ("val", TEXT)]),
     }),
 };
 
-const TEXT: Shape = Shape {
+const TEXT: ValueShape = ValueShape {
     expected: "a string",
     form: Form::Text,
 };
 
-const INTEGER: Shape = Shape {
+const INTEGER: ValueShape = ValueShape {
     expected: "an integer",
     form: Form::Integer,
 };
 
-const FLAG: Shape = Shape {
+const FLAG: ValueShape = ValueShape {
     expected: "true or false",
     form: Form::Flag,
 };

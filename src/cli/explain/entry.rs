@@ -13,7 +13,7 @@ use crate::provider::{
 
 /// A reason.
 #[derive(Debug, Serialize)]
-pub(super) struct Entry {
+pub(super) struct Explained {
     /// Who says it.
     pub(super) source: &'static str,
     /// The word, as the push log has it.
@@ -36,7 +36,7 @@ pub(super) struct Entry {
     pub(super) token: &'static str,
 }
 
-impl Entry {
+impl Explained {
     /// Every reason there is: APNs', FCM's, the token endpoint's, our own, the connections'.
     pub(super) fn all() -> Vec<Self> {
         let mut all: Vec<Self> = of_rows(&apns::Apns, apns::ROWS).collect();
@@ -165,7 +165,7 @@ impl Entry {
         }
     }
 
-    fn of_exchange(row: &'static oauth::Row) -> Self {
+    fn of_exchange(row: &'static oauth::ExchangeRow) -> Self {
         let waits = "its pushes wait while there is no access token";
         let (cure, retry, lane) = match row.class {
             oauth::Class::Passing => (
@@ -239,11 +239,11 @@ impl Entry {
 }
 
 /// The rows of a provider's answer table with their advice.
-fn of_rows(provider: &'static dyn Vendor, rows: &'static [Row]) -> impl Iterator<Item = Entry> {
+fn of_rows(provider: &'static dyn Vendor, rows: &'static [Row]) -> impl Iterator<Item = Explained> {
     rows.iter().filter_map(move |row| {
         let mut advice = provider.advice().iter();
         let advice = advice.find(|it| it.reason == row.reason)?;
-        Some(Entry::of_row(provider, row, advice))
+        Some(Explained::of_row(provider, row, advice))
     })
 }
 

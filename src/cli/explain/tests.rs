@@ -1,8 +1,8 @@
 use super::*;
 use crate::provider::{apns, fcm};
 
-fn found(word: &str) -> Vec<Entry> {
-    let all = Entry::all().into_iter();
+fn found(word: &str) -> Vec<Explained> {
+    let all = Explained::all().into_iter();
     all.filter(|entry| entry.is(word)).collect()
 }
 
@@ -122,7 +122,7 @@ fn every_row_has_cause_and_cure_and_no_advice_is_without_a_row() {
         let advice: Vec<_> = advice.iter().map(|advice| advice.reason).collect();
         assert_eq!(rows, advice);
     }
-    for entry in Entry::all() {
+    for entry in Explained::all() {
         for text in [
             entry.meaning,
             entry.cause,
@@ -155,7 +155,7 @@ fn a_word_is_known_in_any_case_and_by_its_status() {
 
 #[test]
 fn a_server_error_without_a_row_is_a_500() {
-    let all = Entry::all();
+    let all = Explained::all();
     let of = |word| -> Vec<_> {
         let found = find(word, &all);
         found.iter().map(|entry| entry.reason).collect()
@@ -168,7 +168,7 @@ fn a_server_error_without_a_row_is_a_500() {
 
 #[test]
 fn a_typo_names_the_nearest_known_word() {
-    let said = |word| unknown(word, &Entry::all());
+    let said = |word| unknown(word, &Explained::all());
     assert!(said("BadDevicToken").ends_with("did you mean BadDeviceToken?"));
     assert!(said("quota_exeeded").ends_with("did you mean QUOTA_EXCEEDED?"));
     assert!(said("temperature").ends_with("lists all"));

@@ -7,19 +7,19 @@ use super::super::serve::refused;
 use super::super::{ExitCode, report};
 use super::bar::Bar;
 use super::figures::Figures;
-use super::{Failure, code_of, stdout_failed, tell_resent};
+use super::{NothingSent, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
 use crate::count;
 use crate::daemon::{self, Resent, Survey, Takeover};
 use crate::log::Shape;
 
 /// Reads the journal, tells what is outstanding in it, and sends it.
-pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure> {
+pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, NothingSent> {
     let dir = directory(asked, config)?;
     let max_age = asked.max_age.unwrap_or(config.core.max_age);
     let look = || {
         let survey = Survey::of(config, &dir, max_age);
-        survey.map_err(|error| Failure::unreadable(&error))
+        survey.map_err(|error| NothingSent::unreadable(&error))
     };
     // Before anything is touched: what is no journal must not become one.
     let mut survey = look()?;
@@ -27,7 +27,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
         tell(&survey, true)?;
         return Ok(ExitCode::Ok);
     }
-    let refused = |error| Failure(refused(Shape::Text, &error), String::new());
+    let refused = |error| NothingSent(refused(Shape::Text, &error), String::new());
     let signals = daemon::signals().map_err(refused)?;
     let takeover = Takeover::of(config, dir.clone()).map_err(refused)?;
     if !takeover.is_as(&survey) {
@@ -49,20 +49,20 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     conclude(resent?, &figures)
 }
 
-fn directory(asked: &Recover, config: &Config) -> Result<PathBuf, Failure> {
+fn directory(asked: &Recover, config: &Config) -> Result<PathBuf, NothingSent> {
     let dir = match &asked.journal {
         Some(named) => Some(named.clone()),
         None => daemon::journal_directory(config)
-            .map_err(|error| Failure::new(ExitCode::Config, error))?,
+            .map_err(|error| NothingSent::new(ExitCode::Config, error))?,
     };
     dir.ok_or_else(|| {
         let text = "the configuration has journal.sync = \"off\"; name a journal's directory with \
                     --journal, or push logs with -l";
-        Failure::new(ExitCode::Usage, text)
+        NothingSent::new(ExitCode::Usage, text)
     })
 }
 
-fn tell(survey: &Survey, is_dry: bool) -> Result<Figures, Failure> {
+fn tell(survey: &Survey, is_dry: bool) -> Result<Figures, NothingSent> {
     for trouble in &survey.troubles {
         report(trouble);
     }
@@ -80,7 +80,7 @@ fn tell(survey: &Survey, is_dry: bool) -> Result<Figures, Failure> {
     Ok(figures)
 }
 
-fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, Failure> {
+fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, NothingSent> {
     let failed = tell_resent(resent, figures, resent.left)?;
     if resent.unlogged > 0 {
         report(format_args!(

@@ -7,8 +7,8 @@ use super::super::serve::refused;
 use super::super::{ExitCode, report};
 use super::bar::Bar;
 use super::figures::Figures;
-use super::outcomes::{Held, outcomes_path};
-use super::{Failure, code_of, stdout_failed, tell_resent};
+use super::outcomes::{HeldLines, outcomes_path};
+use super::{NothingSent, code_of, stdout_failed, tell_resent};
 use crate::config::Config;
 use crate::count;
 use crate::daemon::{self, Disposition, Judge, Resend, Resent};
@@ -17,11 +17,11 @@ use crate::moment::Moment;
 use crate::recover::{self, Found, LOGS_MAX, OpenPush};
 
 /// Reads the logs, tells what is outstanding in them, and sends it.
-pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure> {
+pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, NothingSent> {
     let mut logs = asked.logs.clone();
     if logs.len() > LOGS_MAX {
         let text = format_args!("{} logs over limit({LOGS_MAX})", logs.len());
-        return Err(Failure::new(ExitCode::Usage, text));
+        return Err(NothingSent::new(ExitCode::Usage, text));
     }
     let outcomes = if asked.dry_run {
         // What an earlier run appended counts, if there was one.
@@ -31,7 +31,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     };
     // Held until the end: what another recovery sends meanwhile would be sent twice.
     let held = match &outcomes {
-        Some(path) if !asked.dry_run => Some(Held::take(path, config.log.mode)?),
+        Some(path) if !asked.dry_run => Some(HeldLines::take(path, config.log.mode)?),
         _ => None,
     };
     logs.extend(outcomes.clone());
@@ -43,7 +43,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
             "nothing to read in {}: name the logs that have the accepted-push lines",
             all.collect::<Vec<_>>().join(", ")
         );
-        return Err(Failure::new(ExitCode::Data, text));
+        return Err(NothingSent::new(ExitCode::Data, text));
     }
     if found.accepted == 0 {
         report(
@@ -56,7 +56,7 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     if found.outstanding.iter().any(OpenPush::is_sternas) {
         judge = judge
             .beside_journal(config, asked.journal.as_deref())
-            .map_err(|error| Failure::unreadable(&error))?;
+            .map_err(|error| NothingSent::unreadable(&error))?;
     }
     let (figures, to_settle) = sort(&judge, found);
     figures
@@ -70,14 +70,14 @@ pub(super) fn run(asked: &Recover, config: &Config) -> Result<ExitCode, Failure>
     conclude(resent, &figures)
 }
 
-fn read(logs: &[PathBuf]) -> Result<Found, Failure> {
+fn read(logs: &[PathBuf]) -> Result<Found, NothingSent> {
     recover::read(logs).map_err(|error| {
         let code = if error.is_damage() {
             ExitCode::Data
         } else {
             ExitCode::Io
         };
-        Failure::new(code, error)
+        NothingSent::new(code, error)
     })
 }
 
@@ -113,7 +113,7 @@ fn send(
     judge: Judge,
     pushes: Vec<OpenPush>,
     outcomes: &Path,
-) -> Result<Resent, Failure> {
+) -> Result<Resent, NothingSent> {
     if pushes.is_empty() {
         return Ok(Resent::default());
     }
@@ -122,14 +122,14 @@ fn send(
         Ok((lanes, signals))
     });
     let (lanes, signals) =
-        started.map_err(|error| Failure(refused(Shape::Text, &error), String::new()))?;
+        started.map_err(|error| NothingSent(refused(Shape::Text, &error), String::new()))?;
     let mut bar = Bar::default();
     let resent = lanes.run(&signals, |settled, total| bar.draw(settled, total));
     bar.clear();
     Ok(resent)
 }
 
-fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, Failure> {
+fn conclude(resent: Resent, figures: &Figures) -> Result<ExitCode, NothingSent> {
     let left = resent.left.saturating_add(figures.held_back());
     let failed = tell_resent(resent, figures, left)?;
     if resent.unlogged > 0 {

@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 
 use super::super::ExitCode;
 use super::super::args::Recover;
-use super::Failure;
+use super::NothingSent;
 use crate::log::append_to;
 use crate::recover;
 use crate::regular::{self, Lockable};
 
 /// Where outcomes go: where it was said, or to the end of the last log.
-pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
+pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, NothingSent> {
     if let Some(path) = &asked.outcomes {
         return Ok(path.clone());
     }
     let last = asked
         .logs
         .last()
-        .ok_or_else(|| Failure::new(ExitCode::Usage, "no log was named; name one with -l"))?;
+        .ok_or_else(|| NothingSent::new(ExitCode::Usage, "no log was named; name one with -l"))?;
     let cannot_read = |error| {
         let text = format!("{}: cannot be read: {error}", last.display());
-        Failure::new(ExitCode::Io, text)
+        NothingSent::new(ExitCode::Io, text)
     };
     if fs::metadata(last).map_err(cannot_read)?.is_file() {
         let head = regular::read(last, 2).map_err(cannot_read)?;
@@ -30,7 +30,7 @@ pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
             return Ok(last.clone());
         }
     }
-    Err(Failure::new(
+    Err(NothingSent::new(
         ExitCode::Usage,
         format_args!(
             "{}: outcomes cannot be appended to it; name a file for them with --outcomes",
@@ -40,14 +40,14 @@ pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, Failure> {
 }
 
 /// The file that outcomes are appended to, locked against another recovery.
-pub(super) struct Held {
+pub(super) struct HeldLines {
     file: Lockable,
     path: PathBuf,
 }
 
-impl Held {
+impl HeldLines {
     /// Opens and locks it; made with that mode if it is missing.
-    pub(super) fn take(path: &Path, mode: u32) -> Result<Self, Failure> {
+    pub(super) fn take(path: &Path, mode: u32) -> Result<Self, NothingSent> {
         let fail = |error| cannot_write(path, &error);
         drop(append_to(path, mode).map_err(fail)?);
         let mut options = OpenOptions::new();
@@ -56,7 +56,7 @@ impl Held {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Failure::new(
+                return Err(NothingSent::new(
                     ExitCode::TemporaryFailure,
                     format_args!("{}: another recovery is at work with it", path.display()),
                 ));
@@ -69,13 +69,13 @@ impl Held {
 
     /// Ends a line that the process died in, so that ours is not glued to it. Not before it was
     /// read: it may be no log.
-    pub(super) fn end_line(&mut self) -> Result<(), Failure> {
+    pub(super) fn end_line(&mut self) -> Result<(), NothingSent> {
         end_line(&mut self.file).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(
+fn cannot_write(path: &Path, error: &io::Error) -> NothingSent {
+    NothingSent::new(
         ExitCode::CannotCreate,
         format_args!("{}: outcomes cannot be written: {error}", path.display()),
     )

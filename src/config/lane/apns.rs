@@ -44,7 +44,7 @@ pub enum ApnsCredential {
 impl ApnsConfig {
     /// Takes its keys. `None` if the lane is disabled, or for reasons now noted.
     pub(super) fn take(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<Self> {
-        let written = Credentials::take(keys, document);
+        let written = CredentialKeys::take(keys, document);
         let sandbox = document.flag(&keys.sandbox);
         let topic = take_topic(keys, document);
         if !document.flag(&keys.enabled) {
@@ -74,7 +74,7 @@ impl ApnsConfig {
 }
 
 /// The credential keys as the file has them.
-struct Credentials {
+struct CredentialKeys {
     cert_path: Option<PathBuf>,
     cert_key_path: Option<PathBuf>,
     passphrase: Option<Secret>,
@@ -83,7 +83,7 @@ struct Credentials {
     team_id: Option<String>,
 }
 
-impl Credentials {
+impl CredentialKeys {
     fn take(keys: &'static LaneKeys, document: &mut Document<'_>) -> Self {
         Self {
             cert_path: document.file(&keys.pem_cert_path),

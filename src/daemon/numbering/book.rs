@@ -30,14 +30,14 @@ pub(super) struct Book {
 
 /// Why a text is no such book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum BookFault {
     /// A later version has written it.
     Newer,
     /// It is something else, or not all of it.
     Damaged(&'static str),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for BookFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Newer => "a later version of Sterna has written it",
@@ -79,14 +79,14 @@ impl Book {
     }
 
     /// Reads a text.
-    pub(super) fn read(text: &str) -> Result<Self, Fault> {
-        let damaged = |why| Fault::Damaged(why);
+    pub(super) fn read(text: &str) -> Result<Self, BookFault> {
+        let damaged = |why| BookFault::Damaged(why);
         let version = text
             .strip_prefix(NAME)
             .ok_or(damaged("it is no book of push ids"))?;
         match version.split_once('\n') {
             Some((VERSION, _)) => {}
-            Some((other, _)) if other.parse::<u32>().is_ok() => return Err(Fault::Newer),
+            Some((other, _)) if other.parse::<u32>().is_ok() => return Err(BookFault::Newer),
             _ => return Err(damaged("its first line is cut off")),
         }
         let (said, sum) = text
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_book_of_a_later_version_is_told_from_a_damaged_one() {
         let later = book().text().replacen("ids 1", "ids 2", 1);
-        assert_eq!(Book::read(&later), Err(Fault::Newer));
+        assert_eq!(Book::read(&later), Err(BookFault::Newer));
         for damaged in [
             "",
             "\0\0\0\0",
@@ -263,7 +263,7 @@ mod tests {
         ] {
             let read = Book::read(damaged);
             assert!(
-                matches!(read, Err(Fault::Damaged(_))),
+                matches!(read, Err(BookFault::Damaged(_))),
                 "{damaged}: {read:?}"
             );
         }
@@ -292,7 +292,10 @@ mod tests {
         ] {
             let text = sealed(&format!("sterna ids 1\n{lines}"));
             let read = Book::read(&text);
-            assert!(matches!(read, Err(Fault::Damaged(_))), "{text}: {read:?}");
+            assert!(
+                matches!(read, Err(BookFault::Damaged(_))),
+                "{text}: {read:?}"
+            );
         }
         let good = sealed(&format!("sterna ids 1\nbits 1\nrun {start} {end}\n"));
         assert!(Book::read(&good).is_ok());

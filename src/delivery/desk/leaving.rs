@@ -4,13 +4,16 @@ use super::super::outcome::Outcome;
 use super::super::session::Ended;
 use super::super::transport::Transport;
 use super::Desk;
-use crate::lane::State;
+use crate::lane::SeatState;
 use crate::moment::Moment;
 
 impl<T: Transport> Desk<T> {
     /// Gives everything back or settles it, and closes the connections. [`Desk::flush`] follows.
     pub fn leave(&mut self, now: Moment) {
-        self.lane.crew().attendance().leave(self.seat, State::Busy);
+        self.lane
+            .crew()
+            .attendance()
+            .leave(self.seat, SeatState::Busy);
         self.give_up_keeping();
         for link in self.links.iter_mut() {
             if link.newly_settled(now.monotonic) {

@@ -4,7 +4,7 @@ use super::super::outcome::Outcome;
 use super::super::session::Ended;
 use super::super::transport::Transport;
 use super::Desk;
-use crate::lane::State;
+use crate::lane::SeatState;
 use crate::moment::Moment;
 use crate::push::ConnectionId;
 
@@ -36,7 +36,10 @@ impl<T: Transport> Desk<T> {
         // What went wrong once may go wrong on the next connection at once.
         let random = self.settler.random();
         self.lane.crew().dial().back_off(now.monotonic, random);
-        self.lane.crew().attendance().leave(self.seat, State::Busy);
+        self.lane
+            .crew()
+            .attendance()
+            .leave(self.seat, SeatState::Busy);
         self.give_up_keeping();
         let contradicted = self.trays.contradicted.drain(..);
         self.lane.put_back(contradicted.map(|(push, _)| push));

@@ -12,7 +12,7 @@ pub(super) const GOAWAY_SHOWN: usize = 200;
 pub(super) const SILENT: &str = "no answer to a PING";
 
 /// What came of an answer behind its head.
-pub(super) enum Rest {
+pub(super) enum RestOfAnswer {
     /// All of it.
     Came,
     /// More than we take.

@@ -12,7 +12,7 @@ use crate::delivery::policy::Limits;
 use crate::delivery::route::Route;
 use crate::delivery::shared_tokens::SharedTokens;
 use crate::http2::Options;
-use crate::lane::State;
+use crate::lane::SeatState;
 use crate::log::{Destination, Logs};
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::{AMPLE, Authority};
@@ -196,7 +196,7 @@ impl Running {
         // Who finds work when it starts may connect, whatever connections there are by then.
         let until = Instant::now() + AMPLE;
         let attendance = running.lane.crew().attendance();
-        while (0..threads).any(|seat| !attendance.is(seat, State::Cold)) {
+        while (0..threads).any(|seat| !attendance.is(seat, SeatState::Cold)) {
             assert!(Instant::now() < until, "{:?}", running.lane);
             thread::yield_now();
         }

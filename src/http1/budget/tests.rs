@@ -7,11 +7,11 @@ use super::*;
 use crate::http1::body::{Body, FREE, KEPT};
 use crate::http1::fixture::{PATIENCE, until};
 use crate::http1::registry::Registry;
-use crate::http1::socket::Socket;
+use crate::http1::socket::ListeningSocket;
 use crate::http1::standing::Awaited;
 
-fn share<'a>(budget: &Arc<Budget>, place: &'a Place) -> Share<'a> {
-    Share::new(Arc::clone(budget), place, PATIENCE)
+fn share<'a>(budget: &Arc<Budget>, place: &'a Place) -> BudgetShare<'a> {
+    BudgetShare::new(Arc::clone(budget), place, PATIENCE)
 }
 
 /// Places in one registry; their callers stay.
@@ -21,7 +21,7 @@ fn places<const N: usize>() -> ([Place; N], Vec<UnixStream>) {
     let places = [(); N].map(|()| {
         let (ours, theirs) = UnixStream::pair().unwrap();
         callers.push(theirs);
-        let place = registry.enter(Socket::Unix(ours));
+        let place = registry.enter(ListeningSocket::Unix(ours));
         place.begin();
         place
     });
@@ -34,7 +34,7 @@ fn small_bodies_are_free_and_large_ones_share_the_budget() {
     let ([one, other], _callers) = places();
     let mut one = (Body::default(), share(&budget, &one));
     let mut other = (Body::default(), share(&budget, &other));
-    let push = |(body, share): &mut (Body, Share<'_>), bytes: usize| {
+    let push = |(body, share): &mut (Body, BudgetShare<'_>), bytes: usize| {
         body.push(&vec![0; bytes], 2 * FREE, || share.raise(FREE))
     };
     assert_eq!(push(&mut one, FREE), Ok(()));

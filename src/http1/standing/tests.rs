@@ -145,9 +145,13 @@ fn who_is_behind_goes_before_who_is_idle_and_who_is_idle_before_who_keeps_to_the
     ];
     for (left, closed) in [(5, 5), (3, 3), (2, 2), (1, 1)] {
         let verdict = whom_to_close(&claims[..left], 512);
-        assert_eq!(verdict, Verdict::Close(closed), "of the first {left}");
+        assert_eq!(
+            verdict,
+            StandingVerdict::Close(closed),
+            "of the first {left}"
+        );
     }
-    assert_eq!(whom_to_close(&[], 512), Verdict::Nobody);
+    assert_eq!(whom_to_close(&[], 512), StandingVerdict::Nobody);
 }
 
 #[test]
@@ -157,8 +161,8 @@ fn nobody_is_closed_who_has_just_come_or_was_just_answered() {
     for tenure in [TENURE, IDLE_TENURE] {
         let verdict = |at| whom_to_close(&[standing.claim(1, at).unwrap()], 1);
         let left = tenure.saturating_sub(MOMENT);
-        assert_eq!(verdict(start + MOMENT), Verdict::Later(left));
-        assert_eq!(verdict(start + tenure), Verdict::Close(1));
+        assert_eq!(verdict(start + MOMENT), StandingVerdict::Later(left));
+        assert_eq!(verdict(start + tenure), StandingVerdict::Close(1));
         standing.fall_idle(start);
     }
 }
@@ -166,7 +170,10 @@ fn nobody_is_closed_who_has_just_come_or_was_just_answered() {
 #[test]
 fn a_few_newcomers_take_the_places_of_idle_ones_and_many_take_each_others() {
     let start = Instant::now();
-    for (newcomers, verdict) in [(31, Verdict::Close(0)), (32, Verdict::Later(MOMENT))] {
+    for (newcomers, verdict) in [
+        (31, StandingVerdict::Close(0)),
+        (32, StandingVerdict::Later(MOMENT)),
+    ] {
         let idle = [claim(0, Rank::Idle, start, Duration::ZERO)].into_iter();
         let newcomers =
             (1..=newcomers).map(|number| claim(number, Rank::Behind, start + SECOND, MOMENT));
@@ -178,7 +185,7 @@ fn a_few_newcomers_take_the_places_of_idle_ones_and_many_take_each_others() {
         claim(0, Rank::Idle, start, Duration::ZERO),
         claim(1, Rank::Behind, start + SECOND, Duration::ZERO),
     ];
-    assert_eq!(whom_to_close(&claims, 2), Verdict::Close(1));
+    assert_eq!(whom_to_close(&claims, 2), StandingVerdict::Close(1));
 }
 
 #[test]

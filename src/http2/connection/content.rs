@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::super::frame;
-use super::super::head::Survey;
-use super::super::stream::{Input, State, Stream, Waiting, Writing};
+use super::super::head::HeadSurvey;
+use super::super::stream::{Stream, StreamInput, StreamState, Waiting, Writing};
 use super::super::{Field, SendError, StreamId};
 use super::{Connection, Role};
 
@@ -28,7 +28,7 @@ impl Connection {
         stream: StreamId,
         fields: &[Field<'_>],
     ) -> Result<(), SendError> {
-        Survey::of_sent(&[], fields).map_err(|_| SendError::BadHead)?;
+        HeadSurvey::of_sent(&[], fields).map_err(|_| SendError::BadHead)?;
         let waiting = self.writable(stream, true)?.waiting.as_deref_mut();
         if let Some(waiting) = waiting {
             let own = |f: &Field<'_>| (f.name.into(), f.value.into(), f.indexing);
@@ -81,7 +81,7 @@ impl Connection {
     /// A stream that takes content, ended for the caller if `end_stream`.
     fn writable(&mut self, id: StreamId, end_stream: bool) -> Result<&mut Stream, SendError> {
         let stream = self.streams.get_mut(&id).ok_or(SendError::StreamClosed)?;
-        if stream.writing != Writing::Content || stream.state.after(Input::Send).is_none() {
+        if stream.writing != Writing::Content || stream.state.after(StreamInput::Send).is_none() {
             return Err(SendError::StreamClosed);
         }
         if end_stream {
@@ -221,8 +221,8 @@ impl Connection {
             self.glitches.answered();
         }
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.end(Input::SendEnd);
-            if stream.state == State::Closed {
+            stream.end(StreamInput::SendEnd);
+            if stream.state == StreamState::Closed {
                 self.remove(id);
             }
         }

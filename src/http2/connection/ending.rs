@@ -2,7 +2,7 @@
 
 use super::super::error::Violation;
 use super::super::output::Provoked;
-use super::super::stream::{Reading, Stream, Waiting, Writing};
+use super::super::stream::{MessagePart, Stream, Waiting, Writing};
 use super::super::{Cause, ErrorCode, Event, Fate, StreamId, frame};
 use super::{Connection, Role};
 
@@ -87,7 +87,7 @@ impl Connection {
         if let Some(stream) = self.remove(id).filter(Stream::receives) {
             let fate = match (fate, stream.reading) {
                 // Whoever has begun to answer has processed the request, whatever it says later.
-                (Fate::NotProcessed, Reading::Content) => Fate::Unknown,
+                (Fate::NotProcessed, MessagePart::Content) => Fate::Unknown,
                 _ => fate,
             };
             self.events.push_back(Event::StreamFailed {

@@ -7,13 +7,13 @@ use super::super::fields::index;
 use super::super::frame::{self, FrameHeader};
 use super::super::head::{self, Method};
 use super::super::hpack::{self, Decoded};
-use super::super::stream::{Expected, Input, Reading};
+use super::super::stream::{Expected, MessagePart, StreamInput};
 use super::super::{ErrorCode, Event, StreamId};
 use super::{Connection, Role, STREAMS_MAX};
 
 /// A field block of which fragments are still to come.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct FieldBlock {
     pub(super) stream: StreamId,
     /// The HEADERS frame had `END_STREAM`: the stream ends with the block.
     end_stream: bool,
@@ -43,7 +43,7 @@ impl Connection {
         if header.has(frame::END_HEADERS) {
             return self.on_block(stream, end_stream, fragment);
         }
-        self.block = Some(Block {
+        self.block = Some(FieldBlock {
             stream,
             end_stream,
             bytes: fragment.to_vec(),
@@ -97,8 +97,8 @@ impl Connection {
         };
         stream.check_receives(id)?;
         match stream.reading {
-            Reading::Head => self.on_response(id, end_stream, decoded),
-            Reading::Content => self.on_trailers(id, end_stream, decoded),
+            MessagePart::Head => self.on_response(id, end_stream, decoded),
+            MessagePart::Content => self.on_trailers(id, end_stream, decoded),
         }
     }
 
@@ -131,7 +131,7 @@ impl Connection {
             }
             return self.count_glitch();
         }
-        stream.reading = Reading::Content;
+        stream.reading = MessagePart::Content;
         stream.expected = if stream.head_request {
             Expected::Nothing
         } else {
@@ -144,7 +144,7 @@ impl Connection {
         };
         let end_stream = end_stream && length.is_ok();
         if end_stream {
-            stream.end(Input::ReceiveEnd);
+            stream.end(StreamInput::ReceiveEnd);
         }
         // What is wrong with its content does not take back the head.
         self.events.push_back(Event::Head {
@@ -171,7 +171,7 @@ impl Connection {
         head::trailers(&decoded.fields).map_err(malformed)?;
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.check_length(id)?;
-            stream.end(Input::ReceiveEnd);
+            stream.end(StreamInput::ReceiveEnd);
         }
         self.events.push_back(Event::Trailers {
             stream: id,
@@ -214,12 +214,12 @@ impl Connection {
         }
         let head = head::request(&decoded.fields).map_err(|rule| Violation::malformed(id, rule))?;
         let mut stream = self.new_stream();
-        stream.reading = Reading::Content;
+        stream.reading = MessagePart::Content;
         stream.expected = head.expected;
         stream.head_request = head.method == Method::Head;
         if end_stream {
             stream.check_length(id)?;
-            stream.end(Input::ReceiveEnd);
+            stream.end(StreamInput::ReceiveEnd);
         }
         self.streams.insert(id, stream);
         self.events.push_back(Event::Head {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::super::error::Violation;
 use super::super::frame::{self, FrameHeader, HEADER_LEN, Kind};
 use super::super::glitches::Glitch;
-use super::super::stream::{Input, State, Waiting};
+use super::super::stream::{StreamInput, StreamState, Waiting};
 use super::super::{ErrorCode, Event, StreamId};
 use super::{Connection, Role};
 
@@ -176,7 +176,7 @@ impl Connection {
         let is_glitch = !end_stream && (content.is_empty() || small);
         if end_stream {
             stream.check_length(id)?;
-            stream.end(Input::ReceiveEnd);
+            stream.end(StreamInput::ReceiveEnd);
         }
         self.release(id, payload.len().saturating_sub(content.len()));
         if end_stream || !content.is_empty() {
@@ -250,7 +250,7 @@ impl Connection {
         let Some(stream) = self.streams.get(&id) else {
             return;
         };
-        if stream.state == State::Closed {
+        if stream.state == StreamState::Closed {
             self.remove(id);
         } else if self.role == Role::Client {
             // The answer is there; a request of which content waits for a window would hold its

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::super::head::{Method, Survey};
+use super::super::head::{HeadSurvey, Method};
 use super::super::stream::Writing;
 use super::super::{Event, Field, Indexing, SendError, StreamId, frame, hpack};
 use super::{Connection, Role, STREAMS_MAX};
@@ -13,17 +13,17 @@ pub struct TemplateId(u8);
 
 /// Request fields that repeat.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(super) struct RegisteredTemplate {
     encoding: hpack::Template,
     /// `None` if it is no legal part of a head: its requests are refused.
-    survey: Option<Survey>,
+    survey: Option<HeadSurvey>,
 }
 
-impl Template {
+impl RegisteredTemplate {
     fn new(pseudo: &[Field<'_>], fields: &[Field<'_>]) -> Self {
         Self {
             encoding: hpack::Template::new(pseudo, fields),
-            survey: Survey::of_sent(pseudo, fields).ok(),
+            survey: HeadSurvey::of_sent(pseudo, fields).ok(),
         }
     }
 }
@@ -58,14 +58,14 @@ impl Connection {
             return None;
         }
         let id = u8::try_from(self.templates.len()).ok()?;
-        self.templates.push(Template::new(pseudo, fields));
+        self.templates.push(RegisteredTemplate::new(pseudo, fields));
         Some(TemplateId(id))
     }
 
     /// Changes the fields of a template for the requests that follow.
     pub fn replace_template(&mut self, id: TemplateId, pseudo: &[Field<'_>], fields: &[Field<'_>]) {
         if let Some(template) = self.templates.get_mut(usize::from(id.0)) {
-            *template = Template::new(pseudo, fields);
+            *template = RegisteredTemplate::new(pseudo, fields);
         }
     }
 
@@ -85,7 +85,7 @@ impl Connection {
         }
         let at = usize::from(template.0);
         let template = self.templates.get_mut(at).ok_or(SendError::BadHead)?;
-        let survey = Survey::of_sent(extra_pseudo, extra)
+        let survey = HeadSurvey::of_sent(extra_pseudo, extra)
             .and_then(|survey| template.survey.ok_or("illegal template")?.join(survey))
             .map_err(|_| SendError::BadHead)?;
         let mut digits = [0; MAX_DIGITS];
@@ -144,7 +144,7 @@ impl Connection {
         let pseudo = fields.iter().take_while(|field| is_pseudo(field)).count();
         let survey = fields
             .split_at_checked(pseudo)
-            .and_then(|(pseudo, fields)| Survey::of_sent(pseudo, fields).ok())
+            .and_then(|(pseudo, fields)| HeadSurvey::of_sent(pseudo, fields).ok())
             .filter(|survey| survey.has_request_pseudo_headers())
             .ok_or(SendError::BadHead)?;
         self.look_at_list_size(survey.list_size);

@@ -1,6 +1,6 @@
 //! Responses out, and the limit on streams (server role).
 
-use super::super::head::Survey;
+use super::super::head::HeadSurvey;
 use super::super::stream::Writing;
 use super::super::{Field, Indexing, SendError, StreamId, frame};
 use super::{Connection, Role};
@@ -28,7 +28,7 @@ impl Connection {
         content: Option<&[u8]>,
     ) -> Result<(), SendError> {
         let head_request = self.check_head_wanted(stream)?;
-        Survey::of_sent(&[], fields).map_err(|_| SendError::BadHead)?;
+        HeadSurvey::of_sent(&[], fields).map_err(|_| SendError::BadHead)?;
         if !(200..1000).contains(&status) {
             return Err(SendError::BadHead);
         }

@@ -13,7 +13,7 @@ pub(super) struct DynamicTable {
     /// Names and values, oldest first; what lies before the oldest entry is dead.
     bytes: Vec<u8>,
     /// Newest first.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<FieldPlace>,
     /// Sum of the sizes of the entries, as RFC 7541 §4.1 counts them; `size <= max_size`.
     size: usize,
     max_size: usize,
@@ -21,7 +21,7 @@ pub(super) struct DynamicTable {
 
 /// Where an entry lies in `bytes`: the value follows the name.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct FieldPlace {
     start: usize,
     name_len: usize,
     value_len: usize,
@@ -29,7 +29,7 @@ struct Entry {
 
 /// What `DynamicTable::find` found: indices, 0 is the newest entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Match {
     /// The newest entry of that name and value.
     pub(super) field: Option<usize>,
     /// The newest entry of that name.
@@ -71,7 +71,7 @@ impl DynamicTable {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
-        self.entries.push_front(Entry {
+        self.entries.push_front(FieldPlace {
             start,
             name_len: name.len(),
             value_len: value.len(),
@@ -88,8 +88,8 @@ impl DynamicTable {
     }
 
     /// Looks for a field. There are so few entries that comparing lengths is the best filter.
-    pub(super) fn find(&self, name: &[u8], value: &[u8]) -> Found {
-        let mut found = Found::default();
+    pub(super) fn find(&self, name: &[u8], value: &[u8]) -> Match {
+        let mut found = Match::default();
         for (index, entry) in self.entries.iter().enumerate() {
             if entry.name_len != name.len() || self.name(entry) != name {
                 continue;
@@ -103,11 +103,11 @@ impl DynamicTable {
         found
     }
 
-    fn name(&self, entry: &Entry) -> &[u8] {
+    fn name(&self, entry: &FieldPlace) -> &[u8] {
         self.part(entry.start, entry.name_len)
     }
 
-    fn value(&self, entry: &Entry) -> &[u8] {
+    fn value(&self, entry: &FieldPlace) -> &[u8] {
         self.part(entry.start.saturating_add(entry.name_len), entry.value_len)
     }
 

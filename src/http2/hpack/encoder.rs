@@ -12,7 +12,7 @@
 
 use super::super::fields::{index, list_size};
 use super::super::{Field, Indexing};
-use super::dynamic_table::{DynamicTable, Found};
+use super::dynamic_table::{DynamicTable, Match};
 use super::{DEFAULT_TABLE_SIZE, huffman, integer, static_table};
 
 /// Encodes the blocks of one connection.
@@ -73,7 +73,7 @@ impl Encoder {
         let in_dynamic = match (indexing, in_static) {
             // Nothing in the dynamic table could be of use.
             (_, Some((_, true))) | (Indexing::Literal | Indexing::NeverIndexed, Some(_)) => {
-                Found::default()
+                Match::default()
             }
             _ => self.table.find(name, value),
         };

@@ -18,8 +18,8 @@ fn flusher(files: &MemoryFiles, settings: &Settings) -> Flusher {
     let inbox = Arc::new(Inbox::new(settings.node, store.ids()));
     let mut flusher = Flusher::new(store, inbox, settings);
     let later = moment::now() + LONG;
-    flusher.timers.set(Timer::Look, later);
-    flusher.timers.set(Timer::Carry, later);
+    flusher.timers.set(FlusherTimer::Look, later);
+    flusher.timers.set(FlusherTimer::Carry, later);
     let written = flusher.append(&[(1, 2)], Moment::now());
     assert_eq!(written, [Ok(())]);
     flusher
@@ -70,20 +70,23 @@ fn wait(mut flusher: Flusher) -> Flusher {
 #[test]
 fn settlements_wait_a_little_for_others_and_without_any_there_is_nothing_to_do() {
     let mut flusher = flusher(&MemoryFiles::default(), &settings());
-    flusher.timers.stop(Timer::Sync);
+    flusher.timers.stop(FlusherTimer::Sync);
     let started = moment::now();
     let settled = (1, Some(End::Succeeded));
     flusher.inbox.lock().settled.push(settled);
     let mut flusher = wait(flusher);
     assert!(moment::since(started) >= SETTLE_GATHER);
     assert_eq!(
-        (flusher.settled.len(), flusher.timers.at(Timer::Settle)),
+        (
+            flusher.settled.len(),
+            flusher.timers.at(FlusherTimer::Settle)
+        ),
         (1, None),
         "they are taken"
     );
     let due = moment::now() + 10 * SETTLE_GATHER;
-    flusher.timers.set(Timer::Look, due);
-    flusher.timers.set(Timer::Carry, moment::now());
+    flusher.timers.set(FlusherTimer::Look, due);
+    flusher.timers.set(FlusherTimer::Carry, moment::now());
     flusher.wait();
     assert!(moment::now() >= due);
 }
@@ -98,10 +101,10 @@ fn files_are_looked_at_when_it_is_time_to() {
     let now = Moment::now();
     flusher.round(Work::default(), now);
     assert!(flusher.is_serving(), "it is not looked every time");
-    flusher.timers.set(Timer::Look, now.monotonic);
+    flusher.timers.set(FlusherTimer::Look, now.monotonic);
     flusher.round(Work::default(), now);
     assert!(!flusher.is_serving());
-    assert!(flusher.timers.at(Timer::Look) > Some(now.monotonic));
+    assert!(flusher.timers.at(FlusherTimer::Look) > Some(now.monotonic));
 }
 
 #[test]
@@ -113,12 +116,12 @@ fn what_could_not_be_written_stays_until_it_is_tried_again() {
     flusher.left = vec![(2, Attempts::default())];
     flusher
         .timers
-        .set(Timer::SettleAgain, now.monotonic + RETRY_EVERY);
+        .set(FlusherTimer::SettleAgain, now.monotonic + RETRY_EVERY);
     assert_eq!(flusher.append(&[(10, 1)], now), [Ok(())]);
     assert_eq!(flusher.outstanding(), 3);
     assert_eq!((flusher.settled.len(), flusher.left.len()), (1, 1));
     let syncs = files.syncs();
-    flusher.timers.set(Timer::SettleAgain, now.monotonic);
+    flusher.timers.set(FlusherTimer::SettleAgain, now.monotonic);
     flusher.round(Work::default(), now);
     assert_eq!(flusher.outstanding(), 2);
     assert!(flusher.settled.is_empty() && flusher.left.is_empty());
@@ -126,7 +129,7 @@ fn what_could_not_be_written_stays_until_it_is_tried_again() {
     now.monotonic += SYNC_EVERY;
     flusher.round(Work::default(), now);
     assert_eq!(
-        (files.syncs(), flusher.timers.at(Timer::Sync)),
+        (files.syncs(), flusher.timers.at(FlusherTimer::Sync)),
         (syncs + 1, None)
     );
 }
@@ -229,7 +232,7 @@ fn without_room_for_what_is_outstanding_no_segment_begins_until_there_is() {
     assert_eq!(flusher.append(&[(10, 2)], now), [Ok(())]);
     assert!(flusher.store.is_long(false));
     let live = flusher.store.live_bytes();
-    flusher.timers.set(Timer::Carry, now.monotonic);
+    flusher.timers.set(FlusherTimer::Carry, now.monotonic);
     files.set_read_only(true);
     let tried = files.operations();
     for _ in 0..3 {

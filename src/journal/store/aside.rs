@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Store, Trouble};
+use super::{Store, StoreTrouble};
 use crate::journal::files::Files;
 use crate::journal::segment;
 
@@ -13,7 +13,7 @@ pub(in crate::journal) const ASIDE_MAX: usize = 8;
 
 impl Store {
     /// Keeps segments aside of which something is damaged and all that is outstanding is carried.
-    pub(super) fn set_damaged_aside(&mut self) -> Result<(), Trouble> {
+    pub(super) fn set_damaged_aside(&mut self) -> Result<(), StoreTrouble> {
         let carried: Vec<u32> = self.damaged.iter().copied().collect();
         let carried: Vec<u32> = {
             let segments = &self.catalogue.lock().segments;

@@ -8,8 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Stage, Store, Trouble};
-use crate::journal::batch::{Batch, Span};
+use super::{SegmentUse, Store, StoreTrouble};
+use crate::journal::batch::{FrameSpan, WriteBatch};
 use crate::journal::catalogue::{read_frame, read_from, unreadable};
 use crate::journal::index::{Index, Location, Rest};
 use crate::journal::{PLACES_MAX, segment};
@@ -33,11 +33,11 @@ pub(in crate::journal) const WORTHWHILE: u64 = 64 << 10;
 
 /// What a piece holds besides its frames.
 #[derive(Debug, Default)]
-struct Piece {
-    batch: Batch,
-    notifications: Vec<(u64, Location, Span)>,
+struct CarriedPiece {
+    batch: WriteBatch,
+    notifications: Vec<(u64, Location, FrameSpan)>,
     /// None for one that is damaged.
-    answers: Vec<(Location, Option<Span>)>,
+    answers: Vec<(Location, Option<FrameSpan>)>,
     /// What ended the piece: a record that cannot be read.
     unread: Option<(Location, io::Error)>,
 }
@@ -62,17 +62,21 @@ impl Store {
 
     /// Carries about `bytes` forward, or completes the checkpoint.
     ///
-    /// [`Trouble::Unreadable`] is no reason to do anything but to come back later.
-    pub(in crate::journal) fn carry(&mut self, bytes: usize, now: Duration) -> Result<(), Trouble> {
-        if self.stage == Stage::Spoilt {
+    /// [`StoreTrouble::Unreadable`] is no reason to do anything but to come back later.
+    pub(in crate::journal) fn carry(
+        &mut self,
+        bytes: usize,
+        now: Duration,
+    ) -> Result<(), StoreTrouble> {
+        if self.stage == SegmentUse::Spoilt {
             self.begin_draft()?;
         }
         let Some(mut carry) = self.carry else {
             return Ok(());
         };
-        let mut piece = Piece {
+        let mut piece = CarriedPiece {
             batch: self.batch(),
-            ..Piece::default()
+            ..CarriedPiece::default()
         };
         let empty = piece.batch.frames.len();
         self.gather_notifications(&mut piece, &mut carry, bytes);
@@ -103,7 +107,7 @@ impl Store {
     }
 
     /// Gathers up to the first record that cannot be read.
-    fn gather_notifications(&mut self, piece: &mut Piece, carry: &mut Carry, bytes: usize) {
+    fn gather_notifications(&mut self, piece: &mut CarriedPiece, carry: &mut Carry, bytes: usize) {
         while carry.from < u64::MAX && piece.batch.frames.len() < bytes && piece.unread.is_none() {
             let catalogue = self.catalogue.lock();
             let (found, next) = catalogue.index.elsewhere(self.active, carry.from, LOOKS);
@@ -134,7 +138,12 @@ impl Store {
     }
 
     /// Carries what is known of a notification whose record is damaged.
-    fn lose(&mut self, piece: &mut Piece, carry: &mut Carry, rest: &Rest) -> Option<Span> {
+    fn lose(
+        &mut self,
+        piece: &mut CarriedPiece,
+        carry: &mut Carry,
+        rest: &Rest,
+    ) -> Option<FrameSpan> {
         let head = self.catalogue.lock().index.head(rest.first_id)?;
         let place = rest.place;
         self.damaged.insert(place.segment);
@@ -153,7 +162,7 @@ impl Store {
         Some(piece.batch.lose(&head))
     }
 
-    fn gather_answers(&self, piece: &mut Piece, bytes: usize, now: Duration) {
+    fn gather_answers(&self, piece: &mut CarriedPiece, bytes: usize, now: Duration) {
         let mut catalogue = self.catalogue.lock();
         catalogue.index.prune_answers(now);
         let segments = catalogue.segments.clone();
@@ -178,7 +187,7 @@ impl Store {
     }
 
     /// Tells the index where the records of a piece are, which is written.
-    fn move_to(&self, piece: &Piece) {
+    fn move_to(&self, piece: &CarriedPiece) {
         let (active, offset) = (self.active, self.len - piece.batch.frames.len() as u64);
         let index = &mut self.catalogue.lock().index;
         for (first_id, from, span) in &piece.notifications {
@@ -189,12 +198,12 @@ impl Store {
         index.answers_moved(&moves.collect::<Vec<_>>());
     }
 
-    fn cannot_read(&self, place: Location, error: &io::Error) -> Trouble {
+    fn cannot_read(&self, place: Location, error: &io::Error) -> StoreTrouble {
         let why = unreadable(place, error);
         if self.catalogue.lock().unread.note_carry(true) {
             ::log::error!("{why}; until then no older segment is removed");
         }
-        Trouble::Unreadable(why)
+        StoreTrouble::Unreadable(why)
     }
 
     fn tell_of_damage(&self, carry: Carry) {
@@ -208,9 +217,9 @@ impl Store {
     }
 
     /// All is carried: once that is durable, and the word that it is, older segments can go.
-    fn complete(&mut self) -> Result<(), Trouble> {
+    fn complete(&mut self) -> Result<(), StoreTrouble> {
         self.sync()?;
-        if self.stage != Stage::Draft {
+        if self.stage != SegmentUse::Draft {
             // Before the last word, after which nobody would look at them again.
             self.set_damaged_aside()?;
         }
@@ -218,7 +227,7 @@ impl Store {
         batch.complete();
         self.write_frames(&mut batch)?;
         self.sync()?;
-        if self.stage == Stage::Draft {
+        if self.stage == SegmentUse::Draft {
             self.adopt_draft()?;
             self.set_damaged_aside()?;
         }

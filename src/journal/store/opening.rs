@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Stage, Store, Trouble, aside, first_bytes};
-use crate::journal::catalogue::{Catalogue, Shared};
+use super::{SegmentUse, Store, StoreTrouble, aside, first_bytes};
+use crate::journal::catalogue::{Catalogue, SharedCatalogue};
 use crate::journal::error::{Fault, OpenError};
 use crate::journal::files::{Files, JournalFile, Lock, LockError};
 use crate::journal::index::Doubt;
@@ -47,11 +47,11 @@ impl Store {
                 fault: Fault::Io(error),
             }
         };
-        let mut stage = Stage::Open;
+        let mut stage = SegmentUse::Open;
         let active = if let Some((number, file)) = found.segments.last_key_value() {
             // Its numbers stand for other lanes than ours do: it is written no more either.
             if found.failed_sync || !found.fold.lanes.are_ours() {
-                stage = Stage::Spoilt;
+                stage = SegmentUse::Spoilt;
             } else {
                 mend(&**file, &found).map_err(failed(*number))?;
             }
@@ -75,7 +75,7 @@ impl Store {
             lock,
             lock_trouble: None,
             watches: false,
-            catalogue: Shared::new(Catalogue {
+            catalogue: SharedCatalogue::new(Catalogue {
                 index: found.fold.index,
                 segments: found.segments,
                 unread: Unread::default(),
@@ -106,19 +106,19 @@ impl Store {
     }
 
     fn start(&mut self, now: Moment) -> Result<(), OpenError> {
-        if self.stage == Stage::Open && self.carry.is_none() {
+        if self.stage == SegmentUse::Open && self.carry.is_none() {
             self.remove_unneeded();
         }
         let mut batch = self.batch();
         batch.note_ids(self.ids);
         let noted = self.write(batch, now.unix).and_then(|()| self.sync());
-        let fault = match noted.map_err(Trouble::from) {
+        let fault = match noted.map_err(StoreTrouble::from) {
             // What is outstanding can be sent all the same, and that may make room.
-            Ok(()) | Err(Trouble::Full) => return Ok(()),
-            Err(Trouble::Unwritable(why) | Trouble::Failed(why) | Trouble::Gone(why)) => {
-                Fault::Unusable(io::Error::other(why))
-            }
-            Err(Trouble::Unreadable(why)) => Fault::Unreadable(io::Error::other(why)),
+            Ok(()) | Err(StoreTrouble::Full) => return Ok(()),
+            Err(
+                StoreTrouble::Unwritable(why) | StoreTrouble::Failed(why) | StoreTrouble::Gone(why),
+            ) => Fault::Unusable(io::Error::other(why)),
+            Err(StoreTrouble::Unreadable(why)) => Fault::Unreadable(io::Error::other(why)),
         };
         Err(OpenError {
             path: self.settings.dir.clone(),
@@ -127,11 +127,11 @@ impl Store {
     }
 
     /// Begins the next segment; what is outstanding is to be carried into it.
-    pub(in crate::journal) fn rotate(&mut self) -> Result<(), Trouble> {
+    pub(in crate::journal) fn rotate(&mut self) -> Result<(), StoreTrouble> {
         if self.carry.is_some() {
             return Ok(());
         }
-        if self.stage == Stage::Spoilt {
+        if self.stage == SegmentUse::Spoilt {
             return self.begin_draft();
         }
         if self.cut_due || self.has_room {
@@ -139,23 +139,23 @@ impl Store {
             self.cut()?;
         }
         self.sync()?;
-        self.next_segment(Stage::Open)
+        self.next_segment(SegmentUse::Open)
     }
 
     /// Begins a draft, if there is room for all of it: half a one would help nobody.
-    pub(super) fn begin_draft(&mut self) -> Result<(), Trouble> {
+    pub(super) fn begin_draft(&mut self) -> Result<(), StoreTrouble> {
         if self.free_space() < self.live_bytes() {
-            return Err(Trouble::Full);
+            return Err(StoreTrouble::Full);
         }
-        self.next_segment(Stage::Draft)
+        self.next_segment(SegmentUse::Draft)
     }
 
-    fn next_segment(&mut self, stage: Stage) -> Result<(), Trouble> {
+    fn next_segment(&mut self, stage: SegmentUse) -> Result<(), StoreTrouble> {
         let number = self.highest.max(self.active).saturating_add(1);
         let base = match stage {
             // Until it is complete nobody reads it, and then it needs no other.
-            Stage::Draft => number,
-            Stage::Open | Stage::Spoilt => self.oldest(),
+            SegmentUse::Draft => number,
+            SegmentUse::Open | SegmentUse::Spoilt => self.oldest(),
         };
         let bytes = first_bytes(number, base, self.ids, self.doubt, false);
         let begun = begin(&*self.files, &self.settings.dir, number, stage, &bytes);
@@ -187,13 +187,13 @@ impl Store {
     }
 
     /// Makes a segment of the draft, which is complete and synced.
-    pub(super) fn adopt_draft(&mut self) -> Result<(), Trouble> {
+    pub(super) fn adopt_draft(&mut self) -> Result<(), StoreTrouble> {
         let dir = &self.settings.dir;
         let name = dir.join(segment::name(self.active));
         if let Err(error) = self.files.rename(&self.path(), &name) {
             return Err(self.trouble(&error));
         }
-        self.stage = Stage::Open;
+        self.stage = SegmentUse::Open;
         match self.files.sync_dir(dir) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.fail(&error)),
@@ -277,7 +277,7 @@ fn begin(
     files: &dyn Files,
     dir: &Path,
     number: u32,
-    stage: Stage,
+    stage: SegmentUse,
     bytes: &[u8],
 ) -> Result<Arc<dyn JournalFile>, BeginError> {
     let path = dir.join(segment::draft(number));
@@ -297,7 +297,7 @@ fn begin(
     };
     file.write_at(bytes, 0).map_err(refused)?;
     file.sync_data().map_err(BeginError::Sync)?;
-    if stage != Stage::Draft {
+    if stage != SegmentUse::Draft {
         let name = dir.join(segment::name(number));
         files.rename(&path, &name).map_err(refused)?;
     }

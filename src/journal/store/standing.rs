@@ -8,7 +8,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::{Fatal, Store, Trouble};
+use super::{Fatal, Store, StoreTrouble};
 use crate::journal::files::LockError;
 use crate::journal::{LOCK, segment};
 use crate::regular::Identity;
@@ -16,7 +16,7 @@ use crate::regular::Identity;
 impl Store {
     /// Looks at all files and at the directory. What cannot be looked at just now is left for the
     /// next time.
-    pub(in crate::journal) fn look(&mut self) -> Result<(), Trouble> {
+    pub(in crate::journal) fn look(&mut self) -> Result<(), StoreTrouble> {
         self.check()?;
         if !self.watches {
             return Ok(());
@@ -38,14 +38,14 @@ impl Store {
     }
 
     /// Nothing of what was synced is found again if its file has gone meanwhile.
-    pub(super) fn must_be_linked(&mut self) -> Result<(), Trouble> {
+    pub(super) fn must_be_linked(&mut self) -> Result<(), StoreTrouble> {
         if !self.watches || self.file.identity().is_ok_and(|file| file.is_linked) {
             return Ok(());
         }
         Err(self.end(gone(&self.path()), true))
     }
 
-    pub(super) fn stands(&self) -> Result<(), Trouble> {
+    pub(super) fn stands(&self) -> Result<(), StoreTrouble> {
         let dir = &self.settings.dir;
         let segments = self.catalogue.lock().segments.clone();
         let mut moved = None;
@@ -73,7 +73,7 @@ impl Store {
         }
         match moved {
             None => Ok(()),
-            Some(path) => Err(Trouble::Failed(format!(
+            Some(path) => Err(StoreTrouble::Failed(format!(
                 "{} was moved away or replaced while it was in use: what was accepted is where it \
                  was moved to; put it back, then start again",
                 path.display()
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// The directory is locked in any case; those who look at the file alone are to find it.
-    fn keep_lock(&mut self) -> Result<(), Trouble> {
+    fn keep_lock(&mut self) -> Result<(), StoreTrouble> {
         let path = self.settings.dir.join(LOCK);
         let path = path.display();
         let trouble = match self.lock.keep_file() {
@@ -100,7 +100,7 @@ impl Store {
                 let pid = pid
                     .map(|pid| format!(", with pid {pid}"))
                     .unwrap_or_default();
-                return Err(Trouble::Failed(format!(
+                return Err(StoreTrouble::Failed(format!(
                     "another process{pid} has taken {path}: stop one of both, then start again"
                 )));
             }
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// Nothing is written any more; `has_noted` if nothing that is refused comes back.
-    pub(super) fn end(&mut self, trouble: Trouble, has_noted: bool) -> Trouble {
+    pub(super) fn end(&mut self, trouble: StoreTrouble, has_noted: bool) -> StoreTrouble {
         self.failed = Some(Fatal {
             trouble: trouble.clone(),
             has_noted,
@@ -131,8 +131,8 @@ impl Store {
     }
 }
 
-fn gone(path: &Path) -> Trouble {
-    Trouble::Gone(format!(
+fn gone(path: &Path) -> StoreTrouble {
+    StoreTrouble::Gone(format!(
         "{} was removed while it was in use",
         path.display()
     ))

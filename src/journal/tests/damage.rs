@@ -10,7 +10,7 @@ use crate::journal::fixture::{MemoryFiles, accepted, at};
 use crate::journal::frame;
 use crate::journal::lanes::SegmentLanes;
 use crate::journal::read;
-use crate::journal::reader::{READ_TWICE_MAX, Reader, Step};
+use crate::journal::reader::{READ_TWICE_MAX, Reader, ReaderStep};
 use crate::journal::record::{Record, kind};
 use crate::journal::recovery::BEGIN_BYTES;
 use crate::journal::segment::SEGMENT_HEAD;
@@ -121,7 +121,7 @@ fn parts(content: &[u8]) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     let mut group = Vec::new();
     let mut lanes = SegmentLanes::default();
-    while let Step::Frame(frame, offset) = reader.next().unwrap() {
+    while let ReaderStep::Frame(frame, offset) = reader.next().unwrap() {
         let mut part = Part {
             end: usize::try_from(offset).unwrap() + frame.len(),
             accepts: BTreeSet::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::script::{journal, outstanding, settings, until};
 use crate::heartbeat::Heartbeat;
-use crate::journal::catalogue::Shared;
+use crate::journal::catalogue::SharedCatalogue;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
 use crate::journal::inbox::Inbox;
 use crate::journal::{Attempts, Journal, State, SyncPolicy};
@@ -171,7 +171,7 @@ fn who_has_something_for_the_flusher_wakes_it() {
         // Its end wakes the flusher too.
         let journal = Arc::new(Journal {
             inbox: Arc::clone(&inbox),
-            catalogue: Shared::default(),
+            catalogue: SharedCatalogue::default(),
             flusher: Mutex::default(),
             heartbeat: Heartbeat::new(moment::now()),
         });

@@ -8,9 +8,9 @@ use super::script::{Ledger, Operation, open, outstanding, run, settings, shared,
 use crate::journal::batch::Group;
 use crate::journal::files::Files as _;
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault, accepted, at};
-use crate::journal::reader::{Reader, Step};
+use crate::journal::reader::{Reader, ReaderStep};
 use crate::journal::segment::SEGMENT_HEAD;
-use crate::journal::store::{Store, Trouble};
+use crate::journal::store::{Store, StoreTrouble};
 use crate::journal::unread::{READ_AGAIN, UNREAD_MAX};
 use crate::journal::{Fault, Fed, Journal, KEEP_ANSWERS, State, read};
 use crate::push::{End, LaneId, PushId};
@@ -69,7 +69,7 @@ fn carry_all(store: &mut Store) -> usize {
     while store.is_carrying() {
         match store.carry(300, at(0).unix) {
             Ok(()) => {}
-            Err(Trouble::Unreadable(why)) => {
+            Err(StoreTrouble::Unreadable(why)) => {
                 assert!(
                     why.contains(".journal cannot be read: the disk does not answer"),
                     "{why}"
@@ -257,7 +257,7 @@ fn what_cannot_be_read_keeps_nothing_once_it_is_settled() {
     files.set_read_fault(Some(ReadFault::Location("01.journal", 0..u64::MAX)));
     assert!(matches!(
         store.carry(300, at(0).unix),
-        Err(Trouble::Unreadable(_))
+        Err(StoreTrouble::Unreadable(_))
     ));
     let mut batch = store.batch();
     batch.settle(all.iter().map(|id| (*id, Some(End::Succeeded))).collect());
@@ -505,9 +505,9 @@ fn a_file_that_is_cut_while_it_is_read_ends_where_it_is_cut() {
     let file = files.open(&path).unwrap();
     let (mut reader, _) = Reader::open(&*file, 1).unwrap();
     file.truncate(2 << 20).unwrap();
-    let Step::Gap { bytes, more, .. } = reader.next().unwrap() else {
+    let ReaderStep::Gap { bytes, more, .. } = reader.next().unwrap() else {
         panic!("there is no frame");
     };
     assert_eq!((bytes, more), ((2 << 20) - SEGMENT_HEAD as u64, false));
-    assert!(matches!(reader.next().unwrap(), Step::End));
+    assert!(matches!(reader.next().unwrap(), ReaderStep::End));
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::script::{Ledger, Operation, journal, open, outstanding, run, settings};
 use crate::journal::batch::Group;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted, at};
-use crate::journal::store::{Store, Trouble};
+use crate::journal::store::{Store, StoreTrouble};
 use crate::journal::{Files as _, Refused, State, segment};
 
 fn path(name: &str) -> PathBuf {
@@ -39,7 +39,7 @@ fn a_file_that_is_gone_ends_the_journal_and_is_named() {
         files.remove(&nth(gone)).unwrap();
         let trouble = store.look().unwrap_err();
         let said = format!("{} was removed while it was in use", nth(gone).display());
-        assert_eq!(trouble, Trouble::Gone(said));
+        assert_eq!(trouble, StoreTrouble::Gone(said));
         assert_eq!(store.look(), Err(trouble.clone()), "for good");
         let before = files.operations();
         let mut batch = store.batch();
@@ -69,7 +69,7 @@ fn a_file_or_a_directory_that_was_moved_or_replaced_ends_the_journal_and_is_kept
     for (named, change) in moves {
         let (files, mut store) = carrying();
         change(&files);
-        let Err(Trouble::Failed(said)) = store.look() else {
+        let Err(StoreTrouble::Failed(said)) = store.look() else {
             unreachable!("{named} is not missed");
         };
         let expected = format!("{named} was moved away or replaced while it was in use: ");

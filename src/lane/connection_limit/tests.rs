@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::lane::State;
+use crate::lane::SeatState;
 use crate::moment::Moment;
 use crate::push::{LaneId, Provider, fixture};
 
@@ -22,7 +22,7 @@ impl Site {
             let start = move |seat| {
                 let lane = weak.upgrade().unwrap();
                 lane.crew().seat(seat, Box::new(|| ()));
-                lane.crew().attendance().leave(seat, State::Busy);
+                lane.crew().attendance().leave(seat, SeatState::Busy);
                 true
             };
             lane.crew().on_start(Box::new(start));

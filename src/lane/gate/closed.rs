@@ -13,7 +13,7 @@ use crate::push::{ConnectionId, PushId};
 
 /// A credential that was refused, and how far it is with finding out more.
 #[derive(Debug)]
-pub(super) struct Closed {
+pub(super) struct ClosedGate {
     pub(super) refusal: CredentialRefusal,
     /// What a push was refused for, while an access token is wanted to send a probe with.
     pub(super) behind: Option<CredentialRefusal>,
@@ -34,7 +34,7 @@ pub(super) struct Closed {
     pub(super) is_told: bool,
     pub(super) next_probe: Instant,
     pub(super) probes: u32,
-    pub(super) phase: Phase,
+    pub(super) phase: HoldPhase,
 }
 
 /// Who has met a refusal.
@@ -107,7 +107,7 @@ impl Met {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum HoldPhase {
     /// Until `next_probe`, once it is judged.
     Waiting,
     /// The credential files are being read.
@@ -118,7 +118,7 @@ pub(super) enum Phase {
     Probing { push: PushId, since: Instant },
 }
 
-impl Closed {
+impl ClosedGate {
     /// Nobody has met it, and it is not judged.
     pub(super) fn new(refusal: CredentialRefusal, now: Moment) -> Self {
         Self {
@@ -135,7 +135,7 @@ impl Closed {
             is_told: false,
             next_probe: now.monotonic,
             probes: 0,
-            phase: Phase::Waiting,
+            phase: HoldPhase::Waiting,
         }
     }
 
@@ -217,12 +217,12 @@ impl Closed {
     }
 
     pub(super) fn is_probing(&self, push: PushId) -> bool {
-        matches!(self.phase, Phase::Probing { push: probe, .. } if probe == push)
+        matches!(self.phase, HoldPhase::Probing { push: probe, .. } if probe == push)
     }
 
     /// A probe may go, or is under way.
     pub(super) fn has_begun(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Probing { .. })
+        matches!(self.phase, HoldPhase::Ready | HoldPhase::Probing { .. })
     }
 
     /// A push that ends the hold may go, or is under way.
@@ -241,7 +241,7 @@ impl Closed {
 
     /// A push may go as the probe.
     pub(super) fn is_ready(&self) -> bool {
-        self.refusal.ends_with == EndsWith::Probe && self.phase == Phase::Ready
+        self.refusal.ends_with == EndsWith::Probe && self.phase == HoldPhase::Ready
     }
 
     /// It is refused for another reason now.
@@ -272,10 +272,10 @@ impl Closed {
             return false;
         }
         match self.phase {
-            Phase::Ready => true,
-            Phase::Probing { .. } => false,
+            HoldPhase::Ready => true,
+            HoldPhase::Probing { .. } => false,
             // Whoever reads the files is stuck: the lane must not be held for good by that.
-            Phase::Waiting | Phase::Reading => now >= later(self.next_probe, READ_WITHIN),
+            HoldPhase::Waiting | HoldPhase::Reading => now >= later(self.next_probe, READ_WITHIN),
         }
     }
 
@@ -288,7 +288,7 @@ impl Closed {
         self.probes = self.probes.saturating_add(1);
         let wait = wait_before(first_probe, self.probes, random);
         self.next_probe = later(now, wait);
-        self.phase = Phase::Waiting;
+        self.phase = HoldPhase::Waiting;
         wait
     }
 }

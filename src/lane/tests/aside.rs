@@ -30,7 +30,7 @@ fn not_processed_a_refused_push_is_for_any_other_connection() {
     mixed.insert(1, pushes(20, 1).remove(0));
     lane.put_back(refused(one, 9, 1));
     lane.put_back(mixed);
-    lane.crew().attendance().leave(1, State::Warm);
+    lane.crew().attendance().leave(1, SeatState::Warm);
     let mut hand = VecDeque::new();
     assert!(lane.take_for(one, &mut hand));
     assert_eq!(
@@ -43,8 +43,8 @@ fn not_processed_a_refused_push_is_for_any_other_connection() {
     assert!(!lane.has_work() && !lane.has_work_for(Some(one)));
     assert!(lane.has_work_for(Some(other)) && lane.has_work_for(None));
     assert!(lane.is_avoided(one) && !lane.is_avoided(other));
-    assert!(!lane.leave(0, State::Warm, Some(one)), "it may sleep");
-    assert!(lane.leave(1, State::Warm, Some(other)), "it may not");
+    assert!(!lane.leave(0, SeatState::Warm, Some(one)), "it may sleep");
+    assert!(lane.leave(1, SeatState::Warm, Some(other)), "it may not");
     assert!(lane.is_queued(PushId(11)));
     assert_eq!(take_for(&lane, other), [9, 10, 11, 12]);
     assert!(!lane.has_work_for(None) && !lane.is_avoided(one));
@@ -79,7 +79,7 @@ fn what_waits_for_another_connection_is_sifted_and_left_at_the_end() {
 fn a_thread_without_a_connection_is_called_for_what_no_open_one_takes() {
     let (lane, rung) = watched(2);
     assert!(!lane.crew().call_another(), "all are busy");
-    lane.crew().attendance().leave(1, State::Cold);
+    lane.crew().attendance().leave(1, SeatState::Cold);
     let now = Instant::now();
     assert_eq!(lane.crew().dial().ask(now), Permit::Go);
     assert!(!lane.crew().call_another(), "one is connecting");

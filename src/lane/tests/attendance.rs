@@ -12,7 +12,7 @@ fn attendance(threads: usize) -> Attendance {
 #[test]
 fn nobody_is_woken_while_one_is_looking() {
     let attendance = attendance(3);
-    attendance.leave(0, State::Warm);
+    attendance.leave(0, SeatState::Warm);
     attendance.look(2);
     assert_eq!(attendance.call(|| true), None);
 }
@@ -20,15 +20,15 @@ fn nobody_is_woken_while_one_is_looking() {
 #[test]
 fn a_warm_thread_is_woken_before_a_cold_one() {
     let attendance = attendance(3);
-    attendance.leave(0, State::Cold);
-    attendance.leave(1, State::Warm);
+    attendance.leave(0, SeatState::Cold);
+    attendance.leave(1, SeatState::Warm);
     assert_eq!(attendance.call(|| true), Some(Call::Wake(1)));
     assert_eq!(
         attendance.call(|| true),
         None,
         "the one that was woken is looking"
     );
-    attendance.leave(1, State::Busy);
+    attendance.leave(1, SeatState::Busy);
     assert_eq!(attendance.call(|| true), Some(Call::Wake(0)));
 }
 
@@ -41,9 +41,9 @@ fn busy_threads_are_left_alone() {
 #[test]
 fn no_cold_thread_is_woken_while_one_connects() {
     let attendance = attendance(2);
-    attendance.leave(0, State::Cold);
+    attendance.leave(0, SeatState::Cold);
     assert_eq!(attendance.call(|| false), None);
-    attendance.leave(1, State::Warm);
+    attendance.leave(1, SeatState::Warm);
     assert_eq!(
         attendance.call(|| false),
         Some(Call::Wake(1)),
@@ -55,9 +55,9 @@ fn no_cold_thread_is_woken_while_one_connects() {
 fn a_thread_that_woke_by_itself_may_not_connect() {
     let attendance = attendance(1);
     assert!(attendance.look(0), "at its start");
-    attendance.leave(0, State::Cold);
+    attendance.leave(0, SeatState::Cold);
     assert!(!attendance.look(0));
-    attendance.leave(0, State::Cold);
+    attendance.leave(0, SeatState::Cold);
     assert_eq!(attendance.call(|| true), Some(Call::Wake(0)));
     assert!(attendance.look(0));
 }
@@ -65,18 +65,18 @@ fn a_thread_that_woke_by_itself_may_not_connect() {
 #[test]
 fn a_thread_is_started_if_none_that_runs_can_take_the_work() {
     let attendance = attendance(3);
-    attendance.leave(2, State::Absent);
-    attendance.leave(1, State::Cold);
+    attendance.leave(2, SeatState::Absent);
+    attendance.leave(1, SeatState::Cold);
     assert_eq!(attendance.present(), 2);
     assert_eq!(attendance.call(|| false), None, "one is connecting");
     assert_eq!(attendance.call(|| true), Some(Call::Wake(1)));
-    attendance.leave(1, State::Waiting);
+    attendance.leave(1, SeatState::Waiting);
     assert_eq!(attendance.call(|| true), None, "it would have to wait too");
-    attendance.leave(1, State::Busy);
+    attendance.leave(1, SeatState::Busy);
     assert_eq!(attendance.call(|| true), Some(Call::Start(2)));
     assert_eq!(attendance.call(|| true), None, "it is about to look");
     assert!(attendance.look(2), "and may connect");
-    attendance.leave(2, State::Absent);
+    attendance.leave(2, SeatState::Absent);
     assert!(attendance.come_back(2) && !attendance.come_back(2));
     attendance.stay_away(2);
     assert_eq!(attendance.present(), 2, "no thread came of it");

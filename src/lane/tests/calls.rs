@@ -371,7 +371,7 @@ fn a_thread_that_goes_on_is_not_called_for_more_work() {
     enqueue(lane, 100, 1);
     it.called();
     assert!(
-        lane.leave(0, State::Warm, Some(connection)),
+        lane.leave(0, SeatState::Warm, Some(connection)),
         "there is work"
     );
     enqueue(lane, 200, 1);

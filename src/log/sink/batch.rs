@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 /// Lines being written.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct LineBatch {
     /// Others may look at them while they are written.
     bytes: Arc<Vec<u8>>,
     /// `written <= bytes.len()`.
     written: usize,
 }
 
-impl Batch {
+impl LineBatch {
     /// Takes over `pending`, and leaves an empty buffer in its place; the old lines must be done,
     /// and nobody look at them any more, or there is a copy.
     pub(super) fn take(&mut self, pending: &mut Vec<u8>) {
@@ -20,7 +20,7 @@ impl Batch {
         std::mem::swap(Arc::make_mut(&mut self.bytes), pending);
     }
 
-    /// For others to look at, as [`Batch::left`] bytes at their end say.
+    /// For others to look at, as [`LineBatch::left`] bytes at their end say.
     pub(super) fn shown(&self) -> Arc<Vec<u8>> {
         Arc::clone(&self.bytes)
     }
@@ -109,8 +109,8 @@ mod tests {
         }
     }
 
-    fn batch(lines: &[u8]) -> Batch {
-        let mut batch = Batch::default();
+    fn batch(lines: &[u8]) -> LineBatch {
+        let mut batch = LineBatch::default();
         batch.take(&mut lines.to_vec());
         batch
     }

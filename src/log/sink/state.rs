@@ -11,7 +11,7 @@ use crate::moment;
 
 /// The buffer and what is asked of the writer.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct SinkState {
     /// Lines that the writer has not taken yet.
     pub(super) pending: Vec<u8>,
     /// Bytes that the writer has taken and not written …
@@ -86,7 +86,7 @@ pub(super) enum Life {
     Ended,
 }
 
-impl State {
+impl SinkState {
     pub(super) fn outstanding(&self) -> usize {
         self.pending.len() + self.writing
     }

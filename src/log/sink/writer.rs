@@ -6,21 +6,21 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::batch::Batch;
+use super::batch::LineBatch;
 use super::gap::{Gap, counted};
 use super::state::Busy;
-use super::{Destination, GATHER_BYTES, GATHER_TIME, Life, Shared, Told};
+use super::{Destination, GATHER_BYTES, GATHER_TIME, Life, ProgressListener, SinkShared};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::{self, Moment};
 
 /// Takes lines from the buffer and writes them, and opens the file again when asked.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<SinkShared>,
     heartbeat: Heartbeat,
     destination: Destination,
     /// `None` once nobody can read it any more.
     file: Option<File>,
-    batch: Batch,
+    batch: LineBatch,
     /// When the next lines are written, if there are not enough of them before.
     due: Instant,
     /// Whether the last write failed, and the alarm was raised.
@@ -28,13 +28,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, destination: Destination, file: File) -> Self {
+    pub(super) fn new(shared: Arc<SinkShared>, destination: Destination, file: File) -> Self {
         Self {
             heartbeat: shared.heartbeat.clone(),
             shared,
             destination,
             file: Some(file),
-            batch: Batch::default(),
+            batch: LineBatch::default(),
             due: moment::now(),
             failing: false,
         }
@@ -169,7 +169,7 @@ impl Writer {
             ::log::warn!("log {} takes lines again", self.destination);
         }
         self.shared.progress.notify_all();
-        if let Some(Told(told)) = self.shared.told.get() {
+        if let Some(ProgressListener(told)) = self.shared.told.get() {
             told(settled);
         }
     }

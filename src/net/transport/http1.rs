@@ -6,19 +6,23 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use super::super::readiness::Readiness;
 use super::super::socket::Socket;
-use super::{TextBuffers, Wait, ended};
+use super::{CallWait, TextBuffers, ended};
 
 use crate::moment;
 
 #[derive(Debug)]
 pub(super) struct Http1Transport {
     socket: Socket,
-    wait: Wait,
+    wait: CallWait,
     buffers: TextBuffers,
 }
 
 impl Http1Transport {
-    pub(super) fn new(mut socket: Socket, wait: Wait, buffers: TextBuffers) -> Result<Self, Error> {
+    pub(super) fn new(
+        mut socket: Socket,
+        wait: CallWait,
+        buffers: TextBuffers,
+    ) -> Result<Self, Error> {
         socket.register(wait.waiter.registry(), SOCKET)?;
         Ok(Self {
             socket,

@@ -8,15 +8,15 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 use super::super::connection::Connection;
 use super::super::socket::Socket;
 use super::request::{OutgoingHead, Piece, RequestReader};
-use super::response::{self, Framing};
-use super::{Limit, TextBuffers, Wait, ended, failed};
+use super::response::{self, ResponseFraming};
+use super::{CallWait, Limit, TextBuffers, ended, failed};
 use crate::http2::{self, Cause, ErrorCode, Event, Fate, Field, Indexing, SendError, StreamId};
 use crate::moment;
 
 #[derive(Debug)]
 pub(super) struct Http2Transport {
     connection: Connection,
-    wait: Wait,
+    wait: CallWait,
     buffers: TextBuffers,
     request: RequestReader,
     exchange: Option<Exchange>,
@@ -29,7 +29,7 @@ struct Exchange {
     to_head: bool,
     upload: Upload,
     /// Known once the response head has come.
-    framing: Option<Framing>,
+    framing: Option<ResponseFraming>,
     /// The response has come to its end.
     is_done: bool,
 }
@@ -46,7 +46,7 @@ enum Upload {
 }
 
 impl Http2Transport {
-    pub(super) fn new(socket: Socket, wait: Wait, buffers: TextBuffers) -> Result<Self, Error> {
+    pub(super) fn new(socket: Socket, wait: CallWait, buffers: TextBuffers) -> Result<Self, Error> {
         let now = moment::now();
         let http2 = http2::Connection::client(OPTIONS, now);
         let connection = Connection::start(socket, http2, wait.waiter.registry(), now)
@@ -243,7 +243,7 @@ impl Exchange {
     }
 
     fn write(&mut self, input: &mut Vec<u8>, data: &[u8], end_stream: bool) {
-        let framing = self.framing.unwrap_or(Framing::Empty);
+        let framing = self.framing.unwrap_or(ResponseFraming::Empty);
         response::write_data(input, framing, data);
         if end_stream {
             response::write_end(input, framing);

@@ -38,12 +38,12 @@ pub(super) struct OutgoingHead {
 /// Reads one request after the other.
 #[derive(Debug)]
 pub(super) struct RequestReader {
-    state: State,
+    state: BodyState,
     head: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BodyState {
     Head,
     /// Bytes of content left.
     Length(u64),
@@ -62,44 +62,44 @@ enum State {
 impl RequestReader {
     pub(super) fn new() -> Self {
         Self {
-            state: State::Head,
+            state: BodyState::Head,
             head: Vec::new(),
         }
     }
 
     /// Between two requests.
     pub(super) fn is_idle(&self) -> bool {
-        self.state == State::Head && self.head.is_empty()
+        self.state == BodyState::Head && self.head.is_empty()
     }
 
     /// Takes bytes from the front of `bytes` until they make a piece or are used up.
     pub(super) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> io::Result<Option<Piece<'a>>> {
         while !bytes.is_empty() {
             let piece = match self.state {
-                State::Head => self.head(bytes)?.map(Piece::Head),
-                State::Length(left) => {
+                BodyState::Head => self.head(bytes)?.map(Piece::Head),
+                BodyState::Length(left) => {
                     let data = take(bytes, left);
                     let left = left.saturating_sub(length(data));
                     let last = left == 0;
                     self.state = if last {
-                        State::Head
+                        BodyState::Head
                     } else {
-                        State::Length(left)
+                        BodyState::Length(left)
                     };
                     Some(Piece::Data { data, last })
                 }
-                State::Chunk(left) => {
+                BodyState::Chunk(left) => {
                     let data = take(bytes, left);
                     self.state = match left.saturating_sub(length(data)) {
-                        0 => State::ChunkEnd,
-                        left => State::Chunk(left),
+                        0 => BodyState::ChunkEnd,
+                        left => BodyState::Chunk(left),
                     };
                     Some(Piece::Data { data, last: false })
                 }
                 _ => {
                     let first = take(bytes, 1).first().copied().unwrap_or_default();
                     self.state = self.framing(first)?;
-                    (self.state == State::Head).then_some(Piece::Data {
+                    (self.state == BodyState::Head).then_some(Piece::Data {
                         data: &[],
                         last: true,
                     })
@@ -113,27 +113,31 @@ impl RequestReader {
     }
 
     /// One byte of the chunked coding's framing.
-    fn framing(&self, byte: u8) -> io::Result<State> {
+    fn framing(&self, byte: u8) -> io::Result<BodyState> {
         Ok(match (self.state, byte) {
-            (State::ChunkSize(0) | State::ChunkExtension(0), b'\n') => State::Trailers(0),
-            (State::ChunkSize(size) | State::ChunkExtension(size), b'\n') => State::Chunk(size),
-            (State::ChunkSize(size), b'\r') => State::ChunkSize(size),
-            (State::ChunkSize(size), b';' | b' ') | (State::ChunkExtension(size), _) => {
-                State::ChunkExtension(size)
+            (BodyState::ChunkSize(0) | BodyState::ChunkExtension(0), b'\n') => {
+                BodyState::Trailers(0)
             }
-            (State::ChunkSize(size), digit) => {
+            (BodyState::ChunkSize(size) | BodyState::ChunkExtension(size), b'\n') => {
+                BodyState::Chunk(size)
+            }
+            (BodyState::ChunkSize(size), b'\r') => BodyState::ChunkSize(size),
+            (BodyState::ChunkSize(size), b';' | b' ') | (BodyState::ChunkExtension(size), _) => {
+                BodyState::ChunkExtension(size)
+            }
+            (BodyState::ChunkSize(size), digit) => {
                 let digit = char::from(digit).to_digit(16);
                 let size = digit.and_then(|digit| size.checked_mul(16)?.checked_add(digit.into()));
-                State::ChunkSize(size.ok_or_else(|| bad("chunk size"))?)
+                BodyState::ChunkSize(size.ok_or_else(|| bad("chunk size"))?)
             }
-            (State::ChunkEnd, b'\r') => State::ChunkEnd,
-            (State::ChunkEnd, b'\n') => State::ChunkSize(0),
-            (State::ChunkEnd, _) => return Err(bad("end of a chunk")),
-            (State::Trailers(0), b'\n') => State::Head,
-            (State::Trailers(_), b'\n') => State::Trailers(0),
-            (State::Trailers(seen), b'\r') => State::Trailers(seen),
-            (State::Trailers(seen), _) => State::Trailers(seen.saturating_add(1)),
-            (state @ (State::Head | State::Length(_) | State::Chunk(_)), _) => state,
+            (BodyState::ChunkEnd, b'\r') => BodyState::ChunkEnd,
+            (BodyState::ChunkEnd, b'\n') => BodyState::ChunkSize(0),
+            (BodyState::ChunkEnd, _) => return Err(bad("end of a chunk")),
+            (BodyState::Trailers(0), b'\n') => BodyState::Head,
+            (BodyState::Trailers(_), b'\n') => BodyState::Trailers(0),
+            (BodyState::Trailers(seen), b'\r') => BodyState::Trailers(seen),
+            (BodyState::Trailers(seen), _) => BodyState::Trailers(seen.saturating_add(1)),
+            (state @ (BodyState::Head | BodyState::Length(_) | BodyState::Chunk(_)), _) => state,
         })
     }
 
@@ -156,7 +160,7 @@ impl RequestReader {
     }
 }
 
-fn parse_head(text: &[u8]) -> io::Result<(OutgoingHead, State)> {
+fn parse_head(text: &[u8]) -> io::Result<(OutgoingHead, BodyState)> {
     let mut lines = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut lines);
     match parsed.parse(text) {
@@ -172,7 +176,7 @@ fn parse_head(text: &[u8]) -> io::Result<(OutgoingHead, State)> {
         is_last: false,
         expects_continue: false,
     };
-    let mut state = State::Head;
+    let mut state = BodyState::Head;
     let nominated = nominated(parsed.headers);
     for line in parsed.headers.iter() {
         let name = line.name.to_ascii_lowercase();
@@ -180,7 +184,7 @@ fn parse_head(text: &[u8]) -> io::Result<(OutgoingHead, State)> {
         match name.as_str() {
             "host" => head.authority = value.to_vec(),
             "transfer-encoding" if value.eq_ignore_ascii_case(b"chunked") => {
-                state = State::ChunkSize(0);
+                state = BodyState::ChunkSize(0);
             }
             "transfer-encoding" => return Err(bad("transfer-encoding")),
             "expect" => head.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
@@ -188,22 +192,22 @@ fn parse_head(text: &[u8]) -> io::Result<(OutgoingHead, State)> {
             name if CONNECTION_FIELDS.contains(&name) => {}
             name if nominated.iter().any(|other| other == name) => {}
             _ => {
-                if name == "content-length" && state == State::Head {
+                if name == "content-length" && state == BodyState::Head {
                     let length = std::str::from_utf8(value).ok();
                     let length = length.and_then(|length| length.parse().ok());
-                    state = State::Length(length.ok_or_else(|| bad("content-length"))?);
+                    state = BodyState::Length(length.ok_or_else(|| bad("content-length"))?);
                 }
                 head.fields.push((name.into_bytes(), value.to_vec()));
             }
         }
     }
-    if let State::ChunkSize(_) = state {
+    if let BodyState::ChunkSize(_) = state {
         head.fields.retain(|(name, _)| name != b"content-length");
     }
-    if state == State::Length(0) {
-        state = State::Head;
+    if state == BodyState::Length(0) {
+        state = BodyState::Head;
     }
-    head.is_last = state == State::Head;
+    head.is_last = state == BodyState::Head;
     head.expects_continue &= !head.is_last;
     Ok((head, state))
 }

@@ -14,7 +14,7 @@ use super::request::CONNECTION_FIELDS;
 
 /// How the content is told from what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum ResponseFraming {
     /// There is none.
     Empty,
     /// As many bytes as content-length says.
@@ -30,7 +30,7 @@ pub(super) fn write_head(
     fields: &Fields,
     to_head: bool,
     is_last: bool,
-) -> Result<Framing, &'static str> {
+) -> Result<ResponseFraming, &'static str> {
     let status = fields.status().ok_or("status")?;
     if !(200..=599).contains(&status) {
         return Err("status");
@@ -39,10 +39,10 @@ pub(super) fn write_head(
     let bodiless = to_head || status == 204 || status == 304;
     let length = fields.get(b"content-length");
     let framing = match length {
-        _ if bodiless => Framing::Empty,
-        Some(_) => Framing::Length,
-        None if is_last => Framing::Empty,
-        None => Framing::Chunked,
+        _ if bodiless => ResponseFraming::Empty,
+        Some(_) => ResponseFraming::Length,
+        None if is_last => ResponseFraming::Empty,
+        None => ResponseFraming::Chunked,
     };
     let start = out.len();
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -60,8 +60,8 @@ pub(super) fn write_head(
             }
             write_field(out, b"content-length", length);
         }
-        (Framing::Chunked, _) => write_field(out, b"transfer-encoding", b"chunked"),
-        (Framing::Empty, None) if !bodiless => write_field(out, b"content-length", b"0"),
+        (ResponseFraming::Chunked, _) => write_field(out, b"transfer-encoding", b"chunked"),
+        (ResponseFraming::Empty, None) if !bodiless => write_field(out, b"content-length", b"0"),
         _ => {}
     }
     out.extend_from_slice(b"\r\n");
@@ -69,21 +69,21 @@ pub(super) fn write_head(
 }
 
 /// Appends content.
-pub(super) fn write_data(out: &mut Vec<u8>, framing: Framing, data: &[u8]) {
+pub(super) fn write_data(out: &mut Vec<u8>, framing: ResponseFraming, data: &[u8]) {
     match framing {
-        Framing::Chunked if !data.is_empty() => {
+        ResponseFraming::Chunked if !data.is_empty() => {
             out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
             out.extend_from_slice(data);
             out.extend_from_slice(b"\r\n");
         }
-        Framing::Length => out.extend_from_slice(data),
-        Framing::Chunked | Framing::Empty => {}
+        ResponseFraming::Length => out.extend_from_slice(data),
+        ResponseFraming::Chunked | ResponseFraming::Empty => {}
     }
 }
 
 /// Appends the end of the content.
-pub(super) fn write_end(out: &mut Vec<u8>, framing: Framing) {
-    if framing == Framing::Chunked {
+pub(super) fn write_end(out: &mut Vec<u8>, framing: ResponseFraming) {
+    if framing == ResponseFraming::Chunked {
         out.extend_from_slice(b"0\r\n\r\n");
     }
 }

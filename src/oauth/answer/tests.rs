@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-fn failure(status: u16, body: &str) -> Failure {
+fn failure(status: u16, body: &str) -> ExchangeFailure {
     match judge(status, body.as_bytes()) {
         Err(failure) => failure,
         Ok(_) => panic!("{status} {body} is a success"),

@@ -9,10 +9,10 @@ fn grant(secs: u64) -> Grant {
     }
 }
 
-fn failure(class: Class) -> Failure {
-    Failure {
+fn failure(class: Class) -> ExchangeFailure {
+    ExchangeFailure {
         class,
-        ..Failure::passing("trouble".to_owned())
+        ..ExchangeFailure::passing("trouble".to_owned())
     }
 }
 
@@ -31,15 +31,15 @@ fn held(start: Instant, life: u64) -> (Refresh, AccessToken) {
 /// How long the state waits from `now`.
 fn wait(refresh: &Refresh, now: Instant) -> Duration {
     match refresh.next(now) {
-        Next::Exchange => Duration::ZERO,
-        Next::WaitUntil(at) => at - now,
+        NextExchange::Exchange => Duration::ZERO,
+        NextExchange::WaitUntil(at) => at - now,
     }
 }
 
 #[test]
 fn the_first_token_is_asked_for_at_once() {
     let (refresh, now) = (Refresh::default(), Instant::now());
-    assert_eq!(refresh.next(now), Next::Exchange);
+    assert_eq!(refresh.next(now), NextExchange::Exchange);
     assert_eq!(refresh.current(now), None);
 }
 
@@ -134,7 +134,7 @@ fn the_endpoints_retry_after_is_kept_up_to_a_limit() {
     let now = Instant::now();
     for (asked, expected) in [(30, 30), (600, 600), (601, 600), (u64::MAX, 600)] {
         let mut refresh = Refresh::default();
-        let failure = Failure {
+        let failure = ExchangeFailure {
             retry_after: Some(Duration::from_secs(asked)),
             ..failure(Class::Passing)
         };
@@ -157,7 +157,7 @@ fn a_token_that_is_refused_to_two_targets_is_given_up_once() {
     let now = after(start, 5);
     assert_eq!(refuse(&mut refresh, now), Invalidation::Replaced);
     assert_eq!(refresh.current(now), None);
-    assert_eq!(refresh.next(now), Next::Exchange);
+    assert_eq!(refresh.next(now), NextExchange::Exchange);
     assert_eq!(
         refresh.refused(&first, 3, now, 0),
         Invalidation::Known,
@@ -186,7 +186,7 @@ fn one_target_alone_has_another_asked_for_and_the_token_serves_on_if_none_comes(
         "the next may be the better one"
     );
     assert_eq!(refresh.serves_at(start), Some(soon(start)));
-    assert_eq!(refresh.next(start), Next::Exchange);
+    assert_eq!(refresh.next(start), NextExchange::Exchange);
     refresh.succeeded(&grant(LIFE), start, 0);
     assert!(refresh.current(start).is_some_and(|token| token != first));
     // There is none.
@@ -276,7 +276,7 @@ fn a_token_that_served_for_ten_minutes_was_a_good_one() {
         refresh.succeeded(&grant(LIFE), now, 0);
         now += PROVEN_AFTER;
         refuse(&mut refresh, now);
-        assert_eq!(refresh.next(now), Next::Exchange);
+        assert_eq!(refresh.next(now), NextExchange::Exchange);
     }
 }
 
@@ -291,18 +291,18 @@ fn debug_output_has_no_token() {
 fn what_an_operator_mended_is_asked_for_without_the_long_wait() {
     let now = Instant::now();
     let mut refresh = Refresh::default();
-    let failure = |class| Failure {
+    let failure = |class| ExchangeFailure {
         class,
-        ..Failure::passing("no".to_owned())
+        ..ExchangeFailure::passing("no".to_owned())
     };
     refresh.failed(failure(Class::Stopping), now, 0);
-    assert!(matches!(refresh.next(now), Next::WaitUntil(_)));
+    assert!(matches!(refresh.next(now), NextExchange::WaitUntil(_)));
     refresh.ask_again(now);
-    assert_eq!(refresh.next(now), Next::Exchange);
+    assert_eq!(refresh.next(now), NextExchange::Exchange);
     // What passes by itself keeps its back-off.
     refresh.failed(failure(Class::Passing), now, 0);
     refresh.ask_again(now);
-    assert!(matches!(refresh.next(now), Next::WaitUntil(_)));
+    assert!(matches!(refresh.next(now), NextExchange::WaitUntil(_)));
 }
 
 #[test]
@@ -316,8 +316,8 @@ fn a_wait_ends_with_a_token_or_with_an_operator_where_there_is_none() {
     let end = after(start, LIFE);
     refresh.failed(failure(Class::Stopping), end, 0);
     refresh.ask_again(end);
-    assert_eq!(refresh.next(end), Next::Exchange);
-    let asks_to_wait = Failure {
+    assert_eq!(refresh.next(end), NextExchange::Exchange);
+    let asks_to_wait = ExchangeFailure {
         retry_after: Some(RETRY_AFTER_MAX),
         ..failure(Class::Passing)
     };
@@ -345,7 +345,7 @@ fn two_tokens_in_a_row_may_be_refused_and_the_next_needs_an_operator() {
             assert!(wait(&refresh, now) > Duration::ZERO);
             refresh.ask_again(now);
         }
-        assert_eq!(refresh.next(now), Next::Exchange, "{refused}");
+        assert_eq!(refresh.next(now), NextExchange::Exchange, "{refused}");
         refresh.succeeded(&grant(LIFE), now, 0);
         refresh.proved(&first);
         assert!(refresh.is_in_question(), "{refused}");

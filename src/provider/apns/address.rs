@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Apns, ApnsIds, EXPIRATION_MAX, push_type_word};
 use crate::moment::Moment;
-use crate::provider::{Addressing, Draft, Shared, Vendor, begun_seconds};
+use crate::provider::{Addressing, Draft, SharedFields, Vendor, begun_seconds};
 use crate::push::{Accepted, PackedToken, Push, PushType};
 
 /// What requests to APNs are addressed with.
@@ -26,7 +26,11 @@ impl Addressing for Address {
         &Apns
     }
 
-    fn shared<'a>(&'a self, kind: usize, authorization: Option<&'a str>) -> Option<Shared<'a>> {
+    fn shared<'a>(
+        &'a self,
+        kind: usize,
+        authorization: Option<&'a str>,
+    ) -> Option<SharedFields<'a>> {
         let push_type = *KINDS.get(kind)?;
         let topic = self.topic.as_deref();
         let fields = [
@@ -36,7 +40,7 @@ impl Addressing for Address {
             (b"apns-priority", priority(push_type)),
         ];
         let fields = fields.into_iter();
-        Some(Shared {
+        Some(SharedFields {
             pseudo: vec![
                 (b":method", b"POST"),
                 (b":scheme", b"https"),

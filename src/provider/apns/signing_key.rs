@@ -45,7 +45,7 @@ pub(super) struct Kept {
 
 /// The claims that Apple reads; there is no expiry among them.
 #[derive(Serialize)]
-struct Claims<'a> {
+struct AuthTokenClaims<'a> {
     iss: &'a str,
     iat: u64,
 }
@@ -146,7 +146,7 @@ fn sign(key: &EncodingKey, key_id: &str, team_id: &str, iat: u64) -> Result<Stri
     let mut header = Header::new(Algorithm::ES256);
     header.typ = None;
     header.kid = Some(key_id.to_owned());
-    let claims = Claims { iss: team_id, iat };
+    let claims = AuthTokenClaims { iss: team_id, iat };
     jsonwebtoken::encode(&header, &claims, key)
         .map_err(|error| format!("the auth token cannot be signed: {error}"))
 }

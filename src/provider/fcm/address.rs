@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::message::write_body;
 use super::{CONTENT_TYPE, Fcm};
 use crate::moment::Moment;
-use crate::provider::{self, Addressing, Draft, Shared, Vendor};
+use crate::provider::{self, Addressing, Draft, SharedFields, Vendor};
 use crate::push::Push;
 
 /// What requests to FCM are addressed with.
@@ -22,10 +22,14 @@ impl Addressing for Address {
         &Fcm
     }
 
-    fn shared<'a>(&'a self, kind: usize, authorization: Option<&'a str>) -> Option<Shared<'a>> {
+    fn shared<'a>(
+        &'a self,
+        kind: usize,
+        authorization: Option<&'a str>,
+    ) -> Option<SharedFields<'a>> {
         let authorization = authorization.map(|value| (&b"authorization"[..], value.as_bytes()));
         let content_type = (&b"content-type"[..], CONTENT_TYPE.as_bytes());
-        (kind == 0).then(|| Shared {
+        (kind == 0).then(|| SharedFields {
             pseudo: vec![
                 (b":method", b"POST"),
                 (b":scheme", b"https"),

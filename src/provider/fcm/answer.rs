@@ -193,7 +193,7 @@ const NEW_ACCESS_TOKEN: Again = Again {
 
 /// What an error body says, as far as it can be read.
 #[derive(Default)]
-struct Problem<'a> {
+struct ErrorBody<'a> {
     message: &'a str,
     /// `FcmError.errorCode`.
     code: &'a str,
@@ -222,7 +222,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
     } else {
         serde_json::from_slice(body).unwrap_or(Value::Null)
     };
-    let problem = Problem::read(&body);
+    let problem = ErrorBody::read(&body);
     let row = problem.row(head.status);
     Answer {
         status: head.status,
@@ -257,7 +257,7 @@ fn message_name(body: &[u8]) -> Option<Box<str>> {
     is_fine.then(|| taken.name.into())
 }
 
-impl<'a> Problem<'a> {
+impl<'a> ErrorBody<'a> {
     fn read(body: &'a Value) -> Self {
         let text = |value: &'a Value, key| value.get(key).and_then(Value::as_str).unwrap_or("");
         let Some(error) = body.get("error") else {

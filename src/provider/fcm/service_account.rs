@@ -49,7 +49,7 @@ struct File {
 }
 
 #[derive(Serialize)]
-struct Claims<'a> {
+struct AssertionClaims<'a> {
     iss: &'a str,
     scope: &'a str,
     aud: &'a str,
@@ -155,7 +155,7 @@ impl ServiceAccount {
         let mut header = Header::new(Algorithm::RS256);
         header.kid.clone_from(&self.key_id);
         let issued_at = now.saturating_sub(BACKDATE);
-        let claims = Claims {
+        let claims = AssertionClaims {
             iss: &self.client_email,
             scope: SCOPE,
             aud: AUDIENCE,

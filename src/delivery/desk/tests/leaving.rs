@@ -49,7 +49,7 @@ fn the_last_thread_does_not_end_while_pushes_wait() {
     assert!(scene.lane.take(&mut hand));
     scene.pass(3 * IDLE_MAX);
     assert!(scene.dismissed.is_empty(), "there may be work");
-    scene.lane.crew().attendance().leave(1, State::Cold);
+    scene.lane.crew().attendance().leave(1, SeatState::Cold);
     scene.pass(2 * IDLE_MAX);
     assert_eq!(scene.dismissed.len(), 1, "another sees to it");
 }

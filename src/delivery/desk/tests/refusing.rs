@@ -120,7 +120,7 @@ fn not_processed_with_other_threads_another_connection_is_opened_for_what_was_re
     scene.pass(MILLI);
     scene.enqueue(2, 1);
     scene.pass(MILLI);
-    scene.lane.crew().attendance().leave(1, State::Cold);
+    scene.lane.crew().attendance().leave(1, SeatState::Cold);
     scene.pass(OTHERS_TAKE_WITHIN.saturating_sub(2 * MILLI));
     assert!(!called.load(Ordering::Relaxed));
     scene.pass(2 * MILLI);
@@ -157,7 +157,7 @@ fn not_processed_with_other_threads_what_a_retiring_connection_refused_is_passed
         .lane
         .crew()
         .seat(1, Box::new(move || rung.store(true, Ordering::Relaxed)));
-    scene.lane.crew().attendance().leave(1, State::Cold);
+    scene.lane.crew().attendance().leave(1, SeatState::Cold);
     scene.enqueue(100, 1);
     scene.pass(2 * OTHERS_TAKE_WITHIN);
     let present = scene.desk.links.present.as_ref();

@@ -8,7 +8,11 @@ fn fields(of: &[(&str, &str)]) -> Fields {
     fields
 }
 
-fn head(of: &[(&str, &str)], to_head: bool, is_last: bool) -> Result<(String, Framing), String> {
+fn head(
+    of: &[(&str, &str)],
+    to_head: bool,
+    is_last: bool,
+) -> Result<(String, ResponseFraming), String> {
     let mut out = b"before".to_vec();
     let framing = write_head(&mut out, &fields(of), to_head, is_last);
     let text = String::from_utf8(out).unwrap();
@@ -22,7 +26,13 @@ fn head(of: &[(&str, &str)], to_head: bool, is_last: bool) -> Result<(String, Fr
     }
 }
 
-fn check(of: &[(&str, &str)], to_head: bool, is_last: bool, expected: &str, framing: Framing) {
+fn check(
+    of: &[(&str, &str)],
+    to_head: bool,
+    is_last: bool,
+    expected: &str,
+    framing: ResponseFraming,
+) {
     let found = head(of, to_head, is_last).unwrap();
     assert_eq!(found, (expected.to_owned(), framing), "{of:?}");
 }
@@ -35,21 +45,21 @@ fn framing_is_what_the_response_says() {
         false,
         false,
         "HTTP/1.1 200 \r\nx: y\r\ncontent-length: 5\r\n\r\n",
-        Framing::Length,
+        ResponseFraming::Length,
     );
     check(
         &[ok],
         false,
         false,
         "HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n",
-        Framing::Chunked,
+        ResponseFraming::Chunked,
     );
     check(
         &[ok],
         false,
         true,
         "HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n",
-        Framing::Empty,
+        ResponseFraming::Empty,
     );
 }
 
@@ -61,7 +71,7 @@ fn responses_without_content_have_no_framing() {
         ("204", false, "HTTP/1.1 204 \r\n\r\n"),
     ] {
         let of = [(":status", status), ("content-length", "5")];
-        check(&of, to_head, true, expected, Framing::Empty);
+        check(&of, to_head, true, expected, ResponseFraming::Empty);
     }
 }
 
@@ -75,7 +85,7 @@ fn framing_of_the_peer_is_not_passed_on() {
         ("keep-alive", "1"),
     ];
     let expected = "HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n";
-    check(&of, false, true, expected, Framing::Empty);
+    check(&of, false, true, expected, ResponseFraming::Empty);
 }
 
 #[test]
@@ -104,13 +114,13 @@ fn text_that_would_be_read_as_something_else_is_refused() {
 #[test]
 fn chunks_are_whole_and_end_once() {
     let mut out = Vec::new();
-    write_data(&mut out, Framing::Chunked, b"hello world!");
-    write_data(&mut out, Framing::Chunked, b"");
-    write_end(&mut out, Framing::Chunked);
+    write_data(&mut out, ResponseFraming::Chunked, b"hello world!");
+    write_data(&mut out, ResponseFraming::Chunked, b"");
+    write_end(&mut out, ResponseFraming::Chunked);
     assert_eq!(out, b"c\r\nhello world!\r\n0\r\n\r\n");
     out.clear();
-    write_data(&mut out, Framing::Length, b"hello");
-    write_end(&mut out, Framing::Length);
-    write_data(&mut out, Framing::Empty, b"dropped");
+    write_data(&mut out, ResponseFraming::Length, b"hello");
+    write_end(&mut out, ResponseFraming::Length);
+    write_data(&mut out, ResponseFraming::Empty, b"dropped");
     assert_eq!(out, b"hello");
 }
