@@ -52,7 +52,8 @@ impl Heartbeat {
         self.due.store(ENDED, Ordering::Relaxed);
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether the thread has ended as it should.
+    pub fn has_ended(&self) -> bool {
         self.due.load(Ordering::Relaxed) == ENDED
     }
 

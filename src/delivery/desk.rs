@@ -464,14 +464,22 @@ impl<T: Transport> Desk<T> {
         if state == SeatState::Warm && !self.trays.hand.is_empty() {
             return Next::Round;
         }
-        // While tickets are waited for, nobody else is called.
-        if state == SeatState::Cold && self.timers.at(Timer::Tickets).is_none() {
+        // While tickets are waited for, nobody else is called; connections that retire may have
+        // pushes that wait for their answers.
+        let waits = self.timers.at(Timer::Tickets).is_some() || !self.links.is_empty();
+        if state == SeatState::Cold && !waits {
             self.timers.start(Timer::Idle, now + IDLE_MAX);
         } else {
             self.timers.stop(Timer::Idle);
         }
-        if self.timers.take_due(Timer::Idle, now) && self.lane.dismiss(self.seat) {
-            return Next::Dismissed;
+        if self.timers.take_due(Timer::Idle, now) {
+            let is_over = self.lane.dismiss(self.seat);
+            // Who goes on may have missed its bell meanwhile.
+            return if is_over {
+                Next::Dismissed
+            } else {
+                Next::Round
+            };
         }
         if self.lane.leave(self.seat, state, connection) {
             self.may_dial = true;

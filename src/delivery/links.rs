@@ -66,6 +66,11 @@ impl<T: Transport> Links<T> {
         self.iter().any(Link::has_more)
     }
 
+    /// Whether there is none, nor one that is being opened.
+    pub(super) fn is_empty(&self) -> bool {
+        self.iter().next().is_none() && self.dialling.is_none()
+    }
+
     /// Pushes in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.iter().map(Link::in_flight).sum()

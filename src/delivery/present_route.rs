@@ -17,8 +17,10 @@ use crate::moment::Moment;
 #[derive(Debug)]
 pub struct PresentRoute {
     lane: Arc<Lane>,
-    /// With its number.
+    /// With its number. Asked for by a thread that begins, so it is locked for no call of others.
     present: Mutex<(u64, Arc<Route>)>,
+    /// One at a time replaces it, so that of two that come at once the last one's number stays.
+    replacing: Mutex<()>,
 }
 
 impl PresentRoute {
@@ -28,6 +30,7 @@ impl PresentRoute {
         let present = Arc::new(Self {
             lane: Arc::clone(lane),
             present: Mutex::new((generation, Arc::new(route))),
+            replacing: Mutex::default(),
         });
         present.hear_of_access_tokens(Moment::now());
         present
@@ -43,10 +46,14 @@ impl PresentRoute {
     /// at once.
     pub fn replace(self: &Arc<Self>, route: Route, now: Moment) {
         let ended = {
+            let _alone = self
+                .replacing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let mut present = self.lock();
             let generation = present.0.wrapping_add(1);
             *present = (generation, Arc::new(route));
-            // Under the lock, so that of two that come at once the last one's number stays.
+            drop(present);
             self.lane.route_replaced(generation, now.monotonic)
         };
         if let Some(Prevailing { refusal, .. }) = ended {

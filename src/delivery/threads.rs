@@ -46,10 +46,11 @@ impl Threads {
         threads
     }
 
-    /// Starts one; false if the lane has stopped, or the system gives no thread or descriptor:
-    /// then it is told, and tried again.
+    /// Starts one; false if the lane has stopped or is quiet, or the system gives no thread or
+    /// descriptor: then it is told, and tried again.
     fn start(&self, seat: usize) -> bool {
-        if self.lane.is_stopped() {
+        // A quiet lane sends nothing: whoever began would find others to call.
+        if self.lane.is_stopped() || self.lane.is_quiet() {
             return false;
         }
         let mut running = self.lock();
@@ -57,7 +58,8 @@ impl Threads {
         if self.lane.is_stopped() {
             return false;
         }
-        running.retain(|(thread, _)| !thread.is_finished());
+        // What panicked stays, and is found to be silent.
+        running.retain(|(thread, heartbeat)| !thread.is_finished() || !heartbeat.has_ended());
         let started = self.spawn(seat).inspect_err(|error| self.tell(error)).ok();
         let is_started = started.is_some();
         running.extend(started);

@@ -1,21 +1,28 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
 use crate::http2::Options;
-use crate::lane::{MaySend, Target};
+use crate::lane::{MaySend, Suspect, Target, Witness};
 use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::Authority;
 use crate::net::resolve::Resolver;
 use crate::net::tls;
 use crate::oauth::{AccessTokens, Class};
 use crate::provider::fcm;
-use crate::push::LaneId;
+use crate::push::{ConnectionId, LaneId, fixture};
 
 /// A lane to FCM whose access tokens a test hands out.
 fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
-    let hour = Duration::from_secs(3600);
     let lane = Lane::new(LaneId::ANDROID, 10, 1);
-    let route = Route {
+    let route = PresentRoute::new(&lane, route());
+    (lane, route)
+}
+
+fn route() -> Route {
+    let hour = Duration::from_secs(3600);
+    Route {
         endpoint: Endpoint {
             host: "localhost".to_owned(),
             port: 443,
@@ -33,9 +40,7 @@ fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
         clock: Arc::default(),
         timeout: hour,
         idle_timeout: hour,
-    };
-    let route = PresentRoute::new(&lane, route);
-    (lane, route)
+    }
 }
 
 fn grant(route: &Route, now: Moment) {
@@ -112,4 +117,34 @@ fn a_refusal_says_what_was_met_by_which_credential_and_what_to_do() {
 fn fcm_cure(reason: &str) -> &'static str {
     let mut advice = fcm::ADVICE.iter();
     advice.find(|advice| advice.reason == reason).unwrap().cure
+}
+
+#[test]
+fn a_thread_may_begin_for_what_is_let_go_while_the_route_is_replaced() {
+    let ((lane, present), now) = (android(), Moment::now());
+    let room = lane.room().reserve(1).unwrap();
+    lane.enqueue(room, fixture::pushes(1, 1, now));
+    let mut hand = VecDeque::new();
+    assert!(lane.take(&mut hand));
+    let push = hand.remove(0).unwrap();
+    let (_, route_of_old) = present.current();
+    let refusal = refusal("X", "", &route_of_old, EndsWith::Probe, now);
+    let connection = ConnectionId::new(1);
+    let witness = Witness {
+        push: Some((push.id(), Target::of(push.token()))),
+        connection,
+        is_discredited: false,
+        others_decide: true,
+    };
+    let suspect = Suspect { push, met: None };
+    lane.refuse(refusal, 0, Some(witness), Some(suspect), now, 0);
+    let (of_thread, began) = (Arc::clone(&present), Arc::<AtomicUsize>::default());
+    let noted = Arc::clone(&began);
+    lane.crew().on_start(Box::new(move |_| {
+        let may_ask = of_thread.present.try_lock().is_ok();
+        noted.fetch_add(usize::from(may_ask), Ordering::Relaxed);
+        true
+    }));
+    present.replace(route(), now);
+    assert_eq!(began.load(Ordering::Relaxed), 1);
 }

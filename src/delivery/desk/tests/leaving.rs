@@ -55,6 +55,22 @@ fn the_last_thread_does_not_end_while_pushes_wait() {
 }
 
 #[test]
+fn a_thread_does_not_end_while_a_connection_that_retires_has_pushes_in_flight() {
+    let mut scene = Scene::with_threads(2);
+    scene.lane.crew().attendance().leave(1, SeatState::Cold);
+    scene.manners = |_, _| Manners::IsSilent;
+    scene.enqueue(1, 1);
+    scene.pass(Duration::ZERO);
+    let present = scene.desk.links.present.as_mut().unwrap();
+    present.session().retire("it goes");
+    scene.pass(3 * IDLE_MAX);
+    assert_eq!(
+        (scene.desk.links.in_flight(), scene.dismissed.len()),
+        (1, 0)
+    );
+}
+
+#[test]
 fn a_push_in_flight_at_the_end_is_said_to_be_maybe_sent() {
     let mut scene = Scene::new();
     scene.manners = |_, nth| match nth {
