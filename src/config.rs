@@ -35,7 +35,7 @@ mod value;
 
 pub use change::{Change, Effect};
 pub use core::{Bind, Core, Port, SocketAccess};
-pub use diagnostic::{Diagnostic, Severity, Style};
+pub use diagnostic::Style;
 pub use environment::Environment;
 pub use excerpt::Excerpt;
 pub use file_text::FileText;
@@ -46,7 +46,7 @@ pub use lane::{ApnsConfig, ApnsCredential, FcmConfig, LaneConfig, ProviderConfig
 pub use load::{DEFAULT_PATH, control_socket, read_text};
 pub use log::{HideToken, Log};
 pub use migrate::migrate;
-pub use problem::{ConfigError, Position, Problem, Warning};
+pub use problem::{ConfigError, Diagnostic, Position, Severity, Warning};
 pub use provider_url::ProviderUrl;
 pub use secret::Secret;
 pub use sections::all_keys;
@@ -90,7 +90,7 @@ pub struct Examined {
     /// What could be understood. It may be used if there is no problem.
     pub config: Option<Config>,
     /// What keeps it from being used.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
     /// What may not do what its writer expects.
     pub warnings: Vec<Warning>,
 }
@@ -107,7 +107,6 @@ impl Config {
         match examined.config {
             Some(config) if examined.problems.is_empty() => Ok((config, examined.warnings)),
             _ => Err(ConfigError {
-                file: file.to_owned(),
                 problems: examined.problems,
             }),
         }

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::args::Check;
 use super::{ExitCode, complain, print};
 use crate::check;
-use crate::config::{self, Config, ConfigError, Diagnostic, Environment, Overrides};
-use crate::config::{DEFAULT_PATH, FileText, Severity, Warning};
+use crate::config::{self, Config, Diagnostic, Environment, Overrides};
+use crate::config::{DEFAULT_PATH, FileText, Severity};
 use crate::count;
 use crate::moment::Moment;
 
@@ -23,16 +23,13 @@ pub(super) fn run(asked: &Check) -> ExitCode {
     let path = asked.config.as_deref();
     let (name, text) = match config::read_text(path) {
         Ok(read) => read,
-        Err(error) => return tell(asked, &error.diagnostics()),
+        Err(error) => return tell(asked, &error.problems),
     };
     let environment = Environment::read();
     let found = Config::examine(&name, &text, Overrides::default(), &environment);
-    let error = ConfigError {
-        file: name.clone(),
-        problems: found.problems,
-    };
-    let mut findings = error.diagnostics();
-    findings.extend(found.warnings.iter().map(Warning::diagnostic));
+    let problems = found.problems;
+    let warnings = found.warnings.into_iter().map(|it| it.diagnostic);
+    let mut findings: Vec<Diagnostic> = problems.iter().cloned().chain(warnings).collect();
     if let Some(config) = &found.config {
         let source = FileText::read(&name, &text, Path::exists);
         let now = Moment::now();
@@ -41,8 +38,7 @@ pub(super) fn run(asked: &Check) -> ExitCode {
         }
         // What is refused was read as its default, of which nothing is to be said.
         let mut further = check::offline(config, &source, now);
-        further
-            .retain(|it| it.place.is_none() || error.problems.iter().all(|p| p.place != it.place));
+        further.retain(|it| it.place.is_none() || problems.iter().all(|p| p.place != it.place));
         findings.extend(further);
         let changed = changed(path.unwrap_or(Path::new(DEFAULT_PATH)));
         findings.extend(changed.and_then(|at| check::from_the_future(&source, at, now.unix)));
@@ -50,7 +46,7 @@ pub(super) fn run(asked: &Check) -> ExitCode {
             // What is refused is to be mended first.
             findings.extend(check::unsaid(config, &source));
         }
-        if asked.online && error.problems.is_empty() {
+        if asked.online && problems.is_empty() {
             let online = check::online(config, &source, &findings);
             findings.extend(online);
         } else if asked.online {
@@ -72,7 +68,7 @@ fn migrate(path: &Path) -> ExitCode {
     match translated {
         Ok(text) => print(&text),
         Err((code, error)) => {
-            complain(&error.diagnostics());
+            complain(&error.problems);
             code
         }
     }

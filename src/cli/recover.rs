@@ -25,7 +25,7 @@ pub(super) fn run(asked: &Recover) -> ExitCode {
     let (config, warnings) = match Config::load(asked.config.as_deref(), overrides, &environment) {
         Ok(loaded) => loaded,
         Err(error) => {
-            complain(&error.diagnostics());
+            complain(&error.problems);
             return ExitCode::Config;
         }
     };

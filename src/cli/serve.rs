@@ -26,7 +26,7 @@ pub(super) fn run(serve: &Serve) -> ExitCode {
     let (name, text) = match config::read_text(path) {
         Ok(read) => read,
         Err(error) => {
-            complain(&error.diagnostics());
+            complain(&error.problems);
             return ExitCode::Config;
         }
     };
@@ -46,7 +46,7 @@ pub(super) fn run(serve: &Serve) -> ExitCode {
             // Its logs are not opened, but who reads where they go is the same.
             let examined = Config::examine(&name, &text, overrides, &environment);
             let shape = examined.config.as_ref().map_or(Shape::Text, shape_of);
-            complain_as(shape, &error.diagnostics());
+            complain_as(shape, &error.problems);
             ExitCode::Config
         }
     }

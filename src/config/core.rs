@@ -51,9 +51,7 @@ section! {
     .in_force(AtStart),
     shown Some(address(&core.bind));
     /// The file of API keys; `None` lets everyone call.
-    pub api_key_path: Option<PathBuf> = Key::text(
-        "",
-        "a path",
+    pub api_key_path: Option<PathBuf> = Key::file(
         "File of API keys, one a line; every request but `/healthz` must show one as \
          `Authorization: Bearer KEY`",
     )
@@ -172,9 +170,7 @@ section! {
         "a stop that has no limit ends in SIGKILL",
     );
     /// The pid file, if one is wanted.
-    pub pid: Option<PathBuf> = Key::text(
-        "",
-        "a path",
+    pub pid: Option<PathBuf> = Key::file(
         "File that holds the process id while the daemon runs; locked, removed at exit",
     )
     .unlike_gaurun(
@@ -248,9 +244,9 @@ section! {
          push; it doubles with each refusal, up to ten times as long",
     );
     /// The socket over which `sterna reload` asks, if not in the runtime directory.
-    pub control_socket: Option<PathBuf> { Some(take_control_socket(keys, document, surroundings.environment)) } = Key::text(
-        "",
-        "a path",
+    pub control_socket: Option<PathBuf> {
+        Some(take_control_socket(keys, document, surroundings.environment))
+    } = Key::file(
         "Unix socket, mode 0600, over which `sterna reload` asks; empty: `control` in the runtime \
          directory that systemd names, and none without one",
     )

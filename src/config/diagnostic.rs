@@ -2,56 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::excerpt::Excerpt;
-use super::problem::{ConfigError, Position, Shown, Warning, write_at};
+use super::problem::{Diagnostic, Position, Severity, Shown};
 use crate::texts::escaped;
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The configuration cannot be used.
-    Error,
-    /// It can, but may not do what its writer expects.
-    Warning,
-    /// Worth knowing.
-    Note,
-}
-
-impl Severity {
-    /// Its name, as it stands before the text.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
-
-    const fn colour(self) -> &'static str {
-        match self {
-            Self::Error => "\u{1b}[1;31m",
-            Self::Warning => "\u{1b}[1;33m",
-            Self::Note => "\u{1b}[1;32m",
-        }
-    }
-}
-
-/// One thing to be said of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// How bad it is.
-    pub severity: Severity,
-    /// The file's name, or the command line.
-    pub file: String,
-    /// Where in the file.
-    pub place: Option<Position>,
-    /// The line there.
-    pub excerpt: Option<Excerpt>,
-    /// Key, value and what is wrong.
-    pub text: String,
-    /// What to do.
-    pub help: Option<String>,
-}
 
 /// Whether escape sequences may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +12,16 @@ pub enum Style {
     Plain,
     /// Those for colours.
     Colour,
+}
+
+impl Severity {
+    const fn colour(self) -> &'static str {
+        match self {
+            Self::Error => "\u{1b}[1;31m",
+            Self::Warning => "\u{1b}[1;33m",
+            Self::Note => "\u{1b}[1;32m",
+        }
+    }
 }
 
 impl Diagnostic {
@@ -100,44 +62,6 @@ impl Diagnostic {
             writeln!(out, "{gutter} {blue}={off} {bold}help{off}: {help}")?;
         }
         Ok(())
-    }
-}
-
-/// `file:line:column: text; help`, for logs that have a line for each.
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_at(f, &self.file, self.place, &self.text, self.help.as_deref())
-    }
-}
-
-impl ConfigError {
-    /// Its problems, each to be shown with its line.
-    pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        let problems = self.problems.iter();
-        problems
-            .map(|problem| Diagnostic {
-                severity: Severity::Error,
-                file: self.file.clone(),
-                place: problem.place,
-                excerpt: problem.excerpt.clone(),
-                text: problem.text.clone(),
-                help: problem.help.clone(),
-            })
-            .collect()
-    }
-}
-
-impl Warning {
-    /// It, to be shown with its line.
-    pub fn diagnostic(&self) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Warning,
-            file: self.source.clone(),
-            place: self.place,
-            excerpt: self.excerpt.clone(),
-            text: self.text.clone(),
-            help: self.help.clone(),
-        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::excerpt::{self, Excerpt};
 use super::key::{Allowed, Key, NumberDefault};
 use super::keys::{FCM_V1, GAURUN, SECTIONS};
 use super::names::{UnknownName, Verdict};
-use super::problem::{ConfigError, Cut, Position, Problem, Shown, Warning, with_help};
+use super::problem::{ConfigError, Cut, Diagnostic, Position, Severity, Shown, Warning, with_help};
 use crate::pasted::{self, NO_KEY_HERE, NOT_SHOWN};
 use crate::texts::{toml_list, toml_string};
 
@@ -44,7 +44,7 @@ pub(super) struct Document<'t> {
     hidden: Vec<Range<usize>>,
     /// Names that earlier versions of Gaurun had, and where they are.
     gauruns: Vec<(Range<usize>, String)>,
-    problems: Vec<Problem>,
+    problems: Vec<Diagnostic>,
     warnings: Vec<Warning>,
 }
 
@@ -65,12 +65,9 @@ impl<'t> Document<'t> {
         if !errors.is_empty() {
             let errors = errors.iter().take(PROBLEMS_MAX);
             let problems = errors
-                .map(|error| syntax_problem(text, error, known))
+                .map(|error| syntax_problem((file, text), error, known))
                 .collect();
-            return Err(ConfigError {
-                file: file.to_owned(),
-                problems,
-            });
+            return Err(ConfigError { problems });
         }
         let table = table.into_inner();
         let mut document = Self {
@@ -416,19 +413,18 @@ impl<'t> Document<'t> {
 
     /// Notes that what the command line says does something else than it seems to.
     pub(super) fn warn_flag(&mut self, text: String) {
+        let mut diagnostic = self.diagnostic(Severity::Warning, None, text, None);
+        "command line".clone_into(&mut diagnostic.file);
         self.warnings.push(Warning {
-            source: "command line".to_owned(),
-            place: None,
-            excerpt: None,
-            text,
-            help: None,
+            diagnostic,
             is_always_told: false,
         });
     }
 
     /// What was found: the problems and the warnings, in the file's order.
-    pub(super) fn findings(mut self) -> (Vec<Problem>, Vec<Warning>) {
-        self.warnings.sort_by_key(|warning| warning.place);
+    pub(super) fn findings(mut self) -> (Vec<Diagnostic>, Vec<Warning>) {
+        self.warnings
+            .sort_by_key(|warning| warning.diagnostic.place);
         self.problems
             .sort_by_key(|problem| (problem.place.is_none(), problem.place));
         (self.problems, self.warnings)
@@ -451,21 +447,31 @@ impl<'t> Document<'t> {
         self.value(key).map(Spanned::span)
     }
 
-    /// Where a key's value stands, and its line.
-    pub(super) fn at(&self, key: &Key) -> (Option<Position>, Option<Excerpt>) {
-        self.shown_at(self.span(key).as_ref())
+    fn diagnostic(
+        &self,
+        severity: Severity,
+        span: Option<&Range<usize>>,
+        text: String,
+        help: Option<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            severity,
+            file: self.file.to_owned(),
+            place: span.map(|span| place(self.text, span.start)),
+            excerpt: span.map(|span| Excerpt::of(self.text, span, &self.hidden)),
+            text,
+            help,
+        }
     }
 
-    fn shown_at(&self, span: Option<&Range<usize>>) -> (Option<Position>, Option<Excerpt>) {
-        let place = span.map(|span| place(self.text, span.start));
-        (
-            place,
-            span.map(|span| Excerpt::of(self.text, span, &self.hidden)),
-        )
+    /// Something to be said of a key's value, where it stands.
+    pub(super) fn said(&self, severity: Severity, key: &Key, sentence: impl Display) -> Diagnostic {
+        let (text, help) = self.about(key, sentence);
+        self.diagnostic(severity, self.span(key).as_ref(), text, help)
     }
 
     /// Key, value and a sentence about them, and what that advises.
-    pub(super) fn about(&self, key: &Key, sentence: impl Display) -> (String, Option<String>) {
+    fn about(&self, key: &Key, sentence: impl Display) -> (String, Option<String>) {
         let (sentence, help) = with_help(&sentence.to_string());
         let text = match self.shown(key) {
             Some(value) => format!("{} = {value}: {sentence}", key.path()),
@@ -484,26 +490,16 @@ impl<'t> Document<'t> {
     }
 
     fn note_warning(&mut self, span: Option<&Range<usize>>, text: String, help: Option<String>) {
-        let (place, excerpt) = self.shown_at(span);
+        let diagnostic = self.diagnostic(Severity::Warning, span, text, help);
         self.warnings.push(Warning {
-            source: self.file.to_owned(),
-            place,
-            excerpt,
-            text,
-            help,
+            diagnostic,
             is_always_told: false,
         });
     }
 
     /// Notes a problem, unless it is known (a key may be read twice) or there are too many.
     fn note(&mut self, span: Option<&Range<usize>>, text: String, help: Option<String>) {
-        let (place, excerpt) = self.shown_at(span);
-        let problem = Problem {
-            place,
-            excerpt,
-            text,
-            help,
-        };
+        let problem = self.diagnostic(Severity::Error, span, text, help);
         if self.problems.contains(&problem) {
             return;
         }
@@ -511,7 +507,8 @@ impl<'t> Document<'t> {
             Ordering::Less => self.problems.push(problem),
             Ordering::Equal => {
                 let text = "there are more problems than these";
-                self.problems.push(Problem::whole(text));
+                let problem = Diagnostic::whole(Severity::Error, self.file, text);
+                self.problems.push(problem);
             }
             Ordering::Greater => {}
         }
@@ -524,9 +521,15 @@ fn must_be(key: &Key) -> String {
 }
 
 /// The message of a syntax error; of its line only what cannot be a secret.
-fn syntax_problem(text: &str, error: &toml::de::Error, known: &[&Key]) -> Problem {
+fn syntax_problem(
+    (file, text): (&str, &str),
+    error: &toml::de::Error,
+    known: &[&Key],
+) -> Diagnostic {
     let span = error.span();
-    Problem {
+    Diagnostic {
+        severity: Severity::Error,
+        file: file.to_owned(),
         place: span.as_ref().map(|span| place(text, span.start)),
         excerpt: span
             .as_ref()

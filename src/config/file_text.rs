@@ -3,9 +3,8 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
-use super::problem::with_help;
+use super::problem::{Diagnostic, Severity};
 use super::sections::{self, all_keys};
 
 /// A configuration file's text and where its keys stand.
@@ -29,16 +28,7 @@ impl<'t> FileText<'t> {
         let Some((document, known)) = self.document.as_ref().zip(known) else {
             return self.whole(severity, format_args!("{key}: {sentence}"));
         };
-        let (text, help) = document.about(known, sentence);
-        let (place, excerpt) = document.at(known);
-        Diagnostic {
-            severity,
-            file: self.file.to_owned(),
-            place,
-            excerpt,
-            text,
-            help,
-        }
+        document.said(severity, known, sentence)
     }
 
     /// Whether the file gives the key, named `section.name`, a value.
@@ -58,14 +48,6 @@ impl<'t> FileText<'t> {
 
     /// Something to be said of no key.
     pub fn whole(&self, severity: Severity, sentence: impl Display) -> Diagnostic {
-        let (text, help) = with_help(&sentence.to_string());
-        Diagnostic {
-            severity,
-            file: self.file.to_owned(),
-            place: None,
-            excerpt: None,
-            text,
-            help,
-        }
+        Diagnostic::whole(severity, self.file, &sentence.to_string())
     }
 }

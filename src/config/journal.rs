@@ -17,9 +17,7 @@ section! {
     by (keys, document, surroundings), shown of journal:
 
     /// Its directory.
-    pub dir: PathBuf { take_dir(keys, document, surroundings.environment) } = Key::text(
-        "",
-        "a path",
+    pub dir: PathBuf { take_dir(keys, document, surroundings.environment) } = Key::file(
         "Directory of the journal, of one daemon only; absent: systemd's `STATE_DIRECTORY`, else \
          `sterna` in `XDG_STATE_HOME` or `~/.local/state`",
     )

@@ -206,6 +206,11 @@ impl Key {
         Self::new(Allowed::Text { default, form }, meaning)
     }
 
+    /// The name of a file, a directory or a socket.
+    pub(super) const fn file(meaning: &'static str) -> Self {
+        Self::text("", "a path", meaning)
+    }
+
     pub(super) const fn list(form: &'static str, meaning: &'static str) -> Self {
         Self::new(Allowed::List { form }, meaning)
     }

@@ -30,16 +30,12 @@ section! {
 
     enabled = Key::flag(true, each(id, "Pushes to APNs", "Pushes to FCM")),
     shown Some(Value::Flag(true));
-    pem_cert_path = Key::text(
-        "",
-        "a path",
+    pem_cert_path = Key::file(
         "Certificate authentication: PEM file with the certificate and its chain",
     )
     .only_of(Apns),
     shown lane.certificate().map(|(cert_path, ..)| cert_path.value());
-    pem_key_path = Key::text(
-        "",
-        "a path",
+    pem_key_path = Key::file(
         "Certificate authentication: PEM file with the certificate's private key",
     )
     .only_of(Apns),
@@ -49,7 +45,7 @@ section! {
     )
     .only_of(Apns),
     shown lane.certificate().map(|(.., passphrase)| passphrase.value());
-    token_auth_key_path = Key::text("", "a path", "Token authentication: Apple's .p8 key file")
+    token_auth_key_path = Key::file("Token authentication: Apple's .p8 key file")
     .in_forks(&[("ios", "auth_key_path")])
     .only_of(Apns),
     shown lane.signing_key().map(|(key_path, ..)| key_path.value());
@@ -99,9 +95,7 @@ section! {
     .only_of(Fcm)
     .migrated(Dropped(APIKEY_DROPPED)),
     shown None;
-    service_account_path = Key::text(
-        "",
-        "a path",
+    service_account_path = Key::file(
         "Google's service-account file (JSON); absent: the environment's \
          `GOOGLE_APPLICATION_CREDENTIALS`",
     )
@@ -211,7 +205,7 @@ section! {
             "Where FCM is reached instead of Google's own address",
         ));
     /// PEM file of certificate authorities to trust beside the system's.
-    pub ca_path: Option<PathBuf> = Key::text("", "a path", CA_PATH_MEANING);
+    pub ca_path: Option<PathBuf> = Key::file(CA_PATH_MEANING);
     => parts:
     /// What is the provider's own: who we are to it, and where the pushes go.
     pub provider: ProviderConfig { ProviderConfig::take(keys, document, surroundings) } of enabled;

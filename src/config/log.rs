@@ -65,9 +65,7 @@ section! {
         "How the access and error log show device tokens: as they are, as a keyed hash that still \
          joins lines, or not at all",
     );
-    hash_key_path = Key::text(
-        "",
-        "a path",
+    hash_key_path = Key::file(
         "The key of `hide_token = \"hash\"`: a file of 16 bytes or more, the same on all daemons \
          whose lines are to be joined",
     ),

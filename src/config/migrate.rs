@@ -50,21 +50,16 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
         }
     }
     let rest = document.rest_of(&carried);
-    let unknown = document.findings();
-    let left_out: Vec<String> = unknown
-        .0
-        .iter()
-        .map(|problem| (&problem.text, problem.help.as_deref()))
-        .chain(
-            unknown
-                .1
-                .iter()
-                .map(|warning| (&warning.text, warning.help.as_deref())),
-        )
+    let (problems, warnings) = document.findings();
+    let warnings = warnings.into_iter().map(|warning| warning.diagnostic);
+    let left_out: Vec<String> = problems
+        .into_iter()
+        .chain(warnings)
+        .map(|unknown| (unknown.text, unknown.help))
         .filter(|(text, _)| !carried.iter().any(|fork| is_about(text, fork)))
         .map(|(text, help)| match help {
             Some(help) => format!("{text}; {help}"),
-            None => text.clone(),
+            None => text,
         })
         .chain(
             rest.iter()

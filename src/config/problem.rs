@@ -14,28 +14,71 @@ pub struct Position {
     pub column: usize,
 }
 
-/// One thing that keeps a configuration from being used.
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can, but may not do what its writer expects.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// Its name, as it stands before the text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One thing to be said of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where, unless it is about something that is not there.
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file's name, or the command line.
+    pub file: String,
+    /// Where in the file.
     pub place: Option<Position>,
     /// The line there.
     pub excerpt: Option<Excerpt>,
-    /// Key, value and what would be allowed, in one line.
+    /// Key, value and what is wrong.
     pub text: String,
     /// What to do.
     pub help: Option<String>,
 }
 
-impl Problem {
-    /// One that is about no place of the file. What follows a `; ` is the help.
-    pub(super) fn whole(text: &str) -> Self {
-        let (text, help) = with_help(text);
+impl Diagnostic {
+    /// Something about no place of the file. What follows a `; ` is the help.
+    pub(super) fn whole(severity: Severity, file: &str, sentence: &str) -> Self {
+        let (text, help) = with_help(sentence);
         Self {
+            severity,
+            file: file.to_owned(),
             place: None,
             excerpt: None,
             text,
             help,
+        }
+    }
+}
+
+/// `file:line:column: text; help`, for logs that have a line for each.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Shown(&self.file))?;
+        if let Some(Position { line, column }) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.text)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
         }
     }
 }
@@ -51,18 +94,15 @@ pub(super) fn with_help(sentence: &str) -> (String, Option<String>) {
 /// Why there is no configuration: every problem that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file's name.
-    pub file: String,
     /// At least one, in the file's order, those without a place last.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
 }
 
 impl ConfigError {
     /// An error about the file as a whole.
     pub(super) fn whole(file: &str, text: &str) -> Self {
         Self {
-            file: file.to_owned(),
-            problems: vec![Problem::whole(text)],
+            problems: vec![Diagnostic::whole(Severity::Error, file, text)],
         }
     }
 }
@@ -71,16 +111,8 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write_at(
-                f,
-                &self.file,
-                problem.place,
-                &problem.text,
-                problem.help.as_deref(),
-            )?;
+            let gap = if index > 0 { "\n" } else { "" };
+            write!(f, "{gap}{problem}")?;
         }
         Ok(())
     }
@@ -91,16 +123,8 @@ impl std::error::Error for ConfigError {}
 /// Something in a usable configuration that may not do what its writer expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The file's name, or the command line.
-    pub source: String,
-    /// Where in the file.
-    pub place: Option<Position>,
-    /// The line there.
-    pub excerpt: Option<Excerpt>,
-    /// Key, value and what happens instead, in one line.
-    pub text: String,
-    /// What to do.
-    pub help: Option<String>,
+    /// What there is to say, of the file or the command line.
+    pub diagnostic: Diagnostic,
     /// Whether it is told at whatever `log.level`.
     pub is_always_told: bool,
 }
@@ -108,32 +132,7 @@ pub struct Warning {
 /// `file:line:column: text`
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_at(
-            f,
-            &self.source,
-            self.place,
-            &self.text,
-            self.help.as_deref(),
-        )
-    }
-}
-
-/// One line.
-pub(super) fn write_at(
-    f: &mut fmt::Formatter<'_>,
-    file: &str,
-    place: Option<Position>,
-    text: &str,
-    help: Option<&str>,
-) -> fmt::Result {
-    write!(f, "{}", Shown(file))?;
-    if let Some(Position { line, column }) = place {
-        write!(f, ":{line}:{column}")?;
-    }
-    write!(f, ": {text}")?;
-    match help {
-        Some(help) => write!(f, "; {help}"),
-        None => Ok(()),
+        self.diagnostic.fmt(f)
     }
 }
 

@@ -111,10 +111,10 @@ impl Daemon {
             return Err(vec![nowhere.whole(Severity::Error, text)]);
         };
         let read = config::read_text(source.path.as_deref());
-        let (name, text) = read.map_err(|error| error.diagnostics())?;
+        let (name, text) = read.map_err(|error| error.problems)?;
         let overrides = source.overrides.clone();
         let parsed = Config::parse(&name, &text, overrides, &source.environment);
-        let (new, warnings) = parsed.map_err(|error| error.diagnostics())?;
+        let (new, warnings) = parsed.map_err(|error| error.problems)?;
         self.prepare_from(&new, warnings, &FileText::read(&name, &text, Path::exists))
     }
 

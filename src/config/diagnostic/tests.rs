@@ -4,14 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::fixture::environment;
-use crate::config::{Config, Overrides};
+use crate::config::{Config, ConfigError, Overrides, Warning};
 
 fn parse(text: &str) -> Result<(Config, Vec<Warning>), ConfigError> {
     Config::parse("f.toml", text, Overrides::default(), &environment())
 }
 
 fn rendered(text: &str) -> String {
-    let found = parse(text).unwrap_err().diagnostics();
+    let found = parse(text).unwrap_err().problems;
     let texts: Vec<String> = found.iter().map(|it| it.render(Style::Plain)).collect();
     texts.join("\n")
 }
@@ -39,7 +39,7 @@ error: ios.enabled = 3: must be true or false
 
 #[test]
 fn colours_are_for_who_wants_them() {
-    let found = parse("[core]\nworker = 4\n").unwrap_err().diagnostics();
+    let found = parse("[core]\nworker = 4\n").unwrap_err().problems;
     let plain = found[0].render(Style::Plain);
     assert!(!plain.contains('\u{1b}'), "{plain:?}");
     let colour = found[0].render(Style::Colour);
@@ -83,8 +83,11 @@ proptest! {
     ) {
         for text in [String::from_utf8_lossy(&bytes).into_owned(), lines] {
             let shown = match parse(&text) {
-                Ok((_, warnings)) => warnings.iter().map(Warning::diagnostic).collect(),
-                Err(error) => error.diagnostics(),
+                Ok((_, warnings)) => {
+                    let said = warnings.into_iter().map(|warning| warning.diagnostic);
+                    said.collect::<Vec<_>>()
+                }
+                Err(error) => error.problems,
             };
             for diagnostic in shown {
                 let plain = diagnostic.render(Style::Plain);

@@ -175,7 +175,7 @@ fn the_environment_names_the_service_account_if_the_file_does_not() {
     );
     let text = "[ios]\nenabled = false\n[android]\napikey = \"735191\"\n";
     let (_, warnings) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
-    let told = |warning: &Warning| warning.text.contains("(not shown): ignored");
+    let told = |warning: &Warning| warning.diagnostic.text.contains("(not shown): ignored");
     assert!(warnings.iter().any(told), "{warnings:?}");
 }
 
