@@ -194,7 +194,9 @@ impl ConnectionLimit {
         let places = &mut *lock(&self.0);
         if let Some(member) = places.members.get_mut(&id).filter(|it| it.threads > 0) {
             member.threads -= 1;
-            member.asked = member.asked.saturating_sub(usize::from(was_asked));
+            // One that was asked too late, as it ended already, leaves a request that nobody has.
+            let asked = member.asked.saturating_sub(usize::from(was_asked));
+            member.asked = asked.min(member.threads);
             places.taken -= 1;
         }
     }

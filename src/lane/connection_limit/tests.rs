@@ -145,3 +145,15 @@ fn another_bound_holds_from_then_on() {
     site.limit.set_most(usize::MAX);
     assert_eq!(site.threads(), [2, 1], "who waits need not come again");
 }
+
+#[test]
+fn a_thread_that_was_asked_as_it_ended_is_waited_for_no_more() {
+    let site = Site::new(1, 2);
+    site.enqueue(0, 1);
+    site.settle(0, 1);
+    site.enqueue(1, 1);
+    site.limit.give_back(1, false);
+    assert_eq!(lock(&site.limit.0).asked(), 0);
+    site.limit.set_most(1);
+    assert_eq!(lock(&site.limit.0).taken, 1, "the other lane has it");
+}
