@@ -8,7 +8,7 @@
 )]
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
@@ -203,12 +203,14 @@ fn a_reader_of_standard_output_that_goes_is_told_with_what_it_misses() {
     let site = Site::simulated(&simulated.simulator)
         .without("log.access_log")
         .with_text("log.error_log", "stdout");
-    let (reader, writer) = io::pipe().unwrap();
+    let (reader, mut writer) = io::pipe().unwrap();
     let mut command = site.command(&[]);
-    command.stdout(writer);
+    command.stdout(writer.try_clone().unwrap());
     let daemon = Daemon::start(command, &site.path("operator.log"));
     assert_eq!(trouble(&daemon), None);
     drop(reader);
+    // A process that another test is just starting may have the reader for a moment more.
+    wait_until("the reader to be gone", || writer.write(b" ").is_err());
     // The line of the request, that of each push, and what became of each.
     push(&daemon);
     let gone = "the push log cannot be written: nobody reads it any more; ";
