@@ -242,7 +242,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
 }
 
 /// The name of the message that FCM has taken; none if the body does not have one that can be
-/// shown as it is.
+/// shown as it is: in JSON, in a shell and in HTML.
 fn message_name(body: &[u8]) -> Option<Box<str>> {
     #[derive(Deserialize)]
     struct Taken<'a> {
@@ -251,9 +251,10 @@ fn message_name(body: &[u8]) -> Option<Box<str>> {
     }
     let is_short = body.len() <= ANSWER_BODY_MAX;
     let taken: Taken<'_> = is_short.then(|| serde_json::from_slice(body).ok())??;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.:%~-".contains(&byte);
     let is_fine = taken.name.len() <= MESSAGE_NAME_MAX
         && taken.name.starts_with("projects/")
-        && taken.name.bytes().all(|byte| byte.is_ascii_graphic());
+        && taken.name.bytes().all(is_plain);
     is_fine.then(|| taken.name.into())
 }
 

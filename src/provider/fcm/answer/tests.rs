@@ -501,6 +501,9 @@ fn the_name_of_a_message_is_kept_if_it_can_be_shown_as_it_is() {
         json!({"name": format!("{longest}x")}).to_string(),
         json!({"name": "projects/a\nb"}).to_string(),
         json!({"name": "projects/ä"}).to_string(),
+        json!({"name": "projects/a\"b"}).to_string(),
+        json!({"name": "projects/a\\b"}).to_string(),
+        json!({"name": "projects/a<b"}).to_string(),
         padded,
     ] {
         assert_eq!(name(&body), None, "{body}");
