@@ -225,20 +225,23 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Leaves out each item under `#[cfg(test)]`, which rustfmt ends with a line of the same indent.
+/// Leaves out what stands under `#[cfg(test)]`: an item, which rustfmt ends with a line of the same
+/// indent, or a field, a variant or an argument, which ends where what it belongs to does at last.
 fn without_tests(text: &str) -> Vec<&str> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut kept = Vec::new();
     let mut test_indent = None;
     for line in text.lines() {
+        let (at, is_blank) = (indent(line), line.trim().is_empty());
+        if test_indent.is_some_and(|begin| at < begin && !is_blank) {
+            test_indent = None;
+        }
         match test_indent {
-            None if line.trim_start().starts_with("#[cfg(test)]") => {
-                test_indent = Some(indent(line));
-            }
+            None if line.trim_start().starts_with("#[cfg(test)]") => test_indent = Some(at),
             None => kept.push(line),
-            Some(at) => {
-                let ends = line.ends_with(';') || line.trim_start().starts_with('}');
-                if ends && indent(line) == at {
+            Some(begin) => {
+                let ends = line.ends_with([';', ',']) || line.trim_start().starts_with('}');
+                if ends && at == begin {
                     test_indent = None;
                 }
             }
@@ -351,6 +354,10 @@ fn groups_of_imports_are_taken_apart() {
     assert_eq!(rooms_named(&[code]), ["a", "d", "e", "h", "i_j"]);
     let text = "a\n#[cfg(test)]\nmod tests {\n    b;\n}\nc\n    #[cfg(test)]\n    use d;\ne";
     assert_eq!(without_tests(text), ["a", "c", "e"]);
+    let fields = "struct A {\n    #[cfg(test)]\n    trap: T,\n}\nuse crate::e;";
+    assert_eq!(without_tests(fields), ["struct A {", "}", "use crate::e;"]);
+    let last = "f(\n    #[cfg(test)]\n\n    trap\n)\nb";
+    assert_eq!(without_tests(last), ["f(", ")", "b"]);
 }
 
 #[test]
