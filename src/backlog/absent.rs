@@ -1,7 +1,7 @@
 //! Pushes to a platform that is disabled: they wait in the journal until it is enabled, and expire
 //! there in their time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Backlog;
@@ -140,7 +140,7 @@ impl Absent {
     }
 
     fn settle_expired(&mut self, outstanding: Outstanding, sweep: &mut Sweep, now: Moment) {
-        for (push, _) in resume(outstanding, now) {
+        for (push, _) in resume(outstanding, &mut Weak::new(), now) {
             let Some(mut room) = self.lane.room().reserve(1) else {
                 continue;
             };
@@ -183,8 +183,8 @@ impl Sweep {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::no_logs;
     use super::*;
-    use crate::log::Destination;
 
     #[test]
     fn other_limits_while_they_are_looked_through_have_them_looked_through_again() {
@@ -194,12 +194,10 @@ mod tests {
             max_age: LONGEST_WAIT,
             resend_unknown: true,
         };
-        let [access, error, operator] = [(); 3].map(|()| Destination::named("discard"));
-        let logs = Logs::open(&access, &error, &operator).unwrap();
         let mut absent = Absent::new(
             (LaneId::IOS, Arc::default()),
             limits,
-            &logs,
+            &no_logs(),
             &Arc::default(),
         );
         absent.sweep = Some(Sweep::begin(2, now));

@@ -5,7 +5,7 @@
 //! is less than half full.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -66,14 +66,23 @@ enum Word {
 
 /// What it works on.
 struct Feeding {
-    /// Where they go, and who settles what is not worth sending any more.
-    lanes: Vec<(Arc<Lane>, Settler)>,
+    /// Where they go.
+    lanes: Vec<FedLane>,
     /// Those that go nowhere.
     absent: Vec<Absent>,
     /// Where the pushes are, and which are not to be sent any more.
     backlog: Arc<Backlog>,
     register: Arc<Register>,
     heartbeat: Heartbeat,
+}
+
+/// A lane with room for what is outstanding.
+struct FedLane {
+    lane: Arc<Lane>,
+    /// Settles what is not worth sending any more.
+    settler: Settler,
+    /// The notification of the last pushes, which may have more, as long as any of them live.
+    last: Weak<Accepted>,
 }
 
 impl Feeder {
@@ -97,7 +106,7 @@ impl Feeder {
         let feeding = Feeding {
             lanes: lanes
                 .serving()
-                .map(|running| (Arc::clone(&running.lane), running.settler()))
+                .map(|running| FedLane::new(Arc::clone(&running.lane), running.settler()))
                 .collect(),
             absent,
             backlog: Arc::clone(backlog),
@@ -225,9 +234,9 @@ impl Feeding {
                 // What has expired here is in the journal once its line is in the log.
                 let _all_there = self.register.await_all(LINES_KEPT_WITHIN)
                     && self.backlog.settle_at_once([]).is_ok();
-                self.lanes.push((lane, settler));
+                self.lanes.push(FedLane::new(lane, settler));
             }
-            Word::Leave(id, _) => self.lanes.retain(|(lane, _)| lane.id() != id),
+            Word::Leave(id, _) => self.lanes.retain(|fed| fed.lane.id() != id),
             Word::Again(id, told) => {
                 // What has ended and is not settled there yet would be sent again.
                 let is_done =
@@ -252,22 +261,33 @@ impl Feeding {
     fn feed_lanes(&mut self) -> Option<Instant> {
         let now = moment::now();
         let mut next: Option<Instant> = None;
-        for (lane, settler) in &mut self.lanes {
-            let unfed = self.backlog.unclaimed(lane.id());
+        for to in &mut self.lanes {
+            let unfed = self.backlog.unclaimed(to.lane.id());
             if unfed == 0 {
                 continue;
             }
             let mut due = now + LOOKS_EVERY;
-            if let Some(room) = room(lane, unfed) {
+            if let Some(room) = room(&to.lane, unfed) {
                 let called_off = self.backlog.called_off.lock();
-                let fed = self.backlog.claim(lane.id(), room.pushes());
-                if feed(lane, settler, room, fed, &called_off) {
+                let fed = self.backlog.claim(to.lane.id(), room.pushes());
+                if feed(to, room, fed, &called_off) {
                     due = now;
                 }
             }
             next = Some(next.map_or(due, |next| next.min(due)));
         }
         next
+    }
+}
+
+impl FedLane {
+    fn new(lane: Arc<Lane>, settler: Settler) -> Self {
+        let last = Weak::new();
+        Self {
+            lane,
+            settler,
+            last,
+        }
     }
 }
 
@@ -283,21 +303,20 @@ fn room(lane: &Arc<Lane>, unfed: u64) -> Option<Reservation> {
 }
 
 /// Queues what was fed, on that room; false if there was nothing.
-fn feed(
-    lane: &Lane,
-    settler: &mut Settler,
-    mut room: Reservation,
-    fed: Fed,
-    called_off: &Meant,
-) -> bool {
+fn feed(to: &mut FedLane, mut room: Reservation, fed: Fed, called_off: &Meant) -> bool {
     let now = Moment::now();
+    let FedLane {
+        lane,
+        settler,
+        last,
+    } = to;
     let has_fed = !fed.notifications.is_empty() || !fed.damaged.is_empty();
     settle_damaged(lane, settler, &mut room, &fed.damaged, now);
     let mut pushes = Vec::new();
     let mut shelved = false;
     for outstanding in fed.notifications {
         let mut later = Vec::new();
-        for (push, waits) in resume(outstanding, now) {
+        for (push, waits) in resume(outstanding, last, now) {
             if let Some(until) = waits.rest {
                 rest_on(lane, until, now);
             }
@@ -401,7 +420,40 @@ fn journal_damaged() -> Settlement {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{accepted, backlog_in, no_logs};
     use super::*;
+    use crate::delivery::fixture::idle_lane;
+    use crate::journal::fixture::{Loss, MemoryFiles};
+
+    #[test]
+    fn what_is_claimed_of_one_notification_by_and_by_is_held_once() {
+        let files = MemoryFiles::default();
+        let kept = accepted(6, Moment::now());
+        backlog_in(&files).accept(&[kept], None).unwrap();
+        let register = Arc::<Register>::default();
+        let running = idle_lane((LaneId::IOS, Arc::default()), 4, &no_logs(), &register);
+        let lane = &running.lane;
+        let mut feeding = Feeding {
+            lanes: vec![FedLane::new(Arc::clone(lane), running.settler())],
+            absent: Vec::new(),
+            backlog: Arc::new(backlog_in(&files.reboot(Loss::Nothing))),
+            register,
+            heartbeat: Heartbeat::new(moment::now()),
+        };
+        let mut feed = || {
+            assert!(feeding.feed_lanes().is_some());
+            lane.room().settled(2);
+            (lane.take_rest(), Weak::clone(&feeding.lanes[0].last))
+        };
+        let ((first, _), (second, held)) = (feed(), feed());
+        assert_eq!([first.len(), second.len()], [2; 2], "half of the lane");
+        assert!(Arc::ptr_eq(first[0].accepted(), second[1].accepted()));
+        assert_ne!(first[0].id(), second[0].id());
+        // Nobody holds it for pushes that have ended.
+        drop((first, second));
+        assert!(held.upgrade().is_none());
+        assert_eq!(feed().0.len(), 2);
+    }
 
     #[test]
     fn it_feeds_so_much_at_a_time_and_callers_have_half_of_the_lane() {

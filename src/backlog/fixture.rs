@@ -1,11 +1,47 @@
-//! What a test has happen before something is kept.
+//! A backlog for tests: over a journal in memory, and what happens before something is kept.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::Refused;
-use crate::journal::{KeptAnswer, State};
-use crate::push::Accepted;
+use super::{Backlog, Refused};
+use crate::journal::fixture::MemoryFiles;
+use crate::journal::{self, Journal, KeptAnswer, Recovered, State};
+use crate::log::{Destination, Logs};
+use crate::moment::Moment;
+use crate::provider;
+use crate::push::{Accepted, Content, DeviceToken, LaneId, Notification, PushId};
+
+/// A notification that is accepted now, with so many pushes.
+pub(crate) fn accepted(pushes: usize, now: Moment) -> Arc<Accepted> {
+    Arc::new(provider::accept(
+        &Notification::empty(LaneId::IOS),
+        &Content::default(),
+        vec![DeviceToken::new("ab"); pushes],
+        PushId(7),
+        now,
+    ))
+}
+
+/// The journal in these files, and what the last process has left in it.
+pub(super) fn open_in(files: &MemoryFiles) -> (Arc<Journal>, Recovered) {
+    let mut settings = journal::Settings::new("/journal");
+    settings.reserve_bytes = 0;
+    let opened = Journal::open(Arc::new(files.clone()), settings, Moment::now());
+    let (journal, recovered) = opened.unwrap();
+    (Arc::new(journal), recovered)
+}
+
+pub(super) fn backlog_in(files: &MemoryFiles) -> Backlog {
+    let backlog = Backlog::default();
+    backlog.open(open_in(files).0);
+    backlog.ready();
+    backlog
+}
+
+pub(super) fn no_logs() -> Logs {
+    let nowhere = Destination::named("discard");
+    Logs::open(&nowhere, &nowhere, &nowhere).unwrap()
+}
 
 type Sprung = dyn Fn(&[Arc<Accepted>], Option<&KeptAnswer>) -> Result<(), Refused> + Send + Sync;
 

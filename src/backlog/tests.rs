@@ -1,44 +1,15 @@
+use super::fixture::{accepted, backlog_in, no_logs, open_in};
 use super::*;
 use crate::delivery::fixture::idle_lane;
 use crate::delivery::outcome::Settlement;
 use crate::delivery::reasons::PURGED;
 use crate::delivery::register::{Marks, Remembered};
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
-use crate::journal::{self, Recovered};
 use crate::lane::Lanes;
 use crate::live::Live;
-use crate::log::Destination;
-use crate::provider;
-use crate::push::{Content, DeviceToken, Note, Notification, Parcel};
-
-fn accepted(now: Moment) -> Arc<Accepted> {
-    Arc::new(provider::accept(
-        &Notification::empty(LaneId::IOS),
-        &Content::default(),
-        [DeviceToken::new("ab")],
-        PushId(7),
-        now,
-    ))
-}
 
 fn push(now: Moment) -> Push {
-    Push::nth(&accepted(now), 0).unwrap()
-}
-
-/// The journal in these files, and what the last process has left in it.
-fn open_in(files: &MemoryFiles) -> (Arc<Journal>, Recovered) {
-    let mut settings = journal::Settings::new("/journal");
-    settings.reserve_bytes = 0;
-    let opened = Journal::open(Arc::new(files.clone()), settings, Moment::now());
-    let (journal, recovered) = opened.unwrap();
-    (Arc::new(journal), recovered)
-}
-
-fn backlog_in(files: &MemoryFiles) -> Backlog {
-    let backlog = Backlog::default();
-    backlog.open(open_in(files).0);
-    backlog.ready();
-    backlog
+    Push::nth(&accepted(1, now), 0).unwrap()
 }
 
 #[test]
@@ -62,7 +33,7 @@ fn no_push_is_looked_at_before_the_journal_is_read() {
 fn what_is_wrong_with_the_journal_is_said_and_a_failed_sync_is_for_good() {
     let (files, now) = (MemoryFiles::default(), Moment::now());
     let (register, logs) = (Register::default(), no_logs());
-    let accept = |backlog: &Backlog| backlog.accept(&[accepted(now)], None);
+    let accept = |backlog: &Backlog| backlog.accept(&[accepted(1, now)], None);
     let backlog = backlog_in(&files);
     accept(&backlog).unwrap();
     let purged = backlog.keep_purged(&register, &logs, LINES_KEPT_WITHIN);
@@ -88,16 +59,11 @@ fn what_is_wrong_with_the_journal_is_said_and_a_failed_sync_is_for_good() {
     assert!(backlog.failure().is_none() && backlog.keeps());
 }
 
-fn no_logs() -> Logs {
-    let nowhere = Destination::named("discard");
-    Logs::open(&nowhere, &nowhere, &nowhere).unwrap()
-}
-
 #[test]
 fn what_was_purged_is_kept_once_its_line_is_written() {
     let (files, now) = (MemoryFiles::default(), Moment::now());
     let backlog = backlog_in(&files);
-    backlog.accept(&[accepted(now)], None).unwrap();
+    backlog.accept(&[accepted(1, now)], None).unwrap();
     let backlog = Arc::new(backlog);
     let (register, logs) = (Register::default(), no_logs());
     register.set_backlog(Arc::<Backlog>::clone(&backlog));
@@ -122,7 +88,9 @@ fn what_was_purged_is_kept_once_its_line_is_written() {
 #[test]
 fn what_cannot_be_read_is_a_warning() {
     let (files, now) = (MemoryFiles::default(), Moment::now());
-    backlog_in(&files).accept(&[accepted(now)], None).unwrap();
+    backlog_in(&files)
+        .accept(&[accepted(1, now)], None)
+        .unwrap();
     let backlog = backlog_in(&files.reboot(Loss::Nothing));
     assert_eq!(backlog.warning(), None);
     drop(backlog);
@@ -140,12 +108,7 @@ fn what_cannot_be_read_is_a_warning() {
 fn what_delivery_tells_is_there_after_an_end_in_order_and_after_a_kill() {
     let (files, now) = (MemoryFiles::default(), Moment::now());
     let backlog = backlog_in(&files);
-    let tokens = ["ab"; 6].into_iter().collect();
-    let accepted = Accepted {
-        parcel: Parcel::new(&Content::default(), &Note::default(), &tokens),
-        ..Arc::into_inner(accepted(now)).unwrap()
-    };
-    let accepted = Arc::new(accepted);
+    let accepted = accepted(6, now);
     backlog.accept(&[Arc::clone(&accepted)], None).unwrap();
     assert!(backlog.keeps());
     let mut pushes: Vec<Push> = Push::all(&accepted).collect();
@@ -199,7 +162,7 @@ fn a_purge_means_what_a_lane_that_is_put_away_has_still_to_leave_here() {
     register.set_backlog(Arc::<Backlog>::clone(&backlog));
     let mut lanes = Lanes::of([lane]);
     let running = idle_lane((lane, lanes.stats(lane)), 1, &logs, &register);
-    backlog.accept(&[accepted(now)], None).unwrap();
+    backlog.accept(&[accepted(1, now)], None).unwrap();
     let room = running.lane.room().reserve(1).unwrap();
     running.lane.enqueue(room, vec![push(now)]);
     lanes.serve(lane, Some(Arc::clone(&running)));

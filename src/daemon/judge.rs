@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Weak;
 use std::time::Duration;
 
 use super::lane_making::enabled;
@@ -171,7 +172,7 @@ impl Judge {
             in_doubt: false,
             pushes: vec![(0, Attempts::default())],
         };
-        let Some((push, _)) = resume(outstanding, now).next() else {
+        let Some((push, _)) = resume(outstanding, &mut Weak::new(), now).next() else {
             return Disposition::HeldBack(Obstacle::Incomplete);
         };
         if policy::expired(&push, limits, now).is_some() {

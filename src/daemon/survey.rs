@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Weak;
 use std::time::Duration;
 
 use super::judge::Obstacle;
@@ -95,7 +96,7 @@ impl Survey {
             *held += outstanding.pushes.len() as u64;
             return;
         };
-        for (push, _) in resume(outstanding, now) {
+        for (push, _) in resume(outstanding, &mut Weak::new(), now) {
             if policy::expired(&push, limits, now).is_some() {
                 self.expired += 1;
             } else {

@@ -3,7 +3,7 @@
 //!
 //! Pure: no file, no clock, no thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::delivery::policy::LANE_RETRY_AFTER_MAX;
@@ -14,7 +14,15 @@ use crate::push::{Accepted, Contradictions, Push, Waits};
 
 /// The pushes of a record that have not ended, each where it was left and until when it has still
 /// to wait.
-pub fn resume(outstanding: Outstanding, now: Moment) -> impl Iterator<Item = (Push, Waits)> {
+///
+/// `last` is the notification that was resumed last, and then this one: a large one comes in many
+/// parts, each with all its device tokens, of which one is held as long as pushes of it live. Its
+/// age counts from the first part that was read.
+pub fn resume(
+    outstanding: Outstanding,
+    last: &mut Weak<Accepted>,
+    now: Moment,
+) -> impl Iterator<Item = (Push, Waits)> + use<> {
     let at = outstanding.moment(now);
     let Outstanding {
         envelope,
@@ -24,12 +32,18 @@ pub fn resume(outstanding: Outstanding, now: Moment) -> impl Iterator<Item = (Pu
         in_doubt,
         pushes,
     } = outstanding;
-    let accepted = Arc::new(Accepted {
-        envelope,
-        parcel,
-        first_id,
-        at,
+    let is_it = |last: &Arc<Accepted>| {
+        last.first_id == first_id && last.envelope == envelope && last.parcel == parcel
+    };
+    let accepted = last.upgrade().filter(is_it).unwrap_or_else(|| {
+        Arc::new(Accepted {
+            envelope,
+            parcel,
+            first_id,
+            at,
+        })
     });
+    *last = Arc::downgrade(&accepted);
     pushes.into_iter().filter_map(move |(index, attempts)| {
         let mut push = Push::nth(&accepted, index)?;
         let waits = go_on(&mut push, &attempts, in_doubt, now);
