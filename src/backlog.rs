@@ -17,18 +17,28 @@
 //! # Who keeps it
 //!
 //! The [`journal`](crate::journal), on the local disk; or nobody, and then a push is lost with the
-//! process. No other module of this room names the journal, nor does the API or delivery, so that a
-//! second keeper, a queue that several daemons share, is an enum beside [`Backlog::open`] and
-//! nothing else. Such a one will need:
+//! process. Only [`Backlog`] asks it for anything here, and neither the API nor delivery does. But
+//! values that go through here are the journal's: `Fed`, `Outstanding` and `Attempts`, from which
+//! pushes are resumed, the state in a [`Refused`], [`Closed`] and [`KeptAnswer`]. They move here
+//! with a second keeper, a queue that several daemons share, and [`Backlog`] chooses then. Such a
+//! one will need:
 //!
 //! - a claim that ends by itself: a daemon that dies gives back what it has claimed, after a time
 //!   that the claims of living ones are renewed within;
 //! - claims of what others have accepted, not of an earlier process alone, so that a claim may find
 //!   nothing now and something later, and has to wake the feeder;
 //! - a release that is for another daemon at once, not for the next start;
+//! - purges that reach what another daemon has or claims later: what is called off is in the memory
+//!   of one process;
+//! - answers under an idempotency key that are asked for: they are read once, at a start;
 //! - ids that are told from those of other daemons, which [`Node`](crate::push::Node) provides, and
 //!   a place to ask for an id that this daemon has not had ([`Backlog::lane_of`]);
-//! - a state that comes and goes: today only a full disk does, a network will more often.
+//! - a state that comes and goes: today only a full disk does, a network will more often, and
+//!   [`Keeper::keeps`] may not come back;
+//! - no wait for a network in [`Keeper::settle`], under the register's lock, in [`Keeper::note`],
+//!   on a connection's thread, and in a claim, for which purges wait; and the answers of
+//!   [`Backlog::unclaimed`], [`Backlog::lane_of`] and [`Backlog::trouble`], asked for every 20 ms
+//!   or by `/healthz`, from memory.
 
 mod absent;
 mod called_off;
