@@ -350,7 +350,7 @@ impl Notification {
 }
 
 /// A notification that was accepted, shared by all its pushes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// What delivery has to know of it.
     pub envelope: Envelope,
@@ -389,7 +389,7 @@ pub struct Waits {
 }
 
 /// One notification to one device token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Push {
     accepted: Arc<Accepted>,
@@ -498,25 +498,7 @@ impl Push {
 
     /// Whether nothing has become of it so far, so that its place says all of it.
     pub fn is_fresh(&self) -> bool {
-        // Taken apart whole: a new field has to be looked at.
-        let Self {
-            accepted: _,
-            index: _,
-            attempts: 0,
-            refusals: 0,
-            refused_by: None,
-            maybe_sent: false,
-            in_doubt: false,
-            used_its_second_chance: false,
-            is_retry: false,
-            first_attempt: None,
-            setback: None,
-            contradictions,
-        } = self
-        else {
-            return false;
-        };
-        *contradictions == Contradictions::default()
+        Self::nth(&self.accepted, self.index).as_ref() == Some(self)
     }
 
     /// The place of its device token.
