@@ -21,6 +21,8 @@
 //! 7 for a collapse id. A record that has one of these is not read: it would be sent as something
 //! else, or before its time. Whoever gives one of these numbers its use raises [`FORMAT_VERSION`],
 //! so that an older binary refuses the whole journal instead of failing whole records as damaged.
+//! Of the fields of a note those from 0x40 on say where in the body a text stands: in memory only,
+//! never in a record. Such a number has no other use.
 //!
 //! [`FORMAT_VERSION`]: super::FORMAT_VERSION
 

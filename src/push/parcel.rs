@@ -6,7 +6,7 @@
 //! body    the provider's
 //! note    as in the journal; of a text that stands in the body, where
 //! tokens  one after the other
-//! ends    of each device token, unless all are equally long
+//! ends    of each device token, unless all take equally many bytes as they lie packed
 //! ```
 
 use std::fmt;
