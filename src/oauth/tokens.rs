@@ -44,6 +44,11 @@ struct TokensShared {
     heartbeat: Heartbeat,
     /// A token that is taken would be news.
     is_in_question: AtomicBool,
+    /// A panic has been told.
+    has_panicked: AtomicBool,
+    /// The next step panics.
+    #[cfg(test)]
+    trap: AtomicBool,
 }
 
 struct TokensState {
@@ -103,6 +108,9 @@ impl AccessTokens {
             asker,
             heartbeat: Heartbeat::new(moment::now()),
             is_in_question: AtomicBool::new(false),
+            has_panicked: AtomicBool::new(false),
+            #[cfg(test)]
+            trap: AtomicBool::new(false),
         });
         Self { shared }
     }
@@ -239,6 +247,10 @@ impl TokensShared {
     /// Takes what came of an exchange, and tells everyone.
     fn take(&self, result: Result<Grant, ExchangeFailure>, asked: Instant, now: Moment) {
         let mut state = self.lock();
+        // First of all, so that a panic leaves no account that is never asked for again.
+        state.asks = false;
+        #[cfg(test)]
+        self.spring();
         let random = state.random.draw();
         match result {
             Ok(grant) => {
@@ -256,7 +268,6 @@ impl TokensShared {
                 state.refresh.failed(failure, now.elsewhere(), random);
             }
         }
-        state.asks = false;
         self.note_question(&state);
         let bells = state.bells.clone();
         drop(state);
@@ -272,6 +283,8 @@ impl TokensShared {
         if state.asks {
             return LONGEST_REST;
         }
+        #[cfg(test)]
+        self.spring();
         match state.refresh.next(now.elsewhere()) {
             NextExchange::WaitUntil(at) => {
                 let wait = at.saturating_duration_since(now.elsewhere());
@@ -310,7 +323,27 @@ impl TokensShared {
                 ))
             })
         });
-        self.take(result, asked.elsewhere(), Moment::now());
+        let _taken = self.survive(|| self.take(result, asked.elsewhere(), Moment::now()));
+    }
+
+    /// What comes of a step, or `None` if it panics: that ends the renewal of no token.
+    fn survive<T>(&self, step: impl FnOnce() -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(step)).ok();
+        if done.is_none() && !self.has_panicked.swap(true, Ordering::Relaxed) {
+            ::log::error!(
+                "oauth: the renewal of an access token panicked; it is tried again within {} s, \
+                 and this is told once for each account. This is a fault of Sterna: please report \
+                 it with the line of the panic",
+                LONGEST_REST.as_secs()
+            );
+        }
+        done
+    }
+
+    #[cfg(test)]
+    fn spring(&self) {
+        let is_set = self.trap.swap(false, Ordering::AcqRel);
+        assert!(!is_set, "a fault on purpose");
     }
 }
 
@@ -347,7 +380,13 @@ impl Renewals {
             let known: Vec<_> = accounts.known.iter().filter_map(Weak::upgrade).collect();
             drop(accounts);
             let now = Moment::now();
-            let waits = known.iter().map(|account| account.look(now));
+            let waits = known.iter().map(|account| {
+                let wait = account.survive(|| account.look(now));
+                wait.unwrap_or_else(|| {
+                    account.heartbeat.rest(now.monotonic + LONGEST_REST);
+                    LONGEST_REST
+                })
+            });
             let wait = waits.min().unwrap_or_default();
             drop(known);
             // The bell is this process's own.

@@ -359,6 +359,46 @@ fn a_panic_is_trouble_that_passes() {
     assert_eq!(tokens.last_error().unwrap(), "a panic in the exchange");
 }
 
+/// Has the next step for an account panic, and waits until it has.
+fn trip(tokens: &AccessTokens, cause: impl FnOnce()) {
+    tokens.shared.trap.store(true, Ordering::Release);
+    cause();
+    let until = Instant::now() + PATIENCE;
+    while tokens.shared.trap.load(Ordering::Acquire) {
+        assert!(Instant::now() < until, "no step");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_panic_as_one_account_is_looked_at_ends_the_renewal_of_none() {
+    let endpoints = [(); 2].map(|()| TokenEndpoint::start());
+    endpoints[0].grant("one");
+    let tokens = endpoints[0].tokens();
+    wait(&tokens).unwrap();
+    trip(&tokens, || RENEWALS.look());
+    endpoints[1].grant("other");
+    assert_eq!(wait(&endpoints[1].tokens()).unwrap(), "Bearer other");
+    let first = tokens.current(Instant::now()).unwrap();
+    endpoints[0].grant("two");
+    tokens.refused(&first, 1, Instant::now());
+    tokens.refused(&first, 2, Instant::now());
+    assert_eq!(wait(&tokens).unwrap(), "Bearer two");
+    assert!(tokens.shared.has_panicked.load(Ordering::Relaxed), "told");
+}
+
+#[test]
+fn an_account_whose_token_could_not_be_taken_for_a_panic_is_asked_for_again() {
+    let endpoint = TokenEndpoint::start();
+    let tokens = endpoint.tokens();
+    endpoint.form();
+    trip(&tokens, || endpoint.grant("one"));
+    RENEWALS.look();
+    endpoint.form();
+    endpoint.grant("two");
+    assert_eq!(wait(&tokens).unwrap(), "Bearer two");
+}
+
 #[test]
 fn the_assertion_is_cut_out_of_the_endpoints_text() {
     let endpoint = TokenEndpoint::start();
