@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::{Backlog, Refused};
-use crate::journal::fixture::MemoryFiles;
+use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
 use crate::journal::{self, Journal, KeptAnswer, Recovered, State};
 use crate::log::{Destination, Logs};
 use crate::moment::Moment;
@@ -36,6 +36,34 @@ pub(super) fn backlog_in(files: &MemoryFiles) -> Backlog {
     backlog.open(open_in(files).0);
     backlog.ready();
     backlog
+}
+
+impl Backlog {
+    /// Opens it over a journal in which an earlier process has left one push.
+    pub(crate) fn open_with_one_left(&self) -> MemoryFiles {
+        let files = MemoryFiles::default();
+        let kept = accepted(1, Moment::now());
+        backlog_in(&files).accept(&[kept], None).unwrap();
+        let files = files.reboot(Loss::Nothing);
+        self.open(open_in(&files).0);
+        files
+    }
+
+    /// Claims what is left while the disk under these files gives nothing.
+    pub(crate) fn claim_in_vain(&self, files: &MemoryFiles) {
+        files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
+        assert!(self.claim(LaneId::IOS, 1).notifications.is_empty());
+    }
+
+    /// Remembers purges until no more are.
+    pub(crate) fn call_off_as_many_as_it_may(&self) {
+        let mut names = (0..).map(|number: u32| number.to_string());
+        let mut add = || {
+            let name = names.next().unwrap();
+            self.called_off.add(&name, Moment::now().unix, || true)
+        };
+        while add() {}
+    }
 }
 
 pub(super) fn no_logs() -> Logs {

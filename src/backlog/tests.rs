@@ -4,7 +4,7 @@ use crate::delivery::fixture::idle_lane;
 use crate::delivery::outcome::Settlement;
 use crate::delivery::reasons::PURGED;
 use crate::delivery::register::{Marks, Remembered};
-use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
+use crate::journal::fixture::{Loss, MemoryFiles};
 use crate::lane::Lanes;
 use crate::live::Live;
 
@@ -87,17 +87,11 @@ fn what_was_purged_is_kept_once_its_line_is_written() {
 
 #[test]
 fn what_cannot_be_read_is_a_warning() {
-    let (files, now) = (MemoryFiles::default(), Moment::now());
-    backlog_in(&files)
-        .accept(&[accepted(1, now)], None)
-        .unwrap();
-    let backlog = backlog_in(&files.reboot(Loss::Nothing));
+    let backlog = Backlog::default();
+    let files = backlog.open_with_one_left();
+    backlog.ready();
     assert_eq!(backlog.warning(), None);
-    drop(backlog);
-    let files = files.reboot(Loss::Nothing);
-    let backlog = backlog_in(&files);
-    files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
-    assert!(backlog.claim(LaneId::IOS, 1).notifications.is_empty());
+    backlog.claim_in_vain(&files);
     let warning = backlog.warning().unwrap();
     assert!(warning.contains("outstanding cannot be read"), "{warning}");
     // Pushes are taken all the same.
@@ -185,12 +179,7 @@ fn a_purge_means_what_a_lane_that_is_put_away_has_still_to_leave_here() {
     assert!(backlog.called_off.lock().has(&push(now)));
     // When no more can be remembered for those of a disabled platform, that is said.
     assert!(!whereabouts.purge("sale").unwrap().misses_disabled);
-    let mut numbers = 0..;
-    let mut add = || {
-        let name = numbers.next().unwrap().to_string();
-        backlog.called_off.add(&name, now.unix, || true)
-    };
-    while add() {}
+    backlog.call_off_as_many_as_it_may();
     let purged = whereabouts.purge("one more").unwrap();
     assert!(purged.misses_disabled);
     assert!(

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
 use crate::api::plan::UNSENT_LOGGED_MAX;
-use crate::backlog::{Purged, PushState};
+use crate::backlog::{Backlog, Purged, PushState};
 use crate::delivery::outcome::Settlement;
 use crate::delivery::register::{Marks, Remembered};
 use crate::push::{Content, End};
@@ -245,6 +245,39 @@ fn a_purge_that_a_crash_would_undo_says_so() {
             "{body}"
         );
     }
+}
+
+#[test]
+fn a_purge_that_is_not_kept_or_that_cannot_be_remembered_is_no_success() {
+    let site = site(Some(10), None);
+    let (register, backlog) = (&site.host.register, &site.service.backlog);
+    let files = backlog.open_with_one_left();
+    register.set_backlog(Arc::<Backlog>::clone(backlog));
+    let (told, backlog) = (Arc::clone(register), Arc::clone(backlog));
+    let logs = &site.service.whereabouts.logs;
+    logs.on_written(move |access, error| told.written(access, error));
+    let mut web = web(site);
+    let two = ["sale", "offer"].map(|name| {
+        format!(r#"{{"token":["a"],"platform":1,"message":"m","identifier":"{name}"}}"#)
+    });
+    assert_eq!(web.push(&two.join(",")).status, 200);
+    let mut purge = |name: &str| web.ask("DELETE", &format!("/pushes?identifier={name}"), "");
+    let got = purge("sale");
+    let body = "{\"message\":\"ok\",\"purged\":1,\"unread\":1}\n";
+    assert_eq!((got.status, &*got.body), (200, body));
+    files.fail_syncs(true);
+    let got = purge("offer");
+    assert_eq!((got.status, got.field("retry-after")), (500, None));
+    assert!(
+        got.body.contains("would bring them back") && got.body.contains("\"purged\":1"),
+        "{}",
+        got.body
+    );
+    backlog.call_off_as_many_as_it_may();
+    let got = purge("another");
+    assert_eq!((got.status, got.field("retry-after")), (503, Some("1")));
+    let said = "too many purges while pushes are still read from the journal";
+    assert_eq!(got.body, format!("{{\"message\":\"{said}\"}}\n"));
 }
 
 /// Otherwise it would be another one after a crash.

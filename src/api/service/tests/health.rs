@@ -4,6 +4,24 @@ use super::*;
 use crate::api::lane_state;
 use crate::api::stat::{ByLane, LaneStat, LaneState, Sending, StatApp};
 
+#[test]
+fn what_cannot_be_read_of_the_journal_is_told() {
+    let site = site(Some(100), None);
+    let backlog = Arc::clone(&site.service.backlog);
+    let files = backlog.open_with_one_left();
+    let mut web = web(site);
+    let mut health = || {
+        let got = web.ask("GET", "/healthz", "");
+        assert_eq!(got.status, 200);
+        got.body
+    };
+    assert!(!health().contains("journal"));
+    backlog.claim_in_vain(&files);
+    let told = health();
+    let said = "\"journal\":\"some of what is outstanding cannot be read";
+    assert!(told.contains(said), "{told}");
+}
+
 /// What `/healthz` answers where pushes are taken.
 fn healthy(lanes: &[(LaneId, LaneState)], journal: Option<&str>, logs: Option<&str>) -> String {
     let lanes = lanes.iter().cloned();
