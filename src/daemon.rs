@@ -157,7 +157,7 @@ impl Daemon {
             backlog: Arc::clone(&backlog),
             logs: logs.clone(),
         };
-        let service = service(config, &bound, &lanes, &logs, whereabouts)?;
+        let service = service(config, &bound, whereabouts)?;
         let listen = || listen(bound, config, Arc::clone(&service));
         // Whoever holds an inherited socket keeps callers waiting, which is better than a refusal.
         let (now, later) = if is_inherited {
@@ -407,13 +407,11 @@ fn say(warning: &config::Warning) {
 fn service(
     config: &Config,
     bound: &Bound,
-    lanes: &Arc<Live<Lanes<RunningLane>>>,
-    logs: &Logs,
     whereabouts: Whereabouts,
 ) -> Result<Arc<Service>, StartError> {
     let terms = terms(config)?;
     Ok(Arc::new(Service {
-        lanes: Arc::clone(lanes),
+        lanes: Arc::clone(&whereabouts.lanes),
         terms: Live::new(terms),
         is_on_loopback: bound.is_on_loopback(),
         ids: Ids::of(config.core.node),
@@ -423,8 +421,8 @@ fn service(
         turnstile: Turnstile::default(),
         watcher: OnceLock::new(),
         backlog: Arc::clone(&whereabouts.backlog),
+        lines: Lines::new(whereabouts.logs.clone()),
         whereabouts,
-        lines: Lines(logs.clone()),
         turned_away: TurnedAway::default(),
         config: Live::new(config.effective_json().to_string().into()),
         connections_per_lane: config.core.workers.get(),

@@ -222,7 +222,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         },
         lanes,
         backlog,
-        lines: Lines(host.logs.clone()),
+        lines: Lines::new(host.logs.clone()),
         turned_away: TurnedAway::default(),
         config: Live::new(br#"{"core":{"port":"1056"}}"#.to_vec()),
         connections_per_lane: 2,

@@ -24,11 +24,21 @@ const LINES_WITHIN: Duration = Duration::from_secs(1);
 /// What APNs says of a device token that is none, as Gaurun put it: scripts that screen match it.
 const BAD_DEVICE_TOKEN: &str = "bad device token";
 
-/// Writes them.
+/// The API's hold of the logs: it writes the lines of requests, and of pushes that no lane has.
 #[derive(Clone, Debug)]
-pub struct Lines(pub Logs);
+pub struct Lines(Logs);
 
 impl Lines {
+    /// Lines that go to these logs.
+    pub fn new(logs: Logs) -> Self {
+        Self(logs)
+    }
+
+    /// What is wrong with the logs; no paths are in it.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.0.trouble()
+    }
+
     /// An accepted-request line.
     pub(super) fn request(&self, head: &Head) {
         with_lines(&self.0.access, |out, at| {

@@ -175,7 +175,7 @@ impl Service {
         let lanes = self.lanes.get();
         let of_lane = |id| Some((id, lane_state::of(&lanes.get(id)?.lane)));
         let lanes = lanes.known().filter_map(of_lane);
-        healthy(lanes, self.backlog.warning(), self.lines.0.trouble())
+        healthy(lanes, self.backlog.warning(), self.lines.trouble())
     }
 
     /// Streams to the providers.
