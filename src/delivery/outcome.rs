@@ -36,7 +36,7 @@ pub struct Settlement {
     /// The name that FCM gave the message which it took.
     pub message_name: Option<Box<str>>,
     /// What the provider's answer means for the device token.
-    pub token: TokenEffect,
+    pub token_effect: TokenEffect,
     /// Since when the device token is dead, in milliseconds since the Unix epoch, if the provider
     /// said so.
     pub gone_since_ms: Option<u64>,
@@ -56,7 +56,7 @@ impl Settlement {
             error,
             apns_id: None,
             message_name: None,
-            token: TokenEffect::Keep,
+            token_effect: TokenEffect::Keep,
             gone_since_ms: None,
             attempt,
             took: Duration::ZERO,

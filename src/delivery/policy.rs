@@ -203,7 +203,7 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
         error: answer.error,
         apns_id: answer.apns_id,
         message_name: answer.message_name,
-        token: answer.token,
+        token_effect: answer.token,
         gone_since_ms: answer.gone_since_ms,
         attempt: push.attempts,
         took: Duration::ZERO,

@@ -99,7 +99,7 @@ fn success_and_refusal_settle_at_once_with_the_provider_s_words() {
     );
     assert_eq!(settlement.apns_id.as_deref(), Some("an-id"));
     assert_eq!(settlement.message_name.as_deref(), Some("a-name"));
-    let of_token = (settlement.token, settlement.gone_since_ms);
+    let of_token = (settlement.token_effect, settlement.gone_since_ms);
     assert_eq!(of_token, (TokenEffect::Suspect, Some(17)));
 
     for verdict in [Verdict::Refused, Verdict::Stopped] {

@@ -103,11 +103,11 @@ fn each_sink_hears_once_of_a_settlement_that_keeps_what_the_answer_said() {
         apns::answer,
     );
     assert_eq!((gone.end, gone.took, written), (End::Failed, long, 1));
-    let said = (gone.token, gone.gone_since_ms);
+    let said = (gone.token_effect, gone.gone_since_ms);
     assert_eq!(said, (TokenEffect::Dead, Some(1_577_836_800_000)));
     let (taken, written) = settle(200, br#"{"name":"projects/p/messages/0:1%2"}"#, fcm::answer);
     assert_eq!((taken.end, taken.took, written), (End::Succeeded, long, 1));
-    let said = (taken.token, taken.message_name.as_deref());
+    let said = (taken.token_effect, taken.message_name.as_deref());
     assert_eq!(said, (TokenEffect::Keep, Some("projects/p/messages/0:1%2")));
     let figures = lane.stats().figures();
     let counted = (figures.push_success, figures.push_error);
