@@ -99,7 +99,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// From now on that journal keeps it; the first call counts.
+    /// Has that journal keep the backlog from now on; the first call counts.
     pub fn open(&self, journal: Arc<Journal>) {
         let _already_open = self.journal.set(journal).is_err();
     }
@@ -113,7 +113,7 @@ impl Backlog {
         self.journal.get().map(AsRef::as_ref)
     }
 
-    /// Whether somebody was to keep it, from the start on.
+    /// Whether somebody keeps the backlog, able to or not; nobody does before [`Backlog::open`].
     pub fn is_kept(&self) -> bool {
         self.journal().is_some()
     }
@@ -123,13 +123,13 @@ impl Backlog {
         self.journal().is_some_and(Journal::keeps)
     }
 
-    /// Why no push is looked at yet.
+    /// The reason why no push is looked at yet, if that is so.
     pub fn is_not_ready(&self) -> Option<&'static str> {
         let is_ready = self.is_ready.load(Ordering::Acquire);
         (!is_ready).then_some(RECOVERING)
     }
 
-    /// Why pushes are refused.
+    /// The reason why pushes are refused, if they are.
     pub fn trouble(&self) -> Option<String> {
         if let Some(why) = self.is_not_ready() {
             return Some(why.to_owned());
@@ -140,7 +140,7 @@ impl Backlog {
         }
     }
 
-    /// What is wrong although pushes are taken.
+    /// What is wrong with the backlog although pushes are taken, if anything is.
     pub fn warning(&self) -> Option<&'static str> {
         self.journal()?.has_unread().then_some(UNREAD)
     }

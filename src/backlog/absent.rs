@@ -54,7 +54,7 @@ struct Sweep {
 }
 
 impl Absent {
-    /// Those of the lane, which the configuration disables.
+    /// The pushes of a lane that the configuration disables.
     pub fn new(
         (id, stats): (LaneId, Arc<LaneStats>),
         limits: Limits,
@@ -77,12 +77,12 @@ impl Absent {
         }
     }
 
-    /// Whose they are.
+    /// The lane that the pushes are for.
     pub fn id(&self) -> LaneId {
         self.id
     }
 
-    /// What the operator is told of them, if there are any.
+    /// What the operator is told of the pushes, if there are any.
     pub fn told(&self, backlog: &Backlog) -> Option<String> {
         let unfed = Some(backlog.unclaimed(self.id)).filter(|unfed| *unfed > 0)?;
         let stay = count::of(unfed, "push to it stays", "pushes to it stay");
@@ -93,7 +93,7 @@ impl Absent {
         ))
     }
 
-    /// Has them looked through at once, by other limits.
+    /// Has the pushes looked through at once, by other limits.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits.set(limits);
         self.due = moment::now();
@@ -103,12 +103,12 @@ impl Absent {
         }
     }
 
-    /// Has them looked through at once, since others have come.
+    /// Has the pushes looked through at once, since others have come.
     pub fn look_again(&mut self) {
         (self.due, self.sweep, self.left) = (moment::now(), None, u64::MAX);
     }
 
-    /// Settles those whose time has passed, or some of them; when to go on, if any are left.
+    /// Settles pushes whose time has passed, or some of them; when to go on, if any are left.
     pub fn settle(&mut self, backlog: &Backlog, now: Moment) -> Option<Instant> {
         let unsettled = backlog.unclaimed(self.id);
         if unsettled == 0 {

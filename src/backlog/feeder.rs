@@ -37,7 +37,7 @@ const AT_A_TIME: usize = 4096;
 /// Why a lane rests whose provider asked for it before this start.
 const RESTED: &str = "asked for before the last start";
 
-/// The running thread.
+/// The running thread that feeds the lanes.
 #[derive(Debug)]
 pub struct Feeder {
     words: Sender<Word>,
@@ -140,7 +140,7 @@ impl Feeder {
         })
     }
 
-    /// What tells that it lives.
+    /// The sign of life of the feeder's thread.
     pub fn heartbeat(&self) -> Heartbeat {
         self.heartbeat.clone()
     }
@@ -178,7 +178,7 @@ impl Feeder {
         self.tell(Word::Limits(Box::new(of)));
     }
 
-    /// Has it feed no more; what is not fed stays in the journal.
+    /// Has the feeder feed no more; what is not fed stays in the journal.
     pub fn stop(&self) {
         self.tell(Word::Stop);
     }
@@ -188,8 +188,8 @@ impl Feeder {
         let _heard = self.words.send(word).is_ok();
     }
 
-    /// Waits for its end: it may be waiting for a log that is full, so that must have been told to
-    /// hurry.
+    /// Waits for the feeder's end: it may be waiting for a log that is full, so that must have been
+    /// told to hurry.
     pub fn end(self) {
         if self.thread.join().is_err() {
             ::log::error!("the feeder of the journal's pushes panicked");

@@ -7,19 +7,19 @@ use crate::push::LaneId;
 /// What is known of one push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushState {
-    /// It waits for its provider; so many attempts have counted.
+    /// The push waits in its lane, with its connection thread, or in the backlog for its lane.
     Queued {
         /// Where it goes.
         lane: LaneId,
     },
-    /// It was sent and is not answered.
+    /// The push was sent and is not answered.
     InFlight {
         /// Where it goes.
         lane: LaneId,
         /// The attempt that is under way, from 1.
         attempt: u16,
     },
-    /// It waits for its next attempt.
+    /// The push waits for its next attempt.
     Retrying {
         /// Where it goes.
         lane: LaneId,
@@ -28,9 +28,9 @@ pub enum PushState {
         /// When it is due, since the Unix epoch.
         at: Duration,
     },
-    /// It has ended, and that is not kept yet: after a crash it would be outstanding.
+    /// The push has ended, and that is not kept yet: after a crash it would be outstanding.
     Settling(Ending),
-    /// It has ended.
+    /// The push has ended.
     Settled(Ending),
     /// No push of that id is outstanding or remembered.
     Unknown,

@@ -47,7 +47,8 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// A settlement that no provider's answer decided, with our word for it.
+    /// A settlement with a sentence of ours, and with nothing that a provider's answer would say:
+    /// who settles by an answer all the same adds its status and its word.
     pub fn of_ours(end: End, reason: &'static str, error: String, attempt: u16) -> Self {
         Self {
             end,

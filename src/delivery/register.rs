@@ -18,13 +18,13 @@ use crate::push::{End, LaneId, Push, PushId, Waits};
 /// One push that has ended.
 #[derive(Clone, Debug)]
 pub struct Remembered {
-    /// Which.
+    /// The push.
     pub id: PushId,
-    /// Where it went.
+    /// The lane that the push went to.
     pub lane: LaneId,
-    /// How it ended.
+    /// The final word on the push.
     pub settlement: Settlement,
-    /// When, since the Unix epoch.
+    /// When the push ended, since the Unix epoch.
     pub at: Duration,
 }
 
@@ -38,6 +38,8 @@ pub struct Marks {
 }
 
 /// The backlog, as far as delivery tells it something. Only [`Keeper::hand`] may wait for a disk.
+///
+/// A trait, although the product has one backlog: that one knows delivery, which is not to know it.
 pub trait Keeper: Send + Sync {
     /// These pushes have ended, and their lines are written.
     fn settle(&self, ended: &[(PushId, End)]);

@@ -1,5 +1,6 @@
-//! What becomes of pushes after an attempt: settlements go to their sinks, retries back to the
-//! lane. One settler for each connection thread.
+//! What becomes of pushes after an attempt, and of those that end without one (expired, purged,
+//! damaged): settlements go to their sinks, retries back to the lane. One settler for each thread
+//! that has pushes in hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
