@@ -144,14 +144,22 @@ impl Daemon {
 
     /// Pushes settled as succeeded and as failed, by the daemon's own count.
     pub(crate) fn settled(&self, platform: LaneId) -> Result<(u64, u64), Failure> {
-        let stat = self.stat("/stat/app")?;
-        let number = |key| {
-            let number = stat
-                .get(platform.platform())
-                .and_then(|lane| lane.get(key)?.as_u64());
-            number.ok_or_else(|| Failure::from(format!("no {platform} {key} in /stat/app")))
-        };
+        let number = |key| self.number(platform, key);
         Ok((number("push_success")?, number("push_error")?))
+    }
+
+    /// How often a push of that lane was to be sent again: no more of them wait for that.
+    pub(crate) fn retries(&self, platform: LaneId) -> Result<u64, Failure> {
+        self.number(platform, "retries")
+    }
+
+    /// A lane's number in `/stat/app`.
+    fn number(&self, platform: LaneId, key: &str) -> Result<u64, Failure> {
+        let stat = self.stat("/stat/app")?;
+        let number = stat
+            .get(platform.platform())
+            .and_then(|lane| lane.get(key)?.as_u64());
+        number.ok_or_else(|| format!("no {platform} {key} in /stat/app").into())
     }
 
     /// Bytes of memory that it occupies.

@@ -98,7 +98,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Stalled>, Failure> {
         refused.extend([took]);
     }
     let resident = sick.resident()?;
-    let allowed = allowed(queue);
+    let allowed = allowed(queue, sick.retries(LaneId::ANDROID)?);
     if resident > allowed {
         return Err(format!("{resident} bytes of memory where {allowed} are allowed").into());
     }
@@ -144,11 +144,12 @@ fn silent_request(first: u64, pushes: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(b"]}");
 }
 
-/// The formula of sterna-limits(7), for these pushes and a handful of callers' connections.
-fn allowed(queue: u32) -> u64 {
+/// The formula of sterna-limits(7), for these pushes, of which so many at most wait to be tried
+/// again, and a handful of callers' connections.
+fn allowed(queue: u32, tried: u64) -> u64 {
     let threads = 2 * std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
-    let push = 8 + TOKEN + 400 + MESSAGE.len() as u64 + PAYLOAD_AROUND + JOURNAL + TRIED;
-    (48 << 20) + threads * (3 << 20) + u64::from(queue) * push
+    let push = 20 + TOKEN + 400 + MESSAGE.len() as u64 + PAYLOAD_AROUND + JOURNAL;
+    (48 << 20) + threads * (3 << 20) + u64::from(queue) * push + tried * TRIED
 }
 
 /// Turns of either daemon, so that what happens to the machine happens to both.
@@ -161,7 +162,7 @@ const BATCH: u32 = 100;
 const TOKEN: u64 = 159;
 /// Bytes of a payload beside the message.
 const PAYLOAD_AROUND: u64 = 100;
-/// Bytes more of a push that has been tried.
+/// Bytes more of a push that was tried and waits to be tried again.
 const TRIED: u64 = 200;
 /// Bytes of memory that the journal has for a notification.
 const JOURNAL: u64 = 70;
