@@ -162,6 +162,13 @@ impl Daemon {
         number.ok_or_else(|| format!("no {platform} {key} in /stat/app").into())
     }
 
+    /// Pushes that are accepted and not settled.
+    pub(crate) fn waiting(&self) -> Result<u64, Failure> {
+        let stat = self.stat("/stat/app")?;
+        let waiting = stat.get("queue_usage").and_then(Value::as_u64);
+        Ok(waiting.ok_or("no queue_usage in /stat/app")?)
+    }
+
     /// Bytes of memory that it occupies.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
         let stat = self.stat("/stat/runtime")?;

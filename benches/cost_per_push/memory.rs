@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io::Write as _;
 
+use serde_json::Value;
 use sterna::push::LaneId;
 
 use super::Failure;
@@ -73,15 +74,22 @@ fn take(waiting: Waiting, pushes: u32) -> Result<Taken, Failure> {
     let directory = tempfile::tempdir()?;
     let simulator = Simulator::start(&directory.path().join("simulator"))?;
     let daemon = Daemon::start(directory.path(), &simulator.site.config, &[])?;
-    daemon.ask("PUT", &format!("/lanes/{}/pause", waiting.lane))?;
+    let paused = daemon.ask("PUT", &format!("/lanes/{}/pause", waiting.lane))?;
+    if paused.get("state").and_then(Value::as_str) != Some("paused") {
+        return Err(format!("{} is not paused: {paused}", waiting.lane).into());
+    }
     let mut caller = Caller::connect(daemon.address())?;
     let of_request = waiting.notifications * waiting.tokens;
     let warm = waiting.post(&mut caller, 0..pushes.div_ceil(WARM_SHARE * of_request))?;
     let before = daemon.resident()?;
     let requests = pushes.div_ceil(of_request);
     let all = waiting.post(&mut caller, warm..warm + requests)?;
-    let pushes = (all - warm) * of_request;
     let taken = daemon.resident()?.saturating_sub(before);
+    let (posted, waits) = (u64::from(all * of_request), daemon.waiting()?);
+    if waits != posted {
+        return Err(format!("{waits} pushes wait of {posted} that were posted").into());
+    }
+    let pushes = (all - warm) * of_request;
     Ok(Taken {
         waiting,
         pushes,
