@@ -5,6 +5,7 @@
 //! is told. After each reading one push may go as a probe.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::credential_files::CredentialFiles;
+use super::dialling::panic_text;
 use super::present_route::PresentRoute;
 use super::route::Route;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
@@ -92,8 +94,11 @@ impl CredentialReader {
         let thread = thread::Builder::new()
             .name(format!("{}-files", self.lane))
             .spawn(move || {
-                reader.run(&rung, &beats);
+                let run = catch_unwind(AssertUnwindSafe(|| reader.run(&rung, &beats)));
                 beats.end();
+                if let Err(panic) = run {
+                    reader.recover(panic_text(&*panic));
+                }
             })?;
         Ok(Running {
             bell,
@@ -111,6 +116,17 @@ impl CredentialReader {
                 self.lane
             );
         }
+    }
+
+    /// The thread has panicked, perhaps as it read: what is still held is read for again.
+    fn recover(&self, panic: &str) {
+        ::log::error!(
+            "{}: the thread that reads the credential files again panicked ({panic}); it is \
+             started again. This is a fault of Sterna: please report it with this line",
+            self.lane
+        );
+        let seed = Moment::now().unix.subsec_nanos();
+        self.lane.credential_read(moment::now(), seed.into());
     }
 
     fn run(&self, rung: &Receiver<()>, heartbeat: &Heartbeat) {

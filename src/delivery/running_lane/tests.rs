@@ -1,4 +1,5 @@
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::http2::Options;
@@ -76,11 +77,16 @@ fn threads(name: &str) -> usize {
 }
 
 /// Waits until there are so many threads whose name begins so.
+#[track_caller]
 fn await_threads(name: &str, many: usize) {
+    await_that(|| threads(name) == many);
+}
+
+#[track_caller]
+fn await_that(condition: impl Fn() -> bool) {
     let until = moment::now() + AMPLE;
-    while threads(name) != many {
-        let there = threads(name);
-        assert!(moment::now() < until, "{there} threads {name}, not {many}");
+    while !condition() {
+        assert!(moment::now() < until, "it does not come to be");
         std::thread::yield_now();
     }
 }
@@ -103,17 +109,23 @@ fn fifty_idle_lanes_have_no_thread_and_one_each_when_there_is_something_to_send(
     await_threads("fifty", 0);
 }
 
-#[test]
-fn the_files_of_a_credential_are_read_by_a_thread_while_the_lane_is_held_for_it() {
-    let lanes = lanes("held", 2);
-    let lane = &lanes[0].lane;
+/// The provider has refused the credential that the lane has now.
+fn refuse(lane: &Lane) {
     let refusal = CredentialRefusal {
         reason: "InvalidProviderToken".into(),
         text: "no key of this team".into(),
         ends_with: EndsWith::Probe,
     };
+    let generation = lane.holding().route_generation();
+    lane.refuse(refusal, generation, None, None, Moment::now(), 0);
+}
+
+#[test]
+fn the_files_of_a_credential_are_read_by_a_thread_while_the_lane_is_held_for_it() {
+    let lanes = lanes("held", 2);
+    let lane = &lanes[0].lane;
     for _ in 0..2 {
-        lane.refuse(refusal.clone(), 0, None, None, Moment::now(), 0);
+        refuse(lane);
         await_threads("held", 1);
         lane.taken(0, moment::now());
         await_threads("held", 0);
@@ -132,4 +144,37 @@ fn a_lane_that_has_stopped_starts_no_thread() {
     lanes[0].look();
     assert_eq!(threads("stopped"), 0);
     assert_eq!(lane.take_rest().len(), 1);
+}
+
+#[test]
+fn a_reader_of_credential_files_that_panics_has_ended_and_is_started_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    let running = lanes("panic", 1).remove(0);
+    let built = Arc::new(AtomicUsize::new(0));
+    let build = {
+        let built = Arc::clone(&built);
+        move || {
+            assert!(
+                built.fetch_add(1, Ordering::AcqRel) > 0,
+                "a fault on purpose"
+            );
+            Ok(way(&Authority::new()).0)
+        }
+    };
+    let files = CredentialFiles::new(vec![file.clone()], Box::new(build));
+    running.credential.turn_to(files, way(&Authority::new()).0);
+    fs::write(&file, "another key").unwrap();
+    running
+        .lane
+        .holding()
+        .set_first_probe(Duration::from_millis(1));
+    refuse(&running.lane);
+    await_that(|| built.load(Ordering::Acquire) > 0);
+    await_that(|| running.credential.has_ended());
+    let later = moment::now() + 60 * AMPLE;
+    assert_eq!(running.overdue(later).next(), None, "a watchdog starves");
+    running.look();
+    await_that(|| running.lane.holding().route_generation() == 2);
+    assert_eq!(built.load(Ordering::Acquire), 2);
 }
