@@ -1,7 +1,11 @@
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crossbeam_channel::bounded;
+
 use super::*;
+use crate::delivery::credential_files::Unroutable;
 use crate::http2::Options;
 use crate::lane::{CredentialRefusal, EndsWith};
 use crate::log::Destination;
@@ -146,22 +150,13 @@ fn a_lane_that_has_stopped_starts_no_thread() {
     assert_eq!(lane.take_rest().len(), 1);
 }
 
-#[test]
-fn a_reader_of_credential_files_that_panics_has_ended_and_is_started_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("key");
-    let running = lanes("panic", 1).remove(0);
-    let built = Arc::new(AtomicUsize::new(0));
-    let build = {
-        let built = Arc::clone(&built);
-        move || {
-            assert!(
-                built.fetch_add(1, Ordering::AcqRel) > 0,
-                "a fault on purpose"
-            );
-            Ok(way(&Authority::new()).0)
-        }
-    };
+/// Refuses the credential of a lane whose files, in that directory, have changed meanwhile.
+fn refuse_changed(
+    running: &RunningLane,
+    directory: &Path,
+    build: impl Fn() -> Result<Route, Unroutable> + Send + 'static,
+) {
+    let file = directory.join("key");
     let files = CredentialFiles::new(vec![file.clone()], Box::new(build));
     running.credential.turn_to(files, way(&Authority::new()).0);
     fs::write(&file, "another key").unwrap();
@@ -170,6 +165,19 @@ fn a_reader_of_credential_files_that_panics_has_ended_and_is_started_again() {
         .holding()
         .set_first_probe(Duration::from_millis(1));
     refuse(&running.lane);
+}
+
+#[test]
+fn a_reader_of_credential_files_that_panics_has_ended_and_is_started_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = lanes("panic", 1).remove(0);
+    let built = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&built);
+    refuse_changed(&running, directory.path(), move || {
+        let is_first = counted.fetch_add(1, Ordering::AcqRel) == 0;
+        assert!(!is_first, "a fault on purpose");
+        Ok(way(&Authority::new()).0)
+    });
     await_that(|| built.load(Ordering::Acquire) > 0);
     await_that(|| running.credential.has_ended());
     let later = moment::now() + 60 * AMPLE;
@@ -177,4 +185,23 @@ fn a_reader_of_credential_files_that_panics_has_ended_and_is_started_again() {
     running.look();
     await_that(|| running.lane.holding().route_generation() == 2);
     assert_eq!(built.load(Ordering::Acquire), 2);
+}
+
+#[test]
+fn a_lane_has_ended_though_its_credential_files_are_still_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = lanes("still", 1).remove(0);
+    let (begins, begun) = bounded(0);
+    let (ends, ended) = bounded::<()>(0);
+    refuse_changed(&running, directory.path(), move || {
+        begins.send(()).unwrap();
+        let _ended = ended.recv().is_err();
+        Err(Unroutable("a key of no use".to_owned()))
+    });
+    begun.recv_timeout(AMPLE).unwrap();
+    running.lane.stop();
+    assert!(running.has_ended(), "it has no pushes");
+    assert!(!running.credential.has_ended());
+    drop(ends);
+    await_that(|| running.credential.has_ended());
 }
