@@ -21,9 +21,12 @@ pub(super) struct Meant {
 impl Meant {
     /// Whether a push is meant.
     pub(super) fn has(&self, push: &Push) -> bool {
-        let until = self.identifiers.get(push.note().texts.identifier);
-        until.is_some_and(|until| push.accepted().at.unix <= *until)
-            || self.pushes.contains(&push.id())
+        // A note is read at some cost, and of most pushes nothing is called off.
+        let is_named = !self.identifiers.is_empty() && {
+            let until = self.identifiers.get(push.note().texts.identifier);
+            until.is_some_and(|until| push.accepted().at.unix <= *until)
+        };
+        is_named || self.pushes.contains(&push.id())
     }
 
     fn len(&self) -> usize {
