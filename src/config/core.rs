@@ -117,8 +117,8 @@ section! {
         ("`workers` for each provider", 8),
         (1, PROVIDER_CONNECTIONS_MAX),
         "connections",
-        "Connections to all providers together, of which each that has pushes needs one; the one \
-         that was idle longest yields its own to one that has pushes",
+        "Connections to all providers together that take pushes, of which each that has pushes \
+         needs one; the one that was idle longest yields its own to one that has pushes",
     );
     /// Pushes that a lane holds at most, from reservation to settlement.
     pub queues: NonZeroUsize { take_queues(keys, document, surroundings) } = Key::number(

@@ -218,6 +218,11 @@ impl<T: Transport> Desk<T> {
         self.lane.stats().panicked();
     }
 
+    /// Whether it sends nothing more, since its place is another lane's.
+    pub fn is_going(&self) -> bool {
+        self.is_going
+    }
+
     /// What carries its connections.
     pub fn transports(&mut self) -> impl Iterator<Item = &mut T> {
         self.links.iter_mut().map(Link::transport)

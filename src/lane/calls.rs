@@ -53,8 +53,8 @@ impl Lane {
         true
     }
 
-    /// Thread `seat`, which has nothing in its hands, ends to yield its place to another lane: true
-    /// if it must. It goes on only if it is asked something.
+    /// Thread `seat`, which has nothing in its hands, ends, having yielded its place to another
+    /// lane: true if it must. It goes on only if it is asked something.
     pub fn withdraw(&self, seat: usize) -> bool {
         let withdraws = self.crew.dismiss(seat, || false);
         if withdraws {
@@ -64,13 +64,14 @@ impl Lane {
         withdraws
     }
 
-    /// Thread `seat` has ended with its lane; `is_going` if it had to for the sake of another.
-    pub fn has_ended(&self, seat: usize, is_going: bool) {
-        self.crew.has_ended(seat, is_going);
+    /// Thread `seat` has ended with its lane; `was_going` if it had to for the sake of another.
+    pub fn has_ended(&self, seat: usize, was_going: bool) {
+        self.crew.attendance().leave(seat, SeatState::Absent);
+        self.crew.has_ended(seat, was_going);
     }
 
-    /// Whether thread `seat` is to go for the sake of another lane; true once. A busy lane keeps
-    /// its last one.
+    /// Whether thread `seat` is to go for the sake of another lane, which has its place then; true
+    /// once. A busy lane keeps its last one.
     pub fn is_to_go(&self, seat: usize) -> bool {
         self.crew.is_to_go(seat, self.room.outstanding() > 0)
     }

@@ -2,8 +2,9 @@
 //!
 //! A lane that wants a thread takes a place, or waits for one; then another is asked to yield. The
 //! lane that was idle longest is, and if none is idle, for a lane without a thread, the one that
-//! has the most: a busy lane keeps one. A thread that is to go sends nothing more, and ends once
-//! what it has sent is answered.
+//! has the most: a busy lane keeps one. A thread that goes sends nothing more, and ends once what
+//! it has sent is answered; that may take as long as the provider's `timeout`, so its place is
+//! another's from the begin.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -189,28 +190,36 @@ impl ConnectionLimit {
         is_free
     }
 
-    /// A thread of that lane has ended; `was_asked` to.
-    pub(super) fn give_back(&self, id: u64, was_asked: bool) {
+    /// A thread of that lane has ended, which had given back its place before if it `was_going`;
+    /// `was_asked` says, from now on, whether it is asked to.
+    pub(super) fn give_back(&self, id: u64, was_going: bool, was_asked: impl FnOnce() -> bool) {
         let places = &mut *lock(&self.0);
-        if let Some(member) = places.members.get_mut(&id).filter(|it| it.threads > 0) {
-            member.threads -= 1;
+        let was_asked = was_asked();
+        if let Some(member) = places.members.get_mut(&id) {
+            let given = member.threads.min(usize::from(!was_going));
+            member.threads -= given;
+            places.taken -= given;
             // One that was asked too late, as it ended already, leaves a request that nobody has.
             let asked = member.asked.saturating_sub(usize::from(was_asked));
             member.asked = asked.min(member.threads);
-            places.taken -= 1;
         }
     }
 
-    /// Whether a thread of that lane that was asked to go is to, now that the lane `is_busy` or
-    /// not.
-    pub(super) fn goes(&self, id: u64, is_busy: bool) -> bool {
+    /// Whether a thread of that lane that was asked to go does, now that the lane `is_busy` or not;
+    /// `note` is told before another can be asked. If it does, it has given back its place.
+    pub(super) fn goes(&self, id: u64, is_busy: bool, note: impl FnOnce(bool)) -> bool {
         let places = &mut *lock(&self.0);
         let Some(member) = places.members.get_mut(&id) else {
             return true;
         };
-        let goes = !is_busy || member.stay() > 0;
-        if !goes {
-            member.asked = member.asked.saturating_sub(1);
+        let goes = !is_busy || member.threads > member.asked.max(1);
+        note(goes);
+        member.asked = member.asked.saturating_sub(1);
+        if goes {
+            let given = member.threads.min(1);
+            member.threads -= given;
+            places.taken -= given;
+        } else {
             places.ask_for_waiting();
         }
         goes

@@ -2,7 +2,7 @@
 //! and which of them may connect.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
@@ -26,8 +26,8 @@ pub struct Crew {
     start: OnceLock<Start>,
     /// What bounds their number, and as whom that knows them.
     limit: OnceLock<(Arc<ConnectionLimit>, u64)>,
-    /// Those that are asked to go for the sake of another lane.
-    to_go: Box<[AtomicBool]>,
+    /// Whether they go for the sake of another lane: [`STAYS`], [`ASKED`] or [`GOES`].
+    to_go: Box<[AtomicU8]>,
     /// Since when there has been nothing to do.
     idle_since: Mutex<Option<Instant>>,
     inquiries: Inquiries,
@@ -35,6 +35,13 @@ pub struct Crew {
     /// Wakes who reads the credential files again.
     reader: OnceLock<Wake>,
 }
+
+/// The thread has its place.
+const STAYS: u8 = 0;
+/// It is to give its place back, or to say that it does not.
+const ASKED: u8 = 1;
+/// It has given its place back, and is asked no more.
+const GOES: u8 = 2;
 
 impl Crew {
     /// A crew of at most so many threads.
@@ -44,7 +51,7 @@ impl Crew {
             wakes: (0..threads).map(|_| Mutex::default()).collect(),
             start: OnceLock::new(),
             limit: OnceLock::new(),
-            to_go: (0..threads).map(|_| AtomicBool::new(false)).collect(),
+            to_go: (0..threads).map(|_| AtomicU8::new(STAYS)).collect(),
             idle_since: Mutex::default(),
             inquiries: Inquiries::new(threads),
             dial: Mutex::default(),
@@ -104,11 +111,11 @@ impl Crew {
         let _already_shares = self.limit.set((limit, id)).is_err();
     }
 
-    /// Thread `seat` has ended and yields its place, as it had to if it `is_going`.
-    pub(super) fn has_ended(&self, seat: usize, is_going: bool) {
-        let was_asked = self.takes_leave(seat) || is_going;
+    /// Thread `seat` has ended and gives its place back, unless it had when it began to go.
+    pub(super) fn has_ended(&self, seat: usize, was_going: bool) {
         if let Some((limit, id)) = self.limit.get() {
-            limit.give_back(*id, was_asked);
+            let stays = |it: &AtomicU8| it.swap(STAYS, Ordering::AcqRel) == ASKED;
+            limit.give_back(*id, was_going, || self.to_go.get(seat).is_some_and(stays));
             limit.hand_on();
         }
     }
@@ -127,27 +134,27 @@ impl Crew {
             seats.filter(move |seat| self.attendance.is(*seat, state))
         });
         let is_free = |seat: &usize| {
-            let flag = self.to_go.get(*seat);
-            flag.is_some_and(|flag| !flag.swap(true, Ordering::AcqRel))
+            let (set, fetch) = (Ordering::AcqRel, Ordering::Relaxed);
+            let to_go = self.to_go.get(*seat);
+            to_go.is_some_and(|it| it.compare_exchange(STAYS, ASKED, set, fetch).is_ok())
         };
         let asked = by_state.into_iter().find(is_free);
         asked.inspect(|seat| self.wake(*seat)).is_some()
     }
 
-    /// Whether thread `seat` is asked to go; true once.
-    fn takes_leave(&self, seat: usize) -> bool {
-        let flag = self.to_go.get(seat);
-        flag.is_some_and(|flag| flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::AcqRel))
-    }
-
-    /// Whether thread `seat` is to go, which it is not if the lane `is_busy` with it alone.
+    /// Whether thread `seat` is to go, which it is not if the lane `is_busy` with it alone; true
+    /// once. Its place is another's then.
     pub(super) fn is_to_go(&self, seat: usize, is_busy: bool) -> bool {
-        if !self.takes_leave(seat) {
+        let to_go = self.to_go.get(seat);
+        let asked = to_go.filter(|it| it.load(Ordering::Relaxed) == ASKED);
+        let Some((asked, (limit, id))) = asked.zip(self.limit.get()) else {
             return false;
-        }
-        let limit = self.limit.get();
-        let goes = limit.is_none_or(|(limit, id)| limit.goes(*id, is_busy));
-        if !goes {
+        };
+        let note = |goes| asked.store(if goes { GOES } else { STAYS }, Ordering::Release);
+        let goes = limit.goes(*id, is_busy, note);
+        if goes {
+            limit.hand_on();
+        } else {
             // Others hear of it when there is nothing to do again, however soon that is.
             *lock(&self.idle_since) = None;
         }

@@ -83,7 +83,7 @@ impl Site {
                 max_age: Duration::from_secs(dice.one_of(&[90, 1000, 86_400, 86_400])),
                 resend_unknown: dice.chance(850),
             },
-            timeout: Duration::from_secs(dice.one_of(&[2, 5, 10, 30])),
+            timeout: Duration::from_secs(dice.one_of(&[2, 5, 10, 30, 150])),
             threads: dice.one_of(&[1, 1, 2, 3, 5]),
             capacity: usize::try_from(dice.one_of(&[10, 60, 1000])).unwrap(),
             idle_timeout: Duration::from_secs(dice.one_of(&[5, 60, 600])),

@@ -255,9 +255,10 @@ impl World {
         self.stopped && self.called.is_empty() && self.seats.iter().all(|seat| seat.over)
     }
 
-    /// Threads that run.
+    /// Threads that run, and have not given their place to another lane.
     fn threads(&self) -> usize {
-        self.seats.iter().filter(|seat| !seat.over).count()
+        let stays = |seat: &&Seat| !seat.over && !seat.desk.is_going();
+        self.seats.iter().filter(stays).count()
     }
 
     /// What waits is looked after by somebody, whoever has ended meanwhile, unless other lanes have

@@ -1,5 +1,6 @@
 //! How a connection thread yields its place to a thread of another lane, where their number is
-//! bounded: it sends nothing more, and ends once what it has sent is answered.
+//! bounded: it sends nothing more, gives its place back, and ends once what it has sent is
+//! answered.
 
 use super::super::link::YIELDED;
 use super::super::transport::Transport;
@@ -8,7 +9,7 @@ use super::Desk;
 impl<T: Transport> Desk<T> {
     /// Lets the connection go if this thread is to.
     pub(super) fn yield_place(&mut self) {
-        self.is_going |= self.lane.is_to_go(self.seat);
+        self.is_going = self.is_going || self.lane.is_to_go(self.seat);
         if self.is_going
             && let Some(link) = &mut self.links.present
         {

@@ -112,6 +112,36 @@ fn each_busy_lane_keeps_one_thread() {
 }
 
 #[test]
+fn nobody_waits_for_the_last_answers_of_a_thread_that_goes() {
+    let site = Site::new(2, 3);
+    (0..2).for_each(|_| site.enqueue(0, 1));
+    site.enqueue(1, 1);
+    let (lane, other) = (&site.lanes[0], &site.lanes[1]);
+    let going: Vec<_> = (0..3).filter(|seat| lane.is_to_go(*seat)).collect();
+    assert_eq!(going.len(), 1);
+    assert_eq!(other.crew().attendance().present(), 1);
+    site.enqueue(2, 1);
+    assert!(
+        (0..3).all(|seat| !lane.is_to_go(seat)),
+        "it keeps the other"
+    );
+    assert!(lane.withdraw(going[0]));
+    assert_eq!(site.threads(), [1, 1, 0], "its place was given back once");
+}
+
+#[test]
+fn who_has_ended_with_its_lane_is_not_asked_for_a_place() {
+    let site = Site::new(3, 3);
+    (0..3).for_each(|_| site.enqueue(0, 1));
+    site.lanes[0].has_ended(0, false);
+    site.enqueue(1, 1);
+    assert_eq!(site.threads(), [2, 1, 0]);
+    site.enqueue(2, 1);
+    site.look(0);
+    assert_eq!(site.threads(), [1, 1, 1]);
+}
+
+#[test]
 fn who_turns_busy_before_it_has_gone_keeps_its_last_thread() {
     let site = Site::new(1, 2);
     site.enqueue(0, 1);
@@ -152,7 +182,7 @@ fn a_thread_that_was_asked_as_it_ended_is_waited_for_no_more() {
     site.enqueue(0, 1);
     site.settle(0, 1);
     site.enqueue(1, 1);
-    site.limit.give_back(1, false);
+    site.limit.give_back(1, false, || false);
     assert_eq!(lock(&site.limit.0).asked(), 0);
     site.limit.set_most(1);
     assert_eq!(lock(&site.limit.0).taken, 1, "the other lane has it");
