@@ -1,8 +1,8 @@
 //! The wiring: what starts when, who knows whom, and how it all ends.
 //!
-//! Start: logs, credentials, what only one daemon can have (see `holdings`), port, lanes with their
-//! threads, listener, journal. A failure before the listener leaves nothing behind but a directory
-//! for the journal; until that is read, the listener refuses. End: see `ending`.
+//! Start: logs, credentials, what only one daemon can have (see `holdings`), port, lanes,
+//! listener, journal. A failure before the listener leaves nothing behind but a directory for the
+//! journal; until that is read, the listener refuses. End: see `ending`.
 
 #[cfg(debug_assertions)]
 mod crash_files;

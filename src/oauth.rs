@@ -1,5 +1,4 @@
-//! Access tokens for Google's APIs: one exchange at a time for all threads of a lane, ahead of
-//! expiry.
+//! Access tokens for Google's APIs: one exchange at a time for an account, ahead of expiry.
 //!
 //! [`AccessTokens`] is the shell: it exchanges signed assertions for access tokens and rings bells,
 //! so that a connection thread never waits for it. When to exchange, when to back

@@ -194,7 +194,7 @@ pub(super) struct Serve {
         value_parser = Port::from_str,
     )]
     pub(super) port: Option<Port>,
-    /// Connection threads per provider, instead of the file's
+    /// Connection threads per provider at most, instead of the file's
     #[arg(short = 'w', long, alias = "w", value_name = "N")]
     pub(super) workers: Option<NonZeroUsize>,
     /// Pushes that may wait per provider, instead of the file's

@@ -96,12 +96,12 @@ section! {
     )
     .in_force(AtStart),
     shown Some(core.socket_access.group.value());
-    /// Connection threads per lane.
+    /// Connection threads per lane at most.
     pub workers: NonZeroUsize { Some(take_workers(keys, document, surroundings)) } = Key::optional(
         ("one per CPU", 4),
         (1, WORKERS_MAX),
         "threads",
-        "Connection threads for each provider; every one keeps many pushes in flight",
+        "Connection threads for each provider at most; every one keeps many pushes in flight",
     )
     .unlike_gaurun(
         "any number; shared by both platforms",

@@ -48,7 +48,7 @@ pub(super) fn none(config: &Config) -> Lanes<RunningLane> {
     lanes
 }
 
-/// The lanes that the configuration enables, served by threads of their own.
+/// The lanes that the configuration enables, by those routes; their threads start when work asks.
 pub(super) fn lanes(
     config: &Config,
     routes: Vec<(LaneId, CredentialFiles, Route)>,
@@ -110,7 +110,7 @@ pub(super) fn enabled(config: &Config, max_age: Duration) -> BTreeMap<LaneId, Li
     config.enabled().map(|(id, _)| (id, limits(id))).collect()
 }
 
-/// Connection threads of all lanes together.
+/// Connection threads of all lanes together at most.
 pub(super) fn provider_connections(core: &config::Core) -> usize {
     core.provider_connections
         .map_or(usize::MAX, NonZeroUsize::get)
