@@ -2,6 +2,8 @@
 //! nothing to do for long, so that an idle lane costs none.
 
 use std::io;
+#[cfg(test)]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use crate::lane::Lane;
 use crate::moment::{self, Moment};
 
 /// What alarms of threads that cannot be started are known as.
-const NO_THREAD: &str = "no thread";
+pub(super) const NO_THREAD: &str = "no thread";
 
 /// How often it is looked whether threads have ended.
 pub(super) const LOOKS_EVERY: Duration = Duration::from_millis(20);
@@ -28,6 +30,9 @@ pub struct Threads {
     route: Arc<PresentRoute>,
     settlers: Settlers,
     running: Mutex<Vec<(JoinHandle<()>, Heartbeat)>>,
+    /// The system gives no thread.
+    #[cfg(test)]
+    pub(super) trap: AtomicBool,
 }
 
 impl Threads {
@@ -38,6 +43,8 @@ impl Threads {
             route: Arc::clone(route),
             settlers,
             running: Mutex::default(),
+            #[cfg(test)]
+            trap: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&threads);
         lane.crew().on_start(Box::new(move |seat| {
@@ -67,6 +74,10 @@ impl Threads {
     }
 
     fn spawn(&self, seat: usize) -> io::Result<(JoinHandle<()>, Heartbeat)> {
+        #[cfg(test)]
+        if self.trap.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let seed = Moment::now().unix.subsec_nanos().into();
         let (lane, route) = (Arc::clone(&self.lane), Arc::clone(&self.route));
         let name = format!("{lane}-{seat}");

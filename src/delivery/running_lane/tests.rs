@@ -6,6 +6,7 @@ use crossbeam_channel::bounded;
 
 use super::*;
 use crate::delivery::credential_files::Unroutable;
+use crate::delivery::threads::NO_THREAD;
 use crate::http2::Options;
 use crate::lane::{CredentialRefusal, EndsWith};
 use crate::log::Destination;
@@ -98,7 +99,8 @@ fn await_that(condition: impl Fn() -> bool) {
 #[test]
 fn fifty_idle_lanes_have_no_thread_and_one_each_when_there_is_something_to_send() {
     let lanes = lanes("fifty", 50);
-    assert_eq!(threads("fifty"), 0, "an idle lane has none");
+    let idle = lanes.iter().all(|it| it.threads.heartbeats().is_empty());
+    assert!(idle, "an idle lane has none");
     for running in &lanes {
         let pushes = push::fixture::pushes(1, 3, Moment::now());
         let room = running.lane.room().reserve(3).unwrap();
@@ -146,8 +148,27 @@ fn a_lane_that_has_stopped_starts_no_thread() {
         push::fixture::pushes(1, 1, Moment::now()),
     );
     lanes[0].look();
-    assert_eq!(threads("stopped"), 0);
+    assert!(lanes[0].threads.heartbeats().is_empty());
+    assert!(lanes[0].credential.has_ended());
     assert_eq!(lane.take_rest().len(), 1);
+}
+
+#[test]
+fn a_thread_that_the_system_does_not_give_is_told_and_tried_for_again() {
+    let running = lanes("none", 1).remove(0);
+    running.threads.trap.store(true, Ordering::Release);
+    let room = running.lane.room().reserve(1).unwrap();
+    let pushes = push::fixture::pushes(1, 1, Moment::now());
+    running.lane.enqueue(room, pushes);
+    assert!(running.threads.heartbeats().is_empty());
+    let is_told_now = |reason| {
+        let mut alarms = running.lane.holding().alarms();
+        alarms.is_due(reason, moment::now())
+    };
+    assert!(!is_told_now(NO_THREAD), "it has been told");
+    running.threads.trap.store(false, Ordering::Release);
+    running.look();
+    assert_eq!(running.threads.heartbeats().len(), 1);
 }
 
 /// Refuses the credential of a lane whose files, in that directory, have changed meanwhile.
