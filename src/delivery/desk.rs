@@ -245,8 +245,8 @@ impl<T: Transport> Desk<T> {
             if link.newly_settled(now.monotonic) {
                 self.lane.crew().dial().settled();
             }
-            if link.session().take_too_many_pings() {
-                self.lane.crew().dial().complained_of_pings();
+            if let Some(before) = link.take_ping_complaint() {
+                self.lane.crew().dial().complained_of_pings(before);
             }
             if let Some((size, limit)) = link.session().take_list_exceeded()
                 && self

@@ -46,6 +46,8 @@ pub(super) struct Link<T> {
     settled: bool,
     /// It was told whether it was worth its opening.
     judged: bool,
+    /// How often its provider had complained of PINGs when it was opened.
+    ping_complaints: u32,
     /// When it was first seen to take no more pushes: answers that are waited for make it no older.
     left: Option<Instant>,
 }
@@ -108,6 +110,7 @@ impl<T: Transport> Link<T> {
             grace: Grace::default(),
             settled: false,
             judged: false,
+            ping_complaints: 0,
             left: None,
         }
     }
@@ -120,6 +123,18 @@ impl<T: Transport> Link<T> {
     /// The pushes on it.
     pub(super) fn session(&mut self) -> &mut Session {
         &mut self.session
+    }
+
+    /// Sends PINGs more rarely, as its provider has complained of them so often.
+    pub(super) fn slow_down_pings(&mut self, complaints: u32) {
+        self.ping_complaints = complaints;
+        self.session.slow_down_pings(complaints);
+    }
+
+    /// Once, when the provider has complained of its PINGs: how often it had before it was opened.
+    pub(super) fn take_ping_complaint(&mut self) -> Option<u32> {
+        let complains = self.session.take_too_many_pings();
+        complains.then_some(self.ping_complaints)
     }
 
     /// Where it leads, for the log.

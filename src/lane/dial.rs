@@ -51,7 +51,7 @@ pub struct Dial {
     is_wary: bool,
     /// When [`SHORT_LIVED_BURST`] short-lived connections may be replaced at once again.
     full_at: Option<Instant>,
-    /// How often the provider has complained of PINGs.
+    /// How often in a row the provider has complained of PINGs, though fewer were sent each time.
     ping_complaints: u32,
 }
 
@@ -123,6 +123,7 @@ impl Dial {
     pub fn forget_failures(&mut self) {
         self.failures = 0;
         self.not_before = None;
+        self.ping_complaints = 0;
     }
 
     /// No connection came about.
@@ -155,12 +156,13 @@ impl Dial {
         self.is_wary
     }
 
-    /// The provider has complained of PINGs on a connection: fewer go on those to come.
-    pub fn complained_of_pings(&mut self) {
-        self.ping_complaints = self.ping_complaints.saturating_add(1);
+    /// The provider has complained of PINGs on a connection that was opened when it had so often:
+    /// fewer go on those to come.
+    pub fn complained_of_pings(&mut self, before: u32) {
+        self.ping_complaints = self.ping_complaints.max(before.saturating_add(1));
     }
 
-    /// How often the provider has complained of PINGs.
+    /// How often in a row the provider has complained of PINGs, though fewer were sent each time.
     pub fn ping_complaints(&self) -> u32 {
         self.ping_complaints
     }
@@ -180,6 +182,17 @@ impl Dial {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_of_connections_that_were_opened_alike_count_once_until_the_route_is_another() {
+        let mut dial = Dial::default();
+        (0..8).for_each(|_| dial.complained_of_pings(0));
+        assert_eq!(dial.ping_complaints(), 1);
+        dial.complained_of_pings(1);
+        assert_eq!(dial.ping_complaints(), 2);
+        dial.forget_failures();
+        assert_eq!(dial.ping_complaints(), 0);
+    }
 
     #[test]
     fn one_thread_connects_at_a_time() {

@@ -62,7 +62,7 @@ impl<T: Transport> Desk<T> {
                 self.lane.outage().has(Lack::Connection);
                 let id = self.lane.new_connection();
                 let mut link = Link::new(id, connection, &self.following.route, begun, now);
-                link.session().slow_down_pings(ping_complaints);
+                link.slow_down_pings(ping_complaints);
                 if begun.generation != self.following.generation {
                     link.session().retire(REPLACED);
                 }
