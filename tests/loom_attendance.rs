@@ -53,6 +53,18 @@ impl Lane {
         }
     }
 
+    /// [`Lane::ring`], where no thread can be started.
+    fn ring_in_vain(&self) {
+        let called = match self.attendance.call(|| true) {
+            Some(Call::Start(seat)) => self.attendance.stay_away(seat, || true),
+            Some(Call::Wake(seat)) => Some(seat),
+            None => None,
+        };
+        if let Some(seat) = called {
+            self.bells[seat].fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     fn has_work(&self) -> bool {
         self.queued.load(Ordering::Acquire) > 0
     }
@@ -116,6 +128,29 @@ fn a_thread_that_turns_busy_passes_the_work_on() {
             1,
             "the sleeper was not rung"
         );
+    });
+}
+
+/// That seat seems to look meanwhile.
+#[test]
+fn a_thread_that_goes_cold_while_none_can_be_started_is_rung_instead() {
+    loom::model(|| {
+        let lane = Lane::new(2);
+        lane.attendance.arrive(0);
+        let producer = {
+            let lane = Arc::clone(&lane);
+            loom::thread::spawn(move || {
+                lane.queued.fetch_add(1, Ordering::Release);
+                lane.ring_in_vain();
+            })
+        };
+        lane.attendance.leave(0, SeatState::Cold);
+        if lane.has_work() {
+            lane.ring_in_vain();
+        }
+        producer.join().unwrap();
+        let rung = lane.bells[0].load(Ordering::Acquire);
+        assert!(rung > 0, "asleep beside work, not rung");
     });
 }
 

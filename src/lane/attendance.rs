@@ -75,9 +75,11 @@ impl Attendance {
         self.exchange(seat, SeatState::Absent, SeatState::Looking)
     }
 
-    /// No thread came of the call to that seat.
-    pub fn stay_away(&self, seat: usize) {
+    /// No thread came of the call to that seat. Names one instead that has begun to wait without a
+    /// connection, having seen that seat look, if one may connect; it counts as looking then.
+    pub fn stay_away(&self, seat: usize, may_connect: impl FnOnce() -> bool) -> Option<usize> {
         self.exchange(seat, SeatState::Looking, SeatState::Absent);
+        may_connect().then(|| self.claim(SeatState::Cold)).flatten()
     }
 
     /// Threads that run, or are being started.

@@ -236,21 +236,22 @@ impl Crew {
         }
     }
 
-    /// Has a thread look that was named; false if it could not be started.
+    /// Has a thread look that was named, or one that waits if it could not be started; false if
+    /// none does.
     fn rouse(&self, called: Call) -> bool {
         match called {
             Call::Wake(seat) => self.wake(seat),
             Call::Start(seat) => {
                 let limit = self.limit.get();
-                if !limit.is_none_or(|(limit, id)| limit.take(*id)) {
-                    self.attendance.stay_away(seat);
-                    return false;
+                let has_place = limit.is_none_or(|(limit, id)| limit.take(*id));
+                if has_place && self.start.get().is_some_and(|start| start(seat)) {
+                    return true;
                 }
-                if !self.start.get().is_some_and(|start| start(seat)) {
-                    self.attendance.stay_away(seat);
+                let instead = self.attendance.stay_away(seat, || self.dial().is_free());
+                if has_place {
                     self.has_ended(seat, false);
-                    return false;
                 }
+                return instead.inspect(|seat| self.wake(*seat)).is_some();
             }
         }
         true
@@ -324,6 +325,22 @@ mod tests {
         crew.call_first();
         crew.call_first();
         assert_eq!((*lock(&started)).len(), 2, "at the next try it could");
+    }
+
+    #[test]
+    fn who_begins_to_wait_while_none_can_be_started_is_woken_instead() {
+        let (crew, woken) = crew(2);
+        let crew = Arc::new(crew);
+        crew.attendance.leave(1, SeatState::Absent);
+        let weak = Arc::downgrade(&crew);
+        crew.on_start(Box::new(move |_| {
+            let crew = weak.upgrade().unwrap();
+            crew.attendance.leave(0, SeatState::Cold);
+            assert!(!crew.pass_on(Some(0)), "another is looking, as it seems");
+            false
+        }));
+        assert!(crew.call_another());
+        assert_eq!(*lock(&woken), [0]);
     }
 
     #[test]

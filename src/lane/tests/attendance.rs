@@ -78,6 +78,6 @@ fn a_thread_is_started_if_none_that_runs_can_take_the_work() {
     assert!(attendance.look(2), "and may connect");
     attendance.leave(2, SeatState::Absent);
     assert!(attendance.come_back(2) && !attendance.come_back(2));
-    attendance.stay_away(2);
+    assert_eq!(attendance.stay_away(2, || false), None);
     assert_eq!(attendance.present(), 2, "no thread came of it");
 }
