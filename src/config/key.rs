@@ -159,30 +159,30 @@ impl Key {
     /// A number that is always there when absent from the file.
     pub(super) const fn number(
         default: u64,
-        (min, max): (u64, u64),
+        range: (u64, u64),
         unit: &'static str,
         meaning: &'static str,
     ) -> Self {
-        let default = NumberDefault::Is(default);
-        Self::new(
-            Allowed::Number {
-                default,
-                min,
-                max,
-                unit,
-            },
-            meaning,
-        )
+        Self::of_number(NumberDefault::Is(default), range, unit, meaning)
     }
 
     /// A number whose absence means something else than any number; an example of one.
     pub(super) const fn optional(
         (means, example): (&'static str, u64),
-        (min, max): (u64, u64),
+        range: (u64, u64),
         unit: &'static str,
         meaning: &'static str,
     ) -> Self {
         let default = NumberDefault::Absent { means, example };
+        Self::of_number(default, range, unit, meaning)
+    }
+
+    const fn of_number(
+        default: NumberDefault,
+        (min, max): (u64, u64),
+        unit: &'static str,
+        meaning: &'static str,
+    ) -> Self {
         Self::new(
             Allowed::Number {
                 default,
