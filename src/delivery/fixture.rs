@@ -1,4 +1,4 @@
-//! A lane that nobody sends from, for the tests of those who ask lanes.
+//! A lane that nobody sends from, and a route that nobody goes, for the tests of others.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -24,7 +24,8 @@ use crate::stats::LaneStats;
 static TLS: LazyLock<Arc<ClientConfig>> =
     LazyLock::new(|| Authority::new().client(&[tls::ALPN_H2]));
 
-fn route() -> Route {
+/// A route that goes nowhere: for what connects to no provider.
+pub(super) fn idle_route() -> Route {
     let hour = Duration::from_secs(3600);
     Route {
         endpoint: Endpoint {
@@ -67,7 +68,7 @@ pub(crate) fn idle_lane(
         max_age: Duration::from_secs(3600),
         resend_unknown: true,
     };
-    let files = CredentialFiles::new(Vec::new(), Box::new(|| Ok(route())));
-    let way = (route(), files);
+    let files = CredentialFiles::new(Vec::new(), Box::new(|| Ok(idle_route())));
+    let way = (idle_route(), files);
     RunningLane::new(known, &sizing, way, limits, logs, register)
 }

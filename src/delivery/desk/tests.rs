@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::delivery::credential::Credentials;
+use crate::delivery::fixture::idle_route;
 use crate::delivery::policy::Limits;
 use crate::delivery::register::{Keeper, Register};
 use crate::delivery::session::Ended;
@@ -19,11 +19,6 @@ use crate::http2::{self, Event, Options};
 use crate::lane::{CredentialRefusal, EndsWith, GATHER, RAMP, Refused, Witness};
 use crate::log::{Destination, Logs};
 use crate::moment::grace::GRACE;
-use crate::net::connection::{Endpoint, Timeouts};
-use crate::net::fixture::Authority;
-use crate::net::resolve::Resolver;
-use crate::net::tls;
-use crate::provider::apns;
 use crate::push::{ConnectionId, End, LaneId, PushId, Waits, fixture};
 
 /// What a provider does with the request that is the nth on its connection.
@@ -249,24 +244,9 @@ impl Scene {
         }
         let settler = Settler::new(Arc::clone(&lane), logs, limits, 1).with_register(register);
         let route = Route {
-            endpoint: Endpoint {
-                host: "localhost".to_owned(),
-                port: 443,
-                tls: Authority::new().client(&[tls::ALPN_H2]),
-                resolver: Arc::new(Resolver::system()),
-                http2: Options::default(),
-                timeouts: Timeouts::default(),
-            },
-            address: Arc::new(apns::Address {
-                authority: "localhost".into(),
-                topic: None,
-                ids: Arc::default(),
-            }),
-            credentials: Credentials::Certificate,
-            credential_name: "a certificate".to_owned(),
-            clock: Arc::default(),
             timeout: HOUR,
             idle_timeout: 10 * HOUR,
+            ..idle_route()
         };
         let route = PresentRoute::new(&lane, route);
         let desk = Desk::new(0, Arc::clone(&lane), route, settler);

@@ -3,12 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::http2::Options;
+use crate::delivery::fixture::idle_route;
 use crate::lane::{MaySend, Suspect, Target, Witness};
-use crate::net::connection::{Endpoint, Timeouts};
-use crate::net::fixture::Authority;
-use crate::net::resolve::Resolver;
-use crate::net::tls;
 use crate::oauth::{AccessTokens, Class};
 use crate::provider::fcm;
 use crate::push::{ConnectionId, LaneId, fixture};
@@ -21,25 +17,14 @@ fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
 }
 
 fn route() -> Route {
-    let hour = Duration::from_secs(3600);
     Route {
-        endpoint: Endpoint {
-            host: "localhost".to_owned(),
-            port: 443,
-            tls: Authority::new().client(&[tls::ALPN_H2]),
-            resolver: Arc::new(Resolver::system()),
-            http2: Options::default(),
-            timeouts: Timeouts::default(),
-        },
         address: Arc::new(fcm::Address {
             authority: "localhost".into(),
             path: "/v1/projects/p/messages:send".into(),
         }),
         credentials: Credentials::AccessTokens(AccessTokens::by_hand(1)),
         credential_name: "service account a@b".to_owned(),
-        clock: Arc::default(),
-        timeout: hour,
-        idle_timeout: hour,
+        ..idle_route()
     }
 }
 

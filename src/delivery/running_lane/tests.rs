@@ -6,38 +6,26 @@ use crossbeam_channel::bounded;
 
 use super::*;
 use crate::delivery::credential_files::Unroutable;
+use crate::delivery::fixture::idle_route;
 use crate::delivery::threads::NO_THREAD;
-use crate::http2::Options;
 use crate::lane::{CredentialRefusal, EndsWith};
 use crate::log::Destination;
-use crate::net::connection::{Endpoint, Timeouts};
-use crate::net::fixture::{AMPLE, Authority};
-use crate::net::resolve::Resolver;
-use crate::net::tls;
-use crate::provider::apns;
+use crate::net::connection::Endpoint;
+use crate::net::fixture::AMPLE;
 use crate::push::{self, Provider};
 
 /// A way to a port on which nobody listens.
-fn way(authority: &Authority) -> (Route, CredentialFiles) {
+fn way() -> (Route, CredentialFiles) {
+    let idle = idle_route();
     let route = Route {
         endpoint: Endpoint {
             host: "127.0.0.1".to_owned(),
             port: 9,
-            tls: authority.client(&[tls::ALPN_H2]),
-            resolver: Arc::new(Resolver::system()),
-            http2: Options::default(),
-            timeouts: Timeouts::default(),
+            ..idle.endpoint
         },
-        address: Arc::new(apns::Address {
-            authority: "127.0.0.1".into(),
-            topic: None,
-            ids: Arc::default(),
-        }),
-        credentials: Credentials::Certificate,
-        credential_name: "a certificate".to_owned(),
-        clock: Arc::default(),
         timeout: AMPLE,
         idle_timeout: AMPLE,
+        ..idle
     };
     let files = CredentialFiles::new(Vec::new(), Box::new(|| unreachable!("there are no files")));
     (route, files)
@@ -59,7 +47,6 @@ fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
         max_age: AMPLE,
         resend_unknown: true,
     };
-    let authority = Authority::new();
     let lane = |number| {
         let name: &'static str = format!("{name}{number}").leak();
         let known = (
@@ -67,7 +54,7 @@ fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
             Arc::<LaneStats>::default(),
         );
         let register = Arc::<Register>::default();
-        RunningLane::new(known, &sizing, way(&authority), limits, &logs, &register)
+        RunningLane::new(known, &sizing, way(), limits, &logs, &register)
     };
     (1..=many).map(lane).collect()
 }
@@ -179,7 +166,7 @@ fn refuse_changed(
 ) {
     let file = directory.join("key");
     let files = CredentialFiles::new(vec![file.clone()], Box::new(build));
-    running.credential.turn_to(files, way(&Authority::new()).0);
+    running.credential.turn_to(files, way().0);
     fs::write(&file, "another key").unwrap();
     running
         .lane
@@ -197,7 +184,7 @@ fn a_reader_of_credential_files_that_panics_has_ended_and_is_started_again() {
     refuse_changed(&running, directory.path(), move || {
         let is_first = counted.fetch_add(1, Ordering::AcqRel) == 0;
         assert!(!is_first, "a fault on purpose");
-        Ok(way(&Authority::new()).0)
+        Ok(way().0)
     });
     await_that(|| built.load(Ordering::Acquire) > 0);
     await_that(|| running.credential.has_ended());

@@ -8,18 +8,16 @@ use std::thread::{self, JoinHandle};
 use super::*;
 use crate::delivery::credential::Credentials;
 use crate::delivery::desk::Timer;
+use crate::delivery::fixture::idle_route;
 use crate::delivery::policy::Limits;
 use crate::delivery::route::Route;
 use crate::delivery::shared_tokens::SharedTokens;
-use crate::http2::Options;
 use crate::lane::SeatState;
 use crate::log::{Destination, Logs};
 use crate::net::connection::{Endpoint, Timeouts};
-use crate::net::fixture::{AMPLE, Authority};
-use crate::net::resolve::Resolver;
-use crate::net::tls;
+use crate::net::fixture::AMPLE;
 use crate::provider::accept;
-use crate::provider::apns::{self, AuthTokens, SigningKey};
+use crate::provider::apns::{AuthTokens, SigningKey};
 use crate::push::{Content, DeviceToken, LaneId, Notification, Push, PushId, fixture};
 use provider::{Order, Provider};
 
@@ -31,29 +29,21 @@ fn route_to_nowhere() -> Route {
         .unwrap()
         .port();
     let second = Duration::from_secs(1);
+    let idle = idle_route();
     Route {
         endpoint: Endpoint {
             host: "127.0.0.1".to_owned(),
             port,
-            tls: Authority::new().client(&[tls::ALPN_H2]),
-            resolver: Arc::new(Resolver::system()),
-            http2: Options::default(),
             timeouts: Timeouts {
                 connect: second,
                 handshake: second,
                 write: second,
             },
+            ..idle.endpoint
         },
-        address: Arc::new(apns::Address {
-            authority: "127.0.0.1".into(),
-            topic: None,
-            ids: Arc::default(),
-        }),
-        credentials: Credentials::Certificate,
-        credential_name: "a certificate".to_owned(),
-        clock: Arc::default(),
         timeout: second,
         idle_timeout: second,
+        ..idle
     }
 }
 
