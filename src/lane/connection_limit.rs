@@ -4,7 +4,8 @@
 //! lane that was idle longest is, and if none is idle, for a lane without a thread, the one that
 //! has the most: a busy lane keeps one. A thread that goes sends nothing more, and ends once what
 //! it has sent is answered; that may take as long as the provider's `timeout`, so its place is
-//! another's from the begin.
+//! another's from the begin. Where each place is the only one of a busy lane, as lanes finish that
+//! were disabled, a lane without a thread has one beyond the bound.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -81,8 +82,8 @@ impl Member {
 
 impl Places {
     /// Asks another lane than that one to yield a place: one that is idle, or, if that is for a
-    /// lane without a thread, one that is busy and keeps others.
-    fn ask_one(&mut self, other_than: Option<u64>, has_none: bool) {
+    /// lane without a thread, one that is busy and keeps others. Whether there is such a lane.
+    fn ask_one(&mut self, other_than: Option<u64>, has_none: bool) -> bool {
         let others = self.members.iter_mut();
         let others = others.filter(|(id, it)| Some(**id) != other_than && it.stay() > 0);
         let (idle, busy): (Vec<_>, Vec<_>) = others.partition(|(_, it)| it.is_idle());
@@ -93,22 +94,24 @@ impl Places {
         });
         let busy = busy.into_iter().filter(|(_, it)| has_none && it.stay() > 1);
         let yields = longest.or_else(|| busy.max_by_key(|(_, it)| it.stay()));
-        if let Some((_, member)) = yields {
-            member.ask();
-        }
+        yields.map(|(_, member)| member.ask()).is_some()
     }
 
-    /// Asks for as many places as are waited for.
-    fn ask_for_waiting(&mut self) {
+    /// Asks for as many places as are waited for. Names the lane that has none and gets none so.
+    fn ask_for_waiting(&mut self) -> Option<u64> {
+        let id = self.first_waiting()?;
+        let waiting = self.members.values().filter(|it| it.waits.is_some());
+        let without = waiting.clone().filter(|it| it.threads == 0).count();
+        let (waiting, asked) = (waiting.count(), self.asked());
+        let is_asked = waiting <= asked || self.ask_one(Some(id), without > 0);
+        (!is_asked && without > asked).then_some(id)
+    }
+
+    /// One that has no thread goes first.
+    fn first_waiting(&self) -> Option<u64> {
         let waiting = self.members.iter().filter(|(_, it)| it.waits.is_some());
-        let first = waiting
-            .clone()
-            .min_by_key(|(_, it)| (it.stay() > 0, it.waits));
-        if let Some((id, has_none)) = first.map(|(id, it)| (*id, it.stay() == 0))
-            && waiting.count() > self.asked()
-        {
-            self.ask_one(Some(id), has_none);
-        }
+        let first = waiting.min_by_key(|(_, it)| (it.threads > 0, it.waits));
+        first.map(|(id, _)| *id)
     }
 
     /// Places that are being yielded.
@@ -116,12 +119,14 @@ impl Places {
         self.members.values().map(|it| it.asked).sum()
     }
 
-    /// The lane that may have the place that is free, if one is.
+    /// The lane that may have a place now, if one may; asks for places if none is free.
     fn next(&mut self) -> Option<Weak<Lane>> {
-        let is_free = self.taken < self.most;
-        let waiting = self.members.values_mut();
-        let waiting = waiting.filter(|it| is_free && it.waits.is_some());
-        let next = waiting.min_by_key(|it| (it.threads > 0, it.waits))?;
+        let next = if self.taken < self.most {
+            self.first_waiting()
+        } else {
+            self.ask_for_waiting()
+        };
+        let next = self.members.get_mut(&next?)?;
         next.waits = None;
         Some(Weak::clone(&next.lane))
     }
@@ -175,19 +180,21 @@ impl ConnectionLimit {
     /// Takes a place for a thread of that lane; else it is called when there is one.
     pub(super) fn take(&self, id: u64) -> bool {
         let places = &mut *lock(&self.0);
-        let is_free = places.taken < places.most;
         let Some(member) = places.members.get_mut(&id) else {
             return true;
         };
-        if is_free {
+        let is_free = places.taken < places.most;
+        if !is_free && member.waits.is_some() {
+            return false;
+        }
+        places.waits += 1;
+        member.waits = Some(places.waits);
+        let takes = is_free || places.ask_for_waiting() == Some(id);
+        if takes && let Some(member) = places.members.get_mut(&id) {
             (member.threads, member.waits) = (member.threads + 1, None);
             places.taken += 1;
-        } else if member.waits.is_none() {
-            places.waits += 1;
-            member.waits = Some(places.waits);
-            places.ask_for_waiting();
         }
-        is_free
+        takes
     }
 
     /// A thread of that lane has ended, which had given back its place before if it `was_going`;
@@ -219,34 +226,18 @@ impl ConnectionLimit {
             let given = member.threads.min(1);
             member.threads -= given;
             places.taken -= given;
-        } else {
-            places.ask_for_waiting();
         }
         goes
     }
 
-    /// A lane has become idle: it yields to one that waits.
-    pub(super) fn look(&self) {
-        lock(&self.0).ask_for_waiting();
-    }
-
     /// Calls those that wait, as far as places are free, and asks for the others.
     pub(super) fn hand_on(&self) {
-        while let Some(next) = self.next() {
+        let next = || lock(&self.0).next();
+        while let Some(next) = next() {
             if let Some(lane) = next.upgrade() {
                 lane.call_for_work();
             }
         }
-    }
-
-    /// Who is to be called next; asks for places if none is free.
-    fn next(&self) -> Option<Weak<Lane>> {
-        let mut places = lock(&self.0);
-        let next = places.next();
-        if next.is_none() {
-            places.ask_for_waiting();
-        }
-        next
     }
 }
 

@@ -152,12 +152,11 @@ impl Crew {
         };
         let note = |goes| asked.store(if goes { GOES } else { STAYS }, Ordering::Release);
         let goes = limit.goes(*id, is_busy, note);
-        if goes {
-            limit.hand_on();
-        } else {
+        if !goes {
             // Others hear of it when there is nothing to do again, however soon that is.
             *lock(&self.idle_since) = None;
         }
+        limit.hand_on();
         goes
     }
 
@@ -171,7 +170,7 @@ impl Crew {
         *since = is_idle.then(|| since.unwrap_or(now));
         drop(since);
         if is_news {
-            limit.look();
+            limit.hand_on();
         }
     }
 

@@ -113,20 +113,20 @@ fn each_busy_lane_keeps_one_thread() {
 
 #[test]
 fn nobody_waits_for_the_last_answers_of_a_thread_that_goes() {
-    let site = Site::new(2, 3);
+    let site = Site::new(2, 2);
     (0..2).for_each(|_| site.enqueue(0, 1));
     site.enqueue(1, 1);
     let (lane, other) = (&site.lanes[0], &site.lanes[1]);
     let going: Vec<_> = (0..3).filter(|seat| lane.is_to_go(*seat)).collect();
     assert_eq!(going.len(), 1);
     assert_eq!(other.crew().attendance().present(), 1);
-    site.enqueue(2, 1);
+    site.enqueue(1, 1);
     assert!(
         (0..3).all(|seat| !lane.is_to_go(seat)),
         "it keeps the other"
     );
     assert!(lane.withdraw(going[0]));
-    assert_eq!(site.threads(), [1, 1, 0], "its place was given back once");
+    assert_eq!(site.threads(), [1, 1], "its place was given back once");
 }
 
 #[test]
@@ -143,20 +143,51 @@ fn who_has_ended_with_its_lane_is_not_asked_for_a_place() {
 
 #[test]
 fn who_turns_busy_before_it_has_gone_keeps_its_last_thread() {
-    let site = Site::new(1, 2);
+    let site = Site::new(2, 2);
     site.enqueue(0, 1);
+    site.enqueue(1, 1);
     site.settle(0, 1);
     site.enqueue(1, 1);
     site.enqueue(0, 1);
     site.look(0);
-    assert_eq!(site.threads(), [1, 0]);
+    assert_eq!(site.threads(), [1, 1]);
     site.settle(0, 2);
     site.look(0);
-    assert_eq!(site.threads(), [0, 1], "it was asked again");
+    assert_eq!(site.threads(), [0, 2], "it was asked again");
     site.settle(1, 3);
     site.enqueue(0, 1);
     assert!(site.lanes[1].dismiss(0), "by itself, having been asked");
+    assert_eq!(site.threads(), [1, 1]);
+}
+
+/// As when one of them was disabled, and another enabled instead, while its provider is silent.
+#[test]
+fn a_lane_without_a_thread_has_one_beyond_the_bound_if_each_other_needs_its_own() {
+    let site = Site::new(2, 3);
+    site.enqueue(0, 2);
+    site.enqueue(1, 1);
+    site.enqueue(2, 1);
+    let present = |lane: usize| site.lanes[lane].crew().attendance().present();
+    assert_eq!([0, 1, 2].map(present), [1, 1, 1]);
+    site.enqueue(2, 1);
+    assert_eq!(present(2), 1, "it has one now");
+    site.settle(0, 1);
+    site.look(0);
+    assert_eq!([0, 1, 2].map(present), [0, 1, 1], "the bound holds again");
+}
+
+/// It has promised its place already.
+#[test]
+fn who_turns_busy_when_it_was_asked_costs_the_bound_if_nobody_else_can_yield() {
+    let site = Site::new(1, 2);
+    site.enqueue(0, 1);
+    site.settle(0, 1);
+    site.enqueue(1, 1);
     assert_eq!(site.threads(), [1, 0]);
+    site.enqueue(0, 1);
+    assert!(!site.lanes[0].is_to_go(0));
+    let present = |lane: usize| site.lanes[lane].crew().attendance().present();
+    assert_eq!([0, 1].map(present), [1, 1]);
 }
 
 #[test]
