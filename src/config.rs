@@ -96,7 +96,12 @@ pub struct Examined {
 }
 
 impl Config {
-    /// Checks a file's text; `file` is its name in messages.
+    /// The configuration that a file's text says, and what may surprise its writer; `file` is its
+    /// name in messages.
+    ///
+    /// # Errors
+    ///
+    /// All that keeps it from being used.
     pub fn parse(
         file: &str,
         text: &str,
@@ -128,7 +133,7 @@ impl Config {
         self.lanes.keys().copied()
     }
 
-    /// As [`Config::parse`], with what could be understood of a file that cannot be used.
+    /// What [`Config::parse`] finds, with what could be understood of a file that cannot be used.
     pub fn examine(
         file: &str,
         text: &str,

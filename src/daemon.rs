@@ -111,7 +111,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything. `warnings` are the configuration's, for the operator log.
+    /// A daemon that serves. `warnings` are the configuration's, for the operator log.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from serving.
     pub fn start(config: &Config, warnings: &[config::Warning]) -> Result<Self, StartError> {
         Self::start_on(None, config, warnings, &crossbeam_channel::never())
     }
@@ -119,6 +123,10 @@ impl Daemon {
     /// [`Daemon::start`] on an inherited socket, if there is one, instead of `core.port` and
     /// `core.address`. A daemon that server-starter is about to end is waited for, unless `signals`
     /// say to end.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from serving.
     pub fn start_on(
         inherited: Option<Inherited>,
         config: &Config,

@@ -24,7 +24,7 @@ pub struct Change {
 /// What becomes of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It is in force.
+    /// The new value is in force.
     Applied,
     /// The old value stays in force until the daemon is restarted.
     NeedsRestart,

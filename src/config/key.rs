@@ -7,7 +7,7 @@ use crate::push::Provider;
 pub struct Key {
     /// The table that it stands in, without brackets.
     pub section: &'static str,
-    /// Its name within the section.
+    /// The key's name within the section.
     pub name: &'static str,
     /// The values it may have, and its default.
     pub allowed: Allowed,
@@ -39,9 +39,9 @@ pub enum InForce {
 /// What becomes of a value of Gaurun's.
 #[derive(Clone, Copy, Debug)]
 pub enum Migration {
-    /// It means the same.
+    /// The value means the same to us.
     Kept,
-    /// It has no effect any more, for this reason: only Gaurun has use for the key.
+    /// The value has no effect any more, for this reason: only Gaurun has use for the key.
     Dropped(&'static str),
     /// Our default is better than what suited Gaurun.
     ByDefault,
@@ -118,12 +118,12 @@ impl Key {
         matches!(self.migration, Migration::Dropped(_))
     }
 
-    /// Whether its value names a file or a directory.
+    /// Whether the key's value names a file or a directory.
     pub fn names_a_file(&self) -> bool {
         matches!(self.allowed, Allowed::Text { form, .. } if form.contains("a path"))
     }
 
-    /// Whether its value names a file that has to be there: a credential, or whom to trust.
+    /// Whether the key's value names a file that has to be there: a credential, or whom to trust.
     pub fn names_a_credential(&self) -> bool {
         self.names_a_file() && self.name.ends_with("_path")
     }

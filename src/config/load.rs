@@ -10,7 +10,12 @@ use crate::pasted;
 use crate::regular;
 
 impl Config {
-    /// Reads and checks the file at `path`, or at [`DEFAULT_PATH`].
+    /// The configuration of the file at `path`, or at [`DEFAULT_PATH`], and what may surprise its
+    /// writer.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, and all that keeps it from being used.
     pub fn load(
         path: Option<&Path>,
         overrides: Overrides,

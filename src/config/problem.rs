@@ -14,19 +14,19 @@ pub struct Position {
     pub column: usize,
 }
 
-/// How bad it is.
+/// How bad what is said of a configuration is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
-    /// It can, but may not do what its writer expects.
+    /// The configuration can be used, but may not do what its writer expects.
     Warning,
     /// Worth knowing.
     Note,
 }
 
 impl Severity {
-    /// Its name, as it stands before the text.
+    /// The severity's name, as it stands before the text.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Error => "error",

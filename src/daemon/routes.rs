@@ -1,4 +1,4 @@
-//! From the configuration to the two routes: reads keys and certificates, makes TLS set-ups.
+//! From the configuration to the lanes' routes: reads keys and certificates, makes TLS set-ups.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
