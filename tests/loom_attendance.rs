@@ -17,6 +17,7 @@ mod attendance;
 use attendance::{Attendance, Call, SeatState};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread::JoinHandle;
 
 /// A queue that counts, and one bell per thread that remembers being rung, or that another thread
 /// was started in its place.
@@ -87,15 +88,18 @@ impl Lane {
     }
 }
 
+/// A thread that acts on the lane beside the caller's.
+fn beside<T: 'static>(lane: &Arc<Lane>, act: impl FnOnce(&Lane) -> T + 'static) -> JoinHandle<T> {
+    let lane = Arc::clone(lane);
+    loom::thread::spawn(move || act(&lane))
+}
+
 #[test]
 fn work_never_waits_for_a_sleeper_that_was_not_rung() {
     loom::model(|| {
         let lane = Lane::running(1);
         lane.attendance.look(0);
-        let producer = {
-            let lane = Arc::clone(&lane);
-            loom::thread::spawn(move || lane.add())
-        };
+        let producer = beside(&lane, Lane::add);
         let asleep = lane.park(0);
         producer.join().unwrap();
         if asleep {
@@ -114,10 +118,7 @@ fn a_thread_that_turns_busy_passes_the_work_on() {
         let lane = Lane::running(2);
         lane.attendance.look(0);
         lane.attendance.leave(1, SeatState::Cold);
-        let producer = {
-            let lane = Arc::clone(&lane);
-            loom::thread::spawn(move || lane.add())
-        };
+        let producer = beside(&lane, Lane::add);
         lane.attendance.leave(0, SeatState::Busy);
         if lane.has_work() {
             lane.ring();
@@ -137,13 +138,10 @@ fn a_thread_that_goes_cold_while_none_can_be_started_is_rung_instead() {
     loom::model(|| {
         let lane = Lane::new(2);
         lane.attendance.arrive(0);
-        let producer = {
-            let lane = Arc::clone(&lane);
-            loom::thread::spawn(move || {
-                lane.queued.fetch_add(1, Ordering::Release);
-                lane.ring_in_vain();
-            })
-        };
+        let producer = beside(&lane, |lane| {
+            lane.queued.fetch_add(1, Ordering::Release);
+            lane.ring_in_vain();
+        });
         lane.attendance.leave(0, SeatState::Cold);
         if lane.has_work() {
             lane.ring_in_vain();
@@ -159,12 +157,7 @@ fn two_producers_and_a_parking_thread_lose_nothing() {
     loom::model(|| {
         let lane = Lane::running(1);
         lane.attendance.look(0);
-        let producers: Vec<_> = (0..2)
-            .map(|_| {
-                let lane = Arc::clone(&lane);
-                loom::thread::spawn(move || lane.add())
-            })
-            .collect();
+        let producers = [(); 2].map(|()| beside(&lane, Lane::add));
         let asleep = lane.park(0);
         for producer in producers {
             producer.join().unwrap();
@@ -183,13 +176,10 @@ fn two_threads_that_go_cold_beside_work_do_not_both_sleep() {
         lane.attendance.look(0);
         lane.attendance.look(1);
         lane.queued.store(1, Ordering::Release);
-        let other = {
-            let lane = Arc::clone(&lane);
-            loom::thread::spawn(move || {
-                lane.attendance.leave(1, SeatState::Cold);
-                lane.ring();
-            })
-        };
+        let other = beside(&lane, |lane| {
+            lane.attendance.leave(1, SeatState::Cold);
+            lane.ring();
+        });
         lane.attendance.leave(0, SeatState::Cold);
         lane.ring();
         other.join().unwrap();
@@ -204,10 +194,7 @@ fn work_that_comes_while_the_last_thread_ends_has_one_thread() {
     loom::model(|| {
         let lane = Lane::running(1);
         lane.attendance.look(0);
-        let producer = {
-            let lane = Arc::clone(&lane);
-            loom::thread::spawn(move || lane.add())
-        };
+        let producer = beside(&lane, Lane::add);
         let has_ended = lane.dismiss(0);
         producer.join().unwrap();
         let started = lane.bells[0].load(Ordering::Acquire);
@@ -223,10 +210,7 @@ fn two_threads_that_end_beside_what_waits_do_not_both_end() {
         lane.attendance.look(0);
         lane.attendance.look(1);
         lane.queued.store(1, Ordering::Release);
-        let other = {
-            let lane = Arc::clone(&lane);
-            loom::thread::spawn(move || lane.dismiss(1))
-        };
+        let other = beside(&lane, |lane| lane.dismiss(1));
         let has_ended = lane.dismiss(0);
         let other_has_ended = other.join().unwrap();
         assert!(!(has_ended && other_has_ended), "nobody is left");
