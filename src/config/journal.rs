@@ -16,7 +16,7 @@ section! {
     pub struct Journal, keys JournalKeys of (),
     by (keys, document, surroundings), shown of journal:
 
-    /// Its directory.
+    /// The journal's directory.
     pub dir: PathBuf { take_dir(keys, document, surroundings.environment) } = Key::file(
         "Directory of the journal, of one daemon only; absent: systemd's `STATE_DIRECTORY`, else \
          `sterna` in `XDG_STATE_HOME` or `~/.local/state`",

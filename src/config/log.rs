@@ -45,7 +45,7 @@ section! {
         "the error log holds what became of pushes and requests, and nothing else",
     )
     .in_force(AtReloadOfLogs);
-    /// Mode that their files are created with.
+    /// Mode that the logs' files are created with.
     pub mode: u32 { document.mode(&keys.mode, OWNER_WRITES) } = Key::text(
         "0640",
         "octal digits such as \"0640\", with which the owner may write",
@@ -58,7 +58,7 @@ section! {
         "device tokens and texts are in the push log, and not for every user of the host",
     ),
     shown Some(of_mode(log.mode));
-    /// How the first two show device tokens.
+    /// How the access and error log show device tokens.
     pub hide_token: HideToken { HideToken::take(keys, document) } = Key::text(
         "no",
         "\"no\", \"hash\" or \"yes\"",
@@ -70,7 +70,7 @@ section! {
          whose lines are to be joined",
     ),
     shown Some(log.hide_token.key_path().map_or(Value::Absent, ToValue::value));
-    /// Whether the first two leave out what the user reads.
+    /// Whether the access and error log leave out what the user reads.
     pub hide_message: bool = Key::flag(
         false,
         "Leaves `message`, `title` and `subtitle` out of the access and error log",

@@ -84,7 +84,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Whether the same was found.
+    /// Whether the journal is as it was looked at, by what its reading found.
     pub fn is_of(&self, recovered: &Recovered) -> bool {
         self.state == (recovered.outstanding, recovered.records)
     }

@@ -69,7 +69,7 @@ impl Takeover {
         })
     }
 
-    /// Whether nothing has changed since the journal was looked at.
+    /// Whether nothing has changed since `survey` looked at the journal.
     pub fn is_as(&self, survey: &Survey) -> bool {
         survey.is_of(&self.recovered)
     }
