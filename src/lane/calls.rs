@@ -67,6 +67,7 @@ impl Lane {
     /// Thread `seat` has ended with its lane; `was_going` if it had to for the sake of another.
     pub fn has_ended(&self, seat: usize, was_going: bool) {
         self.crew.attendance().leave(seat, SeatState::Absent);
+        self.crew.inquiries().end(seat);
         self.crew.has_ended(seat, was_going);
     }
 

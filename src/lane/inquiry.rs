@@ -95,6 +95,13 @@ impl Inquiries {
         })
     }
 
+    /// Thread `seat` has ended: whoever has asked it gets no answer, and hears so at once.
+    pub(super) fn end(&self, seat: usize) {
+        if let Some(seat) = self.seats.get(seat) {
+            *super::lock(&seat.open) = None;
+        }
+    }
+
     /// The questions to thread `seat` since the last call.
     pub fn take(&self, seat: usize) -> Vec<Inquiry> {
         match self.seats.get(seat) {
@@ -175,6 +182,15 @@ mod tests {
         });
         assert_eq!(answered, Ok(Some(held)));
         assert!(inquiries.take(0).is_empty() && inquiries.take(2).is_empty());
+    }
+
+    #[test]
+    fn who_has_ended_is_waited_for_no_more() {
+        let (inquiries, hour) = (inquiries(1), Duration::from_secs(3600));
+        let asked = inquiries.ask(PushId(7), Wish::Find, hour, || inquiries.end(0));
+        assert_eq!(asked, Err(NoAnswer));
+        let asked = inquiries.ask(PushId(7), Wish::Find, hour, || ());
+        assert_eq!(asked, Ok(None), "it has nothing");
     }
 
     #[test]

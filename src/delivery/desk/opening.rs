@@ -12,11 +12,11 @@ use crate::push;
 impl<T: Transport> Desk<T> {
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
+        self.timers.stop(Timer::Connect);
         let has_one = self.links.present.is_some() || self.links.dialling.is_some();
         if has_one || self.is_going {
             return false;
         }
-        self.timers.stop(Timer::Connect);
         let is_idle = self.lane.is_quiet() || self.lane.pacing().waits_for_tickets();
         if !self.may_dial || !self.lane.has_work_for(None) || is_idle {
             return false;

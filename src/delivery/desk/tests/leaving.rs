@@ -71,6 +71,31 @@ fn a_thread_does_not_end_while_a_connection_that_retires_has_pushes_in_flight() 
 }
 
 #[test]
+fn a_thread_that_goes_waits_for_its_last_answers_and_not_to_connect() {
+    let mut scene = Scene::with_threads(2);
+    scene.manners = |_, _| Manners::IsSilent;
+    scene.enqueue(1, 1);
+    scene.pass(Duration::ZERO);
+    let present = scene.desk.links.present.as_mut().unwrap();
+    present.session().retire("it goes");
+    scene.lane.holding().pause(scene.now);
+    scene.enqueue(2, 1);
+    scene.pass(Duration::ZERO);
+    assert!(scene.desk.timers.at(Timer::Connect).is_some());
+    scene.desk.is_going = true;
+    let now = Moment {
+        monotonic: scene.now.monotonic + 2 * LONGEST_WAIT,
+        ..scene.now
+    };
+    assert!(!scene.desk.round(now));
+    let next = scene.desk.next(now.monotonic);
+    assert!(
+        matches!(next, Next::WaitUntil(at) if at > now.monotonic),
+        "{next:?}"
+    );
+}
+
+#[test]
 fn a_push_in_flight_at_the_end_is_said_to_be_maybe_sent() {
     let mut scene = Scene::new();
     scene.manners = |_, nth| match nth {
