@@ -124,13 +124,14 @@ impl<'a> PackedToken<'a> {
         if self.spelling == TEXT {
             return out.extend_from_slice(self.bytes);
         }
-        let digit = |value: u8| match value {
-            0..=9 => b'0' + value,
-            _ => self.spelling + (value - 10),
-        };
-        out.reserve(self.len());
-        for byte in self.bytes {
-            out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        // Without a branch and into room that is there, many digits are made at a time.
+        let after_nine = self.spelling - (b'0' + 10);
+        let digit = |value: u8| b'0' + value + if value > 9 { after_nine } else { 0 };
+        let begin = out.len();
+        out.resize(begin + self.len(), 0);
+        let (pairs, _) = out.get_mut(begin..).unwrap_or_default().as_chunks_mut();
+        for (pair, byte) in pairs.iter_mut().zip(self.bytes) {
+            *pair = [digit(byte >> 4), digit(byte & 0xf)];
         }
     }
 
@@ -161,20 +162,22 @@ pub(super) fn place(bytes: &[u8]) -> u32 {
 /// Appends the bytes of which a token is the hexadecimal digits, of that letter's case; false if it
 /// is something else.
 fn pack(token: &str, letter: u8, out: &mut Vec<u8>) -> bool {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        _ => digit
-            .checked_sub(letter)
-            .filter(|value| *value < 6)
-            .map(|value| value + 10),
+    // A value beyond 15 is none, and is looked for at the end: so many are found at a time.
+    let value = |digit: u8| match digit.wrapping_sub(b'0') {
+        value @ 0..=9 => value,
+        _ => digit.wrapping_sub(letter).saturating_add(10),
     };
     let (pairs, rest) = token.as_bytes().as_chunks();
-    let bytes = pairs
-        .iter()
-        .map_while(|[high, low]| Some(value(*high)? << 4 | value(*low)?));
-    let before = out.len();
-    out.extend(bytes);
-    !pairs.is_empty() && rest.is_empty() && out.len() - before == pairs.len()
+    let begin = out.len();
+    out.resize(begin + pairs.len(), 0);
+    let mut highest = 0;
+    let packed = out.get_mut(begin..).unwrap_or_default();
+    for (byte, [high, low]) in packed.iter_mut().zip(pairs) {
+        let (high, low) = (value(*high), value(*low));
+        highest |= high | low;
+        *byte = high << 4 | low;
+    }
+    !pairs.is_empty() && rest.is_empty() && highest < 16
 }
 
 #[cfg(test)]
