@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use sterna::journal::{DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
-use sterna::provider::{self, apns};
+use sterna::provider::{self, Built, apns};
 use sterna::push::{Accepted, DeviceToken, LaneId, Notification, PushId};
 
 /// Pushes unless it is said.
@@ -102,10 +102,13 @@ fn accepted(id: u64, at: Moment) -> Result<Accepted, Failure> {
     let mut notification = Notification::empty(LaneId::IOS);
     notification.message = "Your table is ready: please come to the counter".into();
     notification.push_type = "alert".into();
-    let content = apns::payload(&notification, false)?;
+    let built = Built {
+        content: apns::payload(&notification, false)?,
+        ..Built::nothing(LaneId::IOS)
+    };
     Ok(provider::accept(
         &notification,
-        &content,
+        &built,
         [DeviceToken::new(format!("{id:064x}"))],
         PushId(id),
         at,

@@ -8,7 +8,7 @@
 pub mod apns;
 pub mod fcm;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod retry_after;
 mod seam;
 
@@ -16,13 +16,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::moment::{Moment, http_date};
-use crate::push::{
-    Accepted, Content, DeviceTokens, Envelope, Note, Notification, Parcel, Provider, PushId,
-};
+use crate::push::{Accepted, DeviceTokens, Note, Notification, Parcel, Provider, PushId};
 
 pub use retry_after::RETRY_AFTER_MAX;
 pub use seam::{
-    Addressing, Draft, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Pings, SharedFields, Vendor,
+    Addressing, Built, Draft, Fault, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Pings, SharedFields,
+    Site, Unused, Vendor,
 };
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.
@@ -372,22 +371,17 @@ pub fn of(provider: Provider) -> &'static dyn Vendor {
     }
 }
 
-/// What delivery has to know of a notification.
-pub fn envelope(notification: &Notification) -> Envelope {
-    of(notification.lane.provider()).envelope(notification)
-}
-
-/// A notification that is accepted at that time, for these device tokens.
+/// A notification that is accepted at that time, as it was built, for these device tokens.
 pub fn accept(
     notification: &Notification,
-    content: &Content,
+    built: &Built,
     tokens: impl Into<DeviceTokens>,
     first_id: PushId,
     at: Moment,
 ) -> Accepted {
     Accepted {
-        envelope: envelope(notification),
-        parcel: Parcel::new(content, &Note::of(notification), &tokens.into()),
+        envelope: built.envelope,
+        parcel: Parcel::new(&built.content, &Note::of(notification), &tokens.into()),
         first_id,
         at,
     }
@@ -444,13 +438,14 @@ mod tests {
     #[test]
     fn a_lifetime_is_the_platforms_own_field() {
         let check = |lane, expiry, time_to_live, expected: Option<u64>| {
-            let notification = Notification {
+            let mut notification = Notification {
                 expiry,
                 time_to_live,
                 ..fixture::notification(lane, "m")
             };
             let expected = expected.map(Duration::from_secs);
-            assert_eq!(envelope(&notification).lifetime(), expected);
+            let built = fixture::built(&mut notification, fixture::start());
+            assert_eq!(built.envelope.lifetime(), expected);
         };
         check(LaneId::IOS, 10, 20, Some(10));
         check(LaneId::ANDROID, 10, 20, Some(20));

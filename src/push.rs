@@ -9,6 +9,7 @@
 mod content;
 mod contradictions;
 mod envelope;
+mod native;
 mod note;
 mod parcel;
 mod tokens;
@@ -36,6 +37,7 @@ use std::time::{Duration, Instant};
 pub use content::Content;
 pub use contradictions::Contradictions;
 pub use envelope::{Envelope, PushType};
+pub use native::Native;
 pub use note::{Note, Texts};
 pub use parcel::Parcel;
 pub use tokens::{DeviceTokens, PackedToken};
@@ -303,6 +305,8 @@ pub struct Notification {
     pub delay_while_idle: bool,
     /// Further payload keys.
     pub extend: Vec<Extend>,
+    /// What Gaurun did not have.
+    pub native: Native,
 }
 
 impl Notification {
@@ -327,6 +331,7 @@ impl Notification {
             mutable_content: false,
             delay_while_idle: false,
             extend: Vec::new(),
+            native: Native::default(),
         }
     }
 

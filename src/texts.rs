@@ -39,6 +39,16 @@ pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
+/// A name as a step of a JSON pointer (RFC 6901); of a long one the begin.
+pub fn reference(name: &str) -> Box<str> {
+    let step = first(name, NAME_SHOWN);
+    let mut text = step.replace('~', "~0").replace('/', "~1");
+    if step.len() < name.len() {
+        text.push('…');
+    }
+    text.into()
+}
+
 /// A text in which the characters that are `unfit` are escaped as in Rust.
 pub fn escaped(text: &str, unfit: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(&unfit) {
@@ -54,6 +64,9 @@ pub fn escaped(text: &str, unfit: impl Fn(char) -> bool) -> Cow<'_, str> {
     }
     Cow::Owned(shown)
 }
+
+/// Our limit: characters of an unknown name that are shown.
+const NAME_SHOWN: usize = 64;
 
 /// Texts as an array of TOML.
 pub fn toml_list(texts: &[impl AsRef<str>]) -> String {

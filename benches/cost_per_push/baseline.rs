@@ -9,7 +9,7 @@ use sterna::moment::Moment;
 use sterna::net::resolve::Resolver;
 use sterna::net::{tls, transport};
 use sterna::oauth::{AccessToken, AccessTokens, Account, EXCHANGE_TIMEOUT};
-use sterna::provider::{self, Addressing, Draft, apns, fcm};
+use sterna::provider::{self, Addressing, Draft, Site as BuiltAs, Unused, apns, fcm};
 use sterna::push::{DeviceToken, LaneId, Provider, Push, PushId};
 
 use super::Failure;
@@ -91,10 +91,13 @@ fn written(
     streams: u32,
 ) -> Result<Baseline, Failure> {
     let mut notification = notification(lane);
-    let payload = provider::of(lane.provider()).payload(&mut notification, false)?;
+    let (site, mut unused) = (BuiltAs::default(), Unused::default());
+    let vendor = provider::of(lane.provider());
+    let built = vendor.build(&mut notification, &site, Moment::now(), &mut unused);
+    let built = built.map_err(|fault| fault.error)?;
     let tokens = [DeviceToken::new(device_token(lane, 0))];
     let at = Moment::now();
-    let accepted = provider::accept(&notification, &payload, tokens, PushId(1), at);
+    let accepted = provider::accept(&notification, &built, tokens, PushId(1), at);
     let accepted = Arc::new(accepted);
     let push = Push::nth(&accepted, 0).ok_or("no push")?;
     let mut draft = Draft::default();

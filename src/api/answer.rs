@@ -103,7 +103,8 @@ mod tests {
     use super::*;
     use crate::http1::body::{FREE, beside_free};
     use crate::http1::settings::LARGE_BODIES;
-    use crate::push::Content;
+    use crate::moment::Moment;
+    use crate::provider::Built;
 
     /// What the answer to a body has, and what was said beforehand that it might have.
     fn bytes(body: &str, notification_max: usize) -> (usize, usize) {
@@ -112,14 +113,15 @@ mod tests {
             allows_empty_message: true,
             as_gaurun: false,
             check_token: |_, token| if token == "x" { Err("x") } else { Ok(()) },
-            content: Box::new(|_| Ok(Content::default())),
+            content: Box::new(|notification, _, _| Ok(Built::nothing(notification.lane))),
         };
         let most = PushReply::bytes_max(notification_max, body.len());
         let mut body = body.as_bytes().to_vec();
         let batch = decode(&mut body, notification_max, Trailing::Ignored).unwrap();
-        let plan = plan(batch, &rules, &Keyless::default(), |_| true, &mut |_| false).unwrap();
+        let (now, keyless) = (Moment::now(), Keyless::default());
+        let plan = plan(batch, now, &rules, &keyless, |_| true, &mut |_| false).unwrap();
         let taken = plan.notifications.iter().map(|planned| {
-            assert!(planned.content.is_some());
+            assert!(planned.built.is_some());
             Taken {
                 index: planned.index,
                 first_id: (1 << 53) - 1,

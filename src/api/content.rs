@@ -2,22 +2,24 @@
 
 use std::sync::Once;
 
-use crate::provider;
-use crate::push::{Content, LaneId, Notification};
+use crate::moment::Moment;
+use crate::provider::{self, Built, Fault, Site, Unused};
+use crate::push::{LaneId, Notification};
 
-/// Makes contents by the providers' rules, as Gaurun did if that is wanted, settles the push type,
-/// and warns once of what may be refused.
+/// Builds notifications by the providers' rules and the site's, and warns once of what may be
+/// refused.
 pub fn content_of(
-    as_gaurun: bool,
-) -> impl Fn(&mut Notification) -> Result<Content, String> + Send + Sync + 'static {
+    site: Site,
+) -> impl Fn(&mut Notification, Moment, &mut Unused) -> Result<Built, Fault> + Send + Sync + 'static
+{
     let doubtful = Once::new();
-    move |notification| {
+    move |notification, now, unused| {
         let provider = provider::of(notification.lane.provider());
         if let Some(text) = provider.doubt(notification) {
             let lane = notification.lane;
             doubtful.call_once(|| ::log::warn!("{lane}: {text} (told once)"));
         }
-        provider.payload(notification, as_gaurun)
+        provider.build(notification, &site, now, unused)
     }
 }
 

@@ -22,6 +22,8 @@ use crate::http1::{RequestIds, Turnstile};
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::log::{Destination, Logs};
+use crate::moment::Moment;
+use crate::provider::{Built, Fault, Unused};
 use crate::push::{Accepted, Content, LaneId, Node, Notification, Push};
 
 /// A lane without connection threads, and what was taken from its queue.
@@ -143,11 +145,21 @@ pub(super) struct Site {
     pub(super) host: Arc<Backstage>,
 }
 
-fn content_of(notification: &mut Notification) -> Result<Content, String> {
-    match notification.message.strip_prefix("long") {
-        Some(_) => Err("payload of 4097 bytes over limit(4096)".to_owned()),
-        None => Ok(Content::whole(notification.message.as_bytes())),
-    }
+fn content_of(notification: &mut Notification, _: Moment, _: &mut Unused) -> Result<Built, Fault> {
+    let error = notification.message.strip_prefix("long");
+    let fault = error.map(|_| Fault {
+        pointer: "".into(),
+        error: "payload of 4097 bytes over limit(4096)".to_owned(),
+    });
+    fault.map_or_else(
+        || {
+            Ok(Built {
+                content: Content::whole(notification.message.as_bytes()),
+                ..Built::nothing(notification.lane)
+            })
+        },
+        Err,
+    )
 }
 
 impl Site {

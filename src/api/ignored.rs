@@ -9,8 +9,8 @@ use super::keyless::Keyless;
 use super::mistake::Mistake;
 use super::request::{Asked, FIELDS, Text, Unknown, names as names_field};
 use crate::count::{self, Seldom};
-use crate::provider;
-use crate::push::{LaneId, Provider};
+use crate::provider::Unused;
+use crate::push::Provider;
 use crate::texts::{self, nearest};
 
 /// The ignored parts of a request: the first ones, and how many there are.
@@ -61,11 +61,13 @@ impl Ignored {
                 self.instead.extend(name.map(|name| (field, name)));
             }
         }
-        let Some(lane) = LaneId::of_platform(asked.platform) else {
-            return;
-        };
-        for name in unused(lane.provider(), asked) {
-            self.note(at(name), IgnoredField::Unused(lane.provider(), name));
+    }
+
+    /// Adds what the notification's provider has no use for.
+    pub(super) fn unused(&mut self, index: usize, provider: Provider, unused: &Unused) {
+        for name in &unused.fields {
+            let pointer = format!("/notifications/{index}/{name}");
+            self.note(pointer, IgnoredField::Unused(provider, name));
         }
     }
 
@@ -94,10 +96,7 @@ impl Ignored {
 
     /// Shows no text that has an API key, or as much of that of the request as a cut name has.
     pub(super) fn hide(&mut self, keyless: &Keyless<'_>) {
-        let begin = keyless.shown().map(|key| texts::first(key, KEY_BEGIN));
-        let has_key = |name: &str| {
-            begin.is_some_and(|begin| name.contains(begin)) || *keyless.text(name) != *name
-        };
+        let has_key = |name: &str| has_key(name, keyless);
         for pointer in &mut self.listed {
             if has_key(&name_of(pointer)) {
                 let (place, _) = pointer.rsplit_once('/').unwrap_or_default();
@@ -154,31 +153,43 @@ fn name_of(path: &str) -> Text {
     name.replace("~1", "/").replace("~0", "~").into()
 }
 
-/// Fields that say something and have no effect for that provider.
-fn unused(provider: Provider, asked: &Asked) -> impl Iterator<Item = &'static str> {
-    // These two make a push without a message a silent one, also for Android.
-    let has_message = !asked.message.trim().is_empty();
-    let said = [
-        ("collapse_key", !asked.collapse_key.is_empty()),
-        ("priority", !asked.priority.is_empty()),
-        ("time_to_live", asked.time_to_live != 0),
-        ("title", !asked.title.is_empty()),
-        ("subtitle", !asked.subtitle.is_empty()),
-        ("badge", asked.badge.is_some_and(|badge| badge != 0)),
-        ("category", !asked.category.is_empty()),
-        ("sound", !asked.sound.is_empty()),
-        ("content_available", asked.content_available && has_message),
-        ("mutable_content", asked.mutable_content),
-        (
-            "push_type",
-            !asked.push_type.is_empty() && (has_message || &*asked.push_type != "background"),
-        ),
-        ("expiry", asked.expiry != 0),
-        ("delay_while_idle", asked.delay_while_idle),
-    ];
-    let unused = provider::of(provider).unused_fields();
-    let said = said.into_iter().filter(|(_, is_said)| *is_said);
-    said.filter_map(|(name, _)| unused.contains(&name).then_some(name))
+/// Whether a name has an API key, or as much of that of the request as a cut name has.
+fn has_key(name: &str, keyless: &Keyless<'_>) -> bool {
+    let begin = keyless.shown().map(|key| texts::first(key, KEY_BEGIN));
+    begin.is_some_and(|begin| name.contains(begin)) || *keyless.text(name) != *name
+}
+
+/// What would be ignored of a notification, each with its pointer below it and what is wrong with
+/// it: no text has an API key.
+pub(super) fn faults(
+    unknown: &[Unknown],
+    provider: Provider,
+    unused: &Unused,
+    keyless: &Keyless<'_>,
+) -> Vec<(String, String)> {
+    let unlisted = unknown.iter();
+    let unlisted = unlisted.map(|unknown| unknown.count.saturating_sub(unknown.paths.len()));
+    let unlisted: usize = unlisted.sum();
+    let unknown = unknown.iter().flat_map(|unknown| &unknown.paths);
+    let unknown = unknown.map(|path| {
+        let name = name_of(path);
+        if has_key(&name, keyless) {
+            let place = path.rsplit_once('/').map_or("", |(place, _)| place);
+            (place.to_owned(), "a name that is no field".to_owned())
+        } else {
+            (path.to_string(), IgnoredField::Unknown(name).what())
+        }
+    });
+    let more = (unlisted > 0).then(|| {
+        let more = count::of(unlisted, "further name is", "further names are");
+        (String::new(), format!("{more} no field"))
+    });
+    let fields = unused.fields.iter();
+    let fields = fields.map(|name| {
+        let what = IgnoredField::Unused(provider, name).what();
+        ((*name).to_owned(), what)
+    });
+    unknown.chain(more).chain(fields).collect()
 }
 
 /// The field that was probably meant.
@@ -248,19 +259,31 @@ impl Told {
 }
 
 impl IgnoredField {
-    fn told(&self, requests: &str) -> String {
+    /// What is wrong with it.
+    fn what(&self) -> String {
         match self {
-            Self::Unknown(name) => {
-                let meant = meant(name).map(|meant| format!("; {meant:?} is one"));
-                let meant = meant.unwrap_or_default();
-                format!("{name:?} is no field of POST /push and was ignored in {requests}{meant}")
-            }
+            Self::Unknown(name) => format!("{name:?} is no field of POST /push{}", or(name)),
             Self::Unused(provider, name) => {
-                let platform = provider.platform();
-                format!("{name:?} has no effect for {platform} and was ignored in {requests}")
+                format!("{name:?} has no effect for {}", provider.platform())
             }
         }
     }
+
+    fn told(&self, requests: &str) -> String {
+        match self {
+            Self::Unknown(name) => {
+                let meant = or(name);
+                format!("{name:?} is no field of POST /push and was ignored in {requests}{meant}")
+            }
+            Self::Unused(..) => format!("{} and was ignored in {requests}", self.what()),
+        }
+    }
+}
+
+/// The field that may have been meant instead, if there is one.
+fn or(name: &str) -> String {
+    let meant = meant(name).map(|meant| format!("; {meant:?} is one"));
+    meant.unwrap_or_default()
 }
 
 fn requests(times: u64, last: &str) -> String {
@@ -290,18 +313,30 @@ const TOLD_EVERY: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use super::super::content::content_of;
     use super::super::keys::ApiKeys;
+    use super::super::plan::notification;
     use super::super::request::{Trailing, decode};
     use super::*;
     use crate::http1::head::Head;
+    use crate::moment::Moment;
+    use crate::provider::Site;
+    use crate::push::LaneId;
 
     fn ignored(body: &str) -> Ignored {
         let mut body = body.as_bytes().to_vec();
         let batch = decode(&mut body, 1000, Trailing::Ignored).unwrap();
         let mut ignored = Ignored::default();
         ignored.beside(&batch.unknown);
-        for (index, asked) in batch.notifications.iter().enumerate() {
-            ignored.of(index, asked);
+        for (index, asked) in batch.notifications.into_iter().enumerate() {
+            ignored.of(index, &asked);
+            if let Some(lane) = LaneId::of_platform(asked.platform) {
+                let mut notification = notification(lane, asked);
+                let mut unused = Unused::default();
+                let content = content_of(Site::default());
+                let _built = content(&mut notification, Moment::now(), &mut unused);
+                ignored.unused(index, lane.provider(), &unused);
+            }
         }
         ignored
     }

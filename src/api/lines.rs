@@ -120,8 +120,8 @@ fn with_lines(sink: &Sink, write: impl FnOnce(&mut Vec<u8>, &str)) {
 mod tests {
     use super::*;
     use crate::log::Destination;
-    use crate::provider;
-    use crate::push::{Content, DeviceToken, LaneId, Notification};
+    use crate::provider::{self, Built};
+    use crate::push::{DeviceToken, LaneId, Notification};
 
     #[test]
     fn the_lines_of_a_large_request_are_whole_and_in_order() {
@@ -133,7 +133,7 @@ mod tests {
         notification.message = "m".repeat(LINES_KEPT / 10).into();
         let accepted = provider::accept(
             &notification,
-            &Content::default(),
+            &Built::nothing(LaneId::IOS),
             (0..100)
                 .map(|n| DeviceToken::new(format!("{n:064x}")))
                 .collect::<Box<_>>(),

@@ -14,9 +14,10 @@ mod reading;
 
 use super::keyless::Keyless;
 use super::keys::MAX_KEY;
-use super::request::{FIELDS, names, reference, text_of};
+use super::request::{FIELDS, names, text_of};
+use crate::count;
 use crate::pasted::{self, NOT_SHOWN};
-use crate::texts;
+use crate::texts::{self, reference};
 use reading::{BODY, Fault, Form, Step, ValueShape, What};
 
 /// Why nothing of a request is looked at.
@@ -81,7 +82,8 @@ impl Mistake {
     /// A body without notifications. `are_named` if their name is there; else `instead` is the name
     /// of what may have been meant for them.
     pub(super) fn no_notifications(are_named: bool, instead: Option<&str>) -> Self {
-        let is_field = |name: &str| FIELDS.iter().any(|field| names(name, field));
+        let is_near = |name: &str| texts::nearest(name, ["notifications"].into_iter()).is_some();
+        let is_field = |name: &str| FIELDS.iter().any(|field| names(name, field)) && !is_near(name);
         let (why, kind) = match instead {
             _ if are_named => ("\"notifications\" has none".to_owned(), "none"),
             None => ("\"notifications\" is missing".to_owned(), "missing"),
@@ -99,6 +101,20 @@ impl Mistake {
             // Callers choose names.
             kind: format!("no notifications: {kind}"),
             ..Self::of_all(format!("no notifications: {why}"))
+        }
+    }
+
+    /// A body that has names beside the notifications, where all that is ignored is an error.
+    pub(super) fn beside(pointers: &[String], omitted: usize) -> Self {
+        let more = match omitted {
+            0 => String::new(),
+            more => format!(" and {}", count::of(more, "other", "others")),
+        };
+        let listed = pointers.join(", ");
+        Self {
+            // Callers choose names.
+            kind: "unknown fields beside the notifications".to_owned(),
+            ..Self::of_all(format!("{listed}{more}: no field beside the notifications"))
         }
     }
 

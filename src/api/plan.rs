@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use super::ignored::{Ignored, MESSAGE, PLATFORM, TOKEN};
+use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN};
 use super::keyless::Keyless;
 use super::mistake::Mistake;
-use super::request::{Asked, Batch, EXTEND_MAX, Text};
-use crate::provider;
-use crate::push::{Content, DeviceTokens, Extend, LaneId, Notification};
+use super::request::{Asked, Batch, EXTEND_MAX};
+use crate::moment::Moment;
+use crate::provider::{self, Built, Unused};
+use crate::push::{DeviceTokens, Extend, LaneId, Notification};
 
 /// The rules of the site and of the providers.
 pub struct Rules {
@@ -25,13 +26,14 @@ pub struct Rules {
     pub as_gaurun: bool,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
     pub check_token: fn(LaneId, &str) -> Result<(), &'static str>,
-    /// The provider's content of a notification, or why it has none; writes into the notification
-    /// what its caller left to us.
+    /// What is sent of a notification that comes now, or why it cannot be; writes into the
+    /// notification what its caller left to us, and tells what it says in vain.
     pub content: Box<ContentOf>,
 }
 
 /// See [`Rules::content`].
-pub type ContentOf = dyn Fn(&mut Notification) -> Result<Content, String> + Send + Sync;
+pub type ContentOf =
+    dyn Fn(&mut Notification, Moment, &mut Unused) -> Result<Built, provider::Fault> + Send + Sync;
 
 /// What a request comes to.
 #[derive(Debug, Default)]
@@ -64,8 +66,8 @@ pub struct Planned {
     pub notification: Notification,
     /// To whom.
     pub tokens: DeviceTokens,
-    /// What its provider is sent; `None` where its platform is disabled, for which it is logged.
-    pub content: Option<Content>,
+    /// What is sent of it; `None` where its platform is disabled, for which it is logged.
+    pub built: Option<Built>,
 }
 
 /// Device tokens that no provider would take: the first of a request, and how many more there are.
@@ -142,17 +144,18 @@ pub struct Fault {
 pub struct Rejection {
     /// The notification's place in the request.
     pub notification: usize,
-    /// The device token's place in the notification, if it is the token.
-    pub token: Option<usize>,
+    /// The part of the notification, as a JSON pointer below it without the slash in front; empty
+    /// if it is all of it.
+    pub part: Cow<'static, str>,
     /// Why.
     pub error: Cow<'static, str>,
 }
 
 impl Rejection {
-    fn of(notification: usize, token: Option<usize>, error: Cow<'static, str>) -> Self {
+    fn of(notification: usize, token: usize, error: Cow<'static, str>) -> Self {
         Self {
             notification,
-            token,
+            part: format!("{TOKEN}/{token}").into(),
             error,
         }
     }
@@ -165,10 +168,8 @@ impl Rejection {
 
     /// The part as a JSON pointer (RFC 6901) into the request.
     pub fn pointer(&self) -> String {
-        match self.token {
-            Some(token) => format!("/notifications/{}/token/{token}", self.notification),
-            None => format!("/notifications/{}", self.notification),
-        }
+        let slash = if self.part.is_empty() { "" } else { "/" };
+        format!("/notifications/{}{slash}{}", self.notification, self.part)
     }
 
     /// Bytes that it takes in an answer, as [`Serialize`] has it and with a comma.
@@ -238,7 +239,7 @@ impl Plan {
     pub fn pushes(&self) -> BTreeMap<LaneId, usize> {
         let mut pushes = BTreeMap::new();
         let planned = self.notifications.iter();
-        for planned in planned.filter(|planned| planned.content.is_some()) {
+        for planned in planned.filter(|planned| planned.built.is_some()) {
             *pushes.entry(planned.notification.lane).or_default() += planned.tokens.len();
         }
         pushes
@@ -247,7 +248,7 @@ impl Plan {
     /// Pushes that are logged as disabled-push.
     pub fn disabled(&self) -> usize {
         let planned = self.notifications.iter();
-        let disabled = planned.filter(|planned| planned.content.is_none());
+        let disabled = planned.filter(|planned| planned.built.is_none());
         disabled.map(|planned| planned.tokens.len()).sum()
     }
 
@@ -268,8 +269,45 @@ impl Plan {
     }
 }
 
-/// Says of each part of a batch what becomes of it. The API key that the request shows belongs into
-/// none of its texts, and no other one into what is ignored.
+/// Why nothing of a notification is pushed.
+struct NotPushed {
+    /// As in [`Rejection::part`].
+    part: Cow<'static, str>,
+    error: Cow<'static, str>,
+}
+
+impl NotPushed {
+    /// As it is told.
+    fn at(self, notification: usize) -> Rejection {
+        let Self { part, error } = self;
+        Rejection {
+            notification,
+            part,
+            error,
+        }
+    }
+}
+
+impl From<provider::Fault> for NotPushed {
+    fn from(fault: provider::Fault) -> Self {
+        Self {
+            part: fault.pointer,
+            error: fault.error.into(),
+        }
+    }
+}
+
+impl<T: Into<Cow<'static, str>>> From<T> for NotPushed {
+    fn from(error: T) -> Self {
+        Self {
+            part: Cow::Borrowed(""),
+            error: error.into(),
+        }
+    }
+}
+
+/// Says of each part of a batch that comes now what becomes of it. The API key that the request
+/// shows belongs into none of its texts, and no other one into what is ignored.
 ///
 /// Where an answer is to list more than [`SURE_REJECTED`], `more` says whether there is room for so
 /// many more bytes.
@@ -279,6 +317,7 @@ impl Plan {
 /// The 400 that refuses the batch before its parts are looked at.
 pub fn plan(
     batch: Batch,
+    now: Moment,
     rules: &Rules,
     keyless: &Keyless<'_>,
     enabled: impl Fn(LaneId) -> bool,
@@ -307,27 +346,42 @@ pub fn plan(
             mistake: None,
         });
     }
+    if batch.strict && !plan.ignored.is_empty() {
+        plan.ignored.hide(keyless);
+        return Err(Unplanned {
+            message: "unknown fields beside the notifications".to_owned(),
+            mistake: Some(Mistake::beside(
+                plan.ignored.listed(),
+                plan.ignored.omitted(),
+            )),
+        });
+    }
+    let planning = Planning {
+        rules,
+        keyless,
+        strict: batch.strict,
+        now,
+    };
     for (index, asked) in batch.notifications.into_iter().enumerate() {
-        plan.ignored.of(index, &asked);
-        let planned = plan_one(
-            index,
-            asked,
-            &mut plan,
-            rules,
-            &enabled,
-            keyless.shown(),
-            more,
-        );
-        match planned {
+        if !batch.strict {
+            plan.ignored.of(index, &asked);
+        }
+        match plan_one(index, asked, &mut plan, &planning, &enabled, more) {
             Ok(planned) => plan.notifications.extend(planned),
-            Err(error) => {
-                let rejection = Rejection::of(index, None, error);
-                plan.rejected.push(rejection, false, more);
-            }
+            Err(refusal) => plan.rejected.push(refusal.at(index), false, more),
         }
     }
     plan.ignored.hide(keyless);
     Ok(plan)
+}
+
+/// What the notifications of a request are planned by.
+struct Planning<'a> {
+    rules: &'a Rules,
+    keyless: &'a Keyless<'a>,
+    /// Whether what would be ignored is an error.
+    strict: bool,
+    now: Moment,
 }
 
 /// The plan for one notification, unless none of its tokens is fine.
@@ -335,11 +389,11 @@ fn plan_one(
     index: usize,
     mut asked: Asked,
     plan: &mut Plan,
-    rules: &Rules,
+    planning: &Planning<'_>,
     enabled: &impl Fn(LaneId) -> bool,
-    api_key: Option<&str>,
     more: &mut dyn FnMut(usize) -> bool,
-) -> Result<Option<Planned>, Cow<'static, str>> {
+) -> Result<Option<Planned>, NotPushed> {
+    let (rules, api_key) = (planning.rules, planning.keyless.shown());
     let lane = LaneId::of_platform(asked.platform).ok_or(INVALID_PLATFORM)?;
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
@@ -362,21 +416,43 @@ fn plan_one(
     if extend > EXTEND_MAX {
         return Err(format!("extend of {extend} bytes over limit({EXTEND_MAX})").into());
     }
+    let unknown = [
+        std::mem::take(&mut asked.unknown),
+        std::mem::take(&mut asked.extend.unknown),
+    ];
     let mut notification = notification(lane, asked);
     // It would stand in the push log, and on the devices.
     let holds = |key: &str| {
         let extended = notification.extend.iter();
         let extended = extended.flat_map(|Extend { key, value }| [&**key, value]);
         let mut texts = notification.texts().each().into_iter().chain(extended);
-        texts.any(|text| text.contains(key))
+        let mut native = notification.native.iter().map(|(_, raw)| raw.get());
+        texts.any(|text| text.contains(key)) || native.any(|json| unescaped(json).contains(key))
     };
     if api_key.is_some_and(holds) {
         return Err(HOLDS_KEY.into());
     }
     let is_enabled = enabled(lane);
-    let content = is_enabled
-        .then(|| (rules.content)(&mut notification))
-        .transpose()?;
+    let mut unused = Unused::default();
+    let built = (rules.content)(&mut notification, planning.now, &mut unused);
+    // What nobody is sent has no faults.
+    let built = is_enabled.then_some(built).transpose()?;
+    if planning.strict {
+        let faults = ignored::faults(&unknown, lane.provider(), &unused, planning.keyless);
+        let is_fine = faults.is_empty();
+        for (part, error) in faults {
+            let fault = NotPushed {
+                part: part.into(),
+                error: error.into(),
+            };
+            plan.rejected.push(fault.at(index), false, more);
+        }
+        if !is_fine {
+            return Ok(None);
+        }
+    } else {
+        plan.ignored.unused(index, lane.provider(), &unused);
+    }
     let logged = notification.texts_len();
     if logged > LOGGED_MAX {
         return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
@@ -384,7 +460,7 @@ fn plan_one(
     let mut fine = DeviceTokens::default();
     for (place, token) in tokens.into_iter().enumerate() {
         let mut reject = |error: Cow<'static, str>, has_own_line| {
-            let rejection = Rejection::of(index, Some(place), error);
+            let rejection = Rejection::of(index, place, error);
             plan.rejected.push(rejection, has_own_line, more);
         };
         if token.is_empty() {
@@ -420,11 +496,12 @@ fn plan_one(
         index,
         notification,
         tokens: fine,
-        content,
+        built,
     }))
 }
 
-fn notification(lane: LaneId, asked: Asked) -> Notification {
+/// What a caller has asked for, to that lane.
+pub(super) fn notification(lane: LaneId, asked: Asked) -> Notification {
     Notification {
         lane,
         message: asked.message,
@@ -437,11 +514,7 @@ fn notification(lane: LaneId, asked: Asked) -> Notification {
         sound: asked.sound,
         push_type: asked.push_type,
         collapse_key: asked.collapse_key,
-        priority: if provider::of(lane.provider()).has_priority() {
-            asked.priority
-        } else {
-            Text::default()
-        },
+        priority: asked.priority,
         badge: asked.badge,
         expiry: asked.expiry,
         time_to_live: asked.time_to_live,
@@ -454,7 +527,30 @@ fn notification(lane: LaneId, asked: Asked) -> Notification {
             .into_iter()
             .map(|(key, value)| Extend { key, value })
             .collect(),
+        native: asked.native,
     }
+}
+
+/// JSON in which the characters that an API key may have stand for themselves.
+fn unescaped(json: &str) -> Cow<'_, str> {
+    if !json.contains('\\') {
+        return json.into();
+    }
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some((before, after)) = rest.split_once('\\') {
+        text.push_str(before);
+        let digits = after.strip_prefix('u').and_then(|after| after.get(..4));
+        let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let (character, taken) = match unit {
+            Some(unit) => (char::from_u32(unit), 5),
+            None => (after.chars().next(), 1),
+        };
+        text.extend(character);
+        rest = after.get(taken..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    text.into()
 }
 
 /// What is said of a notification without device tokens.

@@ -10,6 +10,8 @@
     deny(clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+mod names;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +21,10 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::value::RawValue;
+
+use crate::push::Native;
+pub(super) use names::names;
+use names::{FieldKey, FieldNames};
 
 /// What the caller asked, before anything in it is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub struct Batch {
     pub unknown: Unknown,
     /// Whether the body has them, if only as an empty array.
     pub are_named: bool,
+    /// Whether what would be ignored is an error.
+    pub strict: bool,
     /// Unknown names that are kept of the notifications.
     kept: usize,
 }
@@ -94,6 +102,8 @@ pub struct Asked {
     pub mutable_content: bool,
     pub delay_while_idle: bool,
     pub extend: AskedExtend,
+    /// What Gaurun did not have.
+    pub native: Native,
     /// What else it has.
     pub unknown: Unknown,
 }
@@ -239,62 +249,6 @@ fn escaped_unit(body: &[u8], at: usize) -> Option<u32> {
 /// Length of `\uXXXX`.
 const ESCAPE: usize = 6;
 
-/// Whether a key names a field, as Go folds it: ASCII case, and the two letters outside of ASCII
-/// whose simple folding lies in it.
-pub(super) fn names(key: &str, field: &str) -> bool {
-    let mut wanted = field.chars();
-    key.chars().all(|c| {
-        let folded = match c {
-            '\u{17f}' => 's',
-            '\u{212a}' => 'k',
-            c => c.to_ascii_lowercase(),
-        };
-        wanted.next() == Some(folded)
-    }) && wanted.next().is_none()
-}
-
-/// A key of the JSON objects we read: its place among `F`'s names, or what it is.
-struct FieldKey<F>(Result<usize, Text>, PhantomData<F>);
-
-/// The name as part of a JSON pointer; of a long one the begin.
-pub(super) fn reference(name: &str) -> Text {
-    let mut characters = name.chars();
-    let mut text = String::new();
-    for character in characters.by_ref().take(NAME_SHOWN) {
-        match character {
-            '~' => text.push_str("~0"),
-            '/' => text.push_str("~1"),
-            character => text.push(character),
-        }
-    }
-    if characters.next().is_some() {
-        text.push('…');
-    }
-    text.into()
-}
-
-/// Something with named fields.
-trait FieldNames {
-    const NAMES: &'static [&'static str];
-}
-
-impl<'de, F: FieldNames> Deserialize<'de> for FieldKey<F> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor<F>(PhantomData<F>);
-        impl<F: FieldNames> Visitor<'_> for KeyVisitor<F> {
-            type Value = FieldKey<F>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_str<E>(self, key: &str) -> Result<FieldKey<F>, E> {
-                let field = F::NAMES.iter().position(|name| names(key, name));
-                Ok(FieldKey(field.ok_or_else(|| reference(key)), PhantomData))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor(PhantomData))
-    }
-}
-
 /// A value that is read into a place; `null` leaves the place as it is.
 trait Fill<'de>: Sized {
     fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
@@ -402,8 +356,19 @@ struct OutermostObject<'a> {
     most: usize,
 }
 
+const NOTIFICATIONS: &str = "notifications";
+const STRICT: &str = "strict";
+
 impl FieldNames for OutermostObject<'_> {
-    const NAMES: &'static [&'static str] = &["notifications"];
+    const NAMES: &'static [&'static str] = &[NOTIFICATIONS, STRICT];
+
+    fn exact(key: &str) -> Option<&'static str> {
+        match key {
+            NOTIFICATIONS => Some(NOTIFICATIONS),
+            STRICT => Some(STRICT),
+            _ => None,
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for OutermostObject<'_> {
@@ -430,14 +395,21 @@ impl<'de> Visitor<'de> for OutermostObject<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(FieldKey(field, _)) = map.next_key::<FieldKey<Self>>()? {
-            if let Err(name) = field {
-                self.batch.unknown.note(name);
-                map.next_value::<serde::de::IgnoredAny>()?;
-                continue;
+            match field {
+                Ok(STRICT) => {
+                    self.batch.strict.fill(&mut map)?;
+                    continue;
+                }
+                Ok(_) => {}
+                Err(name) => {
+                    self.batch.unknown.note(name);
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                    continue;
+                }
             }
-            let unknown = std::mem::take(&mut self.batch.unknown);
             *self.batch = Batch {
-                unknown,
+                unknown: std::mem::take(&mut self.batch.unknown),
+                strict: self.batch.strict,
                 are_named: true,
                 ..Batch::default()
             };
@@ -447,11 +419,45 @@ impl<'de> Visitor<'de> for OutermostObject<'_> {
     }
 }
 
-/// Reads an object into a value of its type, each field through [`Fill`].
+impl Pair {
+    /// There are none.
+    fn fill_other<'de, A: MapAccess<'de>>(
+        _: &mut Self,
+        _: &str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        map.next_value::<serde::de::IgnoredAny>().map(drop)
+    }
+}
+
+impl Asked {
+    fn fill_other<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        if let Some(value) = map.next_value::<Option<&'de RawValue>>()? {
+            self.native.set(name, value.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Reads an object into a value of its type: each field through [`Fill`], and the others that have
+/// a name as they are.
 macro_rules! read_object {
-    ($type:ident, $expecting:literal, $($field:ident)*) => {
+    ($type:ident, $expecting:literal, [$($field:ident)*] $(, others [$($other:ident)*])?) => {
         impl FieldNames for $type {
-            const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+            const NAMES: &'static [&'static str] =
+                &[$(stringify!($field),)* $($(stringify!($other),)*)?];
+
+            fn exact(key: &str) -> Option<&'static str> {
+                match key {
+                    $(stringify!($field) => Some(stringify!($field)),)*
+                    $($(stringify!($other) => Some(stringify!($other)),)*)?
+                    _ => None,
+                }
+            }
         }
 
         impl<'de> Deserialize<'de> for $type {
@@ -465,16 +471,13 @@ macro_rules! read_object {
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$type, A::Error> {
                         let mut object = $type::default();
                         while let Some(FieldKey(field, _)) = map.next_key::<FieldKey<$type>>()? {
-                            let field = match field {
-                                Ok(field) => $type::NAMES.get(field).copied(),
+                            match field {
+                                $(Ok(stringify!($field)) => object.$field.fill(&mut map)?,)*
+                                Ok(other) => $type::fill_other(&mut object, other, &mut map)?,
                                 Err(name) => {
                                     object.unknown.note(name);
-                                    None
+                                    map.next_value::<serde::de::IgnoredAny>()?;
                                 }
-                            };
-                            match field {
-                                $(Some(stringify!($field)) => object.$field.fill(&mut map)?,)*
-                                _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
                             }
                         }
                         Ok(object)
@@ -486,10 +489,17 @@ macro_rules! read_object {
     };
 }
 
-read_object!(Asked, "a notification",
+read_object!(Asked, "a notification", [
     token platform message identifier title subtitle category sound push_type collapse_key priority
-    badge expiry time_to_live content_available mutable_content delay_while_idle extend);
-read_object!(Pair, "an extend object", key val);
+    badge expiry time_to_live content_available mutable_content delay_while_idle extend
+], others [
+    data image ttl expires_at collapse_id thread_id click_action tag channel_id
+    alert target_content_id interruption_level relevance_score filter_criteria content_changed
+    url_args live_activity topic apns_id apns
+    notification android android_v2 webpush fcm_options fid condition validate_only fcm
+    app environment class channel send_at
+]);
+read_object!(Pair, "an extend object", [key val]);
 
 /// The fields of a notification.
 pub const FIELDS: &[&str] = Asked::NAMES;
@@ -499,9 +509,6 @@ const UNKNOWN_MAX: usize = 16;
 
 /// Our limit: unknown names that are kept of all notifications of a request.
 const UNKNOWN_KEPT: usize = 256;
-
-/// Our limit: characters of an unknown name that are shown.
-const NAME_SHOWN: usize = 64;
 
 /// Our limit: bytes of the keys and values of `extend`: what a provider takes of them, and as much
 /// again.

@@ -279,7 +279,7 @@ impl Service {
                 mistake: Some(Mistake::in_body(body, &error, keyless)),
             })?;
         let enabled = |lane| lanes.get(lane).is_some();
-        plan(batch, rules, keyless, enabled, more)
+        plan(batch, Moment::now(), rules, keyless, enabled, more)
     }
 
     /// `GET /push/{id}` and `DELETE /push/{id}`.

@@ -83,8 +83,8 @@ mod tests {
 
     use super::*;
     use crate::moment::Moment;
-    use crate::provider;
-    use crate::push::{Content, DeviceToken, LaneId, Notification};
+    use crate::provider::{self, Built};
+    use crate::push::{DeviceToken, LaneId, Notification};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -98,8 +98,8 @@ mod tests {
             let mut at = Moment::now();
             at.unix = Duration::from_secs(secs);
             let tokens = [DeviceToken::new("token")];
-            let content = Content::default();
-            let accepted = provider::accept(&notification, &content, tokens, PushId(secs), at);
+            let built = Built::nothing(LaneId::IOS);
+            let accepted = provider::accept(&notification, &built, tokens, PushId(secs), at);
             Push::nth(&Arc::new(accepted), 0).unwrap()
         };
         let meant = |push: &Push| called_off.lock().has(push);

@@ -8,14 +8,14 @@ use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
 use crate::journal::{self, Journal, KeptAnswer, Recovered, State};
 use crate::log::{Destination, Logs};
 use crate::moment::Moment;
-use crate::provider;
-use crate::push::{Accepted, Content, DeviceToken, LaneId, Notification, PushId};
+use crate::provider::{self, Built};
+use crate::push::{Accepted, DeviceToken, LaneId, Notification, PushId};
 
 /// A notification that is accepted now, with so many pushes.
 pub(crate) fn accepted(pushes: usize, now: Moment) -> Arc<Accepted> {
     Arc::new(provider::accept(
         &Notification::empty(LaneId::IOS),
-        &Content::default(),
+        &Built::nothing(LaneId::IOS),
         vec![DeviceToken::new("ab"); pushes],
         PushId(7),
         now,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::lane_making::enabled;
 use super::state_directory::journal_directory;
+use super::terms::site;
 use super::unreadable::Unreadable;
 use crate::api::content::{check_device_token, content_of};
 use crate::api::plan::ContentOf;
@@ -15,8 +16,8 @@ use crate::config::Config;
 use crate::delivery::policy::{self, Limits};
 use crate::journal::{self, Attempts, DiskFiles, Fault, Outstanding, Reading};
 use crate::moment::Moment;
-use crate::provider;
-use crate::push::{Content, LaneId, Note, Parcel, Push};
+use crate::provider::{Built, Unused};
+use crate::push::{LaneId, Note, Parcel, Push};
 use crate::recover::{OpenPush, resume};
 
 /// What is to become of an outstanding push.
@@ -107,7 +108,7 @@ impl Judge {
             allow_incomplete,
             allows_empty_message: config.core.allows_empty_message,
             hides_message: config.log.hide_message,
-            content: Box::new(content_of(config.core.is_like_gaurun)),
+            content: Box::new(content_of(site(config))),
         }
     }
 
@@ -156,17 +157,17 @@ impl Judge {
             return Disposition::HeldBack(Obstacle::Zone);
         };
         let mut notification = push.notification.clone();
-        let built = check_device_token(lane, push.token.as_str())
-            .map_err(str::to_owned)
-            .and_then(|()| (self.content)(&mut notification));
-        let (content, error) = match built {
-            Ok(content) => (content, None),
-            Err(error) => (Content::default(), Some(error)),
+        let built = (self.content)(&mut notification, now, &mut Unused::default());
+        let (built, error) = match built {
+            Ok(built) => (built, None),
+            Err(fault) => (Built::nothing(lane), Some(fault.error)),
         };
+        let bad_token = check_device_token(lane, push.token.as_str()).err();
+        let error = bad_token.map(str::to_owned).or(error);
         let tokens = [push.token.as_str()].into_iter().collect();
         let outstanding = Outstanding {
-            envelope: provider::envelope(&notification),
-            parcel: Parcel::new(&content, &Note::of(&notification), &tokens),
+            envelope: built.envelope,
+            parcel: Parcel::new(&built.content, &Note::of(&notification), &tokens),
             first_id: push.push_id(),
             at: Duration::from_secs(at),
             in_doubt: false,

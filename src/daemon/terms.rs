@@ -9,6 +9,7 @@ use crate::descriptors::{self, Share, Whose};
 use crate::http1;
 use crate::log::{Destination, Privacy, RATE_LIMITED, TokenShown};
 use crate::named::{self, Finding};
+use crate::provider::Site;
 
 /// What is accepted, and from whom.
 pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
@@ -20,7 +21,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             allows_empty_message: config.core.allows_empty_message,
             as_gaurun: config.core.is_like_gaurun,
             check_token: check_device_token,
-            content: Box::new(content_of(config.core.is_like_gaurun)),
+            content: Box::new(content_of(site(config))),
         },
         keys,
         hosts: config.core.hosts.clone(),
@@ -30,6 +31,13 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             Trailing::Ignored
         },
     })
+}
+
+/// How notifications are built.
+pub(super) fn site(config: &Config) -> Site {
+    Site {
+        as_gaurun: config.core.is_like_gaurun,
+    }
 }
 
 /// The listener's bounds.

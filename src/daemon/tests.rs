@@ -10,8 +10,8 @@ use crate::config::{Environment, Overrides};
 use crate::journal::{DiskFiles, Journal, Outstanding, Settings};
 use crate::lane::{CredentialRefusal, EndsWith, Tickets};
 use crate::moment;
-use crate::provider;
-use crate::push::{Accepted, Content, DeviceToken, LaneId, Notification, Push, PushId};
+use crate::provider::{self, Built};
+use crate::push::{Accepted, DeviceToken, LaneId, Notification, Push, PushId};
 
 /// A daemon of iOS alone, with pushes to Android in its journal.
 fn config(directory: &std::path::Path) -> Config {
@@ -38,7 +38,7 @@ fn notification(lane: LaneId, tokens: &[&str], now: Moment) -> Arc<Accepted> {
         .map(|token| DeviceToken::new(*token))
         .collect();
     let notification = Notification::empty(lane);
-    let accepted = provider::accept(&notification, &Content::default(), tokens, PushId(7), now);
+    let accepted = provider::accept(&notification, &Built::nothing(lane), tokens, PushId(7), now);
     Arc::new(accepted)
 }
 

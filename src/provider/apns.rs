@@ -23,8 +23,8 @@ pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 use std::time::Duration;
 
 use crate::moment::Moment;
-use crate::provider::{Advice, Answer, AnswerHead, Pings, Row, Vendor};
-use crate::push::{Content, Envelope, Notification, PushType};
+use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
+use crate::push::{Envelope, Notification, PushType};
 
 /// Where apps from the App Store and `TestFlight` are pushed to, or those under development.
 pub const fn host(sandbox: bool) -> &'static str {
@@ -89,6 +89,14 @@ pub const PING_IDLE: Duration = Duration::from_secs(60 * 60);
 /// Least time between two PINGs, however many requests time out.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Gaurun's fields that have no effect: APNs has a priority by the push type.
+const UNUSED: &[&str] = &[
+    "collapse_key",
+    "priority",
+    "time_to_live",
+    "delay_while_idle",
+];
+
 /// What Apple asks, answers and wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Apns;
@@ -102,36 +110,28 @@ impl Vendor for Apns {
         check_device_token(token)
     }
 
-    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Content, String> {
-        if !as_gaurun {
+    fn build(
+        &self,
+        notification: &mut Notification,
+        site: &Site,
+        _: Moment,
+        unused: &mut Unused,
+    ) -> Result<Built, Fault> {
+        unused.note_said(notification, UNUSED);
+        unused.note_native(notification, &[]);
+        if !site.as_gaurun {
             settle_push_type(notification);
         }
-        payload(notification, as_gaurun)
+        let content = payload(notification, site.as_gaurun).map_err(Fault::of_all)?;
+        let envelope = Envelope {
+            push_type: push_type(notification),
+            ..Envelope::to(notification.lane).lasting(notification.expiry)
+        };
+        Ok(Built { envelope, content })
     }
 
     fn doubt(&self, _: &Notification) -> Option<String> {
         None
-    }
-
-    fn unused_fields(&self) -> &'static [&'static str] {
-        &[
-            "collapse_key",
-            "priority",
-            "time_to_live",
-            "delay_while_idle",
-        ]
-    }
-
-    /// APNs has its own by the push type.
-    fn has_priority(&self) -> bool {
-        false
-    }
-
-    fn envelope(&self, notification: &Notification) -> Envelope {
-        Envelope {
-            push_type: push_type(notification),
-            ..Envelope::to(notification.lane).lasting(notification.expiry)
-        }
     }
 
     fn lifetime_rule(&self) -> &'static str {

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use self::message::doubtful_key;
 use crate::moment::Moment;
-use crate::provider::{Advice, Answer, AnswerHead, Pings, Row, Vendor};
-use crate::push::{Content, Envelope, Notification};
+use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
+use crate::push::{Envelope, Notification};
 
 /// Where FCM listens.
 pub const HOST: &str = "fcm.googleapis.com";
@@ -77,6 +77,20 @@ pub const LEAST_BACKOFF: Duration = Duration::from_secs(10);
 /// idle connection twice, which gets none.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
+/// Gaurun's fields that have no effect.
+const UNUSED: &[&str] = &[
+    "title",
+    "subtitle",
+    "badge",
+    "category",
+    "sound",
+    "content_available",
+    "mutable_content",
+    "push_type",
+    "expiry",
+    "delay_while_idle",
+];
+
 /// What Google asks, answers and wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Fcm;
@@ -90,35 +104,22 @@ impl Vendor for Fcm {
         check_device_token(token)
     }
 
-    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Content, String> {
-        payload(notification, as_gaurun)
+    fn build(
+        &self,
+        notification: &mut Notification,
+        site: &Site,
+        _: Moment,
+        unused: &mut Unused,
+    ) -> Result<Built, Fault> {
+        unused.note_said(notification, UNUSED);
+        unused.note_native(notification, &[]);
+        let content = payload(notification, site.as_gaurun).map_err(Fault::of_all)?;
+        let envelope = Envelope::to(notification.lane).lasting(notification.time_to_live);
+        Ok(Built { envelope, content })
     }
 
     fn doubt(&self, notification: &Notification) -> Option<String> {
         doubtful_key(notification)
-    }
-
-    fn unused_fields(&self) -> &'static [&'static str] {
-        &[
-            "title",
-            "subtitle",
-            "badge",
-            "category",
-            "sound",
-            "content_available",
-            "mutable_content",
-            "push_type",
-            "expiry",
-            "delay_while_idle",
-        ]
-    }
-
-    fn has_priority(&self) -> bool {
-        true
-    }
-
-    fn envelope(&self, notification: &Notification) -> Envelope {
-        Envelope::to(notification.lane).lasting(notification.time_to_live)
     }
 
     fn lifetime_rule(&self) -> &'static str {

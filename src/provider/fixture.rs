@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rcgen::KeyPair;
 
 use crate::moment::Moment;
+use crate::provider::{self, Built, Site, Unused};
 use crate::push::{Extend, LaneId, Notification};
 
 /// A notification with nothing but a message.
@@ -14,6 +15,13 @@ pub(super) fn notification(platform: LaneId, message: &str) -> Notification {
         message: message.into(),
         ..Notification::empty(platform)
     }
+}
+
+/// What is sent of a notification that comes at that time to a site with nothing to say.
+pub(crate) fn built(notification: &mut Notification, at: Moment) -> Built {
+    let vendor = provider::of(notification.lane.provider());
+    let (site, mut unused) = (Site::default(), Unused::default());
+    vendor.build(notification, &site, at, &mut unused).unwrap()
 }
 
 /// Extend keys in that order.

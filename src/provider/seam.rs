@@ -1,6 +1,7 @@
 //! The seam behind which Apple and Google differ: what one says of payloads, device tokens,
 //! answers and manners, and how its requests are written.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
 use std::ops::Range;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use super::{Advice, Answer, AnswerHead, Row};
 use crate::moment::Moment;
-use crate::push::{Content, Envelope, Notification, Push};
+use crate::push::{Content, Envelope, LaneId, Notification, Push};
 
 /// What one provider asks, answers and wants. Pure.
 pub trait Vendor: fmt::Debug + Send + Sync {
@@ -18,21 +19,23 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     /// Says why a device token cannot be sent to, if so.
     fn check_device_token(&self, token: &str) -> Result<(), &'static str>;
 
-    /// Builds what is sent of a notification, and settles in it what the caller left open; the
-    /// error is for the caller. `as_gaurun`: as Gaurun would.
-    fn payload(&self, notification: &mut Notification, as_gaurun: bool) -> Result<Content, String>;
+    /// Builds what is sent of a notification by what its site says, settles in it what the caller
+    /// left open, and adds to `unused` what it says in vain. `now` is when it comes: what it says
+    /// of times counts from there.
+    ///
+    /// # Errors
+    ///
+    /// What the caller has to change.
+    fn build(
+        &self,
+        notification: &mut Notification,
+        site: &Site,
+        now: Moment,
+        unused: &mut Unused,
+    ) -> Result<Built, Fault>;
 
     /// What the provider may refuse a notification for that is sent all the same.
     fn doubt(&self, notification: &Notification) -> Option<String>;
-
-    /// The fields of Gaurun's notifications that have no effect.
-    fn unused_fields(&self) -> &'static [&'static str];
-
-    /// Whether a notification's `priority` is sent.
-    fn has_priority(&self) -> bool;
-
-    /// What delivery has to know of a notification.
-    fn envelope(&self, notification: &Notification) -> Envelope;
 
     /// What callers say the lifetime in.
     fn lifetime_rule(&self) -> &'static str;
@@ -60,6 +63,100 @@ pub trait Vendor: fmt::Debug + Send + Sync {
 
     /// How often the provider bears to be asked whether a connection lives.
     fn pings(&self) -> Pings;
+}
+
+/// What a configuration says of how notifications are built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// As Gaurun did.
+    pub as_gaurun: bool,
+}
+
+/// What is sent of a notification, and what delivery has to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// What delivery has to know.
+    pub envelope: Envelope,
+    /// What the provider is sent.
+    pub content: Content,
+}
+
+impl Built {
+    /// Nothing in particular, to that lane.
+    pub fn nothing(lane: LaneId) -> Self {
+        Self {
+            envelope: Envelope::to(lane),
+            content: Content::default(),
+        }
+    }
+}
+
+/// Why a notification cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The part of the notification that is wrong, as a JSON pointer (RFC 6901) below it without
+    /// the slash in front; empty where it is all of it.
+    pub pointer: Cow<'static, str>,
+    /// What is wrong, for its caller.
+    pub error: String,
+}
+
+impl Fault {
+    /// What is wrong with no part in particular.
+    pub(super) fn of_all(error: String) -> Self {
+        Self {
+            pointer: Cow::Borrowed(""),
+            error,
+        }
+    }
+}
+
+/// What a notification says in vain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unused {
+    /// Its fields that have no effect for the provider.
+    pub fields: Vec<&'static str>,
+}
+
+impl Unused {
+    /// Adds those of these fields of Gaurun's that say something.
+    pub(super) fn note_said(&mut self, notification: &Notification, unused: &[&str]) {
+        // These two make a push without a message a silent one, also for Android.
+        let has_message = !notification.message.trim().is_empty();
+        let push_type = &*notification.push_type;
+        let said = [
+            ("collapse_key", !notification.collapse_key.is_empty()),
+            ("priority", !notification.priority.is_empty()),
+            ("time_to_live", notification.time_to_live != 0),
+            ("title", !notification.title.is_empty()),
+            ("subtitle", !notification.subtitle.is_empty()),
+            ("badge", notification.badge.is_some_and(|badge| badge != 0)),
+            ("category", !notification.category.is_empty()),
+            ("sound", !notification.sound.is_empty()),
+            (
+                "content_available",
+                notification.content_available && has_message,
+            ),
+            ("mutable_content", notification.mutable_content),
+            (
+                "push_type",
+                !push_type.is_empty() && (has_message || push_type != "background"),
+            ),
+            ("expiry", notification.expiry != 0),
+            ("delay_while_idle", notification.delay_while_idle),
+        ];
+        let said = said.into_iter().filter(|(_, is_said)| *is_said);
+        let said = said.map(|(name, _)| name);
+        self.fields
+            .extend(said.filter(|name| unused.contains(name)));
+    }
+
+    /// Adds the fields that Gaurun did not have, but for those that are used.
+    pub(super) fn note_native(&mut self, notification: &Notification, used: &[&str]) {
+        let native = notification.native.iter().map(|(name, _)| name);
+        self.fields
+            .extend(native.filter(|name| !used.contains(name)));
+    }
 }
 
 /// When a provider may be sent a PING.

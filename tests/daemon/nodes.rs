@@ -22,8 +22,8 @@ use crate::harness::site::{Site, sterna};
 use crate::harness::{batch, hex_token, wait_for, wait_until};
 use sterna::journal::{Attempts, DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
-use sterna::provider;
-use sterna::push::{Content, DeviceToken, LaneId, Node, Notification, PushId};
+use sterna::provider::{self, Built};
+use sterna::push::{DeviceToken, LaneId, Node, Notification, PushId};
 
 const DAEMONS: u16 = 16;
 const PUSHES: u64 = 20;
@@ -228,7 +228,7 @@ fn leave_by_the_former_build(site: &Site, number: u64) {
     notification.message = "from before".into();
     let accepted = provider::accept(
         &notification,
-        &Content::default(),
+        &Built::nothing(LaneId::IOS),
         [DeviceToken::new(hex_token(number))],
         PushId(FROM_THE_CLOCK),
         Moment::now(),

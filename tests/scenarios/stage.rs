@@ -21,7 +21,7 @@ use sterna::log::{Destination, Logs};
 use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
-use sterna::provider::{self, Addressing, apns, fcm};
+use sterna::provider::{self, Addressing, Built, apns, fcm};
 use sterna::push::{Content, DeviceToken, LaneId, Notification, Provider, Push, PushId};
 
 use crate::operator;
@@ -179,13 +179,17 @@ impl Stage {
             Provider::Apns => DeviceToken::new(format!("{id:08x}")),
             Provider::Fcm => DeviceToken::new(format!("token-{id}")),
         };
-        let payload = match self.setting.platform.provider() {
+        let content = match self.setting.platform.provider() {
             Provider::Apns => Content::whole(vec![b'x'; payload]),
             Provider::Fcm => fcm::payload(&notification, false).unwrap(),
         };
+        let built = Built {
+            content,
+            ..Built::nothing(self.setting.platform)
+        };
         let accepted = Arc::new(provider::accept(
             &notification,
-            &payload,
+            &built,
             (first..).take(count).map(token),
             PushId(first),
             self.moment(),

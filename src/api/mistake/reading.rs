@@ -168,7 +168,7 @@ impl<'t> JsonWalk<'t> {
 /// The body of a `POST /push`.
 pub(super) const BODY: ValueShape = ValueShape {
     expected: "an object {\"notifications\":[…]}",
-    form: Form::Object(&[("notifications", NOTIFICATIONS)]),
+    form: Form::Object(&[("notifications", NOTIFICATIONS), ("strict", FLAG)]),
 };
 
 const NOTIFICATIONS: ValueShape = ValueShape {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::request::{Trailing, decode};
-use crate::push::{Note, Parcel};
+use crate::push::{Content, Note, Parcel};
 
 fn rules() -> Rules {
     Rules {
@@ -14,11 +14,20 @@ fn rules() -> Rules {
                 Ok(())
             }
         },
-        content: Box::new(|notification| {
+        content: Box::new(|notification, _, unused| {
+            unused
+                .fields
+                .extend(notification.native.get("tag").map(|_| "tag"));
             if notification.message.starts_with("long") {
-                Err("payload too large".to_owned())
+                Err(provider::Fault {
+                    pointer: "".into(),
+                    error: "payload too large".to_owned(),
+                })
             } else {
-                Ok(Content::whole(notification.message.as_bytes()))
+                Ok(Built {
+                    content: Content::whole(notification.message.as_bytes()),
+                    ..Built::nothing(notification.lane)
+                })
             }
         }),
     }
@@ -42,7 +51,8 @@ fn planned_with(
     )
     .unwrap();
     let enabled = |platform| platform == LaneId::IOS;
-    plan(batch, rules, &Keyless::default(), enabled, room).map_err(|unplanned| unplanned.message)
+    let (now, keyless) = (Moment::now(), Keyless::default());
+    plan(batch, now, rules, &keyless, enabled, room).map_err(|unplanned| unplanned.message)
 }
 
 /// The rejected parts as `pointer error`.
@@ -103,7 +113,8 @@ fn a_bad_token_rejects_itself_only() {
     );
     assert_eq!(texts(&plan.notifications[0].tokens), ["a", "b"]);
     assert_eq!(plan.notifications[0].index, 1);
-    let content = plan.notifications[0].content.as_ref();
+    let built = plan.notifications[0].built.as_ref();
+    let content = built.map(|built| &built.content);
     assert_eq!(content, Some(&Content::whole(*b"m")));
     assert_eq!((pushes(&plan, LaneId::IOS), plan.refusal()), (2, None));
 }
@@ -168,6 +179,7 @@ fn a_malformed_token_that_holds_the_key_of_its_request_is_in_no_line() {
     let batch = decode(&mut body, 3, Trailing::Ignored).unwrap();
     let plan = plan(
         batch,
+        Moment::now(),
         &rules(),
         &Keyless::showing(key),
         |_| true,
@@ -217,7 +229,7 @@ fn a_disabled_platform_is_no_refusal() {
         ]
     );
     assert_eq!(plan.notifications[0].tokens.len(), 2);
-    assert_eq!(plan.notifications[0].content, None);
+    assert_eq!(plan.notifications[0].built, None);
     assert_eq!(plan.disabled(), 2);
     assert_eq!((pushes(&plan, LaneId::ANDROID), plan.refusal()), (0, None));
 }
@@ -311,6 +323,7 @@ fn where_there_are_no_notifications_it_is_said_what_may_have_been_meant_for_them
         let batch = decode(&mut bytes, 3, Trailing::Ignored).unwrap();
         let found = plan(
             batch,
+            Moment::now(),
             &rules(),
             &Keyless::showing(key),
             |_| true,
@@ -422,12 +435,91 @@ fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
     ] {
         let batch = decode(&mut body.clone().into_bytes(), 8, Trailing::Ignored).unwrap();
         let keyless = api_key.map_or_else(Keyless::default, Keyless::showing);
-        let plan = plan(batch, &rules, &keyless, |_| true, &mut |_| false).unwrap();
+        let now = Moment::now();
+        let plan = plan(batch, now, &rules, &keyless, |_| true, &mut |_| false).unwrap();
         let error = "the request's own API key is in it";
         let pointers = (0..texts.len()).map(|at| format!("/notifications/{at} {error}"));
         let last = format!("/notifications/{}/token/1 {error}", texts.len());
         let expected: Vec<_> = pointers.chain([last]).filter(|_| told).collect();
         assert_eq!(rejected(&plan), expected);
         assert_eq!(pushes(&plan, LaneId::IOS), if told { 2 } else { 10 });
+    }
+}
+
+/// What becomes of a body, whatever is ignored in it being an error.
+fn strictly(body: &str, key: &str) -> Result<Plan, Unplanned> {
+    let batch = decode(&mut body.as_bytes().to_vec(), 3, Trailing::Ignored).unwrap();
+    let (now, keyless) = (Moment::now(), Keyless::showing(key));
+    plan(batch, now, &rules(), &keyless, |_| true, &mut |_| false)
+}
+
+#[test]
+fn where_the_request_is_strict_what_would_be_ignored_refuses_its_notification() {
+    let with = |fields: &str| format!(r#"{{"platform":1,"token":["a"],"message":"m"{fields}}}"#);
+    let body = format!(
+        r#"{{"notifications":[{},{},{}],"strict":true}}"#,
+        with(r#","sonud":"s","extend":[{"key":"k","value":"v"}],"tag":1,"secret-key-of-one":1"#),
+        with(""),
+        with(r#","extend":[],"tag":null"#),
+    );
+    let plan = strictly(&body, "secret-key-of-one").unwrap();
+    assert_eq!(
+        rejected(&plan),
+        [
+            r#"/notifications/0/sonud "sonud" is no field of POST /push; "sound" is one"#,
+            "/notifications/0 a name that is no field",
+            r#"/notifications/0/extend/0/value "value" is no field of POST /push"#,
+            r#"/notifications/0/tag "tag" has no effect for ios"#,
+        ]
+    );
+    assert!(plan.ignored.is_empty());
+    let taken: Vec<_> = plan.notifications.iter().map(|one| one.index).collect();
+    assert_eq!(taken, [1, 2], "its neighbours are fine");
+    let lenient = body.replace("true", "false");
+    assert_eq!(
+        strictly(&lenient, "of no request")
+            .unwrap()
+            .ignored
+            .listed()
+            .len(),
+        4
+    );
+    let many: Vec<_> = (0..20).map(|n| format!(",\"x{n}\":1")).collect();
+    let body = format!(
+        r#"{{"strict":true,"notifications":[{}]}}"#,
+        with(&many.concat())
+    );
+    let plan = strictly(&body, "-").unwrap();
+    let last = rejected(&plan).pop();
+    let expected = "/notifications/0 4 further names are no field";
+    assert_eq!(last.as_deref(), Some(expected));
+}
+
+#[test]
+fn where_the_request_is_strict_what_stands_beside_the_notifications_refuses_all() {
+    let body = r#"{"to":1,"strict":true,"notifications":[{}],"a/b":2}"#;
+    let unplanned = strictly(body, "-").unwrap_err();
+    assert_eq!(unplanned.message, "unknown fields beside the notifications");
+    let told = unplanned.mistake.unwrap().answer;
+    assert_eq!(told, "/to, /a~1b: no field beside the notifications");
+}
+
+#[test]
+fn a_key_is_found_in_fields_that_are_kept_as_they_were_written() {
+    let key = "0123/456789abcde";
+    for (value, is_found) in [
+        (r#"{"a":["0123/456789abcde"]}"#, true),
+        (r#""x0123\/456789abcdey""#, true),
+        (r#""\u0030123/456789\u0061bcde""#, true),
+        (r#""0123/456789abcd\\e""#, false),
+        (r#""\ud83d\ude00""#, false),
+    ] {
+        let body = format!(
+            r#"{{"notifications":[{{"platform":1,"token":["a"],"message":"m","data":{value}}}]}}"#
+        );
+        let plan = strictly(&body, key).unwrap();
+        let expected = "/notifications/0 the request's own API key is in it";
+        let expected = is_found.then(|| vec![expected.to_owned()]);
+        assert_eq!(rejected(&plan), expected.unwrap_or_default(), "{value}");
     }
 }

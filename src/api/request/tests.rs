@@ -82,12 +82,49 @@ fn every_field_is_read() {
                 count: 1,
                 ..extend(&[("x", "y")])
             },
+            native: Native::default(),
             unknown: Unknown {
                 paths: vec!["retry".into(), "seq_id".into()],
                 count: 2,
             },
         }
     );
+}
+
+#[test]
+fn what_gaurun_did_not_have_is_kept_as_it_was_written() {
+    let asked = one(r#"{"ttl":1.50,"Data":{ "a":[1] },"image":null,"TTL":"x","ttl":null}"#);
+    let said: Vec<_> = asked
+        .native
+        .iter()
+        .map(|(name, raw)| (name, raw.get()))
+        .collect();
+    assert_eq!(said, [("ttl", "\"x\""), ("data", "{ \"a\":[1] }")]);
+    assert!(asked.unknown.paths.is_empty());
+    assert!(one(r#"{"message":"m"}"#).native.is_empty());
+}
+
+#[test]
+fn whether_a_request_is_strict_may_be_said_before_or_behind_its_notifications() {
+    for (body, strict) in [
+        (r#"{"strict":true,"notifications":[{}]}"#, Some(true)),
+        (r#"{"notifications":[{}],"Strict":true}"#, Some(true)),
+        (
+            r#"{"strict":true,"notifications":[],"notifications":[{}],"strict":null}"#,
+            Some(true),
+        ),
+        (
+            r#"{"strict":true,"notifications":[{}],"strict":false}"#,
+            Some(false),
+        ),
+        (r#"{"notifications":[{}]}"#, Some(false)),
+        (r#"{"strict":1,"notifications":[{}]}"#, None),
+    ] {
+        let found = read(body.as_bytes())
+            .ok()
+            .map(|batch| (batch.strict, batch.count));
+        assert_eq!(found, strict.map(|strict| (strict, 1)), "{body}");
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::delivery::running_lane::RunningLane;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::lane::{Lane, Lanes, Reservation};
 use crate::moment::Moment;
-use crate::provider;
-use crate::push::{Accepted, Content, LaneId, Notification, Push, PushId};
+use crate::provider::{self, Built};
+use crate::push::{Accepted, LaneId, Notification, Push, PushId};
 
 impl Service {
     /// Takes all of the plan or, with the answer as error, nothing of it.
@@ -94,7 +94,8 @@ impl Service {
                 ..notification
             };
             let at = Moment::now();
-            let malformed = provider::accept(&shown, &Content::default(), tokens, first_id, at);
+            let nothing = Built::nothing(shown.lane);
+            let malformed = provider::accept(&shown, &nothing, tokens, first_id, at);
             self.lines.malformed(&malformed);
         }
         if omitted > 0 {
@@ -131,7 +132,7 @@ impl Service {
             let count = planned.tokens.len();
             let first_id = next;
             next = PushId(next.0.saturating_add(count as u64));
-            if planned.content.is_none() {
+            if planned.built.is_none() {
                 planned.tokens.truncate(UNSENT_LOGGED_MAX - listed);
                 listed += planned.tokens.len();
                 numbered.unlisted += count - planned.tokens.len();
@@ -199,8 +200,9 @@ fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str
         request_id: Arc::clone(request_id),
         ..planned.notification
     };
-    let content = planned.content.unwrap_or_default();
-    provider::accept(&notification, &content, planned.tokens, first_id, at)
+    let nothing = || Built::nothing(notification.lane);
+    let built = planned.built.unwrap_or_else(nothing);
+    provider::accept(&notification, &built, planned.tokens, first_id, at)
 }
 
 /// Only a request of which nothing is kept may be sent to another daemon: a 503 says that.

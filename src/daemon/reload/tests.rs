@@ -16,8 +16,8 @@ use crate::config::{Key, all_keys};
 use crate::delivery::running_lane::RunningLane;
 use crate::journal::{DiskFiles, Journal, Settings};
 use crate::lane::{CredentialRefusal, EndsWith, Lane, RAMP, Refused};
-use crate::provider;
-use crate::push::{Accepted, Content, DeviceToken, Notification, PushId};
+use crate::provider::{self, Built, Unused};
+use crate::push::{Accepted, DeviceToken, Notification, PushId};
 
 /// What the tests in `tests/reload` look at from outside, …
 const FROM_OUTSIDE: [&str; 11] = [
@@ -149,13 +149,15 @@ impl Running {
     fn state(&mut self) -> BTreeSet<String> {
         let terms = self.daemon.service.terms.get();
         let rules = &terms.rules;
-        let body = (rules.content)(&mut Notification::empty(LaneId::IOS)).unwrap();
+        let mut notification = Notification::empty(LaneId::IOS);
+        let (now, mut unused) = (Moment::now(), Unused::default());
+        let built = (rules.content)(&mut notification, now, &mut unused).unwrap();
         let privacy = self.daemon.logs.privacy.get();
         let mut state = BTreeSet::from([
             format!("notification_max {}", rules.notification_max),
             format!("empty_message {}", rules.allows_empty_message),
             format!("as_gaurun {}", rules.as_gaurun),
-            format!("payload {}", str::from_utf8(body.body()).unwrap()),
+            format!("payload {}", str::from_utf8(built.content.body()).unwrap()),
             format!("api_keys {}", terms.keys.is_some()),
             format!("hosts {:?}", terms.hosts),
             format!("token {:.5}", privacy.token.shown("ab")),
@@ -392,7 +394,7 @@ fn refusal() -> CredentialRefusal {
 fn accepted(platform: LaneId, id: u64, at: Moment) -> Arc<Accepted> {
     Arc::new(provider::accept(
         &Notification::empty(platform),
-        &Content::default(),
+        &Built::nothing(platform),
         [DeviceToken::new("token")],
         PushId(id),
         at,

@@ -4,8 +4,9 @@ mod waits;
 use std::sync::Arc;
 
 use super::*;
+use crate::provider::fixture::built;
 use crate::provider::{self, Again, LaneEffect, TokenEffect};
-use crate::push::{Content, DeviceToken, LaneId, Notification, PushId};
+use crate::push::{DeviceToken, LaneId, Notification, PushId};
 
 const LIMITS: Limits = Limits {
     retry_max: 3,
@@ -32,9 +33,10 @@ fn later(from: Moment, by: Duration) -> Moment {
 fn push_with(at: Moment, change: impl FnOnce(&mut Notification)) -> Push {
     let mut notification = Notification::empty(LaneId::IOS);
     change(&mut notification);
+    let built = built(&mut notification, at);
     let accepted = provider::accept(
         &notification,
-        &Content::default(),
+        &built,
         [DeviceToken::new("ab")],
         PushId(7),
         at,

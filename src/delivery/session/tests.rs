@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::*;
 use crate::http2::{Field, Fields, Indexing, Options};
 use crate::oauth::AccessToken;
+use crate::provider::fixture::built;
 use crate::provider::{self, Addressing, apns, fcm};
-use crate::push::{DeviceToken, LaneId, Notification, Provider, PushId};
+use crate::push::{DeviceToken, LaneId, Notification, PushId};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -155,13 +156,10 @@ fn pushes(count: usize, change: impl FnOnce(&mut Notification)) -> Vec<Push> {
         monotonic: Instant::now(),
         unix: Duration::from_secs(1_790_000_000),
     };
-    let payload = match notification.lane.provider() {
-        Provider::Apns => apns::payload(&notification, false),
-        Provider::Fcm => fcm::payload(&notification, false),
-    };
+    let built = built(&mut notification, now);
     let accepted = Arc::new(provider::accept(
         &notification,
-        &payload.unwrap(),
+        &built,
         (0..count)
             .map(|n| DeviceToken::new(format!("AB{n:02}")))
             .collect::<Box<_>>(),

@@ -18,7 +18,8 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::fixture::AMPLE;
 use crate::provider::accept;
 use crate::provider::apns::{AuthTokens, SigningKey};
-use crate::push::{Content, DeviceToken, LaneId, Notification, Push, PushId, fixture};
+use crate::provider::fixture::built;
+use crate::push::{DeviceToken, LaneId, Notification, Push, PushId, fixture};
 use provider::{Order, Provider};
 
 /// A route to a port of this host on which nobody listens.
@@ -127,9 +128,10 @@ fn what_expires_while_nothing_can_be_sent_is_settled() {
         monotonic: at.monotonic.checked_sub(Duration::from_secs(2)).unwrap(),
         ..at
     };
+    let built = built(&mut notification, at);
     let accepted = Arc::new(accept(
         &notification,
-        &Content::default(),
+        &built,
         [DeviceToken::new("ab")],
         PushId(1),
         at,

@@ -3,23 +3,18 @@ use std::time::Duration;
 use super::address::{expiration, path, priority};
 use super::*;
 use crate::provider::accept;
-use crate::provider::fixture::{UNIX, notification, start};
+use crate::provider::fixture::{UNIX, built, notification, start};
 use crate::push::fixture::push_to;
-use crate::push::{Accepted, Content, DeviceToken, LaneId, PushId};
+use crate::push::{Accepted, DeviceToken, LaneId, PushId};
 
 fn accepted(expiry: i64) -> Accepted {
-    let notification = Notification {
+    let mut notification = Notification {
         expiry,
         ..notification(LaneId::IOS, "m")
     };
+    let built = built(&mut notification, start());
     let tokens = [DeviceToken::new("ab")];
-    accept(
-        &notification,
-        &Content::default(),
-        tokens,
-        PushId(1),
-        start(),
-    )
+    accept(&notification, &built, tokens, PushId(1), start())
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sterna::delivery::purge::Purge;
 use sterna::lane::{NoAnswer, Wish};
 use sterna::moment::Moment;
-use sterna::provider::{self, fcm};
-use sterna::push::{Content, DeviceToken, Notification, Provider, Push, PushId};
+use sterna::provider::{self, Built, fcm};
+use sterna::push::{Content, DeviceToken, Envelope, Notification, Provider, Push, PushId};
 
 use super::World;
 use crate::coverage::Kind;
@@ -205,7 +205,7 @@ impl World {
             time_to_live: life,
             ..Notification::empty(self.site.lane)
         };
-        let payload = match self.site.lane.provider() {
+        let content = match self.site.lane.provider() {
             Provider::Apns => Content::whole(vec![b'x'; length]),
             Provider::Fcm => {
                 let notification = Notification {
@@ -215,9 +215,10 @@ impl World {
                 fcm::payload(&notification, false).unwrap()
             }
         };
+        let envelope = Envelope::to(self.site.lane).lasting(life);
         let accepted = Arc::new(provider::accept(
             &notification,
-            &payload,
+            &Built { envelope, content },
             (0..count).map(|_| DeviceToken::new(format!("{:016x}", dice.draw()))),
             PushId(self.next_id),
             at,

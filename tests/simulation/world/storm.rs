@@ -7,7 +7,7 @@ use std::time::Duration;
 use sterna::delivery::policy::Limits;
 use sterna::lane::Lane;
 use sterna::moment::Moment;
-use sterna::provider;
+use sterna::provider::{self, Site as BuiltAs, Unused};
 use sterna::push::{DeviceToken, LaneId, Notification, Push, PushId};
 
 use super::machine::Machine;
@@ -77,10 +77,12 @@ impl World {
         let lane = self.site.lane;
         let mut notification = Notification::empty(lane);
         notification.message = "x".repeat(100).into();
-        let payload = provider::of(lane.provider()).payload(&mut notification, false);
+        let (site, mut unused) = (BuiltAs::default(), Unused::default());
+        let vendor = provider::of(lane.provider());
+        let built = vendor.build(&mut notification, &site, at, &mut unused);
         let accepted = Arc::new(provider::accept(
             &notification,
-            &payload.unwrap(),
+            &built.unwrap(),
             [DeviceToken::new(format!("{:016x}", self.next_id))],
             PushId(self.next_id),
             at,

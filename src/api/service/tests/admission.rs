@@ -10,7 +10,7 @@ use crate::api::plan::UNSENT_LOGGED_MAX;
 use crate::backlog::{Backlog, Purged, PushState};
 use crate::delivery::outcome::Settlement;
 use crate::delivery::register::{Marks, Remembered};
-use crate::push::{Content, End};
+use crate::push::End;
 
 const BODY: &str = r#"{"notifications":[{"token":["a","b"],"platform":1,"message":"m"}]}"#;
 
@@ -423,7 +423,7 @@ fn site_with_keys(keys: &[&str], bytes: usize) -> Site {
     let repeats = site.service.repeats.get_mut().unwrap();
     repeats.keep(keyed, &vec![b'x'; bytes], Instant::now());
     site.with(|terms| {
-        terms.rules.content = Box::new(|_| Ok(Content::default()));
+        terms.rules.content = Box::new(|one, _, _| Ok(crate::provider::Built::nothing(one.lane)));
         terms.keys = Some(api_keys);
     })
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::moment::Moment;
-use crate::provider;
-use crate::push::{ConnectionId, Content, DeviceToken, LaneId, Notification, PushId, Setback};
+use crate::provider::{self, Built};
+use crate::push::{ConnectionId, DeviceToken, LaneId, Notification, PushId, Setback};
 
 const LIMITS: Limits = Limits {
     retry_max: 0,
@@ -14,7 +14,7 @@ const LIMITS: Limits = Limits {
 fn push() -> Push {
     let accepted = provider::accept(
         &Notification::empty(LaneId::ANDROID),
-        &Content::default(),
+        &Built::nothing(LaneId::ANDROID),
         [DeviceToken::new("t")],
         PushId(1),
         Moment::now(),

@@ -57,7 +57,7 @@ const FATES: &[(&str, Fault)] = &[
 
 /// The head of an answer to a push has come, and what it says of its content is not yet true.
 fn answered(address: Arc<dyn Addressing>, status: u16, fields: &[Field<'_>]) -> Wire {
-    let is_fcm = address.provider().has_priority();
+    let is_fcm = address.provider().name() == "FCM";
     let mut wire = Wire::new(address, 10);
     wire.send(
         if is_fcm {
@@ -108,7 +108,7 @@ fn a_200_is_believed_whatever_becomes_of_its_rest() {
 #[test]
 fn a_200_that_ends_its_stream_is_believed_whatever_length_it_names() {
     for address in [apns(), fcm()] {
-        let is_fcm = address.provider().has_priority();
+        let is_fcm = address.provider().name() == "FCM";
         let mut wire = Wire::new(address, 10);
         let mut one = if is_fcm {
             android(1)

@@ -204,9 +204,10 @@ fn what_expires_while_the_lane_is_held_is_settled() {
     let mut notification = Notification::empty(LaneId::IOS);
     notification.expiry = 1;
     let at = Moment::now();
+    let built = built(&mut notification, at);
     let accepted = Arc::new(accept(
         &notification,
-        &Content::default(),
+        &built,
         [DeviceToken::new("ab")],
         PushId(1),
         Moment {
