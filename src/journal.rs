@@ -455,9 +455,14 @@ impl Drop for Journal {
     }
 }
 
-/// The format that is written and read. The ones before were never released: they had the fields of
-/// a request, from which the provider's body was built again at each start.
-pub const FORMAT_VERSION: u32 = 3;
+/// The format that is written, and read. The one before had no targets but device tokens, no header
+/// fields, and of push types two.
+pub const FORMAT_VERSION: u32 = 4;
+
+/// The oldest format that is read, whose segments are replaced by one of [`FORMAT_VERSION`] at the
+/// start. The ones before were never released: they had the fields of a request, from which the
+/// provider's body was built again at each start.
+pub const OLDEST_FORMAT: u32 = 3;
 
 /// Our limit: places of damage that are told one by one; the rest is counted.
 pub const PLACES_MAX: usize = 32;

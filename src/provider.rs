@@ -20,8 +20,8 @@ use crate::push::{Accepted, DeviceTokens, Note, Notification, Parcel, Provider, 
 
 pub use retry_after::RETRY_AFTER_MAX;
 pub use seam::{
-    Addressing, Built, Draft, Fault, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, Pings, SharedFields,
-    Site, Unused, Vendor,
+    Addressing, Built, Draft, Fault, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, OwnField, Pings,
+    SharedFields, Site, Unused, Vendor,
 };
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.
@@ -405,7 +405,7 @@ pub fn begun_seconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::LaneId;
+    use crate::push::{LaneId, Lifetime};
 
     #[test]
     fn what_may_be_said_to_most_device_tokens_has_its_likely_cause_and_no_other_word_has() {
@@ -437,20 +437,19 @@ mod tests {
 
     #[test]
     fn a_lifetime_is_the_platforms_own_field() {
-        let check = |lane, expiry, time_to_live, expected: Option<u64>| {
+        let check = |lane, expiry, time_to_live, expected| {
             let mut notification = Notification {
                 expiry,
                 time_to_live,
                 ..fixture::notification(lane, "m")
             };
-            let expected = expected.map(Duration::from_secs);
             let built = fixture::built(&mut notification, fixture::start());
-            assert_eq!(built.envelope.lifetime(), expected);
+            assert_eq!(built.envelope.lifetime, expected);
         };
-        check(LaneId::IOS, 10, 20, Some(10));
-        check(LaneId::ANDROID, 10, 20, Some(20));
-        check(LaneId::IOS, 0, 20, None);
-        check(LaneId::IOS, -1, 20, None);
-        check(LaneId::ANDROID, 10, 0, None);
+        check(LaneId::IOS, 10, 20, Lifetime::secs(10));
+        check(LaneId::ANDROID, 10, 20, Lifetime::secs(20));
+        check(LaneId::IOS, 0, 20, Lifetime::Unsaid);
+        check(LaneId::IOS, -1, 20, Lifetime::Unsaid);
+        check(LaneId::ANDROID, 10, 0, Lifetime::Unsaid);
     }
 }

@@ -34,9 +34,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use content::Content;
+pub use content::{Content, HEAD_FIELDS_MAX};
 pub use contradictions::Contradictions;
-pub use envelope::{Envelope, PushType};
+pub use envelope::{Envelope, Lifetime, PushType, TargetKind};
 pub use native::Native;
 pub use note::{Note, Texts};
 pub use parcel::Parcel;
@@ -366,6 +366,21 @@ pub struct Accepted {
     pub first_id: PushId,
     /// When it was accepted: its lifetime and `max_age` count from here.
     pub at: Moment,
+}
+
+impl Accepted {
+    /// How long after its acceptance it is worth sending, if its caller has said so: no time at all
+    /// where the provider is to try once.
+    pub fn lifetime(&self) -> Option<Duration> {
+        match self.envelope.lifetime {
+            Lifetime::Unsaid => None,
+            Lifetime::Now => Some(Duration::ZERO),
+            Lifetime::Secs(secs) => Some(Duration::from_secs(secs.get().into())),
+            Lifetime::Until(at) => {
+                Some(Duration::from_secs(at.into()).saturating_sub(self.at.unix))
+            }
+        }
+    }
 }
 
 /// So many pushes, in words for the operator.

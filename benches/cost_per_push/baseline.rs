@@ -106,7 +106,11 @@ fn written(
     let shared = shared.ok_or("no such kind of request")?;
     let path = shared.pseudo.iter().find(|(name, _)| *name == b":path");
     let path = path.map_or(&*draft.path, |(_, path)| path);
-    let fields = shared.fields.iter().copied().chain(draft.fields());
+    let fields = shared
+        .fields
+        .iter()
+        .copied()
+        .chain(draft.fields().map(|own| own.field));
     let fields = fields.map(|(name, value)| {
         let (name, value) = (str::from_utf8(name)?, str::from_utf8(value)?);
         Ok(format!("{name}: {value}"))

@@ -17,7 +17,7 @@ use super::outcome::{Outcome, Settlement};
 use super::reasons::{EXPIRED, REFUSED, SHUTDOWN, TOO_LATE, UNANSWERED, UNSENDABLE};
 use crate::moment::Moment;
 use crate::provider::{self, Answer, Verdict};
-use crate::push::{Accepted, End, Push, Setback};
+use crate::push::{Accepted, End, Lifetime, Push, Setback};
 
 /// Times in a row that a push may be refused unprocessed before each refusal costs an attempt.
 pub const FREE_REFUSALS: u16 = 5;
@@ -106,7 +106,7 @@ pub fn decide(
 
 /// The settlement of a push whose time has passed, if it has.
 pub fn expired(push: &Push, limits: Limits, now: Moment) -> Option<Settlement> {
-    let Lifetime { length, rule } = life(push.accepted(), limits);
+    let LifeRule { length, rule } = life(push.accepted(), limits);
     (now.since(push.accepted().at) >= length).then(|| {
         let error = format!("expired: {rule} passed before the provider took it");
         Settlement::of_ours(End::Expired, EXPIRED, error, push.attempts)
@@ -264,21 +264,33 @@ fn failure(push: &Push, status: Option<u16>, reason: &'static str, error: String
 }
 
 /// How long after its acceptance a push is worthless, and by which rule.
-struct Lifetime {
+struct LifeRule {
     length: Duration,
     rule: &'static str,
 }
 
-fn life(accepted: &Accepted, limits: Limits) -> Lifetime {
-    let (length, rule) = match accepted.envelope.lifetime() {
-        Some(life) if life < limits.max_age => {
-            let provider = provider::of(accepted.envelope.lane.provider());
-            (life, provider.lifetime_rule())
-        }
-        _ => (limits.max_age, "max_age"),
+fn life(accepted: &Accepted, limits: Limits) -> LifeRule {
+    let rule = match accepted.envelope.lifetime {
+        Lifetime::Unsaid => "max_age",
+        Lifetime::Now => "the minute that a push with a lifetime of 0 has",
+        Lifetime::Secs(_) => provider::of(accepted.envelope.lane.provider()).lifetime_rule(),
+        Lifetime::Until(_) => "the time at which it expires",
     };
-    Lifetime { length, rule }
+    let least = match accepted.envelope.lifetime {
+        Lifetime::Now => NOW_WAITS,
+        _ => Duration::ZERO,
+    };
+    match accepted.lifetime().map(|length| length.max(least)) {
+        Some(length) if length < limits.max_age => LifeRule { length, rule },
+        _ => LifeRule {
+            length: limits.max_age,
+            rule: "max_age",
+        },
+    }
 }
+
+/// Our limit: a push that the provider is to try once, and not to keep, waits so long with us.
+pub const NOW_WAITS: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -84,11 +84,24 @@ impl Requests {
         } else {
             &draft.content
         };
-        let mut fields = [field((b"", b""), Indexing::Literal); OWN_FIELDS_MAX];
         let own = draft.fields();
         let count = own.len();
+        let (mut few, mut many);
+        // Most have few, for which room for many is not made.
+        let fields = if count <= FEW {
+            few = [NO_FIELD; FEW];
+            &mut few[..]
+        } else {
+            many = [NO_FIELD; OWN_FIELDS_MAX];
+            &mut many
+        };
         for (place, own) in fields.iter_mut().zip(own) {
-            *place = field(own, Indexing::Literal);
+            let indexing = if own.repeats {
+                Indexing::Indexed
+            } else {
+                Indexing::Literal
+            };
+            *place = field(own.field, indexing);
         }
         let fields = fields.get(..count).ok_or(SendError::BadHead)?;
         http2.send_request(template, path, fields, content, now.monotonic)
@@ -141,6 +154,15 @@ fn register(
         None => http2.add_template(&pseudo, &fields),
     }
 }
+
+/// Fields that most requests have of their own.
+const FEW: usize = 2;
+
+const NO_FIELD: Field<'_> = Field {
+    name: b"",
+    value: b"",
+    indexing: Indexing::Literal,
+};
 
 fn field((name, value): NameAndValue<'_>, indexing: Indexing) -> Field<'_> {
     Field {

@@ -103,20 +103,22 @@ impl fmt::Display for OpenError {
                  other with sterna recover -c FILE --journal {path}",
                 below = below.display()
             ),
-            Fault::UnknownVersion(version) if *version < super::FORMAT_VERSION => write!(
+            Fault::UnknownVersion(version) if *version < super::OLDEST_FORMAT => write!(
                 f,
                 "the journal segment {path} has format version {version}, this is a version that \
-                 knows {} alone: with the version that wrote it, send what is outstanding \
+                 knows {} and {} alone: with the version that wrote it, send what is outstanding \
                  (sterna recover -c FILE --journal {dir}), then remove the files {dir}/*.journal \
                  and start again",
+                super::OLDEST_FORMAT,
                 super::FORMAT_VERSION,
                 dir = self.path.parent().unwrap_or(&self.path).display(),
             ),
             Fault::UnknownVersion(version) => write!(
                 f,
                 "the journal segment {path} has format version {version}, this is a version that \
-                 knows {} alone: start the newer version that wrote it, or move the directory \
-                 away and lose what is outstanding in it",
+                 knows {} and {} alone: start the newer version that wrote it, or move the \
+                 directory away and lose what is outstanding in it",
+                super::OLDEST_FORMAT,
                 super::FORMAT_VERSION
             ),
             Fault::Unreadable(error) => write!(

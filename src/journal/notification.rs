@@ -6,7 +6,8 @@
 //! head       id of the first push, number of targets, number of the lane, time of acceptance
 //! envelope   kind of the targets; the fields that say something, each with its number
 //!            before it, 0 after the last
-//! content    number of slots, 0 or 2, and their offsets; the provider's body
+//! content    number of slots, 0 to 2, and 128 more if header fields follow; the offsets of the
+//!            slots, the header fields as they lie packed, the provider's body
 //! note       the fields that say something, as in the envelope: see [`Note`]
 //! targets    one text each
 //! ```
@@ -15,25 +16,25 @@
 //! sent as it was accepted. What the configuration gives, the topic, the host, the project, is not
 //! in it, so that correcting it frees what waits.
 //!
-//! Of the kinds of targets 0 is a device token, and the only one that is written; 1 is kept for a
-//! topic, 2 for a condition, 3 for a broadcast channel. Of the fields of an envelope 1 is kept for
-//! the class of a bulk push, 4 for the earliest time, 5 for a caller's own topic, 6 for a priority,
-//! 7 for a collapse id. A record that has one of these is not read: it would be sent as something
-//! else, or before its time. Whoever gives one of these numbers its use raises [`FORMAT_VERSION`],
+//! Of the fields of an envelope 1 is kept for the class of a bulk push, 4 for the earliest time; 6
+//! and 7, once kept for a priority and a collapse id, which are header fields, have no use. A
+//! record that has one of these is not read: it would be sent as something else, or before its
+//! time. Whoever gives one of these numbers its use raises [`FORMAT_VERSION`] once it is released,
 //! so that an older binary refuses the whole journal instead of failing whole records as damaged.
-//! Of the fields of a note those from 0x40 on say where in the body a text stands: in memory only,
-//! never in a record. Such a number has no other use.
+//! What the format before had is read as it was: device tokens alone, of the fields of an envelope
+//! 2 and 3, no slots or two, no header fields. Of the fields of a note those from 0x40 on say where
+//! in the body a text stands: in memory only, never in a record. Such a number has no other use.
 //!
 //! [`FORMAT_VERSION`]: super::FORMAT_VERSION
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::frame::RECORD_MAX;
 use super::lanes::SegmentLanes;
 use crate::encoding::{Bytes, put_bytes, put_number, put_time};
 use crate::push::{
-    Accepted, Content, DeviceTokens, Envelope, LaneId, Note, Parcel, PushId, PushType,
+    Accepted, Content, DeviceTokens, Envelope, LaneId, Lifetime, Note, Parcel, PushId, PushType,
+    TargetKind,
 };
 
 /// The begin of a notification's record, which is all that recovery looks at.
@@ -65,13 +66,52 @@ pub(super) struct RecordBody {
 /// After the last field.
 const END: u8 = 0;
 
-/// The kind of the targets.
-const DEVICE_TOKENS: u8 = 0;
+/// The numbers of the kinds of targets. Like all numbers here they stay what they are.
+const TARGETS: [(u8, TargetKind); 5] = [
+    (0, TargetKind::DeviceToken),
+    (1, TargetKind::Topic),
+    (2, TargetKind::Condition),
+    (3, TargetKind::Channel),
+    (4, TargetKind::Fid),
+];
 
 /// Fields of an envelope.
 mod envelope {
     pub(super) const BACKGROUND: u8 = 2;
     pub(super) const LIFETIME: u8 = 3;
+    pub(super) const OWN_TOPIC: u8 = 5;
+    pub(super) const PUSH_TYPE: u8 = 8;
+    pub(super) const NOW: u8 = 9;
+    pub(super) const UNTIL: u8 = 10;
+}
+
+/// The numbers of the push types that have no field of their own, nor need one.
+const PUSH_TYPES: [(u8, PushType); 10] = [
+    (1, PushType::Voip),
+    (2, PushType::Complication),
+    (3, PushType::FileProvider),
+    (4, PushType::Mdm),
+    (5, PushType::Location),
+    (6, PushType::LiveActivity),
+    (7, PushType::PushToTalk),
+    (8, PushType::Widgets),
+    (9, PushType::Controls),
+    (10, PushType::Other),
+];
+
+/// Added to the number of slots where header fields follow.
+const HAS_HEAD: u8 = 0x80;
+
+/// What has that number.
+fn numbered<T: Copy>(table: &[(u8, T)], number: u8) -> Option<T> {
+    let mut rows = table.iter();
+    rows.find(|row| row.0 == number).map(|(_, it)| *it)
+}
+
+/// The number of that, if it has one.
+fn number_of<T: Copy + PartialEq>(table: &[(u8, T)], it: T) -> Option<u8> {
+    let mut rows = table.iter();
+    rows.find(|row| row.1 == it).map(|(number, _)| *number)
 }
 
 /// Appends the record of an accepted notification.
@@ -109,28 +149,50 @@ fn put_head(out: &mut Vec<u8>, first_id: u64, tokens: u64, lane: LaneId, at: Dur
 fn put_envelope(out: &mut Vec<u8>, envelope: &Envelope) {
     let Envelope {
         lane: _,
+        target,
         push_type,
-        lifetime_secs,
+        has_own_topic,
+        lifetime,
     } = envelope;
-    out.push(DEVICE_TOKENS);
-    if *push_type == PushType::Background {
-        out.push(envelope::BACKGROUND);
+    // Each kind of target has a number: a test holds it.
+    out.push(number_of(&TARGETS, *target).unwrap_or_default());
+    match push_type {
+        PushType::Alert => {}
+        PushType::Background => out.push(envelope::BACKGROUND),
+        other => {
+            let number = number_of(&PUSH_TYPES, *other).unwrap_or_default();
+            out.extend_from_slice(&[envelope::PUSH_TYPE, number]);
+        }
     }
-    if let Some(secs) = lifetime_secs {
-        out.push(envelope::LIFETIME);
-        put_number(out, secs.get());
+    if *has_own_topic {
+        out.push(envelope::OWN_TOPIC);
+    }
+    match lifetime {
+        Lifetime::Unsaid => {}
+        Lifetime::Now => out.push(envelope::NOW),
+        Lifetime::Secs(secs) => {
+            out.push(envelope::LIFETIME);
+            put_number(out, secs.get().into());
+        }
+        Lifetime::Until(at) => {
+            out.push(envelope::UNTIL);
+            put_number(out, (*at).into());
+        }
     }
     out.push(END);
 }
 
 fn put_content(out: &mut Vec<u8>, parcel: &Parcel) {
-    match parcel.slots() {
-        None => out.push(0),
-        Some((target, ttl)) => {
-            out.push(2);
-            put_number(out, target.into());
-            put_number(out, ttl.into());
-        }
+    let (slots, head) = (parcel.slots(), parcel.packed_head());
+    let offsets = [slots.target(), slots.ttl()];
+    let count = offsets.map(|offset| u8::from(offset.is_some()));
+    let has_head = if head.is_empty() { 0 } else { HAS_HEAD };
+    out.push(count.iter().sum::<u8>() | has_head);
+    for offset in offsets.into_iter().flatten() {
+        put_number(out, offset.into());
+    }
+    if !head.is_empty() {
+        put_bytes(out, head);
     }
     put_bytes(out, parcel.body());
 }
@@ -221,28 +283,43 @@ impl RecordBody {
 
 fn read_envelope(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Envelope> {
     let mut read = Envelope::to(lane);
-    if bytes.byte()? != DEVICE_TOKENS {
-        return None;
-    }
+    read.target = numbered(&TARGETS, bytes.byte()?)?;
     loop {
         match bytes.byte()? {
             END => return Some(read),
             envelope::BACKGROUND => read.push_type = PushType::Background,
-            envelope::LIFETIME => read.lifetime_secs = Some(NonZeroU64::new(bytes.number()?)?),
+            envelope::PUSH_TYPE => read.push_type = numbered(&PUSH_TYPES, bytes.byte()?)?,
+            envelope::OWN_TOPIC => read.has_own_topic = true,
+            envelope::NOW => read.lifetime = Lifetime::Now,
+            // The format before had a longer number, of which no more than that was used.
+            envelope::LIFETIME => {
+                read.lifetime = Lifetime::secs(bytes.number().filter(|secs| *secs > 0)?);
+            }
+            envelope::UNTIL => read.lifetime = Lifetime::Until(bytes.number32()?),
             _ => return None,
         }
     }
 }
 
 fn read_content(bytes: &mut Bytes<'_>) -> Option<Content> {
-    match bytes.byte()? {
-        0 => Some(Content::whole(bytes.bytes()?)),
-        2 => {
-            let (target, ttl) = (bytes.number32()?, bytes.number32()?);
-            Content::with_slots(bytes.bytes()?, target, ttl)
-        }
-        _ => None,
+    let begin = bytes.byte()?;
+    let mut offsets = [None; 2];
+    let slots = usize::from(begin & !HAS_HEAD);
+    for offset in offsets.get_mut(..slots)? {
+        *offset = Some(bytes.number32()?);
     }
+    let head = if begin & HAS_HEAD == 0 {
+        &[]
+    } else {
+        bytes.bytes()?
+    };
+    let body = bytes.bytes()?;
+    let content = match offsets {
+        [Some(target), Some(ttl)] => Content::with_slots(body, target, ttl)?,
+        [Some(target), None] => Content::with_target(body, target)?,
+        _ => Content::whole(body),
+    };
+    content.with_packed_head(head)
 }
 
 #[cfg(test)]
@@ -253,7 +330,7 @@ mod tests {
 
     use super::*;
     use crate::moment::Moment;
-    use crate::push::Texts;
+    use crate::push::{PackedToken, Texts};
 
     fn accepted(
         envelope: Envelope,
@@ -298,26 +375,45 @@ mod tests {
 
     prop_compose! {
         fn any_envelope()(
-            [is_ios, is_background] in any::<[bool; 2]>(),
-            lifetime: u64,
+            [is_ios, has_own_topic] in any::<[bool; 2]>(),
+            target in prop::sample::select(&TargetKind::ALL[..]),
+            push_type in prop::sample::select(&PushType::ALL[..]),
+            (kind, secs) in (0..4, any::<u32>()),
         ) -> Envelope {
             // No `..`: a new field has to be named, and so to be kept.
             Envelope {
                 lane: if is_ios { LaneId::IOS } else { LaneId::ANDROID },
-                push_type: if is_background { PushType::Background } else { PushType::Alert },
-                lifetime_secs: NonZeroU64::new(lifetime),
+                target,
+                push_type,
+                has_own_topic,
+                lifetime: match kind {
+                    0 => Lifetime::Unsaid,
+                    1 => Lifetime::Now,
+                    2 => Lifetime::secs(secs.into()),
+                    _ => Lifetime::Until(secs),
+                },
             }
         }
     }
 
     fn any_content() -> impl Strategy<Value = Content> {
-        let parts = any::<(Vec<u8>, Option<(u32, u32)>)>();
-        parts.prop_map(|(body, slots)| {
+        let head = prop::collection::vec(any::<(String, String)>(), 0..4);
+        let parts = (any::<(Vec<u8>, Option<(u32, Option<u32>)>)>(), head);
+        parts.prop_map(|((body, slots), head)| {
             let within = |slot: u32| slot % (u32::try_from(body.len()).unwrap() + 1);
-            let Some((one, other)) = slots.map(|(one, other)| (within(one), within(other))) else {
-                return Content::whole(body);
+            let content = match slots {
+                None => Content::whole(body),
+                Some((target, None)) => {
+                    let target = within(target);
+                    Content::with_target(body, target).unwrap()
+                }
+                Some((one, Some(other))) => {
+                    let (one, other) = (within(one), within(other));
+                    Content::with_slots(body, one.min(other), one.max(other)).unwrap()
+                }
             };
-            Content::with_slots(body, one.min(other), one.max(other)).unwrap()
+            let head = head.iter().map(|(name, value)| (&**name, &**value));
+            content.with_head(&head.collect::<Vec<_>>())
         })
     }
 
@@ -367,23 +463,78 @@ mod tests {
 
     #[test]
     fn what_would_be_sent_as_something_else_is_not_read() {
-        let read = |kind_and_fields: &[u8]| {
+        let read = |kind_and_fields: &[u8], content: &[u8]| {
             let mut record = Vec::new();
             put_head(&mut record, 7, 1, LaneId::IOS, Duration::from_secs(1));
             record.extend_from_slice(kind_and_fields);
-            // No slots, no body, nothing in the note, one token of one byte.
-            record.extend_from_slice(&[0, 0, END, 1, b'a']);
+            record.extend_from_slice(content);
+            // Nothing in the note, one token of one byte.
+            record.extend_from_slice(&[END, 1, b'a']);
             RecordBody::read(&record, LaneId::IOS).is_some()
         };
-        assert!(read(&[DEVICE_TOKENS, END]) && read(&[DEVICE_TOKENS, envelope::BACKGROUND, END]));
-        for other in [
-            &[1, END][..],
-            &[DEVICE_TOKENS, 1, END],
-            &[DEVICE_TOKENS, 4, 1, END],
-            &[DEVICE_TOKENS, 5, 0, END],
-            &[DEVICE_TOKENS, 6, END],
-        ] {
-            assert!(!read(other), "{other:?}");
+        // No slots, no body.
+        let of = |kind_and_fields: &[u8]| read(kind_and_fields, &[0, 0]);
+        for known in [&[0, END][..], &[0, envelope::BACKGROUND, END], &[4, END]] {
+            assert!(of(known), "{known:?}");
         }
+        for other in [
+            &[5, END][..],
+            &[0, 1, END],
+            &[0, 3, 0, END],
+            &[0, 4, 1, END],
+            &[0, 6, END],
+            &[0, 7, END],
+            &[0, envelope::PUSH_TYPE, 0, END],
+            &[0, envelope::PUSH_TYPE, 11, END],
+            &[0, 11, END],
+        ] {
+            assert!(!of(other), "{other:?}");
+        }
+        let device = &[0, END];
+        assert!(read(device, &[1, 1, 1, b'x']) && read(device, &[HAS_HEAD, 2, 0, 0, 0]));
+        for other in [
+            &[3, 0, 0, 0, 0][..],
+            &[0x40, 0],
+            &[1, 2, 1, b'x'],
+            &[HAS_HEAD, 1, 0, 0],
+        ] {
+            assert!(!read(device, other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_format_before_had_is_read_as_it_was() {
+        let mut record = Vec::new();
+        put_head(&mut record, 7, 2, LaneId::ANDROID, Duration::from_secs(9));
+        // A background push of ten minutes.
+        record.extend_from_slice(&[0, 2, 3, 0xd8, 0x04, 0]);
+        // Two slots, a body, a message and a request in the note, two tokens.
+        record.extend_from_slice(b"\x02\x01\x02\x04{{}}\x01\x02hi\x08\x01r\x00\x01a\x03c:d");
+        let read = RecordBody::read(&record, LaneId::ANDROID).unwrap();
+        let expected = Envelope {
+            push_type: PushType::Background,
+            ..Envelope::to(LaneId::ANDROID).lasting(600)
+        };
+        assert_eq!(read.envelope, expected);
+        assert_eq!(read.parcel.parts(), [&b"{"[..], b"{", b"}}"]);
+        assert!(read.parcel.takes_ttl() && read.parcel.head().next().is_none());
+        let note = read.parcel.note();
+        assert_eq!((note.texts.message, note.request_id), ("hi", "r"));
+        let tokens: Vec<_> = read.parcel.tokens().map(PackedToken::text).collect();
+        assert_eq!(tokens, ["a", "c:d"]);
+        // And it is written as it was, which an older record has to be where it is carried on.
+        let accepted = Accepted {
+            envelope: read.envelope,
+            parcel: read.parcel,
+            first_id: read.first_id,
+            at: Moment {
+                stood: Duration::ZERO,
+                monotonic: Instant::now(),
+                unix: read.at,
+            },
+        };
+        let mut again = Vec::new();
+        put(&mut again, &accepted);
+        assert_eq!(again, record);
     }
 }

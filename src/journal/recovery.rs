@@ -39,6 +39,8 @@ pub(super) struct Found {
     pub(super) dropped: Vec<Location>,
     /// Whether the newest segment is one whose sync has failed.
     pub(super) failed_sync: bool,
+    /// Whether the newest segment is of an older format.
+    pub(super) is_older: bool,
 }
 
 /// Whether files are opened to be written.
@@ -164,7 +166,7 @@ impl Search<'_> {
             let newest = self.segment(&mut fold, number, true)?;
             let base = match newest.head {
                 _ if fold.complete => number,
-                SegmentHead::Base(base) => base,
+                SegmentHead::Base(base) | SegmentHead::OlderBase(base) => base,
                 _ => 0,
             };
             // One that is damaged is kept aside before its successor can do without it.
@@ -343,6 +345,7 @@ impl Found {
             has_more: false,
             dropped: Vec::new(),
             failed_sync: false,
+            is_older: false,
         }
     }
 }
@@ -358,6 +361,7 @@ fn found(
         fold,
         segments,
         highest: number,
+        is_older: matches!(newest.head, SegmentHead::OlderBase(_)),
         good_end: newest.good_end,
         has_more: newest.len > newest.good_end,
         dropped: newest.dropped,

@@ -12,7 +12,7 @@
 //!
 //! This head stays as it is in all versions.
 
-use super::FORMAT_VERSION;
+use super::{FORMAT_VERSION, OLDEST_FORMAT};
 
 /// Bytes of the head.
 pub(super) const SEGMENT_HEAD: usize = 24;
@@ -67,6 +67,8 @@ pub(super) fn is_draft(name: &str) -> bool {
 pub(super) enum SegmentHead {
     /// It is ours, and needs the segments from that number on.
     Base(u32),
+    /// The same of one of an older format, to which nothing is added.
+    OlderBase(u32),
     /// It is whole, but of a version that is not known.
     OtherVersion(u32),
     /// It is damaged, or was never written whole.
@@ -108,6 +110,7 @@ pub(super) fn read_head(bytes: &[u8], number: u32) -> SegmentHead {
     }
     match version {
         FORMAT_VERSION => SegmentHead::Base(base),
+        OLDEST_FORMAT..FORMAT_VERSION => SegmentHead::OlderBase(base),
         other => SegmentHead::OtherVersion(other),
     }
 }
@@ -145,7 +148,11 @@ mod tests {
     fn a_head_is_known_by_version_number_and_checksum() {
         assert_eq!(read_head(&head(7, 5), 7), SegmentHead::Base(5));
         assert_eq!(read_head(&head(7, 5), 8), SegmentHead::Damaged);
-        for other in [1, FORMAT_VERSION - 1, FORMAT_VERSION + 1] {
+        for older in OLDEST_FORMAT..FORMAT_VERSION {
+            let found = read_head(&head_of(older, 7, 5), 7);
+            assert_eq!(found, SegmentHead::OlderBase(5));
+        }
+        for other in [1, OLDEST_FORMAT - 1, FORMAT_VERSION + 1] {
             let found = read_head(&head_of(other, 7, 5), 7);
             assert_eq!(found, SegmentHead::OtherVersion(other));
         }

@@ -10,6 +10,7 @@ mod answer;
 mod apns_id;
 mod auth_token;
 mod payload;
+mod push_type;
 mod signing_key;
 
 pub use address::Address;
@@ -18,13 +19,16 @@ pub use answer::{ROWS, answer, goaway};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use payload::{PAYLOAD_MAX, payload, settle_push_type};
+pub use push_type::{ALERT, push_type_of};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use self::push_type::BACKGROUND;
 use crate::moment::Moment;
 use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
-use crate::push::{Envelope, Notification, PushType};
+use crate::push::{Envelope, Notification, PushType, TargetKind};
 
 /// Where apps from the App Store and `TestFlight` are pushed to, or those under development.
 pub const fn host(sandbox: bool) -> &'static str {
@@ -39,15 +43,12 @@ pub const fn host(sandbox: bool) -> &'static str {
 /// 200 were announced as the limit to reckon with.
 pub const DEVICE_TOKEN_MAX: usize = 400;
 
+/// Longest id of a broadcast channel, in characters. Apple promises no size; today's have 24.
+pub const CHANNEL_MAX: usize = 400;
+
 /// Latest `apns-expiration` that is sent (in the year 2106): a later one says no more and may not
 /// fit the provider's number.
 pub const EXPIRATION_MAX: u64 = u32::MAX as u64;
-
-/// The push type of what is shown, and of all that does not say otherwise.
-pub const ALERT: &str = "alert";
-
-/// The push type of what only wakes the app, as callers and Apple call it.
-const BACKGROUND: &str = "background";
 
 /// Says why a device token cannot be sent to, if so.
 pub fn check_device_token(token: &str) -> Result<(), &'static str> {
@@ -66,20 +67,27 @@ pub fn check_device_token(token: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Says why a text cannot be the id of a broadcast channel, if so: Apple makes them of base64.
+pub fn check_channel(id: &str) -> Result<(), &'static str> {
+    if id.is_empty() {
+        return Err("the channel id is empty");
+    }
+    if id.len() > CHANNEL_MAX {
+        return Err("the channel id is longer than 400 characters");
+    }
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte);
+    if !id.bytes().all(is_digit) {
+        return Err("the channel id has a character that is no base64");
+    }
+    Ok(())
+}
+
 /// What a push does on the device: all that does not say otherwise may be shown.
 fn push_type(notification: &Notification) -> PushType {
     if &*notification.push_type == BACKGROUND {
         PushType::Background
     } else {
         PushType::Alert
-    }
-}
-
-/// `apns-push-type`.
-fn push_type_word(push_type: PushType) -> &'static str {
-    match push_type {
-        PushType::Alert => ALERT,
-        PushType::Background => BACKGROUND,
     }
 }
 
@@ -108,6 +116,16 @@ impl Vendor for Apns {
 
     fn check_device_token(&self, token: &str) -> Result<(), &'static str> {
         check_device_token(token)
+    }
+
+    fn check_target(&self, kind: TargetKind, text: &str) -> Result<(), Cow<'static, str>> {
+        match kind {
+            TargetKind::DeviceToken => check_device_token(text).map_err(Cow::Borrowed),
+            TargetKind::Channel => check_channel(text).map_err(Cow::Borrowed),
+            TargetKind::Fid | TargetKind::Topic | TargetKind::Condition => {
+                Err("APNs pushes to device tokens and broadcast channels only".into())
+            }
+        }
     }
 
     fn build(

@@ -9,19 +9,22 @@ mod advice;
 mod answer;
 mod message;
 mod service_account;
+mod target;
 
 pub use address::Address;
 pub use advice::{ADVICE, BY_STATUS_ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, by_status_alone, refinements};
 pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, payload};
 pub use service_account::{SCOPE, ServiceAccount};
+pub use target::{CONDITION_TOPICS_MAX, TOPIC_MAX, check_target};
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use self::message::doubtful_key;
 use crate::moment::Moment;
 use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
-use crate::push::{Envelope, Notification};
+use crate::push::{Envelope, Notification, TargetKind};
 
 /// Where FCM listens.
 pub const HOST: &str = "fcm.googleapis.com";
@@ -102,6 +105,10 @@ impl Vendor for Fcm {
 
     fn check_device_token(&self, token: &str) -> Result<(), &'static str> {
         check_device_token(token)
+    }
+
+    fn check_target(&self, kind: TargetKind, text: &str) -> Result<(), Cow<'static, str>> {
+        check_target(kind, text)
     }
 
     fn build(

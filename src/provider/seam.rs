@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Advice, Answer, AnswerHead, Row};
 use crate::moment::Moment;
-use crate::push::{Content, Envelope, LaneId, Notification, Push};
+use crate::push::{Content, Envelope, HEAD_FIELDS_MAX, LaneId, Notification, Push, TargetKind};
 
 /// What one provider asks, answers and wants. Pure.
 pub trait Vendor: fmt::Debug + Send + Sync {
@@ -18,6 +18,9 @@ pub trait Vendor: fmt::Debug + Send + Sync {
 
     /// Says why a device token cannot be sent to, if so.
     fn check_device_token(&self, token: &str) -> Result<(), &'static str>;
+
+    /// Says why a text cannot be a target of that kind, if so.
+    fn check_target(&self, kind: TargetKind, text: &str) -> Result<(), Cow<'static, str>>;
 
     /// Builds what is sent of a notification by what its site says, settles in it what the caller
     /// left open, and adds to `unused` what it says in vain. `now` is when it comes: what it says
@@ -185,10 +188,11 @@ pub trait Addressing: fmt::Debug + Send + Sync {
 }
 
 /// Kinds of requests to one provider that share fields with their like.
-pub const KINDS_MAX: usize = 2;
+pub const KINDS_MAX: usize = 3;
 
-/// Header fields that one request has beside those that it shares.
-pub const OWN_FIELDS_MAX: usize = 2;
+/// Header fields that one request has beside those that it shares: its notification's own, and
+/// name, expiration, push type, topic and priority.
+pub const OWN_FIELDS_MAX: usize = HEAD_FIELDS_MAX + 5;
 
 /// Name and value of a header field.
 pub type NameAndValue<'a> = (&'a [u8], &'a [u8]);
@@ -212,7 +216,32 @@ pub struct Draft {
     /// The content; empty where it is the notification's as it is.
     pub content: Vec<u8>,
     values: Vec<u8>,
-    fields: Vec<(&'static [u8], Range<usize>)>,
+    fields: Vec<DraftField>,
+}
+
+/// A field of a [`Draft`], among whose values its value stands.
+#[derive(Debug)]
+struct DraftField {
+    name: DraftName,
+    value: Range<usize>,
+    repeats: bool,
+}
+
+/// The name of a [`DraftField`].
+#[derive(Debug)]
+enum DraftName {
+    Known(&'static [u8]),
+    /// It stands before the value.
+    At(Range<usize>),
+}
+
+/// A header field that one request has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnField<'a> {
+    /// Name and value.
+    pub field: NameAndValue<'a>,
+    /// Whether requests after it will have the same value for the most part.
+    pub repeats: bool,
 }
 
 impl Draft {
@@ -227,9 +256,14 @@ impl Draft {
 
     /// Adds a header field.
     pub(super) fn add(&mut self, name: &'static [u8], value: &[u8]) {
-        let begin = self.values.len();
-        self.values.extend_from_slice(value);
-        self.fields.push((name, begin..self.values.len()));
+        let value = self.put(value);
+        self.put_field(DraftName::Known(name), value, false);
+    }
+
+    /// Adds a header field whose value, in two parts, many requests have.
+    pub(super) fn add_repeated(&mut self, name: &'static [u8], value: [&str; 2]) {
+        let [begin, end] = value.map(|part| self.put(part.as_bytes()));
+        self.put_field(DraftName::Known(name), begin.start..end.end, true);
     }
 
     /// Adds a header field whose value is a number.
@@ -237,12 +271,39 @@ impl Draft {
         let begin = self.values.len();
         // Writing to a vector does not fail.
         let _written = write!(self.values, "{value}");
-        self.fields.push((name, begin..self.values.len()));
+        self.put_field(DraftName::Known(name), begin..self.values.len(), false);
+    }
+
+    /// Adds a header field of the notification's own.
+    pub(super) fn add_own(&mut self, (name, value): NameAndValue<'_>) {
+        let name = self.put(name);
+        let value = self.put(value);
+        self.put_field(DraftName::At(name), value, false);
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Range<usize> {
+        let begin = self.values.len();
+        self.values.extend_from_slice(bytes);
+        begin..self.values.len()
+    }
+
+    fn put_field(&mut self, name: DraftName, value: Range<usize>, repeats: bool) {
+        self.fields.push(DraftField {
+            name,
+            value,
+            repeats,
+        });
     }
 
     /// The header fields, in the order in which they were added.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = NameAndValue<'_>> {
-        let value = |at: &Range<usize>| self.values.get(at.clone()).unwrap_or_default();
-        self.fields.iter().map(move |(name, at)| (*name, value(at)))
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = OwnField<'_>> {
+        let text = |at: &Range<usize>| self.values.get(at.clone()).unwrap_or_default();
+        self.fields.iter().map(move |it| OwnField {
+            field: match &it.name {
+                DraftName::Known(name) => (name, text(&it.value)),
+                DraftName::At(name) => (text(name), text(&it.value)),
+            },
+            repeats: it.repeats,
+        })
     }
 }

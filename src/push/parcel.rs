@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! body    the provider's
+//! head    names and values of the notification's own header fields
 //! note    as in the journal; of a text that stands in the body, where
 //! tokens  one after the other
 //! ends    of each device token, unless all take equally many bytes as they lie packed
@@ -11,8 +12,9 @@
 
 use std::fmt;
 
+use super::content::{self, Slots};
 use super::tokens::place;
-use super::{Content, DeviceTokens, Note, PackedToken, content};
+use super::{Content, DeviceTokens, Note, PackedToken};
 use crate::encoding::Bytes;
 
 /// Content, note and device tokens of a notification that was accepted, in one buffer: a push is a
@@ -20,9 +22,10 @@ use crate::encoding::Bytes;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Parcel {
     bytes: Box<[u8]>,
-    /// Where the target and the time to live go into the body, if they do.
-    slots: Option<(u32, u32)>,
-    /// Where the note begins, and the body ends.
+    slots: Slots,
+    /// Where the header fields begin, and the body ends.
+    head: u32,
+    /// Where the note begins.
     note: u32,
     /// Where the device tokens begin.
     tokens: u32,
@@ -30,6 +33,8 @@ pub struct Parcel {
     /// Bytes of each device token; 0 if they are of several lengths.
     stride: u32,
 }
+
+const _: () = assert!(size_of::<Parcel>() == 48);
 
 impl Parcel {
     /// Packs all of a notification.
@@ -39,9 +44,12 @@ impl Parcel {
         note.put(&mut told, body);
         let stride = tokens.stride();
         let ends = if stride == 0 { &*tokens.ends } else { &[] };
-        let len = body.len() + told.len() + tokens.bytes.len() + size_of_val(ends);
-        let mut bytes = Vec::with_capacity(len);
+        let head = content.packed_head();
+        let packed = head.len() + told.len() + tokens.bytes.len();
+        let mut bytes = Vec::with_capacity(body.len() + packed + size_of_val(ends));
         bytes.extend_from_slice(body);
+        let head_begins = place(&bytes);
+        bytes.extend_from_slice(head);
         let note_begins = place(&bytes);
         bytes.extend_from_slice(&told);
         let begin = place(&bytes);
@@ -50,6 +58,7 @@ impl Parcel {
         let packed = Self {
             bytes: bytes.into(),
             slots: content.slots(),
+            head: head_begins,
             note: note_begins,
             tokens: begin,
             count: u32::try_from(tokens.len()).unwrap_or(u32::MAX),
@@ -61,17 +70,33 @@ impl Parcel {
 
     /// The provider's body: all of it but what goes into its slots.
     pub fn body(&self) -> &[u8] {
-        self.bytes.get(..self.note as usize).unwrap_or_default()
+        self.bytes.get(..self.head as usize).unwrap_or_default()
     }
 
-    /// The offsets of the body's slots for the target and the time to live.
-    pub fn slots(&self) -> Option<(u32, u32)> {
+    /// The slots of the body.
+    pub(crate) fn slots(&self) -> Slots {
         self.slots
     }
 
     /// What stands in the body before its slots, between and behind them: see [`Content::parts`].
     pub fn parts(&self) -> [&[u8]; 3] {
-        content::parts(self.body(), self.slots)
+        self.slots.parts(self.body())
+    }
+
+    /// Whether the body has a slot for the time to live.
+    pub fn takes_ttl(&self) -> bool {
+        self.slots.ttl().is_some()
+    }
+
+    /// Names and values of the notification's own header fields: see [`Content::head`].
+    pub fn head(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        content::fields(self.packed_head())
+    }
+
+    /// The header fields as they lie packed; empty if there are none.
+    pub(crate) fn packed_head(&self) -> &[u8] {
+        let head = self.head as usize..self.note as usize;
+        self.bytes.get(head).unwrap_or_default()
     }
 
     /// What the push log shows.
@@ -178,6 +203,8 @@ mod tests {
         fn all_that_is_packed_is_given_back(
             // Of few characters, so that any text may stand in the body.
             body in "[a-b\"ä]{0,16}",
+            ttl: bool,
+            head in prop::collection::vec(("[a-b]{0,3}", "[a-b\"]{0,3}"), 0..3),
             texts in prop::array::uniform8("[a-b\"ä]{0,4}"),
             tokens in prop::collection::vec("[0-9a-f]{2}|[0-9A-F]{4}|\\PC{0,3}", 0..20),
         ) {
@@ -190,10 +217,18 @@ mod tests {
             };
             let tokens: Vec<_> = tokens.iter().map(String::as_str).collect();
             let end = place(body.as_bytes());
-            let content = Content::with_slots(body.as_bytes(), end / 2, end).unwrap();
+            let content = if ttl {
+                Content::with_slots(body.as_bytes(), end / 2, end)
+            } else {
+                Content::with_target(body.as_bytes(), end / 2)
+            };
+            let head = head.iter().map(|(name, value)| (&**name, &**value));
+            let content = content.unwrap().with_head(&head.collect::<Vec<_>>());
             let packed = parcel(&content, &note, &tokens);
             prop_assert_eq!(packed.body(), body.as_bytes());
             prop_assert_eq!(packed.parts(), content.parts());
+            prop_assert_eq!(packed.takes_ttl(), ttl);
+            prop_assert!(packed.head().eq(content.head()));
             prop_assert_eq!(packed.note(), note);
             let given: Vec<_> = packed.tokens().map(PackedToken::text).collect();
             prop_assert_eq!(given, tokens);

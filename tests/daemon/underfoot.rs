@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
-use sterna::journal::FORMAT_VERSION;
+use sterna::journal::{FORMAT_VERSION, OLDEST_FORMAT};
 
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
@@ -207,13 +207,13 @@ fn a_journal_of_a_format_that_was_never_released_is_left_to_the_version_that_wro
     let shown = dir.display();
     fs::create_dir(&dir).unwrap();
     let segment = dir.join("0000000001.journal");
-    for version in 1..FORMAT_VERSION {
+    for version in 1..OLDEST_FORMAT {
         let content = head_of(version, 1, 1);
         fs::write(&segment, &content).unwrap();
         let advice = format!(
-            "has format version {version}, this is a version that knows {FORMAT_VERSION} alone: \
-             with the version that wrote it, send what is outstanding (sterna recover -c FILE \
-             --journal {shown}), then remove the files {shown}/*.journal and start again"
+            "has format version {version}, this is a version that knows {OLDEST_FORMAT} and \
+             {FORMAT_VERSION} alone: with the version that wrote it, send what is outstanding \
+             (sterna recover -c FILE --journal {shown}), then remove the files {shown}/*.journal and start again"
         );
         let output = site.run(&[]);
         let said = String::from_utf8(output.stderr).unwrap();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::provider::fixture::built;
-use crate::provider::{self, Again, LaneEffect, TokenEffect};
-use crate::push::{DeviceToken, LaneId, Notification, PushId};
+use crate::provider::{self, Again, Built, LaneEffect, TokenEffect};
+use crate::push::{DeviceToken, LaneId, Lifetime, Notification, PushId};
 
 const LIMITS: Limits = Limits {
     retry_max: 3,
@@ -44,6 +44,20 @@ fn push_with(at: Moment, change: impl FnOnce(&mut Notification)) -> Push {
     let mut push = Push::nth(&Arc::new(accepted), 0).unwrap();
     push.first_attempt = Some(at.monotonic);
     push
+}
+
+/// One whose caller has said so much of how long it lives.
+fn push_living(at: Moment, lifetime: Lifetime) -> Push {
+    let mut built = Built::nothing(LaneId::IOS);
+    built.envelope.lifetime = lifetime;
+    let accepted = provider::accept(
+        &Notification::empty(LaneId::IOS),
+        &built,
+        [DeviceToken::new("ab")],
+        PushId(7),
+        at,
+    );
+    Push::nth(&Arc::new(accepted), 0).unwrap()
 }
 
 fn push_at(at: Moment) -> Push {
@@ -236,15 +250,29 @@ fn a_push_expires_by_its_own_time_or_max_age_counted_from_acceptance() {
             LIMITS.max_age,
             "max_age",
         ),
+        (
+            push_living(now, Lifetime::Now),
+            Duration::from_secs(60),
+            "the minute that a push with a lifetime of 0 has",
+        ),
+        (
+            push_living(now, Lifetime::until(now.unix.as_secs() + 90)),
+            Duration::from_secs(90),
+            "the time at which it expires",
+        ),
+        (
+            push_living(now, Lifetime::until(now.unix.as_secs() - 1)),
+            Duration::ZERO,
+            "the time at which it expires",
+        ),
+        (
+            push_living(now, Lifetime::until(u64::MAX)),
+            LIMITS.max_age,
+            "max_age",
+        ),
     ] {
-        assert_eq!(
-            expired(
-                &push,
-                LIMITS,
-                later(now, life.saturating_sub(Duration::from_millis(1)))
-            ),
-            None
-        );
+        let before = later(now, life.saturating_sub(Duration::from_millis(1)));
+        assert_eq!(expired(&push, LIMITS, before).is_some(), life.is_zero());
         let settlement = expired(&push, LIMITS, later(now, life)).unwrap();
         assert_eq!(
             (settlement.end, &*settlement.reason),

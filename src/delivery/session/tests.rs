@@ -3,6 +3,7 @@ mod credentials;
 mod ends;
 mod heads;
 mod liveness;
+mod own_fields;
 
 use std::sync::Arc;
 

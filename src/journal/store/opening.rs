@@ -49,8 +49,9 @@ impl Store {
         };
         let mut stage = SegmentUse::Open;
         let active = if let Some((number, file)) = found.segments.last_key_value() {
-            // Its numbers stand for other lanes than ours do: it is written no more either.
-            if found.failed_sync || !found.fold.lanes.are_ours() {
+            // One whose numbers stand for other lanes than ours do, or of an older format, is
+            // written no more either: a binary that knows that one alone would read what we add.
+            if found.failed_sync || found.is_older || !found.fold.lanes.are_ours() {
                 stage = SegmentUse::Spoilt;
             } else {
                 mend(&**file, &found).map_err(failed(*number))?;

@@ -9,7 +9,9 @@ use crate::journal::batch::Group;
 use crate::journal::files::Files as _;
 use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted, at};
 use crate::journal::flusher::PANICKED;
-use crate::journal::{Closed, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, Refused, State};
+use crate::journal::{
+    Closed, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, OLDEST_FORMAT, Refused, State,
+};
 use crate::push::{End, LaneId, Provider, PushId};
 
 const RESERVE: u64 = 2000;
@@ -334,12 +336,38 @@ fn a_format_that_is_not_known_is_refused_and_left_alone() {
             "{said}"
         );
         assert!(
-            said.contains(&format!("knows {FORMAT_VERSION} alone")),
+            said.contains(&format!("knows {OLDEST_FORMAT} and {FORMAT_VERSION} alone")),
             "{said}"
         );
         assert!(said.contains(advice), "{said}");
         assert_eq!(files.content(&path), content);
     }
+}
+
+#[test]
+fn a_journal_of_the_format_before_goes_on_in_a_segment_of_this_one() {
+    let files = MemoryFiles::default();
+    let (first, _) = journal(&files, settings());
+    first.append([&accepted(1, 2)], None).unwrap();
+    drop(first);
+    let paths = [1, 2].map(|number| PathBuf::from(format!("/journal/000000000{number}.journal")));
+    let [older, newer] = &paths;
+    let content = of_format(&files, older, u8::try_from(OLDEST_FORMAT).unwrap());
+    files.put(older, content.clone());
+    let (found, recovered) = outstanding(&files);
+    assert_eq!(
+        (found.len(), recovered.damaged),
+        (2, 0),
+        "read, not taken over"
+    );
+    assert_eq!(files.content(older), content);
+    let (journal, recovered) = journal(&files, settings());
+    assert_eq!((recovered.outstanding, recovered.damaged), (2, 0));
+    assert_eq!(files.paths(), std::slice::from_ref(newer));
+    assert_eq!(u32::from(files.content(newer)[8]), FORMAT_VERSION);
+    journal.append([&accepted(IDS, 1)], None).unwrap();
+    drop(journal);
+    assert_eq!(outstanding(&files).0.len(), 3);
 }
 
 #[test]

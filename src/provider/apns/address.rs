@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Apns, ApnsIds, EXPIRATION_MAX, push_type_word};
+use super::push_type::word_and_suffix;
+use super::{Apns, ApnsIds, EXPIRATION_MAX};
 use crate::moment::Moment;
-use crate::provider::{Addressing, Draft, SharedFields, Vendor, begun_seconds};
-use crate::push::{Accepted, PackedToken, Push, PushType};
+use crate::provider::{Addressing, Draft, NameAndValue, SharedFields, Vendor, begun_seconds};
+use crate::push::{Accepted, Envelope, Lifetime, PackedToken, Push, PushType, TargetKind};
 
 /// What requests to APNs are addressed with.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +19,12 @@ pub struct Address {
     pub ids: Arc<OnceLock<ApnsIds>>,
 }
 
-/// The push type of each kind of request.
+/// The push type of each kind of request that shares all its fields but id and expiration; those of
+/// the kind after them share none that a notification may say something else in.
 const KINDS: [PushType; 2] = [PushType::Alert, PushType::Background];
+
+/// The kind of all other requests.
+const OTHERS: usize = KINDS.len();
 
 impl Addressing for Address {
     fn provider(&self) -> &'static dyn Vendor {
@@ -31,13 +36,17 @@ impl Addressing for Address {
         kind: usize,
         authorization: Option<&'a str>,
     ) -> Option<SharedFields<'a>> {
-        let push_type = *KINDS.get(kind)?;
-        let topic = self.topic.as_deref();
+        let push_type = KINDS.get(kind).copied();
+        if push_type.is_none() && kind != OTHERS {
+            return None;
+        }
+        let topic = self.topic.as_deref().filter(|_| push_type.is_some());
+        let word = push_type.and_then(word_and_suffix).map(|(word, _)| word);
         let fields = [
             (&b"authorization"[..], authorization),
-            (b"apns-topic", topic),
-            (b"apns-push-type", Some(push_type_word(push_type))),
-            (b"apns-priority", priority(push_type)),
+            (TOPIC, topic),
+            (PUSH_TYPE, word),
+            (PRIORITY, push_type.and_then(priority)),
         ];
         let fields = fields.into_iter();
         Some(SharedFields {
@@ -53,15 +62,69 @@ impl Addressing for Address {
     }
 
     fn write(&self, push: &Push, _: Moment, draft: &mut Draft) {
-        draft.kind = usize::from(push.envelope().push_type == PushType::Background);
-        path(push.token(), &mut draft.path);
+        let accepted = push.accepted();
+        let envelope = &accepted.envelope;
+        let is_broadcast = envelope.target == TargetKind::Channel;
         let id = self.ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
-        draft.add(b"apns-id", &id);
-        if let Some(at) = expiration(push.accepted()) {
+        if is_broadcast {
+            draft.path.extend_from_slice(b"/4/broadcasts/apps/");
+            let bundle = self.topic.as_deref().unwrap_or_default();
+            draft.path.extend_from_slice(bundle.as_bytes());
+            draft.add(b"apns-request-id", &id);
+            draft.add(b"apns-channel-id", push.token().text().as_bytes());
+        } else {
+            path(push.token(), &mut draft.path);
+            draft.add(b"apns-id", &id);
+        }
+        if let Some(at) = expiration(accepted) {
             draft.add_number(b"apns-expiration", at);
+        }
+        let mut own = accepted.parcel.head().peekable();
+        let kind = KINDS.iter().position(|kind| *kind == envelope.push_type);
+        let kind = kind.filter(|_| own.peek().is_none() && !is_broadcast);
+        draft.kind = kind.unwrap_or(OTHERS);
+        if draft.kind == OTHERS {
+            self.write_others(push.envelope(), own, draft);
         }
     }
 }
+
+impl Address {
+    /// Adds what requests of a kind of their own do not share: the notification's own fields, and
+    /// beside them what they do not say.
+    fn write_others<'a>(
+        &self,
+        envelope: &Envelope,
+        own: impl Iterator<Item = NameAndValue<'a>>,
+        draft: &mut Draft,
+    ) {
+        let mut is_said = [false; 2];
+        for field in own {
+            for (is_said, name) in is_said.iter_mut().zip([PUSH_TYPE, PRIORITY]) {
+                *is_said |= field.0 == name;
+            }
+            draft.add_own(field);
+        }
+        let [has_push_type, has_priority] = is_said;
+        let (word, suffix) = word_and_suffix(envelope.push_type).unwrap_or_default();
+        if !has_push_type && !word.is_empty() {
+            draft.add_repeated(PUSH_TYPE, [word, ""]);
+        }
+        // That of a broadcast stands in its path.
+        let topic = self.topic.as_deref();
+        let has_topic = envelope.has_own_topic || envelope.target == TargetKind::Channel;
+        if let Some(topic) = topic.filter(|_| !has_topic) {
+            draft.add_repeated(TOPIC, [topic, suffix]);
+        }
+        if let Some(priority) = priority(envelope.push_type).filter(|_| !has_priority) {
+            draft.add_repeated(PRIORITY, [priority, ""]);
+        }
+    }
+}
+
+const TOPIC: &[u8] = b"apns-topic";
+const PUSH_TYPE: &[u8] = b"apns-push-type";
+const PRIORITY: &[u8] = b"apns-priority";
 
 /// Appends the `:path` of a push, with the device token in lower case.
 pub(super) fn path(token: PackedToken<'_>, out: &mut Vec<u8>) {
@@ -70,11 +133,15 @@ pub(super) fn path(token: PackedToken<'_>, out: &mut Vec<u8>) {
     out.make_ascii_lowercase();
 }
 
-/// `apns-expiration`: seconds since the Unix epoch, counted from acceptance; absent unless the
-/// caller gave a positive `expiry`.
+/// `apns-expiration`: seconds since the Unix epoch, those of a lifetime counted from acceptance, 0
+/// for one attempt; absent unless the caller has said something of it.
 pub(super) fn expiration(accepted: &Accepted) -> Option<u64> {
-    let lifetime = accepted.envelope.lifetime_secs?.get();
-    let at = begun_seconds(accepted.at.unix).saturating_add(lifetime);
+    let at = match accepted.envelope.lifetime {
+        Lifetime::Unsaid => return None,
+        Lifetime::Now => 0,
+        Lifetime::Secs(secs) => begun_seconds(accepted.at.unix).saturating_add(secs.get().into()),
+        Lifetime::Until(at) => at.into(),
+    };
     Some(at.min(EXPIRATION_MAX))
 }
 

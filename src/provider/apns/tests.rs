@@ -1,11 +1,13 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{expiration, path, priority};
+use super::push_type::word_and_suffix;
 use super::*;
-use crate::provider::accept;
 use crate::provider::fixture::{UNIX, built, notification, start};
+use crate::provider::{Addressing as _, Draft, accept};
 use crate::push::fixture::push_to;
-use crate::push::{Accepted, DeviceToken, LaneId, PushId};
+use crate::push::{Accepted, Content, DeviceToken, LaneId, Lifetime, Note, Parcel, Push, PushId};
 
 fn accepted(expiry: i64) -> Accepted {
     let mut notification = Notification {
@@ -60,7 +62,8 @@ fn expiration_counts_from_acceptance_and_is_absent_without_a_positive_expiry() {
 fn only_background_pushes_have_a_priority() {
     let told = |notification: &Notification| {
         let push_type = push_type(notification);
-        (push_type_word(push_type), priority(push_type))
+        let word = word_and_suffix(push_type).map(|(word, _)| word);
+        (word.unwrap(), priority(push_type))
     };
     let mut notification = notification(LaneId::IOS, "m");
     for word in ["", "alert"] {
@@ -69,4 +72,185 @@ fn only_background_pushes_have_a_priority() {
     }
     notification.push_type = "background".into();
     assert_eq!(told(&notification), ("background", Some("5")));
+}
+
+/// All header fields of a request but `authorization` and `apns-id`, and its path.
+fn request(envelope: Envelope, head: &[(&str, &str)]) -> (String, Vec<String>) {
+    let address = Address {
+        authority: "a".into(),
+        topic: Some("com.acme".into()),
+        ..Address::default()
+    };
+    let content = Content::whole(*b"{}").with_head(head);
+    let accepted = Arc::new(Accepted {
+        envelope,
+        parcel: Parcel::new(&content, &Note::default(), &["AB"].into_iter().collect()),
+        first_id: PushId(1),
+        at: start(),
+    });
+    let push = Push::nth(&accepted, 0).unwrap();
+    let mut draft = Draft::default();
+    address.write(&push, start(), &mut draft);
+    let shared = address.shared(draft.kind, None).unwrap().fields;
+    let own = draft.fields().map(|own| own.field);
+    let fields = shared.iter().copied().chain(own);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let fields = fields.map(|(name, value)| format!("{}: {}", text(name), text(value)));
+    let fields = fields.filter(|field| !field.starts_with("apns-id"));
+    (text(&draft.path), fields.collect())
+}
+
+#[test]
+fn each_push_type_has_its_topic_and_the_priority_that_it_must_have() {
+    let of = |push_type, head: &[(&str, &str)]| {
+        let envelope = Envelope {
+            push_type,
+            ..Envelope::to(LaneId::IOS)
+        };
+        let (path, fields) = request(envelope, head);
+        assert_eq!(path, "/3/device/ab");
+        fields.join(", ")
+    };
+    for (push_type, topic, word, more) in [
+        (PushType::Alert, "com.acme", "alert", ""),
+        (
+            PushType::Background,
+            "com.acme",
+            "background",
+            ", apns-priority: 5",
+        ),
+        (PushType::Voip, "com.acme.voip", "voip", ""),
+        (
+            PushType::Complication,
+            "com.acme.complication",
+            "complication",
+            "",
+        ),
+        (
+            PushType::FileProvider,
+            "com.acme.pushkit.fileprovider",
+            "fileprovider",
+            "",
+        ),
+        (PushType::Mdm, "com.acme", "mdm", ""),
+        (
+            PushType::Location,
+            "com.acme.location-query",
+            "location",
+            "",
+        ),
+        (
+            PushType::LiveActivity,
+            "com.acme.push-type.liveactivity",
+            "liveactivity",
+            "",
+        ),
+        (PushType::PushToTalk, "com.acme.voip-ptt", "pushtotalk", ""),
+        (
+            PushType::Widgets,
+            "com.acme.push-type.widgets",
+            "widgets",
+            "",
+        ),
+        (
+            PushType::Controls,
+            "com.acme.push-type.controls",
+            "controls",
+            "",
+        ),
+    ] {
+        let is_of_its_own = !matches!(push_type, PushType::Alert | PushType::Background);
+        let expected = if is_of_its_own {
+            format!("apns-push-type: {word}, apns-topic: {topic}{more}")
+        } else {
+            format!("apns-topic: {topic}, apns-push-type: {word}{more}")
+        };
+        assert_eq!(of(push_type, &[]), expected);
+        assert_eq!(push_type_of(word), Some(push_type));
+        // With a field of its own, all is told anew.
+        let expected = format!("x: y, apns-push-type: {word}, apns-topic: {topic}{more}");
+        assert_eq!(of(push_type, &[("x", "y")]), expected);
+    }
+    let other = [("apns-push-type", "hologram"), ("apns-priority", "1")];
+    assert_eq!(
+        of(PushType::Other, &other),
+        "apns-push-type: hologram, apns-priority: 1, apns-topic: com.acme"
+    );
+    assert_eq!(
+        of(PushType::Background, &[("apns-priority", "1")]),
+        "apns-priority: 1, apns-push-type: background, apns-topic: com.acme"
+    );
+    assert_eq!(push_type_of("hologram"), None);
+}
+
+#[test]
+fn a_callers_own_topic_stands_as_it_is_and_a_broadcast_has_none() {
+    let own = Envelope {
+        push_type: PushType::Voip,
+        has_own_topic: true,
+        ..Envelope::to(LaneId::IOS)
+    };
+    let (_, fields) = request(own, &[("apns-topic", "com.other")]);
+    assert_eq!(fields, ["apns-topic: com.other", "apns-push-type: voip"]);
+    let broadcast = Envelope {
+        target: TargetKind::Channel,
+        push_type: PushType::LiveActivity,
+        lifetime: Lifetime::Now,
+        ..Envelope::to(LaneId::IOS)
+    };
+    let (path, fields) = request(broadcast, &[("apns-priority", "5")]);
+    assert_eq!(path, "/4/broadcasts/apps/com.acme");
+    assert_eq!(
+        fields,
+        [
+            "apns-request-id: 73746572-6e61-8000-8000-000000000001",
+            "apns-channel-id: AB",
+            "apns-expiration: 0",
+            "apns-priority: 5",
+            "apns-push-type: liveactivity",
+        ]
+    );
+}
+
+#[test]
+fn expiration_is_what_the_lifetime_says() {
+    for (lifetime, expected) in [
+        (Lifetime::Unsaid, None),
+        (Lifetime::Now, Some("apns-expiration: 0".to_owned())),
+        (
+            Lifetime::secs(60),
+            Some(format!("apns-expiration: {}", UNIX + 60)),
+        ),
+        (
+            Lifetime::until(UNIX + 7),
+            Some(format!("apns-expiration: {}", UNIX + 7)),
+        ),
+    ] {
+        let envelope = Envelope {
+            lifetime,
+            ..Envelope::to(LaneId::IOS)
+        };
+        let (_, fields) = request(envelope, &[]);
+        let said = fields.iter().find(|field| field.starts_with("apns-exp"));
+        assert_eq!(said.cloned(), expected);
+    }
+}
+
+#[test]
+fn device_tokens_and_channels_are_all_that_is_pushed_to() {
+    for (kind, text, is_fine) in [
+        (TargetKind::DeviceToken, "abcd", true),
+        (TargetKind::DeviceToken, "abc", false),
+        (TargetKind::Channel, "dHN0LXNyY2gtY2hubA==", true),
+        (TargetKind::Channel, "", false),
+        (TargetKind::Channel, "a b", false),
+        (TargetKind::Channel, &"a".repeat(CHANNEL_MAX + 1), false),
+        (TargetKind::Topic, "news", false),
+        (TargetKind::Condition, "'a' in topics", false),
+        (TargetKind::Fid, "abcd", false),
+    ] {
+        assert_eq!(Apns.check_target(kind, text).is_ok(), is_fine, "{text}");
+    }
+    let error = check_channel(&"a".repeat(CHANNEL_MAX + 1)).unwrap_err();
+    assert!(error.contains(&CHANNEL_MAX.to_string()));
 }

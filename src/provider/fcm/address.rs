@@ -43,7 +43,7 @@ impl Addressing for Address {
     fn write(&self, push: &Push, now: Moment, draft: &mut Draft) {
         let accepted = push.accepted();
         let waited = now.since(accepted.at);
-        let lifetime = accepted.envelope.lifetime();
+        let lifetime = accepted.lifetime().filter(|_| accepted.parcel.takes_ttl());
         let ttl_left =
             lifetime.map(|lifetime| provider::begun_seconds(lifetime.saturating_sub(waited)));
         let token = push.token().text();
@@ -53,5 +53,53 @@ impl Addressing for Address {
             ttl_left,
             &mut draft.content,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::provider::fixture::{UNIX, later, start};
+    use crate::push::{Accepted, Content, Envelope, LaneId, Lifetime, Note, Parcel, PushId};
+
+    #[test]
+    fn a_message_is_told_how_much_of_its_time_is_left_where_it_has_a_place_for_that() {
+        let address = Address {
+            authority: "a".into(),
+            path: "/".into(),
+        };
+        let body = |content: Content, lifetime| {
+            let accepted = Arc::new(Accepted {
+                envelope: Envelope {
+                    lifetime,
+                    ..Envelope::to(LaneId::ANDROID)
+                },
+                parcel: Parcel::new(&content, &Note::default(), &["c:d"].into_iter().collect()),
+                first_id: PushId(1),
+                at: start(),
+            });
+            let push = Push::nth(&accepted, 0).unwrap();
+            let mut draft = Draft::default();
+            let mut now = later(accepted.at, 40);
+            now.unix += Duration::from_secs(1000);
+            address.write(&push, now, &mut draft);
+            String::from_utf8(draft.content).unwrap()
+        };
+        let slots = || Content::with_slots(*br#"{"to":"","android":{}}"#, 7, 20).unwrap();
+        for (lifetime, ttl) in [
+            (Lifetime::Unsaid, ""),
+            (Lifetime::Now, r#""ttl":"0s""#),
+            (Lifetime::secs(100), r#""ttl":"60s""#),
+            (Lifetime::secs(30), r#""ttl":"0s""#),
+            // By the clock that goes on, whatever the other is set to meanwhile.
+            (Lifetime::until(UNIX + 50), r#""ttl":"10s""#),
+        ] {
+            let expected = format!(r#"{{"to":"c:d","android":{{{ttl}}}}}"#);
+            assert_eq!(body(slots(), lifetime), expected, "{lifetime:?}");
+            let target_alone = Content::with_target(*br#"{"to":""}"#, 7).unwrap();
+            assert_eq!(body(target_alone, lifetime), r#"{"to":"c:d"}"#);
+        }
     }
 }

@@ -1,0 +1,45 @@
+//! Apple's push types: their words, and what each adds to the topic.
+
+use crate::push::PushType;
+
+/// Push type, its word, and what follows the bundle id in its topic. An MDM push goes to the topic
+/// of its certificate, which is the one that is configured.
+pub(super) const PUSH_TYPES: [(PushType, &str, &str); 11] = [
+    (PushType::Alert, ALERT, ""),
+    (PushType::Background, BACKGROUND, ""),
+    (PushType::Voip, "voip", ".voip"),
+    (PushType::Complication, "complication", ".complication"),
+    (
+        PushType::FileProvider,
+        "fileprovider",
+        ".pushkit.fileprovider",
+    ),
+    (PushType::Mdm, "mdm", ""),
+    (PushType::Location, "location", ".location-query"),
+    (
+        PushType::LiveActivity,
+        "liveactivity",
+        ".push-type.liveactivity",
+    ),
+    (PushType::PushToTalk, "pushtotalk", ".voip-ptt"),
+    (PushType::Widgets, "widgets", ".push-type.widgets"),
+    (PushType::Controls, "controls", ".push-type.controls"),
+];
+
+/// The push type of what is shown, and of all that does not say otherwise.
+pub const ALERT: &str = "alert";
+
+/// The push type of what only wakes the app, as callers and Apple call it.
+pub(super) const BACKGROUND: &str = "background";
+
+/// The push type of that word, if it is known.
+pub fn push_type_of(word: &str) -> Option<PushType> {
+    let known = PUSH_TYPES.iter().find(|(_, known, _)| *known == word);
+    known.map(|(push_type, ..)| *push_type)
+}
+
+/// `apns-push-type`, and what the topic ends with; nothing of one that is not known.
+pub(super) fn word_and_suffix(push_type: PushType) -> Option<(&'static str, &'static str)> {
+    let known = PUSH_TYPES.iter().find(|(known, ..)| *known == push_type);
+    known.map(|(_, word, suffix)| (*word, *suffix))
+}
