@@ -145,7 +145,8 @@ pub enum LaneEffect {
     Alarm,
     /// Nothing more is sent until another push has shown whether it is about this one, or about the
     /// credential, the topic or the project: then no push will be taken until that is mended. The
-    /// topic is the configuration's, as no caller can give one.
+    /// topic is the configuration's: what a caller's own meets is its push's, see
+    /// [`Vendor::about`].
     Stop,
 }
 

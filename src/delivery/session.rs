@@ -507,6 +507,10 @@ impl Session {
             RestOfAnswer::TooLong => read(&[]),
             RestOfAnswer::Missing(why) => read(&[]).without_its_reason(&why),
         };
+        let answer = self
+            .requests
+            .provider()
+            .about(flight.push.envelope(), answer);
         let again = match answer.verdict {
             Verdict::Retry(again) => Some(again),
             Verdict::Succeeded | Verdict::Refused | Verdict::Stopped => None,

@@ -15,7 +15,7 @@ mod signing_key;
 
 pub use address::Address;
 pub use advice::{ADVICE, TOKEN_ALARMS};
-pub use answer::{ROWS, answer, goaway};
+pub use answer::{ROWS, answer, goaway, refinements};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use payload::{PAYLOAD_MAX, payload, settle_push_type};
@@ -158,6 +158,14 @@ impl Vendor for Apns {
 
     fn answer(&self, head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         answer(head, body, now)
+    }
+
+    fn about(&self, envelope: &Envelope, answer: Answer) -> Answer {
+        if envelope.has_own_topic {
+            answer::of_own_topic(answer)
+        } else {
+            answer
+        }
     }
 
     fn goaway(&self, said: &[u8]) -> Option<&'static Row> {

@@ -23,7 +23,9 @@ use std::time::Duration;
 
 use self::message::doubtful_key;
 use crate::moment::Moment;
-use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
+use crate::provider::{
+    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, TokenEffect, Unused, Vendor,
+};
 use crate::push::{Envelope, Notification, TargetKind};
 
 /// Where FCM listens.
@@ -135,6 +137,17 @@ impl Vendor for Fcm {
 
     fn answer(&self, head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         answer(head, body, now)
+    }
+
+    fn about(&self, envelope: &Envelope, answer: Answer) -> Answer {
+        match envelope.target {
+            TargetKind::DeviceToken | TargetKind::Fid => answer,
+            TargetKind::Topic | TargetKind::Condition | TargetKind::Channel => Answer {
+                token: TokenEffect::Keep,
+                token_alarm: None,
+                ..answer
+            },
+        }
     }
 
     fn goaway(&self, _: &[u8]) -> Option<&'static Row> {

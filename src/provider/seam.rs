@@ -46,6 +46,10 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     /// Reads an answer.
     fn answer(&self, head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer;
 
+    /// The answer as it concerns a push of that envelope: what is said of something that its caller
+    /// gave says nothing of the lane, and no topic is a dead device token.
+    fn about(&self, envelope: &Envelope, answer: Answer) -> Answer;
+
     /// The row of what a GOAWAY's debug data says, if it has a known reason.
     fn goaway(&self, said: &[u8]) -> Option<&'static Row>;
 

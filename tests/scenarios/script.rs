@@ -7,6 +7,7 @@
 //! dials: refused 2                                       what becomes of the next ones
 //! push: 3                                                accepts three pushes
 //! push: 1 size=4000                                      of a large payload
+//! push: 1 topic=com.other                                to a topic that the caller names
 //! server 1: GOAWAY last=push:2 code=NO_ERROR debug="…"   the server's side of connection 1
 //! server 1: ok 1-3                                       HEADERS :status 200, END_STREAM
 //! client 1: HEADERS stream=1 push=1                      the daemon's next frame of that kind
@@ -128,7 +129,8 @@ impl Play {
                 "push" => {
                     let count: usize = words.0[0].parse().unwrap();
                     let size = usize::try_from(words.number("size", 2)).unwrap();
-                    self.stage.accept(self.pushes + 1, count, size);
+                    let topic = words.get("topic");
+                    self.stage.accept(self.pushes + 1, count, size, topic);
                     self.pushes += count as u64;
                 }
                 "wait" => self.stage.wait(time(rest)),

@@ -173,7 +173,7 @@ impl Stage {
     }
 
     /// So many pushes are accepted, numbered from `first` on.
-    pub(crate) fn accept(&mut self, first: u64, count: usize, payload: usize) {
+    pub(crate) fn accept(&mut self, first: u64, count: usize, payload: usize, topic: Option<&str>) {
         let notification = Notification::empty(self.setting.platform);
         let token = |id: u64| match self.setting.platform.provider() {
             Provider::Apns => DeviceToken::new(format!("{id:08x}")),
@@ -183,10 +183,12 @@ impl Stage {
             Provider::Apns => Content::whole(vec![b'x'; payload]),
             Provider::Fcm => fcm::payload(&notification, false).unwrap(),
         };
-        let built = Built {
-            content,
+        let head = topic.map(|topic| ("apns-topic", topic));
+        let mut built = Built {
+            content: content.with_head(head.as_slice()),
             ..Built::nothing(self.setting.platform)
         };
+        built.envelope.has_own_topic = topic.is_some();
         let accepted = Arc::new(provider::accept(
             &notification,
             &built,

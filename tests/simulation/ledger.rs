@@ -5,6 +5,7 @@
 //! that the policy cannot agree with itself.
 
 mod hold;
+mod life;
 mod pace;
 mod record;
 mod rest;
@@ -18,11 +19,12 @@ use sterna::delivery::policy::Limits;
 use sterna::delivery::reasons::NO_ACCESS_TOKEN;
 use sterna::lane::{self, Lane};
 use sterna::moment::Moment;
-use sterna::push::{Accepted, Provider};
+use sterna::push::Accepted;
 
 use crate::coverage::{Coverage, Kind};
 use crate::reply::{Class, Reply};
 pub(crate) use hold::Hold;
+pub(crate) use life::life_of;
 use pace::Pace;
 use record::{FREE_REFUSALS, Record};
 use rest::Rest;
@@ -153,8 +155,7 @@ impl Ledger {
 
     pub(crate) fn accept(&mut self, accepted: &Arc<Accepted>) {
         self.pace.begins(accepted.at.monotonic);
-        let life =
-            life_of(accepted).map_or(self.limits.max_age, |life| life.min(self.limits.max_age));
+        let life = life::longest(accepted, self.limits.max_age);
         for (id, token) in (accepted.first_id.0..).zip(accepted.parcel.tokens()) {
             self.records.insert(id, Record::new(accepted, life));
             self.tokens.insert(token.text().into_owned(), id);
@@ -588,13 +589,4 @@ impl Ledger {
             self.violate(now, format!("never settled: pushes {left:?}"));
         }
     }
-}
-
-/// How long it is worth being sent, if the caller said so.
-pub(crate) fn life_of(accepted: &Accepted) -> Option<Duration> {
-    let secs = match accepted.envelope.lane.provider() {
-        Provider::Apns => accepted.parcel.note().expiry,
-        Provider::Fcm => accepted.parcel.note().time_to_live,
-    };
-    (secs > 0).then(|| Duration::from_secs(u64::try_from(secs).unwrap()))
 }

@@ -266,6 +266,15 @@ impl Peer {
         } else {
             reply::draw(net.issuer.is_fcm(), troubled, &mut net.dice)
         };
+        let accepted = net.ledger.accepted(request.push);
+        let has_own_topic = accepted.is_some_and(|accepted| accepted.envelope.has_own_topic);
+        let plan = plan.to(has_own_topic);
+        if let Plan::Answer(reply) = plan
+            && has_own_topic
+            && reply.reason.ends_with("TopicDisallowed")
+        {
+            net.ledger.coverage.count(Kind::OwnTopicRefused);
+        }
         request.plan = Some(plan);
         let wait = net.dice.millis(1, 300);
         match plan {

@@ -55,6 +55,8 @@ pub(crate) enum Body {
     ErrorInfo,
     /// `FcmError`, and that it is about a device.
     DeviceQuota,
+    /// `FcmError`, and that it is about a topic.
+    TopicQuota,
     /// A status of Google's and no details.
     Status,
     /// HTML.
@@ -116,16 +118,32 @@ impl Reply {
                     .into_bytes();
             }
             Body::ErrorInfo => format!(r#"{{{KIND}.rpc.ErrorInfo","reason":"{reason}"}}"#),
-            Body::FcmError | Body::DeviceQuota => {
+            Body::FcmError | Body::DeviceQuota | Body::TopicQuota => {
                 format!(r#"{{{KIND}.firebase.fcm.v1.FcmError","errorCode":"{reason}"}}"#)
             }
         };
-        let quota = if self.body == Body::DeviceQuota {
-            format!(r#",{{{KIND}.rpc.QuotaFailure","violations":[{{"subject":"device:1"}}]}}"#)
-        } else {
+        let subject = match self.body {
+            Body::DeviceQuota => "device:1",
+            Body::TopicQuota => "topic:news",
+            _ => "",
+        };
+        let quota = if subject.is_empty() {
             String::new()
+        } else {
+            format!(r#",{{{KIND}.rpc.QuotaFailure","violations":[{{"subject":"{subject}"}}]}}"#)
         };
         format!(r#"{{"error":{{"message":"m","details":[{details}{quota}]}}}}"#).into_bytes()
+    }
+
+    /// What it is to a push that names a topic of its own, or does not.
+    pub(crate) fn to(self, has_own_topic: bool) -> Self {
+        let is_of_topic = ["BadTopic", "MissingTopic", "TopicDisallowed"].contains(&self.reason);
+        let class = if has_own_topic && is_of_topic {
+            Class::Final
+        } else {
+            self.class
+        };
+        Self { class, ..self }
     }
 
     /// What it is to one who has got its head alone: a push that was taken was taken, and whom a
@@ -162,7 +180,7 @@ impl Reply {
         let of_device = match self.body {
             Body::Reason => APNS_OF_DEVICES.contains(&self.reason),
             Body::FcmError => FCM_OF_DEVICES.contains(&self.reason),
-            Body::DeviceQuota => true,
+            Body::DeviceQuota | Body::TopicQuota => true,
             Body::None | Body::ErrorInfo | Body::Page | Body::Status => false,
         };
         !self.broken && (self.class == Class::Taken || of_device)
@@ -239,6 +257,17 @@ pub(crate) enum Plan {
     Close(Ending),
 }
 
+impl Plan {
+    /// What it is to a push that names a topic of its own, or does not.
+    pub(crate) fn to(self, has_own_topic: bool) -> Self {
+        match self {
+            Self::Answer(reply) => Self::Answer(reply.to(has_own_topic)),
+            Self::Cut(reply, cut) => Self::Cut(reply.to(has_own_topic), cut),
+            other => other,
+        }
+    }
+}
+
 /// What becomes of an answer behind its head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
@@ -296,6 +325,9 @@ pub(crate) fn draw(of_fcm: bool, troubled: u64, dice: &mut Dice) -> Plan {
         }
         _ => {
             let mut reply = dice.one_of(retried);
+            if reply.body == Body::DeviceQuota && dice.chance(500) {
+                reply.body = Body::TopicQuota;
+            }
             if matches!(reply.class, Class::Backoff | Class::Quota) && dice.chance(400) {
                 let secs = dice.one_of(&[0, 1, 30, 120, 900]);
                 reply.retry_after = Some(dice.one_of(&[

@@ -264,7 +264,7 @@ impl Wire {
             && open.push == 0
         {
             // FCM's requests have no other name.
-            open.push = token_in(&frame.payload)
+            open.push = target_in(&frame.payload)
                 .and_then(|token| ledger.push_to(token))
                 .unwrap_or(0);
             ledger.sent(open.push, self.link, frame.stream, now);
@@ -501,9 +501,15 @@ pub(crate) fn push_of(apns_id: &[u8]) -> Option<u64> {
     Some(number & ((1 << 53) - 1))
 }
 
-/// The device token that the content of a request to FCM begins with.
-fn token_in(content: &[u8]) -> Option<&str> {
-    let rest = content.strip_prefix(br#"{"message":{"token":""#)?;
-    let end = rest.iter().position(|byte| *byte == b'"')?;
-    std::str::from_utf8(&rest[..end]).ok()
+/// The target that the content of a request to FCM begins with.
+fn target_in(content: &[u8]) -> Option<&str> {
+    let rest = content.strip_prefix(br#"{"message":{""#)?;
+    let text = str::from_utf8(rest.get(..TARGET_MAX.min(rest.len()))?).ok()?;
+    let mut parts = text.split('"');
+    let name = parts.next()?;
+    let is_target = ["token", "fid", "topic", "condition"].contains(&name);
+    parts.nth(1).filter(|_| is_target)
 }
+
+/// Bytes within which a target and its name are, of the targets here.
+const TARGET_MAX: usize = 64;

@@ -7,6 +7,7 @@ mod machine;
 pub(crate) mod poison;
 pub(crate) mod process;
 mod restart;
+mod said;
 mod storm;
 
 use std::cell::RefCell;

@@ -41,12 +41,18 @@ impl Explained {
     pub(super) fn all() -> Vec<Self> {
         let mut all: Vec<Self> = of_rows(&apns::Apns, apns::ROWS).collect();
         all.extend(of_rows(&fcm::Fcm, fcm::ROWS));
-        for (when, row) in fcm::refinements() {
-            let advice = fcm::ADVICE.iter().find(|it| it.reason == row.reason);
-            all.extend(advice.map(|advice| Self {
-                when: Some(when),
-                ..Self::of_row(&fcm::Fcm, row, advice)
-            }));
+        let refinements: [(&dyn Vendor, &[_]); 2] = [
+            (&apns::Apns, &apns::refinements()),
+            (&fcm::Fcm, &fcm::refinements()),
+        ];
+        for (vendor, refinements) in refinements {
+            for (when, row) in refinements {
+                let advice = vendor.advice().iter().find(|it| it.reason == row.reason);
+                all.extend(advice.map(|advice| Self {
+                    when: Some(when),
+                    ..Self::of_row(vendor, row, advice)
+                }));
+            }
         }
         for (status, advice) in fcm::BY_STATUS_ADVICE {
             let row = fcm::by_status_alone()

@@ -48,7 +48,8 @@ pub static ADVICE: &[Advice] = &[
     Advice::new(
         "BadTopic",
         "The topic has a form that no bundle id has.",
-        "Correct ios.topic: the app's bundle id, such as com.example.app.",
+        "Correct ios.topic: the app's bundle id, such as com.example.app. A push that names a topic \
+         of its own fails alone: correct that.",
     ),
     Advice::new(
         "MissingTopic",
@@ -58,7 +59,8 @@ pub static ADVICE: &[Advice] = &[
     Advice::new(
         "TopicDisallowed",
         "The key or certificate is of another team, or not for this app.",
-        "Correct ios.topic, or use a key of the team that owns the app with push enabled.",
+        "Correct ios.topic, or use a key of the team that owns the app with push enabled. A push \
+         that names a topic of its own fails alone: correct that.",
     ),
     Advice::new(
         "MissingDeviceToken",

@@ -44,7 +44,7 @@ pub static ROWS: &[Row] = &[
     Row::refused(400, "PayloadEmpty", "the payload is empty"),
     Row::token(
         400,
-        "DeviceTokenNotForTopic",
+        NOT_FOR_TOPIC,
         TokenEffect::Suspect,
         "device token does not match the specified topic",
     ),
@@ -151,6 +151,27 @@ static UNKNOWN: [Row; 3] = [
     Row::refused(0, "", "refused"),
 ];
 
+/// What is said of a topic that is not the configuration's.
+static OF_OWN_TOPIC: [Row; 3] = [
+    Row::refused(
+        400,
+        "BadTopic",
+        "the topic that the push names is malformed",
+    ),
+    Row::refused(
+        400,
+        "MissingTopic",
+        "APNs saw no topic, though the push names one",
+    ),
+    Row::refused(
+        400,
+        "TopicDisallowed",
+        "the credential may not push to the topic that the push names",
+    ),
+];
+
+const NOT_FOR_TOPIC: &str = "DeviceTokenNotForTopic";
+
 /// The meaning of both spellings.
 const OTHER_ENVIRONMENT: &str =
     "the signing key is for the other environment (sandbox or production)";
@@ -216,6 +237,33 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         retry_after: retry_after::parse(head, now),
         date: row.date(head),
     }
+}
+
+/// The topics that a push names itself: what is said of one says nothing of the lane, and does not
+/// point to its configuration.
+pub(super) fn of_own_topic(answer: Answer) -> Answer {
+    let is_it = |row: &&Row| row.reason == answer.reason;
+    match OF_OWN_TOPIC.iter().find(is_it) {
+        Some(row) => Answer {
+            error: row.meaning.to_owned(),
+            verdict: row.verdict,
+            lane: row.lane,
+            date: None,
+            ..answer
+        },
+        None if answer.reason == NOT_FOR_TOPIC => Answer {
+            token_alarm: None,
+            ..answer
+        },
+        None => answer,
+    }
+}
+
+/// The rows that explain what [`ROWS`] says of a word, each with when it holds.
+pub fn refinements() -> [(&'static str, &'static Row); 3] {
+    OF_OWN_TOPIC
+        .each_ref()
+        .map(|row| ("if the push names a topic of its own", row))
 }
 
 /// The row of the reason in a GOAWAY frame's debug data, if it has a known one: JSON as in an

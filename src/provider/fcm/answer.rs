@@ -132,11 +132,17 @@ const QUOTA: Row = Row {
 };
 
 /// The quota of one device is not the lane's business.
-static DEVICE_QUOTA: Row = Row {
+const DEVICE_QUOTA: Row = Row {
     lane: LaneEffect::None,
     proves: true,
     meaning: "too many messages to this device",
     ..QUOTA
+};
+
+/// Nor is that of one topic.
+static TOPIC_QUOTA: Row = Row {
+    meaning: "too many messages to this topic",
+    ..DEVICE_QUOTA
 };
 
 /// Says nothing: the HTTP status decides, as for a word that is not in the table.
@@ -205,8 +211,8 @@ struct ErrorBody<'a> {
     apns: Option<bool>,
     /// Whether there are `BadRequest` fields, and whether one is the token.
     field: Option<bool>,
-    /// Whether the quota that is used up is a device's.
-    device_quota: bool,
+    /// The quota that is used up, if it is not the project's.
+    own_quota: Option<&'static Row>,
 }
 
 /// Judges a response.
@@ -276,7 +282,7 @@ impl<'a> ErrorBody<'a> {
                 "FcmError" => problem.code = text(detail, "errorCode"),
                 "ErrorInfo" => problem.info = text(detail, "reason"),
                 "ApnsError" => problem.apns = Some(is_dead_at_apns(detail)),
-                "QuotaFailure" => problem.device_quota = names_a_device(detail),
+                "QuotaFailure" => problem.own_quota = own_quota(detail),
                 "BadRequest" => {
                     let is_known = problem.field == Some(true);
                     problem.field = Some(is_known || names_the_token(detail));
@@ -301,8 +307,8 @@ impl<'a> ErrorBody<'a> {
                 (Some(false), _) | (None, Some(false)) => &BAD_PAYLOAD,
             };
         }
-        if self.device_quota && self.code == QUOTA.reason {
-            return &DEVICE_QUOTA;
+        if let Some(row) = self.own_quota.filter(|row| row.reason == self.code) {
+            return row;
         }
         if let Some(row) = known(self.code).or_else(|| known(self.info)) {
             return row;
@@ -354,18 +360,26 @@ fn names_the_token(detail: &Value) -> bool {
     })
 }
 
-/// Whether what ran over is the rate of one device, and not the project's.
-fn names_a_device(detail: &Value) -> bool {
+/// What ran over, if it is the rate of one device or of one topic, and not the project's.
+fn own_quota(detail: &Value) -> Option<&'static Row> {
     let violations = detail.get("violations").and_then(Value::as_array);
     let mut texts = violations.into_iter().flatten().flat_map(|violation| {
         let text = |key| violation.get(key).and_then(Value::as_str);
         [text("subject"), text("description")].map(|text| text.unwrap_or("").to_lowercase())
     });
-    texts.any(|text| text.contains("device") && !text.contains("project"))
+    texts.find_map(|text| {
+        let of = |word: &str| text.contains(word);
+        match () {
+            () if of("project") => None,
+            () if of("device") => Some(&DEVICE_QUOTA),
+            () if of("topic") => Some(&TOPIC_QUOTA),
+            () => None,
+        }
+    })
 }
 
 /// The rows that explain what [`ROWS`] says of a word, each with when it holds.
-pub fn refinements() -> [(&'static str, &'static Row); 4] {
+pub fn refinements() -> [(&'static str, &'static Row); 5] {
     [
         (
             "if ApnsError says that the device token is gone",
@@ -377,6 +391,7 @@ pub fn refinements() -> [(&'static str, &'static Row); 4] {
             &BAD_PAYLOAD,
         ),
         ("if QuotaFailure names the device", &DEVICE_QUOTA),
+        ("if QuotaFailure names the topic", &TOPIC_QUOTA),
     ]
 }
 

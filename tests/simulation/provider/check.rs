@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sterna::http2::Fields;
 use sterna::provider::fcm;
-use sterna::push::Accepted;
+use sterna::push::{Accepted, Lifetime, TargetKind};
 
 use crate::coverage::Kind;
 use crate::ledger::life_of;
@@ -52,22 +52,59 @@ fn wrong_for_apns(push: u64, accepted: &Accepted, fields: &Fields) -> Option<Str
         "/3/device/{}",
         accepted.parcel.token(nth).unwrap().text().to_lowercase()
     );
-    let life = life_of(accepted);
-    let expiration = life.map(|life| seconds(accepted.at.unix + life).to_string());
+    let envelope = &accepted.envelope;
+    let expiration = match envelope.lifetime {
+        Lifetime::Now => Some("0".to_owned()),
+        Lifetime::Until(at) => Some(at.to_string()),
+        _ => life_of(accepted).map(|life| seconds(accepted.at.unix + life).to_string()),
+    };
     let length = accepted.parcel.body().len().to_string();
+    let head: Vec<_> = accepted.parcel.head().collect();
+    let said = |name: &str| {
+        let mut said = head.iter().filter(|(known, _)| *known == name.as_bytes());
+        said.next().map(|(_, value)| *value)
+    };
+    let (word, suffix) = WORDS[envelope.push_type as usize];
+    let topic = format!("{TOPIC}{suffix}");
+    let background = (word == "background").then_some(&b"5"[..]);
+    for (name, value) in &head {
+        if fields.get(name) != Some(value) {
+            return Some(String::from_utf8_lossy(name).into_owned());
+        }
+    }
     wrong(
         fields,
         &[
             (b":method", Some(b"POST")),
             (b":path", Some(path.as_bytes())),
             (b":authority", Some(APNS.as_bytes())),
-            (b"apns-topic", Some(TOPIC.as_bytes())),
-            (b"apns-push-type", Some(b"alert")),
+            (b"apns-topic", said("apns-topic").or(Some(topic.as_bytes()))),
+            (
+                b"apns-push-type",
+                said("apns-push-type").or(Some(word.as_bytes())),
+            ),
+            (b"apns-priority", said("apns-priority").or(background)),
             (b"apns-expiration", expiration.as_deref().map(str::as_bytes)),
             (b"content-length", Some(length.as_bytes())),
         ],
     )
 }
+
+/// Apple's words for the push types, in their order, and what the topic ends with.
+const WORDS: [(&str, &str); 12] = [
+    ("alert", ""),
+    ("background", ""),
+    ("voip", ".voip"),
+    ("complication", ".complication"),
+    ("fileprovider", ".pushkit.fileprovider"),
+    ("mdm", ""),
+    ("location", ".location-query"),
+    ("liveactivity", ".push-type.liveactivity"),
+    ("pushtotalk", ".voip-ptt"),
+    ("widgets", ".push-type.widgets"),
+    ("controls", ".push-type.controls"),
+    ("", ""),
+];
 
 /// A begun second is one: what has some time left is not told that it has none.
 fn seconds(time: Duration) -> u128 {
@@ -116,18 +153,25 @@ pub(super) fn content(
     }
     let body: Value = serde_json::from_slice(content).unwrap_or_default();
     let message = &body["message"];
-    let token = message["token"].as_str().unwrap_or("");
+    let mut targets = TARGETS
+        .iter()
+        .filter_map(|(_, name)| message[name].as_str());
+    let token = targets.next().unwrap_or("");
     let Some(push) = net.ledger.push_to(token) else {
         let what = format!("{link}/{stream}: a push nobody accepted");
         net.ledger.violate(now, what);
         return 0;
     };
     let accepted = net.ledger.accepted(push).unwrap();
+    let kind = accepted.envelope.target;
+    let mut names = TARGETS.iter().filter(|(known, _)| *known == kind);
+    let has_target = names.any(|(_, name)| message[name] == token);
     let [before, between, _] = accepted.parcel.parts();
     let start = [before, token.as_bytes(), between].concat();
     let same_payload = content.starts_with(&start);
     let (life, waited) = (life_of(accepted), net.ledger.waited(push, (link, stream)));
     let same_ttl = waited.is_none_or(|waited| {
+        let life = life.filter(|_| kind == TargetKind::DeviceToken);
         let left = life.map(|life| seconds(life.saturating_sub(waited)));
         let ttl = left.map_or(Value::Null, |secs| format!("{secs}s").into());
         message["android"]["ttl"] == ttl
@@ -135,9 +179,17 @@ pub(super) fn content(
     if life.is_some() && waited > Some(Duration::from_secs(1)) {
         net.ledger.coverage.count(Kind::ToldWhatIsLeft);
     }
-    if !same_payload || !same_ttl {
+    if !same_payload || !same_ttl || !has_target {
         let what = format!("{link}/{stream}: push {push}: wrong content {body}");
         net.ledger.violate(now, what);
     }
     push
 }
+
+/// What the field of each kind of target is called.
+const TARGETS: [(TargetKind, &str); 4] = [
+    (TargetKind::DeviceToken, "token"),
+    (TargetKind::Fid, "fid"),
+    (TargetKind::Topic, "topic"),
+    (TargetKind::Condition, "condition"),
+];

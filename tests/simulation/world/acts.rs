@@ -9,7 +9,7 @@ use sterna::moment::Moment;
 use sterna::provider::{self, Built, fcm};
 use sterna::push::{Content, DeviceToken, Envelope, Notification, Provider, Push, PushId};
 
-use super::World;
+use super::{World, said};
 use crate::coverage::Kind;
 use crate::ledger::Ledger;
 use crate::net::Trap;
@@ -216,9 +216,11 @@ impl World {
             }
         };
         let envelope = Envelope::to(self.site.lane).lasting(life);
+        let built = Built { envelope, content };
+        let built = said::more(built, at, &mut net.ledger.coverage, dice);
         let accepted = Arc::new(provider::accept(
             &notification,
-            &Built { envelope, content },
+            &built,
             (0..count).map(|_| DeviceToken::new(format!("{:016x}", dice.draw()))),
             PushId(self.next_id),
             at,

@@ -3,8 +3,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::provider::Verdict;
+use crate::provider::apns::Apns;
 use crate::provider::fixture::start;
+use crate::provider::{Vendor as _, Verdict};
+use crate::push::{Envelope, LaneId};
 
 use LaneEffect as Lane;
 use TokenEffect as Token;
@@ -128,6 +130,39 @@ fn a_word_on_a_known_device_proves_the_credential_and_no_other_word_does() {
     for status in [400, 403, 404, 418, 429, 500] {
         assert!(!judge(status, "").proves, "{status}");
     }
+}
+
+#[test]
+fn what_a_topic_of_the_pushs_own_meets_says_nothing_of_the_lane() {
+    let about = |reason: &str, has_own_topic| {
+        let envelope = Envelope {
+            has_own_topic,
+            ..Envelope::to(LaneId::IOS)
+        };
+        Apns.about(
+            &envelope,
+            judge(400, &format!(r#"{{"reason":"{reason}"}}"#)),
+        )
+    };
+    for (when, row) in refinements() {
+        assert_eq!(when, "if the push names a topic of its own");
+        let [own, configured] = [true, false].map(|own| about(row.reason, own));
+        assert_eq!(
+            (configured.verdict, configured.lane),
+            (Verdict::Stopped, Lane::Stop)
+        );
+        assert_eq!((own.verdict, own.lane), (Verdict::Refused, Lane::None));
+        assert_eq!(own.error, row.meaning);
+        assert_eq!(own.reason, configured.reason);
+    }
+    for (reason, points_to_us) in [("DeviceTokenNotForTopic", false), ("BadDeviceToken", true)] {
+        let [own, configured] = [true, false].map(|own| about(reason, own));
+        assert_eq!(own.token_alarm.is_some(), points_to_us, "{reason}");
+        assert!(configured.token_alarm.is_some(), "{reason}");
+        assert_eq!(own.token, configured.token);
+    }
+    // What is said of the credential is, whoever's topic it is.
+    assert_eq!(about("Forbidden", true), about("Forbidden", false));
 }
 
 #[test]

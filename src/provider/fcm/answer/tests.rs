@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::provider::Verdict;
+use crate::provider::fcm::Fcm;
 use crate::provider::fixture::start;
+use crate::provider::{Vendor as _, Verdict};
+use crate::push::{Envelope, LaneId, TargetKind};
 
 use LaneEffect as Lane;
 use TokenEffect as Token;
@@ -258,7 +260,7 @@ fn an_unspecified_error_is_judged_by_its_status() {
 }
 
 #[test]
-fn the_quota_of_a_device_is_not_the_lanes() {
+fn the_quota_of_a_device_or_a_topic_is_not_the_lanes() {
     let quota = |subject: &str, description: &str| {
         let failure = json!({
             "@type": "type.googleapis.com/google.rpc.QuotaFailure",
@@ -280,6 +282,32 @@ fn the_quota_of_a_device_is_not_the_lanes() {
         (Verdict::Retry(Again::QUOTA), Lane::None, Token::Keep)
     );
     assert_eq!(answer.reason, "QUOTA_EXCEEDED");
+    let answer = quota("topic:news", "");
+    let of_topic = (answer.verdict, answer.lane);
+    assert_eq!(of_topic, (Verdict::Retry(Again::QUOTA), Lane::None));
+    assert!(answer.error.starts_with("too many messages to this topic"));
+}
+
+#[test]
+fn no_topic_is_a_dead_registration() {
+    let gone = || {
+        let details = json!([fcm_error("UNREGISTERED")]);
+        judge(404, &body(404, "NOT_FOUND", &details))
+    };
+    for (target, token) in [
+        (TargetKind::DeviceToken, Token::Dead),
+        (TargetKind::Fid, Token::Dead),
+        (TargetKind::Topic, Token::Keep),
+        (TargetKind::Condition, Token::Keep),
+    ] {
+        let envelope = Envelope {
+            target,
+            ..Envelope::to(LaneId::ANDROID)
+        };
+        let answer = Fcm.about(&envelope, gone());
+        assert_eq!((answer.token, answer.verdict), (token, Verdict::Refused));
+        assert_eq!(answer.token_alarm.is_some(), token == Token::Dead);
+    }
 }
 
 #[test]
