@@ -33,6 +33,8 @@ struct StateBody<'a> {
     at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at_unix: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fcm_name: Option<&'a str>,
 }
 
 /// The answer for a push that is not known, to who asks the wrong daemon.
@@ -103,6 +105,7 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             error: &ending.error,
             at: rfc3339(ending.at),
             at_unix: Some(ending.at.as_secs()),
+            fcm_name: ending.fcm_name.as_deref(),
             ..shown
         },
     };
@@ -155,10 +158,11 @@ mod tests {
             lane: LaneId::ANDROID,
             end: "failed",
             status: Some(404),
-            reason: "UNREGISTERED".to_owned(),
-            error: "gone".to_owned(),
+            reason: "UNREGISTERED".into(),
+            error: "gone".into(),
             attempts: 1,
             at: Duration::from_secs(1_795_336_102),
+            fcm_name: None,
         };
         check(
             &PushState::Settling(ending.clone()),
@@ -166,9 +170,22 @@ mod tests {
             r#"{"id":17,"platform":"android","state":"settling","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
         );
         check(
-            &PushState::Settled(ending),
+            &PushState::Settled(ending.clone()),
             200,
             r#"{"id":17,"platform":"android","state":"settled","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
+        );
+        let taken = Ending {
+            end: "succeeded",
+            status: Some(200),
+            reason: "".into(),
+            error: "".into(),
+            fcm_name: Some("projects/p/messages/0:1%2".into()),
+            ..ending
+        };
+        check(
+            &PushState::Settled(taken),
+            200,
+            r#"{"id":17,"platform":"android","state":"settled","attempts":1,"end":"succeeded","status":200,"at":"2026-11-22T08:28:22Z","at_unix":1795336102,"fcm_name":"projects/p/messages/0:1%2"}"#,
         );
     }
 

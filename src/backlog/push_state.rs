@@ -48,11 +48,13 @@ pub struct Ending {
     /// The provider's HTTP status, if it answered.
     pub status: Option<u16>,
     /// The provider's word or ours; empty on success.
-    pub reason: String,
+    pub reason: Box<str>,
     /// The sentence for people; empty on success.
-    pub error: String,
+    pub error: Box<str>,
     /// Attempts that counted.
     pub attempts: u16,
     /// When it ended, since the Unix epoch.
     pub at: Duration,
+    /// What FCM calls the message that it took.
+    pub fcm_name: Option<Box<str>>,
 }

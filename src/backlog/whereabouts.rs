@@ -285,10 +285,11 @@ fn ending(settled: Remembered) -> Ending {
             End::Expired => "expired",
         },
         status: settlement.status,
-        reason: settlement.reason.into_owned(),
-        error: settlement.error,
+        reason: settlement.reason.into(),
+        error: settlement.error.into(),
         attempts: settlement.attempt,
         at: settled.at,
+        fcm_name: settlement.message_name,
     }
 }
 

@@ -98,6 +98,7 @@ impl Sinks {
                 attempt: Some(settlement.attempt),
                 maybe_sent: push.maybe_sent || push.in_doubt,
                 accepted: origin.as_ref().map(|origin| &*origin.accepted),
+                fcm_name: settlement.message_name.as_deref(),
             },
         };
         self.line.clear();

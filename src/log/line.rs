@@ -9,7 +9,7 @@
 //!  "content_length":…,"request_id":…}
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
-//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,]
+//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,]
 //!  "request_id":…[,"texts_of":…]}
 //! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
@@ -121,6 +121,8 @@ pub struct Tail<'a> {
     pub maybe_sent: bool,
     /// When a push that was recovered from a log was accepted, as its line there spells it.
     pub accepted: Option<&'a str>,
+    /// What FCM calls the message that it took.
+    pub fcm_name: Option<&'a str>,
 }
 
 /// Appends the line of a push, less what `privacy` hides.
@@ -270,6 +272,9 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
     present_flag(out, ",\"maybe_sent\":", tail.maybe_sent);
     if let Some(accepted) = tail.accepted {
         text(out, ",\"accepted\":", accepted);
+    }
+    if let Some(name) = tail.fcm_name {
+        text(out, ",\"fcm_name\":", name);
     }
 }
 

@@ -156,6 +156,7 @@ fn gauruns_failed_push_is_the_beginning_of_ours() {
             attempt: Some(3),
             maybe_sent: true,
             accepted: Some(AT),
+            fcm_name: None,
         },
         ..accepted(&notification)
     };
@@ -342,6 +343,7 @@ fn shown(n: &Notification, tail: &Tail<'_>) -> Shown {
         ("attempt", tail.attempt.map(Value::from)),
         ("maybe_sent", shown_flag(tail.maybe_sent)),
         ("accepted", tail.accepted.map(Value::from)),
+        ("fcm_name", tail.fcm_name.map(Value::from)),
     ]
 }
 
@@ -405,6 +407,7 @@ proptest! {
             attempt,
             maybe_sent,
             accepted: maybe_sent.then_some(&*error),
+            fcm_name: (!with_id).then_some("projects/p/messages/0%1"),
         };
         let line = written(&PushLine {
             line: Line::Failed,
