@@ -42,7 +42,7 @@ pub use file_text::FileText;
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, InForce, Key, Migration, NumberDefault};
 pub use keys::{MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS};
-pub use lane::{ApnsConfig, ApnsCredential, FcmConfig, LaneConfig, ProviderConfig};
+pub use lane::{ApnsConfig, ApnsCredential, FcmConfig, FcmCredential, LaneConfig, ProviderConfig};
 pub use load::{DEFAULT_PATH, control_socket, read_text};
 pub use log::{HideToken, Log};
 pub use migrate::migrate;

@@ -43,7 +43,7 @@
 //! - [`lane`]: what waits for a provider, and how much may.
 //! - [`delivery`]: pushes to attempts, attempts to outcomes, outcomes to retries or settlements.
 //! - [`provider`]: payloads, headers, tokens and answer tables of APNs and FCM.
-//! - [`oauth`]: Google's access tokens, refreshed ahead of their expiry.
+//! - [`oauth`]: Google's credentials, and their access tokens, refreshed ahead of their expiry.
 //! - [`http2`]: one HTTP/2 connection of either role: bytes to events and back.
 //! - [`net`]: name resolution, TCP, TLS, readiness, and HTTP/2 under `ureq`.
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome.

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use crate::api::ApiKeys;
-use crate::config::{ApnsConfig, ApnsCredential, Core, FcmConfig, HideToken, LaneConfig};
+use crate::config::{
+    ApnsConfig, ApnsCredential, Core, FcmConfig, FcmCredential, HideToken, LaneConfig,
+};
 use crate::config::{Log, ProviderConfig, Secret};
 use crate::count;
 use crate::filetype::{self, Wanted};
@@ -19,9 +21,10 @@ use crate::log::HASH_KEY_MIN;
 use crate::moment::Moment;
 use crate::moment::server_clock::span;
 use crate::net::tls::{self, Identity, MAX_PEM_FILE, PemFile, Roots, SystemRoots, validity};
+use crate::oauth::{GoogleCredential, MetadataServer};
 use crate::provider::KEY_FILE_MAX;
 use crate::provider::apns::SigningKey;
-use crate::provider::fcm::{ServiceAccount, check_project_id};
+use crate::provider::fcm::{self, ProjectPath, check_project_id};
 use crate::regular::{self, without_mark};
 
 /// How long before its end a certificate is warned of: time for Apple's portal and a holiday. One
@@ -95,12 +98,14 @@ pub struct Apns {
 /// All that connections to FCM are made with.
 pub struct Fcm {
     /// Who we are.
-    pub account: ServiceAccount,
-    /// The Firebase project.
-    pub project: String,
+    pub credential: GoogleCredential,
+    /// The Firebase project; `None` if only the metadata server knows it.
+    pub project: Option<String>,
+    /// Where its pushes go.
+    pub path: ProjectPath,
     /// Whom we trust, for FCM.
     pub tls: Arc<ClientConfig>,
-    /// Whom we trust, for the token endpoint.
+    /// Whom we trust, for the servers that give access tokens.
     pub web_tls: Arc<ClientConfig>,
 }
 
@@ -153,16 +158,17 @@ pub fn fcm(
     now: Moment,
 ) -> Result<Found<Fcm>, Vec<Finding>> {
     let mut doubts = Vec::new();
-    let account = account(own);
+    let credential = google_credential(own, &mut doubts);
     let roots = roots("android.ca_path", lane.ca_path.as_deref(), system, now);
-    let ((account, project), roots) = both(account, roots, &mut doubts)?;
+    let ((credential, project, path), roots) = both(credential, roots, &mut doubts)?;
     let tls = |protocols: &[&[u8]]| {
         let tls = tls::client_config(&roots, None, protocols);
         tls.map_err(|error| vec![Finding::of_key("android", error)])
     };
     let value = Fcm {
-        account,
+        credential,
         project,
+        path,
         tls: tls(&[tls::ALPN_H2])?,
         web_tls: tls(&[tls::ALPN_H2, tls::ALPN_HTTP1])?,
     };
@@ -291,22 +297,38 @@ fn other_id(path: &Path, key_id: &str) -> Option<String> {
     })
 }
 
-fn account(own: &FcmConfig) -> Result<(ServiceAccount, String), Vec<Finding>> {
-    let (key, path) = ("android.service_account_path", &own.service_account_path);
+fn google_credential(
+    own: &FcmConfig,
+    doubts: &mut Vec<Finding>,
+) -> Result<(GoogleCredential, Option<String>, ProjectPath), Vec<Finding>> {
+    let path_of = |project: &str| ProjectPath::from(fcm::path(project));
+    let (path, hosts) = match &own.credential {
+        FcmCredential::File { path, hosts } => (path, hosts),
+        FcmCredential::MetadataServer { host } => {
+            let project = own.project_id.clone();
+            let path = project.as_deref().map(path_of).unwrap_or_default();
+            let server = MetadataServer::new(host, path.clone());
+            return Ok((GoogleCredential::MetadataServer(server), project, path));
+        }
+    };
+    let key = "android.service_account_path";
     let wrong = |error: &dyn fmt::Display| vec![Finding::at(key, path, error)];
     let file = read(key, path, Wanted::ServiceAccount).map_err(one)?;
     let unusable = |error: &dyn fmt::Display| {
         vec![unusable((key, path), &file, Wanted::ServiceAccount, error)]
     };
     let text = std::str::from_utf8(&file).map_err(|error| unusable(&error))?;
-    let account = ServiceAccount::parse(text).map_err(|error| unusable(&error))?;
-    let project = own.project_id.as_deref().or(account.project_id());
+    let credential = GoogleCredential::parse(text, hosts);
+    let credential = credential.map_err(|error| unusable(&error))?;
+    let project = own.project_id.as_deref().or(credential.project_id());
     let Some(project) = project.map(str::to_owned) else {
         return Err(wrong(&"it names no project_id; set android.project_id"));
     };
     check_project_id(&project)
         .map_err(|error| vec![Finding::of_key("android.project_id", error)])?;
-    Ok((account, project))
+    doubts.extend(credential.doubt().map(|text| Finding::at(key, path, text)));
+    let path = path_of(&project);
+    Ok((credential, Some(project), path))
 }
 
 /// Whom we trust; the doubts are those about the file of our own.

@@ -1,4 +1,5 @@
-//! APNs, FCM HTTP v1 and Google's token endpoint, as look-alikes on loopback TLS.
+//! APNs, FCM HTTP v1 and Google's servers that give access tokens, as look-alikes on loopback TLS;
+//! the metadata server has none.
 //!
 //! For trying the daemon out, for its tests and its benches. As strict as the real ones about what
 //! they publish, plus faults on demand and a [ledger](Counts) that knows what was doubled and lost.
@@ -94,8 +95,8 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Listens and serves, on threads of its own; also writes the service-account file, which
-    /// names the token endpoint's port.
+    /// Listens and serves, on threads of its own; also writes Google's credential files, which
+    /// name the token endpoint's port.
     ///
     /// # Errors
     /// When a port is taken, the address is not a loopback one, or a file cannot be written.
@@ -114,6 +115,7 @@ impl Simulator {
         let started = moment::now();
         let (sockets, addresses) = listen(ip, ports)?;
         credentials.write_service_account(&addresses.token_url())?;
+        credentials.write_external_account(&addresses.oauth_url())?;
 
         let access_tokens = Arc::new(AccessTokens::default());
         let lifetime = options.access_token_lifetime.as_secs();
@@ -286,6 +288,8 @@ fn endpoints(
     }
     let auth_tokens = apns::AuthTokens::new(credentials.team_id.clone(), keys);
     let public = credentials.service_account_public_key();
+    let trusted = credentials.identity_provider_public_key();
+    let trusted = DecodingKey::from_ec_pem(trusted.as_bytes()).map_err(io::Error::other)?;
     Ok([
         LookAlike::Apns(Arc::new(apns::Apns {
             auth_tokens,
@@ -300,6 +304,8 @@ fn endpoints(
             key_id: credentials.private_key_id.clone(),
             key: DecodingKey::from_rsa_pem(public.as_bytes()).map_err(io::Error::other)?,
             token_uri: addresses.token_url(),
+            federation: oauth::Federation::new(credentials.identity_provider()?, trusted),
+            project: credentials.project_id.clone(),
             lifetime,
             access_tokens: Arc::clone(access_tokens),
         })),

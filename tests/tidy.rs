@@ -68,10 +68,10 @@ const KNOWS: [(&str, &str); 36] = [
     ("moment", ""),
     (
         "named",
-        "api config count filetype log moment net provider regular",
+        "api config count filetype log moment net oauth provider regular",
     ),
     ("net", "http2 moment pasted regular"),
-    ("oauth", "heartbeat jitter moment pasted"),
+    ("oauth", "heartbeat jitter moment pasted provider regular"),
     ("pasted", "texts"),
     ("pid_file", "regular"),
     ("provider", "moment pasted push texts"),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sterna::moment::Moment;
 use sterna::net::resolve::Resolver;
 use sterna::net::{tls, transport};
-use sterna::oauth::{AccessToken, AccessTokens, Account, EXCHANGE_TIMEOUT};
+use sterna::oauth::{AccessToken, AccessTokens, EXCHANGE_TIMEOUT, GoogleCredential};
 use sterna::provider::{self, Addressing, Draft, Site as BuiltAs, Unused, apns, fcm};
 use sterna::push::{DeviceToken, LaneId, Provider, Push, PushId};
 
@@ -56,7 +56,7 @@ fn to_apns(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
 
 fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let text = fs::read_to_string(&site.service_account_path)?;
-    let account = fcm::ServiceAccount::parse(&text)?;
+    let account = GoogleCredential::parse(&text, &[])?;
     let address = fcm::Address {
         authority: Arc::default(),
         path: fcm::path(account.project_id().ok_or("no project")?).into(),
@@ -69,12 +69,8 @@ fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let connector =
         transport::HttpConnector::new(tls, Arc::new(Resolver::system()), EXCHANGE_TIMEOUT);
     let agent = transport::agent(connector, transport::config().build());
-    let account = Account {
-        token_uri: account.token_uri().to_owned(),
-        clock: Arc::default(),
-        assertion: Box::new(move |now| account.assertion(now)),
-    };
-    let token = access_token(&AccessTokens::start(account, agent)?)?;
+    let tokens = AccessTokens::start(account.account(Arc::default()), agent)?;
+    let token = access_token(&tokens)?;
     let content = directory.join("fcm.json");
     let url = &site.fcm_url;
     let authorization = token.authorization();

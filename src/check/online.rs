@@ -18,7 +18,7 @@ use crate::named::{self, Apns, ApnsIdentity, Fcm, Finding};
 use crate::net::resolve::Resolver;
 use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
-use crate::oauth::{self, Account, EXCHANGE_TIMEOUT};
+use crate::oauth::{self, EXCHANGE_TIMEOUT};
 use crate::pasted;
 use crate::provider::apns::{self, AuthTokens};
 use crate::provider::{self, ANSWER_BODY_MAX, Advice, Answer, AnswerHead, Vendor, fcm};
@@ -147,19 +147,15 @@ fn ask_apns(
 
 fn ask_fcm(lane: &LaneConfig, found: Fcm, clock: &Arc<ServerClock>) -> Result<Trial, String> {
     let Fcm {
-        account,
-        project,
+        credential,
+        path,
         web_tls: tls,
         ..
     } = found;
-    let account = Account {
-        token_uri: account.token_uri().to_owned(),
-        assertion: Box::new(move |now| account.assertion(now)),
-        clock: Arc::clone(clock),
-    };
+    let account = credential.account(Arc::clone(clock));
     let token = oauth::exchange_once(&account, &agent(Arc::clone(&tls), EXCHANGE_TIMEOUT))?;
     let base = base(lane.endpoint.as_ref(), fcm::HOST);
-    let url = format!("{base}{}", fcm::path(&project));
+    let url = format!("{base}{}", path.text());
     let fields = [
         ("authorization", token.authorization().to_owned()),
         ("content-type", fcm::CONTENT_TYPE.to_owned()),

@@ -9,8 +9,10 @@ use crate::pasted::{self, IS_CONTENT, NO_KEY_HERE};
 /// What the parser wants to know of the process it runs in.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// `GOOGLE_APPLICATION_CREDENTIALS`: the service account if the file names none.
+    /// `GOOGLE_APPLICATION_CREDENTIALS`: the credential file if the configuration names none.
     pub google_application_credentials: Option<PathBuf>,
+    /// `GCE_METADATA_HOST`: where the metadata server is, if elsewhere than Google has it.
+    pub metadata_host: Option<String>,
     /// Where the daemon may keep what outlives it: the default of `journal.dir`.
     pub state_dir: Option<PathBuf>,
     /// `CREDENTIALS_DIRECTORY`: where systemd puts what `credential:NAME` names.
@@ -53,6 +55,9 @@ impl Environment {
         };
         let mut environment = Self {
             google_application_credentials: path(CREDENTIALS_VARIABLE),
+            metadata_host: std::env::var_os(METADATA_VARIABLE)
+                .map(|host| host.to_string_lossy().into_owned())
+                .filter(|host| !host.is_empty()),
             state_dir: state_dir(path),
             credentials_directory: path("CREDENTIALS_DIRECTORY"),
             runtime_dir: path("RUNTIME_DIRECTORY").as_deref().and_then(first),
@@ -116,6 +121,9 @@ const HAVE_TO_BE: [&str; 3] = [
 
 /// The control socket in the runtime directory.
 const CONTROL_SOCKET: &str = "control";
+
+/// The variable that says where the metadata server is, as Google's own libraries have it.
+pub(super) const METADATA_VARIABLE: &str = "GCE_METADATA_HOST";
 
 /// The variable that names the service account if the file does not.
 pub(super) const CREDENTIALS_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";

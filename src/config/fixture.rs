@@ -8,6 +8,7 @@ use super::Environment;
 pub(crate) fn environment() -> Environment {
     Environment {
         google_application_credentials: None,
+        metadata_host: None,
         state_dir: Some("/var/lib/sterna".into()),
         credentials_directory: None,
         runtime_dir: None,

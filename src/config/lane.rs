@@ -4,7 +4,7 @@ pub(super) mod apns;
 pub(super) mod fcm;
 
 pub use apns::{ApnsConfig, ApnsCredential};
-pub use fcm::FcmConfig;
+pub use fcm::{FcmConfig, FcmCredential};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,8 +96,8 @@ section! {
     .migrated(Dropped(APIKEY_DROPPED)),
     shown None;
     service_account_path = Key::file(
-        "Google's service-account file (JSON); absent: the environment's \
-         `GOOGLE_APPLICATION_CREDENTIALS`",
+        "Google's credential file (JSON): a service account's key, or an `external_account` file of \
+         workload identity federation; absent: the environment's `GOOGLE_APPLICATION_CREDENTIALS`",
     )
     .in_forks(&[
         (FCM_V1, "credentials_file"),
@@ -108,11 +108,26 @@ section! {
         ("android", "service_account_file"),
     ])
     .only_of(Fcm),
-    shown lane.fcm().map(|fcm| fcm.service_account_path.value());
+    shown lane.credential_file().map(|(path, _)| path.value());
+    credential_hosts = Key::list(
+        "a list of up to 16 host names or IP addresses",
+        "Hosts that an `external_account` file may name beside Google's own: those of its identity \
+         provider",
+    )
+    .only_of(Fcm),
+    shown lane.credential_file().map(|(_, hosts)| hosts.value());
+    metadata_server = Key::flag(
+        false,
+        "On a machine of Google Cloud: its metadata server gives the access tokens, and the \
+         project's id if `project_id` is absent; needs no credential file",
+    )
+    .only_of(Fcm),
+    shown lane.fcm().map(|_| lane.credential_file().is_none().value());
     project_id = Key::text(
         "",
         "up to 64 letters, digits, hyphens, underscores, dots and colons",
-        "Firebase project to push for; absent: the service-account file's",
+        "Firebase project to push for; absent: the service-account file's; an `external_account` \
+         file has none",
     )
     .in_forks(&[(FCM_V1, "project"), (FCM_V1, "project_id"), ("android", "project")])
     .only_of(Fcm),
@@ -248,7 +263,10 @@ impl LaneConfig {
                 } => vec![cert_path, key_path],
                 ApnsCredential::Token { key_path, .. } => vec![key_path],
             },
-            ProviderConfig::Fcm(fcm) => vec![&fcm.service_account_path],
+            ProviderConfig::Fcm(fcm) => match &fcm.credential {
+                FcmCredential::File { path, .. } => vec![path],
+                FcmCredential::MetadataServer { .. } => vec![],
+            },
         };
         files.into_iter().chain(&self.ca_path).cloned().collect()
     }
@@ -272,6 +290,13 @@ impl LaneConfig {
                 passphrase,
             } => Some((cert_path, key_path, passphrase)),
             ApnsCredential::Token { .. } => None,
+        }
+    }
+
+    fn credential_file(&self) -> Option<(&PathBuf, &Vec<String>)> {
+        match &self.fcm()?.credential {
+            FcmCredential::File { path, hosts } => Some((path, hosts)),
+            FcmCredential::MetadataServer { .. } => None,
         }
     }
 

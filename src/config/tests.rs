@@ -120,7 +120,10 @@ fn credentials_alone_are_a_configuration() {
                     endpoint: None,
                     ca_path: None,
                     provider: ProviderConfig::Fcm(FcmConfig {
-                        service_account_path: "account.json".into(),
+                        credential: FcmCredential::File {
+                            path: "account.json".into(),
+                            hosts: vec![],
+                        },
                         project_id: None,
                     }),
                 }),

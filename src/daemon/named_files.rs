@@ -89,7 +89,7 @@ impl NamedFile {
             "pem_cert_path" => return format!("a new certificate{}", certificate(&self.path)),
             "pem_key_path" => "a new private key",
             "token_auth_key_path" => "a new signing key",
-            "service_account_path" => "a new service account",
+            "service_account_path" => "a new Google credential",
             "ca_path" => "new certificate authorities",
             "hash_key_path" => {
                 "a new key: hashes of device tokens do not join with those of earlier lines"

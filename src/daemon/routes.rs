@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::state_directory::StateDirectory;
 use super::token_file;
-use crate::config::ProviderUrl;
-use crate::config::{ApnsConfig, ApnsCredential, FcmConfig, LaneConfig, ProviderConfig};
+use crate::config::{ApnsConfig, ApnsCredential, FcmConfig, FcmCredential, LaneConfig};
+use crate::config::{ProviderConfig, ProviderUrl};
 use crate::delivery::credential::Credentials;
 use crate::delivery::credential_files::{CredentialFiles, Unroutable};
 use crate::delivery::route::Route;
@@ -18,7 +18,7 @@ use crate::net::connection::{Endpoint, Timeouts};
 use crate::net::resolve::Resolver;
 use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
-use crate::oauth::{AccessTokens, Account, EXCHANGE_TIMEOUT};
+use crate::oauth::{AccessTokens, EXCHANGE_TIMEOUT};
 use crate::provider::apns::{self, AuthTokens};
 use crate::provider::fcm;
 
@@ -150,29 +150,30 @@ fn fcm_route(
     clock: &Arc<ServerClock>,
 ) -> Result<Route, Unroutable> {
     let Fcm {
-        account,
+        credential,
         project,
+        path,
         tls,
         web_tls,
     } = found;
     let resolver = Arc::new(Resolver::system());
     let connector = HttpConnector::new(web_tls, Arc::clone(&resolver), EXCHANGE_TIMEOUT);
     let agent = transport::agent(connector, transport::config().build());
-    let credential_name = format!(
-        "service_account_path {}, {}, key id {}, project {project}",
-        own.service_account_path.display(),
-        account.client_email(),
-        account.key_id().unwrap_or("not given"),
-    );
-    let fcm_path = fcm::path(&project);
-    let account = Account {
-        token_uri: account.token_uri().to_owned(),
-        assertion: Box::new(move |now| account.assertion(now)),
-        clock: Arc::clone(clock),
+    let which = match &own.credential {
+        FcmCredential::File { path, .. } => {
+            let (path, name) = (path.display(), credential.name());
+            format!("service_account_path {path}, {name}")
+        }
+        FcmCredential::MetadataServer { .. } => credential.name(),
     };
-    let tokens = AccessTokens::start(account, agent).map_err(|error| {
-        Unroutable(format!("android: no thread for the access tokens: {error}"))
-    })?;
+    let credential_name = match project {
+        Some(project) => format!("{which}, project {project}"),
+        None => format!("{which}, the machine's project"),
+    };
+    let tokens =
+        AccessTokens::start(credential.account(Arc::clone(clock)), agent).map_err(|error| {
+            Unroutable(format!("android: no thread for the access tokens: {error}"))
+        })?;
     let (host, port, authority) = place(lane.endpoint.as_ref(), fcm::HOST);
     Ok(Route {
         endpoint: Endpoint {
@@ -185,7 +186,7 @@ fn fcm_route(
         },
         address: Arc::new(fcm::Address {
             authority: authority.into(),
-            path: fcm_path.into(),
+            path,
         }),
         credentials: Credentials::AccessTokens(tokens),
         credential_name,

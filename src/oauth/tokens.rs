@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::answer::{Class, ExchangeFailure, Grant};
-use super::exchange::{EXCHANGE_TIMEOUT, exchange};
+use super::call::EXCHANGE_TIMEOUT;
+use super::exchange::{REQUESTS_MAX, exchange};
 use super::refresh::{Invalidation, NextExchange, Refresh};
 use super::{AccessToken, Account};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
@@ -295,8 +296,8 @@ impl TokensShared {
             NextExchange::Exchange => {
                 state.asks = true;
                 drop(state);
-                // It may be done twice.
-                self.heartbeat.rest(now.monotonic + 2 * EXCHANGE_TIMEOUT);
+                self.heartbeat
+                    .rest(now.monotonic + REQUESTS_MAX * EXCHANGE_TIMEOUT);
                 let theirs = Arc::clone(self);
                 let builder = thread::Builder::new().name("oauth exchange".to_owned());
                 if let Err(error) = builder.spawn(move || theirs.ask()) {

@@ -1,21 +1,18 @@
-//! Google: message bodies, request fields, service accounts and answers of FCM HTTP v1.
+//! Google: message bodies, request fields and answers of FCM HTTP v1.
 //!
 //! Pure: no I/O, no clock. A request is `POST /v1/projects/<project>/messages:send`, one for each
-//! registration token, with an OAuth access token that [`crate::oauth`] obtains for the
-//! [`ServiceAccount`].
+//! registration token, with an OAuth access token that the room of Google's credentials obtains.
 
 mod address;
 mod advice;
 mod answer;
 mod message;
-mod service_account;
 mod target;
 
-pub use address::Address;
+pub use address::{Address, ProjectPath};
 pub use advice::{ADVICE, BY_STATUS_ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, by_status_alone, refinements};
 pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, payload};
-pub use service_account::{SCOPE, ServiceAccount};
 pub use target::{CONDITION_TOPICS_MAX, TOPIC_MAX, check_target};
 
 use std::borrow::Cow;
@@ -210,5 +207,12 @@ mod tests {
         let error = check_project_id(&"a".repeat(PROJECT_ID_MAX + 1)).unwrap_err();
         assert!(error.contains(&PROJECT_ID_MAX.to_string()));
         assert_eq!(path("my-app"), "/v1/projects/my-app/messages:send");
+        let learnt = ProjectPath::default();
+        assert!(learnt.learn("a/b").is_err() && !learnt.is_known());
+        assert_eq!(learnt.text(), "");
+        for project in ["my-app", "another"] {
+            assert_eq!(learnt.learn(project), Ok(()));
+            assert_eq!(learnt.text(), "/v1/projects/my-app/messages:send");
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn extend(pairs: &[(&str, &str)]) -> Vec<Extend> {
 }
 
 /// 2026-09-21 14:13:20 UTC.
-pub(super) const UNIX: u64 = 1_790_000_000;
+pub(crate) const UNIX: u64 = 1_790_000_000;
 
 /// A moment from which both clocks run on together.
 pub(super) fn start() -> Moment {
@@ -55,15 +55,15 @@ pub(super) fn later(start: Moment, secs: u64) -> Moment {
 }
 
 /// A P-256 key pair, the same for the whole test run.
-pub(super) static EC: LazyLock<KeyPair> =
+pub(crate) static EC: LazyLock<KeyPair> =
     LazyLock::new(|| KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap());
 
 /// An RSA key pair, the same for the whole test run.
-pub(super) static RSA: LazyLock<KeyPair> =
+pub(crate) static RSA: LazyLock<KeyPair> =
     LazyLock::new(|| KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap());
 
 /// PEM with lines of 64 characters and that line end.
-pub(super) fn pem(label: &str, der: &[u8], line_end: &str) -> String {
+pub(crate) fn pem(label: &str, der: &[u8], line_end: &str) -> String {
     let mut text = format!("-----BEGIN {label}-----{line_end}");
     for line in base64(der).as_bytes().chunks(64) {
         text.push_str(std::str::from_utf8(line).unwrap());

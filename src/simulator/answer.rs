@@ -82,6 +82,8 @@ pub(super) struct Response {
     pub(super) content_type: &'static str,
     /// `retry-after`.
     pub(super) retry_after: Option<Cow<'static, str>>,
+    /// It is the metadata server's: `metadata-flavor`.
+    pub(super) is_metadata: bool,
     /// `date`, in seconds since the epoch.
     pub(super) date: Option<u64>,
     /// The content; empty for none.

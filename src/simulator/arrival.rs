@@ -7,6 +7,8 @@ use super::request::Request;
 pub(super) struct Arrival<'a> {
     /// Its head.
     pub(super) request: &'a Request<'a>,
+    /// It came without TLS.
+    pub(super) is_plain: bool,
     /// Its content, cut off one byte above the endpoint's limit.
     pub(super) body: &'a [u8],
     /// How it is to be answered.

@@ -55,6 +55,22 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
         "service_account_path",
         &path(&credentials.service_account_path),
     );
+    put(
+        "# In its place, an external account; or a machine's metadata server, for a daemon that has",
+        "",
+    );
+    let variable = format!(
+        "# GCE_METADATA_HOST={} in its environment:",
+        addresses.oauth
+    );
+    put(&variable, "");
+    put(
+        "# service_account_path",
+        &path(&credentials.external_account_path),
+    );
+    let hosts = format!("# credential_hosts = [\"{}\"]", addresses.oauth.ip());
+    put(&hosts, "");
+    put("# metadata_server = true", "");
     put("\n[journal]", "");
     put("dir", &path(&beside.join("journal")));
     text

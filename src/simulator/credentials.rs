@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use jsonwebtoken::EncodingKey;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, RsaKeySize, SanType,
@@ -17,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 
 use super::apns::CERTIFICATE_SUFFIXES;
+use super::oauth::IdentityProvider;
 
 /// A signing key for auth tokens.
 pub struct SigningKey {
@@ -43,6 +45,9 @@ pub struct Credentials {
     pub client_key_path: PathBuf,
     /// The service-account file; written once the token endpoint has its port.
     pub service_account_path: PathBuf,
+    /// The `external_account` file, by which a workload that another identity provider knows acts
+    /// as the service account; written with it.
+    pub external_account_path: PathBuf,
     /// The Firebase project.
     pub project_id: String,
     /// The service account's address.
@@ -50,6 +55,7 @@ pub struct Credentials {
     /// The id of the service account's key.
     pub private_key_id: String,
     service_account_key: KeyPair,
+    identity_provider_key: KeyPair,
     server_certificate: CertificateDer<'static>,
     server_key: KeyPair,
     client_certificate: CertificateDer<'static>,
@@ -92,10 +98,12 @@ impl Credentials {
             client_certificate_path: directory.join("apns-client.pem"),
             client_key_path: directory.join("apns-client.key"),
             service_account_path: directory.join("service-account.json"),
+            external_account_path: directory.join("external-account.json"),
             project_id: PROJECT_ID.to_owned(),
             client_email: format!("push@{PROJECT_ID}.iam.gserviceaccount.com"),
             private_key_id: key_id(key.public_key_raw()),
             service_account_key: key,
+            identity_provider_key: KeyPair::generate().map_err(io::Error::other)?,
             server_certificate: server.der().clone(),
             server_key,
             client_certificate: client.der().clone(),
@@ -122,6 +130,46 @@ impl Credentials {
             "universe_domain": "googleapis.com",
         });
         write_private(&self.service_account_path, &format!("{file:#}\n"))
+    }
+
+    /// Writes the `external_account` file for the look-alikes at that base URL.
+    pub(super) fn write_external_account(&self, base: &str) -> io::Result<()> {
+        let email = &self.client_email;
+        let file = json!({
+            "type": "external_account",
+            "audience": AUDIENCE,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": format!("{base}/v1/token"),
+            "service_account_impersonation_url":
+                format!("{base}/v1/projects/-/serviceAccounts/{email}:generateAccessToken"),
+            "credential_source": {
+                "url": format!("{base}/subject-token"),
+                "headers": {"Metadata": "True"},
+                "format": {"type": "json", "subject_token_field_name": "access_token"},
+            },
+        });
+        write_public(&self.external_account_path, &format!("{file:#}\n"))
+    }
+
+    /// A token for the workload from its identity provider, issued at that time in seconds since
+    /// the epoch: what an `external_account` file leads to, good for an hour.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn subject_token(&self, issued_at: u64) -> io::Result<String> {
+        Ok(self.identity_provider()?.subject_token(issued_at))
+    }
+
+    /// The identity provider of the workload.
+    pub(super) fn identity_provider(&self) -> io::Result<IdentityProvider> {
+        let key = self.identity_provider_key.serialize_pem();
+        let key = EncodingKey::from_ec_pem(key.as_bytes()).map_err(io::Error::other)?;
+        Ok(IdentityProvider::new(key, AUDIENCE.to_owned()))
+    }
+
+    /// The public half of the identity provider's key, in PEM.
+    pub(super) fn identity_provider_public_key(&self) -> String {
+        self.identity_provider_key.public_key_pem()
     }
 
     /// The servers' certificate and key.
@@ -159,6 +207,9 @@ impl SigningKey {
 }
 
 const PROJECT_ID: &str = "sterna-simulated";
+/// The workload's identity provider as Google knows it.
+const AUDIENCE: &str = "//iam.googleapis.com/projects/100000000001/locations/global/\
+                        workloadIdentityPools/simulated/providers/simulated";
 const DAY: u64 = 86_400;
 /// How long certificates are good for: long enough for a terminal left open, no longer.
 const VALIDITY: Duration = Duration::from_secs(30 * DAY);

@@ -1,7 +1,10 @@
-//! The token endpoint: a signed assertion in, an access token out (RFC 7523).
+//! Google's servers that give access tokens: the token endpoint, a signed assertion in and an
+//! access token out (RFC 7523); those of workload identity federation; the metadata server.
 //!
 //! No clock: time is an argument, in seconds since the epoch.
 
+mod federation;
+mod metadata;
 mod trouble;
 
 use std::borrow::Cow;
@@ -17,6 +20,7 @@ use serde_json::json;
 use super::answer::{Judgement, Reply, Response, Standing};
 use super::arrival::Arrival;
 use super::faults::{Answering, Failure};
+pub(super) use federation::{Federation, IdentityProvider};
 pub(super) use trouble::Trouble;
 use trouble::respond;
 
@@ -37,6 +41,9 @@ const SCOPES: [&str; 2] = [
     "https://www.googleapis.com/auth/firebase.messaging",
     "https://www.googleapis.com/auth/cloud-platform",
 ];
+/// How access tokens of service accounts begin, and those of other identity providers.
+const SERVICE_ACCOUNT: &str = "ya29.c.";
+const FEDERATED: &str = "ya29.d.";
 const BAD_TIMES: &str = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a \
     reasonable timeframe. Check your iat and exp values in the JWT claim.";
 
@@ -48,6 +55,10 @@ pub(super) struct OAuth {
     pub(super) key: DecodingKey,
     /// Our own address, as `aud` may have it.
     pub(super) token_uri: String,
+    /// The other identity provider, and who it is to Google.
+    pub(super) federation: Federation,
+    /// The project of the machine.
+    pub(super) project: String,
     /// How long an access token lives, in seconds.
     pub(super) lifetime: u64,
     /// The access tokens issued.
@@ -67,6 +78,9 @@ struct Claims {
 /// Why no access token is issued: `error`, and `error_description` if there is one.
 type Error = (u16, &'static str, Cow<'static, str>);
 
+/// What is answered, and the word for what is no access token.
+type Said = (Response, &'static str);
+
 impl OAuth {
     /// Judges one request.
     pub(super) fn judge<'a>(&self, arrival: &Arrival<'a>) -> Judgement<'a> {
@@ -74,28 +88,21 @@ impl OAuth {
             Answering::Named(Failure::OAuth(trouble)) => Some(trouble),
             _ => None,
         };
-        let (response, reason) = match self.check(arrival) {
-            Ok(()) if asked_for.is_some() => asked_for.unwrap_or(Trouble::Garbage).answer(),
-            Ok(()) => {
-                let token = self
-                    .access_tokens
-                    .issue(arrival.random, arrival.now, self.lifetime);
-                let content = json!({
-                    "access_token": token,
-                    "expires_in": self.lifetime,
-                    "token_type": "Bearer",
-                });
-                (respond(200, &content), "")
+        let said = match arrival.request.path {
+            _ if arrival.is_plain => self.metadata(arrival),
+            b"/v1/token" => self.federate(arrival).unwrap_or_else(refused),
+            b"/subject-token" => self.subject_token(arrival),
+            path if path.ends_with(federation::IMPERSONATION) => self.impersonate(arrival),
+            _ => {
+                let granted = self
+                    .check(arrival)
+                    .map(|()| self.grant(arrival, SERVICE_ACCOUNT));
+                granted.unwrap_or_else(refused)
             }
-            Err((status, error, description)) => {
-                let mut content = json!({"error": error});
-                if !description.is_empty()
-                    && let Some(content) = content.as_object_mut()
-                {
-                    content.insert("error_description".to_owned(), description.into());
-                }
-                (respond(status, &content), error)
-            }
+        };
+        let (response, reason) = match asked_for {
+            Some(trouble) if said.0.status == 200 => trouble.answer(),
+            _ => said,
         };
         Judgement {
             reply: Reply::Respond(Response {
@@ -107,6 +114,22 @@ impl OAuth {
             key: None,
             device_token: Cow::Borrowed(""),
         }
+    }
+
+    /// Issues an access token in the form of RFC 6749 §5.1.
+    fn grant(&self, arrival: &Arrival<'_>, kind: &str) -> Said {
+        let token = self.issue(arrival, kind, self.lifetime);
+        let content = json!({
+            "access_token": token,
+            "expires_in": self.lifetime,
+            "token_type": "Bearer",
+        });
+        (respond(200, &content), "")
+    }
+
+    fn issue(&self, arrival: &Arrival<'_>, kind: &str, lifetime: u64) -> String {
+        let (random, now) = (arrival.random, arrival.now);
+        self.access_tokens.issue(kind, random, now, lifetime)
     }
 
     fn check(&self, arrival: &Arrival<'_>) -> Result<(), Error> {
@@ -165,17 +188,33 @@ impl OAuth {
         if !timely {
             return Err(invalid(BAD_TIMES));
         }
-        let mut scopes = claims.scope.split_ascii_whitespace().peekable();
-        if scopes.peek().is_none() {
-            let description = "Empty or missing scope not allowed.";
-            return Err((400, "invalid_scope", Cow::Borrowed(description)));
-        }
-        if !scopes.all(|scope| SCOPES.contains(&scope)) {
-            let description = "Invalid OAuth scope or ID token audience provided.";
-            return Err((400, "invalid_scope", Cow::Borrowed(description)));
-        }
-        Ok(())
+        check_scopes(claims.scope.split_ascii_whitespace())
     }
+}
+
+/// Scopes are those that messages can be sent with.
+fn check_scopes<'a>(scopes: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    let mut scopes = scopes.peekable();
+    if scopes.peek().is_none() {
+        let description = "Empty or missing scope not allowed.";
+        return Err((400, "invalid_scope", Cow::Borrowed(description)));
+    }
+    if !scopes.all(|scope| SCOPES.contains(&scope)) {
+        let description = "Invalid OAuth scope or ID token audience provided.";
+        return Err((400, "invalid_scope", Cow::Borrowed(description)));
+    }
+    Ok(())
+}
+
+/// An error in the form of RFC 6749 §5.2.
+fn refused((status, error, description): Error) -> Said {
+    let mut content = json!({"error": error});
+    if !description.is_empty()
+        && let Some(content) = content.as_object_mut()
+    {
+        content.insert("error_description".to_owned(), description.into());
+    }
+    (respond(status, &content), error)
 }
 
 /// The first value of a field of an `application/x-www-form-urlencoded` text.
@@ -217,10 +256,10 @@ pub(super) enum NotValid {
 }
 
 impl AccessTokens {
-    /// Issues an access token.
-    fn issue(&self, random: u128, now: u64, lifetime: u64) -> String {
+    /// Issues an access token that begins so.
+    fn issue(&self, kind: &str, random: u128, now: u64, lifetime: u64) -> String {
         let mut token = String::with_capacity(TOKEN_LENGTH);
-        token.push_str("ya29.c.");
+        token.push_str(kind);
         while token.len() < TOKEN_LENGTH {
             // Writing to a string cannot fail. The length makes the token as large as a real one.
             let _ = write!(token, "{random:032x}");
@@ -286,7 +325,7 @@ mod tests {
     #[test]
     fn access_tokens_hold_until_they_expire_or_are_revoked() {
         let tokens = AccessTokens::default();
-        let token = tokens.issue(1, 100, 50);
+        let token = tokens.issue("ya29.c.", 1, 100, 50);
         assert_eq!(token.len(), TOKEN_LENGTH);
         assert_eq!(tokens.check(token.as_bytes(), 149), Ok(150));
         assert_eq!(tokens.check(token.as_bytes(), 150), Err(NotValid::Expired));
@@ -300,9 +339,9 @@ mod tests {
     #[test]
     fn access_tokens_are_bounded_and_the_first_to_expire_goes() {
         let tokens = AccessTokens::default();
-        let first = tokens.issue(0, 100, 50);
+        let first = tokens.issue("ya29.c.", 0, 100, 50);
         for number in 1..=MAX_ACCESS_TOKENS {
-            let last = tokens.issue(number as u128, 101, 50);
+            let last = tokens.issue("ya29.c.", number as u128, 101, 50);
             assert_eq!(tokens.check(last.as_bytes(), 101), Ok(151));
         }
         assert_eq!(tokens.check(first.as_bytes(), 101), Err(NotValid::Unknown));

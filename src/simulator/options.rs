@@ -96,6 +96,12 @@ impl Addresses {
 
     /// The URL of the token endpoint.
     pub fn token_url(&self) -> String {
-        format!("https://{}/token", self.oauth)
+        format!("{}/token", self.oauth_url())
+    }
+
+    /// The base URL of the servers that give access tokens. The metadata server is at the same
+    /// address, without TLS.
+    pub fn oauth_url(&self) -> String {
+        format!("https://{}", self.oauth)
     }
 }

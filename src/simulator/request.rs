@@ -24,10 +24,12 @@ pub(super) enum Name {
     ApnsExpiration,
     ApnsCollapseId,
     ContentType,
+    Metadata,
+    MetadataFlavor,
 }
 
 /// The fields of interest, in the order of [`Name`].
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 10] = [
     "authorization",
     "apns-id",
     "apns-topic",
@@ -36,6 +38,8 @@ const NAMES: [&str; 8] = [
     "apns-expiration",
     "apns-collapse-id",
     "content-type",
+    "metadata",
+    "metadata-flavor",
 ];
 
 impl<'a> Request<'a> {
@@ -60,6 +64,8 @@ impl<'a> Request<'a> {
                 b"apns-expiration" => Name::ApnsExpiration,
                 b"apns-collapse-id" => Name::ApnsCollapseId,
                 b"content-type" => Name::ContentType,
+                b"metadata" => Name::Metadata,
+                b"metadata-flavor" => Name::MetadataFlavor,
                 _ => continue,
             };
             if let Some(slot) = request.values.get_mut(name as usize) {

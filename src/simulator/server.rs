@@ -176,6 +176,9 @@ fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -
         tally.struck(Asked::Strike(strike));
         return ending::before_tls(strike.kind, &socket, shared);
     }
+    if matches!(around.endpoint, LookAlike::OAuth(_)) && !begins_tls(&socket)? {
+        return single::serve_plain(listener, &shared.clock, socket, number);
+    }
     if faults.goaway == Farewell::First {
         tally.struck(Asked::GoAway(Farewell::First));
         return ending::goaway_first(&listener.tls, &around.endpoint, socket);
@@ -315,6 +318,14 @@ fn options(endpoint: &LookAlike, faults: &Faults) -> Options {
     }
 }
 
+/// Whether the client's first byte, which stays where it is, begins a TLS handshake.
+fn begins_tls(socket: &TcpStream) -> io::Result<bool> {
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut first = [0];
+    socket.peek(&mut first)?;
+    Ok(first == [TLS_HANDSHAKE] || first == [0])
+}
+
 /// Whether the client's first bytes, which stay where they are, offer HTTP/2 by ALPN.
 fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
     let deadline = moment::now() + PATIENCE;
@@ -339,6 +350,9 @@ fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
         }
     }
 }
+
+/// The type of a TLS record with a handshake (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 22;
 
 /// Our limit: bytes of a TLS record that holds a `ClientHello`.
 const MAX_CLIENT_HELLO: usize = 16_640;

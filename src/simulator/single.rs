@@ -1,7 +1,8 @@
-//! FCM and the token endpoint for clients that do not offer HTTP/2: one request after the other.
+//! FCM and the token endpoint for clients that do not offer HTTP/2, and the metadata server, which
+//! knows no TLS: one request after the other.
 //!
-//! Heads, bodies and answers are those of the daemon's HTTP/1.1 server; sockets block, and TLS is
-//! around them.
+//! Heads, bodies and answers are those of the daemon's HTTP/1.1 server; sockets block, with TLS
+//! around them where there is any.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -37,11 +38,36 @@ pub(super) fn serve(
     socket.set_write_timeout(Some(PATIENCE))?;
     socket.set_nodelay(true)?;
     let tls = ServerConnection::new(Arc::clone(&listener.tls)).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(tls, socket);
+    let service = Service::new(&listener.around, clock, number, false);
+    converse(&mut stream, service, listener, clock)?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+/// Serves one connection without TLS to its end.
+pub(super) fn serve_plain(
+    listener: &Listener,
+    clock: &Clock,
+    mut socket: TcpStream,
+    number: u64,
+) -> io::Result<()> {
+    socket.set_read_timeout(None)?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let service = Service::new(&listener.around, clock, number, true);
+    converse(&mut socket, service, listener, clock)
+}
+
+fn converse(
+    stream: &mut (impl Read + Write),
+    mut service: Service<'_>,
+    listener: &Listener,
+    clock: &Clock,
+) -> io::Result<()> {
     let mut client = Client {
-        stream: StreamOwned::new(tls, socket),
+        stream,
         unread: Vec::new(),
     };
-    let mut service = Service::new(&listener.around, clock, number);
     let max_body = listener.around.endpoint.max_body();
     while let Some(head) = client.head()? {
         let (head, fields) = match head {
@@ -70,7 +96,7 @@ pub(super) fn serve(
             // The nearest that HTTP/1.1 has to a reset.
             Reply::Refuse | Reply::Reset => break,
             Reply::Silence => {
-                io::copy(&mut client.stream, &mut io::sink())?;
+                io::copy(client.stream, &mut io::sink())?;
                 break;
             }
         }
@@ -78,13 +104,12 @@ pub(super) fn serve(
             break;
         }
     }
-    client.stream.conn.send_close_notify();
-    client.stream.flush()
+    Ok(())
 }
 
 /// The other end of a connection.
-struct Client {
-    stream: StreamOwned<ServerConnection, TcpStream>,
+struct Client<'a, S> {
+    stream: &'a mut S,
     /// What has come and was not looked at.
     unread: Vec<u8>,
 }
@@ -92,7 +117,7 @@ struct Client {
 /// The fields of a head, by their names in lower case.
 type Fields = Vec<(String, Vec<u8>)>;
 
-impl Client {
+impl<S: Read + Write> Client<'_, S> {
     /// The next head; `None` at an orderly end.
     fn head(&mut self) -> io::Result<Option<Result<(Head, Fields), Refusal>>> {
         let mut scan = HeadScan::default();
@@ -167,7 +192,10 @@ impl Client {
 }
 
 fn reply_of(response: Response) -> http1::Reply {
-    let reply = http1::Reply::new(response.status, response.content_type, response.content);
+    let mut reply = http1::Reply::new(response.status, response.content_type, response.content);
+    if response.is_metadata {
+        reply = reply.with_field("Metadata-Flavor", "Google");
+    }
     match response.retry_after {
         Some(text) => reply.with_field("Retry-After", text),
         None => reply,
@@ -181,10 +209,11 @@ struct Service<'a> {
     number: u64,
     session: Session,
     dice: Dice,
+    is_plain: bool,
 }
 
 impl<'a> Service<'a> {
-    fn new(around: &'a Surroundings, clock: &'a Clock, number: u64) -> Self {
+    fn new(around: &'a Surroundings, clock: &'a Clock, number: u64, is_plain: bool) -> Self {
         let (session, dice) = (around.endpoint.session(false), around.dice(number));
         Self {
             around,
@@ -192,6 +221,7 @@ impl<'a> Service<'a> {
             number,
             session,
             dice,
+            is_plain,
         }
     }
 
@@ -211,6 +241,7 @@ impl<'a> Service<'a> {
         let request = Request::gather(line.into_iter().chain(fields));
         let arrival = Arrival {
             request: &request,
+            is_plain: self.is_plain,
             body,
             answering: draw.answering,
             random: dice.number(),

@@ -38,6 +38,7 @@ fn command(arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(cases())
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
+        .env_remove("GCE_METADATA_HOST")
         .env_remove("CREDENTIALS_DIRECTORY")
         .env_remove("RUNTIME_DIRECTORY")
         .env_remove("SSL_CERT_FILE")

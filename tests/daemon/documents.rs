@@ -144,6 +144,14 @@ impl Scene {
             fs::copy(from, path(to)).unwrap();
         }
         fs::write(path("api-keys"), "0123456789abcdef0123456789abcdef\n").unwrap();
+        let external = json!({
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "credential_source": {"url": "https://idp.example.com/token"},
+        });
+        fs::write(path("external-account.json"), external.to_string()).unwrap();
         let sample = include_str!("../gaurun_contract/gaurun.toml");
         fs::write(path("gaurun.toml"), sample).unwrap();
         let accepted = r#"{"level":"info","time":"2026/11/22 08:48:18 UTC","message":"Hi","id":1,"platform":"ios","token":"ab12","type":"accepted-push","ptime":0,"error":""}"#;

@@ -223,6 +223,7 @@ pub(crate) fn sterna() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sterna"));
     command
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
+        .env_remove("GCE_METADATA_HOST")
         .env_remove("STATE_DIRECTORY")
         .env_remove("RUNTIME_DIRECTORY")
         .env_remove("SSL_CERT_FILE")

@@ -10,6 +10,7 @@
 mod absence;
 mod credentials;
 mod faults;
+mod google;
 mod refusals;
 mod requests;
 mod witnesses;

@@ -168,7 +168,7 @@ fn other_files_that_change_are_named_by_their_keys() {
         "hash.key holds a new key: hashes of device tokens do not join with those of earlier lines",
         "applied: ios.token_auth_key_path: ",
         "applied: android.service_account_path: ",
-        "service-account.json holds a new service account\n",
+        "service-account.json holds a new Google credential\n",
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }

@@ -37,7 +37,8 @@ pub(super) struct Explained {
 }
 
 impl Explained {
-    /// Every reason there is: APNs', FCM's, the token endpoint's, our own, the connections'.
+    /// Every reason there is: APNs', FCM's, those on the way to an access token, our own, the
+    /// connections'.
     pub(super) fn all() -> Vec<Self> {
         let mut all: Vec<Self> = of_rows(&apns::Apns, apns::ROWS).collect();
         all.extend(of_rows(&fcm::Fcm, fcm::ROWS));
@@ -63,7 +64,10 @@ impl Explained {
                 ..Self::of_row(&fcm::Fcm, row, advice)
             }));
         }
-        all.extend(oauth::ROWS.iter().map(Self::of_exchange));
+        for server in oauth::SERVERS {
+            let rows = server.rows.iter();
+            all.extend(rows.map(|row| Self::of_exchange(server, row)));
+        }
         all.extend(reasons::OURS.iter().map(Self::of_ours));
         all.extend(reasons::HOLDS.iter().map(Self::of_hold));
         all.extend(reasons::CONNECTIONS.iter().map(Self::of_connection));
@@ -171,7 +175,7 @@ impl Explained {
         }
     }
 
-    fn of_exchange(row: &'static oauth::ExchangeRow) -> Self {
+    fn of_exchange(server: &'static oauth::TokenServer, row: &'static oauth::ExchangeRow) -> Self {
         let waits = "its pushes wait while there is no access token";
         let (cure, retry, lane) = match row.class {
             oauth::Class::Passing => (
@@ -185,19 +189,18 @@ impl Explained {
                 waits,
             ),
             oauth::Class::Stopping => (
-                "Check the service account in the Google Cloud console; make a new key for it and \
-                 put the file where android.service_account_path names it.",
+                server.cure,
                 "the exchange, with the lane's probes, and every 5 min at the least",
                 "held as NoAccessToken, with an error line for the operator, until there is one",
             ),
         };
         Self {
-            source: "token endpoint",
+            source: server.source,
             reason: row.error,
-            status: None,
+            status: row.error.parse().ok(),
             when: Some(row.description).filter(|text| !text.is_empty()),
             meaning: row.meaning,
-            cause: "Google's token endpoint gives no access token for the service account.",
+            cause: server.cause,
             cure,
             push: "waits for an access token, until its own time or core.max_age",
             retry: retry.to_owned(),

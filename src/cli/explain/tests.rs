@@ -98,8 +98,18 @@ fn every_documented_reason_has_its_row() {
         let known = found(word).iter().any(|entry| entry.source == "Sterna");
         assert!(known, "{word}");
     }
-    for word in ["invalid_grant", "invalid_client", "server_error"] {
-        assert!(!found(word).is_empty(), "{word}");
+    for (source, word) in [
+        ("token endpoint", "invalid_grant"),
+        ("token endpoint", "invalid_client"),
+        ("token endpoint", "server_error"),
+        ("STS", "invalid_grant"),
+        ("STS", "invalid_target"),
+        ("IAM", "PERMISSION_DENIED"),
+        ("metadata server", "403"),
+        ("metadata server", "404"),
+    ] {
+        let known = found(word).iter().any(|entry| entry.source == source);
+        assert!(known, "{source} {word}");
     }
 }
 
@@ -149,7 +159,7 @@ fn a_word_is_known_in_any_case_and_by_its_status() {
             .iter()
             .any(|entry| entry.reason == "ExpiredToken")
     );
-    assert_eq!(found("INVALID_ARGUMENT").len(), 4);
+    assert_eq!(found("INVALID_ARGUMENT").len(), 5);
     assert!(found("41").is_empty() && found("").is_empty());
 }
 

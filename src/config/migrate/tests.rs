@@ -1,5 +1,7 @@
 //! A migrated file is ours.
 
+use std::path::Path;
+
 use super::super::fixture::environment;
 use super::super::{ApnsCredential, Config, Overrides};
 use super::*;
@@ -20,8 +22,7 @@ fn gauruns_sample_becomes_a_file_without_problems_and_warnings() {
     assert_eq!(warnings, [""; 0], "{text}");
     assert!(config.core.is_like_gaurun);
     let android = config.lane(LaneId::ANDROID).unwrap();
-    let fcm = android.fcm().unwrap();
-    assert_eq!(fcm.service_account_path.to_str(), Some(ACCOUNT_PATH));
+    assert_eq!(android.files(), [Path::new(ACCOUNT_PATH)]);
     assert_eq!(
         (android.retry_max, config.core.queues.get()),
         (10, 1_000_000)
@@ -89,9 +90,9 @@ fn what_forks_call_otherwise_is_carried_over() {
     let check = |text: &str, account: &str, project: Option<&str>| {
         let text = migrate("g", text, |_| false).unwrap();
         let (config, _) = parse(&text);
-        let fcm = config.lane(LaneId::ANDROID).unwrap().fcm().unwrap();
-        assert_eq!(fcm.service_account_path.to_str(), Some(account), "{text}");
-        assert_eq!(fcm.project_id.as_deref(), project, "{text}");
+        let lane = config.lane(LaneId::ANDROID).unwrap();
+        assert_eq!(lane.files(), [Path::new(account)], "{text}");
+        assert_eq!(lane.fcm().unwrap().project_id.as_deref(), project, "{text}");
         assert!(!text.contains("unknown"), "{text}");
         text
     };

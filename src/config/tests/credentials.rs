@@ -165,8 +165,8 @@ fn the_environment_names_the_service_account_if_the_file_does_not() {
     environment.google_application_credentials = Some("/env.json".into());
     let path = |text: &str| {
         let (config, _) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
-        let fcm = config.lane(LaneId::ANDROID).unwrap().fcm().unwrap();
-        fcm.service_account_path.clone()
+        let lane = config.lane(LaneId::ANDROID).unwrap();
+        lane.files()[0].clone()
     };
     assert_eq!(path("[ios]\nenabled = false\n"), Path::new("/env.json"));
     assert_eq!(
@@ -177,6 +177,88 @@ fn the_environment_names_the_service_account_if_the_file_does_not() {
     let (_, warnings) = Config::parse("f", text, Overrides::default(), &environment).unwrap();
     let told = |warning: &Warning| warning.diagnostic.text.contains("(not shown): ignored");
     assert!(warnings.iter().any(told), "{warnings:?}");
+}
+
+#[test]
+fn a_machine_of_googles_needs_no_file() {
+    type Host = Result<(String, Vec<String>), String>;
+    let host_of = |lines: &str, metadata_host: Option<&str>| -> Host {
+        let environment = Environment {
+            metadata_host: metadata_host.map(str::to_owned),
+            // It is not that one which is meant.
+            google_application_credentials: Some("/env.json".into()),
+            ..environment()
+        };
+        let text = format!("[ios]\nenabled = false\n[android]\nmetadata_server = true\n{lines}");
+        let parsed = Config::parse("f", &text, Overrides::default(), &environment);
+        let (config, warnings) = parsed.map_err(|error| error.to_string())?;
+        let fcm = config.lane(LaneId::ANDROID).unwrap().fcm().unwrap();
+        let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        match &fcm.credential {
+            FcmCredential::MetadataServer { host } => Ok((host.clone(), warnings)),
+            file @ FcmCredential::File { .. } => panic!("{file:?}"),
+        }
+    };
+    for (set, expected) in [
+        (None, "metadata.google.internal"),
+        (Some("127.0.0.1:2199"), "127.0.0.1:2199"),
+        (Some("[::1]:80"), "[::1]:80"),
+        (Some("metadata.example"), "metadata.example"),
+    ] {
+        assert_eq!(host_of("", set), Ok((expected.to_owned(), vec![])));
+    }
+    for wrong in [
+        "http://x/hunter2",
+        "hunter2@x",
+        "x:0",
+        "x:y",
+        "x/..",
+        ":80",
+        "[::1",
+        "[x]",
+    ] {
+        let error = host_of("", Some(wrong)).unwrap_err();
+        assert_eq!(
+            error, "f: GCE_METADATA_HOST is neither a host nor host:port",
+            "{wrong}"
+        );
+    }
+    let error = host_of("service_account_path = \"account.json\"", None).unwrap_err();
+    let expected =
+        "android.metadata_server = true: only one of credential file and metadata server";
+    assert!(error.contains(expected), "{error}");
+    let (_, warnings) = host_of("credential_hosts = [\"idp.example\"]", None).unwrap();
+    assert!(
+        warnings[0].contains("ignored: the metadata server is used"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn hosts_of_an_external_account_are_names_or_addresses() {
+    let hosts = |list: &str| {
+        let lines = format!("service_account_path = \"account.json\"\ncredential_hosts = {list}");
+        android(&lines).map(|(fcm, _)| fcm.unwrap().credential)
+    };
+    let good = ["idp.example", "127.0.0.1", "::1"];
+    let expected = FcmCredential::File {
+        path: "account.json".into(),
+        hosts: good.map(str::to_owned).to_vec(),
+    };
+    assert_eq!(hosts(&format!("{good:?}")), Ok(expected));
+    assert!(hosts(&format!("{:?}", ["h"; 16])).is_ok());
+    for wrong in [
+        "[\"https://idp.example\"]",
+        "[\"idp.example:443\"]",
+        "[\"\"]",
+        "[7]",
+        "\"idp.example\"",
+        &format!("{:?}", ["h"; 17]),
+    ] {
+        let error = hosts(wrong).unwrap_err();
+        let expected = "must be a list of up to 16 host names or IP addresses";
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn rendered() -> String {
                  out: uncomment a line to change it. Paths are relative to the directory that \
                  the daemon is started in. At least one platform must be enabled and have its \
                  credentials: for APNs the three token_auth keys and topic, or the pem \
-                 certificate and key; for FCM service_account_path. The logs are set, to where a \
+                 certificate and key; for FCM service_account_path, or on Google Cloud \
+                 metadata_server. The logs are set, to where a \
                  service has them.";
     wrap(&mut text, intro);
     for (section, meaning) in SECTIONS {

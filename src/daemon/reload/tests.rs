@@ -290,6 +290,9 @@ ios.token_auth_key_path = 'DIR/other.p8' => ios token_auth_key_path DIR/other.p8
 android.project_id = 'two' => android path /v1/projects/two/messages:send, android project two
 android.service_account_path = 'DIR/other.json' => android key id two, \
 android service_account_path DIR/other.json
+android.credential_hosts = ['idp.example'] =>
+android.metadata_server = true & service_account_path = '' & project_id = 'example-project' => \
+android metadata server metadata.google.internal
 ";
 
 #[test]
@@ -314,7 +317,15 @@ fn each_key_reaches_those_who_go_by_it_and_touches_nothing_else() {
                 .filter(|fact| !fact.is_empty());
             let facts = facts.flat_map(|fact| each(fact, &concerned)).collect();
             let mut routes = running.routes();
-            let lines = running.reload(&[(&key, &value)]);
+            // What follows the key's own value are others of its section.
+            let section = key.split_once('.').unwrap().0;
+            let mut parts = value.split('\n');
+            let own = (key.clone(), parts.next().unwrap());
+            let more = parts.map(|part| part.split_once(" = ").unwrap());
+            let more = more.map(|(name, value)| (format!("{section}.{name}"), value));
+            let changes: Vec<_> = std::iter::once(own).chain(more).collect();
+            let changes: Vec<_> = changes.iter().map(|(key, it)| (&**key, *it)).collect();
+            let lines = running.reload(&changes);
             let others = &running.state() - &before;
             assert_eq!(others, facts, "{key} = {value}: {lines:?}");
             for (platform, number) in &mut routes {

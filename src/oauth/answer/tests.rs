@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 
 fn failure(status: u16, body: &str) -> ExchangeFailure {
-    match judge(status, body.as_bytes()) {
+    match judge(&TOKEN_ENDPOINT, status, body.as_bytes()) {
         Err(failure) => failure,
         Ok(_) => panic!("{status} {body} is a success"),
     }
@@ -127,7 +127,7 @@ fn a_token_comes_with_its_life_as_a_number_or_as_text() {
         let body = format!(
             r#"{{"access_token":"ya29.c...","expires_in":{expires_in},"token_type":"Bearer"}}"#
         );
-        let Ok(grant) = judge(200, body.as_bytes()) else {
+        let Ok(grant) = judge(&TOKEN_ENDPOINT, 200, body.as_bytes()) else {
             panic!("{body} is refused");
         };
         assert_eq!(grant.token, "ya29.c...");
@@ -179,7 +179,7 @@ fn a_success_that_cannot_be_used_will_pass() {
 #[test]
 fn the_longest_token_passes_and_one_byte_more_does_not() {
     let body = |size| json!({"access_token": "x".repeat(size), "expires_in": 9}).to_string();
-    assert!(judge(200, body(ACCESS_TOKEN_MAX).as_bytes()).is_ok());
+    assert!(judge(&TOKEN_ENDPOINT, 200, body(ACCESS_TOKEN_MAX).as_bytes()).is_ok());
     let failure = failure(200, &body(ACCESS_TOKEN_MAX + 1));
     assert!(failure.text.contains("2049 bytes, more than 2048"));
 }
@@ -197,7 +197,94 @@ fn clocks_may_be_a_minute_apart() {
 proptest! {
     #[test]
     fn no_answer_panics(status: u16, bytes: Vec<u8>, word: String, said: String) {
-        prop_assert!(judge(status, &bytes).is_err());
-        prop_assert!(judge(status, error(&word, &said).as_bytes()).is_err());
+        prop_assert!(judge(&TOKEN_ENDPOINT, status, &bytes).is_err());
+        prop_assert!(judge(&TOKEN_ENDPOINT, status, error(&word, &said).as_bytes()).is_err());
+    }
+}
+
+/// The errors of the other servers: server, status, word, description.
+const OTHERS: &[(&TokenServer, u16, &str, &str, Class)] = &[
+    (&STS, 400, "internal_failure", "", Class::Passing),
+    (&STS, 400, "server_error", "", Class::Passing),
+    (&STS, 400, "temporarily_unavailable", "", Class::Passing),
+    (
+        &STS,
+        400,
+        "invalid_grant",
+        "ID Token issued at 1665581229 is stale to sign-in.",
+        Class::Passing,
+    ),
+    (
+        &STS,
+        400,
+        "invalid_grant",
+        "The audience in ID Token does not match the expected audience.",
+        Class::Stopping,
+    ),
+    (
+        &STS,
+        400,
+        "invalid_grant",
+        "Error connecting to the given credential's issuer.",
+        Class::Stopping,
+    ),
+    (&STS, 400, "invalid_target", "", Class::Stopping),
+    (&STS, 400, "unauthorized_client", "", Class::Stopping),
+    (&STS, 400, "invalid_request", "", Class::Stopping),
+    (&STS, 400, "invalid_scope", "", Class::Stopping),
+    (&STS, 400, "unsupported_grant_type", "", Class::Stopping),
+    (&STS, 403, "access_denied", "", Class::Stopping),
+    (
+        &IAM,
+        403,
+        "PERMISSION_DENIED",
+        "The API has not been used in project 1 before or it is disabled.",
+        Class::Stopping,
+    ),
+    (&IAM, 403, "PERMISSION_DENIED", "", Class::Stopping),
+    (&IAM, 404, "NOT_FOUND", "", Class::Stopping),
+    (&IAM, 400, "INVALID_ARGUMENT", "", Class::Stopping),
+    (&IAM, 401, "UNAUTHENTICATED", "", Class::Stopping),
+    (&METADATA, 403, "403", "", Class::Stopping),
+    (&METADATA, 404, "404", "", Class::Stopping),
+];
+
+#[test]
+fn every_error_of_the_other_servers_has_its_row_and_every_row_its_error() {
+    let row_of = |server: &'static TokenServer, word: &str, said: &str| {
+        let mut rows = server.rows.iter();
+        rows.position(|row| row.error == word && said.contains(row.description))
+    };
+    let mut met = std::collections::BTreeSet::new();
+    for &(server, status, word, said, class) in OTHERS {
+        let body = if server.source == IAM.source {
+            json!({"error": {"code": status, "status": word, "message": said}})
+        } else {
+            json!({"error": word, "error_description": said})
+        };
+        let Err(failure) = judge(server, status, body.to_string().as_bytes()) else {
+            panic!("{word} is a success");
+        };
+        assert_eq!(failure.class, class, "{word} {said}");
+        let row = row_of(server, word, said).unwrap();
+        assert!(
+            failure.text.starts_with(server.rows[row].meaning),
+            "{}",
+            failure.text
+        );
+        met.insert((server.source, row));
+    }
+    for server in SERVERS
+        .iter()
+        .filter(|it| it.source != TOKEN_ENDPOINT.source)
+    {
+        for (number, row) in server.rows.iter().enumerate() {
+            assert!(
+                met.contains(&(server.source, number)),
+                "{} {}",
+                server.source,
+                row.error
+            );
+        }
     }
 }

@@ -1,91 +1,29 @@
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::*;
+use crate::oauth::fixture::{PATIENCE, TokenEndpoint};
+use crate::oauth::{Assertion, TokenWay};
 
-/// Longer than any exchange here takes; a test that waits for this has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Where no token endpoint is.
+const NOWHERE: &str = "http://127.0.0.1:9/token";
 
-/// A token endpoint that answers each request from a script, on a port of its own.
-struct TokenEndpoint {
-    uri: String,
-    /// The form of each request, in order.
-    forms: Receiver<String>,
-    /// What the next request is answered: the text after "HTTP/1.1 ".
-    answers: Sender<String>,
+/// An account whose assertions are those.
+fn account(token_uri: &str, assertion: Assertion) -> Account {
+    Account {
+        way: TokenWay::Assertion {
+            token_uri: token_uri.to_owned(),
+            assertion,
+        },
+        clock: Arc::default(),
+    }
 }
 
 impl TokenEndpoint {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let uri = format!("http://{}/token", listener.local_addr().unwrap());
-        let (forms_in, forms) = channel();
-        let (answers, answers_out) = channel::<String>();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                if forms_in.send(read_form(&stream)).is_err() {
-                    return;
-                }
-                let Ok(answer) = answers_out.recv() else {
-                    return;
-                };
-                let answer = format!("HTTP/1.1 {answer}");
-                stream.write_all(answer.as_bytes()).unwrap_or(());
-            }
-        });
-        Self {
-            uri,
-            forms,
-            answers,
-        }
-    }
-
-    fn answer(&self, status: &str, fields: &str, body: &str) {
-        let length = body.len();
-        let answer = format!(
-            "{status}\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
-        );
-        self.answers.send(answer).unwrap();
-    }
-
-    fn grant(&self, token: &str) {
-        let body =
-            format!(r#"{{"access_token":"{token}","expires_in":3599,"token_type":"Bearer"}}"#);
-        self.answer("200 OK", "", &body);
-    }
-
-    /// The form of the next request.
-    fn form(&self) -> String {
-        self.forms.recv_timeout(PATIENCE).unwrap()
-    }
-
     fn tokens(&self) -> AccessTokens {
-        let account = Account {
-            token_uri: self.uri.clone(),
-            clock: Arc::default(),
-            assertion: Box::new(|at| Ok(format!("head.{at}.sig-_"))),
-        };
+        let account = account(&self.uri, Box::new(|at| Ok(format!("head.{at}.sig-_"))));
         AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap()
     }
-}
-
-fn read_form(stream: &TcpStream) -> String {
-    let mut reader = BufReader::new(stream);
-    let (mut length, mut line) = (0, String::new());
-    while line != "\r\n" {
-        line.clear();
-        reader.read_line(&mut line).unwrap();
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut form = vec![0; length];
-    reader.read_exact(&mut form).unwrap();
-    String::from_utf8(form).unwrap()
 }
 
 /// What nobody but a test asks.
@@ -175,7 +113,7 @@ fn eight_threads_at_once_cause_one_exchange() {
     });
     assert_eq!(found, vec![Ok("Bearer one".to_owned()); 8]);
     assert!(!form.is_empty());
-    assert!(endpoint.forms.try_recv().is_err(), "a second exchange");
+    assert!(endpoint.requests.try_recv().is_err(), "a second exchange");
 }
 
 #[test]
@@ -215,7 +153,7 @@ fn a_refused_token_is_replaced_once_for_all_who_had_it() {
     );
     endpoint.form();
     endpoint.form();
-    assert!(endpoint.forms.try_recv().is_err(), "a third exchange");
+    assert!(endpoint.requests.try_recv().is_err(), "a third exchange");
 }
 
 #[test]
@@ -274,7 +212,7 @@ fn a_clock_that_cannot_be_corrected_is_trouble() {
     assert!(tokens.last_error().unwrap().contains("clock is wrong"));
     endpoint.form();
     endpoint.form();
-    assert!(endpoint.forms.try_recv().is_err(), "a third exchange");
+    assert!(endpoint.requests.try_recv().is_err(), "a third exchange");
 }
 
 #[test]
@@ -289,7 +227,7 @@ fn redirects_are_not_followed() {
     );
     assert_eq!(wait(&tokens).unwrap_err(), "no access token (status 307)");
     assert!(
-        other.forms.try_recv().is_err(),
+        other.requests.try_recv().is_err(),
         "the assertion went elsewhere"
     );
 }
@@ -316,11 +254,8 @@ fn an_endpoint_that_is_not_there_is_trouble_that_passes() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let account = Account {
-        token_uri: format!("http://{gone}/token"),
-        clock: Arc::default(),
-        assertion: Box::new(|_| Ok("a".to_owned())),
-    };
+    let uri = format!("http://{gone}/token");
+    let account = account(&uri, Box::new(|_| Ok("a".to_owned())));
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
     let rung = bell(&tokens);
     // The first exchange may have ended before the bell was there; the next follows in a second.
@@ -338,22 +273,14 @@ fn an_endpoint_that_is_not_there_is_trouble_that_passes() {
 
 #[test]
 fn an_assertion_that_cannot_be_signed_stops() {
-    let account = Account {
-        token_uri: "http://127.0.0.1:9/token".to_owned(),
-        clock: Arc::default(),
-        assertion: Box::new(|_| Err("no key".to_owned())),
-    };
+    let account = account(NOWHERE, Box::new(|_| Err("no key".to_owned())));
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
     assert_eq!(wait(&tokens).unwrap_err(), "no key");
 }
 
 #[test]
 fn a_panic_is_trouble_that_passes() {
-    let account = Account {
-        token_uri: "http://127.0.0.1:9/token".to_owned(),
-        clock: Arc::default(),
-        assertion: Box::new(|_| panic!("as it may be")),
-    };
+    let account = account(NOWHERE, Box::new(|_| panic!("as it may be")));
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
     bell(&tokens).recv_timeout(PATIENCE).unwrap();
     assert_eq!(tokens.last_error().unwrap(), "a panic in the exchange");
@@ -415,11 +342,7 @@ fn the_assertion_is_cut_out_of_the_endpoints_text() {
 fn an_assertion_as_long_as_googles_is_cut_out_too() {
     let endpoint = TokenEndpoint::start();
     let assertion = "eyJ0eXAi".repeat(100);
-    let account = Account {
-        token_uri: endpoint.uri.clone(),
-        clock: Arc::default(),
-        assertion: Box::new(move |_| Ok("eyJ0eXAi".repeat(100))),
-    };
+    let account = account(&endpoint.uri, Box::new(move |_| Ok("eyJ0eXAi".repeat(100))));
     let tokens = AccessTokens::start(account, ureq::Agent::new_with_defaults()).unwrap();
     let error = format!(r#"{{"error":"invalid_request","error_description":"no {assertion}!"}}"#);
     endpoint.answer("400 Bad Request", "", &error);

@@ -1,9 +1,9 @@
 //! Where requests to FCM go and how they are written.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::message::write_body;
-use super::{CONTENT_TYPE, Fcm};
+use super::{CONTENT_TYPE, Fcm, check_project_id, path};
 use crate::moment::Moment;
 use crate::provider::{self, Addressing, Draft, SharedFields, Vendor};
 use crate::push::Push;
@@ -14,7 +14,49 @@ pub struct Address {
     /// `:authority`.
     pub authority: Arc<str>,
     /// `:path`, with the project.
-    pub path: Arc<str>,
+    pub path: ProjectPath,
+}
+
+/// The `:path` of all pushes of a project: known from the start, or once Google has said which
+/// project it is, which is before there is an access token to send with. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectPath(Arc<OnceLock<String>>);
+
+impl ProjectPath {
+    /// Takes the project that Google says it is; the first one stays.
+    ///
+    /// # Errors
+    ///
+    /// Why it can be none; without what was said.
+    pub fn learn(&self, project: &str) -> Result<(), &'static str> {
+        check_project_id(project)?;
+        self.0.get_or_init(|| path(project));
+        Ok(())
+    }
+
+    /// Whether it is known.
+    pub fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// The path; empty while it is not known.
+    pub fn text(&self) -> &str {
+        self.0.get().map_or("", String::as_str)
+    }
+}
+
+/// A path that is known.
+impl From<&str> for ProjectPath {
+    fn from(path: &str) -> Self {
+        path.to_owned().into()
+    }
+}
+
+/// A path that is known.
+impl From<String> for ProjectPath {
+    fn from(path: String) -> Self {
+        Self(Arc::new(path.into()))
+    }
 }
 
 impl Addressing for Address {
@@ -34,7 +76,7 @@ impl Addressing for Address {
                 (b":method", b"POST"),
                 (b":scheme", b"https"),
                 (b":authority", self.authority.as_bytes()),
-                (b":path", self.path.as_bytes()),
+                (b":path", self.path.text().as_bytes()),
             ],
             fields: authorization.into_iter().chain([content_type]).collect(),
         })

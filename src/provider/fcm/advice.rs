@@ -87,9 +87,10 @@ pub static ADVICE: &[Advice] = &[
     ),
     Advice::new(
         "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-        "The access token is not for messaging.",
-        "Use a service-account key file from the Firebase console. If it is one, report this as a \
-         fault of Sterna.",
+        "The access token is not for messaging: with android.metadata_server, the machine's access \
+         scopes do not have it.",
+        "Give the machine the access scope cloud-platform or firebase.messaging. With a credential \
+         file, report this as a fault of Sterna.",
     ),
     Advice::new(
         "CONSUMER_INVALID",

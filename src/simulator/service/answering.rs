@@ -37,6 +37,7 @@ impl Service {
             |key: u64| around.ledger.knows(key) || batch.iter().any(|line| line.key == Some(key));
         let arrival = Arrival {
             request: &request,
+            is_plain: false,
             body: &pending.body,
             answering: pending.draw.answering,
             random: dice.number(),

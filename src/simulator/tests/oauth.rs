@@ -242,3 +242,232 @@ async fn read_response(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> (Str
         );
     }
 }
+
+/// A request for the security token service that nothing is wrong with, field by field.
+fn exchange_of(world: &World) -> Vec<(&'static str, String)> {
+    let account = std::fs::read(&world.credentials().external_account_path).unwrap();
+    let account: Value = serde_json::from_slice(&account).unwrap();
+    let text = |name: &str| account[name].as_str().unwrap().to_owned();
+    vec![
+        (
+            "grant_type",
+            "urn:ietf:params:oauth:grant-type:token-exchange".to_owned(),
+        ),
+        ("audience", text("audience")),
+        (
+            "scope",
+            "https://www.googleapis.com/auth/cloud-platform".to_owned(),
+        ),
+        (
+            "requested_token_type",
+            "urn:ietf:params:oauth:token-type:access_token".to_owned(),
+        ),
+        ("subject_token_type", text("subject_token_type")),
+        (
+            "subject_token",
+            world.credentials().subject_token(NOW).unwrap(),
+        ),
+    ]
+}
+
+async fn post(
+    world: &World,
+    path: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> super::client::WholeResponse {
+    let mut client = Client::connect(world.addresses().oauth, world.ca()).await;
+    let answer = client.request("POST", path, fields, body.as_bytes()).await;
+    answer.unwrap()
+}
+
+async fn federate(world: &World, fields: &[(&'static str, String)]) -> (u16, Value) {
+    // None of these texts has a character that a form escapes.
+    let form: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let answer = post(world, "/v1/token", NONE, &form.join("&")).await;
+    (answer.status, answer.json())
+}
+
+#[tokio::test]
+async fn another_identity_providers_token_is_exchanged_and_then_that_of_the_service_account() {
+    let world = World::new();
+    let (status, granted) = federate(&world, &exchange_of(&world)).await;
+    assert_eq!(status, 200, "{granted}");
+    assert_eq!(granted["expires_in"], 3_599);
+    let token_type = "urn:ietf:params:oauth:token-type:access_token";
+    assert_eq!(granted["issued_token_type"], token_type);
+    let token = granted["access_token"].as_str().unwrap();
+    let authorization = format!("Bearer {token}");
+    let email = world.credentials().client_email.clone();
+    let path = |email: &str| format!("/v1/projects/-/serviceAccounts/{email}:generateAccessToken");
+    let scope = "https://www.googleapis.com/auth/firebase.messaging";
+    let wanted = json!({"scope": [scope], "lifetime": "1800s"}).to_string();
+    let fields = [("authorization", &*authorization)];
+    let answer = post(&world, &path(&email), &fields, &wanted).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["expireTime"], "2026-09-21T14:43:20Z");
+    let account = answer.json()["accessToken"].as_str().unwrap().to_owned();
+    let account = format!("Bearer {account}");
+    for (email, authorization, body, status, word) in [
+        (
+            "other@x",
+            &*authorization,
+            &*wanted,
+            403,
+            "PERMISSION_DENIED",
+        ),
+        (&*email, "Bearer nonsense", &wanted, 401, "UNAUTHENTICATED"),
+        (&*email, &*account, &wanted, 401, "UNAUTHENTICATED"),
+        (&*email, &*authorization, "{}", 400, "INVALID_ARGUMENT"),
+        (&*email, &*authorization, "[", 400, "INVALID_ARGUMENT"),
+        (
+            &*email,
+            &*authorization,
+            &json!({"scope": ["https://www.googleapis.com/auth/drive"]}).to_string(),
+            400,
+            "INVALID_ARGUMENT",
+        ),
+        (
+            &*email,
+            &*authorization,
+            &json!({"scope": [scope], "lifetime": "3601s"}).to_string(),
+            400,
+            "INVALID_ARGUMENT",
+        ),
+    ] {
+        let fields = [("authorization", authorization)];
+        let answer = post(&world, &path(email), &fields, body).await;
+        let said = answer.json()["error"]["status"].clone();
+        assert_eq!(
+            (answer.status, said),
+            (status, json!(word)),
+            "{email} {body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_security_token_service_is_strict() {
+    let world = World::new();
+    let stale = world.credentials().subject_token(NOW - 3_600).unwrap();
+    for (name, value, error) in [
+        ("grant_type", "password", "unsupported_grant_type"),
+        ("audience", "provider", "invalid_request"),
+        ("audience", "//iam.googleapis.com/other", "invalid_target"),
+        ("scope", "", "invalid_scope"),
+        (
+            "scope",
+            "https://www.googleapis.com/auth/drive",
+            "invalid_scope",
+        ),
+        ("requested_token_type", "jwt", "invalid_request"),
+        ("subject_token_type", "jwt", "invalid_request"),
+        ("subject_token", "a.b.c", "invalid_grant"),
+        ("subject_token", &stale, "invalid_grant"),
+    ] {
+        let mut fields = exchange_of(&world);
+        let field = fields.iter_mut().find(|(known, _)| *known == name).unwrap();
+        value.clone_into(&mut field.1);
+        let (status, answer) = federate(&world, &fields).await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (400, &json!(error)),
+            "{name} {answer}"
+        );
+    }
+    world.set_clock(NOW + 3_599);
+    assert_eq!(federate(&world, &exchange_of(&world)).await.0, 200);
+    world.set_clock(NOW + 3_600);
+    let (_, answer) = federate(&world, &exchange_of(&world)).await;
+    let said = format!("ID Token issued at {NOW} is stale to sign-in.");
+    assert_eq!(answer["error_description"], said);
+    let fields = [("authorization", "Bearer x")];
+    let answer = post(&world, "/v1/token", &fields, "").await;
+    assert_eq!(answer.json()["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn the_identity_provider_wants_its_header_field() {
+    let world = World::new();
+    for (fields, status) in [(NONE, 400), (&[("metadata", "True")], 200)] {
+        let mut client = Client::connect(world.addresses().oauth, world.ca()).await;
+        let answer = client.request("GET", "/subject-token", fields, b"").await;
+        assert_eq!(answer.unwrap().status, status);
+    }
+    assert_eq!(world.counts().access_tokens, 0);
+}
+
+#[tokio::test]
+async fn the_metadata_server_knows_no_tls_and_wants_its_header_field() {
+    let world = World::new();
+    let ask = async |line: &str, fields: &str| {
+        let mut stream = tokio::net::TcpStream::connect(world.addresses().oauth)
+            .await
+            .unwrap();
+        let request = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let token = "/computeMetadata/v1/instance/service-accounts/default/token";
+    let project = "GET /computeMetadata/v1/project/project-id";
+    let flavor = "Metadata-Flavor: Google\r\n";
+    let scope = "https%3A%2F%2Fwww.googleapis.com%2Fauth%2Ffirebase.messaging";
+    for (line, fields, status, body) in [
+        (
+            format!("GET {token}"),
+            flavor,
+            200,
+            "\"token_type\":\"Bearer\"",
+        ),
+        (
+            format!("GET {token}?scopes={scope}"),
+            flavor,
+            200,
+            "ya29.c.",
+        ),
+        (project.to_owned(), flavor, 200, "sterna-simulated"),
+        (
+            format!("GET {token}?scopes=drive"),
+            flavor,
+            400,
+            "invalid_scope",
+        ),
+        (
+            format!("GET {token}"),
+            "",
+            403,
+            "Missing Metadata-Flavor:Google header.",
+        ),
+        (
+            format!("GET {token}"),
+            "Metadata-Flavor: x\r\n",
+            403,
+            "Missing",
+        ),
+        (format!("POST {token}"), flavor, 405, ""),
+        ("GET /token".to_owned(), flavor, 404, ""),
+        ("POST /v1/token".to_owned(), flavor, 405, ""),
+    ] {
+        let answer = ask(&line, fields).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{line}: {answer}"
+        );
+        assert!(
+            answer.contains("Metadata-Flavor: Google"),
+            "{line}: {answer}"
+        );
+        assert!(answer.contains(body), "{line}: {answer}");
+    }
+    assert_eq!(world.counts().access_tokens, 2);
+    // Over TLS there is none.
+    let mut client = Client::connect(world.addresses().oauth, world.ca()).await;
+    let fields = [("metadata-flavor", "Google")];
+    let answer = client.request("GET", token, &fields, b"").await.unwrap();
+    assert_eq!(answer.status, 404);
+}

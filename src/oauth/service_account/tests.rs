@@ -114,11 +114,7 @@ fn pkcs1_keys_are_taken() {
 
 #[test]
 fn other_kinds_of_credentials_are_refused_by_name() {
-    for kind in [
-        "external_account",
-        "authorized_user",
-        "impersonated_service_account",
-    ] {
+    for kind in ["authorized_user", "impersonated_service_account"] {
         check_refused("type", kind, kind);
         check_refused("type", kind, "create a key for a service account");
     }
@@ -128,7 +124,10 @@ fn other_kinds_of_credentials_are_refused_by_name() {
 #[test]
 fn a_value_that_is_not_known_is_refused_and_not_shown() {
     for (field, expected) in [
-        ("type", "type is another than \"service_account\""),
+        (
+            "type",
+            "type is neither \"service_account\" nor \"external_account\"",
+        ),
         (
             "universe_domain",
             "universe_domain is not \"googleapis.com\", which alone has FCM",

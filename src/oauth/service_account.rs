@@ -1,4 +1,6 @@
 //! Google's service-account file, and the assertion that is exchanged for an access token.
+//!
+//! Pure: no I/O, no clock.
 
 #![cfg_attr(
     not(test),
@@ -10,12 +12,10 @@ use std::fmt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 
-use super::check_project_id;
+use super::SCOPE;
 use crate::pasted;
 use crate::provider::KEY_FILE_MAX;
-
-/// The right to send messages, and no other.
-pub const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
+use crate::provider::fcm::check_project_id;
 
 /// Whom the assertion is for, whichever `token_uri` the file names.
 const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
@@ -142,7 +142,7 @@ impl ServiceAccount {
     }
 
     /// Where assertions are exchanged.
-    pub fn token_uri(&self) -> &str {
+    pub(super) fn token_uri(&self) -> &str {
         &self.token_uri
     }
 
@@ -151,7 +151,7 @@ impl ServiceAccount {
     /// # Errors
     ///
     /// The cryptographic library's text; not seen once the file was read.
-    pub fn assertion(&self, now: u64) -> Result<String, String> {
+    pub(super) fn assertion(&self, now: u64) -> Result<String, String> {
         let mut header = Header::new(Algorithm::RS256);
         header.kid.clone_from(&self.key_id);
         let issued_at = now.saturating_sub(BACKDATE);
@@ -177,16 +177,21 @@ impl fmt::Debug for ServiceAccount {
     }
 }
 
-/// Google has four kinds of credential files with the same purpose.
+/// Google has other kinds of credential files with the same purpose.
 fn check_kind(kind: Option<&str>) -> Result<(), String> {
     let what = match kind {
         Some("service_account") => return Ok(()),
-        None => return Err("type is missing, and must be \"service_account\"".to_owned()),
-        Some("external_account") => "workload identity federation",
+        None => {
+            let text = "type is missing, and must be \"service_account\" or \"external_account\"";
+            return Err(text.to_owned());
+        }
         Some("authorized_user") => "a person's login",
         Some("impersonated_service_account") => "an impersonated service account",
         // Whatever it is, it came out of a file of secrets.
-        Some(_) => return Err("type is another than \"service_account\"".to_owned()),
+        Some(_) => {
+            let text = "type is neither \"service_account\" nor \"external_account\"";
+            return Err(text.to_owned());
+        }
     };
     Err(format!(
         "type is {:?} ({what}), which is not supported: create a key for a service account and \
