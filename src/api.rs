@@ -16,6 +16,7 @@ mod lines;
 mod mistake;
 pub mod plan;
 pub mod request;
+pub mod rights;
 pub mod route;
 pub mod service;
 pub mod stat;

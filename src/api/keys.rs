@@ -1,17 +1,25 @@
-//! The API keys of our callers: who may call.
+//! The API keys of our callers: who may call, and what for.
 //!
 //! Pure: no I/O, no clock.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 
+use super::rights::Rights;
 use crate::count;
 
-/// The API keys that callers may show, as SHA-256 digests: of one length, whatever theirs is.
-pub struct ApiKeys(Vec<[u8; SHA256_OUTPUT_LEN]>);
+/// The API keys that callers may show, and what each is good for.
+pub struct ApiKeys(Vec<ApiKey>);
+
+/// One of them.
+struct ApiKey {
+    /// SHA-256 of it: of one length, whatever its own is.
+    digest: [u8; SHA256_OUTPUT_LEN],
+    rights: Rights,
+}
 
 /// Why a file of API keys cannot be used; says which line, and never shows a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,20 +42,28 @@ impl fmt::Display for KeysError {
 impl std::error::Error for KeysError {}
 
 impl ApiKeys {
-    /// Reads keys, one a line. Empty lines and those that begin with `#` are skipped, and blanks
-    /// around a key are not part of it.
+    /// Reads keys, one a line, with blanks and `rights=push,read,operate` behind it if it is not
+    /// good for all. Empty lines and those that begin with `#` are skipped, and blanks around a key
+    /// are not part of it.
     pub fn parse(text: &str) -> Result<Self, KeysError> {
-        let mut keys = Vec::new();
-        for (line, key) in (1..).zip(text.lines().map(str::trim)) {
-            if key.is_empty() || key.starts_with('#') {
+        let mut keys: Vec<ApiKey> = Vec::new();
+        for (line, content) in (1..).zip(text.lines().map(str::trim)) {
+            if content.is_empty() || content.starts_with('#') {
                 continue;
             }
-            check(key).map_err(|text| KeysError { line, text })?;
+            let refused = |text| KeysError { line, text };
+            let key = ApiKey::read(content).map_err(refused)?;
             if keys.len() == MAX_KEYS {
                 let text = format!("more than {MAX_KEYS} API keys; remove those that are retired");
-                return Err(KeysError { line, text });
+                return Err(refused(text));
             }
-            keys.push(digest_of(key.as_bytes()));
+            let is_other =
+                |known: &&ApiKey| known.digest == key.digest && known.rights != key.rights;
+            if keys.iter().any(|known| is_other(&known)) {
+                let text = "this API key stands above with other rights; keep one of the lines";
+                return Err(refused(text.to_owned()));
+            }
+            keys.push(key);
         }
         if keys.is_empty() {
             let text = "no API key in it, so nobody could call; put one on a line of its own, \
@@ -65,7 +81,14 @@ impl ApiKeys {
     ///
     /// The time that it takes tells the length of what was shown, and nothing of the keys.
     pub fn admit(&self, authorization: Option<&[u8]>) -> Option<KeyOwner> {
-        self.find(bearer(authorization?)?).map(KeyOwner::of)
+        let key = self.find(bearer(authorization?)?)?;
+        Some(KeyOwner::of(&key.digest))
+    }
+
+    /// What the API key is good for that such a value shows; `None` if it is none of these. Takes
+    /// as long as [`ApiKeys::admit`].
+    pub fn rights(&self, authorization: Option<&[u8]>) -> Option<Rights> {
+        self.find(bearer(authorization?)?).map(|key| key.rights)
     }
 
     /// Whether it is one of these; takes no other time if it is not.
@@ -73,18 +96,40 @@ impl ApiKeys {
         self.find(key.as_bytes()).is_some()
     }
 
-    fn find(&self, key: &[u8]) -> Option<&[u8; SHA256_OUTPUT_LEN]> {
+    fn find(&self, key: &[u8]) -> Option<&ApiKey> {
         let shown = digest_of(key);
         // No early end: it would tell which key it was.
         self.0.iter().fold(None, |found, key| {
-            let is_it = verify_slices_are_equal(&shown, key).is_ok();
+            let is_it = verify_slices_are_equal(&shown, &key.digest).is_ok();
             if is_it { Some(key) } else { found }
         })
     }
 
     /// Whether there are several: callers that are not one another.
     pub fn are_several(&self) -> bool {
-        self.0.iter().any(|key| self.0.first() != Some(key))
+        let first = self.0.first().map(|key| key.digest);
+        self.0.iter().any(|key| first != Some(key.digest))
+    }
+}
+
+impl ApiKey {
+    /// Reads what a line has that is not empty.
+    fn read(line: &str) -> Result<Self, String> {
+        let (key, more) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        check(key)?;
+        let mut rights = None;
+        for part in more.split_whitespace() {
+            let Some(words) = part.strip_prefix("rights=") else {
+                return Err(BEHIND_A_KEY.to_owned());
+            };
+            if rights.replace(Rights::parse(words)?).is_some() {
+                return Err("rights= stands twice behind an API key".to_owned());
+            }
+        }
+        Ok(Self {
+            digest: digest_of(key.as_bytes()),
+            rights: rights.unwrap_or(Rights::ALL),
+        })
     }
 }
 
@@ -115,22 +160,27 @@ pub struct KeyRotation {
     pub added: usize,
     /// Those of before that are not admitted now.
     pub removed: usize,
+    /// Those of both that are good for something else now.
+    pub changed: usize,
 }
 
 impl KeyRotation {
     /// From those of before to those of now; without keys everybody may call.
     pub fn between(before: Option<&ApiKeys>, now: Option<&ApiKeys>) -> Self {
-        let of = |keys: Option<&ApiKeys>| -> BTreeSet<[u8; SHA256_OUTPUT_LEN]> {
-            keys.into_iter()
-                .flat_map(|keys| keys.0.iter().copied())
-                .collect()
+        let of = |keys: Option<&ApiKeys>| -> BTreeMap<[u8; SHA256_OUTPUT_LEN], Rights> {
+            let keys = keys.into_iter().flat_map(|keys| &keys.0);
+            keys.map(|key| (key.digest, key.rights)).collect()
         };
         let (old, new) = (of(before), of(now));
+        let is_changed = |(key, rights): &(&[u8; SHA256_OUTPUT_LEN], &Rights)| {
+            old.get(*key).is_some_and(|old| old != *rights)
+        };
         Self {
             now: new.len(),
             were: before.map(|_| old.len()),
-            added: new.difference(&old).count(),
-            removed: old.difference(&new).count(),
+            added: new.keys().filter(|key| !old.contains_key(*key)).count(),
+            removed: old.keys().filter(|key| !new.contains_key(*key)).count(),
+            changed: new.iter().filter(is_changed).count(),
         }
     }
 }
@@ -140,12 +190,17 @@ impl fmt::Display for KeyRotation {
         write!(f, "{}", count::of(self.now, "API key", "API keys"))?;
         match self.were {
             None => f.write_str(", there were none"),
-            Some(_) if self.added == 0 && self.removed == 0 => f.write_str(", the same as before"),
-            Some(were) => write!(
-                f,
-                " (were {were}): {} added, {} removed",
-                self.added, self.removed
-            ),
+            Some(_) if (self.added, self.removed, self.changed) == (0, 0, 0) => {
+                f.write_str(", the same as before")
+            }
+            Some(were) => {
+                let (added, removed) = (self.added, self.removed);
+                write!(f, " (were {were}): {added} added, {removed} removed")?;
+                match self.changed {
+                    0 => Ok(()),
+                    changed => write!(f, ", {changed} with other rights"),
+                }
+            }
         }
     }
 }
@@ -170,8 +225,12 @@ fn digest_of(key: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
 }
 
 fn check(key: &str) -> Result<(), String> {
+    if key.starts_with("rights=") {
+        let text = "an API key that is a list of rights is none; the key stands before them";
+        return Err(text.to_owned());
+    }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("an API key has blanks or characters outside of ASCII in it".to_owned());
+        return Err("an API key has characters outside of ASCII in it".to_owned());
     }
     if key.len() < MIN_KEY {
         return Err(format!(
@@ -186,6 +245,9 @@ fn check(key: &str) -> Result<(), String> {
     Ok(())
 }
 
+const BEHIND_A_KEY: &str = "behind an API key only rights= may stand, as in rights=push,read; a \
+                            key has no blanks in it";
+
 const SCHEME: &[u8] = b"Bearer ";
 
 /// Our limit: API keys at once; rotation needs two for each caller.
@@ -199,6 +261,7 @@ pub const MAX_KEY: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use super::super::rights::Right;
     use super::*;
 
     const OLD: &str = "0123456789abcdef";
@@ -256,9 +319,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_good_for_what_stands_behind_it() {
+        let text = format!("{OLD} rights=push\n{NEW}\t rights=read,operate \r\n{OLD}{NEW}\n");
+        let keys = ApiKeys::parse(&text).unwrap();
+        let has = |key: &str| {
+            let rights = keys.rights(Some(format!("Bearer {key}").as_bytes()))?;
+            Some(Right::ALL.map(|right| rights.have(right)))
+        };
+        assert_eq!(has(OLD), Some([true, false, false]));
+        assert_eq!(has(NEW), Some([false, true, true]));
+        assert_eq!(has(&format!("{OLD}{NEW}")), Some([true; 3]));
+        assert_eq!(has(&format!("{OLD} rights=push")), None);
+        assert_eq!((has("0123456789abcde"), keys.rights(None)), (None, None));
+        let twice = format!("{OLD} rights=push,read\n{OLD} rights=read,push\n");
+        assert!(ApiKeys::parse(&twice).is_ok(), "the same rights");
+    }
+
+    #[test]
     fn a_rotation_is_told_in_numbers() {
         let keys = |text: &str| ApiKeys::parse(text).unwrap();
         let (old, both) = (keys(OLD), keys(&format!("{OLD}\n{NEW}\n{NEW}")));
+        let (few, fewer) = (
+            keys(&format!("{OLD} rights=read\n{NEW}")),
+            keys(&format!("{OLD} rights=read")),
+        );
         for (before, now, told) in [
             (Some(&old), &both, "2 API keys (were 1): 1 added, 0 removed"),
             (Some(&both), &old, "1 API key (were 2): 0 added, 1 removed"),
@@ -268,6 +352,16 @@ mod tests {
                 "1 API key (were 1): 1 added, 1 removed",
             ),
             (Some(&both), &both, "2 API keys, the same as before"),
+            (
+                Some(&both),
+                &few,
+                "2 API keys (were 2): 0 added, 0 removed, 1 with other rights",
+            ),
+            (
+                Some(&both),
+                &fewer,
+                "1 API key (were 2): 0 added, 1 removed, 1 with other rights",
+            ),
             (None, &old, "1 API key, there were none"),
         ] {
             let rotation = KeyRotation::between(before, Some(now));
@@ -284,9 +378,40 @@ mod tests {
             ("# only words\n", 0, "no API key in it"),
             ("# x\nhunter2\n", 2, "of 7 characters could be guessed"),
             (
-                "0123456789 abcdef",
+                "0123456789abcdef hunter2",
                 1,
-                "blanks or characters outside of ASCII",
+                "behind an API key only rights= may stand",
+            ),
+            ("0123456789 abcdef", 1, "of 10 characters could be guessed"),
+            (
+                "0123456789abcdef rights=push,hunter2",
+                1,
+                "a word behind rights= is none of push, read, operate",
+            ),
+            (
+                "0123456789abcdef rights=",
+                1,
+                "a word behind rights= is none",
+            ),
+            (
+                "0123456789abcdef rights=push, read",
+                1,
+                "a word behind rights= is none",
+            ),
+            (
+                "0123456789abcdef rights=push rights=read",
+                1,
+                "rights= stands twice",
+            ),
+            (
+                "rights=push,read,operate",
+                1,
+                "an API key that is a list of rights",
+            ),
+            (
+                "0123456789abcdef rights=push\n0123456789abcdef\n",
+                2,
+                "stands above with other rights",
             ),
             ("schlüssel-schlüssel", 1, "outside of ASCII"),
             (long.as_str(), 1, "longer than 1024"),

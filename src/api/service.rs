@@ -18,6 +18,7 @@ use super::lines::Lines;
 use super::mistake::Mistake;
 use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::request::{Trailing, decode};
+use super::rights::Right;
 use super::route::Route;
 use super::stat;
 use super::state;
@@ -169,9 +170,16 @@ impl Service {
             let hosts = self.is_on_loopback.then_some(&*terms.hosts);
             return Stranger::is(head, hosts);
         };
-        let is_let_in =
-            *route == Route::Health || keys.admit(head.authorization.as_deref()).is_some();
-        (!is_let_in).then_some(Stranger::Keyless)
+        if *route == Route::Health {
+            return None;
+        }
+        let Some(rights) = keys.rights(head.authorization.as_deref()) else {
+            return Some(Stranger::Keyless);
+        };
+        let needed = Right::needed(route, &head.method);
+        needed
+            .filter(|right| !rights.have(*right))
+            .map(Stranger::Lacking)
     }
 
     /// `POST /push`, its checks in Gaurun's order.

@@ -1,4 +1,5 @@
-//! Who is not let in: callers without a valid API key, and where none is asked for, web pages.
+//! Who is not let in: callers without a valid API key, or with one that is not good for what they
+//! ask; and where none is asked for, web pages.
 //!
 //! Pure: no I/O, no clock. A browser on the host reaches a daemon on loopback, and sends there what
 //! any page tells it to: forms and simple posts as they are, with the page's `Origin` and, since
@@ -9,6 +10,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::rights::Right;
 use super::route;
 use crate::http1::head::{Head, Refusal};
 
@@ -17,6 +19,8 @@ use crate::http1::head::{Head, Refusal};
 pub enum Stranger {
     /// No valid API key was shown.
     Keyless,
+    /// The API key that was shown is not good for it.
+    Lacking(Right),
     /// It is a web page of another origin.
     Page,
     /// It calls this host by a name that is not known to be one.
@@ -43,11 +47,16 @@ impl Stranger {
         (!named.all(|host| is_ours(host, hosts))).then_some(Self::Name)
     }
 
-    /// What it is told. A key that lets it in is named; the same for every route and every API key,
-    /// so that it tells nothing of either.
+    /// What it is told. A key that lets it in is named; who shows no API key is told the same for
+    /// every route, so that it tells nothing of it.
     pub const fn refusal(self) -> Refusal {
         match self {
             Self::Keyless => Refusal::new(401, "unauthorized"),
+            Self::Lacking(Right::Push) => Refusal::new(403, "this API key lacks the right push"),
+            Self::Lacking(Right::Read) => Refusal::new(403, "this API key lacks the right read"),
+            Self::Lacking(Right::Operate) => {
+                Refusal::new(403, "this API key lacks the right operate")
+            }
             Self::Page => Refusal::new(
                 403,
                 "a web page of another origin may not call (Origin, Sec-Fetch-Site); where callers \

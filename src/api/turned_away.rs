@@ -10,6 +10,7 @@ use crate::moment;
 #[derive(Debug, Default)]
 pub struct TurnedAway {
     keyless: Mutex<Seldom>,
+    lacking: Mutex<Seldom>,
     pages: Mutex<Seldom>,
     misnamed: Mutex<Seldom>,
 }
@@ -19,6 +20,7 @@ impl TurnedAway {
     pub(super) fn note(&self, stranger: Stranger, peer: &dyn Fn() -> String) {
         let (strangers, which) = match stranger {
             Stranger::Keyless => (&self.keyless, "without a valid API key"),
+            Stranger::Lacking(_) => (&self.lacking, "whose API key lacks the right"),
             Stranger::Page => (&self.pages, "of web pages of other origins"),
             Stranger::Name => (&self.misnamed, "with a Host that is not in core.hosts"),
         };

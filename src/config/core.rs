@@ -52,8 +52,8 @@ section! {
     shown Some(address(&core.bind));
     /// The file of API keys; `None` lets everyone call.
     pub api_key_path: Option<PathBuf> = Key::file(
-        "File of API keys, one a line; every request but `/healthz` must show one as \
-         `Authorization: Bearer KEY`",
+        "File of API keys, one a line, with `rights=push,read,operate` behind those that are not \
+         good for all; every request but `/healthz` must show one as `Authorization: Bearer KEY`",
     )
     .unlike_gaurun(
         "callers need no key",

@@ -108,6 +108,99 @@ fn nobody_calls_without_an_api_key() {
 }
 
 #[test]
+fn a_key_is_good_for_the_rights_that_stand_behind_it() {
+    let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
+    let key = |right: &str| format!("{KEY}-{right}");
+    let rights = ["push", "read", "operate"];
+    let lines = rights.map(|right| format!("{} rights={right}\n", key(right)));
+    fs::write(
+        site.path("api-keys"),
+        format!("{}{KEY}-all\n", lines.concat()),
+    )
+    .unwrap();
+    let daemon = site.start();
+    let body = one_push(&hex_token(1));
+    let as_who = |right: &str| format!("Authorization: Bearer {}\r\n", key(right));
+    let id = ask(&daemon, "POST", "/push", &as_who("push"), &body).accepted_ids()[0];
+    let one = format!("/push/{id}");
+    for (method, target, body, needed) in [
+        ("POST", "/push", &*body, "push"),
+        ("GET", &one, "", "read"),
+        ("GET", "/stat/app", "", "read"),
+        ("GET", "/stat/go", "", "read"),
+        ("GET", "/stat/runtime", "", "read"),
+        ("GET", "/config", "", "read"),
+        ("PUT", "/config/pushers?max=5", "", "operate"),
+        ("PUT", "/lanes/ios/pause", "", "operate"),
+        ("PUT", "/lanes/ios/resume", "", "operate"),
+        ("DELETE", "/pushes?identifier=none", "", "operate"),
+        ("DELETE", &one, "", "operate"),
+    ] {
+        for right in rights {
+            let is_good = right == needed;
+            // What is good for it comes last: it may do away with what the others asked for.
+            let reply = ask(&daemon, method, target, &as_who(right), body);
+            if is_good {
+                assert_eq!(
+                    reply.status,
+                    200,
+                    "{method} {target} {right}: {}",
+                    reply.text()
+                );
+                continue;
+            }
+            let message = format!("this API key lacks the right {needed}");
+            assert_eq!(
+                (reply.status, reply.message()),
+                (403, message),
+                "{method} {target}"
+            );
+            assert!(!reply.text().contains(KEY), "{}", reply.text());
+        }
+        if method != "DELETE" {
+            let reply = ask(&daemon, method, target, &as_who("all"), body);
+            assert_eq!(reply.status, 200, "{method} {target}");
+        }
+    }
+    // What tells nothing needs no right, and what is fine for everybody no key.
+    for (target, status) in [("/nowhere", 404), ("//push", 301), ("/healthz", 200)] {
+        let reply = ask(&daemon, "GET", target, &as_who("push"), "");
+        assert_eq!(reply.status, status, "{target}");
+    }
+    let log = site.operator_log();
+    assert!(
+        log.contains("whose API key lacks the right refused"),
+        "{log}"
+    );
+    assert!(!log.contains(KEY), "{log}");
+    // A reload gives a key other rights, and refuses a word that is no right.
+    let line = |rights: &str| format!("{} rights={rights}\n", key("push"));
+    fs::write(site.path("api-keys"), line("push,read")).unwrap();
+    daemon.signal("HUP");
+    wait_until("the key to read", || {
+        ask(&daemon, "GET", "/stat/app", &as_who("push"), "").status == 200
+    });
+    let told = site.operator_log();
+    let rotation = "holds 1 API key (were 4): 0 added, 3 removed, 1 with other rights";
+    assert!(told.contains(rotation), "{told}");
+    fs::write(site.path("api-keys"), line("push,raed")).unwrap();
+    daemon.signal("HUP");
+    let refusal = "line 1: a word behind rights= is none of push, read, operate";
+    wait_until("the file to be refused", || {
+        site.operator_log().contains(refusal)
+    });
+    assert_eq!(
+        ask(&daemon, "GET", "/stat/app", &as_who("push"), "").status,
+        200
+    );
+    assert!(
+        !site.operator_log().contains(KEY),
+        "{}",
+        site.operator_log()
+    );
+}
+
+#[test]
 fn a_key_is_looked_at_before_a_body_is_waited_for() {
     let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
     fs::write(site.path("api-keys"), KEY).unwrap();
