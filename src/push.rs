@@ -9,6 +9,7 @@
 mod content;
 mod contradictions;
 mod envelope;
+mod lane_id;
 mod native;
 mod note;
 mod parcel;
@@ -37,6 +38,9 @@ use std::time::{Duration, Instant};
 pub use content::{Content, HEAD_FIELDS_MAX};
 pub use contradictions::Contradictions;
 pub use envelope::{Envelope, Lifetime, PushType, TargetKind};
+pub use lane_id::{
+    APP_NAME_MAX, ApnsEnvironment, DEFAULT_APP_NAME, LANES_MAX, LaneId, Provider, is_app_name,
+};
 pub use native::Native;
 pub use note::{Note, Texts};
 pub use parcel::Parcel;
@@ -44,96 +48,6 @@ pub use tokens::{DeviceTokens, PackedToken};
 
 use crate::count;
 use crate::moment::Moment;
-
-/// Who brings pushes to the devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Provider {
-    /// Apple, by way of APNs.
-    Apns,
-    /// Google, by way of FCM HTTP v1.
-    Fcm,
-}
-
-impl Provider {
-    /// The provider's word on the wire, in answers and in the push log.
-    pub const fn platform(self) -> &'static str {
-        match self {
-            Self::Apns => "ios",
-            Self::Fcm => "android",
-        }
-    }
-}
-
-/// Which lane: its number, by which it is told from the others, its provider and its name. All of
-/// that stays as long as the process, whatever becomes of the lane: its pushes and their log lines
-/// outlive it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneId {
-    number: u16,
-    provider: Provider,
-    name: &'static str,
-}
-
-impl LaneId {
-    /// The lane to Apple of whoever names no app.
-    pub const IOS: Self = Self::new(1, Provider::Apns, "ios");
-    /// The lane to Google of whoever names no app.
-    pub const ANDROID: Self = Self::new(2, Provider::Fcm, "android");
-    /// The lanes that a configuration can have, in the order of their numbers.
-    pub const DEFAULT_APP: [Self; 2] = [Self::IOS, Self::ANDROID];
-
-    /// The lane of that number, which no other one has.
-    pub const fn new(number: u16, provider: Provider, name: &'static str) -> Self {
-        Self {
-            number,
-            provider,
-            name,
-        }
-    }
-
-    /// The lane of the `platform` of a request (1 = iOS, 2 = Android), if there is one.
-    pub fn of_platform(number: i64) -> Option<Self> {
-        let mut lanes = Self::DEFAULT_APP.into_iter();
-        lanes.find(|lane| i64::from(lane.number) == number)
-    }
-
-    /// The lane that operators call so, if there is one.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::DEFAULT_APP.into_iter().find(|lane| lane.name == name)
-    }
-
-    /// The lane of the `platform` of a log line, if there is one.
-    pub fn of_platform_word(word: &str) -> Option<Self> {
-        let mut lanes = Self::DEFAULT_APP.into_iter();
-        lanes.find(|lane| lane.platform() == word)
-    }
-
-    /// The number by which the journal knows the lane, from 1.
-    pub const fn number(self) -> u16 {
-        self.number
-    }
-
-    /// Whom its pushes go to.
-    pub const fn provider(self) -> Provider {
-        self.provider
-    }
-
-    /// The lane's provider's word on the wire.
-    pub const fn platform(self) -> &'static str {
-        self.provider.platform()
-    }
-
-    /// What operators call the lane.
-    pub const fn name(self) -> &'static str {
-        self.name
-    }
-}
-
-impl fmt::Display for LaneId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
 
 /// The address of a device, spelled as the caller spelled it.
 ///

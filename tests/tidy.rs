@@ -90,7 +90,10 @@ const KNOWS: [(&str, &str); 36] = [
 
 /// Product code that tells the providers apart by their names, and why.
 const TELLS_PROVIDERS: [(&str, &str); 5] = [
-    ("push.rs", "names them, and reads the wire's word for them"),
+    (
+        "push/lane_id.rs",
+        "names them, and reads the wire's word for them",
+    ),
     ("provider.rs", "has what each asks, answers and wants"),
     ("config/lane.rs", "has a row for each key, and whose it is"),
     ("config/sections.rs", "has the section of each lane"),
@@ -111,7 +114,7 @@ const PURE: [&str; 6] = [
 ];
 
 /// The shells inside of pure directories, each of which says in its head what it touches.
-const SHELLS: [&str; 2] = ["config/environment.rs", "config/load.rs"];
+const SHELLS: [&str; 3] = ["config/environment.rs", "config/load.rs", "push/lane_id.rs"];
 
 /// What a pure file does not touch.
 const IMPURE: [&str; 15] = [

@@ -84,7 +84,7 @@ impl Lines {
             for (token, id) in accepted.parcel.tokens().zip(accepted.first_id.0..) {
                 let push_line = PushLine {
                     line,
-                    platform: accepted.envelope.lane.platform(),
+                    lane: accepted.envelope.lane,
                     note,
                     id: PushId(id),
                     first_id: accepted.first_id,

@@ -84,7 +84,7 @@ impl Sinks {
             } else {
                 Line::Failed
             },
-            platform: push.lane().platform(),
+            lane: push.lane(),
             note: push.note(),
             id,
             first_id,

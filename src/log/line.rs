@@ -10,7 +10,7 @@
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,]
-//!  "request_id":…[,"texts_of":…]}
+//!  "request_id":…[,"texts_of":…][,"app":…][,"environment":…]}
 //! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
 //! ```
@@ -19,12 +19,14 @@
 //! in whose lines the texts would be a thousand times the request. So a line has no more of them
 //! than [`TEXTS_RATIO`] allows, or none, and says by `texts_of` which push's line has them: that of
 //! the notification's first, which has them in any case.
+//!
+//! Lines of the default app's pushes, in its first environment, do not say so: they are Gaurun's.
 
 use std::time::Duration;
 
 use super::escape::{length, signed, string, unsigned};
 use super::privacy::Privacy;
-use crate::push::{Note, PushId, Texts};
+use crate::push::{LaneId, Note, PushId, Texts};
 
 /// How grave a line is, in zap's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +90,8 @@ impl Line {
 pub struct PushLine<'a> {
     /// What happened.
     pub line: Line,
-    /// The word for its provider.
-    pub platform: &'a str,
+    /// Where it goes: its provider's word, and its app if that is not the default one.
+    pub lane: LaneId,
     /// What is pushed.
     pub note: Note<'a>,
     /// The push's number.
@@ -138,7 +140,7 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     key(out, ",\"id\":");
     unsigned(out, push.id.0);
     // The platform and the type are words without anything to escape.
-    for part in [",\"platform\":\"", push.platform, "\",\"token\":"] {
+    for part in [",\"platform\":\"", push.lane.platform(), "\",\"token\":"] {
         key(out, part);
     }
     privacy.token.write(out, push.token);
@@ -153,6 +155,10 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     if !has_texts {
         key(out, ",\"texts_of\":");
         unsigned(out, push.first_id.0);
+    }
+    present_text(out, ",\"app\":", push.lane.app());
+    if let Some(environment) = push.lane.environment() {
+        text(out, ",\"environment\":", environment.word());
     }
     end(out);
 }

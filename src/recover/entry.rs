@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::fold::Outcome;
 use super::open_push::OpenPush;
 use super::when::{TimeReader, When};
-use crate::push::{DeviceToken, LaneId, Notification};
+use crate::push::{ApnsEnvironment, DeviceToken, LaneId, Notification, Provider};
 
 /// What a line says.
 #[derive(Debug)]
@@ -85,6 +85,10 @@ struct RawLine<'a> {
     #[serde(borrow)]
     accepted: Option<Cow<'a, str>>,
     texts_of: Option<u64>,
+    #[serde(borrow, default)]
+    app: Cow<'a, str>,
+    #[serde(borrow, default)]
+    environment: Cow<'a, str>,
 }
 
 /// Reads a line.
@@ -155,7 +159,16 @@ fn outcome(raw: &RawLine<'_>, failed: bool) -> Result<Outcome, Damaged> {
 }
 
 fn named(raw: &RawLine<'_>) -> Result<(u64, LaneId), Damaged> {
-    let lane = LaneId::of_platform_word(&raw.platform).ok_or(Damaged)?;
+    let provider = Provider::of_platform(&raw.platform).ok_or(Damaged)?;
+    let lane = if raw.app.is_empty() && raw.environment.is_empty() {
+        LaneId::of_default(provider)
+    } else {
+        let environment = match &*raw.environment {
+            "" => None,
+            word => Some(ApnsEnvironment::of_word(word).ok_or(Damaged)?),
+        };
+        LaneId::of(&raw.app, provider, environment).ok_or(Damaged)?
+    };
     let id = raw.id.ok_or(Damaged)?;
     Ok((id, lane))
 }

@@ -1,5 +1,6 @@
 //! What is read from logs, as files that are read.
 
+mod apps;
 mod folding;
 mod world;
 
@@ -222,7 +223,13 @@ fn ids_begin_again_in_each_run() {
 fn an_outcome_of_another_push_settles_nothing() {
     let other_message = line("succeeded", 2, 1, "aa").replace("hello", "bye");
     let other_platform = line("succeeded", 2, 1, "aa").replace("ios", "android");
-    for outcome in [line("succeeded", 2, 1, "bb"), other_message, other_platform] {
+    let other_app = apps::of_app(&line("succeeded", 2, 1, "aa"), "");
+    for outcome in [
+        line("succeeded", 2, 1, "bb"),
+        other_message,
+        other_platform,
+        other_app,
+    ] {
         let log = [line("accepted", 1, 1, "aa"), outcome];
         check(&[log.concat()], &[("01", 1, "aa")], 1, 0);
     }

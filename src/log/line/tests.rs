@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::log::TokenShown;
-use crate::push::{Extend, LaneId, Notification};
+use crate::push::{Extend, Notification};
 
 const AT: &str = "2026/11/22 05:15:12 UTC";
 const TOKEN: &str = "0a1B2c3D4e5F60718293a4b5c6d7e8f90a1B2c3D4e5F60718293a4b5c6d7e8f9";
@@ -43,7 +43,7 @@ fn written_by(privacy: &Privacy, line: &PushLine<'_>) -> String {
 fn accepted(notification: &Notification) -> PushLine<'_> {
     PushLine {
         line: Line::Accepted,
-        platform: notification.lane.platform(),
+        lane: notification.lane,
         note: Note::of(notification),
         id: PushId(1),
         first_id: PushId(1),
@@ -195,6 +195,32 @@ fn gauruns_disabled_push() {
         r#""collapse_key":"ck","delay_while_idle":true,"time_to_live":5}"#,
     );
     assert_eq!(written(&line), expected);
+}
+
+#[test]
+fn the_line_of_another_app_says_so_at_its_end_and_the_default_apps_is_gauruns() {
+    let hello = hello();
+    let of = |name: &str| PushLine {
+        lane: LaneId::named(name).unwrap(),
+        token: "aa",
+        ..accepted(&hello)
+    };
+    let default = written(&of("ios"));
+    let beyond = |name: &str| {
+        let line = written(&of(name));
+        let rest = line.strip_prefix(default.strip_suffix('}').unwrap());
+        rest.unwrap_or_else(|| panic!("{line}")).to_owned()
+    };
+    assert_eq!(beyond("shop/ios"), r#","app":"shop"}"#);
+    assert_eq!(beyond("ios/sandbox"), r#","environment":"sandbox"}"#);
+    let both = beyond("shop/ios/production");
+    assert_eq!(both, r#","app":"shop","environment":"production"}"#);
+    let mut line = of("shop/ios");
+    (line.id, line.first_id) = (PushId(4), PushId(3));
+    let long = "m".repeat(TEXTS_RATIO * 8);
+    line.note.texts.message = &long;
+    let line = written(&line);
+    assert!(line.ends_with(r#","texts_of":3,"app":"shop"}"#), "{line}");
 }
 
 #[test]
@@ -411,7 +437,7 @@ proptest! {
         };
         let line = written(&PushLine {
             line: Line::Failed,
-            platform: notification.lane.platform(),
+            lane: notification.lane,
             note: Note::of(&notification),
             id: PushId(id),
             first_id: PushId(id),
