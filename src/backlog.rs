@@ -62,7 +62,7 @@ use crate::recover::attempts;
 
 pub use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, Closed, KEEP_ANSWERS};
 pub use crate::journal::{KeptAnswer, Refused};
-pub use absent::Absent;
+pub use absent::{Absent, DISABLED, REMOVED};
 pub use feeder::Feeder;
 pub use last_lines::settle as settle_last_lines;
 pub use push_state::{Ending, PushState};
@@ -179,6 +179,11 @@ impl Backlog {
     /// Pushes of one lane that are still to be claimed.
     pub fn unclaimed(&self, lane: LaneId) -> u64 {
         self.journal().map_or(0, |journal| journal.unfed(lane))
+    }
+
+    /// The lanes of which some are, whether the configuration has them or not.
+    pub fn lanes_unclaimed(&self) -> Vec<LaneId> {
+        self.journal().map_or_else(Vec::new, Journal::lanes_unfed)
     }
 
     /// Takes note that a lane has left pushes here that count as unclaimed late, or never in this

@@ -42,15 +42,21 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagn
     findings
 }
 
-/// What the configuration leaves to a default that suits few.
-pub fn unsaid(config: &Config, source: &FileText<'_>) -> Option<Diagnostic> {
-    let key = "ios.sandbox";
-    let mut lanes = config.enabled();
-    let is_apples = lanes.any(|(_, lane)| lane.apns().is_some() && lane.endpoint.is_none());
-    let text = "ios.sandbox is not set: pushes go to Apple's development environment, which \
-                refuses device tokens of apps from the App Store and TestFlight; write \
-                sandbox = false below [ios] for those, else sandbox = true";
-    (is_apples && !source.has(key)).then(|| source.whole(Severity::Note, text))
+/// What the configuration leaves to a default that suits few, in each section.
+pub fn unsaid(config: &Config, source: &FileText<'_>) -> Vec<Diagnostic> {
+    let unsaid = config.enabled().filter_map(|(_, lane)| {
+        let section = &lane.section;
+        let has = |name| source.has(&format!("{section}.{name}"));
+        let is_apples = lane.apns().is_some() && lane.endpoint.is_none();
+        let text = format_args!(
+            "{section}.sandbox is not set: pushes go to Apple's development environment, which \
+             refuses device tokens of apps from the App Store and TestFlight; write \
+             sandbox = false below [{section}] for those, else sandbox = true"
+        );
+        let is_said = has("sandbox") || has("environments");
+        (is_apples && !is_said).then(|| source.whole(Severity::Note, text))
+    });
+    unsaid.collect()
 }
 
 /// What is to be said of a time zone that log lines will not have.

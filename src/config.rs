@@ -41,7 +41,7 @@ pub use excerpt::Excerpt;
 pub use file_text::FileText;
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, InForce, Key, Migration, NumberDefault};
-pub use keys::{MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS};
+pub use keys::{APPS_MAX, MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS};
 pub use lane::{ApnsConfig, ApnsCredential, FcmConfig, FcmCredential, LaneConfig, ProviderConfig};
 pub use load::{DEFAULT_PATH, control_socket, read_text};
 pub use log::{HideToken, Log};
@@ -55,8 +55,9 @@ pub use value::{Setting, Value};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use crate::push::LaneId;
+use crate::push::{LANES_MAX, LaneId};
 use document::Document;
+use lane::LaneKeys;
 use section::{Section, Surroundings};
 
 /// A valid configuration.
@@ -162,22 +163,29 @@ impl Config {
             environment,
         };
         let core = sections::CORE.take(&mut document, &surroundings);
-        let mut lanes = BTreeMap::new();
+        let mut lanes = TakenLanes::default();
         for keys in sections::LANES {
-            lanes.insert(keys.id, keys.take(&mut document, &surroundings));
+            lanes.take(keys, &mut document, &surroundings);
         }
+        for app in document.apps() {
+            document.enter(Some(app));
+            for keys in sections::LANES {
+                if document.has_section_of(&keys.enabled) {
+                    lanes.take(keys, &mut document, &surroundings);
+                }
+            }
+        }
+        document.enter(None);
         let journal = sections::JOURNAL.take(&mut document, &surroundings);
         let log = sections::LOG.take(&mut document, &surroundings);
-        if !sections::LANES
-            .iter()
-            .any(|keys| document.flag(&keys.enabled))
-        {
+        if !lanes.is_any_enabled {
             document.refuse_whole("no platform is enabled: enable ios, android or both");
         }
+        let lanes = lanes.of_config;
         let enabled = lanes.values().flatten().count();
         let connections = core.as_ref().and_then(|core| core.provider_connections);
         if connections.is_some_and(|connections| connections.get() < enabled) {
-            let reason = format!("each of the {enabled} providers that are enabled needs one");
+            let reason = format!("each of the {enabled} lanes that are enabled needs one");
             document.refuse_because(&sections::CORE.provider_connections, reason);
         }
         let config = core.zip(log).map(|(core, log)| Self {
@@ -191,6 +199,43 @@ impl Config {
             config,
             problems,
             warnings,
+        }
+    }
+}
+
+/// The lanes of the sections that were taken so far.
+#[derive(Default)]
+struct TakenLanes {
+    of_config: BTreeMap<LaneId, Option<LaneConfig>>,
+    /// Whether a section is in use, or is to be and cannot.
+    is_any_enabled: bool,
+}
+
+impl TakenLanes {
+    /// Takes the section of that provider, of the app that was entered, and makes a lane of it for
+    /// each environment that it names.
+    fn take(
+        &mut self,
+        keys: &'static LaneKeys,
+        document: &mut Document<'_>,
+        surroundings: &Surroundings<'_>,
+    ) {
+        self.is_any_enabled |= document.is_enabled(&keys.enabled);
+        let taken = keys.take(document, surroundings);
+        let mut name = |environment, lane| {
+            let (app, provider) = (document.app().unwrap_or_default(), keys.id.provider());
+            if let Some(id) = LaneId::of(app, provider, environment) {
+                self.of_config.insert(id, lane);
+            } else {
+                document.refuse_whole(format!(
+                    "over {LANES_MAX} lanes have been named since the start; restart the daemon"
+                ));
+            }
+        };
+        let others = taken.as_ref().map(LaneConfig::in_other_environments);
+        name(None, taken);
+        for (environment, lane) in others.into_iter().flatten() {
+            name(Some(environment), Some(lane));
         }
     }
 }

@@ -244,10 +244,12 @@ impl Daemon {
         let heartbeat = journal.heartbeat();
         self.backlog.open(journal);
         settle_last_lines(config, &self.logs, &self.backlog);
+        self.know_removed();
         let (lanes, logs, register) = (self.lanes.get(), &self.logs, &self.register);
         let absent = lanes.absent().map(|id| {
             let limits = lane_making::limits(config, id);
-            Absent::new((id, lanes.stats(id)), limits, logs, register)
+            let absent = Absent::new((id, lanes.stats(id)), limits, logs, register);
+            absent.lacking(lane_making::lack(config, id))
         });
         let absent = absent.collect();
         let feeder = Feeder::connect(&self.backlog, &lanes, absent, logs, register)

@@ -398,6 +398,11 @@ impl Journal {
         self.catalogue.unfed(lane)
     }
 
+    /// The lanes that have pushes which are still to be fed, whether they are served or not.
+    pub fn lanes_unfed(&self) -> Vec<LaneId> {
+        self.catalogue.lock().index.lanes_unfed()
+    }
+
     /// How many pushes are outstanding, those that are still to be fed among them.
     pub fn outstanding(&self) -> u64 {
         self.catalogue.lock().index.outstanding()

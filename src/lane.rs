@@ -147,7 +147,7 @@ impl Lane {
     }
 
     /// What is counted of the lane.
-    pub fn stats(&self) -> &LaneStats {
+    pub fn stats(&self) -> &Arc<LaneStats> {
         &self.stats
     }
 

@@ -35,7 +35,7 @@ const EXPIRY_WARNING: i64 = 30 * 86_400;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The configuration's key that names it; empty for what no key names.
-    pub key: &'static str,
+    pub key: String,
     /// The file, unless the text says which.
     pub path: Option<PathBuf>,
     /// What there is to say; what follows a `; ` is what to do.
@@ -43,17 +43,17 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn at(key: &'static str, path: &Path, text: impl fmt::Display) -> Self {
+    fn at(key: &str, path: &Path, text: impl fmt::Display) -> Self {
         Self {
-            key,
+            key: key.to_owned(),
             path: Some(path.to_owned()),
             text: text.to_string(),
         }
     }
 
-    fn of_key(key: &'static str, text: impl fmt::Display) -> Self {
+    fn of_key(key: &str, text: impl fmt::Display) -> Self {
         Self {
-            key,
+            key: key.to_owned(),
             path: None,
             text: text.to_string(),
         }
@@ -137,11 +137,11 @@ pub fn apns(
     now: Moment,
 ) -> Result<Found<Apns>, Vec<Finding>> {
     let mut doubts = Vec::new();
-    let who = who(&own.credential, now, &mut doubts);
-    let roots = roots("ios.ca_path", lane.ca_path.as_deref(), system, now);
+    let who = who(&own.credential, &lane.section, now, &mut doubts);
+    let roots = roots(lane, system, now);
     let ((identity, certificate), roots) = both(who, roots, &mut doubts)?;
     let tls = tls::client_config(&roots, certificate, &[tls::ALPN_H2]);
-    let tls = tls.map_err(|error| vec![Finding::of_key("ios", error)])?;
+    let tls = tls.map_err(|error| vec![Finding::of_key(&lane.section, error)])?;
     let value = Apns { identity, tls };
     Ok(Found { value, doubts })
 }
@@ -158,12 +158,12 @@ pub fn fcm(
     now: Moment,
 ) -> Result<Found<Fcm>, Vec<Finding>> {
     let mut doubts = Vec::new();
-    let credential = google_credential(own, &mut doubts);
-    let roots = roots("android.ca_path", lane.ca_path.as_deref(), system, now);
+    let credential = google_credential(own, &lane.section, &mut doubts);
+    let roots = roots(lane, system, now);
     let ((credential, project, path), roots) = both(credential, roots, &mut doubts)?;
     let tls = |protocols: &[&[u8]]| {
         let tls = tls::client_config(&roots, None, protocols);
-        tls.map_err(|error| vec![Finding::of_key("android", error)])
+        tls.map_err(|error| vec![Finding::of_key(&lane.section, error)])
     };
     let value = Fcm {
         credential,
@@ -216,6 +216,7 @@ type Certificate = Option<Identity>;
 
 fn who(
     credential: &ApnsCredential,
+    section: &str,
     now: Moment,
     doubts: &mut Vec<Finding>,
 ) -> Result<(ApnsIdentity, Certificate), Vec<Finding>> {
@@ -225,13 +226,14 @@ fn who(
             key_id,
             team_id,
         } => {
-            let key = "ios.token_auth_key_path";
+            let key = &*format!("{section}.token_auth_key_path");
             let file = read(key, key_path, Wanted::SigningKey).map_err(one)?;
             let signing_key = SigningKey::from_pem(&file, key_id, team_id).map_err(|error| {
                 let wanted = Wanted::SigningKey;
                 vec![unusable((key, key_path), &file, wanted, error)]
             })?;
-            doubts.extend(other_id(key_path, key_id).map(|text| Finding::at(key, key_path, text)));
+            let doubt = other_id(key_path, key_id, section);
+            doubts.extend(doubt.map(|text| Finding::at(key, key_path, text)));
             Ok((ApnsIdentity::Key(signing_key), None))
         }
         ApnsCredential::Certificate {
@@ -239,7 +241,8 @@ fn who(
             key_path,
             passphrase,
         } => {
-            let (of_chain, of_key) = ("ios.pem_cert_path", "ios.pem_key_path");
+            let of = |name| format!("{section}.{name}");
+            let (of_chain, of_key) = (&*of("pem_cert_path"), &*of("pem_key_path"));
             let chain = read(of_chain, cert_path, Wanted::Certificate);
             let key = read(of_key, key_path, Wanted::CertificateKey);
             let (chain, key) = both(chain.map_err(one), key.map_err(one).map(alone), doubts)?;
@@ -286,19 +289,20 @@ fn who(
 }
 
 /// What is to be said of a signing key whose file is called after another key.
-fn other_id(path: &Path, key_id: &str) -> Option<String> {
+fn other_id(path: &Path, key_id: &str, section: &str) -> Option<String> {
     let name = path.file_stem()?.to_str()?.strip_prefix("AuthKey_")?;
     let is_id = name.len() == key_id.len() && name.bytes().all(|it| it.is_ascii_alphanumeric());
     (is_id && name != key_id).then(|| {
         format!(
-            "by its name the file is key {name}, and ios.token_auth_key_id is {key_id}; Apple \
-             refuses every push as InvalidProviderToken if that is not the file's key"
+            "by its name the file is key {name}, and {section}.token_auth_key_id is {key_id}; \
+             Apple refuses every push as InvalidProviderToken if that is not the file's key"
         )
     })
 }
 
 fn google_credential(
     own: &FcmConfig,
+    section: &str,
     doubts: &mut Vec<Finding>,
 ) -> Result<(GoogleCredential, Option<String>, ProjectPath), Vec<Finding>> {
     let path_of = |project: &str| ProjectPath::from(fcm::path(project));
@@ -311,7 +315,7 @@ fn google_credential(
             return Ok((GoogleCredential::MetadataServer(server), project, path));
         }
     };
-    let key = "android.service_account_path";
+    let key = &*format!("{section}.service_account_path");
     let wrong = |error: &dyn fmt::Display| vec![Finding::at(key, path, error)];
     let file = read(key, path, Wanted::ServiceAccount).map_err(one)?;
     let unusable = |error: &dyn fmt::Display| {
@@ -322,10 +326,11 @@ fn google_credential(
     let credential = credential.map_err(|error| unusable(&error))?;
     let project = own.project_id.as_deref().or(credential.project_id());
     let Some(project) = project.map(str::to_owned) else {
-        return Err(wrong(&"it names no project_id; set android.project_id"));
+        let text = format!("it names no project_id; set {section}.project_id");
+        return Err(wrong(&text));
     };
     check_project_id(&project)
-        .map_err(|error| vec![Finding::of_key("android.project_id", error)])?;
+        .map_err(|error| vec![Finding::of_key(&format!("{section}.project_id"), error)])?;
     doubts.extend(credential.doubt().map(|text| Finding::at(key, path, text)));
     let path = path_of(&project);
     Ok((credential, Some(project), path))
@@ -333,14 +338,14 @@ fn google_credential(
 
 /// Whom we trust; the doubts are those about the file of our own.
 fn roots(
-    key: &'static str,
-    path: Option<&Path>,
+    lane: &LaneConfig,
     system: &SystemRoots,
     now: Moment,
 ) -> Result<(Roots, Vec<Finding>), Vec<Finding>> {
+    let key = &*format!("{}.ca_path", lane.section);
     let mut doubts = Vec::new();
     let mut own = Vec::new();
-    if let Some(path) = path {
+    if let Some(path) = &lane.ca_path {
         let file = read(key, path, Wanted::Authorities).map_err(one)?;
         let found = tls::authorities(&file)
             .map_err(|error| vec![unusable((key, path), &file, Wanted::Authorities, error)])?;
@@ -382,7 +387,7 @@ fn both<A, B>(
 }
 
 /// What is said of a file with many certificates.
-fn first_at(key: &'static str, path: &Path, doubtful: Vec<String>) -> Vec<Finding> {
+fn first_at(key: &str, path: &Path, doubtful: Vec<String>) -> Vec<Finding> {
     let told = tls::first_doubts(doubtful).into_iter();
     told.map(|text| Finding::at(key, path, text)).collect()
 }
@@ -448,7 +453,7 @@ fn date(at: i64) -> String {
 
 /// What is said of a file that cannot be used: what it is, if that is known, else the error.
 fn unusable(
-    (key, path): (&'static str, &Path),
+    (key, path): (&str, &Path),
     file: &[u8],
     wanted: Wanted,
     error: impl fmt::Display,
@@ -460,7 +465,7 @@ fn unusable(
 }
 
 /// Reads a file that is to be of that kind, without its byte order mark.
-fn read(key: &'static str, path: &Path, wanted: Wanted) -> Result<Vec<u8>, Finding> {
+fn read(key: &str, path: &Path, wanted: Wanted) -> Result<Vec<u8>, Finding> {
     let most = match wanted {
         Wanted::Certificate | Wanted::CertificateKey | Wanted::Authorities => MAX_PEM_FILE,
         Wanted::SigningKey | Wanted::ServiceAccount | Wanted::Text => KEY_FILE_MAX,
@@ -468,7 +473,7 @@ fn read(key: &'static str, path: &Path, wanted: Wanted) -> Result<Vec<u8>, Findi
     Ok(without_mark(&bytes(key, path, most)?).to_vec())
 }
 
-fn bytes(key: &'static str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
+fn bytes(key: &str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
     let file = regular::read(path, most)
         .map_err(|error| Finding::at(key, path, format_args!("cannot be read: {error}")))?;
     if file.len() > most {

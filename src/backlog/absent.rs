@@ -40,7 +40,13 @@ pub struct Absent {
     sweep: Option<Sweep>,
     /// Those that the last sweep has left.
     left: u64,
+    lack: &'static str,
 }
+
+/// Why a lane is not served whose section says so.
+pub const DISABLED: &str = "is disabled";
+/// Why a lane is not served that has no section.
+pub const REMOVED: &str = "is not in the configuration";
 
 /// One look at all of them.
 #[derive(Debug)]
@@ -74,7 +80,14 @@ impl Absent {
             due: moment::now(),
             sweep: None,
             left: u64::MAX,
+            lack: DISABLED,
         }
+    }
+
+    /// The same, of a lane that is not served for another reason: [`DISABLED`] or [`REMOVED`].
+    #[must_use]
+    pub fn lacking(self, lack: &'static str) -> Self {
+        Self { lack, ..self }
     }
 
     /// The lane that the pushes are for.
@@ -86,10 +99,14 @@ impl Absent {
     pub fn told(&self, backlog: &Backlog) -> Option<String> {
         let unfed = Some(backlog.unclaimed(self.id)).filter(|unfed| *unfed > 0)?;
         let stay = count::of(unfed, "push to it stays", "pushes to it stay");
+        let (id, lack) = (self.id, self.lack);
+        let until = if lack == REMOVED {
+            "there again"
+        } else {
+            "enabled"
+        };
         Some(format!(
-            "{} is disabled: {stay} in the journal until it is enabled, or until their time has \
-             passed",
-            self.id,
+            "{id} {lack}: {stay} in the journal until it is {until}, or until their time has passed"
         ))
     }
 

@@ -46,14 +46,19 @@ pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Ve
                 named::fcm(lane, own, &system, now).map(|found| ask_fcm(lane, found.value, &clock))
             }
         };
-        (id, provider::of(id.provider()).name(), asked)
+        let name = provider::of(id.provider()).name();
+        (id, format!("{}.enabled", lane.section), name, asked)
     });
     let mut asked: Vec<_> = asked.collect();
     asked.sort_by_key(|(id, ..)| *id);
     let apart = clock.apart(Moment::now());
     let mut findings = Vec::new();
-    for (id, name, asked) in asked {
-        let (key, apart) = (&*format!("{id}.enabled"), apart.as_deref());
+    for (id, key, name, asked) in asked {
+        let (key, apart) = (&*key, apart.as_deref());
+        // Of several lanes to one provider each is named.
+        let of_lane = format!("{name} of {id}");
+        let is_default = id.app().is_empty() && id.environment().is_none();
+        let name = if is_default { name } else { &of_lane };
         findings.push(match asked {
             Ok(found) => report(source, (key, name), found, apart),
             Err(_) if has_error(told) => {

@@ -2,11 +2,12 @@
 //!
 //! Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::key::InForce;
 use super::section::Section;
-use super::{Bind, Config, Core, Key, Value, sections};
+use super::{Bind, Config, Core, Key, Setting, Value, sections};
 
 /// A key whose value differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,44 +67,53 @@ impl Config {
             log: sections::LOG.reloaded(&self.log, new.log, &stays),
         };
         let (before, after) = (self.effective(), in_force.effective());
-        let value_in = |settings: &[super::Setting], path: &str| {
-            let found = settings.iter().find(|known| known.key.path() == path);
-            found.map(|setting| setting.value.clone())
+        let values = |settings: &[Setting]| -> BTreeMap<String, Value> {
+            let pairs = settings.iter().map(|it| (it.path(), it.value.clone()));
+            pairs.collect()
+        };
+        let (was_in, new_in, written_in) = (values(&before), values(&after), values(&written));
+        // A lane that is not in the file is not enabled there.
+        let is_on = |values: &BTreeMap<String, Value>, section: &str| {
+            values.get(&format!("{section}.enabled")) == Some(&Value::Flag(true))
         };
         // What a lane has besides comes and goes with it.
-        let goes_along = |key: &Key| {
-            let flag = format!("{}.enabled", key.section);
-            key.name != "enabled" && value_in(&before, &flag) != value_in(&after, &flag)
+        let goes_along = |setting: &&Setting| {
+            let section = setting.section();
+            setting.key.name != "enabled" && is_on(&was_in, &section) != is_on(&new_in, &section)
+        };
+        let absent = |setting: &Setting| match setting.key.name {
+            "enabled" => Value::Flag(false),
+            _ => Value::Absent,
         };
         let mut changes = Vec::new();
-        for setting in written.iter().filter(|it| !goes_along(it.key)) {
-            let key = setting.key.path();
-            let was = value_in(&before, &key).unwrap_or(Value::Absent);
-            let is_shown = value_in(&after, &key).is_some();
-            if was == setting.value || !is_shown {
+        for setting in written.iter().filter(|it| !goes_along(it)) {
+            let key = setting.path();
+            let was = was_in.get(&key).cloned();
+            let was = was.unwrap_or_else(|| absent(setting));
+            let Some(now) = new_in.get(&key).filter(|_| was != setting.value) else {
                 continue;
-            }
-            let is_applied = value_in(&after, &key).as_ref() == Some(&setting.value);
+            };
             changes.push(Change {
                 key,
                 was,
                 new: setting.value.clone(),
-                effect: if is_applied {
+                effect: if *now == setting.value {
                     Effect::Applied
                 } else {
                     Effect::NeedsRestart
                 },
             });
         }
-        // What the new one does not have at all: the other kind of credential.
-        for setting in before.iter().filter(|it| !goes_along(it.key)) {
-            let key = setting.key.path();
-            let is_gone = value_in(&written, &key).is_none() && value_in(&after, &key).is_none();
-            if is_gone && setting.value != Value::Absent {
+        // What the new one does not have at all: the other kind of credential, a whole app.
+        for setting in before.iter().filter(|it| !goes_along(it)) {
+            let key = setting.path();
+            let is_gone = !written_in.contains_key(&key) && !new_in.contains_key(&key);
+            let new = absent(setting);
+            if is_gone && setting.value != new {
                 changes.push(Change {
                     key,
                     was: setting.value.clone(),
-                    new: Value::Absent,
+                    new,
                     effect: Effect::Applied,
                 });
             }

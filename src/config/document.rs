@@ -5,6 +5,9 @@
     deny(clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+mod apps;
+mod forks;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::Display;
@@ -34,6 +37,8 @@ pub(super) struct Document<'t> {
     table: DeTable<'t>,
     /// All keys that a file may have.
     known: &'static [&'static Key],
+    /// The app whose sections are being taken, if not the default one's.
+    app: Option<String>,
     /// systemd's directory of credentials.
     credentials: Option<PathBuf>,
     /// Whether credentials have to be named, and to be there.
@@ -76,6 +81,7 @@ impl<'t> Document<'t> {
             hidden: excerpt::hidden(&table, is_there, known),
             table,
             known,
+            app: None,
             credentials: None,
             needs_credentials: true,
             is_there,
@@ -335,47 +341,6 @@ impl<'t> Document<'t> {
         known.any(|section| self.table.contains_key(section))
     }
 
-    /// The fork's key that the file gives in the place of ours, and its value as the file would
-    /// spell it here; `None` for a value that no message may show.
-    pub(super) fn forked(&self, key: &Key) -> Option<(String, Option<String>)> {
-        let of = |section: &str, name: &str| {
-            let section = self.table.get(section)?.as_ref().as_table()?;
-            Some(section.get(name)?.as_ref())
-        };
-        if (key.section, key.name) == ("android", "enabled") {
-            // In that fork, [android] is the API that is closed.
-            let is_on = of(FCM_V1, key.name)?.as_bool()?;
-            let is_other = self.bare_flag(key) == Some(false);
-            return (is_on && is_other)
-                .then(|| (format!("{FCM_V1}.{}", key.name), Some(is_on.to_string())));
-        }
-        if self.has_text(key) {
-            return None;
-        }
-        key.forks.iter().find_map(|(section, name)| {
-            let value = of(section, name)?;
-            let text = value.as_str().filter(|text| !text.is_empty())?;
-            let hides =
-                excerpt::holds_key(value) || excerpt::is_no_file_of(key, text, self.is_there);
-            Some((
-                format!("{section}.{name}"),
-                (!hides).then(|| toml_string(text)),
-            ))
-        })
-    }
-
-    /// The keys of sections that only forks have and that some of these keys are of, less these.
-    pub(super) fn rest_of(&self, carried: &[String]) -> Vec<String> {
-        let of = |name: &str| format!("{FCM_V1}.{name}");
-        let is_there = carried.iter().any(|path| path.starts_with(FCM_V1));
-        let section = self.table.get(FCM_V1).and_then(|it| it.as_ref().as_table());
-        let names = section.into_iter().flat_map(|section| section.keys());
-        let paths = names.map(|name| of(name.as_ref()));
-        paths
-            .filter(|path| is_there && !carried.contains(path) && *path != of("enabled"))
-            .collect()
-    }
-
     /// What the file says of a flag, if it is one.
     pub(super) fn bare_flag(&self, key: &Key) -> Option<bool> {
         self.value(key)?.as_ref().as_bool()
@@ -431,11 +396,7 @@ impl<'t> Document<'t> {
     }
 
     fn value(&self, key: &Key) -> Option<&Spanned<DeValue<'t>>> {
-        self.table
-            .get(key.section)?
-            .as_ref()
-            .as_table()?
-            .get(key.name)
+        self.section_table(key)?.get(key.name)
     }
 
     /// The string that the file gives the key, if it is one.
@@ -474,8 +435,8 @@ impl<'t> Document<'t> {
     fn about(&self, key: &Key, sentence: impl Display) -> (String, Option<String>) {
         let (sentence, help) = with_help(&sentence.to_string());
         let text = match self.shown(key) {
-            Some(value) => format!("{} = {value}: {sentence}", key.path()),
-            None => format!("{}: {sentence}", key.path()),
+            Some(value) => format!("{} = {value}: {sentence}", self.path(key)),
+            None => format!("{}: {sentence}", self.path(key)),
         };
         (text, help)
     }

@@ -1,5 +1,6 @@
 //! What is known of one key of the file.
 
+use super::keys::APPS;
 use crate::push::Provider;
 
 /// One key of the file.
@@ -111,6 +112,14 @@ impl Key {
     /// The key with its section, as messages name it: `core.port`.
     pub fn path(&self) -> String {
         format!("{}.{}", self.section, self.name)
+    }
+
+    /// The section that the key stands in of an app, of the default one if that is empty.
+    pub(super) fn section_in(&self, app: &str) -> String {
+        match app {
+            "" => self.section.to_owned(),
+            app => format!("{APPS}.{app}.{}", self.section),
+        }
     }
 
     /// Whether it is there for Gaurun's files alone.

@@ -44,6 +44,13 @@ pub(super) const KEEPALIVE_TIMEOUT_MAX: u64 = 24 * 3600;
 /// Idle connections at most; the key has no effect, so any number that Gaurun took will do.
 pub(super) const KEEPALIVE_CONNS_MAX: u64 = 1_000_000;
 
+/// Our limit: apps beside the default one. Each has lanes of its own, which every look at all lanes
+/// visits.
+pub const APPS_MAX: usize = 200;
+
+/// The table of the sections of further apps.
+pub(super) const APPS: &str = "apps";
+
 /// Whose callers' ways are kept.
 pub(super) const GAURUN: &str = "gaurun";
 /// The section that Gaurun's later branch has for FCM HTTP v1, beside the closed API's `[android]`.
@@ -55,10 +62,16 @@ pub(super) const CA_PATH_MEANING: &str =
 pub(super) const DESTINATION_FORM: &str = "\"stdout\", \"stderr\", \"discard\", or a path";
 
 /// The sections, in the order of the documentation, each with its meaning.
-pub static SECTIONS: [(&str, &str); 5] = [
+pub static SECTIONS: [(&str, &str); 6] = [
     ("core", "The API, the queues and the process"),
     ("ios", "Apple's APNs"),
     ("android", "Google's FCM HTTP v1"),
+    (
+        APPS,
+        "Apps beside the one of [ios] and [android], which is the app default: the sections \
+         [apps.NAME.ios] and [apps.NAME.android] have the same keys. NAME is up to 32 lower-case \
+         letters, digits, hyphens and underscores",
+    ),
     (
         "journal",
         "What was accepted and is not settled, kept over crashes",

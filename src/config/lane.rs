@@ -1,4 +1,4 @@
-//! `[ios]` and `[android]`: a lane's section, of which each lane has one.
+//! `[ios]` and `[android]`, and those of further apps: what lanes are served by.
 
 pub(super) mod apns;
 pub(super) mod fcm;
@@ -19,16 +19,21 @@ use super::keys::{
 use super::section::{Section, Surroundings, section};
 use super::value::{FromFile, ToValue, Value};
 use super::{ProviderUrl, Secret};
-use crate::push::LaneId;
 use crate::push::Provider::{Apns, Fcm};
+use crate::push::{ApnsEnvironment, LaneId};
 
 section! {
-    /// What a lane is served by: `[ios]` or `[android]`, enabled and complete.
+    /// What a lane is served by: `[ios]`, `[android]` or one of those of an app, enabled and
+    /// complete.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct LaneConfig, keys LaneKeys of (id: LaneId),
     by (keys, document, surroundings), shown of lane:
 
-    enabled = Key::flag(true, each(id, "Pushes to APNs", "Pushes to FCM")),
+    enabled = each(
+        id,
+        Key::flag(true, "Pushes to APNs"),
+        Key::flag(true, "Pushes to FCM").in_forks(&[(FCM_V1, "enabled")]),
+    ),
     shown Some(Value::Flag(true));
     pem_cert_path = Key::file(
         "Certificate authentication: PEM file with the certificate and its chain",
@@ -70,7 +75,14 @@ section! {
         "Pushes to Apple's development environment; false for apps from the App Store",
     )
     .only_of(Apns),
-    shown lane.apns().map(|apns| apns.sandbox.value());
+    shown lane.apns().filter(|apns| apns.environments.is_empty()).map(|apns| apns.sandbox.value());
+    environments = Key::list(
+        "\"production\", \"sandbox\" or both",
+        "Apple's environments that the app's builds are in, in the place of `sandbox`: of both, the \
+         first is meant where a notification names none",
+    )
+    .only_of(Apns),
+    shown lane.apns().map(|apns| apns.environments.value());
     topic = Key::text(
         "",
         "up to 255 letters, digits, dots, hyphens and underscores",
@@ -224,6 +236,8 @@ section! {
     => parts:
     /// What is the provider's own: who we are to it, and where the pushes go.
     pub provider: ProviderConfig { ProviderConfig::take(keys, document, surroundings) } of enabled;
+    /// The section that says all that, without brackets: `ios`, `apps.shop.ios`.
+    pub section: String { Some(document.section(&keys.enabled)) } of enabled;
 }
 
 /// What one provider has, and the other has not.
@@ -250,6 +264,19 @@ impl LaneConfig {
             ProviderConfig::Fcm(fcm) => Some(fcm),
             ProviderConfig::Apns(_) => None,
         }
+    }
+
+    /// The lanes of the same section in its other environments.
+    pub(super) fn in_other_environments(&self) -> Vec<(ApnsEnvironment, Self)> {
+        let named = self.apns().map(|apns| apns.environments.iter().copied());
+        let lane = |environment| {
+            let mut lane = self.clone();
+            if let ProviderConfig::Apns(apns) = &mut lane.provider {
+                apns.sandbox = environment == ApnsEnvironment::Sandbox;
+            }
+            (environment, lane)
+        };
+        named.into_iter().flatten().skip(1).map(lane).collect()
     }
 
     /// The files that connections are made with: the credential's, and whom to trust.
@@ -328,7 +355,7 @@ impl ProviderConfig {
         surroundings: &Surroundings<'_>,
     ) -> Option<Self> {
         document.number(&keys.keepalive_conns);
-        if document.flag(&keys.enabled) && document.has(&keys.keepalive_conns) {
+        if document.is_enabled(&keys.enabled) && document.has(&keys.keepalive_conns) {
             document.warn(&keys.keepalive_conns, NO_EFFECT);
         }
         match keys.id.provider() {
@@ -341,7 +368,7 @@ impl ProviderConfig {
 fn take_timeout(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<Duration> {
     let timeout = Duration::take(document, &keys.timeout)?;
     let least = Duration::from_secs(each(keys.id, 0, FCM_TIMEOUT_MIN));
-    if timeout < least && document.flag(&keys.enabled) {
+    if timeout < least && document.is_enabled(&keys.enabled) {
         document.warn(
             &keys.timeout,
             format_args!(

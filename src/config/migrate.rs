@@ -6,7 +6,7 @@ use std::path::Path;
 use super::ConfigError;
 use super::document::Document;
 use super::key::{Allowed, Key, Migration};
-use super::keys::{FCM_V1, GAURUN, SECTIONS};
+use super::keys::{APPS, FCM_V1, GAURUN, SECTIONS};
 use super::problem::Shown;
 use super::sections::{self, all_keys};
 use crate::pasted::IS_CONTENT;
@@ -20,9 +20,9 @@ use crate::texts::toml_string;
 ///
 /// When the text is no TOML, or has none of Gaurun's sections.
 pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<String, ConfigError> {
-    let document = Document::parse(file, text, is_there, sections::all())?;
+    let mut document = Document::parse(file, text, is_there, sections::all())?;
     if !document.has_section() {
-        let known: Vec<&str> = SECTIONS.iter().map(|(section, _)| *section).collect();
+        let known: Vec<&str> = gauruns().collect();
         let known = known.join(", ");
         let text =
             format!("has none of the sections {known} and {FCM_V1}; name Gaurun's configuration");
@@ -37,7 +37,7 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
         ),
     );
     let mut carried = Vec::new();
-    for (section, _) in SECTIONS {
+    for section in gauruns().filter(|section| document.means(section)) {
         line(&mut out, &format!("\n[{section}]"));
         for key in all_keys().filter(|key| key.section == section) {
             match document.forked(key) {
@@ -50,6 +50,20 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
         }
     }
     let rest = document.rest_of(&carried);
+    for app in document.apps() {
+        document.enter(Some(app));
+        for keys in sections::LANES {
+            if document.has_section_of(&keys.enabled) {
+                line(
+                    &mut out,
+                    &format!("\n[{}]", document.section(&keys.enabled)),
+                );
+                keys.own()
+                    .for_each(|key| write_key(&mut out, &document, key));
+            }
+        }
+    }
+    document.enter(None);
     let (problems, warnings) = document.findings();
     let warnings = warnings.into_iter().map(|warning| warning.diagnostic);
     let left_out: Vec<String> = problems
@@ -76,8 +90,14 @@ pub fn migrate(file: &str, text: &str, is_there: fn(&Path) -> bool) -> Result<St
     Ok(out)
 }
 
+/// The sections that Gaurun's file has too.
+fn gauruns() -> impl Iterator<Item = &'static str> {
+    let sections = SECTIONS.iter().map(|(section, _)| *section);
+    sections.filter(|section| *section != APPS)
+}
+
 fn write_key(out: &mut String, document: &Document<'_>, key: &'static Key) {
-    let (name, path) = (key.name, key.path());
+    let (name, path) = (key.name, document.path(key));
     let written = document.spelt(key);
     match (translation(document, key), written) {
         (Translation::Kept, Some(value)) => line(out, &format!("{name} = {value}")),
@@ -148,7 +168,7 @@ fn is_about(finding: &str, fork: &str) -> bool {
 /// What is said of another key of the section that only a fork has.
 fn instead_of(path: &str) -> &'static str {
     let name = path.split_once('.').map_or("", |(_, name)| name);
-    if all_keys().any(|key| (key.section, key.name) == ("android", name)) {
+    if sections::ANDROID.own().any(|key| key.name == name) {
         "the key of that name below [android] holds for FCM HTTP v1 too"
     } else {
         "Sterna has no such key"
@@ -179,8 +199,10 @@ fn translation(document: &Document<'_>, key: &'static Key) -> Translation {
         Migration::ByDefault => return Translation::ByDefault,
     }
     match (key.section, key.name) {
-        ("android", "service_account_path")
-            if is_on(&sections::ANDROID.enabled) && !document.has_text(key) =>
+        (_, name)
+            if name == sections::ANDROID.service_account_path.name
+                && is_on(&sections::ANDROID.enabled)
+                && !document.has_text(key) =>
         {
             Translation::Added(
                 format!("{} = {}", key.name, toml_string(ACCOUNT_PATH)),

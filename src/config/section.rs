@@ -118,7 +118,10 @@ macro_rules! section {
                 ];
                 let shown = values.into_iter();
                 shown
-                    .filter_map(|(key, value)| Some($crate::config::Setting { key, value: value? }))
+                    .filter_map(|(key, value)| {
+                        let (app, value) = ("", value?);
+                        Some($crate::config::Setting { app, key, value })
+                    })
                     .collect()
             }
 

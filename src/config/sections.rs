@@ -14,12 +14,12 @@ use super::section::Section;
 use crate::push::LaneId;
 
 pub(super) static CORE: CoreKeys = CoreKeys::of("core");
-pub(super) static IOS: LaneKeys = LaneKeys::of("ios", LaneId::IOS);
-pub(super) static ANDROID: LaneKeys = LaneKeys::of("android", LaneId::ANDROID);
+pub(super) static IOS: LaneKeys = LaneKeys::of(LaneId::IOS.name(), LaneId::IOS);
+pub(super) static ANDROID: LaneKeys = LaneKeys::of(LaneId::ANDROID.name(), LaneId::ANDROID);
 pub(super) static JOURNAL: JournalKeys = JournalKeys::of("journal");
 pub(super) static LOG: LogKeys = LogKeys::of("log");
 
-/// The section of each lane.
+/// The sections of an app, of which each makes its lanes to one provider.
 pub(super) static LANES: [&LaneKeys; 2] = [&IOS, &ANDROID];
 
 /// Every key, in the order of the documentation.

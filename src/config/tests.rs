@@ -106,8 +106,10 @@ fn credentials_alone_are_a_configuration() {
                             team_id: "TEAM123456".into(),
                         },
                         sandbox: true,
+                        environments: Vec::new(),
                         topic: Some("com.example.app".into()),
                     }),
+                    section: "ios".to_owned(),
                 }),
             ),
             (
@@ -126,6 +128,7 @@ fn credentials_alone_are_a_configuration() {
                         },
                         project_id: None,
                     }),
+                    section: "android".to_owned(),
                 }),
             ),
         ]),
@@ -500,6 +503,7 @@ fn toml_string(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+mod apps;
 mod callers;
 mod changes;
 mod credentials;

@@ -10,16 +10,31 @@ use std::time::Duration;
 use super::document::Document;
 use super::key::Key;
 use super::{ProviderUrl, Secret};
-use crate::push::Node;
+use crate::push::{ApnsEnvironment, Node};
 use crate::texts::{toml_list, toml_string};
 
 /// A key and what is in force for it.
 #[derive(Clone, Debug)]
 pub struct Setting {
+    /// The app whose section the key stands in; empty for the default one, and where it is no
+    /// app's.
+    pub app: &'static str,
     /// The key.
     pub key: &'static Key,
     /// Its value.
     pub value: Value,
+}
+
+impl Setting {
+    /// The section that the key stands in, without brackets: `ios`, `apps.shop.ios`.
+    pub fn section(&self) -> String {
+        self.key.section_in(self.app)
+    }
+
+    /// The key with its section, as messages name it: `core.port`, `apps.shop.ios.topic`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section(), self.key.name)
+    }
 }
 
 /// What is in force for a key.
@@ -183,6 +198,12 @@ impl ToValue for String {
 impl ToValue for Vec<String> {
     fn value(&self) -> Value {
         Value::List(self.clone())
+    }
+}
+
+impl ToValue for Vec<ApnsEnvironment> {
+    fn value(&self) -> Value {
+        Value::List(self.iter().map(|it| it.word().to_owned()).collect())
     }
 }
 

@@ -1,8 +1,8 @@
-//! Lanes that a reload enables and disables.
+//! Lanes that a reload enables and disables, adds and removes.
 //!
-//! One that is disabled takes nothing more from the next request on. What it has sent is answered;
-//! what it has not stays in the journal, where it is looked after as at a start without the lane.
-//! Without a journal it is sent first: nothing else would keep it.
+//! One that is disabled, or whose section is gone, takes nothing more from the next request on.
+//! What it has sent is answered; what it has not stays in the journal, where it is looked after as
+//! at a start without the lane. Without a journal it is sent first: nothing else would keep it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use ::log::Level;
 
 use super::ending::{ANSWERS_WITHIN, await_answers};
-use super::lane_making::limits;
+use super::lane_making::{self, limits};
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::backlog::Absent;
 use crate::config::Config;
@@ -43,6 +43,12 @@ impl Daemon {
         };
         let gone: Vec<_> = lanes.serving().filter(is_gone).map(Arc::clone).collect();
         let mut turned = lanes.as_ref().clone();
+        for running in &new {
+            turned.know(running.id(), || Arc::clone(running.lane.stats()));
+        }
+        for id in config.known() {
+            turned.know(id, Arc::default);
+        }
         for running in &gone {
             turned.let_finish(running.id());
         }
@@ -67,7 +73,7 @@ impl Daemon {
             told.extend(if keeps {
                 self.put_away(running, config)
             } else {
-                finishes(running)
+                finishes(running, lane_making::lack(config, running.id()))
             });
         }
         told
@@ -112,16 +118,17 @@ impl Daemon {
         let mut turned = lanes.as_ref().clone();
         turned.forget_finished(|leaving| !Arc::ptr_eq(leaving, running));
         self.lanes.set(turned);
-        let known = (id, lanes.stats(id));
+        let (known, lack) = ((id, lanes.stats(id)), lane_making::lack(config, id));
         let absent = Absent::new(known, limits(config, id), &self.logs, &self.register);
+        let absent = absent.lacking(lack);
         let told = match stay {
             Some(true) => absent.told(&self.backlog),
             Some(false) => Some(format!(
-                "{id} is disabled: what it had taken from the journal stays there until the next \
+                "{id} {lack}: what it had taken from the journal stays there until the next \
                  start, since a push log or the journal cannot be written"
             )),
             None => Some(format!(
-                "{id} is disabled: what it has stays in the journal, perhaps until the next start; \
+                "{id} {lack}: what it has stays in the journal, perhaps until the next start; \
                  how much that is cannot be said yet, since a push log or the disk is slow"
             )),
         };
@@ -129,6 +136,16 @@ impl Daemon {
             feeder.keep(absent);
         }
         told.map(|line| (Level::Warn, line))
+    }
+
+    /// Knows the lanes that the configuration has no more and the journal has pushes for.
+    pub(super) fn know_removed(&self) {
+        let lanes = self.lanes.get();
+        let mut turned = lanes.as_ref().clone();
+        for id in self.backlog.lanes_unclaimed() {
+            turned.know(id, Arc::default);
+        }
+        self.lanes.set(turned);
     }
 
     /// Counts with what waits in the journal what came to a lane after it was put away.
@@ -175,11 +192,11 @@ impl Daemon {
 }
 
 /// What is said of a lane that no journal takes the pushes of.
-fn finishes(running: &RunningLane) -> Option<(Level, String)> {
+fn finishes(running: &RunningLane, lack: &str) -> Option<(Level, String)> {
     let outstanding = running.lane.room().outstanding() as u64;
     let are = count::of(outstanding, "push is sent", "pushes are sent");
     let line = format!(
-        "{} is disabled: {are} first, since no journal keeps what it has",
+        "{} {lack}: {are} first, since no journal keeps what it has",
         running.lane
     );
     (outstanding > 0).then_some((Level::Warn, line))

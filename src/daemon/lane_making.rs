@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::routes::{self, SharedRoots};
 use super::state_directory::StateDirectory;
 use super::{StartError, StartErrorKind};
+use crate::backlog::{DISABLED, REMOVED};
 use crate::config::{self, Config};
 use crate::delivery::credential_files::CredentialFiles;
 use crate::delivery::policy::Limits;
@@ -28,7 +29,7 @@ pub(super) fn routes(
     let mut problems = Vec::new();
     let roots = SharedRoots::default();
     for (id, lane) in config.enabled() {
-        let files = routes::credential_files(lane, roots.clone(), directory);
+        let files = routes::credential_files(id, lane, roots.clone(), directory);
         match files.route() {
             Ok(route) => routes.push((id, files, route)),
             Err(error) => problems.push(error.to_string()),
@@ -93,7 +94,7 @@ pub(super) fn lane_of_files(
     limits: Limits,
     (directory, logs, register): (&StateDirectory, &Logs, &Arc<Register>),
 ) -> Result<Arc<RunningLane>, StartError> {
-    let files = routes::credential_files(settings, SharedRoots::default(), directory);
+    let files = routes::credential_files(known.0, settings, SharedRoots::default(), directory);
     let route = files
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
@@ -130,6 +131,15 @@ fn sizing(core: &config::Core, lanes: &Lanes<RunningLane>) -> Sizing {
 /// Pushes per second that a lane may send; 0 for as many as the provider takes.
 pub(super) fn rate(config: &Config, id: LaneId) -> u32 {
     config.lane(id).map_or(0, |lane| lane.rate)
+}
+
+/// Why the configuration has a lane not served, as in "ios …".
+pub(super) fn lack(config: &Config, id: LaneId) -> &'static str {
+    if config.lanes.contains_key(&id) {
+        DISABLED
+    } else {
+        REMOVED
+    }
 }
 
 /// What the configuration says about trying again.

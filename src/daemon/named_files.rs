@@ -11,15 +11,17 @@ use crate::api::{KeyRotation, Terms};
 use crate::config::{Config, Key, Setting, Value};
 use crate::delivery::credential_files::COMPARED;
 use crate::net::tls;
-use crate::push::LaneId;
+use crate::push::Provider;
 use crate::regular;
 
 /// The files, as they were when they were read.
 pub(super) struct NamedFiles(Vec<NamedFile>);
 
 struct NamedFile {
-    /// The configuration's key that names it.
-    key: &'static Key,
+    /// The configuration's key that names it, where it stands.
+    place: (&'static str, &'static Key),
+    /// The section of a lane, or another.
+    section: String,
     path: PathBuf,
     /// SHA-256 of what is in it; `None` if it could not be read.
     content: Option<digest::Digest>,
@@ -29,14 +31,16 @@ impl NamedFiles {
     /// Reads those that a configuration names.
     pub(super) fn of(config: &Config) -> Self {
         let named = config.effective().into_iter().filter_map(|setting| {
-            let Setting { key, value } = setting;
+            let section = setting.section();
+            let Setting { app, key, value } = setting;
             match value {
-                Value::Path(path) if key.names_a_credential() => Some((key, path)),
+                Value::Path(path) if key.names_a_credential() => Some((section, app, key, path)),
                 _ => None,
             }
         });
-        let files = named.map(|(key, path)| NamedFile {
-            key,
+        let files = named.map(|(section, app, key, path)| NamedFile {
+            section,
+            place: (app, key),
             content: regular::read(&path, COMPARED)
                 .ok()
                 .map(|bytes| digest::digest(&SHA256, &bytes)),
@@ -50,19 +54,19 @@ impl NamedFiles {
     pub(super) fn changes_since(&self, before: &Self, old: &Terms, new: &Terms) -> Vec<String> {
         let is_new = |file: &&NamedFile| {
             let mut known = before.0.iter();
-            let was = known.find(|known| known.key.path() == file.key.path());
+            let was = known.find(|known| known.is_named_as(file));
             let was = was.and_then(|known| known.content.as_ref());
             was.map(AsRef::as_ref) != file.content.as_ref().map(AsRef::as_ref)
         };
         // Nothing is known of those of a lane that was disabled: they may be as old as it.
         let is_known = |file: &&NamedFile| {
-            let section = file.key.section;
-            let is_lanes = LaneId::named(section).is_some();
-            !is_lanes || before.0.iter().any(|known| known.key.section == section)
+            let is_lanes = Provider::of_platform(file.place.1.section).is_some();
+            let mut before = before.0.iter();
+            !is_lanes || before.any(|known| known.section == file.section)
         };
         let files = self.0.iter().filter(is_new).filter(is_known);
         let line = |file: &NamedFile| {
-            let (key, path) = (file.key.path(), file.path.display());
+            let (key, path) = (file.key(), file.path.display());
             let what = file.described(old, new);
             format!("applied: {key}: {path} holds {what}")
         };
@@ -73,15 +77,26 @@ impl NamedFiles {
 /// Shows no digest: of a short secret it could be guessed from that.
 impl fmt::Debug for NamedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files = self.0.iter().map(|file| (file.key.path(), &file.path));
+        let files = self.0.iter().map(|file| (file.key(), &file.path));
         f.debug_list().entries(files).finish()
     }
 }
 
 impl NamedFile {
+    /// The configuration's key that names it, with its section.
+    fn key(&self) -> String {
+        format!("{}.{}", self.section, self.place.1.name)
+    }
+
+    /// Whether the same key names both.
+    fn is_named_as(&self, other: &Self) -> bool {
+        let name = |file: &Self| (file.place.0, file.place.1.section, file.place.1.name);
+        name(self) == name(other)
+    }
+
     /// What is in it, without a secret.
     fn described(&self, old: &Terms, new: &Terms) -> String {
-        let what = match self.key.name {
+        let what = match self.place.1.name {
             "api_key_path" => {
                 let rotation = KeyRotation::between(old.keys.as_ref(), new.keys.as_ref());
                 return rotation.to_string();

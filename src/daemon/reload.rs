@@ -151,7 +151,8 @@ impl Daemon {
             let routes = self.new_routes(looked_at, &mut unusable).into_iter();
             routes.partition(|(id, ..)| lanes.get(*id).is_some())
         };
-        let is_usable = |unusable: &Problems<'_>| checked.is_empty() && unusable.found.is_empty();
+        let is_usable =
+            |unusable: &Problems<'_, '_>| checked.is_empty() && unusable.found.is_empty();
         let mut new = Vec::new();
         for (id, files, route) in of_new {
             if is_usable(&unusable) && against.found.is_empty() {
@@ -351,13 +352,13 @@ impl Daemon {
     fn new_routes(
         &self,
         new: &Config,
-        problems: &mut Problems<'_>,
+        problems: &mut Problems<'_, '_>,
     ) -> Vec<(LaneId, CredentialFiles, Route)> {
         let mut routes = Vec::new();
         let roots = SharedRoots::default();
         let lanes = self.lanes.get();
         for (id, lane) in new.enabled() {
-            let files = routes::credential_files(lane, roots.clone(), &self.directory);
+            let files = routes::credential_files(id, lane, roots.clone(), &self.directory);
             let is_same = |running: &Arc<RunningLane>| {
                 let is_same_way = self
                     .config
@@ -401,13 +402,13 @@ fn summary(told: &[(Level, String)], changes: &[Change]) -> Option<String> {
 }
 
 /// Reasons against a reload.
-struct Problems<'t> {
-    text: &'t FileText<'t>,
+struct Problems<'p, 't> {
+    text: &'p FileText<'t>,
     found: Vec<Diagnostic>,
 }
 
-impl<'t> Problems<'t> {
-    fn new(text: &'t FileText<'t>) -> Self {
+impl<'p, 't> Problems<'p, 't> {
+    fn new(text: &'p FileText<'t>) -> Self {
         let found = Vec::new();
         Self { text, found }
     }

@@ -21,6 +21,7 @@ use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{AccessTokens, EXCHANGE_TIMEOUT};
 use crate::provider::apns::{self, AuthTokens};
 use crate::provider::fcm;
+use crate::push::{ApnsEnvironment, LaneId};
 
 /// Longest time for taking what we write, before a connection counts as dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,6 +48,7 @@ impl SharedRoots {
 
 /// The files of a lane's credential; auth tokens outlive the process in `state`.
 pub(super) fn credential_files(
+    id: LaneId,
     lane: &LaneConfig,
     roots: SharedRoots,
     state: &StateDirectory,
@@ -57,7 +59,7 @@ pub(super) fn credential_files(
         match &lane.provider {
             ProviderConfig::Apns(own) => {
                 let found = named::apns(&lane, own, roots.get(), now);
-                Ok(apns_route(&lane, own, told(found)?, &state))
+                Ok(apns_route((id, &lane), own, told(found)?, &state))
             }
             ProviderConfig::Fcm(own) => {
                 let found = named::fcm(&lane, own, roots.get(), now);
@@ -83,7 +85,12 @@ fn unroutable(findings: &[Finding]) -> Unroutable {
 }
 
 /// The way to APNs.
-fn apns_route(lane: &LaneConfig, own: &ApnsConfig, found: Apns, state: &StateDirectory) -> Route {
+fn apns_route(
+    (id, lane): (LaneId, &LaneConfig),
+    own: &ApnsConfig,
+    found: Apns,
+    state: &StateDirectory,
+) -> Route {
     let (name, key_id) = match &own.credential {
         ApnsCredential::Certificate {
             cert_path,
@@ -130,6 +137,7 @@ fn apns_route(lane: &LaneConfig, own: &ApnsConfig, found: Apns, state: &StateDir
             authority: authority.into(),
             topic: own.topic.as_deref().map(Arc::from),
             ids: Arc::clone(&state.apns_ids),
+            other: other_environment(id, own),
         }),
         credentials,
         credential_name: match &own.topic {
@@ -140,6 +148,15 @@ fn apns_route(lane: &LaneConfig, own: &ApnsConfig, found: Apns, state: &StateDir
         timeout: lane.timeout,
         idle_timeout: lane.keepalive_timeout,
     }
+}
+
+/// The lane of the same section in its other environment, if it has two.
+fn other_environment(id: LaneId, own: &ApnsConfig) -> Option<(LaneId, ApnsEnvironment)> {
+    let first = *own.environments.first()?;
+    let mut others = own.environments.iter().copied();
+    let other = others.find(|it| *it != own.environment())?;
+    let lane = LaneId::of(id.app(), id.provider(), (other != first).then_some(other))?;
+    Some((lane, other))
 }
 
 /// The way to FCM, and the access tokens that it needs.
@@ -172,7 +189,10 @@ fn fcm_route(
     };
     let tokens =
         AccessTokens::start(credential.account(Arc::clone(clock)), agent).map_err(|error| {
-            Unroutable(format!("android: no thread for the access tokens: {error}"))
+            let section = &lane.section;
+            Unroutable(format!(
+                "{section}: no thread for the access tokens: {error}"
+            ))
         })?;
     let (host, port, authority) = place(lane.endpoint.as_ref(), fcm::HOST);
     Ok(Route {

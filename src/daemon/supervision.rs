@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::count;
 use crate::delivery::running_lane::RunningLane;
 use crate::heartbeat::{Heartbeat, Heartbeats};
-use crate::lane::{Hold, Lanes};
+use crate::lane::{Hold, Lane, Lanes};
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::supervisor::Supervisor;
@@ -84,7 +84,13 @@ impl Supervision {
     fn status(doing: &str, lanes: &Lanes<RunningLane>, logs: &Logs) -> String {
         let mut text = doing.to_owned();
         let mut before = ": ";
-        for running in lanes.serving() {
+        let mut serving: Vec<_> = lanes.serving().collect();
+        // Of many, those that have something to say of themselves.
+        if serving.len() > LANES_TOLD {
+            serving.sort_by_key(|running| !is_worth_telling(&running.lane));
+        }
+        let untold = serving.split_off(serving.len().min(LANES_TOLD));
+        for running in serving {
             let lane = &running.lane;
             let figures = lane.stats().figures();
             let waiting = (lane.room().outstanding() as u64).saturating_sub(figures.in_flight);
@@ -109,6 +115,13 @@ impl Supervision {
                 let failed = count::of(failures, "connection", "connections");
                 let _written = write!(text, ", {failed} in a row failed");
             }
+        }
+        if !untold.is_empty() {
+            let _written = write!(
+                text,
+                "; and {}",
+                count::of(untold.len() as u64, "other lane", "other lanes")
+            );
         }
         if let Some(trouble) = logs.trouble() {
             let _written = write!(text, "; {trouble}");
@@ -149,6 +162,15 @@ impl Supervision {
         stuck.is_empty()
     }
 }
+
+/// Whether more than its counters is to be said of a lane.
+fn is_worth_telling(lane: &Lane) -> bool {
+    let is_held = !lane.holding().holds().is_empty() || lane.rests(moment::now());
+    is_held || lane.room().outstanding() > 0 || lane.crew().dial().failures() > 0
+}
+
+/// Our limit: lanes of which systemd is told; it passes over what is longer than 4096 bytes.
+const LANES_TOLD: usize = 12;
 
 /// No code panics while it holds one of these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -40,6 +40,7 @@ pub(super) fn idle_route() -> Route {
             authority: "localhost".into(),
             topic: None,
             ids: Arc::default(),
+            other: None,
         }),
         credentials: Credentials::Certificate,
         credential_name: "a certificate".to_owned(),

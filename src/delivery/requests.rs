@@ -120,7 +120,12 @@ impl Requests {
             _ => self.less_tokens(content),
         };
         let content = content.as_bytes();
-        self.provider().answer(head, content, now)
+        let mut answer = self.provider().answer(head, content, now);
+        if let Some(hint) = self.address.hint(&answer) {
+            answer.error.push_str(", ");
+            answer.error.push_str(&hint);
+        }
+        answer
     }
 
     /// What the provider said, less the tokens that it was sent.

@@ -160,6 +160,12 @@ impl Index {
         feed.map_or(0, |feed| feed.unfed)
     }
 
+    /// The lanes of which some are.
+    pub(super) fn lanes_unfed(&self) -> Vec<LaneId> {
+        let feeds = self.feeds.values().filter(|feed| feed.unfed > 0);
+        feeds.map(|feed| feed.lane).collect()
+    }
+
     /// The same of all lanes.
     pub(super) fn all_unfed(&self) -> u64 {
         self.feeds.values().map(|feed| feed.unfed).sum()

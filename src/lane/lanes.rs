@@ -41,6 +41,15 @@ impl<L> Lanes<L> {
         }
     }
 
+    /// Knows a lane from now on, whatever becomes of it; its counters are those, if it was not
+    /// known before.
+    pub fn know(&mut self, id: LaneId, stats: impl FnOnce() -> Arc<LaneStats>) {
+        self.known.entry(id).or_insert_with(|| RegisteredLane {
+            stats: stats(),
+            serving: None,
+        });
+    }
+
     /// Has a lane served by `serving` from now on, or by nothing.
     pub fn serve(&mut self, id: LaneId, serving: Option<Arc<L>>) {
         let stats = self.stats(id);
@@ -145,12 +154,18 @@ mod tests {
         assert_eq!(lanes.named("shop"), None);
         lanes.serve(shop, Some(Arc::new("one")));
         lanes.stats(shop).succeeded(2);
+        let news = LaneId::new(301, Provider::Apns, "news/ios");
+        let stats = Arc::<LaneStats>::default();
+        lanes.know(news, || Arc::clone(&stats));
+        lanes.know(shop, Arc::default);
+        lanes.serve(news, None);
+        stats.succeeded(3);
         let before = lanes.clone();
         lanes.serve(shop, None);
         lanes.serve(ios, Some(Arc::new("another")));
         assert_eq!(before.get(shop).map(|lane| **lane), Some("one"));
         assert_eq!((lanes.get(shop), lanes.serving().count()), (None, 1));
-        assert_eq!(lanes.absent().collect::<Vec<_>>(), [android, shop]);
+        assert_eq!(lanes.absent().collect::<Vec<_>>(), [android, shop, news]);
         lanes.let_finish(ios);
         assert_eq!((lanes.get(ios), lanes.serving().count()), (None, 1));
         lanes.forget_finished(|lane| **lane == "another");
@@ -158,6 +173,6 @@ mod tests {
         lanes.forget_finished(|_| false);
         assert_eq!(lanes.serving().count(), 0);
         let succeeded = lanes.figures().map(|figures| figures.push_success);
-        assert_eq!(succeeded.collect::<Vec<_>>(), [0, 0, 2]);
+        assert_eq!(succeeded.collect::<Vec<_>>(), [0, 0, 2, 3]);
     }
 }

@@ -187,6 +187,11 @@ pub trait Addressing: fmt::Debug + Send + Sync {
         authorization: Option<&'a str>,
     ) -> Option<SharedFields<'a>>;
 
+    /// What an answer may come of that is this lane's own, in a part of a sentence.
+    fn hint(&self, _answer: &Answer) -> Option<String> {
+        None
+    }
+
     /// Writes the request of one push.
     fn write(&self, push: &Push, now: Moment, draft: &mut Draft);
 }

@@ -67,6 +67,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("core.address", _) => one(json!("127.0.0.2")),
         ("core.socket_mode" | "log.mode", _) => one(json!("0600")),
         ("core.hosts", _) => one(json!(["push.example"])),
+        ("ios.environments", _) => one(json!(["sandbox"])),
         ("core.socket_group", _) => one(json!("0")),
         ("core.compatible_with", _) => one(json!("gaurun")),
         ("core.pusher_max" | "core.provider_connections", _) => one(json!(7)),

@@ -99,6 +99,7 @@ impl Stage {
                 authority: "push.example".into(),
                 topic: Some("com.example.app".into()),
                 ids: Arc::default(),
+                other: None,
             }),
             Provider::Fcm => Arc::new(fcm::Address {
                 authority: "push.example".into(),

@@ -97,6 +97,7 @@ impl Site {
             Provider::Apns => Arc::new(apns::Address {
                 authority: APNS.into(),
                 topic: Some(TOPIC.into()),
+                other: None,
                 ids: Arc::new(OnceLock::from(ApnsIds::new(
                     0x9f3c_5e0d_b8a1_472d,
                     std::iter::once(0..1 << 53),

@@ -6,14 +6,18 @@ use super::super::Secret;
 use super::super::document::Document;
 use super::super::key::Key;
 use super::LaneKeys;
+use crate::push::ApnsEnvironment;
 
 /// What a lane to APNs has of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApnsConfig {
     /// Who we are to APNs.
     pub credential: ApnsCredential,
-    /// Whether pushes go to the development environment.
+    /// Whether this lane's pushes go to the development environment.
     pub sandbox: bool,
+    /// The environments of all lanes of its section, of which the first is its app's own; empty
+    /// where there is one, which `sandbox` says.
+    pub environments: Vec<ApnsEnvironment>,
     /// `apns-topic`; `None` only with a certificate.
     pub topic: Option<String>,
 }
@@ -42,12 +46,25 @@ pub enum ApnsCredential {
 }
 
 impl ApnsConfig {
+    /// Where this lane's pushes go.
+    pub fn environment(&self) -> ApnsEnvironment {
+        if self.sandbox {
+            ApnsEnvironment::Sandbox
+        } else {
+            ApnsEnvironment::Production
+        }
+    }
+
     /// Takes its keys. `None` if the lane is disabled, or for reasons now noted.
     pub(super) fn take(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<Self> {
         let written = CredentialKeys::take(keys, document);
-        let sandbox = document.flag(&keys.sandbox);
+        let environments = take_environments(keys, document);
+        let sandbox = match environments.first() {
+            None => document.flag(&keys.sandbox),
+            Some(first) => *first == ApnsEnvironment::Sandbox,
+        };
         let topic = take_topic(keys, document);
-        if !document.flag(&keys.enabled) {
+        if !document.is_enabled(&keys.enabled) {
             return None;
         }
         let credential = match written.choose(keys, document) {
@@ -68,6 +85,7 @@ impl ApnsConfig {
         Some(Self {
             credential,
             sandbox,
+            environments,
             topic,
         })
     }
@@ -147,11 +165,11 @@ impl CredentialKeys {
             let names = keys
                 .iter()
                 .filter(|key| !document.has_text(key))
-                .map(|key| key.path());
+                .map(|key| document.path(key));
             let names: Vec<String> = names.collect();
             (!names.is_empty()).then(|| names.join(", "))
         };
-        let section = keys.enabled.section;
+        let section = document.section(&keys.enabled);
         let text = if token_keys(keys).iter().any(|key| document.has_text(key)) {
             let lacking = lacking(&token_keys(keys))?;
             format!("{section}: token authentication lacks {lacking}")
@@ -178,6 +196,26 @@ fn take_identifier(document: &mut Document<'_>, key: &'static Key) -> Option<Str
     }
     document.refuse(key);
     None
+}
+
+/// The environments that are named; none if they are not, or cannot be for reasons now noted.
+fn take_environments(keys: &'static LaneKeys, document: &mut Document<'_>) -> Vec<ApnsEnvironment> {
+    let key = &keys.environments;
+    let most = ApnsEnvironment::ALL.len();
+    let names = document.list(key, most, |name| ApnsEnvironment::of_word(name).is_some());
+    if let [one, other] = &*names
+        && one == other
+    {
+        document.refuse(key);
+        return Vec::new();
+    }
+    if !names.is_empty() && document.has(&keys.sandbox) {
+        let sandbox = document.path(&keys.sandbox);
+        let reason = format!("says what {sandbox} says too; remove one of them");
+        document.refuse_because(key, reason);
+    }
+    let environments = names.iter().map(|name| ApnsEnvironment::of_word(name));
+    environments.flatten().collect()
 }
 
 fn take_topic(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<String> {

@@ -47,7 +47,7 @@ impl FcmConfig {
         let hosts = document.list(&keys.credential_hosts, HOSTS_MAX, is_host);
         let is_machine = document.flag(&keys.metadata_server);
         let project_id = take_project_id(keys, document);
-        if !document.flag(&keys.enabled) {
+        if !document.is_enabled(&keys.enabled) {
             return None;
         }
         let credential = if is_machine {
@@ -115,7 +115,7 @@ fn refuse_none(
     environment: &Environment,
     has_apikey: bool,
 ) {
-    let section = keys.enabled.section;
+    let section = document.section(&keys.enabled);
     if let Some(complaint) = environment.complaint(CREDENTIALS_VARIABLE) {
         document.refuse_whole(complaint);
     } else if has_apikey {

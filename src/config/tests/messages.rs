@@ -106,7 +106,7 @@ fn unknown_names_get_the_nearest_known_one() {
     );
     check(
         "[metrics]",
-        "f:1:2: metrics: unknown section; known are core, ios, android, journal and log",
+        "f:1:2: metrics: unknown section; known are core, ios, android, apps, journal and log",
     );
     check(
         "core = 3",

@@ -69,7 +69,7 @@ fn each_provider_that_is_enabled_needs_a_connection() {
     check_refused(
         "core",
         "provider_connections = 1",
-        &["each of the 2 providers that are enabled needs one"],
+        &["each of the 2 lanes that are enabled needs one"],
     );
     let of_one = format!("[core]\nprovider_connections = 1\n{IOS}[android]\nenabled = false\n");
     assert!(parse(&of_one).is_ok());

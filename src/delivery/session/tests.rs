@@ -181,6 +181,7 @@ fn apns() -> Arc<dyn Addressing> {
         authority: "api.push.apple.com".into(),
         topic: Some("com.example.app".into()),
         ids: Arc::default(),
+        other: None,
     })
 }
 

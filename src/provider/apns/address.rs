@@ -5,8 +5,12 @@ use std::sync::{Arc, OnceLock};
 use super::push_type::word_and_suffix;
 use super::{Apns, ApnsIds, EXPIRATION_MAX};
 use crate::moment::Moment;
-use crate::provider::{Addressing, Draft, NameAndValue, SharedFields, Vendor, begun_seconds};
-use crate::push::{Accepted, Envelope, Lifetime, PackedToken, Push, PushType, TargetKind};
+use crate::provider::{
+    Addressing, Answer, Draft, NameAndValue, SharedFields, Vendor, begun_seconds,
+};
+use crate::push::{
+    Accepted, ApnsEnvironment, Envelope, LaneId, Lifetime, PackedToken, Push, PushType, TargetKind,
+};
 
 /// What requests to APNs are addressed with.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +21,17 @@ pub struct Address {
     pub topic: Option<Arc<str>>,
     /// What makes `apns-id`; known before there is a push.
     pub ids: Arc<OnceLock<ApnsIds>>,
+    /// The lane of the same app in the other environment, and that environment.
+    pub other: Option<(LaneId, ApnsEnvironment)>,
 }
+
+/// The reasons of which many come of the wrong environment.
+const OF_ENVIRONMENT: [&str; 4] = [
+    "BadDeviceToken",
+    "BadCertificateEnvironment",
+    "BadEnvironmentKeyIdInToken",
+    "BadEnvironmentKeyInToken",
+];
 
 /// The push type of each kind of request that shares all its fields but id and expiration; those of
 /// the kind after them share none that a notification may say something else in.
@@ -58,6 +72,17 @@ impl Addressing for Address {
             fields: fields
                 .filter_map(|(name, value)| Some((name, value?.as_bytes())))
                 .collect(),
+        })
+    }
+
+    fn hint(&self, answer: &Answer) -> Option<String> {
+        let (lane, environment) = self.other?;
+        let environment = environment.word();
+        OF_ENVIRONMENT.contains(&&*answer.reason).then(|| {
+            format!(
+                "perhaps as it is of the environment {environment}: that is the lane {lane}, for \
+                 notifications with \"environment\": \"{environment}\""
+            )
         })
     }
 

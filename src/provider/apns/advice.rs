@@ -15,8 +15,9 @@ pub static ADVICE: &[Advice] = &[
         "BadDeviceToken",
         "The device token is malformed, or it belongs to the other environment: apps run from \
          Xcode have sandbox tokens, those of the App Store and TestFlight production ones.",
-        "Compare ios.sandbox with the build that registered the token. If the environment is \
-         right, drop the token.",
+        "Compare ios.sandbox with the build that registered the token. If builds of both are \
+         pushed to, name both in ios.environments, and the one in the notifications' \
+         environment. If the environment is right, drop the token.",
     ),
     Advice::new(
         "BadExpirationDate",
@@ -93,7 +94,7 @@ pub static ADVICE: &[Advice] = &[
     Advice::new(
         "BadCertificateEnvironment",
         "The client certificate is for the other environment.",
-        "Correct ios.sandbox, or use a certificate for both environments.",
+        "Correct ios.sandbox or ios.environments, or use a certificate for both environments.",
     ),
     Advice::new(
         "ExpiredProviderToken",
@@ -122,12 +123,12 @@ pub static ADVICE: &[Advice] = &[
     Advice::new(
         "BadEnvironmentKeyIdInToken",
         "The signing key is limited to the other environment.",
-        "Correct ios.sandbox, or use a key for this environment.",
+        "Correct ios.sandbox or ios.environments, or use a key for this environment.",
     ),
     Advice::new(
         "BadEnvironmentKeyInToken",
         "The signing key is limited to the other environment.",
-        "Correct ios.sandbox, or use a key for this environment.",
+        "Correct ios.sandbox or ios.environments, or use a key for this environment.",
     ),
     Advice::new(
         "Forbidden",
@@ -197,8 +198,8 @@ pub static TOKEN_ALARMS: &[TokenAlarm] = &[
         "BadDeviceToken",
         "The device tokens are of the other environment: those of apps run from Xcode are for \
          the sandbox, which is the default, those of the App Store and TestFlight are not.",
-        "Set ios.sandbox as the builds need it, true for Xcode's and false for the others, and \
-         do not drop tokens before that is certain.",
+        "Set ios.sandbox as the builds need it, true for Xcode's and false for the others, or \
+         name both in ios.environments, and do not drop tokens before that is certain.",
     ),
     TokenAlarm::of_setup(
         "DeviceTokenNotForTopic",

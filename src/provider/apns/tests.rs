@@ -5,9 +5,11 @@ use super::address::{expiration, path, priority};
 use super::push_type::word_and_suffix;
 use super::*;
 use crate::provider::fixture::{UNIX, built, notification, start};
-use crate::provider::{Addressing as _, Draft, accept};
+use crate::provider::{Addressing as _, AnswerHead, Draft, Row, accept};
 use crate::push::fixture::push_to;
-use crate::push::{Accepted, Content, DeviceToken, LaneId, Lifetime, Note, Parcel, Push, PushId};
+use crate::push::{
+    Accepted, ApnsEnvironment, Content, DeviceToken, LaneId, Lifetime, Note, Parcel, Push, PushId,
+};
 
 fn accepted(expiry: i64) -> Accepted {
     let mut notification = Notification {
@@ -253,4 +255,44 @@ fn device_tokens_and_channels_are_all_that_is_pushed_to() {
     }
     let error = check_channel(&"a".repeat(CHANNEL_MAX + 1)).unwrap_err();
     assert!(error.contains(&CHANNEL_MAX.to_string()));
+}
+
+#[test]
+fn an_answer_that_smells_of_the_other_environment_names_its_lane() {
+    let other = LaneId::named("shop/ios/sandbox").unwrap();
+    let address = |other| Address {
+        other,
+        ..Address::default()
+    };
+    let both = address(Some((other, ApnsEnvironment::Sandbox)));
+    let answer = |row: &Row| {
+        let head = AnswerHead {
+            status: row.status,
+            ..AnswerHead::default()
+        };
+        let body = format!(r#"{{"reason":"{}"}}"#, row.reason);
+        answer(head, body.as_bytes(), Moment::now())
+    };
+    let hinted = ROWS.iter().filter_map(|row| {
+        let answer = answer(row);
+        assert_eq!(address(None).hint(&answer), None);
+        both.hint(&answer).map(|hint| (row.reason, hint))
+    });
+    let (reasons, hints): (Vec<_>, Vec<_>) = hinted.unzip();
+    assert_eq!(
+        reasons,
+        [
+            "BadDeviceToken",
+            "BadCertificateEnvironment",
+            "BadEnvironmentKeyIdInToken",
+            "BadEnvironmentKeyInToken"
+        ]
+    );
+    for (hint, reason) in hints.iter().zip(reasons) {
+        assert!(hint.contains("the lane shop/ios/sandbox"), "{hint}");
+        assert!(hint.contains(r#""environment": "sandbox""#), "{hint}");
+        let advice = ADVICE.iter().find(|advice| advice.reason == reason);
+        let cure = advice.unwrap().cure;
+        assert!(cure.contains("ios.environments"), "{cure}");
+    }
 }
