@@ -5,6 +5,7 @@
 //! in modules that are pure, and say so.
 
 mod answer;
+mod apps;
 pub mod content;
 pub mod idempotency;
 pub mod ids;
@@ -27,6 +28,7 @@ mod turned_away;
 #[cfg(test)]
 mod fixture;
 
+pub use apps::Apps;
 pub use ids::Ids;
 pub use keys::{ApiKeys, KeyRotation, KeysError};
 pub use lines::Lines;

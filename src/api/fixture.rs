@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::plan::Rules;
 use super::request::Trailing;
 use super::service::{Service, Terms};
-use super::{Ids, Lines, TurnedAway};
+use super::{Apps, Ids, Lines, TurnedAway};
 use crate::backlog::fixture::refused;
 use crate::backlog::{Backlog, KeptAnswer, Refused, Whereabouts};
 use crate::delivery::fixture::idle_lane;
@@ -173,6 +173,7 @@ impl Site {
         let before = self.service.terms.get();
         let mut terms = Terms {
             rules: Rules {
+                apps: before.rules.apps.clone(),
                 content: Box::new(content_of),
                 ..before.rules
             },
@@ -199,6 +200,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         notification_max: 100,
         allows_empty_message: false,
         as_gaurun: false,
+        apps: Apps::default(),
         check_token: |_, token| match token.strip_prefix("bad") {
             Some(_) => Err("bad device token"),
             None => Ok(()),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
+use super::apps::Apps;
 use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN};
 use super::keyless::Keyless;
 use super::mistake::Mistake;
@@ -24,6 +25,8 @@ pub struct Rules {
     pub allows_empty_message: bool,
     /// Whether callers get Gaurun's answers (`compatible_with`).
     pub as_gaurun: bool,
+    /// The lanes that a notification can name.
+    pub apps: Apps,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
     pub check_token: fn(LaneId, &str) -> Result<(), &'static str>,
     /// What is sent of a notification that comes now, or why it cannot be; writes into the

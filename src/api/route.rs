@@ -87,9 +87,10 @@ impl Route {
         (route, query)
     }
 
-    /// `/lanes/{name}/{order}`.
+    /// `/lanes/{name}/{order}`, of a name such as `ios` or `shop/ios`.
     fn of_lane(path: &str) -> Option<Self> {
-        let (name, order) = path.strip_prefix("/lanes/")?.split_once('/')?;
+        // The name of an app's lane has slashes.
+        let (name, order) = path.strip_prefix("/lanes/")?.rsplit_once('/')?;
         let order = match order {
             "pause" => Order::Pause,
             "resume" => Order::Resume,
@@ -190,6 +191,11 @@ mod tests {
             ("/lanes/ios/pause", told("ios", Order::Pause)),
             ("/lanes/android/resume?x", told("android", Order::Resume)),
             ("/lanes/IOS/pause", told("IOS", Order::Pause)),
+            ("/lanes/shop/ios/pause", told("shop/ios", Order::Pause)),
+            (
+                "/lanes/shop%2Fios/sandbox/resume",
+                told("shop/ios/sandbox", Order::Resume),
+            ),
             ("/lanes//pause", Route::Redirect("/lanes/pause".into())),
             ("/lanes/ios", Route::Unknown),
             ("/lanes/ios/pause/", Route::Unknown),

@@ -3,7 +3,7 @@
 use super::{StartError, StartErrorKind};
 use crate::api::content::{check_device_token, content_of};
 use crate::api::request::Trailing;
-use crate::api::{Rules, Terms};
+use crate::api::{Apps, Rules, Terms};
 use crate::config::{self, Config, HideToken};
 use crate::descriptors::{self, Share, Whose};
 use crate::http1;
@@ -20,6 +20,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             notification_max: config.core.notification_max.get(),
             allows_empty_message: config.core.allows_empty_message,
             as_gaurun: config.core.is_like_gaurun,
+            apps: apps(config),
             check_token: check_device_token,
             content: Box::new(content_of(site(config))),
         },
@@ -38,6 +39,15 @@ pub(super) fn site(config: &Config) -> Site {
     Site {
         as_gaurun: config.core.is_like_gaurun,
     }
+}
+
+/// The lanes that callers can name.
+fn apps(config: &Config) -> Apps {
+    Apps::of(config.known().map(|id| {
+        let lane = config.lane(id);
+        let environment = lane.and_then(|lane| Some(lane.apns()?.environment()));
+        (id, lane.is_some(), environment)
+    }))
 }
 
 /// The listener's bounds.

@@ -7,6 +7,7 @@ fn rules() -> Rules {
         notification_max: 3,
         allows_empty_message: false,
         as_gaurun: false,
+        apps: Apps::default(),
         check_token: |_, token| {
             if token.starts_with("bad") {
                 Err("bad token")

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::apps::listed;
 use super::super::keyless::Keyless;
 use super::super::lane_state;
 use super::super::route::Order;
@@ -149,7 +150,7 @@ impl Service {
         let lanes = self.lanes.get();
         let Some(id) = lanes.named(name) else {
             let names: Vec<_> = lanes.known().map(LaneId::name).collect();
-            let names = names.join(" and ");
+            let names = listed(&names);
             return Reply::message(404, &format!("no such lane: there are {names}"));
         };
         let Some(lane) = lanes.get(id) else {
