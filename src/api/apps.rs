@@ -2,10 +2,9 @@
 //!
 //! Pure: no I/O, no clock.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::push::{ApnsEnvironment, DEFAULT_APP_NAME, LaneId, Provider};
+use crate::push::{ApnsEnvironment, DEFAULT_APP_NAME, LaneId, Native, Provider};
 
 /// The lanes that callers can name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,68 +45,85 @@ impl Apps {
         apps
     }
 
-    /// The lane to that provider of an app, of the default one if none is named, in an
-    /// environment, in the app's first if none is named.
+    /// The lane to that provider that a notification names by `app` and `environment`, which are
+    /// taken from its fields: the default app's if it names none, in the app's first environment if
+    /// it names none.
     ///
     /// # Errors
     ///
     /// What is wrong, for the caller, and what there is instead; nothing of what was named.
-    pub fn lane(
+    pub(super) fn lane_of(
+        &self,
+        provider: Provider,
+        native: &mut Native,
+    ) -> Result<LaneId, NoLane> {
+        if native.is_empty() && !self.needs_app {
+            return Ok(LaneId::of_default(provider));
+        }
+        let app = text(native, APP)?;
+        // Whoever has no environments tells that it has no use for one.
+        let environment = if provider.has_environments() {
+            text(native, ENVIRONMENT)?
+        } else {
+            None
+        };
+        let lane = self.lane(provider, app.as_deref(), environment.as_deref())?;
+        native.remove(APP);
+        if provider.has_environments() {
+            native.remove(ENVIRONMENT);
+        }
+        Ok(lane)
+    }
+
+    fn lane(
         &self,
         provider: Provider,
         app: Option<&str>,
         environment: Option<&str>,
-    ) -> Result<LaneId, Cow<'static, str>> {
+    ) -> Result<LaneId, NoLane> {
         let app = app.filter(|app| !app.is_empty());
         if app.is_none() && self.needs_app {
-            return Err(format!("no app is named, and there are {}", self.names()).into());
+            let error = format!("no app is named, and there are {}", self.names());
+            return Err(NoLane { field: "", error });
         }
-        if app.is_none() && environment.is_none() {
-            return Ok(LaneId::of_default(provider));
+        let named = app.filter(|app| *app != DEFAULT_APP_NAME);
+        let named = named.unwrap_or_default();
+        let lanes = self.lanes.get(&(named, provider)).map(Vec::as_slice);
+        let Some([first, others @ ..]) = lanes else {
+            return self.other_than(provider, named);
+        };
+        let is_meant = |it: &OfApp| it.environment.map(ApnsEnvironment::word) == environment;
+        let mut all = std::iter::once(first).chain(others);
+        // That it is disabled is what is wrong then.
+        if environment.is_none() || !first.is_enabled {
+            return Ok(first.lane);
         }
-        let named = app
-            .filter(|app| *app != DEFAULT_APP_NAME)
-            .unwrap_or_default();
+        all.clone().find(|it| is_meant(it)).map_or_else(
+            || {
+                let known = all.by_ref().filter_map(|it| it.environment);
+                let known: Vec<_> = known.map(ApnsEnvironment::word).collect();
+                let (app, known) = (shown(named), known.join(" and "));
+                let error = format!("app {app} has no such environment: it has {known}");
+                let field = ENVIRONMENT;
+                Err(NoLane { field, error })
+            },
+            |found| Ok(found.lane),
+        )
+    }
+
+    /// The lane of an app without sections for that provider, if there is no configuration at all.
+    fn other_than(&self, provider: Provider, app: &str) -> Result<LaneId, NoLane> {
         let platform = provider.platform();
-        let Some(lanes) = self.lanes.get(&(named, provider)) else {
-            // Whoever gave no configuration has the default app.
-            if named.is_empty() && environment.is_none() {
-                return Ok(LaneId::of_default(provider));
+        let mut others = self.lanes.keys().filter(|(of, _)| *of == app);
+        let error = match others.next() {
+            None if app.is_empty() => return Ok(LaneId::of_default(provider)),
+            None => format!("no such app: there are {}", self.names()),
+            Some((_, other)) => {
+                let other = other.platform();
+                format!("app {} has no {platform}: it has {other}", shown(app))
             }
-            let mut others = self.lanes.keys().filter(|(of, _)| *of == named);
-            return Err(match others.next() {
-                None => format!("no such app: there are {}", self.names()).into(),
-                Some((_, other)) => {
-                    let (app, other) = (shown(named), other.platform());
-                    format!("app {app} has no {platform}: it has {other}").into()
-                }
-            });
         };
-        // The first is the app's own.
-        let first = lanes
-            .first()
-            .map_or(LaneId::of_default(provider), |it| it.lane);
-        let Some(word) = environment else {
-            return Ok(first);
-        };
-        let known: Vec<_> = lanes.iter().filter_map(|it| it.environment).collect();
-        let found = lanes
-            .iter()
-            .find(|it| it.environment.is_some_and(|it| it.word() == word));
-        match found {
-            Some(found) => Ok(found.lane),
-            // That it is disabled is what is wrong then.
-            None if !lanes.iter().any(|it| it.is_enabled) => Ok(first),
-            None if known.is_empty() => {
-                Err(format!("{platform} has no environments: leave environment out").into())
-            }
-            None => {
-                let app = shown(named);
-                let known: Vec<_> = known.into_iter().map(ApnsEnvironment::word).collect();
-                let known = known.join(" and ");
-                Err(format!("app {app} has no such environment: it has {known}").into())
-            }
-        }
+        Err(NoLane { field: APP, error })
     }
 
     /// The apps that are in use, as a message lists them.
@@ -120,6 +136,29 @@ impl Apps {
         names.dedup();
         listed(&names)
     }
+}
+
+/// Why a notification goes nowhere.
+#[derive(Debug)]
+pub(super) struct NoLane {
+    /// The field that is wrong; empty if it is one that is missing.
+    pub(super) field: &'static str,
+    pub(super) error: String,
+}
+
+const APP: &str = "app";
+const ENVIRONMENT: &str = "environment";
+
+/// A field that has to be a text, if it is there.
+fn text(native: &Native, field: &'static str) -> Result<Option<String>, NoLane> {
+    let Some(raw) = native.get(field) else {
+        return Ok(None);
+    };
+    let text = serde_json::from_str(raw.get());
+    text.map(Some).map_err(|_| NoLane {
+        field,
+        error: "must be a string".to_owned(),
+    })
 }
 
 fn shown(app: &str) -> &str {
@@ -166,7 +205,7 @@ mod tests {
     fn check(apps: &Apps, asked: (Provider, Option<&str>, Option<&str>), expected: &str) {
         let (provider, app, environment) = asked;
         let found = apps.lane(provider, app, environment);
-        let found = found.map_or_else(Cow::into_owned, |lane| lane.name().to_owned());
+        let found = found.map_or_else(|no| no.error, |lane| lane.name().to_owned());
         assert_eq!(found, expected, "{asked:?}");
     }
 
@@ -185,7 +224,6 @@ mod tests {
             ((Fcm, Some("news"), None), "news/android"),
             // Disabled, as its rejection says.
             ((Fcm, Some("shop"), None), "shop/android"),
-            ((Fcm, Some("shop"), Some("sandbox")), "shop/android"),
             (
                 (Apns, None, Some("production")),
                 "app default has no such environment: it has sandbox",
@@ -193,10 +231,6 @@ mod tests {
             (
                 (Apns, Some("shop"), Some("Sandbox")),
                 "app shop has no such environment: it has production and sandbox",
-            ),
-            (
-                (Fcm, Some("news"), Some("sandbox")),
-                "android has no environments: leave environment out",
             ),
             (
                 (Apns, Some("news"), None),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use super::apps::Apps;
+use super::apps::{Apps, NoLane};
 use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN};
 use super::keyless::Keyless;
 use super::mistake::Mistake;
@@ -291,6 +291,13 @@ impl NotPushed {
     }
 }
 
+impl From<NoLane> for NotPushed {
+    fn from(NoLane { field, error }: NoLane) -> Self {
+        let (part, error) = (field.into(), error.into());
+        Self { part, error }
+    }
+}
+
 impl From<provider::Fault> for NotPushed {
     fn from(fault: provider::Fault) -> Self {
         Self {
@@ -398,6 +405,7 @@ fn plan_one(
 ) -> Result<Option<Planned>, NotPushed> {
     let (rules, api_key) = (planning.rules, planning.keyless.shown());
     let lane = LaneId::of_platform(asked.platform).ok_or(INVALID_PLATFORM)?;
+    let lane = rules.apps.lane_of(lane.provider(), &mut asked.native)?;
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() && !wakes && !rules.allows_empty_message {

@@ -28,6 +28,11 @@ impl Provider {
         }
     }
 
+    /// Whether it has [`ApnsEnvironment`]s.
+    pub const fn has_environments(self) -> bool {
+        matches!(self, Self::Apns)
+    }
+
     /// The provider of that word, if there is one.
     pub fn of_platform(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.platform() == word)
@@ -185,7 +190,7 @@ impl<'n> Parts<'n> {
             None => (rest, None),
         };
         let provider = Provider::of_platform(platform)?;
-        let has_it = environment.is_none() || provider == Provider::Apns;
+        let has_it = environment.is_none() || provider.has_environments();
         has_it.then_some(Self {
             app,
             provider,

@@ -1,3 +1,5 @@
+mod apps;
+
 use super::*;
 use crate::api::request::{Trailing, decode};
 use crate::push::{Content, Note, Parcel};
