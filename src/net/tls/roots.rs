@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use openssl_probe::ProbeResult;
 use rustls::RootCertStore;
@@ -28,6 +28,8 @@ pub struct SystemRoots {
     pub doubts: Vec<String>,
     /// Why none of it is to be used.
     unusable: Option<TlsError>,
+    /// What was made of it, by the certificates that were added: many lanes trust the same ones.
+    made: Mutex<Vec<(Vec<CertificateDer<'static>>, Roots)>>,
 }
 
 impl SystemRoots {
@@ -226,9 +228,15 @@ impl Roots {
         if let Some(error) = &system.unusable {
             return Err(error.clone());
         }
+        let own: Vec<_> = own.into_iter().collect();
+        // A panic in here leaves a whole list.
+        let mut made = system.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, roots)) = made.iter().find(|(with, _)| *with == own) {
+            return Ok(roots.clone());
+        }
         let mut store = RootCertStore::empty();
         // A system's bundle may hold certificates that no TLS library reads any more.
-        let all = system.certificates.iter().cloned().chain(own);
+        let all = system.certificates.iter().chain(&own).cloned();
         let mut all: Vec<CertificateDer<'static>> = all.collect();
         // A directory has links to its files, and a bundle of them all.
         all.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
@@ -244,9 +252,11 @@ impl Roots {
                     .to_owned(),
             ));
         }
-        Ok(Self {
+        let roots = Self {
             store: Arc::new(store),
-        })
+        };
+        made.push((own, roots.clone()));
+        Ok(roots)
     }
 
     pub(super) fn store(&self) -> Arc<RootCertStore> {
