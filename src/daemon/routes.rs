@@ -175,7 +175,9 @@ fn fcm_route(
     } = found;
     let resolver = Arc::new(Resolver::system());
     let connector = HttpConnector::new(web_tls, Arc::clone(&resolver), EXCHANGE_TIMEOUT);
-    let agent = transport::agent(connector, transport::config().build());
+    // The next exchange is an hour away: with hundreds of apps, connections that wait add up.
+    let unpooled = transport::config().max_idle_connections(0).build();
+    let agent = transport::agent(connector, unpooled);
     let which = match &own.credential {
         FcmCredential::File { path, .. } => {
             let (path, name) = (path.display(), credential.name());
