@@ -7,6 +7,7 @@
 mod harness;
 
 mod answers;
+mod apps;
 mod callers;
 #[path = "../check/mod.rs"]
 mod check;

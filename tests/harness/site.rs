@@ -69,6 +69,24 @@ impl Site {
             .with_text("android.ca_path", &path(&credentials.ca_path))
     }
 
+    /// The site with another app, whose providers are that simulator.
+    pub(crate) fn with_app(self, app: &str, simulator: &Simulator) -> Self {
+        let of_app = Self::simulated(simulator);
+        let sections = ["ios", "android"].map(|section| (section, of_app.keys[section].clone()));
+        let mut site = self;
+        for (section, keys) in sections {
+            site.keys.insert(format!("apps.{app}.{section}"), keys);
+        }
+        site
+    }
+
+    /// The site without an app's section for that platform.
+    pub(crate) fn without_app(mut self, app: &str, platform: &str) -> Self {
+        let removed = self.keys.remove(&format!("apps.{app}.{platform}"));
+        assert!(removed.is_some(), "{app} was not there");
+        self
+    }
+
     /// The same, with a client certificate in the place of auth tokens.
     pub(crate) fn by_certificate(self, simulator: &Simulator) -> Self {
         let credentials = simulator.credentials();
@@ -106,7 +124,7 @@ impl Site {
 
     /// Sets a key, named `section.name`, to a value as TOML spells it.
     pub(crate) fn with(mut self, key: &str, value: impl Display) -> Self {
-        let (section, name) = key.split_once('.').unwrap();
+        let (section, name) = key.rsplit_once('.').unwrap();
         let section = self.keys.entry(section.to_owned()).or_default();
         section.insert(name.to_owned(), value.to_string());
         self

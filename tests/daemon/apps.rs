@@ -1,0 +1,259 @@
+//! Several apps in one process: each has its own lanes, credentials and providers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test by panicking"
+)]
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sterna::simulator::{Options, Provider};
+
+use crate::harness::daemon::Daemon;
+use crate::harness::lines::{ids, of_kind};
+use crate::harness::simulator::Simulated;
+use crate::harness::site::Site;
+use crate::harness::{fcm_token, hex_token, wait_until};
+
+/// The credentials of another app: of another team, another project.
+fn of_shop(options: &mut Options) {
+    let credentials = Arc::get_mut(&mut options.credentials).unwrap();
+    credentials.topic = "org.example.shop".into();
+    credentials.team_id = "SHOPTEAM01".into();
+    credentials.signing_keys[0].id = "SHOPKEY001".into();
+    credentials.project_id = "sterna-shop".into();
+    credentials.client_email = "push@sterna-shop.iam.gserviceaccount.com".into();
+}
+
+/// The default app and the app `shop`, each with providers of its own.
+struct Apps {
+    default: Simulated,
+    shop: Simulated,
+    site: Site,
+}
+
+impl Apps {
+    fn new() -> Self {
+        let (default, shop) = (Simulated::start(), Simulated::with(of_shop));
+        let site = Site::simulated(&default.simulator)
+            .with_app("shop", &shop.simulator)
+            .with("core.shutdown_timeout", 0);
+        Self {
+            default,
+            shop,
+            site,
+        }
+    }
+}
+
+/// One push to each platform; `more` goes beside their fields.
+fn both(number: u64, more: &Value) -> Value {
+    let one = |platform: u64, token: String| {
+        let mut one = json!({"platform": platform, "token": [token], "message": "m"});
+        one.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        one
+    };
+    json!({"notifications": [one(1, hex_token(number)), one(2, fcm_token(number))]})
+}
+
+fn succeeded(daemon: &Daemon, lane: &str) -> u64 {
+    // The name has slashes, which are no pointer's.
+    let lane = lane.replace('/', "~1");
+    daemon.stat().number(&format!("/{lane}/push_success"))
+}
+
+fn lanes(daemon: &Daemon) -> Value {
+    daemon.request("GET", "/healthz", b"").json()["lanes"].clone()
+}
+
+#[test]
+fn a_push_reaches_the_providers_of_its_app_with_its_credentials() {
+    let apps = Apps::new();
+    let daemon = apps.site.start();
+    let to_default = daemon.push(&both(1, &json!({}))).accepted_ids();
+    let to_shop = daemon.push(&both(2, &json!({"app": "shop"})));
+    assert_eq!(to_shop.status, 200, "{}", to_shop.text());
+    daemon.wait_idle();
+    // Whose credentials they do not take, they refuse.
+    for (of, topic, number) in [
+        (&apps.default, "org.example.sterna", 1),
+        (&apps.shop, "org.example.shop", 2),
+    ] {
+        let notes = of.notes();
+        let mut to_apple = notes.iter().filter(|it| it.provider == Provider::Apns);
+        assert_eq!(to_apple.next().unwrap().headers["apns-topic"], topic);
+        let mut seen: Vec<_> = notes.iter().map(|note| note.device_token.clone()).collect();
+        seen.sort();
+        assert_eq!(seen, [hex_token(number), fcm_token(number)]);
+        assert!(notes.iter().all(|note| note.status == 200), "{notes:?}");
+    }
+    for lane in ["ios", "android", "shop/ios", "shop/android"] {
+        assert_eq!(succeeded(&daemon, lane), 1, "{lane}");
+        assert_eq!(lanes(&daemon)[lane]["state"], "open");
+    }
+    let unknown = daemon.push(&both(3, &json!({"app": "news"})));
+    assert_eq!(unknown.status, 400);
+    let error = unknown.json()["rejected"][1].clone();
+    assert_eq!(error["pointer"], "/notifications/1/app");
+    assert_eq!(error["error"], "no such app: there are default and shop");
+    let paused = daemon.request("PUT", "/lanes/shop/ios/pause", b"");
+    assert_eq!(paused.json()["state"], "paused", "{}", paused.text());
+    assert_eq!(lanes(&daemon)["ios"]["state"], "open");
+    daemon.terminate();
+    // Lines of the default app are Gaurun's.
+    let log = apps.site.access_log();
+    for line in of_kind(&log, "succeeded-push") {
+        let is_default = to_default.contains(&line.id());
+        let expected = if is_default { "" } else { "shop" };
+        assert_eq!(line.text_of("app"), expected);
+    }
+}
+
+#[test]
+fn a_bad_credential_holds_the_lane_of_its_app_alone() {
+    let apps = Apps::new();
+    let key = "apps.shop.ios.token_auth_team_id";
+    let site = apps.site.with_text(key, "NOBODYSTEA");
+    let daemon = site.start();
+    daemon.push(&both(1, &json!({"app": "shop"})));
+    daemon.push(&both(2, &json!({})));
+    wait_until("the others to go on", || {
+        let others = ["ios", "android", "shop/android"];
+        others.iter().all(|lane| succeeded(&daemon, lane) == 1)
+    });
+    wait_until("the lane to be held", || {
+        lanes(&daemon)["shop/ios"]["state"] == "held"
+    });
+    assert_eq!(lanes(&daemon)["ios"]["state"], "open");
+    assert_eq!(succeeded(&daemon, "shop/ios"), 0);
+    let told = site.operator_log();
+    assert!(told.contains("shop/ios: the lane is held"), "{told}");
+}
+
+#[test]
+fn an_app_comes_and_goes_with_a_reload_and_its_pushes_stay_in_the_journal() {
+    let apps = Apps::new();
+    let without = |site: Site| {
+        let site = site.without_app("shop", "ios");
+        site.without_app("shop", "android")
+    };
+    let reload = |site: &Site, daemon: &Daemon, told: &str| {
+        site.write_config();
+        daemon.signal("HUP");
+        let line = format!("reload: {told}");
+        wait_until(&line, || site.operator_log().contains(&line));
+    };
+    let site = without(apps.site);
+    let daemon = site.start();
+    let refused = daemon.push(&both(1, &json!({"app": "shop"})));
+    assert_eq!(refused.status, 400, "there is none yet");
+    let site = site.with_app("shop", &apps.shop.simulator);
+    let added = "applied: apps.shop.ios.enabled = true (was false)";
+    reload(&site, &daemon, added);
+    let to_shop = || daemon.push(&both(2, &json!({"app": "shop"})));
+    wait_until("the app to be served", || to_shop().status == 200);
+    daemon.wait_idle();
+    let sent = succeeded(&daemon, "shop/ios");
+    daemon.request("PUT", "/lanes/shop/ios/pause", b"");
+    let kept = daemon.push(&json!({"notifications": [
+        {"platform": 1, "token": [hex_token(3)], "message": "m", "app": "shop"}
+    ]}));
+    let kept = kept.accepted_ids();
+    let site = without(site);
+    let gone = "shop/ios is not in the configuration: 1 push to it stays in the journal";
+    reload(&site, &daemon, gone);
+    let state = daemon.request("GET", &format!("/push/{}", kept[0]), b"");
+    assert_eq!(state.json()["state"], "accepted", "{}", state.text());
+    assert_eq!(daemon.terminate(), 0);
+    // The next start finds it, and says so.
+    let before = site.operator_log().matches(gone).count();
+    let daemon = site.start();
+    wait_until("the start to tell of it", || {
+        site.operator_log().matches(gone).count() > before
+    });
+    let site = site.with_app("shop", &apps.shop.simulator);
+    reload(
+        &site,
+        &daemon,
+        "shop/ios: 1 push that waited in the journal",
+    );
+    wait_until("it to be sent", || {
+        ids(&site.access_log(), "succeeded-push").contains(&kept[0])
+    });
+    assert_eq!(apps.shop.received()[&hex_token(3)], 1);
+    assert!(sent > 0 && apps.default.notes().is_empty());
+}
+
+/// Apps that have nothing to do have neither threads nor connections, and those that have share
+/// what there may be of them.
+#[test]
+#[expect(clippy::print_stderr, reason = "whoever asks is told the figures")]
+fn two_hundred_apps_cost_what_they_are_used_for() {
+    let simulated = Simulated::start();
+    let app = |number: u64| format!("app-{number}");
+    let mut site = Site::simulated(&simulated.simulator)
+        .with("core.workers", 2)
+        .with("core.provider_connections", 2 * (APPS + 1));
+    let figures = |daemon: &Daemon| {
+        let runtime = daemon.request("GET", "/stat/runtime", b"").json();
+        let number = |key: &str| runtime[key].as_u64().unwrap();
+        (number("threads"), number("memory_resident_bytes") / 1024)
+    };
+    let idle = |daemon: &Daemon| {
+        // What asks for access tokens does so once, on threads of its own.
+        wait_until("the threads of the start to end", || {
+            !site_threads(daemon)
+                .iter()
+                .any(|name| name.contains("exchange"))
+        });
+        figures(daemon)
+    };
+    let daemon = site.start();
+    let (threads_of_one, memory_of_one) = idle(&daemon);
+    daemon.terminate();
+    for number in 0..APPS {
+        site = site.with_app(&app(number), &simulated.simulator);
+    }
+    let daemon = site.start();
+    let (threads, memory) = idle(&daemon);
+    eprintln!(
+        "1 app: {threads_of_one} threads, {memory_of_one} KiB; {APPS} more: {threads} threads, \
+         {memory} KiB"
+    );
+    assert_eq!(threads, threads_of_one, "idle ones have no threads");
+    let per_app = (memory - memory_of_one.min(memory)) / APPS;
+    assert!(per_app < 512, "{per_app} KiB for each idle app");
+    let connections = || simulated.simulator.connections();
+    wait_until("no connection to be open", || connections() == 0);
+    let all: Vec<Value> = (0..APPS)
+        .map(|number| {
+            json!({"platform": 1, "token": [hex_token(number)], "message": "m", "app": app(number)})
+        })
+        .collect();
+    for some in all.chunks(100) {
+        let reply = daemon.push(&json!({"notifications": some}));
+        assert_eq!(reply.accepted_ids().len(), some.len(), "{}", reply.text());
+    }
+    daemon.wait_idle();
+    let (threads, memory) = figures(&daemon);
+    eprintln!("after a push to each: {threads} threads, {memory} KiB");
+    for number in 0..APPS {
+        assert_eq!(succeeded(&daemon, &format!("{}/ios", app(number))), 1);
+    }
+    // One thread for each that was used, and some for callers.
+    assert!(threads <= threads_of_one + APPS + 8, "{threads}");
+    assert_eq!(simulated.notes().len() as u64, APPS);
+}
+
+const APPS: u64 = 200;
+
+/// The names of a daemon's threads.
+fn site_threads(daemon: &Daemon) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+    tasks.filter_map(|task| name(task.ok()?)).collect()
+}
