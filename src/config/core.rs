@@ -101,11 +101,11 @@ section! {
         ("one per CPU", 4),
         (1, WORKERS_MAX),
         "threads",
-        "Connection threads for each provider at most; every one keeps many pushes in flight",
+        "Connection threads for each lane at most; every one keeps many pushes in flight",
     )
     .unlike_gaurun(
         "any number; shared by both platforms",
-        "up to 256 for each provider; a greater number is lowered, with a warning",
+        "up to 256 for each lane; a greater number is lowered, with a warning",
         "a thread holds a connection with hundreds of pushes in flight, not one push",
     )
     .in_force(AtStart)
@@ -114,10 +114,10 @@ section! {
     pub provider_connections: Option<NonZeroUsize> {
         Some(document.number(&keys.provider_connections).map(count))
     } = Key::optional(
-        ("`workers` for each provider", 8),
+        ("`workers` for each lane", 8),
         (1, PROVIDER_CONNECTIONS_MAX),
         "connections",
-        "Connections to all providers together that take pushes, of which each that has pushes \
+        "Connections of all lanes together that take pushes, of which each that has pushes \
          needs one; the one that was idle longest yields its own to one that has pushes",
     );
     /// Pushes that a lane holds at most, from reservation to settlement.
@@ -125,12 +125,12 @@ section! {
         1_000_000,
         (1, QUEUES_MAX),
         "pushes",
-        "Pushes that may wait or be in flight for each provider; a request that finds no room is \
+        "Pushes that may wait or be in flight for each lane; a request that finds no room is \
          answered 503",
     )
     .unlike_gaurun(
         "8192, shared by both platforms; requests beyond it waited in memory without bound",
-        "1000000 for each provider; requests beyond it are answered 503",
+        "1000000 for each lane; requests beyond it are answered 503",
         "a bound that holds must leave room for a burst; memory is taken only for what waits",
     )
     .migrated(ByDefault);
