@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::moment::{Moment, http_date};
-use crate::push::{Accepted, DeviceTokens, Note, Notification, Parcel, Provider, PushId};
+use crate::push::{Accepted, DeviceTokens, LaneId, Note, Notification, Parcel, Provider, PushId};
 
 pub use retry_after::RETRY_AFTER_MAX;
 pub use seam::{
@@ -170,6 +170,28 @@ impl Advice {
             cure,
         }
     }
+}
+
+/// Advice on the keys of `[ios]` or `[android]`, as it holds for a lane: those of another app stand
+/// in its own section.
+pub fn told_of(lane: LaneId, text: &'static str) -> Cow<'static, str> {
+    let (app, section) = (lane.app(), lane.platform());
+    if app.is_empty() {
+        return text.into();
+    }
+    let is_key = |word: &str| {
+        let rest = word.strip_prefix(section);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let words = text.split(' ').map(|word| {
+        let before = if is_key(word) {
+            format!("apps.{app}.")
+        } else {
+            String::new()
+        };
+        before + word
+    });
+    words.collect::<Vec<_>>().join(" ").into()
 }
 
 /// What it points to if one refusal of device tokens is said to most of them.

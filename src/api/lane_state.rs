@@ -6,7 +6,8 @@ use super::route::Order;
 use super::stat::{LaneAlarm, LaneState, Sending};
 use crate::lane::{DECIDED, Hold, Lane, Prevailing, Resting};
 use crate::moment::{self, Moment};
-use crate::push;
+use crate::provider::told_of;
+use crate::push::{self, LaneId};
 
 /// Whether a lane sends.
 pub(super) fn of(lane: &Lane) -> LaneState {
@@ -20,7 +21,7 @@ pub(super) fn of(lane: &Lane) -> LaneState {
             .outage()
             .failing()
             .map(|failing| failing.since.unix_secs()),
-        alarm: lane.prevailing().map(alarm),
+        alarm: lane.prevailing().map(|it| alarm(lane.id(), it)),
         ..state
     };
     if let Some(unreachable) = lane.unreachable()
@@ -48,13 +49,13 @@ pub(super) fn obey(lane: &Lane, order: Order) {
 }
 
 /// What the API says of a refusal that prevails.
-fn alarm(prevailing: Prevailing) -> LaneAlarm {
+fn alarm(lane: LaneId, prevailing: Prevailing) -> LaneAlarm {
     LaneAlarm {
         reason: prevailing.refusal.reason,
         percent: prevailing.answers * 100 / DECIDED,
         since: prevailing.since.unix_secs(),
-        cause: prevailing.refusal.cause,
-        cure: prevailing.refusal.cure,
+        cause: told_of(lane, prevailing.refusal.cause),
+        cure: told_of(lane, prevailing.refusal.cure),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -92,7 +93,7 @@ pub struct LaneState {
 }
 
 /// A refusal of device tokens that most of a lane's last answers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LaneAlarm {
     /// The provider's word.
     pub reason: &'static str,
@@ -101,9 +102,9 @@ pub struct LaneAlarm {
     /// Since when most are, in seconds of Unix time.
     pub since: u64,
     /// What that is likely to come of.
-    pub cause: &'static str,
+    pub cause: Cow<'static, str>,
     /// What to do.
-    pub cure: &'static str,
+    pub cure: Cow<'static, str>,
 }
 
 /// Whether a lane sends.

@@ -3,7 +3,7 @@
 
 use crate::lane::{DECIDED, Lane, News, Prevailing, Target, TokenRefusal};
 use crate::moment::Moment;
-use crate::provider::{Answer, TokenAlarm, Verdict};
+use crate::provider::{Answer, TokenAlarm, Verdict, told_of};
 use crate::push::Push;
 
 /// Answers that decided on a push, those to the last route that was answered for.
@@ -68,6 +68,7 @@ fn tell(lane: &Lane, news: News) {
         cure,
         ..
     } = refusal;
+    let [cause, cure] = [cause, cure].map(|text| told_of(lane.id(), text));
     match news {
         News::Prevails(_) => ::log::error!(
             "{lane}: {answers} of the last {DECIDED} pushes that were answered failed with \

@@ -12,6 +12,8 @@ use super::route::Route;
 use crate::jitter::Random;
 use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Prevailing, Refused};
 use crate::moment::Moment;
+use crate::provider::told_of;
+use crate::push::LaneId;
 
 /// A lane's present route.
 #[derive(Debug)]
@@ -86,11 +88,19 @@ impl PresentRoute {
                 }
             }
             Access::Refused(why) => {
-                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::AccessToken, now);
+                let id = self.lane.id();
+                let refusal = refusal(
+                    (id, NO_ACCESS_TOKEN),
+                    &why,
+                    &route,
+                    EndsWith::AccessToken,
+                    now,
+                );
                 self.refuse(refusal, generation, now);
             }
             Access::RefusedInUse(why) => {
-                let refusal = refusal(NO_ACCESS_TOKEN, &why, &route, EndsWith::Probe, now);
+                let id = self.lane.id();
+                let refusal = refusal((id, NO_ACCESS_TOKEN), &why, &route, EndsWith::Probe, now);
                 self.refuse(refusal, generation, now);
             }
         }
@@ -129,7 +139,7 @@ impl PresentRoute {
 
 /// A refusal, with all that an operator needs to end it.
 pub(super) fn refusal(
-    reason: &str,
+    (lane, reason): (LaneId, &str),
     why: &str,
     route: &Route,
     ends_with: EndsWith,
@@ -137,9 +147,8 @@ pub(super) fn refusal(
 ) -> CredentialRefusal {
     let advice = route.address.provider().advice();
     let advice = advice.iter().find(|advice| advice.reason == reason);
-    let cure = advice.map_or("Look at the credential and its rights.", |advice| {
-        advice.cure
-    });
+    let cure = advice.map_or("Look at the credential and its rights.", |it| it.cure);
+    let cure = told_of(lane, cure);
     // Whatever else it may be about: what is signed by a wrong clock is taken nowhere.
     let clock = route.clock.apart(now);
     let clock = clock.filter(|clock| !why.contains(clock.as_str()));

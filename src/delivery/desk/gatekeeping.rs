@@ -249,7 +249,10 @@ impl<T: Transport> Desk<T> {
         generation: u64,
         now: Moment,
     ) {
-        let refusal = refusal(reason, why, &self.following.route, EndsWith::Probe, now);
+        let refusal = {
+            let (lane, route) = (self.lane.id(), &self.following.route);
+            refusal((lane, reason), why, route, EndsWith::Probe, now)
+        };
         let random = self.settler.random();
         let witness = Witness {
             push,

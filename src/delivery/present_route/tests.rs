@@ -84,7 +84,16 @@ fn a_refusal_says_what_was_met_by_which_credential_and_what_to_do() {
         ("SOMETHING_NEW", "Look at the credential and its rights."),
     ] {
         let now = Moment::now();
-        let text = || refusal(reason, "403: no", &route, EndsWith::Probe, now).text;
+        let text = || {
+            refusal(
+                (LaneId::IOS, reason),
+                "403: no",
+                &route,
+                EndsWith::Probe,
+                now,
+            )
+            .text
+        };
         let front = format!("403: no (service account a@b). {cure} ");
         route.clock.note(now.unix_secs() - 10, now);
         assert!(text().starts_with(&front), "{}", text());
@@ -113,7 +122,7 @@ fn a_thread_may_begin_for_what_is_let_go_while_the_route_is_replaced() {
     assert!(lane.take(&mut hand));
     let push = hand.remove(0).unwrap();
     let (_, route_of_old) = present.current();
-    let refusal = refusal("X", "", &route_of_old, EndsWith::Probe, now);
+    let refusal = refusal((LaneId::IOS, "X"), "", &route_of_old, EndsWith::Probe, now);
     let connection = ConnectionId::new(1);
     let witness = Witness {
         push: Some((push.id(), Target::of(push.token()))),

@@ -5,7 +5,7 @@ use super::address::{expiration, path, priority};
 use super::push_type::word_and_suffix;
 use super::*;
 use crate::provider::fixture::{UNIX, built, notification, start};
-use crate::provider::{Addressing as _, AnswerHead, Draft, Row, accept};
+use crate::provider::{Addressing as _, AnswerHead, Draft, Row, accept, told_of};
 use crate::push::fixture::push_to;
 use crate::push::{
     Accepted, ApnsEnvironment, Content, DeviceToken, LaneId, Lifetime, Note, Parcel, Push, PushId,
@@ -255,6 +255,19 @@ fn device_tokens_and_channels_are_all_that_is_pushed_to() {
     }
     let error = check_channel(&"a".repeat(CHANNEL_MAX + 1)).unwrap_err();
     assert!(error.contains(&CHANNEL_MAX.to_string()));
+}
+
+/// Who is told to correct a key is told the one of the lane's own section.
+#[test]
+fn advice_names_the_keys_of_the_lanes_app() {
+    let told = |lane: &str, text| told_of(LaneId::named(lane).unwrap(), text).into_owned();
+    let text = "Correct ios.sandbox or ios.environments, not scenarios.x";
+    assert_eq!(told("ios", text), text);
+    assert_eq!(told("ios/sandbox", text), text);
+    let of_shop = "Correct apps.shop.ios.sandbox or apps.shop.ios.environments, not scenarios.x";
+    assert_eq!(told("shop/ios", text), of_shop);
+    assert_eq!(told("shop/ios/sandbox", text), of_shop);
+    assert_eq!(told("shop/android", text), text);
 }
 
 #[test]
