@@ -45,6 +45,14 @@ impl Apps {
         apps
     }
 
+    /// Whether the configuration has a section for a lane, or there is no configuration.
+    pub(super) fn has(&self, lane: LaneId) -> bool {
+        let of_app = self.lanes.get(&(lane.app(), lane.provider()));
+        of_app.map_or(self.lanes.is_empty(), |lanes| {
+            lanes.iter().any(|it| it.lane == lane)
+        })
+    }
+
     /// The lane to that provider that a notification names by `app` and `environment`, which are
     /// taken from its fields: the default app's if it names none, in the app's first environment if
     /// it names none.

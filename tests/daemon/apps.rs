@@ -168,6 +168,10 @@ fn an_app_comes_and_goes_with_a_reload_and_its_pushes_stay_in_the_journal() {
     reload(&site, &daemon, gone);
     let state = daemon.request("GET", &format!("/push/{}", kept[0]), b"");
     assert_eq!(state.json()["state"], "accepted", "{}", state.text());
+    let purged = daemon.request("DELETE", &format!("/push/{}", kept[0]), b"");
+    assert_eq!(purged.status, 409);
+    let why = "shop/ios is not in the configuration: its pushes stay in the journal";
+    assert!(purged.message().starts_with(why), "{}", purged.text());
     assert_eq!(daemon.terminate(), 0);
     // The next start finds it, and says so.
     let before = site.operator_log().matches(gone).count();
@@ -186,6 +190,43 @@ fn an_app_comes_and_goes_with_a_reload_and_its_pushes_stay_in_the_journal() {
     });
     assert_eq!(apps.shop.received()[&hex_token(3)], 1);
     assert!(sent > 0 && apps.default.notes().is_empty());
+}
+
+#[test]
+fn both_environments_of_an_app_are_served_and_the_other_is_named_where_one_is_wrong() {
+    let simulated = Simulated::start();
+    let both = "[\"production\", \"sandbox\"]";
+    let site = Site::simulated(&simulated.simulator).with("ios.environments", both);
+    let daemon = site.start();
+    let push = |token: &str, more: Value| {
+        let mut one = json!({"platform": 1, "token": [token], "message": "m"});
+        let fields = more.as_object().unwrap().clone();
+        one.as_object_mut().unwrap().extend(fields);
+        daemon.push(&json!({"notifications": [one]}))
+    };
+    push(&hex_token(1), json!({}));
+    push(&hex_token(2), json!({"environment": "sandbox"}));
+    push("0bad400001", json!({}));
+    push("0bad400002", json!({"environment": "sandbox"}));
+    let unknown = push(&hex_token(3), json!({"environment": "staging"}));
+    assert_eq!(unknown.status, 400);
+    daemon.wait_idle();
+    assert_eq!(succeeded(&daemon, "ios"), 1);
+    assert_eq!(succeeded(&daemon, "ios/sandbox"), 1);
+    daemon.terminate();
+    let log = site.access_log();
+    let told: Vec<_> = of_kind(&log, "succeeded-push").collect();
+    let environments = told.iter().map(|line| line.text_of("environment"));
+    let mut environments: Vec<_> = environments.collect();
+    environments.sort_unstable();
+    assert_eq!(environments, ["", "sandbox"]);
+    let errors = site.error_log();
+    let failed = of_kind(&errors, "failed-push");
+    let mut told: Vec<_> = failed.map(|line| line.text_of("error")).collect();
+    told.sort_unstable();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("the lane ios, for"), "{told:?}");
+    assert!(told[1].contains("the lane ios/sandbox, for"), "{told:?}");
 }
 
 /// Apps that have nothing to do have neither threads nor connections, and those that have share

@@ -9,7 +9,7 @@ use super::super::route::Order;
 use super::super::stat::{ByLane, LaneStat, LaneState, Pushers, Sending, StatApp};
 use super::super::state;
 use super::Service;
-use crate::backlog::{Purged, PushState};
+use crate::backlog::{DISABLED, Purged, PushState, REMOVED};
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::Head;
 use crate::http1::query::{first_value, go_integer};
@@ -130,13 +130,19 @@ impl Service {
             PushState::Queued { lane }
             | PushState::InFlight { lane, .. }
             | PushState::Retrying { lane, .. } => match self.lanes.get().get(*lane) {
-                None => Reply::message(
-                    409,
-                    &format!(
-                        "{lane} is disabled: its pushes stay in the journal until it is \
-                         enabled, or until they expire"
-                    ),
-                ),
+                None => {
+                    let apps = &self.terms.get().rules.apps;
+                    let (lack, until) = if apps.has(*lane) {
+                        (DISABLED, "enabled")
+                    } else {
+                        (REMOVED, "there again")
+                    };
+                    let message = format!(
+                        "{lane} {lack}: its pushes stay in the journal until it is {until}, or \
+                         until they expire"
+                    );
+                    Reply::message(409, &message)
+                }
                 Some(_) => Reply::message(503, NOT_CAUGHT).with_retry_after(RETRY_AFTER_SECS),
             },
         }
