@@ -7,6 +7,7 @@
 mod auth_token;
 mod payload;
 mod reason;
+mod shape;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -42,12 +43,13 @@ const MAX_COLLAPSE_ID: usize = 64;
 const MAX_DEVICE_TOKEN: usize = 400;
 
 /// A push type: its name, and the suffix that it puts on the bundle ID.
-const PUSH_TYPES: [(&[u8], &[u8]); 10] = [
+const PUSH_TYPES: [(&[u8], &[u8]); 11] = [
     (b"alert", b""),
     (b"background", b""),
     (b"voip", b".voip"),
     (b"complication", b".complication"),
     (b"fileprovider", b".pushkit.fileprovider"),
+    (b"mdm", b""),
     (b"location", b".location-query"),
     (b"liveactivity", b".push-type.liveactivity"),
     (b"pushtotalk", b".voip-ptt"),
@@ -192,8 +194,24 @@ impl Session {
                 Some(found.ok_or(Reason::INVALID_PUSH_TYPE)?.1)
             }
         };
-        self.check_topic(request.get(Name::ApnsTopic), suffix)?;
+        let topic = request.get(Name::ApnsTopic);
+        if push_type == Some(b"mdm") {
+            self.check_mdm_topic(topic)?;
+        } else {
+            self.check_topic(topic, suffix)?;
+        }
         Ok(push_type)
+    }
+
+    /// Judges the topic of an MDM push, which is that of a certificate for it. Ours stands in for
+    /// one, whatever it lists.
+    fn check_mdm_topic(&self, topic: Option<&[u8]>) -> Result<(), Reason> {
+        let topic = topic.ok_or(Reason::MISSING_TOPIC)?;
+        if self.certificate && topic.starts_with(b"com.apple.mgmt.") {
+            Ok(())
+        } else {
+            Err(Reason::TOPIC_DISALLOWED)
+        }
     }
 
     /// Judges the topic against the push type's suffix, if there is a push type.
@@ -240,8 +258,22 @@ fn check_payload(
         Some(b"background") if priority != Some(b"5") => Err(Reason::BAD_PRIORITY),
         Some(b"background") if !payload.content_available => Err(Reason::INVALID_PUSH_TYPE),
         Some(b"liveactivity") if priority == Some(b"1") => Err(Reason::BAD_PRIORITY),
-        _ => Ok(()),
+        _ if has_shape(push_type, payload, body) => Ok(()),
+        // Apple takes most of these, and delays or drops them: here they are to be found.
+        _ => Err(Reason::INVALID_PUSH_TYPE),
     }
+}
+
+/// Whether a payload is one for that push type. Most say by what is in them that they are.
+fn has_shape(push_type: Option<&[u8]>, payload: Payload, body: &[u8]) -> bool {
+    let push_type = push_type.unwrap_or(b"alert");
+    let is_usual = matches!(push_type, b"alert" | b"background");
+    if is_usual && !payload.has_more {
+        return true;
+    }
+    let read = serde_json::from_slice(body);
+    // What is too deep for this reading is not looked into.
+    read.map_or(true, |payload| shape::fits(push_type, &payload))
 }
 
 /// What stands where the path has its device token; `None` if the path is another one.

@@ -1,15 +1,17 @@
-//! What APNs looks at in a payload: that it is a JSON object, and whether it is one for the
-//! background.
+//! What APNs looks at in a payload: that it is a JSON object, whether it is one for the background,
+//! and whether there is more in it than most have.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Facts about a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Payload {
     /// `aps` holds `"content-available": 1`.
     pub(super) content_available: bool,
+    /// `aps` holds members that most have not, or one of another form.
+    pub(super) has_more: bool,
 }
 
 impl Payload {
@@ -28,6 +30,10 @@ impl Payload {
 enum Key {
     Aps,
     ContentAvailable,
+    /// That of a text in most payloads.
+    Text,
+    /// That of a number.
+    Count,
     Other,
 }
 
@@ -45,6 +51,8 @@ impl<'de> serde::Deserialize<'de> for Key {
                 Ok(match text {
                     "aps" => Key::Aps,
                     "content-available" => Key::ContentAvailable,
+                    "alert" | "sound" | "category" => Key::Text,
+                    "badge" | "mutable-content" => Key::Count,
                     _ => Key::Other,
                 })
             }
@@ -103,13 +111,76 @@ impl<'de> Visitor<'de> for Aps<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Key>()? {
-            if matches!(key, Key::ContentAvailable) {
-                self.0.content_available = map.next_value::<One>()?.0;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            match key {
+                Key::ContentAvailable => {
+                    self.0.content_available = map.next_value::<One>()?.0;
+                    self.0.has_more |= !self.0.content_available;
+                }
+                Key::Text => self.0.has_more |= map.next_value::<Form>()? != Form::Text,
+                Key::Count => self.0.has_more |= map.next_value::<Form>()? != Form::Count,
+                Key::Aps | Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    self.0.has_more = true;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// What a value is, as far as it matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Count,
+    Other,
+}
+
+impl<'de> serde::Deserialize<'de> for Form {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Form;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Form, E> {
+                Ok(Form::Text)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Form, E> {
+                Ok(Form::Count)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Form, E> {
+                Ok(Form::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Form, E> {
+                Ok(Form::Other)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Form, E> {
+                Ok(Form::Other)
+            }
+
+            fn visit_unit<E>(self) -> Result<Form, E> {
+                Ok(Form::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Form, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Form::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Form, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Form::Other)
+            }
+        }
+        deserializer.deserialize_any(Any)
     }
 }
 
@@ -152,22 +223,37 @@ mod tests {
 
     #[test]
     fn a_json_object_is_a_payload() {
-        for (text, content_available) in [
-            (r#"{"aps":{"alert":"hi"}}"#, false),
+        for (text, content_available, has_more) in [
+            (
+                r#"{"aps":{"alert":"hi","badge":1,"sound":"s"}}"#,
+                false,
+                false,
+            ),
+            (r#"{"aps":{"alert":{"body":[{}]}}}"#, false, true),
+            (r#"{"aps":{"badge":-1}}"#, false, true),
+            (
+                r#"{"aps":{"sound":1.5,"category":null,"alert":[true]}}"#,
+                false,
+                true,
+            ),
             (
                 r#"{"aps":{"content-available":1,"x":[1,{"y":null}]},"z":"\u00e9"}"#,
                 true,
+                true,
             ),
-            (r#"{"aps":{"content-available":0}}"#, false),
-            (r#"{"aps":{"content-available":-1}}"#, false),
-            (r#"{"aps":{"content-available":true}}"#, false),
-            (r#"{"content-available":1}"#, false),
-            (r#"{"mdm":"magic"}"#, false),
-            (" {} \n", false),
+            (r#"{"aps":{"content-available":0}}"#, false, true),
+            (r#"{"aps":{"content-available":-1}}"#, false, true),
+            (r#"{"aps":{"content-available":true}}"#, false, true),
+            (r#"{"content-available":1}"#, false, false),
+            (r#"{"mdm":"magic"}"#, false, false),
+            (" {} \n", false, false),
         ] {
             assert_eq!(
                 Payload::read(text.as_bytes()),
-                Some(Payload { content_available }),
+                Some(Payload {
+                    content_available,
+                    has_more
+                }),
                 "{text}"
             );
         }

@@ -151,9 +151,29 @@ async fn each_push_type_has_its_topic() {
             set(fields, "apns-collapse-id", &"c".repeat(64));
             set(fields, "apns-expiration", "0");
         };
-        let answer = world.push(change, DEVICE, PAYLOAD.as_bytes()).await;
+        let payload = match push_type {
+            "fileprovider" => r#"{"container-identifier":"c"}"#,
+            "liveactivity" => r#"{"aps":{"event":"end","timestamp":1}}"#,
+            "widgets" | "controls" => r#"{"aps":{"content-changed":true}}"#,
+            _ => PAYLOAD,
+        };
+        let answer = world.push(change, DEVICE, payload.as_bytes()).await;
         assert_eq!(answer.status, 200, "{push_type}: {}", answer.text());
+        if payload != PAYLOAD {
+            let change = |fields: &mut Vec<_>| {
+                set(fields, "apns-push-type", push_type);
+                set(fields, "apns-topic", &topic);
+            };
+            let other = world.push(change, DEVICE, PAYLOAD.as_bytes()).await;
+            check(&other, 400, "InvalidPushType", push_type);
+        }
     }
+    let mdm = |fields: &mut Vec<_>| {
+        set(fields, "apns-push-type", "mdm");
+        set(fields, "apns-topic", "com.apple.mgmt.External.1");
+    };
+    let answer = world.push(mdm, DEVICE, br#"{"mdm":"magic"}"#).await;
+    check(&answer, 400, "TopicDisallowed", "without its certificate");
 }
 
 #[tokio::test]
