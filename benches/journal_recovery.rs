@@ -18,7 +18,8 @@ use std::time::Instant;
 
 use sterna::journal::{DiskFiles, Journal, Settings};
 use sterna::moment::Moment;
-use sterna::provider::{self, Built, apns};
+use sterna::provider::apns::Apns;
+use sterna::provider::{self, Site, Unused, Vendor as _};
 use sterna::push::{Accepted, DeviceToken, LaneId, Notification, PushId};
 
 /// Pushes unless it is said.
@@ -102,10 +103,9 @@ fn accepted(id: u64, at: Moment) -> Result<Accepted, Failure> {
     let mut notification = Notification::empty(LaneId::IOS);
     notification.message = "Your table is ready: please come to the counter".into();
     notification.push_type = "alert".into();
-    let built = Built {
-        content: apns::payload(&notification, false)?,
-        ..Built::nothing(LaneId::IOS)
-    };
+    let (site, mut unused) = (Site::default(), Unused::default());
+    let built = Apns.build(&mut notification, &site, at, &mut unused);
+    let built = built.map_err(|fault| fault.error)?;
     Ok(provider::accept(
         &notification,
         &built,

@@ -30,6 +30,8 @@ mod fixture;
 
 pub use apps::Apps;
 pub use ids::Ids;
+#[cfg(test)]
+pub(crate) use keyless::Keyless;
 pub use keys::{ApiKeys, KeyRotation, KeysError};
 pub use lines::Lines;
 pub use plan::Rules;

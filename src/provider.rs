@@ -10,7 +10,9 @@ pub mod fcm;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod retry_after;
+mod said;
 mod seam;
+mod shared;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -392,6 +394,12 @@ pub fn of(provider: Provider) -> &'static dyn Vendor {
         Provider::Apns => &apns::Apns,
         Provider::Fcm => &fcm::Fcm,
     }
+}
+
+/// Says why a word is no push type that callers may ask for, if so: to both providers, since one
+/// notification may go to either.
+pub fn check_push_type(word: &str) -> Result<(), Fault> {
+    apns::check_push_type(word)
 }
 
 /// A notification that is accepted at that time, as it was built, for these device tokens.

@@ -41,7 +41,7 @@ pub use envelope::{Envelope, Lifetime, PushType, TargetKind};
 pub use lane_id::{
     APP_NAME_MAX, ApnsEnvironment, DEFAULT_APP_NAME, LANES_MAX, LaneId, Provider, is_app_name,
 };
-pub use native::Native;
+pub use native::{ExtendValue, Native};
 pub use note::{Note, Texts};
 pub use parcel::Parcel;
 pub use tokens::{DeviceTokens, PackedToken};
@@ -173,8 +173,8 @@ impl ConnectionId {
 pub struct Extend {
     /// The payload key.
     pub key: Box<str>,
-    /// Its value, always a string.
-    pub value: Box<str>,
+    /// Its value.
+    pub value: ExtendValue,
 }
 
 /// What a caller asks to be pushed: one element of `notifications`, less its device tokens. What of

@@ -31,6 +31,8 @@ pub struct Ignored {
 enum IgnoredField {
     /// None of ours.
     Unknown(Text),
+    /// A part of an object that is a field: none of ours, or of no effect.
+    Part(Box<str>),
     /// Of no effect for that provider.
     Unused(Provider, &'static str),
 }
@@ -47,14 +49,14 @@ impl Ignored {
         self.unknown(&asked.unknown, at);
         self.unknown(&asked.extend.unknown, at);
         let names = || asked.unknown.paths.iter().map(|path| name_of(path));
-        if asked.token.is_none() {
+        if asked.token.is_none() && asked.tokens.is_none() {
             let names = self.instead.remove(TOKEN).into_iter().chain(names());
-            let name = names.min_by_key(|name| meant(name) != Some(TOKEN));
+            let name = names.min_by_key(|name| !matches!(meant(name), Some(TOKEN | TOKENS)));
             self.instead.extend(name.map(|name| (TOKEN, name)));
         }
         for (field, is_missing) in [
             (MESSAGE, asked.message.is_empty()),
-            (PLATFORM, asked.platform == 0),
+            (PLATFORM, asked.platform.0 == 0),
         ] {
             if is_missing && !self.instead.contains_key(field) {
                 let name = names().find(|name| meant(name) == Some(field));
@@ -69,6 +71,11 @@ impl Ignored {
             let pointer = format!("/notifications/{index}/{name}");
             self.note(pointer, IgnoredField::Unused(provider, name));
         }
+        for part in &unused.unknown {
+            let pointer = format!("/notifications/{index}/{part}");
+            self.note(pointer, IgnoredField::Part(part.clone()));
+        }
+        self.count = self.count.saturating_add(unused.omitted);
     }
 
     fn unknown(&mut self, unknown: &Unknown, at: impl Fn(&str) -> String) {
@@ -104,7 +111,7 @@ impl Ignored {
             }
         }
         self.fields.retain(|field| match field {
-            IgnoredField::Unknown(name) => !has_key(name),
+            IgnoredField::Unknown(name) | IgnoredField::Part(name) => !has_key(name),
             IgnoredField::Unused(..) => true,
         });
         for name in self.instead.values_mut() {
@@ -169,7 +176,7 @@ pub(super) fn faults(
 ) -> Vec<(String, String)> {
     let unlisted = unknown.iter();
     let unlisted = unlisted.map(|unknown| unknown.count.saturating_sub(unknown.paths.len()));
-    let unlisted: usize = unlisted.sum();
+    let unlisted = unlisted.sum::<usize>().saturating_add(unused.omitted);
     let unknown = unknown.iter().flat_map(|unknown| &unknown.paths);
     let unknown = unknown.map(|path| {
         let name = name_of(path);
@@ -189,7 +196,16 @@ pub(super) fn faults(
         let what = IgnoredField::Unused(provider, name).what();
         ((*name).to_owned(), what)
     });
-    unknown.chain(more).chain(fields).collect()
+    let parts = unused.unknown.iter().map(|part| {
+        let name = name_of(part);
+        if has_key(&name, keyless) {
+            let place = part.rsplit_once('/').map_or("", |(place, _)| place);
+            (place.to_owned(), "a name that is no field".to_owned())
+        } else {
+            (part.to_string(), IgnoredField::Part(part.clone()).what())
+        }
+    });
+    unknown.chain(more).chain(fields).chain(parts).collect()
 }
 
 /// The field that was probably meant.
@@ -222,7 +238,7 @@ impl Told {
         let mut lines = Vec::new();
         for field in &ignored.fields {
             if !self.fields.contains_key(field) {
-                let is_unknown = |field: &&IgnoredField| matches!(field, IgnoredField::Unknown(_));
+                let is_unknown = |field: &&IgnoredField| !matches!(field, IgnoredField::Unused(..));
                 let unknown = self.fields.keys().filter(is_unknown).count();
                 if is_unknown(&field) && unknown >= TOLD_FIELDS_MAX {
                     continue;
@@ -263,6 +279,7 @@ impl IgnoredField {
     fn what(&self) -> String {
         match self {
             Self::Unknown(name) => format!("{name:?} is no field of POST /push{}", or(name)),
+            Self::Part(path) => format!("{path:?} is no field, or has no effect"),
             Self::Unused(provider, name) => {
                 format!("{name:?} has no effect for {}", provider.platform())
             }
@@ -275,6 +292,7 @@ impl IgnoredField {
                 let meant = or(name);
                 format!("{name:?} is no field of POST /push and was ignored in {requests}{meant}")
             }
+            Self::Part(_) => format!("{}, and was ignored in {requests}", self.what()),
             Self::Unused(..) => format!("{} and was ignored in {requests}", self.what()),
         }
     }
@@ -292,6 +310,7 @@ fn requests(times: u64, last: &str) -> String {
 }
 
 pub(super) const TOKEN: &str = "token";
+pub(super) const TOKENS: &str = "tokens";
 pub(super) const MESSAGE: &str = "message";
 pub(super) const PLATFORM: &str = "platform";
 
@@ -330,7 +349,7 @@ mod tests {
         ignored.beside(&batch.unknown);
         for (index, asked) in batch.notifications.into_iter().enumerate() {
             ignored.of(index, &asked);
-            if let Some(lane) = LaneId::of_platform(asked.platform) {
+            if let Some(lane) = LaneId::of_platform(asked.platform.0) {
                 let mut notification = notification(lane, asked);
                 let mut unused = Unused::default();
                 let content = content_of(Site::default());
@@ -464,7 +483,8 @@ mod tests {
     #[test]
     fn what_was_meant_to_be_the_tokens_is_named() {
         for (members, said) in [
-            ("\"tokens\":[\"a\"]", Some("\"tokens\"")),
+            ("\"tokenss\":[\"a\"]", Some("\"tokenss\"")),
+            ("\"tokens\":[],\"to\":\"a\"", None),
             ("\"a\":1,\"to\":\"a\"", Some("\"to\"")),
             ("\"registration_ids\":[]", Some("\"registration_ids\"")),
             ("\"platform\":1", None),

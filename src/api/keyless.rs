@@ -9,6 +9,7 @@ use super::route::authority;
 use crate::http1::head::Head;
 use crate::http1::query::{Plus, percent_decoded};
 use crate::pasted::{self, NOT_SHOWN};
+use crate::push::{ExtendValue, Notification};
 
 /// Takes API keys out of texts: that which a request shows, and those that are known.
 #[derive(Default)]
@@ -93,6 +94,44 @@ impl<'a> Keyless<'a> {
             self.shown == Some(&*word) || self.known.is_some_and(|known| known.has(&word))
         })
     }
+}
+
+/// Whether a notification holds an API key: in a text, a value or a name. What is kept as it was
+/// written may have it escaped.
+pub(super) fn holds(notification: &Notification, key: &str) -> bool {
+    let in_json = |json: &str| unescaped(json).contains(key);
+    let in_value = |value: &ExtendValue| match value {
+        ExtendValue::Text(text) => text.contains(key),
+        ExtendValue::Json(json) => in_json(json.get()),
+    };
+    let mut texts = notification.texts().each().into_iter();
+    let mut extend = notification.extend.iter();
+    let mut native = notification.native.iter();
+    texts.any(|text| text.contains(key))
+        || extend.any(|extend| extend.key.contains(key) || in_value(&extend.value))
+        || native.any(|(_, json)| in_json(json.get()))
+}
+
+/// JSON in which the characters that an API key may have stand for themselves.
+fn unescaped(json: &str) -> Cow<'_, str> {
+    if !json.contains('\\') {
+        return json.into();
+    }
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some((before, after)) = rest.split_once('\\') {
+        text.push_str(before);
+        let digits = after.strip_prefix('u').and_then(|after| after.get(..4));
+        let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let (character, taken) = match unit {
+            Some(unit) => (char::from_u32(unit), 5),
+            None => (after.chars().next(), 1),
+        };
+        text.extend(character);
+        rest = after.get(taken..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    text.into()
 }
 
 /// What stands around a text in a message.

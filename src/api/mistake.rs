@@ -155,7 +155,7 @@ impl Complaint {
                 let name = reading::value(inner('{')).unwrap_or_default();
                 let name = name.trim_matches('"');
                 // An empty one has no name.
-                if is_number(name) && matches!(expected.form, Form::Array(_)) {
+                if is_number(name) && matches!(expected.form, Form::Array(_) | Form::Texts) {
                     advice = LIST;
                 }
                 let kind = if inner('{').starts_with('}') {
@@ -175,14 +175,13 @@ impl Complaint {
             Some('"') => {
                 let text: String = serde_json::from_str(value).unwrap_or_default();
                 match expected.form {
-                    Form::Integer => advice = UNQUOTED,
+                    Form::Integer | Form::Platform => advice = UNQUOTED,
                     Form::Flag => advice = BARE,
-                    Form::Object(_) | Form::Array(_) if text.starts_with(['{', '[']) => {
+                    Form::Object(_) | Form::Array(_) | Form::Texts
+                        if text.starts_with(['{', '[']) =>
+                    {
                         advice = TWICE;
                     }
-                    Form::Array(ValueShape {
-                        form: Form::Text, ..
-                    }) => advice = BRACKETS,
                     _ => {}
                 }
                 is_text = !reads_as_number_or_flag(&text);
@@ -195,7 +194,7 @@ impl Complaint {
                     Form::Integer if is_number(value.trim_start_matches('-')) => {
                         wanted = "an integer of 64 bits";
                     }
-                    Form::Integer => advice = WHOLE_NUMBER,
+                    Form::Integer | Form::Platform | Form::Word => advice = WHOLE_NUMBER,
                     Form::Text => advice = IN_QUOTES,
                     Form::Flag => advice = BARE,
                     _ => {}
@@ -205,7 +204,8 @@ impl Complaint {
             }
         };
         // A text may be one that no log may have, as may be what stands where one belongs.
-        let is_shown = !is_text && matches!(expected.form, Form::Integer | Form::Flag);
+        let is_shown =
+            !is_text && matches!(expected.form, Form::Integer | Form::Platform | Form::Flag);
         Self {
             what: format!("{wanted} was expected"),
             there_in_logs: if is_shown { &*there } else { kind }.to_owned(),
@@ -369,7 +369,6 @@ const UNQUOTED: &str = "a number stands without quotation marks; PHP writes it s
 const WHOLE_NUMBER: &str = "an integer has no point and no exponent; PHP writes it so after (int)";
 const IN_QUOTES: &str = "a string stands in quotation marks; PHP writes it so after (string), \
                          and without JSON_NUMERIC_CHECK";
-const BRACKETS: &str = "a single one stands in brackets, too";
 const BARE: &str = "PHP writes that so after (bool)";
 const DOUBLE_QUOTES: &str = "names and strings stand in double quotation marks";
 const TWICE: &str = "that is JSON within a string: was it encoded twice?";

@@ -3,19 +3,21 @@
 //! Pure: no I/O, no clock. A bad device token rejects that token, not its neighbours; an error of
 //! the notification rejects all of it.
 
+mod rejections;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::ser::{Serialize, SerializeStruct as _, Serializer};
-
-use super::apps::{Apps, NoLane};
-use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN};
-use super::keyless::Keyless;
+use super::apps::Apps;
+use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN, TOKENS};
+use super::keyless::{Keyless, holds};
 use super::mistake::Mistake;
-use super::request::{Asked, Batch, EXTEND_MAX};
+use super::request::{Asked, Batch, EXTEND_MAX, Tokens};
 use crate::moment::Moment;
-use crate::provider::{self, Built, Unused};
-use crate::push::{DeviceTokens, Extend, LaneId, Notification};
+use crate::provider::{self, Built, Unused, Vendor};
+use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Notification};
+pub use rejections::{Fault, MAX_REJECTED, Rejection, Rejections, SURE_REJECTED};
+use rejections::{NO_TOKEN, NotPushed};
 
 /// The rules of the site and of the providers.
 pub struct Rules {
@@ -119,124 +121,6 @@ impl Malformed {
     }
 }
 
-/// The rejected parts of a request: the first ones, as many as an answer has room for, the number
-/// of all, and the first fault of each notification.
-#[derive(Debug, Default)]
-pub struct Rejections {
-    listed: Vec<Rejection>,
-    /// What the listed ones take in an answer.
-    bytes: usize,
-    count: usize,
-    /// The first thing that is wrong.
-    first: Option<Cow<'static, str>>,
-    faults: Vec<Fault>,
-}
-
-/// What is wrong with a notification, or with the first of its device tokens that is not fine and
-/// has no log line of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The notification's place in the request.
-    pub notification: usize,
-    /// What is wrong.
-    pub error: Cow<'static, str>,
-}
-
-/// A part of a request that is not pushed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// The notification's place in the request.
-    pub notification: usize,
-    /// The part of the notification, as a JSON pointer below it without the slash in front; empty
-    /// if it is all of it.
-    pub part: Cow<'static, str>,
-    /// Why.
-    pub error: Cow<'static, str>,
-}
-
-impl Rejection {
-    fn of(notification: usize, token: usize, error: Cow<'static, str>) -> Self {
-        Self {
-            notification,
-            part: format!("{TOKEN}/{token}").into(),
-            error,
-        }
-    }
-
-    /// Whether something is wrong with the part. A notification without device tokens makes no
-    /// push, and neither Gaurun nor we call that wrong.
-    pub fn is_fault(&self) -> bool {
-        self.error != NO_TOKEN
-    }
-
-    /// The part as a JSON pointer (RFC 6901) into the request.
-    pub fn pointer(&self) -> String {
-        let slash = if self.part.is_empty() { "" } else { "/" };
-        format!("/notifications/{}{slash}{}", self.notification, self.part)
-    }
-
-    /// Bytes that it takes in an answer, as [`Serialize`] has it and with a comma.
-    pub(super) fn bytes(&self) -> usize {
-        serde_json::to_string(self).map_or(MAX_REJECTED, |text| text.len().saturating_add(1))
-    }
-}
-
-impl Serialize for Rejection {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_struct("Rejection", 2)?;
-        map.serialize_field("pointer", &self.pointer())?;
-        map.serialize_field("error", &self.error)?;
-        map.end()
-    }
-}
-
-impl Rejections {
-    /// Those that are listed.
-    pub fn listed(&self) -> &[Rejection] {
-        &self.listed
-    }
-
-    /// How many there are beyond the listed ones.
-    pub fn omitted(&self) -> usize {
-        self.count.saturating_sub(self.listed.len())
-    }
-
-    /// The first fault of each notification that has one that no other line tells.
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
-    }
-
-    fn push(
-        &mut self,
-        rejection: Rejection,
-        has_own_line: bool,
-        more: &mut dyn FnMut(usize) -> bool,
-    ) {
-        let notification = rejection.notification;
-        let last = self.faults.last().map(|fault| fault.notification);
-        if rejection.is_fault() {
-            let error = rejection.error.clone();
-            self.first.get_or_insert_with(|| error.clone());
-            if !has_own_line && last != Some(notification) {
-                self.faults.push(Fault {
-                    notification,
-                    error,
-                });
-            }
-        }
-        if self.omitted() == 0 {
-            let before = self.bytes;
-            let bytes = before.saturating_add(rejection.bytes());
-            let is_sure = bytes <= SURE_REJECTED || before > SURE_REJECTED;
-            if bytes <= MAX_REJECTED && (is_sure || more(MAX_REJECTED - SURE_REJECTED)) {
-                self.bytes = bytes;
-                self.listed.push(rejection);
-            }
-        }
-        self.count += 1;
-    }
-}
-
 impl Plan {
     /// How many pushes each lane would have to take; never none.
     pub fn pushes(&self) -> BTreeMap<LaneId, usize> {
@@ -269,50 +153,6 @@ impl Plan {
         };
         let with_meant = lacks.and_then(|(error, field)| self.ignored.with_meant(error, field));
         with_meant.map(Cow::Owned).or_else(|| first.cloned())
-    }
-}
-
-/// Why nothing of a notification is pushed.
-struct NotPushed {
-    /// As in [`Rejection::part`].
-    part: Cow<'static, str>,
-    error: Cow<'static, str>,
-}
-
-impl NotPushed {
-    /// As it is told.
-    fn at(self, notification: usize) -> Rejection {
-        let Self { part, error } = self;
-        Rejection {
-            notification,
-            part,
-            error,
-        }
-    }
-}
-
-impl From<NoLane> for NotPushed {
-    fn from(NoLane { field, error }: NoLane) -> Self {
-        let (part, error) = (field.into(), error.into());
-        Self { part, error }
-    }
-}
-
-impl From<provider::Fault> for NotPushed {
-    fn from(fault: provider::Fault) -> Self {
-        Self {
-            part: fault.pointer,
-            error: fault.error.into(),
-        }
-    }
-}
-
-impl<T: Into<Cow<'static, str>>> From<T> for NotPushed {
-    fn from(error: T) -> Self {
-        Self {
-            part: Cow::Borrowed(""),
-            error: error.into(),
-        }
     }
 }
 
@@ -404,23 +244,12 @@ fn plan_one(
     more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Option<Planned>, NotPushed> {
     let (rules, api_key) = (planning.rules, planning.keyless.shown());
-    let lane = LaneId::of_platform(asked.platform).ok_or(INVALID_PLATFORM)?;
+    let lane = LaneId::of_platform(asked.platform.0).ok_or(INVALID_PLATFORM)?;
     let lane = rules.apps.lane_of(lane.provider(), &mut asked.native)?;
-    let wakes = asked.content_available || &*asked.push_type == "background";
-    let wakes = wakes && !rules.as_gaurun;
-    if asked.message.is_empty() && !wakes && !rules.allows_empty_message {
-        return Err(EMPTY_MESSAGE.into());
-    }
-    if wakes && asked.message.is_empty() {
-        // No push log has the push type: who reads the push from there learns by this that it needs
-        // no message.
-        asked.content_available = true;
-    }
-    if !matches!(&*asked.push_type, "" | "alert" | "background") {
-        return Err("push_type must be alert or background".into());
-    }
-    let tokens = asked.token.take().unwrap_or_default();
-    if tokens.is_empty() {
+    let vendor = provider::of(lane.provider());
+    check(&mut asked, vendor, rules)?;
+    let (name, tokens) = tokens(&mut asked)?;
+    if tokens.list.is_empty() {
         return Err(NO_TOKEN.into());
     }
     let extend = asked.extend.len;
@@ -433,14 +262,7 @@ fn plan_one(
     ];
     let mut notification = notification(lane, asked);
     // It would stand in the push log, and on the devices.
-    let holds = |key: &str| {
-        let extended = notification.extend.iter();
-        let extended = extended.flat_map(|Extend { key, value }| [&**key, value]);
-        let mut texts = notification.texts().each().into_iter().chain(extended);
-        let mut native = notification.native.iter().map(|(_, raw)| raw.get());
-        texts.any(|text| text.contains(key)) || native.any(|json| unescaped(json).contains(key))
-    };
-    if api_key.is_some_and(holds) {
+    if api_key.is_some_and(|key| holds(&notification, key)) {
         return Err(HOLDS_KEY.into());
     }
     let is_enabled = enabled(lane);
@@ -450,28 +272,29 @@ fn plan_one(
     let built = is_enabled.then_some(built).transpose()?;
     if planning.strict {
         let faults = ignored::faults(&unknown, lane.provider(), &unused, planning.keyless);
-        let is_fine = faults.is_empty();
-        for (part, error) in faults {
-            let fault = NotPushed {
-                part: part.into(),
-                error: error.into(),
-            };
-            plan.rejected.push(fault.at(index), false, more);
-        }
-        if !is_fine {
+        if !faults.is_empty() {
+            for (part, error) in faults {
+                let rejection = Rejection::of_part(index, part.into(), error.into());
+                plan.rejected.push(rejection, false, more);
+            }
             return Ok(None);
         }
     } else {
         plan.ignored.unused(index, lane.provider(), &unused);
     }
+    let one = built.as_ref();
+    let one = one.and_then(|built| vendor.names_one_push(&notification, &built.content));
+    check_alone(one, tokens.list.len())?;
     let logged = notification.texts_len();
     if logged > LOGGED_MAX {
         return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
     }
     let mut fine = DeviceTokens::default();
-    for (place, token) in tokens.into_iter().enumerate() {
+    let is_single = tokens.is_single;
+    for (place, token) in tokens.list.into_iter().enumerate() {
         let mut reject = |error: Cow<'static, str>, has_own_line| {
-            let rejection = Rejection::of(index, place, error);
+            let place = Some(place).filter(|_| !is_single);
+            let rejection = Rejection::of(index, (name, place), error);
             plan.rejected.push(rejection, has_own_line, more);
         };
         if token.is_empty() {
@@ -511,8 +334,60 @@ fn plan_one(
     }))
 }
 
+/// Checks what has to do with no other field, in Gaurun's order.
+fn check(asked: &mut Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPushed> {
+    let wakes = asked.content_available || &*asked.push_type == "background";
+    let wakes = wakes && !rules.as_gaurun;
+    if asked.message.is_empty() {
+        let has_content = CONTENT.iter().any(|name| asked.native.get(name).is_some());
+        let may_be_empty = wakes || has_content || !vendor.needs_message(&asked.push_type);
+        if !may_be_empty && !rules.allows_empty_message {
+            return Err(EMPTY_MESSAGE.into());
+        }
+        // No push log has the push type: who reads the push from there learns by this that it needs
+        // no message.
+        asked.content_available |= wakes;
+    }
+    match provider::check_push_type(&asked.push_type) {
+        Err(_) if rules.as_gaurun => Err(GAURUNS_PUSH_TYPES.into()),
+        checked => Ok(checked?),
+    }
+}
+
+/// Refuses several device tokens where a part of the notification names the one push of it.
+fn check_alone(part: Option<&'static str>, tokens: usize) -> Result<(), NotPushed> {
+    let Some(part) = part.filter(|_| tokens > 1) else {
+        return Ok(());
+    };
+    Err(NotPushed {
+        part: part.into(),
+        error: format!("{part} names one push, and there are {tokens} device tokens").into(),
+    })
+}
+
+/// The device tokens of a notification, and the name under which they stand.
+fn tokens(asked: &mut Asked) -> Result<(&'static str, Tokens), NotPushed> {
+    let [token, tokens] = [asked.token.take(), asked.tokens.take()];
+    let (token, tokens) = (token.unwrap_or_default(), tokens.unwrap_or_default());
+    match (token.list.is_empty(), tokens.list.is_empty()) {
+        (false, false) => Err(NotPushed {
+            part: TOKENS.into(),
+            error: "tokens stands beside token, and one of them is enough".into(),
+        }),
+        (true, false) => Ok((TOKENS, tokens)),
+        (_, true) => Ok((TOKEN, token)),
+    }
+}
+
 /// What a caller has asked for, to that lane.
-pub(super) fn notification(lane: LaneId, asked: Asked) -> Notification {
+pub(super) fn notification(lane: LaneId, mut asked: Asked) -> Notification {
+    let sound = match asked.sound.0 {
+        ExtendValue::Text(name) => name,
+        ExtendValue::Json(json) => {
+            asked.native.set("sound", json);
+            Box::default()
+        }
+    };
     Notification {
         lane,
         message: asked.message,
@@ -522,10 +397,10 @@ pub(super) fn notification(lane: LaneId, asked: Asked) -> Notification {
         title: asked.title,
         subtitle: asked.subtitle,
         category: asked.category,
-        sound: asked.sound,
+        sound,
         push_type: asked.push_type,
         collapse_key: asked.collapse_key,
-        priority: asked.priority,
+        priority: asked.priority.0,
         badge: asked.badge,
         expiry: asked.expiry,
         time_to_live: asked.time_to_live,
@@ -542,33 +417,24 @@ pub(super) fn notification(lane: LaneId, asked: Asked) -> Notification {
     }
 }
 
-/// JSON in which the characters that an API key may have stand for themselves.
-fn unescaped(json: &str) -> Cow<'_, str> {
-    if !json.contains('\\') {
-        return json.into();
-    }
-    let mut text = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some((before, after)) = rest.split_once('\\') {
-        text.push_str(before);
-        let digits = after.strip_prefix('u').and_then(|after| after.get(..4));
-        let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let (character, taken) = match unit {
-            Some(unit) => (char::from_u32(unit), 5),
-            None => (after.chars().next(), 1),
-        };
-        text.extend(character);
-        rest = after.get(taken..).unwrap_or_default();
-    }
-    text.push_str(rest);
-    text.into()
-}
-
-/// What is said of a notification without device tokens.
-const NO_TOKEN: &str = "no token";
+/// Fields that say what there is to be shown or done in the place of a message.
+const CONTENT: [&str; 9] = [
+    "alert",
+    "live_activity",
+    "content_changed",
+    "apns",
+    "notification",
+    "android",
+    "android_v2",
+    "webpush",
+    "fcm",
+];
 
 /// A notification without text, where there has to be one.
 const EMPTY_MESSAGE: &str = "empty message";
+
+/// What Gaurun said of push types.
+const GAURUNS_PUSH_TYPES: &str = "push_type must be alert or background";
 
 /// A notification to none of the platforms.
 const INVALID_PLATFORM: &str = "invalid platform";
@@ -584,13 +450,6 @@ pub const LOGGED_MAX: usize = 8192;
 /// disabled or they are malformed. No queue bounds them, and the line of a device token of one
 /// character is seventy times as long as its part of the request.
 pub const UNSENT_LOGGED_MAX: usize = 128;
-
-/// Our limit: bytes of the entries of `rejected` in an answer, some 10,000. A body of nothing but
-/// empty tokens has over a million, and its answer would be twenty times its size.
-pub const MAX_REJECTED: usize = 640 * 1024;
-
-/// Our limit: bytes of them for which there is always room, some 700 entries.
-pub const SURE_REJECTED: usize = 48 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -11,20 +11,21 @@
 )]
 
 mod names;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::push::Native;
+use crate::push::{ExtendValue, Native};
 pub(super) use names::names;
 use names::{FieldKey, FieldNames};
+pub(super) use values::is_json;
+use values::{Each, Fill};
+pub use values::{Platform, Sound, Text, Tokens, WordOrNumber};
 
 /// What the caller asked, before anything in it is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,17 +85,19 @@ impl Batch {
     reason = "the fields of push::Notification, by their wire names"
 )]
 pub struct Asked {
-    pub token: Option<Vec<Text>>,
-    pub platform: i64,
+    pub token: Option<Tokens>,
+    /// The same by another name.
+    pub tokens: Option<Tokens>,
+    pub platform: Platform,
     pub message: Text,
     pub identifier: Text,
     pub title: Text,
     pub subtitle: Text,
     pub category: Text,
-    pub sound: Text,
+    pub sound: Sound,
     pub push_type: Text,
     pub collapse_key: Text,
-    pub priority: Text,
+    pub priority: WordOrNumber,
     pub badge: Option<i64>,
     pub expiry: i64,
     pub time_to_live: i64,
@@ -112,7 +115,7 @@ pub struct Asked {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AskedExtend {
     /// Each `val` by its `key`; none once they are over [`EXTEND_MAX`].
-    pub entries: BTreeMap<Text, Text>,
+    pub entries: BTreeMap<Text, ExtendValue>,
     /// Bytes of the keys and the values.
     pub len: usize,
     /// What else the elements have.
@@ -130,7 +133,7 @@ impl AskedExtend {
             self.unknown.note(path.into());
         }
         self.count = self.count.saturating_add(1);
-        let len = key.len().saturating_add(val.len());
+        let len = key.len().saturating_add(val.as_str().len());
         self.len = self.len.saturating_add(len);
         if self.len > EXTEND_MAX && self.entries.is_empty() {
             return;
@@ -138,7 +141,7 @@ impl AskedExtend {
         let former = self
             .entries
             .get(&key)
-            .map(|val| key.len().saturating_add(val.len()));
+            .map(|val| key.len().saturating_add(val.as_str().len()));
         self.len = self.len.saturating_sub(former.unwrap_or_default());
         self.entries.insert(key, val);
         if self.len > EXTEND_MAX {
@@ -151,12 +154,9 @@ impl AskedExtend {
 #[derive(Default)]
 struct Pair {
     key: Text,
-    val: Text,
+    val: ExtendValue,
     unknown: Unknown,
 }
-
-/// A string; `null` is the empty one.
-pub type Text = Box<str>;
 
 /// What to do about text after the JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,104 +249,10 @@ fn escaped_unit(body: &[u8], at: usize) -> Option<u32> {
 /// Length of `\uXXXX`.
 const ESCAPE: usize = 6;
 
-/// A value that is read into a place; `null` leaves the place as it is.
-trait Fill<'de>: Sized {
-    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
-}
-
-impl<'de> Fill<'de> for Text {
-    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        if let Some(text) = map.next_value()? {
-            *self = text;
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Fill<'de> for bool {
-    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        if let Some(value) = map.next_value()? {
-            *self = value;
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Fill<'de> for Option<i64> {
-    /// Through the number's text, since `serde_json` takes `-0` for a float.
-    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        if let Some(raw) = map.next_value::<Option<&'de RawValue>>()? {
-            let number = raw.get().parse();
-            *self = Some(number.map_err(|_| A::Error::custom("not an integer of 64 bits"))?);
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Fill<'de> for i64 {
-    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        let mut number = Some(*self);
-        number.fill(map)?;
-        *self = number.unwrap_or_default();
-        Ok(())
-    }
-}
-
-impl<'de> Fill<'de> for Option<Vec<Text>> {
-    /// Here alone `null` means none, and for `extend`.
-    fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        let tokens = self.insert(Vec::new());
-        map.next_value_seed(Each::of(|token| tokens.push(token)))
-    }
-}
-
 impl<'de> Fill<'de> for AskedExtend {
     fn fill<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
         *self = Self::default();
         map.next_value_seed(Each::of(|pair| self.push(pair)))
-    }
-}
-
-/// An array, each item of which is handed on; a `null` item is the default one.
-struct Each<T, F> {
-    take: F,
-    item: PhantomData<T>,
-}
-
-impl<T, F: FnMut(T)> Each<T, F> {
-    const fn of(take: F) -> Self {
-        let item = PhantomData;
-        Self { take, item }
-    }
-}
-
-impl<'de, T: Deserialize<'de> + Default, F: FnMut(T)> DeserializeSeed<'de> for Each<T, F> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'de, T: Deserialize<'de> + Default, F: FnMut(T)> Visitor<'de> for Each<T, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_none<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(item) = seq.next_element::<Option<T>>()? {
-            (self.take)(item.unwrap_or_default());
-        }
-        Ok(())
     }
 }
 
@@ -490,8 +396,8 @@ macro_rules! read_object {
 }
 
 read_object!(Asked, "a notification", [
-    token platform message identifier title subtitle category sound push_type collapse_key priority
-    badge expiry time_to_live content_available mutable_content delay_while_idle extend
+    token tokens platform message identifier title subtitle category sound push_type collapse_key
+    priority badge expiry time_to_live content_available mutable_content delay_while_idle extend
 ], others [
     data image ttl expires_at collapse_id thread_id click_action tag channel_id
     alert target_content_id interruption_level relevance_score filter_criteria content_changed

@@ -6,9 +6,14 @@
 
 mod address;
 mod advice;
+mod alert;
 mod answer;
 mod apns_id;
 mod auth_token;
+mod build;
+mod head;
+mod live_activity;
+mod object;
 mod payload;
 mod push_type;
 mod signing_key;
@@ -18,17 +23,17 @@ pub use advice::{ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, goaway, refinements};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
-pub use payload::{PAYLOAD_MAX, payload, settle_push_type};
+pub use head::{COLLAPSE_ID_MAX, RAW_HEAD_MAX, check_push_type};
+pub use payload::{LARGE_PAYLOAD_MAX, PAYLOAD_MAX};
 pub use push_type::{ALERT, push_type_of};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use self::push_type::BACKGROUND;
 use crate::moment::Moment;
 use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
-use crate::push::{Envelope, Notification, PushType, TargetKind};
+use crate::push::{Content, Envelope, Notification, PushType, TargetKind};
 
 /// Where apps from the App Store and `TestFlight` are pushed to, or those under development.
 pub const fn host(sandbox: bool) -> &'static str {
@@ -82,28 +87,11 @@ pub fn check_channel(id: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What a push does on the device: all that does not say otherwise may be shown.
-fn push_type(notification: &Notification) -> PushType {
-    if &*notification.push_type == BACKGROUND {
-        PushType::Background
-    } else {
-        PushType::Alert
-    }
-}
-
 /// Silence after which an idle connection is asked whether it lives: Apple allows one PING an hour.
 pub const PING_IDLE: Duration = Duration::from_secs(60 * 60);
 
 /// Least time between two PINGs, however many requests time out.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
-
-/// Gaurun's fields that have no effect: APNs has a priority by the push type.
-const UNUSED: &[&str] = &[
-    "collapse_key",
-    "priority",
-    "time_to_live",
-    "delay_while_idle",
-];
 
 /// What Apple asks, answers and wants.
 #[derive(Clone, Copy, Debug)]
@@ -132,20 +120,26 @@ impl Vendor for Apns {
         &self,
         notification: &mut Notification,
         site: &Site,
-        _: Moment,
+        now: Moment,
         unused: &mut Unused,
     ) -> Result<Built, Fault> {
-        unused.note_said(notification, UNUSED);
-        unused.note_native(notification, &[]);
-        if !site.as_gaurun {
-            settle_push_type(notification);
-        }
-        let content = payload(notification, site.as_gaurun).map_err(Fault::of_all)?;
-        let envelope = Envelope {
-            push_type: push_type(notification),
-            ..Envelope::to(notification.lane).lasting(notification.expiry)
-        };
-        Ok(Built { envelope, content })
+        build::build(notification, site.as_gaurun, now, unused)
+    }
+
+    fn needs_message(&self, push_type: &str) -> bool {
+        let known = push_type_of(push_type);
+        matches!(known, None | Some(PushType::Alert | PushType::Background))
+    }
+
+    /// All pushes of a notification would have the name that its caller gives.
+    fn names_one_push(
+        &self,
+        notification: &Notification,
+        content: &Content,
+    ) -> Option<&'static str> {
+        let is_named = content.head().any(|(name, _)| name == b"apns-id");
+        let own = notification.native.get("apns_id").map(|_| "apns_id");
+        is_named.then(|| own.unwrap_or("apns/headers"))
     }
 
     fn doubt(&self, _: &Notification) -> Option<String> {

@@ -118,7 +118,7 @@ impl Vendor for Fcm {
         unused: &mut Unused,
     ) -> Result<Built, Fault> {
         unused.note_said(notification, UNUSED);
-        unused.note_native(notification, &[]);
+        unused.note_native(notification, |_| true);
         let content = payload(notification, site.as_gaurun).map_err(Fault::of_all)?;
         let envelope = Envelope::to(notification.lane).lasting(notification.time_to_live);
         Ok(Built { envelope, content })

@@ -65,6 +65,17 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     /// Whether an answer says that the credential was renewed too soon after the one before.
     fn was_renewed_too_soon(&self, answer: &Answer) -> bool;
 
+    /// Whether a notification of that push type is to have something to show.
+    fn needs_message(&self, _push_type: &str) -> bool {
+        true
+    }
+
+    /// The field in which a notification names the one push that it is to become; none if it may
+    /// become many.
+    fn names_one_push(&self, _: &Notification, _: &Content) -> Option<&'static str> {
+        None
+    }
+
     /// Whether an answer to a request that reaches no device shows that all is set up.
     fn passes_trial(&self, answer: &Answer) -> bool;
 
@@ -123,7 +134,15 @@ impl Fault {
 pub struct Unused {
     /// Its fields that have no effect for the provider.
     pub fields: Vec<&'static str>,
+    /// What is no field in its objects, as JSON pointers below it without the slash in front: the
+    /// first 16.
+    pub unknown: Vec<Box<str>>,
+    /// How many there are beyond those.
+    pub omitted: usize,
 }
+
+/// Our limit: names that are no fields which are kept of a notification's objects.
+const PARTS_MAX: usize = 16;
 
 impl Unused {
     /// Adds those of these fields of Gaurun's that say something.
@@ -132,6 +151,8 @@ impl Unused {
         let has_message = !notification.message.trim().is_empty();
         let push_type = &*notification.push_type;
         let said = [
+            ("message", has_message),
+            ("extend", !notification.extend.is_empty()),
             ("collapse_key", !notification.collapse_key.is_empty()),
             ("priority", !notification.priority.is_empty()),
             ("time_to_live", notification.time_to_live != 0),
@@ -158,11 +179,23 @@ impl Unused {
             .extend(said.filter(|name| unused.contains(name)));
     }
 
-    /// Adds the fields that Gaurun did not have, but for those that are used.
-    pub(super) fn note_native(&mut self, notification: &Notification, used: &[&str]) {
+    /// Adds the fields that Gaurun did not have and that are of no use.
+    pub(super) fn note_native(
+        &mut self,
+        notification: &Notification,
+        is_unused: impl Fn(&str) -> bool,
+    ) {
         let native = notification.native.iter().map(|(name, _)| name);
-        self.fields
-            .extend(native.filter(|name| !used.contains(name)));
+        self.fields.extend(native.filter(|name| is_unused(name)));
+    }
+
+    /// Adds a part of an object that is no field, or has no effect.
+    pub(super) fn note_part(&mut self, pointer: &str) {
+        if self.unknown.len() < PARTS_MAX {
+            self.unknown.push(pointer.into());
+        } else {
+            self.omitted = self.omitted.saturating_add(1);
+        }
     }
 }
 

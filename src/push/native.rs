@@ -1,7 +1,8 @@
-//! The fields of a notification that Gaurun did not have.
+//! The fields of a notification that Gaurun did not have, and the values that it did not take.
 //!
 //! Pure: no file, no clock, no thread.
 
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// The fields of a notification that Gaurun did not have, as their caller wrote them: each provider
@@ -53,6 +54,55 @@ impl PartialEq for Native {
 }
 
 impl Eq for Native {}
+
+/// The value of a key that the caller adds to the payload.
+#[derive(Clone, Debug)]
+pub enum ExtendValue {
+    /// A string, as Gaurun takes it.
+    Text(Box<str>),
+    /// Another value, as its caller wrote it.
+    Json(Box<RawValue>),
+}
+
+impl ExtendValue {
+    /// The string, or the JSON of another value.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Json(json) => json.get(),
+        }
+    }
+}
+
+impl Default for ExtendValue {
+    fn default() -> Self {
+        Self::Text(Box::default())
+    }
+}
+
+impl From<&str> for ExtendValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl PartialEq for ExtendValue {
+    fn eq(&self, other: &Self) -> bool {
+        let is_text = |value: &Self| matches!(value, Self::Text(_));
+        is_text(self) == is_text(other) && self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ExtendValue {}
+
+impl Serialize for ExtendValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => text.serialize(serializer),
+            Self::Json(json) => json.serialize(serializer),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ mod client;
 mod faults;
 mod fcm;
 mod oauth;
+mod push_types;
 mod server;
 mod strikes;
 mod tally;

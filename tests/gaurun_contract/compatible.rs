@@ -51,6 +51,9 @@ const FROM: &str = "extend must not have the key \"from\", which FCM reserves";
 const APS: &str = "extend must not have the key \"aps\", which holds the notification itself";
 const LIVES: &str = "time_to_live is -1, and must be between 0 and 2419200 seconds";
 const PRIORITY: &str = "priority is \"HIGH\", and must be \"high\" or \"normal\"";
+const PUSH_TYPE: &str = "push_type must be one of alert, background, voip, complication, fileprovider, \
+                         mdm, location, liveactivity, pushtotalk, widgets, controls; another one \
+                         goes under apns.headers as apns-push-type";
 const LARGE: &str = "message and extend are 4207 bytes, and FCM takes at most 4096";
 
 /// The row of sterna-gaurun(7) to which it belongs, its members, and what comes of it: as
@@ -88,9 +91,9 @@ const CASES: &[(&str, &str, Came, Came)] = &[
     ),
     (
         NOTHING_FINE,
-        r#"IOS,"message":"m","push_type":"voip""#,
+        r#"IOS,"message":"m","push_type":"loud""#,
         logged(200, "push_type must be alert or background"),
-        logged(400, "push_type must be alert or background"),
+        logged(400, PUSH_TYPE),
     ),
     (
         NOTHING_FINE,
@@ -130,7 +133,7 @@ const CASES: &[(&str, &str, Came, Came)] = &[
     ),
     (
         NO_TOKEN,
-        r#""platform":1,"tokens":["ab"],"message":"m""#,
+        r#""platform":1,"to":["ab"],"message":"m""#,
         logged(200, ""),
         logged(400, ""),
     ),

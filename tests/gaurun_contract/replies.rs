@@ -66,7 +66,7 @@ const MESSAGES: &[Row] = &[
     row(
         "POST",
         "/push",
-        r#"{"notifications":[{"token":"ab"}]}"#,
+        r#"{"notifications":[{"token":17}]}"#,
         400,
         MALFORMED,
     ),
@@ -129,9 +129,11 @@ const REJECTIONS: &[(&str, &str, &str)] = &[
         "/notifications/0",
     ),
     (
-        r#"{"token":["TOKEN"],"platform":1,"message":"m","push_type":"voip"}"#,
-        "push_type must be alert or background",
-        "/notifications/0",
+        r#"{"token":["TOKEN"],"platform":1,"message":"m","push_type":"loud"}"#,
+        "push_type must be one of alert, background, voip, complication, fileprovider, mdm, \
+         location, liveactivity, pushtotalk, widgets, controls; another one goes under \
+         apns.headers as apns-push-type",
+        "/notifications/0/push_type",
     ),
     (
         r#"{"token":[""],"platform":1,"message":"m"}"#,

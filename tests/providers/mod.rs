@@ -8,6 +8,7 @@
 )]
 
 mod absence;
+mod apple;
 mod credentials;
 mod faults;
 mod google;

@@ -6,7 +6,7 @@
 use serde::de::Deserialize as _;
 use serde_json::value::RawValue;
 
-use super::super::request::names;
+use super::super::request::{is_json, names};
 
 /// What is expected somewhere. `null` is fine everywhere.
 pub(super) struct ValueShape {
@@ -21,7 +21,15 @@ pub(super) enum Form {
     Object(&'static [(&'static str, ValueShape)]),
     Array(&'static ValueShape),
     Text,
+    /// An array of strings, or one string.
+    Texts,
+    /// A string or an object.
+    TextOrObject,
     Integer,
+    /// A string or an integer.
+    Word,
+    /// An integer, or a platform's word.
+    Platform,
     Flag,
 }
 
@@ -83,12 +91,21 @@ impl<'t> JsonWalk<'t> {
         let fits = match (&shape.form, first) {
             (Form::Object(fields), Some('{')) => return self.object(fields),
             (Form::Array(item), Some('[')) => return self.array(item),
+            (Form::Texts, Some('[')) => return self.array(&TEXT),
+            (Form::TextOrObject, Some('{')) => self.skip().map(|_| true)?,
             (_, Some('{' | '[')) => false,
-            (Form::Text, Some('"')) | (Form::Flag, Some('t' | 'f')) | (_, Some('n')) => {
+            (Form::Texts, Some('"')) => {
+                let text: Option<String> = serde_json::from_str(self.skip()?).ok();
+                !text.is_some_and(|text| is_json(&text))
+            }
+            (Form::Text | Form::TextOrObject | Form::Word, Some('"'))
+            | (Form::Flag, Some('t' | 'f'))
+            | (_, Some('n')) => {
                 self.skip()?;
                 true
             }
-            (Form::Integer, _) => self.skip()?.parse::<i64>().is_ok(),
+            (Form::Platform, Some('"')) => PLATFORMS.contains(&self.skip()?),
+            (Form::Integer | Form::Word | Form::Platform, _) => self.skip()?.parse::<i64>().is_ok(),
             _ => {
                 self.skip()?;
                 false
@@ -182,16 +199,17 @@ const NOTIFICATIONS: ValueShape = ValueShape {
 /// As [`Asked`](super::super::request::Asked) has them.
 const NOTIFICATION: &[(&str, ValueShape)] = &[
     ("token", TOKENS),
-    ("platform", INTEGER),
+    ("tokens", TOKENS),
+    ("platform", PLATFORM),
     ("message", TEXT),
     ("identifier", TEXT),
     ("title", TEXT),
     ("subtitle", TEXT),
     ("category", TEXT),
-    ("sound", TEXT),
+    ("sound", SOUND),
     ("push_type", TEXT),
     ("collapse_key", TEXT),
-    ("priority", TEXT),
+    ("priority", WORD),
     ("badge", INTEGER),
     ("expiry", INTEGER),
     ("time_to_live", INTEGER),
@@ -203,14 +221,32 @@ const NOTIFICATION: &[(&str, ValueShape)] = &[
 
 const TOKENS: ValueShape = ValueShape {
     expected: "an array of strings",
-    form: Form::Array(&TEXT),
+    form: Form::Texts,
+};
+
+const PLATFORM: ValueShape = ValueShape {
+    expected: "1, 2, \"ios\" or \"android\"",
+    form: Form::Platform,
+};
+
+/// As they are written.
+const PLATFORMS: [&str; 2] = ["\"ios\"", "\"android\""];
+
+const SOUND: ValueShape = ValueShape {
+    expected: "a string or an object",
+    form: Form::TextOrObject,
+};
+
+const WORD: ValueShape = ValueShape {
+    expected: "a string or an integer",
+    form: Form::Word,
 };
 
 const EXTEND: ValueShape = ValueShape {
     expected: "an array of {\"key\":…,\"val\":…}",
     form: Form::Array(&ValueShape {
         expected: "an object {\"key\":…,\"val\":…}",
-        form: Form::Object(&[("key", TEXT), ("val", TEXT)]),
+        form: Form::Object(&[("key", TEXT)]),
     }),
 };
 

@@ -80,11 +80,11 @@ fn errors_of_a_notification_are_found_in_gauruns_order() {
             "invalid platform",
         ),
         (
-            r#"{"platform":1,"token":["a"],"push_type":"voip"}"#,
+            r#"{"platform":1,"token":["a"],"push_type":"loud"}"#,
             "empty message",
         ),
         (
-            r#"{"platform":1,"token":[],"message":"m","push_type":"voip"}"#,
+            r#"{"platform":1,"token":[],"message":"m","push_type":"loud"}"#,
             "push_type must be alert or background",
         ),
         (
@@ -92,7 +92,11 @@ fn errors_of_a_notification_are_found_in_gauruns_order() {
             "payload too large",
         ),
     ] {
-        let plan = planned(notification, &rules()).unwrap();
+        let gauruns = Rules {
+            as_gaurun: true,
+            ..rules()
+        };
+        let plan = planned(notification, &gauruns).unwrap();
         assert_eq!(
             rejected(&plan),
             [format!("/notifications/0 {error}")],
@@ -524,5 +528,24 @@ fn a_key_is_found_in_fields_that_are_kept_as_they_were_written() {
         let expected = "/notifications/0 the request's own API key is in it";
         let expected = is_found.then(|| vec![expected.to_owned()]);
         assert_eq!(rejected(&plan), expected.unwrap_or_default(), "{value}");
+    }
+}
+
+#[test]
+fn device_tokens_have_two_names_and_a_single_one_needs_no_array() {
+    for (tokens, pointers) in [
+        (r#""tokens":["a","bad"]"#, &["tokens/1"][..]),
+        (r#""token":"bad""#, &["token"]),
+        (r#""tokens":"bad""#, &["tokens"]),
+        (r#""token":[],"tokens":["a"]"#, &[]),
+        (r#""token":"a","tokens":"a""#, &["tokens"]),
+    ] {
+        let notification = format!(r#"{{"platform":"ios","message":"m",{tokens}}}"#);
+        let plan = planned(&notification, &rules()).unwrap();
+        let found = plan.rejected.listed().iter().map(Rejection::pointer);
+        let expected = pointers
+            .iter()
+            .map(|part| format!("/notifications/0/{part}"));
+        assert!(found.eq(expected), "{tokens}: {:?}", rejected(&plan));
     }
 }

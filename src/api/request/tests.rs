@@ -13,6 +13,13 @@ fn one(notification: &str) -> Asked {
     batch.notifications.into_iter().next().unwrap()
 }
 
+fn tokens(list: &[&str]) -> Tokens {
+    Tokens {
+        list: list.iter().map(|token| Text::from(*token)).collect(),
+        is_single: false,
+    }
+}
+
 fn extend(pairs: &[(&str, &str)]) -> AskedExtend {
     let entry = |&(key, val): &(&str, &str)| (key.into(), val.into());
     AskedExtend {
@@ -61,17 +68,18 @@ fn every_field_is_read() {
     assert_eq!(
         asked,
         Asked {
-            token: Some(vec!["a".into(), "b".into()]),
-            platform: 1,
+            token: Some(tokens(&["a", "b"])),
+            tokens: None,
+            platform: Platform(1),
             message: "m".into(),
             identifier: "i".into(),
             title: "t".into(),
             subtitle: "s".into(),
             category: "c".into(),
-            sound: "d".into(),
+            sound: Sound("d".into()),
             push_type: "alert".into(),
             collapse_key: "k".into(),
-            priority: "high".into(),
+            priority: WordOrNumber("high".into()),
             badge: Some(0),
             expiry: -3,
             time_to_live: 4,
@@ -128,6 +136,42 @@ fn whether_a_request_is_strict_may_be_said_before_or_behind_its_notifications() 
 }
 
 #[test]
+fn what_gaurun_took_in_one_form_may_come_in_others() {
+    for field in ["token", "tokens"] {
+        let asked = one(&format!(r#"{{"{field}":"a","platform":"ios"}}"#));
+        let single = Tokens {
+            is_single: true,
+            ..tokens(&["a"])
+        };
+        let found = if field == "token" {
+            asked.token
+        } else {
+            asked.tokens
+        };
+        assert_eq!(found, Some(single));
+        assert_eq!(asked.platform, Platform(1));
+    }
+    assert_eq!(one(r#"{"platform":"android"}"#).platform, Platform(2));
+    assert_eq!(&*one(r#"{"priority":10}"#).priority.0, "10");
+    let asked = one(r#"{"sound":{"critical":1},"extend":[{"key":"a","val":{"b":[1]}}]}"#);
+    assert_eq!(asked.sound.0.as_str(), r#"{"critical":1}"#);
+    assert_eq!(asked.extend.entries["a"].as_str(), r#"{"b":[1]}"#);
+    assert_eq!(asked.extend.len, 10);
+    for body in [
+        r#"{"platform":"iOS"}"#,
+        r#"{"platform":"windows"}"#,
+        r#"{"priority":1.5}"#,
+        r#"{"priority":true}"#,
+        r#"{"sound":1}"#,
+        r#"{"sound":[]}"#,
+        r#"{"tokens":1}"#,
+    ] {
+        let body = format!("{{\"notifications\":[{body}]}}");
+        assert!(read(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
 fn names_match_whatever_their_case() {
     for name in [
         "message",
@@ -146,7 +190,7 @@ fn names_match_whatever_their_case() {
     assert_eq!(
         one("{\"TO\u{212a}EN\":[\"a\"]}")
             .token
-            .map(|token| token.len()),
+            .map(|token| token.list.len()),
         Some(1)
     );
     assert_eq!(
@@ -167,7 +211,7 @@ fn null_leaves_what_was_there() {
     assert_eq!(
         one(&format!("{{{nulls},\"token\":null,\"extend\":null}}")),
         Asked {
-            token: Some(Vec::new()),
+            token: Some(tokens(&[])),
             ..Asked::default()
         }
     );
@@ -176,17 +220,17 @@ fn null_leaves_what_was_there() {
     ));
     assert_eq!(
         (&*asked.message, asked.platform, asked.badge),
-        ("m", 2, Some(5))
+        ("m", Platform(2), Some(5))
     );
     assert!(asked.content_available);
     assert_eq!(
         one(r#"{"token":["a"],"token":null}"#).token,
-        Some(Vec::new())
+        Some(tokens(&[]))
     );
     assert_eq!(one("null"), Asked::default());
     assert_eq!(
         one(r#"{"token":[null,"a"]}"#).token,
-        Some(vec!["".into(), "a".into()])
+        Some(tokens(&["", "a"]))
     );
     let null = said(one(r#"{"extend":[null]}"#).extend);
     assert_eq!(null, extend(&[("", "")]));
@@ -212,10 +256,11 @@ fn the_last_of_two_wins() {
     assert_eq!(&*one(r#"{"message":"a","Message":"b"}"#).message, "b");
     assert_eq!(
         one(r#"{"token":["a","b"],"token":["c"]}"#).token,
-        Some(vec!["c".into()])
+        Some(tokens(&["c"]))
     );
     let batch = read(br#"{"notifications":[{},{}],"NOTIFICATIONS":[{"platform":2}]}"#).unwrap();
-    assert_eq!((batch.count, batch.notifications[0].platform), (1, 2));
+    let platform = batch.notifications[0].platform;
+    assert_eq!((batch.count, platform), (1, Platform(2)));
 }
 
 #[test]
@@ -242,7 +287,7 @@ fn integers_have_sixty_four_bits_and_no_fraction() {
             let body = format!("{{\"notifications\":[{{\"{field}\":{number}}}]}}");
             let found = read(body.as_bytes()).ok().map(|batch| {
                 let asked = &batch.notifications[0];
-                asked.badge.unwrap_or(0) + asked.platform + asked.expiry + asked.time_to_live
+                asked.badge.unwrap_or(0) + asked.platform.0 + asked.expiry + asked.time_to_live
             });
             assert_eq!(found, value, "{body}");
         }
@@ -260,7 +305,7 @@ fn a_wrong_type_anywhere_is_malformed() {
         r#"{"notifications":"x"}"#,
         r#"{"notifications":[1]}"#,
         r#"{"notifications":[[]]}"#,
-        r#"{"notifications":[{"token":"a"}]}"#,
+        r#"{"notifications":[{"token":"[\"a\"]"}]}"#,
         r#"{"notifications":[{"token":[1]}]}"#,
         r#"{"notifications":[{"token":[["a"]]}]}"#,
         r#"{"notifications":[{"token":{}}]}"#,
@@ -345,7 +390,8 @@ fn what_is_not_unicode_becomes_the_replacement_character() {
 fn unknown_fields_are_skipped_however_deep() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let body = format!(r#"{{"a":{deep},"notifications":[{{"b":{{"c":[1.5e9]}},"platform":1}}]}}"#);
-    assert_eq!(read(body.as_bytes()).unwrap().notifications[0].platform, 1);
+    let platform = read(body.as_bytes()).unwrap().notifications[0].platform;
+    assert_eq!(platform, Platform(1));
 }
 
 #[test]

@@ -91,6 +91,7 @@ impl Addressing for Address {
         let envelope = &accepted.envelope;
         let is_broadcast = envelope.target == TargetKind::Channel;
         let id = self.ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
+        let mut own = accepted.parcel.head().peekable();
         if is_broadcast {
             draft.path.extend_from_slice(b"/4/broadcasts/apps/");
             let bundle = self.topic.as_deref().unwrap_or_default();
@@ -99,12 +100,15 @@ impl Addressing for Address {
             draft.add(b"apns-channel-id", push.token().text().as_bytes());
         } else {
             path(push.token(), &mut draft.path);
-            draft.add(b"apns-id", &id);
+            // That of the caller's, which is the only one, stands among its own fields.
+            let is_named = own.peek().is_some() && accepted.parcel.head().any(|own| own.0 == ID);
+            if !is_named {
+                draft.add(ID, &id);
+            }
         }
         if let Some(at) = expiration(accepted) {
             draft.add_number(b"apns-expiration", at);
         }
-        let mut own = accepted.parcel.head().peekable();
         let kind = KINDS.iter().position(|kind| *kind == envelope.push_type);
         let kind = kind.filter(|_| own.peek().is_none() && !is_broadcast);
         draft.kind = kind.unwrap_or(OTHERS);
@@ -147,6 +151,7 @@ impl Address {
     }
 }
 
+const ID: &[u8] = b"apns-id";
 const TOPIC: &[u8] = b"apns-topic";
 const PUSH_TYPE: &[u8] = b"apns-push-type";
 const PRIORITY: &[u8] = b"apns-priority";

@@ -2,54 +2,60 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::{BACKGROUND, push_type};
-use crate::push::{Content, Notification, PushType};
+use super::alert::{alert, sound};
+use super::live_activity;
+use super::object::Object;
+use crate::moment::Moment;
+use crate::provider::said::SaidValue;
+use crate::provider::shared::{Data, Datum, data};
+use crate::provider::{Fault, Unused};
+use crate::push::{Notification, PushType};
 
-/// Largest payload that APNs takes for `alert` and `background` pushes, in bytes.
+/// Largest payload that APNs takes, in bytes, but for `VoIP` pushes and broadcasts.
 pub const PAYLOAD_MAX: usize = 4096;
 
-/// The whole payload.
-#[derive(Serialize)]
-struct Payload<'a> {
-    aps: Aps<'a>,
-    /// The caller's keys; of equal ones the last counts.
-    #[serde(flatten)]
-    extend: BTreeMap<&'a str, &'a str>,
-}
+/// Largest payload that APNs takes for `VoIP` pushes and broadcasts, in bytes.
+pub const LARGE_PAYLOAD_MAX: usize = 5120;
 
-/// Apple's part of it.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Aps<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alert: Option<Alert<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    badge: Option<i64>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    sound: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    category: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_available: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mutable_content: Option<u8>,
-}
-
-/// What is shown: a plain string means the body alone.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Alert<'a> {
-    Body(&'a str),
-    Full {
-        #[serde(skip_serializing_if = "str::is_empty")]
-        title: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        subtitle: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        body: &'a str,
-    },
+/// What has no place in a payload of that push type, of the fields that have one in others.
+pub(super) fn unused_in(push_type: PushType) -> &'static [&'static str] {
+    match push_type {
+        PushType::LiveActivity => &[
+            "badge",
+            "category",
+            "content_available",
+            "mutable_content",
+            "image",
+            "thread_id",
+            "click_action",
+            "target_content_id",
+            "interruption_level",
+            "filter_criteria",
+            "url_args",
+        ],
+        PushType::Widgets | PushType::Controls | PushType::Mdm | PushType::FileProvider => &[
+            "message",
+            "title",
+            "subtitle",
+            "badge",
+            "category",
+            "sound",
+            "content_available",
+            "mutable_content",
+            "alert",
+            "image",
+            "thread_id",
+            "click_action",
+            "target_content_id",
+            "interruption_level",
+            "relevance_score",
+            "filter_criteria",
+            "url_args",
+        ],
+        _ => &[],
+    }
 }
 
 /// Builds the payload, which is the same for all device tokens of the notification.
@@ -57,52 +63,165 @@ enum Alert<'a> {
 /// A background push wakes the app and shows nothing: it has `content-available`, and a blank text
 /// is no alert. `as_gaurun`, a blank text is one, and a badge that the caller left out is sent as
 /// 0; else it is left out, which leaves the icon alone.
-///
-/// # Errors
-///
-/// A text that names what the caller has to change.
-pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, String> {
+pub(super) fn payload(
+    notification: &Notification,
+    push_type: PushType,
+    as_gaurun: bool,
+    now: Moment,
+    unused: &mut Unused,
+) -> Result<Vec<u8>, Fault> {
+    let mut beside = beside(notification)?;
+    let mut payload = Object::new();
+    match push_type {
+        PushType::Mdm => {
+            if !beside.contains_key("mdm") {
+                let error = "a push of the type mdm needs data with the key \"mdm\"";
+                return Err(Fault::of_all(error.to_owned()));
+            }
+        }
+        PushType::FileProvider => {
+            if !beside.contains_key("container-identifier") {
+                let error = "a push of the type fileprovider needs data with the key \
+                             \"container-identifier\"";
+                return Err(Fault::of_all(error.to_owned()));
+            }
+        }
+        PushType::LiveActivity => {
+            payload.add_object("aps", live_activity::aps(notification, now, unused)?);
+        }
+        PushType::Widgets | PushType::Controls => {
+            let mut aps = Object::new();
+            aps.add("content-changed", &true);
+            payload.add_object("aps", aps);
+        }
+        _ => {
+            let aps = aps(notification, push_type, as_gaurun, &mut beside, unused)?;
+            payload.add_object("aps", aps);
+        }
+    }
+    for (name, value) in &beside {
+        payload.add(name, value);
+    }
+    Ok(payload.end())
+}
+
+/// `aps` of what is no Live Activity.
+fn aps<'a>(
+    notification: &'a Notification,
+    push_type: PushType,
+    as_gaurun: bool,
+    beside: &mut Data<'a>,
+    unused: &mut Unused,
+) -> Result<Object, Fault> {
+    let native = |name| SaidValue::of(&notification.native, name);
     let badge = notification.badge.or(as_gaurun.then_some(0));
     if let Some(badge) = badge.filter(|&badge| badge < 0) {
-        return Err(format!("badge is {badge}, and must not be negative"));
+        return Err(Fault {
+            pointer: "badge".into(),
+            error: format!("badge is {badge}, and must not be negative"),
+        });
     }
-    let extend = extend(notification)?;
-    let is_background = push_type(notification) == PushType::Background;
+    let said_alert = native("alert");
+    let is_background = push_type == PushType::Background;
+    if let Some(said) = said_alert.as_ref().filter(|_| is_background) {
+        return Err(said.fault("has no place in a background push, which shows nothing"));
+    }
     let is_silent = is_background && !as_gaurun && has_blank_texts(notification);
-    let content_available = notification.content_available || is_background;
-    let payload = Payload {
-        aps: Aps {
-            alert: alert(notification).filter(|_| !is_silent),
-            badge,
-            sound: &notification.sound,
-            category: &notification.category,
-            content_available: content_available.then_some(1),
-            mutable_content: notification.mutable_content.then_some(1),
-        },
-        extend,
+    let alert = if is_silent {
+        None
+    } else {
+        alert(notification, said_alert.as_ref(), None, unused)?
     };
-    let bytes = serde_json::to_vec(&payload)
-        .map_err(|error| format!("the payload cannot be written as JSON: {error}"))?;
-    if bytes.len() > PAYLOAD_MAX {
-        return Err(format!(
-            "the payload is {} bytes, and APNs takes at most {PAYLOAD_MAX}",
-            bytes.len()
-        ));
+    let mut mutable_content = notification.mutable_content;
+    if let Some(image) = native("image") {
+        image.word()?;
+        if alert.is_some() {
+            mutable_content = true;
+            let json = Datum::Json(image.raw());
+            if beside.insert("image".into(), json).is_some() {
+                return Err(image.fault("stands among data or extend, too"));
+            }
+        } else {
+            unused.fields.push("image");
+        }
     }
-    Ok(Content::whole(bytes))
+    if mutable_content && alert.is_none() && !as_gaurun {
+        unused.fields.push("mutable_content");
+    }
+    let mut aps = Object::new();
+    if let Some(alert) = &alert {
+        aps.add_json("alert", alert);
+    }
+    if let Some(badge) = badge {
+        aps.add("badge", &badge);
+    }
+    match native("sound") {
+        Some(said) => aps.add_json("sound", &sound(&said)?),
+        None if notification.sound.is_empty() => {}
+        None => aps.add("sound", &notification.sound),
+    }
+    match category(notification)? {
+        Some(category) => aps.add("category", &category),
+        None if notification.category.is_empty() => {}
+        None => aps.add("category", &notification.category),
+    }
+    if notification.content_available || is_background {
+        aps.add("content-available", &1);
+    }
+    if mutable_content {
+        aps.add("mutable-content", &1);
+    }
+    if !notification.native.is_empty() {
+        add_rest(notification, &mut aps)?;
+    }
+    Ok(aps)
 }
 
-/// Makes it a background push if it is to wake the app and nothing in it is to be shown.
-pub fn settle_push_type(notification: &mut Notification) {
-    let shows_nothing = has_blank_texts(notification)
-        && notification.sound.is_empty()
-        && notification.badge.is_none();
-    if notification.content_available && shows_nothing {
-        notification.push_type = BACKGROUND.into();
+/// Adds what Gaurun had no like of.
+fn add_rest(notification: &Notification, aps: &mut Object) -> Result<(), Fault> {
+    let native = |name| SaidValue::of(&notification.native, name);
+    for (field, name) in [
+        ("thread_id", "thread-id"),
+        ("target_content_id", "target-content-id"),
+    ] {
+        if let Some(said) = native(field) {
+            aps.add(name, &said.word()?);
+        }
     }
+    if let Some(said) = native("interruption_level") {
+        aps.add("interruption-level", said.one_of(&LEVELS)?);
+    }
+    if let Some(said) = native("relevance_score") {
+        if !(0.0..=1.0).contains(&said.number()?) {
+            return Err(said.fault("must be between 0 and 1, but for a Live Activity"));
+        }
+        aps.add_json("relevance-score", said.json().as_bytes());
+    }
+    if let Some(said) = native("filter_criteria") {
+        aps.add("filter-criteria", &said.word()?);
+    }
+    if let Some(said) = native("url_args") {
+        aps.add("url-args", &said.texts()?);
+    }
+    Ok(())
 }
 
-fn has_blank_texts(notification: &Notification) -> bool {
+/// Apple's interruption levels.
+const LEVELS: [&str; 4] = ["passive", "active", "time-sensitive", "critical"];
+
+/// The category, if it was said by the name that it has for both providers.
+fn category(notification: &Notification) -> Result<Option<String>, Fault> {
+    let Some(said) = SaidValue::of(&notification.native, "click_action") else {
+        return Ok(None);
+    };
+    let action = said.word()?;
+    if !notification.category.is_empty() && *notification.category != *action {
+        return Err(said.fault("stands beside category, which says something else"));
+    }
+    Ok(Some(action))
+}
+
+pub(super) fn has_blank_texts(notification: &Notification) -> bool {
     let texts = [
         &notification.message,
         &notification.title,
@@ -111,37 +230,63 @@ fn has_blank_texts(notification: &Notification) -> bool {
     texts.iter().all(|text| text.trim().is_empty())
 }
 
-/// The alert, unless all its texts are empty: a silent push must not have one.
-fn alert(notification: &Notification) -> Option<Alert<'_>> {
-    let (title, subtitle) = (&*notification.title, &*notification.subtitle);
-    let body = &*notification.message;
-    if title.is_empty() && subtitle.is_empty() {
-        (!body.is_empty()).then_some(Alert::Body(body))
-    } else {
-        Some(Alert::Full {
-            title,
-            subtitle,
-            body,
-        })
-    }
-}
-
 /// The caller's keys by name.
 ///
 /// Gaurun let `aps` be overwritten. The value is always a string, and Apple wants a dictionary:
 /// such a push showed nothing, so it is refused where the caller sees it.
-fn extend(notification: &Notification) -> Result<BTreeMap<&str, &str>, String> {
-    let keys: BTreeMap<_, _> = notification
-        .extend
-        .iter()
-        .map(|extend| (&*extend.key, &*extend.value))
-        .collect();
-    if keys.contains_key("aps") {
-        return Err(
-            "extend must not have the key \"aps\", which holds the notification itself".to_owned(),
-        );
+fn beside(notification: &Notification) -> Result<Data<'_>, Fault> {
+    let beside = data(notification)?;
+    match beside.get("aps") {
+        None => Ok(beside),
+        Some(Datum::Json(_)) => Err(Fault {
+            pointer: "data/aps".into(),
+            error: "data must not have the key \"aps\", which holds the notification itself"
+                .to_owned(),
+        }),
+        Some(Datum::Extended(_)) => Err(Fault {
+            pointer: "extend".into(),
+            error: "extend must not have the key \"aps\", which holds the notification itself"
+                .to_owned(),
+        }),
     }
-    Ok(keys)
+}
+
+/// Refuses a payload that is too large: by how much, and what takes most of it.
+pub(super) fn check_size(payload: &[u8], push_type: PushType) -> Result<(), String> {
+    let most = if push_type == PushType::Voip {
+        LARGE_PAYLOAD_MAX
+    } else {
+        PAYLOAD_MAX
+    };
+    let len = payload.len();
+    if len <= most {
+        return Ok(());
+    }
+    let members = |json: &str| -> Vec<(String, String)> {
+        let members = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(json);
+        let members = members.unwrap_or_default().into_iter();
+        members
+            .map(|(name, raw)| (name, raw.get().to_owned()))
+            .collect()
+    };
+    let text = str::from_utf8(payload).unwrap_or_default();
+    let parts = members(text)
+        .into_iter()
+        .flat_map(|(name, json)| match &*name {
+            "aps" => members(&json)
+                .into_iter()
+                .map(|(name, json)| (format!("aps.{name}"), json.len()))
+                .collect(),
+            _ => vec![(name, json.len())],
+        });
+    let largest = parts.max_by_key(|(_, len)| *len);
+    let largest = largest.map_or_else(String::new, |(name, len)| {
+        format!("; {name:?} has most of it, {len} bytes")
+    });
+    let over = len.saturating_sub(most);
+    Err(format!(
+        "the payload is {len} bytes, and APNs takes at most {most}: {over} too many{largest}"
+    ))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::provider::fixture::{UNIX, built, notification, start};
 use crate::provider::{Addressing as _, AnswerHead, Draft, Row, accept, told_of};
 use crate::push::fixture::push_to;
 use crate::push::{
-    Accepted, ApnsEnvironment, Content, DeviceToken, LaneId, Lifetime, Note, Parcel, Push, PushId,
+    Accepted, ApnsEnvironment, Content, DeviceToken, Envelope, LaneId, Lifetime, Note, Parcel,
+    Push, PushId, PushType,
 };
 
 fn accepted(expiry: i64) -> Accepted {
@@ -62,18 +63,18 @@ fn expiration_counts_from_acceptance_and_is_absent_without_a_positive_expiry() {
 
 #[test]
 fn only_background_pushes_have_a_priority() {
-    let told = |notification: &Notification| {
-        let push_type = push_type(notification);
+    let told = |notification: &mut Notification| {
+        let push_type = built(notification, start()).envelope.push_type;
         let word = word_and_suffix(push_type).map(|(word, _)| word);
         (word.unwrap(), priority(push_type))
     };
     let mut notification = notification(LaneId::IOS, "m");
     for word in ["", "alert"] {
         notification.push_type = word.into();
-        assert_eq!(told(&notification), ("alert", None));
+        assert_eq!(told(&mut notification), ("alert", None));
     }
     notification.push_type = "background".into();
-    assert_eq!(told(&notification), ("background", Some("5")));
+    assert_eq!(told(&mut notification), ("background", Some("5")));
 }
 
 /// All header fields of a request but `authorization` and `apns-id`, and its path.

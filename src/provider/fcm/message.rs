@@ -109,8 +109,8 @@ pub(super) fn doubtful_key(notification: &Notification) -> Option<String> {
 fn priority(word: &str) -> Result<Option<&'static str>, String> {
     match word {
         "" => Ok(None),
-        "high" => Ok(Some("HIGH")),
-        "normal" => Ok(Some("NORMAL")),
+        "high" | "10" => Ok(Some("HIGH")),
+        "normal" | "5" | "1" => Ok(Some("NORMAL")),
         _ => Err(format!(
             "priority is {:?}, and must be \"high\" or \"normal\"",
             texts::first(word, QUOTE_MAX)
@@ -131,7 +131,7 @@ fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &
                 texts::first(key, QUOTE_MAX)
             ));
         }
-        data.insert(key, &extend.value);
+        data.insert(key, extend.value.as_str());
     }
     let size: usize = data
         .iter()

@@ -1,3 +1,5 @@
+mod any_body;
+
 use super::{device_token, fold, format_uuid, parse_number, parse_uuid};
 
 #[test]

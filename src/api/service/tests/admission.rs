@@ -87,15 +87,15 @@ fn no_token_at_all_is_ok_and_does_nothing() {
 #[test]
 fn an_unknown_field_in_the_place_of_one_that_is_needed_is_no_success() {
     let mut web = web(site(Some(100), None));
-    let one = r#"{"platform":1,"message":"m","tokens":["ab"]}"#;
+    let one = r#"{"platform":1,"message":"m","to":["ab"]}"#;
     let got = web.push(one);
     assert_eq!(
         (got.status, &*got.body),
         (
             400,
-            "{\"message\":\"no token: \\\"tokens\\\" is no field, \\\"token\\\" is\",\
+            "{\"message\":\"no token: \\\"to\\\" is no field, \\\"token\\\" is\",\
              \"accepted\":[],\"rejected\":[{\"pointer\":\"/notifications/0\",\
-             \"error\":\"no token\"}],\"ignored\":[\"/notifications/0/tokens\"]}\n"
+             \"error\":\"no token\"}],\"ignored\":[\"/notifications/0/to\"]}\n"
         )
     );
     let misspelt = web.push(r#"{"platform":1,"messsage":"m","token":["ab"]}"#);

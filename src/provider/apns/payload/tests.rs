@@ -2,8 +2,20 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::provider::fixture::{extend, notification};
-use crate::push::LaneId;
+use crate::provider::apns::Apns;
+use crate::provider::apns::build::settle_push_type;
+use crate::provider::fixture::{extend, notification, start};
+use crate::provider::{Site, Vendor as _};
+use crate::push::{Content, LaneId};
+
+/// What is sent of a notification, as its push type says.
+fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, String> {
+    let (mut notification, site) = (notification.clone(), Site { as_gaurun });
+    let built = Apns.build(&mut notification, &site, start(), &mut Unused::default());
+    built
+        .map(|built| built.content)
+        .map_err(|fault| fault.error)
+}
 
 fn check(change: impl FnOnce(&mut Notification), expected: &str) {
     let mut notification = notification(LaneId::IOS, "hello");
@@ -207,7 +219,8 @@ fn the_largest_payload_passes_and_one_byte_more_does_not() {
     notification.message = "x".repeat(PAYLOAD_MAX - frame + 1).into();
     assert_eq!(
         payload(&notification, false).unwrap_err(),
-        "the payload is 4097 bytes, and APNs takes at most 4096"
+        "the payload is 4097 bytes, and APNs takes at most 4096: 1 too many; \"aps.alert\" has most \
+         of it, 4079 bytes"
     );
     // What counts is the length as sent, with its escapes.
     notification.message = "\n".repeat((PAYLOAD_MAX - frame) / 2 + 1).into();

@@ -1,0 +1,167 @@
+//! From a notification to what APNs is sent: its payload and the header fields of its requests,
+//! from its fields, or as its caller gives them under `apns`.
+
+use super::head::OwnHead;
+use super::payload::{check_size, has_blank_texts, payload, unused_in};
+use super::push_type::{ALERT, BACKGROUND};
+use crate::moment::Moment;
+use crate::provider::said::SaidValue;
+use crate::provider::{Built, Fault, Unused};
+use crate::push::{Content, Envelope, Notification, PushType};
+
+/// Fields beside Gaurun's that go into the head.
+const IN_HEAD: [&str; 6] = [
+    "ttl",
+    "expires_at",
+    "collapse_id",
+    "topic",
+    "apns_id",
+    "apns",
+];
+
+/// Fields beside Gaurun's that go into the payload.
+const IN_PAYLOAD: [&str; 13] = [
+    "data",
+    "image",
+    "thread_id",
+    "click_action",
+    "alert",
+    "sound",
+    "target_content_id",
+    "interruption_level",
+    "relevance_score",
+    "filter_criteria",
+    "content_changed",
+    "url_args",
+    "live_activity",
+];
+
+/// Gaurun's fields that go into the payload.
+const GAURUNS_IN_PAYLOAD: &[&str] = &[
+    "message",
+    "title",
+    "subtitle",
+    "badge",
+    "category",
+    "sound",
+    "content_available",
+    "mutable_content",
+    "extend",
+];
+
+/// Gaurun's fields that have no effect.
+const UNUSED: &[&str] = &["collapse_key", "time_to_live", "delay_while_idle"];
+
+/// Builds what is sent of a notification; `as_gaurun` as Gaurun did, where it did.
+pub(super) fn build(
+    notification: &mut Notification,
+    as_gaurun: bool,
+    now: Moment,
+    unused: &mut Unused,
+) -> Result<Built, Fault> {
+    if !as_gaurun {
+        settle_push_type(notification);
+    }
+    let notification = &*notification;
+    unused.note_said(notification, UNUSED);
+    let given = Given::under_apns(notification, unused)?;
+    let head = OwnHead::read(notification, given.headers.as_ref(), as_gaurun, now)?;
+    if head.ignores_priority {
+        unused.note_said(notification, &["priority"]);
+    }
+    let body = if let Some(payload) = given.payload {
+        note_in_vain(notification, GAURUNS_IN_PAYLOAD, unused);
+        unused.note_native(notification, |name| !IN_HEAD.contains(&name));
+        check_given(&payload, head.push_type)?;
+        payload.json().as_bytes().to_vec()
+    } else {
+        let in_vain = unused_in(head.push_type);
+        note_in_vain(notification, in_vain, unused);
+        unused.note_native(notification, |name| {
+            let is_known = IN_HEAD.contains(&name) || IN_PAYLOAD.contains(&name);
+            !is_known || in_vain.contains(&name)
+        });
+        payload(notification, head.push_type, as_gaurun, now, unused)?
+    };
+    check_size(&body, head.push_type).map_err(Fault::of_all)?;
+    let envelope = Envelope {
+        push_type: head.push_type,
+        has_own_topic: head.has_own_topic,
+        lifetime: head.lifetime,
+        ..Envelope::to(notification.lane)
+    };
+    let mut content = Content::whole(body);
+    if !head.fields.is_empty() {
+        let fields = head.fields.iter().map(|(name, value)| (&**name, &**value));
+        content = content.with_head(&fields.collect::<Vec<_>>());
+    }
+    Ok(Built { envelope, content })
+}
+
+/// Adds those of Gaurun's fields that have no place in a payload. What wakes the app is among them
+/// here, whether there is a message or not.
+fn note_in_vain(notification: &Notification, in_vain: &[&str], unused: &mut Unused) {
+    unused.note_said(notification, in_vain);
+    let name = "content_available";
+    let is_unused = notification.content_available && in_vain.contains(&name);
+    if is_unused && !unused.fields.contains(&name) {
+        unused.fields.push(name);
+    }
+}
+
+/// What a caller gives under `apns` to be sent as it is.
+#[derive(Default)]
+struct Given<'a> {
+    headers: Option<SaidValue<'a>>,
+    payload: Option<SaidValue<'a>>,
+}
+
+impl<'a> Given<'a> {
+    fn under_apns(notification: &'a Notification, unused: &mut Unused) -> Result<Self, Fault> {
+        let mut given = Self::default();
+        let Some(said) = SaidValue::of(&notification.native, "apns") else {
+            return Ok(given);
+        };
+        for (name, said) in said.members()? {
+            match &*name {
+                "headers" => given.headers = Some(said),
+                "payload" => given.payload = Some(said),
+                _ => unused.note_part(said.at()),
+            }
+        }
+        Ok(given)
+    }
+}
+
+/// Refuses what APNs refuses of a payload, whatever is in it.
+fn check_given(payload: &SaidValue<'_>, push_type: PushType) -> Result<(), Fault> {
+    let members = payload.members()?;
+    let aps = members.get("aps");
+    let aps_members = aps.map(SaidValue::members).transpose()?.unwrap_or_default();
+    let is_available = aps_members
+        .get("content-available")
+        .is_some_and(|said| said.json() == "1");
+    if push_type == PushType::Background && !is_available {
+        let what = "must have \"content-available\":1 in its aps, as every background push";
+        return Err(payload.fault(what));
+    }
+    Ok(())
+}
+
+/// Makes it a background push if it is to wake the app and nothing in it is to be shown.
+pub(super) fn settle_push_type(notification: &mut Notification) {
+    let says_otherwise = !matches!(&*notification.push_type, "" | ALERT | BACKGROUND);
+    if !notification.content_available || says_otherwise {
+        return;
+    }
+    let native = &notification.native;
+    let is_said = |name| native.get(name).is_some();
+    let shows = ["alert", "sound", "image", "live_activity", "apns"];
+    let shows_nothing = has_blank_texts(notification)
+        && notification.sound.is_empty()
+        && notification.badge.is_none()
+        && !shows.into_iter().any(is_said);
+    if shows_nothing {
+        notification.push_type = BACKGROUND.into();
+    }
+}

@@ -1,0 +1,358 @@
+//! The header fields of a notification's requests to APNs that its caller has a say in: fields of
+//! the notification, and those under `apns.headers`, which go out as they are given.
+
+use super::push_type::{ALERT, BACKGROUND, PUSH_TYPES, push_type_of};
+use crate::moment::Moment;
+use crate::provider::Fault;
+use crate::provider::said::{Members, SaidValue};
+use crate::provider::shared::{Urgency, collapse_id, lifetime, urgency};
+use crate::push::{HEAD_FIELDS_MAX, Lifetime, Notification, PushType};
+
+/// Longest collapse id, in bytes.
+pub const COLLAPSE_ID_MAX: usize = 64;
+
+/// Our limit: bytes of the names and values under `apns.headers`. Apple takes heads of 8000 bytes,
+/// the auth token among them.
+pub const RAW_HEAD_MAX: usize = 4096;
+
+/// What the head of a notification's requests has to say.
+#[derive(Debug)]
+pub(super) struct OwnHead {
+    /// What it does on the device.
+    pub(super) push_type: PushType,
+    /// Whether its topic is the caller's.
+    pub(super) has_own_topic: bool,
+    /// How long it lives.
+    pub(super) lifetime: Lifetime,
+    /// Whether the notification's priority has no effect.
+    pub(super) ignores_priority: bool,
+    /// Further fields.
+    pub(super) fields: Vec<(String, String)>,
+}
+
+/// Fields that belong to the request or the connection, and what is sent in each is ours.
+const FORBIDDEN: [&str; 15] = [
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl OwnHead {
+    /// Reads it. `raw` is what stands under `apns.headers`.
+    pub(super) fn read(
+        notification: &Notification,
+        raw: Option<&SaidValue<'_>>,
+        as_gaurun: bool,
+        now: Moment,
+    ) -> Result<Self, Fault> {
+        let mut raw = raw.map(Raw::read).transpose()?.unwrap_or_default();
+        let mut head = Self {
+            push_type: PushType::Alert,
+            has_own_topic: false,
+            lifetime: lifetime(notification, notification.expiry, now)?,
+            ignores_priority: false,
+            fields: Vec::new(),
+        };
+        head.take_push_type(notification, &mut raw)?;
+        head.take_priority(notification, &mut raw, as_gaurun)?;
+        head.take_expiration(&mut raw)?;
+        let id = collapse_id(notification)?;
+        let at = "collapse_id";
+        if let Some(id) = raw.either("apns-collapse-id", id.map(|id| (at, id)))? {
+            let GivenField { value, .. } = &id;
+            if value.len() > COLLAPSE_ID_MAX {
+                let len = value.len();
+                let text = format!("has {len} bytes, and APNs takes at most {COLLAPSE_ID_MAX}");
+                return Err(id.fault(&text));
+            }
+            head.add("apns-collapse-id", id)?;
+        }
+        head.take_topic(notification, &mut raw)?;
+        head.take_id(notification, &mut raw)?;
+        for field in raw.0 {
+            let name = field.name.clone();
+            head.add(&name, field)?;
+        }
+        if head.fields.len() > HEAD_FIELDS_MAX {
+            let error = format!(
+                "apns/headers has {} fields, and there may be at most {HEAD_FIELDS_MAX}",
+                head.fields.len()
+            );
+            return Err(Fault {
+                pointer: "apns/headers".into(),
+                error,
+            });
+        }
+        Ok(head)
+    }
+
+    fn take_push_type(&mut self, notification: &Notification, raw: &mut Raw) -> Result<(), Fault> {
+        let activity = notification
+            .native
+            .get("live_activity")
+            .map(|_| "liveactivity");
+        let said = Some(&*notification.push_type).filter(|word| !word.is_empty());
+        let said = said.or(activity).map(|word| ("push_type", word.to_owned()));
+        let said = raw.either("apns-push-type", said)?;
+        let word = said.as_ref().map_or(ALERT, |field| &*field.value);
+        if let Some(activity) = SaidValue::of(&notification.native, "live_activity")
+            && word != "liveactivity"
+        {
+            return Err(activity.fault(format!("goes with the push type liveactivity, not {word}")));
+        }
+        if let Some(changed) = SaidValue::of(&notification.native, "content_changed") {
+            let is_of_these = matches!(word, "widgets" | "controls");
+            if changed.flag()? != is_of_these {
+                let what = "goes with the push types widgets and controls, and is true there";
+                return Err(changed.fault(what));
+            }
+        }
+        if let Some(known) = push_type_of(word) {
+            self.push_type = known;
+        } else if let Some(field) = said {
+            if field.value.is_empty() {
+                return Err(field.fault("is empty"));
+            }
+            self.push_type = PushType::Other;
+            self.add("apns-push-type", field)?;
+        }
+        Ok(())
+    }
+
+    fn take_priority(
+        &mut self,
+        notification: &Notification,
+        raw: &mut Raw,
+        as_gaurun: bool,
+    ) -> Result<(), Fault> {
+        // Gaurun's words for Android were no matter to iOS.
+        let is_gauruns = as_gaurun && matches!(&*notification.priority, "high" | "normal");
+        self.ignores_priority = is_gauruns;
+        let said = if is_gauruns {
+            None
+        } else {
+            urgency(notification)?
+        };
+        let said = said.map(|urgency| match urgency {
+            Urgency::High => "10",
+            Urgency::Normal => "5",
+            Urgency::Low => "1",
+        });
+        let said = said.map(|number| ("priority", number.to_owned()));
+        let Some(field) = raw.either("apns-priority", said)? else {
+            return Ok(());
+        };
+        if !matches!(&*field.value, "10" | "5" | "1") {
+            return Err(field.fault("must be 10, 5 or 1"));
+        }
+        match self.push_type {
+            PushType::Background if field.value != "5" => {
+                let text = format!("is {}, and a {BACKGROUND} push must have 5", field.value);
+                return Err(field.fault(&text));
+            }
+            PushType::LiveActivity if field.value == "1" => {
+                return Err(field.fault("is 1, and a liveactivity push must have 10 or 5"));
+            }
+            // What is sent for it, as it is.
+            PushType::Background => {}
+            _ if field.is_flat() && field.value == "10" => {}
+            _ => self.add("apns-priority", field)?,
+        }
+        Ok(())
+    }
+
+    fn take_expiration(&mut self, raw: &mut Raw) -> Result<(), Fault> {
+        let Some(field) = raw.take("apns-expiration") else {
+            return Ok(());
+        };
+        let at = field.value.parse::<u32>().ok();
+        let at = at.filter(|_| field.value.bytes().all(|byte| byte.is_ascii_digit()));
+        let at = at.ok_or_else(|| field.fault("must be seconds since the Unix epoch, or 0"))?;
+        let said = Lifetime::until(at.into());
+        if !matches!(self.lifetime, Lifetime::Unsaid) && self.lifetime != said {
+            let text = "stands beside ttl, expires_at or expiry, which says something else";
+            return Err(field.fault(text));
+        }
+        self.lifetime = said;
+        Ok(())
+    }
+
+    fn take_topic(&mut self, notification: &Notification, raw: &mut Raw) -> Result<(), Fault> {
+        let said = SaidValue::of(&notification.native, "topic");
+        let said = said.map(|said| said.word()).transpose()?;
+        let said = said.map(|topic| ("topic", topic));
+        if let Some(topic) = raw.either("apns-topic", said)? {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            if topic.value.is_empty() || !topic.value.bytes().all(fits) {
+                return Err(
+                    topic.fault("must be of letters, digits, dots, hyphens and underscores")
+                );
+            }
+            self.has_own_topic = true;
+            self.add("apns-topic", topic)?;
+        }
+        Ok(())
+    }
+
+    fn take_id(&mut self, notification: &Notification, raw: &mut Raw) -> Result<(), Fault> {
+        let said = SaidValue::of(&notification.native, "apns_id");
+        let said = said.map(|said| said.word()).transpose()?;
+        let said = said.map(|id| ("apns_id", id));
+        if let Some(mut id) = raw.either("apns-id", said)? {
+            if !is_uuid(&id.value) {
+                return Err(id.fault("must be a UUID, as 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11"));
+            }
+            // Apple knows no other spelling.
+            id.value.make_ascii_lowercase();
+            self.add("apns-id", id)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a field whose value can be one.
+    fn add(&mut self, name: &str, field: GivenField) -> Result<(), Fault> {
+        let value = &*field.value;
+        let is_trimmed = value.trim_matches([' ', '\t']).len() == value.len();
+        if !is_trimmed || value.chars().any(char::is_control) {
+            return Err(field.fault("has control characters, or blanks at an end"));
+        }
+        self.fields.push((name.to_owned(), field.value));
+        Ok(())
+    }
+}
+
+/// Says why a word is no push type, if so; no word is none.
+pub fn check_push_type(word: &str) -> Result<(), Fault> {
+    if word.is_empty() || push_type_of(word).is_some() {
+        return Ok(());
+    }
+    let words = PUSH_TYPES.map(|(_, word, _)| word).join(", ");
+    Err(Fault {
+        pointer: "push_type".into(),
+        error: format!(
+            "push_type must be one of {words}; another one goes under apns.headers as \
+             apns-push-type"
+        ),
+    })
+}
+
+/// A header field that its caller has given.
+#[derive(Debug)]
+struct GivenField {
+    name: String,
+    value: String,
+    /// Where it stands in the notification.
+    at: String,
+}
+
+impl GivenField {
+    fn fault(&self, error: &str) -> Fault {
+        Fault {
+            pointer: self.at.clone().into(),
+            error: format!("{} {error}", self.at),
+        }
+    }
+
+    /// Whether it is a field of the notification.
+    fn is_flat(&self) -> bool {
+        !self.at.starts_with("apns/")
+    }
+}
+
+/// What stands under `apns.headers`.
+#[derive(Debug, Default)]
+struct Raw(Vec<GivenField>);
+
+impl Raw {
+    fn read(said: &SaidValue<'_>) -> Result<Self, Fault> {
+        let mut fields: Vec<GivenField> = Vec::new();
+        let members: Members<'_> = said.members()?;
+        let mut len = 0;
+        for (name, said) in members {
+            let name = name.to_ascii_lowercase();
+            check_name(&name).map_err(|error| said.fault(error))?;
+            let value = if said.is_text() {
+                said.text()?
+            } else {
+                said.natural()?.to_string()
+            };
+            len += name.len() + value.len();
+            if fields.iter().any(|field| field.name == name) {
+                return Err(said.fault("stands there twice, in upper and in lower case"));
+            }
+            let at = said.at().to_string();
+            fields.push(GivenField { name, value, at });
+        }
+        if len > RAW_HEAD_MAX {
+            let text = format!("are {len} bytes, and there may be at most {RAW_HEAD_MAX}");
+            return Err(said.fault(text));
+        }
+        Ok(Self(fields))
+    }
+
+    /// Takes the field of that name out.
+    fn take(&mut self, name: &str) -> Option<GivenField> {
+        let at = self.0.iter().position(|field| field.name == name)?;
+        Some(self.0.remove(at))
+    }
+
+    /// The field of that name: what the notification says in its own field, or what stands here.
+    fn either(
+        &mut self,
+        name: &str,
+        said: Option<(&'static str, String)>,
+    ) -> Result<Option<GivenField>, Fault> {
+        let raw = self.take(name);
+        let Some((at, value)) = said else {
+            return Ok(raw);
+        };
+        match raw {
+            Some(raw) if raw.value != value => {
+                let text = format!("stands beside {at}, which says something else");
+                Err(raw.fault(&text))
+            }
+            _ => Ok(Some(GivenField {
+                name: name.to_owned(),
+                value,
+                at: at.to_owned(),
+            })),
+        }
+    }
+}
+
+/// Says why a header field of that name is not sent, if so.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.starts_with(':') {
+        return Err("is a pseudo-header field, and those are not the caller's");
+    }
+    if FORBIDDEN.contains(&name) {
+        return Err("belongs to the request or its connection, and is not the caller's");
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(fits) {
+        return Err("is no name of a header field");
+    }
+    Ok(())
+}
+
+/// Whether a text is a UUID as RFC 9562 writes them, in any case.
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').collect();
+    let lengths = parts.iter().map(|part| part.len());
+    lengths.eq([8, 4, 4, 4, 12])
+        && parts
+            .iter()
+            .all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}

@@ -1,0 +1,127 @@
+//! What both providers read alike of a notification: how long it lives, how urgent it is, what it
+//! replaces, and its data.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::said::SaidValue;
+use super::{Fault, QUOTE_MAX};
+use crate::moment::Moment;
+use crate::push::{Extend, ExtendValue, Lifetime, Notification};
+use crate::texts;
+
+/// How urgent a push is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// It wakes the device.
+    High,
+    /// The device may take its time.
+    Normal,
+    /// It never wakes the device.
+    Low,
+}
+
+/// How urgent a notification is, if its caller has said so.
+pub(super) fn urgency(notification: &Notification) -> Result<Option<Urgency>, Fault> {
+    match &*notification.priority {
+        "" => Ok(None),
+        "high" | "10" => Ok(Some(Urgency::High)),
+        "normal" | "5" => Ok(Some(Urgency::Normal)),
+        "1" => Ok(Some(Urgency::Low)),
+        word => {
+            let word = texts::first(word, QUOTE_MAX);
+            Err(Fault {
+                pointer: "priority".into(),
+                error: format!(
+                    "priority is {word:?}, and must be \"high\" or \"normal\", or 10, 5 or 1"
+                ),
+            })
+        }
+    }
+}
+
+/// How long a notification lives, as its caller has said in `ttl` or `expires_at`, or by Gaurun in
+/// `own`.
+pub(super) fn lifetime(
+    notification: &Notification,
+    own: i64,
+    now: Moment,
+) -> Result<Lifetime, Fault> {
+    let ttl = SaidValue::of(&notification.native, "ttl");
+    let expires_at = SaidValue::of(&notification.native, "expires_at");
+    let (said, secs) = match (&ttl, &expires_at) {
+        (None, None) => return Ok(Lifetime::positive_secs(own)),
+        (Some(_), Some(expires_at)) => {
+            return Err(expires_at.fault("stands beside ttl, and one of them is enough"));
+        }
+        (Some(ttl), None) => (ttl, Some(ttl.natural()?)),
+        (None, Some(expires_at)) => (expires_at, None),
+    };
+    for (name, gauruns) in [
+        ("expiry", notification.expiry),
+        ("time_to_live", notification.time_to_live),
+    ] {
+        let is_other = u64::try_from(gauruns).ok() != secs;
+        if gauruns > 0 && is_other {
+            let what = format!("stands beside {name}, which says something else");
+            return Err(said.fault(what));
+        }
+    }
+    if let Some(secs) = secs {
+        return Ok(Lifetime::secs(secs));
+    }
+    let at = said.unix_secs()?;
+    if u64::from(at) <= now.unix.as_secs() {
+        return Err(said.fault("has passed"));
+    }
+    Ok(Lifetime::until(at.into()))
+}
+
+/// What a push replaces on the device, and is replaced by.
+pub(super) fn collapse_id(notification: &Notification) -> Result<Option<String>, Fault> {
+    let Some(said) = SaidValue::of(&notification.native, "collapse_id") else {
+        return Ok(None);
+    };
+    let id = said.word()?;
+    let key = &*notification.collapse_key;
+    if !key.is_empty() && key != id {
+        return Err(said.fault("stands beside collapse_key, which says something else"));
+    }
+    Ok(Some(id))
+}
+
+/// A value of the data that an app is given.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Datum<'a> {
+    /// One of `extend`.
+    Extended(&'a ExtendValue),
+    /// One of `data`.
+    Json(&'a RawValue),
+}
+
+/// The data that an app is given, by its keys.
+pub(super) type Data<'a> = BTreeMap<Cow<'a, str>, Datum<'a>>;
+
+/// The data that an app is given beside the notification, from `data` and `extend`.
+pub(super) fn data(notification: &Notification) -> Result<Data<'_>, Fault> {
+    let extend = notification.extend.iter();
+    let extend =
+        extend.map(|Extend { key, value }| (Cow::Borrowed(&**key), Datum::Extended(value)));
+    let mut data: Data<'_> = extend.collect();
+    let Some(said) = SaidValue::of(&notification.native, "data") else {
+        return Ok(data);
+    };
+    for (name, member) in said.members()? {
+        if data
+            .insert(name.into(), Datum::Json(member.raw()))
+            .is_some()
+        {
+            return Err(member.fault("stands in extend, too"));
+        }
+    }
+    Ok(data)
+}

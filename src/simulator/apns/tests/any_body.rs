@@ -1,0 +1,344 @@
+//! What becomes of any body of `POST /push` for iOS: requests that the look-alike takes, or an
+//! error with its place; and nothing that was said is dropped in silence.
+
+use std::sync::LazyLock;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use proptest::prelude::*;
+use rcgen::KeyPair;
+use serde_json::json;
+
+use super::super::{Apns, AuthTokens, Session};
+use crate::api::{Apps, Keyless};
+
+use crate::api::content::{check_device_token, content_of};
+use crate::api::plan::{Plan, Rules, plan};
+use crate::api::request::{FIELDS, Trailing, decode};
+use crate::moment::Moment;
+use crate::provider::{self, Addressing as _, Built, Draft, Site, apns};
+use crate::push::{LaneId, Notification, Push, PushId, PushType};
+use crate::simulator::answer::Standing;
+use crate::simulator::arrival::Arrival;
+use crate::simulator::faults::Answering;
+use crate::simulator::request::Request;
+
+const NOW: u64 = 1_790_000_000;
+const TOPIC: &str = "org.example";
+
+static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
+
+/// What authorizes each request.
+static BEARER: LazyLock<String> = LazyLock::new(|| {
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = Some("KEY".to_owned());
+    let key = EncodingKey::from_ec_pem(KEY.serialize_pem().as_bytes()).unwrap();
+    let claims = json!({"iss": "TEAM", "iat": NOW});
+    format!(
+        "bearer {}",
+        jsonwebtoken::encode(&header, &claims, &key).unwrap()
+    )
+});
+
+fn now() -> Moment {
+    Moment {
+        unix: std::time::Duration::from_secs(NOW),
+        ..Moment::now()
+    }
+}
+
+/// What becomes of a body, if it can be read and its notifications are looked at.
+fn planned(body: &str) -> Option<Plan> {
+    let rules = Rules {
+        notification_max: 10,
+        allows_empty_message: false,
+        as_gaurun: false,
+        apps: Apps::default(),
+        check_token: check_device_token,
+        content: Box::new(content_of(Site::default())),
+    };
+    let batch = decode(&mut body.as_bytes().to_vec(), 10, Trailing::Ignored).ok()?;
+    plan(
+        batch,
+        now(),
+        &rules,
+        &Keyless::default(),
+        |_| true,
+        &mut |_| true,
+    )
+    .ok()
+}
+
+/// Header fields, path among them, and body of a request.
+type Sent = (Vec<(String, String)>, Vec<u8>);
+
+/// The first request of a notification.
+fn request(notification: &Notification, built: &Built) -> Sent {
+    let is_mdm = built.envelope.push_type == PushType::Mdm;
+    let topic = if is_mdm {
+        "com.apple.mgmt.External.1"
+    } else {
+        TOPIC
+    };
+    let address = apns::Address {
+        authority: "api.push.apple.com".into(),
+        topic: Some(topic.into()),
+        ..apns::Address::default()
+    };
+    let tokens = ["ab12"].into_iter().collect::<crate::push::DeviceTokens>();
+    let accepted = provider::accept(notification, built, tokens, PushId(1), now());
+    let push = Push::nth(&accepted.into(), 0).unwrap();
+    let mut draft = Draft::default();
+    address.write(&push, now(), &mut draft);
+    let shared = address.shared(draft.kind, Some(&BEARER)).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let shared = shared.pseudo.into_iter().chain(shared.fields);
+    let own = draft.fields().map(|own| own.field);
+    let path = [(&b":path"[..], &*draft.path)];
+    let fields = path.into_iter().chain(shared).chain(own);
+    let fields = fields
+        .map(|(name, value)| (text(name), text(value)))
+        .collect();
+    (fields, push.accepted().parcel.body().to_vec())
+}
+
+/// The look-alike's word for why it does not take a request, empty if it does.
+fn judged(fields: &[(String, String)], body: &[u8], is_mdm: bool) -> &'static str {
+    let key = DecodingKey::from_ec_pem(KEY.public_key_pem().as_bytes()).unwrap();
+    let apns = Apns {
+        auth_tokens: AuthTokens::new("TEAM".to_owned(), vec![("KEY".to_owned(), key)]),
+        topic: TOPIC.to_owned(),
+    };
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let request = Request::gather(fields);
+    let judgement = Session::new(apns.into(), is_mdm).judge(&Arrival {
+        request: &request,
+        body,
+        answering: Answering::Fair,
+        random: 1,
+        now: NOW,
+        known: &|_| false,
+        is_plain: false,
+    });
+    let is_taken = matches!(judgement.standing, Standing::Accepted);
+    assert_eq!(is_taken, judgement.reason.is_empty());
+    judgement.reason
+}
+
+/// Members with values that mean something.
+const MEMBERS: &[(&str, &str)] = &[
+    ("message", "\"m\""),
+    ("title", "\"t\""),
+    ("subtitle", "\"s\""),
+    ("category", "\"c\""),
+    ("sound", "\"d\""),
+    ("sound", r#"{"critical":1,"name":"n"}"#),
+    ("badge", "3"),
+    ("content_available", "true"),
+    ("mutable_content", "true"),
+    ("push_type", "\"background\""),
+    ("push_type", "\"voip\""),
+    ("push_type", "\"complication\""),
+    ("push_type", "\"fileprovider\""),
+    ("push_type", "\"mdm\""),
+    ("push_type", "\"location\""),
+    ("push_type", "\"liveactivity\""),
+    ("push_type", "\"pushtotalk\""),
+    ("push_type", "\"widgets\""),
+    ("push_type", "\"controls\""),
+    ("collapse_key", "\"k\""),
+    ("priority", "5"),
+    ("priority", "1"),
+    ("expiry", "60"),
+    ("time_to_live", "70"),
+    ("delay_while_idle", "true"),
+    ("extend", r#"[{"key":"e","val":{"x":1}}]"#),
+    ("data", r#"{"mdm":"magic","container-identifier":"i"}"#),
+    ("image", "\"https://example.com/a.png\""),
+    ("ttl", "60"),
+    ("ttl", "0"),
+    ("expires_at", "\"2030-01-01T00:00:00Z\""),
+    ("collapse_id", "\"i\""),
+    ("thread_id", "\"h\""),
+    ("click_action", "\"a\""),
+    ("tag", "\"g\""),
+    ("channel_id", "\"l\""),
+    (
+        "alert",
+        r#"{"loc_key":"K","loc_args":["1"],"launch_image":"i"}"#,
+    ),
+    ("alert", "\"m\""),
+    ("target_content_id", "\"w\""),
+    ("interruption_level", "\"passive\""),
+    ("relevance_score", "0.5"),
+    ("filter_criteria", "\"f\""),
+    ("url_args", "[\"u\"]"),
+    (
+        "live_activity",
+        r#"{"event":"start","attributes_type":"T","attributes":{},"content_state":{},"alert":{"title":"a"}}"#,
+    ),
+    (
+        "live_activity",
+        r#"{"event":"update","content_state":{"a":1}}"#,
+    ),
+    (
+        "live_activity",
+        r#"{"event":"end","dismissal_date":1790000000}"#,
+    ),
+    ("topic", "\"org.example.other\""),
+    ("apns_id", "\"0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11\""),
+    (
+        "apns",
+        r#"{"payload":{"aps":{"content-available":1,"x":{}}}}"#,
+    ),
+    ("apns", r#"{"headers":{"apns-collapse-id":"h","x-y":"z"}}"#),
+    ("notification", "true"),
+    ("android", "{}"),
+    ("webpush", "{}"),
+    ("fid", "\"f\""),
+    ("condition", "\"'a' in topics\""),
+    ("validate_only", "true"),
+    ("fcm", "{}"),
+    ("send_at", "1790000100"),
+    ("class", "\"bulk\""),
+    ("unheard_of", "1"),
+];
+
+fn body(members: &[(&str, &str)]) -> String {
+    let members = members
+        .iter()
+        .map(|(name, value)| format!(",{}:{value}", json!(name)));
+    let members: String = members.collect();
+    format!(r#"{{"notifications":[{{"platform":"ios","token":"ab12"{members}}}]}}"#)
+}
+
+/// The first notification's request, if there is one that is taken, and what is ignored of it.
+fn sent(body: &str) -> Option<(Sent, Vec<String>)> {
+    let plan = planned(body)?;
+    let first = plan.notifications.first()?;
+    let request = request(&first.notification, first.built.as_ref().unwrap());
+    Some((request, plan.ignored.listed().to_vec()))
+}
+
+fn values() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|flag| flag.to_string()),
+        (-2_i64..5_000_000_000).prop_map(|number| number.to_string()),
+        Just("1.5e3".to_owned()),
+        "[a-z0-9.:/ é\\\\\"-]{0,12}".prop_map(|text| json!(text).to_string()),
+        prop::sample::select(MEMBERS).prop_map(|(_, value)| value.to_owned()),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let names = prop::sample::select(
+            &[
+                "event",
+                "content_state",
+                "loc_key",
+                "loc-args",
+                "title",
+                "name",
+                "volume",
+                "aps",
+                "headers",
+                "timestamp",
+                "x",
+            ][..],
+        );
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec((names, inner), 0..4).prop_map(|members| {
+                let members = members
+                    .iter()
+                    .map(|(name, value)| format!("\"{name}\":{value}"));
+                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+            }),
+        ]
+    })
+}
+
+/// Members whose values may be anything.
+fn any_members() -> impl Strategy<Value = Vec<(String, String)>> {
+    let anything = (prop::sample::select(FIELDS), values());
+    let sensible = prop::sample::select(MEMBERS).prop_map(|(name, value)| (name, value.to_owned()));
+    let member = prop_oneof![2 => sensible, 1 => anything];
+    let owned = member.prop_map(|(name, value)| (name.to_owned(), value));
+    prop::collection::vec(owned, 0..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_body_gives_requests_that_are_taken_or_an_error_with_its_place(
+        members in any_members(),
+    ) {
+        let members: Vec<_> = members.iter().map(|(name, value)| (&**name, &**value)).collect();
+        // What stands under `apns` goes out as it is, whatever it is.
+        let is_odd = |(name, value): &(&str, &str)| {
+            *name == "apns" && !MEMBERS.contains(&(name, value))
+        };
+        prop_assume!(!members.iter().any(is_odd));
+        let Some(plan) = planned(&body(&members)) else {
+            return Ok(());
+        };
+        for rejection in plan.rejected.listed() {
+            prop_assert!(rejection.pointer().starts_with("/notifications/0"));
+            prop_assert!(!rejection.error.is_empty());
+        }
+        for planned in plan.notifications {
+            let built = planned.built.unwrap();
+            if planned.notification.lane != LaneId::IOS {
+                continue;
+            }
+            let (fields, body) = request(&planned.notification, &built);
+            let reason = judged(&fields, &body, built.envelope.push_type == PushType::Mdm);
+            let is_excused = match reason {
+                // A topic of the caller's own is the caller's matter.
+                "TopicDisallowed" => built.envelope.has_own_topic,
+                // What is given as it is to be sent is not looked into.
+                "InvalidPushType" => planned.notification.native.get("apns").is_some(),
+                _ => false,
+            };
+            let sent = String::from_utf8_lossy(&body).into_owned();
+            prop_assert!(reason.is_empty() || is_excused, "{reason}: {fields:?} {sent}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_has_an_effect_or_is_ignored_in_words(
+        members in prop::collection::vec(prop::sample::select(MEMBERS), 1..6),
+    ) {
+        let mut members = members;
+        // Of two with one name the last counts.
+        members.reverse();
+        let mut names = std::collections::BTreeSet::new();
+        members.retain(|(name, _)| names.insert(*name));
+        let Some((with, ignored)) = sent(&body(&members)) else {
+            return Ok(());
+        };
+        let has = |name: &str| members.iter().any(|(said, _)| *said == name);
+        for (at, (name, value)) in members.iter().enumerate() {
+            // Another one says the same.
+            let is_said_twice = match *name {
+                "message" | "alert" => has("message") && has("alert"),
+                "mutable_content" => has("image"),
+                "content_available" | "push_type" => {
+                    has("live_activity") || members.contains(&("push_type", "\"background\""))
+                }
+                "priority" => *value == "5",
+                "expiry" | "ttl" => has("expiry") && has("ttl"),
+                _ => false,
+            };
+            if is_said_twice || ignored.contains(&format!("/notifications/0/{name}")) {
+                continue;
+            }
+            let mut others = members.clone();
+            others.remove(at);
+            let without = sent(&body(&others)).map(|(sent, _)| sent);
+            prop_assert!(without != Some(with.clone()), "{name} of {members:?}");
+        }
+    }
+}
