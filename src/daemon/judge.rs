@@ -38,7 +38,7 @@ pub enum Disposition {
 pub enum Obstacle {
     /// Its line does not hold all of it, and nobody has said to send it all the same.
     Incomplete,
-    /// The configuration does not enable its lane.
+    /// The configuration does not enable its lane, or has none of that name.
     Disabled(LaneId),
     /// The log does not have its device token or its message.
     Hidden,

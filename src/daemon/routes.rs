@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::state_directory::StateDirectory;
-use super::token_file;
 use crate::config::{ApnsConfig, ApnsCredential, FcmConfig, FcmCredential, LaneConfig};
 use crate::config::{ProviderConfig, ProviderUrl};
 use crate::delivery::credential::Credentials;
@@ -19,7 +18,7 @@ use crate::net::resolve::Resolver;
 use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
 use crate::oauth::{AccessTokens, EXCHANGE_TIMEOUT};
-use crate::provider::apns::{self, AuthTokens};
+use crate::provider::apns;
 use crate::provider::fcm;
 use crate::push::{ApnsEnvironment, LaneId};
 
@@ -117,9 +116,8 @@ fn apns_route(
         ApnsIdentity::Certificate => Credentials::Certificate,
         ApnsIdentity::Key(key) => {
             let directory = state.path.as_deref();
-            let tokens = AuthTokens::new(key);
-            let tokens = token_file::shared(tokens, key_id, directory, Moment::now());
-            Credentials::AuthTokens(Box::new(tokens))
+            let tokens = state.auth_tokens.of(key, key_id, directory, Moment::now());
+            Credentials::AuthTokens(tokens)
         }
     };
     let (host, port, authority) = place(lane.endpoint.as_ref(), apns::host(own.sandbox));

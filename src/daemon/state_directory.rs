@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::start_error::StartError;
+use super::token_file::TokensByKey;
 use crate::config::Config;
 use crate::journal::{self, OpenError};
 use crate::moment::server_clock::ServerClock;
@@ -19,6 +20,8 @@ pub(super) struct StateDirectory {
     pub(super) path: Option<PathBuf>,
     /// What makes `apns-id`: known when the journal was read, and before there is a push.
     pub(super) apns_ids: Arc<OnceLock<ApnsIds>>,
+    /// The auth tokens of the signing keys in use.
+    pub(super) auth_tokens: Arc<TokensByKey>,
     /// What servers say of the time: the token endpoint of one lane tells why Apple does not take
     /// the auth token of another.
     pub(super) clock: Arc<ServerClock>,
@@ -35,6 +38,7 @@ impl StateDirectory {
         Ok(Self {
             path: journal.or_else(|| without_journal(std::env::var_os("STATE_DIRECTORY"))),
             apns_ids: Arc::default(),
+            auth_tokens: Arc::default(),
             clock: Arc::default(),
         })
     }

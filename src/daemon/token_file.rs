@@ -5,16 +5,45 @@
 //! process with this key wrote is believed.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::state_file::{self, Surely};
 use crate::delivery::shared_tokens::SharedTokens;
 use crate::journal::DiskFiles;
 use crate::moment::Moment;
-use crate::provider::apns::{AuthTokens, SEALED_MAX};
+use crate::provider::apns::{AuthTokens, SEALED_MAX, SigningKey};
+
+/// The auth tokens of each signing key in use: Apple wants one token at a time from a key, however
+/// many lanes have it.
+#[derive(Debug, Default)]
+pub(super) struct TokensByKey(Mutex<Vec<Weak<SharedTokens>>>);
+
+impl TokensByKey {
+    /// Those of the key, as its other lanes have them; see [`shared`] for the first of them.
+    pub(super) fn of(
+        &self,
+        key: SigningKey,
+        key_id: &str,
+        directory: Option<&Path>,
+        now: Moment,
+    ) -> Arc<SharedTokens> {
+        // A panic in here leaves a whole list.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|known| known.strong_count() > 0);
+        let mut in_use = known.iter().filter_map(Weak::upgrade);
+        if let Some(tokens) = in_use.find(|known| known.are_of(&key)) {
+            return tokens;
+        }
+        let tokens = shared(AuthTokens::new(key), key_id, directory, now);
+        let tokens = Arc::new(tokens);
+        known.push(Arc::downgrade(&tokens));
+        tokens
+    }
+}
 
 /// Shares auth tokens, goes on with the one that was kept in `directory` for this key id, and
 /// keeps those to come there.
-pub(super) fn shared(
+fn shared(
     mut tokens: AuthTokens,
     key_id: &str,
     directory: Option<&Path>,

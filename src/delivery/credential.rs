@@ -3,6 +3,7 @@
 //! A thin lock around the provider's own rules: one auth token per key for the whole process, one
 //! access token per service account.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::lane::Target;
@@ -18,7 +19,7 @@ pub enum Credentials {
     /// The TLS client certificate says it all.
     Certificate,
     /// APNs auth tokens.
-    AuthTokens(Box<SharedTokens>),
+    AuthTokens(Arc<SharedTokens>),
     /// Google access tokens.
     AccessTokens(AccessTokens),
 }

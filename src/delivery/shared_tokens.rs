@@ -1,11 +1,12 @@
-//! The APNs auth tokens of a key, shared by a lane's connection threads and kept over restarts.
+//! The APNs auth tokens of a key, shared by the connection threads of all lanes that have it and
+//! kept over restarts.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::lane::Target;
 use crate::moment::Moment;
-use crate::provider::apns::{AuthToken, AuthTokens, Renewal};
+use crate::provider::apns::{AuthToken, AuthTokens, Renewal, SigningKey};
 
 /// Writes the sealed text of the auth token in use to where the next process finds it.
 pub type Keep = Box<dyn Fn(&str) + Send + Sync>;
@@ -32,6 +33,11 @@ impl SharedTokens {
             }),
             keep,
         }
+    }
+
+    /// See [`AuthTokens::are_of`].
+    pub fn are_of(&self, key: &SigningKey) -> bool {
+        self.lock().tokens.are_of(key)
     }
 
     /// The token for a request that is sent now.
@@ -93,7 +99,6 @@ impl fmt::Debug for SharedTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::apns::SigningKey;
 
     /// An operator is told that the clock is wrong, which one push's word is too little for.
     #[test]

@@ -70,6 +70,10 @@ mod tests {
         assert!(lanes.name(&ours) && lanes.are_ours());
         assert!(!lanes.name(&record(2, "ios")) && !lanes.name(&record(3, "nobody's")));
         assert!(!lanes.name(&[]) && !lanes.name(&[3, 9]));
+        // Of an app too, whether it is configured or not.
+        let shop = LaneId::named("shop/ios/sandbox").unwrap();
+        assert!(lanes.name(&record(9, "shop/ios/sandbox")));
+        assert_eq!(lanes.get(9), Some(shop));
         assert_eq!((lanes.get(2), lanes.get(3)), (Some(LaneId::ANDROID), None));
         assert!(!lanes.are_ours(), "3 may be anybody's");
         assert!(lanes.name(&record(3, "ios")) && !lanes.are_ours());

@@ -145,5 +145,5 @@ fn auth_tokens(key: u64, issuer: &Issuer, now: Moment) -> Credentials {
         kept.lock().unwrap().insert(key, sealed.to_owned());
     };
     let tokens = SharedTokens::new(tokens, Some(Box::new(keep)));
-    Credentials::AuthTokens(Box::new(tokens))
+    Credentials::AuthTokens(Arc::new(tokens))
 }

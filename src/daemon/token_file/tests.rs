@@ -7,7 +7,6 @@ use rcgen::KeyPair;
 use tempfile::TempDir;
 
 use super::*;
-use crate::provider::apns::SigningKey;
 
 const KEY_ID: &str = "ABCDE12345";
 
@@ -40,6 +39,33 @@ fn a_restart_sends_the_very_same_token() {
     // Without the file it would not be the same: signatures differ.
     fs::remove_file(path_in(&directory)).unwrap();
     assert_ne!(sent(&start(&pem, &directory)), first);
+}
+
+#[test]
+fn lanes_with_one_key_have_one_token_and_those_with_others_their_own() {
+    let by_key = TokensByKey::default();
+    let (pem, other) = (key(), key());
+    let of = |pem: &str, team: &str| {
+        let key = SigningKey::from_pem(pem.as_bytes(), KEY_ID, team).unwrap();
+        by_key.of(key, KEY_ID, None, Moment::now())
+    };
+    let (first, second) = (of(&pem, "FGHIJ67890"), of(&pem, "FGHIJ67890"));
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(sent(&first), sent(&second));
+    // The file has another key now, or the key another owner.
+    assert!(!Arc::ptr_eq(&first, &of(&other, "FGHIJ67890")));
+    assert!(!Arc::ptr_eq(&first, &of(&pem, "OTHERTEAM1")));
+    drop((first, second));
+    assert_eq!(
+        by_key
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|it| it.strong_count() > 0)
+            .count(),
+        0
+    );
 }
 
 fn path_in(directory: &TempDir) -> PathBuf {

@@ -364,7 +364,7 @@ fn an_auth_token_is_not_made_before_there_is_a_connection_to_send_it_on() {
     let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
     let key = SigningKey::from_pem(key.as_bytes(), "ABCDE12345", "FGHIJ67890").unwrap();
     let tokens = SharedTokens::new(AuthTokens::new(key), None);
-    let credentials = Credentials::AuthTokens(Box::new(tokens));
+    let credentials = Credentials::AuthTokens(Arc::new(tokens));
     assert!(credentials.are_at_hand(Moment::now()));
     assert!(format!("{credentials:?}").contains("in_use: None"));
 }

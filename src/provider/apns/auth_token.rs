@@ -128,6 +128,11 @@ impl Minted {
 }
 
 impl AuthTokens {
+    /// Whether they are of that key.
+    pub fn are_of(&self, key: &SigningKey) -> bool {
+        self.key.is(key)
+    }
+
     /// No token yet.
     pub fn new(key: SigningKey) -> Self {
         Self {

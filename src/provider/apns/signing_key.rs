@@ -102,6 +102,12 @@ impl SigningKey {
         (self.signer)(issued_at)
     }
 
+    /// Whether both are the same key with the same ids.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let sealed = other.seal("", 0, 0);
+        sealed.is_some_and(|sealed| self.unseal(&sealed).is_ok())
+    }
+
     /// Seals an auth token of this key for [`SigningKey::unseal`].
     pub(super) fn seal(&self, authorization: &str, issued_at: u64, made_at: u64) -> Option<String> {
         let kept = Kept {
