@@ -115,12 +115,9 @@ impl Requests {
             retry_after: fields.get(b"retry-after"),
             date: fields.get(b"date"),
         };
-        let content = match status {
-            200 => String::new(),
-            _ => self.less_tokens(content),
-        };
-        let content = content.as_bytes();
-        let mut answer = self.provider().answer(head, content, now);
+        // That of a 200 may name its message.
+        let content = self.less_tokens(content);
+        let mut answer = self.provider().answer(head, content.as_bytes(), now);
         if let Some(hint) = self.address.hint(&answer) {
             answer.error.push_str(", ");
             answer.error.push_str(&hint);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::harness::lines::of_kind;
 use crate::harness::simulator::{Note, Simulated};
 use crate::harness::site::Site;
+use crate::harness::wait_until;
 
 #[test]
 fn what_is_sent_is_what_the_caller_said() {
@@ -94,4 +96,38 @@ fn what_is_sent_is_what_the_caller_said() {
         (before + 3600..=after + 3601).contains(&expiration),
         "{expiration}"
     );
+}
+
+#[test]
+fn what_fcm_calls_a_message_stands_in_its_line_and_in_what_is_said_of_its_push() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    let body = json!({"notifications": [
+        {"platform": 1, "token": ["AA01"], "message": "m"},
+        {"platform": 2, "token": ["one", "two"], "message": "m"},
+    ]});
+    let ids = daemon.push(&body).accepted_ids();
+    let state = |id: &u64| daemon.request("GET", &format!("/push/{id}"), b"").json();
+    let is_settled = |id: &u64| state(id)["state"] == "settled";
+    wait_until("all are settled", || ids.iter().all(is_settled));
+    let names = ids.iter().map(|id| {
+        state(id)["fcm_name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    });
+    let names: Vec<String> = names.collect();
+    assert_eq!(names[0], "");
+    let project = &simulated.simulator.credentials().project_id;
+    let begins = format!("projects/{project}/messages/0:");
+    assert!(names[1].starts_with(&begins) && names[2].starts_with(&begins));
+    assert_ne!(names[1], names[2]);
+    daemon.settle();
+    let lines = site.access_log();
+    let lines = of_kind(&lines, "succeeded-push");
+    let in_log: BTreeMap<u64, &str> = lines
+        .map(|line| (line.id(), line.text_of("fcm_name")))
+        .collect();
+    assert!(ids.iter().zip(&names).all(|(id, name)| in_log[id] == name));
 }

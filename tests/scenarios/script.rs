@@ -10,6 +10,7 @@
 //! push: 1 topic=com.other                                to a topic that the caller names
 //! server 1: GOAWAY last=push:2 code=NO_ERROR debug="…"   the server's side of connection 1
 //! server 1: ok 1-3                                       HEADERS :status 200, END_STREAM
+//! server 1: ok 1 name=projects/p/messages/1              the same with FCM's name of the message
 //! client 1: HEADERS stream=1 push=1                      the daemon's next frame of that kind
 //! wait: 10 s                                             virtual time
 //! expect: …                                              see `expect`
@@ -227,7 +228,7 @@ impl Play {
         })
     }
 
-    /// `ok 1-3`, `ok latest`, `status 1-3 410 Unregistered`.
+    /// `ok 1-3`, `ok latest`, `ok 1 name=NAME` as FCM says it, `status 1-3 410 Unregistered`.
     fn answers(&self, number: usize, words: &Words<'_>) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         let (first, last) = match words.0[1] {
@@ -240,11 +241,15 @@ impl Play {
         };
         for push in first..=last {
             let stream = self.stream_of(number, &push.to_string())?;
-            let status = words.0.get(2).copied().unwrap_or("200");
-            let body = words
-                .0
-                .get(3)
-                .map(|reason| format!(r#"{{"reason":"{reason}"}}"#));
+            let name = words.get("name");
+            let status = words.0.get(2).filter(|_| name.is_none());
+            let status = status.copied().unwrap_or("200");
+            let reason = words.0.get(3);
+            let body = match name {
+                // As Google's servers lay it out.
+                Some(name) => Some(format!("{{\n  \"name\": \"{name}\"\n}}\n")),
+                None => reason.map(|reason| format!(r#"{{"reason":"{reason}"}}"#)),
+            };
             let flags = 4 | u8::from(body.is_none());
             bytes.extend(frame(frames::HEADERS, flags, stream, &status_block(status)));
             bytes.extend(body.map_or_else(Vec::new, |body| {
@@ -296,8 +301,8 @@ impl Play {
     /// log error "…" · once log error "…" · no log error · no log warn
     /// ```
     ///
-    /// `attempt=N` and `maybe_sent` may follow what a push has come to: they are then what its
-    /// log line says; without `maybe_sent` it must not say so.
+    /// `attempt=N`, `maybe_sent` and `fcm_name=NAME` may follow what a push has come to: they are
+    /// then what its log line says; without the last two it must not say so.
     fn expect(&mut self, words: &Words<'_>, rest: &str) -> Result<(), String> {
         let stage = &self.stage;
         let is = |found: usize, wanted: &str| {
@@ -381,7 +386,9 @@ fn tail_is(line: &serde_json::Value, rest: &[&str]) -> bool {
     let maybe_sent = line["maybe_sent"].as_bool().unwrap_or(false);
     let wanted = Words(rest.to_vec());
     let attempt = wanted.number("attempt", line["attempt"].as_u64().unwrap());
-    line["attempt"] == attempt && maybe_sent == rest.contains(&"maybe_sent")
+    line["attempt"] == attempt
+        && maybe_sent == rest.contains(&"maybe_sent")
+        && line["fcm_name"].as_str() == wanted.get("fcm_name")
 }
 
 fn kind(name: &str) -> u8 {
