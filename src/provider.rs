@@ -52,6 +52,8 @@ pub struct AnswerHead<'a> {
     pub status: u16,
     /// `apns-id`, which APNs echoes.
     pub apns_id: Option<&'a [u8]>,
+    /// `apns-unique-id`, by which Apple's console finds a push: the development environment's only.
+    pub apns_unique_id: Option<&'a [u8]>,
     /// `retry-after`.
     pub retry_after: Option<&'a [u8]>,
     /// `date`: a `retry-after` that is a date too counts from it, whatever our own clock says.
@@ -79,6 +81,8 @@ pub struct Answer {
     pub proves: bool,
     /// The `apns-id` that came with it.
     pub apns_id: Option<Box<str>>,
+    /// The `apns-unique-id` that came with it.
+    pub apns_unique_id: Option<Box<str>>,
     /// The name of the message that was taken, of visible ASCII and at most [`MESSAGE_NAME_MAX`]
     /// (FCM 200).
     pub message_name: Option<Box<str>>,
@@ -268,6 +272,7 @@ impl Answer {
             token_alarm: None,
             proves: true,
             apns_id: None,
+            apns_unique_id: None,
             message_name: None,
             gone_since_ms: None,
             retry_after: None,

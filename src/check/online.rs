@@ -136,9 +136,7 @@ fn ask_apns(
     let response = post(&agent, &url, &fields, PAYLOAD, clock)?;
     let head = AnswerHead {
         status: response.status,
-        apns_id: None,
-        retry_after: None,
-        date: None,
+        ..AnswerHead::default()
     };
     let answer = apns::answer(head, response.body.as_bytes(), Moment::now());
     let reason = answer.reason.clone();
@@ -169,9 +167,7 @@ fn ask_fcm(lane: &LaneConfig, found: Fcm, clock: &Arc<ServerClock>) -> Result<Tr
     let response = post(&agent, &url, &fields, TRIAL, clock)?;
     let head = AnswerHead {
         status: response.status,
-        apns_id: None,
-        retry_after: None,
-        date: None,
+        ..AnswerHead::default()
     };
     let answer = fcm::answer(head, response.body.as_bytes(), Moment::now());
     Ok(Trial {

@@ -33,6 +33,8 @@ pub struct Settlement {
     pub error: String,
     /// The `apns-id` of the provider's answer.
     pub apns_id: Option<Box<str>>,
+    /// The `apns-unique-id` of the provider's answer.
+    pub apns_unique_id: Option<Box<str>>,
     /// The name that FCM gave the message which it took.
     pub message_name: Option<Box<str>>,
     /// What the provider's answer means for the device token.
@@ -56,6 +58,7 @@ impl Settlement {
             reason: reason.into(),
             error,
             apns_id: None,
+            apns_unique_id: None,
             message_name: None,
             token_effect: TokenEffect::Keep,
             gone_since_ms: None,

@@ -202,6 +202,7 @@ fn answered(push: &mut Push, answer: Answer, limits: Limits, now: Moment, random
         reason: answer.reason,
         error: answer.error,
         apns_id: answer.apns_id,
+        apns_unique_id: answer.apns_unique_id,
         message_name: answer.message_name,
         token_effect: answer.token,
         gone_since_ms: answer.gone_since_ms,

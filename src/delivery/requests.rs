@@ -112,6 +112,7 @@ impl Requests {
         let head = AnswerHead {
             status,
             apns_id: fields.get(b"apns-id"),
+            apns_unique_id: fields.get(b"apns-unique-id"),
             retry_after: fields.get(b"retry-after"),
             date: fields.get(b"date"),
         };

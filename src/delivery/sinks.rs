@@ -95,6 +95,7 @@ impl Sinks {
                 status: settlement.status,
                 reason: &settlement.reason,
                 apns_id: settlement.apns_id.as_deref(),
+                apns_unique_id: settlement.apns_unique_id.as_deref(),
                 attempt: Some(settlement.attempt),
                 maybe_sent: push.maybe_sent || push.in_doubt,
                 accepted: origin.as_ref().map(|origin| &*origin.accepted),
@@ -115,8 +116,9 @@ impl Sinks {
             self.error.extend_from_slice(&self.line);
             self.tally.failed += 1;
         }
-        // It says nothing that the push's id does not.
+        // It says nothing that the push's id does not; the other is for who reads the log.
         settlement.apns_id = None;
+        settlement.apns_unique_id = None;
         self.round.push(Remembered {
             id: push.id(),
             lane: push.lane(),

@@ -9,7 +9,8 @@
 //!  "content_length":…,"request_id":…}
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
-//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,]
+//!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,
+//!  "apns_unique_id":…,]
 //!  "request_id":…[,"texts_of":…][,"app":…][,"environment":…]}
 //! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
@@ -117,6 +118,8 @@ pub struct Tail<'a> {
     pub reason: &'a str,
     /// The `apns-id` of the answer.
     pub apns_id: Option<&'a str>,
+    /// The `apns-unique-id` of the answer.
+    pub apns_unique_id: Option<&'a str>,
     /// How many attempts counted.
     pub attempt: Option<u16>,
     /// Whether the provider may have the push although it is told as failed.
@@ -281,6 +284,9 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
     }
     if let Some(name) = tail.fcm_name {
         text(out, ",\"fcm_name\":", name);
+    }
+    if let Some(id) = tail.apns_unique_id {
+        text(out, ",\"apns_unique_id\":", id);
     }
 }
 

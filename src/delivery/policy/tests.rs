@@ -75,6 +75,7 @@ fn answer(status: u16, reason: &'static str, verdict: Verdict) -> Outcome {
         token_alarm: None,
         proves: false,
         apns_id: Some("an-id".into()),
+        apns_unique_id: Some("a-unique-id".into()),
         message_name: Some("a-name".into()),
         gone_since_ms: Some(17),
         retry_after: None,
@@ -114,6 +115,8 @@ fn success_and_refusal_settle_at_once_with_the_provider_s_words() {
         (End::Succeeded, Some(200), 1)
     );
     assert_eq!(settlement.apns_id.as_deref(), Some("an-id"));
+    let unique = settlement.apns_unique_id.as_deref();
+    assert_eq!(unique, Some("a-unique-id"));
     assert_eq!(settlement.message_name.as_deref(), Some("a-name"));
     let of_token = (settlement.token_effect, settlement.gone_since_ms);
     assert_eq!(of_token, (TokenEffect::Suspect, Some(17)));

@@ -70,6 +70,7 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         token_alarm: None,
         proves: false,
         apns_id: None,
+        apns_unique_id: None,
         message_name: None,
         gone_since_ms: None,
         retry_after: retry_after.map(Duration::from_secs),

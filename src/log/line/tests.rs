@@ -156,7 +156,7 @@ fn gauruns_failed_push_is_the_beginning_of_ours() {
             attempt: Some(3),
             maybe_sent: true,
             accepted: Some(AT),
-            fcm_name: None,
+            ..Tail::default()
         },
         ..accepted(&notification)
     };
@@ -370,6 +370,7 @@ fn shown(n: &Notification, tail: &Tail<'_>) -> Shown {
         ("maybe_sent", shown_flag(tail.maybe_sent)),
         ("accepted", tail.accepted.map(Value::from)),
         ("fcm_name", tail.fcm_name.map(Value::from)),
+        ("apns_unique_id", tail.apns_unique_id.map(Value::from)),
     ]
 }
 
@@ -434,6 +435,7 @@ proptest! {
             maybe_sent,
             accepted: maybe_sent.then_some(&*error),
             fcm_name: (!with_id).then_some("projects/p/messages/0%1"),
+            apns_unique_id: with_id.then_some(APNS_ID),
         };
         let line = written(&PushLine {
             line: Line::Failed,

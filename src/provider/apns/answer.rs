@@ -203,14 +203,11 @@ const TOO_MANY_UPDATES: Again = Again {
 
 /// Judges a response.
 pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
-    let apns_id = head
-        .apns_id
-        .and_then(|id| std::str::from_utf8(id).ok())
-        .filter(|id| id.bytes().all(|at| at.is_ascii_hexdigit() || at == b'-'))
-        .map(|id| texts::first(id, REASON_MAX).into());
+    let [apns_id, apns_unique_id] = [head.apns_id, head.apns_unique_id].map(|id| uuid(id?));
     if head.status == 200 {
         return Answer {
             apns_id,
+            apns_unique_id,
             ..Answer::succeeded()
         };
     }
@@ -232,6 +229,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         token_alarm: row.token_alarm(),
         proves: row.proves,
         apns_id,
+        apns_unique_id,
         message_name: None,
         gone_since_ms,
         retry_after: retry_after::parse(head, now),
@@ -264,6 +262,13 @@ pub fn refinements() -> [(&'static str, &'static Row); 3] {
     OF_OWN_TOPIC
         .each_ref()
         .map(|row| ("if the push names a topic of its own", row))
+}
+
+/// The characters of a UUID that a field's value is.
+fn uuid(value: &[u8]) -> Option<Box<str>> {
+    let text = std::str::from_utf8(value).ok()?;
+    let is_one = text.bytes().all(|at| at.is_ascii_hexdigit() || at == b'-');
+    is_one.then(|| texts::first(text, REASON_MAX).into())
 }
 
 /// The row of the reason in a GOAWAY frame's debug data, if it has a known one: JSON as in an

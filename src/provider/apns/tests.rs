@@ -310,3 +310,18 @@ fn an_answer_that_smells_of_the_other_environment_names_its_lane() {
         assert!(cure.contains("ios.environments"), "{cure}");
     }
 }
+
+#[test]
+fn a_push_type_of_tomorrow_is_asked_for_among_the_header_fields() {
+    let given =
+        r#"{"headers":{"apns-push-type":"tomorrow","apns-priority":"1"},"payload":{"aps":{}}}"#;
+    let mut notification = notification(LaneId::IOS, "");
+    let given = serde_json::value::RawValue::from_string(given.to_owned());
+    notification.native.set("apns", given.unwrap());
+    let built = built(&mut notification, start());
+    assert_eq!(built.envelope.push_type, PushType::Other);
+    let head = built.content.head();
+    let expected: [(&[u8], &[u8]); 2] =
+        [(b"apns-push-type", b"tomorrow"), (b"apns-priority", b"1")];
+    assert!(head.eq(expected));
+}

@@ -240,6 +240,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         token_alarm: row.token_alarm(),
         proves: row.proves,
         apns_id: None,
+        apns_unique_id: None,
         message_name: None,
         gone_since_ms: None,
         retry_after: retry_after::parse(head, now),

@@ -142,9 +142,7 @@ fn what_was_answered_by_then_ends_with_its_answer() {
     let push = hand.remove(0).unwrap();
     let head = AnswerHead {
         status: 200,
-        apns_id: None,
-        retry_after: None,
-        date: None,
+        ..AnswerHead::default()
     };
     scene.desk.trays.ended.push(Ended {
         push,

@@ -37,7 +37,7 @@ fn met(
     connection: u32,
     at: Duration,
     random: u64,
-) -> Result<Duration, Settlement> {
+) -> Result<Duration, Box<Settlement>> {
     let accepted = push.accepted().at;
     let now = Moment {
         monotonic: accepted.monotonic + at,
@@ -45,7 +45,7 @@ fn met(
     };
     match contradicted(push, rebuff(connection), LIMITS, now, random) {
         Decision::Retry { due, .. } => Ok(due.saturating_duration_since(now.monotonic)),
-        Decision::Settle(settlement) => Err(settlement),
+        Decision::Settle(settlement) => Err(settlement.into()),
         Decision::Resend => panic!("at once"),
     }
 }

@@ -167,6 +167,20 @@ fn a_line_tells_the_time_since_the_first_attempt() {
 }
 
 #[test]
+fn a_line_has_the_name_by_which_apples_console_finds_the_push() {
+    let (_lane, mut settler, push) = full();
+    let Outcome::Answered(mut answer) = good() else {
+        panic!("no answer")
+    };
+    answer.apns_unique_id = Some("8b36a1c2-53a4-4d37-9a0b-2f6a5a0f0c12".into());
+    settler.conclude(ended(push, Outcome::Answered(answer)), Moment::now());
+    let lines = String::from_utf8(settler.unflushed()[0].to_vec()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&lines).unwrap();
+    let expected = "8b36a1c2-53a4-4d37-9a0b-2f6a5a0f0c12";
+    assert_eq!(line["apns_unique_id"], expected);
+}
+
+#[test]
 fn each_end_is_counted_as_what_it_is() {
     let (lane, mut settler, push) = full();
     let now = Moment::now();

@@ -294,6 +294,7 @@ fn success_keeps_the_apns_id() {
     let head = AnswerHead {
         status: 200,
         apns_id: Some(b"0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11"),
+        apns_unique_id: Some(b"8b36a1c2-53a4-4d37-9a0b-2f6a5a0f0c12"),
         retry_after: None,
         ..AnswerHead::default()
     };
@@ -304,6 +305,8 @@ fn success_keeps_the_apns_id() {
         Some("0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11")
     );
     assert_eq!((&*answer.reason, answer.error.as_str()), ("", ""));
+    let unique = answer.apns_unique_id.as_deref();
+    assert_eq!(unique, Some("8b36a1c2-53a4-4d37-9a0b-2f6a5a0f0c12"));
 }
 
 #[test]
@@ -382,7 +385,13 @@ proptest! {
     #[test]
     fn no_answer_panics(status: u16, body: Vec<u8>, text: String, timestamp: i64) {
         let retry_after = Some(text.as_bytes());
-        let head = AnswerHead { status, apns_id: Some(&body), retry_after, date: retry_after };
+        let head = AnswerHead {
+            status,
+            apns_id: Some(&body),
+            apns_unique_id: Some(&body),
+            retry_after,
+            date: retry_after,
+        };
         let json = serde_json::json!({"reason": text, "timestamp": timestamp});
         for body in [body.clone(), json.to_string().into_bytes()] {
             let answer = answer(head, &body, start());
