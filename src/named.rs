@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 
 use crate::api::ApiKeys;
 use crate::config::{
-    ApnsConfig, ApnsCredential, Core, FcmConfig, FcmCredential, HideToken, LaneConfig,
+    ApnsConfig, ApnsCredential, Config, FcmConfig, FcmCredential, HideToken, LaneConfig,
 };
 use crate::config::{Log, ProviderConfig, Secret};
 use crate::count;
@@ -180,13 +180,17 @@ pub fn fcm(
 /// # Errors
 ///
 /// Why it cannot be used.
-pub fn api_keys(core: &Core) -> Result<Option<ApiKeys>, Finding> {
-    let Some(path) = &core.api_key_path else {
+pub fn api_keys(config: &Config) -> Result<Option<ApiKeys>, Finding> {
+    let Some(path) = &config.core.api_key_path else {
         return Ok(None);
     };
     let file = read(KEYS, path, Wanted::Text)?;
     let text = String::from_utf8_lossy(&file);
-    let keys = ApiKeys::parse(&text);
+    let is_app = |app: &str| config.known().any(|lane| lane.app() == app);
+    let keys = ApiKeys::parse(&text).and_then(|keys| match keys.for_no_app(is_app) {
+        None => Ok(keys),
+        Some(error) => Err(error),
+    });
     keys.map(Some)
         .map_err(|error| unusable((KEYS, path), &file, Wanted::Text, error))
 }

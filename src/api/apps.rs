@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rights::Rights;
 use crate::push::{ApnsEnvironment, DEFAULT_APP_NAME, LaneId, Native, Provider};
 
 /// The lanes that callers can name.
@@ -64,11 +65,21 @@ impl Apps {
         &self,
         provider: Provider,
         native: &mut Native,
+        rights: &Rights,
     ) -> Result<LaneId, NoLane> {
-        if native.is_empty() && !self.needs_app {
+        if native.is_empty() && !self.needs_app && rights.reach("") {
             return Ok(LaneId::of_default(provider));
         }
         let app = text(native, APP)?;
+        let named = app.as_deref().filter(|app| *app != DEFAULT_APP_NAME);
+        if !rights.reach(named.unwrap_or_default()) {
+            // Whether there is such an app is none of the caller's affair.
+            let field = if app.is_some() { APP } else { "" };
+            let apps = rights.apps().unwrap_or_default().iter();
+            let apps: Vec<_> = apps.map(|app| shown(app)).collect();
+            let error = format!("this API key is for app {} alone", listed(&apps));
+            return Err(NoLane { field, error });
+        }
         // Whoever has no environments tells that it has no use for one.
         let environment = if provider.has_environments() {
             text(native, ENVIRONMENT)?

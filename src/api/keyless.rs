@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::keys::{ApiKeys, MIN_KEY};
+use super::rights::Rights;
 use super::route::authority;
 use crate::http1::head::Head;
 use crate::http1::query::{Plus, percent_decoded};
@@ -16,6 +17,7 @@ use crate::push::{ExtendValue, Notification};
 pub struct Keyless<'a> {
     shown: Option<&'a str>,
     known: Option<&'a ApiKeys>,
+    authorization: Option<&'a [u8]>,
 }
 
 impl<'a> Keyless<'a> {
@@ -26,6 +28,18 @@ impl<'a> Keyless<'a> {
         Self {
             shown: shown.filter(|shown| shown.len() >= MIN_KEY),
             known,
+            authorization: head.authorization.as_deref(),
+        }
+    }
+
+    /// What the key that the request shows is good for; all where no key is known.
+    pub(super) fn rights(&self) -> Rights {
+        match self.known {
+            None => Rights::ALL,
+            Some(known) => {
+                let rights = known.rights(self.authorization);
+                rights.unwrap_or_else(Rights::none)
+            }
         }
     }
 
@@ -35,6 +49,7 @@ impl<'a> Keyless<'a> {
         Self {
             shown: Some(key),
             known: None,
+            authorization: None,
         }
     }
 

@@ -19,6 +19,8 @@ struct ApiKey {
     /// SHA-256 of it: of one length, whatever its own is.
     digest: [u8; SHA256_OUTPUT_LEN],
     rights: Rights,
+    /// The line that it stands in, from 1.
+    line: usize,
 }
 
 /// Why a file of API keys cannot be used; says which line, and never shows a key.
@@ -43,8 +45,8 @@ impl std::error::Error for KeysError {}
 
 impl ApiKeys {
     /// Reads keys, one a line, with blanks and `rights=push,read,operate` behind it if it is not
-    /// good for all. Empty lines and those that begin with `#` are skipped, and blanks around a key
-    /// are not part of it.
+    /// good for all, and `app=shop,news` if it is not for all apps. Empty lines and those that
+    /// begin with `#` are skipped, and blanks around a key are not part of it.
     pub fn parse(text: &str) -> Result<Self, KeysError> {
         let mut keys: Vec<ApiKey> = Vec::new();
         for (line, content) in (1..).zip(text.lines().map(str::trim)) {
@@ -52,7 +54,7 @@ impl ApiKeys {
                 continue;
             }
             let refused = |text| KeysError { line, text };
-            let key = ApiKey::read(content).map_err(refused)?;
+            let key = ApiKey::read(content, line).map_err(refused)?;
             if keys.len() == MAX_KEYS {
                 let text = format!("more than {MAX_KEYS} API keys; remove those that are retired");
                 return Err(refused(text));
@@ -88,7 +90,25 @@ impl ApiKeys {
     /// What the API key is good for that such a value shows; `None` if it is none of these. Takes
     /// as long as [`ApiKeys::admit`].
     pub fn rights(&self, authorization: Option<&[u8]>) -> Option<Rights> {
-        self.find(bearer(authorization?)?).map(|key| key.rights)
+        self.find(bearer(authorization?)?)
+            .map(|key| key.rights.clone())
+    }
+
+    /// Why they cannot be used, if one of them is for an app that `is_app` does not know, the
+    /// default one having no name.
+    pub fn for_no_app(&self, is_app: impl Fn(&str) -> bool) -> Option<KeysError> {
+        let is_unknown = |key: &&ApiKey| {
+            let apps = key.rights.apps().unwrap_or_default();
+            apps.iter().any(|app| !is_app(app))
+        };
+        let key = self.0.iter().find(is_unknown)?;
+        Some(KeysError {
+            line: key.line,
+            text:
+                "app= names an app that the configuration has no section of; write [apps.NAME.ios] \
+                   or [apps.NAME.android] there, or take the name out here"
+                    .to_owned(),
+        })
     }
 
     /// Whether it is one of these; takes no other time if it is not.
@@ -114,21 +134,29 @@ impl ApiKeys {
 
 impl ApiKey {
     /// Reads what a line has that is not empty.
-    fn read(line: &str) -> Result<Self, String> {
-        let (key, more) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    fn read(content: &str, line: usize) -> Result<Self, String> {
+        let (key, more) = content
+            .split_once(char::is_whitespace)
+            .unwrap_or((content, ""));
         check(key)?;
-        let mut rights = None;
+        let mut rights = Rights::ALL;
+        let mut seen = Vec::new();
         for part in more.split_whitespace() {
-            let Some(words) = part.strip_prefix("rights=") else {
-                return Err(BEHIND_A_KEY.to_owned());
+            let (name, words) = part.split_once('=').unwrap_or((part, ""));
+            rights = match name {
+                "rights" => rights.only(words)?,
+                "app" => rights.of_apps(words)?,
+                _ => return Err(BEHIND_A_KEY.to_owned()),
             };
-            if rights.replace(Rights::parse(words)?).is_some() {
-                return Err("rights= stands twice behind an API key".to_owned());
+            if seen.contains(&name) {
+                return Err(format!("{name}= stands twice behind an API key"));
             }
+            seen.push(name);
         }
         Ok(Self {
             digest: digest_of(key.as_bytes()),
-            rights: rights.unwrap_or(Rights::ALL),
+            rights,
+            line,
         })
     }
 }
@@ -167,12 +195,12 @@ pub struct KeyRotation {
 impl KeyRotation {
     /// From those of before to those of now; without keys everybody may call.
     pub fn between(before: Option<&ApiKeys>, now: Option<&ApiKeys>) -> Self {
-        let of = |keys: Option<&ApiKeys>| -> BTreeMap<[u8; SHA256_OUTPUT_LEN], Rights> {
+        fn of(keys: Option<&ApiKeys>) -> BTreeMap<[u8; SHA256_OUTPUT_LEN], &Rights> {
             let keys = keys.into_iter().flat_map(|keys| &keys.0);
-            keys.map(|key| (key.digest, key.rights)).collect()
-        };
+            keys.map(|key| (key.digest, &key.rights)).collect()
+        }
         let (old, new) = (of(before), of(now));
-        let is_changed = |(key, rights): &(&[u8; SHA256_OUTPUT_LEN], &Rights)| {
+        let is_changed = |(key, rights): &(&[u8; SHA256_OUTPUT_LEN], &&Rights)| {
             old.get(*key).is_some_and(|old| old != *rights)
         };
         Self {
@@ -245,8 +273,8 @@ fn check(key: &str) -> Result<(), String> {
     Ok(())
 }
 
-const BEHIND_A_KEY: &str = "behind an API key only rights= may stand, as in rights=push,read; a \
-                            key has no blanks in it";
+const BEHIND_A_KEY: &str = "behind an API key only rights= and app= may stand, as in \
+                            rights=push,read app=shop; a key has no blanks in it";
 
 const SCHEME: &[u8] = b"Bearer ";
 
@@ -336,6 +364,27 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_for_the_apps_that_stand_behind_it() {
+        let text = format!("{OLD} app=shop,default rights=push\n\n{NEW} app=news\n");
+        let keys = ApiKeys::parse(&text).unwrap();
+        let reached = |key: &str| {
+            let rights = keys
+                .rights(Some(format!("Bearer {key}").as_bytes()))
+                .unwrap();
+            ["", "shop", "news"].map(|app| rights.reach(app))
+        };
+        assert_eq!(reached(OLD), [true, true, false]);
+        assert_eq!(reached(NEW), [false, false, true]);
+        assert_eq!(
+            keys.for_no_app(|app| ["", "shop", "news"].contains(&app)),
+            None
+        );
+        let error = keys.for_no_app(|app| app != "news").unwrap();
+        assert_eq!(error.line, 3);
+        assert!(error.text.contains("no section of"), "{error}");
+    }
+
+    #[test]
     fn a_rotation_is_told_in_numbers() {
         let keys = |text: &str| ApiKeys::parse(text).unwrap();
         let (old, both) = (keys(OLD), keys(&format!("{OLD}\n{NEW}\n{NEW}")));
@@ -380,7 +429,7 @@ mod tests {
             (
                 "0123456789abcdef hunter2",
                 1,
-                "behind an API key only rights= may stand",
+                "behind an API key only rights= and app= may stand",
             ),
             ("0123456789 abcdef", 1, "of 10 characters could be guessed"),
             (
@@ -402,6 +451,17 @@ mod tests {
                 "0123456789abcdef rights=push rights=read",
                 1,
                 "rights= stands twice",
+            ),
+            (
+                "0123456789abcdef app=shop rights=push app=news",
+                1,
+                "app= stands twice",
+            ),
+            ("0123456789abcdef app=shop, news", 1, "has no name"),
+            (
+                "0123456789abcdef app=shop\n0123456789abcdef app=news\n",
+                2,
+                "stands above with other rights",
             ),
             (
                 "rights=push,read,operate",

@@ -13,6 +13,7 @@ use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN, TOKENS};
 use super::keyless::{Keyless, holds};
 use super::mistake::Mistake;
 use super::request::{Asked, Batch, EXTEND_MAX, Tokens};
+use super::rights::Rights;
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused, Vendor};
 use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Notification};
@@ -209,6 +210,7 @@ pub fn plan(
     let planning = Planning {
         rules,
         keyless,
+        rights: keyless.rights(),
         strict: batch.strict,
         now,
     };
@@ -229,9 +231,20 @@ pub fn plan(
 struct Planning<'a> {
     rules: &'a Rules,
     keyless: &'a Keyless<'a>,
+    /// What the caller's key is good for.
+    rights: Rights,
     /// Whether what would be ignored is an error.
     strict: bool,
     now: Moment,
+}
+
+impl Planning<'_> {
+    /// The lane that a notification names, if the caller's key is for its app.
+    fn lane_of(&self, asked: &mut Asked) -> Result<LaneId, NotPushed> {
+        let lane = LaneId::of_platform(asked.platform.0).ok_or(INVALID_PLATFORM)?;
+        let (provider, apps) = (lane.provider(), &self.rules.apps);
+        Ok(apps.lane_of(provider, &mut asked.native, &self.rights)?)
+    }
 }
 
 /// The plan for one notification, unless none of its tokens is fine.
@@ -244,8 +257,7 @@ fn plan_one(
     more: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Option<Planned>, NotPushed> {
     let (rules, api_key) = (planning.rules, planning.keyless.shown());
-    let lane = LaneId::of_platform(asked.platform.0).ok_or(INVALID_PLATFORM)?;
-    let lane = rules.apps.lane_of(lane.provider(), &mut asked.native)?;
+    let lane = planning.lane_of(&mut asked)?;
     let vendor = provider::of(lane.provider());
     check(&mut asked, vendor, rules)?;
     let (name, tokens) = tokens(&mut asked)?;

@@ -2,7 +2,10 @@
 //!
 //! Pure: no I/O, no clock.
 
+use std::sync::Arc;
+
 use super::route::Route;
+use crate::push::DEFAULT_APP_NAME;
 
 /// One thing that an API key may be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +19,13 @@ pub enum Right {
 }
 
 /// What an API key is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rights([bool; Right::ALL.len()]);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    has: [bool; Right::ALL.len()],
+    /// The apps that it is for, in the order of the alphabet, the default one without a name;
+    /// `None` for all.
+    apps: Option<Arc<[Box<str>]>>,
+}
 
 impl Right {
     /// All of them, in the order of the documentation.
@@ -46,19 +54,39 @@ impl Right {
             Route::Health | Route::Redirect(_) | Route::Unknown | Route::Malformed => None,
         }
     }
+
+    /// Whether a request is about the daemon as a whole, so that an API key for some apps is not
+    /// good for it.
+    pub fn is_of_all_apps(route: &Route) -> bool {
+        matches!(
+            route,
+            Route::Config | Route::Pushers | Route::StatGo | Route::StatRuntime
+        )
+    }
 }
 
 impl Rights {
-    /// All that there are.
-    pub const ALL: Self = Self([true; Right::ALL.len()]);
+    /// All that there are, for all apps.
+    pub const ALL: Self = Self {
+        has: [true; Right::ALL.len()],
+        apps: None,
+    };
 
-    /// Those that a list of words names, with commas between them.
+    /// None, for no app.
+    pub fn none() -> Self {
+        Self {
+            has: [false; Right::ALL.len()],
+            apps: Some(Arc::default()),
+        }
+    }
+
+    /// Those among them that a list of words names, with commas between them.
     ///
     /// # Errors
     ///
     /// What is wrong with it, without the words: one may be a key.
-    pub fn parse(words: &str) -> Result<Self, String> {
-        let mut rights = Self([false; Right::ALL.len()]);
+    pub fn only(self, words: &str) -> Result<Self, String> {
+        let mut has = [false; Right::ALL.len()];
         for word in words.split(',') {
             let Some(at) = Right::ALL.iter().position(|right| right.word() == word) else {
                 let known = Right::ALL.map(Right::word).join(", ");
@@ -68,17 +96,51 @@ impl Rights {
                 ));
             };
             // Each right has its place.
-            if let Some(has) = rights.0.get_mut(at) {
+            if let Some(has) = has.get_mut(at) {
                 *has = true;
             }
         }
-        Ok(rights)
+        Ok(Self { has, ..self })
+    }
+
+    /// The same, for the apps that a list of names has, with commas between them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, without the names: one may be a key.
+    pub fn of_apps(self, names: &str) -> Result<Self, String> {
+        let read = |app: &str| match app {
+            "" => Err(
+                "an app behind app= has no name; write them with commas between them and \
+                       without blanks, as in app=shop,news"
+                    .to_owned(),
+            ),
+            DEFAULT_APP_NAME => Ok(Box::default()),
+            app => Ok(Box::from(app)),
+        };
+        let apps = names.split(',').map(read);
+        let mut apps = apps.collect::<Result<Vec<Box<str>>, _>>()?;
+        apps.sort();
+        apps.dedup();
+        let apps = Some(apps.into());
+        Ok(Self { apps, ..self })
     }
 
     /// Whether it is one of them.
-    pub fn have(self, right: Right) -> bool {
-        let mut all = Right::ALL.into_iter().zip(self.0);
+    pub fn have(&self, right: Right) -> bool {
+        let mut all = Right::ALL.into_iter().zip(self.has);
         all.any(|(known, has)| known == right && has)
+    }
+
+    /// Whether they are for that app, the default one having no name.
+    pub fn reach(&self, app: &str) -> bool {
+        let apps = self.apps.as_deref();
+        apps.is_none_or(|apps| apps.iter().any(|known| **known == *app))
+    }
+
+    /// The apps that they are for; `None` for all.
+    pub fn apps(&self) -> Option<&[Box<str>]> {
+        self.apps.as_deref()
     }
 }
 
@@ -124,10 +186,10 @@ mod tests {
             ("push,read,operate", [true, true, true]),
             ("read,read", [false, true, false]),
         ] {
-            let rights = Rights::parse(words).unwrap();
+            let rights = Rights::ALL.only(words).unwrap();
             assert_eq!(Right::ALL.map(|right| rights.have(right)), has, "{words}");
         }
-        assert_eq!(Rights::parse("push,read,operate"), Ok(Rights::ALL));
+        assert_eq!(Rights::ALL.only("push,read,operate"), Ok(Rights::ALL));
         for wrong in [
             "",
             "hunter2",
@@ -137,10 +199,36 @@ mod tests {
             "push;read",
             "push,hunter2",
         ] {
-            let error = Rights::parse(wrong).unwrap_err();
+            let error = Rights::ALL.only(wrong).unwrap_err();
             let expected = "a word behind rights= is none of push, read, operate; ";
             assert!(error.starts_with(expected), "{wrong}: {error}");
             assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn rights_reach_the_apps_that_are_named() {
+        for (names, reached, apps) in [
+            ("shop", [false, true, false], &["shop"][..]),
+            ("shop,news,shop", [false, true, true], &["news", "shop"]),
+            ("default,shop", [true, true, false], &["", "shop"]),
+        ] {
+            let rights = Rights::ALL.of_apps(names).unwrap();
+            assert_eq!(["", "shop", "news"].map(|app| rights.reach(app)), reached);
+            let named: Vec<&str> = rights.apps().unwrap().iter().map(|app| &**app).collect();
+            assert_eq!(named, apps);
+        }
+        assert_eq!(["", "shop"].map(|app| Rights::ALL.reach(app)), [true; 2]);
+        assert_eq!(
+            ["", "shop"].map(|app| Rights::none().reach(app)),
+            [false; 2]
+        );
+        for wrong in ["", ",shop", "shop,,news"] {
+            let error = Rights::ALL.of_apps(wrong).unwrap_err();
+            assert!(
+                error.starts_with("an app behind app= has no name"),
+                "{error}"
+            );
         }
     }
 }

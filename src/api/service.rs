@@ -6,6 +6,7 @@
 mod commit;
 mod operating;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::answer::PushReply;
@@ -18,13 +19,13 @@ use super::lines::Lines;
 use super::mistake::Mistake;
 use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::request::{Trailing, decode};
-use super::rights::Right;
+use super::rights::{Right, Rights};
 use super::route::Route;
 use super::stat;
 use super::state;
 use super::strangers::Stranger;
 use super::turned_away::TurnedAway;
-use crate::backlog::{Backlog, Whereabouts};
+use crate::backlog::{Backlog, PushState, Whereabouts};
 use crate::crash_point;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::RequestIds;
@@ -132,7 +133,10 @@ impl Handler for Service {
             }
             Route::Push => self.push(head, body, more),
             Route::PushState(id) => self.push_state(head, id),
-            Route::StatApp => Reply::new(200, reply::JSON, stat::app(&self.stat_app())),
+            Route::StatApp => {
+                let body = stat::app(&self.stat_app(&self.rights(head)));
+                Reply::new(200, reply::JSON, body)
+            }
             Route::StatGo => {
                 let body = stat::go(&Process::read(), Moment::now().unix);
                 Reply::new(200, reply::JSON_BARE, body)
@@ -177,9 +181,22 @@ impl Service {
             return Some(Stranger::Keyless);
         };
         let needed = Right::needed(route, &head.method);
-        needed
-            .filter(|right| !rights.have(*right))
-            .map(Stranger::Lacking)
+        if let Some(lacking) = needed.filter(|right| !rights.have(*right)) {
+            return Some(Stranger::Lacking(lacking));
+        }
+        let is_for_all = rights.apps().is_none() || !Right::is_of_all_apps(route);
+        (!is_for_all).then_some(Stranger::OfApps)
+    }
+
+    /// What a request that was let in may do. A reload may have taken its key out since.
+    fn rights(&self, head: &Head) -> Rights {
+        match &self.terms.get().keys {
+            None => Rights::ALL,
+            Some(keys) => {
+                let rights = keys.rights(head.authorization.as_deref());
+                rights.unwrap_or_else(Rights::none)
+            }
+        }
     }
 
     /// `POST /push`, its checks in Gaurun's order.
@@ -203,8 +220,14 @@ impl Service {
         };
         let terms = self.terms.get();
         let keys = terms.keys.as_ref().filter(|keys| keys.are_several());
+        // What was answered to one app's callers is no other app's affair.
+        let rights = self.rights(head);
+        let key = match rights.apps() {
+            None => Cow::Borrowed(&**key),
+            Some(apps) => Cow::Owned(format!("{} {key}", apps.join(","))),
+        };
         let keyed = Keyed {
-            key,
+            key: &key,
             body: BodyHash::of(body),
             owner: keys.and_then(|keys| keys.admit(head.authorization.as_deref())),
         };
@@ -212,7 +235,10 @@ impl Service {
         let busy = |status, text| Reply::message(status, text).with_retry_after(RETRY_AFTER_SECS);
         match seen {
             Seen::New => {
-                let ticket = Ticket { service: self, key };
+                let ticket = Ticket {
+                    service: self,
+                    key: &key,
+                };
                 // Few rejected parts are listed in what is kept.
                 let reply = self.take(head, body, Some(keyed), &mut |_| false);
                 if reply.status == 200 {
@@ -302,10 +328,20 @@ impl Service {
         if let Some(why) = self.backlog.is_not_ready() {
             return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
         }
-        if is_delete {
+        let rights = self.rights(head);
+        let is_of_others =
+            |state: &PushState| state.lane().is_some_and(|lane| !rights.reach(lane.app()));
+        if is_delete && rights.apps().is_none() {
             return self.purge_push(id);
         }
-        state::reply(id, &self.whereabouts.of(id, Moment::now()), self.ids.node())
+        let state = self.whereabouts.of(id, Moment::now());
+        if is_of_others(&state) {
+            return state::unknown(id, self.ids.node());
+        }
+        if is_delete && state.lane().is_some() {
+            return self.purge_push(id);
+        }
+        state::reply(id, &state, self.ids.node())
     }
 
     /// Takes over what an earlier process has answered under callers' keys.

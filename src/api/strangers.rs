@@ -21,6 +21,8 @@ pub enum Stranger {
     Keyless,
     /// The API key that was shown is not good for it.
     Lacking(Right),
+    /// The API key that was shown is for some apps, and the request is about all.
+    OfApps,
     /// It is a web page of another origin.
     Page,
     /// It calls this host by a name that is not known to be one.
@@ -57,6 +59,10 @@ impl Stranger {
             Self::Lacking(Right::Operate) => {
                 Refusal::new(403, "this API key lacks the right operate")
             }
+            Self::OfApps => Refusal::new(
+                403,
+                "this API key is for its apps alone; what concerns all needs one without app=",
+            ),
             Self::Page => Refusal::new(
                 403,
                 "a web page of another origin may not call (Origin, Sec-Fetch-Site); where callers \

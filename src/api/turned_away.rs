@@ -20,7 +20,9 @@ impl TurnedAway {
     pub(super) fn note(&self, stranger: Stranger, peer: &dyn Fn() -> String) {
         let (strangers, which) = match stranger {
             Stranger::Keyless => (&self.keyless, "without a valid API key"),
-            Stranger::Lacking(_) => (&self.lacking, "whose API key lacks the right"),
+            Stranger::Lacking(_) | Stranger::OfApps => {
+                (&self.lacking, "whose API key lacks the right")
+            }
             Stranger::Page => (&self.pages, "of web pages of other origins"),
             Stranger::Name => (&self.misnamed, "with a Host that is not in core.hosts"),
         };

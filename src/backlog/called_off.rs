@@ -13,8 +13,9 @@ pub(super) struct CalledOff(Mutex<Meant>);
 /// Which those are.
 #[derive(Debug, Default)]
 pub(super) struct Meant {
-    /// With when that was said, since 1970: what is accepted later is not meant.
-    identifiers: BTreeMap<Box<str>, Duration>,
+    /// By the app that alone is meant, if one is, with when that was said, since 1970: what is
+    /// accepted later is not meant.
+    identifiers: BTreeMap<(Option<Box<str>>, Box<str>), Duration>,
     pushes: BTreeSet<PushId>,
 }
 
@@ -23,8 +24,12 @@ impl Meant {
     pub(super) fn has(&self, push: &Push) -> bool {
         // A note is read at some cost, and of most pushes nothing is called off.
         let is_named = !self.identifiers.is_empty() && {
-            let until = self.identifiers.get(push.note().texts.identifier);
-            until.is_some_and(|until| push.accepted().at.unix <= *until)
+            let accepted = push.accepted();
+            let app = accepted.envelope.lane.app();
+            let identifier: Box<str> = push.note().texts.identifier.into();
+            let meant = [None, Some(app.into())].map(|app| (app, identifier.clone()));
+            let mut until = meant.iter().filter_map(|meant| self.identifiers.get(meant));
+            until.any(|until| accepted.at.unix <= *until)
         };
         is_named || self.pushes.contains(&push.id())
     }
@@ -35,12 +40,12 @@ impl Meant {
 }
 
 impl CalledOff {
-    /// Means those of that identifier from now on, if `waits` says that something is still to be
-    /// read; what is just being read is in its lane when this returns. False if there are too
-    /// many.
+    /// Means those of that identifier, and of that app if one is named, from now on, if `waits`
+    /// says that something is still to be read; what is just being read is in its lane when this
+    /// returns. False if there are too many.
     pub(super) fn add(
         &self,
-        identifier: &str,
+        (app, identifier): (Option<&str>, &str),
         now: Duration,
         waits: impl FnOnce() -> bool,
     ) -> bool {
@@ -51,11 +56,12 @@ impl CalledOff {
             return true;
         }
         let has_room = all.len() < CALLED_OFF_MAX;
-        let is_new = !all.identifiers.contains_key(identifier);
+        let meant = (app.map(Box::from), identifier.into());
+        let is_new = !all.identifiers.contains_key(&meant);
         if is_new && !has_room {
             return false;
         }
-        all.identifiers.insert(identifier.into(), now);
+        all.identifiers.insert(meant, now);
         true
     }
 
@@ -91,7 +97,7 @@ mod tests {
     #[test]
     fn what_is_accepted_after_that_is_not_meant() {
         let called_off = CalledOff::default();
-        assert!(called_off.add("sale", NOW, || true));
+        assert!(called_off.add((None, "sale"), NOW, || true));
         let push = |secs, identifier: &str| {
             let mut notification = Notification::empty(LaneId::IOS);
             notification.identifier = identifier.into();
@@ -106,19 +112,28 @@ mod tests {
         assert!(meant(&push(0, "sale")) && meant(&push(1, "sale")));
         assert!(!meant(&push(2, "sale")) && !meant(&push(0, "")));
         assert!(called_off.add_push(PushId(2)) && meant(&push(2, "sale")));
+        // Of one app alone, the default one having no name.
+        for (app, is_meant) in [("shop", false), ("", true)] {
+            let called_off = CalledOff::default();
+            assert!(called_off.add((Some(app), "sale"), NOW, || true));
+            assert_eq!(called_off.lock().has(&push(0, "sale")), is_meant, "{app}");
+        }
     }
 
     #[test]
     fn so_many_are_remembered_and_no_more() {
         let called_off = CalledOff::default();
         for number in 0..CALLED_OFF_MAX {
-            assert!(called_off.add(&number.to_string(), NOW, || true));
+            assert!(called_off.add((None, &number.to_string()), NOW, || true));
         }
-        assert!(!called_off.add("one more", NOW, || true) && called_off.add("0", NOW, || true));
+        assert!(
+            !called_off.add((None, "one more"), NOW, || true)
+                && called_off.add((None, "0"), NOW, || true)
+        );
         assert!(!called_off.add_push(PushId(1)));
         assert_eq!(called_off.lock().len(), CALLED_OFF_MAX);
         // Once nothing is left to be read there is room for more.
-        assert!(called_off.add("one more", NOW, || false));
+        assert!(called_off.add((None, "one more"), NOW, || false));
         assert_eq!(called_off.lock().len(), 0);
     }
 }

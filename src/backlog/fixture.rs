@@ -60,7 +60,8 @@ impl Backlog {
         let mut names = (0..).map(|number: u32| number.to_string());
         let mut add = || {
             let name = names.next().unwrap();
-            self.called_off.add(&name, Moment::now().unix, || true)
+            self.called_off
+                .add((None, &name), Moment::now().unix, || true)
         };
         while add() {}
     }

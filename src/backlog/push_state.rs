@@ -38,6 +38,19 @@ pub enum PushState {
     Unclear,
 }
 
+impl PushState {
+    /// The lane of the push, if that is known.
+    pub fn lane(&self) -> Option<LaneId> {
+        match self {
+            Self::Queued { lane } | Self::InFlight { lane, .. } | Self::Retrying { lane, .. } => {
+                Some(*lane)
+            }
+            Self::Settling(ending) | Self::Settled(ending) => Some(ending.lane),
+            Self::Unknown | Self::Unclear => None,
+        }
+    }
+}
+
 /// How a push ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {

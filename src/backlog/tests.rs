@@ -171,19 +171,19 @@ fn a_purge_means_what_a_lane_that_is_put_away_has_still_to_leave_here() {
     running.lane.stop();
     assert_eq!(backlog.unclaimed(lane), 0, "they are on their way");
     // The name of pushes whose caller gave them none.
-    assert_eq!(whereabouts.purge("").unwrap().pushes, 0);
+    assert_eq!(whereabouts.purge("", None).unwrap().pushes, 0);
     running.end();
     assert!(backlog.claim_again(lane));
     lanes.set(Lanes::of([lane]));
     assert_eq!(backlog.unclaimed(lane), 1);
     assert!(backlog.called_off.lock().has(&push(now)));
     // When no more can be remembered for those of a disabled platform, that is said.
-    assert!(!whereabouts.purge("sale").unwrap().misses_disabled);
+    assert!(!whereabouts.purge("sale", None).unwrap().misses_disabled);
     backlog.call_off_as_many_as_it_may();
-    let purged = whereabouts.purge("one more").unwrap();
+    let purged = whereabouts.purge("one more", None).unwrap();
     assert!(purged.misses_disabled);
     assert!(
-        !whereabouts.purge("").unwrap().misses_disabled,
+        !whereabouts.purge("", None).unwrap().misses_disabled,
         "it is known"
     );
     // Pushes of a lane that is served come by themselves, so that it may be asked again.
@@ -192,14 +192,14 @@ fn a_purge_means_what_a_lane_that_is_put_away_has_still_to_leave_here() {
     let mut serving = Lanes::of([lane]);
     serving.serve(lane, Some(served));
     lanes.set(serving);
-    assert!(whereabouts.purge("one more").is_err());
+    assert!(whereabouts.purge("one more", None).is_err());
     // Nothing is left to be read, so that nothing is to be remembered.
     assert_eq!(backlog.claim(lane, 1).notifications.len(), 1);
-    let purged = whereabouts.purge("one more").unwrap();
+    let purged = whereabouts.purge("one more", None).unwrap();
     assert_eq!((purged.misses_disabled, purged.unread), (false, 0));
     // Some may come late, or not at all.
     assert!(!backlog.called_off.lock().has(&push(now)));
     backlog.leave_uncounted();
-    assert!(whereabouts.purge("").is_ok());
+    assert!(whereabouts.purge("", None).is_ok());
     assert!(backlog.called_off.lock().has(&push(now)));
 }

@@ -11,7 +11,7 @@ use crate::lane::{Held, Lane, Lanes, Wish};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::Moment;
-use crate::push::{self, End, PushId};
+use crate::push::{self, End, LaneId, PushId};
 
 /// Our limit: how long a connection thread may take to say what it has.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
@@ -72,27 +72,36 @@ impl Whereabouts {
         found.unwrap_or(PushState::Unknown)
     }
 
-    /// Settles the waiting pushes of that identifier as failed, and waits until a crash cannot
-    /// bring them back.
+    /// Settles the waiting pushes of that identifier as failed, those of `apps` alone if there are
+    /// any, the default one having no name, and waits until a crash cannot bring them back.
     ///
     /// # Errors
     ///
     /// Why nothing was done.
-    pub fn purge(&self, identifier: &str) -> Result<Purged, &'static str> {
+    pub fn purge(
+        &self,
+        identifier: &str,
+        apps: Option<&[Box<str>]>,
+    ) -> Result<Purged, &'static str> {
+        let is_meant =
+            |lane: LaneId| apps.is_none_or(|apps| apps.iter().any(|app| **app == *lane.app()));
+        let of_apps = apps.map(|apps| apps.iter().map(|app| Some(&**app)).collect());
+        let of_apps: Vec<Option<&str>> = of_apps.unwrap_or_else(|| vec![None]);
         let now = Moment::now();
         let (mut purged, mut misses_disabled) = (0, false);
         loop {
             let lanes = self.lanes.get();
             // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
-            let is_lost = !self
-                .backlog
-                .called_off
-                .add(identifier, now.unix, || self.may_wait(&lanes));
+            let called_off = &self.backlog.called_off;
+            let is_lost = of_apps.iter().any(|app| {
+                let waits = || self.may_wait(&lanes);
+                !called_off.add((*app, identifier), now.unix, waits)
+            });
             if is_lost && self.unread() > 0 {
                 return Err("too many purges while pushes are still read from the journal");
             }
             misses_disabled |= is_lost;
-            let serving = lanes.serving();
+            let serving = lanes.serving().filter(|running| is_meant(running.id()));
             let run = |running: &Arc<RunningLane>| running.purge().run(identifier, now);
             purged += serving.map(run).sum::<usize>();
             // A reload may have put a lane away that was served.

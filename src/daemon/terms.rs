@@ -14,7 +14,7 @@ use crate::provider::Site;
 /// What is accepted, and from whom.
 pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
     // A file that cannot be used must not open the API to everyone.
-    let keys = named::api_keys(&config.core).map_err(|error| unusable(&error))?;
+    let keys = named::api_keys(config).map_err(|error| unusable(&error))?;
     Ok(Terms {
         rules: Rules {
             notification_max: config.core.notification_max.get(),

@@ -224,7 +224,7 @@ fn what_a_lane_has_that_is_being_put_away_is_purged() {
                 std::thread::yield_now();
             }
             // The name of pushes whose caller gave them none.
-            service.whereabouts.purge("").unwrap()
+            service.whereabouts.purge("", None).unwrap()
         });
         let told = daemon.turn_lanes(&without, Vec::new());
         assert_eq!(purge.join().unwrap().pushes, 1);

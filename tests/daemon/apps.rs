@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sterna::simulator::{Options, Provider};
 
 use crate::harness::daemon::Daemon;
+use crate::harness::http::Reply;
 use crate::harness::lines::{ids, of_kind};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
@@ -297,4 +298,126 @@ fn site_threads(daemon: &Daemon) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
     tasks.filter_map(|task| name(task.ok()?)).collect()
+}
+
+/// What a caller with that API key is answered; `fields` are further header fields.
+fn ask(daemon: &Daemon, key: &str, request: &str, fields: &str, body: &str) -> Reply {
+    let mut client = daemon.client();
+    let length = body.len();
+    client.send(
+        format!(
+            "{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n{fields}\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+        .as_bytes(),
+    );
+    client.reply()
+}
+
+#[test]
+fn an_api_key_of_one_app_sees_and_moves_its_own_alone() {
+    const ALL: &str = "0123456789abcdef-all";
+    const SHOP: &str = "0123456789abcdef-shop";
+    let apps = Apps::new();
+    let keys = apps.site.path("api-keys");
+    std::fs::write(&keys, format!("{ALL}\n{SHOP} app=shop\n")).unwrap();
+    let site = apps.site.with_path("core.api_key_path", "api-keys");
+    let daemon = site.start();
+    for lane in ["ios", "android", "shop/ios", "shop/android"] {
+        let reply = ask(&daemon, ALL, &format!("PUT /lanes/{lane}/pause"), "", "");
+        assert_eq!(reply.status, 200, "{lane}: {}", reply.text());
+    }
+    let post = |key: &str, fields: &str, body: Value| {
+        ask(&daemon, key, "POST /push", fields, &body.to_string())
+    };
+    let sale = |app: &str| json!({"app": app, "identifier": "sale"});
+    let of_default = post(ALL, "", both(1, &sale("default"))).accepted_ids();
+    let of_shop = post(SHOP, "", both(2, &sale("shop"))).accepted_ids();
+    // Another app is no more for it than one that is nowhere.
+    for (more, pointer) in [
+        (json!({}), "/notifications/0"),
+        (sale("default"), "/notifications/0/app"),
+        (sale("nowhere"), "/notifications/0/app"),
+    ] {
+        let refused = post(SHOP, "", both(3, &more));
+        assert_eq!(refused.status, 400, "{more}");
+        let rejected = &refused.json()["rejected"][0];
+        assert_eq!(rejected["pointer"], pointer, "{more}");
+        assert_eq!(
+            rejected["error"], "this API key is for app shop alone",
+            "{more}"
+        );
+    }
+    let status = |key: &str, request: &str| ask(&daemon, key, request, "", "").status;
+    for (id, seen) in [(of_shop[0], 200), (of_default[0], 404)] {
+        assert_eq!(status(SHOP, &format!("GET /push/{id}")), seen);
+        assert_eq!(status(ALL, &format!("GET /push/{id}")), 200);
+    }
+    assert_eq!(
+        status(SHOP, &format!("DELETE /push/{}", of_default[0])),
+        404
+    );
+    let stat = ask(&daemon, SHOP, "GET /stat/app", "", "").json();
+    assert_eq!(stat["queue_usage"], 2, "{stat}");
+    assert!(
+        stat.get("ios").is_none() && stat.get("shop/ios").is_some(),
+        "{stat}"
+    );
+    assert_eq!(
+        ask(&daemon, ALL, "GET /stat/app", "", "").json()["queue_usage"],
+        4
+    );
+    let purged = ask(&daemon, SHOP, "DELETE /pushes?identifier=sale", "", "").json();
+    assert_eq!(purged["purged"], 2, "{purged}");
+    for id in &of_default {
+        let state = ask(&daemon, ALL, &format!("GET /push/{id}"), "", "").json();
+        assert_eq!(state["state"], "accepted", "{state}");
+    }
+    let lane = ask(&daemon, SHOP, "PUT /lanes/ios/resume", "", "");
+    assert_eq!(lane.status, 404);
+    let named = lane.message();
+    assert!(
+        named.starts_with("no such lane: there are shop/"),
+        "{named}"
+    );
+    assert!(!named.contains(" ios"), "{named}");
+    assert_eq!(status(SHOP, "PUT /lanes/shop/ios/resume"), 200);
+    for request in [
+        "GET /config",
+        "PUT /config/pushers?max=1",
+        "GET /stat/go",
+        "GET /stat/runtime",
+    ] {
+        let reply = ask(&daemon, SHOP, request, "", "");
+        let message =
+            "this API key is for its apps alone; what concerns all needs one without app=";
+        assert_eq!(
+            (reply.status, &*reply.message()),
+            (403, message),
+            "{request}"
+        );
+        assert_eq!(status(ALL, request), 200, "{request}");
+    }
+    // What one app's callers were answered under a key is no answer to another's.
+    let key = "Idempotency-Key: order-7\r\n";
+    let first = post(ALL, key, both(4, &sale("default")));
+    let other = post(SHOP, key, both(5, &sale("shop")));
+    assert_eq!((first.status, other.status), (200, 200), "{}", other.text());
+    let again = post(SHOP, key, both(5, &sale("shop")));
+    assert_eq!(again.text(), other.text());
+    assert_eq!(post(SHOP, key, both(6, &sale("shop"))).status, 422);
+    daemon.terminate();
+    std::fs::write(&keys, format!("{ALL}\n# another\n{SHOP} app=shop,news\n")).unwrap();
+    let refused = site.run(&[]);
+    assert_eq!(refused.status.code(), Some(78));
+    let told = String::from_utf8(refused.stderr).unwrap() + &site.operator_log();
+    let text = "line 3: app= names an app that the configuration has no section of";
+    assert!(
+        told.contains(text) || stderr(&site).contains(text),
+        "{told}"
+    );
+}
+
+fn stderr(site: &Site) -> String {
+    std::fs::read_to_string(site.path("stderr")).unwrap_or_default()
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::apps::listed;
 use super::super::keyless::Keyless;
 use super::super::lane_state;
+use super::super::rights::Rights;
 use super::super::route::Order;
 use super::super::stat::{ByLane, LaneStat, LaneState, Pushers, Sending, StatApp};
 use super::super::state;
@@ -20,10 +21,15 @@ use crate::texts;
 
 impl Service {
     /// `GET /stat/app`.
-    pub(super) fn stat_app(&self) -> StatApp {
+    pub(super) fn stat_app(&self, rights: &Rights) -> StatApp {
         let lanes = self.lanes.get();
-        let pushers = self.present_pushers(&lanes);
-        let rooms = || lanes.serving().map(|running| running.lane.room());
+        let pushers = self.present_pushers(&lanes, rights);
+        let serving = || {
+            lanes
+                .serving()
+                .filter(|running| rights.reach(running.id().app()))
+        };
+        let rooms = || serving().map(|running| running.lane.room());
         let capacities = rooms().map(|room| room.capacity() as u64);
         let outstanding = rooms().map(|room| room.outstanding() as u64).sum();
         let (queue_max, queue_usage): (u64, u64) = if self.terms.get().rules.as_gaurun {
@@ -47,7 +53,10 @@ impl Service {
             queue_usage,
             pusher_max: pushers.max,
             pusher_count: pushers.count,
-            lanes: ByLane(lanes.known().map(of_lane).collect()),
+            lanes: ByLane({
+                let shown = lanes.known().filter(|lane| rights.reach(lane.app()));
+                shown.map(of_lane).collect()
+            }),
         }
     }
 
@@ -103,7 +112,8 @@ impl Service {
                 if let Some(why) = self.backlog.is_not_ready() {
                     return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
                 }
-                match self.whereabouts.purge(identifier) {
+                let rights = self.rights(head);
+                match self.whereabouts.purge(identifier, rights.apps()) {
                     Ok(done) => purged(&done),
                     Err(why) => Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS),
                 }
@@ -154,8 +164,11 @@ impl Service {
             return Reply::message(400, "method must be PUT");
         }
         let lanes = self.lanes.get();
-        let Some(id) = lanes.named(name) else {
-            let names: Vec<_> = lanes.known().map(LaneId::name).collect();
+        let rights = self.rights(head);
+        let is_reached = |lane: &LaneId| rights.reach(lane.app());
+        let Some(id) = lanes.named(name).filter(is_reached) else {
+            let names = lanes.known().filter(is_reached);
+            let names: Vec<_> = names.map(LaneId::name).collect();
             let names = listed(&names);
             return Reply::message(404, &format!("no such lane: there are {names}"));
         };
@@ -186,8 +199,10 @@ impl Service {
     }
 
     /// Streams to the providers.
-    fn present_pushers(&self, lanes: &Lanes<RunningLane>) -> Pushers {
-        let serving = lanes.serving().count();
+    fn present_pushers(&self, lanes: &Lanes<RunningLane>, rights: &Rights) -> Pushers {
+        let is_reached = |lane: &LaneId| rights.reach(lane.app());
+        let serving = lanes.serving().filter(|running| is_reached(&running.id()));
+        let serving = serving.count();
         let connections = serving.saturating_mul(self.connections_per_lane);
         let connections = connections.min(lanes.limit().most());
         let first = lanes.serving().next();
@@ -197,7 +212,11 @@ impl Service {
                 usize::MAX => 0,
                 streams => streams.saturating_mul(connections) as u64,
             },
-            count: lanes.figures().map(|figures| figures.in_flight).sum(),
+            count: {
+                let reached = lanes.known().filter(is_reached);
+                let figures = reached.map(|lane| lanes.stats(lane).figures());
+                figures.map(|figures| figures.in_flight).sum()
+            },
         }
     }
 }
