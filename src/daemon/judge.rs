@@ -58,7 +58,14 @@ impl fmt::Display for Obstacle {
                  --allow-incomplete sends pushes without them",
             ),
             Self::Disabled(lane) => {
-                write!(f, "{lane} is disabled in the configuration")
+                // Of the default app's both are always known.
+                let is_always_known = LaneId::of_default(lane.provider()) == *lane;
+                let or = if is_always_known {
+                    ""
+                } else {
+                    ", or not in it"
+                };
+                write!(f, "{lane} is disabled in the configuration{or}")
             }
             Self::Hidden => f.write_str(
                 "their device token or message is not in the log \

@@ -15,7 +15,7 @@ use crate::harness::daemon::Daemon;
 use crate::harness::http::Reply;
 use crate::harness::lines::{ids, of_kind};
 use crate::harness::simulator::Simulated;
-use crate::harness::site::Site;
+use crate::harness::site::{Site, run, sterna};
 use crate::harness::{fcm_token, hex_token, wait_until};
 
 /// The credentials of another app: of another team, another project.
@@ -174,6 +174,15 @@ fn an_app_comes_and_goes_with_a_reload_and_its_pushes_stay_in_the_journal() {
     let why = "shop/ios is not in the configuration: its pushes stay in the journal";
     assert!(purged.message().starts_with(why), "{}", purged.text());
     assert_eq!(daemon.terminate(), 0);
+    let mut recover = sterna();
+    recover.args(["recover", "--dry-run", "-c"]);
+    let output = run({
+        recover.arg(site.path("sterna.toml"));
+        recover
+    });
+    let text = String::from_utf8(output.stdout).unwrap();
+    let held = "1 held back: shop/ios is disabled in the configuration, or not in it";
+    assert!(text.contains(held), "{text}");
     // The next start finds it, and says so.
     let before = site.operator_log().matches(gone).count();
     let daemon = site.start();
