@@ -235,8 +235,8 @@ fn the_demo_shows_why_nothing_of_a_request_arrives() {
     assert_eq!(client.reply().status, 413);
     let rejected = "the device token has a character that is not a hexadecimal digit";
     let expected = [
-        "refused         400 Request-body is malformed: /notifications/0/platform: an integer was \
-         expected, and there is the string \"1\"",
+        "refused         400 Request-body is malformed: /notifications/0/platform: 1, 2, \"ios\" or \
+         \"android\" was expected, and there is the string \"1\"",
         "refused         400 empty notification: no notifications: \"\\u{1b}[2Jnotification\"",
         "ignored         /notifications/0/sonud\n",
         &format!("rejected        /notifications/0/token/7: {rejected}\nrejected        2 more\n"),
