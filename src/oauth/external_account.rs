@@ -312,7 +312,7 @@ fn check_server(
     if !(is_allowed || is_googles(&host, service) && is_default) {
         return Err(format!(
             "{field} leads to another host than Google's {service}.googleapis.com; take the file \
-             as gcloud has made it, or allow the host by android.credential_hosts"
+             as gcloud has made it, or allow the host by credential_hosts"
         ));
     }
     let is_plain = uri.scheme_str() == Some("http") && is_allowed && is_loopback(&host);
@@ -346,7 +346,7 @@ fn check_source_url(url: &str, hosts: &[String]) -> Result<String, String> {
         Some("https") if !host.is_empty() => {
             return Err(format!(
                 "{field} leads to another host than this machine; if it is your identity \
-                 provider's, allow it by android.credential_hosts"
+                 provider's, allow it by credential_hosts"
             ));
         }
         _ => return Err(format!("{field} must be an https address")),

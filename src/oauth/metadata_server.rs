@@ -51,7 +51,8 @@ impl MetadataServer {
             }
             self.path.learn(heard.body.trim_ascii()).map_err(|error| {
                 ExchangeFailure::stopping(format!(
-                    "{} names no project that there could be: {error}; set android.project_id",
+                    "{} names no project that there could be: {error}; set project_id beside \
+                     metadata_server",
                     METADATA.name
                 ))
             })?;

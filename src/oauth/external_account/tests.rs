@@ -107,7 +107,7 @@ fn tokens_go_to_googles_hosts_and_to_those_that_are_allowed() {
             let error = refusal(with(field, format!("https://{host}{path}")));
             let expected = format!(
                 "{} leads to another host than Google's {service}.googleapis.com; take the file as \
-                 gcloud has made it, or allow the host by android.credential_hosts",
+                 gcloud has made it, or allow the host by credential_hosts",
                 field.trim_start_matches('/')
             );
             assert_eq!(error, expected, "{host}");
@@ -161,7 +161,7 @@ fn a_subject_token_comes_from_this_machine_or_from_a_host_that_is_allowed() {
         (
             "https://evil.example/token",
             "leads to another host than this machine; if it is your identity provider's, allow it \
-             by android.credential_hosts",
+             by credential_hosts",
         ),
         (
             "http://idp.example/token",

@@ -100,7 +100,7 @@ fn what_keeps_the_metadata_server_from_giving_a_token_is_told() {
             "../hunter2",
             Class::Stopping,
             "the metadata server names no project that there could be: the project id has a \
-             character other than letters, digits and -.:_; set android.project_id",
+             character other than letters, digits and -.:_; set project_id beside metadata_server",
         ),
         (
             ProjectPath::default(),
