@@ -259,6 +259,12 @@ fn plan_one(
     let (rules, api_key) = (planning.rules, planning.keyless.shown());
     let lane = planning.lane_of(&mut asked)?;
     let vendor = provider::of(lane.provider());
+    // What is taken apart takes many times its bytes.
+    let native = asked.native.bytes();
+    if native > NATIVE_MAX {
+        let error = format!("fields beside Gaurun's of {native} bytes over limit({NATIVE_MAX})");
+        return Err(error.into());
+    }
     check(&mut asked, vendor, rules)?;
     let (name, tokens) = tokens(&mut asked)?;
     if tokens.list.is_empty() {
@@ -457,6 +463,10 @@ const HOLDS_KEY: &str = "the request's own API key is in it";
 /// Our limit: bytes of a notification's texts, which stand in its log lines: what a provider takes
 /// of them, and as much again. How many lines have them, [`crate::log::line::TEXTS_RATIO`] bounds.
 pub const LOGGED_MAX: usize = 8192;
+
+/// Our limit: bytes of the values of a notification's fields that Gaurun did not have: what a
+/// provider takes, with each letter escaped, and as much again.
+pub const NATIVE_MAX: usize = 64 * 1024;
 
 /// Our limit: lines of a request about device tokens that are sent nothing, since their platform is
 /// disabled or they are malformed. No queue bounds them, and the line of a device token of one

@@ -35,6 +35,11 @@ impl Native {
         self.0.is_empty()
     }
 
+    /// Bytes of all values.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(_, value)| value.get().len()).sum()
+    }
+
     /// The fields in the order in which they were first said.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &RawValue)> {
         self.0.iter().map(|(name, value)| (*name, &**value))

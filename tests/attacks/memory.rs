@@ -86,7 +86,16 @@ fn bodies_take_no_more_memory_than_others_whatever_they_are_made_of() {
         with(&format!("\"extend\":[{items}]"))
     };
     let of_a_long_priority = with(&format!("\"priority\":\"{}\"", "x".repeat(BODY_MAX - 200)));
+    let members = || {
+        let members = (0..(BODY_MAX - 200) / 11).map(|number| format!("\"{number:06}\":0"));
+        members.collect::<Vec<_>>().join(",")
+    };
+    let object = |field: &str| with(&format!("\"{field}\":{{{}}}", members()));
+    let headers = with(&format!("\"apns\":{{\"headers\":{{{}}}}}", members()));
     for (request, answers) in [
+        (object("data"), [400, 503]),
+        (object("alert"), [400, 503]),
+        (headers, [400, 503]),
         (bad_tokens(BODY_MAX / 4 - 100), [400, 503]),
         (extend("{}"), [200, 503]),
         (extend("null"), [200, 503]),

@@ -371,6 +371,24 @@ fn texts_that_only_the_log_would_hold_are_bounded() {
 }
 
 #[test]
+fn fields_that_gaurun_did_not_have_are_bounded() {
+    for (more, rejections) in [
+        (0, &[][..]),
+        (
+            1,
+            &["/notifications/0 fields beside Gaurun's of 65537 bytes over limit(65536)"],
+        ),
+    ] {
+        let data = "x".repeat(NATIVE_MAX - r#"{"":""}1"#.len() + more);
+        let notification = format!(
+            r#"{{"platform":1,"token":["a"],"message":"m","ttl":1,"data":{{"":"{data}"}}}}"#
+        );
+        let plan = planned(&notification, &rules()).unwrap();
+        assert_eq!(rejected(&plan), rejections);
+    }
+}
+
+#[test]
 fn rejections_beyond_the_limit_are_counted() {
     const TOKENS: usize = 20_000;
     let tokens = vec!["\"\""; TOKENS].join(",");

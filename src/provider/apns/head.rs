@@ -279,6 +279,11 @@ impl Raw {
     fn read(said: &SaidValue<'_>) -> Result<Self, Fault> {
         let mut fields: Vec<GivenField> = Vec::new();
         let members: Members<'_> = said.members()?;
+        if members.len() > HEAD_FIELDS_MAX {
+            let len = members.len();
+            let text = format!("has {len} fields, and there may be at most {HEAD_FIELDS_MAX}");
+            return Err(said.fault(text));
+        }
         let mut len = 0;
         for (name, said) in members {
             let name = name.to_ascii_lowercase();

@@ -262,22 +262,15 @@ pub(super) fn check_size(payload: &[u8], push_type: PushType) -> Result<(), Stri
     if len <= most {
         return Ok(());
     }
-    let members = |json: &str| -> Vec<(String, String)> {
-        let members = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(json);
-        let members = members.unwrap_or_default().into_iter();
-        members
-            .map(|(name, raw)| (name, raw.get().to_owned()))
-            .collect()
-    };
     let text = str::from_utf8(payload).unwrap_or_default();
     let parts = members(text)
         .into_iter()
         .flat_map(|(name, json)| match &*name {
-            "aps" => members(&json)
+            "aps" => members(json.get())
                 .into_iter()
-                .map(|(name, json)| (format!("aps.{name}"), json.len()))
+                .map(|(name, json)| (format!("aps.{name}"), json.get().len()))
                 .collect(),
-            _ => vec![(name, json.len())],
+            _ => vec![(name, json.get().len())],
         });
     let largest = parts.max_by_key(|(_, len)| *len);
     let largest = largest.map_or_else(String::new, |(name, len)| {
@@ -287,6 +280,11 @@ pub(super) fn check_size(payload: &[u8], push_type: PushType) -> Result<(), Stri
     Err(format!(
         "the payload is {len} bytes, and APNs takes at most {most}: {over} too many{largest}"
     ))
+}
+
+/// The members of an object; none of what is no object.
+fn members(json: &str) -> BTreeMap<String, &RawValue> {
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 #[cfg(test)]

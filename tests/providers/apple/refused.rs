@@ -231,6 +231,11 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
         "apns/headers/a b is no name of a header field",
     ),
     (
+        r#""message":"m","apns":{"headers":{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1,"n":1,"o":1,"p":1,"A":1}}"#,
+        "apns/headers",
+        "apns/headers has 17 fields, and there may be at most 16",
+    ),
+    (
         r#""message":"m","apns":{"headers":{"apns-priority":"7"}}"#,
         "apns/headers/apns-priority",
         "apns/headers/apns-priority must be 10, 5 or 1",
