@@ -23,7 +23,7 @@ pub use advice::{ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, goaway, refinements};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
-pub use head::{COLLAPSE_ID_MAX, RAW_HEAD_MAX, check_push_type};
+pub use head::{COLLAPSE_ID_MAX, RAW_HEAD_MAX, TOPIC_MAX, check_push_type};
 pub use payload::{LARGE_PAYLOAD_MAX, PAYLOAD_MAX};
 pub use push_type::{ALERT, push_type_of};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};

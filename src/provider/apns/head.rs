@@ -11,6 +11,9 @@ use crate::push::{HEAD_FIELDS_MAX, Lifetime, Notification, PushType};
 /// Longest collapse id, in bytes.
 pub const COLLAPSE_ID_MAX: usize = 64;
 
+/// Our limit: characters of a topic that a caller names; Apple's bundle ids have up to 155.
+pub const TOPIC_MAX: usize = 255;
+
 /// Our limit: bytes of the names and values under `apns.headers`. Apple takes heads of 8000 bytes,
 /// the auth token among them.
 pub const RAW_HEAD_MAX: usize = 4096;
@@ -195,10 +198,15 @@ impl OwnHead {
         let said = said.map(|topic| ("topic", topic));
         if let Some(topic) = raw.either("apns-topic", said)? {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-            if topic.value.is_empty() || !topic.value.bytes().all(fits) {
+            let len = topic.value.len();
+            if len == 0 || !topic.value.bytes().all(fits) {
                 return Err(
                     topic.fault("must be of letters, digits, dots, hyphens and underscores")
                 );
+            }
+            if len > TOPIC_MAX {
+                let text = format!("has {len} characters, and may have at most {TOPIC_MAX}");
+                return Err(topic.fault(&text));
             }
             self.has_own_topic = true;
             self.add("apns-topic", topic)?;

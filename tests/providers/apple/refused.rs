@@ -63,6 +63,16 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
         "topic must be of letters, digits, dots, hyphens and underscores",
     ),
     (
+        concat!(
+            r#""message":"m","topic":"0123456789012345678901234567890123456789012345678901234567890123"#,
+            "0123456789012345678901234567890123456789012345678901234567890123",
+            "0123456789012345678901234567890123456789012345678901234567890123",
+            r#"0123456789012345678901234567890123456789012345678901234567890123""#,
+        ),
+        "topic",
+        "topic has 256 characters, and may have at most 255",
+    ),
+    (
         r#""message":"m","apns_id":"17""#,
         "apns_id",
         "apns_id must be a UUID, as 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11",
