@@ -123,6 +123,7 @@ pub(super) fn holds(notification: &Notification, key: &str) -> bool {
     let mut extend = notification.extend.iter();
     let mut native = notification.native.iter();
     texts.any(|text| text.contains(key))
+        || notification.priority.contains(key)
         || extend.any(|extend| extend.key.contains(key) || in_value(&extend.value))
         || native.any(|(_, json)| in_json(json.get()))
 }

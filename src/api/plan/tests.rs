@@ -445,12 +445,13 @@ fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
         "category",
         "sound",
         "collapse_key",
+        "priority",
     ];
     let spoilt = texts.map(|name| with(&format!(r#","{name}":"x{key}y""#)));
     let tokens = with(&format!(r#","token":["a","{key}","{key}0"]"#));
     let body = format!(r#"{{"notifications":[{},{tokens}]}}"#, spoilt.join(","));
     let rules = Rules {
-        notification_max: 8,
+        notification_max: 9,
         ..rules()
     };
     for (api_key, told) in [
@@ -458,7 +459,7 @@ fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
         (Some("0123456789abcdee"), false),
         (None, false),
     ] {
-        let batch = decode(&mut body.clone().into_bytes(), 8, Trailing::Ignored).unwrap();
+        let batch = decode(&mut body.clone().into_bytes(), 9, Trailing::Ignored).unwrap();
         let keyless = api_key.map_or_else(Keyless::default, Keyless::showing);
         let now = Moment::now();
         let plan = plan(batch, now, &rules, &keyless, |_| true, &mut |_| false).unwrap();
@@ -467,7 +468,7 @@ fn what_holds_the_key_of_its_request_is_not_pushed_and_its_neighbours_are() {
         let last = format!("/notifications/{}/token/1 {error}", texts.len());
         let expected: Vec<_> = pointers.chain([last]).filter(|_| told).collect();
         assert_eq!(rejected(&plan), expected);
-        assert_eq!(pushes(&plan, LaneId::IOS), if told { 2 } else { 10 });
+        assert_eq!(pushes(&plan, LaneId::IOS), if told { 2 } else { 11 });
     }
 }
 
