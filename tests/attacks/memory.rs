@@ -100,7 +100,7 @@ fn bodies_take_no_more_memory_than_others_whatever_they_are_made_of() {
         (extend("{}"), [200, 503]),
         (extend("null"), [200, 503]),
         (extend(r#"{"key":"","val":""}"#), [200, 503]),
-        (of_a_long_priority, [200, 503]),
+        (of_a_long_priority, [400, 503]),
     ] {
         let mut served = false;
         thread::scope(|scope| {
