@@ -22,8 +22,8 @@ use crate::push::{Accepted, DeviceTokens, LaneId, Note, Notification, Parcel, Pr
 
 pub use retry_after::RETRY_AFTER_MAX;
 pub use seam::{
-    Addressing, Built, Draft, Fault, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX, OwnField, Pings,
-    SharedFields, Site, Unused, Vendor,
+    Addressing, AndroidStyle, Built, Draft, Fault, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX,
+    OwnField, Pings, SharedFields, Site, Targets, Unused, Vendor,
 };
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.

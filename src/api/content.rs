@@ -6,10 +6,10 @@ use crate::moment::Moment;
 use crate::provider::{self, Built, Fault, Site, Unused};
 use crate::push::{LaneId, Notification};
 
-/// Builds notifications by the providers' rules and the site's, and warns once of what may be
-/// refused.
+/// Builds notifications by the rules of the provider and of the lane's site, and warns once of what
+/// may be refused.
 pub fn content_of(
-    site: Site,
+    site: impl Fn(LaneId) -> Site + Send + Sync + 'static,
 ) -> impl Fn(&mut Notification, Moment, &mut Unused) -> Result<Built, Fault> + Send + Sync + 'static
 {
     let doubtful = Once::new();
@@ -19,7 +19,7 @@ pub fn content_of(
             let lane = notification.lane;
             doubtful.call_once(|| ::log::warn!("{lane}: {text} (told once)"));
         }
-        provider.build(notification, &site, now, unused)
+        provider.build(notification, &site(notification.lane), now, unused)
     }
 }
 

@@ -352,7 +352,7 @@ mod tests {
             if let Some(lane) = LaneId::of_platform(asked.platform.0) {
                 let mut notification = notification(lane, asked);
                 let mut unused = Unused::default();
-                let content = content_of(Site::default());
+                let content = content_of(|_| Site::default());
                 let _built = content(&mut notification, Moment::now(), &mut unused);
                 ignored.unused(index, lane.provider(), &unused);
             }
@@ -375,7 +375,10 @@ mod tests {
                 &["extend/1/value"],
             ),
             (r#""retry":1,"seq_id":2"#, &["retry", "seq_id"]),
-            (r#""platform":2,"title":"t","badge":1"#, &["title", "badge"]),
+            (
+                r#""platform":2,"subtitle":"t","mutable_content":true"#,
+                &["subtitle", "mutable_content"],
+            ),
             (
                 r#""platform":2,"title":"","badge":0,"collapse_key":"k""#,
                 &[],
@@ -428,13 +431,13 @@ mod tests {
     fn the_operator_hears_of_each_field_once_an_hour_and_of_so_many_alone() {
         let start = Instant::now();
         let mut told = Told::default();
-        let one = of_one(r#""platform":2,"title":"t","sonud":"s""#);
+        let one = of_one(r#""platform":2,"subtitle":"t","sonud":"s""#);
         let lines = told.tell(&one, "r-1", start);
         assert_eq!(
             lines,
             [
                 "\"sonud\" is no field of POST /push and was ignored in 1 request (the last: r-1); \"sound\" is one",
-                "\"title\" has no effect for android and was ignored in 1 request (the last: r-1)",
+                "\"subtitle\" has no effect for android and was ignored in 1 request (the last: r-1)",
             ]
         );
         assert_eq!(told.tell(&one, "r-1", start + TOLD_EVERY / 2), [""; 0]);

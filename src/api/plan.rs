@@ -16,7 +16,7 @@ use super::request::{Asked, Batch, EXTEND_MAX, Tokens};
 use super::rights::Rights;
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused, Vendor};
-use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Notification};
+use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Notification, TargetKind};
 pub use rejections::{Fault, MAX_REJECTED, Rejection, Rejections, SURE_REJECTED};
 use rejections::{NO_TOKEN, NotPushed};
 
@@ -266,7 +266,7 @@ fn plan_one(
         return Err(error.into());
     }
     check(&mut asked, vendor, rules)?;
-    let (name, tokens) = tokens(&mut asked)?;
+    let (name, kind, tokens) = targets(vendor, &mut asked)?;
     if tokens.list.is_empty() {
         return Err(NO_TOKEN.into());
     }
@@ -307,6 +307,10 @@ fn plan_one(
     if logged > LOGGED_MAX {
         return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
     }
+    let check_target = |text: &str| match kind {
+        TargetKind::DeviceToken => (rules.check_token)(lane, text).map_err(Cow::Borrowed),
+        kind => vendor.check_target(kind, text),
+    };
     let mut fine = DeviceTokens::default();
     let is_single = tokens.is_single;
     for (place, token) in tokens.list.into_iter().enumerate() {
@@ -330,12 +334,12 @@ fn plan_one(
             if !has_line {
                 continue;
             }
-        } else if let Err(error) = (rules.check_token)(lane, &token) {
+        } else if let Err(error) = check_target(&token) {
             // It would stand in the push log.
             if api_key.is_some_and(|key| token.contains(key)) {
                 reject(HOLDS_KEY.into(), false);
             } else {
-                reject(error.into(), has_line);
+                reject(error, has_line);
                 if has_line {
                     plan.malformed.push(index, &notification, &token);
                 }
@@ -358,7 +362,8 @@ fn check(asked: &mut Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), No
     let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() {
         let has_content = CONTENT.iter().any(|name| asked.native.get(name).is_some());
-        let may_be_empty = wakes || has_content || !vendor.needs_message(&asked.push_type);
+        let may_be_empty =
+            wakes || has_content || !vendor.needs_message(&asked.push_type, &asked.native);
         if !may_be_empty && !rules.allows_empty_message {
             return Err(EMPTY_MESSAGE.into());
         }
@@ -381,6 +386,29 @@ fn check_alone(part: Option<&'static str>, tokens: usize) -> Result<(), NotPushe
         part: part.into(),
         error: format!("{part} names one push, and there are {tokens} device tokens").into(),
     })
+}
+
+/// To whom a notification goes: the field that says it, what its targets are, and each of them.
+fn targets(
+    vendor: &dyn Vendor,
+    asked: &mut Asked,
+) -> Result<(&'static str, TargetKind, Tokens), NotPushed> {
+    let (name, tokens) = tokens(asked)?;
+    let Some(named) = vendor.targets(&asked.native)? else {
+        return Ok((name, TargetKind::DeviceToken, tokens));
+    };
+    let field = named.field;
+    if !tokens.list.is_empty() {
+        return Err(NotPushed {
+            part: field.into(),
+            error: format!("{field} stands beside {name}, and a push has one target").into(),
+        });
+    }
+    let tokens = Tokens {
+        is_single: named.texts.len() == 1,
+        list: named.texts,
+    };
+    Ok((field, named.kind, tokens))
 }
 
 /// The device tokens of a notification, and the name under which they stand.

@@ -4,7 +4,7 @@ pub(super) mod apns;
 pub(super) mod fcm;
 
 pub use apns::{ApnsConfig, ApnsCredential};
-pub use fcm::{FcmConfig, FcmCredential};
+pub use fcm::{FcmConfig, FcmCredential, MessageStyle};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -144,6 +144,22 @@ section! {
     .in_forks(&[(FCM_V1, "project"), (FCM_V1, "project_id"), ("android", "project")])
     .only_of(Fcm),
     shown lane.fcm().map(|fcm| fcm.project_id.value());
+    style = Key::text(
+        "",
+        "\"notification\" or \"data\"",
+        "What a message becomes whose caller says no more: a notification, which the system shows, \
+         or `data.message`, which the app has to show itself; absent: a notification, and data \
+         under `core.compatible_with = \"gaurun\"`",
+    )
+    .unlike_gaurun(
+        "always data",
+        "a notification, unless the file is Gaurun's",
+        "without code of its own an app shows nothing of data",
+    )
+    .only_of(Fcm),
+    shown lane.fcm().map(|fcm| {
+        Value::Text(fcm.style.map_or("", MessageStyle::name).to_owned())
+    });
     /// Time that an attempt, or opening a connection, may take.
     pub timeout: Duration { take_timeout(keys, document) } = each(
         id,
@@ -300,13 +316,15 @@ impl LaneConfig {
 
     /// Whether both say the same of all that connections are made of.
     pub fn connects_as(&self, other: &Self) -> bool {
-        let (retry_max, rate) = (self.retry_max, self.rate);
-        *self
-            == Self {
-                retry_max,
-                rate,
-                ..other.clone()
-            }
+        let mut other = Self {
+            retry_max: self.retry_max,
+            rate: self.rate,
+            ..other.clone()
+        };
+        if let (ProviderConfig::Fcm(fcm), Some(own)) = (&mut other.provider, self.fcm()) {
+            fcm.style = own.style;
+        }
+        *self == other
     }
 
     fn certificate(&self) -> Option<(&PathBuf, &PathBuf, &Option<Secret>)> {

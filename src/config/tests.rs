@@ -127,6 +127,7 @@ fn credentials_alone_are_a_configuration() {
                             hosts: vec![],
                         },
                         project_id: None,
+                        style: None,
                     }),
                     section: "android".to_owned(),
                 }),

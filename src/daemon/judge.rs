@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::lane_making::enabled;
 use super::state_directory::journal_directory;
-use super::terms::site;
+use super::terms::sites;
 use super::unreadable::Unreadable;
 use crate::api::content::{check_device_token, content_of};
 use crate::api::plan::ContentOf;
@@ -115,7 +115,7 @@ impl Judge {
             allow_incomplete,
             allows_empty_message: config.core.allows_empty_message,
             hides_message: config.log.hide_message,
-            content: Box::new(content_of(site(config))),
+            content: Box::new(content_of(sites(config))),
         }
     }
 

@@ -1,15 +1,18 @@
 //! What callers can rely on, made of the configuration: at the start and again at each reload.
 
+use std::collections::BTreeMap;
+
 use super::{StartError, StartErrorKind};
 use crate::api::content::{check_device_token, content_of};
 use crate::api::request::Trailing;
 use crate::api::{Apps, Rules, Terms};
-use crate::config::{self, Config, HideToken};
+use crate::config::{self, Config, HideToken, LaneConfig, MessageStyle};
 use crate::descriptors::{self, Share, Whose};
 use crate::http1;
 use crate::log::{Destination, Privacy, RATE_LIMITED, TokenShown};
 use crate::named::{self, Finding};
-use crate::provider::Site;
+use crate::provider::{AndroidStyle, Site};
+use crate::push::LaneId;
 
 /// What is accepted, and from whom.
 pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
@@ -22,7 +25,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             as_gaurun: config.core.is_like_gaurun,
             apps: apps(config),
             check_token: check_device_token,
-            content: Box::new(content_of(site(config))),
+            content: Box::new(content_of(sites(config))),
         },
         keys,
         hosts: config.core.hosts.clone(),
@@ -34,10 +37,21 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
     })
 }
 
-/// How notifications are built.
-pub(super) fn site(config: &Config) -> Site {
-    Site {
-        as_gaurun: config.core.is_like_gaurun,
+/// How the notifications of each lane are built.
+pub(super) fn sites(config: &Config) -> impl Fn(LaneId) -> Site + Send + Sync + 'static {
+    let as_gaurun = config.core.is_like_gaurun;
+    let style_of = |id| {
+        let style = config.lane(id).and_then(LaneConfig::fcm)?.style?;
+        Some((id, style))
+    };
+    let styles: BTreeMap<_, _> = config.known().filter_map(style_of).collect();
+    move |lane| {
+        let style = match styles.get(&lane) {
+            Some(MessageStyle::Data) => AndroidStyle::Data,
+            None if as_gaurun => AndroidStyle::Data,
+            Some(MessageStyle::Notification) | None => AndroidStyle::Notification,
+        };
+        Site { as_gaurun, style }
     }
 }
 

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
-use crate::push::{Content, Envelope, Notification, PushType, TargetKind};
+use crate::push::{Content, Envelope, Native, Notification, PushType, TargetKind};
 
 /// Where apps from the App Store and `TestFlight` are pushed to, or those under development.
 pub const fn host(sandbox: bool) -> &'static str {
@@ -126,7 +126,7 @@ impl Vendor for Apns {
         build::build(notification, site.as_gaurun, now, unused)
     }
 
-    fn needs_message(&self, push_type: &str) -> bool {
+    fn needs_message(&self, push_type: &str, _: &Native) -> bool {
         let known = push_type_of(push_type);
         matches!(known, None | Some(PushType::Alert | PushType::Background))
     }

@@ -6,13 +6,20 @@
 mod address;
 mod advice;
 mod answer;
+mod build;
+mod common;
+mod fields;
+mod given;
 mod message;
+pub mod schema;
 mod target;
+mod text;
 
 pub use address::{Address, ProjectPath};
 pub use advice::{ADVICE, BY_STATUS_ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, by_status_alone, refinements};
-pub use message::{DATA_MAX, TIME_TO_LIVE_MAX, payload};
+pub use common::{DATA_MAX, TIME_TO_LIVE_MAX};
+pub use message::payload;
 pub use target::{CONDITION_TOPICS_MAX, TOPIC_MAX, check_target};
 
 use std::borrow::Cow;
@@ -21,9 +28,10 @@ use std::time::Duration;
 use self::message::doubtful_key;
 use crate::moment::Moment;
 use crate::provider::{
-    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, TokenEffect, Unused, Vendor,
+    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, TokenEffect, Unused,
+    Vendor,
 };
-use crate::push::{Envelope, Notification, TargetKind};
+use crate::push::{Envelope, Native, Notification, TargetKind};
 
 /// Where FCM listens.
 pub const HOST: &str = "fcm.googleapis.com";
@@ -79,20 +87,6 @@ pub const LEAST_BACKOFF: Duration = Duration::from_secs(10);
 /// idle connection twice, which gets none.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Gaurun's fields that have no effect.
-const UNUSED: &[&str] = &[
-    "title",
-    "subtitle",
-    "badge",
-    "category",
-    "sound",
-    "content_available",
-    "mutable_content",
-    "push_type",
-    "expiry",
-    "delay_while_idle",
-];
-
 /// What Google asks, answers and wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Fcm;
@@ -114,14 +108,19 @@ impl Vendor for Fcm {
         &self,
         notification: &mut Notification,
         site: &Site,
-        _: Moment,
+        now: Moment,
         unused: &mut Unused,
     ) -> Result<Built, Fault> {
-        unused.note_said(notification, UNUSED);
-        unused.note_native(notification, |_| true);
-        let content = payload(notification, site.as_gaurun).map_err(Fault::of_all)?;
-        let envelope = Envelope::to(notification.lane).lasting(notification.time_to_live);
-        Ok(Built { envelope, content })
+        build::build(notification, *site, now, unused)
+    }
+
+    /// Data are something to send.
+    fn needs_message(&self, _push_type: &str, native: &Native) -> bool {
+        native.get("data").is_none()
+    }
+
+    fn targets(&self, native: &Native) -> Result<Option<Targets>, Fault> {
+        target::named(native)
     }
 
     fn doubt(&self, notification: &Notification) -> Option<String> {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::{Advice, Answer, AnswerHead, Row};
 use crate::moment::Moment;
-use crate::push::{Content, Envelope, HEAD_FIELDS_MAX, LaneId, Notification, Push, TargetKind};
+use crate::push::{
+    Content, Envelope, HEAD_FIELDS_MAX, LaneId, Native, Notification, Push, TargetKind,
+};
 
 /// What one provider asks, answers and wants. Pure.
 pub trait Vendor: fmt::Debug + Send + Sync {
@@ -36,6 +38,15 @@ pub trait Vendor: fmt::Debug + Send + Sync {
         now: Moment,
         unused: &mut Unused,
     ) -> Result<Built, Fault>;
+
+    /// The targets that a notification names in fields of their own, and not as device tokens.
+    ///
+    /// # Errors
+    ///
+    /// What the caller has to change.
+    fn targets(&self, _: &Native) -> Result<Option<Targets>, Fault> {
+        Ok(None)
+    }
 
     /// What the provider may refuse a notification for that is sent all the same.
     fn doubt(&self, notification: &Notification) -> Option<String>;
@@ -66,7 +77,7 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     fn was_renewed_too_soon(&self, answer: &Answer) -> bool;
 
     /// Whether a notification of that push type is to have something to show.
-    fn needs_message(&self, _push_type: &str) -> bool {
+    fn needs_message(&self, _push_type: &str, _: &Native) -> bool {
         true
     }
 
@@ -88,6 +99,29 @@ pub trait Vendor: fmt::Debug + Send + Sync {
 pub struct Site {
     /// As Gaurun did.
     pub as_gaurun: bool,
+    /// What a plain message becomes on Android.
+    pub style: AndroidStyle,
+}
+
+/// What a plain message becomes on Android.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AndroidStyle {
+    /// A notification, which the system shows.
+    #[default]
+    Notification,
+    /// Data, which the app shows: what Gaurun sent.
+    Data,
+}
+
+/// Targets that a notification names in a field of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// The field.
+    pub field: &'static str,
+    /// What they are.
+    pub kind: TargetKind,
+    /// Each of them.
+    pub texts: Vec<Box<str>>,
 }
 
 /// What is sent of a notification, and what delivery has to know of it.

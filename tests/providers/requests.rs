@@ -27,7 +27,7 @@ fn what_is_sent_is_what_the_caller_said() {
          "extend": [{"key": "url", "val": "u"}]},
         {"platform": 2, "token": ["plain"], "message": "plain"},
         {"platform": 2, "token": ["full"], "message": "m", "collapse_key": "k",
-         "time_to_live": 3600, "priority": "high", "delay_while_idle": true, "title": "ignored",
+         "time_to_live": 3600, "priority": "high", "delay_while_idle": true, "title": "shown",
          "extend": [{"key": "url", "val": "u"}]},
     ]});
     let before = sterna::moment::Moment::now().unix.as_secs();
@@ -62,7 +62,7 @@ fn what_is_sent_is_what_the_caller_said() {
     );
     assert_eq!(
         body("plain"),
-        json!({"message": {"token": "plain", "data": {"message": "plain"}, "android": {}}})
+        json!({"message": {"token": "plain", "notification": {"body": "plain"}, "android": {}}})
     );
     let full = body("full");
     let ttl = full["message"]["android"]["ttl"].as_str().unwrap();
@@ -71,7 +71,7 @@ fn what_is_sent_is_what_the_caller_said() {
     assert_eq!(
         full,
         json!({"message": {
-            "token": "full", "data": {"message": "m", "url": "u"},
+            "token": "full", "notification": {"title": "shown", "body": "m"}, "data": {"url": "u"},
             "android": {"collapse_key": "k", "ttl": format!("{ttl}s"), "priority": "HIGH"},
         }})
     );

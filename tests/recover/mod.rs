@@ -303,7 +303,7 @@ fn every_logged_field_is_sent_and_times_count_from_acceptance() {
 
     let android: Value = serde_json::from_str(&note_to(&simulated, &fcm_token(7)).body).unwrap();
     let message = &android["message"];
-    assert_eq!(message["data"]["message"], "hello");
+    assert_eq!(message["notification"]["body"], "hello");
     assert_eq!(message["android"]["collapse_key"], "ck");
     let ttl = message["android"]["ttl"].as_str().unwrap();
     let ttl: i64 = ttl.trim_end_matches('s').parse().unwrap();

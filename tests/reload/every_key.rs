@@ -86,6 +86,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("ios.token_auth_key_id" | "ios.token_auth_team_id", _) => one(json!("OTHER12345")),
         ("ios.topic", _) => one(json!("org.example.other")),
         ("android.project_id", _) => one(json!("other-project")),
+        ("android.style", _) => one(json!("data")),
         ("ios.endpoint" | "android.endpoint", _) => one(json!("https://127.0.0.1:9")),
         (
             "ios.token_auth_key_path"

@@ -16,6 +16,30 @@ pub struct FcmConfig {
     pub credential: FcmCredential,
     /// Project to push for, instead of the credential's.
     pub project_id: Option<String>,
+    /// What a message becomes whose caller says no more, if the file says so.
+    pub style: Option<MessageStyle>,
+}
+
+/// What a message becomes on Android whose caller says no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageStyle {
+    /// A notification, which the system shows.
+    Notification,
+    /// Data, which the app shows.
+    Data,
+}
+
+impl MessageStyle {
+    /// All of them.
+    const ALL: [Self; 2] = [Self::Notification, Self::Data];
+
+    /// Its word in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Notification => "notification",
+            Self::Data => "data",
+        }
+    }
 }
 
 /// How we prove to Google who we are.
@@ -47,6 +71,7 @@ impl FcmConfig {
         let hosts = document.list(&keys.credential_hosts, HOSTS_MAX, is_host);
         let is_machine = document.flag(&keys.metadata_server);
         let project_id = take_project_id(keys, document);
+        let style = take_style(keys, document);
         if !document.is_enabled(&keys.enabled) {
             return None;
         }
@@ -82,8 +107,19 @@ impl FcmConfig {
         Some(Self {
             credential,
             project_id,
+            style,
         })
     }
+}
+
+fn take_style(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<MessageStyle> {
+    let text = document.text(&keys.style)?;
+    let mut all = MessageStyle::ALL.into_iter();
+    let found = all.find(|style| style.name() == text);
+    if found.is_none() && !text.is_empty() {
+        document.refuse(&keys.style);
+    }
+    found
 }
 
 /// The metadata server where it is; refused if the environment names no host.

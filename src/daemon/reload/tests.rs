@@ -152,12 +152,19 @@ impl Running {
         let mut notification = Notification::empty(LaneId::IOS);
         let (now, mut unused) = (Moment::now(), Unused::default());
         let built = (rules.content)(&mut notification, now, &mut unused).unwrap();
+        let mut android = Notification {
+            message: "m".into(),
+            ..Notification::empty(LaneId::ANDROID)
+        };
+        let shows = (rules.content)(&mut android, now, &mut unused).unwrap();
+        let shows = str::from_utf8(shows.content.body()).unwrap();
         let privacy = self.daemon.logs.privacy.get();
         let mut state = BTreeSet::from([
             format!("notification_max {}", rules.notification_max),
             format!("empty_message {}", rules.allows_empty_message),
             format!("as_gaurun {}", rules.as_gaurun),
             format!("payload {}", str::from_utf8(built.content.body()).unwrap()),
+            format!("shows {}", shows.contains("notification")),
             format!("api_keys {}", terms.keys.is_some()),
             format!("hosts {:?}", terms.hosts),
             format!("token {:.5}", privacy.token.shown("ab")),
@@ -267,7 +274,7 @@ core.max_age = 60 -> EACH max_age 60s
 core.resend_unknown = false -> EACH resends false
 core.notification_max = 5 -> notification_max 5
 core.allows_empty_message = true -> empty_message true
-core.compatible_with = 'gaurun' -> as_gaurun true, payload {'aps':{'badge':0}}
+core.compatible_with = 'gaurun' -> as_gaurun true, payload {'aps':{'badge':0}}, shows false
 core.hosts = ['push.example'] -> hosts ['push.example']
 core.shutdown_timeout = 3 -> shutdown 3s
 core.api_key_path = 'DIR/keys' -> api_keys true
@@ -289,6 +296,7 @@ ios.topic = 'org.other' => ios topic org.other
 ios.token_auth_key_id = 'OTHER67890' => ios key id OTHER67890
 ios.token_auth_team_id = 'OTHER67890' => ios team id OTHER67890
 ios.token_auth_key_path = 'DIR/other.p8' => ios token_auth_key_path DIR/other.p8
+android.style = 'data' -> shows false
 android.project_id = 'two' => android path /v1/projects/two/messages:send, android project two
 android.service_account_path = 'DIR/other.json' => android key id two, \
 android service_account_path DIR/other.json

@@ -12,16 +12,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::common::{DATA_MAX, TIME_TO_LIVE_MAX, check_size, priority};
+use super::text::{is_reserved, write_escaped};
 use crate::provider::QUOTE_MAX;
+use crate::provider::shared::urgency;
 use crate::push::{Content, Notification};
 use crate::texts;
-
-/// Largest sum of all data keys and values that FCM takes, in bytes. How exactly FCM counts is
-/// not published, so only what is over it by the plain texts alone is refused here.
-pub const DATA_MAX: usize = 4096;
-
-/// Longest `time_to_live`, in seconds: four weeks.
-pub const TIME_TO_LIVE_MAX: i64 = 2_419_200;
 
 /// The part of `android` that does not change from push to push.
 #[derive(Serialize)]
@@ -51,7 +47,9 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, 
     }
     let android = Android {
         collapse_key: &notification.collapse_key,
-        priority: priority(&notification.priority)?,
+        priority: urgency(notification)
+            .map_err(|fault| fault.error)?
+            .map(priority),
     };
     let data = data(notification, !as_gaurun && is_silent(notification))?;
     let json = |error| format!("the message cannot be written as JSON: {error}");
@@ -105,19 +103,6 @@ pub(super) fn doubtful_key(notification: &Notification) -> Option<String> {
     })
 }
 
-/// `android.priority` of Gaurun's word.
-fn priority(word: &str) -> Result<Option<&'static str>, String> {
-    match word {
-        "" => Ok(None),
-        "high" | "10" => Ok(Some("HIGH")),
-        "normal" | "5" | "1" => Ok(Some("NORMAL")),
-        _ => Err(format!(
-            "priority is {:?}, and must be \"high\" or \"normal\"",
-            texts::first(word, QUOTE_MAX)
-        )),
-    }
-}
-
 /// The message and the caller's keys; of equal ones the last counts, and `message` may be among
 /// them, as with Gaurun.
 fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &str>, String> {
@@ -138,42 +123,20 @@ fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &
         .map(|(key, value)| key.len() + value.len())
         .sum();
     if size > DATA_MAX {
-        return Err(format!(
-            "message and extend are {size} bytes, and FCM takes at most {DATA_MAX}"
-        ));
+        let parts = data.iter().map(|(key, value)| {
+            let is_extended = notification.extend.iter().any(|it| *it.key == **key);
+            let at = if is_extended { "extend" } else { *key };
+            (at.to_owned(), key.len() + value.len())
+        });
+        check_size(parts.collect()).map_err(|fault| fault.error)?;
     }
     Ok(data)
 }
 
 /// Whether it is to wake the app, by a word that iOS has for it, and has nothing to show.
-fn is_silent(notification: &Notification) -> bool {
+pub(super) fn is_silent(notification: &Notification) -> bool {
     let wakes = notification.content_available || &*notification.push_type == "background";
     wakes && notification.message.trim().is_empty()
-}
-
-/// Keys that all of FCM's pages call reserved.
-fn is_reserved(key: &str) -> bool {
-    let word = key == "from" || key == "message_type";
-    word || key.starts_with("google.") || key.starts_with("gcm.")
-}
-
-/// Appends a text as the inside of a JSON string. Tokens are written with each attempt: most need
-/// no escape, and none another allocation.
-fn write_escaped(text: &str, out: &mut Vec<u8>) {
-    if !text
-        .bytes()
-        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
-    {
-        out.extend_from_slice(text.as_bytes());
-        return;
-    }
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,60 @@
 use std::borrow::Cow;
 
 use super::check_device_token;
-use crate::push::TargetKind;
+use crate::provider::said::SaidValue;
+use crate::provider::{Fault, Targets};
+use crate::push::{Native, TargetKind};
 
 /// Longest name of a topic, in characters, as Google documents it.
 pub const TOPIC_MAX: usize = 900;
 
 /// Most topics that a condition may name, as Google documents it.
 pub const CONDITION_TOPICS_MAX: usize = 5;
+
+/// The kinds of targets that FCM has, and the fields of a message that say them.
+pub(super) const NAMES: [(TargetKind, &str); 4] = [
+    (TargetKind::DeviceToken, "token"),
+    (TargetKind::Fid, "fid"),
+    (TargetKind::Topic, "topic"),
+    (TargetKind::Condition, "condition"),
+];
+
+/// The field of a message that says a target of that kind.
+pub(super) fn name(kind: TargetKind) -> &'static str {
+    let found = NAMES.iter().find(|(known, _)| *known == kind);
+    found.map_or("token", |(_, name)| *name)
+}
+
+/// The targets that a notification names beside device tokens.
+pub(super) fn named(native: &Native) -> Result<Option<Targets>, Fault> {
+    let mut found: Option<Targets> = None;
+    for (kind, field) in NAMES {
+        let Some(said) = SaidValue::of(native, field).filter(|said| said.json() != "null") else {
+            continue;
+        };
+        if let Some(Targets { field, .. }) = found {
+            return Err(said.fault(format!("stands beside {field}: a push has one target")));
+        }
+        let texts = if kind == TargetKind::Fid && !said.is_text() {
+            said.texts()?
+        } else {
+            let text = said.word()?;
+            let bare = text
+                .strip_prefix(TOPICS)
+                .filter(|_| kind == TargetKind::Topic);
+            vec![bare.map_or_else(|| text.clone(), str::to_owned)]
+        };
+        found = Some(Targets {
+            field,
+            kind,
+            texts: texts.into_iter().map(Into::into).collect(),
+        });
+    }
+    Ok(found)
+}
+
+/// What stood before a topic in Google's older interfaces, and does in its libraries.
+const TOPICS: &str = "/topics/";
 
 /// Says why a text cannot be a target of that kind, if so.
 pub fn check_target(kind: TargetKind, text: &str) -> Result<(), Cow<'static, str>> {

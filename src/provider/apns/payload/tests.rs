@@ -10,7 +10,13 @@ use crate::push::{Content, LaneId};
 
 /// What is sent of a notification, as its push type says.
 fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, String> {
-    let (mut notification, site) = (notification.clone(), Site { as_gaurun });
+    let (mut notification, site) = (
+        notification.clone(),
+        Site {
+            as_gaurun,
+            ..Site::default()
+        },
+    );
     let built = Apns.build(&mut notification, &site, start(), &mut Unused::default());
     built
         .map(|built| built.content)

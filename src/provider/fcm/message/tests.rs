@@ -160,7 +160,7 @@ fn other_priorities_are_refused() {
     for word in ["HIGH", "low", "7", "high "] {
         check_refused(
             |n| n.priority = word.into(),
-            &format!("priority is {word:?}, and must be \"high\" or \"normal\""),
+            &format!("priority is {word:?}, and must be \"high\" or \"normal\", or 10, 5 or 1"),
         );
     }
 }
@@ -187,7 +187,7 @@ fn reserved_keys_are_refused() {
         "message_type",
         "google.x",
         "gcm.notification.e",
-        "gcm.",
+        "gcm.notification.",
         "google.",
     ] {
         check_refused(
@@ -203,6 +203,8 @@ fn doubtful_keys_are_sent_with_a_word_of_warning() {
     for key in [
         "googlemaps",
         "gcm",
+        "gcm.",
+        "gcm.n.e",
         "google",
         "notification",
         "collapse_key",
@@ -234,7 +236,8 @@ fn only_what_is_surely_too_large_is_refused() {
     notification.message = "\n".repeat(DATA_MAX - "message".len() + 1).into();
     assert_eq!(
         payload(&notification, false).unwrap_err(),
-        "message and extend are 4097 bytes, and FCM takes at most 4096"
+        "the texts and keys of notification and data are 4097 bytes, 1 more than the 4096 that FCM \
+         takes; the largest part is message with 4097"
     );
     notification.message = "".into();
     notification.extend = extend(&[("k", &"v".repeat(DATA_MAX))]);

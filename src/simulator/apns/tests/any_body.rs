@@ -54,7 +54,7 @@ fn planned(body: &str) -> Option<Plan> {
         as_gaurun: false,
         apps: Apps::default(),
         check_token: check_device_token,
-        content: Box::new(content_of(Site::default())),
+        content: Box::new(content_of(|_| Site::default())),
     };
     let batch = decode(&mut body.as_bytes().to_vec(), 10, Trailing::Ignored).ok()?;
     plan(

@@ -1,0 +1,113 @@
+//! What messages have in common, however they are said: begin and end, lifetime and size.
+
+use super::target;
+use super::text::whole_secs;
+use crate::moment::Moment;
+use crate::provider::shared::{self, Urgency};
+use crate::provider::{Fault, QUOTE_MAX};
+use crate::push::{Lifetime, Notification, TargetKind};
+use crate::texts;
+
+/// Largest sum of all data keys and values that FCM takes, in bytes. How exactly FCM counts is
+/// not published, so only what is over it by the plain texts alone is refused here.
+pub const DATA_MAX: usize = 4096;
+
+/// Longest `time_to_live`, in seconds: four weeks.
+pub const TIME_TO_LIVE_MAX: i64 = 2_419_200;
+
+/// The begin of a message, up to its target.
+pub(super) fn begin(kind: TargetKind) -> Vec<u8> {
+    format!("{{\"message\":{{\"{}\":\"", target::name(kind)).into_bytes()
+}
+
+/// Appends the end of a message, behind its last field.
+pub(super) fn end(out: &mut Vec<u8>, validate_only: bool) {
+    out.push(b'}');
+    if validate_only {
+        out.extend_from_slice(b",\"validate_only\":true");
+    }
+    out.push(b'}');
+}
+
+/// `android.priority` of how urgent a push is: Android knows two.
+pub(super) fn priority(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::High => "HIGH",
+        Urgency::Normal | Urgency::Low => "NORMAL",
+    }
+}
+
+/// That two fields say something else of the same.
+pub(super) fn beside(at: &str, by: &str) -> Fault {
+    Fault {
+        pointer: at.to_owned().into(),
+        error: format!("{at} stands beside {by}, which says something else"),
+    }
+}
+
+/// How long a notification lives, by the fields that both providers have and by Gaurun's.
+pub(super) fn lifetime(notification: &Notification, now: Moment) -> Result<Lifetime, Fault> {
+    let own = notification.time_to_live;
+    if !(0..=TIME_TO_LIVE_MAX).contains(&own) {
+        return Err(Fault {
+            pointer: "time_to_live".into(),
+            error: format!(
+                "time_to_live is {own}, and must be between 0 and {TIME_TO_LIVE_MAX} seconds"
+            ),
+        });
+    }
+    let lifetime = shared::lifetime(notification, own, now)?;
+    let (field, secs) = match lifetime {
+        Lifetime::Unsaid | Lifetime::Now => return Ok(lifetime),
+        Lifetime::Secs(secs) => ("ttl", i64::from(secs.get())),
+        Lifetime::Until(at) => {
+            let now = i64::try_from(now.unix.as_secs()).unwrap_or(i64::MAX);
+            ("expires_at", i64::from(at).saturating_sub(now))
+        }
+    };
+    if secs > TIME_TO_LIVE_MAX {
+        return Err(Fault {
+            pointer: field.into(),
+            error: format!(
+                "{field} is {secs} seconds ahead, and FCM keeps a message for at most \
+                 {TIME_TO_LIVE_MAX} (28 days)"
+            ),
+        });
+    }
+    Ok(lifetime)
+}
+
+/// The lifetime that a duration in Google's form says.
+pub(super) fn own_lifetime(at: &str, text: &str) -> Result<Lifetime, Fault> {
+    let max = TIME_TO_LIVE_MAX.cast_unsigned();
+    let secs = whole_secs(text).filter(|secs| {
+        let is_over = text.trim_end_matches('s').split('.').nth(1);
+        let is_over = is_over.is_some_and(|decimals| decimals.bytes().any(|digit| digit != b'0'));
+        *secs < max || (*secs == max && !is_over)
+    });
+    let secs = secs.ok_or_else(|| Fault {
+        pointer: at.to_owned().into(),
+        error: format!(
+            "{at} is {:?}, and must be between \"0s\" and \"{TIME_TO_LIVE_MAX}s\" (28 days)",
+            texts::first(text, QUOTE_MAX)
+        ),
+    })?;
+    Ok(Lifetime::secs(secs))
+}
+
+/// Refuses parts that are over the limit together.
+pub(super) fn check_size(parts: Vec<(String, usize)>) -> Result<(), Fault> {
+    let size: usize = parts.iter().map(|(_, len)| len).sum();
+    if size <= DATA_MAX {
+        return Ok(());
+    }
+    let largest = parts.into_iter().max_by_key(|(_, len)| *len);
+    let (pointer, len) = largest.unwrap_or_default();
+    let error = format!(
+        "the texts and keys of notification and data are {size} bytes, {} more than the {DATA_MAX} \
+         that FCM takes; the largest part is {pointer} with {len}",
+        size - DATA_MAX
+    );
+    let pointer = pointer.into();
+    Err(Fault { pointer, error })
+}

@@ -1,0 +1,92 @@
+//! A message that goes out as its caller gives it, its target put in: tomorrow's field needs no
+//! release.
+
+use super::common::{begin, beside, check_size, end, lifetime, own_lifetime};
+use super::target;
+use crate::moment::Moment;
+use crate::provider::said::SaidValue;
+use crate::provider::{Fault, Unused};
+use crate::push::{Content, Lifetime, Notification, TargetKind};
+
+/// A message as its caller gives it, with its target put in, and how long it lives.
+pub(super) fn as_given(
+    given: &SaidValue<'_>,
+    notification: &Notification,
+    kind: TargetKind,
+    now: Moment,
+    unused: &mut Unused,
+) -> Result<(Content, Lifetime), Fault> {
+    let mut message = None;
+    let mut validate_only = match SaidValue::of(&notification.native, "validate_only") {
+        Some(said) => said.flag()?,
+        None => false,
+    };
+    for (name, said) in given.members()? {
+        match &*name {
+            "message" => message = Some(said),
+            "validate_only" | "validateOnly" => validate_only |= said.flag()?,
+            _ => unused.note_part(said.at()),
+        }
+    }
+    let Some(message) = message else {
+        return Err(given.fault("has no message"));
+    };
+    let members = message.members()?;
+    if let Some(target) = target::NAMES
+        .iter()
+        .find_map(|(_, name)| members.get(*name))
+    {
+        let what = "is put in by Sterna: say the target beside fcm, in token, fid, topic or \
+                    condition";
+        return Err(target.fault(what));
+    }
+    let mut lifetime = lifetime(notification, now)?;
+    let mut parts = Vec::new();
+    measure(members.get("data"), &mut parts);
+    measure(members.get("notification"), &mut parts);
+    for name in ["android", "android_v2", "androidV2"] {
+        let Some(android) = members.get(name).filter(|said| said.is_object()) else {
+            continue;
+        };
+        let android = android.members()?;
+        measure(android.get("notification"), &mut parts);
+        let Some(ttl) = android.get("ttl").filter(|said| said.is_text()) else {
+            continue;
+        };
+        let own = own_lifetime(ttl.at(), &ttl.text()?)?;
+        if lifetime != Lifetime::Unsaid && lifetime != own {
+            return Err(beside(ttl.at(), "ttl"));
+        }
+        lifetime = own;
+    }
+    check_size(parts)?;
+    let mut out = begin(kind);
+    let target = u32::try_from(out.len()).unwrap_or(u32::MAX);
+    out.push(b'"');
+    if !members.is_empty() {
+        out.push(b',');
+    }
+    // An object was read.
+    let inside = message.json().strip_prefix('{');
+    let inside = inside.and_then(|inside| inside.strip_suffix('}'));
+    out.extend_from_slice(inside.unwrap_or_default().as_bytes());
+    end(&mut out, validate_only);
+    let content = Content::with_target(out, target);
+    let content = content.ok_or_else(|| Fault::of_all("the message is too long".to_owned()))?;
+    Ok((content, lifetime))
+}
+
+/// Adds the members of a part of a message, each with the bytes of its key and its text.
+fn measure(part: Option<&SaidValue<'_>>, parts: &mut Vec<(String, usize)>) {
+    let members = part
+        .and_then(|part| part.members().ok())
+        .unwrap_or_default();
+    for (name, said) in &members {
+        let text = if said.is_text() {
+            said.text().map_or(0, |text| text.len())
+        } else {
+            0
+        };
+        parts.push((said.at().to_string(), name.len() + text));
+    }
+}
