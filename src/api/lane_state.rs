@@ -30,6 +30,7 @@ pub(super) fn of(lane: &Lane) -> LaneState {
         shown.state = Sending::Unreachable;
         shown.since = Some(unreachable.since.unix_secs());
         shown.error = Some(unreachable.why.to_string());
+        shown.lack = Some(unreachable.lack);
     }
     shown
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::lane::Lack;
 use crate::push::LaneId;
 use crate::stats::{LaneFigures, Process};
 
@@ -76,6 +77,9 @@ pub struct LaneState {
     /// What that means, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What its provider cannot be reached for, if that is so.
+    #[serde(skip)]
+    pub lack: Option<Lack>,
     /// When the notification was accepted whose pushes have waited for longest, in seconds of Unix
     /// time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +136,7 @@ impl LaneState {
         push: None,
         seconds_left: None,
         error: None,
+        lack: None,
         waiting_since: None,
         oldest: None,
         failing_since: None,

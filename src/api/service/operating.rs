@@ -15,7 +15,7 @@ use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::Head;
 use crate::http1::query::{first_value, go_integer};
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
-use crate::lane::Lanes;
+use crate::lane::{Lack, Lanes};
 use crate::push::{LaneId, PushId};
 use crate::texts;
 
@@ -239,11 +239,18 @@ pub(super) fn healthy(
 /// Our limit: characters of a value of a query that a line shows.
 const SHOWN_MAX: usize = 64;
 
-/// A lane's state for whoever may ask for its health. They need not know of files and keys, which
-/// the sentence on a refused credential names, nor of what waits where it is on its way.
+/// A lane's state for whoever may ask for its health. They need not know of files, keys and servers
+/// of ours, which the sentences on a refused credential and on an access token name, nor of what
+/// waits where it is on its way.
 fn public(state: LaneState) -> LaneState {
     if state.state == Sending::Unreachable {
-        return state;
+        return match state.lack {
+            Some(Lack::AccessToken) => LaneState {
+                error: Some(NO_TOKEN.to_owned()),
+                ..state
+            },
+            _ => state,
+        };
     }
     LaneState {
         error: None,
@@ -252,6 +259,9 @@ fn public(state: LaneState) -> LaneState {
         ..state
     }
 }
+
+/// What whoever may ask for a lane's health is told of an access token that cannot be had.
+const NO_TOKEN: &str = "no access token can be had; /stat/app and the operator log say why";
 
 /// Why no place was found to have a push that is outstanding.
 const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not yet read back from \

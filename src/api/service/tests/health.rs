@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::lane_state;
 use crate::api::stat::{ByLane, LaneStat, LaneState, Sending, StatApp};
+use crate::lane::Lack;
 
 #[test]
 fn what_cannot_be_read_of_the_journal_is_told() {
@@ -121,7 +122,19 @@ fn a_lane_whose_provider_cannot_be_reached_says_why_and_takes_pushes() {
                 \"since\":1795000000,\"error\":\"connection refused\",\
                 \"waiting_since\":1794999999,\"oldest\":4700,\
                 \"failing_since\":1794999990}}}\n";
-    assert_eq!(healthy(&[(LaneId::IOS, unreachable)], None, None), body);
+    assert_eq!(
+        healthy(&[(LaneId::IOS, unreachable.clone())], None, None),
+        body
+    );
+    // What keeps a token away may name files and servers, which are no stranger's affair.
+    let tokenless = LaneState {
+        error: Some("the subject token's file /run/token cannot be read".to_owned()),
+        lack: Some(Lack::AccessToken),
+        ..unreachable
+    };
+    let told = "no access token can be had; /stat/app and the operator log say why";
+    let body = body.replace("connection refused", told);
+    assert_eq!(healthy(&[(LaneId::IOS, tokenless)], None, None), body);
 }
 
 #[test]
