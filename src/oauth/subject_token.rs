@@ -45,11 +45,14 @@ pub(super) enum SubjectTokenForm {
     Json { field: String },
 }
 
-/// Hides the header fields and the query, which may be secrets.
+/// Hides the header fields, the query and what is like a key, which may be secrets.
 impl fmt::Debug for SubjectPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::File(path) => {
+                let path = path.to_string_lossy();
+                f.debug_tuple("File").field(&pasted::shown(&path)).finish()
+            }
             Self::Url { shown, .. } => f.debug_tuple("Url").field(shown).finish(),
         }
     }
@@ -88,8 +91,13 @@ fn passing(text: String) -> ExchangeFailure {
 
 fn of_file(path: &Path, form: &SubjectTokenForm) -> Result<String, String> {
     let whence = format!("the subject token's file {}", path.display());
-    let file = regular::read(path, SUBJECT_TOKEN_MAX)
-        .map_err(|error| format!("{whence} cannot be read: {error}"))?;
+    let file =
+        regular::read(path, SUBJECT_TOKEN_MAX).map_err(|error| {
+            match pasted::why_no_path(&path.to_string_lossy(), path, Path::exists) {
+                Some(why) => format!("credential_source.file: {why}"),
+                None => format!("{whence} cannot be read: {error}"),
+            }
+        })?;
     let text = String::from_utf8_lossy(regular::without_mark(&file));
     token(&text, form).map_err(|what| format!("{whence}: {what}"))
 }

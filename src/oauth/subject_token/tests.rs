@@ -75,6 +75,22 @@ fn a_file_is_read_anew_each_time_and_what_is_wrong_with_it_may_pass() {
     std::fs::write(&path, "").unwrap();
     let empty = read(&source, &agent).unwrap_err();
     assert_eq!(empty.text, format!("{whence}: no token in it"));
+    let pasted = in_file(
+        Path::new("sk_live_4eC39HqLyjWDarjtT1zdp7dc"),
+        SubjectTokenForm::Text,
+    );
+    let told = [
+        read(&pasted, &agent).unwrap_err().text,
+        doubt(&pasted).unwrap(),
+        format!("{pasted:?}"),
+    ];
+    assert_eq!(
+        told[0],
+        format!("credential_source.file: {}", pasted::MAY_BE_KEY)
+    );
+    for text in told {
+        assert!(!text.contains("4eC39"), "{text}");
+    }
     let pipe = in_file(directory.path(), SubjectTokenForm::Text);
     assert!(read(&pipe, &agent).is_err(), "a directory");
 }
