@@ -3,7 +3,7 @@
 //!
 //! It speaks plain HTTP and is on the machine itself or next to it. That both sides say
 //! `Metadata-Flavor: Google` keeps requests from elsewhere out, and keeps us from taking another
-//! server's word.
+//! server's word for a token or a project.
 
 use serde_json::Value;
 
@@ -47,15 +47,21 @@ impl MetadataServer {
             let heard = self.get("project/project-id", agent)?;
             if heard.status != 200 {
                 let failure = answer::refusal(&METADATA, heard.status, &Value::Null);
-                return Err(heard.told(failure, clock));
+                return Err(heard.told(self.doubted(failure, &heard), clock));
             }
-            self.path.learn(heard.body.trim_ascii()).map_err(|error| {
+            let project = heard.body.trim_ascii();
+            self.path.learn(project).map_err(|error| {
                 ExchangeFailure::stopping(format!(
                     "{} names no project that there could be: {error}; set project_id beside \
                      metadata_server",
                     METADATA.name
                 ))
             })?;
+            let project = pasted::shown(project);
+            ::log::info!(
+                "oauth: pushes go to the project {project}, as {} says",
+                METADATA.name
+            );
         }
         // A machine that has access scopes of its own takes no notice of it.
         let scope = SCOPE.replace(':', "%3A").replace('/', "%2F");
@@ -63,7 +69,7 @@ impl MetadataServer {
         let heard = self.get(&token, agent)?;
         heard.note_time(clock);
         answer::judge(&METADATA, heard.status, heard.body.as_bytes())
-            .map_err(|failure| heard.told(failure, clock))
+            .map_err(|failure| heard.told(self.doubted(failure, &heard), clock))
     }
 
     fn get(&self, what: &str, agent: &ureq::Agent) -> Result<Heard, ExchangeFailure> {
@@ -74,7 +80,7 @@ impl MetadataServer {
         let url = format!("http://{}/computeMetadata/v1/{what}", self.host);
         let flavor = ("Metadata-Flavor".to_owned(), "Google".to_owned());
         let heard = call.get(&url, &[flavor])?;
-        if !heard.is_of_metadata_server {
+        if heard.status == 200 && !heard.is_of_metadata_server {
             return Err(ExchangeFailure::stopping(format!(
                 "what answers at {} is not Google's {}: it does not say Metadata-Flavor: Google",
                 pasted::shown(&self.host),
@@ -82,6 +88,22 @@ impl MetadataServer {
             )));
         }
         Ok(heard)
+    }
+
+    /// A refusal of one that does not say what it is: such as GKE's, whose metadata server leaves
+    /// that out where it refuses, so that the status decides, or another server's.
+    fn doubted(&self, failure: ExchangeFailure, heard: &Heard) -> ExchangeFailure {
+        if heard.is_of_metadata_server {
+            return failure;
+        }
+        let text = format!(
+            "{}; it does not say Metadata-Flavor: Google: unless this is GKE, look whether Google's \
+             {} is what answers at {}",
+            failure.text,
+            METADATA.source,
+            pasted::shown(&self.host)
+        );
+        ExchangeFailure { text, ..failure }
     }
 }
 

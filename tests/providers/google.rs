@@ -271,6 +271,15 @@ fn a_machine_of_googles_asks_its_metadata_server_for_token_and_project() {
 }
 
 #[test]
+    let told = format!(
+        "pushes go to the project {}, as the metadata server says",
+        project(&simulated)
+    );
+    assert!(
+        site.operator_log().contains(&told),
+        "{}",
+        site.operator_log()
+    );
 fn who_is_no_metadata_server_is_not_believed() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)

@@ -111,15 +111,53 @@ fn what_keeps_the_metadata_server_from_giving_a_token_is_told() {
             "no service account is attached to this machine (status 404)",
         ),
     ] {
-        let server = TokenEndpoint::start();
-        server.answer(status, fields, body);
-        let Err(failure) = asked(&server, &path) else {
-            panic!("{status} {body} is a token");
-        };
-        assert_eq!(failure.class, class, "{}", failure.text);
-        assert!(failure.text.contains(expected), "{}", failure.text);
-        for hidden in ["hunter2", "ya29"] {
-            assert!(!failure.text.contains(hidden), "{}", failure.text);
-        }
+        check_told(&path, (status, fields, body), class, expected);
+    }
+}
+
+/// Why an answer is no token, without what may be one.
+fn check_told(
+    path: &ProjectPath,
+    (status, fields, body): (&str, &str, &str),
+    class: Class,
+    expected: &str,
+) {
+    let server = TokenEndpoint::start();
+    server.answer(status, fields, body);
+    let Err(failure) = asked(&server, path) else {
+        panic!("{status} {body} is a token");
+    };
+    assert_eq!(failure.class, class, "{}", failure.text);
+    assert!(failure.text.contains(expected), "{}", failure.text);
+    for hidden in ["hunter2", "ya29"] {
+        assert!(!failure.text.contains(hidden), "{}", failure.text);
+    }
+}
+
+/// GKE's leaves the field out where it refuses.
+#[test]
+fn a_refusal_goes_by_its_status_whoever_it_is_of() {
+    let (known, unknown) = (ProjectPath::from("/p"), ProjectPath::default());
+    for (path, status, class, expected) in [
+        (
+            &known,
+            "503 Service Unavailable",
+            Class::Passing,
+            "no access token (status 503); it does not say Metadata-Flavor: Google",
+        ),
+        (
+            &unknown,
+            "429 Too Many Requests",
+            Class::Passing,
+            "no access token (status 429); it does not say Metadata-Flavor: Google",
+        ),
+        (
+            &known,
+            "404 Not Found",
+            Class::Stopping,
+            "no service account is attached to this machine (status 404); it does not say",
+        ),
+    ] {
+        check_told(path, (status, "", ""), class, expected);
     }
 }
