@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::rights::Right;
 use super::strangers::Stranger;
 use crate::count::{self, Seldom};
 use crate::moment;
@@ -10,7 +11,10 @@ use crate::moment;
 #[derive(Debug, Default)]
 pub struct TurnedAway {
     keyless: Mutex<Seldom>,
-    lacking: Mutex<Seldom>,
+    push: Mutex<Seldom>,
+    read: Mutex<Seldom>,
+    operate: Mutex<Seldom>,
+    of_apps: Mutex<Seldom>,
     pages: Mutex<Seldom>,
     misnamed: Mutex<Seldom>,
 }
@@ -20,9 +24,15 @@ impl TurnedAway {
     pub(super) fn note(&self, stranger: Stranger, peer: &dyn Fn() -> String) {
         let (strangers, which) = match stranger {
             Stranger::Keyless => (&self.keyless, "without a valid API key"),
-            Stranger::Lacking(_) | Stranger::OfApps => {
-                (&self.lacking, "whose API key lacks the right")
+            Stranger::Lacking(Right::Push) => (&self.push, "whose API key lacks the right push"),
+            Stranger::Lacking(Right::Read) => (&self.read, "whose API key lacks the right read"),
+            Stranger::Lacking(Right::Operate) => {
+                (&self.operate, "whose API key lacks the right operate")
             }
+            Stranger::OfApps => (
+                &self.of_apps,
+                "about all apps whose API key is for some alone",
+            ),
             Stranger::Page => (&self.pages, "of web pages of other origins"),
             Stranger::Name => (&self.misnamed, "with a Host that is not in core.hosts"),
         };
