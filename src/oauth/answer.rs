@@ -252,6 +252,12 @@ static STS_ROWS: &[ExchangeRow] = &[
     ),
     row(
         "invalid_grant",
+        "connecting to the given credential's issuer",
+        Class::Passing,
+        "Google cannot reach the identity provider, to check the subject token",
+    ),
+    row(
+        "invalid_grant",
         "audience",
         Class::Stopping,
         "the subject token was made for another audience",

@@ -226,6 +226,13 @@ const OTHERS: &[(&TokenServer, u16, &str, &str, Class)] = &[
         400,
         "invalid_grant",
         "Error connecting to the given credential's issuer.",
+        Class::Passing,
+    ),
+    (
+        &STS,
+        400,
+        "invalid_grant",
+        "The subject token is not valid.",
         Class::Stopping,
     ),
     (&STS, 400, "invalid_target", "", Class::Stopping),
