@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use ureq::typestate::{WithBody, WithoutBody};
 use ureq::{Agent, Body, RequestBuilder};
 
@@ -107,7 +108,7 @@ impl ServerCall<'_> {
             .map_err(unreachable)?;
         Ok(Heard {
             status,
-            body: pasted::without(&body, secrets),
+            body: without(&body, secrets),
             date,
             at,
             is_of_metadata_server: flavor.is_some_and(|it| it.eq_ignore_ascii_case("google")),
@@ -127,6 +128,29 @@ impl ServerCall<'_> {
             ureq::Error::Io(error) => format!("{whom}: {error}"),
             error => format!("{whom}: {error}"),
         }
+    }
+}
+
+/// An answer without the secrets that were sent: in JSON they may be spelled in other ways.
+fn without(body: &[u8], secrets: &[&str]) -> String {
+    if secrets.is_empty() {
+        return pasted::without(body, secrets);
+    }
+    let mut json: Option<Value> = serde_json::from_slice(body).ok();
+    if let Some(json) = &mut json {
+        hide(json, secrets);
+    }
+    let read = json.map(|json| json.to_string());
+    pasted::without(read.as_deref().map_or(body, str::as_bytes), secrets)
+}
+
+/// Takes secrets out of all texts of a value; of names none is quoted.
+fn hide(value: &mut Value, secrets: &[&str]) {
+    match value {
+        Value::String(text) => *text = pasted::without(text.as_bytes(), secrets),
+        Value::Array(values) => values.iter_mut().for_each(|value| hide(value, secrets)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| hide(value, secrets)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -160,6 +184,17 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_answer_repeats_a_secret_however_json_spells_it() {
+        let secret = "c2VjcmV0LXRva2Vu=";
+        let body = r#"{"error":{"message":["bad c2VjcmV0LXRva2Vu\u003d"],"code":400}}"#;
+        let heard = without(body.as_bytes(), &[secret]);
+        let expected = r#"{"error":{"code":400,"message":["bad (not shown)"]}}"#;
+        assert_eq!(heard, expected);
+        let heard = without(format!("<p>{secret}</p>").as_bytes(), &[secret]);
+        assert_eq!(heard, "<p>(not shown)</p>");
+    }
 
     #[test]
     fn a_server_that_does_not_answer_is_told_in_words_for_an_operator() {
