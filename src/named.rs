@@ -335,6 +335,14 @@ fn google_credential(
     };
     check_project_id(&project)
         .map_err(|error| vec![Finding::of_key(&format!("{section}.project_id"), error)])?;
+    if matches!(credential, GoogleCredential::ServiceAccount(_)) && !hosts.is_empty() {
+        let text = "ignored: service_account_path is a service account's key, which names no hosts; \
+                    remove it";
+        doubts.push(Finding::of_key(
+            &format!("{section}.credential_hosts"),
+            text,
+        ));
+    }
     doubts.extend(credential.doubt().map(|text| Finding::at(key, path, text)));
     let path = path_of(&project);
     Ok((credential, Some(project), path))

@@ -240,6 +240,14 @@ fn a_file_that_would_send_tokens_elsewhere_is_refused_before_anything_is_sent() 
     let output = site.run(&[]);
     assert_eq!(output.status.code(), Some(78));
     assert_eq!(simulated.counts().access_tokens, 0);
+    // A service account's key names no hosts: who allows some has another file in mind.
+    let own =
+        Site::simulated(&simulated.simulator).with("android.credential_hosts", r#"["127.0.0.1"]"#);
+    let (is_fine, told) = check(&own, &[], &[]);
+    assert!(
+        is_fine && told.contains("ignored: service_account_path is a service account's key"),
+        "{told}"
+    );
     // A workload's file has no project.
     let site = federated(&simulated, &[]).without("android.project_id");
     let (is_fine, told) = check(&site, &[], &[]);
@@ -263,14 +271,6 @@ fn a_machine_of_googles_asks_its_metadata_server_for_token_and_project() {
     let accepted = [push(&daemon, 1)];
     let notes = || simulated.notes();
     wait_until("the push", || !notes().is_empty());
-    check_arrived(&simulated, &site, daemon, &accepted);
-    // Its word for the project holds where there is no other.
-    let site = site.with_text("android.project_id", "another-project");
-    let (is_fine, told) = check(&site, &environment, &["--online"]);
-    assert!(!is_fine && told.contains("IAM_PERMISSION_DENIED"), "{told}");
-}
-
-#[test]
     let told = format!(
         "pushes go to the project {}, as the metadata server says",
         project(&simulated)
@@ -280,6 +280,14 @@ fn a_machine_of_googles_asks_its_metadata_server_for_token_and_project() {
         "{}",
         site.operator_log()
     );
+    check_arrived(&simulated, &site, daemon, &accepted);
+    // Its word for the project holds where there is no other.
+    let site = site.with_text("android.project_id", "another-project");
+    let (is_fine, told) = check(&site, &environment, &["--online"]);
+    assert!(!is_fine && told.contains("IAM_PERMISSION_DENIED"), "{told}");
+}
+
+#[test]
 fn who_is_no_metadata_server_is_not_believed() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator)

@@ -135,7 +135,8 @@ fn metadata_server(document: &mut Document<'_>, environment: &Environment) -> Fc
         .and_then(|name| name.strip_suffix(']'));
     let is_six = bracketed.is_some_and(|name| name.parse::<Ipv6Addr>().is_ok());
     let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
-    if !(is_six || is_host_name(name)) || !port.is_none_or(is_port) {
+    let is_good = (is_six || is_host_name(name)) && port.is_none_or(is_port);
+    if !is_good && document.needs_credentials() {
         document.refuse_whole(format!(
             "{METADATA_VARIABLE} is neither a host nor host:port"
         ));

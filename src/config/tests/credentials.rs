@@ -223,6 +223,13 @@ fn a_machine_of_googles_needs_no_file() {
             "{wrong}"
         );
     }
+    // Who sends nothing has no use for it.
+    let environment = Environment {
+        metadata_host: Some("http://x".to_owned()),
+        ..environment().without_credentials()
+    };
+    let text = "[ios]\nenabled = false\n[android]\nmetadata_server = true\n";
+    assert!(Config::parse("f", text, Overrides::default(), &environment).is_ok());
     let error = host_of("service_account_path = \"account.json\"", None).unwrap_err();
     let expected =
         "android.metadata_server = true: only one of credential file and metadata server";
