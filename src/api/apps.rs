@@ -10,7 +10,7 @@ use crate::push::{ApnsEnvironment, DEFAULT_APP_NAME, LaneId, Native, Provider};
 /// The lanes that callers can name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Apps {
-    /// By app and provider, those of each in the order of the configuration.
+    /// By app and provider, that of its first environment before the others.
     lanes: BTreeMap<(&'static str, Provider), Vec<OfApp>>,
     /// Whether a notification without an app goes nowhere, since the default one is not in use.
     needs_app: bool,
@@ -26,8 +26,8 @@ struct OfApp {
 }
 
 impl Apps {
-    /// Those lanes, each with whether it is enabled and with its environment if it has one. The
-    /// first of an app to a provider comes before its others.
+    /// Those lanes, each with whether it is enabled and with its environment if it has one, in
+    /// whatever order.
     pub fn of(lanes: impl IntoIterator<Item = (LaneId, bool, Option<ApnsEnvironment>)>) -> Self {
         let mut apps = Self::default();
         for (lane, is_enabled, environment) in lanes {
@@ -37,6 +37,11 @@ impl Apps {
                 environment,
                 is_enabled,
             });
+        }
+        // Lanes are numbered as they are first named, perhaps by an old journal; that of an app's
+        // first environment has no environment in its name.
+        for lanes in apps.lanes.values_mut() {
+            lanes.sort_by_key(|it| it.lane.environment().is_some());
         }
         let is_used = |app: &str| {
             let mut lanes = apps.lanes.iter().filter(|((of, _), _)| *of == app);
@@ -215,8 +220,9 @@ mod tests {
             (LaneId::IOS, true, Some(Sandbox)),
             (LaneId::ANDROID, true, None),
             (lane("news/android"), true, None),
-            (lane("shop/ios"), true, Some(Production)),
+            // As an old journal may have named them.
             (lane("shop/ios/sandbox"), true, Some(Sandbox)),
+            (lane("shop/ios"), true, Some(Production)),
             (lane("shop/android"), false, None),
         ])
     }
