@@ -7,6 +7,7 @@
 mod answer;
 mod apps;
 pub mod content;
+mod gorush;
 pub mod idempotency;
 pub mod ids;
 pub mod ignored;

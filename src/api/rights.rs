@@ -43,7 +43,7 @@ impl Right {
     /// The right that a request needs; `None` for what any key is good for, if one is asked for.
     pub fn needed(route: &Route, method: &str) -> Option<Self> {
         match route {
-            Route::Push => Some(Self::Push),
+            Route::Push | Route::GorushPush => Some(Self::Push),
             Route::PushState(_) if method == "DELETE" => Some(Self::Operate),
             Route::PushState(_)
             | Route::StatApp

@@ -10,6 +10,8 @@ use crate::push::PushId;
 pub enum Route {
     /// `/push`.
     Push,
+    /// `/api/push`, as gorush's callers post it.
+    GorushPush,
     /// `/push/{id}`, if that is the number of a push.
     PushState(Option<PushId>),
     /// `/stat/app`.
@@ -72,6 +74,7 @@ impl Route {
         }
         let route = match clean.as_str() {
             "/push" => Self::Push,
+            "/api/push" => Self::GorushPush,
             "/stat/app" => Self::StatApp,
             "/stat/go" => Self::StatGo,
             "/stat/runtime" => Self::StatRuntime,
@@ -179,6 +182,8 @@ mod tests {
         for (target, route) in [
             ("/push", Route::Push),
             ("/push?x=1", Route::Push),
+            ("/api/push", Route::GorushPush),
+            ("/api/push/", Route::Unknown),
             ("/%70ush", Route::Push),
             ("http://sterna.example:1056/push", Route::Push),
             ("/stat/app", Route::StatApp),

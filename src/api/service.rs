@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::answer::PushReply;
+use super::gorush;
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
 use super::ignored::{Ignored, Told};
@@ -103,7 +104,7 @@ impl Handler for Service {
             self.turned_away.note(stranger, peer);
             return Err(stranger.refusal());
         }
-        if route == Route::Push {
+        if matches!(route, Route::Push | Route::GorushPush) {
             let keyless = Keyless::of(head, terms.keys.as_ref());
             self.lines.request(&keyless.head(head));
             if let Some(coding) = head.coding
@@ -118,20 +119,24 @@ impl Handler for Service {
     }
 
     fn answer_bytes(&self, head: &Head, most_body: usize) -> usize {
-        if Route::of(&head.target).0 != Route::Push {
-            return 0;
-        }
+        let of_entries = match Route::of(&head.target).0 {
+            Route::Push => 0,
+            Route::GorushPush => gorush::ENTRIES_MAX,
+            _ => return 0,
+        };
         let body = usize::try_from(head.content_length()).unwrap_or(most_body);
-        PushReply::bytes_max(self.terms.get().rules.notification_max, body)
+        let most = self.terms.get().rules.notification_max;
+        PushReply::bytes_max(most, body).saturating_add(of_entries)
     }
 
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply {
         let (route, query) = Route::of(&head.target);
         match route {
-            Route::Push if phase != Phase::Serving => {
+            Route::Push | Route::GorushPush if phase != Phase::Serving => {
                 Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS)
             }
             Route::Push => self.push(head, body, more),
+            Route::GorushPush => self.gorush_push(head, body),
             Route::PushState(id) => self.push_state(head, id),
             Route::StatApp => {
                 let body = stat::app(&self.stat_app(&self.rights(head)));
@@ -253,6 +258,30 @@ impl Service {
             Seen::InProgress => busy(409, IN_PROGRESS),
             Seen::Full(full) => keys_full(full),
         }
+    }
+
+    /// `POST /api/push`: the same, in gorush's words.
+    fn gorush_push(&self, head: &Head, body: &[u8]) -> Reply {
+        let terms = self.terms.get();
+        let translated = {
+            let _turn = self.turnstile.enter(body.len());
+            match head.content_length() {
+                0 => Ok(Vec::new()),
+                _ => gorush::translated(body, terms.rules.notification_max),
+            }
+        };
+        let mut translated = match translated {
+            Ok(translated) => translated,
+            Err(error) => {
+                let keyless = Keyless::of(head, terms.keys.as_ref());
+                let mistake = Mistake::in_body(body, &error, &keyless);
+                self.tell_mistake(&mistake, &keyless, head.id());
+                return gorush::malformed(&mistake.answer);
+            }
+        };
+        // Few rejected parts are listed, each with more beside it.
+        let reply = self.push(head, &mut translated, &mut |_| false);
+        gorush::answer(reply, &translated)
     }
 
     /// Takes what is fine of a body.

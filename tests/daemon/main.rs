@@ -17,6 +17,7 @@ mod documents;
 mod front;
 #[path = "../gaurun_contract/mod.rs"]
 mod gaurun_contract;
+mod gorush;
 mod journal;
 mod lanes;
 mod life;
