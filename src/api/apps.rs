@@ -61,7 +61,8 @@ impl Apps {
 
     /// The lane to that provider that a notification names by `app` and `environment`, which are
     /// taken from its fields: the default app's if it names none, in the app's first environment if
-    /// it names none.
+    /// it names none. Where `as_gaurun` there is no other lane to name, they are fields like any
+    /// that Gaurun did not know, and stay where they are.
     ///
     /// # Errors
     ///
@@ -71,8 +72,10 @@ impl Apps {
         provider: Provider,
         native: &mut Native,
         rights: &Rights,
+        as_gaurun: bool,
     ) -> Result<LaneId, NoLane> {
-        if native.is_empty() && !self.needs_app && rights.reach("") {
+        let names_none = native.is_empty() || as_gaurun && self.is_gauruns();
+        if names_none && !self.needs_app && rights.reach("") {
             return Ok(LaneId::of_default(provider));
         }
         let app = text(native, APP)?;
@@ -97,6 +100,12 @@ impl Apps {
             native.remove(ENVIRONMENT);
         }
         Ok(lane)
+    }
+
+    /// Whether there is one app, in one environment, as Gaurun had it.
+    fn is_gauruns(&self) -> bool {
+        let mut lanes = self.lanes.iter();
+        lanes.all(|((app, _), lanes)| app.is_empty() && lanes.len() == 1)
     }
 
     fn lane(

@@ -242,8 +242,11 @@ impl Planning<'_> {
     /// The lane that a notification names, if the caller's key is for its app.
     fn lane_of(&self, asked: &mut Asked) -> Result<LaneId, NotPushed> {
         let lane = LaneId::of_platform(asked.platform.0).ok_or(INVALID_PLATFORM)?;
-        let (provider, apps) = (lane.provider(), &self.rules.apps);
-        Ok(apps.lane_of(provider, &mut asked.native, &self.rights)?)
+        let (provider, rules) = (lane.provider(), self.rules);
+        let named = rules
+            .apps
+            .lane_of(provider, &mut asked.native, &self.rights, rules.as_gaurun);
+        Ok(named?)
     }
 }
 
