@@ -178,6 +178,9 @@ impl Config {
             }
         }
         document.enter(None);
+        if environment.google_application_credentials.is_some() {
+            warn_of_left_out(&mut document);
+        }
         let journal = sections::JOURNAL.take(&mut document, &surroundings);
         let log = sections::LOG.take(&mut document, &surroundings);
         if !lanes.is_any_enabled {
@@ -202,6 +205,21 @@ impl Config {
             problems,
             warnings,
         }
+    }
+}
+
+/// Warns where a file's first app has ended what the environment alone had begun: pushes of the
+/// default app to Android, without a section.
+fn warn_of_left_out(document: &mut Document<'_>) {
+    let [ios, android] = sections::LANES.map(|keys| &keys.enabled);
+    let is_used = document.has_section_of(ios) && document.is_enabled(ios);
+    if is_used && !document.means(android.section) {
+        document.warn(
+            android,
+            "false, although GOOGLE_APPLICATION_CREDENTIALS is there: beside [apps.*] a section of \
+             the default app has to be written; write [android], with enabled = false if that is \
+             meant",
+        );
     }
 }
 

@@ -83,6 +83,34 @@ fn beside_apps_a_section_of_the_default_app_that_is_not_there_is_not_in_use() {
 }
 
 #[test]
+fn an_android_section_that_an_app_ends_is_missed_where_there_is_a_credential_for_it() {
+    let warnings = |text: &str| -> Vec<String> {
+        let environment = Environment {
+            google_application_credentials: Some("/env.json".into()),
+            ..environment()
+        };
+        let parsed = Config::parse("f", text, Overrides::default(), &environment);
+        parsed.unwrap().1.iter().map(ToString::to_string).collect()
+    };
+    let told = warnings(&format!("{IOS}{SHOP}"));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("android.enabled: false, although GOOGLE_APPLICATION_CREDENTIALS"),
+        "{told:?}"
+    );
+    // It is not left out, or it is said, or nobody misses it.
+    for text in [
+        IOS.to_owned(),
+        format!("{IOS}[android]\n{SHOP}"),
+        format!("{IOS}[android]\nenabled = false\n{SHOP}"),
+        format!("[ios]\nenabled = false\n{SHOP}"),
+        format!("{SHOP}[apps.shop.android]\n"),
+    ] {
+        assert_eq!(warnings(&text), [""; 0], "{text}");
+    }
+}
+
+#[test]
 fn what_is_wrong_in_an_app_is_told_where_it_stands() {
     for (lines, expected) in [
         (
