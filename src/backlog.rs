@@ -192,11 +192,11 @@ impl Backlog {
         self.has_uncounted.store(true, Ordering::Relaxed);
     }
 
-    /// Has everything of a lane claimed anew that is outstanding; nobody may have any of it in
-    /// hand. False if the journal is not written any more.
-    fn claim_again(&self, lane: LaneId) -> bool {
+    /// Has everything of lanes claimed anew that is outstanding; nobody may have any of it in hand.
+    /// False if the journal is not written any more.
+    fn claim_again(&self, lanes: &[LaneId]) -> bool {
         let journal = self.journal();
-        journal.is_none_or(|journal| journal.feed_again(lane).is_ok())
+        journal.is_none_or(|journal| journal.feed_again(lanes).is_ok())
     }
 
     /// Shows pushes of one lane that are not claimed, from an id on and at most `max_pushes`, and

@@ -361,17 +361,19 @@ impl Journal {
         self.catalogue.feed(lane, max_pushes, moment::now())
     }
 
-    /// Has everything of a lane fed anew that is outstanding once what was settled and left before
+    /// Has everything of lanes fed anew that is outstanding once what was settled and left before
     /// this call is written. Nobody may have any of it in hand.
     ///
     /// # Errors
     ///
     /// When the journal is not written any more: nothing is fed anew.
-    pub fn feed_again(&self, lane: LaneId) -> Result<(), Refused> {
+    pub fn feed_again(&self, lanes: &[LaneId]) -> Result<(), Refused> {
         self.settle_at_once([])?;
         let mut catalogue = self.catalogue.lock();
-        catalogue.unread.forget(lane);
-        catalogue.index.start_feeding(Some(lane));
+        for lane in lanes {
+            catalogue.unread.forget(*lane);
+        }
+        catalogue.index.start_feeding(Some(lanes));
         drop(catalogue);
         // They count among those that are not fed: lanes leave pushes only when they end.
         self.inbox.lock().left_behind = 0;

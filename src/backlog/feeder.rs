@@ -49,13 +49,13 @@ pub struct Feeder {
 enum Word {
     /// A lane is served from now on.
     Serve(Arc<Lane>, Settler),
-    /// A lane is not served any more. Dropped when nothing more is done with its pushes.
+    /// Lanes are not served any more. Dropped when nothing more is done with their pushes.
     Leave(
-        LaneId,
+        Vec<LaneId>,
         #[expect(dead_code, reason = "it tells by its end")] Sender<()>,
     ),
-    /// What a lane had that has left is fed anew; whether that is so.
-    Again(LaneId, Sender<bool>),
+    /// What lanes had that have left is fed anew; whether that is so.
+    Again(Vec<LaneId>, Sender<bool>),
     /// These are looked after.
     Keep(Absent),
     /// By what pushes expire whose lane is not served.
@@ -151,20 +151,20 @@ impl Feeder {
         self.tell(Word::Serve(lane, running.settler()));
     }
 
-    /// Feeds a lane no more; returns when it does not, or the time is over.
-    pub fn leave(&self, lane: LaneId, within: Duration) {
+    /// Feeds lanes no more; returns when it does not, or the time is over.
+    pub fn leave(&self, lanes: &[LaneId], within: Duration) {
         let (told, heard) = crossbeam_channel::bounded::<()>(0);
-        self.tell(Word::Leave(lane, told));
+        self.tell(Word::Leave(lanes.to_vec(), told));
         let _heard = moment::receive_within(&heard, within).is_ok();
     }
 
-    /// Counts as not fed what a lane had that has left, and whose threads have ended; false if the
+    /// Counts as not fed what lanes had that have left, and whose threads have ended; false if the
     /// logs or the journal are not written, `None` if it comes to that after this time only.
     ///
-    /// Here, since nobody but the feeder knows that it feeds the lane no more.
-    pub fn feed_again(&self, lane: LaneId, within: Duration) -> Option<bool> {
+    /// Here, since nobody but the feeder knows that it feeds the lanes no more.
+    pub fn feed_again(&self, lanes: &[LaneId], within: Duration) -> Option<bool> {
         let (told, heard) = crossbeam_channel::bounded(1);
-        self.tell(Word::Again(lane, told));
+        self.tell(Word::Again(lanes.to_vec(), told));
         moment::receive_within(&heard, within).ok()
     }
 
@@ -236,14 +236,14 @@ impl Feeding {
                     && self.backlog.settle_at_once([]).is_ok();
                 self.lanes.push(FedLane::new(lane, settler));
             }
-            Word::Leave(id, _) => self.lanes.retain(|fed| fed.lane.id() != id),
-            Word::Again(id, told) => {
+            Word::Leave(ids, _) => self.lanes.retain(|fed| !ids.contains(&fed.lane.id())),
+            Word::Again(ids, told) => {
                 // What has ended and is not settled there yet would be sent again.
                 let is_done =
-                    self.register.await_all(LINES_KEPT_WITHIN) && self.backlog.claim_again(id);
+                    self.register.await_all(LINES_KEPT_WITHIN) && self.backlog.claim_again(&ids);
                 let absent = self.absent.iter_mut();
                 absent
-                    .filter(|absent| absent.id() == id)
+                    .filter(|absent| ids.contains(&absent.id()))
                     .for_each(Absent::look_again);
                 let _waits = told.send(is_done).is_ok();
             }

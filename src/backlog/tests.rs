@@ -4,6 +4,7 @@ use crate::delivery::fixture::idle_lane;
 use crate::delivery::outcome::Settlement;
 use crate::delivery::reasons::PURGED;
 use crate::delivery::register::{Marks, Remembered};
+use crate::delivery::running_lane;
 use crate::journal::fixture::{Loss, MemoryFiles};
 use crate::lane::Lanes;
 use crate::live::Live;
@@ -172,8 +173,8 @@ fn a_purge_means_what_a_lane_that_is_put_away_has_still_to_leave_here() {
     assert_eq!(backlog.unclaimed(lane), 0, "they are on their way");
     // The name of pushes whose caller gave them none.
     assert_eq!(whereabouts.purge("", None).unwrap().pushes, 0);
-    running.end();
-    assert!(backlog.claim_again(lane));
+    running_lane::end_all(std::iter::once(&running));
+    assert!(backlog.claim_again(&[lane]));
     lanes.set(Lanes::of([lane]));
     assert_eq!(backlog.unclaimed(lane), 1);
     assert!(backlog.called_off.lock().has(&push(now)));

@@ -9,33 +9,37 @@ use std::time::Duration;
 
 use ::log::Level;
 
+use super::Daemon;
 use super::ending::{ANSWERS_WITHIN, await_answers};
 use super::lane_making::{self, limits};
-use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::backlog::Absent;
 use crate::config::Config;
 use crate::count;
-use crate::delivery::running_lane::RunningLane;
+use crate::delivery::running_lane::{self, RunningLane};
 use crate::moment;
+use crate::push::LaneId;
 
-/// Our limit: how long the feeder may take to let go of a lane.
+/// What the daemon does meanwhile, for who looks after it.
+const RELOADING: &str = "reloading";
+
+/// Our limit: how long the feeder may take to let go of lanes.
 const FEEDER_LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
-/// Our limit: how long requests that have looked at the lanes before may take to let go of one.
+/// Our limit: how long requests that have looked at the lanes before may take to let go of those.
 const REQUESTS_LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Our limit: how long the feeder may take to count a lane's pushes anew, which waits for the
-/// push log first.
+/// Our limit: how long the feeder may take to count lanes' pushes anew, which waits for the push
+/// log first.
 const FED_AGAIN_WITHIN: Duration = Duration::from_secs(4);
 
 impl Daemon {
-    /// Has the lanes served that are new, and those no more that `config` disables; says what
-    /// becomes of the pushes of each.
+    /// Has the lanes served that are new, and those no more that `config` disables, which are to be
+    /// put away; says what becomes of the pushes of those that are new.
     pub(super) fn turn_lanes(
         &mut self,
         config: &Config,
         new: Vec<Arc<RunningLane>>,
-    ) -> Vec<(Level, String)> {
+    ) -> (Vec<Arc<RunningLane>>, Vec<(Level, String)>) {
         let lanes = self.lanes.get();
         let (keeps, mut told) = (self.backlog.keeps(), Vec::new());
         let is_gone = |running: &&Arc<RunningLane>| {
@@ -68,57 +72,94 @@ impl Daemon {
                 }
             }
         }
-        drop(lanes);
-        for running in &gone {
-            told.extend(if keeps {
-                self.put_away(running, config)
-            } else {
-                finishes(running, lane_making::lack(config, running.id()))
-            });
-        }
-        told
+        (gone, told)
     }
 
-    /// Leaves to the journal what a lane has that is served no more.
-    fn put_away(&mut self, running: &Arc<RunningLane>, config: &Config) -> Option<(Level, String)> {
-        let id = running.id();
-        if let Some(feeder) = &self.feeder {
-            feeder.leave(id, FEEDER_LEAVES_WITHIN);
+    /// Has lanes that are served no more leave to the journal what they have, or without one send
+    /// it first; says what becomes of the pushes of each.
+    pub(super) fn let_go(
+        &mut self,
+        gone: &[Arc<RunningLane>],
+        config: &Config,
+    ) -> Vec<(Level, String)> {
+        if gone.is_empty() {
+            return Vec::new();
         }
-        await_answers(&[Arc::clone(running)], ANSWERS_WITHIN, || {
-            std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+        if self.backlog.keeps() {
+            return self.put_away(gone, config);
+        }
+        let finishes = |it: &Arc<RunningLane>| finishes(it, lane_making::lack(config, it.id()));
+        gone.iter().filter_map(finishes).collect()
+    }
+
+    /// Leaves to the journal what lanes have that are served no more. Each wait is one for all of
+    /// them, so that many take no longer than one.
+    fn put_away(&mut self, gone: &[Arc<RunningLane>], config: &Config) -> Vec<(Level, String)> {
+        let ids: Vec<_> = gone.iter().map(|running| running.id()).collect();
+        if let Some(feeder) = &self.feeder {
+            feeder.leave(&ids, FEEDER_LEAVES_WITHIN);
+        }
+        await_answers(gone, ANSWERS_WITHIN, || {
+            self.wait_a_little(RELOADING);
             false
         });
         // What they bring is counted with the rest; the caller has the lane too, and so has the
         // registry: who purges has to know of it until its pushes count as those of the backlog.
-        let is_held = || Arc::strong_count(running) > 2;
+        let is_held = |running: &Arc<RunningLane>| Arc::strong_count(running) > 2;
         let began = moment::now();
-        while is_held() && moment::since(began) < REQUESTS_LEAVE_WITHIN {
-            std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+        while gone.iter().any(is_held) && moment::since(began) < REQUESTS_LEAVE_WITHIN {
+            self.wait_a_little(RELOADING);
         }
-        let is_held = is_held();
-        running.lane.stop();
-        running.end();
+        let held: Vec<_> = gone
+            .iter()
+            .filter(|it| is_held(it))
+            .map(Arc::clone)
+            .collect();
+        running_lane::end_all(gone.iter());
+        self.wait_a_little(RELOADING);
         // The registry has them no more.
-        for heartbeat in running.threads.heartbeats() {
-            self.supervision
-                .watch(format!("{id} connection"), heartbeat);
+        for running in gone {
+            let class = format!("{} connection", running.id());
+            for heartbeat in running.threads.heartbeats() {
+                self.supervision.watch(class.clone(), heartbeat);
+            }
         }
-        if is_held {
-            self.held.push(Arc::clone(running));
-        }
-        let feeder = self.feeder.as_ref().filter(|_| running.has_ended());
-        let stay = feeder.map_or(Some(false), |feeder| {
-            feeder.feed_again(id, FED_AGAIN_WITHIN)
+        self.held.extend(held);
+        let ended = gone.iter().filter(|running| running.has_ended());
+        let ended: Vec<_> = ended.map(|running| running.id()).collect();
+        let feeder = self.feeder.as_ref().filter(|_| !ended.is_empty());
+        let fed = feeder.map_or(Some(false), |feeder| {
+            feeder.feed_again(&ended, FED_AGAIN_WITHIN)
         });
-        if stay != Some(true) {
-            self.backlog.leave_uncounted();
-        }
         let lanes = self.lanes.get();
         let mut turned = lanes.as_ref().clone();
-        turned.forget_finished(|leaving| !Arc::ptr_eq(leaving, running));
+        turned.forget_finished(|leaving| !gone.iter().any(|it| Arc::ptr_eq(leaving, it)));
         self.lanes.set(turned);
-        let (known, lack) = ((id, lanes.stats(id)), lane_making::lack(config, id));
+        let mut told = Vec::new();
+        for id in ids {
+            let stay = if ended.contains(&id) {
+                fed
+            } else {
+                Some(false)
+            };
+            if stay != Some(true) {
+                self.backlog.leave_uncounted();
+            }
+            told.extend(self.look_after(id, stay, config));
+        }
+        told
+    }
+
+    /// Has the feeder look after the pushes of a lane that was put away, and says what becomes of
+    /// them; `stay` is whether they count as those of the journal, if that is known.
+    fn look_after(
+        &self,
+        id: LaneId,
+        stay: Option<bool>,
+        config: &Config,
+    ) -> Option<(Level, String)> {
+        let lack = lane_making::lack(config, id);
+        let known = (id, self.lanes.get().stats(id));
         let absent = Absent::new(known, limits(config, id), &self.logs, &self.register);
         let absent = absent.lacking(lack);
         let told = match stay {
@@ -165,7 +206,7 @@ impl Daemon {
             // What is served again is in its lane's hands, and would be sent twice.
             let feeder = self.feeder.as_ref().filter(|_| lanes.get(id).is_none());
             let again = feeder.filter(|_| running.has_ended());
-            if again.and_then(|feeder| feeder.feed_again(id, FED_AGAIN_WITHIN)) != Some(true) {
+            if again.and_then(|feeder| feeder.feed_again(&[id], FED_AGAIN_WITHIN)) != Some(true) {
                 let late = count::of(late as u64, "push", "pushes");
                 ::log::warn!(
                     "{id}: {late} accepted while it was being disabled may wait in the journal \

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::{DRAIN_LOOKS_EVERY, Daemon};
 use crate::backlog::Closed;
 use crate::count;
-use crate::delivery::running_lane::RunningLane;
+use crate::delivery::running_lane::{self, RunningLane};
 use crate::lane::Wish;
 use crate::log::OPENED_WITHIN;
 use crate::moment;
@@ -77,7 +77,7 @@ impl Daemon {
         if self.backlog.is_kept() {
             let serving: Vec<_> = lanes.serving().map(Arc::clone).collect();
             await_answers(&serving, ANSWERS_WITHIN, || {
-                std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+                self.wait_a_little("ending");
                 false
             });
         }
@@ -87,14 +87,9 @@ impl Daemon {
             feeder.stop();
             feeder.end();
         }
-        for running in lanes.serving() {
-            running.lane.stop();
-        }
-        let left = lanes.serving().map(|running| running.end()).sum();
         // What came to others after they were put away has not been sent either.
-        for running in &self.held {
-            running.end();
-        }
+        let left = running_lane::end_all(lanes.serving());
+        running_lane::end_all(self.held.iter());
         let (left, stays, logs_close_within) = if self.backlog.keeps() {
             let (stays, within) = self.close_backlog();
             (0, stays, within)
@@ -156,6 +151,13 @@ impl Daemon {
             }
         }
         true
+    }
+
+    /// Pauses in a wait in which whoever looks after the daemon is to hear of it.
+    pub(super) fn wait_a_little(&self, doing: &str) {
+        std::thread::park_timeout(DRAIN_LOOKS_EVERY);
+        let lanes = self.lanes.get();
+        self.supervision.report(doing, &lanes, &self.logs);
     }
 
     /// Closes the backlog over what is left, and says whether anything is. Nothing is left that is
@@ -231,12 +233,12 @@ pub(super) fn await_answers(
     for running in lanes {
         running.lane.fall_quiet();
     }
+    // They notice at the same time, however many they are.
+    let by = moment::now() + QUIET_WITHIN;
     for running in lanes {
+        let within = by.saturating_duration_since(moment::now());
         // Whoever answers has begun a round since, in which it has seen that it is to be quiet.
-        let _noticed = running
-            .lane
-            .ask(PushId(0), Wish::Find, QUIET_WITHIN)
-            .is_ok();
+        let _noticed = running.lane.ask(PushId(0), Wish::Find, within).is_ok();
     }
     let started = moment::now();
     let in_flight = || {

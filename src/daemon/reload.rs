@@ -205,17 +205,20 @@ impl Daemon {
         }
         let mut told: Vec<(Level, String)> = changes.iter().map(told_of).collect();
         told.extend(self.turn_named_files(named_files, &terms));
-        told.extend(self.turn_routes(routes));
         told.extend(self.turn_limits(&in_force, &new));
         let max_connections = self.config.core.max_connections;
         if in_force.core.max_connections != max_connections {
             let warning = too_many_connections(&in_force);
             told.extend(warning.map(|warning| (Level::Warn, warning)));
         }
+        let (gone, of_new) = self.turn_lanes(&in_force, new);
+        // Callers first: they name environments as those go that are opened from here on.
+        self.turn_callers(&in_force, terms);
+        told.extend(self.turn_routes(routes));
+        told.extend(of_new);
         // Nobody here has the registry any more, who might yet bring something to the lanes of
         // before.
-        told.extend(self.turn_lanes(&in_force, new));
-        self.turn_callers(&in_force, terms);
+        told.extend(self.let_go(&gone, &in_force));
         self.config = in_force;
         let summary = summary(&told, &changes);
         told.extend(summary.map(|line| (Level::Warn, line)));

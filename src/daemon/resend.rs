@@ -13,7 +13,7 @@ use super::resent::{Resent, is_told_to_end, outcomes};
 use super::state_directory::StateDirectory;
 use super::{StartError, StartErrorKind, lane_making, numbering};
 use crate::config::Config;
-use crate::delivery::running_lane::RunningLane;
+use crate::delivery::running_lane::{self, RunningLane};
 use crate::delivery::settler::Settler;
 use crate::lane::Lanes;
 use crate::log::{self, Destination, Logs, Origin, Origins};
@@ -159,10 +159,8 @@ impl Resend {
     }
 
     fn end(mut self) -> Resent {
-        for feed in self.feeds.drain(..) {
-            feed.running.lane.stop();
-            feed.running.end();
-        }
+        running_lane::end_all(self.feeds.iter().map(|feed| &feed.running));
+        self.feeds.clear();
         let unlogged = self.logs.close(LOGS_CLOSE_WITHIN);
         let [succeeded, failed] = outcomes(&self.lanes);
         Resent {

@@ -15,7 +15,7 @@ use super::{journal_opening, numbering, open_logs, settle_last_lines};
 use crate::backlog::{Backlog, Closed, Feeder};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
-use crate::delivery::running_lane::RunningLane;
+use crate::delivery::running_lane::{self, RunningLane};
 use crate::journal::{Fault, Journal, Recovered, SEGMENT_BYTES};
 use crate::lane::Lanes;
 use crate::log::{Destination, Logs};
@@ -178,12 +178,7 @@ impl LanesAtWork {
         if let Some(feeder) = self.feeder.take() {
             feeder.end();
         }
-        for running in self.lanes.serving() {
-            running.lane.stop();
-        }
-        for running in self.lanes.serving() {
-            running.end();
-        }
+        running_lane::end_all(self.lanes.serving());
         let _all_written = self.logs.flush(LOGS_CLOSE_WITHIN);
         self.register.written_or_lost();
         let Closed {

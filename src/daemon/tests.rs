@@ -59,6 +59,13 @@ fn found(directory: &std::path::Path) -> Outstanding {
     fed.remove(0)
 }
 
+/// Has the lanes put away that this configuration disables; what is told of their pushes.
+fn put_away(daemon: &mut Daemon, without: &Config) -> Vec<(::log::Level, String)> {
+    let (gone, told) = daemon.turn_lanes(without, Vec::new());
+    assert_eq!(told, [], "none is new");
+    daemon.let_go(&gone, without)
+}
+
 #[test]
 fn every_class_of_threads_is_looked_after() {
     let directory = tempfile::tempdir().unwrap();
@@ -133,7 +140,7 @@ fn comes_late(ends_first: bool) {
     let before = daemon.lanes.get();
     let lane = Arc::clone(&before.get(LaneId::IOS).unwrap().lane);
     let room = lane.room().reserve(1).unwrap();
-    let told = daemon.turn_lanes(&without, Vec::new());
+    let told = put_away(&mut daemon, &without);
     assert_eq!(told, [], "nothing waits yet");
     let accepted = accepted(&daemon, &["ab"], Moment::now());
     daemon.end_finished();
@@ -226,7 +233,7 @@ fn what_a_lane_has_that_is_being_put_away_is_purged() {
             // The name of pushes whose caller gave them none.
             service.whereabouts.purge("", None).unwrap()
         });
-        let told = daemon.turn_lanes(&without, Vec::new());
+        let told = put_away(&mut daemon, &without);
         assert_eq!(purge.join().unwrap().pushes, 1);
         assert_eq!(told, [], "nothing waits to be sent");
     });

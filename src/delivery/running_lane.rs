@@ -140,12 +140,12 @@ impl RunningLane {
         settler(&self.lane, &self.limits, &self.logs, &self.register, 0)
     }
 
-    /// Settles, or leaves to the next start, what a lane that was stopped still holds; says how
-    /// much it leaves unsent.
-    pub fn end(&self) -> usize {
-        let began = moment::now();
-        self.threads.end(THREADS_END_WITHIN);
-        while !self.credential.has_ended() && moment::since(began) < THREADS_END_WITHIN {
+    /// Settles, or leaves to the next start, what a lane that was stopped still holds, once its
+    /// threads have ended or that time has come; says how much it leaves unsent.
+    fn end(&self, by: Instant) -> usize {
+        self.threads
+            .end(by.saturating_duration_since(moment::now()));
+        while !self.credential.has_ended() && moment::now() < by {
             std::thread::park_timeout(LOOKS_EVERY);
         }
         let now = Moment::now();
@@ -159,6 +159,16 @@ impl RunningLane {
         settler.flush(now.monotonic);
         self.lane.room().left_behind()
     }
+}
+
+/// Stops lanes, and ends what they have in hand: settles it, or leaves it to the next start. Says
+/// how much is left unsent. However many they are, their threads have the time of one.
+pub fn end_all<'l>(lanes: impl Iterator<Item = &'l Arc<RunningLane>> + Clone) -> usize {
+    for running in lanes.clone() {
+        running.lane.stop();
+    }
+    let by = moment::now() + THREADS_END_WITHIN;
+    lanes.map(|running| running.end(by)).sum()
 }
 
 fn settler(

@@ -5,7 +5,7 @@
 //! One entry for each notification, 32 bytes, in a tree; a set of bits more for one with several
 //! tokens of which some are settled. The contents stay on the disk.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -394,10 +394,11 @@ impl Index {
             .collect()
     }
 
-    /// From now on everything that is there is to be fed, of all lanes or of that one.
-    pub(super) fn start_feeding(&mut self, only: Option<LaneId>) {
-        let only = only.map(LaneId::number);
-        let is_meant = |lane: u16| only.is_none_or(|only| only == lane);
+    /// From now on everything that is there is to be fed, of all lanes or of those.
+    pub(super) fn start_feeding(&mut self, only: Option<&[LaneId]>) {
+        let numbers = |lanes: &[LaneId]| lanes.iter().map(|lane| lane.number()).collect();
+        let only: Option<BTreeSet<u16>> = only.map(numbers);
+        let is_meant = |lane: u16| only.as_ref().is_none_or(|only| only.contains(&lane));
         let feeds = self.feeds.values_mut();
         for feed in feeds.filter(|feed| is_meant(feed.lane.number())) {
             (feed.from, feed.unfed) = (0, 0);

@@ -94,7 +94,7 @@ impl<L> Lanes<L> {
     }
 
     /// What serves lanes, in the order of their numbers; then what only finishes what it has.
-    pub fn serving(&self) -> impl Iterator<Item = &Arc<L>> {
+    pub fn serving(&self) -> impl Iterator<Item = &Arc<L>> + Clone {
         let lanes = self.known.values();
         let serving = lanes.filter_map(|known| known.serving.as_ref());
         serving.chain(&self.leaving)

@@ -129,6 +129,56 @@ fn the_watchdog_is_fed_twice_in_its_time() {
     assert_eq!(daemon.terminate(), 0);
 }
 
+/// Each wait is one for all lanes: one after the other, they would take a minute.
+#[test]
+fn the_watchdog_is_fed_while_lanes_are_put_away_all_at_once() {
+    let simulated = Simulated::with(|options| {
+        options.faults.latency = PATIENCE * 2;
+    });
+    let names: Vec<String> = (0..20).map(|number| format!("app-{number}")).collect();
+    let of_all = |site: Site| {
+        let simulator = &simulated.simulator;
+        names
+            .iter()
+            .fold(site, |site, name| site.with_app(name, simulator))
+    };
+    let plain = || Site::simulated(&simulated.simulator);
+    let site = of_all(plain().with("core.shutdown_timeout", 1));
+    let manager = Manager::of(&site);
+    let daemon = start(&site, |command| {
+        command.env("WATCHDOG_USEC", "400000");
+    });
+    let notifications: Vec<_> = names
+        .iter()
+        .map(|app| json!({"platform": 1, "token": [hex_token(1)], "message": "m", "app": app}))
+        .collect();
+    let reply = daemon.push(&json!({"notifications": notifications}));
+    assert_eq!(reply.accepted_ids().len(), names.len());
+    wait_until("all to be in flight", || {
+        simulated.received().values().sum::<usize>() == names.len()
+    });
+    let site = names.iter().fold(site, |site, app| {
+        site.with(&format!("apps.{app}.ios.enabled"), false)
+    });
+    site.write_config();
+    daemon.signal("HUP");
+    manager.next_with("RELOADING=1");
+    let mut fed = 0;
+    loop {
+        let message = manager.next();
+        if message == ["READY=1"] {
+            break;
+        }
+        fed += usize::from(message == ["WATCHDOG=1"]);
+    }
+    // Twice in its time, in the 3 s which answers have: not as often as for lanes in a row.
+    assert!((2..60).contains(&fed), "{fed}");
+    let log = site.operator_log();
+    let stays = |app: &&String| log.contains(&format!("{app}/ios is disabled: 1 push to it stays"));
+    assert_eq!(names.iter().filter(stays).count(), names.len(), "{log}");
+    assert_eq!(daemon.terminate(), 0);
+}
+
 #[test]
 fn a_watchdog_of_another_process_is_not_fed() {
     let site = Site::unreachable();

@@ -94,11 +94,8 @@ fn fifty_idle_lanes_have_no_thread_and_one_each_when_there_is_something_to_send(
         running.lane.enqueue(room, pushes);
     }
     await_threads("fifty", 50);
-    for running in &lanes {
-        running.lane.stop();
-        running.end();
-        assert!(running.has_ended());
-    }
+    assert_eq!(end_all(lanes.iter()), 150, "none is sent");
+    assert!(lanes.iter().all(|running| running.has_ended()));
     await_threads("fifty", 0);
 }
 

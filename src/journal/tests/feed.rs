@@ -81,13 +81,13 @@ fn what_a_lane_has_left_is_fed_anew_and_the_other_lanes_go_on() {
     journal.leave([(PushId(1006), TRIED)]);
     let lane = journal.lane_of(PushId(1004)).unwrap();
     assert_eq!((lane, journal.unfed(lane)), (LaneId::IOS, 0));
-    journal.feed_again(lane).unwrap();
+    journal.feed_again(&[lane]).unwrap();
     let mut expected = before;
     expected.extend([(1004, Attempts::default()), (1006, TRIED)]);
     assert_eq!(feed_all(&journal, lane, 7), expected);
     assert_eq!(journal.unfed(LaneId::ANDROID), others);
     // Nothing is left to be written.
-    journal.feed_again(lane).unwrap();
+    journal.feed_again(&[lane]).unwrap();
     assert_eq!(feed_all(&journal, lane, 7), expected);
 }
 

@@ -81,7 +81,7 @@ fn what_was_left_and_is_fed_anew_is_in_doubt_again() {
     first.append([&accepted(1, 2)], None).unwrap();
     let lane = first.lane_of(PushId(1)).unwrap();
     first.leave([(PushId(1), UNTRIED), (PushId(2), UNTRIED)]);
-    first.feed_again(lane).unwrap();
+    first.feed_again(&[lane]).unwrap();
     assert_eq!(fed(&first).len(), 2);
     first.leave([(PushId(1), UNTRIED)]);
     let _closed = first.close();
