@@ -17,14 +17,15 @@ use super::{Daemon, routes};
 use crate::api::Terms;
 use crate::check;
 use crate::config::{self, Change, Config, Diagnostic, Effect, Environment, FileText};
-use crate::config::{Overrides, Severity, Style, Warning};
+use crate::config::{ApnsConfig, LaneConfig, Overrides, Severity, Style, Warning};
 use crate::control::ControlAnswer;
+use crate::count;
 use crate::delivery::credential_files::CredentialFiles;
 use crate::delivery::route::Route;
 use crate::delivery::running_lane::RunningLane;
 use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
-use crate::push::LaneId;
+use crate::push::{ApnsEnvironment, LaneId};
 
 /// How long the lines of before may take to reach the old log files.
 const OLD_LOGS_WITHIN: Duration = Duration::from_secs(1);
@@ -142,6 +143,7 @@ impl Daemon {
         let may_serve = open_place.map_or(Ok(()), |place| place.check(&new.core));
         let reloaded =
             against.note(may_serve.and_then(|()| self.config.reloaded(new.clone(), can_turn)));
+        against.note(self.check_environments(new));
         // What is new may be looked at even if it cannot be gone over to.
         let looked_at = reloaded.as_ref().map_or(new, |(in_force, _)| in_force);
         let terms = unusable.note(terms(looked_at));
@@ -159,7 +161,7 @@ impl Daemon {
                 new.push(self.new_lane(looked_at, id, (route, files)));
             }
         }
-        let is_usable = is_usable(&unusable);
+        let is_usable = is_usable(&unusable) && against.found.is_empty();
         match (logs, reloaded, terms, privacy) {
             (Some(logs), Some((in_force, changes)), Some(terms), Some(privacy)) if is_usable => {
                 Ok(Prepared {
@@ -182,6 +184,44 @@ impl Daemon {
                 problems.extend(against.found);
                 Err(problems)
             }
+        }
+    }
+
+    /// Refuses to have the pushes of one of Apple's environments go to the other, which does not
+    /// know their device tokens, or nowhere: a lane's name says its environment only where it is
+    /// not its app's first, and the journal knows pushes by that name.
+    fn check_environments(&self, new: &Config) -> Result<(), String> {
+        let environment = |lane: &LaneConfig| lane.apns().map(ApnsConfig::environment);
+        let mut problems = Vec::new();
+        for (id, old) in self.config.enabled() {
+            let Some(was) = environment(old) else {
+                continue;
+            };
+            let mut of_app = new.enabled().filter(|(it, _)| it.app() == id.app());
+            let instead = of_app.find(|(it, lane)| *it != id && environment(lane) == Some(was));
+            let becomes = match new.lane(id) {
+                Some(lane) if environment(lane) == Some(was) || is_elsewhere(old, lane) => continue,
+                Some(lane) => environment(lane).map_or("", ApnsEnvironment::word),
+                None if instead.is_some() => "not served",
+                None => continue,
+            };
+            let lanes = self.lanes.get();
+            let taken = lanes.get(id).map_or(0, |it| it.lane.room().outstanding()) as u64;
+            let outstanding = taken.saturating_add(self.backlog.unclaimed(id));
+            if outstanding > 0 {
+                let (was, section) = (was.word(), &old.section);
+                let wait = count::of(outstanding, "push waits", "pushes wait");
+                problems.push(format!(
+                    "{section}: {wait} in the lane {id} for {was}, and that lane would be \
+                     {becomes}: they would be lost; reload when they have ended, or purge them, or give the \
+                     builds of the other environment an app of their own"
+                ));
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("\n"))
         }
     }
 
@@ -378,6 +418,11 @@ impl Daemon {
         }
         routes
     }
+}
+
+/// Whether a lane goes to one place, whatever its environment.
+fn is_elsewhere(old: &LaneConfig, new: &LaneConfig) -> bool {
+    old.endpoint.is_some() && old.endpoint == new.endpoint
 }
 
 fn told_of(change: &Change) -> (Level, String) {

@@ -306,6 +306,55 @@ android metadata server metadata.google.internal
 ";
 
 #[test]
+fn what_waits_for_one_environment_does_not_go_to_the_other() {
+    let both = "[\"production\", \"sandbox\"]";
+    let turned = "[\"sandbox\", \"production\"]";
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Running::start_in(directory, &[("ios.environments", both)]);
+    let routes = running.routes();
+    let room = running.lane(LaneId::IOS).room().reserve(1).unwrap();
+    for (changes, becomes) in [
+        (&[("ios.environments", turned)][..], "sandbox"),
+        (&[("ios.environments", "[\"sandbox\"]")], "sandbox"),
+        (
+            &[("ios.environments", "[]"), ("ios.sandbox", "true")],
+            "sandbox",
+        ),
+    ] {
+        let ControlAnswer::Kept { problems } = running.ask(changes) else {
+            panic!("{changes:?} is taken");
+        };
+        let expected = format!(
+            "ios: 1 push waits in the lane ios for production, and that lane would be {becomes}"
+        );
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(&expected), "{problems:?}");
+        assert_eq!(running.routes(), routes);
+    }
+    // Its environment stays; and nothing changes for what has none.
+    running.reload(&[("ios.environments", "[\"production\"]")]);
+    running.reload(&[("ios.environments", both), ("android.timeout", "20")]);
+    // Elsewhere there is one place for both.
+    let endpoint = ("ios.endpoint", "\"https://[::1]:9\"");
+    running.reload(&[("ios.environments", both), endpoint]);
+    running.reload(&[("ios.environments", turned), endpoint]);
+    running.reload(&[("ios.environments", both), endpoint]);
+    running.reload(&[("ios.environments", both)]);
+    // Nor is the other's left alone with what it has, though it is served by another name.
+    drop(room);
+    let other = LaneId::named("ios/sandbox").unwrap();
+    let room = running.lane(other).room().reserve(2).unwrap();
+    let ControlAnswer::Kept { problems } = running.ask(&[("ios.environments", turned)]) else {
+        panic!("it is taken");
+    };
+    let expected = "2 pushes wait in the lane ios/sandbox for sandbox, and that lane would be not \
+                    served";
+    assert!(problems[0].contains(expected), "{problems:?}");
+    drop(room);
+    running.reload(&[("ios.environments", turned)]);
+}
+
+#[test]
 fn each_key_reaches_those_who_go_by_it_and_touches_nothing_else() {
     let mut running = Running::start();
     let before = running.settled_state();
